@@ -1,0 +1,159 @@
+"""The control API from the outside: what the dashboard and the command line use.
+
+``Client`` speaks HTTP and JSON to a daemon over its Unix socket (``unix:///path``) or TCP (``http://host:port`` with a
+token). It returns the structs of ``model`` and raises one of three errors whose text can be shown as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+import msgspec
+
+from wattview.model import (
+    ExporterHealth,
+    Finding,
+    HistorySeries,
+    Run,
+    RunRequest,
+    RunResult,
+    ScenarioPreset,
+    Snapshot,
+)
+
+T = TypeVar("T")
+
+
+class ClientError(Exception):
+    """Something that the daemon, or the way to it, could not do. ``str()`` is for people."""
+
+
+class DaemonUnreachable(ClientError):
+    """No daemon answers there."""
+
+
+class CallRefused(ClientError):
+    """The daemon said no. ``status`` is HTTP's; ``field`` is the field that is wrong, where one is (422)."""
+
+    def __init__(self, message: str, status: int, field: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.field = field
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """The body of every answer that is an error."""
+
+    error: str
+    field: str = ""
+
+
+class Client:
+    """One daemon. Use as an async context manager, or ``await close()``."""
+
+    def __init__(self, url: str, token: str = "", timeout_seconds: float = 5.0) -> None:
+        self.url = url
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if url.startswith("unix://"):
+            transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix://"))
+            self._http = httpx.AsyncClient(
+                transport=transport, base_url="http://wattview", timeout=timeout_seconds, trust_env=False
+            )
+        else:
+            self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout_seconds, trust_env=False)
+
+    async def snapshot(self) -> Snapshot:
+        return await self._get("/api/v1/snapshot", Snapshot)
+
+    async def live(self, interval: float = 1.0) -> AsyncIterator[Snapshot]:
+        """Snapshots as they are made. Ends with DaemonUnreachable when the connection is lost."""
+        decoder = msgspec.json.Decoder(Snapshot)
+        timeout = httpx.Timeout(5.0, read=max(15.0, 5 * interval))
+        try:
+            async with self._http.stream(
+                "GET", "/api/v1/live", params={"interval": str(interval)}, timeout=timeout
+            ) as answer:
+                if answer.status_code != 200:
+                    await answer.aread()
+                    raise _refusal(answer)
+                async for line in answer.aiter_lines():
+                    if line.startswith("data: "):
+                        yield decoder.decode(line[6:])
+        except httpx.HTTPError as error:
+            raise DaemonUnreachable(self._unreachable(error)) from error
+        raise DaemonUnreachable(f"the daemon at {self.url} has closed the connection")
+
+    async def history(self, series: str, start: float, end: float, step: float = 0.0) -> list[HistorySeries]:
+        """Past values of every series that matches ``metric{label="value"}``; ``step`` 0 gives what is stored."""
+        query = {"series": series, "start": repr(start), "end": repr(end), "step": repr(step)}
+        return await self._get("/api/v1/history", list[HistorySeries], query)
+
+    async def presets(self) -> list[ScenarioPreset]:
+        return await self._get("/api/v1/scenarios", list[ScenarioPreset])
+
+    async def start_run(self, request: RunRequest) -> Run:
+        return await self._call("POST", "/api/v1/runs", Run, content=msgspec.json.encode(request))
+
+    async def runs(self) -> list[Run]:
+        return await self._get("/api/v1/runs", list[Run])
+
+    async def run(self, run_id: str) -> Run:
+        return await self._get(f"/api/v1/runs/{run_id}", Run)
+
+    async def stop_run(self, run_id: str) -> Run:
+        return await self._call("DELETE", f"/api/v1/runs/{run_id}", Run)
+
+    async def results(self) -> list[RunResult]:
+        """All results files, newest first, analysed."""
+        return await self._get("/api/v1/results", list[RunResult], timeout=60.0)
+
+    async def result(self, result_id: str) -> RunResult:
+        return await self._get(f"/api/v1/results/{result_id}", RunResult, timeout=60.0)
+
+    async def exporters(self) -> list[ExporterHealth]:
+        return await self._get("/api/v1/exporters", list[ExporterHealth], timeout=60.0)
+
+    async def doctor(self) -> list[Finding]:
+        return await self._get("/api/v1/doctor", list[Finding], timeout=60.0)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _get(self, path: str, kind: type[T], query: dict[str, str] | None = None, **options: Any) -> T:
+        return await self._call("GET", path, kind, params=query, **options)
+
+    async def _call(self, method: str, path: str, kind: type[T], **arguments: Any) -> T:
+        try:
+            answer = await self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise DaemonUnreachable(self._unreachable(error)) from error
+        if answer.status_code >= 400:
+            raise _refusal(answer)
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except msgspec.DecodeError as error:
+            raise ClientError(f"the daemon at {self.url} speaks another version: {error}") from error
+
+    def _unreachable(self, error: httpx.HTTPError) -> str:
+        if isinstance(error, httpx.TimeoutException):
+            return f"the daemon at {self.url} does not answer in time"
+        return f"no daemon answers at {self.url} ({error}); start one with: wattview up"
+
+
+def _refusal(answer: httpx.Response) -> CallRefused:
+    try:
+        problem = msgspec.json.decode(answer.content, type=Problem)
+    except msgspec.DecodeError:
+        problem = Problem(f"the daemon answered {answer.status_code} {answer.reason_phrase}")
+    return CallRefused(problem.error, answer.status_code, problem.field)

@@ -1,0 +1,334 @@
+"""Every setting, path and port: typed, checked, and from one place.
+
+``load()`` lays defaults < TOML file < environment < ``--set KEY=VALUE`` over each other and converts the result once
+into a frozen ``Config``. A wrong key or value raises ``ConfigError``, whose text is one line that names it.
+Nothing here reads or writes anything but the configuration file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+NonNegative = Annotated[float, Meta(ge=0)]
+Seconds = float
+
+
+class ConfigError(ValueError):
+    """A setting that is wrong. The text is one line: the key, what is wrong, and what was expected."""
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the configuration file."""
+
+
+class Paths(Section, frozen=True, kw_only=True):
+    """Where the machine is looked at, and where WattView keeps its own files. "" stands for the default."""
+
+    procfs: str = "/proc"
+    sysfs: str = "/sys"
+    rootfs: str = "/"
+    state: str = ""
+    results: str = ""
+
+
+class Daemon(Section, frozen=True, kw_only=True):
+    """Where the daemon listens. ``control_listen`` is ``host:port``; it then needs ``token_file``."""
+
+    listen: str = "127.0.0.1"
+    control_socket: str = ""
+    control_listen: str = ""
+    token_file: str = ""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Endpoint(Section, frozen=True, kw_only=True):
+    """One exporter: its port (0 picks a free one) and whether it is served at all."""
+
+    port: Port
+    enabled: bool = True
+
+
+def _endpoint(port: int) -> Any:
+    return field(default=Endpoint(port=port))
+
+
+class Endpoints(Section, frozen=True, kw_only=True):
+    rapl: Endpoint = _endpoint(9500)
+    docker: Endpoint = _endpoint(9501)
+    node: Endpoint = _endpoint(9100)
+    containers: Endpoint = _endpoint(8080)
+    nginx_rtmp: Endpoint = _endpoint(9728)
+    results: Endpoint = _endpoint(9502)
+    qoe: Endpoint = _endpoint(9503)
+    cost: Endpoint = _endpoint(9504)
+    gpu: Endpoint = _endpoint(9400)
+    health: Endpoint = _endpoint(9600)
+
+
+class Power(Section, frozen=True, kw_only=True):
+    """Where watts come from. ``sources`` is ``auto`` or one of the sources by name.
+
+    The two ``estimate_`` settings are watts for each logical CPU, idle and fully used, for machines without a counter.
+    """
+
+    sources: Literal["auto", "rapl", "estimated"] = "auto"
+    sample_hz: Annotated[float, Meta(gt=0, le=100)] = 10.0
+    estimate_idle_watts_per_cpu: NonNegative = 0.74
+    estimate_max_watts_per_cpu: NonNegative = 3.5
+
+
+class Docker(Section, frozen=True, kw_only=True):
+    host: str = "unix:///var/run/docker.sock"
+
+
+class Streams(Section, frozen=True, kw_only=True):
+    """The RTMP server. ``managed``: ``auto`` starts a private nginx-rtmp when nothing answers at ``nginx_rtmp_url``."""
+
+    nginx_rtmp_url: str = "http://127.0.0.1:8088/stat"
+    rtmp_url: str = "rtmp://127.0.0.1:1935/live"
+    managed: Literal["auto", "always", "never"] = "never"
+    nginx: str = "nginx"
+
+
+class History(Section, frozen=True, kw_only=True):
+    """Where past values are kept: an embedded SQLite file, or a Prometheus or VictoriaMetrics that scrapes us."""
+
+    backend: Literal["sqlite", "prometheus"] = "sqlite"
+    prometheus_url: str = ""
+    interval: str = "5s"
+    retention: str = "7d"
+
+    @property
+    def interval_seconds(self) -> Seconds:
+        return seconds(self.interval)
+
+    @property
+    def retention_seconds(self) -> Seconds:
+        return seconds(self.retention)
+
+
+class Scenarios(Section, frozen=True, kw_only=True):
+    """How scenarios are run. ``quality_ffmpeg`` is the FFmpeg that computes VMAF; "" finds one that can.
+
+    ``quality_seconds`` bounds the part of the measured window that is compared frame by frame.
+    """
+
+    ffmpeg: str = "ffmpeg"
+    media_dir: str = ""
+    quality_ffmpeg: str = ""
+    quality_seconds: Annotated[float, Meta(gt=0)] = 20.0
+
+
+class Cost(Section, frozen=True, kw_only=True):
+    energy_per_kwh: NonNegative = 0.12
+    cpu_per_hour: NonNegative = 0.50
+    gpu_per_hour: NonNegative = 0.0
+    currency: Annotated[str, Meta(min_length=1, max_length=16)] = "USD"
+    pue: Annotated[float, Meta(ge=1.0)] = 1.0
+    carbon_g_per_kwh: NonNegative = 0.0
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """All settings. Paths that were left empty are filled in: every path here can be used as it is."""
+
+    paths: Paths = field(default_factory=Paths)
+    daemon: Daemon = field(default_factory=Daemon)
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    power: Power = field(default_factory=Power)
+    docker: Docker = field(default_factory=Docker)
+    streams: Streams = field(default_factory=Streams)
+    history: History = field(default_factory=History)
+    scenarios: Scenarios = field(default_factory=Scenarios)
+    cost: Cost = field(default_factory=Cost)
+
+
+ENVIRONMENT: Mapping[str, str] = {
+    "RESULTS_DIR": "paths.results",
+    "PROMETHEUS_URL": "history.prometheus_url",
+    "ENERGY_COST_PER_KWH": "cost.energy_per_kwh",
+    "CPU_COST_PER_HOUR": "cost.cpu_per_hour",
+    "CURRENCY": "cost.currency",
+    "NGINX_RTMP_URL": "streams.nginx_rtmp_url",
+    "DOCKER_HOST": "docker.host",
+    "RAPL_EXPORTER_PORT": "endpoints.rapl.port",
+    "DOCKER_STATS_PORT": "endpoints.docker.port",
+    "RESULTS_EXPORTER_PORT": "endpoints.results.port",
+    "QOE_EXPORTER_PORT": "endpoints.qoe.port",
+    "COST_EXPORTER_PORT": "endpoints.cost.port",
+    "HEALTH_CHECK_PORT": "endpoints.health.port",
+}
+"""Environment names of the ten programs that WattView stands in for, and the settings they mean."""
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)?")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def seconds(text: str) -> Seconds:
+    """``"5s"``, ``"1h30m"``, ``"7d"`` in seconds. Raises ValueError for anything else."""
+    parts = list(_DURATION.finditer(text))
+    if not parts or "".join(part.group(0) for part in parts) != text:
+        raise ValueError(f"expected a duration such as 5s, 90m or 7d, got {text!r}")
+    return sum(float(part.group(1)) * _UNIT_SECONDS[part.group(2) or ""] for part in parts)
+
+
+def load(file: Path | None = None, sets: Iterable[str] = (), environ: Mapping[str, str] | None = None) -> Config:
+    """The settings in force. ``sets`` are ``KEY=VALUE`` texts. Raises ConfigError with one line."""
+    environ = os.environ if environ is None else environ
+    tree: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    if file is not None:
+        tree = _read_toml(file)
+        _note_origin(tree, f"in {file}", origin)
+    for name, key in ENVIRONMENT.items():
+        value = environ.get(name)
+        if value:
+            _put(tree, key, value)
+            origin[key] = f"from the environment variable {name}"
+            if name == "PROMETHEUS_URL":
+                _put(tree, "history.backend", "prometheus")
+    for text in sets:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise ConfigError(f"--set {text}: expected KEY=VALUE, for example --set power.sample_hz=5")
+        _put(tree, key, value.strip())
+        origin[key] = "from --set"
+    try:
+        config = msgspec.convert(tree, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), tree, origin)) from None
+    return _check(_fill_paths(config, environ))
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Every setting as ``dotted.key: value``, for help pages and for the configuration reference."""
+
+    def walk(prefix: str, value: Any) -> Iterable[tuple[str, Any]]:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield from walk(f"{prefix}.{key}" if prefix else key, inner)
+        else:
+            yield prefix, value
+
+    return dict(walk("", msgspec.to_builtins(config)))
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+
+
+def _note_origin(tree: Mapping[str, Any], text: str, origin: dict[str, str], prefix: str = "") -> None:
+    for key, value in tree.items():
+        origin[prefix + key] = text
+        if isinstance(value, Mapping):
+            _note_origin(value, text, origin, f"{prefix}{key}.")
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = tree.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{key}: {parent} is not a table")
+        tree = inner
+    tree[last] = value
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
+_WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
+
+
+def _explain(message: str, tree: Mapping[str, Any], origin: Mapping[str, str]) -> str:
+    where = _WHERE.search(message)
+    key = where["path"] if where else ""
+    text = _WHERE.sub("", message)
+    if unknown := _UNKNOWN.match(text):
+        key = f"{key}.{unknown['field']}" if key else unknown["field"]
+        near = _nearest(key)
+        text = "no such setting" + (f"; did you mean {near}?" if near else "")
+    else:
+        value: Any = tree
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        text = re.sub(r", got .*$", "", text.replace("`", ""))
+        text = f"{text[0].lower()}{text[1:]}, got {value!r}"
+    source = origin.get(key)
+    return f"{key}: {text}" + (f" ({source})" if source else "")
+
+
+def _nearest(key: str) -> str | None:
+    import difflib
+
+    found = difflib.get_close_matches(key, list(flatten(Config())), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _fill_paths(config: Config, environ: Mapping[str, str]) -> Config:
+    home = Path(environ.get("HOME") or "~").expanduser()
+    state = Path(
+        config.paths.state or Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "wattview"
+    ).expanduser()
+    results = Path(config.paths.results or state / "results").expanduser()
+    media = Path(config.scenarios.media_dir or state / "media").expanduser()
+    socket = config.daemon.control_socket
+    if not socket:
+        runtime = environ.get("XDG_RUNTIME_DIR", "")
+        socket = str(Path(runtime) / "wattview.sock" if os.path.isdir(runtime) else state / "wattview.sock")
+    replace = msgspec.structs.replace
+    return replace(
+        config,
+        paths=replace(config.paths, state=str(state), results=str(results)),
+        daemon=replace(config.daemon, control_socket=str(Path(socket).expanduser())),
+        scenarios=replace(config.scenarios, media_dir=str(media)),
+    )
+
+
+def _check(config: Config) -> Config:
+    """What types alone cannot say."""
+    for key, text in (("interval", config.history.interval), ("retention", config.history.retention)):
+        try:
+            if seconds(text) <= 0:
+                raise ValueError("expected more than 0 seconds")
+        except ValueError as error:
+            raise ConfigError(f"history.{key}: {error}") from None
+    if config.history.backend == "prometheus" and not config.history.prometheus_url:
+        raise ConfigError("history.prometheus_url: needed with history.backend = prometheus")
+    for key, url, schemes in (
+        ("history.prometheus_url", config.history.prometheus_url, ("http://", "https://")),
+        ("streams.nginx_rtmp_url", config.streams.nginx_rtmp_url, ("http://", "https://")),
+        ("streams.rtmp_url", config.streams.rtmp_url, ("rtmp://", "rtmps://")),
+        ("docker.host", config.docker.host, ("unix://", "tcp://", "http://", "https://", "ssh://")),
+    ):
+        if url and not url.startswith(schemes):
+            raise ConfigError(f"{key}: expected a URL that begins with {' or '.join(schemes)}, got {url!r}")
+    if config.daemon.control_listen and not config.daemon.token_file:
+        raise ConfigError(
+            "daemon.token_file: needed with daemon.control_listen (every call over TCP carries the token)"
+        )
+    if config.power.estimate_max_watts_per_cpu < config.power.estimate_idle_watts_per_cpu:
+        raise ConfigError("power.estimate_max_watts_per_cpu: must not be less than power.estimate_idle_watts_per_cpu")
+    ports: dict[int, str] = {}
+    for name in Endpoints.__struct_fields__:
+        endpoint: Endpoint = getattr(config.endpoints, name)
+        if endpoint.enabled and endpoint.port:
+            if endpoint.port in ports:
+                raise ConfigError(
+                    f"endpoints.{name}.port: {endpoint.port} is also the port of endpoints.{ports[endpoint.port]}"
+                )
+            ports[endpoint.port] = name
+    return config

@@ -1,0 +1,158 @@
+"""Metric families to text: Prometheus text format 0.0.4 and OpenMetrics 1.0.0.
+
+A family is plain data; rendering is a pure function. A sample carries its labels as the text that is printed
+(``{cpu="0",mode="idle"}``), made once by ``labels()`` and kept by whoever reads that source again, because formatting
+label text is what makes a scrape expensive. ``name + text`` is the series' key, the same everywhere: in a scrape, in
+the history and in a PromQL selector.
+
+Formats: https://prometheus.io/docs/instrumenting/exposition_formats/ and
+https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Literal
+
+from msgspec import Struct, field
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+FamilyType = Literal["counter", "gauge", "untyped", "histogram", "summary"]
+Sample = tuple[str, float]
+"""(label text, value). The label text may begin with a suffix of the name: ``_bucket{le="1"}``."""
+
+
+class Family(Struct):
+    """One metric family: its name, type, help and samples. ``add`` appends one; a None value is no sample."""
+
+    name: str
+    type: FamilyType
+    help: str
+    samples: list[Sample] = field(default_factory=list)
+
+    def add(self, value: float | None, labels_text: str = "") -> Family:
+        if value is not None:
+            self.samples.append((labels_text, value))
+        return self
+
+
+@lru_cache(maxsize=65536)
+def labels(**pairs: str) -> str:
+    """``{a="1",b="2"}`` in the order given, escaped: nothing that a name contains can leave its quotes."""
+    return label_text(pairs)
+
+
+def label_text(pairs: Mapping[str, str]) -> str:
+    """The same for label names that are not Python names, uncached."""
+    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in pairs.items()) + "}" if pairs else ""
+
+
+_NAME = re.compile(r"[^a-zA-Z0-9_]")
+
+
+def label_name(text: str, prefix: str = "") -> str:
+    """A label name from any text (``com.docker.compose.service`` → ``com_docker_compose_service``)."""
+    name = prefix + _NAME.sub("_", text)
+    return "_" + name if not prefix and name[:1].isdigit() else name
+
+
+def _escape(value: str) -> str:
+    if "\\" in value or '"' in value or "\n" in value:
+        value = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return value.encode("utf-8", "replace").decode() if not value.isascii() else value
+
+
+_PAIR = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+
+
+def parse_series(key: str) -> tuple[str, dict[str, str]]:
+    """``name{a="1"}`` back into its name and labels. Raises ValueError where the text is not such a key."""
+    name, brace, rest = key.partition("{")
+    if not re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", name):
+        raise ValueError(f"not a series name: {key!r}")
+    if not brace:
+        return name, {}
+    if not rest.endswith("}"):
+        raise ValueError(f"label braces are not closed: {key!r}")
+    body, found, at = rest[:-1], {}, 0
+    while at < len(body):
+        match = _PAIR.match(body, at)
+        if match is None:
+            raise ValueError(f"not a label pair: {body[at:]!r}")
+        found[match[1]] = re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], match[2])
+        at = match.end()
+        if at < len(body) and body[at] == ",":
+            at += 1
+        elif at < len(body):
+            raise ValueError(f"not a label pair: {body[at:]!r}")
+    return name, found
+
+
+def number(value: float) -> str:
+    """A value as the formats write it. Integers keep every digit."""
+    if isinstance(value, int):
+        return str(int(value))
+    if math.isfinite(value):
+        return repr(value)
+    return "NaN" if value != value else ("+Inf" if value > 0 else "-Inf")
+
+
+def render(families: Iterable[Family], openmetrics: bool = False) -> bytes:
+    """The text of all families that have samples. Families of one name must already be one family."""
+    out: list[str] = []
+    for family in families:
+        if not family.samples:
+            continue
+        name = family.name
+        kind, documented = _openmetrics_type(name, family.type) if openmetrics else (family.type, family.name)
+        help_text = family.help.replace("\\", r"\\").replace("\n", r"\n")
+        if openmetrics:
+            help_text = help_text.replace('"', r"\"")
+        out.append(f"# HELP {documented} {help_text}\n# TYPE {documented} {kind}\n")
+        out.extend([f"{name}{text} {number(value)}\n" for text, value in family.samples])
+    if openmetrics:
+        out.append("# EOF\n")
+    return "".join(out).encode()
+
+
+def _openmetrics_type(name: str, kind: str) -> tuple[str, str]:
+    """(type, family name) as OpenMetrics wants them: a counter's family is without ``_total``, its sample with it.
+
+    A counter that other programs know by a name without ``_total`` keeps that name, as ``unknown``: a name that
+    dashboards use outranks its type.
+    """
+    if kind == "untyped":
+        return "unknown", name
+    if kind == "counter":
+        return ("counter", name.removesuffix("_total")) if name.endswith("_total") else ("unknown", name)
+    if kind == "gauge" and name.endswith(("_total", "_bucket", "_count", "_sum", "_info", "_created")):
+        return "unknown", name
+    return kind, name
+
+
+def negotiate(accept: str) -> tuple[str, bool]:
+    """The content type for an ``Accept`` header, and whether it is OpenMetrics. A plain or empty header gets text."""
+    best, openmetrics = 0.0, False
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        weight = 1.0
+        version = "1.0.0"
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key == "q":
+                try:
+                    weight = float(value)
+                except ValueError:
+                    weight = 0.0
+            elif key == "version":
+                version = value.strip('"')
+        if kind == "application/openmetrics-text" and version in ("0.0.1", "1.0.0") and weight > best:
+            best, openmetrics = weight, True
+        elif kind in ("text/plain", "text/*", "*/*") and weight > best:
+            best, openmetrics = weight, False
+    return (OPENMETRICS, True) if openmetrics else (TEXT, False)

@@ -1,0 +1,503 @@
+"""The words that all rooms speak: readings, the snapshot, scenarios, runs and results.
+
+Everything here is a frozen ``msgspec.Struct``: a value that is passed on and never changed, and at the same time the
+wire format of the control API and of the results files. Units are in the field names. ``None`` means *unknown*;
+``0`` is a measurement. Times are Unix seconds (``time``) beside seconds of the monotonic clock (``monotonic``):
+durations and rates come from the second, everything that is stored or shown comes from the first.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+PowerSource = Literal["rapl", "hwmon", "battery", "nvml", "estimated"]
+ProbeState = Literal["unread", "ok", "degraded", "absent", "refused", "broken"]
+"""``ok``: everything was read. ``degraded``: some parts could not be read, the rest is true. ``absent``: this machine
+has no such source. ``refused``: it is there and may not be read. ``broken``: it is there and answers nonsense."""
+
+
+class Fault(Struct, frozen=True):
+    """One part of a source that gave no number, and the way out. ``part`` names it (a zone, a container, a file)."""
+
+    part: str
+    reason: str
+    fix: str = ""
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """What a probe saw at one moment. ``faults`` lists the parts that are missing from it."""
+
+    time: float
+    monotonic: float
+    faults: tuple[Fault, ...] = ()
+
+
+class ProbeStatus(Struct, frozen=True, kw_only=True):
+    """The state of one source. ``fix`` is a command or a setting that would mend it; empty where there is none."""
+
+    probe: str
+    state: ProbeState
+    reason: str = ""
+    fix: str = ""
+    duration_seconds: float | None = None
+    last_success: float | None = None
+
+
+# power
+
+
+class Zone(Struct, frozen=True, kw_only=True):
+    """One powercap zone.
+
+    ``package`` and ``zone`` are the labels of ``rapl_power_watts``: a socket is ``package-0``/``package-0``, its parts
+    ``package-0``/``core``, ``uncore`` or ``dram``, the platform ``psys``/``psys``. ``path`` is the kernel's own name
+    (``intel-rapl:0:1``). ``joules_total`` only ever grows: the kernel's counter with its wraps undone. ``watts`` is
+    the mean over the last second, None until there is one. ``counted``: this zone is part of the host's figure.
+    """
+
+    path: str
+    package: str
+    zone: str
+    joules_total: float
+    watts: float | None
+    counted: bool
+
+
+class PowerReading(Reading, frozen=True, kw_only=True):
+    """Power of the whole host from its best source, and of each zone behind it.
+
+    ``host_joules_total`` counts every joule once (packages + DRAM, or psys). ``host_watts`` is its mean over the last
+    second; ``host_peak_watts`` the largest power between two consecutive samples in that second.
+    """
+
+    source: PowerSource
+    host_joules_total: float
+    host_watts: float | None
+    host_peak_watts: float | None
+    zones: tuple[Zone, ...] = ()
+
+
+# host
+
+
+class Nic(Struct, frozen=True, kw_only=True):
+    """One network interface. Rates are None until two readings are a second apart."""
+
+    device: str
+    receive_bytes_total: int
+    transmit_bytes_total: int
+    receive_bytes_per_second: float | None
+    transmit_bytes_per_second: float | None
+
+
+class HostReading(Reading, frozen=True, kw_only=True):
+    """The machine at a glance: what the dashboard, the history and the analyses need of it.
+
+    ``cpu_busy_seconds_total`` is user + nice + system + irq + softirq + steal over all CPUs; guest time is inside
+    user, idle and iowait are not in it. ``cpu_percent`` is of the whole machine (0 to 100).
+    """
+
+    hostname: str
+    cpus: int
+    cpu_busy_seconds_total: float
+    cpu_percent: float | None
+    memory_total_bytes: int
+    memory_available_bytes: int
+    swap_total_bytes: int
+    swap_free_bytes: int
+    load1: float
+    load5: float
+    load15: float
+    boot_time: float
+    nics: tuple[Nic, ...] = ()
+
+
+# containers
+
+
+class Container(Struct, frozen=True, kw_only=True):
+    """One running Docker container. ``cpu_percent`` counts one full core as 100, as ``docker stats`` does.
+
+    ``memory_working_set_bytes`` is usage less inactive file pages (cAdvisor's definition); ``memory_percent`` is
+    the working set's share of the limit, or of the machine where there is no limit.
+    ``cgroup`` is the path below the cgroup mount (``/docker/<id>``), the ``id`` label of cAdvisor.
+    """
+
+    id: str
+    name: str
+    image: str
+    cgroup: str
+    labels: dict[str, str] = {}
+    state: str = "running"
+    health: str | None = None
+    restarts: int | None = None
+    created: float | None = None
+    started: float | None = None
+    pid: int | None = None
+    cpu_seconds_total: float | None = None
+    cpu_user_seconds_total: float | None = None
+    cpu_system_seconds_total: float | None = None
+    cpu_percent: float | None = None
+    memory_usage_bytes: int | None = None
+    memory_working_set_bytes: int | None = None
+    memory_rss_bytes: int | None = None
+    memory_cache_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    memory_percent: float | None = None
+    network: tuple[Nic, ...] = ()
+    block_read_bytes_total: int | None = None
+    block_write_bytes_total: int | None = None
+    pids: int | None = None
+
+
+class Engine(Struct, frozen=True, kw_only=True):
+    """The container engine itself: its own processes (dockerd and containerd) summed, not its containers."""
+
+    version: str
+    cgroup_version: int
+    cpu_seconds_total: float | None
+    cpu_percent: float | None
+    memory_bytes: int | None
+    memory_percent: float | None
+
+
+class ContainersReading(Reading, frozen=True, kw_only=True):
+    """All running containers, and the engine that runs them."""
+
+    engine: Engine
+    containers: tuple[Container, ...] = ()
+
+
+# streams
+
+
+class StreamClient(Struct, frozen=True, kw_only=True):
+    """One connection to a stream: its publisher or a player."""
+
+    id: str
+    address: str
+    publishing: bool
+    connected_seconds: float | None = None
+    dropped: int | None = None
+    avsync_ms: int | None = None
+
+
+class Stream(Struct, frozen=True, kw_only=True):
+    """One live stream of an RTMP server. Bandwidth is bytes per second; totals are bytes since it began."""
+
+    app: str
+    name: str
+    active: bool
+    uptime_seconds: float | None = None
+    bytes_in_total: int | None = None
+    bytes_out_total: int | None = None
+    bandwidth_in_bytes: float | None = None
+    bandwidth_out_bytes: float | None = None
+    publishers: int = 0
+    players: int = 0
+    video_codec: str | None = None
+    video_profile: str | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    audio_codec: str | None = None
+    dropped_frames: int | None = None
+    clients: tuple[StreamClient, ...] = ()
+
+
+class RtmpServer(Struct, frozen=True, kw_only=True):
+    """The RTMP server's own figures; ``name`` says which it is (``nginx-rtmp 1.1.4``). Bandwidth: bytes per second."""
+
+    name: str
+    pid: int | None
+    uptime_seconds: float | None
+    connections: int
+    accepted_total: int | None
+    bytes_in_total: int | None
+    bytes_out_total: int | None
+    bandwidth_in_bytes: float | None
+    bandwidth_out_bytes: float | None
+
+
+class StreamsReading(Reading, frozen=True, kw_only=True):
+    """An RTMP server and its live streams."""
+
+    server: RtmpServer
+    streams: tuple[Stream, ...] = ()
+
+
+# GPUs
+
+
+class Gpu(Struct, frozen=True, kw_only=True):
+    """One GPU as its driver describes it. A value that the driver does not give is None."""
+
+    index: int
+    uuid: str
+    name: str
+    pci_bus_id: str
+    driver_version: str
+    device: str = ""
+    power_watts: float | None = None
+    power_limit_watts: float | None = None
+    energy_joules_total: float | None = None
+    utilization_percent: float | None = None
+    memory_utilization_percent: float | None = None
+    encoder_percent: float | None = None
+    decoder_percent: float | None = None
+    temperature_celsius: float | None = None
+    memory_temperature_celsius: float | None = None
+    memory_used_bytes: int | None = None
+    memory_free_bytes: int | None = None
+    memory_reserved_bytes: int | None = None
+    sm_clock_hertz: float | None = None
+    memory_clock_hertz: float | None = None
+    pcie_replay_total: int | None = None
+
+
+class GpusReading(Reading, frozen=True, kw_only=True):
+    gpus: tuple[Gpu, ...] = ()
+
+
+# health of the exporters
+
+
+class ExporterHealth(Struct, frozen=True, kw_only=True):
+    """What one fetch of one exporter showed. ``healthy``: it answered 200, in a form the parser accepts, with data.
+
+    ``metric_count`` counts families; ``sample_count`` samples; ``has_data`` is false where every sample is about the
+    exporter itself (``wattview_probe_*`` and the like) and none about the thing it measures.
+    """
+
+    exporter: str
+    url: str
+    reachable: bool
+    healthy: bool
+    has_data: bool
+    metric_count: int
+    sample_count: int
+    scrape_seconds: float | None
+    checked: float
+    reason: str = ""
+
+
+# scenarios and runs
+
+
+class Output(Struct, frozen=True, kw_only=True):
+    """One rendition of a scenario, as results files write it."""
+
+    resolution: str
+    fps: int
+
+
+ScenarioName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Bitrate = Annotated[str, Meta(pattern=r"^[1-9][0-9]*(\.[0-9]+)?[kM]?$")]
+Resolution = Annotated[str, Meta(pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$")]
+Preset = Literal[
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
+]
+
+
+class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing to run: N concurrent streams of one setting, or an idle window (``baseline``).
+
+    ``bitrate`` is what FFmpeg's ``-b:v`` takes (``2500k``). ``source`` is ``testsrc2`` (FFmpeg's moving test picture)
+    or the name of a file in the media directory. Durations are seconds: ``warmup`` before the measured window of
+    ``duration``, ``cooldown`` after it. ``preset`` is x264's.
+    """
+
+    name: ScenarioName
+    type: Literal["baseline", "streams"] = "streams"
+    streams: Annotated[int, Meta(ge=1, le=64)] = 1
+    bitrate: Bitrate = "2500k"
+    resolution: Resolution = "1280x720"
+    fps: Annotated[int, Meta(ge=1, le=240)] = 30
+    duration: Annotated[float, Meta(gt=0, le=86400)] = 60.0
+    warmup: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    cooldown: Annotated[float, Meta(ge=0, le=3600)] = 3.0
+    source: Annotated[str, Meta(min_length=1, max_length=255)] = "testsrc2"
+    preset: Preset = "veryfast"
+    quality: bool = True
+
+
+class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/v1/runs``. ``baseline`` puts an idle window of that many seconds first (0: none)."""
+
+    scenarios: Annotated[list[Scenario], Meta(min_length=1, max_length=1000)]
+    baseline: Annotated[float, Meta(ge=0, le=86400)] = 0.0
+
+
+RunState = Literal["running", "done", "aborted", "failed", "interrupted"]
+Phase = Literal["preparing", "warmup", "measuring", "cooldown", "quality", "saving", "finished"]
+
+
+class RunProgress(Struct, frozen=True, kw_only=True):
+    """Where a run is. ``remaining_seconds`` is an estimate, None where nobody can say."""
+
+    phase: Phase
+    scenario: str | None
+    scenario_index: int
+    scenario_count: int
+    fraction: float
+    elapsed_seconds: float
+    remaining_seconds: float | None
+    message: str = ""
+
+
+class EncoderStatus(Struct, frozen=True, kw_only=True):
+    """What FFmpeg says of one encoder through ``-progress``. ``speed`` 1.0 is real time."""
+
+    stream: str
+    frames: int | None = None
+    fps: float | None = None
+    speed: float | None = None
+    dropped_frames: int | None = None
+    duplicated_frames: int | None = None
+    bitrate_bps: float | None = None
+
+
+class ScenarioRecord(Struct, frozen=True, kw_only=True):
+    """One scenario as a results file holds it: the contract's fields first, then ours. Other programs' files carry a
+    part of this; a field that is missing is None, and ``realtime`` is None where nobody watched the encoder."""
+
+    name: str
+    bitrate: str | None = None
+    resolution: str | None = None
+    fps: float | None = None
+    duration: float | None = None
+    start_time: float | None = None
+    end_time: float | None = None
+    outputs: list[Output] | None = None
+    vmaf_score: float | None = None
+    psnr_score: float | None = None
+    ssim_score: float | None = None
+    type: str | None = None
+    streams: int | None = None
+    source: str | None = None
+    preset: str | None = None
+    encoder: str | None = None
+    pushed: bool | None = None
+    realtime: bool | None = None
+    encoders: list[EncoderStatus] | None = None
+    vmaf_model: str | None = None
+    quality_tool: str | None = None
+    quality_frames: int | None = None
+    power_source: str | None = None
+    status: str | None = None
+    notes: list[str] | None = None
+
+
+class ResultsFile(Struct, frozen=True, kw_only=True):
+    """A results file, ``test_results_YYYYmmdd_HHMMSS.json``. ``run`` is its stamp and the run's id."""
+
+    test_date: str
+    scenarios: list[ScenarioRecord]
+    run: str | None = None
+    status: str | None = None
+    wattview_version: str | None = None
+    machine: dict[str, Any] | None = None
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """A run of one or more scenarios. ``results_id`` names its results file once that is written."""
+
+    id: str
+    state: RunState
+    scenarios: list[Scenario]
+    started: float
+    ended: float | None = None
+    progress: RunProgress | None = None
+    encoders: list[EncoderStatus] = []
+    finished: list[ScenarioRecord] = []
+    results_id: str | None = None
+    error: str | None = None
+
+
+# analysed results
+
+
+class ScenarioResult(Struct, frozen=True, kw_only=True):
+    """What one recorded scenario means. A figure that cannot be had is None, and ``reasons`` says why, by figure."""
+
+    record: ScenarioRecord
+    duration_seconds: float | None = None
+    energy_joules: float | None = None
+    power_mean_watts: float | None = None
+    power_max_watts: float | None = None
+    power_source: str | None = None
+    cpu_seconds: float | None = None
+    cpu_mean_percent: float | None = None
+    gpu_energy_joules: float | None = None
+    baseline: str | None = None
+    baseline_diff_power_watts: float | None = None
+    qoe_score: float | None = None
+    qoe_method: str | None = None
+    cost_energy: float | None = None
+    cost_compute: float | None = None
+    cost_total: float | None = None
+    carbon_grams: float | None = None
+    currency: str | None = None
+    reasons: dict[str, str] = {}
+
+
+class RunResult(Struct, frozen=True, kw_only=True):
+    """A results file with its meaning. ``id`` is the stamp in its file name; ``error`` says why it has none."""
+
+    id: str
+    path: str
+    test_date: str
+    status: str | None = None
+    history: str = ""
+    scenarios: list[ScenarioResult] = []
+    error: str | None = None
+
+
+# the whole
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """Everything the dashboard shows, now. A part whose source is absent is None or empty, and ``probes`` says why."""
+
+    time: float
+    version: str
+    host: HostReading | None
+    power: PowerReading | None
+    containers: tuple[Container, ...]
+    engine: Engine | None
+    streams: tuple[Stream, ...]
+    rtmp_server: RtmpServer | None
+    gpus: tuple[Gpu, ...]
+    exporters: tuple[ExporterHealth, ...]
+    run: Run | None
+    probes: tuple[ProbeStatus, ...]
+    cost_per_hour: float | None
+    carbon_grams_per_hour: float | None
+    currency: str
+    rtmp_url: str = ""
+
+
+class HistorySeries(Struct, frozen=True):
+    """Past values of one series: ``name`` is its text ``metric{label="value"}``, points are (time, value)."""
+
+    name: str
+    points: list[tuple[float, float]]
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One line of ``wattview doctor``: a source or a tool, whether it works here, and what would mend it."""
+
+    source: str
+    state: Literal["works", "absent", "not permitted", "broken"]
+    detail: str
+    fix: str = ""
+
+
+class ScenarioPreset(Struct, frozen=True, kw_only=True):
+    """A ready-made choice of the launch dialog: its title and the scenarios it stands for."""
+
+    id: str
+    title: str
+    scenarios: list[Scenario]

@@ -1,0 +1,33 @@
+"""Fixtures that many tests share: settings that touch nothing of this machine's, and free ports."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wattview import config as wattview_config
+from wattview.config import Config
+
+ConfigFactory = Callable[..., Config]
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> ConfigFactory:
+    """``make_config("power.sample_hz=20", …)``: settings with their own state directory and free exporter ports."""
+
+    def make(*sets: str) -> Config:
+        ports = [f"endpoints.{name}.port=0" for name in wattview_config.Endpoints.__struct_fields__]
+        base = [f"paths.state={tmp_path / 'state'}", f"daemon.control_socket={tmp_path / 'wattview.sock'}", *ports]
+        return wattview_config.load(sets=[*base, *sets], environ={"HOME": str(tmp_path)})
+
+    return make
