@@ -41,7 +41,7 @@ class CpuTimes(Struct, frozen=True, gc=False):
     @property
     def busy(self) -> float:
         """Everything but idle and iowait, guest time once."""
-        return self.user + self.nice + self.system + self.irq + self.softirq + self.steal
+        return round(self.user + self.nice + self.system + self.irq + self.softirq + self.steal, 6)
 
 
 class Stat(Struct, frozen=True):
@@ -71,6 +71,14 @@ def cpu_total(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> CpuTimes:
 def cpu_count(data: bytes) -> int:
     """How many CPUs /proc/stat lists: those that are online."""
     return data.count(b"\ncpu")
+
+
+def boot_time(data: bytes) -> int:
+    """When the machine was booted (Unix seconds), out of /proc/stat. The kernel moves it as the clock is set."""
+    at = data.find(b"\nbtime ")
+    if at < 0:
+        raise ValueError("stat: has no btime line")
+    return _int(data[at + 7 : at + 40].partition(b"\n")[0], "stat")
 
 
 def stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> Stat:

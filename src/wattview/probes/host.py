@@ -1,0 +1,156 @@
+"""The machine at a glance, from five kernel files that stay open: CPU time, memory, load, network, boot time.
+
+Under 200 µs a reading, because the dashboard, the history and the analyses ask for it again and again. Everything
+that node_exporter shows beyond it is in ``probes.node``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.model import Fault, HostReading, Nic
+from wattview.probes import SourceAbsent, SourceBroken, SourceRefused, procfs
+from wattview.probes.files import KernelFile
+from wattview.probes.rates import Rate, Rates
+
+_LOOPBACK = "lo"
+
+
+class HostProbe:
+    """Reads the machine's CPU, memory, load and network interfaces.
+
+    The interfaces are those with hardware behind them, so that no byte is counted again in a bridge, a bond or a
+    container's veth pair; where none has any (inside a container), all but loopback. They are the first process's
+    where ``procfs`` shows it: a daemon in a container that was given the host's ``/proc`` sees the host's network.
+    Raises SourceAbsent, SourceRefused or SourceBroken; only a missing network costs no more than a Fault.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._root = root = config.paths.procfs
+        self._stat = KernelFile(f"{root}/stat", size=16384)
+        self._meminfo = KernelFile(f"{root}/meminfo")
+        self._loadavg = KernelFile(f"{root}/loadavg", size=256)
+        self._net_dev = KernelFile(f"{root}/1/net/dev")
+        self._own_net_dev = KernelFile(f"{root}/net/dev")
+        self._hostname = KernelFile(f"{root}/sys/kernel/hostname", size=256)
+        self._class_net = f"{config.paths.sysfs}/class/net"
+        self._listed: tuple[str, ...] = ()
+        self._shown: frozenset[str] = frozenset()
+        self._cpu_rate = Rate()
+        self._receive = Rates()
+        self._transmit = Rates()
+
+    def read(self) -> HostReading:
+        try:
+            stat, meminfo = self._stat.read(), self._meminfo.read()
+            now, monotonic = time.time(), time.monotonic()
+            load1, load5, load15 = procfs.loadavg(self._loadavg.read())
+            busy, cpus = procfs.cpu_total(stat).busy, procfs.cpu_count(stat)
+            boot_time = procfs.boot_time(stat)
+            memory = procfs.meminfo(meminfo)
+            total, available = memory["MemTotal"], _available(memory)
+        except FileNotFoundError as error:
+            raise SourceAbsent(
+                f"{error.filename} does not exist", "set paths.procfs to where the host's /proc is mounted"
+            ) from None
+        except PermissionError as error:
+            raise SourceRefused(f"{error.filename} may not be read") from None
+        except (OSError, ValueError, KeyError) as error:
+            raise SourceBroken(f"{self._root}: {error}") from None
+        faults: list[Fault] = []
+        rate = self._cpu_rate.update(monotonic, busy)
+        return HostReading(
+            time=now,
+            monotonic=monotonic,
+            hostname=self._name(),
+            cpus=cpus,
+            cpu_busy_seconds_total=busy,
+            cpu_percent=None if rate is None else min(100.0 * rate / cpus, 100.0),
+            memory_total_bytes=total,
+            memory_available_bytes=available,
+            swap_total_bytes=memory.get("SwapTotal", 0),
+            swap_free_bytes=memory.get("SwapFree", 0),
+            load1=load1,
+            load5=load5,
+            load15=load15,
+            boot_time=boot_time,
+            nics=self._nics(monotonic, faults),
+            faults=tuple(faults),
+        )
+
+    def close(self) -> None:
+        for file in (self._stat, self._meminfo, self._loadavg, self._net_dev, self._own_net_dev, self._hostname):
+            file.close()
+
+    def _nics(self, monotonic: float, faults: list[Fault]) -> tuple[Nic, ...]:
+        try:
+            try:
+                table = self._net_dev.read()
+            except OSError:
+                table = self._own_net_dev.read()
+            lines = procfs.net_dev(table)
+        except (OSError, ValueError) as error:
+            faults.append(Fault("network", str(error)))
+            return ()
+        listed = tuple(line.device for line in lines)
+        if listed != self._listed:
+            self._listed, self._shown = listed, self._with_hardware(listed)
+            self._receive.forget(set(self._shown))
+            self._transmit.forget(set(self._shown))
+        return tuple(
+            Nic(
+                device=line.device,
+                receive_bytes_total=line.receive_bytes,
+                transmit_bytes_total=line.transmit_bytes,
+                receive_bytes_per_second=self._receive.update(line.device, monotonic, line.receive_bytes),
+                transmit_bytes_per_second=self._transmit.update(line.device, monotonic, line.transmit_bytes),
+            )
+            for line in lines
+            if line.device in self._shown
+        )
+
+    def _with_hardware(self, devices: tuple[str, ...]) -> frozenset[str]:
+        hardware = frozenset(device for device in devices if os.path.exists(f"{self._class_net}/{device}/device"))
+        return hardware or frozenset(devices) - {_LOOPBACK}
+
+    def _name(self) -> str:
+        try:
+            return self._hostname.read().decode("utf-8", "replace").strip()
+        except OSError:
+            return os.uname().nodename
+
+
+def _available(memory: dict[str, int]) -> int:
+    """MemAvailable came with Linux 3.14; before it, free memory and what is cheaply freed stand in for it."""
+    found = memory.get("MemAvailable")
+    return found if found is not None else memory["MemFree"] + memory.get("Buffers", 0) + memory.get("Cached", 0)
+
+
+def families(reading: HostReading) -> list[Family]:
+    """The few host figures that the history and the analyses keep; node_exporter's names are ``probes.node``'s."""
+    received = Family("wattview_host_network_receive_bytes_total", "counter", "Bytes received, by interface.")
+    sent = Family("wattview_host_network_transmit_bytes_total", "counter", "Bytes sent, by interface.")
+    for nic in reading.nics:
+        device = labels(device=nic.device)
+        received.add(nic.receive_bytes_total, device)
+        sent.add(nic.transmit_bytes_total, device)
+    return [
+        Family(
+            "wattview_host_cpu_busy_seconds_total",
+            "counter",
+            "CPU time of all CPUs that was neither idle nor waiting for I/O, in seconds.",
+        ).add(reading.cpu_busy_seconds_total),
+        Family("wattview_host_cpus", "gauge", "CPUs that are online.").add(reading.cpus),
+        Family("wattview_host_cpu_percent", "gauge", "CPU use of the whole machine, 0 to 100.").add(
+            reading.cpu_percent
+        ),
+        Family("wattview_host_memory_total_bytes", "gauge", "Memory of the machine.").add(reading.memory_total_bytes),
+        Family(
+            "wattview_host_memory_available_bytes", "gauge", "Memory that new work could have without swapping."
+        ).add(reading.memory_available_bytes),
+        received,
+        sent,
+    ]
