@@ -1,0 +1,306 @@
+"""Results files: whole or not at all when written, and patient when read."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.support.small_disk import run_on_small_disk
+
+from wattview.daemon import results_files
+from wattview.daemon.results_files import ResultsFileError
+from wattview.model import EncoderStatus, Output, ResultsFile, ScenarioRecord
+
+STAMP = "20250102_030405"
+
+FULL = ResultsFile(
+    test_date="2025-01-02T03:04:05",
+    run=STAMP,
+    status="done",
+    wattview_version="0.1.0",
+    machine={"cpu": "Xeon", "cpus": 8},
+    scenarios=[
+        ScenarioRecord(
+            name='two "streams"\n✓',
+            bitrate="2500k",
+            resolution="1280x720",
+            fps=30,
+            duration=60.0,
+            start_time=1735786000.25,
+            end_time=1735786060.25,
+            outputs=[Output(resolution="640x360", fps=30)],
+            vmaf_score=93.5,
+            psnr_score=41.0,
+            ssim_score=0.98,
+            type="streams",
+            streams=2,
+            pushed=True,
+            realtime=False,
+            encoders=[EncoderStatus(stream="s1", frames=1800, speed=0.98)],
+            notes=["encoder fell behind"],
+        ),
+        ScenarioRecord(name="baseline", type="baseline"),
+    ],
+)
+
+
+def put(directory: Path, content: str | bytes, stamp: str = STAMP) -> Path:
+    path = directory / f"test_results_{stamp}.json"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def put_scenario(directory: Path, **fields: object) -> Path:
+    return put(directory, json.dumps({"test_date": "2025", "scenarios": [fields, {"name": "good", "duration": 5}]}))
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    path = results_files.write(tmp_path / "made" / "here", FULL, STAMP)
+    assert path.name == "test_results_20250102_030405.json"
+    assert results_files.read(path) == FULL
+
+
+def test_contract_fields_are_always_written_and_our_own_only_when_known(tmp_path: Path) -> None:
+    path = results_files.write(tmp_path, FULL, STAMP)
+    idle = json.loads(path.read_text())["scenarios"][1]
+    assert idle == {
+        "name": "baseline", "bitrate": None, "resolution": None, "fps": None, "duration": None, "start_time": None,
+        "end_time": None, "outputs": None, "vmaf_score": None, "psnr_score": None, "ssim_score": None,
+        "type": "baseline",
+    }  # fmt: skip
+
+
+def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
+    results_files.write(tmp_path, FULL, STAMP)
+    later = ResultsFile(test_date="2026", scenarios=[])
+    results_files.write(tmp_path, later, STAMP)
+    assert os.listdir(tmp_path) == ["test_results_20250102_030405.json"]
+    assert results_files.read(tmp_path / "test_results_20250102_030405.json").scenarios == []
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "replace"])
+def test_a_disk_error_leaves_the_old_file_untouched_and_no_temporary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = results_files.write(tmp_path, FULL, STAMP)
+    before = path.read_bytes()
+
+    def full(*arguments: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError, match="No space left"):
+        results_files.write(tmp_path, ResultsFile(test_date="2026", scenarios=[]), STAMP)
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_really_full_disk_leaves_the_old_file_untouched(tmp_path: Path) -> None:
+    output = run_on_small_disk(
+        """
+        import errno, os
+        from wattview.daemon import results_files
+        from wattview.model import ResultsFile, ScenarioRecord
+
+        small = ResultsFile(test_date="2025", scenarios=[ScenarioRecord(name="kept")])
+        path = results_files.write(disk, small, "20250102_030405")
+        huge = ResultsFile(test_date="2026", scenarios=[ScenarioRecord(name="x", notes=["y" * 1000] * 500)])
+        try:
+            results_files.write(disk, huge, "20250102_030405")
+        except OSError as error:
+            print(errno.errorcode[error.errno], os.listdir(disk), results_files.read(path).scenarios[0].name)
+        """,
+        tmp_path,
+        kibibytes=128,
+    )
+    assert output == "ENOSPC ['test_results_20250102_030405.json'] kept\n"
+
+
+def test_what_a_killed_writer_left_behind_is_swept_by_the_next(tmp_path: Path) -> None:
+    old, young = tmp_path / ".test_results_x.json.1.tmp", tmp_path / ".test_results_y.json.2.tmp"
+    old.write_text("{")
+    young.write_text("{")
+    os.utime(old, (time.time() - 3600, time.time() - 3600))
+    results_files.write(tmp_path, FULL, STAMP)
+    assert not old.exists()
+    assert young.exists()
+
+
+@pytest.mark.parametrize(
+    "stamp", ["", "../x", "20250102_030405/..", "20250102-030405", "20250102_030405\n", "٢0250102_030405"]
+)
+def test_a_stamp_that_is_not_one_reaches_no_path(tmp_path: Path, stamp: str) -> None:
+    assert not results_files.is_stamp(stamp)
+    with pytest.raises(ValueError, match="not a results stamp"):
+        results_files.write(tmp_path, FULL, stamp)
+    assert os.listdir(tmp_path) == []
+
+
+def test_listing_is_newest_first_by_the_stamp_and_holds_only_results_files(tmp_path: Path) -> None:
+    for name in ("20250102_030405", "20241231_235959", "20250102_030406"):
+        put(tmp_path, "{}", name)
+    os.utime(tmp_path / "test_results_20241231_235959.json")
+    for other in ("test_results_latest.json", "test_results_20250102_030405.json.bak", "notes.txt"):
+        (tmp_path / other).write_text("{}")
+    stamps = [results_files.stamp_of(path) for path in results_files.listing(tmp_path)]
+    assert stamps == ["20250102_030406", "20250102_030405", "20241231_235959"]
+
+
+def test_a_missing_directory_lists_nothing_and_an_unusable_one_says_why(tmp_path: Path) -> None:
+    assert results_files.listing(tmp_path / "none") == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResultsFileError, match="Not a directory"):
+        results_files.listing(tmp_path / "file")
+
+
+def test_a_file_of_another_program_is_read(tmp_path: Path) -> None:
+    path = put(
+        tmp_path,
+        """{"test_date": "2024-05-06T07:08:09", "scenarios": [
+            {"name": "1 stream", "bitrate": "2500k", "resolution": "1280x720", "fps": 30, "duration": 60,
+             "start_time": 1715000000, "end_time": 1715000060.5, "outputs": null, "vmaf_score": 95.5,
+             "ffmpeg_command": "ffmpeg -re", "container": {"id": 3}}], "version": 7}""",
+    )
+    scenario = results_files.read(path).scenarios[0]
+    assert (scenario.start_time, scenario.end_time, scenario.vmaf_score) == (1715000000.0, 1715000060.5, 95.5)
+    assert scenario.psnr_score is None
+    assert scenario.notes is None
+
+
+def test_iso_times_are_understood_and_a_time_without_a_zone_is_local(tmp_path: Path) -> None:
+    path = put_scenario(tmp_path, name="a", start_time="2024-05-06T07:08:09.5", end_time="2024-05-06T07:09:09+00:00")
+    scenario = results_files.read(path).scenarios[0]
+    assert scenario.start_time == datetime(2024, 5, 6, 7, 8, 9, 500000).timestamp()
+    assert scenario.end_time == 1714979349.0
+    put_scenario(tmp_path, name="a", start_time="2024-05-06T07:08:09Z")
+    assert results_files.read(path).scenarios[0].start_time == 1714979289.0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("start_time", "yesterday"), ("start_time", True), ("start_time", -5), ("end_time", 1.7e12),
+        ("end_time", [1]), ("duration", "60"), ("duration", -1), ("fps", {}), ("vmaf_score", "95"),
+        ("vmaf_score", float("nan")), ("psnr_score", float("inf")), ("ssim_score", 10**400), ("streams", 1.5),
+        ("bitrate", 2500), ("outputs", [{"resolution": 3}]), ("outputs", {}), ("encoders", [1]), ("pushed", "yes"),
+        ("notes", "one"), ("resolution", 720), ("duration", -(10**30)),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_costs_itself_and_the_notes_say_so(tmp_path: Path, field: str, value: object) -> None:
+    path = put_scenario(tmp_path, **{"name": "bad", "duration": 7, "vmaf_score": 90.0, field: value})
+    bad, good = results_files.read(path).scenarios
+    assert getattr(bad, field) is None or field == "notes"
+    assert bad.name == "bad"
+    assert bad.notes is not None
+    assert len(bad.notes) == 1
+    assert bad.notes[0].startswith(f"{field}: expected ")
+    assert len(bad.notes[0]) < 200
+    assert (good.name, good.duration, good.notes) == ("good", 5, None)
+
+
+def test_a_number_of_thousands_of_digits_costs_itself(tmp_path: Path) -> None:
+    path = put(tmp_path, '{"scenarios": [{"name": "a", "duration": ' + "9" * 5000 + ', "fps": 30}]}')
+    scenario = results_files.read(path).scenarios[0]
+    assert (scenario.duration, scenario.fps) == (None, 30)
+
+
+@pytest.mark.parametrize("scenario", [None, 3, "x", [], True])
+def test_a_scenario_that_is_no_object_keeps_its_place(tmp_path: Path, scenario: object) -> None:
+    path = put(tmp_path, json.dumps({"scenarios": [{"name": "a"}, scenario]}))
+    second = results_files.read(path).scenarios[1]
+    assert second.name == "scenario 2"
+    assert second.notes is not None
+    assert "expected an object" in second.notes[0]
+
+
+@pytest.mark.parametrize("name", [None, "", "  ", 5, {"a": 1}])
+def test_a_scenario_without_a_name_is_called_by_its_place(tmp_path: Path, name: object) -> None:
+    scenario = results_files.read(put_scenario(tmp_path, name=name, duration=3)).scenarios[0]
+    assert (scenario.name, scenario.duration) == ("scenario 1", 3)
+    assert scenario.notes is not None
+    assert scenario.notes[0].startswith("name: ")
+
+
+def test_a_lone_surrogate_does_not_reach_the_wire(tmp_path: Path) -> None:
+    path = put(tmp_path, '{"scenarios": [{"name": "a\\ud800b"}]}')
+    assert results_files.read(path).scenarios[0].name.encode() == b"a?b"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "the file is empty"), ("{", "not valid JSON"), ('{"scenarios": [{"name": "a"', "not valid JSON"),
+        ("[]", "expected an object, got a list"), ("3", "got a number"), ("{}", "no list of scenarios"),
+        ('{"scenarios": {}}', "no list of scenarios"), (b"\xff\xfe\x00", "not UTF-8"),
+        (b"\x00" * 100, "not valid JSON"),
+        ("[" * 200_000, "nested too deeply"),
+    ],
+)  # fmt: skip
+def test_what_is_no_results_file_is_refused_with_the_reason(tmp_path: Path, content: str | bytes, reason: str) -> None:
+    with pytest.raises(ResultsFileError, match=reason) as refusal:
+        results_files.read(put(tmp_path, content))
+    assert str(refusal.value).startswith("test_results_20250102_030405.json: ")
+
+
+def test_a_byte_order_mark_and_a_missing_date_are_no_obstacle(tmp_path: Path) -> None:
+    results = results_files.read(put(tmp_path, b'\xef\xbb\xbf{"scenarios": []}'))
+    assert results.test_date == "2025-01-02T03:04:05"
+
+
+def test_a_fifo_a_directory_and_a_giant_are_refused_without_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fifo = tmp_path / "test_results_20250102_030405.json"
+    os.mkfifo(fifo)
+    with pytest.raises(ResultsFileError, match="not a regular file"):
+        results_files.read(fifo)
+    fifo.unlink()
+    fifo.mkdir()
+    with pytest.raises(ResultsFileError):
+        results_files.read(fifo)
+    fifo.rmdir()
+    monkeypatch.setattr(results_files, "MAX_FILE_BYTES", 1024 * 1024)
+    with pytest.raises(ResultsFileError, match="larger than 1 MiB"):
+        results_files.read(put(tmp_path, " " * 1024 * 1024 + "{}"))
+    with pytest.raises(ResultsFileError, match="No such file"):
+        results_files.read(tmp_path / "test_results_20200101_000000.json")
+
+
+def test_every_field_of_the_record_is_read() -> None:
+    assert set(results_files._FIELDS) == set(ScenarioRecord.__struct_fields__)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(ScenarioRecord.__struct_fields__), JSON) | JSON, max_size=4))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_json_in_the_place_of_scenarios_gives_records_that_can_be_written_again(
+    tmp_path: Path, scenarios: list[object]
+) -> None:
+    results = results_files.read(put(tmp_path, json.dumps({"test_date": "x", "scenarios": scenarios})))
+    assert len(results.scenarios) == len(scenarios)
+    again = results_files.read(results_files.write(tmp_path, results, STAMP))
+    assert again.scenarios == results.scenarios
+
+
+@given(content=st.binary(max_size=200))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_a_results_file_or_are_refused(tmp_path: Path, content: bytes) -> None:
+    try:
+        results = results_files.read(put(tmp_path, content))
+    except ResultsFileError:
+        return
+    assert isinstance(results.scenarios, list)
