@@ -1,0 +1,6 @@
+"""``python -m wattview``: the command line."""
+
+from wattview.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Finding a daemon, or starting one for as long as it is needed.
+
+``wattview up`` and ``wattview run`` attach where a daemon runs; else they start one as a child that the kernel ends
+with them. This module starts and stops exactly that child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from wattview.config import Config
+from wattview.daemon.children import ProgramMissing, child_command
+
+START_SECONDS = 15.0
+STOP_SECONDS = 15.0
+
+
+class DaemonFailed(Exception):
+    """The daemon that was started ended before it was ready. The text is what it said last."""
+
+
+def socket_url(config: Config) -> str:
+    return f"unix://{config.daemon.control_socket}"
+
+
+def answers(config: Config) -> bool:
+    """Whether a daemon answers on the control socket now."""
+    path = config.daemon.control_socket
+    if not Path(path).exists():
+        return False
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=path), timeout=2.0, trust_env=False) as client:
+            return client.get("http://wattview/api/v1/runs").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@contextlib.contextmanager
+def daemon_for(config: Config, arguments: list[str]) -> Iterator[bool]:
+    """A daemon that answers, for the time of the block. Yields whether it was started here.
+
+    ``arguments`` are the ``--config`` and ``--set`` options that this command was given. Raises DaemonFailed.
+    """
+    if answers(config):
+        yield False
+        return
+    log_path = Path(config.paths.state) / "daemon.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [sys.executable, "-m", "wattview", "daemon", "--set", "streams.managed=auto", *arguments]
+    with log_path.open("wb") as log:
+        try:
+            child = subprocess.Popen(
+                child_command(command, death_signal=signal.SIGTERM),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        except (ProgramMissing, OSError) as error:
+            raise DaemonFailed(str(error)) from None
+    try:
+        _await_ready(config, child, log_path)
+        yield True
+    finally:
+        _stop(child)
+
+
+def _await_ready(config: Config, child: subprocess.Popen[bytes], log_path: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if answers(config):
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(0.05)
+            raise DaemonFailed(_last_words(log_path) or f"the daemon ended with status {child.returncode}")
+    raise DaemonFailed(f"the daemon was not ready within {START_SECONDS:g} s; see {log_path}")
+
+
+def _last_words(log_path: Path) -> str:
+    lines = [line for line in log_path.read_text("utf-8", "replace").splitlines() if line.strip()]
+    return "\n".join(lines[-3:])
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+    child.wait()

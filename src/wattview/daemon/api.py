@@ -1,0 +1,389 @@
+"""The control API: HTTP and JSON on the Unix socket, and on TCP with a token.
+
+``CALLS`` is the whole of it: every call's path, what it takes and gives, and what it is for. The routes and
+``/openapi.json`` are both made from that table, so the description cannot lie. Every error is a ``Problem``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from wattview import __version__
+from wattview.client import Problem
+from wattview.config import Config
+from wattview.daemon import doctor, presets
+from wattview.daemon.history import HistoryError
+from wattview.daemon.runner import InvalidScenario, RunBusy
+from wattview.exposition import parse_series
+from wattview.model import (
+    ExporterHealth,
+    Finding,
+    HistorySeries,
+    Run,
+    RunRequest,
+    RunResult,
+    ScenarioPreset,
+    Snapshot,
+)
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from wattview.daemon.health import Health
+    from wattview.daemon.history import History
+    from wattview.daemon.results import Results
+    from wattview.daemon.runner import Runner
+    from wattview.daemon.sampler import Sampler
+    from wattview.daemon.snapshot import Snapshots
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_HISTORY_POINTS = 20_000
+
+
+class Parts(NamedTuple):
+    """What the API speaks for."""
+
+    config: Config
+    sampler: Sampler
+    snapshots: Snapshots
+    history: History
+    runner: Runner
+    results: Results
+    health: Health
+    stopping: asyncio.Event
+
+
+class Refusal(Exception):
+    """A call that is answered with an error: the HTTP status, what is wrong, and the field that is."""
+
+    def __init__(self, status: int, error: str, field: str = "") -> None:
+        super().__init__(error)
+        self.status = status
+        self.problem = Problem(error, field)
+
+
+class Call(NamedTuple):
+    """One call of the API. ``gives`` is the type of a good answer; ``query`` maps parameter names to what they mean."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    handler: Callable[[Parts, Request], Awaitable[Any]]
+    gives: Any
+    summary: str
+    query: dict[str, str] = {}
+    takes: Any = None
+    status: int = 200
+    refusals: dict[int, str] = {}
+
+
+async def _snapshot(parts: Parts, request: Request) -> Snapshot:
+    return await parts.snapshots.take()
+
+
+async def _live(parts: Parts, request: Request) -> Response:
+    interval = _number(request, "interval", 1.0, low=0.1, high=3600.0)
+
+    async def events() -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while not parts.stopping.is_set():
+            yield b"data: " + msgspec.json.encode(await parts.snapshots.take()) + b"\n\n"
+            due = max(due + interval, loop.time())
+            try:
+                await asyncio.wait_for(parts.stopping.wait(), due - loop.time())
+            except TimeoutError:
+                continue
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
+    selector = request.query_params.get("series", "")
+    try:
+        parse_series(selector)
+    except ValueError as error:
+        raise Refusal(422, str(error), "series") from None
+    start = _number(request, "start", math.nan)
+    end = _number(request, "end", math.nan)
+    if math.isnan(start) or math.isnan(end) or end < start:
+        raise Refusal(422, "start and end are Unix seconds, and end is not before start", "start")
+    step = _number(request, "step", 0.0, low=0.0)
+    if step and (end - start) / step > MAX_HISTORY_POINTS:
+        raise Refusal(422, f"more than {MAX_HISTORY_POINTS} points; take a larger step", "step")
+    try:
+        if step:
+            return await parts.history.thinned(selector, start, end, step)
+        return await parts.history.samples(selector, start, end)
+    except HistoryError as error:
+        raise Refusal(503, str(error)) from None
+
+
+async def _scenarios(parts: Parts, request: Request) -> list[ScenarioPreset]:
+    return presets.PRESETS
+
+
+async def _start_run(parts: Parts, request: Request) -> Run:
+    body = await _body(request)
+    try:
+        asked = msgspec.json.decode(body, type=RunRequest)
+    except msgspec.ValidationError as error:
+        raise Refusal(422, *_field_error(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal(400, f"not JSON: {error}") from None
+    try:
+        return parts.runner.start(asked)
+    except RunBusy as error:
+        raise Refusal(409, str(error)) from None
+    except InvalidScenario as error:
+        raise Refusal(422, str(error), error.field) from None
+
+
+async def _runs(parts: Parts, request: Request) -> list[Run]:
+    return parts.runner.list()
+
+
+async def _run(parts: Parts, request: Request) -> Run:
+    run = parts.runner.get(request.path_params["id"])
+    if run is None:
+        raise Refusal(404, f"no run {request.path_params['id']!r}")
+    return run
+
+
+async def _stop_run(parts: Parts, request: Request) -> Run:
+    run = await _run(parts, request)
+    if run.state != "running":
+        raise Refusal(409, f"run {run.id} is not running: it is {run.state}")
+    await parts.runner.abort(run.id)
+    return await _run(parts, request)
+
+
+async def _results(parts: Parts, request: Request) -> list[RunResult]:
+    return await parts.results.all(int(_number(request, "limit", 50, low=1, high=1000)))
+
+
+async def _result(parts: Parts, request: Request) -> RunResult:
+    result = await parts.results.get(request.path_params["id"])
+    if result is None:
+        raise Refusal(404, f"no results file {request.path_params['id']!r} in {parts.config.paths.results}")
+    return result
+
+
+async def _exporters(parts: Parts, request: Request) -> list[ExporterHealth]:
+    return list(await parts.health.check())
+
+
+async def _doctor(parts: Parts, request: Request) -> list[Finding]:
+    return await doctor.examine(parts.config, parts.sampler)
+
+
+CALLS: tuple[Call, ...] = (
+    Call("GET", "/api/v1/snapshot", _snapshot, Snapshot, "Everything the dashboard shows, now."),
+    Call(
+        "GET",
+        "/api/v1/live",
+        _live,
+        Snapshot,
+        "Snapshots as server-sent events.",
+        query={"interval": "Seconds between two snapshots (default 1)."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/history",
+        _history,
+        list[HistorySeries],
+        "Past values of every series that matches.",
+        query={
+            "series": 'A series, as metric{label="value"}; labels that are left out match every value.',
+            "start": "Unix seconds.",
+            "end": "Unix seconds.",
+            "step": "Seconds between two points; 0 (default) gives what is stored.",
+        },
+        refusals={422: "A parameter is wrong.", 503: "The history does not answer."},
+    ),
+    Call("GET", "/api/v1/scenarios", _scenarios, list[ScenarioPreset], "Ready-made scenarios."),
+    Call(
+        "POST",
+        "/api/v1/runs",
+        _start_run,
+        Run,
+        "Start a run.",
+        takes=RunRequest,
+        status=201,
+        refusals={400: "The body is not JSON.", 409: "A run is going on.", 422: "A field is wrong; it is named."},
+    ),
+    Call("GET", "/api/v1/runs", _runs, list[Run], "Present and past runs, newest first."),
+    Call("GET", "/api/v1/runs/{id}", _run, Run, "One run and its progress.", refusals={404: "There is no such run."}),
+    Call(
+        "DELETE",
+        "/api/v1/runs/{id}",
+        _stop_run,
+        Run,
+        "Stop a run; what it has finished is kept.",
+        refusals={404: "There is no such run.", 409: "It is not running."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/results",
+        _results,
+        list[RunResult],
+        "Analysed results files, newest first.",
+        query={"limit": "How many at the most (default 50)."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/results/{id}",
+        _result,
+        RunResult,
+        "One analysed results file.",
+        refusals={404: "There is no such file."},
+    ),
+    Call("GET", "/api/v1/exporters", _exporters, list[ExporterHealth], "What `wattview check` prints."),
+    Call("GET", "/api/v1/doctor", _doctor, list[Finding], "What `wattview doctor` prints."),
+)
+
+
+def make_api(parts: Parts, token: str | None = None) -> ASGIApp:
+    """The application. With a token, every call needs ``Authorization: Bearer <token>``; without one, none does."""
+
+    def route(path: str) -> Route:
+        calls = {call.method: call for call in CALLS if call.path == path}
+
+        async def endpoint(request: Request) -> Response:
+            call = calls["GET" if request.method == "HEAD" else request.method]  # type: ignore[index]
+            answer = await call.handler(parts, request)
+            return answer if isinstance(answer, Response) else _json(answer, call.status)
+
+        return Route(path, endpoint, methods=list(calls))
+
+    async def description(request: Request) -> Response:
+        return _json(openapi(secured=token is not None))
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        return _json(error.problem, error.status)
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _json(Problem(f"{request.method} {request.url.path}: {error.detail}"), error.status_code)
+
+    app = Starlette(
+        routes=[Route("/openapi.json", description), *(route(path) for path in dict.fromkeys(c.path for c in CALLS))],
+        exception_handlers={Refusal: refused, HTTPException: http_error},
+    )
+    return app if token is None else _guarded(app, token)
+
+
+def _guarded(app: ASGIApp, token: str) -> ASGIApp:
+    expected = f"Bearer {token}".encode()
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        given = dict(scope.get("headers", [])).get(b"authorization", b"")
+        if not hmac.compare_digest(given, expected):
+            problem = Problem("this address needs the token: Authorization: Bearer <token>")
+            answer = _json(problem, 401, {"WWW-Authenticate": "Bearer"})
+            await answer(scope, receive, send)
+            return
+        await app(scope, receive, send)
+
+    return guard
+
+
+def openapi(secured: bool = False) -> dict[str, Any]:
+    """The OpenAPI 3.1 description, from ``CALLS`` and the structs themselves."""
+    types = [kind for call in CALLS for kind in (call.gives, call.takes) if kind is not None] + [Problem]
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schema_of = dict(zip(map(repr, types), schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for call in CALLS:
+        content_type = "text/event-stream" if call.handler is _live else "application/json"
+        responses: dict[str, Any] = {
+            str(call.status): {
+                "description": call.summary,
+                "content": {content_type: {"schema": schema_of[repr(call.gives)]}},
+            }
+        }
+        for status, meaning in call.refusals.items():
+            responses[str(status)] = {
+                "description": meaning,
+                "content": {"application/json": {"schema": schema_of[repr(Problem)]}},
+            }
+        parameters = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"{(\w+)}", call.path)
+        ] + [
+            {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+            for name, meaning in call.query.items()
+        ]
+        operation: dict[str, Any] = {"summary": call.summary, "parameters": parameters, "responses": responses}
+        if call.takes is not None:
+            operation["requestBody"] = {
+                "required": True,
+                "content": {"application/json": {"schema": schema_of[repr(call.takes)]}},
+            }
+        paths.setdefault(call.path, {})[call.method.lower()] = operation
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": "WattView control API", "version": __version__},
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+    if secured:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+    return document
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
+
+
+async def _body(request: Request) -> bytes:
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > MAX_BODY_BYTES:
+            raise Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _number(request: Request, name: str, default: float, low: float = -math.inf, high: float = math.inf) -> float:
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and low <= value <= high):
+        bounds = f" from {low:g} to {high:g}" if math.isfinite(low) or math.isfinite(high) else ""
+        raise Refusal(422, f"{name} is a number{bounds}, not {text!r}", name)
+    return value
+
+
+_WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
+_UNKNOWN = re.compile(r"unknown field `(?P<field>.*)`")
+_MISSING = re.compile(r"missing required field `(?P<field>.*)`")
+
+
+def _field_error(message: str) -> tuple[str, str]:
+    """(text for people, dotted field) of a msgspec message."""
+    where = _WHERE.search(message)
+    text = _WHERE.sub("", message).replace("`", "'")
+    path = where["path"] if where else ""
+    for pattern in (_UNKNOWN, _MISSING):
+        if found := pattern.search(message):
+            path = f"{path}.{found['field']}" if path else found["field"]
+    return (f"{path}: {text[0].lower()}{text[1:]}" if path else text), path

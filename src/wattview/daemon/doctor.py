@@ -1,0 +1,109 @@
+"""The doctor: each source and tool on this machine, whether it works, and the command that would mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from wattview.config import Config
+from wattview.daemon.children import ProgramMissing, find_program
+from wattview.daemon.sampler import Sampler, Source
+from wattview.model import (
+    ContainersReading,
+    Finding,
+    GpusReading,
+    HostReading,
+    PowerReading,
+    ProbeState,
+    Reading,
+    StreamsReading,
+)
+from wattview.probes import SourceError
+
+STATES: dict[ProbeState, Literal["works", "absent", "not permitted", "broken"]] = {
+    "ok": "works",
+    "degraded": "works",
+    "absent": "absent",
+    "refused": "not permitted",
+    "broken": "broken",
+    "unread": "broken",
+}
+
+
+async def examine(config: Config, sampler: Sampler) -> list[Finding]:
+    """Reads every source now, whatever is known of it, and looks at the tools."""
+    sources = await asyncio.gather(*(_examine_source(source) for source in sampler.sources.values()))
+    tools = await asyncio.to_thread(lambda: list(_examine_tools(config)))
+    return [*sources, *tools]
+
+
+async def examine_alone(config: Config) -> list[Finding]:
+    """The same without a daemon: probes of its own, for this one look."""
+    sampler = Sampler(config)
+    try:
+        return await examine(config, sampler)
+    finally:
+        sampler.close()
+
+
+async def _examine_source(source: Source) -> Finding:
+    reading: Reading | None = None
+    with contextlib.suppress(SourceError):
+        reading = await source.read(max_age=0.0)
+    status = source.status
+    detail = "; ".join(part for part in (_describe(reading), status.reason) if part)
+    return Finding(source=source.name, state=STATES[status.state], detail=detail, fix=status.fix)
+
+
+def _describe(reading: Reading | None) -> str:
+    """What a source that works is, in a few words."""
+    match reading:
+        case PowerReading(source="estimated"):
+            return "an ESTIMATE from CPU use; no counter was found"
+        case PowerReading():
+            return f"{reading.source}, {len(reading.zones)} zones"
+        case HostReading():
+            return f"{reading.hostname}, {reading.cpus} CPUs, {reading.memory_total_bytes / 2**30:.1f} GiB"
+        case ContainersReading():
+            return f"Docker {reading.engine.version}, {len(reading.containers)} containers running"
+        case StreamsReading():
+            return f"{reading.server.name}, {len(reading.streams)} streams"
+        case GpusReading():
+            return ", ".join(gpu.name for gpu in reading.gpus)
+    return ""
+
+
+def _examine_tools(config: Config) -> Iterator[Finding]:
+    yield _tool("ffmpeg", config.scenarios.ffmpeg, "runs scenarios")
+    yield _quality_tool(config)
+    yield _tool("nginx", config.streams.nginx, "the managed media server")
+    for name, path in (("state", config.paths.state), ("results", config.paths.results)):
+        yield _directory(name, Path(path))
+
+
+def _tool(source: str, program: str, purpose: str) -> Finding:
+    try:
+        return Finding(source=source, state="works", detail=f"{find_program(program)}: {purpose}")
+    except ProgramMissing as error:
+        reason, _, fix = str(error).partition("; run: ")
+        return Finding(source=source, state="absent", detail=f"{reason} ({purpose})", fix=fix)
+
+
+def _quality_tool(config: Config) -> Finding:
+    from wattview.daemon.quality import find_quality_tool
+
+    tool = find_quality_tool(config)
+    if tool is None:
+        return Finding(source="vmaf", state="absent", detail="no FFmpeg with libvmaf", fix="pip install imageio-ffmpeg")
+    return Finding(source="vmaf", state="works", detail=str(tool))
+
+
+def _directory(source: str, path: Path) -> Finding:
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    if os.access(existing, os.W_OK | os.X_OK):
+        return Finding(source=source, state="works", detail=f"{path} can be written")
+    return Finding(source=source, state="not permitted", detail=f"{path} cannot be written", fix=f"set paths.{source}")

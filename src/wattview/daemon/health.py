@@ -1,0 +1,184 @@
+"""Whether each exporter answers, and with what: fetched over HTTP as Prometheus would, judged by its own parser.
+
+``check_all`` is the whole judgement; the daemon (port 9600, the dashboard) and ``wattview check`` share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from wattview.exposition import TEXT, Family, labels
+from wattview.model import ExporterHealth, ProbeStatus
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+
+ABOUT_ITSELF = ("wattview_probe_", "wattview_build_info", "cost_exporter_alive", "process_", "python_", "go_", "promhttp_",
+                "node_scrape_collector_", "scrape_")  # fmt: skip
+"""Families that say something of the exporter and nothing of the thing it measures: they are no data."""
+
+
+class Target(NamedTuple):
+    """One exporter to fetch. ``problem`` says why it cannot be fetched at all (its port was taken)."""
+
+    name: str
+    url: str
+    problem: str = ""
+
+
+class _HealthPage(Struct):
+    """What our own ``/health`` says, as far as it is read here."""
+
+    probes: list[ProbeStatus] = []
+
+
+async def check_all(
+    client: httpx.AsyncClient, targets: Sequence[Target], timeout_seconds: float
+) -> list[ExporterHealth]:
+    """All targets at once, in their order."""
+    return list(await asyncio.gather(*(check(client, target, timeout_seconds) for target in targets)))
+
+
+async def check(client: httpx.AsyncClient, target: Target, timeout_seconds: float) -> ExporterHealth:
+    """One exporter. Never raises: what went wrong is the ``reason``."""
+    began = time.perf_counter()
+    if target.problem:
+        return _unhealthy(target, target.problem, reachable=False)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            answer = await client.get(f"{target.url}/metrics", headers={"Accept": TEXT, "Accept-Encoding": "identity"})
+    except (TimeoutError, httpx.TimeoutException):
+        return _unhealthy(target, f"no answer within {timeout_seconds:g} s", reachable=False)
+    except httpx.HTTPError as error:
+        return _unhealthy(target, f"not reachable: {error or type(error).__name__}", reachable=False)
+    took = time.perf_counter() - began
+    if answer.status_code != 200:
+        return _unhealthy(target, f"answered {answer.status_code} {answer.reason_phrase}", reachable=True, took=took)
+    try:
+        families, samples, data = await asyncio.to_thread(_count, answer.content)
+    except ValueError as error:
+        return _unhealthy(target, f"not valid metrics: {error}", reachable=True, took=took)
+    healthy, reason = (True, "") if data else await _without_data(client, target, timeout_seconds)
+    return ExporterHealth(
+        exporter=target.name,
+        url=target.url,
+        reachable=True,
+        healthy=healthy,
+        has_data=data,
+        metric_count=families,
+        sample_count=samples,
+        scrape_seconds=took,
+        checked=time.time(),
+        reason=reason,
+    )
+
+
+async def _without_data(client: httpx.AsyncClient, target: Target, timeout_seconds: float) -> tuple[bool, str]:
+    """An exporter whose source this machine does not have is well and has nothing to say; any other is not well."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            answer = await client.get(f"{target.url}/health")
+        page = msgspec.json.decode(answer.content, type=_HealthPage)
+    except (TimeoutError, httpx.HTTPError, msgspec.DecodeError):
+        return False, "it has no data"
+    failing = [probe for probe in page.probes if probe.state != "ok"]
+    reason = "; ".join(f"{probe.state}: {probe.reason}" if probe.reason else probe.state for probe in failing)
+    well = bool(page.probes) and all(probe.state in ("absent", "ok") for probe in page.probes)
+    return well, reason or "it has no data yet"
+
+
+def _count(body: bytes) -> tuple[int, int, bool]:
+    """(families, samples, whether any is data). Raises ValueError where the text is not the format."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    if len(body) > MAX_BODY_BYTES:
+        raise ValueError(f"{len(body)} bytes are more than the {MAX_BODY_BYTES} that are read")
+    families = samples = 0
+    data = False
+    for family in text_string_to_metric_families(body.decode("utf-8")):
+        families += 1
+        samples += len(family.samples)
+        data = data or (bool(family.samples) and not family.name.startswith(ABOUT_ITSELF))
+    return families, samples, data
+
+
+def _unhealthy(target: Target, reason: str, *, reachable: bool, took: float | None = None) -> ExporterHealth:
+    return ExporterHealth(
+        exporter=target.name,
+        url=target.url,
+        reachable=reachable,
+        healthy=False,
+        has_data=False,
+        metric_count=0,
+        sample_count=0,
+        scrape_seconds=took,
+        checked=time.time(),
+        reason=reason,
+    )
+
+
+class Health:
+    """The exporters' health, fetched when somebody asks and shared by those who ask within ``fresh_seconds``."""
+
+    def __init__(self, targets: Iterable[Target], timeout_seconds: float = 10.0, fresh_seconds: float = 4.0) -> None:
+        self._targets = list(targets)
+        self._timeout = timeout_seconds
+        self._fresh = fresh_seconds
+        self._client: httpx.AsyncClient | None = None
+        self._latest: tuple[ExporterHealth, ...] = ()
+        self._checked = float("-inf")
+        self._pending: asyncio.Task[tuple[ExporterHealth, ...]] | None = None
+
+    async def check(self) -> tuple[ExporterHealth, ...]:
+        """The state now, at most ``fresh_seconds`` old."""
+        if time.monotonic() - self._checked <= self._fresh:
+            return self._latest
+        return await asyncio.shield(self._start())
+
+    def latest(self, max_age: float) -> tuple[ExporterHealth, ...]:
+        """The last known state, without waiting; where it is older than ``max_age`` a check begins beside the asker."""
+        if time.monotonic() - self._checked > max_age:
+            self._start()
+        return self._latest
+
+    def _start(self) -> asyncio.Task[tuple[ExporterHealth, ...]]:
+        if self._pending is None or self._pending.done():
+            self._pending = asyncio.create_task(self._check())
+        return self._pending
+
+    async def _check(self) -> tuple[ExporterHealth, ...]:
+        if self._client is None:
+            self._client = httpx.AsyncClient(trust_env=False, timeout=self._timeout)
+        self._latest = tuple(await check_all(self._client, self._targets, self._timeout))
+        self._checked = time.monotonic()
+        return self._latest
+
+    async def close(self) -> None:
+        if self._pending is not None:
+            self._pending.cancel()
+        if self._client is not None:
+            await self._client.aclose()
+
+    @staticmethod
+    def families(checked: Iterable[ExporterHealth]) -> list[Family]:
+        """The contract's five families of port 9600."""
+        status = Family("exporter_health_status", "gauge", "1 where the exporter answers as it should, else 0.")
+        reachable = Family("exporter_reachable", "gauge", "1 where the exporter answers at all, else 0.")
+        metrics = Family("exporter_metric_count", "gauge", "Metric families in the exporter's answer.")
+        samples = Family("exporter_sample_count", "gauge", "Samples in the exporter's answer.")
+        data = Family("exporter_has_data", "gauge", "1 where the answer holds samples of the thing measured, else 0.")
+        for one in checked:
+            text = labels(exporter=one.exporter)
+            status.add(int(one.healthy), text)
+            reachable.add(int(one.reachable), text)
+            data.add(int(one.has_data), text)
+            if one.reachable:
+                metrics.add(one.metric_count, text)
+                samples.add(one.sample_count, text)
+        return [status, reachable, metrics, samples, data]

@@ -1,0 +1,102 @@
+"""The history's tick: the key series of all sources, written to the embedded history.
+
+It runs every ``history.interval``, and once more whenever ``mark`` is awaited: the scenario runner marks both ends of
+a measured window, so that energy and CPU time are read exactly there and not interpolated over a whole interval.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+
+from wattview.daemon.history import HistoryError, SqliteHistory
+from wattview.daemon.sampler import Sampler, Source
+from wattview.exposition import Sample, labels
+from wattview.model import PowerReading
+from wattview.probes import SourceError
+
+log = logging.getLogger("wattview.history")
+
+PEAK = "wattview_host_power_peak_watts"
+"""A series of the history alone: the largest power between two samples of the clock since the last tick."""
+
+
+class Recorder:
+    """Writes what the registry says is kept. One tick at a time; a failed write is said once and tried again."""
+
+    def __init__(self, sampler: Sampler, history: SqliteHistory, interval_seconds: float) -> None:
+        self._sampler = sampler
+        self._history = history
+        self._interval = interval_seconds
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._peak: float | None = None
+        self._failing = ""
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self.mark()
+
+    async def mark(self) -> None:
+        """Reads and writes everything now; returns when the history has it."""
+        await self._tick(max_age=0.0)
+
+    async def _run(self) -> None:
+        """Ticks on the interval; between ticks the power's peaks are collected once a second from its short memory."""
+        due = time.monotonic()
+        while True:
+            await self._tick(max_age=min(0.5, self._interval / 2))
+            due = max(due + self._interval, time.monotonic())
+            while (left := due - time.monotonic()) > 0:
+                await asyncio.sleep(min(1.0, left))
+                self._note_peak(await self._sampler.read_or_none("power", max_age=0.2))
+
+    def _note_peak(self, reading: object) -> None:
+        if isinstance(reading, PowerReading) and reading.host_peak_watts is not None:
+            self._peak = max(self._peak or 0.0, reading.host_peak_watts)
+
+    async def _tick(self, max_age: float) -> None:
+        async with self._lock:
+            sources = [s for s in self._sampler.sources.values() if any(view.keep for view in s.entry.views)]
+            parts = await asyncio.gather(*(self._samples(source, max_age) for source in sources))
+            try:
+                for moment, samples in parts:
+                    if samples:
+                        await self._history.append(moment, samples)
+            except HistoryError as error:
+                if str(error) != self._failing:
+                    log.warning("the history cannot be written: %s", error)
+                self._failing = str(error)
+            else:
+                if self._failing:
+                    log.info("the history is written again")
+                self._failing = ""
+
+    async def _samples(self, source: Source, max_age: float) -> tuple[float, list[Sample]]:
+        """The kept series of one source, at the moment of its own reading."""
+        try:
+            reading = await source.read(max_age)
+        except SourceError:
+            return 0.0, []
+        samples = [
+            (family.name + text, value)
+            for view in source.entry.views
+            if view.keep
+            for family in view.families(reading)
+            if family.name in view.keep
+            for text, value in family.samples
+        ]
+        if isinstance(reading, PowerReading):
+            self._note_peak(reading)
+            if self._peak is not None:
+                samples.append((PEAK + labels(source=reading.source), self._peak))
+            self._peak = None
+        return reading.time, samples

@@ -1,0 +1,202 @@
+"""The sampler: who reads a probe, and when.
+
+Power is read by the clock, in a thread of its own. Everything else is read when somebody asks (a scrape, an attached
+dashboard, the history's tick); askers that come at the same moment share one reading, and a reading that is younger
+than an asker's ``max_age`` is simply handed out. A source that hangs holds one thread and nobody else; a source that
+failed is left alone for a while before it is tried again. Failure is a value here: ``status`` says what and why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from wattview.config import Config
+from wattview.model import PowerReading, ProbeState, ProbeStatus, Reading
+from wattview.probes import SourceBroken, SourceError
+from wattview.probes.power import PowerProbe
+from wattview.probes.registry import REGISTRY, ProbeEntry
+
+log = logging.getLogger("wattview.sampler")
+
+T = TypeVar("T")
+
+FRESH_SECONDS = 0.5
+"""Askers within this time share one reading: a scrape's numbers are never older than this."""
+
+PATIENCE_SECONDS = 5.0
+"""How long an asker waits for a source before it goes on without it."""
+
+RETRY_SECONDS: dict[ProbeState, float] = {"absent": 15.0, "refused": 15.0, "broken": 2.0}
+"""How long a source that failed is left alone. ``wattview doctor`` asks at once."""
+
+
+class Source:
+    """One probe, read on demand in a thread of its own, with its last reading and its state."""
+
+    def __init__(self, entry: ProbeEntry, config: Config) -> None:
+        self.entry = entry
+        self.name = entry.name
+        self.probe = entry.make(config)
+        self.latest: Reading | None = None
+        self.status = ProbeStatus(probe=entry.name, state="unread")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"probe-{entry.name}")
+        self._pending: asyncio.Task[Reading | SourceError] | None = None
+        self._failure: SourceError | None = None
+        self._failed_at = 0.0
+
+    async def read(self, max_age: float = FRESH_SECONDS, patience: float = PATIENCE_SECONDS) -> Reading:
+        """A reading no older than ``max_age`` seconds. Raises SourceError, also when the source takes too long."""
+        now = time.monotonic()
+        if self.latest is not None and self._failure is None and now - self.latest.monotonic <= max_age:
+            return self.latest
+        if self._failure is not None and max_age > 0 and now - self._failed_at < RETRY_SECONDS[self._failure.state]:
+            raise self._failure
+        if self._pending is None or self._pending.done():
+            self._pending = asyncio.create_task(self._read())
+        # A pending read is shared: an asker that gives up must not cancel it for the others.
+        pending = self._pending
+        done, _ = await asyncio.wait({pending}, timeout=patience)
+        if not done:
+            error = SourceBroken(f"{self.name} has not answered for {patience:g} s")
+            self._note("broken", error.reason, "", None)
+            raise error
+        outcome = pending.result()
+        if isinstance(outcome, SourceError):
+            raise outcome
+        return outcome
+
+    async def call(self, function: Callable[[Any], T]) -> T:
+        """``function(probe)`` in the probe's own thread, for what is not the plain reading. Raises what it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, self.probe)
+
+    def age(self) -> float | None:
+        return None if self.latest is None else time.monotonic() - self.latest.monotonic
+
+    async def _read(self) -> Reading | SourceError:
+        loop = asyncio.get_running_loop()
+        began = time.perf_counter()
+        try:
+            reading: Reading = await loop.run_in_executor(self._thread, self.probe.read)
+        except Exception as caught:
+            error = caught if isinstance(caught, SourceError) else _unexpected(self.name, caught)
+            self._failure, self._failed_at = error, time.monotonic()
+            self._note(error.state, error.reason, error.fix, time.perf_counter() - began)
+            return error
+        self.latest, self._failure = reading, None
+        if reading.faults:
+            first = reading.faults[0]
+            more = f" (and {len(reading.faults) - 1} more)" if len(reading.faults) > 1 else ""
+            self._note("degraded", f"{first.part}: {first.reason}{more}", first.fix, time.perf_counter() - began)
+        else:
+            self._note("ok", "", "", time.perf_counter() - began)
+        return reading
+
+    def _note(self, state: ProbeState, reason: str, fix: str, duration: float | None) -> None:
+        before = self.status
+        if (state, reason) != (before.state, before.reason):
+            if state == "ok":
+                log.info("%s: works%s", self.name, "" if before.state == "unread" else " again")
+            else:
+                level = logging.INFO if state == "absent" else logging.WARNING
+                log.log(level, "%s: %s: %s%s", self.name, state, reason, f"; {fix}" if fix else "")
+        self.status = ProbeStatus(
+            probe=self.name,
+            state=state,
+            reason=reason,
+            fix=fix,
+            duration_seconds=duration,
+            last_success=None if self.latest is None else self.latest.time,
+        )
+
+    def close(self) -> None:
+        """Lets go of the probe. A thread that hangs in a source is left to the process's end."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        with contextlib.suppress(Exception):
+            self.probe.close()
+
+
+class PowerClock:
+    """Calls ``PowerProbe.sample`` at ``power.sample_hz``, so that no wrap is missed and short peaks are seen.
+
+    Late ticks are dropped, not caught up: energy comes from counters, so a late sample costs resolution, never joules.
+    """
+
+    def __init__(self, probe: PowerProbe, hz: float) -> None:
+        self._probe = probe
+        self._interval = 1.0 / hz
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="power-clock", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._stop.is_set():
+            # A sample that fails shows in the next read(), which says why; the clock goes on.
+            with contextlib.suppress(SourceError, OSError):
+                self._probe.sample()
+            due = max(due + self._interval, time.monotonic())
+            self._stop.wait(due - time.monotonic())
+
+
+class Sampler:
+    """All sources of this machine, by name."""
+
+    def __init__(self, config: Config, entries: Iterable[ProbeEntry] = REGISTRY) -> None:
+        self.sources: dict[str, Source] = {entry.name: Source(entry, config) for entry in entries}
+        self._clock: PowerClock | None = None
+        power = self.sources.get("power")
+        if power is not None and isinstance(power.probe, PowerProbe):
+            self._clock = PowerClock(power.probe, config.power.sample_hz)
+
+    def start(self) -> None:
+        if self._clock is not None:
+            self._clock.start()
+
+    async def read(self, name: str, max_age: float = FRESH_SECONDS, patience: float = PATIENCE_SECONDS) -> Reading:
+        return await self.sources[name].read(max_age, patience)
+
+    async def read_or_none(self, name: str, max_age: float = FRESH_SECONDS, patience: float = 1.0) -> Reading | None:
+        """The reading, or None where there is none: for those who show what there is. ``status`` says why."""
+        source = self.sources.get(name)
+        if source is None:
+            return None
+        try:
+            return await source.read(max_age, patience)
+        except SourceError:
+            return None
+
+    def sources_of(self, exporter: str) -> list[Source]:
+        """The sources that one exporter shows."""
+        return [source for source in self.sources.values() if source.entry.view(exporter) is not None]
+
+    def statuses(self) -> tuple[ProbeStatus, ...]:
+        return tuple(source.status for source in self.sources.values())
+
+    def power_source(self) -> str | None:
+        """Which source the host's power comes from now; None where there is none."""
+        source = self.sources.get("power")
+        return source.latest.source if source is not None and isinstance(source.latest, PowerReading) else None
+
+    def close(self) -> None:
+        if self._clock is not None:
+            self._clock.stop()
+        for source in self.sources.values():
+            source.close()
+
+
+def _unexpected(name: str, error: Exception) -> SourceError:
+    log.debug("%s failed", name, exc_info=error)
+    return SourceBroken(f"{name} failed: {type(error).__name__}: {error}")

@@ -1,0 +1,279 @@
+"""The daemon as a whole: what is started, in which order, and how it ends.
+
+Everything that runs belongs to one ``Daemon``, is started in ``start`` and ended, in the opposite order, in ``stop``.
+SIGTERM and SIGINT end it; SIGHUP reads the settings again and starts it anew with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import signal
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from wattview.config import Config, ConfigError
+from wattview.daemon.api import Parts, make_api
+from wattview.daemon.endpoints import EXPORTERS, Endpoints, exporter_url
+from wattview.daemon.health import Health, Target
+from wattview.daemon.history import History, HistoryError, SqliteHistory
+from wattview.daemon.history_prometheus import PrometheusHistory
+from wattview.daemon.listener import Listener, bind_tcp, bind_unix
+from wattview.daemon.media_server import ManagedRtmp, MediaServerError, choose_server
+from wattview.daemon.recorder import Recorder
+from wattview.daemon.results import Results
+from wattview.daemon.runner import Runner
+from wattview.daemon.sampler import Sampler
+from wattview.daemon.snapshot import Snapshots
+
+log = logging.getLogger("wattview.daemon")
+
+
+class DaemonError(Exception):
+    """The daemon cannot run here. The text is one line with the way out."""
+
+
+class AlreadyRunning(DaemonError):
+    """Another daemon has the control socket."""
+
+
+class Daemon:
+    """One daemon with one set of settings."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.ports: dict[str, int] = {}
+        self._stack = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        """Brings everything up. Raises DaemonError, and then nothing is left running."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def stop(self) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        stack = self._stack
+        config = self.config
+        state = Path(config.paths.state)
+        _make_private(state)
+        _make_private(Path(config.daemon.control_socket).parent)
+        stack.callback(_take_lock(Path(config.daemon.control_socket)))
+
+        rtmp_url: str | None = config.streams.rtmp_url
+        server = await self._start_media_server(state)
+        if server is not None:
+            rtmp_url = server.rtmp_url
+            config = replace(
+                config, streams=replace(config.streams, nginx_rtmp_url=server.stat_url, rtmp_url=server.rtmp_url)
+            )
+
+        sampler = Sampler(config)
+        stack.callback(sampler.close)
+        sampler.start()
+
+        history = self._open_history(state)
+        stack.push_async_callback(history.close)
+
+        async def mark() -> None:
+            """The ends of a measured window, written by whoever keeps the history."""
+
+        if isinstance(history, SqliteHistory):
+            recorder = Recorder(sampler, history, config.history.interval_seconds)
+            stack.push_async_callback(recorder.close)
+            recorder.start()
+            mark = recorder.mark
+
+        async def live_rtmp_url() -> str | None:
+            return rtmp_url if await sampler.read_or_none("streams", max_age=2.0) is not None else None
+
+        results = Results(config, history)
+        runner = Runner(config, rtmp_url=live_rtmp_url, mark=mark, power_source=sampler.power_source, state_dir=state)
+        stack.push_async_callback(runner.close)
+
+        sockets, targets = self._bind_exporters()
+        health = Health(targets)
+        stack.push_async_callback(health.close)
+        snapshots = Snapshots(config, sampler, health, runner, config.streams.rtmp_url)
+        stopping = asyncio.Event()
+        parts = Parts(config, sampler, snapshots, history, runner, results, health, stopping)
+
+        keys = {sock.getsockname()[1]: key for key, sock in sockets.items()}
+        await self._listen(Listener(Endpoints(sampler, results, health, keys), list(sockets.values())))
+        await self._listen(Listener(make_api(parts), [bind_unix(Path(config.daemon.control_socket))]))
+        if config.daemon.control_listen:
+            token = read_token(Path(config.daemon.token_file))
+            host, _, port = config.daemon.control_listen.rpartition(":")
+            sock = _bind_control(host.strip("[]"), port)
+            self.ports["control"] = sock.getsockname()[1]
+            await self._listen(Listener(make_api(parts, token), [sock]))
+        stack.callback(stopping.set)
+        log.info("ready: control socket %s", config.daemon.control_socket)
+
+    async def _listen(self, listener: Listener) -> None:
+        self._stack.push_async_callback(listener.stop)
+        await listener.start()
+
+    async def _start_media_server(self, state: Path) -> ManagedRtmp | None:
+        """Our own nginx-rtmp where one is wanted and none answers. Without one, scenarios encode and do not push."""
+        server = await choose_server(self.config, state / "nginx-rtmp")
+        if server is None:
+            return None
+        try:
+            await server.start()
+        except MediaServerError as error:
+            log.warning("no media server: %s%s", error.reason, f"; {error.fix}" if error.fix else "")
+            return None
+        self._stack.push_async_callback(server.stop)
+        log.info("media server: %s (statistics: %s)", server.rtmp_url, server.stat_url)
+        return server
+
+    def _open_history(self, state: Path) -> History:
+        settings = self.config.history
+        if settings.backend == "prometheus":
+            return PrometheusHistory(settings.prometheus_url)
+        try:
+            return SqliteHistory(state / "history.sqlite", settings.retention_seconds)
+        except HistoryError as error:
+            raise DaemonError(f"the history cannot be opened: {error}") from None
+
+    def _bind_exporters(self) -> tuple[dict[str, socket.socket], list[Target]]:
+        """The exporters' sockets by key, and what the health check fetches. A port that is taken costs that exporter."""
+        host = self.config.daemon.listen
+        sockets: dict[str, socket.socket] = {}
+        targets: list[Target] = []
+        for exporter in EXPORTERS:
+            settings = getattr(self.config.endpoints, exporter.key)
+            if not settings.enabled:
+                continue
+            problem = ""
+            try:
+                sockets[exporter.key] = bind_tcp(host, settings.port)
+            except OSError as error:
+                problem = _bind_problem(error, f"endpoints.{exporter.key}.port", settings.port)
+                log.warning("%s is not served: %s", exporter.name, problem)
+            port = sockets[exporter.key].getsockname()[1] if exporter.key in sockets else settings.port
+            self.ports[exporter.key] = port
+            if exporter.key != "health":
+                targets.append(Target(exporter.name, exporter_url(host, port), problem))
+        return sockets, targets
+
+
+def read_token(path: Path) -> str:
+    """The control API's token. It must be a secret: a file of others' reading is refused, and so is a short one."""
+    try:
+        mode = path.stat().st_mode
+        token = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+        raise DaemonError(f"daemon.token_file {path}: {reason}") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise DaemonError(f"daemon.token_file {path}: others may read it; run: chmod 600 {path}")
+    if len(token) < 16:
+        raise DaemonError(f"daemon.token_file {path}: a token has at least 16 characters; try: openssl rand -hex 32")
+    return token
+
+
+async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | None = None) -> None:
+    """Runs a daemon until SIGTERM or SIGINT; SIGHUP starts it anew with what ``load`` then returns.
+
+    Settings that are wrong at a SIGHUP are logged and the daemon goes on with those it has.
+    """
+    loop = asyncio.get_running_loop()
+    stop, reload = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    config = load()
+    while not stop.is_set():
+        daemon = Daemon(config)
+        await daemon.start()
+        if ready is not None:
+            ready(daemon)
+        try:
+            config = await _until_changed(config, load, stop, reload)
+        finally:
+            await daemon.stop()
+
+
+async def _until_changed(
+    config: Config, load: Callable[[], Config], stop: asyncio.Event, reload: asyncio.Event
+) -> Config:
+    """Returns when the daemon is to stop, or is to start anew with the settings returned."""
+    while True:
+        waiting = [asyncio.create_task(event.wait()) for event in (stop, reload)]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        if stop.is_set():
+            return config
+        reload.clear()
+        try:
+            changed = load()
+        except ConfigError as error:
+            log.error("SIGHUP: the settings are wrong and were not taken: %s", error)
+            continue
+        if changed == config:
+            log.info("SIGHUP: the settings have not changed")
+            continue
+        log.info("SIGHUP: starting anew with the new settings")
+        return changed
+
+
+def _make_private(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise DaemonError(
+            f"{directory} cannot be made: {error.strerror}; set paths.state or daemon.control_socket"
+        ) from None
+
+
+def _take_lock(control_socket: Path) -> Callable[[], None]:
+    """Makes sure that one daemon has this control socket; the kernel lets go of the lock when the daemon dies."""
+    path = control_socket.with_name(control_socket.name + ".lock")
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise DaemonError(f"{path}: {error.strerror}; set daemon.control_socket") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise AlreadyRunning(f"a daemon already runs with {control_socket}; attach to it with: wattview tui") from None
+
+    def release() -> None:
+        with contextlib.suppress(FileNotFoundError):
+            control_socket.unlink()
+        os.close(descriptor)
+
+    return release
+
+
+def _bind_control(host: str, port: str) -> socket.socket:
+    try:
+        return bind_tcp(host or "127.0.0.1", int(port))
+    except ValueError:
+        raise DaemonError(f"daemon.control_listen: expected host:port, got {host}:{port}") from None
+    except OSError as error:
+        raise DaemonError(f"daemon.control_listen: {_bind_problem(error, 'daemon.control_listen', port)}") from None
+
+
+def _bind_problem(error: OSError, setting: str, port: int | str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is taken by another program; stop it or set {setting}"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs more rights; set {setting} to one above 1023"
+    return f"cannot listen on port {port}: {error.strerror or error}"
