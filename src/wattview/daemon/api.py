@@ -10,7 +10,8 @@ import asyncio
 import hmac
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -82,10 +83,10 @@ class Call(NamedTuple):
     handler: Callable[[Parts, Request], Awaitable[Any]]
     gives: Any
     summary: str
-    query: dict[str, str] = {}
+    query: Mapping[str, str] = MappingProxyType({})
     takes: Any = None
     status: int = 200
-    refusals: dict[int, str] = {}
+    refusals: Mapping[int, str] = MappingProxyType({})
 
 
 async def _snapshot(parts: Parts, request: Request) -> Snapshot:

@@ -19,8 +19,16 @@ from wattview.model import ExporterHealth, ProbeStatus
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
-ABOUT_ITSELF = ("wattview_probe_", "wattview_build_info", "cost_exporter_alive", "process_", "python_", "go_", "promhttp_",
-                "node_scrape_collector_", "scrape_")  # fmt: skip
+ABOUT_ITSELF = (
+    "wattview_probe_",
+    "wattview_build_info",
+    "cost_exporter_alive",
+    "node_scrape_collector_",
+    "process_",
+    "python_",
+    "go_",
+    "promhttp_",
+)
 """Families that say something of the exporter and nothing of the thing it measures: they are no data."""
 
 

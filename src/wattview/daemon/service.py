@@ -150,7 +150,7 @@ class Daemon:
             raise DaemonError(f"the history cannot be opened: {error}") from None
 
     def _bind_exporters(self) -> tuple[dict[str, socket.socket], list[Target]]:
-        """The exporters' sockets by key, and what the health check fetches. A port that is taken costs that exporter."""
+        """The exporters' sockets by key, and what the health check fetches. A taken port costs that exporter only."""
         host = self.config.daemon.listen
         sockets: dict[str, socket.socket] = {}
         targets: list[Target] = []
