@@ -5,7 +5,7 @@
 # which command would help and goes on: WattView works with what there is, and `wattview doctor` says what is missing.
 set -euo pipefail
 
-declare -A RUN=([python3-venv]=/usr/lib/python3*/venv/__init__.py [ffmpeg]=ffmpeg
+declare -A RUN=([python3-venv]=/usr/lib/python3*/ensurepip/__init__.py [ffmpeg]=ffmpeg
   [nginx-light]=nginx [libnginx-mod-rtmp]=/usr/lib/nginx/modules/ngx_rtmp_module.so)
 declare -A TEST=([docker.io]=dockerd [busybox-static]=/bin/busybox [prometheus]=prometheus
   [victoria-metrics]=victoria-metrics [prometheus-node-exporter]=prometheus-node-exporter [tmux]=tmux)

@@ -266,9 +266,21 @@ def _explain(message: str, tree: Mapping[str, Any], origin: Mapping[str, str]) -
         for part in key.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         text = re.sub(r", got .*$", "", text.replace("`", ""))
+        if text.startswith("Invalid enum value"):
+            text = f"expected one of {', '.join(_choices(key))}"
         text = f"{text[0].lower()}{text[1:]}, got {value!r}"
     source = origin.get(key)
     return f"{key}: {text}" + (f" ({source})" if source else "")
+
+
+def _choices(key: str) -> list[str]:
+    """The values that a setting of few words may have."""
+    import typing
+
+    kind: Any = Config
+    for part in key.split("."):
+        kind = typing.get_type_hints(kind)[part]
+    return [str(choice) for choice in typing.get_args(kind)]
 
 
 def _nearest(key: str) -> str | None:
