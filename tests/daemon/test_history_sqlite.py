@@ -1,0 +1,349 @@
+"""The embedded history: what was appended comes back, old samples go, and a bad file costs only itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.support.small_disk import run_on_small_disk
+
+from wattview.daemon.history import HistoryError, SqliteHistory, steps, thin, trimmed
+
+NOW = 1_700_000_000.0
+WEEK = 7 * 86400.0
+ENERGY = 'wattview_host_energy_joules_total{source="rapl"}'
+
+
+@pytest.fixture
+async def history(tmp_path: Path) -> AsyncIterator[SqliteHistory]:
+    history = SqliteHistory(tmp_path / "state" / "history.sqlite", WEEK)
+    yield history
+    await history.close()
+
+
+async def test_a_window_comes_back_with_one_neighbour_on_either_side(history: SqliteHistory) -> None:
+    for at in range(0, 60, 5):
+        await history.append(NOW + at, [(ENERGY, 1000.5 + at), ("wattview_host_cpus", 4)])
+    [series] = await history.samples("wattview_host_energy_joules_total", NOW + 11, NOW + 22)
+    assert series.name == ENERGY
+    assert series.points == [(NOW + at, 1000.5 + at) for at in (10, 15, 20, 25)]
+
+
+async def test_a_neighbour_that_is_far_away_is_none(history: SqliteHistory) -> None:
+    await history.append(NOW, [("a", 1)])
+    await history.append(NOW + 100, [("a", 2)])
+    await history.append(NOW + 200, [("a", 3)])
+    [series] = await history.samples("a", NOW + 99, NOW + 101)
+    assert series.points == [(NOW + 100, 2.0)]
+    assert await history.samples("a", NOW + 300, NOW + 301) == []
+
+
+async def test_a_selector_matches_the_series_that_have_its_labels(history: SqliteHistory) -> None:
+    odd = 'stream_watts{app="live",stream="a \\"b\\"\\n✓,}"}'
+    await history.append(NOW, [('watts{a="1",b="2"}', 1), ('watts{a="1"}', 2), ("watts_total", 3), (odd, 4)])
+
+    async def names(selector: str) -> list[str]:
+        return [series.name for series in await history.samples(selector, NOW, NOW)]
+
+    assert await names("watts") == ['watts{a="1",b="2"}', 'watts{a="1"}']
+    assert await names('watts{b="2"}') == ['watts{a="1",b="2"}']
+    assert await names('watts{a="1",b=""}') == ['watts{a="1"}']
+    assert await names('stream_watts{stream="a \\"b\\"\\n✓,}"}') == [odd]
+    assert await names("nothing") == []
+    with pytest.raises(ValueError, match="not a series name"):
+        await names("rate(watts[5m])")
+
+
+async def test_two_appends_of_the_same_moment_are_both_kept(history: SqliteHistory) -> None:
+    await history.append(NOW, [("a", 1), ("b", 1)])
+    await history.append(NOW, [("a", 2)])
+    [series] = await history.samples("a", NOW, NOW + 1)
+    assert [value for _, value in series.points] == [1.0, 2.0]
+    assert series.points[1][0] == pytest.approx(NOW, abs=1e-5)
+
+
+async def test_what_is_not_finite_is_no_sample(history: SqliteHistory) -> None:
+    await history.append(NOW, [("a", float("nan")), ("b", float("inf")), ("c", 0.0)])
+    await history.append(NOW + 1, [("a", float("nan"))])
+    assert await history.samples("a", NOW - 5, NOW + 5) == []
+    assert await history.samples("b", NOW - 5, NOW + 5) == []
+    assert [series.points for series in await history.samples("c", NOW, NOW)] == [[(NOW, 0.0)]]
+
+
+async def test_a_graph_holds_the_last_value_at_or_before_each_step(history: SqliteHistory) -> None:
+    for at in range(0, 600, 5):
+        await history.append(NOW + at, [("a", at), ("b", -at)] if at < 300 else [("a", at)])
+        await history.append(NOW + at + 1, [("mark", 1)])
+    [series] = await history.thinned("a", NOW, NOW + 599, 60)
+    assert series.points == [(NOW + at, float(at)) for at in range(0, 600, 60)]
+    [ended] = await history.thinned("b", NOW, NOW + 599, 60)
+    assert [at - NOW for at, _ in ended.points] == [0, 60, 120, 180, 240, 300]
+    [fine] = await history.thinned("a", NOW + 0.5, NOW + 9.5, 1)
+    assert [value for _, value in fine.points] == [0.0] * 5 + [5.0] * 5
+
+
+async def test_a_graph_of_too_many_points_is_refused(history: SqliteHistory) -> None:
+    with pytest.raises(ValueError, match="at most 11000 points"):
+        await history.thinned("a", NOW, NOW + 86400, 1)
+    with pytest.raises(ValueError, match="step of more than 0"):
+        await history.thinned("a", NOW, NOW + 60, 0)
+    with pytest.raises(ValueError, match="start first"):
+        await history.thinned("a", NOW, NOW - 60, 1)
+
+
+async def test_samples_older_than_the_retention_go_and_their_series_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    history = SqliteHistory(path, retention_seconds=3600)
+    for at in range(0, 3 * 86400, 600):
+        container = f'container{{name="c{at // 86400}"}}'
+        await history.append(NOW + at, [("a", at), (container, 1)])
+    [series] = await history.samples("a", NOW, NOW + 3 * 86400)
+    assert series.points[0][0] >= NOW + 3 * 86400 - 600 - 3600
+    assert len(series.points) == 7
+    await history.append(NOW + 5 * 86400, [("a", 1)])
+    await history.close()
+    with sqlite3.connect(path) as connection:
+        keys = [key for (key,) in connection.execute("SELECT key FROM series")]
+        layouts = connection.execute("SELECT count(*) FROM layouts").fetchone()[0]
+    assert keys == ["a"]
+    assert layouts == 1
+
+
+async def test_a_clock_that_jumps_ahead_once_costs_a_few_samples_only(history: SqliteHistory) -> None:
+    for at in range(0, 1000, 5):
+        await history.append(NOW + at, [("a", at)])
+    await history.append(NOW + 20 * 365 * 86400, [("a", 0)])
+    await history.append(NOW + 1000, [("a", 1000)])
+    [series] = await history.samples("a", NOW, NOW + 1000)
+    assert len(series.points) == 201 - 20
+
+
+async def test_one_day_of_fifty_series_takes_less_than_9_megabytes(tmp_path: Path) -> None:
+    """Two hours are written, at the real rate and with values that do not compress; twelve times that is a day."""
+    path = tmp_path / "history.sqlite"
+    history = SqliteHistory(path, WEEK)
+    keys = [f'wattview_container_energy_joules_total{{name="container-{number}"}}' for number in range(50)]
+    for tick in range(1440):
+        await history.append(NOW + 5 * tick, [(key, tick * 7.123 + at / 3) for at, key in enumerate(keys)])
+    await history.close()
+    assert path.stat().st_size * 12 < 9_000_000
+    assert not path.with_name(path.name + "-wal").exists()
+
+
+async def test_history_survives_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    for run in range(3):
+        history = SqliteHistory(path, WEEK)
+        await history.append(NOW + run, [("a", run), ("b", 1)])
+        await history.close()
+    history = SqliteHistory(path, WEEK)
+    [series] = await history.samples("a", NOW, NOW + 3)
+    await history.close()
+    assert [value for _, value in series.points] == [0, 1, 2]
+
+
+async def test_reading_and_writing_go_on_side_by_side(history: SqliteHistory) -> None:
+    async def write() -> None:
+        for at in range(200):
+            await history.append(NOW + at, [("a", at)])
+
+    async def read() -> int:
+        longest = 0
+        for _ in range(50):
+            found = await history.samples("a", NOW, NOW + 200)
+            length = len(found[0].points) if found else 0
+            assert length >= longest
+            longest = length
+        return longest
+
+    await asyncio.gather(write(), read(), read())
+    assert await read() == 200
+
+
+async def test_after_close_every_call_says_so(history: SqliteHistory) -> None:
+    await history.append(NOW, [("a", 1)])
+    await history.close()
+    await history.close()
+    with pytest.raises(HistoryError, match="is closed"):
+        await history.append(NOW, [("a", 1)])
+
+
+# faults
+
+
+async def test_a_writer_that_is_killed_leaves_a_history_that_opens(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    script = f"""
+import asyncio, pathlib
+from wattview.daemon.history import SqliteHistory
+async def main():
+    history = SqliteHistory(pathlib.Path({str(path)!r}), 1e9)
+    at = 0
+    while True:
+        await history.append({NOW} + at, [("a", at), ("b", -at)])
+        if at == 300:
+            print("going", flush=True)
+        at += 1
+asyncio.run(main())
+"""
+    for _ in range(3):
+        writer = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        assert await writer.stdout.readline() == b"going\n"
+        writer.kill()
+        await writer.wait()
+    history = SqliteHistory(path, WEEK)
+    await history.append(NOW + 1e5 + 1, [("a", 5), ("b", -5)])
+    [a] = await history.samples("a", NOW, NOW + 1e5)
+    [b] = await history.samples("b", NOW, NOW + 1e5)
+    await history.close()
+    assert len(a.points) >= 3 * 301
+    assert [-value for _, value in b.points] == [value for _, value in a.points]
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_a_file_that_is_no_database_says_how_to_get_on(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    path.write_bytes(b"not a database at all, but long enough to look at" * 100)
+    history = SqliteHistory(path, WEEK)
+    with pytest.raises(HistoryError, match="not a database") as failure:
+        await history.append(NOW, [("a", 1)])
+    assert failure.value.fix == f"move it away: mv {path} {path}.broken"
+    with pytest.raises(HistoryError):
+        await history.samples("a", NOW, NOW)
+    path.rename(tmp_path / "history.sqlite.broken")
+    await history.append(NOW, [("a", 1)])
+    assert len(await history.samples("a", NOW, NOW)) == 1
+    await history.close()
+
+
+async def test_a_file_that_is_damaged_inside_is_an_error_and_not_a_wrong_number(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    history = SqliteHistory(path, WEEK)
+    for at in range(2000):
+        await history.append(NOW + at, [(f"a{number}", at) for number in range(10)])
+    await history.close()
+    with path.open("r+b") as stream:
+        for page in range(3, path.stat().st_size // 4096):
+            stream.seek(page * 4096)
+            stream.write(b"\xa5" * 512)
+    with pytest.raises(HistoryError, match=r"malformed|corrupt"):
+        await history_of(path).samples("a1", NOW, NOW + 2000)
+
+
+def history_of(path: Path) -> SqliteHistory:
+    return SqliteHistory(path, WEEK)
+
+
+async def test_a_database_of_another_program_or_of_the_future_is_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / "other.sqlite"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE songs (title TEXT)")
+    with pytest.raises(HistoryError, match="another program"):
+        await history_of(other).append(NOW, [("a", 1)])
+    newer = tmp_path / "newer.sqlite"
+    with sqlite3.connect(newer) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(HistoryError, match="newer WattView"):
+        await history_of(newer).append(NOW, [("a", 1)])
+
+
+async def test_a_directory_in_the_way_is_an_error_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "history.sqlite").mkdir()
+    for path in (tmp_path / "file" / "history.sqlite", tmp_path / "history.sqlite"):
+        history = SqliteHistory(path, WEEK)
+        with pytest.raises(HistoryError, match=str(path)):
+            await history.append(NOW, [("a", 1)])
+        await history.close()
+
+
+def test_a_full_disk_stops_the_history_and_space_brings_it_back(tmp_path: Path) -> None:
+    output = run_on_small_disk(
+        """
+        import asyncio
+        from wattview.daemon.history import HistoryError, SqliteHistory
+
+        async def main():
+            ballast = disk / "ballast"
+            ballast.write_bytes(bytes(200_000))
+            history = SqliteHistory(disk / "history.sqlite", 1e9)
+            kept = 0
+            try:
+                while True:
+                    await history.append(1000.0 + kept, [(f"series_{at}", kept) for at in range(50)])
+                    kept += 1
+            except HistoryError as error:
+                print(error.fix)
+            [series] = await history.samples("series_7", 1000.0, 1000.0 + kept)
+            print(len(series.points) == kept)
+            ballast.unlink()
+            await history.append(1000.0 + kept, [("series_7", kept)])
+            [series] = await history.samples("series_7", 1000.0, 1000.0 + kept)
+            print(len(series.points) == kept + 1)
+            await history.close()
+
+        asyncio.run(main())
+        """,
+        tmp_path,
+        kibibytes=512,
+    )
+    assert output == "free some space on that disk\nTrue\nTrue\n"
+
+
+# the pure parts
+
+POINTS = st.lists(st.tuples(st.floats(0, 1000), st.floats(-1e9, 1e9)), max_size=20).map(sorted)
+
+
+@given(POINTS, st.floats(0, 1000), st.floats(0, 500))
+def test_trimming_keeps_the_window_and_at_most_one_neighbour_each(
+    points: list[tuple[float, float]], start: float, length: float
+) -> None:
+    end = start + length
+    kept = trimmed(points, start, end)
+    inside = [point for point in points if start <= point[0] <= end]
+    before = [point for point in points if point[0] < start]
+    after = [point for point in points if point[0] > end]
+    assert kept == before[-1:] + inside + after[:1]
+
+
+@given(POINTS, st.floats(0, 900), st.floats(0.5, 50), st.floats(1, 100))
+def test_thinning_gives_the_last_value_before_each_step(
+    points: list[tuple[float, float]], start: float, step: float, lookback: float
+) -> None:
+    times = steps(start, start + 10 * step, step)
+    assert len(times) == 11
+    thinned = dict(thin(points, times, lookback))
+    for time in times:
+        near = [value for at, value in points if at <= time and time - at < lookback]
+        assert thinned.get(time) == (near[-1] if near else None)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3000), st.dictionaries(st.sampled_from("abcde"), st.floats(-1e300, 1e300))),
+        min_size=1, max_size=15,
+    )
+)  # fmt: skip
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_whatever_is_appended_comes_back_exactly(
+    tmp_path_factory: pytest.TempPathFactory, ticks: list[tuple[int, dict[str, float]]]
+) -> None:
+    history = history_of(tmp_path_factory.mktemp("history") / "h.sqlite")
+    kept = {float(NOW + at): values for at, values in ticks}
+    for at, values in kept.items():
+        await history.append(at, values.items())
+    for key in "abcde":
+        expected = [(at, values[key]) for at, values in sorted(kept.items()) if key in values]
+        found = await history.samples(key, NOW, NOW + 3000)
+        assert (found[0].points if found else []) == expected
+    await history.close()
