@@ -1,0 +1,69 @@
+"""What the FFmpegs of this machine can really do: found by doing it once, not by reading a list.
+
+An answer is remembered for as long as the program's file stays the same. Starts short-lived children at low priority;
+never asked for in a measured window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from wattview.daemon import children, ffmpeg
+
+VMAF_MODEL = "vmaf_v0.6.1"
+PROBE_TIMEOUT_SECONDS = 30.0
+
+T = TypeVar("T")
+
+
+class Capabilities:
+    """Answers about FFmpeg programs, by name or path. Raises ``children.ProgramMissing`` where there is none."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], object] = {}
+
+    async def version(self, program: str) -> str:
+        """``5.1.9-0+deb12u1``; "" where the program is no FFmpeg."""
+
+        async def ask(path: str) -> str:
+            status, output = await _outcome([path, "-version"])
+            return ffmpeg.version(output) if status == 0 else ""
+
+        return await self._remembered("version", program, ask)
+
+    async def can_vmaf(self, program: str) -> bool:
+        """Whether its libvmaf filter, with the model that we use, gives a score."""
+
+        async def ask(path: str) -> bool:
+            picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08"]
+            model = f"libvmaf=model=version={VMAF_MODEL}"
+            command = [path, "-nostdin", "-loglevel", "error", *picture, *picture, "-lavfi", model, "-f", "null", "-"]
+            status, _ = await _outcome(command)
+            return status == 0
+
+        return await self._remembered("vmaf", program, ask)
+
+    async def _remembered(self, what: str, program: str, ask: Callable[[str], Awaitable[T]]) -> T:
+        path = children.find_program(program)
+        file = os.stat(path)
+        key = (what, path, file.st_mtime_ns, file.st_size, file.st_ino)
+        if key not in self._known:
+            self._known[key] = await ask(path)
+        return self._known[key]  # type: ignore[return-value]
+
+
+async def _outcome(command: list[str]) -> tuple[int, str]:
+    """Exit status and the beginning of standard output of a short command; status -1 where it did not end in time."""
+    process = await children.spawn(command, nice=19, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+            output = await process.stdout.read(65536)
+            return await process.wait(), output.decode(errors="replace")
+    except TimeoutError:
+        return -1, ""
+    finally:
+        await children.stop(process, patience_seconds=0)

@@ -1,0 +1,227 @@
+"""VMAF, PSNR and SSIM of what an encoder really produced, frame against frame.
+
+The encoder's own output, written beside the push by FFmpeg's ``tee`` muxer, is compared with the same source made
+again by the same FFmpeg. The source comes as raw frames through a pipe, because the FFmpeg that has libvmaf is often
+another build than the one that encodes. Both sides are numbered by frame, never by time stamp, and nothing between
+them changes the frame rate: frame n is compared with frame n.
+
+Runs after the measured windows, at the lowest priority, as two child processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from wattview.config import Scenarios
+from wattview.daemon import children, ffmpeg
+from wattview.daemon.capabilities import VMAF_MODEL, Capabilities
+from wattview.daemon.encoders import last_words
+from wattview.model import Scenario
+
+NICE = 19
+PSNR_CEILING_DB = 100.0
+"""What is recorded where the pictures are identical and PSNR is infinite, which JSON cannot say. Also the most that is
+recorded at all: above it no bit of an 8-bit picture that anyone could see has changed."""
+
+_PEAK_SQUARED = 255.0**2
+
+
+class QualityFailed(Exception):
+    """The comparison gave no figures. ``str()`` says why."""
+
+
+class Tool(Struct, frozen=True):
+    """The FFmpeg that compares."""
+
+    path: str
+    version: str
+    vmaf: bool
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.version}"
+
+
+class Quality(Struct, frozen=True, kw_only=True):
+    """The scores of ``frames`` compared frames. VMAF is None where the tool has no libvmaf. PSNR is in dB, over all
+    planes weighted by their size; SSIM likewise (``All``)."""
+
+    frames: int
+    psnr_db: float
+    ssim: float
+    vmaf: float | None = None
+    vmaf_model: str | None = None
+    tool: str = ""
+
+
+class Clip(Struct, frozen=True, kw_only=True):
+    """What is compared: ``frames`` frames from ``first_frame`` of the recorded ``copy`` of a scenario's stream."""
+
+    scenario: Scenario
+    copy: Path
+    first_frame: int
+    frames: int
+    media: Path | None = None
+
+
+async def find_tool(settings: Scenarios, capabilities: Capabilities) -> Tool:
+    """The FFmpeg that compares: the configured one for quality; else the encoding one if it has libvmaf; else the
+    static build that comes with imageio-ffmpeg; else the encoding one, for PSNR and SSIM alone."""
+    if settings.quality_ffmpeg:
+        return await _tool(settings.quality_ffmpeg, capabilities)
+    for program in (settings.ffmpeg, _static_ffmpeg()):
+        if program is not None:
+            try:
+                tool = await _tool(program, capabilities)
+            except children.ProgramMissing:
+                continue
+            if tool.vmaf:
+                return tool
+    return await _tool(settings.ffmpeg, capabilities)
+
+
+async def _tool(program: str, capabilities: Capabilities) -> Tool:
+    vmaf = await capabilities.can_vmaf(program)
+    return Tool(children.find_program(program), await capabilities.version(program), vmaf)
+
+
+def _static_ffmpeg() -> str | None:
+    try:
+        import imageio_ffmpeg
+
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError):
+        return None
+
+
+async def measure(
+    tool: Tool, encoder_ffmpeg: str, clip: Clip, folder: Path, on_frames: Callable[[int], None] | None = None
+) -> Quality:
+    """Compares one clip. The per-frame logs stay in ``folder``, named after the copy.
+
+    ``on_frames`` hears how many frames are done. Raises QualityFailed; leaves no child behind, however it ends.
+    """
+    if clip.frames < 1:
+        raise QualityFailed("no frame of the measured window was recorded")
+    stem = clip.copy.name.split(".")[0]
+    reference_log, compare_log = folder / f"{stem}-reference.log", folder / f"{stem}-compare.log"
+    reference = ffmpeg.reference_command(
+        encoder_ffmpeg, clip.scenario, media=clip.media, first_frame=clip.first_frame, frames=clip.frames
+    )
+    compare = compare_command(tool, clip, stem)
+    started = []
+    read_end, write_end = os.pipe()
+    try:
+        try:
+            with reference_log.open("wb") as log:
+                started.append(await children.spawn(reference, nice=NICE, cwd=folder, stdout=write_end, stderr=log))
+            with compare_log.open("wb") as log:
+                comparing = await children.spawn(
+                    compare, nice=NICE, cwd=folder, stdin=read_end, stdout=asyncio.subprocess.PIPE, stderr=log
+                )
+                started.append(comparing)
+        finally:
+            os.close(read_end)
+            os.close(write_end)
+        assert comparing.stdout is not None
+        parser = ffmpeg.ProgressParser()
+        async for line in comparing.stdout:
+            progress = parser.feed(line.decode("ascii", errors="replace"))
+            if progress is not None and progress.frames is not None and on_frames is not None:
+                on_frames(progress.frames)
+        status = await comparing.wait()
+    finally:
+        await asyncio.gather(*(children.stop(process, patience_seconds=0.0) for process in started))
+    if status != 0:
+        words = await asyncio.to_thread(last_words, reference_log)
+        words = f"{words} · {await asyncio.to_thread(last_words, compare_log)}"
+        raise QualityFailed(f"{tool.path} could not compare (exit status {status}): {words}")
+    return await asyncio.to_thread(_read_scores, tool, folder, stem)
+
+
+def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
+    """The comparison: the copy as input 0, raw reference frames on standard input as input 1.
+
+    Frames are stamped with their number on both sides, so that the filters pair them by number. Files are named
+    relative to the working directory: a path inside a filter graph would need a third kind of escaping.
+    """
+    scenario = clip.scenario
+    width, height = ffmpeg.picture_size(scenario.resolution)
+    number = f"settb=1/{scenario.fps},setpts=N"
+    fit = f"scale={width}:{height}:flags=bicubic,format={ffmpeg.PIXEL_FORMAT}"
+    last = clip.first_frame + clip.frames
+    metrics = [f"psnr=stats_file={stem}-psnr.log:shortest=1", f"ssim=stats_file={stem}-ssim.log:shortest=1"]
+    if tool.vmaf:
+        threads = len(os.sched_getaffinity(0))
+        log = f"log_fmt=json:log_path={stem}-vmaf.json"
+        metrics.append(f"libvmaf=model=version={VMAF_MODEL}:{log}:n_threads={threads}:shortest=1")
+    ways = range(len(metrics))
+    graph = [
+        f"[0:v:0]trim=start_frame={clip.first_frame}:end_frame={last},{number},{fit},split={len(metrics)}"
+        + "".join(f"[d{way}]" for way in ways),
+        f"[1:v:0]{number},split={len(metrics)}" + "".join(f"[r{way}]" for way in ways),
+        *(f"[d{way}][r{way}]{metric}[o{way}]" for way, metric in enumerate(metrics)),
+    ]
+    sinks = [part for way in ways for part in ("-map", f"[o{way}]", "-f", "null", "-")]
+    return [
+        tool.path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning", "-progress", "pipe:1",
+        "-i", str(clip.copy), "-f", "rawvideo", "-pixel_format", ffmpeg.PIXEL_FORMAT,
+        "-video_size", scenario.resolution, "-framerate", str(scenario.fps), "-i", "pipe:0",
+        "-filter_complex", ";".join(graph), *sinks,
+    ]  # fmt: skip
+
+
+def _read_scores(tool: Tool, folder: Path, stem: str) -> Quality:
+    psnrs = _column(folder / f"{stem}-psnr.log", "psnr_avg")
+    ssims = _column(folder / f"{stem}-ssim.log", "All")
+    if not psnrs or len(psnrs) != len(ssims):
+        words = last_words(folder / f"{stem}-reference.log")
+        raise QualityFailed(f"{len(psnrs)} frames were compared; the reference said: {words}")
+    return Quality(
+        frames=len(psnrs),
+        psnr_db=mean_psnr(psnrs),
+        ssim=math.fsum(ssims) / len(ssims),
+        vmaf=_vmaf(folder / f"{stem}-vmaf.json") if tool.vmaf else None,
+        vmaf_model=VMAF_MODEL if tool.vmaf else None,
+        tool=str(tool),
+    )
+
+
+def mean_psnr(frame_psnrs_db: list[float]) -> float:
+    """PSNR of a whole clip: of the mean of its frames' squared errors, not the mean of decibels (as FFmpeg's psnr
+    filter sums up). At most ``PSNR_CEILING_DB``."""
+    errors = (_PEAK_SQUARED / 10 ** (psnr / 10) for psnr in frame_psnrs_db)
+    mean_error = math.fsum(errors) / len(frame_psnrs_db)
+    if mean_error == 0:
+        return PSNR_CEILING_DB
+    return min(10 * math.log10(_PEAK_SQUARED / mean_error), PSNR_CEILING_DB)
+
+
+def _column(log: Path, name: str) -> list[float]:
+    """One column of a statistics file of FFmpeg's psnr or ssim filter: lines of ``key:value``."""
+    text = log.read_text(encoding="ascii", errors="replace") if log.exists() else ""
+    return [float(value) for value in re.findall(rf"\b{name}:(inf|[0-9.]+)", text)]
+
+
+class _Pooled(Struct):
+    mean: float
+    min: float
+    harmonic_mean: float
+
+
+class _VmafLog(Struct):
+    pooled_metrics: dict[str, _Pooled]
+
+
+def _vmaf(log: Path) -> float:
+    try:
+        return msgspec.json.decode(log.read_bytes(), type=_VmafLog).pooled_metrics["vmaf"].mean
+    except (OSError, msgspec.DecodeError, KeyError) as error:
+        raise QualityFailed(f"libvmaf's log cannot be read: {error}") from None

@@ -1,0 +1,79 @@
+"""The journal of runs: ``<state>/runs/<id>/run.json``, one file a run, always whole.
+
+It outlives the daemon: a run whose journal still says ``running`` when a daemon starts was cut off by the end of
+another one, and is marked ``interrupted``. Everything here blocks; call it off the event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+from wattview.model import Run
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    """Runs below one directory. Its methods raise OSError where the disk does not do as told."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def folder(self, run_id: str) -> Path:
+        """Where everything that belongs to a run lies: its journal, FFmpeg's logs, the scores frame by frame."""
+        return self.directory / run_id
+
+    def write(self, run: Run) -> None:
+        folder = self.folder(run.id)
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".run.json.{os.getpid()}"
+        try:
+            with temporary.open("wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(folder / "run.json")
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+    def load(self) -> list[Run]:
+        """All runs, oldest first. What cannot be read is passed over, and the log says so."""
+        runs = []
+        try:
+            folders = sorted(self.directory.iterdir())
+        except FileNotFoundError:
+            return []
+        for folder in folders:
+            path = folder / "run.json"
+            try:
+                runs.append(msgspec.json.decode(path.read_bytes(), type=Run))
+            except FileNotFoundError:
+                continue
+            except (OSError, msgspec.DecodeError) as error:
+                log.warning("%s: not a journal of a run: %s", path, error)
+        return runs
+
+    def close_interrupted(self) -> list[Run]:
+        """``load``, with every run that a dead daemon left running marked as interrupted, on disk too."""
+        runs = []
+        for run in self.load():
+            if run.state == "running":
+                run = msgspec.structs.replace(
+                    run,
+                    state="interrupted",
+                    ended=(self.folder(run.id) / "run.json").stat().st_mtime,
+                    progress=None,
+                    encoders=[],
+                    error="the daemon ended during this run; what had been finished is kept",
+                )
+                with contextlib.suppress(OSError):
+                    self.write(run)
+            runs.append(run)
+        return runs

@@ -1,0 +1,101 @@
+"""Where a run is and how long it will still take: a clock over a plan of phases. No I/O."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+
+from wattview.daemon import ffmpeg
+from wattview.model import Phase, RunProgress, Scenario
+
+PREPARING_SECONDS = 1.5
+SAVING_SECONDS = 0.2
+VMAF_PIXELS_PER_SECOND = 35e6
+"""First guess of what one CPU compares; the first comparison of a run replaces it."""
+
+PHASES: tuple[Phase, ...] = ("preparing", "warmup", "measuring", "cooldown", "quality", "saving")
+
+
+class ProgressClock:
+    """The progress of one run. ``enter`` and ``advance`` are told; ``now`` is cheap and may be asked at any time."""
+
+    def __init__(
+        self, scenarios: Sequence[Scenario], quality_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._scenarios = scenarios
+        self._quality_seconds = quality_seconds
+        self._clock = clock
+        self._pixels_per_second = VMAF_PIXELS_PER_SECOND * (os.cpu_count() or 1)
+        self._started = self._entered = clock()
+        self._index = 0
+        self._phase: Phase = "preparing"
+        self._advanced: float | None = None
+        self._message = ""
+
+    def enter(self, index: int, phase: Phase, message: str = "") -> None:
+        """Scenario ``index`` has come to ``phase``."""
+        if self._phase == "quality" and self._advanced and phase != "quality":
+            self._learn_quality_speed()
+        self._index, self._phase, self._message = index, phase, message
+        self._entered = self._clock()
+        self._advanced = None
+
+    def advance(self, fraction: float) -> None:
+        """How much of the present phase is done, where that is counted and not a matter of the clock."""
+        self._advanced = min(max(fraction, 0.0), 1.0)
+
+    def now(self) -> RunProgress:
+        elapsed = self._clock() - self._started
+        if self._phase == "finished":
+            fraction, remaining = 1.0, 0.0
+        else:
+            remaining = self._remaining()
+            fraction = elapsed / (elapsed + remaining) if elapsed + remaining > 0 else 0.0
+        return RunProgress(
+            phase=self._phase,
+            scenario=self._scenarios[self._index].name,
+            scenario_index=self._index,
+            scenario_count=len(self._scenarios),
+            fraction=min(fraction, 1.0),
+            elapsed_seconds=elapsed,
+            remaining_seconds=remaining,
+            message=self._message,
+        )
+
+    def _remaining(self) -> float:
+        planned = self._planned(self._scenarios[self._index], self._phase)
+        inside = self._clock() - self._entered
+        if self._advanced is None:
+            left = max(planned - inside, 0.0)
+        elif self._advanced > 0.1:
+            left = inside * (1 - self._advanced) / self._advanced
+        else:
+            left = planned * (1 - self._advanced)
+        later = PHASES[PHASES.index(self._phase) + 1 :]
+        left += sum(self._planned(self._scenarios[self._index], phase) for phase in later)
+        return left + sum(
+            self._planned(scenario, phase) for scenario in self._scenarios[self._index + 1 :] for phase in PHASES
+        )
+
+    def _planned(self, scenario: Scenario, phase: Phase) -> float:
+        encodes = scenario.type == "streams"
+        seconds: dict[Phase, float] = {
+            "preparing": PREPARING_SECONDS if encodes else 0.0,
+            "warmup": scenario.warmup,
+            "measuring": scenario.duration,
+            "cooldown": scenario.cooldown,
+            "quality": self._pixels(scenario) / self._pixels_per_second if encodes and scenario.quality else 0.0,
+            "saving": SAVING_SECONDS,
+        }
+        return seconds.get(phase, 0.0)
+
+    def _pixels(self, scenario: Scenario) -> float:
+        width, height = ffmpeg.picture_size(scenario.resolution)
+        return width * height * scenario.fps * min(scenario.duration, self._quality_seconds)
+
+    def _learn_quality_speed(self) -> None:
+        seconds = self._clock() - self._entered
+        done = self._pixels(self._scenarios[self._index]) * (self._advanced or 0.0)
+        if seconds > 0.2 and done > 0:
+            self._pixels_per_second = done / seconds
