@@ -1,4 +1,4 @@
-"""The sampler's promises: shared readings, sources that hang or fail without taking others along, states with reasons."""
+"""The sampler's promises: readings are shared, a source that hangs or fails harms no other, states have reasons."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_a_source_that_hangs_costs_its_askers_their_patience_and_then_reco
     source: Source, probe: ScriptedProbe
 ) -> None:
     probe.gate.clear()
-    with pytest.raises(SourceBroken, match="has not answered for 0.05 s"):
+    with pytest.raises(SourceBroken, match="has not answered for"):
         await source.read(patience=0.05)
     with pytest.raises(SourceBroken):
         await source.read(patience=0.05)

@@ -50,7 +50,7 @@ class Daemon:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.ports: dict[str, int] = {}
+        self._runner: Runner | None = None
         self._stack = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
@@ -63,6 +63,10 @@ class Daemon:
 
     async def stop(self) -> None:
         await self._stack.aclose()
+
+    def running_a_scenario(self) -> bool:
+        run = self._runner.current if self._runner is not None else None
+        return run is not None and run.state == "running"
 
     async def _start(self) -> None:
         stack = self._stack
@@ -102,6 +106,7 @@ class Daemon:
         results = Results(config, history)
         runner = Runner(config, rtmp_url=live_rtmp_url, mark=mark, power_source=sampler.power_source, state_dir=state)
         stack.push_async_callback(runner.close)
+        self._runner = runner
 
         sockets, targets = self._bind_exporters()
         health = Health(targets)
@@ -117,7 +122,7 @@ class Daemon:
             token = read_token(Path(config.daemon.token_file))
             host, _, port = config.daemon.control_listen.rpartition(":")
             sock = _bind_control(host.strip("[]"), port)
-            self.ports["control"] = sock.getsockname()[1]
+            log.info("control API on %s:%d", *sock.getsockname()[:2])
             await self._listen(Listener(make_api(parts, token), [sock]))
         stack.callback(stopping.set)
         log.info("ready: control socket %s", config.daemon.control_socket)
@@ -165,7 +170,6 @@ class Daemon:
                 problem = _bind_problem(error, f"endpoints.{exporter.key}.port", settings.port)
                 log.warning("%s is not served: %s", exporter.name, problem)
             port = sockets[exporter.key].getsockname()[1] if exporter.key in sockets else settings.port
-            self.ports[exporter.key] = port
             if exporter.key != "health":
                 targets.append(Target(exporter.name, exporter_url(host, port), problem))
         return sockets, targets
@@ -203,15 +207,16 @@ async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | No
         if ready is not None:
             ready(daemon)
         try:
-            config = await _until_changed(config, load, stop, reload)
+            config = await _until_changed(daemon, load, stop, reload)
         finally:
             await daemon.stop()
 
 
 async def _until_changed(
-    config: Config, load: Callable[[], Config], stop: asyncio.Event, reload: asyncio.Event
+    daemon: Daemon, load: Callable[[], Config], stop: asyncio.Event, reload: asyncio.Event
 ) -> Config:
     """Returns when the daemon is to stop, or is to start anew with the settings returned."""
+    config = daemon.config
     while True:
         waiting = [asyncio.create_task(event.wait()) for event in (stop, reload)]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -228,6 +233,11 @@ async def _until_changed(
         if changed == config:
             log.info("SIGHUP: the settings have not changed")
             continue
+        if daemon.running_a_scenario():
+            log.info("SIGHUP: the new settings are taken when the run in progress has ended")
+            while daemon.running_a_scenario() and not stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), 0.5)
         log.info("SIGHUP: starting anew with the new settings")
         return changed
 

@@ -1,0 +1,202 @@
+"""The control API of a real daemon: its calls, its errors, who may use it, and that its description is true."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from tests.support.daemon import DaemonProcess, running_daemon
+from wattview.client import CallRefused, Client, DaemonUnreachable, Problem
+from wattview.model import Finding, HistorySeries, RunRequest, Scenario, ScenarioPreset, Snapshot
+
+TOKEN = "correct-horse-battery-staple"
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    directory = tmp_path_factory.mktemp("api")
+    token_file = directory / "token"
+    token_file.write_text(TOKEN + "\n")
+    token_file.chmod(0o600)
+    with running_daemon(
+        directory, f"daemon.token_file={token_file}", "daemon.control_listen=127.0.0.1:0", "history.interval=500ms",
+        f"docker.host=unix://{directory}/no-docker.sock", "streams.nginx_rtmp_url=http://127.0.0.1:9/stat",
+    ) as running:  # fmt: skip
+        yield running
+
+
+@pytest.fixture
+def tcp(daemon: DaemonProcess) -> Iterator[httpx.Client]:
+    port = next(line for line in daemon.log.splitlines() if "control API on" in line).rpartition(":")[2]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        yield client
+
+
+def test_only_its_owner_may_open_the_control_socket(daemon: DaemonProcess) -> None:
+    assert stat.S_IMODE(os.stat(daemon.socket).st_mode) == 0o600
+
+
+def test_the_snapshot_is_whole_and_says_why_a_source_is_missing(daemon: DaemonProcess) -> None:
+    snapshot = daemon.snapshot()
+    assert snapshot.host is not None
+    assert snapshot.host.cpus == os.cpu_count()
+    assert snapshot.containers == ()
+    states = {probe.probe: probe for probe in snapshot.probes}
+    assert states["containers"].state == "absent"
+    assert "no-docker.sock" in states["containers"].reason
+    assert states["streams"].state == "absent"
+    assert states["streams"].fix
+
+
+async def test_live_gives_snapshots_that_go_on(daemon: DaemonProcess) -> None:
+    async with Client(f"unix://{daemon.socket}") as client:
+        times = []
+        async for snapshot in client.live(0.1):
+            times.append(snapshot.time)
+            if len(times) == 3:
+                break
+    assert times == sorted(times)
+    assert 0.1 < times[2] - times[0] < 2.0
+
+
+async def test_history_gives_what_was_recorded(daemon: DaemonProcess) -> None:
+    async with Client(f"unix://{daemon.socket}") as client:
+        now = (await client.snapshot()).time
+        series: list[HistorySeries] = []
+        async for snapshot in client.live(0.2):
+            series = await client.history("wattview_host_cpu_busy_seconds_total", now - 60, snapshot.time)
+            if series and len(series[0].points) >= 2:
+                break
+        (one,) = series
+        values = [value for _, value in one.points]
+        assert values == sorted(values)
+        assert values[0] > 0
+
+
+async def test_calls_that_ask_for_nonsense_name_the_field(daemon: DaemonProcess) -> None:
+    async with Client(f"unix://{daemon.socket}") as client:
+        with pytest.raises(CallRefused) as caught:
+            await client.history("no series{", 0, 1)
+        assert (caught.value.status, caught.value.field) == (422, "series")
+        with pytest.raises(CallRefused) as caught:
+            await client.run("20010101_000000")
+        assert caught.value.status == 404
+        with pytest.raises(CallRefused) as caught:
+            await client.result("../../etc/passwd")
+        assert caught.value.status == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        (b"{", 400, ""),
+        (b"[]", 422, ""),
+        (b'{"scenarios": []}', 422, "scenarios"),
+        (b'{"scenarios": [{"name": ""}]}', 422, "scenarios[0].name"),
+        (b'{"scenarios": [{"name": "a", "streams": 0}]}', 422, "scenarios[0].streams"),
+        (b'{"scenarios": [{"name": "a", "bitrate": "fast; rm -rf /"}]}', 422, "scenarios[0].bitrate"),
+        (b'{"scenarios": [{"name": "a", "resolution": "big"}]}', 422, "scenarios[0].resolution"),
+        (b'{"scenarios": [{"name": "a", "colour": "red"}]}', 422, "scenarios[0].colour"),
+        (b'{"scenarios": [{"streams": 1}]}', 422, "scenarios[0].name"),
+        (b'{"scenarios": [{"name": "a", "source": "../../etc/passwd"}]}', 422, "scenarios[0].source"),
+        (b'{"scenarios": [{"name": "a", "source": "no-such-file.mp4"}]}', 422, "scenarios[0].source"),
+        (b'{"scenarios": [{"name": "a"}], "baseline": -1}', 422, "baseline"),
+        (b"\xff", 400, ""),
+    ],
+)
+def test_a_run_that_is_wrong_is_refused_before_anything_starts(
+    daemon: DaemonProcess, body: bytes, status: int, field: str
+) -> None:
+    answer = daemon.api.post("/api/v1/runs", content=body)
+    assert answer.status_code == status
+    problem = msgspec.json.decode(answer.content, type=Problem)
+    assert problem.error
+    assert problem.field == field
+    assert daemon.snapshot().run is None
+
+
+def test_a_body_that_never_ends_is_refused(daemon: DaemonProcess) -> None:
+    answer = daemon.api.post("/api/v1/runs", content=b" " * (2 * 1024 * 1024))
+    assert answer.status_code == 413
+
+
+async def test_a_second_run_is_refused_while_one_is_running_and_a_run_can_be_stopped(daemon: DaemonProcess) -> None:
+    request = RunRequest(scenarios=[Scenario(name="idle", type="baseline", duration=60)])
+    async with Client(f"unix://{daemon.socket}") as client:
+        run = await client.start_run(request)
+        with pytest.raises(CallRefused) as caught:
+            await client.start_run(request)
+        assert caught.value.status == 409
+        assert run.id in str(caught.value)
+        stopped = await client.stop_run(run.id)
+        assert stopped.state == "aborted"
+        with pytest.raises(CallRefused) as caught:
+            await client.stop_run(run.id)
+        assert caught.value.status == 409
+        assert [one.id for one in await client.runs()] == [run.id]
+
+
+def test_presets_and_the_doctor_answer(daemon: DaemonProcess) -> None:
+    presets = msgspec.json.decode(daemon.api.get("/api/v1/scenarios").content, type=list[ScenarioPreset])
+    assert presets[0].title == "1 stream 720p 2.5 Mbit/s"
+    findings = msgspec.json.decode(daemon.api.get("/api/v1/doctor").content, type=list[Finding])
+    by_source = {finding.source: finding for finding in findings}
+    assert by_source["host"].state == "works"
+    assert by_source["containers"].state == "absent"
+    assert by_source["containers"].fix
+
+
+def test_unknown_paths_and_methods_are_problems_too(daemon: DaemonProcess) -> None:
+    assert daemon.api.get("/api/v1/nothing").status_code == 404
+    answer = daemon.api.delete("/api/v1/snapshot")
+    assert answer.status_code == 405
+    assert msgspec.json.decode(answer.content, type=Problem).error
+
+
+def test_tcp_needs_the_token_for_every_call(daemon: DaemonProcess, tcp: httpx.Client) -> None:
+    for path in ("/api/v1/snapshot", "/api/v1/runs", "/openapi.json", "/nothing"):
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}):
+            assert tcp.get(path, headers=headers).status_code == 401
+    good = tcp.get("/api/v1/snapshot", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert msgspec.json.decode(good.content, type=Snapshot).host is not None
+
+
+def test_the_token_is_never_said(daemon: DaemonProcess) -> None:
+    assert TOKEN not in daemon.log
+    assert TOKEN not in Path(f"/proc/{daemon.process.pid}/cmdline").read_text()
+
+
+def test_the_description_names_every_call_and_its_schemas_are_whole(daemon: DaemonProcess) -> None:
+    document = daemon.api.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    expected = {"snapshot", "live", "history", "scenarios", "runs", "runs/{id}", "results", "results/{id}", "exporters",
+                "doctor"}  # fmt: skip
+    assert {path.removeprefix("/api/v1/") for path in document["paths"]} == expected
+    references = {part["$ref"] for part in _dicts(document) if "$ref" in part}
+    assert references
+    for reference in references:
+        assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
+    assert json.dumps(document)
+
+
+def _dicts(value: object) -> Iterator[dict[str, object]]:
+    if isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from _dicts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _dicts(inner)
+
+
+async def test_no_daemon_is_said_with_the_way_out(tmp_path: Path) -> None:
+    async with Client(f"unix://{tmp_path}/none.sock") as client:
+        with pytest.raises(DaemonUnreachable, match="start one with: wattview up"):
+            await client.snapshot()

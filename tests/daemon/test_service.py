@@ -1,0 +1,126 @@
+"""The daemon as a whole: how it starts, that there is one of it, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import DaemonProcess, running_daemon, wait_gone
+
+
+def test_sigterm_ends_it_cleanly_and_takes_the_socket_away(tmp_path: Path) -> None:
+    with running_daemon(tmp_path) as daemon:
+        assert daemon.stop() == 0
+        assert not daemon.socket.exists()
+        assert "Traceback" not in daemon.log
+
+
+def test_a_second_daemon_with_the_same_socket_says_so_and_ends(tmp_path: Path) -> None:
+    with running_daemon(tmp_path) as daemon:
+        second = subprocess.run(
+            [sys.executable, "-m", "wattview", "daemon", *daemon.arguments], capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 1
+        assert "a daemon already runs" in second.stderr
+        assert daemon.api.get("/api/v1/runs").status_code == 200, "the first one must not be disturbed"
+
+
+def test_the_socket_of_a_daemon_that_was_killed_is_no_obstacle(tmp_path: Path) -> None:
+    with running_daemon(tmp_path) as daemon:
+        daemon.stop(signal.SIGKILL)
+        assert daemon.socket.exists()
+    with running_daemon(tmp_path) as again:
+        assert again.api.get("/api/v1/runs").status_code == 200
+
+
+def test_a_file_in_the_sockets_place_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "control").mkdir()
+    obstacle = tmp_path / "control" / "wattview.sock"
+    obstacle.write_text("precious")
+    daemon = DaemonProcess(tmp_path, ())
+    assert daemon.process.wait(20) == 1
+    daemon.api.close()
+    assert obstacle.read_text() == "precious"
+    assert "is not a socket" in daemon.log
+    assert "Traceback" not in daemon.log
+
+
+def test_sighup_takes_new_settings_and_keeps_the_old_ones_when_they_are_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "wattview.toml"
+    file.write_text("[cost]\ncurrency = 'USD'\n")
+    with running_daemon(tmp_path, command=("daemon", "--config", str(file))) as daemon:
+        assert daemon.snapshot().currency == "USD"
+        file.write_text("[cost]\ncurrency = 5.5.5\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        _await_log(daemon, "the settings are wrong and were not taken")
+        assert daemon.snapshot().currency == "USD"
+        file.write_text("[cost]\ncurrency = 'EUR'\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        _await_log(daemon, "starting anew")
+        daemon.wait_ready()
+        assert daemon.snapshot().currency == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("power.sample_hz=fast", "power.sample_hz: expected float"), ("nonsense=1", "nonsense: no such setting")],
+)
+def test_a_wrong_setting_is_one_line_and_status_2(tmp_path: Path, setting: str, said: str) -> None:
+    daemon = DaemonProcess(tmp_path, (setting,))
+    assert daemon.process.wait(20) == 2
+    daemon.api.close()
+    assert said in daemon.log
+    assert "Traceback" not in daemon.log
+
+
+def test_a_state_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    daemon = DaemonProcess(tmp_path, ())
+    assert daemon.process.wait(20) == 1
+    daemon.api.close()
+    assert str(tmp_path / "state") in daemon.log
+    assert "Traceback" not in daemon.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_daemon_that_ends_in_the_middle_of_a_run_leaves_no_child_and_no_half_written_file(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with running_daemon(tmp_path, command=("up", "--headless")) as daemon:
+        scenario = {"name": "left alone", "resolution": "320x180", "bitrate": "300k", "duration": 60, "warmup": 0,
+                    "preset": "ultrafast"}  # fmt: skip
+        answer = daemon.api.post("/api/v1/runs", json={"scenarios": [scenario]})
+        assert answer.status_code == 201
+        _await(lambda: _names(daemon) >= {"ffmpeg", "nginx"}, daemon)
+        children = daemon.children()
+        daemon.stop(number)
+        assert wait_gone(children) == set()
+        for file in (tmp_path / "state").rglob("*.json"):
+            assert file.read_text().rstrip().endswith("}"), f"{file} is half-written"
+        assert list((tmp_path / "state").rglob("*.tmp*")) == []
+
+
+def _names(daemon: DaemonProcess) -> set[str]:
+    names = set()
+    for pid in daemon.children():
+        try:
+            names.add(Path(f"/proc/{pid}/comm").read_text().strip())
+        except OSError:
+            continue
+    return names
+
+
+def _await(condition: object, daemon: DaemonProcess, patience_seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + patience_seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, daemon.log
+        time.sleep(0.05)
+
+
+def _await_log(daemon: DaemonProcess, text: str) -> None:
+    _await(lambda: text in daemon.log, daemon)
