@@ -68,12 +68,13 @@ class Zone(Struct, frozen=True, kw_only=True):
 class PowerReading(Reading, frozen=True, kw_only=True):
     """Power of the whole host from its best source, and of each zone behind it.
 
-    ``host_joules_total`` counts every joule once (packages + DRAM, or psys). ``host_watts`` is its mean over the last
-    second; ``host_peak_watts`` the largest power between two consecutive samples in that second.
+    ``host_joules_total`` counts every joule once (packages + DRAM, or psys); None where a part of that sum cannot be
+    read now: there is no host figure that silently lacks a socket. ``host_watts`` is its mean over the last second;
+    ``host_peak_watts`` the largest power between two consecutive samples in that second.
     """
 
     source: PowerSource
-    host_joules_total: float
+    host_joules_total: float | None
     host_watts: float | None
     host_peak_watts: float | None
     zones: tuple[Zone, ...] = ()

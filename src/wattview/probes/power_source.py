@@ -1,0 +1,58 @@
+"""What every source of power gives: its energy so far at one moment. Plain types, no I/O but the clocks."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple, Protocol
+
+from wattview.model import Fault, PowerSource
+from wattview.probes import SourceBroken
+
+
+class Moment(NamedTuple):
+    """One instant on three clocks. ``boottime`` goes on while the machine sleeps, ``monotonic`` does not."""
+
+    time: float
+    monotonic: float
+    boottime: float
+
+
+def moment() -> Moment:
+    """Now."""
+    return Moment(time.time(), time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+class ZoneEnergy(NamedTuple):
+    """The energy of one powercap zone. ``moving``: its counter has moved since it was first read."""
+
+    path: str
+    package: str
+    zone: str
+    microjoules: int
+    moving: bool
+    counted: bool
+
+
+class Measurement(NamedTuple):
+    """What a source has counted so far. ``host_microjoules`` only grows; None where a part of it is missing now."""
+
+    host_microjoules: int | None
+    zones: tuple[ZoneEnergy, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+class SourceStill(SourceBroken):
+    """Its counters exist, may be read, and do not move: there is nothing behind them."""
+
+
+class EnergySource(Protocol):
+    """One way to learn the host's energy. ``useful_hz``: reading it more often than that shows nothing new."""
+
+    name: PowerSource
+    useful_hz: float
+
+    def measure(self, now: Moment) -> Measurement:
+        """The energy at ``now``. Raises SourceError where there is none."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,328 @@
+"""RAPL energy counters through the kernel's powercap tree: finding zones, reading and unwrapping them, adding them up.
+
+The tree is ``<sysfs>/class/powercap`` (Documentation/power/powercap/powercap.rst; drivers/powercap/intel_rapl_common.c,
+which serves AMD too). What the kernel's code says and the document does not:
+
+- A zone's ``energy_uj`` wraps after ``max_energy_range_uj``, from minutes (a large socket) to hours (a small one).
+- ``psys`` is the whole platform and lies beside the packages; on a machine with several sockets only one of them, not
+  always the first, has it, and it is then called ``psys-1``.
+- ``enabled`` is about the power *limit* of a zone: a zone counts while it is 0 (on AMD it always is). Only a counter
+  that does not move tells that a zone measures nothing.
+- ``intel-rapl-mmio`` gives the same packages a second time through another register window.
+- ``energy_uj`` belongs to root alone, with mode 0400, since Linux 5.10 (CVE-2020-8694).
+
+A package contains its core and uncore, not its DRAM; psys contains all. So the host is psys where that counts, else
+packages + DRAM, each once. Where a part of that sum cannot be read the host's figure is None, never a smaller sum.
+Nothing but sysfs is touched.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+from wattview.model import Fault, PowerSource
+from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+from wattview.probes.files import KernelFile
+from wattview.probes.power_source import Measurement, Moment, SourceStill, ZoneEnergy
+
+MAX_ZONE_WATTS = 10_000.0
+"""No zone draws more than this: a counter that grew faster did not count energy, it was reset or spoiled."""
+
+COUNTER_TICK_SECONDS = 0.1
+"""Added to an interval before its power is judged: counters move in steps, and short intervals exaggerate them."""
+
+STILL_SECONDS = 0.9
+"""A counter that did not move for this long after it was first read measures nothing. Real ones move every 1 ms, and
+the coarsest (psys of Sapphire Rapids, in whole joules) several times a second."""
+
+LISTING_SECONDS = 60.0
+"""How often the tree is looked at for zones that have come since (a socket put online, a module loaded)."""
+
+Kind = Literal["psys", "package", "dram", "part", "other"]
+
+_ZONE = re.compile(r"(intel-rapl[a-z-]*)((?::\d+)+)")
+
+
+def growth(before: int, now: int, range_uj: int, elapsed_seconds: float) -> int:
+    """The microjoules that a wrapping counter has counted between two readings.
+
+    A counter that fell has wrapped once, if the power that this means is possible at all. If not, it was reset to 0
+    in between (a resume from suspend, a write to ``energy_uj``), and what it shows was counted since. A jump that no
+    power explains counts nothing. ``elapsed_seconds`` must include time asleep, or the little that a sleeping machine
+    draws in a night would look like a jump. Over a gap longer than the counter takes to wrap (several minutes at full
+    load) whole wraps go unseen, and the result is a lower bound.
+    """
+    possible = MAX_ZONE_WATTS * (elapsed_seconds + COUNTER_TICK_SECONDS) * 1e6
+    candidates = (now - before,) if now >= before else (now - before + range_uj, now)
+    return next((grown for grown in candidates if 0 <= grown <= possible), 0)
+
+
+class PowercapZone:
+    """One zone and its counter, open and unwrapped. ``total`` is in microjoules and starts at the counter's value."""
+
+    def __init__(self, path: str, directory: Path, package: str, zone: str, kind: Kind) -> None:
+        self.path = path
+        self.package = package
+        self.zone = zone
+        self.kind = kind
+        self.total = 0
+        self.moving = False
+        self.disabled = _text_or_none(directory / "enabled") == "0"
+        self._range = _range(directory)
+        self._file = KernelFile(directory / "energy_uj", size=64)
+        self._raw: int | None = None
+        self._first_read = 0.0
+        self._last_read = 0.0
+
+    def read(self, boottime: float) -> int:
+        """Reads the counter; returns the microjoules since the last read that succeeded (0 at first).
+
+        Raises OSError as the kernel does, and ValueError where the file does not hold a number.
+        """
+        data = self._file.read()
+        try:
+            raw = int(data)
+        except ValueError:
+            raw = -1
+        if raw < 0:
+            raise ValueError(f"energy_uj holds {data[:40]!r}, not a number of microjoules")
+        if self._raw is None:
+            self._raw, self.total = raw, raw
+            self._first_read = self._last_read = boottime
+            return 0
+        grown = growth(self._raw, raw, self._range, boottime - self._last_read)
+        self.moving = self.moving or raw != self._raw
+        self._raw, self._last_read = raw, boottime
+        self.total += grown
+        return grown
+
+    @property
+    def still(self) -> bool:
+        """The counter has not moved once although it had the time to: it measures nothing."""
+        return not self.moving and self._last_read - self._first_read >= STILL_SECONDS
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class PowercapZones:
+    """All RAPL zones of a machine and the energy of the host: see ``EnergySource``.
+
+    ``measure`` raises SourceAbsent where the kernel lists no zone, SourceRefused where none may be read,
+    SourceBroken where none gives a number, and SourceStill where no counter moves (as in many virtual machines).
+    """
+
+    name: PowerSource = "rapl"
+    useful_hz = 100.0
+
+    def __init__(self, sysfs: str | Path) -> None:
+        self._root = Path(sysfs) / "class" / "powercap"
+        self._zones: dict[str, PowercapZone] = {}
+        self._gone: dict[str, PowercapZone] = {}
+        self._nameless: list[Fault] = []
+        self._listed = float("-inf")
+        self._host: int | None = None
+
+    def measure(self, now: Moment) -> Measurement:
+        if now.boottime - self._listed >= LISTING_SECONDS:
+            self._list(now.boottime)
+        grown: dict[str, int] = {}
+        faults = list(self._nameless)
+        refused = False
+        for zone in self._zones.values():
+            try:
+                grown[zone.path] = zone.read(now.boottime)
+            except PermissionError:
+                refused = True
+                faults.append(Fault(zone.path, "energy_uj may not be read by this user", self._permission()))
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.ENODEV):
+                    self._listed = float("-inf")
+                faults.append(Fault(zone.path, f"energy_uj cannot be read: {error.strerror}"))
+            except ValueError as error:
+                faults.append(Fault(zone.path, str(error)))
+        faults += [_gone_fault(zone) for zone in self._gone.values()]
+        read = [zone for zone in self._zones.values() if zone.path in grown]
+        alive = [zone for zone in read if not zone.still]
+        faults += [_still_fault(zone) for zone in read if zone.still]
+        self._require_some(read, alive, refused, faults)
+        psys = self._psys()
+        counted = psys or self._packages_and_dram()
+        self._add_up(counted, grown)
+        whole = bool(counted) and all(zone in alive for zone in counted) and (bool(psys) or not self._nameless)
+        return Measurement(
+            host_microjoules=self._host if whole else None,
+            zones=tuple(
+                ZoneEnergy(zone.path, zone.package, zone.zone, zone.total, zone.moving, zone in counted)
+                for zone in alive
+            ),
+            faults=tuple(faults),
+        )
+
+    def close(self) -> None:
+        for zone in self._zones.values():
+            zone.close()
+
+    def _psys(self) -> list[PowercapZone]:
+        """The platform's zone, once its counter has moved: on many machines it exists and stands still. Two of them
+        would be halves, or the same twice; nobody documents which, so then the packages are added up instead."""
+        known = [zone for zone in (*self._zones.values(), *self._gone.values()) if zone.kind == "psys"]
+        return known if len(known) == 1 and known[0].moving else []
+
+    def _packages_and_dram(self) -> list[PowercapZone]:
+        """A DRAM counter that is dead is left out, and told as such. A package that is dead or has gone is not left
+        out: it makes the sum unknown."""
+        known = [*self._zones.values(), *self._gone.values()]
+        return [zone for zone in known if zone.kind == "package" or (zone.kind == "dram" and not zone.still)]
+
+    def _add_up(self, counted: list[PowercapZone], grown: dict[str, int]) -> None:
+        if self._host is None:
+            psys = [zone for zone in self._zones.values() if zone.kind == "psys"]
+            self._host = sum(zone.total for zone in (psys if len(psys) == 1 else counted))
+        else:
+            self._host += sum(grown.get(zone.path, 0) for zone in counted)
+
+    def _require_some(
+        self, read: list[PowercapZone], alive: list[PowercapZone], refused: bool, faults: list[Fault]
+    ) -> None:
+        if alive:
+            return
+        if read:
+            raise SourceStill(
+                "the RAPL counters do not move: "
+                + ", ".join(zone.path + (" (disabled)" if zone.disabled else "") for zone in read)
+                + "; a virtual machine may show counters that its host does not drive"
+            )
+        if refused:
+            raise SourceRefused("the RAPL counters (energy_uj) are readable by root only", self._permission())
+        raise SourceBroken("; ".join(f"{fault.part}: {fault.reason}" for fault in faults) or "no RAPL zone can be read")
+
+    def _permission(self) -> str:
+        """Ownership rather than ``a+r``: power traces give away secrets (CVE-2020-8694). sysfs knows no ACLs."""
+        return f"run: sudo chown {os.geteuid()} {self._root}/intel-rapl*:*/energy_uj (until the next boot)"
+
+    def _list(self, boottime: float) -> None:
+        """Looks at the tree. A zone that is still there keeps its state; one that has gone is remembered as gone."""
+        directories = self._directories()
+        known = self._zones | self._gone
+        self._nameless = []
+        zones: dict[str, PowercapZone] = {}
+        taken: dict[tuple[str, str], str] = {}
+        packages: dict[str, str] = {}
+        for path in sorted(directories, key=_order):
+            control_type, _, parent = _parts(path)
+            name = _text_or_none(directories[path] / "name")
+            if not name or (parent and parent not in packages):
+                self._nameless.append(Fault(path, "it does not tell its name"))
+                continue
+            package, label, kind = _labels(name, packages.get(parent, ""))
+            if (package, label) in taken:
+                if taken[package, label] != control_type:
+                    packages[path] = package
+                    continue  # the same registers through another window
+                package, label = (package, f"{label} ({path})") if parent else (f"{name} ({path})",) * 2
+            taken[package, label] = control_type
+            packages[path] = package
+            zone = known.get(path)
+            if zone is None or (zone.package, zone.zone) != (package, label):
+                zone = PowercapZone(path, directories[path], package, label, kind)
+            zones[path] = zone
+        if not zones and not self._nameless:
+            self._zones, self._gone, self._host = {}, {}, None
+            raise SourceAbsent(
+                f"there is no RAPL zone under {self._root}",
+                "on a real machine, run: sudo modprobe intel_rapl_msr (a virtual machine rarely has RAPL)",
+            )
+        self._zones, self._gone = zones, {path: zone for path, zone in known.items() if path not in zones}
+        self._listed = boottime
+
+    def _directories(self) -> dict[str, Path]:
+        """Every zone's directory, by the zone's name in the kernel. Both forms of the tree are taken: the class
+        directory with its flat links, and a single control type with its zones nested, as a bind mount shows it."""
+        found: dict[str, Path] = {}
+        dangling = False
+
+        def walk(directory: Path, top: bool) -> None:
+            nonlocal dangling
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if not entry.name.startswith("intel-rapl"):
+                        continue
+                    if not entry.is_dir():
+                        dangling = dangling or entry.is_symlink()
+                    elif _ZONE.fullmatch(entry.name):
+                        found.setdefault(entry.name, Path(entry.path))
+                        walk(Path(entry.path), top=False)
+                    elif top:
+                        walk(Path(entry.path), top=False)
+
+        try:
+            walk(self._root, top=True)
+        except FileNotFoundError:
+            return {}
+        except PermissionError as error:
+            raise SourceRefused(f"{error.filename} may not be listed by this user") from None
+        except OSError as error:
+            raise SourceBroken(f"{error.filename} cannot be listed: {error.strerror}") from None
+        if dangling and not found:
+            raise SourceRefused(
+                f"{self._root} links to zones that are hidden here, as container engines do",
+                "start the container with -v /sys:/host/sys:ro, and WattView with --set paths.sysfs=/host/sys"
+                " (as another user than root also with --cap-add DAC_READ_SEARCH)",
+            )
+        return found
+
+
+def _labels(name: str, package: str) -> tuple[str, str, Kind]:
+    """(package label, zone label, kind) of a zone, from its name and its parent's package label ("" at the top)."""
+    if package:
+        return package, name, "dram" if name == "dram" else "part"
+    if name.startswith("package-"):
+        return name, name, "package"
+    if name == "psys" or name.startswith("psys-"):
+        return "psys", "psys", "psys"
+    return name, name, "other"
+
+
+def _parts(path: str) -> tuple[str, tuple[int, ...], str]:
+    """(control type, numbers, parent zone or "") of ``intel-rapl:0:1``."""
+    control_type, numbers = path.split(":", 1)
+    parent = path.rpartition(":")[0] if ":" in numbers else ""
+    return control_type, tuple(int(number) for number in numbers.split(":")), parent
+
+
+def _order(path: str) -> tuple[str, tuple[int, ...]]:
+    """By control type, MSR before MMIO, and a parent before its parts."""
+    control_type, numbers, _ = _parts(path)
+    return control_type, numbers
+
+
+def _text_or_none(file: Path) -> str | None:
+    try:
+        return file.read_text(errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _range(directory: Path) -> int:
+    text = _text_or_none(directory / "max_energy_range_uj")
+    return int(text) if text and text.isdecimal() else 0
+
+
+def _still_fault(zone: PowercapZone) -> Fault:
+    disabled = " and the zone is disabled (its `enabled` is 0)" if zone.disabled else ""
+    return Fault(
+        zone.path, f"the counter of {zone.package}/{zone.zone} has not moved since it was first read{disabled}"
+    )
+
+
+def _gone_fault(zone: PowercapZone) -> Fault:
+    return Fault(
+        zone.path,
+        f"{zone.package}/{zone.zone} has gone from the powercap tree",
+        "put its CPUs online again, or restart WattView to measure without it",
+    )

@@ -1,0 +1,27 @@
+"""A clock that a test turns by hand, for probes that take one."""
+
+from __future__ import annotations
+
+from wattview.probes.power_source import Moment
+
+EPOCH = 1_700_000_000.0
+BOOT = 5_000.0
+
+
+class FakeClock:
+    """Three clocks that start at fixed times. ``advance`` lets time go by; ``sleep`` suspends the machine."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.asleep = 0.0
+
+    def __call__(self) -> Moment:
+        awake = self.seconds - self.asleep
+        return Moment(EPOCH + self.seconds, BOOT + awake, BOOT + self.seconds)
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def suspend(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.asleep += seconds
