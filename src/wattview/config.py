@@ -86,6 +86,56 @@ class Power(Section, frozen=True, kw_only=True):
     estimate_max_watts_per_cpu: NonNegative = 3.5
 
 
+class Node(Section, frozen=True, kw_only=True):
+    """node_exporter's collectors. ``enable`` and ``disable`` are names, as a list or separated by commas.
+
+    ``…_include`` and ``…_exclude`` are regular expressions that match anywhere in a name; with an ``include`` its
+    ``exclude`` is not used. The defaults are node_exporter's.
+    """
+
+    enable: tuple[str, ...] | str = ()
+    disable: tuple[str, ...] | str = ()
+    udev_data: str = "/run/udev/data"
+    textfile_directory: str = ""
+    arp_device_include: str = ""
+    arp_device_exclude: str = ""
+    cpu_info: bool = False
+    disk_device_include: str = ""
+    disk_device_exclude: str = r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$"
+    fs_type_include: str = ""
+    fs_type_exclude: str = (
+        "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|"
+        "overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$"
+    )
+    mount_point_include: str = ""
+    mount_point_exclude: str = (
+        "^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)"
+    )
+    net_device_include: str = ""
+    net_device_exclude: str = ""
+    netclass_device_exclude: str = ""
+    netstat_fields_include: str = (
+        "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)|"
+        "TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)|"
+        "Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)|"
+        "Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$"
+    )
+    vmstat_fields_include: str = "^(oom_kill|pgpg|pswp|pg.*fault).*"
+
+    @property
+    def enabled(self) -> frozenset[str]:
+        return _names(self.enable)
+
+    @property
+    def disabled(self) -> frozenset[str]:
+        return _names(self.disable)
+
+
+def _names(value: tuple[str, ...] | str) -> frozenset[str]:
+    parts = value.split(",") if isinstance(value, str) else value
+    return frozenset(part.strip() for part in parts if part.strip())
+
+
 class Docker(Section, frozen=True, kw_only=True):
     host: str = "unix:///var/run/docker.sock"
 
@@ -144,6 +194,7 @@ class Config(Section, frozen=True, kw_only=True):
     daemon: Daemon = field(default_factory=Daemon)
     endpoints: Endpoints = field(default_factory=Endpoints)
     power: Power = field(default_factory=Power)
+    node: Node = field(default_factory=Node)
     docker: Docker = field(default_factory=Docker)
     streams: Streams = field(default_factory=Streams)
     history: History = field(default_factory=History)
@@ -334,6 +385,12 @@ def _check(config: Config) -> Config:
         )
     if config.power.estimate_max_watts_per_cpu < config.power.estimate_idle_watts_per_cpu:
         raise ConfigError("power.estimate_max_watts_per_cpu: must not be less than power.estimate_idle_watts_per_cpu")
+    for name in Node.__struct_fields__:
+        if name.endswith(("_include", "_exclude")):
+            try:
+                re.compile(getattr(config.node, name))
+            except re.error as error:
+                raise ConfigError(f"node.{name}: not a regular expression: {error}") from None
     ports: dict[int, str] = {}
     for name in Endpoints.__struct_fields__:
         endpoint: Endpoint = getattr(config.endpoints, name)

@@ -1,0 +1,129 @@
+"""What a collector is, and what several of them need: no data, filters, and a directory of small files."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Protocol
+
+from wattview.exposition import Family
+
+
+class Collector(Protocol):
+    """One of node_exporter's collectors: made once from the settings, asked at every scrape.
+
+    ``collect`` raises NoData where this machine has no such thing, OSError or ValueError where it is broken; either
+    costs this collector's families alone. It is never called from two threads at once.
+    """
+
+    def collect(self) -> list[Family]: ...
+
+
+class NoData(Exception):
+    """This machine has no such source. A failure without an alarm, as in node_exporter."""
+
+
+def gauge(name: str, help_text: str, value: float | None = None) -> Family:
+    """A gauge without labels, or one to which samples are added."""
+    return Family(name, "gauge", help_text).add(value)
+
+
+def counter(name: str, help_text: str, value: float | None = None) -> Family:
+    """A counter without labels, or one to which samples are added."""
+    return Family(name, "counter", help_text).add(value)
+
+
+def named(name: str, help_text: str, value: float | None = None) -> Family:
+    """A counter where the name ends in ``_total``, else a gauge: for tables whose names keep to that rule."""
+    return Family(name, "counter" if name.endswith("_total") else "gauge", help_text).add(value)
+
+
+class Filter:
+    """Which names are left out: those that ``exclude`` matches, or, where ``include`` is given, that it does not.
+
+    Regular expressions that match anywhere in the name; an empty one matches nothing.
+    """
+
+    def __init__(self, exclude: str = "", include: str = "") -> None:
+        self._exclude = re.compile(exclude) if exclude else None
+        self._include = re.compile(include) if include else None
+        self._known: dict[str, bool] = {}
+
+    def ignores(self, name: str) -> bool:
+        known = self._known.get(name)
+        if known is None:
+            if len(self._known) > 10000:
+                self._known.clear()
+            known = self._known[name] = self._decide(name)
+        return known
+
+    def _decide(self, name: str) -> bool:
+        if self._include is not None:
+            return self._include.search(name) is None
+        return self._exclude is not None and self._exclude.search(name) is not None
+
+
+class Directory:
+    """A directory under /sys that stays open while its small files are opened, read and closed again.
+
+    For trees with many files: a descriptor for each would be too many, and a path from the root costs twice as much.
+    Where the directory has gone, the next read opens its path again.
+    """
+
+    __slots__ = ("_fd", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._fd = -1
+
+    def read(self, name: str) -> bytes:
+        """A file's content without its line end. Raises OSError as ``open`` and ``read`` do."""
+        if self._fd < 0:
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self._fd)
+        except FileNotFoundError:
+            # Either this file is missing, or the directory was removed and perhaps made again at the same path.
+            if not self._is_current():
+                self.close()
+            raise
+        try:
+            return os.read(fd, 4096).rstrip(b"\n")
+        finally:
+            os.close(fd)
+
+    def text(self, name: str) -> str | None:
+        """A file as text; None where it is missing or gives nothing (many attributes are refused by their driver)."""
+        try:
+            return self.read(name).decode("utf-8", "replace")
+        except OSError:
+            return None
+
+    def number(self, name: str) -> int | None:
+        """A file as an integer, decimal or with 0x; None where it is missing, refused, or no integer."""
+        try:
+            data = self.read(name)
+        except OSError:
+            return None
+        try:
+            return int(data, 0 if data.startswith((b"0x", b"-0x")) else 10)
+        except ValueError:
+            return None
+
+    def names(self) -> list[str]:
+        """What is in the directory, in order. Raises OSError."""
+        return sorted(os.listdir(self.path))
+
+    def _is_current(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._fd), os.stat(self.path))
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()

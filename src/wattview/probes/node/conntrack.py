@@ -1,0 +1,67 @@
+"""Connection tracking: entries, their limit, and the counters of all CPUs added up."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import gauge
+
+# Column of /proc/net/stat/nf_conntrack, name, help. They only grow, and node_exporter has always called them gauges.
+_COLUMNS = (
+    (2, "found", "Number of searched entries which were successful."),
+    (4, "invalid", "Number of packets seen which can not be tracked."),
+    (5, "ignore", "Number of packets seen which are already connected to a conntrack entry."),
+    (8, "insert", "Number of entries inserted into the list."),
+    (9, "insert_failed", "Number of entries for which list insertion was attempted but failed."),
+    (10, "drop", "Number of packets dropped due to conntrack failure."),
+    (
+        11,
+        "early_drop",
+        "Number of dropped conntrack entries to make room for new ones, if maximum table size was reached.",
+    ),
+    (
+        16,
+        "search_restart",
+        "Number of conntrack table lookups which had to be restarted due to hashtable resizes.",
+    ),
+)
+
+
+class Conntrack:
+    """``node_nf_conntrack_*``; no data where the module is not loaded."""
+
+    def __init__(self, config: Config) -> None:
+        root = config.paths.procfs
+        self._count = KernelFile(f"{root}/sys/net/netfilter/nf_conntrack_count")
+        self._max = KernelFile(f"{root}/sys/net/netfilter/nf_conntrack_max")
+        self._stat = KernelFile(f"{root}/net/stat/nf_conntrack")
+
+    def collect(self) -> list[Family]:
+        totals = conntrack_totals(self._stat.read())
+        return [
+            gauge(
+                "node_nf_conntrack_entries",
+                "Number of currently allocated flow entries for connection tracking.",
+                int(self._count.read()),
+            ),
+            gauge(
+                "node_nf_conntrack_entries_limit", "Maximum size of connection tracking table.", int(self._max.read())
+            ),
+            *(
+                gauge(f"node_nf_conntrack_stat_{name}", help_text, totals[column])
+                for column, name, help_text in _COLUMNS
+            ),
+        ]
+
+
+def conntrack_totals(data: bytes) -> list[int]:
+    """Each column of /proc/net/stat/nf_conntrack (hexadecimal, one line a CPU) added up."""
+    totals = [0] * 17
+    for line in data.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 17:
+            raise ValueError("net/stat/nf_conntrack: a line has fewer than 17 columns")
+        for column, field in enumerate(fields[:17]):
+            totals[column] += int(field, 16)
+    return totals

@@ -1,0 +1,174 @@
+"""CPU time by CPU and mode, thermal throttling, isolation and hot-plug state."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes import procfs
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import counter, gauge
+
+_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+_GUEST_MODES = {"user": "guest", "nice": "guest_nice"}
+
+JUMP_BACK_SECONDS = 3.0
+"""An idle counter that falls by this much or more was reset by a hot-plug; less is the kernel's own noise."""
+
+
+class Cpu:
+    """``node_cpu_*``.
+
+    The kernel's idle and iowait counters can step back a little on a tickless CPU; what is shown never does.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._stat = KernelFile(f"{config.paths.procfs}/stat", size=16384)
+        self._cpuinfo = KernelFile(f"{config.paths.procfs}/cpuinfo", 65536) if config.node.cpu_info else None
+        self._topology = Topology(f"{config.paths.sysfs}/devices/system/cpu")
+        self._shown: dict[int, procfs.CpuTimes] = {}
+
+    def collect(self) -> list[Family]:
+        seconds = counter("node_cpu_seconds_total", "Seconds the CPUs spent in each mode.")
+        guest = counter("node_cpu_guest_seconds_total", "Seconds the CPUs spent in guests (VMs) for each mode.")
+        read = procfs.stat(self._stat.read()).cpus
+        self._shown = {cpu: never_less(times, self._shown.get(cpu)) for cpu, times in read.items()}
+        for cpu, times in self._shown.items():
+            name = str(cpu)
+            for mode in _MODES:
+                seconds.add(getattr(times, mode), labels(cpu=name, mode=mode))
+            for mode, field in _GUEST_MODES.items():
+                guest.add(getattr(times, field), labels(cpu=name, mode=mode))
+        found = [seconds, guest, *self._topology.families()]
+        if self._cpuinfo is not None:
+            found += cpuinfo_families(self._cpuinfo.read())
+        return found
+
+
+def never_less(now: procfs.CpuTimes, shown: procfs.CpuTimes | None) -> procfs.CpuTimes:
+    """``now``, with each counter that stepped back held at what was shown; a reset CPU starts afresh."""
+    if shown is None or shown.idle - now.idle >= JUMP_BACK_SECONDS:
+        return now
+    if all(getattr(now, field) >= getattr(shown, field) for field in procfs.CpuTimes.__struct_fields__):
+        return now
+    return procfs.CpuTimes(
+        *(max(getattr(now, field), getattr(shown, field)) for field in procfs.CpuTimes.__struct_fields__)
+    )
+
+
+class Topology:
+    """/sys/devices/system/cpu: throttle counts of cores and packages, and which CPUs are isolated or online.
+
+    Files of CPUs are found anew when the directory's listing changes. A core's count is read from the first of its
+    CPUs that has one, a package's likewise.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._names: tuple[str, ...] = ()
+        self._cores: list[tuple[str, KernelFile]] = []
+        self._packages: list[tuple[str, KernelFile]] = []
+        self._online: list[tuple[str, KernelFile | None]] = []
+
+    def families(self) -> list[Family]:
+        try:
+            names = tuple(name for name in os.listdir(self._root) if re.fullmatch(r"cpu[0-9]+", name))
+        except OSError:
+            return []
+        if set(names) != set(self._names):
+            self._find(names)
+        core = counter("node_cpu_core_throttles_total", "Number of times this CPU core has been throttled.")
+        package = counter("node_cpu_package_throttles_total", "Number of times this CPU package has been throttled.")
+        for family, files in ((core, self._cores), (package, self._packages)):
+            for text, file in files:
+                family.add(_number(file), text)
+        online = gauge("node_cpu_online", "CPUs that are online and being scheduled.")
+        for cpu, switch in self._online:
+            online.add(1 if switch is not None and _number(switch) == 1 else 0, labels(cpu=cpu))
+        return [core, package, online, self._isolated()]
+
+    def _find(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        numbers = sorted(int(name[3:]) for name in names)
+        cores: dict[str, KernelFile] = {}
+        packages: dict[str, KernelFile] = {}
+        for number in numbers:
+            cpu = f"{self._root}/cpu{number}"
+            package = _number(KernelFile(f"{cpu}/topology/physical_package_id"))
+            core = _number(KernelFile(f"{cpu}/topology/core_id"))
+            if package is None or core is None:
+                continue
+            core_text = labels(package=str(package), core=str(core))
+            package_text = labels(package=str(package))
+            for found, text, name in ((cores, core_text, "core"), (packages, package_text, "package")):
+                file = KernelFile(f"{cpu}/thermal_throttle/{name}_throttle_count")
+                if text not in found and _number(file) is not None:
+                    found[text] = file
+        self._cores, self._packages = list(cores.items()), list(packages.items())
+        # Where the first CPU has no switch, none can be unplugged and the kernel says nothing.
+        switches = [(str(number), f"{self._root}/cpu{number}/online") for number in numbers]
+        hotplug = bool(switches) and os.path.exists(switches[0][1])
+        self._online = [(cpu, KernelFile(path)) for cpu, path in switches] if hotplug else []
+
+    def _isolated(self) -> Family:
+        family = gauge(
+            "node_cpu_isolated", "Whether each core is isolated, information from /sys/devices/system/cpu/isolated."
+        )
+        try:
+            with open(f"{self._root}/isolated", encoding="ascii") as file:
+                listed = cpu_list(file.read())
+        except OSError:
+            return family
+        for cpu in listed:
+            family.add(1, labels(cpu=str(cpu)))
+        return family
+
+
+def cpu_list(text: str) -> list[int]:
+    """``0-2,8`` as numbers (the kernel's list format)."""
+    found: list[int] = []
+    for part in text.strip().split(","):
+        if part:
+            first, dash, last = part.partition("-")
+            found += range(int(first), int(last if dash else first) + 1)
+    return found
+
+
+def cpuinfo_families(data: bytes) -> list[Family]:
+    """``node_cpu_info`` and the clock that each CPU says it runs at, out of /proc/cpuinfo."""
+    info = gauge("node_cpu_info", "CPU information from /proc/cpuinfo.")
+    frequency = gauge("node_cpu_frequency_hertz", "CPU frequency in hertz from /proc/cpuinfo.")
+    for block in data.decode("utf-8", "replace").split("\n\n"):
+        fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
+        if "processor" not in fields:
+            continue
+        place = {
+            "package": fields.get("physical id", ""),
+            "core": fields.get("core id", ""),
+            "cpu": fields["processor"],
+        }
+        info.add(
+            1,
+            labels(
+                **place,
+                vendor=fields.get("vendor_id", ""),
+                family=fields.get("cpu family", ""),
+                model=fields.get("model", ""),
+                model_name=fields.get("model name", ""),
+                microcode=fields.get("microcode", ""),
+                stepping=fields.get("stepping", ""),
+                cachesize=fields.get("cache size", ""),
+            ),
+        )
+        if "cpu MHz" in fields:
+            frequency.add(float(fields["cpu MHz"]) * 1e6, labels(**place))
+    return [info, frequency]
+
+
+def _number(file: KernelFile) -> int | None:
+    try:
+        return int(file.read())
+    except (OSError, ValueError):
+        return None

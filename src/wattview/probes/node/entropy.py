@@ -1,0 +1,23 @@
+"""The kernel's entropy pool."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import gauge
+
+
+class Entropy:
+    """``node_entropy_*``."""
+
+    def __init__(self, config: Config) -> None:
+        root = f"{config.paths.procfs}/sys/kernel/random"
+        self._available = KernelFile(f"{root}/entropy_avail")
+        self._pool = KernelFile(f"{root}/poolsize")
+
+    def collect(self) -> list[Family]:
+        return [
+            gauge("node_entropy_available_bits", "Bits of available entropy.", int(self._available.read())),
+            gauge("node_entropy_pool_size_bits", "Bits of entropy pool.", int(self._pool.read())),
+        ]

@@ -1,0 +1,144 @@
+"""Size and free space of mounted filesystems. A mount that hangs costs its own figures and never the scrape."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes import procfs
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import Filter, gauge
+
+MOUNT_TIMEOUT_SECONDS = 2.0
+"""How long a scrape waits for mounts that may hang; it must end before the scrape itself is given up."""
+
+# These answer statfs(2) out of their superblock in memory. Anything else (NFS, CIFS, FUSE, 9p, Ceph …) asks somebody.
+_ANSWER_AT_ONCE = frozenset((
+    "bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "hfsplus", "iso9660", "jfs", "msdos",
+    "nilfs2", "ntfs3", "ramfs", "reiserfs", "rootfs", "squashfs", "tmpfs", "udf", "vfat", "xfs", "zfs",
+))  # fmt: skip
+
+
+class Space(NamedTuple):
+    """What statfs(2) gave, in bytes and file nodes; or why it gave nothing."""
+
+    size: int = 0
+    free: int = 0
+    available: int = 0
+    files: int = 0
+    files_free: int = 0
+    error: str = ""
+
+
+class Filesystem:
+    """``node_filesystem_*``, of the mounts that the first process sees, where it may be asked."""
+
+    def __init__(self, config: Config, statvfs: Callable[[str], os.statvfs_result] = os.statvfs) -> None:
+        root = config.paths.procfs
+        self._mounts = KernelFile(f"{root}/1/mountinfo", size=16384)
+        self._own_mounts = KernelFile(f"{root}/self/mountinfo", size=16384)
+        self._rootfs = config.paths.rootfs.rstrip("/")
+        self._mount_points = Filter(config.node.mount_point_exclude, config.node.mount_point_include)
+        self._types = Filter(config.node.fs_type_exclude, config.node.fs_type_include)
+        self._statvfs = statvfs
+        self._slow: dict[str, _Asked] = {}
+
+    def collect(self) -> list[Family]:
+        try:
+            table = self._mounts.read()
+        except OSError:
+            # hidepid, or a process namespace of our own: what this process sees is the best there is.
+            table = self._own_mounts.read()
+        mounts: dict[tuple[str, str, str], procfs.Mount] = {}
+        for mount in procfs.mountinfo(table):
+            point = self._point(mount.mount_point)
+            if not self._mount_points.ignores(point) and not self._types.ignores(mount.fs_type):
+                mounts[mount.source, point, mount.fs_type] = mount
+        points = {point: fs_type for _, point, fs_type in mounts}
+        return space_families(mounts, self._ask(points))
+
+    def _point(self, mount_point: str) -> str:
+        """A mount point as the host names it, where it was seen through ``paths.rootfs``."""
+        if self._rootfs and (mount_point == self._rootfs or mount_point.startswith(self._rootfs + "/")):
+            return mount_point[len(self._rootfs) :] or "/"
+        return mount_point
+
+    def _ask(self, points: dict[str, str]) -> dict[str, Space]:
+        """What each mount point has. Those that may hang are asked side by side, each in a thread of its own."""
+        answers: dict[str, Space] = {}
+        for point, fs_type in points.items():
+            if fs_type in _ANSWER_AT_ONCE:
+                answers[point] = self._space(point)
+            elif point not in self._slow:
+                self._slow[point] = _Asked(self._space, point)
+        deadline = time.monotonic() + MOUNT_TIMEOUT_SECONDS
+        for point, asked in list(self._slow.items()):
+            # One that did not answer the last time is looked at, and not waited for again.
+            patience = 0.0 if asked.late else max(0.0, deadline - time.monotonic())
+            if asked.answered.wait(patience):
+                del self._slow[point]
+                answers[point] = asked.answer
+            else:
+                asked.late = True
+                answers[point] = Space(error="mountpoint timeout")
+        return answers
+
+    def _space(self, point: str) -> Space:
+        try:
+            found = self._statvfs(self._rootfs + point)
+        except OSError as error:
+            return Space(error=os.strerror(error.errno or 0).lower())
+        unit = found.f_frsize
+        return Space(found.f_blocks * unit, found.f_bfree * unit, found.f_bavail * unit, found.f_files, found.f_ffree)
+
+
+class _Asked:
+    """One question to one mount, in a thread that may hang with it, holds nothing else, and ends with the process."""
+
+    def __init__(self, ask: Callable[[str], Space], point: str) -> None:
+        self.answered = threading.Event()
+        self.answer = Space()
+        self.late = False
+
+        def run() -> None:
+            self.answer = ask(point)
+            self.answered.set()
+
+        threading.Thread(target=run, name="statfs", daemon=True).start()
+
+
+def space_families(mounts: dict[tuple[str, str, str], procfs.Mount], answers: dict[str, Space]) -> list[Family]:
+    """Pure: mounts by (device, mount point, type) and what each mount point has, as families."""
+    names: Iterable[tuple[str, str]] = (
+        ("size_bytes", "Filesystem size in bytes."),
+        ("free_bytes", "Filesystem free space in bytes."),
+        ("avail_bytes", "Filesystem space available to non-root users in bytes."),
+        ("files", "Filesystem total file nodes."),
+        ("files_free", "Filesystem total free file nodes."),
+    )
+    families = [gauge(f"node_filesystem_{name}", help_text) for name, help_text in names]
+    error = gauge(
+        "node_filesystem_device_error", "Whether an error occurred while getting statistics for the given device."
+    )
+    readonly = gauge("node_filesystem_readonly", "Filesystem read-only status.")
+    info = gauge("node_filesystem_mount_info", "Filesystem mount information.")
+    for (device, point, fs_type), mount in mounts.items():
+        space = answers[point]
+        text = labels(device=device, mountpoint=point, fstype=fs_type, device_error=space.error)
+        error.add(1 if space.error else 0, text)
+        readonly.add(1 if _is_read_only(mount) else 0, text)
+        if space.error:
+            continue
+        for family, value in zip(families, space[:-1], strict=True):
+            family.add(value, text)
+        info.add(1, labels(device=device, major=str(mount.major), minor=str(mount.minor), mountpoint=point))
+    return [*families, error, readonly, info]
+
+
+def _is_read_only(mount: procfs.Mount) -> bool:
+    return "ro" in mount.options.split(",") or "ro" in mount.super_options.split(",")

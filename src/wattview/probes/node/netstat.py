@@ -1,0 +1,76 @@
+"""Chosen counters of the network stack: /proc/net/netstat, snmp and snmp6."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import Filter
+
+Field = tuple[str, str]
+"""A family's name and help."""
+
+
+class Netstat:
+    """``node_netstat_*``, of the fields (``Tcp_InSegs``) that ``node.netstat_fields_include`` matches."""
+
+    def __init__(self, config: Config) -> None:
+        root = config.paths.procfs
+        self._tables = (KernelFile(f"{root}/net/netstat", 8192), KernelFile(f"{root}/net/snmp", 8192))
+        self._snmp6 = KernelFile(f"{root}/net/snmp6", 8192)
+        self._filter = Filter(include=config.node.netstat_fields_include)
+        self._chosen: dict[bytes, list[tuple[int, Field]]] = {}
+
+    def collect(self) -> list[Family]:
+        found = []
+        for file in self._tables:
+            for header, values in table_pairs(file.read()):
+                chosen = self._chosen.get(header)
+                if chosen is None:
+                    chosen = self._chosen[header] = self._choose(header)
+                if chosen:
+                    fields = values.split()
+                    found += [
+                        Family(name, "untyped", help_text).add(int(fields[column]))
+                        for column, (name, help_text) in chosen
+                    ]
+        return found + self._version6()
+
+    def _choose(self, header: bytes) -> list[tuple[int, Field]]:
+        protocol, *names = header.decode("ascii", "replace").replace(":", "").split()
+        return [
+            (column, field)
+            for column, name in enumerate(names, start=1)
+            if (field := self._field(protocol, name)) is not None
+        ]
+
+    def _version6(self) -> list[Family]:
+        try:
+            data = self._snmp6.read()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in data.decode("ascii", "replace").splitlines():
+            key, _, value = line.partition(" ")
+            protocol, six, name = key.partition("6")
+            if six and (field := self._field(protocol + six, name)) is not None:
+                found.append(Family(field[0], "untyped", field[1]).add(int(value)))
+        return found
+
+    def _field(self, protocol: str, name: str) -> Field | None:
+        key = f"{protocol}_{name}"
+        if self._filter.ignores(key):
+            return None
+        return f"node_netstat_{key}", f"Statistic {protocol}{name}."
+
+
+def table_pairs(data: bytes) -> list[tuple[bytes, bytes]]:
+    """A header line and its line of values, one pair a protocol."""
+    lines = data.splitlines()
+    if len(lines) % 2:
+        raise ValueError("net/snmp: a line of values is missing")
+    pairs = list(zip(lines[::2], lines[1::2], strict=True))
+    for header, values in pairs:
+        if header.count(b" ") != values.count(b" ") or header.split(b":")[0] != values.split(b":")[0]:
+            raise ValueError(f"net/snmp: names and values do not match: {header[:40]!r}")
+    return pairs

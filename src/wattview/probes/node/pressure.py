@@ -1,0 +1,50 @@
+"""Pressure stall information: the time that tasks stood still for want of CPU, memory or I/O."""
+
+from __future__ import annotations
+
+import errno
+
+from wattview.config import Config
+from wattview.exposition import Family
+from wattview.probes import procfs
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import NoData, counter
+
+# Resource, line of its file, name, what it is the time of.
+_TABLE = (
+    ("cpu", "some", "cpu_waiting", "that processes have waited for CPU time"),
+    ("io", "some", "io_waiting", "that processes have waited due to IO congestion"),
+    ("io", "full", "io_stalled", "no process could make progress due to IO congestion"),
+    ("memory", "some", "memory_waiting", "that processes have waited for memory"),
+    ("memory", "full", "memory_stalled", "no process could make progress due to memory congestion"),
+    ("irq", "full", "irq_stalled", "no process could make progress due to IRQ congestion"),
+)
+
+
+class Pressure:
+    """``node_pressure_*``; no data with Linux before 4.20 or without ``psi=1``. IRQ pressure came with Linux 6.1."""
+
+    def __init__(self, config: Config) -> None:
+        resources = dict.fromkeys(row[0] for row in _TABLE)
+        self._files = {name: KernelFile(f"{config.paths.procfs}/pressure/{name}") for name in resources}
+
+    def collect(self) -> list[Family]:
+        read: dict[str, dict[str, procfs.Pressure]] = {}
+        for name, file in self._files.items():
+            try:
+                read[name] = procfs.pressure(file.read())
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if error.errno == errno.EOPNOTSUPP:
+                    raise NoData("pressure information is switched off; boot with psi=1") from None
+                raise
+        if not read:
+            raise NoData("this kernel gives no pressure information")
+        return [
+            counter(
+                f"node_pressure_{name}_seconds_total", f"Total time in seconds {of}", read[resource][line].total_seconds
+            )
+            for resource, line, name, of in _TABLE
+            if line in read.get(resource, {})
+        ]

@@ -1,0 +1,55 @@
+"""Sockets by protocol and state, and the memory that they hold."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family
+from wattview.probes import procfs
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import gauge
+
+_STATES = frozenset(("inuse", "orphan", "tw", "alloc", "mem", "memory"))
+
+
+class Sockstat:
+    """``node_sockstat_*``, from /proc/net/sockstat and sockstat6; a kernel without one of them has no such lines."""
+
+    def __init__(self, config: Config) -> None:
+        self._files = (
+            KernelFile(f"{config.paths.procfs}/net/sockstat"),
+            KernelFile(f"{config.paths.procfs}/net/sockstat6"),
+        )
+
+    def collect(self) -> list[Family]:
+        found = []
+        for file in self._files:
+            try:
+                data = file.read()
+            except FileNotFoundError:
+                continue
+            for protocol, states in sockstat(data).items():
+                if protocol == "sockets":
+                    found.append(
+                        gauge("node_sockstat_sockets_used", "Number of IPv4 sockets in use.", states.get("used"))
+                    )
+                    continue
+                # The kernel counts this one in pages.
+                if "mem" in states:
+                    states["mem_bytes"] = states["mem"] * procfs.PAGE_BYTES
+                for state, value in states.items():
+                    if state in _STATES or state == "mem_bytes":
+                        help_text = f"Number of {protocol} sockets in state {state}."
+                        found.append(gauge(f"node_sockstat_{protocol}_{state}", help_text, value))
+        return found
+
+
+def sockstat(data: bytes) -> dict[str, dict[str, int]]:
+    """``{"TCP": {"inuse": 6, …}, …}`` out of ``TCP: inuse 6 orphan 0 …``."""
+    found = {}
+    for line in data.decode("ascii", "replace").splitlines():
+        protocol, colon, rest = line.partition(":")
+        fields = rest.split()
+        if not colon or len(fields) % 2 or not protocol.isidentifier():
+            raise ValueError(f"net/sockstat: not pairs of names and values: {line[:80]!r}")
+        found[protocol] = {name: int(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
+    return found

@@ -1,0 +1,45 @@
+"""Packets that each CPU's network soft interrupt handled, dropped, or left for its next turn."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, FamilyType, labels
+from wattview.probes.files import KernelFile
+
+# Column of /proc/net/softnet_stat (net/core/net-procfs.c), name, type, help. Later columns came with later kernels.
+_COLUMNS: tuple[tuple[int, str, FamilyType, str], ...] = (
+    (0, "processed_total", "counter", "Number of processed packets"),
+    (1, "dropped_total", "counter", "Number of dropped packets"),
+    (2, "times_squeezed_total", "counter", "Number of times processing packets ran out of quota"),
+    (8, "cpu_collision_total", "counter", "Number of collision occur while obtaining device lock while transmitting"),
+    (9, "received_rps_total", "counter", "Number of times cpu woken up received_rps"),
+    (10, "flow_limit_count_total", "counter", "Number of times flow limit has been reached"),
+    (11, "backlog_len", "gauge", "Softnet backlog status"),
+)
+_CPU_COLUMN = 12
+
+
+class Softnet:
+    """``node_softnet_*{cpu}``."""
+
+    def __init__(self, config: Config) -> None:
+        self._file = KernelFile(f"{config.paths.procfs}/net/softnet_stat")
+
+    def collect(self) -> list[Family]:
+        families = [Family(f"node_softnet_{name}", kind, help_text) for _, name, kind, help_text in _COLUMNS]
+        for cpu, columns in softnet_stat(self._file.read()):
+            text = labels(cpu=str(cpu))
+            for family, (column, *_) in zip(families, _COLUMNS, strict=True):
+                family.add(columns[column] if column < len(columns) else 0, text)
+        return families
+
+
+def softnet_stat(data: bytes) -> list[tuple[int, list[int]]]:
+    """(CPU, its columns) of each line. Kernels before 5.10 do not write the CPU: the line's number stands for it."""
+    found = []
+    for number, line in enumerate(data.splitlines()):
+        columns = [int(field, 16) for field in line.split()]
+        if len(columns) < 9:
+            raise ValueError("net/softnet_stat: a line has fewer than nine columns")
+        found.append((columns[_CPU_COLUMN] if len(columns) > _CPU_COLUMN else number, columns[:_CPU_COLUMN]))
+    return found

@@ -1,0 +1,46 @@
+"""Bytes that wait in the queues of all UDP sockets."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import NoData, gauge
+
+
+class UdpQueues:
+    """``node_udp_queues{queue,ip}``, from /proc/net/udp and udp6."""
+
+    def __init__(self, config: Config) -> None:
+        self._files = {
+            "v4": KernelFile(f"{config.paths.procfs}/net/udp"),
+            "v6": KernelFile(f"{config.paths.procfs}/net/udp6"),
+        }
+
+    def collect(self) -> list[Family]:
+        family = gauge("node_udp_queues", "Number of allocated memory in the kernel for UDP datagrams in bytes.")
+        for version, file in self._files.items():
+            try:
+                transmit, receive = queue_totals(file.read())
+            except FileNotFoundError:
+                continue
+            family.add(transmit, labels(queue="tx", ip=version))
+            family.add(receive, labels(queue="rx", ip=version))
+        if not family.samples:
+            raise NoData("this kernel has no UDP")
+        return [family]
+
+
+def queue_totals(data: bytes) -> tuple[int, int]:
+    """(bytes to send, bytes received and not yet read) of all sockets of a /proc/net/udp file."""
+    transmit = receive = 0
+    for line in data.splitlines()[1:]:
+        fields = line.split(None, 5)
+        if len(fields) < 5:
+            raise ValueError("net/udp: a line has fewer than five columns")
+        sending, colon, received = fields[4].partition(b":")
+        if not colon:
+            raise ValueError("net/udp: a line has no queue lengths")
+        transmit += int(sending, 16)
+        receive += int(received, 16)
+    return transmit, receive

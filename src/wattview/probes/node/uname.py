@@ -1,0 +1,35 @@
+"""The kernel's own names, as uname(2) gives them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+
+
+class Uname:
+    """``node_uname_info``. Read from /proc/sys/kernel, so that another tree shows its own machine's names."""
+
+    def __init__(self, config: Config) -> None:
+        self._root = Path(config.paths.procfs, "sys/kernel")
+
+    def collect(self) -> list[Family]:
+        own = os.uname()
+        text = labels(
+            sysname=self._name("ostype", own.sysname),
+            release=self._name("osrelease", own.release),
+            version=self._name("version", own.version),
+            machine=own.machine,
+            nodename=self._name("hostname", own.nodename),
+            domainname=self._name("domainname", "(none)"),
+        )
+        help_text = "Labeled system information as provided by the uname system call."
+        return [Family("node_uname_info", "gauge", help_text).add(1, text)]
+
+    def _name(self, file: str, fallback: str) -> str:
+        try:
+            return (self._root / file).read_text("utf-8", "replace").strip()
+        except OSError:
+            return fallback
