@@ -1,0 +1,223 @@
+"""Where a container's cgroup is, and what the two versions' files mean.
+
+First half: which hierarchies are mounted below ``<sysfs>/fs/cgroup``, and the directories of one container in them,
+found from ``/proc/<pid>/cgroup`` and otherwise by its id. Second half: pure parsers. Formats:
+Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst of the kernel. The files are read in ``cgroup_files``; nothing
+below a cgroup mount is ever written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+UNLIMITED_BYTES = 1 << 62
+"""A v1 memory limit above this is the kernel's way of saying none: LONG_MAX rounded down to a page."""
+
+_SEARCH_DEPTH = 8
+
+
+class Hierarchies(Struct, frozen=True):
+    """The cgroup mounts of a machine: ``mounts`` by controller, ``""`` for the unified hierarchy (v2).
+
+    ``version`` says which one has the resource controllers: a hybrid machine (v1 with ``unified`` beside) is 1.
+    """
+
+    version: Literal[1, 2]
+    mounts: dict[str, str]
+
+    def mount(self, controller: str) -> str | None:
+        return self.mounts.get("" if self.version == 2 else controller)
+
+
+def hierarchies(sysfs: str) -> Hierarchies | None:
+    """What is mounted below ``<sysfs>/fs/cgroup``; None where nothing is."""
+    root = Path(sysfs) / "fs" / "cgroup"
+    if (root / "cgroup.controllers").exists():
+        return Hierarchies(2, {"": str(root)})
+    mounts: dict[str, str] = {}
+    try:
+        names = sorted(os.listdir(root))
+    except OSError:
+        return None
+    for name in names:
+        directory = root / name
+        if (directory / "cgroup.controllers").exists():
+            mounts[""] = str(directory)
+        elif (directory / "cgroup.procs").exists():
+            for controller in name.split(","):
+                mounts[controller] = str(directory)
+    return Hierarchies(1, mounts) if mounts.keys() - {""} else None
+
+
+class Place(NamedTuple):
+    """One container's cgroup: its path as the kernel names it, and its directory for each controller (v2: ``""``)."""
+
+    path: str
+    directories: dict[str, str]
+
+
+V1_CONTROLLERS = ("cpuacct", "cpu", "memory", "blkio", "pids")
+
+
+def locate(found: Hierarchies, container_id: str, pid_cgroup: Mapping[str, str]) -> Place | None:
+    """The cgroup of a container, from its init's ``/proc/<pid>/cgroup`` (``parse_pid_cgroup``) or by a search.
+
+    Only a directory that carries the container's id is taken: a container without a cgroup of its own (rootless
+    without delegation) must not be charged with its whole session. Init may sit in a child cgroup of the container's,
+    and the mount may show only a part of the hierarchy (inside a container).
+    """
+    path = ""
+    directories: dict[str, str] = {}
+    searched = ""
+    for controller in ("",) if found.version == 2 else V1_CONTROLLERS:
+        mount = found.mounts.get(controller)
+        if mount is None:
+            continue
+        named = _own_part(pid_cgroup.get(controller, ""), container_id)
+        directory = _below(mount, named, container_id) if named else None
+        if directory is None and searched:
+            directory = _below(mount, searched, container_id)
+        if directory is None:
+            directory = _search(mount, container_id, _SEARCH_DEPTH)
+            searched = directory.removeprefix(mount) if directory else searched
+        if directory is not None:
+            directories[controller] = directory
+            if not path:
+                path = named if named and "/.." not in named else directory.removeprefix(mount)
+    return Place(path, directories) if directories else None
+
+
+def _own_part(path: str, container_id: str) -> str | None:
+    """The path up to the component that carries the id: what lies below is the container's own business."""
+    at = path.find(container_id)
+    if at < 0:
+        return None
+    end = path.find("/", at)
+    return path if end < 0 else path[:end]
+
+
+def _below(mount: str, path: str, container_id: str) -> str | None:
+    """The directory of ``path`` below ``mount``, which may be mounted from further down than the path begins."""
+    parts = path.strip("/").split("/")
+    for first in range(len(parts)):
+        if ".." in parts[first:]:
+            continue
+        directory = "/".join([mount, *parts[first:]])
+        if os.path.isdir(directory):
+            return directory
+    return None
+
+
+def _search(directory: str, container_id: str, depth: int) -> str | None:
+    try:
+        with os.scandir(directory) as entries:
+            children = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return None
+    for child in children:
+        if container_id in child.name:
+            return child.path
+    if depth > 1:
+        for child in children:
+            found = _search(child.path, container_id, depth - 1)
+            if found is not None:
+                return found
+    return None
+
+
+def parse_pid_cgroup(data: bytes) -> dict[str, str]:
+    """``/proc/<pid>/cgroup``: path by controller, ``""`` for the unified hierarchy (cgroups(7))."""
+    found: dict[str, str] = {}
+    for line in data.decode("utf-8", "surrogateescape").splitlines():
+        _, first, rest = line.partition(":")
+        controllers, second, path = rest.partition(":")
+        if not first or not second or not path.startswith("/"):
+            raise ValueError(f"pid/cgroup: not a hierarchy: {line[:80]!r}")
+        path = path.removesuffix(" (deleted)")
+        for controller in controllers.split(","):
+            found[controller] = path
+    return found
+
+
+# parsers
+
+
+def flat(data: bytes) -> dict[bytes, bytes]:
+    """A file of ``key value`` lines (memory.stat, cpu.stat, memory.events): the values are still text."""
+    words = data.split()
+    if len(words) % 2:
+        raise ValueError("not pairs of a key and a value")
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def limit(data: bytes) -> int | None:
+    """A limit of v2 (``max``) or v1 (a huge number, or -1): None where there is none."""
+    value = int(data) if data.strip() != b"max" else UNLIMITED_BYTES
+    return value if 0 <= value < UNLIMITED_BYTES else None
+
+
+def cpu_max(data: bytes) -> tuple[int | None, int]:
+    """cpu.max: (quota or None, period), microseconds."""
+    quota, period = data.split()
+    return limit(quota), int(period)
+
+
+def shares_of_weight(weight: int) -> int:
+    """A v2 weight (1 to 10000) on v1's scale (2 to 262144), by the runtimes' linear rule."""
+    return 2 + (weight - 1) * 262142 // 9999
+
+
+Device = tuple[int, int]
+"""(major, minor) of a block device."""
+
+
+def blkio(data: bytes) -> dict[Device, dict[str, int]]:
+    """A v1 blkio statistics file: ``major:minor Operation value`` lines, and a ``Total value`` of all, left out."""
+    found: dict[Device, dict[str, int]] = {}
+    for line in data.splitlines():
+        fields = line.split()
+        if len(fields) == 3:
+            found.setdefault(_device(fields[0]), {})[fields[1].decode()] = int(fields[2])
+        elif len(fields) != 2 or fields[0] != b"Total":
+            raise ValueError(f"not an I/O statistic: {line[:80]!r}")
+    return found
+
+
+def io_stat(data: bytes) -> dict[Device, dict[str, int]]:
+    """v2's io.stat: the ``key=value`` pairs of each device.
+
+    Some kernels print a device without a statistic and no newline after it, so that two devices stand in one line.
+    """
+    found: dict[Device, dict[str, int]] = {}
+    values: dict[str, int] | None = None
+    for word in data.split():
+        key, equals, value = word.partition(b"=")
+        if not equals:
+            values = found.setdefault(_device(word), {})
+        elif values is None:
+            raise ValueError("io.stat does not begin with a device")
+        else:
+            # cost.vrate and the like are printed as decimals; nothing here is made of them.
+            values[key.decode()] = int(value.partition(b".")[0])
+    return {device: values for device, values in found.items() if values}
+
+
+def _device(word: bytes) -> Device:
+    major, colon, minor = word.partition(b":")
+    if not colon:
+        raise ValueError(f"not a device number: {word[:40]!r}")
+    return int(major), int(minor)
+
+
+def stalled_seconds(data: bytes) -> Iterator[tuple[str, float]]:
+    """A pressure file (Documentation/accounting/psi.rst): (``some`` or ``full``, seconds since the cgroup began)."""
+    for line in data.splitlines():
+        kind, _, total = line.rpartition(b" total=")
+        if not kind:
+            raise ValueError(f"not a pressure line: {line[:80]!r}")
+        yield kind[:4].decode(), int(total) / 1e6
