@@ -1,0 +1,292 @@
+"""The dashboard: one app, nine screens, one line to one daemon.
+
+A worker follows the daemon and posts frozen snapshots; the app keeps the last one, and whichever screen is in front
+renders it, once a snapshot. Keys are answered by the event loop alone: nothing here waits for the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
+from textual.screen import ModalScreen, Screen
+
+from wattview.client import Client, ClientError
+from wattview.model import Run, Snapshot
+from wattview.tui import themes
+from wattview.tui.ascii import AsciiFilter, needs_ascii
+from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
+from wattview.tui.screens.confirm import Confirm
+from wattview.tui.screens.exporters import Exporters
+from wattview.tui.screens.help import Help
+from wattview.tui.screens.launch import Launch
+from wattview.tui.screens.overview import Overview
+from wattview.tui.screens.results import Results
+from wattview.tui.trails import Trails
+from wattview.tui.view import Picture, View
+from wattview.tui.widgets.tabs import TABS, Tabs
+
+AGE_TICK_SECONDS = 1.0
+
+Severity = Literal["information", "warning", "error"]
+
+ENDINGS: dict[str, tuple[str, Severity]] = {
+    "done": ("Run finished", "information"),
+    "aborted": ("Run aborted", "warning"),
+    "failed": ("Run failed", "error"),
+    "interrupted": ("Run interrupted", "error"),
+}
+
+
+class Dashboard(App[None]):
+    """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``).
+
+    ``keys`` maps names of bindings (``app.quit``, ``table.sort`` …) to keys.
+    """
+
+    TITLE = "WattView"
+    ENABLE_COMMAND_PALETTE = True
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "overview": Overview,
+        "results": Results,
+        "exporters": Exporters,
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(tab.key, f"go('{tab.mode}')", tab.title, show=False, id=f"go.{tab.mode}") for tab in TABS),
+        Binding("n", "launch", "New run", id="app.new_run"),
+        Binding("x", "abort", "Abort run", id="app.abort"),
+        Binding("space", "pause", "Pause", id="app.pause"),
+        Binding("r", "retry", "Refresh", show=False, id="app.refresh"),
+        Binding("t", "next_theme", "Theme", show=False, id="app.theme"),
+        Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
+        Binding("q", "quit", "Quit", id="app.quit"),
+    ]
+    CSS = """
+    * { scrollbar-background: $surface; scrollbar-color: $border-blurred; scrollbar-size-vertical: 1;
+        scrollbar-background-hover: $surface; scrollbar-background-active: $surface; }
+    Footer { background: $panel; }
+    """
+
+    def __init__(
+        self,
+        client_url: str,
+        token: str = "",
+        *,
+        theme: str = "",
+        keys: Mapping[str, str] | None = None,
+        ascii_only: bool | None = None,
+        interval: float = 1.0,
+    ) -> None:
+        environ = dict(os.environ)  # before Textual takes NO_COLOR out of it
+        super().__init__()
+        self.client = Client(client_url, token)
+        self.interval = interval
+        self.trails = Trails()
+        self.link = Link()
+        self.latest: Snapshot | None = None
+        self.held: Snapshot | None = None
+        self._ascii = needs_ascii(environ) if ascii_only is None else ascii_only
+        self._ascii_filter = AsciiFilter()
+        self._arrived = time.monotonic()
+        self._lost_since: float | None = None
+        self._retry_at = 0.0
+        self._retry_now = asyncio.Event()
+        self._painting = False
+        self._seeded = False
+        for one in themes.THEMES:
+            self.register_theme(one)
+        self.theme = theme if theme in self.available_themes else themes.default_theme(environ)
+        if keys:
+            self.set_keymap(keys)
+
+    # the picture
+
+    @property
+    def picture(self) -> Picture:
+        now = time.monotonic()
+        link = self.link
+        if link.state == "lost":
+            link = link._replace(retry_seconds=max(0.0, self._retry_at - now))
+        shown = self.held if self.held is not None else self.latest
+        return Picture(shown, self.trails, link, now - self._arrived, self.held is not None)
+
+    def paint(self) -> None:
+        """Shows the picture on every screen of the stack in front (what lies under a dialog stays current too)."""
+        self._painting = False
+        picture = self.picture
+        with self.batch_update():
+            for screen in self.screen_stack:
+                if isinstance(screen, View) and screen.is_mounted:
+                    screen.paint(picture)
+
+    def _paint_soon(self) -> None:
+        """One painting for all the snapshots that have piled up."""
+        if not self._painting:
+            self._painting = True
+            self.call_later(self.paint)
+
+    def on_mount(self) -> None:
+        self.switch_mode("overview")
+        self.run_worker(
+            follow(self.client, self.post_message, self._retry_now, self.interval), name="feed", exit_on_error=False
+        )
+        self.set_interval(AGE_TICK_SECONDS, self._age)
+
+    def _age(self) -> None:
+        """Keeps the banner's figures current while the daemon says nothing."""
+        if self.link.state != "live" or time.monotonic() - self._arrived > 2 * self.interval + 1:
+            self._paint_soon()
+
+    def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
+        before, self.latest = self.latest, message.snapshot
+        self._arrived = time.monotonic()
+        self.trails.record(message.snapshot)
+        if not self._seeded:
+            self._seeded = True
+            self.run_worker(self._seed(message.snapshot.time), exit_on_error=False)
+        if _run_key(before) != _run_key(self.latest):
+            self._run_changed(before.run if before is not None else None, self.latest.run)
+        self._paint_soon()
+
+    def on_link_changed(self, message: LinkChanged) -> None:
+        self.link = message.link
+        self._retry_at = time.monotonic() + message.link.retry_seconds
+        if message.link.state == "lost":
+            self._seeded = False
+        self._paint_soon()
+
+    async def _seed(self, now: float) -> None:
+        """The minutes before we came, so that the graph does not begin empty. No history is no error."""
+        try:
+            found = await self.client.history("wattview_host_power_watts", now - 900, now)
+        except ClientError:
+            return
+        for series in found:
+            self.trails.seed(("power",), series.points)
+        self._paint_soon()
+
+    def _run_changed(self, before: Run | None, now: Run | None) -> None:
+        self.refresh_bindings()
+        if before is None or before.state != "running" or (now is not None and now.state == "running"):
+            return
+        ended = now if now is not None and now.id == before.id else None
+        title, severity = ENDINGS.get(ended.state if ended is not None else "done", ENDINGS["done"])
+        text = ended.error if ended is not None and ended.error else "7 shows the results."
+        self.notify(text, title=title, severity=severity, markup=False)
+        for screen in self._screens_of("results"):
+            if isinstance(screen, Results):
+                screen.run_ended()
+
+    def _screens_of(self, mode: str) -> list[Screen[Any]]:
+        return self._screen_stacks.get(mode, [])
+
+    async def on_unmount(self) -> None:
+        await self.client.close()
+
+    # what keys do
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No key is offered that does nothing now."""
+        if action == "abort":
+            return self.running is not None
+        return True
+
+    @property
+    def running(self) -> Run | None:
+        run = self.latest.run if self.latest is not None else None
+        return run if run is not None and run.state == "running" else None
+
+    def action_go(self, mode: str) -> None:
+        if mode in self.MODES:
+            self.switch_mode(mode)
+
+    def on_tabs_chosen(self, message: Tabs.Chosen) -> None:
+        self.action_go(message.mode)
+
+    def action_launch(self) -> None:
+        if not isinstance(self.screen, ModalScreen):
+            self.push_screen(Launch(self.client), self._launched)
+
+    def _launched(self, run: Run | None) -> None:
+        if run is not None:
+            names = ", ".join(one.name for one in run.scenarios)
+            self.notify(names, title="Run started", markup=False)
+
+    def action_abort(self) -> None:
+        run = self.running
+        if run is None or isinstance(self.screen, ModalScreen):
+            return
+        question = f"Abort run {run.id}? What it has finished is kept."
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.run_worker(self._abort(run.id), exit_on_error=False)
+
+        self.push_screen(Confirm(question, "Abort the run", "Let it run"), answered)
+
+    async def _abort(self, run_id: str) -> None:
+        try:
+            await self.client.stop_run(run_id)
+        except ClientError as error:
+            self.notify(str(error), title="The run was not aborted", severity="error", markup=False)
+
+    def action_help(self) -> None:
+        if not isinstance(self.screen, ModalScreen):
+            self.push_screen(Help(self.screen))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: every screen, and everything that a key does here."""
+        for tab in TABS:
+            yield SystemCommand(f"{tab.title}", f"Screen {tab.key}", partial(self.action_go, tab.mode))
+        seen = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.description and not binding.system and active.enabled and binding.action not in seen:
+                seen.add(binding.action)
+                if not binding.action.startswith("go("):
+                    key = self.get_key_display(binding)
+                    run_it = partial(self.run_action, binding.action, active.node)
+                    yield SystemCommand(binding.description, f"Key {key}", run_it)
+        for name in themes.NAMES:
+            yield SystemCommand(f"Theme {name}", "Use this theme", partial(setattr, self, "theme", name))
+
+    def action_pause(self) -> None:
+        self.held = self.latest if self.held is None else None
+        self._paint_soon()
+
+    def action_retry(self) -> None:
+        self._retry_now.set()
+
+    def action_next_theme(self) -> None:
+        names = themes.NAMES
+        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return [*filters, self._ascii_filter] if self._ascii else filters
+
+
+def _run_key(snapshot: Snapshot | None) -> tuple[str, str] | None:
+    run = snapshot.run if snapshot is not None else None
+    return (run.id, run.state) if run is not None else None
+
+
+def run(
+    client_url: str,
+    token: str = "",
+    *,
+    theme: str = "",
+    keys: Mapping[str, str] | None = None,
+    ascii_only: bool | None = None,
+) -> int:
+    """Opens the dashboard and returns an exit status when it is closed: 0, or 1 where it broke."""
+    app = Dashboard(client_url, token, theme=theme, keys=keys, ascii_only=ascii_only)
+    app.run()
+    return app.return_code or 0

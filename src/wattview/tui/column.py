@@ -1,0 +1,49 @@
+"""Columns of a table, as data, and how they share the width there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from rich.cells import cell_len
+
+from wattview.tui.text import fit
+
+R = TypeVar("R")
+
+
+class Column(NamedTuple, Generic[R]):
+    """One column. ``text`` writes its cell; ``sort`` orders its rows (None is last); ``tone`` names a colour class of
+    the table (``good``, ``warn``, ``bad``, ``dim``), which only ever repeats what the text says."""
+
+    title: str
+    width: int
+    text: Callable[[R], str]
+    sort: Callable[[R], Any] | None = None
+    left: bool = False
+    rank: int = 0
+    tone: Callable[[R], str] | None = None
+
+
+Placed = tuple[int, Column[Any], int]
+"""(index among all columns, the column, its width now)."""
+
+
+def lay_out(columns: Sequence[Column[Any]], width: int) -> list[Placed]:
+    """The columns that have room in ``width`` cells, with a cell between two. The first one is never left out; it
+    takes up to its own width again of what is spare, and gives way where even it has no room."""
+    kept = list(enumerate(columns))
+    while len(kept) > 1 and sum(column.width + 1 for _, column in kept) - 1 > width:
+        highest = max(column.rank for _, column in kept[1:])
+        kept.remove(next(pair for pair in reversed(kept[1:]) if pair[1].rank == highest))
+    widths = [column.width for _, column in kept]
+    spare = width - sum(widths) - len(widths) + 1
+    widths[0] = max(1, widths[0] + min(spare, widths[0]))
+    return [(index, column, w) for (index, column), w in zip(kept, widths, strict=True)]
+
+
+def aligned(text: str, width: int, left: bool) -> str:
+    """``text`` in exactly ``width`` cells."""
+    text = fit(text, width)
+    pad = " " * (width - cell_len(text))
+    return text + pad if left else pad + text

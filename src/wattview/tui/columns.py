@@ -1,0 +1,114 @@
+"""The columns of containers and streams, which several screens show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from wattview.model import Container, Snapshot, Stream
+from wattview.tui.column import Column
+from wattview.tui.text import UNKNOWN, count, mbit, mib, number, span, spark
+from wattview.tui.trails import Point, Trails, bridged, buckets
+
+SPARK_CELLS = 12
+SPARK_SECONDS = 60.0
+
+
+class ContainerRow(NamedTuple):
+    container: Container
+    trail: list[Point]
+    now: float
+
+
+class StreamRow(NamedTuple):
+    stream: Stream
+    trail: list[Point]
+    now: float
+
+
+def container_rows(snapshot: Snapshot, trails: Trails) -> list[ContainerRow]:
+    return [ContainerRow(one, list(trails["container", one.id]), snapshot.time) for one in snapshot.containers]
+
+
+def stream_rows(snapshot: Snapshot, trails: Trails) -> list[StreamRow]:
+    return [StreamRow(one, list(trails["stream", one.app, one.name]), snapshot.time) for one in snapshot.streams]
+
+
+def container_key(row: ContainerRow) -> str:
+    return row.container.id
+
+
+def stream_key(row: StreamRow) -> tuple[str, str]:
+    return row.stream.app, row.stream.name
+
+
+def _spark(row: ContainerRow | StreamRow) -> str:
+    # One point more than the window, so that a value arriving at its very end is inside.
+    values = buckets(row.trail, row.now - SPARK_SECONDS, row.now + 0.5, SPARK_CELLS)
+    return spark(bridged(values, 2))
+
+
+def _received(container: Container) -> float | None:
+    return _sum([nic.receive_bytes_per_second for nic in container.network])
+
+
+def _sent(container: Container) -> float | None:
+    return _sum([nic.transmit_bytes_per_second for nic in container.network])
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _figure(
+    title: str, width: int, get: Callable[[Container], float | None], write: Callable[[float | None], str], rank: int
+) -> Column[ContainerRow]:
+    return Column(title, width, lambda row: write(get(row.container)), lambda row: get(row.container), rank=rank)
+
+
+CONTAINERS: tuple[Column[ContainerRow], ...] = (
+    Column("Container", 18, lambda row: row.container.name, lambda row: row.container.name.casefold(), left=True),
+    _figure("CPU %", 7, lambda one: one.cpu_percent, number, 0),
+    Column("last minute", SPARK_CELLS, _spark, left=True, rank=6),
+    _figure("MiB", 7, lambda one: one.memory_working_set_bytes, mib, 1),
+    _figure("Mem %", 6, lambda one: one.memory_percent, number, 3),
+    _figure("↓Mbit/s", 8, _received, mbit, 4),
+    _figure("↑Mbit/s", 8, _sent, mbit, 4),
+    _figure("PIDs", 5, lambda one: one.pids, lambda value: number(value, 0), 8),
+    Column("Health", 9, lambda row: row.container.health or UNKNOWN, left=True, rank=7,
+           tone=lambda row: "bad" if row.container.health == "unhealthy" else ""),
+    _figure("Restarts", 9, lambda one: one.restarts, lambda value: number(value, 0), 9),
+    Column("Up", 10, lambda row: span(_up(row)), lambda row: _up(row), rank=5),
+)  # fmt: skip
+
+
+def _up(row: ContainerRow) -> float | None:
+    return None if row.container.started is None else row.now - row.container.started
+
+
+def _name(stream: Stream) -> str:
+    return f"{stream.app}/{stream.name}"
+
+
+def _codec(stream: Stream) -> str:
+    return stream.video_codec or (stream.audio_codec or UNKNOWN)
+
+
+def _resolution(stream: Stream) -> str:
+    return f"{stream.width}x{stream.height}" if stream.width and stream.height else UNKNOWN
+
+
+STREAMS: tuple[Column[StreamRow], ...] = (
+    Column("Stream", 18, lambda row: _name(row.stream), lambda row: _name(row.stream).casefold(), left=True),
+    Column("Codec", 6, lambda row: _codec(row.stream), lambda row: _codec(row.stream), left=True, rank=3),
+    Column("Size", 9, lambda row: _resolution(row.stream), lambda row: row.stream.width, rank=2),
+    Column("fps", 5, lambda row: number(row.stream.fps), lambda row: row.stream.fps, rank=4),
+    Column("Mbit/s", 8, lambda row: mbit(row.stream.bandwidth_in_bytes), lambda row: row.stream.bandwidth_in_bytes),
+    Column("last minute", SPARK_CELLS, _spark, left=True, rank=6),
+    Column("out", 8, lambda row: mbit(row.stream.bandwidth_out_bytes), lambda row: row.stream.bandwidth_out_bytes,
+           rank=5),
+    Column("Players", 8, lambda row: count(row.stream.players), lambda row: row.stream.players, rank=1),
+    Column("Dropped", 8, lambda row: count(row.stream.dropped_frames), lambda row: row.stream.dropped_frames, rank=7),
+    Column("Up", 9, lambda row: span(row.stream.uptime_seconds), lambda row: row.stream.uptime_seconds, rank=1),
+)  # fmt: skip

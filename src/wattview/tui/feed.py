@@ -1,0 +1,68 @@
+"""The one line to the daemon: follows its live snapshots for as long as the dashboard is open.
+
+A lost daemon is a state with a reason, and the way back to it is tried again and again, at growing intervals. Every
+snapshot and every change of state is told as a message; nobody who waits for the daemon holds up a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import msgspec
+from textual.message import Message
+
+from wattview.client import CallRefused, Client, ClientError
+from wattview.model import Snapshot
+
+FIRST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 10.0
+
+
+class Link(NamedTuple):
+    """The state of the line. ``retry_seconds``: how long from now until the next attempt, where the line is lost."""
+
+    state: Literal["connecting", "live", "lost"] = "connecting"
+    reason: str = ""
+    retry_seconds: float = 0.0
+
+
+class SnapshotArrived(Message):
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+
+
+class LinkChanged(Message):
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self.link = link
+
+
+async def follow(
+    client: Client, tell: Callable[[Message], object], retry_now: asyncio.Event, interval: float = 1.0
+) -> None:
+    """Follows ``/api/v1/live`` until cancelled. Setting ``retry_now`` cuts a wait short."""
+    delay = FIRST_DELAY_SECONDS
+    while True:
+        live = False
+        try:
+            async for snapshot in client.live(interval):
+                if not live:
+                    live = True
+                    delay = FIRST_DELAY_SECONDS
+                    tell(LinkChanged(Link("live")))
+                tell(SnapshotArrived(snapshot))
+        except CallRefused as error:
+            reason = f"the daemon refuses: {error}"
+        except ClientError as error:
+            reason = str(error)
+        except msgspec.MsgspecError as error:
+            reason = f"the daemon at {client.url} speaks another version: {error}"
+        tell(LinkChanged(Link("lost", reason, delay)))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(retry_now.wait(), delay)
+        retry_now.clear()
+        delay = min(2 * delay, LONGEST_DELAY_SECONDS)

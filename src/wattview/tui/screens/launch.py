@@ -1,0 +1,193 @@
+"""The launch dialog: choose a preset and press enter, or change a field first.
+
+``n`` ``enter`` starts the first preset. The fields are checked while they are typed; what the daemon refuses is
+shown at the field that it names.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label, OptionList
+from textual.widgets.option_list import Option
+
+from wattview.client import CallRefused, Client, ClientError
+from wattview.model import Run, RunRequest, Scenario, ScenarioPreset
+from wattview.tui import launch_form
+from wattview.tui.launch_form import DEFAULT_BASELINE_SECONDS, FIELDS, Form
+from wattview.tui.widgets.pane import Pane
+
+FALLBACK = ScenarioPreset(id="", title="own settings", scenarios=[Scenario(name="1 stream 720p 2500k")])
+
+
+class Launch(ModalScreen[Run | None]):
+    """Gives the run that was started, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss_none", "Close", id="launch.close"),
+        Binding("ctrl+s", "start", "Start", id="launch.start"),
+        Binding("down", "app.focus_next", "Next field", show=False),
+        Binding("up", "app.focus_previous", "Previous field", show=False),
+    ]
+    DEFAULT_CSS = """
+    Launch {
+        align: center middle;
+        #dialog { width: 76; height: 22; max-height: 100%; border: round $border; background: $surface;
+                  padding: 0 1; border-title-color: $primary; border-title-style: bold; }
+        &.-roomy #dialog { width: 100; height: 26; }
+        #choice { height: 1fr; }
+        #presets { width: 30; height: 1fr; border: none; background: $surface; padding: 0; }
+        #presets:focus { border: none; }
+        &.-roomy #presets { width: 40; }
+        #fields { width: 1fr; height: 1fr; padding-left: 1; overflow-y: auto; }
+        .field { height: 1; }
+        .field > Label { width: 12; color: $text-muted; }
+        .field > Input { width: 1fr; background: $panel; }
+        .field > Input:focus { text-style: underline; }
+        #error { height: 2; color: $text-error; }
+        #preview { height: 4; border-top: solid $border-blurred; }
+        #buttons { height: 1; }
+        #buttons Button { margin-right: 1; min-width: 10; }
+        #hint { width: 1fr; color: $text-muted; }
+        .-suite Input { color: $text-muted; }
+    }
+    """
+    HORIZONTAL_BREAKPOINTS = [(0, "-tight"), (110, "-roomy")]  # noqa: RUF012  declared by the toolkit
+
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self.client = client
+        self.presets: list[ScenarioPreset] = []
+        self.preset = FALLBACK
+        self.form = Form(None, {})
+        self._starting = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            with Horizontal(id="choice"):
+                yield OptionList(id="presets", compact=True)
+                with Vertical(id="fields"):
+                    for field in FIELDS:
+                        with Horizontal(classes="field"):
+                            yield Label(field.label)
+                            yield Input(id=field.name, compact=True, select_on_focus=True)
+                    yield Pane(id="error")
+            yield Pane(id="preview")
+            with Horizontal(id="buttons"):
+                yield Button("Start", id="start", compact=True, variant="primary")
+                yield Button("Close", id="close", compact=True)
+                yield Pane("enter starts · tab edits · esc closes", id="hint")
+
+    def on_mount(self) -> None:
+        self.query_one("#dialog").border_title = "New run"
+        for field in self.query(Input):
+            field.cursor_blink = False
+        self._fill(FALLBACK)
+        self.query_one("#presets").focus()
+        self._load()
+
+    @work(exit_on_error=False)
+    async def _load(self) -> None:
+        presets = self.query_one("#presets", OptionList)
+        try:
+            self.presets = await self.client.presets()
+        except ClientError as error:
+            self._say(str(error))
+            return
+        presets.add_options(Option(one.title, id=str(index)) for index, one in enumerate(self.presets))
+        if self.presets:
+            presets.highlighted = 0
+
+    # what is typed
+
+    @on(OptionList.OptionHighlighted)
+    def _preset_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        self._fill(self.presets[int(event.option.id or 0)])
+
+    def _fill(self, preset: ScenarioPreset) -> None:
+        self.preset = preset
+        suite = len(preset.scenarios) > 1
+        self.query_one("#fields").set_class(suite, "-suite")
+        baseline = 0.0 if any(one.type == "baseline" for one in preset.scenarios) else DEFAULT_BASELINE_SECONDS
+        values = launch_form.texts(preset.scenarios[0], baseline)
+        for field in self.query(Input):
+            # A suite has many settings; only the idle window before it is one for all.
+            field.disabled = suite and field.id != "baseline"
+            with field.prevent(Input.Changed):
+                field.value = "…" if field.disabled else values[field.id or ""]
+        self._check()
+
+    @on(Input.Changed)
+    def _check(self) -> None:
+        values = {field.id or "": field.value for field in self.query(Input)}
+        if len(self.preset.scenarios) > 1:
+            self.form = _suite_form(self.preset, values["baseline"])
+        else:
+            self.form = launch_form.read(values, self.preset.scenarios[0])
+        for field in self.query(Input):
+            field.set_class(field.id in self.form.errors, "-invalid")
+        self._say("\n".join(f"{_label(name)}: {text}" for name, text in list(self.form.errors.items())[:2]))
+        preview = self.query_one("#preview", Pane)
+        if self.form.request is not None:
+            preview.put(launch_form.preview(self.form.request))
+        else:
+            preview.put("Nothing can be started while a field is wrong.")
+        self.query_one("#start").disabled = self.form.request is None
+
+    # what is started
+
+    @on(OptionList.OptionSelected)
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#start")
+    def action_start(self) -> None:
+        if self.form.request is not None and not self._starting:
+            self._starting = True
+            self._say("")
+            self.query_one("#preview", Pane).put("Starting …")
+            self._start(self.form.request)
+
+    @work(exit_on_error=False)
+    async def _start(self, request: RunRequest) -> None:
+        try:
+            run = await self.client.start_run(request)
+        except CallRefused as error:
+            self._refused(error)
+        except ClientError as error:
+            self._say(str(error))
+        else:
+            self.dismiss(run)
+            return
+        self._starting = False
+        self.query_one("#preview", Pane).put(launch_form.preview(request))
+
+    def _refused(self, error: CallRefused) -> None:
+        text = str(error).removeprefix(f"{error.field}: ")
+        name = launch_form.field_of(error.field)
+        if name:
+            field = self.query_one(f"#{name}", Input)
+            field.add_class("-invalid")
+            field.focus()
+            text = f"{_label(name)}: {text}"
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self.query_one("#error", Pane).put((text, "$text-error"))
+
+    @on(Button.Pressed, "#close")
+    def action_dismiss_none(self) -> None:
+        self.dismiss(None)
+
+
+def _label(name: str) -> str:
+    return next(field.label for field in FIELDS if field.name == name)
+
+
+def _suite_form(preset: ScenarioPreset, baseline: str) -> Form:
+    if not launch_form.accepts("baseline", baseline.strip()):
+        return Form(None, {"baseline": next(field.expects for field in FIELDS if field.name == "baseline")})
+    return Form(RunRequest(scenarios=preset.scenarios, baseline=float(baseline)), {})

@@ -1,0 +1,113 @@
+"""Values as the dashboard writes them: pure functions from a number to a text of stable form.
+
+A column has one unit and one number of decimals, so that it does not jump when the value does. ``None`` is unknown
+and becomes a dash; it is never written as 0.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+UNKNOWN = "—"
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+def number(value: float | None, decimals: int = 1) -> str:
+    """``42.7``; a dash where the value is unknown. A value that rounds to zero is not written ``-0.0``."""
+    if value is None or value != value:
+        return UNKNOWN
+    text = f"{value:.{decimals}f}"
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def signed(value: float | None, decimals: int = 1) -> str:
+    """``+3.2`` or ``-3.2``: a difference. Exactly nothing is ``0.0``, without a sign."""
+    text = number(value, decimals)
+    return f"+{text}" if value is not None and not text.startswith(("-", UNKNOWN)) and text.strip("0.") else text
+
+
+def count(value: int | None) -> str:
+    return UNKNOWN if value is None else str(value)
+
+
+def mib(size_bytes: float | None, decimals: int = 0) -> str:
+    return number(None if size_bytes is None else size_bytes / MIB, decimals)
+
+
+def gib(size_bytes: float | None, decimals: int = 1) -> str:
+    return number(None if size_bytes is None else size_bytes / GIB, decimals)
+
+
+def mbit(bytes_per_second: float | None, decimals: int = 2) -> str:
+    """Megabits a second, the unit that streams are spoken of in."""
+    return number(None if bytes_per_second is None else bytes_per_second * 8 / 1e6, decimals)
+
+
+def span(seconds: float | None) -> str:
+    """A length of time: ``0:42``, ``12:07``, ``3:12:07``, ``5d 03:12``."""
+    if seconds is None:
+        return UNKNOWN
+    whole = int(max(0.0, seconds))
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d {hour:02}:{minute:02}"
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def about(seconds: float) -> str:
+    """A length of time in words that fit a sentence: ``42 s``, ``3 min``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, second = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {second} s" if second else f"{minutes} min"
+    hours, minute = divmod(minutes, 60)
+    return f"{hours} h {minute} min" if minute else f"{hours} h"
+
+
+def clock(unix_seconds: float) -> str:
+    """The time of day here: ``12:34:56``."""
+    return time.strftime("%H:%M:%S", time.localtime(unix_seconds))
+
+
+def date(unix_seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(unix_seconds))
+
+
+def money(value: float | None, decimals: int = 4) -> str:
+    return number(value, decimals)
+
+
+def fit(text: str, width: int) -> str:
+    """``text`` cut to ``width`` cells with an ellipsis, with line breaks and control characters shown as a dot."""
+    from rich.cells import cell_len, set_cell_size
+
+    clean = text if text.isprintable() else "".join(c if c.isprintable() else "·" for c in text)
+    if cell_len(clean) <= width:
+        return clean
+    return set_cell_size(clean, max(0, width - 1)) + "…" if width > 0 else ""
+
+
+def bar(fraction: float | None, width: int) -> str:
+    """A filled bar of ``width`` cells, exact to an eighth of a cell; dots where the value is unknown."""
+    if fraction is None:
+        return "·" * width
+    eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
+    full, rest = divmod(eighths, 8)
+    text = "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+    return text + "░" * (width - len(text))
+
+
+def spark(values: Sequence[float | None], least_top: float = 0.0) -> str:
+    """One character a value, from an eighth of a cell to a whole one; a blank where the value is unknown."""
+    known = [value for value in values if value is not None]
+    top = max([least_top, *known])
+    if not known or top <= 0:
+        return "".join(" " if value is None else "▁" for value in values)
+    return "".join(" " if value is None else "▁▂▃▄▅▆▇█"[min(7, int(value / top * 8))] for value in values)

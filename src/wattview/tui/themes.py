@@ -1,0 +1,100 @@
+"""Our themes, as data. Every pair of colours that carries text has a contrast of at least 4.5 to 1.
+
+``colour-blind`` uses the colours of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people of every colour
+vision tell apart. ``terminal`` uses the sixteen colours of the terminal itself. None of them says anything that the
+text does not say too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from textual.theme import Theme
+
+_DARK_CURSOR = {"block-cursor-background": "#2b5f8a", "block-cursor-foreground": "#ffffff"}
+
+THEMES: tuple[Theme, ...] = (
+    Theme(
+        name="wattview-dark",
+        primary="#5fb3e6",
+        secondary="#b08ce8",
+        accent="#f2a65a",
+        success="#6cc788",
+        warning="#f0b84a",
+        error="#f07178",
+        foreground="#d7dce2",
+        background="#11151a",
+        surface="#181d24",
+        panel="#222932",
+        variables={
+            **_DARK_CURSOR,
+            "border": "#5fb3e6",
+            "border-blurred": "#3a4450",
+            "footer-key-foreground": "#5fb3e6",
+        },
+    ),
+    Theme(
+        name="wattview-light",
+        primary="#0b5c94",
+        secondary="#6a3fa0",
+        accent="#9c4a00",
+        success="#1d6b36",
+        warning="#875400",
+        error="#b3202c",
+        foreground="#1c232b",
+        background="#f7f8fa",
+        surface="#eceff3",
+        panel="#dfe4ea",
+        dark=False,
+        variables={
+            "block-cursor-background": "#0b5c94",
+            "block-cursor-foreground": "#ffffff",
+            "border": "#0b5c94",
+            "border-blurred": "#a9b4c0",
+            "footer-key-foreground": "#0b5c94",
+        },
+    ),
+    Theme(
+        name="wattview-colour-blind",
+        primary="#56b4e9",
+        secondary="#cc79a7",
+        accent="#e69f00",
+        success="#56b4e9",
+        warning="#f0e442",
+        error="#e8763a",
+        foreground="#e6e6e6",
+        background="#101010",
+        surface="#1a1a1a",
+        panel="#262626",
+        variables={
+            **_DARK_CURSOR,
+            "border": "#56b4e9",
+            "border-blurred": "#4a4a4a",
+            "footer-key-foreground": "#56b4e9",
+        },
+    ),
+    Theme(
+        name="wattview-terminal",
+        primary="ansi_cyan",
+        secondary="ansi_magenta",
+        accent="ansi_yellow",
+        success="ansi_green",
+        warning="ansi_yellow",
+        error="ansi_red",
+        foreground="ansi_default",
+        background="ansi_default",
+        ansi=True,
+        variables={"border": "ansi_cyan", "border-blurred": "ansi_bright_black", "footer-key-foreground": "ansi_cyan"},
+    ),
+)
+
+NAMES = tuple(theme.name for theme in THEMES)
+
+
+def default_theme(environ: Mapping[str, str]) -> str:
+    """The theme that suits the terminal: its own sixteen colours where it has no more."""
+    term = environ.get("TERM", "")
+    many = environ.get("COLORTERM") in ("truecolor", "24bit") or any(
+        word in term for word in ("256", "direct", "kitty", "alacritty", "ghostty", "wezterm")
+    )
+    return "wattview-dark" if many or "NO_COLOR" in environ else "wattview-terminal"

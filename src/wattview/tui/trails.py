@@ -1,0 +1,101 @@
+"""What was seen lately: a short trail of every figure that a graph shows.
+
+The daemon keeps the past; this keeps the minutes that the screen draws, so that a graph needs no call each second.
+Trails begin with what the history has (``seed``), then grow by one point a snapshot. What has vanished is forgotten.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from wattview.model import Snapshot
+
+Point = tuple[float, float]
+"""(Unix seconds, value). A value that was unknown is no point: the graph shows a gap there."""
+
+HOST_POINTS = 900
+PART_POINTS = 120
+
+
+class Trails:
+    """Trails by key: ``("power",)``, ``("cpu",)``; and of parts, ``("container", id)``, ``("stream", app, name)``,
+    ``("gpu", uuid)``."""
+
+    def __init__(self) -> None:
+        self._trails: dict[tuple[str, ...], deque[Point]] = {}
+
+    def __getitem__(self, key: tuple[str, ...]) -> deque[Point]:
+        return self._trails.get(key) or deque()
+
+    def record(self, snapshot: Snapshot) -> None:
+        now = snapshot.time
+        alive = set()
+        for key, value in _figures(snapshot):
+            alive.add(key)
+            trail = self._trails.get(key)
+            if trail is None:
+                trail = self._trails[key] = deque(maxlen=HOST_POINTS if len(key) == 1 else PART_POINTS)
+            if value is not None and (not trail or now > trail[-1][0]):
+                trail.append((now, value))
+        for key in [key for key in self._trails if len(key) > 1 and key not in alive]:
+            del self._trails[key]
+
+    def seed(self, key: tuple[str, ...], points: Iterable[Point]) -> None:
+        """Puts older points before those that are there."""
+        here = self[key]
+        first = here[0][0] if here else float("inf")
+        older = [point for point in points if point[0] < first]
+        size = HOST_POINTS if len(key) == 1 else PART_POINTS
+        self._trails[key] = deque([*older, *here], maxlen=size)
+
+
+def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float | None]]:
+    if snapshot.power is not None:
+        yield ("power",), snapshot.power.host_watts
+    if snapshot.host is not None:
+        yield ("cpu",), snapshot.host.cpu_percent
+    for container in snapshot.containers:
+        yield ("container", container.id), container.cpu_percent
+    for stream in snapshot.streams:
+        yield ("stream", stream.app, stream.name), stream.bandwidth_in_bytes
+    for gpu in snapshot.gpus:
+        yield ("gpu", gpu.uuid), gpu.power_watts
+
+
+def buckets(points: Iterable[Point], start: float, end: float, columns: int) -> list[float | None]:
+    """The mean of the points in each of ``columns`` equal parts of [start, end); None where there is none."""
+    sums = [0.0] * columns
+    counts = [0] * columns
+    if end <= start or columns <= 0:
+        return []
+    scale = columns / (end - start)
+    for moment, value in points:
+        if start <= moment < end:
+            index = min(columns - 1, int((moment - start) * scale))
+            sums[index] += value
+            counts[index] += 1
+    return [total / n if n else None for total, n in zip(sums, counts, strict=True)]
+
+
+def within(points: Iterable[Point], start: float, end: float) -> list[Point]:
+    """The points of [start, end], which must come in order of time."""
+    ordered = points if isinstance(points, list) else list(points)
+    low = bisect_left(ordered, (start, float("-inf")))
+    high = bisect_left(ordered, (end, float("inf")))
+    return ordered[low:high]
+
+
+def bridged(values: list[float | None], widest: int) -> list[float | None]:
+    """Gaps of at most ``widest`` columns, filled with the value before them: points that are further apart than a
+    column is wide are a slower clock and no missing data; a longer gap stays a gap."""
+    filled = list(values)
+    last: int | None = None
+    for index, value in enumerate(values):
+        if value is None:
+            continue
+        if last is not None and 1 < index - last <= widest + 1:
+            filled[last + 1 : index] = [values[last]] * (index - last - 1)
+        last = index
+    return filled

@@ -1,0 +1,60 @@
+"""Two lines of health: the exporters, and the sources that have something to say."""
+
+from __future__ import annotations
+
+from wattview.model import ExporterHealth, Gpu, ProbeStatus
+from wattview.tui.text import gib, number
+from wattview.tui.view import Picture, why_empty
+from wattview.tui.widgets.pane import Pane, Parts
+
+
+class Health(Pane):
+    """GPUs, exporters and sources: a line each."""
+
+    DEFAULT_CSS = """
+    Health { height: 2; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def show(self, picture: Picture) -> None:
+        snapshot = picture.snapshot
+        if snapshot is None:
+            self.put("")
+            return
+        lines: Parts = [("GPU        ", "$text-muted"), *gpu_parts(picture)]
+        lines += ["\n", ("Exporters  ", "$text-muted"), *exporter_parts(snapshot.exporters)]
+        lines += source_parts(snapshot.probes)
+        self.put(*lines)
+
+
+def gpu_parts(picture: Picture) -> Parts:
+    gpus = picture.snapshot.gpus if picture.snapshot is not None else ()
+    if not gpus:
+        return [(why_empty(picture, "gpu", "none"), "$text-muted")]
+    return [" · ".join(_gpu(gpu) for gpu in gpus)]
+
+
+def _gpu(gpu: Gpu) -> str:
+    memory = f"{gib(gpu.memory_used_bytes)} GiB"
+    figures = f"{number(gpu.power_watts)} W, {number(gpu.utilization_percent, 0)} %, {memory}"
+    return f"{gpu.index} {gpu.name} {figures}, {number(gpu.temperature_celsius, 0)} °C"
+
+
+def exporter_parts(exporters: tuple[ExporterHealth, ...]) -> Parts:
+    """``✓ 10 healthy``, or how many are not, which, and why."""
+    if not exporters:
+        return [("not checked yet", "$text-muted")]
+    ill = [one for one in exporters if not one.healthy]
+    well = len(exporters) - len(ill)
+    if not ill:
+        return [("✓ ", "$text-success"), f"{well} healthy"]
+    names = "; ".join(f"{one.exporter}: {one.reason or 'no data'}" for one in ill)
+    return [f"{well} healthy, ", (f"✗ {len(ill)} not", "bold $text-error"), f": {names}"]
+
+
+def source_parts(probes: tuple[ProbeStatus, ...]) -> Parts:
+    """What is refused, broken or degraded; what a machine just has not is no fault."""
+    troubled = [one for one in probes if one.state in ("refused", "broken", "degraded")]
+    if not troubled:
+        return []
+    text = "; ".join(f"{one.probe} {one.state}: {one.reason}" for one in troubled)
+    return [("   Sources  ", "$text-muted"), (f"! {text}", "$text-warning")]

@@ -1,0 +1,64 @@
+"""The machine at a glance: CPU, memory, load, network."""
+
+from __future__ import annotations
+
+from wattview.model import HostReading, Nic
+from wattview.tui.text import bar, gib, mbit, number, span
+from wattview.tui.view import Picture, why_empty
+from wattview.tui.widgets.pane import Pane, Parts
+
+
+class Host(Pane):
+    DEFAULT_CSS = """
+    Host { height: 2; }
+    """
+
+    def on_resize(self) -> None:
+        if self._picture is not None:
+            self.show(self._picture)
+
+    _picture: Picture | None = None
+
+    def show(self, picture: Picture) -> None:
+        self._picture = picture
+        host = picture.snapshot.host if picture.snapshot is not None else None
+        if host is None:
+            self.put((why_empty(picture, "host", "no reading of the host yet"), "$text-muted"))
+            return
+        now = picture.snapshot.time if picture.snapshot is not None else 0.0
+        self.put(*host_parts(host, now, self.content_size.width))
+
+
+def host_parts(host: HostReading, now: float, width: int) -> Parts:
+    """Two lines that fill ``width``: CPU and memory as bars, then load, network and uptime."""
+    used = host.memory_total_bytes - host.memory_available_bytes
+    memory = used / host.memory_total_bytes if host.memory_total_bytes else None
+    room = max(6, min(40, (width - 52) // 2))
+    cpu = host.cpu_percent
+    nics = [nic for nic in host.nics if physical(nic)]
+    return [
+        ("CPU ", "$text-muted"),
+        f"{number(cpu):>5} % ",
+        (bar(None if cpu is None else cpu / 100, room), "$primary"),
+        (f" of {host.cpus:<3}  Memory ", "$text-muted"),
+        f"{gib(used):>6} ",
+        (bar(memory, room), "$secondary"),
+        (f" of {gib(host.memory_total_bytes)} GiB\n", "$text-muted"),
+        ("Load ", "$text-muted"),
+        f"{host.load1:.2f} {host.load5:.2f} {host.load15:.2f}",
+        ("   Network ", "$text-muted"),
+        f"↓{mbit(_sum(nic.receive_bytes_per_second for nic in nics)):>8} ",
+        f"↑{mbit(_sum(nic.transmit_bytes_per_second for nic in nics)):>8}",
+        (" Mbit/s   Up ", "$text-muted"),
+        span(now - host.boot_time),
+    ]
+
+
+def physical(nic: Nic) -> bool:
+    """Not the loopback, and not the bridges and pairs of containers, whose bytes the real interfaces carry again."""
+    return not nic.device.startswith(("lo", "veth", "br-", "docker", "virbr", "cni", "flannel", "cali"))
+
+
+def _sum(values: object) -> float | None:
+    known = [value for value in values if value is not None]  # type: ignore[attr-defined]
+    return sum(known) if known else None

@@ -1,0 +1,77 @@
+"""Power at this moment: a large figure, where it comes from, and what it costs."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Digits
+
+from wattview.model import PowerReading, Snapshot
+from wattview.tui.text import UNKNOWN, money, number
+from wattview.tui.view import Picture, why_empty
+from wattview.tui.widgets.pane import Pane, Parts
+
+SOURCES = {
+    "rapl": "measured by RAPL",
+    "hwmon": "measured by hwmon sensors",
+    "battery": "measured at the battery",
+    "nvml": "measured by NVML",
+    "estimated": "from CPU use",
+}
+"""What is said beside the figure. An estimate is marked by a word of its own as well."""
+
+
+class PowerNow(Vertical):
+    DEFAULT_CSS = """
+    PowerNow {
+        & > Digits { width: 1fr; height: 3; color: $primary; }
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Digits(UNKNOWN)
+        yield Pane(id="source")
+        yield Pane(id="price")
+        yield Pane(id="zones")
+
+    def on_mount(self) -> None:
+        self.border_title = "Power now"
+
+    def show(self, picture: Picture) -> None:
+        snapshot = picture.snapshot
+        power = snapshot.power if snapshot is not None else None
+        watts = power.host_watts if power is not None else None
+        digits = "-" if watts is None else f"{number(watts, 1)} W"
+        if self.query_one(Digits).value != digits:
+            self.query_one(Digits).update(digits)
+        self.query_one("#source", Pane).put(*_source(picture, power))
+        self.query_one("#price", Pane).put(_price(snapshot))
+        self.query_one("#zones", Pane).put(_zones(power))
+
+
+def _source(picture: Picture, power: PowerReading | None) -> Parts:
+    if power is None:
+        return [(why_empty(picture, "power", "no power reading yet"), "$text-warning")]
+    if power.source == "estimated":
+        return [(" ESTIMATE ", "bold reverse $warning"), f" {SOURCES['estimated']}"]
+    peak = f", peak {number(power.host_peak_watts)} W" if power.host_peak_watts is not None else ""
+    return [SOURCES[power.source] + peak]
+
+
+def _price(snapshot: Snapshot | None) -> str:
+    if snapshot is None:
+        return ""
+    carbon = number(snapshot.carbon_grams_per_hour)
+    return f"{money(snapshot.cost_per_hour)} {snapshot.currency}/h   {carbon} g CO₂/h"
+
+
+def _zones(power: PowerReading | None) -> str:
+    """Zones in the order of the kernel; those that the host's figure does not count stand in brackets."""
+    if power is None or not power.zones:
+        return ""
+    lines = []
+    for zone in power.zones:
+        name = zone.zone if zone.zone == zone.package else f"  {zone.zone}"
+        watts = f"{number(zone.watts):>7} W"
+        lines.append(f"{name:<14}{watts}" if zone.counted else f"{name:<14}{watts} (not added)")
+    return "\n".join(lines)

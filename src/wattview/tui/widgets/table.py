@@ -1,0 +1,335 @@
+"""A table that is cheap to keep current: it draws the rows in view, and of these the lines whose text has changed.
+
+Textual's DataTable keeps every cell of every row as a renderable of its own; a hundred rows rewritten once a second
+cost a tenth of a core. This one is given the rows as they are, formats what is in view, and compares.
+
+Columns are data: what to write, how wide, how to sort. Where the terminal is too narrow, the columns of the highest
+``rank`` go first, and the first column takes what room is left. The cursor stays on its row (by key), however the
+rows are sorted.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from wattview.tui.column import Column, aligned, lay_out
+from wattview.tui.text import UNKNOWN
+
+R = TypeVar("R")
+
+
+class Table(ScrollView, Generic[R], can_focus=True):
+    """Rows of one kind under fixed columns. ``key`` tells rows apart from one snapshot to the next."""
+
+    DEFAULT_CSS = """
+    Table {
+        background: transparent;
+        overflow-x: hidden;
+        overflow-y: auto;
+        scrollbar-gutter: stable;
+        scrollbar-size-vertical: 1;
+        & > .table--head { color: $text-muted; text-style: none; }
+        & > .table--sorted { color: $primary; text-style: bold; }
+        & > .table--row { color: $foreground; }
+        & > .table--cursor { background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold; }
+        & > .table--resting { background: $boost; text-style: bold; }
+        & > .table--dim { color: $text-muted; }
+        & > .table--good { color: $text-success; }
+        & > .table--warn { color: $text-warning; text-style: bold; }
+        & > .table--bad { color: $text-error; text-style: bold; }
+        &:ansi > .table--cursor { text-style: reverse bold; }
+        &:ansi > .table--resting { text-style: underline; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"table--{part}"
+        for part in ("head", "sorted", "row", "cursor", "resting", "dim", "good", "warn", "bad")
+    }  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="table.up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="table.down"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="table.page_up"),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="table.page_down"),
+        Binding("home,g", "jump(0)", "First row", show=False, id="table.first"),
+        Binding("end,G", "jump(-1)", "Last row", show=False, id="table.last"),
+        Binding("enter", "open", "Open", show=False, id="table.open"),
+        Binding("s", "sort_next", "Sort", id="table.sort"),
+        Binding("S", "sort_reverse", "Reverse", show=False, id="table.reverse"),
+    ]
+
+    class Highlighted(Message):
+        """The cursor is on another row, or its row has new figures. ``row`` is None where there is no row."""
+
+        def __init__(self, table: Table[Any], row: Any) -> None:
+            super().__init__()
+            self.table = table
+            self.row = row
+
+        @property
+        def control(self) -> Table[Any]:
+            return self.table
+
+    class Opened(Highlighted):
+        """Enter, or a double click."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column[R]],
+        key: Callable[[R], Hashable],
+        *,
+        empty: str = "nothing here",
+        sort: int | None = None,
+        descending: bool = False,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.columns = tuple(columns)
+        self.key = key
+        self.empty = empty
+        self.sort_column = sort
+        self.descending = descending
+        self.filter = ""
+        self.marked: set[Hashable] = set()
+        self.rows: list[R] = []
+        self._given: Sequence[R] = ()
+        self._cursor_key: Hashable = None
+        self._cursor = 0
+        self._layout: list[tuple[int, Column[R], int]] = []
+        self._drawn: dict[int, tuple[Any, ...]] = {}
+
+    # what is shown
+
+    def show(self, rows: Sequence[R], empty: str | None = None) -> None:
+        """The rows as they are now. ``empty`` is what to say where there is none: what is missing, and the way out."""
+        if empty is not None and empty != self.empty:
+            self.empty = empty
+            if not rows:
+                self.refresh()
+        self._given = rows
+        self._arrange()
+
+    def set_filter(self, text: str) -> None:
+        self.filter = text.casefold()
+        self._arrange()
+
+    @property
+    def row(self) -> R | None:
+        """The row under the cursor."""
+        return self.rows[self._cursor] if 0 <= self._cursor < len(self.rows) else None
+
+    def move_to(self, key: Hashable) -> None:
+        """Puts the cursor on the row of that key, where there is one."""
+        for index, row in enumerate(self.rows):
+            if self.key(row) == key:
+                self._go(index)
+
+    def _arrange(self) -> None:
+        rows = list(self._given)
+        if self.filter:
+            rows = [r for r in rows if any(self.filter in c.text(r).casefold() for c in self.columns)]
+        column = self.columns[self.sort_column] if self.sort_column is not None else None
+        if column is not None and column.sort is not None:
+            sort = column.sort
+            known = [row for row in rows if sort(row) is not None]
+            unknown = [row for row in rows if sort(row) is None]
+            rows = sorted(known, key=sort, reverse=self.descending) + unknown
+        self.rows = rows
+        if self._cursor_key is not None:
+            keys = [self.key(row) for row in rows]
+            self._cursor = keys.index(self._cursor_key) if self._cursor_key in keys else self._cursor
+        self._cursor = max(0, min(self._cursor, len(rows) - 1))
+        self._cursor_key = self.key(rows[self._cursor]) if rows else None
+        self._fit_scroll()
+        self._refresh_changed()
+        self.post_message(self.Highlighted(self, self.row))
+
+    @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width
+
+    def _fit_scroll(self) -> None:
+        size = Size(max(1, self._width), len(self.rows) + 1)
+        if size != self.virtual_size:
+            self.virtual_size = size
+            self._drawn.clear()
+            self.refresh()
+
+    # drawing
+
+    def on_resize(self) -> None:
+        self._layout = lay_out(self.columns, self._width)
+        self._fit_scroll()
+        self._drawn.clear()
+        self._keep_in_view()
+
+    def _cells(self, row: R) -> tuple[tuple[str, str], ...]:
+        cells = []
+        for _, column, width in self._layout:
+            try:
+                text = column.text(row)
+                tone = column.tone(row) if column.tone is not None else ""
+            except (TypeError, ValueError, ArithmeticError):
+                text, tone = UNKNOWN, ""
+            cells.append((aligned(text, width, column.left), tone or ("dim" if text == UNKNOWN else "")))
+        return tuple(cells)
+
+    def _line(self, index: int) -> tuple[Any, ...]:
+        """Everything that decides how a line looks: two equal lines need no drawing."""
+        row = self.rows[index]
+        here = index == self._cursor
+        return (self._cells(row), here, here and self.has_focus, self.key(row) in self.marked)
+
+    def _refresh_changed(self) -> None:
+        if not self.is_mounted or not self._layout:
+            return
+        top = self.scroll_offset.y
+        for y in range(1, self.size.height):
+            index = top + y - 1
+            line = self._line(index) if index < len(self.rows) else ()
+            if self._drawn.get(index) != line:
+                self.refresh_lines(top + y)
+
+    def render_line(self, y: int) -> Strip:
+        width = self._width
+        base = self.rich_style
+        if not self._layout:
+            return Strip.blank(width, base)
+        if y == 0:
+            return self._head(base).adjust_cell_length(width, base)
+        index = self.scroll_offset.y + y - 1
+        if index >= len(self.rows):
+            self._drawn[index] = ()
+            if not self.rows and not self._given and y <= len(lines := _wrapped(self.empty, width)):
+                return Strip([Segment(lines[y - 1], base + self._part("dim"))]).adjust_cell_length(width, base)
+            return Strip.blank(width, base)
+        line = self._line(index)
+        self._drawn[index] = line
+        cells, here, focused, marked = line
+        style = base + self._part("cursor" if focused else "resting" if here else "row")
+        segments = []
+        for number, (text, tone) in enumerate(cells):
+            if number:
+                segments.append(Segment(" ", style))
+            elif marked:
+                text = aligned(f"● {text}", cell_len(text), left=True)
+            part = self._part(tone)
+            # On the cursor's colour no other is certain to be read: there a tone keeps only its weight.
+            segments.append(Segment(text, style + (part.without_color if focused else part)))
+        return Strip(segments).adjust_cell_length(width, style if here else base)
+
+    def _head(self, base: Style) -> Strip:
+        segments = []
+        for number, (index, column, width) in enumerate(self._layout):
+            if number:
+                segments.append(Segment(" ", base))
+            title = column.title
+            if index == self.sort_column:
+                title += "▾" if self.descending else "▴"
+            part = self._part("sorted" if index == self.sort_column else "head")
+            segments.append(Segment(aligned(title, width, column.left), base + part))
+        return Strip(segments)
+
+    def _part(self, name: str) -> Style:
+        return self.get_component_rich_style(f"table--{name}", partial=True) if name else Style.null()
+
+    def notify_style_update(self) -> None:
+        self._drawn.clear()
+        super().notify_style_update()
+
+    # the hand
+
+    def _go(self, index: int) -> None:
+        if not self.rows:
+            return
+        self._cursor = max(0, min(index, len(self.rows) - 1))
+        self._cursor_key = self.key(self.rows[self._cursor])
+        self._keep_in_view()
+        self._refresh_changed()
+        self.post_message(self.Highlighted(self, self.row))
+
+    def _keep_in_view(self) -> None:
+        visible = max(1, self.size.height - 1)
+        top = self.scroll_offset.y
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False, force=True)
+        elif self._cursor >= top + visible:
+            self.scroll_to(y=self._cursor - visible + 1, animate=False, force=True)
+
+    def action_move(self, step: int) -> None:
+        self._go(self._cursor + step)
+
+    def action_page(self, step: int) -> None:
+        self._go(self._cursor + step * max(1, self.size.height - 2))
+
+    def action_jump(self, index: int) -> None:
+        self._go(index if index >= 0 else len(self.rows) - 1)
+
+    def action_open(self) -> None:
+        if self.row is not None:
+            self.post_message(self.Opened(self, self.row))
+
+    def action_sort_next(self) -> None:
+        """Sorts by the next column in view that can be sorted; after the last, back to the order as given."""
+        able = [index for index, column, _ in self._layout if column.sort is not None]
+        later = [index for index in able if self.sort_column is None or index > self.sort_column]
+        self.sort_by(later[0] if later else None)
+
+    def action_sort_reverse(self) -> None:
+        self.descending = not self.descending
+        self.refresh()
+        self._arrange()
+
+    def sort_by(self, column: int | None) -> None:
+        """Text columns begin with A, figures with the largest."""
+        self.sort_column = column
+        self.descending = column is not None and not self.columns[column].left
+        self.refresh()
+        self._arrange()
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        if offset.y == 0:
+            self._click_head(offset.x)
+            return
+        index = self.scroll_offset.y + offset.y - 1
+        if index < len(self.rows):
+            self._go(index)
+            if event.chain == 2:
+                self.action_open()
+
+    def _click_head(self, x: int) -> None:
+        for index, column, width in self._layout:
+            if x <= width:
+                if column.sort is None:
+                    return
+                if index == self.sort_column:
+                    self.action_sort_reverse()
+                else:
+                    self.sort_by(index)
+                return
+            x -= width + 1
+
+    def on_focus(self) -> None:
+        self._refresh_changed()
+
+    def on_blur(self) -> None:
+        self._refresh_changed()
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(8, width)) or [""]

@@ -1,0 +1,90 @@
+"""The line above every screen: which screens there are, on which keys, and which one this is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from textual import events
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+
+from wattview.model import Snapshot
+from wattview.tui.text import clock
+
+
+class Tab(NamedTuple):
+    """A screen's key, its name as a mode of the app, its title, and its title where there is little room."""
+
+    key: str
+    mode: str
+    title: str
+    short: str
+
+
+TABS = (
+    Tab("1", "overview", "Overview", "Overview"),
+    Tab("2", "power", "Power", "Power"),
+    Tab("3", "containers", "Containers", "Cont"),
+    Tab("4", "streams", "Streams", "Streams"),
+    Tab("5", "gpu", "GPU", "GPU"),
+    Tab("6", "scenarios", "Scenarios", "Scen"),
+    Tab("7", "results", "Results", "Results"),
+    Tab("8", "exporters", "Exporters", "Exp"),
+    Tab("9", "log", "Log", "Log"),
+)
+
+
+class Tabs(Widget):
+    """One line; the screen in front is bracketed as well as coloured. A click goes there."""
+
+    DEFAULT_CSS = """
+    Tabs { height: 1; background: $panel; color: $foreground; }
+    """
+
+    class Chosen(Message):
+        def __init__(self, mode: str) -> None:
+            super().__init__()
+            self.mode = mode
+
+    def __init__(self, current: str) -> None:
+        super().__init__()
+        self.current = current
+        self._right = ""
+
+    def show(self, snapshot: Snapshot | None, paused: bool) -> None:
+        host = snapshot.host.hostname if snapshot is not None and snapshot.host is not None else ""
+        moment = clock(snapshot.time) if snapshot is not None else ""
+        right = "  ".join(text for text in (host, "paused" if paused else "", moment) if text)
+        if right != self._right:
+            self._right = right
+            self.refresh()
+
+    def _parts(self, short: bool) -> list[tuple[str, str]]:
+        return [(f"{tab.key} {tab.short if short else tab.title}", tab.mode) for tab in TABS]
+
+    def _shown(self) -> list[tuple[str, str]]:
+        full = self._parts(short=False)
+        return full if sum(len(text) + 2 for text, _ in full) <= self.size.width else self._parts(short=True)
+
+    def render(self) -> Content:
+        parts: list[tuple[str, str] | str] = []
+        length = 0
+        for text, mode in self._shown():
+            here = mode == self.current
+            parts.append((f"‹{text}›", "bold $primary reverse") if here else (f" {text} ", "$text-muted"))
+            length += len(text) + 2
+        room = self.size.width - length - 1
+        right = self._right if len(self._right) <= room else self._right.rsplit("  ", 1)[-1]
+        if len(right) <= room:
+            parts.append(" " * (room - len(right)))
+            parts.append((right, "$text-muted"))
+        return Content.assemble(*parts)
+
+    def on_click(self, event: events.Click) -> None:
+        x = event.x
+        for text, mode in self._shown():
+            x -= len(text) + 2
+            if x < 0:
+                self.post_message(self.Chosen(mode))
+                return
