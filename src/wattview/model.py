@@ -575,11 +575,16 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class ScenarioResult(Struct, frozen=True, kw_only=True):
-    """What one recorded scenario means. A figure that cannot be had is None, and ``reasons`` says why, by figure."""
+    """What one recorded scenario means. A figure that cannot be had is None, and ``reasons`` says why, by figure.
+
+    The true energy lies within ``energy_error_joules`` of ``energy_joules``: 0 where the counter was read at the very
+    ends of the window, more where it had to be interpolated there.
+    """
 
     record: ScenarioRecord
     duration_seconds: float | None = None
     energy_joules: float | None = None
+    energy_error_joules: float | None = None
     power_mean_watts: float | None = None
     power_max_watts: float | None = None
     power_source: str | None = None

@@ -110,7 +110,7 @@ _MICROSECONDS = 1_000_000
 _DAY = 86_400.0
 _KEPT_LAYOUTS = 16
 _DELETED_AT_ONCE = 20
-_TICKS_PER_STEP = 4
+_TICKS_PER_STEP = 16
 
 
 class SqliteHistory:
@@ -244,7 +244,7 @@ class SqliteHistory:
                 "SELECT layout, data FROM ticks WHERE time <= ? AND time > ? ORDER BY time DESC LIMIT ?",
                 (math.floor(time * _MICROSECONDS), (time - self._lookback) * _MICROSECONDS, _TICKS_PER_STEP),
             )
-            # Not every tick holds every series (a mark holds few): the newest of some ticks counts.
+            # Each source is a row of its own: the newest row that holds a series counts.
             missing = set(found)
             for layout, data in rows:
                 for number, offset in view.places(layout):

@@ -1,0 +1,37 @@
+"""What energy and computing time cost, and the carbon they stand for. Pure arithmetic on the prices of the settings.
+
+``cost_energy = joules / 3.6e6 x energy_per_kwh x pue``; ``cost_compute = CPU-seconds / 3600 x cpu_per_hour +
+GPU-seconds / 3600 x gpu_per_hour``; the total is their sum. CPU-seconds are seconds that a CPU was busy, GPU-seconds
+are utilisation integrated over time.
+"""
+
+from __future__ import annotations
+
+from wattview.config import Cost
+
+JOULES_PER_KWH = 3.6e6
+SECONDS_PER_HOUR = 3600.0
+
+
+def energy_cost(joules: float, prices: Cost) -> float:
+    """The price of that energy at the meter: with everything that the building spends on it (``pue``)."""
+    return joules / JOULES_PER_KWH * prices.energy_per_kwh * prices.pue
+
+
+def compute_cost(cpu_seconds: float, gpu_seconds: float, prices: Cost) -> float:
+    """The price of computing time, in busy seconds."""
+    return cpu_seconds / SECONDS_PER_HOUR * prices.cpu_per_hour + gpu_seconds / SECONDS_PER_HOUR * prices.gpu_per_hour
+
+
+def carbon_grams(joules: float, prices: Cost) -> float | None:
+    """Grams of CO2 equivalent of that energy at the meter; None where the grid's intensity is not set."""
+    if not prices.carbon_g_per_kwh:
+        return None
+    return joules / JOULES_PER_KWH * prices.carbon_g_per_kwh * prices.pue
+
+
+def cost_per_hour(watts: float, busy_cpus: float, busy_gpus: float, prices: Cost) -> float:
+    """What an hour at this rate costs: ``busy_cpus`` is CPU-seconds a second."""
+    return energy_cost(watts * SECONDS_PER_HOUR, prices) + compute_cost(
+        busy_cpus * SECONDS_PER_HOUR, busy_gpus * SECONDS_PER_HOUR, prices
+    )

@@ -1,0 +1,155 @@
+"""Energy of a window from a counter, and the largest reading inside it. Pure functions of (time, value) points.
+
+Points are in order of time (Unix seconds), with a neighbour outside either end of the window where the history has
+one. Where the samples do not cover the window, ``NoData`` is raised with the reason: nothing is extrapolated.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+Points = Sequence[tuple[float, float]]
+
+MAX_GAP_SECONDS = 60.0
+"""The longest time between two samples that counts as covered."""
+
+Restart = Literal["zero", "unknown"]
+"""What a counter that fell has done. ``zero``: it began again at 0, as Prometheus assumes of every counter (CPU time
+after a reboot, a container that was started again): what it shows now has been added since. ``unknown``: it began
+again somewhere. That is the joules counter: its wraps are undone in the daemon's memory, so that it continues after a
+restart of the daemon from the kernel's raw counter, at anything between 0 and ``max_energy_range_uj`` (262 kJ: more
+than an hour of a server). Reading that as an increase from 0 would invent this energy."""
+
+
+class NoData(Exception):
+    """A figure that cannot be had from these samples. ``reason`` is for people."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def counter_increase(
+    points: Points, start: float, end: float, *, restart: Restart = "unknown", max_gap: float = MAX_GAP_SECONDS
+) -> float:
+    """By how much a counter grew from ``start`` to ``end``: its value at one end less its value at the other.
+
+    Between two samples the counter is taken to grow linearly, so that windows which touch add up exactly. Raises
+    NoData where a sample at or before the start or at or after the end is missing, where two samples are more than
+    ``max_gap`` seconds apart, and where a counter of unknown restart fell inside the window.
+    """
+    total = 0.0
+    for (left, before), (right, after) in _segments(points, start, end, max_gap):
+        grown = after - before
+        if grown < 0:
+            if restart == "unknown":
+                raise NoData(f"the counter began anew {_into(right, start)}: what was used around that is unknown")
+            grown = after
+        overlap = min(right, end) - max(left, start)
+        total += grown if overlap == right - left else grown * (overlap / (right - left))
+    return total
+
+
+def counter_bounds(
+    points: Points, start: float, end: float, *, restart: Restart = "unknown", max_gap: float = MAX_GAP_SECONDS
+) -> tuple[float, float]:
+    """The least and the most that a counter can have grown in the window, whatever it did between two samples.
+
+    A counter never falls, so that the truth lies between the growth over the samples inside the window and the growth
+    over the samples around it. The two are equal where samples were taken at the very ends.
+    """
+    first, last = _around(points, start, end)
+    inside = [point for point in points[first : last + 1] if start <= point[0] <= end]
+    least = 0.0
+    if len(inside) > 1:
+        least = counter_increase(inside, inside[0][0], inside[-1][0], restart=restart, max_gap=max_gap)
+    return least, counter_increase(points, points[first][0], points[last][0], restart=restart, max_gap=max_gap)
+
+
+def integral(points: Points, start: float, end: float, *, max_gap: float = MAX_GAP_SECONDS) -> float:
+    """The integral of a gauge over the window, linear between readings. Only for what has no counter."""
+    total = 0.0
+    for (left, before), (right, after) in _segments(points, start, end, max_gap):
+        slope = (after - before) / (right - left)
+        begin, finish = max(left, start), min(right, end)
+        middle = before + slope * ((begin + finish) / 2 - left)
+        total += middle * (finish - begin)
+    return total
+
+
+def readings(points: Points, start: float, end: float, *, max_gap: float = MAX_GAP_SECONDS) -> Points:
+    """The readings inside the window, its ends included. Raises NoData where they leave a gap, or there are none."""
+    inside = points[bisect_left(points, start, key=_time) : bisect_right(points, end, key=_time)]
+    if not inside:
+        raise NoData("no reading inside the window")
+    times = [start, *(time for time, _ in inside), end]
+    for left, right in pairwise(times):
+        if right - left > max_gap:
+            raise NoData(f"no reading for {right - left:.0f} s, {_into(left, start)}")
+    return inside
+
+
+def maximum(points: Points, start: float, end: float, *, max_gap: float = MAX_GAP_SECONDS) -> float:
+    """The largest reading inside the window. Raises NoData as ``readings`` does."""
+    return max(value for _, value in readings(points, start, end, max_gap=max_gap))
+
+
+def summed(series: Sequence[Points], max_gap: float = MAX_GAP_SECONDS) -> list[tuple[float, float]]:
+    """The sum of several gauges at every time at which one was read; each holds its last reading for ``max_gap``.
+
+    A time at which one of them has none is left out: a sum with a part missing would be too small.
+    """
+    if len(series) == 1:
+        return list(series[0])
+    total = []
+    for time in sorted({time for points in series for time, _ in points}):
+        values = []
+        for points in series:
+            at = bisect_right(points, time, key=_time) - 1
+            if at >= 0 and time - points[at][0] <= max_gap:
+                values.append(points[at][1])
+        if len(values) == len(series):
+            total.append((time, sum(values)))
+    return total
+
+
+def _segments(
+    points: Points, start: float, end: float, max_gap: float
+) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """The pairs of neighbouring samples that overlap the window."""
+    first, last = _around(points, start, end)
+    pairs = []
+    for left, right in zip(points[first:last], points[first + 1 : last + 1], strict=True):
+        if right[0] - left[0] > max_gap:
+            raise NoData(f"no sample for {right[0] - left[0]:.0f} s, {_into(left[0], start)}")
+        if right[0] > left[0]:
+            pairs.append((left, right))
+    return pairs
+
+
+def _around(points: Points, start: float, end: float) -> tuple[int, int]:
+    """The indices of the last sample at or before the start and of the first one at or after the end."""
+    if not end > start:
+        raise NoData("the window ends before it begins")
+    if not points:
+        raise NoData("no samples")
+    first = bisect_right(points, start, key=_time) - 1
+    last = bisect_left(points, end, key=_time)
+    if first < 0:
+        late = points[0][0] - start
+        raise NoData(f"no sample at or before the start: the first came {late:.1f} s after it")
+    if last == len(points):
+        raise NoData(f"no sample at or after the end: the last came {end - points[-1][0]:.1f} s before it")
+    return first, last
+
+
+def _into(time: float, start: float) -> str:
+    seconds = time - start
+    return f"{seconds:.0f} s into the window" if seconds >= 0 else f"from {-seconds:.0f} s before the window"
+
+
+def _time(point: tuple[float, float]) -> float:
+    return point[0]

@@ -1,0 +1,228 @@
+"""Host figures of one window from what a history holds: energy, largest power, CPU time, GPU energy and GPU time.
+
+Each function takes the evidence and a window and raises NoData with the reason where the figure cannot be had.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from msgspec import Struct
+
+from wattview.analysis import series as names
+from wattview.analysis.energy import (
+    NoData,
+    Points,
+    counter_bounds,
+    counter_increase,
+    integral,
+    maximum,
+    readings,
+    summed,
+)
+from wattview.analysis.series import Evidence, Labelled, machines, of_one_machine
+
+MEASURED = ("rapl", "hwmon", "battery")
+"""Sources that each see the whole host, best first: they are alternatives and are never added."""
+
+ADDS_TO = ("rapl", "hwmon", "estimated")
+"""Sources beside which a GPU's own counter (``nvml``) is added. A battery feeds the GPU too."""
+
+EDGE_SECONDS = 0.5
+"""A mark's reading is taken this near to the end of the window that it marks."""
+
+GPU_LABELS = (
+    "gpu", "UUID", "pci_bus_id", "device", "modelName", "Hostname", "DCGM_FI_DRIVER_VERSION", "GPU_I_PROFILE",
+    "GPU_I_ID", "container", "namespace", "pod",
+)  # fmt: skip
+
+BUSY_MODES = ("user", "nice", "system", "irq", "softirq", "steal")
+
+
+class Window(Struct, frozen=True):
+    """From ``start`` to ``end`` in Unix seconds; samples further apart than ``max_gap`` seconds leave a gap."""
+
+    start: float
+    end: float
+    max_gap: float
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+    def increase(self, points: Points) -> float:
+        """Of a counter that begins at 0 when it begins."""
+        return counter_increase(points, self.start, self.end, restart="zero", max_gap=self.max_gap)
+
+
+class HostEnergy(Struct, frozen=True):
+    """Energy of the host and where it came from. ``source`` joins the sources that were added (``rapl+nvml``).
+
+    The truth lies between ``least`` and ``most``: they differ by what was used between a sample and the window's end.
+    """
+
+    joules: float
+    least: float
+    most: float
+    source: str
+    machine: str = ""
+
+
+def host_energy(evidence: Evidence, window: Window) -> HostEnergy:
+    """From the best source that covers the window. An estimate is taken only where nothing was measured."""
+
+    def of(machine: str, series: list[Labelled]) -> HostEnergy:
+        by_source = {one.labels.get("source", ""): one.points for one in series}
+        failures: list[str] = []
+        for source in (*MEASURED, "estimated"):
+            if source not in by_source:
+                continue
+            try:
+                found = _counted(by_source[source], window, source, machine)
+            except NoData as reason:
+                failures.append(f"{source}: {reason}")
+                continue
+            return _with_gpu(found, by_source.get("nvml"), window)
+        raise NoData("; ".join(failures) or "no samples of the host's energy in this window")
+
+    own = evidence.of(names.HOST_ENERGY)
+    if own:
+        return of_one_machine(machines(own, "source"), of, lambda energy: energy.joules)
+    return _rapl_energy(evidence, window)
+
+
+def _counted(points: Points, window: Window, source: str, machine: str) -> HostEnergy:
+    least, most = counter_bounds(points, window.start, window.end, max_gap=window.max_gap)
+    joules = counter_increase(points, window.start, window.end, max_gap=window.max_gap)
+    return HostEnergy(joules, least, most, source, machine)
+
+
+def _with_gpu(host: HostEnergy, gpu: Points | None, window: Window) -> HostEnergy:
+    if gpu is None or host.source not in ADDS_TO:
+        return host
+    try:
+        more = _counted(gpu, window, "nvml", host.machine)
+    except NoData:
+        return host
+    return HostEnergy(
+        host.joules + more.joules, host.least + more.least, host.most + more.most, f"{host.source}+nvml", host.machine
+    )
+
+
+def _rapl_energy(evidence: Evidence, window: Window) -> HostEnergy:
+    """From a RAPL exporter's zones: packages and DRAM, or the platform. From its power where it has no counter."""
+
+    def counted(machine: str, series: list[Labelled]) -> HostEnergy:
+        parts = [_counted(one.points, window, "rapl", machine) for one in _whole(series)]
+        return HostEnergy(
+            sum(part.joules for part in parts), sum(part.least for part in parts), sum(part.most for part in parts),
+            "rapl", machine,
+        )  # fmt: skip
+
+    def integrated(machine: str, series: list[Labelled]) -> HostEnergy:
+        joules = sum(integral(one.points, window.start, window.end, max_gap=window.max_gap) for one in _whole(series))
+        return HostEnergy(joules, joules, joules, "rapl (power readings)", machine)
+
+    for metric, figure in ((names.RAPL_ENERGY, counted), (names.RAPL_WATTS, integrated)):
+        series = evidence.of(metric)
+        if series:
+            return of_one_machine(machines(series, "package", "zone"), figure, lambda energy: energy.joules)
+    raise NoData("no samples of the host's energy in this window")
+
+
+def _whole(zones: list[Labelled]) -> list[Labelled]:
+    """The zones that make up the host, each joule once: a package holds its core and uncore, psys the packages."""
+    platform = [zone for zone in zones if zone.labels.get("zone") == "psys"]
+    return platform or [zone for zone in zones if zone.labels.get("zone") in ("dram", zone.labels.get("package"))]
+
+
+def host_watts(evidence: Evidence, energy: HostEnergy) -> list[tuple[float, float]]:
+    """Readings of the host's power over time, from the sources and the machine of ``energy``."""
+    return _watts(evidence, names.HOST_WATTS, energy)
+
+
+def _watts(evidence: Evidence, metric: str, energy: HostEnergy) -> list[tuple[float, float]]:
+    if energy.source == "rapl (power readings)" or not evidence.of(names.HOST_ENERGY):
+        zones = machines(evidence.of(names.RAPL_WATTS), "package", "zone").get(energy.machine, [])
+        return summed([zone.points for zone in _whole(zones)]) if zones and metric == names.HOST_WATTS else []
+    sources = energy.source.split("+")
+    series = machines(evidence.of(metric), "source").get(energy.machine, [])
+    parts = [one.points for one in series if one.labels.get("source") in sources]
+    return summed(parts) if len(parts) == len(sources) else []
+
+
+def largest_watts(evidence: Evidence, window: Window, energy: HostEnergy) -> float:
+    """The largest reading inside the window: of the power as it was recorded, and of the peaks between records.
+
+    A peak was taken since the record before it, so that one counts whose record before it is in the window too.
+    """
+    largest = maximum(host_watts(evidence, energy), window.start, window.end, max_gap=window.max_gap)
+    peaks = _watts(evidence, names.HOST_PEAK_WATTS, energy)
+    begin, finish = window.start - EDGE_SECONDS, window.end + EDGE_SECONDS
+    inside = [value for (before, _), (time, value) in pairwise(peaks) if before >= begin and time <= finish]
+    return max([largest, *inside])
+
+
+class CpuUse(Struct, frozen=True):
+    """CPU time of the whole machine that was not idle, and its share of all that there was."""
+
+    seconds: float
+    cpus: int
+    percent: float
+
+
+def cpu_use(evidence: Evidence, window: Window) -> CpuUse:
+    """From our own counter, else from a node_exporter's."""
+
+    def own(machine: str, series: list[Labelled]) -> CpuUse:
+        counts = machines(evidence.of(names.CPUS)).get(machine)
+        if not counts:
+            raise NoData(f"no samples of {names.CPUS} in this window")
+        return _share(window.increase(series[0].points), counts[0].points[-1][1], window)
+
+    def node(_: str, series: list[Labelled]) -> CpuUse:
+        cpus = {one.labels.get("cpu") for one in series}
+        busy = [window.increase(one.points) for one in series if one.labels.get("mode") in BUSY_MODES]
+        if not busy:
+            raise NoData(f"no samples of {names.NODE_CPU} of a busy mode in this window")
+        return _share(sum(busy), len(cpus), window)
+
+    if evidence.of(names.CPU_BUSY):
+        return of_one_machine(machines(evidence.of(names.CPU_BUSY)), own, lambda use: use.seconds)
+    return of_one_machine(machines(evidence.of(names.NODE_CPU), "cpu", "mode"), node, lambda use: use.seconds)
+
+
+def _share(seconds: float, cpus: float, window: Window) -> CpuUse:
+    percent = 100.0 * seconds / (cpus * window.seconds) if cpus else 0.0
+    if not cpus or percent > 105.0:
+        raise NoData(f"the counter of CPU time makes no sense: {seconds:.0f} s on {cpus:.0f} CPUs")
+    return CpuUse(seconds, int(cpus), min(percent, 100.0))
+
+
+def gpu_energy(evidence: Evidence, window: Window) -> float:
+    """Joules of all GPUs: the host's ``nvml`` source, else the counters of each GPU (millijoules, as DCGM has them)."""
+    own = [one for one in evidence.of(names.HOST_ENERGY) if 'source="nvml"' in one.name]
+    if own:
+        return of_one_machine(machines(own, "source"), lambda _, series: window.increase(series[0].points), float)
+    return of_one_machine(
+        machines(evidence.of(names.GPU_MILLIJOULES), *GPU_LABELS),
+        lambda _, gpus: sum(window.increase(gpu.points) for gpu in gpus) / 1000.0,
+        float,
+    )
+
+
+def gpu_seconds(evidence: Evidence, window: Window) -> float:
+    """Utilisation of all GPUs integrated over the window. 0 where the machine has no GPU in the history at all."""
+    gpus = machines(evidence.of(names.GPU_PERCENT), *GPU_LABELS)
+    if not gpus:
+        return 0.0
+
+    def busy(_: str, series: list[Labelled]) -> float:
+        return sum(integral(gpu.points, window.start, window.end, max_gap=window.max_gap) for gpu in series) / 100.0
+
+    return of_one_machine(gpus, busy, float)
+
+
+def power_readings(evidence: Evidence, window: Window, energy: HostEnergy) -> Points:
+    """The readings of power inside the window, for percentiles and graphs."""
+    return readings(host_watts(evidence, energy), window.start, window.end, max_gap=window.max_gap)

@@ -1,0 +1,196 @@
+"""Analysed results files, for the control API and for the results, QoE and cost exporters.
+
+A file is read and analysed when somebody asks, once for all who ask at the same moment, and kept until the file
+changes. What a history did not hold yet (a scrape that is due, a server that did not answer) is asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct
+
+from wattview.analysis.energy import MAX_GAP_SECONDS, NoData
+from wattview.analysis.host import Window
+from wattview.analysis.results import analyse, compared_with_baseline, window_of
+from wattview.analysis.series import FIRST, GPU_PERCENT, Evidence
+from wattview.config import Config
+from wattview.daemon import results_files
+from wattview.daemon.history import History, HistoryError
+from wattview.daemon.results_files import ResultsFileError
+from wattview.model import HistorySeries, ResultsFile, RunResult, ScenarioRecord, ScenarioResult
+
+log = logging.getLogger("wattview.results")
+
+PATIENCE_SECONDS = 5.0
+"""How long an asker waits for the history. A scrape that waits longer is given up."""
+
+RETRY_SECONDS = 5.0
+"""How long an answer with missing data stands before the history is asked again."""
+
+SETTLED_SECONDS = 3600.0
+"""The age of a window from which on data that is missing will not come any more."""
+
+MAX_KEPT = 1000
+MAX_WINDOWS_AT_ONCE = 4
+
+_Version = tuple[int, int]
+
+
+class _Kept(Struct, frozen=True):
+    """An answer for one version of a file, good until ``stale`` on the monotonic clock; None: for good."""
+
+    version: _Version
+    result: RunResult
+    stale: float | None
+
+    def good(self, version: _Version) -> bool:
+        return self.version == version and (self.stale is None or time.monotonic() < self.stale)
+
+
+class Results:
+    """The results directory of the settings, analysed from one history."""
+
+    def __init__(self, config: Config, history: History) -> None:
+        self._directory = Path(config.paths.results)
+        self._prices = config.cost
+        self._max_gap = max(MAX_GAP_SECONDS, 3 * config.history.interval_seconds)
+        self._metrics = FIRST if config.cost.gpu_per_hour else tuple(name for name in FIRST if name != GPU_PERCENT)
+        self._history = history
+        self._kept: dict[Path, _Kept] = {}
+        self._under_way: dict[tuple[Path, _Version], asyncio.Task[RunResult]] = {}
+        self._windows = asyncio.Semaphore(MAX_WINDOWS_AT_ONCE)
+
+    async def all(self, limit: int = 50) -> list[RunResult]:
+        """The newest runs, newest first. A file that cannot be used is an answer with its ``error``."""
+        try:
+            paths = await asyncio.to_thread(results_files.listing, self._directory)
+        except ResultsFileError as error:
+            return [RunResult(id="", path=str(self._directory), test_date="", error=str(error))]
+        for gone in self._kept.keys() - set(paths):
+            del self._kept[gone]
+        found = await asyncio.gather(*(self._one(path) for path in paths[:limit]))
+        return [result for result in found if result is not None]
+
+    async def get(self, run_id: str) -> RunResult | None:
+        """One run by the stamp in its file's name; None where there is no such file, or the text is no stamp."""
+        if not results_files.is_stamp(run_id):
+            return None
+        return await self._one(results_files.path_for(self._directory, run_id))
+
+    async def latest(self) -> RunResult | None:
+        """The newest run, None where there is none."""
+        found = await self.all(limit=1)
+        return found[0] if found else None
+
+    async def _one(self, path: Path) -> RunResult | None:
+        try:
+            status = await asyncio.to_thread(path.stat)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return _broken(path, f"{path.name}: {error.strerror}")
+        version = (status.st_mtime_ns, status.st_size)
+        kept = self._kept.get(path)
+        if kept is not None and kept.good(version):
+            return kept.result
+        task = self._under_way.get((path, version))
+        if task is None:
+            task = asyncio.create_task(self._analyse(path, version))
+            self._under_way[path, version] = task
+            task.add_done_callback(lambda _: self._under_way.pop((path, version), None))
+        # An asker that gives up does not take the answer from the others, and a slow history holds nobody up.
+        await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        if task.done():
+            return task.result()
+        return kept.result if kept is not None else await self._unanswered(path)
+
+    async def _analyse(self, path: Path, version: _Version) -> RunResult:
+        evidences: list[Evidence] = []
+
+        async def scenario(record: ScenarioRecord) -> ScenarioResult:
+            async with self._windows:
+                evidence = await self._evidence(record)
+            evidences.append(evidence)
+            return await asyncio.to_thread(analyse, record, evidence, self._prices, self._max_gap)
+
+        stale = None
+        try:
+            file = await asyncio.to_thread(results_files.read, path)
+            scenarios = await asyncio.gather(*(scenario(record) for record in file.scenarios))
+            result = self._result(path, file, scenarios)
+            if any(evidence.failures for evidence in evidences) or _may_improve(scenarios):
+                stale = time.monotonic() + RETRY_SECONDS
+        except ResultsFileError as error:
+            result = _broken(path, str(error))
+        except Exception:
+            log.exception("%s could not be analysed", path)
+            result = _broken(path, f"{path.name}: the analysis failed; the daemon's log says where")
+        self._keep(path, _Kept(version, result, stale))
+        return result
+
+    async def _unanswered(self, path: Path) -> RunResult:
+        """The file without the history's figures, for as long as these are not there."""
+        try:
+            file = await asyncio.to_thread(results_files.read, path)
+        except ResultsFileError as error:
+            return _broken(path, str(error))
+        evidence = Evidence(failures=dict.fromkeys(self._metrics, "the history has not answered yet"))
+        return self._result(path, file, [analyse(record, evidence, self._prices) for record in file.scenarios])
+
+    def _result(self, path: Path, file: ResultsFile, scenarios: list[ScenarioResult]) -> RunResult:
+        return RunResult(
+            id=results_files.stamp_of(path) or "",
+            path=str(path),
+            test_date=file.test_date,
+            status=file.status,
+            history=self._history.name,
+            scenarios=compared_with_baseline(scenarios),
+        )
+
+    def _keep(self, path: Path, kept: _Kept) -> None:
+        self._kept.pop(path, None)
+        self._kept[path] = kept
+        while len(self._kept) > MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
+
+    async def _evidence(self, record: ScenarioRecord) -> Evidence:
+        """What the history holds for the scenario's window; nothing where it has none that can be asked for."""
+        try:
+            window = window_of(record, self._max_gap)
+        except NoData:
+            return Evidence()
+        series: dict[str, list[HistorySeries]] = {}
+        failures: dict[str, str] = {}
+        await self._ask(self._metrics, window, series, failures)
+        await self._ask(Evidence(series, failures).also_wanted(), window, series, failures)
+        return Evidence(series, failures)
+
+    async def _ask(
+        self, metrics: Iterable[str], window: Window, series: dict[str, list[HistorySeries]], failures: dict[str, str]
+    ) -> None:
+        async def ask(metric: str) -> None:
+            try:
+                series[metric] = await self._history.samples(metric, window.start, window.end)
+            except HistoryError as error:
+                failures[metric] = str(error)
+
+        await asyncio.gather(*(ask(metric) for metric in metrics))
+
+
+def _broken(path: Path, reason: str) -> RunResult:
+    return RunResult(id=results_files.stamp_of(path) or "", path=str(path), test_date="", error=reason)
+
+
+def _may_improve(scenarios: Iterable[ScenarioResult]) -> bool:
+    """Whether data that is missing may still come: the window ended not long ago."""
+    for scenario in scenarios:
+        end = scenario.record.end_time
+        lacking = scenario.energy_joules is None or scenario.power_max_watts is None or scenario.cpu_seconds is None
+        if end is not None and lacking and time.time() - end < SETTLED_SECONDS:
+            return True
+    return False
