@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import ConfigFactory
 from tests.support.clock import EPOCH, FakeClock
 from tests.support.powercap import Constant, Curve, PowercapTree, Scaled, Sine, Square, curve, machine
-
 from wattview.model import PowerReading
 from wattview.probes.power import PowerProbe
 

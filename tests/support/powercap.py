@@ -204,8 +204,12 @@ class PowercapTree:
         return sum(zone.curve.joules(seconds) for zone in psys or parts)
 
     def remove(self, path: str) -> None:
-        """The zone goes, as on a hot-unplug: its files and its link, and its parts with it."""
+        """The zone goes, as on a hot-unplug: its files and its link, and its parts with it.
+
+        Who has its counter open reads nothing from then on (from the kernel, ENODEV).
+        """
         for name in [name for name in self.zones if name == path or name.startswith(f"{path}:")]:
+            os.ftruncate(self._open[name], 0)
             for file in self.directory(name).iterdir():
                 if file.is_file():
                     file.unlink()

@@ -18,7 +18,7 @@ from wattview.exposition import Family, labels
 from wattview.model import Fault, PowerReading, Zone
 from wattview.probes import SourceAbsent, SourceError
 from wattview.probes.power_estimate import EstimatedEnergy
-from wattview.probes.power_source import EnergySource, Measurement, Moment, SourceStill, moment
+from wattview.probes.power_source import EnergySource, Measurement, Moment, SourceStill, moment, slept
 from wattview.probes.powercap import PowercapZones
 
 WINDOW_SECONDS = 1.0
@@ -91,7 +91,8 @@ class PowerProbe:
 
     def _sample(self, now: Moment, not_within: float) -> None:
         ring = self._ring
-        if ring and _slept(ring[-1].at, now):
+        if ring and slept(ring[-1].at, now):
+            # A mean over a sleep would be no power of now.
             ring.clear()
         if ring and 0 <= now.monotonic - ring[-1].at.monotonic < not_within:
             return
@@ -202,8 +203,3 @@ def _host_watts(before: Sample, after: Sample) -> float | None:
         after.measured.host_microjoules,
         after.at.monotonic - before.at.monotonic,
     )
-
-
-def _slept(before: Moment, now: Moment) -> bool:
-    """The machine was suspended in between: a mean over that time would be no power of now."""
-    return (now.boottime - before.boottime) - (now.monotonic - before.monotonic) > 0.5

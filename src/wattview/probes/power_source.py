@@ -22,6 +22,11 @@ def moment() -> Moment:
     return Moment(time.time(), time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
+def slept(before: Moment, now: Moment) -> bool:
+    """The machine was suspended in between."""
+    return (now.boottime - before.boottime) - (now.monotonic - before.monotonic) > 0.5
+
+
 class ZoneEnergy(NamedTuple):
     """The energy of one powercap zone. ``moving``: its counter has moved since it was first read."""
 

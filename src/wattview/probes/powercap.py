@@ -18,7 +18,6 @@ Nothing but sysfs is touched.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from pathlib import Path
@@ -27,7 +26,7 @@ from typing import Literal
 from wattview.model import Fault, PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.files import KernelFile
-from wattview.probes.power_source import Measurement, Moment, SourceStill, ZoneEnergy
+from wattview.probes.power_source import Measurement, Moment, SourceStill, ZoneEnergy, slept
 
 MAX_ZONE_WATTS = 10_000.0
 """No zone draws more than this: a counter that grew faster did not count energy, it was reset or spoiled."""
@@ -42,22 +41,33 @@ the coarsest (psys of Sapphire Rapids, in whole joules) several times a second."
 LISTING_SECONDS = 60.0
 """How often the tree is looked at for zones that have come since (a socket put online, a module loaded)."""
 
+RELISTING_SECONDS = 1.0
+"""How soon it is looked at again after a zone gave no number: the zone may have gone."""
+
+PSYS_TRIAL_JOULES = 50.0
+PSYS_LEAST_SHARE = 0.9
+"""A platform counts at least what its packages do. Where, after the packages counted so many joules, psys has less
+than this share of them, its board was never calibrated for it, and psys is not believed."""
+
 Kind = Literal["psys", "package", "dram", "part", "other"]
 
 _ZONE = re.compile(r"(intel-rapl[a-z-]*)((?::\d+)+)")
 
 
-def growth(before: int, now: int, range_uj: int, elapsed_seconds: float) -> int:
+def growth(before: int, now: int, range_uj: int, elapsed_seconds: float, slept: bool = False) -> int:
     """The microjoules that a wrapping counter has counted between two readings.
 
-    A counter that fell has wrapped once, if the power that this means is possible at all. If not, it was reset to 0
-    in between (a resume from suspend, a write to ``energy_uj``), and what it shows was counted since. A jump that no
-    power explains counts nothing. ``elapsed_seconds`` must include time asleep, or the little that a sleeping machine
-    draws in a night would look like a jump. Over a gap longer than the counter takes to wrap (several minutes at full
-    load) whole wraps go unseen, and the result is a lower bound.
+    A counter that fell has wrapped once, if the power that this means is possible at all and the machine did not
+    sleep. Else it was reset to 0 in between (by the sleep, or a write to ``energy_uj``), and what it shows was counted
+    since. A jump that no power explains counts nothing. ``elapsed_seconds`` includes time asleep, or the little that
+    a machine draws in a night would look like a jump. Over a gap longer than the counter takes to wrap (minutes at
+    full load), and over a sleep with a wrap in it, energy goes unseen: the result is a lower bound, never too much.
     """
     possible = MAX_ZONE_WATTS * (elapsed_seconds + COUNTER_TICK_SECONDS) * 1e6
-    candidates = (now - before,) if now >= before else (now - before + range_uj, now)
+    if now >= before:
+        candidates: tuple[int, ...] = (now - before,)
+    else:
+        candidates = (now,) if slept else (now - before + range_uj, now)
     return next((grown for grown in candidates if 0 <= grown <= possible), 0)
 
 
@@ -74,36 +84,43 @@ class PowercapZone:
         self.disabled = _text_or_none(directory / "enabled") == "0"
         self._range = _range(directory)
         self._file = KernelFile(directory / "energy_uj", size=64)
-        self._raw: int | None = None
-        self._first_read = 0.0
-        self._last_read = 0.0
+        self._raw = 0
+        self._first: Moment | None = None
+        self._last: Moment | None = None
 
-    def read(self, boottime: float) -> int:
+    def read(self, now: Moment) -> int:
         """Reads the counter; returns the microjoules since the last read that succeeded (0 at first).
 
         Raises OSError as the kernel does, and ValueError where the file does not hold a number.
         """
+        raw = self._read_raw()
+        last, self._last = self._last, now
+        if last is None:
+            self._raw, self.total, self._first = raw, raw, now
+            return 0
+        before, self._raw = self._raw, raw
+        grown = growth(before, raw, self._range, now.boottime - last.boottime, slept(last, now))
+        self.moving = self.moving or raw != before
+        self.total += grown
+        return grown
+
+    def _read_raw(self) -> int:
         data = self._file.read()
         try:
             raw = int(data)
         except ValueError:
             raw = -1
         if raw < 0:
+            self._file.close()
             raise ValueError(f"energy_uj holds {data[:40]!r}, not a number of microjoules")
-        if self._raw is None:
-            self._raw, self.total = raw, raw
-            self._first_read = self._last_read = boottime
-            return 0
-        grown = growth(self._raw, raw, self._range, boottime - self._last_read)
-        self.moving = self.moving or raw != self._raw
-        self._raw, self._last_read = raw, boottime
-        self.total += grown
-        return grown
+        return raw
 
     @property
     def still(self) -> bool:
         """The counter has not moved once although it had the time to: it measures nothing."""
-        return not self.moving and self._last_read - self._first_read >= STILL_SECONDS
+        if self.moving or self._first is None or self._last is None:
+            return False
+        return self._last.monotonic - self._first.monotonic >= STILL_SECONDS
 
     def close(self) -> None:
         self._file.close()
@@ -124,32 +141,39 @@ class PowercapZones:
         self._zones: dict[str, PowercapZone] = {}
         self._gone: dict[str, PowercapZone] = {}
         self._nameless: list[Fault] = []
-        self._listed = float("-inf")
+        self._list_at = float("-inf")
         self._host: int | None = None
+        self._psys_grown = 0
+        self._packages_grown = 0
+        self._psys_too_small = False
 
     def measure(self, now: Moment) -> Measurement:
-        if now.boottime - self._listed >= LISTING_SECONDS:
-            self._list(now.boottime)
+        if now.boottime >= self._list_at:
+            self._list()
+            self._list_at = now.boottime + LISTING_SECONDS
         grown: dict[str, int] = {}
         faults = list(self._nameless)
         refused = False
         for zone in self._zones.values():
             try:
-                grown[zone.path] = zone.read(now.boottime)
+                grown[zone.path] = zone.read(now)
             except PermissionError:
                 refused = True
                 faults.append(Fault(zone.path, "energy_uj may not be read by this user", self._permission()))
             except OSError as error:
-                if error.errno in (errno.ENOENT, errno.ENODEV):
-                    self._listed = float("-inf")
                 faults.append(Fault(zone.path, f"energy_uj cannot be read: {error.strerror}"))
             except ValueError as error:
                 faults.append(Fault(zone.path, str(error)))
         faults += [_gone_fault(zone) for zone in self._gone.values()]
+        if len(grown) < len(self._zones):
+            self._list_at = min(self._list_at, now.boottime + RELISTING_SECONDS)
         read = [zone for zone in self._zones.values() if zone.path in grown]
         alive = [zone for zone in read if not zone.still]
         faults += [_still_fault(zone) for zone in read if zone.still]
         self._require_some(read, alive, refused, faults)
+        self._judge_psys(grown)
+        if self._psys_too_small:
+            faults.append(Fault("psys", "it counts less than the packages that it contains, and is not believed"))
         psys = self._psys()
         counted = psys or self._packages_and_dram()
         self._add_up(counted, grown)
@@ -171,7 +195,18 @@ class PowercapZones:
         """The platform's zone, once its counter has moved: on many machines it exists and stands still. Two of them
         would be halves, or the same twice; nobody documents which, so then the packages are added up instead."""
         known = [zone for zone in (*self._zones.values(), *self._gone.values()) if zone.kind == "psys"]
-        return known if len(known) == 1 and known[0].moving else []
+        return known if len(known) == 1 and known[0].moving and not self._psys_too_small else []
+
+    def _judge_psys(self, grown: dict[str, int]) -> None:
+        """Once wrong is wrong for good: a figure that changes its meaning back and forth is worse than either."""
+        packages = [zone for zone in self._zones.values() if zone.kind == "package"]
+        psys = [zone for zone in self._zones.values() if zone.kind == "psys" and zone.moving]
+        if len(psys) != 1 or any(zone.path not in grown for zone in (*packages, *psys)):
+            return
+        self._psys_grown += grown[psys[0].path]
+        self._packages_grown += sum(grown[zone.path] for zone in packages)
+        if self._packages_grown > PSYS_TRIAL_JOULES * 1e6:
+            self._psys_too_small |= self._psys_grown < PSYS_LEAST_SHARE * self._packages_grown
 
     def _packages_and_dram(self) -> list[PowercapZone]:
         """A DRAM counter that is dead is left out, and told as such. A package that is dead or has gone is not left
@@ -205,7 +240,7 @@ class PowercapZones:
         """Ownership rather than ``a+r``: power traces give away secrets (CVE-2020-8694). sysfs knows no ACLs."""
         return f"run: sudo chown {os.geteuid()} {self._root}/intel-rapl*:*/energy_uj (until the next boot)"
 
-    def _list(self, boottime: float) -> None:
+    def _list(self) -> None:
         """Looks at the tree. A zone that is still there keeps its state; one that has gone is remembered as gone."""
         directories = self._directories()
         known = self._zones | self._gone
@@ -238,7 +273,6 @@ class PowercapZones:
                 "on a real machine, run: sudo modprobe intel_rapl_msr (a virtual machine rarely has RAPL)",
             )
         self._zones, self._gone = zones, {path: zone for path, zone in known.items() if path not in zones}
-        self._listed = boottime
 
     def _directories(self) -> dict[str, Path]:
         """Every zone's directory, by the zone's name in the kernel. Both forms of the tree are taken: the class

@@ -1,0 +1,422 @@
+"""Which zones are found, how they are labelled and counted, and what happens to those that cannot be read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import ConfigFactory
+from tests.support.clock import FakeClock
+from tests.support.powercap import Constant, PowercapTree, SimulatedZone, machine
+from wattview.model import Fault, PowerReading, Zone
+from wattview.probes import SourceAbsent, SourceError, SourceRefused
+from wattview.probes.power import PowerProbe
+from wattview.probes.powercap import MAX_ZONE_WATTS, growth
+
+NOBODY = 65534
+
+
+class Machine:
+    """A simulated machine that is read through RAPL alone."""
+
+    def __init__(self, tree: PowercapTree, make_config: ConfigFactory) -> None:
+        self.tree = tree
+        self.clock = FakeClock()
+        self.probe = PowerProbe(make_config(f"paths.sysfs={tree.sysfs}", "power.sources=rapl"), clock=self.clock)
+
+    def run(self, seconds: float = 2.0) -> PowerReading:
+        """Lets time pass, sampled by the clock, and reads at its end."""
+        for _ in range(round(seconds * 10)):
+            self.clock.advance(0.1)
+            self.tree.write(self.clock.seconds)
+            with suppress(SourceError):
+                self.probe.sample()
+        return self.probe.read()
+
+
+@pytest.fixture
+def make_machine(tmp_path: Path, make_config: ConfigFactory) -> Iterator[type[Machine]]:
+    def make(zones: list[SimulatedZone]) -> Machine:
+        made.append(Machine(PowercapTree(tmp_path, zones), make_config))
+        return made[-1]
+
+    made: list[Machine] = []
+    yield make  # type: ignore[misc]
+    for each in made:
+        each.tree.close()
+        each.probe.close()
+
+
+@pytest.fixture
+def shared_directory() -> Iterator[Path]:
+    """A directory that every user may enter; pytest's own may be entered by its owner only."""
+    directory = Path(tempfile.mkdtemp(prefix="wattview-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Drops root's rights for a while, so that the kernel itself refuses. Any other user has none to drop."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def by_path(reading: PowerReading) -> dict[str, Zone]:
+    return {zone.path: zone for zone in reading.zones}
+
+
+def series(reading: PowerReading) -> set[tuple[str, str]]:
+    return {(zone.package, zone.zone) for zone in reading.zones}
+
+
+def fault(reading: PowerReading, part: str) -> Fault:
+    return next(fault for fault in reading.faults if fault.part == part)
+
+
+# names
+
+
+def test_each_zone_has_the_labels_that_dashboards_use(make_machine) -> None:
+    watts = Constant(10)
+    reading = make_machine(machine(watts, sockets=2, core=watts, uncore=watts, dram=watts, psys=Constant(60))).run()
+    assert series(reading) == {
+        *(("package-0", zone) for zone in ("package-0", "core", "uncore", "dram")),
+        *(("package-1", zone) for zone in ("package-1", "core", "uncore", "dram")),
+        ("psys", "psys"),
+    }
+
+
+def test_dies_of_one_socket_stay_apart(make_machine) -> None:
+    zones = [
+        SimulatedZone("intel-rapl:0", "package-0-die-0", Constant(10)),
+        SimulatedZone("intel-rapl:0:0", "dram", Constant(1)),
+        SimulatedZone("intel-rapl:1", "package-0-die-1", Constant(20)),
+        SimulatedZone("intel-rapl:1:0", "dram", Constant(2)),
+    ]
+    reading = make_machine(zones).run()
+    assert {(zone.package, zone.zone): round(zone.watts or 0, 2) for zone in reading.zones} == {
+        ("package-0-die-0", "package-0-die-0"): 10,
+        ("package-0-die-0", "dram"): 1,
+        ("package-0-die-1", "package-0-die-1"): 20,
+        ("package-0-die-1", "dram"): 2,
+    }
+    assert reading.host_watts == pytest.approx(33, rel=0.001)
+
+
+def test_the_platform_zone_of_another_socket_is_still_the_platform(make_machine) -> None:
+    zones = [*machine(Constant(50), sockets=2), SimulatedZone("intel-rapl:2", "psys-1", Constant(180))]
+    reading = make_machine(zones).run()
+    assert by_path(reading)["intel-rapl:2"].zone == "psys"
+    assert reading.host_watts == pytest.approx(180, rel=0.001)
+
+
+def test_two_packages_of_one_name_do_not_share_a_series(make_machine) -> None:
+    zones = [SimulatedZone(f"intel-rapl:{at}", "package-0", Constant(10)) for at in (0, 1)]
+    reading = make_machine(zones).run()
+    assert len(series(reading)) == 2
+    assert reading.host_watts == pytest.approx(20, rel=0.001)
+
+
+# the same registers twice
+
+
+def test_a_package_that_mmio_repeats_is_shown_and_counted_once(make_machine) -> None:
+    reading = make_machine(machine(Constant(40), sockets=2, dram=Constant(5), mmio=True)).run()
+    assert not [zone for zone in reading.zones if "mmio" in zone.path]
+    assert reading.host_watts == pytest.approx(90, rel=0.001)
+
+
+def test_mmio_is_used_where_it_is_all_there_is(make_machine) -> None:
+    zones = [SimulatedZone("intel-rapl-mmio:0", "package-0", Constant(28))]
+    reading = make_machine(zones).run()
+    assert series(reading) == {("package-0", "package-0")}
+    assert reading.host_watts == pytest.approx(28, rel=0.001)
+
+
+# other forms of the tree
+
+
+def test_a_control_type_that_was_bind_mounted_alone_is_read(tmp_path: Path, make_config: ConfigFactory) -> None:
+    tree = PowercapTree(tmp_path, machine(Constant(30), core=Constant(20), dram=Constant(4)))
+    powercap = tmp_path / "class" / "powercap"
+    shutil.rmtree(powercap)
+    powercap.mkdir()
+    (tmp_path / "devices" / "virtual" / "powercap" / "intel-rapl").rename(powercap / "intel-rapl")
+    reading = Machine(tree, make_config).run()
+    assert series(reading) == {("package-0", "package-0"), ("package-0", "core"), ("package-0", "dram")}
+    assert reading.host_watts == pytest.approx(34, rel=0.001)
+
+
+def test_zones_that_a_container_engine_hides_are_refused_with_the_way_out(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30)))
+    shutil.rmtree(machine_.tree.sysfs / "devices" / "virtual" / "powercap")
+    with pytest.raises(SourceRefused, match="hidden") as caught:
+        machine_.probe.read()
+    assert "-v /sys:/host/sys:ro" in caught.value.fix
+    assert "paths.sysfs=/host/sys" in caught.value.fix
+
+
+def test_a_machine_without_rapl_says_so(tmp_path: Path, make_config: ConfigFactory) -> None:
+    probe = PowerProbe(make_config(f"paths.sysfs={tmp_path}", "power.sources=rapl"))
+    with pytest.raises(SourceAbsent, match="no RAPL zone"):
+        probe.read()
+
+
+# what may not be read
+
+
+def test_counters_of_root_are_refused_with_the_command_that_opens_them(
+    shared_directory: Path, make_config: ConfigFactory
+) -> None:
+    tree = PowercapTree(shared_directory, machine(Constant(30), sockets=2))
+    files = [tree.directory(path) / "energy_uj" for path in tree.zones]
+    for file in files:
+        file.chmod(0)
+    probe = Machine(tree, make_config).probe
+    with as_nobody(), pytest.raises(SourceRefused, match="readable by root only") as caught:
+        probe.read()
+    user = os.geteuid() or NOBODY
+    assert f"sudo chown {user} {shared_directory}/class/powercap/intel-rapl*:*/energy_uj" in caught.value.fix
+
+    for file in files:
+        file.chmod(0o400)
+        os.chown(file, user, -1)
+    with as_nobody():
+        assert probe.read().host_joules_total is not None, "the command works, without a restart"
+
+
+def test_a_sum_that_lacks_a_socket_is_no_figure(shared_directory: Path, make_config: ConfigFactory) -> None:
+    machine_ = Machine(PowercapTree(shared_directory, machine(Constant(30), sockets=2)), make_config)
+    (machine_.tree.directory("intel-rapl:1") / "energy_uj").chmod(0)
+    with as_nobody():
+        reading = machine_.run()
+    assert reading.host_joules_total is None
+    assert reading.host_watts is None
+    assert by_path(reading)["intel-rapl:0"].watts == pytest.approx(30, rel=0.001)
+    assert "intel-rapl:1" not in by_path(reading)
+    assert "sudo chown" in fault(reading, "intel-rapl:1").fix
+
+
+def test_garbage_in_a_counter_costs_that_zone_and_no_energy(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30), core=Constant(20), dram=Constant(5)))
+    before = machine_.run()
+    counter = machine_.tree.directory("intel-rapl:0:1") / "energy_uj"
+    good = counter.read_bytes()
+    counter.write_bytes(b"\x00\xff4e5\n")
+    machine_.clock.advance(1.0)
+    reading = machine_.probe.read()
+    assert reading.host_joules_total is None
+    assert set(by_path(reading)) == {"intel-rapl:0", "intel-rapl:0:0"}
+    assert "not a number" in fault(reading, "intel-rapl:0:1").reason
+    counter.write_bytes(good)
+    after = machine_.run(3.0)
+    assert not after.faults
+    assert after.host_joules_total - before.host_joules_total == pytest.approx(35 * 4, rel=0.001)
+
+
+@given(st.binary(max_size=40))
+def test_no_content_of_a_counter_breaks_the_reading(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        tree = PowercapTree(Path(directory), machine(Constant(30), dram=Constant(5)))
+        (tree.directory("intel-rapl:0:0") / "energy_uj").write_bytes(content)
+        from wattview import config
+
+        probe = PowerProbe(config.load(sets=[f"paths.sysfs={directory}", "power.sources=rapl"], environ={}))
+        reading = probe.read()
+        assert by_path(reading)["intel-rapl:0"].joules_total > 0
+        assert ("intel-rapl:0:0" in by_path(reading)) != bool(reading.faults)
+        tree.close()
+        probe.close()
+
+
+# what goes and comes
+
+
+def test_a_socket_that_goes_leaves_no_smaller_figure_behind(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30), sockets=2, core=Constant(10)))
+    assert machine_.run().host_watts == pytest.approx(60, rel=0.001)
+    machine_.tree.remove("intel-rapl:1")
+    reading = machine_.run()
+    assert set(by_path(reading)) == {"intel-rapl:0", "intel-rapl:0:0"}
+    assert reading.host_joules_total is None
+    assert "has gone" in fault(reading, "intel-rapl:1").reason
+
+
+def test_a_driver_that_is_loaded_later_is_found(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30)))
+    hidden = machine_.tree.sysfs / "class" / "hidden"
+    (machine_.tree.sysfs / "class" / "powercap").rename(hidden)
+    with pytest.raises(SourceAbsent):
+        machine_.probe.read()
+    hidden.rename(machine_.tree.sysfs / "class" / "powercap")
+    assert machine_.run().host_watts == pytest.approx(30, rel=0.001)
+
+
+def test_a_driver_that_is_unloaded_is_absent(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30)))
+    machine_.run()
+    machine_.tree.remove("intel-rapl:0")
+    with pytest.raises(SourceAbsent):
+        machine_.run()
+
+
+def test_a_zone_that_comes_later_is_found(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30), sockets=2))
+    link = machine_.tree.sysfs / "class" / "powercap" / "intel-rapl:1"
+    directory = machine_.tree.directory("intel-rapl:1")
+    aside = machine_.tree.sysfs / "aside"
+    directory.rename(aside)
+    link.unlink()
+    assert machine_.run().host_watts == pytest.approx(30, rel=0.001)
+    aside.rename(directory)
+    link.symlink_to(directory)
+    reading = machine_.run(65.0)
+    assert reading.host_watts == pytest.approx(60, rel=0.001)
+
+
+# counters that stand still
+
+
+def test_a_counter_that_never_moves_is_said_so_and_is_no_0_watts(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30), uncore=Constant(2), dram=Constant(5)))
+    machine_.tree.freeze("intel-rapl:0:0")
+    reading = machine_.run()
+    assert series(reading) == {("package-0", "package-0"), ("package-0", "dram")}
+    reason = fault(reading, "intel-rapl:0:0").reason
+    assert "has not moved" in reason
+    assert "disabled" in reason, "enabled is 0 there"
+    assert reading.host_watts == pytest.approx(35, rel=0.001)
+
+
+def test_a_disabled_zone_that_counts_is_read(make_machine) -> None:
+    zones = [zone._replace(enabled=0) for zone in machine(Constant(30), dram=Constant(5))]
+    reading = make_machine(zones).run()
+    assert not reading.faults
+    assert reading.host_watts == pytest.approx(35, rel=0.001)
+
+
+def test_a_counter_that_has_moved_may_rest(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30), uncore=Constant(2)))
+    machine_.run()
+    machine_.tree.freeze("intel-rapl:0:0")
+    reading = machine_.run(3.0)
+    assert by_path(reading)["intel-rapl:0:0"].watts == 0.0, "an unused part that was seen to count really draws nothing"
+    assert not reading.faults
+
+
+def test_dead_dram_is_left_out_and_a_dead_package_is_not(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30), sockets=2, dram=Constant(5)))
+    machine_.tree.freeze("intel-rapl:1:0")
+    assert machine_.run().host_watts == pytest.approx(65, rel=0.001)
+    machine_ = make_machine(machine(Constant(30), sockets=2, dram=Constant(5)))
+    machine_.tree.freeze("intel-rapl:1")
+    reading = machine_.run()
+    assert reading.host_watts is None
+    assert "has not moved" in fault(reading, "intel-rapl:1").reason
+
+
+def test_a_platform_zone_that_stands_still_leaves_the_packages(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30), sockets=2, dram=Constant(5), psys=Constant(90)))
+    machine_.tree.freeze("intel-rapl:2")
+    reading = machine_.run()
+    assert reading.host_watts == pytest.approx(70, rel=0.001)
+    assert ("psys", "psys") not in series(reading)
+
+
+def test_a_platform_zone_below_its_packages_is_not_believed(make_machine) -> None:
+    reading = make_machine(machine(Constant(60), dram=Constant(5), psys=Constant(20))).run(5.0)
+    assert reading.host_watts == pytest.approx(65, rel=0.001)
+    assert "less than the packages" in fault(reading, "psys").reason
+
+
+def test_two_platform_zones_are_not_added_up(make_machine) -> None:
+    zones = [
+        *machine(Constant(50), sockets=2),
+        SimulatedZone("intel-rapl:2", "psys", Constant(150)),
+        SimulatedZone("intel-rapl:3", "psys-1", Constant(150)),
+    ]
+    reading = make_machine(zones).run()
+    assert reading.host_watts == pytest.approx(100, rel=0.001)
+    assert len(series(reading)) == 4
+
+
+# sleep
+
+
+def test_a_counter_that_a_resume_has_reset_is_no_wrap(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30)))
+    before = machine_.run()
+    counter = machine_.tree.directory("intel-rapl:0") / "energy_uj"
+    machine_.tree.freeze("intel-rapl:0")
+    machine_.clock.suspend(30.0)
+    counter.write_text("450000\n")
+    reading = machine_.probe.read()
+    assert reading.host_joules_total - before.host_joules_total == pytest.approx(0.45)
+    assert reading.host_watts is None, "there is no last second yet"
+
+
+def test_what_a_sleeping_machine_draws_is_counted_and_is_no_burst(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(0.5)))
+    before = machine_.run()
+    machine_.clock.suspend(36000.0)
+    machine_.tree.write(machine_.clock.seconds)
+    assert machine_.probe.read().host_watts is None
+    reading = machine_.run(2.0)
+    assert reading.host_joules_total - before.host_joules_total == pytest.approx(18001, rel=0.001)
+    assert reading.host_watts == pytest.approx(0.5, rel=0.001)
+    assert reading.host_peak_watts == pytest.approx(0.5, rel=0.01)
+
+
+# unwrapping
+
+RANGE_UJ = 262_143_328_850
+
+
+@given(
+    before=st.integers(0, RANGE_UJ),
+    watts=st.floats(0, 2000),
+    seconds=st.floats(0.001, 120),
+    range_uj=st.sampled_from([RANGE_UJ, 65_712_999_613, 2_000_000_000]),
+)
+def test_energy_survives_a_counter_wrap(before: int, watts: float, seconds: float, range_uj: int) -> None:
+    before %= range_uj
+    true = int(watts * seconds * 1e6) % range_uj
+    assert growth(before, (before + true) % range_uj, range_uj, seconds) == true
+
+
+@given(
+    before=st.integers(0, 2**64),
+    now=st.integers(0, 2**64),
+    range_uj=st.integers(0, 2**64),
+    seconds=st.floats(0, 1e7),
+    slept=st.booleans(),
+)
+def test_no_counter_ever_shows_a_fall_or_an_impossible_power(
+    before: int, now: int, range_uj: int, seconds: float, slept: bool
+) -> None:
+    grown = growth(before, now, range_uj, seconds, slept)
+    assert 0 <= grown <= MAX_ZONE_WATTS * (seconds + 0.1) * 1e6
+
+
+def test_a_reset_counts_what_came_after_it() -> None:
+    assert growth(100_000_000_000, 2_000_000, RANGE_UJ, 0.1) == 2_000_000
+
+
+def test_a_jump_without_a_reason_counts_nothing() -> None:
+    assert growth(1_000_000, 200_000_000_000, RANGE_UJ, 0.1) == 0
