@@ -39,7 +39,7 @@ class Engine:
         self.host = f"unix://{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None
         self._log = directory / "log"
-        self._octet = random.randrange(100, 250)  # noqa: S311 - a place for a network, not a secret
+        self._octet = random.randrange(100, 250)
 
     @property
     def pid(self) -> int:

@@ -73,22 +73,22 @@ def locate(found: Hierarchies, container_id: str, pid_cgroup: Mapping[str, str])
     """
     path = ""
     directories: dict[str, str] = {}
-    searched = ""
+    searched: str | None = None
     for controller in ("",) if found.version == 2 else V1_CONTROLLERS:
         mount = found.mounts.get(controller)
         if mount is None:
             continue
         named = _own_part(pid_cgroup.get(controller, ""), container_id)
-        directory = _below(mount, named, container_id) if named else None
-        if directory is None and searched:
-            directory = _below(mount, searched, container_id)
-        if directory is None:
+        directory = _below(mount, named) if named else None
+        if directory is None and searched is None:
             directory = _search(mount, container_id, _SEARCH_DEPTH)
-            searched = directory.removeprefix(mount) if directory else searched
+            searched = directory.removeprefix(mount) if directory else ""
+        elif directory is None and searched:
+            # One search is enough: where one controller has it, the others have it too.
+            directory = _below(mount, searched)
         if directory is not None:
             directories[controller] = directory
-            if not path:
-                path = named if named and "/.." not in named else directory.removeprefix(mount)
+            path = path or (named if named and "/.." not in named else directory.removeprefix(mount))
     return Place(path, directories) if directories else None
 
 
@@ -101,7 +101,7 @@ def _own_part(path: str, container_id: str) -> str | None:
     return path if end < 0 else path[:end]
 
 
-def _below(mount: str, path: str, container_id: str) -> str | None:
+def _below(mount: str, path: str) -> str | None:
     """The directory of ``path`` below ``mount``, which may be mounted from further down than the path begins."""
     parts = path.strip("/").split("/")
     for first in range(len(parts)):
