@@ -36,7 +36,7 @@ class NginxRtmpProbe:
     def __init__(self, stat_url: str) -> None:
         self.stat_url = stat_url
         # A connection that is kept open stays with one worker; a new one each time hears them all.
-        self._http = rtmp_http.make_client({"Connection": "close", "Accept": "text/xml"})
+        self._http = rtmp_http.make_client(stat_url, {"Connection": "close", "Accept": "text/xml"})
         self._workers: dict[int | None, _Worker] = {}
 
     def read(self) -> StreamsReading:
@@ -55,7 +55,11 @@ class NginxRtmpProbe:
 
     def _ask(self) -> int | None:
         """Takes in one page; returns the process that answered."""
-        page = rtmp_http.get(self._http, self.stat_url)
+        try:
+            page = rtmp_http.get(self._http, self.stat_url)
+        except SourceAbsent:
+            self._workers.clear()  # they share the port: when it is shut, all have ended
+            raise
         reading = parse(page, time=time.time(), monotonic=time.monotonic())
         pid = reading.server.pid
         for other in [key for key, worker in self._workers.items() if key != pid and worker.outdated_by(reading)]:

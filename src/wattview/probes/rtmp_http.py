@@ -19,9 +19,13 @@ DEADLINE_SECONDS = 4.0
 ANY_SERVER = "start one with: wattview up, or set streams.nginx_rtmp_url to the page of the one you run"
 
 
-def make_client(headers: Mapping[str, str] | None = None) -> httpx.Client:
-    """A client for ``get``. Proxies of the environment are not used: the server is on this machine or beside it."""
+def make_client(url: str, headers: Mapping[str, str] | None = None) -> httpx.Client:
+    """A client for ``get`` on this server. Proxies of the environment are not used: it is on this machine or near.
+
+    The system's certificates are loaded for https only: they cost more memory and time than all else here.
+    """
     return httpx.Client(
+        verify=url.startswith("https:"),
         timeout=httpx.Timeout(2.0, connect=1.0),
         follow_redirects=False,
         trust_env=False,
