@@ -228,7 +228,12 @@ def compare_results(options: Options, a: str, b: str) -> None:
 @results.command("export")
 @click.argument("ids", nargs=-1)
 @click.option(
-    "--format", "kind", type=click.Choice(["json", "csv", "parquet", "html"]), default="json", show_default=True
+    "--format",
+    "kind",
+    type=click.Choice(["json", "csv", "parquet", "html"]),
+    default="json",
+    show_default=True,
+    help="As what; html is a report with pictures.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
 @settings
@@ -239,7 +244,7 @@ def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Pa
     everything = asyncio.run(read_results(options.config(), list(ids)))
     data = export(everything, kind)
     if output is None:
-        click.get_binary_stream("stdout").write(data)
+        sys.stdout.buffer.write(data)
     else:
         output.write_bytes(data)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -25,6 +25,9 @@ from wattview.model import (
     Scenario,
     ScenarioResult,
 )
+
+if TYPE_CHECKING:
+    from wattview.daemon.results import Results
 
 BASELINE_SECONDS = 20.0
 POLL_SECONDS = 0.25
@@ -140,10 +143,21 @@ async def read_results(config: Config, ids: Sequence[str] = ()) -> list[RunResul
     if answers(config):
         async with Client(socket_url(config)) as client:
             return await client.results()
-    from wattview.daemon.results import offline
-
-    async with offline(config) as results:
+    async with _offline(config) as results:
         return await results.all(1000)
+
+
+@contextlib.asynccontextmanager
+async def _offline(config: Config) -> AsyncIterator[Results]:
+    """Results without a daemon."""
+    from wattview.daemon.history import open_history
+    from wattview.daemon.results import Results
+
+    history = open_history(config)
+    try:
+        yield Results(config, history)
+    finally:
+        await history.close()
 
 
 async def read_result(config: Config, id: str | None) -> RunResult:
@@ -159,9 +173,7 @@ async def read_result(config: Config, id: str | None) -> RunResult:
             with contextlib.suppress(CallRefused):
                 found = await client.result(id)
     else:
-        from wattview.daemon.results import offline
-
-        async with offline(config) as results:
+        async with _offline(config) as results:
             found = await results.get(id)
     if found is None:
         raise click.ClickException(f"no run {id!r} in {config.paths.results}; see: wattview results")
@@ -353,9 +365,12 @@ def _print_health(checked: list[ExporterHealth], debug: bool) -> None:
     ]
     header = ["STATE", "EXPORTER", "URL", "FAMILIES", "SAMPLES", "TIME"]
     click.echo(term.table(header, rows, right=frozenset({3, 4, 5})))
+    by_reason: dict[str, list[str]] = {}
     for one in checked:
         if one.reason and (debug or not one.healthy or not one.has_data):
-            click.echo(term.wrap(f"{one.exporter}: {one.reason}"))
+            by_reason.setdefault(one.reason, []).append(one.exporter)
+    for reason, names in by_reason.items():
+        click.echo(term.wrap(f"{', '.join(names)}: {reason}"))
 
 
 async def run_doctor(config: Config, as_json: bool) -> bool:

@@ -80,7 +80,7 @@ class Power(Section, frozen=True, kw_only=True):
     The two ``estimate_`` settings are watts for each logical CPU, idle and fully used, for machines without a counter.
     """
 
-    sources: Literal["auto", "rapl", "estimated"] = "auto"
+    sources: Literal["auto", "rapl", "hwmon", "battery", "estimated"] = "auto"
     sample_hz: Annotated[float, Meta(gt=0, le=100)] = 10.0
     estimate_idle_watts_per_cpu: NonNegative = 0.74
     estimate_max_watts_per_cpu: NonNegative = 3.5
@@ -253,6 +253,7 @@ def load(file: Path | None = None, sets: Iterable[str] = (), environ: Mapping[st
             raise ConfigError(f"--set {text}: expected KEY=VALUE, for example --set power.sample_hz=5")
         _put(tree, key, value.strip())
         origin[key] = "from --set"
+    _complete_endpoints(tree)
     try:
         config = msgspec.convert(tree, Config, strict=False)
     except msgspec.ValidationError as error:
@@ -298,6 +299,16 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
             raise ConfigError(f"{key}: {parent} is not a table")
         tree = inner
     tree[last] = value
+
+
+def _complete_endpoints(tree: Mapping[str, Any]) -> None:
+    """Each exporter has a port of its own: one that was given only ``enabled`` keeps it."""
+    given = tree.get("endpoints")
+    if isinstance(given, dict):
+        defaults = Endpoints()
+        for name in Endpoints.__struct_fields__:
+            if isinstance(given.get(name), dict):
+                given[name].setdefault("port", getattr(defaults, name).port)
 
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")

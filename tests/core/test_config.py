@@ -37,6 +37,11 @@ def test_set_overrules_environment_which_overrules_the_file_which_overrules_defa
     assert config.cost.gpu_per_hour == 0.0
 
 
+def test_an_exporter_that_is_switched_off_keeps_its_port() -> None:
+    config = load(sets=["endpoints.node.enabled=false"], environ=HOME)
+    assert (config.endpoints.node.enabled, config.endpoints.node.port) == (False, 9100)
+
+
 def test_every_environment_name_of_the_requirement_means_a_setting_that_exists() -> None:
     known = flatten(Config())
     assert set(ENVIRONMENT.values()) <= set(known)

@@ -375,8 +375,8 @@ def _number(request: Request, name: str, default: float, low: float = -math.inf,
 
 
 _WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
-_UNKNOWN = re.compile(r"unknown field `(?P<field>.*)`")
-_MISSING = re.compile(r"missing required field `(?P<field>.*)`")
+_UNKNOWN = re.compile(r"unknown field `(?P<field>[^`]*)`")
+_MISSING = re.compile(r"missing required field `(?P<field>[^`]*)`")
 
 
 def _field_error(message: str) -> tuple[str, str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
 
 from wattview.config import Config
+from wattview.daemon.capabilities import Capabilities
 from wattview.daemon.children import ProgramMissing, find_program
+from wattview.daemon.quality import find_tool
 from wattview.daemon.sampler import Sampler, Source
 from wattview.model import (
     ContainersReading,
@@ -37,8 +39,7 @@ STATES: dict[ProbeState, Literal["works", "absent", "not permitted", "broken"]] 
 async def examine(config: Config, sampler: Sampler) -> list[Finding]:
     """Reads every source now, whatever is known of it, and looks at the tools."""
     sources = await asyncio.gather(*(_examine_source(source) for source in sampler.sources.values()))
-    tools = await asyncio.to_thread(lambda: list(_examine_tools(config)))
-    return [*sources, *tools]
+    return [*sources, *[finding async for finding in _examine_tools(config)]]
 
 
 async def examine_alone(config: Config) -> list[Finding]:
@@ -77,9 +78,9 @@ def _describe(reading: Reading | None) -> str:
     return ""
 
 
-def _examine_tools(config: Config) -> Iterator[Finding]:
+async def _examine_tools(config: Config) -> AsyncIterator[Finding]:
     yield _tool("ffmpeg", config.scenarios.ffmpeg, "runs scenarios")
-    yield _quality_tool(config)
+    yield await _quality_tool(config)
     yield _tool("nginx", config.streams.nginx, "the managed media server")
     for name, path in (("state", config.paths.state), ("results", config.paths.results)):
         yield _directory(name, Path(path))
@@ -93,12 +94,14 @@ def _tool(source: str, program: str, purpose: str) -> Finding:
         return Finding(source=source, state="absent", detail=f"{reason} ({purpose})", fix=fix)
 
 
-def _quality_tool(config: Config) -> Finding:
-    from wattview.daemon.quality import find_quality_tool
-
-    tool = find_quality_tool(config)
-    if tool is None:
-        return Finding(source="vmaf", state="absent", detail="no FFmpeg with libvmaf", fix="pip install imageio-ffmpeg")
+async def _quality_tool(config: Config) -> Finding:
+    fix = "pip install imageio-ffmpeg, or set scenarios.quality_ffmpeg"
+    try:
+        tool = await find_tool(config.scenarios, Capabilities())
+    except ProgramMissing as error:
+        return Finding(source="vmaf", state="absent", detail=str(error), fix=fix)
+    if not tool.vmaf:
+        return Finding(source="vmaf", state="absent", detail=f"{tool}: PSNR and SSIM only, no libvmaf", fix=fix)
     return Finding(source="vmaf", state="works", detail=str(tool))
 
 

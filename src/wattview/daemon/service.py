@@ -24,8 +24,7 @@ from wattview.config import Config, ConfigError
 from wattview.daemon.api import Parts, make_api
 from wattview.daemon.endpoints import EXPORTERS, Endpoints, exporter_url
 from wattview.daemon.health import Health, Target
-from wattview.daemon.history import History, HistoryError, SqliteHistory
-from wattview.daemon.history_prometheus import PrometheusHistory
+from wattview.daemon.history import SqliteHistory, open_history
 from wattview.daemon.listener import Listener, bind_tcp, bind_unix
 from wattview.daemon.media_server import ManagedRtmp, MediaServerError, choose_server
 from wattview.daemon.recorder import Recorder
@@ -88,7 +87,7 @@ class Daemon:
         stack.callback(sampler.close)
         sampler.start()
 
-        history = self._open_history(state)
+        history = open_history(config)
         stack.push_async_callback(history.close)
 
         async def mark() -> None:
@@ -117,7 +116,7 @@ class Daemon:
 
         keys = {sock.getsockname()[1]: key for key, sock in sockets.items()}
         await self._listen(Listener(Endpoints(sampler, results, health, keys), list(sockets.values())))
-        await self._listen(Listener(make_api(parts), [bind_unix(Path(config.daemon.control_socket))]))
+        await self._listen(Listener(make_api(parts), [self._bind_control_socket()]))
         if config.daemon.control_listen:
             token = read_token(Path(config.daemon.token_file))
             host, _, port = config.daemon.control_listen.rpartition(":")
@@ -145,14 +144,16 @@ class Daemon:
         log.info("media server: %s (statistics: %s)", server.rtmp_url, server.stat_url)
         return server
 
-    def _open_history(self, state: Path) -> History:
-        settings = self.config.history
-        if settings.backend == "prometheus":
-            return PrometheusHistory(settings.prometheus_url)
+    def _bind_control_socket(self) -> socket.socket:
+        path = Path(self.config.daemon.control_socket)
         try:
-            return SqliteHistory(state / "history.sqlite", settings.retention_seconds)
-        except HistoryError as error:
-            raise DaemonError(f"the history cannot be opened: {error}") from None
+            sock = bind_unix(path)
+        except FileExistsError as error:
+            raise DaemonError(str(error)) from None
+        except OSError as error:
+            raise DaemonError(f"{path}: {error.strerror or error}; set daemon.control_socket") from None
+        self._stack.callback(path.unlink, missing_ok=True)
+        return sock
 
     def _bind_exporters(self) -> tuple[dict[str, socket.socket], list[Target]]:
         """The exporters' sockets by key, and what the health check fetches. A taken port costs that exporter only."""
@@ -264,12 +265,7 @@ def _take_lock(control_socket: Path) -> Callable[[], None]:
         os.close(descriptor)
         raise AlreadyRunning(f"a daemon already runs with {control_socket}; attach to it with: wattview tui") from None
 
-    def release() -> None:
-        with contextlib.suppress(FileNotFoundError):
-            control_socket.unlink()
-        os.close(descriptor)
-
-    return release
+    return lambda: os.close(descriptor)
 
 
 def _bind_control(host: str, port: str) -> socket.socket:

@@ -1,0 +1,150 @@
+"""The command line: help with examples, settings on every subcommand, exit statuses, answers without a daemon."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from wattview.cli import main
+
+COMMANDS = ["daemon", "tui", "up", "run", "results", "check", "doctor", "completion"]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """``call("results", "list")`` with a state directory of its own and no daemon."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME", "DOCKER_HOST", "RESULTS_DIR", "PROMETHEUS_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(main, list(arguments))
+
+    return invoke
+
+
+def write_results(home: Path, stamp: str = "20260101_120000", name: str = "quick") -> None:
+    results = home / ".local/state/wattview/results"
+    results.mkdir(parents=True, exist_ok=True)
+    scenario = {"name": name, "bitrate": "2500k", "resolution": "1280x720", "fps": 30, "duration": 60,
+                "start_time": 1767268800.0, "end_time": 1767268860.0, "outputs": None,
+                "vmaf_score": 93.0, "psnr_score": 41.0, "ssim_score": 0.98}  # fmt: skip
+    document = {"test_date": "2026-01-01T12:00:00", "scenarios": [scenario]}
+    (results / f"test_results_{stamp}.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_subcommand_has_help_with_an_example(call, command: str) -> None:  # type: ignore[no-untyped-def]
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert f"wattview {command}" in result.output
+
+
+@pytest.mark.parametrize("command", ["daemon", "up", "run", "check", "doctor", "tui"])
+def test_every_subcommand_takes_settings_and_refuses_wrong_ones_with_status_2(call, command: str) -> None:  # type: ignore[no-untyped-def]
+    result = call(command, "--set", "power.sample_hz=fast")
+    assert result.exit_code == 2
+    assert "power.sample_hz: expected float" in result.output
+    missing = call(command, "--config", "/nowhere.toml")
+    assert missing.exit_code == 2
+    assert "/nowhere.toml: No such file" in missing.output
+
+
+def test_an_unknown_subcommand_or_option_is_status_2(call) -> None:  # type: ignore[no-untyped-def]
+    assert call("dance").exit_code == 2
+    assert call("run", "--colour", "red").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--streams", "0"), "--streams: Expected int >= 1"),
+        (("--bitrate", "fast"), "--bitrate: Expected str matching regex"),
+        (("--resolution", "1280"), "--resolution: Expected str matching regex"),
+        (("--duration", "-5"), "--duration: Expected float > 0.0"),
+        (("--preset", "warp"), "--preset: Invalid enum value warp"),
+    ],
+)
+def test_a_wrong_scenario_is_refused_by_the_name_of_its_option(call, arguments: tuple[str, ...], said: str) -> None:  # type: ignore[no-untyped-def]
+    result = call("run", *arguments)
+    assert result.exit_code == 2
+    assert said.lower() in result.output.replace("'", "").lower()
+
+
+def test_results_without_a_daemon_are_read_from_their_files(call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert "no results yet" in call("results").output
+    write_results(tmp_path)
+    listed = call("results")
+    assert listed.exit_code == 0
+    assert "20260101_120000" in listed.output
+    shown = call("results", "show")
+    assert "quick" in shown.output
+    assert "93.00" in shown.output
+    assert "no energy_joules" in shown.output, "a figure that cannot be had says why"
+
+
+def test_a_run_that_does_not_exist_is_status_1(call) -> None:  # type: ignore[no-untyped-def]
+    result = call("results", "show", "20250101_000000")
+    assert result.exit_code == 1
+    assert "no run '20250101_000000'" in result.output
+
+
+def test_two_runs_are_compared_scenario_by_scenario(call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    write_results(tmp_path, "20260101_120000")
+    write_results(tmp_path, "20260101_130000", name="other")
+    result = call("results", "compare", "20260101_120000", "20260101_130000")
+    assert result.exit_code == 0
+    assert "only in 20260101_120000" in result.output
+    assert "only in 20260101_130000" in result.output
+
+
+def test_results_are_exported_as_json_and_csv(call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    write_results(tmp_path)
+    (exported,) = json.loads(call("results", "export", "--format", "json").stdout)
+    assert exported["scenarios"][0]["record"]["vmaf_score"] == 93.0
+    (values,) = csv.DictReader(io.StringIO(call("results", "export", "--format", "csv").stdout))
+    assert (values["name"], values["vmaf_score"], values["qoe_score"]) == ("quick", "93.0", "4.65")
+
+
+def test_check_without_a_daemon_names_every_exporter_and_is_status_1(call) -> None:  # type: ignore[no-untyped-def]
+    ports = [f"endpoints.{name}.port={40000 + index}" for index, name in enumerate(("rapl", "docker", "node"))]
+    off = [f"endpoints.{name}.enabled=false" for name in ("containers", "nginx_rtmp", "results", "qoe", "cost", "gpu")]
+    sets = [part for text in [*ports, *off] for part in ("--set", text)]
+    result = call("check", "--timeout", "1", "--json", *sets)
+    assert result.exit_code == 1
+    checked = {one["exporter"]: one for one in json.loads(result.stdout)}
+    assert set(checked) == {"rapl-exporter", "docker-stats-exporter", "node-exporter", "exporter-health-checker"}
+    assert not checked["rapl-exporter"]["reachable"]
+
+
+def test_the_doctor_answers_without_a_daemon(call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    result = call("doctor", "--json", "--set", f"docker.host=unix://{tmp_path}/none.sock")
+    findings = {one["source"]: one for one in json.loads(result.stdout)}
+    assert findings["host"]["state"] == "works"
+    assert findings["containers"]["state"] == "absent"
+    assert findings["containers"]["fix"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(call, shell: str) -> None:  # type: ignore[no-untyped-def]
+    result = call("completion", shell)
+    assert result.exit_code == 0
+    assert "_WATTVIEW_COMPLETE" in result.output
+
+
+def test_every_option_says_what_it_does() -> None:
+    def silent(command: click.Command, path: str) -> list[str]:
+        found = [f"{path} {option.name}" for option in command.params
+                 if isinstance(option, click.Option) and not option.help]  # fmt: skip
+        for name, inner in getattr(command, "commands", {}).items():
+            found += silent(inner, f"{path} {name}")
+        return found
+
+    assert silent(main, "wattview") == []
