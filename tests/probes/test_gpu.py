@@ -1,0 +1,243 @@
+"""NVIDIA GPUs through NVML: what it gives, what it does not, and what happens when it goes away."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import pynvml
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.fake_nvml import (
+    GPU_IS_LOST,
+    NO_PERMISSION,
+    NOT_SUPPORTED,
+    UNINITIALIZED,
+    UNKNOWN,
+    Code,
+    FakeGpu,
+    FakeNvml,
+)
+from wattview.exposition import render
+from wattview.model import Gpu, GpusReading
+from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
+from wattview.probes.gpu import GpuProbe, families
+
+
+def one(**script: object) -> Gpu:
+    reading = GpuProbe(nvml=FakeNvml(FakeGpu(**script))).read()
+    assert reading.faults == ()
+    return reading.gpus[0]
+
+
+def exposed(reading: GpusReading) -> dict[str, list[tuple[dict[str, str], float]]]:
+    parsed = text_string_to_metric_families(render(families(reading)).decode())
+    return {family.name: [(s.labels, s.value) for s in family.samples] for family in parsed}
+
+
+def test_units_are_ours_in_the_reading() -> None:
+    gpu = one()
+    assert (gpu.power_watts, gpu.power_limit_watts, gpu.energy_joules_total) == (68.452, 700.0, 123_456.789)
+    assert (gpu.utilization_percent, gpu.memory_utilization_percent, gpu.decoder_percent) == (37, 12, 3)
+    assert (gpu.temperature_celsius, gpu.memory_temperature_celsius) == (29, 41)
+    assert (gpu.sm_clock_hertz, gpu.memory_clock_hertz) == (345e6, 2619e6)
+    assert (gpu.pci_bus_id, gpu.driver_version, gpu.device) == ("00000000:19:00.0", "570.86.15", "nvidia0")
+
+
+def test_the_drivers_own_memory_is_told_apart_where_nvml_can() -> None:
+    gpu = one()
+    mib = 1024 * 1024
+    assert (gpu.memory_used_bytes, gpu.memory_reserved_bytes) == (549 * mib, 551 * mib)
+
+
+def test_an_old_library_gives_memory_with_the_drivers_share_inside() -> None:
+    from tests.support.fake_nvml import _memory
+
+    def old(version: int | None = None) -> object:
+        return Code(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND) if version else _memory()
+
+    gpu = one(nvmlDeviceGetMemoryInfo=old)
+    assert (gpu.memory_used_bytes, gpu.memory_reserved_bytes) == (1100 * 1024 * 1024, None)
+
+
+def test_what_a_gpu_does_not_support_is_no_sample_and_never_zero() -> None:
+    nothing = {name: NOT_SUPPORTED for name in FakeGpu().answers if name not in
+               ("nvmlDeviceGetUUID", "nvmlDeviceGetName", "nvmlDeviceGetPciInfo")}  # fmt: skip
+    reading = GpuProbe(nvml=FakeNvml(FakeGpu(**nothing))).read()
+    assert reading.faults == ()
+    (gpu,) = reading.gpus
+    assert (gpu.power_watts, gpu.energy_joules_total, gpu.utilization_percent, gpu.last_xid) == (None,) * 4
+    assert exposed(reading) == {}
+
+
+def test_a_function_that_the_binding_does_not_have_is_none() -> None:
+    nvml = FakeNvml(FakeGpu())
+    nvml.missing = {"nvmlDeviceGetRemappedRows", "nvmlDeviceGetTotalEnergyConsumption", "nvmlEventSetCreate"}
+    gpu = GpuProbe(nvml=nvml).read().gpus[0]
+    assert (gpu.remap_failed, gpu.energy_joules_total, gpu.last_xid) == (None, None, None)
+    assert gpu.power_watts == 68.452
+
+
+def test_families_are_dcgm_exporters() -> None:
+    figures = exposed(GpuProbe(nvml=FakeNvml(FakeGpu("GPU-a"), FakeGpu("GPU-b"))).read())
+    (labels, watts), second = figures["DCGM_FI_DEV_POWER_USAGE"]
+    assert watts == 68.452
+    assert labels == {
+        "gpu": "0",
+        "UUID": "GPU-a",
+        "pci_bus_id": "00000000:19:00.0",
+        "device": "nvidia0",
+        "modelName": "NVIDIA H100 80GB HBM3",
+        "Hostname": socket.gethostname(),
+        "DCGM_FI_DRIVER_VERSION": "570.86.15",
+    }
+    assert (second[0]["gpu"], second[0]["UUID"]) == ("1", "GPU-b")
+    expected = {
+        "DCGM_FI_DEV_SM_CLOCK": 345,
+        "DCGM_FI_DEV_MEM_CLOCK": 2619,
+        "DCGM_FI_DEV_MEMORY_TEMP": 41,
+        "DCGM_FI_DEV_GPU_TEMP": 29,
+        "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": 123_456_789,
+        "DCGM_FI_DEV_PCIE_TX_THROUGHPUT": 7000,
+        "DCGM_FI_DEV_PCIE_RX_THROUGHPUT": 9000,
+        "DCGM_FI_DEV_PCIE_REPLAY_COUNTER": 0,
+        "DCGM_FI_DEV_GPU_UTIL": 37,
+        "DCGM_FI_DEV_MEM_COPY_UTIL": 12,
+        "DCGM_FI_DEV_DEC_UTIL": 3,
+        "DCGM_FI_DEV_XID_ERRORS": 0,
+        "DCGM_FI_DEV_FB_FREE": 80459,
+        "DCGM_FI_DEV_FB_USED": 549,
+        "DCGM_FI_DEV_FB_RESERVED": 551,
+        "DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS": 2,
+        "DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS": 1,
+        "DCGM_FI_DEV_ROW_REMAP_FAILURE": 0,
+    }
+    assert {name: figures[name][0][1] for name in expected} == expected
+    assert "DCGM_FI_DEV_ENC_UTIL" not in figures
+
+
+def test_the_text_is_dcgm_exporters_to_the_letter() -> None:
+    text = render(families(GpuProbe(nvml=FakeNvml(FakeGpu())).read())).decode()
+    host = socket.gethostname()
+    assert (
+        "# HELP DCGM_FI_DEV_GPU_TEMP GPU temperature (in C).\n"
+        "# TYPE DCGM_FI_DEV_GPU_TEMP gauge\n"
+        'DCGM_FI_DEV_GPU_TEMP{gpu="0",UUID="GPU-0",pci_bus_id="00000000:19:00.0",device="nvidia0",'
+        f'modelName="NVIDIA H100 80GB HBM3",Hostname="{host}",DCGM_FI_DRIVER_VERSION="570.86.15"}} 29\n'
+    ) in text
+    assert "# TYPE DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION counter\n" in text
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "said"),
+    [
+        (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, SourceAbsent, "libnvidia-ml"),
+        (pynvml.NVML_ERROR_DRIVER_NOT_LOADED, SourceAbsent, "not loaded"),
+        (pynvml.NVML_ERROR_NO_PERMISSION, SourceRefused, "may not open"),
+        (pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH, SourceBroken, "different versions"),
+        (pynvml.NVML_ERROR_UNKNOWN, SourceBroken, "NVML"),
+    ],
+)
+def test_each_reason_why_nvml_does_not_start_is_told_with_a_way_out(
+    code: int, error: type[SourceError], said: str
+) -> None:
+    with pytest.raises(error, match=said) as caught:
+        GpuProbe(nvml=FakeNvml(FakeGpu(), init=code)).read()
+    assert caught.value.fix
+
+
+def test_a_machine_without_gpu_is_absent_with_the_real_library() -> None:
+    if sys.platform == "linux":
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError:
+            with pytest.raises(SourceAbsent) as caught:
+                GpuProbe().read()
+            assert caught.value.fix
+        else:
+            pynvml.nvmlShutdown()
+            assert GpuProbe().read().gpus
+
+
+def test_no_gpu_in_the_driver_is_absent() -> None:
+    nvml = FakeNvml()
+    with pytest.raises(SourceAbsent, match="no GPU"):
+        GpuProbe(nvml=nvml).read()
+    assert not nvml.initialised
+
+
+def test_nvml_is_started_once() -> None:
+    nvml = FakeNvml(FakeGpu())
+    probe = GpuProbe(nvml=nvml)
+    for _ in range(5):
+        probe.read()
+    assert nvml.calls["nvmlInit"] == 1
+    probe.close()
+    assert not nvml.initialised
+    assert nvml.calls["nvmlEventSetFree"] == 1
+
+
+def test_a_lost_gpu_costs_its_own_figures_only() -> None:
+    lost = FakeGpu("GPU-b")
+    probe = GpuProbe(nvml=FakeNvml(FakeGpu("GPU-a"), lost))
+    assert len(probe.read().gpus) == 2
+    lost.answers["nvmlDeviceGetPowerUsage"] = GPU_IS_LOST
+    reading = probe.read()
+    assert [gpu.uuid for gpu in reading.gpus] == ["GPU-a"]
+    assert reading.faults[0].part == "GPU 1"
+    assert "lost" in reading.faults[0].reason
+    assert "nvidia-smi" in reading.faults[0].fix
+
+
+def test_a_lost_gpu_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = FakeGpu(nvmlDeviceGetPowerUsage=GPU_IS_LOST)
+    nvml = FakeNvml(gpu)
+    probe = GpuProbe(nvml=nvml)
+    with pytest.raises(SourceBroken, match="lost"):
+        probe.read()
+    gpu.answers["nvmlDeviceGetPowerUsage"] = 1000
+    monkeypatch.setattr("wattview.probes.gpu.LOST_RETRY_SECONDS", 0.0)
+    assert probe.read().gpus[0].power_watts == 1.0
+    assert nvml.calls["nvmlInit"] == 2
+
+
+def test_a_driver_that_is_unloaded_is_broken_and_found_again() -> None:
+    gpu = FakeGpu()
+    nvml = FakeNvml(gpu)
+    probe = GpuProbe(nvml=nvml)
+    probe.read()
+    gpu.answers["nvmlDeviceGetPowerUsage"] = UNINITIALIZED
+    with pytest.raises(SourceBroken, match="has gone"):
+        probe.read()
+    nvml.init = pynvml.NVML_ERROR_DRIVER_NOT_LOADED
+    with pytest.raises(SourceAbsent):
+        probe.read()
+    nvml.init = None
+    gpu.answers["nvmlDeviceGetPowerUsage"] = 5000
+    assert probe.read().gpus[0].power_watts == 5.0
+
+
+@pytest.mark.parametrize("code", [NO_PERMISSION, UNKNOWN])
+def test_a_figure_that_fails_is_a_fault_and_the_rest_stands(code: Code) -> None:
+    reading = GpuProbe(nvml=FakeNvml(FakeGpu(nvmlDeviceGetPowerUsage=code))).read()
+    assert reading.gpus[0].power_watts is None
+    assert reading.gpus[0].energy_joules_total == 123_456.789
+    assert [fault.part for fault in reading.faults] == ["GPU 0 power_watts"]
+
+
+def test_a_gpu_that_may_not_be_opened_leaves_the_others() -> None:
+    closed = FakeGpu("GPU-a", nvmlDeviceGetHandleByIndex=NO_PERMISSION)
+    reading = GpuProbe(nvml=FakeNvml(closed, FakeGpu("GPU-b"))).read()
+    assert [(gpu.uuid, gpu.index) for gpu in reading.gpus] == [("GPU-b", 1)]
+    assert reading.faults[0].part == "GPU 0"
+
+
+def test_the_last_xid_is_kept_for_its_gpu() -> None:
+    first, second = FakeGpu("GPU-a"), FakeGpu("GPU-b")
+    nvml = FakeNvml(first, second)
+    probe = GpuProbe(nvml=nvml)
+    assert [gpu.last_xid for gpu in probe.read().gpus] == [0, 0]
+    nvml.events = [(second, 31), (second, 79)]
+    assert [gpu.last_xid for gpu in probe.read().gpus] == [0, 79]
+    assert [gpu.last_xid for gpu in probe.read().gpus] == [0, 79]
