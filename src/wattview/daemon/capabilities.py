@@ -39,10 +39,10 @@ class Capabilities:
 
         async def ask(path: str) -> bool:
             picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08"]
-            model = f"libvmaf=model=version={VMAF_MODEL}"
-            command = [path, "-nostdin", "-loglevel", "error", *picture, *picture, "-lavfi", model, "-f", "null", "-"]
-            status, _ = await _outcome(command)
-            return status == 0
+            score = f"libvmaf=model=version={VMAF_MODEL}:log_fmt=json:log_path=/dev/stdout"
+            command = [path, "-nostdin", "-loglevel", "error", *picture, *picture, "-lavfi", score, "-f", "null", "-"]
+            status, output = await _outcome(command)
+            return status == 0 and '"vmaf"' in output
 
         return await self._remembered("vmaf", program, ask)
 

@@ -113,8 +113,9 @@ def reference_command(
     Must be run by the FFmpeg that encoded: the test picture of another build may differ. Audio is decoded and thrown
     away, because the length of one loop of a file depends on all of its streams that are decoded.
     """
+    end = f"{(first_frame + frames) / scenario.fps:.3f}"
     chosen = f",trim=start_frame={first_frame}:end_frame={first_frame + frames},setpts=PTS-STARTPTS"
-    audio = ["-map", "0:a:0?", "-f", "null", "-"] if media is not None else []
+    audio = ["-map", "0:a:0?", "-t", end, "-f", "null", "-"] if media is not None else []
     return [
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", *_video_source(scenario, media),
         "-map", "0:v:0", "-vf", _picture(scenario, media) + chosen, "-frames:v", str(frames),

@@ -27,6 +27,7 @@ from wattview.daemon.encoders import last_words
 from wattview.model import Scenario
 
 NICE = 19
+STALL_SECONDS = 60.0
 PSNR_CEILING_DB = 100.0
 """What is recorded where the pictures are identical and PSNR is infinite, which JSON cannot say. Also the most that is
 recorded at all: above it no bit of an 8-bit picture that anyone could see has changed."""
@@ -130,13 +131,20 @@ async def measure(
         finally:
             os.close(read_end)
             os.close(write_end)
+        patience = STALL_SECONDS + clip.first_frame / clip.scenario.fps
         assert comparing.stdout is not None
-        parser = ffmpeg.ProgressParser()
-        async for line in comparing.stdout:
-            progress = parser.feed(line.decode("ascii", errors="replace"))
-            if progress is not None and progress.frames is not None and on_frames is not None:
-                on_frames(progress.frames)
-        status = await comparing.wait()
+        async with asyncio.timeout(patience) as stall:
+            loop, parser, done = asyncio.get_running_loop(), ffmpeg.ProgressParser(), 0
+            async for line in comparing.stdout:
+                progress = parser.feed(line.decode("ascii", errors="replace"))
+                if progress is not None and (progress.frames or 0) > done:
+                    done = progress.frames or 0
+                    stall.reschedule(loop.time() + STALL_SECONDS)
+                    if on_frames is not None:
+                        on_frames(done)
+            status = await comparing.wait()
+    except TimeoutError:
+        raise QualityFailed(f"{tool.path} has not compared a frame for {STALL_SECONDS:.0f} s or more") from None
     finally:
         await asyncio.gather(*(children.stop(process, patience_seconds=0.0) for process in started))
     if status != 0:

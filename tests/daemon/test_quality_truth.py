@@ -1,0 +1,221 @@
+"""VMAF, PSNR and SSIM: that they are of the right frames, and that they say what is better and what is worse."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import ConfigFactory
+from tests.support.ffmpeg import make_clip, need, own_ffmpegs, run, until, vmaf_ffmpeg
+from wattview.daemon import ffmpeg, quality
+from wattview.daemon.capabilities import Capabilities
+from wattview.model import Scenario
+
+FFMPEG = "ffmpeg"
+SCENE = Scenario(name="x", resolution="320x180", fps=30, bitrate="500k", preset="veryfast")
+
+
+@pytest.fixture(scope="module")
+def tool() -> quality.Tool:
+    need(FFMPEG, "ffmpeg")
+    return quality.Tool(vmaf_ffmpeg(), "static", True)
+
+
+def encode(folder: Path, scenario: Scenario, *encoder: str, frames: int = 90, media: Path | None = None) -> Path:
+    """An offline encode of a scenario's pictures, as fast as it goes, by the daemon's own command line; ``encoder``
+    replaces its rate control."""
+    command = ffmpeg.encode_command(FFMPEG, scenario, media=media, copy="copy-%03d.nut", copy_seconds=600)
+    command = [part for part in command if part != "-re"]
+    if encoder:
+        first, last = command.index("-b:v"), command.index("-bufsize") + 2
+        command[first:last] = encoder
+    targets = command.index("-flags")
+    run(*command[:targets], "-frames:v", str(frames), *command[targets:], cwd=folder)
+    return folder / "copy-000.nut"
+
+
+def clip(
+    copy: Path, scenario: Scenario = SCENE, first: int = 30, frames: int = 45, media: Path | None = None
+) -> quality.Clip:
+    return quality.Clip(scenario=scenario, copy=copy, first_frame=first, frames=frames, media=media)
+
+
+async def test_a_lossless_encode_is_perfect(tmp_path: Path, tool: quality.Tool) -> None:
+    copy = encode(tmp_path, SCENE, "-qp", "0")
+    scores = await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
+    assert scores.frames == 45
+    assert scores.vmaf is not None
+    assert scores.vmaf > 97
+    assert scores.psnr_db == quality.PSNR_CEILING_DB
+    assert scores.ssim == 1.0
+    assert scores.vmaf_model == "vmaf_v0.6.1"
+
+
+async def test_a_shift_of_one_frame_is_seen(tmp_path: Path, tool: quality.Tool) -> None:
+    """If the pairing were off by a frame, a lossless encode would not be perfect: this is what that would look like."""
+    copy = encode(tmp_path, SCENE, "-qp", "0")
+    await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
+    shifted = quality.compare_command(tool, clip(copy, first=31), "shifted")
+    reference = ffmpeg.reference_command(FFMPEG, SCENE, media=None, first_frame=30, frames=45)
+    pictures = await asyncio.create_subprocess_exec(*reference, stdout=asyncio.subprocess.PIPE)
+    raw, _ = await pictures.communicate()
+    comparing = await asyncio.create_subprocess_exec(
+        *shifted, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL, cwd=tmp_path,
+    )  # fmt: skip
+    await comparing.communicate(raw)
+    scores = quality._read_scores(tool, tmp_path, "shifted")
+    assert scores.frames == 45
+    assert scores.psnr_db < 40
+    assert scores.ssim < 0.99
+
+
+async def test_more_bits_score_higher(tmp_path: Path, tool: quality.Tool) -> None:
+    scores = {}
+    for bitrate in ("60k", "200k", "2M"):
+        folder = tmp_path / bitrate
+        folder.mkdir()
+        scenario = Scenario(name="x", resolution="320x180", fps=30, bitrate=bitrate)
+        scores[bitrate] = await quality.measure(tool, FFMPEG, clip(encode(folder, scenario), scenario), folder)
+    for measure in ("vmaf", "psnr_db", "ssim"):
+        values = [getattr(scores[bitrate], measure) for bitrate in ("60k", "200k", "2M")]
+        assert values == sorted(values)
+        assert values[0] < values[2]
+
+
+async def test_the_copy_of_a_live_encode_scores_as_the_same_encode_offline(tmp_path: Path, tool: quality.Tool) -> None:
+    """In real time, through queues, stopped by a signal, and cut into segments: still the same frames."""
+    offline, live = tmp_path / "offline", tmp_path / "live"
+    offline.mkdir()
+    live.mkdir()
+    scenario = Scenario(name="x", resolution="320x180", fps=30, bitrate="200k", preset="veryfast")
+    command = ffmpeg.encode_command(FFMPEG, scenario, copy="copy-%03d.nut", copy_seconds=600)
+    encoder = await asyncio.create_subprocess_exec(*command, cwd=live, stdout=asyncio.subprocess.PIPE)
+    assert encoder.stdout is not None
+    parser = ffmpeg.ProgressParser()
+    async for line in encoder.stdout:
+        block = parser.feed(line.decode())
+        if block is not None and (block.frames or 0) >= 130 and encoder.returncode is None:
+            encoder.terminate()
+    await encoder.wait()
+    copy = encode(offline, scenario, frames=150)
+    a = await quality.measure(tool, FFMPEG, clip(copy, scenario), offline)
+    b = await quality.measure(tool, FFMPEG, clip(live / "copy-000.nut", scenario), live)
+    assert a.frames == b.frames == 45
+    assert a.vmaf == pytest.approx(b.vmaf, abs=0.05)
+    assert a.psnr_db == pytest.approx(b.psnr_db, abs=0.02)
+    assert a.ssim == pytest.approx(b.ssim, abs=2e-4)
+
+
+@pytest.mark.parametrize("audio_seconds", [0.0, 1.3])
+async def test_a_looped_file_of_another_size_and_rate_is_compared_frame_by_frame(
+    tmp_path: Path, tool: quality.Tool, audio_seconds: float
+) -> None:
+    """The file loops every second or so, and its audio is longer than its picture: the frames that are compared lie
+    beyond the second loop and still are the ones that were encoded."""
+    media = make_clip(tmp_path / "clip.mp4", size="160x120", fps=24, seconds=1.0, audio_seconds=audio_seconds)
+    scenario = Scenario(name="x", resolution="320x180", fps=30, source="clip.mp4")
+    copy = encode(tmp_path, scenario, "-qp", "0", frames=120, media=media)
+    scores = await quality.measure(tool, FFMPEG, clip(copy, scenario, first=70, media=media), tmp_path)
+    assert scores.frames == 45
+    assert scores.psnr_db == quality.PSNR_CEILING_DB
+    assert scores.ssim == 1.0
+
+
+async def test_a_copy_that_is_too_short_gives_the_frames_that_it_has(tmp_path: Path, tool: quality.Tool) -> None:
+    copy = encode(tmp_path, SCENE, "-qp", "0", frames=50)
+    scores = await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
+    assert scores.frames == 20
+    assert scores.psnr_db == quality.PSNR_CEILING_DB
+
+
+async def test_the_progress_of_a_comparison_is_told(tmp_path: Path, tool: quality.Tool) -> None:
+    told: list[int] = []
+    await quality.measure(tool, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path, told.append)
+    assert told == sorted(told)
+    assert told[-1] == 45
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video", b"nut/multimedia container\0" + bytes(500)])
+async def test_a_broken_copy_costs_the_scores_and_says_why(tmp_path: Path, tool: quality.Tool, content: bytes) -> None:
+    copy = tmp_path / "copy-000.nut"
+    copy.write_bytes(content)
+    with pytest.raises(quality.QualityFailed, match=r"could not compare|frames were compared"):
+        await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
+    assert own_ffmpegs() == set()
+
+
+async def test_a_source_that_has_gone_costs_the_scores_and_says_why(tmp_path: Path, tool: quality.Tool) -> None:
+    media = make_clip(tmp_path / "clip.mp4")
+    scenario = Scenario(name="x", resolution="320x180", fps=30, source="clip.mp4")
+    copy = encode(tmp_path, scenario, media=media)
+    media.unlink()
+    with pytest.raises(quality.QualityFailed, match="No such file"):
+        await quality.measure(tool, FFMPEG, clip(copy, scenario, media=media), tmp_path)
+
+
+async def test_no_recorded_frame_is_said_so(tmp_path: Path, tool: quality.Tool) -> None:
+    with pytest.raises(quality.QualityFailed, match="no frame of the measured window"):
+        await quality.measure(tool, FFMPEG, clip(tmp_path / "copy-000.nut", frames=0), tmp_path)
+
+
+async def test_an_aborted_comparison_leaves_no_child(tmp_path: Path, tool: quality.Tool) -> None:
+    scenario = Scenario(name="x", resolution="1280x720", fps=30, preset="ultrafast")
+    copy = encode(tmp_path, scenario, frames=120)
+    measuring = asyncio.create_task(quality.measure(tool, FFMPEG, clip(copy, scenario, 0, 120), tmp_path))
+    await until(lambda: len(own_ffmpegs()) == 2, "two children compare")
+    measuring.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await measuring
+    assert own_ffmpegs() == set()
+
+
+async def test_without_libvmaf_there_are_psnr_and_ssim(tmp_path: Path, make_config: ConfigFactory) -> None:
+    """Debian's FFmpeg has no libvmaf; it is asked, not believed."""
+    settings = make_config(f"scenarios.quality_ffmpeg={need(FFMPEG, 'ffmpeg')}").scenarios
+    found = await quality.find_tool(settings, Capabilities())
+    scores = await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path)
+    assert (scores.vmaf is None) == (not found.vmaf)
+    assert scores.vmaf_model is None or found.vmaf
+    assert scores.psnr_db > 20
+    assert 0.5 < scores.ssim <= 1
+
+
+async def test_the_tool_is_one_that_really_computes_vmaf(make_config: ConfigFactory) -> None:
+    found = await quality.find_tool(make_config().scenarios, Capabilities())
+    assert found.vmaf
+    assert found.version
+    assert str(found).startswith(found.path)
+
+
+async def test_capabilities_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    capabilities = Capabilities()
+    assert await capabilities.can_vmaf(vmaf_ffmpeg())
+    monkeypatch.setattr("wattview.daemon.children.spawn", None)
+    assert await capabilities.can_vmaf(vmaf_ffmpeg())
+
+
+async def test_a_program_that_is_no_ffmpeg_can_nothing() -> None:
+    capabilities = Capabilities()
+    assert not await capabilities.can_vmaf("/bin/true")
+    assert await capabilities.version("/bin/echo") == ""
+
+
+def test_psnr_of_a_clip_is_of_its_mean_error() -> None:
+    # Mean squared errors 65.025 and 6.5025: 10·log10(65025 / 35.76375) = 32.596 dB, where the mean of 30 and 40 is 35.
+    assert quality.mean_psnr([30.0, 40.0]) == pytest.approx(32.5964, abs=1e-4)
+
+
+def test_psnr_of_identical_pictures_is_the_ceiling() -> None:
+    assert quality.mean_psnr([float("inf")] * 3) == quality.PSNR_CEILING_DB
+
+
+@given(st.lists(st.floats(0, 120) | st.just(float("inf")), min_size=1, max_size=50))
+def test_psnr_of_a_clip_lies_between_its_worst_and_its_best_frame(values: list[float]) -> None:
+    clip_psnr = quality.mean_psnr(values)
+    assert min(*values, quality.PSNR_CEILING_DB) - 1e-9 <= clip_psnr <= quality.PSNR_CEILING_DB
+    assert clip_psnr <= max(values) + 1e-9
