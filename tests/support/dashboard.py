@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import math
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -551,4 +551,17 @@ async def until(pilot: Any, true: Callable[[], bool], seconds: float = 10.0) -> 
     await pilot.pause()
 
 
-Before = Callable[[Any], Awaitable[None]]
+def screen_text(app: Any) -> str:
+    """What is on the screen, as text."""
+    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
+
+
+@contextlib.asynccontextmanager
+async def opened(daemon: ScriptedDaemon, size: tuple[int, int] = (120, 40), **options: Any) -> AsyncIterator[Any]:
+    """The dashboard on that daemon with its first picture on the screen; gives the pilot, whose ``app`` it is."""
+    from wattview.tui.app import Dashboard
+
+    app = Dashboard(daemon.url, **options)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: app.latest is not None and app.link.state == "live")
+        yield pilot

@@ -68,7 +68,7 @@ def _figure(
 
 
 CONTAINERS: tuple[Column[ContainerRow], ...] = (
-    Column("Container", 18, lambda row: row.container.name, lambda row: row.container.name.casefold(), left=True),
+    Column("Container", 14, lambda row: row.container.name, lambda row: row.container.name.casefold(), left=True),
     _figure("CPU %", 7, lambda one: one.cpu_percent, number, 0),
     Column("last minute", SPARK_CELLS, _spark, left=True, rank=6),
     _figure("MiB", 7, lambda one: one.memory_working_set_bytes, mib, 1),
@@ -100,15 +100,15 @@ def _resolution(stream: Stream) -> str:
 
 
 STREAMS: tuple[Column[StreamRow], ...] = (
-    Column("Stream", 18, lambda row: _name(row.stream), lambda row: _name(row.stream).casefold(), left=True),
+    Column("Stream", 16, lambda row: _name(row.stream), lambda row: _name(row.stream).casefold(), left=True),
     Column("Codec", 6, lambda row: _codec(row.stream), lambda row: _codec(row.stream), left=True, rank=3),
     Column("Size", 9, lambda row: _resolution(row.stream), lambda row: row.stream.width, rank=2),
     Column("fps", 5, lambda row: number(row.stream.fps), lambda row: row.stream.fps, rank=4),
-    Column("Mbit/s", 8, lambda row: mbit(row.stream.bandwidth_in_bytes), lambda row: row.stream.bandwidth_in_bytes),
+    Column("Mbit/s", 7, lambda row: mbit(row.stream.bandwidth_in_bytes), lambda row: row.stream.bandwidth_in_bytes),
     Column("last minute", SPARK_CELLS, _spark, left=True, rank=6),
     Column("out", 8, lambda row: mbit(row.stream.bandwidth_out_bytes), lambda row: row.stream.bandwidth_out_bytes,
            rank=5),
-    Column("Players", 8, lambda row: count(row.stream.players), lambda row: row.stream.players, rank=1),
+    Column("Players", 7, lambda row: count(row.stream.players), lambda row: row.stream.players, rank=1),
     Column("Dropped", 8, lambda row: count(row.stream.dropped_frames), lambda row: row.stream.dropped_frames, rank=7),
     Column("Up", 9, lambda row: span(row.stream.uptime_seconds), lambda row: row.stream.uptime_seconds, rank=1),
 )  # fmt: skip

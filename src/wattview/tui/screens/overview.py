@@ -41,6 +41,7 @@ class Overview(View):
         #tables { height: 1fr; layout: vertical; }
         #tables > Table { height: 1fr; width: 1fr; }
         &.-middle #tables, &.-wide #tables { layout: horizontal; }
+        &.-middle #streams, &.-wide #streams { width: 1.15fr; }
     }
     """
 

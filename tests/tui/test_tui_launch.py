@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from textual.widgets import Input, OptionList
+
+from tests.support.dashboard import ScriptedDaemon, opened, run, screen_text, snapshot, until
+from wattview.tui.launch_form import FIELDS
+from wattview.tui.screens.launch import Launch
+from wattview.tui.view import View
+from wattview.tui.widgets.pane import Pane
+
+
+async def dialog(pilot: Any) -> Launch:
+    await pilot.press("n")
+    await until(pilot, lambda: isinstance(pilot.app.screen, Launch) and pilot.app.screen.presets)
+    return pilot.app.screen
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_n_and_enter_start_the_first_preset(daemon: ScriptedDaemon, size: tuple[int, int]) -> None:
+    async with opened(daemon, size) as pilot:
+        await dialog(pilot)
+        assert "1 stream 720p 2.5 Mbit/s" in screen_text(pilot.app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, View))
+        assert [one.name for one in daemon.posted[0].scenarios] == ["1 stream 720p 2500k"]
+        assert daemon.posted[0].baseline == 20.0
+        await until(pilot, lambda: pilot.app.running is not None)
+        await until(pilot, lambda: "preparing" in screen_text(pilot.app))
+
+
+async def test_keys_pressed_before_the_presets_are_there_lose_nothing(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        daemon.hang = True
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Launch))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, View))
+        assert daemon.posted == []
+
+
+async def test_a_preset_fills_the_fields_and_the_preview(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        launch = await dialog(pilot)
+        await pilot.press("down")
+        await until(pilot, lambda: launch.query_one("#streams", Input).value == "4")
+        preview = launch.query_one("#preview", Pane).content.plain
+        assert preview.startswith("4 streams of testsrc2, each 1280x720 at 30 fps and 2500k, x264 veryfast.")
+        assert "about 1 min 28 s: 20 s of idle first, 1 min measured" in preview
+
+
+async def test_a_suite_is_started_as_it_is(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        launch = await dialog(pilot)
+        await pilot.press("down", "down")
+        await until(pilot, lambda: launch.query_one("#streams", Input).disabled)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, View))
+        assert [one.name for one in daemon.posted[0].scenarios] == ["360p 800k", "720p 2500k", "1080p 5M"]
+
+
+async def test_edited_fields_are_what_runs(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        launch = await dialog(pilot)
+        launch.query_one("#streams", Input).focus()
+        await pilot.press("3")
+        await pilot.press("tab")
+        assert launch.focused is launch.query_one("#bitrate")
+        await pilot.press(*"900k", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, View))
+        scenario = daemon.posted[0].scenarios[0]
+        assert (scenario.streams, scenario.bitrate, scenario.resolution) == (3, "900k", "1280x720")
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("name", ""), ("streams", "0"), ("streams", "65"), ("streams", "two"), ("bitrate", "fast"),
+        ("resolution", "720p"),
+        ("fps", "0"), ("duration", "0"), ("duration", "-1"), ("source", ""), ("preset", "quick"), ("baseline", "-5"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_field_is_named_while_it_is_typed_and_nothing_starts(
+    daemon: ScriptedDaemon, field: str, text: str
+) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        launch = await dialog(pilot)
+        launch.query_one(f"#{field}", Input).value = text
+        await until(pilot, lambda: launch.form.request is None)
+        assert launch.query_one(f"#{field}").has_class("-invalid")
+        label = next(one.label for one in FIELDS if one.name == field)
+        assert f"{label}:" in screen_text(pilot.app)
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert daemon.posted == []
+        assert pilot.app.screen is launch
+
+
+async def test_what_the_daemon_refuses_is_shown_at_its_field(daemon: ScriptedDaemon) -> None:
+    daemon.refuse_runs = (
+        422,
+        {"error": "scenarios[0].source: no file film.mkv in the media directory", "field": "scenarios[0].source"},
+    )
+    async with opened(daemon, (80, 24)) as pilot:
+        launch = await dialog(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: launch.query_one("#source").has_class("-invalid"))
+        assert launch.focused is launch.query_one("#source")
+        assert "Source: no file film.mkv" in screen_text(pilot.app)
+
+
+async def test_a_second_run_is_refused_in_the_dialog_and_can_be_tried_again(daemon: ScriptedDaemon) -> None:
+    daemon.refuse_runs = (409, {"error": "run 20250615_150600 is going on", "field": ""})
+    async with opened(daemon) as pilot:
+        await dialog(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "is going on" in screen_text(pilot.app))
+        daemon.refuse_runs = None
+        await pilot.press("enter")
+        await until(pilot, lambda: len(daemon.posted) == 1)
+
+
+async def test_two_enters_start_one_run(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await dialog(pilot)
+        await pilot.press("enter", "enter", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, View))
+        assert len(daemon.posted) == 1
+
+
+async def test_a_slow_daemon_does_not_hold_the_dialog(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        launch = await dialog(pilot)
+        daemon.hang = True
+        await pilot.press("enter")
+        await asyncio.wait_for(pilot.press("down"), 2)
+        assert launch.query_one("#presets", OptionList).highlighted == 1
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, View))
+
+
+async def test_x_asks_and_y_aborts(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(run=run())
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press("x")
+        await until(pilot, lambda: "Abort run 20250615_150600?" in screen_text(pilot.app))
+        await pilot.press("y")
+        await until(pilot, lambda: daemon.stopped == ["20250615_150600"])
+        await until(pilot, lambda: pilot.app.running is None)
+        await until(pilot, lambda: "Run aborted" in screen_text(pilot.app))
+
+
+async def test_x_and_n_let_it_run(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(run=run())
+    async with opened(daemon) as pilot:
+        await pilot.press("x", "n")
+        await until(pilot, lambda: isinstance(pilot.app.screen, View))
+        assert daemon.stopped == []
+
+
+async def test_x_does_nothing_where_nothing_runs(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await pilot.press("x")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, View)
+        assert "Abort run" not in screen_text(pilot.app)

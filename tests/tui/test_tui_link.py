@@ -1,0 +1,114 @@
+"""A daemon that is not there, goes away, comes back, or says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from tests.support.dashboard import ScriptedDaemon, opened, screen_text, snapshot, until
+from wattview.client import Client
+from wattview.tui.app import Dashboard
+from wattview.tui.feed import Link, LinkChanged, follow
+from wattview.tui.widgets.banner import banner_text
+
+
+async def test_no_daemon_is_a_banner_with_the_way_out_and_keys_still_work() -> None:
+    app = Dashboard("unix:///nonexistent/wattview.sock")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.link.state == "lost" and "No daemon" in screen_text(app))
+        assert "wattview up" in " ".join(screen_text(app).split())
+        await pilot.press("7")
+        await until(pilot, lambda: app.current_mode == "results")
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "Keys" in screen_text(app))
+
+
+async def test_a_lost_daemon_leaves_its_last_data_with_their_age_and_comes_back_by_itself(
+    daemon: ScriptedDaemon,
+) -> None:
+    async with opened(daemon) as pilot:
+        app = pilot.app
+        daemon.stop()
+        await until(pilot, lambda: "No daemon" in screen_text(app))
+        text = screen_text(app)
+        assert "what you see is" in text
+        assert "nginx-rtmp" in text, "the last data must stay readable"
+        assert app.screen.has_class("-stale")
+        daemon.now = snapshot(30.0, containers=1)
+        daemon.start()
+        await until(pilot, lambda: app.link.state == "live" and "Containers 1" in screen_text(app), seconds=15)
+        assert not app.screen.has_class("-stale")
+        assert "No daemon" not in screen_text(app)
+
+
+async def test_r_tries_again_at_once(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        app = pilot.app
+        daemon.stop()
+        await until(pilot, lambda: app.link.state == "lost" and app.link.retry_seconds >= 4, seconds=20)
+        daemon.start()
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        await pilot.press("r")
+        await until(pilot, lambda: app.link.state == "live")
+        assert loop.time() - before < 3
+
+
+async def test_attempts_come_at_growing_intervals() -> None:
+    waits: list[float] = []
+    client = Client("unix:///nonexistent/wattview.sock")
+    now = asyncio.Event()
+
+    def tell(message: object) -> None:
+        if isinstance(message, LinkChanged):
+            waits.append(message.link.retry_seconds)
+            now.set()
+
+    task = asyncio.create_task(follow(client, tell, now))
+    while len(waits) < 7:  # noqa: ASYNC110  each turn of the loop is an attempt
+        await asyncio.sleep(0)
+    task.cancel()
+    await client.close()
+    assert waits[:7] == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+
+
+async def test_a_daemon_that_says_nothing_is_remarked_on_and_freezes_no_key(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        app = pilot.app
+        app._arrived -= 30.0
+        await until(pilot, lambda: "said nothing for 3" in screen_text(app))
+        await asyncio.wait_for(pilot.press("j"), 2)
+        assert app.screen.query_one("#containers").row.container.name == "transcoder-a"
+
+
+async def test_a_hanging_daemon_holds_up_no_screen(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        daemon.hang = True
+        for key, mode in (("7", "results"), ("8", "exporters"), ("1", "overview")):
+            await asyncio.wait_for(pilot.press(key), 2)
+            await until(pilot, lambda mode=mode: pilot.app.current_mode == mode, seconds=2)
+
+
+async def test_a_daemon_of_another_version_is_a_banner_and_no_traceback(daemon: ScriptedDaemon) -> None:
+    daemon.now = {"time": "yesterday"}  # type: ignore[assignment]
+    app = Dashboard(daemon.url)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "another version" in screen_text(app))
+
+
+async def test_names_from_elsewhere_are_shown_as_they_are(daemon: ScriptedDaemon) -> None:
+    hostile = "[red]x[/]\x1b[31m\n名"
+    daemon.now = snapshot()
+    daemon.now = msgspec.structs.replace(
+        daemon.now, streams=(msgspec.structs.replace(daemon.now.streams[0], name=hostile),)
+    )
+    async with opened(daemon, (200, 60)) as pilot:
+        assert "live/[red]x[/]·[31m·名" in screen_text(pilot.app)
+
+
+def test_the_banner_says_what_is_and_what_to_press() -> None:
+    assert banner_text(Link("live"), 0.5, paused=False) == ""
+    assert "12 s old" in banner_text(Link("lost", "gone", 4.0), 12.0, paused=False)
+    assert "in 4 s" in banner_text(Link("lost", "gone", 4.0), 12.0, paused=False)
+    assert "Paused" in banner_text(Link("live"), 0.5, paused=True)

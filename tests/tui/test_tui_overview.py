@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.support.dashboard import ScriptedDaemon, exporter, opened, run, screen_text, snapshot, stream, until
+from wattview.model import EncoderStatus, HistorySeries, ProbeStatus
+from wattview.tui.widgets.graph import Graph
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_overview_shows_every_source_at_every_size(daemon: ScriptedDaemon, size: tuple[int, int]) -> None:
+    async with opened(daemon, size) as pilot:
+        text = screen_text(pilot.app)
+        for expected in (
+            "measured by RAPL, peak 48.2 W", "0.0051 USD/h", "17.1 g CO₂/h", "37.5 %", "2.41 1.98 1.20", "5.22",
+            "10.48", "Containers 4", "nginx-rtmp", "83.4", "200", "Streams 2", "live/stream0", "1280x720", "2.52",
+            "12:34", "no NVIDIA driver is loaded", "9 healthy", "1 not", "15:06:40",
+        ):  # fmt: skip
+            assert expected in text or (expected == "15:06:40" and size[0] == 80), f"{expected!r} is not on the screen"
+
+
+async def test_figures_follow_the_snapshots(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        daemon.say(snapshot(7.0, containers=1, streams=0, cost_per_hour=0.25))
+        await until(pilot, lambda: "0.2500 USD/h" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "Containers 1" in text
+        assert "transcoder-a" not in text
+        assert "no stream is live; press n to run one" in text
+
+
+async def test_an_estimate_is_called_one(daemon: ScriptedDaemon) -> None:
+    power = msgspec.structs.replace(daemon.now.power, source="estimated", zones=(), host_peak_watts=None)
+    daemon.now = snapshot(power=power)
+    async with opened(daemon, (80, 24)) as pilot:
+        assert "ESTIMATE" in screen_text(pilot.app)
+        assert "measured" not in screen_text(pilot.app)
+
+
+async def test_zones_that_are_not_added_say_so(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        lines = screen_text(pilot.app).splitlines()
+        core = next(line for line in lines if " core " in line)
+        dram = next(line for line in lines if " dram " in line)
+        assert "28.0 W (not added)" in core
+        assert "4.1 W" in dram
+        assert "not added" not in dram
+
+
+async def test_what_is_unknown_is_a_dash_and_never_a_zero(daemon: ScriptedDaemon) -> None:
+    bare = stream(0, name="bare", bandwidth_in_bytes=None, width=None, height=None, uptime_seconds=None)
+    host = msgspec.structs.replace(daemon.now.host, cpu_percent=None)
+    daemon.now = snapshot(host=host, cost_per_hour=None, carbon_grams_per_hour=None)
+    daemon.now = msgspec.structs.replace(daemon.now, streams=(bare,))
+    async with opened(daemon, (80, 24)) as pilot:
+        text = screen_text(pilot.app)
+        line = next(line for line in text.splitlines() if "live/bare" in line)
+        assert line.split()[1:] == ["H264", "—", "30.0", "—", "5.04", "2", "—"]
+        assert "— USD/h" in text
+        assert "CPU     — %" in text
+
+
+async def test_empty_parts_say_what_is_missing_and_the_way_out(daemon: ScriptedDaemon) -> None:
+    probes = (
+        ProbeStatus(probe="power", state="refused", reason="energy_uj is readable by root only", fix="run as root"),
+        ProbeStatus(probe="containers", state="absent", reason="no Docker answers", fix="sudo apt install docker.io"),
+    )
+    daemon.now = snapshot(containers=0, streams=0, power=None, host=None, probes=probes)
+    async with opened(daemon) as pilot:
+        text = screen_text(pilot.app)
+        assert "no Docker answers; sudo apt install docker.io" in " ".join(text.split())
+        assert "energy_uj is readable by root only" in text
+        assert "power refused" in text
+
+
+async def test_a_run_shows_its_phase_progress_and_time_left(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(run=run())
+    async with opened(daemon, (80, 24)) as pilot:
+        line = screen_text(pilot.app).splitlines()[1]
+        assert "quick 2/2" in line
+        assert "measuring" in line
+        assert "62.0 %" in line
+        assert "0:38 left" in line
+
+
+async def test_an_encoder_that_falls_behind_is_said_so(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(run=run(encoders=[EncoderStatus(stream="a", speed=0.71)]))
+    async with opened(daemon) as pilot:
+        assert "0.71x: not real time" in screen_text(pilot.app)
+
+
+async def test_exporters_in_one_line(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(exporters=(exporter("rapl-exporter"), exporter("cadvisor")))
+    async with opened(daemon, (80, 24)) as pilot:
+        assert "✓ 2 healthy" in screen_text(pilot.app)
+
+
+async def test_the_graph_begins_with_the_history(daemon: ScriptedDaemon) -> None:
+    points = [(daemon.now.time - 290.0 + 5 * index, 40.0) for index in range(58)]
+    daemon.series = [HistorySeries('wattview_host_power_watts{source="rapl"}', points)]
+    async with opened(daemon) as pilot:
+        trail = pilot.app.trails["power",]
+        await until(pilot, lambda: len(pilot.app.trails["power",]) >= 59)
+        trail = pilot.app.trails["power",]
+        assert list(trail)[:58] == points
+        assert trail[-1][0] == daemon.now.time
+        drawn = pilot.app.screen.query_one(Graph)._lines
+        filled = sum(text.count("⣿") for text, _ in drawn[-2])
+        assert filled > 0.9 * (drawn and sum(len(text) for text, _ in drawn[-2]) - 8)
+
+
+async def test_rows_update_without_losing_the_cursor(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await pilot.press("j", "j")
+        table = pilot.app.screen.query_one("#containers")
+        name = table.row.container.name
+        changed = tuple(
+            msgspec.structs.replace(one, cpu_percent=99.9 if one.name == name else one.cpu_percent)
+            for one in daemon.now.containers
+        )
+        daemon.say(msgspec.structs.replace(snapshot(5.0), containers=changed))
+        await until(pilot, lambda: table.rows[0].container.name == name)
+        assert table.row.container.name == name
