@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.small_disk import run_on_small_disk
 
+from tests.support.small_disk import run_on_small_disk
 from wattview.daemon.history import HistoryError, SqliteHistory, steps, thin, trimmed
 
 NOW = 1_700_000_000.0
@@ -165,6 +165,13 @@ async def test_reading_and_writing_go_on_side_by_side(history: SqliteHistory) ->
 
     await asyncio.gather(write(), read(), read())
     assert await read() == 200
+
+
+async def test_a_new_file_is_made_by_whoever_comes_first(tmp_path: Path) -> None:
+    for attempt in range(20):
+        history = SqliteHistory(tmp_path / f"{attempt}.sqlite", WEEK)
+        await asyncio.gather(history.append(NOW, [("a", 1)]), history.samples("a", NOW, NOW))
+        await history.close()
 
 
 async def test_after_close_every_call_says_so(history: SqliteHistory) -> None:

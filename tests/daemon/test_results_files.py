@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.small_disk import run_on_small_disk
 
+from tests.support.small_disk import run_on_small_disk
 from wattview.daemon import results_files
 from wattview.daemon.results_files import ResultsFileError
 from wattview.model import EncoderStatus, Output, ResultsFile, ScenarioRecord

@@ -78,6 +78,26 @@ async def prometheus(directory: Path, targets: list[str], interval: str = "1s", 
 
 
 @asynccontextmanager
+async def backfilled_prometheus(directory: Path, lines: list[str], prefix: str = "") -> AsyncIterator[str]:
+    """A real Prometheus whose past holds ``lines``: ``series value time``, in OpenMetrics, in order of time."""
+    text = directory / "past.txt"
+    text.write_text("\n".join([*sorted(lines, key=lambda line: line.rsplit(" ", 2)[0]), "# EOF\n"]))
+    command = [
+        program("promtool"),
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        str(text),
+        str(directory / "prometheus"),
+    ]
+    filler = await spawn(command, stdout=DEVNULL, stderr=asyncio.subprocess.PIPE)
+    _, said = await filler.communicate()
+    assert filler.returncode == 0, said.decode()
+    async with prometheus(directory, [], prefix=prefix) as url:
+        yield url
+
+
+@asynccontextmanager
 async def victoria_metrics(
     directory: Path, targets: list[str], interval: str = "1s", user: str = "", password: str = ""
 ) -> AsyncIterator[str]:
@@ -113,11 +133,15 @@ async def _until_ready(process: Process, url: str, log: Path, patience_seconds: 
     deadline = time.monotonic() + patience_seconds
     async with httpx.AsyncClient(trust_env=False) as http:
         while True:
-            assert process.returncode is None, f"it ended with {process.returncode}: {log.read_text()}"
+            assert process.returncode is None, f"it ended with {process.returncode}: {_said(log)}"
             try:
                 if (await http.get(url)).status_code == 200:
                     return
             except httpx.HTTPError:
                 pass
-            assert time.monotonic() < deadline, f"{url} was not ready in {patience_seconds} s: {log.read_text()}"
+            assert time.monotonic() < deadline, f"{url} was not ready in {patience_seconds} s: {_said(log)}"
             await asyncio.sleep(0.05)
+
+
+def _said(log: Path) -> str:
+    return log.read_text(errors="replace")

@@ -12,6 +12,7 @@ import asyncio
 import math
 import sqlite3
 import struct
+import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -142,8 +143,10 @@ class SqliteHistory:
         self.path = path
         self._retention = retention_seconds
         self._lookback = lookback_seconds
-        self._writing = _Thread(path, "history-write")
-        self._reading = _Thread(path, "history-read")
+        # Two connections that make a new file at once get "locked" whatever their patience.
+        opening = threading.Lock()
+        self._writing = _Thread(path, "history-write", opening)
+        self._reading = _Thread(path, "history-read", opening)
         self._ids: dict[str, int] = {}
         self._layouts: OrderedDict[tuple[str, ...], tuple[int, float]] = OrderedDict()
         self._pruned = -math.inf
@@ -296,8 +299,9 @@ def _numbers(layout: bytes) -> tuple[int, ...]:
 class _Thread:
     """One thread with one connection, opened when it is first needed and dropped after a failure."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, opening: threading.Lock) -> None:
         self._path = path
+        self._opening = opening
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._connection: sqlite3.Connection | None = None
 
@@ -310,7 +314,8 @@ class _Thread:
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             if self._connection is None:
-                self._connection = _open(self._path)
+                with self._opening:
+                    self._connection = _open(self._path)
             return work(self._connection)
         except (sqlite3.Error, OSError) as error:
             self._drop()
