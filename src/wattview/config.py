@@ -77,13 +77,14 @@ class Endpoints(Section, frozen=True, kw_only=True):
 class Power(Section, frozen=True, kw_only=True):
     """Where watts come from. ``sources`` is ``auto`` or one of the sources by name.
 
-    The two ``estimate_`` settings are watts for each logical CPU, idle and fully used, for machines without a counter.
+    The two ``estimate_`` settings are watts for each logical CPU, idle and fully used, for machines that measure
+    nothing; where they are not set, a published figure for the processor's family is taken.
     """
 
     sources: Literal["auto", "rapl", "hwmon", "battery", "estimated"] = "auto"
     sample_hz: Annotated[float, Meta(gt=0, le=100)] = 10.0
-    estimate_idle_watts_per_cpu: NonNegative = 0.74
-    estimate_max_watts_per_cpu: NonNegative = 3.5
+    estimate_idle_watts_per_cpu: NonNegative | None = None
+    estimate_max_watts_per_cpu: NonNegative | None = None
 
 
 class Node(Section, frozen=True, kw_only=True):
@@ -394,7 +395,8 @@ def _check(config: Config) -> Config:
         raise ConfigError(
             "daemon.token_file: needed with daemon.control_listen (every call over TCP carries the token)"
         )
-    if config.power.estimate_max_watts_per_cpu < config.power.estimate_idle_watts_per_cpu:
+    idle, full = config.power.estimate_idle_watts_per_cpu, config.power.estimate_max_watts_per_cpu
+    if idle is not None and full is not None and full < idle:
         raise ConfigError("power.estimate_max_watts_per_cpu: must not be less than power.estimate_idle_watts_per_cpu")
     for name in Node.__struct_fields__:
         if name.endswith(("_include", "_exclude")):

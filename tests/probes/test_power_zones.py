@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 
 from tests.conftest import ConfigFactory
 from tests.support.clock import FakeClock
+from tests.support.nobody import as_nobody, directory_for_all
 from tests.support.powercap import Constant, PowercapTree, SimulatedZone, machine
 from wattview.model import Fault, PowerReading, Zone
 from wattview.probes import SourceAbsent, SourceError, SourceRefused
 from wattview.probes.power import PowerProbe
 from wattview.probes.powercap import MAX_ZONE_WATTS, growth
-
-NOBODY = 65534
 
 
 class Machine:
@@ -57,24 +56,8 @@ def make_machine(tmp_path: Path, make_config: ConfigFactory) -> Iterator[type[Ma
 
 @pytest.fixture
 def shared_directory() -> Iterator[Path]:
-    """A directory that every user may enter; pytest's own may be entered by its owner only."""
-    directory = Path(tempfile.mkdtemp(prefix="wattview-"))
-    directory.chmod(0o755)
-    yield directory
-    shutil.rmtree(directory)
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Drops root's rights for a while, so that the kernel itself refuses. Any other user has none to drop."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
+    with directory_for_all() as directory:
+        yield directory
 
 
 def by_path(reading: PowerReading) -> dict[str, Zone]:
@@ -189,9 +172,8 @@ def test_counters_of_root_are_refused_with_the_command_that_opens_them(
     for file in files:
         file.chmod(0)
     probe = Machine(tree, make_config).probe
-    with as_nobody(), pytest.raises(SourceRefused, match="readable by root only") as caught:
+    with as_nobody() as user, pytest.raises(SourceRefused, match="readable by root only") as caught:
         probe.read()
-    user = os.geteuid() or NOBODY
     assert f"sudo chown {user} {shared_directory}/class/powercap/intel-rapl*:*/energy_uj" in caught.value.fix
 
     for file in files:

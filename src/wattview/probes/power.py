@@ -1,6 +1,7 @@
 """The host's power, from the best source that this machine has.
 
-Sources in order: RAPL counters (``powercap``), and where there are none an estimate (``power_estimate``); each source's
+Sources in order: RAPL counters (``powercap``), the board's or the power supply's own meter (``power_hwmon``), a battery
+that feeds the machine (``power_battery``), and where nothing measures an estimate (``power_estimate``); each source's
 own module says what it may touch. ``PowerProbe`` keeps a short ring of samples and makes readings of it; ``families``
 shows a reading.
 """
@@ -17,7 +18,9 @@ from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.model import Fault, PowerReading, Zone
 from wattview.probes import SourceAbsent, SourceError
+from wattview.probes.power_battery import BatteryPower
 from wattview.probes.power_estimate import EstimatedEnergy
+from wattview.probes.power_hwmon import HwmonMeters
 from wattview.probes.power_source import EnergySource, Measurement, Moment, SourceStill, moment, slept
 from wattview.probes.powercap import PowercapZones
 
@@ -33,6 +36,8 @@ FRESH_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 """How long ``sample()`` leaves a source alone that failed. ``read()`` always tries."""
 
+ESTIMATE_INSTEAD = "for an estimate until then: --set power.sources=estimated"
+
 
 class Sample(NamedTuple):
     """What a source had counted at one moment. ``zones``: microjoules of each zone whose counter moves."""
@@ -45,15 +50,18 @@ class Sample(NamedTuple):
 class PowerProbe:
     """Power of the host. ``sample()`` is for the clock, ``read()`` for who asks; each is safe beside the other.
 
-    ``power.sources`` chooses. ``auto`` takes the first source that works, and the estimate only where no counter
-    exists or none of them moves: counters that this process may not read are one command away from the truth, so
-    they are refused (SourceRefused, with that command), not replaced by a guess.
+    ``power.sources`` chooses. ``auto`` takes the first source that works, and the estimate only where nothing measures:
+    no meter exists, or none of them moves. A counter that this process may not read is one command away from the
+    truth, so it is refused (SourceRefused, with that command) and not replaced by a guess; another meter may take its
+    place, with the refusal as a fault of the reading.
     """
 
     def __init__(self, config: Config, clock: Callable[[], Moment] = moment) -> None:
         power = config.power
         sources: tuple[EnergySource, ...] = (
             PowercapZones(config.paths.sysfs),
+            HwmonMeters(config.paths.sysfs),
+            BatteryPower(config.paths.sysfs),
             EstimatedEnergy(config.paths.procfs, power.estimate_idle_watts_per_cpu, power.estimate_max_watts_per_cpu),
         )
         self._sources = [source for source in sources if power.sources in ("auto", source.name)]
@@ -133,6 +141,8 @@ class PowerProbe:
                 self._ring.clear()
             return measured._replace(faults=(*faults, *measured.faults)) if faults else measured
         self._source = None
+        if failure is not None and len(self._sources) > 1:
+            failure.fix = "; ".join(filter(None, (failure.fix, ESTIMATE_INSTEAD)))
         raise failure or absence or SourceAbsent("there is no source of power")
 
     def _reading(self) -> PowerReading:
