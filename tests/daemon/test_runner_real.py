@@ -1,0 +1,482 @@
+# ruff: noqa: ASYNC110, ASYNC240
+"""The runner with the real FFmpeg, and with a real RTMP server: short scenarios from beginning to end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.conftest import ConfigFactory
+from tests.support.daemon import alive
+from tests.support.ffmpeg import ffmpegs_of, make_clip, need, own_ffmpegs, rtmp_server, run, until
+from wattview.config import Config
+from wattview.daemon.runner import InvalidScenario, NoSuchRun, RunBusy, Runner
+from wattview.model import Phase, Run, RunRequest, Scenario, ScenarioRecord
+
+SHORT = Scenario(
+    name="short", resolution="320x180", bitrate="300k", preset="ultrafast", duration=2.0, warmup=0.5, cooldown=0.2
+)
+IDLE = Scenario(name="idle", type="baseline", duration=0.5, warmup=0.1, cooldown=0.0)
+
+
+class Bench:
+    """A runner on its own settings, and what it told: the times of its marks and the phases it went through."""
+
+    def __init__(self, config: Config, rtmp_url: str | None = None) -> None:
+        need("ffmpeg", "ffmpeg")
+        self.config = config
+        self.marks: list[float] = []
+        self.phases_at_marks: list[Phase] = []
+        self.url = rtmp_url
+        self.runner = self.make()
+
+    def make(self) -> Runner:
+        async def rtmp() -> str | None:
+            return self.url
+
+        return Runner(
+            self.config,
+            rtmp_url=rtmp,
+            mark=self.mark,
+            power_source=lambda: "rapl",
+            state_dir=Path(self.config.paths.state),
+        )
+
+    async def mark(self) -> None:
+        self.marks.append(time.time())
+        if self.runner.current and self.runner.current.progress:
+            self.phases_at_marks.append(self.runner.current.progress.phase)
+
+    async def run(self, *scenarios: Scenario, baseline: float = 0.0) -> Run:
+        begun = self.runner.start(RunRequest(scenarios=list(scenarios), baseline=baseline))
+        return await self.ended(begun.id)
+
+    async def ended(self, run_id: str) -> Run:
+        async with asyncio.timeout(60):
+            while self.runner.current is not None:
+                await asyncio.sleep(0.02)
+        run = self.runner.get(run_id)
+        assert run is not None
+        return run
+
+    async def phase(self, wanted: Phase, index: int = 0) -> None:
+        def there() -> bool:
+            current = self.runner.current
+            assert current is not None, "the run ended before"
+            progress = current.progress
+            return progress is not None and (progress.phase, progress.scenario_index) == (wanted, index)
+
+        await until(there, f"the run comes to {wanted}")
+
+    def folder(self, run: Run) -> Path:
+        return Path(self.config.paths.state) / "runs" / run.id
+
+    def results(self, run: Run) -> dict:
+        return json.loads((Path(self.config.paths.results) / f"test_results_{run.id}.json").read_text("utf-8"))
+
+
+@pytest.fixture
+async def bench(make_config: ConfigFactory) -> AsyncIterator[Bench]:
+    bench = Bench(make_config("scenarios.quality_seconds=1"))
+    yield bench
+    await bench.runner.close()
+    assert own_ffmpegs() == set()
+
+
+def record(run: Run, name: str) -> ScenarioRecord:
+    return next(one for one in run.finished if one.name == name)
+
+
+async def test_a_run_measures_a_baseline_and_a_stream_and_its_quality(bench: Bench) -> None:
+    run_ = await bench.run(SHORT, Scenario(name="second idle", type="baseline", duration=0.3, warmup=0.0))
+    assert run_.state == "done", run_.error
+    short = record(run_, "short")
+    assert short.status == "done"
+    assert (short.bitrate, short.resolution, short.fps, short.streams) == ("300k", "320x180", 30, 1)
+    assert short.duration == pytest.approx(2.0, abs=0.3)
+    assert short.end_time - short.start_time == pytest.approx(short.duration, abs=0.05)
+    assert short.vmaf_score is not None
+    assert 0 < short.vmaf_score <= 100
+    assert 20 < short.psnr_score <= 100
+    assert 0.5 < short.ssim_score <= 1
+    assert short.quality_frames == 30
+    assert short.quality_tool
+    assert short.power_source == "rapl"
+    assert short.pushed is False
+    assert any("no RTMP server" in note for note in short.notes or [])
+    (encoder,) = short.encoders or []
+    assert encoder.stream == "short-1"
+    assert encoder.frames is not None
+    assert encoder.frames > 20
+    second = record(run_, "second idle")
+    assert (second.bitrate, second.vmaf_score, second.pushed, second.encoders) == (None, None, None, None)
+
+
+async def test_the_window_lies_between_its_two_marks_and_nothing_else_is_marked(bench: Bench) -> None:
+    run_ = await bench.run(SHORT)
+    start, end = bench.marks
+    short = run_.finished[0]
+    assert start <= short.start_time <= start + 0.1
+    assert end - 0.1 <= short.end_time <= end
+    assert bench.phases_at_marks == ["warmup", "measuring"]
+
+
+async def test_the_results_file_has_the_contracts_form(bench: Bench) -> None:
+    run_ = await bench.run(SHORT, baseline=0.3)
+    results = bench.results(run_)
+    assert results["run"] == run_.id == run_.results_id
+    assert results["status"] == "done"
+    assert [one["name"] for one in results["scenarios"]] == ["baseline", "short"]
+    assert results["scenarios"][1].items() >= {"bitrate": "300k", "resolution": "320x180", "fps": 30}.items()
+    assert results["scenarios"][1]["outputs"] == [{"resolution": "320x180", "fps": 30}]
+    assert results["machine"]["cpus"] == os.cpu_count()
+    assert results["machine"]["kernel"] == os.uname().release
+
+
+async def test_a_baseline_is_not_put_before_a_baseline(bench: Bench) -> None:
+    run_ = await bench.run(IDLE, baseline=30.0)
+    assert [one.name for one in run_.finished] == ["idle"]
+
+
+async def test_the_phases_come_in_order_and_progress_never_goes_back(bench: Bench) -> None:
+    bench.runner.start(RunRequest(scenarios=[SHORT]))
+    phases: list[Phase] = []
+    fractions: list[float] = []
+    while current := bench.runner.current:
+        progress = current.progress
+        assert progress is not None
+        assert progress.scenario == "short"
+        assert progress.remaining_seconds is not None
+        assert progress.remaining_seconds >= 0
+        if not phases or phases[-1] != progress.phase:
+            phases.append(progress.phase)
+        fractions.append(progress.fraction)
+        await asyncio.sleep(0.01)
+    order = ["preparing", "warmup", "measuring", "cooldown", "quality"]
+    assert [phase for phase in phases if phase in order] == order
+    assert 0 <= fractions[0] < 0.1
+    assert fractions[-1] > 0.8
+    assert max(a - b for a, b in pairwise(fractions)) < 0.2
+
+
+async def test_several_streams_are_several_encoders(bench: Bench) -> None:
+    run_ = bench.runner.start(RunRequest(scenarios=[msgspec.structs.replace(SHORT, streams=3)]))
+    await bench.phase("measuring")
+    current = bench.runner.current
+    assert current is not None
+    assert [one.stream for one in current.encoders] == ["short-1", "short-2", "short-3"]
+    assert len(own_ffmpegs()) == 3
+    ended = await bench.ended(run_.id)
+    assert len(ended.finished[0].encoders or []) == 3
+
+
+async def test_encoders_do_not_run_in_the_cool_down(bench: Bench) -> None:
+    bench.runner.start(RunRequest(scenarios=[msgspec.structs.replace(SHORT, cooldown=30.0)]))
+    await bench.phase("cooldown")
+    assert own_ffmpegs() == set()
+
+
+async def test_one_run_at_a_time(bench: Bench) -> None:
+    first = bench.runner.start(RunRequest(scenarios=[IDLE]))
+    with pytest.raises(RunBusy, match=first.id):
+        bench.runner.start(RunRequest(scenarios=[IDLE]))
+    assert (await bench.ended(first.id)).state == "done"
+    second = await bench.run(IDLE)
+    assert second.id != first.id
+    assert [run_.id for run_ in bench.runner.list()] == [second.id, first.id]
+
+
+@pytest.mark.parametrize("phase", ["preparing", "warmup", "measuring", "cooldown", "quality"])
+async def test_abort_leaves_no_ffmpeg_in_any_phase(bench: Bench, phase: Phase) -> None:
+    long = Scenario(
+        name="long", resolution="1280x720" if phase == "quality" else "320x180", preset="ultrafast", streams=2,
+        duration=2.0 if phase in {"cooldown", "quality"} else 60.0, warmup=60.0 if phase == "warmup" else 0.2,
+        cooldown=60.0 if phase == "cooldown" else 0.0,
+    )  # fmt: skip
+    begun = bench.runner.start(RunRequest(scenarios=[IDLE, long]))
+    if phase == "preparing":
+        await until(lambda: own_ffmpegs(), "an encoder is being started")
+    else:
+        await bench.phase(phase, 1)
+    if phase == "quality":
+        await until(lambda: len(own_ffmpegs()) == 2, "the comparison runs")
+    children = own_ffmpegs()
+    before = time.monotonic()
+    ended = await bench.runner.abort(begun.id)
+    assert time.monotonic() - before < 4.0
+    assert not any(alive(pid) for pid in children)
+    assert own_ffmpegs() == set()
+    assert bench.runner.current is None
+    assert ended.state == "aborted"
+    assert bench.runner.get(begun.id) == ended
+    # What was finished is kept: the idle window, and where the stream's window was over, that too.
+    names = [one["name"] for one in bench.results(ended)["scenarios"]]
+    assert names == (["idle", "long"] if phase in {"cooldown", "quality"} else ["idle"])
+    assert bench.results(ended)["status"] == "aborted"
+    assert list(bench.folder(ended).glob("*.nut")) == []
+
+
+async def test_aborting_a_run_that_is_over_changes_nothing(bench: Bench) -> None:
+    run_ = await bench.run(IDLE)
+    assert await bench.runner.abort(run_.id) == run_
+    with pytest.raises(NoSuchRun, match="nothing"):
+        await bench.runner.abort("nothing")
+
+
+async def test_the_daemons_stop_keeps_what_is_finished(bench: Bench) -> None:
+    begun = bench.runner.start(RunRequest(scenarios=[IDLE, msgspec.structs.replace(SHORT, duration=60)]))
+    await bench.phase("measuring", 1)
+    assert own_ffmpegs()
+    await bench.runner.close()
+    assert own_ffmpegs() == set()
+    ended = bench.runner.get(begun.id)
+    assert ended is not None
+    assert ended.state == "interrupted"
+    assert "daemon was stopped" in (ended.error or "")
+    assert [one["name"] for one in bench.results(ended)["scenarios"]] == ["idle"]
+
+
+async def test_an_encoder_that_dies_costs_its_scenario_and_says_why(bench: Bench) -> None:
+    media = Path(bench.config.scenarios.media_dir)
+    media.mkdir(parents=True)
+    (media / "broken.mp4").write_bytes(b"\0\0\0\x18ftypmp42 and then nothing that makes sense")
+    run_ = await bench.run(msgspec.structs.replace(SHORT, name="broken", source="broken.mp4"), SHORT)
+    assert run_.state == "done"
+    assert "1 of 2 scenarios failed; broken: " in (run_.error or "")
+    broken = record(run_, "broken")
+    assert broken.status == "failed"
+    assert (broken.start_time, broken.end_time, broken.duration) == (None, None, None)
+    assert "Invalid data found" in (broken.notes or [""])[0]
+    assert record(run_, "short").status == "done"
+
+
+async def test_an_encoder_that_is_killed_in_its_window_fails_the_scenario_at_once(bench: Bench) -> None:
+    begun = bench.runner.start(RunRequest(scenarios=[msgspec.structs.replace(SHORT, duration=60, streams=2)]))
+    await bench.phase("measuring")
+    os.kill(min(own_ffmpegs()), signal.SIGKILL)
+    run_ = await bench.ended(begun.id)
+    assert run_.state == "failed"
+    assert "signal 9" in (run_.error or "")
+    assert own_ffmpegs() == set()
+
+
+async def test_a_file_from_the_media_directory_is_streamed(bench: Bench) -> None:
+    media = Path(bench.config.scenarios.media_dir)
+    media.mkdir(parents=True)
+    make_clip(media / "my clip.mp4", audio_seconds=0.8)
+    run_ = await bench.run(msgspec.structs.replace(SHORT, source="my clip.mp4", bitrate="2M"))
+    assert run_.state == "done", run_.error
+    assert run_.finished[0].quality_frames == 30
+    assert run_.finished[0].psnr_score > 30
+
+
+async def test_not_real_time_is_never_hidden(bench: Bench) -> None:
+    """A setting that no small machine can encode in real time."""
+    heavy = Scenario(
+        name="heavy", resolution="3840x2160", fps=60, bitrate="20M", preset="placebo", duration=3.0, warmup=0.0,
+        cooldown=0.0, quality=False, streams=2,
+    )  # fmt: skip
+    run_ = await bench.run(heavy)
+    one = run_.finished[0]
+    if one.status == "failed":
+        assert "no frame was encoded" in (one.notes or [""])[0]
+        return
+    assert one.realtime is False
+    assert any(note.startswith("not real time: heavy-1 ") for note in one.notes or [])
+    assert all((encoder.speed or 0) < 0.97 for encoder in one.encoders or [])
+
+
+async def test_a_stream_is_really_pushed(make_config: ConfigFactory, tmp_path: Path) -> None:
+    with rtmp_server(tmp_path) as server:
+        bench = Bench(make_config("scenarios.quality_seconds=1"), server.url + "/")
+        scenario = msgspec.structs.replace(SHORT, name="pushed é", duration=6.0, streams=2)
+        begun = bench.runner.start(RunRequest(scenarios=[scenario]))
+        await bench.phase("measuring")
+        shown = await asyncio.to_thread(
+            run, "ffprobe", "-v", "error", "-show_entries", "stream=codec_name,width,height", "-of", "json",
+            f"{server.url}/pushed-e-2",
+        )  # fmt: skip
+        ended = await bench.ended(begun.id)
+        await bench.runner.close()
+    codecs = {stream["codec_name"] for stream in json.loads(shown)["streams"]}
+    assert codecs == {"h264", "aac"}
+    assert ended.state == "done", ended.error
+    assert ended.finished[0].pushed is True
+    assert ended.finished[0].vmaf_score is not None
+
+
+async def test_a_server_that_dies_fails_the_scenario(make_config: ConfigFactory, tmp_path: Path) -> None:
+    with rtmp_server(tmp_path) as server:
+        bench = Bench(make_config(), server.url)
+        begun = bench.runner.start(RunRequest(scenarios=[msgspec.structs.replace(SHORT, duration=60)]))
+        await bench.phase("measuring")
+        server.end()
+        ended = await bench.ended(begun.id)
+    assert ended.state == "failed"
+    assert ended.finished[0].status == "failed"
+    assert "FFmpeg ended by itself" in (ended.error or "")
+
+
+async def test_a_server_that_refuses_fails_the_scenario_at_once(make_config: ConfigFactory) -> None:
+    bench = Bench(make_config(), "rtmp://127.0.0.1:9/live")
+    ended = await bench.run(msgspec.structs.replace(SHORT, duration=60))
+    assert ended.state == "failed"
+    assert "Connection refused" in (ended.error or "")
+
+
+async def test_a_missing_ffmpeg_is_a_clear_failure(make_config: ConfigFactory) -> None:
+    bench = Bench(make_config("scenarios.ffmpeg=/nowhere/ffmpeg"))
+    ended = await bench.run(SHORT)
+    assert ended.state == "failed"
+    assert "/nowhere/ffmpeg is not installed" in (ended.error or "")
+    assert "apt-get install ffmpeg" in (ended.error or "")
+
+
+async def test_a_full_disk_fails_the_run_and_disturbs_nothing_else(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fills up after the first results file was written: that file stays as it was."""
+    results = Path(bench.config.paths.results)
+    fsync, full = os.fsync, False
+
+    def fsync_on_a_full_disk(descriptor: int) -> None:
+        if full and os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(results)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync_on_a_full_disk)
+    begun = bench.runner.start(RunRequest(scenarios=[IDLE, SHORT]))
+    await bench.phase("measuring", 1)
+    full = True
+    ended = await bench.ended(begun.id)
+    assert ended.state == "failed"
+    assert "no space left" in (ended.error or "")
+    assert [one["name"] for one in bench.results(ended)["scenarios"]] == ["idle"]
+    assert [path.name for path in results.iterdir()] == [f"test_results_{ended.id}.json"]
+    full = False
+    assert (await bench.run(IDLE)).state == "done"
+
+
+async def test_a_mark_that_fails_is_a_note_and_no_more(bench: Bench) -> None:
+    async def broken() -> None:
+        raise RuntimeError("the history is closed")
+
+    bench.runner._mark = broken
+    run_ = await bench.run(IDLE)
+    assert run_.state == "done"
+    assert "no point of the history at the start of the window: the history is closed" in (run_.finished[0].notes or [])
+
+
+async def test_past_runs_are_known_after_a_restart(bench: Bench) -> None:
+    run_ = await bench.run(SHORT)
+    again = bench.make()
+    assert again.get(run_.id) == run_
+    assert again.list() == [run_]
+    assert again.current is None
+
+
+async def test_a_run_that_a_dead_daemon_left_is_marked_interrupted(bench: Bench) -> None:
+    done = await bench.run(IDLE)
+    path = bench.folder(done) / "run.json"
+    cut = msgspec.structs.replace(done, state="running", ended=None)
+    path.write_bytes(msgspec.json.encode(cut))
+    found = bench.make().get(done.id)
+    assert found is not None
+    assert found.state == "interrupted"
+    assert found.ended is not None
+    assert [one.name for one in found.finished] == ["idle"]
+    assert msgspec.json.decode(path.read_bytes(), type=Run).state == "interrupted"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"id": 5}', b"\xff\xfe", b"[]"])
+async def test_a_broken_journal_costs_that_run_only(
+    bench: Bench, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = await bench.run(IDLE)
+    broken = bench.folder(done).with_name("20200101_000000")
+    broken.mkdir()
+    (broken / "run.json").write_bytes(content)
+    assert [one.id for one in bench.make().list()] == [done.id]
+    assert "20200101_000000" in caplog.text
+
+
+BAD_SCENARIOS: list[tuple[str, dict[str, object]]] = [
+    ("scenarios[1].name", {"name": "short"}),
+    ("scenarios[1].source", {"source": "missing.mp4"}),
+    ("scenarios[1].source", {"source": "../secret.mp4"}),
+    ("scenarios[1].source", {"source": ".."}),
+    ("scenarios[1].source", {"source": "/etc/passwd"}),
+    ("scenarios[1].source", {"source": "link.mp4"}),
+    ("scenarios[1].source", {"source": "folder"}),
+    ("scenarios[1].source", {"source": "x" * 255}),
+    ("scenarios[1].resolution", {"resolution": "641x360"}),
+    ("scenarios[1].resolution", {"resolution": "99998x99998"}),
+    ("scenarios[1].bitrate", {"bitrate": "2500"}),
+    ("scenarios[1].bitrate", {"bitrate": "99999M"}),
+]
+
+
+@pytest.mark.parametrize(("field", "change"), BAD_SCENARIOS, ids=lambda value: str(value)[:40])
+async def test_a_scenario_that_cannot_be_run_is_refused_by_its_field(
+    bench: Bench, field: str, change: dict[str, object], tmp_path: Path
+) -> None:
+    media = Path(bench.config.scenarios.media_dir)
+    (media / "folder").mkdir(parents=True)
+    make_secret = tmp_path / "secret.mp4"
+    make_secret.write_bytes(b"x")
+    (media.parent / "secret.mp4").write_bytes(b"x")
+    (media / "link.mp4").symlink_to(make_secret)
+    wrong = msgspec.structs.replace(SHORT, **({"name": "other"} | change))
+    with pytest.raises(InvalidScenario) as refused:
+        bench.runner.start(RunRequest(scenarios=[SHORT, wrong]))
+    assert refused.value.field == field
+    assert bench.runner.current is None
+    assert bench.runner.list() == []
+
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from wattview import config
+from wattview.daemon.runner import Runner
+from wattview.model import RunRequest, Scenario
+
+async def main():
+    state = Path(sys.argv[1])
+    settings = config.load(sets=[f"paths.state={state}"], environ={"HOME": str(state)})
+    async def mark(): print("mark", flush=True)
+    async def rtmp(): return None
+    runner = Runner(settings, rtmp_url=rtmp, mark=mark, power_source=lambda: None, state_dir=state)
+    runner.start(RunRequest(scenarios=[
+        Scenario(name="x", streams=2, resolution="320x180", preset="ultrafast", duration=600, warmup=0.2)]))
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_daemon_leaves_no_ffmpeg_and_an_interrupted_run(bench: Bench) -> None:
+    state = Path(bench.config.paths.state)
+    daemon = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CHILD, str(state), stdout=asyncio.subprocess.PIPE
+    )
+    assert daemon.stdout is not None
+    assert (await daemon.stdout.readline()).strip() == b"mark"
+    encoders = ffmpegs_of(daemon.pid)
+    assert len(encoders) == 2
+    daemon.kill()
+    await daemon.wait()
+    await until(lambda: not any(alive(pid) for pid in encoders), "the encoders are gone", seconds=5)
+    (left,) = bench.make().list()
+    assert left.state == "interrupted"
