@@ -142,10 +142,15 @@ class Docker(Section, frozen=True, kw_only=True):
 
 
 class Streams(Section, frozen=True, kw_only=True):
-    """The RTMP server. ``managed``: ``auto`` starts a private nginx-rtmp when nothing answers at ``nginx_rtmp_url``."""
+    """The RTMP server. ``managed``: ``auto`` starts a private nginx-rtmp when nothing answers at ``nginx_rtmp_url``.
+
+    ``nginx_rtmp_url`` is the statistics page of nginx-rtmp, or the address of MediaMTX's or SRS's HTTP API.
+    ``server`` says which it is; ``auto`` finds out, and on this machine tries the APIs' usual ports too.
+    """
 
     nginx_rtmp_url: str = "http://127.0.0.1:8088/stat"
     rtmp_url: str = "rtmp://127.0.0.1:1935/live"
+    server: Literal["auto", "nginx-rtmp", "mediamtx", "srs"] = "auto"
     managed: Literal["auto", "always", "never"] = "never"
     nginx: str = "nginx"
 

@@ -25,6 +25,8 @@ import httpx
 
 from wattview.config import Config
 from wattview.daemon import children
+from wattview.probes import SourceError, SourceRefused
+from wattview.probes.rtmp_server import RtmpServerProbe, is_local
 
 log = logging.getLogger("wattview.media_server")
 
@@ -55,15 +57,27 @@ class MediaServerError(Exception):
 async def choose_server(config: Config, directory: Path) -> ManagedRtmp | None:
     """The server to start for ``streams.managed``, or None: use what the settings name.
 
-    ``auto`` starts one where the statistics page of the settings is on this machine and no RTMP server answers there.
-    A page that may not be read counts as an answer: there is a server, and its owner has said no.
+    ``auto`` starts one where the server of the settings would be on this machine, and none that we know answers.
     """
     streams = config.streams
-    if streams.managed == "never":
+    if streams.managed == "always":
+        return ManagedRtmp(config, directory)
+    if streams.managed == "never" or streams.server in ("mediamtx", "srs") or not is_local(streams.nginx_rtmp_url):
         return None
-    if streams.managed == "auto" and (not _is_local(streams.nginx_rtmp_url) or await _answers(streams.nginx_rtmp_url)):
-        return None
-    return ManagedRtmp(config, directory)
+    return None if await asyncio.to_thread(_is_there, config) else ManagedRtmp(config, directory)
+
+
+def _is_there(config: Config) -> bool:
+    """A server that may not be read is there too: its owner has said no."""
+    probe = RtmpServerProbe(config)
+    try:
+        probe.read()
+    except SourceError as error:
+        return isinstance(error, SourceRefused)
+    else:
+        return True
+    finally:
+        probe.close()
 
 
 class ManagedRtmp:
@@ -335,33 +349,12 @@ async def _find_module(nginx: str) -> Path | None:
 
 
 async def _answers(url: str) -> bool:
-    """Whether an RTMP server's statistics page (or its refusal) is there."""
-    if not url:
-        return False
-    secure = url.startswith("https:")  # loading the certificates costs more than the whole request
+    """Whether our statistics page is there."""
     try:
-        async with (
-            httpx.AsyncClient(verify=secure, timeout=1.0, trust_env=False, follow_redirects=False) as client,
-            client.stream("GET", url) as answer,
-        ):
-            if answer.status_code in (401, 403):
-                return True
-            if answer.status_code != 200:
-                return False
-            begin = b""
-            async for piece in answer.aiter_bytes():
-                begin += piece
-                if len(begin) >= 512:
-                    break
-            return b"<rtmp>" in begin[:1024]
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        async with httpx.AsyncClient(verify=False, timeout=1.0, trust_env=False) as client:  # noqa: S501 (plain HTTP)
+            return b"<rtmp>" in (await client.get(url)).content
+    except httpx.HTTPError:
         return False
-
-
-def _is_local(url: str) -> bool:
-    return (urlsplit(url).hostname or "") in ("", "localhost", "::1") or (urlsplit(url).hostname or "").startswith(
-        "127."
-    )
 
 
 def _application(url: str) -> str:

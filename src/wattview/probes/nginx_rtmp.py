@@ -1,9 +1,7 @@
-"""nginx with the RTMP module: its statistics page as a StreamsReading, with rates from its byte counters.
+"""nginx with the RTMP module: its statistics page as a StreamsReading, with bandwidth from its byte counters.
 
-The page's own ``bw_*`` are means over fixed ten seconds and say nothing before the first have passed; the change of
-the byte counters between two readings is truer and earlier, so it is what ``bandwidth_*`` carries wherever there are
-two readings a second to a minute apart. A page speaks for the one worker process that answered: pages are kept by
-process, and those of several workers are added up and complained about. What the format is stands in ``rtmp_stat``.
+A page speaks for the one worker process that answered: pages are kept by process, and those of several workers are
+added up and complained about. What the format is stands in ``rtmp_stat``.
 """
 
 from __future__ import annotations
@@ -13,21 +11,16 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from wattview.config import Config
 from wattview.model import Fault, Stream, StreamsReading
 from wattview.probes import SourceAbsent, rtmp_http
-from wattview.probes.rates import Rate
 from wattview.probes.rtmp_families import families
-from wattview.probes.rtmp_stat import ONE_WORKER, merge, parse, total, without_relays
+from wattview.probes.rtmp_rates import StreamRates, total
+from wattview.probes.rtmp_stat import ONE_WORKER, merge, parse, without_relays
 
-__all__ = ["NginxRtmpProbe", "families", "make", "parse"]
+__all__ = ["NginxRtmpProbe", "families", "parse"]
 
 WORKER_KEPT_SECONDS = 30.0
 """How long a worker process that has not answered again is taken to be alive."""
-
-
-def make(config: Config) -> NginxRtmpProbe:
-    return NginxRtmpProbe(config.streams.nginx_rtmp_url)
 
 
 class NginxRtmpProbe:
@@ -72,56 +65,16 @@ class NginxRtmpProbe:
         return pid
 
 
-class _Flow:
-    """The byte counters of the server or of one stream."""
-
-    def __init__(self) -> None:
-        self._in, self._out = Rate(), Rate()
-        self._uptime = 0.0
-
-    def update(
-        self, monotonic: float, uptime: float | None, bytes_in: int | None, bytes_out: int | None
-    ) -> tuple[float | None, float | None]:
-        """(in, out) in bytes per second. A younger stream than before is another one of the same name."""
-        if uptime is not None and uptime < self._uptime:
-            self._in, self._out = Rate(), Rate()
-        self._uptime = uptime or 0.0
-        return (
-            None if bytes_in is None else self._in.update(monotonic, bytes_in),
-            None if bytes_out is None else self._out.update(monotonic, bytes_out),
-        )
-
-
 class _Worker:
     """One worker process: its last page, with rates."""
 
     reading: StreamsReading
 
     def __init__(self) -> None:
-        self._server = _Flow()
-        self._streams: dict[tuple[str, str], _Flow] = {}
+        self._rates = StreamRates()
 
     def update(self, reading: StreamsReading) -> None:
-        server = reading.server
-        rate_in, rate_out = self._server.update(
-            reading.monotonic, server.uptime_seconds, server.bytes_in_total, server.bytes_out_total
-        )
-        flows = self._streams
-        self._streams = {}
-        streams = []
-        for stream in reading.streams:
-            key = stream.app, stream.name
-            flow = self._streams[key] = flows.get(key) or _Flow()
-            streams.append(_with_rates(stream, flow, reading.monotonic))
-        self.reading = replace(
-            reading,
-            streams=tuple(streams),
-            server=replace(
-                server,
-                bandwidth_in_bytes=server.bandwidth_in_bytes if rate_in is None else rate_in,
-                bandwidth_out_bytes=server.bandwidth_out_bytes if rate_out is None else rate_out,
-            ),
-        )
+        self.reading = self._rates.apply(reading)
 
     def restarted(self, now: StreamsReading) -> bool:
         """Whether a new process has got this one's pid (every nginx in a container has the same)."""
@@ -137,15 +90,6 @@ def _began(reading: StreamsReading) -> float:
     """When nginx read its configuration (monotonic): the same for all its workers, to the second. 0 is unknown."""
     uptime = reading.server.uptime_seconds
     return 0.0 if uptime is None else reading.monotonic - uptime
-
-
-def _with_rates(stream: Stream, flow: _Flow, monotonic: float) -> Stream:
-    rate_in, rate_out = flow.update(monotonic, stream.uptime_seconds, stream.bytes_in_total, stream.bytes_out_total)
-    return replace(
-        stream,
-        bandwidth_in_bytes=stream.bandwidth_in_bytes if rate_in is None else rate_in,
-        bandwidth_out_bytes=stream.bandwidth_out_bytes if rate_out is None else rate_out,
-    )
 
 
 def _together(readings: Sequence[StreamsReading]) -> StreamsReading:

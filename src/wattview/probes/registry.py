@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from wattview.config import Config
 from wattview.exposition import Family
-from wattview.probes import Probe, containers, containers_metrics, gpu, host, nginx_rtmp, node, power
+from wattview.probes import Probe, containers, containers_metrics, gpu, host, node, power, rtmp_server
 
 
 class View(NamedTuple):
@@ -67,11 +67,11 @@ REGISTRY: tuple[ProbeEntry, ...] = (
     ProbeEntry("node", node.NodeProbe, (View("node", node.families),)),
     ProbeEntry(
         "streams",
-        nginx_rtmp.make,
+        rtmp_server.RtmpServerProbe,
         (
             View(
                 "nginx_rtmp",
-                nginx_rtmp.families,
+                rtmp_server.families,
                 frozenset(
                     {
                         "nginx_rtmp_streams",

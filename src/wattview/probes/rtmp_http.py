@@ -19,6 +19,10 @@ DEADLINE_SECONDS = 4.0
 ANY_SERVER = "start one with: wattview up, or set streams.nginx_rtmp_url to the page of the one you run"
 
 
+class NoAnswer(SourceBroken):
+    """Somebody listens there, and does not answer in time."""
+
+
 def make_client(url: str, headers: Mapping[str, str] | None = None) -> httpx.Client:
     """A client for ``get`` on this server. Proxies of the environment are not used: it is on this machine or near.
 
@@ -58,7 +62,7 @@ def get(client: httpx.Client, url: str, absent_fix: str = ANY_SERVER) -> bytes:
     except httpx.ConnectError as error:
         raise SourceAbsent(f"no RTMP server answers at {place} ({error})", absent_fix) from None
     except httpx.TimeoutException:
-        raise SourceBroken(f"{place} does not answer in time") from None
+        raise NoAnswer(f"{place} does not answer in time") from None
     except httpx.HTTPError as error:
         raise SourceBroken(f"{place}: {error or type(error).__name__}") from None
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -20,8 +19,7 @@ from msgspec.structs import replace
 
 from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes import SourceBroken
-
-Number = TypeVar("Number", int, float)
+from wattview.probes.rtmp_rates import total
 
 BANDWIDTH_SETTLED_SECONDS = 21.0
 """From this age on a ``bw_*`` of 0 is a measurement: the window it was born in and one whole window have ended."""
@@ -72,16 +70,6 @@ def without_relays(server: RtmpServer, streams: Iterable[Stream]) -> RtmpServer:
         bandwidth_in_bytes=total(stream.bandwidth_in_bytes for stream in streams),
         bandwidth_out_bytes=total(stream.bandwidth_out_bytes for stream in streams),
     )
-
-
-def total(values: Iterable[Number | None]) -> Number | None:
-    """The sum, or None where a part of it is unknown."""
-    known = []
-    for value in values:
-        if value is None:
-            return None
-        known.append(value)
-    return sum(known)
 
 
 def merge(streams: Iterable[Stream]) -> tuple[tuple[Stream, ...], list[tuple[str, str, int]]]:
