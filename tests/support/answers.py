@@ -35,9 +35,10 @@ class Answers:
                 for name, value in answer.headers:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer.body)))
+                self.send_header("Connection", "close")  # nobody is served after the block has ended
                 self.end_headers()
                 self.wfile.write(answer.body[: answer.cut_after])
-                self.close_connection = self.close_connection or answer.cut_after is not None
+                self.close_connection = True
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
