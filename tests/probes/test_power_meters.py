@@ -180,6 +180,17 @@ def test_the_integral_of_a_power_lies_between_its_bounds(steps: list[tuple[float
     assert min(powers) * total - 1e-3 <= integral.microjoules / 1e6 <= max(powers) * total + 1e-3
 
 
+def test_the_integral_counts_nothing_over_a_sleep() -> None:
+    clock = FakeClock()
+    integral = PowerIntegral()
+    integral.add(clock(), 50.0)
+    clock.advance(2.0)
+    clock.suspend(3600.0)
+    assert integral.add(clock(), 50.0) == 0
+    clock.advance(2.0)
+    assert integral.add(clock(), 50.0) == 100_000_000
+
+
 def test_the_integral_of_a_known_power_is_its_energy(board: Board, make_config: ConfigFactory) -> None:
     chip = board.chip(0, "power_meter", power1_average=20_000_000)
     power = Square(20, 80, 20)
@@ -260,6 +271,18 @@ def test_rapl_comes_before_every_other_meter(tmp_path: Path, make_config: Config
     assert Measured(tree.sysfs, make_config).after(0).source == "rapl"
     assert Measured(tree.sysfs, make_config, "hwmon").after(0).source == "hwmon"
     assert Measured(tree.sysfs, make_config, "battery").after(0).source == "battery"
+
+
+def test_a_source_that_fails_for_a_moment_is_not_replaced(tmp_path: Path, make_config: ConfigFactory) -> None:
+    tree = PowercapTree(tmp_path, machine(Constant(30)))
+    Board(tmp_path).chip(0, "power_meter", power1_average=200_000_000)
+    measured = Measured(tmp_path, make_config)
+    assert measured.after(0).source == "rapl"
+    (tree.directory("intel-rapl:0") / "energy_uj").write_text("?\n")
+    with pytest.raises(SourceBroken, match="not a number"):
+        measured.after(1.0)
+    tree.write(2.0)
+    assert measured.after(1.0).source == "rapl"
 
 
 # the processor's family

@@ -258,6 +258,20 @@ def test_a_driver_that_is_unloaded_is_absent(make_machine) -> None:
         machine_.run()
 
 
+def test_a_zone_that_comes_back_is_read_again(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30), sockets=2))
+    before = machine_.run()
+    counter = machine_.tree.directory("intel-rapl:1") / "energy_uj"
+    machine_.tree.freeze("intel-rapl:1")
+    counter.write_text("")
+    assert machine_.run(1.0).host_watts is None
+    counter.unlink()
+    counter.write_text(str(int(by_path(before)["intel-rapl:1"].joules_total * 1e6) + 90_000_000))
+    reading = machine_.run(2.0)
+    assert not reading.faults
+    assert reading.host_joules_total - before.host_joules_total == pytest.approx(30 * 3 + 90, rel=0.001)
+
+
 def test_a_zone_that_comes_later_is_found(make_machine) -> None:
     machine_ = make_machine(machine(Constant(30), sockets=2))
     link = machine_.tree.sysfs / "class" / "powercap" / "intel-rapl:1"
