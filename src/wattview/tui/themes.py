@@ -83,8 +83,26 @@ THEMES: tuple[Theme, ...] = (
         error="ansi_red",
         foreground="ansi_default",
         background="ansi_default",
+        surface="ansi_default",
+        panel="ansi_default",
+        boost="ansi_default",
         ansi=True,
-        variables={"border": "ansi_cyan", "border-blurred": "ansi_bright_black", "footer-key-foreground": "ansi_cyan"},
+        # Textual mixes no colours in a theme of the terminal's own sixteen: what it would derive is named here.
+        variables={
+            "ansi-background": "ansi_black",
+            "ansi-foreground": "ansi_white",
+            "border": "ansi_cyan",
+            "border-blurred": "ansi_bright_black",
+            "footer-key-foreground": "ansi_cyan",
+            "block-cursor-foreground": "ansi_black",
+            "block-cursor-background": "ansi_cyan",
+            "input-cursor-background": "ansi_white",
+            "input-cursor-foreground": "ansi_black",
+            "input-selection-background": "ansi_cyan",
+            "input-selection-foreground": "ansi_black",
+            "screen-selection-background": "ansi_cyan",
+            "screen-selection-foreground": "ansi_black",
+        },
     ),
 )
 
