@@ -452,16 +452,40 @@ ScenarioName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x
 Bitrate = Annotated[str, Meta(pattern=r"^[1-9][0-9]*(\.[0-9]+)?[kM]?$")]
 Resolution = Annotated[str, Meta(pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$")]
 Preset = Literal[
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
-]
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
+    "p1", "p2", "p3", "p4", "p5", "p6", "p7",
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13",
+]  # fmt: skip
+"""x264's names, which every encoder takes (they are translated to its own scale); NVENC's and SVT-AV1's own."""
+
+VideoEncoder = Literal[
+    "libx264", "libx265", "libsvtav1", "h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_vaapi", "hevc_vaapi", "av1_vaapi",
+    "h264_qsv", "hevc_qsv", "av1_qsv",
+]  # fmt: skip
+RateControl = Literal["capped", "cbr", "crf"]
+
+
+class Rendition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One output of a ladder. Without ``fps`` it has the scenario's; without ``bitrate`` the scenario's bitrate times
+    (its pixels a second / those of the scenario) to the power of 0.75, a rule of thumb for equal looks."""
+
+    resolution: Resolution
+    fps: Annotated[int, Meta(ge=1, le=240)] | None = None
+    bitrate: Bitrate | None = None
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing to run: N concurrent streams of one setting, or an idle window (``baseline``).
 
-    ``bitrate`` is what FFmpeg's ``-b:v`` takes (``2500k``). ``source`` is ``testsrc2`` (FFmpeg's moving test picture)
-    or the name of a file in the media directory. Durations are seconds: ``warmup`` before the measured window of
-    ``duration``, ``cooldown`` after it. ``preset`` is x264's.
+    ``bitrate`` is what FFmpeg's ``-b:v`` takes (``2500k``); ``bitrates`` gives each stream its own instead.
+    ``renditions`` makes each stream a ladder: one decode, several outputs. ``source`` is one of FFmpeg's test pictures
+    (``testsrc2``) or the name of a file in the media directory. Durations are seconds: ``warmup`` before the measured
+    window of ``duration``, ``cooldown`` after it; ``steady`` is how much longer than ``warmup`` may be waited until
+    power and CPU use are steady.
+
+    ``rate_control``: ``capped`` holds the mean and, over ``buffer_seconds``, the maximum at the bitrate; ``cbr`` fills
+    up to it; ``crf`` aims at the constant quality ``crf`` with the bitrate as its maximum. ``viewers`` players pull
+    each stream (each rendition of a ladder).
     """
 
     name: ScenarioName
@@ -476,13 +500,29 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: Annotated[str, Meta(min_length=1, max_length=255)] = "testsrc2"
     preset: Preset = "veryfast"
     quality: bool = True
+    encoder: VideoEncoder = "libx264"
+    bitrates: Annotated[list[Bitrate], Meta(min_length=1, max_length=64)] | None = None
+    renditions: Annotated[list[Rendition], Meta(min_length=1, max_length=12)] | None = None
+    rate_control: RateControl = "capped"
+    crf: Annotated[int, Meta(ge=0, le=63)] | None = None
+    gop_seconds: Annotated[float, Meta(gt=0, le=20)] = 2.0
+    buffer_seconds: Annotated[float, Meta(ge=0.1, le=20)] = 2.0
+    audio: Literal["aac", "none"] = "aac"
+    audio_bitrate: Bitrate = "128k"
+    viewers: Annotated[int, Meta(ge=0, le=50)] = 0
+    steady: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 
 
 class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of ``POST /api/v1/runs``. ``baseline`` puts an idle window of that many seconds first (0: none)."""
+    """The body of ``POST /api/v1/runs``. ``baseline`` puts an idle window of that many seconds first (0: none), and
+    ``baseline_after`` one of the same length last. ``repeat`` runs the whole list that many times, so that the repeats
+    of one setting lie apart; ``pause`` is the idle time between two scenarios."""
 
     scenarios: Annotated[list[Scenario], Meta(min_length=1, max_length=1000)]
     baseline: Annotated[float, Meta(ge=0, le=86400)] = 0.0
+    baseline_after: bool = False
+    repeat: Annotated[int, Meta(ge=1, le=100)] = 1
+    pause: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 
 
 RunState = Literal["running", "done", "aborted", "failed", "interrupted"]
@@ -514,9 +554,44 @@ class EncoderStatus(Struct, frozen=True, kw_only=True):
     bitrate_bps: float | None = None
 
 
+class RenditionRecord(Struct, frozen=True, kw_only=True):
+    """One stream or rendition of a scenario and its quality; VMAF pooled in four ways. PSNR is in dB."""
+
+    stream: str
+    resolution: str
+    fps: int
+    bitrate: str
+    bitrate_bps: float | None = None
+    vmaf_score: float | None = None
+    vmaf_harmonic_mean: float | None = None
+    vmaf_percentile_1: float | None = None
+    vmaf_minimum: float | None = None
+    psnr_score: float | None = None
+    ssim_score: float | None = None
+    quality_frames: int | None = None
+
+
+class Playback(Struct, frozen=True, kw_only=True):
+    """What the viewers of a scenario saw: means over all of them, and the worst. A stall is a time in which a player
+    that holds ``buffer_seconds`` would have stood still. Ratios are of the measured window."""
+
+    viewers: int
+    start_delay_seconds: float | None = None
+    start_delay_max_seconds: float | None = None
+    stalls: int | None = None
+    stalled_seconds: float | None = None
+    received_frames_ratio: float | None = None
+    buffer_seconds: float | None = None
+    failed: int = 0
+
+
 class ScenarioRecord(Struct, frozen=True, kw_only=True):
     """One scenario as a results file holds it: the contract's fields first, then ours. Other programs' files carry a
-    part of this; a field that is missing is None, and ``realtime`` is None where nobody watched the encoder."""
+    part of this; a field that is missing is None, and ``realtime`` is None where nobody watched the encoder.
+
+    ``bitrate`` lists several with commas, in the order of streams or renditions. The scores are means over the streams,
+    of the best rendition of each; ``renditions`` has them all. ``setting`` is the name before a repeat's number was
+    added to it."""
 
     name: str
     bitrate: str | None = None
@@ -540,9 +615,20 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     vmaf_model: str | None = None
     quality_tool: str | None = None
     quality_frames: int | None = None
+    viewers: int | None = None
     power_source: str | None = None
     status: str | None = None
     notes: list[str] | None = None
+    setting: str | None = None
+    repeat: int | None = None
+    rate_control: str | None = None
+    crf: int | None = None
+    gop_seconds: float | None = None
+    buffer_seconds: float | None = None
+    audio: str | None = None
+    warmup_seconds: float | None = None
+    renditions: list[RenditionRecord] | None = None
+    playback: Playback | None = None
 
 
 class ResultsFile(Struct, frozen=True, kw_only=True):
@@ -574,11 +660,47 @@ class Run(Struct, frozen=True, kw_only=True):
 # analysed results
 
 
+class Efficiency(Struct, frozen=True, kw_only=True):
+    """Energy, cost and carbon by what a scenario delivered. None where that is not known."""
+
+    watts_per_stream: float | None = None
+    joules_per_frame: float | None = None
+    joules_per_megapixel: float | None = None
+    joules_per_gigabyte: float | None = None
+    joules_per_viewer_hour: float | None = None
+    cost_per_stream_hour: float | None = None
+    cost_per_viewer_hour: float | None = None
+    carbon_grams_per_stream_hour: float | None = None
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """A mean of ``count`` repeats; ``low`` to ``high`` is its 95 % confidence interval, None with one repeat."""
+
+    mean: float
+    count: int
+    low: float | None = None
+    high: float | None = None
+    standard_deviation: float | None = None
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """The difference of two means with its 95 % confidence interval. ``differ`` is None where nobody can say."""
+
+    difference: float
+    differ: bool | None
+    verdict: str
+    low: float | None = None
+    high: float | None = None
+    degrees_of_freedom: float | None = None
+    p_value: float | None = None
+
+
 class ScenarioResult(Struct, frozen=True, kw_only=True):
     """What one recorded scenario means. A figure that cannot be had is None, and ``reasons`` says why, by figure.
 
     The true energy lies within ``energy_error_joules`` of ``energy_joules``: 0 where the counter was read at the very
-    ends of the window, more where it had to be interpolated there.
+    ends of the window, more where it had to be interpolated there. ``power_percentile_watts`` is by ``"5"``, ``"50"``,
+    ``"95"`` and ``"99"``. What is called net is less what the baseline's power would have been over the same time.
     """
 
     record: ScenarioRecord
@@ -587,12 +709,16 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     energy_error_joules: float | None = None
     power_mean_watts: float | None = None
     power_max_watts: float | None = None
+    power_percentile_watts: dict[str, float] | None = None
     power_source: str | None = None
     cpu_seconds: float | None = None
     cpu_mean_percent: float | None = None
     gpu_energy_joules: float | None = None
     baseline: str | None = None
     baseline_diff_power_watts: float | None = None
+    net_energy_joules: float | None = None
+    efficiency: Efficiency | None = None
+    net_efficiency: Efficiency | None = None
     qoe_score: float | None = None
     qoe_method: str | None = None
     cost_energy: float | None = None
@@ -613,6 +739,68 @@ class RunResult(Struct, frozen=True, kw_only=True):
     history: str = ""
     scenarios: list[ScenarioResult] = []
     error: str | None = None
+
+
+# comparisons
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """What makes two scenarios repeats of each other: everything that was asked of the encoders, and not the name."""
+
+    streams: int | None = None
+    resolution: str | None = None
+    fps: float | None = None
+    bitrate: str | None = None
+    outputs: tuple[Output, ...] = ()
+    encoder: str | None = None
+    preset: str | None = None
+    source: str | None = None
+    viewers: int | None = None
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """Repeats of one setting. ``figures`` are means with intervals by figure, over the repeats that have it;
+    ``label`` names the setting for people. A repeat that was not in real time is counted in ``invalid`` only."""
+
+    label: str
+    setting: Setting
+    figures: dict[str, Estimate]
+    repeats: int
+    invalid: int = 0
+    power_source: str | None = None
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """Two groups figure by figure: the first less the second."""
+
+    first: str
+    second: str
+    figures: dict[str, Difference]
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """One measured setting in an advice: what it costs in the objective, and by how much it is above the best.
+    ``reason`` says why it was not eligible; then it has no such figures."""
+
+    label: str
+    value: float | None = None
+    above_best: float | None = None
+    difference: Difference | None = None
+    reason: str = ""
+
+
+class Advice(Struct, frozen=True, kw_only=True):
+    """The answer to *which setting is cheapest and still good enough*. ``best`` is None where none is eligible.
+
+    ``choices`` are the eligible settings, best first; ``rejected`` are the others. ``verdict`` is the answer in words.
+    """
+
+    objective: str
+    target: str
+    best: str | None
+    verdict: str
+    choices: list[Choice]
+    rejected: list[Choice]
 
 
 # the whole

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from wattview.model import EncoderStatus, Output, ResultsFile, ScenarioRecord
+from wattview.model import EncoderStatus, Output, Playback, RenditionRecord, ResultsFile, ScenarioRecord
 
 T = TypeVar("T")
 
@@ -283,6 +283,14 @@ def _encoders(value: object) -> list[EncoderStatus]:
     return _list_of(value, list[EncoderStatus], "a list of encoder figures")
 
 
+def _renditions(value: object) -> list[RenditionRecord]:
+    return _list_of(value, list[RenditionRecord], "a list of renditions")
+
+
+def _playback(value: object) -> Playback:
+    return _list_of([value], list[Playback], "what the viewers saw")[0]
+
+
 def _texts(value: object) -> list[str]:
     return [_text(item) for item in _list_of(value, list[str], "a list of texts")]
 
@@ -317,9 +325,20 @@ _FIELDS: Mapping[str, Callable[[object], Any]] = {
     "vmaf_model": _text,
     "quality_tool": _text,
     "quality_frames": _count,
+    "viewers": _count,
     "power_source": _text,
     "status": _text,
     "notes": _texts,
+    "setting": _text,
+    "repeat": _count,
+    "rate_control": _text,
+    "crf": _count,
+    "gop_seconds": _positive,
+    "buffer_seconds": _positive,
+    "audio": _text,
+    "warmup_seconds": _positive,
+    "renditions": _renditions,
+    "playback": _playback,
 }
 
 
