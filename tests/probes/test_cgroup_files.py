@@ -221,6 +221,27 @@ def test_an_old_kernels_throttle_files_without_recursion_are_used(v1: Path) -> N
     assert [disk.bytes_by_operation for disk in counters.disks] == [{"Read": 1}]
 
 
+def test_a_kernel_that_does_not_count_io_by_v1_cgroup_gives_no_number(v1: Path) -> None:
+    directory = v1 / "fs/cgroup/blkio" / PATH.lstrip("/")
+    for name in ("io_service_bytes_recursive", "io_serviced_recursive"):
+        (directory / f"blkio.throttle.{name}").write_text("Total 0\n")
+    assert open_files(v1).read()[0].disks == (), "the machine counts, and this container has done nothing"
+    (v1 / "fs/cgroup/blkio/blkio.throttle.io_service_bytes").write_text("Total 0\n")
+    counters, (fault,) = open_files(v1).read()
+    assert counters.disks is None
+    assert fault.part == "cgroup blkio"
+    assert "unified_cgroup_hierarchy" in fault.fix
+
+
+def test_bfqs_own_counters_are_used_where_throttling_counts_nothing(v1: Path) -> None:
+    directory = v1 / "fs/cgroup/blkio" / PATH.lstrip("/")
+    for name, amount in (("io_service_bytes_recursive", 512), ("io_serviced_recursive", 1)):
+        (directory / f"blkio.throttle.{name}").write_text("Total 0\n")
+        (directory / f"blkio.bfq.{name}").write_text(f"254:0 Read {amount}\nTotal {amount}\n")
+    (disk,) = open_files(v1).read()[0].disks or ()
+    assert (disk.bytes_by_operation, disk.ios_by_operation) == ({"Read": 512}, {"Read": 1})
+
+
 def test_no_disk_has_been_touched_is_not_no_data(v2: Path) -> None:
     tree.write(v2 / "fs/cgroup" / PATH.lstrip("/"), {"io.stat": ""})
     assert open_files(v2).read()[0].disks == ()

@@ -118,6 +118,7 @@ def v1_mounts(sysfs: Path, *, joined: bool = True) -> Path:
     if joined:
         for link in ("cpu", "cpuacct"):
             (root / link).symlink_to("cpu,cpuacct")
+    write(root / "blkio", {"blkio.throttle.io_service_bytes": "254:0 Read 99\n254:0 Total 99\nTotal 99\n"})
     return root
 
 

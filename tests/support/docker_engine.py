@@ -12,6 +12,7 @@ import io
 import os
 import random
 import shutil
+import signal
 import subprocess
 import tarfile
 import tempfile
@@ -64,7 +65,7 @@ class Engine:
             "--containerd-plugins-namespace", f"wattview-plugins-{os.getpid()}-{id(self):x}",
             "--bridge", "none", "--iptables=false", "--ip6tables=false",
             "--default-address-pool", f"base=10.{self._octet}.0.0/16,size=24",
-            "--shutdown-timeout", "1",
+            "--live-restore", "--shutdown-timeout", "1",
         ]  # fmt: skip
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(child_command(argv), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -92,6 +93,11 @@ class Engine:
         repository, _, tag = IMAGE.partition(":")
         self.client.import_image_from_data(data.getvalue(), repository=repository, tag=tag)
 
+    def address(self, container_id: str, network: str) -> str:
+        """Its IP address there. (The engine's own name server needs the packet filter, which is left alone here.)"""
+        said = self.client.inspect_container(container_id)
+        return str(said["NetworkSettings"]["Networks"][network]["IPAddress"])
+
     def run(self, name: str, *command: str, network: str = "none", **options: Any) -> str:
         """Creates and starts a container; its id. Options of ``create_host_config`` and ``create_container``."""
         own = {key: options.pop(key) for key in ("labels", "healthcheck", "networking_config") if key in options}
@@ -116,6 +122,8 @@ class Engine:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+        # Its containerd dies with it. Where nobody reaps orphans, the next dockerd would take the dead one for alive.
+        (self.directory / "exec/containerd/containerd.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -127,6 +135,20 @@ class Engine:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        self._clear()
+
+    def _clear(self) -> None:
+        """What an engine that could not end in order has left: processes that name our directory, and mounts in it."""
+        for line in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if f"{self.directory}/exec/containerd".encode() in line.read_bytes():
+                    shim = int(line.parent.name)
+                    for child in (line.parent / f"task/{shim}/children").read_text().split():
+                        os.kill(int(child), signal.SIGKILL)
+                    os.kill(shim, signal.SIGKILL)
+        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        for mount in sorted((mount for mount in mounts if mount.startswith(f"{self.directory}/")), reverse=True):
+            subprocess.run(["umount", "--lazy", mount], check=False)
 
 
 @contextlib.contextmanager

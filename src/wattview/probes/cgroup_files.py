@@ -55,6 +55,7 @@ class CgroupFiles:
         self.version = version
         self._directories = place.directories
         self._files: dict[str, KernelFile | None] = {}
+        self._counts_io: bool | None = None
         self.spec = self.read_spec()
 
     def read(self) -> tuple[CgroupCounters, list[Fault]]:
@@ -66,6 +67,8 @@ class CgroupFiles:
                 fields.update(section(self))
             except _NoController:
                 faults.append(Fault(f"cgroup {controller}", *_missing(controller, self.version)))
+            except _NotCounted:
+                faults.append(Fault(f"cgroup {controller}", *_NOT_COUNTED))
             except (OSError, ValueError, KeyError) as error:
                 faults.append(Fault(f"cgroup {controller}", f"{self.path}: {error}"))
         return CgroupCounters(spec=self.spec, **fields), faults
@@ -82,6 +85,27 @@ class CgroupFiles:
                 continue
         self.spec = CgroupSpec(**found)
         return self.spec
+
+    @property
+    def tasks_file(self) -> str:
+        """The file that lists the ids of all tasks in this cgroup."""
+        if self.version == 2:
+            return f"{self._directories['']}/cgroup.threads"
+        return f"{next(iter(self._directories.values()))}/tasks"
+
+    def v1_counts_io(self) -> bool:
+        """Whether this kernel counts block I/O by v1 cgroup at all.
+
+        Since Linux 6.10 blkio.throttle counts only for disks that have a throttle. The root cgroup then lists no disk
+        either, though every machine has read from one.
+        """
+        if self._counts_io is None:
+            root = self._directories["blkio"].removesuffix(self.path)
+            self._counts_io = False
+            for prefix in _BLKIO_PREFIXES:
+                with contextlib.suppress(OSError, ValueError), open(f"{root}/{prefix}io_service_bytes", "rb") as file:
+                    self._counts_io = self._counts_io or bool(cgroup.blkio(file.read()))
+        return self._counts_io
 
     def text(self, controller: str, name: str, *, keep: bool = True) -> bytes | None:
         """One file's content; None where this kernel or this cgroup has no such file. ``keep``: it stays open."""
@@ -131,6 +155,16 @@ class CgroupFiles:
 
 class _NoController(Exception):
     pass
+
+
+class _NotCounted(Exception):
+    pass
+
+
+_NOT_COUNTED = (
+    "this kernel counts no block I/O by cgroup version 1 (Linux 6.10 and later)",
+    "boot with systemd.unified_cgroup_hierarchy=1: version 2 counts it",
+)
 
 
 def _missing(controller: str, version: int) -> tuple[str, str]:
@@ -254,16 +288,26 @@ _BLKIO_PREFIXES = ("blkio.throttle.", "blkio.bfq.", "blkio.")
 
 
 def _io_v1(files: CgroupFiles) -> Fields:
-    return _disks(files, _blkio(files, "io_service_bytes"), _blkio(files, "io_serviced"), {})
+    amounts = _blkio(files, "io_service_bytes")
+    if not amounts and not files.v1_counts_io():
+        raise _NotCounted
+    return _disks(files, amounts, _blkio(files, "io_serviced"), {})
 
 
 def _blkio(files: CgroupFiles, kind: str) -> dict[cgroup.Device, dict[str, int]]:
+    """The first file that lists a disk: it depends on the kernel and on the disk's I/O scheduler which one does."""
+    found: dict[cgroup.Device, dict[str, int]] | None = None
     for prefix in _BLKIO_PREFIXES:
         for suffix in ("_recursive", ""):
             data = files.text("blkio", f"{prefix}{kind}{suffix}")
             if data is not None:
-                return cgroup.blkio(data)
-    raise _NoController
+                found = cgroup.blkio(data)
+                if found:
+                    return found
+                break
+    if found is None:
+        raise _NoController
+    return found
 
 
 def _disks(

@@ -2,7 +2,8 @@
 
 A read asks the engine nothing: it looks at what ``docker_engine`` has been told, and reads the cgroup files of each
 running container, which stay open between reads. Where the engine does not answer any more, the containers that were
-known are still measured for as long as their cgroups exist, and the reading says so with a Fault.
+known are still measured for as long as their cgroups exist, and the reading says so with a Fault. A container that
+ends is read once more at that moment, so that none of its CPU time is lost.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from wattview.model import ContainersReading, Engine, Fault, Machine
 from wattview.probes import SourceBroken
 from wattview.probes.cgroup import hierarchies
 from wattview.probes.cgroup_files import CgroupGone, DiskNames
-from wattview.probes.docker_engine import ContainerInfo, DockerEngine, EngineInfo
+from wattview.probes.container_background import Background
+from wattview.probes.docker_engine import DockerEngine, EngineInfo, EngineState
 from wattview.probes.engine_processes import EngineProcesses
+from wattview.probes.exit_watch import ExitWatch
 from wattview.probes.machine import read_machine
 from wattview.probes.rates import Rate
 from wattview.probes.running_container import Measured, RunningContainer
@@ -37,58 +40,86 @@ class ContainersProbe:
 
     def __init__(self, config: Config) -> None:
         self._paths = config.paths
-        self._engine = DockerEngine(config.docker.host)
+        self._machine: Machine | None = None
+        self._engine = DockerEngine(config.docker.host, on_change=self._changed)
         self._processes = EngineProcesses(config.paths.procfs)
         self._engine_cpu = Rate()
         self._disks = DiskNames(config.paths.sysfs)
-        self._machine: Machine | None = None
-        self._running: dict[str, RunningContainer] = {}
-        self._ended: list[Measured] = []
+        self._exits = ExitWatch(config.paths.procfs, self._exited)
+        self._background = Background(config.paths)
         self._lock = threading.Lock()
+        self._running: dict[str, RunningContainer] = {}
+        self._ended: dict[str, Measured] = {}
+        self._over: dict[str, int] = {}
 
     def read(self) -> ContainersReading:
+        machine = self._read_machine()
         self._engine.start()
         if not self._engine.wait(FIRST_LIST_SECONDS):
             raise SourceBroken(f"the Docker engine has not answered within {FIRST_LIST_SECONDS:g} s", "look at its log")
-        state = self._engine.state
-        if state.info is None or (state.problem is not None and not state.containers):
-            raise state.problem or SourceBroken("the Docker engine has not answered")
         now, monotonic = time.time(), time.monotonic()
-        if self._machine is None:
-            self._machine = read_machine(self._paths)
         faults: dict[str, Fault] = {}
         with self._lock:
-            self._follow(state.containers, self._machine, now)
-            running = self._measure(faults, now, engine_lost=state.problem is not None)
-            self._ended = [gone for gone in self._ended if now - (gone.container.ended or now) < ENDED_SECONDS]
-            ended = tuple(self._ended)
+            state = self._engine.state
+            self._follow(state, machine)
+            running = self._measure(state, faults)
+            ended = self._recently_ended(now)
+            self._background.follow({container_id: known.target for container_id, known in self._running.items()})
         if state.problem is not None:
             if not running:
                 raise state.problem
             faults["docker"] = Fault("docker", state.problem.reason, state.problem.fix)
+        if self._background.fault is not None:
+            faults["container filesystems"] = self._background.fault
         return ContainersReading(
             time=now,
             monotonic=monotonic,
             faults=tuple(faults.values()),
-            engine=self._engine_use(state.info, self._machine, monotonic),
+            engine=self._engine_use(state.info or EngineInfo(version="", cgroup_version=0), machine, monotonic),
             containers=tuple([measured.container for measured in running]),
             ended=tuple([measured.container for measured in ended]),
             details={measured.container.id: measured.detail for measured in (*ended, *running)},
-            machine=self._machine,
+            machine=machine,
         )
 
     def close(self) -> None:
         self._engine.close()
+        self._exits.close()
+        self._background.close()
         self._processes.close()
         with self._lock:
             for running in self._running.values():
                 running.close()
             self._running.clear()
 
-    def _follow(self, containers: dict[str, ContainerInfo], machine: Machine, now: float) -> None:
+    def _read_machine(self) -> Machine:
+        if self._machine is None:
+            try:
+                self._machine = read_machine(self._paths)
+            except (OSError, ValueError, KeyError) as error:
+                raise SourceBroken(f"{self._paths.procfs} is not a procfs: {error}", "set paths.procfs") from None
+        return self._machine
+
+    def _changed(self, state: EngineState) -> None:
+        """In the engine's thread: a container that starts and ends between two reads is to be seen all the same."""
+        if self._machine is not None:
+            with self._lock:
+                self._follow(state, self._machine)
+
+    def _exited(self, pid: int) -> None:
+        """In the thread that watches for exits: the cgroup is there for some milliseconds more."""
+        with self._lock:
+            for container_id, running in self._running.items():
+                if running.info.pid == pid:
+                    self._end(container_id)
+                    return
+
+    def _follow(self, state: EngineState, machine: Machine) -> None:
         """Opens the cgroups of containers that are new, and lets go of those that have ended."""
+        containers = state.containers
         for container_id in self._running.keys() - containers.keys():
-            self._end(container_id, now)
+            self._end(container_id)
+        self._over = {container_id: pid for container_id, pid in self._over.items() if container_id in containers}
         mounted = None
         for container_id, info in containers.items():
             running = self._running.get(container_id)
@@ -98,30 +129,49 @@ class ContainersProbe:
                 running.update(info)
                 continue
             if running is not None:
-                # It was restarted between two reads: the cgroup is a new one, and its counters begin anew.
-                self._end(container_id, now)
+                # It was restarted: the cgroup is a new one, and its counters begin anew.
+                self._end(container_id)
+            if self._over.get(container_id) == info.pid:
+                # It has ended, and the engine has not said so yet.
+                continue
             mounted = mounted or hierarchies(self._paths.sysfs)
-            self._running[container_id] = RunningContainer(
-                info, self._paths.procfs, mounted, self._disks, machine.memory_bytes
-            )
+            running = RunningContainer(info, self._paths.procfs, mounted, self._disks, machine.memory_bytes)
+            self._running[container_id] = running
+            if running.has_cgroup:
+                self._exits.add(info.pid)
+                running.read_last()
 
-    def _measure(self, faults: dict[str, Fault], now: float, *, engine_lost: bool) -> list[Measured]:
+    def _measure(self, state: EngineState, faults: dict[str, Fault]) -> list[Measured]:
         found: list[Measured] = []
+        space, tasks = self._background.space, self._background.tasks
         for container_id in list(self._running):
             running = self._running[container_id]
             try:
-                measured = running.read(faults)
+                measured = running.read(faults, space.get(container_id), tasks.get(container_id))
             except CgroupGone:
-                self._end(container_id, now)
+                self._end(container_id)
                 continue
-            if running.has_cgroup or not engine_lost:
+            if running.has_cgroup or state.problem is None:
                 found.append(measured)
         return found
 
-    def _end(self, container_id: str, now: float) -> None:
-        last = self._running.pop(container_id).end(now)
+    def _end(self, container_id: str) -> None:
+        running = self._running.pop(container_id)
+        self._over[container_id] = running.info.pid
+        now = time.time()
+        last = running.end(now)
         if last is not None:
-            self._ended.append(last)
+            self._ended[container_id] = last
+        self._recently_ended(now)
+
+    def _recently_ended(self, now: float) -> list[Measured]:
+        """The last of each container that ended a short time ago, and has not been started again."""
+        self._ended = {
+            container_id: gone
+            for container_id, gone in self._ended.items()
+            if gone.container.ended is not None and now - gone.container.ended < ENDED_SECONDS
+        }
+        return [gone for container_id, gone in self._ended.items() if container_id not in self._running]
 
     def _engine_use(self, info: EngineInfo, machine: Machine, monotonic: float) -> Engine:
         use = self._processes.read(monotonic, info.pid)

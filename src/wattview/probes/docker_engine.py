@@ -14,7 +14,8 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -75,10 +76,19 @@ class EngineState(Struct, frozen=True):
 
 
 class DockerEngine:
-    """One engine at ``host`` (``unix://``, ``tcp://``, ``http://``, ``https://`` or ``ssh://``)."""
+    """One engine at ``host`` (``unix://``, ``tcp://``, ``http://``, ``https://`` or ``ssh://``).
 
-    def __init__(self, host: str, request_seconds: float = REQUEST_SECONDS) -> None:
+    ``on_change`` is called in the thread that follows it, with each new state.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        on_change: Callable[[EngineState], None] = lambda state: None,
+        request_seconds: float = REQUEST_SECONDS,
+    ) -> None:
         self.state = EngineState()
+        self._on_change = on_change
         self._host = host
         self._request_seconds = request_seconds
         self._tried = threading.Event()
@@ -111,22 +121,23 @@ class DockerEngine:
     def _run(self) -> None:
         failures = 0
         while not self._closed.is_set():
+            began = time.monotonic()
             try:
+                # A stream that only ends is opened again; when that fails there is something to tell.
                 self._follow()
-                problem: SourceError = SourceBroken(f"the engine at {self._host} has closed the connection")
-                failures = 0
             except SourceError as error:
-                problem = error
+                self._fail(error)
             except Exception as error:
                 log.debug("docker: %s", error, exc_info=error)
-                problem = _explain(error, self._host, self._request_seconds)
-            if self.state.problem is None and self._tried.is_set():
-                # It had answered before this: try again soon.
+                self._fail(_explain(error, self._host, self._request_seconds))
+            if time.monotonic() - began > _PAUSES[-1]:
                 failures = 0
-            if not self._closed.is_set():
-                self._publish(self.state.containers, problem)
             self._closed.wait(_PAUSES[min(failures, len(_PAUSES) - 1)])
             failures += 1
+
+    def _fail(self, problem: SourceError) -> None:
+        if not self._closed.is_set():
+            self._publish(self.state.containers, problem)
 
     def _follow(self) -> None:
         """Lists the containers, then applies events until the stream ends."""
@@ -184,6 +195,7 @@ class DockerEngine:
         self, containers: dict[str, ContainerInfo], problem: SourceError | None, info: EngineInfo | None = None
     ) -> None:
         self.state = EngineState(info or self.state.info, containers, problem)
+        self._on_change(self.state)
         self._tried.set()
 
 

@@ -6,15 +6,17 @@ time: a file of a network namespace that stays open keeps the namespace alive af
 
 from __future__ import annotations
 
+import os
 import time
 
 import msgspec
 from msgspec import Struct
 
-from wattview.model import CgroupCounters, CgroupSpec, Container, ContainerDetail, Fault, Nic, NicCounters
+from wattview.model import CgroupCounters, CgroupSpec, Container, ContainerDetail, DiskSpace, Fault, Nic, NicCounters
 from wattview.probes import procfs
 from wattview.probes.cgroup import Hierarchies, locate, parse_pid_cgroup
 from wattview.probes.cgroup_files import CgroupFiles, CgroupGone, DiskNames
+from wattview.probes.container_background import Target
 from wattview.probes.docker_engine import ContainerInfo
 from wattview.probes.rates import Rate, Rates
 
@@ -54,6 +56,12 @@ class RunningContainer:
             if place is not None:
                 self._cgroup = CgroupFiles(place, mounted.version, disks)
 
+        self.target = Target(
+            layer=self._own_layer(),
+            logs=os.path.dirname(info.log_path),
+            tasks_file="" if self._cgroup is None else self._cgroup.tasks_file,
+        )
+
     @property
     def has_cgroup(self) -> bool:
         return self._cgroup is not None
@@ -64,8 +72,13 @@ class RunningContainer:
         if self._cgroup is not None:
             self._cgroup.read_spec()
 
-    def read(self, faults: dict[str, Fault]) -> Measured:
-        """What it uses now. Parts that give no number are added to ``faults``. Raises CgroupGone."""
+    def read(
+        self, faults: dict[str, Fault], space: DiskSpace | None = None, tasks: dict[str, int] | None = None
+    ) -> Measured:
+        """What it uses now, with the slow numbers that were found in the background.
+
+        Parts that give no number are added to ``faults``. Raises CgroupGone.
+        """
         if self._cgroup is None:
             faults[f"container {self.info.name}"] = _no_cgroup(self.info)
             detail = ContainerDetail(id=self.info.id, counters=_NO_COUNTERS)
@@ -76,17 +89,29 @@ class RunningContainer:
             faults.setdefault(fault.part, fault)
         network = self._read_network(faults) if self.info.own_network else ()
         container = self._container(self._cgroup.path, counters, network, monotonic)
-        self._last = Measured(container, ContainerDetail(id=self.info.id, counters=counters, network=network))
+        detail = ContainerDetail(id=self.info.id, counters=counters, network=network, space=space, tasks=tasks or {})
+        self._last = Measured(container, detail)
         return self._last
+
+    def read_last(self) -> None:
+        """Its counters once more, when its init has exited or is about to: what is in use now is not asked any more."""
+        if self._cgroup is None:
+            return
+        try:
+            counters, _ = self._cgroup.read()
+        except CgroupGone:
+            return
+        last = self._last
+        if last is not None:
+            now = {field: getattr(counters, field) for field in _CUMULATIVE}
+            counters = msgspec.structs.replace(last.detail.counters, **now)
+        detail = ContainerDetail(id=self.info.id, counters=counters) if last is None else last.detail
+        detail = msgspec.structs.replace(detail, counters=counters)
+        self._last = Measured(self._container(self._cgroup.path, counters, detail.network, time.monotonic()), detail)
 
     def end(self, now: float) -> Measured | None:
         """Its last counters, and its files are closed. None where it was never read."""
-        try:
-            if self._cgroup is not None and self._last is not None:
-                # The cgroup may outlive the last process by a moment.
-                self.read({})
-        except CgroupGone:
-            pass
+        self.read_last()
         self.close()
         if self._last is None:
             return None
@@ -103,6 +128,20 @@ class RunningContainer:
                 return parse_pid_cgroup(file.read())
         except (OSError, ValueError):
             return {}
+
+    def _own_layer(self) -> str:
+        """The directory on the host that takes what the container writes: overlay's upper one, "" for others."""
+        try:
+            with open(f"{self._directory}/mountinfo", "rb") as file:
+                mounts = procfs.mountinfo(file.read())
+        except (OSError, ValueError):
+            return ""
+        for mount in mounts:
+            if mount.mount_point == "/" and mount.fs_type == "overlay":
+                for option in mount.super_options.split(","):
+                    if option.startswith("upperdir="):
+                        return option.removeprefix("upperdir=")
+        return ""
 
     def _read_network(self, faults: dict[str, Fault]) -> tuple[NicCounters, ...]:
         try:
@@ -180,6 +219,14 @@ class RunningContainer:
             transmit_bytes_per_second=self._nics.update(f"{nic.device} out", monotonic, nic.transmit_bytes),
         )
 
+
+_CUMULATIVE = (
+    *(field for field in CgroupCounters.__struct_fields__ if field.endswith("_total")),
+    "cpu_seconds_by_cpu",
+    "disks",
+    "pressure",
+)
+"""The counters among the fields of CgroupCounters; the others are what is in use at the moment."""
 
 _NO_COUNTERS = CgroupCounters(spec=CgroupSpec())
 

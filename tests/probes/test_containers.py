@@ -1,0 +1,361 @@
+"""The containers probe on trees of files and an engine whose answers are in the test's hands."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import cgroup_tree as tree
+from tests.support.cgroup_tree import ID, OTHER_ID
+from tests.support.docker_api import FakeDockerApi
+from wattview.config import Config
+from wattview.model import Container, ContainersReading
+from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused, containers
+from wattview.probes.containers import ContainersProbe
+
+MakeConfig = Callable[..., Config]
+PATH = f"/system.slice/docker-{ID}.scope"
+
+
+class Machine:
+    """A machine in files, an engine beside it, and the probe that looks at both."""
+
+    def __init__(self, root: Path, make_config: MakeConfig) -> None:
+        self.proc, self.sys = tree.procfs(root / "proc"), root / "sys"
+        self.socket = Path(os.path.relpath(root)) / "docker.sock" if len(str(root)) > 90 else root / "docker.sock"
+        self.api = FakeDockerApi(self.socket)
+        self.config = make_config(
+            f"paths.procfs={self.proc}",
+            f"paths.sysfs={self.sys}",
+            f"paths.rootfs={root / 'rootfs'}",
+            f"docker.host={self.api.host}",
+        )
+        self.probe = ContainersProbe(self.config)
+
+    def start(self, container_id: str, name: str, pid: int, path: str, **more: object) -> None:
+        tree.process(self.proc, pid, cgroup=f"0::{path}\n")
+        self.api.add(container_id, name, pid, **more)
+
+    def until(self, wanted: Callable[[ContainersReading], bool], seconds: float = 10.0) -> ContainersReading:
+        """Reads until an event has come through."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            reading = self.probe.read()
+            if wanted(reading):
+                return reading
+            threading.Event().wait(0.01)
+        raise AssertionError(f"not seen within {seconds} s; the last reading: {reading}")
+
+    def close(self) -> None:
+        self.probe.close()
+        self.api.close()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, make_config: MakeConfig) -> Iterator[Machine]:
+    found = Machine(tmp_path, make_config)
+    tree.v2_mount(found.sys)
+    yield found
+    found.close()
+
+
+def named(reading: ContainersReading, name: str) -> Container:
+    return next(container for container in reading.containers if container.name == name)
+
+
+def names(reading: ContainersReading) -> set[str]:
+    return {container.name for container in reading.containers}
+
+
+def test_a_container_is_who_the_engine_says_and_uses_what_its_cgroup_says(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH, limit="67108864")
+    machine.start(ID, "web", 4242, PATH, labels={"a.b": "c"}, health="healthy", restarts=3)
+    reading = machine.probe.read()
+    web = named(reading, "web")
+    assert (web.id, web.image, web.labels, web.cgroup) == (ID, "nginx:1", {"a.b": "c"}, PATH)
+    assert (web.state, web.health, web.restarts, web.pid) == ("running", "healthy", 3, 4242)
+    assert (web.created, web.started) == (1767225601.0, 1767225602.5)
+    assert web.cpu_seconds_total == 2.25
+    assert web.memory_working_set_bytes == 12582912 - 5120000
+    assert web.memory_limit_bytes == 67108864
+    assert web.memory_percent == pytest.approx((12582912 - 5120000) / 67108864 * 100)
+    assert (web.block_read_bytes_total, web.block_write_bytes_total) == (4096 + 1024, 8192)
+    assert [(nic.device, nic.receive_bytes_total, nic.transmit_bytes_total) for nic in web.network] == [
+        ("eth0", 1000, 2000)
+    ]
+    assert reading.faults == ()
+    assert reading.engine.version == "99.0"
+    assert reading.engine.cgroup_version == 2
+    assert reading.machine is not None
+    assert reading.machine.cpus == 4
+
+
+@pytest.mark.parametrize("limit", ["max", str(1 << 50)])
+def test_without_a_limit_that_limits_memory_percent_is_of_the_machine(machine: Machine, limit: str) -> None:
+    tree.v2_cgroup(machine.sys, PATH, limit=limit)
+    machine.start(ID, "web", 4242, PATH)
+    web = named(machine.probe.read(), "web")
+    assert web.memory_limit_bytes == (None if limit == "max" else 1 << 50)
+    assert web.memory_percent == pytest.approx((12582912 - 5120000) / 1_024_000_000 * 100)
+
+
+def test_rates_come_from_the_counters_and_one_core_is_100(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.v2_cgroup(machine.sys, PATH, usage_usec=1_000_000)
+    machine.start(ID, "web", 4242, PATH)
+    clock = [1000.0]
+    monkeypatch.setattr("wattview.probes.running_container.time.monotonic", lambda: clock[0])
+    first = named(machine.probe.read(), "web")
+    assert first.cpu_percent is None, "one reading is no rate"
+    clock[0] += 2.0
+    tree.v2_cgroup(machine.sys, PATH, usage_usec=4_000_000)
+    tree.process(machine.proc, 4242, cgroup=f"0::{PATH}\n", receive=1000 + 3000, transmit=2000 + 500)
+    web = named(machine.probe.read(), "web")
+    assert web.cpu_percent == pytest.approx(150.0)
+    assert web.network[0].receive_bytes_per_second == pytest.approx(1500.0)
+    assert web.network[0].transmit_bytes_per_second == pytest.approx(250.0)
+    assert web.block_read_bytes_per_second == 0.0
+
+
+@pytest.mark.parametrize("mode", ["host", f"container:{OTHER_ID}"])
+def test_traffic_of_a_shared_network_namespace_is_not_counted_twice(machine: Machine, mode: str) -> None:
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH, network_mode=mode)
+    reading = machine.probe.read()
+    assert named(reading, "web").network == ()
+    assert reading.details[ID].network == ()
+
+
+def test_events_bring_and_take_containers(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    assert names(machine.probe.read()) == {"web"}
+    other = f"/docker/{OTHER_ID}"
+    tree.v2_cgroup(machine.sys, other)
+    machine.start(OTHER_ID, "db", 4343, other)
+    machine.api.event("start", OTHER_ID)
+    machine.until(lambda reading: names(reading) == {"web", "db"})
+    machine.api.add(ID, "web", 0)
+    machine.api.event("die", ID)
+    reading = machine.until(lambda reading: names(reading) == {"db"})
+    (ended,) = reading.ended
+    assert (ended.name, ended.state, ended.cpu_seconds_total) == ("web", "exited", 2.25)
+    assert ended.ended == pytest.approx(time.time(), abs=5)
+    assert reading.details[ID].counters.cpu_seconds_total == 2.25
+
+
+def test_a_new_name_state_and_health_are_seen(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH, health="starting")
+    assert named(machine.probe.read(), "web").health == "starting"
+    machine.api.add(ID, "shop", 4242, health="unhealthy", status="paused")
+    machine.api.event("rename", ID)
+    shop = named(machine.until(lambda reading: names(reading) == {"shop"}), "shop")
+    assert (shop.health, shop.state) == ("unhealthy", "paused")
+
+
+def test_a_limit_that_the_engine_changed_is_seen(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH, limit="max")
+    machine.start(ID, "web", 4242, PATH)
+    assert named(machine.probe.read(), "web").memory_limit_bytes is None
+    tree.v2_cgroup(machine.sys, PATH, limit="33554432")
+    machine.api.event("update", ID)
+    machine.until(lambda reading: named(reading, "web").memory_limit_bytes == 33554432)
+
+
+def test_a_restarted_container_begins_anew(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH, usage_usec=5_000_000)
+    machine.start(ID, "web", 4242, PATH)
+    assert named(machine.probe.read(), "web").cpu_seconds_total == 5.0
+    tree.v2_cgroup(machine.sys, PATH, usage_usec=10_000)
+    machine.start(ID, "web", 5555, PATH)
+    machine.api.event("restart", ID)
+    reading = machine.until(lambda reading: named(reading, "web").pid == 5555)
+    assert named(reading, "web").cpu_seconds_total == 0.01
+    assert reading.ended == (), "it runs: its former life would be a second series of the same name"
+
+
+def test_an_ended_container_is_forgotten_after_a_while(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    machine.probe.read()
+    del machine.api.containers[ID]
+    machine.api.event("die", ID)
+    machine.until(lambda reading: [gone.name for gone in reading.ended] == ["web"])
+    monkeypatch.setattr(containers, "ENDED_SECONDS", 0.0)
+    assert machine.probe.read().ended == ()
+
+
+def test_a_container_without_a_cgroup_here_costs_its_own_numbers(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    machine.start(OTHER_ID, "rootless", 4343, "/user.slice/session-1.scope")
+    reading = machine.probe.read()
+    assert named(reading, "web").cpu_seconds_total == 2.25
+    rootless = named(reading, "rootless")
+    assert (rootless.cpu_seconds_total, rootless.memory_percent, rootless.network) == (None, None, ())
+    (fault,) = reading.faults
+    assert fault.part == "container rootless"
+    assert "cgroup v2" in fault.fix
+
+
+def test_a_removed_cgroup_ends_its_container_before_the_engine_says_so(machine: Machine) -> None:
+    directory = tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    assert names(machine.probe.read()) == {"web"}
+    with machine.probe._lock:
+        # On this tree an open file outlives its name, on a cgroup mount it does not.
+        machine.probe._running[ID]._cgroup.close()  # type: ignore[union-attr]
+    for file in directory.iterdir():
+        file.unlink()
+    directory.rmdir()
+    for _ in range(2):
+        reading = machine.probe.read()
+        assert reading.containers == ()
+        assert reading.faults == ()
+        assert [gone.name for gone in reading.ended] == ["web"]
+
+
+def test_while_the_engine_is_away_known_containers_are_measured_and_it_says_so(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    machine.probe.read()
+    machine.api.close()
+    reading = machine.until(lambda reading: bool(reading.faults))
+    assert [fault.part for fault in reading.faults] == ["docker"]
+    tree.v2_cgroup(machine.sys, PATH, usage_usec=9_000_000)
+    assert named(machine.probe.read(), "web").cpu_seconds_total == 9.0
+
+
+def test_an_engine_that_comes_back_is_found_with_what_it_has_now(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    machine.probe.read()
+    machine.api.close()
+    machine.until(lambda reading: bool(reading.faults))
+    machine.api = FakeDockerApi(machine.socket)
+    other = f"/docker/{OTHER_ID}"
+    tree.v2_cgroup(machine.sys, other)
+    machine.start(OTHER_ID, "db", 4343, other)
+    reading = machine.until(lambda reading: not reading.faults)
+    assert names(reading) == {"db"}
+
+
+def test_a_closed_event_stream_is_opened_again(machine: Machine) -> None:
+    machine.api.followed.acquire(blocking=False)
+    assert machine.probe.read().containers == ()
+    assert machine.api.followed.acquire(timeout=5)
+    machine.api.drop_streams()
+    assert machine.api.followed.acquire(timeout=5), "it came back"
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    machine.api.event("start", ID)
+    machine.until(lambda reading: names(reading) == {"web"})
+
+
+def test_nothing_is_asked_of_the_engine_by_a_read(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    machine.probe.read()
+    assert machine.api.followed.acquire(timeout=5)
+    before = list(machine.api.requests)
+    for _ in range(20):
+        machine.probe.read()
+    assert machine.api.requests == before
+
+
+def test_no_socket_is_an_absent_source_and_says_the_way_out(tmp_path: Path, make_config: MakeConfig) -> None:
+    probe = ContainersProbe(make_config(f"docker.host=unix://{tmp_path}/no.sock"))
+    with pytest.raises(SourceAbsent) as caught:
+        probe.read()
+    assert "no.sock" in caught.value.reason
+    assert "docker.host" in caught.value.fix
+    probe.close()
+
+
+def test_a_socket_where_nobody_listens_is_an_absent_source(tmp_path: Path, make_config: MakeConfig) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "dead.sock"))
+    probe = ContainersProbe(make_config(f"docker.host=unix://{tmp_path}/dead.sock"))
+    with pytest.raises(SourceAbsent) as caught:
+        probe.read()
+    assert "systemctl start docker" in caught.value.fix
+    probe.close()
+
+
+def test_a_socket_that_may_not_be_opened_is_refused_and_says_the_way_out(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may open every socket: the kernel's answer to others is put in its place.
+    class Refusing(socket.socket):
+        def connect(self, address: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("wattview.probes.docker_engine.socket.socket", Refusing)
+    with pytest.raises(SourceRefused) as caught:
+        machine.probe.read()
+    assert "usermod -aG docker" in caught.value.fix
+
+
+def test_an_engine_that_hangs_is_broken_and_is_found_when_it_wakes(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containers, "FIRST_LIST_SECONDS", 0.2)
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    machine.api.answering.clear()
+    began = time.monotonic()
+    with pytest.raises(SourceBroken, match="has not answered"):
+        machine.probe.read()
+    assert time.monotonic() - began < 5
+    machine.api.answering.set()
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            reading = machine.probe.read()
+            break
+        except SourceError:
+            assert time.monotonic() < deadline
+    assert names(reading) == {"web"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/version", b"not json"),
+        ("/info", b"[]"),
+        ("/info", b'{"ServerVersion": '),
+        ("/containers/json", b'{"message": "no list"}'),
+        (f"/containers/{ID}/json", b'{"Id": "' + ID.encode() + b'", "State": {"Pid": 7}}'),
+        (f"/containers/{ID}/json", b'{"Id": "x", "Name": "/x", "State": {"Pid": "seven"}}'),
+    ],
+)
+def test_answers_that_make_no_sense_are_a_broken_source(machine: Machine, path: str, body: bytes) -> None:
+    machine.start(ID, "web", 4242, PATH)
+    machine.api.raw[path] = body
+    with pytest.raises(SourceBroken) as caught:
+        machine.probe.read()
+    assert "engine" in caught.value.reason
+    assert "\n" not in caught.value.reason
+
+
+def test_the_engines_own_processes_are_summed_and_nobody_elses(machine: Machine) -> None:
+    tree.process(machine.proc, 10, name="dockerd", user_ticks=300, system_ticks=100, resident_pages=1000)
+    tree.process(machine.proc, 11, name="containerd", parent=10, user_ticks=50, system_ticks=50, resident_pages=500)
+    tree.process(machine.proc, 12, name="containerd-shim", parent=1, user_ticks=9999, resident_pages=9999)
+    tree.process(machine.proc, 13, name="not (dockerd)", parent=1, user_ticks=9999, resident_pages=9999)
+    engine = machine.probe.read().engine
+    ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    assert engine.cpu_seconds_total == pytest.approx(500 / ticks)
+    assert engine.memory_bytes == 1500 * page
+    assert engine.memory_percent == pytest.approx(1500 * page / 1_024_000_000 * 100)
+
+
+def test_no_engine_process_to_be_seen_is_no_figure(machine: Machine) -> None:
+    engine = machine.probe.read().engine
+    assert (engine.cpu_seconds_total, engine.memory_bytes, engine.memory_percent) == (None, None, None)
