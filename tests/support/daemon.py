@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
+from tests.conftest import free_port
 from wattview.model import ExporterHealth, Snapshot
 
 START_SECONDS = 30.0
@@ -29,7 +30,10 @@ class DaemonProcess:
         self.log_path = directory / "daemon.log"
         ports = [f"endpoints.{name}.port=0" for name in ("rapl", "docker", "node", "containers", "nginx_rtmp",
                  "results", "qoe", "cost", "gpu", "health")]  # fmt: skip
-        settings = [f"paths.state={self.state}", f"daemon.control_socket={self.socket}", *ports, *sets]
+        settings = [f"paths.state={self.state}", f"daemon.control_socket={self.socket}", *ports]
+        # The media server of whoever else works on this machine must not be taken for this daemon's.
+        settings += [f"streams.{name}={url}" for name, url in _media_urls().items()]
+        settings += sets
         self.arguments = [part for text in settings for part in ("--set", text)]
         environ = {"PATH": os.environ["PATH"], "HOME": str(directory)}
         with self.log_path.open("ab") as log:
@@ -95,6 +99,13 @@ def running_daemon(directory: Path, *sets: str, command: tuple[str, ...] = ("dae
         yield daemon
     finally:
         daemon.stop()
+
+
+def _media_urls() -> dict[str, str]:
+    return {
+        "nginx_rtmp_url": f"http://127.0.0.1:{free_port()}/stat",
+        "rtmp_url": f"rtmp://127.0.0.1:{free_port()}/live",
+    }
 
 
 def descendants(pid: int) -> set[int]:
