@@ -10,17 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import ConfigFactory
 from tests.support.clock import FakeClock
 from tests.support.nobody import as_nobody, directory_for_all
-from tests.support.powercap import Constant, PowercapTree, SimulatedZone, machine
+from tests.support.powercap import UNIT_NANOJOULES, Constant, PowercapTree, SimulatedZone, machine
 from wattview.model import Fault, PowerReading, Zone
 from wattview.probes import SourceAbsent, SourceError, SourceRefused
 from wattview.probes.power import PowerProbe
-from wattview.probes.powercap import MAX_ZONE_WATTS, growth
+from wattview.probes.powercap_zone import MAX_ZONE_WATTS, growth
 
 
 class Machine:
@@ -89,7 +89,7 @@ def test_dies_of_one_socket_stay_apart(make_machine) -> None:
     zones = [
         SimulatedZone("intel-rapl:0", "package-0-die-0", Constant(10)),
         SimulatedZone("intel-rapl:0:0", "dram", Constant(1)),
-        SimulatedZone("intel-rapl:1", "package-0-die-1", Constant(20)),
+        SimulatedZone("intel-rapl:1", "package-0-die-1", Constant(20), start_units=10**8),
         SimulatedZone("intel-rapl:1:0", "dram", Constant(2)),
     ]
     reading = make_machine(zones).run()
@@ -100,6 +100,17 @@ def test_dies_of_one_socket_stay_apart(make_machine) -> None:
         ("package-0-die-1", "dram"): 2,
     }
     assert reading.host_watts == pytest.approx(33, rel=0.001)
+
+
+def test_dies_whose_counters_meet_by_chance_stay_apart(make_machine) -> None:
+    ahead = int(601 * 1e9 / UNIT_NANOJOULES)
+    zones = [
+        SimulatedZone("intel-rapl:0", "package-0-die-0", Constant(10), start_units=ahead),
+        SimulatedZone("intel-rapl:1", "package-0-die-1", Constant(20)),
+    ]
+    reading = make_machine(zones).run(62.0)
+    assert len(series(reading)) == 2
+    assert reading.host_watts == pytest.approx(30, rel=0.001)
 
 
 def test_the_platform_zone_of_another_socket_is_still_the_platform(make_machine) -> None:
@@ -123,6 +134,19 @@ def test_a_package_that_mmio_repeats_is_shown_and_counted_once(make_machine) -> 
     reading = make_machine(machine(Constant(40), sockets=2, dram=Constant(5), mmio=True)).run()
     assert not [zone for zone in reading.zones if "mmio" in zone.path]
     assert reading.host_watts == pytest.approx(90, rel=0.001)
+
+
+def test_dies_that_show_the_packages_one_counter_are_counted_once(make_machine) -> None:
+    package, start = Constant(240), 123_456_789
+    zones = []
+    for die in range(4):
+        zones.append(SimulatedZone(f"intel-rapl:{die}", f"package-0-die-{die}", package, start_units=start))
+        zones.append(SimulatedZone(f"intel-rapl:{die}:0", "core", Constant(2), start_units=start + die * 10**6))
+    machine_ = make_machine(zones)
+    assert machine_.run().host_watts == pytest.approx(240, rel=0.001)
+    reading = machine_.run(125.0)
+    assert reading.host_watts == pytest.approx(240, rel=0.001), "also after the tree was looked at again"
+    assert series(reading) == {("package-0-die-0", "package-0-die-0"), ("package-0-die-0", "core")}
 
 
 def test_mmio_is_used_where_it_is_all_there_is(make_machine) -> None:
@@ -212,6 +236,7 @@ def test_garbage_in_a_counter_costs_that_zone_and_no_energy(make_machine) -> Non
     assert after.host_joules_total - before.host_joules_total == pytest.approx(35 * 4, rel=0.001)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_no_content_of_a_counter_breaks_the_reading(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -18,7 +18,7 @@ from wattview.model import PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.files import KernelFile
 from wattview.probes.power_source import Measurement, Moment, PowerIntegral, SourceStill
-from wattview.probes.powercap import growth
+from wattview.probes.powercap_zone import growth
 
 LISTING_SECONDS = 10.0
 MAX_HOST_WATTS = 100_000.0

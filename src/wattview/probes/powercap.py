@@ -1,4 +1,4 @@
-"""RAPL energy counters through the kernel's powercap tree: finding zones, reading and unwrapping them, adding them up.
+"""RAPL energy counters through the kernel's powercap tree: finding the zones, reading them, adding them up.
 
 The tree is ``<sysfs>/class/powercap`` (Documentation/power/powercap/powercap.rst; drivers/powercap/intel_rapl_common.c,
 which serves AMD too). What the kernel's code says and the document does not:
@@ -9,6 +9,8 @@ which serves AMD too). What the kernel's code says and the document does not:
 - ``enabled`` is about the power *limit* of a zone: a zone counts while it is 0 (on AMD it always is). Only a counter
   that does not move tells that a zone measures nothing.
 - ``intel-rapl-mmio`` gives the same packages a second time through another register window.
+- On AMD's larger processors Linux 6.9 to 6.12 shows the one counter of a package once for each of its dies
+  (``package-0-die-0`` …), as if each die drew what the package does.
 - ``energy_uj`` belongs to root alone, with mode 0400, since Linux 5.10 (CVE-2020-8694).
 
 A package contains its core and uncore, not its DRAM; psys contains all. So the host is psys where that counts, else
@@ -21,22 +23,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Literal
 
 from wattview.model import Fault, PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
-from wattview.probes.files import KernelFile
-from wattview.probes.power_source import Measurement, Moment, SourceStill, ZoneEnergy, slept
-
-MAX_ZONE_WATTS = 10_000.0
-"""No zone draws more than this: a counter that grew faster did not count energy, it was reset or spoiled."""
-
-COUNTER_TICK_SECONDS = 0.1
-"""Added to an interval before its power is judged: counters move in steps, and short intervals exaggerate them."""
-
-STILL_SECONDS = 0.9
-"""A counter that did not move for this long after it was first read measures nothing. Real ones move every 1 ms, and
-the coarsest (psys of Sapphire Rapids, in whole joules) several times a second."""
+from wattview.probes.power_source import Measurement, Moment, SourceStill, ZoneEnergy
+from wattview.probes.powercap_zone import Kind, PowercapZone, text_or_none
 
 LISTING_SECONDS = 60.0
 """How often the tree is looked at for zones that have come since (a socket put online, a module loaded)."""
@@ -49,81 +40,7 @@ PSYS_LEAST_SHARE = 0.9
 """A platform counts at least what its packages do. Where, after the packages counted so many joules, psys has less
 than this share of them, its board was never calibrated for it, and psys is not believed."""
 
-Kind = Literal["psys", "package", "dram", "part", "other"]
-
 _ZONE = re.compile(r"(intel-rapl[a-z-]*)((?::\d+)+)")
-
-
-def growth(before: int, now: int, range_uj: int, elapsed_seconds: float, slept: bool = False) -> int:
-    """The microjoules that a wrapping counter has counted between two readings.
-
-    A counter that fell has wrapped once, if the power that this means is possible at all and the machine did not
-    sleep. Else it was reset to 0 in between (by the sleep, or a write to ``energy_uj``), and what it shows was counted
-    since. A jump that no power explains counts nothing. ``elapsed_seconds`` includes time asleep, or the little that
-    a machine draws in a night would look like a jump. Over a gap longer than the counter takes to wrap (minutes at
-    full load), and over a sleep with a wrap in it, energy goes unseen: the result is a lower bound, never too much.
-    """
-    possible = MAX_ZONE_WATTS * (elapsed_seconds + COUNTER_TICK_SECONDS) * 1e6
-    if now >= before:
-        candidates: tuple[int, ...] = (now - before,)
-    else:
-        candidates = (now,) if slept else (now - before + range_uj, now)
-    return next((grown for grown in candidates if 0 <= grown <= possible), 0)
-
-
-class PowercapZone:
-    """One zone and its counter, open and unwrapped. ``total`` is in microjoules and starts at the counter's value."""
-
-    def __init__(self, path: str, directory: Path, package: str, zone: str, kind: Kind) -> None:
-        self.path = path
-        self.package = package
-        self.zone = zone
-        self.kind = kind
-        self.total = 0
-        self.moving = False
-        self.disabled = _text_or_none(directory / "enabled") == "0"
-        self._range = _range(directory)
-        self._file = KernelFile(directory / "energy_uj", size=64)
-        self._raw = 0
-        self._first: Moment | None = None
-        self._last: Moment | None = None
-
-    def read(self, now: Moment) -> int:
-        """Reads the counter; returns the microjoules since the last read that succeeded (0 at first).
-
-        Raises OSError as the kernel does, and ValueError where the file does not hold a number.
-        """
-        raw = self._read_raw()
-        last, self._last = self._last, now
-        if last is None:
-            self._raw, self.total, self._first = raw, raw, now
-            return 0
-        before, self._raw = self._raw, raw
-        grown = growth(before, raw, self._range, now.boottime - last.boottime, slept(last, now))
-        self.moving = self.moving or raw != before
-        self.total += grown
-        return grown
-
-    def _read_raw(self) -> int:
-        data = self._file.read()
-        try:
-            raw = int(data)
-        except ValueError:
-            raw = -1
-        if raw < 0:
-            self._file.close()
-            raise ValueError(f"energy_uj holds {data[:40]!r}, not a number of microjoules")
-        return raw
-
-    @property
-    def still(self) -> bool:
-        """The counter has not moved once although it had the time to: it measures nothing."""
-        if self.moving or self._first is None or self._last is None:
-            return False
-        return self._last.monotonic - self._first.monotonic >= STILL_SECONDS
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class PowercapZones:
@@ -248,9 +165,13 @@ class PowercapZones:
         zones: dict[str, PowercapZone] = {}
         taken: dict[tuple[str, str], str] = {}
         packages: dict[str, str] = {}
+        repeated: set[str] = set()
         for path in sorted(directories, key=_order):
             control_type, _, parent = _parts(path)
-            name = _text_or_none(directories[path] / "name")
+            if parent in repeated:
+                repeated.add(path)
+                continue
+            name = text_or_none(directories[path] / "name")
             if not name or (parent and parent not in packages):
                 self._nameless.append(Fault(path, "it does not tell its name"))
                 continue
@@ -265,6 +186,9 @@ class PowercapZones:
             zone = known.get(path)
             if zone is None or (zone.package, zone.zone) != (package, label):
                 zone = PowercapZone(path, directories[path], package, label, kind)
+                if any(zone.repeats(other) for other in zones.values()):
+                    repeated.add(path)
+                    continue
             zones[path] = zone
         if not zones and not self._nameless:
             self._zones, self._gone, self._host = {}, {}, None
@@ -333,18 +257,6 @@ def _order(path: str) -> tuple[str, tuple[int, ...]]:
     """By control type, MSR before MMIO, and a parent before its parts."""
     control_type, numbers, _ = _parts(path)
     return control_type, numbers
-
-
-def _text_or_none(file: Path) -> str | None:
-    try:
-        return file.read_text(errors="replace").strip()
-    except OSError:
-        return None
-
-
-def _range(directory: Path) -> int:
-    text = _text_or_none(directory / "max_energy_range_uj")
-    return int(text) if text and text.isdecimal() else 0
 
 
 def _still_fault(zone: PowercapZone) -> Fault:
