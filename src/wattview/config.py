@@ -87,8 +87,21 @@ class Power(Section, frozen=True, kw_only=True):
     estimate_max_watts_per_cpu: NonNegative | None = None
 
 
+NODE_COLLECTORS = frozenset((
+    "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "conntrack", "cpu", "cpufreq",
+    "diskstats", "dmi", "edac", "entropy", "fibrechannel", "filefd", "filesystem", "hwmon", "infiniband", "interrupts",
+    "ipvs", "kernel_hung", "ksmd", "loadavg", "mdadm", "meminfo", "meminfo_numa", "netclass", "netdev", "netstat",
+    "nfs", "nfsd", "nvme", "os", "powersupplyclass", "pressure", "processes", "qdisc", "rapl", "schedstat", "selinux",
+    "slabinfo", "sockstat", "softirqs", "softnet", "stat", "sysctl", "tapestats", "textfile", "thermal_zone", "time",
+    "timex", "udp_queues", "uname", "vmstat", "watchdog", "xfs", "zfs", "zoneinfo",
+))  # fmt: skip
+"""Every collector that ``node.enable`` and ``node.disable`` may name."""
+
+
 class Node(Section, frozen=True, kw_only=True):
-    """node_exporter's collectors. ``enable`` and ``disable`` are names, as a list or separated by commas.
+    """node_exporter's collectors. ``enable`` and ``disable`` are names, as a list or separated by commas;
+    ``sysctl`` and ``sysctl_info`` are kernel settings (``net.ipv4.tcp_rmem:min,default,max``), as a list or separated
+    by spaces.
 
     ``…_include`` and ``…_exclude`` are regular expressions that match anywhere in a name; with an ``include`` its
     ``exclude`` is not used. The defaults are node_exporter's.
@@ -103,6 +116,12 @@ class Node(Section, frozen=True, kw_only=True):
     cpu_info: bool = False
     disk_device_include: str = ""
     disk_device_exclude: str = r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$"
+    hwmon_chip_include: str = ""
+    hwmon_chip_exclude: str = ""
+    hwmon_sensor_include: str = ""
+    hwmon_sensor_exclude: str = ""
+    interrupts_include: str = ""
+    interrupts_exclude: str = ""
     fs_type_include: str = ""
     fs_type_exclude: str = (
         "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|"
@@ -121,6 +140,14 @@ class Node(Section, frozen=True, kw_only=True):
         "Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)|"
         "Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$"
     )
+    power_supply_exclude: str = ""
+    qdisc_device_include: str = ""
+    qdisc_device_exclude: str = ""
+    slab_include: str = ""
+    slab_exclude: str = ""
+    sysctl: tuple[str, ...] | str = ()
+    sysctl_info: tuple[str, ...] | str = ()
+    tape_device_exclude: str = ""
     vmstat_fields_include: str = "^(oom_kill|pgpg|pswp|pg.*fault).*"
 
     @property
@@ -131,10 +158,22 @@ class Node(Section, frozen=True, kw_only=True):
     def disabled(self) -> frozenset[str]:
         return _names(self.disable)
 
+    @property
+    def sysctls(self) -> tuple[str, ...]:
+        return _words(self.sysctl)
+
+    @property
+    def sysctls_info(self) -> tuple[str, ...]:
+        return _words(self.sysctl_info)
+
 
 def _names(value: tuple[str, ...] | str) -> frozenset[str]:
     parts = value.split(",") if isinstance(value, str) else value
     return frozenset(part.strip() for part in parts if part.strip())
+
+
+def _words(value: tuple[str, ...] | str) -> tuple[str, ...]:
+    return tuple(value.split()) if isinstance(value, str) else value
 
 
 class Docker(Section, frozen=True, kw_only=True):
@@ -184,13 +223,41 @@ class Scenarios(Section, frozen=True, kw_only=True):
     quality_seconds: Annotated[float, Meta(gt=0)] = 20.0
 
 
+ClockTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Tariff(Section, frozen=True, kw_only=True):
+    """One row of a time-of-use tariff: a price of energy from ``start`` to ``end`` o'clock on these days.
+
+    A row whose end is not after its start runs past midnight, and belongs to the day on which it began.
+    """
+
+    energy_per_kwh: NonNegative
+    start: ClockTime = "00:00"
+    end: ClockTime = "24:00"
+    days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
 class Cost(Section, frozen=True, kw_only=True):
+    """Prices, and the carbon of the grid and of the machine.
+
+    ``tariff`` rows go before ``energy_per_kwh``, the first that applies counting; their hours are those of
+    ``timezone`` (``Europe/Berlin``; "" is this machine's). ``egress_per_gb`` is for each 1e9 bytes that reach viewers.
+    ``embodied_kg`` is what making the machine emitted (kg CO2e), spread over ``lifetime_years``.
+    """
+
     energy_per_kwh: NonNegative = 0.12
     cpu_per_hour: NonNegative = 0.50
     gpu_per_hour: NonNegative = 0.0
     currency: Annotated[str, Meta(min_length=1, max_length=16)] = "USD"
     pue: Annotated[float, Meta(ge=1.0)] = 1.0
     carbon_g_per_kwh: NonNegative = 0.0
+    egress_per_gb: NonNegative = 0.0
+    embodied_kg: NonNegative = 0.0
+    lifetime_years: Annotated[float, Meta(gt=0)] = 4.0
+    timezone: str = ""
+    tariff: tuple[Tariff, ...] = ()
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -386,6 +453,15 @@ def _check(config: Config) -> Config:
                 raise ValueError("expected more than 0 seconds")
         except ValueError as error:
             raise ConfigError(f"history.{key}: {error}") from None
+    if config.cost.timezone:
+        import zoneinfo
+
+        try:
+            zoneinfo.ZoneInfo(config.cost.timezone)
+        except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+            raise ConfigError(
+                f"cost.timezone: expected a name such as Europe/Berlin, got {config.cost.timezone!r}"
+            ) from None
     if config.history.backend == "prometheus" and not config.history.prometheus_url:
         raise ConfigError("history.prometheus_url: needed with history.backend = prometheus")
     for key, url, schemes in (
@@ -403,6 +479,9 @@ def _check(config: Config) -> Config:
     idle, full = config.power.estimate_idle_watts_per_cpu, config.power.estimate_max_watts_per_cpu
     if idle is not None and full is not None and full < idle:
         raise ConfigError("power.estimate_max_watts_per_cpu: must not be less than power.estimate_idle_watts_per_cpu")
+    for key, names in (("enable", config.node.enabled), ("disable", config.node.disabled)):
+        if unknown := sorted(names - NODE_COLLECTORS):
+            raise ConfigError(f"node.{key}: no collector is named {unknown[0]!r}")
     for name in Node.__struct_fields__:
         if name.endswith(("_include", "_exclude")):
             try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import shutil
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
@@ -59,11 +59,11 @@ class RealNodeExporter:
     def __init__(self, collectors: Iterable[str] = (), arguments: Iterable[str] = ()) -> None:
         program = shutil.which("prometheus-node-exporter")
         assert program, "the real node_exporter is missing; run: sudo apt-get install prometheus-node-exporter"
-        self.url = f"http://127.0.0.1:{(port := free_port())}/metrics"
+        self.port = free_port()
         defaults = Node()
         self.command = [
             program,
-            f"--web.listen-address=127.0.0.1:{port}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
             "--web.disable-exporter-metrics",
             "--collector.netdev.device-exclude=^$",
             f"--collector.filesystem.mount-points-exclude={defaults.mount_point_exclude}",
@@ -77,6 +77,7 @@ class RealNodeExporter:
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True)
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         assert self.process.stderr is not None
         for line in self.process.stderr:
             if "Listening on" in line:
@@ -86,6 +87,7 @@ class RealNodeExporter:
         deadline = time.monotonic() + 10
         while True:
             try:
+                self._connection.connect()
                 self.scrape()
                 return self
             except OSError:
@@ -93,8 +95,9 @@ class RealNodeExporter:
                     raise
 
     def scrape(self) -> Exposition:
-        with urllib.request.urlopen(self.url, timeout=10) as answer:
-            return Exposition(answer.read().decode())
+        """One scrape. The connection stays open between scrapes, so that it is not itself what changes."""
+        self._connection.request("GET", "/metrics")
+        return Exposition(self._connection.getresponse().read().decode())
 
     def cpu_seconds(self) -> float:
         """User and system time that it has used since it began."""
@@ -105,6 +108,7 @@ class RealNodeExporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._connection.close()
         self.process.terminate()
         self.process.wait(timeout=10)
         assert self.process.stderr is not None

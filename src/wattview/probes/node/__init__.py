@@ -14,34 +14,72 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from wattview import __version__
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.model import Fault, Reading
 from wattview.probes.node import (
     arp,
+    bcache,
+    bcachefs,
+    bonding,
+    btrfs,
+    buddyinfo,
+    cgroups,
     conntrack,
     cpu,
+    cpufreq,
     diskstats,
+    dmi,
+    edac,
     entropy,
+    fibrechannel,
     filefd,
     filesystem,
+    hwmon,
+    infiniband,
+    interrupts,
+    ipvs,
+    kernel_hung,
+    ksmd,
     loadavg,
+    mdadm,
     meminfo,
+    meminfo_numa,
     netclass,
     netdev,
     netstat,
+    nfs,
+    nfsd,
+    nvme,
     os_release,
+    powersupplyclass,
     pressure,
+    processes,
+    qdisc,
+    rapl,
+    schedstat,
+    selinux,
+    slabinfo,
     sockstat,
+    softirqs,
     softnet,
     stat,
+    sysctl,
+    tapestats,
+    textfile,
+    thermal_zone,
     time_clock,
     timex,
     udp_queues,
     uname,
     vmstat,
+    watchdog,
+    xfs,
+    zfs,
+    zoneinfo,
 )
-from wattview.probes.node.collector import Collector, NoData
+from wattview.probes.node.collector import Collector, NoData, gauge
 
 log = logging.getLogger("wattview.node")
 
@@ -56,27 +94,64 @@ class CollectorEntry(NamedTuple):
 
 COLLECTORS: tuple[CollectorEntry, ...] = (
     CollectorEntry("arp", arp.Arp),
+    CollectorEntry("bcache", bcache.Bcache),
+    CollectorEntry("bcachefs", bcachefs.Bcachefs),
+    CollectorEntry("bonding", bonding.Bonding),
+    CollectorEntry("btrfs", btrfs.Btrfs),
+    CollectorEntry("buddyinfo", buddyinfo.Buddyinfo, default=False),
+    CollectorEntry("cgroups", cgroups.Cgroups, default=False),
     CollectorEntry("conntrack", conntrack.Conntrack),
     CollectorEntry("cpu", cpu.Cpu),
+    CollectorEntry("cpufreq", cpufreq.Cpufreq),
     CollectorEntry("diskstats", diskstats.Diskstats),
+    CollectorEntry("dmi", dmi.Dmi),
+    CollectorEntry("edac", edac.Edac),
     CollectorEntry("entropy", entropy.Entropy),
+    CollectorEntry("fibrechannel", fibrechannel.FibreChannel),
     CollectorEntry("filefd", filefd.FileDescriptors),
     CollectorEntry("filesystem", filesystem.Filesystem),
+    CollectorEntry("hwmon", hwmon.Hwmon),
+    CollectorEntry("infiniband", infiniband.Infiniband),
+    CollectorEntry("interrupts", interrupts.Interrupts, default=False),
+    CollectorEntry("ipvs", ipvs.Ipvs),
+    CollectorEntry("kernel_hung", kernel_hung.KernelHung),
+    CollectorEntry("ksmd", ksmd.Ksmd, default=False),
     CollectorEntry("loadavg", loadavg.Loadavg),
+    CollectorEntry("mdadm", mdadm.Mdadm),
     CollectorEntry("meminfo", meminfo.Meminfo),
+    CollectorEntry("meminfo_numa", meminfo_numa.MeminfoNuma, default=False),
     CollectorEntry("netclass", netclass.Netclass),
     CollectorEntry("netdev", netdev.Netdev),
     CollectorEntry("netstat", netstat.Netstat),
+    CollectorEntry("nfs", nfs.Nfs),
+    CollectorEntry("nfsd", nfsd.Nfsd),
+    CollectorEntry("nvme", nvme.Nvme),
     CollectorEntry("os", os_release.OsRelease),
+    CollectorEntry("powersupplyclass", powersupplyclass.PowerSupplyClass),
     CollectorEntry("pressure", pressure.Pressure),
+    CollectorEntry("processes", processes.Processes, default=False),
+    CollectorEntry("qdisc", qdisc.Qdiscs, default=False),
+    CollectorEntry("rapl", rapl.Rapl),
+    CollectorEntry("schedstat", schedstat.Schedstat),
+    CollectorEntry("selinux", selinux.Selinux),
+    CollectorEntry("slabinfo", slabinfo.Slabinfo, default=False),
     CollectorEntry("sockstat", sockstat.Sockstat),
+    CollectorEntry("softirqs", softirqs.Softirqs, default=False),
     CollectorEntry("softnet", softnet.Softnet),
     CollectorEntry("stat", stat.Stat),
+    CollectorEntry("sysctl", sysctl.Sysctl, default=False),
+    CollectorEntry("tapestats", tapestats.Tapestats),
+    CollectorEntry("textfile", textfile.Textfile),
+    CollectorEntry("thermal_zone", thermal_zone.ThermalZone),
     CollectorEntry("time", time_clock.Time),
     CollectorEntry("timex", timex.Timex),
     CollectorEntry("udp_queues", udp_queues.UdpQueues),
     CollectorEntry("uname", uname.Uname),
     CollectorEntry("vmstat", vmstat.Vmstat),
+    CollectorEntry("watchdog", watchdog.Watchdog),
+    CollectorEntry("xfs", xfs.Xfs),
+    CollectorEntry("zfs", zfs.Zfs),
+    CollectorEntry("zoneinfo", zoneinfo.Zoneinfo, default=False),
 )
 
 
@@ -153,13 +228,10 @@ class NodeProbe:
 
 
 def enabled_names(config: Config) -> frozenset[str]:
-    """The collectors that the settings switch on. Raises UnknownCollector where they name one that is not there."""
-    every = {entry.name for entry in COLLECTORS}
-    on, off = config.node.enabled, config.node.disabled
-    for key, names in (("node.enable", on), ("node.disable", off)):
-        for name in sorted(names - every):
-            raise UnknownCollector(f"{key}: no collector is named {name!r}")
-    return frozenset(({entry.name for entry in COLLECTORS if entry.default} | on) - off)
+    """The collectors that the settings switch on."""
+    return frozenset(
+        ({entry.name for entry in COLLECTORS if entry.default} | config.node.enabled) - config.node.disabled
+    )
 
 
 def _unknown(name: str) -> str:
@@ -169,15 +241,34 @@ def _unknown(name: str) -> str:
 
 
 def families(reading: NodeReading) -> list[Family]:
-    """Every collector's families, and how each collector fared."""
-    duration = Family(
-        "node_scrape_collector_duration_seconds", "gauge", "node_exporter: Duration of a collector scrape."
-    )
-    success = Family("node_scrape_collector_success", "gauge", "node_exporter: Whether a collector succeeded.")
-    found: list[Family] = []
+    """Every collector's families, and how each collector fared.
+
+    A name that two collectors give (a text file may repeat one of ours) is one family: the first one's type and help,
+    and each series once.
+    """
+    duration = gauge("node_scrape_collector_duration_seconds", "node_exporter: Duration of a collector scrape.")
+    success = gauge("node_scrape_collector_success", "node_exporter: Whether a collector succeeded.")
+    found: dict[str, Family] = {}
     for collected in reading.collectors:
-        found += collected.families
+        for family in collected.families:
+            known = found.setdefault(family.name, family)
+            if known is not family:
+                found[family.name] = _joined(known, family)
         text = labels(collector=collected.name)
         duration.add(collected.duration_seconds, text)
         success.add(int(collected.success), text)
-    return [*found, duration, success]
+    return [_build_info(), *found.values(), duration, success]
+
+
+def _joined(first: Family, second: Family) -> Family:
+    known = {text for text, _ in first.samples}
+    more = [sample for sample in second.samples if sample[0] not in known]
+    return Family(first.name, first.type, first.help, [*first.samples, *more])
+
+
+def _build_info() -> Family:
+    help_text = (
+        "A metric with a constant '1' value labeled by version, revision, branch, goversion from which node_exporter "
+        "was built, and the goos and goarch for the build."
+    )
+    return gauge("node_exporter_build_info", help_text).add(1, labels(version=__version__, branch="wattview"))

@@ -110,9 +110,12 @@ class Directory:
         except ValueError:
             return None
 
-    def names(self) -> list[str]:
-        """What is in the directory, in order. Raises OSError."""
-        return sorted(os.listdir(self.path))
+    def names(self, inside: str = "") -> list[str]:
+        """What is in the directory, or in one inside it, in order; nothing where it is not there."""
+        try:
+            return sorted(os.listdir(f"{self.path}/{inside}" if inside else self.path))
+        except OSError:
+            return []
 
     def _is_current(self) -> bool:
         try:
@@ -127,3 +130,33 @@ class Directory:
 
     def __del__(self) -> None:
         self.close()
+
+
+class Directories:
+    """The directories in a directory (``/sys/class/net``), each kept open for as long as it is there."""
+
+    def __init__(self, root: str, pattern: str = "") -> None:
+        self.root = root
+        self._pattern = re.compile(pattern) if pattern else None
+        self._known: dict[str, Directory] = {}
+
+    def found(self) -> dict[str, Directory]:
+        """Those that are there now, by name, in order. Raises FileNotFoundError where ``root`` is not there."""
+        with os.scandir(self.root) as entries:
+            names = sorted(entry.name for entry in entries if self._wanted(entry))
+        known = self._known
+        self._known = {name: known.get(name) or Directory(f"{self.root}/{name}") for name in names}
+        return self._known
+
+    def found_or_none(self) -> dict[str, Directory]:
+        """The same, and nothing where ``root`` is not there."""
+        try:
+            return self.found()
+        except FileNotFoundError:
+            return {}
+
+    def _wanted(self, entry: os.DirEntry[str]) -> bool:
+        if self._pattern is not None and self._pattern.fullmatch(entry.name) is None:
+            return False
+        # In /sys/class every directory is a link; a plain file beside them (bonding_masters) is something else.
+        return entry.is_dir()

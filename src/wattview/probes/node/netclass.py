@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from wattview.config import Config
 from wattview.exposition import Family, FamilyType, labels
-from wattview.probes.node.collector import Directory, Filter, gauge
+from wattview.probes.node.collector import Directories, Filter, gauge
 
 # File of an interface's directory, name, type (Documentation/ABI/testing/sysfs-class-net).
 _TABLE: tuple[tuple[str, str, FamilyType], ...] = (
@@ -34,16 +32,17 @@ class Netclass:
     """``node_network_*`` that are properties of an interface; its traffic is the netdev collector's."""
 
     def __init__(self, config: Config) -> None:
-        self._root = f"{config.paths.sysfs}/class/net"
+        self._interfaces = Directories(f"{config.paths.sysfs}/class/net")
         self._filter = Filter(config.node.netclass_device_exclude)
-        self._interfaces: dict[str, Directory] = {}
 
     def collect(self) -> list[Family]:
         up = gauge("node_network_up", "Value is 1 if operstate is 'up', 0 otherwise.")
         info = gauge("node_network_info", "Non-numeric data from /sys/class/net/<iface>, value is always 1.")
         speed = _property("speed_bytes", "gauge")
         families = [_property(name, kind) for _, name, kind in _TABLE]
-        for device, directory in self._found().items():
+        for device, directory in self._interfaces.found().items():
+            if self._filter.ignores(device):
+                continue
             text = labels(device=device)
             flags = None
             for family, (file, _, _) in zip(families, _TABLE, strict=True):
@@ -70,16 +69,6 @@ class Netclass:
                 ),
             )
         return [up, info, *families, speed]
-
-    def _found(self) -> dict[str, Directory]:
-        """The interfaces there are now. /sys/class/net also holds plain files (bonding_masters)."""
-        with os.scandir(self._root) as entries:
-            names = sorted(
-                entry.name for entry in entries if not entry.is_file() and not self._filter.ignores(entry.name)
-            )
-        known = self._interfaces
-        self._interfaces = {name: known.get(name) or Directory(f"{self._root}/{name}") for name in names}
-        return self._interfaces
 
 
 def _property(name: str, kind: FamilyType) -> Family:

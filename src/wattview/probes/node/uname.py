@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
+from wattview.probes.files import KernelFile
 
 
 class Uname:
     """``node_uname_info``. Read from /proc/sys/kernel, so that another tree shows its own machine's names."""
 
     def __init__(self, config: Config) -> None:
-        self._root = Path(config.paths.procfs, "sys/kernel")
+        root = f"{config.paths.procfs}/sys/kernel"
+        names = ("ostype", "osrelease", "version", "hostname", "domainname")
+        self._files = {name: KernelFile(f"{root}/{name}", 512) for name in names}
 
     def collect(self) -> list[Family]:
         own = os.uname()
@@ -30,6 +32,6 @@ class Uname:
 
     def _name(self, file: str, fallback: str) -> str:
         try:
-            return (self._root / file).read_text("utf-8", "replace").strip()
+            return self._files[file].read().decode("utf-8", "replace").strip()
         except OSError:
             return fallback

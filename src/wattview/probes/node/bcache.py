@@ -1,0 +1,144 @@
+"""bcache: block caches, their backing devices and their cache devices, from /sys/fs/bcache."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.node.collector import Directories, Directory, named
+
+# File of a cache set, name, help.
+_SET = (
+    ("average_key_size", "average_key_size_sectors", "Average data per key in the btree (sectors)."),
+    ("btree_cache_size", "btree_cache_size_bytes", "Amount of memory currently used by the btree cache."),
+    (
+        "cache_available_percent", "cache_available_percent",
+        "Percentage of cache device without dirty data, usable for writeback (may contain clean cached data).",
+    ),
+    ("congested", "congested", "Congestion."),
+    (
+        "root_usage_percent", "root_usage_percent",
+        "Percentage of the root btree node in use (tree depth increases if too high).",
+    ),
+    ("tree_depth", "tree_depth", "Depth of the btree."),
+    (
+        "internal/active_journal_entries", "active_journal_entries",
+        "Number of journal entries that are newer than the index.",
+    ),
+    ("internal/btree_nodes", "btree_nodes", "Total nodes in the btree."),
+    ("internal/btree_read_average_duration_us", "btree_read_average_duration_seconds", "Average btree read duration."),
+    (
+        "internal/cache_read_races", "cache_read_races_total",
+        "Counts instances where while data was being read from the cache, the bucket was reused and invalidated - "
+        "i.e. where the pointer was stale after the read completed.",
+    ),
+)  # fmt: skip
+
+# File of a backing device, name, help.
+_BACKING = (
+    ("dirty_data", "dirty_data_bytes", "Amount of dirty data for this backing device in the cache."),
+    (
+        "stats_total/bypassed", "bypassed_bytes_total",
+        "Amount of IO (both reads and writes) that has bypassed the cache.",
+    ),
+    ("stats_total/cache_hits", "cache_hits_total", "Hits counted per individual IO as bcache sees them."),
+    ("stats_total/cache_misses", "cache_misses_total", "Misses counted per individual IO as bcache sees them."),
+    ("stats_total/cache_bypass_hits", "cache_bypass_hits_total", "Hits for IO intended to skip the cache."),
+    ("stats_total/cache_bypass_misses", "cache_bypass_misses_total", "Misses for IO intended to skip the cache."),
+    (
+        "stats_total/cache_miss_collisions", "cache_miss_collisions_total",
+        "Instances where data insertion from cache miss raced with write (data already present).",
+    ),
+    ("stats_total/cache_readaheads", "cache_readaheads_total", "Count of times readahead occurred."),
+)  # fmt: skip
+
+# Line of a backing device's writeback_rate_debug, name, help.
+_WRITEBACK = (
+    ("target", "dirty_target_bytes", "Current dirty data target threshold for this backing device in bytes."),
+    ("rate", "writeback_rate", "Current writeback rate for this backing device in bytes."),
+    (
+        "proportional", "writeback_rate_proportional_term",
+        "Current result of proportional controller, part of writeback rate",
+    ),
+    ("integral", "writeback_rate_integral_term", "Current result of integral controller, part of writeback rate"),
+    ("change", "writeback_change", "Last writeback rate change step for this backing device."),
+)  # fmt: skip
+
+# File of a cache device, name, help.
+_CACHE = (
+    ("io_errors", "io_errors", "Number of errors that have occurred, decayed by io_error_halflife."),
+    (
+        "metadata_written", "metadata_written_bytes_total",
+        "Sum of all non data writes (btree writes and all other metadata).",
+    ),
+    ("written", "written_bytes_total", "Sum of all data that has been written to the cache."),
+)  # fmt: skip
+
+_DURATION = "internal/btree_read_average_duration_us"
+_UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("kMGTPEZY")}
+
+
+class Bcache:
+    """``node_bcache_*{uuid}``; no sample where no cache set is registered."""
+
+    def __init__(self, config: Config) -> None:
+        self._sets = Directories(f"{config.paths.sysfs}/fs/bcache", r".*-.*")
+
+    def collect(self) -> list[Family]:
+        families = {
+            name: named(f"node_bcache_{name}", help_text)
+            for table in (_SET, _BACKING, _WRITEBACK, _CACHE)
+            for _, name, help_text in table
+        }
+        for uuid, directory in self._sets.found_or_none().items():
+            for file, name, _ in _SET:
+                value = _number(directory, file)
+                # node_exporter takes these microseconds for nanoseconds; its dashboards are drawn for that.
+                families[name].add(value if value is None or file != _DURATION else value * 1e-9, labels(uuid=uuid))
+            for device in directory.names():
+                if device.startswith("bdev"):
+                    self._backing(families, directory, device, labels(uuid=uuid, backing_device=device))
+                elif device.startswith("cache") and device[5:].isdigit():
+                    text = labels(uuid=uuid, cache_device=device)
+                    for file, name, _ in _CACHE:
+                        families[name].add(_number(directory, f"{device}/{file}"), text)
+        return list(families.values())
+
+    @staticmethod
+    def _backing(families: dict[str, Family], directory: Directory, device: str, text: str) -> None:
+        for file, name, _ in _BACKING:
+            families[name].add(_number(directory, f"{device}/{file}"), text)
+        debug = writeback_rate(directory.text(f"{device}/writeback_rate_debug") or "")
+        for line, name, _ in _WRITEBACK:
+            families[name].add(debug.get(line), text)
+
+
+def writeback_rate(text: str) -> dict[str, float]:
+    """``rate: 1.1M/sec`` and the other lines of writeback_rate_debug, in bytes (bytes per second)."""
+    found = {}
+    for line in text.splitlines():
+        name, colon, value = line.partition(":")
+        if colon and name in ("rate", "dirty", "target", "proportional", "integral", "change"):
+            found[name] = dehumanized(value.strip().removesuffix("/sec"))
+    return found
+
+
+def dehumanized(text: str) -> float:
+    """A number as bcache's ``bch_hprint`` writes it: ``512``, ``-1.3k``, ``20.1G``. Raises ValueError.
+
+    What stands behind the point is a number of 1024ths divided by 100 and not a decimal fraction: ``.9`` is less than
+    ``.10``.
+    """
+    unit = _UNITS.get(text[-1:], 0)
+    if not unit:
+        return float(text)
+    whole, point, fraction = text[:-1].partition(".")
+    value = float(whole or "0")
+    if point:
+        part = float(fraction) / 10.24
+        value += -part if whole.startswith("-") else part
+    return float(int(value * unit))
+
+
+def _number(directory: Directory, file: str) -> float | None:
+    text = directory.text(file)
+    return None if text is None else dehumanized(text.strip())

@@ -1,0 +1,172 @@
+"""bcachefs: filesystems and their devices, from /sys/fs/bcachefs."""
+
+from __future__ import annotations
+
+import re
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.node.collector import Directories, Directory, NoData, named
+
+_UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("kmgtpe")}
+
+
+class Bcachefs:
+    """``node_bcachefs_*{uuid}``; no data where no such filesystem is mounted."""
+
+    def __init__(self, config: Config) -> None:
+        self._filesystems = Directories(f"{config.paths.sysfs}/fs/bcachefs")
+
+    def collect(self) -> list[Family]:
+        found = self._filesystems.found()
+        if not found:
+            raise NoData("no bcachefs is mounted")
+        families = _Families()
+        for uuid, directory in found.items():
+            _filesystem(families, uuid, directory)
+            for name in directory.names():
+                if name.startswith("dev-"):
+                    _device(families, uuid, name.removeprefix("dev-"), directory, name)
+        return list(families.by_name.values())
+
+
+class _Families:
+    """Families that come into being with their first sample, because the kernel decides which counters there are."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Family] = {}
+
+    def add(self, name: str, help_text: str, value: float | None, **pairs: str) -> None:
+        family = self.by_name.get(name)
+        if family is None:
+            family = self.by_name[name] = named(f"node_bcachefs_{name}", help_text)
+        family.add(value, labels(**pairs))
+
+
+def _filesystem(families: _Families, uuid: str, directory: Directory) -> None:
+    families.add("info", "Filesystem information.", 1, uuid=uuid)
+    size = directory.text("btree_cache_size")
+    families.add(
+        "btree_cache_size_bytes",
+        "Btree cache memory usage in bytes.",
+        human_bytes(size) if size else None,
+        uuid=uuid,
+    )
+    for algorithm, (compressed, uncompressed) in table(directory.text("compression_stats") or "").items():
+        families.add(
+            "compression_compressed_bytes",
+            "Compressed size by algorithm.",
+            human_bytes(compressed),
+            uuid=uuid,
+            algorithm=algorithm,
+        )
+        families.add(
+            "compression_uncompressed_bytes",
+            "Uncompressed size by algorithm.",
+            human_bytes(uncompressed),
+            uuid=uuid,
+            algorithm=algorithm,
+        )
+    for line in (directory.text("errors") or "").splitlines():
+        fields = line.split()
+        if len(fields) >= 2:
+            families.add("errors_total", "Error count by error type.", int(fields[1]), uuid=uuid, error_type=fields[0])
+    for name in directory.names("counters"):
+        value = since_creation(directory.text(f"counters/{name}") or "")
+        families.add(
+            re.sub(r"[^a-zA-Z0-9_]", "_", name) + "_total",
+            f"Bcachefs counter {name} since filesystem creation.",
+            value,
+            uuid=uuid,
+        )
+    for kind, (count, size) in table(directory.text("btree_write_stats") or "").items():
+        families.add("btree_writes_total", "Number of btree writes by type.", int(count), uuid=uuid, type=kind)
+        families.add(
+            "btree_write_average_size_bytes",
+            "Average btree write size by type.",
+            human_bytes(size),
+            uuid=uuid,
+            type=kind,
+        )
+
+
+def _device(families: _Families, uuid: str, device: str, directory: Directory, folder: str) -> None:
+    families.add(
+        "device_info",
+        "Device information.",
+        1,
+        uuid=uuid,
+        device=device,
+        label=directory.text(f"{folder}/label") or "",
+        state=directory.text(f"{folder}/state") or "",
+    )
+    bucket = directory.text(f"{folder}/bucket_size")
+    for name, help_text, value in (
+        ("device_bucket_size_bytes", "Bucket size in bytes.", human_bytes(bucket) if bucket else None),
+        ("device_buckets", "Total number of buckets.", directory.number(f"{folder}/nbuckets")),
+        ("device_durability", "Device durability setting.", directory.number(f"{folder}/durability")),
+    ):
+        families.add(name, help_text, value, uuid=uuid, device=device)
+    for operation, kind, value in io_done(directory.text(f"{folder}/io_done") or ""):
+        families.add(
+            "device_io_done_bytes_total",
+            "IO bytes by operation type and data type.",
+            value,
+            uuid=uuid,
+            device=device,
+            operation=operation,
+            data_type=kind,
+        )
+    for kind, value in io_errors(directory.text(f"{folder}/io_errors") or "").items():
+        families.add("device_io_errors_total", "IO errors by error type.", value, uuid=uuid, device=device, type=kind)
+
+
+def human_bytes(text: str) -> int:
+    """``542k`` or ``1.5G`` in bytes. Raises ValueError."""
+    text = text.strip()
+    unit = _UNITS.get(text[-1:].lower(), 0)
+    return int(float(text[:-1]) * unit) if unit else int(float(text))
+
+
+def table(text: str) -> dict[str, tuple[str, str]]:
+    """The first two columns of a table with a heading line, by the name that begins each line."""
+    found = {}
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) >= 3:
+            found[fields[0].removesuffix(":")] = (fields[1], fields[2])
+    return found
+
+
+def since_creation(text: str) -> int | None:
+    """The value of one counter's file since the filesystem was made."""
+    for line in text.splitlines():
+        if line.startswith("since filesystem creation:"):
+            return human_bytes(line.partition(":")[2])
+    return None
+
+
+def io_done(text: str) -> list[tuple[str, str, int]]:
+    """(operation, kind of data, bytes) out of a device's io_done."""
+    found = []
+    operation = ""
+    for line in text.splitlines():
+        name, _, value = line.strip().partition(":")
+        if not value.strip():
+            operation = name
+        elif operation in ("read", "write"):
+            found.append((operation, name.strip(), int(value)))
+    return found
+
+
+def io_errors(text: str) -> dict[str, int]:
+    """Errors by kind out of a device's io_errors, since the filesystem was made."""
+    found = {}
+    wanted = False
+    for line in text.splitlines():
+        if line.startswith("IO errors since"):
+            wanted = line.startswith("IO errors since filesystem creation")
+        elif wanted and ":" in line:
+            kind, _, value = line.strip().partition(":")
+            found[kind.strip()] = int(value)
+    return found

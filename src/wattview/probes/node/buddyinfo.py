@@ -1,0 +1,33 @@
+"""Free memory by the size of its blocks: how fragmented each zone is."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import gauge
+
+
+class Buddyinfo:
+    """``node_buddyinfo_blocks{node,zone,size}``; size is the power of two of pages."""
+
+    def __init__(self, config: Config) -> None:
+        self._file = KernelFile(f"{config.paths.procfs}/buddyinfo")
+
+    def collect(self) -> list[Family]:
+        family = gauge("node_buddyinfo_blocks", "Count of free blocks according to size.")
+        for node, zone, counts in buddyinfo(self._file.read()):
+            for size, count in enumerate(counts):
+                family.add(count, labels(node=node, zone=zone, size=str(size)))
+        return [family]
+
+
+def buddyinfo(data: bytes) -> list[tuple[str, str, list[int]]]:
+    """(node, zone, free blocks of each size) out of ``Node 0, zone DMA 1 0 …``."""
+    found = []
+    for line in data.decode("ascii", "replace").splitlines():
+        fields = line.split()
+        if len(fields) < 5 or fields[0] != "Node" or fields[2] != "zone":
+            raise ValueError(f"buddyinfo: not a zone: {line[:80]!r}")
+        found.append((fields[1].rstrip(","), fields[3], [int(field) for field in fields[4:]]))
+    return found

@@ -1,0 +1,68 @@
+"""InfiniBand and RoCE adapters and their ports, from /sys/class/infiniband."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.node.collector import Directories, Directory, gauge, named
+from wattview.probes.node.infiniband_counters import COUNTERS
+
+_LIFESPAN = (
+    "The maximum period in ms which defines the aging of the counter reads. Two consecutive reads within this period "
+    "might return the same values."
+)
+_PHYSICAL_STATE = (
+    "Physical state of the InfiniBand port (0: no change, 1: sleep, 2: polling, 3: disable, 4: shift, 5: link up, "
+    "6: link error recover, 7: phytest)"
+)
+_STATE = "State of the InfiniBand port (0: no change, 1: down, 2: init, 3: armed, 4: active, 5: act defer)"
+
+
+class Infiniband:
+    """``node_infiniband_*{device,port}``; a counter that an adapter has not, or marks as N/A, is no sample."""
+
+    def __init__(self, config: Config) -> None:
+        self._devices = Directories(f"{config.paths.sysfs}/class/infiniband")
+
+    def collect(self) -> list[Family]:
+        families = [named(f"node_infiniband_{name}", help_text) for _, name, help_text in COUNTERS]
+        info = gauge("node_infiniband_info", "Non-numeric data from /sys/class/infiniband/<device>, value is always 1.")
+        state = gauge("node_infiniband_state_id", _STATE)
+        physical = gauge("node_infiniband_physical_state_id", _PHYSICAL_STATE)
+        rate = gauge("node_infiniband_rate_bytes_per_second", "Maximum signal transfer rate")
+        lifespan = gauge("node_infiniband_lifespan_seconds", _LIFESPAN)
+        for device, directory in self._devices.found().items():
+            info.add(1, _device_labels(device, directory))
+            for port in directory.names("ports"):
+                text = labels(device=device, port=port)
+                place = f"ports/{port}"
+                state.add(number_before_colon(directory.text(f"{place}/state")), text)
+                physical.add(number_before_colon(directory.text(f"{place}/phys_state")), text)
+                rate.add(bytes_per_second(directory.text(f"{place}/rate")), text)
+                milliseconds = directory.number(f"{place}/hw_counters/lifespan")
+                lifespan.add(None if milliseconds is None else milliseconds // 1000, text)
+                for family, (file, name, _) in zip(families, COUNTERS, strict=True):
+                    value = directory.number(f"{place}/{file}")
+                    # Data is counted in words of four bytes.
+                    in_words = name.endswith("_bytes_total")
+                    family.add(value * 4 if in_words and value is not None else value, text)
+        return [info, state, physical, rate, lifespan, *families]
+
+
+def _device_labels(device: str, directory: Directory) -> str:
+    return labels(
+        device=device,
+        board_id=directory.text("board_id") or "",
+        firmware_version=directory.text("fw_ver") or "",
+        hca_type=directory.text("hca_type") or "",
+    )
+
+
+def number_before_colon(text: str | None) -> int | None:
+    """4 out of ``4: ACTIVE``; None where there is no such text. Raises ValueError."""
+    return None if text is None else int(text.partition(":")[0])
+
+
+def bytes_per_second(text: str | None) -> int | None:
+    """``100 Gb/sec (4X EDR)`` in bytes per second; None where there is no such text. Raises ValueError."""
+    return None if text is None else int(float(text.split(" ", 1)[0]) * 125000000)

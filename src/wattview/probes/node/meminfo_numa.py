@@ -1,0 +1,55 @@
+"""Memory of each NUMA node, and where allocations landed (/sys/devices/system/node)."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.node.collector import Directories, NoData, named
+from wattview.probes.node.meminfo import memory_field_name
+
+
+class MeminfoNuma:
+    """``node_memory_numa_*{node}``: sizes in bytes; the counters of numastat end in ``_total``."""
+
+    def __init__(self, config: Config) -> None:
+        self._nodes = Directories(f"{config.paths.sysfs}/devices/system/node", r"node[0-9]+")
+
+    def collect(self) -> list[Family]:
+        families: dict[str, Family] = {}
+        for name, directory in self._nodes.found().items():
+            text = labels(node=name.removeprefix("node"))
+            fields = node_meminfo(directory.read("meminfo")) + node_numastat(directory.read("numastat"))
+            for field, value in fields:
+                family = families.get(field)
+                if family is None:
+                    help_text = f"Memory information field {field}."
+                    family = families[field] = named(f"node_memory_numa_{field}", help_text)
+                family.add(value, text)
+        if not families:
+            raise NoData("this machine has no NUMA nodes")
+        return list(families.values())
+
+
+def node_meminfo(data: bytes) -> list[tuple[str, int]]:
+    """(field, bytes or count) out of ``Node 0 Active(anon):   1 kB``."""
+    found = []
+    for line in data.decode("ascii", "replace").splitlines():
+        fields = line.split()
+        if not fields:
+            continue
+        if len(fields) not in (4, 5) or not fields[2].endswith(":"):
+            raise ValueError(f"node meminfo: not a field: {line[:80]!r}")
+        factor = 1024 if fields[4:] == ["kB"] else 1
+        found.append((memory_field_name(fields[2].removesuffix(":")), int(fields[3]) * factor))
+    return found
+
+
+def node_numastat(data: bytes) -> list[tuple[str, int]]:
+    """(counter with ``_total``, pages) out of a node's numastat."""
+    found = []
+    for line in data.decode("ascii", "replace").splitlines():
+        fields = line.split()
+        if len(fields) != 2:
+            raise ValueError(f"node numastat: not a counter: {line[:80]!r}")
+        found.append((f"{fields[0]}_total", int(fields[1])))
+    return found

@@ -1,0 +1,71 @@
+"""The NFS client: its calls, by version and method (/proc/net/rpc/nfs)."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import counter
+
+V2_METHODS = (
+    "Null", "GetAttr", "SetAttr", "Root", "Lookup", "ReadLink", "Read", "WrCache", "Write", "Create", "Remove",
+    "Rename", "Link", "SymLink", "MkDir", "RmDir", "ReadDir", "FsStat",
+)  # fmt: skip
+V3_METHODS = (
+    "Null", "GetAttr", "SetAttr", "Lookup", "Access", "ReadLink", "Read", "Write", "Create", "MkDir", "SymLink",
+    "MkNod", "Remove", "RmDir", "Rename", "Link", "ReadDir", "ReadDirPlus", "FsStat", "FsInfo", "PathConf", "Commit",
+)  # fmt: skip
+_V4_METHODS = (
+    "Null", "Read", "Write", "Commit", "Open", "OpenConfirm", "OpenNoattr", "OpenDowngrade", "Close", "Setattr",
+    "FsInfo", "Renew", "SetClientID", "SetClientIDConfirm", "Lock", "Lockt", "Locku", "Access", "Getattr", "Lookup",
+    "LookupRoot", "Remove", "Rename", "Link", "Symlink", "Create", "Pathconf", "StatFs", "ReadLink", "ReadDir",
+    "ServerCaps", "DelegReturn", "GetACL", "SetACL", "FsLocations", "ReleaseLockowner", "Secinfo", "FsidPresent",
+    "ExchangeID", "CreateSession", "DestroySession", "Sequence", "GetLeaseTime", "ReclaimComplete", "GetDeviceInfo",
+    "LayoutGet", "LayoutCommit", "LayoutReturn", "SecinfoNoName", "TestStateID", "FreeStateID", "GetDeviceList",
+    "BindConnToSession", "DestroyClientID", "Seek", "Allocate", "DeAllocate", "LayoutStats", "Clone",
+)  # fmt: skip
+_METHODS = {"2": V2_METHODS, "3": V3_METHODS, "4": _V4_METHODS}
+
+
+class Nfs:
+    """``node_nfs_*``; no data where the client is not loaded. A method newer than the kernel reads 0."""
+
+    def __init__(self, config: Config) -> None:
+        self._file = KernelFile(f"{config.paths.procfs}/net/rpc/nfs")
+
+    def collect(self) -> list[Family]:
+        lines = rpc_lines(self._file.read(), {"net": 4, "rpc": 3})
+        packets = counter("node_nfs_packets_total", "Total NFSd network packets (sent+received) by protocol type.")
+        packets.add(lines["net"][1], labels(protocol="udp")).add(lines["net"][2], labels(protocol="tcp"))
+        calls, retransmissions, refreshes = lines["rpc"]
+        requests = counter("node_nfs_requests_total", "Number of NFS procedures invoked.")
+        for version, methods in _METHODS.items():
+            counts = lines.get(f"proc{version}", [])[1:]
+            counts += [0] * (len(methods) - len(counts))
+            for method, count in zip(methods, counts, strict=False):
+                requests.add(count, labels(proto=version, method=method))
+        return [
+            packets,
+            counter("node_nfs_connections_total", "Total number of NFSd TCP connections.", lines["net"][3]),
+            counter("node_nfs_rpcs_total", "Total number of RPCs performed.", calls),
+            counter("node_nfs_rpc_retransmissions_total", "Number of RPC transmissions performed.", retransmissions),
+            counter(
+                "node_nfs_rpc_authentication_refreshes_total",
+                "Number of RPC authentication refreshes performed.",
+                refreshes,
+            ),
+            requests,
+        ]
+
+
+def rpc_lines(data: bytes, needed: dict[str, int]) -> dict[str, list[int]]:
+    """``name number number …`` lines of /proc/net/rpc files. Raises ValueError where a needed line has too few."""
+    found = {}
+    for line in data.decode("ascii", "replace").splitlines():
+        name, *fields = line.split() or [""]
+        # The thread histogram, which kernels since 2.6.36 fill with zeros, has fractions.
+        found[name] = [int(field) for field in (fields[:2] if name == "th" else fields)]
+    for name, count in needed.items():
+        if len(found.get(name, [])) < count:
+            raise ValueError(f"net/rpc: the line {name!r} does not hold {count} numbers")
+    return found

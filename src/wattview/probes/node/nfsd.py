@@ -1,0 +1,76 @@
+"""The kernel's NFS server: its traffic, caches, and calls by version and method (/proc/net/rpc/nfsd)."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import counter, named
+from wattview.probes.node.nfs import V2_METHODS, V3_METHODS, rpc_lines
+
+# Line, column, name, help.
+_TABLE = (
+    ("rc", 0, "reply_cache_hits_total", "Total number of NFSd Reply Cache hits (client lost server response)."),
+    (
+        "rc", 1, "reply_cache_misses_total",
+        "Total number of NFSd Reply Cache an operation that requires caching (idempotent).",
+    ),
+    (
+        "rc", 2, "reply_cache_nocache_total",
+        "Total number of NFSd Reply Cache non-idempotent operations (rename/delete/…).",
+    ),
+    ("fh", 0, "file_handles_stale_total", "Total number of NFSd stale file handles"),
+    ("io", 0, "disk_bytes_read_total", "Total NFSd bytes read."),
+    ("io", 1, "disk_bytes_written_total", "Total NFSd bytes written."),
+    ("th", 0, "server_threads", "Total number of NFSd kernel threads that are running."),
+    ("ra", 0, "read_ahead_cache_size_blocks", "How large the read ahead cache is in blocks."),
+    ("ra", 11, "read_ahead_cache_not_found_total", "Total number of NFSd read ahead cache not found."),
+    ("net", 3, "connections_total", "Total number of NFSd TCP connections."),
+    ("rpc", 0, "server_rpcs_total", "Total number of NFSd RPCs."),
+)  # fmt: skip
+
+# Operations by their number in the protocol (RFC 7530, section 16), from 3 on.
+_V4_OPERATIONS = (
+    "Access", "Close", "Commit", "Create", "DelegPurge", "DelegReturn", "GetAttr", "GetFH", "Link", "Lock", "Lockt",
+    "Locku", "Lookup", "LookupRoot", "Nverify", "Open", "OpenAttr", "OpenConfirm", "OpenDgrd", "PutFH", "PutPubFH",
+    "PutRootFH", "Read", "ReadDir", "ReadLink", "Remove", "Rename", "Renew", "RestoreFH", "SaveFH", "SecInfo",
+    "SetAttr", "SetClientID", "SetClientIDConfirm", "Verify", "Write", "RelLockOwner",
+)  # fmt: skip
+_V4_NOT_SHOWN = frozenset(("PutPubFH", "PutRootFH", "SetClientID", "SetClientIDConfirm"))
+
+
+class Nfsd:
+    """``node_nfsd_*``; no data where the server is not loaded."""
+
+    def __init__(self, config: Config) -> None:
+        self._file = KernelFile(f"{config.paths.procfs}/net/rpc/nfsd")
+
+    def collect(self) -> list[Family]:
+        lines = rpc_lines(self._file.read(), {"rc": 3, "fh": 1, "io": 2, "th": 1, "net": 4, "rpc": 5})
+        # Kernels since 5.4 have no read-ahead cache, and write no line for it.
+        found = [
+            named(f"node_nfsd_{name}", help_text, lines[line][column])
+            for line, column, name, help_text in _TABLE
+            if column < len(lines.get(line, []))
+        ]
+        packets = counter("node_nfsd_packets_total", "Total NFSd network packets (sent+received) by protocol type.")
+        packets.add(lines["net"][1], labels(proto="udp")).add(lines["net"][2], labels(proto="tcp"))
+        errors = counter("node_nfsd_rpc_errors_total", "Total number of NFSd RPC errors by error type.")
+        for column, error in ((2, "fmt"), (3, "auth"), (4, "cInt")):
+            errors.add(lines["rpc"][column], labels(error=error))
+        return [*found, packets, errors, _requests(lines)]
+
+
+def _requests(lines: dict[str, list[int]]) -> Family:
+    family = counter("node_nfsd_requests_total", "Total number NFSd Requests by method and protocol.")
+    for proto, methods in (("2", V2_METHODS), ("3", V3_METHODS)):
+        for method, count in zip(methods, lines.get(f"proc{proto}", [])[1:], strict=False):
+            if method != "Null":
+                family.add(count, labels(proto=proto, method=method))
+    # Numbers 0 to 2 stand for no operation.
+    for method, count in zip(_V4_OPERATIONS, lines.get("proc4ops", [])[4:], strict=False):
+        if method not in _V4_NOT_SHOWN:
+            family.add(count, labels(proto="4", method=method))
+    if lines.get("wdeleg_getattr"):
+        family.add(lines["wdeleg_getattr"][0], labels(proto="4", method="WdelegGetattr"))
+    return family

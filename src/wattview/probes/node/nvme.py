@@ -1,0 +1,76 @@
+"""NVMe controllers and their namespaces, from /sys/class/nvme."""
+
+from __future__ import annotations
+
+import re
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.node.collector import Directories, Directory, gauge
+
+# nvme0n1, or nvme0c0n1 where several controllers lead to one namespace.
+_NAMESPACE = re.compile(r"nvme\d+(?:c\d+)?n(\d+)")
+
+_CAPACITY, _SIZE, _USED, _BLOCK = (
+    (
+        "capacity_bytes",
+        "Capacity of the NVMe namespace in bytes. Computed as namespace_size * namespace_logical_block_size",
+    ),
+    ("size_bytes", "Size of the NVMe namespace in bytes. Available in /sys/class/nvme/<device>/<namespace>/size"),
+    ("used_bytes", "Used space of the NVMe namespace in bytes. Available in /sys/class/nvme/<device>/<namespace>/nuse"),
+    (
+        "logical_block_size_bytes",
+        "Logical block size of the NVMe namespace in bytes. Usually 4Kb. Available in "
+        "/sys/class/nvme/<device>/<namespace>/queue/logical_block_size",
+    ),
+)  # fmt: skip
+
+
+class Nvme:
+    """``node_nvme_*{device}``; no data where there is no such controller."""
+
+    def __init__(self, config: Config) -> None:
+        self._devices = Directories(f"{config.paths.sysfs}/class/nvme")
+
+    def collect(self) -> list[Family]:
+        info = gauge("node_nvme_info", "Non-numeric data from /sys/class/nvme/<device>, value is always 1.")
+        namespace = gauge("node_nvme_namespace_info", "Information about NVMe namespaces. Value is always 1")
+        sizes = [
+            gauge(f"node_nvme_namespace_{name}", help_text) for name, help_text in (_CAPACITY, _SIZE, _USED, _BLOCK)
+        ]
+        for device, directory in self._devices.found().items():
+            info.add(
+                1,
+                labels(
+                    device=device,
+                    firmware_revision=_text(directory, "firmware_rev"),
+                    model=_text(directory, "model"),
+                    serial=_text(directory, "serial"),
+                    state=_text(directory, "state"),
+                    cntlid=_text(directory, "cntlid"),
+                ),
+            )
+            for entry in directory.names():
+                if match := _NAMESPACE.fullmatch(entry):
+                    state = directory.text(f"{entry}/ana_state") or "unknown"
+                    namespace.add(1, labels(device=device, nsid=match[1], ana_state=state))
+                    text = labels(device=device, nsid=match[1])
+                    for family, value in zip(sizes, namespace_sizes(directory, entry), strict=True):
+                        family.add(value, text)
+        return [info, namespace, *sizes]
+
+
+def namespace_sizes(directory: Directory, namespace: str) -> tuple[int | None, int | None, int | None, int | None]:
+    """Capacity, size and use in bytes, and the logical block size, by node_exporter's reckoning.
+
+    It multiplies ``size`` by the logical block size, which is right for blocks of 512 bytes: the kernel counts sectors
+    of 512 bytes there whatever the block size is.
+    """
+    block = directory.number(f"{namespace}/queue/logical_block_size")
+    sizes = [directory.number(f"{namespace}/{file}") for file in ("size", "nuse")]
+    size, used = (None if blocks is None or block is None else blocks * block for blocks in sizes)
+    return size, size, used, block
+
+
+def _text(directory: Directory, file: str) -> str:
+    return (directory.text(file) or "").strip()

@@ -1,0 +1,51 @@
+"""Energy counters of /sys/class/powercap, as the kernel gives them, wraps and all.
+
+``probes.power`` is where watts come from; this is what node_exporter's dashboards ask for.
+"""
+
+from __future__ import annotations
+
+import re
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.node.collector import Directories, NoData, counter
+
+_NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
+
+
+class Rapl:
+    """``node_rapl_*_joules_total{index,path}``; no data where the counters are not there, or for root only."""
+
+    def __init__(self, config: Config) -> None:
+        self._zones = Directories(f"{config.paths.sysfs}/class/powercap")
+
+    def collect(self) -> list[Family]:
+        families: dict[str, Family] = {}
+        counts: dict[str, int] = {}
+        for directory in self._zones.found().values():
+            zone = directory.text("name")
+            if zone is None:
+                continue
+            index, name = index_and_name(zone.strip(), counts)
+            try:
+                microjoules = int(directory.read("energy_uj"))
+            except PermissionError:
+                raise NoData(f"{directory.path}/energy_uj is readable by root only") from None
+            except FileNotFoundError:
+                continue
+            full_name = f"node_rapl_{_NOT_IN_A_NAME.sub('_', name)}_joules_total"
+            family = families.get(full_name)
+            if family is None:
+                family = families[full_name] = counter(full_name, f"Current RAPL {name} value in joules")
+            family.add(microjoules / 1e6, labels(index=str(index), path=directory.path))
+        return list(families.values())
+
+
+def index_and_name(zone: str, counts: dict[str, int]) -> tuple[int, str]:
+    """(1, ``package``) out of ``package-1``; a name without a number is numbered as it comes."""
+    name, dash, number = zone.partition("-")
+    index = int(number) if dash and number.isdigit() else counts.get(zone, 0)
+    name = name if dash and number.isdigit() else zone
+    counts[name] = index + 1
+    return index, name

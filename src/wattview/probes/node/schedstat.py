@@ -1,0 +1,40 @@
+"""The scheduler: how long each CPU ran tasks, and how long they waited for it."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import counter
+
+
+class Schedstat:
+    """``node_schedstat_*{cpu}``; no data where the kernel keeps none (CONFIG_SCHEDSTATS)."""
+
+    def __init__(self, config: Config) -> None:
+        self._file = KernelFile(f"{config.paths.procfs}/schedstat", 16384)
+
+    def collect(self) -> list[Family]:
+        running = counter("node_schedstat_running_seconds_total", "Number of seconds CPU spent running a process.")
+        waiting = counter(
+            "node_schedstat_waiting_seconds_total", "Number of seconds spent by processing waiting for this CPU."
+        )
+        slices = counter("node_schedstat_timeslices_total", "Number of timeslices executed by CPU.")
+        for cpu, (ran, waited, count) in schedstat(self._file.read()).items():
+            text = labels(cpu=cpu)
+            running.add(ran / 1e9, text)
+            waiting.add(waited / 1e9, text)
+            slices.add(count, text)
+        return [running, waiting, slices]
+
+
+def schedstat(data: bytes) -> dict[str, tuple[int, int, int]]:
+    """Nanoseconds run, nanoseconds waited and time slices by CPU (Documentation/scheduler/sched-stats.rst)."""
+    found = {}
+    for line in data.decode("ascii", "replace").splitlines():
+        if line.startswith("cpu"):
+            name, *fields = line.split()
+            if len(fields) < 9:
+                raise ValueError(f"schedstat: {name} has fewer than nine numbers")
+            found[name.removeprefix("cpu")] = (int(fields[6]), int(fields[7]), int(fields[8]))
+    return found

@@ -1,0 +1,46 @@
+"""The kernel's own object caches. Root only; many series, and so switched off by default."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.files import KernelFile
+from wattview.probes.node.collector import Filter, gauge
+
+# Column of /proc/slabinfo (slabinfo(5)), name, help.
+_TABLE = (
+    (1, "active_objects", "The number of objects that are currently active (i.e., in use)."),
+    (2, "objects", "The total number of allocated objects (i.e., objects that are both in use and not in use)."),
+    (3, "object_size_bytes", "The size of objects in this slab, in bytes."),
+    (4, "objects_per_slab", "The number of objects stored in each slab."),
+    (5, "pages_per_slab", "The number of pages allocated for each slab."),
+)
+
+
+class Slabinfo:
+    """``node_slabinfo_*{slab}``."""
+
+    def __init__(self, config: Config) -> None:
+        self._file = KernelFile(f"{config.paths.procfs}/slabinfo", 65536)
+        self._filter = Filter(config.node.slab_exclude, config.node.slab_include)
+
+    def collect(self) -> list[Family]:
+        families = [gauge(f"node_slabinfo_{name}", help_text) for _, name, help_text in _TABLE]
+        for slab, columns in slabinfo(self._file.read()).items():
+            if not self._filter.ignores(slab):
+                for family, value in zip(families, columns, strict=True):
+                    family.add(value, labels(slab=slab))
+        return families
+
+
+def slabinfo(data: bytes) -> dict[str, list[int]]:
+    """Active objects, objects, object size, objects and pages a slab, by cache."""
+    found = {}
+    for line in data.decode("ascii", "replace").splitlines():
+        if line.startswith(("slabinfo", "#")):
+            continue
+        fields = line.split()
+        if len(fields) < 6:
+            raise ValueError(f"slabinfo: not a cache: {line[:80]!r}")
+        found[fields[0]] = [int(field) for field in fields[1:6]]
+    return found

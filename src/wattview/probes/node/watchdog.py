@@ -1,0 +1,37 @@
+"""Watchdog timers, from /sys/class/watchdog."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.node.collector import Directories, gauge
+
+# File, name.
+_TABLE = (
+    ("bootstatus", "bootstatus"),
+    ("fw_version", "fw_version"),
+    ("nowayout", "nowayout"),
+    ("timeleft", "timeleft_seconds"),
+    ("timeout", "timeout_seconds"),
+    ("pretimeout", "pretimeout_seconds"),
+    ("access_cs0", "access_cs0"),
+)
+_INFO = ("options", "identity", "state", "status", "pretimeout_governor")
+
+
+class Watchdog:
+    """``node_watchdog_*{name}``."""
+
+    def __init__(self, config: Config) -> None:
+        self._timers = Directories(f"{config.paths.sysfs}/class/watchdog")
+
+    def collect(self) -> list[Family]:
+        families = [
+            gauge(f"node_watchdog_{name}", f"Value of /sys/class/watchdog/<watchdog>/{file}") for file, name in _TABLE
+        ]
+        info = gauge("node_watchdog_info", "Info of /sys/class/watchdog/<watchdog>")
+        for timer, directory in self._timers.found().items():
+            for family, (file, _) in zip(families, _TABLE, strict=True):
+                family.add(directory.number(file), labels(name=timer))
+            info.add(1, labels(name=timer, **{name: (directory.text(name) or "").strip() for name in _INFO}))
+        return [*families, info]

@@ -1,0 +1,122 @@
+"""XFS: what each mounted filesystem did, from /sys/fs/xfs/*/stats/stats.
+
+Lines and columns: fs/xfs/xfs_stats.c and https://xfs.org/index.php/Runtime_Stats.
+"""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.node.collector import Directories, counter
+
+_CACHE = "Number of times the OS"
+
+# Line, then name and help of each column that is shown.
+_TABLE: dict[str, tuple[tuple[str, str], ...]] = {
+    "extent_alloc": (
+        ("extent_allocation_extents_allocated", "Number of extents allocated for a filesystem."),
+        ("extent_allocation_blocks_allocated", "Number of blocks allocated for a filesystem."),
+        ("extent_allocation_extents_freed", "Number of extents freed for a filesystem."),
+        ("extent_allocation_blocks_freed", "Number of blocks freed for a filesystem."),
+    ),
+    "abt": (
+        ("allocation_btree_lookups", "Number of allocation B-tree lookups for a filesystem."),
+        ("allocation_btree_compares", "Number of allocation B-tree compares for a filesystem."),
+        ("allocation_btree_records_inserted", "Number of allocation B-tree records inserted for a filesystem."),
+        ("allocation_btree_records_deleted", "Number of allocation B-tree records deleted for a filesystem."),
+    ),
+    "blk_map": (
+        ("block_mapping_reads", "Number of block map for read operations for a filesystem."),
+        ("block_mapping_writes", "Number of block map for write operations for a filesystem."),
+        ("block_mapping_unmaps", "Number of block unmaps (deletes) for a filesystem."),
+        ("block_mapping_extent_list_insertions", "Number of extent list insertions for a filesystem."),
+        ("block_mapping_extent_list_deletions", "Number of extent list deletions for a filesystem."),
+        ("block_mapping_extent_list_lookups", "Number of extent list lookups for a filesystem."),
+        ("block_mapping_extent_list_compares", "Number of extent list compares for a filesystem."),
+    ),
+    "bmbt": (
+        ("block_map_btree_lookups", "Number of block map B-tree lookups for a filesystem."),
+        ("block_map_btree_compares", "Number of block map B-tree compares for a filesystem."),
+        ("block_map_btree_records_inserted", "Number of block map B-tree records inserted for a filesystem."),
+        ("block_map_btree_records_deleted", "Number of block map B-tree records deleted for a filesystem."),
+    ),
+    "dir": (
+        (
+            "directory_operation_lookup",
+            "Number of file name directory lookups which miss the operating systems directory name lookup cache.",
+        ),
+        ("directory_operation_create", "Number of times a new directory entry was created for a filesystem."),
+        ("directory_operation_remove", "Number of times an existing directory entry was created for a filesystem."),
+        (
+            "directory_operation_getdents",
+            "Number of times the directory getdents operation was performed for a filesystem.",
+        ),
+    ),
+    "ig": (
+        ("inode_operation_attempts", f"{_CACHE} looked for an XFS inode in the inode cache."),
+        ("inode_operation_found", f"{_CACHE} looked for and found an XFS inode in the inode cache."),
+        (
+            "inode_operation_recycled",
+            f"{_CACHE} found an XFS inode in the cache, but could not use it as it was being recycled.",
+        ),
+        ("inode_operation_missed", f"{_CACHE} looked for an XFS inode in the cache, but did not find it."),
+        (
+            "inode_operation_duplicates",
+            f"{_CACHE} tried to add a missing XFS inode to the inode cache, but found it had already been added by "
+            "another process.",
+        ),
+        (
+            "inode_operation_reclaims",
+            f"{_CACHE} reclaimed an XFS inode from the inode cache to free memory for another purpose.",
+        ),
+        ("inode_operation_attribute_changes", f"{_CACHE} explicitly changed the attributes of an XFS inode."),
+    ),
+    # xfs_stats.h counts writes in the first column. node_exporter has always shown it as the reads, and so it is here.
+    "rw": (
+        ("read_calls", "Number of read(2) system calls made to files in a filesystem."),
+        ("write_calls", "Number of write(2) system calls made to files in a filesystem."),
+    ),
+    "vnodes": (
+        ("vnode_active", "Number of vnodes not on free lists for a filesystem."),
+        ("vnode_allocate", "Number of times vn_alloc called for a filesystem."),
+        ("vnode_get", "Number of times vn_get called for a filesystem."),
+        ("vnode_hold", "Number of times vn_hold called for a filesystem."),
+        ("vnode_release", "Number of times vn_rele called for a filesystem."),
+        ("vnode_reclaim", "Number of times vn_reclaim called for a filesystem."),
+        ("vnode_remove", "Number of times vn_remove called for a filesystem."),
+    ),
+}
+
+
+class Xfs:
+    """``node_xfs_*{device}``; no sample where no such filesystem is mounted."""
+
+    def __init__(self, config: Config) -> None:
+        self._filesystems = Directories(f"{config.paths.sysfs}/fs/xfs")
+
+    def collect(self) -> list[Family]:
+        families = {
+            name: counter(f"node_xfs_{name}_total", help_text)
+            for columns in _TABLE.values()
+            for name, help_text in columns
+        }
+        for device, directory in self._filesystems.found_or_none().items():
+            # /sys/fs/xfs also holds the sum of all (stats) and settings (debug).
+            text = directory.text("stats/stats")
+            if text is not None:
+                for name, value in xfs_stats(text).items():
+                    families[name].add(value, labels(device=device))
+        return list(families.values())
+
+
+def xfs_stats(text: str) -> dict[str, int]:
+    """The shown counters of one filesystem, by name."""
+    found = {}
+    for line in text.splitlines():
+        key, *fields = line.split() or [""]
+        columns = _TABLE.get(key, ())
+        if len(fields) < len(columns):
+            raise ValueError(f"xfs stats: the line {key!r} has fewer than {len(columns)} numbers")
+        for (name, _), field in zip(columns, fields, strict=False):
+            found[name] = int(field)
+    return found

@@ -1,0 +1,194 @@
+"""Our collectors next to Debian's node_exporter, on this machine, in the same second.
+
+Everything that it says is said by us, with the same type, help, labels and value; what we say beyond it is listed here,
+because it came with later versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ConfigFactory
+from tests.support.node_exporter import Exposition, RealNodeExporter, Series
+from wattview.exposition import render
+from wattview.probes import node
+
+# Families of node_exporter after 1.5.0.
+LATER = {
+    "node_arp_states",
+    "node_cpu_online",
+    "node_filesystem_mount_info",
+    "node_kernel_hung_tasks_total",
+    "node_netstat_TcpExt_TCPOFOQueue",
+    "node_netstat_TcpExt_TCPRcvQDrop",
+    "node_pressure_irq_stalled_seconds_total",
+    "node_softnet_backlog_len",
+    "node_softnet_cpu_collision_total",
+    "node_softnet_flow_limit_count_total",
+    "node_softnet_received_rps_total",
+}
+# Labels of node_exporter after 1.5.0.
+LATER_LABELS = {"node_disk_info": {"rotational"}, "node_network_info": {"adminstate"}}
+# What it says of itself: its build, and how long it took.
+OF_ITSELF = {"node_exporter_build_info", "node_scrape_collector_duration_seconds"}
+
+# Collectors that are off by default, with both switched on here (softirqs came after 1.5.0).
+OPT_IN = (
+    "buddyinfo", "cgroups", "interrupts", "ksmd", "meminfo_numa", "processes", "qdisc", "slabinfo", "sysctl", "zoneinfo",
+)  # fmt: skip
+SYSCTL = ("vm.user_reserve_kbytes", "net.ipv4.tcp_rmem:min,default,max", "net.ipv4.ip_local_port_range")
+SYSCTL_INFO = "kernel.seccomp.actions_avail"
+
+TEXTFILES = {
+    "backup.prom": """# HELP backup_last_success_timestamp_seconds When it last went well.
+# TYPE backup_last_success_timestamp_seconds gauge
+backup_last_success_timestamp_seconds{job="nightly", host="a\\\\b \\"c\\"",} 1.7e9
+backup_files_total 12
+""",
+    "stages.prom": """# TYPE stage_seconds histogram
+stage_seconds_bucket{le="0.5"} 3
+stage_seconds_bucket{le="+Inf"} 4
+stage_seconds_sum 2.25
+stage_seconds_count 4
+# HELP stage_size_bytes Sizes.
+# TYPE stage_size_bytes summary
+stage_size_bytes{quantile="0.5"} 10
+stage_size_bytes_sum 30
+stage_size_bytes_count 2
+# TYPE stage_runs counter
+stage_runs{stage="encode"} 7
+stage_idle NaN
+""",
+    "broken.prom": "this is not { a metric\n",
+    "notes.txt": "not_read 1\n",
+}
+
+
+class Both:
+    """One scrape of the real one between two of ours, so that a value that moves is caught between its two ends."""
+
+    def __init__(self, real: RealNodeExporter, probe: node.NodeProbe) -> None:
+        self.before = ours(probe)
+        self.real = real.scrape()
+        self.after = ours(probe)
+
+
+def ours(probe: node.NodeProbe) -> Exposition:
+    return Exposition(render(node.families(probe.read())).decode())
+
+
+@pytest.fixture(scope="module")
+def textfiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("textfiles")
+    for name, text in TEXTFILES.items():
+        (directory / name).write_text(text)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def real(textfiles: Path) -> Iterator[RealNodeExporter]:
+    arguments = [
+        f"--collector.textfile.directory={textfiles}",
+        *(f"--collector.sysctl.include={setting}" for setting in SYSCTL),
+        f"--collector.sysctl.include-info={SYSCTL_INFO}",
+    ]
+    with RealNodeExporter(OPT_IN, arguments) as exporter:
+        yield exporter
+
+
+@pytest.fixture
+def both(real: RealNodeExporter, textfiles: Path, make_config: ConfigFactory) -> Both:
+    config = make_config(
+        f"node.enable={','.join(OPT_IN)}",
+        f"node.textfile_directory={textfiles}",
+        f"node.sysctl={' '.join(SYSCTL)}",
+        f"node.sysctl_info={SYSCTL_INFO}",
+    )
+    return Both(real, node.NodeProbe(config))
+
+
+def of_our_collectors(both: Both) -> set[str]:
+    """The real one's names, less what it says of itself as a program."""
+    return {name for name in both.real.names if not name.startswith(("go_", "process_", "promhttp_"))} - OF_ITSELF
+
+
+def is_of_a_later_collector(series: Series) -> bool:
+    return dict(series[1]).get("collector") in ("bcachefs", "kernel_hung", "watchdog")
+
+
+def without(labels: frozenset[tuple[str, str]], names: set[str]) -> frozenset[tuple[str, str]]:
+    return frozenset(pair for pair in labels if pair[0] not in names)
+
+
+def values(exposition: Exposition) -> dict[Series, float]:
+    return {
+        (name, without(labels, LATER_LABELS.get(name, set()))): value
+        for (name, labels), value in exposition.values.items()
+    }
+
+
+def test_every_family_of_the_real_one_is_here(both: Both) -> None:
+    assert of_our_collectors(both) - both.after.names == set()
+
+
+def test_nothing_is_here_that_is_in_no_version_of_it(both: Both) -> None:
+    assert both.after.names - both.real.names - LATER == set()
+
+
+def test_types_and_help_are_the_same(both: Both) -> None:
+    shared = of_our_collectors(both) & both.after.names
+    assert len(shared) > 200
+    assert {name: both.after.types[name] for name in shared} == {name: both.real.types[name] for name in shared}
+    assert {name: both.after.help[name] for name in shared} == {name: both.real.help[name] for name in shared}
+
+
+def test_every_series_has_the_same_labels(both: Both) -> None:
+    theirs = {series for series in values(both.real) if series[0] in of_our_collectors(both)}
+    either = values(both.before).keys() | values(both.after).keys()
+    assert theirs - either == set()
+    beyond = {
+        series
+        for series in values(both.before).keys() & values(both.after).keys()
+        if series[0] not in LATER | OF_ITSELF and series not in theirs and not is_of_a_later_collector(series)
+    }
+    assert beyond == set()
+
+
+def test_a_collector_succeeds_here_where_it_succeeds_there(both: Both) -> None:
+    theirs = both.real.collectors()
+    assert {name: value for name, value in both.after.collectors().items() if name in theirs} == {
+        name: value for name, value in theirs.items() if name in both.after.collectors()
+    }
+
+
+def test_counters_lie_between_our_scrape_before_and_our_scrape_after(both: Both) -> None:
+    before, after = values(both.before), values(both.after)
+    wrong = {
+        series: (before[series], value, after[series])
+        for series, value in values(both.real).items()
+        if both.real.types[series[0]] == "counter"
+        and series in before
+        and series in after
+        # Sums of floating point may differ in the last digit; the kernel itself takes idle and iowait time back.
+        and not before[series] - 0.02 <= value <= after[series] + 0.02
+    }
+    assert wrong == {}
+
+
+def test_gauges_that_stand_still_have_the_same_value(both: Both) -> None:
+    before, after = values(both.before), values(both.after)
+    still = [
+        series
+        for series in values(both.real)
+        if both.real.types[series[0]] != "counter"
+        and series[0] in of_our_collectors(both)
+        and before.get(series) == after.get(series) is not None
+    ]
+    assert len(still) > 100
+    theirs = values(both.real)
+    different = {series: (theirs[series], after[series]) for series in still if theirs[series] != after[series]}
+    # One that moved and came back within the same instant is not proof of a fault; several would be.
+    assert len(different) <= 2, different

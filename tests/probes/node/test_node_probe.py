@@ -1,0 +1,139 @@
+"""The runner: what one collector does costs no other, and what was asked for is what is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ConfigFactory
+from tests.support.node_exporter import Exposition
+from wattview.config import NODE_COLLECTORS, Config, ConfigError
+from wattview.exposition import Family, render
+from wattview.probes import node
+from wattview.probes.node import CollectorEntry, NodeProbe, UnknownCollector
+from wattview.probes.node.collector import NoData
+
+
+class Good:
+    def __init__(self, config: Config) -> None: ...
+
+    def collect(self) -> list[Family]:
+        return [Family("node_good", "gauge", "Good.").add(1)]
+
+
+class Broken(Good):
+    def collect(self) -> list[Family]:
+        raise RuntimeError("the kernel wrote nonsense")
+
+
+class Empty(Good):
+    def collect(self) -> list[Family]:
+        raise NoData("no such hardware")
+
+
+class Missing(Good):
+    def collect(self) -> list[Family]:
+        raise FileNotFoundError(2, "No such file or directory", "/proc/nothing")
+
+
+@pytest.fixture
+def probe(monkeypatch: pytest.MonkeyPatch, make_config: ConfigFactory) -> NodeProbe:
+    entries = (
+        CollectorEntry("broken", Broken),
+        CollectorEntry("empty", Empty),
+        CollectorEntry("good", Good),
+        CollectorEntry("missing", Missing),
+        CollectorEntry("optional", Good, default=False),
+    )
+    monkeypatch.setattr(node, "COLLECTORS", entries)
+    return NodeProbe(make_config())
+
+
+def test_a_broken_collector_costs_itself_only(probe: NodeProbe) -> None:
+    reading = probe.read()
+    assert [(fault.part, "nonsense" in fault.reason) for fault in reading.faults] == [("broken", True)]
+    text = Exposition(render(node.families(reading)).decode())
+    assert text.value("node_good") == 1
+    assert text.collectors() == {"broken": 0, "empty": 0, "good": 1, "missing": 0}
+    assert len(text.labels_of("node_scrape_collector_duration_seconds")) == 4
+
+
+def test_no_data_is_a_failure_without_a_fault_and_says_why(probe: NodeProbe) -> None:
+    by_name = {collected.name: collected for collected in probe.read().collectors}
+    assert not by_name["empty"].success
+    assert by_name["empty"].reason == "no such hardware"
+    assert "/proc/nothing" in by_name["missing"].reason
+
+
+def test_a_failure_is_logged_once_and_its_end_too(probe: NodeProbe, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="wattview.node")
+    probe.read()
+    probe.read()
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert said.count(("WARNING", "collector broken: RuntimeError: the kernel wrote nonsense")) == 1
+    assert [level for level, message in said if "empty" in message] == ["DEBUG"]
+
+
+def test_collect_runs_only_what_is_named(probe: NodeProbe) -> None:
+    assert [collected.name for collected in probe.read(collect={"good", "empty"}).collectors] == ["empty", "good"]
+
+
+def test_exclude_runs_all_but_what_is_named(probe: NodeProbe) -> None:
+    assert [collected.name for collected in probe.read(exclude={"broken"}).collectors] == ["empty", "good", "missing"]
+
+
+def test_an_unknown_collector_is_named_in_the_refusal(probe: NodeProbe) -> None:
+    with pytest.raises(UnknownCollector, match="no collector is named 'goood'"):
+        probe.read(collect={"goood"})
+    with pytest.raises(UnknownCollector, match="'nope'"):
+        probe.read(exclude={"nope"})
+
+
+def test_a_collector_that_is_off_is_refused_with_the_way_to_switch_it_on(probe: NodeProbe) -> None:
+    with pytest.raises(UnknownCollector, match=r"switched off; switch it on with node\.enable"):
+        probe.read(collect={"optional"})
+
+
+def test_settings_switch_collectors_on_and_off(make_config: ConfigFactory) -> None:
+    usual = NodeProbe(make_config()).names
+    fewer = NodeProbe(make_config("node.disable=arp, uname")).names
+    assert set(usual) - set(fewer) == {"arp", "uname"}
+
+
+def test_a_toml_list_does_the_same(tmp_path: Path) -> None:
+    from wattview import config
+
+    (tmp_path / "wattview.toml").write_text('[node]\ndisable = ["arp"]\n')
+    assert "arp" not in NodeProbe(config.load(tmp_path / "wattview.toml", environ={"HOME": "/"})).names
+
+
+def test_a_wrong_collector_in_the_settings_is_one_clear_line(make_config: ConfigFactory) -> None:
+    with pytest.raises(ConfigError, match=r"node\.disable: no collector is named 'arpp'"):
+        make_config("node.disable=arpp")
+
+
+def test_a_wrong_filter_in_the_settings_is_one_clear_line(make_config: ConfigFactory) -> None:
+    with pytest.raises(ConfigError, match=r"node\.disk_device_exclude: not a regular expression"):
+        make_config("node.disk_device_exclude=(")
+
+
+def test_names_are_unique_and_are_those_that_the_settings_know() -> None:
+    names = [entry.name for entry in node.COLLECTORS]
+    assert names == sorted(set(names))
+    assert set(names) == NODE_COLLECTORS
+
+
+def test_no_family_is_given_twice(make_config: ConfigFactory) -> None:
+    names = [family.name for family in node.families(NodeProbe(make_config()).read())]
+    assert len(names) == len(set(names))
+
+
+def test_files_stay_open_between_scrapes(make_config: ConfigFactory) -> None:
+    probe = NodeProbe(make_config())
+    probe.read()
+    first = set(Path("/proc/self/fd").iterdir())
+    probe.read()
+    assert {path.name for path in Path("/proc/self/fd").iterdir()} <= {path.name for path in first} | {
+        str(int(max((path.name for path in first), key=int)) + 1)
+    }
