@@ -97,8 +97,10 @@ class PowercapZone:
 
     def repeats(self, other: PowercapZone) -> bool:
         """This is another die of the same package, and both show the same counter."""
+        if self.kind != "package" or other.kind != "package":
+            return False
         package, die, _ = self.package.partition("-die-")
-        if not die or other.package.partition("-die-")[0] != package or other.kind != "package":
+        if not die or other.package.partition("-die-")[0] != package:
             return False
         try:
             return abs(self._read_raw() - other._read_raw()) < SAME_REGISTER_MICROJOULES
