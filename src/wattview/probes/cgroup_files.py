@@ -178,8 +178,11 @@ def _missing(controller: str, version: int) -> tuple[str, str]:
 
 
 def _cpu_v1(files: CgroupFiles) -> Fields:
-    by_cpu = tuple([int(word) / 1e9 for word in files.needed("cpuacct", "cpuacct.usage_percpu").split()])
-    fields: Fields = {"cpu_seconds_total": sum(by_cpu), "cpu_seconds_by_cpu": by_cpu}
+    nanoseconds = [int(word) for word in files.needed("cpuacct", "cpuacct.usage_percpu").split()]
+    fields: Fields = {
+        "cpu_seconds_total": sum(nanoseconds) / 1e9,
+        "cpu_seconds_by_cpu": tuple([spent / 1e9 for spent in nanoseconds]),
+    }
     stat = cgroup.flat(files.needed("cpuacct", "cpuacct.stat"))
     fields["cpu_user_seconds_total"] = int(stat[b"user"]) / CLOCK_TICKS_PER_SECOND
     fields["cpu_system_seconds_total"] = int(stat[b"system"]) / CLOCK_TICKS_PER_SECOND

@@ -155,6 +155,7 @@ def measure_space(paths: Paths, target: Target) -> DiskSpace:
         used_bytes=used,
         used_inodes=inodes,
         limit_bytes=whole.f_blocks * whole.f_frsize,
+        free_inodes=whole.f_ffree,
     )
 
 

@@ -251,6 +251,14 @@ _DISK_IO: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
+_SPACE: tuple[tuple[str, str, str], ...] = (
+    ("container_fs_usage_bytes", "Bytes that the container's own layer and logs take.", "used_bytes"),
+    ("container_fs_limit_bytes", "Size of the filesystem that they are on.", "limit_bytes"),
+    ("container_fs_inodes_total", "Inodes that the container's own layer takes.", "used_inodes"),
+    ("container_fs_inodes_free", "Inodes free on the filesystem that it is on.", "free_inodes"),
+)
+
+
 def cadvisor_families(reading: ContainersReading) -> list[Family]:
     """cAdvisor's families for every container, those that ended in the last minute included, and the machine's."""
     families = _Families()
@@ -281,19 +289,29 @@ class _Families:
                 family = self._found[name] = Family(name, kind, text)
             family.samples.append((label, value))
 
+    def add_counter(self, name: str, kind: FamilyType, text: str, label: str, value: float | None) -> None:
+        """The same for a counter; what a gauge shows is no more."""
+        if kind == "counter":
+            self.add(name, kind, text, label, value)
+
     def all(self) -> list[Family]:
         return list(self._found.values())
 
 
 def _add_container(families: _Families, base: str, container: Container, detail: ContainerDetail, seen: float) -> None:
-    add, counters, label = families.add, detail.counters, "{" + base + "}"
+    # A container that has ended holds no memory any more: only what it has used up is still to be told.
+    add = families.add if container.ended is None else families.add_counter
+    counters, label = detail.counters, "{" + base + "}"
 
     def labelled(extra: str) -> str:
         return "{" + base + "," + extra + "}"
 
-    add("container_last_seen", "gauge", "When the container was last seen.", label, int(seen))
-    add("container_start_time_seconds", "gauge", "When the container started.", label, _whole(container.started))
-    add("container_creation_time_seconds", "gauge", "When the container was made.", label, _whole(container.created))
+    for name, text, moment in (
+        ("container_last_seen", "When the container was last seen.", seen),
+        ("container_start_time_seconds", "When the container started.", container.started),
+        ("container_creation_time_seconds", "When the container was made.", container.created),
+    ):
+        families.add(name, "gauge", text, label, None if moment is None else int(moment))
     add("container_health_state", "gauge", "1 healthy, 0 not (yet), -1 no health check.", label, _health(container))
     if counters.cpu_seconds_by_cpu:
         for cpu, seconds in enumerate(counters.cpu_seconds_by_cpu):
@@ -338,19 +356,14 @@ def _add_container(families: _Families, base: str, container: Container, detail:
             )
     if detail.space is not None:
         device = labelled(f"device={_quoted(detail.space.device)}")
-        add("container_fs_usage_bytes", "gauge", "Bytes the container holds on disk.", device, detail.space.used_bytes)
-        add("container_fs_limit_bytes", "gauge", "Bytes it could hold.", device, detail.space.limit_bytes)
-        add("container_fs_inodes_total", "gauge", "Inodes the container holds.", device, detail.space.used_inodes)
+        for name, text, field in _SPACE:
+            add(name, "gauge", text, device, getattr(detail.space, field))
     for state, count in detail.tasks.items():
         add("container_tasks_state", "gauge", "Tasks by state.", labelled(f'state="{state}"'), count)
 
 
 _CPU_USAGE = "container_cpu_usage_seconds_total"
 _CPU_USAGE_HELP = "CPU time of the container."
-
-
-def _whole(seconds: float | None) -> int | None:
-    return None if seconds is None else int(seconds)
 
 
 def _health(container: Container) -> int:
