@@ -11,6 +11,7 @@ from wattview.config import Cost
 
 JOULES_PER_KWH = 3.6e6
 SECONDS_PER_HOUR = 3600.0
+YEAR_SECONDS = 365.25 * 86400.0
 
 
 def energy_cost(joules: float, prices: Cost) -> float:
@@ -28,6 +29,26 @@ def carbon_grams(joules: float, prices: Cost) -> float | None:
     if not prices.carbon_g_per_kwh:
         return None
     return joules / JOULES_PER_KWH * prices.carbon_g_per_kwh * prices.pue
+
+
+def egress_cost(gigabytes: float, prices: Cost) -> float:
+    """The price of bringing that much (1e9 bytes) to viewers."""
+    return gigabytes * prices.egress_per_gb
+
+
+def embodied_grams(seconds: float, prices: Cost) -> float:
+    """The part of the machine's making (g CO2e) that falls to it being used for that long: time over its life."""
+    return prices.embodied_kg * 1000.0 * seconds / (prices.lifetime_years * YEAR_SECONDS)
+
+
+def software_carbon_intensity(joules: float, seconds: float, units: float, prices: Cost) -> float | None:
+    """Grams of CO2 equivalent for each functional unit: ``(E x I + M) / R`` of ISO/IEC 21031:2024.
+
+    E is the energy with the building's overhead, I the grid's intensity, M the machine's embodied carbon for that time
+    and R the number of units (stream-hours). None where the grid's intensity is not set.
+    """
+    operational = carbon_grams(joules, prices)
+    return None if operational is None else (operational + embodied_grams(seconds, prices)) / units
 
 
 def cost_per_hour(watts: float, busy_cpus: float, busy_gpus: float, prices: Cost) -> float:

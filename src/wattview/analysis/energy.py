@@ -97,6 +97,15 @@ def maximum(points: Points, start: float, end: float, *, max_gap: float = MAX_GA
     return max(value for _, value in readings(points, start, end, max_gap=max_gap))
 
 
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value below which ``percent`` of all lie, linear between neighbours (Hyndman and Fan's type 7)."""
+    ordered = sorted(values)
+    place = percent / 100.0 * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
 def summed(series: Sequence[Points], max_gap: float = MAX_GAP_SECONDS) -> list[tuple[float, float]]:
     """The sum of several gauges at every time at which one was read; each holds its last reading for ``max_gap``.
 

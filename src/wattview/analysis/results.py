@@ -6,18 +6,19 @@ A figure that cannot be had is None and its reason stands in ``reasons`` under t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from wattview.analysis import cost, host
-from wattview.analysis.energy import MAX_GAP_SECONDS, NoData
+from wattview.analysis import cost, host, tariff
+from wattview.analysis.efficiency import efficiency, work_of
+from wattview.analysis.energy import MAX_GAP_SECONDS, NoData, percentile
 from wattview.analysis.host import Window
 from wattview.analysis.qoe import qoe
 from wattview.analysis.series import Evidence
 from wattview.config import Cost
-from wattview.model import ScenarioRecord, ScenarioResult
+from wattview.model import Efficiency, ScenarioRecord, ScenarioResult
 
 T = TypeVar("T")
 
@@ -26,11 +27,14 @@ BASELINE_NAMES = ("baseline", "idle")
 
 MAX_WINDOW_SECONDS = 31 * 86400.0
 
-MEASURED_FIGURES = (
-    "energy_joules", "power_mean_watts", "power_max_watts", "cpu_seconds", "cpu_mean_percent", "gpu_energy_joules",
-    "cost_energy", "cost_compute", "cost_total", "carbon_grams", "baseline_diff_power_watts",
+PERCENTILES = (5, 50, 95, 99)
+
+_OF_POWER = (
+    "energy_joules", "power_mean_watts", "power_max_watts", "power_percentile_watts", "cost_energy", "carbon_grams",
+    "efficiency",
 )  # fmt: skip
-"""The figures that need a window and a history."""
+_OF_CPU = ("cpu_seconds", "cpu_mean_percent", "cost_compute")
+_OF_WINDOW = (*_OF_POWER, *_OF_CPU, "gpu_energy_joules", "cost_total")
 
 
 def window_of(record: ScenarioRecord, max_gap: float = MAX_GAP_SECONDS) -> Window:
@@ -48,76 +52,127 @@ def window_of(record: ScenarioRecord, max_gap: float = MAX_GAP_SECONDS) -> Windo
     return Window(record.start_time, record.end_time, max_gap)
 
 
+class _Findings:
+    """Figures as they are found, and the reasons of those that are not."""
+
+    def __init__(self) -> None:
+        self.figures: dict[str, Any] = {}
+        self.reasons: dict[str, str] = {}
+
+    def take(self, name: str, compute: Callable[[], T]) -> T | None:
+        """Keeps a figure, or the reason why there is none."""
+        try:
+            value = compute()
+        except NoData as lack:
+            self.reasons[name] = lack.reason
+            return None
+        self.figures[name] = value
+        return value
+
+    def lack(self, names: Iterable[str], reason: str) -> None:
+        self.reasons |= dict.fromkeys(names, reason)
+
+
 def analyse(
     record: ScenarioRecord, evidence: Evidence, prices: Cost, max_gap: float = MAX_GAP_SECONDS
 ) -> ScenarioResult:
     """One scenario by itself. ``compared_with_baseline`` adds the difference from the baseline."""
-    reasons: dict[str, str] = {}
-
-    def figure(name: str, compute: Callable[[], T]) -> T | None:
-        try:
-            return compute()
-        except NoData as reason:
-            reasons[name] = reason.reason
-            return None
-
+    found = _Findings()
+    found.figures["duration_seconds"] = record.duration
     score, method = qoe(record.vmaf_score)
     if score is None:
-        reasons["qoe_score"] = method
-    result = ScenarioResult(
-        record=record,
-        duration_seconds=record.duration,
-        qoe_score=score,
-        qoe_method=method if score is not None else None,
-        currency=prices.currency,
-    )
+        found.reasons["qoe_score"] = method
+    else:
+        found.figures |= {"qoe_score": score, "qoe_method": method}
     try:
         window = window_of(record, max_gap)
-    except NoData as reason:
-        return replace(result, reasons=reasons | dict.fromkeys(MEASURED_FIGURES, reason.reason))
+    except NoData as lack:
+        found.lack(_OF_WINDOW, lack.reason)
+    else:
+        found.figures["duration_seconds"] = window.seconds
+        _power(found, evidence, window, prices)
+        _cpu(found, evidence, window, prices)
+        found.take("gpu_energy_joules", lambda: host.gpu_energy(evidence, window))
+        _total(found)
+        if not is_baseline(record):
+            _efficiency(found, record, window, prices)
+    return ScenarioResult(record=record, currency=prices.currency, reasons=found.reasons, **found.figures)
 
-    energy = figure("energy_joules", lambda: host.host_energy(evidence, window))
-    cpu = figure("cpu_seconds", lambda: host.cpu_use(evidence, window))
-    gpu_joules = figure("gpu_energy_joules", lambda: host.gpu_energy(evidence, window))
-    cost_energy = cost_compute = carbon = largest = None
-    if energy is not None:
-        known = energy
-        largest = figure("power_max_watts", lambda: host.largest_watts(evidence, window, known))
-        cost_energy = cost.energy_cost(energy.joules, prices)
-        carbon = cost.carbon_grams(energy.joules, prices)
-        if carbon is None:
-            reasons["carbon_grams"] = "the grid's carbon intensity is not set; set cost.carbon_g_per_kwh"
+
+def _power(found: _Findings, evidence: Evidence, window: Window, prices: Cost) -> None:
+    try:
+        energy = host.host_energy(evidence, window)
+    except NoData as lack:
+        found.lack(_OF_POWER, lack.reason)
+        return
+    found.figures |= {
+        "energy_joules": energy.joules,
+        "energy_error_joules": max(energy.joules - energy.least, energy.most - energy.joules),
+        "power_mean_watts": energy.joules / window.seconds,
+        "power_source": energy.source,
+    }
+    found.take("power_max_watts", lambda: host.largest_watts(evidence, window, energy))
+    found.take("power_percentile_watts", lambda: _percentiles(evidence, window, energy))
+    found.take("cost_energy", lambda: _energy_cost(evidence, window, energy, prices))
+    carbon = cost.carbon_grams(energy.joules, prices)
+    if carbon is None:
+        found.reasons["carbon_grams"] = "the grid's carbon intensity is not set; set cost.carbon_g_per_kwh"
     else:
-        for name in ("power_mean_watts", "power_max_watts", "cost_energy", "carbon_grams"):
-            reasons[name] = reasons["energy_joules"]
-    if cpu is not None:
-        gpu_seconds = figure("cost_compute", lambda: _gpu_seconds(evidence, window, prices))
-        if gpu_seconds is not None:
-            cost_compute = cost.compute_cost(cpu.seconds, gpu_seconds, prices)
-    else:
-        reasons["cpu_mean_percent"] = reasons["cost_compute"] = reasons["cpu_seconds"]
-    total = None
-    if cost_energy is not None and cost_compute is not None:
-        total = cost_energy + cost_compute
-    else:
-        reasons["cost_total"] = reasons["cost_energy" if cost_energy is None else "cost_compute"]
-    return replace(
-        result,
-        duration_seconds=window.seconds,
-        energy_joules=energy.joules if energy else None,
-        energy_error_joules=max(energy.joules - energy.least, energy.most - energy.joules) if energy else None,
-        power_mean_watts=energy.joules / window.seconds if energy else None,
-        power_max_watts=largest,
-        power_source=energy.source if energy else None,
-        cpu_seconds=cpu.seconds if cpu else None,
-        cpu_mean_percent=cpu.percent if cpu else None,
-        gpu_energy_joules=gpu_joules,
-        cost_energy=cost_energy,
-        cost_compute=cost_compute,
-        cost_total=total,
-        carbon_grams=carbon,
-        reasons=reasons,
-    )
+        found.figures["carbon_grams"] = carbon
+
+
+def _cpu(found: _Findings, evidence: Evidence, window: Window, prices: Cost) -> None:
+    try:
+        cpu = host.cpu_use(evidence, window)
+    except NoData as lack:
+        found.lack(_OF_CPU, lack.reason)
+        return
+    found.figures |= {"cpu_seconds": cpu.seconds, "cpu_mean_percent": cpu.percent}
+    found.take("cost_compute", lambda: cost.compute_cost(cpu.seconds, _gpu_seconds(evidence, window, prices), prices))
+
+
+def _total(found: _Findings) -> None:
+    for part in ("cost_energy", "cost_compute"):
+        if part not in found.figures:
+            found.reasons["cost_total"] = found.reasons[part]
+            return
+    found.figures["cost_total"] = found.figures["cost_energy"] + found.figures["cost_compute"]
+
+
+def _efficiency(found: _Findings, record: ScenarioRecord, window: Window, prices: Cost) -> None:
+    try:
+        work = work_of(record, window.seconds)
+    except NoData as lack:
+        found.reasons["efficiency"] = lack.reason
+        return
+    if work.delivered_gigabytes is not None:
+        found.figures["cost_egress"] = cost.egress_cost(work.delivered_gigabytes, prices)
+    joules = found.figures.get("energy_joules")
+    if joules is None:
+        return
+    sci = None
+    if work.stream_hours:
+        sci = cost.software_carbon_intensity(joules, window.seconds, work.stream_hours, prices)
+    found.figures["efficiency"] = efficiency(
+        joules, work, cost=found.figures.get("cost_total"), egress=found.figures.get("cost_egress"),
+        carbon_grams=found.figures.get("carbon_grams"), sci_grams=sci,
+    )  # fmt: skip
+
+
+def _energy_cost(evidence: Evidence, window: Window, energy: host.HostEnergy, prices: Cost) -> float:
+    """At the flat price, or with a tariff: each hour's energy at that hour's price."""
+    if not prices.tariff:
+        return cost.energy_cost(energy.joules, prices)
+
+    def joules(start: float, end: float) -> float:
+        return host.host_energy(evidence, Window(start, end, window.max_gap)).joules
+
+    return tariff.energy_cost(joules, window.start, window.end, prices)
+
+
+def _percentiles(evidence: Evidence, window: Window, energy: host.HostEnergy) -> dict[str, float]:
+    values = [value for _, value in host.power_readings(evidence, window, energy)]
+    return {str(percent): percentile(values, percent) for percent in PERCENTILES}
 
 
 def _gpu_seconds(evidence: Evidence, window: Window, prices: Cost) -> float:
@@ -153,7 +208,7 @@ def _baseline_for(result: ScenarioResult, baselines: Sequence[ScenarioResult]) -
 
 def _compared(result: ScenarioResult, baseline: ScenarioResult | None) -> ScenarioResult:
     reason = ""
-    difference = None
+    difference = net_joules = net = None
     if baseline is None:
         reason = "this results file has no baseline scenario"
     elif result.power_mean_watts is None:
@@ -164,6 +219,9 @@ def _compared(result: ScenarioResult, baseline: ScenarioResult | None) -> Scenar
         reason = f"the baseline's power came from {baseline.power_source}, this one's from {result.power_source}"
     else:
         difference = result.power_mean_watts - baseline.power_mean_watts
+        net_joules = difference * (result.duration_seconds or 0.0)
+        if result.efficiency is not None:
+            net = _net(result, net_joules)
     reasons = {name: text for name, text in result.reasons.items() if name != "baseline_diff_power_watts"}
     if reason:
         reasons["baseline_diff_power_watts"] = reason
@@ -171,5 +229,15 @@ def _compared(result: ScenarioResult, baseline: ScenarioResult | None) -> Scenar
         result,
         baseline=baseline.record.name if baseline is not None else None,
         baseline_diff_power_watts=difference,
+        net_energy_joules=net_joules,
+        net_efficiency=net,
         reasons=reasons,
     )
+
+
+def _net(result: ScenarioResult, net_joules: float) -> Efficiency:
+    """Of the energy above the baseline. A price of computing time has no such part: there are no costs in it."""
+    carbon = None
+    if result.carbon_grams is not None and result.energy_joules:
+        carbon = result.carbon_grams * net_joules / result.energy_joules
+    return efficiency(net_joules, work_of(result.record, result.duration_seconds or 0.0), carbon_grams=carbon)

@@ -1,0 +1,148 @@
+"""Repeats of one setting as one figure with its uncertainty, and two settings or two runs held against each other.
+
+What belongs together is told by what was asked of the encoders (``setting_of``), never by a scenario's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from wattview.analysis.confidence import difference, estimate
+from wattview.analysis.results import is_baseline
+from wattview.model import Comparison, Estimate, Group, ScenarioRecord, ScenarioResult, Setting
+
+FIGURES: Mapping[str, tuple[str, str]] = {
+    "power_mean_watts": ("", "power_mean_watts"),
+    "power_max_watts": ("", "power_max_watts"),
+    "baseline_diff_power_watts": ("", "baseline_diff_power_watts"),
+    "energy_joules": ("", "energy_joules"),
+    "cpu_mean_percent": ("", "cpu_mean_percent"),
+    "cost_total": ("", "cost_total"),
+    "cost_per_stream_hour": ("efficiency", "cost_per_stream_hour"),
+    "carbon_grams_per_stream_hour": ("efficiency", "carbon_grams_per_stream_hour"),
+    "watts_per_stream": ("efficiency", "watts_per_stream"),
+    "net_watts_per_stream": ("net_efficiency", "watts_per_stream"),
+    "joules_per_frame": ("efficiency", "joules_per_frame"),
+    "joules_per_megapixel": ("efficiency", "joules_per_megapixel"),
+    "vmaf_score": ("record", "vmaf_score"),
+    "psnr_score": ("record", "psnr_score"),
+    "ssim_score": ("record", "ssim_score"),
+    "qoe_score": ("", "qoe_score"),
+}
+"""The figures that repeats are averaged over and settings are compared by: the part of a result, and its field."""
+
+WITHOUT_POWER = ("cpu_mean_percent", "vmaf_score", "psnr_score", "ssim_score", "qoe_score")
+"""Those of them that do not depend on where the power came from."""
+
+
+def figure(result: ScenarioResult, name: str) -> float | None:
+    """One of ``FIGURES`` of a result."""
+    part, field = FIGURES[name]
+    owner = getattr(result, part) if part else result
+    value: float | None = getattr(owner, field, None)
+    return value
+
+
+class Repeats(Struct, frozen=True):
+    """The scenarios of one setting, those that count and those that were not in real time."""
+
+    setting: Setting
+    valid: tuple[ScenarioResult, ...]
+    invalid: tuple[ScenarioResult, ...] = ()
+
+    def values(self, name: str) -> list[float]:
+        """The figure in each repeat that has it."""
+        return [value for result in self.valid if (value := figure(result, name)) is not None]
+
+    @property
+    def label(self) -> str:
+        return setting_text(self.setting)
+
+    def group(self) -> Group:
+        figures = {name: estimate(values) for name in FIGURES if (values := self.values(name))}
+        sources = {result.power_source for result in self.valid if result.power_source}
+        return Group(
+            label=self.label, setting=self.setting, figures=figures, repeats=len(self.valid),
+            invalid=len(self.invalid), power_source=sources.pop() if len(sources) == 1 else None,
+        )  # fmt: skip
+
+
+def setting_of(record: ScenarioRecord) -> Setting:
+    """What was asked of the encoders."""
+    return Setting(
+        streams=record.streams, resolution=record.resolution, fps=record.fps, bitrate=record.bitrate,
+        outputs=tuple(record.outputs or ()), encoder=record.encoder, preset=record.preset, source=record.source,
+        viewers=record.viewers,
+    )  # fmt: skip
+
+
+def setting_text(setting: Setting) -> str:
+    """``4 x 1280x720 30 fps 2500k libx264 veryfast``."""
+    rendition = ", ".join(output.resolution for output in setting.outputs) or setting.resolution
+    parts = (
+        f"{setting.streams} x" if setting.streams else None,
+        rendition,
+        f"{setting.fps:g} fps" if setting.fps else None,
+        setting.bitrate,
+        setting.encoder,
+        setting.preset,
+        setting.source if setting.source not in (None, "testsrc2") else None,
+        f"{setting.viewers} viewers" if setting.viewers else None,
+    )
+    return " ".join(part for part in parts if part) or "unknown setting"
+
+
+def repeats_of(results: Iterable[ScenarioResult]) -> list[Repeats]:
+    """The scenarios by setting, in the order in which each was first seen, without the baselines."""
+    found: dict[Setting, tuple[list[ScenarioResult], list[ScenarioResult]]] = {}
+    for result in results:
+        if not is_baseline(result.record):
+            valid, invalid = found.setdefault(setting_of(result.record), ([], []))
+            (invalid if result.record.realtime is False else valid).append(result)
+    return [Repeats(setting, tuple(valid), tuple(invalid)) for setting, (valid, invalid) in found.items()]
+
+
+def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = None) -> Comparison:
+    """Figure by figure, the first less the second, for every figure that both have.
+
+    Power of different sources (an estimate and a measurement) is not compared.
+    """
+    comparable = first.group().power_source == second.group().power_source
+    figures = {}
+    for name in FIGURES:
+        values, others = first.values(name), second.values(name)
+        if values and others and (comparable or name in WITHOUT_POWER):
+            figures[name] = difference(values, others)
+    one, other = labels or (first.label, second.label)
+    return Comparison(first=one, second=other, figures=figures)
+
+
+def compare_runs(first: Sequence[ScenarioResult], second: Sequence[ScenarioResult]) -> list[Comparison]:
+    """Every setting that two runs have in common."""
+    others = {repeats.setting: repeats for repeats in repeats_of(second)}
+    return [compare(repeats, others[repeats.setting]) for repeats in repeats_of(first) if repeats.setting in others]
+
+
+class NoiseFloor(Struct, frozen=True):
+    """How still the machine was: the mean power of the baselines of a file, and by how much they disagree.
+
+    A difference from the baseline that is smaller than ``spread_watts`` says nothing. ``drift_watts`` is the last
+    baseline less the first: what warmth or another program has added in the course of the run.
+    """
+
+    mean_watts: Estimate
+    spread_watts: float
+    drift_watts: float
+
+
+def noise_floor(results: Iterable[ScenarioResult]) -> NoiseFloor | None:
+    """From the baselines of one results file; None where there are fewer than two."""
+    watts = [
+        result.power_mean_watts for result in results
+        if is_baseline(result.record) and result.power_mean_watts is not None
+    ]  # fmt: skip
+    if len(watts) < 2:
+        return None
+    return NoiseFloor(estimate(watts), max(watts) - min(watts), watts[-1] - watts[0])

@@ -1,0 +1,129 @@
+"""What a scenario delivered, and its energy, cost and carbon for each unit of that.
+
+Work is what really left the encoders in the measured window where they were watched, else what the scenario asked for.
+An encoder that fell behind real time did not do the scenario's work: such a scenario has no efficiency.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from wattview.analysis.energy import NoData
+from wattview.model import Efficiency, ScenarioRecord
+
+HOUR = 3600.0
+_BITRATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kM]?)")
+_SCALE = {"": 1.0, "k": 1e3, "M": 1e6}
+_RESOLUTION = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
+
+
+class Work(Struct, frozen=True, kw_only=True):
+    """What was delivered in the window. ``frames`` counts each source frame once; ``megapixels`` every rendition of it;
+    ``gigabytes`` (1e9 bytes) what the encoders wrote, ``delivered_gigabytes`` what all viewers got of it. None: nobody
+    knows."""
+
+    seconds: float
+    streams: int | None = None
+    frames: float | None = None
+    megapixels: float | None = None
+    gigabytes: float | None = None
+    viewer_hours: float | None = None
+    delivered_gigabytes: float | None = None
+
+    @property
+    def stream_hours(self) -> float | None:
+        return None if self.streams is None else self.streams * self.seconds / HOUR
+
+
+def bits_per_second(bitrate: str) -> float:
+    """``2500k`` as FFmpeg reads it. Raises ValueError for what is no bitrate."""
+    match = _BITRATE.fullmatch(bitrate)
+    if match is None:
+        raise ValueError(f"not a bitrate: {bitrate!r}")
+    return float(match[1]) * _SCALE[match[2]]
+
+
+def pixels(resolution: str) -> int:
+    """Pixels of a picture of ``1280x720``. Raises ValueError for what is no resolution."""
+    match = _RESOLUTION.fullmatch(resolution)
+    if match is None:
+        raise ValueError(f"not a resolution: {resolution!r}")
+    return int(match[1]) * int(match[2])
+
+
+def work_of(record: ScenarioRecord, seconds: float) -> Work:
+    """What a scenario delivered. Raises NoData where its work is not comparable: it was not in real time."""
+    if record.realtime is False:
+        raise NoData("not real time: the encoders did not keep up")
+    streams = record.streams if record.streams is not None else len(record.encoders or []) or None
+    frames = _summed([status.frames for status in record.encoders or []])
+    if frames is None and streams is not None and record.fps is not None:
+        frames = streams * record.fps * seconds
+    gigabytes = _summed([status.bitrate_bps for status in record.encoders or []])
+    if gigabytes is not None:
+        gigabytes *= seconds / 8e9
+    elif streams is not None and record.bitrate is not None:
+        gigabytes = streams * _known(bits_per_second, record.bitrate) * seconds / 8e9
+    per_frame = _pixels_per_frame(record)
+    return Work(
+        seconds=seconds,
+        streams=streams,
+        frames=frames,
+        megapixels=None if frames is None or per_frame is None else frames * per_frame / 1e6,
+        gigabytes=gigabytes or None,
+        delivered_gigabytes=gigabytes * record.viewers if gigabytes and record.viewers else None,
+        viewer_hours=None if streams is None or not record.viewers else record.viewers * streams * seconds / HOUR,
+    )
+
+
+def efficiency(
+    joules: float,
+    work: Work,
+    *,
+    cost: float | None = None,
+    egress: float | None = None,
+    carbon_grams: float | None = None,
+    sci_grams: float | None = None,
+) -> Efficiency:
+    """That energy (gross, or net of the baseline), cost and carbon by what was delivered for it.
+
+    ``egress`` is the cost of bringing it to viewers: it is part of what a viewer-hour costs.
+    """  # fmt: skip
+    return Efficiency(
+        watts_per_stream=_by(joules / work.seconds, work.streams),
+        joules_per_frame=_by(joules, work.frames),
+        joules_per_megapixel=_by(joules, work.megapixels),
+        joules_per_gigabyte=_by(joules, work.gigabytes),
+        joules_per_viewer_hour=_by(joules, work.viewer_hours),
+        cost_per_stream_hour=_by(cost, work.stream_hours),
+        cost_per_viewer_hour=_by(None if cost is None else cost + (egress or 0.0), work.viewer_hours),
+        carbon_grams_per_stream_hour=_by(carbon_grams, work.stream_hours),
+        sci_grams_per_stream_hour=sci_grams,
+    )
+
+
+def _by(amount: float | None, units: float | None) -> float | None:
+    return amount / units if amount is not None and units else None
+
+
+def _summed(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None
+
+
+def _pixels_per_frame(record: ScenarioRecord) -> float | None:
+    resolutions = [output.resolution for output in record.outputs or []]
+    if not resolutions and record.resolution is not None:
+        resolutions = [record.resolution]
+    return sum(_known(pixels, resolution) for resolution in resolutions) or None
+
+
+def _known(parse: Callable[[str], float], text: str) -> float:
+    """0 for a text of another program that means nothing here: the figure is then unknown."""
+    try:
+        return parse(text)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,205 @@
+"""Power of settings that were not measured, from those that were: a straight fit on streams and pixels.
+
+``watts = base + per_stream x streams + per_megapixel x megapixels a second``, by least squares. Which of the terms are
+used is decided by cross-validation, and its error is given with every prediction; a setting outside of what was
+measured has no prediction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from wattview.analysis.efficiency import pixels
+from wattview.analysis.energy import NoData
+from wattview.model import ScenarioResult
+
+TERMS: tuple[tuple[str, ...], ...] = (("streams",), ("megapixels",), ("streams", "megapixels"))
+"""The models that are tried, the simplest first."""
+
+MIN_SETTINGS = 3
+
+
+class Load(Struct, frozen=True):
+    """What is asked of a machine: concurrent streams, and the pixels of all of them, in millions a second."""
+
+    streams: float
+    megapixels: float
+
+
+IDLE = Load(0.0, 0.0)
+
+
+class Prediction(Struct, frozen=True):
+    """``error_watts`` is the root of the mean square of the errors on settings that the fit had not seen."""
+
+    watts: float
+    error_watts: float
+
+
+class PowerFit(Struct, frozen=True):
+    """A fit and where it holds. ``terms`` are those of the three that the data can tell apart and that help."""
+
+    terms: tuple[str, ...]
+    base_watts: float
+    watts_per_stream: float
+    watts_per_megapixel: float
+    error_watts: float
+    settings: int
+    hull: tuple[Load, ...]
+
+    def predict(self, load: Load) -> Prediction:
+        """Raises NoData for a load outside of what was measured."""
+        if not _inside(self.hull, load):
+            raise NoData(
+                f"{load.streams:g} streams with {load.megapixels:.1f} megapixels a second lie outside of what was"
+                f" measured ({_span(self.hull)}): measure it"
+            )
+        watts = self.base_watts + self.watts_per_stream * load.streams + self.watts_per_megapixel * load.megapixels
+        return Prediction(watts, self.error_watts)
+
+
+def load_of(result: ScenarioResult) -> Load | None:
+    """The load of a scenario; None where the record does not say. A baseline is no load."""
+    record = result.record
+    if record.type == "baseline":
+        return IDLE
+    resolutions = [output.resolution for output in record.outputs or []] or [record.resolution or ""]
+    if record.streams is None or record.fps is None or record.realtime is False:
+        return None
+    try:
+        per_frame = sum(pixels(resolution) for resolution in resolutions)
+    except ValueError:
+        return None
+    return Load(float(record.streams), record.streams * record.fps * per_frame / 1e6)
+
+
+def measured(results: Iterable[ScenarioResult]) -> list[tuple[Load, float]]:
+    """The loads that were measured and their mean power."""
+    found = []
+    for result in results:
+        load = load_of(result)
+        if load is not None and result.power_mean_watts is not None:
+            found.append((load, result.power_mean_watts))
+    return found
+
+
+def fit_power(points: Sequence[tuple[Load, float]]) -> PowerFit:
+    """The model whose errors on settings left out are smallest. Raises NoData where too few settings were measured.
+
+    All repeats of a setting are left out together, so that the error is that of a setting nobody has measured.
+    """
+    settings = sorted({(load.streams, load.megapixels) for load, _ in points})
+    if len(settings) < MIN_SETTINGS:
+        raise NoData(f"{len(settings)} different settings were measured, at least {MIN_SETTINGS} are needed")
+    best: tuple[float, tuple[str, ...], list[float]] | None = None
+    for terms in TERMS:
+        try:
+            error = _left_out_error(points, settings, terms)
+            coefficients = _least_squares(points, terms)
+        except NoData:
+            continue
+        if best is None or error < best[0] * (1 - 1e-9):
+            best = (error, terms, coefficients)
+    if best is None:
+        raise NoData("the measured settings do not tell streams and pixels apart from chance")
+    error, terms, coefficients = best
+    by_term = dict(zip(terms, coefficients[1:], strict=True))
+    return PowerFit(
+        terms=terms, base_watts=coefficients[0], watts_per_stream=by_term.get("streams", 0.0),
+        watts_per_megapixel=by_term.get("megapixels", 0.0), error_watts=error, settings=len(settings),
+        hull=tuple(Load(*corner) for corner in _hull(settings)),
+    )  # fmt: skip
+
+
+def _left_out_error(
+    points: Sequence[tuple[Load, float]], settings: Sequence[tuple[float, float]], terms: tuple[str, ...]
+) -> float:
+    squares = []
+    for setting in settings:
+        kept = [point for point in points if (point[0].streams, point[0].megapixels) != setting]
+        coefficients = _least_squares(kept, terms)
+        squares += [
+            (watts - _value(coefficients, load, terms)) ** 2
+            for load, watts in points if (load.streams, load.megapixels) == setting
+        ]  # fmt: skip
+    return math.sqrt(sum(squares) / len(squares))
+
+
+def _value(coefficients: Sequence[float], load: Load, terms: tuple[str, ...]) -> float:
+    return sum(c * x for c, x in zip(coefficients, _row(load, terms), strict=True))
+
+
+def _row(load: Load, terms: tuple[str, ...]) -> list[float]:
+    return [1.0, *(getattr(load, term) for term in terms)]
+
+
+def _least_squares(points: Sequence[tuple[Load, float]], terms: tuple[str, ...]) -> list[float]:
+    """Coefficients by the normal equations of columns scaled to 1. Raises NoData where they do not determine them."""
+    rows = [_row(load, terms) for load, _ in points]
+    size = len(terms) + 1
+    scales = [max((abs(row[at]) for row in rows), default=0.0) for at in range(size)]
+    if len(rows) < size or not all(scales):
+        raise NoData("too few settings for this model")
+    rows = [[value / scale for value, scale in zip(row, scales, strict=True)] for row in rows]
+    matrix = [
+        [*(sum(row[i] * row[j] for row in rows) for j in range(size)),
+         sum(row[i] * watts for row, (_, watts) in zip(rows, points, strict=True))]
+        for i in range(size)
+    ]  # fmt: skip
+    for column in range(size):
+        pivot = max(range(column, size), key=lambda at: abs(matrix[at][column]))
+        if abs(matrix[pivot][column]) < 1e-9 * len(rows):
+            raise NoData("the settings do not tell the terms apart")
+        matrix[column], matrix[pivot] = matrix[pivot], matrix[column]
+        for at in range(size):
+            if at != column:
+                factor = matrix[at][column] / matrix[column][column]
+                matrix[at] = [a - factor * b for a, b in zip(matrix[at], matrix[column], strict=True)]
+    return [matrix[at][size] / matrix[at][at] / scales[at] for at in range(size)]
+
+
+def _hull(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The corners of the convex hull, against the clock (Andrew's monotone chain). ``points`` are sorted."""
+    if len(points) < 3:
+        return list(points)
+
+    def chain(ordered: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+        corners: list[tuple[float, float]] = []
+        for point in ordered:
+            while len(corners) > 1 and _turn(corners[-2], corners[-1], point) <= 0:
+                corners.pop()
+            corners.append(point)
+        return corners[:-1]
+
+    return chain(points) + chain(reversed(points))
+
+
+def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def _inside(hull: Sequence[Load], load: Load) -> bool:
+    """Whether a load lies in the hull or on its edge, with a tolerance of a thousandth of its extent."""
+    wide = max(corner.streams for corner in hull) - min(corner.streams for corner in hull) or 1.0
+    high = max(corner.megapixels for corner in hull) - min(corner.megapixels for corner in hull) or 1.0
+    corners = [(corner.streams / wide, corner.megapixels / high) for corner in hull]
+    point = (load.streams / wide, load.megapixels / high)
+    slack = 1e-3
+    for axis in (0, 1):
+        values = [corner[axis] for corner in corners]
+        if not min(values) - slack <= point[axis] <= max(values) + slack:
+            return False
+    edges = zip(corners, [*corners[1:], corners[0]], strict=True)
+    return all(_turn(a, b, point) >= -slack * math.dist(a, b) for a, b in edges)
+
+
+def _span(hull: Sequence[Load]) -> str:
+    streams = [corner.streams for corner in hull]
+    megapixels = [corner.megapixels for corner in hull]
+    return (
+        f"{min(streams):g} to {max(streams):g} streams,"
+        f" {min(megapixels):.1f} to {max(megapixels):.1f} megapixels a second"
+    )
