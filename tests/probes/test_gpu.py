@@ -19,6 +19,7 @@ from tests.support.fake_nvml import (
     FakeGpu,
     FakeNvml,
 )
+from wattview.config import Config
 from wattview.exposition import render
 from wattview.model import Gpu, GpusReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
@@ -26,7 +27,7 @@ from wattview.probes.gpu import GpuProbe, families
 
 
 def one(**script: object) -> Gpu:
-    reading = GpuProbe(nvml=FakeNvml(FakeGpu(**script))).read()
+    reading = GpuProbe(Config(), nvml=FakeNvml(FakeGpu(**script))).read()
     assert reading.faults == ()
     return reading.gpus[0]
 
@@ -64,7 +65,7 @@ def test_an_old_library_gives_memory_with_the_drivers_share_inside() -> None:
 def test_what_a_gpu_does_not_support_is_no_sample_and_never_zero() -> None:
     nothing = {name: NOT_SUPPORTED for name in FakeGpu().answers if name not in
                ("nvmlDeviceGetUUID", "nvmlDeviceGetName", "nvmlDeviceGetPciInfo")}  # fmt: skip
-    reading = GpuProbe(nvml=FakeNvml(FakeGpu(**nothing))).read()
+    reading = GpuProbe(Config(), nvml=FakeNvml(FakeGpu(**nothing))).read()
     assert reading.faults == ()
     (gpu,) = reading.gpus
     assert (gpu.power_watts, gpu.energy_joules_total, gpu.utilization_percent, gpu.last_xid) == (None,) * 4
@@ -74,13 +75,13 @@ def test_what_a_gpu_does_not_support_is_no_sample_and_never_zero() -> None:
 def test_a_function_that_the_binding_does_not_have_is_none() -> None:
     nvml = FakeNvml(FakeGpu())
     nvml.missing = {"nvmlDeviceGetRemappedRows", "nvmlDeviceGetTotalEnergyConsumption", "nvmlEventSetCreate"}
-    gpu = GpuProbe(nvml=nvml).read().gpus[0]
+    gpu = GpuProbe(Config(), nvml=nvml).read().gpus[0]
     assert (gpu.remap_failed, gpu.energy_joules_total, gpu.last_xid) == (None, None, None)
     assert gpu.power_watts == 68.452
 
 
 def test_families_are_dcgm_exporters() -> None:
-    figures = exposed(GpuProbe(nvml=FakeNvml(FakeGpu("GPU-a"), FakeGpu("GPU-b"))).read())
+    figures = exposed(GpuProbe(Config(), nvml=FakeNvml(FakeGpu("GPU-a"), FakeGpu("GPU-b"))).read())
     (labels, watts), second = figures["DCGM_FI_DEV_POWER_USAGE"]
     assert watts == 68.452
     assert labels == {
@@ -118,7 +119,7 @@ def test_families_are_dcgm_exporters() -> None:
 
 
 def test_the_text_is_dcgm_exporters_to_the_letter() -> None:
-    text = render(families(GpuProbe(nvml=FakeNvml(FakeGpu())).read())).decode()
+    text = render(families(GpuProbe(Config(), nvml=FakeNvml(FakeGpu())).read())).decode()
     host = socket.gethostname()
     assert (
         "# HELP DCGM_FI_DEV_GPU_TEMP GPU temperature (in C).\n"
@@ -143,7 +144,7 @@ def test_each_reason_why_nvml_does_not_start_is_told_with_a_way_out(
     code: int, error: type[SourceError], said: str
 ) -> None:
     with pytest.raises(error, match=said) as caught:
-        GpuProbe(nvml=FakeNvml(FakeGpu(), init=code)).read()
+        GpuProbe(Config(), nvml=FakeNvml(FakeGpu(), init=code)).read()
     assert caught.value.fix
 
 
@@ -153,23 +154,23 @@ def test_a_machine_without_gpu_is_absent_with_the_real_library() -> None:
             pynvml.nvmlInit()
         except pynvml.NVMLError:
             with pytest.raises(SourceAbsent) as caught:
-                GpuProbe().read()
+                GpuProbe(Config()).read()
             assert caught.value.fix
         else:
             pynvml.nvmlShutdown()
-            assert GpuProbe().read().gpus
+            assert GpuProbe(Config()).read().gpus
 
 
 def test_no_gpu_in_the_driver_is_absent() -> None:
     nvml = FakeNvml()
     with pytest.raises(SourceAbsent, match="no GPU"):
-        GpuProbe(nvml=nvml).read()
+        GpuProbe(Config(), nvml=nvml).read()
     assert not nvml.initialised
 
 
 def test_nvml_is_started_once() -> None:
     nvml = FakeNvml(FakeGpu())
-    probe = GpuProbe(nvml=nvml)
+    probe = GpuProbe(Config(), nvml=nvml)
     for _ in range(5):
         probe.read()
     assert nvml.calls["nvmlInit"] == 1
@@ -180,7 +181,7 @@ def test_nvml_is_started_once() -> None:
 
 def test_a_lost_gpu_costs_its_own_figures_only() -> None:
     lost = FakeGpu("GPU-b")
-    probe = GpuProbe(nvml=FakeNvml(FakeGpu("GPU-a"), lost))
+    probe = GpuProbe(Config(), nvml=FakeNvml(FakeGpu("GPU-a"), lost))
     assert len(probe.read().gpus) == 2
     lost.answers["nvmlDeviceGetPowerUsage"] = GPU_IS_LOST
     reading = probe.read()
@@ -193,11 +194,11 @@ def test_a_lost_gpu_costs_its_own_figures_only() -> None:
 def test_a_lost_gpu_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = FakeGpu(nvmlDeviceGetPowerUsage=GPU_IS_LOST)
     nvml = FakeNvml(gpu)
-    probe = GpuProbe(nvml=nvml)
+    probe = GpuProbe(Config(), nvml=nvml)
     with pytest.raises(SourceBroken, match="lost"):
         probe.read()
     gpu.answers["nvmlDeviceGetPowerUsage"] = 1000
-    monkeypatch.setattr("wattview.probes.gpu.LOST_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("wattview.probes.gpu_nvml.LOST_RETRY_SECONDS", 0.0)
     assert probe.read().gpus[0].power_watts == 1.0
     assert nvml.calls["nvmlInit"] == 2
 
@@ -205,7 +206,7 @@ def test_a_lost_gpu_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_driver_that_is_unloaded_is_broken_and_found_again() -> None:
     gpu = FakeGpu()
     nvml = FakeNvml(gpu)
-    probe = GpuProbe(nvml=nvml)
+    probe = GpuProbe(Config(), nvml=nvml)
     probe.read()
     gpu.answers["nvmlDeviceGetPowerUsage"] = UNINITIALIZED
     with pytest.raises(SourceBroken, match="has gone"):
@@ -220,7 +221,7 @@ def test_a_driver_that_is_unloaded_is_broken_and_found_again() -> None:
 
 @pytest.mark.parametrize("code", [NO_PERMISSION, UNKNOWN])
 def test_a_figure_that_fails_is_a_fault_and_the_rest_stands(code: Code) -> None:
-    reading = GpuProbe(nvml=FakeNvml(FakeGpu(nvmlDeviceGetPowerUsage=code))).read()
+    reading = GpuProbe(Config(), nvml=FakeNvml(FakeGpu(nvmlDeviceGetPowerUsage=code))).read()
     assert reading.gpus[0].power_watts is None
     assert reading.gpus[0].energy_joules_total == 123_456.789
     assert [fault.part for fault in reading.faults] == ["GPU 0 power_watts"]
@@ -228,7 +229,7 @@ def test_a_figure_that_fails_is_a_fault_and_the_rest_stands(code: Code) -> None:
 
 def test_a_gpu_that_may_not_be_opened_leaves_the_others() -> None:
     closed = FakeGpu("GPU-a", nvmlDeviceGetHandleByIndex=NO_PERMISSION)
-    reading = GpuProbe(nvml=FakeNvml(closed, FakeGpu("GPU-b"))).read()
+    reading = GpuProbe(Config(), nvml=FakeNvml(closed, FakeGpu("GPU-b"))).read()
     assert [(gpu.uuid, gpu.index) for gpu in reading.gpus] == [("GPU-b", 1)]
     assert reading.faults[0].part == "GPU 0"
 
@@ -236,7 +237,7 @@ def test_a_gpu_that_may_not_be_opened_leaves_the_others() -> None:
 def test_the_last_xid_is_kept_for_its_gpu() -> None:
     first, second = FakeGpu("GPU-a"), FakeGpu("GPU-b")
     nvml = FakeNvml(first, second)
-    probe = GpuProbe(nvml=nvml)
+    probe = GpuProbe(Config(), nvml=nvml)
     assert [gpu.last_xid for gpu in probe.read().gpus] == [0, 0]
     nvml.events = [(second, 31), (second, 79)]
     assert [gpu.last_xid for gpu in probe.read().gpus] == [0, 79]

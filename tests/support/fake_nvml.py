@@ -7,6 +7,7 @@ that the script does not hold is not supported. The default script is that of a 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -79,6 +80,10 @@ class FakeGpu:
             "nvmlDeviceRegisterEvents": lambda types, event_set: None,
             **script,
         }
+        self.instances: dict[int, FakeGpu] = {}
+        """GPU instance → its counters, in MIG mode."""
+        self.gpm: dict[int, float] = {}
+        """GPM metric → value between any two samples; empty: this GPU has no GPM."""
 
 
 class FakeNvml:
@@ -91,6 +96,7 @@ class FakeNvml:
         self.events: list[tuple[FakeGpu, int]] = []
         self.calls: dict[str, int] = {}
         self.initialised = False
+        self._samples: dict[int, FakeGpu | None] = {}
         self.missing: set[str] = set()
         """Functions that this version of the binding does not have."""
 
@@ -130,6 +136,42 @@ class FakeNvml:
         gpu, xid = self.events.pop(0)
         return SimpleNamespace(device=gpu, eventType=pynvml.nvmlEventTypeXidCriticalError, eventData=xid)
 
+    @property
+    def samples_held(self) -> int:
+        """GPM samples that were taken and not given back."""
+        return len(self._samples)
+
+    def nvmlGpmQueryDeviceSupport(self, gpu: FakeGpu) -> SimpleNamespace:
+        return SimpleNamespace(isSupportedDevice=int(bool(gpu.gpm)))
+
+    def nvmlGpmSampleAlloc(self) -> Any:
+        self._count("nvmlGpmSampleAlloc")
+        address = 0x1000 * self.calls["nvmlGpmSampleAlloc"]
+        self._samples[address] = None
+        return ctypes.cast(ctypes.c_void_p(address), pynvml.c_nvmlGpmSample_t)
+
+    def nvmlGpmSampleGet(self, gpu: FakeGpu, sample: Any) -> Any:
+        if "nvmlGpmSampleGet" in gpu.answers:
+            raise pynvml.NVMLError(int(gpu.answers["nvmlGpmSampleGet"]))
+        self._samples[_address(sample)] = gpu
+        return sample
+
+    def nvmlGpmMigSampleGet(self, gpu: FakeGpu, gpu_instance: int, sample: Any) -> Any:
+        return self.nvmlGpmSampleGet(gpu.instances[gpu_instance], sample)
+
+    def nvmlGpmSampleFree(self, sample: Any) -> None:
+        del self._samples[_address(sample)]
+
+    def nvmlGpmMetricsGet(self, question: Any) -> Any:
+        assert question.version == pynvml.NVML_GPM_METRICS_GET_VERSION
+        first, second = self._samples[_address(question.sample1)], self._samples[_address(question.sample2)]
+        assert first is second is not None
+        for metric in question.metrics[: question.numMetrics]:
+            known = metric.metricId in second.gpm
+            metric.nvmlReturn = pynvml.NVML_SUCCESS if known else pynvml.NVML_ERROR_NOT_SUPPORTED
+            metric.value = second.gpm.get(metric.metricId, 0.0)
+        return question
+
     def __getattribute__(self, name: str) -> Any:
         if name.startswith("nvml") and name in self.missing:
             raise AttributeError(name)
@@ -159,3 +201,7 @@ class FakeNvml:
 
     def _count(self, name: str) -> None:
         self.calls[name] = self.calls.get(name, 0) + 1
+
+
+def _address(sample: Any) -> int:
+    return ctypes.cast(sample, ctypes.c_void_p).value or 0

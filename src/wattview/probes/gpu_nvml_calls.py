@@ -1,0 +1,177 @@
+"""Asking NVML: what its errors mean, and the table of its plain questions.
+
+``Caller`` makes the calls for one GPU; what that GPU or this version of the library does not know is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wattview.model import Fault
+
+
+class DriverGone(Exception):
+    """The driver was unloaded, or NVML was shut down: no GPU can be read."""
+
+
+class GpuLost(Exception):
+    """This GPU has fallen off the bus, or must be reset."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+
+
+class Caller:
+    """NVML's functions for one GPU. ``faults`` collects what failed in another way than being unknown."""
+
+    def __init__(self, nvml: Any, index: int) -> None:
+        self.nvml = nvml
+        self.part = f"GPU {index}"
+        self.faults: list[Fault] = []
+        self._reset = f"see dmesg for an XID; reset it with: sudo nvidia-smi --gpu-reset -i {index}"
+        self._unsupported = {
+            nvml.NVML_ERROR_NOT_SUPPORTED,
+            nvml.NVML_ERROR_FUNCTION_NOT_FOUND,
+            nvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
+            nvml.NVML_ERROR_INVALID_ARGUMENT,
+            nvml.NVML_ERROR_NOT_FOUND,
+            nvml.NVML_ERROR_NO_DATA,
+            nvml.NVML_ERROR_NOT_READY,
+        }
+        self._gone = {nvml.NVML_ERROR_UNINITIALIZED, nvml.NVML_ERROR_DRIVER_NOT_LOADED}
+        self._lost = {nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_RESET_REQUIRED, nvml.NVML_ERROR_GPU_NOT_FOUND}
+
+    def ask(self, what: str, function: str, *arguments: Any, empty: Any = None) -> Any:
+        """One call; None where it is unknown, ``empty`` where NVML has found nothing. Raises GpuLost, DriverGone."""
+        call = getattr(self.nvml, function, None)
+        if call is None:
+            return None  # an older binding
+        try:
+            return call(*arguments)
+        except self.nvml.NVMLError as error:
+            code = error.value
+            if code in self._gone:
+                raise DriverGone(str(error)) from None
+            if code in self._lost:
+                raise GpuLost(Fault(self.part, str(error), self._reset)) from None
+            if code not in self._unsupported:
+                self.faults.append(Fault(f"{self.part} {what}", str(error)))
+            return empty if code == self.nvml.NVML_ERROR_NOT_FOUND else None
+
+    def plain(self, handle: Any) -> dict[str, Any]:
+        """The answers to all plain questions, by field of ``model.Gpu``. Raises GpuLost, DriverGone."""
+        values: dict[str, Any] = {}
+        for function, constant, fields in _CALLS:
+            arguments = (getattr(self.nvml, constant),) if constant else ()
+            answer = self.ask(fields[0][0], function, handle, *arguments)
+            if answer is not None:
+                values |= {field: convert(answer) for field, convert in fields}
+        return values | self._field_values(handle)
+
+    def memory(self, handle: Any) -> dict[str, int | None]:
+        """Version 2 tells the driver's own share apart; version 1 has it inside ``used``."""
+        version = getattr(self.nvml, "nvmlMemory_v2", None)
+        info = self.ask("memory", "nvmlDeviceGetMemoryInfo", handle, version) if version else None
+        reserved = None if info is None else info.reserved
+        if info is None:
+            info = self.ask("memory", "nvmlDeviceGetMemoryInfo", handle)
+        if info is None:
+            return {}
+        return {"memory_used_bytes": info.used, "memory_free_bytes": info.free, "memory_reserved_bytes": reserved}
+
+    def _field_values(self, handle: Any) -> dict[str, Any]:
+        """What NVML gives by field number only: one call for all."""
+        numbers = {getattr(self.nvml, name): field for name, field in _FIELD_VALUES if hasattr(self.nvml, name)}
+        answers = self.ask("fields", "nvmlDeviceGetFieldValues", handle, list(numbers))
+        return {
+            numbers[answer.fieldId]: self._member(answer)
+            for answer in answers or ()
+            if answer.nvmlReturn == self.nvml.NVML_SUCCESS and answer.fieldId in numbers
+        }
+
+    def _member(self, answer: Any) -> Any:
+        """The member of NVML's union that its type names."""
+        nvml = self.nvml
+        member = {
+            nvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
+            nvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
+            nvml.NVML_VALUE_TYPE_UNSIGNED_LONG: "ulVal",
+            nvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: "ullVal",
+            nvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: "sllVal",
+        }.get(answer.valueType)
+        return None if member is None else getattr(answer.value, member)
+
+
+Conversion = Callable[[Any], Any]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _first(value_and_period: Any) -> Any:
+    return value_and_period[0]
+
+
+def _thousandth(value: Any) -> Any:
+    return value / 1000
+
+
+def _megahertz(value: Any) -> Any:
+    return value * 1e6
+
+
+def _licensed(features: Any) -> bool:
+    count = features.licensableFeaturesCount
+    return any(features.gridLicensableFeatures[index].featureState for index in range(count))
+
+
+# NVML's function, the constant that it takes after the device, and our fields with what makes their unit of its.
+_CALLS: tuple[tuple[str, str, tuple[tuple[str, Conversion], ...]], ...] = (
+    ("nvmlDeviceGetPowerUsage", "", (("power_watts", _thousandth),)),
+    ("nvmlDeviceGetEnforcedPowerLimit", "", (("power_limit_watts", _thousandth),)),
+    ("nvmlDeviceGetTotalEnergyConsumption", "", (("energy_joules_total", _thousandth),)),
+    (
+        "nvmlDeviceGetUtilizationRates",
+        "",
+        (
+            ("utilization_percent", lambda rates: rates.gpu),
+            ("memory_utilization_percent", lambda rates: rates.memory),
+        ),
+    ),
+    ("nvmlDeviceGetEncoderUtilization", "", (("encoder_percent", _first),)),
+    ("nvmlDeviceGetDecoderUtilization", "", (("decoder_percent", _first),)),
+    (
+        "nvmlDeviceGetEncoderStats",
+        "",
+        (
+            ("encoder_sessions", _first),
+            ("encoder_frames_per_second", lambda stats: stats[1]),
+            # Without a session there is no latency, and NVML writes 0.
+            ("encoder_latency_seconds", lambda stats: stats[2] / 1e6 if stats[0] else None),
+        ),
+    ),
+    ("nvmlDeviceGetTemperature", "NVML_TEMPERATURE_GPU", (("temperature_celsius", _same),)),
+    ("nvmlDeviceGetClockInfo", "NVML_CLOCK_SM", (("sm_clock_hertz", _megahertz),)),
+    ("nvmlDeviceGetClockInfo", "NVML_CLOCK_MEM", (("memory_clock_hertz", _megahertz),)),
+    ("nvmlDeviceGetPcieReplayCounter", "", (("pcie_replay_total", _same),)),
+    (
+        "nvmlDeviceGetRemappedRows",
+        "",
+        (
+            ("remapped_rows_correctable_total", _first),
+            ("remapped_rows_uncorrectable_total", lambda rows: rows[1]),
+            ("remap_pending", lambda rows: bool(rows[2])),
+            ("remap_failed", lambda rows: bool(rows[3])),
+        ),
+    ),
+    ("nvmlDeviceGetGridLicensableFeatures", "", (("vgpu_licensed", _licensed),)),
+)
+
+_FIELD_VALUES = (
+    ("NVML_FI_DEV_MEMORY_TEMP", "memory_temperature_celsius"),
+    ("NVML_FI_DEV_PCIE_COUNT_TX_BYTES", "pcie_transmit_bytes_total"),
+    ("NVML_FI_DEV_PCIE_COUNT_RX_BYTES", "pcie_receive_bytes_total"),
+    ("NVML_FI_DEV_NVLINK_BANDWIDTH_C0_TOTAL", "nvlink_bandwidth_total"),
+)
