@@ -95,11 +95,14 @@ class CpuUse:
         self._watts = watts_per_cpu
         self._ticks = os.sysconf("SC_CLK_TCK")
         self._start = self._busy_seconds()
-        self._last = 0.0
+        self._read_at = 0.0
+        self._joules = 0.0
 
     def joules(self, seconds: float) -> float:
-        self._last = max(self._last, self._watts * (self._busy_seconds() - self._start))
-        return self._last
+        if seconds != self._read_at:
+            self._read_at = seconds
+            self._joules = max(self._joules, self._watts * (self._busy_seconds() - self._start))
+        return self._joules
 
     def _busy_seconds(self) -> float:
         with open("/proc/stat", "rb") as stat:
