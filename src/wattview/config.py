@@ -398,8 +398,11 @@ def _explain(message: str, tree: Mapping[str, Any], origin: Mapping[str, str]) -
         text = "no such setting" + (f"; did you mean {near}?" if near else "")
     else:
         value: Any = tree
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
+        for part in _parts(key):
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                value = None
         text = re.sub(r", got .*$", "", text.replace("`", ""))
         if text.startswith("Invalid enum value"):
             text = f"expected one of {', '.join(_choices(key))}"
@@ -408,13 +411,18 @@ def _explain(message: str, tree: Mapping[str, Any], origin: Mapping[str, str]) -
     return f"{key}: {text}" + (f" ({source})" if source else "")
 
 
+def _parts(key: str) -> list[str | int]:
+    """``cost.tariff[0].start`` as the steps to it."""
+    return [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key)]
+
+
 def _choices(key: str) -> list[str]:
     """The values that a setting of few words may have."""
     import typing
 
     kind: Any = Config
-    for part in key.split("."):
-        kind = typing.get_type_hints(kind)[part]
+    for part in _parts(key):
+        kind = typing.get_args(kind)[0] if isinstance(part, int) else typing.get_type_hints(kind)[part]
     return [str(choice) for choice in typing.get_args(kind)]
 
 
