@@ -67,12 +67,12 @@ async def _follow(daemon: DaemonProcess, run: Run) -> list[Snapshot]:
     return snapshots
 
 
-def _agree(ours: ScenarioResult, theirs: ScenarioResult) -> None:
+def _agree(ours: ScenarioResult, theirs: ScenarioResult, relative: float) -> None:
     for figure in ("energy_joules", "power_mean_watts", "cpu_seconds", "cpu_mean_percent", "cost_total", "cost_energy"):
         mine, other = getattr(ours, figure), getattr(theirs, figure)
         assert mine is not None, (ours.record.name, figure, ours.reasons)
         assert other is not None, (theirs.record.name, figure, theirs.reasons)
-        assert other == pytest.approx(mine, rel=0.01), (ours.record.name, figure)
+        assert other == pytest.approx(mine, rel=relative), (ours.record.name, figure)
 
 
 @pytest.mark.slow
@@ -110,8 +110,9 @@ async def test_one_stream_is_measured_the_whole_way(tmp_path: Path, make_config:
                 finally:
                     await history.close()
                 assert other is not None
-                for ours, theirs in zip(result.scenarios, other.scenarios, strict=True):
-                    _agree(ours, theirs)
+                # An encoder starts right behind the baseline: between two scrapes nobody knows when power rose.
+                for ours, theirs, relative in zip(result.scenarios, other.scenarios, (0.05, 0.01), strict=True):
+                    _agree(ours, theirs, relative)
                 await _every_target_is_up(url, len(targets))
             children = daemon.children()
             assert daemon.stop() == 0

@@ -27,8 +27,9 @@ log = logging.getLogger("wattview.sampler")
 
 T = TypeVar("T")
 
-FRESH_SECONDS = 0.5
-"""Askers within this time share one reading: a scrape's numbers are never older than this."""
+FRESH_SECONDS = 0.1
+"""Askers within this time share one reading. Prometheus stamps a sample with the time of its scrape: a reading that was
+older by half a second would move the ends of every window by as much."""
 
 PATIENCE_SECONDS = 5.0
 """How long an asker waits for a source before it goes on without it."""
