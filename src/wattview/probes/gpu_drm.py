@@ -11,6 +11,7 @@ Documentation/ABI/testing/sysfs-driver-intel-i915-hwmon and -xe-hwmon, Documenta
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -217,7 +218,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-_TRANSIENT = {"EPERM", "EBUSY", "EINVAL", "ENODATA", "EOPNOTSUPP", "EAGAIN", "EACCES"}
+_GONE = {errno.ENODEV, errno.ENXIO, errno.ENOENT}
 
 
 def _number(file: KernelFile) -> int | None:
@@ -225,9 +226,7 @@ def _number(file: KernelFile) -> int | None:
     try:
         text = file.read().strip()
     except OSError as error:
-        import errno
-
-        if errno.errorcode.get(error.errno or 0) in _TRANSIENT:
-            return None
-        raise
+        if error.errno in _GONE:
+            raise
+        return None
     return int(text) if re.fullmatch(rb"-?\d{1,20}", text) else None
