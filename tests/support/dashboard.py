@@ -400,6 +400,8 @@ class ScriptedDaemon:
         self.asked: list[str] = []
         self.refuse_runs: tuple[int, dict[str, str]] | None = None
         self.hang = False
+        self.ended: Run | None = None
+        self.past_runs: list[Run] = []
         self._followers: list[asyncio.Queue[bytes]] = []
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -504,7 +506,7 @@ class ScriptedDaemon:
 
     async def _runs(self, request: Request) -> Response:
         if request.method == "GET":
-            return _json([self.now.run] if self.now.run is not None else [])
+            return _json([*([self.now.run] if self.now.run is not None else []), *self.past_runs])
         if self.hang:
             await asyncio.Event().wait()
         if self.refuse_runs is not None:
@@ -517,14 +519,20 @@ class ScriptedDaemon:
         return _json(started, 201)
 
     async def _run(self, request: Request) -> Response:
-        if self.now.run is None:
-            return _json({"error": "no such run", "field": ""}, 404)
-        if request.method == "DELETE":
-            self.stopped.append(request.path_params["id"])
-            ended = msgspec.structs.replace(self.now.run, state="aborted", progress=None, ended=self.now.time)
-            self.say(msgspec.structs.replace(self.now, run=ended))
-            return _json(ended)
-        return _json(self.now.run)
+        run_id = request.path_params["id"]
+        here = self.now.run if self.now.run is not None and self.now.run.id == run_id else None
+        if request.method == "DELETE" and here is not None:
+            self.stopped.append(run_id)
+            here = self.ended = msgspec.structs.replace(here, state="aborted", progress=None, ended=self.now.time)
+            self.say(msgspec.structs.replace(self.now, run=None))
+        found = here or (self.ended if self.ended is not None and self.ended.id == run_id else None)
+        return _json(found) if found is not None else _json({"error": f"no run {run_id!r}", "field": ""}, 404)
+
+    def finish(self, **changes: Any) -> None:
+        """The run that goes on ends, as a daemon ends one: it is gone from the snapshot."""
+        assert self.now.run is not None
+        self.ended = msgspec.structs.replace(self.now.run, **{"state": "done", "progress": None, **changes})
+        self.say(msgspec.structs.replace(self.now, run=None))
 
 
 def _json(value: Any, status: int = 200) -> Response:

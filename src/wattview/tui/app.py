@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -22,18 +23,26 @@ from wattview.client import Client, ClientError
 from wattview.model import Run, Snapshot
 from wattview.tui import themes
 from wattview.tui.ascii import AsciiFilter, needs_ascii
+from wattview.tui.events import Event, Level, changes
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
 from wattview.tui.screens.confirm import Confirm
+from wattview.tui.screens.containers import Containers
 from wattview.tui.screens.exporters import Exporters
+from wattview.tui.screens.gpu import Gpus
 from wattview.tui.screens.help import Help
 from wattview.tui.screens.launch import Launch
+from wattview.tui.screens.log import Log
 from wattview.tui.screens.overview import Overview
+from wattview.tui.screens.power import Power
 from wattview.tui.screens.results import Results
+from wattview.tui.screens.scenarios import Scenarios
+from wattview.tui.screens.streams import Streams
 from wattview.tui.trails import Trails
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.tabs import TABS, Tabs
 
 AGE_TICK_SECONDS = 1.0
+MAX_EVENTS = 1000
 
 Severity = Literal["information", "warning", "error"]
 
@@ -55,8 +64,14 @@ class Dashboard(App[None]):
     ENABLE_COMMAND_PALETTE = True
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "overview": Overview,
+        "power": Power,
+        "containers": Containers,
+        "streams": Streams,
+        "gpu": Gpus,
+        "scenarios": Scenarios,
         "results": Results,
         "exporters": Exporters,
+        "log": Log,
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(tab.key, f"go('{tab.mode}')", tab.title, show=False, id=f"go.{tab.mode}") for tab in TABS),
@@ -92,6 +107,8 @@ class Dashboard(App[None]):
         self.link = Link()
         self.latest: Snapshot | None = None
         self.held: Snapshot | None = None
+        self.events: deque[Event] = deque(maxlen=MAX_EVENTS)
+        self.events_seen = 0
         self._ascii = needs_ascii(environ) if ascii_only is None else ascii_only
         self._ascii_filter = AsciiFilter()
         self._arrived = time.monotonic()
@@ -148,6 +165,8 @@ class Dashboard(App[None]):
         before, self.latest = self.latest, message.snapshot
         self._arrived = time.monotonic()
         self.trails.record(message.snapshot)
+        for event in changes(before, message.snapshot):
+            self._note(event)
         if not self._seeded:
             self._seeded = True
             self.run_worker(self._seed(message.snapshot.time), exit_on_error=False)
@@ -156,11 +175,21 @@ class Dashboard(App[None]):
         self._paint_soon()
 
     def on_link_changed(self, message: LinkChanged) -> None:
+        if message.link.state != self.link.state:
+            level: Level = "error" if message.link.state == "lost" else "info"
+            self._note(Event(time.time(), level, "daemon", message.link.reason or f"is {message.link.state}"))
         self.link = message.link
         self._retry_at = time.monotonic() + message.link.retry_seconds
         if message.link.state == "lost":
             self._seeded = False
         self._paint_soon()
+
+    def _note(self, event: Event) -> None:
+        self.events.append(event)
+        self.events_seen += 1
+        if event.alert:
+            severity: Severity = "error" if event.level == "error" else "warning"
+            self.notify(event.text, title=event.about, severity=severity, markup=False)
 
     async def _seed(self, now: float) -> None:
         """The minutes before we came, so that the graph does not begin empty. No history is no error."""
@@ -176,12 +205,17 @@ class Dashboard(App[None]):
         self.refresh_bindings()
         if before is None or before.state != "running" or (now is not None and now.state == "running"):
             return
-        ended = now if now is not None and now.id == before.id else None
-        title, severity = ENDINGS.get(ended.state if ended is not None else "done", ENDINGS["done"])
-        text = ended.error if ended is not None and ended.error else "7 shows the results."
-        self.notify(text, title=title, severity=severity, markup=False)
-        for screen in self._screens_of("results"):
-            if isinstance(screen, Results):
+        self.run_worker(self._run_ended(before.id), exit_on_error=False)
+
+    async def _run_ended(self, run_id: str) -> None:
+        try:
+            ended = await self.client.run(run_id)
+        except ClientError:
+            return
+        title, severity = ENDINGS.get(ended.state, ENDINGS["done"])
+        self.notify(ended.error or "7 shows the results.", title=title, severity=severity, markup=False)
+        for screen in [*self._screens_of("results"), *self._screens_of("scenarios")]:
+            if isinstance(screen, (Results, Scenarios)):
                 screen.run_ended()
 
     def _screens_of(self, mode: str) -> list[Screen[Any]]:
@@ -211,8 +245,12 @@ class Dashboard(App[None]):
         self.action_go(message.mode)
 
     def action_launch(self) -> None:
+        self.launch()
+
+    def launch(self, preset_id: str = "") -> None:
+        """Opens the launch dialog, with that preset chosen."""
         if not isinstance(self.screen, ModalScreen):
-            self.push_screen(Launch(self.client), self._launched)
+            self.push_screen(Launch(self.client, preset_id), self._launched)
 
     def _launched(self, run: Run | None) -> None:
         if run is not None:
@@ -267,6 +305,9 @@ class Dashboard(App[None]):
     def action_next_theme(self) -> None:
         names = themes.NAMES
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return themes.DEFAULTS
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         filters = super().get_line_filters()

@@ -29,16 +29,20 @@ Placed = tuple[int, Column[Any], int]
 """(index among all columns, the column, its width now)."""
 
 
-def lay_out(columns: Sequence[Column[Any]], width: int) -> list[Placed]:
+def lay_out(columns: Sequence[Column[Any]], width: int, stretch: int = 0) -> list[Placed]:
     """The columns that have room in ``width`` cells, with a cell between two. The first one is never left out; it
-    takes up to its own width again of what is spare, and gives way where even it has no room."""
+    gives way where even it has no room. The last column takes all that is spare where ``stretch`` is -1, else the
+    first takes up to its own width again."""
     kept = list(enumerate(columns))
     while len(kept) > 1 and sum(column.width + 1 for _, column in kept) - 1 > width:
         highest = max(column.rank for _, column in kept[1:])
         kept.remove(next(pair for pair in reversed(kept[1:]) if pair[1].rank == highest))
     widths = [column.width for _, column in kept]
     spare = width - sum(widths) - len(widths) + 1
-    widths[0] = max(1, widths[0] + min(spare, widths[0]))
+    if spare > 0 and stretch == -1:
+        widths[-1] += spare
+    else:
+        widths[0] = max(1, widths[0] + min(spare, widths[0]))
     return [(index, column, w) for (index, column), w in zip(kept, widths, strict=True)]
 
 

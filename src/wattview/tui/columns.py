@@ -112,3 +112,10 @@ STREAMS: tuple[Column[StreamRow], ...] = (
     Column("Dropped", 8, lambda row: count(row.stream.dropped_frames), lambda row: row.stream.dropped_frames, rank=7),
     Column("Up", 9, lambda row: span(row.stream.uptime_seconds), lambda row: row.stream.uptime_seconds, rank=1),
 )  # fmt: skip
+
+
+def titled(title: str, shown: int, all_rows: int) -> str:
+    """``Containers 12``, or ``Containers 3 of 12`` where a filter is on."""
+    if not all_rows:
+        return title
+    return f"{title} {shown}" if shown == all_rows else f"{title} {shown} of {all_rows}"

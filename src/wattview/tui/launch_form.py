@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from wattview.model import RunRequest, Scenario
+from wattview.model import RunRequest, Scenario, ScenarioPreset
 from wattview.tui.text import about
 
 
@@ -45,8 +45,28 @@ class Form(NamedTuple):
     errors: dict[str, str]
 
 
-def texts(scenario: Scenario, baseline: float) -> dict[str, str]:
-    """The fields of a scenario as they stand in the form."""
+class Choice(NamedTuple):
+    """A preset taken apart: its idle window, if it has one, and the scenarios that do something."""
+
+    idle: Scenario | None
+    scenarios: list[Scenario]
+
+    @property
+    def is_suite(self) -> bool:
+        """Several settings: only the idle window before them is one field for all."""
+        return len(self.scenarios) > 1
+
+
+def choice(preset: ScenarioPreset) -> Choice:
+    first, *rest = preset.scenarios
+    return Choice(first, rest) if rest and first.type == "baseline" else Choice(None, preset.scenarios)
+
+
+def texts(chosen: Choice) -> dict[str, str]:
+    """The fields of a choice as they stand in the form."""
+    scenario = chosen.scenarios[0]
+    idle = chosen.idle.duration if chosen.idle is not None else DEFAULT_BASELINE_SECONDS
+    baseline = 0.0 if scenario.type == "baseline" else idle
     values: dict[str, Any] = {**msgspec.structs.asdict(scenario), "baseline": baseline}
     return {field.name: _plain(values[field.name]) for field in FIELDS}
 
@@ -55,19 +75,22 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def read(fields: Mapping[str, str], base: Scenario) -> Form:
-    """The request that the fields make, over ``base`` for what the form does not show."""
-    errors = {}
+def read(fields: Mapping[str, str], chosen: Choice) -> Form:
+    """The request that the fields make, over ``chosen`` for what the form does not show."""
     values = {name: text.strip() for name, text in fields.items()}
-    for field in FIELDS:
-        if not accepts(field.name, values[field.name]):
-            errors[field.name] = field.expects
+    shown = [field for field in FIELDS if not chosen.is_suite or field.name == "baseline"]
+    errors = {field.name: field.expects for field in shown if not accepts(field.name, values[field.name])}
     if errors:
         return Form(None, errors)
-    baseline = values.pop("baseline")
-    scenario = msgspec.convert({**msgspec.structs.asdict(base), **values}, Scenario, strict=False)
-    request = {"scenarios": [scenario], "baseline": baseline}
-    return Form(msgspec.convert(request, RunRequest, strict=False), {})
+    baseline = float(values.pop("baseline"))
+    scenarios = chosen.scenarios
+    if not chosen.is_suite:
+        merged = {**msgspec.structs.asdict(scenarios[0]), **values}
+        scenarios = [msgspec.convert(merged, Scenario, strict=False)]
+    if baseline and chosen.idle is not None:
+        idle = msgspec.structs.replace(chosen.idle, duration=baseline)
+        return Form(RunRequest(scenarios=[idle, *scenarios]), {})
+    return Form(RunRequest(scenarios=scenarios, baseline=baseline), {})
 
 
 def accepts(name: str, text: str) -> bool:
@@ -83,36 +106,36 @@ def accepts(name: str, text: str) -> bool:
 
 
 def preview(request: RunRequest) -> str:
-    """What will run and how long it takes, in a sentence or two."""
-    return f"{what(request.scenarios)} {how_long(request)}"
+    """What will run and how long it takes, in two sentences."""
+    idle = request.baseline + sum(_seconds(one) for one in request.scenarios if one.type == "baseline")
+    streams = [one for one in request.scenarios if one.type != "baseline"]
+    if not streams:
+        return f"The idle machine, for comparison. It takes about {about(idle)}."
+    total = idle + sum(_seconds(one) for one in streams)
+    first = f"{about(idle)} of idle first, " if idle else ""
+    quality = ", then the quality of the picture" if any(one.quality for one in streams) else ""
+    return f"{_what(streams)} It takes about {about(total)}: {first}{_windows(streams)}{quality}."
 
 
-def what(scenarios: Sequence[Scenario]) -> str:
+def _seconds(scenario: Scenario) -> float:
+    return scenario.warmup + scenario.duration + scenario.cooldown
+
+
+def _what(scenarios: Sequence[Scenario]) -> str:
     if len(scenarios) > 1:
         names = ", ".join(one.name for one in scenarios)
         return f"{len(scenarios)} scenarios, one after the other: {names}."
     one = scenarios[0]
-    if one.type == "baseline":
-        return "The idle machine, for comparison."
-    streams = f"{one.streams} streams" if one.streams > 1 else "1 stream"
-    each = ", each" if one.streams > 1 else ""
+    streams, each = (f"{one.streams} streams", ", each") if one.streams > 1 else ("1 stream", "")
     return f"{streams} of {one.source}{each} {one.resolution} at {one.fps} fps and {one.bitrate}, x264 {one.preset}."
 
 
-def how_long(request: RunRequest) -> str:
-    windows = [one.warmup * (one.type != "baseline") + one.duration + one.cooldown for one in request.scenarios]
-    idle = f"{about(request.baseline)} of idle first, " if request.baseline else ""
-    quality = any(one.quality and one.type == "streams" for one in request.scenarios)
-    then = ", then the quality of the picture" if quality else ""
-    return f"It takes about {about(sum(windows) + request.baseline)}: {idle}{_windows(request)}{then}."
-
-
-def _windows(request: RunRequest) -> str:
-    if len(request.scenarios) > 1:
-        return f"{len(request.scenarios)} windows with warm-up and cool-down"
-    one = request.scenarios[0]
-    around = f" between {about(one.warmup)} of warm-up and {about(one.cooldown)} of cool-down"
-    return f"{about(one.duration)} measured{around if one.type != 'baseline' else ''}"
+def _windows(scenarios: Sequence[Scenario]) -> str:
+    if len(scenarios) > 1:
+        return f"{len(scenarios)} windows with warm-up and cool-down"
+    one = scenarios[0]
+    around = f"{about(one.warmup)} of warm-up and {about(one.cooldown)} of cool-down"
+    return f"{about(one.duration)} measured between {around}"
 
 
 def field_of(path: str) -> str:

@@ -27,6 +27,8 @@ THEMES: tuple[Theme, ...] = (
         surface="#181d24",
         panel="#222932",
         variables={
+            "muted": "#8d99a6",
+            "graph-fill": "#2f6688",
             **_DARK_CURSOR,
             "border": "#5fb3e6",
             "border-blurred": "#3a4450",
@@ -47,6 +49,8 @@ THEMES: tuple[Theme, ...] = (
         panel="#dfe4ea",
         dark=False,
         variables={
+            "muted": "#55616d",
+            "graph-fill": "#7fb0d6",
             "block-cursor-background": "#0b5c94",
             "block-cursor-foreground": "#ffffff",
             "border": "#0b5c94",
@@ -67,6 +71,8 @@ THEMES: tuple[Theme, ...] = (
         surface="#1a1a1a",
         panel="#262626",
         variables={
+            "muted": "#9a9a9a",
+            "graph-fill": "#336b8b",
             **_DARK_CURSOR,
             "border": "#56b4e9",
             "border-blurred": "#4a4a4a",
@@ -89,6 +95,8 @@ THEMES: tuple[Theme, ...] = (
         ansi=True,
         # Textual mixes no colours in a theme of the terminal's own sixteen: what it would derive is named here.
         variables={
+            "muted": "ansi_bright_black",
+            "graph-fill": "ansi_blue",
             "ansi-background": "ansi_black",
             "ansi-foreground": "ansi_white",
             "border": "ansi_cyan",
@@ -105,6 +113,9 @@ THEMES: tuple[Theme, ...] = (
         },
     ),
 )
+
+DEFAULTS = {"muted": "#808080", "graph-fill": "#4a6a80"}
+"""Our own variables, for themes that do not know them: quiet text, and the body of a graph's area."""
 
 NAMES = tuple(theme.name for theme in THEMES)
 

@@ -20,8 +20,8 @@ PART_POINTS = 120
 
 
 class Trails:
-    """Trails by key: ``("power",)``, ``("cpu",)``; and of parts, ``("container", id)``, ``("stream", app, name)``,
-    ``("gpu", uuid)``."""
+    """Trails by key: ``("power",)``, ``("joules",)``, ``("cpu",)``; and of parts, ``("container", id)``,
+    ``("stream", app, name)``, ``("gpu", uuid)``."""
 
     def __init__(self) -> None:
         self._trails: dict[tuple[str, ...], deque[Point]] = {}
@@ -54,6 +54,7 @@ class Trails:
 def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float | None]]:
     if snapshot.power is not None:
         yield ("power",), snapshot.power.host_watts
+        yield ("joules",), snapshot.power.host_joules_total
     if snapshot.host is not None:
         yield ("cpu",), snapshot.host.cpu_percent
     for container in snapshot.containers:
@@ -79,14 +80,6 @@ def buckets(points: Iterable[Point], start: float, end: float, columns: int) -> 
     return [total / n if n else None for total, n in zip(sums, counts, strict=True)]
 
 
-def within(points: Iterable[Point], start: float, end: float) -> list[Point]:
-    """The points of [start, end], which must come in order of time."""
-    ordered = points if isinstance(points, list) else list(points)
-    low = bisect_left(ordered, (start, float("-inf")))
-    high = bisect_left(ordered, (end, float("inf")))
-    return ordered[low:high]
-
-
 def bridged(values: list[float | None], widest: int) -> list[float | None]:
     """Gaps of at most ``widest`` columns, filled with the value before them: points that are further apart than a
     column is wide are a slower clock and no missing data; a longer gap stays a gap."""
@@ -99,3 +92,25 @@ def bridged(values: list[float | None], widest: int) -> list[float | None]:
             filled[last + 1 : index] = [values[last]] * (index - last - 1)
         last = index
     return filled
+
+
+def in_mbit(points: Iterable[Point]) -> list[Point]:
+    """Bytes a second as megabits a second."""
+    return [(moment, value * 8 / 1e6) for moment, value in points]
+
+
+def energy_between(joules: Iterable[Point], start: float, end: float) -> float | None:
+    """The growth of an energy counter over [start, end], linear between its samples; None where they do not reach."""
+    ordered = list(joules)
+    first, last = _at(ordered, start), _at(ordered, end)
+    return None if first is None or last is None else last - first
+
+
+def _at(points: list[Point], moment: float) -> float | None:
+    index = bisect_left(points, (moment, float("-inf")))
+    if index < len(points) and points[index][0] == moment:
+        return points[index][1]
+    if index == 0 or index == len(points):
+        return None
+    (t0, v0), (t1, v1) = points[index - 1], points[index]
+    return v0 + (v1 - v0) * (moment - t0) / (t1 - t0)

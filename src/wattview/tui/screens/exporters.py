@@ -53,10 +53,11 @@ FINDINGS: tuple[Column[Finding], ...] = (
 
 class Exporters(View):
     TAB = "exporters"
+    FILTERS = "doctor"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "load", "Check again", id="exporters.check"),
-        Binding("y", "copy", "Copy fix", id="exporters.copy"),
+        Binding("r", "load", "Check", id="exporters.check"),
+        Binding("y", "copy", "Copy", id="exporters.copy"),
     ]
     DEFAULT_CSS = """
     Exporters {
@@ -69,8 +70,10 @@ class Exporters(View):
     def content(self) -> Iterator[Widget]:
         with Container():
             yield Table(EXPORTERS, lambda one: one.exporter, empty="waiting for the daemon", id="health", classes="box")
-            yield Table(FINDINGS, lambda one: (one.source, one.detail), empty="asking the doctor …", id="doctor",
-                        classes="box")  # fmt: skip
+            yield Table(
+                FINDINGS, lambda one: (one.source, one.detail), empty="asking the doctor …", stretch=-1, id="doctor",
+                classes="box",
+            )  # fmt: skip
             yield Pane(id="reason")
 
     def on_mount(self) -> None:
@@ -115,7 +118,7 @@ class Exporters(View):
             case ExporterHealth():
                 reason.put((f"{row.exporter}: ", "bold"), row.reason or UNKNOWN, f"\n{row.url}")
             case Finding():
-                fix: Parts = [("\nFix: ", "bold"), row.fix, ("   (y copies it)", "$text-muted")] if row.fix else []
+                fix: Parts = [("\nFix: ", "bold"), row.fix, ("   (y copies it)", "$muted")] if row.fix else []
                 reason.put((f"{row.source}: ", "bold"), row.detail, *fix)
 
     def action_copy(self) -> None:

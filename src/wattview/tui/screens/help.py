@@ -25,7 +25,7 @@ class Help(ModalScreen[None]):
     Help {
         align: center middle;
         #dialog { width: 64; max-width: 100%; height: auto; max-height: 90%; border: round $border;
-                  border-title-color: $primary; border-title-style: bold; border-subtitle-color: $text-muted;
+                  border-title-color: $primary; border-title-style: bold; border-subtitle-color: $muted;
                   background: $surface; padding: 0 2; }
         #keys { height: auto; }
     }

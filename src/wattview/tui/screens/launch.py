@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 from wattview.client import CallRefused, Client, ClientError
 from wattview.model import Run, RunRequest, Scenario, ScenarioPreset
 from wattview.tui import launch_form
-from wattview.tui.launch_form import DEFAULT_BASELINE_SECONDS, FIELDS, Form
+from wattview.tui.launch_form import FIELDS, Form
 from wattview.tui.widgets.pane import Pane
 
 FALLBACK = ScenarioPreset(id="", title="own settings", scenarios=[Scenario(name="1 stream 720p 2500k")])
@@ -46,24 +46,25 @@ class Launch(ModalScreen[Run | None]):
         &.-roomy #presets { width: 40; }
         #fields { width: 1fr; height: 1fr; padding-left: 1; overflow-y: auto; }
         .field { height: 1; }
-        .field > Label { width: 12; color: $text-muted; }
+        .field > Label { width: 12; color: $muted; }
         .field > Input { width: 1fr; background: $panel; }
         .field > Input:focus { text-style: underline; }
         #error { height: 2; color: $text-error; }
         #preview { height: 4; border-top: solid $border-blurred; }
         #buttons { height: 1; }
         #buttons Button { margin-right: 1; min-width: 10; }
-        #hint { width: 1fr; color: $text-muted; }
-        .-suite Input { color: $text-muted; }
+        #hint { width: 1fr; color: $muted; }
+        .-suite Input { color: $muted; }
     }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-tight"), (110, "-roomy")]  # noqa: RUF012  declared by the toolkit
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, preset_id: str = "") -> None:
         super().__init__()
+        self.preset_id = preset_id
         self.client = client
         self.presets: list[ScenarioPreset] = []
-        self.preset = FALLBACK
+        self.choice = launch_form.choice(FALLBACK)
         self.form = Form(None, {})
         self._starting = False
 
@@ -101,7 +102,8 @@ class Launch(ModalScreen[Run | None]):
             return
         presets.add_options(Option(one.title, id=str(index)) for index, one in enumerate(self.presets))
         if self.presets:
-            presets.highlighted = 0
+            ids = [one.id for one in self.presets]
+            presets.highlighted = ids.index(self.preset_id) if self.preset_id in ids else 0
 
     # what is typed
 
@@ -110,25 +112,18 @@ class Launch(ModalScreen[Run | None]):
         self._fill(self.presets[int(event.option.id or 0)])
 
     def _fill(self, preset: ScenarioPreset) -> None:
-        self.preset = preset
-        suite = len(preset.scenarios) > 1
-        self.query_one("#fields").set_class(suite, "-suite")
-        baseline = 0.0 if any(one.type == "baseline" for one in preset.scenarios) else DEFAULT_BASELINE_SECONDS
-        values = launch_form.texts(preset.scenarios[0], baseline)
+        self.choice = launch_form.choice(preset)
+        values = launch_form.texts(self.choice)
+        self.query_one("#fields").set_class(self.choice.is_suite, "-suite")
         for field in self.query(Input):
-            # A suite has many settings; only the idle window before it is one for all.
-            field.disabled = suite and field.id != "baseline"
+            field.disabled = self.choice.is_suite and field.id != "baseline"
             with field.prevent(Input.Changed):
                 field.value = "…" if field.disabled else values[field.id or ""]
         self._check()
 
     @on(Input.Changed)
     def _check(self) -> None:
-        values = {field.id or "": field.value for field in self.query(Input)}
-        if len(self.preset.scenarios) > 1:
-            self.form = _suite_form(self.preset, values["baseline"])
-        else:
-            self.form = launch_form.read(values, self.preset.scenarios[0])
+        self.form = launch_form.read({field.id or "": field.value for field in self.query(Input)}, self.choice)
         for field in self.query(Input):
             field.set_class(field.id in self.form.errors, "-invalid")
         self._say("\n".join(f"{_label(name)}: {text}" for name, text in list(self.form.errors.items())[:2]))
@@ -185,9 +180,3 @@ class Launch(ModalScreen[Run | None]):
 
 def _label(name: str) -> str:
     return next(field.label for field in FIELDS if field.name == name)
-
-
-def _suite_form(preset: ScenarioPreset, baseline: str) -> Form:
-    if not launch_form.accepts("baseline", baseline.strip()):
-        return Form(None, {"baseline": next(field.expects for field in FIELDS if field.name == "baseline")})
-    return Form(RunRequest(scenarios=preset.scenarios, baseline=float(baseline)), {})

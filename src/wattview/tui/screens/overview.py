@@ -9,6 +9,8 @@ from textual.widget import Widget
 
 from wattview.tui import columns
 from wattview.tui.columns import ContainerRow, StreamRow
+from wattview.tui.screens.container import ContainerDetails
+from wattview.tui.screens.stream import StreamDetails
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.graph import Graph, Series
 from wattview.tui.widgets.health import Health
@@ -62,6 +64,13 @@ class Overview(View):
         self.query_one("#watts").border_title = "Power, last 5 minutes"
         self.query_one("#containers").focus()
 
+    def on_table_opened(self, message: Table.Opened) -> None:
+        row = message.row
+        if isinstance(row, ContainerRow):
+            self.dashboard.push_screen(ContainerDetails(row.container.id))
+        elif isinstance(row, StreamRow):
+            self.dashboard.push_screen(StreamDetails(row.stream.app, row.stream.name))
+
     def show(self, picture: Picture) -> None:
         self.query_one(RunBar).show(picture)
         self.query_one(PowerNow).show(picture)
@@ -81,9 +90,7 @@ class Overview(View):
             columns.stream_rows(snapshot, picture.trails) if snapshot is not None else [],
             why_empty(picture, "streams", "no stream is live; press n to run one"),
         )
-        containers.border_title = _titled("Containers", len(containers.rows))
-        streams.border_title = _titled("Streams", len(streams.rows))
-
-
-def _titled(title: str, rows: int) -> str:
-    return f"{title} {rows}" if rows else title
+        containers.border_title = columns.titled(
+            "Containers", len(containers.rows), len(snapshot.containers) if snapshot else 0
+        )
+        streams.border_title = columns.titled("Streams", len(streams.rows), len(snapshot.streams) if snapshot else 0)

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from wattview.client import ClientError
 from wattview.model import RunResult, ScenarioResult
 from wattview.tui.column import Column
+from wattview.tui.screens.compare import Compare
 from wattview.tui.text import UNKNOWN, money, number, signed, span
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.pane import Pane, Parts
@@ -90,15 +91,18 @@ def _difference(row: Row) -> float | None:
 
 class Results(View):
     TAB = "results"
+    FILTERS = "runs"
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", "Mark", id="results.mark"),
+        Binding("c", "compare", "Compare", id="results.compare"),
         Binding("r", "load", "Refresh", show=False, id="results.refresh"),
     ]
     DEFAULT_CSS = """
     Results {
         #runs { height: 1fr; }
-        #details { height: 8; border: round $border-blurred; padding: 0 1; }
-        &.-low #details { height: 7; border: none; border-top: solid $border-blurred; }
+        #details { height: 8; }
+        &.-low #details { height: 7; }
         &.-low .box { border: none; border-top: solid $border-blurred; }
         &.-low .box:focus { border: none; border-top: solid $border; }
     }
@@ -106,7 +110,7 @@ class Results(View):
 
     def content(self) -> Iterator[Widget]:
         yield Table(COLUMNS, row_key, empty="reading the results …", id="runs", classes="box")
-        yield Pane(id="details")
+        yield Pane(id="details", classes="box")
 
     def on_mount(self) -> None:
         self.query_one("#runs").border_title = "Results"
@@ -125,6 +129,25 @@ class Results(View):
     def action_load(self) -> None:
         self.dashboard.action_retry()
         self.load()
+
+    def action_mark(self) -> None:
+        self.query_one("#runs", Table).toggle_mark()
+
+    def action_compare(self) -> None:
+        """The marked scenarios, in the order of the table; with fewer than two, the one under the cursor as well."""
+        table: Table[Row] = self.query_one("#runs", Table)
+        keys = set(table.marked)
+        if len(keys) < 2 and table.row is not None:
+            keys.add(row_key(table.row))
+        chosen = [row.result for row in table.rows if row_key(row) in keys and row.result is not None]
+        if len(chosen) < 2:
+            self.notify("Mark two or more with space, then press c.", title="Nothing to compare yet", markup=False)
+            return
+        everything = [row.result for row in table.rows if row.result is not None]
+        self.dashboard.push_screen(Compare(chosen, everything))
+
+    def on_table_opened(self) -> None:
+        self.action_compare()
 
     @work(exclusive=True, exit_on_error=False)
     async def load(self) -> None:
@@ -167,21 +190,21 @@ def details(row: Row | None) -> Parts:
     parts: Parts = [
         (record.name, "bold $primary"), f"  {setting}" if setting else "",
         ("  ! not real time", "bold $text-warning") if record.realtime is False else "", "\n",
-        ("Energy ", "$text-muted"), f"{number(one.energy_joules, 1)} J in {span(one.duration_seconds)}, mean ",
+        ("Energy ", "$muted"), f"{number(one.energy_joules, 1)} J in {span(one.duration_seconds)}, mean ",
         f"{number(one.power_mean_watts)} W, max {number(one.power_max_watts)} W, ",
         (source, "bold $text-warning" if one.power_source == "estimated" else ""),
         f"; {signed(one.baseline_diff_power_watts)} W against {one.baseline}" if one.baseline else "", "\n",
-        ("Cost ", "$text-muted"),
+        ("Cost ", "$muted"),
         f"{money(one.cost_total, 6)} {one.currency or ''} (energy {money(one.cost_energy, 6)},"
         f" compute {money(one.cost_compute, 6)}), {number(one.carbon_grams, 2)} g CO₂", "\n",
-        ("Quality ", "$text-muted"),
+        ("Quality ", "$muted"),
         f"VMAF {number(record.vmaf_score, 2)}  PSNR {number(record.psnr_score, 2)} dB  "
         f"SSIM {number(record.ssim_score, 4)}  QoE {number(one.qoe_score, 2)} of 5", "\n",
     ]  # fmt: skip
     if one.reasons:
-        parts += [("Missing ", "$text-muted"), (_reasons(one.reasons), "$text-warning")]
+        parts += [("Missing ", "$muted"), (_reasons(one.reasons), "$text-warning")]
     elif record.notes:
-        parts += [("Notes ", "$text-muted"), "; ".join(record.notes)]
+        parts += [("Notes ", "$muted"), "; ".join(record.notes)]
     return parts
 
 

@@ -40,12 +40,12 @@ class Graph(Widget):
     Graph {
         height: 1fr; width: 1fr;
         & > .graph--area { color: $primary; }
-        & > .graph--fill { color: $primary 55%; }
+        & > .graph--fill { color: $graph-fill; }
         & > .graph--a { color: $accent; }
         & > .graph--b { color: $secondary; }
         & > .graph--c { color: $text-success; }
         & > .graph--d { color: $text-warning; }
-        & > .graph--scale { color: $text-muted; }
+        & > .graph--scale { color: $muted; }
         & > .graph--cursor { color: $foreground; text-style: reverse; }
     }
     """
@@ -125,8 +125,11 @@ class Graph(Widget):
         self.top = scale_top(max(known), self.top, self.least)
         masks = [[0] * cells for _ in range(rows)]
         tones = [[""] * cells for _ in range(rows)]
-        for number, (values, tone) in enumerate(curves):
-            (_area if tone == "area" and number == 0 else _line)(values, self.top, masks, tones, tone)
+        if curves and curves[0][1] == "area":
+            _fill(curves[0][0], self.top, masks, tones)
+            curves = [*curves[1:], curves[0]]  # its edge is drawn last: no line hides it
+        for values, tone in curves:
+            _line(values, self.top, masks, tones, tone)
         cursor = None
         if self.cursor is not None and start <= self.cursor < end:
             cursor = min(cells - 1, int((self.cursor - start) / (end - start) * cells))
@@ -180,18 +183,15 @@ def _level(value: float, top: float, dots: int) -> int:
     return max(1, min(dots, round(value / top * dots)))
 
 
-def _area(values: list[float | None], top: float, masks: list[list[int]], tones: list[list[str]], tone: str) -> None:
+def _fill(values: list[float | None], top: float, masks: list[list[int]], tones: list[list[str]]) -> None:
     rows = len(masks)
     for x, value in enumerate(values):
         if value is None:
             continue
-        level = _level(value, top, 4 * rows)
-        for dot in range(level):
+        for dot in range(_level(value, top, 4 * rows)):
             y = 4 * rows - 1 - dot
             masks[y // 4][x // 2] |= DOTS[y % 4][x % 2]
-            edge = dot >= level - 1
-            if edge or not tones[y // 4][x // 2]:
-                tones[y // 4][x // 2] = tone if edge else "fill"
+            tones[y // 4][x // 2] = "fill"
 
 
 def _line(values: list[float | None], top: float, masks: list[list[int]], tones: list[list[str]], tone: str) -> None:
@@ -206,8 +206,8 @@ def _line(values: list[float | None], top: float, masks: list[list[int]], tones:
         if before is not None and high > low:
             low, high = (low, high - 1) if y == low else (low + 1, high)
         for dot in range(low, high + 1):
-            if tones[dot // 4][x // 2] in ("fill", "area"):
-                masks[dot // 4][x // 2] = 0
+            if tone != "area" and tones[dot // 4][x // 2] == "fill":
+                masks[dot // 4][x // 2] = 0  # a line over the area is seen by the gap around it
             masks[dot // 4][x // 2] |= DOTS[dot % 4][x % 2]
             tones[dot // 4][x // 2] = tone
         before = y

@@ -20,8 +20,8 @@ class Health(Pane):
         if snapshot is None:
             self.put("")
             return
-        lines: Parts = [("GPU        ", "$text-muted"), *gpu_parts(picture)]
-        lines += ["\n", ("Exporters  ", "$text-muted"), *exporter_parts(snapshot.exporters)]
+        lines: Parts = [("GPU        ", "$muted"), *gpu_parts(picture)]
+        lines += ["\n", ("Exporters  ", "$muted"), *exporter_parts(snapshot.exporters)]
         lines += source_parts(snapshot.probes)
         self.put(*lines)
 
@@ -29,7 +29,7 @@ class Health(Pane):
 def gpu_parts(picture: Picture) -> Parts:
     gpus = picture.snapshot.gpus if picture.snapshot is not None else ()
     if not gpus:
-        return [(why_empty(picture, "gpu", "none"), "$text-muted")]
+        return [(why_empty(picture, "gpu", "none"), "$muted")]
     return [" · ".join(_gpu(gpu) for gpu in gpus)]
 
 
@@ -42,7 +42,7 @@ def _gpu(gpu: Gpu) -> str:
 def exporter_parts(exporters: tuple[ExporterHealth, ...]) -> Parts:
     """``✓ 10 healthy``, or how many are not, which, and why."""
     if not exporters:
-        return [("not checked yet", "$text-muted")]
+        return [("not checked yet", "$muted")]
     ill = [one for one in exporters if not one.healthy]
     well = len(exporters) - len(ill)
     if not ill:
@@ -57,4 +57,4 @@ def source_parts(probes: tuple[ProbeStatus, ...]) -> Parts:
     if not troubled:
         return []
     text = "; ".join(f"{one.probe} {one.state}: {one.reason}" for one in troubled)
-    return [("   Sources  ", "$text-muted"), (f"! {text}", "$text-warning")]
+    return [("   Sources  ", "$muted"), (f"! {text}", "$text-warning")]

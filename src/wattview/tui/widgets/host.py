@@ -23,7 +23,7 @@ class Host(Pane):
         self._picture = picture
         host = picture.snapshot.host if picture.snapshot is not None else None
         if host is None:
-            self.put((why_empty(picture, "host", "no reading of the host yet"), "$text-muted"))
+            self.put((why_empty(picture, "host", "no reading of the host yet"), "$muted"))
             return
         now = picture.snapshot.time if picture.snapshot is not None else 0.0
         self.put(*host_parts(host, now, self.content_size.width))
@@ -37,19 +37,19 @@ def host_parts(host: HostReading, now: float, width: int) -> Parts:
     cpu = host.cpu_percent
     nics = [nic for nic in host.nics if physical(nic)]
     return [
-        ("CPU ", "$text-muted"),
+        ("CPU ", "$muted"),
         f"{number(cpu):>5} % ",
         (bar(None if cpu is None else cpu / 100, room), "$primary"),
-        (f" of {host.cpus:<3}  Memory ", "$text-muted"),
+        (f" of {host.cpus:<3}  Memory ", "$muted"),
         f"{gib(used):>6} ",
         (bar(memory, room), "$secondary"),
-        (f" of {gib(host.memory_total_bytes)} GiB\n", "$text-muted"),
-        ("Load ", "$text-muted"),
+        (f" of {gib(host.memory_total_bytes)} GiB\n", "$muted"),
+        ("Load ", "$muted"),
         f"{host.load1:.2f} {host.load5:.2f} {host.load15:.2f}",
-        ("   Network ", "$text-muted"),
+        ("   Network ", "$muted"),
         f"↓{mbit(_sum(nic.receive_bytes_per_second for nic in nics)):>8} ",
         f"↑{mbit(_sum(nic.transmit_bytes_per_second for nic in nics)):>8}",
-        (" Mbit/s   Up ", "$text-muted"),
+        (" Mbit/s   Up ", "$muted"),
         span(now - host.boot_time),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wattview.model import Run
+from wattview.tui.events import REALTIME
 from wattview.tui.text import bar, number, span
 from wattview.tui.view import Picture
 from wattview.tui.widgets.pane import Pane, Parts
@@ -14,6 +15,7 @@ class RunBar(Pane):
     DEFAULT_CSS = """
     RunBar { height: 1; padding: 0 1; display: none; background: $primary 15%; }
     RunBar.-there { display: block; }
+    RunBar:ansi { background: ansi_default; }
     """
 
     def show(self, picture: Picture) -> None:
@@ -43,7 +45,3 @@ def run_parts(run: Run, width: int) -> Parts:
         ("▶ ", "bold $primary"), (head, "bold"), "  ", (bar(progress.fraction, room), "$primary"), "  ", tail,
         (slow, "bold $text-warning"),
     ]  # fmt: skip
-
-
-REALTIME = 0.98
-"""Below this speed an encoder falls behind; FFmpeg's own figure wavers by a percent or two."""

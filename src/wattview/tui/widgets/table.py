@@ -4,8 +4,8 @@ Textual's DataTable keeps every cell of every row as a renderable of its own; a 
 cost a tenth of a core. This one is given the rows as they are, formats what is in view, and compares.
 
 Columns are data: what to write, how wide, how to sort. Where the terminal is too narrow, the columns of the highest
-``rank`` go first, and the first column takes what room is left. The cursor stays on its row (by key), however the
-rows are sorted.
+``rank`` go first; spare room goes to the first column, or to the last (``stretch=-1``). The cursor stays on its row
+(by key), however the rows are sorted; with ``follow`` a cursor on the first line stays there instead.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wattview.tui.text import UNKNOWN
 R = TypeVar("R")
 
 
-class Table(ScrollView, Generic[R], can_focus=True):
+class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     """Rows of one kind under fixed columns. ``key`` tells rows apart from one snapshot to the next."""
 
     DEFAULT_CSS = """
@@ -40,17 +40,17 @@ class Table(ScrollView, Generic[R], can_focus=True):
         overflow-y: auto;
         scrollbar-gutter: stable;
         scrollbar-size-vertical: 1;
-        & > .table--head { color: $text-muted; text-style: none; }
+        & > .table--head { color: $muted; text-style: none; }
         & > .table--sorted { color: $primary; text-style: bold; }
         & > .table--row { color: $foreground; }
         & > .table--cursor { background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold; }
-        & > .table--resting { background: $boost; text-style: bold; }
-        & > .table--dim { color: $text-muted; }
+        & > .table--resting { background: $panel; text-style: bold; }
+        & > .table--dim { color: $muted; }
         & > .table--good { color: $text-success; }
         & > .table--warn { color: $text-warning; text-style: bold; }
         & > .table--bad { color: $text-error; text-style: bold; }
-        &:ansi > .table--cursor { text-style: reverse bold; }
-        &:ansi > .table--resting { text-style: underline; }
+        &:ansi > .table--cursor { color: ansi_default; background: ansi_default; text-style: reverse bold; }
+        &:ansi > .table--resting { background: ansi_default; text-style: underline; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -91,6 +91,8 @@ class Table(ScrollView, Generic[R], can_focus=True):
         *,
         empty: str = "nothing here",
         sort: int | None = None,
+        stretch: int = 0,
+        follow: bool = False,
         descending: bool = False,
         id: str | None = None,
         classes: str | None = None,
@@ -99,6 +101,8 @@ class Table(ScrollView, Generic[R], can_focus=True):
         self.columns = tuple(columns)
         self.key = key
         self.empty = empty
+        self.stretch = stretch
+        self.follow = follow
         self.sort_column = sort
         self.descending = descending
         self.filter = ""
@@ -147,7 +151,7 @@ class Table(ScrollView, Generic[R], can_focus=True):
             unknown = [row for row in rows if sort(row) is None]
             rows = sorted(known, key=sort, reverse=self.descending) + unknown
         self.rows = rows
-        if self._cursor_key is not None:
+        if self._cursor_key is not None and not (self.follow and self._cursor == 0):
             keys = [self.key(row) for row in rows]
             self._cursor = keys.index(self._cursor_key) if self._cursor_key in keys else self._cursor
         self._cursor = max(0, min(self._cursor, len(rows) - 1))
@@ -170,10 +174,11 @@ class Table(ScrollView, Generic[R], can_focus=True):
     # drawing
 
     def on_resize(self) -> None:
-        self._layout = lay_out(self.columns, self._width)
+        self._layout = lay_out(self.columns, self._width, self.stretch)
         self._fit_scroll()
         self._drawn.clear()
         self._keep_in_view()
+        self.refresh()
 
     def _cells(self, row: R) -> tuple[tuple[str, str], ...]:
         cells = []
@@ -224,7 +229,7 @@ class Table(ScrollView, Generic[R], can_focus=True):
             if number:
                 segments.append(Segment(" ", style))
             elif marked:
-                text = aligned(f"● {text}", cell_len(text), left=True)
+                text = aligned(f"● {text.rstrip()}", cell_len(text), left=True)
             part = self._part(tone)
             # On the cursor's colour no other is certain to be read: there a tone keeps only its weight.
             segments.append(Segment(text, style + (part.without_color if focused else part)))
@@ -280,6 +285,13 @@ class Table(ScrollView, Generic[R], can_focus=True):
     def action_open(self) -> None:
         if self.row is not None:
             self.post_message(self.Opened(self, self.row))
+
+    def toggle_mark(self) -> None:
+        """Marks the row under the cursor or takes its mark away, and goes to the next."""
+        if self.row is not None:
+            self.marked ^= {self.key(self.row)}
+            self._refresh_changed()
+            self.action_move(1)
 
     def action_sort_next(self) -> None:
         """Sorts by the next column in view that can be sorted; after the last, back to the order as given."""

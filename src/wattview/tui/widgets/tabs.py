@@ -72,13 +72,13 @@ class Tabs(Widget):
         length = 0
         for text, mode in self._shown():
             here = mode == self.current
-            parts.append((f"‹{text}›", "bold $primary reverse") if here else (f" {text} ", "$text-muted"))
+            parts.append((f"‹{text}›", "bold $primary reverse") if here else (f" {text} ", "$muted"))
             length += len(text) + 2
         room = self.size.width - length - 1
         right = self._right if len(self._right) <= room else self._right.rsplit("  ", 1)[-1]
         if len(right) <= room:
             parts.append(" " * (room - len(right)))
-            parts.append((right, "$text-muted"))
+            parts.append((right, "$muted"))
         return Content.assemble(*parts)
 
     def on_click(self, event: events.Click) -> None:

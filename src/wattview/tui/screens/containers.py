@@ -1,0 +1,69 @@
+"""Screen 3: the containers, sorted and filtered as one likes, with the course of the one under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.widget import Widget
+
+from wattview.tui import columns
+from wattview.tui.columns import ContainerRow
+from wattview.tui.screens.container import ContainerDetails
+from wattview.tui.text import number
+from wattview.tui.view import Picture, View, why_empty
+from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets.pane import Pane
+from wattview.tui.widgets.table import Table
+
+GRAPH_SECONDS = 120.0
+
+
+class Containers(View):
+    TAB = "containers"
+    FILTERS = "containers"
+
+    DEFAULT_CSS = """
+    Containers {
+        #containers { height: 1fr; }
+        #engine { height: 1; padding: 0 2; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
+        #course { height: 9; }
+        &.-low #course { height: 6; }
+    }
+    """
+
+    def content(self) -> Iterator[Widget]:
+        yield Table(
+            columns.CONTAINERS, columns.container_key, sort=1, descending=True, id="containers", classes="box"
+        )  # fmt: skip
+        yield Pane(id="engine")
+        yield Graph("%", least=5.0, id="course", classes="box")
+
+    def on_mount(self) -> None:
+        self.query_one("#containers").focus()
+
+    def show(self, picture: Picture) -> None:
+        snapshot = picture.snapshot
+        table: Table[ContainerRow] = self.query_one("#containers", Table)
+        rows = columns.container_rows(snapshot, picture.trails) if snapshot is not None else []
+        table.show(rows, why_empty(picture, "containers", "no container is running"))
+        table.border_title = columns.titled("Containers", len(table.rows), len(rows))
+        engine = snapshot.engine if snapshot is not None else None
+        self.query_one("#engine", Pane).put(
+            f"Docker {engine.version}, cgroup v{engine.cgroup_version}: the engine itself takes "
+            f"{number(engine.cpu_percent)} % of a core and {number(engine.memory_percent)} % of the memory"
+            if engine is not None
+            else ""
+        )
+        self._draw(table.row)
+
+    def on_table_highlighted(self, message: Table.Highlighted) -> None:
+        self._draw(message.row)
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        self.dashboard.push_screen(ContainerDetails(message.row.container.id))
+
+    def _draw(self, row: ContainerRow | None) -> None:
+        graph = self.query_one("#course", Graph)
+        graph.border_title = f"CPU % of {row.container.name}" if row is not None else "CPU %"
+        end = row.now if row is not None else GRAPH_SECONDS
+        graph.show([Series(row.trail if row is not None else [])], end - GRAPH_SECONDS, end, empty="")

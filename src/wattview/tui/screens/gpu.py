@@ -1,0 +1,99 @@
+"""Screen 5: the GPUs, or why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from textual.widget import Widget
+
+from wattview.model import Gpu
+from wattview.tui.column import Column
+from wattview.tui.text import gib, mib, number
+from wattview.tui.view import Picture, View, why_empty
+from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.table import Table
+
+GRAPH_SECONDS = 120.0
+
+
+def _figure(
+    title: str, width: int, get: Callable[[Gpu], float | None], write: Callable[[float | None], str], rank: int
+) -> Column[Gpu]:
+    return Column(title, width, lambda one: write(get(one)), get, rank=rank)
+
+
+def _whole(value: float | None) -> str:
+    return number(value, 0)
+
+
+GPUS: tuple[Column[Gpu], ...] = (
+    Column("GPU", 14, lambda one: f"{one.index} {one.name}", lambda one: one.index, left=True),
+    _figure("W", 6, lambda one: one.power_watts, number, 0),
+    _figure("limit W", 7, lambda one: one.power_limit_watts, _whole, 4),
+    _figure("Use %", 6, lambda one: one.utilization_percent, _whole, 0),
+    _figure("Enc %", 6, lambda one: one.encoder_percent, _whole, 1),
+    _figure("Dec %", 6, lambda one: one.decoder_percent, _whole, 2),
+    _figure("MiB used", 8, lambda one: one.memory_used_bytes, mib, 1),
+    _figure("Mem %", 6, lambda one: one.memory_utilization_percent, _whole, 5),
+    _figure("°C", 4, lambda one: one.temperature_celsius, _whole, 1),
+    _figure("SM MHz", 7, lambda one: None if one.sm_clock_hertz is None else one.sm_clock_hertz / 1e6, _whole, 3),
+    _figure(
+        "Mem MHz", 8, lambda one: None if one.memory_clock_hertz is None else one.memory_clock_hertz / 1e6, _whole, 6
+    ),
+)
+
+
+class Gpus(View):
+    TAB = "gpu"
+
+    DEFAULT_CSS = """
+    Gpus {
+        #gpus { height: 1fr; }
+        #facts { height: 4; padding: 0 2; }
+        #course { height: 12; }
+        &.-low #course { height: 7; }
+    }
+    """
+
+    def content(self) -> Iterator[Widget]:
+        yield Table(GPUS, lambda one: one.uuid, id="gpus", classes="box")
+        yield Pane(id="facts")
+        yield Graph("W", least=10.0, id="course", classes="box")
+
+    def on_mount(self) -> None:
+        self.query_one("#gpus").border_title = "GPUs"
+        self.query_one("#gpus").focus()
+
+    def show(self, picture: Picture) -> None:
+        snapshot = picture.snapshot
+        gpus = snapshot.gpus if snapshot is not None else ()
+        self.query_one("#gpus", Table).show(gpus, why_empty(picture, "gpu", "this machine has no GPU that NVML knows"))
+        for part in ("#facts", "#course"):
+            self.query_one(part).display = bool(gpus)
+        self._draw(self.query_one("#gpus", Table).row)
+
+    def on_table_highlighted(self, message: Table.Highlighted) -> None:
+        self._draw(message.row)
+
+    def _draw(self, gpu: Gpu | None) -> None:
+        picture = self.dashboard.picture
+        if gpu is None or picture.snapshot is None:
+            return
+        self.query_one("#facts", Pane).put(*gpu_facts(gpu))
+        graph = self.query_one("#course", Graph)
+        graph.border_title = f"Power of GPU {gpu.index}"
+        end = picture.snapshot.time
+        graph.show([Series(picture.trails["gpu", gpu.uuid])], end - GRAPH_SECONDS, end)
+
+
+def gpu_facts(gpu: Gpu) -> Parts:
+    """What the table has no room for."""
+    energy = None if gpu.energy_joules_total is None else gpu.energy_joules_total / 3.6e6
+    free = f"{gib(gpu.memory_free_bytes)} GiB free, {gib(gpu.memory_reserved_bytes, 2)} GiB reserved"
+    return [
+        ("Identity  ", "$muted"), f"{gpu.uuid}, {gpu.pci_bus_id}, driver {gpu.driver_version}\n",
+        ("Energy    ", "$muted"), f"{number(energy, 3)} kWh since the driver was loaded\n",
+        ("Memory    ", "$muted"), f"{free}; memory at {number(gpu.memory_temperature_celsius, 0)} °C\n",
+        ("PCIe      ", "$muted"), f"{number(gpu.pcie_replay_total, 0)} replays",
+    ]  # fmt: skip

@@ -1,0 +1,202 @@
+"""Screen 2: power by zone and GPU over a minute to a week, with a cursor that reads values, and a way back in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from wattview.client import ClientError
+from wattview.tui import past
+from wattview.tui.column import Column
+from wattview.tui.past import HOST, RANGES, Line, Past, Summary
+from wattview.tui.text import about, clock, date, number
+from wattview.tui.trails import Point
+from wattview.tui.view import Picture, View, why_empty
+from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets.pane import Pane
+from wattview.tui.widgets.table import Table
+
+
+class Row(NamedTuple):
+    line: Line
+    summary: Summary
+
+
+LINES: tuple[Column[Row], ...] = (
+    Column("Source", 20, lambda row: row.line.title, left=True),
+    Column("Now W", 8, lambda row: number(row.line.watts), lambda row: row.line.watts),
+    Column("Min W", 8, lambda row: number(row.summary.least), lambda row: row.summary.least),
+    Column("Mean W", 8, lambda row: number(row.summary.mean), lambda row: row.summary.mean),
+    Column("Max W", 8, lambda row: number(row.summary.largest), lambda row: row.summary.largest),
+    Column("Part of the host's figure", 25, lambda row: _part(row.line), left=True, rank=1),
+)
+
+
+def _part(line: Line) -> str:
+    return "the sum" if line.key == HOST else "added" if line.counted else "not added"
+
+
+class Power(View):
+    TAB = "power"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left_square_bracket", "range(-1)", "Shorter", key_display="[", id="power.shorter"),
+        Binding("right_square_bracket", "range(1)", "Longer", key_display="]", id="power.longer"),
+        Binding("left,h", "cursor(-1)", "Cursor left", show=False, id="power.left"),
+        Binding("right,l", "cursor(1)", "Cursor right", show=False, id="power.right"),
+        Binding("comma,shift+left,H", "travel(1)", "Earlier", key_display=",", id="power.earlier"),
+        Binding("full_stop,shift+right,L", "travel(-1)", "Later", key_display=".", id="power.later"),
+        Binding("escape", "live", "Live", show=False, id="power.live"),
+    ]
+    DEFAULT_CSS = """
+    Power {
+        #graph { height: 1fr; }
+        #lines { height: 10; }
+        #readout { height: 1; padding: 0 2; }
+        &.-low #lines { height: 8; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.range = 1
+        self.back = 0.0
+        self.cursor: float | None = None
+        self.past: Past | None = None
+        self._loaded = 0.0
+        self._picture: Picture | None = None
+        self._error = ""
+
+    def content(self) -> Iterator[Widget]:
+        yield Graph("W", least=10.0, id="graph", classes="box")
+        yield Pane(id="readout")
+        yield Table(LINES, lambda row: row.line.key, id="lines", classes="box")
+
+    def on_mount(self) -> None:
+        self.query_one("#lines").border_title = "Sources: the graph shows the one under the cursor"
+        self.query_one("#lines").focus()
+
+    # what is drawn
+
+    def show(self, picture: Picture) -> None:
+        self._picture = picture
+        table: Table[Row] = self.query_one("#lines", Table)
+        if picture.snapshot is None:
+            table.show([], "waiting for the daemon")
+            return
+        start, end = self.window
+        mean = self.past.host_mean_watts if self.past is not None else None
+        table.show(
+            [
+                Row(line, past.summary(self._points(line.key), start, end, mean if line.key == HOST else None))
+                for line in past.lines_of(picture.snapshot)
+            ],
+            why_empty(picture, "power", "no power source"),
+        )
+        self._draw()
+        if self.is_current and time.monotonic() - self._loaded > self._patience():
+            self._load()
+
+    @property
+    def seconds(self) -> float:
+        return RANGES[self.range][1]
+
+    @property
+    def window(self) -> tuple[float, float]:
+        picture = self._picture
+        now = picture.snapshot.time if picture is not None and picture.snapshot is not None else time.time()
+        return now - self.back - self.seconds, now - self.back
+
+    def _patience(self) -> float:
+        """Seconds between two looks into the history: often enough that a column of dots is never late."""
+        return max(5.0, past.step_of(self.seconds)) if not self.back else 60.0
+
+    def _points(self, key: str) -> list[Point]:
+        points = self.past.points.get(key, []) if self.past is not None else []
+        if key != HOST or self._picture is None or self.seconds > past.RAW_SECONDS:
+            return points
+        trail = self._picture.trails["power",]
+        first = trail[0][0] if trail else float("inf")
+        return [*(point for point in points if point[0] < first), *trail]
+
+    def _draw(self) -> None:
+        table: Table[Row] = self.query_one("#lines", Table)
+        chosen = table.row.line.key if table.row is not None else HOST
+        start, end = self.window
+        series = [Series(self._points(chosen))]
+        if chosen != HOST:
+            series.append(Series(self._points(HOST), "a"))
+        graph = self.query_one("#graph", Graph)
+        graph.cursor = self.cursor
+        step = self.past.step_seconds if self.past is not None else 5.0
+        empty = self._error or "the history has nothing here yet"
+        graph.show(series, start, end, step_seconds=step, live=not self.back and self.seconds <= 3600, empty=empty)
+        title = table.row.line.title.strip() if table.row is not None else "host"
+        beside = "" if chosen == HOST else " (line: host)"
+        graph.border_title = f"Power of {title}{beside}, {RANGES[self.range][0]}"
+        graph.border_subtitle = f"{about(self.back)} ago; esc: live" if self.back else "live"
+        self._read_out(chosen, title)
+
+    def _read_out(self, key: str, title: str) -> None:
+        start, end = self.window
+        step = self.past.step_seconds if self.past is not None else 5.0
+        readout = self.query_one("#readout", Pane)
+        if self.cursor is None:
+            spacing = f"points every {about(step)}" if step > 5.0 else "every stored point"
+            readout.put((f"[ ] range, , . earlier and later, ← → cursor; {spacing}", "$muted"))
+            return
+        reach = max(step, (end - start) / max(1, self.query_one("#graph", Graph).columns))
+        near = past.value_at(self._points(key), self.cursor, reach)
+        moment = date(self.cursor) if self.seconds > 86400 else clock(self.cursor)
+        value = f"{number(near[1])} W" if near is not None else "no value"
+        readout.put(f"{moment}  ", (f"{title}: {value}", "bold"))
+
+    @work(exclusive=True, exit_on_error=False)
+    async def _load(self) -> None:
+        self._loaded = time.monotonic()
+        start, end = self.window
+        gpus = self.dashboard.latest.gpus if self.dashboard.latest is not None else ()
+        try:
+            self.past = await past.load(self.dashboard.client, start, end, gpus)
+            self._error = ""
+        except ClientError as error:
+            self._error = str(error)
+        if self._picture is not None:
+            self.show(self._picture)
+
+    def on_table_highlighted(self) -> None:
+        self._draw()
+
+    # what keys do
+
+    def _reload(self) -> None:
+        self.cursor = None
+        self._loaded = 0.0
+        if self._picture is not None:
+            self.show(self._picture)
+
+    def action_range(self, step: int) -> None:
+        self.range = max(0, min(len(RANGES) - 1, self.range + step))
+        self._reload()
+
+    def action_travel(self, step: int) -> None:
+        """Half a range earlier or later."""
+        self.back = max(0.0, self.back + step * self.seconds / 2)
+        self._reload()
+
+    def action_live(self) -> None:
+        self.back = 0.0
+        self._reload()
+
+    def action_cursor(self, step: int) -> None:
+        """One column of dots at a time; the first press puts the cursor at the newest value."""
+        start, end = self.window
+        width = (end - start) / max(1, self.query_one("#graph", Graph).columns // 2)
+        here = end if self.cursor is None else self.cursor
+        self.cursor = max(start, min(end - width / 2, here + step * width))
+        self._draw()

@@ -1,0 +1,202 @@
+"""Screen 6: the run that goes on, with its live figures against the baseline; what can be run; what was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.containers import Container as Box
+from textual.widget import Widget
+
+from wattview.client import ClientError
+from wattview.model import EncoderStatus, Run, ScenarioPreset, ScenarioRecord, Snapshot
+from wattview.tui.column import Column
+from wattview.tui.events import REALTIME
+from wattview.tui.text import UNKNOWN, about, bar, count, date, number, signed, span
+from wattview.tui.trails import Trails, energy_between
+from wattview.tui.view import Picture, View
+from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.table import Table
+
+
+class Choice(NamedTuple):
+    """A line of the lower table: a preset to run, or a run that was."""
+
+    preset: ScenarioPreset | None
+    run: Run | None
+
+
+def _seconds(preset: ScenarioPreset) -> float:
+    return sum(one.warmup + one.duration + one.cooldown for one in preset.scenarios)
+
+
+PRESETS: tuple[Column[Choice], ...] = (
+    Column("Preset", 36, lambda row: row.preset.title if row.preset else "", left=True),
+    Column("Scenarios", 9, lambda row: str(len(row.preset.scenarios)) if row.preset else ""),
+    Column("Takes about", 12, lambda row: about(_seconds(row.preset)) if row.preset else ""),
+)
+
+RUNS: tuple[Column[Choice], ...] = (
+    Column("Run", 15, lambda row: row.run.id if row.run else "", left=True),
+    Column("State", 12, lambda row: _run_state(row.run), left=True, tone=lambda row: _run_tone(row.run)),
+    Column("Started", 16, lambda row: date(row.run.started) if row.run else "", left=True, rank=2),
+    Column("Scenarios", 9, lambda row: str(len(row.run.scenarios)) if row.run else "", rank=1),
+    Column(
+        "Took", 8, lambda row: span(row.run.ended - row.run.started) if row.run and row.run.ended else UNKNOWN, rank=3
+    ),
+)
+
+ENCODERS: tuple[Column[EncoderStatus], ...] = (
+    Column("Encoder", 16, lambda one: one.stream, lambda one: one.stream, left=True),
+    Column("fps", 6, lambda one: number(one.fps), lambda one: one.fps),
+    Column("Speed", 7, lambda one: f"{number(one.speed, 2)}x" if one.speed is not None else UNKNOWN,
+           lambda one: one.speed, tone=lambda one: "bad" if one.speed is not None and one.speed < REALTIME else ""),
+    Column("Real time", 9, lambda one: _realtime(one), left=True, rank=1),
+    Column("Frames", 8, lambda one: count(one.frames), lambda one: one.frames, rank=3),
+    Column("Dropped", 7, lambda one: count(one.dropped_frames), lambda one: one.dropped_frames),
+    Column("Repeated", 8, lambda one: count(one.duplicated_frames), lambda one: one.duplicated_frames, rank=4),
+    Column("kbit/s", 8, lambda one: number(None if one.bitrate_bps is None else one.bitrate_bps / 1000, 0),
+           lambda one: one.bitrate_bps, rank=2),
+)  # fmt: skip
+
+
+def _realtime(one: EncoderStatus) -> str:
+    return UNKNOWN if one.speed is None else "yes" if one.speed >= REALTIME else "no"
+
+
+def _run_state(run: Run | None) -> str:
+    marks = {"running": "▶", "done": "✓", "aborted": "!", "failed": "✗", "interrupted": "✗"}
+    return f"{marks[run.state]} {run.state}" if run is not None else ""
+
+
+def _run_tone(run: Run | None) -> str:
+    tones = {"done": "good", "aborted": "warn", "failed": "bad", "interrupted": "bad"}
+    return tones.get(run.state, "") if run is not None else ""
+
+
+class Scenarios(View):
+    TAB = "scenarios"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "load", "Refresh", show=False, id="scenarios.refresh"),
+    ]
+    DEFAULT_CSS = """
+    Scenarios {
+        #now { height: auto; }
+        #encoders { height: 8; display: none; }
+        #choices { height: 1fr; layout: vertical; }
+        #choices > Table { width: 1fr; height: 1fr; }
+        &.-middle #choices, &.-wide #choices { layout: horizontal; }
+        &.-running #encoders { display: block; }
+        &.-low #encoders { height: 6; }
+        &.-low.-running #runs { display: none; }
+    }
+    """
+
+    def content(self) -> Iterator[Widget]:
+        yield Pane(id="now", classes="box")
+        yield Table(
+            ENCODERS, lambda one: one.stream, empty="no encoder runs in this phase", id="encoders", classes="box"
+        )
+        with Box(id="choices"):
+            yield Table(PRESETS, lambda row: row.preset.id if row.preset else "", empty="asking the daemon …",
+                        id="presets", classes="box")  # fmt: skip
+            yield Table(RUNS, lambda row: row.run.id if row.run else "", empty="no run yet", id="runs", classes="box")
+
+    def on_mount(self) -> None:
+        self.query_one("#now", Pane).grows = True
+        self.query_one("#now").border_title = "Now"
+        self.query_one("#encoders").border_title = "Encoders"
+        self.query_one("#presets").border_title = "Presets: enter opens one"
+        self.query_one("#runs").border_title = "Runs: enter shows the results"
+        self.query_one("#presets").focus()
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.load()
+
+    def show(self, picture: Picture) -> None:
+        snapshot = picture.snapshot
+        run = snapshot.run if snapshot is not None else None
+        self.set_class(run is not None, "-running")
+        now = self.query_one("#now", Pane)
+        if snapshot is None or run is None:
+            now.put(("Nothing runs. ", "bold"), "n starts a run; enter opens the preset under the cursor.")
+            return
+        now.put(*run_parts(run, snapshot, picture.trails, max(20, self.app.size.width - 4)))
+        self.query_one("#encoders", Table).show(run.encoders)
+
+    def run_ended(self) -> None:
+        self.load()
+
+    def action_load(self) -> None:
+        self.dashboard.action_retry()
+        self.load()
+
+    @work(exclusive=True, exit_on_error=False)
+    async def load(self) -> None:
+        presets, runs = self.query_one("#presets", Table), self.query_one("#runs", Table)
+        try:
+            presets.show([Choice(one, None) for one in await self.dashboard.client.presets()], "the daemon has none")
+            runs.show([Choice(None, one) for one in await self.dashboard.client.runs()])
+        except ClientError as error:
+            if not presets.rows:
+                presets.show([], str(error))
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        if not isinstance(message.row, Choice):
+            return
+        if message.row.preset is not None:
+            self.dashboard.launch(message.row.preset.id)
+        else:
+            self.dashboard.action_go("results")
+
+
+def run_parts(run: Run, snapshot: Snapshot, trails: Trails, width: int) -> Parts:
+    """The run in a few lines: where it is, its course, and what it draws against its own idle window."""
+    progress = run.progress
+    if progress is None:
+        return [f"run {run.id} is {run.state}"]
+    left = about(progress.remaining_seconds) if progress.remaining_seconds is not None else "an unknown time"
+    lines: Parts = [
+        (f"{progress.scenario or run.id}", "bold $primary"),
+        f"  {progress.scenario_index + 1} of {progress.scenario_count}, {progress.phase}"
+        f"{': ' + progress.message if progress.message else ''}\n",
+        (bar(progress.fraction, max(10, width - 8)), "$primary"), f" {progress.fraction * 100:5.1f} %\n",
+        f"{span(progress.elapsed_seconds)} gone, {left} left   ",
+    ]  # fmt: skip
+    lines += _steps(run)
+    watts = snapshot.power.host_watts if snapshot.power is not None else None
+    idle = baseline_watts(run.finished, trails)
+    difference = watts - idle if watts is not None and idle is not None else None
+    lines += ["\n", ("Power ", "$muted"), (f"{number(watts)} W", "bold")]
+    if idle is not None:
+        lines.append(f"   idle window {number(idle)} W   difference {signed(difference)} W")
+    cpu = snapshot.host.cpu_percent if snapshot.host is not None else None
+    lines += [("   CPU ", "$muted"), f"{number(cpu)} %"]
+    return lines
+
+
+def _steps(run: Run) -> Parts:
+    """``✓ baseline  ▶ quick  · next``."""
+    here = run.progress.scenario_index if run.progress is not None else -1
+    parts: Parts = []
+    for index, scenario in enumerate(run.scenarios[:8]):
+        mark = "✓" if index < here else "▶" if index == here else "·"
+        parts.append((f"{mark} {scenario.name}  ", "bold" if index == here else "$muted"))
+    if len(run.scenarios) > 8:
+        parts.append(f"and {len(run.scenarios) - 8} more")
+    return parts
+
+
+def baseline_watts(finished: list[ScenarioRecord], trails: Trails) -> float | None:
+    """Mean power of the run's idle window, from the energy counter as this dashboard has seen it; None where it came
+    too late to see the whole window. The results have the exact figure."""
+    for one in finished:
+        if one.type == "baseline" and one.start_time is not None and one.end_time is not None:
+            joules = energy_between(trails["joules",], one.start_time, one.end_time)
+            seconds = one.end_time - one.start_time
+            return None if joules is None or seconds <= 0 else joules / seconds
+    return None

@@ -1,0 +1,126 @@
+"""One stream: what is in it, who sends it and who watches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.containers import Container as Box
+from textual.widget import Widget
+
+from wattview.client import ClientError
+from wattview.exposition import labels
+from wattview.model import Snapshot, Stream, StreamClient
+from wattview.tui.column import Column
+from wattview.tui.text import UNKNOWN, count, gib, mbit, number, span
+from wattview.tui.trails import Point, in_mbit
+from wattview.tui.view import Picture, View
+from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.table import Table
+
+HISTORY_SECONDS = 3600.0
+
+CLIENTS: tuple[Column[StreamClient], ...] = (
+    Column("Address", 20, lambda one: one.address, lambda one: one.address, left=True),
+    Column("Role", 10, lambda one: role(one), lambda one: role(one), left=True),
+    Column("Connected", 10, lambda one: span(one.connected_seconds), lambda one: one.connected_seconds),
+    Column("Dropped", 8, lambda one: count(one.dropped), lambda one: one.dropped, rank=1),
+    Column("A/V ms", 7, lambda one: count(one.avsync_ms), lambda one: one.avsync_ms, rank=2),
+)
+
+
+def role(one: StreamClient) -> str:
+    return "relay" if one.relay else "publisher" if one.publishing else "player"
+
+
+class StreamDetails(View):
+    TAB = "streams"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace,left,h", "app.pop_screen", "Back", id="details.back"),
+    ]
+    DEFAULT_CSS = """
+    StreamDetails {
+        #facts { height: 7; }
+        #rate { height: 1fr; }
+        #clients { height: 1fr; }
+        &.-low #facts { height: 6; border: none; border-top: solid $border-blurred; }
+    }
+    """
+
+    def __init__(self, app_name: str, stream_name: str) -> None:
+        super().__init__()
+        self.stream_key = (app_name, stream_name)
+        self._past: list[Point] = []
+
+    def content(self) -> Iterator[Widget]:
+        yield Pane(id="facts", classes="box")
+        with Box():
+            yield Graph("Mb/s", least=0.5, id="rate", classes="box")
+            yield Table(CLIENTS, lambda one: one.id, id="clients", empty="nobody is connected", classes="box")
+
+    def on_mount(self) -> None:
+        self.query_one("#facts").border_title = "/".join(self.stream_key)
+        self.query_one("#rate").border_title = "Mbit/s in, last hour"
+        self.query_one("#clients").border_title = "Clients"
+        self.query_one("#clients").focus()
+        self._load()
+
+    def show(self, picture: Picture) -> None:
+        snapshot = picture.snapshot
+        if snapshot is None:
+            return
+        one = _find(snapshot, self.stream_key)
+        self.query_one("#facts").border_subtitle = "" if one is not None else "! no longer live; its last figures"
+        if one is not None:
+            self.query_one("#facts", Pane).put(*stream_facts(one))
+            self.query_one("#clients", Table).show(one.clients)
+        trail = in_mbit(picture.trails["stream", *self.stream_key])
+        first = trail[0][0] if trail else float("inf")
+        points = [*(point for point in self._past if point[0] < first), *trail]
+        self.query_one(Graph).show([Series(points)], snapshot.time - HISTORY_SECONDS, snapshot.time, step_seconds=5.0)
+
+    @work(exit_on_error=False)
+    async def _load(self) -> None:
+        snapshot = self.dashboard.latest
+        if snapshot is None:
+            return
+        app_name, stream_name = self.stream_key
+        series = "nginx_rtmp_stream_bandwidth_in_bytes" + labels(app=app_name, stream=stream_name)
+        try:
+            found = await self.dashboard.client.history(series, snapshot.time - HISTORY_SECONDS, snapshot.time)
+        except ClientError:
+            return  # the graph then begins with what this dashboard has seen
+        self._past = in_mbit(found[0].points) if found else []
+        self.paint(self.dashboard.picture)
+
+
+def _find(snapshot: Snapshot, key: tuple[str, str]) -> Stream | None:
+    return next((one for one in snapshot.streams if (one.app, one.name) == key), None)
+
+
+def stream_facts(one: Stream) -> Parts:
+    """Everything that the snapshot says of a stream, a fact a line."""
+    size = f"{one.width}x{one.height}" if one.width and one.height else UNKNOWN
+    video = " ".join(text for text in (one.video_codec, one.video_profile, one.video_level) if text) or UNKNOWN
+    audio = " ".join(text for text in (one.audio_codec, one.audio_profile) if text) or UNKNOWN
+    rate = (
+        f", {one.audio_sample_rate_hertz} Hz, {count(one.audio_channels)} channels"
+        if one.audio_sample_rate_hertz
+        else ""
+    )
+    facts = [
+        ("Video", f"{video}, {size} at {number(one.fps)} fps, {mbit(one.bandwidth_video_bytes)} Mbit/s"),
+        ("Audio", f"{audio}{rate}, {mbit(one.bandwidth_audio_bytes, 3)} Mbit/s"),
+        ("Traffic", f"in {mbit(one.bandwidth_in_bytes)}, out {mbit(one.bandwidth_out_bytes)} Mbit/s; "
+                    f"{gib(one.bytes_in_total, 2)} and {gib(one.bytes_out_total, 2)} GiB since it began"),
+        ("Viewers", f"{one.players} players, {one.publishers} publishers, up {span(one.uptime_seconds)}"),
+        ("Health", f"{count(one.dropped_frames)} frames dropped, audio and video {count(one.avsync_ms)} ms apart"),
+    ]  # fmt: skip
+    parts: Parts = []
+    for name, value in facts:
+        parts += [(f"{name:<9}", "$muted"), f"{value}\n"]
+    return parts

@@ -1,0 +1,71 @@
+"""Screen 4: the live streams, with the course of the one under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.widget import Widget
+
+from wattview.tui import columns
+from wattview.tui.columns import StreamRow
+from wattview.tui.screens.stream import StreamDetails
+from wattview.tui.text import count, mbit, span
+from wattview.tui.trails import in_mbit
+from wattview.tui.view import Picture, View, why_empty
+from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets.pane import Pane
+from wattview.tui.widgets.table import Table
+
+GRAPH_SECONDS = 120.0
+
+
+class Streams(View):
+    TAB = "streams"
+    FILTERS = "streams"
+
+    DEFAULT_CSS = """
+    Streams {
+        #streams { height: 1fr; }
+        #server { height: 1; padding: 0 2; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
+        #course { height: 9; }
+        &.-low #course { height: 6; }
+    }
+    """
+
+    def content(self) -> Iterator[Widget]:
+        yield Table(columns.STREAMS, columns.stream_key, id="streams", classes="box")
+        yield Pane(id="server")
+        yield Graph("Mb/s", least=0.5, id="course", classes="box")
+
+    def on_mount(self) -> None:
+        self.query_one("#streams").focus()
+
+    def show(self, picture: Picture) -> None:
+        snapshot = picture.snapshot
+        table: Table[StreamRow] = self.query_one("#streams", Table)
+        rows = columns.stream_rows(snapshot, picture.trails) if snapshot is not None else []
+        table.show(rows, why_empty(picture, "streams", "no stream is live; press n to run one"))
+        table.border_title = columns.titled("Streams", len(table.rows), len(rows))
+        server = snapshot.rtmp_server if snapshot is not None else None
+        self.query_one("#server", Pane).put(
+            f"{server.name}: {count(server.connections)} connections, in {mbit(server.bandwidth_in_bytes)}, "
+            f"out {mbit(server.bandwidth_out_bytes)} Mbit/s, up {span(server.uptime_seconds)}"
+            f"{'; push to ' + snapshot.rtmp_url if snapshot is not None and snapshot.rtmp_url else ''}"
+            if server is not None
+            else ""
+        )
+        self._draw(table.row)
+
+    def on_table_highlighted(self, message: Table.Highlighted) -> None:
+        self._draw(message.row)
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        stream = message.row.stream
+        self.dashboard.push_screen(StreamDetails(stream.app, stream.name))
+
+    def _draw(self, row: StreamRow | None) -> None:
+        graph = self.query_one("#course", Graph)
+        name = f"{row.stream.app}/{row.stream.name}" if row is not None else ""
+        graph.border_title = f"Mbit/s into {name}" if name else "Mbit/s"
+        end = row.now if row is not None else GRAPH_SECONDS
+        graph.show([Series(in_mbit(row.trail) if row is not None else [])], end - GRAPH_SECONDS, end, empty="")
