@@ -53,8 +53,9 @@ class Zone(Struct, frozen=True, kw_only=True):
 
     ``package`` and ``zone`` are the labels of ``rapl_power_watts``: a socket is ``package-0``/``package-0``, its parts
     ``package-0``/``core``, ``uncore`` or ``dram``, the platform ``psys``/``psys``. ``path`` is the kernel's own name
-    (``intel-rapl:0:1``). ``joules_total`` only ever grows: the kernel's counter with its wraps undone. ``watts`` is
-    the mean over the last second, None until there is one. ``counted``: this zone is part of the host's figure.
+    (``intel-rapl:0:1``). ``joules_total`` is what the kernel's counter has counted since the first reading, wraps
+    undone. ``watts`` is the mean over the last second, None until there is one. ``counted``: this zone is part of the
+    host's figure.
     """
 
     path: str
@@ -650,7 +651,6 @@ class Playback(Struct, frozen=True, kw_only=True):
     stalled_seconds: float | None = None
     received_frames_ratio: float | None = None
     buffer_seconds: float | None = None
-    failed: int = 0
 
 
 class ScenarioRecord(Struct, frozen=True, kw_only=True):

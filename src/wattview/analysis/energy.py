@@ -19,9 +19,8 @@ MAX_GAP_SECONDS = 60.0
 Restart = Literal["zero", "unknown"]
 """What a counter that fell has done. ``zero``: it began again at 0, as Prometheus assumes of every counter (CPU time
 after a reboot, a container that was started again): what it shows now has been added since. ``unknown``: it began
-again somewhere. That is the joules counter: its wraps are undone in the daemon's memory, so that it continues after a
-restart of the daemon from the kernel's raw counter, at anything between 0 and ``max_energy_range_uj`` (262 kJ: more
-than an hour of a server). Reading that as an increase from 0 would invent this energy."""
+again, and nobody knows what it would have counted meanwhile. That is the joules counter, which starts at 0 with each
+daemon: an increase from 0 would leave out what was used while none ran, and call that the energy of the window."""
 
 
 class NoData(Exception):

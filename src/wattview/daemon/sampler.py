@@ -124,14 +124,13 @@ class Source:
 
 
 class PowerClock:
-    """Calls ``PowerProbe.sample`` at ``power.sample_hz``, so that no wrap is missed and short peaks are seen.
+    """Calls ``PowerProbe.sample`` as often as its source is worth it, so that no wrap is missed and peaks are seen.
 
     Late ticks are dropped, not caught up: energy comes from counters, so a late sample costs resolution, never joules.
     """
 
-    def __init__(self, probe: PowerProbe, hz: float) -> None:
+    def __init__(self, probe: PowerProbe) -> None:
         self._probe = probe
-        self._interval = 1.0 / hz
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="power-clock", daemon=True)
 
@@ -149,7 +148,7 @@ class PowerClock:
             # A sample that fails shows in the next read(), which says why; the clock goes on.
             with contextlib.suppress(SourceError, OSError):
                 self._probe.sample()
-            due = max(due + self._interval, time.monotonic())
+            due = max(due + 1.0 / self._probe.sample_hz, time.monotonic())
             self._stop.wait(due - time.monotonic())
 
 
@@ -161,7 +160,7 @@ class Sampler:
         self._clock: PowerClock | None = None
         power = self.sources.get("power")
         if power is not None and isinstance(power.probe, PowerProbe):
-            self._clock = PowerClock(power.probe, config.power.sample_hz)
+            self._clock = PowerClock(power.probe)
 
     def start(self) -> None:
         if self._clock is not None:

@@ -59,7 +59,7 @@ class PowercapZones:
         self._gone: dict[str, PowercapZone] = {}
         self._nameless: list[Fault] = []
         self._list_at = float("-inf")
-        self._host: int | None = None
+        self._host = 0
         self._psys_grown = 0
         self._packages_grown = 0
         self._psys_too_small = False
@@ -132,11 +132,7 @@ class PowercapZones:
         return [zone for zone in known if zone.kind == "package" or (zone.kind == "dram" and not zone.still)]
 
     def _add_up(self, counted: list[PowercapZone], grown: dict[str, int]) -> None:
-        if self._host is None:
-            psys = [zone for zone in self._zones.values() if zone.kind == "psys"]
-            self._host = sum(zone.total for zone in (psys if len(psys) == 1 else counted))
-        else:
-            self._host += sum(grown.get(zone.path, 0) for zone in counted)
+        self._host += sum(grown.get(zone.path, 0) for zone in counted)
 
     def _require_some(
         self, read: list[PowercapZone], alive: list[PowercapZone], refused: bool, faults: list[Fault]
@@ -191,7 +187,7 @@ class PowercapZones:
                     continue
             zones[path] = zone
         if not zones and not self._nameless:
-            self._zones, self._gone, self._host = {}, {}, None
+            self._zones, self._gone = {}, {}
             raise SourceAbsent(
                 f"there is no RAPL zone under {self._root}",
                 "on a real machine, run: sudo modprobe intel_rapl_msr (a virtual machine rarely has RAPL)",

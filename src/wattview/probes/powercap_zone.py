@@ -45,7 +45,11 @@ def growth(before: int, now: int, range_uj: int, elapsed_seconds: float, after_s
 
 
 class PowercapZone:
-    """One zone and its counter, open and unwrapped. ``total`` is in microjoules and starts at the counter's value."""
+    """One zone and its counter, open and unwrapped.
+
+    ``total`` is the microjoules counted since the first read: it starts at 0, so that a reader who sees it fall after
+    a restart (Prometheus' ``increase``) adds what was counted since, and not what the kernel had counted long before.
+    """
 
     def __init__(self, path: str, directory: Path, package: str, zone: str, kind: Kind) -> None:
         self.path = path
@@ -69,7 +73,7 @@ class PowercapZone:
         raw = self._read_raw()
         last, self._last = self._last, now
         if last is None:
-            self._raw, self.total, self._first = raw, raw, now
+            self._raw, self._first = raw, now
             return 0
         before, self._raw = self._raw, raw
         grown = growth(before, raw, self._range, now.boottime - last.boottime, slept(last, now))
