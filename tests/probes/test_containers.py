@@ -14,6 +14,7 @@ import pytest
 from tests.support import cgroup_tree as tree
 from tests.support.cgroup_tree import ID, OTHER_ID
 from tests.support.docker_api import FakeDockerApi
+from tests.support.open_files import open_files
 from wattview.config import Config
 from wattview.model import Container, ContainersReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused, containers
@@ -256,6 +257,21 @@ def test_a_closed_event_stream_is_opened_again(machine: Machine) -> None:
     machine.start(ID, "web", 4242, PATH)
     machine.api.event("start", ID)
     machine.until(lambda reading: names(reading) == {"web"})
+
+
+def test_more_containers_than_files_may_be_open_are_measured_all_the_same(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containers, "_containers_kept_open", lambda: 1)
+    for container_id, name, pid in ((ID, "web", 4242), (OTHER_ID, "db", 4343)):
+        tree.v2_cgroup(machine.sys, f"/docker/{container_id}")
+        machine.start(container_id, name, pid, f"/docker/{container_id}")
+    for _ in range(2):
+        reading = machine.probe.read()
+        assert {one.name: one.cpu_seconds_total for one in reading.containers} == {"web": 2.25, "db": 2.25}
+        assert reading.faults == ()
+    held = {Path(path).parent for path in open_files() if str(machine.sys) in path}
+    assert len(held) == 1, "only one container's files are held"
 
 
 def test_nothing_is_asked_of_the_engine_by_a_read(machine: Machine) -> None:

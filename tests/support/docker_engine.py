@@ -64,7 +64,7 @@ class Engine:
             "--containerd-namespace", f"wattview-{os.getpid()}-{id(self):x}",
             "--containerd-plugins-namespace", f"wattview-plugins-{os.getpid()}-{id(self):x}",
             "--bridge", "none", "--iptables=false", "--ip6tables=false",
-            "--default-address-pool", f"base=10.{self._octet}.0.0/16,size=24",
+            "--default-address-pool", f"base=10.{self._octet}.0.0/16,size=20",
             "--live-restore", "--shutdown-timeout", "1",
         ]  # fmt: skip
         with self._log.open("ab") as log:

@@ -8,6 +8,9 @@ ends is read once more at that moment, so that none of its CPU time is lost.
 
 from __future__ import annotations
 
+import logging
+import resource
+import sys
 import threading
 import time
 
@@ -15,7 +18,7 @@ from wattview.config import Config
 from wattview.model import ContainersReading, Engine, Fault, Machine
 from wattview.probes import SourceBroken
 from wattview.probes.cgroup import hierarchies
-from wattview.probes.cgroup_files import CgroupGone, DiskNames
+from wattview.probes.cgroup_files import OPEN_FILES, CgroupGone, DiskNames
 from wattview.probes.container_background import Background
 from wattview.probes.docker_engine import DockerEngine, EngineInfo, EngineState
 from wattview.probes.engine_processes import EngineProcesses
@@ -23,6 +26,8 @@ from wattview.probes.exit_watch import ExitWatch
 from wattview.probes.machine import read_machine
 from wattview.probes.rates import Rate
 from wattview.probes.running_container import Measured, RunningContainer
+
+log = logging.getLogger("wattview.containers")
 
 FIRST_LIST_SECONDS = 3.0
 """How long the first read waits for the engine's list; later reads wait for nothing."""
@@ -102,9 +107,14 @@ class ContainersProbe:
 
     def _changed(self, state: EngineState) -> None:
         """In the engine's thread: a container that starts and ends between two reads is to be seen all the same."""
-        if self._machine is not None:
+        if self._machine is None:
+            return
+        try:
             with self._lock:
                 self._follow(state, self._machine)
+        except OSError as error:
+            # The next read meets the same, and can say so.
+            log.debug("containers: %s", error)
 
     def _exited(self, pid: int) -> None:
         """In the thread that watches for exits: the cgroup is there for some milliseconds more."""
@@ -135,7 +145,8 @@ class ContainersProbe:
                 # It has ended, and the engine has not said so yet.
                 continue
             mounted = mounted or hierarchies(self._paths.sysfs)
-            running = RunningContainer(info, self._paths.procfs, mounted, self._disks, machine.memory_bytes)
+            keep_open = len(self._running) < _containers_kept_open()
+            running = RunningContainer(info, self._paths.procfs, mounted, self._disks, machine.memory_bytes, keep_open)
             self._running[container_id] = running
             if running.has_cgroup:
                 self._exits.add(info.pid)
@@ -184,3 +195,9 @@ class ContainersProbe:
             memory_bytes=None if use is None else use.resident_bytes,
             memory_percent=None if use is None else use.resident_bytes / machine.memory_bytes * 100,
         )
+
+
+def _containers_kept_open() -> int:
+    """For how many containers files may stay open: half of what this process may open is left to others."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(0, soft) // 2 // OPEN_FILES if soft != resource.RLIM_INFINITY else sys.maxsize

@@ -41,6 +41,7 @@ class RunningContainer:
         mounted: Hierarchies | None,
         disks: DiskNames,
         machine_memory_bytes: int,
+        keep_open: bool = True,
     ) -> None:
         self.info = info
         self._directory = f"{procfs_root}/{info.pid}"
@@ -54,7 +55,7 @@ class RunningContainer:
         if mounted is not None:
             place = locate(mounted, info.id, self._named_cgroups())
             if place is not None:
-                self._cgroup = CgroupFiles(place, mounted.version, disks)
+                self._cgroup = CgroupFiles(place, mounted.version, disks, keep_open)
 
         self.target = Target(
             layer=self._own_layer(),
