@@ -221,8 +221,8 @@ def test_processes_are_tied_to_their_cgroups(probe_of: Callable[..., GpuProbe], 
     proc(tmp_path, 100, "ffmpeg", f"0::{scope}\n")
     proc(tmp_path, 200, "x:y", "5:cpu,cpuacct:/docker/cpu\n4:memory:/docker/bbbb\n1:name=systemd:/init\n0::/\n")
     gpu = FakeGpu(
-        nvmlDeviceGetComputeRunningProcesses=[running(100), running(300, None)],
-        nvmlDeviceGetGraphicsRunningProcesses=[running(200), running(100)],
+        nvmlDeviceGetComputeRunningProcesses_v3=[running(100), running(300, None)],
+        nvmlDeviceGetGraphicsRunningProcesses_v3=[running(200), running(100)],
         nvmlDeviceGetProcessUtilization=lambda since: [used(100, 1, 30, 50), used(100, 2, 50, 70), used(200, 0, 99)],
     )
     reading = probe_of(gpu, procfs=tmp_path).read()
@@ -242,7 +242,7 @@ def test_use_by_process_that_the_gpu_does_not_tell_is_unknown_and_idle_is_zero(
 ) -> None:
     def sm(answer: Any) -> float | None:
         gpu = FakeGpu(
-            nvmlDeviceGetComputeRunningProcesses=[running(100)], nvmlDeviceGetProcessUtilization=lambda since: answer
+            nvmlDeviceGetComputeRunningProcesses_v3=[running(100)], nvmlDeviceGetProcessUtilization=lambda since: answer
         )
         return probe_of(gpu, procfs=tmp_path).read().gpus[0].processes[0].sm_percent
 

@@ -30,12 +30,12 @@ class Caller:
         self.part = f"GPU {index}"
         self.faults: list[Fault] = []
         self._reset = f"see dmesg for an XID; reset it with: sudo nvidia-smi --gpu-reset -i {index}"
-        self._unsupported = {
+        self._empty = {nvml.NVML_ERROR_NOT_FOUND, nvml.NVML_SUCCESS}  # the binding raises a success without entries
+        self._unsupported = self._empty | {
             nvml.NVML_ERROR_NOT_SUPPORTED,
             nvml.NVML_ERROR_FUNCTION_NOT_FOUND,
             nvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
             nvml.NVML_ERROR_INVALID_ARGUMENT,
-            nvml.NVML_ERROR_NOT_FOUND,
             nvml.NVML_ERROR_NO_DATA,
             nvml.NVML_ERROR_NOT_READY,
         }
@@ -49,6 +49,8 @@ class Caller:
             return None  # an older binding
         try:
             return call(*arguments)
+        except self.nvml.NVMLLibraryMismatchError:
+            return None  # an older library
         except self.nvml.NVMLError as error:
             code = error.value
             if code in self._gone:
@@ -57,7 +59,7 @@ class Caller:
                 raise GpuLost(Fault(self.part, str(error), self._reset)) from None
             if code not in self._unsupported:
                 self.faults.append(Fault(f"{self.part} {what}", str(error)))
-            return empty if code == self.nvml.NVML_ERROR_NOT_FOUND else None
+            return empty if code in self._empty else None
 
     def plain(self, handle: Any) -> dict[str, Any]:
         """The answers to all plain questions, by field of ``model.Gpu``. Raises GpuLost, DriverGone."""

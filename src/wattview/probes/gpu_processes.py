@@ -14,7 +14,11 @@ from wattview.model import GpuProcess
 from wattview.probes.gpu_nvml_calls import Caller
 
 WINDOW_SECONDS = 2.0
-_LISTS = ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses")
+# The newest that the driver's library has: _v3 came with driver 510.
+_LISTS = (
+    ("nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2"),
+    ("nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses_v2"),
+)
 _USE = (
     ("sm_percent", "smUtil"),
     ("memory_percent", "memUtil"),
@@ -27,8 +31,9 @@ _NO_INSTANCE = 0xFFFFFFFF
 def processes(caller: Caller, handle: Any, procfs: Path) -> tuple[GpuProcess, ...]:
     """The processes of one GPU by pid. Raises GpuLost, DriverGone."""
     listed: dict[int, Any] = {}
-    for function in _LISTS:
-        for process in caller.ask("processes", function, handle, empty=[]) or ():
+    for versions in _LISTS:
+        answers = (caller.ask("processes", function, handle, empty=[]) for function in versions)
+        for process in next((answer for answer in answers if answer is not None), ()):
             listed.setdefault(process.pid, process)
     if not listed:
         return ()
