@@ -245,6 +245,7 @@ class Cost(Section, frozen=True, kw_only=True):
     ``tariff`` rows go before ``energy_per_kwh``, the first that applies counting; their hours are those of
     ``timezone`` (``Europe/Berlin``; "" is this machine's). ``egress_per_gb`` is for each 1e9 bytes that reach viewers.
     ``embodied_kg`` is what making the machine emitted (kg CO2e), spread over ``lifetime_years``.
+    ``budget_per_hour`` is what this host may cost, energy and computing together; an alert compares (0: no budget).
     """
 
     energy_per_kwh: NonNegative = 0.12
@@ -252,6 +253,7 @@ class Cost(Section, frozen=True, kw_only=True):
     gpu_per_hour: NonNegative = 0.0
     currency: Annotated[str, Meta(min_length=1, max_length=16)] = "USD"
     pue: Annotated[float, Meta(ge=1.0)] = 1.0
+    budget_per_hour: NonNegative = 0.0
     carbon_g_per_kwh: NonNegative = 0.0
     egress_per_gb: NonNegative = 0.0
     embodied_kg: NonNegative = 0.0

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gzip
 import html
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,9 +22,11 @@ from wattview import __version__
 from wattview.analysis import metrics as result_metrics
 from wattview.client import Client, ClientError
 from wattview.config import Config
+from wattview.daemon.discovery import TargetGroup, target_groups
 from wattview.daemon.health import Target
+from wattview.daemon.run_families import price_families, run_families
 from wattview.exposition import Family, labels, negotiate, render
-from wattview.model import ProbeStatus, RunResult
+from wattview.model import HostReading, ProbeStatus, RunResult
 from wattview.probes import SourceError
 from wattview.probes.node import UnknownCollector
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from wattview.daemon.health import Health
     from wattview.daemon.results import Results
+    from wattview.daemon.runner import Runner
     from wattview.daemon.sampler import Sampler, Source
 
 
@@ -69,7 +73,17 @@ class BadQuery(ValueError):
 class Endpoints:
     """The ASGI application. ``ports`` maps each bound port to the key of its exporter."""
 
-    def __init__(self, sampler: Sampler, results: Results, health: Health, ports: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sampler: Sampler,
+        results: Results,
+        health: Health,
+        runner: Runner,
+        ports: Mapping[int, str],
+    ) -> None:
+        self._config = config
+        self._runner = runner
         self._sampler = sampler
         self._results = results
         self._health = health
@@ -103,6 +117,9 @@ class Endpoints:
             return await self._state(key)
         if path == "/":
             return HTMLResponse(self._landing_page(key))
+        if path == "/discovery" and key == "health":
+            groups = await self._discovery(request.url.hostname or "127.0.0.1")
+            return Response(msgspec.json.encode(groups), media_type="application/json")
         return PlainTextResponse("not found; see / for what is here\n", 404)
 
     async def _metrics(self, key: str, request: Request) -> Response:
@@ -130,6 +147,7 @@ class Endpoints:
         families = [family for part in parts for family in part]
         if key == "rapl":
             families += [build_info(), *probe_families(self._sampler.statuses())]
+            families += [*run_families(self._runner.list()), *price_families(self._config.cost, time.time())]
         else:
             families += probe_families(source.status for source in sources)
         return families
@@ -159,13 +177,21 @@ class Endpoints:
         body = {"status": "ok", "exporter": self._by_key[key].name, "version": __version__, "probes": probes}
         return Response(msgspec.json.encode(body), media_type="application/json")
 
+    async def _discovery(self, address: str) -> list[TargetGroup]:
+        """The exporters that are served now, as a Prometheus at the other end finds them."""
+        host = await self._sampler.read_or_none("host", max_age=60.0)
+        served = [(self._by_key[key].name, port) for port, key in self._ports.items()]
+        return target_groups(served, address, host.hostname if isinstance(host, HostReading) else None)
+
     def _landing_page(self, key: str) -> str:
         exporter = self._by_key[key]
         title, shows = html.escape(exporter.name), html.escape(exporter.shows)
+        discovery = '<li><a href="/discovery">Prometheus service discovery</a></li>' if key == "health" else ""
         return (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title} · WattView</title>'
             f"<h1>{title}</h1><p>WattView {html.escape(__version__)}: {shows}.</p>"
-            '<ul><li><a href="/metrics">Metrics</a></li><li><a href="/health">Health</a></li></ul></html>'
+            '<ul><li><a href="/metrics">Metrics</a></li><li><a href="/health">Health</a></li>'
+            f"{discovery}</ul></html>"
         )
 
 

@@ -31,6 +31,7 @@ from wattview.daemon.recorder import Recorder
 from wattview.daemon.results import Results
 from wattview.daemon.runner import Runner
 from wattview.daemon.sampler import Sampler
+from wattview.daemon.sd_notify import Supervisor
 from wattview.daemon.snapshot import Snapshots
 
 log = logging.getLogger("wattview.daemon")
@@ -115,7 +116,8 @@ class Daemon:
         parts = Parts(config, sampler, snapshots, history, runner, results, health, stopping)
 
         keys = {sock.getsockname()[1]: key for key, sock in sockets.items()}
-        await self._listen(Listener(Endpoints(sampler, results, health, keys), list(sockets.values())))
+        exporters = Endpoints(config, sampler, results, health, runner, keys)
+        await self._listen(Listener(exporters, list(sockets.values())))
         await self._listen(Listener(make_api(parts), [self._bind_control_socket()]))
         if config.daemon.control_listen:
             token = read_token(Path(config.daemon.token_file))
@@ -201,20 +203,28 @@ async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | No
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
+    supervisor = Supervisor()
+    alive = asyncio.create_task(supervisor.keep_alive(), name="watchdog")
     config = load()
-    while not stop.is_set():
-        daemon = Daemon(config)
-        await daemon.start()
-        if ready is not None:
-            ready(daemon)
-        try:
-            config = await _until_changed(daemon, load, stop, reload)
-        finally:
-            await daemon.stop()
+    try:
+        while not stop.is_set():
+            daemon = Daemon(config)
+            await daemon.start()
+            supervisor.ready()
+            if ready is not None:
+                ready(daemon)
+            try:
+                config = await _until_changed(daemon, load, stop, reload, supervisor)
+            finally:
+                if stop.is_set():
+                    supervisor.stopping()
+                await daemon.stop()
+    finally:
+        alive.cancel()
 
 
 async def _until_changed(
-    daemon: Daemon, load: Callable[[], Config], stop: asyncio.Event, reload: asyncio.Event
+    daemon: Daemon, load: Callable[[], Config], stop: asyncio.Event, reload: asyncio.Event, supervisor: Supervisor
 ) -> Config:
     """Returns when the daemon is to stop, or is to start anew with the settings returned."""
     config = daemon.config
@@ -226,19 +236,24 @@ async def _until_changed(
         if stop.is_set():
             return config
         reload.clear()
+        supervisor.reloading()
         try:
             changed = load()
         except ConfigError as error:
             log.error("SIGHUP: the settings are wrong and were not taken: %s", error)
+            supervisor.ready(f"the settings are wrong and were not taken: {error}")
             continue
         if changed == config:
             log.info("SIGHUP: the settings have not changed")
+            supervisor.ready()
             continue
         if daemon.running_a_scenario():
             log.info("SIGHUP: the new settings are taken when the run in progress has ended")
+            supervisor.ready("new settings are taken when the run in progress has ended")
             while daemon.running_a_scenario() and not stop.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), 0.5)
+            supervisor.reloading()
         log.info("SIGHUP: starting anew with the new settings")
         return changed
 
