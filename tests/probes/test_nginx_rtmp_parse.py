@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -231,6 +234,24 @@ def test_any_names_and_counters_survive_the_way_to_prometheus(names: list[str], 
     samples(reading)
     assert sum(s.publishers for s in reading.streams) == len(names)
     assert sum(s.bytes_in_total or 0 for s in reading.streams) == first * len(names)
+
+
+def test_an_application_is_the_sum_of_its_streams() -> None:
+    two = client(publishing=True) + client(number=2)
+    figures = samples(read(page(stream("one", clients=two, bw_out=80_000), stream("two", bw_in=8000, bw_out=80_000))))
+    live = (("app", "live"),)
+    assert figures["nginx_rtmp_application_streams", live] == 2
+    assert figures["nginx_rtmp_application_connections", live] == 3
+    assert figures["nginx_rtmp_application_bandwidth_in_bytes", live] == 101_000
+    assert figures["nginx_rtmp_application_bandwidth_out_bytes", live] == 20_000
+
+
+def test_promtool_has_nothing_to_say() -> None:
+    promtool = shutil.which("promtool")
+    assert promtool, "this test needs promtool: apt-get install prometheus"
+    text = render(families(read(page(stream("one"), stream('a"b')))))
+    said = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (said.returncode, said.stdout + said.stderr) == (0, b"")
 
 
 @given(st.binary(max_size=300))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from wattview.exposition import Family, FamilyType, labels
 from wattview.model import RtmpServer, Stream, StreamClient, StreamsReading
+from wattview.probes.rtmp_rates import total
 
 
 class _Metric(NamedTuple):
@@ -154,6 +155,27 @@ _CLIENT: tuple[tuple[_Metric, Callable[[StreamClient], float | None]], ...] = (
     ),
 )
 
+_APPLICATION: tuple[tuple[_Metric, Callable[[list[Stream]], float | None]], ...] = (
+    (
+        _Metric("nginx_rtmp_application_streams", "gauge", "Streams of the application in which data flows."),
+        lambda streams: sum(stream.active for stream in streams),
+    ),
+    (
+        _Metric("nginx_rtmp_application_connections", "gauge", "Publishers and players of the application."),
+        lambda streams: sum(stream.publishers + stream.players for stream in streams),
+    ),
+    (
+        _Metric(
+            "nginx_rtmp_application_bandwidth_in_bytes", "gauge", "Bytes per second that the application receives."
+        ),
+        lambda streams: total(stream.bandwidth_in_bytes for stream in streams),
+    ),
+    (
+        _Metric("nginx_rtmp_application_bandwidth_out_bytes", "gauge", "Bytes per second that the application sends."),
+        lambda streams: total(stream.bandwidth_out_bytes for stream in streams),
+    ),
+)
+
 MAX_CLIENTS = 1000
 """Series of single clients end here: a popular stream must not drown the rest of a scrape."""
 
@@ -180,6 +202,14 @@ def families(reading: StreamsReading) -> list[Family]:
         family = Family(metric.name, metric.type, metric.help)
         for text, stream in marked:
             family.add(read(stream), text)
+        result.append(family)
+    by_application: dict[str, list[Stream]] = {}
+    for (app, _), stream in streams.items():
+        by_application.setdefault(app, []).append(stream)
+    for metric, over in _APPLICATION:
+        family = Family(metric.name, metric.type, metric.help)
+        for app, its_streams in by_application.items():
+            family.add(over(its_streams), labels(app=app))
         result.append(family)
     result.append(_stream_info(reading.server, list(streams.values())))
     result.extend(_clients(list(streams.values())))
