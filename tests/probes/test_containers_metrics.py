@@ -29,7 +29,8 @@ from wattview.model import (
     NicCounters,
 )
 from wattview.probes.cgroup import hierarchies, locate
-from wattview.probes.cgroup_files import CgroupFiles, DiskNames
+from wattview.probes.cgroup_files import CgroupFiles
+from wattview.probes.cgroup_sections import DiskNames
 from wattview.probes.containers_metrics import cadvisor_families, docker_families
 
 CADVISOR_DEFAULTS = {

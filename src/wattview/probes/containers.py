@@ -18,7 +18,8 @@ from wattview.config import Config
 from wattview.model import ContainersReading, Engine, Fault, Machine
 from wattview.probes import SourceBroken
 from wattview.probes.cgroup import hierarchies
-from wattview.probes.cgroup_files import OPEN_FILES, CgroupGone, DiskNames
+from wattview.probes.cgroup_files import OPEN_FILES, CgroupGone
+from wattview.probes.cgroup_sections import DiskNames
 from wattview.probes.container_background import Background
 from wattview.probes.docker_engine import DockerEngine, EngineInfo, EngineState
 from wattview.probes.engine_processes import EngineProcesses

@@ -15,7 +15,8 @@ from msgspec import Struct
 from wattview.model import CgroupCounters, CgroupSpec, Container, ContainerDetail, DiskSpace, Fault, Nic, NicCounters
 from wattview.probes import procfs
 from wattview.probes.cgroup import Hierarchies, locate, parse_pid_cgroup
-from wattview.probes.cgroup_files import CgroupFiles, CgroupGone, DiskNames
+from wattview.probes.cgroup_files import CgroupFiles, CgroupGone
+from wattview.probes.cgroup_sections import DiskNames
 from wattview.probes.container_background import Target
 from wattview.probes.docker_engine import ContainerInfo
 from wattview.probes.rates import Rate, Rates
