@@ -174,9 +174,18 @@ def test_the_families_hold_every_joule_and_name_everyone() -> None:
         ("wattview_unattributed_power_watts",): 5.0,
         ("wattview_attributed_energy_joules_total", "idle"): 100.0,
         ("wattview_attributed_energy_joules_total", "parts"): 75.0,
-        ("wattview_attributed_energy_joules_total", "ended"): 0.0,
         ("wattview_attributed_energy_joules_total", "unattributed"): 25.0,
     }
+
+
+def test_energy_of_a_part_that_ended_stays_in_the_sum_of_all_parts() -> None:
+    ledger = Ledger()
+    ledger.add(attribute(observed(0, 0, 0, {WEB: Use(0.0)}), observed(5, 100, 1, {WEB: Use(1.0)}), 0.0))
+    whole = [family for family in attribution_families(None, ledger, None, {}) if "attributed_energy" in family.name]
+    ledger.forget(WEB)
+    assert [
+        family for family in attribution_families(None, ledger, None, {}) if "attributed_energy" in family.name
+    ] == whole
 
 
 def test_before_the_first_interval_there_is_no_power() -> None:

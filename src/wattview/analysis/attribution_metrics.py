@@ -43,10 +43,9 @@ def attribution_families(
         rest.add(interval.unattributed_joules / interval.seconds)
     energy = Family(
         "wattview_attributed_energy_joules_total", "counter",
-        "All energy since the daemon began, by who used it: idle, parts, ended and unattributed are the whole.",
+        "All energy since the daemon began: of the idle machine, of parts (ended ones too), and unattributed.",
     )  # fmt: skip
     energy.add(ledger.idle_joules, labels(to="idle"))
-    energy.add(sum(ledger.parts.values()), labels(to="parts"))
-    energy.add(ledger.ended_joules, labels(to="ended"))
+    energy.add(sum(ledger.parts.values()) + ledger.ended_joules, labels(to="parts"))
     energy.add(ledger.unattributed_joules, labels(to="unattributed"))
     return [watts, joules, encoders, by_stream, idle_watts, method, rest, energy]

@@ -1,0 +1,193 @@
+"""The HTML report: whole in itself, safe with any name, and true to the figures."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wattview.analysis import svg
+from wattview.analysis.report import html_report
+from wattview.model import Efficiency, RunResult, ScenarioRecord, ScenarioResult
+
+HOSTILE = '<script>alert("1")</script> & "quotes" \' ✓'
+VOID = {"meta", "br"}
+
+
+class Page(HTMLParser):
+    """Collects the text, the tags and the attributes of a page, and minds that every tag is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def scenario(name: str, watts: float | None, vmaf: float | None = None, **fields: object) -> ScenarioResult:
+    asked: dict[str, object] = {
+        "type": "streams", "streams": 1, "resolution": "1280x720", "fps": 30.0, "bitrate": "2500k",
+        "start_time": 1000.0, "end_time": 1060.0,
+    }  # fmt: skip
+    record = ScenarioRecord(name=name, vmaf_score=vmaf, **(asked | fields))  # type: ignore[arg-type]
+    return ScenarioResult(
+        record=record, duration_seconds=60.0, power_mean_watts=watts, power_source="estimated", currency="EUR",
+        energy_joules=None if watts is None else watts * 60, cost_total=0.00125,
+        net_efficiency=None if watts is None else Efficiency(watts_per_stream=watts - 20),
+        reasons={} if watts is not None else {"power_mean_watts": f"no samples {HOSTILE}"},
+    )  # fmt: skip
+
+
+def run(*scenarios: ScenarioResult, run_id: str = "20250102_030405", error: str | None = None) -> RunResult:
+    return RunResult(
+        id=run_id, path="/x", test_date="2025-01-02", status="done", scenarios=list(scenarios), error=error
+    )
+
+
+def test_the_page_needs_nothing_else() -> None:
+    page = Page(html_report([run(scenario("a", 31.25, 90.0))], {"20250102_030405": [(1000.0, 30.0), (1060.0, 31.0)]}))
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert "img" not in page.tags
+    assert not [name for name, _ in page.attributes if name in ("src", "href") or name.startswith("on")]
+    assert not re.search(r"url\(|@import", html_report([]))
+
+
+def test_the_figures_are_on_the_page() -> None:
+    text = Page(html_report([run(scenario("a", 31.25, 90.125))])).text
+    for figure in ("1875.0 J", "31.25 W", "0.001250 EUR", "90.12", "60.0 s", "20250102_030405", "power estimated"):
+        assert figure in text
+
+
+def test_nothing_from_a_file_becomes_markup() -> None:
+    hostile = run(
+        scenario(HOSTILE, 30.0, 90.0, bitrate=HOSTILE, notes=[HOSTILE]),
+        scenario(HOSTILE, None, preset=HOSTILE),
+        scenario("b", 40.0, 95.0, preset="slow"),
+        run_id=HOSTILE,
+    )
+    page = Page(html_report([hostile, run(error=HOSTILE)], {HOSTILE: [(990.0, 30.0), (1090.0, 31.0)]}))
+    assert "script" not in page.tags
+    assert page.text.count('alert("1")') >= 6
+
+
+@given(st.text(max_size=40), st.floats(0.1, 1e5), st.floats(0, 100))
+def test_any_name_gives_a_page_that_parses(name: str, watts: float, vmaf: float) -> None:
+    Page(html_report([run(scenario(name, watts, vmaf), scenario("b", watts * 2, vmaf, preset=name))]))
+
+
+def test_an_unknown_figure_is_a_dash_with_its_reason() -> None:
+    text = html_report([run(scenario("a", None))])
+    assert '<span title="unknown">–</span>' in text
+    assert "no power_mean_watts: no samples" in Page(text).text
+
+
+def test_a_scenario_that_was_not_in_real_time_is_marked_and_is_no_setting() -> None:
+    text = Page(html_report([run(scenario("slow", 50.0, 90.0, realtime=False))])).text
+    assert "not real time" in text
+    assert "Power by setting" not in text
+    assert "0 settings" in text
+
+
+def test_repeats_are_one_bar_with_its_interval() -> None:
+    runs = [run(scenario("a", watts), run_id=f"2025010{at}_000000") for at, watts in enumerate((30.0, 31.0, 32.0))]
+    text = Page(html_report(runs)).text
+    # 31 ± 4.3027 x 1 / sqrt(3)
+    assert "31 W ± 2.5, 3 repeats (estimate)" in text
+    assert "30 W, once (estimate)" in Page(html_report(runs[:1])).text
+
+
+def test_the_front_is_named() -> None:
+    page = Page(
+        html_report(
+            [
+                run(
+                    scenario("a", 30.0, 90.0),
+                    scenario("b", 40.0, 95.0, preset="slow"),
+                    scenario("c", 45.0, 92.0, preset="fast"),
+                )
+            ]
+        )
+    )
+    items = [line for line in re.findall(r"1 x [^V]*VMAF [0-9.]+(?: on the front)?", page.text) if ": " in line]
+    assert [item.endswith("on the front") for item in items] == [True, True, False]
+
+
+def test_baselines_tell_how_still_the_machine_was() -> None:
+    idle = [scenario("idle", watts, type="baseline", streams=None) for watts in (20.0, 20.5)]
+    assert "2 baselines: 20.25 W, they differ by 0.50 W; from the first to the last +0.50 W." in html_report(
+        [run(*idle)]
+    )
+
+
+def test_no_runs_are_a_page_too() -> None:
+    assert "0 runs, 0 scenarios, 0 settings" in Page(html_report([])).text
+
+
+# the plots
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 50, [0, 10, 20, 30, 40, 50]), (0, 3, [0, 1, 2, 3]), (88, 96, [88, 90, 92, 94, 96]),
+        (0.001, 0.004, [0.001, 0.002, 0.003, 0.004]), (5, 5, [5, 6, 7, 8, 9, 10]), (0, 0, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+    ],
+)  # fmt: skip
+def test_axes_have_round_numbers(low: float, high: float, expected: list[float]) -> None:
+    assert svg.ticks(low, high) == pytest.approx(expected)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+def test_axes_hold_their_range_and_are_not_crowded(low: float, span: float) -> None:
+    marks = svg.ticks(low, low + span)
+    assert marks[0] <= low + 1e-6 * span
+    assert marks[-1] >= low + span * (1 - 1e-6)
+    assert 2 <= len(marks) <= 8
+
+
+def test_a_line_begins_and_ends_where_the_axes_say() -> None:
+    root = ElementTree.fromstring(svg.lines([(100.0, 0.0), (200.0, 50.0)], [(100.0, 150.0, "half")], "W"))
+    space = "{http://www.w3.org/2000/svg}"
+    line = root.find(f"{space}polyline")
+    window = root.find(f"{space}rect")
+    assert line is not None
+    assert window is not None
+    assert line.get("points") == "70.0,256.0 744.0,16.0"
+    assert (window.get("x"), window.get("width")) == ("70.0", "337.0")
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    root = ElementTree.fromstring(
+        svg.bars([svg.Bar("a", 10.0), svg.Bar("b", 20.0, 18.0, 22.0), svg.Bar("c", -5.0)], "W")
+    )
+    widths = [float(rect.get("width", "nan")) for rect in root.iter("{http://www.w3.org/2000/svg}rect")]
+    assert widths[1] == pytest.approx(2 * widths[0], abs=0.2)
+    assert widths[2] == pytest.approx(widths[0] / 2, abs=0.2)
+
+
+def test_nothing_to_show_is_no_picture() -> None:
+    assert svg.lines([], [], "W") == svg.bars([], "W") == svg.scatter([], [], "x", "y") == ""
