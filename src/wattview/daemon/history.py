@@ -251,9 +251,11 @@ class SqliteHistory:
         self, connection: sqlite3.Connection, metric: str, labels: Mapping[str, str], times: list[float]
     ) -> list[HistorySeries]:
         view = _View(connection, metric, labels)
+        # One cursor: a statement that was not read to its end can only be used again by the cursor that holds it.
+        cursor = connection.cursor()
         found: dict[int, list[tuple[float, float]]] = {number: [] for number in view.keys}
         for time in times if found else ():
-            rows = connection.execute(
+            rows = cursor.execute(
                 "SELECT layout, data FROM ticks WHERE time <= ? AND time > ? ORDER BY time DESC LIMIT ?",
                 (math.floor(time * _MICROSECONDS), (time - self._lookback) * _MICROSECONDS, _TICKS_PER_STEP),
             )
@@ -266,6 +268,7 @@ class SqliteHistory:
                         found[number].append((time, _DOUBLE.unpack_from(data, offset)[0]))
                 if not missing:
                     break
+        cursor.close()
         return view.series(found)
 
 
