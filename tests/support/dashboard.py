@@ -265,25 +265,25 @@ def run(phase: str = "measuring", **changes: Any) -> Run:
     return msgspec.structs.replace(one, **changes)
 
 
+IDLE = Scenario(name="baseline", type="baseline", duration=15.0, warmup=2.0, cooldown=0.0)
+
 PRESETS = [
+    ScenarioPreset(id="1x720p", title="1 stream 720p 2.5 Mbit/s", scenarios=[IDLE, Scenario(name="1x 720p 2.5M")]),
     ScenarioPreset(
-        id="quick", title="1 stream 720p 2.5 Mbit/s", scenarios=[Scenario(name="1 stream 720p 2500k", duration=60)]
-    ),
-    ScenarioPreset(
-        id="four",
-        title="4 streams 720p 2.5 Mbit/s",
-        scenarios=[Scenario(name="4 streams 720p 2500k", streams=4, duration=60)],
+        id="4x720p", title="4 streams 720p 2.5 Mbit/s", scenarios=[Scenario(name="4x 720p 2.5M", streams=4)]
     ),
     ScenarioPreset(
         id="ladder",
         title="Ladder: 360p, 720p, 1080p",
         scenarios=[
+            IDLE,
             Scenario(name="360p 800k", resolution="640x360", bitrate="800k"),
             Scenario(name="720p 2500k"),
             Scenario(name="1080p 5M", resolution="1920x1080", bitrate="5M"),
         ],
     ),
 ]
+"""One preset with an idle window of its own, as the daemon's are; one without; one of several scenarios."""
 
 
 def result(run_id: str = "20250615_140000", *, watts: float = 40.0) -> RunResult:

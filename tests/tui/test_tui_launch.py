@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from textual.widgets import Input, OptionList
 
-from tests.support.dashboard import ScriptedDaemon, opened, run, screen_text, snapshot, until
+from tests.support.dashboard import PRESETS, ScriptedDaemon, opened, run, screen_text, snapshot, until
+from wattview.model import RunRequest
 from wattview.tui.launch_form import FIELDS
 from wattview.tui.screens.launch import Launch
 from wattview.tui.view import View
@@ -26,8 +27,7 @@ async def test_n_and_enter_start_the_first_preset(daemon: ScriptedDaemon, size: 
         assert "1 stream 720p 2.5 Mbit/s" in screen_text(pilot.app)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, View))
-        assert [one.name for one in daemon.posted[0].scenarios] == ["1 stream 720p 2500k"]
-        assert daemon.posted[0].baseline == 20.0
+        assert daemon.posted[0] == RunRequest(scenarios=PRESETS[0].scenarios)
         await until(pilot, lambda: pilot.app.running is not None)
         await until(pilot, lambda: "preparing" in screen_text(pilot.app))
 
@@ -59,7 +59,7 @@ async def test_a_suite_is_started_as_it_is(daemon: ScriptedDaemon) -> None:
         await until(pilot, lambda: launch.query_one("#streams", Input).disabled)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, View))
-        assert [one.name for one in daemon.posted[0].scenarios] == ["360p 800k", "720p 2500k", "1080p 5M"]
+        assert daemon.posted[0] == RunRequest(scenarios=PRESETS[2].scenarios)
 
 
 async def test_edited_fields_are_what_runs(daemon: ScriptedDaemon) -> None:
@@ -71,7 +71,8 @@ async def test_edited_fields_are_what_runs(daemon: ScriptedDaemon) -> None:
         assert launch.focused is launch.query_one("#bitrate")
         await pilot.press(*"900k", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, View))
-        scenario = daemon.posted[0].scenarios[0]
+        idle, scenario = daemon.posted[0].scenarios
+        assert idle == PRESETS[0].scenarios[0]
         assert (scenario.streams, scenario.bitrate, scenario.resolution) == (3, "900k", "1280x720")
 
 
@@ -167,3 +168,44 @@ async def test_x_does_nothing_where_nothing_runs(daemon: ScriptedDaemon) -> None
         await pilot.pause()
         assert isinstance(pilot.app.screen, View)
         assert "Abort run" not in screen_text(pilot.app)
+
+
+async def test_the_baseline_field_is_the_length_of_the_idle_window(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        launch = await dialog(pilot)
+        launch.query_one("#baseline", Input).value = "30"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, View))
+        assert [one.duration for one in daemon.posted[0].scenarios] == [30.0, 60.0]
+        assert daemon.posted[0].baseline == 0.0
+
+
+async def test_a_preset_without_an_idle_window_gets_one_unless_it_is_set_to_0(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        launch = await dialog(pilot)
+        await pilot.press("down")
+        await until(pilot, lambda: launch.query_one("#streams", Input).value == "4")
+        assert launch.form.request is not None
+        assert launch.form.request.baseline == 20.0
+        launch.query_one("#baseline", Input).value = "0"
+        await until(pilot, lambda: launch.form.request is not None and launch.form.request.baseline == 0.0)
+        assert "idle" not in launch.query_one("#preview", Pane).content.plain
+
+
+async def test_a_run_that_ends_is_said_and_its_results_are_read(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(run=run())
+    async with opened(daemon) as pilot:
+        await pilot.press("7", "1")
+        await until(pilot, lambda: "GET /api/v1/results" in daemon.asked)
+        asked = daemon.asked.count("GET /api/v1/results")
+        daemon.finish()
+        await until(pilot, lambda: "Run finished" in screen_text(pilot.app))
+        await until(pilot, lambda: daemon.asked.count("GET /api/v1/results") > asked)
+
+
+async def test_a_run_that_failed_says_why(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(run=run())
+    async with opened(daemon) as pilot:
+        daemon.finish(state="failed", error="ffmpeg is not installed")
+        await until(pilot, lambda: "Run failed" in screen_text(pilot.app))
+        assert "ffmpeg is not installed" in screen_text(pilot.app)

@@ -1,0 +1,439 @@
+"""The screens behind the number keys: what they show, open, sort and filter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.dashboard import (
+    NOW,
+    ScriptedDaemon,
+    container,
+    exporter,
+    opened,
+    result,
+    run,
+    screen_text,
+    snapshot,
+    stream,
+    until,
+)
+from wattview.model import EncoderStatus, Gpu, HistorySeries, ProbeStatus, RunResult
+from wattview.tui.widgets.tabs import TABS
+
+
+@pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.mode)
+async def test_every_number_key_opens_its_screen(daemon: ScriptedDaemon, tab: object) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press(tab.key)
+        await until(pilot, lambda: pilot.app.current_mode == tab.mode)
+        assert f"‹{tab.key} {tab.short}›" in screen_text(pilot.app).splitlines()[0]
+
+
+async def test_a_click_on_a_tab_goes_there(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        x = screen_text(pilot.app).splitlines()[0].index("7 Results") + 2
+        await pilot.click("Tabs", offset=(x, 0))
+        await until(pilot, lambda: pilot.app.current_mode == "results")
+
+
+# power
+
+
+def power_history(start: float, end: float, step: float, watts: float = 40.0) -> list[HistorySeries]:
+    times = [start + step * index for index in range(int((end - start) / step) + 1)]
+    return [
+        HistorySeries('wattview_host_power_watts{source="rapl"}', [(t, watts + i % 3) for i, t in enumerate(times)]),
+        HistorySeries('wattview_host_energy_joules_total{source="rapl"}', [(t, 7e5 + 50 * (t - start)) for t in times]),
+        HistorySeries('rapl_power_watts{package="package-0",zone="core"}', [(t, 25.0) for t in times]),
+    ]
+
+
+async def test_power_gives_least_mean_and_largest_of_the_range(daemon: ScriptedDaemon) -> None:
+    daemon.series = power_history(NOW - 3600, NOW, 5.0)
+    async with opened(daemon) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "50.0" in screen_text(pilot.app))
+        host = next(line for line in screen_text(pilot.app).splitlines() if "│ host" in line)
+        # 50 W is the growth of the energy counter over the range; the readings say 41 W.
+        assert host.split()[2:6] == ["42.0", "40.0", "50.0", "42.0"]
+        core = next(line for line in screen_text(pilot.app).splitlines() if "package-0 core" in line)
+        assert core.split()[3:7] == ["28.0", "25.0", "25.0", "25.0"]
+        assert "not added" in core
+
+
+async def test_brackets_change_the_range_up_to_a_week(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await pilot.press("2")
+        for label in ("15 min", "1 h", "6 h", "24 h", "7 days", "7 days"):
+            await pilot.press("right_square_bracket")
+            await until(pilot, lambda label=label: f"Power of host, {label}" in screen_text(pilot.app))
+        for _ in range(8):
+            await pilot.press("left_square_bracket")
+        await until(pilot, lambda: "Power of host, 1 min" in screen_text(pilot.app))
+
+
+async def test_the_cursor_reads_a_value_and_its_time(daemon: ScriptedDaemon) -> None:
+    daemon.series = power_history(NOW - 3600, NOW, 5.0)
+    async with opened(daemon) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: pilot.app.screen.past is not None)
+        await pilot.press("left", "h", "h")
+        await until(pilot, lambda: "host: 4" in screen_text(pilot.app))
+        line = next(line for line in screen_text(pilot.app).splitlines() if "host: 4" in line)
+        assert line.split()[0].startswith("15:06:3")
+
+
+async def test_one_travels_back_in_time_and_escape_returns_to_live(daemon: ScriptedDaemon) -> None:
+    daemon.series = power_history(NOW - 7200, NOW, 5.0)
+    async with opened(daemon) as pilot:
+        await pilot.press("2", "comma", "comma")
+        await until(pilot, lambda: "5 min ago" in screen_text(pilot.app))
+        assert "14:56:40" in screen_text(pilot.app), "the graph then carries times of day"
+        await pilot.press("escape")
+        await until(pilot, lambda: "now" in screen_text(pilot.app))
+
+
+async def test_no_history_is_said_in_the_graph(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(power=None)
+    async with opened(daemon) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "the history has nothing here yet" in screen_text(pilot.app))
+
+
+# containers and streams
+
+
+async def test_containers_sort_by_s_and_turn_around_by_shift_s(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(containers=6)
+    async with opened(daemon) as pilot:
+        await pilot.press("3")
+        table = pilot.app.screen.query_one("#containers")
+
+        def names() -> list[str]:
+            return [row.container.name for row in table.rows]
+
+        assert names()[0] == "nginx-rtmp"
+        await pilot.press("S")
+        assert names()[0] == "alertmanager"
+        await pilot.press("s")  # by memory, largest first
+        assert table.columns[table.sort_column].title == "MiB"
+        assert names()[0] == "nginx-rtmp"
+        while table.sort_column is not None:
+            await pilot.press("s")
+        await pilot.press("s")  # by name
+        assert names() == sorted(names())
+
+
+async def test_a_filter_narrows_while_it_is_typed_and_escape_drops_it(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(containers=6)
+    async with opened(daemon) as pilot:
+        await pilot.press("3", "slash", *"TRANS")
+        await until(pilot, lambda: "Containers 2 of 6" in screen_text(pilot.app))
+        await pilot.press("enter")
+        await pilot.press("j")
+        assert pilot.app.screen.query_one("#containers").row.container.name == "transcoder-b"
+        await pilot.press("slash", "escape")
+        await until(pilot, lambda: "Containers 6" in screen_text(pilot.app))
+
+
+async def test_a_container_opens_with_its_limits_labels_and_history(daemon: ScriptedDaemon) -> None:
+    one = container(
+        0, labels={"com.example": "[b]x"}, memory_limit_bytes=512 << 20, pid=4711, memory_rss_bytes=100 << 20
+    )
+    daemon.now = msgspec.structs.replace(daemon.now, containers=(one,))
+    daemon.series = [HistorySeries('docker_container_cpu_percent{name="nginx-rtmp"}', [(NOW - 600, 12.0)])]
+    async with opened(daemon) as pilot:
+        await pilot.press("3", "enter")
+        await until(pilot, lambda: "pid 4711" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        for expected in ("example/nginx-rtmp:1", "the limit of 512 MiB", "100 MiB anonymous", "com.example = [b]x"):
+            assert expected in text
+        await until(pilot, lambda: pilot.app.screen._past == [(NOW - 600, 12.0)])
+        daemon.say(snapshot(5.0, containers=0))
+        await until(pilot, lambda: "no longer running" in screen_text(pilot.app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "no container is running" in screen_text(pilot.app))
+
+
+async def test_a_stream_opens_with_its_clients(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await pilot.press("4", "enter")
+        await until(pilot, lambda: "publisher" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "192.0.2.7" in text
+        assert "H264 High, 1280x720 at 30.0 fps" in text
+        daemon.say(snapshot(5.0, streams=0))
+        await until(pilot, lambda: "no longer live" in screen_text(pilot.app))
+
+
+async def test_a_stream_that_vanishes_is_a_toast_and_a_line_in_the_log(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        daemon.say(snapshot(5.0, streams=1))
+        await until(pilot, lambda: "has vanished" in screen_text(pilot.app))
+        await pilot.press("9")
+        await until(pilot, lambda: "stream live/stream1" in screen_text(pilot.app))
+
+
+# GPU
+
+
+async def test_no_gpu_says_so_in_the_probes_words(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: "no NVIDIA driver is loaded" in screen_text(pilot.app))
+
+
+async def test_a_gpu_shows_its_figures_and_what_it_does_not_give_is_a_dash(daemon: ScriptedDaemon) -> None:
+    gpu = Gpu(
+        index=0, uuid="GPU-1", name="NVIDIA L4", pci_bus_id="0000:01:00.0", driver_version="550.1", power_watts=61.25,
+        utilization_percent=43.0, encoder_percent=12.0, memory_used_bytes=2 << 30, temperature_celsius=54.0,
+    )  # fmt: skip
+    daemon.now = snapshot(gpus=(gpu,), probes=(ProbeStatus(probe="gpu", state="ok"),))
+    async with opened(daemon) as pilot:
+        assert "0 NVIDIA L4 61.2 W, 43 %, 2.0 GiB, 54 °C" in screen_text(pilot.app)
+        await pilot.press("5")
+        await until(pilot, lambda: "driver 550.1" in screen_text(pilot.app))
+        line = next(line for line in screen_text(pilot.app).splitlines() if "NVIDIA L4" in line)
+        assert line.replace("│", "").split()[3:] == ["61.2", "—", "43", "12", "—", "2048", "—", "54", "—", "—"]
+
+
+# scenarios
+
+
+async def test_a_run_shows_its_encoders_and_its_power_over_the_baseline(daemon: ScriptedDaemon) -> None:
+    def joules(at: float, total: float) -> object:
+        power = msgspec.structs.replace(snapshot(at).power, host_joules_total=total, host_watts=48.0)
+        return snapshot(at, run=run(), power=power)
+
+    daemon.now = joules(-80.0, 1000.0)
+    async with opened(daemon) as pilot:
+        # The idle window ran from -70 to -40 s at 30 W; then the streams draw more.
+        for at, total in ((-70.0, 1300.0), (-40.0, 2200.0), (0.0, 4120.0)):
+            daemon.say(joules(at, total))
+            await until(pilot, lambda at=at: pilot.app.latest.time == NOW + at)
+        await pilot.press("6")
+        await until(pilot, lambda: "idle window 30.0 W   difference +18.0 W" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "2 of 2, measuring" in text
+        assert "quick-1" in text
+        assert "1.00x" in text
+
+
+async def test_a_slow_encoder_is_marked_and_alerted(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(run=run())
+    async with opened(daemon) as pilot:
+        daemon.say(snapshot(5.0, run=run(encoders=[EncoderStatus(stream="quick-1", speed=0.6)])))
+        await until(pilot, lambda: "behind real time: 0.60x" in screen_text(pilot.app))
+
+
+async def test_enter_on_a_preset_opens_the_dialog_with_it(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "Ladder" in screen_text(pilot.app))
+        await pilot.press("j", "j", "enter")
+        await until(pilot, lambda: type(pilot.app.screen).__name__ == "Launch" and pilot.app.screen.presets)
+        await until(pilot, lambda: pilot.app.screen.choice.is_suite)
+
+
+# results
+
+
+async def test_results_show_every_scenario_of_every_run(daemon: ScriptedDaemon) -> None:
+    daemon.results = [result("20250615_140000"), result("20250614_090000", watts=36.0)]
+    async with opened(daemon, (200, 60)) as pilot:
+        await pilot.press("7")
+        await until(pilot, lambda: "Results 6" in screen_text(pilot.app))
+        lines = screen_text(pilot.app).splitlines()
+        line = next(one for one in lines if "1 stream 720p" in one and "20250615_140000" in one)
+        for expected in ("2400", "40.0", "49.3", "+10.0", "85.7", "36.2", "0.971", "4.31", "0.007680"):
+            assert expected in line
+        slow = next(one for one in lines if "4 streams 720p" in one)
+        assert "estimated, not real time" in slow
+        assert "—" in slow
+
+
+async def test_the_reason_for_a_missing_figure_stands_under_the_table(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press("7")
+        await until(pilot, lambda: "Results 3" in screen_text(pilot.app))
+        assert "a baseline has no picture" in screen_text(pilot.app)
+        await pilot.press("j", "j")
+        await until(pilot, lambda: "no FFmpeg with libvmaf was found" in screen_text(pilot.app))
+        assert "ESTIMATE" in screen_text(pilot.app)
+        assert "not real time" in screen_text(pilot.app)
+
+
+async def test_an_unreadable_results_file_is_a_row_with_its_reason(daemon: ScriptedDaemon) -> None:
+    daemon.results = [RunResult(id="20250101_000000", path="/r/x.json", test_date="", error="line 3: not JSON")]
+    async with opened(daemon) as pilot:
+        await pilot.press("7")
+        await until(pilot, lambda: "line 3: not JSON" in screen_text(pilot.app))
+
+
+async def test_marked_scenarios_are_compared_side_by_side(daemon: ScriptedDaemon) -> None:
+    daemon.results = [result("20250615_140000"), result("20250614_090000", watts=36.0)]
+    async with opened(daemon) as pilot:
+        await pilot.press("7")
+        await until(pilot, lambda: "Results 6" in screen_text(pilot.app))
+        await pilot.press("j", "space", "j", "j", "space")
+        assert len(pilot.app.screen.query_one("#runs").marked) == 2
+        assert not pilot.app.picture.paused, "space marks here"
+        await pilot.press("c")
+        await until(pilot, lambda: "Comparison of 2" in screen_text(pilot.app))
+        energy = next(line for line in screen_text(pilot.app).splitlines() if "Energy J" in line)
+        assert "2400.0" in energy
+        assert "2160.0   -10.0 %" in energy
+        await pilot.press("escape")
+        await until(pilot, lambda: "Results 6" in screen_text(pilot.app))
+
+
+async def test_one_scenario_alone_is_not_compared(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await pilot.press("7")
+        await until(pilot, lambda: "Results 3" in screen_text(pilot.app))
+        await pilot.press("c")
+        await until(pilot, lambda: "Nothing to compare yet" in screen_text(pilot.app))
+
+
+# exporters, log
+
+
+async def test_exporters_show_health_with_reason_and_the_doctors_fix(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(exporters=(exporter("rapl-exporter"), exporter("cadvisor", healthy=False, reachable=False,
+                                                                         reason="connection refused")))  # fmt: skip
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press("8")
+        await until(pilot, lambda: "✗ no answer" in screen_text(pilot.app))
+        await pilot.press("j")
+        await until(pilot, lambda: "connection refused" in screen_text(pilot.app))
+        await pilot.press("tab")
+        await until(pilot, lambda: "Fix: sudo setcap" in screen_text(pilot.app))
+        await pilot.press("y")
+        assert pilot.app.clipboard == "sudo setcap cap_dac_read_search+ep /usr/bin/python3"
+
+
+async def test_the_log_keeps_what_happened_newest_first_and_filters(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        daemon.say(snapshot(5.0, containers=3))
+        daemon.say(snapshot(6.0, containers=3, streams=3))
+        await pilot.press("9")
+        await until(pilot, lambda: "stream live/stream2" in screen_text(pilot.app))
+        table = pilot.app.screen.query_one("#events")
+        assert [row.event.about for row in table.rows][:2] == ["stream live/stream2", "container grafana"]
+        await pilot.press("slash", *"grafana", "enter")
+        await until(pilot, lambda: len(table.rows) == 1)
+        assert table.row.event.text == "has ended"
+
+
+# what keys do everywhere
+
+
+def written(directory: Path) -> list[str]:
+    (file,) = directory.glob("wattview-streams-*.csv")
+    return file.read_text().splitlines()
+
+
+async def test_e_exports_the_table_as_csv(
+    daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    daemon.now = msgspec.structs.replace(
+        daemon.now, streams=(stream(0, name='a,"b'), stream(1, bandwidth_in_bytes=None))
+    )
+    async with opened(daemon) as pilot:
+        await pilot.press("4", "e")
+        await until(pilot, lambda: "Exported" in screen_text(pilot.app))
+    header, first, second = written(tmp_path)
+    assert header.startswith("Stream,Codec,Size,fps,Mbit/s")
+    assert first.startswith('"live/a,""b",H264')
+    assert ",315000.0," in first, "figures are exported in full"
+    assert second.split(",")[4] == "", "unknown is empty, and no zero"
+
+
+async def test_an_export_that_cannot_be_written_says_why(
+    daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    async with opened(daemon) as pilot:
+        gone.rmdir()
+        await pilot.press("4", "e")
+        await until(pilot, lambda: "was not exported" in screen_text(pilot.app))
+
+
+async def test_y_copies_the_row(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await pilot.press("4", "y")
+        assert pilot.app.clipboard.splitlines()[0] == "Stream: live/stream0"
+
+
+async def test_space_holds_the_picture_while_collecting_goes_on(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await pilot.press("space")
+        await until(pilot, lambda: "Paused" in screen_text(pilot.app))
+        daemon.say(snapshot(9.0, containers=1))
+        await until(pilot, lambda: len(pilot.app.trails["power",]) == 2)
+        assert "Containers 4" in screen_text(pilot.app)
+        await pilot.press("space")
+        await until(pilot, lambda: "Containers 1" in screen_text(pilot.app))
+
+
+async def test_t_goes_through_our_themes(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        seen = [pilot.app.theme]
+        for _ in range(4):
+            await pilot.press("t")
+            seen.append(pilot.app.theme)
+        assert seen[0] == seen[4]
+        assert len(set(seen)) == 4
+
+
+async def test_help_lists_the_keys_that_work_here_and_no_others(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (120, 50), keys={"app.quit": "ctrl+d"}) as pilot:
+        await pilot.press("2", "question_mark")
+        await until(pilot, lambda: "Keys" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "Longer" in text
+        assert "Compare" not in text
+        assert any(line.split("│")[1:] and "^d" in line and "Quit" in line for line in text.splitlines())
+        await pilot.press("escape", "7", "question_mark")
+        await until(pilot, lambda: "Compare" in screen_text(pilot.app))
+
+
+async def test_keys_can_be_changed(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, keys={"app.new_run": "f5", "table.down": "down,w"}) as pilot:
+        await pilot.press("n")
+        await pilot.press("w")
+        assert pilot.app.screen.query_one("#containers").row.container.name == "transcoder-a"
+        await pilot.press("f5")
+        await until(pilot, lambda: type(pilot.app.screen).__name__ == "Launch")
+
+
+async def test_the_palette_offers_screens_and_keys(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await pilot.press("ctrl+p")
+        await pilot.press(*"Exporters")
+        await until(pilot, lambda: "Screen 8" in screen_text(pilot.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.current_mode == "exporters")
+
+
+async def test_q_quits(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await pilot.press("q")
+        await until(pilot, lambda: not pilot.app.is_running or pilot.app._exit)
+    assert pilot.app.return_code == 0
+
+
+async def test_plain_ascii_where_the_terminal_has_no_more(daemon: ScriptedDaemon) -> None:
+    daemon.now = msgspec.structs.replace(snapshot(run=run()), streams=(stream(0, name="名"),))
+    async with opened(daemon, (80, 24), ascii_only=True) as pilot:
+        for key in "123456789":
+            await pilot.press(key)
+            await pilot.pause()
+            drawn = "".join(segment.text for strip in pilot.app.screen._compositor.render_strips() for segment in strip)
+            assert drawn.isascii(), f"screen {key}: {sorted({c for c in drawn if not c.isascii()})}"
