@@ -12,6 +12,7 @@ import errno
 import fcntl
 import logging
 import os
+import resource
 import signal
 import socket
 import stat
@@ -198,6 +199,7 @@ async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | No
 
     Settings that are wrong at a SIGHUP are logged and the daemon goes on with those it has.
     """
+    _raise_file_limit()
     loop = asyncio.get_running_loop()
     stop, reload = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -256,6 +258,16 @@ async def _until_changed(
             supervisor.reloading()
         log.info("SIGHUP: starting anew with the new settings")
         return changed
+
+
+def _raise_file_limit() -> None:
+    """Kernel files that are read again stay open, a dozen for each container: more than the usual soft limit of 1024.
+
+    The hard limit is what the administrator allows; the soft one is only a default for programs that use select().
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _make_private(directory: Path) -> None:
