@@ -19,8 +19,9 @@ from tests.conftest import ConfigFactory, free_port
 from tests.support.answers import Answer, Answers
 from tests.support.nginx import Nginx, eventually
 from tests.support.streams import Publisher
-from wattview.daemon import media_server
-from wattview.daemon.media_server import ManagedRtmp, MediaServerError, choose_server, configuration
+from wattview.daemon import media_server, nginx_config
+from wattview.daemon.media_server import ManagedRtmp, MediaServerError, choose_server
+from wattview.daemon.nginx_config import configuration
 from wattview.probes.nginx_rtmp import NginxRtmpProbe
 
 
@@ -132,7 +133,7 @@ async def test_a_port_that_is_taken_at_the_last_moment_is_replaced_too(
         other.listen()
         stolen = other.getsockname()[1]
         choices = iter([stolen, free_port(), free_port(), free_port()])
-        monkeypatch.setattr(media_server, "_free_port", lambda *_: next(choices))
+        monkeypatch.setattr(nginx_config, "free_port", lambda *_: next(choices))
         server = managed()
         await server.start()
         assert str(stolen) not in server.rtmp_url
@@ -187,7 +188,7 @@ async def test_an_nginx_without_the_module_says_what_to_install(
     bare = tmp_path / "nginx"
     bare.write_text("#!/bin/sh\necho 'configure arguments: --modules-path=/nowhere' >&2\n")
     bare.chmod(0o755)
-    monkeypatch.setattr(media_server, "_MODULE_DIRECTORIES", ())
+    monkeypatch.setattr(nginx_config, "MODULE_DIRECTORIES", ())
     with pytest.raises(MediaServerError, match="no RTMP module") as caught:
         await managed(f"streams.nginx={bare}").start()
     assert "libnginx-mod-rtmp" in caught.value.fix
@@ -196,8 +197,8 @@ async def test_an_nginx_without_the_module_says_what_to_install(
 async def test_a_server_that_cannot_start_says_nginx_own_words(
     managed: Callable[..., ManagedRtmp], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = media_server.configuration
-    monkeypatch.setattr(media_server, "configuration", lambda *a: good(*a) + "nonsense;\n")
+    good = nginx_config.configuration
+    monkeypatch.setattr(nginx_config, "configuration", lambda *a: good(*a) + "nonsense;\n")
     server = managed()
     with pytest.raises(MediaServerError, match='unknown directive "nonsense"'):
         await server.start()
@@ -236,8 +237,8 @@ async def test_a_server_that_keeps_dying_is_said_to_be_restarting(
 ) -> None:
     server = managed()
     await server.start()
-    good = media_server.configuration
-    monkeypatch.setattr(media_server, "configuration", lambda *a: good(*a) + "nonsense;\n")
+    good = nginx_config.configuration
+    monkeypatch.setattr(nginx_config, "configuration", lambda *a: good(*a) + "nonsense;\n")
     assert server.pid is not None
     os.kill(server.pid, signal.SIGKILL)
     await until(lambda: "nonsense" in server.reason)

@@ -48,7 +48,17 @@ class Publisher(_Running):
         sound = ["-c:a", "aac", "-b:a", "64k", "-shortest"]
         to = ["-f", "flv", url]
         if copy is not None:
-            to = ["-map", "0:v", "-map", "1:a", "-flags", "+global_header", "-f", "tee", f"[f=flv]{url}|[f=flv]{copy}"]
+            to = [
+                "-map",
+                "0:v",
+                "-map",
+                "1:a",
+                "-flags",
+                "+global_header",
+                "-f",
+                "tee",
+                f"[f=flv]{url}|[f=flv:flush_packets=1]{copy}",
+            ]
         super().__init__([*_FFMPEG, "-y", *source, *video, *bitrate, *sound, *to])
 
 

@@ -9,49 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import grp
 import logging
 import os
-import pwd
 import re
 import signal
-import socket
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 import httpx
 
 from wattview.config import Config
-from wattview.daemon import children
+from wattview.daemon import children, nginx_config
+from wattview.daemon.nginx_config import INSTALL, LOOPBACK, MediaServerError, application_of, port_of
 from wattview.probes import SourceError, SourceRefused
 from wattview.probes.rtmp_server import RtmpServerProbe, is_local
+
+__all__ = ["ManagedRtmp", "MediaServerError", "choose_server"]
 
 log = logging.getLogger("wattview.media_server")
 
 ServerState = Literal["stopped", "starting", "running", "restarting", "failed"]
 
-LOOPBACK = "127.0.0.1"
 READY_SECONDS = 10.0
 RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
 SETTLED_SECONDS = 60.0
 """A server that ran this long has started well: the next restart is quick again."""
-
-_INSTALL = "sudo apt-get install nginx-light libnginx-mod-rtmp"
-_MODULE = "ngx_rtmp_module.so"
-_MODULE_DIRECTORIES = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules")
-_APPLICATION = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
-_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
-
-
-class MediaServerError(Exception):
-    """The managed server cannot run. ``reason`` says why; ``fix`` is the way out, or ""."""
-
-    def __init__(self, reason: str, fix: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.fix = fix
 
 
 async def choose_server(config: Config, directory: Path) -> ManagedRtmp | None:
@@ -118,7 +101,7 @@ class ManagedRtmp:
         """
         self.state, self.reason = "starting", ""
         try:
-            self._application = _application(self._streams.rtmp_url)
+            self._application = application_of(self._streams.rtmp_url)
             await self._launch()
         except MediaServerError as error:
             self.state, self.reason = "failed", error.reason
@@ -149,7 +132,7 @@ class ManagedRtmp:
 
         ``again`` keeps the ports, which publishers and readers know by now.
         """
-        module = await _find_module(self._streams.nginx)
+        module = await nginx_config.find_module(self._streams.nginx)
         for last in (again, again, True):
             if not again:
                 self._choose_ports()
@@ -163,7 +146,7 @@ class ManagedRtmp:
                         stderr=errors,
                     )
             except OSError as error:
-                raise MediaServerError(str(error), _INSTALL) from None
+                raise MediaServerError(str(error), INSTALL) from None
             try:
                 await self._until_ready(self._process)
                 return
@@ -174,13 +157,13 @@ class ManagedRtmp:
 
     def _choose_ports(self) -> None:
         wanted = (
-            ("RTMP", _port(self._streams.rtmp_url, 1935)),
-            ("statistics", _port(self._streams.nginx_rtmp_url, 80)),
+            ("RTMP", port_of(self._streams.rtmp_url, 1935)),
+            ("statistics", port_of(self._streams.nginx_rtmp_url, 80)),
         )
         chosen: list[int] = []
         notes: list[str] = []
         for what, port in wanted:
-            free = _free_port(port, chosen)
+            free = nginx_config.free_port(port, chosen)
             chosen.append(free)
             if port and free != port:
                 notes.append(f"port {port} is taken: the {what} port of the managed server is {free}")
@@ -191,7 +174,7 @@ class ManagedRtmp:
         try:
             for part in (self._directory, self._directory / "temp"):
                 part.mkdir(mode=0o700, parents=True, exist_ok=True)
-            text = configuration(self._application, self._rtmp_port, self._stat_port, module)
+            text = nginx_config.configuration(self._application, self._rtmp_port, self._stat_port, module)
             (self._directory / "nginx.conf").write_text(text)
         except OSError as error:
             raise MediaServerError(
@@ -249,105 +232,6 @@ class ManagedRtmp:
         log.warning("the managed RTMP server: %s; starting it again", reason)
 
 
-def configuration(application: str, rtmp_port: int, stat_port: int, module: Path | None) -> str:
-    """The text of nginx.conf. Paths in it are relative to the server's directory, so that no path can break it.
-
-    Raises MediaServerError for an application name or a module path that cannot stand in such a file.
-    """
-    if not _APPLICATION.fullmatch(application):
-        raise MediaServerError(
-            f"{application!r} cannot be the name of an RTMP application",
-            "set streams.rtmp_url to rtmp://host:port/NAME with letters, digits, _ . - in NAME",
-        )
-    load = "" if module is None else f"load_module {_quoted(str(module))};\n"
-    return f"""\
-# Written by WattView at each start: changes are lost.
-{load}{_user()}daemon off;
-worker_processes 1;
-worker_shutdown_timeout 2s;
-pid nginx.pid;
-error_log stderr warn;
-events {{
-    worker_connections 1024;
-}}
-rtmp {{
-    access_log off;
-    server {{
-        listen {LOOPBACK}:{rtmp_port};
-        chunk_size 4096;
-        max_message 16M;
-        timeout 30s;
-        ping 15s;
-        ping_timeout 10s;
-        application {application} {{
-            live on;
-            drop_idle_publisher 30s;
-            allow publish {LOOPBACK};
-            deny publish all;
-            allow play {LOOPBACK};
-            deny play all;
-        }}
-    }}
-}}
-http {{
-    access_log off;
-    server_tokens off;
-    client_body_temp_path temp/body;
-    proxy_temp_path temp/proxy;
-    fastcgi_temp_path temp/fastcgi;
-    uwsgi_temp_path temp/uwsgi;
-    scgi_temp_path temp/scgi;
-    server {{
-        listen {LOOPBACK}:{stat_port};
-        keepalive_timeout 10s;
-        location = /stat {{
-            rtmp_stat all;
-        }}
-        location / {{
-            return 404;
-        }}
-    }}
-}}
-"""
-
-
-def _quoted(text: str) -> str:
-    """A text as one parameter of nginx's configuration language."""
-    if any(ord(character) < 0x20 or character == "$" for character in text):
-        raise MediaServerError(f"{text!r} cannot stand in an nginx configuration")
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _user() -> str:
-    """Where we are root, the worker is not: it runs as the account that this system has for web servers."""
-    if os.geteuid() != 0:
-        return ""
-    for name in ("www-data", "nginx", "http", "nobody"):
-        with contextlib.suppress(KeyError):
-            group = grp.getgrgid(pwd.getpwnam(name).pw_gid).gr_name
-            if _ACCOUNT.fullmatch(group):
-                return f"user {name} {group};\n"
-    return ""
-
-
-async def _find_module(nginx: str) -> Path | None:
-    """The RTMP module's file; None where it is compiled in. Raises MediaServerError where there is neither."""
-    try:
-        process = await children.spawn([nginx, "-V"], stderr=PIPE)
-    except OSError as error:
-        raise MediaServerError(str(error), _INSTALL) from None
-    _, output = await process.communicate()
-    build = output.decode("utf-8", "replace")
-    if re.search(r"--add-module=\S*rtmp", build):
-        return None
-    named = re.search(r"--modules-path=(\S+)", build)
-    for directory in ((named[1],) if named else ()) + _MODULE_DIRECTORIES:
-        file = Path(directory) / _MODULE
-        if file.is_file():
-            return file
-    raise MediaServerError("nginx has no RTMP module", _INSTALL)
-
-
 async def _answers(url: str) -> bool:
     """Whether our statistics page is there."""
     try:
@@ -355,39 +239,6 @@ async def _answers(url: str) -> bool:
             return b"<rtmp>" in (await client.get(url)).content
     except httpx.HTTPError:
         return False
-
-
-def _application(url: str) -> str:
-    """The application of ``rtmp://host:port/application``."""
-    name = urlsplit(url).path.strip("/").partition("/")[0] or "live"
-    configuration(name, 1, 1, None)
-    return name
-
-
-def _port(url: str, default: int) -> int:
-    try:
-        port = urlsplit(url).port
-    except ValueError:
-        raise MediaServerError(
-            f"{url!r} has no usable port", "set streams.rtmp_url and streams.nginx_rtmp_url"
-        ) from None
-    return default if port is None else port
-
-
-def _free_port(wanted: int, taken: list[int]) -> int:
-    """``wanted`` where nobody listens there, else a free port. 0 always gives a free one."""
-    for port in (wanted, 0):
-        if port and port in taken:
-            continue
-        with socket.socket() as probe:
-            # As nginx does: a port in TIME_WAIT is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise MediaServerError(f"there is no free port on {LOOPBACK}")
 
 
 def _kill_group(master: Process) -> None:

@@ -185,19 +185,13 @@ def families(reading: StreamsReading) -> list[Family]:
     streams = {(stream.app, stream.name): stream for stream in reading.streams}
     marked = [(labels(app=app, stream=name), stream) for (app, name), stream in streams.items()]
     result = [Family(metric.name, metric.type, metric.help).add(value(reading.server)) for metric, value in _SERVER]
-    result.append(
-        Family("nginx_rtmp_streams", "gauge", "Streams in which data flows.").add(
-            sum(stream.active for stream in streams.values())
-        )
-    )
-    result.append(
-        Family("nginx_rtmp_server_current_streams", "gauge", "Current number of active streams").add(len(streams))
-    )
-    result.append(
-        Family("nginx_rtmp_active_streams", "gauge", "Streams in which data flows.").add(
-            sum(stream.active for stream in streams.values())
-        )
-    )
+    active = sum(stream.active for stream in streams.values())
+    for name, help_text, count in (
+        ("nginx_rtmp_streams", "Streams in which data flows.", active),
+        ("nginx_rtmp_active_streams", "Streams in which data flows.", active),
+        ("nginx_rtmp_server_current_streams", "Streams that the server lists, with data or without.", len(streams)),
+    ):
+        result.append(Family(name, "gauge", help_text).add(count))
     for metric, read in _STREAM:
         family = Family(metric.name, metric.type, metric.help)
         for text, stream in marked:
