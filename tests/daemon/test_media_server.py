@@ -205,6 +205,36 @@ async def test_a_server_that_cannot_start_says_nginx_own_words(
     assert server.state == "failed"
 
 
+async def test_another_server_on_the_port_is_not_taken_for_ours(
+    managed: Callable[..., ManagedRtmp], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It took the port between our choice and nginx's bind, and has a statistics page of its own."""
+    with Nginx(tmp_path / "theirs") as theirs:
+        choices = iter([free_port(), theirs.stat_port, free_port(), free_port()])
+        monkeypatch.setattr(nginx_config, "free_port", lambda *_: next(choices))
+        server = managed()
+        await server.start()
+        assert server.stat_url != theirs.stat_url
+        assert server.pid is not None
+
+
+async def test_a_start_that_is_given_up_leaves_nothing(
+    managed: Callable[..., ManagedRtmp], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def never(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(media_server, "_answers", never)
+    server = managed()
+    start = asyncio.create_task(server.start())
+    await until(lambda: processes_in(tmp_path / "server"))
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    assert processes_in(tmp_path / "server") == []
+    assert server.state == "stopped"
+
+
 @pytest.mark.parametrize("victim", ["master", "worker"])
 async def test_a_server_that_died_runs_again_on_the_same_ports(
     managed: Callable[..., ManagedRtmp], tmp_path: Path, victim: str

@@ -106,6 +106,10 @@ class ManagedRtmp:
         except MediaServerError as error:
             self.state, self.reason = "failed", error.reason
             raise
+        except BaseException:
+            await self._end()
+            self.state = "stopped"
+            raise
         for note in self.notes:
             log.warning("%s", note)
         self.state = "running"
@@ -185,7 +189,7 @@ class ManagedRtmp:
         ended = asyncio.create_task(process.wait())
         deadline = asyncio.get_running_loop().time() + READY_SECONDS
         try:
-            while not await _answers(self.stat_url):
+            while not await _answers(self.stat_url, process.pid):
                 await asyncio.wait({ended}, timeout=0.03)
                 if ended.done():
                     raise MediaServerError(f"nginx ended with status {ended.result()}: {self._last_words()}")
@@ -232,13 +236,17 @@ class ManagedRtmp:
         log.warning("the managed RTMP server: %s; starting it again", reason)
 
 
-async def _answers(url: str) -> bool:
-    """Whether our statistics page is there."""
+async def _answers(url: str, master: int) -> bool:
+    """Whether the statistics page is there, and a worker of this master's that gives it."""
     try:
         async with httpx.AsyncClient(verify=False, timeout=1.0, trust_env=False) as client:  # noqa: S501 (plain HTTP)
-            return b"<rtmp>" in (await client.get(url)).content
+            page = (await client.get(url)).content
     except httpx.HTTPError:
         return False
+    pid = re.search(rb"<pid>(\d{1,9})</pid>", page)
+    with contextlib.suppress(ProcessLookupError):
+        return pid is not None and os.getpgid(int(pid[1])) == master
+    return False
 
 
 def _kill_group(master: Process) -> None:
