@@ -828,6 +828,10 @@ class Setting(Struct, frozen=True, kw_only=True):
     encoder: str | None = None
     preset: str | None = None
     source: str | None = None
+    rate_control: str | None = None
+    crf: int | None = None
+    gop_seconds: float | None = None
+    audio: str | None = None
     viewers: int | None = None
 
 

@@ -57,6 +57,10 @@ def test_a_setting_is_named_for_people() -> None:
     ladder = [Output(resolution="1280x720", fps=30), Output(resolution="640x360", fps=30)]
     [group] = repeats_of([result(50, outputs=ladder, source="film.mp4", viewers=3)])
     assert group.label == "2 x 1280x720, 640x360 30 fps 2500k libx264 veryfast film.mp4 3 viewers"
+    [group] = repeats_of([result(50, crf=23, rate_control="crf", gop_seconds=4.0, audio="none")])
+    assert group.label == "2 x 1280x720 30 fps CRF 23 libx264 veryfast GOP 4 s no audio"
+    [group] = repeats_of([result(50, rate_control="capped", gop_seconds=2.0, audio="aac")])
+    assert group.label == "2 x 1280x720 30 fps 2500k libx264 veryfast"
     [group] = repeats_of([ScenarioResult(record=ScenarioRecord(name="?"))])
     assert setting_text(group.setting) == "unknown setting"
 

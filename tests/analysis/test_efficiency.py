@@ -9,7 +9,7 @@ from wattview.analysis.efficiency import bits_per_second, pixels, work_of
 from wattview.analysis.energy import NoData
 from wattview.analysis.results import analyse, compared_with_baseline
 from wattview.config import Cost
-from wattview.model import EncoderStatus, Output
+from wattview.model import EncoderStatus, Output, RenditionRecord
 
 RAPL = line('wattview_host_energy_joules_total{source="rapl"}', 50.0)
 CPU = (line("wattview_host_cpu_busy_seconds_total", 2.0), line("wattview_host_cpus", 0.0, first=8.0))
@@ -31,6 +31,16 @@ def test_what_the_encoders_said_goes_before_what_was_asked_of_them() -> None:
     work = work_of(record(**TWO, encoders=statuses), 60.0)
     assert work.frames == 3580
     assert work.gigabytes == pytest.approx(2 * 2.4e6 * 60 / 8e9)
+
+
+def test_lists_of_bitrates_are_of_streams_or_of_renditions() -> None:
+    mixed = record(streams=3, bitrate="1000k,2000k,3000k", fps=30.0)
+    assert work_of(mixed, 8000.0).gigabytes == pytest.approx(6.0)
+    ladder = [Output(resolution="1920x1080", fps=30), Output(resolution="640x360", fps=30)]
+    both = record(streams=2, bitrate="4000k,1000k", outputs=ladder)
+    assert work_of(both, 8000.0).gigabytes == pytest.approx(10.0)
+    measured = [RenditionRecord(stream="a", resolution="640x360", fps=30, bitrate="1000k", bitrate_bps=900e3)] * 2
+    assert work_of(record(streams=2, bitrate="1000k", renditions=measured), 8000.0).gigabytes == pytest.approx(1.8)
 
 
 def test_every_rendition_of_a_ladder_has_pixels() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wattview.analysis import cost
-from wattview.analysis.qoe import acr_from_vmaf, qoe
+from wattview.analysis.qoe import acr_from_vmaf, qoe, stalling_impact
 from wattview.config import Cost
+from wattview.model import Playback
 
 PRICES = Cost(energy_per_kwh=0.12, cpu_per_hour=0.50, gpu_per_hour=3.0, pue=1.2, carbon_g_per_kwh=380.0)
 
@@ -50,3 +53,36 @@ def test_the_method_is_said_with_the_score() -> None:
     assert score == pytest.approx(4.6728)
     assert "VMAF 93.46" in method
     assert qoe(None) == (None, "no VMAF was measured")
+
+
+def watched(viewers: int, stalls: int | None, seconds: float | None) -> Playback:
+    return Playback(viewers=viewers, stalls=stalls, stalled_seconds=seconds)
+
+
+def test_stalls_lower_the_opinion_by_the_term_of_p1203() -> None:
+    """Two viewers with four stalls of together 6 s in a minute, worked by hand: each has two, of 3 s, 30 s apart."""
+    expected = math.exp(-2 / 9.35158684) * math.exp(-3 / 60 / 0.91890815) * math.exp(-30 / 60 / 11.0567558)
+    assert stalling_impact(2, 3.0, 60.0) == pytest.approx(expected)
+    score, method = qoe(80.0, watched(2, 4, 6.0), 60.0)
+    assert score == pytest.approx(1 + 3 * expected)
+    assert "2 stalls of together 3.0 s a viewer (ITU-T P.1203.3)" in method
+
+
+def test_no_stalls_are_no_loss_and_not_watching_is_said() -> None:
+    assert qoe(80.0, watched(3, 0, 0.0), 60.0)[0] == 4.0
+    for nobody in (None, watched(0, None, None), watched(2, None, None)):
+        score, method = qoe(80.0, nobody, 60.0)
+        assert score == 4.0
+        assert method.endswith("; stalls were not measured")
+
+
+@given(st.integers(1, 50), st.integers(0, 500), st.floats(0, 5000), st.floats(1, 3600), st.floats(20, 100))
+def test_a_score_stays_on_the_scale_and_stalls_never_help(
+    viewers: int, stalls: int, waited: float, seconds: float, vmaf: float
+) -> None:
+    score, _ = qoe(vmaf, watched(viewers, stalls, waited), seconds)
+    assert score is not None
+    assert 1.0 <= score <= acr_from_vmaf(vmaf)
+    more, _ = qoe(vmaf, watched(viewers, stalls, waited + 10.0), seconds)
+    assert more is not None
+    assert more <= score

@@ -74,20 +74,24 @@ def setting_of(record: ScenarioRecord) -> Setting:
     return Setting(
         streams=record.streams, resolution=record.resolution, fps=record.fps, bitrate=record.bitrate,
         outputs=tuple(record.outputs or ()), encoder=record.encoder, preset=record.preset, source=record.source,
+        rate_control=record.rate_control, crf=record.crf, gop_seconds=record.gop_seconds, audio=record.audio,
         viewers=record.viewers,
     )  # fmt: skip
 
 
 def setting_text(setting: Setting) -> str:
-    """``4 x 1280x720 30 fps 2500k libx264 veryfast``."""
+    """``4 x 1280x720 30 fps 2500k libx264 veryfast``; what is usual is left out."""
     rendition = ", ".join(output.resolution for output in setting.outputs) or setting.resolution
     parts = (
         f"{setting.streams} x" if setting.streams else None,
         rendition,
         f"{setting.fps:g} fps" if setting.fps else None,
-        setting.bitrate,
+        setting.bitrate if setting.crf is None else f"CRF {setting.crf}",
+        setting.rate_control if setting.rate_control == "cbr" else None,
         setting.encoder,
         setting.preset,
+        f"GOP {setting.gop_seconds:g} s" if setting.gop_seconds not in (None, 2.0) else None,
+        "no audio" if setting.audio == "none" else None,
         setting.source if setting.source not in (None, "testsrc2") else None,
         f"{setting.viewers} viewers" if setting.viewers else None,
     )

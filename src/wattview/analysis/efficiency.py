@@ -62,18 +62,15 @@ def work_of(record: ScenarioRecord, seconds: float) -> Work:
     frames = _summed([status.frames for status in record.encoders or []])
     if frames is None and streams is not None and record.fps is not None:
         frames = streams * record.fps * seconds
-    gigabytes = _summed([status.bitrate_bps for status in record.encoders or []])
-    if gigabytes is not None:
-        gigabytes *= seconds / 8e9
-    elif streams is not None and record.bitrate is not None:
-        gigabytes = streams * _known(bits_per_second, record.bitrate) * seconds / 8e9
+    bits = _bits_per_second(record, streams)
+    gigabytes = bits * seconds / 8e9 if bits else None
     per_frame = _pixels_per_frame(record)
     return Work(
         seconds=seconds,
         streams=streams,
         frames=frames,
         megapixels=None if frames is None or per_frame is None else frames * per_frame / 1e6,
-        gigabytes=gigabytes or None,
+        gigabytes=gigabytes,
         delivered_gigabytes=gigabytes * record.viewers if gigabytes and record.viewers else None,
         viewer_hours=None if streams is None or not record.viewers else record.viewers * streams * seconds / HOUR,
     )
@@ -112,6 +109,22 @@ def _by(amount: float | None, units: float | None) -> float | None:
 def _summed(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if known and len(known) == len(values) else None
+
+
+def _bits_per_second(record: ScenarioRecord, streams: int | None) -> float | None:
+    """Of all streams and renditions together: as they were measured, else as they were asked for.
+
+    A list of bitrates is one for each stream, or one for each rendition of every stream.
+    """
+    measured = _summed([rendition.bitrate_bps for rendition in record.renditions or []])
+    if measured is None:
+        measured = _summed([status.bitrate_bps for status in record.encoders or []])
+    if measured is not None or streams is None or record.bitrate is None:
+        return measured
+    asked = [_known(bits_per_second, text.strip()) for text in record.bitrate.split(",")]
+    if not all(asked):
+        return None
+    return sum(asked) if len(asked) == streams and len(asked) != len(record.outputs or []) else sum(asked) * streams
 
 
 def _pixels_per_frame(record: ScenarioRecord) -> float | None:

@@ -1,13 +1,21 @@
-"""A viewer's opinion from what was measured of the picture: ``qoe_score`` on the five-point ACR scale.
+"""A viewer's opinion from what was measured of the picture and its playing: ``qoe_score``, 1 to 5 on the ACR scale.
 
 VMAF was trained on absolute category ratings, mapped so that *bad* (1) is about 20 and *excellent* (5) is 100 (Netflix,
-https://github.com/Netflix/vmaf/blob/master/resource/doc/models.md); between them the scale is taken as linear.
+https://github.com/Netflix/vmaf/blob/master/resource/doc/models.md); between them the scale is taken as linear. Where
+viewers watched, what is above 1 is lowered by the stalling term of ITU-T P.1203.3 (10/2017), clause 8.4.
 """
 
 from __future__ import annotations
 
+import math
+
+from wattview.model import Playback
+
 VMAF_BAD = 20.0
 VMAF_EXCELLENT = 100.0
+
+# P.1203.3's coefficients of a stall's impact: of their number, of the time waited, of the time between them.
+_S1, _S2, _S3 = 9.35158684, 0.91890815, 11.0567558
 
 
 def acr_from_vmaf(vmaf: float) -> float:
@@ -16,8 +24,33 @@ def acr_from_vmaf(vmaf: float) -> float:
     return min(max(score, 1.0), 5.0)
 
 
-def qoe(vmaf: float | None) -> tuple[float | None, str]:
-    """The score and how it came about; None and the reason where it cannot be had."""
+def stalling_impact(stalls: float, waited_seconds: float, seconds: float) -> float:
+    """The factor by which stalls lower an opinion, 1 where there were none (equation 29).
+
+    ``stalls`` and ``waited_seconds`` are one viewer's, or a mean viewer's, over ``seconds`` of playing. When each stall
+    came is not recorded: they are taken as evenly spread, and waiting has the full weight that the Recommendation gives
+    it near the end, so that the factor is on the careful side.
+    """
+    if not stalls > 0 or not seconds > 0:
+        return 1.0
+    apart = seconds / stalls if stalls > 1 else 0.0
+    return math.exp(-stalls / _S1 - waited_seconds / seconds / _S2 - apart / seconds / _S3)
+
+
+def qoe(vmaf: float | None, playback: Playback | None = None, seconds: float | None = None) -> tuple[float | None, str]:
+    """The score and how it came about; None and the reason where it cannot be had.
+
+    Where no viewer watched, the score is of the picture alone, and says so.
+    """
     if vmaf is None:
         return None, "no VMAF was measured"
-    return acr_from_vmaf(vmaf), f"VMAF {vmaf:.2f} on the ACR scale (20 is 1, 100 is 5, linear)"
+    score = acr_from_vmaf(vmaf)
+    method = f"VMAF {vmaf:.2f} on the ACR scale (20 is 1, 100 is 5, linear)"
+    if playback is None or not playback.viewers or playback.stalls is None or not seconds:
+        return score, f"{method}; stalls were not measured"
+    stalls, waited = playback.stalls / playback.viewers, (playback.stalled_seconds or 0.0) / playback.viewers
+    factor = stalling_impact(stalls, waited, seconds)
+    return 1.0 + (score - 1.0) * factor, (
+        f"{method}; what is above 1 times {factor:.3f} for {stalls:.3g} stalls of together {waited:.1f} s a viewer"
+        " (ITU-T P.1203.3)"
+    )

@@ -79,7 +79,7 @@ def analyse(
     """One scenario by itself. ``compared_with_baseline`` adds the difference from the baseline."""
     found = _Findings()
     found.figures["duration_seconds"] = record.duration
-    score, method = qoe(record.vmaf_score)
+    score, method = qoe(record.vmaf_score, record.playback, record.duration)
     if score is None:
         found.reasons["qoe_score"] = method
     else:
