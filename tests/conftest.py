@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from wattview import config as wattview_config
 from wattview.config import Config
 
 ConfigFactory = Callable[..., Config]
+
+# How long an example takes is the machine's affair and no property of the code.
+settings.register_profile("wattview", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wattview")
 
 
 def free_port() -> int:

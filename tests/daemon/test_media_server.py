@@ -309,8 +309,9 @@ def test_killing_the_daemon_leaves_neither_master_nor_worker(tmp_path: Path, acc
             pytest.skip("only root can run the daemon as somebody else")
         nobody = pwd.getpwnam("nobody").pw_uid
         os.chown(home, nobody, nobody)
-        for part in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-            part.chmod(part.stat().st_mode | 0o011)
+        for part in (tmp_path, *tmp_path.parents):
+            if not part.stat().st_mode & 0o001:
+                part.chmod(part.stat().st_mode | 0o011)
         command.append(str(nobody))
     environment = os.environ | {"PYTHONPATH": str(Path(media_server.__file__).parents[2])}
     daemon = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
