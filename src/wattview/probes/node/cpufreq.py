@@ -12,6 +12,7 @@ from wattview.probes.node.collector import Directories, Directory, gauge
 # File (kHz), name, help.
 _TABLE = (
     ("cpuinfo_cur_freq", "frequency_hertz", "Current CPU thread frequency in hertz."),
+    ("cpuinfo_avg_freq", "frequency_avg_hertz", "Average CPU thread frequency in hertz."),
     ("cpuinfo_min_freq", "frequency_min_hertz", "Minimum CPU thread frequency in hertz."),
     ("cpuinfo_max_freq", "frequency_max_hertz", "Maximum CPU thread frequency in hertz."),
     ("scaling_cur_freq", "scaling_frequency_hertz", "Current scaled CPU thread frequency in hertz."),

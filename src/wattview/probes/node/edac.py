@@ -1,4 +1,4 @@
-"""Memory errors that the hardware corrected or could not (EDAC), by controller, channel and module."""
+"""Memory errors that the hardware corrected or could not (EDAC), by controller, row and channel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.node.collector import Directories, Directory, counter
 
+_ROW = re.compile(r"csrow[0-9]+")
 _CHANNEL = re.compile(r"ch([0-9]+)_ce_count")
 _KINDS = (("ce", "correctable"), ("ue", "uncorrectable"))
 
@@ -22,25 +23,27 @@ class Edac:
         families = {}
         for short, kind in _KINDS:
             families[short] = counter(f"node_edac_{kind}_errors_total", f"Total {kind} memory errors.")
-            for where, place in (("channel", "channel"), ("dimm", "dimm")):
+            for where in ("csrow", "channel"):
                 families[f"{where}_{short}"] = counter(
-                    f"node_edac_{where}_{kind}_errors_total", f"Total {kind} memory errors for this {place}."
+                    f"node_edac_{where}_{kind}_errors_total", f"Total {kind} memory errors for this {where}."
                 )
         for name, directory in self._controllers.found_or_none().items():
             controller = name.removeprefix("mc")
             for short, _ in _KINDS:
                 families[short].add(directory.number(f"{short}_count"), labels(controller=controller))
+                # Errors of which the controller does not know the row.
+                unknown = labels(controller=controller, csrow="unknown")
+                families[f"csrow_{short}"].add(directory.number(f"{short}_noinfo_count"), unknown)
             for entry in directory.names():
-                if entry.startswith("csrow") and entry[5:].isdigit():
-                    _channels(families, directory, controller, entry)
-                elif entry.startswith("dimm") and entry[4:].isdigit():
-                    text = labels(controller=controller, dimm=entry[4:])
-                    for short, _ in _KINDS:
-                        families[f"dimm_{short}"].add(directory.number(f"{entry}/dimm_{short}_count"), text)
+                if _ROW.fullmatch(entry):
+                    _row(families, directory, controller, entry)
         return list(families.values())
 
 
-def _channels(families: dict[str, Family], directory: Directory, controller: str, row: str) -> None:
+def _row(families: dict[str, Family], directory: Directory, controller: str, row: str) -> None:
+    text = labels(controller=controller, csrow=row.removeprefix("csrow"))
+    for short, _ in _KINDS:
+        families[f"csrow_{short}"].add(directory.number(f"{row}/{short}_count"), text)
     for file in directory.names(row):
         if match := _CHANNEL.fullmatch(file):
             label = directory.text(f"{row}/ch{match[1]}_dimm_label")

@@ -141,4 +141,5 @@ def space_families(mounts: dict[tuple[str, str, str], procfs.Mount], answers: di
 
 
 def _is_read_only(mount: procfs.Mount) -> bool:
-    return "ro" in mount.options.split(",") or "ro" in mount.super_options.split(",")
+    # ext4 that stopped after an error says emergency_ro, and no longer ro.
+    return "ro" in mount.options.split(",") or not {"ro", "emergency_ro"}.isdisjoint(mount.super_options.split(","))

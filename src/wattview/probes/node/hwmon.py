@@ -72,8 +72,7 @@ class Hwmon:
         except FileNotFoundError:
             raise NoData("no hardware sensors") from None
         families: dict[str, Family] = {}
-        for directory in chips.values():
-            chip = chip_name(directory)
+        for chip, directory in chip_names(list(chips.values())).items():
             if self._chip_filter.ignores(chip):
                 continue
             human = clean_name(directory.text("name") or "")
@@ -185,6 +184,24 @@ def chip_name(directory: Directory) -> str:
         if name:
             return name
     return clean_name(directory.text("name") or "") or clean_name(os.path.basename(os.path.realpath(directory.path)))
+
+
+def chip_names(directories: list[Directory]) -> dict[str, Directory]:
+    """Directories by chip name. Two chips on one device are told apart by their own names, or else by their numbers."""
+    sharing: dict[str, list[Directory]] = {}
+    for directory in directories:
+        sharing.setdefault(chip_name(directory), []).append(directory)
+    named: dict[str, Directory] = {}
+    for chip, chips in sharing.items():
+        own = [clean_name(directory.text("name") or "") for directory in chips]
+        for directory, name in zip(chips, own, strict=True):
+            if len(chips) == 1:
+                named[chip] = directory
+            elif name and own.count(name) == 1:
+                named[f"{chip}_{name}"] = directory
+            else:
+                named[f"{chip}_{os.path.basename(directory.path)}"] = directory
+    return named
 
 
 def clean_name(text: str) -> str:

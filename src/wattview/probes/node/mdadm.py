@@ -1,4 +1,4 @@
-"""Software RAID: the state of each array and of its disks, from /proc/mdstat."""
+"""Software RAID: the state of each array and of its disks, from /proc/mdstat and /sys/block/md*/md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.files import KernelFile
-from wattview.probes.node.collector import gauge
+from wattview.probes.node.collector import Directories, gauge
 
 _STATUS = re.compile(r"(\d+) blocks.*\[(\d+)/(\d+)\] \[([U_]+)\]")
 _SYNCED = re.compile(r"\((\d+)/\d+\)")
@@ -36,6 +36,7 @@ class Mdadm:
 
     def __init__(self, config: Config) -> None:
         self._file = KernelFile(f"{config.paths.procfs}/mdstat")
+        self._blocks = Directories(f"{config.paths.sysfs}/block", "md.+")
 
     def collect(self) -> list[Family]:
         state = gauge("node_md_state", "Indicates the state of md-device.")
@@ -43,7 +44,11 @@ class Mdadm:
         required = gauge("node_md_disks_required", "Total number of disks of device.")
         blocks = gauge("node_md_blocks", "Total number of blocks on device.")
         synced = gauge("node_md_blocks_synced", "Number of blocks synced on device.")
-        for array in mdstat(self._file.read()):
+        raid_disks = gauge("node_md_raid_disks", "Number of raid disks on device.")
+        degraded = gauge("node_md_degraded", "Number of degraded disks on device.")
+        arrays = mdstat(self._file.read())
+        attributes = self._blocks.found_or_none()
+        for array in arrays:
             device = array.device
             for name in _STATES:
                 state.add(1 if name == array.state else 0, labels(device=device, state=name))
@@ -53,7 +58,13 @@ class Mdadm:
             required.add(array.required, labels(device=device))
             blocks.add(array.blocks, labels(device=device))
             synced.add(array.synced, labels(device=device))
-        return [state, disks, required, blocks, synced]
+        for device, directory in attributes.items():
+            members = directory.number("md/raid_disks")
+            raid_disks.add(members, labels(device=device))
+            if members is not None:
+                # A level without redundancy has no such file, and cannot be degraded.
+                degraded.add(directory.number("md/degraded") or 0, labels(device=device))
+        return [state, disks, required, blocks, synced, raid_disks, degraded]
 
 
 def mdstat(data: bytes) -> list[Array]:

@@ -71,10 +71,9 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("inode_operation_attribute_changes", f"{_CACHE} explicitly changed the attributes of an XFS inode."),
     ),
-    # xfs_stats.h counts writes in the first column. node_exporter has always shown it as the reads, and so it is here.
     "rw": (
-        ("read_calls", "Number of read(2) system calls made to files in a filesystem."),
         ("write_calls", "Number of write(2) system calls made to files in a filesystem."),
+        ("read_calls", "Number of read(2) system calls made to files in a filesystem."),
     ),
     "vnodes": (
         ("vnode_active", "Number of vnodes not on free lists for a filesystem."),

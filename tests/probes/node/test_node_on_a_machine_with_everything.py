@@ -1,0 +1,105 @@
+"""Hardware that this machine has not: the real node_exporter and our collectors read the same tree of files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import ConfigFactory
+from tests.support.machine_tree import MachineTree
+from tests.support.node_exporter import Exposition, RealNodeExporter, Series
+from wattview.exposition import render
+from wattview.probes import node
+
+# Labels and families of node_exporter after 1.5.0, which is what Debian has.
+LATER_LABELS = {
+    "node_disk_info": {"rotational"},
+    "node_network_info": {"adminstate"},
+    "node_nvme_info": {"cntlid"},
+}
+
+# 1.5.0 reads the columns of these two places too early; later versions read them where the kernel writes them.
+READ_WRONGLY_IN_1_5_0 = {
+    ("node_nfsd_requests_total", frozenset({("proto", "4"), ("method", method)}))
+    for method in ("Verify", "Write", "RelLockOwner")
+}
+
+# Collectors that look at the real machine whatever tree they are given.
+OF_THIS_MACHINE = {"arp", "filesystem", "time", "timex", "uname", "os", "selinux"}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> MachineTree:
+    return MachineTree(tmp_path_factory.mktemp("machine"))
+
+
+@pytest.fixture(scope="module")
+def real(tree: MachineTree) -> Iterator[Exposition]:
+    off = [f"--no-collector.{name}" for name in sorted(OF_THIS_MACHINE)]
+    with RealNodeExporter((), [*tree.arguments, *off]) as exporter:
+        yield exporter.scrape()
+
+
+@pytest.fixture
+def ours(tree: MachineTree, make_config: ConfigFactory) -> Exposition:
+    probe = node.NodeProbe(make_config(*tree.settings))
+    return Exposition(render(node.families(probe.read(exclude=OF_THIS_MACHINE))).decode())
+
+
+def comparable(exposition: Exposition) -> dict[Series, float]:
+    """Series without what the two are known to say differently: themselves, and labels that came later."""
+    return {
+        (name, frozenset(pair for pair in labels if pair[0] not in LATER_LABELS.get(name, set()))): value
+        for (name, labels), value in exposition.values.items()
+        if name.startswith("node_")
+        and name not in ("node_exporter_build_info", "node_scrape_collector_duration_seconds")
+    }
+
+
+def test_every_series_of_the_real_one_is_here_with_its_value(real: Exposition, ours: Exposition) -> None:
+    theirs, mine = comparable(real), comparable(ours)
+    assert len(theirs) > 700
+    assert {series for series in theirs if series not in mine} == set()
+    different = {
+        series: (value, mine[series])
+        for series, value in theirs.items()
+        if mine[series] != pytest.approx(value, rel=1e-12, abs=0) and series not in READ_WRONGLY_IN_1_5_0
+    }
+    assert different == {}
+
+
+def test_what_is_here_beyond_it_came_with_later_versions(real: Exposition, ours: Exposition) -> None:
+    theirs, mine = comparable(real), comparable(ours)
+    beyond = {name for name, _ in mine.keys() - theirs.keys()}
+    assert beyond == {
+        "node_btrfs_commit_seconds_total",
+        "node_btrfs_commits_total",
+        "node_btrfs_last_commit_seconds",
+        "node_btrfs_max_commit_seconds",
+        "node_cpu_scaling_governor",
+        "node_edac_channel_correctable_errors_total",
+        "node_edac_channel_uncorrectable_errors_total",
+        "node_hwmon_freq_freq_mhz",
+        "node_hwmon_sensor_label",
+        "node_scrape_collector_success",
+        "node_softnet_backlog_len",
+        "node_softnet_cpu_collision_total",
+        "node_softnet_flow_limit_count_total",
+        "node_softnet_received_rps_total",
+        "node_zfs_arc_memory_available_bytes",
+        "node_zfs_zpool_state",
+    }
+
+
+def test_types_and_help_are_the_same(real: Exposition, ours: Exposition) -> None:
+    shared = {name for name, _ in comparable(real)} & ours.names
+    assert {name: ours.types[name] for name in shared} == {name: real.types[name] for name in shared}
+    # "cpu thread" became "CPU thread".
+    assert {name: ours.help[name].lower() for name in shared} == {name: real.help[name].lower() for name in shared}
+
+
+def test_every_collector_of_this_machine_succeeds(real: Exposition, ours: Exposition) -> None:
+    failed = {name for name, success in ours.collectors().items() if not success}
+    assert failed == {"bcachefs", "kernel_hung", "watchdog"}
+    assert {name for name, success in real.collectors().items() if not success} == set()
