@@ -28,7 +28,7 @@ up: packages-run install ## the dashboard: daemon, media server and history star
 	@$(BIN)/wattview up $(ARGS)
 
 test: packages-test $(VENV)/.installed-dev ## the tests, but for the slow ones
-	@$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow' $(ARGS)
 
 test-all: packages-test $(VENV)/.installed-dev ## all tests
 	@$(BIN)/python -m pytest $(ARGS)

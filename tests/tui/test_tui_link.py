@@ -86,8 +86,8 @@ async def test_a_hanging_daemon_holds_up_no_screen(daemon: ScriptedDaemon) -> No
     async with opened(daemon) as pilot:
         daemon.hang = True
         for key, mode in (("7", "results"), ("8", "exporters"), ("1", "overview")):
-            await asyncio.wait_for(pilot.press(key), 2)
-            await until(pilot, lambda mode=mode: pilot.app.current_mode == mode, seconds=2)
+            await asyncio.wait_for(pilot.press(key), 4)
+            await until(pilot, lambda mode=mode: pilot.app.current_mode == mode, seconds=4)
 
 
 async def test_a_daemon_of_another_version_is_a_banner_and_no_traceback(daemon: ScriptedDaemon) -> None:
