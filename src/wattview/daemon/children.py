@@ -43,7 +43,8 @@ def child_command(argv: Sequence[str], *, death_signal: signal.Signals = signal.
     """``argv`` behind the wrappers that tie its life to ours and lower its priority. They exec: the pid is argv's."""
     program = find_program(argv[0])
     name = death_signal.name.removeprefix("SIG")
-    command = [find_program("setpriv"), "--pdeathsig", name, "--"]
+    # A daemon that was given a capability (to read RAPL's counters) does not pass it on: FFmpeg reads others' files.
+    command = [find_program("setpriv"), "--pdeathsig", name, "--ambient-caps=-all", "--inh-caps=-all", "--"]
     if nice:
         command += [find_program("nice"), "-n", str(nice)]
     return [*command, program, *argv[1:]]
