@@ -11,7 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.ffmpeg import make_clip, need, run
-from wattview.daemon import ffmpeg
+from wattview.daemon import ffmpeg, renditions
+from wattview.daemon.ffmpeg import Target
+from wattview.daemon.renditions import streams_of
 from wattview.model import Scenario
 
 FFMPEG = "ffmpeg"
@@ -29,6 +31,13 @@ drop_frames=1
 speed=0.981x
 progress=continue
 """
+
+
+def encode_command(scenario: Scenario, target: Target | None = None, media: Path | None = None) -> list[str]:
+    """The command of a scenario's first stream, with one target for its first output."""
+    stream = streams_of(scenario)[0]
+    targets = {stream.variants[0]: target} if target is not None else {}
+    return ffmpeg.encode_command(FFMPEG, scenario, stream, targets, media=media)
 
 
 def blocks(text: str) -> list[ffmpeg.Progress]:
@@ -80,27 +89,27 @@ def test_no_line_breaks_the_parser(lines: list[str]) -> None:
     [("2500k", 2_500_000), ("2.5M", 2_500_000), ("64000", 64_000), ("0.1k", 100), ("1.0000001M", 1_000_000)],
 )
 def test_bit_rates_mean_what_ffmpeg_takes_them_for(text: str, bits: int) -> None:
-    assert ffmpeg.bits_per_second(text) == bits
+    assert renditions.bits_per_second(text) == bits
 
 
 @pytest.mark.parametrize("text", ["", "k", "2500K", "-1k", "1e6", "2500kb", " 1k", "٣k"])
 def test_what_is_no_bit_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="bit rate"):
-        ffmpeg.bits_per_second(text)
+        renditions.bits_per_second(text)
 
 
 @given(st.text(min_size=1, max_size=120), st.integers(0, 63))
 @example("日本語", 0)
 @example("a\n\"';$(reboot)|b:c]../..", 3)
 def test_a_stream_name_is_harmless_whatever_the_scenario_is_called(name: str, index: int) -> None:
-    stream = ffmpeg.stream_name(name, index)
+    stream = renditions.stream_name(name, index)
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*-[0-9]+", stream, re.ASCII)
     assert stream.endswith(f"-{index + 1}")
     assert len(stream) <= 64
 
 
 def test_stream_names_stay_readable() -> None:
-    assert ffmpeg.stream_name("4x 720p 2.5M (café)", 1) == "4x-720p-2-5M-cafe-2"
+    assert renditions.stream_name("4x 720p 2.5M (café)", 1) == "4x-720p-2-5M-cafe-2"
 
 
 def test_the_tee_muxer_understands_our_escaping(tmp_path: Path) -> None:
@@ -153,20 +162,18 @@ def _token(text: str, delimiters: str) -> tuple[str, str]:
 
 
 def test_a_stream_without_a_server_and_without_a_copy_is_thrown_away() -> None:
-    command = ffmpeg.encode_command(FFMPEG, Scenario(name="x"))
+    command = encode_command(Scenario(name="x"))
     assert command[-3:] == ["-f", "null", "-"]
 
 
 def test_every_input_of_an_encoder_is_paced_in_real_time() -> None:
     for media in (None, Path("/media/clip.mp4")):
-        command = ffmpeg.encode_command(FFMPEG, Scenario(name="x", source="clip.mp4"), media=media)
+        command = encode_command(Scenario(name="x", source="clip.mp4" if media else "testsrc2"), media=media)
         assert command.count("-re") == command.count("-i")
 
 
 def test_a_slow_server_cannot_stall_the_encoder_and_a_dead_one_ends_it() -> None:
-    command = ffmpeg.encode_command(
-        FFMPEG, Scenario(name="x"), push_url="rtmp://h/live/x", copy="c-%03d.nut", copy_seconds=9
-    )
+    command = encode_command(Scenario(name="x"), Target(push_url="rtmp://h/live/x", copy="c-%03d.nut", copy_seconds=9))
     push, copy = command[-1].split("|")
     assert "drop_pkts_on_overflow=1" in push
     assert "onfail=abort" in push
@@ -179,7 +186,7 @@ def test_the_encoder_makes_what_the_scenario_says(tmp_path: Path, source: str) -
     """The real FFmpeg: size, rate, pixel format, a key frame every two seconds, and about the asked bit rate."""
     scenario = Scenario(name="x", resolution="320x240", fps=20, bitrate="300k", preset="ultrafast", source=source)
     media = make_clip(tmp_path / "clip.mp4", size="200x60", fps=25, seconds=1.5) if source == "clip.mp4" else None
-    command = ffmpeg.encode_command(FFMPEG, scenario, media=media, copy="copy-%03d.nut", copy_seconds=60)
+    command = encode_command(scenario, Target(copy="copy-%03d.nut", copy_seconds=60), media)
     command = [part for part in command if part != "-re"]
     before = command.index("-flags")
     run(*command[:before], "-t", "8", *command[before:], cwd=tmp_path)

@@ -205,10 +205,9 @@ async def test_abort_leaves_no_ffmpeg_in_any_phase(bench: Bench, phase: Phase) -
         cooldown=60.0 if phase == "cooldown" else 0.0,
     )  # fmt: skip
     begun = bench.runner.start(RunRequest(scenarios=[IDLE, long]))
+    await bench.phase(phase, 1)
     if phase == "preparing":
         await until(lambda: own_ffmpegs(), "an encoder is being started")
-    else:
-        await bench.phase(phase, 1)
     if phase == "quality":
         await until(lambda: len(own_ffmpegs()) == 2, "the comparison runs")
     children = own_ffmpegs()
@@ -225,6 +224,21 @@ async def test_abort_leaves_no_ffmpeg_in_any_phase(bench: Bench, phase: Phase) -
     assert names == (["idle", "long"] if phase in {"cooldown", "quality"} else ["idle"])
     assert bench.results(ended)["status"] == "aborted"
     assert list(bench.folder(ended).glob("*.nut")) == []
+
+
+async def test_abort_while_the_encoders_are_tried_leaves_nothing(bench: Bench) -> None:
+    begun = bench.runner.start(RunRequest(scenarios=[SHORT]))
+    await until(lambda: own_ffmpegs(), "an FFmpeg is asked what it can")
+    ended = await bench.runner.abort(begun.id)
+    assert own_ffmpegs() == set()
+    assert (ended.state, ended.results_id, ended.finished) == ("aborted", None, [])
+
+
+async def test_abort_before_the_first_step_of_a_run_ends_it(bench: Bench) -> None:
+    begun = bench.runner.start(RunRequest(scenarios=[SHORT]))
+    ended = await bench.runner.abort(begun.id)
+    assert ended.state == "aborted"
+    assert bench.runner.current is None
 
 
 async def test_aborting_a_run_that_is_over_changes_nothing(bench: Bench) -> None:
@@ -368,11 +382,12 @@ async def test_a_full_disk_fails_the_run_and_disturbs_nothing_else(
     assert (await bench.run(IDLE)).state == "done"
 
 
-async def test_a_mark_that_fails_is_a_note_and_no_more(bench: Bench) -> None:
+async def test_a_mark_that_fails_is_a_note_and_no_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken() -> None:
         raise RuntimeError("the history is closed")
 
-    bench.runner._mark = broken
+    monkeypatch.setattr(bench, "mark", broken)
+    bench.runner = bench.make()
     run_ = await bench.run(IDLE)
     assert run_.state == "done"
     assert "no point of the history at the start of the window: the history is closed" in (run_.finished[0].notes or [])

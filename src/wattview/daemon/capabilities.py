@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from asyncio.subprocess import STDOUT
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from wattview.daemon import children, ffmpeg
+from wattview.daemon import children, codecs, ffmpeg
+from wattview.daemon.watched import ENVIRONMENT
+from wattview.model import Scenario
 
 VMAF_MODEL = "vmaf_v0.6.1"
 PROBE_TIMEOUT_SECONDS = 30.0
+PROBE_SIZE = "320x240"
+PROBE_FPS = 25
+PROBE_BITS = 500_000
 
 T = TypeVar("T")
 
@@ -32,7 +38,7 @@ class Capabilities:
             status, output = await _outcome([path, "-version"])
             return ffmpeg.version(output) if status == 0 else ""
 
-        return await self._remembered("version", program, ask)
+        return await self._remembered(("version",), program, ask)
 
     async def can_vmaf(self, program: str) -> bool:
         """Whether its libvmaf filter, with the model that we use, gives a score."""
@@ -44,9 +50,32 @@ class Capabilities:
             status, output = await _outcome(command)
             return status == 0 and '"vmaf"' in output
 
-        return await self._remembered("vmaf", program, ask)
+        return await self._remembered(("vmaf",), program, ask)
 
-    async def _remembered(self, what: str, program: str, ask: Callable[[str], Awaitable[T]]) -> T:
+    async def why_not_encode(self, program: str, scenario: Scenario, *, push: bool = False) -> str:
+        """Why a scenario's encoder with its settings does not work here, "" where it does: it encodes a few frames.
+
+        With ``push`` the frames must also go into FLV, the form in which RTMP carries them.
+        """
+        arguments = codecs.encoder_arguments(scenario, bits=PROBE_BITS, fps=PROBE_FPS)
+        output = ["-f", "flv"] if push else ["-f", "null"]
+
+        async def ask(path: str) -> str:
+            upload = codecs.upload_filter(scenario.encoder)
+            command = [
+                path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-y",
+                *codecs.device_arguments(scenario.encoder),
+                "-f", "lavfi", "-i", f"testsrc2=size={PROBE_SIZE}:rate={PROBE_FPS}:duration=0.4",
+                "-filter_complex", f"[0:v:0]format={ffmpeg.PIXEL_FORMAT}{upload}[v0]", "-map", "[v0]",
+                *arguments, "-flags", "+global_header", *output, "/dev/null",
+            ]  # fmt: skip
+            status, text = await _outcome(command)
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            return "" if status == 0 else " · ".join(lines[:3]) or f"FFmpeg ended with status {status}"
+
+        return await self._remembered(("encode", *arguments, *output), program, ask)
+
+    async def _remembered(self, what: tuple[str, ...], program: str, ask: Callable[[str], Awaitable[T]]) -> T:
         path = children.find_program(program)
         file = os.stat(path)
         key = (what, path, file.st_mtime_ns, file.st_size, file.st_ino)
@@ -56,14 +85,16 @@ class Capabilities:
 
 
 async def _outcome(command: list[str]) -> tuple[int, str]:
-    """Exit status and the beginning of standard output of a short command; status -1 where it did not end in time."""
-    process = await children.spawn(command, nice=19, stdout=asyncio.subprocess.PIPE)
+    """Exit status and output (both kinds) of a short command; status -1 where it did not end in time."""
+    process = await children.spawn(
+        command, nice=19, env={**os.environ, **ENVIRONMENT}, stdout=asyncio.subprocess.PIPE, stderr=STDOUT
+    )
     assert process.stdout is not None
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
-            output = await process.stdout.read(65536)
+            output = await process.stdout.read()
             return await process.wait(), output.decode(errors="replace")
     except TimeoutError:
-        return -1, ""
+        return -1, f"no answer within {PROBE_TIMEOUT_SECONDS:.0f} s"
     finally:
         await children.stop(process, patience_seconds=0)

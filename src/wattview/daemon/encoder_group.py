@@ -1,27 +1,47 @@
-"""The encoders of one scenario together: started, held for a time, judged over the measured window, stopped.
+"""The encoders of one scenario and their viewers: started, held for a time, judged over the window, stopped.
 
-The first of them also leaves a copy of what it encoded in the run's folder, for the measurement of quality.
+For each output that differs from the others, the first encoder that makes it also leaves a copy of what it encoded in
+the run's folder, for the measurement of quality.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+from msgspec import Struct
 
 from wattview.daemon import ffmpeg
 from wattview.daemon.encoders import Encoder, Pace
-from wattview.model import EncoderStatus, Scenario
+from wattview.daemon.ffmpeg import Target
+from wattview.daemon.renditions import Variant, streams_of
+from wattview.daemon.viewers import Viewer, playback
+from wattview.daemon.watched import WatchedFfmpeg, first_of
+from wattview.model import EncoderStatus, Playback, Scenario
 
 FIRST_FRAME_SECONDS = 30.0
-COPY_SLACK_SECONDS = FIRST_FRAME_SECONDS + 15.0
-"""How much more than warm-up and compared window the kept segment of the copy holds: the first encoder runs while the
+FIRST_PICTURE_SECONDS = 20.0
+COPY_SLACK_SECONDS = FIRST_FRAME_SECONDS + FIRST_PICTURE_SECONDS + 15.0
+"""How much more than warm-up and compared window the kept segment of a copy is: the first encoder runs while the
 others are still being started."""
 
 
-class EncoderGroup:
-    """All streams of one scenario. ``stem`` begins the names of the files in ``folder`` that belong to it.
+class Copy(Struct, frozen=True, kw_only=True):
+    """What one output left behind: ``frames`` frames of the window from ``first_frame`` on, in ``path``."""
 
-    ``copy_seconds`` is how much of the measured window must be in the copy; None makes no copy.
+    variant: Variant
+    path: Path
+    first_frame: int
+    frames: int
+
+
+class EncoderGroup:
+    """All streams of one scenario; none for a baseline, which is then held like any other.
+
+    ``stem`` begins the names of the files in ``folder`` that belong to it.
+
+    ``copy_seconds`` is how much of the measured window must be in the copies; None makes none.
     """
 
     def __init__(
@@ -40,54 +60,74 @@ class EncoderGroup:
         self._program = program
         self._folder = folder
         self._stem = stem
-        self._rtmp_url = rtmp_url
-        self._copies = copy_seconds is not None
-        self._segment_seconds = scenario.warmup + (copy_seconds or 0.0) + COPY_SLACK_SECONDS
-        names = [ffmpeg.stream_name(scenario.name, number) for number in range(scenario.streams)]
+        self._rtmp_url = rtmp_url.rstrip("/") if rtmp_url else None
+        self._segment_seconds = scenario.warmup + scenario.steady + (copy_seconds or 0.0) + COPY_SLACK_SECONDS
         self.encoders = [
-            Encoder(name, scenario.fps, folder / f"{stem}-encoder-{number + 1}.log")
-            for number, name in enumerate(names)
+            Encoder(stream, folder / f"{stem}-encoder-{number}.log")
+            for number, stream in enumerate(streams_of(scenario), start=1)
+        ]
+        variants = [variant for encoder in self.encoders for variant in encoder.stream.variants]
+        distinct = {variant.setting: variant for variant in reversed(variants)}
+        self._copied = [variant for variant in variants if variant in distinct.values()] if copy_seconds else []
+        self._viewers = [
+            (
+                Viewer(self._url(variant), f"viewer {number} of {variant.name}", self._viewer_log(variant, number)),
+                encoder,
+            )
+            for encoder in self.encoders
+            for variant in encoder.stream.variants
+            for number in range(1, scenario.viewers + 1)
+            if self._rtmp_url
         ]
         self.paces: list[Pace] = []
 
-    @property
-    def copy(self) -> Path:
-        """The segment of the copy that holds the beginning of the measured window."""
-        return self._folder / f"{self._stem}-copy-000.nut"
-
     async def start(self) -> None:
-        """Returns when every encoder has encoded its first frames. Raises EncoderDied, or OSError from the start."""
-        for number, encoder in enumerate(self.encoders):
-            command = ffmpeg.encode_command(
-                self._program,
-                self.scenario,
-                media=self.media,
-                push_url=f"{self._rtmp_url.rstrip('/')}/{encoder.stream}" if self._rtmp_url else None,
-                copy=f"{self._stem}-copy-%03d.nut" if self._copies and number == 0 else None,
-                copy_seconds=self._segment_seconds,
-            )
-            await encoder.start(command, self._folder)
+        """Returns when every encoder has encoded its first frames and every viewer has seen them.
+
+        Raises FfmpegDied, or OSError from the start of a program.
+        """
+        for encoder in self.encoders:
+            targets = {variant: self._target(variant) for variant in encoder.stream.variants}
+            command = ffmpeg.encode_command(self._program, self.scenario, encoder.stream, targets, media=self.media)
+            await encoder.process.start(command, self._folder)
         for encoder in self.encoders:
             await encoder.encoding(FIRST_FRAME_SECONDS)
+        for viewer, _ in self._viewers:
+            await viewer.process.start(ffmpeg.viewer_command(self._program, viewer.url), self._folder)
+        for viewer, _ in self._viewers:
+            await viewer.seeing(FIRST_PICTURE_SECONDS)
 
-    async def hold(self, seconds: float) -> None:
-        """Lets them run. Raises EncoderDied as soon as one has ended."""
+    async def hold(
+        self, seconds: float, look: Callable[[], Awaitable[bool]] | None = None, every_seconds: float = 1.0
+    ) -> None:
+        """Lets them run. Raises FfmpegDied as soon as one has ended. ``look`` is called every so often, and ends the
+        holding where it says so."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
+        pruned = loop.time()
         while (left := end - loop.time()) > 0:
-            await self._watch(min(left, self._segment_seconds))
-            if self._copies and left > self._segment_seconds:
-                await asyncio.to_thread(self._drop_later_segments, keep_newest=True)
+            await self._watch(min(left, self._segment_seconds if look is None else every_seconds))
+            if look is not None and await look():
+                return
+            if self._copied and loop.time() - pruned >= self._segment_seconds:
+                pruned = loop.time()
+                await asyncio.to_thread(self._drop_middle_segments)
 
     def open_window(self) -> None:
         for encoder in self.encoders:
-            encoder.open_window()
+            encoder.meter.open_window()
+        for viewer, _ in self._viewers:
+            viewer.open_window()
 
-    def close_window(self) -> None:
-        self.paces = [encoder.close_window() for encoder in self.encoders]
+    def close_window(self) -> Playback | None:
+        self.paces = [encoder.meter.close_window() for encoder in self.encoders]
+        sent = {id(encoder): pace for encoder, pace in zip(self.encoders, self.paces, strict=True)}
+        frames = [sent[id(encoder)].last_frame - sent[id(encoder)].first_frame for _, encoder in self._viewers]
+        return playback([viewer for viewer, _ in self._viewers], frames)
 
     async def stop(self, patience_seconds: float) -> None:
-        await asyncio.gather(*(encoder.stop(patience_seconds) for encoder in self.encoders))
+        await asyncio.gather(*(viewer.process.stop(0.0) for viewer, _ in self._viewers))
+        await asyncio.gather(*(encoder.process.stop(patience_seconds) for encoder in self.encoders))
 
     @property
     def statuses(self) -> list[EncoderStatus]:
@@ -96,9 +136,9 @@ class EncoderGroup:
             return [encoder.status() for encoder in self.encoders]
         return [
             EncoderStatus(
-                stream=encoder.stream,
+                stream=encoder.name,
                 frames=pace.last_frame - pace.first_frame,
-                fps=None if pace.speed is None else round(pace.speed * self.scenario.fps, 3),
+                fps=None if pace.speed is None else round(pace.speed * encoder.stream.variants[0].fps, 3),
                 speed=None if pace.speed is None else round(pace.speed, 4),
                 dropped_frames=pace.dropped_frames,
                 duplicated_frames=pace.duplicated_frames,
@@ -107,40 +147,75 @@ class EncoderGroup:
             for encoder, pace in zip(self.encoders, self.paces, strict=True)
         ]
 
+    def copies(self, seconds: float) -> list[Copy]:
+        """What there is to compare: at most ``seconds`` from the beginning of the window, of each distinct output."""
+        copies = []
+        for encoder, pace in zip(self.encoders, self.paces, strict=True):
+            counted = encoder.stream.variants[0].fps
+            for variant in encoder.stream.variants:
+                if variant in self._copied:
+                    # Frames are counted at the first output; another rate has as many in the same time.
+                    first = -(-pace.first_frame * variant.fps // counted)
+                    last = pace.last_frame * variant.fps // counted
+                    copies.append(
+                        Copy(
+                            variant=variant,
+                            path=self._folder / (self._copy_pattern(variant) % 0),
+                            first_frame=first,
+                            frames=max(0, min(last - first, round(seconds * variant.fps))),
+                        )
+                    )
+        return copies
+
     def verdict(self) -> tuple[bool, list[str]]:
         """Whether everything was in real time over the measured window, and what there is to say against it. Blocks."""
         notes = [
-            f"not real time: {encoder.stream} {text}"
+            f"not real time: {encoder.name} {text}"
             for encoder, pace in zip(self.encoders, self.paces, strict=True)
             for text in pace.complaints()
         ]
         if self._rtmp_url is not None:
             notes += [
-                f"not real time: the RTMP server took {encoder.stream} too slowly, packets to it were dropped"
+                f"not real time: the RTMP server took {encoder.name} too slowly, packets to it were dropped"
                 for encoder in self.encoders
-                if _mentions(encoder.log, ffmpeg.QUEUE_FULL)
+                if _mentions(encoder.process.log, ffmpeg.QUEUE_FULL)
             ]
         return not notes, notes
 
-    def delete_copy(self) -> None:
+    def delete_copies(self) -> None:
         """Blocks."""
-        self.copy.unlink(missing_ok=True)
-        self._drop_later_segments(keep_newest=False)
-
-    def _drop_later_segments(self, *, keep_newest: bool) -> None:
-        segments = sorted(self._folder.glob(f"{self._stem}-copy-*.nut"), key=lambda path: (len(path.name), path.name))
-        for path in segments[1:-1] if keep_newest else segments[1:]:
+        for path in self._folder.glob(f"{self._stem}-copy-*.nut"):
             path.unlink(missing_ok=True)
 
+    def _drop_middle_segments(self) -> None:
+        for variant in self._copied:
+            pattern = self._copy_pattern(variant).replace("%03d", "*")
+            segments = sorted(self._folder.glob(pattern), key=lambda path: (len(path.name), path.name))
+            for path in segments[1:-1]:
+                path.unlink(missing_ok=True)
+
+    def _target(self, variant: Variant) -> Target:
+        return Target(
+            push_url=self._url(variant) if self._rtmp_url else None,
+            copy=self._copy_pattern(variant) if variant in self._copied else None,
+            copy_seconds=self._segment_seconds,
+        )
+
+    def _url(self, variant: Variant) -> str:
+        return f"{self._rtmp_url}/{variant.name}"
+
+    def _copy_pattern(self, variant: Variant) -> str:
+        return f"{self._stem}-copy-{self._copied.index(variant) + 1}-%03d.nut"
+
+    def _viewer_log(self, variant: Variant, number: int) -> Path:
+        return self._folder / f"{self._stem}-viewer-{variant.name}-{number}.log"
+
     async def _watch(self, seconds: float) -> None:
-        waits = {asyncio.create_task(encoder.exited.wait()): encoder for encoder in self.encoders}
-        try:
-            done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        for wait in done:
-            raise await waits[wait].death()
+        processes: list[WatchedFfmpeg] = [encoder.process for encoder in self.encoders]
+        processes += [viewer.process for viewer, _ in self._viewers]
+        ended = await first_of([process.exited for process in processes], seconds)
+        if ended is not None:
+            raise await processes[ended].death()
 
 
 def _mentions(log: Path, text: str) -> bool:

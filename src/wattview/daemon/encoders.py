@@ -1,22 +1,20 @@
-"""One running FFmpeg that encodes a stream: started, watched through ``-progress``, judged, stopped.
+"""One encoder at work, and whether it kept real time.
 
-Its log goes straight into a file of the run's folder, behind a first line with the command. Whether it kept real time
-is judged over the measured window alone, from the frames that it had finished at times of our own clock.
+That is judged over the measured window alone, from the frames that it had finished at times of our own clock: what
+FFmpeg itself calls its speed is a mean since its start, which hides an encoder that has just become slow.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shlex
-import time
-from asyncio.subprocess import Process
 from collections import deque
-from io import FileIO
 from pathlib import Path
 
 from msgspec import Struct
 
-from wattview.daemon import children, ffmpeg
+from wattview.daemon import ffmpeg
+from wattview.daemon.renditions import Stream
+from wattview.daemon.watched import FfmpegDied, WatchedFfmpeg, first_of
 from wattview.model import EncoderStatus
 
 REALTIME_SPEED = 0.97
@@ -26,13 +24,6 @@ within the error of looking."""
 
 MAX_BEHIND_SECONDS = 1.0
 """An encoder that stalls and then catches up has the right frame count and has still kept every viewer waiting."""
-
-LOG_TAIL_BYTES = 4096
-REASON_LINES = 4
-
-
-class EncoderDied(Exception):
-    """An FFmpeg that ended by itself. ``str()`` is the reason: its last words."""
 
 
 class Pace(Struct, frozen=True, kw_only=True):
@@ -65,57 +56,32 @@ class Pace(Struct, frozen=True, kw_only=True):
         return texts
 
 
-class _Moment(Struct, frozen=True):
-    monotonic: float
-    progress: ffmpeg.Progress
+class PaceMeter:
+    """The reports of one encoder, and the verdict over a window of them. No I/O, no clock of its own."""
 
-
-class Encoder:
-    """One FFmpeg. ``stream`` is the name it is pushed under, ``log`` the file of its messages."""
-
-    def __init__(self, stream: str, fps: int, log: Path) -> None:
-        self.stream = stream
-        self.log = log
-        self.exited = asyncio.Event()
+    def __init__(self, fps: int) -> None:
         self._fps = fps
-        self._process: Process | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._running = asyncio.Event()
-        self._recent: deque[_Moment] = deque(maxlen=6)
-        self._window: list[_Moment] | None = None
+        self._recent: deque[tuple[float, ffmpeg.Progress]] = deque(maxlen=6)
+        self._window: list[tuple[float, ffmpeg.Progress]] | None = None
         self._behind = 0.0
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    async def start(self, command: list[str], cwd: Path) -> None:
-        """Raises ``children.ProgramMissing``, or OSError where the log cannot be written."""
-        log = await asyncio.to_thread(_open_log, self.log, command)
-        try:
-            self._process = await children.spawn(command, cwd=cwd, stdout=asyncio.subprocess.PIPE, stderr=log.fileno())
-        finally:
-            log.close()
-        self._reader = asyncio.create_task(self._watch(self._process), name=f"encoder {self.stream}")
-
-    async def encoding(self, timeout_seconds: float) -> None:
-        """Returns when the first frames are encoded. Raises EncoderDied where that does not happen in time."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._running.wait()
-        except TimeoutError:
-            raise EncoderDied(f"{self.stream}: no frame was encoded within {timeout_seconds:.0f} s") from None
-        if self.exited.is_set():
-            raise await self.death()
-
-    async def death(self) -> EncoderDied:
-        """Why this encoder, which has exited, did so."""
-        status = self._process.returncode if self._process else None
-        words = await asyncio.to_thread(last_words, self.log)
-        return EncoderDied(f"{self.stream}: FFmpeg ended by itself ({_exit_text(status)}): {words}")
+    def note(self, monotonic: float, progress: ffmpeg.Progress) -> bool:
+        """Takes a report; true where frames have been encoded."""
+        frames = progress.frames
+        if not frames:
+            return False
+        if self._recent and monotonic <= self._recent[-1][0]:
+            return True
+        self._recent.append((monotonic, progress))
+        if self._window is not None:
+            # Two reports are all that is kept of a window, however long it is.
+            self._window[1:] = [(monotonic, progress)]
+            since, first = self._window[0]
+            due = (monotonic - since) * self._fps
+            self._behind = max(self._behind, (due - (frames - (first.frames or 0))) / self._fps)
+        return True
 
     def open_window(self) -> None:
-        """From now on the pace is judged."""
         self._window = []
         self._behind = 0.0
 
@@ -123,17 +89,17 @@ class Encoder:
         """The verdict on everything since ``open_window``."""
         window, self._window = self._window or [], None
         if len(window) < 2:
-            frames = (window[-1].progress.frames or 0) if window else 0
+            frames = (window[-1][1].frames or 0) if window else 0
             return Pace(
                 speed=None, behind_seconds=0.0, dropped_frames=0, duplicated_frames=0, realtime=False,
                 first_frame=frames, last_frame=frames,
             )  # fmt: skip
-        first, last = window[0], window[-1]
-        start, end = first.progress.frames or 0, last.progress.frames or 0
-        expected = (last.monotonic - first.monotonic) * self._fps
+        (since, first), (until, last) = window
+        start, end = first.frames or 0, last.frames or 0
+        expected = (until - since) * self._fps
         missing = expected - (end - start)
-        dropped = (last.progress.dropped_frames or 0) - (first.progress.dropped_frames or 0)
-        duplicated = (last.progress.duplicated_frames or 0) - (first.progress.duplicated_frames or 0)
+        dropped = (last.dropped_frames or 0) - (first.dropped_frames or 0)
+        duplicated = (last.duplicated_frames or 0) - (first.duplicated_frames or 0)
         slow = missing > max((1 - REALTIME_SPEED) * expected, FRAMES_OF_GRACE)
         return Pace(
             speed=(end - start) / expected,
@@ -145,84 +111,49 @@ class Encoder:
             last_frame=end,
         )
 
-    def status(self) -> EncoderStatus:
-        """Its totals, and its speed over the last few reports: FFmpeg's own figure is a mean since its start, which
-        hides an encoder that has just become slow."""
+    def status(self, stream: str) -> EncoderStatus:
+        """The totals, and the speed over the last few reports."""
         if not self._recent:
-            return EncoderStatus(stream=self.stream)
-        first, last = self._recent[0], self._recent[-1]
-        progress = last.progress
+            return EncoderStatus(stream=stream)
+        since, first = self._recent[0]
+        until, last = self._recent[-1]
         fps = None
-        if len(self._recent) > 2 and progress.frames is not None and first.progress.frames is not None:
-            fps = (progress.frames - first.progress.frames) / (last.monotonic - first.monotonic)
+        if len(self._recent) > 2 and last.frames is not None and first.frames is not None:
+            fps = (last.frames - first.frames) / (until - since)
         return EncoderStatus(
-            stream=self.stream,
-            frames=progress.frames,
-            fps=progress.fps if fps is None else round(fps, 2),
-            speed=progress.speed if fps is None else round(fps / self._fps, 3),
-            dropped_frames=progress.dropped_frames,
-            duplicated_frames=progress.duplicated_frames,
-            bitrate_bps=progress.bitrate_bps,
+            stream=stream,
+            frames=last.frames,
+            fps=last.fps if fps is None else round(fps, 2),
+            speed=last.speed if fps is None else round(fps / self._fps, 3),
+            dropped_frames=last.dropped_frames,
+            duplicated_frames=last.duplicated_frames,
+            bitrate_bps=last.bitrate_bps,
         )
 
-    async def stop(self, patience_seconds: float) -> None:
-        """Lets FFmpeg close its files and its connection, and kills it where that takes too long."""
-        if self._process is not None:
-            await children.stop(self._process, patience_seconds=patience_seconds)
-        if self._reader is not None:
-            await self._reader
 
-    async def _watch(self, process: Process) -> None:
-        assert process.stdout is not None
-        parser = ffmpeg.ProgressParser()
-        try:
-            async for line in process.stdout:
-                progress = parser.feed(line.decode("ascii", errors="replace"))
-                if progress is not None and not progress.ended:
-                    self._note(_Moment(time.monotonic(), progress))
-            await process.wait()
-        finally:
-            self.exited.set()
-            self._running.set()
+class Encoder:
+    """One FFmpeg that encodes a stream. Its frames are counted at its first output."""
 
-    def _note(self, moment: _Moment) -> None:
-        frames = moment.progress.frames
-        if not frames:
-            return
-        self._running.set()
-        if self._recent and moment.monotonic <= self._recent[-1].monotonic:
-            return
-        self._recent.append(moment)
-        window = self._window
-        if window is None:
-            return
-        # Two moments are all that is kept of a window, however long it is.
-        window[1:] = [moment]
-        first = window[0]
-        due = (moment.monotonic - first.monotonic) * self._fps
-        self._behind = max(self._behind, (due - (frames - (first.progress.frames or 0))) / self._fps)
+    def __init__(self, stream: Stream, log: Path) -> None:
+        self.stream = stream
+        self.process = WatchedFfmpeg(stream.name, log, self._note)
+        self.meter = PaceMeter(stream.variants[0].fps)
+        self._encoding = asyncio.Event()
 
+    @property
+    def name(self) -> str:
+        return self.stream.name
 
-def _open_log(path: Path, command: list[str]) -> FileIO:
-    file = FileIO(path, "w")
-    file.write(f"# {shlex.join(command)}\n".encode())
-    return file
+    async def encoding(self, timeout_seconds: float) -> None:
+        """Returns when the first frames are encoded. Raises FfmpegDied where that does not happen in time."""
+        if await first_of([self._encoding, self.process.exited], timeout_seconds) is None:
+            raise FfmpegDied(f"{self.name}: no frame was encoded within {timeout_seconds:.0f} s")
+        if self.process.exited.is_set():
+            raise await self.process.death()
 
+    def status(self) -> EncoderStatus:
+        return self.meter.status(self.name)
 
-def last_words(log: Path) -> str:
-    """The last lines of an FFmpeg's log, on one line; what stands before them is in the file."""
-    try:
-        with log.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError as error:
-        return f"its log cannot be read: {error.strerror}"
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("# ")]
-    return " · ".join(lines[-REASON_LINES:]) or "it said nothing"
-
-
-def _exit_text(status: int | None) -> str:
-    if status is None:
-        return "not started"
-    return f"signal {-status}" if status < 0 else f"exit status {status}"
+    def _note(self, monotonic: float, progress: ffmpeg.Progress) -> None:
+        if self.meter.note(monotonic, progress):
+            self._encoding.set()

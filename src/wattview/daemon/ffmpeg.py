@@ -7,20 +7,20 @@ ever passes through a shell. What goes into the ``tee`` muxer's own little langu
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 
 from msgspec import Struct
 
+from wattview.daemon import codecs
+from wattview.daemon.renditions import Stream, Variant, bits_per_second, picture_size
 from wattview.model import Scenario
 
-TEST_SOURCE = "testsrc2"
+TEST_SOURCES = ("testsrc2", "testsrc", "smptehdbars", "mandelbrot")
+"""FFmpeg's own pictures that are the same whenever they are made again."""
+
 PIXEL_FORMAT = "yuv420p"
-AUDIO_BITRATE = 128_000
 AUDIO_RATE = 48_000
-GOP_SECONDS = 2
 PROGRESS_PERIOD_SECONDS = 0.5
 
 PUSH_QUEUE_PACKETS = 600
@@ -29,31 +29,14 @@ PUSH_QUEUE_PACKETS = 600
 QUEUE_FULL = "FIFO queue full"
 """What FFmpeg's fifo muxer logs when it drops packets because the server does not take them fast enough."""
 
-_MULTIPLES = {"": 1, "k": 1_000, "M": 1_000_000}
 
+class Target(Struct, frozen=True, kw_only=True):
+    """Where one output goes. ``push_url`` receives FLV over RTMP; ``copy`` is a file name pattern with one ``%d`` that
+    receives the same encoded video in segments of ``copy_seconds``. With neither it is encoded and thrown away."""
 
-def bits_per_second(bitrate: str) -> int:
-    """``2500k`` → 2 500 000, as FFmpeg's ``-b:v`` understands it. Raises ValueError for what is no bit rate."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kM]?)", bitrate)
-    if match is None:
-        raise ValueError(f"not a bit rate such as 2500k or 2.5M: {bitrate!r}")
-    return int(Fraction(match[1]) * _MULTIPLES[match[2]])
-
-
-def picture_size(resolution: str) -> tuple[int, int]:
-    """``1280x720`` → (1280, 720)."""
-    width, height = resolution.split("x")
-    return int(width), int(height)
-
-
-def stream_name(scenario_name: str, index: int) -> str:
-    """The name under which a stream is pushed: what is ASCII in the scenario's name, and a number.
-
-    Only letters, digits, ``-`` and ``_``: safe in an RTMP URL, in the tee muxer's syntax and as a file name. Not empty.
-    """
-    plain = unicodedata.normalize("NFKD", scenario_name).encode("ascii", "ignore").decode()
-    words = re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-")[:60].strip("-")
-    return f"{words or 'stream'}-{index + 1}"
+    push_url: str | None = None
+    copy: str | None = None
+    copy_seconds: float = 0.0
 
 
 def tee_target(url: str, options: Mapping[str, str]) -> str:
@@ -75,47 +58,41 @@ def _escape(text: str, delimiters: str) -> str:
 
 
 def encode_command(
-    ffmpeg: str,
-    scenario: Scenario,
-    *,
-    media: Path | None = None,
-    push_url: str | None = None,
-    copy: str | None = None,
-    copy_seconds: float = 0.0,
+    ffmpeg: str, scenario: Scenario, stream: Stream, targets: Mapping[Variant, Target], *, media: Path | None
 ) -> list[str]:
-    """The encoder of one stream, in real time until it is told to stop.
+    """The encoder of one stream, in real time until it is told to stop: one decode, and an output for each variant.
 
-    ``media`` is the file behind ``scenario.source`` (None: the test picture). ``push_url`` receives FLV over RTMP;
-    ``copy`` is a file name pattern with one ``%d`` that receives the same encoded video in segments of
-    ``copy_seconds``, for the measurement of quality. With neither, the stream is encoded and thrown away.
-
-    Each target has its own queue and thread, so that neither a slow server nor a slow disk stalls the encoder. A push
-    that breaks ends FFmpeg (the scenario is then not what was asked for); a copy that breaks costs the copy only.
+    ``media`` is the file behind ``scenario.source``, None for a test picture. Each target has its own queue and thread,
+    so that neither a slow server nor a slow disk stalls the encoder. A push that breaks ends FFmpeg (the scenario is
+    then not what was asked for); a copy that breaks costs the copy only.
     """
-    bits = bits_per_second(scenario.bitrate)
-    gop = str(GOP_SECONDS * scenario.fps)
+    outputs: list[str] = []
+    for number, variant in enumerate(stream.variants):
+        outputs += [
+            "-map", f"[v{number}]", *codecs.encoder_arguments(scenario, bits=variant.bits, fps=variant.fps),
+            *_audio(scenario, media), *_target(targets.get(variant, Target())),
+        ]  # fmt: skip
     return [
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning",
         "-stats_period", str(PROGRESS_PERIOD_SECONDS), "-progress", "pipe:1",
-        *_source(scenario, media, realtime=True), "-vf", _picture(scenario, media),
-        "-c:v", "libx264", "-preset", scenario.preset, "-b:v", str(bits), "-maxrate", str(bits),
-        "-bufsize", str(2 * bits), "-g", gop, "-keyint_min", gop, "-sc_threshold", "0",
-        "-pix_fmt", PIXEL_FORMAT, "-c:a", "aac", "-b:a", str(AUDIO_BITRATE), "-ar", str(AUDIO_RATE),
-        *_targets(push_url, copy, copy_seconds),
+        *codecs.device_arguments(scenario.encoder), *_inputs(scenario, media),
+        "-filter_complex", _ladder(scenario, stream, media), *outputs,
     ]  # fmt: skip
 
 
 def reference_command(
-    ffmpeg: str, scenario: Scenario, *, media: Path | None, first_frame: int, frames: int
+    ffmpeg: str, scenario: Scenario, *, fps: int, media: Path | None, first_frame: int, frames: int
 ) -> list[str]:
-    """The same pictures that ``encode_command`` gave to its encoder, unencoded, as raw frames on standard output.
+    """The same pictures that ``encode_command`` gave to its encoder at ``fps``: at the size of the source, unencoded,
+    raw on standard output.
 
     Must be run by the FFmpeg that encoded: the test picture of another build may differ. Audio is decoded and thrown
     away, because the length of one loop of a file depends on all of its streams that are decoded.
     """
-    end = f"{(first_frame + frames) / scenario.fps:.3f}"
-    chosen = f",trim=start_frame={first_frame}:end_frame={first_frame + frames},setpts=PTS-STARTPTS"
-    audio = ["-map", "0:a:0?", "-t", end, "-f", "null", "-"] if media is not None else []
+    end = f"{(first_frame + frames) / fps:.3f}"
+    rate = f",fps={fps}" if fps != scenario.fps else ""
+    chosen = f"{rate},trim=start_frame={first_frame}:end_frame={first_frame + frames},setpts=PTS-STARTPTS"
+    audio = ["-map", "0:a:0?", "-t", end, "-f", "null", "-"] if media is not None and scenario.audio != "none" else []
     return [
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", *_video_source(scenario, media),
         "-map", "0:v:0", "-vf", _picture(scenario, media) + chosen, "-frames:v", str(frames),
@@ -123,26 +100,32 @@ def reference_command(
     ]  # fmt: skip
 
 
-def _source(scenario: Scenario, media: Path | None, *, realtime: bool) -> list[str]:
-    pace = ["-re"] if realtime else []
-    if media is not None:
-        return [*pace, *_video_source(scenario, media), "-map", "0:v:0", "-map", "0:a:0?"]
-    tone = f"sine=frequency=440:sample_rate={AUDIO_RATE}"
+def viewer_command(ffmpeg: str, url: str) -> list[str]:
+    """A player that takes a stream and throws it away, undecoded: the load that one more viewer is for the server."""
     return [
-        *pace, *_video_source(scenario, media), *pace, "-f", "lavfi", "-i", tone, "-map", "0:v:0", "-map", "1:a:0",
+        ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning",
+        "-stats_period", str(PROGRESS_PERIOD_SECONDS), "-progress", "pipe:1",
+        "-i", url, "-map", "0", "-c", "copy", "-f", "null", "-",
     ]  # fmt: skip
+
+
+def _inputs(scenario: Scenario, media: Path | None) -> list[str]:
+    paced = ["-re", *_video_source(scenario, media)]
+    if media is None and scenario.audio != "none":
+        paced += ["-re", "-f", "lavfi", "-i", f"sine=frequency=440:sample_rate={AUDIO_RATE}"]
+    return paced
 
 
 def _video_source(scenario: Scenario, media: Path | None) -> list[str]:
     if media is not None:
         # The whitelist keeps a playlist in the media directory from naming other machines.
         return ["-protocol_whitelist", "file", "-stream_loop", "-1", "-i", f"file:{media}"]
-    return ["-f", "lavfi", "-i", f"{TEST_SOURCE}=size={scenario.resolution}:rate={scenario.fps}"]
+    return ["-f", "lavfi", "-i", f"{scenario.source}=size={scenario.resolution}:rate={scenario.fps}"]
 
 
 def _picture(scenario: Scenario, media: Path | None) -> str:
-    """The filters between source and encoder. They number the frames 0, 1, 2 … at the asked rate from time 0, so that
-    FFmpeg itself neither repeats nor drops one and the n-th frame here is the n-th frame of the encoded stream."""
+    """The filters behind the source. They number the frames 0, 1, 2 … at the asked rate from time 0, so that FFmpeg
+    itself neither repeats nor drops one and the n-th frame here is the n-th frame of the encoded stream."""
     if media is None:
         return f"format={PIXEL_FORMAT}"
     width, height = picture_size(scenario.resolution)
@@ -153,15 +136,49 @@ def _picture(scenario: Scenario, media: Path | None) -> str:
     )
 
 
-def _targets(push_url: str | None, copy: str | None, copy_seconds: float) -> list[str]:
+def _ladder(scenario: Scenario, stream: Stream, media: Path | None) -> str:
+    """The filter graph from the one source picture to the encoders' pads ``[v0]``, ``[v1]`` …"""
+    upload = codecs.upload_filter(scenario.encoder)
+    count = len(stream.variants)
+    if count == 1:
+        return f"[0:v:0]{_picture(scenario, media)}{_step(scenario, stream.variants[0])}{upload}[v0]"
+    split = f"[0:v:0]{_picture(scenario, media)},split={count}" + "".join(f"[s{number}]" for number in range(count))
+    steps = [
+        f"[s{number}]null{_step(scenario, variant)}{upload}[v{number}]"
+        for number, variant in enumerate(stream.variants)
+    ]
+    return ";".join([split, *steps])
+
+
+def _step(scenario: Scenario, variant: Variant) -> str:
+    """From the source's picture to one rendition's. Frames are dropped before they are scaled."""
+    step = f",fps={variant.fps}" if variant.fps != scenario.fps else ""
+    if variant.resolution != scenario.resolution:
+        width, height = picture_size(variant.resolution)
+        step += f",scale={width}:{height}:flags=bicubic,setsar=1"
+    return step
+
+
+def _audio(scenario: Scenario, media: Path | None) -> list[str]:
+    if scenario.audio == "none":
+        return []
+    source = "1:a:0" if media is None else "0:a:0?"
+    bits = bits_per_second(scenario.audio_bitrate)
+    return ["-map", source, "-c:a", "aac", "-b:a", str(bits), "-ar", str(AUDIO_RATE)]
+
+
+def _target(target: Target) -> list[str]:
     queue = f"queue_size={PUSH_QUEUE_PACKETS}"
     targets = []
-    if push_url is not None:
+    if target.push_url is not None:
         fifo = f"{queue}:drop_pkts_on_overflow=1:restart_with_keyframe=1"
-        targets.append(tee_target(push_url, {"f": "flv", "onfail": "abort", "use_fifo": "1", "fifo_options": fifo}))
-    if copy is not None:
-        segments = {"f": "segment", "segment_format": "nut", "segment_time": f"{copy_seconds:g}", "select": "v"}
-        targets.append(tee_target(copy, {**segments, "onfail": "ignore", "use_fifo": "1", "fifo_options": queue}))
+        flv = {"f": "flv", "onfail": "abort", "use_fifo": "1", "fifo_options": fifo}
+        targets.append(tee_target(target.push_url, flv))
+    if target.copy is not None:
+        segments = {"f": "segment", "segment_format": "nut", "segment_time": f"{target.copy_seconds:g}", "select": "v"}
+        targets.append(
+            tee_target(target.copy, {**segments, "onfail": "ignore", "use_fifo": "1", "fifo_options": queue})
+        )
     if not targets:
         return ["-f", "null", "-"]
     return ["-flags", "+global_header", "-f", "tee", "|".join(targets)]

@@ -19,11 +19,13 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wattview.config import Scenarios
 from wattview.daemon import children, ffmpeg
 from wattview.daemon.capabilities import VMAF_MODEL, Capabilities
-from wattview.daemon.encoders import last_words
+from wattview.daemon.renditions import picture_size
+from wattview.daemon.watched import last_words
 from wattview.model import Scenario
 
 NICE = 19
@@ -58,14 +60,22 @@ class Quality(Struct, frozen=True, kw_only=True):
     psnr_db: float
     ssim: float
     vmaf: float | None = None
+    vmaf_harmonic_mean: float | None = None
+    vmaf_percentile_1: float | None = None
+    vmaf_minimum: float | None = None
     vmaf_model: str | None = None
     tool: str = ""
 
 
 class Clip(Struct, frozen=True, kw_only=True):
-    """What is compared: ``frames`` frames from ``first_frame`` of the recorded ``copy`` of a scenario's stream."""
+    """What is compared: ``frames`` frames from ``first_frame`` of the recorded ``copy`` of one output of a scenario.
+
+    A rendition smaller than the source is scaled up to the source's size, as a player's screen does; one of another
+    frame rate is compared with those frames of the source that it was made of.
+    """
 
     scenario: Scenario
+    fps: int
     copy: Path
     first_frame: int
     frames: int
@@ -114,7 +124,12 @@ async def measure(
     stem = clip.copy.name.split(".")[0]
     reference_log, compare_log = folder / f"{stem}-reference.log", folder / f"{stem}-compare.log"
     reference = ffmpeg.reference_command(
-        encoder_ffmpeg, clip.scenario, media=clip.media, first_frame=clip.first_frame, frames=clip.frames
+        encoder_ffmpeg,
+        clip.scenario,
+        fps=clip.fps,
+        media=clip.media,
+        first_frame=clip.first_frame,
+        frames=clip.frames,
     )
     compare = compare_command(tool, clip, stem)
     started = []
@@ -131,7 +146,7 @@ async def measure(
         finally:
             os.close(read_end)
             os.close(write_end)
-        patience = STALL_SECONDS + clip.first_frame / clip.scenario.fps
+        patience = STALL_SECONDS + clip.first_frame / clip.fps
         assert comparing.stdout is not None
         async with asyncio.timeout(patience) as stall:
             loop, parser, done = asyncio.get_running_loop(), ffmpeg.ProgressParser(), 0
@@ -154,6 +169,23 @@ async def measure(
     return await asyncio.to_thread(_read_scores, tool, folder, stem)
 
 
+async def encoded_bits_per_second(program: str, clip: Clip, folder: Path) -> float | None:
+    """The bits a second of the clip's encoded video, from the sizes of its packets; None where they cannot be had."""
+    command = [
+        program, "-nostdin", "-loglevel", "error", "-i", str(clip.copy), "-map", "0:v:0", "-c", "copy",
+        "-f", "framecrc", "pipe:1",
+    ]  # fmt: skip
+    process = await children.spawn(command, nice=NICE, cwd=folder, stdout=asyncio.subprocess.PIPE)
+    try:
+        output, _ = await process.communicate()
+    finally:
+        await children.stop(process, patience_seconds=0.0)
+    # Lines of "stream, dts, pts, duration, size, checksum" below some of "#…".
+    sizes = [int(line.split(b",")[4]) for line in output.splitlines() if line.count(b",") >= 5 and line[:1] != b"#"]
+    chosen = sizes[clip.first_frame : clip.first_frame + clip.frames]
+    return 8 * sum(chosen) * clip.fps / len(chosen) if chosen else None
+
+
 def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
     """The comparison: the copy as input 0, raw reference frames on standard input as input 1.
 
@@ -161,8 +193,8 @@ def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
     relative to the working directory: a path inside a filter graph would need a third kind of escaping.
     """
     scenario = clip.scenario
-    width, height = ffmpeg.picture_size(scenario.resolution)
-    number = f"settb=1/{scenario.fps},setpts=N"
+    width, height = picture_size(scenario.resolution)
+    number = f"settb=1/{clip.fps},setpts=N"
     fit = f"scale={width}:{height}:flags=bicubic,format={ffmpeg.PIXEL_FORMAT}"
     last = clip.first_frame + clip.frames
     metrics = [f"psnr=stats_file={stem}-psnr.log:shortest=1", f"ssim=stats_file={stem}-ssim.log:shortest=1"]
@@ -181,7 +213,7 @@ def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
     return [
         tool.path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning", "-progress", "pipe:1",
         "-i", str(clip.copy), "-f", "rawvideo", "-pixel_format", ffmpeg.PIXEL_FORMAT,
-        "-video_size", scenario.resolution, "-framerate", str(scenario.fps), "-i", "pipe:0",
+        "-video_size", scenario.resolution, "-framerate", str(clip.fps), "-i", "pipe:0",
         "-filter_complex", ";".join(graph), *sinks,
     ]  # fmt: skip
 
@@ -192,14 +224,8 @@ def _read_scores(tool: Tool, folder: Path, stem: str) -> Quality:
     if not psnrs or len(psnrs) != len(ssims):
         words = last_words(folder / f"{stem}-reference.log")
         raise QualityFailed(f"{len(psnrs)} frames were compared; the reference said: {words}")
-    return Quality(
-        frames=len(psnrs),
-        psnr_db=mean_psnr(psnrs),
-        ssim=math.fsum(ssims) / len(ssims),
-        vmaf=_vmaf(folder / f"{stem}-vmaf.json") if tool.vmaf else None,
-        vmaf_model=VMAF_MODEL if tool.vmaf else None,
-        tool=str(tool),
-    )
+    scores = Quality(frames=len(psnrs), psnr_db=mean_psnr(psnrs), ssim=math.fsum(ssims) / len(ssims), tool=str(tool))
+    return _with_vmaf(scores, folder / f"{stem}-vmaf.json") if tool.vmaf else scores
 
 
 def mean_psnr(frame_psnrs_db: list[float]) -> float:
@@ -218,18 +244,44 @@ def _column(log: Path, name: str) -> list[float]:
     return [float(value) for value in re.findall(rf"\b{name}:(inf|[0-9.]+)", text)]
 
 
-class _Pooled(Struct):
-    mean: float
-    min: float
-    harmonic_mean: float
+class _Metrics(Struct):
+    vmaf: float
+
+
+class _Frame(Struct):
+    metrics: _Metrics
 
 
 class _VmafLog(Struct):
-    pooled_metrics: dict[str, _Pooled]
+    frames: list[_Frame]
 
 
-def _vmaf(log: Path) -> float:
+def _with_vmaf(scores: Quality, log: Path) -> Quality:
     try:
-        return msgspec.json.decode(log.read_bytes(), type=_VmafLog).pooled_metrics["vmaf"].mean
-    except (OSError, msgspec.DecodeError, KeyError) as error:
+        frames = msgspec.json.decode(log.read_bytes(), type=_VmafLog).frames
+    except (OSError, msgspec.DecodeError) as error:
         raise QualityFailed(f"libvmaf's log cannot be read: {error}") from None
+    values = sorted(frame.metrics.vmaf for frame in frames)
+    if not values:
+        raise QualityFailed("libvmaf compared no frame")
+    return replace(
+        scores,
+        vmaf=math.fsum(values) / len(values),
+        vmaf_harmonic_mean=harmonic_mean(values),
+        vmaf_percentile_1=percentile(values, 1.0),
+        vmaf_minimum=values[0],
+        vmaf_model=VMAF_MODEL,
+    )
+
+
+def harmonic_mean(values: list[float]) -> float:
+    """As libvmaf pools it: of the values plus 1, less 1, so that a frame of score 0 does not make everything 0."""
+    return len(values) / math.fsum(1 / (value + 1) for value in values) - 1
+
+
+def percentile(ordered: list[float], percent: float) -> float:
+    """Linear between the two nearest of the ordered values (method 7 of Hyndman and Fan, the usual one)."""
+    place = (len(ordered) - 1) * percent / 100
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)

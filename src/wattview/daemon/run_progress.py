@@ -6,11 +6,14 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from wattview.daemon import ffmpeg
+from wattview.daemon.renditions import pixels, streams_of
 from wattview.model import Phase, RunProgress, Scenario
 
 PREPARING_SECONDS = 1.5
 SAVING_SECONDS = 0.2
+STEADY_SECONDS = 15.0
+"""What a warm-up until the machine is steady usually takes."""
+
 VMAF_PIXELS_PER_SECOND = 35e6
 """First guess of what one CPU compares; the first comparison of a run replaces it."""
 
@@ -21,9 +24,14 @@ class ProgressClock:
     """The progress of one run. ``enter`` and ``advance`` are told; ``now`` is cheap and may be asked at any time."""
 
     def __init__(
-        self, scenarios: Sequence[Scenario], quality_seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        scenarios: Sequence[Scenario],
+        quality_seconds: float,
+        pause_seconds: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._scenarios = scenarios
+        self._pause_seconds = pause_seconds
         self._quality_seconds = quality_seconds
         self._clock = clock
         self._pixels_per_second = VMAF_PIXELS_PER_SECOND * (os.cpu_count() or 1)
@@ -81,8 +89,8 @@ class ProgressClock:
     def _planned(self, scenario: Scenario, phase: Phase) -> float:
         encodes = scenario.type == "streams"
         seconds: dict[Phase, float] = {
-            "preparing": PREPARING_SECONDS if encodes else 0.0,
-            "warmup": scenario.warmup,
+            "preparing": (PREPARING_SECONDS if encodes else 0.0) + self._pause_seconds,
+            "warmup": scenario.warmup + min(scenario.steady, STEADY_SECONDS),
             "measuring": scenario.duration,
             "cooldown": scenario.cooldown,
             "quality": self._pixels(scenario) / self._pixels_per_second if encodes and scenario.quality else 0.0,
@@ -91,8 +99,9 @@ class ProgressClock:
         return seconds.get(phase, 0.0)
 
     def _pixels(self, scenario: Scenario) -> float:
-        width, height = ffmpeg.picture_size(scenario.resolution)
-        return width * height * scenario.fps * min(scenario.duration, self._quality_seconds)
+        settings = {variant.setting for stream in streams_of(scenario) for variant in stream.variants}
+        frames = sum(fps for _, fps, _ in settings) * min(scenario.duration, self._quality_seconds)
+        return pixels(scenario.resolution) * frames
 
     def _learn_quality_speed(self) -> None:
         seconds = self._clock() - self._entered

@@ -1,15 +1,23 @@
-"""What a run request must be before anything starts: the rules that types alone cannot say."""
+"""What a run request must be before anything starts: the rules that types alone cannot say, and the order of things."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from wattview.daemon import ffmpeg
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wattview.daemon import codecs, ffmpeg
+from wattview.daemon.renditions import bits_per_second, picture_size, streams_of
 from wattview.model import RunRequest, Scenario
 
 MIN_BITS_PER_SECOND = 10_000
 MAX_BITS_PER_SECOND = 1_000_000_000
+MIN_SIDE = 32
 MAX_SIDE = 8192
+MAX_SCENARIOS = 1000
+MAX_VIEWERS = 500
+MAX_NAME = 100
 
 
 class InvalidScenario(ValueError):
@@ -25,30 +33,58 @@ class MediaError(ValueError):
     """A source that is no file of the media directory. The text is the reason."""
 
 
-def scenarios_of(request: RunRequest, media_dir: Path) -> list[Scenario]:
-    """The scenarios to run in their order, with the idle window that ``baseline`` asks for. Raises InvalidScenario."""
-    names: dict[str, int] = {}
+class Planned(Struct, frozen=True, kw_only=True):
+    """One scenario in its place. ``field`` is where it stands in the request, "" for an idle window that was put in;
+    ``setting`` is its name there, and ``repeat`` the number of the repeat, from 1; None without repeats."""
+
+    scenario: Scenario
+    field: str
+    setting: str | None = None
+    repeat: int | None = None
+
+
+def plan_of(request: RunRequest, media_dir: Path) -> list[Planned]:
+    """Everything that runs, in its order. Raises InvalidScenario.
+
+    Repeats are interleaved: the whole list once, then once more. What drifts over the time of a run (heat, a
+    neighbour's load) then falls on all settings alike.
+    """
+    if request.repeat * len(request.scenarios) > MAX_SCENARIOS:
+        raise InvalidScenario(
+            "repeat", f"{request.repeat} × {len(request.scenarios)} scenarios; at most {MAX_SCENARIOS}"
+        )
     for index, scenario in enumerate(request.scenarios):
-        field = f"scenarios[{index}]"
-        if scenario.name in names:
-            raise InvalidScenario(f"{field}.name", f"scenarios[{names[scenario.name]}] has the same name")
-        names[scenario.name] = index
         if scenario.type == "streams":
-            _check_streams(field, scenario, media_dir)
-    scenarios = list(request.scenarios)
-    if request.baseline > 0 and scenarios[0].type != "baseline":
-        name = "baseline" if "baseline" not in names else "baseline (idle)"
-        scenarios.insert(0, Scenario(name=name, type="baseline", duration=request.baseline, cooldown=0.0))
-    return scenarios
+            _check_streams(f"scenarios[{index}]", scenario, media_dir)
+    plan = [
+        _repeated(scenario, f"scenarios[{index}]", repeat if request.repeat > 1 else None)
+        for repeat in range(1, request.repeat + 1)
+        for index, scenario in enumerate(request.scenarios)
+    ]
+    names: dict[str, str] = {}
+    for planned in plan:
+        if planned.scenario.name in names:
+            raise InvalidScenario(f"{planned.field}.name", f"{names[planned.scenario.name]} has the same name")
+        names[planned.scenario.name] = planned.field
+    if request.baseline > 0 and plan[0].scenario.type != "baseline":
+        plan.insert(0, _idle(request.baseline, "baseline", names))
+    if request.baseline_after:
+        first = next((planned.scenario for planned in plan if planned.scenario.type == "baseline"), None)
+        if first is None:
+            raise InvalidScenario("baseline_after", "there is no baseline before; set baseline to its seconds")
+        if plan[-1].scenario.type != "baseline":
+            plan.append(_idle(first.duration, "baseline after", names))
+    return plan
 
 
 def media_file(scenario: Scenario, media_dir: Path) -> Path | None:
-    """The file behind ``scenario.source``, None for the test picture. Raises MediaError."""
+    """The file behind ``scenario.source``, None for a test picture. Raises MediaError."""
     name = scenario.source
-    if name == ffmpeg.TEST_SOURCE:
+    if name in ffmpeg.TEST_SOURCES:
         return None
     if "/" in name or "\\" in name or "\0" in name or name in {".", ".."}:
-        raise MediaError("expected testsrc2 or the name of a file in the media directory, without a path")
+        tests = ", ".join(ffmpeg.TEST_SOURCES)
+        raise MediaError(f"expected {tests}, or the name of a file in the media directory, without a path")
     try:
         directory = media_dir.resolve()
         path = (directory / name).resolve()
@@ -62,21 +98,68 @@ def media_file(scenario: Scenario, media_dir: Path) -> Path | None:
     return path
 
 
+def _repeated(scenario: Scenario, field: str, repeat: int | None) -> Planned:
+    if repeat is None:
+        return Planned(scenario=scenario, field=field)
+    number = f" #{repeat}"
+    numbered = replace(scenario, name=scenario.name[: MAX_NAME - len(number)] + number)
+    return Planned(scenario=numbered, field=field, setting=scenario.name, repeat=repeat)
+
+
+def _idle(seconds: float, name: str, taken: dict[str, str]) -> Planned:
+    name = name if name not in taken else f"{name} (idle)"
+    return Planned(scenario=Scenario(name=name, type="baseline", duration=seconds, cooldown=0.0), field="")
+
+
 def _check_streams(field: str, scenario: Scenario, media_dir: Path) -> None:
-    width, height = ffmpeg.picture_size(scenario.resolution)
-    if width % 2 or height % 2:
-        raise InvalidScenario(f"{field}.resolution", f"{scenario.resolution}: width and height must be even numbers")
-    if max(width, height) > MAX_SIDE or min(width, height) < 32:
-        raise InvalidScenario(f"{field}.resolution", f"{scenario.resolution}: expected 32 to {MAX_SIDE} pixels a side")
-    bits = ffmpeg.bits_per_second(scenario.bitrate)
-    if bits < MIN_BITS_PER_SECOND:
-        hint = f"; did you mean {scenario.bitrate}k?" if scenario.bitrate.isdecimal() else ""
-        raise InvalidScenario(f"{field}.bitrate", f"{scenario.bitrate} is {bits} bits a second{hint}")
-    if bits > MAX_BITS_PER_SECOND:
+    if scenario.bitrates is not None and scenario.streams not in {1, len(scenario.bitrates)}:
         raise InvalidScenario(
-            f"{field}.bitrate", f"{scenario.bitrate} is more than {MAX_BITS_PER_SECOND} bits a second"
+            f"{field}.bitrates", f"{len(scenario.bitrates)} bitrates for {scenario.streams} streams; expected one each"
         )
+    if not codecs.accepts_preset(scenario.encoder, scenario.preset):
+        raise InvalidScenario(f"{field}.preset", f"{scenario.encoder} has no preset {scenario.preset}")
+    _check_crf(field, scenario)
+    _check_picture(f"{field}.resolution", scenario.resolution)
+    if scenario.bitrates is None:
+        _check_bits(f"{field}.bitrate", scenario.bitrate)
+    for index, bitrate in enumerate(scenario.bitrates or []):
+        _check_bits(f"{field}.bitrates[{index}]", bitrate)
+    for index, rendition in enumerate(scenario.renditions or []):
+        _check_picture(f"{field}.renditions[{index}].resolution", rendition.resolution)
+        if rendition.bitrate is not None:
+            _check_bits(f"{field}.renditions[{index}].bitrate", rendition.bitrate)
+    if scenario.audio != "none":
+        _check_bits(f"{field}.audio_bitrate", scenario.audio_bitrate)
+    viewers = scenario.viewers * sum(len(stream.variants) for stream in streams_of(scenario))
+    if viewers > MAX_VIEWERS:
+        raise InvalidScenario(f"{field}.viewers", f"{viewers} viewers in all; at most {MAX_VIEWERS}")
     try:
         media_file(scenario, media_dir)
     except MediaError as error:
         raise InvalidScenario(f"{field}.source", str(error)) from None
+
+
+def _check_crf(field: str, scenario: Scenario) -> None:
+    if (scenario.crf is not None) != (scenario.rate_control == "crf"):
+        given = "is missing" if scenario.crf is None else f"has no meaning with rate_control = {scenario.rate_control}"
+        raise InvalidScenario(f"{field}.crf", f"{given}; the two belong together: rate_control = crf, and a crf")
+    most = codecs.MAX_CRF.get(codecs.family(scenario.encoder), 51)
+    if scenario.crf is not None and scenario.crf > most:
+        raise InvalidScenario(f"{field}.crf", f"{scenario.encoder} takes 0 to {most}, got {scenario.crf}")
+
+
+def _check_picture(field: str, resolution: str) -> None:
+    width, height = picture_size(resolution)
+    if width % 2 or height % 2:
+        raise InvalidScenario(field, f"{resolution}: width and height must be even numbers")
+    if max(width, height) > MAX_SIDE or min(width, height) < MIN_SIDE:
+        raise InvalidScenario(field, f"{resolution}: expected {MIN_SIDE} to {MAX_SIDE} pixels a side")
+
+
+def _check_bits(field: str, bitrate: str) -> None:
+    bits = bits_per_second(bitrate)
+    if bits < MIN_BITS_PER_SECOND:
+        hint = f"; did you mean {bitrate}k?" if bitrate.isdecimal() else ""
+        raise InvalidScenario(field, f"{bitrate} is {bits} bits a second{hint}")
+    if bits > MAX_BITS_PER_SECOND:
+        raise InvalidScenario(field, f"{bitrate} is more than {MAX_BITS_PER_SECOND} bits a second")

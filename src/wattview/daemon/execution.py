@@ -1,0 +1,368 @@
+"""One run from its beginning to its end: an asyncio task that goes through the phases of one scenario after another.
+
+The encoders, the viewers and the comparison are child processes. Inside a measured window nothing else happens: no
+program is probed, no quality is computed, no results are written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from wattview import __version__
+from wattview.config import Config
+from wattview.daemon import codecs, machine, quality, results_files
+from wattview.daemon.capabilities import Capabilities
+from wattview.daemon.encoder_group import Copy, EncoderGroup
+from wattview.daemon.renditions import streams_of
+from wattview.daemon.run_journal import Journal
+from wattview.daemon.run_progress import ProgressClock
+from wattview.daemon.scenario_check import InvalidScenario, MediaError, Planned, media_file
+from wattview.daemon.scenario_record import Score, Window, record_of, with_scores
+from wattview.daemon.steadiness import Steadiness
+from wattview.daemon.watched import FfmpegDied
+from wattview.daemon.window_trail import TRAIL_SECONDS, Trail, WindowTrail
+from wattview.model import ResultsFile, Run, RunState, ScenarioRecord
+
+log = logging.getLogger(__name__)
+
+STOP_PATIENCE_SECONDS = 5.0
+ABORT_PATIENCE_SECONDS = 1.0
+NO_RTMP = "not pushed: there is no RTMP server; the streams were encoded and thrown away"
+NO_QUALITY_YET = "quality was not measured: the run ended before"
+ENHANCED_RTMP = "{codec} needs a server that speaks enhanced RTMP; nginx-rtmp takes it and hands nothing on to viewers"
+
+T = TypeVar("T")
+
+Load = Callable[[], Awaitable[tuple[float | None, float | None]]]
+"""Watts of the host and percent of the machine's CPU time, now."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run needs of the daemon around it.
+
+    ``rtmp_url`` gives the address that streams are pushed to, None where there is no server. ``mark`` is awaited at
+    the start and at the end of every measured window and writes a point of the history at that moment.
+    ``power_source`` names the source of the watts. ``load`` and ``trail`` are for warm-ups that wait until the machine
+    is steady, and for the samples of a window at full rate; without them there are none.
+    """
+
+    rtmp_url: Callable[[], Awaitable[str | None]]
+    mark: Callable[[], Awaitable[None]]
+    power_source: Callable[[], str | None]
+    load: Load | None = None
+    trail: Trail | None = None
+
+
+class Execution:
+    """A run while it goes on. ``ended`` is called with what it became."""
+
+    def __init__(
+        self,
+        run_id: str,
+        plan: list[Planned],
+        pause_seconds: float,
+        *,
+        config: Config,
+        around: Surroundings,
+        journal: Journal,
+        capabilities: Capabilities,
+        ended: Callable[[Run], None],
+    ) -> None:
+        self.id = run_id
+        self._plan = plan
+        self._pause_seconds = pause_seconds
+        self._config = config
+        self._around = around
+        self._journal = journal
+        self._capabilities = capabilities
+        self._ended = ended
+        self._folder = journal.folder(run_id)
+        scenarios = [planned.scenario for planned in plan]
+        self._clock = ProgressClock(scenarios, config.scenarios.quality_seconds, pause_seconds)
+        self._run = Run(id=run_id, state="running", scenarios=scenarios, started=time.time())
+        self._group: EncoderGroup | None = None
+        self._machine: dict[str, Any] = {}
+        self._early_end: RunState | None = None
+        self._begun = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        self._task = asyncio.create_task(self._go(), name=f"run {self.id}")
+
+    def snapshot(self) -> Run:
+        """The run with its progress and its encoders as of now. Cheap."""
+        encoders = self._group.statuses if self._group else []
+        return replace(self._run, progress=self._clock.now(), encoders=encoders)
+
+    async def end_early(self, state: RunState) -> Run:
+        """Stops everything; returns when that is done."""
+        assert self._task is not None
+        # A task that is cancelled before its first step never comes to its end either.
+        await self._begun.wait()
+        if self._early_end is None:
+            self._early_end = state
+            self._task.cancel()
+        await asyncio.wait([self._task])
+        return self._run
+
+    async def _go(self) -> None:
+        self._begun.set()
+        state, error = await self._outcome()
+        if error is not None:
+            log.warning("run %s: %s: %s", self.id, state, error)
+        index = len(self._plan) - 1 if state == "done" else self._clock.now().scenario_index
+        self._clock.enter(index, "finished")
+        progress = None if state == "interrupted" else self._clock.now()
+        self._run = replace(self._run, state=state, ended=time.time(), error=error, progress=progress)
+        try:
+            if self._run.results_id is not None:
+                await self._write_results()
+            await asyncio.to_thread(self._journal.write, self._run)
+        except OSError as failure:
+            text = _os_error_text(failure)
+            log.warning("run %s: its end could not be written: %s", self.id, text)
+            if state == "done":
+                self._run = replace(self._run, state="failed", error=text)
+        finally:
+            self._ended(self._run)
+
+    async def _outcome(self) -> tuple[RunState, str | None]:
+        """Runs everything; what became of it, and why."""
+        try:
+            await self._scenarios()
+        except asyncio.CancelledError:
+            state = self._early_end or "aborted"
+            return state, "the daemon was stopped during this run" if state == "interrupted" else None
+        except InvalidScenario as failure:
+            return "failed", str(failure)
+        except OSError as failure:
+            return "failed", _os_error_text(failure)
+        except Exception as failure:
+            log.exception("run %s", self.id)
+            return "failed", f"internal error: {failure!r}"
+        failed = [record for record in self._run.finished if record.status == "failed"]
+        if not failed:
+            return "done", None
+        text = f"{failed[0].name}: {(failed[0].notes or [''])[0]}"
+        if len(failed) == len(self._run.finished):
+            return "failed", text
+        return "done", f"{len(failed)} of {len(self._run.finished)} scenarios failed; {text}"
+
+    async def _scenarios(self) -> None:
+        self._machine = await asyncio.to_thread(machine.describe, self._config.paths.procfs, self._config.paths.sysfs)
+        await self._undisturbed(asyncio.to_thread(self._journal.write, self.snapshot()))
+        await self._check_encoders()
+        for index, planned in enumerate(self._plan):
+            if index and self._pause_seconds:
+                self._clock.enter(index, "preparing", "pause")
+                await asyncio.sleep(self._pause_seconds)
+            self._clock.enter(index, "preparing")
+            await self._undisturbed(asyncio.to_thread(self._journal.write, self.snapshot()))
+            await self._scenario(index, planned)
+
+    async def _check_encoders(self) -> None:
+        """Every encoder that the run needs encodes a few frames before anything is measured. Raises InvalidScenario."""
+        program = self._config.scenarios.ffmpeg
+        streams = [planned for planned in self._plan if planned.scenario.type == "streams"]
+        if streams:
+            version = await self._capabilities.version(program)
+            self._machine = {**self._machine, "ffmpeg": f"{program} {version}".strip()}
+        for planned in streams:
+            reason = await self._capabilities.why_not_encode(program, planned.scenario)
+            if reason:
+                encoder = planned.scenario.encoder
+                raise InvalidScenario(f"{planned.field}.encoder", f"{encoder} does not work on this machine: {reason}")
+
+    async def _scenario(self, index: int, planned: Planned) -> None:
+        """Runs one scenario. What dies inside costs this scenario only."""
+        scenario, settings = planned.scenario, self._config.scenarios
+        encodes = scenario.type == "streams"
+        try:
+            media = media_file(scenario, Path(settings.media_dir)) if encodes else None
+        except MediaError as error:
+            await self._keep(index, record_of(planned, None, power_source=None, notes=[f"source: {error}"]))
+            return
+        rtmp_url, notes = await self._server_for(planned) if encodes else (None, [])
+        group = self._group = EncoderGroup(
+            scenario,
+            program=settings.ffmpeg,
+            folder=self._folder,
+            stem=f"{index + 1:02d}",
+            media=media,
+            rtmp_url=rtmp_url,
+            copy_seconds=min(settings.quality_seconds, scenario.duration) if scenario.quality and encodes else None,
+        )
+        try:
+            window = await self._encode(index, planned, group)
+            realtime, complaints = await asyncio.to_thread(group.verdict)
+            record = record_of(planned, window, power_source=self._around.power_source(), notes=[*notes, *complaints])
+            if encodes:
+                record = replace(record, pushed=rtmp_url is not None, realtime=realtime, encoders=group.statuses)
+            self._group = None
+            pending = [NO_QUALITY_YET] if scenario.quality and encodes else []
+            await self._keep(index, replace(record, notes=[*(record.notes or []), *pending] or None))
+            self._clock.enter(index, "cooldown")
+            await asyncio.sleep(scenario.cooldown)
+            if pending:
+                await self._keep(index, await self._with_quality(index, record, group))
+        except FfmpegDied as death:
+            await self._keep(index, record_of(planned, None, power_source=None, notes=[str(death), *notes]))
+        finally:
+            self._group = None
+            await self._undisturbed(asyncio.to_thread(group.delete_copies))
+
+    async def _server_for(self, planned: Planned) -> tuple[str | None, list[str]]:
+        """Where the streams go, and what there is to say of it."""
+        scenario = planned.scenario
+        rtmp_url = await self._around.rtmp_url()
+        if not rtmp_url:
+            return None, [NO_RTMP, *(["there were no viewers: nothing was pushed"] if scenario.viewers else [])]
+        codec = codecs.codec(scenario.encoder)
+        if codec == "h264":
+            return rtmp_url, []
+        reason = await self._capabilities.why_not_encode(self._config.scenarios.ffmpeg, scenario, push=True)
+        if reason:
+            return None, [f"not pushed: this FFmpeg does not put {codec} into RTMP's FLV ({reason})"]
+        return rtmp_url, [ENHANCED_RTMP.format(codec=codec)]
+
+    async def _encode(self, index: int, planned: Planned, group: EncoderGroup) -> Window:
+        try:
+            await group.start()
+            return await self._window(index, planned, group)
+        finally:
+            await group.stop(ABORT_PATIENCE_SECONDS if self._early_end else STOP_PATIENCE_SECONDS)
+
+    async def _window(self, index: int, planned: Planned, group: EncoderGroup) -> Window:
+        """Warm-up, then the measured window. The marks stand outside of it, so that its ends lie between points of
+        the history."""
+        scenario = planned.scenario
+        notes: list[str] = []
+        self._clock.enter(index, "warmup")
+        warm = time.monotonic()
+        await group.hold(scenario.warmup)
+        if scenario.steady:
+            notes += await self._until_steady(scenario.steady, group)
+        await self._marked("start", notes)
+        self._clock.enter(index, "measuring")
+        trail = WindowTrail(self._around.trail)
+        start_time, start = time.time(), time.monotonic()
+        group.open_window()
+        await group.hold(scenario.duration, trail.look if self._around.trail else None, TRAIL_SECONDS)
+        playback = group.close_window()
+        end_time, end = time.time(), time.monotonic()
+        await self._marked("end", notes)
+        await trail.look()
+        await self._undisturbed(asyncio.to_thread(trail.write, self._folder / f"{index + 1:02d}-power.csv"))
+        return Window(
+            start_time=start_time, end_time=end_time, seconds=end - start, warmup_seconds=start - warm,
+            playback=playback, notes=tuple(notes),
+        )  # fmt: skip
+
+    async def _until_steady(self, seconds: float, group: EncoderGroup) -> list[str]:
+        """Goes on warming up until power and CPU use are steady. Says so where they were not in time."""
+        load = self._around.load
+        if load is None:
+            return ["the warm-up could not wait for steadiness: there are no readings of the machine"]
+        steadiness, steady = Steadiness(), False
+
+        async def look() -> bool:
+            nonlocal steady
+            steady = steadiness.note(*await load())
+            return steady
+
+        await group.hold(seconds, look)
+        return [] if steady else [f"power or CPU use was not steady {seconds:g} s after the warm-up"]
+
+    async def _marked(self, which: str, notes: list[str]) -> None:
+        try:
+            await self._around.mark()
+        except Exception as error:
+            log.exception("run %s: the %s of the window", self.id, which)
+            notes.append(f"no point of the history at the {which} of the window: {error}")
+
+    async def _with_quality(self, index: int, record: ScenarioRecord, group: EncoderGroup) -> ScenarioRecord:
+        """The record with the scores of its outputs, or with the reasons why it has none."""
+        settings = self._config.scenarios
+        copies = group.copies(min(settings.quality_seconds, group.scenario.duration))
+        notes = list(record.notes or [])
+        scores: dict[tuple[str, int, int], Score] = {}
+        self._clock.enter(index, "quality", "comparing what was encoded with its source")
+        try:
+            tool = await quality.find_tool(settings, self._capabilities)
+            if not tool.vmaf:
+                notes.append(f"VMAF was not measured: {tool.path} has no libvmaf; set scenarios.quality_ffmpeg")
+            for number, copy in enumerate(copies):
+                try:
+                    scores[copy.variant.setting] = await self._score(
+                        tool, group, copy, number / len(copies), len(copies)
+                    )
+                except quality.QualityFailed as error:
+                    notes.append(f"quality of {copy.variant.name} was not measured: {error}")
+                    continue
+                compared = scores[copy.variant.setting].quality.frames
+                if compared < copy.frames:
+                    notes.append(
+                        f"quality: only {compared} of {copy.frames} frames of {copy.variant.name} were compared"
+                    )
+        except OSError as error:
+            notes.append(f"quality was not measured: {_os_error_text(error)}")
+        return replace(with_scores(record, streams_of(group.scenario), scores), notes=notes or None)
+
+    async def _score(self, tool: quality.Tool, group: EncoderGroup, copy: Copy, before: float, parts: int) -> Score:
+        clip = quality.Clip(
+            scenario=group.scenario, fps=copy.variant.fps, copy=copy.path, first_frame=copy.first_frame,
+            frames=copy.frames, media=group.media,
+        )  # fmt: skip
+        program = self._config.scenarios.ffmpeg
+        scores = await quality.measure(
+            tool, program, clip, self._folder, lambda done: self._clock.advance(before + done / clip.frames / parts)
+        )
+        return Score(scores, await quality.encoded_bits_per_second(program, clip, self._folder))
+
+    async def _keep(self, index: int, record: ScenarioRecord) -> None:
+        """Puts a scenario's record into the run and writes the results file anew: what is finished survives a crash."""
+        self._clock.enter(index, "saving")
+        self._run = replace(self._run, finished=[*self._run.finished[:index], record], results_id=self.id)
+        await self._undisturbed(self._write_results())
+
+    async def _write_results(self) -> None:
+        results = ResultsFile(
+            test_date=datetime.fromtimestamp(self._run.started).astimezone().isoformat(timespec="seconds"),
+            scenarios=self._run.finished,
+            run=self.id,
+            status=self._run.state,
+            wattview_version=__version__,
+            machine=self._machine,
+        )
+        directory = Path(self._config.paths.results)
+        await asyncio.to_thread(results_files.write, directory, results, self.id)
+
+    @staticmethod
+    async def _undisturbed(work: Awaitable[T]) -> T:
+        """Awaits work that must not be cut in the middle; a cancellation takes effect after it."""
+        task = asyncio.ensure_future(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
+
+
+def _os_error_text(error: OSError) -> str:
+    if error.strerror is None:
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"{where}no space left on the disk; free some, or set paths.results and paths.state elsewhere"
+    return f"{where}{error.strerror}"

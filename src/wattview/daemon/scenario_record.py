@@ -1,0 +1,133 @@
+"""What is written down of a scenario that ran: its settings, its measured window, its scores. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wattview.daemon.quality import Quality
+from wattview.daemon.renditions import Stream, Variant, streams_of
+from wattview.daemon.scenario_check import Planned
+from wattview.model import Output, Playback, RenditionRecord, Scenario, ScenarioRecord
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """A measured window: Unix times of its ends, its length by the monotonic clock, how long the warm-up before it was,
+    what the viewers saw in it, and what was amiss."""
+
+    start_time: float
+    end_time: float
+    seconds: float
+    warmup_seconds: float
+    playback: Playback | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Score(Struct, frozen=True):
+    """The quality of one output, and the bits a second that were really encoded (video only)."""
+
+    quality: Quality
+    bits_per_second: float | None
+
+
+def record_of(
+    planned: Planned, window: Window | None, *, power_source: str | None, notes: Sequence[str] = ()
+) -> ScenarioRecord:
+    """The record without its scores. A scenario without a window has failed: it has no times, and so no energy."""
+    scenario = planned.scenario
+    all_notes = [*notes, *(window.notes if window else ())]
+    record = ScenarioRecord(
+        name=scenario.name,
+        type=scenario.type,
+        duration=window.seconds if window else None,
+        start_time=window.start_time if window else None,
+        end_time=window.end_time if window else None,
+        warmup_seconds=round(window.warmup_seconds, 3) if window else None,
+        power_source=power_source if window else None,
+        playback=window.playback if window else None,
+        status="done" if window else "failed",
+        notes=all_notes or None,
+        setting=planned.setting,
+        repeat=planned.repeat,
+        streams=0,
+    )
+    return record if scenario.type == "baseline" else _with_settings(record, scenario)
+
+
+def _with_settings(record: ScenarioRecord, scenario: Scenario) -> ScenarioRecord:
+    streams = streams_of(scenario)
+    ladder = streams[0].variants
+    if scenario.renditions is not None:
+        bitrate = ",".join(variant.bitrate for variant in ladder)
+    else:
+        bitrate = ",".join(scenario.bitrates or [scenario.bitrate])
+    return replace(
+        record,
+        bitrate=bitrate,
+        resolution=scenario.resolution,
+        fps=scenario.fps,
+        outputs=[Output(resolution=variant.resolution, fps=variant.fps) for variant in ladder],
+        streams=len(streams),
+        source=scenario.source,
+        preset=scenario.preset,
+        encoder=scenario.encoder,
+        viewers=scenario.viewers or None,
+        rate_control=scenario.rate_control,
+        crf=scenario.crf,
+        gop_seconds=scenario.gop_seconds,
+        buffer_seconds=scenario.buffer_seconds,
+        audio=scenario.audio_bitrate if scenario.audio != "none" else "none",
+    )
+
+
+def with_scores(
+    record: ScenarioRecord, streams: Sequence[Stream], scores: Mapping[tuple[str, int, int], Score]
+) -> ScenarioRecord:
+    """The record with the quality of its outputs; ``scores`` are by ``Variant.setting``.
+
+    A scenario's own score is the mean over its streams, of the best rendition of each: what a viewer with a good line
+    gets. It is None where one of them is missing.
+    """
+    best = [scores.get(stream.best.setting) for stream in streams]
+    qualities = [score.quality for score in best if score is not None]
+    if not qualities or len(qualities) < len(best):
+        qualities = []
+    vmafs = [quality.vmaf for quality in qualities if quality.vmaf is not None]
+    return replace(
+        record,
+        vmaf_score=_mean(vmafs) if len(vmafs) == len(qualities) else None,
+        psnr_score=_mean([quality.psnr_db for quality in qualities]),
+        ssim_score=_mean([quality.ssim for quality in qualities]),
+        vmaf_model=qualities[0].vmaf_model if qualities else None,
+        quality_tool=qualities[0].tool if qualities else None,
+        quality_frames=min((quality.frames for quality in qualities), default=None),
+        renditions=[
+            _rendition(variant, scores.get(variant.setting)) for stream in streams for variant in stream.variants
+        ],
+    )
+
+
+def _rendition(variant: Variant, score: Score | None) -> RenditionRecord:
+    record = RenditionRecord(
+        stream=variant.name, resolution=variant.resolution, fps=variant.fps, bitrate=variant.bitrate
+    )
+    if score is None:
+        return record
+    quality = score.quality
+    return replace(
+        record,
+        bitrate_bps=score.bits_per_second,
+        vmaf_score=quality.vmaf,
+        vmaf_harmonic_mean=quality.vmaf_harmonic_mean,
+        vmaf_percentile_1=quality.vmaf_percentile_1,
+        vmaf_minimum=quality.vmaf_minimum,
+        psnr_score=quality.psnr_db,
+        ssim_score=quality.ssim,
+        quality_frames=quality.frames,
+    )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

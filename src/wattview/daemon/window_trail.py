@@ -1,0 +1,46 @@
+"""The power of one measured window at full rate, for the run's folder: every sample of the power clock.
+
+Kept in memory during the window and written after it, as ``time,joules_total`` lines: Unix seconds, and joules of the
+host since the daemon's start. The difference of two lines is exact; a power is that over the difference of times.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+TRAIL_SECONDS = 0.5
+"""How often the power clock's short memory is asked; it holds a second or more."""
+
+Trail = Callable[[], Awaitable[Sequence[tuple[float, float]]]]
+"""The last samples of the power: (Unix time, joules of the host so far), oldest first."""
+
+
+class WindowTrail:
+    """Collects the samples of one window."""
+
+    def __init__(self, trail: Trail | None) -> None:
+        self._trail = trail
+        self._times = array("d")
+        self._joules = array("d")
+
+    async def look(self) -> bool:
+        """Takes what is new. Never ends the window."""
+        if self._trail is not None:
+            last = self._times[-1] if self._times else 0.0
+            for time, joules in await self._trail():
+                if time > last:
+                    self._times.append(time)
+                    self._joules.append(joules)
+        return False
+
+    def write(self, path: Path) -> None:
+        """Writes them, if there are any. Blocks; raises OSError."""
+        if not self._times:
+            return
+        with path.open("w", encoding="ascii") as file:
+            file.write("time,joules_total\n")
+            file.writelines(
+                f"{time:.6f},{joules:.6f}\n" for time, joules in zip(self._times, self._joules, strict=True)
+            )
