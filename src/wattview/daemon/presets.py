@@ -5,7 +5,9 @@ Each begins with an idle window of its own, so that its results can be told from
 
 from __future__ import annotations
 
-from wattview.model import Scenario, ScenarioPreset
+from wattview.model import Preset, Rendition, Scenario, ScenarioPreset
+
+PRESET_SWEEP: tuple[Preset, ...] = ("ultrafast", "veryfast", "medium")
 
 
 def _preset(id: str, title: str, *scenarios: Scenario, baseline: float = 15.0) -> ScenarioPreset:
@@ -27,6 +29,25 @@ PRESETS: list[ScenarioPreset] = [
     _preset("4x720p", "4 streams 720p 2.5 Mbit/s", Scenario(name="4x 720p 2.5M", streams=4, bitrate="2500k")),
     _preset("1x1080p", "1 stream 1080p 5 Mbit/s", Scenario(name="1x 1080p 5M", bitrate="5M", resolution="1920x1080")),
     _preset("1x480p", "1 stream 480p 1 Mbit/s", Scenario(name="1x 480p 1M", bitrate="1M", resolution="854x480")),
+    _preset(
+        "ladder",
+        "ladder of 720p, 480p and 360p from one decode",
+        Scenario(
+            name="ladder 720p 480p 360p",
+            bitrate="2500k",
+            renditions=[Rendition(resolution=resolution) for resolution in ("1280x720", "854x480", "640x360")],
+        ),
+    ),
+    _preset(
+        "bitrates",
+        "720p at 1, 2.5 and 5 Mbit/s",
+        *(Scenario(name=f"1x 720p {bitrate}", bitrate=bitrate) for bitrate in ("1M", "2.5M", "5M")),
+    ),
+    _preset(
+        "presets",
+        "720p with ultrafast, veryfast and medium",
+        *(Scenario(name=f"1x 720p {preset}", preset=preset) for preset in PRESET_SWEEP),
+    ),
     _preset(
         "sweep",
         "1, 2 and 4 streams 720p 2.5 Mbit/s",

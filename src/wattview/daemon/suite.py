@@ -1,0 +1,211 @@
+"""Suite files: many scenarios in one TOML or JSON file, checked field by field.
+
+Two forms of the same thing are read. Ours has the fields of ``model.RunRequest`` and ``model.Scenario``. The batch form
+of other programs, ``{"scenarios": [{"type": "baseline|single|multi", "count", "stabilization", "outputs", …}]}``, has
+some under other names; both may be mixed. What only the daemon can know (whether a file is in its media directory,
+whether an encoder works) is checked there, before anything starts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wattview.model import RunRequest, Scenario
+
+MAX_BYTES = 1_000_000
+
+_ALIASES = {"count": "streams", "stabilization": "warmup", "outputs": "renditions"}
+"""Fields of the batch form, and what they are here."""
+
+_TYPES = {"baseline": "baseline", "streams": "streams", "single": "streams", "multi": "streams"}
+
+_OF_STREAMS = (
+    "count",
+    "streams",
+    "bitrate",
+    "bitrates",
+    "resolution",
+    "fps",
+    "outputs",
+    "renditions",
+    "preset",
+    "source",
+)
+"""What an idle window has no use for: batch files carry it, often as "N/A"."""
+
+_EXPECTED = {
+    "name": "1 to 100 characters on one line",
+    "bitrate": "a bit rate such as 2500k or 2.5M",
+    "bitrates": "a list of bit rates such as 2500k",
+    "audio_bitrate": "a bit rate such as 128k",
+    "resolution": "width x height, such as 1280x720",
+}
+
+
+class SuiteError(ValueError):
+    """A suite that cannot be run, in one line. ``field`` names what is wrong, as in ``scenarios[2].bitrate``."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.message = message
+
+
+def load_suite(source: Path | bytes) -> RunRequest:
+    """The run that a suite file asks for. ``source`` is the file or its content. Raises SuiteError."""
+    tree = _parse(_read(source))
+    scenarios = tree.get("scenarios")
+    if not isinstance(scenarios, list) or not scenarios:
+        raise SuiteError("scenarios", "expected a list of scenarios with at least one")
+    tree = {**tree, "scenarios": [_translated(item, f"scenarios[{index}]") for index, item in enumerate(scenarios)]}
+    try:
+        return msgspec.convert(tree, RunRequest)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error), tree, scenarios) from None
+
+
+def default_suite() -> RunRequest:
+    """The suite that comes with the product."""
+    return load_suite(files("wattview.daemon").joinpath("default_suite.toml").read_bytes())
+
+
+def _read(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        content = source
+    else:
+        try:
+            with source.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise SuiteError("", f"cannot be read: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise SuiteError("", f"larger than {MAX_BYTES} bytes: not a suite")
+    return content
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    """JSON where it begins with a brace, else TOML."""
+    try:
+        text = content.decode("utf-8-sig")
+        tree: object = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+    except UnicodeDecodeError:
+        raise SuiteError("", "not UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        raise SuiteError("", f"not valid JSON: {error.msg} at line {error.lineno}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SuiteError("", f"not valid TOML: {error}") from None
+    except (RecursionError, ValueError):
+        raise SuiteError("", "not a suite: nested too deeply, or a number that is too long") from None
+    assert isinstance(tree, dict)
+    return tree
+
+
+def _translated(item: object, field: str) -> object:
+    """One scenario with the batch form's names and types replaced by ours."""
+    if not isinstance(item, dict):
+        return item
+    kind = item.get("type", "streams")
+    if not isinstance(kind, str) or kind not in _TYPES:
+        raise SuiteError(f"{field}.type", f"expected one of {', '.join(_TYPES)}, got {_shown(kind)}")
+    fields = {**item, "type": _TYPES[kind]}
+    if kind == "baseline":
+        for name in _OF_STREAMS:
+            fields.pop(name, None)
+    if kind == "single" and fields.get("count", 1) != 1:
+        raise SuiteError(f"{field}.count", f"a single stream, got {_shown(fields['count'])}; expected type multi")
+    for theirs, ours in _ALIASES.items():
+        if theirs in fields:
+            if ours in fields:
+                raise SuiteError(f"{field}.{theirs}", f"it says the same as {ours}; give one of them")
+            fields[ours] = fields.pop(theirs)
+    outputs = fields.get("renditions")
+    if isinstance(outputs, list) and outputs and all(isinstance(output, dict) for output in outputs):
+        if "resolution" not in fields:
+            fields |= _source_of(outputs)
+        if len(outputs) == 1 and _is_the_source(outputs[0], fields):
+            del fields["renditions"]
+    elif outputs == [] or outputs is None:
+        fields.pop("renditions", None)
+    bitrates = fields.get("bitrates")
+    if isinstance(bitrates, list) and bitrates and "streams" not in fields:
+        fields["streams"] = len(bitrates)
+    return fields
+
+
+def _source_of(outputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The picture that a ladder is made of, where the suite does not say: its largest output."""
+
+    def area(output: dict[str, Any]) -> int:
+        match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", str(output.get("resolution")))
+        return int(match[1]) * int(match[2]) if match else 0
+
+    largest = max(outputs, key=area)
+    return {name: largest[name] for name in ("resolution", "fps") if name in largest} if area(largest) else {}
+
+
+def _is_the_source(output: dict[str, Any], fields: dict[str, Any]) -> bool:
+    """Whether the one output is the scenario's own picture: then there is no ladder."""
+    same = output.get("resolution") == fields.get("resolution")
+    return same and output.get("fps", fields.get("fps", 30)) == fields.get("fps", 30) and "bitrate" not in output
+
+
+_WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
+_MISSING = re.compile(r"Object missing required field `(?P<field>.*)`")
+_REVERSED = {ours: theirs for theirs, ours in _ALIASES.items()}
+
+
+def _explained(message: str, tree: dict[str, Any], original: list[Any]) -> SuiteError:
+    """msgspec's message in the words of who wrote the suite."""
+    where = _WHERE.search(message)
+    path = where["path"] if where else ""
+    text = _WHERE.sub("", message)
+    if unknown := _UNKNOWN.match(text):
+        field = f"{path}.{unknown['field']}" if path else unknown["field"]
+        return SuiteError(field, "no such field" + _nearest(unknown["field"], path))
+    if missing := _MISSING.match(text):
+        return SuiteError(f"{path}.{missing['field']}" if path else missing["field"], "missing")
+    value = _at(tree, path)
+    name = re.sub(r"\[[0-9.]*\]$", "", path.rpartition(".")[2])
+    expected = _EXPECTED.get(name) or re.sub(r"^Expected ", "", re.sub(r", got .*$", "", text.replace("`", "")))
+    return SuiteError(_as_written(path, original), f"expected {expected}, got {_shown(value)}")
+
+
+def _at(tree: object, path: str) -> object:
+    for part in re.findall(r"[^.\[\]]+|\[[0-9]+\]", path):
+        try:
+            tree = tree[int(part[1:-1])] if part.startswith("[") else tree[part]  # type: ignore[index]
+        except (LookupError, TypeError):
+            return None
+    return tree
+
+
+def _as_written(path: str, original: list[Any]) -> str:
+    """The path with the name that the suite itself uses."""
+    match = re.match(r"scenarios\[([0-9]+)\]\.([a-z_]+)(.*)$", path)
+    if match is None:
+        return path
+    written = original[int(match[1])]
+    theirs = _REVERSED.get(match[2])
+    name = theirs if theirs is not None and theirs in written else match[2]
+    return f"scenarios[{match[1]}].{name}{match[3]}"
+
+
+def _nearest(name: str, path: str) -> str:
+    import difflib
+
+    known = [*Scenario.__struct_fields__, *_ALIASES] if path else list(RunRequest.__struct_fields__)
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
