@@ -135,33 +135,76 @@ COST = Page(
     ("host", "scenario"),
     {
         "Now": (
-            Panel("Cost an hour", {"{{currency}}": 'sum by (currency) (host:cost_per_hour{host=~"$host"})'}, "short",
-                  "stat", 6, 4, "Energy and CPU time together."),
-            Panel("Cost of a stream for an hour", {"{{host}} {{currency}}": 'host:cost_per_stream_hour{host=~"$host"}'},
-                  "short", "stat", 6, 4),
-            Panel("Cost a month at this rate",
-                  {"{{currency}}": '730 * sum by (currency) (host:cost_per_hour{host=~"$host"})'}, "short", "stat", 6, 2),
-            Panel("CO2e an hour", {"": 'sum(host:carbon_grams_per_hour{host=~"$host"})'}, "massg", "stat", 6, 1,
-                  "Empty where no host has set cost.carbon_g_per_kwh."),
+            Panel(
+                "Cost an hour",
+                {"{{currency}}": 'sum by (currency) (host:cost_per_hour{host=~"$host"})'},
+                "short",
+                "stat",
+                6,
+                4,
+                "Energy and CPU time together.",
+            ),
+            Panel(
+                "Cost of a stream for an hour",
+                {"{{host}} {{currency}}": 'host:cost_per_stream_hour{host=~"$host"}'},
+                "short",
+                "stat",
+                6,
+                4,
+            ),
+            Panel(
+                "Cost a month at this rate",
+                {"{{currency}}": '730 * sum by (currency) (host:cost_per_hour{host=~"$host"})'},
+                "short",
+                "stat",
+                6,
+                2,
+            ),
+            Panel(
+                "CO2e an hour",
+                {"": 'sum(host:carbon_grams_per_hour{host=~"$host"})'},
+                "massg",
+                "stat",
+                6,
+                1,
+                "Empty where no host has set cost.carbon_g_per_kwh.",
+            ),
         ),
         "An hour, over time": (
             Panel("Energy", {"{{host}} {{currency}}": 'host:energy_cost_per_hour{host=~"$host"}'}),
             Panel("CPU time", {"{{host}} {{currency}}": 'host:compute_cost_per_hour{host=~"$host"}'}),
-            Panel("Price of a kilowatt-hour", {"{{host}} {{currency}}": 'wattview_price_energy_per_kwh{host=~"$host"}'}),
-            Panel("Both, and the budget", {
-                "{{host}} {{currency}}": 'host:cost_per_hour{host=~"$host"}',
-                "budget of {{host}}": 'wattview_budget_per_hour{host=~"$host"}'}),
+            Panel(
+                "Price of a kilowatt-hour", {"{{host}} {{currency}}": 'wattview_price_energy_per_kwh{host=~"$host"}'}
+            ),
+            Panel(
+                "Both, and the budget",
+                {
+                    "{{host}} {{currency}}": 'host:cost_per_hour{host=~"$host"}',
+                    "budget of {{host}}": 'wattview_budget_per_hour{host=~"$host"}',
+                },
+            ),
         ),
         "Scenarios of the latest results": (
-            Panel("Cost", {
-                "energy": 'cost_energy_load_aware{host=~"$host",scenario=~"$scenario"}',
-                "compute": 'cost_compute_load_aware{host=~"$host",scenario=~"$scenario"}',
-                "total": 'cost_total_load_aware{host=~"$host",scenario=~"$scenario"}'}, "short", "table", decimals=6),
-            Panel("Energy", {"{{scenario}}": 'scenario_energy_joules{host=~"$host",scenario=~"$scenario"}'}, "joule",
-                  "bars"),
+            Panel(
+                "Cost",
+                {
+                    "energy": 'cost_energy_load_aware{host=~"$host",scenario=~"$scenario"}',
+                    "compute": 'cost_compute_load_aware{host=~"$host",scenario=~"$scenario"}',
+                    "total": 'cost_total_load_aware{host=~"$host",scenario=~"$scenario"}',
+                },
+                "short",
+                "table",
+                decimals=6,
+            ),
+            Panel(
+                "Energy",
+                {"{{scenario}}": 'scenario_energy_joules{host=~"$host",scenario=~"$scenario"}'},
+                "joule",
+                "bars",
+            ),
         ),
     },
-)  # fmt: skip
+)
 
 QOE = Page(
     "wattview-qoe",
@@ -170,29 +213,58 @@ QOE = Page(
     ("host", "scenario"),
     {
         "Quality": (
-            Panel("QoE score (1 to 5)", {"{{scenario}}": 'qoe_score{host=~"$host",scenario=~"$scenario"}'}, "short",
-                  "bars", 12, 2),
-            Panel("VMAF", {"{{scenario}}": 'quality_vmaf{host=~"$host",scenario=~"$scenario"}'}, "short", "bars", 12, 1),
+            Panel(
+                "QoE score (1 to 5)",
+                {"{{scenario}}": 'qoe_score{host=~"$host",scenario=~"$scenario"}'},
+                "short",
+                "bars",
+                12,
+                2,
+            ),
+            Panel(
+                "VMAF", {"{{scenario}}": 'quality_vmaf{host=~"$host",scenario=~"$scenario"}'}, "short", "bars", 12, 1
+            ),
             Panel("PSNR", {"{{scenario}}": 'quality_psnr{host=~"$host",scenario=~"$scenario"}'}, "dB", "bars", 12, 1),
-            Panel("SSIM", {"{{scenario}}": 'quality_ssim{host=~"$host",scenario=~"$scenario"}'}, "short", "bars", 12, 4),
+            Panel(
+                "SSIM", {"{{scenario}}": 'quality_ssim{host=~"$host",scenario=~"$scenario"}'}, "short", "bars", 12, 4
+            ),
         ),
         "What it takes": (
-            Panel("Mean power", {"{{scenario}}": 'scenario_power_mean_watts{host=~"$host",scenario=~"$scenario"}'},
-                  "watt", "bars", 12, 1),
-            Panel("More than the baseline",
-                  {"{{scenario}}": 'scenario_baseline_diff_power_watts{host=~"$host",scenario=~"$scenario"}'}, "watt",
-                  "bars", 12, 1),
-            Panel("All figures", {
-                "VMAF": 'quality_vmaf{host=~"$host",scenario=~"$scenario"}',
-                "QoE": 'qoe_score{host=~"$host",scenario=~"$scenario"}',
-                "mean W": 'scenario_power_mean_watts{host=~"$host",scenario=~"$scenario"}',
-                "max W": 'scenario_power_max_watts{host=~"$host",scenario=~"$scenario"}',
-                "J": 'scenario_energy_joules{host=~"$host",scenario=~"$scenario"}',
-                "CPU %": 'scenario_cpu_mean_percent{host=~"$host",scenario=~"$scenario"}',
-                "s": 'scenario_duration_seconds{host=~"$host",scenario=~"$scenario"}'}, "short", "table", 24, 2),
+            Panel(
+                "Mean power",
+                {"{{scenario}}": 'scenario_power_mean_watts{host=~"$host",scenario=~"$scenario"}'},
+                "watt",
+                "bars",
+                12,
+                1,
+            ),
+            Panel(
+                "More than the baseline",
+                {"{{scenario}}": 'scenario_baseline_diff_power_watts{host=~"$host",scenario=~"$scenario"}'},
+                "watt",
+                "bars",
+                12,
+                1,
+            ),
+            Panel(
+                "All figures",
+                {
+                    "VMAF": 'quality_vmaf{host=~"$host",scenario=~"$scenario"}',
+                    "QoE": 'qoe_score{host=~"$host",scenario=~"$scenario"}',
+                    "mean W": 'scenario_power_mean_watts{host=~"$host",scenario=~"$scenario"}',
+                    "max W": 'scenario_power_max_watts{host=~"$host",scenario=~"$scenario"}',
+                    "J": 'scenario_energy_joules{host=~"$host",scenario=~"$scenario"}',
+                    "CPU %": 'scenario_cpu_mean_percent{host=~"$host",scenario=~"$scenario"}',
+                    "s": 'scenario_duration_seconds{host=~"$host",scenario=~"$scenario"}',
+                },
+                "short",
+                "table",
+                24,
+                2,
+            ),
         ),
     },
-)  # fmt: skip
+)
 
 STREAMS = Page(
     "wattview-streams",
@@ -205,33 +277,61 @@ STREAMS = Page(
             Panel("Connections", {"{{host}}": 'nginx_rtmp_connections{host=~"$host"}'}, kind="stat", width=6),
             Panel("In", {"{{host}}": 'nginx_rtmp_bandwidth_in_bytes{host=~"$host"}'}, "Bps", "stat", 6),
             Panel("Out", {"{{host}}": 'nginx_rtmp_bandwidth_out_bytes{host=~"$host"}'}, "Bps", "stat", 6),
-            Panel("In, by stream", {
-                "{{app}}/{{stream}}": 'nginx_rtmp_stream_bandwidth_in_bytes{host=~"$host",stream=~"$stream"}'}, "Bps"),
-            Panel("Out, by stream", {
-                "{{app}}/{{stream}}": 'nginx_rtmp_stream_bandwidth_out_bytes{host=~"$host",stream=~"$stream"}'}, "Bps"),
-            Panel("Publishers and players", {
-                "{{app}}/{{stream}} in": 'nginx_rtmp_stream_publishers{host=~"$host",stream=~"$stream"}',
-                "{{app}}/{{stream}} out": 'nginx_rtmp_stream_players{host=~"$host",stream=~"$stream"}'}),
-            Panel("Encoders of a running scenario (1 is real time)", {
-                "{{host}} {{stream}}": 'wattview_encoder_speed_ratio{host=~"$host"}'}, decimals=2),
+            Panel(
+                "In, by stream",
+                {"{{app}}/{{stream}}": 'nginx_rtmp_stream_bandwidth_in_bytes{host=~"$host",stream=~"$stream"}'},
+                "Bps",
+            ),
+            Panel(
+                "Out, by stream",
+                {"{{app}}/{{stream}}": 'nginx_rtmp_stream_bandwidth_out_bytes{host=~"$host",stream=~"$stream"}'},
+                "Bps",
+            ),
+            Panel(
+                "Publishers and players",
+                {
+                    "{{app}}/{{stream}} in": 'nginx_rtmp_stream_publishers{host=~"$host",stream=~"$stream"}',
+                    "{{app}}/{{stream}} out": 'nginx_rtmp_stream_players{host=~"$host",stream=~"$stream"}',
+                },
+            ),
+            Panel(
+                "Encoders of a running scenario (1 is real time)",
+                {"{{host}} {{stream}}": 'wattview_encoder_speed_ratio{host=~"$host"}'},
+                decimals=2,
+            ),
         ),
         "Containers": (
-            Panel("CPU (100 % is one core)", {
-                "{{host}} {{name}}": 'docker_container_cpu_percent{host=~"$host",name=~"$container"}'}, "percent"),
-            Panel("Memory", {
-                "{{host}} {{name}}": 'container_memory_working_set_bytes{host=~"$host",name=~"$container",name!=""}'},
-                "bytes"),
-            Panel("Network, received", {
-                "{{host}} {{name}} {{interface}}": "rate(container_network_receive_bytes_total"
-                '{host=~"$host",name=~"$container",name!=""}[$__rate_interval])'}, "Bps"),
-            Panel("Network, sent", {
-                "{{host}} {{name}} {{interface}}": "rate(container_network_transmit_bytes_total"
-                '{host=~"$host",name=~"$container",name!=""}[$__rate_interval])'}, "Bps"),
+            Panel(
+                "CPU (100 % is one core)",
+                {"{{host}} {{name}}": 'docker_container_cpu_percent{host=~"$host",name=~"$container"}'},
+                "percent",
+            ),
+            Panel(
+                "Memory",
+                {"{{host}} {{name}}": 'container_memory_working_set_bytes{host=~"$host",name=~"$container",name!=""}'},
+                "bytes",
+            ),
+            Panel(
+                "Network, received",
+                {
+                    "{{host}} {{name}} {{interface}}": "rate(container_network_receive_bytes_total"
+                    '{host=~"$host",name=~"$container",name!=""}[$__rate_interval])'
+                },
+                "Bps",
+            ),
+            Panel(
+                "Network, sent",
+                {
+                    "{{host}} {{name}} {{interface}}": "rate(container_network_transmit_bytes_total"
+                    '{host=~"$host",name=~"$container",name!=""}[$__rate_interval])'
+                },
+                "Bps",
+            ),
             Panel("The engine itself: CPU", {"{{host}}": 'docker_engine_cpu_percent{host=~"$host"}'}, "percent"),
             Panel("The engine itself: memory", {"{{host}}": 'docker_engine_memory_percent{host=~"$host"}'}, "percent"),
         ),
     },
-)  # fmt: skip
+)
 
 HEALTH = Page(
     "wattview-health",
@@ -240,25 +340,36 @@ HEALTH = Page(
     ("host",),
     {
         "Exporters": (
-            Panel("Not well", {"": 'count(exporter_health_status{host=~"$host"} == 0) or vector(0)'}, kind="stat", width=6),
+            Panel(
+                "Not well", {"": 'count(exporter_health_status{host=~"$host"} == 0) or vector(0)'}, kind="stat", width=6
+            ),
             Panel("Not reached by the store", {"": 'count(up{host=~"$host"} == 0) or vector(0)'}, kind="stat", width=6),
             Panel("Alerts firing", {"": 'count(ALERTS{alertstate="firing"}) or vector(0)'}, kind="stat", width=6),
             Panel("Samples each scrape", {"": 'sum(scrape_samples_scraped{host=~"$host"})'}, kind="stat", width=6),
-            Panel("State", {
-                "healthy": 'exporter_health_status{host=~"$host"}',
-                "reachable": 'exporter_reachable{host=~"$host"}',
-                "has data": 'exporter_has_data{host=~"$host"}',
-                "families": 'exporter_metric_count{host=~"$host"}',
-                "samples": 'exporter_sample_count{host=~"$host"}'}, "short", "table", 24),
+            Panel(
+                "State",
+                {
+                    "healthy": 'exporter_health_status{host=~"$host"}',
+                    "reachable": 'exporter_reachable{host=~"$host"}',
+                    "has data": 'exporter_has_data{host=~"$host"}',
+                    "families": 'exporter_metric_count{host=~"$host"}',
+                    "samples": 'exporter_sample_count{host=~"$host"}',
+                },
+                "short",
+                "table",
+                24,
+            ),
         ),
         "Times": (
             Panel("A scrape takes", {"{{host}} {{job}}": 'scrape_duration_seconds{host=~"$host"}'}, "s"),
-            Panel("A probe's reading takes", {"{{host}} {{probe}}": 'wattview_probe_duration_seconds{host=~"$host"}'}, "s"),
+            Panel(
+                "A probe's reading takes", {"{{host}} {{probe}}": 'wattview_probe_duration_seconds{host=~"$host"}'}, "s"
+            ),
             Panel("Probes that work", {"{{host}} {{probe}}": 'wattview_probe_success{host=~"$host"}'}),
             Panel("Runs that have ended", {"{{host}} {{state}}": 'wattview_runs_total{host=~"$host"}'}),
         ),
     },
-)  # fmt: skip
+)
 
 PAGES = (POWER, COST, QOE, STREAMS, HEALTH)
 
