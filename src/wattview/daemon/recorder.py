@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 
+from wattview.daemon.attribution import Attributor
 from wattview.daemon.history import HistoryError, SqliteHistory
 from wattview.daemon.sampler import Sampler, Source
 from wattview.exposition import Sample, labels
@@ -23,11 +24,19 @@ PEAK = "wattview_host_power_peak_watts"
 """A series of the history alone: the largest power between two samples of the clock since the last tick."""
 
 
-class Recorder:
-    """Writes what the registry says is kept. One tick at a time; a failed write is said once and tried again."""
+MARK_SECONDS = 2.0
+"""How long a mark waits for a reading that was taken after it: two samples of the slowest source of power."""
 
-    def __init__(self, sampler: Sampler, history: SqliteHistory, interval_seconds: float) -> None:
+
+class Recorder:
+    """Writes what the registry says is kept, and who used the power. One tick at a time; a failed write is said once and tried again."""
+
+    def __init__(
+        self, sampler: Sampler, history: SqliteHistory, attributor: Attributor, interval_seconds: float
+    ) -> None:
         self._sampler = sampler
+        self._attributor = attributor
+        self._attributed = 0.0
         self._history = history
         self._interval = interval_seconds
         self._lock = asyncio.Lock()
@@ -46,8 +55,8 @@ class Recorder:
         await self.mark()
 
     async def mark(self) -> None:
-        """Reads and writes everything now; returns when the history has it."""
-        await self._tick(max_age=0.0)
+        """Reads and writes everything now; returns when the history has readings taken after this call."""
+        await self._tick(max_age=0.0, not_before=time.time())
 
     async def _run(self) -> None:
         """Ticks on the interval; between ticks the power's peaks are collected once a second from its short memory."""
@@ -63,10 +72,15 @@ class Recorder:
         if isinstance(reading, PowerReading) and reading.host_peak_watts is not None:
             self._peak = max(self._peak or 0.0, reading.host_peak_watts)
 
-    async def _tick(self, max_age: float) -> None:
+    async def _tick(self, max_age: float, not_before: float = 0.0) -> None:
         async with self._lock:
             sources = [s for s in self._sampler.sources.values() if any(view.keep for view in s.entry.views)]
-            parts = await asyncio.gather(*(self._samples(source, max_age) for source in sources))
+            parts = await asyncio.gather(*(self._samples(source, max_age, not_before) for source in sources))
+            await self._attributor.advance()
+            attributed = self._attributor.kept()
+            if attributed[0] > self._attributed:
+                self._attributed = attributed[0]
+                parts.append(attributed)
             try:
                 for moment, samples in parts:
                     if samples:
@@ -80,10 +94,18 @@ class Recorder:
                     log.info("the history is written again")
                 self._failing = ""
 
-    async def _samples(self, source: Source, max_age: float) -> tuple[float, list[Sample]]:
-        """The kept series of one source, at the moment of its own reading."""
+    async def _samples(self, source: Source, max_age: float, not_before: float) -> tuple[float, list[Sample]]:
+        """The kept series of one source, at the moment of its own reading.
+
+        Power is read by the clock, and a reading may have been under way already: one that is older than
+        ``not_before`` is read again until it is not, for as long as ``MARK_SECONDS``.
+        """
+        deadline = time.monotonic() + MARK_SECONDS
         try:
             reading = await source.read(max_age)
+            while reading.time < not_before and time.monotonic() < deadline:
+                await asyncio.sleep(0.02)
+                reading = await source.read(max_age)
         except SourceError:
             return 0.0, []
         samples = [

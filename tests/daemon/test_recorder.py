@@ -1,0 +1,78 @@
+"""What the recorder promises: readings taken after a mark, peaks that are kept, a failing history that is said once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ConfigFactory
+from tests.support.powercap import Constant, PowercapTree, machine
+from wattview.daemon.history import HistoryError, SqliteHistory
+from wattview.daemon.recorder import PEAK, Recorder
+from wattview.daemon.sampler import Sampler
+from wattview.probes.registry import REGISTRY
+
+JOULES = 'wattview_host_energy_joules_total{source="rapl"}'
+
+
+@pytest.fixture
+async def sampler(make_config: ConfigFactory, tmp_path: Path) -> AsyncIterator[Sampler]:
+    """The power of a simulated machine, read by the clock."""
+    began = time.monotonic()
+    tree = PowercapTree(tmp_path / "sys", machine(Constant(40)))
+    power = next(entry for entry in REGISTRY if entry.name == "power")
+    sampler = Sampler(make_config(f"paths.sysfs={tmp_path / 'sys'}"), [power])
+    sampler.start()
+    tree.write(time.monotonic() - began)
+    yield sampler
+    sampler.close()
+    tree.close()
+
+
+async def test_a_mark_is_covered_by_readings_taken_after_it(sampler: Sampler, tmp_path: Path) -> None:
+    history = SqliteHistory(tmp_path / "history.sqlite", 3600)
+    recorder = Recorder(sampler, history, interval_seconds=60)
+    for _ in range(5):
+        called = time.time()
+        await recorder.mark()
+        (series,) = await history.samples(JOULES, called - 5, time.time() + 5)
+        assert series.points[-1][0] >= called
+    await history.close()
+
+
+async def test_a_tick_keeps_the_largest_power_since_the_last_one(sampler: Sampler, tmp_path: Path) -> None:
+    history = SqliteHistory(tmp_path / "history.sqlite", 3600)
+    recorder = Recorder(sampler, history, interval_seconds=60)
+    recorder._peak = 123.0
+    await recorder.mark()
+    await recorder.mark()
+    (series,) = await history.samples(PEAK, time.time() - 60, time.time() + 60)
+    assert series.points[0][1] == 123.0
+    assert all(value != 123.0 for _, value in series.points[1:]), "a peak is told once"
+    await history.close()
+
+
+async def test_a_history_that_cannot_be_written_is_said_once_and_again_when_it_can(
+    sampler: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "wattview.history")
+    history = SqliteHistory(tmp_path / "history.sqlite", 3600)
+    recorder = Recorder(sampler, history, interval_seconds=60)
+
+    async def full(time: float, samples: object) -> None:
+        raise HistoryError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(history, "append", full)
+        await recorder.mark()
+        await recorder.mark()
+    await recorder.mark()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the history cannot be written: the disk is full",
+        "the history is written again",
+    ]
+    await history.close()
