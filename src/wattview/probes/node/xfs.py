@@ -91,7 +91,8 @@ class Xfs:
     """``node_xfs_*{device}``; no sample where no such filesystem is mounted."""
 
     def __init__(self, config: Config) -> None:
-        self._filesystems = Directories(f"{config.paths.sysfs}/fs/xfs")
+        # Beside the filesystems there are the sum of all and the settings.
+        self._filesystems = Directories(f"{config.paths.sysfs}/fs/xfs", "(?!(?:stats|debug)$).+")
 
     def collect(self) -> list[Family]:
         families = {
@@ -100,7 +101,6 @@ class Xfs:
             for name, help_text in columns
         }
         for device, directory in self._filesystems.found_or_none().items():
-            # /sys/fs/xfs also holds the sum of all (stats) and settings (debug).
             text = directory.text("stats/stats")
             if text is not None:
                 for name, value in xfs_stats(text).items():
