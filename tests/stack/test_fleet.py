@@ -1,0 +1,170 @@
+"""Three hosts, each with a daemon and a vmagent of its own, in one store; and what becomes of one that dies.
+
+A host is a network namespace with a hostname of its own: its daemon listens on its own loopback, on the very ports
+that the daemons of the others have, and only its vmagent speaks to the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.daemon import descendants, wait_gone
+from tests.support.stack import COMPOSE, Store, eventually, program, running, victoria_metrics
+from wattview.fleet import QUERIES, FleetError, HostRow, _Result, fleet, rows
+
+WATTS_PER_CPU = {"encoder-1": 10.0, "encoder-2": 20.0, "encoder-3": 30.0}
+
+
+def ip(*arguments: str) -> None:
+    done = subprocess.run([program("ip"), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr} (needs root)"
+
+
+@contextlib.contextmanager
+def hosts_network(count: int) -> Iterator[tuple[str, list[str]]]:
+    """A bridge, and namespaces that hang on it. Gives the bridge's address and the namespaces' names."""
+    tag, octet = os.urandom(2).hex(), random.randrange(1, 255)
+    bridge, names = f"wvb{tag}", [f"wv-{tag}-{number}" for number in range(1, count + 1)]
+    address = f"10.213.{octet}.254"
+    try:
+        ip("link", "add", bridge, "type", "bridge")
+        ip("address", "add", f"{address}/24", "dev", bridge)
+        ip("link", "set", bridge, "up")
+        for number, name in enumerate(names, 1):
+            ip("netns", "add", name)
+            ip("link", "add", f"wv{tag}{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
+            ip("link", "set", f"wv{tag}{number}", "master", bridge, "up")
+            ip("-n", name, "address", "add", f"10.213.{octet}.{number}/24", "dev", "eth0")
+            ip("-n", name, "link", "set", "eth0", "up")
+            ip("-n", name, "link", "set", "lo", "up")
+        yield address, names
+    finally:
+        for name in names:
+            with contextlib.suppress(AssertionError):
+                ip("netns", "delete", name)
+        with contextlib.suppress(AssertionError):
+            ip("link", "delete", bridge)
+
+
+class Fleet(NamedTuple):
+    store: Store
+    daemons: dict[str, int]
+
+
+def inside(namespace: str, hostname: str, *command: str) -> list[str]:
+    """A command on one of the hosts."""
+    return ["ip", "netns", "exec", namespace, "unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', hostname,
+            *command]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def three_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    directory = tmp_path_factory.mktemp("fleet")
+    with contextlib.ExitStack() as stack:
+        address, namespaces = stack.enter_context(hosts_network(3))
+        store = stack.enter_context(victoria_metrics(directory, discovery_port=1, listen=address))
+        agent = directory / "vmagent.yml"
+        text = (COMPOSE / "prometheus/vmagent.yml").read_text()
+        agent.write_text(
+            text.replace("scrape_interval: 5s", "scrape_interval: 1s").replace("timeout: 4s", "timeout: 1s")
+        )
+        daemons = {}
+        for namespace, (host, watts) in zip(namespaces, WATTS_PER_CPU.items(), strict=True):
+            home = directory / host
+            home.mkdir()
+            settings = [
+                f"paths.state={home}/state", f"daemon.control_socket={home}/wv.sock", "power.sources=estimated",
+                f"power.estimate_idle_watts_per_cpu={watts}", f"power.estimate_max_watts_per_cpu={watts}",
+                "docker.host=unix:///nowhere/docker.sock", "cost.currency=EUR", "cost.cpu_per_hour=0",
+            ]  # fmt: skip
+            sets = [part for text in settings for part in ("--set", text)]
+            daemon = inside(namespace, host, sys.executable, "-m", "wattview", "daemon", *sets)
+            daemons[host] = stack.enter_context(running(directory, *daemon))
+            vmagent = inside(
+                namespace, host, program("vmagent"), f"-promscrape.config={agent}", "-loggerLevel=ERROR",
+                f"-remoteWrite.url={store.url}/api/v1/write", f"-remoteWrite.tmpDataPath={home}/vmagent",
+                "-promscrape.httpSDCheckInterval=1s", "-remoteWrite.flushInterval=1s", "-httpListenAddr=127.0.0.1:8429",
+                "-memory.allowedBytes=64MB",
+            )  # fmt: skip
+            stack.enter_context(running(directory, *vmagent))
+        eventually(lambda: len(store.query("count by (host) (wattview_host_power_watts)")) == 3, "three hosts", 60)
+        eventually(lambda: len(store.query("exporter_health_status")) == 27, "their exporters' health", 30)
+        yield Fleet(store, daemons)
+
+
+@pytest.mark.slow
+async def test_each_host_has_its_own_row_with_its_own_figures(three_hosts: Fleet) -> None:
+    found = {row.host: row for row in await fleet(three_hosts.store.url)}
+    assert set(found) == set(WATTS_PER_CPU)
+    cpus = os.cpu_count()
+    assert cpus is not None
+    for host, row in found.items():
+        watts = WATTS_PER_CPU[host] * cpus
+        assert row.power_watts == pytest.approx(watts, rel=0.05), host
+        assert row.power_source == "estimated"
+        assert (row.targets, row.targets_up) == (10, 10)
+        assert row.exporters == 9
+        assert row.exporters_healthy is not None
+        assert row.seen_seconds < 10
+        assert row.currency == "EUR"
+        assert row.cost_per_hour == pytest.approx(watts / 1000 * 0.12, rel=0.05)
+        assert row.carbon_grams_per_hour is None, "no host has set the carbon of its grid"
+        assert row.containers is None, "no host has an engine: that is unknown, not 0"
+
+
+@pytest.mark.slow
+async def test_a_host_whose_daemon_has_died_stays_in_the_fleet_and_shows_no_old_figures(three_hosts: Fleet) -> None:
+    leader = three_hosts.daemons["encoder-3"]
+    everything = {leader} | descendants(leader)
+    for pid in everything:
+        os.kill(pid, 9)
+    assert not wait_gone(everything - {leader})
+    eventually(lambda: three_hosts.store.value('sum(up{host="encoder-3"})') == 0, "the store has noticed", 30)
+
+    def stale() -> bool:
+        return not three_hosts.store.query('wattview_host_power_watts{host="encoder-3"}')
+
+    eventually(stale, "its last figures are gone", 30)
+    found = {row.host: row for row in await fleet(three_hosts.store.url)}
+    dead = found["encoder-3"]
+    assert (dead.targets, dead.targets_up) == (10, 0)
+    assert dead.power_watts is None
+    assert dead.cost_per_hour is None
+    assert found["encoder-1"].targets_up == 10
+
+
+async def test_a_store_that_is_not_there_is_one_clear_line() -> None:
+    with pytest.raises(FleetError, match=r"http://127\.0\.0\.1:1 cannot be reached"):
+        await fleet("http://127.0.0.1:1")
+
+
+async def test_a_password_is_not_in_the_message() -> None:
+    with pytest.raises(FleetError) as caught:
+        await fleet("http://user:hunter2@127.0.0.1:1")
+    assert "hunter2" not in str(caught.value)
+
+
+def answer(**hosts: float) -> dict[str, _Result]:
+    return {host: _Result({"host": host}, (100.0, str(value))) for host, value in hosts.items()}
+
+
+def test_what_a_host_has_no_sample_of_is_unknown_and_no_division_by_no_streams_is_made() -> None:
+    answers = {name: {} for name in QUERIES}
+    answers |= {"seen": answer(a=97.5, b=100), "power": answer(a=80), "streams": answer(a=0, b=2)}
+    assert rows(answers) == [
+        HostRow(host="a", seen_seconds=2.5, power_watts=80, streams=0),
+        HostRow(host="b", seen_seconds=0, streams=2),
+    ]
+
+
+def test_not_a_number_is_unknown() -> None:
+    made = rows({**{name: {} for name in QUERIES}, "seen": answer(a=1), "power": answer(a=float("nan"))})
+    assert made[0].power_watts is None
