@@ -126,7 +126,9 @@ class Container(Struct, frozen=True, kw_only=True):
     the working set's share of the limit, or of the machine where there is no limit.
     ``cgroup`` is the path below the cgroup mount (``/docker/<id>``), the ``id`` label of cAdvisor. ``network`` is
     empty for a container that shares the host's network or another container's, whose traffic is counted there.
-    ``ended`` is when a container ended (Unix seconds); None while it runs.
+    ``addresses`` are its own in the engine's networks. ``ended`` is when a container ended (Unix seconds); None while
+    it runs. ``power_watts`` is its share of the machine's active power (see ``PowerUse``), ``energy_joules_total`` the
+    same since the daemon began.
     """
 
     id: str
@@ -157,6 +159,9 @@ class Container(Struct, frozen=True, kw_only=True):
     block_write_bytes_per_second: float | None = None
     pids: int | None = None
     ended: float | None = None
+    addresses: tuple[str, ...] = ()
+    power_watts: float | None = None
+    energy_joules_total: float | None = None
 
 
 class CgroupSpec(Struct, frozen=True, kw_only=True):
@@ -323,7 +328,11 @@ class StreamClient(Struct, frozen=True, kw_only=True):
 
 
 class Stream(Struct, frozen=True, kw_only=True):
-    """One live stream of an RTMP server. Bandwidth is bytes per second; totals are bytes since it began."""
+    """One live stream of an RTMP server. Bandwidth is bytes per second; totals are bytes since it began.
+
+    ``power_watts`` is what is known of its power: its part of the server's by its part of the traffic, and its
+    publisher's where that is a container or an encoder of this machine.
+    """
 
     app: str
     name: str
@@ -352,6 +361,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     avsync_ms: int | None = None
     relayed: bool = False
     """What this process holds is another one's copy: its input has been counted there."""
+
+    power_watts: float | None = None
 
 
 class RtmpServer(Struct, frozen=True, kw_only=True):
@@ -880,6 +891,31 @@ class Advice(Struct, frozen=True, kw_only=True):
     rejected: list[Choice]
 
 
+# who used the power
+
+
+class PowerUse(Struct, frozen=True, kw_only=True):
+    """Who used the power in the last interval: ``watts`` is the whole (the host, and GPUs beside it), and the sum of
+    ``idle_watts``, ``containers_watts``, ``encoders_watts`` and ``unattributed_watts`` (the rest of the system).
+
+    ``idle_method`` says how idle power is known: ``baseline`` from a run's idle window, ``regression`` as the intercept
+    of power on CPU use. Until it is known it and all shares are None, and ``reason`` says what is missing.
+    ``encoders`` is by name.
+    """
+
+    time: float
+    seconds: float
+    watts: float
+    idle_watts: float | None = None
+    idle_method: Literal["baseline", "regression"] | None = None
+    idle_error_watts: float | None = None
+    containers_watts: float | None = None
+    encoders_watts: float | None = None
+    unattributed_watts: float | None = None
+    encoders: dict[str, float] = {}
+    reason: str = ""
+
+
 # the whole
 
 
@@ -902,6 +938,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     carbon_grams_per_hour: float | None
     currency: str
     rtmp_url: str = ""
+    power_use: PowerUse | None = None
 
 
 class HistorySeries(Struct, frozen=True):

@@ -1,176 +1,214 @@
-"""Who used the power: the host's energy of an interval, shared out to idle, containers, encoders and the rest.
+"""Who used the power: the energy of an interval, shared out to idle, containers, encoders and the rest of the system.
 
-Energy is conserved: ``host = idle + the parts + unattributed`` in every interval, whatever comes and goes. What the
-machine draws at rest is nobody's and is reported by itself; the rest of the CPU's energy is shared by CPU time, a GPU's
-energy by its own account of who used it. What no part has used (the kernel, programs outside of containers, containers
-that ended unseen) is unattributed, and never spread over those that are known.
+Energy is conserved: ``idle + containers + encoders + unattributed = the whole`` in every interval, whatever comes and
+goes. What the machine draws at rest is nobody's and is reported by itself; the rest of the CPU's energy is shared by
+CPU time, a GPU's energy by its own account of who used it. What no part has used (the kernel, programs outside of
+containers, a container whose use could not be read) is unattributed, and never spread over those that are known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
 
-from wattview.analysis.energy import NoData
-
 
 class Part(Struct, frozen=True):
-    """Something that uses power: a container by its name, or one of our own encoders by its stream."""
+    """Something that uses power: a container by its name, or one of our own encoders by its name."""
 
     kind: Literal["container", "encoder"]
     name: str
 
 
-class Use(Struct, frozen=True):
-    """The CPU time of one part so far, and when it began (Unix seconds), where that is known."""
+class GpuInterval(Struct, frozen=True, kw_only=True):
+    """One GPU in an interval: its energy, the busy share of the time, and each part's share of the time on it.
 
-    cpu_seconds_total: float
-    started: float | None = None
+    ``busy`` and the shares are 0 to 1; ``used`` is the shares of all its processes together, those of no part too.
+    """
+
+    uuid: str
+    joules: float
+    busy: float
+    used: float = 0.0
+    shares: Mapping[Part, float] = {}
 
 
-class Observation(Struct, frozen=True, kw_only=True):
-    """All counters at one moment. ``parts`` holds who was there and could be read.
+class Interval(Struct, frozen=True, kw_only=True):
+    """What all counters counted in one span of time that ends at ``time`` (Unix seconds).
 
-    ``inside`` names the container that the encoders run in, where the daemon itself runs in one: their CPU time is in
-    that container's too. ``gpu_joules_total`` is what the GPUs' own counters add to the host's, and ``gpu_shares`` the
-    shares of the GPUs' work since the last observation by part (their sum is at most 1).
+    ``cpu_seconds`` holds every part that was there. ``inside`` names the container that the encoders run in, where the
+    daemon itself runs in one: their CPU time is in that container's too. ``server_cpu_seconds`` is that of an RTMP
+    server outside of containers, None where there is none.
     """
 
     time: float
-    monotonic: float
-    host_joules_total: float
-    cpu_busy_seconds_total: float
+    seconds: float
+    host_joules: float
+    busy_seconds: float
     cpus: int
-    parts: Mapping[Part, Use]
+    cpu_seconds: Mapping[Part, float]
     inside: Part | None = None
-    gpu_joules_total: float = 0.0
-    gpu_shares: Mapping[Part, float] = {}
+    server_cpu_seconds: float | None = None
+    gpus: tuple[GpuInterval, ...] = ()
+
+    @property
+    def joules(self) -> float:
+        """The whole: the host's and the GPUs'."""
+        return self.host_joules + sum(gpu.joules for gpu in self.gpus)
+
+    @property
+    def utilisation(self) -> float:
+        """The busy share of all CPU time, 0 to 1."""
+        return min(self.busy_seconds / (self.cpus * self.seconds), 1.0) if self.cpus else 0.0
 
 
 class Attribution(Struct, frozen=True, kw_only=True):
-    """One interval's energy by who used it. ``joules`` is all of it and the sum of the others.
+    """One interval's energy by who used it. ``joules`` is all of it and the sum of idle, parts and unattributed.
 
-    ``idle_joules`` is None where idle power is not known yet: it is then in the shares of those that were active.
-    ``utilisation`` is the busy share of all CPU time, 0 to 1; ``host_joules`` is ``joules`` without the GPUs.
+    ``server_joules`` is a share of what is unattributed.
     """
 
     time: float
     seconds: float
     joules: float
-    host_joules: float
-    idle_joules: float | None
+    idle_joules: float
     parts: Mapping[Part, float]
     unattributed_joules: float
-    utilisation: float
-
-    @property
-    def host_watts(self) -> float:
-        return self.host_joules / self.seconds
+    server_joules: float | None = None
 
     def watts(self, part: Part) -> float | None:
         """Mean power of one part, None where it is not in the interval."""
         joules = self.parts.get(part)
         return None if joules is None else joules / self.seconds
 
+    def watts_of(self, kind: str) -> float:
+        """Mean power of all parts of a kind."""
+        return sum(joules for part, joules in self.parts.items() if part.kind == kind) / self.seconds
 
-def attribute(before: Observation, after: Observation, idle_watts: float | None) -> Attribution:
-    """Shares out the energy between two observations.
 
-    A part that began in the interval has all its CPU time in it; one that was there before and was not seen has
-    nothing that could be told apart, and one that ended has its last use in what is unattributed. Raises NoData where
-    no time has passed or a counter of the host fell.
+def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str, float] | None = None) -> Attribution:
+    """Shares out the energy of an interval. ``gpu_idle_watts`` is by UUID, without those that are not known yet.
+
+    A GPU's energy above idle goes to its processes by their use of it. Where its idle power is not known, each has the
+    energy of its share of the time, and the rest is unattributed. Idle power is never more than what was drawn.
     """
-    seconds = after.monotonic - before.monotonic
-    host = after.host_joules_total - before.host_joules_total
-    gpu = after.gpu_joules_total - before.gpu_joules_total
-    busy = after.cpu_busy_seconds_total - before.cpu_busy_seconds_total
-    if not seconds > 0:
-        raise NoData("no time has passed")
-    if host < 0 or gpu < 0 or busy < 0:
-        raise NoData("a counter of the host began anew")
-    used = _used(before, after)
-    idle = None if idle_watts is None else min(idle_watts * seconds, host)
-    active = host - (idle or 0.0)
-    # The clocks of the counters differ by some milliseconds: the parts may seem to have used more than all together.
-    whole = max(busy, sum(used.values()))
+    seconds = interval.seconds
+    idle = min(idle_watts * seconds, interval.host_joules)
+    active = interval.host_joules - idle
+    used = _cpu_seconds(interval)
+    # The counters tick at different moments: the parts may seem to have used more than all together.
+    whole = max(interval.busy_seconds, sum(used.values()))
     parts = {part: active * cpu / whole if whole else 0.0 for part, cpu in used.items()}
-    shares = {part: max(share, 0.0) for part, share in after.gpu_shares.items() if part in parts}
-    scale = max(sum(shares.values()), 1.0)
-    for part, share in shares.items():
-        parts[part] += gpu * share / scale
+    server = None
+    if interval.server_cpu_seconds is not None:
+        free = max(whole - sum(used.values()), 0.0)
+        server = active * min(interval.server_cpu_seconds, free) / whole if whole else 0.0
+    for gpu in interval.gpus:
+        watts = (gpu_idle_watts or {}).get(gpu.uuid)
+        gpu_idle = 0.0 if watts is None else min(watts * seconds, gpu.joules)
+        idle += gpu_idle
+        # Percentages of several samplers: together they may be more than all, or less than what the GPU says.
+        scale = max(gpu.used, sum(gpu.shares.values()), gpu.busy if watts is not None else 1.0)
+        for part, share in gpu.shares.items():
+            if scale:
+                parts[part] = parts.get(part, 0.0) + (gpu.joules - gpu_idle) * share / scale
     return Attribution(
-        time=after.time, seconds=seconds, joules=host + gpu, host_joules=host, idle_joules=idle, parts=parts,
-        unattributed_joules=max(host + gpu - (idle or 0.0) - sum(parts.values()), 0.0),
-        utilisation=min(busy / (after.cpus * seconds), 1.0) if after.cpus else 0.0,
-    )  # fmt: skip
+        time=interval.time,
+        seconds=seconds,
+        joules=interval.joules,
+        idle_joules=idle,
+        parts=parts,
+        unattributed_joules=max(interval.joules - idle - sum(parts.values()), 0.0),
+        server_joules=server,
+    )
 
 
-def _used(before: Observation, after: Observation) -> dict[Part, float]:
-    """CPU time of each part in the interval."""
-    used = {}
-    for part, now in after.parts.items():
-        then = before.parts.get(part)
-        if then is not None and now.cpu_seconds_total >= then.cpu_seconds_total:
-            used[part] = now.cpu_seconds_total - then.cpu_seconds_total
-        elif then is not None or (now.started is not None and now.started >= before.time):
-            used[part] = now.cpu_seconds_total
-        else:
-            used[part] = 0.0
-    if after.inside in used:
-        assert after.inside is not None
-        encoders = sum(cpu for part, cpu in used.items() if part.kind == "encoder")
-        used[after.inside] = max(used[after.inside] - encoders, 0.0)
-    return used
+def _cpu_seconds(interval: Interval) -> Mapping[Part, float]:
+    """CPU time of each part, an encoder's not a second time in its container."""
+    if interval.inside is None or interval.inside not in interval.cpu_seconds:
+        return interval.cpu_seconds
+    encoders = sum(cpu for part, cpu in interval.cpu_seconds.items() if part.kind == "encoder")
+    own = interval.cpu_seconds[interval.inside]
+    return {**interval.cpu_seconds, interval.inside: max(own - encoders, 0.0)}
 
 
 class Ledger:
-    """Energy by who used it since the daemon began: the counters behind the ``…_joules_total`` series."""
+    """Energy by who used it since the daemon began: the counters behind the ``…_joules_total`` series.
+
+    ``unknown_joules`` is what was used before idle power was known. The others and it are ``joules`` together.
+    """
 
     def __init__(self) -> None:
         self.joules = 0.0
         self.idle_joules = 0.0
+        self.encoders_joules = 0.0
+        self.containers_joules = 0.0
         self.unattributed_joules = 0.0
-        self.ended_joules = 0.0
-        self.parts: dict[Part, float] = {}
+        self.unknown_joules = 0.0
+        self.by_container: dict[str, float] = {}
 
     def add(self, interval: Attribution) -> None:
         self.joules += interval.joules
-        self.idle_joules += interval.idle_joules or 0.0
+        self.idle_joules += interval.idle_joules
         self.unattributed_joules += interval.unattributed_joules
         for part, joules in interval.parts.items():
-            self.parts[part] = self.parts.get(part, 0.0) + joules
+            if part.kind == "container":
+                self.containers_joules += joules
+                self.by_container[part.name] = self.by_container.get(part.name, 0.0) + joules
+            else:
+                self.encoders_joules += joules
 
-    def forget(self, ended: Part) -> None:
-        """Takes a part that has ended off the list; its energy stays in the sum of what ended."""
-        self.ended_joules += self.parts.pop(ended, 0.0)
+    def add_unknown(self, joules: float) -> None:
+        """Energy of an interval whose idle power was not known."""
+        self.joules += joules
+        self.unknown_joules += joules
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Takes all other containers off the list; their energy stays in the sum of all containers."""
+        for gone in self.by_container.keys() - set(names):
+            del self.by_container[gone]
 
 
-class StreamTraffic(Struct, frozen=True):
-    """Bytes per second of one stream through a server, in and out together."""
+class StreamUse(Struct, frozen=True, kw_only=True):
+    """One live stream: its traffic in and out of the server in bytes per second, and who pushes it, where known."""
 
     app: str
     name: str
-    bytes_per_second: float
+    in_bytes: float
+    out_bytes: float
+    publisher: Part | None = None
 
 
 def stream_watts(
-    traffic: list[StreamTraffic], server_watts: float | None, encoder_watts: Mapping[str, float]
+    streams: Iterable[StreamUse], server_watts: float | None, part_watts: Mapping[Part, float]
 ) -> dict[tuple[str, str], float]:
-    """Power of each stream by (app, name): its part of the server's by its part of the traffic, and its encoder's.
+    """Power of each stream by (app, name): its part of the server's by its part of all traffic, and of its publisher's
+    by its part of what that one pushes.
 
-    ``server_watts`` is the active power of the server's container or process, None where that is not known;
-    ``encoder_watts`` is by stream name, for encoders of our own and publishers that are known. A stream of which
-    neither is known is not in the answer.
+    ``server_watts`` is the server's active power, None where that is not known. A stream of which neither is known is
+    not in the answer.
     """
-    whole = sum(stream.bytes_per_second for stream in traffic)
-    found = {}
-    for stream in traffic:
-        encoder = encoder_watts.get(stream.name)
-        server = None
-        if server_watts is not None and whole > 0:
-            server = server_watts * stream.bytes_per_second / whole
-        if encoder is not None or server is not None:
-            found[stream.app, stream.name] = (encoder or 0.0) + (server or 0.0)
+    traffic: dict[tuple[str, str], float] = {}
+    pushed: dict[Part, dict[tuple[str, str], float]] = {}
+    for stream in streams:
+        key = (stream.app, stream.name)
+        traffic[key] = traffic.get(key, 0.0) + stream.in_bytes + stream.out_bytes
+        if stream.publisher in part_watts:
+            assert stream.publisher is not None
+            of_publisher = pushed.setdefault(stream.publisher, {})
+            of_publisher[key] = of_publisher.get(key, 0.0) + stream.in_bytes
+    found: dict[tuple[str, str], float] = {}
+    _share_out(found, server_watts, traffic)
+    for publisher, of_publisher in pushed.items():
+        _share_out(found, part_watts[publisher], of_publisher)
     return found
+
+
+def _share_out(found: dict[tuple[str, str], float], watts: float | None, by: Mapping[tuple[str, str], float]) -> None:
+    """Adds each one's share of ``watts``. One alone has it all; several without traffic cannot be told apart."""
+    whole = sum(by.values())
+    if watts is None or not (whole > 0 or len(by) == 1):
+        return
+    for key, amount in by.items():
+        found[key] = found.get(key, 0.0) + (watts * amount / whole if whole > 0 else watts)

@@ -36,6 +36,14 @@ class Copy(Struct, frozen=True, kw_only=True):
     frames: int
 
 
+class RunningEncoder(Struct, frozen=True):
+    """An encoder's process, and the names under which its outputs are pushed."""
+
+    name: str
+    pid: int
+    streams: tuple[str, ...]
+
+
 class EncoderGroup:
     """All streams of one scenario; none for a baseline, which is then held like any other.
 
@@ -128,6 +136,15 @@ class EncoderGroup:
     async def stop(self, patience_seconds: float) -> None:
         await asyncio.gather(*(viewer.process.stop(0.0) for viewer, _ in self._viewers))
         await asyncio.gather(*(encoder.process.stop(patience_seconds) for encoder in self.encoders))
+
+    @property
+    def running(self) -> tuple[RunningEncoder, ...]:
+        """Those that have been started."""
+        return tuple(
+            RunningEncoder(encoder.name, encoder.process.pid, tuple(one.name for one in encoder.stream.variants))
+            for encoder in self.encoders
+            if encoder.process.pid is not None
+        )
 
     @property
     def statuses(self) -> list[EncoderStatus]:

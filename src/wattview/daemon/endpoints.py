@@ -33,6 +33,7 @@ from wattview.probes.node import UnknownCollector
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from wattview.daemon.attribution import Attributor
     from wattview.daemon.health import Health
     from wattview.daemon.results import Results
     from wattview.daemon.runner import Runner
@@ -77,6 +78,7 @@ class Endpoints:
         self,
         config: Config,
         sampler: Sampler,
+        attributor: Attributor,
         results: Results,
         health: Health,
         runner: Runner,
@@ -85,6 +87,7 @@ class Endpoints:
         self._config = config
         self._runner = runner
         self._sampler = sampler
+        self._attributor = attributor
         self._results = results
         self._health = health
         self._ports = ports
@@ -146,6 +149,8 @@ class Endpoints:
         parts = await asyncio.gather(*(self._source_families(source, key, query) for source in sources))
         families = [family for part in parts for family in part]
         if key == "rapl":
+            await self._attributor.read()
+            families += self._attributor.families()
             families += [build_info(), *probe_families(self._sampler.statuses())]
             families += [*run_families(self._runner.list()), *price_families(self._config.cost, time.time())]
         else:

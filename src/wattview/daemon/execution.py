@@ -22,7 +22,7 @@ from wattview import __version__
 from wattview.config import Config
 from wattview.daemon import codecs, machine, quality, results_files
 from wattview.daemon.capabilities import Capabilities
-from wattview.daemon.encoder_group import Copy, EncoderGroup
+from wattview.daemon.encoder_group import Copy, EncoderGroup, RunningEncoder
 from wattview.daemon.renditions import streams_of
 from wattview.daemon.run_journal import Journal
 from wattview.daemon.run_progress import ProgressClock
@@ -104,6 +104,10 @@ class Execution:
         """The run with its progress and its encoders as of now. Cheap."""
         encoders = self._group.statuses if self._group else []
         return replace(self._run, progress=self._clock.now(), encoders=encoders)
+
+    def encoders(self) -> tuple[RunningEncoder, ...]:
+        """The encoders that run now."""
+        return self._group.running if self._group else ()
 
     async def end_early(self, state: RunState) -> Run:
         """Stops everything; returns when that is done."""

@@ -29,7 +29,10 @@ MARK_SECONDS = 2.0
 
 
 class Recorder:
-    """Writes what the registry says is kept, and who used the power. One tick at a time; a failed write is said once and tried again."""
+    """Writes what the registry says is kept, and who used the power.
+
+    One tick at a time; a failed write is said once and tried again.
+    """
 
     def __init__(
         self, sampler: Sampler, history: SqliteHistory, attributor: Attributor, interval_seconds: float

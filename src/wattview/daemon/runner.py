@@ -10,6 +10,7 @@ from pathlib import Path
 from wattview.config import Config
 from wattview.daemon import results_files
 from wattview.daemon.capabilities import Capabilities
+from wattview.daemon.encoder_group import RunningEncoder
 from wattview.daemon.execution import Execution, Load, Surroundings
 from wattview.daemon.run_journal import Journal
 from wattview.daemon.scenario_check import InvalidScenario, plan_of
@@ -56,6 +57,10 @@ class Runner:
     def current(self) -> Run | None:
         """The run that goes on, with its progress as of now."""
         return self._execution.snapshot() if self._execution else None
+
+    def encoders(self) -> tuple[RunningEncoder, ...]:
+        """The encoders that run now."""
+        return self._execution.encoders() if self._execution else ()
 
     def get(self, run_id: str) -> Run | None:
         if self._execution and self._execution.id == run_id:

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from wattview.config import Config, ConfigError
 from wattview.daemon.api import Parts, make_api
+from wattview.daemon.attribution import Attributor
 from wattview.daemon.endpoints import EXPORTERS, Endpoints, exporter_url
 from wattview.daemon.health import Health, Target
 from wattview.daemon.history import SqliteHistory, open_history
@@ -95,8 +96,11 @@ class Daemon:
         async def mark() -> None:
             """The ends of a measured window, written by whoever keeps the history."""
 
+        attributor = Attributor(config, sampler, lambda: self._runner)
+        stack.push_async_callback(attributor.close)
+
         if isinstance(history, SqliteHistory):
-            recorder = Recorder(sampler, history, config.history.interval_seconds)
+            recorder = Recorder(sampler, history, attributor, config.history.interval_seconds)
             stack.push_async_callback(recorder.close)
             recorder.start()
             mark = recorder.mark
@@ -112,12 +116,12 @@ class Daemon:
         sockets, targets = self._bind_exporters()
         health = Health(targets)
         stack.push_async_callback(health.close)
-        snapshots = Snapshots(config, sampler, health, runner, config.streams.rtmp_url)
+        snapshots = Snapshots(config, sampler, attributor, health, runner, config.streams.rtmp_url)
         stopping = asyncio.Event()
         parts = Parts(config, sampler, snapshots, history, runner, results, health, stopping)
 
         keys = {sock.getsockname()[1]: key for key, sock in sockets.items()}
-        exporters = Endpoints(config, sampler, results, health, runner, keys)
+        exporters = Endpoints(config, sampler, attributor, results, health, runner, keys)
         await self._listen(Listener(exporters, list(sockets.values())))
         await self._listen(Listener(make_api(parts), [self._bind_control_socket()]))
         if config.daemon.control_listen:

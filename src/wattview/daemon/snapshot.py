@@ -8,6 +8,7 @@ import time
 from wattview import __version__
 from wattview.analysis import cost as costs
 from wattview.config import Config
+from wattview.daemon.attribution import Attributor
 from wattview.daemon.health import Health
 from wattview.daemon.runner import Runner
 from wattview.daemon.sampler import Sampler
@@ -33,9 +34,18 @@ HEALTH_SECONDS = 15.0
 class Snapshots:
     """Makes snapshots. ``runner`` and ``health`` are asked for what they know; nothing here waits for them."""
 
-    def __init__(self, config: Config, sampler: Sampler, health: Health, runner: Runner, rtmp_url: str) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sampler: Sampler,
+        attributor: Attributor,
+        health: Health,
+        runner: Runner,
+        rtmp_url: str,
+    ) -> None:
         self._config = config
         self._sampler = sampler
+        self._attributor = attributor
         self._health = health
         self._runner = runner
         self._rtmp_url = rtmp_url
@@ -45,6 +55,7 @@ class Snapshots:
         power, host, containers, streams, gpus = await asyncio.gather(
             *(self._reading(name) for name in ("power", "host", "containers", "streams", "gpu"))
         )
+        await self._attributor.advance()
         watts = power.host_watts if isinstance(power, PowerReading) else None
         prices = self._config.cost
         return Snapshot(
@@ -52,9 +63,11 @@ class Snapshots:
             version=__version__,
             host=host if isinstance(host, HostReading) else None,
             power=power if isinstance(power, PowerReading) else None,
-            containers=containers.containers if isinstance(containers, ContainersReading) else (),
+            containers=self._attributor.containers(containers.containers)
+            if isinstance(containers, ContainersReading)
+            else (),
             engine=containers.engine if isinstance(containers, ContainersReading) else None,
-            streams=streams.streams if isinstance(streams, StreamsReading) else (),
+            streams=self._attributor.streams(streams.streams) if isinstance(streams, StreamsReading) else (),
             rtmp_server=streams.server if isinstance(streams, StreamsReading) else None,
             gpus=gpus.gpus if isinstance(gpus, GpusReading) else (),
             exporters=self._health.latest(HEALTH_SECONDS),
@@ -64,6 +77,7 @@ class Snapshots:
             carbon_grams_per_hour=None if watts is None else costs.carbon_grams(watts * 3600.0, prices),
             currency=prices.currency,
             rtmp_url=self._rtmp_url,
+            power_use=self._attributor.power_use(),
         )
 
     async def _reading(self, name: str) -> Reading | None:

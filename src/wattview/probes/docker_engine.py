@@ -50,6 +50,7 @@ class ContainerInfo(Struct, frozen=True, kw_only=True):
     started: float | None = None
     network_mode: str = ""
     log_path: str = ""
+    addresses: tuple[str, ...] = ()
     revision: int = 0
 
     @property
@@ -219,10 +220,17 @@ def container_info(said: Mapping[str, Any], revision: int = 0) -> ContainerInfo 
             started=_seconds(state.get("StartedAt")),
             network_mode=str((said.get("HostConfig") or {}).get("NetworkMode") or ""),
             log_path=str(said.get("LogPath") or ""),
+            addresses=_addresses((said.get("NetworkSettings") or {}).get("Networks") or {}),
             revision=revision,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SourceBroken(f"the engine describes a container in an unknown form: {error!r}") from error
+
+
+def _addresses(networks: Mapping[str, Any]) -> tuple[str, ...]:
+    """Its IP addresses in all networks."""
+    found = [network.get(key) for network in networks.values() for key in ("IPAddress", "GlobalIPv6Address")]
+    return tuple(str(address) for address in found if address)
 
 
 def _seconds(text: Any) -> float | None:

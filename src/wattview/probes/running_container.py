@@ -193,6 +193,7 @@ class RunningContainer:
             created=info.created,
             started=info.started,
             pid=info.pid,
+            addresses=info.addresses,
             cpu_seconds_total=counters.cpu_seconds_total,
             cpu_user_seconds_total=counters.cpu_user_seconds_total,
             cpu_system_seconds_total=counters.cpu_system_seconds_total,
