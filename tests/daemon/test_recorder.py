@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import ConfigFactory
 from tests.support.powercap import Constant, PowercapTree, machine
+from wattview.daemon.attribution import Attributor
 from wattview.daemon.history import HistoryError, SqliteHistory
 from wattview.daemon.recorder import PEAK, Recorder
 from wattview.daemon.sampler import Sampler
@@ -33,9 +34,11 @@ async def sampler(make_config: ConfigFactory, tmp_path: Path) -> AsyncIterator[S
     tree.close()
 
 
-async def test_a_mark_is_covered_by_readings_taken_after_it(sampler: Sampler, tmp_path: Path) -> None:
+async def test_a_mark_is_covered_by_readings_taken_after_it(
+    sampler: Sampler, make_config: ConfigFactory, tmp_path: Path
+) -> None:
     history = SqliteHistory(tmp_path / "history.sqlite", 3600)
-    recorder = Recorder(sampler, history, interval_seconds=60)
+    recorder = Recorder(sampler, history, Attributor(make_config(), sampler, lambda: None), interval_seconds=60)
     for _ in range(5):
         called = time.time()
         await recorder.mark()
@@ -44,9 +47,11 @@ async def test_a_mark_is_covered_by_readings_taken_after_it(sampler: Sampler, tm
     await history.close()
 
 
-async def test_a_tick_keeps_the_largest_power_since_the_last_one(sampler: Sampler, tmp_path: Path) -> None:
+async def test_a_tick_keeps_the_largest_power_since_the_last_one(
+    sampler: Sampler, make_config: ConfigFactory, tmp_path: Path
+) -> None:
     history = SqliteHistory(tmp_path / "history.sqlite", 3600)
-    recorder = Recorder(sampler, history, interval_seconds=60)
+    recorder = Recorder(sampler, history, Attributor(make_config(), sampler, lambda: None), interval_seconds=60)
     recorder._peak = 123.0
     await recorder.mark()
     await recorder.mark()
@@ -57,11 +62,15 @@ async def test_a_tick_keeps_the_largest_power_since_the_last_one(sampler: Sample
 
 
 async def test_a_history_that_cannot_be_written_is_said_once_and_again_when_it_can(
-    sampler: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    sampler: Sampler,
+    make_config: ConfigFactory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "wattview.history")
     history = SqliteHistory(tmp_path / "history.sqlite", 3600)
-    recorder = Recorder(sampler, history, interval_seconds=60)
+    recorder = Recorder(sampler, history, Attributor(make_config(), sampler, lambda: None), interval_seconds=60)
 
     async def full(time: float, samples: object) -> None:
         raise HistoryError("the disk is full")
