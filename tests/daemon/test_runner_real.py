@@ -1,4 +1,4 @@
-# ruff: noqa: ASYNC110, ASYNC240
+# ruff: noqa: ASYNC240
 """The runner with the real FFmpeg, and with a real RTMP server: short scenarios from beginning to end."""
 
 from __future__ import annotations
@@ -18,72 +18,13 @@ import msgspec
 import pytest
 
 from tests.conftest import ConfigFactory
+from tests.support.bench import SHORT, Bench
 from tests.support.daemon import alive
-from tests.support.ffmpeg import ffmpegs_of, make_clip, need, own_ffmpegs, rtmp_server, run, until
-from wattview.config import Config
-from wattview.daemon.runner import InvalidScenario, NoSuchRun, RunBusy, Runner
+from tests.support.ffmpeg import ffmpegs_of, make_clip, own_ffmpegs, rtmp_server, run, until
+from wattview.daemon.runner import InvalidScenario, NoSuchRun, RunBusy
 from wattview.model import Phase, Run, RunRequest, Scenario, ScenarioRecord
 
-SHORT = Scenario(
-    name="short", resolution="320x180", bitrate="300k", preset="ultrafast", duration=2.0, warmup=0.5, cooldown=0.2
-)
 IDLE = Scenario(name="idle", type="baseline", duration=0.5, warmup=0.1, cooldown=0.0)
-
-
-class Bench:
-    """A runner on its own settings, and what it told: the times of its marks and the phases it went through."""
-
-    def __init__(self, config: Config, rtmp_url: str | None = None) -> None:
-        need("ffmpeg", "ffmpeg")
-        self.config = config
-        self.marks: list[float] = []
-        self.phases_at_marks: list[Phase] = []
-        self.url = rtmp_url
-        self.runner = self.make()
-
-    def make(self) -> Runner:
-        async def rtmp() -> str | None:
-            return self.url
-
-        return Runner(
-            self.config,
-            rtmp_url=rtmp,
-            mark=self.mark,
-            power_source=lambda: "rapl",
-            state_dir=Path(self.config.paths.state),
-        )
-
-    async def mark(self) -> None:
-        self.marks.append(time.time())
-        if self.runner.current and self.runner.current.progress:
-            self.phases_at_marks.append(self.runner.current.progress.phase)
-
-    async def run(self, *scenarios: Scenario, baseline: float = 0.0) -> Run:
-        begun = self.runner.start(RunRequest(scenarios=list(scenarios), baseline=baseline))
-        return await self.ended(begun.id)
-
-    async def ended(self, run_id: str) -> Run:
-        async with asyncio.timeout(60):
-            while self.runner.current is not None:
-                await asyncio.sleep(0.02)
-        run = self.runner.get(run_id)
-        assert run is not None
-        return run
-
-    async def phase(self, wanted: Phase, index: int = 0) -> None:
-        def there() -> bool:
-            current = self.runner.current
-            assert current is not None, "the run ended before"
-            progress = current.progress
-            return progress is not None and (progress.phase, progress.scenario_index) == (wanted, index)
-
-        await until(there, f"the run comes to {wanted}")
-
-    def folder(self, run: Run) -> Path:
-        return Path(self.config.paths.state) / "runs" / run.id
-
-    def results(self, run: Run) -> dict:
-        return json.loads((Path(self.config.paths.results) / f"test_results_{run.id}.json").read_text("utf-8"))
 
 
 @pytest.fixture

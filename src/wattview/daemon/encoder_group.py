@@ -78,10 +78,7 @@ class EncoderGroup:
         distinct = {variant.setting: variant for variant in reversed(variants)}
         self._copied = [variant for variant in variants if variant in distinct.values()] if copy_seconds else []
         self._viewers = [
-            (
-                Viewer(self._url(variant), f"viewer {number} of {variant.name}", self._viewer_log(variant, number)),
-                encoder,
-            )
+            (self._viewer(variant, number), encoder)
             for encoder in self.encoders
             for variant in encoder.stream.variants
             for number in range(1, scenario.viewers + 1)
@@ -129,9 +126,8 @@ class EncoderGroup:
 
     def close_window(self) -> Playback | None:
         self.paces = [encoder.meter.close_window() for encoder in self.encoders]
-        sent = {id(encoder): pace for encoder, pace in zip(self.encoders, self.paces, strict=True)}
-        frames = [sent[id(encoder)].last_frame - sent[id(encoder)].first_frame for _, encoder in self._viewers]
-        return playback([viewer for viewer, _ in self._viewers], frames)
+        speeds = {encoder: pace.speed for encoder, pace in zip(self.encoders, self.paces, strict=True)}
+        return playback([viewer for viewer, _ in self._viewers], [speeds[encoder] for _, encoder in self._viewers])
 
     async def stop(self, patience_seconds: float) -> None:
         await asyncio.gather(*(viewer.process.stop(0.0) for viewer, _ in self._viewers))
@@ -224,8 +220,9 @@ class EncoderGroup:
     def _copy_pattern(self, variant: Variant) -> str:
         return f"{self._stem}-copy-{self._copied.index(variant) + 1}-%03d.nut"
 
-    def _viewer_log(self, variant: Variant, number: int) -> Path:
-        return self._folder / f"{self._stem}-viewer-{variant.name}-{number}.log"
+    def _viewer(self, variant: Variant, number: int) -> Viewer:
+        log = self._folder / f"{self._stem}-viewer-{variant.name}-{number}.log"
+        return Viewer(self._url(variant), f"viewer {number} of {variant.name}", variant.fps, log)
 
     async def _watch(self, seconds: float) -> None:
         processes: list[WatchedFfmpeg] = [encoder.process for encoder in self.encoders]

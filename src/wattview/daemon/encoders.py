@@ -23,7 +23,8 @@ FRAMES_OF_GRACE = 3
 within the error of looking."""
 
 MAX_BEHIND_SECONDS = 1.0
-"""An encoder that stalls and then catches up has the right frame count and has still kept every viewer waiting."""
+"""An encoder that stalls and then catches up has the right frame count and has still kept every viewer waiting. One
+that is a little slow does so in the end."""
 
 
 class Pace(Struct, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ class Pace(Struct, frozen=True, kw_only=True):
         elif self.speed < REALTIME_SPEED:
             texts.append(f"encoded at {self.speed:.2f} of real time over the measured window")
         if self.behind_seconds > MAX_BEHIND_SECONDS and (self.speed or 0) >= REALTIME_SPEED:
-            texts.append(f"fell up to {self.behind_seconds:.1f} s behind the clock and caught up again")
+            texts.append(f"fell up to {self.behind_seconds:.1f} s behind the clock")
         if self.dropped_frames:
             texts.append(f"dropped {self.dropped_frames} frames")
         if self.duplicated_frames:

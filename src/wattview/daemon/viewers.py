@@ -10,6 +10,7 @@ import asyncio
 from pathlib import Path
 
 from wattview.daemon import ffmpeg
+from wattview.daemon.encoders import PaceMeter
 from wattview.daemon.watched import FfmpegDied, WatchedFfmpeg, first_of
 from wattview.model import Playback
 
@@ -56,15 +57,16 @@ class StallMeter:
 
 
 class Viewer:
-    """One FFmpeg that pulls a stream."""
+    """One FFmpeg that pulls a stream of ``fps`` frames a second."""
 
-    def __init__(self, url: str, name: str, log: Path) -> None:
+    def __init__(self, url: str, name: str, fps: int, log: Path) -> None:
         self.url = url
         self.process = WatchedFfmpeg(name, log, self._note)
-        self.start_delay_seconds: float | None = None
+        self.meter = PaceMeter(fps)
         self.stalls = StallMeter()
-        self._frames = 0
-        self._frames_before = 0
+        self.start_delay_seconds: float | None = None
+        self._fps = fps
+        self._first_picture = 0.0
         self._seeing = asyncio.Event()
 
     async def seeing(self, timeout_seconds: float) -> None:
@@ -75,32 +77,33 @@ class Viewer:
             raise await self.process.death()
 
     def open_window(self) -> None:
-        self._frames_before = self._frames
+        self.meter.open_window()
         self.stalls.forget()
 
-    @property
-    def window_frames(self) -> int:
-        """Frames that came since ``open_window``."""
-        return self._frames - self._frames_before
-
     def _note(self, monotonic: float, progress: ffmpeg.Progress) -> None:
-        if not progress.frames:
+        if not self.meter.note(monotonic, progress):
             return
         received = progress.out_seconds or 0.0
         if self.start_delay_seconds is None:
-            # A report comes twice a second; what had come by then came in real time.
-            self.start_delay_seconds = max(0.0, monotonic - self.process.started - received)
+            # A report comes twice a second, and the stream in real time: the first of its pictures came so much before.
+            # It is a key frame; what came of the stream before that nobody can show.
+            shown = ((progress.frames or 1) - 1) / self._fps
+            self.start_delay_seconds = max(0.0, monotonic - self.process.started - shown)
+            self._first_picture = received - shown
             self._seeing.set()
-        self._frames = progress.frames
-        self.stalls.note(monotonic, received)
+        self.stalls.note(monotonic, received - self._first_picture)
 
 
-def playback(viewers: list[Viewer], sent_frames: list[int]) -> Playback | None:
-    """What all of them saw in the window; ``sent_frames`` is what was encoded for each in that time."""
+def playback(viewers: list[Viewer], encoder_speeds: list[float | None]) -> Playback | None:
+    """What all of them saw in the window that ends now; ``encoder_speeds`` is how fast each one's encoder was in it,
+    as ``Pace.speed``."""
     if not viewers:
         return None
     delays = [viewer.start_delay_seconds for viewer in viewers if viewer.start_delay_seconds is not None]
-    ratios = [viewer.window_frames / sent for viewer, sent in zip(viewers, sent_frames, strict=True) if sent]
+    received = [viewer.meter.close_window().speed for viewer in viewers]
+    ratios = [
+        got / sent for got, sent in zip(received, encoder_speeds, strict=True) if got is not None and sent is not None
+    ]
     return Playback(
         viewers=len(viewers),
         start_delay_seconds=round(sum(delays) / len(delays), 3) if delays else None,

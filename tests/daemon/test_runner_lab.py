@@ -1,0 +1,350 @@
+"""What can be run, with the real FFmpeg: ladders, mixed bitrates, other encoders, viewers, repeats."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.conftest import ConfigFactory
+from tests.support.bench import SHORT, Bench
+from tests.support.ffmpeg import own_ffmpegs, rtmp_server, until, vmaf_ffmpeg
+from wattview.daemon import quality
+from wattview.daemon.capabilities import Capabilities
+from wattview.model import Rendition, RunRequest, Scenario
+
+FFMPEG = "ffmpeg"
+IDLE = Scenario(name="idle", type="baseline", duration=0.3, warmup=0.0, cooldown=0.0)
+
+
+@pytest.fixture
+async def bench(make_config: ConfigFactory) -> AsyncIterator[Bench]:
+    bench = Bench(make_config("scenarios.quality_seconds=1"))
+    yield bench
+    await bench.runner.close()
+    assert own_ffmpegs() == set()
+
+
+async def test_a_ladder_is_one_process_and_every_rendition_is_judged(bench: Bench) -> None:
+    ladder = replace(
+        SHORT,
+        name="ladder",
+        resolution="640x360",
+        bitrate="1M",
+        renditions=[
+            Rendition(resolution="640x360"),
+            Rendition(resolution="320x180"),
+            Rendition(resolution="320x180", fps=15, bitrate="60k"),
+        ],
+    )
+    begun = bench.runner.start(RunRequest(scenarios=[ladder]))
+    await bench.phase("measuring")
+    assert len(own_ffmpegs()) == 1
+    run = await bench.ended(begun.id)
+    (record,) = run.finished
+    assert record.status == "done", record.notes
+    full, half, small = record.renditions or []
+    assert [(one.resolution, one.fps, one.bitrate) for one in (full, half, small)] == [
+        ("640x360", 30, "1000k"), ("320x180", 30, "354k"), ("320x180", 15, "60k"),
+    ]  # fmt: skip
+    assert [one.quality_frames for one in (full, half, small)] == [30, 30, 15]
+    # Each is compared with the source at the source's size: less of everything is worse.
+    assert full.vmaf_score > half.vmaf_score > small.vmaf_score
+    assert full.psnr_score > half.psnr_score > small.psnr_score
+    assert record.vmaf_score == full.vmaf_score
+    assert full.vmaf_minimum <= full.vmaf_percentile_1 <= full.vmaf_harmonic_mean <= full.vmaf_score
+    assert [output.resolution for output in record.outputs or []] == ["640x360", "320x180", "320x180"]
+
+
+async def test_a_rendition_of_half_the_rate_is_compared_with_the_frames_it_was_made_of(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With bits in plenty the half-rate rendition is nearly perfect: no frame is off by one."""
+    ladder = replace(
+        SHORT,
+        name="rates",
+        bitrate="6M",
+        renditions=[
+            Rendition(resolution="320x180", bitrate="6M"),
+            Rendition(resolution="320x180", fps=15, bitrate="6M"),
+        ],
+    )
+    run = await bench.run(ladder)
+    full, half = run.finished[0].renditions or []
+    assert half.quality_frames == 15
+    assert full.psnr_score > 42
+    assert half.psnr_score > 42
+
+
+async def test_mixed_bitrates_are_judged_one_by_one(bench: Bench) -> None:
+    run = await bench.run(replace(SHORT, name="mixed", bitrates=["60k", "60k", "1M"]))
+    (record,) = run.finished
+    assert (record.streams, record.bitrate) == (3, "60k,60k,1M")
+    first, second, third = record.renditions or []
+    assert first.vmaf_score == second.vmaf_score < third.vmaf_score
+    assert record.vmaf_score == pytest.approx((2 * first.vmaf_score + third.vmaf_score) / 3)
+    assert first.bitrate_bps < third.bitrate_bps
+
+
+@pytest.mark.parametrize("encoder", ["libx265", "libsvtav1"])
+@pytest.mark.parametrize(
+    "mode", ["capped", pytest.param("cbr", marks=pytest.mark.slow), pytest.param("crf", marks=pytest.mark.slow)]
+)
+async def test_other_encoders_work_in_every_rate_control(make_config: ConfigFactory, encoder: str, mode: str) -> None:
+    bench = Bench(make_config("scenarios.quality_seconds=1"))
+    run = await bench.run(
+        replace(SHORT, encoder=encoder, rate_control=mode, crf=35 if mode == "crf" else None, gop_seconds=1.0)
+    )
+    (record,) = run.finished
+    assert run.state == "done", (run.error, record.notes)
+    assert (record.encoder, record.rate_control) == (encoder, mode)
+    assert record.vmaf_score > 50
+    assert record.quality_frames == 30
+
+
+async def test_more_quality_asked_of_crf_is_more_quality(bench: Bench) -> None:
+    run = await bench.run(
+        *(replace(SHORT, name=f"crf {crf}", bitrate="9M", rate_control="crf", crf=crf) for crf in (45, 20))
+    )
+    low, high = run.finished
+    assert low.vmaf_score < high.vmaf_score
+
+
+async def test_an_encoder_that_is_listed_and_does_not_work_ends_the_run_before_it_begins(bench: Bench) -> None:
+    """FFmpeg lists NVENC on every machine; without its hardware it cannot encode a frame."""
+    if not await Capabilities().why_not_encode(FFMPEG, replace(SHORT, encoder="h264_nvenc", preset="p1")):
+        pytest.fail("this machine has NVENC: the test needs an encoder that does not work here")
+    run = await bench.run(IDLE, replace(SHORT, encoder="h264_nvenc", preset="p1"))
+    assert run.state == "failed"
+    assert (run.error or "").startswith("scenarios[1].encoder: h264_nvenc does not work on this machine: ")
+    assert run.finished == []
+    assert bench.marks == []
+
+
+async def test_video_without_audio_is_video_only(bench: Bench) -> None:
+    run = await bench.run(replace(SHORT, audio="none"))
+    assert run.finished[0].audio == "none"
+    log = (bench.folder(run) / "01-encoder-1.log").read_text("utf-8")
+    assert "sine" not in log
+    assert "-c:a" not in log
+
+
+async def test_repeats_are_interleaved_between_baselines_and_each_is_recorded(bench: Bench) -> None:
+    short = replace(SHORT, duration=0.6, warmup=0.0, cooldown=0.0, quality=False)
+    run = await bench.run(IDLE, replace(short, name="a"), replace(short, name="b"), repeat=2, pause=0.1)
+    assert run.state == "done"
+    assert [record.name for record in run.finished] == ["idle #1", "a #1", "b #1", "idle #2", "a #2", "b #2"]
+    assert [(record.setting, record.repeat) for record in run.finished][1:3] == [("a", 1), ("b", 1)]
+    times = [record.start_time for record in run.finished]
+    assert times == sorted(times)
+    results = bench.results(run)["scenarios"]
+    assert [(one["setting"], one["repeat"]) for one in results] == [
+        ("idle", 1), ("a", 1), ("b", 1), ("idle", 2), ("a", 2), ("b", 2),
+    ]  # fmt: skip
+
+
+async def test_a_run_leaves_what_is_needed_to_judge_and_repeat_it(bench: Bench) -> None:
+    run = await bench.run(SHORT)
+    names = {path.name for path in bench.folder(run).iterdir()}
+    assert {"run.json", "01-encoder-1.log", "01-copy-1-000-vmaf.json"} <= names
+    assert not any(name.endswith(".nut") for name in names)
+    command = (bench.folder(run) / "01-encoder-1.log").read_text("utf-8").splitlines()[0]
+    assert command.startswith("# ")
+    assert "libx264 -preset ultrafast" in command
+    machine = bench.results(run)["machine"]
+    assert machine["ffmpeg"].startswith("ffmpeg ")
+    assert machine["cpus"] == os.cpu_count()
+
+
+# warm-up and samples
+
+
+@pytest.mark.slow
+async def test_a_warm_up_ends_when_the_machine_is_steady(make_config: ConfigFactory) -> None:
+    async def load() -> tuple[float | None, float | None]:
+        return 50.0, 25.0
+
+    bench = Bench(make_config(), load=load)
+    run = await bench.run(replace(IDLE, steady=60.0))
+    (record,) = run.finished
+    assert record.warmup_seconds == pytest.approx(10, abs=1.5)
+    assert record.notes is None
+
+
+async def test_a_machine_that_never_settles_is_measured_all_the_same_and_noted(make_config: ConfigFactory) -> None:
+    async def load() -> tuple[float | None, float | None]:
+        return None, None
+
+    bench = Bench(make_config(), load=load)
+    run = await bench.run(replace(IDLE, steady=1.5))
+    (record,) = run.finished
+    assert record.warmup_seconds == pytest.approx(1.5, abs=0.5)
+    assert record.notes == ["power or CPU use was not steady 1.5 s after the warm-up"]
+
+
+async def test_the_samples_of_a_window_are_kept_at_full_rate(make_config: ConfigFactory) -> None:
+    import time
+
+    async def trail() -> list[tuple[float, float]]:
+        now = int(time.time() * 10)
+        return [((now - back) / 10, (now - back) * 2.0) for back in range(11, -1, -1)]
+
+    bench = Bench(make_config(), trail=trail)
+    run = await bench.run(replace(IDLE, duration=3.0))
+    lines = (bench.folder(run) / "01-power.csv").read_text("ascii").splitlines()
+    times = [float(line.split(",")[0]) for line in lines[1:]]
+    assert times == sorted(set(times))
+    assert times[0] <= run.finished[0].start_time + 0.6
+    assert times[-1] >= run.finished[0].end_time - 0.2
+    gaps = [after - before for before, after in pairwise(times)]
+    assert max(gaps) < 0.15
+
+
+# servers and viewers
+
+
+async def test_viewers_pull_each_stream_and_see_what_is_sent(make_config: ConfigFactory, tmp_path: Path) -> None:
+    with rtmp_server(tmp_path) as server:
+        bench = Bench(make_config(), server.url)
+        scenario = replace(SHORT, name="watched", streams=2, viewers=2, duration=5.0, quality=False)
+        begun = bench.runner.start(RunRequest(scenarios=[scenario]))
+        await bench.phase("measuring")
+        assert len(own_ffmpegs()) == 2 + 4
+        run = await bench.ended(begun.id)
+    (record,) = run.finished
+    assert record.status == "done", record.notes
+    assert record.viewers == 2
+    seen = record.playback
+    assert seen is not None
+    assert seen.viewers == 4
+    assert seen.received_frames_ratio == pytest.approx(1.0, abs=0.1)
+    assert seen.start_delay_seconds is not None
+    assert 0 < seen.start_delay_seconds <= seen.start_delay_max_seconds < 5
+    assert seen.stalls == 0
+    assert own_ffmpegs() == set()
+
+
+async def test_viewers_without_a_server_are_said_to_be_none(bench: Bench) -> None:
+    run = await bench.run(replace(SHORT, viewers=1, quality=False))
+    (record,) = run.finished
+    assert record.playback is None
+    assert "there were no viewers: nothing was pushed" in (record.notes or [])
+
+
+async def test_a_viewer_that_ends_fails_the_scenario(make_config: ConfigFactory, tmp_path: Path) -> None:
+    with rtmp_server(tmp_path) as server:
+        bench = Bench(make_config(), server.url)
+        begun = bench.runner.start(RunRequest(scenarios=[replace(SHORT, viewers=1, duration=60.0)]))
+        await bench.phase("measuring")
+        os.kill(max(own_ffmpegs()), signal.SIGKILL)
+        run = await bench.ended(begun.id)
+    assert run.state == "failed"
+    assert "viewer 1 of short-1: FFmpeg ended by itself (signal 9)" in (run.error or "")
+
+
+@pytest.mark.slow
+async def test_a_server_that_hangs_does_not_stall_the_encoder_and_is_told(
+    make_config: ConfigFactory, tmp_path: Path
+) -> None:
+    """The server stops reading in the window. Kernel buffers and the queue fill up, then packets are dropped; the
+    encoder keeps its pace, and the result says that the stream was not delivered in real time."""
+    with rtmp_server(tmp_path) as server:
+        bench = Bench(make_config(), server.url)
+        scenario = replace(
+            SHORT, bitrate="40M", resolution="1280x720", duration=20.0, quality=False, rate_control="cbr"
+        )
+        begun = bench.runner.start(RunRequest(scenarios=[scenario]))
+        await bench.phase("measuring")
+        server.freeze()
+        run = await bench.ended(begun.id)
+    (record,) = run.finished
+    assert record.status == "done", record.notes
+    assert record.realtime is False
+    assert any("took short-1 too slowly" in note for note in record.notes or [])
+    (encoder,) = record.encoders or []
+    assert encoder.speed == pytest.approx(1.0, abs=0.1)
+
+
+async def test_an_encoder_that_stalls_and_catches_up_is_not_in_real_time(bench: Bench) -> None:
+    begun = bench.runner.start(RunRequest(scenarios=[replace(SHORT, duration=7.0, quality=False)]))
+    await bench.phase("measuring")
+    await asyncio.sleep(1.0)
+    (pid,) = own_ffmpegs()
+    os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(2.5)
+    os.kill(pid, signal.SIGCONT)
+    run = await bench.ended(begun.id)
+    (record,) = run.finished
+    assert record.realtime is False
+    assert any("behind the clock" in note for note in record.notes or []), record.notes
+
+
+@pytest.mark.parametrize("encoder", ["libx265"])
+async def test_a_codec_that_flv_cannot_carry_is_encoded_and_not_pushed(
+    make_config: ConfigFactory, tmp_path: Path, encoder: str
+) -> None:
+    """Debian's FFmpeg 5.1 has no HEVC in FLV; a newer one has. Both say what they did."""
+    with rtmp_server(tmp_path) as server:
+        bench = Bench(make_config(), server.url)
+        scenario = replace(SHORT, encoder=encoder, quality=False)
+        carries = not await Capabilities().why_not_encode(FFMPEG, scenario, push=True)
+        run = await bench.run(scenario)
+    (record,) = run.finished
+    assert record.status == "done", record.notes
+    assert record.pushed is carries
+    assert any("hevc" in note and "RTMP" in note for note in record.notes or [])
+
+
+async def test_the_static_ffmpeg_runs_scenarios_too(make_config: ConfigFactory, tmp_path: Path) -> None:
+    """A current FFmpeg takes the same commands as Debian's, and gives the same reports."""
+    with rtmp_server(tmp_path) as server:
+        bench = Bench(make_config(f"scenarios.ffmpeg={vmaf_ffmpeg()}", "scenarios.quality_seconds=1"), server.url)
+        run = await bench.run(replace(SHORT, streams=2, duration=3.0, viewers=1))
+    (record,) = run.finished
+    assert run.state == "done", (run.error, record.notes)
+    assert record.pushed
+    assert record.quality_frames == 30
+    assert record.psnr_score > 25
+    assert all((encoder.frames or 0) > 50 for encoder in record.encoders or [])
+
+
+async def test_bits_are_counted_where_they_were_encoded(bench: Bench) -> None:
+    run = await bench.run(replace(SHORT, bitrate="400k", duration=4.0, rate_control="cbr"))
+    (rendition,) = run.finished[0].renditions or []
+    assert rendition.bitrate_bps == pytest.approx(400_000, rel=0.3)
+
+
+@pytest.mark.slow
+async def test_a_copy_is_cut_into_segments_that_are_dropped_in_a_long_window(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a window is, only its beginning and its newest piece lie on the disk."""
+    monkeypatch.setattr("wattview.daemon.encoder_group.COPY_SLACK_SECONDS", 1.5)
+    begun = bench.runner.start(RunRequest(scenarios=[replace(SHORT, warmup=0.0, duration=12.0, gop_seconds=0.5)]))
+    await bench.phase("measuring")
+    most = 0
+
+    def segments() -> int:
+        folder = Path(bench.config.paths.state) / "runs" / begun.id
+        return len(list(folder.glob("*.nut")))
+
+    while bench.runner.current and bench.runner.current.progress.phase == "measuring":
+        most = max(most, segments())
+        await asyncio.sleep(0.1)
+    assert 2 <= most <= 4
+    run = await bench.ended(begun.id)
+    assert run.finished[0].quality_frames == 30
+
+
+async def test_quality_runs_at_the_lowest_priority(bench: Bench) -> None:
+    begun = bench.runner.start(RunRequest(scenarios=[replace(SHORT, resolution="1280x720", duration=2.0)]))
+    await bench.phase("quality")
+    await until(lambda: len(own_ffmpegs()) == 2, "the comparison runs")
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in own_ffmpegs()} == {quality.NICE}
+    await bench.runner.abort(begun.id)

@@ -1,0 +1,374 @@
+"""The meters of a run, on times and counts made by hand: pace, stalls, steadiness, progress, ladders, options."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wattview.daemon import codecs, ffmpeg, quality
+from wattview.daemon.encoders import Pace, PaceMeter
+from wattview.daemon.quality import Quality
+from wattview.daemon.renditions import pixels, streams_of
+from wattview.daemon.run_progress import ProgressClock
+from wattview.daemon.scenario_check import Planned
+from wattview.daemon.scenario_record import Score, Window, record_of, with_scores
+from wattview.daemon.steadiness import Steadiness
+from wattview.daemon.viewers import StallMeter
+from wattview.daemon.window_trail import WindowTrail
+from wattview.model import Rendition, Scenario, VideoEncoder
+
+LADDER = Scenario(
+    name="l",
+    bitrate="4M",
+    resolution="1920x1080",
+    renditions=[
+        Rendition(resolution="1920x1080"),
+        Rendition(resolution="960x540"),
+        Rendition(resolution="640x360", fps=15),
+    ],
+)
+
+
+def pace(reports: list[tuple[float, int]], fps: int = 30, dropped: int = 0, duplicated: int = 0) -> Pace:
+    """The verdict on a window of these reports; the last one says what was dropped and duplicated by then."""
+    meter = PaceMeter(fps)
+    meter.note(0.0, ffmpeg.Progress(frames=1, dropped_frames=0, duplicated_frames=0))
+    meter.open_window()
+    for number, (when, frames) in enumerate(reports):
+        last = number == len(reports) - 1
+        meter.note(
+            when,
+            ffmpeg.Progress(
+                frames=frames, dropped_frames=dropped if last else 0, duplicated_frames=duplicated if last else 0
+            ),
+        )
+    return meter.close_window()
+
+
+def steady_reports(fps: float, seconds: float = 60.0) -> list[tuple[float, int]]:
+    return [(10 + step / 2, round(100 + fps * step / 2)) for step in range(int(seconds * 2) + 1)]
+
+
+def test_an_encoder_at_its_rate_is_in_real_time() -> None:
+    verdict = pace(steady_reports(30))
+    assert verdict.realtime
+    assert verdict.speed == pytest.approx(1.0)
+    assert verdict.complaints() == []
+    assert (verdict.first_frame, verdict.last_frame) == (100, 1900)
+
+
+@pytest.mark.parametrize(("fps", "realtime"), [(30.0, True), (29.7, True), (29.2, False), (15.0, False)])
+def test_a_slow_encoder_is_not_in_real_time(fps: float, realtime: bool) -> None:
+    """Over a minute 29.7 frames a second leave the encoder 0.6 s behind, 29.2 leave it 1.6 s behind."""
+    verdict = pace(steady_reports(fps))
+    assert verdict.realtime is realtime
+    assert verdict.speed == pytest.approx(fps / 30, abs=0.001)
+
+
+def test_what_happened_before_the_window_does_not_count() -> None:
+    """An encoder that was slow while it warmed up and then kept real time has kept real time."""
+    meter = PaceMeter(30)
+    for when, frames in [(0.5, 1), (5.0, 20), (10.0, 60)]:
+        meter.note(when, ffmpeg.Progress(frames=frames))
+    meter.open_window()
+    for step in range(21):
+        meter.note(10.5 + step, ffmpeg.Progress(frames=75 + 30 * step))
+    assert meter.close_window().realtime
+
+
+def test_a_stall_that_is_caught_up_is_still_a_stall() -> None:
+    reports = [(when, frames) for when, frames in steady_reports(30) if not 20 < when < 23]
+    stalled = [(22.9, 100 + 300), *[(when, frames) for when, frames in reports if when > 20]]
+    verdict = pace([report for report in reports if report[0] <= 20] + stalled)
+    assert verdict.speed == pytest.approx(1.0)
+    assert verdict.behind_seconds == pytest.approx(2.9, abs=0.05)
+    assert not verdict.realtime
+    assert verdict.complaints() == ["fell up to 2.9 s behind the clock"]
+
+
+@pytest.mark.parametrize(
+    ("dropped", "duplicated", "says"), [(2, 0, "dropped 2 frames"), (0, 3, "showed 3 frames twice")]
+)
+def test_lost_and_repeated_frames_are_not_real_time(dropped: int, duplicated: int, says: str) -> None:
+    verdict = pace(steady_reports(30), dropped=dropped, duplicated=duplicated)
+    assert not verdict.realtime
+    assert says in verdict.complaints()
+
+
+@pytest.mark.parametrize("reports", [[], [(10.0, 100)]])
+def test_an_encoder_that_reports_nothing_is_not_in_real_time(reports: list[tuple[float, int]]) -> None:
+    verdict = pace(reports)
+    assert verdict.speed is None
+    assert not verdict.realtime
+    assert verdict.complaints() == ["reported no progress in the measured window"]
+
+
+def test_a_short_window_is_not_failed_by_the_error_of_looking() -> None:
+    assert pace([(10.0, 100), (11.9, 155)]).realtime  # 2 frames late of 57
+    assert not pace([(10.0, 100), (11.9, 150)]).realtime
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 10**9) | st.none()), max_size=30))
+def test_no_reports_break_the_pace_meter(reports: list[tuple[float, int | None]]) -> None:
+    meter = PaceMeter(30)
+    meter.open_window()
+    for when, frames in reports:
+        meter.note(when, ffmpeg.Progress(frames=frames))
+    meter.status("x")
+    verdict = meter.close_window()
+    assert verdict.behind_seconds >= 0
+
+
+# viewers
+
+
+def stalls(arrivals: list[tuple[float, float]], buffer: float = 1.0) -> tuple[int, float]:
+    meter = StallMeter(buffer)
+    for when, received in arrivals:
+        meter.note(when, received)
+    return meter.stalls, round(meter.stalled_seconds, 6)
+
+
+def test_a_stream_that_comes_in_real_time_never_stalls() -> None:
+    assert stalls([(step / 2, step / 2) for step in range(200)]) == (0, 0.0)
+
+
+def test_the_wait_for_the_first_picture_is_no_stall() -> None:
+    assert stalls([(0.0, 0.0), (5.0, 0.0), (6.0, 0.5), (7.0, 1.5), (8.0, 2.5)]) == (0, 0.0)
+
+
+def test_a_gap_longer_than_the_buffer_is_one_stall_of_known_length() -> None:
+    """Playing from second 1 with 1 s in hand; nothing comes from 10 to 14; at 14 the buffer fills up again."""
+    before = [(float(step), float(step)) for step in range(11)]
+    assert stalls([*before, (14.0, 10.0), (15.0, 11.0), (16.0, 12.0)]) == (1, 4.0)
+
+
+def test_a_gap_that_the_buffer_bridges_is_none() -> None:
+    before = [(float(step), float(step)) for step in range(11)]
+    assert stalls([*before, (10.9, 10.0), (11.0, 11.0), (12.0, 12.0)]) == (0, 0.0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5)), max_size=40))
+def test_no_one_stands_still_longer_than_the_clock_ran(steps: list[tuple[float, float]]) -> None:
+    times = list(itertools.accumulate(step for step, _ in steps))
+    received = list(itertools.accumulate(step for _, step in steps))
+    meter = StallMeter()
+    for when, media in zip(times, received, strict=True):
+        meter.note(when, media)
+    assert 0 <= meter.stalled_seconds <= (times[-1] - times[0] if times else 0) + 1e-6
+
+
+# steadiness
+
+
+def settled_after(readings: list[tuple[float | None, float | None]]) -> int | None:
+    meter = Steadiness()
+    return next((number for number, reading in enumerate(readings, start=1) if meter.note(*reading)), None)
+
+
+def test_a_steady_machine_is_found_steady_after_ten_seconds() -> None:
+    assert settled_after([(50.0 + (-1) ** n * 0.2, 30.0) for n in range(20)]) == 10
+
+
+def test_a_machine_that_still_warms_up_is_not_steady() -> None:
+    assert settled_after([(50.0 + n, 30.0) for n in range(60)]) is None
+    assert settled_after([(50.0, 30.0 + n) for n in range(60)]) is None
+
+
+def test_a_rise_ends_in_steadiness_when_both_halves_lie_behind_it() -> None:
+    settled = settled_after([(20.0 + min(10, n) * 3, None) for n in range(60)])
+    assert settled is not None
+    assert 13 <= settled <= 20
+
+
+def test_without_any_figure_nothing_is_steady() -> None:
+    assert settled_after([(None, None)] * 60) is None
+    assert settled_after([(None, 20.0)] * 60) == 10
+
+
+# ladders and encoders
+
+
+def test_the_renditions_of_a_ladder_get_the_bits_of_their_pixels() -> None:
+    (stream,) = streams_of(LADDER)
+    full, half, small = stream.variants
+    assert (full.bits, full.bitrate) == (4_000_000, "4000k")
+    assert half.bits == 1_414_000  # a quarter of the pixels: 4 000 000 × 0.25^0.75
+    assert small.bits == round(4_000 * (640 * 360 * 15 / (1920 * 1080 * 30)) ** 0.75) * 1000
+    assert stream.best is full
+    assert len({variant.name for variant in stream.variants}) == 3
+
+
+def test_mixed_bitrates_are_one_stream_each() -> None:
+    streams = streams_of(Scenario(name="m", bitrates=["1M", "2.5M"]))
+    assert [[variant.bits for variant in stream.variants] for stream in streams] == [[1_000_000], [2_500_000]]
+
+
+def test_a_baseline_has_no_streams() -> None:
+    assert streams_of(Scenario(name="b", type="baseline")) == []
+
+
+@pytest.mark.parametrize(
+    ("encoder", "preset", "native"),
+    [("libx264", "fast", "fast"), ("libx265", "slow", "slow"), ("libsvtav1", "veryfast", "9"),
+     ("libsvtav1", "12", "12"), ("hevc_nvenc", "medium", "p4"), ("av1_nvenc", "p7", "p7"),
+     ("h264_vaapi", "fast", None), ("h264_qsv", "placebo", "veryslow")],
+)  # fmt: skip
+def test_presets_are_translated_to_each_encoders_scale(encoder: str, preset: str, native: str | None) -> None:
+    assert codecs.native_preset(encoder, preset) == native
+    assert codecs.accepts_preset(encoder, preset)
+
+
+@pytest.mark.parametrize("encoder", get_args(VideoEncoder))
+@pytest.mark.parametrize("mode", ["capped", "cbr", "crf"])
+def test_every_encoder_has_options_for_every_rate_control(encoder: str, mode: str) -> None:
+    scenario = Scenario(
+        name="x", encoder=encoder, rate_control=mode, crf=30 if mode == "crf" else None, gop_seconds=1.5
+    )
+    arguments = codecs.encoder_arguments(scenario, bits=1_000_000, fps=30)
+    assert arguments[:2] == ["-c:v", encoder]
+    assert arguments[arguments.index("-g") + 1] == "45"
+    assert ("30" in arguments) == (mode == "crf")
+    assert all(isinstance(part, str) and part for part in arguments)
+    assert codecs.codec(encoder) in {"h264", "hevc", "av1"}
+
+
+# records
+
+
+def score(vmaf: float | None, psnr: float = 40.0) -> Score:
+    return Score(Quality(frames=60, psnr_db=psnr, ssim=0.9, vmaf=vmaf, vmaf_model="m", tool="t"), 1e6)
+
+
+WINDOW = Window(start_time=100.0, end_time=160.0, seconds=60.0, warmup_seconds=5.0)
+
+
+def test_a_ladders_score_is_that_of_its_best_rendition() -> None:
+    streams = streams_of(LADDER)
+    vmafs = dict(zip((variant.setting for variant in streams[0].variants), (95.0, 80.0, 60.0), strict=True))
+    record = record_of(Planned(scenario=LADDER, field=""), WINDOW, power_source="rapl")
+    record = with_scores(record, streams, {setting: score(vmaf) for setting, vmaf in vmafs.items()})
+    assert record.vmaf_score == 95.0
+    assert [one.vmaf_score for one in record.renditions or []] == [95.0, 80.0, 60.0]
+    assert record.bitrate == "4000k,1414k,458k"
+    assert [output.resolution for output in record.outputs or []] == ["1920x1080", "960x540", "640x360"]
+
+
+def test_the_score_of_mixed_streams_is_their_mean_and_none_where_one_is_missing() -> None:
+    scenario = Scenario(name="m", bitrates=["1M", "1M", "4M"])
+    streams = streams_of(scenario)
+    record = record_of(Planned(scenario=scenario, field=""), WINDOW, power_source=None)
+    low, _, high = (stream.variants[0].setting for stream in streams)
+    assert with_scores(record, streams, {low: score(80.0), high: score(95.0)}).vmaf_score == pytest.approx(85.0)
+    partial = with_scores(record, streams, {low: score(80.0)})
+    assert (partial.vmaf_score, partial.psnr_score, partial.quality_frames) == (None, None, None)
+    assert [one.vmaf_score for one in partial.renditions or []] == [80.0, 80.0, None]
+
+
+def test_without_libvmaf_the_other_scores_stand() -> None:
+    scenario = Scenario(name="x")
+    streams = streams_of(scenario)
+    record = record_of(Planned(scenario=scenario, field=""), WINDOW, power_source=None)
+    record = with_scores(record, streams, {streams[0].variants[0].setting: score(None)})
+    assert (record.vmaf_score, record.psnr_score, record.ssim_score) == (None, 40.0, 0.9)
+
+
+def test_a_failed_scenario_has_no_times_and_so_no_energy() -> None:
+    record = record_of(Planned(scenario=Scenario(name="x"), field=""), None, power_source="rapl", notes=["why"])
+    assert (record.start_time, record.end_time, record.duration, record.power_source) == (None, None, None, None)
+    assert (record.status, record.notes) == ("failed", ["why"])
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=300))
+def test_pooled_vmaf_is_in_order(values: list[float]) -> None:
+    ordered = sorted(values)
+    mean = sum(values) / len(values)
+    assert ordered[0] - 1e-6 <= quality.percentile(ordered, 1.0) <= ordered[-1] + 1e-6
+    assert ordered[0] - 1e-6 <= quality.harmonic_mean(values) <= mean + 1e-6
+
+
+def test_the_first_percentile_lies_between_two_frames() -> None:
+    assert quality.percentile([float(number) for number in range(101)], 1.0) == 1.0
+    assert quality.percentile([10.0, 20.0], 1.0) == pytest.approx(10.1)
+
+
+# progress
+
+
+class HandClock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_time_left_is_the_time_that_is_left() -> None:
+    clock = HandClock()
+    idle = Scenario(name="i", type="baseline", duration=20.0, warmup=0.0, cooldown=0.0)
+    work = Scenario(name="w", duration=60.0, warmup=5.0, cooldown=5.0, quality=False)
+    progress = ProgressClock([idle, work], 20.0, clock=clock)
+    whole = progress.now().remaining_seconds
+    assert whole == pytest.approx(20 + 70, abs=3)
+    progress.enter(0, "measuring")
+    clock.now += 20
+    progress.enter(1, "warmup")
+    clock.now += 5
+    progress.enter(1, "measuring")
+    clock.now += 30
+    now = progress.now()
+    assert now.remaining_seconds == pytest.approx(35, abs=1)
+    assert now.fraction == pytest.approx(55 / 90, abs=0.03)
+    assert now.elapsed_seconds == 55
+    assert (now.scenario, now.scenario_index, now.scenario_count) == ("w", 1, 2)
+    progress.enter(1, "finished")
+    assert (progress.now().fraction, progress.now().remaining_seconds) == (1.0, 0.0)
+
+
+def test_the_speed_of_a_comparison_is_learnt() -> None:
+    clock = HandClock()
+    works = [Scenario(name=str(n), duration=20.0, warmup=0.0, cooldown=0.0) for n in range(2)]
+    progress = ProgressClock(works, 20.0, clock=clock)
+    progress.enter(0, "quality")
+    clock.now += 40
+    progress.advance(0.5)
+    assert progress.now().remaining_seconds == pytest.approx(40 + 20 + 27, rel=0.5)
+    clock.now += 40
+    progress.advance(1.0)
+    progress.enter(1, "measuring")
+    assert progress.now().remaining_seconds == pytest.approx(20 + 80, abs=2)
+
+
+# samples
+
+
+async def test_the_trail_of_a_window_has_every_sample_once(tmp_path: Path) -> None:
+    memory: list[tuple[float, float]] = []
+
+    async def recent() -> list[tuple[float, float]]:
+        return memory[-12:]
+
+    trail = WindowTrail(recent)
+    for number in range(50):
+        memory.append((1000.0 + number / 10, 5.0 * number))
+        if number % 5 == 0:
+            await trail.look()
+    await trail.look()
+    trail.write(tmp_path / "power.csv")
+    lines = (tmp_path / "power.csv").read_text().splitlines()
+    assert lines[0] == "time,joules_total"
+    assert [tuple(map(float, line.split(","))) for line in lines[1:]] == memory
+
+
+def test_a_window_without_samples_leaves_no_file(tmp_path: Path) -> None:
+    WindowTrail(None).write(tmp_path / "power.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pixels() -> None:
+    assert pixels("1280x720") == 921_600
