@@ -92,8 +92,8 @@ class Bcache:
         for uuid, directory in self._sets.found_or_none().items():
             for file, name, _ in _SET:
                 value = _number(directory, file)
-                # node_exporter takes these microseconds for nanoseconds; its dashboards are drawn for that.
-                families[name].add(value if value is None or file != _DURATION else value * 1e-9, labels(uuid=uuid))
+                # node_exporter takes these microseconds for nanoseconds.
+                families[name].add(value / 1e6 if value is not None and file == _DURATION else value, labels(uuid=uuid))
             for device in directory.names():
                 if device.startswith("bdev"):
                     self._backing(families, directory, device, labels(uuid=uuid, backing_device=device))

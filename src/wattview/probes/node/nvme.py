@@ -6,6 +6,7 @@ import re
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
+from wattview.probes import procfs
 from wattview.probes.node.collector import Directories, Directory, gauge
 
 # nvme0n1, or nvme0c0n1 where several controllers lead to one namespace.
@@ -61,14 +62,15 @@ class Nvme:
 
 
 def namespace_sizes(directory: Directory, namespace: str) -> tuple[int | None, int | None, int | None, int | None]:
-    """Capacity, size and use in bytes, and the logical block size, by node_exporter's reckoning.
+    """Capacity, size and use in bytes, and the logical block size.
 
-    It multiplies ``size`` by the logical block size, which is right for blocks of 512 bytes: the kernel counts sectors
-    of 512 bytes there whatever the block size is.
+    ``nuse`` counts logical blocks, ``size`` sectors of 512 bytes whatever the block size is. node_exporter takes both
+    for logical blocks, and says eight times too much of a namespace with blocks of 4096 bytes.
     """
     block = directory.number(f"{namespace}/queue/logical_block_size")
-    sizes = [directory.number(f"{namespace}/{file}") for file in ("size", "nuse")]
-    size, used = (None if blocks is None or block is None else blocks * block for blocks in sizes)
+    sectors, blocks = directory.number(f"{namespace}/size"), directory.number(f"{namespace}/nuse")
+    size = None if sectors is None else sectors * procfs.SECTOR_BYTES
+    used = None if blocks is None or block is None else blocks * block
     return size, size, used, block
 
 

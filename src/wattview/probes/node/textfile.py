@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import re
+import stat
 from typing import NamedTuple, cast
 
 from wattview.config import Config
@@ -37,8 +38,11 @@ class Textfile:
     def __init__(self, config: Config) -> None:
         self._directory = config.node.textfile_directory
         self._read: dict[str, _File] = {}
+        self._said_before: dict[str, str] = {}
+        self._said: dict[str, str] = {}
 
     def collect(self) -> list[Family]:
+        self._said_before, self._said = self._said, {}
         merged: dict[str, Family] = {}
         mtimes = gauge("node_textfile_mtime_seconds", "Unixtime mtime of textfiles successfully read.")
         paths, error = self._paths()
@@ -76,6 +80,9 @@ class Textfile:
         known = self._read.get(path)
         try:
             status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode):
+                # A pipe would keep the scrape waiting.
+                raise OSError("not a regular file")
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if known is None or known.stamp != stamp:
                 with open(path, encoding="utf-8") as stream:
@@ -89,9 +96,10 @@ class Textfile:
             known = self._read[path] = _File(stamp, None)
         return known
 
-    @staticmethod
-    def _say(path: str, reason: str) -> None:
-        log.warning("textfile %s: %s", path, reason)
+    def _say(self, path: str, reason: str) -> None:
+        if self._said_before.get(path) != reason:
+            log.warning("textfile %s: %s", path, reason)
+        self._said[path] = reason
 
 
 def _merge(merged: dict[str, Family], family: Family, path: str) -> bool:
