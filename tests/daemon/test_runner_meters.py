@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from pathlib import Path
 from typing import get_args
@@ -363,6 +364,19 @@ async def test_the_trail_of_a_window_has_every_sample_once(tmp_path: Path) -> No
     lines = (tmp_path / "power.csv").read_text().splitlines()
     assert lines[0] == "time,joules_total"
     assert [tuple(map(float, line.split(","))) for line in lines[1:]] == memory
+
+
+async def test_a_source_that_hangs_or_fails_does_not_hold_up_the_window() -> None:
+    async def hangs() -> list[tuple[float, float]]:
+        await asyncio.sleep(60)
+        return []
+
+    async def fails() -> list[tuple[float, float]]:
+        raise OSError("gone")
+
+    for source in (hangs, fails):
+        async with asyncio.timeout(2):
+            assert await WindowTrail(source).look() is False
 
 
 def test_a_window_without_samples_leaves_no_file(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from wattview.config import Config
-from wattview.model import PowerReading, ProbeState, ProbeStatus, Reading
+from wattview.model import HostReading, PowerReading, ProbeState, ProbeStatus, Reading
 from wattview.probes import SourceBroken, SourceError
 from wattview.probes.power import PowerProbe
 from wattview.probes.registry import REGISTRY, ProbeEntry
@@ -190,6 +190,19 @@ class Sampler:
         """Which source the host's power comes from now; None where there is none."""
         source = self.sources.get("power")
         return source.latest.source if source is not None and isinstance(source.latest, PowerReading) else None
+
+    async def load(self) -> tuple[float | None, float | None]:
+        """Watts of the host and percent of the machine's CPU time, now; None for what there is not."""
+        power, host = await self.read_or_none("power"), await self.read_or_none("host")
+        return (
+            power.host_watts if isinstance(power, PowerReading) else None,
+            host.cpu_percent if isinstance(host, HostReading) else None,
+        )
+
+    async def power_trail(self) -> list[tuple[float, float]]:
+        """Every sample of the power clock in the last second or so: Unix time, and joules of the host so far."""
+        source = self.sources.get("power")
+        return [] if source is None else await source.call(PowerProbe.trail)
 
     def close(self) -> None:
         if self._clock is not None:

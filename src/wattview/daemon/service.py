@@ -109,7 +109,10 @@ class Daemon:
             return rtmp_url if await sampler.read_or_none("streams", max_age=2.0) is not None else None
 
         results = Results(config, history)
-        runner = Runner(config, rtmp_url=live_rtmp_url, mark=mark, power_source=sampler.power_source, state_dir=state)
+        runner = Runner(
+            config, rtmp_url=live_rtmp_url, mark=mark, power_source=sampler.power_source, state_dir=state,
+            load=sampler.load, trail=sampler.power_trail,
+        )  # fmt: skip
         stack.push_async_callback(runner.close)
         self._runner = runner
 

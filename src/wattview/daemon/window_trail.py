@@ -6,12 +6,16 @@ host since the daemon's start. The difference of two lines is exact; a power is 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 TRAIL_SECONDS = 0.5
 """How often the power clock's short memory is asked; it holds a second or more."""
+
+LOOK_PATIENCE_SECONDS = 0.2
 
 Trail = Callable[[], Awaitable[Sequence[tuple[float, float]]]]
 """The last samples of the power: (Unix time, joules of the host so far), oldest first."""
@@ -26,13 +30,16 @@ class WindowTrail:
         self._joules = array("d")
 
     async def look(self) -> bool:
-        """Takes what is new. Never ends the window."""
-        if self._trail is not None:
-            last = self._times[-1] if self._times else 0.0
-            for time, joules in await self._trail():
-                if time > last:
-                    self._times.append(time)
-                    self._joules.append(joules)
+        """Takes what is new. Never ends the window, and never makes it longer: a source that hangs is left alone."""
+        if self._trail is None:
+            return False
+        last = self._times[-1] if self._times else 0.0
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(LOOK_PATIENCE_SECONDS):
+                for time, joules in await self._trail():
+                    if time > last:
+                        self._times.append(time)
+                        self._joules.append(joules)
         return False
 
     def write(self, path: Path) -> None:

@@ -92,6 +92,16 @@ class PowerProbe:
             self._sample(self._clock(), min(1.5 / self.sample_hz, FRESH_SECONDS))
             return self._reading()
 
+    def trail(self) -> list[tuple[float, float]]:
+        """The samples of the last second or so, oldest first: Unix time, and joules of the host so far."""
+        with self._lock:
+            samples = list(self._ring)
+        return [
+            (sample.at.time, sample.measured.host_microjoules / 1e6)
+            for sample in samples
+            if sample.measured.host_microjoules is not None
+        ]
+
     def close(self) -> None:
         with self._lock:
             for source in self._sources:
