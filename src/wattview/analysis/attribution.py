@@ -99,11 +99,11 @@ def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str
     used = _cpu_seconds(interval)
     # The counters tick at different moments: the parts may seem to have used more than all together.
     whole = max(interval.busy_seconds, sum(used.values()))
-    parts = {part: active * cpu / whole if whole else 0.0 for part, cpu in used.items()}
+    parts = {part: active * (cpu / whole) if whole else 0.0 for part, cpu in used.items()}
     server = None
     if interval.server_cpu_seconds is not None:
         free = max(whole - sum(used.values()), 0.0)
-        server = active * min(interval.server_cpu_seconds, free) / whole if whole else 0.0
+        server = active * (min(interval.server_cpu_seconds, free) / whole) if whole else 0.0
     for gpu in interval.gpus:
         watts = (gpu_idle_watts or {}).get(gpu.uuid)
         gpu_idle = 0.0 if watts is None else min(watts * seconds, gpu.joules)
@@ -112,7 +112,7 @@ def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str
         scale = max(gpu.used, sum(gpu.shares.values()), gpu.busy if watts is not None else 1.0)
         for part, share in gpu.shares.items():
             if scale:
-                parts[part] = parts.get(part, 0.0) + (gpu.joules - gpu_idle) * share / scale
+                parts[part] = parts.get(part, 0.0) + (gpu.joules - gpu_idle) * (share / scale)
     return Attribution(
         time=interval.time,
         seconds=seconds,
