@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from wattview import __version__
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, labels, parse_series
 from wattview.model import Fault, Reading
 from wattview.probes.node import (
     arp,
@@ -261,9 +261,15 @@ def families(reading: NodeReading) -> list[Family]:
 
 
 def _joined(first: Family, second: Family) -> Family:
-    known = {text for text, _ in first.samples}
-    more = [sample for sample in second.samples if sample[0] not in known]
+    known = {_series(first, text) for text, _ in first.samples}
+    more = [sample for sample in second.samples if _series(second, sample[0]) not in known]
     return Family(first.name, first.type, first.help, [*first.samples, *more])
+
+
+def _series(family: Family, text: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    """A sample's name and labels, in whatever order these were written."""
+    name, pairs = parse_series(family.name + text)
+    return name, frozenset(pairs.items())
 
 
 def _build_info() -> Family:

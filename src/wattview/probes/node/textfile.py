@@ -133,7 +133,7 @@ def parse(text: str) -> list[Family]:
             elif line:
                 name, suffix, pairs, value = _sample(families, line)
                 family = families.setdefault(name, Family(name, "untyped", ""))
-                key = suffix + label_text(pairs)
+                key = suffix + label_text(dict(sorted(pairs.items())))
                 if (name, key) in seen:
                     raise ValueError("the same series twice")
                 seen.add((name, key))
@@ -154,7 +154,7 @@ def _comment(families: dict[str, Family], line: str) -> None:
     if words[0] == "HELP":
         if family.help:
             raise ValueError("a second HELP line")
-        family.help = rest.replace("\\n", "\n").replace("\\\\", "\\")
+        family.help = re.sub(r"\\[n\\]", lambda match: "\n" if match[0] == "\\n" else "\\", rest)
     elif rest.strip() not in _TYPES:
         raise ValueError("not a metric type")
     elif family.samples:
