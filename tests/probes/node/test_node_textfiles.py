@@ -18,7 +18,7 @@ from wattview.exposition import render
 from wattview.probes import node
 from wattview.probes.node.textfile import Textfile, parse
 
-NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,9}", fullmatch=True)
+NAMES = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_]{0,9}", fullmatch=True)
 LABEL_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 VALUES = st.one_of(
     st.integers(-(10**20), 10**20).map(str),
@@ -85,6 +85,7 @@ def test_any_text_is_families_or_a_ValueError_with_its_line(text: str) -> None:
         ("# HELP a x\n# HELP a y\na 1\n", "second HELP"),
         ('a{b="1 1\n', "brace is not closed"),
         ("a{b=1} 1\n", "not a label"),
+        ('a{__name__="b"} 1\n', "keeps for itself"),
         ("1a 1\n", "not a metric name"),
         ("a 1_000\n", "not a value"),
         ("a\n", "not a value"),

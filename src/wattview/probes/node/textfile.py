@@ -216,6 +216,8 @@ def _tidy(body: str) -> str:
             raise ValueError("not a label")
         if match[1] in names:
             raise ValueError("the same label twice")
+        if match[1].startswith("__"):
+            raise ValueError("a label that Prometheus keeps for itself")
         names.add(match[1])
         pairs.append(f"{match[1]}={match[2]}")
         at = match.end()
