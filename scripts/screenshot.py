@@ -13,11 +13,12 @@ from pathlib import Path
 
 from wattview import config
 from wattview.attach import socket_url
+from wattview.config import Tui
 from wattview.tui.app import Dashboard
 
 
 async def take(url: str, keys: list[str], size: tuple[int, int], seconds: float) -> str:
-    app = Dashboard(url, theme="wattview-dark")
+    app = Dashboard(url, settings=Tui(theme="wattview-dark"))
     async with app.run_test(size=size) as pilot:
         await pilot.pause(1.0)
         await pilot.press(*keys)

@@ -108,7 +108,8 @@ def tui(options: Options, url: str | None, token_file: Path | None) -> None:
     from wattview.tui.app import run as run_dashboard
 
     token = token_file.read_text().strip() if token_file else ""
-    sys.exit(run_dashboard(url or socket_url(options.config()), token))
+    config = options.config()
+    sys.exit(run_dashboard(url or socket_url(config), token, config.tui))
 
 
 @main.command()
@@ -131,7 +132,7 @@ def up(options: Options, headless: bool) -> None:
         with daemon_for(config, options.arguments()):
             from wattview.tui.app import run as run_dashboard
 
-            status = run_dashboard(socket_url(config))
+            status = run_dashboard(socket_url(config), settings=config.tui)
     except DaemonFailed as error:
         raise click.ClickException(str(error)) from None
     sys.exit(status)

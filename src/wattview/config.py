@@ -214,13 +214,15 @@ class History(Section, frozen=True, kw_only=True):
 class Scenarios(Section, frozen=True, kw_only=True):
     """How scenarios are run. ``quality_ffmpeg`` is the FFmpeg that computes VMAF; "" finds one that can.
 
-    ``quality_seconds`` bounds the part of the measured window that is compared frame by frame.
+    ``quality_seconds`` bounds the part of the measured window that is compared frame by frame. ``vmaf_model`` is the
+    viewer: ``hd`` before a 1080p screen, ``phone``, ``4k``, or ``neg``, which gives no points for sharpening.
     """
 
     ffmpeg: str = "ffmpeg"
     media_dir: str = ""
     quality_ffmpeg: str = ""
     quality_seconds: Annotated[float, Meta(gt=0)] = 20.0
+    vmaf_model: Literal["hd", "phone", "4k", "neg"] = "hd"
 
 
 ClockTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
@@ -262,6 +264,19 @@ class Cost(Section, frozen=True, kw_only=True):
     tariff: tuple[Tariff, ...] = ()
 
 
+class Tui(Section, frozen=True, kw_only=True):
+    """The dashboard. ``theme`` "" suits the terminal; ``keys`` maps names of key bindings to keys (``quit = "ctrl+d"``).
+
+    ``glyphs``: ``ascii`` draws without Unicode, for terminals and fonts that have none. Above ``power_budget_watts``
+    the dashboard alerts (0: no budget).
+    """
+
+    theme: str = ""
+    keys: dict[str, str] = {}
+    glyphs: Literal["auto", "unicode", "ascii"] = "auto"
+    power_budget_watts: NonNegative = 0.0
+
+
 class Config(Section, frozen=True, kw_only=True):
     """All settings. Paths that were left empty are filled in: every path here can be used as it is."""
 
@@ -275,6 +290,7 @@ class Config(Section, frozen=True, kw_only=True):
     history: History = field(default_factory=History)
     scenarios: Scenarios = field(default_factory=Scenarios)
     cost: Cost = field(default_factory=Cost)
+    tui: Tui = field(default_factory=Tui)
 
 
 ENVIRONMENT: Mapping[str, str] = {

@@ -567,9 +567,10 @@ def screen_text(app: Any) -> str:
 @contextlib.asynccontextmanager
 async def opened(daemon: ScriptedDaemon, size: tuple[int, int] = (120, 40), **options: Any) -> AsyncIterator[Any]:
     """The dashboard on that daemon with its first picture on the screen; gives the pilot, whose ``app`` it is."""
+    from wattview.config import Tui
     from wattview.tui.app import Dashboard
 
-    app = Dashboard(daemon.url, **options)
+    app = Dashboard(daemon.url, settings=Tui(**options))
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.latest is not None and app.link.state == "live")
         yield pilot

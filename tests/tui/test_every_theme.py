@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from wattview.config import Tui
 from wattview.tui import themes
 from wattview.tui.app import Dashboard
 
 
 @pytest.mark.parametrize("name", themes.NAMES)
 async def test_the_dashboard_starts_in_every_theme(tmp_path: Path, name: str) -> None:
-    app = Dashboard(f"unix://{tmp_path}/none.sock", theme=name)
+    app = Dashboard(f"unix://{tmp_path}/none.sock", settings=Tui(theme=name))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert app.theme == name

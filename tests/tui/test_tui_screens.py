@@ -393,7 +393,7 @@ async def test_t_goes_through_our_themes(daemon: ScriptedDaemon) -> None:
 
 
 async def test_help_lists_the_keys_that_work_here_and_no_others(daemon: ScriptedDaemon) -> None:
-    async with opened(daemon, (120, 50), keys={"app.quit": "ctrl+d"}) as pilot:
+    async with opened(daemon, (120, 50), keys={"quit": "ctrl+d"}) as pilot:
         await pilot.press("2", "question_mark")
         await until(pilot, lambda: "Keys" in screen_text(pilot.app))
         text = screen_text(pilot.app)
@@ -405,7 +405,7 @@ async def test_help_lists_the_keys_that_work_here_and_no_others(daemon: Scripted
 
 
 async def test_keys_can_be_changed(daemon: ScriptedDaemon) -> None:
-    async with opened(daemon, keys={"app.new_run": "f5", "table.down": "down,w"}) as pilot:
+    async with opened(daemon, keys={"new_run": "f5", "table_down": "down,w"}) as pilot:
         await pilot.press("n")
         await pilot.press("w")
         assert pilot.app.screen.query_one("#containers").row.container.name == "transcoder-a"
@@ -431,7 +431,7 @@ async def test_q_quits(daemon: ScriptedDaemon) -> None:
 
 async def test_plain_ascii_where_the_terminal_has_no_more(daemon: ScriptedDaemon) -> None:
     daemon.now = msgspec.structs.replace(snapshot(run=run()), streams=(stream(0, name="名"),))
-    async with opened(daemon, (80, 24), ascii_only=True) as pilot:
+    async with opened(daemon, (80, 24), glyphs="ascii") as pilot:
         for key in "123456789":
             await pilot.press(key)
             await pilot.pause()

@@ -10,16 +10,19 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from time import time as wall_clock
 from typing import Any, ClassVar, Literal
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen
 
 from wattview.client import Client, ClientError
+from wattview.config import Tui
 from wattview.model import Run, Snapshot
 from wattview.tui import themes
 from wattview.tui.ascii import AsciiFilter, needs_ascii
@@ -39,6 +42,8 @@ from wattview.tui.screens.scenarios import Scenarios
 from wattview.tui.screens.streams import Streams
 from wattview.tui.trails import Trails
 from wattview.tui.view import Picture, View
+from wattview.tui.widgets.filter_bar import FilterBar
+from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import TABS, Tabs
 
 AGE_TICK_SECONDS = 1.0
@@ -54,34 +59,35 @@ ENDINGS: dict[str, tuple[str, Severity]] = {
 }
 
 
-class Dashboard(App[None]):
-    """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``).
+VIEWS: dict[str, type[View]] = {
+    "overview": Overview,
+    "power": Power,
+    "containers": Containers,
+    "streams": Streams,
+    "gpu": Gpus,
+    "scenarios": Scenarios,
+    "results": Results,
+    "exporters": Exporters,
+    "log": Log,
+}
+"""The screens by the name of their tab."""
 
-    ``keys`` maps names of bindings (``app.quit``, ``table.sort`` …) to keys.
-    """
+
+class Dashboard(App[None]):
+    """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``)."""
 
     TITLE = "WattView"
     ENABLE_COMMAND_PALETTE = True
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        "overview": Overview,
-        "power": Power,
-        "containers": Containers,
-        "streams": Streams,
-        "gpu": Gpus,
-        "scenarios": Scenarios,
-        "results": Results,
-        "exporters": Exporters,
-        "log": Log,
-    }
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**VIEWS}
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(tab.key, f"go('{tab.mode}')", tab.title, show=False, id=f"go.{tab.mode}") for tab in TABS),
-        Binding("n", "launch", "New run", id="app.new_run"),
-        Binding("x", "abort", "Abort run", id="app.abort"),
-        Binding("space", "pause", "Pause", id="app.pause"),
-        Binding("r", "retry", "Refresh", show=False, id="app.refresh"),
-        Binding("t", "next_theme", "Theme", show=False, id="app.theme"),
-        Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
-        Binding("q", "quit", "Quit", id="app.quit"),
+        *(Binding(tab.key, f"go('{tab.mode}')", tab.title, show=False, id=f"go_{tab.mode}") for tab in TABS),
+        Binding("n", "launch", "New run", id="new_run"),
+        Binding("x", "abort", "Abort run", id="abort"),
+        Binding("space", "pause", "Pause", id="pause"),
+        Binding("r", "retry", "Refresh", show=False, id="refresh"),
+        Binding("t", "next_theme", "Theme", show=False, id="theme"),
+        Binding("question_mark", "help", "Help", id="help", key_display="?"),
+        Binding("q", "quit", "Quit", id="quit"),
     ]
     CSS = """
     * { scrollbar-background: $surface; scrollbar-color: $border-blurred; scrollbar-size-vertical: 1;
@@ -89,18 +95,10 @@ class Dashboard(App[None]):
     Footer { background: $panel; }
     """
 
-    def __init__(
-        self,
-        client_url: str,
-        token: str = "",
-        *,
-        theme: str = "",
-        keys: Mapping[str, str] | None = None,
-        ascii_only: bool | None = None,
-        interval: float = 1.0,
-    ) -> None:
+    def __init__(self, client_url: str, token: str = "", settings: Tui | None = None, *, interval: float = 1.0) -> None:
         environ = dict(os.environ)  # before Textual takes NO_COLOR out of it
         super().__init__()
+        self.settings = settings = settings if settings is not None else Tui()
         self.client = Client(client_url, token)
         self.interval = interval
         self.trails = Trails()
@@ -109,7 +107,7 @@ class Dashboard(App[None]):
         self.held: Snapshot | None = None
         self.events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.events_seen = 0
-        self._ascii = needs_ascii(environ) if ascii_only is None else ascii_only
+        self._ascii = needs_ascii(environ) if settings.glyphs == "auto" else settings.glyphs == "ascii"
         self._ascii_filter = AsciiFilter()
         self._arrived = time.monotonic()
         self._lost_since: float | None = None
@@ -119,9 +117,9 @@ class Dashboard(App[None]):
         self._seeded = False
         for one in themes.THEMES:
             self.register_theme(one)
-        self.theme = theme if theme in self.available_themes else themes.default_theme(environ)
-        if keys:
-            self.set_keymap(keys)
+        known = settings.theme in self.available_themes
+        self.theme = settings.theme if known else themes.default_theme(environ)
+        self.set_keymap(settings.keys)
 
     # the picture
 
@@ -151,10 +149,21 @@ class Dashboard(App[None]):
 
     def on_mount(self) -> None:
         self.switch_mode("overview")
+        self._check_settings()
         self.run_worker(
             follow(self.client, self.post_message, self._retry_now, self.interval), name="feed", exit_on_error=False
         )
         self.set_interval(AGE_TICK_SECONDS, self._age)
+
+    def _check_settings(self) -> None:
+        """A name in the settings that means nothing here is said, and the rest holds."""
+        if self.settings.theme and self.settings.theme != self.theme:
+            text = f"no theme {self.settings.theme}; there are {', '.join(themes.NAMES)}"
+            self.notify(text, title="tui.theme", severity="warning", markup=False)
+        unknown = sorted(set(self.settings.keys) - key_names([type(self), Table, FilterBar, *VIEWS.values(), View]))
+        if unknown:
+            text = f"no such key binding: {', '.join(unknown)}"
+            self.notify(text, title="tui.keys", severity="warning", markup=False)
 
     def _age(self) -> None:
         """Keeps the banner's figures current while the daemon says nothing."""
@@ -165,7 +174,7 @@ class Dashboard(App[None]):
         before, self.latest = self.latest, message.snapshot
         self._arrived = time.monotonic()
         self.trails.record(message.snapshot)
-        for event in changes(before, message.snapshot):
+        for event in changes(before, message.snapshot, self.settings.power_budget_watts):
             self._note(event)
         if not self._seeded:
             self._seeded = True
@@ -177,7 +186,7 @@ class Dashboard(App[None]):
     def on_link_changed(self, message: LinkChanged) -> None:
         if message.link.state != self.link.state:
             level: Level = "error" if message.link.state == "lost" else "info"
-            self._note(Event(time.time(), level, "daemon", message.link.reason or f"is {message.link.state}"))
+            self._note(Event(wall_clock(), level, "daemon", message.link.reason or f"is {message.link.state}"))
         self.link = message.link
         self._retry_at = time.monotonic() + message.link.retry_seconds
         if message.link.state == "lost":
@@ -319,15 +328,13 @@ def _run_key(snapshot: Snapshot | None) -> tuple[str, str] | None:
     return (run.id, run.state) if run is not None else None
 
 
-def run(
-    client_url: str,
-    token: str = "",
-    *,
-    theme: str = "",
-    keys: Mapping[str, str] | None = None,
-    ascii_only: bool | None = None,
-) -> int:
+def key_names(classes: Iterable[type[DOMNode]]) -> set[str]:
+    """The names by which the settings may speak of key bindings."""
+    return {binding.id for one in classes for binding in Binding.make_bindings(one.BINDINGS) if binding.id is not None}
+
+
+def run(client_url: str, token: str = "", settings: Tui | None = None) -> int:
     """Opens the dashboard and returns an exit status when it is closed: 0, or 1 where it broke."""
-    app = Dashboard(client_url, token, theme=theme, keys=keys, ascii_only=ascii_only)
+    app = Dashboard(client_url, token, settings)
     app.run()
     return app.return_code or 0

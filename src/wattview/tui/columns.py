@@ -8,7 +8,7 @@ from typing import NamedTuple
 from wattview.model import Container, Snapshot, Stream
 from wattview.tui.column import Column
 from wattview.tui.text import UNKNOWN, count, mbit, mib, number, span, spark
-from wattview.tui.trails import Point, Trails, bridged, buckets
+from wattview.tui.trails import Point, Trails, bridged, buckets, snapped
 
 SPARK_CELLS = 12
 SPARK_SECONDS = 60.0
@@ -43,8 +43,7 @@ def stream_key(row: StreamRow) -> tuple[str, str]:
 
 
 def _spark(row: ContainerRow | StreamRow) -> str:
-    # One point more than the window, so that a value arriving at its very end is inside.
-    values = buckets(row.trail, row.now - SPARK_SECONDS, row.now + 0.5, SPARK_CELLS)
+    values = buckets(row.trail, *snapped(row.now - SPARK_SECONDS, row.now, SPARK_CELLS), SPARK_CELLS)
     return spark(bridged(values, 2))
 
 

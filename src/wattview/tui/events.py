@@ -29,13 +29,14 @@ REALTIME = 0.98
 _PROBE_LEVELS: dict[str, Level] = {"ok": "info", "absent": "info", "unread": "info", "degraded": "warning"}
 
 
-def changes(before: Snapshot | None, now: Snapshot) -> Iterator[Event]:
-    """The events between two pictures; of the first picture, what is wrong in it."""
+def changes(before: Snapshot | None, now: Snapshot, budget_watts: float = 0.0) -> Iterator[Event]:
+    """The events between two pictures; of the first picture, what is wrong in it. ``budget_watts`` 0: no budget."""
     yield from _probes(before, now)
     yield from _exporters(before, now)
     if before is not None:
         yield from _streams(before, now)
         yield from _containers(before, now)
+    yield from _budget(before, now, budget_watts)
     yield from _runs(before.run if before is not None else None, now.run, now.time)
 
 
@@ -126,3 +127,14 @@ def _runs(before: Run | None, now: Run | None, moment: float) -> Iterator[Event]
         if (slow.get(one.stream) or 1.0) >= REALTIME:
             text = f"is behind real time: {one.speed:.2f}x"
             yield Event(moment, "warning", f"encoder {one.stream}", text, True)
+
+
+def _budget(before: Snapshot | None, now: Snapshot, budget_watts: float) -> Iterator[Event]:
+    was = before.power.host_watts if before is not None and before.power is not None else None
+    watts = now.power.host_watts if now.power is not None else None
+    if not budget_watts or watts is None:
+        return
+    if watts > budget_watts and (was is None or was <= budget_watts):
+        yield Event(now.time, "warning", "power", f"{watts:.1f} W is over the budget of {budget_watts:g} W", True)
+    elif watts <= budget_watts and was is not None and was > budget_watts:
+        yield Event(now.time, "info", "power", f"{watts:.1f} W is within the budget of {budget_watts:g} W again")

@@ -6,6 +6,7 @@ Trails begin with what the history has (``seed``), then grow by one point a snap
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -78,6 +79,14 @@ def buckets(points: Iterable[Point], start: float, end: float, columns: int) -> 
             sums[index] += value
             counts[index] += 1
     return [total / n if n else None for total, n in zip(sums, counts, strict=True)]
+
+
+def snapped(start: float, end: float, columns: int) -> tuple[float, float]:
+    """The window moved on to whole columns: a value stays in its column for as long as that is in view, so that the
+    picture moves by columns and does not shimmer."""
+    width = (end - start) / columns
+    last = math.floor(end / width + 1) * width
+    return last - (end - start), last
 
 
 def bridged(values: list[float | None], widest: int) -> list[float | None]:

@@ -67,9 +67,9 @@ class View(Screen[None]):
     """The id of the table that ``/`` filters, where there is one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/", id="view.filter"),
-        Binding("e", "export", "Export table", show=False, id="view.export"),
-        Binding("y", "copy", "Copy row", show=False, id="view.copy"),
+        Binding("slash", "filter", "Filter", key_display="/", id="view_filter"),
+        Binding("e", "export", "Export table", show=False, id="view_export"),
+        Binding("y", "copy", "Copy row", show=False, id="view_copy"),
     ]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-middle"), (160, "-wide")]  # noqa: RUF012  declared by the toolkit
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall"), (50, "-high")]  # noqa: RUF012  declared by the toolkit

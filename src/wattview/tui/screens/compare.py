@@ -76,7 +76,7 @@ class Compare(View):
     TAB = "results"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace,left,h", "app.pop_screen", "Back", id="details.back"),
+        Binding("escape,backspace,left,h", "app.pop_screen", "Back", id="details_back"),
     ]
     DEFAULT_CSS = """
     Compare {

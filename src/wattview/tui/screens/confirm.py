@@ -16,8 +16,8 @@ class Confirm(ModalScreen[bool]):
     """``y`` or enter on the first button does it; ``n`` or escape does not."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes", id="confirm.yes"),
-        Binding("n,escape", "answer(False)", "No", id="confirm.no"),
+        Binding("y", "answer(True)", "Yes", id="confirm_yes"),
+        Binding("n,escape", "answer(False)", "No", id="confirm_no"),
         Binding("left,right,h,l", "app.focus_next", "Other answer", show=False),
     ]
     DEFAULT_CSS = """

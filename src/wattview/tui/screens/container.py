@@ -27,7 +27,7 @@ class ContainerDetails(View):
     TAB = "containers"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace,left,h", "app.pop_screen", "Back", id="details.back"),
+        Binding("escape,backspace,left,h", "app.pop_screen", "Back", id="details_back"),
     ]
     DEFAULT_CSS = """
     ContainerDetails {

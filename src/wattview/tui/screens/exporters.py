@@ -56,8 +56,8 @@ class Exporters(View):
     FILTERS = "doctor"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "load", "Check", id="exporters.check"),
-        Binding("y", "copy", "Copy", id="exporters.copy"),
+        Binding("r", "load", "Check", id="exporters_check"),
+        Binding("y", "copy", "Copy", id="exporters_copy"),
     ]
     DEFAULT_CSS = """
     Exporters {

@@ -29,8 +29,8 @@ class Launch(ModalScreen[Run | None]):
     """Gives the run that was started, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss_none", "Close", id="launch.close"),
-        Binding("ctrl+s", "start", "Start", id="launch.start"),
+        Binding("escape", "dismiss_none", "Close", id="launch_close"),
+        Binding("ctrl+s", "start", "Start", id="launch_start"),
         Binding("down", "app.focus_next", "Next field", show=False),
         Binding("up", "app.focus_previous", "Previous field", show=False),
     ]

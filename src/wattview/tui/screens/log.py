@@ -28,7 +28,7 @@ EVENTS: tuple[Column[Row], ...] = (
     Column("Time", 8, lambda row: clock(row.event.time), lambda row: row.number, left=True),
     Column("Level", 9, lambda row: LEVELS[row.event.level], lambda row: row.event.level, left=True,
            tone=lambda row: TONES[row.event.level]),
-    Column("About", 24, lambda row: row.event.about, lambda row: row.event.about, left=True, rank=1),
+    Column("About", 30, lambda row: row.event.about, lambda row: row.event.about, left=True, rank=1),
     Column("What", 20, lambda row: row.event.text, left=True),
 )  # fmt: skip
 

@@ -21,6 +21,9 @@ from wattview.tui.widgets.graph import Graph, Series
 from wattview.tui.widgets.pane import Pane
 from wattview.tui.widgets.table import Table
 
+RANGE = Binding.Group("Range", compact=True)
+TIME = Binding.Group("Time", compact=True)
+
 
 class Row(NamedTuple):
     line: Line
@@ -45,13 +48,13 @@ class Power(View):
     TAB = "power"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left_square_bracket", "range(-1)", "Shorter", key_display="[", id="power.shorter"),
-        Binding("right_square_bracket", "range(1)", "Longer", key_display="]", id="power.longer"),
-        Binding("left,h", "cursor(-1)", "Cursor left", show=False, id="power.left"),
-        Binding("right,l", "cursor(1)", "Cursor right", show=False, id="power.right"),
-        Binding("comma,shift+left,H", "travel(1)", "Earlier", key_display=",", id="power.earlier"),
-        Binding("full_stop,shift+right,L", "travel(-1)", "Later", key_display=".", id="power.later"),
-        Binding("escape", "live", "Live", show=False, id="power.live"),
+        Binding("left_square_bracket", "range(-1)", "Shorter range", key_display="[", id="power_shorter", group=RANGE),
+        Binding("right_square_bracket", "range(1)", "Longer range", key_display="]", id="power_longer", group=RANGE),
+        Binding("left,h", "cursor(-1)", "Cursor left", show=False, id="power_left"),
+        Binding("right,l", "cursor(1)", "Cursor right", show=False, id="power_right"),
+        Binding("comma", "travel(1)", "Earlier", key_display=",", id="power_earlier", group=TIME),
+        Binding("full_stop", "travel(-1)", "Later", key_display=".", id="power_later", group=TIME),
+        Binding("escape", "live", "Live", show=False, id="power_live"),
     ]
     DEFAULT_CSS = """
     Power {

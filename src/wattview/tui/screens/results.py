@@ -12,7 +12,6 @@ from textual.widget import Widget
 from wattview.client import ClientError
 from wattview.model import RunResult, ScenarioResult
 from wattview.tui.column import Column
-from wattview.tui.screens.compare import Compare
 from wattview.tui.text import UNKNOWN, money, number, signed, span
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.pane import Pane, Parts
@@ -40,16 +39,30 @@ def row_key(row: Row) -> tuple[str, int]:
 
 
 def _name(row: Row) -> str:
-    return row.result.record.name if row.result is not None else "(unreadable file)"
+    if row.result is None:
+        return "(unreadable file)"
+    return f"! {row.result.record.name}" if row.result.record.realtime is False else row.result.record.name
 
 
 def _figure(
-    title: str, width: int, get: Callable[[ScenarioResult], float | None], decimals: int, rank: int
+    title: str,
+    width: int,
+    get: Callable[[ScenarioResult], float | None],
+    decimals: int,
+    rank: int,
+    estimate: bool = False,
 ) -> Column[Row]:
+    """``estimate``: the figure stands on the power source, and bears a ``~`` where that is an estimate."""
+
     def value(row: Row) -> float | None:
         return get(row.result) if row.result is not None else None
 
-    return Column(title, width, lambda row: number(value(row), decimals), value, rank=rank)
+    def text(row: Row) -> str:
+        known = value(row)
+        guess = estimate and known is not None and row.result is not None and row.result.power_source == "estimated"
+        return f"~{number(known, decimals)}" if guess else number(known, decimals)
+
+    return Column(title, width, text, value, rank=rank)
 
 
 def notes(row: Row) -> str:
@@ -70,9 +83,9 @@ COLUMNS: tuple[Column[Row], ...] = (
     Column("Scenario", 20, _name, lambda row: _name(row).casefold(), left=True),
     Column("Run", 15, lambda row: row.run.id, lambda row: row.run.id, left=True, rank=8),
     Column("Length", 7, lambda row: span(row.result.duration_seconds if row.result else None), rank=9),
-    _figure("Energy J", 9, lambda one: one.energy_joules, 0, 0),
-    _figure("Mean W", 7, lambda one: one.power_mean_watts, 1, 0),
-    _figure("Max W", 7, lambda one: one.power_max_watts, 1, 5),
+    _figure("Energy J", 9, lambda one: one.energy_joules, 1, 0, estimate=True),
+    _figure("Mean W", 7, lambda one: one.power_mean_watts, 1, 0, estimate=True),
+    _figure("Max W", 7, lambda one: one.power_max_watts, 1, 5, estimate=True),
     Column("Δ base W", 8, lambda row: signed(_difference(row)), lambda row: _difference(row), rank=1),
     _figure("CPU %", 6, lambda one: one.cpu_mean_percent, 1, 7),
     _figure("VMAF", 6, lambda one: one.record.vmaf_score, 1, 2),
@@ -94,9 +107,9 @@ class Results(View):
     FILTERS = "runs"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "Mark", id="results.mark"),
-        Binding("c", "compare", "Compare", id="results.compare"),
-        Binding("r", "load", "Refresh", show=False, id="results.refresh"),
+        Binding("space", "mark", "Mark", id="results_mark"),
+        Binding("c", "compare", "Compare", id="results_compare"),
+        Binding("r", "load", "Refresh", show=False, id="results_refresh"),
     ]
     DEFAULT_CSS = """
     Results {
@@ -143,6 +156,8 @@ class Results(View):
         if len(chosen) < 2:
             self.notify("Mark two or more with space, then press c.", title="Nothing to compare yet", markup=False)
             return
+        from wattview.tui.screens.compare import Compare  # brings plotext, which nothing else needs
+
         everything = [row.result for row in table.rows if row.result is not None]
         self.dashboard.push_screen(Compare(chosen, everything))
 
@@ -208,9 +223,18 @@ def details(row: Row | None) -> Parts:
     return parts
 
 
+FIGURE_NAMES = {
+    "duration_seconds": "length", "energy_joules": "energy", "energy_error_joules": "its error",
+    "power_mean_watts": "mean power", "power_max_watts": "max power", "cpu_seconds": "CPU time",
+    "cpu_mean_percent": "CPU %", "gpu_energy_joules": "GPU energy", "baseline_diff_power_watts": "Δ base",
+    "qoe_score": "QoE", "vmaf_score": "VMAF", "psnr_score": "PSNR", "ssim_score": "SSIM", "cost_energy": "energy cost",
+    "cost_compute": "compute cost", "cost_total": "cost", "carbon_grams": "carbon",
+}  # fmt: skip
+
+
 def _reasons(reasons: dict[str, str]) -> str:
-    """``vmaf, qoe: no FFmpeg with libvmaf``: figures that miss for the same reason are named together."""
+    """``VMAF, QoE: no FFmpeg with libvmaf``: figures that miss for the same reason are named together."""
     by_reason: dict[str, list[str]] = {}
     for figure, reason in reasons.items():
-        by_reason.setdefault(reason, []).append(figure.removesuffix("_score").replace("_", " "))
+        by_reason.setdefault(reason, []).append(FIGURE_NAMES.get(figure, figure.replace("_", " ")))
     return "; ".join(f"{', '.join(figures)}: {reason}" for reason, figures in by_reason.items())

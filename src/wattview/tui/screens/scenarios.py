@@ -33,7 +33,7 @@ def _seconds(preset: ScenarioPreset) -> float:
 
 
 PRESETS: tuple[Column[Choice], ...] = (
-    Column("Preset", 36, lambda row: row.preset.title if row.preset else "", left=True),
+    Column("Preset", 30, lambda row: row.preset.title if row.preset else "", left=True),
     Column("Scenarios", 9, lambda row: str(len(row.preset.scenarios)) if row.preset else ""),
     Column("Takes about", 12, lambda row: about(_seconds(row.preset)) if row.preset else ""),
 )
@@ -80,7 +80,7 @@ class Scenarios(View):
     TAB = "scenarios"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "load", "Refresh", show=False, id="scenarios.refresh"),
+        Binding("r", "load", "Refresh", show=False, id="scenarios_refresh"),
     ]
     DEFAULT_CSS = """
     Scenarios {

@@ -40,7 +40,7 @@ class StreamDetails(View):
     TAB = "streams"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace,left,h", "app.pop_screen", "Back", id="details.back"),
+        Binding("escape,backspace,left,h", "app.pop_screen", "Back", id="details_back"),
     ]
     DEFAULT_CSS = """
     StreamDetails {

@@ -18,7 +18,7 @@ class FilterBar(Input):
     FilterBar.-open { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "drop", "Drop the filter", id="filter.drop"),
+        Binding("escape", "drop", "Drop the filter", id="filter_drop"),
         Binding("down", "keep", "To the table", show=False),
     ]
 

@@ -18,7 +18,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from wattview.tui.text import clock, span
-from wattview.tui.trails import Point, bridged, buckets
+from wattview.tui.trails import Point, bridged, buckets, snapped
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of the Unicode braille patterns (U+2800 …), by row from the top and column."""
@@ -114,7 +114,7 @@ class Graph(Widget):
         rows = height - 1
         if cells < 4 or rows < 1:
             return []
-        start, end = self._window
+        start, end = snapped(*self._window, 2 * cells)
         widest = math.ceil(2 * self._step * 1.6 * cells / max(1e-9, end - start))
         curves = [(bridged(buckets(points, start, end, 2 * cells), widest), tone) for points, tone in self._series]
         known = [value for values, _ in curves for value in values if value is not None]

@@ -41,7 +41,7 @@ class PowerNow(Vertical):
         snapshot = picture.snapshot
         power = snapshot.power if snapshot is not None else None
         watts = power.host_watts if power is not None else None
-        digits = "-" if watts is None else f"{number(watts, 1)} W"
+        digits = "-" if watts is None else f"{number(watts, 1):>5} W"
         if self.query_one(Digits).value != digits:
             self.query_one(Digits).update(digits)
         self.query_one("#source", Pane).put(*_source(picture, power))

@@ -58,15 +58,15 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         for part in ("head", "sorted", "row", "cursor", "resting", "dim", "good", "warn", "bad")
     }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="table.up"),
-        Binding("down,j", "move(1)", "Down", show=False, id="table.down"),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="table.page_up"),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="table.page_down"),
-        Binding("home,g", "jump(0)", "First row", show=False, id="table.first"),
-        Binding("end,G", "jump(-1)", "Last row", show=False, id="table.last"),
-        Binding("enter", "open", "Open", show=False, id="table.open"),
-        Binding("s", "sort_next", "Sort", id="table.sort"),
-        Binding("S", "sort_reverse", "Reverse", show=False, id="table.reverse"),
+        Binding("up,k", "move(-1)", "Up", show=False, id="table_up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="table_down"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="table_page_up"),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="table_page_down"),
+        Binding("home,g", "jump(0)", "First row", show=False, id="table_first"),
+        Binding("end,G", "jump(-1)", "Last row", show=False, id="table_last"),
+        Binding("enter", "open", "Open", show=False, id="table_open"),
+        Binding("s", "sort_next", "Sort", id="table_sort"),
+        Binding("S", "sort_reverse", "Reverse", show=False, id="table_reverse"),
     ]
 
     class Highlighted(Message):
@@ -113,6 +113,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._cursor = 0
         self._layout: list[tuple[int, Column[R], int]] = []
         self._drawn: dict[int, tuple[Any, ...]] = {}
+        self._written: dict[int, tuple[tuple[str, str], ...]] = {}
 
     # what is shown
 
@@ -151,6 +152,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             unknown = [row for row in rows if sort(row) is None]
             rows = sorted(known, key=sort, reverse=self.descending) + unknown
         self.rows = rows
+        self._written.clear()
         if self._cursor_key is not None and not (self.follow and self._cursor == 0):
             keys = [self.key(row) for row in rows]
             self._cursor = keys.index(self._cursor_key) if self._cursor_key in keys else self._cursor
@@ -177,6 +179,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._layout = lay_out(self.columns, self._width, self.stretch)
         self._fit_scroll()
         self._drawn.clear()
+        self._written.clear()
         self._keep_in_view()
         self.refresh()
 
@@ -195,7 +198,10 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         """Everything that decides how a line looks: two equal lines need no drawing."""
         row = self.rows[index]
         here = index == self._cursor
-        return (self._cells(row), here, here and self.has_focus, self.key(row) in self.marked)
+        cells = self._written.get(index)
+        if cells is None:
+            cells = self._written[index] = self._cells(row)
+        return (cells, here, here and self.has_focus, self.key(row) in self.marked)
 
     def _refresh_changed(self) -> None:
         if not self.is_mounted or not self._layout:
@@ -217,7 +223,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         index = self.scroll_offset.y + y - 1
         if index >= len(self.rows):
             self._drawn[index] = ()
-            if not self.rows and not self._given and y <= len(lines := _wrapped(self.empty, width)):
+            if not self.rows and not self._given and y <= len(lines := textwrap.wrap(self.empty, max(8, width))):
                 return Strip([Segment(lines[y - 1], base + self._part("dim"))]).adjust_cell_length(width, base)
             return Strip.blank(width, base)
         line = self._line(index)
@@ -341,7 +347,3 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def on_blur(self) -> None:
         self._refresh_changed()
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(8, width)) or [""]

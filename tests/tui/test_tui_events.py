@@ -1,0 +1,93 @@
+"""What the log makes of two snapshots."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.support.dashboard import container, exporter, run, snapshot
+from wattview.model import EncoderStatus, ProbeStatus, Snapshot
+from wattview.tui.events import changes
+
+
+def told(before: Snapshot | None, now: Snapshot, budget: float = 0.0) -> list[tuple[str, str, str, bool]]:
+    return [(event.level, event.about, event.text, event.alert) for event in changes(before, now, budget)]
+
+
+def test_nothing_happens_between_two_equal_pictures() -> None:
+    assert told(snapshot(0.0), snapshot(1.0)) == []
+
+
+def test_the_first_picture_tells_only_what_is_wrong_in_it() -> None:
+    about = [event[1] for event in told(None, snapshot(0.0))]
+    assert about == ["source gpu", "exporter dcgm-exporter"]
+
+
+def test_a_source_that_breaks_and_comes_back() -> None:
+    ill = snapshot(probes=(ProbeStatus(probe="power", state="broken", reason="it answers nonsense", fix="reboot"),))
+    well = snapshot(probes=(ProbeStatus(probe="power", state="ok"),))
+    assert told(well, ill) == [("error", "source power", "broken: it answers nonsense; reboot", False)]
+    assert told(ill, well) == [("info", "source power", "works", False)]
+    assert told(ill, ill) == []
+
+
+def test_an_exporter_that_falls_ill() -> None:
+    well = snapshot(exporters=(exporter("cadvisor"),))
+    ill = snapshot(exporters=(exporter("cadvisor", healthy=False, reason="connection refused"),))
+    assert told(well, ill) == [("warning", "exporter cadvisor", "not healthy: connection refused", False)]
+    assert told(ill, well) == [("info", "exporter cadvisor", "healthy, 180 samples", False)]
+
+
+def test_streams_that_come_and_go() -> None:
+    one, two = snapshot(streams=1), snapshot(streams=2)
+    assert told(one, two) == [("info", "stream live/stream1", "is live: H264 1280x720", False)]
+    assert told(two, one) == [("warning", "stream live/stream1", "has vanished", True)]
+
+
+def test_the_streams_of_a_run_may_end_without_alarm() -> None:
+    before = snapshot(streams=2, run=run())
+    assert ("info", "stream live/stream1", "has vanished", False) in told(before, snapshot(streams=1))
+
+
+def test_a_server_that_is_not_seen_has_lost_no_stream() -> None:
+    assert told(snapshot(streams=2), snapshot(streams=0, rtmp_server=None)) == []
+
+
+def test_an_engine_that_is_not_seen_has_ended_no_container() -> None:
+    assert told(snapshot(containers=2), snapshot(containers=0, engine=None)) == []
+
+
+def test_containers_that_restart_or_fall_ill_are_alerts() -> None:
+    def with_one(**changes_: object) -> Snapshot:
+        return msgspec.structs.replace(snapshot(), containers=(container(0, **changes_),))
+
+    restarted = told(with_one(restarts=1), with_one(restarts=2))
+    assert restarted == [("warning", "container nginx-rtmp", "has restarted (2 times)", True)]
+    ill = told(with_one(health="healthy"), with_one(health="unhealthy"))
+    assert ill == [("error", "container nginx-rtmp", "is unhealthy", True)]
+
+
+def test_a_run_is_told_from_its_start_to_its_end() -> None:
+    idle, first, second = snapshot(), snapshot(run=run("warmup")), snapshot(run=run("measuring"))
+    assert [event[2] for event in told(idle, first)] == ["2 scenarios", "quick: warmup"]
+    assert [event[2] for event in told(first, second)] == ["quick: measuring"]
+    assert [event[2] for event in told(second, idle)] == ["has ended"]
+
+
+def test_an_encoder_behind_real_time_is_one_alert_for_as_long_as_it_is() -> None:
+    well = snapshot(run=run())
+    slow = snapshot(run=run(encoders=[EncoderStatus(stream="quick-1", speed=0.8)]))
+    assert told(well, slow) == [("warning", "encoder quick-1", "is behind real time: 0.80x", True)]
+    assert told(slow, slow) == []
+
+
+@pytest.mark.parametrize("budget", [0.0, 1000.0])
+def test_no_budget_and_a_large_one_alert_nobody(budget: float) -> None:
+    assert told(snapshot(0.0), snapshot(30.0), budget) == []
+
+
+def test_power_over_the_budget_is_one_alert_and_its_end_is_told() -> None:
+    low, high, higher = snapshot(0.0), snapshot(20.0), snapshot(30.0)  # 42.0, 48.7 and 50.0 W
+    assert told(low, high, 45.0) == [("warning", "power", "48.7 W is over the budget of 45 W", True)]
+    assert told(high, higher, 45.0) == []
+    assert told(higher, low, 45.0) == [("info", "power", "42.0 W is within the budget of 45 W again", False)]

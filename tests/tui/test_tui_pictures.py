@@ -1,0 +1,94 @@
+"""Whole screens, compared with pictures that a person has looked at (``--snapshot-update`` draws them anew)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.support.dashboard import NOW, ScriptedDaemon, result, run, snapshot, until
+from wattview.config import Tui
+from wattview.model import HistorySeries
+from wattview.tui.app import Dashboard
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+SNAPSHOTS = 45
+
+
+def course(index: int) -> float:
+    """A number between -1 and 1 that wanders."""
+    return ((index * 37) % 23 - 11) / 22 + ((index // 7) % 5 - 2) / 4
+
+
+@pytest.fixture
+def busy(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> ScriptedDaemon:
+    """A daemon with a past, a run, two results, and a minute of snapshots to tell."""
+    monkeypatch.setattr("wattview.tui.app.wall_clock", lambda: NOW)
+    times = [NOW - 900 + 5 * index for index in range(180)]
+    watts = [42 + 6 * course(index) for index in range(180)]
+    daemon.series = [
+        HistorySeries('wattview_host_power_watts{source="rapl"}', list(zip(times, watts, strict=True))),
+        HistorySeries('wattview_host_energy_joules_total{source="rapl"}', [(t, 1e6 + 42 * (t - NOW)) for t in times]),
+        HistorySeries(
+            'rapl_power_watts{package="package-0",zone="core"}',
+            [(t, w - 14) for t, w in zip(times, watts, strict=True)],
+        ),
+    ]
+    daemon.results = [result("20250615_140000"), result("20250614_090000", watts=36.0)]
+    daemon.past_runs = [run("finished", id="20250614_090000", state="done", progress=None, ended=NOW + 100)]
+    daemon.now = snapshot(0.0, containers=6, streams=3, run=run())
+    return daemon
+
+
+def steady(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None]]:
+    """Lets the dashboard receive everything, then presses the keys."""
+
+    async def before(pilot: Any) -> None:
+        app = pilot.app
+        await until(pilot, lambda: app.latest is not None and len(app.trails["power",]) > 150)
+        for index in range(1, SNAPSHOTS):
+            daemon.say(snapshot(float(index), containers=6, streams=3, run=run()))
+        await until(pilot, lambda: app.latest.time == NOW + SNAPSHOTS - 1)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+        # Every call that the screen in front has made must have been answered.
+        await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.name != "feed"))
+        await until(pilot, lambda: not app._painting)
+
+    return before
+
+
+MAIN = {"overview": "", "launch": "n", "results": "7jj", "power": "2h", "exporters": "8"}
+
+OTHERS = {
+    "containers": ["3"],
+    "container": ["3", "enter"],
+    "streams": ["4"],
+    "stream": ["4", "enter"],
+    "gpu": ["5"],
+    "scenarios": ["6"],
+    "log": ["9"],
+    "compare": ["7", "j", "space", "j", "j", "space", "c"],
+    "help": ["question_mark"],
+    "confirm": ["x"],
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("keys", MAIN.values(), ids=MAIN.keys())
+def test_the_main_screens_look_as_they_did(
+    busy: ScriptedDaemon, snap_compare: Any, size: tuple[int, int], keys: str
+) -> None:
+    assert snap_compare(Dashboard(busy.url), terminal_size=size, run_before=steady(busy, *keys))
+
+
+@pytest.mark.parametrize("keys", OTHERS.values(), ids=OTHERS.keys())
+def test_the_other_screens_look_as_they_did(busy: ScriptedDaemon, snap_compare: Any, keys: list[str]) -> None:
+    assert snap_compare(Dashboard(busy.url), terminal_size=(120, 40), run_before=steady(busy, *keys))
+
+
+@pytest.mark.parametrize("theme", ["wattview-light", "wattview-colour-blind", "wattview-terminal"])
+def test_the_overview_in_every_theme(busy: ScriptedDaemon, snap_compare: Any, theme: str) -> None:
+    assert snap_compare(Dashboard(busy.url, settings=Tui(theme=theme)), terminal_size=(80, 24), run_before=steady(busy))

@@ -1,0 +1,197 @@
+"""How values are written, and what graphs make of them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from wattview.model import HistorySeries
+from wattview.tui import text
+from wattview.tui.ascii import ascii_text, needs_ascii
+from wattview.tui.column import Column, aligned, lay_out
+from wattview.tui.past import mean_of_counter, summary, value_at
+from wattview.tui.trails import bridged, buckets, energy_between, snapped
+from wattview.tui.widgets.graph import scale_top
+from wattview.tui.widgets.scatter import pareto_front
+
+FINITE = st.floats(-1e9, 1e9)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, "—"), (math.nan, "—"), (0.0, "0.0"), (-0.04, "0.0"), (42.04, "42.0"), (-3.25, "-3.2"), (1e6, "1000000.0")],
+)
+def test_a_number_is_written_and_the_unknown_is_a_dash(value: float | None, expected: str) -> None:
+    assert text.number(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(None, "—"), (0.0, "0.0"), (3.2, "+3.2"), (-3.2, "-3.2"), (0.04, "0.0")]
+)
+def test_a_difference_bears_its_sign(value: float | None, expected: str) -> None:
+    assert text.signed(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(None, "—"), (0, "0:00"), (59.9, "0:59"), (754, "12:34"), (3600, "1:00:00"), (90061, "1d 01:01"), (-5, "0:00")],
+)
+def test_a_span(seconds: float | None, expected: str) -> None:
+    assert text.span(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.4, "0 s"), (59.6, "1 min"), (88, "1 min 28 s"), (7500, "2 h 5 min"), (7200, "2 h")]
+)
+def test_a_time_in_words(seconds: float, expected: str) -> None:
+    assert text.about(seconds) == expected
+
+
+def test_units_are_what_the_columns_say() -> None:
+    assert text.mbit(312_500.0) == "2.50"
+    assert text.mib(200 << 20) == "200"
+    assert text.gib(3 << 29) == "1.5"
+
+
+@given(st.text(), st.integers(0, 40))
+def test_a_cell_is_exactly_as_wide_as_its_column(content: str, width: int) -> None:
+    cell = aligned(content, width, left=True)
+    assert cell_len(cell) == width
+    assert all(character.isprintable() for character in cell)
+
+
+@given(st.one_of(st.none(), st.floats(-1, 2)), st.integers(1, 60))
+def test_a_bar_is_as_wide_as_asked_and_unknown_is_not_empty(fraction: float | None, width: int) -> None:
+    bar = text.bar(fraction, width)
+    assert len(bar) == width
+    assert (fraction is None) == ("·" in bar)
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1e6)), max_size=50))
+def test_a_spark_has_a_character_a_value_and_a_blank_only_for_the_unknown(values: list[float | None]) -> None:
+    spark = text.spark(values)
+    assert len(spark) == len(values)
+    assert [character == " " for character in spark] == [value is None for value in values]
+
+
+@given(st.text())
+def test_plain_ascii_is_as_wide_as_what_it_stands_for(content: str) -> None:
+    plain = ascii_text(content)
+    assert plain.isascii()
+    assert cell_len(plain) == sum(cell_len(character) for character in content)
+
+
+def test_consoles_without_unicode_are_known() -> None:
+    assert needs_ascii({"TERM": "linux"})
+    assert needs_ascii({"TERM": "vt220"})
+
+
+# graphs
+
+
+@given(st.lists(st.tuples(st.floats(0, 99.9), st.floats(0, 1e6)), max_size=200), st.integers(1, 80))
+def test_buckets_lose_no_point_and_make_none_up(points: list[tuple[float, float]], columns: int) -> None:
+    values = buckets(points, 0.0, 100.0, columns)
+    assert len(values) == columns
+    filled = {min(columns - 1, int(moment * columns / 100.0)) for moment, _ in points}
+    assert {index for index, value in enumerate(values) if value is not None} == filled
+    low, high = min((v for _, v in points), default=0.0), max((v for _, v in points), default=0.0)
+    assert all(value is None or low - 1e-6 <= value <= high + 1e-6 for value in values)
+
+
+def test_a_slow_clock_is_bridged_and_missing_data_is_a_gap() -> None:
+    none: list[float | None] = [None]
+    assert bridged([1.0, *none * 2, 2.0, *none * 3, 3.0], 2) == [1.0, 1.0, 1.0, 2.0, None, None, None, 3.0]
+    assert bridged([None, 1.0, None], 5) == [None, 1.0, None], "nothing is made up before the first or after the last"
+
+
+@given(st.floats(1e9, 2e9), st.integers(1, 7 * 86400), st.integers(2, 400))
+def test_a_snapped_window_holds_its_end_and_moves_by_whole_columns(end: float, seconds: int, columns: int) -> None:
+    start, last = snapped(end - seconds, end, columns)
+    width = seconds / columns
+    assert end < last + 1e-3
+    assert last - end <= width + 1e-3
+    assert last - start == pytest.approx(seconds, rel=1e-6, abs=1e-3)
+    assert abs(last / width - round(last / width)) < 1e-3
+
+
+@given(st.lists(st.floats(0.01, 1e5), min_size=1, max_size=50))
+def test_the_scale_holds_every_value_and_stands_still_for_small_changes(values: list[float]) -> None:
+    top = 1.0
+    for value in values:
+        before, top = top, scale_top(value, top, 1.0)
+        assert top >= value
+        assert top == before or value > before or max(value, 1.0) <= before / 3
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e3), st.floats(0, 100)), min_size=1, max_size=40))
+def test_nothing_beats_the_pareto_front(points: list[tuple[float, float]]) -> None:
+    front = pareto_front(points)
+    assert set(front) <= set(points)
+    for x, y in points:
+        assert any(fx <= x and fy >= y for fx, fy in front)
+    for a in front:
+        assert not any(b != a and b[0] <= a[0] and b[1] >= a[1] for b in front)
+
+
+# energy and power of the past
+
+
+def test_energy_between_is_linear_between_samples_and_unknown_outside() -> None:
+    joules = [(0.0, 100.0), (10.0, 200.0), (20.0, 500.0)]
+    assert energy_between(joules, 5.0, 15.0) == 200.0
+    assert energy_between(joules, 0.0, 20.0) == 400.0
+    assert energy_between(joules, -1.0, 15.0) is None
+    assert energy_between(joules, 5.0, 21.0) is None
+    assert energy_between([], 0.0, 1.0) is None
+
+
+def test_the_mean_comes_from_one_counter_that_reaches_over_the_range() -> None:
+    def series(*points: tuple[float, float]) -> HistorySeries:
+        return HistorySeries("wattview_host_energy_joules_total", list(points))
+
+    assert mean_of_counter([series((0.0, 0.0), (100.0, 5000.0))], 100.0) == 50.0
+    assert mean_of_counter([series((50.0, 0.0), (100.0, 5000.0))], 100.0) is None
+    assert mean_of_counter([series((0.0, 9.0), (100.0, 3.0))], 100.0) is None, "a counter that fell has begun anew"
+    assert mean_of_counter([series((0.0, 0.0), (100.0, 1.0))] * 2, 100.0) is None, "the source has changed"
+    assert mean_of_counter([], 100.0) is None
+
+
+def test_a_summary_of_nothing_is_unknown() -> None:
+    assert summary([], 0.0, 10.0) == (None, None, None)
+    assert summary([(5.0, 2.0), (6.0, 4.0), (11.0, 99.0)], 0.0, 10.0) == (2.0, 3.0, 4.0)
+    assert summary([(5.0, 2.0)], 0.0, 10.0, mean=3.5) == (2.0, 3.5, 2.0)
+
+
+def test_the_cursor_reads_the_nearest_value_in_reach() -> None:
+    points = [(0.0, 1.0), (10.0, 2.0)]
+    assert value_at(points, 6.0, 5.0) == (10.0, 2.0)
+    assert value_at(points, 20.0, 5.0) is None
+    assert value_at([], 0.0, 5.0) is None
+
+
+# columns
+
+
+def columns(*widths_and_ranks: tuple[int, int]) -> list[Column[str]]:
+    return [Column(str(index), width, str, rank=rank) for index, (width, rank) in enumerate(widths_and_ranks)]
+
+
+def test_columns_of_the_highest_rank_go_first_and_the_first_one_never() -> None:
+    wanted = columns((10, 9), (5, 0), (5, 2), (5, 1))
+    assert [index for index, _, _ in lay_out(wanted, 28)] == [0, 1, 2, 3]
+    assert [index for index, _, _ in lay_out(wanted, 27)] == [0, 1, 3]
+    assert [index for index, _, _ in lay_out(wanted, 16)] == [0, 1]
+    assert [(index, width) for index, _, width in lay_out(wanted, 6)] == [(0, 6)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 9)), min_size=1, max_size=12), st.integers(1, 250))
+def test_columns_never_need_more_than_there_is(wanted: list[tuple[int, int]], width: int) -> None:
+    placed = lay_out(columns(*wanted), width)
+    assert sum(w + 1 for _, _, w in placed) - 1 <= width
+    stretched = lay_out(columns(*wanted), width, stretch=-1)
+    assert sum(w + 1 for _, _, w in stretched) - 1 <= width
