@@ -41,9 +41,8 @@ lint: $(VENV)/.installed-dev ## ruff and mypy --strict
 bench: packages-test $(VENV)/.installed-dev ## the measurements behind every figure that the README gives
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-stack: ## Prometheus, Grafana and alerts beside WattView, with Docker
-	@test -f compose/docker-compose.yml || { echo "the stack is not there yet: compose/docker-compose.yml"; exit 1; }
-	@docker compose -f compose/docker-compose.yml up -d
+stack: ## Prometheus, Grafana and alerts beside WattView, with Docker (ARGS=down ends it)
+	@scripts/stack.sh $(ARGS)
 
 packages-%:
 	@scripts/packages.sh $*

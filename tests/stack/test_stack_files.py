@@ -47,10 +47,17 @@ def services(config: Any, profiles: str) -> dict[str, Any]:
     }
 
 
+def published(port: Any) -> str:
+    """``address:port`` of a published port, in the short form of Compose 1.29 or the long one of v2."""
+    if isinstance(port, dict):
+        return f"{port['host_ip']}:{port['published']}"
+    return str(port).rpartition(":")[0]
+
+
 def listens_on(name: str, service: Any) -> list[str]:
     """Every address:port of the host that a service takes, out of its published ports and its command line."""
     if name == "nginx-rtmp":
-        return [str(port).rpartition(":")[0] for port in service["ports"]]
+        return [published(port) for port in service["ports"]]
     words = [*map(str, service.get("command") or ()), *map(str, service.get("environment", {}).values())]
     found = [word.partition("=")[2] for word in words if re.search(r"(listen-address|httpListenAddr)=.", word)]
     if name.startswith("wattview"):
@@ -104,10 +111,14 @@ def test_only_the_real_cadvisor_is_privileged_and_only_wattview_gets_rights(tmp_
 
 
 def test_the_host_is_mounted_read_only(tmp_path: Path) -> None:
-    mounts = [str(mount) for mount in compose_config(tmp_path)["services"]["wattview"]["volumes"]]
-    hosts = [mount for mount in mounts if mount.startswith("/")]
-    assert len(hosts) == 4
-    assert all(mount.rpartition(":")[2].startswith("ro") for mount in hosts)
+    read_only = []
+    for mount in compose_config(tmp_path)["services"]["wattview"]["volumes"]:
+        if isinstance(mount, dict):
+            if mount["type"] == "bind":
+                read_only.append(mount["read_only"])
+        elif mount.startswith("/"):
+            read_only.append(mount.rpartition(":")[2].split(",")[0] == "ro")
+    assert read_only == [True] * 4
 
 
 def test_every_setting_of_the_example_is_used_and_shows_its_default() -> None:

@@ -152,3 +152,81 @@ def alerting(directory: Path, store: Store) -> Iterator[str]:
         "-loggerLevel=ERROR", ready=f"http://{vmalert}/health",
     ):  # fmt: skip
         yield alertmanager
+
+
+BASE_IMAGE = "debian:bookworm-slim"
+
+STANDINS = """
+FROM {base}
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+    busybox victoria-metrics prometheus prometheus-alertmanager prometheus-node-exporter
+RUN ln -s busybox /bin/wget && ln -s /usr/bin/victoria-metrics /victoria-metrics-prod \
+    && ln -s /usr/bin/vmalert /vmalert-prod && ln -s /usr/bin/prometheus-alertmanager /bin/alertmanager \
+    && install --directory --owner nobody --group nogroup /prometheus /alertmanager
+"""
+"""One image with Debian's packages of what the stack's public images hold, their programs under the names of those."""
+
+STANDIN_OF = {
+    "VICTORIAMETRICS_IMAGE": ("root", "/victoria-metrics-prod"),
+    "VMALERT_IMAGE": ("root", "/vmalert-prod"),
+    "ALERTMANAGER_IMAGE": ("nobody", "/bin/alertmanager"),
+    "PROMETHEUS_IMAGE": ("nobody", "/usr/bin/prometheus"),
+    "NODE_EXPORTER_IMAGE": ("nobody", "/usr/bin/prometheus-node-exporter"),
+}
+"""The settings that name public images, and the user and the program of each."""
+
+
+class Docker:
+    """The docker and docker-compose programs, for one engine."""
+
+    def __init__(self, host: str, directory: Path) -> None:
+        self.environ = {"DOCKER_HOST": host, "HOME": str(directory), "PATH": os.environ["PATH"], "DOCKER_BUILDKIT": "0",
+                        "COMPOSE_DOCKER_CLI_BUILD": "0"}  # fmt: skip
+        self._directory = directory
+
+    def run(self, *command: str, seconds: float = 600, stdin: Any = subprocess.DEVNULL) -> str:
+        """Its output; what goes wrong is the test's failure."""
+        done = subprocess.run(
+            [program(command[0]), *command[1:]], env=self.environ, capture_output=True, text=True, timeout=seconds,
+            check=False, stdin=stdin,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def make_base_image(self) -> None:
+        """``debian:bookworm-slim`` out of Debian's packages, with this machine's certificate authorities in it.
+
+        No image registry is asked. Behind a proxy that has an authority of its own, apt and pip work in a build all
+        the same, because it is in there too.
+        """
+        root = self._directory / "base"
+        subprocess.run(
+            [program("debootstrap"), "--variant=minbase", "bookworm", str(root)], check=True, stdout=subprocess.DEVNULL
+        )
+        authorities = Path("/etc/ssl/certs/ca-certificates.crt")
+        for place in ("etc/ssl/certs/ca-certificates.crt", "etc/ssl/local-ca.crt"):
+            (root / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(authorities, root / place)
+        archive = self._directory / "base.tar"
+        subprocess.run(["tar", "-C", str(root), "--exclude=./var/cache/apt", "--exclude=./var/lib/apt/lists/*",
+                        "-cf", str(archive), "."], check=True)  # fmt: skip
+        with archive.open("rb") as stream:
+            changes = ["-c", "ENV PIP_CERT=/etc/ssl/local-ca.crt", "-c", 'CMD ["bash"]']
+            self.run("docker", "import", *changes, "-", BASE_IMAGE, stdin=stream)
+        archive.unlink()
+        shutil.rmtree(root)
+
+    def build(self, tag: str, dockerfile: Path, context: Path) -> None:
+        self.run("docker", "build", "--network", "host", "--tag", tag, "--file", str(dockerfile), str(context))
+
+    def build_standins(self) -> dict[str, str]:
+        """The settings that put the stand-ins into the public images' places."""
+        context = self._directory / "standins"
+        context.mkdir()
+        file = context / "Dockerfile"
+        file.write_text(STANDINS.format(base=BASE_IMAGE))
+        self.build("standins", file, context)
+        for setting, (user, entry) in STANDIN_OF.items():
+            file.write_text(f'FROM standins\nUSER {user}\nENTRYPOINT ["{entry}"]\n')
+            self.build(f"standin-{setting.lower()}", file, context)
+        return {setting: f"standin-{setting.lower()}" for setting in STANDIN_OF}
