@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from wattview.config import Config
@@ -124,8 +125,11 @@ def _device(families: _Families, uuid: str, device: str, directory: Directory, f
 def human_bytes(text: str) -> int:
     """``542k`` or ``1.5G`` in bytes. Raises ValueError."""
     text = text.strip()
-    unit = _UNITS.get(text[-1:].lower(), 0)
-    return int(float(text[:-1]) * unit) if unit else int(float(text))
+    unit = _UNITS.get(text[-1:].lower())
+    value = float(text[:-1] if unit else text) * (unit or 1)
+    if not math.isfinite(value):
+        raise ValueError(f"bcachefs: not a size: {text[:80]!r}")
+    return int(value)
 
 
 def table(text: str) -> dict[str, tuple[str, str]]:

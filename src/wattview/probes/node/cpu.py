@@ -12,6 +12,8 @@ from wattview.probes.files import KernelFile
 from wattview.probes.node.collector import counter, gauge
 
 _MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+# Linux itself knows 8192 at most.
+_MAX_CPUS = 1 << 16
 _GUEST_MODES = {"user": "guest", "nice": "guest_nice"}
 
 JUMP_BACK_SECONDS = 3.0
@@ -67,6 +69,7 @@ class Topology:
 
     def __init__(self, root: str) -> None:
         self._root = root
+        self._isolated_list = KernelFile(f"{root}/isolated")
         self._names: tuple[str, ...] = ()
         self._cores: list[tuple[str, KernelFile]] = []
         self._packages: list[tuple[str, KernelFile]] = []
@@ -117,9 +120,8 @@ class Topology:
             "node_cpu_isolated", "Whether each core is isolated, information from /sys/devices/system/cpu/isolated."
         )
         try:
-            with open(f"{self._root}/isolated", encoding="ascii") as file:
-                listed = cpu_list(file.read())
-        except OSError:
+            listed = cpu_list(self._isolated_list.read().decode("ascii", "replace"))
+        except (OSError, ValueError):
             return family
         for cpu in listed:
             family.add(1, labels(cpu=str(cpu)))
@@ -127,12 +129,15 @@ class Topology:
 
 
 def cpu_list(text: str) -> list[int]:
-    """``0-2,8`` as numbers (the kernel's list format)."""
+    """``0-2,8`` as numbers (the kernel's list format). Raises ValueError."""
     found: list[int] = []
     for part in text.strip().split(","):
         if part:
             first, dash, last = part.partition("-")
-            found += range(int(first), int(last if dash else first) + 1)
+            numbers = range(int(first), int(last if dash else first) + 1)
+            if numbers.stop > _MAX_CPUS:
+                raise ValueError(f"not a list of CPUs: {text[:80]!r}")
+            found += numbers
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.node.collector import Directories, Directory, gauge, named
@@ -65,4 +67,9 @@ def number_before_colon(text: str | None) -> int | None:
 
 def bytes_per_second(text: str | None) -> int | None:
     """``100 Gb/sec (4X EDR)`` in bytes per second; None where there is no such text. Raises ValueError."""
-    return None if text is None else int(float(text.split(" ", 1)[0]) * 125000000)
+    if text is None:
+        return None
+    gigabits = float(text.split(" ", 1)[0])
+    if not math.isfinite(gigabits):
+        raise ValueError(f"infiniband: not a rate: {text[:80]!r}")
+    return int(gigabits * 125000000)
