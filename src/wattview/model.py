@@ -900,6 +900,7 @@ class PowerUse(Struct, frozen=True, kw_only=True):
 
     ``idle_method`` says how idle power is known: ``baseline`` from a run's idle window, ``regression`` as the intercept
     of power on CPU use. Until it is known it and all shares are None, and ``reason`` says what is missing.
+    ``containers_watts`` is None too where containers cannot be read: what they used is then unattributed.
     ``encoders`` is by name.
     """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -155,7 +155,7 @@ class Bench:
         for files in self._cgroups.values():
             files.close()
 
-    async def live(self, seconds: float, every: float = 5.0) -> Iterator[PowerUse]:
+    async def live(self, seconds: float, every: float = 5.0) -> AsyncIterator[PowerUse]:
         """Reads every source each few seconds, each at a moment of its own, and looks at what comes of it."""
         end = self.at + seconds
         while self.at < end - 1e-9:
@@ -189,10 +189,7 @@ class Bench:
         return replace(self._host.read(), time=self._origin.time + at, monotonic=self._origin.monotonic + at)
 
     def _read_containers(self, at: float) -> ContainersReading:
-        found = []
-        for job in self.machine.jobs:
-            if job.id and job.started <= at:
-                found.append(self._container(job, at))
+        found = [self._container(job, at) for job in self.machine.jobs if job.id and job.started <= at]
         return ContainersReading(
             time=self._origin.time + at, monotonic=self._origin.monotonic + at, engine=ENGINE, containers=tuple(found)
         )

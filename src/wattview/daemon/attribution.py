@@ -86,6 +86,7 @@ class Attributor:
         self._last: Attribution | None = None
         self._idle: Idle | None = None
         self._reason = ""
+        self._containers_seen = False
         self._streams: dict[tuple[str, str], float] = {}
 
     async def read(self) -> None:
@@ -128,6 +129,7 @@ class Attributor:
             if interval is None:
                 return
             self._share_out(interval, power_basis(power), resting)
+            self._containers_seen = containers is not None
             if containers is not None:
                 self._ledger.keep(one.name for one in (*containers.containers, *containers.ended))
             self._streams = self._stream_watts(streams, running, server, encoders)
@@ -186,7 +188,7 @@ class Attributor:
             idle_watts=last.idle_joules / last.seconds,
             idle_method=self._idle.method,
             idle_error_watts=self._idle.error_watts,
-            containers_watts=last.watts_of("container"),
+            containers_watts=last.watts_of("container") if self._containers_seen else None,
             encoders_watts=last.watts_of("encoder"),
             unattributed_watts=last.unattributed_joules / last.seconds,
             encoders=encoders,
