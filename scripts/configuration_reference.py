@@ -1,0 +1,308 @@
+"""Writes docs/configuration.md from the settings' own types: ``python scripts/configuration_reference.py``.
+
+Keys, types, defaults, bounds and the paragraph of each table come from ``wattview.config``; the sentence of each key
+stands here, because a type has none. A key without a sentence, and a sentence without a key, is an error.
+``--check`` writes nothing and says by its exit status whether the page is what it would write.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Meta
+
+from wattview import config
+from wattview.config import Config, Section
+
+LONG = 50
+"""A default longer than this stands below its table."""
+
+PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
+
+MEANINGS = {
+    "paths.procfs": "where the kernel's `/proc` of the machine to be measured is mounted",
+    "paths.sysfs": "where its `/sys` is mounted",
+    "paths.rootfs": "where its root file system is mounted (sizes of file systems, `os-release`)",
+    "paths.state": 'history, runs, what was learnt of idle power, the managed media server; `""` is '
+    "`$XDG_STATE_HOME/wattview`, else `~/.local/state/wattview`",
+    "paths.results": 'the directory of results files; `""` is `results` in `paths.state`',
+    "daemon.listen": "the address on which all exporters listen",
+    "daemon.control_socket": 'the Unix socket of the control API; `""` is `wattview.sock` in `$XDG_RUNTIME_DIR`, else '
+    "in `paths.state`",
+    "daemon.control_listen": '`host:port` of the control API over TCP; `""` is none',
+    "daemon.token_file": "a file, mode 0600, with the token of at least 16 characters that calls over TCP carry",
+    "daemon.log_level": "how much the daemon writes to standard error",
+    "power.sources": "which source of power is used",
+    "power.sample_hz": "samples of power a second; a source that shows nothing new so often is read less often",
+    "power.estimate_idle_watts_per_cpu": "the estimate's watts of one idle logical CPU",
+    "power.estimate_max_watts_per_cpu": "the same of one fully used logical CPU; not less than the idle one",
+    "node.enable": "collectors to switch on beside the default ones",
+    "node.disable": "collectors to switch off",
+    "node.udev_data": "udev's database (labels of disks)",
+    "node.textfile_directory": "a directory whose `*.prom` files are served too",
+    "node.cpu_info": "serve `node_cpu_info`",
+    "node.sysctl": "kernel settings to serve as numbers",
+    "node.sysctl_info": "kernel settings to serve as text",
+    "docker.host": "the address of the Docker engine's API",
+    "streams.nginx_rtmp_url": "the statistics page or the HTTP API of the RTMP server",
+    "streams.rtmp_url": "where scenarios push their streams: `rtmp://host:port/application`",
+    "streams.server": "which RTMP server it is",
+    "streams.managed": "whether the daemon starts a private nginx-rtmp; `wattview up` and `wattview run` set `auto`",
+    "streams.nginx": "the nginx program of the private server",
+    "history.backend": "where past values are read from; `sqlite` is also where they are written",
+    "history.prometheus_url": "the server's address; needed with the `prometheus` backend",
+    "history.interval": "seconds between two points of the embedded history, as a duration",
+    "history.retention": "how long the embedded history keeps them, as a duration",
+    "scenarios.ffmpeg": "the FFmpeg that encodes",
+    "scenarios.media_dir": 'where a scenario\'s source files lie; `""` is `media` in `paths.state`',
+    "scenarios.quality_ffmpeg": "the FFmpeg that compares",
+    "scenarios.quality_seconds": "the most of each measured window that is compared, in seconds",
+    "scenarios.vmaf_model": "which VMAF model judges",
+    "cost.energy_per_kwh": "price of a kilowatt-hour",
+    "cost.cpu_per_hour": "price of one busy CPU for an hour",
+    "cost.gpu_per_hour": "price of one busy GPU for an hour",
+    "cost.currency": "the name of the currency, shown as it is",
+    "cost.pue": "power usage effectiveness: energy of the building by energy of its machines",
+    "cost.budget_per_hour": "what this host may cost an hour",
+    "cost.carbon_g_per_kwh": "grams of CO2 equivalent of a kilowatt-hour of the grid; 0 is unknown: no carbon is given",
+    "cost.egress_per_gb": "price of 10^9 bytes to viewers",
+    "cost.embodied_kg": "kg of CO2 equivalent of making the machine",
+    "cost.lifetime_years": "the years over which these are spread",
+    "cost.timezone": "the time zone of the tariff",
+    "cost.tariff": "time-of-use prices, as a list of tables `[[cost.tariff]]`",
+    "cost.tariff[].energy_per_kwh": "the price in these hours; needed",
+    "cost.tariff[].start": "from, `HH:MM`",
+    "cost.tariff[].end": "to, `HH:MM`; `24:00` is midnight",
+    "cost.tariff[].days": "the days of the week",
+    "tui.theme": "the dashboard's colours; key `t` goes through the themes",
+    "tui.keys": "keys of one's own",
+    "tui.glyphs": "how graphs are drawn",
+    "tui.power_budget_watts": "the host's power above which the dashboard alerts",
+}
+
+HEAD = """# Configuration
+
+<!-- Made by scripts/configuration_reference.py from src/wattview/config.py. Change those, not this page. -->
+
+Every setting has a default; a fresh machine needs none. What is set is laid over the defaults in this order, the later
+going before the earlier:
+
+1. the settings file, TOML: `--config FILE`, or the environment variable `WATTVIEW_CONFIG`;
+2. the [environment variables](#environment) below;
+3. `--set KEY=VALUE`, as often as needed, on any subcommand.
+
+```sh
+wattview daemon --config /etc/wattview.toml --set power.sample_hz=5 --set cost.currency=EUR
+```
+
+A key that does not exist, a value of the wrong type and a value out of bounds each give one line that names the key,
+says where it was set and what was expected, and exit status 2. A running daemon reads its settings again on SIGHUP:
+settings that are wrong are logged and not taken, and a scenario run that goes on is finished first.
+
+A duration is numbers with units: `5s`, `90m`, `1h30m`, `7d` (`ms`, `s`, `m`, `h`, `d`, `w`; without a unit: seconds).
+Lists on the command line: `node.enable` and `node.disable` take names separated by commas, `node.sysctl` and
+`node.sysctl_info` separated by spaces.
+
+## An example
+
+```toml
+[daemon]
+listen = "0.0.0.0"
+
+[endpoints.node]
+enabled = false              # node_exporter runs here already
+
+[power]
+sample_hz = 5
+
+[cost]
+energy_per_kwh = 0.31
+currency = "EUR"
+pue = 1.3
+carbon_g_per_kwh = 350
+timezone = "Europe/Berlin"
+
+[[cost.tariff]]              # at night it is cheaper
+start = "22:00"
+end = "06:00"
+energy_per_kwh = 0.22
+```
+"""
+
+CHECKS = """## What is checked beyond types
+
+- `history.interval` and `history.retention` are durations above 0; `history.prometheus_url` is given with
+  `history.backend = "prometheus"`.
+- URLs begin with `http://` or `https://` (`history.prometheus_url`, `streams.nginx_rtmp_url`), `rtmp://` or `rtmps://`
+  (`streams.rtmp_url`), `unix://`, `tcp://`, `http://`, `https://` or `ssh://` (`docker.host`).
+- `daemon.token_file` is given with `daemon.control_listen`.
+- No two enabled endpoints have the same port, other than 0.
+- `node.enable` and `node.disable` name collectors that exist; every `…_include` and `…_exclude` is a regular
+  expression that compiles.
+- `cost.timezone` is a name of the time zone database.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    meanings = dict(MEANINGS)
+    parts = [HEAD]
+    for name, kind in typing.get_type_hints(Config).items():
+        parts.append(_table(name, kind, meanings))
+    if meanings:
+        raise SystemExit(f"sentences of settings that do not exist: {', '.join(sorted(meanings))}")
+    parts.append(_environment())
+    parts.append(CHECKS)
+    return "\n".join(parts)
+
+
+def _table(name: str, kind: type[Section], meanings: dict[str, str]) -> str:
+    lines = [f"## [{name}]", ""]
+    if kind.__doc__:
+        lines += [_prose(kind.__doc__), ""]
+    if kind is config.Endpoints:
+        return "\n".join([*lines, _endpoints()])
+    lines += ["| key | type | default | what it is |", "|---|---|---|---|"]
+    long: list[tuple[str, str]] = []
+    for row in _rows(name, kind, meanings):
+        key, type_text, default, meaning = row
+        if len(default) > LONG:
+            long.append((key, default))
+            default = "see below"
+        lines.append(f"| `{key}` | {type_text} | {default} | {meaning} |")
+    if kind is config.Cost:
+        lines += ["", _prose(config.Tariff.__doc__ or "")]
+    if kind is config.Node:
+        names = ", ".join(f"`{one}`" for one in sorted(config.NODE_COLLECTORS))
+        lines += ["", f"The collectors: {names}."]
+    for key, default in long:
+        lines += ["", f"The default of `{key}`:", "", "```", default.strip("`"), "```"]
+    return "\n".join([*lines, ""])
+
+
+def _rows(name: str, kind: type[Section], meanings: dict[str, str]) -> Iterator[tuple[str, str, str, str]]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    for field in msgspec.structs.fields(kind):
+        key = f"{name}.{field.name}"
+        meaning = meanings.pop(key, None)
+        if meaning is None and re.fullmatch(r"node\..*_(include|exclude)", key):
+            what, _, sense = field.name.rpartition("_")
+            meaning = f"{what.replace('_', ' ')}: those to {'serve' if sense == 'include' else 'leave out'}"
+        if meaning is None:
+            raise SystemExit(f"{key}: say in MEANINGS what it is")
+        hint = hints[field.name]
+        yield key, _type(hint), _default(field), meaning
+        if key == "cost.tariff":
+            yield from _rows("cost.tariff[]", config.Tariff, meanings)
+
+
+def _endpoints() -> str:
+    lines = [
+        "One table for each exporter, `[endpoints.NAME]`. `enabled = false` does not serve it; `port = 0` picks a free",
+        "port, which `GET /api/v1/exporters` tells. See [exporters](exporters.md).",
+        "",
+        "| key | type | default | `enabled` |",
+        "|---|---|---|---|",
+    ]
+    for field in msgspec.structs.fields(config.Endpoints):
+        default: config.Endpoint = getattr(config.Endpoints(), field.name)
+        enabled = str(default.enabled).lower()
+        lines.append(f"| `endpoints.{field.name}.port` | {_type(config.Port)} | `{default.port}` | `{enabled}` |")
+    return "\n".join([*lines, ""])
+
+
+def _environment() -> str:
+    lines = [
+        "## Environment",
+        "",
+        "The names that the ten programs WattView stands in for know:",
+        "",
+        "| variable | sets |",
+        "|---|---|",
+    ]
+    for variable, key in config.ENVIRONMENT.items():
+        more = ', and `history.backend` to `"prometheus"`' if variable == "PROMETHEUS_URL" else ""
+        lines.append(f"| `{variable}` | `{key}`{more} |")
+    return "\n".join([*lines, ""])
+
+
+def _type(hint: Any) -> str:
+    """A type in the words of TOML, with its bounds."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint == config.ClockTime:
+        return "`HH:MM`"
+    if origin is typing.Annotated:
+        bounds = [text for meta in hint.__metadata__ if isinstance(meta, Meta) for text in _bounds(meta)]
+        return ", ".join([_type(arguments[0]), *bounds])
+    if origin is typing.Literal:
+        return " or ".join(f'`"{choice}"`' for choice in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_type(one) for one in arguments if one is not type(None))
+    if origin is tuple:
+        return "list of tables" if arguments[0] is config.Tariff else f"list of {_plural(arguments[0])}"
+    if origin is dict:
+        return "table of strings"
+    return {str: "string", int: "integer", float: "number", bool: "boolean"}[hint]
+
+
+def _plural(hint: Any) -> str:
+    return "strings" if hint is str else _type(hint)
+
+
+def _bounds(meta: Meta) -> Iterator[str]:
+    if meta.ge is not None and meta.le is not None:
+        yield f"{meta.ge:g} to {meta.le:g}"
+    else:
+        for value, words in ((meta.ge, "at least"), (meta.gt, "above"), (meta.le, "at most")):
+            if value is not None:
+                yield f"{words} {value:g}"
+    if meta.max_length is not None:
+        yield f"{meta.min_length or 0} to {meta.max_length} characters"
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    value = field.default
+    if value is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
+        value = field.default_factory()
+    if value is msgspec.NODEFAULT:
+        return "none"
+    if value is None:
+        return "not set"
+    if isinstance(value, tuple):
+        return "`[" + ", ".join(f'"{one}"' for one in value) + "]`"
+    if isinstance(value, dict):
+        return "`{}`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, str):
+        text = f"`'{value}'`" if "\\" in value else f'`"{value}"`'
+        return text if len(text) > LONG else text.replace("|", "\\|")
+    return f"`{value:g}`"
+
+
+def _prose(docstring: str) -> str:
+    """A docstring as Markdown: its double backquotes single, its lines as they are."""
+    lines = [line.strip() for line in docstring.strip().splitlines()]
+    return "\n".join(lines).replace("``", "`")
+
+
+def main() -> None:
+    text = page()
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(
+            0
+            if PAGE.exists() and PAGE.read_text() == text
+            else f"{PAGE.name} is out of date; run: python {sys.argv[0]}"
+        )
+    PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
