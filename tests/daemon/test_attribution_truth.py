@@ -27,6 +27,9 @@ from wattview.model import (
     Container,
     ContainersReading,
     Engine,
+    Gpu,
+    GpuProcess,
+    GpusReading,
     HostReading,
     PowerUse,
     ProbeStatus,
@@ -124,6 +127,7 @@ class Bench:
         self.run: Run | None = None
         self.encoders: tuple[RunningEncoder, ...] = ()
         self.streams: tuple[Stream, ...] = ()
+        self.gpu: Callable[[float], Gpu] | None = None
         self._origin = Moment(time.time(), time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
         sysfs, procfs = directory / "sys", directory / "proc"
         self.tree = PowercapTree(sysfs, machine(simulated, bits=24))
@@ -166,6 +170,9 @@ class Bench:
             self._note("containers", self._read_containers(self.at - late[2]))
             if self.streams:
                 self._note("streams", self._read_streams(self.at))
+            if self.gpu is not None:
+                moment = {name: getattr(self._origin, name) + self.at for name in ("time", "monotonic")}
+                self._note("gpu", GpusReading(gpus=(self.gpu(self.at),), **moment))
             await self.attributor.advance()
             use = self.attributor.power_use()
             if use is not None:
@@ -371,6 +378,33 @@ async def test_streams_have_their_part_of_the_server_and_of_whoever_pushes_them(
     assert web == pytest.approx(0.5 * WATTS_PER_CPU, rel=0.05)
     shown = [each.power_watts for each in one.attributor.streams(one.streams)]
     assert shown == pytest.approx([web * 4 / 8 + encode * 3 / 4, web * 2 / 8 + encode * 1 / 4, web * 2 / 8])
+
+
+async def test_a_container_on_a_gpu_has_the_gpus_watts_above_what_it_draws_at_rest(bench: Callable[..., Bench]) -> None:
+    one = bench([WEB, ENCODE, SYSTEM])
+    begins = 600.0
+
+    def gpu(at: float) -> Gpu:
+        """70 W at rest; from ``begins`` on 270 W, three quarters of its use by ``web``."""
+        working = at > begins
+        cgroup_path = f"/system.slice/docker-{WEB.id}.scope"
+        processes = (
+            GpuProcess(pid=5, name="", cgroup=cgroup_path, sm_percent=45.0), GpuProcess(pid=6, name="", sm_percent=15.0)
+        )  # fmt: skip
+        return Gpu(
+            index=0, uuid="GPU-1", name="", pci_bus_id="", driver_version="", utilization_percent=60.0 * working,
+            energy_joules_total=1e6 + 70 * at + 200 * max(at - begins, 0.0), processes=processes if working else (),
+        )  # fmt: skip
+
+    one.gpu = gpu
+    async for _ in one.live(600):
+        pass
+    uses = [use async for use in one.live(60)]
+    assert one.attributor._last is not None
+    web = one.attributor._last.watts(Part("container", "web"))
+    assert web == pytest.approx(0.5 * WATTS_PER_CPU + 0.75 * 200, rel=0.02)
+    assert uses[-1].idle_watts == pytest.approx(IDLE_WATTS + 70, rel=0.02)
+    assert uses[-1].watts > 270
 
 
 async def test_shares_that_are_old_are_not_shown_as_those_of_now(bench: Callable[..., Bench]) -> None:

@@ -75,8 +75,8 @@ class Intervals:
     def next(self, look: Look) -> Interval | None:
         """The interval since the last one.
 
-        None where less than ``MIN_SECONDS`` have gone by or the host has no figure now, and where the counters of before
-        say nothing about now: another source, a counter of the host that began anew, a machine that slept.
+        None where less than ``MIN_SECONDS`` have gone by or the host has no figure now, and where the counters of
+        before say nothing about now: another source, a counter of the host that began anew, a machine that slept.
         """
         joules = look.power.host_joules_total
         if joules is None:
