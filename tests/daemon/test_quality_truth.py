@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.conftest import ConfigFactory
-from tests.support.ffmpeg import make_clip, need, own_ffmpegs, run, until, vmaf_ffmpeg
+from tests.support.ffmpeg import make_clip, need, own_ffmpegs, rtmp_server, run, until, vmaf_ffmpeg
 from wattview.daemon import ffmpeg, quality
 from wattview.daemon.capabilities import Capabilities
 from wattview.daemon.ffmpeg import Target
@@ -215,14 +216,14 @@ async def test_the_tool_is_one_that_really_computes_vmaf(make_config: ConfigFact
 
 async def test_capabilities_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     capabilities = Capabilities()
-    assert await capabilities.can_vmaf(vmaf_ffmpeg())
+    assert await capabilities.can_vmaf(vmaf_ffmpeg(), "version=vmaf_v0.6.1")
     monkeypatch.setattr("wattview.daemon.children.spawn", None)
-    assert await capabilities.can_vmaf(vmaf_ffmpeg())
+    assert await capabilities.can_vmaf(vmaf_ffmpeg(), "version=vmaf_v0.6.1")
 
 
 async def test_a_program_that_is_no_ffmpeg_can_nothing() -> None:
     capabilities = Capabilities()
-    assert not await capabilities.can_vmaf("/bin/true")
+    assert not await capabilities.can_vmaf("/bin/true", "version=vmaf_v0.6.1")
     assert await capabilities.version("/bin/echo") == ""
 
 
@@ -240,3 +241,57 @@ def test_psnr_of_a_clip_lies_between_its_worst_and_its_best_frame(values: list[f
     clip_psnr = quality.mean_psnr(values)
     assert min(*values, quality.PSNR_CEILING_DB) - 1e-9 <= clip_psnr <= quality.PSNR_CEILING_DB
     assert clip_psnr <= max(values) + 1e-9
+
+
+async def test_the_model_is_the_viewer_that_was_chosen(tmp_path: Path, make_config: ConfigFactory) -> None:
+    """A phone forgives more than a 1080p screen, and each score names its model."""
+    copy = encode(tmp_path, Scenario(name="x", resolution="320x180", fps=30, bitrate="60k"))
+    scores = {}
+    for model in quality.VMAF_MODELS:
+        found = await quality.find_tool(make_config(f"scenarios.vmaf_model={model}").scenarios, Capabilities())
+        assert found.vmaf, f"{found.path} has no model {model}"
+        scores[model] = await quality.measure(found, FFMPEG, clip(copy), tmp_path)
+    assert scores["hd"].vmaf < scores["phone"].vmaf
+    assert scores["hd"].vmaf < scores["4k"].vmaf
+    assert scores["neg"].vmaf <= scores["hd"].vmaf
+    assert len({one.vmaf_model for one in scores.values()}) == len(quality.VMAF_MODELS)
+
+
+async def test_a_subscribers_copy_scores_as_the_encoders_own(tmp_path: Path, tool: quality.Tool) -> None:
+    """A player that joined later records what the RTMP server hands on, with the stream's own time stamps. Aligned by
+    them, and nothing lost, it is the same frames: the same scores to the last digit."""
+    # Without audio and without B-frames FLV's time stamps are the encoder's: nothing has to come before time 0.
+    scenario = Scenario(
+        name="x", resolution="320x180", fps=30, bitrate="200k", preset="ultrafast", gop_seconds=1.0, audio="none"
+    )
+    (stream,) = streams_of(scenario)
+    with rtmp_server(tmp_path) as server:
+        url = f"{server.url}/x"
+        targets = {stream.variants[0]: Target(push_url=url, copy="copy-%03d.nut", copy_seconds=600)}
+        encoder = await asyncio.create_subprocess_exec(
+            *ffmpeg.encode_command(FFMPEG, scenario, stream, targets, media=None),
+            cwd=tmp_path, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert encoder.stdout is not None
+        while b"frame=" not in (line := await encoder.stdout.readline()) or int(line.split(b"=")[1]) < 45:
+            assert line, "the encoder ended"
+        subscriber = await asyncio.create_subprocess_exec(
+            FFMPEG, "-v", "error", "-nostdin", "-copyts", "-i", url, "-map", "0:v", "-c", "copy", "-t", "4",
+            "seen.nut", cwd=tmp_path,
+        )  # fmt: skip
+        assert await subscriber.wait() == 0
+        encoder.terminate()
+        await encoder.communicate()
+    shown = run(
+        "ffprobe", "-v", "error", "-show_entries", "packet=pts_time", "-of", "csv=p=0", "seen.nut", cwd=tmp_path
+    )
+    begins = round(float(shown.split()[0].strip(",")) * scenario.fps)
+    assert begins >= 30, "the subscriber joined after the first key frame"
+    own = clip(tmp_path / "copy-000.nut", scenario, first=begins + 5, frames=45)
+    seen = replace(own, copy=tmp_path / "seen.nut", copy_begins=begins)
+    a = await quality.measure(tool, FFMPEG, own, tmp_path)
+    b = await quality.measure(tool, FFMPEG, seen, tmp_path)
+    assert a.frames == b.frames == 45
+    assert (a.vmaf, a.psnr_db, a.ssim) == (b.vmaf, b.psnr_db, b.ssim)
+    wrong = await quality.measure(tool, FFMPEG, replace(seen, copy_begins=begins - 1), tmp_path)
+    assert wrong.vmaf < a.vmaf - 20

@@ -157,6 +157,8 @@ async def test_a_run_leaves_what_is_needed_to_judge_and_repeat_it(bench: Bench) 
     command = (bench.folder(run) / "01-encoder-1.log").read_text("utf-8").splitlines()[0]
     assert command.startswith("# ")
     assert "libx264 -preset ultrafast" in command
+    results = bench.folder(run) / f"test_results_{run.id}.json"
+    assert results.read_bytes() == (Path(bench.config.paths.results) / results.name).read_bytes()
     machine = bench.results(run)["machine"]
     assert machine["ffmpeg"].startswith("ffmpeg ")
     assert machine["cpus"] == os.cpu_count()

@@ -16,7 +16,6 @@ from wattview.daemon import children, codecs, ffmpeg
 from wattview.daemon.watched import ENVIRONMENT
 from wattview.model import Scenario
 
-VMAF_MODEL = "vmaf_v0.6.1"
 PROBE_TIMEOUT_SECONDS = 30.0
 PROBE_SIZE = "320x240"
 PROBE_FPS = 25
@@ -40,17 +39,17 @@ class Capabilities:
 
         return await self._remembered(("version",), program, ask)
 
-    async def can_vmaf(self, program: str) -> bool:
-        """Whether its libvmaf filter, with the model that we use, gives a score."""
+    async def can_vmaf(self, program: str, model: str) -> bool:
+        """Whether its libvmaf filter gives a score with that model (the filter's ``model=`` option)."""
 
         async def ask(path: str) -> bool:
             picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08"]
-            score = f"libvmaf=model=version={VMAF_MODEL}:log_fmt=json:log_path=/dev/stdout"
+            score = f"libvmaf=model={model}:log_fmt=json:log_path=/dev/stdout"
             command = [path, "-nostdin", "-loglevel", "error", *picture, *picture, "-lavfi", score, "-f", "null", "-"]
             status, output = await _outcome(command)
             return status == 0 and '"vmaf"' in output
 
-        return await self._remembered(("vmaf",), program, ask)
+        return await self._remembered(("vmaf", model), program, ask)
 
     async def why_not_encode(self, program: str, scenario: Scenario, *, push: bool = False) -> str:
         """Why a scenario's encoder with its settings does not work here, "" where it does: it encodes a few frames.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -350,7 +351,9 @@ class Execution:
             machine=self._machine,
         )
         directory = Path(self._config.paths.results)
-        await asyncio.to_thread(results_files.write, directory, results, self.id)
+        path = await asyncio.to_thread(results_files.write, directory, results, self.id)
+        # The run's folder is whole by itself: it can be packed and sent.
+        await asyncio.to_thread(shutil.copyfile, path, self._folder / path.name)
 
     @staticmethod
     async def _undisturbed(work: Awaitable[T]) -> T:

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from wattview.config import Scenarios
 from wattview.daemon import children, ffmpeg
-from wattview.daemon.capabilities import VMAF_MODEL, Capabilities
+from wattview.daemon.capabilities import Capabilities
 from wattview.daemon.renditions import picture_size
 from wattview.daemon.watched import last_words
 from wattview.model import Scenario
@@ -37,16 +37,27 @@ recorded at all: above it no bit of an 8-bit picture that anyone could see has c
 _PEAK_SQUARED = 255.0**2
 
 
+VMAF_MODELS = {
+    "hd": ("vmaf_v0.6.1", "version=vmaf_v0.6.1"),
+    "phone": ("vmaf_v0.6.1 (phone)", "version=vmaf_v0.6.1\\\\:enable_transform=true"),
+    "4k": ("vmaf_4k_v0.6.1", "version=vmaf_4k_v0.6.1"),
+    "neg": ("vmaf_v0.6.1neg", "version=vmaf_v0.6.1neg"),
+}
+"""By ``scenarios.vmaf_model``: the name that is recorded, and the filter's ``model=`` option (a colon inside of it is
+escaped twice: once for the option, once for the filter graph)."""
+
+
 class QualityFailed(Exception):
     """The comparison gave no figures. ``str()`` says why."""
 
 
 class Tool(Struct, frozen=True):
-    """The FFmpeg that compares."""
+    """The FFmpeg that compares. ``vmaf``: with libvmaf and the model of that name in ``VMAF_MODELS``."""
 
     path: str
     version: str
     vmaf: bool
+    model: str = "hd"
 
     def __str__(self) -> str:
         return f"{self.path} {self.version}"
@@ -71,7 +82,8 @@ class Clip(Struct, frozen=True, kw_only=True):
     """What is compared: ``frames`` frames from ``first_frame`` of the recorded ``copy`` of one output of a scenario.
 
     A rendition smaller than the source is scaled up to the source's size, as a player's screen does; one of another
-    frame rate is compared with those frames of the source that it was made of.
+    frame rate is compared with those frames of the source that it was made of. ``copy_begins`` is which frame of the
+    stream the first one of the copy is: 0 for an encoder's own, more for what a subscriber recorded.
     """
 
     scenario: Scenario
@@ -79,6 +91,7 @@ class Clip(Struct, frozen=True, kw_only=True):
     copy: Path
     first_frame: int
     frames: int
+    copy_begins: int = 0
     media: Path | None = None
 
 
@@ -86,21 +99,21 @@ async def find_tool(settings: Scenarios, capabilities: Capabilities) -> Tool:
     """The FFmpeg that compares: the configured one for quality; else the encoding one if it has libvmaf; else the
     static build that comes with imageio-ffmpeg; else the encoding one, for PSNR and SSIM alone."""
     if settings.quality_ffmpeg:
-        return await _tool(settings.quality_ffmpeg, capabilities)
+        return await _tool(settings.quality_ffmpeg, settings, capabilities)
     for program in (settings.ffmpeg, _static_ffmpeg()):
         if program is not None:
             try:
-                tool = await _tool(program, capabilities)
+                tool = await _tool(program, settings, capabilities)
             except children.ProgramMissing:
                 continue
             if tool.vmaf:
                 return tool
-    return await _tool(settings.ffmpeg, capabilities)
+    return await _tool(settings.ffmpeg, settings, capabilities)
 
 
-async def _tool(program: str, capabilities: Capabilities) -> Tool:
-    vmaf = await capabilities.can_vmaf(program)
-    return Tool(children.find_program(program), await capabilities.version(program), vmaf)
+async def _tool(program: str, settings: Scenarios, capabilities: Capabilities) -> Tool:
+    vmaf = await capabilities.can_vmaf(program, VMAF_MODELS[settings.vmaf_model][1])
+    return Tool(children.find_program(program), await capabilities.version(program), vmaf, settings.vmaf_model)
 
 
 def _static_ffmpeg() -> str | None:
@@ -196,15 +209,15 @@ def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
     width, height = picture_size(scenario.resolution)
     number = f"settb=1/{clip.fps},setpts=N"
     fit = f"scale={width}:{height}:flags=bicubic,format={ffmpeg.PIXEL_FORMAT}"
-    last = clip.first_frame + clip.frames
+    first = clip.first_frame - clip.copy_begins
     metrics = [f"psnr=stats_file={stem}-psnr.log:shortest=1", f"ssim=stats_file={stem}-ssim.log:shortest=1"]
     if tool.vmaf:
         threads = len(os.sched_getaffinity(0))
         log = f"log_fmt=json:log_path={stem}-vmaf.json"
-        metrics.append(f"libvmaf=model=version={VMAF_MODEL}:{log}:n_threads={threads}:shortest=1")
+        metrics.append(f"libvmaf=model={VMAF_MODELS[tool.model][1]}:{log}:n_threads={threads}:shortest=1")
     ways = range(len(metrics))
     graph = [
-        f"[0:v:0]trim=start_frame={clip.first_frame}:end_frame={last},{number},{fit},split={len(metrics)}"
+        f"[0:v:0]trim=start_frame={first}:end_frame={first + clip.frames},{number},{fit},split={len(metrics)}"
         + "".join(f"[d{way}]" for way in ways),
         f"[1:v:0]{number},split={len(metrics)}" + "".join(f"[r{way}]" for way in ways),
         *(f"[d{way}][r{way}]{metric}[o{way}]" for way, metric in enumerate(metrics)),
@@ -225,7 +238,10 @@ def _read_scores(tool: Tool, folder: Path, stem: str) -> Quality:
         words = last_words(folder / f"{stem}-reference.log")
         raise QualityFailed(f"{len(psnrs)} frames were compared; the reference said: {words}")
     scores = Quality(frames=len(psnrs), psnr_db=mean_psnr(psnrs), ssim=math.fsum(ssims) / len(ssims), tool=str(tool))
-    return _with_vmaf(scores, folder / f"{stem}-vmaf.json") if tool.vmaf else scores
+    if not tool.vmaf:
+        return scores
+    scores = replace(scores, vmaf_model=VMAF_MODELS[tool.model][0])
+    return _with_vmaf(scores, folder / f"{stem}-vmaf.json")
 
 
 def mean_psnr(frame_psnrs_db: list[float]) -> float:
@@ -270,7 +286,6 @@ def _with_vmaf(scores: Quality, log: Path) -> Quality:
         vmaf_harmonic_mean=harmonic_mean(values),
         vmaf_percentile_1=percentile(values, 1.0),
         vmaf_minimum=values[0],
-        vmaf_model=VMAF_MODEL,
     )
 
 
