@@ -164,7 +164,7 @@ def run(options: Options, **asked: Any) -> None:
       wattview run --suite nightly.toml --json
     """
     from wattview.attach import DaemonFailed, daemon_for
-    from wattview.commands import read_request, run_scenarios
+    from wattview.commands.run import read_request, run_scenarios
 
     as_json, suite = asked.pop("as_json"), asked.pop("suite")
     request = read_request(suite, asked)
@@ -198,7 +198,7 @@ def results(context: click.Context) -> None:
 @settings
 def list_results(options: Options, as_json: bool) -> None:
     """List all results files, newest first."""
-    from wattview.commands import print_list, read_results
+    from wattview.commands.results import print_list, read_results
 
     print_list(asyncio.run(read_results(options.config())), as_json)
 
@@ -209,7 +209,7 @@ def list_results(options: Options, as_json: bool) -> None:
 @settings
 def show_result(options: Options, id: str | None, as_json: bool) -> None:
     """Show one run (the latest, where none is named) with every figure and the reason for each that is missing."""
-    from wattview.commands import print_result, read_result
+    from wattview.commands.results import print_result, read_result
 
     print_result(asyncio.run(read_result(options.config(), id)), as_json)
 
@@ -220,7 +220,8 @@ def show_result(options: Options, id: str | None, as_json: bool) -> None:
 @settings
 def compare_results(options: Options, a: str, b: str) -> None:
     """Compare two runs scenario by scenario."""
-    from wattview.commands import print_comparison, read_result
+    from wattview.commands.compare import print_comparison
+    from wattview.commands.results import read_result
 
     config = options.config()
     print_comparison(asyncio.run(read_result(config, a)), asyncio.run(read_result(config, b)))
@@ -240,7 +241,8 @@ def compare_results(options: Options, a: str, b: str) -> None:
 @settings
 def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Path | None) -> None:
     """Export runs (all, where none is named)."""
-    from wattview.commands import export, read_results
+    from wattview.commands.export import export
+    from wattview.commands.results import read_results
 
     everything = asyncio.run(read_results(options.config(), list(ids)))
     data = export(everything, kind)
@@ -262,7 +264,7 @@ def check(options: Options, as_json: bool, timeout_seconds: float, debug: bool) 
     Example:
       wattview check --timeout 2 --json
     """
-    from wattview.commands import check_exporters
+    from wattview.commands.check import check_exporters
 
     sys.exit(0 if asyncio.run(check_exporters(options.config(), as_json, timeout_seconds, debug)) else 1)
 
@@ -277,7 +279,7 @@ def doctor(options: Options, as_json: bool) -> None:
     Example:
       wattview doctor
     """
-    from wattview.commands import run_doctor
+    from wattview.commands.doctor import run_doctor
 
     sys.exit(0 if asyncio.run(run_doctor(options.config(), as_json)) else 1)
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from typing import Any
 
 import click
+import msgspec
 
 UNKNOWN = "—"
 
@@ -56,6 +58,11 @@ def duration(value: float | None) -> str:
     if hours:
         return f"{hours}h{minutes:02}m"
     return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"
+
+
+def json_text(value: Any) -> str:
+    """Any struct of ``model``, or a list of them, as JSON for people and programs."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def good(text: str) -> str:

@@ -1,0 +1,117 @@
+"""``wattview run``: what is asked becomes a run of the daemon, which is followed to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from wattview import terminal as term
+from wattview.client import CallRefused, Client, ClientError
+from wattview.commands.results import print_result
+from wattview.model import Run, RunRequest, Scenario
+
+BASELINE_SECONDS = 20.0
+POLL_SECONDS = 0.25
+
+
+def read_request(suite: Path | None, asked: dict[str, Any]) -> RunRequest:
+    """What to run, from the options. Raises click.UsageError that names the option or the field."""
+    baseline, no_quality = asked.pop("baseline"), asked.pop("no_quality")
+    chosen = {name: value for name, value in asked.items() if value is not None}
+    if suite is not None:
+        if chosen:
+            raise click.UsageError(f"--suite and --{next(iter(chosen))} cannot be used together")
+        request = _read_suite(suite)
+        return request if baseline is None else msgspec.structs.replace(request, baseline=baseline)
+    chosen.setdefault("name", _default_name(chosen))
+    if no_quality:
+        chosen["quality"] = False
+    tree = {"scenarios": [chosen], "baseline": BASELINE_SECONDS if baseline is None else baseline}
+    try:
+        return msgspec.convert(tree, RunRequest)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `")
+        option = path.rstrip("`").rpartition(".")[2] or "option"
+        raise click.UsageError(f"--{option}: {text.replace('`', '')}") from None
+
+
+def _read_suite(path: Path) -> RunRequest:
+    from wattview.daemon.suite import SuiteError, load_suite
+
+    try:
+        return load_suite(path)
+    except SuiteError as error:
+        raise click.UsageError(f"{path}: {error}") from None
+
+
+def _default_name(chosen: dict[str, Any]) -> str:
+    scenario = Scenario(name="-")
+    streams = chosen.get("streams", scenario.streams)
+    return f"{streams}x {chosen.get('resolution', scenario.resolution)} {chosen.get('bitrate', scenario.bitrate)}"
+
+
+async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> bool:
+    """Starts the run, follows it to its end, prints what it means. Ctrl-C stops the run. True where all is well."""
+    try:
+        run = await client.start_run(request)
+    except CallRefused as error:
+        raise click.ClickException(str(error)) from None
+    try:
+        run = await _follow(client, run)
+    except asyncio.CancelledError:
+        with contextlib.suppress(ClientError):
+            await client.stop_run(run.id)
+        click.echo(f"\nstopped run {run.id}; what it had finished is kept", err=True)
+        raise
+    if run.results_id is None:
+        click.echo(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)
+        return False
+    result = await client.result(run.results_id)
+    print_result(result, as_json)
+    if run.error:
+        click.echo(term.bad(f"run {run.id} {run.state}: {run.error}"), err=True)
+    scenarios = [scenario.record for scenario in result.scenarios]
+    return run.state == "done" and all(record.status in (None, "done") for record in scenarios)
+
+
+async def _follow(client: Client, run: Run) -> Run:
+    if sys.stderr.isatty():
+        return await _follow_with_bar(client, run)
+    said = None
+    while run.state == "running":
+        progress = run.progress
+        now = (progress.scenario, progress.phase) if progress else None
+        if progress and now != said:
+            click.echo(f"{progress.scenario or run.id}: {progress.phase}", err=True)
+            said = now
+        await asyncio.sleep(POLL_SECONDS)
+        run = await client.run(run.id)
+    return run
+
+
+async def _follow_with_bar(client: Client, run: Run) -> Run:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(run.id, total=1.0, left="")
+        while run.state == "running":
+            if progress := run.progress:
+                left = "" if progress.remaining_seconds is None else f"{term.duration(progress.remaining_seconds)} left"
+                what = f"{progress.scenario or run.id} · {progress.phase}"
+                bar.update(task, completed=progress.fraction, description=what, left=left)
+            await asyncio.sleep(POLL_SECONDS)
+            run = await client.run(run.id)
+    return run
