@@ -87,6 +87,7 @@ class Attributor:
         self._idle: Idle | None = None
         self._reason = ""
         self._containers_seen = False
+        self._encoders: tuple[RunningEncoder, ...] = ()
         self._streams: dict[tuple[str, str], float] = {}
 
     async def read(self) -> None:
@@ -132,7 +133,9 @@ class Attributor:
             self._containers_seen = containers is not None
             if containers is not None:
                 self._ledger.keep(one.name for one in (*containers.containers, *containers.ended))
-            self._streams = self._stream_watts(streams, running, server, encoders)
+            # An encoder that has just ended has its part of this interval, and so has its stream.
+            self._streams = self._stream_watts(streams, running, server, (*self._encoders, *encoders))
+            self._encoders = encoders
             await self._memory.save_sometimes()
 
     def families(self) -> list[Family]:
