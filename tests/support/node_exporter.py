@@ -42,7 +42,7 @@ class Exposition:
         """The labels of each series of a name."""
         return [dict(labels) for known, labels in self.values if known == name]
 
-    def value(self, name: str, **labels: str) -> float:
+    def value(self, name: str, /, **labels: str) -> float:
         return self.values[name, frozenset(labels.items())]
 
     def collectors(self) -> dict[str, float]:

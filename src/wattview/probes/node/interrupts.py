@@ -11,12 +11,12 @@ from wattview.probes.node.collector import Filter, counter
 
 
 class Interrupt(NamedTuple):
-    """One line of /proc/interrupts: its count on each CPU."""
+    """One line of /proc/interrupts, with its counts by CPU."""
 
     name: str
     info: str
     devices: str
-    counts: tuple[int, ...]
+    counts: dict[str, int]
 
 
 class Interrupts:
@@ -31,8 +31,8 @@ class Interrupts:
         for interrupt in interrupts(self._file.read()):
             if self._filter.ignores(f"{interrupt.name};{interrupt.info};{interrupt.devices}"):
                 continue
-            for cpu, count in enumerate(interrupt.counts):
-                text = labels(cpu=str(cpu), type=interrupt.name, info=interrupt.info, devices=interrupt.devices)
+            for cpu, count in interrupt.counts.items():
+                text = labels(cpu=cpu, type=interrupt.name, info=interrupt.info, devices=interrupt.devices)
                 family.add(count, text)
         return [family]
 
@@ -40,16 +40,17 @@ class Interrupts:
 def interrupts(data: bytes) -> list[Interrupt]:
     """The lines of /proc/interrupts that count by CPU; ERR and MIS, which do not, are left out."""
     first, *lines = data.decode("ascii", "replace").splitlines() or [""]
-    cpus = len(first.split())
+    # CPUs that are switched off have no column.
+    cpus = [name.removeprefix("CPU") for name in first.split()]
     if not cpus:
         raise ValueError("interrupts: names no CPU")
     found = []
     for line in lines:
         name, _, rest = line.partition(":")
         fields = rest.split()
-        if len(fields) <= cpus:
+        if len(fields) <= len(cpus):
             continue
-        name, words = name.strip(), fields[cpus:]
+        name, words = name.strip(), fields[len(cpus) :]
         info, devices = (words[0], " ".join(words[1:])) if name.isdigit() else (" ".join(words), "")
-        found.append(Interrupt(name, info, devices, tuple(int(field) for field in fields[:cpus])))
+        found.append(Interrupt(name, info, devices, dict(zip(cpus, map(int, fields), strict=False))))
     return found

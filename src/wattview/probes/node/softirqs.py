@@ -17,17 +17,19 @@ class Softirqs:
     def collect(self) -> list[Family]:
         family = counter("node_softirqs_functions_total", "Softirq counts per CPU.")
         for kind, counts in softirqs(self._file.read()).items():
-            for cpu, count in enumerate(counts):
-                family.add(count, labels(cpu=str(cpu), type=kind))
+            for cpu, count in counts.items():
+                family.add(count, labels(cpu=cpu, type=kind))
         return [family]
 
 
-def softirqs(data: bytes) -> dict[str, list[int]]:
-    """Counts of each kind, one a CPU."""
+def softirqs(data: bytes) -> dict[str, dict[str, int]]:
+    """Counts of each kind, by CPU."""
+    first, *lines = data.decode("ascii", "replace").splitlines() or [""]
+    cpus = [name.removeprefix("CPU") for name in first.split()]
     found = {}
-    for line in data.decode("ascii", "replace").splitlines()[1:]:
+    for line in lines:
         kind, colon, rest = line.partition(":")
         if not colon:
             raise ValueError("softirqs: a line has no name")
-        found[kind.strip()] = [int(field) for field in rest.split()]
+        found[kind.strip()] = {cpu: int(field) for cpu, field in zip(cpus, rest.split(), strict=True)}
     return found
