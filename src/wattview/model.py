@@ -866,6 +866,31 @@ class Comparison(Struct, frozen=True, kw_only=True):
     figures: dict[str, Difference]
 
 
+class Pair(Struct, frozen=True, kw_only=True):
+    """One setting in two runs, or a setting and what stands in its place in the other run. ``differences`` are the
+    second less the first; ``remark`` says why the power is not among them."""
+
+    first: Group
+    second: Group
+    differences: dict[str, Difference]
+    remark: str = ""
+
+
+class RunComparison(Struct, frozen=True, kw_only=True):
+    """Two runs, by their ids: what they have in common, and the settings that only one of them has.
+
+    ``baseline_watts`` is the difference of the idle machine's mean power, the second's less the first's: what changed
+    beside the settings. None where one of the runs has no baseline, or theirs came from different power sources.
+    """
+
+    first: str
+    second: str
+    pairs: list[Pair]
+    only_first: list[str]
+    only_second: list[str]
+    baseline_watts: Difference | None = None
+
+
 class Choice(Struct, frozen=True, kw_only=True):
     """One measured setting in an advice: what it costs in the objective, and by how much it is above the best.
     ``reason`` says why it was not eligible; then it has no such figures."""

@@ -13,7 +13,7 @@ from wattview.analysis.compare import compare, compare_runs, noise_floor, repeat
 from wattview.analysis.curves import bd_price, bd_quality
 from wattview.analysis.energy import NoData
 from wattview.analysis.fit import IDLE, Load, fit_power, load_of, measured
-from wattview.model import Efficiency, Output, ScenarioRecord, ScenarioResult
+from wattview.model import Efficiency, Output, RunResult, ScenarioRecord, ScenarioResult
 
 
 def result(
@@ -85,11 +85,51 @@ def test_an_estimate_is_not_compared_with_a_measurement() -> None:
     assert "vmaf_score" in found
 
 
-def test_two_runs_are_compared_where_they_did_the_same() -> None:
-    [found] = compare_runs([result(50), result(60, preset="slow")], [result(48), result(99, streams=4)])
-    assert found.first == found.second == "2 x 1280x720 30 fps 2500k libx264 veryfast"
-    assert found.figures["power_mean_watts"].difference == 2.0
-    assert found.figures["power_mean_watts"].differ is None
+def run(run_id: str, *scenarios: ScenarioResult) -> RunResult:
+    return RunResult(id=run_id, path="/x", test_date="2025-01-02", scenarios=list(scenarios))
+
+
+def test_two_runs_are_compared_the_second_less_the_first() -> None:
+    """Each side varies by 0.02333 W^2, so that 3 repeats each give 4 degrees of freedom and 2.7764 x 0.12472 W."""
+    first = [result(watts) for watts in (50.0, 50.2, 49.9)]
+    second = [result(watts) for watts in (61.0, 60.8, 61.1)]
+    found = compare_runs(run("a", baseline(20.0), *first), run("b", *second, baseline(21.5)))
+    [pair] = found.pairs
+    power = pair.differences["power_mean_watts"]
+    assert (power.difference, power.low, power.high) == (
+        pytest.approx(10.9333, abs=1e-4), pytest.approx(10.5871, abs=1e-4), pytest.approx(11.2796, abs=1e-4),
+    )  # fmt: skip
+    assert power.differ is True
+    assert (found.first, found.second, found.only_first, found.only_second) == ("a", "b", [], [])
+    assert found.baseline_watts is not None
+    assert (found.baseline_watts.difference, found.baseline_watts.differ) == (1.5, None)
+
+
+def test_settings_of_two_runs_meet_by_what_they_are_then_by_name_then_as_the_last_ones_left() -> None:
+    first = run("a", result(50), result(60, name="hd", preset="slow"), result(70, name="left", streams=8))
+    second = run("b", result(64, name="hd", preset="slower"), result(75, name="other", streams=9), result(48))
+    found = compare_runs(first, second)
+    gaps = [pair.differences["power_mean_watts"].difference for pair in found.pairs]
+    assert gaps == [-2.0, 4.0, 5.0]
+    assert (found.pairs[1].first.setting.preset, found.pairs[1].second.setting.preset) == ("slow", "slower")
+    assert found.baseline_watts is None
+
+
+def test_settings_that_only_one_run_has_are_named() -> None:
+    found = compare_runs(run("a", result(50), result(60, name="y", preset="slow")), run("b", result(48)))
+    assert len(found.pairs) == 1
+    assert (found.only_first, found.only_second) == (["2 x 1280x720 30 fps 2500k libx264 slow"], [])
+    assert compare_runs(run("a"), run("b")).pairs == []
+
+
+def test_power_of_two_sources_is_not_compared_and_the_pair_says_so() -> None:
+    [pair] = compare_runs(run("a", result(50)), run("b", result(60, power_source="estimated"))).pairs
+    assert pair.remark == "power is not compared: it came from rapl and from estimated"
+    assert set(pair.differences) == {"vmaf_score"}
+    mixed = [result(50), result(60, power_source="estimated")]
+    [pair] = compare_runs(run("a", *mixed), run("b", *mixed)).pairs
+    assert "power_mean_watts" not in pair.differences
+    assert "several sources" in pair.remark
 
 
 def test_the_noise_floor_is_what_the_baselines_disagree_by() -> None:

@@ -11,7 +11,18 @@ from msgspec import Struct
 
 from wattview.analysis.confidence import difference, estimate
 from wattview.analysis.results import is_baseline
-from wattview.model import Comparison, Estimate, Group, ScenarioRecord, ScenarioResult, Setting
+from wattview.model import (
+    Comparison,
+    Difference,
+    Estimate,
+    Group,
+    Pair,
+    RunComparison,
+    RunResult,
+    ScenarioRecord,
+    ScenarioResult,
+    Setting,
+)
 
 FIGURES: Mapping[str, tuple[str, str]] = {
     "power_mean_watts": ("", "power_mean_watts"),
@@ -113,7 +124,8 @@ def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = No
 
     Power of different sources (an estimate and a measurement) is not compared.
     """
-    comparable = first.group().power_source == second.group().power_source
+    source = first.group().power_source
+    comparable = source is not None and source == second.group().power_source
     figures = {}
     for name in FIGURES:
         values, others = first.values(name), second.values(name)
@@ -123,10 +135,55 @@ def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = No
     return Comparison(first=one, second=other, figures=figures)
 
 
-def compare_runs(first: Sequence[ScenarioResult], second: Sequence[ScenarioResult]) -> list[Comparison]:
-    """Every setting that two runs have in common."""
-    others = {repeats.setting: repeats for repeats in repeats_of(second)}
-    return [compare(repeats, others[repeats.setting]) for repeats in repeats_of(first) if repeats.setting in others]
+def compare_runs(first: RunResult, second: RunResult) -> RunComparison:
+    """Two runs, the second less the first.
+
+    A setting is held against the same setting; one that the other run lacks against what has its name there; and where
+    one is then left on either side, these against each other: they are what the two runs were made for.
+    """
+    left, right = repeats_of(first.scenarios), repeats_of(second.scenarios)
+    pairs = []
+    for told_by in (lambda repeats: repeats.setting, _name):
+        for repeats in list(left):
+            match = next((other for other in right if told_by(other) == told_by(repeats)), None)
+            if match is not None:
+                left.remove(repeats)
+                right.remove(match)
+                pairs.append(_pair(repeats, match))
+    if len(left) == len(right) == 1:
+        pairs.append(_pair(left.pop(), right.pop()))
+    return RunComparison(
+        first=first.id, second=second.id, pairs=pairs, only_first=[repeats.label for repeats in left],
+        only_second=[repeats.label for repeats in right], baseline_watts=_baselines(first.scenarios, second.scenarios),
+    )  # fmt: skip
+
+
+def _name(repeats: Repeats) -> str:
+    record = (*repeats.valid, *repeats.invalid)[0].record
+    return record.setting or record.name
+
+
+def _pair(first: Repeats, second: Repeats) -> Pair:
+    one, other = first.group(), second.group()
+    remark = ""
+    if "power_mean_watts" in one.figures and "power_mean_watts" in other.figures:
+        sources = [group.power_source or "several sources" for group in (one, other)]
+        if one.power_source != other.power_source or one.power_source is None:
+            remark = f"power is not compared: it came from {sources[0]} and from {sources[1]}"
+    return Pair(first=one, second=other, differences=compare(second, first).figures, remark=remark)
+
+
+def _baselines(first: Sequence[ScenarioResult], second: Sequence[ScenarioResult]) -> Difference | None:
+    """How much more the idle machine drew in the second run."""
+    watts: list[list[float]] = []
+    sources: list[set[str | None]] = []
+    for results in (first, second):
+        known = [one for one in results if is_baseline(one.record) and one.power_mean_watts is not None]
+        watts.append([one.power_mean_watts for one in known if one.power_mean_watts is not None])
+        sources.append({one.power_source for one in known})
+    if not all(watts) or sources[0] != sources[1] or len(sources[0]) != 1:
+        return None
+    return difference(watts[1], watts[0])
 
 
 class NoiseFloor(Struct, frozen=True):
