@@ -103,7 +103,7 @@ def a_gpu_exporter() -> Iterator[str]:
 
 def run_a_scenario(daemon: DaemonProcess, **changes: Any) -> str:
     """Its final state."""
-    request = {"scenarios": [{**SCENARIO, **changes}], "baseline": 0 if changes else 5}
+    request = {"scenarios": [{**SCENARIO, **changes}], "baseline": 0 if changes else 12}
     made = daemon.api.post("/api/v1/runs", json=request)
     assert made.status_code == 201, made.text
 
