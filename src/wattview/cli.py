@@ -148,9 +148,14 @@ def up(options: Options, headless: bool) -> None:
 @click.option("--warmup", type=float, metavar="SECONDS", help="Time before the measured window.")
 @click.option("--cooldown", type=float, metavar="SECONDS", help="Time after it.")
 @click.option("--source", metavar="NAME", help="testsrc2, or a file in the media directory.")
-@click.option("--preset", metavar="NAME", help="x264 preset, e.g. veryfast.")
+@click.option("--preset", metavar="NAME", help="Encoder preset, e.g. veryfast.")
+@click.option("--encoder", metavar="NAME", help="libx264, libx265, libsvtav1, h264_nvenc, …  [default: libx264]")
+@click.option("--viewers", type=int, help="Players that pull each stream.  [default: 0]")
 @click.option("--no-quality", is_flag=True, help="Do not compute VMAF, PSNR and SSIM.")
 @click.option("--baseline", type=float, metavar="SECONDS", help="Idle window before it; 0 for none.  [default: 20]")
+@click.option("--baseline-after", is_flag=True, help="The same idle window again at the end, so that drift shows.")
+@click.option("--repeat", type=int, metavar="TIMES", help="Measure everything so often, for intervals.  [default: 1]")
+@click.option("--pause", type=float, metavar="SECONDS", help="Idle time between two scenarios.")
 @click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="Scenarios from a TOML or JSON file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysed result as JSON.")
 @settings
@@ -160,8 +165,8 @@ def run(options: Options, **asked: Any) -> None:
     \b
     Examples:
       wattview run --name quick --streams 1 --duration 60
-      wattview run --streams 4 --bitrate 5M --resolution 1920x1080 --baseline 30
-      wattview run --suite nightly.toml --json
+      wattview run --streams 4 --bitrate 5M --resolution 1920x1080 --repeat 3
+      wattview run --suite nightly.toml --baseline-after --json
     """
     from wattview.attach import DaemonFailed, daemon_for
     from wattview.commands.run import read_request, run_scenarios
@@ -180,14 +185,15 @@ def run(options: Options, **asked: Any) -> None:
 @main.group(invoke_without_command=True)
 @click.pass_context
 def results(context: click.Context) -> None:
-    """List runs; show, compare and export what they cost and what they are worth.
+    """List runs; show and compare what they cost and what they are worth; advise; export.
 
     \b
     Examples:
       wattview results
       wattview results show 20261124_101500
       wattview results compare 20261124_101500 20261124_111500
-      wattview results export --format csv > results.csv
+      wattview results advise --vmaf 93 --streams 4
+      wattview results export --format html --output report.html
     """
     if context.invoked_subcommand is None:
         context.invoke(list_results)
@@ -197,7 +203,12 @@ def results(context: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings
 def list_results(options: Options, as_json: bool) -> None:
-    """List all results files, newest first."""
+    """List all results files, newest first.
+
+    \b
+    Example:
+      wattview results list --json
+    """
     from wattview.commands.results import print_list, read_results
 
     print_list(asyncio.run(read_results(options.config())), as_json)
@@ -208,7 +219,12 @@ def list_results(options: Options, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings
 def show_result(options: Options, id: str | None, as_json: bool) -> None:
-    """Show one run (the latest, where none is named) with every figure and the reason for each that is missing."""
+    """Show one run (the latest, where none is named) with every figure and the reason for each that is missing.
+
+    \b
+    Example:
+      wattview results show 20261124_101500
+    """
     from wattview.commands.results import print_result, read_result
 
     print_result(asyncio.run(read_result(options.config(), id)), as_json)
@@ -217,14 +233,57 @@ def show_result(options: Options, id: str | None, as_json: bool) -> None:
 @results.command("compare")
 @click.argument("a")
 @click.argument("b")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings
-def compare_results(options: Options, a: str, b: str) -> None:
-    """Compare two runs scenario by scenario."""
-    from wattview.commands.compare import print_comparison
-    from wattview.commands.results import read_result
+def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
+    """Compare run B with run A, setting by setting.
 
-    config = options.config()
-    print_comparison(asyncio.run(read_result(config, a)), asyncio.run(read_result(config, b)))
+    Where a setting was repeated in both runs, every difference has its 95 % interval and a plain verdict.
+
+    \b
+    Example:
+      wattview results compare 20261124_101500 20261124_111500
+    """
+    from wattview.commands.compare import print_comparison
+    from wattview.commands.results import read_results
+
+    first, second = asyncio.run(read_results(options.config(), (a, b)))
+    print_comparison(first, second, as_json)
+
+
+@results.command("advise")
+@click.argument("ids", nargs=-1)
+@click.option("--vmaf", type=float, metavar="SCORE", help="VMAF that is good enough, e.g. 93.")
+@click.option("--qoe", type=float, metavar="SCORE", help="QoE score (1 to 5) that is good enough.")
+@click.option("--streams", type=int, metavar="N", help="Concurrent streams that are needed.")
+@click.option("--at-most", type=float, metavar="NUMBER", help="The most that the objective itself may be.")
+@click.option(
+    "--objective",
+    type=click.Choice(["energy", "power", "cost", "carbon"]),
+    default="energy",
+    show_default=True,
+    help="What is to be low: power above the baseline per stream, power of the host, cost or carbon of a stream-hour.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def advise_results(
+    options: Options, ids: tuple[str, ...], objective: str, as_json: bool, at_most: float | None, **wanted: Any
+) -> None:
+    """Name the cheapest measured setting that is good enough, and by how much it beats the others.
+
+    Takes all runs, or those that are named. Exit status 1 where no measured setting meets the target.
+
+    \b
+    Example:
+      wattview results advise --vmaf 93 --streams 4 --objective cost
+    """
+    from wattview.analysis.advice import WORDS, Target
+    from wattview.commands.advise import print_advice
+    from wattview.commands.results import read_results
+
+    target = Target(**{f"{name}_at_least": value for name, value in wanted.items()}, most=at_most)
+    runs = asyncio.run(read_results(options.config(), ids))
+    sys.exit(0 if print_advice(runs, target, WORDS[objective], as_json) else 1)
 
 
 @results.command("export")
@@ -240,11 +299,19 @@ def compare_results(options: Options, a: str, b: str) -> None:
 @click.option("--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
 @settings
 def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Path | None) -> None:
-    """Export runs (all, where none is named)."""
+    """Export runs (all, where none is named).
+
+    The HTML report is one file with its pictures inside, to be sent to a colleague.
+
+    \b
+    Examples:
+      wattview results export --format csv > results.csv
+      wattview results export 20261124_101500 --format html --output report.html
+    """
     from wattview.commands.export import export
     from wattview.commands.results import read_results
 
-    everything = asyncio.run(read_results(options.config(), list(ids)))
+    everything = asyncio.run(read_results(options.config(), ids))
     data = export(everything, kind)
     if output is None:
         sys.stdout.buffer.write(data)

@@ -6,7 +6,7 @@ token). It returns the structs of ``model`` and raises one of three errors whose
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,10 +14,12 @@ import httpx
 import msgspec
 
 from wattview.model import (
+    Advice,
     ExporterHealth,
     Finding,
     HistorySeries,
     Run,
+    RunComparison,
     RunRequest,
     RunResult,
     ScenarioPreset,
@@ -106,12 +108,40 @@ class Client:
     async def stop_run(self, run_id: str) -> Run:
         return await self._call("DELETE", f"/api/v1/runs/{run_id}", Run)
 
-    async def results(self) -> list[RunResult]:
-        """All results files, newest first, analysed."""
-        return await self._get("/api/v1/results", list[RunResult], timeout=60.0)
+    async def results(self, limit: int = 50) -> list[RunResult]:
+        """The newest results files, newest first, analysed."""
+        return await self._get("/api/v1/results", list[RunResult], {"limit": str(limit)}, timeout=60.0)
 
     async def result(self, result_id: str) -> RunResult:
         return await self._get(f"/api/v1/results/{result_id}", RunResult, timeout=60.0)
+
+    async def report(self, result_id: str) -> str:
+        """One run as a page of HTML that needs no other file."""
+        answer = await self._answer("GET", f"/api/v1/results/{result_id}/report", timeout=60.0)
+        return answer.text
+
+    async def compare(self, first: str, second: str) -> RunComparison:
+        """Two runs by their ids, the second less the first."""
+        return await self._get("/api/v1/compare", RunComparison, {"a": first, "b": second}, timeout=60.0)
+
+    async def advice(
+        self,
+        *,
+        vmaf: float | None = None,
+        qoe: float | None = None,
+        streams: int | None = None,
+        most: float | None = None,
+        objective: str = "energy",
+        runs: Sequence[str] = (),
+    ) -> Advice:
+        """The cheapest measured setting that reaches what is asked for, from the runs named or from all.
+
+        ``objective`` is ``energy``, ``power``, ``cost`` or ``carbon``; ``most`` bounds it.
+        """
+        asked = {"vmaf": vmaf, "qoe": qoe, "streams": streams, "most": most}
+        query = {name: repr(value) for name, value in asked.items() if value is not None}
+        query |= {"objective": objective, "runs": ",".join(runs)}
+        return await self._get("/api/v1/advice", Advice, query, timeout=60.0)
 
     async def exporters(self) -> list[ExporterHealth]:
         return await self._get("/api/v1/exporters", list[ExporterHealth], timeout=60.0)
@@ -134,16 +164,20 @@ class Client:
         return await self._call("GET", path, kind, params=query, **options)
 
     async def _call(self, method: str, path: str, kind: type[T], **arguments: Any) -> T:
+        answer = await self._answer(method, path, **arguments)
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except msgspec.DecodeError as error:
+            raise ClientError(f"the daemon at {self.url} speaks another version: {error}") from error
+
+    async def _answer(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
             answer = await self._http.request(method, path, **arguments)
         except httpx.HTTPError as error:
             raise DaemonUnreachable(self._unreachable(error)) from error
         if answer.status_code >= 400:
             raise _refusal(answer)
-        try:
-            return msgspec.json.decode(answer.content, type=kind)
-        except msgspec.DecodeError as error:
-            raise ClientError(f"the daemon at {self.url} speaks another version: {error}") from error
+        return answer
 
     def _unreachable(self, error: httpx.HTTPError) -> str:
         if isinstance(error, httpx.TimeoutException):

@@ -38,11 +38,16 @@ def wrap(text: str, indent: str = "    ") -> str:
     return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
 
 
-def figure(value: float | None, digits: int = 1, unit: str = "") -> str:
-    """A number with its unit, or a dash for unknown: never a 0 that nobody measured."""
+def figure(value: float | None, digits: int = 1, unit: str = "", error: float | None = None) -> str:
+    """A number with its unit, or a dash for unknown: never a 0 that nobody measured.
+
+    ``500.0 ±50.0 J`` with an error that shows in that many digits.
+    """
     if value is None:
         return UNKNOWN
-    return f"{value:.{digits}f}{' ' + unit if unit else ''}"
+    spread = f"{error or 0.0:.{digits}f}"
+    around = f" ±{spread}" if float(spread) else ""
+    return f"{value:.{digits}f}{around}{' ' + unit if unit else ''}"
 
 
 def money(value: float | None, currency: str | None) -> str:

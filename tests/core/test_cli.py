@@ -9,24 +9,10 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
 
 from wattview.cli import main
 
 COMMANDS = ["daemon", "tui", "up", "run", "results", "check", "doctor", "completion"]
-
-
-@pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    """``call("results", "list")`` with a state directory of its own and no daemon."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME", "DOCKER_HOST", "RESULTS_DIR", "PROMETHEUS_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-    def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(main, list(arguments))
-
-    return invoke
 
 
 def write_results(home: Path, stamp: str = "20260101_120000", name: str = "quick") -> None:
@@ -70,6 +56,9 @@ def test_an_unknown_subcommand_or_option_is_status_2(call) -> None:  # type: ign
         (("--resolution", "1280"), "--resolution: Expected str matching regex"),
         (("--duration", "-5"), "--duration: Expected float > 0.0"),
         (("--preset", "warp"), "--preset: Invalid enum value warp"),
+        (("--encoder", "gif"), "--encoder: Invalid enum value gif"),
+        (("--repeat", "0"), "--repeat: Expected int >= 1"),
+        (("--baseline", "-1"), "--baseline: Expected float >= 0.0"),
     ],
 )
 def test_a_wrong_scenario_is_refused_by_the_name_of_its_option(call, arguments: tuple[str, ...], said: str) -> None:  # type: ignore[no-untyped-def]
@@ -94,15 +83,6 @@ def test_a_run_that_does_not_exist_is_status_1(call) -> None:  # type: ignore[no
     result = call("results", "show", "20250101_000000")
     assert result.exit_code == 1
     assert "no run '20250101_000000'" in result.output
-
-
-def test_two_runs_are_compared_scenario_by_scenario(call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    write_results(tmp_path, "20260101_120000")
-    write_results(tmp_path, "20260101_130000", name="other")
-    result = call("results", "compare", "20260101_120000", "20260101_130000")
-    assert result.exit_code == 0
-    assert "only in 20260101_120000" in result.output
-    assert "only in 20260101_130000" in result.output
 
 
 def test_results_are_exported_as_json_and_csv(call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

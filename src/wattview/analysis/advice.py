@@ -23,6 +23,23 @@ OBJECTIVES = {
     "joules_per_megapixel": "energy of a megapixel",
 }
 
+UNITS = {
+    "power_mean_watts": "W",
+    "net_watts_per_stream": "W",
+    "watts_per_stream": "W",
+    "carbon_grams_per_stream_hour": "g",
+    "joules_per_megapixel": "J",
+}
+"""Of the objectives; a cost has its currency."""
+
+WORDS = {
+    "energy": "net_watts_per_stream",
+    "power": "power_mean_watts",
+    "cost": "cost_per_stream_hour",
+    "carbon": "carbon_grams_per_stream_hour",
+}
+"""What people call the objectives, on the command line and in the control API."""
+
 
 class Target(Struct, frozen=True, kw_only=True):
     """What a setting must reach. None asks for nothing. ``most`` bounds the objective itself (a price, a power)."""
@@ -71,7 +88,9 @@ def advise(groups: Sequence[Repeats], target: Target, objective: str = "net_watt
             eligible.append((repeats.group().figures[objective].mean, repeats))
     sources = {repeats.group().power_source for _, repeats in eligible}
     if len(sources) > 1:
-        raise NoData("the settings' power came from different sources: an estimate and a measurement do not compare")
+        raise NoData(
+            "the settings' power came from different sources, which do not compare: name the runs of one source"
+        )
     eligible.sort(key=lambda pair: pair[0])
     if not eligible:
         verdict = f"no measured setting meets {target}"
@@ -84,7 +103,8 @@ def advise(groups: Sequence[Repeats], target: Target, objective: str = "net_watt
         gap = difference(repeats.values(objective), best.values(objective))
         choices.append(Choice(label=repeats.label, value=value, above_best=value - best_value, difference=gap))
     return Advice(
-        objective=objective, target=str(target), best=best.label, verdict=_verdict(choices, target, objective),
+        objective=objective, target=str(target), best=best.label,
+        verdict=_verdict(choices, target, objective, unit_of(objective, best.valid[0].currency)),
         choices=choices, rejected=rejected,
     )  # fmt: skip
 
@@ -119,9 +139,14 @@ def _why_not(repeats: Repeats, target: Target, objective: str) -> str:
     return ""
 
 
-def _verdict(choices: Sequence[Choice], target: Target, objective: str) -> str:
+def unit_of(objective: str, currency: str | None) -> str:
+    """The unit of an objective's values; a cost's is its currency."""
+    return UNITS.get(objective) or currency or ""
+
+
+def _verdict(choices: Sequence[Choice], target: Target, objective: str, unit: str) -> str:
     best, name = choices[0], OBJECTIVES[objective]
-    said = f"{best.label} meets {target} at the lowest {name}: {best.value:.4g}"
+    said = f"{best.label} meets {target} at the lowest {name}: {best.value:.4g} {unit}".rstrip()
     if len(choices) == 1:
         return f"{said}; no other measured setting does"
     second = choices[1]

@@ -4,62 +4,101 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from wattview import terminal as term
 from wattview.attach import answers, socket_url
-from wattview.client import CallRefused, Client
+from wattview.client import CallRefused, Client, ClientError
+from wattview.commands.efficiency import efficiency_tables
 from wattview.config import Config
-from wattview.model import RunResult, ScenarioResult
+from wattview.model import HistorySeries, RunResult, ScenarioResult
 from wattview.terminal import json_text
 
 if TYPE_CHECKING:
+    from wattview.daemon.history import History
     from wattview.daemon.results import Results
 
+MOST_RUNS = 1000
+"""How many runs are read where none is named."""
 
-async def read_results(config: Config, ids: Sequence[str] = ()) -> list[RunResult]:
-    """Analysed results, newest first: from the daemon where one runs, else from the files and the history directly."""
-    if ids:
-        return [await read_result(config, one) for one in ids]
-    if answers(config):
-        async with Client(socket_url(config)) as client:
-            return await client.results()
-    async with _offline(config) as results:
-        return await results.all(1000)
+
+class Source(Protocol):
+    """Where results come from: a daemon, or the files and the history themselves."""
+
+    async def all(self, limit: int) -> list[RunResult]: ...
+
+    async def get(self, run_id: str) -> RunResult | None: ...
+
+    async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]: ...
+
+
+class _Daemon:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.all = client.results
+        self.samples = client.history
+
+    async def get(self, run_id: str) -> RunResult | None:
+        try:
+            return await self._client.result(run_id)
+        except CallRefused as error:
+            if error.status == 404:
+                return None
+            raise
+
+
+class _Files:
+    def __init__(self, results: Results, history: History) -> None:
+        self.all = results.all
+        self.get = results.get
+        self.samples = history.samples
 
 
 @contextlib.asynccontextmanager
-async def _offline(config: Config) -> AsyncIterator[Results]:
-    """Results without a daemon."""
+async def source_of(config: Config) -> AsyncIterator[Source]:
+    """The daemon where one runs, else the files. Raises click.ClickException where the daemon fails."""
+    if answers(config):
+        async with Client(socket_url(config)) as client:
+            try:
+                yield _Daemon(client)
+            except ClientError as error:
+                raise click.ClickException(str(error)) from None
+        return
     from wattview.daemon.history import open_history
     from wattview.daemon.results import Results
 
     history = open_history(config)
     try:
-        yield Results(config, history)
+        yield _Files(Results(config, history), history)
     finally:
         await history.close()
 
 
+async def read_results(config: Config, ids: Sequence[str] = (), limit: int = MOST_RUNS) -> list[RunResult]:
+    """The analysed runs that are named, in that order; else the newest ones, newest first.
+
+    Raises click.ClickException for one that does not exist.
+    """
+    async with source_of(config) as source:
+        if not ids:
+            return await source.all(limit)
+        return [await _named(source, one, config) for one in ids]
+
+
 async def read_result(config: Config, id: str | None) -> RunResult:
     """One run, or the latest. Raises click.ClickException where there is none."""
-    if id is None:
-        everything = await read_results(config)
-        if not everything:
-            raise click.ClickException(f"no results in {config.paths.results}; measure something with: wattview run")
-        return everything[0]
-    found: RunResult | None = None
-    if answers(config):
-        async with Client(socket_url(config)) as client:
-            with contextlib.suppress(CallRefused):
-                found = await client.result(id)
-    else:
-        async with _offline(config) as results:
-            found = await results.get(id)
+    found = await read_results(config, () if id is None else (id,), limit=1)
+    if not found:
+        raise click.ClickException(f"no results in {config.paths.results}; measure something with: wattview run")
+    return found[0]
+
+
+async def _named(source: Source, run_id: str, config: Config) -> RunResult:
+    found = await source.get(run_id)
     if found is None:
-        raise click.ClickException(f"no run {id!r} in {config.paths.results}; see: wattview results")
+        raise click.ClickException(f"no run {run_id!r} in {config.paths.results}; see: wattview results")
     return found
 
 
@@ -94,17 +133,28 @@ def print_result(result: RunResult, as_json: bool) -> None:
         click.echo(term.bad(result.error))
         return
     click.echo(term.table(HEADER, [_row(one) for one in result.scenarios], right=frozenset(range(1, len(HEADER)))))
+    for table in efficiency_tables(result):
+        click.echo(f"\n{table}")
+    if any(one.energy_error_joules for one in result.scenarios):
+        click.echo(
+            term.quiet("± is how far the truth may lie from a figure: the window's ends lie between two samples")
+        )
+    said: dict[str, list[str]] = {}
     for one in result.scenarios:
         for remark in _remarks(one):
-            click.echo(term.wrap(f"{one.record.name}: {remark}"))
+            said.setdefault(remark, []).append(one.record.name)
+    for remark, names in said.items():
+        who = "every scenario" if len(names) == len(result.scenarios) > 1 else ", ".join(names)
+        click.echo(term.wrap(f"{who}: {remark}"))
 
 
 def _row(one: ScenarioResult) -> list[str]:
-    record = one.record
+    record, error = one.record, one.energy_error_joules
+    error_watts = error / one.duration_seconds if error is not None and one.duration_seconds else None
     return [
         record.name,
-        term.figure(one.energy_joules, 1, "J"),
-        term.figure(one.power_mean_watts, 2, "W"),
+        term.figure(one.energy_joules, 1, "J", error),
+        term.figure(one.power_mean_watts, 2, "W", error_watts),
         term.figure(one.power_max_watts, 2, "W"),
         term.figure(one.baseline_diff_power_watts, 2, "W"),
         term.figure(one.cpu_mean_percent, 1, "%"),

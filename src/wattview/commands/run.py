@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,22 +23,27 @@ POLL_SECONDS = 0.25
 
 def read_request(suite: Path | None, asked: dict[str, Any]) -> RunRequest:
     """What to run, from the options. Raises click.UsageError that names the option or the field."""
-    baseline, no_quality = asked.pop("baseline"), asked.pop("no_quality")
+    no_quality, after = asked.pop("no_quality"), asked.pop("baseline_after") or None
+    whole = {name: asked.pop(name) for name in ("baseline", "repeat", "pause")} | {"baseline_after": after}
+    whole = {name: value for name, value in whole.items() if value is not None}
     chosen = {name: value for name, value in asked.items() if value is not None}
-    if suite is not None:
-        if chosen:
-            raise click.UsageError(f"--suite and --{next(iter(chosen))} cannot be used together")
-        request = _read_suite(suite)
-        return request if baseline is None else msgspec.structs.replace(request, baseline=baseline)
-    chosen.setdefault("name", _default_name(chosen))
     if no_quality:
         chosen["quality"] = False
-    tree = {"scenarios": [chosen], "baseline": BASELINE_SECONDS if baseline is None else baseline}
+    if suite is None:
+        chosen.setdefault("name", _default_name(chosen))
+        return _checked({"baseline": BASELINE_SECONDS, **whole, "scenarios": [chosen]})
+    if chosen:
+        option = "no-quality" if no_quality else next(iter(chosen))
+        raise click.UsageError(f"--suite and --{option} cannot be used together")
+    return _checked({**msgspec.to_builtins(_read_suite(suite)), **whole})
+
+
+def _checked(tree: dict[str, Any]) -> RunRequest:
     try:
         return msgspec.convert(tree, RunRequest)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `")
-        option = path.rstrip("`").rpartition(".")[2] or "option"
+        option = re.split(r"[.$]+", path.rstrip("`"))[-1].replace("_", "-") or "option"
         raise click.UsageError(f"--{option}: {text.replace('`', '')}") from None
 
 
@@ -51,9 +57,11 @@ def _read_suite(path: Path) -> RunRequest:
 
 
 def _default_name(chosen: dict[str, Any]) -> str:
-    scenario = Scenario(name="-")
-    streams = chosen.get("streams", scenario.streams)
-    return f"{streams}x {chosen.get('resolution', scenario.resolution)} {chosen.get('bitrate', scenario.bitrate)}"
+    """``4x 1920x1080 5M slow``: what is not as usual is in it, so that two runs can be told apart."""
+    usual = Scenario(name="-")
+    streams = f"{chosen.get('streams', usual.streams)}x"
+    parts = [str(chosen.get(field, getattr(usual, field))) for field in ("resolution", "bitrate")]
+    return " ".join([streams, *parts, *(str(chosen[field]) for field in ("encoder", "preset") if field in chosen)])
 
 
 async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> bool:

@@ -1,0 +1,216 @@
+"""What the command line says of measured runs, against figures that were worked out by hand.
+
+A scenario is 10 s of two 720p streams of 30 frames a second and 2.5 Mbit/s, on a machine that draws 20 W when idle:
+at 50 W that is 500 J, 25 W a stream, 600 frames of 0.9216 megapixels, and 6.25 MB.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.core.conftest import Call
+from tests.support.measured_runs import baseline, scenario, write_runs
+
+A, B = "20260101_120000", "20260101_130000"
+
+
+def repeats(name: str, *watts: float, **fields: object) -> list[dict[str, object]]:
+    return [scenario(f"{name} #{at}", power, setting=name, repeat=at, **fields) for at, power in enumerate(watts, 1)]
+
+
+def line(text: str, begins: str) -> str:
+    """The words of the one line that begins so."""
+    [found] = [one for one in text.splitlines() if one.startswith(begins)]
+    return " ".join(found.split())
+
+
+# show
+
+
+def test_a_run_is_shown_with_its_efficiency(call: Call, state: Path) -> None:
+    write_runs(state, {A: [baseline(), scenario("quick", 50.0, viewers=3, vmaf_score=93.0)]})
+    shown = call("results", "show", A)
+    assert shown.exit_code == 0
+    of_all, of_net = (
+        line(shown.output.partition("PER STREAM")[2].partition("COST/")[0], name)
+        for name in ("quick", "  above the baseline")
+    )
+    # 500 J / 600 frames; / 552.96 Mpx; / 0.00625 GB; / (3 x 2 x 10 s / 3600) viewer-hours
+    assert of_all == "quick 25.00 W 0.833 J 0.9042 J 80.00 kJ 8.333 Wh"
+    assert of_net == "above the baseline 15.00 W 0.500 J 0.5425 J 48.00 kJ 5.000 Wh"
+    # 500 J at 0.12 a kWh and 10 CPU-seconds at 0.50 an hour, for 20 stream-seconds and 60 viewer-seconds
+    assert line(shown.output.partition("COST/")[2], "quick") == "quick 0.253000 USD 0.084333 USD"
+    assert "±" not in shown.output, "the counter was read at the very ends of the windows"
+
+
+def test_what_lies_between_two_samples_is_shown_as_uncertainty(call: Call, state: Path) -> None:
+    """Half a second at either end is not between two samples of the window: it is 450 J at least and 550 J at most.
+    The baseline's 20 J of doubt come to that of what is net."""
+    write_runs(state, {A: [baseline(), scenario("quick", 50.0)]}, off=0.5)
+    shown = call("results", "show").output
+    whole, _, parts = shown.partition("PER STREAM")
+    assert line(whole, "quick").startswith("quick 500.0 ±50.0 J 50.00 ±5.00 W 50.00 W 30.00 W")
+    assert line(parts.partition("COST/")[0], "quick").startswith("quick 25.00 ±2.50 W 0.833 ±0.083 J")
+    assert line(shown, "  above the baseline").startswith("above the baseline 15.00 ±3.50 W")
+    assert "± is how far the truth may lie" in shown
+
+
+def test_a_remark_on_every_scenario_is_said_once(call: Call, state: Path) -> None:
+    write_runs(state, {A: [scenario("a", 50.0), scenario("b", 60.0)]})
+    shown = " ".join(call("results", "show").output.split())
+    assert shown.count("set cost.carbon_g_per_kwh") == 1
+    assert "every scenario: no carbon_grams" in shown
+
+
+def test_carbon_is_shown_once_it_is_set(call: Call, state: Path) -> None:
+    """25 W for an hour at 400 g a kWh are 10 g."""
+    write_runs(state, {A: [scenario("quick", 50.0)]})
+    shown = call("results", "show", "--set", "cost.carbon_g_per_kwh=400").output
+    assert line(shown.partition("COST/")[2], "quick") == "quick 0.253000 USD 10.00 g 10.00 g"
+
+
+def test_an_estimate_and_a_late_encoder_are_said(call: Call, state: Path) -> None:
+    write_runs(state, {A: [scenario("late", 50.0, realtime=False)]}, source="estimated")
+    shown = call("results", "show").output
+    assert "power is an ESTIMATE" in shown
+    assert "NOT REAL TIME" in shown
+    assert "PER STREAM" not in shown, "what was not in real time has no efficiency"
+
+
+# compare
+
+
+def test_repeats_are_compared_with_intervals_and_a_verdict(call: Call, state: Path) -> None:
+    """Each side varies by 0.02333 W^2: its mean is known to 4.3027 x 0.15275 / sqrt(3) = 0.38 W, and the difference,
+    with 4 degrees of freedom, to 2.7764 x 0.12472 = 0.346 W."""
+    write_runs(state, {
+        A: [baseline(), *repeats("fast", 50.0, 50.2, 49.9)],
+        B: [baseline(21.0), *repeats("slow", 61.0, 60.8, 61.1, preset="slow")],
+    })  # fmt: skip
+    said = call("results", "compare", A, B).output
+    assert line(said, "mean power") == (
+        "mean power 50.03 ±0.38 W 60.97 ±0.38 W +10.93 W +21.9 % +10.59 to +11.28 they differ"
+    )
+    assert line(said, "above baseline").startswith("above baseline 30.03 ±0.38 W 39.97 ±0.38 W +9.93 W")
+    assert line(said, "CPU").endswith("they are equal in every repeat")
+    assert "A: 2 x 1280x720 30 fps 2500k libx264 veryfast" in said
+    assert "B: 2 x 1280x720 30 fps 2500k libx264 slow" in said
+    assert "A measured 3 times; B measured 3 times" in said
+    assert "idle machine, B − A: +1.00 W" in said
+
+
+def test_a_difference_that_may_be_chance_is_called_so(call: Call, state: Path) -> None:
+    write_runs(state, {A: repeats("x", 50.0, 52.0), B: repeats("x", 51.0, 53.0)})
+    said = call("results", "compare", A, B).output
+    assert line(said, "mean power").endswith("no difference is shown: the interval holds 0")
+
+
+def test_single_runs_are_a_plain_table_that_says_why_there_is_no_interval(call: Call, state: Path) -> None:
+    write_runs(state, {A: [scenario("x", 50.0)], B: [scenario("x", 60.0)]})
+    said = call("results", "compare", A, B).output
+    assert line(said, "mean power") == "mean power 50.00 W 60.00 W +10.00 W +20.0 %"
+    assert "95 %" not in said
+    assert "wattview run --repeat 3" in " ".join(said.split())
+
+
+def test_what_only_one_run_measured_is_named(call: Call, state: Path) -> None:
+    write_runs(state, {
+        A: [scenario("x", 50.0)],
+        B: [scenario("x", 60.0), scenario("y", 70.0, streams=4)],
+    })  # fmt: skip
+    assert f"only in {B}: 4 x 1280x720" in call("results", "compare", A, B).output
+    document = json.loads(call("results", "compare", A, B, "--json").stdout)
+    assert document["only_second"] == ["4 x 1280x720 30 fps 2500k libx264 veryfast"]
+    assert document["pairs"][0]["differences"]["power_mean_watts"]["difference"] == pytest.approx(10.0)
+
+
+def test_a_run_that_is_missing_or_broken_cannot_be_compared(call: Call, state: Path) -> None:
+    write_runs(state, {A: [scenario("x", 50.0)]})
+    missing = call("results", "compare", A, B)
+    assert (missing.exit_code, f"no run '{B}'" in missing.output) == (1, True)
+    (state / "results" / f"test_results_{B}.json").write_text("{")
+    broken = call("results", "compare", A, B)
+    assert broken.exit_code == 1
+    assert f"run {B}: " in broken.output
+
+
+# advise
+
+
+@pytest.fixture
+def sweep(state: Path) -> Path:
+    """Net of 20 W, by stream: 15, 20 and 7.5 W."""
+    write_runs(state, {
+        A: [
+            baseline(),
+            *repeats("fast", 50.0, 50.2, 49.8, vmaf_score=93.5),
+            scenario("low", 35.0, bitrate="1M", vmaf_score=85.0),
+        ],
+        B: [baseline(), *repeats("slow", 60.0, 60.2, 59.8, preset="slow", vmaf_score=96.0)],
+    })  # fmt: skip
+    return state
+
+
+def test_the_cheapest_setting_that_is_good_enough_is_named_with_its_lead(call: Call, sweep: Path) -> None:
+    advised = call("results", "advise", "--vmaf", "93", "--streams", "2")
+    assert advised.exit_code == 0
+    said = " ".join(advised.output.split())
+    assert said.startswith(
+        "2 x 1280x720 30 fps 2500k libx264 veryfast meets VMAF ≥ 93, 2 streams or more at the lowest power above the"
+        " baseline per stream: 15 W, 25.0 % less than the next, 2 x 1280x720 30 fps 2500k libx264 slow; they differ"
+    )
+    assert "20 W +5 W +33.3 %" in said
+    assert said.endswith("not eligible: 2 x 1280x720 30 fps 1M libx264 veryfast: VMAF 85.0")
+
+
+def test_a_lower_target_a_price_or_named_runs_change_the_advice(call: Call, sweep: Path) -> None:
+    assert json.loads(call("results", "advise", "--vmaf", "80", "--json").stdout)["best"].endswith(
+        "1M libx264 veryfast"
+    )
+    assert json.loads(call("results", "advise", B, "--json").stdout)["best"].endswith("libx264 slow")
+    by_cost = json.loads(call("results", "advise", "--vmaf", "93", "--objective", "cost", "--json").stdout)
+    assert by_cost["objective"] == "cost_per_stream_hour"
+    assert by_cost["choices"][0]["value"] == pytest.approx(0.253)
+    assert call("results", "advise", "--vmaf", "90", "--at-most", "14").exit_code == 1
+
+
+def test_it_is_said_where_nothing_meets_the_target(call: Call, sweep: Path) -> None:
+    advised = call("results", "advise", "--vmaf", "99")
+    assert advised.exit_code == 1
+    assert advised.output.startswith("no measured setting meets VMAF ≥ 99")
+    assert "VMAF 96.0" in advised.output
+
+
+def test_advice_without_any_results_is_status_1(call: Call, state: Path) -> None:
+    advised = call("results", "advise")
+    assert advised.exit_code == 1
+    assert "no measured setting meets anything" in advised.output
+
+
+# a suite
+
+
+def test_a_suite_and_the_options_of_one_scenario_do_not_mix(call: Call, tmp_path: Path) -> None:
+    suite = tmp_path / "suite.toml"
+    suite.write_text('[[scenarios]]\nname = "a"\n[[scenarios]]\nname = "b"\nbitrate = "fast"\n')
+    refused = call("run", "--suite", str(suite))
+    assert refused.exit_code == 2
+    assert "scenarios[1].bitrate: expected a bit rate such as 2500k or 2.5M, got 'fast'" in refused.output
+    mixed = call("run", "--suite", str(suite), "--streams", "2")
+    assert mixed.exit_code == 2
+
+
+def test_the_options_of_a_whole_run_overrule_a_suite(tmp_path: Path) -> None:
+    from wattview.commands.run import read_request
+
+    suite = tmp_path / "suite.toml"
+    suite.write_text('baseline = 30\nrepeat = 2\n[[scenarios]]\nname = "a"\n')
+    nothing = dict.fromkeys(("baseline", "repeat", "pause", "name")) | {"baseline_after": False, "no_quality": False}
+    assert read_request(suite, dict(nothing)).repeat == 2
+    asked = read_request(suite, {**nothing, "repeat": 3, "baseline_after": True})
+    assert (asked.repeat, asked.baseline, asked.baseline_after) == (3, 30.0, True)
+    alone = read_request(None, {**nothing, "preset": "slow", "streams": 2})
+    assert (alone.scenarios[0].name, alone.baseline) == ("2x 1280x720 2500k slow", 20.0)
