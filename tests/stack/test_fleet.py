@@ -7,17 +7,23 @@ that the daemons of the others have, and only its vmagent speaks to the store.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from tests.conftest import ConfigFactory
 from tests.support.daemon import descendants, wait_gone
 from tests.support.stack import COMPOSE, Store, eventually, program, running, victoria_metrics
+from wattview.daemon.history_prometheus import PrometheusHistory
+from wattview.daemon.results import Results
 from wattview.fleet import QUERIES, FleetError, HostRow, _Result, fleet, rows
 
 WATTS_PER_CPU = {"encoder-1": 10.0, "encoder-2": 20.0, "encoder-3": 30.0}
@@ -118,6 +124,36 @@ async def test_each_host_has_its_own_row_with_its_own_figures(three_hosts: Fleet
         assert row.cost_per_hour == pytest.approx(watts / 1000 * 0.12, rel=0.05)
         assert row.carbon_grams_per_hour is None, "no host has set the carbon of its grid"
         assert row.containers is None, "no host has an engine: that is unknown, not 0"
+
+
+def put_results(path: Path, host: str, window: dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"test_date": "2026-01-01", "scenarios": [window], "machine": {"hostname": host}}))
+
+
+@pytest.mark.slow
+async def test_a_scenario_is_analysed_from_the_central_store_wherever_it_ran(
+    three_hosts: Fleet, make_config: ConfigFactory
+) -> None:
+    config = make_config("history.backend=prometheus", f"history.prometheus_url={three_hosts.store.url}")
+    start = time.time()
+    end = start + 6
+    window = {"name": "one", "start_time": start, "end_time": end, "duration": end - start}
+    for second, host in enumerate([*WATTS_PER_CPU, "a machine that no store knows"]):
+        put_results(Path(config.paths.results) / f"test_results_20260101_00000{second}.json", host, window)
+    eventually(lambda: three_hosts.store.value("min(timestamp(wattview_host_power_watts))") > end + 1, "samples", 30)
+    history = PrometheusHistory(three_hosts.store.url)
+    found = {result.id: result.scenarios[0] for result in await Results(config, history).all()}
+    await history.close()
+    cpus = os.cpu_count()
+    assert cpus is not None
+    for second, watts in enumerate(WATTS_PER_CPU.values()):
+        result = found[f"20260101_00000{second}"]
+        assert result.power_mean_watts == pytest.approx(watts * cpus, rel=0.02)
+        assert result.energy_joules == pytest.approx(watts * cpus * 6, rel=0.05)
+    stranger = found["20260101_000003"]
+    assert stranger.energy_joules is None
+    assert "several machines answer and differ" in stranger.reasons["energy_joules"]
 
 
 @pytest.mark.slow

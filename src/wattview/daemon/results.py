@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -19,9 +20,10 @@ from wattview.analysis.host import Window
 from wattview.analysis.results import analyse, compared_with_baseline, window_of
 from wattview.analysis.series import FIRST, GPU_PERCENT, Evidence
 from wattview.config import Config
-from wattview.daemon import results_files
+from wattview.daemon import machine, results_files
 from wattview.daemon.history import History, HistoryError
 from wattview.daemon.results_files import ResultsFileError
+from wattview.exposition import labels
 from wattview.model import HistorySeries, ResultsFile, RunResult, ScenarioRecord, ScenarioResult
 
 log = logging.getLogger("wattview.results")
@@ -61,6 +63,7 @@ class Results:
         self._max_gap = max(MAX_GAP_SECONDS, 3 * config.history.interval_seconds)
         self._metrics = FIRST if config.cost.gpu_per_hour else tuple(name for name in FIRST if name != GPU_PERCENT)
         self._history = history
+        self._own_machine = machine.describe(config.paths.procfs, config.paths.sysfs)
         self._kept: dict[Path, _Kept] = {}
         self._under_way: dict[tuple[Path, _Version], asyncio.Task[RunResult]] = {}
         self._windows = asyncio.Semaphore(MAX_WINDOWS_AT_ONCE)
@@ -114,7 +117,7 @@ class Results:
 
         async def scenario(record: ScenarioRecord) -> ScenarioResult:
             async with self._windows:
-                evidence = await self._evidence(record)
+                evidence = await self._evidence(record, file.machine or self._own_machine)
             evidences.append(evidence)
             return await asyncio.to_thread(analyse, record, evidence, self._prices, self._max_gap)
 
@@ -158,7 +161,7 @@ class Results:
         while len(self._kept) > MAX_KEPT:
             del self._kept[next(iter(self._kept))]
 
-    async def _evidence(self, record: ScenarioRecord) -> Evidence:
+    async def _evidence(self, record: ScenarioRecord, measured_on: Mapping[str, Any]) -> Evidence:
         """What the history holds for the scenario's window; nothing where it has none that can be asked for."""
         try:
             window = window_of(record, self._max_gap)
@@ -166,16 +169,37 @@ class Results:
             return Evidence()
         series: dict[str, list[HistorySeries]] = {}
         failures: dict[str, str] = {}
-        await self._ask(self._metrics, window, series, failures)
-        await self._ask(Evidence(series, failures).also_wanted(), window, series, failures)
+        host = await self._host_label(measured_on, window)
+        await self._ask(self._metrics, host, window, series, failures)
+        await self._ask(Evidence(series, failures).also_wanted(), host, window, series, failures)
         return Evidence(series, failures)
 
+    async def _host_label(self, measured_on: Mapping[str, Any], window: Window) -> str:
+        """``{host="…"}`` where the store holds many hosts and knows this one by that label, else "".
+
+        It is the label that the daemon's service discovery gives. Every scrape leaves ``up``, also of an exporter that
+        has nothing to say: whether a host is there does not depend on what it measures.
+        """
+        hostname = measured_on.get("hostname")
+        if self._history.name != "prometheus" or not isinstance(hostname, str):
+            return ""
+        label = labels(host=hostname)
+        try:
+            return label if await self._history.samples(f"up{label}", window.start, window.end) else ""
+        except HistoryError:
+            return ""
+
     async def _ask(
-        self, metrics: Iterable[str], window: Window, series: dict[str, list[HistorySeries]], failures: dict[str, str]
+        self,
+        metrics: Iterable[str],
+        host: str,
+        window: Window,
+        series: dict[str, list[HistorySeries]],
+        failures: dict[str, str],
     ) -> None:
         async def ask(metric: str) -> None:
             try:
-                series[metric] = await self._history.samples(metric, window.start, window.end)
+                series[metric] = await self._history.samples(metric + host, window.start, window.end)
             except HistoryError as error:
                 failures[metric] = str(error)
 
