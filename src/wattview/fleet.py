@@ -56,7 +56,7 @@ _BUSY_CPUS = "max by (host) (rate(wattview_host_cpu_busy_seconds_total[1m]))"
 _PUE = "on (host) group_left () max by (host) (wattview_pue_ratio)"
 
 QUERIES: Mapping[str, str] = {
-    "seen": f"max by (host) (max_over_time(timestamp(up)[{SEEN_WITHIN}:15s]))",
+    "seen": f"max by (host) (timestamp(up)) or max by (host) (max_over_time(timestamp(up)[{SEEN_WITHIN}:15s]))",
     "power": "wattview_host_power_watts",
     "streams": "max by (host) (nginx_rtmp_streams)",
     "containers": "count by (host) (docker_container_cpu_percent)",
