@@ -309,14 +309,15 @@ def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Pa
       wattview results export 20261124_101500 --format html --output report.html
     """
     from wattview.commands.export import export
-    from wattview.commands.results import read_results
 
-    everything = asyncio.run(read_results(options.config(), ids))
-    data = export(everything, kind)
+    data = asyncio.run(export(options.config(), ids, kind))
     if output is None:
         sys.stdout.buffer.write(data)
-    else:
+        return
+    try:
         output.write_bytes(data)
+    except OSError as error:
+        raise click.ClickException(f"{output}: {error.strerror}") from None
 
 
 @main.command()

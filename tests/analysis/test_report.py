@@ -112,6 +112,34 @@ def test_a_scenario_that_was_not_in_real_time_is_marked_and_is_no_setting() -> N
     assert "0 settings" in text
 
 
+def test_efficiency_stands_in_the_report_with_its_uncertainty() -> None:
+    """500 ± 50 J in 10 s for two streams are 25 ± 2.5 W each; less a baseline of 20 ± 2 W, 15 ± 3.5 W."""
+    idle = ScenarioResult(
+        record=ScenarioRecord(name="idle", type="baseline"), duration_seconds=10.0, energy_joules=200.0,
+        energy_error_joules=20.0,
+    )  # fmt: skip
+    one = ScenarioResult(
+        record=ScenarioRecord(name="x", streams=2),
+        duration_seconds=10.0,
+        energy_joules=500.0,
+        energy_error_joules=50.0,
+        baseline="idle",
+        net_energy_joules=300.0,
+        efficiency=Efficiency(watts_per_stream=25.0, cost_per_stream_hour=0.25),
+        net_efficiency=Efficiency(watts_per_stream=15.0),
+        currency="EUR",
+    )
+    text = Page(html_report([run(idle, one)])).text
+    assert "Per streamCost/stream-hour" in text
+    assert "x25.00 ± 2.50 W0.250000 EUR" in text
+    assert "above the baseline15.00 ± 3.50 W–" in text
+
+
+def test_a_run_without_a_curve_says_that_there_is_none() -> None:
+    assert "the history holds none of it for this run" in html_report([run(scenario("a", 30.0))])
+    assert "holds none of it" not in html_report([run(scenario("a", 30.0))], {"20250102_030405": [(1000.0, 30.0)]})
+
+
 def test_repeats_are_one_bar_with_its_interval() -> None:
     runs = [run(scenario("a", watts), run_id=f"2025010{at}_000000") for at, watts in enumerate((30.0, 31.0, 32.0))]
     text = Page(html_report(runs)).text
@@ -178,6 +206,31 @@ def test_a_line_begins_and_ends_where_the_axes_say() -> None:
     assert window is not None
     assert line.get("points") == "70.0,256.0 744.0,16.0"
     assert (window.get("x"), window.get("width")) == ("70.0", "337.0")
+
+
+@pytest.mark.parametrize(("span", "word"), [(599.0, "seconds"), (600.0, "minutes"), (10_800.0, "hours")])
+def test_an_axis_of_time_has_the_unit_that_suits_its_length(span: float, word: str) -> None:
+    picture = svg.lines([(100.0, 1.0), (100.0 + span, 2.0)], [], "W")
+    assert f">{word}</text>" in picture
+    assert picture.count("<text") <= 20
+
+
+def test_a_line_is_broken_where_samples_are_missing() -> None:
+    points = [(float(at), 1.0) for at in (*range(100), *range(400, 500))]
+    assert svg.lines(points, [], "W").count("<polyline") == 2
+    slow = [(60.0 * at, 1.0) for at in range(10)]
+    assert svg.lines(slow, [], "W").count("<polyline") == 1
+
+
+@given(st.lists(st.floats(0, 1000), min_size=1, max_size=3000), st.integers(10, 500))
+def test_a_line_of_fewer_points_keeps_its_peaks_and_its_ends(values: list[float], most: int) -> None:
+    points = [(float(at), value) for at, value in enumerate(values)]
+    found = svg.fewer(points, most)
+    assert len(found) <= max(most, 10)
+    assert found == sorted(found)
+    assert (found[0], found[-1]) == (points[0], points[-1])
+    assert set(found) <= set(points)
+    assert (min(value for _, value in found), max(value for _, value in found)) == (min(values), max(values))
 
 
 def test_bars_are_as_long_as_their_values() -> None:

@@ -6,7 +6,11 @@ at 50 W that is 500 J, 25 W a stream, 600 frames of 0.9216 megapixels, and 6.25 
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +82,44 @@ def test_an_estimate_and_a_late_encoder_are_said(call: Call, state: Path) -> Non
     assert "power is an ESTIMATE" in shown
     assert "NOT REAL TIME" in shown
     assert "PER STREAM" not in shown, "what was not in real time has no efficiency"
+
+
+# export
+
+
+def test_the_efficiency_is_in_the_table_too(call: Call, state: Path) -> None:
+    write_runs(state, {A: [baseline(), scenario("quick", 50.0)]})
+    idle, values = csv.DictReader(io.StringIO(call("results", "export", "--format", "csv").stdout))
+    assert float(values["efficiency_joules_per_frame"]) == pytest.approx(500 / 600)
+    assert float(values["net_efficiency_watts_per_stream"]) == pytest.approx(15.0)
+    assert (values["run"], values["name"], idle["efficiency_joules_per_frame"]) == (A, "quick", "")
+
+
+def test_the_report_is_one_file_with_the_power_and_its_windows(call: Call, state: Path, tmp_path: Path) -> None:
+    write_runs(state, {A: [baseline(), scenario("quick", 50.0)]})
+    page = tmp_path / "report.html"
+    assert call("results", "export", "--format", "html", "--output", str(page)).exit_code == 0
+    text = page.read_text()
+    assert text.count('class="window"') == 2
+    # 20 W and 50 W of an axis of 50 W, which is 240 points high and stands at 256
+    [path] = re.findall(r'<polyline class="line" points="([^"]*)"', text)
+    heights = {float(point.partition(",")[2]) for point in path.split()}
+    assert heights == {256 - 240 * 20 / 50, 256 - 240 * 50 / 50}
+
+
+def test_parquet_without_pyarrow_says_what_to_install(call: Call, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_runs(state, {A: [scenario("quick", 50.0)]})
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    refused = call("results", "export", "--format", "parquet")
+    assert refused.exit_code == 1
+    assert "pip install 'wattview[parquet]'" in refused.output
+
+
+def test_a_file_that_cannot_be_written_is_one_line(call: Call, state: Path, tmp_path: Path) -> None:
+    refused = call("results", "export", "--output", str(tmp_path / "none" / "report.json"))
+    assert refused.exit_code == 1
+    assert "No such file or directory" in refused.output
+    assert "Traceback" not in refused.output
 
 
 # compare

@@ -5,7 +5,9 @@ Each function takes the evidence and a window and raises NoData with the reason 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
+from statistics import fmean
 
 from msgspec import Struct
 
@@ -21,6 +23,7 @@ from wattview.analysis.energy import (
     summed,
 )
 from wattview.analysis.series import Evidence, Labelled, machines, of_one_machine
+from wattview.model import ScenarioResult
 
 MEASURED = ("rapl", "hwmon", "battery")
 """Sources that each see the whole host, best first: they are alternatives and are never added."""
@@ -226,3 +229,31 @@ def gpu_seconds(evidence: Evidence, window: Window) -> float:
 def power_readings(evidence: Evidence, window: Window, energy: HostEnergy) -> Points:
     """The readings of power inside the window, for percentiles and graphs."""
     return readings(host_watts(evidence, energy), window.start, window.end, max_gap=window.max_gap)
+
+
+def power_curve(evidence: Evidence, source: str, results: Iterable[ScenarioResult]) -> Points:
+    """The host's power over a whole run, for a graph. ``source`` is that of the results.
+
+    Of several machines in the history it is the one whose power comes nearest to what the results say. Empty where
+    there is none.
+    """
+    own = machines(evidence.of(names.HOST_WATTS), "source")
+    zones = {} if own else machines(evidence.of(names.RAPL_WATTS), "package", "zone")
+    curves = [summed([zone.points for zone in _whole(series)]) for series in zones.values()]
+    for series in own.values():
+        parts = [one.points for one in series if one.labels.get("source") in source.split("+")]
+        curves.append(summed(parts) if len(parts) == len(source.split("+")) else [])
+    known = [
+        (one.record.start_time, one.record.end_time, one.power_mean_watts)
+        for one in results
+        if one.record.start_time is not None and one.record.end_time is not None and one.power_mean_watts is not None
+    ]
+
+    def distance(curve: Points) -> float:
+        gaps = []
+        for start, end, watts in known:
+            inside = [value for time, value in curve if start <= time <= end]
+            gaps.append(abs(fmean(inside) - watts) if inside else watts)
+        return sum(gaps)
+
+    return min((curve for curve in curves if curve), key=distance, default=[])

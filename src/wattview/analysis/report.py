@@ -11,6 +11,7 @@ from html import escape
 from wattview.analysis import svg
 from wattview.analysis.advice import pareto_front
 from wattview.analysis.compare import Repeats, noise_floor, repeats_of
+from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
 from wattview.analysis.energy import Points
 from wattview.model import Estimate, RunResult, ScenarioResult
 
@@ -26,6 +27,8 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("CO₂e", "carbon_grams", "{:.2f} g"),
 )
 """Title, figure and form of the columns of a run's table."""
+
+NO_CURVE = '<p class="dim">No power over time: the history holds none of it for this run.</p>'
 
 STYLE = """
 :root { color-scheme: light dark; --fg: #1b1b1b; --bg: #fff; --dim: #5f6368; --rule: #d8dadd; --bar: #0072b2;
@@ -130,8 +133,9 @@ def _run(run: RunResult, curve: Points) -> list[str]:
         for record in (scenario.record for scenario in run.scenarios)
         if record.start_time is not None and record.end_time is not None
     ]
-    out.append(svg.lines(curve, windows, "W"))
+    out.append(svg.lines(curve, windows, "W") or NO_CURVE)
     out.append(_table(run.scenarios))
+    out += _efficiency(run.scenarios)
     floor = noise_floor(run.scenarios)
     if floor is not None:
         out.append(
@@ -158,6 +162,34 @@ def _table(scenarios: Iterable[ScenarioResult]) -> str:
         f'<div class="scroll"><table><thead><tr><th>Scenario</th>{titles}<th>VMAF</th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _efficiency(scenarios: Sequence[ScenarioResult]) -> list[str]:
+    """What was delivered for the energy: of all power, and of that above the baseline."""
+    lines = list(lines_of(scenarios))
+    columns = known((*ENERGY, *PRICES), lines)
+    if not columns:
+        return []
+    titles = "".join(f"<th>{escape(column.title.capitalize())}</th>" for column in columns)
+    rows = []
+    for line in lines:
+        cells = "".join(f"<td>{_efficiency_cell(line, column)}</td>" for column in columns)
+        name = '<span class="dim">above the baseline</span>' if line.net else escape(line.scenario.record.name)
+        rows.append(f"<tr><td>{name}</td>{cells}</tr>")
+    return [
+        "<h3>Efficiency</h3>",
+        f'<div class="scroll"><table><thead><tr><th>Scenario</th>{titles}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>",
+    ]
+
+
+def _efficiency_cell(line: Line, column: Shown) -> str:
+    value, error = line.value(column), line.error(column)
+    if value is None:
+        return "–"
+    spread = f"{error or 0.0:.{column.digits}f}"
+    around = f" ± {spread}" if float(spread) else ""
+    return f"{value:.{column.digits}f}{around} {escape(column.unit or line.scenario.currency or '')}".rstrip()
 
 
 def _cell(scenario: ScenarioResult, figure: str, form: str) -> str:

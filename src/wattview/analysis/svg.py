@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from html import escape
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -16,6 +17,9 @@ WIDTH, HEIGHT = 760, 300
 LEFT, RIGHT, TOP, BOTTOM = 70, 16, 16, 44
 LETTER = 6.5
 """The width of a letter of small text, about."""
+
+TIMES = (("hours", 3600.0, 3 * 3600.0), ("minutes", 60.0, 600.0), ("seconds", 1.0, -math.inf))
+"""Units of an axis of time, how many seconds they have, and the shortest span that they are for."""
 
 
 class Bar(Struct, frozen=True):
@@ -46,15 +50,21 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 
 def lines(points: Sequence[tuple[float, float]], shaded: Sequence[tuple[float, float, str]], unit: str) -> str:
-    """One line over time, seconds since its first point, with windows shaded and named."""
+    """One line over time since its first point, with windows shaded and named. Where samples are missing for long the
+    line is broken."""
     if not points:
         return ""
-    begin = points[0][0]
-    across = _scale(ticks(0.0, points[-1][0] - begin, 8), LEFT, WIDTH - RIGHT)
+    begin, span = points[0][0], points[-1][0] - points[0][0]
+    word, seconds = next((word, seconds) for word, seconds, least in TIMES if span >= least)
+    across = _scale(ticks(0.0, span / seconds, 8), LEFT, WIDTH - RIGHT)
     up = _scale(ticks(0.0, max(value for _, value in points)), HEIGHT - BOTTOM, TOP)
+
+    def x(time: float) -> float:
+        return across.at((time - begin) / seconds)
+
     out = []
     for start, end, label in shaded:
-        left, right = across.at(max(start - begin, 0.0)), across.at(min(end, points[-1][0]) - begin)
+        left, right = x(max(start, begin)), x(min(end, points[-1][0]))
         if right > left:
             out.append(
                 f'<rect class="window" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}"'
@@ -62,9 +72,36 @@ def lines(points: Sequence[tuple[float, float]], shaded: Sequence[tuple[float, f
                 f'<text class="small" x="{left + 3:.1f}" y="{TOP + 12}">'
                 f"{escape(_short(label, int((right - left) / LETTER)))}</text>"
             )
-    path = " ".join(f"{across.at(time - begin):.1f},{up.at(value):.1f}" for time, value in points)
-    out.append(f'<polyline class="line" points="{path}"/>')
-    return _picture(out, across, up, "seconds", unit)
+    for piece in _unbroken(points):
+        path = " ".join(f"{x(time):.1f},{up.at(value):.1f}" for time, value in fewer(piece))
+        out.append(f'<polyline class="line" points="{path}"/>')
+    return _picture(out, across, up, word, unit)
+
+
+def fewer(points: Sequence[tuple[float, float]], most: int = 2 * WIDTH) -> list[tuple[float, float]]:
+    """A line that looks the same: of points that would fall on each other the first, the least and the greatest stay,
+    so that no peak is lost. The last point stays too."""
+    if len(points) <= most:
+        return list(points)
+    size = math.ceil(3 * len(points) / (most - 1))
+    kept: list[tuple[float, float]] = []
+    for at in range(0, len(points), size):
+        part = points[at : at + size]
+        low, high = min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])
+        kept += sorted({part[0], low, high})
+    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
+
+
+def _unbroken(points: Sequence[tuple[float, float]]) -> list[Sequence[tuple[float, float]]]:
+    """The pieces between gaps: a gap is a minute or more, and far more than the usual time between two points."""
+    steps = sorted(right - left for (left, _), (right, _) in pairwise(points))
+    longest = max(60.0, 10 * steps[len(steps) // 2]) if steps else math.inf
+    pieces, first = [], 0
+    for at, ((left, _), (right, _)) in enumerate(pairwise(points), 1):
+        if right - left > longest:
+            pieces.append(points[first:at])
+            first = at
+    return [*pieces, points[first:]]
 
 
 def bars(found: Sequence[Bar], unit: str) -> str:

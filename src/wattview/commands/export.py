@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 import msgspec
 
+from wattview.commands.results import named_runs, source_of
+from wattview.config import Config
 from wattview.model import RunResult
 from wattview.terminal import json_text
 
+PARTS = ("efficiency", "net_efficiency", "power_percentile_watts", "playback")
+"""Fields of a scenario whose own fields are columns of a table."""
 
-def export(everything: list[RunResult], kind: str) -> bytes:
-    """Runs as json, csv, parquet or html."""
+
+async def export(config: Config, ids: Sequence[str], kind: str) -> bytes:
+    """The runs that are named, else all, as json, csv, parquet or html."""
+    async with source_of(config) as source:
+        runs = await named_runs(source, config, ids)
+        if kind == "html":
+            from wattview.analysis.report import html_report
+            from wattview.daemon.power_curves import power_curves
+
+            return html_report(runs, await power_curves(source.samples, runs)).encode()
     if kind == "json":
-        return json_text(everything).encode() + b"\n"
-    if kind == "csv":
-        return _csv(everything)
-    if kind == "html":
-        from wattview.analysis.report import html_report
-
-        return html_report(everything).encode()
-    return _parquet(everything)
+        return json_text(runs).encode() + b"\n"
+    return _csv(runs) if kind == "csv" else _parquet(runs)
 
 
 def _flat(everything: list[RunResult]) -> list[dict[str, Any]]:
+    """A row a scenario. What has parts of its own (``efficiency``) is a column for each; lists are left out."""
     rows = []
     for result in everything:
         for one in result.scenarios:
-            row = {"run": result.id, **msgspec.to_builtins(one.record), **msgspec.to_builtins(one)}
-            rows.append({key: value for key, value in row.items() if not isinstance(value, list | dict)})
+            row = {"run": result.id}
+            for name, value in (msgspec.to_builtins(one.record) | msgspec.to_builtins(one)).items():
+                if isinstance(value, dict) and name in PARTS:
+                    row |= {f"{name}_{part}": figure for part, figure in value.items()}
+                elif not isinstance(value, list | dict):
+                    row[name] = value
+            rows.append(row)
     return rows
 
 

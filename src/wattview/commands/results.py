@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from wattview import terminal as term
+from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
 from wattview.attach import answers, socket_url
 from wattview.client import CallRefused, Client, ClientError
-from wattview.commands.efficiency import efficiency_tables
 from wattview.config import Config
 from wattview.model import HistorySeries, RunResult, ScenarioResult
 from wattview.terminal import json_text
@@ -82,9 +82,22 @@ async def read_results(config: Config, ids: Sequence[str] = (), limit: int = MOS
     Raises click.ClickException for one that does not exist.
     """
     async with source_of(config) as source:
-        if not ids:
-            return await source.all(limit)
-        return [await _named(source, one, config) for one in ids]
+        return await named_runs(source, config, ids, limit)
+
+
+async def named_runs(
+    source: Source, config: Config, ids: Sequence[str] = (), limit: int = MOST_RUNS
+) -> list[RunResult]:
+    """The same from a source that is open."""
+    if not ids:
+        return await source.all(limit)
+    found = []
+    for run_id in ids:
+        run = await source.get(run_id)
+        if run is None:
+            raise click.ClickException(f"no run {run_id!r} in {config.paths.results}; see: wattview results")
+        found.append(run)
+    return found
 
 
 async def read_result(config: Config, id: str | None) -> RunResult:
@@ -93,13 +106,6 @@ async def read_result(config: Config, id: str | None) -> RunResult:
     if not found:
         raise click.ClickException(f"no results in {config.paths.results}; measure something with: wattview run")
     return found[0]
-
-
-async def _named(source: Source, run_id: str, config: Config) -> RunResult:
-    found = await source.get(run_id)
-    if found is None:
-        raise click.ClickException(f"no run {run_id!r} in {config.paths.results}; see: wattview results")
-    return found
 
 
 def print_list(everything: list[RunResult], as_json: bool) -> None:
@@ -133,8 +139,10 @@ def print_result(result: RunResult, as_json: bool) -> None:
         click.echo(term.bad(result.error))
         return
     click.echo(term.table(HEADER, [_row(one) for one in result.scenarios], right=frozenset(range(1, len(HEADER)))))
-    for table in efficiency_tables(result):
-        click.echo(f"\n{table}")
+    lines = list(lines_of(result.scenarios))
+    for columns in (known(ENERGY, lines), known(PRICES, lines)):
+        if columns:
+            click.echo(f"\n{_efficiency(columns, lines)}")
     if any(one.energy_error_joules for one in result.scenarios):
         click.echo(
             term.quiet("± is how far the truth may lie from a figure: the window's ends lie between two samples")
@@ -164,6 +172,23 @@ def _row(one: ScenarioResult) -> list[str]:
         term.figure(one.qoe_score, 2),
         term.money(one.cost_total, one.currency),
     ]
+
+
+def _efficiency(columns: Sequence[Shown], lines: Sequence[Line]) -> str:
+    """Up to two lines a scenario: of all power, and of that above the baseline."""
+    rows = [
+        ["  above the baseline" if line.net else line.scenario.record.name]
+        + [
+            term.figure(
+                line.value(column), column.digits, column.unit or line.scenario.currency or "", line.error(column)
+            )
+            for column in columns
+        ]
+        for line in lines
+        if line.has(columns)
+    ]
+    header = ["", *(column.title.upper() for column in columns)]
+    return term.table(header, rows, right=frozenset(range(1, len(header))))
 
 
 def _remarks(one: ScenarioResult) -> list[str]:

@@ -1,0 +1,137 @@
+"""Results through the control API: what two runs differ by, what is advised, and the report, from measured windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.support.daemon import DaemonProcess, running_daemon
+from tests.support.measured_runs import baseline, scenario, write_runs
+from wattview.cli import main
+from wattview.client import CallRefused, Client
+
+A, B, BROKEN, FOREIGN = "20260101_120000", "20260101_130000", "20260101_140000", "20250101_000000"
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    directory = tmp_path_factory.mktemp("results_api")
+    state = directory / "state"
+    state.mkdir()
+    write_runs(state, {
+        A: [baseline(), *(scenario(f"fast at {watts}", watts, vmaf_score=94.0) for watts in (50.0, 50.2, 49.9))],
+        B: [baseline(),
+            *(scenario(f"slow at {watts}", watts, vmaf_score=96.0, preset="slow") for watts in (61.0, 60.8, 61.1))],
+    })  # fmt: skip
+    (state / "results" / f"test_results_{BROKEN}.json").write_text("{")
+    (state / "results" / f"test_results_{FOREIGN}.json").write_text(
+        '{"test_date": "2025-01-01", "scenarios": [{"name": "old", "start_time": 1735700000, "end_time": 1735700060}]}'
+    )
+    with running_daemon(directory, "history.retention=3650d") as running:
+        yield running
+
+
+@pytest.fixture
+async def client(daemon: DaemonProcess) -> Iterator[Client]:  # type: ignore[misc]
+    async with Client(f"unix://{daemon.socket}", timeout_seconds=30) as one:
+        yield one
+
+
+async def test_two_runs_are_compared_with_their_interval(client: Client) -> None:
+    found = await client.compare(A, B)
+    [pair] = found.pairs
+    power = pair.differences["power_mean_watts"]
+    # Welch: 4 degrees of freedom, 2.7764 x sqrt(2 x 0.02333 / 3)
+    assert power.difference == pytest.approx(10.9333, abs=1e-3)
+    assert (power.low, power.high) == (pytest.approx(10.587, abs=1e-2), pytest.approx(11.280, abs=1e-2))
+    assert power.differ is True
+    assert found.baseline_watts is not None
+    assert found.baseline_watts.difference == pytest.approx(0.0, abs=1e-6)
+
+
+async def test_the_advice_is_the_one_that_the_numbers_give(client: Client) -> None:
+    advice = await client.advice(vmaf=93.0, streams=2)
+    assert advice.best == "2 x 1280x720 30 fps 2500k libx264 veryfast"
+    assert advice.choices[0].value == pytest.approx(15.0167, abs=1e-3)
+    assert advice.choices[1].above_best == pytest.approx(10.9333 / 2, abs=1e-3)
+    better = await client.advice(vmaf=95.0, objective="power")
+    assert (better.best or "").endswith("slow")
+    assert (await client.advice(vmaf=99.0)).best is None
+    assert ((await client.advice(runs=[B])).best or "").endswith("slow")
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "field"),
+    [
+        (f"compare?a={A}", 422, "b"),
+        (f"compare?a={A}&b=20200101_000000", 404, "b"),
+        (f"compare?a=../../etc/passwd&b={A}", 404, "a"),
+        (f"compare?a={BROKEN}&b={A}", 422, "a"),
+        ("advice?objective=beauty", 422, "objective"),
+        ("advice?vmaf=good", 422, "vmaf"),
+        ("advice?streams=nan", 422, "streams"),
+        ("advice?runs=20200101_000000", 404, "runs"),
+        ("results/20200101_000000/report", 404, ""),
+    ],
+)
+def test_what_cannot_be_answered_names_the_field(daemon: DaemonProcess, call: str, status: int, field: str) -> None:
+    answer = daemon.api.get(f"/api/v1/{call}")
+    assert (answer.status_code, answer.json()["field"]) == (status, field), answer.text
+    assert answer.json()["error"]
+
+
+async def test_the_report_has_the_power_over_time(daemon: DaemonProcess, client: Client) -> None:
+    page = await client.report(A)
+    assert page.startswith("<!doctype html>")
+    assert page.count('class="window"') == 4
+    assert '<polyline class="line"' in page
+    assert "500.0 J" in page
+    assert "25.00 W" in page, "the efficiency is in it"
+    answer: httpx.Response = daemon.api.get(f"/api/v1/results/{A}/report")
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+async def test_a_run_that_the_history_does_not_hold_says_so_in_its_report(client: Client) -> None:
+    page = await client.report(FOREIGN)
+    assert "<polyline" not in page
+    assert "No power over time: the history holds none of it for this run." in page
+    assert "no energy_joules" in page.replace("no energy_joules, ", "no energy_joules ")
+
+
+async def test_a_report_of_a_broken_file_says_what_is_broken(client: Client) -> None:
+    assert f"test_results_{BROKEN}.json" in await client.report(BROKEN)
+
+
+async def test_no_answer_is_named_for_what_it_is(client: Client) -> None:
+    with pytest.raises(CallRefused) as caught:
+        await client.report("20200101_000000")
+    assert caught.value.status == 404
+
+
+def test_the_command_line_says_the_same_through_the_daemon_as_without_it(daemon: DaemonProcess) -> None:
+    def call(*words: str, socket: Path) -> Result:
+        sets = [f"paths.state={daemon.state}", f"daemon.control_socket={socket}", "history.retention=3650d"]
+        return CliRunner().invoke(main, [*words, *(part for text in sets for part in ("--set", text))])
+
+    for words in (
+        ("results", "show", A), ("results", "compare", A, B), ("results", "advise", A, B, "--vmaf", "93"),
+        ("results", "export", A, B, "--format", "html"),
+    ):  # fmt: skip
+        through = call(*words, socket=daemon.socket)
+        alone = call(*words, socket=daemon.directory / "none.sock")
+        assert through.exit_code == alone.exit_code == 0, through.output
+        assert through.output == alone.output
+
+
+def test_the_calls_are_described(daemon: DaemonProcess) -> None:
+    paths = daemon.api.get("/openapi.json").json()["paths"]
+    page = paths["/api/v1/results/{id}/report"]["get"]["responses"]["200"]["content"]
+    assert page == {"text/html": {"schema": {"type": "string"}}}
+    assert {one["name"] for one in paths["/api/v1/compare"]["get"]["parameters"]} == {"a", "b"}
+    assert {one["name"] for one in paths["/api/v1/advice"]["get"]["parameters"]} == {
+        "vmaf", "qoe", "streams", "objective", "most", "runs",
+    }  # fmt: skip
