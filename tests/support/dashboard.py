@@ -27,10 +27,13 @@ from wattview.model import (
     Engine,
     ExporterHealth,
     Finding,
+    Gpu,
+    GpuProcess,
     HistorySeries,
     HostReading,
     Nic,
     PowerReading,
+    PowerUse,
     ProbeStatus,
     RtmpServer,
     Run,
@@ -215,6 +218,30 @@ def snapshot(at: float = 0.0, *, containers: int = 4, streams: int = 2, **change
         rtmp_url="rtmp://127.0.0.1:1935/live",
     )
     return msgspec.structs.replace(whole, **changes)
+
+
+def power_use(at: float, **changes: Any) -> PowerUse:
+    """Who used the power of ``snapshot(at)``: the parts sum to the whole."""
+    watts = 42.0 + 8.0 * math.sin(at / 20.0)
+    active = watts - 22.0
+    one = PowerUse(
+        time=NOW + at, seconds=1.0, watts=watts, idle_watts=22.0, idle_method="baseline", idle_error_watts=0.6,
+        containers_watts=0.5 * active, encoders_watts=0.3 * active, unattributed_watts=0.2 * active,
+        encoders={"quick-1": 0.3 * active},
+    )  # fmt: skip
+    return msgspec.structs.replace(one, **changes)
+
+
+def gpu(index: int = 0, **changes: Any) -> Gpu:
+    one = Gpu(
+        index=index, uuid=f"GPU-{index}", name="NVIDIA L4", pci_bus_id="0000:01:00.0", driver_version="550.1",
+        power_watts=61.25, power_limit_watts=72.0, utilization_percent=43.0, encoder_percent=12.0, decoder_percent=4.0,
+        memory_used_bytes=2 << 30, temperature_celsius=54.0, sm_clock_hertz=1.7e9, energy_joules_total=7.2e6,
+        encoder_sessions=2, encoder_frames_per_second=60.0, encoder_latency_seconds=0.004,
+        processes=(GpuProcess(pid=811, name="ffmpeg", cgroup="/docker/ab", memory_bytes=300 << 20, sm_percent=21.0,
+                              encoder_percent=12.0),),
+    )  # fmt: skip
+    return msgspec.structs.replace(one, **changes)
 
 
 def exporter(name: str, **changes: Any) -> ExporterHealth:

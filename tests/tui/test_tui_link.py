@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import pytest
 
 from tests.support.dashboard import ScriptedDaemon, opened, screen_text, snapshot, until
 from wattview.client import Client
@@ -97,14 +98,24 @@ async def test_a_daemon_of_another_version_is_a_banner_and_no_traceback(daemon: 
         await until(pilot, lambda: "another version" in screen_text(app))
 
 
-async def test_names_from_elsewhere_are_shown_as_they_are(daemon: ScriptedDaemon) -> None:
-    hostile = "[red]x[/]\x1b[31m\n名"
-    daemon.now = snapshot()
+@pytest.mark.parametrize("key", ["1", "3", "4", "9"])
+async def test_names_from_elsewhere_are_shown_as_they_are(daemon: ScriptedDaemon, key: str) -> None:
+    hostile = "[red]x[/]\x1b[31m\n\x9b名"
+    now = snapshot()
     daemon.now = msgspec.structs.replace(
-        daemon.now, streams=(msgspec.structs.replace(daemon.now.streams[0], name=hostile),)
+        now,
+        streams=(msgspec.structs.replace(now.streams[0], name=hostile),),
+        containers=(msgspec.structs.replace(now.containers[0], name=hostile, health="healthy"),),
+        host=msgspec.structs.replace(now.host, hostname=hostile),
     )
     async with opened(daemon, (200, 60)) as pilot:
-        assert "live/[red]x[/]·[31m·名" in screen_text(pilot.app)
+        ill = msgspec.structs.replace(daemon.now.containers[0], health="unhealthy")
+        daemon.say(msgspec.structs.replace(daemon.now, containers=(ill,), time=daemon.now.time + 1))
+        await until(pilot, lambda: "is unhealthy" in screen_text(pilot.app))
+        await pilot.press(key, "enter")
+        await until(pilot, lambda: "[red]x[/]·[31m··名" in screen_text(pilot.app))
+        drawn = "".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
+        assert drawn.isprintable()
 
 
 def test_the_banner_says_what_is_and_what_to_press() -> None:

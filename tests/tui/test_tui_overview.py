@@ -3,7 +3,17 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.support.dashboard import ScriptedDaemon, exporter, opened, run, screen_text, snapshot, stream, until
+from tests.support.dashboard import (
+    ScriptedDaemon,
+    exporter,
+    opened,
+    power_use,
+    run,
+    screen_text,
+    snapshot,
+    stream,
+    until,
+)
 from wattview.model import EncoderStatus, HistorySeries, ProbeStatus
 from wattview.tui.widgets.graph import Graph
 
@@ -56,7 +66,7 @@ async def test_what_is_unknown_is_a_dash_and_never_a_zero(daemon: ScriptedDaemon
     async with opened(daemon, (80, 24)) as pilot:
         text = screen_text(pilot.app)
         line = next(line for line in text.splitlines() if "live/bare" in line)
-        assert line.split()[1:] == ["H264", "—", "30.0", "—", "5.04", "2", "—"]
+        assert line.split()[1:] == ["—", "H264", "—", "30.0", "—", "5.04", "2", "—"]
         assert "— USD/h" in text
         assert "CPU     — %" in text
 
@@ -122,3 +132,41 @@ async def test_rows_update_without_losing_the_cursor(daemon: ScriptedDaemon) -> 
         daemon.say(msgspec.structs.replace(snapshot(5.0), containers=changed))
         await until(pilot, lambda: table.rows[0].container.name == name)
         assert table.row.container.name == name
+
+
+async def test_who_used_the_power_is_stacked_and_its_legend_has_the_figures(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(0.0, power_use=power_use(0.0))
+    async with opened(daemon, (160, 40)) as pilot:
+        await until(pilot, lambda: "idle 22.0" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        for part in ("containers 10.0", "encoders 6.0", "rest 4.0", "idle 22.0 ±0.6 W, by baseline"):
+            assert part in text
+
+
+async def test_until_idle_power_is_known_the_reason_is_said(daemon: ScriptedDaemon) -> None:
+    unknown = power_use(
+        0.0,
+        idle_watts=None,
+        containers_watts=None,
+        encoders_watts=None,
+        unattributed_watts=None,
+        reason="not yet known",
+    )
+    daemon.now = snapshot(0.0, power_use=unknown)
+    async with opened(daemon) as pilot:
+        await until(pilot, lambda: "who used it: not yet known" in screen_text(pilot.app))
+        assert "Power, last 5 minutes" in screen_text(pilot.app)
+
+
+async def test_containers_come_by_watts_and_without_them_by_cpu(daemon: ScriptedDaemon) -> None:
+    first, second, third, fourth = daemon.now.containers
+    given = (
+        first,
+        second,
+        msgspec.structs.replace(third, power_watts=1.0),
+        msgspec.structs.replace(fourth, power_watts=2.0),
+    )
+    daemon.now = msgspec.structs.replace(daemon.now, containers=given)
+    async with opened(daemon) as pilot:
+        rows = pilot.app.screen.query_one("#containers").rows
+        assert [row.container.name for row in rows] == ["grafana", "transcoder-b", "nginx-rtmp", "transcoder-a"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.support.dashboard import NOW, ScriptedDaemon, result, run, snapshot, until
+from tests.support.dashboard import NOW, ScriptedDaemon, gpu, power_use, result, run, snapshot, until
 from wattview.config import Tui
-from wattview.model import HistorySeries
+from wattview.model import HistorySeries, Snapshot
 from wattview.tui.app import Dashboard
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -37,8 +38,26 @@ def busy(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> ScriptedDae
     ]
     daemon.results = [result("20250615_140000"), result("20250614_090000", watts=36.0)]
     daemon.past_runs = [run("finished", id="20250614_090000", state="done", progress=None, ended=NOW + 100)]
-    daemon.now = snapshot(0.0, containers=6, streams=3, run=run())
+    daemon.now = picture(0)
     return daemon
+
+
+def picture(index: int) -> Snapshot:
+    """The machine at work: its containers and streams waver, and it is known who used the power."""
+    use = power_use(float(index))
+    now = snapshot(float(index), containers=6, streams=3, run=run(), power_use=use)
+    assert use.containers_watts is not None
+    containers = tuple(
+        msgspec.structs.replace(
+            one, power_watts=use.containers_watts / 2 ** (place + 1), cpu_percent=50 / (place + 1) * (2 + course(index))
+        )
+        for place, one in enumerate(now.containers)
+    )
+    streams = tuple(
+        msgspec.structs.replace(one, power_watts=1.2, bandwidth_in_bytes=3e5 * (1 + 0.3 * course(index + 9 * place)))
+        for place, one in enumerate(now.streams)
+    )
+    return msgspec.structs.replace(now, containers=containers, streams=streams)
 
 
 def steady(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None]]:
@@ -48,7 +67,7 @@ def steady(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None
         app = pilot.app
         await until(pilot, lambda: app.latest is not None and len(app.trails["power",]) > 150)
         for index in range(1, SNAPSHOTS):
-            daemon.say(snapshot(float(index), containers=6, streams=3, run=run()))
+            daemon.say(picture(index))
         await until(pilot, lambda: app.latest.time == NOW + SNAPSHOTS - 1)
         for key in keys:
             await pilot.press(key)
@@ -92,3 +111,14 @@ def test_the_other_screens_look_as_they_did(busy: ScriptedDaemon, snap_compare: 
 @pytest.mark.parametrize("theme", ["wattview-light", "wattview-colour-blind", "wattview-terminal"])
 def test_the_overview_in_every_theme(busy: ScriptedDaemon, snap_compare: Any, theme: str) -> None:
     assert snap_compare(Dashboard(busy.url, settings=Tui(theme=theme)), terminal_size=(80, 24), run_before=steady(busy))
+
+
+def test_gpus_look_as_they_did(busy: ScriptedDaemon, snap_compare: Any) -> None:
+    busy.now = msgspec.structs.replace(picture(0), gpus=(gpu(), gpu(1, power_watts=None, processes=())))
+
+    async def before(pilot: Any) -> None:
+        await until(pilot, lambda: pilot.app.latest is not None)
+        await pilot.press("5")
+        await until(pilot, lambda: not pilot.app._painting)
+
+    assert snap_compare(Dashboard(busy.url), terminal_size=(120, 40), run_before=before)

@@ -12,6 +12,7 @@ from tests.support.dashboard import (
     ScriptedDaemon,
     container,
     exporter,
+    gpu,
     opened,
     result,
     run,
@@ -20,7 +21,7 @@ from tests.support.dashboard import (
     stream,
     until,
 )
-from wattview.model import EncoderStatus, Gpu, HistorySeries, ProbeStatus, RunResult
+from wattview.model import EncoderStatus, HistorySeries, ProbeStatus, RunResult
 from wattview.tui.widgets.tabs import TABS
 
 
@@ -116,11 +117,11 @@ async def test_containers_sort_by_s_and_turn_around_by_shift_s(daemon: ScriptedD
             return [row.container.name for row in table.rows]
 
         assert names()[0] == "nginx-rtmp"
+        await pilot.press("s")  # from watts to CPU, largest first
+        assert table.columns[table.sort_column].title == "CPU %"
+        assert names()[0] == "nginx-rtmp"
         await pilot.press("S")
         assert names()[0] == "alertmanager"
-        await pilot.press("s")  # by memory, largest first
-        assert table.columns[table.sort_column].title == "MiB"
-        assert names()[0] == "nginx-rtmp"
         while table.sort_column is not None:
             await pilot.press("s")
         await pilot.press("s")  # by name
@@ -187,17 +188,17 @@ async def test_no_gpu_says_so_in_the_probes_words(daemon: ScriptedDaemon) -> Non
 
 
 async def test_a_gpu_shows_its_figures_and_what_it_does_not_give_is_a_dash(daemon: ScriptedDaemon) -> None:
-    gpu = Gpu(
-        index=0, uuid="GPU-1", name="NVIDIA L4", pci_bus_id="0000:01:00.0", driver_version="550.1", power_watts=61.25,
-        utilization_percent=43.0, encoder_percent=12.0, memory_used_bytes=2 << 30, temperature_celsius=54.0,
-    )  # fmt: skip
-    daemon.now = snapshot(gpus=(gpu,), probes=(ProbeStatus(probe="gpu", state="ok"),))
+    daemon.now = snapshot(gpus=(gpu(),), probes=(ProbeStatus(probe="gpu", state="ok"),))
     async with opened(daemon) as pilot:
         assert "0 NVIDIA L4 61.2 W, 43 %, 2.0 GiB, 54 °C" in screen_text(pilot.app)
         await pilot.press("5")
         await until(pilot, lambda: "driver 550.1" in screen_text(pilot.app))
-        line = next(line for line in screen_text(pilot.app).splitlines() if "NVIDIA L4" in line)
-        assert line.replace("│", "").split()[3:] == ["61.2", "—", "43", "12", "—", "2048", "—", "54", "—", "—"]
+        lines = screen_text(pilot.app).splitlines()
+        line = next(line for line in lines if "NVIDIA L4" in line)
+        assert line.replace("│", "").split()[3:] == ["61.2", "72", "43", "12", "4", "2048", "—", "54", "1700", "—"]
+        assert "encodes 2 streams at 60 fps, 4.0 ms behind" in screen_text(pilot.app)
+        process = next(line for line in lines if "ffmpeg" in line)
+        assert process.replace("│", "").split()[-5:] == ["ffmpeg", "811", "300", "21", "12"]
 
 
 # scenarios
@@ -347,10 +348,10 @@ async def test_e_exports_the_table_as_csv(
         await pilot.press("4", "e")
         await until(pilot, lambda: "Exported" in screen_text(pilot.app))
     header, first, second = written(tmp_path)
-    assert header.startswith("Stream,Codec,Size,fps,Mbit/s")
-    assert first.startswith('"live/a,""b",H264')
+    assert header.startswith("Stream,W,Codec,Size,fps,Mbit/s")
+    assert first.startswith('"live/a,""b",,H264')
     assert ",315000.0," in first, "figures are exported in full"
-    assert second.split(",")[4] == "", "unknown is empty, and no zero"
+    assert second.split(",")[5] == "", "unknown is empty, and no zero"
 
 
 async def test_an_export_that_cannot_be_written_says_why(

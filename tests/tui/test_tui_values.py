@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from wattview.model import HistorySeries
 from wattview.tui import text
 from wattview.tui.ascii import ascii_text, needs_ascii
 from wattview.tui.column import Column, aligned, lay_out
+from wattview.tui.dots import DOTS, canvas_of, stack
 from wattview.tui.past import mean_of_counter, summary, value_at
 from wattview.tui.trails import bridged, buckets, energy_between, snapped
 from wattview.tui.widgets.graph import scale_top
@@ -62,6 +64,13 @@ def test_a_cell_is_exactly_as_wide_as_its_column(content: str, width: int) -> No
     cell = aligned(content, width, left=True)
     assert cell_len(cell) == width
     assert all(character.isprintable() for character in cell)
+
+
+@given(st.text())
+def test_no_text_moves_the_terminal(content: str) -> None:
+    kept = text.clean(content)
+    assert len(kept) == len(content)
+    assert all(character == "\n" or unicodedata.category(character) not in ("Cc", "Cs") for character in kept)
 
 
 @given(st.one_of(st.none(), st.floats(-1, 2)), st.integers(1, 60))
@@ -136,6 +145,29 @@ def test_nothing_beats_the_pareto_front(points: list[tuple[float, float]]) -> No
         assert any(fx <= x and fy >= y for fx, fy in front)
     for a in front:
         assert not any(b != a and b[0] <= a[0] and b[1] >= a[1] for b in front)
+
+
+@given(st.lists(st.lists(st.floats(0, 20), min_size=4, max_size=4), min_size=2, max_size=30))
+def test_layers_of_a_stack_share_the_height_as_they_share_the_sum(columns: list[list[float]]) -> None:
+    rows, top = 10, 80.0
+    canvas = canvas_of(rows, (len(columns) + 1) // 2)
+    layers: list[list[float | None]] = [[column[index] for column in columns] for index in range(4)]
+    stack(layers, top, canvas)
+    for x, column in enumerate(columns):
+        bits = DOTS[0][x % 2] | DOTS[1][x % 2] | DOTS[2][x % 2] | DOTS[3][x % 2]
+        drawn = [y for y in range(4 * rows) if canvas.masks[y // 4][x // 2] & bits & DOTS[y % 4][x % 2]]
+        height = round(sum(column) / top * 4 * rows)
+        assert all(y >= 4 * rows - height for y in drawn), "nothing is drawn above the sum"
+        full = round((column[0] + column[1]) / top * 4 * rows) - round(column[0] / top * 4 * rows)
+        assert len(drawn) >= full, "the second layer is drawn solid"
+
+
+def test_a_stack_is_drawn_only_where_every_layer_is_known() -> None:
+    canvas = canvas_of(2, 1)
+    stack([[1.0, 1.0], [1.0, None], [1.0, 1.0], [1.0, 1.0]], 4.0, canvas)
+    right = DOTS[0][1] | DOTS[1][1] | DOTS[2][1] | DOTS[3][1]
+    assert all(mask & right == 0 for row in canvas.masks for mask in row)
+    assert any(mask for row in canvas.masks for mask in row)
 
 
 # energy and power of the past

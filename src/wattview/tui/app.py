@@ -40,6 +40,7 @@ from wattview.tui.screens.power import Power
 from wattview.tui.screens.results import Results
 from wattview.tui.screens.scenarios import Scenarios
 from wattview.tui.screens.streams import Streams
+from wattview.tui.text import clean
 from wattview.tui.trails import Trails
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.filter_bar import FilterBar
@@ -159,11 +160,11 @@ class Dashboard(App[None]):
         """A name in the settings that means nothing here is said, and the rest holds."""
         if self.settings.theme and self.settings.theme != self.theme:
             text = f"no theme {self.settings.theme}; there are {', '.join(themes.NAMES)}"
-            self.notify(text, title="tui.theme", severity="warning", markup=False)
+            self.notify(text, title="tui.theme", severity="warning")
         unknown = sorted(set(self.settings.keys) - key_names([type(self), Table, FilterBar, *VIEWS.values(), View]))
         if unknown:
             text = f"no such key binding: {', '.join(unknown)}"
-            self.notify(text, title="tui.keys", severity="warning", markup=False)
+            self.notify(text, title="tui.keys", severity="warning")
 
     def _age(self) -> None:
         """Keeps the banner's figures current while the daemon says nothing."""
@@ -198,7 +199,7 @@ class Dashboard(App[None]):
         self.events_seen += 1
         if event.alert:
             severity: Severity = "error" if event.level == "error" else "warning"
-            self.notify(event.text, title=event.about, severity=severity, markup=False)
+            self.notify(event.text, title=event.about, severity=severity)
 
     async def _seed(self, now: float) -> None:
         """The minutes before we came, so that the graph does not begin empty. No history is no error."""
@@ -222,7 +223,7 @@ class Dashboard(App[None]):
         except ClientError:
             return
         title, severity = ENDINGS.get(ended.state, ENDINGS["done"])
-        self.notify(ended.error or "7 shows the results.", title=title, severity=severity, markup=False)
+        self.notify(ended.error or "7 shows the results.", title=title, severity=severity)
         for screen in [*self._screens_of("results"), *self._screens_of("scenarios")]:
             if isinstance(screen, (Results, Scenarios)):
                 screen.run_ended()
@@ -264,7 +265,7 @@ class Dashboard(App[None]):
     def _launched(self, run: Run | None) -> None:
         if run is not None:
             names = ", ".join(one.name for one in run.scenarios)
-            self.notify(names, title="Run started", markup=False)
+            self.notify(names, title="Run started")
 
     def action_abort(self) -> None:
         run = self.running
@@ -282,7 +283,7 @@ class Dashboard(App[None]):
         try:
             await self.client.stop_run(run_id)
         except ClientError as error:
-            self.notify(str(error), title="The run was not aborted", severity="error", markup=False)
+            self.notify(str(error), title="The run was not aborted", severity="error")
 
     def action_help(self) -> None:
         if not isinstance(self.screen, ModalScreen):
@@ -314,6 +315,10 @@ class Dashboard(App[None]):
     def action_next_theme(self) -> None:
         names = themes.NAMES
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+
+    def notify(self, message: str, **options: Any) -> None:
+        """A toast; its text may come from elsewhere and is shown as it is."""
+        super().notify(clean(message), **{**options, "title": clean(options.get("title", "")), "markup": False})
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.DEFAULTS

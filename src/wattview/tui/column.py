@@ -32,7 +32,7 @@ Placed = tuple[int, Column[Any], int]
 def lay_out(columns: Sequence[Column[Any]], width: int, stretch: int = 0) -> list[Placed]:
     """The columns that have room in ``width`` cells, with a cell between two. The first one is never left out; it
     gives way where even it has no room. The last column takes all that is spare where ``stretch`` is -1, else the
-    first takes up to its own width again."""
+    first takes up to twice its own width."""
     kept = list(enumerate(columns))
     while len(kept) > 1 and sum(column.width + 1 for _, column in kept) - 1 > width:
         highest = max(column.rank for _, column in kept[1:])
@@ -42,7 +42,7 @@ def lay_out(columns: Sequence[Column[Any]], width: int, stretch: int = 0) -> lis
     if spare > 0 and stretch == -1:
         widths[-1] += spare
     else:
-        widths[0] = max(1, widths[0] + min(spare, widths[0]))
+        widths[0] = max(1, widths[0] + min(spare, 2 * widths[0]))
     return [(index, column, w) for (index, column), w in zip(kept, widths, strict=True)]
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from wattview.model import Container, Snapshot, Stream
 from wattview.tui.column import Column
-from wattview.tui.text import UNKNOWN, count, mbit, mib, number, span, spark
+from wattview.tui.text import UNKNOWN, count, mbit, mib, money, number, span, spark
 from wattview.tui.trails import Point, Trails, bridged, buckets, snapped
 
 SPARK_CELLS = 12
@@ -24,14 +24,20 @@ class StreamRow(NamedTuple):
     stream: Stream
     trail: list[Point]
     now: float
+    cost_per_watt_hour: float | None = None
 
 
 def container_rows(snapshot: Snapshot, trails: Trails) -> list[ContainerRow]:
-    return [ContainerRow(one, list(trails["container", one.id]), snapshot.time) for one in snapshot.containers]
+    """By CPU, the busiest first: the order of those that a sort leaves equal."""
+    rows = [ContainerRow(one, list(trails["container", one.id]), snapshot.time) for one in snapshot.containers]
+    return sorted(rows, key=lambda row: -(row.container.cpu_percent or 0.0))
 
 
 def stream_rows(snapshot: Snapshot, trails: Trails) -> list[StreamRow]:
-    return [StreamRow(one, list(trails["stream", one.app, one.name]), snapshot.time) for one in snapshot.streams]
+    """With the energy's price: what the host costs an hour, by a stream's part of its power."""
+    watts = snapshot.power.host_watts if snapshot.power is not None else None
+    price = snapshot.cost_per_hour / watts if snapshot.cost_per_hour is not None and watts else None
+    return [StreamRow(one, list(trails["stream", one.app, one.name]), snapshot.time, price) for one in snapshot.streams]
 
 
 def container_key(row: ContainerRow) -> str:
@@ -60,6 +66,10 @@ def _sum(values: list[float | None]) -> float | None:
     return sum(known) if known else None
 
 
+def _megabytes(value: float | None) -> str:
+    return number(None if value is None else value / 1e6, 2)
+
+
 def _figure(
     title: str, width: int, get: Callable[[Container], float | None], write: Callable[[float | None], str], rank: int
 ) -> Column[ContainerRow]:
@@ -68,12 +78,15 @@ def _figure(
 
 CONTAINERS: tuple[Column[ContainerRow], ...] = (
     Column("Container", 14, lambda row: row.container.name, lambda row: row.container.name.casefold(), left=True),
+    _figure("W", 6, lambda one: one.power_watts, number, 0),
     _figure("CPU %", 7, lambda one: one.cpu_percent, number, 0),
     Column("last minute", SPARK_CELLS, _spark, left=True, rank=6),
     _figure("MiB", 7, lambda one: one.memory_working_set_bytes, mib, 1),
     _figure("Mem %", 6, lambda one: one.memory_percent, number, 3),
     _figure("↓Mbit/s", 8, _received, mbit, 4),
     _figure("↑Mbit/s", 8, _sent, mbit, 4),
+    _figure("rd MB/s", 8, lambda one: one.block_read_bytes_per_second, _megabytes, 10),
+    _figure("wr MB/s", 8, lambda one: one.block_write_bytes_per_second, _megabytes, 10),
     _figure("PIDs", 5, lambda one: one.pids, lambda value: number(value, 0), 8),
     Column("Health", 9, lambda row: row.container.health or UNKNOWN, left=True, rank=7,
            tone=lambda row: "bad" if row.container.health == "unhealthy" else ""),
@@ -98,8 +111,15 @@ def _resolution(stream: Stream) -> str:
     return f"{stream.width}x{stream.height}" if stream.width and stream.height else UNKNOWN
 
 
+def _cost(row: StreamRow) -> float | None:
+    if row.stream.power_watts is None or row.cost_per_watt_hour is None:
+        return None
+    return row.stream.power_watts * row.cost_per_watt_hour
+
+
 STREAMS: tuple[Column[StreamRow], ...] = (
-    Column("Stream", 16, lambda row: _name(row.stream), lambda row: _name(row.stream).casefold(), left=True),
+    Column("Stream", 12, lambda row: _name(row.stream), lambda row: _name(row.stream).casefold(), left=True),
+    Column("W", 5, lambda row: number(row.stream.power_watts), lambda row: row.stream.power_watts),
     Column("Codec", 6, lambda row: _codec(row.stream), lambda row: _codec(row.stream), left=True, rank=3),
     Column("Size", 9, lambda row: _resolution(row.stream), lambda row: row.stream.width, rank=2),
     Column("fps", 5, lambda row: number(row.stream.fps), lambda row: row.stream.fps, rank=4),
@@ -108,9 +128,15 @@ STREAMS: tuple[Column[StreamRow], ...] = (
     Column("out", 8, lambda row: mbit(row.stream.bandwidth_out_bytes), lambda row: row.stream.bandwidth_out_bytes,
            rank=5),
     Column("Players", 7, lambda row: count(row.stream.players), lambda row: row.stream.players, rank=1),
-    Column("Dropped", 8, lambda row: count(row.stream.dropped_frames), lambda row: row.stream.dropped_frames, rank=7),
-    Column("Up", 9, lambda row: span(row.stream.uptime_seconds), lambda row: row.stream.uptime_seconds, rank=1),
+    Column("Dropped", 7, lambda row: count(row.stream.dropped_frames), lambda row: row.stream.dropped_frames, rank=7),
+    Column("A/V ms", 6, lambda row: count(row.stream.avsync_ms), lambda row: row.stream.avsync_ms, rank=8),
+    Column("Cost/h", 8, lambda row: money(_cost(row), 5), _cost, rank=9),
+    Column("Up", 8, lambda row: span(row.stream.uptime_seconds), lambda row: row.stream.uptime_seconds, rank=1),
 )  # fmt: skip
+
+
+CONTAINER_WATTS = 1
+"""The column that containers are sorted by at first; those whose power is unknown come after, by CPU."""
 
 
 def titled(title: str, shown: int, all_rows: int) -> str:

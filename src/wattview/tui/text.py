@@ -6,6 +6,7 @@ and becomes a dash; it is never written as 0.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 
@@ -82,6 +83,14 @@ def date(unix_seconds: float) -> str:
 
 def money(value: float | None, decimals: int = 4) -> str:
     return number(value, decimals)
+
+
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """``text`` without anything that a terminal would obey: control characters become a dot, line breaks stay."""
+    return _CONTROLS.sub("·", text)
 
 
 def fit(text: str, width: int) -> str:

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from wattview.model import Snapshot
+from wattview.model import PowerUse, Snapshot
 
 Point = tuple[float, float]
 """(Unix seconds, value). A value that was unknown is no point: the graph shows a gap there."""
@@ -21,8 +21,8 @@ PART_POINTS = 120
 
 
 class Trails:
-    """Trails by key: ``("power",)``, ``("joules",)``, ``("cpu",)``; and of parts, ``("container", id)``,
-    ``("stream", app, name)``, ``("gpu", uuid)``."""
+    """Trails by key: ``("power",)``, ``("joules",)``, ``("cpu",)``, ``("idle",)`` …; and of parts,
+    ``("container", id)``, ``("stream", app, name)``, ``("gpu", uuid)``."""
 
     def __init__(self) -> None:
         self._trails: dict[tuple[str, ...], deque[Point]] = {}
@@ -56,6 +56,11 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float | None
     if snapshot.power is not None:
         yield ("power",), snapshot.power.host_watts
         yield ("joules",), snapshot.power.host_joules_total
+    if snapshot.power_use is not None:
+        if snapshot.power_use.idle_watts is not None:
+            yield ("used",), snapshot.power_use.watts
+        for name, watts in parts_of(snapshot.power_use):
+            yield (name,), watts
     if snapshot.host is not None:
         yield ("cpu",), snapshot.host.cpu_percent
     for container in snapshot.containers:
@@ -64,6 +69,16 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float | None
         yield ("stream", stream.app, stream.name), stream.bandwidth_in_bytes
     for gpu in snapshot.gpus:
         yield ("gpu", gpu.uuid), gpu.power_watts
+
+
+def parts_of(use: PowerUse) -> tuple[tuple[str, float | None], ...]:
+    """The power by who used it, from the bottom of a stack to its top. The parts sum to ``use.watts``."""
+    return (
+        ("idle", use.idle_watts),
+        ("containers", use.containers_watts),
+        ("encoders", use.encoders_watts),
+        ("rest", use.unattributed_watts),
+    )
 
 
 def buckets(points: Iterable[Point], start: float, end: float, columns: int) -> list[float | None]:

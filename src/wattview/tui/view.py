@@ -107,16 +107,16 @@ class View(Screen[None]):
         try:
             path = save(self.focused, self.TAB, Path.cwd())
         except OSError as error:
-            self.notify(str(error), title="The table was not exported", severity="error", markup=False)
+            self.notify(str(error), title="The table was not exported", severity="error")
         else:
-            self.notify(str(path), title="Exported", markup=False)
+            self.notify(str(path), title="Exported")
 
     def action_copy(self) -> None:
         """The row under the cursor, to the terminal's clipboard."""
         text = row_text(self.focused) if isinstance(self.focused, Table) else ""
         if text:
             self.app.copy_to_clipboard(text)
-            self.notify(text.splitlines()[0], title="Copied", markup=False)
+            self.notify(text.splitlines()[0], title="Copied")
 
     def content(self) -> Iterator[Widget]:
         raise NotImplementedError
@@ -130,6 +130,8 @@ class View(Screen[None]):
 
     def paint(self, picture: Picture) -> None:
         """Called by the app: the frame, then the body."""
+        if not self.query("Tabs") or not self.query("Footer"):
+            return  # the screen is being made or taken down
         self.query_one(Tabs).show(picture.snapshot, picture.paused)
         self.query_one(Banner).show(picture.link, picture.age_seconds, picture.paused)
         self.set_class(picture.link.state == "lost" and picture.snapshot is not None, "-stale")

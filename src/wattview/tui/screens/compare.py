@@ -34,6 +34,9 @@ FIGURES: tuple[Figure, ...] = (
     Figure("Over baseline W", lambda one: one.baseline_diff_power_watts, 2),
     Figure("CPU %", lambda one: one.cpu_mean_percent),
     Figure("CPU seconds", lambda one: one.cpu_seconds),
+    Figure("Net energy J", lambda one: one.net_energy_joules),
+    Figure("W per stream", lambda one: one.efficiency.watts_per_stream if one.efficiency else None, 2),
+    Figure("J per frame", lambda one: one.efficiency.joules_per_frame if one.efficiency else None, 4),
     Figure("GPU energy J", lambda one: one.gpu_energy_joules),
     Figure("VMAF", lambda one: one.record.vmaf_score, 2),
     Figure("PSNR dB", lambda one: one.record.psnr_score, 2),
@@ -42,6 +45,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("Cost", lambda one: one.cost_total, 6),
     Figure("  of energy", lambda one: one.cost_energy, 6),
     Figure("  of compute", lambda one: one.cost_compute, 6),
+    Figure("  stream-hour", lambda one: one.efficiency.cost_per_stream_hour if one.efficiency else None, 6),
     Figure("Carbon g", lambda one: one.carbon_grams, 3),
 )
 

@@ -18,7 +18,7 @@ from wattview.tui.text import UNKNOWN, count, date, fit, gib, mbit, mib, number,
 from wattview.tui.trails import Point
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.pane import Pane, Parts, heading
 
 HISTORY_SECONDS = 3600.0
 
@@ -68,7 +68,7 @@ class ContainerDetails(View):
         if one is None:
             facts.border_subtitle = "! no longer running; these are its last figures"
         else:
-            facts.border_title = one.name
+            facts.border_title = heading(one.name)
             facts.border_subtitle = ""
             self.query_one("#text", Pane).put(*container_facts(one, snapshot.time))
         trail = picture.trails["container", self.container_id]
@@ -93,7 +93,9 @@ class ContainerDetails(View):
 
 def container_facts(one: Container, now: float) -> Parts:
     """Everything that the snapshot says of a container, a fact a line."""
+    energy = None if one.energy_joules_total is None else one.energy_joules_total / 3600
     facts: list[tuple[str, str]] = [
+        ("Power", f"{number(one.power_watts, 2)} W, {number(energy, 2)} Wh since the daemon began"),
         ("Image", one.image),
         ("State", f"{one.state}{f', {one.health}' if one.health else ''}, {count(one.restarts)} restarts"),
         ("Started", f"{date(one.started)}, {span(now - one.started)} ago" if one.started else UNKNOWN),
@@ -103,7 +105,11 @@ def container_facts(one: Container, now: float) -> Parts:
         ("CPU", f"{number(one.cpu_percent)} % of a core, {span(one.cpu_seconds_total)} of CPU time since it started"),
         ("Memory", f"{mib(one.memory_working_set_bytes)} MiB in use, {number(one.memory_percent)} % of {_limit(one)}"),
         ("  of which", f"{mib(one.memory_rss_bytes)} MiB anonymous, {mib(one.memory_cache_bytes)} MiB cache"),
-        ("Disk", f"{gib(one.block_read_bytes_total)} GiB read, {gib(one.block_write_bytes_total)} GiB written"),
+        (
+            "Disk",
+            f"{gib(one.block_read_bytes_total)} GiB read, {gib(one.block_write_bytes_total)} GiB written; "
+            f"{mib(one.block_read_bytes_per_second, 2)} and {mib(one.block_write_bytes_per_second, 2)} MiB/s",
+        ),
     ]
     for nic in one.network:
         rates = f"↓ {mbit(nic.receive_bytes_per_second)}  ↑ {mbit(nic.transmit_bytes_per_second)} Mbit/s"

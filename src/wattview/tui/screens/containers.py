@@ -12,7 +12,7 @@ from wattview.tui.screens.container import ContainerDetails
 from wattview.tui.text import number
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane
+from wattview.tui.widgets.pane import Pane, heading
 from wattview.tui.widgets.table import Table
 
 GRAPH_SECONDS = 120.0
@@ -33,8 +33,13 @@ class Containers(View):
 
     def content(self) -> Iterator[Widget]:
         yield Table(
-            columns.CONTAINERS, columns.container_key, sort=1, descending=True, id="containers", classes="box"
-        )  # fmt: skip
+            columns.CONTAINERS,
+            columns.container_key,
+            sort=columns.CONTAINER_WATTS,
+            descending=True,
+            id="containers",
+            classes="box",
+        )
         yield Pane(id="engine")
         yield Graph("%", least=5.0, id="course", classes="box")
 
@@ -64,6 +69,6 @@ class Containers(View):
 
     def _draw(self, row: ContainerRow | None) -> None:
         graph = self.query_one("#course", Graph)
-        graph.border_title = f"CPU % of {row.container.name}" if row is not None else "CPU %"
+        graph.border_title = heading(f"CPU % of {row.container.name}" if row is not None else "CPU %")
         end = row.now if row is not None else GRAPH_SECONDS
         graph.show([Series(row.trail if row is not None else [])], end - GRAPH_SECONDS, end, empty="")

@@ -126,4 +126,4 @@ class Exporters(View):
         text = row.fix if isinstance(row, Finding) else row.url if isinstance(row, ExporterHealth) else ""
         if text:
             self.app.copy_to_clipboard(text)
-            self.notify(text, title="Copied", markup=False)
+            self.notify(text, title="Copied")

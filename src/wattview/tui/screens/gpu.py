@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from textual.containers import Container
 from textual.widget import Widget
 
-from wattview.model import Gpu
+from wattview.model import Gpu, GpuProcess
+from wattview.tui import columns
 from wattview.tui.column import Column
 from wattview.tui.text import gib, mib, number
 from wattview.tui.view import Picture, View, why_empty
@@ -44,6 +46,17 @@ GPUS: tuple[Column[Gpu], ...] = (
 )
 
 
+PROCESSES: tuple[Column[GpuProcess], ...] = (
+    Column("Process", 18, lambda one: one.name, lambda one: one.name, left=True),
+    Column("PID", 8, lambda one: str(one.pid), lambda one: one.pid),
+    Column("MiB", 8, lambda one: mib(one.memory_bytes), lambda one: one.memory_bytes),
+    Column("SM %", 6, lambda one: _whole(one.sm_percent), lambda one: one.sm_percent),
+    Column("Enc %", 6, lambda one: _whole(one.encoder_percent), lambda one: one.encoder_percent, rank=1),
+    Column("Dec %", 6, lambda one: _whole(one.decoder_percent), lambda one: one.decoder_percent, rank=2),
+    Column("cgroup", 20, lambda one: one.cgroup, lambda one: one.cgroup, left=True, rank=3),
+)
+
+
 class Gpus(View):
     TAB = "gpu"
 
@@ -51,15 +64,21 @@ class Gpus(View):
     Gpus {
         #gpus { height: 1fr; }
         #facts { height: 4; padding: 0 2; }
-        #course { height: 12; }
-        &.-low #course { height: 7; }
+        #below { height: 1fr; layout: vertical; }
+        #below > * { height: 1fr; width: 1fr; }
+        &.-middle #below, &.-wide #below { layout: horizontal; }
+        &.-low #gpus { height: 5; }
+        &.-low .box { border: none; border-top: solid $border-blurred; }
+        &.-low .box:focus { border: none; border-top: solid $border; }
     }
     """
 
     def content(self) -> Iterator[Widget]:
         yield Table(GPUS, lambda one: one.uuid, id="gpus", classes="box")
         yield Pane(id="facts")
-        yield Graph("W", least=10.0, id="course", classes="box")
+        with Container(id="below"):
+            yield Graph("W", least=10.0, id="course", classes="box")
+            yield Table(PROCESSES, lambda one: one.pid, empty="no process uses it", id="processes", classes="box")
 
     def on_mount(self) -> None:
         self.query_one("#gpus").border_title = "GPUs"
@@ -69,12 +88,13 @@ class Gpus(View):
         snapshot = picture.snapshot
         gpus = snapshot.gpus if snapshot is not None else ()
         self.query_one("#gpus", Table).show(gpus, why_empty(picture, "gpu", "this machine has no GPU that NVML knows"))
-        for part in ("#facts", "#course"):
+        for part in ("#facts", "#below"):
             self.query_one(part).display = bool(gpus)
         self._draw(self.query_one("#gpus", Table).row)
 
     def on_table_highlighted(self, message: Table.Highlighted) -> None:
-        self._draw(message.row)
+        if message.table.id == "gpus":
+            self._draw(message.row)
 
     def _draw(self, gpu: Gpu | None) -> None:
         picture = self.dashboard.picture
@@ -84,7 +104,16 @@ class Gpus(View):
         graph = self.query_one("#course", Graph)
         graph.border_title = f"Power of GPU {gpu.index}"
         end = picture.snapshot.time
+        processes: Table[GpuProcess] = self.query_one("#processes", Table)
+        processes.border_title = columns.titled("Processes", len(gpu.processes), len(gpu.processes))
+        processes.show(gpu.processes)
         graph.show([Series(picture.trails["gpu", gpu.uuid])], end - GRAPH_SECONDS, end)
+
+
+def _encoding(gpu: Gpu) -> str:
+    sessions, rate = number(gpu.encoder_sessions, 0), number(gpu.encoder_frames_per_second, 0)
+    latency = None if gpu.encoder_latency_seconds is None else gpu.encoder_latency_seconds * 1000
+    return f"encodes {sessions} streams at {rate} fps, {number(latency)} ms behind"
 
 
 def gpu_facts(gpu: Gpu) -> Parts:
@@ -93,7 +122,7 @@ def gpu_facts(gpu: Gpu) -> Parts:
     free = f"{gib(gpu.memory_free_bytes)} GiB free, {gib(gpu.memory_reserved_bytes, 2)} GiB reserved"
     return [
         ("Identity  ", "$muted"), f"{gpu.uuid}, {gpu.pci_bus_id}, driver {gpu.driver_version}\n",
-        ("Energy    ", "$muted"), f"{number(energy, 3)} kWh since the driver was loaded\n",
+        ("Energy    ", "$muted"), f"{number(energy, 3)} kWh since the driver was loaded; {_encoding(gpu)}\n",
         ("Memory    ", "$muted"), f"{free}; memory at {number(gpu.memory_temperature_celsius, 0)} °C\n",
         ("PCIe      ", "$muted"), f"{number(gpu.pcie_replay_total, 0)} replays",
     ]  # fmt: skip

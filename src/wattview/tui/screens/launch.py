@@ -20,7 +20,7 @@ from wattview.client import CallRefused, Client, ClientError
 from wattview.model import Run, RunRequest, Scenario, ScenarioPreset
 from wattview.tui import launch_form
 from wattview.tui.launch_form import FIELDS, Form
-from wattview.tui.widgets.pane import Pane
+from wattview.tui.widgets.pane import Pane, heading
 
 FALLBACK = ScenarioPreset(id="", title="own settings", scenarios=[Scenario(name="1 stream 720p 2500k")])
 
@@ -100,7 +100,7 @@ class Launch(ModalScreen[Run | None]):
         except ClientError as error:
             self._say(str(error))
             return
-        presets.add_options(Option(one.title, id=str(index)) for index, one in enumerate(self.presets))
+        presets.add_options(Option(heading(one.title), id=str(index)) for index, one in enumerate(self.presets))
         if self.presets:
             ids = [one.id for one in self.presets]
             presets.highlighted = ids.index(self.preset_id) if self.preset_id in ids else 0

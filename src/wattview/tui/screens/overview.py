@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from textual.containers import Container, Horizontal
+from textual.content import Content
 from textual.widget import Widget
 
+from wattview.model import PowerUse
 from wattview.tui import columns
 from wattview.tui.columns import ContainerRow, StreamRow
+from wattview.tui.dots import PATTERNS
 from wattview.tui.screens.container import ContainerDetails
 from wattview.tui.screens.stream import StreamDetails
+from wattview.tui.text import number
+from wattview.tui.trails import parts_of
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.graph import Graph, Series
 from wattview.tui.widgets.health import Health
@@ -20,6 +25,9 @@ from wattview.tui.widgets.run_bar import RunBar
 from wattview.tui.widgets.table import Table
 
 GRAPH_SECONDS = 300.0
+
+LAYER_STYLES = ("$muted", "$primary", "$accent", "$secondary")
+"""The styles of the graph's layers, as its legend writes them."""
 
 HISTORY_STEP_SECONDS = 5.0
 """How far apart the daemon's history keeps its points by default; the graph begins with these."""
@@ -43,7 +51,7 @@ class Overview(View):
         #tables { height: 1fr; layout: vertical; }
         #tables > Table { height: 1fr; width: 1fr; }
         &.-middle #tables, &.-wide #tables { layout: horizontal; }
-        &.-middle #streams, &.-wide #streams { width: 1.15fr; }
+        &.-middle #streams, &.-wide #streams { width: 1.25fr; }
     }
     """
 
@@ -55,13 +63,17 @@ class Overview(View):
         yield Host()
         with Container(id="tables"):
             yield Table(
-                columns.CONTAINERS, columns.container_key, sort=1, descending=True, id="containers", classes="box"
+                columns.CONTAINERS,
+                columns.container_key,
+                sort=columns.CONTAINER_WATTS,
+                descending=True,
+                id="containers",
+                classes="box",
             )
             yield Table(columns.STREAMS, columns.stream_key, id="streams", classes="box")
         yield Health()
 
     def on_mount(self) -> None:
-        self.query_one("#watts").border_title = "Power, last 5 minutes"
         self.query_one("#containers").focus()
 
     def on_table_opened(self, message: Table.Opened) -> None:
@@ -79,7 +91,8 @@ class Overview(View):
         snapshot = picture.snapshot
         graph = self.query_one(Graph)
         end = snapshot.time if snapshot is not None else GRAPH_SECONDS
-        graph.show([Series(picture.trails["power",])], end - GRAPH_SECONDS, end, step_seconds=HISTORY_STEP_SECONDS)
+        graph.show(power_series(picture), end - GRAPH_SECONDS, end, step_seconds=HISTORY_STEP_SECONDS)
+        graph.border_title = power_title(snapshot.power_use if snapshot is not None else None, graph.size.width)
         containers: Table[ContainerRow] = self.query_one("#containers", Table)
         streams: Table[StreamRow] = self.query_one("#streams", Table)
         containers.show(
@@ -94,3 +107,28 @@ class Overview(View):
             "Containers", len(containers.rows), len(snapshot.containers) if snapshot else 0
         )
         streams.border_title = columns.titled("Streams", len(streams.rows), len(snapshot.streams) if snapshot else 0)
+
+
+def power_title(use: PowerUse | None, width: int) -> Content:
+    """The graph's title, which is its legend where it is known who used the power."""
+    if use is None or use.idle_watts is None:
+        return Content("Power, last 5 minutes")
+    wide = width >= 76
+    parts: list[str | tuple[str, str]] = ["Power, 5 min: " if wide else ""]
+    for index, (name, watts) in enumerate(parts_of(use)):
+        swatch = PATTERNS[index] * (2 if wide else 1)
+        short = name if wide else name[:4] if name != "encoders" else "enc"
+        parts += [(swatch, LAYER_STYLES[index]), f" {short} {number(watts, 1 if wide else 0)}{'  ' if wide else ' '}"]
+    return Content.assemble(*parts, "W")
+
+
+def power_series(picture: Picture) -> list[Series]:
+    """The host's power as an area, and over it who used it from when that was known. What was used includes the GPUs
+    beside the host, so from there on the area is what was used."""
+    trails = picture.trails
+    use = picture.snapshot.power_use if picture.snapshot is not None else None
+    if use is None or use.idle_watts is None or not trails["idle",]:
+        return [Series(trails["power",])]
+    first = trails["idle",][0][0]
+    total = [*(point for point in trails["power",] if point[0] < first), *trails["used",]]
+    return [Series(total), *(Series(trails[name,], f"layer{i}") for i, (name, _) in enumerate(parts_of(use)))]

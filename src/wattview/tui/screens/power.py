@@ -18,7 +18,7 @@ from wattview.tui.text import about, clock, date, number
 from wattview.tui.trails import Point
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane
+from wattview.tui.widgets.pane import Pane, heading
 from wattview.tui.widgets.table import Table
 
 RANGE = Binding.Group("Range", compact=True)
@@ -141,7 +141,7 @@ class Power(View):
         graph.show(series, start, end, step_seconds=step, live=not self.back and self.seconds <= 3600, empty=empty)
         title = table.row.line.title.strip() if table.row is not None else "host"
         beside = "" if chosen == HOST else " (line: host)"
-        graph.border_title = f"Power of {title}{beside}, {RANGES[self.range][0]}"
+        graph.border_title = heading(f"Power of {title}{beside}, {RANGES[self.range][0]}")
         graph.border_subtitle = f"{about(self.back)} ago; esc: live" if self.back else "live"
         self._read_out(chosen, title)
 

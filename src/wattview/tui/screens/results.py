@@ -154,7 +154,7 @@ class Results(View):
             keys.add(row_key(table.row))
         chosen = [row.result for row in table.rows if row_key(row) in keys and row.result is not None]
         if len(chosen) < 2:
-            self.notify("Mark two or more with space, then press c.", title="Nothing to compare yet", markup=False)
+            self.notify("Mark two or more with space, then press c.", title="Nothing to compare yet")
             return
         from wattview.tui.screens.compare import Compare  # brings plotext, which nothing else needs
 
@@ -171,7 +171,7 @@ class Results(View):
             runs = await self.dashboard.client.results()
         except ClientError as error:
             if table.rows:
-                self.notify(str(error), title="The results could not be read again", severity="warning", markup=False)
+                self.notify(str(error), title="The results could not be read again", severity="warning")
             else:
                 table.show([], str(error))
             return

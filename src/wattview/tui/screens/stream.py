@@ -18,7 +18,7 @@ from wattview.tui.text import UNKNOWN, count, gib, mbit, number, span
 from wattview.tui.trails import Point, in_mbit
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.pane import Pane, Parts, heading
 from wattview.tui.widgets.table import Table
 
 HISTORY_SECONDS = 3600.0
@@ -44,10 +44,10 @@ class StreamDetails(View):
     ]
     DEFAULT_CSS = """
     StreamDetails {
-        #facts { height: 7; }
+        #facts { height: 8; }
         #rate { height: 1fr; }
         #clients { height: 1fr; }
-        &.-low #facts { height: 6; border: none; border-top: solid $border-blurred; }
+        &.-low #facts { height: 7; border: none; border-top: solid $border-blurred; }
     }
     """
 
@@ -63,7 +63,7 @@ class StreamDetails(View):
             yield Table(CLIENTS, lambda one: one.id, id="clients", empty="nobody is connected", classes="box")
 
     def on_mount(self) -> None:
-        self.query_one("#facts").border_title = "/".join(self.stream_key)
+        self.query_one("#facts").border_title = heading("/".join(self.stream_key))
         self.query_one("#rate").border_title = "Mbit/s in, last hour"
         self.query_one("#clients").border_title = "Clients"
         self.query_one("#clients").focus()
@@ -113,6 +113,7 @@ def stream_facts(one: Stream) -> Parts:
         else ""
     )
     facts = [
+        ("Power", f"{number(one.power_watts, 2)} W: its part of the server's and of its publisher's"),
         ("Video", f"{video}, {size} at {number(one.fps)} fps, {mbit(one.bandwidth_video_bytes)} Mbit/s"),
         ("Audio", f"{audio}{rate}, {mbit(one.bandwidth_audio_bytes, 3)} Mbit/s"),
         ("Traffic", f"in {mbit(one.bandwidth_in_bytes)}, out {mbit(one.bandwidth_out_bytes)} Mbit/s; "

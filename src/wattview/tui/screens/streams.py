@@ -13,7 +13,7 @@ from wattview.tui.text import count, mbit, span
 from wattview.tui.trails import in_mbit
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane
+from wattview.tui.widgets.pane import Pane, heading
 from wattview.tui.widgets.table import Table
 
 GRAPH_SECONDS = 120.0
@@ -66,6 +66,6 @@ class Streams(View):
     def _draw(self, row: StreamRow | None) -> None:
         graph = self.query_one("#course", Graph)
         name = f"{row.stream.app}/{row.stream.name}" if row is not None else ""
-        graph.border_title = f"Mbit/s into {name}" if name else "Mbit/s"
+        graph.border_title = heading(f"Mbit/s into {name}" if name else "Mbit/s")
         end = row.now if row is not None else GRAPH_SECONDS
         graph.show([Series(in_mbit(row.trail) if row is not None else [])], end - GRAPH_SECONDS, end, empty="")

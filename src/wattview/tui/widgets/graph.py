@@ -1,6 +1,6 @@
 """Values over time, drawn in braille: two columns and four rows of dots to a character cell.
 
-The first series is an area, others are lines over it. A time without a value is a gap and never a zero. The scale
+A series is an area, a line, or a layer of a stack. A time without a value is a gap and never a zero. The scale
 begins at 0, so that heights can be compared, and its top moves in steps (1, 1.5, 2, 3 …), so that it stands still while
 the values move. Drawing 120 columns takes a fraction of a millisecond; a picture that has not changed is not redrawn.
 """
@@ -17,17 +17,16 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from wattview.tui.dots import canvas_of, fill, line, runs, stack
 from wattview.tui.text import clock, span
 from wattview.tui.trails import Point, bridged, buckets, snapped
-
-DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-"""Bits of the Unicode braille patterns (U+2800 …), by row from the top and column."""
 
 GUTTER = 7
 
 
 class Series(NamedTuple):
-    """One line of a graph. ``tone`` is ``area``, ``a``, ``b``, ``c`` or ``d``: a colour class of the graph."""
+    """One line of a graph. ``tone`` is a colour class of the graph: ``area``, a line ``a``, or ``layer0`` to ``layer3``
+    of a stack, from the bottom, which is drawn over the area."""
 
     points: Iterable[Point]
     tone: str = "area"
@@ -42,15 +41,16 @@ class Graph(Widget):
         & > .graph--area { color: $primary; }
         & > .graph--fill { color: $graph-fill; }
         & > .graph--a { color: $accent; }
-        & > .graph--b { color: $secondary; }
-        & > .graph--c { color: $text-success; }
-        & > .graph--d { color: $text-warning; }
+        & > .graph--layer0 { color: $muted; }
+        & > .graph--layer1 { color: $primary; }
+        & > .graph--layer2 { color: $accent; }
+        & > .graph--layer3 { color: $secondary; }
         & > .graph--scale { color: $muted; }
         & > .graph--cursor { color: $foreground; text-style: reverse; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"graph--{part}" for part in ("area", "fill", "a", "b", "c", "d", "scale", "cursor")
+        f"graph--{part}" for part in ("area", "fill", "a", "layer0", "layer1", "layer2", "layer3", "scale", "cursor")
     }
 
     def __init__(self, unit: str, *, least: float = 1.0, id: str | None = None, classes: str | None = None) -> None:
@@ -123,13 +123,16 @@ class Graph(Widget):
             middle = rows // 2
             return [[(text.center(width), "scale")] if y == middle else [] for y in range(height)]
         self.top = scale_top(max(known), self.top, self.least)
-        masks = [[0] * cells for _ in range(rows)]
-        tones = [[""] * cells for _ in range(rows)]
+        canvas = canvas_of(rows, cells)
+        layers = [values for values, tone in curves if tone.startswith("layer")]
+        curves = [(values, tone) for values, tone in curves if not tone.startswith("layer")]
         if curves and curves[0][1] == "area":
-            _fill(curves[0][0], self.top, masks, tones)
+            fill(curves[0][0], self.top, canvas)
             curves = [*curves[1:], curves[0]]  # its edge is drawn last: no line hides it
+        if layers:
+            stack(layers, self.top, canvas)
         for values, tone in curves:
-            _line(values, self.top, masks, tones, tone)
+            line(values, self.top, canvas, tone)
         cursor = None
         if self.cursor is not None and start <= self.cursor < end:
             cursor = min(cells - 1, int((self.cursor - start) / (end - start) * cells))
@@ -137,7 +140,7 @@ class Graph(Widget):
         for y in range(rows):
             value = {0: self.top, rows - 1: 0.0}.get(y)
             text = "" if value is None else scale_label(value, self.unit)
-            lines.append([(f"{text:>{GUTTER - 1}} ", "scale"), *_runs(masks[y], tones[y], cursor)])
+            lines.append([(f"{text:>{GUTTER - 1}} ", "scale"), *runs(canvas.masks[y], canvas.tones[y], cursor)])
         lines.append([(" " * GUTTER, ""), (self._times(cells), "scale")])
         return lines
 
@@ -176,52 +179,3 @@ def _moment(unix_seconds: float, long: bool) -> str:
     import time
 
     return time.strftime("%a %H:%M", time.localtime(unix_seconds)) if long else clock(unix_seconds)
-
-
-def _level(value: float, top: float, dots: int) -> int:
-    """The height of a value in dots: 1 for anything that is 0, so that a measured zero is seen."""
-    return max(1, min(dots, round(value / top * dots)))
-
-
-def _fill(values: list[float | None], top: float, masks: list[list[int]], tones: list[list[str]]) -> None:
-    rows = len(masks)
-    for x, value in enumerate(values):
-        if value is None:
-            continue
-        for dot in range(_level(value, top, 4 * rows)):
-            y = 4 * rows - 1 - dot
-            masks[y // 4][x // 2] |= DOTS[y % 4][x % 2]
-            tones[y // 4][x // 2] = "fill"
-
-
-def _line(values: list[float | None], top: float, masks: list[list[int]], tones: list[list[str]], tone: str) -> None:
-    rows = len(masks)
-    before: int | None = None
-    for x, value in enumerate(values):
-        if value is None:
-            before = None
-            continue
-        y = 4 * rows - _level(value, top, 4 * rows)
-        low, high = (y, y) if before is None else (min(before, y), max(before, y))
-        if before is not None and high > low:
-            low, high = (low, high - 1) if y == low else (low + 1, high)
-        for dot in range(low, high + 1):
-            if tone != "area" and tones[dot // 4][x // 2] == "fill":
-                masks[dot // 4][x // 2] = 0  # a line over the area is seen by the gap around it
-            masks[dot // 4][x // 2] |= DOTS[dot % 4][x % 2]
-            tones[dot // 4][x // 2] = tone
-        before = y
-
-
-def _runs(masks: list[int], tones: list[str], cursor: int | None) -> list[tuple[str, str]]:
-    """Neighbours of one tone as one text."""
-    runs: list[tuple[str, str]] = []
-    for x, (mask, tone) in enumerate(zip(masks, tones, strict=True)):
-        if x == cursor:
-            tone = "cursor"
-        character = chr(0x2800 + mask) if mask else " "
-        if runs and runs[-1][1] == tone:
-            runs[-1] = (runs[-1][0] + character, tone)
-        else:
-            runs.append((character, tone))
-    return runs

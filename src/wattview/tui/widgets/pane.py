@@ -5,6 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
+from wattview.tui.text import clean
+
 Parts = list[str | tuple[str, str]]
 """Content as a pane takes it: texts, and texts with a style."""
 
@@ -17,12 +19,25 @@ class Pane(Static):
     """
     grows = False
 
-    _last: Content | None = None
-    _last_markup: object = None
+    _last: object = None
 
     def put(self, *parts: str | tuple[str, str] | Content) -> None:
         """Parts are texts or (text, style) pairs, shown as they are: nothing in them is markup."""
-        if parts == self._last_markup:
+        if parts == self._last:
             return
-        self._last_markup = parts
-        self.update(Content.assemble(*parts), layout=self.grows)
+        self._last = parts
+        self.update(Content.assemble(*map(_clean, parts)), layout=self.grows)
+
+
+def _clean(part: str | tuple[str, str] | Content) -> str | tuple[str, str] | Content:
+    match part:
+        case str():
+            return clean(part)
+        case (text, style):
+            return clean(text), style
+    return part
+
+
+def heading(text: str) -> Content:
+    """A border's title or subtitle from a text of elsewhere, shown as it is."""
+    return Content(clean(text).replace("\n", "·"))

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Digits
 
-from wattview.model import PowerReading, Snapshot
+from wattview.model import PowerReading, PowerUse, Snapshot
 from wattview.tui.text import UNKNOWN, money, number
 from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets.pane import Pane, Parts
@@ -46,7 +46,7 @@ class PowerNow(Vertical):
             self.query_one(Digits).update(digits)
         self.query_one("#source", Pane).put(*_source(picture, power))
         self.query_one("#price", Pane).put(_price(snapshot))
-        self.query_one("#zones", Pane).put(_zones(power))
+        self.query_one("#zones", Pane).put(_zones(power) + _use(snapshot.power_use if snapshot is not None else None))
 
 
 def _source(picture: Picture, power: PowerReading | None) -> Parts:
@@ -65,6 +65,16 @@ def _price(snapshot: Snapshot | None) -> str:
     return f"{money(snapshot.cost_per_hour)} {snapshot.currency}/h   {carbon} g CO₂/h"
 
 
+def _use(use: PowerUse | None) -> str:
+    """How much of it is the idle machine, how sure that is, and how it is known; or why it is not."""
+    if use is None:
+        return ""
+    if use.idle_watts is None:
+        return f"who used it: {use.reason}" if use.reason else ""
+    error = f" ±{number(use.idle_error_watts)}" if use.idle_error_watts is not None else ""
+    return f"idle {number(use.idle_watts)}{error} W, by {use.idle_method}"
+
+
 def _zones(power: PowerReading | None) -> str:
     """Zones in the order of the kernel; those that the host's figure does not count stand in brackets."""
     if power is None or not power.zones:
@@ -74,4 +84,4 @@ def _zones(power: PowerReading | None) -> str:
         name = zone.zone if zone.zone == zone.package else f"  {zone.zone}"
         watts = f"{number(zone.watts):>7} W"
         lines.append(f"{name:<14}{watts}" if zone.counted else f"{name:<14}{watts} (not added)")
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"

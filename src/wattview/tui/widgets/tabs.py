@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from wattview.model import Snapshot
-from wattview.tui.text import clock
+from wattview.tui.text import clean, clock
 
 
 class Tab(NamedTuple):
@@ -53,7 +53,7 @@ class Tabs(Widget):
         self._right = ""
 
     def show(self, snapshot: Snapshot | None, paused: bool) -> None:
-        host = snapshot.host.hostname if snapshot is not None and snapshot.host is not None else ""
+        host = clean(snapshot.host.hostname) if snapshot is not None and snapshot.host is not None else ""
         moment = clock(snapshot.time) if snapshot is not None else ""
         right = "  ".join(text for text in (host, "paused" if paused else "", moment) if text)
         if right != self._right:

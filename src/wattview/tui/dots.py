@@ -1,0 +1,113 @@
+"""Braille dots: two columns and four rows of them to a character cell, and the tone that each cell is drawn in.
+
+Pure functions from values to a canvas, and from a canvas to texts. What one tone says is said by its pattern too, so
+that a stack is read without colour.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+"""Bits of the Unicode braille patterns (U+2800 …), by row from the top and column."""
+
+PATTERNS = ("⠅", "⣿", "⢕", "⠭")
+"""The dots of a stack's layers, from the bottom: sparse, full, checkered, lined."""
+
+
+class Canvas(NamedTuple):
+    """``masks`` are the dots of each cell, ``tones`` its colour class; rows from the top."""
+
+    masks: list[list[int]]
+    tones: list[list[str]]
+
+
+def canvas_of(rows: int, cells: int) -> Canvas:
+    return Canvas([[0] * cells for _ in range(rows)], [[""] * cells for _ in range(rows)])
+
+
+def level(value: float, top: float, dots: int) -> int:
+    """The height of a value in dots: 1 for anything that is 0, so that a measured zero is seen."""
+    return max(1, min(dots, round(value / top * dots)))
+
+
+def fill(values: list[float | None], top: float, canvas: Canvas) -> None:
+    """The body of an area."""
+    rows = len(canvas.masks)
+    for x, value in enumerate(values):
+        if value is None:
+            continue
+        for dot in range(level(value, top, 4 * rows)):
+            y = 4 * rows - 1 - dot
+            canvas.masks[y // 4][x // 2] |= DOTS[y % 4][x % 2]
+            canvas.tones[y // 4][x // 2] = "fill"
+
+
+def line(values: list[float | None], top: float, canvas: Canvas, tone: str) -> None:
+    """A curve, over what is there."""
+    rows = len(canvas.masks)
+    before: int | None = None
+    for x, value in enumerate(values):
+        if value is None:
+            before = None
+            continue
+        y = 4 * rows - level(value, top, 4 * rows)
+        low, high = (y, y) if before is None else (min(before, y), max(before, y))
+        if before is not None and high > low:
+            low, high = (low, high - 1) if y == low else (low + 1, high)
+        for dot in range(low, high + 1):
+            if tone != "area" and canvas.tones[dot // 4][x // 2] == "fill":
+                canvas.masks[dot // 4][x // 2] = 0  # a line over the area is seen by the gap around it
+            canvas.masks[dot // 4][x // 2] |= DOTS[dot % 4][x % 2]
+            canvas.tones[dot // 4][x // 2] = tone
+        before = y
+
+
+def stack(layers: list[list[float | None]], top: float, canvas: Canvas) -> None:
+    """Layers upon each other, each with its own pattern and tone (``layer0`` …), wherever all of them are known.
+
+    A cell bears the tone of the layer that has the most of it.
+    """
+    rows = len(canvas.masks)
+    counts: dict[tuple[int, int], list[int]] = {}
+    for x, column in enumerate(zip(*layers, strict=True)):
+        heights = _heights(column, top, 4 * rows)
+        if heights is None:
+            continue
+        for y in range(4 * rows):
+            bit = DOTS[y % 4][x % 2]
+            canvas.masks[y // 4][x // 2] &= ~bit
+            dot = 4 * rows - 1 - y
+            layer = next((index for index, height in enumerate(heights) if dot < height), None)
+            if layer is None:
+                continue
+            counts.setdefault((y // 4, x // 2), [0] * len(layers))[layer] += 1
+            if (ord(PATTERNS[layer % len(PATTERNS)]) - 0x2800) & bit:
+                canvas.masks[y // 4][x // 2] |= bit
+    for (y, x), found in counts.items():
+        canvas.tones[y][x] = f"layer{found.index(max(found))}"
+
+
+def _heights(column: tuple[float | None, ...], top: float, dots: int) -> list[int] | None:
+    """The upper end of each layer in dots; None where one of them is unknown."""
+    total, heights = 0.0, []
+    for value in column:
+        if value is None:
+            return None
+        total += value
+        heights.append(max(0, min(dots, round(total / top * dots))))
+    return heights
+
+
+def runs(masks: list[int], tones: list[str], cursor: int | None) -> list[tuple[str, str]]:
+    """Neighbours of one tone as one text."""
+    runs: list[tuple[str, str]] = []
+    for x, (mask, tone) in enumerate(zip(masks, tones, strict=True)):
+        if x == cursor:
+            tone = "cursor"
+        character = chr(0x2800 + mask) if mask else " "
+        if runs and runs[-1][1] == tone:
+            runs[-1] = (runs[-1][0] + character, tone)
+        else:
+            runs.append((character, tone))
+    return runs
