@@ -265,7 +265,7 @@ class Cost(Section, frozen=True, kw_only=True):
 
 
 class Tui(Section, frozen=True, kw_only=True):
-    """The dashboard. ``theme`` "" suits the terminal; ``keys`` maps names of key bindings to keys (``quit = "ctrl+d"``).
+    """The dashboard. ``theme`` "" suits the terminal; ``keys`` maps names of bindings to keys (``quit = "ctrl+d"``).
 
     ``glyphs``: ``ascii`` draws without Unicode, for terminals and fonts that have none. Above ``power_budget_watts``
     the dashboard alerts (0: no budget).

@@ -193,8 +193,8 @@ class DiskIo(Struct, frozen=True, kw_only=True):
 class CgroupCounters(Struct, frozen=True, kw_only=True):
     """Everything that one container's cgroup says, v1 or v2. None: this kernel or this cgroup does not say.
 
-    ``cpu_seconds_by_cpu`` is by CPU number, and empty on v2, which does not count by CPU. ``pressure`` is seconds stalled
-    by resource and kind (``cpu some``, ``memory full``, ``io some`` …); empty on v1.
+    ``cpu_seconds_by_cpu`` is by CPU number, and empty on v2, which does not count by CPU. ``pressure`` is seconds
+    stalled by resource and kind (``cpu some``, ``memory full``, ``io some`` …); empty on v1.
     """
 
     spec: CgroupSpec

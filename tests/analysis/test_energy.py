@@ -86,6 +86,16 @@ def test_bounds_hold_whatever_the_counter_did_between_two_samples() -> None:
     assert counter_bounds(points, 6, 9) == (0.0, 100.0)
 
 
+def test_a_known_steepest_power_narrows_the_bounds_at_the_ends() -> None:
+    points = [(0.0, 0.0), (5.0, 100.0), (10.0, 200.0)]
+    # 0.1 s of at most 30 W lie outside of the window at its start, and none at its end.
+    least, most = counter_bounds(points, 0.1, 10.0, steepest=30.0)
+    assert least == pytest.approx(197.0)
+    assert most == pytest.approx(200.0)
+    # A steepest power below what was counted is none: the mean of that interval stands in.
+    assert counter_bounds(points, 0.1, 10.0, steepest=1.0)[0] == pytest.approx(198.0)
+
+
 def test_a_gauge_is_integrated_along_straight_lines() -> None:
     points = [(0.0, 0.0), (10.0, 100.0), (20.0, 100.0)]
     assert integral(points, 0, 20) == pytest.approx(500 + 1000)

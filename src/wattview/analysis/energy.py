@@ -53,19 +53,34 @@ def counter_increase(
 
 
 def counter_bounds(
-    points: Points, start: float, end: float, *, restart: Restart = "unknown", max_gap: float = MAX_GAP_SECONDS
+    points: Points,
+    start: float,
+    end: float,
+    *,
+    restart: Restart = "unknown",
+    max_gap: float = MAX_GAP_SECONDS,
+    steepest: float | None = None,
 ) -> tuple[float, float]:
     """The least and the most that a counter can have grown in the window, whatever it did between two samples.
 
-    A counter never falls, so that the truth lies between the growth over the samples inside the window and the growth
-    over the samples around it. The two are equal where samples were taken at the very ends.
+    A counter never falls, and where ``steepest`` is known it never grows faster than that (per second): so much of a
+    sample interval that an end of the window cuts can lie on either side of the cut. The two are equal where samples
+    were taken at the very ends.
     """
-    first, last = _around(points, start, end)
-    inside = [point for point in points[first : last + 1] if start <= point[0] <= end]
-    least = 0.0
-    if len(inside) > 1:
-        least = counter_increase(inside, inside[0][0], inside[-1][0], restart=restart, max_gap=max_gap)
-    return least, counter_increase(points, points[first][0], points[last][0], restart=restart, max_gap=max_gap)
+    least = most = 0.0
+    for (left, before), (right, after) in _segments(points, start, end, max_gap):
+        grown = counter_increase([(left, before), (right, after)], left, right, restart=restart, max_gap=max_gap)
+        inside = min(right, end) - max(left, start)
+        outside = right - left - inside
+        if outside <= 0:
+            least, most = least + grown, most + grown
+        elif steepest is None:
+            most += grown
+        else:
+            rate = max(steepest, grown / (right - left))
+            least += max(0.0, grown - rate * outside)
+            most += min(grown, rate * inside)
+    return least, most
 
 
 def integral(points: Points, start: float, end: float, *, max_gap: float = MAX_GAP_SECONDS) -> float:

@@ -81,7 +81,7 @@ def host_energy(evidence: Evidence, window: Window) -> HostEnergy:
             if source not in by_source:
                 continue
             try:
-                found = _counted(by_source[source], window, source, machine)
+                found = _counted(by_source[source], window, source, machine, _steepest(evidence, source))
             except NoData as reason:
                 failures.append(f"{source}: {reason}")
                 continue
@@ -94,9 +94,16 @@ def host_energy(evidence: Evidence, window: Window) -> HostEnergy:
     return _rapl_energy(evidence, window)
 
 
-def _counted(points: Points, window: Window, source: str, machine: str) -> HostEnergy:
-    least, most = counter_bounds(points, window.start, window.end, max_gap=window.max_gap)
+def _steepest(evidence: Evidence, source: str) -> float | None:
+    """The largest power that the clock saw around the window; None where nobody kept the peaks."""
+    peaks = [one.points for one in evidence.of(names.HOST_PEAK_WATTS) if f'source="{source}"' in one.name]
+    return max((value for points in peaks for _, value in points), default=None)
+
+
+def _counted(points: Points, window: Window, source: str, machine: str, steepest: float | None = None) -> HostEnergy:
+    """``steepest``: the most watts there can have been, where that is known."""
     joules = counter_increase(points, window.start, window.end, max_gap=window.max_gap)
+    least, most = counter_bounds(points, window.start, window.end, max_gap=window.max_gap, steepest=steepest)
     return HostEnergy(joules, least, most, source, machine)
 
 
