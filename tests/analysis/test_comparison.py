@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -266,6 +267,19 @@ def test_streams_and_missing_quality_are_minded() -> None:
     assert advice.best.startswith("4 x")
     assert [choice.reason for choice in advice.rejected] == ["2 streams"]
     assert advise(groups, Target(vmaf_at_least=90)).rejected[0].reason == "no VMAF was measured"
+
+
+def test_a_setting_below_its_baseline_is_no_bargain() -> None:
+    """Something else was at work in the baseline: how much the streams took is not known."""
+    advice = advise(repeats_of([result(50, net=-3.0), result(60, net=12.0, preset="slow")]), Target())
+    assert (advice.best or "").endswith("slow")
+    assert "was not idle" in advice.rejected[0].reason
+
+
+def test_the_answer_has_its_unit() -> None:
+    assert ": 12 W;" in advise(repeats_of([result(60, net=12.0)]), Target()).verdict
+    priced = msgspec.structs.replace(result(60), efficiency=Efficiency(cost_per_stream_hour=0.25), currency="EUR")
+    assert ": 0.25 EUR;" in advise(repeats_of([priced]), Target(), "cost_per_stream_hour").verdict
 
 
 def test_single_repeats_are_advised_with_a_warning() -> None:

@@ -122,6 +122,8 @@ def _why_not(repeats: Repeats, target: Target, objective: str) -> str:
         )
         reason = next((reasons[name] for name in asked if name in reasons), "no data")
         return f"its {OBJECTIVES[objective]} is unknown: {reason}"
+    if objective.startswith("net") and figures[objective].mean <= 0:
+        return "it drew no more than its baseline: the machine was not idle then"
     if target.streams_at_least is not None and (repeats.setting.streams or 0) < target.streams_at_least:
         return f"{repeats.setting.streams or 'an unknown number of'} streams"
     for figure, wanted, name in (
