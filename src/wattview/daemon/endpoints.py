@@ -147,7 +147,7 @@ class Endpoints:
             return await self._analysed_families(key)
         sources = self._sampler.sources_of(key)
         parts = await asyncio.gather(*(self._source_families(source, key, query) for source in sources))
-        families = [family for part in parts for family in part]
+        families = _merged(family for part in parts for family in part)
         if key == "rapl":
             await self._attributor.read()
             families += self._attributor.families()
@@ -229,6 +229,18 @@ def exporter_url(host: str, port: int) -> str:
     if ":" in reachable and not reachable.startswith("["):
         reachable = f"[{reachable}]"
     return f"http://{reachable}:{port}"
+
+
+def _merged(families: Iterable[Family]) -> list[Family]:
+    """Families of one name, from several sources, as one: the formats know each name once."""
+    found: dict[str, Family] = {}
+    for family in families:
+        known = found.get(family.name)
+        if known is None:
+            found[family.name] = family
+        else:
+            found[family.name] = Family(known.name, known.type, known.help, [*known.samples, *family.samples])
+    return list(found.values())
 
 
 def build_info() -> Family:

@@ -11,10 +11,10 @@ from wattview.config import Config
 from wattview.model import Fault, GpusReading
 from wattview.probes import SourceAbsent, SourceError
 from wattview.probes.gpu_drm import DrmGpus
-from wattview.probes.gpu_families import families
+from wattview.probes.gpu_families import families, host_families
 from wattview.probes.gpu_nvml import NvmlGpus
 
-__all__ = ["GpuProbe", "families"]
+__all__ = ["GpuProbe", "families", "host_families"]
 
 
 class GpuProbe:

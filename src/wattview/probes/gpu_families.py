@@ -47,6 +47,28 @@ def _whole(number: float) -> float:
     return int(number) if number == int(number) else number
 
 
+def host_families(reading: GpusReading) -> list[Family]:
+    """What this machine's NVIDIA GPUs take together, beside the host's other sources (``source="nvml"``).
+
+    Where one of them does not give its figure there is no sum: a part of it would be too small.
+    """
+    source = labels(source="nvml")
+    gpus = [gpu for gpu in reading.gpus if gpu.vendor == "nvidia"]
+    return [
+        Family("wattview_host_power_watts", "gauge", "Power of all NVIDIA GPUs.").add(
+            _total(gpu.power_watts for gpu in gpus), source
+        ),
+        Family("wattview_host_energy_joules_total", "counter", "Energy of all NVIDIA GPUs.").add(
+            _total(gpu.energy_joules_total for gpu in gpus), source
+        ),
+    ]
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    known = list(values)
+    return None if not known or None in known else sum(value for value in known if value is not None)
+
+
 _DCGM: tuple[Row, ...] = (
     ("DCGM_FI_DEV_SM_CLOCK", "gauge", "SM clock frequency (in MHz).", _scaled("sm_clock_hertz", 1e6)),
     ("DCGM_FI_DEV_MEM_CLOCK", "gauge", "Memory clock frequency (in MHz).", _scaled("memory_clock_hertz", 1e6)),

@@ -93,6 +93,11 @@ REGISTRY: tuple[ProbeEntry, ...] = (
                 gpu.families,
                 frozenset({"DCGM_FI_DEV_POWER_USAGE", "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "DCGM_FI_DEV_GPU_UTIL"}),
             ),
+            View(
+                "rapl",
+                gpu.host_families,
+                frozenset({"wattview_host_power_watts", "wattview_host_energy_joules_total"}),
+            ),
         ),
     ),
 )
