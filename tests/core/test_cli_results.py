@@ -145,9 +145,10 @@ def test_repeats_are_compared_with_intervals_and_a_verdict(call: Call, state: Pa
 
 
 def test_a_difference_that_may_be_chance_is_called_so(call: Call, state: Path) -> None:
+    """2 degrees of freedom: 1 W is known to 4.3027 x sqrt(2/2 + 2/2) = 6.08 W."""
     write_runs(state, {A: repeats("x", 50.0, 52.0), B: repeats("x", 51.0, 53.0)})
     said = call("results", "compare", A, B).output
-    assert line(said, "mean power").endswith("no difference is shown: the interval holds 0")
+    assert line(said, "mean power").endswith("-5.08 to +7.08 no difference is shown")
 
 
 def test_single_runs_are_a_plain_table_that_says_why_there_is_no_interval(call: Call, state: Path) -> None:
@@ -230,6 +231,13 @@ def test_advice_without_any_results_is_status_1(call: Call, state: Path) -> None
     advised = call("results", "advise")
     assert advised.exit_code == 1
     assert "no measured setting meets anything" in advised.output
+
+
+@pytest.mark.parametrize("command", ["list", "show", "compare", "advise", "export"])
+def test_every_command_on_results_has_help_with_an_example(call: Call, command: str) -> None:
+    said = call("results", command, "--help")
+    assert said.exit_code == 0
+    assert f"Example:\n    wattview results {command}" in said.output.replace("Examples:", "Example:")
 
 
 # a suite

@@ -60,5 +60,5 @@ def _row(choice: Choice, best: float, unit: str) -> list[str]:
         f"+{above:.3g} {unit}".rstrip() if gap is not None else "best",
         f"+{100 * above / abs(best):.1f} %" if gap is not None and best else "",
         interval if gap is not None else "",
-        gap.verdict if gap is not None else "",
+        gap.verdict.partition(":")[0] if gap is not None else "",
     ]

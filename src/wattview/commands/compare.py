@@ -85,7 +85,7 @@ def _row(pair: Pair, title: str, figure: str, digits: int, unit: str) -> list[st
         f"{gap.difference:+.{digits}f} {unit}".rstrip(),
         f"{100 * gap.difference / abs(base):+.1f} %" if base else "",
         _interval(gap, digits) or term.UNKNOWN,
-        gap.verdict,
+        gap.verdict.partition(":")[0],
     ]
 
 
