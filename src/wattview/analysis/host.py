@@ -28,8 +28,8 @@ from wattview.model import ScenarioResult
 MEASURED = ("rapl", "hwmon", "battery")
 """Sources that each see the whole host, best first: they are alternatives and are never added."""
 
-ADDS_TO = ("rapl", "hwmon", "estimated")
-"""Sources beside which a GPU's own counter (``nvml``) is added. A battery feeds the GPU too."""
+ADDS_TO = ("rapl", "estimated")
+"""Sources beside which a GPU's own counter (``nvml``) is added: a board's meter and a battery feed the GPU too."""
 
 EDGE_SECONDS = 0.5
 """A mark's reading is taken this near to the end of the window that it marks."""

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from wattview.analysis.attribution import GpuInterval, Interval, Part
+from wattview.analysis.host import ADDS_TO
 from wattview.analysis.trace import Trace
 from wattview.daemon.processes import CpuTime, container_of
-from wattview.model import Container, ContainersReading, Gpu, GpusReading, HostReading, PowerReading, PowerSource
+from wattview.model import Container, ContainersReading, Gpu, GpusReading, HostReading, PowerReading
 
 MIN_SECONDS = 0.9
 """Shorter intervals are noise: /proc counts CPU time in hundredths of a second. An asker of every second finds one."""
@@ -24,9 +25,6 @@ CLOCK_STEP_SECONDS = 1.0
 
 LISTED_LATE_SECONDS = 2.0
 """How much older a container may be than the reading before the one that first shows it: the engine tells it late."""
-
-GPU_BESIDE: tuple[PowerSource, ...] = ("rapl", "estimated")
-"""Sources of host power that a GPU's own counter is added to: a board's meter and a battery feed the GPU too."""
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -120,7 +118,7 @@ class Intervals:
         if look.server is not None:
             processes["server", "", look.server[0]] = look.server[1]
         self._add_processes(look.monotonic, processes, look.host.cpus)
-        if look.gpus is not None and look.power.source in GPU_BESIDE:
+        if look.gpus is not None and look.power.source in ADDS_TO:
             for gpu in look.gpus.gpus:
                 if gpu.vendor == "nvidia":
                     self._gpus.setdefault(gpu.uuid, _GpuTrace()).add(look.gpus.monotonic, gpu)
