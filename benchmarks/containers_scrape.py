@@ -2,7 +2,7 @@
 
 Starts a Docker engine of its own with sleeping containers on a bridge network (root; docker.io, busybox-static).
 
-    python benchmarks/containers_scrape.py [--containers 1 20 100]
+    python benchmarks/containers_scrape.py [--containers 1 20 100 300]
 
 The aim is under 0.3 ms of CPU a container for a reading and a page together, and a cost that grows linearly. CPU time
 of the engine is dockerd's and containerd's for one ``docker stats``; a reading asks them nothing.
@@ -82,7 +82,7 @@ def measure(own: Engine, probe: ContainersProbe, count: int) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--containers", type=int, nargs="+", default=[1, 20, 100])
+    arguments.add_argument("--containers", type=int, nargs="+", default=[1, 20, 100, 300])
     counts = sorted(arguments.parse_args().containers)
     print(f"{'':>10} {'WattView: CPU ms':^42}          {'docker stats --no-stream':^32}")
     print(
