@@ -12,6 +12,7 @@ from tests.support.dashboard import NOW, ScriptedDaemon, gpu, power_use, result,
 from wattview.config import Tui
 from wattview.model import HistorySeries, Snapshot
 from wattview.tui.app import Dashboard
+from wattview.tui.screens.launch import Launch
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 SNAPSHOTS = 45
@@ -73,6 +74,8 @@ def steady(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None
             await pilot.press(key)
             await pilot.pause()
         # Every call that the screen in front has made must have been answered.
+        if isinstance(app.screen, Launch):
+            await until(pilot, lambda: app.screen.choice.idle is not None)  # the first preset has filled the form
         await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.name != "feed"))
         await until(pilot, lambda: not app._painting)
 

@@ -118,7 +118,7 @@ def _cost(row: StreamRow) -> float | None:
 
 
 STREAMS: tuple[Column[StreamRow], ...] = (
-    Column("Stream", 12, lambda row: _name(row.stream), lambda row: _name(row.stream).casefold(), left=True),
+    Column("Stream", 18, lambda row: _name(row.stream), lambda row: _name(row.stream).casefold(), left=True),
     Column("W", 5, lambda row: number(row.stream.power_watts), lambda row: row.stream.power_watts),
     Column("Codec", 6, lambda row: _codec(row.stream), lambda row: _codec(row.stream), left=True, rank=3),
     Column("Size", 9, lambda row: _resolution(row.stream), lambda row: row.stream.width, rank=2),
