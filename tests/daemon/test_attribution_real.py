@@ -133,8 +133,8 @@ def _the_encoder_and_its_stream_were_seen(during: list[Snapshot]) -> None:
         if one.power_use is not None and "who-1" in one.power_use.encoders and stream.power_watts is not None
     ]
     assert seen, "the stream never had a figure"
-    # The stream has its encoder's watts, and all of the server's, which serves nobody else. In the intervals in which it
-    # begins and ends, its server may be seen later, or gone sooner, than its encoder.
+    # The stream has its encoder's watts, and all of the server's, which serves nobody else. In the intervals in which
+    # it begins and ends, its server may be seen later, or gone sooner, than its encoder.
     assert len(seen) > 4
     assert all(watts >= encoder for watts, encoder in seen[1:-1])
     assert any(watts > encoder for watts, encoder in seen), "the server was not found"
