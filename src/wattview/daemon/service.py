@@ -78,10 +78,8 @@ class Daemon:
         _make_private(Path(config.daemon.control_socket).parent)
         stack.callback(_take_lock(Path(config.daemon.control_socket)))
 
-        rtmp_url: str | None = config.streams.rtmp_url
         server = await self._start_media_server(state)
         if server is not None:
-            rtmp_url = server.rtmp_url
             config = replace(
                 config, streams=replace(config.streams, nginx_rtmp_url=server.stat_url, rtmp_url=server.rtmp_url)
             )
@@ -106,7 +104,8 @@ class Daemon:
             mark = recorder.mark
 
         async def live_rtmp_url() -> str | None:
-            return rtmp_url if await sampler.read_or_none("streams", max_age=2.0) is not None else None
+            answers = await sampler.read_or_none("streams", max_age=2.0) is not None
+            return config.streams.rtmp_url if answers else None
 
         results = Results(config, history)
         runner = Runner(
