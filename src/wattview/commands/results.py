@@ -66,7 +66,7 @@ async def source_of(config: Config) -> AsyncIterator[Source]:
             except ClientError as error:
                 raise click.ClickException(str(error)) from None
         return
-    from wattview.daemon.history import open_history
+    from wattview.daemon.history_backend import open_history
     from wattview.daemon.results import Results
 
     history = open_history(config)

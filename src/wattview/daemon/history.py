@@ -20,7 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from wattview.config import Config
 from wattview.exposition import parse_series
 from wattview.model import HistorySeries
 
@@ -57,15 +56,6 @@ class History(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-
-def open_history(config: Config) -> History:
-    """The history of the settings. Opening does not fail: what is wrong with it is said when it is asked."""
-    if config.history.backend == "prometheus":
-        from wattview.daemon.history_prometheus import PrometheusHistory
-
-        return PrometheusHistory(config.history.prometheus_url)
-    return SqliteHistory(Path(config.paths.state) / "history.sqlite", config.history.retention_seconds)
 
 
 def matches(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:

@@ -26,7 +26,8 @@ from wattview.daemon.api import Parts, make_api
 from wattview.daemon.attribution import Attributor
 from wattview.daemon.endpoints import EXPORTERS, Endpoints, exporter_url
 from wattview.daemon.health import Health, Target
-from wattview.daemon.history import SqliteHistory, open_history
+from wattview.daemon.history import SqliteHistory
+from wattview.daemon.history_backend import open_history
 from wattview.daemon.listener import Listener, bind_tcp, bind_unix
 from wattview.daemon.media_server import ManagedRtmp, MediaServerError, choose_server
 from wattview.daemon.recorder import Recorder
