@@ -135,12 +135,6 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         """The row under the cursor."""
         return self.rows[self._cursor] if 0 <= self._cursor < len(self.rows) else None
 
-    def move_to(self, key: Hashable) -> None:
-        """Puts the cursor on the row of that key, where there is one."""
-        for index, row in enumerate(self.rows):
-            if self.key(row) == key:
-                self._go(index)
-
     def _arrange(self) -> None:
         rows = list(self._given)
         if self.filter:
