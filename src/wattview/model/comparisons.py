@@ -1,0 +1,96 @@
+"""Settings against each other: repeats with their intervals, differences, and the advice drawn from them."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from wattview.model.results import Difference, Estimate
+from wattview.model.scenarios import Output
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """What makes two scenarios repeats of each other: everything that was asked of the encoders, and not the name."""
+
+    streams: int | None = None
+    resolution: str | None = None
+    fps: float | None = None
+    bitrate: str | None = None
+    outputs: tuple[Output, ...] = ()
+    encoder: str | None = None
+    preset: str | None = None
+    source: str | None = None
+    rate_control: str | None = None
+    crf: int | None = None
+    gop_seconds: float | None = None
+    audio: str | None = None
+    viewers: int | None = None
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """Repeats of one setting. ``figures`` are means with intervals by figure, over the repeats that have it;
+    ``label`` names the setting for people. A repeat that was not in real time is counted in ``invalid`` only."""
+
+    label: str
+    setting: Setting
+    figures: dict[str, Estimate]
+    repeats: int
+    invalid: int = 0
+    power_source: str | None = None
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """Two groups figure by figure: the first less the second."""
+
+    first: str
+    second: str
+    figures: dict[str, Difference]
+
+
+class Pair(Struct, frozen=True, kw_only=True):
+    """One setting in two runs, or a setting and what stands in its place in the other run. ``differences`` are the
+    second less the first; ``remark`` says why the power is not among them."""
+
+    first: Group
+    second: Group
+    differences: dict[str, Difference]
+    remark: str = ""
+
+
+class RunComparison(Struct, frozen=True, kw_only=True):
+    """Two runs, by their ids: what they have in common, and the settings that only one of them has.
+
+    ``baseline_watts`` is the difference of the idle machine's mean power, the second's less the first's: what changed
+    beside the settings. None where one of the runs has no baseline, or theirs came from different power sources.
+    """
+
+    first: str
+    second: str
+    pairs: list[Pair]
+    only_first: list[str]
+    only_second: list[str]
+    baseline_watts: Difference | None = None
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """One measured setting in an advice: what it costs in the objective, and by how much it is above the best.
+    ``reason`` says why it was not eligible; then it has no such figures."""
+
+    label: str
+    value: float | None = None
+    above_best: float | None = None
+    difference: Difference | None = None
+    reason: str = ""
+
+
+class Advice(Struct, frozen=True, kw_only=True):
+    """The answer to *which setting is cheapest and still good enough*. ``best`` is None where none is eligible.
+
+    ``choices`` are the eligible settings, best first; ``rejected`` are the others. ``verdict`` is the answer in words.
+    """
+
+    objective: str
+    target: str
+    best: str | None
+    verdict: str
+    choices: list[Choice]
+    rejected: list[Choice]

@@ -1,0 +1,200 @@
+"""Containers: what is shown of each, and the counters that cAdvisor's families need beyond that."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from wattview.model.host import Nic
+from wattview.model.source import Reading
+
+
+class Container(Struct, frozen=True, kw_only=True):
+    """One running Docker container. ``cpu_percent`` counts one full core as 100, as ``docker stats`` does.
+
+    ``memory_working_set_bytes`` is usage less inactive file pages (cAdvisor's definition); ``memory_percent`` is
+    the working set's share of the limit, or of the machine where there is no limit.
+    ``cgroup`` is the path below the cgroup mount (``/docker/<id>``), the ``id`` label of cAdvisor. ``network`` is
+    empty for a container that shares the host's network or another container's, whose traffic is counted there.
+    ``addresses`` are its own in the engine's networks. ``ended`` is when a container ended (Unix seconds); None while
+    it runs. ``power_watts`` is its share of the machine's active power (see ``PowerUse``), ``energy_joules_total`` the
+    same since the daemon began.
+    """
+
+    id: str
+    name: str
+    image: str
+    cgroup: str
+    labels: dict[str, str] = {}
+    state: str = "running"
+    health: str | None = None
+    restarts: int | None = None
+    created: float | None = None
+    started: float | None = None
+    pid: int | None = None
+    cpu_seconds_total: float | None = None
+    cpu_user_seconds_total: float | None = None
+    cpu_system_seconds_total: float | None = None
+    cpu_percent: float | None = None
+    memory_usage_bytes: int | None = None
+    memory_working_set_bytes: int | None = None
+    memory_rss_bytes: int | None = None
+    memory_cache_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    memory_percent: float | None = None
+    network: tuple[Nic, ...] = ()
+    block_read_bytes_total: int | None = None
+    block_write_bytes_total: int | None = None
+    block_read_bytes_per_second: float | None = None
+    block_write_bytes_per_second: float | None = None
+    pids: int | None = None
+    ended: float | None = None
+    addresses: tuple[str, ...] = ()
+    power_watts: float | None = None
+    energy_joules_total: float | None = None
+
+
+class CgroupSpec(Struct, frozen=True, kw_only=True):
+    """What a cgroup may use. None: unlimited, or not set, or a controller that is not there.
+
+    ``cpu_shares`` is on cgroup v1's scale (2 to 262144); a v2 weight is converted as the runtimes do.
+    """
+
+    cpu_shares: int | None = None
+    cpu_period_us: int | None = None
+    cpu_quota_us: int | None = None
+    memory_limit_bytes: int | None = None
+    memory_swap_limit_bytes: int | None = None
+    memory_reservation_bytes: int | None = None
+    pids_limit: int | None = None
+
+
+class DiskIo(Struct, frozen=True, kw_only=True):
+    """What a cgroup has read from and written to one block device. ``operations`` has the kernel's own names."""
+
+    device: str
+    major: int
+    minor: int
+    bytes_by_operation: dict[str, int] = {}
+    ios_by_operation: dict[str, int] = {}
+    cost_seconds: dict[str, float] = {}
+
+
+class CgroupCounters(Struct, frozen=True, kw_only=True):
+    """Everything that one container's cgroup says, v1 or v2. None: this kernel or this cgroup does not say.
+
+    ``cpu_seconds_by_cpu`` is by CPU number, and empty on v2, which does not count by CPU. ``pressure`` is seconds
+    stalled by resource and kind (``cpu some``, ``memory full``, ``io some`` …); empty on v1.
+    """
+
+    spec: CgroupSpec
+    cpu_seconds_total: float | None = None
+    cpu_user_seconds_total: float | None = None
+    cpu_system_seconds_total: float | None = None
+    cpu_seconds_by_cpu: tuple[float, ...] = ()
+    cfs_periods_total: int | None = None
+    cfs_throttled_periods_total: int | None = None
+    cfs_throttled_seconds_total: float | None = None
+    cfs_burst_periods_total: int | None = None
+    cfs_burst_seconds_total: float | None = None
+    memory_usage_bytes: int | None = None
+    memory_max_usage_bytes: int | None = None
+    memory_working_set_bytes: int | None = None
+    memory_rss_bytes: int | None = None
+    memory_cache_bytes: int | None = None
+    memory_mapped_file_bytes: int | None = None
+    memory_swap_bytes: int | None = None
+    memory_kernel_bytes: int | None = None
+    memory_active_anon_bytes: int | None = None
+    memory_inactive_anon_bytes: int | None = None
+    memory_active_file_bytes: int | None = None
+    memory_inactive_file_bytes: int | None = None
+    memory_anon_hugepages_bytes: int | None = None
+    memory_dirty_bytes: int | None = None
+    memory_writeback_bytes: int | None = None
+    memory_limit_hits_total: int | None = None
+    memory_high_events_total: int | None = None
+    memory_max_events_total: int | None = None
+    memory_page_faults_total: int | None = None
+    memory_major_page_faults_total: int | None = None
+    memory_pages_scanned_total: int | None = None
+    memory_pages_stolen_total: int | None = None
+    memory_refaults_file_total: int | None = None
+    memory_refaults_anon_total: int | None = None
+    oom_kills_total: int | None = None
+    disks: tuple[DiskIo, ...] | None = None
+    pids: int | None = None
+    pressure: dict[str, float] = {}
+
+
+class NicCounters(Struct, frozen=True, kw_only=True):
+    """One network interface of a container, since it came up."""
+
+    device: str
+    receive_bytes: int
+    receive_packets: int
+    receive_errors: int
+    receive_dropped: int
+    transmit_bytes: int
+    transmit_packets: int
+    transmit_errors: int
+    transmit_dropped: int
+
+
+class DiskSpace(Struct, frozen=True, kw_only=True):
+    """What a container has written on the engine's filesystem: its own layer and its logs, walked at a low rate."""
+
+    device: str
+    used_bytes: int
+    used_inodes: int
+    limit_bytes: int | None = None
+    free_inodes: int | None = None
+
+
+class ContainerDetail(Struct, frozen=True, kw_only=True):
+    """The rest of what is known of a container (``id``): what cAdvisor's families need beyond ``Container``."""
+
+    id: str
+    counters: CgroupCounters
+    network: tuple[NicCounters, ...] = ()
+    space: DiskSpace | None = None
+    tasks: dict[str, int] = {}
+
+
+class Machine(Struct, frozen=True, kw_only=True):
+    """The machine as the container exporters describe it. Identifiers are "" where they may not be read."""
+
+    cpus: int
+    physical_cores: int | None
+    sockets: int | None
+    memory_bytes: int
+    swap_bytes: int
+    machine_id: str = ""
+    system_uuid: str = ""
+    boot_id: str = ""
+    kernel_version: str = ""
+    os_version: str = ""
+
+
+class Engine(Struct, frozen=True, kw_only=True):
+    """The container engine itself: its own processes (dockerd and containerd) summed, not its containers."""
+
+    version: str
+    cgroup_version: int
+    cpu_seconds_total: float | None
+    cpu_percent: float | None
+    memory_bytes: int | None
+    memory_percent: float | None
+
+
+class ContainersReading(Reading, frozen=True, kw_only=True):
+    """All running containers, and the engine that runs them.
+
+    ``ended`` are containers that ended in the last minute, with their last counters and ``Container.ended``.
+    ``details`` has one entry for each of both, by id.
+    """
+
+    engine: Engine
+    containers: tuple[Container, ...] = ()
+    ended: tuple[Container, ...] = ()
+    details: dict[str, ContainerDetail] = field(default_factory=dict)
+    machine: Machine | None = None

@@ -1,0 +1,39 @@
+"""The machine at a glance."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from wattview.model.source import Reading
+
+
+class Nic(Struct, frozen=True, kw_only=True):
+    """One network interface. Rates are None until two readings are a second apart."""
+
+    device: str
+    receive_bytes_total: int
+    transmit_bytes_total: int
+    receive_bytes_per_second: float | None
+    transmit_bytes_per_second: float | None
+
+
+class HostReading(Reading, frozen=True, kw_only=True):
+    """The machine at a glance: what the dashboard, the history and the analyses need of it.
+
+    ``cpu_busy_seconds_total`` is user + nice + system + irq + softirq + steal over all CPUs; guest time is inside
+    user, idle and iowait are not in it. ``cpu_percent`` is of the whole machine (0 to 100).
+    """
+
+    hostname: str
+    cpus: int
+    cpu_busy_seconds_total: float
+    cpu_percent: float | None
+    memory_total_bytes: int
+    memory_available_bytes: int
+    swap_total_bytes: int
+    swap_free_bytes: int
+    load1: float
+    load5: float
+    load15: float
+    boot_time: float
+    nics: tuple[Nic, ...] = ()

@@ -1,0 +1,67 @@
+"""Watts and joules: the host's, those of the zones behind it, and who used them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from wattview.model.source import Reading
+
+PowerSource = Literal["rapl", "hwmon", "battery", "nvml", "estimated"]
+
+
+class Zone(Struct, frozen=True, kw_only=True):
+    """One powercap zone.
+
+    ``package`` and ``zone`` are the labels of ``rapl_power_watts``: a socket is ``package-0``/``package-0``, its parts
+    ``package-0``/``core``, ``uncore`` or ``dram``, the platform ``psys``/``psys``. ``path`` is the kernel's own name
+    (``intel-rapl:0:1``). ``joules_total`` is what the kernel's counter has counted since the first reading, wraps
+    undone. ``watts`` is the mean over the last second, None until there is one. ``counted``: this zone is part of the
+    host's figure.
+    """
+
+    path: str
+    package: str
+    zone: str
+    joules_total: float
+    watts: float | None
+    counted: bool
+
+
+class PowerReading(Reading, frozen=True, kw_only=True):
+    """Power of the whole host from its best source, and of each zone behind it.
+
+    ``host_joules_total`` counts every joule once (packages + DRAM, or psys); None where a part of that sum cannot be
+    read now: there is no host figure that silently lacks a socket. ``host_watts`` is its mean over the last second;
+    ``host_peak_watts`` the largest power between two consecutive samples in that second.
+    """
+
+    source: PowerSource
+    host_joules_total: float | None
+    host_watts: float | None
+    host_peak_watts: float | None
+    zones: tuple[Zone, ...] = ()
+
+
+class PowerUse(Struct, frozen=True, kw_only=True):
+    """Who used the power in the last interval: ``watts`` is the whole (the host, and GPUs beside it), and the sum of
+    ``idle_watts``, ``containers_watts``, ``encoders_watts`` and ``unattributed_watts`` (the rest of the system).
+
+    ``idle_method`` says how idle power is known: ``baseline`` from a run's idle window, ``regression`` as the intercept
+    of power on CPU use. Until it is known it and all shares are None, and ``reason`` says what is missing.
+    ``containers_watts`` is None too where containers cannot be read: what they used is then unattributed.
+    ``encoders`` is by name.
+    """
+
+    time: float
+    seconds: float
+    watts: float
+    idle_watts: float | None = None
+    idle_method: Literal["baseline", "regression"] | None = None
+    idle_error_watts: float | None = None
+    containers_watts: float | None = None
+    encoders_watts: float | None = None
+    unattributed_watts: float | None = None
+    encoders: dict[str, float] = {}
+    reason: str = ""

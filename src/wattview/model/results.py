@@ -1,0 +1,93 @@
+"""What a recorded scenario means: its energy, cost, carbon and quality, each figure with its reason where it lacks."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from wattview.model.runs import ScenarioRecord
+
+
+class Efficiency(Struct, frozen=True, kw_only=True):
+    """Energy, cost and carbon by what a scenario delivered. None where that is not known.
+
+    ``sci_grams_per_stream_hour`` is the Software Carbon Intensity (ISO/IEC 21031): with the machine's embodied carbon.
+    """
+
+    watts_per_stream: float | None = None
+    joules_per_frame: float | None = None
+    joules_per_megapixel: float | None = None
+    joules_per_gigabyte: float | None = None
+    joules_per_viewer_hour: float | None = None
+    cost_per_stream_hour: float | None = None
+    cost_per_viewer_hour: float | None = None
+    carbon_grams_per_stream_hour: float | None = None
+    sci_grams_per_stream_hour: float | None = None
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """A mean of ``count`` repeats; ``low`` to ``high`` is its 95 % confidence interval, None with one repeat."""
+
+    mean: float
+    count: int
+    low: float | None = None
+    high: float | None = None
+    standard_deviation: float | None = None
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """The difference of two means with its 95 % confidence interval. ``differ`` is None where nobody can say."""
+
+    difference: float
+    differ: bool | None
+    verdict: str
+    low: float | None = None
+    high: float | None = None
+    degrees_of_freedom: float | None = None
+    p_value: float | None = None
+
+
+class ScenarioResult(Struct, frozen=True, kw_only=True):
+    """What one recorded scenario means. A figure that cannot be had is None, and ``reasons`` says why, by figure.
+
+    The true energy lies within ``energy_error_joules`` of ``energy_joules``: 0 where the counter was read at the very
+    ends of the window, more where it had to be interpolated there. ``power_percentile_watts`` is by ``"5"``, ``"50"``,
+    ``"95"`` and ``"99"``. What is called net is less what the baseline's power would have been over the same time.
+    """
+
+    record: ScenarioRecord
+    duration_seconds: float | None = None
+    energy_joules: float | None = None
+    energy_error_joules: float | None = None
+    power_mean_watts: float | None = None
+    power_max_watts: float | None = None
+    power_percentile_watts: dict[str, float] | None = None
+    power_source: str | None = None
+    cpu_seconds: float | None = None
+    cpu_mean_percent: float | None = None
+    gpu_energy_joules: float | None = None
+    baseline: str | None = None
+    baseline_diff_power_watts: float | None = None
+    net_energy_joules: float | None = None
+    efficiency: Efficiency | None = None
+    net_efficiency: Efficiency | None = None
+    qoe_score: float | None = None
+    qoe_method: str | None = None
+    cost_energy: float | None = None
+    cost_compute: float | None = None
+    cost_total: float | None = None
+    cost_egress: float | None = None
+    carbon_grams: float | None = None
+    currency: str | None = None
+    reasons: dict[str, str] = {}
+
+
+class RunResult(Struct, frozen=True, kw_only=True):
+    """A results file with its meaning. ``id`` is the stamp in its file name; ``error`` says why it has none."""
+
+    id: str
+    path: str
+    test_date: str
+    status: str | None = None
+    history: str = ""
+    scenarios: list[ScenarioResult] = []
+    error: str | None = None

@@ -1,0 +1,139 @@
+"""What runs and what ran: progress, and the records that a results file holds."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from wattview.model.scenarios import Output, Scenario
+
+RunState = Literal["running", "done", "aborted", "failed", "interrupted"]
+Phase = Literal["preparing", "warmup", "measuring", "cooldown", "quality", "saving", "finished"]
+
+
+class RunProgress(Struct, frozen=True, kw_only=True):
+    """Where a run is. ``remaining_seconds`` is an estimate, None where nobody can say."""
+
+    phase: Phase
+    scenario: str | None
+    scenario_index: int
+    scenario_count: int
+    fraction: float
+    elapsed_seconds: float
+    remaining_seconds: float | None
+    message: str = ""
+
+
+class EncoderStatus(Struct, frozen=True, kw_only=True):
+    """What FFmpeg says of one encoder through ``-progress``. ``speed`` 1.0 is real time."""
+
+    stream: str
+    frames: int | None = None
+    fps: float | None = None
+    speed: float | None = None
+    dropped_frames: int | None = None
+    duplicated_frames: int | None = None
+    bitrate_bps: float | None = None
+
+
+class RenditionRecord(Struct, frozen=True, kw_only=True):
+    """One stream or rendition of a scenario and its quality; VMAF pooled in four ways. PSNR is in dB."""
+
+    stream: str
+    resolution: str
+    fps: int
+    bitrate: str
+    bitrate_bps: float | None = None
+    vmaf_score: float | None = None
+    vmaf_harmonic_mean: float | None = None
+    vmaf_percentile_1: float | None = None
+    vmaf_minimum: float | None = None
+    psnr_score: float | None = None
+    ssim_score: float | None = None
+    quality_frames: int | None = None
+
+
+class Playback(Struct, frozen=True, kw_only=True):
+    """What the viewers of a scenario saw: means over all of them, and the worst. A stall is a time in which a player
+    that holds ``buffer_seconds`` would have stood still. Ratios are of the measured window."""
+
+    viewers: int
+    start_delay_seconds: float | None = None
+    start_delay_max_seconds: float | None = None
+    stalls: int | None = None
+    stalled_seconds: float | None = None
+    received_frames_ratio: float | None = None
+    buffer_seconds: float | None = None
+
+
+class ScenarioRecord(Struct, frozen=True, kw_only=True):
+    """One scenario as a results file holds it: the contract's fields first, then ours. Other programs' files carry a
+    part of this; a field that is missing is None, and ``realtime`` is None where nobody watched the encoder.
+
+    ``bitrate`` lists several with commas, in the order of streams or renditions. The scores are means over the streams,
+    of the best rendition of each; ``renditions`` has them all. ``setting`` is the name before a repeat's number was
+    added to it."""
+
+    name: str
+    bitrate: str | None = None
+    resolution: str | None = None
+    fps: float | None = None
+    duration: float | None = None
+    start_time: float | None = None
+    end_time: float | None = None
+    outputs: list[Output] | None = None
+    vmaf_score: float | None = None
+    psnr_score: float | None = None
+    ssim_score: float | None = None
+    type: str | None = None
+    streams: int | None = None
+    source: str | None = None
+    preset: str | None = None
+    encoder: str | None = None
+    pushed: bool | None = None
+    realtime: bool | None = None
+    encoders: list[EncoderStatus] | None = None
+    vmaf_model: str | None = None
+    quality_tool: str | None = None
+    quality_frames: int | None = None
+    viewers: int | None = None
+    power_source: str | None = None
+    status: str | None = None
+    notes: list[str] | None = None
+    setting: str | None = None
+    repeat: int | None = None
+    rate_control: str | None = None
+    crf: int | None = None
+    gop_seconds: float | None = None
+    buffer_seconds: float | None = None
+    audio: str | None = None
+    warmup_seconds: float | None = None
+    renditions: list[RenditionRecord] | None = None
+    playback: Playback | None = None
+
+
+class ResultsFile(Struct, frozen=True, kw_only=True):
+    """A results file, ``test_results_YYYYmmdd_HHMMSS.json``. ``run`` is its stamp and the run's id."""
+
+    test_date: str
+    scenarios: list[ScenarioRecord]
+    run: str | None = None
+    status: str | None = None
+    wattview_version: str | None = None
+    machine: dict[str, Any] | None = None
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """A run of one or more scenarios. ``results_id`` names its results file once that is written."""
+
+    id: str
+    state: RunState
+    scenarios: list[Scenario]
+    started: float
+    ended: float | None = None
+    progress: RunProgress | None = None
+    encoders: list[EncoderStatus] = []
+    finished: list[ScenarioRecord] = []
+    results_id: str | None = None
+    error: str | None = None

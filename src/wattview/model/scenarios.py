@@ -1,0 +1,99 @@
+"""What is to be run: scenarios, as they are asked for and checked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+
+class Output(Struct, frozen=True, kw_only=True):
+    """One rendition of a scenario, as results files write it."""
+
+    resolution: str
+    fps: int
+
+
+ScenarioName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Bitrate = Annotated[str, Meta(pattern=r"^[1-9][0-9]*(\.[0-9]+)?[kM]?$")]
+Resolution = Annotated[str, Meta(pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$")]
+Preset = Literal[
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
+    "p1", "p2", "p3", "p4", "p5", "p6", "p7",
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13",
+]  # fmt: skip
+"""x264's names, which every encoder takes (they are translated to its own scale); NVENC's and SVT-AV1's own."""
+
+VideoEncoder = Literal[
+    "libx264", "libx265", "libsvtav1", "h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_vaapi", "hevc_vaapi", "av1_vaapi",
+    "h264_qsv", "hevc_qsv", "av1_qsv",
+]  # fmt: skip
+RateControl = Literal["capped", "cbr", "crf"]
+
+
+class Rendition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One output of a ladder. Without ``fps`` it has the scenario's; without ``bitrate`` the scenario's bitrate times
+    (its pixels a second / those of the scenario) to the power of 0.75, a rule of thumb for equal looks."""
+
+    resolution: Resolution
+    fps: Annotated[int, Meta(ge=1, le=240)] | None = None
+    bitrate: Bitrate | None = None
+
+
+class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing to run: N concurrent streams of one setting, or an idle window (``baseline``).
+
+    ``bitrate`` is what FFmpeg's ``-b:v`` takes (``2500k``); ``bitrates`` gives each stream its own instead.
+    ``renditions`` makes each stream a ladder: one decode, several outputs. ``source`` is one of FFmpeg's test pictures
+    (``testsrc2``) or the name of a file in the media directory. Durations are seconds: ``warmup`` before the measured
+    window of ``duration``, ``cooldown`` after it; ``steady`` is how much longer than ``warmup`` may be waited until
+    power and CPU use are steady.
+
+    ``rate_control``: ``capped`` holds the mean and, over ``buffer_seconds``, the maximum at the bitrate; ``cbr`` fills
+    up to it; ``crf`` aims at the constant quality ``crf`` with the bitrate as its maximum. ``viewers`` players pull
+    each stream (each rendition of a ladder).
+    """
+
+    name: ScenarioName
+    type: Literal["baseline", "streams"] = "streams"
+    streams: Annotated[int, Meta(ge=1, le=64)] = 1
+    bitrate: Bitrate = "2500k"
+    resolution: Resolution = "1280x720"
+    fps: Annotated[int, Meta(ge=1, le=240)] = 30
+    duration: Annotated[float, Meta(gt=0, le=86400)] = 60.0
+    warmup: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    cooldown: Annotated[float, Meta(ge=0, le=3600)] = 3.0
+    source: Annotated[str, Meta(min_length=1, max_length=255)] = "testsrc2"
+    preset: Preset = "veryfast"
+    quality: bool = True
+    encoder: VideoEncoder = "libx264"
+    bitrates: Annotated[list[Bitrate], Meta(min_length=1, max_length=64)] | None = None
+    renditions: Annotated[list[Rendition], Meta(min_length=1, max_length=12)] | None = None
+    rate_control: RateControl = "capped"
+    crf: Annotated[int, Meta(ge=0, le=63)] | None = None
+    gop_seconds: Annotated[float, Meta(gt=0, le=20)] = 2.0
+    buffer_seconds: Annotated[float, Meta(ge=0.1, le=20)] = 2.0
+    audio: Literal["aac", "none"] = "aac"
+    audio_bitrate: Bitrate = "128k"
+    viewers: Annotated[int, Meta(ge=0, le=50)] = 0
+    steady: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+
+
+class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/v1/runs``. ``baseline`` puts an idle window of that many seconds first (0: none), and
+    ``baseline_after`` one of the same length last. ``repeat`` runs the whole list that many times, so that the repeats
+    of one setting lie apart; ``pause`` is the idle time between two scenarios."""
+
+    scenarios: Annotated[list[Scenario], Meta(min_length=1, max_length=1000)]
+    baseline: Annotated[float, Meta(ge=0, le=86400)] = 0.0
+    baseline_after: bool = False
+    repeat: Annotated[int, Meta(ge=1, le=100)] = 1
+    pause: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+
+
+class ScenarioPreset(Struct, frozen=True, kw_only=True):
+    """A ready-made choice of the launch dialog: its title and the scenarios it stands for."""
+
+    id: str
+    title: str
+    scenarios: list[Scenario]

@@ -1,0 +1,72 @@
+"""Everything the control API tells at one moment: the snapshot, past values, the health of exporters and sources."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from wattview.model.containers import Container, Engine
+from wattview.model.gpus import Gpu
+from wattview.model.host import HostReading
+from wattview.model.power import PowerReading, PowerUse
+from wattview.model.runs import Run
+from wattview.model.source import ProbeStatus
+from wattview.model.streams import RtmpServer, Stream
+
+
+class ExporterHealth(Struct, frozen=True, kw_only=True):
+    """What one fetch of one exporter showed. ``healthy``: it answered 200, in a form the parser accepts, with data.
+
+    ``metric_count`` counts families; ``sample_count`` samples; ``has_data`` is false where every sample is about the
+    exporter itself (``wattview_probe_*`` and the like) and none about the thing it measures.
+    """
+
+    exporter: str
+    url: str
+    reachable: bool
+    healthy: bool
+    has_data: bool
+    metric_count: int
+    sample_count: int
+    scrape_seconds: float | None
+    checked: float
+    reason: str = ""
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """Everything the dashboard shows, now. A part whose source is absent is None or empty, and ``probes`` says why."""
+
+    time: float
+    version: str
+    host: HostReading | None
+    power: PowerReading | None
+    containers: tuple[Container, ...]
+    engine: Engine | None
+    streams: tuple[Stream, ...]
+    rtmp_server: RtmpServer | None
+    gpus: tuple[Gpu, ...]
+    exporters: tuple[ExporterHealth, ...]
+    run: Run | None
+    probes: tuple[ProbeStatus, ...]
+    cost_per_hour: float | None
+    carbon_grams_per_hour: float | None
+    currency: str
+    rtmp_url: str = ""
+    power_use: PowerUse | None = None
+
+
+class HistorySeries(Struct, frozen=True):
+    """Past values of one series: ``name`` is its text ``metric{label="value"}``, points are (time, value)."""
+
+    name: str
+    points: list[tuple[float, float]]
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One line of ``wattview doctor``: a source or a tool, whether it works here, and what would mend it."""
+
+    source: str
+    state: Literal["works", "absent", "not permitted", "broken"]
+    detail: str
+    fix: str = ""
