@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -19,6 +16,7 @@ import pytest
 
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import Engine, docker_engine
+from tests.support.powercap import simulated_rapl
 from wattview.analysis.idle import IdleModel
 from wattview.model import Container, HistorySeries, Run, Snapshot
 
@@ -32,22 +30,6 @@ SCENARIO = {
     "name": "who", "streams": 1, "resolution": "640x360", "bitrate": "800k", "fps": 30, "duration": 12, "warmup": 4,
     "cooldown": 0, "preset": "veryfast", "quality": False,
 }  # fmt: skip
-
-
-@contextmanager
-def simulated_rapl(directory: Path) -> Iterator[Path]:
-    simulator = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.powercap", str(directory), "--watts-from-cpu", "--idle-watts", "20",
-         "--watts-per-cpu", "15"],
-        stdout=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert simulator.stdout is not None
-        assert simulator.stdout.readline().startswith(b"ready")
-        yield directory
-    finally:
-        simulator.terminate()
-        simulator.wait()
 
 
 def knows_idle(state: Path, watts: float) -> None:

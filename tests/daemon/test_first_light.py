@@ -9,10 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,7 @@ import pytest
 
 from tests.conftest import ConfigFactory, free_port
 from tests.support.daemon import DaemonProcess, running_daemon, wait_gone
+from tests.support.powercap import simulated_rapl
 from tests.support.prometheus import prometheus
 from wattview.daemon.history_prometheus import PrometheusHistory
 from wattview.daemon.results import Results
@@ -32,22 +29,6 @@ SCENARIO = {
     "warmup": 3, "cooldown": 1, "preset": "veryfast",
 }  # fmt: skip
 BASELINE_SECONDS = 6
-
-
-@asynccontextmanager
-async def simulated_rapl(directory: Path) -> AsyncIterator[Path]:
-    """A sysfs whose package draws 20 W and 15 W for each busy CPU."""
-    simulator = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.powercap", str(directory), "--watts-from-cpu",
-        "--idle-watts", "20", "--watts-per-cpu", "15", stdout=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert simulator.stdout is not None
-        assert (await simulator.stdout.readline()).startswith(b"ready")
-        yield directory
-    finally:
-        simulator.terminate()
-        await simulator.wait()
 
 
 async def _call(daemon: DaemonProcess, method: str, path: str, kind: Any, **arguments: Any) -> Any:
@@ -78,8 +59,9 @@ def _agree(ours: ScenarioResult, theirs: ScenarioResult, relative: float) -> Non
 @pytest.mark.slow
 async def test_one_stream_is_measured_the_whole_way(tmp_path: Path, make_config: ConfigFactory) -> None:
     health_port = free_port()
-    async with simulated_rapl(tmp_path / "sys") as sysfs:
-        with running_daemon(
+    with (
+        simulated_rapl(tmp_path / "sys") as sysfs,
+        running_daemon(
             tmp_path,
             f"paths.sysfs={sysfs}",
             "scenarios.quality_seconds=3",
@@ -87,36 +69,37 @@ async def test_one_stream_is_measured_the_whole_way(tmp_path: Path, make_config:
             f"endpoints.health.port={health_port}",
             "cost.pue=1.4",
             command=("up", "--headless"),
-        ) as daemon:
-            targets = [one.url.removeprefix("http://") for one in daemon.exporters().values()]
-            targets.append(f"127.0.0.1:{health_port}")
-            assert len(targets) == 10
-            (tmp_path / "prometheus").mkdir()
-            async with prometheus(tmp_path / "prometheus", targets, "250ms") as url:
-                await _scraped_once(url, len(targets))
-                request = {"scenarios": [SCENARIO], "baseline": BASELINE_SECONDS}
-                run = await _call(daemon, "POST", "/api/v1/runs", Run, json=request)
-                snapshots = await _follow(daemon, run)
-                result = await _call(daemon, "GET", f"/api/v1/results/{run.id}", RunResult)
+        ) as daemon,
+    ):
+        targets = [one.url.removeprefix("http://") for one in daemon.exporters().values()]
+        targets.append(f"127.0.0.1:{health_port}")
+        assert len(targets) == 10
+        (tmp_path / "prometheus").mkdir()
+        async with prometheus(tmp_path / "prometheus", targets, "250ms") as url:
+            await _scraped_once(url, len(targets))
+            request = {"scenarios": [SCENARIO], "baseline": BASELINE_SECONDS}
+            run = await _call(daemon, "POST", "/api/v1/runs", Run, json=request)
+            snapshots = await _follow(daemon, run)
+            result = await _call(daemon, "GET", f"/api/v1/results/{run.id}", RunResult)
 
-                _the_stream_was_seen(snapshots)
-                _the_figures_are_whole(result)
-                _the_exporters_say_the_same(daemon, result)
+            _the_stream_was_seen(snapshots)
+            _the_figures_are_whole(result)
+            _the_exporters_say_the_same(daemon, result)
 
-                settings = make_config(f"paths.results={daemon.state / 'results'}", "cost.pue=1.4")
-                history = PrometheusHistory(url)
-                try:
-                    other = await Results(settings, history).get(run.id)
-                finally:
-                    await history.close()
-                assert other is not None
-                # An encoder starts right behind the baseline: between two scrapes nobody knows when power rose.
-                for ours, theirs, relative in zip(result.scenarios, other.scenarios, (0.05, 0.01), strict=True):
-                    _agree(ours, theirs, relative)
-                await _every_target_is_up(url, len(targets))
-            children = daemon.children()
-            assert daemon.stop() == 0
-            assert wait_gone(children) == set()
+            settings = make_config(f"paths.results={daemon.state / 'results'}", "cost.pue=1.4")
+            history = PrometheusHistory(url)
+            try:
+                other = await Results(settings, history).get(run.id)
+            finally:
+                await history.close()
+            assert other is not None
+            # An encoder starts right behind the baseline: between two scrapes nobody knows when power rose.
+            for ours, theirs, relative in zip(result.scenarios, other.scenarios, (0.05, 0.01), strict=True):
+                _agree(ours, theirs, relative)
+            await _every_target_is_up(url, len(targets))
+        children = daemon.children()
+        assert daemon.stop() == 0
+        assert wait_gone(children) == set()
 
 
 def _the_stream_was_seen(snapshots: list[Snapshot]) -> None:

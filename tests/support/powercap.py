@@ -27,12 +27,16 @@ import argparse
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+REPOSITORY = Path(__file__).parents[2]
 UNIT_NANOJOULES = 61035
 _FIELD_BYTES = 24
 
@@ -265,6 +269,20 @@ def link_real_sysfs(directory: Path) -> None:
             link = here / entry.name
             if entry.name not in own and not link.is_symlink():
                 link.symlink_to(entry)
+
+
+@contextmanager
+def simulated_rapl(directory: Path, idle_watts: float = 20.0, watts_per_cpu: float = 15.0) -> Iterator[Path]:
+    """The program above beside a test: ``directory`` becomes a sysfs whose package draws by this machine's CPU use."""
+    command = [sys.executable, "-m", "tests.support.powercap", str(directory), "--watts-from-cpu"]
+    command += ["--idle-watts", str(idle_watts), "--watts-per-cpu", str(watts_per_cpu)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE) as simulator:
+        try:
+            assert simulator.stdout is not None
+            assert simulator.stdout.readline().startswith(b"ready")
+            yield directory
+        finally:
+            simulator.terminate()
 
 
 def _control_type(path: str) -> str:
