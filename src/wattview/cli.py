@@ -14,58 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wattview import __version__
-from wattview.config import Config, ConfigError, load
+from wattview.cli_results import results
+from wattview.config import Config
+from wattview.options import Options, settings
 
 if TYPE_CHECKING:
     from wattview.client import Client
 
 T = TypeVar("T")
-Command = Callable[..., Any]
-
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-class Options:
-    """The settings that a subcommand was given. ``config()`` reads them anew, as a SIGHUP does."""
-
-    def __init__(self, file: Path | None, sets: tuple[str, ...]) -> None:
-        self._file = file
-        self._sets = sets
-
-    def config(self, *defaults: str) -> Config:
-        """The settings in force; ``defaults`` are this subcommand's own, which ``--set`` overrules."""
-        return load(self._file, (*defaults, *self._sets))
-
-    def arguments(self) -> list[str]:
-        """The same settings as arguments for another ``wattview``."""
-        file = ["--config", str(self._file.absolute())] if self._file else []
-        return file + [part for text in self._sets for part in ("--set", text)]
-
-
-def settings(command: Command) -> Command:
-    """Adds ``--config`` and ``--set`` to a subcommand, which gets them as its first argument, an ``Options``."""
-
-    def wrapper(config_file: Path | None, sets: tuple[str, ...], **arguments: Any) -> Any:
-        try:
-            return command(Options(config_file, sets), **arguments)
-        except ConfigError as error:
-            raise click.UsageError(str(error)) from None
-
-    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
-    wrapper.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
-    for option in (
-        click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="A setting, e.g. cost.currency=EUR."),
-        click.option(
-            "--config",
-            "config_file",
-            type=click.Path(path_type=Path),
-            envvar="WATTVIEW_CONFIG",
-            metavar="FILE",
-            help="Settings file (TOML).",
-        ),
-    ):
-        wrapper = option(wrapper)
-    return wrapper
 
 
 @click.group(context_settings=HELP)
@@ -182,144 +139,6 @@ def run(options: Options, **asked: Any) -> None:
     sys.exit(0 if ok else 1)
 
 
-@main.group(invoke_without_command=True)
-@click.pass_context
-def results(context: click.Context) -> None:
-    """List runs; show and compare what they cost and what they are worth; advise; export.
-
-    \b
-    Examples:
-      wattview results
-      wattview results show 20261124_101500
-      wattview results compare 20261124_101500 20261124_111500
-      wattview results advise --vmaf 93 --streams 4
-      wattview results export --format html --output report.html
-    """
-    if context.invoked_subcommand is None:
-        context.invoke(list_results)
-
-
-@results.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@settings
-def list_results(options: Options, as_json: bool) -> None:
-    """List all results files, newest first.
-
-    \b
-    Example:
-      wattview results list --json
-    """
-    from wattview.commands.results import print_list, read_results
-
-    print_list(asyncio.run(read_results(options.config())), as_json)
-
-
-@results.command("show")
-@click.argument("id", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@settings
-def show_result(options: Options, id: str | None, as_json: bool) -> None:
-    """Show one run (the latest, where none is named) with every figure and the reason for each that is missing.
-
-    \b
-    Example:
-      wattview results show 20261124_101500
-    """
-    from wattview.commands.results import print_result, read_result
-
-    print_result(asyncio.run(read_result(options.config(), id)), as_json)
-
-
-@results.command("compare")
-@click.argument("a")
-@click.argument("b")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@settings
-def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
-    """Compare run B with run A, setting by setting.
-
-    Where a setting was repeated in both runs, every difference has its 95 % interval and a plain verdict.
-
-    \b
-    Example:
-      wattview results compare 20261124_101500 20261124_111500
-    """
-    from wattview.commands.compare import print_comparison
-    from wattview.commands.results import read_results
-
-    first, second = asyncio.run(read_results(options.config(), (a, b)))
-    print_comparison(first, second, as_json)
-
-
-@results.command("advise")
-@click.argument("ids", nargs=-1)
-@click.option("--vmaf", type=float, metavar="SCORE", help="VMAF that is good enough, e.g. 93.")
-@click.option("--qoe", type=float, metavar="SCORE", help="QoE score (1 to 5) that is good enough.")
-@click.option("--streams", type=int, metavar="N", help="Concurrent streams that are needed.")
-@click.option("--at-most", type=float, metavar="NUMBER", help="The most that the objective itself may be.")
-@click.option(
-    "--objective",
-    type=click.Choice(["energy", "power", "cost", "carbon"]),
-    default="energy",
-    show_default=True,
-    help="What is to be low: power above the baseline per stream, power of the host, cost or carbon of a stream-hour.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@settings
-def advise_results(
-    options: Options, ids: tuple[str, ...], objective: str, as_json: bool, at_most: float | None, **wanted: Any
-) -> None:
-    """Name the cheapest measured setting that is good enough, and by how much it beats the others.
-
-    Takes all runs, or those that are named. Exit status 1 where no measured setting meets the target.
-
-    \b
-    Example:
-      wattview results advise --vmaf 93 --streams 4 --objective cost
-    """
-    from wattview.analysis.advice import WORDS, Target
-    from wattview.commands.advise import print_advice
-    from wattview.commands.results import read_results
-
-    target = Target(**{f"{name}_at_least": value for name, value in wanted.items()}, most=at_most)
-    runs = asyncio.run(read_results(options.config(), ids))
-    sys.exit(0 if print_advice(runs, target, WORDS[objective], as_json) else 1)
-
-
-@results.command("export")
-@click.argument("ids", nargs=-1)
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["json", "csv", "parquet", "html"]),
-    default="json",
-    show_default=True,
-    help="As what; html is a report with pictures.",
-)
-@click.option("--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
-@settings
-def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Path | None) -> None:
-    """Export runs (all, where none is named).
-
-    The HTML report is one file with its pictures inside, to be sent to a colleague.
-
-    \b
-    Examples:
-      wattview results export --format csv > results.csv
-      wattview results export 20261124_101500 --format html --output report.html
-    """
-    from wattview.commands.export import export
-
-    data = asyncio.run(export(options.config(), ids, kind))
-    if output is None:
-        sys.stdout.buffer.write(data)
-        return
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise click.ClickException(f"{output}: {error.strerror}") from None
-
-
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--timeout", "timeout_seconds", type=float, default=10.0, show_default=True, help="Seconds for each.")
@@ -366,6 +185,9 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(main, {}, "wattview", "_WATTVIEW_COMPLETE").source())
+
+
+main.add_command(results)
 
 
 def _serve(options: Options, *defaults: str) -> None:

@@ -10,9 +10,8 @@ import asyncio
 import hmac
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -22,26 +21,19 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from wattview import __version__
-from wattview.analysis.advice import WORDS, Target, advise
-from wattview.analysis.compare import compare_runs, repeats_of
-from wattview.analysis.energy import NoData
-from wattview.analysis.report import html_report
 from wattview.client import Problem
-from wattview.config import Config
 from wattview.daemon import doctor, presets
+from wattview.daemon.api_call import Call, Parts, Refusal, number
 from wattview.daemon.history import HistoryError
-from wattview.daemon.power_curves import power_curves
+from wattview.daemon.results_calls import RESULTS_CALLS
 from wattview.daemon.runner import InvalidScenario, RunBusy
 from wattview.exposition import parse_series
 from wattview.model import (
-    Advice,
     ExporterHealth,
     Finding,
     HistorySeries,
     Run,
-    RunComparison,
     RunRequest,
-    RunResult,
     ScenarioPreset,
     Snapshot,
 )
@@ -49,54 +41,8 @@ from wattview.model import (
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from wattview.daemon.health import Health
-    from wattview.daemon.history import History
-    from wattview.daemon.results import Results
-    from wattview.daemon.runner import Runner
-    from wattview.daemon.sampler import Sampler
-    from wattview.daemon.snapshot import Snapshots
-
 MAX_BODY_BYTES = 1024 * 1024
 MAX_HISTORY_POINTS = 20_000
-MAX_RUNS = 1000
-HTML = "text/html"
-
-
-class Parts(NamedTuple):
-    """What the API speaks for."""
-
-    config: Config
-    sampler: Sampler
-    snapshots: Snapshots
-    history: History
-    runner: Runner
-    results: Results
-    health: Health
-    stopping: asyncio.Event
-
-
-class Refusal(Exception):
-    """A call that is answered with an error: the HTTP status, what is wrong, and the field that is."""
-
-    def __init__(self, status: int, error: str, field: str = "") -> None:
-        super().__init__(error)
-        self.status = status
-        self.problem = Problem(error, field)
-
-
-class Call(NamedTuple):
-    """One call of the API. ``gives`` is the type of a good answer; ``query`` maps parameter names to what they mean."""
-
-    method: Literal["GET", "POST", "DELETE"]
-    path: str
-    handler: Callable[[Parts, Request], Awaitable[Any]]
-    gives: Any
-    summary: str
-    query: Mapping[str, str] = MappingProxyType({})
-    takes: Any = None
-    status: int = 200
-    refusals: Mapping[int, str] = MappingProxyType({})
-    media_type: str = "application/json"
 
 
 async def _snapshot(parts: Parts, request: Request) -> Snapshot:
@@ -104,7 +50,7 @@ async def _snapshot(parts: Parts, request: Request) -> Snapshot:
 
 
 async def _live(parts: Parts, request: Request) -> Response:
-    interval = _number(request, "interval", 1.0, low=0.1, high=3600.0)
+    interval = number(request, "interval", 1.0, low=0.1, high=3600.0)
 
     async def events() -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
@@ -126,11 +72,11 @@ async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
         parse_series(selector)
     except ValueError as error:
         raise Refusal(422, str(error), "series") from None
-    start = _number(request, "start", math.nan)
-    end = _number(request, "end", math.nan)
+    start = number(request, "start", math.nan)
+    end = number(request, "end", math.nan)
     if math.isnan(start) or math.isnan(end) or end < start:
         raise Refusal(422, "start and end are Unix seconds, and end is not before start", "start")
-    step = _number(request, "step", 0.0, low=0.0)
+    step = number(request, "step", 0.0, low=0.0)
     if step and (end - start) / step > MAX_HISTORY_POINTS:
         raise Refusal(422, f"more than {MAX_HISTORY_POINTS} points; take a larger step", "step")
     try:
@@ -178,67 +124,6 @@ async def _stop_run(parts: Parts, request: Request) -> Run:
         raise Refusal(409, f"run {run.id} is not running: it is {run.state}")
     await parts.runner.abort(run.id)
     return await _run(parts, request)
-
-
-async def _results(parts: Parts, request: Request) -> list[RunResult]:
-    return await parts.results.all(int(_number(request, "limit", 50, low=1, high=MAX_RUNS)))
-
-
-async def _result(parts: Parts, request: Request) -> RunResult:
-    result = await parts.results.get(request.path_params["id"])
-    if result is None:
-        raise Refusal(404, f"no results file {request.path_params['id']!r} in {parts.config.paths.results}")
-    return result
-
-
-async def _report(parts: Parts, request: Request) -> Response:
-    run = await _result(parts, request)
-    curves = await power_curves(parts.history.samples, [run])
-    page = await asyncio.to_thread(html_report, [run], curves)
-    return Response(page, media_type=HTML)
-
-
-async def _compare(parts: Parts, request: Request) -> RunComparison:
-    return compare_runs(await _asked_run(parts, request, "a"), await _asked_run(parts, request, "b"))
-
-
-async def _asked_run(parts: Parts, request: Request, name: str) -> RunResult:
-    """The run that a query parameter names."""
-    run_id = request.query_params.get(name, "")
-    if not run_id:
-        raise Refusal(422, f"{name} is the id of a run", name)
-    return await _usable(parts, run_id, name)
-
-
-async def _usable(parts: Parts, run_id: str, name: str) -> RunResult:
-    found = await parts.results.get(run_id)
-    if found is None:
-        raise Refusal(404, f"no results file {run_id!r} in {parts.config.paths.results}", name)
-    if found.error:
-        raise Refusal(422, f"run {run_id}: {found.error}", name)
-    return found
-
-
-async def _advice(parts: Parts, request: Request) -> Advice:
-    word = request.query_params.get("objective") or "energy"
-    if word not in WORDS:
-        raise Refusal(422, f"objective is one of {', '.join(WORDS)}, not {word!r}", "objective")
-    streams = _wish(request, "streams")
-    target = Target(
-        vmaf_at_least=_wish(request, "vmaf"), qoe_at_least=_wish(request, "qoe"), most=_wish(request, "most"),
-        streams_at_least=None if streams is None else math.ceil(streams),
-    )  # fmt: skip
-    named = [run_id for run_id in request.query_params.get("runs", "").split(",") if run_id]
-    runs = [await _usable(parts, run_id, "runs") for run_id in named] or await parts.results.all(MAX_RUNS)
-    try:
-        return advise(repeats_of(scenario for run in runs for scenario in run.scenarios), target, WORDS[word])
-    except NoData as lack:
-        raise Refusal(422, lack.reason, "runs") from None
-
-
-def _wish(request: Request, name: str) -> float | None:
-    value = _number(request, name, math.nan)
-    return None if math.isnan(value) else value
 
 
 async def _exporters(parts: Parts, request: Request) -> list[ExporterHealth]:
@@ -295,56 +180,7 @@ CALLS: tuple[Call, ...] = (
         "Stop a run; what it has finished is kept.",
         refusals={404: "There is no such run.", 409: "It is not running."},
     ),
-    Call(
-        "GET",
-        "/api/v1/results",
-        _results,
-        list[RunResult],
-        "Analysed results files, newest first.",
-        query={"limit": "How many at the most (default 50)."},
-    ),
-    Call(
-        "GET",
-        "/api/v1/results/{id}",
-        _result,
-        RunResult,
-        "One analysed results file.",
-        refusals={404: "There is no such file."},
-    ),
-    Call(
-        "GET",
-        "/api/v1/results/{id}/report",
-        _report,
-        str,
-        "One run as a page of HTML with its pictures inside.",
-        refusals={404: "There is no such file."},
-        media_type=HTML,
-    ),
-    Call(
-        "GET",
-        "/api/v1/compare",
-        _compare,
-        RunComparison,
-        "Two runs held against each other, b less a, with 95 % intervals where their repeats allow them.",
-        query={"a": "The id of a run.", "b": "The id of another."},
-        refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
-    ),
-    Call(
-        "GET",
-        "/api/v1/advice",
-        _advice,
-        Advice,
-        "The cheapest measured setting that is good enough, and by how much it beats the others.",
-        query={
-            "vmaf": "VMAF that is good enough.",
-            "qoe": "QoE score (1 to 5) that is good enough.",
-            "streams": "Concurrent streams that are needed.",
-            "objective": "What is to be low: energy (default), power, cost or carbon.",
-            "most": "The most that the objective may be.",
-            "runs": "Ids of the runs to take, with commas; all where none is named.",
-        },
-        refusals={404: "There is no such file.", 422: "A parameter is wrong, or the power is not comparable."},
-    ),
+    *RESULTS_CALLS,
     Call("GET", "/api/v1/exporters", _exporters, list[ExporterHealth], "What `wattview check` prints."),
     Call("GET", "/api/v1/doctor", _doctor, list[Finding], "What `wattview doctor` prints."),
 )
@@ -452,20 +288,6 @@ async def _body(request: Request) -> bytes:
             raise Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
         pieces.append(piece)
     return b"".join(pieces)
-
-
-def _number(request: Request, name: str, default: float, low: float = -math.inf, high: float = math.inf) -> float:
-    text = request.query_params.get(name)
-    if text is None or text == "":
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and low <= value <= high):
-        bounds = f" from {low:g} to {high:g}" if math.isfinite(low) or math.isfinite(high) else ""
-        raise Refusal(422, f"{name} is a number{bounds}, not {text!r}", name)
-    return value
 
 
 _WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")

@@ -22,7 +22,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from wattview.config import Config, ConfigError
-from wattview.daemon.api import Parts, make_api
+from wattview.daemon.api import make_api
+from wattview.daemon.api_call import Parts
 from wattview.daemon.attribution import Attributor
 from wattview.daemon.endpoints import EXPORTERS, Endpoints, exporter_url
 from wattview.daemon.health import Health, Target

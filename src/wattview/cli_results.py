@@ -1,0 +1,150 @@
+"""``wattview results …``: one short function a subcommand, as in ``cli.py``; ``commands/`` does and prints."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wattview.options import Options, settings
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def results(context: click.Context) -> None:
+    """List runs; show and compare what they cost and what they are worth; advise; export.
+
+    \b
+    Examples:
+      wattview results
+      wattview results show 20261124_101500
+      wattview results compare 20261124_101500 20261124_111500
+      wattview results advise --vmaf 93 --streams 4
+      wattview results export --format html --output report.html
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_results)
+
+
+@results.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def list_results(options: Options, as_json: bool) -> None:
+    """List all results files, newest first.
+
+    \b
+    Example:
+      wattview results list --json
+    """
+    from wattview.commands.results import print_list, read_results
+
+    print_list(asyncio.run(read_results(options.config())), as_json)
+
+
+@results.command("show")
+@click.argument("id", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def show_result(options: Options, id: str | None, as_json: bool) -> None:
+    """Show one run (the latest, where none is named) with every figure and the reason for each that is missing.
+
+    \b
+    Example:
+      wattview results show 20261124_101500
+    """
+    from wattview.commands.results import print_result, read_result
+
+    print_result(asyncio.run(read_result(options.config(), id)), as_json)
+
+
+@results.command("compare")
+@click.argument("a")
+@click.argument("b")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
+    """Compare run B with run A, setting by setting.
+
+    Where a setting was repeated in both runs, every difference has its 95 % interval and a plain verdict.
+
+    \b
+    Example:
+      wattview results compare 20261124_101500 20261124_111500
+    """
+    from wattview.commands.compare import print_comparison
+    from wattview.commands.results import read_results
+
+    first, second = asyncio.run(read_results(options.config(), (a, b)))
+    print_comparison(first, second, as_json)
+
+
+@results.command("advise")
+@click.argument("ids", nargs=-1)
+@click.option("--vmaf", type=float, metavar="SCORE", help="VMAF that is good enough, e.g. 93.")
+@click.option("--qoe", type=float, metavar="SCORE", help="QoE score (1 to 5) that is good enough.")
+@click.option("--streams", type=int, metavar="N", help="Concurrent streams that are needed.")
+@click.option("--at-most", type=float, metavar="NUMBER", help="The most that the objective itself may be.")
+@click.option(
+    "--objective",
+    type=click.Choice(["energy", "power", "cost", "carbon"]),
+    default="energy",
+    show_default=True,
+    help="What is to be low: power above the baseline per stream, power of the host, cost or carbon of a stream-hour.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def advise_results(
+    options: Options, ids: tuple[str, ...], objective: str, as_json: bool, at_most: float | None, **wanted: Any
+) -> None:
+    """Name the cheapest measured setting that is good enough, and by how much it beats the others.
+
+    Takes all runs, or those that are named. Exit status 1 where no measured setting meets the target.
+
+    \b
+    Example:
+      wattview results advise --vmaf 93 --streams 4 --objective cost
+    """
+    from wattview.analysis.advice import WORDS, Target
+    from wattview.commands.advise import print_advice
+    from wattview.commands.results import read_results
+
+    target = Target(**{f"{name}_at_least": value for name, value in wanted.items()}, most=at_most)
+    runs = asyncio.run(read_results(options.config(), ids))
+    sys.exit(0 if print_advice(runs, target, WORDS[objective], as_json) else 1)
+
+
+@results.command("export")
+@click.argument("ids", nargs=-1)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["json", "csv", "parquet", "html"]),
+    default="json",
+    show_default=True,
+    help="As what; html is a report with pictures.",
+)
+@click.option("--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
+@settings
+def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Path | None) -> None:
+    """Export runs (all, where none is named).
+
+    The HTML report is one file with its pictures inside, to be sent to a colleague.
+
+    \b
+    Examples:
+      wattview results export --format csv > results.csv
+      wattview results export 20261124_101500 --format html --output report.html
+    """
+    from wattview.commands.export import export
+
+    data = asyncio.run(export(options.config(), ids, kind))
+    if output is None:
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise click.ClickException(f"{output}: {error.strerror}") from None

@@ -1,0 +1,74 @@
+"""What a call of the control API is made of: its row of the table, what it may ask for, and how it says no."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from starlette.requests import Request
+
+from wattview.client import Problem
+from wattview.config import Config
+
+if TYPE_CHECKING:
+    from wattview.daemon.health import Health
+    from wattview.daemon.history import History
+    from wattview.daemon.results import Results
+    from wattview.daemon.runner import Runner
+    from wattview.daemon.sampler import Sampler
+    from wattview.daemon.snapshot import Snapshots
+
+
+class Parts(NamedTuple):
+    """What the API speaks for."""
+
+    config: Config
+    sampler: Sampler
+    snapshots: Snapshots
+    history: History
+    runner: Runner
+    results: Results
+    health: Health
+    stopping: asyncio.Event
+
+
+class Refusal(Exception):
+    """A call that is answered with an error: the HTTP status, what is wrong, and the field that is."""
+
+    def __init__(self, status: int, error: str, field: str = "") -> None:
+        super().__init__(error)
+        self.status = status
+        self.problem = Problem(error, field)
+
+
+class Call(NamedTuple):
+    """One call of the API. ``gives`` is the type of a good answer; ``query`` maps parameter names to what they mean."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    handler: Callable[[Parts, Request], Awaitable[Any]]
+    gives: Any
+    summary: str
+    query: Mapping[str, str] = MappingProxyType({})
+    takes: Any = None
+    status: int = 200
+    refusals: Mapping[int, str] = MappingProxyType({})
+    media_type: str = "application/json"
+
+
+def number(request: Request, name: str, default: float, low: float = -math.inf, high: float = math.inf) -> float:
+    """A query parameter as a number, ``default`` where it is not given. Raises Refusal for what is none."""
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and low <= value <= high):
+        bounds = f" from {low:g} to {high:g}" if math.isfinite(low) or math.isfinite(high) else ""
+        raise Refusal(422, f"{name} is a number{bounds}, not {text!r}", name)
+    return value

@@ -1,0 +1,135 @@
+"""The calls of the control API on results files: analysed, reported, compared, advised upon."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wattview.analysis.advice import WORDS, Target, advise
+from wattview.analysis.compare import compare_runs, repeats_of
+from wattview.analysis.energy import NoData
+from wattview.analysis.report import html_report
+from wattview.daemon.api_call import Call, Parts, Refusal, number
+from wattview.daemon.power_curves import power_curves
+from wattview.model import Advice, RunComparison, RunResult
+
+MAX_RUNS = 1000
+HTML = "text/html"
+
+
+async def _results(parts: Parts, request: Request) -> list[RunResult]:
+    return await parts.results.all(int(number(request, "limit", 50, low=1, high=MAX_RUNS)))
+
+
+async def _result(parts: Parts, request: Request) -> RunResult:
+    result = await parts.results.get(request.path_params["id"])
+    if result is None:
+        raise Refusal(404, f"no results file {request.path_params['id']!r} in {parts.config.paths.results}")
+    return result
+
+
+async def _report(parts: Parts, request: Request) -> Response:
+    run = await _result(parts, request)
+    curves = await power_curves(parts.history.samples, [run])
+    page = await asyncio.to_thread(html_report, [run], curves)
+    return Response(page, media_type=HTML)
+
+
+async def _compare(parts: Parts, request: Request) -> RunComparison:
+    return compare_runs(await _asked_run(parts, request, "a"), await _asked_run(parts, request, "b"))
+
+
+async def _asked_run(parts: Parts, request: Request, name: str) -> RunResult:
+    """The run that a query parameter names."""
+    run_id = request.query_params.get(name, "")
+    if not run_id:
+        raise Refusal(422, f"{name} is the id of a run", name)
+    return await _usable(parts, run_id, name)
+
+
+async def _usable(parts: Parts, run_id: str, name: str) -> RunResult:
+    found = await parts.results.get(run_id)
+    if found is None:
+        raise Refusal(404, f"no results file {run_id!r} in {parts.config.paths.results}", name)
+    if found.error:
+        raise Refusal(422, f"run {run_id}: {found.error}", name)
+    return found
+
+
+async def _advice(parts: Parts, request: Request) -> Advice:
+    word = request.query_params.get("objective") or "energy"
+    if word not in WORDS:
+        raise Refusal(422, f"objective is one of {', '.join(WORDS)}, not {word!r}", "objective")
+    streams = _wish(request, "streams")
+    target = Target(
+        vmaf_at_least=_wish(request, "vmaf"), qoe_at_least=_wish(request, "qoe"), most=_wish(request, "most"),
+        streams_at_least=None if streams is None else math.ceil(streams),
+    )  # fmt: skip
+    named = [run_id for run_id in request.query_params.get("runs", "").split(",") if run_id]
+    runs = [await _usable(parts, run_id, "runs") for run_id in named] or await parts.results.all(MAX_RUNS)
+    try:
+        return advise(repeats_of(scenario for run in runs for scenario in run.scenarios), target, WORDS[word])
+    except NoData as lack:
+        raise Refusal(422, lack.reason, "runs") from None
+
+
+def _wish(request: Request, name: str) -> float | None:
+    value = number(request, name, math.nan)
+    return None if math.isnan(value) else value
+
+
+RESULTS_CALLS: tuple[Call, ...] = (
+    Call(
+        "GET",
+        "/api/v1/results",
+        _results,
+        list[RunResult],
+        "Analysed results files, newest first.",
+        query={"limit": "How many at the most (default 50)."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/results/{id}",
+        _result,
+        RunResult,
+        "One analysed results file.",
+        refusals={404: "There is no such file."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/results/{id}/report",
+        _report,
+        str,
+        "One run as a page of HTML with its pictures inside.",
+        refusals={404: "There is no such file."},
+        media_type=HTML,
+    ),
+    Call(
+        "GET",
+        "/api/v1/compare",
+        _compare,
+        RunComparison,
+        "Two runs held against each other, b less a, with 95 % intervals where their repeats allow them.",
+        query={"a": "The id of a run.", "b": "The id of another."},
+        refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/advice",
+        _advice,
+        Advice,
+        "The cheapest measured setting that is good enough, and by how much it beats the others.",
+        query={
+            "vmaf": "VMAF that is good enough.",
+            "qoe": "QoE score (1 to 5) that is good enough.",
+            "streams": "Concurrent streams that are needed.",
+            "objective": "What is to be low: energy (default), power, cost or carbon.",
+            "most": "The most that the objective may be.",
+            "runs": "Ids of the runs to take, with commas; all where none is named.",
+        },
+        refusals={404: "There is no such file.", 422: "A parameter is wrong, or the power is not comparable."},
+    ),
+)

@@ -1,0 +1,56 @@
+"""The settings that every subcommand takes: ``--config FILE`` and ``--set KEY=VALUE``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wattview.config import Config, ConfigError, load
+
+Command = Callable[..., Any]
+
+
+class Options:
+    """The settings that a subcommand was given. ``config()`` reads them anew, as a SIGHUP does."""
+
+    def __init__(self, file: Path | None, sets: tuple[str, ...]) -> None:
+        self._file = file
+        self._sets = sets
+
+    def config(self, *defaults: str) -> Config:
+        """The settings in force; ``defaults`` are this subcommand's own, which ``--set`` overrules."""
+        return load(self._file, (*defaults, *self._sets))
+
+    def arguments(self) -> list[str]:
+        """The same settings as arguments for another ``wattview``."""
+        file = ["--config", str(self._file.absolute())] if self._file else []
+        return file + [part for text in self._sets for part in ("--set", text)]
+
+
+def settings(command: Command) -> Command:
+    """Adds ``--config`` and ``--set`` to a subcommand, which gets them as its first argument, an ``Options``."""
+
+    def wrapper(config_file: Path | None, sets: tuple[str, ...], **arguments: Any) -> Any:
+        try:
+            return command(Options(config_file, sets), **arguments)
+        except ConfigError as error:
+            raise click.UsageError(str(error)) from None
+
+    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    wrapper.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
+    for option in (
+        click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="A setting, e.g. cost.currency=EUR."),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path),
+            envvar="WATTVIEW_CONFIG",
+            metavar="FILE",
+            help="Settings file (TOML).",
+        ),
+    ):
+        wrapper = option(wrapper)
+    return wrapper
