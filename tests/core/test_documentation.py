@@ -18,7 +18,7 @@ import pytest
 from wattview.cli import main
 from wattview.config import Config, ConfigError, flatten, load
 from wattview.daemon.api import CALLS
-from wattview.daemon.suite import load_suite
+from wattview.daemon.lab.suite import load_suite
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

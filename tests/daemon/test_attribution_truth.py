@@ -22,7 +22,7 @@ from tests.support import cgroup_tree
 from tests.support.powercap import PowercapTree, machine
 from wattview.analysis.attribution import Part
 from wattview.daemon.attribution import Attributor
-from wattview.daemon.encoder_group import RunningEncoder
+from wattview.daemon.lab.encoder_group import RunningEncoder
 from wattview.model import (
     Container,
     ContainersReading,

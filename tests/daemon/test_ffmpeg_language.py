@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.ffmpeg import make_clip, need, run
-from wattview.daemon import ffmpeg, renditions
-from wattview.daemon.ffmpeg import Target
-from wattview.daemon.renditions import streams_of
+from wattview.daemon.lab import ffmpeg, renditions
+from wattview.daemon.lab.ffmpeg import Target
+from wattview.daemon.lab.renditions import streams_of
 from wattview.model import Scenario
 
 FFMPEG = "ffmpeg"

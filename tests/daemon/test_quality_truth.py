@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from tests.conftest import ConfigFactory
 from tests.support.ffmpeg import make_clip, need, own_ffmpegs, rtmp_server, run, until, vmaf_ffmpeg
-from wattview.daemon import ffmpeg, quality
-from wattview.daemon.capabilities import Capabilities
-from wattview.daemon.ffmpeg import Target
-from wattview.daemon.renditions import streams_of
+from wattview.daemon.lab import ffmpeg, quality
+from wattview.daemon.lab.capabilities import Capabilities
+from wattview.daemon.lab.ffmpeg import Target
+from wattview.daemon.lab.renditions import streams_of
 from wattview.model import Scenario
 
 FFMPEG = "ffmpeg"

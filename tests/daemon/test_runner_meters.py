@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.daemon import codecs, ffmpeg, quality
-from wattview.daemon.encoders import Pace, PaceMeter
-from wattview.daemon.quality import Quality
-from wattview.daemon.renditions import pixels, streams_of
-from wattview.daemon.run_progress import ProgressClock
-from wattview.daemon.scenario_check import Planned
-from wattview.daemon.scenario_record import Score, Window, record_of, with_scores
-from wattview.daemon.steadiness import Steadiness
-from wattview.daemon.viewers import StallMeter
-from wattview.daemon.window_trail import WindowTrail
+from wattview.daemon.lab import codecs, ffmpeg, quality
+from wattview.daemon.lab.encoders import Pace, PaceMeter
+from wattview.daemon.lab.quality import Quality
+from wattview.daemon.lab.renditions import pixels, streams_of
+from wattview.daemon.lab.run_progress import ProgressClock
+from wattview.daemon.lab.scenario_check import Planned
+from wattview.daemon.lab.scenario_record import Score, Window, record_of, with_scores
+from wattview.daemon.lab.steadiness import Steadiness
+from wattview.daemon.lab.viewers import StallMeter
+from wattview.daemon.lab.window_trail import WindowTrail
 from wattview.model import Rendition, Scenario, VideoEncoder
 
 LADDER = Scenario(

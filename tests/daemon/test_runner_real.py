@@ -21,7 +21,7 @@ from tests.conftest import ConfigFactory
 from tests.support.bench import SHORT, Bench
 from tests.support.daemon import alive
 from tests.support.ffmpeg import ffmpegs_of, make_clip, own_ffmpegs, rtmp_server, run, until
-from wattview.daemon.runner import InvalidScenario, NoSuchRun, RunBusy
+from wattview.daemon.lab.runner import InvalidScenario, NoSuchRun, RunBusy
 from wattview.model import Phase, Run, RunRequest, Scenario, ScenarioRecord
 
 IDLE = Scenario(name="idle", type="baseline", duration=0.5, warmup=0.1, cooldown=0.0)
@@ -405,7 +405,7 @@ CHILD = """
 import asyncio, sys
 from pathlib import Path
 from wattview import config
-from wattview.daemon.runner import Runner
+from wattview.daemon.lab.runner import Runner
 from wattview.model import RunRequest, Scenario
 
 async def main():

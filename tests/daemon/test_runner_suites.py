@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.daemon.presets import PRESETS
-from wattview.daemon.scenario_check import InvalidScenario, plan_of
-from wattview.daemon.suite import SuiteError, default_suite, load_suite
+from wattview.daemon.lab.presets import PRESETS
+from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
+from wattview.daemon.lab.suite import SuiteError, default_suite, load_suite
 from wattview.model import Rendition, RunRequest, Scenario
 
 NOWHERE = Path("/nowhere")

@@ -11,9 +11,9 @@ from typing import Any
 
 from tests.support.ffmpeg import need, until
 from wattview.config import Config
-from wattview.daemon.execution import Load
-from wattview.daemon.runner import Runner
-from wattview.daemon.window_trail import Trail
+from wattview.daemon.lab.execution import Load
+from wattview.daemon.lab.runner import Runner
+from wattview.daemon.lab.window_trail import Trail
 from wattview.model import Phase, Run, RunRequest, Scenario
 
 SHORT = Scenario(

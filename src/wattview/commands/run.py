@@ -48,7 +48,7 @@ def _checked(tree: dict[str, Any]) -> RunRequest:
 
 
 def _read_suite(path: Path) -> RunRequest:
-    from wattview.daemon.suite import SuiteError, load_suite
+    from wattview.daemon.lab.suite import SuiteError, load_suite
 
     try:
         return load_suite(path)

@@ -22,11 +22,12 @@ from starlette.routing import Route
 
 from wattview import __version__
 from wattview.client import Problem
-from wattview.daemon import doctor, presets
+from wattview.daemon import doctor
 from wattview.daemon.api_call import Call, Parts, Refusal, number
 from wattview.daemon.history import HistoryError
+from wattview.daemon.lab import presets
+from wattview.daemon.lab.runner import InvalidScenario, RunBusy
 from wattview.daemon.results_calls import RESULTS_CALLS
-from wattview.daemon.runner import InvalidScenario, RunBusy
 from wattview.exposition import parse_series
 from wattview.model import (
     ExporterHealth,

@@ -16,8 +16,8 @@ from wattview.config import Config
 if TYPE_CHECKING:
     from wattview.daemon.health import Health
     from wattview.daemon.history import History
+    from wattview.daemon.lab.runner import Runner
     from wattview.daemon.results import Results
-    from wattview.daemon.runner import Runner
     from wattview.daemon.sampler import Sampler
     from wattview.daemon.snapshot import Snapshots
 

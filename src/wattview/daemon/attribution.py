@@ -22,9 +22,9 @@ from wattview.analysis.attribution_metrics import KEPT, attribution_families
 from wattview.analysis.energy import NoData
 from wattview.analysis.idle import Idle
 from wattview.config import Config
-from wattview.daemon.encoder_group import RunningEncoder
 from wattview.daemon.idle_memory import BaselineWatch, IdleMemory
 from wattview.daemon.intervals import MIN_SECONDS, Intervals, Look, power_basis, reached
+from wattview.daemon.lab.encoder_group import RunningEncoder
 from wattview.daemon.processes import ProcessTimes, Server, find_server, own_chain
 from wattview.daemon.sampler import Sampler
 from wattview.exposition import Family, Sample

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from wattview.config import Config
-from wattview.daemon.capabilities import Capabilities
 from wattview.daemon.children import ProgramMissing, find_program
-from wattview.daemon.quality import find_tool
+from wattview.daemon.lab.capabilities import Capabilities
+from wattview.daemon.lab.quality import find_tool
 from wattview.daemon.sampler import Sampler, Source
 from wattview.model import (
     ContainersReading,

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from wattview.daemon.attribution import Attributor
     from wattview.daemon.health import Health
+    from wattview.daemon.lab.runner import Runner
     from wattview.daemon.results import Results
-    from wattview.daemon.runner import Runner
     from wattview.daemon.sampler import Sampler, Source
 
 

@@ -29,11 +29,11 @@ from wattview.daemon.endpoints import EXPORTERS, Endpoints, exporter_url
 from wattview.daemon.health import Health, Target
 from wattview.daemon.history import SqliteHistory
 from wattview.daemon.history_backend import open_history
+from wattview.daemon.lab.runner import Runner
 from wattview.daemon.listener import Listener, bind_tcp, bind_unix
 from wattview.daemon.media_server import ManagedRtmp, MediaServerError, choose_server
 from wattview.daemon.recorder import Recorder
 from wattview.daemon.results import Results
-from wattview.daemon.runner import Runner
 from wattview.daemon.sampler import Sampler
 from wattview.daemon.sd_notify import Supervisor
 from wattview.daemon.snapshot import Snapshots

@@ -10,7 +10,7 @@ from wattview.analysis import cost as costs
 from wattview.config import Config
 from wattview.daemon.attribution import Attributor
 from wattview.daemon.health import Health
-from wattview.daemon.runner import Runner
+from wattview.daemon.lab.runner import Runner
 from wattview.daemon.sampler import Sampler
 from wattview.model import (
     ContainersReading,

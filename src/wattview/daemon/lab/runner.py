@@ -9,12 +9,12 @@ from pathlib import Path
 
 from wattview.config import Config
 from wattview.daemon import results_files
-from wattview.daemon.capabilities import Capabilities
-from wattview.daemon.encoder_group import RunningEncoder
-from wattview.daemon.execution import Execution, Load, Surroundings
-from wattview.daemon.run_journal import Journal
-from wattview.daemon.scenario_check import InvalidScenario, plan_of
-from wattview.daemon.window_trail import Trail
+from wattview.daemon.lab.capabilities import Capabilities
+from wattview.daemon.lab.encoder_group import RunningEncoder
+from wattview.daemon.lab.execution import Execution, Load, Surroundings
+from wattview.daemon.lab.run_journal import Journal
+from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
+from wattview.daemon.lab.window_trail import Trail
 from wattview.model import Run, RunRequest
 
 __all__ = ["InvalidScenario", "NoSuchRun", "RunBusy", "Runner"]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from wattview.daemon import ffmpeg
-from wattview.daemon.encoders import PaceMeter
-from wattview.daemon.watched import FfmpegDied, WatchedFfmpeg, first_of
+from wattview.daemon.lab import ffmpeg
+from wattview.daemon.lab.encoders import PaceMeter
+from wattview.daemon.lab.watched import FfmpegDied, WatchedFfmpeg, first_of
 from wattview.model import Playback
 
 PLAYER_BUFFER_SECONDS = 1.0

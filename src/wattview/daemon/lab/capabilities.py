@@ -12,8 +12,9 @@ from asyncio.subprocess import STDOUT
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from wattview.daemon import children, codecs, ffmpeg
-from wattview.daemon.watched import ENVIRONMENT
+from wattview.daemon import children
+from wattview.daemon.lab import codecs, ffmpeg
+from wattview.daemon.lab.watched import ENVIRONMENT
 from wattview.model import Scenario
 
 PROBE_TIMEOUT_SECONDS = 30.0

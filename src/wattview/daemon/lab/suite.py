@@ -73,7 +73,7 @@ def load_suite(source: Path | bytes) -> RunRequest:
 
 def default_suite() -> RunRequest:
     """The suite that comes with the product."""
-    return load_suite(files("wattview.daemon").joinpath("default_suite.toml").read_bytes())
+    return load_suite(files("wattview.daemon.lab").joinpath("default_suite.toml").read_bytes())
 
 
 def _read(source: Path | bytes) -> bytes:

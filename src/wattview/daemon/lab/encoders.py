@@ -12,9 +12,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from wattview.daemon import ffmpeg
-from wattview.daemon.renditions import Stream
-from wattview.daemon.watched import FfmpegDied, WatchedFfmpeg, first_of
+from wattview.daemon.lab import ffmpeg
+from wattview.daemon.lab.renditions import Stream
+from wattview.daemon.lab.watched import FfmpegDied, WatchedFfmpeg, first_of
 from wattview.model import EncoderStatus
 
 REALTIME_SPEED = 0.97

@@ -7,8 +7,8 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wattview.daemon import codecs, ffmpeg
-from wattview.daemon.renditions import bits_per_second, picture_size, streams_of
+from wattview.daemon.lab import codecs, ffmpeg
+from wattview.daemon.lab.renditions import bits_per_second, picture_size, streams_of
 from wattview.model import RunRequest, Scenario
 
 MIN_BITS_PER_SECOND = 10_000

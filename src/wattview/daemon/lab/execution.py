@@ -21,17 +21,18 @@ from msgspec.structs import replace
 
 from wattview import __version__
 from wattview.config import Config
-from wattview.daemon import codecs, machine, quality, results_files
-from wattview.daemon.capabilities import Capabilities
-from wattview.daemon.encoder_group import Copy, EncoderGroup, RunningEncoder
-from wattview.daemon.renditions import streams_of
-from wattview.daemon.run_journal import Journal
-from wattview.daemon.run_progress import ProgressClock
-from wattview.daemon.scenario_check import InvalidScenario, MediaError, Planned, media_file
-from wattview.daemon.scenario_record import Score, Window, record_of, with_scores
-from wattview.daemon.steadiness import Steadiness
-from wattview.daemon.watched import FfmpegDied
-from wattview.daemon.window_trail import TRAIL_SECONDS, Trail, WindowTrail
+from wattview.daemon import machine, results_files
+from wattview.daemon.lab import codecs, quality
+from wattview.daemon.lab.capabilities import Capabilities
+from wattview.daemon.lab.encoder_group import Copy, EncoderGroup, RunningEncoder
+from wattview.daemon.lab.renditions import streams_of
+from wattview.daemon.lab.run_journal import Journal
+from wattview.daemon.lab.run_progress import ProgressClock
+from wattview.daemon.lab.scenario_check import InvalidScenario, MediaError, Planned, media_file
+from wattview.daemon.lab.scenario_record import Score, Window, record_of, with_scores
+from wattview.daemon.lab.steadiness import Steadiness
+from wattview.daemon.lab.watched import FfmpegDied
+from wattview.daemon.lab.window_trail import TRAIL_SECONDS, Trail, WindowTrail
 from wattview.model import ResultsFile, Run, RunState, ScenarioRecord
 
 log = logging.getLogger(__name__)

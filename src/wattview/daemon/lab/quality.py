@@ -22,10 +22,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wattview.config import Scenarios
-from wattview.daemon import children, ffmpeg
-from wattview.daemon.capabilities import Capabilities
-from wattview.daemon.renditions import picture_size
-from wattview.daemon.watched import last_words
+from wattview.daemon import children
+from wattview.daemon.lab import ffmpeg
+from wattview.daemon.lab.capabilities import Capabilities
+from wattview.daemon.lab.renditions import picture_size
+from wattview.daemon.lab.watched import last_words
 from wattview.model import Scenario
 
 NICE = 19

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from wattview.daemon import ffmpeg
-from wattview.daemon.encoders import Encoder, Pace
-from wattview.daemon.ffmpeg import Target
-from wattview.daemon.renditions import Variant, streams_of
-from wattview.daemon.viewers import Viewer, playback
-from wattview.daemon.watched import WatchedFfmpeg, first_of
+from wattview.daemon.lab import ffmpeg
+from wattview.daemon.lab.encoders import Encoder, Pace
+from wattview.daemon.lab.ffmpeg import Target
+from wattview.daemon.lab.renditions import Variant, streams_of
+from wattview.daemon.lab.viewers import Viewer, playback
+from wattview.daemon.lab.watched import WatchedFfmpeg, first_of
 from wattview.model import EncoderStatus, Playback, Scenario
 
 FIRST_FRAME_SECONDS = 30.0

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 
-from wattview.daemon import children, ffmpeg
+from wattview.daemon import children
+from wattview.daemon.lab import ffmpeg
 
 LOG_TAIL_BYTES = 4096
 REASON_LINES = 4

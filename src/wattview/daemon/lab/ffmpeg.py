@@ -12,8 +12,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from wattview.daemon import codecs
-from wattview.daemon.renditions import Stream, Variant, bits_per_second, picture_size
+from wattview.daemon.lab import codecs
+from wattview.daemon.lab.renditions import Stream, Variant, bits_per_second, picture_size
 from wattview.model import Scenario
 
 TEST_SOURCES = ("testsrc2", "testsrc", "smptehdbars", "mandelbrot")

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wattview.daemon.quality import Quality
-from wattview.daemon.renditions import Stream, Variant, streams_of
-from wattview.daemon.scenario_check import Planned
+from wattview.daemon.lab.quality import Quality
+from wattview.daemon.lab.renditions import Stream, Variant, streams_of
+from wattview.daemon.lab.scenario_check import Planned
 from wattview.model import Output, Playback, RenditionRecord, Scenario, ScenarioRecord
 
 
