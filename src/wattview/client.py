@@ -6,7 +6,7 @@ token). It returns the structs of ``model`` and raises one of three errors whose
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -18,11 +18,13 @@ from wattview.model import (
     ExporterHealth,
     Finding,
     HistorySeries,
+    Measurements,
     Run,
     RunComparison,
     RunRequest,
     RunResult,
     ScenarioPreset,
+    SideBySide,
     Snapshot,
 )
 
@@ -124,6 +126,20 @@ class Client:
         """Two runs by their ids, the second less the first."""
         return await self._get("/api/v1/compare", RunComparison, {"a": first, "b": second}, timeout=60.0)
 
+    async def measurements(self, runs: Sequence[str] = ()) -> Measurements:
+        """Every setting of the runs named, or of all, with the intervals of its repeats."""
+        return await self._get("/api/v1/measurements", Measurements, {"runs": ",".join(runs)}, timeout=60.0)
+
+    async def side_by_side(self, columns: Sequence[tuple[str, Sequence[int]]]) -> SideBySide:
+        """Columns beside each other, each a run's id and the numbers of a scenario's repeats there."""
+        query = {"of": [f"{run_id}:{','.join(map(str, numbers))}" for run_id, numbers in columns]}
+        return await self._get("/api/v1/side-by-side", SideBySide, query, timeout=60.0)
+
+    async def export(self, kind: str, runs: Sequence[str] = ()) -> bytes:
+        """The runs named, or all, as a file: ``json``, ``csv`` or ``html``."""
+        query = {"format": kind, "runs": ",".join(runs)}
+        return (await self._answer("GET", "/api/v1/export", params=query, timeout=60.0)).content
+
     async def advice(
         self,
         *,
@@ -160,7 +176,9 @@ class Client:
     ) -> None:
         await self.close()
 
-    async def _get(self, path: str, kind: type[T], query: dict[str, str] | None = None, **options: Any) -> T:
+    async def _get(
+        self, path: str, kind: type[T], query: Mapping[str, str | list[str]] | None = None, **options: Any
+    ) -> T:
         return await self._call("GET", path, kind, params=query, **options)
 
     async def _call(self, method: str, path: str, kind: type[T], **arguments: Any) -> T:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,9 +67,55 @@ async def test_the_advice_is_the_one_that_the_numbers_give(client: Client) -> No
     assert ((await client.advice(runs=[B])).best or "").endswith("slow")
 
 
+async def test_each_runs_settings_come_with_their_intervals_and_the_front(client: Client) -> None:
+    found = await client.measurements([A, B])
+    assert [(one.run, one.scenarios) for one in found.measured] == [(A, (1, 2, 3)), (B, (1, 2, 3))]
+    assert (found.figure, found.unit) == ("net_watts_per_stream", "W")
+    fast, slow = (one.group.figures["power_mean_watts"] for one in found.measured)
+    assert fast.mean == pytest.approx(50.0333, abs=1e-3)
+    assert fast.high is not None
+    assert fast.high - fast.mean == pytest.approx(4.3027 * 0.15275 / 3**0.5, abs=1e-2)  # Student's t, 2 degrees
+    assert slow.mean > fast.mean
+    assert [one.on_front for one in found.measured] == [True, True], "the better picture costs more: neither is beaten"
+
+
+async def test_any_number_of_scenarios_stand_beside_each_other(client: Client) -> None:
+    found = await client.side_by_side([(A, (1, 2, 3)), (B, (1, 2, 3)), (A, (0,))])
+    assert [column.repeats for column in found.columns] == [3, 3, 1]
+    assert found.columns[2].label == "baseline"
+    power = found.differences[0]["power_mean_watts"]
+    assert (power.difference, power.differ) == (pytest.approx(10.9333, abs=1e-3), True)
+    assert found.differences[1]["power_mean_watts"].differ is None, "once is not enough to say"
+    assert "vmaf_score" not in found.differences[1]
+    assert found.remarks == ["", ""]
+
+
+def test_an_export_is_what_the_command_line_writes(daemon: DaemonProcess) -> None:
+    said, written = {}, {}
+    for kind in ("json", "csv"):
+        arguments = ["results", "export", A, "--format", kind, *daemon.arguments]
+        written[kind] = CliRunner().invoke(main, arguments, catch_exceptions=False).output
+        said[kind] = daemon.api.get(f"/api/v1/export?format={kind}&runs={A}").text
+    assert json.loads(said["json"]) == json.loads(written["json"])
+    ours, theirs = (list(csv.DictReader(io.StringIO(text))) for text in (said["csv"], written["csv"]))
+    assert [row["energy_joules"] for row in ours] == [row["energy_joules"] for row in theirs]
+    assert ours[0].keys() == theirs[0].keys()
+    page = daemon.api.get(f"/api/v1/export?format=html&runs={A},{B}").text
+    assert A in page
+    assert B in page
+
+
 @pytest.mark.parametrize(
     ("call", "status", "field"),
     [
+        ("side-by-side", 422, "of"),
+        (f"side-by-side?of={A}", 422, "of"),
+        (f"side-by-side?of={A}:9", 422, "of"),
+        (f"side-by-side?of={A}:0,1", 422, "of"),
+        (f"side-by-side?of={A}:-1", 422, "of"),
+        ("side-by-side?of=../x:1", 404, "of"),
+        ("export?format=exe", 422, "format"),
+        ("measurements?runs=20260202_000000", 404, "runs"),
         (f"compare?a={A}", 422, "b"),
         (f"compare?a={A}&b=20200101_000000", 404, "b"),
         (f"compare?a=../../etc/passwd&b={A}", 404, "a"),

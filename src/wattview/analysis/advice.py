@@ -95,17 +95,18 @@ def advise(groups: Sequence[Repeats], target: Target, objective: str = "net_watt
     if not eligible:
         verdict = f"no measured setting meets {target}"
         return Advice(
-            objective=objective, target=str(target), best=None, verdict=verdict, choices=[], rejected=rejected
-        )
+            objective=objective, target=str(target), best=None, verdict=verdict, choices=[], rejected=rejected,
+            figure=OBJECTIVES[objective], unit=UNITS.get(objective, ""),
+        )  # fmt: skip
     best_value, best = eligible[0]
     choices = [Choice(label=best.label, value=best_value, above_best=0.0)]
     for value, repeats in eligible[1:]:
         gap = difference(repeats.values(objective), best.values(objective))
         choices.append(Choice(label=repeats.label, value=value, above_best=value - best_value, difference=gap))
+    unit = unit_of(objective, best.valid[0].currency)
     return Advice(
-        objective=objective, target=str(target), best=best.label,
-        verdict=_verdict(choices, target, objective, unit_of(objective, best.valid[0].currency)),
-        choices=choices, rejected=rejected,
+        objective=objective, target=str(target), best=best.label, verdict=_verdict(choices, target, objective, unit),
+        choices=choices, rejected=rejected, figure=OBJECTIVES[objective], unit=unit,
     )  # fmt: skip
 
 

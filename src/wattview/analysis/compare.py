@@ -6,6 +6,7 @@ What belongs together is told by what was asked of the encoders (``setting_of``)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -14,6 +15,7 @@ from wattview.analysis.results import is_baseline
 from wattview.model import (
     Comparison,
     Difference,
+    Efficiency,
     Estimate,
     Group,
     Pair,
@@ -24,36 +26,36 @@ from wattview.model import (
     Setting,
 )
 
-FIGURES: Mapping[str, tuple[str, str]] = {
-    "power_mean_watts": ("", "power_mean_watts"),
-    "power_max_watts": ("", "power_max_watts"),
-    "baseline_diff_power_watts": ("", "baseline_diff_power_watts"),
-    "energy_joules": ("", "energy_joules"),
-    "cpu_mean_percent": ("", "cpu_mean_percent"),
-    "cost_total": ("", "cost_total"),
-    "cost_per_stream_hour": ("efficiency", "cost_per_stream_hour"),
-    "carbon_grams_per_stream_hour": ("efficiency", "carbon_grams_per_stream_hour"),
-    "watts_per_stream": ("efficiency", "watts_per_stream"),
-    "net_watts_per_stream": ("net_efficiency", "watts_per_stream"),
-    "joules_per_frame": ("efficiency", "joules_per_frame"),
-    "joules_per_megapixel": ("efficiency", "joules_per_megapixel"),
-    "vmaf_score": ("record", "vmaf_score"),
-    "psnr_score": ("record", "psnr_score"),
-    "ssim_score": ("record", "ssim_score"),
-    "qoe_score": ("", "qoe_score"),
-}
-"""The figures that repeats are averaged over and settings are compared by: the part of a result, and its field."""
+FIGURES: Mapping[str, str] = {
+    **{name: name for name in (
+        "duration_seconds", "energy_joules", "net_energy_joules", "gpu_energy_joules", "power_mean_watts",
+        "power_max_watts", "baseline_diff_power_watts", "cpu_seconds", "cpu_mean_percent", "cost_total", "cost_energy",
+        "cost_compute", "cost_egress", "carbon_grams", "qoe_score",
+    )},
+    **{name: f"efficiency.{name}" for name in Efficiency.__struct_fields__},
+    "net_watts_per_stream": "net_efficiency.watts_per_stream",
+    **{name: f"record.{name}" for name in (
+        "vmaf_score", "vmaf_harmonic_mean", "vmaf_percentile_1", "vmaf_minimum", "psnr_score", "ssim_score",
+    )},
+    **{name: f"record.playback.{name}" for name in (
+        "start_delay_seconds", "stalls", "stalled_seconds", "received_frames_ratio",
+    )},
+}  # fmt: skip
+"""The figures that repeats are averaged over and settings are compared by, and where each stands in a result."""
 
-WITHOUT_POWER = ("cpu_mean_percent", "vmaf_score", "psnr_score", "ssim_score", "qoe_score")
+WITHOUT_POWER = frozenset(
+    name for name, path in FIGURES.items()
+    if path.startswith(("record.", "cpu_", "qoe_")) or name in ("duration_seconds", "cost_compute", "cost_egress")
+)  # fmt: skip
 """Those of them that do not depend on where the power came from."""
 
 
 def figure(result: ScenarioResult, name: str) -> float | None:
     """One of ``FIGURES`` of a result."""
-    part, field = FIGURES[name]
-    owner = getattr(result, part) if part else result
-    value: float | None = getattr(owner, field, None)
-    return value
+    value: Any = result
+    for part in FIGURES[name].split("."):
+        value = getattr(value, part, None)
+    return None if value is None else float(value)
 
 
 class Repeats(Struct, frozen=True):

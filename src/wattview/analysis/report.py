@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from wattview.analysis import svg
-from wattview.analysis.advice import pareto_front
+from wattview.analysis.advice import OBJECTIVES, UNITS, pareto_front
 from wattview.analysis.compare import Repeats, noise_floor, repeats_of
 from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
 from wattview.analysis.energy import Points
+from wattview.analysis.side_by_side import front_figure
 from wattview.model import Estimate, RunResult, ScenarioResult
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -93,9 +94,8 @@ def _settings(groups: Sequence[Repeats]) -> list[str]:
 
 def _front(groups: Sequence[Repeats]) -> list[str]:
     """Quality against power, where both are known of at least two settings."""
-    net = "net_watts_per_stream"
-    figure = net if sum(_mean(repeats, net) is not None for repeats in groups) > 1 else "power_mean_watts"
-    title = "power above the baseline per stream, W" if figure == net else "mean power, W"
+    figure = front_figure([repeats.group() for repeats in groups])
+    title = f"{OBJECTIVES[figure]}, {UNITS[figure]}"
     dots = []
     for repeats in groups:
         power, quality = _mean(repeats, figure), _mean(repeats, "vmaf_score")

@@ -157,12 +157,11 @@ def print_result(result: RunResult, as_json: bool) -> None:
 
 
 def _row(one: ScenarioResult) -> list[str]:
-    record, error = one.record, one.energy_error_joules
-    error_watts = error / one.duration_seconds if error is not None and one.duration_seconds else None
+    record = one.record
     return [
         record.name,
-        term.figure(one.energy_joules, 1, "J", error),
-        term.figure(one.power_mean_watts, 2, "W", error_watts),
+        term.figure(one.energy_joules, 1, "J", one.energy_error_joules),
+        term.figure(one.power_mean_watts, 2, "W", one.power_error_watts),
         term.figure(one.power_max_watts, 2, "W"),
         term.figure(one.baseline_diff_power_watts, 2, "W"),
         term.figure(one.cpu_mean_percent, 1, "%"),

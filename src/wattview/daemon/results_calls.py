@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,12 +13,16 @@ from wattview.analysis.advice import WORDS, Target, advise
 from wattview.analysis.compare import compare_runs, repeats_of
 from wattview.analysis.energy import NoData
 from wattview.analysis.report import html_report
+from wattview.analysis.side_by_side import measurements, side_by_side
+from wattview.analysis.tables import csv_text
 from wattview.daemon.api_call import Call, Parts, Refusal, number
 from wattview.daemon.power_curves import power_curves
-from wattview.model import Advice, RunComparison, RunResult
+from wattview.model import Advice, Measurements, RunComparison, RunResult, ScenarioResult, SideBySide
 
 MAX_RUNS = 1000
 HTML = "text/html"
+MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "html": HTML}
+"""The forms in which runs can be had, as ``wattview results export`` names them."""
 
 
 async def _results(parts: Parts, request: Request) -> list[RunResult]:
@@ -68,18 +73,66 @@ async def _advice(parts: Parts, request: Request) -> Advice:
         vmaf_at_least=_wish(request, "vmaf"), qoe_at_least=_wish(request, "qoe"), most=_wish(request, "most"),
         streams_at_least=None if streams is None else math.ceil(streams),
     )  # fmt: skip
-    named = [run_id for run_id in request.query_params.get("runs", "").split(",") if run_id]
-    runs = [await _usable(parts, run_id, "runs") for run_id in named] or await parts.results.all(MAX_RUNS)
+    runs = await _named(parts, request)
     try:
         return advise(repeats_of(scenario for run in runs for scenario in run.scenarios), target, WORDS[word])
     except NoData as lack:
         raise Refusal(422, lack.reason, "runs") from None
 
 
+async def _named(parts: Parts, request: Request) -> list[RunResult]:
+    """The runs that the call names, else all."""
+    named = [run_id for run_id in request.query_params.get("runs", "").split(",") if run_id]
+    return [await _usable(parts, run_id, "runs") for run_id in named] or await parts.results.all(MAX_RUNS)
+
+
+async def _measurements(parts: Parts, request: Request) -> Measurements:
+    return measurements(await _named(parts, request))
+
+
+async def _side_by_side(parts: Parts, request: Request) -> SideBySide:
+    columns = [await _column(parts, text) for text in request.query_params.getlist("of")]
+    if not columns:
+        raise Refusal(422, "of is what to compare, once for each column, such as 20261124_101500:1,2,3", "of")
+    try:
+        return side_by_side(columns)
+    except NoData as lack:
+        raise Refusal(422, lack.reason, "of") from None
+
+
+async def _column(parts: Parts, text: str) -> list[ScenarioResult]:
+    """``RUN:1,2,3``: scenarios of a run by their numbers there, from 0."""
+    run_id, _, numbers = text.partition(":")
+    run = await _usable(parts, run_id, "of")
+    asked = numbers.split(",")
+    if not all(one.isascii() and one.isdecimal() and len(one) <= 4 for one in asked):
+        raise Refusal(422, f"of is a run and numbers of its scenarios, such as 20261124_101500:1,2, not {text!r}", "of")
+    if missing := [one for one in asked if int(one) >= len(run.scenarios)]:
+        raise Refusal(422, f"run {run_id} has {len(run.scenarios)} scenarios, and no number {missing[0]}", "of")
+    return [run.scenarios[int(one)] for one in dict.fromkeys(asked)]
+
+
+async def _export(parts: Parts, request: Request) -> Response:
+    kind = request.query_params.get("format") or "json"
+    if kind not in MEDIA_TYPES:
+        raise Refusal(422, f"format is one of {', '.join(MEDIA_TYPES)}, not {kind!r}", "format")
+    runs = await _named(parts, request)
+    if kind == "html":
+        curves = await power_curves(parts.history.samples, runs)
+        text = await asyncio.to_thread(html_report, runs, curves)
+    elif kind == "csv":
+        text = await asyncio.to_thread(csv_text, runs)
+    else:
+        text = msgspec.json.format(msgspec.json.encode(runs), indent=2).decode() + "\n"
+    return Response(text, media_type=MEDIA_TYPES[kind])
+
+
 def _wish(request: Request, name: str) -> float | None:
     value = number(request, name, math.nan)
     return None if math.isnan(value) else value
 
+
+RUNS = "Ids of the runs to take, with commas; all where none is named."
 
 RESULTS_CALLS: tuple[Call, ...] = (
     Call(
@@ -118,6 +171,35 @@ RESULTS_CALLS: tuple[Call, ...] = (
     ),
     Call(
         "GET",
+        "/api/v1/measurements",
+        _measurements,
+        Measurements,
+        "Every setting that the runs have measured, with the intervals of its repeats, and the front of quality against"
+        " power.",
+        query={"runs": RUNS},
+        refusals={404: "There is no such file.", 422: "A file is wrong."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/side-by-side",
+        _side_by_side,
+        SideBySide,
+        "Scenarios beside each other, each less the first, with 95 % intervals where repeats allow them.",
+        query={"of": "A run and the numbers of a scenario's repeats there, RUN:1,2,3; once for each column."},
+        refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/export",
+        _export,
+        str,
+        "Runs as a file: what `wattview results export` writes.",
+        query={"format": "json (default), csv or html.", "runs": RUNS},
+        refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
+        media_type="application/octet-stream",
+    ),
+    Call(
+        "GET",
         "/api/v1/advice",
         _advice,
         Advice,
@@ -128,7 +210,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
             "streams": "Concurrent streams that are needed.",
             "objective": "What is to be low: energy (default), power, cost or carbon.",
             "most": "The most that the objective may be.",
-            "runs": "Ids of the runs to take, with commas; all where none is named.",
+            "runs": RUNS,
         },
         refusals={404: "There is no such file.", 422: "A parameter is wrong, or the power is not comparable."},
     ),

@@ -7,7 +7,18 @@ wire format of the control API and of the results files. Units are in the field 
 durations and rates come from the second, everything that is stored or shown comes from the first.
 """
 
-from wattview.model.comparisons import Advice, Choice, Comparison, Group, Pair, RunComparison, Setting
+from wattview.model.comparisons import (
+    Advice,
+    Choice,
+    Comparison,
+    Group,
+    Measured,
+    Measurements,
+    Pair,
+    RunComparison,
+    Setting,
+    SideBySide,
+)
 from wattview.model.containers import (
     CgroupCounters,
     CgroupSpec,
@@ -81,6 +92,8 @@ __all__ = [
     "HistorySeries",
     "HostReading",
     "Machine",
+    "Measured",
+    "Measurements",
     "Nic",
     "NicCounters",
     "Output",
@@ -112,6 +125,7 @@ __all__ = [
     "ScenarioRecord",
     "ScenarioResult",
     "Setting",
+    "SideBySide",
     "Snapshot",
     "Stream",
     "StreamClient",

@@ -71,6 +71,39 @@ class RunComparison(Struct, frozen=True, kw_only=True):
     baseline_watts: Difference | None = None
 
 
+class Measured(Struct, frozen=True, kw_only=True):
+    """One setting as one run has measured it: the numbers of its scenarios there, and what they make together.
+
+    ``on_front``: no other of the same power source has as good a picture for less (``Measurements.figure``).
+    """
+
+    run: str
+    scenarios: tuple[int, ...]
+    group: Group
+    on_front: bool = False
+
+
+class Measurements(Struct, frozen=True, kw_only=True):
+    """The settings of some runs. ``figure`` is what their VMAF is held against, ``title`` its name in words."""
+
+    measured: list[Measured]
+    figure: str
+    title: str
+    unit: str
+
+
+class SideBySide(Struct, frozen=True, kw_only=True):
+    """Two or more columns, each one scenario or the repeats of one setting, against the first of them.
+
+    ``differences`` and ``remarks`` have one entry for each column after the first: by figure, that column less the
+    first; and why the power is not among them, "" where it is.
+    """
+
+    columns: list[Group]
+    differences: list[dict[str, Difference]]
+    remarks: list[str]
+
+
 class Choice(Struct, frozen=True, kw_only=True):
     """One measured setting in an advice: what it costs in the objective, and by how much it is above the best.
     ``reason`` says why it was not eligible; then it has no such figures."""
@@ -86,6 +119,7 @@ class Advice(Struct, frozen=True, kw_only=True):
     """The answer to *which setting is cheapest and still good enough*. ``best`` is None where none is eligible.
 
     ``choices`` are the eligible settings, best first; ``rejected`` are the others. ``verdict`` is the answer in words.
+    ``figure`` names the objective in words, and ``unit`` is that of its values.
     """
 
     objective: str
@@ -94,3 +128,5 @@ class Advice(Struct, frozen=True, kw_only=True):
     verdict: str
     choices: list[Choice]
     rejected: list[Choice]
+    figure: str = ""
+    unit: str = ""

@@ -80,6 +80,13 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     currency: str | None = None
     reasons: dict[str, str] = {}
 
+    @property
+    def power_error_watts(self) -> float | None:
+        """How far the true mean power may lie from ``power_mean_watts``."""
+        if self.energy_error_joules is None or not self.duration_seconds:
+            return None
+        return self.energy_error_joules / self.duration_seconds
+
 
 class RunResult(Struct, frozen=True, kw_only=True):
     """A results file with its meaning. ``id`` is the stamp in its file name; ``error`` says why it has none."""

@@ -72,7 +72,8 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     part of this; a field that is missing is None, and ``realtime`` is None where nobody watched the encoder.
 
     ``bitrate`` lists several with commas, in the order of streams or renditions. The scores are means over the streams,
-    of the best rendition of each; ``renditions`` has them all. ``setting`` is the name before a repeat's number was
+    of the best rendition of each; ``renditions`` has them all; ``vmaf_percentile_1`` and ``vmaf_minimum`` are those of
+    the worst stream. ``setting`` is the name before a repeat's number was
     added to it."""
 
     name: str
@@ -95,6 +96,9 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     realtime: bool | None = None
     encoders: list[EncoderStatus] | None = None
     vmaf_model: str | None = None
+    vmaf_harmonic_mean: float | None = None
+    vmaf_percentile_1: float | None = None
+    vmaf_minimum: float | None = None
     quality_tool: str | None = None
     quality_frames: int | None = None
     viewers: int | None = None

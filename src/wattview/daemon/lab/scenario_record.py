@@ -94,10 +94,12 @@ def with_scores(
     qualities = [score.quality for score in best if score is not None]
     if not qualities or len(qualities) < len(best):
         qualities = []
-    vmafs = [quality.vmaf for quality in qualities if quality.vmaf is not None]
     return replace(
         record,
-        vmaf_score=_mean(vmafs) if len(vmafs) == len(qualities) else None,
+        vmaf_score=_mean(_all([quality.vmaf for quality in qualities])),
+        vmaf_harmonic_mean=_mean(_all([quality.vmaf_harmonic_mean for quality in qualities])),
+        vmaf_percentile_1=min(_all([quality.vmaf_percentile_1 for quality in qualities]), default=None),
+        vmaf_minimum=min(_all([quality.vmaf_minimum for quality in qualities]), default=None),
         psnr_score=_mean([quality.psnr_db for quality in qualities]),
         ssim_score=_mean([quality.ssim for quality in qualities]),
         vmaf_model=qualities[0].vmaf_model if qualities else None,
@@ -127,6 +129,12 @@ def _rendition(variant: Variant, score: Score | None) -> RenditionRecord:
         ssim_score=quality.ssim,
         quality_frames=quality.frames,
     )
+
+
+def _all(values: Sequence[float | None]) -> list[float]:
+    """The values where every stream has one; a score of some streams only would not be the scenario's."""
+    known = [value for value in values if value is not None]
+    return known if len(known) == len(values) else []
 
 
 def _mean(values: Sequence[float]) -> float | None:
