@@ -65,6 +65,7 @@ MEANINGS = {
     "scenarios.quality_ffmpeg": "the FFmpeg that compares",
     "scenarios.quality_seconds": "the most of each measured window that is compared, in seconds",
     "scenarios.vmaf_model": "which VMAF model judges",
+    "scenarios.xpsnr": "whether XPSNR is computed too; it needs FFmpeg 7.1 or newer as the one that compares",
     "cost.energy_per_kwh": "price of a kilowatt-hour",
     "cost.cpu_per_hour": "price of one busy CPU for an hour",
     "cost.gpu_per_hour": "price of one busy GPU for an hour",

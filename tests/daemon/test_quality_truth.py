@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,44 @@ async def test_the_model_is_the_viewer_that_was_chosen(tmp_path: Path, make_conf
     assert scores["hd"].vmaf < scores["4k"].vmaf
     assert scores["neg"].vmaf <= scores["hd"].vmaf
     assert len({one.vmaf_model for one in scores.values()}) == len(quality.VMAF_MODELS)
+
+
+async def test_xpsnr_is_what_ffmpeg_itself_sums_up(tmp_path: Path, make_config: ConfigFactory) -> None:
+    """Against the filter run by hand on raw pictures, the reference first: the other way round is another number."""
+    found = await quality.find_tool(make_config("scenarios.xpsnr=true").scenarios, Capabilities())
+    assert found.xpsnr, f"{found.path} has no xpsnr filter"
+    scenario = Scenario(name="x", resolution="320x180", fps=30, bitrate="60k")
+    copy = encode(tmp_path, scenario)
+    scores = await quality.measure(found, FFMPEG, clip(copy, scenario), tmp_path)
+    reference = ffmpeg.reference_command(FFMPEG, scenario, fps=30, media=None, first_frame=30, frames=45)
+    run(*reference[:-1], "reference.yuv", cwd=tmp_path)
+    run(FFMPEG, "-i", str(copy), "-vf", "trim=start_frame=30:end_frame=75,setpts=N/(30*TB)", "-pix_fmt", "yuv420p",
+        "-f", "rawvideo", "encoded.yuv", cwd=tmp_path)  # fmt: skip
+
+    def by_hand(first: str, second: str) -> float:
+        raw = ["-f", "rawvideo", "-pixel_format", "yuv420p", "-video_size", "320x180", "-framerate", "30", "-i"]
+        command = [found.path, *raw, first, *raw, second, "-lavfi", "xpsnr", "-f", "null", "-"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return float(done.stderr.rpartition("(minimum: ")[2].partition(")")[0])
+
+    assert scores.xpsnr_db == pytest.approx(by_hand("reference.yuv", "encoded.yuv"), abs=1e-3)
+    assert scores.xpsnr_db != pytest.approx(by_hand("encoded.yuv", "reference.yuv"), abs=0.1)
+
+
+async def test_xpsnr_of_a_lossless_encode_is_the_ceiling(tmp_path: Path, make_config: ConfigFactory) -> None:
+    found = await quality.find_tool(make_config("scenarios.xpsnr=true").scenarios, Capabilities())
+    scores = await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE, "-qp", "0")), tmp_path)
+    assert scores.xpsnr_db == quality.PSNR_CEILING_DB
+
+
+async def test_xpsnr_is_not_measured_where_nobody_asks(tmp_path: Path, make_config: ConfigFactory) -> None:
+    found = await quality.find_tool(make_config().scenarios, Capabilities())
+    assert not found.xpsnr
+    assert (await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path)).xpsnr_db is None
+
+
+async def test_a_program_without_the_filter_can_no_xpsnr() -> None:
+    assert not await Capabilities().can_xpsnr("/bin/false")
 
 
 async def test_a_subscribers_copy_scores_as_the_encoders_own(tmp_path: Path, tool: quality.Tool) -> None:

@@ -36,6 +36,7 @@ FIGURES: Mapping[str, str] = {
     "net_watts_per_stream": "net_efficiency.watts_per_stream",
     **{name: f"record.{name}" for name in (
         "vmaf_score", "vmaf_harmonic_mean", "vmaf_percentile_1", "vmaf_minimum", "psnr_score", "ssim_score",
+        "xpsnr_score",
     )},
     **{name: f"record.playback.{name}" for name in (
         "start_delay_seconds", "stalls", "stalled_seconds", "received_frames_ratio",

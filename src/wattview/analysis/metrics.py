@@ -33,6 +33,7 @@ _COSTS = (
 _QUALITY = (
     ("quality_vmaf", "vmaf_score", "VMAF of the encoded picture against its source, 0 to 100."),
     ("quality_psnr", "psnr_score", "Peak signal-to-noise ratio against the source, decibels."),
+    ("quality_xpsnr", "xpsnr_score", "Perceptually weighted PSNR (XPSNR) against the source, decibels."),
     ("quality_ssim", "ssim_score", "Structural similarity with the source, 0 to 1."),
 )
 

@@ -21,6 +21,7 @@ FIGURES = (
     ("CPU", "cpu_mean_percent", 1, "%"),
     ("VMAF", "vmaf_score", 2, ""),
     ("PSNR", "psnr_score", 2, "dB"),
+    ("XPSNR", "xpsnr_score", 2, "dB"),
     ("SSIM", "ssim_score", 4, ""),
     ("QoE", "qoe_score", 2, ""),
     ("cost", "cost_total", 6, ""),

@@ -314,6 +314,7 @@ _FIELDS: Mapping[str, Callable[[object], Any]] = {
     "vmaf_score": _number,
     "psnr_score": _number,
     "ssim_score": _number,
+    "xpsnr_score": _number,
     "type": _text,
     "streams": _count,
     "source": _text,

@@ -38,7 +38,7 @@ class EncoderStatus(Struct, frozen=True, kw_only=True):
 
 
 class RenditionRecord(Struct, frozen=True, kw_only=True):
-    """One stream or rendition of a scenario and its quality; VMAF pooled in four ways. PSNR is in dB."""
+    """One stream or rendition of a scenario and its quality; VMAF pooled in four ways. PSNR and XPSNR are in dB."""
 
     stream: str
     resolution: str
@@ -52,6 +52,7 @@ class RenditionRecord(Struct, frozen=True, kw_only=True):
     psnr_score: float | None = None
     ssim_score: float | None = None
     quality_frames: int | None = None
+    xpsnr_score: float | None = None
 
 
 class Playback(Struct, frozen=True, kw_only=True):
@@ -115,6 +116,7 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     warmup_seconds: float | None = None
     renditions: list[RenditionRecord] | None = None
     playback: Playback | None = None
+    xpsnr_score: float | None = None
 
 
 class ResultsFile(Struct, frozen=True, kw_only=True):

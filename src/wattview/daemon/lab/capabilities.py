@@ -52,6 +52,16 @@ class Capabilities:
 
         return await self._remembered(("vmaf", model), program, ask)
 
+    async def can_xpsnr(self, program: str) -> bool:
+        """Whether it has the xpsnr filter, which came with FFmpeg 7.1."""
+
+        async def ask(path: str) -> bool:
+            picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08"]
+            command = [path, "-nostdin", "-loglevel", "error", *picture, *picture, "-lavfi", "xpsnr", "-f", "null", "-"]
+            return (await _outcome(command))[0] == 0
+
+        return await self._remembered(("xpsnr",), program, ask)
+
     async def why_not_encode(self, program: str, scenario: Scenario, *, push: bool = False) -> str:
         """Why a scenario's encoder with its settings does not work here, "" where it does: it encodes a few frames.
 

@@ -308,6 +308,8 @@ class Execution:
             tool = await quality.find_tool(settings, self._capabilities)
             if not tool.vmaf:
                 notes.append(f"VMAF was not measured: {tool.path} has no libvmaf; set scenarios.quality_ffmpeg")
+            if settings.xpsnr and not tool.xpsnr:
+                notes.append(f"XPSNR was not measured: {tool.path} has no xpsnr filter (FFmpeg 7.1 and later have it)")
             for number, copy in enumerate(copies):
                 try:
                     scores[copy.variant.setting] = await self._score(

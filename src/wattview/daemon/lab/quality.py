@@ -1,4 +1,4 @@
-"""VMAF, PSNR and SSIM of what an encoder really produced, frame against frame.
+"""VMAF, PSNR, SSIM and, where it is asked for, XPSNR of what an encoder really produced, frame against frame.
 
 The encoder's own output, written beside the push by FFmpeg's ``tee`` muxer, is compared with the same source made
 again by the same FFmpeg. The source comes as raw frames through a pipe, because the FFmpeg that has libvmaf is often
@@ -53,12 +53,14 @@ class QualityFailed(Exception):
 
 
 class Tool(Struct, frozen=True):
-    """The FFmpeg that compares. ``vmaf``: with libvmaf and the model of that name in ``VMAF_MODELS``."""
+    """The FFmpeg that compares. ``vmaf``: with libvmaf and the model of that name in ``VMAF_MODELS``. ``xpsnr``: with
+    that filter too; False where nobody asks for it."""
 
     path: str
     version: str
     vmaf: bool
     model: str = "hd"
+    xpsnr: bool = False
 
     def __str__(self) -> str:
         return f"{self.path} {self.version}"
@@ -66,7 +68,12 @@ class Tool(Struct, frozen=True):
 
 class Quality(Struct, frozen=True, kw_only=True):
     """The scores of ``frames`` compared frames. VMAF is None where the tool has no libvmaf. PSNR is in dB, over all
-    planes weighted by their size; SSIM likewise (``All``)."""
+    planes weighted by their size; SSIM likewise (``All``).
+
+    ``xpsnr_db`` is the least of the three planes' XPSNR, the one figure that the filter's authors sum it up in: C. R.
+    Helmrich et al., "A Study of the Extended Perceptually Weighted Peak Signal-to-Noise Ratio (XPSNR) for Video
+    Compression with Different Resolutions and Bit Depths", ITU Journal: ICT Discoveries 3 (2020). None where it was not
+    asked for or the tool has no such filter."""
 
     frames: int
     psnr_db: float
@@ -76,6 +83,7 @@ class Quality(Struct, frozen=True, kw_only=True):
     vmaf_percentile_1: float | None = None
     vmaf_minimum: float | None = None
     vmaf_model: str | None = None
+    xpsnr_db: float | None = None
     tool: str = ""
 
 
@@ -114,7 +122,8 @@ async def find_tool(settings: Scenarios, capabilities: Capabilities) -> Tool:
 
 async def _tool(program: str, settings: Scenarios, capabilities: Capabilities) -> Tool:
     vmaf = await capabilities.can_vmaf(program, VMAF_MODELS[settings.vmaf_model][1])
-    return Tool(children.find_program(program), await capabilities.version(program), vmaf, settings.vmaf_model)
+    xpsnr = settings.xpsnr and await capabilities.can_xpsnr(program)
+    return Tool(children.find_program(program), await capabilities.version(program), vmaf, settings.vmaf_model, xpsnr)
 
 
 def _static_ffmpeg() -> str | None:
@@ -211,17 +220,21 @@ def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
     number = f"settb=1/{clip.fps},setpts=N"
     fit = f"scale={width}:{height}:flags=bicubic,format={ffmpeg.PIXEL_FORMAT}"
     first = clip.first_frame - clip.copy_begins
-    metrics = [f"psnr=stats_file={stem}-psnr.log:shortest=1", f"ssim=stats_file={stem}-ssim.log:shortest=1"]
+    metrics = [f"[d{{0}}][r{{0}}]{name}=stats_file={stem}-{name}.log:shortest=1[o{{0}}]" for name in ("psnr", "ssim")]
     if tool.vmaf:
         threads = len(os.sched_getaffinity(0))
         log = f"log_fmt=json:log_path={stem}-vmaf.json"
-        metrics.append(f"libvmaf=model={VMAF_MODELS[tool.model][1]}:{log}:n_threads={threads}:shortest=1")
+        model = f"libvmaf=model={VMAF_MODELS[tool.model][1]}"
+        metrics.append(f"[d{{0}}][r{{0}}]{model}:{log}:n_threads={threads}:shortest=1[o{{0}}]")
+    if tool.xpsnr:
+        # This filter wants the reference first: it is the reference's activity that weighs the errors.
+        metrics.append(f"[r{{0}}][d{{0}}]xpsnr=stats_file={stem}-xpsnr.log:shortest=1[o{{0}}]")
     ways = range(len(metrics))
     graph = [
         f"[0:v:0]trim=start_frame={first}:end_frame={first + clip.frames},{number},{fit},split={len(metrics)}"
         + "".join(f"[d{way}]" for way in ways),
         f"[1:v:0]{number},split={len(metrics)}" + "".join(f"[r{way}]" for way in ways),
-        *(f"[d{way}][r{way}]{metric}[o{way}]" for way, metric in enumerate(metrics)),
+        *(metric.format(way) for way, metric in enumerate(metrics)),
     ]
     sinks = [part for way in ways for part in ("-map", f"[o{way}]", "-f", "null", "-")]
     return [
@@ -239,6 +252,8 @@ def _read_scores(tool: Tool, folder: Path, stem: str) -> Quality:
         words = last_words(folder / f"{stem}-reference.log")
         raise QualityFailed(f"{len(psnrs)} frames were compared; the reference said: {words}")
     scores = Quality(frames=len(psnrs), psnr_db=mean_psnr(psnrs), ssim=math.fsum(ssims) / len(ssims), tool=str(tool))
+    if tool.xpsnr:
+        scores = replace(scores, xpsnr_db=_xpsnr(folder / f"{stem}-xpsnr.log"))
     if not tool.vmaf:
         return scores
     scores = replace(scores, vmaf_model=VMAF_MODELS[tool.model][0])
@@ -259,6 +274,16 @@ def _column(log: Path, name: str) -> list[float]:
     """One column of a statistics file of FFmpeg's psnr or ssim filter: lines of ``key:value``."""
     text = log.read_text(encoding="ascii", errors="replace") if log.exists() else ""
     return [float(value) for value in re.findall(rf"\b{name}:(inf|[0-9.]+)", text)]
+
+
+def _xpsnr(log: Path) -> float:
+    """The least of the planes' averages, from the last line that FFmpeg's xpsnr filter writes; at most
+    ``PSNR_CEILING_DB``."""
+    text = log.read_text(encoding="ascii", errors="replace") if log.exists() else ""
+    found = re.search(r"^XPSNR average, .*\(minimum: (inf|-?[0-9.]+)\)", text, re.MULTILINE)
+    if found is None:
+        raise QualityFailed("FFmpeg's xpsnr filter has written no average")
+    return min(float(found[1]), PSNR_CEILING_DB)
 
 
 class _Metrics(Struct):

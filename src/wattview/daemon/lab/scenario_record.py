@@ -102,6 +102,7 @@ def with_scores(
         vmaf_minimum=min(_all([quality.vmaf_minimum for quality in qualities]), default=None),
         psnr_score=_mean([quality.psnr_db for quality in qualities]),
         ssim_score=_mean([quality.ssim for quality in qualities]),
+        xpsnr_score=_mean(_all([quality.xpsnr_db for quality in qualities])),
         vmaf_model=qualities[0].vmaf_model if qualities else None,
         quality_tool=qualities[0].tool if qualities else None,
         quality_frames=min((quality.frames for quality in qualities), default=None),
@@ -127,6 +128,7 @@ def _rendition(variant: Variant, score: Score | None) -> RenditionRecord:
         vmaf_minimum=quality.vmaf_minimum,
         psnr_score=quality.psnr_db,
         ssim_score=quality.ssim,
+        xpsnr_score=quality.xpsnr_db,
         quality_frames=quality.frames,
     )
 
