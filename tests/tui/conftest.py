@@ -26,7 +26,7 @@ def _the_same_terminal_everywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr("wattview.tui.app.needs_ascii", lambda environ: False)
+    monkeypatch.setattr("wattview.tui.base_app.needs_ascii", lambda environ: False)
     time.tzset()
     yield
     monkeypatch.undo()

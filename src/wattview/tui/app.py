@@ -7,32 +7,27 @@ renders it, once a snapshot. Keys are answered by the event loop alone: nothing 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from time import time as wall_clock
 from typing import Any, ClassVar, Literal
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.dom import DOMNode
-from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen
 
 from wattview.client import Client, ClientError
 from wattview.config import Tui
 from wattview.model import Run, Snapshot
-from wattview.tui import themes
-from wattview.tui.ascii import AsciiFilter, needs_ascii
+from wattview.tui.base_app import KEYS, BaseApp, key_names
 from wattview.tui.events import Event, Level, changes
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
 from wattview.tui.screens.confirm import Confirm
 from wattview.tui.screens.containers import Containers
 from wattview.tui.screens.exporters import Exporters
 from wattview.tui.screens.gpu import Gpus
-from wattview.tui.screens.help import Help
 from wattview.tui.screens.launch import Launch
 from wattview.tui.screens.log import Log
 from wattview.tui.screens.overview import Overview
@@ -40,7 +35,6 @@ from wattview.tui.screens.power import Power
 from wattview.tui.screens.results import Results
 from wattview.tui.screens.scenarios import Scenarios
 from wattview.tui.screens.streams import Streams
-from wattview.tui.text import clean
 from wattview.tui.trails import Trails
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.filter_bar import FilterBar
@@ -74,32 +68,19 @@ VIEWS: dict[str, type[View]] = {
 """The screens by the name of their tab."""
 
 
-class Dashboard(App[None]):
+class Dashboard(BaseApp):
     """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``)."""
 
-    TITLE = "WattView"
-    ENABLE_COMMAND_PALETTE = True
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**VIEWS}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(tab.key, f"go('{tab.mode}')", tab.title, show=False, id=f"go_{tab.mode}") for tab in TABS),
         Binding("n", "launch", "New run", id="new_run"),
         Binding("x", "abort", "Abort run", id="abort"),
-        Binding("space", "pause", "Pause", id="pause"),
-        Binding("r", "retry", "Refresh", show=False, id="refresh"),
-        Binding("t", "next_theme", "Theme", show=False, id="theme"),
-        Binding("question_mark", "help", "Help", id="help", key_display="?"),
-        Binding("q", "quit", "Quit", id="quit"),
+        *KEYS,
     ]
-    CSS = """
-    * { scrollbar-background: $surface; scrollbar-color: $border-blurred; scrollbar-size-vertical: 1;
-        scrollbar-background-hover: $surface; scrollbar-background-active: $surface; }
-    Footer { background: $panel; }
-    """
 
     def __init__(self, client_url: str, token: str = "", settings: Tui | None = None, *, interval: float = 1.0) -> None:
-        environ = dict(os.environ)  # before Textual takes NO_COLOR out of it
-        super().__init__()
-        self.settings = settings = settings if settings is not None else Tui()
+        super().__init__(settings if settings is not None else Tui())
         self.client = Client(client_url, token)
         self.interval = interval
         self.trails = Trails()
@@ -108,19 +89,12 @@ class Dashboard(App[None]):
         self.held: Snapshot | None = None
         self.events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.events_seen = 0
-        self._ascii = needs_ascii(environ) if settings.glyphs == "auto" else settings.glyphs == "ascii"
-        self._ascii_filter = AsciiFilter()
         self._arrived = time.monotonic()
         self._lost_since: float | None = None
         self._retry_at = 0.0
         self._retry_now = asyncio.Event()
         self._painting = False
         self._seeded = False
-        for one in themes.THEMES:
-            self.register_theme(one)
-        known = settings.theme in self.available_themes
-        self.theme = settings.theme if known else themes.default_theme(environ)
-        self.set_keymap(settings.keys)
 
     # the picture
 
@@ -150,21 +124,11 @@ class Dashboard(App[None]):
 
     def on_mount(self) -> None:
         self.switch_mode("overview")
-        self._check_settings()
+        self.check_settings(key_names([type(self), Table, FilterBar, *VIEWS.values(), View]))
         self.run_worker(
             follow(self.client, self.post_message, self._retry_now, self.interval), name="feed", exit_on_error=False
         )
         self.set_interval(AGE_TICK_SECONDS, self._age)
-
-    def _check_settings(self) -> None:
-        """A name in the settings that means nothing here is said, and the rest holds."""
-        if self.settings.theme and self.settings.theme != self.theme:
-            text = f"no theme {self.settings.theme}; there are {', '.join(themes.NAMES)}"
-            self.notify(text, title="tui.theme", severity="warning")
-        unknown = sorted(set(self.settings.keys) - key_names([type(self), Table, FilterBar, *VIEWS.values(), View]))
-        if unknown:
-            text = f"no such key binding: {', '.join(unknown)}"
-            self.notify(text, title="tui.keys", severity="warning")
 
     def _age(self) -> None:
         """Keeps the banner's figures current while the daemon says nothing."""
@@ -285,25 +249,11 @@ class Dashboard(App[None]):
         except ClientError as error:
             self.notify(str(error), title="The run was not aborted", severity="error")
 
-    def action_help(self) -> None:
-        if not isinstance(self.screen, ModalScreen):
-            self.push_screen(Help(self.screen))
-
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette: every screen, and everything that a key does here."""
+        """The palette: every screen first."""
         for tab in TABS:
             yield SystemCommand(f"{tab.title}", f"Screen {tab.key}", partial(self.action_go, tab.mode))
-        seen = set()
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            if binding.description and not binding.system and active.enabled and binding.action not in seen:
-                seen.add(binding.action)
-                if not binding.action.startswith("go("):
-                    key = self.get_key_display(binding)
-                    run_it = partial(self.run_action, binding.action, active.node)
-                    yield SystemCommand(binding.description, f"Key {key}", run_it)
-        for name in themes.NAMES:
-            yield SystemCommand(f"Theme {name}", "Use this theme", partial(setattr, self, "theme", name))
+        yield from super().get_system_commands(screen)
 
     def action_pause(self) -> None:
         self.held = self.latest if self.held is None else None
@@ -312,30 +262,10 @@ class Dashboard(App[None]):
     def action_retry(self) -> None:
         self._retry_now.set()
 
-    def action_next_theme(self) -> None:
-        names = themes.NAMES
-        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
-
-    def notify(self, message: str, **options: Any) -> None:
-        """A toast; its text may come from elsewhere and is shown as it is."""
-        super().notify(clean(message), **{**options, "title": clean(options.get("title", "")), "markup": False})
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return themes.DEFAULTS
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        filters = super().get_line_filters()
-        return [*filters, self._ascii_filter] if self._ascii else filters
-
 
 def _run_key(snapshot: Snapshot | None) -> tuple[str, str] | None:
     run = snapshot.run if snapshot is not None else None
     return (run.id, run.state) if run is not None else None
-
-
-def key_names(classes: Iterable[type[DOMNode]]) -> set[str]:
-    """The names by which the settings may speak of key bindings."""
-    return {binding.id for one in classes for binding in Binding.make_bindings(one.BINDINGS) if binding.id is not None}
 
 
 def run(client_url: str, token: str = "", settings: Tui | None = None) -> int:

@@ -1,0 +1,101 @@
+"""What every app of ours is: our themes and keys, plain ASCII for a terminal that has no more, help, palette, toasts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
+from textual.filter import LineFilter
+from textual.screen import ModalScreen, Screen
+
+from wattview.config import Tui
+from wattview.tui import themes
+from wattview.tui.ascii import AsciiFilter, needs_ascii
+from wattview.tui.screens.help import Help
+from wattview.tui.text import clean
+
+KEYS: list[BindingType] = [
+    Binding("space", "pause", "Pause", id="pause"),
+    Binding("r", "retry", "Refresh", show=False, id="refresh"),
+    Binding("t", "next_theme", "Theme", show=False, id="theme"),
+    Binding("question_mark", "help", "Help", id="help", key_display="?"),
+    Binding("q", "quit", "Quit", id="quit"),
+]
+"""What every app answers to: the last of its bindings, so that these are the last in the footer too."""
+
+
+class BaseApp(App[str]):
+    """An app with the looks and keys that the settings ask for. Its result is the name of where to go next, if any."""
+
+    TITLE = "WattView"
+    ENABLE_COMMAND_PALETTE = True
+    CSS = """
+    * { scrollbar-background: $surface; scrollbar-color: $border-blurred; scrollbar-size-vertical: 1;
+        scrollbar-background-hover: $surface; scrollbar-background-active: $surface; }
+    Footer { background: $panel; }
+    """
+
+    def __init__(self, settings: Tui) -> None:
+        environ = dict(os.environ)  # before Textual takes NO_COLOR out of it
+        super().__init__()
+        self.settings = settings
+        self._ascii = needs_ascii(environ) if settings.glyphs == "auto" else settings.glyphs == "ascii"
+        self._ascii_filter = AsciiFilter()
+        for one in themes.THEMES:
+            self.register_theme(one)
+        known = settings.theme in self.available_themes
+        self.theme = settings.theme if known else themes.default_theme(environ)
+        self.set_keymap(settings.keys)
+
+    def check_settings(self, known_keys: set[str]) -> None:
+        """A name in the settings that means nothing here is said, and the rest holds."""
+        if self.settings.theme and self.settings.theme != self.theme:
+            text = f"no theme {self.settings.theme}; there are {', '.join(themes.NAMES)}"
+            self.notify(text, title="tui.theme", severity="warning")
+        unknown = sorted(set(self.settings.keys) - known_keys)
+        if unknown:
+            text = f"no such key binding: {', '.join(unknown)}"
+            self.notify(text, title="tui.keys", severity="warning")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: everything that a key does here, and every theme."""
+        seen = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.description and not binding.system and active.enabled and binding.action not in seen:
+                seen.add(binding.action)
+                if not binding.action.startswith("go("):
+                    key = self.get_key_display(binding)
+                    run_it = partial(self.run_action, binding.action, active.node)
+                    yield SystemCommand(binding.description, f"Key {key}", run_it)
+        for name in themes.NAMES:
+            yield SystemCommand(f"Theme {name}", "Use this theme", partial(setattr, self, "theme", name))
+
+    def action_help(self) -> None:
+        if not isinstance(self.screen, ModalScreen):
+            self.push_screen(Help(self.screen))
+
+    def action_next_theme(self) -> None:
+        names = themes.NAMES
+        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+
+    def notify(self, message: str, **options: Any) -> None:
+        """A toast; its text may come from elsewhere and is shown as it is."""
+        super().notify(clean(message), **{**options, "title": clean(options.get("title", "")), "markup": False})
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return themes.DEFAULTS
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return [*filters, self._ascii_filter] if self._ascii else filters
+
+
+def key_names(classes: Iterable[type[DOMNode]]) -> set[str]:
+    """The names by which the settings may speak of key bindings."""
+    return {binding.id for one in classes for binding in Binding.make_bindings(one.BINDINGS) if binding.id is not None}

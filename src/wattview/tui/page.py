@@ -1,0 +1,85 @@
+"""The frame of a full screen: a head, a body, the filter and the keys, at every size; what any table can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from wattview.tui.export import row_text, save
+from wattview.tui.widgets.banner import Banner
+from wattview.tui.widgets.filter_bar import FilterBar
+from wattview.tui.widgets.table import Table
+
+
+class Page(Screen[None]):
+    """Subclasses say ``head()``, one line, and ``content()``. Files that are exported here are named by ``TAB``."""
+
+    TAB: ClassVar[str] = ""
+    FILTERS: ClassVar[str] = ""
+    """The id of the table that ``/`` filters, where there is one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "Filter", key_display="/", id="view_filter"),
+        Binding("e", "export", "Export table", show=False, id="view_export"),
+        Binding("y", "copy", "Copy row", show=False, id="view_copy"),
+    ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-middle"), (160, "-wide")]  # noqa: RUF012  declared by the toolkit
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall"), (50, "-high")]  # noqa: RUF012  declared by the toolkit
+
+    DEFAULT_CSS = """
+    Page {
+        background: $background;
+        & > #body { height: 1fr; }
+        &.-stale > #body { text-opacity: 55%; }
+        .box { border: round $border-blurred; border-title-color: $foreground; border-title-style: bold;
+               border-subtitle-color: $muted; padding: 0 1; }
+        .box:focus, .box:focus-within { border: round $border; border-title-color: $primary; }
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield self.head()
+        yield Banner()
+        with Vertical(id="body"):
+            yield from self.content()
+        if self.FILTERS:
+            yield FilterBar(self.FILTERS)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def head(self) -> Widget:
+        raise NotImplementedError
+
+    def content(self) -> Iterator[Widget]:
+        raise NotImplementedError
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self.FILTERS) if action == "filter" else True
+
+    def action_filter(self) -> None:
+        self.query_one(FilterBar).open()
+
+    def action_export(self) -> None:
+        """The table that has the focus, as a CSV file in the directory that the dashboard was started in."""
+        if not isinstance(self.focused, Table):
+            return
+        try:
+            path = save(self.focused, self.TAB, Path.cwd())
+        except OSError as error:
+            self.notify(str(error), title="The table was not exported", severity="error")
+        else:
+            self.notify(str(path), title="Exported")
+
+    def action_copy(self) -> None:
+        """The row under the cursor, to the terminal's clipboard."""
+        text = row_text(self.focused) if isinstance(self.focused, Table) else ""
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.notify(text.splitlines()[0], title="Copied")
