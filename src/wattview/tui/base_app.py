@@ -1,4 +1,4 @@
-"""What every app of ours is: our themes and keys, plain ASCII for a terminal that has no more, help, palette, toasts."""
+"""What every app of ours is: themes, keys, plain ASCII for a terminal that has no more, help, palette, toasts."""
 
 from __future__ import annotations
 
