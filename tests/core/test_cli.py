@@ -51,20 +51,20 @@ def test_an_unknown_subcommand_or_option_is_status_2(call) -> None:  # type: ign
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--streams", "0"), "--streams: Expected int >= 1"),
-        (("--bitrate", "fast"), "--bitrate: Expected str matching regex"),
-        (("--resolution", "1280"), "--resolution: Expected str matching regex"),
-        (("--duration", "-5"), "--duration: Expected float > 0.0"),
-        (("--preset", "warp"), "--preset: Invalid enum value warp"),
-        (("--encoder", "gif"), "--encoder: Invalid enum value gif"),
-        (("--repeat", "0"), "--repeat: Expected int >= 1"),
-        (("--baseline", "-1"), "--baseline: Expected float >= 0.0"),
+        (("--streams", "0"), "--streams: expected a whole number, 1 to 64, got 0"),
+        (("--bitrate", "fast"), "--bitrate: expected a bit rate such as 2500k or 2.5M, got 'fast'"),
+        (("--resolution", "1280"), "--resolution: expected width x height, such as 1280x720, got '1280'"),
+        (("--duration", "-5"), "--duration: expected seconds, more than 0, at most 86400, got -5.0"),
+        (("--preset", "warp"), "--preset: expected one of ultrafast"),
+        (("--encoder", "gif"), "--encoder: expected one of libx264"),
+        (("--repeat", "0"), "--repeat: expected a whole number, 1 to 100, got 0"),
+        (("--baseline", "-1"), "--baseline: expected seconds of idle, 0 to 86400, got -1.0"),
     ],
 )
 def test_a_wrong_scenario_is_refused_by_the_name_of_its_option(call, arguments: tuple[str, ...], said: str) -> None:  # type: ignore[no-untyped-def]
     result = call("run", *arguments)
     assert result.exit_code == 2
-    assert said.lower() in result.output.replace("'", "").lower()
+    assert said in result.output
 
 
 def test_results_without_a_daemon_are_read_from_their_files(call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from wattview import terminal as term
 from wattview.client import CallRefused, Client, ClientError
 from wattview.commands.results import print_result
 from wattview.model import Run, RunRequest, Scenario
+from wattview.run_request import WrongField, run_request
 
 BASELINE_SECONDS = 20.0
 POLL_SECONDS = 0.25
@@ -40,11 +40,10 @@ def read_request(suite: Path | None, asked: dict[str, Any]) -> RunRequest:
 
 def _checked(tree: dict[str, Any]) -> RunRequest:
     try:
-        return msgspec.convert(tree, RunRequest)
-    except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `")
-        option = re.split(r"[.$]+", path.rstrip("`"))[-1].replace("_", "-") or "option"
-        raise click.UsageError(f"--{option}: {text.replace('`', '')}") from None
+        return run_request(tree)
+    except WrongField as error:
+        option = error.field.rpartition(".")[2].replace("_", "-")
+        raise click.UsageError(f"--{option}: {error.message}") from None
 
 
 def _read_suite(path: Path) -> RunRequest:

@@ -38,6 +38,7 @@ from wattview.model import (
     ScenarioPreset,
     Snapshot,
 )
+from wattview.run_request import WrongField, run_request
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -95,9 +96,9 @@ async def _scenarios(parts: Parts, request: Request) -> list[ScenarioPreset]:
 async def _start_run(parts: Parts, request: Request) -> Run:
     body = await _body(request)
     try:
-        asked = msgspec.json.decode(body, type=RunRequest)
-    except msgspec.ValidationError as error:
-        raise Refusal(422, *_field_error(str(error))) from None
+        asked = run_request(msgspec.json.decode(body))
+    except WrongField as error:
+        raise Refusal(422, str(error), error.field) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(400, f"not JSON: {error}") from None
     try:
@@ -289,19 +290,3 @@ async def _body(request: Request) -> bytes:
             raise Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
         pieces.append(piece)
     return b"".join(pieces)
-
-
-_WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
-_UNKNOWN = re.compile(r"unknown field `(?P<field>[^`]*)`")
-_MISSING = re.compile(r"missing required field `(?P<field>[^`]*)`")
-
-
-def _field_error(message: str) -> tuple[str, str]:
-    """(text for people, dotted field) of a msgspec message."""
-    where = _WHERE.search(message)
-    text = _WHERE.sub("", message).replace("`", "'")
-    path = where["path"] if where else ""
-    for pattern in (_UNKNOWN, _MISSING):
-        if found := pattern.search(message):
-            path = f"{path}.{found['field']}" if path else found["field"]
-    return (f"{path}: {text[0].lower()}{text[1:]}" if path else text), path

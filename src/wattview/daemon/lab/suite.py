@@ -15,9 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from wattview.model import RunRequest, Scenario
+from wattview.model import RunRequest
+from wattview.run_request import WrongField, run_request, shown
 
 MAX_BYTES = 1_000_000
 
@@ -40,14 +39,6 @@ _OF_STREAMS = (
 )
 """What an idle window has no use for: batch files carry it, often as "N/A"."""
 
-_EXPECTED = {
-    "name": "1 to 100 characters on one line",
-    "bitrate": "a bit rate such as 2500k or 2.5M",
-    "bitrates": "a list of bit rates such as 2500k",
-    "audio_bitrate": "a bit rate such as 128k",
-    "resolution": "width x height, such as 1280x720",
-}
-
 
 class SuiteError(ValueError):
     """A suite that cannot be run, in one line. ``field`` names what is wrong, as in ``scenarios[2].bitrate``."""
@@ -66,9 +57,9 @@ def load_suite(source: Path | bytes) -> RunRequest:
         raise SuiteError("scenarios", "expected a list of scenarios with at least one")
     tree = {**tree, "scenarios": [_translated(item, f"scenarios[{index}]") for index, item in enumerate(scenarios)]}
     try:
-        return msgspec.convert(tree, RunRequest)
-    except msgspec.ValidationError as error:
-        raise _explained(str(error), tree, scenarios) from None
+        return run_request(tree, also_known=tuple(_ALIASES))
+    except WrongField as error:
+        raise SuiteError(_as_written(error.field, scenarios), error.message) from None
 
 
 def default_suite() -> RunRequest:
@@ -113,13 +104,13 @@ def _translated(item: object, field: str) -> object:
         return item
     kind = item.get("type", "streams")
     if not isinstance(kind, str) or kind not in _TYPES:
-        raise SuiteError(f"{field}.type", f"expected one of {', '.join(_TYPES)}, got {_shown(kind)}")
+        raise SuiteError(f"{field}.type", f"expected one of {', '.join(_TYPES)}, got {shown(kind)}")
     fields = {**item, "type": _TYPES[kind]}
     if kind == "baseline":
         for name in _OF_STREAMS:
             fields.pop(name, None)
     if kind == "single" and fields.get("count", 1) != 1:
-        raise SuiteError(f"{field}.count", f"a single stream, got {_shown(fields['count'])}; expected type multi")
+        raise SuiteError(f"{field}.count", f"a single stream, got {shown(fields['count'])}; expected type multi")
     for theirs, ours in _ALIASES.items():
         if theirs in fields:
             if ours in fields:
@@ -156,35 +147,7 @@ def _is_the_source(output: dict[str, Any], fields: dict[str, Any]) -> bool:
     return same and output.get("fps", fields.get("fps", 30)) == fields.get("fps", 30) and "bitrate" not in output
 
 
-_WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
-_MISSING = re.compile(r"Object missing required field `(?P<field>.*)`")
 _REVERSED = {ours: theirs for theirs, ours in _ALIASES.items()}
-
-
-def _explained(message: str, tree: dict[str, Any], original: list[Any]) -> SuiteError:
-    """msgspec's message in the words of who wrote the suite."""
-    where = _WHERE.search(message)
-    path = where["path"] if where else ""
-    text = _WHERE.sub("", message)
-    if unknown := _UNKNOWN.match(text):
-        field = f"{path}.{unknown['field']}" if path else unknown["field"]
-        return SuiteError(field, "no such field" + _nearest(unknown["field"], path))
-    if missing := _MISSING.match(text):
-        return SuiteError(f"{path}.{missing['field']}" if path else missing["field"], "missing")
-    value = _at(tree, path)
-    name = re.sub(r"\[[0-9.]*\]$", "", path.rpartition(".")[2])
-    expected = _EXPECTED.get(name) or re.sub(r"^Expected ", "", re.sub(r", got .*$", "", text.replace("`", "")))
-    return SuiteError(_as_written(path, original), f"expected {expected}, got {_shown(value)}")
-
-
-def _at(tree: object, path: str) -> object:
-    for part in re.findall(r"[^.\[\]]+|\[[0-9]+\]", path):
-        try:
-            tree = tree[int(part[1:-1])] if part.startswith("[") else tree[part]  # type: ignore[index]
-        except (LookupError, TypeError):
-            return None
-    return tree
 
 
 def _as_written(path: str, original: list[Any]) -> str:
@@ -196,16 +159,3 @@ def _as_written(path: str, original: list[Any]) -> str:
     theirs = _REVERSED.get(match[2])
     name = theirs if theirs is not None and theirs in written else match[2]
     return f"scenarios[{match[1]}].{name}{match[3]}"
-
-
-def _nearest(name: str, path: str) -> str:
-    import difflib
-
-    known = [*Scenario.__struct_fields__, *_ALIASES] if path else list(RunRequest.__struct_fields__)
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,116 @@
+"""A request to run scenarios as a person or a program wrote it: made into a ``RunRequest``, or refused in words.
+
+The rules are the types of ``model.scenarios``. What each field takes is said here once, for the suite file, the command
+line, the control API and the dashboard's form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import msgspec
+
+from wattview.model import Preset, RateControl, Rendition, RunRequest, Scenario, VideoEncoder
+
+EXPECTED: Mapping[str, str] = {
+    "scenarios": "a list of 1 to 1000 scenarios",
+    "baseline": "seconds of idle, 0 to 86400",
+    "baseline_after": "true or false",
+    "repeat": "a whole number, 1 to 100",
+    "pause": "seconds, 0 to 3600",
+    "name": "1 to 100 characters on one line",
+    "type": "baseline or streams",
+    "streams": "a whole number, 1 to 64",
+    "bitrate": "a bit rate such as 2500k or 2.5M",
+    "bitrates": "a list of 1 to 64 bit rates such as 2500k",
+    "resolution": "width x height, such as 1280x720",
+    "fps": "a whole number, 1 to 240",
+    "duration": "seconds, more than 0, at most 86400",
+    "warmup": "seconds, 0 to 3600",
+    "cooldown": "seconds, 0 to 3600",
+    "steady": "seconds, 0 to 3600",
+    "source": "a test picture such as testsrc2, or the name of a file in the media directory",
+    "preset": f"one of {', '.join(get_args(Preset)[:10])}, p1 to p7 (NVENC) or 0 to 13 (SVT-AV1)",
+    "quality": "true or false",
+    "encoder": f"one of {', '.join(get_args(VideoEncoder))}",
+    "renditions": "a list of 1 to 12 outputs, each with a resolution",
+    "rate_control": f"one of {', '.join(get_args(RateControl))}",
+    "crf": "a whole number, 0 to 63",
+    "gop_seconds": "seconds, more than 0, at most 20",
+    "buffer_seconds": "seconds, 0.1 to 20",
+    "audio": "aac or none",
+    "audio_bitrate": "a bit rate such as 128k",
+    "viewers": "a whole number, 0 to 50",
+}
+"""What a field takes, in words that follow "expected". A rendition's fields are named as a scenario's."""
+
+_WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
+_MISSING = re.compile(r"Object missing required field `(?P<field>.*)`")
+
+
+class WrongField(ValueError):
+    """A request that is no request. ``field`` is the path to what is wrong, ``scenarios[2].bitrate``, "" for the whole;
+    ``message`` is what is wrong with it. ``str()`` is both."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.message = message
+
+
+def run_request(tree: object, also_known: Sequence[str] = ()) -> RunRequest:
+    """The request that a parsed JSON or TOML document makes. ``also_known`` are further names of a scenario's fields
+    that the reader takes, for its suggestions. Raises WrongField."""
+    try:
+        return msgspec.convert(tree, RunRequest)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error), tree, also_known) from None
+
+
+def _explained(message: str, tree: object, also_known: Sequence[str]) -> WrongField:
+    """msgspec's message in the words of who wrote the request."""
+    where = _WHERE.search(message)
+    path = where["path"] if where else ""
+    text = _WHERE.sub("", message)
+    if unknown := _UNKNOWN.match(text):
+        return WrongField(
+            _below(path, unknown["field"]), "no such field" + _nearest(unknown["field"], path, also_known)
+        )
+    if missing := _MISSING.match(text):
+        return WrongField(_below(path, missing["field"]), f"missing; expected {EXPECTED[missing['field']]}")
+    name = re.sub(r"\[[0-9.]*\]$", "", path.rpartition(".")[2])
+    if name not in EXPECTED or re.search(r"(scenarios|renditions)\[[0-9]+\]$", path):
+        what = "fields" if path else "scenarios"
+        return WrongField(path, f"expected an object with {what}, got {shown(_at(tree, path))}")
+    expected = EXPECTED["bitrate"] if re.search(r"bitrates\[[0-9]+\]$", path) else EXPECTED[name]
+    return WrongField(path, f"expected {expected}, got {shown(_at(tree, path))}")
+
+
+def shown(value: object) -> str:
+    """A value that was given, short enough for a line."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _below(path: str, field: str) -> str:
+    return f"{path}.{field}" if path else field
+
+
+def _at(tree: Any, path: str) -> object:
+    for part in re.findall(r"[^.\[\]]+|\[[0-9]+\]", path):
+        try:
+            tree = tree[int(part[1:-1])] if part.startswith("[") else tree[part]
+        except (LookupError, TypeError):
+            return None
+    return tree
+
+
+def _nearest(name: str, path: str, also_known: Sequence[str]) -> str:
+    import difflib
+
+    known = Rendition.__struct_fields__ if "renditions" in path else (*Scenario.__struct_fields__, *also_known)
+    found = difflib.get_close_matches(name, known if path else RunRequest.__struct_fields__, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""

@@ -1,0 +1,95 @@
+"""What is said of a request that cannot be run: the field, what it takes, and what was given."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import inspect
+
+from wattview.model import Rendition, RunRequest, Scenario
+from wattview.run_request import EXPECTED, WrongField, run_request
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ({"scenarios": [{"name": "a", "bitrate": "fast"}]},
+         "scenarios[0].bitrate: expected a bit rate such as 2500k or 2.5M, got 'fast'"),
+        ({"scenarios": [{"name": "a"}, {"name": "b", "bitrates": ["1M", "much"]}]},
+         "scenarios[1].bitrates[1]: expected a bit rate such as 2500k or 2.5M, got 'much'"),
+        ({"scenarios": [{"name": "a", "streams": 65}]},
+         "scenarios[0].streams: expected a whole number, 1 to 64, got 65"),
+        ({"scenarios": [{"name": "a", "encoder": "x264"}]},
+         "scenarios[0].encoder: expected one of libx264, libx265, libsvtav1, h264_nvenc, hevc_nvenc, av1_nvenc, "
+         "h264_vaapi, hevc_vaapi, av1_vaapi, h264_qsv, hevc_qsv, av1_qsv, got 'x264'"),
+        ({"scenarios": [{"name": "a", "renditions": [{"resolution": "720p"}]}]},
+         "scenarios[0].renditions[0].resolution: expected width x height, such as 1280x720, got '720p'"),
+        ({"scenarios": [{"name": "a", "renditions": ["720p"]}]},
+         "scenarios[0].renditions[0]: expected an object with fields, got '720p'"),
+        ({"scenarios": [{"name": "a", "renditions": [{"fps": 30}]}]},
+         "scenarios[0].renditions[0].resolution: missing; expected width x height, such as 1280x720"),
+        ({"scenarios": [{"name": "a", "bitrat": "1M"}]},
+         "scenarios[0].bitrat: no such field; did you mean bitrate?"),
+        ({"scenarios": [{"name": "a"}], "repeats": 2}, "repeats: no such field; did you mean repeat?"),
+        ({"scenarios": ["a"]}, "scenarios[0]: expected an object with fields, got 'a'"),
+        ({"scenarios": []}, "scenarios: expected a list of 1 to 1000 scenarios, got []"),
+        ({}, "scenarios: missing; expected a list of 1 to 1000 scenarios"),
+        ([], "expected an object with scenarios, got []"),
+    ],
+)  # fmt: skip
+def test_the_field_what_it_takes_and_what_was_given_are_said(tree: object, words: str) -> None:
+    with pytest.raises(WrongField) as caught:
+        run_request(tree)
+    assert str(caught.value) == words
+
+
+def test_every_field_has_words() -> None:
+    fields = {*RunRequest.__struct_fields__, *Scenario.__struct_fields__, *Rendition.__struct_fields__}
+    assert fields == set(EXPECTED)
+
+
+def test_the_bounds_that_are_said_are_those_that_are_checked() -> None:
+    for kind in (RunRequest, Scenario):
+        for field in inspect.type_info(kind).fields:  # type: ignore[attr-defined]
+            numeric = next((one for one in _parts(field.type) if isinstance(one, inspect.IntType | inspect.FloatType)),
+                           None)  # fmt: skip
+            if numeric is not None:
+                bounds = [numeric.ge if numeric.ge is not None else numeric.gt, numeric.le]
+                said = [float(number) for number in re.findall(r"[0-9]+(?:\.[0-9]+)?", EXPECTED[field.name])]
+                assert said == bounds, field.name
+                assert ("more than" in EXPECTED[field.name]) == (numeric.gt is not None), field.name
+
+
+def _parts(kind: inspect.Type) -> tuple[inspect.Type, ...]:
+    return tuple(kind.types) if isinstance(kind, inspect.UnionType) else (kind,)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(EXPECTED)), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_whatever_is_sent_is_a_request_or_refused_in_one_line(tree: Any) -> None:
+    try:
+        asked = run_request(tree)
+    except WrongField as error:
+        assert "\n" not in str(error)
+        assert "`" not in error.message.partition(", got ")[0]
+    else:
+        assert msgspec.convert(msgspec.to_builtins(asked), RunRequest) == asked
+
+
+@given(st.sampled_from(sorted(set(EXPECTED) & set(Scenario.__struct_fields__))), JSON)
+def test_a_wrong_field_is_named(name: str, value: Any) -> None:
+    try:
+        run_request({"scenarios": [{"name": "a", name: value}]})
+    except WrongField as error:
+        assert error.field.startswith(f"scenarios[0].{name}")
