@@ -490,6 +490,11 @@ def _check(config: Config) -> Config:
             raise ConfigError(
                 f"cost.timezone: expected a name such as Europe/Berlin, got {config.cost.timezone!r}"
             ) from None
+    if config.streams.managed == "always" and config.streams.server not in ("auto", "nginx-rtmp"):
+        raise ConfigError(
+            f"streams.managed: always starts an nginx-rtmp, and streams.server says {config.streams.server}; set "
+            "streams.managed=auto or never"
+        )
     if config.history.backend == "prometheus" and not config.history.prometheus_url:
         raise ConfigError("history.prometheus_url: needed with history.backend = prometheus")
     for key, url, schemes in (

@@ -85,6 +85,13 @@ def test_a_wrong_setting_is_one_line_that_names_it(setting: str, said: str) -> N
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("server", ["mediamtx", "srs"])
+def test_our_own_nginx_and_another_kind_of_server_contradict_each_other(server: str) -> None:
+    with pytest.raises(ConfigError, match=f"streams.managed: always starts an nginx-rtmp, .* says {server}; set"):
+        load(sets=["streams.managed=always", f"streams.server={server}"], environ=HOME)
+    assert load(sets=["streams.managed=auto", f"streams.server={server}"], environ=HOME).streams.server == server
+
+
 def test_a_wrong_setting_says_where_it_came_from(tmp_path: Path) -> None:
     file = tmp_path / "wattview.toml"
     file.write_text("[power]\nsample_hz = 'fast'\n")

@@ -201,3 +201,13 @@ async def test_no_daemon_is_said_with_the_way_out(tmp_path: Path) -> None:
     async with Client(f"unix://{tmp_path}/none.sock") as client:
         with pytest.raises(DaemonUnreachable, match="start one with: wattview up"):
             await client.snapshot()
+
+
+def test_the_doctor_says_why_there_is_no_media_server(tmp_path: Path) -> None:
+    """The daemon runs on without one; what is missing is in the doctor's words, with the way out."""
+    with running_daemon(tmp_path, "streams.managed=always", "streams.nginx=/nowhere/nginx") as daemon:
+        findings = msgspec.json.decode(daemon.api.get("/api/v1/doctor").content, type=list[Finding])
+        (server,) = [one for one in findings if one.source == "media server"]
+        assert server.state == "broken"
+        assert "/nowhere/nginx is not installed" in server.detail
+        assert "apt-get install" in server.fix

@@ -72,7 +72,10 @@ async def test_it_serves_a_stream_and_its_figures(
     managed: Callable[..., ManagedRtmp], ports: tuple[str, str], tmp_path: Path
 ) -> None:
     server = managed()
+    assert server.finding().state == "broken"
     await server.start()
+    assert server.finding().state == "works"
+    assert server.rtmp_url in server.finding().detail
     assert (server.state, server.reason, server.notes) == ("running", "", ())
     assert (f"streams.rtmp_url={server.rtmp_url}", f"streams.nginx_rtmp_url={server.stat_url}") == ports
     probe = NginxRtmpProbe(server.stat_url)
@@ -180,6 +183,10 @@ async def test_no_nginx_says_what_to_install(managed: Callable[..., ManagedRtmp]
         await server.start()
     assert "apt-get install" in caught.value.fix
     assert server.state == "failed"
+    finding = server.finding()
+    assert (finding.source, finding.state) == ("media server", "broken")
+    assert "failed: " in finding.detail
+    assert finding.fix == caught.value.fix
 
 
 async def test_an_nginx_without_the_module_says_what_to_install(

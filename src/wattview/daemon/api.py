@@ -133,7 +133,7 @@ async def _exporters(parts: Parts, request: Request) -> list[ExporterHealth]:
 
 
 async def _doctor(parts: Parts, request: Request) -> list[Finding]:
-    return await doctor.examine(parts.config, parts.sampler)
+    return await doctor.examine(parts.config, parts.sampler, parts.media_server)
 
 
 CALLS: tuple[Call, ...] = (

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wattview.daemon.health import Health
     from wattview.daemon.history import History
     from wattview.daemon.lab.runner import Runner
+    from wattview.daemon.media_server import ManagedRtmp
     from wattview.daemon.results import Results
     from wattview.daemon.sampler import Sampler
     from wattview.daemon.snapshot import Snapshots
@@ -32,6 +33,8 @@ class Parts(NamedTuple):
     runner: Runner
     results: Results
     health: Health
+    media_server: ManagedRtmp | None
+    """The private nginx-rtmp where one was wanted, whether it came up or not."""
     stopping: asyncio.Event
 
 

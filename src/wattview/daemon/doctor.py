@@ -13,6 +13,7 @@ from wattview.config import Config
 from wattview.daemon.children import ProgramMissing, find_program
 from wattview.daemon.lab.capabilities import Capabilities
 from wattview.daemon.lab.quality import find_tool
+from wattview.daemon.media_server import ManagedRtmp
 from wattview.daemon.sampler import Sampler, Source
 from wattview.model import (
     ContainersReading,
@@ -36,10 +37,11 @@ STATES: dict[ProbeState, Literal["works", "absent", "not permitted", "broken"]] 
 }
 
 
-async def examine(config: Config, sampler: Sampler) -> list[Finding]:
-    """Reads every source now, whatever is known of it, and looks at the tools."""
+async def examine(config: Config, sampler: Sampler, media_server: ManagedRtmp | None = None) -> list[Finding]:
+    """Reads every source now, whatever is known of it, and looks at the tools and at the daemon's own media server."""
     sources = await asyncio.gather(*(_examine_source(source) for source in sampler.sources.values()))
-    return [*sources, *[finding async for finding in _examine_tools(config)]]
+    tools = [finding async for finding in _examine_tools(config)]
+    return [*sources, *tools, *([media_server.finding()] if media_server is not None else [])]
 
 
 async def examine_alone(config: Config) -> list[Finding]:

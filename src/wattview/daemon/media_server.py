@@ -22,6 +22,7 @@ import httpx
 from wattview.config import Config
 from wattview.daemon import children, nginx_config
 from wattview.daemon.nginx_config import INSTALL, LOOPBACK, MediaServerError, application_of, port_of
+from wattview.model import Finding
 from wattview.probes import SourceError, SourceRefused
 from wattview.probes.rtmp_server import RtmpServerProbe, is_local
 
@@ -79,6 +80,7 @@ class ManagedRtmp:
         self._application = ""
         self.state: ServerState = "stopped"
         self.reason = ""
+        self.fix = ""
         self.notes: tuple[str, ...] = ()
 
     @property
@@ -94,6 +96,14 @@ class ManagedRtmp:
         """The master process, while there is one."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
+    def finding(self) -> Finding:
+        """Its line of the doctor's."""
+        if self.state == "running":
+            detail = f"a private nginx-rtmp: push to {self.rtmp_url}"
+            return Finding(source="media server", state="works", detail="; ".join((detail, *self.notes)))
+        detail = f"the private nginx-rtmp is {self.state}: {self.reason or 'it has not answered yet'}"
+        return Finding(source="media server", state="broken", detail=detail, fix=self.fix)
+
     async def start(self) -> None:
         """Starts nginx and waits until its statistics page answers. Raises MediaServerError.
 
@@ -104,7 +114,7 @@ class ManagedRtmp:
             self._application = application_of(self._streams.rtmp_url)
             await self._launch()
         except MediaServerError as error:
-            self.state, self.reason = "failed", error.reason
+            self.state, self.reason, self.fix = "failed", error.reason, error.fix
             raise
         except BaseException:
             await self._end()

@@ -81,7 +81,7 @@ class Daemon:
         stack.callback(_take_lock(Path(config.daemon.control_socket)))
 
         server = await self._start_media_server(state)
-        if server is not None:
+        if server is not None and server.state == "running":
             config = replace(
                 config, streams=replace(config.streams, nginx_rtmp_url=server.stat_url, rtmp_url=server.rtmp_url)
             )
@@ -122,7 +122,7 @@ class Daemon:
         stack.push_async_callback(health.close)
         snapshots = Snapshots(config, sampler, attributor, health, runner, config.streams.rtmp_url)
         stopping = asyncio.Event()
-        parts = Parts(config, sampler, snapshots, history, runner, results, health, stopping)
+        parts = Parts(config, sampler, snapshots, history, runner, results, health, server, stopping)
 
         keys = {sock.getsockname()[1]: key for key, sock in sockets.items()}
         exporters = Endpoints(config, sampler, attributor, results, health, runner, keys)
@@ -142,7 +142,8 @@ class Daemon:
         await listener.start()
 
     async def _start_media_server(self, state: Path) -> ManagedRtmp | None:
-        """Our own nginx-rtmp where one is wanted and none answers. Without one, scenarios encode and do not push."""
+        """Our own nginx-rtmp where one is wanted and none answers; its state says whether it came up. Without one,
+        scenarios encode and do not push."""
         server = await choose_server(self.config, state / "nginx-rtmp")
         if server is None:
             return None
@@ -150,7 +151,7 @@ class Daemon:
             await server.start()
         except MediaServerError as error:
             log.warning("no media server: %s%s", error.reason, f"; {error.fix}" if error.fix else "")
-            return None
+            return server
         self._stack.push_async_callback(server.stop)
         log.info("media server: %s (statistics: %s)", server.rtmp_url, server.stat_url)
         return server
