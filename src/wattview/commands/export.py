@@ -21,7 +21,7 @@ async def export(config: Config, ids: Sequence[str], kind: str) -> bytes:
             from wattview.analysis.report import html_report
             from wattview.daemon.power_curves import power_curves
 
-            return html_report(runs, await power_curves(source.samples, runs)).encode()
+            return html_report(runs, await power_curves(config, source.samples, runs)).encode()
     if kind == "json":
         return json_text(runs).encode() + b"\n"
     return csv_text(runs).encode() if kind == "csv" else _parquet(runs)

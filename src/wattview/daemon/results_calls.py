@@ -38,7 +38,7 @@ async def _result(parts: Parts, request: Request) -> RunResult:
 
 async def _report(parts: Parts, request: Request) -> Response:
     run = await _result(parts, request)
-    curves = await power_curves(parts.history.samples, [run])
+    curves = await power_curves(parts.config, parts.history.samples, [run])
     page = await asyncio.to_thread(html_report, [run], curves)
     return Response(page, media_type=HTML)
 
@@ -118,7 +118,7 @@ async def _export(parts: Parts, request: Request) -> Response:
         raise Refusal(422, f"format is one of {', '.join(MEDIA_TYPES)}, not {kind!r}", "format")
     runs = await _named(parts, request)
     if kind == "html":
-        curves = await power_curves(parts.history.samples, runs)
+        curves = await power_curves(parts.config, parts.history.samples, runs)
         text = await asyncio.to_thread(html_report, runs, curves)
     elif kind == "csv":
         text = await asyncio.to_thread(csv_text, runs)

@@ -32,7 +32,7 @@ from wattview.daemon.lab.scenario_check import InvalidScenario, MediaError, Plan
 from wattview.daemon.lab.scenario_record import Score, Window, record_of, with_scores
 from wattview.daemon.lab.steadiness import Steadiness
 from wattview.daemon.lab.watched import FfmpegDied
-from wattview.daemon.lab.window_trail import TRAIL_SECONDS, Trail, WindowTrail
+from wattview.daemon.lab.window_trail import TRAIL_SECONDS, Trail, WindowTrail, trail_file
 from wattview.model import ResultsFile, Run, RunState, ScenarioRecord
 
 log = logging.getLogger(__name__)
@@ -269,7 +269,7 @@ class Execution:
         end_time, end = time.time(), time.monotonic()
         await self._marked("end", notes)
         await trail.look()
-        await self._undisturbed(asyncio.to_thread(trail.write, self._folder / f"{index + 1:02d}-power.csv"))
+        await self._undisturbed(asyncio.to_thread(trail.write, trail_file(self._folder, index + 1)))
         return Window(
             start_time=start_time, end_time=end_time, seconds=end - start, warmup_seconds=start - warm,
             playback=playback, notes=tuple(notes),

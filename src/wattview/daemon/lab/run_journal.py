@@ -18,6 +18,11 @@ from wattview.model import Run
 log = logging.getLogger(__name__)
 
 
+def runs_directory(state: Path) -> Path:
+    """Where the runs lie below the daemon's state directory, a folder each, named by its id."""
+    return state / "runs"
+
+
 class Journal:
     """Runs below one directory. Its methods raise OSError where the disk does not do as told."""
 

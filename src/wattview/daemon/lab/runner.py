@@ -12,7 +12,7 @@ from wattview.daemon import results_files
 from wattview.daemon.lab.capabilities import Capabilities
 from wattview.daemon.lab.encoder_group import RunningEncoder
 from wattview.daemon.lab.execution import Execution, Load, Surroundings
-from wattview.daemon.lab.run_journal import Journal
+from wattview.daemon.lab.run_journal import Journal, runs_directory
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
 from wattview.daemon.lab.window_trail import Trail
 from wattview.model import Run, RunRequest
@@ -49,7 +49,7 @@ class Runner:
         self._config = config
         self._around = Surroundings(rtmp_url, mark, power_source, load, trail)
         self._capabilities = Capabilities()
-        self._journal = Journal(state_dir / "runs")
+        self._journal = Journal(runs_directory(state_dir))
         self._past = {run.id: run for run in self._journal.close_interrupted()}
         self._execution: Execution | None = None
 

@@ -1,7 +1,8 @@
-"""The power of one measured window at full rate, for the run's folder: every sample of the power clock.
+"""The power of one measured window at full rate, in the run's folder: every sample of the power clock.
 
-Kept in memory during the window and written after it, as ``time,joules_total`` lines: Unix seconds, and joules of the
-host since the daemon's start. The difference of two lines is exact; a power is that over the difference of times.
+Kept in memory during the window and written after it to ``NN-power.csv``, NN being the scenario's place in the run,
+as ``time,joules_total`` lines: Unix seconds, and joules of the host since the daemon's start. The difference of two
+lines is exact; a power is that over the difference of times.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import asyncio
 import contextlib
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
+
+from wattview.analysis.energy import Points
 
 TRAIL_SECONDS = 0.5
 """How often the power clock's short memory is asked; it holds a second or more."""
@@ -19,6 +23,31 @@ LOOK_PATIENCE_SECONDS = 0.2
 
 Trail = Callable[[], Awaitable[Sequence[tuple[float, float]]]]
 """The last samples of the power: (Unix time, joules of the host so far), oldest first."""
+
+
+HEADER = "time,joules_total"
+
+
+def trail_file(folder: Path, place: int) -> Path:
+    """Where the samples of a run's scenario lie; ``place`` counts from 1."""
+    return folder / f"{place:02d}-power.csv"
+
+
+def read_trail(file: Path) -> Points:
+    """The samples that ``WindowTrail.write`` has written, none where there is no such file. Blocks.
+
+    Raises ValueError where it is another kind of file, or not in order of time; OSError where it cannot be read.
+    """
+    try:
+        header, *lines = file.read_text("ascii").splitlines()
+    except FileNotFoundError:
+        return []
+    if header != HEADER:
+        raise ValueError(f"{file}: the first line is not {HEADER}")
+    points = [(float(time), float(joules)) for time, _, joules in (line.partition(",") for line in lines)]
+    if any(later <= earlier for (earlier, _), (later, _) in pairwise(points)):
+        raise ValueError(f"{file}: not in order of time")
+    return points
 
 
 class WindowTrail:
@@ -47,7 +76,7 @@ class WindowTrail:
         if not self._times:
             return
         with path.open("w", encoding="ascii") as file:
-            file.write("time,joules_total\n")
+            file.write(f"{HEADER}\n")
             file.writelines(
                 f"{time:.6f},{joules:.6f}\n" for time, joules in zip(self._times, self._joules, strict=True)
             )
