@@ -33,7 +33,7 @@ MARGIN_SECONDS = 15.0
 MOST_SECONDS = 3 * 86400.0
 """A run whose windows span more is drawn without its power."""
 
-MOST_POINTS = 600
+MOST_POINTS = 1500
 """Of one window. More samples are drawn as means of neighbours, which keep their energy."""
 
 
