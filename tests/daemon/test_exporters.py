@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import httpx
@@ -36,9 +38,28 @@ def health(daemon: DaemonProcess) -> dict[str, ExporterHealth]:
     return daemon.exporters()
 
 
-def test_all_other_nine_exporters_answer(health: dict[str, ExporterHealth]) -> None:
-    assert list(health) == OTHERS
+def test_all_ten_exporters_answer(health: dict[str, ExporterHealth]) -> None:
+    assert list(health) == [*OTHERS, "exporter-health-checker"]
     assert [one.exporter for one in health.values() if not one.reachable] == []
+
+
+def test_the_checker_is_known_to_the_daemon_and_does_not_judge_itself(daemon: DaemonProcess) -> None:
+    checker = daemon.exporters()["exporter-health-checker"]
+    text = httpx.get(f"{checker.url}/metrics", trust_env=False, timeout=30).text
+    assert (checker.healthy, checker.has_data) == (True, True)
+    assert checker.metric_count == sum(line.startswith("# TYPE") for line in text.splitlines())
+    assert {line for line in text.splitlines() if line.startswith("exporter_reachable")} == {
+        f'exporter_reachable{{exporter="{name}"}} 1' for name in OTHERS
+    }
+
+
+def test_check_finds_every_exporter_of_a_daemon_that_picked_its_ports(daemon: DaemonProcess) -> None:
+    command = [sys.executable, "-m", "wattview", "check", "--json", *daemon.arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert {one["exporter"]: one["healthy"] for one in json.loads(result.stdout)} == dict.fromkeys(
+        [one.name for one in EXPORTERS], True
+    )
+    assert result.returncode == 0
 
 
 def test_an_exporter_without_its_source_is_well_and_says_why_it_has_no_data(health: dict[str, ExporterHealth]) -> None:

@@ -1,6 +1,7 @@
 """Whether each exporter answers, and with what: fetched over HTTP as Prometheus would, judged by its own parser.
 
-``check_all`` is the whole judgement; the daemon (port 9600, the dashboard) and ``wattview check`` share it.
+``check_all`` is the whole judgement; the daemon (port 9600, the dashboard) and ``wattview check`` share it. The checker
+itself is judged by the daemon from its ``/health``: a fetch of its own ``/metrics`` would wait for itself.
 """
 
 from __future__ import annotations
@@ -132,10 +133,20 @@ def _unhealthy(target: Target, reason: str, *, reachable: bool, took: float | No
 
 
 class Health:
-    """The exporters' health, fetched when somebody asks and shared by those who ask within ``fresh_seconds``."""
+    """The exporters' health, fetched when somebody asks and shared by those who ask within ``fresh_seconds``.
 
-    def __init__(self, targets: Iterable[Target], timeout_seconds: float = 10.0, fresh_seconds: float = 4.0) -> None:
+    ``itself`` is the exporter that shows it; it stands last in what ``check`` gives, and not in its own metrics.
+    """
+
+    def __init__(
+        self,
+        targets: Iterable[Target],
+        itself: Target | None = None,
+        timeout_seconds: float = 10.0,
+        fresh_seconds: float = 4.0,
+    ) -> None:
         self._targets = list(targets)
+        self._itself = itself
         self._timeout = timeout_seconds
         self._fresh = fresh_seconds
         self._client: httpx.AsyncClient | None = None
@@ -163,9 +174,35 @@ class Health:
     async def _check(self) -> tuple[ExporterHealth, ...]:
         if self._client is None:
             self._client = httpx.AsyncClient(trust_env=False, timeout=self._timeout)
-        self._latest = tuple(await check_all(self._client, self._targets, self._timeout))
+        others = await check_all(self._client, self._targets, self._timeout)
+        itself = [] if self._itself is None else [await self._check_itself(self._client, self._itself, others)]
+        self._latest = (*others, *itself)
         self._checked = time.monotonic()
         return self._latest
+
+    async def _check_itself(
+        self, client: httpx.AsyncClient, target: Target, others: Sequence[ExporterHealth]
+    ) -> ExporterHealth:
+        if target.problem:
+            return _unhealthy(target, target.problem, reachable=False)
+        began = time.perf_counter()
+        try:
+            answer = await client.get(f"{target.url}/health")
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            return _unhealthy(target, f"not reachable: {error or type(error).__name__}", reachable=False)
+        shown = [family for family in self.families(others) if family.samples]
+        return ExporterHealth(
+            exporter=target.name,
+            url=target.url,
+            reachable=True,
+            healthy=True,
+            has_data=bool(shown),
+            metric_count=len(shown),
+            sample_count=sum(len(family.samples) for family in shown),
+            scrape_seconds=time.perf_counter() - began,
+            checked=time.time(),
+        )
 
     async def close(self) -> None:
         if self._pending is not None:
@@ -173,15 +210,16 @@ class Health:
         if self._client is not None:
             await self._client.aclose()
 
-    @staticmethod
-    def families(checked: Iterable[ExporterHealth]) -> list[Family]:
-        """The contract's five families of port 9600."""
+    def families(self, checked: Iterable[ExporterHealth]) -> list[Family]:
+        """The five families of port 9600, of the exporters other than itself."""
         status = Family("exporter_health_status", "gauge", "1 where the exporter answers as it should, else 0.")
         reachable = Family("exporter_reachable", "gauge", "1 where the exporter answers at all, else 0.")
         metrics = Family("exporter_metric_count", "gauge", "Metric families in the exporter's answer.")
         samples = Family("exporter_sample_count", "gauge", "Samples in the exporter's answer.")
         data = Family("exporter_has_data", "gauge", "1 where the answer holds samples of the thing measured, else 0.")
         for one in checked:
+            if self._itself is not None and one.exporter == self._itself.name:
+                continue
             text = labels(exporter=one.exporter)
             status.add(int(one.healthy), text)
             reachable.add(int(one.reachable), text)

@@ -118,7 +118,7 @@ class Daemon:
         self._runner = runner
 
         sockets, targets = self._bind_exporters()
-        health = Health(targets)
+        health = Health([one for key, one in targets.items() if key != "health"], targets.get("health"))
         stack.push_async_callback(health.close)
         snapshots = Snapshots(config, sampler, attributor, health, runner, config.streams.rtmp_url)
         stopping = asyncio.Event()
@@ -167,11 +167,11 @@ class Daemon:
         self._stack.callback(path.unlink, missing_ok=True)
         return sock
 
-    def _bind_exporters(self) -> tuple[dict[str, socket.socket], list[Target]]:
-        """The exporters' sockets by key, and what the health check fetches. A taken port costs that exporter only."""
+    def _bind_exporters(self) -> tuple[dict[str, socket.socket], dict[str, Target]]:
+        """By key: the exporters' sockets, and where all that are enabled are. A taken port costs that exporter only."""
         host = self.config.daemon.listen
         sockets: dict[str, socket.socket] = {}
-        targets: list[Target] = []
+        targets: dict[str, Target] = {}
         for exporter in EXPORTERS:
             settings = getattr(self.config.endpoints, exporter.key)
             if not settings.enabled:
@@ -183,8 +183,7 @@ class Daemon:
                 problem = _bind_problem(error, f"endpoints.{exporter.key}.port", settings.port)
                 log.warning("%s is not served: %s", exporter.name, problem)
             port = sockets[exporter.key].getsockname()[1] if exporter.key in sockets else settings.port
-            if exporter.key != "health":
-                targets.append(Target(exporter.name, exporter_url(host, port), problem))
+            targets[exporter.key] = Target(exporter.name, exporter_url(host, port), problem)
         return sockets, targets
 
 
