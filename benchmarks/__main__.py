@@ -1,33 +1,50 @@
-"""Every measurement behind a figure that the README or a note gives: ``make bench`` runs them all, one after another.
+"""Every measurement behind a figure that the README or a page of docs/ gives, as one table: ``make bench``.
 
     python -m benchmarks [NAME …]
 
-Each is a module of its own with a ``main()``; a name picks some of them. Ratios against a peer in the same run are the
-figures to quote: the absolute times are this machine's, on this day.
+Each is a module with a ``measure()`` that yields rows; a name picks some of them, and ``python -m benchmarks.NAME``
+runs one with options of its own. Ratios against a peer in the same run are the figures to quote: the absolute times
+are this machine's, on this day. Exit status 1 where a benchmark could not measure; an aim that is missed is a verdict.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
+import os
+import platform
 import sys
 import time
+from collections.abc import Iterator
 
-import benchmarks
+from benchmarks.table import Failed, Result, print_table
+
+ALL = ("node_scrape", "containers_scrape", "daemon_footprint", "store_load", "scenario_sweep")
+
+
+def results(names: list[str]) -> Iterator[Result]:
+    for name in names:
+        began, below = time.monotonic(), []
+        try:
+            for result in importlib.import_module(f"benchmarks.{name}").measure():
+                if isinstance(result, str):
+                    below.append(result)
+                else:
+                    yield result
+        except Exception as error:
+            # The others can still measure.
+            yield Failed(subject=name, reason=f"{type(error).__name__}: {error}".replace("\n", " ")[:200])
+        yield from (f"== {name}, {time.monotonic() - began:.0f} s", *below)
 
 
 def main() -> None:
-    known = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_")]
-    wanted = sys.argv[1:] or known
-    unknown = [name for name in wanted if name not in known]
+    wanted = sys.argv[1:] or list(ALL)
+    unknown = [name for name in wanted if name not in ALL]
     if unknown:
-        raise SystemExit(f"no benchmark {unknown[0]!r}; there are: {', '.join(known)}")
-    for name in wanted:
-        print(f"\n== {name}", flush=True)
-        began = time.monotonic()
-        sys.argv = [f"benchmarks.{name}"]
-        importlib.import_module(f"benchmarks.{name}").main()
-        print(f"({time.monotonic() - began:.0f} s)", flush=True)
+        raise SystemExit(f"no benchmark {unknown[0]!r}; there are: {', '.join(ALL)}")
+    load, _, _ = os.getloadavg()
+    print(f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}, load {load:.1f}")
+    if not print_table(results(wanted)):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""What the containers endpoints cost: CPU time of a reading and of each page, beside ``docker stats --no-stream``.
+"""What a scrape of the containers endpoint costs as containers become more, beside ``docker stats --no-stream``.
 
-Starts a Docker engine of its own with sleeping containers on a bridge network (root; docker.io, busybox-static).
+Starts a Docker engine of its own with sleeping containers, each with a network of its own on one bridge, and a real
+daemon that is scraped over HTTP (root; docker.io, busybox-static).
 
-    python benchmarks/containers_scrape.py [--containers 1 20 100 300]
+    python -m benchmarks.containers_scrape [--containers 1 20 100 300]
 
-The aim is under 0.3 ms of CPU a container for a reading and a page together, and a cost that grows linearly. CPU time
-of the engine is dockerd's and containerd's for one ``docker stats``; a reading asks them nothing.
+The aims are under 0.3 ms of CPU a container, and a cost that grows linearly. The CPU time of ``docker stats`` is the
+command's and that of dockerd and containerd together; a scrape asks these nothing.
 """
 
 from __future__ import annotations
@@ -14,91 +15,113 @@ import argparse
 import resource
 import shutil
 import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from benchmarks.processes import Endpoint
+from benchmarks.table import Result, Row, print_table
+from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import Engine, engine
-from wattview import config
-from wattview.exposition import render
-from wattview.probes.containers import ContainersProbe
-from wattview.probes.containers_metrics import cadvisor_families, docker_families
 from wattview.probes.engine_processes import EngineProcesses
 
 AIM_MS = 0.3
-REPEATS = 15
+AIM_GROWTH = 1.25
+"""By how much a container may cost more among many than among few: what two measurements differ by anyway."""
+COUNTS = (1, 20, 100, 300)
+SCRAPES = 60
+STATS = 3
 
 
-def cpu_ms(call: Callable[[], object]) -> float:
-    """The median CPU time of one call in this thread, milliseconds."""
-    spent = []
-    for _ in range(REPEATS):
-        began = time.thread_time()
-        call()
-        spent.append((time.thread_time() - began) * 1000)
-    return sorted(spent)[REPEATS // 2]
-
-
-def docker_stats(own: Engine) -> tuple[float, float, float]:
-    """``docker stats --no-stream`` once: (seconds, CPU ms of the command, CPU ms of the engine)."""
+def docker_stats(own: Engine) -> tuple[float, float]:
+    """``docker stats --no-stream``, the median of some: (ms to the answer, CPU ms of the command and the engine)."""
     docker = shutil.which("docker")
-    if docker is None:
-        raise SystemExit("docker is not installed; run: sudo apt-get install docker.io")
+    assert docker is not None, "docker is not installed; run: sudo apt-get install docker.io"
     processes = EngineProcesses("/proc")
 
-    def engine_seconds() -> float:
+    def spent_seconds() -> float:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
         use = processes.read(time.monotonic(), own.pid)
-        return use.cpu_seconds if use is not None else 0.0
+        assert use is not None, "the engine's processes cannot be read"
+        return children.ru_utime + children.ru_stime + use.cpu_seconds
 
-    before, engine_before, began = resource.getrusage(resource.RUSAGE_CHILDREN), engine_seconds(), time.monotonic()
-    subprocess.run([docker, "--host", own.host, "stats", "--no-stream"], check=True, stdout=subprocess.DEVNULL)
-    took, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    spent = engine_seconds() - engine_before
+    took, spent = [], []
+    for _ in range(STATS):
+        before, began = spent_seconds(), time.monotonic()
+        subprocess.run([docker, "--host", own.host, "stats", "--no-stream"], check=True, stdout=subprocess.DEVNULL)
+        took.append((time.monotonic() - began) * 1000)
+        spent.append((spent_seconds() - before) * 1000)
     processes.close()
-    return took, command * 1000, spent * 1000
+    return median(took), median(spent)
 
 
-def measure(own: Engine, probe: ContainersProbe, count: int) -> None:
-    reading = probe.read()
-    while len(reading.containers) < count:
-        time.sleep(0.05)
-        reading = probe.read()
-    read = cpu_ms(probe.read)
-    docker_page = cpu_ms(lambda: render(docker_families(reading)))
-    cadvisor_page = cpu_ms(lambda: render(cadvisor_families(reading)))
-    each = (read + cadvisor_page) / count
-    seconds, command, engine_cpu = docker_stats(own)
-    verdict = "ok" if each < AIM_MS else f"over the aim by {each - AIM_MS:.2f} ms"
-    print(
-        f"{count:>10} {read:>9.2f} {docker_page:>9.2f} {cadvisor_page:>9.2f} {each:>12.3f}  {verdict:<6}"
-        f" {seconds:>10.2f} {command:>10.0f} {engine_cpu:>10.0f}",
-        flush=True,
+def scraped(daemon: DaemonProcess, count: int) -> Endpoint:
+    """The endpoint after its scrapes, once it shows ``count`` containers with their own networks."""
+    deadline = time.monotonic() + 60
+    while (shown := daemon.metrics("cadvisor").count("\ncontainer_network_receive_bytes_total{")) < count:
+        assert time.monotonic() < deadline, f"{shown} of {count} containers are shown"
+        time.sleep(0.2)
+    endpoint = Endpoint(daemon.exporters()["cadvisor"].url, daemon.process.pid)
+    endpoint.settle()
+    endpoint.scrape(SCRAPES)
+    endpoint.close()
+    return endpoint
+
+
+def measure(counts: Sequence[int] = COUNTS) -> Iterator[Result]:
+    costs: dict[int, float] = {}
+    with tempfile.TemporaryDirectory() as directory, engine() as own:
+        own.client.create_network("bench", driver="bridge")
+        with running_daemon(Path(directory), f"docker.host={own.host}") as daemon:
+            started = 0
+            for count in sorted(counts):
+                for number in range(started, count):
+                    own.run(f"sleeper-{number}", "sleep", "100000", network="bench")
+                started = count
+                ours = scraped(daemon, count)
+                stats_ms, stats_cpu_ms = docker_stats(own)
+                costs[count] = ours.cpu_ms
+                what = f"containers: {count} running"
+                yield Row(
+                    subject=f"{what}, CPU of a scrape",
+                    ours=ours.cpu_ms,
+                    unit="ms",
+                    peer=stats_cpu_ms,
+                    peer_name="docker stats",
+                )
+                yield Row(
+                    subject=f"{what}, time to the answer",
+                    ours=ours.latency_ms,
+                    unit="ms",
+                    peer=stats_ms,
+                    peer_name="docker stats",
+                )
+                yield Row(subject=f"{what}, CPU a container", ours=ours.cpu_ms / count, unit="ms", below=AIM_MS)
+    yield from growth(costs)
+
+
+def growth(costs: dict[int, float]) -> Iterator[Row]:
+    """What each further container adds among many, against what it adds among few."""
+    counts = sorted(costs)
+    if len(counts) < 3:
+        return
+    few, middle, many = counts[0], counts[-2], counts[-1]
+    yield Row(
+        subject=f"containers: each further one, {middle} to {many}",
+        ours=(costs[many] - costs[middle]) / (many - middle),
+        unit="ms",
+        peer=(costs[middle] - costs[few]) / (middle - few),
+        peer_name=f"{few} to {middle}",
+        ratio_below=AIM_GROWTH,
     )
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--containers", type=int, nargs="+", default=[1, 20, 100, 300])
-    counts = sorted(arguments.parse_args().containers)
-    print(f"{'':>10} {'WattView: CPU ms':^42}          {'docker stats --no-stream':^32}")
-    print(
-        f"{'containers':>10} {'reading':>9} {':9501':>9} {':8080':>9} {'a container':>12}  {'':<6}"
-        f" {'seconds':>10} {'CPU ms':>10} {'engine ms':>10}"
-    )
-    with engine() as own:
-        own.client.create_network("bench", driver="bridge")
-        probe = ContainersProbe(config.load(sets=[f"docker.host={own.host}"], environ={}))
-        started = 0
-        for count in counts:
-            for number in range(started, count):
-                own.run(f"sleeper-{number}", "sleep", "100000", network="bench")
-            started = count
-            measure(own, probe, count)
-        probe.close()
+    arguments.add_argument("--containers", type=int, nargs="+", default=COUNTS)
+    print_table(measure(arguments.parse_args().containers))
 
 
 if __name__ == "__main__":

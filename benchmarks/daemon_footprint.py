@@ -11,7 +11,6 @@ The aim is under 1 % of a core and under 80 MB with 20 containers and all ten en
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import threading
 import time
@@ -21,6 +20,8 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.processes import resident_megabytes, share
+from benchmarks.table import Result, Row, print_table
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import engine
 from tests.support.node_exporter import RealNodeExporter
@@ -28,15 +29,7 @@ from tests.support.node_exporter import RealNodeExporter
 AIM_PERCENT = 1.0
 AIM_MEGABYTES = 80.0
 SCRAPE_SECONDS = 5.0
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_megabytes(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+PEER = "node_exporter alone"
 
 
 @contextmanager
@@ -81,15 +74,41 @@ def attached(daemon: DaemonProcess) -> Iterator[None]:
         thread.join()
 
 
-def share(pid: int, seconds: float) -> float:
-    """CPU use of one process over ``seconds``, in percent of one core."""
-    began, before = time.monotonic(), cpu_seconds(pid)
-    time.sleep(seconds)
-    return (cpu_seconds(pid) - before) / (time.monotonic() - began) * 100
-
-
-def row(name: str, percent: float, megabytes: float, verdict: str = "") -> None:
-    print(f"{name:<52} {percent:>7.2f} % {megabytes:>8.1f} MB  {verdict}", flush=True)
+def measure(containers: int = 20, seconds: float = 30.0) -> Iterator[Result]:
+    with tempfile.TemporaryDirectory() as directory, engine() as own:
+        own.client.create_network("bench", driver="bridge")
+        for number in range(containers):
+            own.run(f"sleeper-{number}", "sleep", "100000", network="bench")
+        with running_daemon(Path(directory), f"docker.host={own.host}") as daemon, RealNodeExporter() as real:
+            ours, theirs = daemon.process.pid, real.process.pid
+            time.sleep(SCRAPE_SECONDS)
+            yield Row(
+                subject="daemon: nobody asks, CPU of a core", ours=share(ours, seconds), unit="%",
+                peer=share(theirs, seconds), peer_name=PEER,
+            )  # fmt: skip
+            yield Row(
+                subject="daemon: nobody asks, resident", ours=resident_megabytes(ours), unit="MB",
+                peer=resident_megabytes(theirs), peer_name=PEER,
+            )  # fmt: skip
+            with scraping([f"http://127.0.0.1:{real.port}"]):
+                time.sleep(SCRAPE_SECONDS)
+                peer_percent, peer_megabytes = share(theirs, seconds), resident_megabytes(theirs)
+            exporters = daemon.exporters()
+            what = f"daemon: {len(exporters)} scraped every 5 s, {containers} containers"
+            with scraping([one.url for one in exporters.values()]):
+                time.sleep(SCRAPE_SECONDS)
+                percent, megabytes = share(ours, seconds), resident_megabytes(ours)
+            yield Row(
+                subject=f"{what}, CPU", ours=percent, unit="%", peer=peer_percent, peer_name=PEER, below=AIM_PERCENT
+            )
+            yield Row(
+                subject=f"{what}, resident", ours=megabytes, unit="MB", peer=peer_megabytes, peer_name=PEER,
+                below=AIM_MEGABYTES,
+            )  # fmt: skip
+            with attached(daemon):
+                time.sleep(2)
+                yield Row(subject="daemon: a dashboard attached, CPU of a core", ours=share(ours, seconds), unit="%")
+                yield Row(subject="daemon: a dashboard attached, resident", ours=resident_megabytes(ours), unit="MB")
 
 
 def main() -> None:
@@ -97,35 +116,7 @@ def main() -> None:
     arguments.add_argument("--containers", type=int, default=20)
     arguments.add_argument("--seconds", type=float, default=30.0)
     options = arguments.parse_args()
-    print(f"{'':<52} {'of a core':>9} {'resident':>11}")
-    with tempfile.TemporaryDirectory() as directory, engine() as own:
-        own.client.create_network("bench", driver="bridge")
-        for number in range(options.containers):
-            own.run(f"sleeper-{number}", "sleep", "100000", network="bench")
-        with running_daemon(Path(directory), f"docker.host={own.host}") as daemon:
-            pid = daemon.process.pid
-            time.sleep(5)
-            row("WattView, nobody asks (clock and history only)", share(pid, options.seconds), resident_megabytes(pid))
-            urls = [one.url for one in daemon.exporters().values()]
-            with scraping(urls):
-                time.sleep(SCRAPE_SECONDS)
-                percent, megabytes = share(pid, options.seconds), resident_megabytes(pid)
-            good = percent < AIM_PERCENT and megabytes < AIM_MEGABYTES
-            verdict = "ok" if good else f"aim: under {AIM_PERCENT:g} % and {AIM_MEGABYTES:g} MB"
-            row(
-                f"WattView, all exporters scraped every 5 s, {options.containers} containers",
-                percent,
-                megabytes,
-                verdict,
-            )
-            with attached(daemon):
-                time.sleep(2)
-                row("WattView, a dashboard attached, 1 snapshot a second", share(pid, options.seconds),
-                    resident_megabytes(pid))  # fmt: skip
-    with RealNodeExporter() as peer, scraping([f"http://127.0.0.1:{peer.port}"]):
-        time.sleep(SCRAPE_SECONDS)
-        pid = peer.process.pid
-        row("node_exporter alone, scraped every 5 s", share(pid, options.seconds), resident_megabytes(pid))
+    print_table(measure(options.containers, options.seconds))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,12 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from benchmarks.table import Result, Row, print_table
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.powercap import simulated_rapl
 from wattview.analysis.compare import repeats_of
@@ -38,6 +40,8 @@ SETTINGS: tuple[dict[str, object], ...] = (
 )
 HEAVIER = (("2 streams", "1 stream"), ("4 streams", "2 streams"), ("ladder", "1 stream"))
 """What must draw more than what. Bitrates and presets differ by less than this machine's noise at times."""
+MANY_BY_CHANCE = 2
+"""Of seven settings, each called different by chance once in twenty, two or more are so once in twenty-three sweeps."""
 
 
 def scenarios(seconds: float) -> list[Scenario]:
@@ -74,11 +78,10 @@ def groups_of(run: RunResult) -> dict[str, Group]:
     return {one.valid[0].record.setting or "": one.group() for one in repeats_of(run.scenarios) if one.valid}
 
 
-def print_settings(first: dict[str, Group], comparison: RunComparison) -> int:
-    """The table of settings; how many of them differ between the runs though nothing was changed."""
-    differing = 0
+def settings_table(first: dict[str, Group], comparison: RunComparison) -> Iterator[str]:
+    """What each setting drew in the first run, and what the second made of it."""
     pairs = {pair.first.label: pair for pair in comparison.pairs}
-    print(f"{'setting':<10} {'mean W':>7} {'95 %':>14} {'net a stream':>12} {'VMAF':>5} {'n':>2}  second run")
+    yield (f"{'setting':<10} {'mean W':>7} {'95 %':>14} {'net a stream':>12} {'VMAF':>5} {'n':>2}  second run")
     for name, group in first.items():
         power = group.figures.get("power_mean_watts")
         pair = pairs.get(group.label)
@@ -86,14 +89,12 @@ def print_settings(first: dict[str, Group], comparison: RunComparison) -> int:
         interval = f"{power.low:.2f} to {power.high:.2f}" if power and power.low is not None else "one repeat"
         said = "not in both runs"
         if against is not None:
-            differing += against.differ is True
             said = f"{against.difference:+.2f} W, {against.verdict}"
         columns = (
             f"{name:<10}", text(power, 7, 2), f"{interval:>14}", text(group.figures.get("net_watts_per_stream"), 12, 2),
             text(group.figures.get("vmaf_score"), 5, 1), f"{group.repeats:>2}", f" {said}",
         )  # fmt: skip
-        print(*columns)
-    return differing
+        yield " ".join(columns)
 
 
 def text(estimate: Estimate | None, width: int, places: int) -> str:
@@ -111,11 +112,7 @@ def cheapest_by_hand(runs: list[RunResult]) -> str | None:
     return min(ranked, default=(0.0, None))[1]
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--repeat", type=int, default=3)
-    arguments.add_argument("--seconds", type=float, default=10.0, help="of each measured window")
-    options = arguments.parse_args()
+def measure(repeat: int = 3, seconds: float = 10.0) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         with (
@@ -124,34 +121,43 @@ def main() -> None:
                 directory, f"paths.sysfs={sysfs}", "scenarios.quality_seconds=5", command=("up", "--headless")
             ) as daemon,
         ):
-            ids = [measured(daemon, options.seconds, options.repeat) for _ in range(2)]
+            ids = [measured(daemon, seconds, repeat) for _ in range(2)]
             runs = [msgspec.json.decode(asked(daemon, f"/api/v1/results/{one}"), type=RunResult) for one in ids]
             comparison = msgspec.json.decode(asked(daemon, "/api/v1/compare", a=ids[0], b=ids[1]), type=RunComparison)
             advice = msgspec.json.decode(
                 asked(daemon, "/api/v1/advice", vmaf=TARGET_VMAF, runs=",".join(ids)), type=Advice
             )
     groups = groups_of(runs[0])
-    differing = print_settings(groups, comparison)
+    powers = [pair.differences.get("power_mean_watts") for pair in comparison.pairs]
+    yield Row(
+        subject=f"sweep twice: of {len(powers)} settings differ from themselves",
+        ours=sum(1 for power in powers if power is not None and power.differ is True),
+        below=MANY_BY_CHANCE,
+    )
+    lighter = [
+        f"{heavy} drew no more than {light}"
+        for heavy, light in HEAVIER
+        if heavy in groups
+        and light in groups
+        and groups[heavy].figures["power_mean_watts"].mean <= groups[light].figures["power_mean_watts"].mean
+    ]
+    yield Row(subject=f"sweep: of {len(HEAVIER)} heavier settings drew no more", ours=len(lighter), below=1)
+    by_hand = cheapest_by_hand(runs)
+    yield Row(subject="sweep: advice that is not the cheapest by hand", ours=int(advice.best != by_hand), below=1)
+    yield from settings_table(groups, comparison)
+    yield from lighter
     idle = comparison.baseline_watts
     if idle is not None:
-        print(f"idle windows, second run less the first: {idle.difference:+.2f} W: {idle.verdict}")
-    print(
-        f"settings that differ from themselves: {differing} of {len(comparison.pairs)} (one in twenty may, by chance)"
-    )
-    order = [
-        (heavy, light, groups[heavy].figures["power_mean_watts"].mean > groups[light].figures["power_mean_watts"].mean)
-        for heavy, light in HEAVIER
-        if heavy in groups and light in groups
-    ]
-    print(
-        "heavier draws more: "
-        + ", ".join(f"{heavy} > {light}: {'yes' if right else 'NO'}" for heavy, light, right in order)
-    )
-    by_hand = cheapest_by_hand(runs)
-    print(f"advice: {advice.verdict}")
-    print(f"by hand: {by_hand}: {'the same' if advice.best == by_hand else 'ANOTHER'}")
-    if advice.best != by_hand or not all(right for _, _, right in order):
-        raise SystemExit(1)
+        yield f"idle windows, second run less the first: {idle.difference:+.2f} W: {idle.verdict}"
+    yield f"advice: {advice.verdict}; by hand: {by_hand}"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--repeat", type=int, default=3)
+    arguments.add_argument("--seconds", type=float, default=10.0, help="of each measured window")
+    options = arguments.parse_args()
+    print_table(measure(options.repeat, options.seconds))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.table import Result, Row, print_table
 from tests.conftest import free_port
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import engine
@@ -49,7 +51,8 @@ def send(http: httpx.Client, host: str, job: str, text: str, at: float) -> None:
     answer.raise_for_status()
 
 
-def measure(http: httpx.Client, answers: list[dict[str, str]], hosts: int) -> None:
+def load(http: httpx.Client, answers: list[dict[str, str]], hosts: int) -> Iterator[Result]:
+    """Sends the answers as if from ``hosts`` machines, and says what that cost the store."""
     series = sum(len(family.samples) for text in answers[0].values() for family in text_string_to_metric_families(text))
     series += SAMPLES_OF_A_SCRAPE * len(answers[0])
     began, cpu = time.monotonic(), metric(http, "process_cpu_seconds_total")
@@ -65,15 +68,17 @@ def measure(http: httpx.Client, answers: list[dict[str, str]], hosts: int) -> No
     time.sleep(2)
     data, index = (metric(http, "vm_data_size_bytes", kind) for kind in ("storage", "indexdb"))
     memory, known = metric(http, "process_resident_memory_bytes"), hosts * series
-    print(f"one host: {series} series ({len(answers[0])} exporters), {series / INTERVAL_SECONDS:.0f} samples/s")
-    print(
-        f"sent: {hosts} hosts, {len(answers)} scrapes, {rows:.0f} samples in {seconds:.1f} s ({rows / seconds:.0f}/s)"
+    yield Row(subject="store: series of one host", ours=series)
+    yield Row(subject="store: CPU for a million samples", ours=cpu / rows * 1e6, unit="s")
+    yield Row(subject="store: disk for a sample", ours=data / rows, unit="B")
+    yield Row(subject="store: index for a series, once", ours=index / known, unit="B")
+    yield (
+        f"sent: {hosts} hosts, {len(answers)} scrapes, {rows:.0f} samples in {seconds:.1f} s ({rows / seconds:.0f}/s); "
+        f"the store {memory / 1e6:.0f} MB resident"
     )
-    print(f"store: {cpu / rows * 1e6:.2f} s of CPU for a million samples, {memory / 1e6:.0f} MB resident")
-    print(f"disk: {data / rows:.2f} bytes a sample, and {index / known:.0f} bytes of index for each series, once")
     for interval in (INTERVAL_SECONDS, 15.0):
         rate = FLEET * series / interval
-        print(
+        yield (
             f"{FLEET} hosts every {interval:.0f} s: {FLEET * series / 1e6:.2f} million series, "
             f"{rate / 1e3:.0f} thousand samples/s, {cpu / rows * rate:.1f} CPUs, "
             f"{rate * data / rows * DAY_SECONDS / 1e9:.0f} GB a day "
@@ -81,20 +86,15 @@ def measure(http: httpx.Client, answers: list[dict[str, str]], hosts: int) -> No
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--hosts", type=int, default=50)
-    parser.add_argument("--scrapes", type=int, default=24)
-    parser.add_argument("--containers", type=int, default=10)
-    options = parser.parse_args()
+def measure(hosts: int = 50, scrapes: int = 24, containers: int = 10) -> Iterator[Result]:
     with tempfile.TemporaryDirectory(prefix="wv-store-") as name, engine() as docker_engine:
         directory = Path(name)
-        for number in range(options.containers):
+        for number in range(containers):
             docker_engine.run(f"worker-{number}", "sleep", "600")
         with running_daemon(directory, f"docker.host={docker_engine.host}", "power.sources=estimated") as daemon:
             scrape(daemon)
             answers = []
-            for _ in range(options.scrapes):
+            for _ in range(scrapes):
                 time.sleep(0.5)
                 answers.append(scrape(daemon))
         address = f"127.0.0.1:{free_port()}"
@@ -105,7 +105,17 @@ def main() -> None:
             "-loggerLevel=ERROR",
         )
         with running(directory, *store, ready=f"http://{address}/health"):
-            measure(httpx.Client(base_url=f"http://{address}", trust_env=False, timeout=60), answers, options.hosts)
+            http = httpx.Client(base_url=f"http://{address}", trust_env=False, timeout=60)
+            yield from load(http, answers, hosts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--hosts", type=int, default=50)
+    parser.add_argument("--scrapes", type=int, default=24)
+    parser.add_argument("--containers", type=int, default=10)
+    options = parser.parse_args()
+    print_table(measure(options.hosts, options.scrapes, options.containers))
 
 
 if __name__ == "__main__":

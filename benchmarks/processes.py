@@ -1,0 +1,83 @@
+"""What a running process costs: its CPU time and memory, and what a scrape of its endpoint adds to it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import time
+from pathlib import Path
+from statistics import median
+from urllib.parse import urlsplit
+
+# A reading of the daemon is shared for a tenth of a second: scrapes must lie further apart to be scrapes.
+PAUSE_SECONDS = 0.12
+IDLE_SECONDS = 6.0
+"""Longer than the daemon's history takes from one tick to the next, so that a tick is in it."""
+
+_CPUCLOCK_SCHED = 2
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process, all its threads, from its CPU clock (clock_getcpuclockid(3)): to the ns."""
+    return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
+
+
+def resident_megabytes(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def share(pid: int, seconds: float) -> float:
+    """CPU use of one process over ``seconds``, in percent of one core."""
+    began, before = time.monotonic(), cpu_seconds(pid)
+    time.sleep(seconds)
+    return (cpu_seconds(pid) - before) / (time.monotonic() - began) * 100
+
+
+class Endpoint:
+    """One exporter's /metrics, and the CPU time of the process behind it.
+
+    It is asked as Prometheus asks: a connection that is kept, gzip. What the process spends in the same time when
+    nobody asks (``settle``) is not counted as the scrapes'.
+    """
+
+    def __init__(self, url: str, pid: int) -> None:
+        parts = urlsplit(url)
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        self._pid = pid
+        self._latencies: list[float] = []
+        self._cpu = 0.0
+        self._idle_share = 0.0
+        self._scraped_seconds = 0.0
+
+    def settle(self) -> None:
+        """Scrapes a few times, measures what the process spends unasked, and forgets the scrapes."""
+        self.scrape(5)
+        self._latencies.clear()
+        self._cpu = self._scraped_seconds = 0.0
+        self._idle_share = share(self._pid, IDLE_SECONDS) / 100
+
+    def scrape(self, count: int) -> None:
+        began, before = time.monotonic(), cpu_seconds(self._pid)
+        for _ in range(count):
+            asked = time.perf_counter()
+            self._connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
+            answer = self._connection.getresponse()
+            answer.read()
+            assert answer.status == 200, answer.status
+            self._latencies.append(time.perf_counter() - asked)
+            time.sleep(PAUSE_SECONDS)
+        self._scraped_seconds += time.monotonic() - began
+        self._cpu += cpu_seconds(self._pid) - before
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU time that one scrape adds, milliseconds."""
+        return (self._cpu - self._idle_share * self._scraped_seconds) / len(self._latencies) * 1000
+
+    @property
+    def latency_ms(self) -> float:
+        """The median time to an answer, milliseconds."""
+        return median(self._latencies) * 1000
+
+    def close(self) -> None:
+        self._connection.close()
