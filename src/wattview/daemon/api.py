@@ -129,7 +129,7 @@ async def _stop_run(parts: Parts, request: Request) -> Run:
 
 
 async def _exporters(parts: Parts, request: Request) -> list[ExporterHealth]:
-    return list(await parts.health.check())
+    return list(await parts.health.fetch())
 
 
 async def _doctor(parts: Parts, request: Request) -> list[Finding]:

@@ -126,14 +126,17 @@ class Endpoints:
         return PlainTextResponse("not found; see / for what is here\n", 404)
 
     async def _metrics(self, key: str, request: Request) -> Response:
+        began, query = time.perf_counter(), request.query_params.multi_items()
         try:
-            families = await self.families(key, request.query_params.multi_items())
+            families = await self.families(key, query)
         except BadQuery as error:
             return PlainTextResponse(f"{error}\n", 400)
         content_type, openmetrics = negotiate(request.headers.get("accept", ""))
         zipped = "gzip" in request.headers.get("accept-encoding", "")
         # Rendering a large scrape takes milliseconds: it is done beside the loop, not in it.
         body = await asyncio.to_thread(_encode, families, openmetrics, zipped)
+        if not query:
+            self._health.note(self._by_key[key].name, families, time.perf_counter() - began)
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if zipped and body[:2] == b"\x1f\x8b":
             headers["Content-Encoding"] = "gzip"

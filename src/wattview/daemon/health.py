@@ -2,6 +2,10 @@
 
 ``check_all`` is the whole judgement; the daemon (port 9600, the dashboard) and ``wattview check`` share it. The checker
 itself is judged by the daemon from its ``/health``: a fetch of its own ``/metrics`` would wait for itself.
+
+A fetch of everything costs the daemon as much as a scrape of everything, and the parser twice as much again. So a
+daemon that is asked for its health time after time goes by what its exporters answered to others meanwhile
+(``Health.note``), and fetches those that nobody asked, that had nothing to say, or that were last fetched long ago.
 """
 
 from __future__ import annotations
@@ -31,6 +35,23 @@ ABOUT_ITSELF = (
     "promhttp_",
 )
 """Families that say something of the exporter and nothing of the thing it measures: they are no data."""
+
+
+ANSWER_SECONDS = 30.0
+"""How long an answer that somebody got stands for a fetch."""
+
+FETCH_SECONDS = 120.0
+"""How long answers may stand for fetches: whether the text is valid is seen by its parser alone."""
+
+
+class Answer(NamedTuple):
+    """What an exporter answered to somebody, and when (monotonic)."""
+
+    at: float
+    families: int
+    samples: int
+    has_data: bool
+    seconds: float
 
 
 class Target(NamedTuple):
@@ -153,12 +174,31 @@ class Health:
         self._latest: tuple[ExporterHealth, ...] = ()
         self._checked = float("-inf")
         self._pending: asyncio.Task[tuple[ExporterHealth, ...]] | None = None
+        self._answers: dict[str, Answer] = {}
+        self._fetched: dict[str, tuple[float, ExporterHealth]] = {}
+
+    def note(self, exporter: str, families: Iterable[Family], seconds: float) -> None:
+        """What an exporter has just answered to somebody, and how long it took."""
+        shown = [family for family in families if family.samples]
+        self._answers[exporter] = Answer(
+            at=time.monotonic(),
+            families=len(shown),
+            samples=sum([len(family.samples) for family in shown]),
+            has_data=any(not family.name.startswith(ABOUT_ITSELF) for family in shown),
+            seconds=seconds,
+        )
 
     async def check(self) -> tuple[ExporterHealth, ...]:
         """The state now, at most ``fresh_seconds`` old."""
         if time.monotonic() - self._checked <= self._fresh:
             return self._latest
         return await asyncio.shield(self._start())
+
+    async def fetch(self) -> tuple[ExporterHealth, ...]:
+        """The same for somebody who wants every exporter fetched for it, whatever they answered to others."""
+        if time.monotonic() - self._checked > self._fresh:
+            self._fetched.clear()
+        return await self.check()
 
     def latest(self, max_age: float) -> tuple[ExporterHealth, ...]:
         """The last known state, without waiting; where it is older than ``max_age`` a check begins beside the asker."""
@@ -174,11 +214,33 @@ class Health:
     async def _check(self) -> tuple[ExporterHealth, ...]:
         if self._client is None:
             self._client = httpx.AsyncClient(trust_env=False, timeout=self._timeout)
-        others = await check_all(self._client, self._targets, self._timeout)
+        others = await asyncio.gather(*(self._check_one(self._client, target) for target in self._targets))
         itself = [] if self._itself is None else [await self._check_itself(self._client, self._itself, others)]
         self._latest = (*others, *itself)
         self._checked = time.monotonic()
         return self._latest
+
+    async def _check_one(self, client: httpx.AsyncClient, target: Target) -> ExporterHealth:
+        now, answer = time.monotonic(), self._answers.get(target.name)
+        fetched_at, fetched = self._fetched.get(target.name, (0.0, None))
+        if (
+            answer is not None
+            and fetched is not None
+            and answer.has_data
+            and fetched.has_data
+            and now - answer.at < ANSWER_SECONDS
+            and now - fetched_at < FETCH_SECONDS
+        ):
+            return msgspec.structs.replace(
+                fetched,
+                metric_count=answer.families,
+                sample_count=answer.samples,
+                scrape_seconds=answer.seconds,
+                checked=time.time() - (now - answer.at),
+            )
+        found = await check(client, target, self._timeout)
+        self._fetched[target.name] = (time.monotonic(), found)
+        return found
 
     async def _check_itself(
         self, client: httpx.AsyncClient, target: Target, others: Sequence[ExporterHealth]

@@ -1,0 +1,101 @@
+"""The health check goes by what exporters answered to others, and fetches those that it cannot judge by that."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from wattview.daemon.health import FETCH_SECONDS, Health, Target
+from wattview.exposition import Family
+from wattview.model import ExporterHealth
+
+DATA = [Family("node_load1", "gauge", "Load.", [("", 0.5)]), Family("node_load5", "gauge", "Load.", [("", 0.4)])]
+NO_DATA = [Family("wattview_probe_success", "gauge", "Success.", [('{probe="node"}', 0)])]
+
+
+class Exporter:
+    """An HTTP server with one metric, which counts how often its metrics were fetched."""
+
+    def __init__(self) -> None:
+        self.fetches = 0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.fetches += self.path == "/metrics"
+                body = b"# TYPE node_load1 gauge\nnode_load1 0.5\n"
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.target = Target("node-exporter", f"http://127.0.0.1:{self.server.server_port}")
+        self._thread = threading.Thread(target=self.server.serve_forever)
+        self._thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self._thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def exporter() -> Iterator[Exporter]:
+    running = Exporter()
+    yield running
+    running.close()
+
+
+async def judged(health: Health) -> ExporterHealth:
+    (one,) = await health.check()
+    return one
+
+
+async def test_an_exporter_that_answered_somebody_is_not_fetched_again(exporter: Exporter) -> None:
+    health = Health([exporter.target], fresh_seconds=-1.0)
+    assert ((await judged(health)).metric_count, exporter.fetches) == (1, 1)
+    health.note("node-exporter", DATA, 0.005)
+    one = await judged(health)
+    assert (one.healthy, one.metric_count, one.sample_count, one.scrape_seconds) == (True, 2, 2, 0.005)
+    assert exporter.fetches == 1
+    await health.close()
+
+
+async def test_an_exporter_is_fetched_where_nobody_asked_it_or_it_had_nothing_to_say(exporter: Exporter) -> None:
+    health = Health([exporter.target], fresh_seconds=-1.0)
+    await health.check()
+    await health.check()
+    assert exporter.fetches == 2
+    health.note("node-exporter", DATA, 0.005)
+    health.note("node-exporter", NO_DATA, 0.005)
+    await health.check()
+    assert exporter.fetches == 3
+    await health.close()
+
+
+async def test_answers_stand_for_a_fetch_for_two_minutes(exporter: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    health = Health([exporter.target], fresh_seconds=-1.0)
+    await health.check()
+    now = time.monotonic()
+    monkeypatch.setattr("wattview.daemon.health.time.monotonic", lambda: now + FETCH_SECONDS + 1)
+    health.note("node-exporter", DATA, 0.005)
+    await health.check()
+    assert exporter.fetches == 2
+    await health.close()
+
+
+async def test_who_wants_a_fetch_gets_one(exporter: Exporter) -> None:
+    health = Health([exporter.target], fresh_seconds=-1.0)
+    await health.check()
+    health.note("node-exporter", DATA, 0.005)
+    await health.fetch()
+    assert exporter.fetches == 2
+    await health.close()
