@@ -6,6 +6,7 @@ Colour is decoration and follows ``NO_COLOR`` and the terminal (click does both)
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,18 +18,43 @@ UNKNOWN = "—"
 Row = Sequence[str]
 
 
-def table(header: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset()) -> str:
-    """Aligned columns; those in ``right`` are numbers. The last column takes what is left of the line."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+def table(header: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset(), width: int | None = None) -> str:
+    """Aligned columns; those in ``right`` are numbers. The last column takes what is left of the line.
 
-    def line(row: Row) -> str:
+    Where the lines have no room in ``width`` cells (the terminal's; without end where the output is no terminal), the
+    columns that do not fit stand below, in tables of their own that begin with the first column again.
+    """
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    room = _terminal_width() if width is None else width
+
+    def line(row: Row, columns: Sequence[int]) -> str:
         cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            row[column].rjust(widths[column]) if column in right else row[column].ljust(widths[column])
+            for column in columns
         ]
         return "  ".join(cells).rstrip()
 
-    return "\n".join([click.style(line(header), bold=True), *map(line, rows)])
+    blocks = [
+        [click.style(line(header, columns), bold=True), *(line(row, columns) for row in rows)]
+        for columns in _blocks(widths, room)
+    ]
+    return "\n\n".join("\n".join(lines) for lines in blocks)
+
+
+def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
+    """The columns in as few tables as fit into ``room`` cells; the first column stands in each."""
+    blocks, used = [[0]], widths[0]
+    for column, width in enumerate(widths[1:], start=1):
+        if used + 2 + width > room and len(blocks[-1]) > 1:
+            blocks.append([0])
+            used = widths[0]
+        blocks[-1].append(column)
+        used += 2 + width
+    return blocks
+
+
+def _terminal_width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
 def wrap(text: str, indent: str = "    ") -> str:
