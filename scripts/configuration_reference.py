@@ -51,6 +51,7 @@ MEANINGS = {
     "node.sysctl": "kernel settings to serve as numbers",
     "node.sysctl_info": "kernel settings to serve as text",
     "docker.host": "the address of the Docker engine's API",
+    "docker.ended_seconds": "seconds for which an ended container is known: no less than between two scrapes",
     "streams.nginx_rtmp_url": "the statistics page or the HTTP API of the RTMP server",
     "streams.rtmp_url": "where scenarios push their streams: `rtmp://host:port/application`",
     "streams.server": "which RTMP server it is",

@@ -177,7 +177,11 @@ def _words(value: tuple[str, ...] | str) -> tuple[str, ...]:
 
 
 class Docker(Section, frozen=True, kw_only=True):
+    """The container engine. Its containers are known for ``ended_seconds`` after their end, to be seen by scrapers
+    that come less often than they end."""
+
     host: str = "unix:///var/run/docker.sock"
+    ended_seconds: Annotated[float, Meta(ge=10, le=3600)] = 60.0
 
 
 class Streams(Section, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from tests.support import cgroup_tree as tree
 from tests.support.cgroup_tree import ID, OTHER_ID
 from tests.support.docker_api import FakeDockerApi
 from tests.support.open_files import open_files
-from wattview.config import Config
+from wattview.config import Config, Docker
 from wattview.model import Container, ContainersReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused, containers
 from wattview.probes.containers import ContainersProbe
@@ -188,7 +188,8 @@ def test_an_ended_container_is_forgotten_after_a_while(machine: Machine, monkeyp
     del machine.api.containers[ID]
     machine.api.event("die", ID)
     machine.until(lambda reading: [gone.name for gone in reading.ended] == ["web"])
-    monkeypatch.setattr(containers, "ENDED_SECONDS", 0.0)
+    later = time.time() + Docker().ended_seconds
+    monkeypatch.setattr("wattview.probes.containers.time.time", lambda: later)
     assert machine.probe.read().ended == ()
 
 

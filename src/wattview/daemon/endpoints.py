@@ -24,9 +24,10 @@ from wattview.client import Client, ClientError
 from wattview.config import Config
 from wattview.daemon.discovery import TargetGroup, target_groups
 from wattview.daemon.health import Target
+from wattview.daemon.last_words import LastWords
 from wattview.daemon.run_families import price_families, run_families
 from wattview.exposition import Family, labels, negotiate, render
-from wattview.model import HostReading, ProbeStatus, RunResult
+from wattview.model import ContainersReading, HostReading, ProbeStatus, RunResult
 from wattview.probes import SourceError
 from wattview.probes.node import UnknownCollector
 
@@ -91,6 +92,7 @@ class Endpoints:
         self._results = results
         self._health = health
         self._ports = ports
+        self._last_words = LastWords()
         self._by_key = {exporter.key: exporter for exporter in EXPORTERS}
         self._analysed: Mapping[str, Callable[[RunResult | None], list[Family]]] = {
             "results": result_metrics.results_families,
@@ -128,7 +130,7 @@ class Endpoints:
     async def _metrics(self, key: str, request: Request) -> Response:
         began, query = time.perf_counter(), request.query_params.multi_items()
         try:
-            families = await self.families(key, query)
+            families = await self.families(key, query, _scraper(request))
         except BadQuery as error:
             return PlainTextResponse(f"{error}\n", 400)
         content_type, openmetrics = negotiate(request.headers.get("accept", ""))
@@ -142,14 +144,14 @@ class Endpoints:
             headers["Content-Encoding"] = "gzip"
         return Response(body, headers=headers)
 
-    async def families(self, key: str, query: Iterable[tuple[str, str]] = ()) -> list[Family]:
-        """Everything that one exporter says now."""
+    async def families(self, key: str, query: Iterable[tuple[str, str]], scraper: str) -> list[Family]:
+        """Everything that one exporter says now to this scraper."""
         if key == "health":
             return self._health.families(await self._health.check())
         if key in self._analysed:
             return await self._analysed_families(key)
         sources = self._sampler.sources_of(key)
-        parts = await asyncio.gather(*(self._source_families(source, key, query) for source in sources))
+        parts = await asyncio.gather(*(self._source_families(source, key, query, scraper) for source in sources))
         families = _merged(family for part in parts for family in part)
         if key == "rapl":
             await self._attributor.read()
@@ -160,13 +162,18 @@ class Endpoints:
             families += probe_families(source.status for source in sources)
         return families
 
-    async def _source_families(self, source: Source, key: str, query: Iterable[tuple[str, str]]) -> list[Family]:
+    async def _source_families(
+        self, source: Source, key: str, query: Iterable[tuple[str, str]], scraper: str
+    ) -> list[Family]:
         view = source.entry.view(key)
         assert view is not None
         try:
             if source.name == "node" and (query := list(query)):
                 return view.families(await source.call(lambda probe: probe.read(*_collectors(query))))
-            return view.families(await source.read())
+            reading = await source.read()
+            if key == "containers" and isinstance(reading, ContainersReading):
+                reading = self._last_words.for_scraper(scraper, reading)
+            return view.families(reading)
         except UnknownCollector as error:
             raise BadQuery(str(error)) from None
         except SourceError:
@@ -232,6 +239,13 @@ def exporter_url(host: str, port: int) -> str:
     if ":" in reachable and not reachable.startswith("["):
         reachable = f"[{reachable}]"
     return f"http://{reachable}:{port}"
+
+
+def _scraper(request: Request) -> str:
+    """Who asks: a connection, and behind a proxy whom it speaks for."""
+    address = request.client or ("", 0)
+    header = request.headers.get
+    return f"{address[0]} {address[1]} {header('user-agent', '')} {header('x-forwarded-for', '')}"
 
 
 def _merged(families: Iterable[Family]) -> list[Family]:

@@ -189,7 +189,8 @@ class Engine(Struct, frozen=True, kw_only=True):
 class ContainersReading(Reading, frozen=True, kw_only=True):
     """All running containers, and the engine that runs them.
 
-    ``ended`` are containers that ended in the last minute, with their last counters and ``Container.ended``.
+    ``ended`` are containers that ended within ``docker.ended_seconds``, with their last counters and
+    ``Container.ended``.
     ``details`` has one entry for each of both, by id.
     """
 

@@ -182,7 +182,7 @@ _SPACE: tuple[tuple[str, str, str], ...] = (
 
 
 def cadvisor_families(reading: ContainersReading) -> list[Family]:
-    """cAdvisor's families for every container, those that ended in the last minute included, and the machine's."""
+    """cAdvisor's families for every container, those that have just ended included, and the machine's."""
     families = _Families()
     everyone = (*reading.containers, *reading.ended)
     names = _label_names(everyone)

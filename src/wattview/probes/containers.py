@@ -33,9 +33,6 @@ log = logging.getLogger("wattview.containers")
 FIRST_LIST_SECONDS = 3.0
 """How long the first read waits for the engine's list; later reads wait for nothing."""
 
-ENDED_SECONDS = 60.0
-"""How long a container that has ended stays in ``ContainersReading.ended``."""
-
 
 class ContainersProbe:
     """The engine at ``docker.host`` and its running containers.
@@ -46,6 +43,7 @@ class ContainersProbe:
 
     def __init__(self, config: Config) -> None:
         self._paths = config.paths
+        self._ended_seconds = config.docker.ended_seconds
         self._machine: Machine | None = None
         self._engine = DockerEngine(config.docker.host, on_change=self._changed)
         self._processes = EngineProcesses(config.paths.procfs)
@@ -181,7 +179,7 @@ class ContainersProbe:
         self._ended = {
             container_id: gone
             for container_id, gone in self._ended.items()
-            if gone.container.ended is not None and now - gone.container.ended < ENDED_SECONDS
+            if gone.container.ended is not None and now - gone.container.ended < self._ended_seconds
         }
         return [gone for container_id, gone in self._ended.items() if container_id not in self._running]
 
