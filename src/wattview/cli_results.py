@@ -11,11 +11,15 @@ import click
 
 from wattview.options import Options, settings
 
+MACHINE = click.option(
+    "--machine", default="", metavar="NAME", help="Results of this machine (default: the newest run's)."
+)
+
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def results(context: click.Context) -> None:
-    """List runs; show and compare what they cost and what they are worth; advise; export.
+    """List runs; show and compare what they cost and what they are worth; advise and predict; export.
 
     \b
     Examples:
@@ -23,6 +27,8 @@ def results(context: click.Context) -> None:
       wattview results show 20261124_101500
       wattview results compare 20261124_101500 20261124_111500
       wattview results advise --vmaf 93 --streams 4
+      wattview results curves --first libx264 --second libx265
+      wattview results predict --streams 3 --resolution 1280x720
       wattview results export --format html --output report.html
     """
     if context.invoked_subcommand is None:
@@ -94,10 +100,17 @@ def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
     show_default=True,
     help="What is to be low: power above the baseline per stream, power of the host, cost or carbon of a stream-hour.",
 )
+@MACHINE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings
 def advise_results(
-    options: Options, ids: tuple[str, ...], objective: str, as_json: bool, at_most: float | None, **wanted: Any
+    options: Options,
+    ids: tuple[str, ...],
+    objective: str,
+    machine: str,
+    as_json: bool,
+    at_most: float | None,
+    **wanted: Any,
 ) -> None:
     """Name the cheapest measured setting that is good enough, and by how much it beats the others.
 
@@ -113,7 +126,73 @@ def advise_results(
 
     target = Target(**{f"{name}_at_least": value for name, value in wanted.items()}, most=at_most)
     runs = asyncio.run(read_results(options.config(), ids))
-    sys.exit(0 if print_advice(runs, target, WORDS[objective], as_json) else 1)
+    sys.exit(0 if print_advice(runs, target, WORDS[objective], machine, as_json) else 1)
+
+
+@results.command("curves")
+@click.argument("ids", nargs=-1)
+@click.option("--first", default="", metavar="WORDS", help="Compare with the curves called so, e.g. libx264.")
+@click.option("--second", default="", metavar="WORDS", help="Compare the curves called so, e.g. 'libx265 fast'.")
+@click.option(
+    "--quality", type=click.Choice(["vmaf", "psnr", "ssim"]), default="vmaf", show_default=True, help="Which quality."
+)
+@MACHINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def curves_of_results(
+    options: Options, ids: tuple[str, ...], first: str, second: str, quality: str, machine: str, as_json: bool
+) -> None:
+    """Compare encoders over their bitrates: BD-rate, BD-energy, and BD-quality.
+
+    A setting that was measured at three bitrates or more is a curve. Two curves of the same streams and pictures are
+    compared by what the second needs more, or less, for the same quality. Takes all runs, or those that are named.
+    Exit status 1 where nothing can be compared.
+
+    \b
+    Example:
+      wattview results curves --first libx264 --second libx265
+    """
+    from wattview.commands.curves import print_curves
+    from wattview.commands.results import read_results
+
+    runs = asyncio.run(read_results(options.config(), ids))
+    sys.exit(0 if print_curves(runs, first, second, quality, machine, as_json) else 1)
+
+
+@results.command("predict")
+@click.argument("ids", nargs=-1)
+@click.option("--streams", type=click.IntRange(1), required=True, metavar="N", help="Concurrent streams.")
+@click.option(
+    "--resolution",
+    "resolutions",
+    multiple=True,
+    metavar="WxH",
+    help="Picture size; several times for a ladder.  [default: 1280x720]",
+)
+@click.option("--fps", type=click.FloatRange(1, 240), default=30.0, show_default=True, help="Frames per second.")
+@click.option("--encoder", default="", metavar="NAME", help="From what was measured of this encoder.")
+@click.option("--preset", default="", metavar="NAME", help="From what was measured of this preset.")
+@click.option("--extrapolate", is_flag=True, help="Answer outside of what was measured, too, and say so.")
+@MACHINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def predict_from_results(
+    options: Options, ids: tuple[str, ...], resolutions: tuple[str, ...], as_json: bool, **asked: Any
+) -> None:
+    """Predict the power of a setting between those that were measured, from a fit on streams and pixels.
+
+    Outside of what was measured there is no answer (exit status 1), unless --extrapolate asks for one.
+
+    \b
+    Example:
+      wattview results predict --streams 3 --resolution 1280x720 --fps 30
+    """  # fmt: skip
+    from wattview.analysis.prediction import DEFAULT_RESOLUTION, Question
+    from wattview.commands.predict import print_prediction
+    from wattview.commands.results import read_results
+
+    question = Question(resolutions=resolutions or (DEFAULT_RESOLUTION,), **asked)
+    print_prediction(asyncio.run(read_results(options.config(), ids)), question, as_json)
 
 
 @results.command("export")

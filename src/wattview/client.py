@@ -15,10 +15,12 @@ import msgspec
 
 from wattview.model import (
     Advice,
+    CurveComparison,
     ExporterHealth,
     Finding,
     HistorySeries,
     Measurements,
+    PowerPrediction,
     Run,
     RunComparison,
     RunRequest,
@@ -148,16 +150,50 @@ class Client:
         streams: int | None = None,
         most: float | None = None,
         objective: str = "energy",
+        machine: str = "",
         runs: Sequence[str] = (),
     ) -> Advice:
         """The cheapest measured setting that reaches what is asked for, from the runs named or from all.
 
-        ``objective`` is ``energy``, ``power``, ``cost`` or ``carbon``; ``most`` bounds it.
+        ``objective`` is ``energy``, ``power``, ``cost`` or ``carbon``; ``most`` bounds it. ``machine`` is a part of the
+        name of the machine to ask about; without it, that of the newest run.
         """
         asked = {"vmaf": vmaf, "qoe": qoe, "streams": streams, "most": most}
         query = {name: repr(value) for name, value in asked.items() if value is not None}
-        query |= {"objective": objective, "runs": ",".join(runs)}
+        query |= {"objective": objective, "machine": machine, "runs": ",".join(runs)}
         return await self._get("/api/v1/advice", Advice, query, timeout=60.0)
+
+    async def curves(
+        self, *, first: str = "", second: str = "", quality: str = "vmaf", machine: str = "", runs: Sequence[str] = ()
+    ) -> CurveComparison:
+        """Settings over their bitrates, and how much more the second needs for the same quality than the first.
+
+        ``first`` and ``second`` are words of their labels; ``quality`` is ``vmaf``, ``psnr`` or ``ssim``.
+        """
+        query = {"first": first, "second": second, "quality": quality, "machine": machine, "runs": ",".join(runs)}
+        return await self._get("/api/v1/curves", CurveComparison, query, timeout=60.0)
+
+    async def predict(
+        self,
+        streams: int,
+        resolutions: Sequence[str] = ("1280x720",),
+        fps: float = 30.0,
+        *,
+        encoder: str = "",
+        preset: str = "",
+        extrapolate: bool = False,
+        machine: str = "",
+        runs: Sequence[str] = (),
+    ) -> PowerPrediction:
+        """The power of a setting between those that were measured. Several resolutions are a ladder.
+
+        Raises CallRefused (422) for what lies outside of them, unless ``extrapolate`` is true.
+        """
+        query = {
+            "streams": str(streams), "resolution": ",".join(resolutions), "fps": repr(fps), "encoder": encoder,
+            "preset": preset, "extrapolate": str(extrapolate).lower(), "machine": machine, "runs": ",".join(runs),
+        }  # fmt: skip
+        return await self._get("/api/v1/prediction", PowerPrediction, query, timeout=60.0)
 
     async def exporters(self) -> list[ExporterHealth]:
         return await self._get("/api/v1/exporters", list[ExporterHealth], timeout=60.0)

@@ -1,42 +1,17 @@
-"""Repeats, comparisons, curves, advice and the fit, against numbers that are known."""
+"""Repeats, comparisons and advice, against numbers that are known."""
 
 from __future__ import annotations
-
-import math
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.scenario_results import baseline, result
 from wattview.analysis.advice import Target, advise, pareto_front
 from wattview.analysis.compare import compare, compare_runs, noise_floor, repeats_of, setting_text
-from wattview.analysis.curves import bd_price, bd_quality
 from wattview.analysis.energy import NoData
-from wattview.analysis.fit import IDLE, Load, fit_power, load_of, measured
 from wattview.model import Efficiency, Output, RunResult, ScenarioRecord, ScenarioResult
-
-
-def result(
-    watts: float | None, vmaf: float | None = 95.0, *, name: str = "x", net: float | None = None,
-    power_source: str | None = "rapl", **fields: object,
-) -> ScenarioResult:  # fmt: skip
-    settings: dict[str, object] = {
-        "type": "streams", "streams": 2, "resolution": "1280x720", "fps": 30.0, "bitrate": "2500k", "realtime": True,
-        "encoder": "libx264", "preset": "veryfast",
-    }  # fmt: skip
-    record = ScenarioRecord(name=name, vmaf_score=vmaf, **(settings | fields))  # type: ignore[arg-type]
-    return ScenarioResult(
-        record=record,
-        power_mean_watts=watts,
-        power_source=power_source if watts is not None else None,
-        net_efficiency=Efficiency(watts_per_stream=net) if net is not None else None,
-        reasons={} if watts is not None else {"energy_joules": "no samples"},
-    )
-
-
-def baseline(watts: float) -> ScenarioResult:
-    return ScenarioResult(record=ScenarioRecord(name="b", type="baseline"), power_mean_watts=watts, power_source="rapl")
 
 
 def test_repeats_are_told_by_their_setting_and_not_by_their_name() -> None:
@@ -140,68 +115,6 @@ def test_the_noise_floor_is_what_the_baselines_disagree_by() -> None:
     assert noise_floor([baseline(20.0), result(50)]) is None
 
 
-# curves
-
-ANCHOR = [(1000.0, 80.0), (2000.0, 88.0), (4000.0, 93.0), (8000.0, 96.0)]
-
-
-def test_twice_the_rate_for_the_same_quality_is_one_hundred_percent() -> None:
-    found = bd_price(ANCHOR, [(2 * rate, vmaf) for rate, vmaf in ANCHOR])
-    assert found.percent == pytest.approx(100.0)
-    assert (found.quality_from, found.quality_to, found.overlap) == (80.0, 96.0, 1.0)
-    assert bd_price(ANCHOR, [(0.7 * rate, vmaf) for rate, vmaf in ANCHOR]).percent == pytest.approx(-30.0)
-
-
-def test_a_curve_does_not_differ_from_itself() -> None:
-    assert bd_price(ANCHOR, ANCHOR).percent == pytest.approx(0.0)
-    assert bd_quality(ANCHOR, ANCHOR) == pytest.approx(0.0)
-
-
-def test_two_points_more_of_quality_at_every_rate() -> None:
-    assert bd_quality(ANCHOR, [(rate, vmaf + 2) for rate, vmaf in ANCHOR]) == pytest.approx(2.0)
-
-
-def test_only_the_quality_that_both_reach_counts() -> None:
-    better = [(rate, vmaf + 10) for rate, vmaf in ANCHOR[:3]]
-    found = bd_price(ANCHOR, better)
-    assert (found.quality_from, found.quality_to) == (90.0, 96.0)
-    assert found.overlap == pytest.approx(6 / 23)
-    assert found.percent < -50
-
-
-def test_a_logarithmic_curve_is_integrated_truly() -> None:
-    """Quality = 20 ln(rate); the other needs 1.5 times the rate plus a slope that its points follow exactly."""
-    first = [(rate, 20 * math.log(rate)) for rate in (50.0, 80.0, 120.0, 200.0)]
-    second = [(1.5 * rate, quality) for rate, quality in first]
-    assert bd_price(first, second).percent == pytest.approx(50.0)
-
-
-@pytest.mark.parametrize(
-    ("points", "reason"),
-    [
-        (ANCHOR[:2], "has 2 points, at least 3"),
-        ([(0.0, 80.0), *ANCHOR[1:]], "not above 0"),
-        ([(1.0, 88.0), *ANCHOR[1:]], "two points at the same place"),
-        ([(rate, vmaf - 50) for rate, vmaf in ANCHOR], "no quality in common"),
-    ],
-)
-def test_curves_that_cannot_be_compared_say_why(points: list[tuple[float, float]], reason: str) -> None:
-    with pytest.raises(NoData, match=reason):
-        bd_price(ANCHOR, points)
-
-
-@given(
-    st.lists(
-        st.tuples(st.floats(100, 1e5), st.floats(0, 100)), min_size=3, max_size=8, unique_by=lambda p: round(p[1], 2)
-    ),
-    st.floats(0.1, 10),
-)
-def test_a_factor_on_every_price_is_that_factor(points: list[tuple[float, float]], factor: float) -> None:
-    points = [(price, round(quality, 2)) for price, quality in points]
-    found = bd_price(points, [(price * factor, quality) for price, quality in points])
-    assert found.percent == pytest.approx(100 * (factor - 1), rel=1e-6, abs=1e-6)
-
-
 # the Pareto front and advice
 
 
@@ -236,7 +149,7 @@ SWEEP = [
 
 
 def test_the_cheapest_setting_that_is_good_enough_is_advised() -> None:
-    advice = advise(repeats_of(SWEEP), Target(vmaf_at_least=93.0))
+    advice = advise(SWEEP, Target(vmaf_at_least=93.0))
     assert advice.best == "2 x 1280x720 30 fps 2500k libx264 veryfast"
     assert [choice.above_best for choice in advice.choices] == [0.0, pytest.approx(4.0)]
     assert advice.choices[1].difference is not None
@@ -251,7 +164,7 @@ def test_the_cheapest_setting_that_is_good_enough_is_advised() -> None:
 
 
 def test_another_objective_and_a_limit_are_obeyed() -> None:
-    groups = repeats_of(SWEEP)
+    groups = SWEEP
     assert advise(groups, Target(), "power_mean_watts").choices[0].value == pytest.approx(50.0)
     limited = advise(groups, Target(vmaf_at_least=95.0, most=55.0), "power_mean_watts")
     assert limited.best is None
@@ -261,7 +174,7 @@ def test_another_objective_and_a_limit_are_obeyed() -> None:
 
 
 def test_streams_and_missing_quality_are_minded() -> None:
-    groups = repeats_of([result(50, None, net=1.0), result(60, 95.0, net=2.0, streams=4)])
+    groups = [result(50, None, net=1.0), result(60, 95.0, net=2.0, streams=4)]
     advice = advise(groups, Target(vmaf_at_least=90, streams_at_least=3))
     assert advice.best is not None
     assert advice.best.startswith("4 x")
@@ -271,75 +184,17 @@ def test_streams_and_missing_quality_are_minded() -> None:
 
 def test_a_setting_below_its_baseline_is_no_bargain() -> None:
     """Something else was at work in the baseline: how much the streams took is not known."""
-    advice = advise(repeats_of([result(50, net=-3.0), result(60, net=12.0, preset="slow")]), Target())
+    advice = advise([result(50, net=-3.0), result(60, net=12.0, preset="slow")], Target())
     assert (advice.best or "").endswith("slow")
     assert "was not idle" in advice.rejected[0].reason
 
 
 def test_the_answer_has_its_unit() -> None:
-    assert ": 12 W;" in advise(repeats_of([result(60, net=12.0)]), Target()).verdict
+    assert ": 12 W;" in advise([result(60, net=12.0)], Target()).verdict
     priced = msgspec.structs.replace(result(60), efficiency=Efficiency(cost_per_stream_hour=0.25), currency="EUR")
-    assert ": 0.25 EUR;" in advise(repeats_of([priced]), Target(), "cost_per_stream_hour").verdict
+    assert ": 0.25 EUR;" in advise([priced], Target(), "cost_per_stream_hour").verdict
 
 
 def test_single_repeats_are_advised_with_a_warning() -> None:
-    groups = repeats_of([result(50, net=10.0), result(60, net=12.0, preset="slow")])
+    groups = [result(50, net=10.0), result(60, net=12.0, preset="slow")]
     assert "nobody can say whether that is chance" in advise(groups, Target()).verdict
-
-
-# the fit
-
-
-def cases(base: float, per_stream: float, per_megapixel: float) -> list[tuple[Load, float]]:
-    loads = [IDLE] + [
-        Load(float(streams), streams * 30 * pixels / 1e6)
-        for streams in (1, 2, 4) for pixels in (640 * 360, 1280 * 720, 1920 * 1080)
-    ]  # fmt: skip
-    return [(load, base + per_stream * load.streams + per_megapixel * load.megapixels) for load in loads]
-
-
-def test_a_straight_law_is_found_again() -> None:
-    fit = fit_power(cases(30.0, 2.0, 0.1))
-    assert fit.terms == ("streams", "megapixels")
-    assert (fit.base_watts, fit.watts_per_stream, fit.watts_per_megapixel) == (
-        pytest.approx(30.0), pytest.approx(2.0), pytest.approx(0.1),
-    )  # fmt: skip
-    assert fit.error_watts == pytest.approx(0.0, abs=1e-9)
-    between = fit.predict(Load(3.0, 3 * 30 * 0.9216))
-    assert between.watts == pytest.approx(30 + 6 + 0.1 * 82.944)
-
-
-def test_a_sweep_of_streams_alone_is_fitted_on_what_it_can_tell() -> None:
-    points = [(Load(float(n), n * 27.648), 25.0 + 5.0 * n) for n in (0, 1, 2, 4)]
-    fit = fit_power(points)
-    assert len(fit.terms) == 1
-    assert fit.predict(Load(3.0, 3 * 27.648)).watts == pytest.approx(40.0)
-    with pytest.raises(NoData, match="outside of what was measured"):
-        fit.predict(Load(3.0, 3 * 62.2))
-
-
-def test_nothing_is_extrapolated() -> None:
-    fit = fit_power(cases(30.0, 2.0, 0.1))
-    for beyond in (Load(5.0, 100.0), Load(2.0, 300.0), Load(4.0, 1.0), Load(-1.0, 0.0)):
-        with pytest.raises(NoData, match="0 to 4 streams"):
-            fit.predict(beyond)
-
-
-def test_the_error_is_that_of_settings_left_out() -> None:
-    """Three points on no straight line: leaving one out, the line through the other two misses it by 4, 2 and 4 W."""
-    points = [(Load(1.0, 0.0), 10.0), (Load(2.0, 0.0), 22.0), (Load(3.0, 0.0), 30.0)]
-    assert fit_power(points).error_watts == pytest.approx(math.sqrt((16 + 4 + 16) / 3))
-
-
-def test_too_few_settings_are_no_fit() -> None:
-    points = [(Load(1.0, 1.0), 10.0), (Load(1.0, 1.0), 11.0), (Load(2.0, 2.0), 12.0)]
-    with pytest.raises(NoData, match="2 different settings were measured, at least 3"):
-        fit_power(points)
-
-
-def test_the_load_of_a_scenario() -> None:
-    assert load_of(result(50)) == Load(2.0, pytest.approx(2 * 30 * 0.9216))
-    assert load_of(baseline(20)) == IDLE
-    assert load_of(result(50, realtime=False)) is None
-    assert load_of(result(50, resolution="HD")) is None
-    assert measured([baseline(20.0), result(None), result(50)]) == [(IDLE, 20.0), (load_of(result(50)), 50.0)]

@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -164,6 +165,43 @@ def test_the_front_is_named() -> None:
     assert [item.endswith("on the front") for item in items] == [True, True, False]
 
 
+RATES = ((1, 80.0), (2, 88.0), (4, 93.0), (8, 96.0))
+
+
+def test_a_sweep_of_two_encoders_has_its_curves_and_its_differences() -> None:
+    """libx265 needs half the bitrate, and draws twice as much above idle."""
+    found = [
+        scenario(f"{encoder} {rate}", 20 + watts * rate, vmaf, encoder=encoder, bitrate=f"{rate * factor:g}M")
+        for encoder, factor, watts in (("libx264", 1.0, 2.0), ("libx265", 0.5, 4.0))
+        for rate, vmaf in RATES
+    ]
+    page = Page(html_report([run(*found)]))
+    assert page.tags.count("polyline") >= 4
+    for heading in ("Quality and bitrate", "Quality and power over the bitrates", "For the same quality"):
+        assert heading in page.text
+    said = " ".join(page.text.split())
+    assert "1 x 1280x720 30 fps libx2651 x 1280x720 30 fps libx264-50.0 %bitrate–80.00 to 96.00" in said
+    assert "+100.0 %power above the baseline per stream" in said
+
+
+def test_the_fit_of_power_stands_in_the_report() -> None:
+    found = [scenario("idle", 20.0, type="baseline", streams=None)]
+    found += [scenario(f"{n}", 20.0 + 10.0 * n, streams=n, encoder="libx264") for n in (1, 2, 4)]
+    assert "libx264: 20.00 W + 10.000 W × streams (± 0.00 W, 4 loads)" in Page(html_report([run(*found)])).text
+
+
+def test_machines_stand_apart_in_the_report() -> None:
+    mine, other = (
+        [msgspec.structs.replace(scenario("a", watts), machine=machine) for watts in (30.0, 31.0)]
+        for machine in ("mine", HOSTILE)
+    )
+    page = Page(html_report([run(*mine), run(*other)]))
+    assert page.text.count("Measured on ") == 2
+    assert page.text.count("2 repeats") == 2
+    assert "Measured on" not in html_report([run(*mine)])
+    assert "script" not in page.tags
+
+
 def test_baselines_tell_how_still_the_machine_was() -> None:
     idle = [scenario("idle", watts, type="baseline", streams=None) for watts in (20.0, 20.5)]
     assert "2 baselines: 20.25 W, they differ by 0.50 W; from the first to the last +0.50 W." in html_report(
@@ -242,5 +280,17 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert widths[2] == pytest.approx(widths[0] / 2, abs=0.2)
 
 
+def test_every_curve_has_a_mark_and_a_dash_of_its_own() -> None:
+    found = [svg.Trace(f"<{at}>", ((1.0, 80.0), (2.0, 90.0))) for at in range(3)]
+    picture = svg.curves(found, "kbit/s", "VMAF")
+    root = ElementTree.fromstring(picture)
+    lines = root.findall("{http://www.w3.org/2000/svg}polyline")
+    assert [line.get("class") for line in lines] == ["trace trace0", "trace trace1", "trace trace2"]
+    assert {line.get("points") for line in lines} == {"70.0,256.0 744.0,16.0"}
+    assert picture.count("&lt;1&gt;") == 3, "the label, and a title on each point"
+
+
 def test_nothing_to_show_is_no_picture() -> None:
-    assert svg.lines([], [], "W") == svg.bars([], "W") == svg.scatter([], [], "x", "y") == ""
+    assert (
+        svg.curves([], "x", "y") == svg.lines([], [], "W") == svg.bars([], "W") == svg.scatter([], [], "x", "y") == ""
+    )

@@ -233,7 +233,78 @@ def test_advice_without_any_results_is_status_1(call: Call, state: Path) -> None
     assert "no measured setting meets anything" in advised.output
 
 
-@pytest.mark.parametrize("command", ["list", "show", "compare", "advise", "export"])
+# curves and predictions
+
+
+@pytest.fixture
+def encoders(state: Path) -> Path:
+    """libx265 needs half of libx264's bitrate, and 3/2 of its power: 15, 18 and 22.5 W a stream for 10, 12 and 15 W."""
+    rates = ((1, 40.0, 80.0), (2, 44.0, 90.0), (4, 50.0, 96.0))
+    write_runs(state, {
+        A: [
+            baseline(),
+            *(scenario(f"x264 {rate}", watts, bitrate=f"{rate}M", vmaf_score=vmaf) for rate, watts, vmaf in rates),
+            *(scenario(f"x265 {rate}", 20 + 1.5 * (watts - 20), bitrate=f"{rate / 2:g}M", vmaf_score=vmaf,
+                       encoder="libx265") for rate, watts, vmaf in rates),
+        ],
+    })  # fmt: skip
+    return state
+
+
+def test_two_encoders_are_compared_for_the_same_quality(call: Call, encoders: Path) -> None:
+    said = call("results", "curves", "--first", "libx264", "--second", "libx265")
+    assert said.exit_code == 0, said.output
+    assert "2 x 1280x720 30 fps libx265 veryfast\nagainst 2 x 1280x720 30 fps libx264 veryfast" in said.output
+    assert line(said.output, "bitrate").startswith("bitrate -50.0 % — VMAF 80.00 to 96.00 (100 % of both) +")
+    assert line(said.output, "power above the").startswith("power above the baseline per stream +50.0 % —")
+    assert "every bitrate of both curves needs at least two repeats" in " ".join(said.output.split())
+    assert "4 bitrates or more are usual" in said.output
+
+
+def test_curves_that_do_not_compare_are_status_1_and_say_why(call: Call, state: Path) -> None:
+    none = call("results", "curves")
+    assert (none.exit_code, none.output.startswith("no setting was measured at several bitrates")) == (1, True)
+    write_runs(state, {A: [scenario(f"{rate}", 50.0, bitrate=f"{rate}M", vmaf_score=80.0 + rate) for rate in (1, 2)]})
+    alone = call("results", "curves")
+    assert alone.exit_code == 1
+    assert "no two curves are of the same streams and pictures" in alone.output
+    missing = call("results", "curves", "--second", "libx265")
+    assert missing.exit_code == 1
+    assert "no curve is called 'libx265'; measured were: 2 x 1280x720 30 fps libx264 veryfast" in missing.output
+
+
+@pytest.fixture
+def loads(state: Path) -> Path:
+    """20 W idle and 10 W a stream."""
+    write_runs(state, {
+        A: [baseline(), *(scenario(f"{n}", 20.0 + 10.0 * n, streams=n) for n in (1, 2, 4))],
+    })  # fmt: skip
+    return state
+
+
+def test_a_prediction_shows_its_fit_and_its_error(call: Call, loads: Path) -> None:
+    said = call("results", "predict", "--streams", "3")
+    assert said.exit_code == 0, said.output
+    assert said.output.startswith("3 x 1280x720 30 fps libx264 veryfast: 50.00 W ±0.00 W\n")
+    assert "power of the host (rapl) = 20.00 W + 10.000 W × streams" in said.output
+    assert "from 4 different loads in 4 scenarios" in said.output
+    document = json.loads(call("results", "predict", "--streams", "3", "--json").stdout)
+    assert (document["watts"], document["extrapolated"]) == (pytest.approx(50.0), False)
+
+
+def test_nothing_is_extrapolated_that_is_not_called_so(call: Call, loads: Path) -> None:
+    refused = call("results", "predict", "--streams", "9")
+    assert refused.exit_code == 1
+    assert "outside of what was measured (0 to 4 streams" in refused.output
+    said = call("results", "predict", "--streams", "9", "--extrapolate")
+    assert said.exit_code == 0
+    assert said.output.startswith("EXTRAPOLATED: 9 x 1280x720 30 fps libx264 veryfast: 110.00 W")
+    assert call("results", "predict", "--streams", "0").exit_code == 2
+    bad = call("results", "predict", "--streams", "3", "--resolution", "HD")
+    assert (bad.exit_code, "not a resolution: 'HD'" in bad.output) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["list", "show", "compare", "advise", "curves", "predict", "export"])
 def test_every_command_on_results_has_help_with_an_example(call: Call, command: str) -> None:
     said = call("results", command, "--help")
     assert said.exit_code == 0

@@ -18,6 +18,7 @@ from wattview.cli import main
 from wattview.client import CallRefused, Client
 
 A, B, BROKEN, FOREIGN = "20260101_120000", "20260101_130000", "20260101_140000", "20250101_000000"
+SWEEP = "20260101_150000"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,15 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
         A: [baseline(), *(scenario(f"fast at {watts}", watts, vmaf_score=94.0) for watts in (50.0, 50.2, 49.9))],
         B: [baseline(),
             *(scenario(f"slow at {watts}", watts, vmaf_score=96.0, preset="slow") for watts in (61.0, 60.8, 61.1))],
+        SWEEP: [
+            baseline(),
+            *(scenario(f"x264 {rate}", watts, bitrate=f"{rate}M", vmaf_score=vmaf)
+              for rate, watts, vmaf in ((1, 40.0, 80.0), (2, 44.0, 90.0), (4, 50.0, 96.0))),
+            *(scenario(f"x265 {rate}", watts, bitrate=f"{rate}M", vmaf_score=vmaf, encoder="libx265")
+              for rate, watts, vmaf in ((0.5, 50.0, 80.0), (1, 54.0, 90.0), (2, 60.0, 96.0))),
+            *(scenario(f"{streams} streams", 20.0 + 10.0 * streams, streams=streams, preset="ultrafast", bitrate="2M")
+              for streams in (1, 2, 4)),
+        ],
     })  # fmt: skip
     (state / "results" / f"test_results_{BROKEN}.json").write_text("{")
     (state / "results" / f"test_results_{FOREIGN}.json").write_text(
@@ -57,11 +67,11 @@ async def test_two_runs_are_compared_with_their_interval(client: Client) -> None
 
 
 async def test_the_advice_is_the_one_that_the_numbers_give(client: Client) -> None:
-    advice = await client.advice(vmaf=93.0, streams=2)
+    advice = await client.advice(vmaf=93.0, streams=2, runs=[A, B])
     assert advice.best == "2 x 1280x720 30 fps 2500k libx264 veryfast"
     assert advice.choices[0].value == pytest.approx(15.0167, abs=1e-3)
     assert advice.choices[1].above_best == pytest.approx(10.9333 / 2, abs=1e-3)
-    better = await client.advice(vmaf=95.0, objective="power")
+    better = await client.advice(vmaf=95.0, objective="power", runs=[A, B])
     assert (better.best or "").endswith("slow")
     assert (await client.advice(vmaf=99.0)).best is None
     assert ((await client.advice(runs=[B])).best or "").endswith("slow")
@@ -105,6 +115,30 @@ def test_an_export_is_what_the_command_line_writes(daemon: DaemonProcess) -> Non
     assert B in page
 
 
+async def test_two_encoders_are_compared_over_their_bitrates(client: Client) -> None:
+    """libx265 takes half the bitrate and 10 W more; at every bitrate, it is VMAF 4 better at the least."""
+    found = await client.curves(first="libx264", second="libx265", runs=[SWEEP])
+    [pair] = found.pairs
+    gaps = {one.price: one for one in pair.differences}
+    assert gaps["bitrate_bps"].percent == pytest.approx(-50.0)
+    assert (gaps["bitrate_bps"].quality_from, gaps["bitrate_bps"].quality_to) == (80.0, 96.0)
+    # net of 20 W, by stream: 10, 12, 15 W against 15, 17, 20 W; the mean of the logarithms lies between the ends
+    assert 33.4 < (gaps["net_watts_per_stream"].percent or 0) < 50.0
+    assert len(found.curves) == 2
+    with pytest.raises(CallRefused, match="no curve is called 'libx265'; measured were: none with this quality"):
+        await client.curves(second="libx265", quality="psnr")
+
+
+async def test_the_power_between_two_measured_loads_is_predicted(client: Client) -> None:
+    """20 W idle and 10 W a stream of 720p at 2 Mbit/s."""
+    found = await client.predict(3, runs=[SWEEP], preset="ultrafast")
+    assert found.watts == pytest.approx(50.0, abs=1e-6)
+    assert found.fit.settings == 4
+    assert found.extrapolated is False
+    beyond = await client.predict(9, runs=[SWEEP], preset="ultrafast", extrapolate=True)
+    assert (beyond.extrapolated, beyond.watts) == (True, pytest.approx(110.0, abs=1e-6))
+
+
 @pytest.mark.parametrize(
     ("call", "status", "field"),
     [
@@ -124,6 +158,15 @@ def test_an_export_is_what_the_command_line_writes(daemon: DaemonProcess) -> Non
         ("advice?vmaf=good", 422, "vmaf"),
         ("advice?streams=nan", 422, "streams"),
         ("advice?runs=20200101_000000", 404, "runs"),
+        ("advice?machine=nobody", 422, "runs"),
+        ("curves?quality=beauty", 422, "runs"),
+        (f"curves?first=av2&runs={A}", 422, "runs"),
+        ("curves?runs=20200101_000000", 404, "runs"),
+        ("prediction", 422, "streams"),
+        ("prediction?streams=1.5", 422, "streams"),
+        ("prediction?streams=1&fps=0", 422, "fps"),
+        ("prediction?streams=1&resolution=HD", 422, "runs"),
+        (f"prediction?streams=9&runs={SWEEP}", 422, "runs"),
         ("results/20200101_000000/report", 404, ""),
     ],
 )
@@ -168,6 +211,7 @@ def test_the_command_line_says_the_same_through_the_daemon_as_without_it(daemon:
 
     for words in (
         ("results", "show", A), ("results", "compare", A, B), ("results", "advise", A, B, "--vmaf", "93"),
+        ("results", "curves", SWEEP), ("results", "predict", SWEEP, "--streams", "3", "--preset", "ultrafast"),
         ("results", "export", A, B, "--format", "html"),
     ):  # fmt: skip
         through = call(*words, socket=daemon.socket)
@@ -182,5 +226,10 @@ def test_the_calls_are_described(daemon: DaemonProcess) -> None:
     assert page == {"text/html": {"schema": {"type": "string"}}}
     assert {one["name"] for one in paths["/api/v1/compare"]["get"]["parameters"]} == {"a", "b"}
     assert {one["name"] for one in paths["/api/v1/advice"]["get"]["parameters"]} == {
-        "vmaf", "qoe", "streams", "objective", "most", "runs",
+        "vmaf", "qoe", "streams", "objective", "most", "machine", "runs",
     }  # fmt: skip
+    assert {one["name"] for one in paths["/api/v1/prediction"]["get"]["parameters"]} == {
+        "streams", "resolution", "fps", "encoder", "preset", "extrapolate", "machine", "runs",
+    }  # fmt: skip
+    curves = paths["/api/v1/curves"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert curves == {"$ref": "#/components/schemas/CurveComparison"}

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from wattview.analysis.compare import Repeats
+from wattview.analysis.compare import Repeats, repeats_of
 from wattview.analysis.confidence import difference
 from wattview.analysis.energy import NoData
-from wattview.model import Advice, Choice
+from wattview.analysis.machines import of_one_machine
+from wattview.model import Advice, Choice, ScenarioResult
 
 OBJECTIVES = {
     "power_mean_watts": "mean power",
@@ -71,13 +73,19 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     return front
 
 
-def advise(groups: Sequence[Repeats], target: Target, objective: str = "net_watts_per_stream") -> Advice:
+def advise(
+    results: Sequence[ScenarioResult], target: Target, objective: str = "net_watts_per_stream", machine: str = ""
+) -> Advice:
     """The cheapest setting that was measured to meet the target, and how far the others are from it.
 
-    Raises NoData for an objective that is not one of ``OBJECTIVES``.
+    Of one machine alone: the one that ``machine`` names, else that of the first result (results come newest run first).
+    Raises NoData for an objective that is not one of ``OBJECTIVES``, for a machine that is not among them, and where
+    the power of the settings, or their VMAF, is not of one kind.
     """
     if objective not in OBJECTIVES:
         raise NoData(f"no such objective: {objective}; one of {', '.join(OBJECTIVES)}")
+    known, left_out = of_one_machine(results, machine)
+    groups = repeats_of(known)
     eligible: list[tuple[float, Repeats]] = []
     rejected: list[Choice] = []
     for repeats in groups:
@@ -91,23 +99,26 @@ def advise(groups: Sequence[Repeats], target: Target, objective: str = "net_watt
         raise NoData(
             "the settings' power came from different sources, which do not compare: name the runs of one source"
         )
-    eligible.sort(key=lambda pair: pair[0])
+    models = {repeats.vmaf_model for repeats in groups if repeats.vmaf_model}
+    if len(models) > 1 and (target.vmaf_at_least is not None or target.qoe_at_least is not None):
+        listed = ", ".join(sorted(models))
+        raise NoData(f"VMAF is of several models ({listed}), which do not compare: name the runs of one")
+    advice = Advice(
+        objective=objective, target=str(target), best=None, verdict=f"no measured setting meets {target}", choices=[],
+        rejected=rejected, figure=OBJECTIVES[objective], unit=UNITS.get(objective, ""),
+        machine=known[0].machine if known else None, left_out=left_out,
+    )  # fmt: skip
     if not eligible:
-        verdict = f"no measured setting meets {target}"
-        return Advice(
-            objective=objective, target=str(target), best=None, verdict=verdict, choices=[], rejected=rejected,
-            figure=OBJECTIVES[objective], unit=UNITS.get(objective, ""),
-        )  # fmt: skip
+        return advice
+    eligible.sort(key=lambda pair: pair[0])
     best_value, best = eligible[0]
     choices = [Choice(label=best.label, value=best_value, above_best=0.0)]
     for value, repeats in eligible[1:]:
         gap = difference(repeats.values(objective), best.values(objective))
         choices.append(Choice(label=repeats.label, value=value, above_best=value - best_value, difference=gap))
     unit = unit_of(objective, best.valid[0].currency)
-    return Advice(
-        objective=objective, target=str(target), best=best.label, verdict=_verdict(choices, target, objective, unit),
-        choices=choices, rejected=rejected, figure=OBJECTIVES[objective], unit=unit,
-    )  # fmt: skip
+    verdict = _verdict(choices, target, objective, unit)
+    return replace(advice, best=best.label, verdict=verdict, choices=choices, unit=unit)
 
 
 def _why_not(repeats: Repeats, target: Target, objective: str) -> str:

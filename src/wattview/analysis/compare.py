@@ -44,6 +44,9 @@ FIGURES: Mapping[str, str] = {
 }  # fmt: skip
 """The figures that repeats are averaged over and settings are compared by, and where each stands in a result."""
 
+OF_VMAF = ("vmaf_score", "vmaf_harmonic_mean", "vmaf_percentile_1", "vmaf_minimum", "qoe_score")
+"""Those that are of one VMAF model."""
+
 WITHOUT_POWER = frozenset(
     name for name, path in FIGURES.items()
     if path.startswith(("record.", "cpu_", "qoe_")) or name in ("duration_seconds", "cost_compute", "cost_egress")
@@ -60,15 +63,26 @@ def figure(result: ScenarioResult, name: str) -> float | None:
 
 
 class Repeats(Struct, frozen=True):
-    """The scenarios of one setting, those that count and those that were not in real time."""
+    """The scenarios of one setting on one machine, those that count and those that were not in real time."""
 
     setting: Setting
     valid: tuple[ScenarioResult, ...]
     invalid: tuple[ScenarioResult, ...] = ()
+    machine: str | None = None
 
     def values(self, name: str) -> list[float]:
-        """The figure in each repeat that has it."""
-        return [value for result in self.valid if (value := figure(result, name)) is not None]
+        """The figure in each repeat that has it; of VMAF only in those that were judged by ``vmaf_model``."""
+        return [
+            value
+            for result in self.valid
+            if (value := figure(result, name)) is not None
+            and (name not in OF_VMAF or result.record.vmaf_model == self.vmaf_model)
+        ]
+
+    @property
+    def vmaf_model(self) -> str | None:
+        """The model that judged the first of them: scores of two models do not mix."""
+        return next((one.record.vmaf_model for one in self.valid if one.record.vmaf_score is not None), None)
 
     @property
     def label(self) -> str:
@@ -79,7 +93,7 @@ class Repeats(Struct, frozen=True):
         sources = {result.power_source for result in self.valid if result.power_source}
         return Group(
             label=self.label, setting=self.setting, figures=figures, repeats=len(self.valid),
-            invalid=len(self.invalid), power_source=sources.pop() if len(sources) == 1 else None,
+            invalid=len(self.invalid), power_source=sources.pop() if len(sources) == 1 else None, machine=self.machine,
         )  # fmt: skip
 
 
@@ -88,8 +102,8 @@ def setting_of(record: ScenarioRecord) -> Setting:
     return Setting(
         streams=record.streams, resolution=record.resolution, fps=record.fps, bitrate=record.bitrate,
         outputs=tuple(record.outputs or ()), encoder=record.encoder, preset=record.preset, source=record.source,
-        rate_control=record.rate_control, crf=record.crf, gop_seconds=record.gop_seconds, audio=record.audio,
-        viewers=record.viewers,
+        rate_control=record.rate_control, crf=record.crf, gop_seconds=record.gop_seconds,
+        buffer_seconds=record.buffer_seconds, audio=record.audio, viewers=record.viewers, pushed=record.pushed,
     )  # fmt: skip
 
 
@@ -105,33 +119,41 @@ def setting_text(setting: Setting) -> str:
         setting.encoder,
         setting.preset,
         f"GOP {setting.gop_seconds:g} s" if setting.gop_seconds not in (None, 2.0) else None,
+        f"buffer {setting.buffer_seconds:g} s" if setting.buffer_seconds not in (None, 2.0) else None,
         "no audio" if setting.audio == "none" else None,
+        f"audio {setting.audio}" if setting.audio not in (None, "none", "128k", "aac") else None,
         setting.source if setting.source not in (None, "testsrc2") else None,
         f"{setting.viewers} viewers" if setting.viewers else None,
+        "not pushed" if setting.pushed is False else None,
     )
     return " ".join(part for part in parts if part) or "unknown setting"
 
 
 def repeats_of(results: Iterable[ScenarioResult]) -> list[Repeats]:
-    """The scenarios by setting, in the order in which each was first seen, without the baselines."""
-    found: dict[Setting, tuple[list[ScenarioResult], list[ScenarioResult]]] = {}
+    """The scenarios by machine and setting, in the order in which each was first seen, without the baselines."""
+    found: dict[tuple[str | None, Setting], tuple[list[ScenarioResult], list[ScenarioResult]]] = {}
     for result in results:
         if not is_baseline(result.record):
-            valid, invalid = found.setdefault(setting_of(result.record), ([], []))
+            valid, invalid = found.setdefault((result.machine, setting_of(result.record)), ([], []))
             (invalid if result.record.realtime is False else valid).append(result)
-    return [Repeats(setting, tuple(valid), tuple(invalid)) for setting, (valid, invalid) in found.items()]
+    return [
+        Repeats(setting, tuple(valid), tuple(invalid), machine)
+        for (machine, setting), (valid, invalid) in found.items()
+    ]
 
 
 def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = None) -> Comparison:
     """Figure by figure, the first less the second, for every figure that both have.
 
-    Power of different sources (an estimate and a measurement) is not compared.
+    Power of different sources (an estimate and a measurement) is not compared, nor are scores of two VMAF models.
     """
     source = first.group().power_source
     comparable = source is not None and source == second.group().power_source
     figures = {}
     for name in FIGURES:
         values, others = first.values(name), second.values(name)
+        if name in OF_VMAF and first.vmaf_model != second.vmaf_model:
+            continue
         if values and others and (comparable or name in WITHOUT_POWER):
             figures[name] = difference(values, others)
     one, other = labels or (first.label, second.label)

@@ -76,6 +76,13 @@ def work_of(record: ScenarioRecord, seconds: float) -> Work:
     )
 
 
+def stream_bits_per_second(record: ScenarioRecord) -> float | None:
+    """What each stream's encoder wrote, all renditions together: measured where it was, else as asked for."""
+    streams = record.streams if record.streams is not None else len(record.encoders or []) or None
+    bits = _bits_per_second(record, streams)
+    return bits / streams if bits and streams else None
+
+
 def efficiency(
     joules: float,
     work: Work,

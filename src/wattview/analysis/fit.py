@@ -1,8 +1,7 @@
-"""Power of settings that were not measured, from those that were: a straight fit on streams and pixels.
+"""Power by streams and pixels: a straight fit through the settings that were measured.
 
 ``watts = base + per_stream x streams + per_megapixel x megapixels a second``, by least squares. Which of the terms are
-used is decided by cross-validation, and its error is given with every prediction; a setting outside of what was
-measured has no prediction.
+used is decided by leaving out each setting in turn (cross-validation); the error on what was left out is the fit's.
 """
 
 from __future__ import annotations
@@ -10,80 +9,74 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
-
 from wattview.analysis.efficiency import pixels
 from wattview.analysis.energy import NoData
-from wattview.model import ScenarioResult
+from wattview.analysis.results import is_baseline
+from wattview.model import Load, PowerFit, ScenarioResult
 
-TERMS: tuple[tuple[str, ...], ...] = (("streams",), ("megapixels",), ("streams", "megapixels"))
-"""The models that are tried, the simplest first."""
+TERMS: tuple[tuple[str, ...], ...] = ((), ("streams",), ("megapixels",), ("streams", "megapixels"))
+"""The models that are tried, the simplest first: one power for all is among them, and is no answer where it is best."""
 
 MIN_SETTINGS = 3
-
-
-class Load(Struct, frozen=True):
-    """What is asked of a machine: concurrent streams, and the pixels of all of them, in millions a second."""
-
-    streams: float
-    megapixels: float
-
 
 IDLE = Load(0.0, 0.0)
 
 
-class Prediction(Struct, frozen=True):
-    """``error_watts`` is the root of the mean square of the errors on settings that the fit had not seen."""
-
-    watts: float
-    error_watts: float
-
-
-class PowerFit(Struct, frozen=True):
-    """A fit and where it holds. ``terms`` are those of the three that the data can tell apart and that help."""
-
-    terms: tuple[str, ...]
-    base_watts: float
-    watts_per_stream: float
-    watts_per_megapixel: float
-    error_watts: float
-    settings: int
-    hull: tuple[Load, ...]
-
-    def predict(self, load: Load) -> Prediction:
-        """Raises NoData for a load outside of what was measured."""
-        if not _inside(self.hull, load):
-            raise NoData(
-                f"{load.streams:g} streams with {load.megapixels:.1f} megapixels a second lie outside of what was"
-                f" measured ({_span(self.hull)}): measure it"
-            )
-        watts = self.base_watts + self.watts_per_stream * load.streams + self.watts_per_megapixel * load.megapixels
-        return Prediction(watts, self.error_watts)
-
-
 def load_of(result: ScenarioResult) -> Load | None:
-    """The load of a scenario; None where the record does not say. A baseline is no load."""
+    """The load of a scenario; None where the record does not say. A baseline is the load of no stream."""
     record = result.record
-    if record.type == "baseline":
+    if is_baseline(record):
         return IDLE
-    resolutions = [output.resolution for output in record.outputs or []] or [record.resolution or ""]
-    if record.streams is None or record.fps is None or record.realtime is False:
+    if record.streams is None or record.realtime is False:
         return None
+    outputs = [(output.resolution, float(output.fps)) for output in record.outputs or []]
+    if not outputs and record.resolution is not None and record.fps is not None:
+        outputs = [(record.resolution, record.fps)]
     try:
-        per_frame = sum(pixels(resolution) for resolution in resolutions)
+        return stream_load(record.streams, outputs)
     except ValueError:
         return None
-    return Load(float(record.streams), record.streams * record.fps * per_frame / 1e6)
+
+
+def stream_load(streams: int, outputs: Sequence[tuple[str, float]]) -> Load:
+    """Of so many streams with these ``(resolution, frames a second)`` each. Raises ValueError for no picture."""
+    if not outputs:
+        raise ValueError("no picture")
+    return Load(float(streams), streams * sum(pixels(resolution) * fps for resolution, fps in outputs) / 1e6)
 
 
 def measured(results: Iterable[ScenarioResult]) -> list[tuple[Load, float]]:
     """The loads that were measured and their mean power."""
-    found = []
-    for result in results:
-        load = load_of(result)
-        if load is not None and result.power_mean_watts is not None:
-            found.append((load, result.power_mean_watts))
-    return found
+    return [
+        (found, result.power_mean_watts)
+        for result in results
+        if result.power_mean_watts is not None and (found := load_of(result)) is not None
+    ]
+
+
+def watts_at(fit: PowerFit, load: Load) -> float:
+    """What the fit says, wherever that load lies."""
+    return fit.base_watts + fit.watts_per_stream * load.streams + fit.joules_per_megapixel * load.megapixels
+
+
+def formula(fit: PowerFit) -> str:
+    """The fit for people: ``20.00 W + 3.000 W × streams + 0.1000 W × megapixels a second``."""
+    terms = [f"{fit.base_watts:.2f} W"]
+    if "streams" in fit.terms:
+        terms.append(f"{fit.watts_per_stream:.3f} W × streams")
+    if "megapixels" in fit.terms:
+        terms.append(f"{fit.joules_per_megapixel:.4f} W × megapixels a second")
+    return " + ".join(terms).replace("+ -", "− ")
+
+
+def outside(fit: PowerFit, load: Load) -> str:
+    """Why a load has no prediction: it lies outside of what was measured. "" where it lies within."""
+    if _inside(fit.hull, load):
+        return ""
+    return (
+        f"{load.streams:g} streams with {load.megapixels:.1f} megapixels a second lie outside of what was measured"
+        f" ({_span(fit.hull)})"
+    )
 
 
 def fit_power(points: Sequence[tuple[Load, float]]) -> PowerFit:
@@ -103,13 +96,13 @@ def fit_power(points: Sequence[tuple[Load, float]]) -> PowerFit:
             continue
         if best is None or error < best[0] * (1 - 1e-9):
             best = (error, terms, coefficients)
-    if best is None:
-        raise NoData("the measured settings do not tell streams and pixels apart from chance")
+    if best is None or not best[1]:
+        raise NoData("the power that was measured does not follow streams or pixels: no fit does better than its mean")
     error, terms, coefficients = best
     by_term = dict(zip(terms, coefficients[1:], strict=True))
     return PowerFit(
         terms=terms, base_watts=coefficients[0], watts_per_stream=by_term.get("streams", 0.0),
-        watts_per_megapixel=by_term.get("megapixels", 0.0), error_watts=error, settings=len(settings),
+        joules_per_megapixel=by_term.get("megapixels", 0.0), error_watts=error, settings=len(settings),
         hull=tuple(Load(*corner) for corner in _hull(settings)),
     )  # fmt: skip
 

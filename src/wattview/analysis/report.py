@@ -13,6 +13,8 @@ from wattview.analysis.advice import OBJECTIVES, UNITS, pareto_front
 from wattview.analysis.compare import Repeats, noise_floor, repeats_of
 from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
 from wattview.analysis.energy import Points
+from wattview.analysis.machines import machine_text
+from wattview.analysis.report_curves import curves_sections
 from wattview.analysis.side_by_side import front_figure
 from wattview.model import Estimate, RunResult, ScenarioResult
 
@@ -49,6 +51,10 @@ svg text.small { font-size: 11px; fill: var(--dim); } .grid { stroke: var(--rule
   stroke-dasharray: 3 3; } .bar { fill: var(--bar); } .error { stroke: var(--fg); stroke-width: 1.5; fill: none; }
 .dot { fill: var(--bg); stroke: var(--bar); stroke-width: 2; } .best { fill: var(--best); }
 .front { fill: none; stroke: var(--best); stroke-dasharray: 5 3; }
+.trace { fill: none; stroke-width: 2; } .mark { fill: var(--bg); stroke-dasharray: none; }
+.trace0 { stroke: var(--bar); } .trace1 { stroke: var(--best); stroke-dasharray: 7 3; }
+.trace2 { stroke: #009e73; stroke-dasharray: 2 3; } .trace3 { stroke: #cc79a7; stroke-dasharray: 9 3 2 3; }
+.trace4 { stroke: var(--dim); stroke-dasharray: 5 5; }
 @media print { body { max-width: none; } }
 """.strip()
 
@@ -60,9 +66,14 @@ def html_report(runs: Sequence[RunResult], curves: Mapping[str, Points] | None =
     body = [
         "<h1>WattView report</h1>",
         f'<p class="dim">{len(runs)} runs, {len(scenarios)} scenarios, {len(groups)} settings.</p>',
-        *_settings(groups),
-        *_front(groups),
     ]
+    machines = list(dict.fromkeys(group.machine for group in groups))
+    for machine in machines:
+        if len(machines) > 1:
+            body.append(f"<h2>Measured on {escape(machine_text(machine))}</h2>")
+        here = [group for group in groups if group.machine == machine]
+        body += [*_settings(here), *_front(here)]
+        body += curves_sections([scenario for scenario in scenarios if scenario.machine == machine])
     for run in runs:
         body += _run(run, (curves or {}).get(run.id, ()))
     return (
@@ -93,7 +104,10 @@ def _settings(groups: Sequence[Repeats]) -> list[str]:
 
 
 def _front(groups: Sequence[Repeats]) -> list[str]:
-    """Quality against power, where both are known of at least two settings."""
+    """Quality against power, where both are known of at least two settings, by one meter and one VMAF model: the first
+    setting's."""
+    meters = [(repeats.group().power_source, repeats.vmaf_model) for repeats in groups]
+    groups = [repeats for repeats, meter in zip(groups, meters, strict=True) if meter == meters[0]]
     figure = front_figure([repeats.group() for repeats in groups])
     title = f"{OBJECTIVES[figure]}, {UNITS[figure]}"
     dots = []

@@ -19,21 +19,22 @@ NET = "net_watts_per_stream"
 def measurements(runs: Iterable[RunResult]) -> Measurements:
     """Every setting of every run, with the intervals of its repeats there, in the order of the runs.
 
-    The front is drawn for each power source by itself: an estimate does not beat a measurement.
+    The front is drawn for each machine, power source and VMAF model by itself: an estimate does not beat a measurement.
     """
-    found = []
+    found: list[Measured] = []
+    meters: list[tuple[str | None, ...]] = []
     for run in runs:
         numbers = {id(scenario): number for number, scenario in enumerate(run.scenarios)}
         for repeats in repeats_of(run.scenarios):
             members = sorted(numbers[id(one)] for one in (*repeats.valid, *repeats.invalid))
             found.append(Measured(run=run.id, scenarios=tuple(members), group=repeats.group()))
+            meters.append((repeats.machine, repeats.group().power_source, repeats.vmaf_model))
     figure = front_figure([one.group for one in found])
-    points: dict[str, list[tuple[int, float, float]]] = {}
-    for at, one in enumerate(found):
+    points: dict[tuple[str | None, ...], list[tuple[int, float, float]]] = {}
+    for at, (one, meter) in enumerate(zip(found, meters, strict=True)):
         price, worth = one.group.figures.get(figure), one.group.figures.get("vmaf_score")
-        source = one.group.power_source
-        if price is not None and worth is not None and source is not None and price.mean > 0:
-            points.setdefault(source, []).append((at, price.mean, worth.mean))
+        if price is not None and worth is not None and one.group.power_source is not None and price.mean > 0:
+            points.setdefault(meter, []).append((at, price.mean, worth.mean))
     for known in points.values():
         for place in pareto_front([(price, worth) for _, price, worth in known]):
             at = known[place][0]

@@ -18,6 +18,15 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 16, 16, 44
 LETTER = 6.5
 """The width of a letter of small text, about."""
 
+MARKS = (
+    "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0", "m-4 -4h8v8h-8z", "m0 -5l5 9h-10z", "m0 -5l5 5l-5 5l-5 -5z",
+    "m-4 -4l8 8m0 -8l-8 8",
+)  # fmt: skip
+"""The marks of curves, drawn from their middle: circle, square, triangle, diamond, cross."""
+
+LEGEND_LINE = 18
+"""The height of a line that explains a curve."""
+
 TIMES = (("hours", 3600.0, 3 * 3600.0), ("minutes", 60.0, 600.0), ("seconds", 1.0, -math.inf))
 """Units of an axis of time, how many seconds they have, and the shortest span that they are for."""
 
@@ -36,6 +45,13 @@ class Dot(Struct, frozen=True):
     label: str
     x: float
     y: float
+
+
+class Trace(Struct, frozen=True):
+    """One curve: its points in order."""
+
+    label: str
+    points: tuple[tuple[float, float], ...]
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
@@ -153,6 +169,30 @@ def scatter(dots: Sequence[Dot], front: Sequence[int], x_title: str, y_title: st
     return _picture(out, across, up, x_title, y_title)
 
 
+def curves(found: Sequence[Trace], x_title: str, y_title: str) -> str:
+    """Several lines through measured points, each with a mark and a dash of its own, explained below the picture."""
+    points = [point for trace in found for point in trace.points]
+    if not points:
+        return ""
+    across = _scale(ticks(min(x for x, _ in points), max(x for x, _ in points), 8), LEFT, WIDTH - RIGHT)
+    up = _scale(ticks(min(y for _, y in points), max(y for _, y in points)), HEIGHT - BOTTOM, TOP)
+    out = []
+    for at, trace in enumerate(found):
+        look, mark = f"trace trace{at % len(MARKS)}", MARKS[at % len(MARKS)]
+        placed = [(across.at(x), up.at(y)) for x, y in trace.points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+        out.append(f'<polyline class="{look}" points="{path}"/>')
+        for (x, y), (price, worth) in zip(placed, trace.points, strict=True):
+            title = escape(f"{trace.label}: {price:.4g}, {worth:.4g}")
+            out.append(f'<path class="{look} mark" d="M{x:.1f} {y:.1f}{mark}"><title>{title}</title></path>')
+        y = HEIGHT + 6 + LEGEND_LINE * at
+        out.append(
+            f'<path class="{look}" d="M{LEFT} {y}h40"/><path class="{look} mark" d="M{LEFT + 20} {y}{mark}"/>'
+            f'<text class="small" x="{LEFT + 50}" y="{y + 4}">{escape(trace.label)}</text>'
+        )
+    return _picture(out, across, up, x_title, y_title, LEGEND_LINE * len(found))
+
+
 class _Scale(Struct, frozen=True):
     marks: tuple[float, ...]
     at: Callable[[float], float]
@@ -163,7 +203,8 @@ def _scale(marks: Sequence[float], begin: float, end: float) -> _Scale:
     return _Scale(tuple(marks), lambda value: begin + (value - low) / (high - low) * (end - begin))
 
 
-def _picture(inner: Sequence[str], across: _Scale, up: _Scale, x_title: str, y_title: str) -> str:
+def _picture(inner: Sequence[str], across: _Scale, up: _Scale, x_title: str, y_title: str, below: float = 0.0) -> str:
+    """With axes. ``below`` is room for what is drawn under the title of the x axis."""
     out = [_grid_x(across, TOP, HEIGHT - BOTTOM), _title_x(x_title, HEIGHT)]
     for mark in up.marks:
         y = up.at(mark)
@@ -175,7 +216,7 @@ def _picture(inner: Sequence[str], across: _Scale, up: _Scale, x_title: str, y_t
         f'<text class="small" transform="translate(14 {HEIGHT / 2:.0f}) rotate(-90)" text-anchor="middle">'
         f"{escape(y_title)}</text>"
     )
-    return _svg([*out, *inner], HEIGHT)
+    return _svg([*out, *inner], HEIGHT + below)
 
 
 def _grid_x(across: _Scale, top: float, bottom: float) -> str:

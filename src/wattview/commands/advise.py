@@ -8,7 +8,6 @@ import click
 
 from wattview import terminal as term
 from wattview.analysis.advice import Target, advise, unit_of
-from wattview.analysis.compare import repeats_of
 from wattview.analysis.energy import NoData
 from wattview.model import Advice, Choice, RunResult
 from wattview.terminal import json_text
@@ -17,11 +16,11 @@ MOST_REJECTED = 12
 """How many of the settings that are not eligible are named."""
 
 
-def print_advice(runs: Iterable[RunResult], target: Target, objective: str, as_json: bool) -> bool:
+def print_advice(runs: Iterable[RunResult], target: Target, objective: str, machine: str, as_json: bool) -> bool:
     """The answer, from all scenarios of these runs. True where a measured setting meets the target."""
     scenarios = [scenario for run in runs for scenario in run.scenarios]
     try:
-        advice = advise(repeats_of(scenarios), target, objective)
+        advice = advise(scenarios, target, objective, machine)
     except NoData as lack:
         raise click.ClickException(lack.reason) from None
     if as_json:
@@ -38,6 +37,8 @@ def print_advice(runs: Iterable[RunResult], target: Target, objective: str, as_j
             click.echo(term.wrap(f"{choice.label}: {choice.reason}"))
         if len(advice.rejected) > MOST_REJECTED:
             click.echo(f"    and {len(advice.rejected) - MOST_REJECTED} more; all are in --json")
+    if advice.left_out:
+        click.echo(term.wrap(advice.left_out, ""))
     return advice.best is not None
 
 

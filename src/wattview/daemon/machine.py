@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+MAX_WORD_LENGTH = 100
+"""Of a fact in a machine's name: a file may hold anything."""
 
 
 def describe(procfs: str, sysfs: str) -> dict[str, Any]:
@@ -19,6 +23,25 @@ def describe(procfs: str, sysfs: str) -> dict[str, Any]:
         "hostname": _text(Path(procfs) / "sys/kernel/hostname") or None,
     }
     return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+def name_of(facts: Mapping[str, Any]) -> str | None:
+    """``encoder-7 (16 x AMD EPYC 7302P, performance)``: what two results must have in common to be of one machine.
+
+    A machine whose CPU was given another frequency governor is another one: it takes other power for the same work. The
+    kernel and the microcode are not in it. None where the facts, which come from a file, name neither host nor CPU.
+    """
+    host, cpu, cpus, governor = (_word(facts.get(name)) for name in ("hostname", "cpu", "cpus", "governor"))
+    processor = f"{cpus} x {cpu}" if cpus and cpu else cpu
+    inside = ", ".join(part for part in (processor, governor) if part)
+    if not host:
+        return inside if cpu else None
+    return f"{host} ({inside})" if inside else host
+
+
+def _word(fact: object) -> str:
+    text = str(fact) if isinstance(fact, str | int) and not isinstance(fact, bool) else ""
+    return " ".join(text.encode("utf-8", "replace").decode().split())[:MAX_WORD_LENGTH]
 
 
 def _text(path: Path) -> str:

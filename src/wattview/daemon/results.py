@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wattview.analysis.energy import MAX_GAP_SECONDS, NoData
 from wattview.analysis.host import Window
@@ -146,13 +147,14 @@ class Results:
         return self._result(path, file, [analyse(record, evidence, self._prices) for record in file.scenarios])
 
     def _result(self, path: Path, file: ResultsFile, scenarios: list[ScenarioResult]) -> RunResult:
+        measured_on = machine.name_of(file.machine or {})
         return RunResult(
             id=results_files.stamp_of(path) or "",
             path=str(path),
             test_date=file.test_date,
             status=file.status,
             history=self._history.name,
-            scenarios=compared_with_baseline(scenarios),
+            scenarios=[replace(one, machine=measured_on) for one in compared_with_baseline(scenarios)],
         )
 
     def _keep(self, path: Path, kept: _Kept) -> None:

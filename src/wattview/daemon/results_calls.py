@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
+from collections.abc import Iterator
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from wattview.analysis.advice import WORDS, Target, advise
-from wattview.analysis.compare import compare_runs, repeats_of
+from wattview.analysis.compare import compare_runs
 from wattview.analysis.energy import NoData
+from wattview.analysis.prediction import DEFAULT_FPS, DEFAULT_RESOLUTION, Question, predict
+from wattview.analysis.rate_quality import compare_curves
 from wattview.analysis.report import html_report
 from wattview.analysis.side_by_side import measurements, side_by_side
 from wattview.analysis.tables import csv_text
 from wattview.daemon.api_call import Call, Parts, Refusal, number
 from wattview.daemon.power_curves import power_curves
-from wattview.model import Advice, Measurements, RunComparison, RunResult, ScenarioResult, SideBySide
+from wattview.model import (
+    Advice,
+    CurveComparison,
+    Measurements,
+    PowerPrediction,
+    RunComparison,
+    RunResult,
+    ScenarioResult,
+    SideBySide,
+)
 
 MAX_RUNS = 1000
+MAX_STREAMS = 100_000
 HTML = "text/html"
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "html": HTML}
 """The forms in which runs can be had, as ``wattview results export`` names them."""
@@ -73,9 +87,43 @@ async def _advice(parts: Parts, request: Request) -> Advice:
         vmaf_at_least=_wish(request, "vmaf"), qoe_at_least=_wish(request, "qoe"), most=_wish(request, "most"),
         streams_at_least=None if streams is None else math.ceil(streams),
     )  # fmt: skip
+    with _said():
+        return advise(await _scenarios(parts, request), target, WORDS[word], _text(request, "machine"))
+
+
+async def _curves(parts: Parts, request: Request) -> CurveComparison:
+    with _said():
+        return compare_curves(
+            await _scenarios(parts, request), first=_text(request, "first"), second=_text(request, "second"),
+            quality=_text(request, "quality") or "vmaf", machine=_text(request, "machine"),
+        )  # fmt: skip
+
+
+async def _prediction(parts: Parts, request: Request) -> PowerPrediction:
+    streams = number(request, "streams", math.nan, low=1, high=MAX_STREAMS)
+    if math.isnan(streams) or streams != int(streams):
+        raise Refusal(422, "streams is a whole number of concurrent streams", "streams")
+    resolutions = [one for one in _text(request, "resolution").split(",") if one] or [DEFAULT_RESOLUTION]
+    question = Question(
+        streams=int(streams), resolutions=tuple(resolutions), fps=number(request, "fps", DEFAULT_FPS, low=1, high=240),
+        encoder=_text(request, "encoder"), preset=_text(request, "preset"), machine=_text(request, "machine"),
+        extrapolate=_text(request, "extrapolate") in ("1", "true"),
+    )  # fmt: skip
+    with _said():
+        return predict(await _scenarios(parts, request), question)
+
+
+async def _scenarios(parts: Parts, request: Request) -> list[ScenarioResult]:
+    """Of the runs that the query names, else of all, newest first."""
     runs = await _named(parts, request)
+    return [scenario for run in runs for scenario in run.scenarios]
+
+
+@contextlib.contextmanager
+def _said() -> Iterator[None]:
+    """What cannot be answered from these results is refused with the reason."""
     try:
-        return advise(repeats_of(scenario for run in runs for scenario in run.scenarios), target, WORDS[word])
+        yield
     except NoData as lack:
         raise Refusal(422, lack.reason, "runs") from None
 
@@ -127,12 +175,22 @@ async def _export(parts: Parts, request: Request) -> Response:
     return Response(text, media_type=MEDIA_TYPES[kind])
 
 
+def _text(request: Request, name: str) -> str:
+    return request.query_params.get(name, "").strip()
+
+
 def _wish(request: Request, name: str) -> float | None:
     value = number(request, name, math.nan)
     return None if math.isnan(value) else value
 
 
 RUNS = "Ids of the runs to take, with commas; all where none is named."
+
+WHICH = {
+    "machine": "A part of the name of the machine whose results to take; that of the newest run where none is named.",
+    "runs": RUNS,
+}
+"""The parameters of every call that takes many runs."""
 
 RESULTS_CALLS: tuple[Call, ...] = (
     Call(
@@ -210,8 +268,39 @@ RESULTS_CALLS: tuple[Call, ...] = (
             "streams": "Concurrent streams that are needed.",
             "objective": "What is to be low: energy (default), power, cost or carbon.",
             "most": "The most that the objective may be.",
-            "runs": RUNS,
+            **WHICH,
         },
         refusals={404: "There is no such file.", 422: "A parameter is wrong, or the power is not comparable."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/curves",
+        _curves,
+        CurveComparison,
+        "Settings over their bitrates, and Bjøntegaard's differences (BD-rate, BD-energy) between two encoders.",
+        query={
+            "first": "Words of the curves to compare with, as libx264 or slow; any where there are none.",
+            "second": "Words of the curves to compare.",
+            "quality": "vmaf (default), psnr or ssim.",
+            **WHICH,
+        },
+        refusals={404: "There is no such file.", 422: "A parameter is wrong, or there is no such curve."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/prediction",
+        _prediction,
+        PowerPrediction,
+        "The power of a setting between those that were measured, from a fit on streams and pixels.",
+        query={
+            "streams": "Concurrent streams.",
+            "resolution": f"The picture (default {DEFAULT_RESOLUTION}); several, with commas, for a ladder.",
+            "fps": f"Frames a second (default {DEFAULT_FPS:g}).",
+            "encoder": "Of this encoder alone.",
+            "preset": "Of this preset alone.",
+            "extrapolate": "true for an answer outside of what was measured, too; it is marked.",
+            **WHICH,
+        },
+        refusals={404: "There is no such file.", 422: "A parameter is wrong, or too little was measured."},
     ),
 )

@@ -31,9 +31,11 @@ from wattview.model.containers import (
     Machine,
     NicCounters,
 )
+from wattview.model.curves import Curve, CurveComparison, CurveDifference, CurvePair, CurvePoint
 from wattview.model.gpus import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
 from wattview.model.host import HostReading, Nic
 from wattview.model.power import PowerReading, PowerSource, PowerUse, Zone
+from wattview.model.prediction import Load, PowerFit, PowerPrediction
 from wattview.model.results import Difference, Efficiency, Estimate, RunResult, ScenarioResult
 from wattview.model.runs import (
     EncoderStatus,
@@ -73,6 +75,11 @@ __all__ = [
     "Container",
     "ContainerDetail",
     "ContainersReading",
+    "Curve",
+    "CurveComparison",
+    "CurveDifference",
+    "CurvePair",
+    "CurvePoint",
     "Difference",
     "DiskIo",
     "DiskSpace",
@@ -91,6 +98,7 @@ __all__ = [
     "Group",
     "HistorySeries",
     "HostReading",
+    "Load",
     "Machine",
     "Measured",
     "Measurements",
@@ -100,6 +108,8 @@ __all__ = [
     "Pair",
     "Phase",
     "Playback",
+    "PowerFit",
+    "PowerPrediction",
     "PowerReading",
     "PowerSource",
     "PowerUse",

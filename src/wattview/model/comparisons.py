@@ -9,7 +9,9 @@ from wattview.model.scenarios import Output
 
 
 class Setting(Struct, frozen=True, kw_only=True):
-    """What makes two scenarios repeats of each other: everything that was asked of the encoders, and not the name."""
+    """What makes two scenarios repeats of each other: everything that was asked of the encoders, and not the name.
+
+    ``bitrate`` lists those of all streams or renditions. ``pushed``: whether an RTMP server took the streams."""
 
     streams: int | None = None
     resolution: str | None = None
@@ -22,8 +24,10 @@ class Setting(Struct, frozen=True, kw_only=True):
     rate_control: str | None = None
     crf: int | None = None
     gop_seconds: float | None = None
+    buffer_seconds: float | None = None
     audio: str | None = None
     viewers: int | None = None
+    pushed: bool | None = None
 
 
 class Group(Struct, frozen=True, kw_only=True):
@@ -36,6 +40,7 @@ class Group(Struct, frozen=True, kw_only=True):
     repeats: int
     invalid: int = 0
     power_source: str | None = None
+    machine: str | None = None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -120,6 +125,7 @@ class Advice(Struct, frozen=True, kw_only=True):
 
     ``choices`` are the eligible settings, best first; ``rejected`` are the others. ``verdict`` is the answer in words.
     ``figure`` names the objective in words, and ``unit`` is that of its values.
+    All of them were measured on ``machine``; ``left_out`` says what was measured on others.
     """
 
     objective: str
@@ -130,3 +136,5 @@ class Advice(Struct, frozen=True, kw_only=True):
     rejected: list[Choice]
     figure: str = ""
     unit: str = ""
+    machine: str | None = None
+    left_out: str = ""

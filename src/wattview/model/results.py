@@ -52,9 +52,11 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     The true energy lies within ``energy_error_joules`` of ``energy_joules``: 0 where the counter was read at the very
     ends of the window, more where it had to be interpolated there. ``power_percentile_watts`` is by ``"5"``, ``"50"``,
     ``"95"`` and ``"99"``. What is called net is less what the baseline's power would have been over the same time.
+    ``machine`` names the machine that was measured, for people; None where the file does not say which it was.
     """
 
     record: ScenarioRecord
+    machine: str | None = None
     duration_seconds: float | None = None
     energy_joules: float | None = None
     energy_error_joules: float | None = None

@@ -1,0 +1,70 @@
+"""Settings at several bitrates as curves, and how two encoders' curves lie to each other."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from wattview.model.results import Estimate
+
+
+class CurvePoint(Struct, frozen=True, kw_only=True):
+    """One bitrate of a curve, as a mean of its repeats. ``prices`` are by name: ``bitrate_bps`` (of one stream, as it
+    was encoded where that is known), ``net_watts_per_stream``, ``watts_per_stream`` and ``cost_per_stream_hour``."""
+
+    label: str
+    quality: Estimate
+    prices: dict[str, Estimate]
+
+
+class Curve(Struct, frozen=True, kw_only=True):
+    """One setting at several bitrates, by rising quality. ``label`` names what its points have in common, as do
+    ``power_source`` (None: several, or none) and ``vmaf_model`` (where the quality is VMAF)."""
+
+    label: str
+    points: list[CurvePoint]
+    power_source: str | None = None
+    vmaf_model: str | None = None
+
+
+class CurveDifference(Struct, frozen=True, kw_only=True):
+    """How much more of a price the second curve needs for the same quality (Bjøntegaard's difference).
+
+    ``percent`` has its 95 % interval ``low`` to ``high`` where every point was repeated. It is None where it cannot be
+    had; ``verdict`` is then the reason. It is a mean over the qualities ``quality_from`` to ``quality_to``, which both
+    curves reach: a part ``overlap`` of all that they reach together. ``quality_gain`` is the other way round: the mean
+    gain of quality at the same price.
+    """
+
+    price: str
+    verdict: str
+    percent: float | None = None
+    low: float | None = None
+    high: float | None = None
+    differ: bool | None = None
+    quality_from: float | None = None
+    quality_to: float | None = None
+    overlap: float | None = None
+    quality_gain: float | None = None
+
+
+class CurvePair(Struct, frozen=True, kw_only=True):
+    """Two curves, by their labels, and the differences of the second from the first, for each price. ``remarks`` are
+    what must be known beside the figures."""
+
+    first: str
+    second: str
+    differences: list[CurveDifference]
+    remarks: list[str] = []
+
+
+class CurveComparison(Struct, frozen=True, kw_only=True):
+    """All curves of the runs and what was asked of them. ``quality`` names the figure on one axis of every curve.
+
+    ``left_out`` says what was measured on other machines than ``machine``.
+    """
+
+    quality: str
+    curves: list[Curve]
+    pairs: list[CurvePair]
+    machine: str | None = None
+    left_out: str = ""

@@ -1,0 +1,151 @@
+"""The fit of power on streams and pixels, and what it says of settings that were not measured."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.scenario_results import baseline, result
+from wattview.analysis.energy import NoData
+from wattview.analysis.fit import IDLE, fit_power, load_of, measured, outside, watts_at
+from wattview.analysis.prediction import Question, predict
+from wattview.model import Load, Output, ScenarioResult
+
+
+def cases(base: float, per_stream: float, per_megapixel: float) -> list[tuple[Load, float]]:
+    loads = [IDLE] + [
+        Load(float(streams), streams * 30 * pixels / 1e6)
+        for streams in (1, 2, 4) for pixels in (640 * 360, 1280 * 720, 1920 * 1080)
+    ]  # fmt: skip
+    return [(load, base + per_stream * load.streams + per_megapixel * load.megapixels) for load in loads]
+
+
+def test_a_straight_law_is_found_again() -> None:
+    fit = fit_power(cases(30.0, 2.0, 0.1))
+    assert fit.terms == ("streams", "megapixels")
+    assert (fit.base_watts, fit.watts_per_stream, fit.joules_per_megapixel) == (
+        pytest.approx(30.0), pytest.approx(2.0), pytest.approx(0.1),
+    )  # fmt: skip
+    assert fit.error_watts == pytest.approx(0.0, abs=1e-9)
+    assert watts_at(fit, Load(3.0, 3 * 30 * 0.9216)) == pytest.approx(30 + 6 + 0.1 * 82.944)
+
+
+def test_a_sweep_of_streams_alone_is_fitted_on_what_it_can_tell() -> None:
+    points = [(Load(float(n), n * 27.648), 25.0 + 5.0 * n) for n in (0, 1, 2, 4)]
+    fit = fit_power(points)
+    assert len(fit.terms) == 1
+    assert watts_at(fit, Load(3.0, 3 * 27.648)) == pytest.approx(40.0)
+    assert outside(fit, Load(3.0, 3 * 27.648)) == ""
+    assert "outside of what was measured" in outside(fit, Load(3.0, 3 * 62.2))
+
+
+def test_a_load_beyond_those_measured_is_told_apart() -> None:
+    fit = fit_power(cases(30.0, 2.0, 0.1))
+    for beyond in (Load(5.0, 100.0), Load(2.0, 300.0), Load(4.0, 1.0), Load(-1.0, 0.0)):
+        assert "0 to 4 streams" in outside(fit, beyond)
+    for load, _ in cases(30.0, 2.0, 0.1):
+        assert outside(fit, load) == ""
+
+
+def test_the_error_is_that_of_settings_left_out() -> None:
+    """Three points on no straight line: leaving one out, the line through the other two misses it by 4, 2 and 4 W. One
+    power for all would miss them by 16, 2 and 14 W."""
+    points = [(Load(1.0, 0.0), 10.0), (Load(2.0, 0.0), 22.0), (Load(3.0, 0.0), 30.0)]
+    assert fit_power(points).error_watts == pytest.approx(math.sqrt((16 + 4 + 16) / 3))
+
+
+def test_too_few_settings_are_no_fit() -> None:
+    points = [(Load(1.0, 1.0), 10.0), (Load(1.0, 1.0), 11.0), (Load(2.0, 2.0), 12.0)]
+    with pytest.raises(NoData, match="2 different settings were measured, at least 3"):
+        fit_power(points)
+
+
+def test_the_load_of_a_scenario() -> None:
+    assert load_of(result(50)) == Load(2.0, pytest.approx(2 * 30 * 0.9216))
+    assert load_of(baseline(20)) == IDLE
+    assert load_of(result(50, realtime=False)) is None
+    assert load_of(result(50, resolution="HD")) is None
+    assert measured([baseline(20.0), result(None), result(50)]) == [(IDLE, 20.0), (load_of(result(50)), 50.0)]
+
+
+def test_every_rendition_has_its_own_frames() -> None:
+    ladder = [Output(resolution="1280x720", fps=30), Output(resolution="640x360", fps=15)]
+    assert load_of(result(50, outputs=ladder)) == Load(2.0, pytest.approx(2 * (30 * 0.9216 + 15 * 0.2304)))
+
+
+def test_power_that_follows_nothing_is_no_fit() -> None:
+    points = [
+        (Load(float(n), n * 27.648), watts) for n, watts in ((1, 30.0), (2, 40.0), (3, 30.0), (4, 40.0), (5, 30.0))
+    ]
+    with pytest.raises(NoData, match="does not follow streams or pixels"):
+        fit_power(points)
+
+
+@given(st.floats(1, 500), st.floats(0.1, 50), st.floats(0.001, 2))
+def test_any_straight_law_is_found_again(base: float, per_stream: float, per_megapixel: float) -> None:
+    fit = fit_power(cases(base, per_stream, per_megapixel))
+    for load, watts in cases(base, per_stream, per_megapixel):
+        assert watts_at(fit, load) == pytest.approx(watts, rel=1e-3)
+
+
+# from scenarios
+
+
+def sweep(machine: str | None = None, **fields: object) -> list[ScenarioResult]:
+    """Idle 20 W, 3 W a stream, 0.1 J a megapixel: 1, 2 and 4 streams of 360p, 720p and 1080p."""
+    found = [baseline(20.0, machine)]
+    for streams in (1, 2, 4):
+        for resolution, megapixels in (("640x360", 0.2304), ("1280x720", 0.9216), ("1920x1080", 2.0736)):
+            watts = 20 + streams * (3 + 0.1 * 30 * megapixels)
+            found.append(result(watts, streams=streams, resolution=resolution, machine=machine, **fields))
+    return found
+
+
+def test_a_setting_between_those_measured() -> None:
+    found = predict(sweep(), Question(streams=3))
+    assert found.watts == pytest.approx(20 + 3 * (3 + 3 * 0.9216))
+    assert found.load == Load(3.0, pytest.approx(3 * 30 * 0.9216))
+    assert found.error_watts == pytest.approx(0.0, abs=1e-9)
+    assert (found.extrapolated, found.remarks, found.scenarios, found.fit.settings) == (False, [], 10, 10)
+    assert (found.of, found.power_source) == ("libx264 veryfast", "rapl")
+    ladder = predict(sweep(), Question(streams=2, resolutions=("1280x720", "640x360")))
+    assert ladder.watts == pytest.approx(20 + 2 * (3 + 3 * (0.9216 + 0.2304)))
+
+
+def test_beyond_what_was_measured_there_is_no_answer_unless_it_is_asked_for() -> None:
+    with pytest.raises(NoData, match=r"8 streams .* outside of what was measured \(0 to 4 streams.*measure it"):
+        predict(sweep(), Question(streams=8))
+    found = predict(sweep(), Question(streams=8, extrapolate=True))
+    assert found.extrapolated is True
+    assert found.remarks[0].startswith("EXTRAPOLATED: 8 streams")
+    assert found.watts == pytest.approx(20 + 8 * (3 + 3 * 0.9216))
+
+
+def test_encoders_and_presets_are_never_fitted_together() -> None:
+    others = [result(2 * (one.power_mean_watts or 0), streams=one.record.streams, resolution=one.record.resolution,
+                     preset="slow") for one in sweep()[1:]]  # fmt: skip
+    fast = predict([*sweep(), *others[:4]], Question(streams=3))
+    assert fast.of == "libx264 veryfast"
+    assert fast.remarks == ["measured were also libx264 slow"]
+    slow = predict([*sweep(), *others], Question(streams=3, preset="slow"))
+    assert (slow.of, slow.scenarios) == ("libx264 slow", 10)
+    with pytest.raises(NoData, match="nothing was measured of libx265"):
+        predict(sweep(), Question(streams=3, encoder="libx265"))
+    with pytest.raises(NoData, match="nothing was measured with its streams"):
+        predict([], Question(streams=3))
+    with pytest.raises(NoData, match="not a resolution: 'HD'"):
+        predict(sweep(), Question(streams=3, resolutions=("HD",)))
+
+
+def test_machines_and_power_sources_are_never_fitted_together() -> None:
+    mixed = [*sweep("new"), *(result(900, streams=3, machine="old") for _ in range(5))]
+    found = predict(mixed, Question(streams=3))
+    assert (found.machine, found.watts) == ("new", pytest.approx(20 + 3 * (3 + 3 * 0.9216)))
+    assert found.remarks == ["only scenarios of new were taken, and not 5 of old: machines do not compare"]
+    estimated = [*sweep(), result(500, streams=3, power_source="estimated")]
+    assert predict(estimated, Question(streams=3)).scenarios == 10
+    guess = predict(sweep(power_source="estimated")[1:], Question(streams=3))
+    assert any("ESTIMATE" in remark for remark in guess.remarks)
