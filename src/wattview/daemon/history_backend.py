@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from wattview.config import Config
-from wattview.daemon.history import History, SqliteHistory
+from wattview.daemon.history import History
+from wattview.daemon.history_sqlite import SqliteHistory
 
 
 def open_history(config: Config) -> History:

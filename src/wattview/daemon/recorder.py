@@ -12,7 +12,8 @@ import logging
 import time
 
 from wattview.daemon.attribution import Attributor
-from wattview.daemon.history import HistoryError, SqliteHistory
+from wattview.daemon.history import HistoryError
+from wattview.daemon.history_sqlite import SqliteHistory
 from wattview.daemon.sampler import Sampler, Source
 from wattview.exposition import Sample, labels
 from wattview.model import PowerReading

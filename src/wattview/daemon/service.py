@@ -27,8 +27,8 @@ from wattview.daemon.api_call import Parts
 from wattview.daemon.attribution import Attributor
 from wattview.daemon.endpoints import EXPORTERS, Endpoints, exporter_url
 from wattview.daemon.health import Health, Target
-from wattview.daemon.history import SqliteHistory
 from wattview.daemon.history_backend import open_history
+from wattview.daemon.history_sqlite import SqliteHistory
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.listener import Listener, bind_tcp, bind_unix
 from wattview.daemon.media_server import ManagedRtmp, MediaServerError, choose_server
