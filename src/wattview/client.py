@@ -71,8 +71,10 @@ class Client:
         else:
             self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout_seconds, trust_env=False)
 
-    async def snapshot(self) -> Snapshot:
-        return await self._get("/api/v1/snapshot", Snapshot)
+    async def snapshot(self, time: float | None = None) -> Snapshot:
+        """Everything now, or at a past moment (Unix seconds); CallRefused (404) where the history does not reach it."""
+        query = {} if time is None else {"time": repr(time)}
+        return await self._get("/api/v1/snapshot", Snapshot, query, timeout=15.0)
 
     async def live(self, interval: float = 1.0) -> AsyncIterator[Snapshot]:
         """Snapshots as they are made. Ends with DaemonUnreachable when the connection is lost."""

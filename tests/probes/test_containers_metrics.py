@@ -320,7 +320,11 @@ def test_the_docker_endpoint_says_what_docker_stats_says_and_more() -> None:
         "docker_container_restarts_total": 2,
         "docker_container_state": 1,
         "docker_container_healthy": 0,
+        "docker_container_info": 1,
+        "docker_container_start_time_seconds": 100.5,
+        "docker_engine_info": 1,
     }
+    assert found["docker_container_info"][0][0]["health"] == "unhealthy"
     assert all(values[0][0].get("name", "web") == "web" for values in found.values())
     assert found["docker_container_state"][0][0] == {"name": "web", "state": "running"}
 

@@ -305,6 +305,7 @@ def test_a_reading_is_shown_by_the_names_that_dashboards_use() -> None:
     assert shown(reading) == {
         "rapl_power_watts[('package', 'package-0'), ('zone', 'dram')]": 3.0,
         "rapl_energy_joules_total[('package', 'package-0'), ('zone', 'dram')]": 12.5,
+        "wattview_zone_counted[('package', 'package-0'), ('zone', 'dram')]": 1.0,
         "wattview_host_power_watts[('source', 'rapl')]": 8.0,
         "wattview_host_energy_joules_total[('source', 'rapl')]": 99.0,
     }
@@ -321,7 +322,10 @@ def test_what_is_unknown_is_no_sample() -> None:
         host_peak_watts=None,
         zones=(zone,),
     )
-    assert shown(reading) == {"rapl_energy_joules_total[('package', 'package-0'), ('zone', 'package-0')]": 1.0}
+    assert shown(reading) == {
+        "rapl_energy_joules_total[('package', 'package-0'), ('zone', 'package-0')]": 1.0,
+        "wattview_zone_counted[('package', 'package-0'), ('zone', 'package-0')]": 1.0,
+    }
 
 
 def test_an_estimate_is_shown_as_one_and_never_as_rapl(tmp_path: Path, make_config: ConfigFactory) -> None:

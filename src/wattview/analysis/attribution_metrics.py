@@ -13,7 +13,9 @@ KEPT = frozenset(
         "wattview_container_power_watts",
         "wattview_container_energy_joules_total",
         "wattview_stream_power_watts",
+        "wattview_encoder_power_watts",
         "wattview_idle_power_watts",
+        "wattview_idle_power_info",
         "wattview_unattributed_power_watts",
     }
 )

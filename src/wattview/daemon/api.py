@@ -48,7 +48,15 @@ MAX_HISTORY_POINTS = 20_000
 
 
 async def _snapshot(parts: Parts, request: Request) -> Snapshot:
-    return await parts.snapshots.take()
+    moment = number(request, "time", math.nan)
+    if math.isnan(moment):
+        return await parts.snapshots.take()
+    try:
+        return await parts.past.at(moment)
+    except HistoryError as error:
+        raise Refusal(503, str(error)) from None
+    except LookupError as error:
+        raise Refusal(404, str(error), "time") from None
 
 
 async def _live(parts: Parts, request: Request) -> Response:
@@ -137,7 +145,19 @@ async def _doctor(parts: Parts, request: Request) -> list[Finding]:
 
 
 CALLS: tuple[Call, ...] = (
-    Call("GET", "/api/v1/snapshot", _snapshot, Snapshot, "Everything the dashboard shows, now."),
+    Call(
+        "GET",
+        "/api/v1/snapshot",
+        _snapshot,
+        Snapshot,
+        "Everything the dashboard shows, now or at a moment of the history.",
+        query={"time": "Unix seconds of a past moment; left out: now."},
+        refusals={
+            404: "The history does not reach to that moment; the text says how far it does.",
+            422: "The time is no number.",
+            503: "The history does not answer.",
+        },
+    ),
     Call(
         "GET",
         "/api/v1/live",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wattview.daemon.history import History
     from wattview.daemon.lab.runner import Runner
     from wattview.daemon.media_server import ManagedRtmp
+    from wattview.daemon.past import Past
     from wattview.daemon.results import Results
     from wattview.daemon.sampler import Sampler
     from wattview.daemon.snapshot import Snapshots
@@ -29,6 +30,7 @@ class Parts(NamedTuple):
     config: Config
     sampler: Sampler
     snapshots: Snapshots
+    past: Past
     history: History
     runner: Runner
     results: Results

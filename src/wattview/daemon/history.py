@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from wattview.model import HistorySeries
@@ -31,7 +31,7 @@ class HistoryError(Exception):
 
 
 class History(Protocol):
-    """Answers for past values. Both calls raise HistoryError, and ValueError for what is no selector."""
+    """Answers for past values. Every call raises HistoryError, and ValueError for what is no selector."""
 
     name: str
 
@@ -42,6 +42,15 @@ class History(Protocol):
 
     async def thinned(self, selector: str, start: float, end: float, step: float) -> list[HistorySeries]:
         """One point every ``step`` seconds, for a graph: the last sample at or before each, where one is near."""
+        ...
+
+    async def recent(self, metrics: Sequence[str], start: float, end: float) -> list[HistorySeries]:
+        """Every recorded sample from ``start`` to ``end`` of every series of these metrics, in one question. No more
+        than some minutes are meant: what stood at one moment, and how it moved there."""
+        ...
+
+    async def reach(self) -> tuple[float, float] | None:
+        """From when to when there are samples (Unix seconds); None where there is none."""
         ...
 
     async def close(self) -> None: ...

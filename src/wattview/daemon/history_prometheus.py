@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import httpx
 import msgspec
@@ -24,6 +24,15 @@ from wattview.model import HistorySeries
 
 CHUNK_SECONDS = 7200.0
 """The longest span that one query asks raw samples of: a server refuses an answer that would be too large."""
+
+REACH_METRIC = "wattview_host_power_watts"
+"""How far the past reaches is asked of this series: every daemon that measures has it."""
+
+REACH_STEPS = ((400 * 86400.0, 86400.0), (2 * 86400.0, 1800.0), (3600.0, 30.0))
+"""(span, step) of the range queries that find a series' first sample: to a day, to half an hour, to half a minute."""
+
+REACH_SECONDS = 300.0
+"""How long the beginning is taken for known: it moves on by the retention alone."""
 
 UNSETTLED_SECONDS = 60.0
 """The age from which on a range query is trusted."""
@@ -61,6 +70,7 @@ class PrometheusHistory:
         self._lookback = lookback_seconds
         self._http = httpx.AsyncClient(base_url=self.url + "/", auth=user, timeout=timeout_seconds, trust_env=False)
         self._decode = msgspec.json.Decoder(_Answer, strict=False).decode
+        self._first: tuple[float, float] | None = None
 
     async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]:
         query = _promql(selector)
@@ -86,6 +96,39 @@ class PrometheusHistory:
         for series in await self.samples(selector, recent[0], recent[-1]) if recent else ():
             points.setdefault(series.name, []).extend(thin(series.points, recent, self._lookback))
         return [HistorySeries(key, points[key]) for key in sorted(points) if points[key]]
+
+    async def recent(self, metrics: Sequence[str], start: float, end: float) -> list[HistorySeries]:
+        span = math.ceil((end - start) * 1000)
+        query = f'{{__name__=~"{"|".join(metrics)}"}}[{span}ms]'
+        results = await self._ask("api/v1/query", {"query": query, "time": f"{end:.3f}"})
+        found = {_key(result.metric): list(_points(result)) for result in results}
+        return [HistorySeries(key, points) for key, points in sorted(found.items()) if points]
+
+    async def reach(self) -> tuple[float, float] | None:
+        now = time.time()
+        if self._first is None or not 0 <= now - self._first[0] < REACH_SECONDS:
+            first = await self._first_sample(now)
+            if first is None:
+                return None
+            self._first = (now, first)
+        return self._first[1], now
+
+    async def _first_sample(self, now: float) -> float | None:
+        """When the series began, to half a minute: each range query looks into the step that the one before found."""
+        end, first = now, None
+        for span, step in REACH_STEPS:
+            form = {
+                "query": f"count(count_over_time({REACH_METRIC}[{math.ceil(step)}s]))",
+                "start": f"{end - span:.3f}",
+                "end": f"{end:.3f}",
+                "step": f"{step:.3f}",
+            }
+            times = [at for result in await self._ask("api/v1/query_range", form) for at, _ in _points(result)]
+            if not times:
+                return first
+            first = min(times) - step
+            end = min(times) + step
+        return first
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -12,7 +12,7 @@ import sqlite3
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -36,7 +36,7 @@ COMMIT;
 _DOUBLE = struct.Struct("<d")
 _MICROSECONDS = 1_000_000
 _DAY = 86_400.0
-_KEPT_LAYOUTS = 16
+_KEPT_LAYOUTS = 32
 _DELETED_AT_ONCE = 20
 _TICKS_PER_STEP = 16
 
@@ -82,6 +82,17 @@ class SqliteHistory:
         metric, labels = parse_series(selector)
         times = steps(start, end, step)
         return await self._reading.run(lambda connection: self._thinned(connection, metric, labels, times))
+
+    async def recent(self, metrics: Sequence[str], start: float, end: float) -> list[HistorySeries]:
+        return await self._reading.run(lambda connection: self._recent(connection, metrics, start, end))
+
+    async def reach(self) -> tuple[float, float] | None:
+        first, last = await self._reading.run(
+            lambda connection: connection.execute(
+                "SELECT (SELECT min(time) FROM ticks), (SELECT max(time) FROM ticks)"
+            ).fetchone()
+        )
+        return None if first is None else (first / _MICROSECONDS, last / _MICROSECONDS)
 
     async def close(self) -> None:
         await self._writing.close()
@@ -153,21 +164,22 @@ class SqliteHistory:
     def _samples(
         self, connection: sqlite3.Connection, metric: str, labels: Mapping[str, str], start: float, end: float
     ) -> list[HistorySeries]:
-        view = _View(connection, metric, labels)
-        found: dict[int, list[tuple[float, float]]] = {number: [] for number in view.keys}
-        rows = connection.execute(
-            "SELECT time, layout, data FROM ticks WHERE time BETWEEN ? AND ? ORDER BY time",
-            (math.floor((start - self._lookback) * _MICROSECONDS), math.ceil((end + self._lookback) * _MICROSECONDS)),
-        )
-        for time, layout, data in rows if found else ():
-            for number, offset in view.places(layout):
-                found[number].append((time / _MICROSECONDS, _DOUBLE.unpack_from(data, offset)[0]))
+        view = _matching(connection, metric, labels)
+        found = view.points(start - self._lookback, end + self._lookback)
         return view.series({number: trimmed(points, start, end) for number, points in found.items()})
+
+    def _recent(
+        self, connection: sqlite3.Connection, metrics: Sequence[str], start: float, end: float
+    ) -> list[HistorySeries]:
+        wanted = frozenset(metrics)
+        rows = connection.execute("SELECT id, metric, key FROM series ORDER BY key")
+        view = _View(connection, {number: key for number, metric, key in rows if metric in wanted})
+        return view.series(view.points(start, end))
 
     def _thinned(
         self, connection: sqlite3.Connection, metric: str, labels: Mapping[str, str], times: list[float]
     ) -> list[HistorySeries]:
-        view = _View(connection, metric, labels)
+        view = _matching(connection, metric, labels)
         # One cursor: a statement that was not read to its end can only be used again by the cursor that holds it.
         cursor = connection.cursor()
         found: dict[int, list[tuple[float, float]]] = {number: [] for number in view.keys}
@@ -189,12 +201,16 @@ class SqliteHistory:
         return view.series(found)
 
 
-class _View:
-    """The series that a selector matches, and where each stands in the ticks of a layout."""
+def _matching(connection: sqlite3.Connection, metric: str, labels: Mapping[str, str]) -> _View:
+    rows = connection.execute("SELECT id, key FROM series WHERE metric = ? ORDER BY key", (metric,))
+    return _View(connection, {number: key for number, key in rows if matches(labels, parse_series(key)[1])})
 
-    def __init__(self, connection: sqlite3.Connection, metric: str, labels: Mapping[str, str]) -> None:
-        rows = connection.execute("SELECT id, key FROM series WHERE metric = ? ORDER BY key", (metric,))
-        self.keys: dict[int, str] = {number: key for number, key in rows if matches(labels, parse_series(key)[1])}
+
+class _View:
+    """Some series by their numbers, and where each stands in the ticks of a layout."""
+
+    def __init__(self, connection: sqlite3.Connection, keys: dict[int, str]) -> None:
+        self.keys = keys
         self._connection = connection
         self._places: dict[int, list[tuple[int, int]]] = {}
 
@@ -207,6 +223,18 @@ class _View:
             known = [(number, at * _DOUBLE.size) for at, number in enumerate(numbers) if number in self.keys]
             self._places[layout] = known
         return known
+
+    def points(self, start: float, end: float) -> dict[int, list[tuple[float, float]]]:
+        """All that they were from ``start`` to ``end``, by number."""
+        found: dict[int, list[tuple[float, float]]] = {number: [] for number in self.keys}
+        rows = self._connection.execute(
+            "SELECT time, layout, data FROM ticks WHERE time BETWEEN ? AND ? ORDER BY time",
+            (math.floor(start * _MICROSECONDS), math.ceil(end * _MICROSECONDS)),
+        )
+        for time, layout, data in rows if found else ():
+            for number, offset in self.places(layout):
+                found[number].append((time / _MICROSECONDS, _DOUBLE.unpack_from(data, offset)[0]))
+        return found
 
     def series(self, found: Mapping[int, list[tuple[float, float]]]) -> list[HistorySeries]:
         return [HistorySeries(self.keys[number], points) for number, points in found.items() if points]

@@ -25,6 +25,9 @@ PEAK = "wattview_host_power_peak_watts"
 """A series of the history alone: the largest power between two samples of the clock since the last tick."""
 
 
+FACTS_SECONDS = 60.0
+"""How often what seldom changes is written again, so that every moment has it near."""
+
 MARK_SECONDS = 2.0
 """How long a mark waits for a reading that was taken after it: two samples of the slowest source of power."""
 
@@ -46,6 +49,7 @@ class Recorder:
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._peak: float | None = None
+        self._facts: dict[str, tuple[float, list[Sample]]] = {}
         self._failing = ""
 
     def start(self) -> None:
@@ -79,7 +83,8 @@ class Recorder:
     async def _tick(self, max_age: float, not_before: float = 0.0) -> None:
         async with self._lock:
             sources = [s for s in self._sampler.sources.values() if any(view.keep for view in s.entry.views)]
-            parts = await asyncio.gather(*(self._samples(source, max_age, not_before) for source in sources))
+            read = await asyncio.gather(*(self._samples(source, max_age, not_before) for source in sources))
+            parts = [part for parts in read for part in parts]
             await self._attributor.advance()
             attributed = self._attributor.kept()
             if attributed[0] > self._attributed:
@@ -98,8 +103,8 @@ class Recorder:
                     log.info("the history is written again")
                 self._failing = ""
 
-    async def _samples(self, source: Source, max_age: float, not_before: float) -> tuple[float, list[Sample]]:
-        """The kept series of one source, at the moment of its own reading.
+    async def _samples(self, source: Source, max_age: float, not_before: float) -> list[tuple[float, list[Sample]]]:
+        """The kept series of one source, at the moment of its own reading, and its facts where they are due.
 
         Power is read by the clock, and a reading may have been under way already: one that is older than
         ``not_before`` is read again until it is not, for as long as ``MARK_SECONDS``.
@@ -111,18 +116,22 @@ class Recorder:
                 await asyncio.sleep(0.02)
                 reading = await source.read(max_age)
         except SourceError:
-            return 0.0, []
-        samples = [
-            (family.name + text, value)
-            for view in source.entry.views
-            if view.keep
-            for family in view.families(reading)
-            if family.name in view.keep
-            for text, value in family.samples
-        ]
+            self._facts.pop(source.name, None)
+            return []
+        samples: list[Sample] = []
+        facts: list[Sample] = []
+        for view in source.entry.views:
+            for family in view.families(reading) if view.keep else ():
+                kept = samples if family.name in view.keep else facts if family.name in view.facts else None
+                if kept is not None:
+                    kept.extend((family.name + text, value) for text, value in family.samples)
         if isinstance(reading, PowerReading):
             self._note_peak(reading)
             if self._peak is not None:
                 samples.append((PEAK + labels(source=reading.source), self._peak))
             self._peak = None
-        return reading.time, samples
+        written, before = self._facts.get(source.name, (0.0, []))
+        if facts == before and reading.time - written < FACTS_SECONDS:
+            return [(reading.time, samples)]
+        self._facts[source.name] = reading.time, facts
+        return [(reading.time, samples), (reading.time, facts)]

@@ -191,6 +191,11 @@ class Sampler:
         source = self.sources.get("power")
         return source.latest.source if source is not None and isinstance(source.latest, PowerReading) else None
 
+    async def hostname(self) -> str:
+        """What this machine is called, "" where nobody can say."""
+        host = await self.read_or_none("host", max_age=3600.0)
+        return host.hostname if isinstance(host, HostReading) else ""
+
     async def load(self) -> tuple[float | None, float | None]:
         """Watts of the host and percent of the machine's CPU time, now; None for what there is not."""
         power, host = await self.read_or_none("power"), await self.read_or_none("host")

@@ -32,6 +32,7 @@ from wattview.daemon.history_sqlite import SqliteHistory
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.listener import Listener, bind_tcp, bind_unix
 from wattview.daemon.media_server import ManagedRtmp, MediaServerError, choose_server
+from wattview.daemon.past import Past
 from wattview.daemon.recorder import Recorder
 from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler
@@ -122,7 +123,9 @@ class Daemon:
         stack.push_async_callback(health.close)
         snapshots = Snapshots(config, sampler, attributor, health, runner, config.streams.rtmp_url)
         stopping = asyncio.Event()
-        parts = Parts(config, sampler, snapshots, history, runner, results, health, server, stopping)
+        urls = {target.name: target.url for target in targets.values()}
+        past = Past(config, history, runner, sampler.hostname, urls, config.streams.rtmp_url)
+        parts = Parts(config, sampler, snapshots, past, history, runner, results, health, server, stopping)
 
         keys = {sock.getsockname()[1]: key for key, sock in sockets.items()}
         exporters = Endpoints(config, sampler, attributor, results, health, runner, keys)

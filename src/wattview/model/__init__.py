@@ -61,7 +61,7 @@ from wattview.model.scenarios import (
     ScenarioPreset,
     VideoEncoder,
 )
-from wattview.model.snapshot import ExporterHealth, Finding, HistorySeries, Snapshot
+from wattview.model.snapshot import ExporterHealth, Finding, HistorySeries, Recorded, Snapshot
 from wattview.model.source import Fault, ProbeState, ProbeStatus, Reading
 from wattview.model.streams import RtmpServer, Stream, StreamClient, StreamsReading
 
@@ -118,6 +118,7 @@ __all__ = [
     "ProbeStatus",
     "RateControl",
     "Reading",
+    "Recorded",
     "Rendition",
     "RenditionRecord",
     "Resolution",

@@ -8,11 +8,11 @@ from wattview.model.source import Reading
 
 
 class Nic(Struct, frozen=True, kw_only=True):
-    """One network interface. Rates are None until two readings are a second apart."""
+    """A network interface. Rates are None until two readings are a second apart; in the past a total may be unknown."""
 
     device: str
-    receive_bytes_total: int
-    transmit_bytes_total: int
+    receive_bytes_total: int | None
+    transmit_bytes_total: int | None
     receive_bytes_per_second: float | None
     transmit_bytes_per_second: float | None
 
@@ -30,8 +30,8 @@ class HostReading(Reading, frozen=True, kw_only=True):
     cpu_percent: float | None
     memory_total_bytes: int
     memory_available_bytes: int
-    swap_total_bytes: int
-    swap_free_bytes: int
+    swap_total_bytes: int | None
+    swap_free_bytes: int | None
     load1: float
     load5: float
     load15: float

@@ -17,14 +17,14 @@ class Zone(Struct, frozen=True, kw_only=True):
     ``package`` and ``zone`` are the labels of ``rapl_power_watts``: a socket is ``package-0``/``package-0``, its parts
     ``package-0``/``core``, ``uncore`` or ``dram``, the platform ``psys``/``psys``. ``path`` is the kernel's own name
     (``intel-rapl:0:1``). ``joules_total`` is what the kernel's counter has counted since the first reading, wraps
-    undone. ``watts`` is the mean over the last second, None until there is one. ``counted``: this zone is part of the
-    host's figure.
+    undone; None in the past. ``watts`` is the mean over the last second, None until there is one. ``counted``: this
+    zone is part of the host's figure.
     """
 
     path: str
     package: str
     zone: str
-    joules_total: float
+    joules_total: float | None
     watts: float | None
     counted: bool
 

@@ -34,8 +34,23 @@ class ExporterHealth(Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Recorded(Struct, frozen=True, kw_only=True):
+    """What a snapshot of the past was made of: a history that reaches from ``first`` to ``last`` (Unix seconds).
+
+    ``sampled`` is when the newest of its figures was read, None where nothing was recorded around that moment.
+    ``interval_seconds`` is how far apart figures are.
+    """
+
+    first: float
+    last: float
+    sampled: float | None
+    interval_seconds: float
+
+
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """Everything the dashboard shows, now. A part whose source is absent is None or empty, and ``probes`` says why."""
+    """Everything the dashboard shows, at ``time``. A part whose source is absent is None or empty, and ``probes`` says
+    why. ``recorded`` is None in a snapshot of now; one that was made anew from the history says there what it stands
+    on, lacks what was not recorded, and has today's prices."""
 
     time: float
     version: str
@@ -54,6 +69,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     currency: str
     rtmp_url: str = ""
     power_use: PowerUse | None = None
+    recorded: Recorded | None = None
 
 
 class HistorySeries(Struct, frozen=True):

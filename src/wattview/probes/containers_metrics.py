@@ -41,6 +41,7 @@ _DOCKER: tuple[tuple[str, FamilyType, str, str], ...] = (
     ),
     ("docker_container_processes", "gauge", "Processes and threads in the container.", "pids"),
     ("docker_container_restarts_total", "counter", "Restarts by the engine's restart policy.", "restarts"),
+    ("docker_container_start_time_seconds", "gauge", "When the container was started, in Unix seconds.", "started"),
 )
 """name, type, help, field of Container."""
 
@@ -58,6 +59,9 @@ def docker_families(reading: ContainersReading) -> list[Family]:
         Family("docker_engine_memory_bytes", "gauge", "Resident memory of dockerd and containerd.").add(
             engine.memory_bytes
         ),
+        Family("docker_engine_info", "gauge", "The engine's version and its kind of cgroups, as labels; always 1.").add(
+            1, labels(version=engine.version, cgroup_version=str(engine.cgroup_version))
+        ),
     ]
     named = [(labels(name=container.name), container) for container in reading.containers]
     for name, kind, text, field in _DOCKER:
@@ -70,13 +74,15 @@ def docker_families(reading: ContainersReading) -> list[Family]:
     sent = Family("docker_container_network_transmit_bytes_per_second", "gauge", "Bytes sent each second.")
     state = Family("docker_container_state", "gauge", "1 for the state that the container is in.")
     healthy = Family("docker_container_healthy", "gauge", "1 where the container's own health check succeeds, else 0.")
+    info = Family("docker_container_info", "gauge", "What the container is, as labels; always 1.")
     for label, container in named:
         received.add(_sum(nic.receive_bytes_per_second for nic in container.network), label)
         sent.add(_sum(nic.transmit_bytes_per_second for nic in container.network), label)
         state.add(1, labels(name=container.name, state=container.state))
+        info.add(1, labels(name=container.name, id=container.id, image=container.image, health=container.health or ""))
         if container.health is not None:
             healthy.add(int(container.health == "healthy"), label)
-    return [*families, received, sent, state, healthy]
+    return [*families, received, sent, state, healthy, info]
 
 
 def _sum(rates: Iterable[float | None]) -> float | None:

@@ -153,4 +153,10 @@ def families(reading: HostReading) -> list[Family]:
         ).add(reading.memory_available_bytes),
         received,
         sent,
+        Family("wattview_host_load1", "gauge", "Load average of the last minute.").add(reading.load1),
+        Family("wattview_host_load5", "gauge", "Load average of the last 5 minutes.").add(reading.load5),
+        Family("wattview_host_load15", "gauge", "Load average of the last 15 minutes.").add(reading.load15),
+        Family("wattview_host_boot_time_seconds", "gauge", "When the machine began, in Unix seconds.").add(
+            reading.boot_time
+        ),
     ]

@@ -1,7 +1,9 @@
 """The one list of all probes. To add a probe is to add one file, and one entry here.
 
 An entry says how a probe is made and which exporters show it, each through a pure function from Reading to families.
-``keep`` names the families that the embedded history keeps: what the analyses and the dashboard's graphs need.
+``keep`` names the families whose samples the embedded history keeps at every tick: what the analyses, the graphs and a
+snapshot of the past need. ``facts`` are those that describe and seldom change (a start, a limit, a codec): kept when
+one of them changes, and once a minute.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ class View(NamedTuple):
     exporter: str
     families: Callable[[Any], list[Family]]
     keep: frozenset[str] = frozenset()
+    facts: frozenset[str] = frozenset()
 
 
 class ProbeEntry(NamedTuple):
@@ -42,13 +45,33 @@ REGISTRY: tuple[ProbeEntry, ...] = (
                 "rapl",
                 power.families,
                 frozenset({"wattview_host_power_watts", "wattview_host_energy_joules_total", "rapl_power_watts"}),
+                frozenset({"wattview_zone_counted"}),
             ),
         ),
     ),
     ProbeEntry(
         "host",
         host.HostProbe,
-        (View("rapl", host.families, frozenset({"wattview_host_cpu_busy_seconds_total", "wattview_host_cpus"})),),
+        (
+            View(
+                "rapl",
+                host.families,
+                frozenset(
+                    {
+                        "wattview_host_cpu_busy_seconds_total",
+                        "wattview_host_cpus",
+                        "wattview_host_cpu_percent",
+                        "wattview_host_memory_available_bytes",
+                        "wattview_host_network_receive_bytes_total",
+                        "wattview_host_network_transmit_bytes_total",
+                        "wattview_host_load1",
+                        "wattview_host_load5",
+                        "wattview_host_load15",
+                    }
+                ),
+                frozenset({"wattview_host_memory_total_bytes", "wattview_host_boot_time_seconds"}),
+            ),
+        ),
     ),
     ProbeEntry(
         "containers",
@@ -58,7 +81,28 @@ REGISTRY: tuple[ProbeEntry, ...] = (
                 "docker",
                 containers_metrics.docker_families,
                 frozenset(
-                    {"docker_container_cpu_percent", "docker_container_memory_percent", "docker_engine_cpu_percent"}
+                    {
+                        "docker_container_cpu_percent",
+                        "docker_container_memory_percent",
+                        "docker_container_memory_bytes",
+                        "docker_container_network_receive_bytes_per_second",
+                        "docker_container_network_transmit_bytes_per_second",
+                        "docker_container_block_read_bytes_per_second",
+                        "docker_container_block_write_bytes_per_second",
+                        "docker_container_processes",
+                        "docker_engine_cpu_percent",
+                        "docker_engine_memory_percent",
+                    }
+                ),
+                frozenset(
+                    {
+                        "docker_container_info",
+                        "docker_container_state",
+                        "docker_container_start_time_seconds",
+                        "docker_container_restarts_total",
+                        "docker_container_memory_limit_bytes",
+                        "docker_engine_info",
+                    }
                 ),
             ),
             View("containers", containers_metrics.cadvisor_families),
@@ -79,6 +123,19 @@ REGISTRY: tuple[ProbeEntry, ...] = (
                         "nginx_rtmp_bandwidth_out_bytes",
                         "nginx_rtmp_stream_bandwidth_in_bytes",
                         "nginx_rtmp_stream_bandwidth_out_bytes",
+                        "nginx_rtmp_stream_players",
+                        "nginx_rtmp_stream_dropped_frames",
+                        "nginx_rtmp_stream_avsync_seconds",
+                        "nginx_rtmp_stream_uptime_seconds_total",
+                        "nginx_rtmp_connections",
+                    }
+                ),
+                frozenset(
+                    {
+                        "nginx_rtmp_stream_info",
+                        "nginx_rtmp_stream_active",
+                        "nginx_rtmp_stream_publishers",
+                        "nginx_rtmp_stream_frames_per_second",
                     }
                 ),
             ),
@@ -91,7 +148,24 @@ REGISTRY: tuple[ProbeEntry, ...] = (
             View(
                 "gpu",
                 gpu.families,
-                frozenset({"DCGM_FI_DEV_POWER_USAGE", "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "DCGM_FI_DEV_GPU_UTIL"}),
+                frozenset(
+                    {
+                        "DCGM_FI_DEV_POWER_USAGE",
+                        "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION",
+                        "DCGM_FI_DEV_GPU_UTIL",
+                        "DCGM_FI_DEV_ENC_UTIL",
+                        "DCGM_FI_DEV_DEC_UTIL",
+                        "DCGM_FI_DEV_MEM_CLOCK",
+                        "wattview_gpu_power_watts",
+                        "wattview_gpu_utilization_percent",
+                        "wattview_gpu_memory_used_bytes",
+                        "wattview_gpu_temperature_celsius",
+                        "wattview_gpu_clock_hertz",
+                        "wattview_gpu_encoder_sessions",
+                        "wattview_gpu_encoder_frames_per_second",
+                    }
+                ),
+                frozenset({"wattview_gpu_power_limit_watts", "wattview_gpu_memory_total_bytes"}),
             ),
             View(
                 "rapl",
