@@ -197,6 +197,8 @@ def _serve(options: Options, *defaults: str) -> None:
 
     config = options.config(*defaults)
     logging.basicConfig(level=config.daemon.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for handler in logging.root.handlers:
+        handler.setLevel(config.daemon.log_level.upper())  # the event log has records that are not written here
     for noisy in ("httpx", "httpcore", "docker", "urllib3", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:

@@ -16,6 +16,7 @@ import msgspec
 from wattview.model import (
     Advice,
     CurveComparison,
+    Event,
     ExporterHealth,
     Finding,
     HistorySeries,
@@ -199,6 +200,10 @@ class Client:
 
     async def exporters(self) -> list[ExporterHealth]:
         return await self._get("/api/v1/exporters", list[ExporterHealth], timeout=60.0)
+
+    async def events(self, after: int = 0) -> list[Event]:
+        """The daemon's event log, oldest first: the events with a larger id than ``after``."""
+        return await self._get("/api/v1/events", list[Event], {"after": str(after)})
 
     async def doctor(self) -> list[Finding]:
         return await self._get("/api/v1/doctor", list[Finding], timeout=60.0)

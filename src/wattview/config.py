@@ -78,13 +78,15 @@ class Power(Section, frozen=True, kw_only=True):
     """Where watts come from. ``sources`` is ``auto`` or one of the sources by name.
 
     The two ``estimate_`` settings are watts for each logical CPU, idle and fully used, for machines that measure
-    nothing; where they are not set, a published figure for the processor's family is taken.
+    nothing; where they are not set, a published figure for the processor's family is taken. Power of the host above
+    ``budget_watts`` is an alert (0: no budget).
     """
 
     sources: Literal["auto", "rapl", "hwmon", "battery", "estimated"] = "auto"
     sample_hz: Annotated[float, Meta(gt=0, le=100)] = 10.0
     estimate_idle_watts_per_cpu: NonNegative | None = None
     estimate_max_watts_per_cpu: NonNegative | None = None
+    budget_watts: NonNegative = 0.0
 
 
 NODE_COLLECTORS = frozenset((
@@ -273,14 +275,12 @@ class Cost(Section, frozen=True, kw_only=True):
 class Tui(Section, frozen=True, kw_only=True):
     """The dashboard. ``theme`` "" suits the terminal; ``keys`` maps names of bindings to keys (``quit = "ctrl+d"``).
 
-    ``glyphs``: ``ascii`` draws without Unicode, for terminals and fonts that have none. Above ``power_budget_watts``
-    the dashboard alerts (0: no budget).
+    ``glyphs``: ``ascii`` draws without Unicode, for terminals and fonts that have none.
     """
 
     theme: str = ""
     keys: dict[str, str] = {}
     glyphs: Literal["auto", "unicode", "ascii"] = "auto"
-    power_budget_watts: NonNegative = 0.0
 
 
 class Config(Section, frozen=True, kw_only=True):

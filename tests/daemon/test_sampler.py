@@ -132,7 +132,7 @@ async def test_a_failed_source_is_left_alone_for_a_while_but_the_doctor_asks_at_
 async def test_a_state_is_logged_once_and_again_when_it_ends(
     source: Source, probe: ScriptedProbe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "wattview.sampler")
+    caplog.set_level(logging.INFO, "wattview.events")
     probe.error = SourceRefused("it is locked", "unlock it")
     for _ in range(3):
         with pytest.raises(SourceRefused):
@@ -140,8 +140,8 @@ async def test_a_state_is_logged_once_and_again_when_it_ends(
     probe.error = None
     await source.read(max_age=0)
     assert [record.getMessage() for record in caplog.records] == [
-        "demo: refused: it is locked; unlock it",
-        "demo: works again",
+        "source demo: refused: it is locked; unlock it",
+        "source demo: works again",
     ]
 
 

@@ -21,10 +21,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from wattview.analysis.changes import changes
 from wattview.model import (
     Container,
     EncoderStatus,
     Engine,
+    Event,
+    EventLevel,
     ExporterHealth,
     Finding,
     Gpu,
@@ -410,7 +413,8 @@ FINDINGS = [
 class ScriptedDaemon:
     """The control API at ``url``. Tests set what it says, and wait for what it was asked.
 
-    ``say(snapshot)`` sends one to all who follow. ``refuse_runs`` answers POSTs with that error. ``hang`` makes every
+    ``say(snapshot)`` sends one to all who follow, and tells as events what has changed since the last one, as a daemon
+    does; ``tell`` tells another event. ``refuse_runs`` answers POSTs with that error. ``hang`` makes every
     call but ``live`` wait for ever. ``stop`` and ``start`` lose the daemon and bring it back.
     """
 
@@ -429,6 +433,7 @@ class ScriptedDaemon:
         self.hang = False
         self.ended: Run | None = None
         self.past_runs: list[Run] = []
+        self.events: list[Event] = []
         self._followers: list[asyncio.Queue[bytes]] = []
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -471,8 +476,16 @@ class ScriptedDaemon:
         assert not self._thread.is_alive(), "the scripted daemon did not stop"
         self._server = self._thread = self._loop = None
 
+    def tell(self, level: EventLevel, about: str, text: str, *, at: float = 0.0, alert: bool = False) -> None:
+        event = Event(id=len(self.events) + 1, time=NOW + at, level=level, about=about, text=text, alert=alert)
+        self.events.append(event)
+        if isinstance(self.now, Snapshot):
+            self.now = msgspec.structs.replace(self.now, last_event=event.id)
+
     def say(self, picture: Snapshot) -> None:
-        self.now = picture
+        for level, about, text, alert in changes(self.now, picture):
+            self.tell(level, about, text, at=picture.time - NOW, alert=alert)
+        picture = self.now = msgspec.structs.replace(picture, last_event=len(self.events))
         line = b"data: " + msgspec.json.encode(picture) + b"\n\n"
         self._in_loop(lambda: [queue.put_nowait(line) for queue in self._followers])
 
@@ -503,6 +516,7 @@ class ScriptedDaemon:
                 Route("/api/v1/runs/{id}", self._run, methods=["GET", "DELETE"]),
                 get("/api/v1/results", lambda _: self.results),
                 get("/api/v1/results/{id}", lambda r: next(x for x in self.results if x.id == r.path_params["id"])),
+                get("/api/v1/events", self._events),
                 get("/api/v1/exporters", lambda _: self.now.exporters),
                 get("/api/v1/doctor", lambda _: self.findings),
             ]
@@ -521,6 +535,9 @@ class ScriptedDaemon:
                 self._followers.remove(queue)
 
         return StreamingResponse(lines(), media_type="text/event-stream")
+
+    def _events(self, request: Request) -> list[Event]:
+        return [event for event in self.events if event.id > int(request.query_params.get("after", "0"))]
 
     def _history(self, request: Request) -> list[HistorySeries]:
         wanted = request.query_params["series"]

@@ -40,6 +40,11 @@ def busy(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> ScriptedDae
     daemon.results = [result("20250615_140000"), result("20250614_090000", watts=36.0)]
     daemon.past_runs = [run("finished", id="20250614_090000", state="done", progress=None, ended=NOW + 100)]
     daemon.now = picture(0)
+    daemon.tell("info", "daemon", "ready: control socket /run/user/1000/wattview.sock", at=-86_000.0)
+    daemon.tell("info", "source gpu", "absent: no NVIDIA driver is loaded (libnvidia-ml.so.1 not found)", at=-85_999.0)
+    daemon.tell("warning", "exporter cadvisor", "not healthy: no answer within 10 s", at=-1800.0)
+    daemon.tell("error", "container worker-007", "is unhealthy", at=-600.0, alert=True)
+    daemon.tell("info", "run 20250615_150600", "started, 2 scenarios: baseline, quick", at=-40.0)
     return daemon
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -323,17 +324,90 @@ async def test_the_log_keeps_what_happened_newest_first_and_filters(daemon: Scri
         await pilot.press("9")
         await until(pilot, lambda: "stream live/stream2" in screen_text(pilot.app))
         table = pilot.app.screen.query_one("#events")
-        assert [row.event.about for row in table.rows][:2] == ["stream live/stream2", "container grafana"]
+        assert [row.event.about for row in table.rows] == ["stream live/stream2", "container grafana"]
         await pilot.press("slash", *"grafana", "enter")
         await until(pilot, lambda: len(table.rows) == 1)
         assert table.row.event.text == "has ended"
 
 
+async def test_the_log_has_what_happened_before_the_dashboard_was_opened_without_a_toast(
+    daemon: ScriptedDaemon,
+) -> None:
+    daemon.tell("warning", "stream live/cam1", "has vanished", at=-3600.0, alert=True)
+    daemon.tell("info", "daemon", "ready", at=-7200.0)
+    async with opened(daemon) as pilot:
+        await pilot.press("9")
+        await until(pilot, lambda: "stream live/cam1" in screen_text(pilot.app))
+        assert [row.event.about for row in log_rows(pilot)] == ["stream live/cam1", "daemon"]
+        assert not pilot.app._notifications
+
+
+async def test_the_log_marks_what_the_dashboard_says_itself(daemon: ScriptedDaemon) -> None:
+    daemon.tell("info", "daemon", "ready", at=-60.0)
+    async with opened(daemon) as pilot:
+        await pilot.press("9")
+        await until(pilot, lambda: len(log_rows(pilot)) == 1)
+        daemon.stop()
+        await until(pilot, lambda: len(log_rows(pilot)) == 2)
+        daemon.start()
+        await pilot.press("r")
+        await until(pilot, lambda: len(log_rows(pilot)) == 3)
+        assert [(row.own, row.event.level) for row in log_rows(pilot)] == [
+            (True, "info"), (True, "error"), (False, "info"),
+        ]  # fmt: skip
+        assert "dashboard" in screen_text(pilot.app)
+
+
+async def test_v_shows_warnings_and_errors_then_errors_then_all(daemon: ScriptedDaemon) -> None:
+    for level in ("info", "warning", "error"):
+        daemon.tell(level, "source power", f"an {level}")
+    async with opened(daemon) as pilot:
+        await pilot.press("9")
+        await until(pilot, lambda: len(log_rows(pilot)) == 3)
+        shown = []
+        for _ in range(3):
+            await pilot.press("v")
+            shown.append([row.event.level for row in log_rows(pilot)])
+        assert shown == [["error", "warning"], ["error"], ["error", "warning", "info"]]
+
+
+async def test_the_newest_event_stays_in_view_until_the_cursor_is_moved(daemon: ScriptedDaemon) -> None:
+    for number in range(60):
+        daemon.tell("info", "daemon", f"event {number}", at=float(number - 60))
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press("9")
+        await until(pilot, lambda: "event 59" in screen_text(pilot.app))
+        daemon.say(snapshot(1.0, streams=3))
+        await until(pilot, lambda: "stream live/stream2: is live" in screen_text(pilot.app))
+        await pilot.press("down", "down")
+        row = pilot.app.screen.query_one("#events").row
+        daemon.say(snapshot(2.0, streams=4))
+        await until(pilot, lambda: len(log_rows(pilot)) == 62)
+        assert pilot.app.screen.query_one("#events").row == row
+
+
+async def test_the_log_can_be_exported_and_a_line_copied(
+    daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    daemon.tell("warning", "media server", "port 1935 is taken", at=-60.0)
+    async with opened(daemon) as pilot:
+        await pilot.press("9")
+        await until(pilot, lambda: len(log_rows(pilot)) == 1)
+        await pilot.press("y", "e")
+        assert "What: port 1935 is taken" in pilot.app.clipboard
+        assert written(tmp_path, "log")[1] == "06-15 15:05:40,! warning,daemon,media server,port 1935 is taken"
+
+
+def log_rows(pilot: Any) -> list[Any]:
+    return pilot.app.screen.query_one("#events").rows
+
+
 # what keys do everywhere
 
 
-def written(directory: Path) -> list[str]:
-    (file,) = directory.glob("wattview-streams-*.csv")
+def written(directory: Path, table: str = "streams") -> list[str]:
+    (file,) = directory.glob(f"wattview-{table}-*.csv")
     return file.read_text().splitlines()
 
 

@@ -30,6 +30,7 @@ from wattview.daemon.lab.runner import InvalidScenario, RunBusy
 from wattview.daemon.results_calls import RESULTS_CALLS
 from wattview.exposition import parse_series
 from wattview.model import (
+    Event,
     ExporterHealth,
     Finding,
     HistorySeries,
@@ -140,6 +141,10 @@ async def _exporters(parts: Parts, request: Request) -> list[ExporterHealth]:
     return list(await parts.health.fetch())
 
 
+async def _events(parts: Parts, request: Request) -> list[Event]:
+    return parts.events.after(int(number(request, "after", 0.0, low=0.0)))
+
+
 async def _doctor(parts: Parts, request: Request) -> list[Finding]:
     return await doctor.examine(parts.config, parts.sampler, parts.media_server)
 
@@ -204,6 +209,15 @@ CALLS: tuple[Call, ...] = (
     ),
     *RESULTS_CALLS,
     Call("GET", "/api/v1/exporters", _exporters, list[ExporterHealth], "What `wattview check` prints."),
+    Call(
+        "GET",
+        "/api/v1/events",
+        _events,
+        list[Event],
+        "The daemon's event log, oldest first.",
+        query={"after": "Only events with a larger id (default 0: all that are kept)."},
+        refusals={422: "A parameter is wrong."},
+    ),
     Call("GET", "/api/v1/doctor", _doctor, list[Finding], "What `wattview doctor` prints."),
 )
 

@@ -14,6 +14,7 @@ from wattview.client import Problem
 from wattview.config import Config
 
 if TYPE_CHECKING:
+    from wattview.daemon.events import EventLog
     from wattview.daemon.health import Health
     from wattview.daemon.history import History
     from wattview.daemon.lab.runner import Runner
@@ -37,6 +38,7 @@ class Parts(NamedTuple):
     health: Health
     media_server: ManagedRtmp | None
     """The private nginx-rtmp where one was wanted, whether it came up or not."""
+    events: EventLog
     stopping: asyncio.Event
 
 

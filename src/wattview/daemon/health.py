@@ -19,6 +19,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from wattview.daemon.events import tell
 from wattview.exposition import TEXT, Family, labels
 from wattview.model import ExporterHealth, ProbeStatus
 
@@ -153,6 +154,18 @@ def _unhealthy(target: Target, reason: str, *, reachable: bool, took: float | No
     )
 
 
+def _tell_changes(before: Iterable[ExporterHealth], now: Iterable[ExporterHealth]) -> None:
+    """An exporter that fails is said once, and again when it is well."""
+    well = {one.exporter: one.healthy for one in before}
+    for one in now:
+        if one.healthy == well.get(one.exporter, True):
+            continue
+        if one.healthy:
+            tell("info", f"exporter {one.exporter}", f"healthy, {one.sample_count} samples")
+        else:
+            tell("warning", f"exporter {one.exporter}", f"not healthy: {one.reason or 'no data'}")
+
+
 class Health:
     """The exporters' health, fetched when somebody asks and shared by those who ask within ``fresh_seconds``.
 
@@ -216,7 +229,8 @@ class Health:
             self._client = httpx.AsyncClient(trust_env=False, timeout=self._timeout)
         others = await asyncio.gather(*(self._check_one(self._client, target) for target in self._targets))
         itself = [] if self._itself is None else [await self._check_itself(self._client, self._itself, others)]
-        self._latest = (*others, *itself)
+        before, self._latest = self._latest, (*others, *itself)
+        _tell_changes(before, self._latest)
         self._checked = time.monotonic()
         return self._latest
 

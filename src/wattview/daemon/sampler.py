@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from wattview.config import Config
-from wattview.model import HostReading, PowerReading, ProbeState, ProbeStatus, Reading
+from wattview.daemon.events import tell
+from wattview.model import EventLevel, HostReading, PowerReading, ProbeState, ProbeStatus, Reading
 from wattview.probes import SourceBroken, SourceError
 from wattview.probes.power import PowerProbe
 from wattview.probes.registry import REGISTRY, ProbeEntry
@@ -36,6 +37,10 @@ PATIENCE_SECONDS = 5.0
 
 RETRY_SECONDS: dict[ProbeState, float] = {"absent": 15.0, "refused": 15.0, "broken": 2.0}
 """How long a source that failed is left alone. ``wattview doctor`` asks at once."""
+
+
+LEVELS: dict[ProbeState, EventLevel] = {"absent": "info", "broken": "error"}
+"""How loud a source's failure is said; the others are warnings."""
 
 
 class Source:
@@ -103,10 +108,10 @@ class Source:
         before = self.status
         if (state, reason) != (before.state, before.reason):
             if state == "ok":
-                log.info("%s: works%s", self.name, "" if before.state == "unread" else " again")
+                tell("info", f"source {self.name}", "works" if before.state == "unread" else "works again")
             else:
-                level = logging.INFO if state == "absent" else logging.WARNING
-                log.log(level, "%s: %s: %s%s", self.name, state, reason, f"; {fix}" if fix else "")
+                text = f"{state}: {reason}; {fix}" if fix else f"{state}: {reason}"
+                tell(LEVELS.get(state, "warning"), f"source {self.name}", text)
         self.status = ProbeStatus(
             probe=self.name,
             state=state,

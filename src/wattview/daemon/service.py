@@ -26,6 +26,7 @@ from wattview.daemon.api import make_api
 from wattview.daemon.api_call import Parts
 from wattview.daemon.attribution import Attributor
 from wattview.daemon.endpoints import EXPORTERS, Endpoints, exporter_url
+from wattview.daemon.events import EventLog, kept_events
 from wattview.daemon.health import Health, Target
 from wattview.daemon.history_backend import open_history
 from wattview.daemon.history_sqlite import SqliteHistory
@@ -53,8 +54,9 @@ class AlreadyRunning(DaemonError):
 class Daemon:
     """One daemon with one set of settings."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, events: EventLog) -> None:
         self.config = config
+        self._events = events
         self._runner: Runner | None = None
         self._stack = contextlib.AsyncExitStack()
 
@@ -121,11 +123,13 @@ class Daemon:
         sockets, targets = self._bind_exporters()
         health = Health([one for key, one in targets.items() if key != "health"], targets.get("health"))
         stack.push_async_callback(health.close)
-        snapshots = Snapshots(config, sampler, attributor, health, runner, config.streams.rtmp_url)
+        snapshots = Snapshots(config, sampler, attributor, health, runner, self._events, config.streams.rtmp_url)
         stopping = asyncio.Event()
         urls = {target.name: target.url for target in targets.values()}
         past = Past(config, history, runner, sampler.hostname, urls, config.streams.rtmp_url)
-        parts = Parts(config, sampler, snapshots, past, history, runner, results, health, server, stopping)
+        parts = Parts(
+            config, sampler, snapshots, past, history, runner, results, health, server, self._events, stopping
+        )
 
         keys = {sock.getsockname()[1]: key for key, sock in sockets.items()}
         exporters = Endpoints(config, sampler, attributor, results, health, runner, keys)
@@ -138,6 +142,8 @@ class Daemon:
             log.info("control API on %s:%d", *sock.getsockname()[:2])
             await self._listen(Listener(make_api(parts, token), [sock]))
         stack.callback(stopping.set)
+        watching = asyncio.create_task(snapshots.watch(config.history.interval_seconds), name="events")
+        stack.push_async_callback(_end_task, watching)
         log.info("ready: control socket %s", config.daemon.control_socket)
 
     async def _listen(self, listener: Listener) -> None:
@@ -211,6 +217,11 @@ async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | No
     Settings that are wrong at a SIGHUP are logged and the daemon goes on with those it has.
     """
     _raise_file_limit()
+    with kept_events() as events:
+        await _serve(load, events, ready)
+
+
+async def _serve(load: Callable[[], Config], events: EventLog, ready: Callable[[Daemon], None] | None) -> None:
     loop = asyncio.get_running_loop()
     stop, reload = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -221,7 +232,7 @@ async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | No
     config = load()
     try:
         while not stop.is_set():
-            daemon = Daemon(config)
+            daemon = Daemon(config, events)
             await daemon.start()
             supervisor.ready()
             if ready is not None:
@@ -279,6 +290,11 @@ def _raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _end_task(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _make_private(directory: Path) -> None:

@@ -1,17 +1,26 @@
-"""The snapshot: everything the dashboard shows, composed of the latest readings."""
+"""The snapshot: everything the dashboard shows, composed of the latest readings.
+
+Each is compared with the one before it, and what has changed is told as an event. Where nobody looks, ``watch`` takes
+one now and then, so that the event log is whole.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+
+from msgspec.structs import replace
 
 from wattview import __version__
 from wattview.analysis import cost as costs
+from wattview.analysis.changes import changes, known
 from wattview.config import Config
 from wattview.daemon.attribution import Attributor
+from wattview.daemon.events import EventLog, tell
 from wattview.daemon.health import Health
 from wattview.daemon.lab.runner import Runner
-from wattview.daemon.sampler import Sampler
+from wattview.daemon.sampler import FRESH_SECONDS, Sampler
 from wattview.model import (
     ContainersReading,
     GpusReading,
@@ -41,6 +50,7 @@ class Snapshots:
         attributor: Attributor,
         health: Health,
         runner: Runner,
+        events: EventLog,
         rtmp_url: str,
     ) -> None:
         self._config = config
@@ -48,17 +58,26 @@ class Snapshots:
         self._attributor = attributor
         self._health = health
         self._runner = runner
+        self._events = events
+        self._before: Snapshot | None = None
         self._rtmp_url = rtmp_url
 
-    async def take(self) -> Snapshot:
+    async def watch(self, interval_seconds: float) -> None:
+        """Takes a snapshot every so often for the sake of its events. Readings of others' in this time are taken as
+        they are, and no exporter is fetched."""
+        while True:
+            await asyncio.sleep(interval_seconds)
+            await self.take(max_age=interval_seconds, health_age=math.inf)
+
+    async def take(self, max_age: float = FRESH_SECONDS, health_age: float = HEALTH_SECONDS) -> Snapshot:
         """The state now: whole, immutable, and never later than ``PATIENCE_SECONDS``."""
         power, host, containers, streams, gpus = await asyncio.gather(
-            *(self._reading(name) for name in ("power", "host", "containers", "streams", "gpu"))
+            *(self._reading(name, max_age) for name in ("power", "host", "containers", "streams", "gpu"))
         )
         await self._attributor.advance()
         watts = power.host_watts if isinstance(power, PowerReading) else None
         prices = self._config.cost
-        return Snapshot(
+        snapshot = Snapshot(
             time=time.time(),
             version=__version__,
             host=host if isinstance(host, HostReading) else None,
@@ -70,7 +89,7 @@ class Snapshots:
             streams=self._attributor.streams(streams.streams) if isinstance(streams, StreamsReading) else (),
             rtmp_server=streams.server if isinstance(streams, StreamsReading) else None,
             gpus=gpus.gpus if isinstance(gpus, GpusReading) else (),
-            exporters=self._health.latest(HEALTH_SECONDS),
+            exporters=self._health.latest(health_age),
             run=self._runner.current,
             probes=self._sampler.statuses(),
             cost_per_hour=None if watts is None else costs.energy_cost(watts * 3600.0, prices),
@@ -79,9 +98,13 @@ class Snapshots:
             rtmp_url=self._rtmp_url,
             power_use=self._attributor.power_use(),
         )
+        for level, about, text, alert in changes(self._before, snapshot, self._config.power.budget_watts):
+            tell(level, about, text, alert=alert)
+        self._before = known(self._before, snapshot)
+        return replace(snapshot, last_event=self._events.last_id)
 
-    async def _reading(self, name: str) -> Reading | None:
-        reading = await self._sampler.read_or_none(name, patience=PATIENCE_SECONDS)
+    async def _reading(self, name: str, max_age: float) -> Reading | None:
+        reading = await self._sampler.read_or_none(name, max_age, patience=PATIENCE_SECONDS)
         if reading is not None:
             return reading
         source = self._sampler.sources.get(name)

@@ -32,6 +32,7 @@ from wattview.model.containers import (
     NicCounters,
 )
 from wattview.model.curves import Curve, CurveComparison, CurveDifference, CurvePair, CurvePoint
+from wattview.model.events import Event, EventLevel
 from wattview.model.gpus import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
 from wattview.model.host import HostReading, Nic
 from wattview.model.power import PowerReading, PowerSource, PowerUse, Zone
@@ -87,6 +88,8 @@ __all__ = [
     "EncoderStatus",
     "Engine",
     "Estimate",
+    "Event",
+    "EventLevel",
     "ExporterHealth",
     "Fault",
     "Finding",

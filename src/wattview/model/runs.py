@@ -11,6 +11,8 @@ from wattview.model.scenarios import Output, Scenario
 RunState = Literal["running", "done", "aborted", "failed", "interrupted"]
 Phase = Literal["preparing", "warmup", "measuring", "cooldown", "quality", "saving", "finished"]
 
+BEHIND_SPEED = 0.98
+
 
 class RunProgress(Struct, frozen=True, kw_only=True):
     """Where a run is. ``remaining_seconds`` is an estimate, None where nobody can say."""
@@ -35,6 +37,11 @@ class EncoderStatus(Struct, frozen=True, kw_only=True):
     dropped_frames: int | None = None
     duplicated_frames: int | None = None
     bitrate_bps: float | None = None
+
+    @property
+    def behind(self) -> bool:
+        """Whether it is slower than real time; FFmpeg's own figure wavers by a percent or two."""
+        return self.speed is not None and self.speed < BEHIND_SPEED
 
 
 class RenditionRecord(Struct, frozen=True, kw_only=True):

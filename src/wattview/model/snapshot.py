@@ -50,7 +50,8 @@ class Recorded(Struct, frozen=True, kw_only=True):
 class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything the dashboard shows, at ``time``. A part whose source is absent is None or empty, and ``probes`` says
     why. ``recorded`` is None in a snapshot of now; one that was made anew from the history says there what it stands
-    on, lacks what was not recorded, and has today's prices."""
+    on, lacks what was not recorded, and has today's prices. ``last_event`` is the id of the newest event: whoever knows
+    a smaller one asks for the events after it."""
 
     time: float
     version: str
@@ -70,6 +71,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     rtmp_url: str = ""
     power_use: PowerUse | None = None
     recorded: Recorded | None = None
+    last_event: int = 0
 
 
 class HistorySeries(Struct, frozen=True):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from time import time as wall_clock
 from typing import Any, ClassVar, Literal
 
+from textual import work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
@@ -22,7 +22,7 @@ from wattview.client import Client, ClientError
 from wattview.config import Tui
 from wattview.model import Run, Snapshot
 from wattview.tui.base_app import KEYS, BaseApp, key_names
-from wattview.tui.events import Event, Level, changes
+from wattview.tui.events import Lines
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
 from wattview.tui.screens.confirm import Confirm
 from wattview.tui.screens.containers import Containers
@@ -42,7 +42,8 @@ from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import TABS, Tabs
 
 AGE_TICK_SECONDS = 1.0
-MAX_EVENTS = 1000
+TOAST_SECONDS = 60.0
+"""An alert that is older when it arrives is a line in the log, and no toast."""
 
 Severity = Literal["information", "warning", "error"]
 
@@ -87,14 +88,14 @@ class Dashboard(BaseApp):
         self.link = Link()
         self.latest: Snapshot | None = None
         self.held: Snapshot | None = None
-        self.events: deque[Event] = deque(maxlen=MAX_EVENTS)
-        self.events_seen = 0
+        self.events = Lines()
         self._arrived = time.monotonic()
         self._lost_since: float | None = None
         self._retry_at = 0.0
         self._retry_now = asyncio.Event()
         self._painting = False
         self._seeded = False
+        self._hearing = False
 
     # the picture
 
@@ -139,8 +140,9 @@ class Dashboard(BaseApp):
         before, self.latest = self.latest, message.snapshot
         self._arrived = time.monotonic()
         self.trails.record(message.snapshot)
-        for event in changes(before, message.snapshot, self.settings.power_budget_watts):
-            self._note(event)
+        if message.snapshot.last_event > self.events.last_event and not self._hearing:
+            self._hearing = True
+            self._hear(message.snapshot.time)
         if not self._seeded:
             self._seeded = True
             self.run_worker(self._seed(message.snapshot.time), exit_on_error=False)
@@ -150,20 +152,33 @@ class Dashboard(BaseApp):
 
     def on_link_changed(self, message: LinkChanged) -> None:
         if message.link.state != self.link.state:
-            level: Level = "error" if message.link.state == "lost" else "info"
-            self._note(Event(wall_clock(), level, "daemon", message.link.reason or f"is {message.link.state}"))
+            if message.link.state == "lost":
+                self.events.say(self._daemons_time(), "error", f"daemon {self.client.url}", message.link.reason)
+            elif self.link.state == "lost":
+                self.events.say(self._daemons_time(), "info", f"daemon {self.client.url}", "answers again")
         self.link = message.link
         self._retry_at = time.monotonic() + message.link.retry_seconds
         if message.link.state == "lost":
             self._seeded = False
         self._paint_soon()
 
-    def _note(self, event: Event) -> None:
-        self.events.append(event)
-        self.events_seen += 1
-        if event.alert:
-            severity: Severity = "error" if event.level == "error" else "warning"
-            self.notify(event.text, title=event.about, severity=severity)
+    def _daemons_time(self) -> float:
+        """Now, by the clock of the daemon, which is that of its events; by our own before it has told its time."""
+        return wall_clock() if self.latest is None else self.latest.time + time.monotonic() - self._arrived
+
+    @work(exit_on_error=False)
+    async def _hear(self, now: float) -> None:
+        """The daemon's events that are new here; alerts are toasts as well."""
+        try:
+            told = await self.client.events(self.events.last_event)
+        except ClientError:
+            return  # the next snapshot asks again
+        finally:
+            self._hearing = False
+        for event in self.events.add(told):
+            if event.alert and now - event.time <= TOAST_SECONDS:
+                self.notify(event.text, title=event.about, severity="error" if event.level == "error" else "warning")
+        self._paint_soon()
 
     async def _seed(self, now: float) -> None:
         """The minutes before we came, so that the graph does not begin empty. No history is no error."""

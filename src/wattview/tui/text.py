@@ -81,6 +81,11 @@ def date(unix_seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(unix_seconds))
 
 
+def moment(unix_seconds: float) -> str:
+    """Day and time of day, to the second, in fourteen cells."""
+    return time.strftime("%m-%d %H:%M:%S", time.localtime(unix_seconds))
+
+
 def money(value: float | None, decimals: int = 4) -> str:
     return number(value, decimals)
 

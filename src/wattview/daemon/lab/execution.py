@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from wattview import __version__
 from wattview.config import Config
 from wattview.daemon import machine, results_files
+from wattview.daemon.events import tell
 from wattview.daemon.lab import codecs, quality
 from wattview.daemon.lab.capabilities import Capabilities
 from wattview.daemon.lab.encoder_group import Copy, EncoderGroup, RunningEncoder
@@ -33,9 +34,9 @@ from wattview.daemon.lab.scenario_record import Score, Window, record_of, with_s
 from wattview.daemon.lab.steadiness import Steadiness
 from wattview.daemon.lab.watched import FfmpegDied
 from wattview.daemon.lab.window_trail import TRAIL_SECONDS, Trail, WindowTrail, trail_file
-from wattview.model import ResultsFile, Run, RunState, ScenarioRecord
+from wattview.model import EventLevel, ResultsFile, Run, RunState, ScenarioRecord
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("wattview.run")
 
 STOP_PATIENCE_SECONDS = 5.0
 ABORT_PATIENCE_SECONDS = 1.0
@@ -124,9 +125,10 @@ class Execution:
 
     async def _go(self) -> None:
         self._begun.set()
+        names = ", ".join(planned.scenario.name for planned in self._plan)
+        self._tell("info", f"started, {len(self._plan)} scenarios: {names}")
         state, error = await self._outcome()
-        if error is not None:
-            log.warning("run %s: %s: %s", self.id, state, error)
+        self._tell("info" if state == "done" and error is None else "warning", f"{state}: {error}" if error else state)
         index = len(self._plan) - 1 if state == "done" else self._clock.now().scenario_index
         self._clock.enter(index, "finished")
         progress = None if state == "interrupted" else self._clock.now()
@@ -137,11 +139,14 @@ class Execution:
             await asyncio.to_thread(self._journal.write, self._run)
         except OSError as failure:
             text = _os_error_text(failure)
-            log.warning("run %s: its end could not be written: %s", self.id, text)
+            self._tell("error", f"its end could not be written: {text}")
             if state == "done":
                 self._run = replace(self._run, state="failed", error=text)
         finally:
             self._ended(self._run)
+
+    def _tell(self, level: EventLevel, text: str) -> None:
+        tell(level, f"run {self.id}", text)
 
     async def _outcome(self) -> tuple[RunState, str | None]:
         """Runs everything; what became of it, and why."""
@@ -192,6 +197,7 @@ class Execution:
 
     async def _scenario(self, index: int, planned: Planned) -> None:
         """Runs one scenario. What dies inside costs this scenario only."""
+        self._tell("info", f"scenario {index + 1} of {len(self._plan)}: {planned.scenario.name}")
         scenario, settings = planned.scenario, self._config.scenarios
         encodes = scenario.type == "streams"
         try:

@@ -15,7 +15,7 @@ import msgspec
 
 from wattview.model import Run
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("wattview.run")
 
 
 def runs_directory(state: Path) -> Path:

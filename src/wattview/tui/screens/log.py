@@ -1,35 +1,38 @@
-"""Screen 9: what happened while the dashboard was open, newest first."""
+"""Screen 9: the daemon's events, also those from before the dashboard was opened, and the dashboard's own; newest
+first. The newest stay in view until the cursor is moved from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from wattview.model import EventLevel
 from wattview.tui.column import Column
 from wattview.tui.columns import titled
-from wattview.tui.events import Event
-from wattview.tui.text import clock
+from wattview.tui.events import Line
+from wattview.tui.text import moment
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.pane import Pane
 from wattview.tui.widgets.table import Table
 
+LEVELS: dict[EventLevel, str] = {"info": "· info", "warning": "! warning", "error": "✗ error"}
+TONES: dict[EventLevel, str] = {"info": "dim", "warning": "warn", "error": "bad"}
 
-class Row(NamedTuple):
-    number: int
-    event: Event
+SHOWN: tuple[tuple[str, tuple[EventLevel, ...]], ...] = (
+    ("", ("info", "warning", "error")), ("warnings and errors", ("warning", "error")), ("errors", ("error",)),
+)  # fmt: skip
+"""What the level key goes through: a title, and the levels that it shows."""
 
-
-LEVELS = {"info": "· info", "warning": "! warning", "error": "✗ error"}
-TONES = {"info": "dim", "warning": "warn", "error": "bad"}
-
-EVENTS: tuple[Column[Row], ...] = (
-    Column("Time", 8, lambda row: clock(row.event.time), lambda row: row.number, left=True),
-    Column("Level", 9, lambda row: LEVELS[row.event.level], lambda row: row.event.level, left=True,
-           tone=lambda row: TONES[row.event.level]),
-    Column("About", 30, lambda row: row.event.about, lambda row: row.event.about, left=True, rank=1),
-    Column("What", 20, lambda row: row.event.text, left=True),
+EVENTS: tuple[Column[Line], ...] = (
+    Column("Time", 14, lambda line: moment(line.time), lambda line: line.time, left=True),
+    Column("Level", 9, lambda line: LEVELS[line.event.level], lambda line: line.event.level, left=True,
+           tone=lambda line: TONES[line.event.level]),
+    Column("From", 9, lambda line: "dashboard" if line.own else "daemon", lambda line: line.own, left=True, rank=2),
+    Column("About", 30, lambda line: line.event.about, lambda line: line.event.about, left=True, rank=1),
+    Column("What", 20, lambda line: line.event.text, left=True),
 )  # fmt: skip
 
 
@@ -37,32 +40,39 @@ class Log(View):
     TAB = "log"
     FILTERS = "events"
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("v", "next_level", "Level", id="log_level")]
     DEFAULT_CSS = """
-    Log { #events { height: 1fr; } #whole { height: 3; padding: 0 2; } }
+    Log { #events { height: 1fr; } #whole { height: 4; padding: 0 2; } }
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = 0
 
     def content(self) -> Iterator[Widget]:
         yield Table(
-            EVENTS, lambda row: row.number, empty="nothing has happened since the dashboard was opened", stretch=-1,
-            follow=True, id="events", classes="box",
-        )  # fmt: skip
+            EVENTS, lambda line: line.number, empty="no event", stretch=-1, follow=True, id="events", classes="box"
+        )
         yield Pane(id="whole")
 
     def on_mount(self) -> None:
         self.query_one("#events").focus()
 
     def show(self, picture: Picture) -> None:
-        log = self.dashboard.events
-        first = self.dashboard.events_seen - len(log)
-        rows = [Row(first + index, event) for index, event in enumerate(log)]
-        table: Table[Row] = self.query_one("#events", Table)
-        table.show(rows[::-1])
-        table.border_title = titled("Log", len(table.rows), len(rows))
+        title, levels = SHOWN[self.level]
+        lines = [line for line in self.dashboard.events if line.event.level in levels]
+        table: Table[Line] = self.query_one("#events", Table)
+        table.show(lines[::-1], f"no {title}" if title else "no event")
+        table.border_title = titled(f"Log: {title}" if title else "Log", len(table.rows), len(self.dashboard.events))
+
+    def action_next_level(self) -> None:
+        self.level = (self.level + 1) % len(SHOWN)
+        self.show(self.dashboard.picture)
 
     def on_table_highlighted(self, message: Table.Highlighted) -> None:
-        row: Row | None = message.row
+        line: Line | None = message.row
         whole = self.query_one("#whole", Pane)
-        if row is None:
+        if line is None:
             whole.put("")
         else:
-            whole.put((f"{row.event.about}: ", "bold"), row.event.text)
+            whole.put((f"{line.event.about}: ", "bold"), line.event.text)

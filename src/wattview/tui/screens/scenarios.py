@@ -13,7 +13,6 @@ from textual.widget import Widget
 from wattview.client import ClientError
 from wattview.model import EncoderStatus, Run, ScenarioPreset, ScenarioRecord, Snapshot
 from wattview.tui.column import Column
-from wattview.tui.events import REALTIME
 from wattview.tui.text import UNKNOWN, about, bar, count, date, number, signed, span
 from wattview.tui.trails import Trails, energy_between
 from wattview.tui.view import Picture, View
@@ -52,7 +51,7 @@ ENCODERS: tuple[Column[EncoderStatus], ...] = (
     Column("Encoder", 16, lambda one: one.stream, lambda one: one.stream, left=True),
     Column("fps", 6, lambda one: number(one.fps), lambda one: one.fps),
     Column("Speed", 7, lambda one: f"{number(one.speed, 2)}x" if one.speed is not None else UNKNOWN,
-           lambda one: one.speed, tone=lambda one: "bad" if one.speed is not None and one.speed < REALTIME else ""),
+           lambda one: one.speed, tone=lambda one: "bad" if one.behind else ""),
     Column("Real time", 9, lambda one: _realtime(one), left=True, rank=1),
     Column("Frames", 8, lambda one: count(one.frames), lambda one: one.frames, rank=3),
     Column("Dropped", 7, lambda one: count(one.dropped_frames), lambda one: one.dropped_frames),
@@ -63,7 +62,7 @@ ENCODERS: tuple[Column[EncoderStatus], ...] = (
 
 
 def _realtime(one: EncoderStatus) -> str:
-    return UNKNOWN if one.speed is None else "yes" if one.speed >= REALTIME else "no"
+    return UNKNOWN if one.speed is None else "no" if one.behind else "yes"
 
 
 def _run_state(run: Run | None) -> str:

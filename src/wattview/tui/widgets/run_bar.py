@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from wattview.model import Run
-from wattview.tui.events import REALTIME
 from wattview.tui.text import bar, number, span
 from wattview.tui.view import Picture
 from wattview.tui.widgets.pane import Pane, Parts
@@ -34,7 +33,7 @@ def run_parts(run: Run, width: int) -> Parts:
     of = f" {progress.scenario_index + 1}/{progress.scenario_count}" if progress.scenario_count > 1 else ""
     left = f"{span(progress.remaining_seconds)} left" if progress.remaining_seconds is not None else "time left unknown"
     tail = f"{progress.fraction * 100:5.1f} %  {left}"
-    behind = [encoder.speed for encoder in run.encoders if encoder.speed is not None and encoder.speed < REALTIME]
+    behind = [encoder.speed for encoder in run.encoders if encoder.speed is not None and encoder.behind]
     slow = f"  ! {number(min(behind), 2)}x: not real time" if behind and progress.phase == "measuring" else ""
     head = f"{progress.scenario or 'run'}{of}  {progress.phase}"
     room = width - len(head) - len(tail) - len(slow) - 7

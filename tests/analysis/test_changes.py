@@ -1,13 +1,13 @@
-"""What the log makes of two snapshots."""
+"""What has happened between two snapshots."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
-from tests.support.dashboard import container, exporter, run, snapshot
-from wattview.model import EncoderStatus, ProbeStatus, Snapshot
-from wattview.tui.events import changes
+from tests.support.dashboard import container, run, snapshot
+from wattview.analysis.changes import changes, known
+from wattview.model import EncoderStatus, Snapshot
 
 
 def told(before: Snapshot | None, now: Snapshot, budget: float = 0.0) -> list[tuple[str, str, str, bool]]:
@@ -18,24 +18,9 @@ def test_nothing_happens_between_two_equal_pictures() -> None:
     assert told(snapshot(0.0), snapshot(1.0)) == []
 
 
-def test_the_first_picture_tells_only_what_is_wrong_in_it() -> None:
-    about = [event[1] for event in told(None, snapshot(0.0))]
-    assert about == ["source gpu", "exporter dcgm-exporter"]
-
-
-def test_a_source_that_breaks_and_comes_back() -> None:
-    ill = snapshot(probes=(ProbeStatus(probe="power", state="broken", reason="it answers nonsense", fix="reboot"),))
-    well = snapshot(probes=(ProbeStatus(probe="power", state="ok"),))
-    assert told(well, ill) == [("error", "source power", "broken: it answers nonsense; reboot", False)]
-    assert told(ill, well) == [("info", "source power", "works", False)]
-    assert told(ill, ill) == []
-
-
-def test_an_exporter_that_falls_ill() -> None:
-    well = snapshot(exporters=(exporter("cadvisor"),))
-    ill = snapshot(exporters=(exporter("cadvisor", healthy=False, reason="connection refused"),))
-    assert told(well, ill) == [("warning", "exporter cadvisor", "not healthy: connection refused", False)]
-    assert told(ill, well) == [("info", "exporter cadvisor", "healthy, 180 samples", False)]
+def test_of_the_first_picture_only_a_budget_that_is_exceeded_is_told() -> None:
+    assert told(None, snapshot(0.0)) == []
+    assert told(None, snapshot(20.0), 45.0) == [("warning", "power", "48.7 W is over the budget of 45 W", True)]
 
 
 def test_streams_that_come_and_go() -> None:
@@ -57,6 +42,14 @@ def test_an_engine_that_is_not_seen_has_ended_no_container() -> None:
     assert told(snapshot(containers=2), snapshot(containers=0, engine=None)) == []
 
 
+def test_what_changes_while_a_source_is_not_seen_is_told_when_it_is_seen_again() -> None:
+    before, blind = snapshot(streams=2, containers=2), snapshot(streams=0, rtmp_server=None, containers=0, engine=None)
+    after = snapshot(streams=1, containers=1)
+    assert {change[1] for change in told(known(before, blind), after)} == {"stream live/stream1",
+                                                                          "container transcoder-a"}  # fmt: skip
+    assert told(known(before, blind), before) == []
+
+
 def test_containers_that_restart_or_fall_ill_are_alerts() -> None:
     def with_one(**changes_: object) -> Snapshot:
         return msgspec.structs.replace(snapshot(), containers=(container(0, **changes_),))
@@ -67,18 +60,19 @@ def test_containers_that_restart_or_fall_ill_are_alerts() -> None:
     assert ill == [("error", "container nginx-rtmp", "is unhealthy", True)]
 
 
-def test_a_run_is_told_from_its_start_to_its_end() -> None:
-    idle, first, second = snapshot(), snapshot(run=run("warmup")), snapshot(run=run("measuring"))
-    assert [event[2] for event in told(idle, first)] == ["2 scenarios", "quick: warmup"]
-    assert [event[2] for event in told(first, second)] == ["quick: measuring"]
-    assert [event[2] for event in told(second, idle)] == ["has ended"]
-
-
 def test_an_encoder_behind_real_time_is_one_alert_for_as_long_as_it_is() -> None:
     well = snapshot(run=run())
     slow = snapshot(run=run(encoders=[EncoderStatus(stream="quick-1", speed=0.8)]))
     assert told(well, slow) == [("warning", "encoder quick-1", "is behind real time: 0.80x", True)]
     assert told(slow, slow) == []
+    assert told(slow, well) == [("info", "encoder quick-1", "is in real time again", False)]
+
+
+def test_an_encoder_that_was_slow_before_the_window_is_told_when_the_window_begins() -> None:
+    slow = [EncoderStatus(stream="quick-1", speed=0.8)]
+    warm, measured = snapshot(run=run("warmup", encoders=slow)), snapshot(run=run(encoders=slow))
+    assert told(snapshot(), warm) == []
+    assert [change[2] for change in told(warm, measured)] == ["is behind real time: 0.80x"]
 
 
 @pytest.mark.parametrize("budget", [0.0, 1000.0])
