@@ -68,6 +68,7 @@ MEANINGS = {
     "scenarios.quality_seconds": "the most of each measured window that is compared, in seconds",
     "scenarios.vmaf_model": "which VMAF model judges",
     "scenarios.xpsnr": "whether XPSNR is computed too; it needs FFmpeg 7.1 or newer as the one that compares",
+    "scenarios.exported_runs": "how many of the newest runs ports 9502 to 9504 show with the label `run`; 0: none",
     "cost.energy_per_kwh": "price of a kilowatt-hour",
     "cost.cpu_per_hour": "price of one busy CPU for an hour",
     "cost.gpu_per_hour": "price of one busy GPU for an hour",

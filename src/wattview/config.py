@@ -222,7 +222,8 @@ class Scenarios(Section, frozen=True, kw_only=True):
 
     ``quality_seconds`` bounds the part of the measured window that is compared frame by frame. ``vmaf_model`` is the
     viewer: ``hd`` before a 1080p screen, ``phone``, ``4k``, or ``neg``, which gives no points for sharpening.
-    ``xpsnr`` asks for XPSNR beside VMAF, PSNR and SSIM.
+    ``xpsnr`` asks for XPSNR beside VMAF, PSNR and SSIM. ``exported_runs`` is how many of the newest runs the results,
+    QoE and cost exporters show with the label ``run``.
     """
 
     ffmpeg: str = "ffmpeg"
@@ -231,6 +232,7 @@ class Scenarios(Section, frozen=True, kw_only=True):
     quality_seconds: Annotated[float, Meta(gt=0)] = 20.0
     vmaf_model: Literal["hd", "phone", "4k", "neg"] = "hd"
     xpsnr: bool = False
+    exported_runs: Annotated[int, Meta(ge=0, le=20)] = 1
 
 
 ClockTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]

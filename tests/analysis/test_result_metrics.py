@@ -5,12 +5,19 @@ from __future__ import annotations
 import shutil
 import subprocess
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from wattview.analysis.metrics import cost_families, qoe_families, results_families, scenario_labels
+from wattview.analysis.metrics import (
+    cost_families,
+    qoe_families,
+    results_families,
+    runs_families,
+    scenario_labels,
+)
 from wattview.exposition import Family, render
 from wattview.model import RunResult, ScenarioRecord, ScenarioResult
 
@@ -65,6 +72,39 @@ def test_the_cost_exporter_serves_the_contracts_names_and_is_alive_without_a_run
     assert samples(results_families(None)) == samples(qoe_families(None)) == {}
 
 
+OLDER = msgspec.structs.replace(RUN, id="20250101_000000", scenarios=[msgspec.structs.replace(FULL, energy_joules=9.0)])
+
+
+def test_runs_stand_beside_each_other_under_names_of_their_own() -> None:
+    found = samples(runs_families("results", [RUN, OLDER]))
+    label = 'scenario=1 "stream"'
+    assert found["wattview_run_scenario_energy_joules", f"run=20250102_030405,{label}"] == 3000.0
+    assert found["wattview_run_scenario_energy_joules", f"run=20250101_000000,{label}"] == 9.0
+    assert found["wattview_run_scenario_cpu_seconds", f"run=20250102_030405,{label}"] == 120.0
+    assert not any(name.startswith("scenario_") for name, _ in found), "the contract's names have one series a scenario"
+    assert not any("empty" in labels for _, labels in found)
+
+
+def test_the_quality_and_the_cost_have_the_run_too() -> None:
+    label = 'run=20250102_030405,scenario=1 "stream"'
+    assert samples(runs_families("qoe", [RUN])) == {
+        ("wattview_run_scenario_qoe_score", label): 4.775, ("wattview_run_scenario_quality_vmaf", label): 95.5,
+        ("wattview_run_scenario_quality_psnr", label): 42.0, ("wattview_run_scenario_quality_ssim", label): 0.98,
+    }  # fmt: skip
+    money = f"{label},currency=EUR"
+    assert samples(runs_families("cost", [RUN])) == {
+        ("wattview_run_scenario_cost", money): 0.3, ("wattview_run_scenario_energy_cost", money): 0.1,
+        ("wattview_run_scenario_compute_cost", money): 0.2, ("wattview_run_scenario_carbon_grams", money): 7.0,
+    }  # fmt: skip
+
+
+def test_the_series_of_many_runs_are_bounded_by_whole_runs() -> None:
+    big = [msgspec.structs.replace(RUN, id=f"2025010{at}_000000", scenarios=[FULL] * 200) for at in range(1, 5)]
+    found = runs_families("results", big)[0].samples
+    assert len(found) == 400
+    assert runs_families("results", [msgspec.structs.replace(RUN, scenarios=[FULL] * 501)])[0].samples == []
+
+
 def test_a_name_that_comes_again_is_numbered_and_meets_no_other_name() -> None:
     results = [ScenarioResult(record=ScenarioRecord(name=name)) for name in ("a", "a (2)", "a", "b", "a")]
     assert scenario_labels(results) == ["a", "a (2)", "a (3)", "b", "a (4)"]
@@ -81,7 +121,8 @@ def test_labels_are_always_different_and_a_name_keeps_its_own(names: list[str]) 
 def test_promtool_has_nothing_to_say() -> None:
     promtool = shutil.which("promtool")
     assert promtool is not None, "promtool is not installed: apt-get install prometheus"
-    text = render([*results_families(RUN), *qoe_families(RUN), *cost_families(RUN)])
+    by_run = [family for exporter in ("results", "qoe", "cost") for family in runs_families(exporter, [RUN, OLDER])]
+    text = render([*results_families(RUN), *qoe_families(RUN), *cost_families(RUN), *by_run])
     done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, timeout=30)
     assert (done.returncode, done.stderr.decode(), done.stdout.decode()) == (0, "", "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     (state / "results" / f"test_results_{FOREIGN}.json").write_text(
         '{"test_date": "2025-01-01", "scenarios": [{"name": "old", "start_time": 1735700000, "end_time": 1735700060}]}'
     )
-    with running_daemon(directory, "history.retention=3650d") as running:
+    with running_daemon(directory, "history.retention=3650d", "scenarios.exported_runs=3") as running:
         yield running
 
 
@@ -202,6 +203,22 @@ async def test_no_answer_is_named_for_what_it_is(client: Client) -> None:
     with pytest.raises(CallRefused) as caught:
         await client.report("20200101_000000")
     assert caught.value.status == 404
+
+
+def test_the_exporters_show_the_newest_run_by_name_and_the_newest_three_by_run(daemon: DaemonProcess) -> None:
+    """The one between the two is broken: it has no scenarios."""
+    text = daemon.metrics("results-exporter")
+    assert re.findall(r'^scenario_energy_joules{scenario="baseline"} (\S+)$', text, re.MULTILINE) == ["200.0"]
+    by_run = re.findall(
+        r'^wattview_run_scenario_energy_joules{run="(\w+)",scenario="baseline"} (\S+)$', text, re.MULTILINE
+    )
+    assert by_run == [(SWEEP, "200.0"), (B, "200.0")]
+    assert f'wattview_run_scenario_quality_vmaf{{run="{B}",scenario="slow at 61.0"}} 96' in daemon.metrics(
+        "qoe-exporter"
+    )
+    assert f'wattview_run_scenario_cost{{run="{B}",scenario="slow at 61.0",currency="USD"}}' in daemon.metrics(
+        "cost-exporter"
+    )
 
 
 def test_the_command_line_says_the_same_through_the_daemon_as_without_it(daemon: DaemonProcess) -> None:

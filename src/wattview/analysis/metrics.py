@@ -2,11 +2,14 @@
 
 A figure that is unknown is no sample. Two scenarios of one name in a file are told apart by their place: the second is
 ``name (2)``, so that no series appears twice in an answer.
+
+The contract's families are of the newest file and know a scenario by its name alone: one series for each, whatever run
+it was. ``runs_families`` are the same figures with the label ``run``, under names of our own, for the newest files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wattview.exposition import Family, labels
 from wattview.model import RunResult, ScenarioResult
@@ -36,6 +39,8 @@ _QUALITY = (
     ("quality_xpsnr", "xpsnr_score", "Perceptually weighted PSNR (XPSNR) against the source, decibels."),
     ("quality_ssim", "ssim_score", "Structural similarity with the source, 0 to 1."),
 )
+QOE_HELP = "Viewers' opinion on the five-point ACR scale."
+CARBON_HELP = "CO2 equivalent of the scenario's energy."
 
 
 def scenario_labels(scenarios: Sequence[ScenarioResult]) -> list[str]:
@@ -73,7 +78,7 @@ def qoe_families(run: RunResult | None) -> list[Family]:
     texts, scenarios = _of(run)
     scores = [scenario.qoe_score for scenario in scenarios]
     return [
-        _family("qoe_score", "Viewers' opinion on the five-point ACR scale.", texts, scores),
+        _family("qoe_score", QOE_HELP, texts, scores),
         *(
             _family(name, help_text, texts, [getattr(scenario.record, field) for scenario in scenarios])
             for name, field, help_text in _QUALITY
@@ -94,11 +99,67 @@ def cost_families(run: RunResult | None) -> list[Family]:
         ),
         _family(
             "wattview_scenario_carbon_grams",
-            "CO2 equivalent of the scenario's energy.",
+            CARBON_HELP,
             [labels(scenario=name) for name in names],
             [scenario.carbon_grams for scenario in scenarios],
         ),
     ]
+
+
+MAX_RUN_SCENARIOS = 500
+"""How many scenarios ``runs_families`` show at the most, over all runs: a bound for the store that keeps the series."""
+
+_BY_RUN: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "results": (
+        ("wattview_run_scenario_duration_seconds", "duration_seconds"),
+        ("wattview_run_scenario_power_mean_watts", "power_mean_watts"),
+        ("wattview_run_scenario_power_max_watts", "power_max_watts"),
+        ("wattview_run_scenario_energy_joules", "energy_joules"),
+        ("wattview_run_scenario_cpu_mean_percent", "cpu_mean_percent"),
+        ("wattview_run_scenario_baseline_diff_power_watts", "baseline_diff_power_watts"),
+        ("wattview_run_scenario_cpu_seconds", "cpu_seconds"),
+        ("wattview_run_scenario_gpu_energy_joules", "gpu_energy_joules"),
+    ),
+    "qoe": (
+        ("wattview_run_scenario_qoe_score", "qoe_score"),
+        ("wattview_run_scenario_quality_vmaf", "vmaf_score"),
+        ("wattview_run_scenario_quality_psnr", "psnr_score"),
+        ("wattview_run_scenario_quality_xpsnr", "xpsnr_score"),
+        ("wattview_run_scenario_quality_ssim", "ssim_score"),
+    ),
+    "cost": (
+        ("wattview_run_scenario_cost", "cost_total"),
+        ("wattview_run_scenario_energy_cost", "cost_energy"),
+        ("wattview_run_scenario_compute_cost", "cost_compute"),
+        ("wattview_run_scenario_carbon_grams", "carbon_grams"),
+    ),
+}
+"""By exporter: the name and the figure of each family with the label ``run``."""
+
+_HELP = {figure: help_text for table in (_RESULTS, _QUALITY, _COSTS) for _, figure, help_text in table}
+_HELP |= {"qoe_score": QOE_HELP, "carbon_grams": CARBON_HELP}
+
+
+def runs_families(exporter: str, runs: Sequence[RunResult]) -> list[Family]:
+    """The figures of several runs, newest first, each by ``{run,scenario}`` (costs: and ``currency``)."""
+    shown: list[tuple[str, ScenarioResult]] = []
+    for run in runs:
+        if len(shown) + len(run.scenarios) > MAX_RUN_SCENARIOS:
+            break
+        for name, one in zip(scenario_labels(run.scenarios), run.scenarios, strict=True):
+            money = {"currency": one.currency or ""} if exporter == "cost" else {}
+            shown.append((labels(run=run.id, scenario=name, **money), one))
+    texts = [text for text, _ in shown]
+    return [
+        _family(name, _HELP[figure], texts, [_figure(one, figure) for _, one in shown])
+        for name, figure in _BY_RUN[exporter]
+    ]
+
+
+def _figure(one: ScenarioResult, name: str) -> float | None:
+    """Of the result, or of its record: quality stands there."""
+    value: float | None = getattr(one if hasattr(one, name) else one.record, name)
+    return value
 
 
 def _of(run: RunResult | None) -> tuple[list[str], list[ScenarioResult]]:

@@ -180,8 +180,10 @@ class Endpoints:
             return []
 
     async def _analysed_families(self, key: str) -> list[Family]:
-        latest = await self._results.latest()
-        families = self._analysed[key](latest)
+        with_label = self._config.scenarios.exported_runs
+        runs = await self._results.all(max(1, with_label))
+        latest = runs[0] if runs else None
+        families = [*self._analysed[key](latest), *result_metrics.runs_families(key, runs[:with_label])]
         return families + probe_families([_results_status(latest)])
 
     async def _state(self, key: str) -> Response:
