@@ -41,6 +41,8 @@ class Engine:
         self._process: subprocess.Popen[bytes] | None = None
         self._log = directory / "log"
         self._octet = random.randrange(100, 250)
+        # Of its own: an engine that is told of none removes docker0, which may be another engine's.
+        self._bridge = f"wv{os.urandom(4).hex()}"
 
     @property
     def pid(self) -> int:
@@ -53,17 +55,20 @@ class Engine:
 
     def start(self) -> None:
         """Starts dockerd and waits until it answers."""
-        for program, package in (("dockerd", "docker.io"), ("containerd", "containerd"), ("runc", "runc")):
+        needed = (("dockerd", "docker.io"), ("containerd", "containerd"), ("runc", "runc"), ("ip", "iproute2"))
+        for program, package in needed:
             if shutil.which(program) is None:
                 pytest.fail(f"{program} is not installed; run: sudo apt-get install {package}")
         if os.geteuid() != 0:
             pytest.fail("starting a Docker engine needs root; run the tests with sudo")
+        if not Path("/sys/class/net", self._bridge).exists():
+            subprocess.run(["ip", "link", "add", self._bridge, "type", "bridge"], check=True)
         argv = [
             "dockerd", "--host", self.host, "--data-root", f"{self.directory}/data",
             "--exec-root", f"{self.directory}/exec", "--pidfile", f"{self.directory}/pid",
             "--containerd-namespace", f"wattview-{os.getpid()}-{id(self):x}",
             "--containerd-plugins-namespace", f"wattview-plugins-{os.getpid()}-{id(self):x}",
-            "--bridge", "none", "--iptables=false", "--ip6tables=false",
+            "--bridge", self._bridge, "--iptables=false", "--ip6tables=false",
             "--default-address-pool", f"base=10.{self._octet}.0.0/16,size=20",
             "--live-restore", "--shutdown-timeout", "1",
         ]  # fmt: skip
@@ -149,6 +154,8 @@ class Engine:
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         for mount in sorted((mount for mount in mounts if mount.startswith(f"{self.directory}/")), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False)
+        if Path("/sys/class/net", self._bridge).exists():
+            subprocess.run(["ip", "link", "delete", self._bridge], check=True)
 
 
 @contextlib.contextmanager
