@@ -225,7 +225,10 @@ def _environment() -> str:
     lines = [
         "## Environment",
         "",
-        "The names that the ten programs WattView stands in for know:",
+        "`WATTVIEW_SET` takes any settings, as `--set` does, separated by spaces (quotes as in a shell):",
+        '`WATTVIEW_SET="cost.currency=EUR power.sample_hz=5"`. In a container, every command that is run in it has them.',
+        "",
+        "It goes before the names that the ten programs WattView stands in for know:",
         "",
         "| variable | sets |",
         "|---|---|",

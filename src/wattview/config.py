@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -318,6 +319,9 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 """Environment names of the ten programs that WattView stands in for, and the settings they mean."""
 
+SET_VARIABLE = "WATTVIEW_SET"
+"""Any settings, as ``--set`` takes them, in a shell's words: in a container every command has them."""
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)?")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -345,13 +349,10 @@ def load(file: Path | None = None, sets: Iterable[str] = (), environ: Mapping[st
             origin[key] = f"from the environment variable {name}"
             if name == "PROMETHEUS_URL":
                 _put(tree, "history.backend", "prometheus")
+    for text in _shell_words(environ.get(SET_VARIABLE, "")):
+        _set(tree, origin, text, f"the environment variable {SET_VARIABLE}")
     for text in sets:
-        key, equals, value = text.partition("=")
-        key = key.strip()
-        if not equals or not key:
-            raise ConfigError(f"--set {text}: expected KEY=VALUE, for example --set power.sample_hz=5")
-        _put(tree, key, value.strip())
-        origin[key] = "from --set"
+        _set(tree, origin, text, "--set")
     _complete_endpoints(tree)
     try:
         config = msgspec.convert(tree, Config, strict=False)
@@ -388,6 +389,22 @@ def _note_origin(tree: Mapping[str, Any], text: str, origin: dict[str, str], pre
         origin[prefix + key] = text
         if isinstance(value, Mapping):
             _note_origin(value, text, origin, f"{prefix}{key}.")
+
+
+def _shell_words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ConfigError(f"{SET_VARIABLE}: {error}: {text}") from None
+
+
+def _set(tree: dict[str, Any], origin: dict[str, str], text: str, place: str) -> None:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ConfigError(f"{place} {text}: expected KEY=VALUE, for example power.sample_hz=5")
+    _put(tree, key, value.strip())
+    origin[key] = f"from {place}"
 
 
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:

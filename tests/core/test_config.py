@@ -37,6 +37,26 @@ def test_set_overrules_environment_which_overrules_the_file_which_overrules_defa
     assert config.cost.gpu_per_hour == 0.0
 
 
+def test_settings_of_the_environment_go_before_its_names_and_after_the_command_line() -> None:
+    environ = {**HOME, "CURRENCY": "EUR", "WATTVIEW_SET": "cost.currency='A B' cost.pue=1.5  power.sample_hz=5"}
+    config = load(sets=["cost.pue=2"], environ=environ)
+    assert (config.cost.currency, config.cost.pue, config.power.sample_hz) == ("A B", 2.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cost.pue=0.5", r"cost.pue: .*\(from the environment variable WATTVIEW_SET\)"),
+        ("cost.pue", r"the environment variable WATTVIEW_SET cost.pue: expected KEY=VALUE"),
+        ("cost.currency='EUR", r"WATTVIEW_SET: No closing quotation"),
+    ],
+)
+def test_a_wrong_setting_of_the_environment_names_the_variable(text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        load(environ={**HOME, "WATTVIEW_SET": text})
+    assert "\n" not in str(caught.value)
+
+
 def test_an_exporter_that_is_switched_off_keeps_its_port() -> None:
     config = load(sets=["endpoints.node.enabled=false"], environ=HOME)
     assert (config.endpoints.node.enabled, config.endpoints.node.port) == (False, 9100)

@@ -138,11 +138,14 @@ def test_one_collector_can_be_asked_for_and_an_unknown_one_is_refused(health: di
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_each_exporter_has_health_and_a_landing_page(health: dict[str, ExporterHealth], name: str) -> None:
+def test_each_exporter_has_health_and_a_landing_page(
+    daemon: DaemonProcess, health: dict[str, ExporterHealth], name: str
+) -> None:
     base = health[name].url
     state = httpx.get(f"{base}/health", trust_env=False)
     assert state.status_code == 200
     assert state.json()["exporter"] == name
+    assert state.json()["pid"] == int(daemon.socket.with_name("wattview.sock.lock").read_text())
     page = httpx.get(base, trust_env=False)
     assert 'href="/metrics"' in page.text
     assert name in page.text

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gzip
 import html
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -191,7 +192,8 @@ class Endpoints:
         probes = [source.status for source in self._sampler.sources_of(key)]
         if key in self._analysed:
             probes = [_results_status(await self._results.latest())]
-        body = {"status": "ok", "exporter": self._by_key[key].name, "version": __version__, "probes": probes}
+        name = self._by_key[key].name
+        body = {"status": "ok", "exporter": name, "version": __version__, "pid": os.getpid(), "probes": probes}
         return Response(msgspec.json.encode(body), media_type="application/json")
 
     async def _discovery(self, address: str) -> list[TargetGroup]:

@@ -307,7 +307,10 @@ def _make_private(directory: Path) -> None:
 
 
 def _take_lock(control_socket: Path) -> Callable[[], None]:
-    """Makes sure that one daemon has this control socket; the kernel lets go of the lock when the daemon dies."""
+    """Makes sure that one daemon has this control socket; the kernel lets go of the lock when the daemon dies.
+
+    The file names the daemon's pid, as ``/health`` does: who finds both alike speaks to this daemon and to no other.
+    """
     path = control_socket.with_name(control_socket.name + ".lock")
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -319,6 +322,8 @@ def _take_lock(control_socket: Path) -> Callable[[], None]:
         os.close(descriptor)
         raise AlreadyRunning(f"a daemon already runs with {control_socket}; attach to it with: wattview tui") from None
 
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
     return lambda: os.close(descriptor)
 
 
