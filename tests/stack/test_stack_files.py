@@ -61,8 +61,9 @@ def listens_on(name: str, service: Any) -> list[str]:
     words = [*map(str, service.get("command") or ()), *map(str, service.get("environment", {}).values())]
     found = [word.partition("=")[2] for word in words if re.search(r"(listen-address|httpListenAddr)=.", word)]
     if name.startswith("wattview"):
-        host = next(word.rpartition("=")[2] for word in words if "daemon.listen=" in word)
-        ports = [word.rpartition("=")[2] for word in words if re.search(r"endpoints\.\w+\.port=", word)]
+        settings = dict(word.split("=", 1) for word in service["environment"]["WATTVIEW_SET"].split())
+        host = settings["daemon.listen"]
+        ports = [port for key, port in settings.items() if re.fullmatch(r"endpoints\.\w+\.port", key)]
         found = [f"{host}:{port}" for port in (*ports, service["environment"]["HEALTH_CHECK_PORT"])]
     if name == "grafana":
         found = ["{GF_SERVER_HTTP_ADDR}:{GF_SERVER_HTTP_PORT}".format(**service["environment"])]
@@ -126,11 +127,12 @@ def test_every_setting_of_the_example_is_used_and_shows_its_default() -> None:
     used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
     example = re.findall(r"^#?([A-Z_]+)=(.*)$", (COMPOSE / ".env.example").read_text(), re.MULTILINE)
     for name, value in example:
-        if name in ("COMPOSE_PROFILES", "GRAFANA_ADMIN_PASSWORD"):
+        if name in ("COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "GRAFANA_ADMIN_PASSWORD"):
             continue
         assert name in used, f"{name} is used nowhere"
         if name not in ("UPSTREAM", "NODE_EXPORTER_ENABLED", "CADVISOR_ENABLED"):
             assert used[name] == value, name
+    assert "COMPOSE_PROFILES" in used, "a part knows with which profiles it was started"
     assert set(used) - {"WATTVIEW_IMAGE", "NGINX_RTMP_IMAGE", "NODE_EXPORTER_IMAGE", "CADVISOR_IMAGE",
                         "DCGM_EXPORTER_IMAGE"} <= {name for name, _ in example}  # fmt: skip
 
