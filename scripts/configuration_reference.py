@@ -39,6 +39,8 @@ MEANINGS = {
     "daemon.control_listen": '`host:port` of the control API over TCP; `""` is none',
     "daemon.token_file": "a file, mode 0600, with the token of at least 16 characters that calls over TCP carry",
     "daemon.log_level": "how much the daemon writes to standard error",
+    "daemon.also_scrape": "exporters of this machine that are not WattView's: `node-exporter:9101,cadvisor:8081` lets "
+    "`/discovery` name them beside ours, with the same label `host`",
     "power.sources": "which source of power is used",
     "power.sample_hz": "samples of power a second; a source that shows nothing new so often is read less often",
     "power.estimate_idle_watts_per_cpu": "the estimate's watts of one idle logical CPU",

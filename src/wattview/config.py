@@ -49,6 +49,19 @@ class Daemon(Section, frozen=True, kw_only=True):
     control_listen: str = ""
     token_file: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    also_scrape: str = ""
+
+    @property
+    def others(self) -> list[tuple[str, int]]:
+        """``also_scrape`` as (job, port). Raises ValueError."""
+        found = []
+        for text in self.also_scrape.split(","):
+            if text.strip():
+                job, _, port = text.strip().rpartition(":")
+                if not job or not port.isascii() or not port.isdecimal() or not 0 < int(port) <= 65535:
+                    raise ValueError(f"expected JOB:PORT,…, for example node-exporter:9101, got {text.strip()!r}")
+                found.append((job, int(port)))
+        return found
 
 
 class Endpoint(Section, frozen=True, kw_only=True):
@@ -532,6 +545,10 @@ def _check(config: Config) -> Config:
         raise ConfigError(
             "daemon.token_file: needed with daemon.control_listen (every call over TCP carries the token)"
         )
+    try:
+        _ = config.daemon.others
+    except ValueError as error:
+        raise ConfigError(f"daemon.also_scrape: {error}") from None
     idle, full = config.power.estimate_idle_watts_per_cpu, config.power.estimate_max_watts_per_cpu
     if idle is not None and full is not None and full < idle:
         raise ConfigError("power.estimate_max_watts_per_cpu: must not be less than power.estimate_idle_watts_per_cpu")

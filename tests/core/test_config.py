@@ -94,6 +94,8 @@ def test_the_control_socket_lies_in_the_runtime_directory_where_there_is_one(tmp
         ("endpoints.node.port=9500", "endpoints.node.port: 9500 is also the port of endpoints.rapl"),
         ("docker.host=/var/run/docker.sock", "docker.host: expected a URL that begins with unix://"),
         ("daemon.control_listen=127.0.0.1:9700", "daemon.token_file: needed with daemon.control_listen"),
+        ("daemon.also_scrape=node-exporter", "daemon.also_scrape: expected JOB:PORT"),
+        ("daemon.also_scrape=a:1,b:70000", "daemon.also_scrape: expected JOB:PORT,…, for example node-exporter:9101"),
         ("cost", "--set cost: expected KEY=VALUE"),
         ("=5", "--set =5: expected KEY=VALUE"),
     ],

@@ -41,7 +41,7 @@ HEALTH = free_port()
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     sets = ("endpoints.gpu.enabled=false", "cost.budget_per_hour=0.25", "cost.currency=EUR", "power.sources=estimated")
-    sets += (f"endpoints.health.port={HEALTH}",)
+    sets += (f"endpoints.health.port={HEALTH}", "daemon.also_scrape=dcgm-exporter:9401,something:1234")
     with running_daemon(tmp_path_factory.mktemp("discovery"), *sets) as running:
         yield running
 
@@ -49,8 +49,9 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
 def test_every_exporter_that_is_served_is_discovered_and_answers(daemon: DaemonProcess) -> None:
     groups = httpx.get(f"http://127.0.0.1:{HEALTH}/discovery", trust_env=False).json()
     jobs = {group["labels"]["job"]: group["targets"] for group in groups}
+    assert jobs.pop("dcgm-exporter") == ["127.0.0.1:9401"], "ours is switched off, and another stands in its place"
+    assert jobs.pop("something") == ["127.0.0.1:1234"]
     assert set(jobs) == {*daemon.exporters(), "exporter-health-checker"}
-    assert "dcgm-exporter" not in jobs, "it is switched off"
     for targets in jobs.values():
         assert httpx.get(f"http://{targets[0]}/health", trust_env=False).status_code == 200
 

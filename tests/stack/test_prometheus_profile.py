@@ -22,7 +22,6 @@ async def test_prometheus_takes_the_place_of_victoriametrics(tmp_path: Path) -> 
         ("127.0.0.1:9600", f"127.0.0.1:{health}"),
         ("127.0.0.1:9093", f"127.0.0.1:{alerts}"),
         ("/etc/wattview/rules", str(COMPOSE / "prometheus/rules")),
-        ("/etc/wattview/targets.yml", str(COMPOSE / "prometheus/targets/none.yml")),
         ("_interval: 5s", "_interval: 1s"),
         ("scrape_timeout: 4s", "scrape_timeout: 1s"),
         ("refresh_interval: 10s", "refresh_interval: 1s"),

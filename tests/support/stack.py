@@ -117,11 +117,11 @@ class Store:
 def victoria_metrics(
     directory: Path, discovery_port: int, targets: str = "[]", interval: str = "1s", listen: str = "127.0.0.1"
 ) -> Iterator[Store]:
-    """VictoriaMetrics with the stack's scrape configuration. ``targets`` stands in the file of further targets."""
+    """VictoriaMetrics with the stack's scrape configuration, and further ``targets`` (YAML, as in a target file)."""
     (directory / "targets.yml").write_text(targets)
     config = directory / "scrape.yml"
     text = (COMPOSE / "prometheus/scrape.yml").read_text()
-    text = text.replace("/etc/wattview/targets.yml", str(directory / "targets.yml"))
+    text += f"\n  - job_name: further\n    file_sd_configs: [{{files: [{directory / 'targets.yml'}]}}]\n"
     config.write_text(text.replace("scrape_interval: 5s", f"scrape_interval: {interval}").replace(
         "scrape_timeout: 4s", "scrape_timeout: 1s" if interval == "1s" else "scrape_timeout: 4s"))  # fmt: skip
     url = f"http://{listen}:{(port := free_port())}"

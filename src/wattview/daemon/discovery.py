@@ -2,7 +2,7 @@
 
 The format is a JSON list of target groups (https://prometheus.io/docs/prometheus/latest/http_sd/), which vmagent and
 VictoriaMetrics read as well. A scrape configuration names one address for each host; which exporters it has, on which
-ports, and what the host is called is the daemon's to say.
+ports, and what the host is called is the daemon's to say; of other exporters there, too (``daemon.also_scrape``).
 """
 
 from __future__ import annotations

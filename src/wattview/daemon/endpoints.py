@@ -200,6 +200,7 @@ class Endpoints:
         """The exporters that are served now, as a Prometheus at the other end finds them."""
         host = await self._sampler.read_or_none("host", max_age=60.0)
         served = [(self._by_key[key].name, port) for port, key in self._ports.items()]
+        served += self._config.daemon.others
         return target_groups(served, address, host.hostname if isinstance(host, HostReading) else None)
 
     def _landing_page(self, key: str) -> str:
