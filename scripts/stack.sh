@@ -7,7 +7,6 @@ set -euo pipefail
 cd "$(dirname "$0")/../compose"
 
 WAIT_SECONDS=180
-EVERY_PROFILE=cpu,nvidia,victoriametrics,prometheus,upstream,upstream-nvidia
 
 fail() { echo "stack: $*" >&2; exit 1; }
 
@@ -128,6 +127,10 @@ case ${1:-up} in
     echo "a scenario    docker exec -it wattview wattview run"
     echo "the dashboard docker exec -it wattview wattview tui"
     ;;
-  down | logs | ps) COMPOSE_PROFILES=$EVERY_PROFILE "${compose[@]}" "$@" ;;
+  down)
+    remove_parts_of_other_profiles
+    "${compose[@]}" "$@"
+    ;;
+  logs | ps) "${compose[@]}" "$@" ;;
   *) sed -n 2,5p "$0" >&2; exit 2 ;;
 esac

@@ -7,17 +7,28 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.support.stack import COMPOSE, REPOSITORY, program
+from tests.support.stack import COMPOSE, COMPOSE_PROGRAMS, REPOSITORY, program
 
 RULE_TESTS = REPOSITORY / "tests/stack/rules"
-PROFILES = ("cpu,victoriametrics", "nvidia,victoriametrics", "cpu,prometheus", "cpu,victoriametrics,upstream",
-            "nvidia,prometheus,upstream-nvidia")  # fmt: skip
+PROFILES = [
+    ",".join(filter(None, combination))
+    for combination in product(
+        ("cpu", "nvidia"), ("victoriametrics", "prometheus"), ("", "upstream", "upstream-nvidia")
+    )
+]
+ALWAYS = {"nginx-rtmp", "alertmanager", "grafana"}
+OF_PROFILE = {
+    "cpu": {"wattview"}, "nvidia": {"wattview-nvidia"}, "victoriametrics": {"victoriametrics", "vmalert"},
+    "prometheus": {"prometheus"}, "upstream": {"node-exporter", "cadvisor"},
+    "upstream-nvidia": {"node-exporter", "cadvisor", "dcgm-exporter"},
+}  # fmt: skip
 
 
 def said(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> tuple[int, str]:
@@ -28,13 +39,17 @@ def said(*command: str, cwd: Path | None = None, env: dict[str, str] | None = No
     return done.returncode, done.stdout + done.stderr
 
 
-def compose_config(tmp_path: Path, text: str = "GRAFANA_ADMIN_PASSWORD=a-password\n", **settings: str) -> Any:
-    """The whole of docker-compose.yml as Compose understands it with these settings."""
+def compose(version: str, tmp_path: Path, command: str, **settings: str) -> tuple[int, str]:
+    """What one of the two Composes says to a command on docker-compose.yml with these settings."""
     env_file = tmp_path / "env"
-    env_file.write_text(text + "".join(f"{name}={value}\n" for name, value in settings.items()))
-    status, output = said(
-        "docker-compose", "--env-file", str(env_file), "-f", str(COMPOSE / "docker-compose.yml"), "config", env={}
-    )
+    env_file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    file = str(COMPOSE / "docker-compose.yml")
+    return said(COMPOSE_PROGRAMS[version], "--env-file", str(env_file), "-f", file, *command.split(), env={})
+
+
+def compose_config(tmp_path: Path, version: str = "1.29", **settings: str) -> Any:
+    """The whole of docker-compose.yml as Compose understands it with these settings."""
+    status, output = compose(version, tmp_path, "config", GRAFANA_ADMIN_PASSWORD="a-password", **settings)
     assert status == 0, output
     return yaml.safe_load(output)
 
@@ -74,20 +89,40 @@ def listens_on(name: str, service: Any) -> list[str]:
     return [address for address in found if address]
 
 
-def test_nothing_starts_without_a_password(tmp_path: Path) -> None:
-    status, output = said(
-        "docker-compose", "--env-file", str(COMPOSE / ".env.example"), "-f", str(COMPOSE / "docker-compose.yml"),
-        "config", env={},
+def test_without_docker_or_its_engine_there_is_one_clear_word_and_the_way_out(tmp_path: Path) -> None:
+    script = str(REPOSITORY / "scripts/stack.sh")
+    for name in ("bash", "dirname"):
+        (tmp_path / name).symlink_to(program(name))
+    done = subprocess.run(["bash", script], capture_output=True, text=True, check=False, env={"PATH": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (
+        1, "stack: Docker is not installed; run: sudo apt-get install docker.io docker-compose\n",
     )  # fmt: skip
+    status, output = said("bash", script, env={"DOCKER_HOST": f"unix://{tmp_path}/nothing.sock"})
+    assert status == 1
+    assert f"no Docker engine answers you: Cannot connect to the Docker daemon at unix://{tmp_path}" in output
+    assert "run: sudo systemctl start docker" in output
+
+
+both_composes = pytest.mark.parametrize("version", list(COMPOSE_PROGRAMS))
+
+
+@both_composes
+def test_nothing_starts_without_a_password(tmp_path: Path, version: str) -> None:
+    status, output = compose(version, tmp_path, "config", COMPOSE_PROFILES="cpu,victoriametrics")
     assert status != 0
     assert "set GRAFANA_ADMIN_PASSWORD" in output
 
 
+@both_composes
 @pytest.mark.parametrize("profiles", PROFILES)
-def test_no_two_services_want_one_port_and_none_listens_to_the_network(tmp_path: Path, profiles: str) -> None:
+def test_no_two_services_want_one_port_and_none_listens_to_the_network(
+    tmp_path: Path, profiles: str, version: str
+) -> None:
     own = {"NODE_EXPORTER_ENABLED": "false", "CADVISOR_ENABLED": "false"} if "upstream" in profiles else {}
     taken: dict[str, str] = {}
-    for name, service in services(compose_config(tmp_path, **own), profiles).items():
+    started = services(compose_config(tmp_path, version, COMPOSE_PROFILES=profiles, **own), profiles)
+    assert set(started) == ALWAYS.union(*(OF_PROFILE[profile] for profile in profiles.split(",")))
+    for name, service in started.items():
         addresses = listens_on(name, service)
         assert addresses, f"{name} listens somewhere"
         for address in addresses:
@@ -99,8 +134,35 @@ def test_no_two_services_want_one_port_and_none_listens_to_the_network(tmp_path:
     assert {"8428", "9093", "3000", "1935", "8088"} <= {*taken}
 
 
-def test_only_the_real_cadvisor_is_privileged_and_only_wattview_gets_rights(tmp_path: Path) -> None:
-    for name, service in compose_config(tmp_path)["services"].items():
+def every_service(tmp_path: Path, version: str) -> dict[str, Any]:
+    """Twice, because the two daemons never run beside each other: their container has one name."""
+    rest = "victoriametrics,prometheus,upstream,upstream-nvidia"
+    found: dict[str, Any] = {}
+    for daemon in ("cpu", "nvidia"):
+        found |= compose_config(tmp_path, version, COMPOSE_PROFILES=f"{daemon},{rest}")["services"]
+    return found
+
+
+@both_composes
+def test_gpus_are_seen_by_those_who_measure_them(tmp_path: Path, version: str) -> None:
+    parts = every_service(tmp_path, version)
+    assert {name for name, one in parts.items() if one.get("runtime") == "nvidia"} == {
+        "wattview-nvidia",
+        "dcgm-exporter",
+    }
+    daemon = parts["wattview-nvidia"]["environment"]
+    # "utility" is NVML; a daemon that only reads has no use for CUDA.
+    assert (daemon["NVIDIA_VISIBLE_DEVICES"], daemon["NVIDIA_DRIVER_CAPABILITIES"]) == ("all", "utility")
+    assert {
+        **parts["wattview"]["environment"],
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "NVIDIA_DRIVER_CAPABILITIES": "utility",
+    } == daemon
+
+
+@both_composes
+def test_only_the_real_cadvisor_is_privileged_and_only_wattview_gets_rights(tmp_path: Path, version: str) -> None:
+    for name, service in every_service(tmp_path, version).items():
         assert bool(service.get("privileged")) == (name == "cadvisor"), name
         if name in ("cadvisor", "dcgm-exporter"):
             continue
@@ -111,9 +173,10 @@ def test_only_the_real_cadvisor_is_privileged_and_only_wattview_gets_rights(tmp_
         assert service.get("cap_add", []) == rights, name
 
 
-def test_the_host_is_mounted_read_only(tmp_path: Path) -> None:
+@both_composes
+def test_the_host_is_mounted_read_only(tmp_path: Path, version: str) -> None:
     read_only = []
-    for mount in compose_config(tmp_path)["services"]["wattview"]["volumes"]:
+    for mount in compose_config(tmp_path, version, COMPOSE_PROFILES="cpu")["services"]["wattview"]["volumes"]:
         if isinstance(mount, dict):
             if mount["type"] == "bind":
                 read_only.append(mount["read_only"])

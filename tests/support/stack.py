@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,11 +29,15 @@ PACKAGES = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
     "promtool": "prometheus",
+    "make": "make",
     "docker-compose": "docker-compose",
     "systemd-analyze": "systemd",
     "ip": "iproute2",
     "debootstrap": "debootstrap",
 }
+
+COMPOSE_PROGRAMS = {"1.29": "/usr/bin/docker-compose", "v2": str(Path(sys.executable).parent / "docker-compose")}
+"""Debian's Compose, and today's, of v2's line (its releases went from 2.40 to 5.0): a package of the tests' own."""
 
 T = TypeVar("T")
 
@@ -162,7 +167,12 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-
     busybox victoria-metrics prometheus prometheus-alertmanager prometheus-node-exporter
 RUN ln -s busybox /bin/wget && ln -s /usr/bin/victoria-metrics /victoria-metrics-prod \
     && ln -s /usr/bin/vmalert /vmalert-prod && ln -s /usr/bin/prometheus-alertmanager /bin/alertmanager \
-    && install --directory --owner nobody --group nogroup /prometheus /alertmanager
+    && install --directory --owner nobody --group nogroup /prometheus /alertmanager \
+    && mkdir -p /www/api && touch /www/api/health /www/metrics \
+    && echo 'exec busybox httpd -f -h /www -p "$GF_SERVER_HTTP_ADDR:$GF_SERVER_HTTP_PORT"' >/bin/grafana \
+    && echo 'exec busybox httpd -f -h /www -p 127.0.0.1:8081' >/bin/cadvisor \
+    && sed -i '1i #!/bin/sh' /bin/grafana /bin/cadvisor \
+    && chmod +x /bin/grafana /bin/cadvisor
 """
 """One image with Debian's packages of what the stack's public images hold, their programs under the names of those."""
 
@@ -172,8 +182,11 @@ STANDIN_OF = {
     "ALERTMANAGER_IMAGE": ("nobody", "/bin/alertmanager"),
     "PROMETHEUS_IMAGE": ("nobody", "/usr/bin/prometheus"),
     "NODE_EXPORTER_IMAGE": ("nobody", "/usr/bin/prometheus-node-exporter"),
+    "GRAFANA_IMAGE": ("nobody", "/bin/grafana"),
+    "CADVISOR_IMAGE": ("nobody", "/bin/cadvisor"),
 }
-"""The settings that name public images, and the user and the program of each."""
+"""The settings that name public images, and the user and the program of each. Grafana and cAdvisor are no packages of
+Debian's: a page that answers stands in their place, so that all parts are started in order, as they are configured."""
 
 
 class Docker:
