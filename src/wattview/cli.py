@@ -193,10 +193,14 @@ main.add_command(results)
 def _serve(options: Options, *defaults: str) -> None:
     import logging
 
+    from wattview.daemon.sd_notify import writes_to_the_journal
     from wattview.daemon.service import DaemonError, serve
 
     config = options.config(*defaults)
-    logging.basicConfig(level=config.daemon.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    line = "%(levelname)s %(name)s: %(message)s"
+    if not writes_to_the_journal(sys.stderr.fileno()):
+        line = f"%(asctime)s {line}"
+    logging.basicConfig(level=config.daemon.log_level.upper(), format=line)
     for handler in logging.root.handlers:
         handler.setLevel(config.daemon.log_level.upper())  # the event log has records that are not written here
     for noisy in ("httpx", "httpcore", "docker", "urllib3", "uvicorn"):

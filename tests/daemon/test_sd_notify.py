@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from wattview.config import Endpoints
-from wattview.daemon.sd_notify import Supervisor
+from wattview.daemon.sd_notify import Supervisor, writes_to_the_journal
 
 
 class Systemd:
@@ -116,3 +116,11 @@ def test_without_anyone_who_listens_nothing_happens(address: str) -> None:
     supervisor.ready()
     supervisor.stopping()
     assert supervisor.watchdog_seconds is None
+
+
+def test_the_journal_is_known_by_the_file_that_it_names_and_not_by_a_parent_s_variable(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log:
+        there = os.fstat(log.fileno())
+        assert writes_to_the_journal(log.fileno(), {"JOURNAL_STREAM": f"{there.st_dev}:{there.st_ino}"})
+        assert not writes_to_the_journal(log.fileno(), {"JOURNAL_STREAM": f"{there.st_dev}:{there.st_ino + 1}"})
+        assert not writes_to_the_journal(log.fileno(), {})

@@ -44,7 +44,7 @@ def test_systemd_finds_little_that_the_daemon_could_do_wrong(unit: Path) -> None
 def test_the_unit_tells_systemd_what_the_daemon_does() -> None:
     assert "Type=notify\n" in UNIT
     assert "WatchdogSec=" in UNIT
-    assert "ExecReload=/bin/kill -HUP $MAINPID\n" in UNIT
+    assert "ExecReload=/bin/sh -c 'kill -HUP $MAINPID'\n" in UNIT
     rights = set(re.findall(r"^(?:AmbientCapabilities|CapabilityBoundingSet)=(.*)$", UNIT, re.MULTILINE))
     assert rights == {"CAP_DAC_READ_SEARCH"}
 

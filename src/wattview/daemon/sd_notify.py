@@ -56,3 +56,13 @@ def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
     except ValueError:
         return None
     return microseconds / 1e6 if microseconds > 0 else None
+
+
+def writes_to_the_journal(descriptor: int, environ: Mapping[str, str] | None = None) -> bool:
+    """Whether systemd's journal, which gives every line its time, is at the other end (systemd.exec(5))."""
+    said = (os.environ if environ is None else environ).get("JOURNAL_STREAM", "")
+    try:
+        there = os.fstat(descriptor)
+    except OSError:
+        return False
+    return said == f"{there.st_dev}:{there.st_ino}"
