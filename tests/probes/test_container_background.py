@@ -12,9 +12,15 @@ import pytest
 from tests.support import cgroup_tree as tree
 from wattview.config import Paths
 from wattview.probes import container_background
+from wattview.probes.cgroup_sections import DiskNames
 from wattview.probes.container_background import Background, Target, count_tasks, measure_space
 from wattview.probes.exit_watch import ExitWatch
 from wattview.probes.machine import read_machine
+
+
+def hasty(root: Path) -> Background:
+    """One that looks a hundred times a second at what is below ``root``."""
+    return Background(Paths(rootfs=str(root)), DiskNames(str(root)), walk_seconds=0.01, tasks_seconds=0.01)
 
 
 def test_space_is_what_du_says_with_each_file_once(tmp_path: Path) -> None:
@@ -57,7 +63,9 @@ def test_a_layer_that_may_not_be_read_is_a_fault_and_no_number(tmp_path: Path, m
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(container_background, "measure_space", refused)
-    background = Background(Paths(rootfs=str(tmp_path)), walk_seconds=0.01, tasks_seconds=0.01)
+    background = Background(
+        Paths(rootfs=str(tmp_path)), DiskNames(str(tmp_path)), walk_seconds=0.01, tasks_seconds=0.01
+    )
     background.follow({"x": Target(layer="/layer")})
     assert looked.wait(10)
     while background.fault is None:
@@ -69,7 +77,9 @@ def test_a_layer_that_may_not_be_read_is_a_fault_and_no_number(tmp_path: Path, m
 
 def test_what_is_walked_is_forgotten_with_its_container(tmp_path: Path) -> None:
     tree.write(tmp_path / "layer", {"a": "x"})
-    background = Background(Paths(rootfs=str(tmp_path)), walk_seconds=0.01, tasks_seconds=0.01)
+    background = Background(
+        Paths(rootfs=str(tmp_path)), DiskNames(str(tmp_path)), walk_seconds=0.01, tasks_seconds=0.01
+    )
     background.follow({"x": Target(layer="/layer"), "gone": Target(layer="/no-such-layer")})
     wait = threading.Event()
     for _ in range(1000):

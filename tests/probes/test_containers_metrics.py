@@ -114,7 +114,8 @@ CADVISOR_DEFAULTS = {
     "machine_scrape_error": "gauge",
 }
 """What cAdvisor shows of a Docker container by default, less what it prints as 0 because no kernel file has it: the
-load averages of its disabled load reader, and the per-filesystem I/O times that Docker's handler never fills."""
+load averages of its disabled load reader, and the per-filesystem I/O times that Docker's handler never fills (those of
+the root cgroup are in ``test_root_cgroup``)."""
 
 MACHINE = Machine(
     cpus=4, physical_cores=2, sockets=1, memory_bytes=8 << 30, swap_bytes=0, machine_id="m", boot_id="b",

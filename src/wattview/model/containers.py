@@ -150,13 +150,48 @@ class DiskSpace(Struct, frozen=True, kw_only=True):
     free_inodes: int | None = None
 
 
+class DiskCounters(Struct, frozen=True, kw_only=True):
+    """What a block device has done since the machine began; ``in_progress`` is what it does now."""
+
+    reads: int
+    reads_merged: int
+    sectors_read: int
+    read_seconds: float
+    writes: int
+    writes_merged: int
+    sectors_written: int
+    write_seconds: float
+    in_progress: int
+    io_seconds: float
+    weighted_io_seconds: float
+
+
+class Filesystem(Struct, frozen=True, kw_only=True):
+    """One filesystem of the machine on a block device: ``device`` by the mount table, ``node`` by the kernel's name.
+
+    What is kept for root counts as free.
+    """
+
+    device: str
+    node: str
+    size_bytes: int
+    used_bytes: int
+    inodes: int
+    free_inodes: int
+    disk: DiskCounters | None = None
+
+
 class ContainerDetail(Struct, frozen=True, kw_only=True):
-    """The rest of what is known of a container (``id``): what cAdvisor's families need beyond ``Container``."""
+    """The rest of what is known of a container (``id``): what cAdvisor's families need beyond ``Container``.
+
+    ``filesystems`` are the machine's, where ``id`` is the root cgroup's.
+    """
 
     id: str
     counters: CgroupCounters
     network: tuple[NicCounters, ...] = ()
     space: DiskSpace | None = None
+    filesystems: tuple[Filesystem, ...] = ()
     tasks: dict[str, int] = {}
 
 
@@ -190,12 +225,13 @@ class ContainersReading(Reading, frozen=True, kw_only=True):
     """All running containers, and the engine that runs them.
 
     ``ended`` are containers that ended within ``docker.ended_seconds``, with their last counters and
-    ``Container.ended``.
-    ``details`` has one entry for each of both, by id.
+    ``Container.ended``. ``root`` is the root cgroup: everything on the machine, all containers included.
+    ``details`` has one entry for each of these, by id.
     """
 
     engine: Engine
     containers: tuple[Container, ...] = ()
     ended: tuple[Container, ...] = ()
+    root: Container | None = None
     details: dict[str, ContainerDetail] = field(default_factory=dict)
     machine: Machine | None = None

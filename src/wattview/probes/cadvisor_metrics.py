@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from wattview import __version__
 from wattview.exposition import Family, FamilyType, label_name, label_text, labels
-from wattview.model import Container, ContainerDetail, ContainersReading, Engine, Machine
+from wattview.model import Container, ContainerDetail, ContainersReading, Engine, Filesystem, Machine
 
 _COUNTERS: tuple[tuple[str, FamilyType, str, str], ...] = (
     ("container_cpu_user_seconds_total", "counter", "CPU time spent in user mode.", "cpu_user_seconds_total"),
@@ -181,10 +181,27 @@ _SPACE: tuple[tuple[str, str, str], ...] = (
 )
 
 
+_DISK: tuple[tuple[str, FamilyType, str, str], ...] = (
+    ("container_fs_reads_merged_total", "counter", "Reads merged with others.", "reads_merged"),
+    ("container_fs_sector_reads_total", "counter", "Sectors read.", "sectors_read"),
+    ("container_fs_read_seconds_total", "counter", "Time spent reading.", "read_seconds"),
+    ("container_fs_writes_merged_total", "counter", "Writes merged with others.", "writes_merged"),
+    ("container_fs_sector_writes_total", "counter", "Sectors written.", "sectors_written"),
+    ("container_fs_write_seconds_total", "counter", "Time spent writing.", "write_seconds"),
+    ("container_fs_io_current", "gauge", "I/Os in progress.", "in_progress"),
+    ("container_fs_io_time_seconds_total", "counter", "Time with I/O in progress.", "io_seconds"),
+    ("container_fs_io_time_weighted_seconds_total", "counter", "The same, by I/Os.", "weighted_io_seconds"),
+)
+"""name, type, help, field of DiskCounters."""
+
+
 def cadvisor_families(reading: ContainersReading) -> list[Family]:
-    """cAdvisor's families for every container, those that have just ended included, and the machine's."""
+    """cAdvisor's families for every container, those that have just ended included, the root cgroup and the machine.
+
+    The root (``id="/"``, without a name) holds all containers: sums over containers ask for ``name!=""``.
+    """
     families = _Families()
-    everyone = (*reading.containers, *reading.ended)
+    everyone = (*reading.containers, *reading.ended, *([reading.root] if reading.root is not None else []))
     names = _label_names(everyone)
     for container in everyone:
         base = _base(
@@ -280,8 +297,31 @@ def _add_container(families: _Families, base: str, container: Container, detail:
         device = labelled(f"device={_quoted(detail.space.device)}")
         for name, text, field in _SPACE:
             add(name, "gauge", text, device, getattr(detail.space, field))
+    told = {disk.device for disk in counters.disks or ()}
+    for filesystem in detail.filesystems:
+        device = labelled(f"device={_quoted(filesystem.device)}")
+        _add_filesystem(families, device, filesystem, filesystem.device in told)
     for state, count in detail.tasks.items():
         add("container_tasks_state", "gauge", "Tasks by state.", labelled(f'state="{state}"'), count)
+
+
+def _add_filesystem(families: _Families, device: str, filesystem: Filesystem, has_io: bool) -> None:
+    """One of the machine's. ``has_io``: what was read and written there has been said by its cgroup."""
+    for (name, text, _), value in zip(
+        _SPACE,
+        (filesystem.used_bytes, filesystem.size_bytes, filesystem.inodes, filesystem.free_inodes),
+        strict=True,
+    ):
+        families.add(name, "gauge", text, device, value)
+    disk = filesystem.disk
+    if disk is None:
+        return
+    for name, kind, text, field in _DISK:
+        families.add(name, kind, text, device, getattr(disk, field))
+    if not has_io:
+        moved = (disk.sectors_read * 512, disk.sectors_written * 512, disk.reads, disk.writes)
+        for (name, text, _, _), value in zip(_DISK_IO[:4], moved, strict=True):
+            families.add(name, "counter", text, device, value)
 
 
 _CPU_USAGE = "container_cpu_usage_seconds_total"

@@ -1,7 +1,9 @@
-"""What is too slow to be read in a scrape: how much containers hold on disk, and what their tasks are doing.
+"""What is too slow to be read in a scrape: how much containers hold on disk, how full the machine's disks are, and
+what the containers' tasks are doing.
 
-One thread of the lowest priority walks the containers' own layers and logs every minute, and looks at their tasks
-every ten seconds. It takes at most a fiftieth of one CPU, and rests while nobody reads. Readers get what it found last.
+One thread of the lowest priority walks the containers' own layers and logs every minute, and looks at their tasks and
+at the disks every ten seconds. It takes at most a fiftieth of one CPU, and rests while nobody reads. Readers get what
+it found last.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import time
 from msgspec import Struct
 
 from wattview.config import Paths
-from wattview.model import DiskSpace, Fault
+from wattview.model import DiskSpace, Fault, Filesystem
 from wattview.probes import procfs
+from wattview.probes.cgroup_sections import DiskNames
+from wattview.probes.machine_disks import filesystems
 
 WALK_SECONDS = 60.0
 TASKS_SECONDS = 10.0
@@ -40,13 +44,24 @@ class Target(Struct, frozen=True):
 
 
 class Background:
-    """Slow numbers by container id: ``follow`` is told which there are, ``space`` and ``tasks`` are what is known."""
+    """Slow numbers: ``follow`` is told which containers there are, ``space`` and ``tasks`` are what is known by id.
 
-    def __init__(self, paths: Paths, walk_seconds: float = WALK_SECONDS, tasks_seconds: float = TASKS_SECONDS) -> None:
+    ``filesystems`` are the machine's.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        disks: DiskNames,
+        walk_seconds: float = WALK_SECONDS,
+        tasks_seconds: float = TASKS_SECONDS,
+    ) -> None:
         self.space: dict[str, DiskSpace] = {}
         self.tasks: dict[str, dict[str, int]] = {}
+        self.filesystems: tuple[Filesystem, ...] = ()
         self.fault: Fault | None = None
         self._paths = paths
+        self._disks = disks
         self._walk_seconds = walk_seconds
         self._tasks_seconds = tasks_seconds
         self._targets: dict[str, Target] = {}
@@ -64,7 +79,7 @@ class Background:
         self._targets = targets
         if changed or rested:
             self._wake.set()
-        if self._thread is None and targets:
+        if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="container-space", daemon=True)
             self._thread.start()
 
@@ -84,6 +99,7 @@ class Background:
                 continue
             began = time.thread_time()
             targets = self._targets
+            self.filesystems = filesystems(self._paths, self._disks)
             self._look_at_tasks(targets)
             self._walk(targets)
             used = time.thread_time() - began

@@ -26,6 +26,7 @@ from wattview.probes.engine_processes import EngineProcesses
 from wattview.probes.exit_watch import ExitWatch
 from wattview.probes.machine import read_machine
 from wattview.probes.rates import Rate
+from wattview.probes.root_cgroup import RootCgroup
 from wattview.probes.running_container import Measured, RunningContainer
 
 log = logging.getLogger("wattview.containers")
@@ -50,7 +51,8 @@ class ContainersProbe:
         self._engine_cpu = Rate()
         self._disks = DiskNames(config.paths.sysfs)
         self._exits = ExitWatch(config.paths.procfs, self._exited)
-        self._background = Background(config.paths)
+        self._background = Background(config.paths, self._disks)
+        self._root: RootCgroup | None = None
         self._lock = threading.Lock()
         self._running: dict[str, RunningContainer] = {}
         self._ended: dict[str, Measured] = {}
@@ -69,6 +71,7 @@ class ContainersProbe:
             running = self._measure(state, faults)
             ended = self._recently_ended(now)
             self._background.follow({container_id: known.target for container_id, known in self._running.items()})
+            root = self._read_root(machine)
         if state.problem is not None:
             if not running:
                 raise state.problem
@@ -82,7 +85,8 @@ class ContainersProbe:
             engine=self._engine_use(state.info or EngineInfo(version="", cgroup_version=0), machine, monotonic),
             containers=tuple([measured.container for measured in running]),
             ended=tuple([measured.container for measured in ended]),
-            details={measured.container.id: measured.detail for measured in (*ended, *running)},
+            root=None if root is None else root.container,
+            details={one.container.id: one.detail for one in (*ended, *running, *([root] if root else []))},
             machine=machine,
         )
 
@@ -95,6 +99,8 @@ class ContainersProbe:
             for running in self._running.values():
                 running.close()
             self._running.clear()
+            if self._root is not None:
+                self._root.close()
 
     def _read_machine(self) -> Machine:
         if self._machine is None:
@@ -164,6 +170,18 @@ class ContainersProbe:
             if running.has_cgroup or state.problem is None:
                 found.append(measured)
         return found
+
+    def _read_root(self, machine: Machine) -> Measured | None:
+        """The root cgroup, where there are cgroups at all."""
+        if self._root is None:
+            mounted = hierarchies(self._paths.sysfs)
+            if mounted is None:
+                return None
+            self._root = RootCgroup(self._paths, mounted, self._disks, machine)
+        try:
+            return self._root.read(self._background.filesystems)
+        except CgroupGone:
+            return None
 
     def _end(self, container_id: str) -> None:
         running = self._running.pop(container_id)

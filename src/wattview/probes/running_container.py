@@ -32,6 +32,27 @@ class Measured(Struct, frozen=True):
     detail: ContainerDetail
 
 
+def nic_counters(data: bytes) -> tuple[NicCounters, ...]:
+    """The interfaces of a network namespace, from its /proc/<pid>/net/dev, but for those that cAdvisor leaves out."""
+    return tuple(
+        [
+            NicCounters(
+                device=line.device,
+                receive_bytes=line.receive_bytes,
+                receive_packets=line.receive_packets,
+                receive_errors=line.receive_errs,
+                receive_dropped=line.receive_drop,
+                transmit_bytes=line.transmit_bytes,
+                transmit_packets=line.transmit_packets,
+                transmit_errors=line.transmit_errs,
+                transmit_dropped=line.transmit_drop,
+            )
+            for line in procfs.net_dev(data)
+            if not line.device.startswith(_FOREIGN_DEVICES)
+        ]
+    )
+
+
 class RunningContainer:
     """A container from its start to its end. ``info`` is what the engine said last."""
 
@@ -148,30 +169,13 @@ class RunningContainer:
     def _read_network(self, faults: dict[str, Fault]) -> tuple[NicCounters, ...]:
         try:
             with open(f"{self._directory}/net/dev", "rb") as file:
-                lines = procfs.net_dev(file.read())
+                return nic_counters(file.read())
         except FileNotFoundError:
             # Init has just ended; its cgroup follows.
             return ()
         except (OSError, ValueError) as error:
             faults.setdefault("container network", Fault("container network", f"{self.info.name}: {error}"))
             return ()
-        return tuple(
-            [
-                NicCounters(
-                    device=line.device,
-                    receive_bytes=line.receive_bytes,
-                    receive_packets=line.receive_packets,
-                    receive_errors=line.receive_errs,
-                    receive_dropped=line.receive_drop,
-                    transmit_bytes=line.transmit_bytes,
-                    transmit_packets=line.transmit_packets,
-                    transmit_errors=line.transmit_errs,
-                    transmit_dropped=line.transmit_drop,
-                )
-                for line in lines
-                if not line.device.startswith(_FOREIGN_DEVICES)
-            ]
-        )
 
     def _container(
         self, path: str, counters: CgroupCounters, network: tuple[NicCounters, ...], monotonic: float
