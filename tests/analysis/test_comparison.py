@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.scenario_results import baseline, result
 from wattview.analysis.advice import Target, advise, pareto_front
-from wattview.analysis.compare import compare, compare_runs, noise_floor, repeats_of, setting_text
+from wattview.analysis.compare import compare, compare_runs, noise_floor, repeats_of, setting_of, setting_text
 from wattview.analysis.energy import NoData
 from wattview.model import Efficiency, Output, RunResult, ScenarioRecord, ScenarioResult
 
@@ -108,6 +108,53 @@ def test_power_of_two_sources_is_not_compared_and_the_pair_says_so() -> None:
     assert "several sources" in pair.remark
 
 
+def test_machines_do_not_mix() -> None:
+    groups = repeats_of([result(50, machine="a"), result(52, machine="a"), result(90, machine="b")])
+    assert [(group.machine, len(group.valid)) for group in groups] == [("a", 2), ("b", 1)]
+    found = compare_runs(run("a", result(50, machine="a")), run("b", result(90, machine="b")))
+    assert found.remark == "the runs are of two machines, which differ in all figures: a, and b"
+    assert len(found.pairs) == 1, "who names two runs of two machines wants them compared"
+    assert compare_runs(run("a", result(50, machine="a")), run("b", result(51, machine="a"))).remark == ""
+
+
+def test_everything_that_was_asked_for_tells_settings_apart() -> None:
+    """A change in any field of the record that the encoders were given is another setting."""
+    other = {
+        "streams": 3, "resolution": "640x360", "fps": 25.0, "bitrate": "1M", "encoder": "libx265", "preset": "slow",
+        "source": "film.mp4", "rate_control": "cbr", "crf": 30, "gop_seconds": 4.0, "buffer_seconds": 1.0,
+        "audio": "none", "viewers": 2, "pushed": False, "outputs": [Output(resolution="640x360", fps=30)],
+    }  # fmt: skip
+    assert set(other) == set(msgspec.structs.asdict(setting_of(result(50).record)))
+    for field, value in other.items():
+        assert len(repeats_of([result(50), result(50, **{field: value})])) == 2, field
+        [_, group] = repeats_of([result(50), result(50, **{field: value})])
+        assert field == "rate_control" or group.label != repeats_of([result(50)])[0].label, field
+
+
+def test_scores_of_two_vmaf_models_are_never_averaged_nor_compared() -> None:
+    first, second = result(50, 90.0, vmaf_model="hd"), result(50, 99.0, vmaf_model="phone")
+    [group] = repeats_of([first, second])
+    assert (group.group().figures["vmaf_score"].mean, group.group().figures["vmaf_score"].count) == (90.0, 1)
+    assert group.group().figures["power_mean_watts"].count == 2
+    [pair] = compare_runs(run("a", first), run("b", second)).pairs
+    assert "vmaf_score" not in pair.differences
+    assert "power_mean_watts" in pair.differences
+
+
+def test_figures_that_are_read_at_once_are_judged_at_once() -> None:
+    """Power differs beyond doubt, SSIM at p = 0.03: alone a difference, among three questions none."""
+    first = [result(watts, ssim_score=ssim) for watts, ssim in ((50.0, 0.970), (50.2, 0.971), (49.9, 0.972))]
+    second = [result(watts, ssim_score=ssim) for watts, ssim in ((61.0, 0.973), (60.8, 0.974), (61.1, 0.9735))]
+    [pair] = compare_runs(run("a", *first), run("b", *second)).pairs
+    power, ssim = pair.differences["power_mean_watts"], pair.differences["ssim_score"]
+    assert (power.differ, power.judged_together) == (True, 3)
+    assert ssim.p_value is not None
+    assert 0.05 / 3 < ssim.p_value < 0.05
+    assert ssim.low is not None
+    assert ssim.low > 0
+    assert (ssim.differ, ssim.verdict) == (False, "may be chance: 3 questions were asked at once")
+
+
 def test_the_noise_floor_is_what_the_baselines_disagree_by() -> None:
     floor = noise_floor([baseline(20.0), result(50), baseline(21.0), baseline(20.5)])
     assert floor is not None
@@ -193,6 +240,39 @@ def test_the_answer_has_its_unit() -> None:
     assert ": 12 W;" in advise([result(60, net=12.0)], Target()).verdict
     priced = msgspec.structs.replace(result(60), efficiency=Efficiency(cost_per_stream_hour=0.25), currency="EUR")
     assert ": 0.25 EUR;" in advise([priced], Target(), "cost_per_stream_hour").verdict
+
+
+def test_advice_is_of_one_machine_and_says_which_were_left_out() -> None:
+    mixed = [result(50, net=12.0, machine="new"), result(30, net=5.0, machine="old", preset="slow")]
+    advice = advise(mixed, Target())
+    assert (advice.machine, (advice.best or "").endswith("veryfast")) == ("new", True)
+    assert advice.left_out == "only scenarios of new were taken, and not 1 of old: machines do not compare"
+    assert (advise(mixed, Target(), machine="OLD").best or "").endswith("slow")
+    with pytest.raises(NoData, match="no machine is called 'other'; measured were: new; old"):
+        advise(mixed, Target(), machine="other")
+    with pytest.raises(NoData, match="more than one machine is called 'e'"):
+        advise([*mixed, result(1, machine="newer")], Target(), machine="e")
+    assert advise([*mixed, result(1, machine="newer")], Target(), machine="new").machine == "new"
+
+
+def test_vmaf_of_two_models_is_no_common_target() -> None:
+    mixed = [result(50, net=12.0, vmaf_model="hd"), result(60, net=13.0, vmaf_model="phone", preset="slow")]
+    with pytest.raises(NoData, match=r"VMAF is of several models \(hd, phone\)"):
+        advise(mixed, Target(vmaf_at_least=90))
+    assert advise(mixed, Target()).best is not None
+
+
+def test_rivals_of_the_best_are_judged_together() -> None:
+    """Each against the best at p = 0.04 or so: alone they differ, both at once it may be chance."""
+
+    def three(net: float, preset: str) -> list[ScenarioResult]:
+        return [result(50, net=net + wobble, preset=preset) for wobble in (-1.0, 0.0, 1.0)]
+
+    alone = advise([*three(10.0, "fast"), *three(12.5, "slow")], Target()).choices[1].difference
+    both = advise([*three(10.0, "fast"), *three(12.5, "slow"), *three(12.5, "slower")], Target()).choices[1].difference
+    assert alone is not None
+    assert both is not None
+    assert (alone.differ, both.differ, both.judged_together) == (True, False, 2)
 
 
 def test_single_repeats_are_advised_with_a_warning() -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.analysis.confidence import difference, estimate, t_cdf, t_quantile
+from wattview.analysis.confidence import difference, estimate, holm, judged_together, t_cdf, t_quantile
 from wattview.analysis.energy import NoData
+from wattview.model import Difference
 
 
 @pytest.mark.parametrize(
@@ -100,3 +101,47 @@ def test_equal_settings_are_called_different_in_one_of_twenty_cases() -> None:
         found = difference([chance.gauss(50.0, 1.0) for _ in range(5)], [chance.gauss(50.0, 4.0) for _ in range(3)])
         wrong += bool(found.differ)
     assert wrong / 2000 == pytest.approx(0.05, abs=0.02)
+
+
+# many questions at once
+
+
+def test_holms_p_values_are_those_of_the_textbook() -> None:
+    """0.005 x 4, 0.01 x 3, 0.03 x 2, and 0.04 no smaller than the one before it."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def gap(p_value: float | None, differ: bool | None) -> Difference:
+    return Difference(difference=1.0, differ=differ, p_value=p_value, verdict="they differ" if differ else "no")
+
+
+def test_a_difference_that_does_not_stand_among_many_may_be_chance() -> None:
+    found = judged_together([("a", gap(0.001, True)), ("b", gap(0.03, True)), ("c", gap(0.5, False))])
+    assert [one.differ for one in found] == [True, False, False]
+    assert [one.p_adjusted for one in found] == pytest.approx([0.003, 0.06, 0.5])
+    assert (found[1].verdict, found[1].judged_together) == ("may be chance: 3 questions were asked at once", 3)
+    assert found[1].p_value == 0.03
+
+
+def test_one_thing_in_two_units_is_one_question_and_what_nobody_can_say_is_none() -> None:
+    found = judged_together([("power", gap(0.04, True)), ("power", gap(0.03, True)), ("b", gap(None, None))])
+    assert [(one.differ, one.p_adjusted) for one in found] == [(True, 0.04), (True, 0.04), (None, None)]
+    sure = judged_together([("a", gap(None, True)), ("b", gap(None, False))])
+    assert [(one.differ, one.p_adjusted) for one in sure] == [(True, 0.0), (False, 1.0)]
+
+
+def test_of_many_comparisons_of_the_same_few_raise_a_false_alarm() -> None:
+    """Twenty figures of two settings that do not differ, three repeats each, two hundred times over."""
+    noise = random.Random(11)
+    alarms = corrected = 0
+    for _ in range(200):
+        gaps = [
+            (at, difference([noise.gauss(50, 1) for _ in range(3)], [noise.gauss(50, 1) for _ in range(3)]))
+            for at in range(20)
+        ]
+        alarms += any(one.differ for _, one in gaps)
+        corrected += any(one.differ for one in judged_together(gaps))
+    assert alarms > 80
+    assert corrected <= 16

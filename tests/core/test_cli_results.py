@@ -220,6 +220,20 @@ def test_a_lower_target_a_price_or_named_runs_change_the_advice(call: Call, swee
     assert call("results", "advise", "--vmaf", "90", "--at-most", "14").exit_code == 1
 
 
+def test_settings_of_another_machine_are_no_rivals(call: Call, sweep: Path) -> None:
+    """The slow preset of run B, the newest, was measured on another machine than the rest."""
+    for stamp, hostname in ((A, "old"), (B, "new")):
+        file = sweep / "results" / f"test_results_{stamp}.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"machine": {"hostname": hostname, "cpus": 4}}))
+    said = " ".join(call("results", "advise", "--vmaf", "80").output.split())
+    assert said.startswith("2 x 1280x720 30 fps 2500k libx264 slow meets VMAF ≥ 80")
+    assert "only scenarios of new were taken, and not 5 of old: machines do not compare" in said
+    assert "1M libx264 veryfast meets" in call("results", "advise", "--vmaf", "80", "--machine", "old").output
+    refused = call("results", "advise", "--machine", "third")
+    assert (refused.exit_code, "measured were: new; old" in refused.output) == (1, True)
+    assert "the runs are of two machines" in call("results", "compare", A, B).output
+
+
 def test_it_is_said_where_nothing_meets_the_target(call: Call, sweep: Path) -> None:
     advised = call("results", "advise", "--vmaf", "99")
     assert advised.exit_code == 1

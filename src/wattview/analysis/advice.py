@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wattview.analysis.compare import Repeats, repeats_of
-from wattview.analysis.confidence import difference
+from wattview.analysis.confidence import difference, judged_together
 from wattview.analysis.energy import NoData
 from wattview.analysis.machines import of_one_machine
 from wattview.model import Advice, Choice, ScenarioResult
@@ -116,9 +116,17 @@ def advise(
     for value, repeats in eligible[1:]:
         gap = difference(repeats.values(objective), best.values(objective))
         choices.append(Choice(label=repeats.label, value=value, above_best=value - best_value, difference=gap))
+    choices = _judged(choices)
     unit = unit_of(objective, best.valid[0].currency)
     verdict = _verdict(choices, target, objective, unit)
     return replace(advice, best=best.label, verdict=verdict, choices=choices, unit=unit)
+
+
+def _judged(choices: Sequence[Choice]) -> list[Choice]:
+    """All that are held against the best are judged together."""
+    asked = [(at, choice.difference) for at, choice in enumerate(choices) if choice.difference is not None]
+    answers = dict(zip((at for at, _ in asked), judged_together(asked), strict=True))
+    return [replace(choice, difference=answers.get(at)) for at, choice in enumerate(choices)]
 
 
 def _why_not(repeats: Repeats, target: Target, objective: str) -> str:

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from wattview.analysis.confidence import difference, estimate
+from wattview.analysis.confidence import difference, estimate, judged_together
+from wattview.analysis.machines import machine_text
 from wattview.analysis.results import is_baseline
 from wattview.model import (
     Comparison,
@@ -52,6 +54,20 @@ WITHOUT_POWER = frozenset(
     if path.startswith(("record.", "cpu_", "qoe_")) or name in ("duration_seconds", "cost_compute", "cost_egress")
 )  # fmt: skip
 """Those of them that do not depend on where the power came from."""
+
+
+QUESTIONS: Mapping[str, str] = {
+    **dict.fromkeys((
+        "power_mean_watts", "energy_joules", "watts_per_stream", "joules_per_frame", "joules_per_megapixel",
+        "joules_per_gigabyte", "joules_per_viewer_hour", "cost_energy", "carbon_grams", "carbon_grams_per_stream_hour",
+        "sci_grams_per_stream_hour",
+    ), "power"),
+    **dict.fromkeys(("baseline_diff_power_watts", "net_energy_joules", "net_watts_per_stream"), "power above baseline"),
+    **dict.fromkeys(("cpu_seconds", "cpu_mean_percent", "cost_compute"), "CPU"),
+    **dict.fromkeys(("cost_total", "cost_per_stream_hour", "cost_per_viewer_hour"), "cost"),
+    **dict.fromkeys(("vmaf_score", "vmaf_harmonic_mean"), "VMAF"),
+}  # fmt: skip
+"""What figures that say one thing in several units ask; any other figure is a question by itself."""
 
 
 def figure(result: ScenarioResult, name: str) -> float | None:
@@ -177,10 +193,20 @@ def compare_runs(first: RunResult, second: RunResult) -> RunComparison:
                 pairs.append(_pair(repeats, match))
     if len(left) == len(right) == 1:
         pairs.append(_pair(left.pop(), right.pop()))
+    gaps = judged([pair.differences for pair in pairs])
+    pairs = [replace(pair, differences=found) for pair, found in zip(pairs, gaps, strict=True)]
     return RunComparison(
         first=first.id, second=second.id, pairs=pairs, only_first=[repeats.label for repeats in left],
         only_second=[repeats.label for repeats in right], baseline_watts=_baselines(first.scenarios, second.scenarios),
+        remark=_machines(first.scenarios, second.scenarios),
     )  # fmt: skip
+
+
+def judged(columns: Sequence[Mapping[str, Difference]]) -> list[dict[str, Difference]]:
+    """Differences that are shown at once, by figure, judged together: the more is asked, the more chance answers."""
+    asked = [((at, QUESTIONS.get(name, name)), gap) for at, gaps in enumerate(columns) for name, gap in gaps.items()]
+    answers = iter(judged_together(asked))
+    return [{name: next(answers) for name in gaps} for gaps in columns]
 
 
 def _name(repeats: Repeats) -> str:
@@ -196,6 +222,15 @@ def _pair(first: Repeats, second: Repeats) -> Pair:
         if one.power_source != other.power_source or one.power_source is None:
             remark = f"power is not compared: it came from {sources[0]} and from {sources[1]}"
     return Pair(first=one, second=other, differences=compare(second, first).figures, remark=remark)
+
+
+def _machines(first: Sequence[ScenarioResult], second: Sequence[ScenarioResult]) -> str:
+    """What to know where the runs are of two machines: it is these that are compared, too."""
+    machines = [{result.machine for result in results} for results in (first, second)]
+    if not all(machines) or machines[0] == machines[1]:
+        return ""
+    one, other = (" and ".join(sorted(map(machine_text, of))) for of in machines)
+    return f"the runs are of two machines, which differ in all figures: {one}, and {other}"
 
 
 def _baselines(first: Sequence[ScenarioResult], second: Sequence[ScenarioResult]) -> Difference | None:

@@ -8,9 +8,11 @@ the degrees of freedom of Welch and Satterthwaite (NIST/SEMATECH e-Handbook of S
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from statistics import fmean, variance
+
+from msgspec.structs import replace
 
 from wattview.analysis.energy import NoData
 from wattview.model import Difference, Estimate
@@ -51,6 +53,40 @@ def difference(values: Sequence[float], others: Sequence[float], confidence: flo
         difference=gap, low=low, high=high, degrees_of_freedom=freedom, differ=differ,
         p_value=_two_tails(gap / math.sqrt(error), freedom), verdict=verdict,
     )  # fmt: skip
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values that allow for how many there are, in their order: where those below a level are believed, the chance of
+    a single false alarm among all is below it too (S. Holm, Scandinavian Journal of Statistics 6, 1979)."""
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, at in enumerate(sorted(range(len(p_values)), key=lambda at: p_values[at])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[at]))
+        adjusted[at] = largest
+    return adjusted
+
+
+def judged_together(found: Sequence[tuple[Hashable, Difference]], confidence: float = CONFIDENCE) -> list[Difference]:
+    """Differences that are read at once, each with the question that it answers, judged by Holm's p-values.
+
+    Answers to one question (a power, and the same as energy) count once, by the least certain of them.
+    """
+    worst: dict[Hashable, float] = {}
+    for question, gap in found:
+        if gap.differ is not None:
+            p_value = gap.p_value if gap.p_value is not None else float(not gap.differ)
+            worst[question] = max(worst.get(question, 0.0), p_value)
+    adjusted = dict(zip(worst, holm(list(worst.values())), strict=True))
+    return [_judged(gap, adjusted[question], len(worst), confidence) if gap.differ is not None else gap
+            for question, gap in found]  # fmt: skip
+
+
+def _judged(gap: Difference, p_adjusted: float, count: int, confidence: float) -> Difference:
+    differ = p_adjusted <= 1.0 - confidence
+    verdict = gap.verdict
+    if gap.differ and not differ:
+        verdict = f"may be chance: {count} questions were asked at once"
+    return replace(gap, differ=differ, verdict=verdict, p_adjusted=p_adjusted, judged_together=count)
 
 
 def t_cdf(t: float, freedom: float) -> float:

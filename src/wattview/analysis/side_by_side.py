@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from wattview.analysis.advice import OBJECTIVES, UNITS, pareto_front
-from wattview.analysis.compare import Repeats, compare, repeats_of, setting_of, setting_text
+from wattview.analysis.compare import Repeats, compare, judged, repeats_of, setting_of, setting_text
 from wattview.analysis.energy import NoData
+from wattview.analysis.machines import machine_text
 from wattview.analysis.results import is_baseline
 from wattview.model import Group, Measured, Measurements, RunResult, ScenarioResult, SideBySide
 
@@ -59,20 +60,26 @@ def side_by_side(columns: Sequence[Sequence[ScenarioResult]]) -> SideBySide:
     for other in found[1:]:
         differences.append(compare(other, first).figures)
         one, two = first.group().power_source, other.group().power_source
-        alike = one is not None and one == two
-        remarks.append("" if alike else f"power is not compared: it came from {_of(one)} and from {_of(two)}")
-    return SideBySide(columns=[_group(repeats) for repeats in found], differences=differences, remarks=remarks)
+        remark = ""
+        if one is None or one != two:
+            remark = f"power is not compared: it came from {_of(one)} and from {_of(two)}"
+        elif first.machine != other.machine:
+            remark = f"measured on two machines: {machine_text(first.machine)}, and {machine_text(other.machine)}"
+        remarks.append(remark)
+    return SideBySide(columns=[_group(repeats) for repeats in found], differences=judged(differences), remarks=remarks)
 
 
 def _column(scenarios: Sequence[ScenarioResult]) -> Repeats:
     """One that was not in real time counts where it stands alone: who asks for it wants to see what it took."""
     settings = {setting_of(one.record) for one in scenarios}
+    if len({one.machine for one in scenarios}) > 1:
+        raise NoData("these are no repeats of each other: they were measured on different machines")
     if len(settings) != 1:
         names = " and ".join(sorted(setting_text(setting) for setting in settings))
         raise NoData(f"these are no repeats of each other: {names}")
     kept = tuple(one for one in scenarios if one.record.realtime is not False)
     late = tuple(one for one in scenarios if one.record.realtime is False)
-    return Repeats(settings.pop(), kept or late, late if kept else ())
+    return Repeats(settings.pop(), kept or late, late if kept else (), scenarios[0].machine)
 
 
 def _group(repeats: Repeats) -> Group:

@@ -49,9 +49,14 @@ def print_comparison(first: RunResult, second: RunResult, as_json: bool = False)
     if found.baseline_watts is not None:
         gap = found.baseline_watts
         click.echo(f"idle machine, B − A: {gap.difference:+.2f} W{_interval(gap, 2, ' W')}")
+    if found.remark:
+        click.echo(term.wrap(found.remark, ""))
     for pair in found.pairs:
         click.echo()
         _print_pair(pair)
+    together = max((gap.judged_together for pair in found.pairs for gap in pair.differences.values()), default=1)
+    if together > 1:
+        click.echo(term.quiet(f"\nverdicts allow for {together} questions asked at once (Holm), intervals do not"))
     for run_id, labels in ((found.first, found.only_first), (found.second, found.only_second)):
         for label in labels:
             click.echo(f"\nonly in {run_id}: {label}")

@@ -66,6 +66,7 @@ class RunComparison(Struct, frozen=True, kw_only=True):
 
     ``baseline_watts`` is the difference of the idle machine's mean power, the second's less the first's: what changed
     beside the settings. None where one of the runs has no baseline, or theirs came from different power sources.
+    ``remark`` says that the runs are of two machines, where they are. The differences are judged together.
     """
 
     first: str
@@ -74,6 +75,7 @@ class RunComparison(Struct, frozen=True, kw_only=True):
     only_first: list[str]
     only_second: list[str]
     baseline_watts: Difference | None = None
+    remark: str = ""
 
 
 class Measured(Struct, frozen=True, kw_only=True):

@@ -35,7 +35,11 @@ class Estimate(Struct, frozen=True, kw_only=True):
 
 
 class Difference(Struct, frozen=True, kw_only=True):
-    """The difference of two means with its 95 % confidence interval. ``differ`` is None where nobody can say."""
+    """The difference of two means with its 95 % confidence interval. ``differ`` is None where nobody can say.
+
+    Where several questions were asked at once, ``differ`` and ``verdict`` are by ``p_adjusted``, which allows for the
+    ``judged_together`` of them; the interval and ``p_value`` are of this one alone.
+    """
 
     difference: float
     differ: bool | None
@@ -44,6 +48,8 @@ class Difference(Struct, frozen=True, kw_only=True):
     high: float | None = None
     degrees_of_freedom: float | None = None
     p_value: float | None = None
+    p_adjusted: float | None = None
+    judged_together: int = 1
 
 
 class ScenarioResult(Struct, frozen=True, kw_only=True):
