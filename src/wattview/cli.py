@@ -53,14 +53,23 @@ def daemon(options: Options) -> None:
 @main.command()
 @click.option("--url", metavar="URL", help="unix:///path or http://host:port (default: the local socket).")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the token for an http:// URL.")
+@click.option("--web", is_flag=True, help="Serve it to a browser on this machine.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="With --web; 0: a free one."
+)
 @settings
-def tui(options: Options, url: str | None, token_file: Path | None) -> None:
+def tui(options: Options, url: str | None, token_file: Path | None, web: bool, port: int) -> None:
     """Open the dashboard of a running daemon.
 
     \b
-    Example:
+    Examples:
       wattview tui --url http://encoder-7:9700 --token-file ~/.wattview-token
+      wattview tui --web --port 8090
     """
+    if web:
+        given = {"--url": url, "--token-file": token_file and token_file.absolute()}
+        _serve_web([*options.arguments(), *(str(part) for pair in given.items() if pair[1] for part in pair)], port)
+        return
     from wattview.attach import socket_url
     from wattview.tui.app import run as run_dashboard
 
@@ -188,6 +197,14 @@ def completion(shell: str) -> None:
 
 
 main.add_command(results)
+
+
+def _serve_web(arguments: list[str], port: int) -> None:
+    try:
+        from wattview.commands.web import serve_web
+    except ImportError as error:
+        raise click.ClickException(f"--web needs more ({error}); run: pip install 'wattview[web]'") from None
+    serve_web(arguments, port)
 
 
 def _serve(options: Options, *defaults: str) -> None:

@@ -1,0 +1,142 @@
+"""``wattview tui --web``: the dashboard in a browser, through textual-serve, on this machine only.
+
+A page that shows the dashboard can start runs. So it is served on 127.0.0.1 alone, and to those alone who have the
+address that is printed, with its key: the port is open to every user of the machine, and a browser lets every page of
+the web send requests to it. The key becomes a cookie that other sites cannot send; the ``Host`` header must be our own
+address (a page whose name was made to point here has its own), and a websocket's ``Origin`` our own page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import secrets
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import click
+from aiohttp import web
+from textual_serve.server import Server
+
+from wattview.daemon.children import child_command
+from wattview.daemon.listener import bind_tcp
+
+HOST = "127.0.0.1"
+KEY_BYTES = 24
+
+POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self'; connect-src {socket}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+"""Nothing is fetched from elsewhere (the page asks for a font), and no other page may show ours in a frame."""
+
+END_SECONDS = 5.0
+"""How long the dashboards that are open have to end when the server does."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def dashboard_command(arguments: Sequence[str]) -> str:
+    """The dashboard as a shell's command line: one process for each visitor, which ends with this one.
+
+    ``arguments`` are those of ``wattview tui``. A token is in a file that they name, never among them.
+    """
+    argv = [sys.executable, "-m", "wattview", "tui", "--set", "tui.glyphs=unicode", *arguments]
+    return "exec " + shlex.join(child_command(argv, death_signal=signal.SIGTERM))
+
+
+class WebDashboard(Server):
+    """textual-serve's server behind a guard. ``key`` is what a visitor must bring once; ``address`` has it."""
+
+    def __init__(self, command: str, port: int, key: str) -> None:
+        super().__init__(command, host=HOST, port=port, title="WattView", public_url=f"http://{HOST}:{port}")
+        self._key = key
+        self._cookie = f"wattview-{port}"
+        self._visits: set[asyncio.Task[Any]] = set()
+
+    @property
+    def address(self) -> str:
+        return f"{self.public_url}/?key={self._key}"
+
+    async def application(self) -> web.Application:
+        app: web.Application = await self._make_app()
+        app.middlewares.append(self._guard)
+        app.on_response_prepare.append(self._say_headers)
+        return app
+
+    async def on_startup(self, app: web.Application) -> None:
+        """textual-serve's greeting is not ours."""
+
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        visit = asyncio.current_task()
+        assert visit is not None
+        self._visits.add(visit)
+        try:
+            return await super().handle_websocket(request)
+        finally:
+            self._visits.discard(visit)
+
+    async def on_shutdown(self, app: web.Application) -> None:
+        """Every visit ends with its dashboard."""
+        for visit in self._visits:
+            visit.cancel()
+        if self._visits:
+            await asyncio.wait(self._visits, timeout=END_SECONDS)
+
+    @property
+    def _guard(self) -> Any:
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            own = self.public_url.removeprefix("http://")
+            if request.headers.get("Host") == own.replace(HOST, "localhost"):
+                raise web.HTTPTemporaryRedirect(self.public_url + request.path_qs)
+            if request.headers.get("Host") != own:
+                raise web.HTTPMisdirectedRequest(text=f"this is {self.public_url}, and no other name leads here\n")
+            if request.path == "/" and _same(request.query.get("key", ""), self._key):
+                return self._welcome()
+            if not _same(request.cookies.get(self._cookie, ""), self._key):
+                raise web.HTTPForbidden(text="open the address that wattview tui --web has printed, with its key\n")
+            origin = request.headers.get("Origin")
+            if origin != self.public_url and (origin is not None or request.path == "/ws"):
+                raise web.HTTPForbidden(text=f"only the page of {self.public_url} may ask for this\n")
+            return await handler(request)
+
+        return guard
+
+    async def _say_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Content-Security-Policy"] = POLICY.format(socket=f"ws://{HOST}:{self.port}/ws")
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+
+    def _welcome(self) -> web.Response:
+        """To the page, with the key as a cookie and no longer in the address bar."""
+        answer = web.Response(status=303, headers={"Location": "/"})
+        answer.set_cookie(self._cookie, self._key, httponly=True, samesite="Strict", path="/")
+        return answer
+
+
+def _same(given: str, key: str) -> bool:
+    return hmac.compare_digest(given.encode(), key.encode())
+
+
+def serve_web(arguments: Sequence[str], port: int) -> None:
+    """Serves until SIGINT or SIGTERM; the dashboards that are open end with it. Raises ClickException."""
+    try:
+        sock = bind_tcp(HOST, port)
+    except OSError as error:
+        raise click.ClickException(f"port {port}: {error.strerror or error}; set another with --port") from None
+    os.environ["COLORTERM"] = "truecolor"  # what the page can show, whatever this terminal can
+    server = WebDashboard(dashboard_command(arguments), _port(sock), secrets.token_urlsafe(KEY_BYTES))
+    click.echo(f"The dashboard is at {server.address}\nKeep the key to yourself; ctrl+c ends it.")
+    web.run_app(server.application(), sock=sock, print=None, access_log=None)
+
+
+def _port(sock: socket.socket) -> int:
+    port: int = sock.getsockname()[1]
+    return port

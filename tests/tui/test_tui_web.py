@@ -1,0 +1,269 @@
+"""The dashboard in a browser: who may open it, that nobody else can drive it, and that it is the dashboard."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import httpx
+import pytest
+
+from tests.support.browser import Page, browser_page
+from tests.support.daemon import DaemonProcess, descendants, running_daemon, wait_gone
+
+TOKEN = "correct-horse-battery-staple"
+
+
+class WebProcess:
+    """``wattview tui --web`` on a free port."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "wattview", "tui", "--web", "--port", "0", *arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        found = re.search(r"(http://127\.0\.0\.1:(\d+))/\?key=(\S+)", said)
+        assert found is not None, said
+        self.address, self.origin, self.port, self.key = found[0], found[1], int(found[2]), found[3]
+        self.cookie = {"Cookie": f"wattview-{self.port}={self.key}"}
+
+    def get(self, path: str = "/", **headers: str) -> httpx.Response:
+        return httpx.get(self.origin + path, headers=headers, trust_env=False, timeout=20)
+
+    async def visit(self, **headers: str) -> int:
+        """The status that a websocket's handshake is answered with."""
+        async with aiohttp.ClientSession() as session:
+            try:
+                async with session.ws_connect(f"{self.origin}/ws", headers=headers):
+                    return 101
+            except aiohttp.WSServerHandshakeError as refused:
+                return refused.status
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        status = self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
+    token_file = tmp_path_factory.mktemp("web") / "token"
+    token_file.write_text(TOKEN)
+    web = WebProcess("--url", "http://127.0.0.1:9", "--token-file", str(token_file))
+    yield web
+    web.stop()
+
+
+def test_the_key_of_the_address_becomes_a_cookie_that_no_other_site_can_send(web: WebProcess) -> None:
+    welcome = httpx.get(web.address, trust_env=False)
+    assert (welcome.status_code, welcome.headers["location"]) == (303, "/")
+    cookie = welcome.headers["set-cookie"]
+    assert cookie.startswith(f"wattview-{web.port}={web.key}")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    page = web.get(**web.cookie)
+    assert page.status_code == 200
+    assert "WattView" in page.text
+    assert web.key not in page.text
+
+
+@pytest.mark.parametrize("path", ["/", "/?key=", "/?key=guess", "/ws", "/static/js/textual.js", "/download/1", "/no"])
+def test_without_the_key_nothing_is_shown(web: WebProcess, path: str) -> None:
+    answer = web.get(path)
+    assert answer.status_code == 403
+    assert "the address that wattview tui --web has printed" in answer.text
+
+
+def test_a_name_that_was_made_to_point_here_leads_nowhere(web: WebProcess) -> None:
+    for host in ("evil.example", f"evil.example:{web.port}", "127.0.0.1", f"127.0.0.1:{web.port + 1}"):
+        assert web.get(Host=host, **web.cookie).status_code == 421
+        assert web.get(f"/?key={web.key}", Host=host).status_code == 421
+
+
+def test_localhost_leads_to_the_one_address(web: WebProcess) -> None:
+    answer = web.get("/?key=x", Host=f"localhost:{web.port}")
+    assert (answer.status_code, answer.headers["location"]) == (307, f"{web.origin}/?key=x")
+
+
+def test_no_page_may_frame_it_or_fetch_for_it_from_elsewhere(web: WebProcess) -> None:
+    policy = web.get(**web.cookie).headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+
+
+async def test_a_websocket_is_for_the_own_page_with_its_key_alone(web: WebProcess) -> None:
+    assert await web.visit(Origin=web.origin) == 403
+    assert await web.visit(**web.cookie) == 403
+    for origin in ("https://evil.example", "null", f"http://localhost:{web.port}", f"{web.origin}.evil.example"):
+        assert await web.visit(Origin=origin, **web.cookie) == 403
+    assert descendants(web.process.pid) == set(), "nobody who was refused may have started a dashboard"
+    assert await web.visit(Origin=web.origin, **web.cookie) == 101
+
+
+def test_it_listens_on_one_address_alone(web: WebProcess) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", web.port), timeout=5).close()
+
+
+async def test_no_secret_is_in_the_list_of_processes(web: WebProcess) -> None:
+    async with aiohttp.ClientSession() as session, session.ws_connect(
+        f"{web.origin}/ws", headers={"Origin": web.origin, **web.cookie}
+    ) as visit:  # fmt: skip
+        await visit.receive()  # the dashboard runs
+        pids = {web.process.pid, *descendants(web.process.pid)}
+        assert len(pids) >= 2
+        for pid in pids:
+            shown = _command(pid)
+            assert "wattview" in shown
+            assert web.key not in shown
+            assert TOKEN not in shown
+
+
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_the_dashboards_end_with_the_server_however_it_ends(number: signal.Signals) -> None:
+    web = WebProcess("--url", "http://127.0.0.1:9")
+    async with aiohttp.ClientSession() as session, session.ws_connect(
+        f"{web.origin}/ws", headers={"Origin": web.origin, **web.cookie}
+    ) as visit:  # fmt: skip
+        await visit.receive()
+        dashboards = descendants(web.process.pid)
+        assert dashboards
+        stopped = asyncio.create_task(asyncio.to_thread(web.stop, number))
+        async for _ in visit:
+            pass  # until it is closed
+        assert await stopped == (0 if number == signal.SIGTERM else -signal.SIGKILL)
+    assert await asyncio.to_thread(wait_gone, dashboards) == set()
+
+
+async def test_a_dashboard_ends_with_its_visit(web: WebProcess) -> None:
+    before = descendants(web.process.pid)
+    async with aiohttp.ClientSession() as session, session.ws_connect(
+        f"{web.origin}/ws", headers={"Origin": web.origin, **web.cookie}
+    ) as visit:  # fmt: skip
+        await visit.receive()
+        mine = descendants(web.process.pid) - before
+        assert mine
+    assert await asyncio.to_thread(wait_gone, mine, 20.0) == set()
+
+
+def test_a_port_that_is_taken_is_said_with_the_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "wattview", "tui", "--web", "--port", str(taken.getsockname()[1])]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert re.fullmatch(r"Error: port \d+: Address already in use; set another with --port\n", done.stderr)
+
+
+def test_without_its_libraries_it_says_what_to_install() -> None:
+    code = "import sys; sys.modules['aiohttp'] = None; from wattview.cli import main; main(['tui', '--web'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "pip install 'wattview[web]'" in done.stderr
+
+
+# in a browser
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[DaemonProcess]:
+    with running_daemon(
+        tmp_path, "power.sources=estimated", f"docker.host=unix://{tmp_path}/no-docker.sock"
+    ) as running:  # fmt: skip
+        yield running
+
+
+TAB_X = {"overview": 20, "containers": 205, "log": 825}
+"""Cells of the line of tabs, in pixels of a page of 1280 that has cells of 9."""
+
+LIT = """new Promise(done => {
+  const image = new Image()
+  image.onload = () => {
+    const canvas = document.createElement("canvas"), pen = canvas.getContext("2d")
+    canvas.width = image.width; canvas.height = image.height
+    pen.drawImage(image, 0, 0)
+    const at = x => pen.getImageData(x, 1, 1, 1).data.join()
+    const colours = new Set()
+    for (let y = 0; y < image.height; y += 3) for (let x = 0; x < image.width; x += 3)
+      colours.add(pen.getImageData(x, y, 1, 1).data.join())
+    done({lit: XS.map(x => at(x) != at(1000)), colours: colours.size})
+  }
+  image.src = "data:image/png;base64,PICTURE"
+})"""
+
+
+async def _lit(page: Page) -> list[str]:
+    """The tabs that are painted in another colour than the line that they are on."""
+    picture = base64.b64encode(await page.picture()).decode()
+    seen = await page.evaluate(LIT.replace("XS", str(list(TAB_X.values()))).replace("PICTURE", picture))
+    assert seen["colours"] > 10, "the page is empty"
+    return [name for name, lit in zip(TAB_X, seen["lit"], strict=True) if lit]
+
+
+async def _until_lit(page: Page, tab: str) -> None:
+    async with asyncio.timeout(30):
+        while await _lit(page) != [tab]:  # noqa: ASYNC110  a picture is asked for
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.slow
+async def test_the_dashboard_is_on_the_page_and_answers_to_mouse_and_keys(
+    daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    web = WebProcess(*daemon.arguments)
+    try:
+        async with browser_page(tmp_path) as page:
+            await page.open(web.address)
+            await page.until(lambda: "ESTIMATE" in page.received() and "Containers" in page.received())
+            await _until_lit(page, "overview")
+            for kind in ("mousePressed", "mouseReleased"):
+                where = {"x": TAB_X["containers"], "y": 9, "button": "left", "clickCount": 1}
+                await page.call("Input.dispatchMouseEvent", type=kind, **where)
+            await _until_lit(page, "containers")
+            await page.press("9")
+            await _until_lit(page, "log")
+            await page.until(lambda: "ready: control socket" in page.received())
+            assert await page.evaluate("document.location.href") == f"{web.origin}/", "the key has left the address"
+            assert await page.evaluate("document.cookie") == ""
+            elsewhere = {one for one in page.requested if not one.startswith((web.origin, "data:"))}
+            assert elsewhere <= set(page.failed), "nothing is fetched from elsewhere"
+    finally:
+        assert web.stop() == 0
+
+
+@pytest.mark.slow
+async def test_a_page_of_another_site_cannot_open_its_websocket(tmp_path: Path) -> None:
+    web = WebProcess("--url", "http://127.0.0.1:9")
+    try:
+        async with browser_page(tmp_path) as page:
+            await page.open(web.address)
+            await page.until(lambda: any(not mine for mine, _, _ in page.frames))
+            # The same browser, with its cookie, on a page that is not ours; the other name leads to this machine too.
+            await page.open("about:blank")
+            outcome = await page.evaluate(
+                f"""new Promise(done => {{
+                    const socket = new WebSocket("ws://127.0.0.1:{web.port}/ws")
+                    socket.onopen = () => done("open")
+                    socket.onerror = () => done("refused")
+                }})"""
+            )
+            assert outcome == "refused"
+    finally:
+        web.stop()
