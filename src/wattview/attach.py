@@ -11,16 +11,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
 
+from wattview.client import Address
 from wattview.config import Config
 from wattview.daemon.children import ProgramMissing, child_command
 
 START_SECONDS = 15.0
 STOP_SECONDS = 15.0
+
+
+class AddressError(Exception):
+    """An address or a token that was given cannot be used. The text names it and says why."""
 
 
 class DaemonFailed(Exception):
@@ -29,6 +34,43 @@ class DaemonFailed(Exception):
 
 def socket_url(config: Config) -> str:
     return f"unix://{config.daemon.control_socket}"
+
+
+def addresses(urls: Sequence[str], token_files: Sequence[Path]) -> list[Address]:
+    """Daemons by their URLs, each once. One token file is for all that are reached over HTTP; several are for these in
+    their order. Raises AddressError."""
+    urls = list(dict.fromkeys(urls))
+    for url in urls:
+        check_url(url, "unix://")
+    over_http = [url for url in urls if not url.startswith("unix://")]
+    tokens = [read_secret(path) for path in token_files]
+    if len(tokens) > 1 and len(tokens) != len(over_http):
+        raise AddressError(
+            f"--token-file: {len(tokens)} files for {len(over_http)} http:// addresses; one, or one each"
+        )
+    token_of = dict(zip(over_http, tokens * len(over_http) if len(tokens) == 1 else tokens, strict=False))
+    return [Address(url, token_of.get(url, "")) for url in urls]
+
+
+def check_url(url: str, *more: str) -> None:
+    """That it is ``http://`` or ``https://`` with a host, or begins as one of ``more``. Raises AddressError."""
+    if url.startswith(more):
+        return
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise AddressError(f"{url}: {error}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        kinds = " or ".join([*("unix:///path" for _ in more), "http://host:port"])
+        raise AddressError(f"{url}: not an address; give {kinds}")
+
+
+def read_secret(path: Path) -> str:
+    """What a token file says. Raises AddressError."""
+    try:
+        return path.expanduser().read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AddressError(f"--token-file {path}: {getattr(error, 'strerror', None) or 'is not text'}") from None
 
 
 def answers(config: Config) -> bool:

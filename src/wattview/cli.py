@@ -51,31 +51,76 @@ def daemon(options: Options) -> None:
 
 
 @main.command()
-@click.option("--url", metavar="URL", help="unix:///path or http://host:port (default: the local socket).")
-@click.option("--token-file", type=click.Path(path_type=Path), help="File with the token for an http:// URL.")
+@click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    help="unix:///path or http://host:port (default: the local socket). Several give the fleet page.",
+)
+@click.option("--prometheus", metavar="URL", help="The fleet page from the store that the daemons are scraped into.")
+@click.option(
+    "--token-file",
+    "token_files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Token for the http:// URLs: one file for all, or one each in their order.",
+)
+@click.option(
+    "--prometheus-token-file",
+    "store_token_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The store's bearer token, or user:password.",
+)
 @click.option("--web", is_flag=True, help="Serve it to a browser on this machine.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="With --web; 0: a free one."
 )
 @settings
-def tui(options: Options, url: str | None, token_file: Path | None, web: bool, port: int) -> None:
-    """Open the dashboard of a running daemon.
+def tui(
+    options: Options,
+    urls: tuple[str, ...],
+    prometheus: str | None,
+    token_files: tuple[Path, ...],
+    store_token_file: Path | None,
+    web: bool,
+    port: int,
+) -> None:
+    """Open the dashboard of a running daemon, or the fleet page of many.
 
     \b
     Examples:
       wattview tui --url http://encoder-7:9700 --token-file ~/.wattview-token
+      wattview tui --url http://encoder-1:9700 --url http://encoder-2:9700 --token-file ~/.wattview-token
+      wattview tui --prometheus http://metrics:8428
       wattview tui --web --port 8090
     """
+    from wattview.attach import AddressError, addresses, check_url, read_secret, socket_url
+
+    config = options.config()
+    try:
+        daemons = addresses(urls or ([] if prometheus else [socket_url(config)]), token_files)
+        secret = read_secret(store_token_file) if store_token_file is not None else ""
+        if prometheus is not None:
+            check_url(prometheus)
+    except AddressError as error:
+        raise click.UsageError(str(error)) from None
     if web:
-        given = {"--url": url, "--token-file": token_file and token_file.absolute()}
-        _serve_web([*options.arguments(), *(str(part) for pair in given.items() if pair[1] for part in pair)], port)
+        pairs = [("--url", url) for url in urls] + [("--token-file", str(path.absolute())) for path in token_files]
+        pairs += [("--prometheus", prometheus)] if prometheus else []
+        pairs += [("--prometheus-token-file", str(store_token_file.absolute()))] if store_token_file else []
+        _serve_web([*options.arguments(), *(part for pair in pairs for part in pair)], port)
         return
-    from wattview.attach import socket_url
+    if prometheus is not None or len(daemons) > 1:
+        from wattview.fleet import FleetStore
+        from wattview.tui.fleet_app import run as run_fleet
+
+        sys.exit(run_fleet(daemons, config.tui, FleetStore(prometheus, secret) if prometheus is not None else None))
     from wattview.tui.app import run as run_dashboard
 
-    token = token_file.read_text().strip() if token_file else ""
-    config = options.config()
-    sys.exit(run_dashboard(url or socket_url(config), token, config.tui))
+    sys.exit(run_dashboard(daemons[0].url, daemons[0].token, config.tui))
 
 
 @main.command()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import httpx
 import msgspec
@@ -56,6 +56,13 @@ class Problem(msgspec.Struct, frozen=True):
 
     error: str
     field: str = ""
+
+
+class Address(NamedTuple):
+    """Where a daemon is, and the token that a daemon behind ``http://`` wants."""
+
+    url: str
+    token: str = ""
 
 
 class Client:

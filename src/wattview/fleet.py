@@ -1,8 +1,8 @@
-"""Many hosts at a glance, from the Prometheus or VictoriaMetrics that all of their daemons are scraped into.
+"""Many hosts at a glance: a row a host, from its daemon's snapshot or from the store that all daemons are scraped into.
 
-``fleet(url)`` asks a handful of PromQL queries at once and lays their answers side by side, a row a host; hosts are
-told apart by the label ``host``, which the daemon's service discovery gives. Nothing here needs recording rules, a
-daemon on this machine, or anything but the store.
+``of_snapshot`` makes the row of a daemon that is asked itself. ``FleetStore`` asks a Prometheus or VictoriaMetrics a
+handful of PromQL queries at once and lays their answers side by side; hosts are told apart by the label ``host``, which
+the daemon's service discovery gives. That needs no recording rules, no daemon on this machine, nothing but the store.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import httpx
 import msgspec
 from msgspec import Struct
+
+from wattview.exposition import labels
+from wattview.model import Snapshot
 
 SEEN_WITHIN = "1h"
 """A host that has sent nothing for longer is no part of the fleet any more."""
@@ -24,22 +28,28 @@ class FleetError(Exception):
 
 
 class HostRow(Struct, frozen=True, kw_only=True):
-    """One host now. What the store has no fresh sample of is None: a host that is gone has ``seen_seconds`` alone.
+    """One host now. What is not known is None: in the store, a host that is gone has no figures.
 
-    ``seen_seconds`` is how long ago the host last sent anything. ``exporters_healthy`` of ``exporters`` are well, by
-    the host's own check; ``targets_up`` of ``targets`` answered the last scrape. ``cost_per_hour`` is of energy and CPU
-    time at the host's own prices. ``cpu_percent`` is of the whole machine. ``scenario`` and ``phase`` are of a run
-    that goes on.
+    ``state``: ``lost`` where its daemon does not answer (``reason`` says why), ``quiet`` where it is connected and says
+    nothing. ``seen_seconds`` is how long ago it last answered; None where it did not within the last hour.
+    ``exporters_healthy`` of ``exporters`` are well, by the host's own check; ``targets_up`` of ``targets`` answered the
+    store's last scrape. ``energy_cost_per_hour`` is the price of its power, ``cost_per_hour`` that of its CPU time too,
+    at the host's own prices. ``cpu_percent`` is of the whole machine. ``streams`` are those in which data flows.
+    ``scenario`` and ``phase`` are of a run that goes on; ``fraction`` of it (0 to 1) is done.
     """
 
     host: str
-    seen_seconds: float
+    state: Literal["connecting", "live", "quiet", "lost"] = "live"
+    reason: str = ""
+    seen_seconds: float | None = None
     power_watts: float | None = None
     power_source: str | None = None
     streams: int | None = None
+    players: int | None = None
     watts_per_stream: float | None = None
     containers: int | None = None
     cpu_percent: float | None = None
+    energy_cost_per_hour: float | None = None
     cost_per_hour: float | None = None
     currency: str | None = None
     carbon_grams_per_hour: float | None = None
@@ -49,6 +59,60 @@ class HostRow(Struct, frozen=True, kw_only=True):
     targets_up: int | None = None
     scenario: str | None = None
     phase: str | None = None
+    fraction: float | None = None
+
+
+class StreamUse(Struct, frozen=True, kw_only=True):
+    """A live stream of a host, as far as the store knows it. Bandwidth: bytes per second that come in."""
+
+    app: str
+    stream: str
+    power_watts: float | None = None
+    players: int | None = None
+    bandwidth_in_bytes: float | None = None
+
+
+class ContainerUse(Struct, frozen=True, kw_only=True):
+    """A container of a host, as far as the store knows it. ``cpu_percent``: 100 is one core."""
+
+    name: str
+    power_watts: float | None = None
+    cpu_percent: float | None = None
+
+
+class HostDetails(Struct, frozen=True, kw_only=True):
+    """What the store knows of one host beside its row: power as (Unix seconds, watts), and who uses it."""
+
+    power: list[tuple[float, float]]
+    streams: list[StreamUse]
+    containers: list[ContainerUse]
+
+
+def of_snapshot(snapshot: Snapshot, name: str) -> HostRow:
+    """The row of a daemon by its own word; ``name`` is what it is called while it cannot say its host's name."""
+    power, run = snapshot.power, snapshot.run
+    watts = power.host_watts if power is not None else None
+    active = None if snapshot.rtmp_server is None else sum(one.active for one in snapshot.streams)
+    running = run.progress if run is not None and run.state == "running" else None
+    return HostRow(
+        host=snapshot.host.hostname if snapshot.host is not None else name,
+        seen_seconds=0.0,
+        power_watts=watts,
+        power_source=power.source if power is not None else None,
+        streams=active,
+        players=None if active is None else sum(one.players for one in snapshot.streams),
+        watts_per_stream=watts / active if watts is not None and active else None,
+        containers=len(snapshot.containers) if snapshot.engine is not None else None,
+        cpu_percent=snapshot.host.cpu_percent if snapshot.host is not None else None,
+        energy_cost_per_hour=snapshot.cost_per_hour,
+        currency=snapshot.currency,
+        carbon_grams_per_hour=snapshot.carbon_grams_per_hour,
+        exporters=len(snapshot.exporters) or None,
+        exporters_healthy=sum(one.healthy for one in snapshot.exporters) if snapshot.exporters else None,
+        scenario=running.scenario if running is not None else None,
+        phase=running.phase if running is not None else None,
+        fraction=running.fraction if running is not None else None,
+    )
 
 
 _WATTS = "max by (host) (wattview_host_power_watts)"
@@ -56,10 +120,15 @@ _BUSY_CPUS = "max by (host) (rate(wattview_host_cpu_busy_seconds_total[1m]))"
 _PUE = "on (host) group_left () max by (host) (wattview_pue_ratio)"
 
 QUERIES: Mapping[str, str] = {
-    "seen": f"max by (host) (timestamp(up)) or max by (host) (max_over_time(timestamp(up)[{SEEN_WITHIN}:15s]))",
+    # When a target last answered; 0 for a host that is still scraped, and in vain for so long.
+    "seen": (
+        "max by (host) (timestamp(up) * up > 0) or "
+        f"max by (host) (max_over_time((timestamp(up) * up)[{SEEN_WITHIN}:15s]))"
+    ),
     "power": "wattview_host_power_watts",
     "streams": "max by (host) (nginx_rtmp_streams)",
-    "containers": "count by (host) (docker_container_cpu_percent)",
+    "players": "sum by (host) (nginx_rtmp_stream_players) or 0 * max by (host) (nginx_rtmp_streams)",
+    "containers": "count by (host) (docker_container_cpu_percent) or 0 * max by (host) (docker_engine_cpu_percent)",
     "cpu": f"100 * {_BUSY_CPUS} / max by (host) (wattview_host_cpus)",
     "energy_cost": (
         f"{_WATTS} / 1000 * {_PUE} * on (host) group_left (currency) "
@@ -79,7 +148,8 @@ QUERIES: Mapping[str, str] = {
 
 class _Result(Struct):
     metric: dict[str, str]
-    value: tuple[float, str]
+    value: tuple[float, str] = (0.0, "NaN")
+    values: list[tuple[float, str]] = []
 
 
 class _Data(Struct):
@@ -98,21 +168,112 @@ _Rows = dict[str, _Result]
 """The answer to one query: a result a host."""
 
 
-async def fleet(url: str, timeout_seconds: float = 10.0) -> list[HostRow]:
-    """Every host that sent a sample within the last hour, by name.
+class FleetStore:
+    """A Prometheus, or what speaks as one. Close it with ``await close()``. Every question may raise FleetError.
 
     ``url`` may have a path (VictoriaMetrics' cluster: ``http://vmselect:8481/select/0/prometheus``) and
-    ``user:password@``, which is sent as basic authentication. Raises FleetError.
+    ``user:password@``. ``secret`` is a bearer token, or ``user:password``, which is sent as basic authentication.
     """
+
+    def __init__(self, url: str, secret: str = "", timeout_seconds: float = 10.0) -> None:
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise FleetError(f"{url}: {error}") from None
+        user, colon, password = secret.partition(":")
+        auth = httpx.BasicAuth(user, password) if colon else None
+        if parsed.userinfo and auth is None:
+            auth = httpx.BasicAuth(parsed.username, parsed.password)
+        headers = {"Authorization": f"Bearer {secret}"} if secret and not colon else {}
+        self.url = str(parsed.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
+        self._http = httpx.AsyncClient(
+            base_url=self.url + "/", auth=auth, headers=headers, timeout=timeout_seconds, trust_env=False
+        )
+
+    async def hosts(self) -> list[HostRow]:
+        """Every host that sent a sample within the last hour, by name."""
+        answers = await asyncio.gather(*map(self._by_host, QUERIES.values()))
+        return rows(dict(zip(QUERIES, answers, strict=True)))
+
+    async def past_power(self, start: float, end: float, step: float) -> dict[str, list[tuple[float, float]]]:
+        """Watts of every host over [start, end] (Unix seconds), as (Unix seconds, watts)."""
+        found = await self._range(_WATTS, start, end, step)
+        return {one.metric["host"]: _points(one) for one in found if one.metric.get("host")}
+
+    async def details(self, host: str, start: float, end: float, step: float) -> HostDetails:
+        """Its power over [start, end], and its streams and containers now."""
+        here = labels(host=host)
+        power, stream_watts, players, bandwidth, container_watts, cpu = await asyncio.gather(
+            self._range(f"max(wattview_host_power_watts{here})", start, end, step),
+            *map(
+                self._ask,
+                (
+                    f"max by (app, stream) (wattview_stream_power_watts{here})",
+                    f"max by (app, stream) (nginx_rtmp_stream_players{here})",
+                    f"max by (app, stream) (nginx_rtmp_stream_bandwidth_in_bytes{here})",
+                    f"max by (name) (wattview_container_power_watts{here})",
+                    f"max by (name) (docker_container_cpu_percent{here})",
+                ),
+            ),
+        )
+        watts, seen, rates = (_by(found, "app", "stream") for found in (stream_watts, players, bandwidth))
+        used, busy = _by(container_watts, "name"), _by(cpu, "name")
+        return HostDetails(
+            power=_points(power[0]) if power else [],
+            streams=[
+                StreamUse(
+                    app=key[0],
+                    stream=key[1],
+                    power_watts=watts.get(key),
+                    players=None if seen.get(key) is None else round(seen[key]),
+                    bandwidth_in_bytes=rates.get(key),
+                )
+                for key in sorted(watts.keys() | seen.keys() | rates.keys())
+            ],
+            containers=[
+                ContainerUse(name=key[0], power_watts=used.get(key), cpu_percent=busy.get(key))
+                for key in sorted(used.keys() | busy.keys())
+            ],
+        )
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _by_host(self, query: str) -> _Rows:
+        return {result.metric["host"]: result for result in await self._ask(query) if result.metric.get("host")}
+
+    async def _range(self, query: str, start: float, end: float, step: float) -> list[_Result]:
+        form = {"query": query, "start": repr(start), "end": repr(end), "step": repr(step)}
+        return await self._call("api/v1/query_range", form)
+
+    async def _ask(self, query: str) -> list[_Result]:
+        return await self._call("api/v1/query", {"query": query})
+
+    async def _call(self, path: str, form: dict[str, str]) -> list[_Result]:
+        # VictoriaMetrics answers as of 30 seconds ago unless nocache is sent, which Prometheus ignores.
+        try:
+            response = await self._http.post(path, data={**form, "nocache": "1"})
+        except httpx.TimeoutException:
+            raise FleetError(f"{self.url} did not answer in time") from None
+        except httpx.HTTPError as error:
+            raise FleetError(f"{self.url} cannot be reached: {error or type(error).__name__}") from None
+        try:
+            answer = _decode(response.content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            answer = None
+        if response.status_code != 200 or answer is None or answer.data is None:
+            said = answer.error if answer is not None and answer.error else response.reason_phrase
+            raise FleetError(f"{self.url} answered {response.status_code}: {said}; is this a Prometheus?")
+        return answer.data.result
+
+
+async def fleet(url: str, timeout_seconds: float = 10.0) -> list[HostRow]:
+    """Every host that sent a sample within the last hour, by name. Raises FleetError."""
+    store = FleetStore(url, timeout_seconds=timeout_seconds)
     try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise FleetError(f"{url}: {error}") from None
-    user = httpx.BasicAuth(parsed.username, parsed.password) if parsed.userinfo else None
-    base = str(parsed.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
-    async with httpx.AsyncClient(base_url=base + "/", auth=user, timeout=timeout_seconds, trust_env=False) as http:
-        answers = await asyncio.gather(*(_ask(http, base, query) for query in QUERIES.values()))
-    return rows(dict(zip(QUERIES, answers, strict=True)))
+        return await store.hosts()
+    finally:
+        await store.close()
 
 
 def rows(answers: Mapping[str, _Rows]) -> list[HostRow]:
@@ -124,23 +285,32 @@ def _row(host: str, answers: Mapping[str, _Rows]) -> HostRow:
     watts = _number(answers["power"], host)
     streams = _count(answers["streams"], host)
     energy, cpu = _number(answers["energy_cost"], host), _number(answers["cpu_cost"], host)
-    seen = answers["seen"][host]
+    now, answered = answers["seen"][host].value[0], _number(answers["seen"], host)
+    targets, up = _count(answers["targets"], host), _count(answers["targets_up"], host)
     return HostRow(
         host=host,
-        seen_seconds=max(0.0, seen.value[0] - float(seen.value[1])),
+        state="live" if up else "lost",
+        reason=""
+        if up
+        else "nothing of it reaches the store"
+        if up is None
+        else f"none of its {targets} targets answers",
+        seen_seconds=max(0.0, now - answered) if answered else None,
         power_watts=watts,
         power_source=_label(answers["power"], host, "source"),
         streams=streams,
+        players=_count(answers["players"], host),
         watts_per_stream=watts / streams if watts is not None and streams else None,
         containers=_count(answers["containers"], host),
         cpu_percent=_number(answers["cpu"], host),
+        energy_cost_per_hour=energy,
         cost_per_hour=None if energy is None or cpu is None else energy + cpu,
         currency=_label(answers["energy_cost"], host, "currency"),
         carbon_grams_per_hour=_number(answers["carbon"], host),
         exporters=_count(answers["exporters"], host),
         exporters_healthy=_count(answers["exporters_healthy"], host),
-        targets=_count(answers["targets"], host),
-        targets_up=_count(answers["targets_up"], host),
+        targets=targets,
+        targets_up=up,
         scenario=_label(answers["run"], host, "scenario"),
         phase=_label(answers["run"], host, "phase"),
     )
@@ -162,19 +332,12 @@ def _label(found: _Rows, host: str, name: str) -> str | None:
     return found[host].metric.get(name) if host in found else None
 
 
-async def _ask(http: httpx.AsyncClient, base: str, query: str) -> _Rows:
-    # VictoriaMetrics answers as of 30 seconds ago unless nocache is sent, which Prometheus ignores.
-    try:
-        response = await http.post("api/v1/query", data={"query": query, "nocache": "1"})
-    except httpx.TimeoutException:
-        raise FleetError(f"{base} did not answer in time") from None
-    except httpx.HTTPError as error:
-        raise FleetError(f"{base} cannot be reached: {error or type(error).__name__}") from None
-    try:
-        answer = _decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        answer = None
-    if response.status_code != 200 or answer is None or answer.data is None:
-        said = answer.error if answer is not None and answer.error else response.reason_phrase
-        raise FleetError(f"{base} answered {response.status_code}: {said}; is this a Prometheus?")
-    return {result.metric["host"]: result for result in answer.data.result if result.metric.get("host")}
+def _by(found: list[_Result], *names: str) -> dict[tuple[str, ...], float]:
+    """Values by labels; what is no number is not there."""
+    values = {tuple(one.metric.get(name, "") for name in names): float(one.value[1]) for one in found}
+    return {key: value for key, value in values.items() if math.isfinite(value)}
+
+
+def _points(one: _Result) -> list[tuple[float, float]]:
+    points = [(moment, float(text)) for moment, text in one.values]
+    return [(moment, value) for moment, value in points if math.isfinite(value)]

@@ -119,6 +119,8 @@ async def test_each_host_has_its_own_row_with_its_own_figures(three_hosts: Fleet
         assert (row.targets, row.targets_up) == (10, 10)
         assert row.exporters == 9
         assert row.exporters_healthy is not None
+        assert row.state == "live"
+        assert row.seen_seconds is not None
         assert row.seen_seconds < 10
         assert row.currency == "EUR"
         assert row.cost_per_hour == pytest.approx(watts / 1000 * 0.12, rel=0.05)
@@ -172,6 +174,9 @@ async def test_a_host_whose_daemon_has_died_stays_in_the_fleet_and_shows_no_old_
     found = {row.host: row for row in await fleet(three_hosts.store.url)}
     dead = found["encoder-3"]
     assert (dead.targets, dead.targets_up) == (10, 0)
+    assert dead.state == "lost"
+    assert dead.seen_seconds is not None
+    assert 5 < dead.seen_seconds < 120
     assert dead.power_watts is None
     assert dead.cost_per_hour is None
     assert found["encoder-1"].targets_up == 10
@@ -195,10 +200,21 @@ def answer(**hosts: float) -> dict[str, _Result]:
 def test_what_a_host_has_no_sample_of_is_unknown_and_no_division_by_no_streams_is_made() -> None:
     answers = {name: {} for name in QUERIES}
     answers |= {"seen": answer(a=97.5, b=100), "power": answer(a=80), "streams": answer(a=0, b=2)}
+    answers |= {"targets": answer(a=10, b=10), "targets_up": answer(a=10, b=3)}
     assert rows(answers) == [
-        HostRow(host="a", seen_seconds=2.5, power_watts=80, streams=0),
-        HostRow(host="b", seen_seconds=0, streams=2),
+        HostRow(host="a", seen_seconds=2.5, power_watts=80, streams=0, targets=10, targets_up=10),
+        HostRow(host="b", seen_seconds=0, streams=2, targets=10, targets_up=3),
     ]
+
+
+def test_a_host_that_does_not_answer_is_lost_with_the_reason_and_since_when_it_is() -> None:
+    answers = {name: {} for name in QUERIES}
+    answers |= {"seen": answer(gone=40, never=0, silent=10), "targets": answer(gone=10, never=2)}
+    found = {row.host: row for row in rows(answers | {"targets_up": answer(gone=0, never=0)})}
+    assert {row.state for row in found.values()} == {"lost"}
+    assert (found["gone"].seen_seconds, found["never"].seen_seconds) == (60, None)
+    assert found["gone"].reason == "none of its 10 targets answers"
+    assert found["silent"].reason == "nothing of it reaches the store"
 
 
 def test_not_a_number_is_unknown() -> None:

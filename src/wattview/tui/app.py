@@ -70,20 +70,33 @@ VIEWS: dict[str, type[View]] = {
 
 
 class Dashboard(BaseApp):
-    """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``)."""
+    """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``).
+
+    ``in_fleet``: it was opened from the fleet's page, and a key leads back there; then its result is ``fleet``.
+    """
 
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**VIEWS}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(tab.key, f"go('{tab.mode}')", tab.title, show=False, id=f"go_{tab.mode}") for tab in TABS),
+        Binding("0", "fleet", "Fleet", id="fleet"),
         Binding("n", "launch", "New run", id="new_run"),
         Binding("x", "abort", "Abort run", id="abort"),
         *KEYS,
     ]
 
-    def __init__(self, client_url: str, token: str = "", settings: Tui | None = None, *, interval: float = 1.0) -> None:
+    def __init__(
+        self,
+        client_url: str,
+        token: str = "",
+        settings: Tui | None = None,
+        *,
+        interval: float = 1.0,
+        in_fleet: bool = False,
+    ) -> None:
         super().__init__(settings if settings is not None else Tui())
         self.client = Client(client_url, token)
         self.interval = interval
+        self.in_fleet = in_fleet
         self.trails = Trails()
         self.link = Link()
         self.latest: Snapshot | None = None
@@ -219,6 +232,8 @@ class Dashboard(BaseApp):
         """No key is offered that does nothing now."""
         if action == "abort":
             return self.running is not None
+        if action == "fleet":
+            return self.in_fleet
         return True
 
     @property
@@ -229,6 +244,9 @@ class Dashboard(BaseApp):
     def action_go(self, mode: str) -> None:
         if mode in self.MODES:
             self.switch_mode(mode)
+
+    def action_fleet(self) -> None:
+        self.exit("fleet")
 
     def on_tabs_chosen(self, message: Tabs.Chosen) -> None:
         self.action_go(message.mode)

@@ -20,6 +20,7 @@ from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.graph import Graph, Series
 from wattview.tui.widgets.health import Health
 from wattview.tui.widgets.host import Host
+from wattview.tui.widgets.pane import heading
 from wattview.tui.widgets.power_now import PowerNow
 from wattview.tui.widgets.run_bar import RunBar
 from wattview.tui.widgets.table import Table
@@ -89,6 +90,9 @@ class Overview(View):
         self.query_one(Host).show(picture)
         self.query_one(Health).show(picture)
         snapshot = picture.snapshot
+        if self.dashboard.in_fleet and snapshot is not None and snapshot.host is not None:
+            # The tabs leave no room for it on a narrow terminal, and of many hosts one must know which this is.
+            self.query_one(PowerNow).border_title = heading(f"Power of {snapshot.host.hostname}")
         graph = self.query_one(Graph)
         end = snapshot.time if snapshot is not None else GRAPH_SECONDS
         graph.show(power_series(picture), end - GRAPH_SECONDS, end, step_seconds=HISTORY_STEP_SECONDS)

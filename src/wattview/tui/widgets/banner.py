@@ -22,22 +22,22 @@ class Banner(Pane):
     """
     grows = True
 
-    def show(self, link: Link, age_seconds: float | None, paused: bool) -> None:
-        text = banner_text(link, age_seconds, paused)
+    def show(self, link: Link, age_seconds: float | None, paused: bool, what: str = "daemon") -> None:
+        text = banner_text(link, age_seconds, paused, what)
         self.set_class(bool(text), "-there")
         self.set_class(link.state == "lost", "-lost")
         if text:
             self.put(text)
 
 
-def banner_text(link: Link, age_seconds: float | None, paused: bool) -> str:
-    """What the banner says; nothing where all is well."""
+def banner_text(link: Link, age_seconds: float | None, paused: bool, what: str = "daemon") -> str:
+    """What the banner says of ``what`` is followed; nothing where all is well."""
     if link.state == "lost":
         old = f"; what you see is {about(age_seconds)} old" if age_seconds is not None else ""
         again = f" Trying again in {about(link.retry_seconds)}." if link.retry_seconds >= 1 else " Trying again."
-        return f"✗ No daemon: {link.reason}{old}.{again} Press r to try now."
+        return f"✗ No {what}: {link.reason}{old}.{again} Press r to try now."
     if link.state == "connecting":
-        return f"Connecting to the daemon … {about(age_seconds)}" if age_seconds and age_seconds >= 1 else ""
+        return f"Connecting to the {what} … {about(age_seconds)}" if age_seconds and age_seconds >= 1 else ""
     if age_seconds is not None and age_seconds >= QUIET_SECONDS:
-        return f"! The daemon has said nothing for {about(age_seconds)}."
+        return f"! The {what} has said nothing for {about(age_seconds)}."
     return "Paused: the picture stands still, collecting goes on. Press space to go on." if paused else ""

@@ -151,7 +151,8 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             keys = [self.key(row) for row in rows]
             self._cursor = keys.index(self._cursor_key) if self._cursor_key in keys else self._cursor
         self._cursor = max(0, min(self._cursor, len(rows) - 1))
-        self._cursor_key = self.key(rows[self._cursor]) if rows else None
+        if rows:
+            self._cursor_key = self.key(rows[self._cursor])
         self._fit_scroll()
         self._refresh_changed()
         self.post_message(self.Highlighted(self, self.row))
@@ -285,6 +286,12 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     def action_open(self) -> None:
         if self.row is not None:
             self.post_message(self.Opened(self, self.row))
+
+    def go_to(self, key: Hashable) -> None:
+        """Puts the cursor on the row of that key, now or when the first rows are shown."""
+        self._cursor_key = key
+        if self._given:
+            self._arrange()
 
     def toggle_mark(self) -> None:
         """Marks the row under the cursor or takes its mark away, and goes to the next."""
