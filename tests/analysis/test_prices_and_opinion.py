@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattview.analysis import cost
-from wattview.analysis.qoe import acr_from_vmaf, qoe, stalling_impact
+from wattview.analysis.qoe import acr_from_vmaf, qoe, seen, stalling_impact
 from wattview.config import Cost
 from wattview.model import Playback
 
@@ -86,3 +86,16 @@ def test_a_score_stays_on_the_scale_and_stalls_never_help(
     more, _ = qoe(vmaf, watched(viewers, stalls, waited + 10.0), seconds)
     assert more is not None
     assert more <= score
+
+
+def test_what_viewers_saw_is_said_as_far_as_it_is_known() -> None:
+    known = Playback(
+        viewers=2, start_delay_seconds=1.234, stalls=1, stalled_seconds=0.5, received_frames_ratio=0.998,
+        end_to_end_delay_seconds=0.6741, end_to_end_delay_percentile_95_seconds=0.7, end_to_end_delay_max_seconds=0.75,
+    )  # fmt: skip
+    assert seen(known) == (
+        "2 viewers: first picture after 1.23 s, 1 stall of 0.5 s, 99.8 % of the frames,"
+        " 0.674 s behind the source (95 % within 0.700 s, all within 0.750 s)"
+    )
+    assert seen(Playback(viewers=1, stalls=0)) == "1 viewer: no stalls"
+    assert seen(Playback(viewers=1)) == "1 viewer: nothing is known of what they saw"

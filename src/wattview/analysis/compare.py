@@ -41,7 +41,7 @@ FIGURES: Mapping[str, str] = {
         "xpsnr_score",
     )},
     **{name: f"record.playback.{name}" for name in (
-        "start_delay_seconds", "stalls", "stalled_seconds", "received_frames_ratio",
+        "start_delay_seconds", "stalls", "stalled_seconds", "received_frames_ratio", "end_to_end_delay_seconds",
     )},
 }  # fmt: skip
 """The figures that repeats are averaged over and settings are compared by, and where each stands in a result."""

@@ -24,6 +24,27 @@ def acr_from_vmaf(vmaf: float) -> float:
     return min(max(score, 1.0), 5.0)
 
 
+def seen(playback: Playback) -> str:
+    """What viewers saw, in words, as far as it is known."""
+    count = f"{playback.viewers} viewer{'s' if playback.viewers != 1 else ''}"
+    found = []
+    if playback.start_delay_seconds is not None:
+        found.append(f"first picture after {playback.start_delay_seconds:.2f} s")
+    if playback.stalls is not None:
+        waited = f" of {playback.stalled_seconds or 0.0:.1f} s" if playback.stalls else ""
+        found.append(f"{playback.stalls or 'no'} stall{'s' if playback.stalls != 1 else ''}{waited}")
+    if playback.received_frames_ratio is not None:
+        found.append(f"{100 * playback.received_frames_ratio:.1f} % of the frames")
+    if playback.end_to_end_delay_seconds is not None:
+        few = playback.end_to_end_delay_percentile_95_seconds
+        most = playback.end_to_end_delay_max_seconds
+        found.append(
+            f"{playback.end_to_end_delay_seconds:.3f} s behind the source"
+            + (f" (95 % within {few:.3f} s, all within {most:.3f} s)" if few is not None and most is not None else "")
+        )
+    return f"{count}: {', '.join(found) or 'nothing is known of what they saw'}"
+
+
 def stalling_impact(stalls: float, waited_seconds: float, seconds: float) -> float:
     """The factor by which stalls lower an opinion, 1 where there were none (equation 29).
 

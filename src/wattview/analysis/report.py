@@ -14,6 +14,7 @@ from wattview.analysis.compare import Repeats, noise_floor, repeats_of
 from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
 from wattview.analysis.energy import Points
 from wattview.analysis.machines import machine_text
+from wattview.analysis.qoe import seen
 from wattview.analysis.report_curves import curves_sections
 from wattview.analysis.side_by_side import front_figure
 from wattview.model import Estimate, RunResult, ScenarioResult
@@ -226,6 +227,8 @@ def _badge(scenario: ScenarioResult) -> str:
 def _remarks(scenario: ScenarioResult) -> list[str]:
     name = f"<strong>{escape(scenario.record.name)}</strong>"
     found = [f"{name}: {escape(note)}" for note in scenario.record.notes or []]
+    if scenario.record.playback is not None:
+        found.insert(0, f"{name}: {escape(seen(scenario.record.playback))}")
     if scenario.energy_joules and scenario.energy_error_joules and scenario.energy_error_joules > 1e-3:
         share = 100 * scenario.energy_error_joules / scenario.energy_joules
         found.append(f"{name}: energy ± {scenario.energy_error_joules:.1f} J ({share:.1f} %) from its ends' samples")

@@ -24,6 +24,8 @@ FIGURES = (
     ("XPSNR", "xpsnr_score", 2, "dB"),
     ("SSIM", "ssim_score", 4, ""),
     ("QoE", "qoe_score", 2, ""),
+    ("first picture", "start_delay_seconds", 2, "s"),
+    ("end-to-end delay", "end_to_end_delay_seconds", 3, "s"),
     ("cost", "cost_total", 6, ""),
     ("cost of a stream-hour", "cost_per_stream_hour", 6, ""),
     ("carbon of a stream-hour", "carbon_grams_per_stream_hour", 2, "g"),

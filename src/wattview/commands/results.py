@@ -10,6 +10,7 @@ import click
 
 from wattview import terminal as term
 from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
+from wattview.analysis.qoe import seen
 from wattview.attach import answers, socket_url
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
@@ -197,6 +198,7 @@ def _remarks(one: ScenarioResult) -> list[str]:
         remarks.append("power is an ESTIMATE from CPU use: this machine has no counter")
     if one.record.realtime is False:
         remarks.append("NOT REAL TIME: the encoder fell behind, its efficiency is not valid")
+    remarks += [seen(one.record.playback)] if one.record.playback is not None else []
     remarks += one.record.notes or []
     by_reason: dict[str, list[str]] = {}
     for name, reason in one.reasons.items():

@@ -64,7 +64,9 @@ class RenditionRecord(Struct, frozen=True, kw_only=True):
 
 class Playback(Struct, frozen=True, kw_only=True):
     """What the viewers of a scenario saw: means over all of them, and the worst. A stall is a time in which a player
-    that holds ``buffer_seconds`` would have stood still. Ratios are of the measured window."""
+    that holds ``buffer_seconds`` would have stood still. Ratios are of the measured window. The end-to-end delay is
+    from the source's picture to the moment at which a player could have shown it, over all pictures of the window: the
+    mean, the 95th percentile, the most."""
 
     viewers: int
     start_delay_seconds: float | None = None
@@ -73,6 +75,9 @@ class Playback(Struct, frozen=True, kw_only=True):
     stalled_seconds: float | None = None
     received_frames_ratio: float | None = None
     buffer_seconds: float | None = None
+    end_to_end_delay_seconds: float | None = None
+    end_to_end_delay_percentile_95_seconds: float | None = None
+    end_to_end_delay_max_seconds: float | None = None
 
 
 class ScenarioRecord(Struct, frozen=True, kw_only=True):

@@ -62,6 +62,17 @@ class Capabilities:
 
         return await self._remembered(("xpsnr",), program, ask)
 
+    async def can_stamp_arrivals(self, program: str) -> bool:
+        """Whether it can note when a packet came to a viewer (``ffmpeg.ARRIVAL_STAMP``)."""
+
+        async def ask(path: str) -> bool:
+            picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08", "-c:v", "mpeg4"]
+            command = [path, "-nostdin", "-loglevel", "error", *picture, "-bsf:v", ffmpeg.ARRIVAL_STAMP]
+            status, _ = await _outcome([*command, "-f", "null", "-"])
+            return status == 0
+
+        return await self._remembered(("arrivals",), program, ask)
+
     async def why_not_encode(self, program: str, scenario: Scenario, *, push: bool = False) -> str:
         """Why a scenario's encoder with its settings does not work here, "" where it does: it encodes a few frames.
 

@@ -7,12 +7,13 @@ the run's folder, for the measurement of quality.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
 
-from wattview.daemon.lab import ffmpeg
+from wattview.daemon.lab import delay, ffmpeg
+from wattview.daemon.lab.delay import Arrivals, Delay, DelayUnknown
 from wattview.daemon.lab.encoders import Encoder, Pace
 from wattview.daemon.lab.ffmpeg import Target
 from wattview.daemon.lab.renditions import Variant, streams_of
@@ -49,7 +50,8 @@ class EncoderGroup:
 
     ``stem`` begins the names of the files in ``folder`` that belong to it.
 
-    ``copy_seconds`` is how much of the measured window must be in the copies; None makes none.
+    ``copy_seconds`` is how much of the measured window must be in the copies; None makes none. With ``stamps`` the
+    first viewer of each output notes when its packets come: its FFmpeg can do that.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class EncoderGroup:
         media: Path | None,
         rtmp_url: str | None,
         copy_seconds: float | None,
+        stamps: bool = False,
     ) -> None:
         self.scenario = scenario
         self.media = media
@@ -69,6 +72,7 @@ class EncoderGroup:
         self._folder = folder
         self._stem = stem
         self._rtmp_url = rtmp_url.rstrip("/") if rtmp_url else None
+        self._stamps = stamps and bool(scenario.viewers) and self._rtmp_url is not None
         self._segment_seconds = scenario.warmup + scenario.steady + (copy_seconds or 0.0) + COPY_SLACK_SECONDS
         self.encoders = [
             Encoder(stream, folder / f"{stem}-encoder-{number}.log")
@@ -93,12 +97,16 @@ class EncoderGroup:
         """
         for encoder in self.encoders:
             targets = {variant: self._target(variant) for variant in encoder.stream.variants}
-            command = ffmpeg.encode_command(self._program, self.scenario, encoder.stream, targets, media=self.media)
+            clock = self._list_of("source", encoder.name) if self._stamps else None
+            command = ffmpeg.encode_command(
+                self._program, self.scenario, encoder.stream, targets, media=self.media, clock=clock
+            )
             await encoder.process.start(command, self._folder)
         for encoder in self.encoders:
             await encoder.encoding(FIRST_FRAME_SECONDS)
         for viewer, _ in self._viewers:
-            await viewer.process.start(ffmpeg.viewer_command(self._program, viewer.url), self._folder)
+            packets = self._list_of("received", viewer.stream) if self._stamps and viewer.number == 1 else None
+            await viewer.process.start(ffmpeg.viewer_command(self._program, viewer.url, packets), self._folder)
         for viewer, _ in self._viewers:
             await viewer.seeing(FIRST_PICTURE_SECONDS)
 
@@ -195,10 +203,35 @@ class EncoderGroup:
             ]
         return not notes, notes
 
+    def delay(self, start_time: float, end_time: float) -> tuple[Delay | None, list[str]]:
+        """The end-to-end delay in a window (Unix seconds), and why a stream has none. Blocks.
+
+        The delay of every picture stays in the run's folder.
+        """
+        if not self._stamps:
+            return None, []
+        arrivals: dict[str, Arrivals] = {}
+        reasons = []
+        for encoder in self.encoders:
+            for variant in encoder.stream.variants:
+                try:
+                    every = self._arrivals(encoder, variant)
+                except (DelayUnknown, OSError) as error:
+                    reasons.append(f"the end-to-end delay of {variant.name} was not measured: {error}")
+                else:
+                    arrivals[variant.name] = delay.within(every, start_time, end_time)
+        with (self._folder / f"{self._stem}-delay.csv").open("w", encoding="ascii") as file:
+            file.write("stream,time,delay_seconds\n")
+            for stream, shown in arrivals.items():
+                pairs = zip(shown.times, shown.delays, strict=True)
+                file.writelines(f"{stream},{time:.3f},{seconds:.4f}\n" for time, seconds in pairs)
+        return delay.delay(arrivals.values()), reasons
+
     def delete_copies(self) -> None:
-        """Blocks."""
-        for path in self._folder.glob(f"{self._stem}-copy-*.nut"):
-            path.unlink(missing_ok=True)
+        """Deletes the lists of packets too. Blocks."""
+        for pattern in ("copy-*.nut", "source-*.txt", "sent-*.txt", "received-*.txt"):
+            for path in self._folder.glob(f"{self._stem}-{pattern}"):
+                path.unlink(missing_ok=True)
 
     def _drop_middle_segments(self) -> None:
         for variant in self._copied:
@@ -212,7 +245,23 @@ class EncoderGroup:
             push_url=self._url(variant) if self._rtmp_url else None,
             copy=self._copy_pattern(variant) if variant in self._copied else None,
             copy_seconds=self._segment_seconds,
+            packets=self._list_of("sent", variant.name) if self._stamps else None,
         )
+
+    def _arrivals(self, encoder: Encoder, variant: Variant) -> Arrivals:
+        """When the pictures of an output could be seen. Raises DelayUnknown, OSError."""
+        return delay.arrivals(
+            delay.source_start(self._lines("source", encoder.name)),
+            delay.packets(self._lines("sent", variant.name)),
+            delay.packets(self._lines("received", variant.name)),
+        )
+
+    def _lines(self, kind: str, name: str) -> Iterator[str]:
+        with (self._folder / self._list_of(kind, name)).open(encoding="ascii", errors="replace") as file:
+            yield from file
+
+    def _list_of(self, kind: str, name: str) -> str:
+        return f"{self._stem}-{kind}-{name}.txt"
 
     def _url(self, variant: Variant) -> str:
         return f"{self._rtmp_url}/{variant.name}"
@@ -222,7 +271,7 @@ class EncoderGroup:
 
     def _viewer(self, variant: Variant, number: int) -> Viewer:
         log = self._folder / f"{self._stem}-viewer-{variant.name}-{number}.log"
-        return Viewer(self._url(variant), f"viewer {number} of {variant.name}", variant.fps, log)
+        return Viewer(self._url(variant), variant, number, log)
 
     async def _watch(self, seconds: float) -> None:
         processes: list[WatchedFfmpeg] = [encoder.process for encoder in self.encoders]

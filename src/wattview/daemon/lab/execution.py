@@ -32,6 +32,7 @@ from wattview.daemon.lab.run_progress import ProgressClock
 from wattview.daemon.lab.scenario_check import InvalidScenario, MediaError, Planned, media_file
 from wattview.daemon.lab.scenario_record import Score, Window, record_of, with_scores
 from wattview.daemon.lab.steadiness import Steadiness
+from wattview.daemon.lab.viewers import with_delay
 from wattview.daemon.lab.watched import FfmpegDied
 from wattview.daemon.lab.window_trail import TRAIL_SECONDS, Trail, WindowTrail, trail_file
 from wattview.model import EventLevel, ResultsFile, Run, RunState, ScenarioRecord
@@ -206,6 +207,9 @@ class Execution:
             await self._keep(index, record_of(planned, None, power_source=None, notes=[f"source: {error}"]))
             return
         rtmp_url, notes = await self._server_for(planned) if encodes else (None, [])
+        stamps = bool(rtmp_url and scenario.viewers) and await self._capabilities.can_stamp_arrivals(settings.ffmpeg)
+        if rtmp_url and scenario.viewers and not stamps:
+            notes.append(f"the end-to-end delay was not measured: {settings.ffmpeg} cannot note when packets come")
         group = self._group = EncoderGroup(
             scenario,
             program=settings.ffmpeg,
@@ -214,10 +218,15 @@ class Execution:
             media=media,
             rtmp_url=rtmp_url,
             copy_seconds=min(settings.quality_seconds, scenario.duration) if scenario.quality and encodes else None,
+            stamps=stamps,
         )
         try:
             window = await self._encode(index, planned, group)
             realtime, complaints = await asyncio.to_thread(group.verdict)
+            if window.playback is not None:
+                delay, reasons = await asyncio.to_thread(group.delay, window.start_time, window.end_time)
+                window = replace(window, playback=with_delay(window.playback, delay))
+                notes += reasons
             record = record_of(planned, window, power_source=self._around.power_source(), notes=[*notes, *complaints])
             if encodes:
                 record = replace(record, pushed=rtmp_url is not None, realtime=realtime, encoders=group.statuses)

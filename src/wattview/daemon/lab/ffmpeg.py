@@ -26,17 +26,22 @@ PROGRESS_PERIOD_SECONDS = 0.5
 PUSH_QUEUE_PACKETS = 600
 """What the push may fall behind before packets are dropped: about 8 s of 30 fps video with AAC audio."""
 
+ARRIVAL_STAMP = "setts=pts=PTS:dts=DTS:duration=time(0)*1000000"
+"""The bitstream filter that gives a packet the Unix time in microseconds for its duration."""
+
 QUEUE_FULL = "FIFO queue full"
 """What FFmpeg's fifo muxer logs when it drops packets because the server does not take them fast enough."""
 
 
 class Target(Struct, frozen=True, kw_only=True):
     """Where one output goes. ``push_url`` receives FLV over RTMP; ``copy`` is a file name pattern with one ``%d`` that
-    receives the same encoded video in segments of ``copy_seconds``. With neither it is encoded and thrown away."""
+    receives the same encoded video in segments of ``copy_seconds``; ``packets`` is a file that receives their list.
+    With none of them it is encoded and thrown away."""
 
     push_url: str | None = None
     copy: str | None = None
     copy_seconds: float = 0.0
+    packets: str | None = None
 
 
 def tee_target(url: str, options: Mapping[str, str]) -> str:
@@ -58,11 +63,18 @@ def _escape(text: str, delimiters: str) -> str:
 
 
 def encode_command(
-    ffmpeg: str, scenario: Scenario, stream: Stream, targets: Mapping[Variant, Target], *, media: Path | None
+    ffmpeg: str,
+    scenario: Scenario,
+    stream: Stream,
+    targets: Mapping[Variant, Target],
+    *,
+    media: Path | None,
+    clock: str | None = None,
 ) -> list[str]:
     """The encoder of one stream, in real time until it is told to stop: one decode, and an output for each variant.
 
-    ``media`` is the file behind ``scenario.source``, None for a test picture. Each target has its own queue and thread,
+    ``media`` is the file behind ``scenario.source``, None for a test picture; ``clock`` is the file name for
+    ``source_clock``, None writes none. Each target has its own queue and thread,
     so that neither a slow server nor a slow disk stalls the encoder. A push that breaks ends FFmpeg (the scenario is
     then not what was asked for); a copy that breaks costs the copy only.
     """
@@ -76,7 +88,7 @@ def encode_command(
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning",
         "-stats_period", str(PROGRESS_PERIOD_SECONDS), "-progress", "pipe:1",
         *codecs.device_arguments(scenario.encoder), *_inputs(scenario, media),
-        "-filter_complex", _ladder(scenario, stream, media), *outputs,
+        "-filter_complex", _ladder(scenario, stream, media, clock), *outputs,
     ]  # fmt: skip
 
 
@@ -100,12 +112,17 @@ def reference_command(
     ]  # fmt: skip
 
 
-def viewer_command(ffmpeg: str, url: str) -> list[str]:
-    """A player that takes a stream and throws it away, undecoded: the load that one more viewer is for the server."""
+def viewer_command(ffmpeg: str, url: str, packets: str | None = None) -> list[str]:
+    """A player that takes a stream and throws it away, undecoded: the load that one more viewer is for the server.
+
+    With ``packets`` the video packets are listed in that file, each with the Unix time in microseconds at which it came
+    for its duration.
+    """
+    listed = ["-map", "0:v:0", "-c", "copy", "-bsf:v", ARRIVAL_STAMP, "-flush_packets", "1", "-f", "framecrc"]
     return [
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning",
         "-stats_period", str(PROGRESS_PERIOD_SECONDS), "-progress", "pipe:1",
-        "-i", url, "-map", "0", "-c", "copy", "-f", "null", "-",
+        "-i", url, "-map", "0", "-c", "copy", "-f", "null", "-", *([*listed, packets] if packets else []),
     ]  # fmt: skip
 
 
@@ -136,13 +153,26 @@ def _picture(scenario: Scenario, media: Path | None) -> str:
     )
 
 
-def _ladder(scenario: Scenario, stream: Stream, media: Path | None) -> str:
+def source_clock(file: str, fps: int) -> str:
+    """Filters that write down, for one picture a second, the Unix time less the picture's time, in microseconds (as its
+    ``pts``): where the source is paced by the clock, the Unix time of its time 0. The pictures end here."""
+    return (
+        f"select='not(mod(n\\,{fps}))',settb=1/1000000,setpts='(time(0)-T)/TB',"
+        f"metadata=mode=add:key=source:value=1,metadata=mode=print:file={file}:direct=1,nullsink"
+    )
+
+
+def _ladder(scenario: Scenario, stream: Stream, media: Path | None, clock: str | None) -> str:
     """The filter graph from the one source picture to the encoders' pads ``[v0]``, ``[v1]`` …"""
     upload = codecs.upload_filter(scenario.encoder)
     count = len(stream.variants)
+    source = "[0:v:0]"
+    if clock is not None:
+        begin = "setpts=PTS-STARTPTS," if media is not None else ""
+        source = f"[0:v:0]{begin}split[clock][source];[clock]{source_clock(clock, scenario.fps)};[source]"
     if count == 1:
-        return f"[0:v:0]{_picture(scenario, media)}{_step(scenario, stream.variants[0])}{upload}[v0]"
-    split = f"[0:v:0]{_picture(scenario, media)},split={count}" + "".join(f"[s{number}]" for number in range(count))
+        return f"{source}{_picture(scenario, media)}{_step(scenario, stream.variants[0])}{upload}[v0]"
+    split = f"{source}{_picture(scenario, media)},split={count}" + "".join(f"[s{number}]" for number in range(count))
     steps = [
         f"[s{number}]null{_step(scenario, variant)}{upload}[v{number}]"
         for number, variant in enumerate(stream.variants)
@@ -179,6 +209,9 @@ def _target(target: Target) -> list[str]:
         targets.append(
             tee_target(target.copy, {**segments, "onfail": "ignore", "use_fifo": "1", "fifo_options": queue})
         )
+    if target.packets is not None:
+        listed = {"f": "framecrc", "select": "v", "onfail": "ignore", "use_fifo": "1", "fifo_options": queue}
+        targets.append(tee_target(target.packets, listed))
     if not targets:
         return ["-f", "null", "-"]
     return ["-flags", "+global_header", "-f", "tee", "|".join(targets)]

@@ -1,7 +1,7 @@
 """Viewers of a stream: FFmpegs that pull it and throw it away, and what a player would have made of what they got.
 
 A viewer is load for the server, and a witness: how long it waited for the first picture, how many of the encoded
-frames came, and when a player that keeps a small buffer would have stood still.
+frames came and how late, and when a player that keeps a small buffer would have stood still.
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from wattview.daemon.lab import ffmpeg
+from wattview.daemon.lab.delay import Delay
 from wattview.daemon.lab.encoders import PaceMeter
+from wattview.daemon.lab.renditions import Variant
 from wattview.daemon.lab.watched import FfmpegDied, WatchedFfmpeg, first_of
 from wattview.model import Playback
 
@@ -57,15 +61,17 @@ class StallMeter:
 
 
 class Viewer:
-    """One FFmpeg that pulls a stream of ``fps`` frames a second."""
+    """One FFmpeg that pulls an encoder's output; the ``number``-th of it, from 1."""
 
-    def __init__(self, url: str, name: str, fps: int, log: Path) -> None:
+    def __init__(self, url: str, variant: Variant, number: int, log: Path) -> None:
         self.url = url
-        self.process = WatchedFfmpeg(name, log, self._note)
-        self.meter = PaceMeter(fps)
+        self.stream = variant.name
+        self.number = number
+        self.process = WatchedFfmpeg(f"viewer {number} of {variant.name}", log, self._note)
+        self.meter = PaceMeter(variant.fps)
         self.stalls = StallMeter()
         self.start_delay_seconds: float | None = None
-        self._fps = fps
+        self._fps = variant.fps
         self._first_picture = 0.0
         self._seeing = asyncio.Event()
 
@@ -92,6 +98,17 @@ class Viewer:
             self._first_picture = received - shown
             self._seeing.set()
         self.stalls.note(monotonic, received - self._first_picture)
+
+
+def with_delay(playback: Playback, delay: Delay | None) -> Playback:
+    if delay is None:
+        return playback
+    return replace(
+        playback,
+        end_to_end_delay_seconds=round(delay.mean, 3),
+        end_to_end_delay_percentile_95_seconds=round(delay.percentile_95, 3),
+        end_to_end_delay_max_seconds=round(delay.maximum, 3),
+    )
 
 
 def playback(viewers: list[Viewer], encoder_speeds: list[float | None]) -> Playback | None:

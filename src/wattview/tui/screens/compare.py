@@ -42,6 +42,9 @@ FIGURES: tuple[Figure, ...] = (
     Figure("PSNR dB", lambda one: one.record.psnr_score, 2),
     Figure("SSIM", lambda one: one.record.ssim_score, 4),
     Figure("QoE 1 to 5", lambda one: one.qoe_score, 2),
+    Figure(
+        "End to end s", lambda one: one.record.playback.end_to_end_delay_seconds if one.record.playback else None, 3
+    ),
     Figure("Cost", lambda one: one.cost_total, 6),
     Figure("  of energy", lambda one: one.cost_energy, 6),
     Figure("  of compute", lambda one: one.cost_compute, 6),

@@ -1,0 +1,142 @@
+"""The time from the source's picture to the player, where both are on this machine and so have one clock.
+
+Three lists are written by FFmpeg itself while it works, and read after the measured window: when the source gave a
+picture of which time (``ffmpeg.source_clock``), which packets the encoder sent, and when which packets came to a
+viewer. The source is paced by the clock, so the earliest difference of its lists is when its time 0 was. The
+viewer's packets are recognised by their sizes: servers count time from where they like. Pure functions of texts.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from msgspec import Struct
+
+from wattview.analysis.energy import percentile
+
+COMPARED_PACKETS = 200
+MIN_COMPARED_PACKETS = 25
+ENOUGH = 0.6
+"""The share of the compared packets that must find one of their size at the chosen offset; at any other, at most half
+as many."""
+
+SIZE_TOLERANCE_BYTES = 4
+"""RTMP carries H.264 with four bytes before each unit, an encoder may write three."""
+
+_SOURCE_LINE = re.compile(r"frame:[0-9]+ +pts:([0-9]{1,17}) ", re.ASCII)
+_BASE_LINE = re.compile(r"#tb 0: ([1-9][0-9]{0,9})/([1-9][0-9]{0,9})$", re.ASCII)
+_PACKET_LINE = re.compile(
+    r"0, *-?[0-9]{1,18}, *(-?[0-9]{1,18}), *([0-9]{1,18}), *([0-9]{1,10}), 0x[0-9a-f]{8}[,\n]", re.ASCII
+)
+
+
+class DelayUnknown(Exception):
+    """``str()`` says why there is no figure."""
+
+
+class Packets(Struct, frozen=True):
+    """A list of video packets: presentation times in seconds, durations as they were written, sizes in bytes."""
+
+    times: Sequence[float]
+    durations: Sequence[int]
+    sizes: Sequence[int]
+
+
+class Arrivals(Struct, frozen=True):
+    """When a player could have shown each picture at the earliest (Unix seconds), and how long after the source gave
+    it. In the order of the pictures."""
+
+    times: Sequence[float]
+    delays: Sequence[float]
+
+
+class Delay(Struct, frozen=True, kw_only=True):
+    """Over all pictures of a window, in seconds."""
+
+    mean: float
+    percentile_95: float
+    maximum: float
+
+
+def source_start(lines: Iterable[str]) -> float:
+    """When the source's time 0 was (Unix seconds), out of what ``ffmpeg.source_clock`` wrote.
+
+    A source in real time is now and then late and never early. Raises DelayUnknown.
+    """
+    starts = [int(found[1]) for line in lines if (found := _SOURCE_LINE.match(line))]
+    if not starts:
+        raise DelayUnknown("the source noted no time")
+    return min(starts) / 1e6
+
+
+def packets(lines: Iterable[str]) -> Packets:
+    """Reads the list of the ``framecrc`` muxer: ``stream, dts, pts, duration, size, checksum`` below ``#tb 0: 1/1000``.
+    What is no such line is passed over, as one that was cut off."""
+    times, durations, sizes, base = array("d"), array("q"), array("q"), 0.0
+    for line in lines:
+        if found := _PACKET_LINE.match(line):
+            times.append(int(found[1]) * base)
+            durations.append(int(found[2]))
+            sizes.append(int(found[3]))
+        elif found := _BASE_LINE.match(line):
+            base = int(found[1]) / int(found[2])
+    return Packets(times, durations, sizes)
+
+
+def offset(sent: Packets, received: Packets) -> float:
+    """By how many seconds the time stamps of what came are later than those of what was sent. Raises DelayUnknown."""
+    by_size: dict[int, list[float]] = {}
+    for time, size in zip(sent.times, sent.sizes, strict=True):
+        by_size.setdefault(size, []).append(time)
+    compared = range(min(len(received.times), COMPARED_PACKETS))
+    if len(compared) < MIN_COMPARED_PACKETS:
+        raise DelayUnknown(f"only {len(compared)} packets came")
+    votes: Counter[int] = Counter()
+    for number in compared:
+        size = received.sizes[number]
+        alike = {
+            round(1000 * (received.times[number] - time))
+            for near in range(size - SIZE_TOLERANCE_BYTES, size + SIZE_TOLERANCE_BYTES + 1)
+            for time in by_size.get(near, ())
+        }
+        votes.update(alike)
+    # Time stamps of RTMP are whole milliseconds, and each is a sum of two: one offset falls on neighbours.
+    around = {one: votes[one - 1] + votes[one] + votes[one + 1] for one in votes}
+    best = max(around, key=around.__getitem__, default=0)
+    if around.get(best, 0) < ENOUGH * len(compared):
+        raise DelayUnknown("the packets that came are not those that were sent")
+    if any(count > around[best] / 2 for one, count in around.items() if abs(one - best) > 2):
+        raise DelayUnknown("the packets are too much alike to tell which is which")
+    return (best + (votes[best + 1] - votes[best - 1]) / around[best]) / 1000
+
+
+def arrivals(source_start: float, sent: Packets, received: Packets) -> Arrivals:
+    """What came, in the order in which it is shown: a picture waits for those before it. Raises DelayUnknown.
+
+    The durations of ``received`` are the Unix times in microseconds at which it came.
+    """
+    zero = source_start - offset(sent, received)
+    order = sorted(range(len(received.times)), key=received.times.__getitem__)
+    shown = array("d", accumulate((received.durations[number] / 1e6 for number in order), max))
+    return Arrivals(
+        shown, array("d", (when - zero - received.times[number] for when, number in zip(shown, order, strict=True)))
+    )
+
+
+def within(arrivals: Arrivals, start_time: float, end_time: float) -> Arrivals:
+    """Those of a window (Unix seconds)."""
+    first, last = bisect_left(arrivals.times, start_time), bisect_right(arrivals.times, end_time)
+    return Arrivals(arrivals.times[first:last], arrivals.delays[first:last])
+
+
+def delay(all_arrivals: Iterable[Arrivals]) -> Delay | None:
+    """Over the pictures of all streams; None where there is none."""
+    delays = [delay for one in all_arrivals for delay in one.delays]
+    if not delays:
+        return None
+    return Delay(mean=sum(delays) / len(delays), percentile_95=percentile(delays, 95), maximum=max(delays))
