@@ -83,6 +83,20 @@ def test_sizes_are_bytes_and_virtual_filesystems_are_left_out(config: Config, mo
     ]  # fmt: skip
 
 
+def test_a_mount_that_comes_or_turns_read_only_is_seen_at_the_next_scrape(
+    config: Config, mounts: Mounts, tmp_path: Path
+) -> None:
+    collector = filesystem.Filesystem(config, mounts)
+    collector.collect()
+    changed = MOUNTS.replace("/ / rw,relatime", "/ / ro,relatime") + "39 29 8:5 / /new rw - ext4 /dev/sda5 rw\n"
+    (tmp_path / "proc/1/mountinfo").write_text(changed)
+    found = read(collector)
+    readonly = {one["mountpoint"]: found.value("node_filesystem_readonly", **one)
+                for one in found.labels_of("node_filesystem_readonly")}  # fmt: skip
+    assert readonly.keys() == SHOWN | {"/new"}
+    assert (readonly["/"], readonly["/new"]) == (1, 0)
+
+
 def test_read_only_is_seen_on_the_mount_and_on_the_filesystem(config: Config, mounts: Mounts) -> None:
     found = read(filesystem.Filesystem(config, mounts))
     read_only = {

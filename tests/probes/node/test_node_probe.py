@@ -12,7 +12,7 @@ from wattview.config import NODE_COLLECTORS, Config, ConfigError
 from wattview.exposition import Family, render
 from wattview.probes import node
 from wattview.probes.node import CollectorEntry, NodeProbe, UnknownCollector
-from wattview.probes.node.collector import NoData
+from wattview.probes.node.collector import Chosen, NoData
 
 
 class Good:
@@ -137,3 +137,13 @@ def test_files_stay_open_between_scrapes(make_config: ConfigFactory) -> None:
     assert {path.name for path in Path("/proc/self/fd").iterdir()} <= {path.name for path in first} | {
         str(int(max((path.name for path in first), key=int)) + 1)
     }
+
+
+def test_chosen_lines_are_chosen_anew_when_the_keys_change() -> None:
+    chosen = Chosen(lambda key: ("wanted", "") if key.startswith(b"w") else None)
+    assert chosen.of(b"a 1\nw 2\n") == [(("wanted", ""), b"2")]
+    assert chosen.of(b"a 3\nw 4\n") == [(("wanted", ""), b"4")]
+    assert chosen.of(b"w 5\na 6\n") == [(("wanted", ""), b"5")]
+    assert chosen.of(b"w1 7\na 8\nw2 9\n") == [(("wanted", ""), b"7"), (("wanted", ""), b"9")]
+    with pytest.raises(ValueError, match="a key and a value"):
+        chosen.of(b"w 1\na\n")

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import resource
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from wattview.exposition import Family
@@ -63,6 +64,30 @@ class Filter:
         if self._include is not None:
             return self._include.search(name) is None
         return self._exclude is not None and self._exclude.search(name) is not None
+
+
+class Chosen:
+    """The few lines that are wanted of a long file of ``key value`` lines whose keys stay the same while a kernel runs.
+
+    ``choose`` says what a key is to be called, None for one that is not wanted; it is asked again when keys change.
+    """
+
+    def __init__(self, choose: Callable[[bytes], tuple[str, str] | None]) -> None:
+        self._choose = choose
+        self._keys: list[bytes] = []
+        self._chosen: list[tuple[int, tuple[str, str]]] = []
+
+    def of(self, data: bytes) -> list[tuple[tuple[str, str], bytes]]:
+        """(what it is called, value as text) of each line that is wanted. Raises ValueError for another form."""
+        words = data.split()
+        keys, values = words[::2], words[1::2]
+        if keys != self._keys:
+            if len(keys) != len(values):
+                raise ValueError("not lines of a key and a value")
+            named = [(place, self._choose(key)) for place, key in enumerate(keys)]
+            self._chosen = [(place, name) for place, name in named if name is not None]
+            self._keys = keys
+        return [(name, values[place]) for place, name in self._chosen]
 
 
 class Directory:

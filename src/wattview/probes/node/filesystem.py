@@ -24,6 +24,10 @@ _ANSWER_AT_ONCE = frozenset((
 ))  # fmt: skip
 
 
+Mounts = dict[tuple[str, str, str], procfs.Mount]
+"""By (device, mount point, type)."""
+
+
 class Space(NamedTuple):
     """What statfs(2) gave, in bytes and file nodes; or why it gave nothing."""
 
@@ -47,6 +51,8 @@ class Filesystem:
         self._types = Filter(config.node.fs_type_exclude, config.node.fs_type_include)
         self._statvfs = statvfs
         self._slow: dict[str, _Asked] = {}
+        self._table = b""
+        self._known: Mounts = {}
 
     def collect(self) -> list[Family]:
         try:
@@ -54,13 +60,19 @@ class Filesystem:
         except OSError:
             # hidepid, or a process namespace of our own: what this process sees is the best there is.
             table = self._own_mounts.read()
-        mounts: dict[tuple[str, str, str], procfs.Mount] = {}
+        if table != self._table:
+            # A container engine makes this a long table, and it seldom changes.
+            self._known, self._table = self._wanted(table), table
+        points = {point: fs_type for _, point, fs_type in self._known}
+        return space_families(self._known, self._ask(points))
+
+    def _wanted(self, table: bytes) -> Mounts:
+        mounts: Mounts = {}
         for mount in procfs.mountinfo(table):
             point = self._point(mount.mount_point)
             if not self._mount_points.ignores(point) and not self._types.ignores(mount.fs_type):
                 mounts[mount.source, point, mount.fs_type] = mount
-        points = {point: fs_type for _, point, fs_type in mounts}
-        return space_families(mounts, self._ask(points))
+        return mounts
 
     def _point(self, mount_point: str) -> str:
         """A mount point as the host names it, where it was seen through ``paths.rootfs``."""
@@ -112,8 +124,8 @@ class _Asked:
         threading.Thread(target=run, name="statfs", daemon=True).start()
 
 
-def space_families(mounts: dict[tuple[str, str, str], procfs.Mount], answers: dict[str, Space]) -> list[Family]:
-    """Pure: mounts by (device, mount point, type) and what each mount point has, as families."""
+def space_families(mounts: Mounts, answers: dict[str, Space]) -> list[Family]:
+    """Pure: mounts and what each mount point has, as families."""
     names: Iterable[tuple[str, str]] = (
         ("size_bytes", "Filesystem size in bytes."),
         ("free_bytes", "Filesystem free space in bytes."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes.files import KernelFile
-from wattview.probes.node.collector import Filter
+from wattview.probes.node.collector import Chosen, Filter
 
 Field = tuple[str, str]
 """A family's name and help."""
@@ -20,6 +20,7 @@ class Netstat:
         self._snmp6 = KernelFile(f"{root}/net/snmp6", 8192)
         self._filter = Filter(include=config.node.netstat_fields_include)
         self._chosen: dict[bytes, list[tuple[int, Field]]] = {}
+        self._chosen_version6 = Chosen(self._field6)
 
     def collect(self) -> list[Family]:
         found = []
@@ -49,13 +50,14 @@ class Netstat:
             data = self._snmp6.read()
         except FileNotFoundError:
             return []
-        found = []
-        for line in data.decode("ascii", "replace").splitlines():
-            key, _, value = line.partition(" ")
-            protocol, six, name = key.partition("6")
-            if six and (field := self._field(protocol + six, name)) is not None:
-                found.append(Family(field[0], "untyped", field[1]).add(int(value)))
-        return found
+        return [
+            Family(name, "untyped", help_text).add(int(value))
+            for (name, help_text), value in self._chosen_version6.of(data)
+        ]
+
+    def _field6(self, key: bytes) -> Field | None:
+        protocol, six, name = key.decode("ascii", "replace").partition("6")
+        return self._field(protocol + six, name) if six else None
 
     def _field(self, protocol: str, name: str) -> Field | None:
         key = f"{protocol}_{name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes.files import KernelFile
-from wattview.probes.node.collector import Filter
+from wattview.probes.node.collector import Chosen, Filter
 
 
 class Vmstat:
@@ -14,12 +14,16 @@ class Vmstat:
     def __init__(self, config: Config) -> None:
         self._file = KernelFile(f"{config.paths.procfs}/vmstat", size=16384)
         self._filter = Filter(include=config.node.vmstat_fields_include)
+        self._chosen = Chosen(self._field)
 
     def collect(self) -> list[Family]:
-        found = []
-        for line in self._file.read().decode("ascii", "replace").splitlines():
-            name, _, value = line.partition(" ")
-            if not self._filter.ignores(name):
-                help_text = f"/proc/vmstat information field {name}."
-                found.append(Family(f"node_vmstat_{name}", "untyped", help_text).add(int(value)))
-        return found
+        return [
+            Family(name, "untyped", help_text).add(int(value))
+            for (name, help_text), value in self._chosen.of(self._file.read())
+        ]
+
+    def _field(self, key: bytes) -> tuple[str, str] | None:
+        name = key.decode("ascii", "replace")
+        if self._filter.ignores(name):
+            return None
+        return f"node_vmstat_{name}", f"/proc/vmstat information field {name}."
