@@ -51,6 +51,17 @@ def send(http: httpx.Client, host: str, job: str, text: str, at: float) -> None:
     answer.raise_for_status()
 
 
+def wait_for_merges(http: httpx.Client, seconds: float = 120.0) -> None:
+    """Until the store has put its parts together: before that, the same samples take twice the place."""
+    deadline, size = time.monotonic() + seconds, -1.0
+    while time.monotonic() < deadline:
+        now = metric(http, "vm_data_size_bytes")
+        if metric(http, "vm_active_merges") == 0 and now == size:
+            return
+        size = now
+        time.sleep(2)
+
+
 def load(http: httpx.Client, answers: list[dict[str, str]], hosts: int) -> Iterator[Result]:
     """Sends the answers as if from ``hosts`` machines, and says what that cost the store."""
     series = sum(len(family.samples) for text in answers[0].values() for family in text_string_to_metric_families(text))
@@ -65,7 +76,7 @@ def load(http: httpx.Client, answers: list[dict[str, str]], hosts: int) -> Itera
     rows = metric(http, "vm_rows_inserted_total")
     seconds, cpu = time.monotonic() - began, metric(http, "process_cpu_seconds_total") - cpu
     http.get("/internal/force_merge", timeout=60).raise_for_status()
-    time.sleep(2)
+    wait_for_merges(http)
     data, index = (metric(http, "vm_data_size_bytes", kind) for kind in ("storage", "indexdb"))
     memory, known = metric(http, "process_resident_memory_bytes"), hosts * series
     yield Row(subject="store: series of one host", ours=series)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -117,6 +120,26 @@ def test_completion_scripts_are_printed(call, shell: str) -> None:  # type: igno
     result = call("completion", shell)
     assert result.exit_code == 0
     assert "_WATTVIEW_COMPLETE" in result.output
+
+
+def test_bash_completes_commands_and_options() -> None:
+    """In a real bash, with the script that it is given."""
+    script = """
+        source <(wattview completion bash)
+        COMP_WORDS=(wattview $1); COMP_CWORD=$2
+        _wattview_completion wattview
+        printf "%s\\n" "${COMPREPLY[@]}"
+    """
+    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+    def completed(words: str, number: int) -> list[str]:
+        done = subprocess.run(["bash", "-c", script, "bash", words, str(number)], capture_output=True, text=True,
+                              check=True, env=environ)  # fmt: skip
+        return done.stdout.split()
+
+    assert completed("dae", 1) == ["daemon"]
+    assert completed("results exp", 2) == ["export"]
+    assert "--baseline" in completed("run --ba", 2)
 
 
 def test_every_option_says_what_it_does() -> None:

@@ -1,4 +1,4 @@
-"""What two public Grafana dashboards ask for, by metric: Node Exporter Full (1860) and Cadvisor exporter (14282).
+"""What three public dashboards ask for: Node Exporter Full (1860), Cadvisor exporter (14282), Docker monitoring (193).
 
 A person who swaps the real exporters for ours keeps these dashboards. Names whose hardware or collector a machine lacks
 are in the list all the same: there, the real exporter has no samples of them either.
@@ -227,3 +227,12 @@ CADVISOR_EXPORTER = [
     "machine_cpu_cores",
     "machine_memory_bytes",
 ]
+
+DOCKER_MONITORING = [
+    'count(container_last_seen{image!=""})',
+    'sum(container_memory_usage_bytes{image!=""})/1024/1024',
+    'sum(rate(container_cpu_user_seconds_total{image!=""}[5m]) * 100)',
+    'irate(container_network_receive_bytes_total{image!=""}[5m])',
+    'irate(container_network_transmit_bytes_total{image!=""}[5m])',
+]
+"""Its queries whole: they know containers by the label ``image``, and name their lines by ``name``."""

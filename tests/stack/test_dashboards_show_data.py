@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.conftest import free_port
-from tests.stack.public_dashboards import CADVISOR_EXPORTER, NODE_EXPORTER_FULL
+from tests.stack.public_dashboards import CADVISOR_EXPORTER, DOCKER_MONITORING, NODE_EXPORTER_FULL
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import Engine, docker_engine
 from tests.support.node_exporter import RealNodeExporter
@@ -194,6 +194,13 @@ def test_the_cadvisor_dashboard_finds_its_metrics(filled: Filled) -> None:
     assert missing <= {"container_fs_reads_bytes_total", "container_fs_writes_bytes_total"}
     labels = filled.store.query('container_memory_rss{name="transcoder"}')[0]["metric"]
     assert labels["image"]
+
+
+@pytest.mark.parametrize("expression", DOCKER_MONITORING)
+def test_docker_monitoring_finds_the_containers(filled: Filled, expression: str) -> None:
+    found = eventually(lambda: filled.store.query(expression), expression, 20)
+    if expression.startswith("irate"):
+        assert "transcoder" in {one["metric"]["name"] for one in found}
 
 
 def names(store: Store, job: str) -> set[str]:
