@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ def course(index: int) -> float:
 def busy(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> ScriptedDaemon:
     """A daemon with a past, a run, two results, and a minute of snapshots to tell."""
     monkeypatch.setattr("wattview.tui.app.wall_clock", lambda: NOW)
+    # The scripted daemon falls silent when all is told; how long a picture takes must not show on it.
+    monkeypatch.setattr("wattview.tui.widgets.banner.QUIET_SECONDS", math.inf)
     times = [NOW - 900 + 5 * index for index in range(180)]
     watts = [42 + 6 * course(index) for index in range(180)]
     daemon.series = [
@@ -69,19 +72,24 @@ def picture(index: int) -> Snapshot:
 def steady(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None]]:
     """Lets the dashboard receive everything, then presses the keys."""
 
+    async def answered(pilot: Any) -> None:
+        """Every call that the screen in front has made: the next key is for what it shows."""
+        await pilot.pause()
+        calls = [worker for worker in pilot.app.workers if worker.name != "feed"]
+        await until(pilot, lambda: all(worker.is_finished for worker in calls))
+
     async def before(pilot: Any) -> None:
         app = pilot.app
         await until(pilot, lambda: app.latest is not None and len(app.trails["power",]) > 150)
         for index in range(1, SNAPSHOTS):
             daemon.say(picture(index))
         await until(pilot, lambda: app.latest.time == NOW + SNAPSHOTS - 1)
+        await answered(pilot)
         for key in keys:
             await pilot.press(key)
-            await pilot.pause()
-        # Every call that the screen in front has made must have been answered.
+            await answered(pilot)
         if isinstance(app.screen, Launch):
             await until(pilot, lambda: app.screen.choice.idle is not None)  # the first preset has filled the form
-        await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.name != "feed"))
         await until(pilot, lambda: not app._painting)
 
     return before
