@@ -21,10 +21,13 @@ import pytest
 
 from tests.conftest import ConfigFactory
 from tests.support.daemon import descendants, wait_gone
+from tests.support.dashboard import screen_text, until
 from tests.support.stack import COMPOSE, Store, eventually, program, running, victoria_metrics
 from wattview.daemon.history_prometheus import PrometheusHistory
 from wattview.daemon.results import Results
-from wattview.fleet import QUERIES, FleetError, HostRow, _Result, fleet, rows
+from wattview.fleet import QUERIES, FleetError, FleetStore, HostRow, _Result, fleet, rows
+from wattview.tui.fleet_app import FleetApp
+from wattview.tui.fleet_feed import StoreFleet
 
 WATTS_PER_CPU = {"encoder-1": 10.0, "encoder-2": 20.0, "encoder-3": 30.0}
 
@@ -162,6 +165,7 @@ async def test_a_scenario_is_analysed_from_the_central_store_wherever_it_ran(
 async def test_a_host_whose_daemon_has_died_stays_in_the_fleet_and_shows_no_old_figures(three_hosts: Fleet) -> None:
     leader = three_hosts.daemons["encoder-3"]
     everything = {leader} | descendants(leader)
+    killed = time.time()
     for pid in everything:
         os.kill(pid, 9)
     assert not wait_gone(everything - {leader})
@@ -172,14 +176,43 @@ async def test_a_host_whose_daemon_has_died_stays_in_the_fleet_and_shows_no_old_
 
     eventually(stale, "its last figures are gone", 30)
     found = {row.host: row for row in await fleet(three_hosts.store.url)}
+    since = time.time() - killed
     dead = found["encoder-3"]
     assert (dead.targets, dead.targets_up) == (10, 0)
     assert dead.state == "lost"
     assert dead.seen_seconds is not None
-    assert 5 < dead.seen_seconds < 120
+    assert since - 2 < dead.seen_seconds < since + 18, "the store is asked for every fifteenth second"
     assert dead.power_watts is None
     assert dead.cost_per_hour is None
     assert found["encoder-1"].targets_up == 10
+
+
+@pytest.mark.slow
+async def test_the_page_of_the_fleet_is_filled_from_the_store_and_marks_the_host_that_has_died(
+    three_hosts: Fleet,
+) -> None:
+    """After the test above, in which the daemon of encoder-3 is killed."""
+    source = StoreFleet(FleetStore(three_hosts.store.url), interval=0.5)
+    await source.start()
+    app = FleetApp(source)
+    cpus = os.cpu_count() or 1
+    try:
+        async with app.run_test(size=(160, 50)) as pilot:
+            await until(pilot, lambda: "✗ 1 lost" in screen_text(app), seconds=30)
+            lines = {line.split()[1]: line for line in screen_text(app).splitlines() if "│ encoder-" in line}
+            for host in ("encoder-1", "encoder-2"):
+                assert "● live" in lines[host]
+                assert f" {WATTS_PER_CPU[host] * cpus:.1f} ESTIMATE" in lines[host]
+                assert "9/9" in lines[host]
+            assert "✗ lost" in lines["encoder-3"]
+            assert "of 2 of 3 hosts" in screen_text(app)
+            await pilot.press("enter")
+            await until(pilot, lambda: bool(app.screen.query("#course")) and "Power, last hour" in screen_text(app))
+            await until(pilot, lambda: app.screen.details is not None and len(app.screen.details.power) > 0)
+            watts = [value for _, value in app.screen.details.power]
+            assert watts[-1] == pytest.approx(WATTS_PER_CPU["encoder-1"] * cpus, rel=0.05)
+    finally:
+        await source.stop()
 
 
 async def test_a_store_that_is_not_there_is_one_clear_line() -> None:

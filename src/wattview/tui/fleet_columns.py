@@ -45,8 +45,8 @@ def exporters_text(row: HostRow) -> str:
 def run_text(row: HostRow) -> str:
     if row.phase is None:
         return ""
-    done = f" {row.fraction * 100:.0f} %" if row.fraction is not None else ""
-    return f"{row.scenario or 'run'}: {row.phase}{done}"
+    done = f"{row.fraction * 100:.0f} % " if row.fraction is not None else ""
+    return f"{done}{row.scenario or 'run'}: {row.phase}"
 
 
 def cost_text(row: HostRow) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
+from time import time as wall_clock
 from typing import ClassVar
 
 from textual import work
@@ -65,7 +65,7 @@ class StoreHost(FleetPage):
         self.key = key
         self.details: HostDetails | None = None
         self.reason = ""
-        self._asked_at = time.time()
+        self._asked_at = wall_clock()
 
     @property
     def head_name(self) -> str:
@@ -86,7 +86,7 @@ class StoreHost(FleetPage):
     async def _load(self) -> None:
         """Asks the store as long as the page is open."""
         while True:
-            now = time.time()
+            now = wall_clock()
             try:
                 self.details = await self.store.details(self.key, now - GRAPH_SECONDS, now, GRAPH_STEP_SECONDS)
                 self._asked_at, self.reason = now, ""
