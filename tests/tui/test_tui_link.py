@@ -9,9 +9,10 @@ import pytest
 
 from tests.support.dashboard import ScriptedDaemon, opened, screen_text, snapshot, until
 from wattview.client import Client
-from wattview.tui.app import Dashboard
+from wattview.tui.app import VIEWS, Dashboard
 from wattview.tui.feed import Link, LinkChanged, follow
 from wattview.tui.widgets.banner import banner_text
+from wattview.tui.widgets.tabs import TABS
 
 
 async def test_no_daemon_is_a_banner_with_the_way_out_and_keys_still_work() -> None:
@@ -89,6 +90,31 @@ async def test_a_hanging_daemon_holds_up_no_screen(daemon: ScriptedDaemon) -> No
         for key, mode in (("7", "results"), ("8", "exporters"), ("1", "overview")):
             await asyncio.wait_for(pilot.press(key), 4)
             await until(pilot, lambda mode=mode: pilot.app.current_mode == mode, seconds=4)
+
+
+async def test_a_daemon_that_answers_nothing_more_freezes_no_key_on_any_screen(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        daemon.hang = True
+        daemon.tell("info", "daemon", "this event is never given")
+        daemon.say(snapshot(1.0))
+        for tab in TABS:
+            await asyncio.wait_for(pilot.press(tab.key, "down", "question_mark", "escape"), 6)
+            assert pilot.app.current_mode == tab.mode
+
+
+async def test_a_snapshot_is_shown_on_the_screen_in_front_and_on_no_other(
+    daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(daemon) as pilot:
+        for tab in TABS:
+            await pilot.press(tab.key)
+        await pilot.press("3")
+        shown: list[str] = []
+        for view in VIEWS.values():
+            monkeypatch.setattr(view, "show", lambda self, picture: shown.append(self.TAB))
+        daemon.say(snapshot(5.0))
+        await until(pilot, lambda: pilot.app.latest.time == snapshot(5.0).time and bool(shown))
+        assert set(shown) == {"containers"}
 
 
 async def test_a_daemon_of_another_version_is_a_banner_and_no_traceback(daemon: ScriptedDaemon) -> None:

@@ -65,6 +65,7 @@ class Graph(Widget):
         self._live = True
         self._empty = ""
         self._lines: list[list[tuple[str, str]]] = []
+        self._styles: dict[str, Style] = {}
 
     def show(
         self, series: Sequence[Series], start: float, end: float, *, step_seconds: float = 1.0, live: bool = True,
@@ -98,14 +99,25 @@ class Graph(Widget):
                 self.refresh(*(Region(0, y, self.size.width, 1) for y, (old, new) in enumerate(pairs) if old != new))
 
     def render_line(self, y: int) -> Strip:
-        base = self.rich_style
+        base = self._style("")
         if y >= len(self._lines):
             return Strip.blank(self.size.width, base)
-        segments = [Segment(text, base + self._part(tone)) for text, tone in self._lines[y]]
+        segments = [Segment(text, self._style(tone)) for text, tone in self._lines[y]]
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
-    def _part(self, tone: str) -> Style:
-        return self.get_component_rich_style(f"graph--{tone}", partial=True) if tone else Style.null()
+    def _style(self, tone: str) -> Style:
+        """The style of a tone, kept until a style changes."""
+        style = self._styles.get(tone)
+        if style is None:
+            style = self.rich_style
+            if tone:
+                style += self.get_component_rich_style(f"graph--{tone}", partial=True)
+            self._styles[tone] = style
+        return style
+
+    def notify_style_update(self) -> None:
+        self._styles.clear()
+        super().notify_style_update()
 
     # from values to dots
 

@@ -113,6 +113,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._cursor = 0
         self._layout: list[tuple[int, Column[R], int]] = []
         self._drawn: dict[int, tuple[Any, ...]] = {}
+        self._styles: dict[tuple[str, str], Style] = {}
         self._written: dict[int, tuple[tuple[str, str], ...]] = {}
 
     # what is shown
@@ -210,7 +211,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         width = self._width
-        base = self.rich_style
+        base = self._style()
         if not self._layout:
             return Strip.blank(width, base)
         if y == 0:
@@ -219,21 +220,20 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         if index >= len(self.rows):
             self._drawn[index] = ()
             if not self.rows and not self._given and y <= len(lines := textwrap.wrap(self.empty, max(8, width))):
-                return Strip([Segment(lines[y - 1], base + self._part("dim"))]).adjust_cell_length(width, base)
+                return Strip([Segment(lines[y - 1], self._style("dim"))]).adjust_cell_length(width, base)
             return Strip.blank(width, base)
         line = self._line(index)
         self._drawn[index] = line
         cells, here, focused, marked = line
-        style = base + self._part("cursor" if focused else "resting" if here else "row")
+        state = "cursor" if focused else "resting" if here else "row"
+        style = self._style(state)
         segments = []
         for number, (text, tone) in enumerate(cells):
             if number:
                 segments.append(Segment(" ", style))
             elif marked:
                 text = aligned(f"● {text.rstrip()}", cell_len(text), left=True)
-            part = self._part(tone)
-            # On the cursor's colour no other is certain to be read: there a tone keeps only its weight.
-            segments.append(Segment(text, style + (part.without_color if focused else part)))
+            segments.append(Segment(text, self._style(state, tone)))
         return Strip(segments).adjust_cell_length(width, style if here else base)
 
     def _head(self, base: Style) -> Strip:
@@ -244,15 +244,28 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             title = column.title
             if index == self.sort_column:
                 title += "▾" if self.descending else "▴"
-            part = self._part("sorted" if index == self.sort_column else "head")
-            segments.append(Segment(aligned(title, width, column.left), base + part))
+            style = self._style("sorted" if index == self.sort_column else "head")
+            segments.append(Segment(aligned(title, width, column.left), style))
         return Strip(segments)
 
-    def _part(self, name: str) -> Style:
-        return self.get_component_rich_style(f"table--{name}", partial=True) if name else Style.null()
+    def _style(self, part: str = "", tone: str = "") -> Style:
+        """The style of a part of the table, with a tone on it. Making one costs as much as drawing the line it is for,
+        so they are kept until a style changes."""
+        style = self._styles.get((part, tone))
+        if style is None:
+            style = self.rich_style
+            if part:
+                style += self.get_component_rich_style(f"table--{part}", partial=True)
+            if tone:
+                over = self.get_component_rich_style(f"table--{tone}", partial=True)
+                # On the cursor's colour no other is certain to be read: there a tone keeps only its weight.
+                style += over.without_color if part == "cursor" else over
+            self._styles[part, tone] = style
+        return style
 
     def notify_style_update(self) -> None:
         self._drawn.clear()
+        self._styles.clear()
         super().notify_style_update()
 
     # the hand
