@@ -38,7 +38,7 @@ lint: $(VENV)/.installed-dev ## ruff and mypy --strict
 	@$(BIN)/ruff format --check src tests benchmarks
 	@$(BIN)/mypy
 
-bench: packages-test $(VENV)/.installed-dev ## the measurements behind every figure that the README gives
+bench: packages-bench $(VENV)/.installed-dev ## the measurements behind every figure that the README gives
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 stack: ## Prometheus, Grafana and alerts beside WattView, with Docker (ARGS=down ends it)

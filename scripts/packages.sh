@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing of Debian's or Ubuntu's packages. Nothing is started or enabled: WattView runs its own nginx.
-#   usage: scripts/packages.sh run|test
-# `run` is what `make up` needs; `test` adds the real parts that the tests talk to. Without root (or sudo), it says
+#   usage: scripts/packages.sh run|test|bench
+# `run` is what `make up` needs; `test` adds the real parts that the tests talk to, `bench` what is measured beside us. Without root (or sudo), it says
 # which command would help and goes on: WattView works with what there is, and `wattview doctor` says what is missing.
 set -euo pipefail
 
@@ -17,9 +17,10 @@ present() { # a program on the PATH, or a file (a pattern may match)
 
 missing=()
 for package in "${!RUN[@]}"; do present "${RUN[$package]}" || missing+=("$package"); done
-if [[ ${1:-run} == test ]]; then
+if [[ ${1:-run} == test || ${1:-run} == bench ]]; then
   for package in "${!TEST[@]}"; do present "${TEST[$package]}" || missing+=("$package"); done
 fi
+if [[ ${1:-run} == bench ]] && ! present glances; then missing+=(glances); fi
 [[ ${#missing[@]} -eq 0 ]] && exit 0
 
 install="apt-get install -y --no-install-recommends ${missing[*]}"
