@@ -29,11 +29,6 @@ def test_carbon_is_unknown_until_the_grid_is_set() -> None:
     assert cost.carbon_grams(3.6e6, Cost()) is None
 
 
-def test_what_an_hour_costs_at_this_rate() -> None:
-    # 1 kW for an hour and two busy CPUs
-    assert cost.cost_per_hour(1000.0, 2.0, 0.0, PRICES) == pytest.approx(0.144 + 1.0)
-
-
 @pytest.mark.parametrize(
     ("vmaf", "score"), [(20, 1.0), (40, 2.0), (60, 3.0), (80, 4.0), (100, 5.0), (0, 1.0), (110, 5.0), (95.5, 4.775)]
 )

@@ -53,7 +53,11 @@ async def test_the_host_and_its_power_are_what_was_read(machine: Machine, tmp_pa
         "load1", "load5", "load15", "boot_time",
     ):  # fmt: skip
         assert getattr(found.host, field) == getattr(host, field), field
-    assert found.cost_per_hour == pytest.approx(found.power.host_watts / 1000 * 0.12)  # type: ignore[operator]
+    watts = (found.power.host_watts or 0.0) + sum(gpu.power_watts or 0.0 for gpu in found.gpus)
+    assert found.energy_cost_per_hour == pytest.approx(watts / 1000 * 0.12)
+    assert found.cost_per_hour == pytest.approx(
+        watts / 1000 * 0.12 + (found.host.cpu_percent or 0.0) / 100 * found.host.cpus * 0.5
+    )
     assert found.recorded is not None
     assert found.time == at
 

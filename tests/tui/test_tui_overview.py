@@ -23,7 +23,7 @@ async def test_the_overview_shows_every_source_at_every_size(daemon: ScriptedDae
     async with opened(daemon, size) as pilot:
         text = screen_text(pilot.app)
         for expected in (
-            "measured by RAPL, peak 48.2 W", "0.0051 USD/h", "17.1 g CO₂/h", "37.5 %", "2.41 1.98 1.20", "5.22",
+            "measured by RAPL, peak 48.2 W", "0.7551 USD/h", "17.1 g CO₂/h", "37.5 %", "2.41 1.98 1.20", "5.22",
             "10.48", "Containers 4", "nginx-rtmp", "83.4", "200", "Streams 2", "live/stream0", "1280x720", "2.52",
             "12:34", "no NVIDIA driver is loaded", "9 healthy", "1 not", "15:06:40",
         ):  # fmt: skip
@@ -58,10 +58,18 @@ async def test_zones_that_are_not_added_say_so(daemon: ScriptedDaemon) -> None:
         assert "not added" not in dram
 
 
+async def test_the_cost_of_an_hour_is_said_in_its_parts(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(cost_per_hour=None, compute_cost_per_hour=None)
+    async with opened(daemon, (120, 40)) as pilot:
+        text = screen_text(pilot.app)
+        assert "— USD/h" in text
+        assert "energy 0.0051 + compute —" in text
+
+
 async def test_what_is_unknown_is_a_dash_and_never_a_zero(daemon: ScriptedDaemon) -> None:
     bare = stream(0, name="bare", bandwidth_in_bytes=None, width=None, height=None, uptime_seconds=None)
     host = msgspec.structs.replace(daemon.now.host, cpu_percent=None)
-    daemon.now = snapshot(host=host, cost_per_hour=None, carbon_grams_per_hour=None)
+    daemon.now = snapshot(host=host, cost_per_hour=None, compute_cost_per_hour=None, carbon_grams_per_hour=None)
     daemon.now = msgspec.structs.replace(daemon.now, streams=(bare,))
     async with opened(daemon, (80, 24)) as pilot:
         text = screen_text(pilot.app)

@@ -49,10 +49,3 @@ def software_carbon_intensity(joules: float, seconds: float, units: float, price
     """
     operational = carbon_grams(joules, prices)
     return None if operational is None else (operational + embodied_grams(seconds, prices)) / units
-
-
-def cost_per_hour(watts: float, busy_cpus: float, busy_gpus: float, prices: Cost) -> float:
-    """What an hour at this rate costs: ``busy_cpus`` is CPU-seconds a second."""
-    return energy_cost(watts * SECONDS_PER_HOUR, prices) + compute_cost(
-        busy_cpus * SECONDS_PER_HOUR, busy_gpus * SECONDS_PER_HOUR, prices
-    )

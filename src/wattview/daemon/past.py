@@ -11,10 +11,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from wattview import __version__
-from wattview.analysis import cost as costs
 from wattview.analysis import past_machine, past_workloads
 from wattview.analysis import series as names
 from wattview.analysis.attribution_metrics import KEPT
+from wattview.analysis.hourly import hourly_cost
 from wattview.analysis.moment import ONE_READING_SECONDS, Moment, spacing
 from wattview.analysis.past_run import run_at
 from wattview.config import Config
@@ -97,8 +97,8 @@ class Past:
         engine, server = past_workloads.engine(moment, facts), past_workloads.rtmp_server(moment, facts)
         gpus = past_workloads.gpus(moment, facts)
         there = {"power": power, "host": host, "containers": engine, "streams": server, "gpu": gpus}
-        watts = power.host_watts if power is not None else None
         prices = self._config.cost
+        cost = hourly_cost(power, host, gpus, moment.at, prices)
         runs = (run_at(run, moment.at) for run in self._runner.list())
         return Snapshot(
             time=moment.at,
@@ -116,8 +116,10 @@ class Past:
                 ProbeStatus(probe=name, state="ok" if part else "unread", reason="" if part else NOT_RECORDED)
                 for name, part in there.items()
             ),
-            cost_per_hour=None if watts is None else costs.energy_cost(watts * 3600.0, prices),
-            carbon_grams_per_hour=None if watts is None else costs.carbon_grams(watts * 3600.0, prices),
+            cost_per_hour=cost.total,
+            energy_cost_per_hour=cost.energy,
+            compute_cost_per_hour=cost.compute,
+            carbon_grams_per_hour=cost.carbon_grams,
             currency=prices.currency,
             rtmp_url=self._rtmp_url,
             power_use=past_machine.power_use(moment, facts),

@@ -13,8 +13,8 @@ import time
 from msgspec.structs import replace
 
 from wattview import __version__
-from wattview.analysis import cost as costs
 from wattview.analysis.changes import changes, known
+from wattview.analysis.hourly import hourly_cost
 from wattview.config import Config
 from wattview.daemon.attribution import Attributor
 from wattview.daemon.events import EventLog, tell
@@ -75,10 +75,16 @@ class Snapshots:
             *(self._reading(name, max_age) for name in ("power", "host", "containers", "streams", "gpu"))
         )
         await self._attributor.advance()
-        watts = power.host_watts if isinstance(power, PowerReading) else None
-        prices = self._config.cost
+        now, prices = time.time(), self._config.cost
+        cost = hourly_cost(
+            power if isinstance(power, PowerReading) else None,
+            host if isinstance(host, HostReading) else None,
+            gpus.gpus if isinstance(gpus, GpusReading) else (),
+            now,
+            prices,
+        )
         snapshot = Snapshot(
-            time=time.time(),
+            time=now,
             version=__version__,
             host=host if isinstance(host, HostReading) else None,
             power=power if isinstance(power, PowerReading) else None,
@@ -92,8 +98,10 @@ class Snapshots:
             exporters=self._health.latest(health_age),
             run=self._runner.current,
             probes=self._sampler.statuses(),
-            cost_per_hour=None if watts is None else costs.energy_cost(watts * 3600.0, prices),
-            carbon_grams_per_hour=None if watts is None else costs.carbon_grams(watts * 3600.0, prices),
+            cost_per_hour=cost.total,
+            energy_cost_per_hour=cost.energy,
+            compute_cost_per_hour=cost.compute,
+            carbon_grams_per_hour=cost.carbon_grams,
             currency=prices.currency,
             rtmp_url=self._rtmp_url,
             power_use=self._attributor.power_use(),

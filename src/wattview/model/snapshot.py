@@ -51,7 +51,10 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything the dashboard shows, at ``time``. A part whose source is absent is None or empty, and ``probes`` says
     why. ``recorded`` is None in a snapshot of now; one that was made anew from the history says there what it stands
     on, lacks what was not recorded, and has today's prices. ``last_event`` is the id of the newest event: whoever knows
-    a smaller one asks for the events after it."""
+    a smaller one asks for the events after it.
+
+    ``cost_per_hour`` is that of energy and of computing time (busy CPUs and GPUs) together, at this moment's rate; None
+    where either is unknown."""
 
     time: float
     version: str
@@ -66,6 +69,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     run: Run | None
     probes: tuple[ProbeStatus, ...]
     cost_per_hour: float | None
+    energy_cost_per_hour: float | None
+    compute_cost_per_hour: float | None
     carbon_grams_per_hour: float | None
     currency: str
     rtmp_url: str = ""

@@ -34,9 +34,10 @@ def container_rows(snapshot: Snapshot, trails: Trails) -> list[ContainerRow]:
 
 
 def stream_rows(snapshot: Snapshot, trails: Trails) -> list[StreamRow]:
-    """With the energy's price: what the host costs an hour, by a stream's part of its power."""
+    """With the energy's price: what the host's energy costs an hour, by a stream's part of its power."""
     watts = snapshot.power.host_watts if snapshot.power is not None else None
-    price = snapshot.cost_per_hour / watts if snapshot.cost_per_hour is not None and watts else None
+    cost = snapshot.energy_cost_per_hour
+    price = cost / watts if cost is not None and watts else None
     return [StreamRow(one, list(trails["stream", one.app, one.name]), snapshot.time, price) for one in snapshot.streams]
 
 

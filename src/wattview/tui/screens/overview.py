@@ -39,11 +39,11 @@ class Overview(View):
 
     DEFAULT_CSS = """
     Overview {
-        #top { height: 11; }
+        #top { height: 12; }
         #top PowerNow { width: 33; }
         #top Graph { width: 1fr; }
         &.-low #top { height: 6; }
-        &.-low #zones { display: none; }
+        &.-low #zones, &.-low #price_parts { display: none; }
         &.-high #top { height: 16; }
         &.-low .box { border: none; border-top: solid $border-blurred; }
         &.-low .box:focus { border-top: solid $border; }

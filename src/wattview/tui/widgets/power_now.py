@@ -32,6 +32,7 @@ class PowerNow(Vertical):
         yield Digits(UNKNOWN)
         yield Pane(id="source")
         yield Pane(id="price")
+        yield Pane(id="price_parts")
         yield Pane(id="zones")
 
     def on_mount(self) -> None:
@@ -46,6 +47,7 @@ class PowerNow(Vertical):
             self.query_one(Digits).update(digits)
         self.query_one("#source", Pane).put(*_source(picture, power))
         self.query_one("#price", Pane).put(_price(snapshot))
+        self.query_one("#price_parts", Pane).put(_price_parts(snapshot))
         self.query_one("#zones", Pane).put(_zones(power) + _use(snapshot.power_use if snapshot is not None else None))
 
 
@@ -63,6 +65,12 @@ def _price(snapshot: Snapshot | None) -> str:
         return ""
     carbon = number(snapshot.carbon_grams_per_hour)
     return f"{money(snapshot.cost_per_hour)} {snapshot.currency}/h   {carbon} g CO₂/h"
+
+
+def _price_parts(snapshot: Snapshot | None) -> str:
+    if snapshot is None:
+        return ""
+    return f"  energy {money(snapshot.energy_cost_per_hour)} + compute {money(snapshot.compute_cost_per_hour)}"
 
 
 def _use(use: PowerUse | None) -> str:
