@@ -131,7 +131,7 @@ STREAMS: tuple[Column[StreamRow], ...] = (
     Column("Players", 7, lambda row: count(row.stream.players), lambda row: row.stream.players, rank=1),
     Column("Dropped", 7, lambda row: count(row.stream.dropped_frames), lambda row: row.stream.dropped_frames, rank=7),
     Column("A/V ms", 6, lambda row: count(row.stream.avsync_ms), lambda row: row.stream.avsync_ms, rank=8),
-    Column("Cost/h", 8, lambda row: money(_cost(row), 5), _cost, rank=9),
+    Column("Energy cost/h", 13, lambda row: money(_cost(row), 5), _cost, rank=9),
     Column("Up", 8, lambda row: span(row.stream.uptime_seconds), lambda row: row.stream.uptime_seconds, rank=1),
 )  # fmt: skip
 
