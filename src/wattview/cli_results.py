@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from wattview.options import Options, settings
 
@@ -17,8 +18,10 @@ MACHINE = click.option(
 
 
 @click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
 @click.pass_context
-def results(context: click.Context) -> None:
+def results(context: click.Context, options: Options, as_json: bool) -> None:
     """List runs; show and compare what they cost and what they are worth; advise and predict; export.
 
     \b
@@ -32,7 +35,10 @@ def results(context: click.Context) -> None:
       wattview results export --format html --output report.html
     """
     if context.invoked_subcommand is None:
-        context.invoke(list_results)
+        context.invoke(list_results, **context.params)
+    for name, option in (("as_json", "--json"), ("sets", "--set"), ("config_file", "--config")):
+        if context.invoked_subcommand and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} belongs behind the subcommand: {context.invoked_subcommand} {option} …")
 
 
 @results.command("list")

@@ -349,3 +349,14 @@ def test_the_options_of_a_whole_run_overrule_a_suite(tmp_path: Path) -> None:
     assert (asked.repeat, asked.baseline, asked.baseline_after) == (3, 30.0, True)
     alone = read_request(None, {**nothing, "preset": "slow", "streams": 2})
     assert (alone.scenarios[0].name, alone.baseline) == ("2x 1280x720 2500k slow", 20.0)
+
+
+def test_the_list_takes_its_options_without_its_name(call: Call, state: Path) -> None:
+    write_runs(state, {A: [baseline()]})
+    listed = call("results", "--json", "--set", "cost.currency=EUR")
+    assert [one["id"] for one in json.loads(listed.stdout)] == [A]
+    assert json.loads(call("results", "list", "--json").stdout)[0]["id"] == A
+    misplaced = call("results", "--set", "cost.currency=EUR", "show", A)
+    assert misplaced.exit_code == 2
+    assert "--set belongs behind the subcommand: show --set" in misplaced.output
+    assert call("results", "--set", "cost.nothing=1", "--json").exit_code == 2
