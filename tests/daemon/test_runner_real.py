@@ -343,16 +343,43 @@ async def test_past_runs_are_known_after_a_restart(bench: Bench) -> None:
 
 
 async def test_a_run_that_a_dead_daemon_left_is_marked_interrupted(bench: Bench) -> None:
-    done = await bench.run(IDLE)
-    path = bench.folder(done) / "run.json"
-    cut = msgspec.structs.replace(done, state="running", ended=None)
-    path.write_bytes(msgspec.json.encode(cut))
+    """Its journal is older than its results file: what is finished is in that."""
+    done = await bench.run(IDLE, msgspec.structs.replace(IDLE, name="idle again"))
+    folder = bench.folder(done)
+    cut = msgspec.structs.replace(done, state="running", ended=None, finished=done.finished[:1])
+    (folder / "run.json").write_bytes(msgspec.json.encode(cut))
+    name = f"test_results_{done.id}.json"
+    results = Path(bench.config.paths.results) / name
+    results.write_text(
+        results.read_text("utf-8").replace('"status": "done",\n  "wattview', '"status": "running",\n  "wattview')
+    )
+    assert bench.results(done)["status"] == "running"
+    (folder / "02-copy-1-000.nut").write_bytes(b"x")
+    (folder / "02-encoder-1.log").write_bytes(b"x")
     found = bench.make().get(done.id)
     assert found is not None
     assert found.state == "interrupted"
     assert found.ended is not None
-    assert [one.name for one in found.finished] == ["idle"]
-    assert msgspec.json.decode(path.read_bytes(), type=Run).state == "interrupted"
+    assert found.results_id == done.id
+    assert [one.name for one in found.finished] == ["idle", "idle again"]
+    assert msgspec.json.decode((folder / "run.json").read_bytes(), type=Run) == found
+    assert bench.results(done)["status"] == "interrupted"
+    assert [one["status"] for one in bench.results(done)["scenarios"]] == ["done", "done"]
+    assert (folder / name).read_bytes() == results.read_bytes()
+    assert not (folder / "02-copy-1-000.nut").exists()
+    assert (folder / "02-encoder-1.log").exists()
+
+
+async def test_a_dead_daemons_run_without_a_readable_results_file_is_interrupted_too(bench: Bench) -> None:
+    done = await bench.run(IDLE)
+    path = bench.folder(done) / "run.json"
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(done, state="running", ended=None)))
+    results = Path(bench.config.paths.results) / f"test_results_{done.id}.json"
+    results.write_text("{")
+    found = bench.make().get(done.id)
+    assert found is not None
+    assert (found.state, found.finished) == ("interrupted", done.finished)
+    assert results.read_text() == "{"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"id": 5}', b"\xff\xfe", b"[]"])

@@ -17,6 +17,7 @@ from wattview.daemon.lab.delay import Arrivals, Delay, DelayUnknown
 from wattview.daemon.lab.encoders import Encoder, Pace
 from wattview.daemon.lab.ffmpeg import Target
 from wattview.daemon.lab.renditions import Variant, streams_of
+from wattview.daemon.lab.run_journal import delete_what_is_compared
 from wattview.daemon.lab.viewers import Viewer, playback
 from wattview.daemon.lab.watched import WatchedFfmpeg, first_of
 from wattview.model import EncoderStatus, Playback, Scenario
@@ -229,9 +230,7 @@ class EncoderGroup:
 
     def delete_copies(self) -> None:
         """Deletes the lists of packets too. Blocks."""
-        for pattern in ("copy-*.nut", "source-*.txt", "sent-*.txt", "received-*.txt"):
-            for path in self._folder.glob(f"{self._stem}-{pattern}"):
-                path.unlink(missing_ok=True)
+        delete_what_is_compared(self._folder, self._stem)
 
     def _drop_middle_segments(self) -> None:
         for variant in self._copied:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
+from wattview.daemon import results_files
 from wattview.model import Run
 
 log = logging.getLogger("wattview.run")
@@ -21,6 +24,14 @@ log = logging.getLogger("wattview.run")
 def runs_directory(state: Path) -> Path:
     """Where the runs lie below the daemon's state directory, a folder each, named by its id."""
     return state / "runs"
+
+
+def delete_what_is_compared(folder: Path, stem: str = "*") -> None:
+    """Deletes what encoders and viewers left in a run's folder for the comparison: the copies of their streams and the
+    lists of their packets. ``stem`` begins the names of one scenario's files."""
+    for pattern in ("copy-*.nut", "source-*.txt", "sent-*.txt", "received-*.txt"):
+        for path in folder.glob(f"{stem}-{pattern}"):
+            path.unlink(missing_ok=True)
 
 
 class Journal:
@@ -65,20 +76,28 @@ class Journal:
                 log.warning("%s: not a journal of a run: %s", path, error)
         return runs
 
-    def close_interrupted(self) -> list[Run]:
-        """``load``, with every run that a dead daemon left running marked as interrupted, on disk too."""
-        runs = []
-        for run in self.load():
-            if run.state == "running":
-                run = msgspec.structs.replace(
-                    run,
-                    state="interrupted",
-                    ended=(self.folder(run.id) / "run.json").stat().st_mtime,
-                    progress=None,
-                    encoders=[],
-                    error="the daemon ended during this run; what had been finished is kept",
-                )
-                with contextlib.suppress(OSError):
-                    self.write(run)
-            runs.append(run)
-        return runs
+    def close_interrupted(self, results: Path) -> list[Run]:
+        """``load``, with every run that a dead daemon left running marked as interrupted, on disk too: in its journal,
+        and in its results file in the directory ``results``, which is written more often and knows what was finished.
+        """
+        return [self._interrupted(run, results) if run.state == "running" else run for run in self.load()]
+
+    def _interrupted(self, run: Run, results: Path) -> Run:
+        folder = self.folder(run.id)
+        run = replace(
+            run,
+            state="interrupted",
+            ended=(folder / "run.json").stat().st_mtime,
+            progress=None,
+            encoders=[],
+            error="the daemon ended during this run; what had been finished is kept",
+        )
+        with contextlib.suppress(OSError, results_files.ResultsFileError):
+            kept = results_files.read(results_files.path_for(results, run.id))
+            run = replace(run, finished=kept.scenarios, results_id=run.id)
+            path = results_files.write(results, replace(kept, status="interrupted"), run.id)
+            shutil.copyfile(path, folder / path.name)
+        with contextlib.suppress(OSError):
+            delete_what_is_compared(folder)
+            self.write(run)
+        return run

@@ -50,7 +50,7 @@ class Runner:
         self._around = Surroundings(rtmp_url, mark, power_source, load, trail)
         self._capabilities = Capabilities()
         self._journal = Journal(runs_directory(state_dir))
-        self._past = {run.id: run for run in self._journal.close_interrupted()}
+        self._past = {run.id: run for run in self._journal.close_interrupted(Path(config.paths.results))}
         self._execution: Execution | None = None
 
     @property
