@@ -35,7 +35,8 @@ def test_the_figures_of_a_minute_at_50_watts() -> None:
     assert result.carbon_grams == pytest.approx(0.5)
     assert result.qoe_score == pytest.approx(4.0)
     assert result.currency == "EUR"
-    assert set(result.reasons) == {"gpu_energy_joules"}
+    assert result.reasons == {}
+    assert result.inapplicable == {"gpu_energy_joules": "no GPU could be read on this machine"}
 
 
 def test_ends_between_samples_carry_their_uncertainty() -> None:
@@ -143,6 +144,22 @@ def test_no_vmaf_is_no_score_and_says_so() -> None:
     result = analyse(record(), Evidence(), PRICES)
     assert (result.qoe_score, result.qoe_method) == (None, None)
     assert result.reasons["qoe_score"] == "no VMAF was measured"
+
+
+def test_what_cannot_be_had_here_is_not_missing() -> None:
+    """An idle window has no picture. A GPU is missing only where nobody can say that there is none."""
+    power = line('wattview_host_energy_joules_total{source="rapl"}', 50.0)
+    idle = analyse(record(type="baseline"), evidence(power), PRICES)
+    assert idle.inapplicable["qoe_score"] == "an idle window has no picture"
+    assert {"qoe_score", "gpu_energy_joules"}.isdisjoint(idle.reasons)
+    nothing = analyse(record(), Evidence(), PRICES)
+    assert "gpu_energy_joules" in nothing.reasons
+    energy = "wattview_host_energy_joules_total"
+    silent = Evidence({energy: [power]}, {"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": "no answer"})
+    assert analyse(record(), silent, PRICES).reasons["gpu_energy_joules"] == "no answer"
+    late = HistorySeries(f'{energy}{{source="nvml"}}', [(START + 30, 1.0), (START + 65, 2.0)])
+    gap = analyse(record(), Evidence({energy: [power, late]}), PRICES)
+    assert "no sample at or before the start" in gap.reasons["gpu_energy_joules"]
 
 
 def test_a_joules_counter_that_began_anew_is_not_guessed() -> None:

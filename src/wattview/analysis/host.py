@@ -209,6 +209,15 @@ def _share(seconds: float, cpus: float, window: Window) -> CpuUse:
     return CpuUse(seconds, int(cpus), min(percent, 100.0))
 
 
+def no_gpu(evidence: Evidence) -> bool:
+    """Whether the history holds this window and no GPU in it: the machine had none that could be read."""
+    if any(metric in evidence.failures for metric in (names.HOST_ENERGY, names.GPU_MILLIJOULES)):
+        return False
+    if any('source="nvml"' in one.name for one in evidence.of(names.HOST_ENERGY)):
+        return False
+    return not evidence.of(names.GPU_MILLIJOULES) and any(evidence.series.values())
+
+
 def gpu_energy(evidence: Evidence, window: Window) -> float:
     """Joules of all GPUs: the host's ``nvml`` source, else the counters of each GPU (millijoules, as DCGM has them)."""
     own = [one for one in evidence.of(names.HOST_ENERGY) if 'source="nvml"' in one.name]

@@ -58,6 +58,7 @@ class _Findings:
     def __init__(self) -> None:
         self.figures: dict[str, Any] = {}
         self.reasons: dict[str, str] = {}
+        self.inapplicable: dict[str, str] = {}
 
     def take(self, name: str, compute: Callable[[], T]) -> T | None:
         """Keeps a figure, or the reason why there is none."""
@@ -80,7 +81,9 @@ def analyse(
     found = _Findings()
     found.figures["duration_seconds"] = record.duration
     score, method = qoe(record.vmaf_score, record.playback, record.duration)
-    if score is None:
+    if score is None and is_baseline(record):
+        found.inapplicable["qoe_score"] = "an idle window has no picture"
+    elif score is None:
         found.reasons["qoe_score"] = method
     else:
         found.figures |= {"qoe_score": score, "qoe_method": method}
@@ -92,11 +95,16 @@ def analyse(
         found.figures["duration_seconds"] = window.seconds
         _power(found, evidence, window, prices)
         _cpu(found, evidence, window, prices)
-        found.take("gpu_energy_joules", lambda: host.gpu_energy(evidence, window))
+        if host.no_gpu(evidence):
+            found.inapplicable["gpu_energy_joules"] = "no GPU could be read on this machine"
+        else:
+            found.take("gpu_energy_joules", lambda: host.gpu_energy(evidence, window))
         _total(found)
         if not is_baseline(record):
             _efficiency(found, record, window, prices)
-    return ScenarioResult(record=record, currency=prices.currency, reasons=found.reasons, **found.figures)
+    return ScenarioResult(
+        record=record, currency=prices.currency, reasons=found.reasons, inapplicable=found.inapplicable, **found.figures
+    )  # fmt: skip
 
 
 def _power(found: _Findings, evidence: Evidence, window: Window, prices: Cost) -> None:

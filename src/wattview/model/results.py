@@ -53,7 +53,8 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 
 class ScenarioResult(Struct, frozen=True, kw_only=True):
-    """What one recorded scenario means. A figure that cannot be had is None, and ``reasons`` says why, by figure.
+    """What one recorded scenario means. A figure that cannot be had is None, and ``reasons`` says why, by figure; one
+    that is not to be had here, as the machine or an idle window has no such thing, stands in ``inapplicable`` instead.
 
     The true energy lies within ``energy_error_joules`` of ``energy_joules``: 0 where the counter was read at the very
     ends of the window, more where it had to be interpolated there. ``power_percentile_watts`` is by ``"5"``, ``"50"``,
@@ -87,6 +88,7 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     carbon_grams: float | None = None
     currency: str | None = None
     reasons: dict[str, str] = {}
+    inapplicable: dict[str, str] = {}
 
     @property
     def power_error_watts(self) -> float | None:
