@@ -100,6 +100,10 @@ def measure(counts: Sequence[int] = COUNTS) -> Iterator[Result]:
                 )
                 yield Row(subject=f"{what}, CPU a container", ours=ours.cpu_ms / count, unit="ms", below=AIM_MS)
     yield from growth(costs)
+    yield (
+        "containers: with one running its share is the whole of a scrape: HTTP, the machine's own families, the root "
+        "cgroup. These are paid once; what a container costs is in the last row."
+    )
 
 
 def growth(costs: dict[int, float]) -> Iterator[Row]:

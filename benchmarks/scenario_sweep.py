@@ -75,7 +75,11 @@ def asked(daemon: DaemonProcess, path: str, **parameters: object) -> bytes:
 
 def groups_of(run: RunResult) -> dict[str, Group]:
     """The settings of a run by the names that they have in ``SETTINGS``."""
-    return {one.valid[0].record.setting or "": one.group() for one in repeats_of(run.scenarios) if one.valid}
+    return {
+        one.valid[0].record.setting or one.valid[0].record.name: one.group()
+        for one in repeats_of(run.scenarios)
+        if one.valid
+    }
 
 
 def settings_table(first: dict[str, Group], comparison: RunComparison) -> Iterator[str]:
@@ -134,13 +138,13 @@ def measure(repeat: int = 3, seconds: float = 10.0) -> Iterator[Result]:
         ours=sum(1 for power in powers if power is not None and power.differ is True),
         below=MANY_BY_CHANCE,
     )
+    compared = [(heavy, light) for heavy, light in HEAVIER if heavy in groups and light in groups]
     lighter = [
         f"{heavy} drew no more than {light}"
-        for heavy, light in HEAVIER
-        if heavy in groups
-        and light in groups
-        and groups[heavy].figures["power_mean_watts"].mean <= groups[light].figures["power_mean_watts"].mean
+        for heavy, light in compared
+        if groups[heavy].figures["power_mean_watts"].mean <= groups[light].figures["power_mean_watts"].mean
     ]
+    assert len(compared) == len(HEAVIER), f"the sweep lacks settings: {', '.join(groups)}"
     yield Row(subject=f"sweep: of {len(HEAVIER)} heavier settings drew no more", ours=len(lighter), below=1)
     by_hand = cheapest_by_hand(runs)
     yield Row(subject="sweep: advice that is not the cheapest by hand", ours=int(advice.best != by_hand), below=1)

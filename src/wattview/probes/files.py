@@ -11,6 +11,19 @@ from typing import Self
 _SURELY_WHOLE = 2048
 
 
+def read_once(path: str) -> bytes:
+    """The whole content of a kernel file that must not stay open. Raises OSError as ``open`` and ``read`` do."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = piece = os.read(file, 65536)
+        while len(data) >= _SURELY_WHOLE and piece:
+            piece = os.read(file, 65536)
+            data += piece
+        return data
+    finally:
+        os.close(file)
+
+
 class KernelFile:
     """A file under /proc, /sys or a cgroup mount that stays open between reads.
 

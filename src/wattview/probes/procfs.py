@@ -190,10 +190,12 @@ class NetDev(Struct, frozen=True, gc=False):
     transmit_compressed: int
 
 
-def net_dev(data: bytes) -> list[NetDev]:
-    """/proc/net/dev or /proc/<pid>/net/dev, in the kernel's order."""
+def net_dev(data: bytes, leave_out: tuple[bytes, ...] = ()) -> list[NetDev]:
+    """/proc/net/dev or /proc/<pid>/net/dev, in the kernel's order, without interfaces of names that begin so."""
     found = []
     for line in data.splitlines()[2:]:
+        if leave_out and line.lstrip().startswith(leave_out):
+            continue
         name, colon, rest = line.rpartition(b":")
         fields = rest.split()
         if not colon or len(fields) < 16:

@@ -15,7 +15,7 @@ from wattview.probes import procfs
 from wattview.probes.cgroup import V1_CONTROLLERS, Hierarchies, Place
 from wattview.probes.cgroup_files import CgroupFiles
 from wattview.probes.cgroup_sections import DiskNames
-from wattview.probes.files import KernelFile
+from wattview.probes.files import KernelFile, read_once
 from wattview.probes.machine_disks import DiskStats
 from wattview.probes.running_container import Measured, nic_counters
 
@@ -51,8 +51,7 @@ class RootCgroup:
     def _network(self) -> tuple[NicCounters, ...]:
         try:
             # Opened anew: this process may be in a network namespace of its own, and /proc/1 is not.
-            with open(f"{self._paths.procfs}/1/net/dev", "rb") as file:
-                return nic_counters(file.read())
+            return nic_counters(read_once(f"{self._paths.procfs}/1/net/dev"))
         except (OSError, ValueError):
             return ()
 

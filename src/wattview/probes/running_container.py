@@ -19,9 +19,10 @@ from wattview.probes.cgroup_files import CgroupFiles, CgroupGone
 from wattview.probes.cgroup_sections import DiskNames
 from wattview.probes.container_background import Target
 from wattview.probes.docker_engine import ContainerInfo
+from wattview.probes.files import read_once
 from wattview.probes.rates import Rate, Rates
 
-_FOREIGN_DEVICES = ("lo", "veth", "docker", "nerdctl")
+_FOREIGN_DEVICES = (b"lo", b"veth", b"docker", b"nerdctl")
 """Interfaces that cAdvisor leaves out: loopback, and the host's ends of other containers' links."""
 
 
@@ -47,8 +48,7 @@ def nic_counters(data: bytes) -> tuple[NicCounters, ...]:
                 transmit_errors=line.transmit_errs,
                 transmit_dropped=line.transmit_drop,
             )
-            for line in procfs.net_dev(data)
-            if not line.device.startswith(_FOREIGN_DEVICES)
+            for line in procfs.net_dev(data, leave_out=_FOREIGN_DEVICES)
         ]
     )
 
@@ -168,8 +168,7 @@ class RunningContainer:
 
     def _read_network(self, faults: dict[str, Fault]) -> tuple[NicCounters, ...]:
         try:
-            with open(f"{self._directory}/net/dev", "rb") as file:
-                return nic_counters(file.read())
+            return nic_counters(read_once(f"{self._directory}/net/dev"))
         except FileNotFoundError:
             # Init has just ended; its cgroup follows.
             return ()
