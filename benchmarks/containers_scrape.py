@@ -31,7 +31,8 @@ AIM_MS = 0.3
 AIM_GROWTH = 1.25
 """By how much a container may cost more among many than among few: what two measurements differ by anyway."""
 COUNTS = (1, 20, 100, 300)
-SCRAPES = 60
+SCRAPES = 12
+ROUNDS = 5
 STATS = 3
 
 
@@ -64,8 +65,9 @@ def scraped(daemon: DaemonProcess, count: int) -> Endpoint:
         assert time.monotonic() < deadline, f"{shown} of {count} containers are shown"
         time.sleep(0.2)
     endpoint = Endpoint(daemon.exporters()["cadvisor"].url, daemon.process.pid)
-    endpoint.settle()
-    endpoint.scrape(SCRAPES)
+    endpoint.warm_up()
+    for _ in range(ROUNDS):
+        endpoint.round(SCRAPES)
     endpoint.close()
     return endpoint
 

@@ -19,7 +19,7 @@ from tests.support.daemon import running_daemon
 from tests.support.node_exporter import RealNodeExporter
 
 AIM_RATIO = 0.5
-ROUNDS = 10
+ROUNDS = 5
 
 
 def measure(scrapes: int = 200) -> Iterator[Result]:
@@ -31,10 +31,10 @@ def measure(scrapes: int = 200) -> Iterator[Result]:
         theirs = Endpoint(f"http://127.0.0.1:{real.port}", real.process.pid)
         ours = Endpoint(daemon.exporters()["node-exporter"].url, daemon.process.pid)
         for endpoint in (theirs, ours):
-            endpoint.settle()
+            endpoint.warm_up()
         for _ in range(ROUNDS):
-            theirs.scrape(scrapes // ROUNDS)
-            ours.scrape(scrapes // ROUNDS)
+            theirs.round(scrapes // ROUNDS)
+            ours.round(scrapes // ROUNDS)
         for endpoint in (theirs, ours):
             endpoint.close()
     yield Row(

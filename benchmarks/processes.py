@@ -36,8 +36,8 @@ def share(pid: int, seconds: float) -> float:
 class Endpoint:
     """One exporter's /metrics, and the CPU time of the process behind it.
 
-    It is asked as Prometheus asks: a connection that is kept, gzip. What the process spends in the same time when
-    nobody asks (``settle``) is not counted as the scrapes'.
+    It is asked as Prometheus asks: a connection that is kept, gzip. Each round begins with a while in which nobody
+    asks: what the process spends then, on its clock and in its background, is not counted as the scrapes' that follow.
     """
 
     def __init__(self, url: str, pid: int) -> None:
@@ -45,19 +45,22 @@ class Endpoint:
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
         self._pid = pid
         self._latencies: list[float] = []
-        self._cpu = 0.0
-        self._idle_share = 0.0
-        self._scraped_seconds = 0.0
+        self._costs: list[float] = []
 
-    def settle(self) -> None:
-        """Scrapes a few times, measures what the process spends unasked, and forgets the scrapes."""
-        self.scrape(5)
+    def warm_up(self) -> None:
+        """A few scrapes that count for nothing, and time for what they set going."""
+        self._scrape(5)
         self._latencies.clear()
-        self._cpu = self._scraped_seconds = 0.0
-        self._idle_share = share(self._pid, IDLE_SECONDS) / 100
+        time.sleep(IDLE_SECONDS)
 
-    def scrape(self, count: int) -> None:
+    def round(self, scrapes: int) -> None:
+        idle = share(self._pid, IDLE_SECONDS) / 100
         began, before = time.monotonic(), cpu_seconds(self._pid)
+        self._scrape(scrapes)
+        spent, took = cpu_seconds(self._pid) - before, time.monotonic() - began
+        self._costs.append((spent - idle * took) / scrapes)
+
+    def _scrape(self, count: int) -> None:
         for _ in range(count):
             asked = time.perf_counter()
             self._connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
@@ -66,13 +69,13 @@ class Endpoint:
             assert answer.status == 200, answer.status
             self._latencies.append(time.perf_counter() - asked)
             time.sleep(PAUSE_SECONDS)
-        self._scraped_seconds += time.monotonic() - began
-        self._cpu += cpu_seconds(self._pid) - before
 
     @property
     def cpu_ms(self) -> float:
-        """CPU time that one scrape adds, milliseconds."""
-        return (self._cpu - self._idle_share * self._scraped_seconds) / len(self._latencies) * 1000
+        """CPU time that one scrape adds, the median of the rounds, milliseconds."""
+        cost = median(self._costs) * 1000
+        assert cost > 0, "what the process does unasked hides what scrapes cost it; is this machine busy?"
+        return cost
 
     @property
     def latency_ms(self) -> float:
