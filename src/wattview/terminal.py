@@ -5,6 +5,7 @@ Colour is decoration and follows ``NO_COLOR`` and the terminal (click does both)
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -18,12 +19,23 @@ UNKNOWN = "—"
 Row = Sequence[str]
 
 
+_CONTROLS = re.compile(
+    r"(\x1b\[[0-9;]*m)|[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def clean(text: str) -> str:
+    """One line without anything that a terminal would obey, but for colours: a file may hold any name."""
+    return _CONTROLS.sub(lambda found: found[1] or "·", text)
+
+
 def table(header: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset(), width: int | None = None) -> str:
     """Aligned columns; those in ``right`` are numbers. The last column takes what is left of the line.
 
     Where the lines have no room in ``width`` cells (the terminal's; without end where the output is no terminal), the
     columns that do not fit stand below, in tables of their own that begin with the first column again.
     """
+    rows = [[clean(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     room = _terminal_width() if width is None else width
 
@@ -61,7 +73,7 @@ def wrap(text: str, indent: str = "    ") -> str:
     import textwrap
 
     width = max(40, shutil.get_terminal_size((100, 24)).columns - 1)
-    return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.fill(clean(" ".join(text.split())), width, initial_indent=indent, subsequent_indent=indent)
 
 
 def figure(value: float | None, digits: int = 1, unit: str = "", error: float | None = None) -> str:

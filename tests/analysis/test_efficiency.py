@@ -48,6 +48,11 @@ def test_every_rendition_of_a_ladder_has_pixels() -> None:
     assert work_of(record(**TWO, outputs=ladder), 1.0).megapixels == pytest.approx(60 * (2.0736 + 0.2304))
 
 
+def test_a_rendition_of_half_the_frames_has_half_the_pixels() -> None:
+    ladder = [Output(resolution="1920x1080", fps=30), Output(resolution="640x360", fps=15)]
+    assert work_of(record(**TWO, outputs=ladder), 1.0).megapixels == pytest.approx(60 * 2.0736 + 30 * 0.2304)
+
+
 def test_viewers_count_hours_and_gigabytes() -> None:
     work = work_of(record(**TWO, viewers=10), 3600.0)
     assert work.viewer_hours == pytest.approx(20.0)

@@ -39,6 +39,14 @@ def test_the_figures_of_a_minute_at_50_watts() -> None:
     assert result.inapplicable == {"gpu_energy_joules": "no GPU could be read on this machine"}
 
 
+def test_percentiles_of_power_are_of_its_readings() -> None:
+    """13 readings, twelve of 50 W and one of 58: the 95th lies at place 11.4 of 12, the 99th at 11.88."""
+    found = analyse(record(), evidence(*RAPL, *CPU), PRICES).power_percentile_watts
+    assert found == {
+        "5": 50.0, "50": 50.0, "95": pytest.approx(50 + 0.4 * 8), "99": pytest.approx(50 + 0.88 * 8),
+    }  # fmt: skip
+
+
 def test_ends_between_samples_carry_their_uncertainty() -> None:
     result = analyse(record(start=2.5, end=57.5), evidence(*RAPL), PRICES)
     assert result.energy_joules == pytest.approx(55 * 50.0)

@@ -84,6 +84,16 @@ def test_an_estimate_and_a_late_encoder_are_said(call: Call, state: Path) -> Non
     assert "PER STREAM" not in shown, "what was not in real time has no efficiency"
 
 
+def test_no_name_of_a_file_reaches_the_terminal_as_a_command(call: Call, state: Path) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\u202e"
+    named = [baseline(), *repeats(evil, 50.0, 51.0, encoder=evil, notes=[evil])]
+    write_runs(state, {A: named, B: repeats("other", 50.0, preset=evil)})
+    for words in (["list"], ["show", A], ["compare", A, B], ["advise"], ["curves"], ["predict", "--streams", "2"]):
+        said = call("results", *words).output
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", said), words
+    assert "owned" in call("results", "show", A).output
+
+
 # export
 
 

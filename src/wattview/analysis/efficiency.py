@@ -15,7 +15,7 @@ from wattview.analysis.energy import NoData
 from wattview.model import Efficiency, ScenarioRecord
 
 HOUR = 3600.0
-_BITRATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kM]?)")
+_BITRATE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)([kM]?)")
 _SCALE = {"": 1.0, "k": 1e3, "M": 1e6}
 _RESOLUTION = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
 
@@ -135,10 +135,14 @@ def _bits_per_second(record: ScenarioRecord, streams: int | None) -> float | Non
 
 
 def _pixels_per_frame(record: ScenarioRecord) -> float | None:
-    resolutions = [output.resolution for output in record.outputs or []]
-    if not resolutions and record.resolution is not None:
-        resolutions = [record.resolution]
-    return sum(_known(pixels, resolution) for resolution in resolutions) or None
+    """Of every rendition, for each frame of the source: one of fewer frames a second encodes only a part of them."""
+    if record.outputs:
+        shares = [one.fps / record.fps if record.fps else 1.0 for one in record.outputs]
+        return (
+            sum(_known(pixels, one.resolution) * share for one, share in zip(record.outputs, shares, strict=True))
+            or None
+        )
+    return _known(pixels, record.resolution) or None if record.resolution is not None else None
 
 
 def _known(parse: Callable[[str], float], text: str) -> float:

@@ -22,7 +22,7 @@ def print_advice(runs: Iterable[RunResult], target: Target, objective: str, mach
     try:
         advice = advise(scenarios, target, objective, machine)
     except NoData as lack:
-        raise click.ClickException(lack.reason) from None
+        raise click.ClickException(term.clean(lack.reason)) from None
     if as_json:
         click.echo(json_text(advice))
         return advice.best is not None

@@ -61,14 +61,15 @@ def print_comparison(first: RunResult, second: RunResult, as_json: bool = False)
         click.echo(term.quiet(f"\nverdicts allow for {together} questions asked at once (Holm), intervals do not"))
     for run_id, labels in ((found.first, found.only_first), (found.second, found.only_second)):
         for label in labels:
-            click.echo(f"\nonly in {run_id}: {label}")
+            click.echo(f"\nonly in {run_id}: {term.clean(label)}")
     if not found.pairs:
         click.echo("\nthe runs have no setting in common")
 
 
 def _print_pair(pair: Pair) -> None:
     same = pair.first.label == pair.second.label
-    click.echo(click.style(pair.first.label if same else f"A: {pair.first.label}\nB: {pair.second.label}", bold=True))
+    first, second = term.clean(pair.first.label), term.clean(pair.second.label)
+    click.echo(click.style(first if same else f"A: {first}\nB: {second}", bold=True))
     click.echo(term.quiet(f"A {_count(pair.first)}; B {_count(pair.second)}"))
     if pair.differences:
         known = any(gap.low is not None for gap in pair.differences.values())

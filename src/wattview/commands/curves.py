@@ -24,7 +24,7 @@ def print_curves(runs: Iterable[RunResult], first: str, second: str, quality: st
     try:
         found = compare_curves(scenarios, first=first, second=second, quality=quality, machine=machine)
     except NoData as lack:
-        raise click.ClickException(lack.reason) from None
+        raise click.ClickException(term.clean(lack.reason)) from None
     if as_json:
         click.echo(json_text(found))
     else:
@@ -58,11 +58,11 @@ def _points(curve: Curve, quality: str) -> str:
             *(term.figure(None if one is None else one.mean, 2, "W") for one in watts),
             str(point.quality.count),
         ])  # fmt: skip
-    return f"{click.style(curve.label, bold=True)}\n{term.table(header, rows, right=frozenset(range(5)))}"
+    return f"{click.style(term.clean(curve.label), bold=True)}\n{term.table(header, rows, right=frozenset(range(5)))}"
 
 
 def _print_pair(pair: CurvePair, quality: str) -> None:
-    click.echo(click.style(f"{pair.second}\nagainst {pair.first}", bold=True))
+    click.echo(click.style(f"{term.clean(pair.second)}\nagainst {term.clean(pair.first)}", bold=True))
     known = [one for one in pair.differences if one.percent is not None]
     if known:
         header = [f"FOR THE SAME {quality.upper()}", "NEEDS", "95 % INTERVAL", "", "OVER", "GAIN AT THE SAME"]

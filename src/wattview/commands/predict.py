@@ -19,7 +19,7 @@ def print_prediction(runs: Iterable[RunResult], question: Question, as_json: boo
     try:
         found = predict([scenario for run in runs for scenario in run.scenarios], question)
     except NoData as lack:
-        raise click.ClickException(lack.reason) from None
+        raise click.ClickException(term.clean(lack.reason)) from None
     click.echo(json_text(found) if as_json else _text(found, question))
 
 

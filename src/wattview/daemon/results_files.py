@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import re
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +23,9 @@ import msgspec
 from wattview.model import EncoderStatus, Output, Playback, RenditionRecord, ResultsFile, ScenarioRecord
 
 T = TypeVar("T")
+
+LEAST, MOST = 1e-9, 1e15
+"""The magnitudes of numbers that a results file may hold, beside 0."""
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_NAME_LENGTH = 200
@@ -237,9 +239,14 @@ def _name(value: object) -> str:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _usual(value):
         raise _Wrong("a finite number")
     return value
+
+
+def _usual(number: float) -> bool:
+    """Whether a number can be a quantity of video or power. Beyond, squares and quotients leave a float's range."""
+    return number == 0 or LEAST <= abs(number) <= MOST
 
 
 def _positive(value: object) -> float:
@@ -296,10 +303,21 @@ def _texts(value: object) -> list[str]:
 
 
 def _list_of(value: object, kind: type[list[T]], expected: str) -> list[T]:
+    if not all(map(_usual, _numbers(value))):
+        raise _Wrong(expected)
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, ValueError, OverflowError):
         raise _Wrong(expected) from None
+
+
+def _numbers(tree: object) -> Iterator[float]:
+    """Every number in a list or an object of JSON."""
+    if isinstance(tree, dict | list):
+        for item in tree.values() if isinstance(tree, dict) else tree:
+            yield from _numbers(item)
+    elif isinstance(tree, int | float) and not isinstance(tree, bool):
+        yield tree
 
 
 _FIELDS: Mapping[str, Callable[[object], Any]] = {
@@ -323,6 +341,9 @@ _FIELDS: Mapping[str, Callable[[object], Any]] = {
     "pushed": _flag,
     "realtime": _flag,
     "encoders": _encoders,
+    "vmaf_harmonic_mean": _number,
+    "vmaf_percentile_1": _number,
+    "vmaf_minimum": _number,
     "vmaf_model": _text,
     "quality_tool": _text,
     "quality_frames": _count,
