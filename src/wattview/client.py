@@ -250,7 +250,10 @@ class Client:
     def _unreachable(self, error: httpx.HTTPError) -> str:
         if isinstance(error, httpx.TimeoutException):
             return f"the daemon at {self.url} does not answer in time"
-        return f"no daemon answers at {self.url} ({error}); start one with: wattview up"
+        way_out = (
+            "start one with: wattview up" if self.url.startswith("unix://") else "is its daemon.control_listen set?"
+        )
+        return f"no daemon answers at {self.url} ({error}); {way_out}"
 
 
 def _refusal(answer: httpx.Response) -> CallRefused:

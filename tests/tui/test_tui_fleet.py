@@ -171,8 +171,8 @@ async def test_a_daemon_that_accepts_and_never_answers_freezes_no_key(daemon: Sc
         async with opened(source) as pilot:
             await live(pilot, 1)
             assert "… connecting" in line(pilot.app, f"127.0.0.1:{port}")
-            await asyncio.wait_for(pilot.press("j"), 2)
-            await until(pilot, lambda: "Power of studio-1" in screen_text(pilot.app), seconds=2)
+            await asyncio.wait_for(pilot.press("j"), 8)
+            await until(pilot, lambda: "Power of studio-1" in screen_text(pilot.app), seconds=8)
 
 
 async def test_a_daemon_that_falls_silent_is_quiet_and_leaves_the_sum(
@@ -424,7 +424,7 @@ async def test_a_lost_store_is_a_banner_with_the_reason_and_comes_back_by_itself
             assert "what you see is" in screen_text(app)
             assert "61.5" in line(app, "encoder-1")
             assert app.screen.has_class("-stale")
-            await asyncio.wait_for(pilot.press("j"), 2)
+            await asyncio.wait_for(pilot.press("j"), 8)
             store.refuse = 0
             await until(pilot, lambda: "No store" not in screen_text(app), seconds=20)
             assert not app.screen.has_class("-stale")
@@ -442,8 +442,8 @@ async def test_a_store_that_hangs_freezes_no_key() -> None:
         store_with_two_hosts(store)
         store.hang = True
         async with opened(store_fleet(store)) as pilot:
-            await asyncio.wait_for(pilot.press("question_mark"), 2)
-            await until(pilot, lambda: "Keys" in screen_text(pilot.app), seconds=2)
+            await asyncio.wait_for(pilot.press("question_mark"), 8)
+            await until(pilot, lambda: "Keys" in screen_text(pilot.app), seconds=8)
 
 
 async def test_an_empty_store_says_how_to_fill_it() -> None:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 import httpx
+import msgspec
 import pytest
 
 from tests.support.browser import Page, browser_page
-from tests.support.daemon import DaemonProcess, descendants, running_daemon, wait_gone
+from tests.support.daemon import DaemonProcess, alive, descendants, running_daemon, wait_gone
+from tests.support.dashboard import scripted
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -267,3 +271,34 @@ async def test_a_page_of_another_site_cannot_open_its_websocket(tmp_path: Path) 
             assert outcome == "refused"
     finally:
         web.stop()
+
+
+@pytest.mark.slow
+async def test_the_fleet_leads_into_a_dashboard_and_back_in_one_visit(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        daemons = []
+        for name in ("studio-1", "studio-2"):
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="wv"))
+            daemons.append(stack.enter_context(scripted(Path(directory) / "s")))
+            host = msgspec.structs.replace(daemons[-1].now.host, hostname=name)
+            daemons[-1].now = msgspec.structs.replace(daemons[-1].now, host=host)
+        web = WebProcess("--url", daemons[0].url, "--url", daemons[1].url)
+        stack.callback(web.stop)
+        async with browser_page(tmp_path) as page:
+            await page.open(web.address)
+            await page.until(lambda: "84.0 W" in page.received() and "studio-2" in page.received())
+            for kind in ("mousePressed", "mouseReleased"):  # keys go to what was clicked
+                await page.call("Input.dispatchMouseEvent", type=kind, x=200, y=5, button="left", clickCount=1)
+            enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+            for _ in range(2):
+                before = len(page.received())
+                await page.call("Input.dispatchKeyEvent", type="keyDown", text="\r", **enter)
+                await page.until(lambda before=before: "Power of studio-1 " in page.received()[before:])
+                before = len(page.received())
+                await page.press("0")
+                await page.until(lambda before=before: " Hosts 2" in page.received()[before:])
+            await page.press("q")
+            await page.until(lambda: not any(alive(pid) for pid in descendants(web.process.pid)))
+            async with asyncio.timeout(30):
+                while not await page.evaluate("document.body.classList.contains('-closed')"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)

@@ -12,6 +12,7 @@ from time import time as wall_clock
 from typing import Any, ClassVar
 
 import msgspec
+from textual import constants
 from textual.binding import BindingType
 from textual.screen import ModalScreen, Screen
 
@@ -158,7 +159,17 @@ async def show(
 def run(addresses: Sequence[Address], settings: Tui, store: FleetStore | None = None) -> int:
     """Follows these daemons, or the hosts that ``store`` knows, and shows the fleet."""
 
+    visit = constants.DRIVER is not None  # a browser's, through textual-serve
+
     async def main() -> int:
-        return await show(LiveFleet(addresses) if store is None else StoreFleet(store, addresses), settings)
+        source = LiveFleet(addresses) if store is None else StoreFleet(store, addresses)
+        if not visit:
+            return await show(source, settings)
+        from wattview.tui.web_visit import end_visit, run_in_visit
+
+        try:
+            return await show(source, settings, run_in_visit)
+        finally:
+            end_visit()
 
     return asyncio.run(main())

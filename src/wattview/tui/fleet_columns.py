@@ -120,7 +120,7 @@ def sum_parts(hosts: Sequence[FleetHost]) -> Parts:
 def _power(live: Sequence[HostRow], hosts: int) -> Parts:
     watts = _known(live, lambda row: row.power_watts)
     estimates = _known([row for row in live if row.power_source == "estimated"], lambda row: row.power_watts)
-    of = f"{_hosts(hosts)}" if len(watts) == hosts else f"{len(watts)} of {_hosts(hosts)}"
+    of = _counted(hosts, "host") if len(watts) == hosts else f"{len(watts)} of {_counted(hosts, 'host')}"
     parts: Parts = [
         ("Power  ", "$muted"),
         (f"{number(sum(watts)) if watts else UNKNOWN} W", "bold $primary"),
@@ -141,7 +141,7 @@ def _costs(live: Sequence[HostRow]) -> Parts:
     parts: Parts = [("Energy ", "$muted"), prices or UNKNOWN]
     carbon = _known(live, lambda row: row.carbon_grams_per_hour)
     if carbon:
-        parts.append(f"   {number(sum(carbon))} g CO₂/h of {_hosts(len(carbon))}")
+        parts.append(f"   {number(sum(carbon))} g CO₂/h of {_counted(len(carbon), 'host')}")
     return parts
 
 
@@ -149,18 +149,18 @@ def _work(live: Sequence[HostRow]) -> Parts:
     runs = sum(row.phase is not None for row in live)
     exporters = _known(live, lambda row: row.exporters)
     texts = [
-        f"{sum(known):.0f} {title}"
+        _counted(round(sum(known)), title)
         for title, known in (
-            ("streams", _known(live, lambda row: row.streams)),
-            ("players", _known(live, lambda row: row.players)),
-            ("containers", _known(live, lambda row: row.containers)),
+            ("stream", _known(live, lambda row: row.streams)),
+            ("player", _known(live, lambda row: row.players)),
+            ("container", _known(live, lambda row: row.containers)),
         )
         if known
     ]
     if exporters:
         texts.append(f"{sum(row.exporters_healthy or 0 for row in live)}/{sum(exporters):.0f} exporters")
     if runs:
-        texts.append(f"▶ {runs} {'run' if runs == 1 else 'runs'}")
+        texts.append(f"▶ {_counted(runs, 'run')}")
     return [("Work   ", "$muted"), "  ".join(texts) or UNKNOWN]
 
 
@@ -179,8 +179,8 @@ def _known(rows: Sequence[HostRow], get: Callable[[HostRow], float | None]) -> l
     return [value for row in rows if (value := get(row)) is not None]
 
 
-def _hosts(count: int) -> str:
-    return "1 host" if count == 1 else f"{count} hosts"
+def _counted(number_of: int, thing: str) -> str:
+    return f"{number_of} {thing}" if number_of == 1 else f"{number_of} {thing}s"
 
 
 def figures(row: HostRow) -> Parts:
