@@ -137,17 +137,18 @@ async def test_a_lost_daemon_keeps_its_last_figures_with_their_age_and_leaves_th
         assert "84.0 W of 2 hosts" in screen_text(app)
 
 
-async def test_r_tries_all_lost_daemons_at_once(daemon: ScriptedDaemon, other: ScriptedDaemon) -> None:
+async def test_r_tries_all_lost_daemons_at_once(
+    daemon: ScriptedDaemon, other: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FIRST_DELAY_SECONDS", "LONGEST_DELAY_SECONDS"):
+        monkeypatch.setattr(f"wattview.tui.feed.{name}", 600.0)
     async with opened(fleet_of(daemon, other)) as pilot:
         await live(pilot)
         other.stop()
-        await until(pilot, lambda: pilot.app.picture.hosts[1].retry_seconds > 3, seconds=20)
+        await until(pilot, lambda: pilot.app.picture.hosts[1].retry_seconds > 500)
         other.start()
-        loop = asyncio.get_running_loop()
-        before = loop.time()
         await pilot.press("r")
         await live(pilot)
-        assert loop.time() - before < 3
 
 
 async def test_many_hosts_lost_at_once_are_one_toast(daemon: ScriptedDaemon) -> None:
