@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from tests.conftest import free_port
-from tests.support.stack import COMPOSE_PROGRAMS, REPOSITORY, Docker, Store, eventually, running
+from tests.support.stack import BASE_IMAGE, COMPOSE_PROGRAMS, REPOSITORY, Docker, Store, eventually, running
 from tests.support.streams import Publisher
 from wattview.fleet import fleet
 
@@ -149,6 +149,15 @@ def test_make_stack_comes_back_when_every_part_is_well(stack: Stack) -> None:
         assert stack.state(name, "{{.State.Health.Status}} {{.RestartCount}}") == "healthy 0", name
     for port in ("GRAFANA_PORT", "STORE_PORT", "ALERTMANAGER_PORT"):
         assert stack.url(port) in stack.said
+
+
+def test_the_images_are_small(stack: Stack) -> None:
+    def megabytes(image: str) -> float:
+        return int(stack.docker.run("docker", "image", "inspect", "--format", "{{.Size}}", image)) / 1e6
+
+    base = megabytes(BASE_IMAGE)
+    assert megabytes("wattview") - base < 280, "170 of them are FFmpeg"
+    assert megabytes("wattview-nginx-rtmp") - base < 40
 
 
 def test_a_taken_port_is_named_before_anything_is_started(stack: Stack) -> None:
