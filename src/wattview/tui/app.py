@@ -139,10 +139,12 @@ class Dashboard(BaseApp):
     def on_mount(self) -> None:
         self.switch_mode("overview")
         self.check_settings(key_names([type(self), Table, FilterBar, *VIEWS.values(), View]))
-        self.run_worker(
-            follow(self.client, self.post_message, self._retry_now, self.interval), name="feed", exit_on_error=False
-        )
+        self._follow()
         self.set_interval(AGE_TICK_SECONDS, self._age)
+
+    @work(name="feed", exit_on_error=False)
+    async def _follow(self) -> None:
+        await follow(self.client, self.post_message, self._retry_now, self.interval)
 
     def _age(self) -> None:
         """Keeps the banner's figures current while the daemon says nothing."""
@@ -158,7 +160,7 @@ class Dashboard(BaseApp):
             self._hear(message.snapshot.time)
         if not self._seeded:
             self._seeded = True
-            self.run_worker(self._seed(message.snapshot.time), exit_on_error=False)
+            self._seed(message.snapshot.time)
         if _run_key(before) != _run_key(self.latest):
             self._run_changed(before.run if before is not None else None, self.latest.run)
         self._paint_soon()
@@ -193,6 +195,7 @@ class Dashboard(BaseApp):
                 self.notify(event.text, title=event.about, severity="error" if event.level == "error" else "warning")
         self._paint_soon()
 
+    @work(exit_on_error=False)
     async def _seed(self, now: float) -> None:
         """The minutes before we came, so that the graph does not begin empty. No history is no error."""
         try:
@@ -207,8 +210,9 @@ class Dashboard(BaseApp):
         self.refresh_bindings()
         if before is None or before.state != "running" or (now is not None and now.state == "running"):
             return
-        self.run_worker(self._run_ended(before.id), exit_on_error=False)
+        self._run_ended(before.id)
 
+    @work(exit_on_error=False)
     async def _run_ended(self, run_id: str) -> None:
         try:
             ended = await self.client.run(run_id)
@@ -272,10 +276,11 @@ class Dashboard(BaseApp):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.run_worker(self._abort(run.id), exit_on_error=False)
+                self._abort(run.id)
 
         self.push_screen(Confirm(question, "Abort the run", "Let it run"), answered)
 
+    @work(exit_on_error=False)
     async def _abort(self, run_id: str) -> None:
         try:
             await self.client.stop_run(run_id)
