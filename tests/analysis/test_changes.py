@@ -6,12 +6,20 @@ import msgspec
 import pytest
 
 from tests.support.dashboard import container, run, snapshot
-from wattview.analysis.changes import changes, known
+from wattview.analysis.changes import Watch
 from wattview.model import EncoderStatus, Snapshot
 
+Told = list[tuple[str, str, str, bool]]
 
-def told(before: Snapshot | None, now: Snapshot, budget: float = 0.0) -> list[tuple[str, str, str, bool]]:
-    return [(event.level, event.about, event.text, event.alert) for event in changes(before, now, budget)]
+
+def each(*pictures: Snapshot, budget: float = 0.0) -> list[Told]:
+    """What is told at each of these, one after another."""
+    watch = Watch(budget)
+    return [[(one.level, one.about, one.text, one.alert) for one in watch.look(picture)] for picture in pictures]
+
+
+def told(before: Snapshot, now: Snapshot, budget: float = 0.0) -> Told:
+    return each(before, now, budget=budget)[1]
 
 
 def test_nothing_happens_between_two_equal_pictures() -> None:
@@ -19,8 +27,8 @@ def test_nothing_happens_between_two_equal_pictures() -> None:
 
 
 def test_of_the_first_picture_only_a_budget_that_is_exceeded_is_told() -> None:
-    assert told(None, snapshot(0.0)) == []
-    assert told(None, snapshot(20.0), 45.0) == [("warning", "power", "48.7 W is over the budget of 45 W", True)]
+    assert each(snapshot(0.0)) == [[]]
+    assert each(snapshot(20.0), budget=45.0) == [[("warning", "power", "48.7 W is over the budget of 45 W", True)]]
 
 
 def test_streams_that_come_and_go() -> None:
@@ -45,9 +53,10 @@ def test_an_engine_that_is_not_seen_has_ended_no_container() -> None:
 def test_what_changes_while_a_source_is_not_seen_is_told_when_it_is_seen_again() -> None:
     before, blind = snapshot(streams=2, containers=2), snapshot(streams=0, rtmp_server=None, containers=0, engine=None)
     after = snapshot(streams=1, containers=1)
-    assert {change[1] for change in told(known(before, blind), after)} == {"stream live/stream1",
-                                                                          "container transcoder-a"}  # fmt: skip
-    assert told(known(before, blind), before) == []
+    _, meanwhile, then = each(before, blind, after)
+    assert meanwhile == []
+    assert {one[1] for one in then} == {"stream live/stream1", "container transcoder-a"}
+    assert each(before, blind, before)[2] == []
 
 
 def test_containers_that_restart_or_fall_ill_are_alerts() -> None:
@@ -60,19 +69,21 @@ def test_containers_that_restart_or_fall_ill_are_alerts() -> None:
     assert ill == [("error", "container nginx-rtmp", "is unhealthy", True)]
 
 
-def test_an_encoder_behind_real_time_is_one_alert_for_as_long_as_it_is() -> None:
-    well = snapshot(run=run())
-    slow = snapshot(run=run(encoders=[EncoderStatus(stream="quick-1", speed=0.8)]))
-    assert told(well, slow) == [("warning", "encoder quick-1", "is behind real time: 0.80x", True)]
-    assert told(slow, slow) == []
-    assert told(slow, well) == [("info", "encoder quick-1", "is in real time again", False)]
+def at_speed(speed: float, phase: str = "measuring") -> Snapshot:
+    return snapshot(run=run(phase, encoders=[EncoderStatus(stream="quick-1", speed=speed)]))
+
+
+def test_an_encoder_behind_real_time_is_one_alert_until_it_is_well_again() -> None:
+    alert = ("warning", "encoder quick-1", "is behind real time: 0.96x", True)
+    again = ("info", "encoder quick-1", "is in real time again", False)
+    assert each(at_speed(1.0), at_speed(0.96), at_speed(0.975), at_speed(0.96), at_speed(0.99)) == [
+        [], [alert], [], [], [again],
+    ]  # fmt: skip
 
 
 def test_an_encoder_that_was_slow_before_the_window_is_told_when_the_window_begins() -> None:
-    slow = [EncoderStatus(stream="quick-1", speed=0.8)]
-    warm, measured = snapshot(run=run("warmup", encoders=slow)), snapshot(run=run(encoders=slow))
-    assert told(snapshot(), warm) == []
-    assert [change[2] for change in told(warm, measured)] == ["is behind real time: 0.80x"]
+    warm, measured = at_speed(0.8, "warmup"), at_speed(0.8)
+    assert [one[2] for one in told(warm, measured)] == ["is behind real time: 0.80x"]
 
 
 @pytest.mark.parametrize("budget", [0.0, 1000.0])
@@ -80,8 +91,10 @@ def test_no_budget_and_a_large_one_alert_nobody(budget: float) -> None:
     assert told(snapshot(0.0), snapshot(30.0), budget) == []
 
 
-def test_power_over_the_budget_is_one_alert_and_its_end_is_told() -> None:
-    low, high, higher = snapshot(0.0), snapshot(20.0), snapshot(30.0)  # 42.0, 48.7 and 50.0 W
-    assert told(low, high, 45.0) == [("warning", "power", "48.7 W is over the budget of 45 W", True)]
-    assert told(high, higher, 45.0) == []
-    assert told(higher, low, 45.0) == [("info", "power", "42.0 W is within the budget of 45 W again", False)]
+def test_power_over_the_budget_is_one_alert_until_it_is_well_within_it_again() -> None:
+    low, at_the_edge, high, higher = snapshot(0.0), snapshot(7.6), snapshot(20.0), snapshot(30.0)
+    watts = [one.power.host_watts for one in (low, at_the_edge, high, higher) if one.power is not None]
+    assert [round(one or 0, 1) for one in watts] == [42.0, 45.0, 48.7, 50.0]
+    over = ("warning", "power", "48.7 W is over the budget of 45.2 W", True)
+    within = ("info", "power", "42.0 W is within the budget of 45.2 W again", False)
+    assert each(low, high, higher, at_the_edge, high, low, budget=45.2) == [[], [over], [], [], [], [within]]

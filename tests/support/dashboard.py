@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from wattview.analysis.changes import changes
+from wattview.analysis.changes import Watch
 from wattview.model import (
     Container,
     EncoderStatus,
@@ -485,7 +485,9 @@ class ScriptedDaemon:
             self.now = msgspec.structs.replace(self.now, last_event=event.id)
 
     def say(self, picture: Snapshot) -> None:
-        for level, about, text, alert in changes(self.now, picture):
+        watch = Watch()
+        watch.look(self.now)
+        for level, about, text, alert in watch.look(picture):
             self.tell(level, about, text, at=picture.time - NOW, alert=alert)
         picture = self.now = msgspec.structs.replace(picture, last_event=len(self.events))
         line = b"data: " + msgspec.json.encode(picture) + b"\n\n"

@@ -1,5 +1,5 @@
 """What happened between two snapshots: streams and containers that come and go, encoders that fall behind, power over
-its budget. A pure function; the states of sources, exporters and runs are told where they change.
+its budget. Values in, values out; the states of sources, exporters and runs are told where they change.
 """
 
 from __future__ import annotations
@@ -11,6 +11,12 @@ from msgspec.structs import replace
 
 from wattview.model import EventLevel, Run, Snapshot, Stream
 
+WELL_SPEED = 0.985
+"""From here an encoder that was behind is in real time again; FFmpeg's own figure wavers by a percent."""
+
+WELL_WITHIN = 0.95
+"""From this part of the budget power that was over it is within it again."""
+
 
 class Change(NamedTuple):
     """One event between two snapshots. ``alert``: somebody should be told now."""
@@ -21,26 +27,56 @@ class Change(NamedTuple):
     alert: bool = False
 
 
-def known(before: Snapshot | None, now: Snapshot) -> Snapshot:
+class Watch:
+    """Compares each snapshot with the one before it. What wavers about its limit is told once until it is well away
+    from it again: an encoder that is behind, power over ``budget_watts`` (0: no budget)."""
+
+    def __init__(self, budget_watts: float = 0.0) -> None:
+        self._budget_watts = budget_watts
+        self._before: Snapshot | None = None
+        self._behind: set[str] = set()
+        self._over = False
+
+    def look(self, now: Snapshot) -> list[Change]:
+        """The events since the last look; at the first, whether power is over its budget."""
+        before = self._before
+        changes = [*_streams(before, now), *_containers(before, now)] if before is not None else []
+        changes += [*self._budget(now), *self._encoders(now.run)]
+        self._before = now if before is None else _known(before, now)
+        return changes
+
+    def _encoders(self, run: Run | None) -> Iterator[Change]:
+        if run is None or run.progress is None or run.progress.phase != "measuring":
+            self._behind.clear()
+            return
+        for one in run.encoders:
+            about = f"encoder {one.stream}"
+            if one.behind and one.stream not in self._behind:
+                self._behind.add(one.stream)
+                yield Change("warning", about, f"is behind real time: {one.speed:.2f}x", True)
+            elif one.stream in self._behind and one.speed is not None and one.speed >= WELL_SPEED:
+                self._behind.remove(one.stream)
+                yield Change("info", about, "is in real time again")
+
+    def _budget(self, now: Snapshot) -> Iterator[Change]:
+        watts, budget = now.power.host_watts if now.power is not None else None, self._budget_watts
+        if not budget or watts is None:
+            return
+        if watts > budget and not self._over:
+            self._over = True
+            yield Change("warning", "power", f"{watts:.1f} W is over the budget of {budget:g} W", True)
+        elif self._over and watts <= WELL_WITHIN * budget:
+            self._over = False
+            yield Change("info", "power", f"{watts:.1f} W is within the budget of {budget:g} W again")
+
+
+def _known(before: Snapshot, now: Snapshot) -> Snapshot:
     """``now``, with the last known part where a source did not answer: what to compare the next snapshot with."""
-    if before is None:
-        return now
     if now.engine is None:
         now = replace(now, engine=before.engine, containers=before.containers)
     if now.rtmp_server is None:
         now = replace(now, rtmp_server=before.rtmp_server, streams=before.streams)
-    if now.power is None:
-        now = replace(now, power=before.power)
     return now
-
-
-def changes(before: Snapshot | None, now: Snapshot, budget_watts: float = 0.0) -> Iterator[Change]:
-    """The events between two pictures; of the first, whether power is over budget. ``budget_watts`` 0: no budget."""
-    if before is not None:
-        yield from _streams(before, now)
-        yield from _containers(before, now)
-    yield from _budget(before, now, budget_watts)
-    yield from _encoders(before.run if before is not None else None, now.run)
 
 
 def _streams(before: Snapshot, now: Snapshot) -> Iterator[Change]:
@@ -77,31 +113,3 @@ def _containers(before: Snapshot, now: Snapshot) -> Iterator[Change]:
             yield Change(level, f"container {new.name}", f"is {new.health}", level == "error")
         if old.restarts is not None and new.restarts is not None and new.restarts > old.restarts:
             yield Change("warning", f"container {new.name}", f"has restarted ({new.restarts} times)", True)
-
-
-def _encoders(before: Run | None, now: Run | None) -> Iterator[Change]:
-    """An encoder that falls behind real time while it is measured is told once, and again when it has caught up."""
-    if now is None or not _measuring(now):
-        return
-    told = before if before is not None and before.id == now.id and _measuring(before) else None
-    slow = {one.stream for one in told.encoders if one.behind} if told is not None else set()
-    for one in now.encoders:
-        if one.behind and one.stream not in slow:
-            yield Change("warning", f"encoder {one.stream}", f"is behind real time: {one.speed:.2f}x", True)
-        elif one.stream in slow and one.speed is not None and not one.behind:
-            yield Change("info", f"encoder {one.stream}", "is in real time again")
-
-
-def _measuring(run: Run) -> bool:
-    return run.progress is not None and run.progress.phase == "measuring"
-
-
-def _budget(before: Snapshot | None, now: Snapshot, budget_watts: float) -> Iterator[Change]:
-    was = before.power.host_watts if before is not None and before.power is not None else None
-    watts = now.power.host_watts if now.power is not None else None
-    if not budget_watts or watts is None:
-        return
-    if watts > budget_watts and (was is None or was <= budget_watts):
-        yield Change("warning", "power", f"{watts:.1f} W is over the budget of {budget_watts:g} W", True)
-    elif watts <= budget_watts and was is not None and was > budget_watts:
-        yield Change("info", "power", f"{watts:.1f} W is within the budget of {budget_watts:g} W again")

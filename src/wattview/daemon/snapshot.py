@@ -13,7 +13,7 @@ import time
 from msgspec.structs import replace
 
 from wattview import __version__
-from wattview.analysis.changes import changes, known
+from wattview.analysis.changes import Watch
 from wattview.analysis.hourly import hourly_cost
 from wattview.config import Config
 from wattview.daemon.attribution import Attributor
@@ -59,7 +59,7 @@ class Snapshots:
         self._health = health
         self._runner = runner
         self._events = events
-        self._before: Snapshot | None = None
+        self._watch = Watch(config.power.budget_watts)
         self._rtmp_url = rtmp_url
 
     async def watch(self, interval_seconds: float) -> None:
@@ -106,9 +106,8 @@ class Snapshots:
             rtmp_url=self._rtmp_url,
             power_use=self._attributor.power_use(),
         )
-        for level, about, text, alert in changes(self._before, snapshot, self._config.power.budget_watts):
+        for level, about, text, alert in self._watch.look(snapshot):
             tell(level, about, text, alert=alert)
-        self._before = known(self._before, snapshot)
         return replace(snapshot, last_event=self._events.last_id)
 
     async def _reading(self, name: str, max_age: float) -> Reading | None:

@@ -41,6 +41,7 @@ from wattview.model.power import PowerReading, PowerSource, PowerUse, Zone
 from wattview.model.prediction import Load, PowerFit, PowerPrediction
 from wattview.model.results import Difference, Efficiency, Estimate, RunResult, ScenarioResult
 from wattview.model.runs import (
+    REALTIME_SPEED,
     EncoderStatus,
     Phase,
     Playback,
@@ -69,6 +70,7 @@ from wattview.model.source import Fault, ProbeState, ProbeStatus, Reading
 from wattview.model.streams import RtmpServer, Stream, StreamClient, StreamsReading
 
 __all__ = [
+    "REALTIME_SPEED",
     "Advice",
     "Bitrate",
     "CgroupCounters",

@@ -11,7 +11,8 @@ from wattview.model.scenarios import Output, Scenario
 RunState = Literal["running", "done", "aborted", "failed", "interrupted"]
 Phase = Literal["preparing", "warmup", "measuring", "cooldown", "quality", "saving", "finished"]
 
-BEHIND_SPEED = 0.98
+REALTIME_SPEED = 0.97
+"""An encoder that is slower is behind real time, where 1.0 is real time."""
 
 
 class RunProgress(Struct, frozen=True, kw_only=True):
@@ -40,8 +41,8 @@ class EncoderStatus(Struct, frozen=True, kw_only=True):
 
     @property
     def behind(self) -> bool:
-        """Whether it is slower than real time; FFmpeg's own figure wavers by a percent or two."""
-        return self.speed is not None and self.speed < BEHIND_SPEED
+        """Whether it is behind real time."""
+        return self.speed is not None and self.speed < REALTIME_SPEED
 
 
 class RenditionRecord(Struct, frozen=True, kw_only=True):

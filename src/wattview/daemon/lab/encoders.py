@@ -15,9 +15,8 @@ from msgspec import Struct
 from wattview.daemon.lab import ffmpeg
 from wattview.daemon.lab.renditions import Stream
 from wattview.daemon.lab.watched import FfmpegDied, WatchedFfmpeg, first_of
-from wattview.model import EncoderStatus
+from wattview.model import REALTIME_SPEED, EncoderStatus
 
-REALTIME_SPEED = 0.97
 FRAMES_OF_GRACE = 3
 """FFmpeg reports twice a second and a report takes a moment to arrive: in a window of two seconds three frames are
 within the error of looking."""
