@@ -7,6 +7,7 @@ import asyncio
 import errno
 import json
 import os
+import random
 import signal
 import sys
 import time
@@ -203,17 +204,55 @@ async def test_the_daemons_stop_keeps_what_is_finished(bench: Bench) -> None:
 
 
 async def test_an_encoder_that_dies_costs_its_scenario_and_says_why(bench: Bench) -> None:
-    media = Path(bench.config.scenarios.media_dir)
-    media.mkdir(parents=True)
-    (media / "broken.mp4").write_bytes(b"\0\0\0\x18ftypmp42 and then nothing that makes sense")
-    run_ = await bench.run(msgspec.structs.replace(SHORT, name="broken", source="broken.mp4"), SHORT)
+    killed = msgspec.structs.replace(SHORT, name="killed", duration=60)
+    begun = bench.runner.start(RunRequest(scenarios=[killed, SHORT]))
+    await bench.phase("measuring")
+    os.kill(min(own_ffmpegs()), signal.SIGKILL)
+    run_ = await bench.ended(begun.id)
     assert run_.state == "done"
-    assert "1 of 2 scenarios failed; broken: " in (run_.error or "")
-    broken = record(run_, "broken")
-    assert broken.status == "failed"
-    assert (broken.start_time, broken.end_time, broken.duration) == (None, None, None)
-    assert "Invalid data found" in (broken.notes or [""])[0]
+    assert "1 of 2 scenarios failed; killed: " in (run_.error or "")
+    dead = record(run_, "killed")
+    assert dead.status == "failed"
+    assert (dead.start_time, dead.end_time, dead.duration) == (None, None, None)
+    assert "signal 9" in (dead.notes or [""])[0]
     assert record(run_, "short").status == "done"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("broken.mp4", "Invalid data found"), ("sound.m4a", "it has no video"), ("list.m3u8", "")],
+)
+async def test_a_file_that_cannot_be_streamed_is_refused_before_anything_is_measured(
+    bench: Bench, name: str, says: str
+) -> None:
+    media = media_directory(bench)
+    (media / "broken.mp4").write_bytes(b"\0\0\0\x18ftypmp42 and then nothing that makes sense")
+    (media / "list.m3u8").write_text("#EXTM3U\n#EXTINF:4,\nhttp://127.0.0.1:9/elsewhere.ts\n#EXT-X-ENDLIST\n")
+    run("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", str(media / "sound.m4a"))
+    ended = await bench.run(IDLE, msgspec.structs.replace(SHORT, source=name))
+    assert (ended.state, ended.finished) == ("failed", [])
+    assert (ended.error or "").startswith(f"scenarios[1].source: {name} cannot be streamed: ")
+    assert says in (ended.error or "")
+    assert bench.marks == []
+
+
+async def test_a_damaged_source_gets_no_scores(bench: Bench) -> None:
+    """What a decoder makes of damaged pictures is not the same each time: no frame could be compared with its own."""
+    path = make_clip(media_directory(bench) / "damaged.mp4", seconds=2.0)
+    content, chance = bytearray(path.read_bytes()), random.Random(3)
+    for _ in range(200):
+        content[chance.randrange(len(content) // 10, len(content) // 2)] = chance.randrange(256)
+    path.write_bytes(content)
+    ended = await bench.run(msgspec.structs.replace(SHORT, source="damaged.mp4"))
+    (one,) = ended.finished
+    assert (one.status, one.psnr_score, one.vmaf_score) == ("done", None, None)
+    assert any("the source is damaged" in note for note in one.notes or []), one.notes
+
+
+def media_directory(bench: Bench) -> Path:
+    path = Path(bench.config.scenarios.media_dir)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 async def test_an_encoder_that_is_killed_in_its_window_fails_the_scenario_at_once(bench: Bench) -> None:

@@ -126,6 +126,13 @@ def test_what_is_no_suite_is_refused_in_one_line(content: bytes, says: str) -> N
     assert len(str(refused.value)) < 300
 
 
+def test_a_json_file_without_an_object_is_no_toml(tmp_path: Path) -> None:
+    path = tmp_path / "suite.json"
+    path.write_text("[]")
+    with pytest.raises(SuiteError, match="expected an object with a list of scenarios"):
+        load_suite(path)
+
+
 def test_a_missing_file_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match="No such file"):
         load_suite(tmp_path / "none.toml")

@@ -10,6 +10,7 @@ import asyncio
 import os
 from asyncio.subprocess import STDOUT
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 from wattview.daemon import children
@@ -18,6 +19,7 @@ from wattview.daemon.lab.watched import ENVIRONMENT
 from wattview.model import Scenario
 
 PROBE_TIMEOUT_SECONDS = 30.0
+HANG_SECONDS = 10.0
 PROBE_SIZE = "320x240"
 PROBE_FPS = 25
 PROBE_BITS = 500_000
@@ -91,10 +93,23 @@ class Capabilities:
                 *arguments, "-flags", "+global_header", *output, "/dev/null",
             ]  # fmt: skip
             status, text = await _outcome(command)
-            lines = [line.strip() for line in text.splitlines() if line.strip()]
-            return "" if status == 0 else " · ".join(lines[:3]) or f"FFmpeg ended with status {status}"
+            return "" if status == 0 else _reason(status, text)
 
         return await self._remembered(("encode", *arguments, *output), program, ask)
+
+    async def why_not_decode(self, program: str, media: Path) -> str:
+        """Why a media file cannot be a source, "" where it can: its first pictures are decoded."""
+        file = await asyncio.to_thread(media.stat)
+
+        async def ask(path: str) -> str:
+            source = ["-protocol_whitelist", "file", "-i", f"file:{media}"]
+            command = [path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", *source]
+            status, text = await _outcome([*command, "-map", "0:v:0", "-frames:v", "3", "-f", "null", "-"])
+            if "matches no streams" in text:
+                return "it has no video"
+            return "" if status == 0 else _reason(status, text)
+
+        return await self._remembered(("decode", str(media), str(file.st_mtime_ns), str(file.st_size)), program, ask)
 
     async def _remembered(self, what: tuple[str, ...], program: str, ask: Callable[[str], Awaitable[T]]) -> T:
         path = children.find_program(program)
@@ -105,17 +120,31 @@ class Capabilities:
         return self._known[key]  # type: ignore[return-value]
 
 
+def _reason(status: int, text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " · ".join(lines[:3]) or f"FFmpeg ended with status {status}"
+
+
 async def _outcome(command: list[str]) -> tuple[int, str]:
-    """Exit status and output (both kinds) of a short command; status -1 where it did not end in time."""
+    """Exit status and output (both kinds) of a short command; status -1 where it did not end in time.
+
+    One that has said something and then hangs is not waited for: some encoders do where their output cannot be opened.
+    """
     process = await children.spawn(
         command, nice=19, env={**os.environ, **ENVIRONMENT}, stdout=asyncio.subprocess.PIPE, stderr=STDOUT
     )
     assert process.stdout is not None
+    output, patience = b"", PROBE_TIMEOUT_SECONDS
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
-            output = await process.stdout.read()
-            return await process.wait(), output.decode(errors="replace")
+            while True:
+                async with asyncio.timeout(patience):
+                    data = await process.stdout.read(65536)
+                    if not data:
+                        status = await process.wait()
+                        return status, output.decode(errors="replace")
+                output, patience = output + data, HANG_SECONDS
     except TimeoutError:
-        return -1, f"no answer within {PROBE_TIMEOUT_SECONDS:.0f} s"
+        return -1, output.decode(errors="replace") or f"no answer within {PROBE_TIMEOUT_SECONDS:.0f} s"
     finally:
         await children.stop(process, patience_seconds=0)

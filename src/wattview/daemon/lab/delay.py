@@ -3,7 +3,8 @@
 Three lists are written by FFmpeg itself while it works, and read after the measured window: when the source gave a
 picture of which time (``ffmpeg.source_clock``), which packets the encoder sent, and when which packets came to a
 viewer. The source is paced by the clock, so the earliest difference of its lists is when its time 0 was. The
-viewer's packets are recognised by their sizes: servers count time from where they like. Pure functions of texts.
+viewer's packets are recognised by their sizes: servers count time from where they like. Where sizes repeat themselves
+(a still picture, a loop) those time stamps are believed that the server has left as they were. Pure functions of texts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
 from msgspec import Struct
@@ -25,13 +26,19 @@ ENOUGH = 0.6
 """The share of the compared packets that must find one of their size at the chosen offset; at any other, at most half
 as many."""
 
+AS_MANY = 0.99
+"""The share of the most finds that the offset of a server which leaves time stamps alone must have to be believed."""
+
+AAC_LEAD_SECONDS = 1024 / 48_000
+"""AAC begins so much before the picture, where it is encoded too: ``ffmpeg.AUDIO_RATE``."""
+
 SIZE_TOLERANCE_BYTES = 4
 """RTMP carries H.264 with four bytes before each unit, an encoder may write three."""
 
 _SOURCE_LINE = re.compile(r"frame:[0-9]+ +pts:([0-9]{1,17}) ", re.ASCII)
 _BASE_LINE = re.compile(r"#tb 0: ([1-9][0-9]{0,9})/([1-9][0-9]{0,9})$", re.ASCII)
 _PACKET_LINE = re.compile(
-    r"0, *-?[0-9]{1,18}, *(-?[0-9]{1,18}), *([0-9]{1,18}), *([0-9]{1,10}), 0x[0-9a-f]{8}[,\n]", re.ASCII
+    r"0, *(-?[0-9]{1,18}), *(-?[0-9]{1,18}), *([0-9]{1,18}), *([0-9]{1,10}), 0x[0-9a-f]{8}[,\n]", re.ASCII
 )
 
 
@@ -40,11 +47,13 @@ class DelayUnknown(Exception):
 
 
 class Packets(Struct, frozen=True):
-    """A list of video packets: presentation times in seconds, durations as they were written, sizes in bytes."""
+    """A list of video packets: presentation times in seconds, durations as they were written, sizes in bytes; and by
+    how many seconds the first one's decoding begins before time 0."""
 
     times: Sequence[float]
     durations: Sequence[int]
     sizes: Sequence[int]
+    lead: float = 0.0
 
 
 class Arrivals(Struct, frozen=True):
@@ -77,15 +86,16 @@ def source_start(lines: Iterable[str]) -> float:
 def packets(lines: Iterable[str]) -> Packets:
     """Reads the list of the ``framecrc`` muxer: ``stream, dts, pts, duration, size, checksum`` below ``#tb 0: 1/1000``.
     What is no such line is passed over, as one that was cut off."""
-    times, durations, sizes, base = array("d"), array("q"), array("q"), 0.0
+    times, durations, sizes, base, lead = array("d"), array("q"), array("q"), 0.0, 0.0
     for line in lines:
         if found := _PACKET_LINE.match(line):
-            times.append(int(found[1]) * base)
-            durations.append(int(found[2]))
-            sizes.append(int(found[3]))
+            lead = max(0.0, -int(found[1]) * base) if not times else lead
+            times.append(int(found[2]) * base)
+            durations.append(int(found[3]))
+            sizes.append(int(found[4]))
         elif found := _BASE_LINE.match(line):
             base = int(found[1]) / int(found[2])
-    return Packets(times, durations, sizes)
+    return Packets(times, durations, sizes, lead)
 
 
 def offset(sent: Packets, received: Packets) -> float:
@@ -111,8 +121,19 @@ def offset(sent: Packets, received: Packets) -> float:
     if around.get(best, 0) < ENOUGH * len(compared):
         raise DelayUnknown("the packets that came are not those that were sent")
     if any(count > around[best] / 2 for one, count in around.items() if abs(one - best) > 2):
-        raise DelayUnknown("the packets are too much alike to tell which is which")
+        best = _left_alone(sent.lead, around, AS_MANY * around[best])
     return (best + (votes[best + 1] - votes[best - 1]) / around[best]) / 1000
+
+
+def _left_alone(lead: float, around: Mapping[int, int], enough: float) -> int:
+    """The offset in milliseconds of a server that leaves time stamps as FLV has them, from 0 at the first packet, if
+    ``enough`` packets were found at it."""
+    expected = {round(1000 * lead), round(1000 * max(lead, AAC_LEAD_SECONDS))}
+    near = [one for one in around if any(abs(one - shift) <= 1 for shift in expected)]
+    best = max(near, key=around.__getitem__, default=None)
+    if best is None or around[best] < enough:
+        raise DelayUnknown("the packets are too much alike to tell which is which")
+    return best
 
 
 def arrivals(source_start: float, sent: Packets, received: Packets) -> Arrivals:

@@ -29,7 +29,13 @@ from wattview.daemon.lab.encoder_group import Copy, EncoderGroup, RunningEncoder
 from wattview.daemon.lab.renditions import streams_of
 from wattview.daemon.lab.run_journal import Journal
 from wattview.daemon.lab.run_progress import ProgressClock
-from wattview.daemon.lab.scenario_check import InvalidScenario, MediaError, Planned, media_file
+from wattview.daemon.lab.scenario_check import (
+    InvalidScenario,
+    MediaError,
+    Planned,
+    check_on_this_machine,
+    media_file,
+)
 from wattview.daemon.lab.scenario_record import Score, Window, record_of, with_scores
 from wattview.daemon.lab.steadiness import Steadiness
 from wattview.daemon.lab.viewers import with_delay
@@ -174,7 +180,11 @@ class Execution:
     async def _scenarios(self) -> None:
         self._machine = await asyncio.to_thread(machine.describe, self._config.paths.procfs, self._config.paths.sysfs)
         await self._undisturbed(asyncio.to_thread(self._journal.write, self.snapshot()))
-        await self._check_encoders()
+        settings = self._config.scenarios
+        if any(planned.scenario.type == "streams" for planned in self._plan):
+            version = await self._capabilities.version(settings.ffmpeg)
+            self._machine = {**self._machine, "ffmpeg": f"{settings.ffmpeg} {version}".strip()}
+            await check_on_this_machine(self._plan, settings, self._capabilities)
         for index, planned in enumerate(self._plan):
             if index and self._pause_seconds:
                 self._clock.enter(index, "preparing", "pause")
@@ -182,19 +192,6 @@ class Execution:
             self._clock.enter(index, "preparing")
             await self._undisturbed(asyncio.to_thread(self._journal.write, self.snapshot()))
             await self._scenario(index, planned)
-
-    async def _check_encoders(self) -> None:
-        """Every encoder that the run needs encodes a few frames before anything is measured. Raises InvalidScenario."""
-        program = self._config.scenarios.ffmpeg
-        streams = [planned for planned in self._plan if planned.scenario.type == "streams"]
-        if streams:
-            version = await self._capabilities.version(program)
-            self._machine = {**self._machine, "ffmpeg": f"{program} {version}".strip()}
-        for planned in streams:
-            reason = await self._capabilities.why_not_encode(program, planned.scenario)
-            if reason:
-                encoder = planned.scenario.encoder
-                raise InvalidScenario(f"{planned.field}.encoder", f"{encoder} does not work on this machine: {reason}")
 
     async def _scenario(self, index: int, planned: Planned) -> None:
         """Runs one scenario. What dies inside costs this scenario only."""

@@ -116,13 +116,14 @@ def viewer_command(ffmpeg: str, url: str, packets: str | None = None) -> list[st
     """A player that takes a stream and throws it away, undecoded: the load that one more viewer is for the server.
 
     With ``packets`` the video packets are listed in that file, each with the Unix time in microseconds at which it came
-    for its duration.
+    for its duration, and with the time stamps of the server.
     """
     listed = ["-map", "0:v:0", "-c", "copy", "-bsf:v", ARRIVAL_STAMP, "-flush_packets", "1", "-f", "framecrc"]
     return [
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning",
         "-stats_period", str(PROGRESS_PERIOD_SECONDS), "-progress", "pipe:1",
-        "-i", url, "-map", "0", "-c", "copy", "-f", "null", "-", *([*listed, packets] if packets else []),
+        *(["-copyts"] if packets else []), "-i", url, "-map", "0", "-c", "copy", "-f", "null", "-",
+        *([*listed, packets] if packets else []),
     ]  # fmt: skip
 
 

@@ -189,6 +189,9 @@ async def measure(
         words = await asyncio.to_thread(last_words, reference_log)
         words = f"{words} · {await asyncio.to_thread(last_words, compare_log)}"
         raise QualityFailed(f"{tool.path} could not compare (exit status {status}): {words}")
+    if await asyncio.to_thread(lambda: reference_log.stat().st_size):
+        words = await asyncio.to_thread(last_words, reference_log)
+        raise QualityFailed(f"the source is damaged, and may look different each time it is decoded: {words}")
     return await asyncio.to_thread(_read_scores, tool, folder, stem)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wattview.config import Scenarios
 from wattview.daemon.lab import codecs, ffmpeg
+from wattview.daemon.lab.capabilities import Capabilities
 from wattview.daemon.lab.renditions import bits_per_second, picture_size, streams_of
 from wattview.model import RunRequest, Scenario
 
@@ -96,6 +99,26 @@ def media_file(scenario: Scenario, media_dir: Path) -> Path | None:
     if not is_file:
         raise MediaError(f"no file {name} in the media directory {directory}")
     return path
+
+
+async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, capabilities: Capabilities) -> None:
+    """Has every encoder that a run needs encode a few frames, and every media file be decoded a little, before anything
+    is measured. Raises InvalidScenario for what does not work, ``children.ProgramMissing``, OSError."""
+    for planned in plan:
+        scenario = planned.scenario
+        if scenario.type != "streams":
+            continue
+        reason = await capabilities.why_not_encode(settings.ffmpeg, scenario)
+        if reason:
+            text = f"{scenario.encoder} does not work on this machine: {reason}"
+            raise InvalidScenario(f"{planned.field}.encoder", text)
+        try:
+            media = media_file(scenario, Path(settings.media_dir))
+        except MediaError as error:
+            raise InvalidScenario(f"{planned.field}.source", str(error)) from None
+        reason = await capabilities.why_not_decode(settings.ffmpeg, media) if media else ""
+        if reason:
+            raise InvalidScenario(f"{planned.field}.source", f"{scenario.source} cannot be streamed: {reason}")
 
 
 def _repeated(scenario: Scenario, field: str, repeat: int | None) -> Planned:

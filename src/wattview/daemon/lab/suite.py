@@ -51,7 +51,7 @@ class SuiteError(ValueError):
 
 def load_suite(source: Path | bytes) -> RunRequest:
     """The run that a suite file asks for. ``source`` is the file or its content. Raises SuiteError."""
-    tree = _parse(_read(source))
+    tree = _parse(_read(source), isinstance(source, Path) and source.suffix == ".json")
     scenarios = tree.get("scenarios")
     if not isinstance(scenarios, list) or not scenarios:
         raise SuiteError("scenarios", "expected a list of scenarios with at least one")
@@ -81,11 +81,11 @@ def _read(source: Path | bytes) -> bytes:
     return content
 
 
-def _parse(content: bytes) -> dict[str, Any]:
-    """JSON where it begins with a brace, else TOML."""
+def _parse(content: bytes, is_json: bool = False) -> dict[str, Any]:
+    """JSON where it is said to be, or begins with a brace; else TOML."""
     try:
         text = content.decode("utf-8-sig")
-        tree: object = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+        tree: object = json.loads(text) if is_json or text.lstrip().startswith("{") else tomllib.loads(text)
     except UnicodeDecodeError:
         raise SuiteError("", "not UTF-8 text") from None
     except json.JSONDecodeError as error:
@@ -94,7 +94,8 @@ def _parse(content: bytes) -> dict[str, Any]:
         raise SuiteError("", f"not valid TOML: {error}") from None
     except (RecursionError, ValueError):
         raise SuiteError("", "not a suite: nested too deeply, or a number that is too long") from None
-    assert isinstance(tree, dict)
+    if not isinstance(tree, dict):
+        raise SuiteError("", "expected an object with a list of scenarios")
     return tree
 
 

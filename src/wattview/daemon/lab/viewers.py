@@ -119,7 +119,10 @@ def playback(viewers: list[Viewer], encoder_speeds: list[float | None]) -> Playb
     delays = [viewer.start_delay_seconds for viewer in viewers if viewer.start_delay_seconds is not None]
     received = [viewer.meter.close_window().speed for viewer in viewers]
     ratios = [
-        got / sent for got, sent in zip(received, encoder_speeds, strict=True) if got is not None and sent is not None
+        # Both are read off reports: more than all is the error of looking.
+        min(1.0, got / sent)
+        for got, sent in zip(received, encoder_speeds, strict=True)
+        if got is not None and sent
     ]
     return Playback(
         viewers=len(viewers),
