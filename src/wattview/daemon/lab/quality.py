@@ -37,6 +37,9 @@ recorded at all: above it no bit of an 8-bit picture that anyone could see has c
 
 _PEAK_SQUARED = 255.0**2
 
+_DAMAGE = re.compile(r"^\[(?!rawvideo)[a-z0-9_,]+ @ [^]\n]*\] \[error\] (.*)", re.MULTILINE)
+"""What a demuxer or a decoder complains of. That the comparison takes no more of the pipe is nobody's damage."""
+
 
 VMAF_MODELS = {
     "hd": ("vmaf_v0.6.1", "version=vmaf_v0.6.1"),
@@ -189,9 +192,9 @@ async def measure(
         words = await asyncio.to_thread(last_words, reference_log)
         words = f"{words} · {await asyncio.to_thread(last_words, compare_log)}"
         raise QualityFailed(f"{tool.path} could not compare (exit status {status}): {words}")
-    if await asyncio.to_thread(lambda: reference_log.stat().st_size):
-        words = await asyncio.to_thread(last_words, reference_log)
-        raise QualityFailed(f"the source is damaged, and may look different each time it is decoded: {words}")
+    damage = _DAMAGE.search(await asyncio.to_thread(reference_log.read_text, "utf-8", "replace"))
+    if damage is not None:
+        raise QualityFailed(f"the source is damaged, and may look different each time it is decoded: {damage[1]}")
     return await asyncio.to_thread(_read_scores, tool, folder, stem)
 
 
