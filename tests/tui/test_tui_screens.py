@@ -34,6 +34,13 @@ async def test_every_number_key_opens_its_screen(daemon: ScriptedDaemon, tab: ob
         assert f"‹{tab.key} {tab.short}›" in screen_text(pilot.app).splitlines()[0]
 
 
+async def test_a_click_on_a_key_in_the_footer_does_what_the_key_does(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        (key,) = [one for one in pilot.app.screen.query("FooterKey") if one.key == "question_mark"]
+        await pilot.click(key)
+        await until(pilot, lambda: type(pilot.app.screen).__name__ == "Help")
+
+
 async def test_a_click_on_a_tab_goes_there(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         x = screen_text(pilot.app).splitlines()[0].index("7 Results") + 2
