@@ -236,6 +236,15 @@ def test_a_setting_below_its_baseline_is_no_bargain() -> None:
     assert "was not idle" in advice.rejected[0].reason
 
 
+def test_a_setting_that_cannot_be_told_from_its_baseline_is_no_bargain() -> None:
+    noisy = [result(50, net=net) for net in (0.1, -0.2, 0.3)]
+    advice = advise([*noisy, *(result(60, net=net, preset="slow") for net in (12.0, 12.1, 11.9))], Target())
+    assert (advice.best or "").endswith("slow")
+    assert advice.rejected[0].reason == "its power above the baseline per stream cannot be told from 0: 0.0667 W"
+    once = msgspec.structs.replace(result(50, net=0.1), net_energy_joules=2.0, energy_error_joules=3.0)
+    assert advise([once], Target()).best is None
+
+
 def test_the_answer_has_its_unit() -> None:
     assert ": 12 W;" in advise([result(60, net=12.0)], Target()).verdict
     priced = msgspec.structs.replace(result(60), efficiency=Efficiency(cost_per_stream_hour=0.25), currency="EUR")

@@ -84,6 +84,12 @@ def test_power_that_follows_nothing_is_no_fit() -> None:
         fit_power(points)
 
 
+def test_power_that_falls_with_the_load_is_noise_and_no_fit() -> None:
+    points = [(Load(float(n), n * 27.648), 33.2 - 0.02 * n) for n in (0, 1, 2, 4)]
+    with pytest.raises(NoData, match="does not follow streams or pixels"):
+        fit_power(points)
+
+
 @given(st.floats(1, 500), st.floats(0.1, 50), st.floats(0.001, 2))
 def test_any_straight_law_is_found_again(base: float, per_stream: float, per_megapixel: float) -> None:
     fit = fit_power(cases(base, per_stream, per_megapixel))

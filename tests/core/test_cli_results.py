@@ -69,6 +69,14 @@ def test_a_remark_on_every_scenario_is_said_once(call: Call, state: Path) -> Non
     assert "every scenario: no carbon_grams" in shown
 
 
+def test_a_baseline_in_which_the_machine_had_other_work_is_called_so(call: Call, state: Path) -> None:
+    """One of the four CPUs is busy all the time."""
+    write_runs(state, {A: [baseline(), scenario("quick", 50.0)]})
+    shown = " ".join(call("results", "show").output.split())
+    assert "baseline: the machine was NOT IDLE: 25.0 % of its CPU time was used" in shown
+    assert shown.count("NOT IDLE") == 1
+
+
 def test_carbon_is_shown_once_it_is_set(call: Call, state: Path) -> None:
     """25 W for an hour at 400 g a kWh are 10 g."""
     write_runs(state, {A: [scenario("quick", 50.0)]})

@@ -144,6 +144,8 @@ def _why_not(repeats: Repeats, target: Target, objective: str) -> str:
         return f"its {OBJECTIVES[objective]} is unknown: {reason}"
     if objective.startswith("net") and figures[objective].mean <= 0:
         return "it drew no more than its baseline: the machine was not idle then"
+    if objective.startswith("net") and not _above_noise(repeats, objective):
+        return f"its {OBJECTIVES[objective]} cannot be told from 0: {figures[objective].mean:.3g} W"
     if target.streams_at_least is not None and (repeats.setting.streams or 0) < target.streams_at_least:
         return f"{repeats.setting.streams or 'an unknown number of'} streams"
     for figure, wanted, name in (
@@ -159,6 +161,17 @@ def _why_not(repeats: Repeats, target: Target, objective: str) -> str:
     if target.most is not None and figures[objective].mean > target.most:
         return f"{OBJECTIVES[objective]} {figures[objective].mean:.3g}"
     return ""
+
+
+def _above_noise(repeats: Repeats, objective: str) -> bool:
+    """Whether the repeats' interval lies above 0; of one repeat, whether its power is surer than it is above idle."""
+    low = repeats.group().figures[objective].low
+    if low is not None:
+        return low > 0
+    one = repeats.valid[0]
+    if one.energy_error_joules is None or one.net_energy_joules is None:
+        return True
+    return one.net_energy_joules > one.energy_error_joules
 
 
 def unit_of(objective: str, currency: str | None) -> str:

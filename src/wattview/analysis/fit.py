@@ -94,6 +94,8 @@ def fit_power(points: Sequence[tuple[Load, float]]) -> PowerFit:
             coefficients = _least_squares(points, terms)
         except NoData:
             continue
+        if any(coefficient < 0 for coefficient in coefficients[1:]):
+            continue  # more streams or pixels take no less power: what says so is noise
         if best is None or error < best[0] * (1 - 1e-9):
             best = (error, terms, coefficients)
     if best is None or not best[1]:

@@ -150,11 +150,14 @@ def _pair(first: tuple[Setting, Curve], second: tuple[Setting, Curve]) -> CurveP
             differences.append(CurveDifference(price=price, verdict=reason))
             continue
         differences.append(_difference(anchor, test, price))
-        remarks += [
-            f"{PRICES[price]} does not rise with quality throughout: {curve.label}"
-            for curve in (anchor, test)
-            if differences[-1].percent is not None and not _rises(curve, price)
-        ]
+    unsteady = [
+        PRICES[one.price] for one in differences
+        if one.percent is not None and not (_rises(anchor, one.price) and _rises(test, one.price))
+    ]  # fmt: skip
+    if unsteady:
+        remarks.append(
+            f"noise is in it, or a setting that is worse in all: {', '.join(unsteady)} falls as quality rises"
+        )
     overlap = differences[0].overlap
     if overlap is not None and overlap < LITTLE_OVERLAP:
         remarks.append(

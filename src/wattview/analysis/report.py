@@ -16,6 +16,7 @@ from wattview.analysis.energy import Points
 from wattview.analysis.machines import machine_text
 from wattview.analysis.qoe import seen
 from wattview.analysis.report_curves import curves_sections
+from wattview.analysis.results import busy_baseline
 from wattview.analysis.side_by_side import front_figure
 from wattview.model import Estimate, RunResult, ScenarioResult
 
@@ -227,6 +228,8 @@ def _badge(scenario: ScenarioResult) -> str:
 def _remarks(scenario: ScenarioResult) -> list[str]:
     name = f"<strong>{escape(scenario.record.name)}</strong>"
     found = [f"{name}: {escape(note)}" for note in scenario.record.notes or []]
+    if busy := busy_baseline(scenario):
+        found.insert(0, f"{name}: {escape(busy)}")
     if scenario.record.playback is not None:
         found.insert(0, f"{name}: {escape(seen(scenario.record.playback))}")
     if scenario.energy_joules and scenario.energy_error_joules and scenario.energy_error_joules > 1e-3:

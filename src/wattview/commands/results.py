@@ -11,6 +11,7 @@ import click
 from wattview import terminal as term
 from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
 from wattview.analysis.qoe import seen
+from wattview.analysis.results import busy_baseline
 from wattview.attach import answers, socket_url
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
@@ -198,6 +199,7 @@ def _remarks(one: ScenarioResult) -> list[str]:
         remarks.append("power is an ESTIMATE from CPU use: this machine has no counter")
     if one.record.realtime is False:
         remarks.append("NOT REAL TIME: the encoder fell behind, its efficiency is not valid")
+    remarks += [busy] if (busy := busy_baseline(one)) else []
     remarks += [seen(one.record.playback)] if one.record.playback is not None else []
     remarks += one.record.notes or []
     by_reason: dict[str, list[str]] = {}
