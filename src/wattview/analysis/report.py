@@ -45,7 +45,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--fg); background: var(-
 h1 { font-size: 1.6rem; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--rule); } h3 { margin-top: 1.5rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
-th:first-child, td:first-child { text-align: left; white-space: normal; }
+th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 13rem; }
 .dim, caption { color: var(--dim); } .warn { color: var(--best); font-weight: 600; } ul, ol { padding-left: 1.4rem; }
 svg { width: 100%; height: auto; } svg text { fill: var(--fg); font-size: 13px; }
 svg text.small { font-size: 11px; fill: var(--dim); } .grid { stroke: var(--rule); fill: none; }
@@ -53,10 +53,10 @@ svg text.small { font-size: 11px; fill: var(--dim); } .grid { stroke: var(--rule
   stroke-dasharray: 3 3; } .bar { fill: var(--bar); } .error { stroke: var(--fg); stroke-width: 1.5; fill: none; }
 .dot { fill: var(--bg); stroke: var(--bar); stroke-width: 2; } .best { fill: var(--best); }
 .front { fill: none; stroke: var(--best); stroke-dasharray: 5 3; }
-.trace { fill: none; stroke-width: 2; } .mark { fill: var(--bg); stroke-dasharray: none; }
+.trace { fill: none; stroke-width: 2; }
 .trace0 { stroke: var(--bar); } .trace1 { stroke: var(--best); stroke-dasharray: 7 3; }
 .trace2 { stroke: #009e73; stroke-dasharray: 2 3; } .trace3 { stroke: #cc79a7; stroke-dasharray: 9 3 2 3; }
-.trace4 { stroke: var(--dim); stroke-dasharray: 5 5; }
+.trace4 { stroke: var(--dim); stroke-dasharray: 5 5; } .mark { fill: var(--bg); stroke-dasharray: none; }
 @media print { body { max-width: none; } }
 """.strip()
 
@@ -65,9 +65,11 @@ def html_report(runs: Sequence[RunResult], curves: Mapping[str, Points] | None =
     """One page for these runs. ``curves`` holds power over time by the run's id, for those whose history is at hand."""
     scenarios = [scenario for run in runs for scenario in run.scenarios]
     groups = [group for group in repeats_of(scenarios) if group.valid]
+    counts = ((len(runs), "run"), (len(scenarios), "scenario"), (len(groups), "setting"))
+    counted = ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
     body = [
         "<h1>WattView report</h1>",
-        f'<p class="dim">{len(runs)} runs, {len(scenarios)} scenarios, {len(groups)} settings.</p>',
+        f'<p class="dim">{counted}.</p>',
     ]
     machines = list(dict.fromkeys(group.machine for group in groups))
     for machine in machines:
@@ -115,7 +117,7 @@ def _front(groups: Sequence[Repeats]) -> list[str]:
     dots = []
     for repeats in groups:
         power, quality = _mean(repeats, figure), _mean(repeats, "vmaf_score")
-        if power is not None and quality is not None:
+        if power is not None and quality is not None and power > 0:
             dots.append(svg.Dot(repeats.label, power, quality))
     if len(dots) < 2:
         return []

@@ -37,7 +37,7 @@ def _pictures(found: CurveComparison) -> list[str]:
         traces = [
             svg.Trace(curve.label, tuple((price_of * factor, quality) for price_of, quality in points))
             for curve in found.curves
-            if len(points := _points(curve, price)) >= MIN_POINTS
+            if len(points := _points(curve, price)) >= MIN_POINTS and all(price_of > 0 for price_of, _ in points)
         ]
         if traces:
             body += [f"<h2>{title}</h2>", svg.curves(traces, axis, found.quality.upper())]
