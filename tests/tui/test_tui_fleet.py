@@ -94,7 +94,7 @@ async def test_the_sum_says_of_how_many_hosts_it_is_and_what_of_it_is_an_estimat
 
 
 async def test_what_a_host_does_not_know_is_a_dash_and_no_part_of_the_sum(daemon: ScriptedDaemon) -> None:
-    daemon.now = snapshot(power=None, engine=None, rtmp_server=None, streams=0, containers=0, cost_per_hour=None,
+    daemon.now = snapshot(power=None, engine=None, rtmp_server=None, streams=0, containers=0, energy_cost_per_hour=None,
                           carbon_grams_per_hour=None)  # fmt: skip
     async with opened(fleet_of(daemon)) as pilot:
         await live(pilot, 1)
