@@ -71,12 +71,12 @@ async def test_each_daemon_is_a_row_with_its_figures(daemon: ScriptedDaemon, oth
     async with opened(fleet_of(daemon, other)) as pilot:
         await live(pilot)
         first = line(pilot.app, "studio-1")
-        for figure in ("● live", "42.0", "rapl", "37.5", "0.0051 USD", "17.1", "9/10", "62 % quick: measuring"):
+        for figure in ("● live", "42.0", "rapl", "37.5", "0.7551 USD", "17.1", "9/10", "62 % quick: measuring"):
             assert figure in first
         assert first.replace("│", "").split()[6:9] == ["2", "5", "4"], "streams, players and containers"
         second = line(pilot.app, "studio-2")
         assert "ESTIMATE" in second
-        assert "0.0051 EUR" in second
+        assert "0.7551 EUR" in second
 
 
 async def test_the_sum_says_of_how_many_hosts_it_is_and_what_of_it_is_an_estimate(
@@ -88,9 +88,16 @@ async def test_the_sum_says_of_how_many_hosts_it_is_and_what_of_it_is_an_estimat
         await live(pilot)
         text = screen_text(pilot.app)
         assert "84.0 W of 2 of 3 hosts    ESTIMATE  42.0 W of it" in text
-        assert "0.0051 EUR/h + 0.0051 USD/h" in text, "two currencies are never one sum"
+        assert "0.7551 EUR/h + 0.7551 USD/h" in text, "two currencies are never one sum"
         assert "4 streams  10 players  5 containers  18/20 exporters" in text
         assert "Hosts 3  ● 2 live  ✗ 1 lost" in text
+
+
+async def test_a_cost_that_is_not_of_all_live_hosts_says_so(daemon: ScriptedDaemon, other: ScriptedDaemon) -> None:
+    other.now = of_host("studio-2", cost_per_hour=None)
+    async with opened(fleet_of(daemon, other)) as pilot:
+        await live(pilot)
+        assert "Cost   0.7551 USD/h of 1 host" in screen_text(pilot.app)
 
 
 async def test_what_a_host_does_not_know_is_a_dash_and_no_part_of_the_sum(daemon: ScriptedDaemon) -> None:
@@ -250,7 +257,7 @@ async def test_the_keys_that_every_page_has_work_here(
         await pilot.press("e")
         await until(pilot, lambda: "Exported" in screen_text(app))
         header, row = written(tmp_path)
-        assert dict(zip(header.split(","), row.split(","), strict=True))["Energy/h"] == "0.0051 USD"
+        assert dict(zip(header.split(","), row.split(","), strict=True))["Cost/h"] == "0.7551 USD"
         await pilot.press("question_mark")
         await until(pilot, lambda: "Keys" in screen_text(app) and "Sort" in screen_text(app))
         assert "New run" not in screen_text(app)
@@ -392,12 +399,12 @@ async def test_a_store_fills_the_same_page() -> None:
         async with opened(store_fleet(store)) as pilot:
             await until(pilot, lambda: "● live" in line(pilot.app, "encoder-1"))
             row = line(pilot.app, "encoder-1")
-            for figure in ("61.5", "rapl", "41.0", "0.0074 USD", "23.0", "9/9", "quick: measuring"):
+            for figure in ("61.5", "rapl", "41.0", "0.5074 USD", "23.0", "9/9", "quick: measuring"):
                 assert figure in row
             assert "✗ lost 3 min" in line(pilot.app, "encoder-2")
             assert "61.5 W of 1 of 2 hosts" in screen_text(pilot.app)
             assert store.url in screen_text(pilot.app).splitlines()[0]
-            assert "0.5074 USD/h with CPU time   10 of 10 targets answer" in screen_text(pilot.app)
+            assert "0.0074 USD/h of energy   10 of 10 targets answer" in screen_text(pilot.app)
             await pilot.press("j")
             await until(pilot, lambda: "none of its 10 targets answers" in screen_text(pilot.app))
 
@@ -475,7 +482,7 @@ async def test_enter_shows_what_the_store_knows_of_a_host() -> None:
                 ("live", "b", None, None), ("live", "main", 4.2, 7)]  # fmt: skip
             assert [(one.name, one.power_watts) for one in containers.rows] == [("transcoder", 12.3), ("idle", None)]
             assert any('{host="encoder-1"}' in one["query"] for one in store.asked)
-            assert "61.5 W  41.0 % CPU  3 streams  9 players  4 containers  0.0074 USD/h" in screen_text(app)
+            assert "61.5 W  41.0 % CPU  3 streams  9 players  4 containers  0.5074 USD/h" in screen_text(app)
             await pilot.press("escape")
             await until(pilot, lambda: "Hosts 2" in screen_text(app))
 

@@ -22,22 +22,25 @@ THEMES = ["wattview-dark", "wattview-light"]
 ROWS = [
     HostRow(
         host="encoder-1", seen_seconds=0.4, power_watts=146.2, power_source="rapl", streams=6, players=41, containers=9,
-        cpu_percent=71.3, energy_cost_per_hour=0.0453, currency="EUR", carbon_grams_per_hour=55.6, exporters=9,
+        cpu_percent=71.3, energy_cost_per_hour=0.0453, cost_per_hour=0.5453, currency="EUR",
+        carbon_grams_per_hour=55.6, exporters=9,
         exporters_healthy=9, watts_per_stream=24.4, scenario="1080p 5M", phase="measuring", fraction=0.62,
     ),
     HostRow(
         host="encoder-2", seen_seconds=1.1, power_watts=98.0, power_source="hwmon", streams=4, players=12, containers=3,
-        cpu_percent=38.0, energy_cost_per_hour=0.0304, currency="EUR", carbon_grams_per_hour=37.2, exporters=9,
+        cpu_percent=38.0, energy_cost_per_hour=0.0304, cost_per_hour=0.5304, currency="EUR",
+        carbon_grams_per_hour=37.2, exporters=9,
         exporters_healthy=7, watts_per_stream=24.5,
     ),
     HostRow(
         host="edge-berlin-3.example", seen_seconds=0.2, power_watts=11.5, power_source="estimated", cpu_percent=9.4,
-        energy_cost_per_hour=0.0014, currency="USD", exporters=9, exporters_healthy=9,
+        energy_cost_per_hour=0.0014, cost_per_hour=0.5014, currency="USD", exporters=9, exporters_healthy=9,
     ),
     HostRow(
         host="encoder-4", state="lost", reason="no daemon answers at http://encoder-4:9700 (connection refused)",
         seen_seconds=214.0, power_watts=120.7, power_source="rapl", streams=5, players=30, containers=7,
-        cpu_percent=55.1, energy_cost_per_hour=0.0374, currency="EUR", carbon_grams_per_hour=45.9, exporters=9,
+        cpu_percent=55.1, energy_cost_per_hour=0.0374, cost_per_hour=0.5374, currency="EUR",
+        carbon_grams_per_hour=45.9, exporters=9,
         exporters_healthy=9,
     ),
     HostRow(host="10.0.7.19:9700", state="connecting"),

@@ -50,7 +50,7 @@ def run_text(row: HostRow) -> str:
 
 
 def cost_text(row: HostRow) -> str:
-    return UNKNOWN if row.energy_cost_per_hour is None else f"{money(row.energy_cost_per_hour)} {row.currency or ''}"
+    return UNKNOWN if row.cost_per_hour is None else f"{money(row.cost_per_hour)} {row.currency or ''}"
 
 
 def _spark(host: FleetHost) -> str:
@@ -88,7 +88,7 @@ HOSTS: tuple[Column[FleetHost], ...] = (
     _figure("Cont", 5, lambda row: row.containers, 0, 9),
     _figure("CPU %", 6, lambda row: row.cpu_percent, 1, 4),
     # Sorted by currency first: prices of two currencies cannot be compared.
-    Column("Energy/h", 11, lambda host: cost_text(host.row), lambda host: _cost(host.row), rank=7, tone=_old),
+    Column("Cost/h", 11, lambda host: cost_text(host.row), lambda host: _cost(host.row), rank=7, tone=_old),
     _figure("gCO₂/h", 7, lambda row: row.carbon_grams_per_hour, 1, 10),
     Column("Exp", 5, lambda host: exporters_text(host.row), lambda host: _well(host.row), rank=3,
            tone=lambda host: _old(host) or ("warn" if _well(host.row) not in (None, 1.0) else "")),
@@ -98,7 +98,7 @@ HOSTS: tuple[Column[FleetHost], ...] = (
 
 
 def _cost(row: HostRow) -> tuple[str, float] | None:
-    return None if row.energy_cost_per_hour is None else (row.currency or "", row.energy_cost_per_hour)
+    return None if row.cost_per_hour is None else (row.currency or "", row.cost_per_hour)
 
 
 def _well(row: HostRow) -> float | None:
@@ -110,7 +110,7 @@ def host_key(host: FleetHost) -> str:
 
 
 def sum_parts(hosts: Sequence[FleetHost]) -> Parts:
-    """Three lines: power, its price, and the work done with it, each summed over the hosts that are live and know it.
+    """Three lines: power, cost, and the work that is done, each summed over the hosts that are live and know it.
     Power and carbon say of how many hosts they are; what of the power is an estimate is said beside it."""
     rows = [host.row for host in hosts]
     live = [row for row in rows if row.state == "live"]
@@ -132,13 +132,15 @@ def _power(live: Sequence[HostRow], hosts: int) -> Parts:
 
 
 def _costs(live: Sequence[HostRow]) -> Parts:
-    """The energy's price an hour, a sum for each currency: no currency is made another."""
+    """What an hour costs, energy and computing time, a sum for each currency: no currency is made another."""
     costs: dict[str, float] = defaultdict(float)
     for row in live:
-        if row.energy_cost_per_hour is not None:
-            costs[row.currency or ""] += row.energy_cost_per_hour
+        if row.cost_per_hour is not None:
+            costs[row.currency or ""] += row.cost_per_hour
     prices = " + ".join(f"{money(total)} {currency}/h" for currency, total in sorted(costs.items()))
-    parts: Parts = [("Energy ", "$muted"), prices or UNKNOWN]
+    known = len(_known(live, lambda row: row.cost_per_hour))
+    of = f" of {_counted(known, 'host')}" if 0 < known < len(live) else ""
+    parts: Parts = [("Cost   ", "$muted"), (prices or UNKNOWN) + of]
     carbon = _known(live, lambda row: row.carbon_grams_per_hour)
     if carbon:
         parts.append(f"   {number(sum(carbon))} g CO₂/h of {_counted(len(carbon), 'host')}")
@@ -215,7 +217,9 @@ def facts(host: FleetHost) -> Parts:
         parts.append(f"; again in {about(host.retry_seconds)}")
     more = [
         f"{number(row.watts_per_stream)} W for each stream" if row.watts_per_stream is not None else "",
-        f"{money(row.cost_per_hour)} {row.currency or ''}/h with CPU time" if row.cost_per_hour is not None else "",
+        f"{money(row.energy_cost_per_hour)} {row.currency or ''}/h of energy"
+        if row.energy_cost_per_hour is not None
+        else "",
         f"{count(row.targets_up)} of {row.targets} targets answer" if row.targets is not None else "",
         run_text(row),
         f"WattView {host.version}" if host.version else "",
