@@ -11,6 +11,7 @@ import contextlib
 import math
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.support.sweep import RESULTS_ANSWERS
 from wattview.analysis.changes import Watch
 from wattview.model import (
     Container,
@@ -521,6 +523,7 @@ class ScriptedDaemon:
                 get("/api/v1/results", lambda _: self.results),
                 get("/api/v1/results/{id}", lambda r: next(x for x in self.results if x.id == r.path_params["id"])),
                 get("/api/v1/events", self._events),
+                *(get(path, partial(answer, self)) for path, answer in RESULTS_ANSWERS.items()),
                 get("/api/v1/exporters", lambda _: self.now.exporters),
                 get("/api/v1/doctor", lambda _: self.findings),
             ]

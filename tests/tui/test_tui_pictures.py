@@ -95,7 +95,7 @@ def steady(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None
     return before
 
 
-MAIN = {"overview": "", "launch": "n", "results": "7jj", "power": "2h", "exporters": "8"}
+MAIN = {"overview": "", "launch": "n", "power": "2h", "exporters": "8"}
 
 OTHERS = {
     "containers": ["3"],
@@ -105,7 +105,6 @@ OTHERS = {
     "gpu": ["5"],
     "scenarios": ["6"],
     "log": ["9"],
-    "compare": ["7", "j", "space", "j", "j", "space", "c"],
     "help": ["question_mark"],
     "confirm": ["x"],
 }

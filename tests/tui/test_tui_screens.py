@@ -15,14 +15,13 @@ from tests.support.dashboard import (
     exporter,
     gpu,
     opened,
-    result,
     run,
     screen_text,
     snapshot,
     stream,
     until,
 )
-from wattview.model import EncoderStatus, HistorySeries, ProbeStatus, RunResult
+from wattview.model import EncoderStatus, HistorySeries, ProbeStatus
 from wattview.tui.widgets.tabs import TABS
 
 
@@ -245,66 +244,6 @@ async def test_enter_on_a_preset_opens_the_dialog_with_it(daemon: ScriptedDaemon
         await pilot.press("j", "j", "enter")
         await until(pilot, lambda: type(pilot.app.screen).__name__ == "Launch" and pilot.app.screen.presets)
         await until(pilot, lambda: pilot.app.screen.choice.is_suite)
-
-
-# results
-
-
-async def test_results_show_every_scenario_of_every_run(daemon: ScriptedDaemon) -> None:
-    daemon.results = [result("20250615_140000"), result("20250614_090000", watts=36.0)]
-    async with opened(daemon, (200, 60)) as pilot:
-        await pilot.press("7")
-        await until(pilot, lambda: "Results 6" in screen_text(pilot.app))
-        lines = screen_text(pilot.app).splitlines()
-        line = next(one for one in lines if "1 stream 720p" in one and "20250615_140000" in one)
-        for expected in ("2400", "40.0", "49.3", "+10.0", "85.7", "36.2", "0.971", "4.31", "0.007680"):
-            assert expected in line
-        slow = next(one for one in lines if "4 streams 720p" in one)
-        assert "estimated, not real time" in slow
-        assert "—" in slow
-
-
-async def test_the_reason_for_a_missing_figure_stands_under_the_table(daemon: ScriptedDaemon) -> None:
-    async with opened(daemon, (80, 24)) as pilot:
-        await pilot.press("7")
-        await until(pilot, lambda: "Results 3" in screen_text(pilot.app))
-        assert "a baseline has no picture" in screen_text(pilot.app)
-        await pilot.press("j", "j")
-        await until(pilot, lambda: "no FFmpeg with libvmaf was found" in screen_text(pilot.app))
-        assert "ESTIMATE" in screen_text(pilot.app)
-        assert "not real time" in screen_text(pilot.app)
-
-
-async def test_an_unreadable_results_file_is_a_row_with_its_reason(daemon: ScriptedDaemon) -> None:
-    daemon.results = [RunResult(id="20250101_000000", path="/r/x.json", test_date="", error="line 3: not JSON")]
-    async with opened(daemon) as pilot:
-        await pilot.press("7")
-        await until(pilot, lambda: "line 3: not JSON" in screen_text(pilot.app))
-
-
-async def test_marked_scenarios_are_compared_side_by_side(daemon: ScriptedDaemon) -> None:
-    daemon.results = [result("20250615_140000"), result("20250614_090000", watts=36.0)]
-    async with opened(daemon) as pilot:
-        await pilot.press("7")
-        await until(pilot, lambda: "Results 6" in screen_text(pilot.app))
-        await pilot.press("j", "space", "j", "j", "space")
-        assert len(pilot.app.screen.query_one("#runs").marked) == 2
-        assert not pilot.app.picture.paused, "space marks here"
-        await pilot.press("c")
-        await until(pilot, lambda: "Comparison of 2" in screen_text(pilot.app))
-        energy = next(line for line in screen_text(pilot.app).splitlines() if "Energy J" in line)
-        assert "2400.0" in energy
-        assert "2160.0   -10.0 %" in energy
-        await pilot.press("escape")
-        await until(pilot, lambda: "Results 6" in screen_text(pilot.app))
-
-
-async def test_one_scenario_alone_is_not_compared(daemon: ScriptedDaemon) -> None:
-    async with opened(daemon) as pilot:
-        await pilot.press("7")
-        await until(pilot, lambda: "Results 3" in screen_text(pilot.app))
-        await pilot.press("c")
-        await until(pilot, lambda: "Nothing to compare yet" in screen_text(pilot.app))
 
 
 # exporters, log

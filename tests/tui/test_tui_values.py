@@ -18,7 +18,6 @@ from wattview.tui.dots import DOTS, canvas_of, stack
 from wattview.tui.past import mean_of_counter, summary, value_at
 from wattview.tui.trails import bridged, buckets, energy_between, snapped
 from wattview.tui.widgets.graph import scale_top
-from wattview.tui.widgets.scatter import pareto_front
 
 FINITE = st.floats(-1e9, 1e9)
 
@@ -135,16 +134,6 @@ def test_the_scale_holds_every_value_and_stands_still_for_small_changes(values: 
         before, top = top, scale_top(value, top, 1.0)
         assert top >= value
         assert top == before or value > before or max(value, 1.0) <= before / 3
-
-
-@given(st.lists(st.tuples(st.floats(0, 1e3), st.floats(0, 100)), min_size=1, max_size=40))
-def test_nothing_beats_the_pareto_front(points: list[tuple[float, float]]) -> None:
-    front = pareto_front(points)
-    assert set(front) <= set(points)
-    for x, y in points:
-        assert any(fx <= x and fy >= y for fx, fy in front)
-    for a in front:
-        assert not any(b != a and b[0] <= a[0] and b[1] >= a[1] for b in front)
 
 
 @given(st.lists(st.lists(st.floats(0, 20), min_size=4, max_size=4), min_size=2, max_size=30))

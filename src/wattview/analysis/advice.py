@@ -54,7 +54,8 @@ class Target(Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         wishes = (
             ("VMAF ≥ {:g}", self.vmaf_at_least), ("QoE ≥ {:g}", self.qoe_at_least),
-            ("{:g} streams or more", self.streams_at_least), ("at most {:g}", self.most),
+            ("{:g} stream or more" if self.streams_at_least == 1 else "{:g} streams or more", self.streams_at_least),
+            ("at most {:g}", self.most),
         )  # fmt: skip
         return ", ".join(text.format(value) for text, value in wishes if value is not None) or "anything"
 

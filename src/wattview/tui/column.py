@@ -14,7 +14,8 @@ R = TypeVar("R")
 
 class Column(NamedTuple, Generic[R]):
     """One column. ``text`` writes its cell; ``sort`` orders its rows (None is last); ``tone`` names a colour class of
-    the table (``good``, ``warn``, ``bad``, ``dim``), which only ever repeats what the text says."""
+    the table (``good``, ``warn``, ``bad``, ``dim``, ``graph``), which only ever repeats what the text says. ``draw``
+    writes the cell instead, where that depends on its width."""
 
     title: str
     width: int
@@ -23,6 +24,7 @@ class Column(NamedTuple, Generic[R]):
     left: bool = False
     rank: int = 0
     tone: Callable[[R], str] | None = None
+    draw: Callable[[R, int], str] | None = None
 
 
 Placed = tuple[int, Column[Any], int]

@@ -1,10 +1,13 @@
-"""A table as text: one row for the clipboard, all rows as a CSV file."""
+"""What leaves the dashboard: a row for the clipboard, a table as a CSV file, and files that the daemon has written."""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,35 @@ def _value(column: Any, row: Any) -> Any:
 
 def save(table: Table[Any], name: str, directory: Path) -> Path:
     """Writes ``wattview-<name>-<time>.csv`` and gives its path. Raises OSError."""
-    path = directory / f"wattview-{name}-{time.strftime('%Y%m%d-%H%M%S')}.csv"
-    path.write_text(table_csv(table), encoding="utf-8")
-    return path
+    return keep(table_csv(table).encode(), name, "csv", directory)
+
+
+def keep(data: bytes, name: str, kind: str, directory: Path) -> Path:
+    """Writes ``wattview-<name>-<time>.<kind>``, beside what is there already, and gives its path. Raises OSError."""
+    stem = f"wattview-{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for number in range(1, 100):
+        path = directory / f"{stem}{f'-{number}' if number > 1 else ''}.{kind}"
+        try:
+            with path.open("xb") as file:
+                file.write(data)
+        except FileExistsError:
+            continue
+        return path
+    raise FileExistsError(f"{stem}.{kind} and 98 more are there already")
+
+
+def open_page(path: Path, environ: Mapping[str, str] = os.environ) -> bool:
+    """Opens a page in the user's browser, and says whether there is one. A browser of the terminal would draw over the
+    dashboard and is none. May block."""
+    if sys.platform not in ("darwin", "win32") and not (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")):
+        return False
+    import webbrowser
+
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    in_terminal = isinstance(browser, webbrowser.GenericBrowser) and not isinstance(
+        browser, webbrowser.BackgroundBrowser
+    )
+    return not in_terminal and browser.open(path.as_uri())

@@ -1,127 +1,180 @@
-"""Two or more scenarios side by side against the first of them, and all results between energy and quality."""
+"""Any number of scenarios, or runs, beside each other: every figure, and its difference from the first column."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import ClassVar, NamedTuple
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import ClassVar
 
+from textual import on, work
 from textual.binding import Binding, BindingType
-from textual.containers import Container as Box
 from textual.widget import Widget
 
-from wattview.model import ScenarioResult
+from wattview.client import Client, ClientError
+from wattview.model import Group, RunResult
 from wattview.tui.column import Column
-from wattview.tui.text import UNKNOWN, number
+from wattview.tui.comparison import LETTERS, Block, Line, cell, lines_of, of_rows, of_runs, sentence
+from wattview.tui.figures import CURRENCY
+from wattview.tui.result_details import details, group_count
+from wattview.tui.result_rows import Row, name_of
 from wattview.tui.view import Picture, View
-from wattview.tui.widgets.scatter import Scatter
+from wattview.tui.widgets.pane import Pane, Parts, heading
 from wattview.tui.widgets.table import Table
 
+TITLE_CELLS, FIRST_CELLS, OTHER_CELLS = 20, 18, 31
 
-class Figure(NamedTuple):
-    """A line of the comparison. ``error``: how far the true value may be from the figure, where that is known."""
-
-    title: str
-    get: Callable[[ScenarioResult], float | None]
-    decimals: int = 1
-    error: Callable[[ScenarioResult], float | None] = lambda _: None
-
-
-FIGURES: tuple[Figure, ...] = (
-    Figure("Duration s", lambda one: one.duration_seconds),
-    Figure("Energy J", lambda one: one.energy_joules, 1, lambda one: one.energy_error_joules),
-    Figure("Mean power W", lambda one: one.power_mean_watts, 2, lambda one: _mean_error(one)),
-    Figure("Max power W", lambda one: one.power_max_watts, 2),
-    Figure("Over baseline W", lambda one: one.baseline_diff_power_watts, 2),
-    Figure("CPU %", lambda one: one.cpu_mean_percent),
-    Figure("CPU seconds", lambda one: one.cpu_seconds),
-    Figure("Net energy J", lambda one: one.net_energy_joules),
-    Figure("W per stream", lambda one: one.efficiency.watts_per_stream if one.efficiency else None, 2),
-    Figure("J per frame", lambda one: one.efficiency.joules_per_frame if one.efficiency else None, 4),
-    Figure("GPU energy J", lambda one: one.gpu_energy_joules),
-    Figure("VMAF", lambda one: one.record.vmaf_score, 2),
-    Figure("PSNR dB", lambda one: one.record.psnr_score, 2),
-    Figure("SSIM", lambda one: one.record.ssim_score, 4),
-    Figure("QoE 1 to 5", lambda one: one.qoe_score, 2),
-    Figure(
-        "End to end s", lambda one: one.record.playback.end_to_end_delay_seconds if one.record.playback else None, 3
-    ),
-    Figure("Cost", lambda one: one.cost_total, 6),
-    Figure("  of energy", lambda one: one.cost_energy, 6),
-    Figure("  of compute", lambda one: one.cost_compute, 6),
-    Figure("  stream-hour", lambda one: one.efficiency.cost_per_stream_hour if one.efficiency else None, 6),
-    Figure("Carbon g", lambda one: one.carbon_grams, 3),
-)
-
-
-def _mean_error(one: ScenarioResult) -> float | None:
-    if one.energy_error_joules is None or not one.duration_seconds:
-        return None
-    return one.energy_error_joules / one.duration_seconds
-
-
-def cell(figure: Figure, one: ScenarioResult, reference: ScenarioResult | None) -> str:
-    """``2400.0 ±3.1  +12.5 %``: the figure, how sure it is, and how it differs from the reference."""
-    value = figure.get(one)
-    if value is None:
-        return UNKNOWN
-    error = figure.error(one)
-    text = number(value, figure.decimals) + (f" ±{number(error, figure.decimals)}" if error else "")
-    base = figure.get(reference) if reference is not None else None
-    if base is None:
-        return text
-    return f"{text}  {_difference(value, base)}"
-
-
-def _difference(value: float, base: float) -> str:
-    if base == 0:
-        return "same" if value == base else UNKNOWN
-    percent = (value - base) / abs(base) * 100
-    return f"{percent:+6.1f} %" if abs(percent) < 1000 else f"{value / base:5.1f} x "
+Ask = Callable[[Client], Awaitable[list[Block]]]
 
 
 class Compare(View):
     TAB = "results"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace,left,h", "app.pop_screen", "Back", id="details_back"),
+        Binding("escape,backspace", "app.pop_screen", "Back", id="details_back"),
+        Binding("left,h", "shift(-1)", "Columns before", show=False, id="compare_left"),
+        Binding("right,l", "shift(1)", "Columns", key_display="← →", id="compare_right"),
     ]
     DEFAULT_CSS = """
     Compare {
-        #sheet { height: 1fr; layout: vertical; }
         #figures { height: 1fr; }
-        #scatter { height: 1fr; display: none; }
-        &.-tall #scatter, &.-high #scatter { display: block; }
-        &.-wide #sheet { layout: horizontal; }
-        &.-wide #figures { width: 2fr; }
+        #words { height: 9; }
+        &.-low #words { height: 7; }
+        &.-low .box { border: none; border-top: solid $border-blurred; }
     }
     """
 
-    def __init__(self, chosen: list[ScenarioResult], all_results: list[ScenarioResult]) -> None:
+    def __init__(self, titles: Sequence[str], blocks: list[Block], ask: Ask | None) -> None:
+        """``titles`` name the columns; ``blocks`` are shown until ``ask`` has the daemon's answer."""
         super().__init__()
-        self.chosen = chosen
-        self.all_results = all_results
+        self.titles = list(titles)
+        self.blocks = blocks
+        self.shifted = 0
+        self._ask = ask
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Row]) -> Compare:
+        async def ask(client: Client) -> list[Block]:
+            return of_rows(rows, await client.side_by_side([row.key for row in rows]))
+
+        several = len({row.run.id for row in rows}) > 1
+        titles = [f"{name_of(row)} {row.run.id[-6:]}" if several else name_of(row) for row in rows]
+        return cls(titles, of_rows(rows, None), ask if len(rows) > 1 else None)
+
+    @classmethod
+    def of_runs(cls, runs: Sequence[RunResult]) -> Compare:
+        async def ask(client: Client) -> list[Block]:
+            first, *others = runs
+            return of_runs(await asyncio.gather(*(client.compare(first.id, other.id) for other in others)))
+
+        return cls([run.id for run in runs], [], ask)
 
     def content(self) -> Iterator[Widget]:
-        first, *others = self.chosen
-        columns: list[Column[Figure]] = [
-            Column("Figure", 16, lambda figure: figure.title, left=True),
-            Column(first.record.name, 22, lambda figure: cell(figure, first, None)),
-        ]
-        columns += [Column(one.record.name, 26, _cell_of(one, first)) for one in others]
-        with Box(id="sheet"):
-            yield Table(columns, lambda figure: figure.title, id="figures", classes="box")
-            yield Scatter(id="scatter", classes="box")
+        yield Table((Column("Figure", TITLE_CELLS, _title, left=True),), lambda line: line.key,
+                    empty="asking the daemon …", id="figures", classes="box")  # fmt: skip
+        yield Pane(id="words", classes="box")
 
     def on_mount(self) -> None:
-        table: Table[Figure] = self.query_one("#figures", Table)
-        table.border_title = f"Comparison of {len(self.chosen)} scenarios with the first of them"
-        table.show([figure for figure in FIGURES if any(figure.get(one) is not None for one in self.chosen)])
-        table.focus()
-        self.query_one(Scatter).show(self.all_results, self.chosen)
+        self.query_one("#figures").focus()
+        self._show()
+        if self._ask is not None:
+            self._load(self._ask)
 
     def show(self, picture: Picture) -> None:
         """Results do not change while one looks at them."""
 
+    @work(exit_on_error=False)
+    async def _load(self, ask: Ask) -> None:
+        try:
+            self.blocks = await ask(self.dashboard.client)
+        except ClientError as error:
+            self.query_one("#figures", Table).show([] if not self.blocks else lines_of(self.blocks), str(error))
+            self.notify(str(error), title="The daemon did not compare them", severity="error")
+            return
+        self._show("the runs have no setting in common")
 
-def _cell_of(one: ScenarioResult, reference: ScenarioResult) -> Callable[[Figure], str]:
-    return lambda figure: cell(figure, one, reference)
+    # columns
+
+    @property
+    def _room(self) -> int:
+        """How many columns fit beside the first."""
+        width = self.app.size.width - 5 - TITLE_CELLS - 1 - FIRST_CELLS
+        return max(1, width // (OTHER_CELLS + 1))
+
+    def _show(self, empty: str | None = None) -> None:
+        others = len(self.titles) - 1
+        self.shifted = max(0, min(self.shifted, others - self._room))
+        last = min(others, self.shifted + self._room)
+        columns: list[Column[Line]] = [Column("Figure", TITLE_CELLS, _title, left=True)]
+        columns.append(_column(self.titles, 0, FIRST_CELLS))
+        columns += [_column(self.titles, at, OTHER_CELLS) for at in range(1 + self.shifted, last + 1)]
+        table: Table[Line] = self.query_one("#figures", Table)
+        table.set_columns(columns)
+        table.show(lines_of(self.blocks), empty)
+        if others:
+            hidden = f"; columns {LETTERS[(1 + self.shifted) % 26]} to {LETTERS[last % 26]}, ← → for the others"
+            what = f"Comparison of {len(self.titles)}{hidden if others > self._room else ''}"
+            table.border_subtitle = "less A: ≠ they differ   = no difference is shown   ? nobody can say"
+        else:
+            what = "One scenario; mark more with space to compare"
+        table.border_title = heading(what)
+
+    def on_resize(self) -> None:
+        if self.query("#figures"):
+            self._show()
+
+    def action_shift(self, step: int) -> None:
+        """The other columns; left of the first of them lies the way back."""
+        if step < 0 and self.shifted == 0:
+            self.dashboard.pop_screen()
+            return
+        self.shifted += step
+        self._show()
+
+    # the line under the cursor in words
+
+    @on(Table.Highlighted)
+    def _words(self, message: Table.Highlighted) -> None:
+        line: Line | None = message.row
+        pane = self.query_one("#words", Pane)
+        if line is None:
+            pane.put("")
+        elif len(self.titles) == 1 and isinstance(line.block.columns[0], Row):
+            pane.put(*details(line.block.columns[0]))
+        else:
+            pane.put(*self._sentences(line))
+
+    def _sentences(self, line: Line) -> Parts:
+        parts: Parts = []
+        if line.figure is None:
+            parts.append((line.block.title or "Remarks", "bold $primary"))
+        else:
+            unit = line.block.currency if line.figure.unit == CURRENCY else line.figure.unit
+            parts.append((line.figure.words[:1].upper() + line.figure.words[1:], "bold $primary"))
+            parts.append(f" in {unit}" if unit else "")
+        parts.append((f"   A is {self.titles[0]}", "$muted"))
+        groups = [column for column in line.block.columns if isinstance(column, Group)]
+        if line.figure is None and groups:
+            counts = (
+                f"{LETTERS[at % 26]} {group_count(column if isinstance(column, Group) else None)}"
+                for at, column in enumerate(line.block.columns)
+            )
+            parts.append("\n" + "; ".join(counts))
+        for column in range(1, len(self.titles)):
+            if text := sentence(line, column):
+                parts.append(f"\n{text}")
+        return parts
+
+
+def _title(line: Line) -> str:
+    if line.figure is not None:
+        return line.figure.title if not line.block.title else f"  {line.figure.title}"
+    return line.block.title or "Remarks"
+
+
+def _column(titles: Sequence[str], at: int, width: int) -> Column[Line]:
+    def tone(line: Line) -> str:
+        gap = line.block.difference(at, line.figure.name) if line.figure is not None else None
+        return "" if at == 0 or gap is None or gap.differ else "dim"
+
+    title = f"{LETTERS[at % 26]} {titles[at]}" if len(titles) > 1 else titles[at]
+    return Column(title, width, lambda line: cell(line, at), tone=tone)

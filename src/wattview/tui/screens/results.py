@@ -1,133 +1,91 @@
-"""Screen 7: what all the scenarios of all the runs took, and what they looked like."""
+"""Screen 7: what all the scenarios of all the runs took, and what they looked like, in pages of one table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import ClassVar, NamedTuple
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar, TypeVar
 
-from textual import work
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from wattview.client import ClientError
-from wattview.model import RunResult, ScenarioResult
-from wattview.tui.column import Column
-from wattview.tui.text import UNKNOWN, money, number, signed, span
+from wattview.model import Measurements, RunResult
+from wattview.tui import result_columns
+from wattview.tui.export import keep, open_page
+from wattview.tui.figures import FIGURES
+from wattview.tui.result_details import details, run_details
+from wattview.tui.result_rows import Row, RowKey, name_of, rows_of
+from wattview.tui.screens.export import TABLE, Export
 from wattview.tui.view import Picture, View
-from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.advice import Advise, weighed_parts
+from wattview.tui.widgets.filter_bar import FilterBar
+from wattview.tui.widgets.pages import Pages
+from wattview.tui.widgets.pane import Pane, heading
+from wattview.tui.widgets.scatter import Dot, Scatter
 from wattview.tui.widgets.table import Table
 
+R = TypeVar("R")
 
-class Row(NamedTuple):
-    run: RunResult
-    number: int
-    result: ScenarioResult | None
-    """None: the run's file itself could not be read; ``run.error`` says why."""
-
-
-def rows_of(runs: list[RunResult]) -> list[Row]:
-    rows = []
-    for run in runs:
-        if run.error is not None and not run.scenarios:
-            rows.append(Row(run, 0, None))
-        rows += [Row(run, index, one) for index, one in enumerate(run.scenarios)]
-    return rows
-
-
-def row_key(row: Row) -> tuple[str, int]:
-    return row.run.id, row.number
-
-
-def _name(row: Row) -> str:
-    if row.result is None:
-        return "(unreadable file)"
-    return f"! {row.result.record.name}" if row.result.record.realtime is False else row.result.record.name
-
-
-def _figure(
-    title: str,
-    width: int,
-    get: Callable[[ScenarioResult], float | None],
-    decimals: int,
-    rank: int,
-    estimate: bool = False,
-) -> Column[Row]:
-    """``estimate``: the figure stands on the power source, and bears a ``~`` where that is an estimate."""
-
-    def value(row: Row) -> float | None:
-        return get(row.result) if row.result is not None else None
-
-    def text(row: Row) -> str:
-        known = value(row)
-        guess = estimate and known is not None and row.result is not None and row.result.power_source == "estimated"
-        return f"~{number(known, decimals)}" if guess else number(known, decimals)
-
-    return Column(title, width, text, value, rank=rank)
-
-
-def notes(row: Row) -> str:
-    """What must be known before the figures are believed, in short words."""
-    if row.result is None:
-        return "error"
-    words = []
-    if row.result.power_source == "estimated":
-        words.append("estimated")
-    if row.result.record.realtime is False:
-        words.append("not real time")
-    if row.run.status not in (None, "done"):
-        words.append(row.run.status or "")
-    return ", ".join(words)
-
-
-COLUMNS: tuple[Column[Row], ...] = (
-    Column("Scenario", 20, _name, lambda row: _name(row).casefold(), left=True),
-    Column("Run", 15, lambda row: row.run.id, lambda row: row.run.id, left=True, rank=8),
-    Column("Length", 7, lambda row: span(row.result.duration_seconds if row.result else None), rank=9),
-    _figure("Energy J", 9, lambda one: one.energy_joules, 1, 0, estimate=True),
-    _figure("Mean W", 7, lambda one: one.power_mean_watts, 1, 0, estimate=True),
-    _figure("Max W", 7, lambda one: one.power_max_watts, 1, 5, estimate=True),
-    Column("Δ base W", 8, lambda row: signed(_difference(row)), lambda row: _difference(row), rank=1),
-    _figure("CPU %", 6, lambda one: one.cpu_mean_percent, 1, 7),
-    _figure("VMAF", 6, lambda one: one.record.vmaf_score, 1, 2),
-    _figure("PSNR", 6, lambda one: one.record.psnr_score, 1, 6),
-    _figure("SSIM", 6, lambda one: one.record.ssim_score, 3, 6),
-    _figure("QoE", 5, lambda one: one.qoe_score, 2, 3),
-    Column("Cost", 9, lambda row: money(row.result.cost_total if row.result else None, 6),
-           lambda row: row.result.cost_total if row.result else None, rank=4),
-    Column("Notes", 24, notes, notes, left=True, rank=10, tone=lambda row: "warn" if notes(row) else ""),
+RUNS, ENERGY, COST, QUALITY, BARS, SCATTER, ADVICE = PAGES = (
+    "Runs", "Energy", "Cost", "Quality", "Bars", "Scatter", "Advice"
 )  # fmt: skip
 
-
-def _difference(row: Row) -> float | None:
-    return row.result.baseline_diff_power_watts if row.result is not None else None
+READING = "reading the results …"
+NOTHING = "no results yet; press n to run a scenario"
 
 
 class Results(View):
     TAB = "results"
-    FILTERS = "runs"
+    FILTERS = "results"
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "page(-1)", "Page before", show=False, id="results_page_before"),
+        Binding("right,l", "page(1)", "Page", key_display="← →", id="results_page"),
         Binding("space", "mark", "Mark", id="results_mark"),
         Binding("c", "compare", "Compare", id="results_compare"),
+        Binding("f", "figure", "Figure", id="results_figure"),
+        Binding("o", "report", "Report", id="results_report"),
+        Binding("e", "export", "Export", id="results_export"),
+        Binding("escape", "all_runs", "All runs", id="results_all"),
         Binding("r", "load", "Refresh", show=False, id="results_refresh"),
     ]
     DEFAULT_CSS = """
     Results {
-        #runs { height: 1fr; }
-        #details { height: 8; }
+        #results, #runs, #scatter, #advise { height: 1fr; display: none; }
+        #scatter { height: 2fr; }
+        #details { height: 9; }
         &.-low #details { height: 7; }
         &.-low .box { border: none; border-top: solid $border-blurred; }
-        &.-low .box:focus { border: none; border-top: solid $border; }
+        &.-low .box:focus, &.-low .box:focus-within { border: none; border-top: solid $border; }
+        &.-low.-scatter #details { display: none; }
+        &.-narrow .qoe { display: none; }
     }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: list[RunResult] = []
+        self._empty = READING
+        self.measurements = Measurements(measured=[], figure="power_mean_watts", title="mean power", unit="W")
+        self.page = ENERGY
+        self.bar = 0
+        self.scope = ""
+        """The run whose scenarios are shown alone, "" for all."""
+
     def content(self) -> Iterator[Widget]:
-        yield Table(COLUMNS, row_key, empty="reading the results …", id="runs", classes="box")
+        yield Pages(PAGES, self.page)
+        yield Scatter(id="scatter", classes="box")
+        yield Table(result_columns.ENERGY, _key, empty=READING, id="results", classes="box")
+        yield Table(result_columns.RUNS, _run_key, empty=READING, stretch=-1, id="runs", classes="box")
+        yield Advise(id="advise")
         yield Pane(id="details", classes="box")
 
     def on_mount(self) -> None:
-        self.query_one("#runs").border_title = "Results"
-        self.query_one("#runs").focus()
+        self.query_one("#runs").border_title = "Runs: enter shows the scenarios of one"
+        self._turn(ENERGY)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
@@ -139,102 +97,244 @@ class Results(View):
     def run_ended(self) -> None:
         self.load()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        shown = {
+            "figure": self.page == BARS, "all_runs": bool(self.scope), "mark": self.page != ADVICE,
+            "compare": self.page != ADVICE,
+        }  # fmt: skip
+        return shown.get(action, True) and bool(super().check_action(action, parameters))
+
+    # what is shown
+
+    @property
+    def table(self) -> Table[Row]:
+        return self.query_one("#results", Table)
+
+    @property
+    def run_table(self) -> Table[RunResult]:
+        return self.query_one("#runs", Table)
+
     def action_load(self) -> None:
         self.dashboard.action_retry()
         self.load()
 
-    def action_mark(self) -> None:
-        self.query_one("#runs", Table).toggle_mark()
-
-    def action_compare(self) -> None:
-        """The marked scenarios, in the order of the table; with fewer than two, the one under the cursor as well."""
-        table: Table[Row] = self.query_one("#runs", Table)
-        keys = set(table.marked)
-        if len(keys) < 2 and table.row is not None:
-            keys.add(row_key(table.row))
-        chosen = [row.result for row in table.rows if row_key(row) in keys and row.result is not None]
-        if len(chosen) < 2:
-            self.notify("Mark two or more with space, then press c.", title="Nothing to compare yet")
-            return
-        from wattview.tui.screens.compare import Compare  # brings plotext, which nothing else needs
-
-        everything = [row.result for row in table.rows if row.result is not None]
-        self.dashboard.push_screen(Compare(chosen, everything))
-
-    def on_table_opened(self) -> None:
-        self.action_compare()
-
     @work(exclusive=True, exit_on_error=False)
     async def load(self) -> None:
-        table: Table[Row] = self.query_one("#runs", Table)
+        client = self.dashboard.client
         try:
-            runs = await self.dashboard.client.results()
+            self.runs = await client.results()
+            usable = [run.id for run in self.runs if not run.error]
+            if usable:
+                self.measurements = await client.measurements(usable)
         except ClientError as error:
-            if table.rows:
+            if self.table.rows:
                 self.notify(str(error), title="The results could not be read again", severity="warning")
-            else:
-                table.show([], str(error))
+                return
+            self._empty = str(error)
+        else:
+            self._empty = NOTHING
+        self._show()
+
+    def _show(self) -> None:
+        """A point is a setting: on that page there are no baselines."""
+        rows = rows_of(self.runs, self.measurements.measured)
+        if self.scope:
+            rows = [row for row in rows if row.run.id == self.scope]
+        if self.page == SCATTER:
+            rows = [row for row in rows if row.group is not None]
+        self.table.show(rows, self._empty)
+        self.run_table.show(self.runs, self._empty)
+        self._write_columns()
+
+    def _write_columns(self) -> None:
+        """The columns of the page in front; on some they depend on the rows."""
+        rows = self.table.rows
+        currency = next((row.currency for row in rows if row.currency), "")
+        about = ""
+        if self.page == COST:
+            self.table.set_columns(result_columns.cost_columns(currency))
+        elif self.page == QUALITY:
+            self.table.set_columns(result_columns.QUALITY)
+        elif self.page == BARS:
+            name = result_columns.BARS[self.bar]
+            self.table.set_columns(result_columns.bar_columns(name, rows, currency), stretch=-1)
+            about = f": {FIGURES[name].words}"
+        elif self.page == SCATTER:
+            self.table.set_columns(result_columns.point_columns(self.measurements))
+            about = ": the points, one a setting"
+        else:
+            self.table.set_columns(result_columns.ENERGY)
+        of = f" of run {self.scope} (esc: all)" if self.scope else ""
+        count = f" {len(rows)}" if rows else ""
+        self.table.border_title = heading(f"Results{count}{of}{about}")
+        self._draw_points()
+
+    def _draw_points(self) -> None:
+        if self.page != SCATTER:
             return
-        table.show(rows_of(runs), "no results yet; press n to run a scenario")
-        table.border_title = f"Results {len(table.rows)}" if table.rows else "Results"
+        table, figure = self.table, self.measurements.figure
+        dots = [
+            Dot(row.key, name_of(row), x, y, f"{row.group.machine} by {row.group.power_source}" if row.on_front else "",
+                row.key in table.marked)
+            for row in table.rows
+            if row.group is not None
+            and (x := row.value(figure).value) is not None
+            and (y := row.value("vmaf_score").value) is not None
+        ]  # fmt: skip
+        scatter = self.query_one("#scatter", Scatter)
+        scatter.border_title = f"VMAF (up) against {self.measurements.title}, {self.measurements.unit} (right)"
+        scatter.border_subtitle = "● on the front, nothing beats it   ○ beaten   ■ marked"
+        empty = "no setting has both VMAF and power: run a scenario with quality on (n), and see the doctor (8)"
+        scatter.show(dots, table.row.key if table.row is not None else None, empty)
 
-    def on_table_highlighted(self, message: Table.Highlighted) -> None:
-        self.query_one("#details", Pane).put(*details(message.row))
+    # pages
+
+    def _turn(self, page: str) -> None:
+        self.page = page
+        self.query_one(Pages).show(page)
+        self.set_class(page == SCATTER, "-scatter")
+        for name, there in (
+            ("#runs", page == RUNS), ("#advise", page == ADVICE), ("#scatter", page == SCATTER),
+            ("#results", page not in (RUNS, ADVICE)),
+        ):  # fmt: skip
+            self.query_one(name).display = there
+        self.query_one(FilterBar).table_id = {RUNS: "runs", ADVICE: "ranking"}.get(page, "results")
+        self.query_one({RUNS: "#runs", ADVICE: "#ranking"}.get(page, "#results")).focus()
+        if page == ADVICE:
+            self.query_one(Advise).ask(self.dashboard.client, self.chosen_runs())
+        self._show()
+        self._detail()
+        self.refresh_bindings()
+
+    def action_page(self, step: int) -> None:
+        page = self.query_one(Pages).beside(step)
+        if page != self.page:
+            self._turn(page)
+
+    def on_pages_chosen(self, message: Pages.Chosen) -> None:
+        self._turn(message.page)
+
+    def action_figure(self) -> None:
+        self.bar = (self.bar + 1) % len(result_columns.BARS)
+        self._write_columns()
+
+    def action_all_runs(self) -> None:
+        self.scope = ""
+        self._show()
+        self.refresh_bindings()
+
+    # what is under the cursor
+
+    @on(Table.Highlighted)
+    def _detail(self) -> None:
+        pane = self.query_one("#details", Pane)
+        if self.page == RUNS:
+            pane.put(*run_details(self.run_table.row))
+        elif self.page != ADVICE:
+            pane.put(*details(self.table.row, self.page))
+            self._draw_points()
+
+    def on_advise_weighed(self, message: Advise.Weighed) -> None:
+        if self.page == ADVICE:
+            self.query_one("#details", Pane).put(*weighed_parts(message.row))
+
+    @on(Table.Opened)
+    def _opened(self, message: Table.Opened) -> None:
+        if isinstance(message.row, RunResult):
+            self.scope = message.row.id
+            self._show()
+            self._turn(ENERGY)
+        elif isinstance(message.row, Row):
+            self._compare(alone=True)
+
+    # marks, comparison
+
+    def action_mark(self) -> None:
+        if isinstance(self.focused, Table):
+            self.focused.toggle_mark()
+            self._draw_points()
+
+    def action_compare(self) -> None:
+        self._compare(alone=False)
+
+    def _compare(self, alone: bool) -> None:
+        """What is marked, in the order of the table; with fewer than two marks, what is under the cursor as well."""
+        from wattview.tui.screens.compare import Compare
+
+        if self.page == RUNS:
+            runs = [run for run in _chosen(self.run_table, _run_key) if not run.error]
+            if len(runs) > 1:
+                self.dashboard.push_screen(Compare.of_runs(runs))
+                return
+        else:
+            rows = [row for row in _chosen(self.table, _key) if row.numbers]
+            if len(rows) > 1 or (rows and alone):
+                self.dashboard.push_screen(Compare.of_rows(rows))
+                return
+        self.notify("Mark two or more with space, then press c.", title="Nothing to compare yet")
+
+    def chosen_runs(self) -> tuple[str, ...]:
+        """The runs that are marked, or of which a scenario is; else the one that is shown alone; else none: all."""
+        marked = {str(key) for key in self.run_table.marked} | {str(key[0]) for key in self._marked_rows()}
+        chosen = [run.id for run in self.runs if run.id in marked and not run.error]
+        return tuple(chosen or ([self.scope] if self.scope else []))
+
+    def _marked_rows(self) -> list[RowKey]:
+        return [row.key for row in self.table.rows if row.key in self.table.marked]
+
+    # files
+
+    def action_report(self) -> None:
+        """Of the marked runs, else of the one under the cursor."""
+        runs = self.chosen_runs() or ((run.id,) if (run := self.run_here) is not None else ())
+        if runs:
+            self._fetch("html", runs, show=True)
+        else:
+            self.notify("There is no run to report on yet.", title="No report")
+
+    @property
+    def run_here(self) -> RunResult | None:
+        """The run under the cursor."""
+        if self.page == RUNS:
+            return self.run_table.row
+        return self.table.row.run if self.table.row is not None else None
+
+    def action_export(self) -> None:
+        runs = self.chosen_runs()
+        what = f"{len(runs)} runs" if len(runs) > 1 else f"run {runs[0]}" if runs else "all runs"
+
+        def chosen(kind: str | None) -> None:
+            if kind == TABLE:
+                View.action_export(self)
+            elif kind is not None:
+                self._fetch(kind, runs, show=False)
+
+        self.dashboard.push_screen(Export(what), chosen)
+
+    @work(group="files", exit_on_error=False)
+    async def _fetch(self, kind: str, runs: Sequence[str], show: bool) -> None:
+        name = "report" if show else "results"
+        try:
+            data = await self.dashboard.client.export(kind, runs)
+            path = await asyncio.to_thread(keep, data, name, kind, Path.cwd())
+        except (ClientError, OSError) as error:
+            self.notify(str(error), title="Nothing was written", severity="error")
+            return
+        opened = show and await asyncio.to_thread(open_page, path)
+        title = "The report is open in the browser" if opened else "Open it in a browser" if show else "Exported"
+        self.notify(str(path), title=title)
 
 
-def details(row: Row | None) -> Parts:
-    """Everything about the row under the cursor, with the reason for every figure that it lacks."""
-    if row is None:
-        return [""]
-    if row.result is None:
-        return [(f"{row.run.path}: ", "bold"), (row.run.error or "it could not be read", "$text-error")]
-    one, record = row.result, row.result.record
-    source = "ESTIMATE from CPU use" if one.power_source == "estimated" else one.power_source or UNKNOWN
-    setting = " ".join(
-        text
-        for text in (
-            f"{record.streams} x" if record.streams else "",
-            record.resolution or "",
-            f"at {number(record.fps, 0)} fps" if record.fps else "",
-            record.bitrate or "",
-            f"x264 {record.preset}" if record.preset else "",
-            f"from {record.source}" if record.source else "",
-        )
-        if text
-    )
-    parts: Parts = [
-        (record.name, "bold $primary"), f"  {setting}" if setting else "",
-        ("  ! not real time", "bold $text-warning") if record.realtime is False else "", "\n",
-        ("Energy ", "$muted"), f"{number(one.energy_joules, 1)} J in {span(one.duration_seconds)}, mean ",
-        f"{number(one.power_mean_watts)} W, max {number(one.power_max_watts)} W, ",
-        (source, "bold $text-warning" if one.power_source == "estimated" else ""),
-        f"; {signed(one.baseline_diff_power_watts)} W against {one.baseline}" if one.baseline else "", "\n",
-        ("Cost ", "$muted"),
-        f"{money(one.cost_total, 6)} {one.currency or ''} (energy {money(one.cost_energy, 6)},"
-        f" compute {money(one.cost_compute, 6)}), {number(one.carbon_grams, 2)} g CO₂", "\n",
-        ("Quality ", "$muted"),
-        f"VMAF {number(record.vmaf_score, 2)}  PSNR {number(record.psnr_score, 2)} dB  "
-        f"SSIM {number(record.ssim_score, 4)}  QoE {number(one.qoe_score, 2)} of 5", "\n",
-    ]  # fmt: skip
-    if one.reasons:
-        parts += [("Missing ", "$muted"), (_reasons(one.reasons), "$text-warning")]
-    elif record.notes:
-        parts += [("Notes ", "$muted"), "; ".join(record.notes)]
-    return parts
+def _key(row: Row) -> RowKey:
+    return row.key
 
 
-FIGURE_NAMES = {
-    "duration_seconds": "length", "energy_joules": "energy", "energy_error_joules": "its error",
-    "power_mean_watts": "mean power", "power_max_watts": "max power", "cpu_seconds": "CPU time",
-    "cpu_mean_percent": "CPU %", "gpu_energy_joules": "GPU energy", "baseline_diff_power_watts": "Δ base",
-    "qoe_score": "QoE", "vmaf_score": "VMAF", "psnr_score": "PSNR", "ssim_score": "SSIM", "cost_energy": "energy cost",
-    "cost_compute": "compute cost", "cost_total": "cost", "carbon_grams": "carbon",
-}  # fmt: skip
+def _run_key(run: RunResult) -> str:
+    return run.id or run.path
 
 
-def _reasons(reasons: dict[str, str]) -> str:
-    """``VMAF, QoE: no FFmpeg with libvmaf``: figures that miss for the same reason are named together."""
-    by_reason: dict[str, list[str]] = {}
-    for figure, reason in reasons.items():
-        by_reason.setdefault(reason, []).append(FIGURE_NAMES.get(figure, figure.replace("_", " ")))
-    return "; ".join(f"{', '.join(figures)}: {reason}" for reason, figures in by_reason.items())
+def _chosen(table: Table[R], key: Callable[[R], object]) -> list[R]:
+    keys: set[object] = set(table.marked)
+    if len(keys) < 2 and table.row is not None:
+        keys.add(key(table.row))
+    return [row for row in table.rows if key(row) in keys]

@@ -1,60 +1,195 @@
-"""Quality against energy: each result a point, and the front of those that nothing beats in both."""
+"""Quality against power: each setting a point, and the front of those that nothing measured beats.
+
+Drawn in characters: ``●`` on the front, ``○`` beaten, ``■`` marked, so that it is read without colour; the front is
+joined by dots. The point under the cursor has lines to both axes, its name and its values.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import textwrap
+from collections.abc import Hashable, Sequence
+from itertools import groupby, pairwise
+from typing import ClassVar, NamedTuple
 
-from textual_plotext import PlotextPlot
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
 
-from wattview.model import ScenarioResult
+from wattview.tui.text import fit
 
-Point = tuple[float, float]
-"""(joules a second of video, VMAF)."""
-
-
-def point_of(one: ScenarioResult) -> Point | None:
-    """Mean watts and VMAF, where both are known: energy for each second of video, so that lengths do not matter."""
-    if one.power_mean_watts is None or one.record.vmaf_score is None:
-        return None
-    return one.power_mean_watts, one.record.vmaf_score
-
-
-def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """The points that no other one equals or beats in both (less energy, more quality), in order of energy."""
-    front: list[Point] = []
-    for energy, quality in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not front or quality > front[-1][1]:
-            front.append((energy, quality))
-    return front
+GUTTER = 8
 
 
-class Scatter(PlotextPlot):
+class Dot(NamedTuple):
+    """One setting. ``line`` is the front that it belongs to (a power source), "" where others beat it."""
+
+    key: Hashable
+    name: str
+    x: float
+    y: float
+    line: str = ""
+    marked: bool = False
+
+
+class Scatter(Widget):
     DEFAULT_CSS = """
-    Scatter { height: 1fr; width: 1fr; }
+    Scatter {
+        height: 1fr; width: 1fr;
+        & > .scatter--front { color: $primary; }
+        & > .scatter--point { color: $foreground; }
+        & > .scatter--marked { color: $accent; text-style: bold; }
+        & > .scatter--scale { color: $muted; }
+        & > .scatter--cursor { color: $foreground; text-style: bold reverse; }
+    }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"scatter--{part}" for part in ("front", "point", "marked", "scale", "cursor")
+    }
 
-    def show(self, all_results: Sequence[ScenarioResult], chosen: Sequence[ScenarioResult]) -> None:
-        plot = self.plt
-        plot.clear_data()
-        known = [point for point in map(point_of, all_results) if point is not None]
-        marked = [point for point in map(point_of, chosen) if point is not None]
-        self.border_title = "VMAF against mean watts; the line is the front that nothing beats"
-        if not known:
-            self.border_title = "VMAF against mean watts: no result has both"
-            return
-        front = pareto_front(known)
-        plot.plot([x for x, _ in front], [y for _, y in front], marker="braille", label="front")
-        plot.scatter([x for x, _ in known], [y for _, y in known], marker="o", label="all results")
-        plot.scatter([x for x, _ in marked], [y for _, y in marked], marker="#", label="compared here")
-        plot.xlim(*_around([x for x, _ in known], 0.0, None))
-        plot.ylim(*_around([y for _, y in known], 0.0, 100.0))
-        plot.xlabel("mean W")
-        plot.ylabel("VMAF")
-        self.refresh()
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._dots: tuple[Dot, ...] = ()
+        self._cursor: Hashable = None
+        self._empty = ""
+        self._lines: list[list[tuple[str, str]]] = []
+
+    def show(self, dots: Sequence[Dot], cursor: Hashable, empty: str) -> None:
+        """``cursor`` is the key of a dot; ``empty`` is what to say where there are none."""
+        self._dots, self._cursor, self._empty = tuple(dots), cursor, empty
+        self._redraw()
+
+    def on_resize(self) -> None:
+        self._redraw()
+
+    def _redraw(self) -> None:
+        lines = picture(self._dots, self._cursor, self.size.width, self.size.height, self._empty)
+        if lines != self._lines:
+            self._lines = lines
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        base = self.rich_style
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width, base)
+        segments = [Segment(text, base + self._part(tone)) for text, tone in self._lines[y]]
+        return Strip(segments).adjust_cell_length(self.size.width, base)
+
+    def _part(self, tone: str) -> Style:
+        return self.get_component_rich_style(f"scatter--{tone}", partial=True) if tone else Style.null()
 
 
-def _around(values: Sequence[float], least: float, most: float | None) -> tuple[float, float]:
-    """An axis with a little room around its values, also where they are all the same."""
-    low, high = min(values), max(values)
-    room = max(1.0, 0.1 * (high - low))
-    return max(least, low - room), high + room if most is None else min(most, high + room)
+def picture(
+    dots: Sequence[Dot], cursor: Hashable, width: int, height: int, empty: str = ""
+) -> list[list[tuple[str, str]]]:
+    """``height`` lines of texts with their tones: the field, and below it the axis with its numbers."""
+    cells, rows = width - GUTTER, height - 2
+    dots = [dot for dot in dots if math.isfinite(dot.x) and math.isfinite(dot.y)]
+    if cells < 8 or rows < 3:
+        return []
+    if not dots:
+        lines = textwrap.wrap(empty, max(8, width - 2))[:height]
+        above = (height - len(lines)) // 2
+        return [*([] for _ in range(above)), *([(line.center(width), "scale")] for line in lines)]
+    across = ticks(min(dot.x for dot in dots), max(dot.x for dot in dots), max(2, cells // 12))
+    up = ticks(min(dot.y for dot in dots), max(dot.y for dot in dots), max(2, rows // 3))
+    field = _Field(cells, rows)
+
+    def place(dot: Dot) -> tuple[int, int]:
+        x = (dot.x - across[0]) / (across[-1] - across[0])
+        y = (dot.y - up[0]) / (up[-1] - up[0])
+        return round(x * (cells - 1)), round((1 - y) * (rows - 1))
+
+    for line in sorted({dot.line for dot in dots} - {""}):
+        corners = [place(dot) for dot in sorted(dots, key=lambda dot: dot.x) if dot.line == line]
+        for start, end in pairwise(corners):
+            field.line(start, end)
+    here = next((dot for dot in dots if dot.key == cursor), None)
+    if here is not None:
+        field.cross(*place(here))
+    for dot in sorted(dots, key=lambda dot: (dot.marked, bool(dot.line))):
+        mark = "■" if dot.marked else "●" if dot.line else "○"
+        field.put(*place(dot), mark, "marked" if dot.marked else "front" if dot.line else "point")
+    if here is not None:
+        x, y = place(here)
+        field.put(x, y, "■" if here.marked else "●" if here.line else "○", "cursor")
+        field.name(x, y, here.name)
+    labels = {round((1 - (value - up[0]) / (up[-1] - up[0])) * (rows - 1)): _label(value) for value in up}
+    out = [[(f"{labels.get(y, ''):>{GUTTER - 2}} {'┤' if y in labels else '│'}", "scale"), *field.runs(y)]
+           for y in range(rows)]  # fmt: skip
+    return [*out, *_axis(across, cells)]
+
+
+def _axis(values: Sequence[float], cells: int) -> list[list[tuple[str, str]]]:
+    """The axis with its ticks, and the numbers that have room below it."""
+    places = {round((value - values[0]) / (values[-1] - values[0]) * (cells - 1)): _label(value) for value in values}
+    line = "".join("┴" if x in places else "─" for x in range(cells))
+    numbers = ""
+    for x, text in sorted(places.items()):
+        start = max(0, min(GUTTER + x - len(text) // 2, GUTTER + cells - len(text)))
+        if start > len(numbers) or not numbers:
+            numbers = numbers.ljust(start) + text
+    return [[(" " * (GUTTER - 1) + "└" + line, "scale")], [(numbers, "scale")]]
+
+
+def _label(value: float) -> str:
+    """A number of the axis, as exact as it has room for."""
+    texts = (f"{value:.{digits}g}" for digits in range(6, 0, -1))
+    return next((text for text in texts if len(text) <= GUTTER - 2), "")
+
+
+class _Field:
+    """Characters and tones by cell."""
+
+    def __init__(self, cells: int, rows: int) -> None:
+        self.cells, self.rows = cells, rows
+        self._marks = [[" "] * cells for _ in range(rows)]
+        self._tones = [[""] * cells for _ in range(rows)]
+
+    def put(self, x: int, y: int, mark: str, tone: str) -> None:
+        self._marks[y][x], self._tones[y][x] = mark, tone
+
+    def line(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        (x0, y0), (x1, y1) = start, end
+        steps = max(abs(x1 - x0), abs(y1 - y0))
+        for step in range(1, steps):
+            self.put(round(x0 + (x1 - x0) * step / steps), round(y0 + (y1 - y0) * step / steps), "·", "front")
+
+    def cross(self, x: int, y: int) -> None:
+        """From the point to both axes, behind everything."""
+        for left in range(x):
+            if self._marks[y][left] == " ":
+                self.put(left, y, "┈", "scale")
+        for below in range(y + 1, self.rows):
+            if self._marks[below][x] == " ":
+                self.put(x, below, "┊", "scale")
+
+    def name(self, x: int, y: int, text: str) -> None:
+        """Beside the point, on the side that has room; over nothing but lines."""
+        text = fit(text, 40)
+        size = cell_len(text)
+        for start in (x + 2, x - 1 - size):
+            taken = self._marks[y][start : start + size]
+            if start >= 0 and len(taken) == size == len(text) and set(taken) <= {" ", "┈", "·"}:
+                for at, character in enumerate(text):
+                    self.put(start + at, y, character, "cursor")
+                return
+
+    def runs(self, y: int) -> list[tuple[str, str]]:
+        """Neighbours of one tone as one text."""
+        pairs = groupby(zip(self._marks[y], self._tones[y], strict=True), key=lambda cell: cell[1])
+        return [("".join(mark for mark, _ in cells), tone) for tone, cells in pairs]
+
+
+def ticks(low: float, high: float, wanted: int) -> list[float]:
+    """Round numbers that span the range, at least two: steps of 1, 2 or 5 times a power of ten."""
+    if not high - low > 1e-6 * max(abs(low), abs(high), 1e-6):
+        room = max(abs(low), abs(high), 1e-6) * 0.05
+        low, high = low - room, high + room
+    raw = (high - low) / wanted
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(at * step, 12) for at in range(first, max(last, first + 1) + 1)]

@@ -49,13 +49,14 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         & > .table--good { color: $text-success; }
         & > .table--warn { color: $text-warning; text-style: bold; }
         & > .table--bad { color: $text-error; text-style: bold; }
+        & > .table--graph { color: $primary; }
         &:ansi > .table--cursor { color: ansi_default; background: ansi_default; text-style: reverse bold; }
         &:ansi > .table--resting { background: ansi_default; text-style: underline; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"table--{part}"
-        for part in ("head", "sorted", "row", "cursor", "resting", "dim", "good", "warn", "bad")
+        for part in ("head", "sorted", "row", "cursor", "resting", "dim", "good", "warn", "bad", "graph")
     }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="table_up"),
@@ -127,6 +128,19 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._given = rows
         self._arrange()
 
+    def set_columns(self, columns: Sequence[Column[R]], *, stretch: int = 0) -> None:
+        """Other columns for the same rows: cursor, marks and filter stay; the sorting is that of the first column that
+        has the same title, else none."""
+        title = self.columns[self.sort_column].title if self.sort_column is not None else None
+        self.columns = tuple(columns)
+        self.stretch = stretch
+        self.sort_column = next((at for at, column in enumerate(columns) if column.title == title), None)
+        self._layout = lay_out(self.columns, self._width, self.stretch)
+        self._drawn.clear()
+        self._written.clear()
+        self.refresh()
+        self._arrange()
+
     def set_filter(self, text: str) -> None:
         self.filter = text.casefold()
         self._arrange()
@@ -183,11 +197,11 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         cells = []
         for _, column, width in self._layout:
             try:
-                text = column.text(row)
+                text = column.draw(row, width) if column.draw is not None else column.text(row)
                 tone = column.tone(row) if column.tone is not None else ""
             except (TypeError, ValueError, ArithmeticError):
                 text, tone = UNKNOWN, ""
-            cells.append((aligned(text, width, column.left), tone or ("dim" if text == UNKNOWN else "")))
+            cells.append((aligned(text, width, column.left), tone or ("dim" if text.strip() == UNKNOWN else "")))
         return tuple(cells)
 
     def _line(self, index: int) -> tuple[Any, ...]:

@@ -1,0 +1,220 @@
+"""The advice question: what must be reached, what is to be low, and the daemon's answer with all that it weighed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Label, Select
+
+from wattview.client import CallRefused, Client, ClientError
+from wattview.model import Advice, Choice
+from wattview.tui.column import Column
+from wattview.tui.text import UNKNOWN
+from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.table import Table
+
+OBJECTIVES = (("energy", "energy"), ("power", "power"), ("cost", "cost"), ("carbon", "carbon"))
+"""The words of ``wattview results advise`` and of the API."""
+
+PATIENCE_SECONDS = 0.2
+"""How long a field is left alone before the question is asked."""
+
+
+class Answer(NamedTuple):
+    """A line of the ranking. ``place`` is 0 for a setting that was rejected."""
+
+    place: int
+    choice: Choice
+    unit: str
+
+
+class Asked(NamedTuple):
+    vmaf: float | None = None
+    qoe: float | None = None
+    streams: int | None = None
+    most: float | None = None
+
+
+def asked(fields: dict[str, str]) -> tuple[Asked, str]:
+    """What the fields ask for, and what is wrong with them ("" where nothing is)."""
+    values: dict[str, float | None] = {}
+    for name, (title, least, most) in FIELDS.items():
+        text = fields.get(name, "").strip().replace(",", ".")
+        try:
+            values[name] = value = float(text) if text else None
+        except ValueError:
+            return Asked(), f"{title}: a number, not {text!r}"
+        if value is not None and not least <= value <= most:
+            return Asked(), f"{title}: {least:g} to {most:g}"
+    streams = values["streams"]
+    if streams is not None and streams != int(streams):
+        return Asked(), "Streams: a whole number"
+    whole = int(streams) if streams is not None else None
+    return Asked(values["vmaf"], values["qoe"], whole, values["most"]), ""
+
+
+FIELDS = {
+    "vmaf": ("VMAF ≥", 0.0, 100.0), "qoe": ("QoE ≥", 1.0, 5.0), "streams": ("Streams ≥", 1.0, 1e6),
+    "most": ("At most", 0.0, 1e12),
+}  # fmt: skip
+
+COLUMNS: tuple[Column[Answer], ...] = (
+    Column("#", 2, lambda row: str(row.place) if row.place else "-", left=True),
+    Column("Setting", 52, lambda row: row.choice.label, left=True),
+    Column("Takes", 14, lambda row: _amount(row.choice.value, row.unit)),
+    Column("Above the best", 14, lambda row: _above(row), rank=3),
+    Column("95 % interval", 20, lambda row: _interval(row), rank=2),
+    Column("Verdict", 30, lambda row: verdict(row), left=True, rank=1,
+           tone=lambda row: "" if row.place == 1 else "good" if row.place else "dim"),
+)  # fmt: skip
+
+
+def _amount(value: float | None, unit: str) -> str:
+    return UNKNOWN if value is None else f"{value:.4g} {unit}".rstrip()
+
+
+def _above(row: Answer) -> str:
+    return UNKNOWN if row.choice.above_best is None or row.place == 1 else f"+{row.choice.above_best:.3g} {row.unit}"
+
+
+def _interval(row: Answer) -> str:
+    gap = row.choice.difference
+    known = gap is not None and gap.low is not None and gap.high is not None
+    return f"{gap.low:+.3g} to {gap.high:+.3g}" if known and gap is not None else UNKNOWN
+
+
+def verdict(row: Answer) -> str:
+    """Why it stands where it stands, in words."""
+    if row.choice.reason:
+        return f"rejected: {row.choice.reason}"
+    if row.place == 1:
+        return "the best"
+    return row.choice.difference.verdict if row.choice.difference is not None else ""
+
+
+class Advise(Widget):
+    """The form, the answer in a sentence, and the ranking. ``ask`` names the runs that are weighed, none for all."""
+
+    DEFAULT_CSS = """
+    Advise {
+        height: 1fr; layout: vertical;
+        #form { height: auto; }
+        #question { height: 1; padding: 0 1; }
+        #question Label { color: $muted; padding: 0 1 0 0; }
+        #question Input { width: 6; margin-right: 2; background: $panel; }
+        #question Input:focus { text-style: underline; }
+        #question #most { width: 8; margin-right: 0; }
+        #question #unit { width: 7; padding: 0 0 0 1; }
+        #question Select { width: 14; }
+        #answer { height: auto; max-height: 5; padding: 0 1; margin-top: 1; }
+        #ranking { height: 1fr; }
+    }
+    """
+
+    class Weighed(Message):
+        """The row under the cursor of the ranking."""
+
+        def __init__(self, row: Answer | None) -> None:
+            super().__init__()
+            self.row = row
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.runs: tuple[str, ...] = ()
+        self.client: Client | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="form", classes="box"):
+            with Horizontal(id="question"):
+                yield from self._fields()
+            yield Pane(id="answer")
+        yield Table(COLUMNS, lambda row: (row.place, row.choice.label), empty="", stretch=-1, id="ranking",
+                    classes="box")  # fmt: skip
+
+    def _fields(self) -> Iterator[Widget]:
+        for name, value in (("vmaf", "90"), ("qoe", ""), ("streams", "1"), ("most", "")):
+            kind = "qoe" if name == "qoe" else ""
+            yield Label(FIELDS[name][0], classes=kind)
+            yield Input(value, id=name, compact=True, select_on_focus=True, classes=kind)
+        yield Label("", id="unit")
+        yield Label("lowest")
+        yield Select(OBJECTIVES, value="energy", allow_blank=False, compact=True, id="objective")
+
+    def on_mount(self) -> None:
+        self.query_one("#form").border_title = "Which setting is good enough, and cheapest? tab changes the question"
+        self.query_one("#ranking").border_title = "Ranking"
+        self.query_one("#answer", Pane).grows = True
+        for field in self.query(Input):
+            field.cursor_blink = False
+
+    def ask(self, client: Client, runs: Sequence[str]) -> None:
+        self.client, self.runs = client, tuple(runs)
+        self._changed()
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    def _changed(self) -> None:
+        if self.client is None:
+            return
+        wish, wrong = asked({field.id or "": field.value for field in self.query(Input)})
+        answer = self.query_one("#answer", Pane)
+        if wrong:
+            answer.put((wrong, "$text-error"))
+            return
+        self._ask(self.client, wish, str(self.query_one(Select).value))
+
+    @work(exclusive=True, exit_on_error=False)
+    async def _ask(self, client: Client, wish: Asked, objective: str) -> None:
+        import asyncio
+
+        await asyncio.sleep(PATIENCE_SECONDS)
+        answer, ranking = self.query_one("#answer", Pane), self.query_one("#ranking", Table)
+        try:
+            advice = await client.advice(objective=objective, runs=self.runs, **wish._asdict())
+        except CallRefused as error:
+            answer.put((str(error), "$text-error"), "" if error.field != "runs" else
+                       "\nMark scenarios or runs with space: then only their runs are weighed.")  # fmt: skip
+            ranking.show([], "")
+            return
+        except ClientError as error:
+            answer.put((str(error), "$text-error"))
+            return
+        self._show(advice)
+
+    def _show(self, advice: Advice) -> None:
+        self.query_one("#unit", Label).update(advice.unit)
+        weighed = f"{len(self.runs)} runs" if len(self.runs) > 1 else self.runs[0] if self.runs else "all runs"
+        self.query_one("#answer", Pane).put(
+            (f"{advice.verdict[:1].upper()}{advice.verdict[1:]}.", "bold"), "\n",
+            (f"By {advice.figure}, from {weighed}{f' of {advice.machine}' if advice.machine else ''}:"
+             f" {len(advice.choices)} good enough, {len(advice.rejected)} rejected. {advice.left_out}", "$muted"),
+        )  # fmt: skip
+        rows = [Answer(place, choice, advice.unit) for place, choice in enumerate(advice.choices, 1)]
+        rows += [Answer(0, choice, advice.unit) for choice in advice.rejected]
+        self.query_one("#ranking", Table).show(rows, "no setting has been measured yet; press n to run a scenario")
+
+    @on(Table.Highlighted)
+    def _weighed(self, message: Table.Highlighted) -> None:
+        message.stop()
+        self.post_message(self.Weighed(message.row))
+
+
+def weighed_parts(row: Answer | None) -> Parts:
+    """One line of the ranking in a sentence."""
+    if row is None:
+        return [""]
+    place = f"Place {row.place}" if row.place else "Rejected"
+    takes = f": {_amount(row.choice.value, row.unit)}" if row.choice.value is not None else ""
+    parts: Parts = [(row.choice.label, "bold $primary"), f"\n{place}{takes}"]
+    if row.choice.reason:
+        return [*parts, f": {row.choice.reason}"]
+    if row.place > 1:
+        interval = "" if _interval(row) == UNKNOWN else f", 95 % interval {_interval(row)} {row.unit}"
+        parts.append(f", {_above(row)} above the best{interval}\n{verdict(row)}")
+    return parts

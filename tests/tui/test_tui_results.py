@@ -1,0 +1,368 @@
+"""Screen 7: its pages, marks, comparison, advice and files, against the analysis's own answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from textual.widgets import Input, Select
+
+from tests.support.dashboard import ScriptedDaemon, opened, result, screen_text, until
+from tests.support.sweep import sweep
+from wattview.model import RunResult
+from wattview.tui.widgets.scatter import Scatter
+
+
+async def results(pilot: Any, *keys: str, rows: str = "Results 5") -> str:
+    """The screen with what the daemon has, after some keys."""
+    await pilot.press("7")
+    await until(pilot, lambda: rows in screen_text(pilot.app))
+    await pilot.press(*keys)
+    await pilot.pause()
+    return screen_text(pilot.app)
+
+
+def line(text: str, *words: str) -> str:
+    """The line that has all the words, "" where there is none (yet)."""
+    return next((one for one in text.splitlines() if all(word in one for word in words)), "")
+
+
+# rows and pages
+
+
+async def test_every_scenario_of_every_run_is_a_row(daemon: ScriptedDaemon) -> None:
+    daemon.results = [result("20250615_140000"), result("20250614_090000", watts=36.0)]
+    async with opened(daemon, (200, 60)) as pilot:
+        text = await results(pilot, rows="Results 6")
+        row = line(text, "1 stream 720p", "20250615_140000")
+        for expected in ("2400.0", "40.00", "49.30", "+10.00", "11.5", "85.67"):
+            assert expected in row
+        slow = line(text, "! 4 streams 720p")
+        assert "~64.00" in slow
+        assert "estimated, not real time" in slow
+        assert "—" in slow
+
+
+async def test_repeats_of_a_setting_are_one_row_with_their_interval(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep()]
+    async with opened(daemon, (120, 40)) as pilot:
+        await results(pilot, "j")
+        await until(pilot, lambda: "measured 3 times" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        row = line(text, "ultrafast ×3")
+        # Student's t of three repeats: 4.3027 x 0.2 / sqrt(3)
+        assert "34.00 ±0.50" in row
+        assert "2040.0 ±29.8" in row
+        assert "measured 3 times; ± is the 95 % interval" in text
+        assert "30.00 ±0.20" in line(text, "baseline"), "of one measurement: its own error"
+
+
+async def test_the_pages_show_cost_and_quality_of_the_same_rows(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep()]
+    async with opened(daemon, (200, 60)) as pilot:
+        await results(pilot, "j", "right")
+        await until(pilot, lambda: "‹Cost›" in screen_text(pilot.app) and "Total USD" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        for title in ("Total USD", "Egress", "Stream-hour", "Viewer-hour", "CO₂e g", "SCI"):
+            assert title in text
+        for expected in ("0.016768", "0.000068", "0.340000", "0.170000", "6.46", "7.14"):
+            assert expected in line(text, "ultrafast ×3")
+        await pilot.press("right")
+        await until(pilot, lambda: "Harmonic" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        for title in ("Harmonic", "Worst 1 %", "Worst", "PSNR dB", "SSIM", "QoE 1-5", "Stalls", "Start s", "Real time"):
+            assert title in text
+        for expected in ("78.00 ±0.25", "77.60", "69.00", "63.00", "36.50", "0.9700", "3.90", "1.80", "yes"):
+            assert expected in line(text, "ultrafast ×3")
+        assert pilot.app.screen.table.row.numbers == (1, 5, 9), "the cursor stays on its row"
+
+
+async def test_the_reason_for_a_missing_figure_stands_under_the_table(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        assert "a baseline has no picture" in await results(pilot, rows="Results 3")
+        await pilot.press("j", "j")
+        await until(pilot, lambda: "no FFmpeg with libvmaf was found" in screen_text(pilot.app))
+        await until(pilot, lambda: "ESTIMATE" in screen_text(pilot.app))
+        await until(pilot, lambda: "not real time" in screen_text(pilot.app))
+
+
+async def test_an_unreadable_results_file_is_a_row_with_its_reason(daemon: ScriptedDaemon) -> None:
+    daemon.results = [RunResult(id="20250101_000000", path="/r/x.json", test_date="", error="line 3: not JSON")]
+    async with opened(daemon) as pilot:
+        await results(pilot, rows="Results 1")
+        await until(pilot, lambda: "line 3: not JSON" in screen_text(pilot.app))
+        await pilot.press("enter", "c", "left")
+        await until(pilot, lambda: "unreadable" in screen_text(pilot.app))
+
+
+async def test_without_results_the_screen_says_how_to_get_some(daemon: ScriptedDaemon) -> None:
+    daemon.results = []
+    async with opened(daemon, (80, 24)) as pilot:
+        await results(pilot, rows="press n to run a scenario")
+        await pilot.press("right", "right", "right", "right")
+        await until(pilot, lambda: "no setting has both VMAF and power" in screen_text(pilot.app))
+        await pilot.press("right")
+        await until(pilot, lambda: "No measured setting meets VMAF ≥ 90, 1 stream or more." in screen_text(pilot.app))
+        await pilot.press("o")
+        await until(pilot, lambda: "no run to report on" in screen_text(pilot.app))
+
+
+async def test_bars_have_the_interval_and_f_shows_another_figure(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep()]
+    async with opened(daemon, (120, 40)) as pilot:
+        await results(pilot, "right", "right", "right")
+        await until(pilot, lambda: "Results 5: mean power" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "0 to 48.5 W" in text
+        assert "█" * 20 in line(text, "medium ×3")
+        await pilot.press("f")
+        await until(pilot, lambda: "power above the baseline per stream" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "┼" in line(text, "ultrafast ×3"), "half a watt is more of two than of thirty-four"
+
+
+async def test_the_scatter_names_the_point_under_the_cursor(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep()]
+    async with opened(daemon, (120, 40)) as pilot:
+        await results(pilot, *["right"] * 4)
+        await until(pilot, lambda: "Results 4: the points, one a setting" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "VMAF (up) against power above the baseline per stream, W (right)" in text
+        assert "● yes" in line(text, "medium ×3", "92.00")
+        assert "○ no" in line(text, "wasteful ×3", "85.00")
+        assert (marks(pilot).count("●"), marks(pilot).count("○")) == (3, 1)
+        await pilot.press("j", "j", "j", "space")
+        await until(pilot, lambda: marks(pilot).count("■") == 1)
+        assert "wasteful ×3" in marks(pilot)
+
+
+def marks(pilot: Any) -> str:
+    """The scatter's field as text."""
+    return "".join(part for one in pilot.app.screen.query_one(Scatter)._lines for part, _ in one)
+
+
+# runs
+
+
+async def test_enter_on_a_run_shows_its_scenarios_alone_and_escape_all(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep(), result("20250614_090000")]
+    async with opened(daemon) as pilot:
+        await results(pilot, "left", rows="Results 8")
+        await until(pilot, lambda: "enter shows the scenarios" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "ultrafast, veryfast, medium, wasteful" in line(text, "20250615_150000", "done")
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: "Results 3 of run 20250614_090000" in screen_text(pilot.app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Results 8" in screen_text(pilot.app))
+
+
+# comparison
+
+
+async def test_marked_scenarios_stand_side_by_side_with_intervals_and_a_verdict(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep()]
+    async with opened(daemon, (120, 40)) as pilot:
+        await results(pilot, "j", "space", "space", "space")
+        assert len(pilot.app.screen.table.marked) == 3
+        assert not pilot.app.picture.paused, "space marks here"
+        await pilot.press("c")
+        await until(pilot, lambda: "≠" in line(screen_text(pilot.app), "Mean W"))
+        text = screen_text(pilot.app)
+        assert "A ultrafast ×3" in text
+        assert "C medium ×3" in text
+        assert "38.00 ±0.50   +11.8 % ≠" in line(text, "Mean W")
+        assert "=" in line(text, "PSNR dB")
+        await pilot.press("j", "j", "j")
+        await until(pilot, lambda: "B less A: +4.00 W" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "B less A: +4.00 W (+11.8 %), 95 % interval +3.55 to +4.45 W: they differ" in text
+        assert "C less A: +12.00 W (+35.3 %)" in text
+        await pilot.press("escape")
+        await until(pilot, lambda: "Results 5" in screen_text(pilot.app))
+
+
+async def test_on_a_narrow_terminal_the_columns_are_gone_through(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep()]
+    async with opened(daemon, (80, 24)) as pilot:
+        await results(pilot, "j", *["space"] * 4, "c")
+        await until(pilot, lambda: "columns B to B" in screen_text(pilot.app))
+        await pilot.press("right", "right", "right")
+        await until(pilot, lambda: "columns D to D" in screen_text(pilot.app))
+        await until(pilot, lambda: "D wasteful" in screen_text(pilot.app))
+        await pilot.press("left", "left")
+        await until(pilot, lambda: "columns B to B" in screen_text(pilot.app))
+        await pilot.press("left")
+        await until(pilot, lambda: "Results 5" in screen_text(pilot.app))
+
+
+async def test_what_was_measured_once_is_compared_without_a_verdict(daemon: ScriptedDaemon) -> None:
+    daemon.results = [result("20250615_140000"), result("20250614_090000", watts=36.0)]
+    async with opened(daemon) as pilot:
+        await results(pilot, "j", "space", "j", "j", "space", "c", rows="Results 6")
+        await until(pilot, lambda: "?" in line(screen_text(pilot.app), "Energy J"))
+        assert "-10.0 % ?" in line(screen_text(pilot.app), "Energy J", "2400.0", "2160.0")
+        await until(pilot, lambda: "each side needs at least two repeats" in screen_text(pilot.app))
+
+
+async def test_power_of_different_sources_is_not_compared(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await results(pilot, "j", "space", "space", "c", rows="Results 3")
+        await until(pilot, lambda: "Remarks" in screen_text(pilot.app))
+        await pilot.press("g")
+        await until(
+            pilot, lambda: "power is not compared: it came from rapl and from estimated" in screen_text(pilot.app)
+        )
+
+
+async def test_enter_shows_every_figure_of_one_scenario(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep()]
+    async with opened(daemon) as pilot:
+        await results(pilot, "j", "enter")
+        await until(pilot, lambda: "One scenario" in screen_text(pilot.app))
+        assert "0.567 ±0.008" in line(screen_text(pilot.app), "J/frame")
+
+
+async def test_one_scenario_alone_is_not_compared(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await results(pilot, "c", rows="Results 3")
+        await until(pilot, lambda: "Nothing to compare yet" in screen_text(pilot.app))
+
+
+async def test_runs_are_compared_setting_by_setting(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep("20250615_150000"), sweep("20250614_150000", more_watts=2.0),
+                      sweep("20250613_150000", repeats=1)]  # fmt: skip
+    async with opened(daemon, (160, 50)) as pilot:
+        await results(pilot, "left", "space", "space", "space", "c", rows="Results 15")
+        await until(pilot, lambda: "Comparison of 3" in screen_text(pilot.app) and "≠" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "2 x 1280x720 30 fps 2500k libx264 ultrafast" in text
+        assert "A measured 3 times; B measured 3 times; C measured once" in text
+        assert "36.00 ±0.50    +5.9 % ≠" in line(text, "Mean W")
+
+
+# advice
+
+
+async def advice(pilot: Any, expected: str, **fields: str) -> str:
+    """The screen once the answer to what the fields ask is there."""
+    for name, value in fields.items():
+        pilot.app.screen.query_one(f"#{name}", Input).value = value
+    await until(pilot, lambda: expected in screen_text(pilot.app))
+    return screen_text(pilot.app)
+
+
+async def test_the_advice_is_a_sentence_and_a_ranking_with_reasons(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep()]
+    async with opened(daemon, (160, 50)) as pilot:
+        await results(pilot, *["right"] * 5)
+        text = await advice(pilot, "meets VMAF ≥ 85, 2 streams or more", vmaf="85", streams="2")
+        assert "libx264 veryfast 2 viewers meets VMAF ≥ 85, 2 streams or more at the lowest power above" in text
+        assert "4 W" in line(text, "libx264 veryfast", "the best")
+        assert "+3.77 to +4.23" in line(text, "libx264 medium", "8 W", "+4 W", "they differ")
+        assert "rejected: VMAF 78.0" in line(text, "-  2 x", "libx264 ultrafast")
+        await pilot.press("j")
+        await until(pilot, lambda: "Place 2: 8 W, +4 W above the best, 95 % interval" in screen_text(pilot.app))
+        pilot.app.screen.query_one("#objective", Select).value = "cost"
+        text = await advice(pilot, "No measured setting meets", most="0.2")
+        assert "rejected: cost of a stream-hour 0.38" in line(text, "-  2 x", "libx264 veryfast")
+
+
+async def test_a_wrong_wish_is_named_and_nothing_is_asked(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep()]
+    async with opened(daemon, (120, 40)) as pilot:
+        await results(pilot, *["right"] * 5)
+        await advice(pilot, "meets VMAF ≥ 90")
+        asked = daemon.asked.count("GET /api/v1/advice")
+        await advice(pilot, "VMAF ≥: 0 to 100", vmaf="900")
+        await advice(pilot, "Streams ≥: a number, not 'two'", vmaf="90", streams="two")
+        assert daemon.asked.count("GET /api/v1/advice") == asked
+
+
+async def test_only_the_runs_of_what_is_marked_are_weighed(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep(), sweep("20250614_150000", more_watts=2.0)]
+    async with opened(daemon, (160, 50)) as pilot:
+        await results(pilot, "G", "space", *["right"] * 5, rows="Results 10")
+        await advice(pilot, "from 20250614_150000: 3 good enough, 1 rejected", vmaf="85")
+
+
+# files
+
+
+def written(directory: Path, pattern: str) -> str:
+    (file,) = directory.glob(pattern)
+    return file.read_text()
+
+
+async def test_the_report_is_written_and_its_path_said_where_no_browser_is(
+    daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("wattview.tui.screens.results.open_page", lambda path: False)
+    daemon.results = [sweep()]
+    async with opened(daemon) as pilot:
+        await results(pilot, "o")
+        await until(pilot, lambda: "Open it in a browser" in screen_text(pilot.app))
+    assert json.loads(written(tmp_path, "wattview-report-*.html")) == ["html", ["20250615_150000"]]
+
+
+async def test_the_report_opens_in_the_browser_where_there_is_one(
+    daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    opened_pages: list[Path] = []
+    monkeypatch.setattr("wattview.tui.screens.results.open_page", lambda path: opened_pages.append(path) or True)
+    daemon.results = [sweep()]
+    async with opened(daemon) as pilot:
+        await results(pilot, "o")
+        await until(pilot, lambda: "The report is open" in screen_text(pilot.app))
+    assert [page.suffix for page in opened_pages] == [".html"]
+
+
+@pytest.mark.parametrize(("downs", "kind"), [(0, "csv"), (1, "json"), (2, "html")])
+async def test_e_exports_what_the_command_line_exports(
+    daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, downs: int, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    daemon.results = [sweep(), sweep("20250614_150000")]
+    async with opened(daemon) as pilot:
+        await results(pilot, "e", *["down"] * downs, rows="Results 10")
+        await until(pilot, lambda: "all runs; enter writes the file" in screen_text(pilot.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Exported" in screen_text(pilot.app))
+    assert json.loads(written(tmp_path, f"wattview-results-*.{kind}")) == [kind, ["20250615_150000", "20250614_150000"]]
+
+
+async def test_e_exports_the_table_too(daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    daemon.results = [sweep()]
+    async with opened(daemon) as pilot:
+        await results(pilot, "e", "end", "enter")
+        await until(pilot, lambda: "Exported" in screen_text(pilot.app))
+    assert "ultrafast ×3" in written(tmp_path, "wattview-results-*.csv")
+
+
+async def test_a_daemon_that_fails_leaves_what_is_there(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep()]
+    async with opened(daemon) as pilot:
+        await results(pilot)
+        daemon.stop()
+        await pilot.press("r", "right")
+        await until(pilot, lambda: "could not be read again" in screen_text(pilot.app))
+        await until(pilot, lambda: "ultrafast ×3" in screen_text(pilot.app))
+
+
+async def test_a_name_from_elsewhere_is_no_markup(daemon: ScriptedDaemon) -> None:
+    run = sweep(repeats=1)
+    evil = msgspec.structs.replace(run.scenarios[1].record, name="[red]x[/] \x1b[2J", setting=None)
+    scenarios = [run.scenarios[0], msgspec.structs.replace(run.scenarios[1], record=evil), *run.scenarios[2:]]
+    daemon.results = [msgspec.structs.replace(run, scenarios=scenarios)]
+    async with opened(daemon) as pilot:
+        text = await results(pilot, "j", "space", "space", "c")
+        await until(pilot, lambda: "Comparison of 2" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "[red]x[/]" in text
+        assert "\x1b" not in text

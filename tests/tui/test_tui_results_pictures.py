@@ -1,0 +1,75 @@
+"""The results screen, page by page, compared with pictures that a person has looked at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.support.dashboard import ScriptedDaemon, result, until
+from tests.support.sweep import sweep
+from wattview.config import Tui
+from wattview.tui.app import Dashboard
+from wattview.tui.screens.results import Results
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+
+PAGES = {
+    "energy": ["j"],
+    "bars": ["right", "right", "right", "f", "j", "j"],
+    "scatter": [*["right"] * 4, "j", "space"],
+    "advice": [*["right"] * 5, "j"],
+    "compare": ["j", "space", "space", "space", "c", "j", "j", "j"],
+}
+
+OTHERS = {
+    "cost": ["right", "j"],
+    "quality": ["right", "right", "j"],
+    "runs": ["left"],
+    "export": ["e"],
+    "compare-runs": ["left", "space", "space", "c"],
+}
+
+
+@pytest.fixture
+def measured(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> ScriptedDaemon:
+    # The scripted daemon falls silent when all is told; how long a picture takes must not show on it.
+    monkeypatch.setattr("wattview.tui.widgets.banner.QUIET_SECONDS", math.inf)
+    daemon.results = [sweep(), sweep("20250614_150000", more_watts=1.5), result("20250613_140000")]
+    return daemon
+
+
+def after(*keys: str) -> Callable[[Any], Awaitable[None]]:
+    async def before(pilot: Any) -> None:
+        app = pilot.app
+        await until(pilot, lambda: app.latest is not None)
+        await pilot.press("7")
+        await until(pilot, lambda: isinstance(app.screen, Results) and app.screen.table.rows)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+            await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.name != "feed"))
+        await until(pilot, lambda: not app._painting)
+
+    return before
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("keys", PAGES.values(), ids=PAGES.keys())
+def test_the_pages_look_as_they_did(
+    measured: ScriptedDaemon, snap_compare: Any, size: tuple[int, int], keys: list[str]
+) -> None:
+    assert snap_compare(Dashboard(measured.url), terminal_size=size, run_before=after(*keys))
+
+
+@pytest.mark.parametrize("keys", OTHERS.values(), ids=OTHERS.keys())
+def test_the_other_pages_look_as_they_did(measured: ScriptedDaemon, snap_compare: Any, keys: list[str]) -> None:
+    assert snap_compare(Dashboard(measured.url), terminal_size=(120, 40), run_before=after(*keys))
+
+
+@pytest.mark.parametrize("page", ["bars", "scatter"])
+def test_pictures_are_read_in_a_light_theme(measured: ScriptedDaemon, snap_compare: Any, page: str) -> None:
+    app = Dashboard(measured.url, settings=Tui(theme="wattview-light"))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=after(*PAGES[page]))
