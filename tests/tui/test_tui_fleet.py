@@ -101,7 +101,7 @@ async def test_a_cost_that_is_not_of_all_live_hosts_says_so(daemon: ScriptedDaem
 
 
 async def test_what_a_host_does_not_know_is_a_dash_and_no_part_of_the_sum(daemon: ScriptedDaemon) -> None:
-    daemon.now = snapshot(power=None, engine=None, rtmp_server=None, streams=0, containers=0, energy_cost_per_hour=None,
+    daemon.now = snapshot(power=None, engine=None, rtmp_server=None, streams=0, containers=0, cost_per_hour=None,
                           carbon_grams_per_hour=None)  # fmt: skip
     async with opened(fleet_of(daemon)) as pilot:
         await live(pilot, 1)
