@@ -65,6 +65,7 @@ MEANINGS = {
     "history.interval": "seconds between two points of the embedded history, as a duration",
     "history.retention": "how long the embedded history keeps them, as a duration",
     "scenarios.ffmpeg": "the FFmpeg that encodes",
+    "scenarios.suite_dir": 'suite files that the dashboard offers beside the presets; `""` is `suites` in `paths.state`',
     "scenarios.media_dir": 'where a scenario\'s source files lie; `""` is `media` in `paths.state`',
     "scenarios.quality_ffmpeg": "the FFmpeg that compares",
     "scenarios.quality_seconds": "the most of each measured window that is compared, in seconds",

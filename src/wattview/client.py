@@ -24,6 +24,7 @@ from wattview.model import (
     PowerPrediction,
     Run,
     RunComparison,
+    RunPlan,
     RunRequest,
     RunResult,
     ScenarioPreset,
@@ -109,6 +110,10 @@ class Client:
 
     async def presets(self) -> list[ScenarioPreset]:
         return await self._get("/api/v1/scenarios", list[ScenarioPreset])
+
+    async def plan(self, request: RunRequest) -> RunPlan:
+        """What ``start_run`` would do; raises CallRefused as that does."""
+        return await self._call("POST", "/api/v1/plan", RunPlan, content=msgspec.json.encode(request))
 
     async def start_run(self, request: RunRequest) -> Run:
         return await self._call("POST", "/api/v1/runs", Run, content=msgspec.json.encode(request))

@@ -242,6 +242,7 @@ class Scenarios(Section, frozen=True, kw_only=True):
 
     ffmpeg: str = "ffmpeg"
     media_dir: str = ""
+    suite_dir: str = ""
     quality_ffmpeg: str = ""
     quality_seconds: Annotated[float, Meta(gt=0)] = 20.0
     vmaf_model: Literal["hd", "phone", "4k", "neg"] = "hd"
@@ -496,6 +497,7 @@ def _fill_paths(config: Config, environ: Mapping[str, str]) -> Config:
     ).expanduser()
     results = Path(config.paths.results or state / "results").expanduser()
     media = Path(config.scenarios.media_dir or state / "media").expanduser()
+    suites = Path(config.scenarios.suite_dir or state / "suites").expanduser()
     socket = config.daemon.control_socket
     if not socket:
         runtime = environ.get("XDG_RUNTIME_DIR", "")
@@ -505,7 +507,7 @@ def _fill_paths(config: Config, environ: Mapping[str, str]) -> Config:
         config,
         paths=replace(config.paths, state=str(state), results=str(results)),
         daemon=replace(config.daemon, control_socket=str(Path(socket).expanduser())),
-        scenarios=replace(config.scenarios, media_dir=str(media)),
+        scenarios=replace(config.scenarios, media_dir=str(media), suite_dir=str(suites)),
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.daemon import DaemonProcess, running_daemon
 from wattview.client import CallRefused, Client, DaemonUnreachable, Problem
-from wattview.model import Finding, HistorySeries, RunRequest, Scenario, ScenarioPreset, Snapshot
+from wattview.model import Finding, HistorySeries, RunPlan, RunRequest, Scenario, ScenarioPreset, Snapshot
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -153,6 +153,33 @@ def test_presets_and_the_doctor_answer(daemon: DaemonProcess) -> None:
     assert by_source["containers"].fix
 
 
+def test_suite_files_are_offered_beside_the_presets_and_a_broken_one_says_why(daemon: DaemonProcess) -> None:
+    directory = daemon.state / "suites"
+    directory.mkdir(exist_ok=True)
+    (directory / "night.toml").write_text('repeat = 3\nbaseline = 10\n[[scenarios]]\nname = "one"\nduration = 20\n')
+    (directory / "broken.json").write_text('{"scenarios": [{"name": "x", "fps": "many"}]}')
+    (directory / "notes.txt").write_text("no suite")
+    presets = msgspec.json.decode(daemon.api.get("/api/v1/scenarios").content, type=list[ScenarioPreset])
+    by_id = {one.id: one for one in presets}
+    night = by_id["suite:night.toml"]
+    assert (night.title, night.repeat, night.baseline, night.error) == ("night.toml", 3, 10.0, "")
+    assert night.seconds is not None
+    assert night.seconds >= 10 + 3 * 28, "the baseline, and three times warm-up, window and cool-down"
+    assert by_id["suite:broken.json"].error.startswith("scenarios[0].fps: expected a whole number")
+    assert "suite:notes.txt" not in by_id
+    assert by_id["suite"].scenarios, "the one that comes with the product"
+
+
+def test_a_plan_starts_nothing_and_names_the_field_that_is_wrong(daemon: DaemonProcess) -> None:
+    asked = {"scenarios": [{"name": "one", "duration": 30, "quality": False}], "baseline": 10, "repeat": 2}
+    plan = msgspec.json.decode(daemon.api.post("/api/v1/plan", json=asked).content, type=RunPlan)
+    assert [one.name for one in plan.scenarios] == ["baseline", "one #1", "one #2"]
+    assert plan.seconds == pytest.approx(10 + 5 + 2 * (30 + 8), abs=6)
+    wrong = daemon.api.post("/api/v1/plan", json={"scenarios": [{"name": "one", "source": "film.mkv"}]})
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "scenarios[0].source")
+    assert daemon.api.get("/api/v1/snapshot").json()["run"] is None
+
+
 def test_unknown_paths_and_methods_are_problems_too(daemon: DaemonProcess) -> None:
     assert daemon.api.get("/api/v1/nothing").status_code == 404
     answer = daemon.api.delete("/api/v1/snapshot")
@@ -176,7 +203,7 @@ def test_the_token_is_never_said(daemon: DaemonProcess) -> None:
 def test_the_description_names_every_call_and_its_schemas_are_whole(daemon: DaemonProcess) -> None:
     document = daemon.api.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    expected = {"snapshot", "live", "history", "scenarios", "runs", "runs/{id}", "results", "results/{id}",
+    expected = {"snapshot", "live", "history", "scenarios", "plan", "runs", "runs/{id}", "results", "results/{id}",
                 "results/{id}/report", "measurements", "side-by-side", "export", "compare", "advice", "exporters",
                 "doctor", "events", "curves", "prediction"}  # fmt: skip
     assert {path.removeprefix("/api/v1/") for path in document["paths"]} == expected

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from tests.support.sweep import RESULTS_ANSWERS
 from wattview.analysis.changes import Watch
+from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
 from wattview.model import (
     Container,
     EncoderStatus,
@@ -42,6 +43,7 @@ from wattview.model import (
     ProbeStatus,
     RtmpServer,
     Run,
+    RunPlan,
     RunProgress,
     RunRequest,
     RunResult,
@@ -302,7 +304,9 @@ def run(phase: str = "measuring", **changes: Any) -> Run:
 IDLE = Scenario(name="baseline", type="baseline", duration=15.0, warmup=2.0, cooldown=0.0)
 
 PRESETS = [
-    ScenarioPreset(id="1x720p", title="1 stream 720p 2.5 Mbit/s", scenarios=[IDLE, Scenario(name="1x 720p 2.5M")]),
+    ScenarioPreset(
+        id="1x720p", title="1 stream 720p 2.5 Mbit/s", scenarios=[IDLE, Scenario(name="1x 720p 2.5M")], seconds=87.0
+    ),
     ScenarioPreset(
         id="4x720p", title="4 streams 720p 2.5 Mbit/s", scenarios=[Scenario(name="4x 720p 2.5M", streams=4)]
     ),
@@ -518,6 +522,7 @@ class ScriptedDaemon:
                 Route("/api/v1/live", self._live),
                 get("/api/v1/history", self._history),
                 get("/api/v1/scenarios", lambda _: self.presets),
+                Route("/api/v1/plan", self._plan, methods=["POST"]),
                 Route("/api/v1/runs", self._runs, methods=["GET", "POST"]),
                 Route("/api/v1/runs/{id}", self._run, methods=["GET", "DELETE"]),
                 get("/api/v1/results", lambda _: self.results),
@@ -554,6 +559,16 @@ class ScriptedDaemon:
             for one in self.series
             if one.name == wanted or one.name.startswith(wanted.rstrip("}") + ("" if "{" in wanted else "{"))
         ]
+
+    async def _plan(self, request: Request) -> Response:
+        """As the daemon would plan it, with an empty media directory."""
+        wanted = msgspec.json.decode(await request.body(), type=RunRequest)
+        try:
+            planned = [one.scenario for one in plan_of(wanted, self.socket.parent)]
+        except InvalidScenario as error:
+            return _json({"error": str(error), "field": error.field}, 422)
+        seconds = sum(one.duration + one.cooldown + one.warmup for one in planned)
+        return _json(RunPlan(scenarios=planned, seconds=seconds))
 
     async def _runs(self, request: Request) -> Response:
         if request.method == "GET":

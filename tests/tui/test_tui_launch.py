@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
 from textual.widgets import Input, OptionList
 
-from tests.support.dashboard import PRESETS, ScriptedDaemon, opened, run, screen_text, snapshot, until
-from wattview.model import RunRequest
+from tests.support.dashboard import PRESETS, ScriptedDaemon, opened, result, run, screen_text, snapshot, until
+from tests.support.sweep import sweep
+from wattview.model import RunRequest, Scenario, ScenarioPreset
 from wattview.tui.launch_form import FIELDS
 from wattview.tui.screens.launch import Launch
 from wattview.tui.view import View
@@ -47,9 +49,11 @@ async def test_a_preset_fills_the_fields_and_the_preview(daemon: ScriptedDaemon)
         launch = await dialog(pilot)
         await pilot.press("down")
         await until(pilot, lambda: launch.query_one("#streams", Input).value == "4")
+        await until(pilot, lambda: launch.plan is not None)
         preview = launch.query_one("#preview", Pane).content.plain
-        assert preview.startswith("4 streams of testsrc2, each 1280x720 at 30 fps and 2500k, x264 veryfast.")
-        assert "about 1 min 28 s: 20 s of idle first, 1 min measured" in preview
+        assert preview.startswith("4 streams of testsrc2, each 1280x720 at 30 fps and 2500k, libx264 veryfast.")
+        # The idle window that is put in has a warm-up of its own.
+        assert re.search(r"It takes about 1 min 33 s, until \d\d:\d\d: 20 s of idle first, 1 min measured", preview)
 
 
 async def test_a_suite_is_started_as_it_is(daemon: ScriptedDaemon) -> None:
@@ -82,6 +86,7 @@ async def test_edited_fields_are_what_runs(daemon: ScriptedDaemon) -> None:
         ("name", ""), ("streams", "0"), ("streams", "65"), ("streams", "two"), ("bitrate", "fast"),
         ("resolution", "720p"),
         ("fps", "0"), ("duration", "0"), ("duration", "-1"), ("source", ""), ("preset", "quick"), ("baseline", "-5"),
+        ("repeat", "0"),
     ],
 )  # fmt: skip
 async def test_a_wrong_field_is_named_while_it_is_typed_and_nothing_starts(
@@ -141,6 +146,83 @@ async def test_a_slow_daemon_does_not_hold_the_dialog(daemon: ScriptedDaemon) ->
         assert launch.query_one("#presets", OptionList).highlighted == 1
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, View))
+
+
+async def test_what_only_the_daemon_knows_is_said_while_it_is_typed(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        launch = await dialog(pilot)
+        await until(pilot, lambda: launch.plan is not None)
+        launch.query_one("#resolution", Input).value = "1279x720"
+        await until(pilot, lambda: launch.query_one("#resolution").has_class("-invalid"))
+        assert "Resolution: 1279x720: width and height must be even numbers" in screen_text(pilot.app)
+        launch.query_one("#resolution", Input).value = "1280x720"
+        launch.query_one("#source", Input).value = "film.mkv"
+        await until(pilot, lambda: "Source: no file film.mkv in the media directory" in screen_text(pilot.app))
+        assert daemon.posted == []
+
+
+async def test_from_n_to_a_running_stream_in_under_ten_keystrokes(daemon: ScriptedDaemon) -> None:
+    keys = ["n", "tab", "tab", "4", "enter"]  # a preset, its number of streams changed
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press(keys[0])
+        await until(pilot, lambda: isinstance(pilot.app.screen, Launch) and pilot.app.screen.choice.idle is not None)
+        await pilot.press(*keys[1:])
+        await until(pilot, lambda: pilot.app.running is not None)
+        assert daemon.posted[0].scenarios[1].streams == 4
+    assert len(keys) < 10
+
+
+SUITE = ScenarioPreset(
+    id="suite:night.toml", title="night.toml", suite=True, repeat=3, pause=5.0, baseline=30.0, baseline_after=True,
+    scenarios=[Scenario(name="fast", preset="fast"), Scenario(name="slow", preset="slow")], seconds=400.0,
+)  # fmt: skip
+BROKEN = ScenarioPreset(
+    id="suite:broken.toml", title="broken.toml", suite=True, scenarios=[], error="scenarios[0].fps: expected a number"
+)
+
+
+async def test_a_suite_file_is_started_with_its_own_baseline_repeats_and_pauses(daemon: ScriptedDaemon) -> None:
+    daemon.presets = [SUITE, BROKEN]
+    async with opened(daemon) as pilot:
+        launch = await dialog(pilot)
+        await until(pilot, lambda: launch.query_one("#repeat", Input).value == "3")
+        await until(pilot, lambda: launch.plan is not None)
+        preview = launch.query_one("#preview", Pane).content.plain
+        assert "all of it 3 times, idle again last" in preview
+        launch.query_one("#repeat", Input).value = "2"
+        await until(pilot, lambda: launch.form.request is not None and launch.form.request.repeat == 2)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, View))
+        assert daemon.posted[0] == RunRequest(
+            scenarios=SUITE.scenarios, baseline=30.0, baseline_after=True, repeat=2, pause=5.0
+        )
+
+
+async def test_a_suite_that_cannot_be_read_says_why_and_is_not_started(daemon: ScriptedDaemon) -> None:
+    daemon.presets = [SUITE, BROKEN]
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "✗ broken.toml: scenarios[0].fps" in screen_text(pilot.app))
+        assert "2 ×3" in screen_text(pilot.app)
+        assert "6 min 40 s" in screen_text(pilot.app)
+        launch = await dialog(pilot)
+        await pilot.press("down")
+        await until(pilot, lambda: "This suite cannot be started." in screen_text(pilot.app))
+        assert "scenarios[0].fps: expected a number" in screen_text(pilot.app)
+        await pilot.press("enter", "ctrl+s")
+        await pilot.pause()
+        assert daemon.posted == []
+        assert pilot.app.screen is launch
+
+
+async def test_enter_on_a_run_shows_its_results_alone(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep(), result("20250614_090000")]
+    daemon.past_runs = [run("finished", id="20250614_090000", state="done", results_id="20250614_090000")]
+    async with opened(daemon) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "20250614_090000" in screen_text(pilot.app))
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: "Results 3 of run 20250614_090000" in screen_text(pilot.app))
 
 
 async def test_x_asks_and_y_aborts(daemon: ScriptedDaemon) -> None:

@@ -10,8 +10,8 @@ import asyncio
 import hmac
 import math
 import re
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -35,6 +35,7 @@ from wattview.model import (
     Finding,
     HistorySeries,
     Run,
+    RunPlan,
     RunRequest,
     ScenarioPreset,
     Snapshot,
@@ -43,6 +44,8 @@ from wattview.run_request import WrongField, run_request
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+T = TypeVar("T")
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_HISTORY_POINTS = 20_000
@@ -99,19 +102,30 @@ async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
 
 
 async def _scenarios(parts: Parts, request: Request) -> list[ScenarioPreset]:
-    return presets.PRESETS
+    return await asyncio.to_thread(presets.available, parts.config.scenarios)
 
 
 async def _start_run(parts: Parts, request: Request) -> Run:
+    return _asked_to(parts.runner.start, await _run_request(request))
+
+
+async def _plan(parts: Parts, request: Request) -> RunPlan:
+    return _asked_to(parts.runner.plan, await _run_request(request))
+
+
+async def _run_request(request: Request) -> RunRequest:
     body = await _body(request)
     try:
-        asked = run_request(msgspec.json.decode(body))
+        return run_request(msgspec.json.decode(body))
     except WrongField as error:
         raise Refusal(422, str(error), error.field) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(400, f"not JSON: {error}") from None
+
+
+def _asked_to(do: Callable[[RunRequest], T], asked: RunRequest) -> T:
     try:
-        return parts.runner.start(asked)
+        return do(asked)
     except RunBusy as error:
         raise Refusal(409, str(error)) from None
     except InvalidScenario as error:
@@ -196,6 +210,15 @@ CALLS: tuple[Call, ...] = (
         takes=RunRequest,
         status=201,
         refusals={400: "The body is not JSON.", 409: "A run is going on.", 422: "A field is wrong; it is named."},
+    ),
+    Call(
+        "POST",
+        "/api/v1/plan",
+        _plan,
+        RunPlan,
+        "What a run would do and about how long it would take; nothing is started.",
+        takes=RunRequest,
+        refusals={400: "The body is not JSON.", 422: "A field is wrong; it is named."},
     ),
     Call("GET", "/api/v1/runs", _runs, list[Run], "Present and past runs, newest first."),
     Call("GET", "/api/v1/runs/{id}", _run, Run, "One run and its progress.", refusals={404: "There is no such run."}),

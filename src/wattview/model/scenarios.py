@@ -92,8 +92,26 @@ class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ScenarioPreset(Struct, frozen=True, kw_only=True):
-    """A ready-made choice of the launch dialog: its title and the scenarios it stands for."""
+    """A ready-made choice of the launch dialog: its title, the request that it stands for, and about how long it runs.
+
+    ``suite``: it is a suite, which says by itself whether there is a baseline; one that cannot be read has no
+    scenarios, and ``error`` says why.
+    """
 
     id: str
     title: str
     scenarios: list[Scenario]
+    baseline: float = 0.0
+    baseline_after: bool = False
+    repeat: int = 1
+    pause: float = 0.0
+    seconds: float | None = None
+    suite: bool = False
+    error: str = ""
+
+
+class RunPlan(Struct, frozen=True, kw_only=True):
+    """What a request would run, in its order, and about how long: windows, preparation and the quality comparison."""
+
+    scenarios: list[Scenario]
+    seconds: float

@@ -252,6 +252,13 @@ class Dashboard(BaseApp):
     def action_fleet(self) -> None:
         self.exit("fleet")
 
+    def show_results(self, run_id: str) -> None:
+        """The results of one run alone."""
+        self.action_go("results")
+        for screen in self._screens_of("results"):
+            if isinstance(screen, Results):
+                screen.show_run(run_id)
+
     def on_tabs_chosen(self, message: Tabs.Chosen) -> None:
         self.action_go(message.mode)
 

@@ -1,7 +1,7 @@
 """The launch form without the screen: its fields, what is wrong with them, and what a run would be.
 
-The rules are those of ``model.Scenario`` and ``model.RunRequest`` themselves, asked through msgspec field by
-field; only the words for people are here.
+The rules are those of ``model.Scenario`` and ``model.RunRequest`` themselves, asked through msgspec field by field, and
+the words those of ``run_request``. What only the daemon can know, it says when it is asked for a plan.
 """
 
 from __future__ import annotations
@@ -11,29 +11,33 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from wattview.model import RunRequest, Scenario, ScenarioPreset
-from wattview.tui.text import about
+from wattview.model import RunPlan, RunRequest, Scenario, ScenarioPreset
+from wattview.run_request import EXPECTED
+from wattview.tui.text import about, clock
 
 
 class Field(NamedTuple):
-    """One line of the form. ``expects`` is what to say where the value is not accepted."""
+    """One line of the form. ``whole``: it is of the run, and not of one scenario."""
 
     name: str
     label: str
-    expects: str
+    whole: bool = False
 
 
 FIELDS = (
-    Field("name", "Name", "1 to 100 characters"),
-    Field("streams", "Streams", "a whole number, 1 to 64"),
-    Field("bitrate", "Bitrate", "a number with k or M, such as 2500k"),
-    Field("resolution", "Resolution", "width x height, such as 1280x720"),
-    Field("fps", "Frames/s", "a whole number, 1 to 240"),
-    Field("duration", "Duration s", "seconds, more than 0, at most 86400"),
-    Field("source", "Source", "testsrc2, or a file in the media directory"),
-    Field("preset", "x264 preset", "ultrafast, superfast, veryfast, faster, fast, medium, slow …"),
-    Field("baseline", "Baseline s", "seconds of idle before it, 0 for none"),
+    Field("name", "Name"),
+    Field("streams", "Streams"),
+    Field("bitrate", "Bitrate"),
+    Field("resolution", "Resolution"),
+    Field("fps", "Frames/s"),
+    Field("duration", "Duration s"),
+    Field("source", "Source"),
+    Field("preset", "Preset"),
+    Field("baseline", "Baseline s", whole=True),
+    Field("repeat", "Repeats", whole=True),
 )
+
+WHOLE = tuple(field.name for field in FIELDS if field.whole)
 
 DEFAULT_BASELINE_SECONDS = 20.0
 
@@ -46,28 +50,37 @@ class Form(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A preset taken apart: its idle window, if it has one, and the scenarios that do something."""
+    """A preset taken apart: its idle window, if it has one, the scenarios that do something, and the request that it
+    stands for, for what the form does not show."""
 
     idle: Scenario | None
     scenarios: list[Scenario]
+    request: RunRequest
 
     @property
     def is_suite(self) -> bool:
-        """Several settings: only the idle window before them is one field for all."""
+        """Several settings: only what is of the whole run is one field for all."""
         return len(self.scenarios) > 1
 
 
 def choice(preset: ScenarioPreset) -> Choice:
+    """Raises msgspec.ValidationError for a preset that is none (a suite with an error)."""
     first, *rest = preset.scenarios
-    return Choice(first, rest) if rest and first.type == "baseline" else Choice(None, preset.scenarios)
+    baseline = preset.baseline if preset.suite or preset.baseline else DEFAULT_BASELINE_SECONDS
+    request = RunRequest(
+        scenarios=preset.scenarios, baseline=0.0 if first.type == "baseline" else baseline,
+        baseline_after=preset.baseline_after, repeat=preset.repeat, pause=preset.pause,
+    )  # fmt: skip
+    if rest and first.type == "baseline":
+        return Choice(first, rest, request)
+    return Choice(None, preset.scenarios, request)
 
 
 def texts(chosen: Choice) -> dict[str, str]:
     """The fields of a choice as they stand in the form."""
-    scenario = chosen.scenarios[0]
-    idle = chosen.idle.duration if chosen.idle is not None else DEFAULT_BASELINE_SECONDS
-    baseline = 0.0 if scenario.type == "baseline" else idle
-    values: dict[str, Any] = {**msgspec.structs.asdict(scenario), "baseline": baseline}
+    idle = chosen.idle.duration if chosen.idle is not None else chosen.request.baseline
+    values: dict[str, Any] = {**msgspec.structs.asdict(chosen.scenarios[0]), "baseline": idle}
+    values["repeat"] = chosen.request.repeat
     return {field.name: _plain(values[field.name]) for field in FIELDS}
 
 
@@ -78,26 +91,29 @@ def _plain(value: Any) -> str:
 def read(fields: Mapping[str, str], chosen: Choice) -> Form:
     """The request that the fields make, over ``chosen`` for what the form does not show."""
     values = {name: text.strip() for name, text in fields.items()}
-    shown = [field for field in FIELDS if not chosen.is_suite or field.name == "baseline"]
-    errors = {field.name: field.expects for field in shown if not accepts(field.name, values[field.name])}
+    shown = [field for field in FIELDS if not chosen.is_suite or field.whole]
+    errors = {
+        field.name: f"expected {EXPECTED[field.name]}" for field in shown if not accepts(field.name, values[field.name])
+    }
     if errors:
         return Form(None, errors)
-    baseline = float(values.pop("baseline"))
+    baseline, repeat = float(values.pop("baseline")), int(values.pop("repeat"))
     scenarios = chosen.scenarios
     if not chosen.is_suite:
         merged = {**msgspec.structs.asdict(scenarios[0]), **values}
         scenarios = [msgspec.convert(merged, Scenario, strict=False)]
-    if baseline and chosen.idle is not None:
+    request = msgspec.structs.replace(chosen.request, scenarios=scenarios, repeat=repeat, baseline=baseline)
+    if baseline and chosen.idle is not None and repeat == 1:
         idle = msgspec.structs.replace(chosen.idle, duration=baseline)
-        return Form(RunRequest(scenarios=[idle, *scenarios]), {})
-    return Form(RunRequest(scenarios=scenarios, baseline=baseline), {})
+        request = msgspec.structs.replace(request, scenarios=[idle, *scenarios], baseline=0.0)
+    return Form(request, {})
 
 
 def accepts(name: str, text: str) -> bool:
     """Whether the model takes ``text`` for that field."""
     try:
-        if name == "baseline":
-            msgspec.convert({"scenarios": [Scenario(name="x")], "baseline": text}, RunRequest, strict=False)
+        if name in WHOLE:
+            msgspec.convert({"scenarios": [Scenario(name="x")], name: text}, RunRequest, strict=False)
         else:
             msgspec.convert({"name": "x", name: text}, Scenario, strict=False)
     except msgspec.ValidationError:
@@ -105,16 +121,22 @@ def accepts(name: str, text: str) -> bool:
     return True
 
 
-def preview(request: RunRequest) -> str:
-    """What will run and how long it takes, in two sentences."""
-    idle = request.baseline + sum(_seconds(one) for one in request.scenarios if one.type == "baseline")
+def preview(request: RunRequest, plan: RunPlan | None, now: float) -> str:
+    """What will run, how long it takes and when it ends, in two sentences. Without the daemon's plan: only what."""
     streams = [one for one in request.scenarios if one.type != "baseline"]
+    time = f"about {about(plan.seconds)}, until {clock(now + plan.seconds)[:5]}" if plan is not None else "…"
+    idle = request.baseline + sum(_seconds(one) for one in request.scenarios if one.type == "baseline")
     if not streams:
-        return f"The idle machine, for comparison. It takes about {about(idle)}."
-    total = idle + sum(_seconds(one) for one in streams)
-    first = f"{about(idle)} of idle first, " if idle else ""
-    quality = ", then the quality of the picture" if any(one.quality for one in streams) else ""
-    return f"{_what(streams)} It takes about {about(total)}: {first}{_windows(streams)}{quality}."
+        return f"The idle machine, for comparison. It takes {time}."
+    parts = [f"{about(idle)} of idle first"] if idle else []
+    parts.append(_windows(streams))
+    if any(one.quality for one in streams):
+        parts.append("then the quality of the picture")
+    if request.repeat > 1:
+        parts.append(f"all of it {request.repeat} times")
+    if request.baseline_after:
+        parts.append("idle again last")
+    return f"{_what(streams)} It takes {time}: {', '.join(parts)}."
 
 
 def _seconds(scenario: Scenario) -> float:
@@ -127,7 +149,8 @@ def _what(scenarios: Sequence[Scenario]) -> str:
         return f"{len(scenarios)} scenarios, one after the other: {names}."
     one = scenarios[0]
     streams, each = (f"{one.streams} streams", ", each") if one.streams > 1 else ("1 stream", "")
-    return f"{streams} of {one.source}{each} {one.resolution} at {one.fps} fps and {one.bitrate}, x264 {one.preset}."
+    picture = f"{one.resolution} at {one.fps} fps and {one.bitrate}, {one.encoder} {one.preset}"
+    return f"{streams} of {one.source}{each} {picture}."
 
 
 def _windows(scenarios: Sequence[Scenario]) -> str:

@@ -1,11 +1,23 @@
 """Ready-made scenarios: the choices of the launch dialog, and what ``GET /api/v1/scenarios`` lists.
 
-Each begins with an idle window of its own, so that its results can be told from what the machine draws anyway.
+Presets are here; suites are the one that comes with the product and the files in ``scenarios.suite_dir``. Each preset
+begins with an idle window of its own, so that its results can be told from what the machine draws anyway.
 """
 
 from __future__ import annotations
 
-from wattview.model import Preset, Rendition, Scenario, ScenarioPreset
+from pathlib import Path
+
+from msgspec.structs import asdict, replace
+
+from wattview.config import Scenarios
+from wattview.daemon.lab.run_progress import seconds_of
+from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
+from wattview.daemon.lab.suite import SuiteError, default_suite, load_suite
+from wattview.model import Preset, Rendition, RunRequest, Scenario, ScenarioPreset
+
+SUITE_SUFFIXES = (".toml", ".json")
+MAX_SUITES = 200
 
 PRESET_SWEEP: tuple[Preset, ...] = ("ultrafast", "veryfast", "medium")
 
@@ -54,3 +66,45 @@ PRESETS: list[ScenarioPreset] = [
         *(Scenario(name=f"{streams}x 720p 2.5M", streams=streams, bitrate="2500k") for streams in (1, 2, 4)),
     ),
 ]
+
+
+def available(settings: Scenarios) -> list[ScenarioPreset]:
+    """All that can be chosen, with about how long it runs. Reads files."""
+    suites = [_suite("suite", "the suite that comes with WattView", default_suite())]
+    return [_timed(preset, settings) for preset in (*PRESETS, *suites, *_suites(Path(settings.suite_dir)))]
+
+
+def _suites(directory: Path) -> list[ScenarioPreset]:
+    """The suite files, by name. One that cannot be used is there with its error; no directory is no suites."""
+    try:
+        paths = sorted(path for path in directory.iterdir() if path.suffix in SUITE_SUFFIXES and path.is_file())
+    except OSError:
+        return []
+    return [_suite_file(path) for path in paths[:MAX_SUITES]]
+
+
+def _suite_file(path: Path) -> ScenarioPreset:
+    try:
+        return _suite(f"suite:{path.name}", path.name, load_suite(path))
+    except SuiteError as error:
+        return ScenarioPreset(id=f"suite:{path.name}", title=path.name, scenarios=[], suite=True, error=str(error))
+
+
+def _suite(id: str, title: str, request: RunRequest) -> ScenarioPreset:
+    return ScenarioPreset(id=id, title=title, suite=True, **asdict(request))
+
+
+def _timed(preset: ScenarioPreset, settings: Scenarios) -> ScenarioPreset:
+    """With its time, or the reason why it cannot be run here."""
+    if preset.error:
+        return preset
+    request = RunRequest(
+        scenarios=preset.scenarios, baseline=preset.baseline, baseline_after=preset.baseline_after,
+        repeat=preset.repeat, pause=preset.pause,
+    )  # fmt: skip
+    try:
+        plan = plan_of(request, Path(settings.media_dir))
+    except InvalidScenario as error:
+        return replace(preset, error=str(error))
+    scenarios = [planned.scenario for planned in plan]
+    return replace(preset, seconds=seconds_of(scenarios, settings.quality_seconds, preset.pause))

@@ -20,6 +20,12 @@ VMAF_PIXELS_PER_SECOND = 35e6
 PHASES: tuple[Phase, ...] = ("preparing", "warmup", "measuring", "cooldown", "quality", "saving")
 
 
+def seconds_of(scenarios: Sequence[Scenario], quality_seconds: float, pause_seconds: float) -> float:
+    """About how long these scenarios will take, before the first of them has begun."""
+    clock = ProgressClock(scenarios, quality_seconds, pause_seconds, clock=lambda: 0.0)
+    return clock.now().remaining_seconds or 0.0
+
+
 class ProgressClock:
     """The progress of one run. ``enter`` and ``advance`` are told; ``now`` is cheap and may be asked at any time."""
 

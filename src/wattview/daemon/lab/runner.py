@@ -13,9 +13,10 @@ from wattview.daemon.lab.capabilities import Capabilities
 from wattview.daemon.lab.encoder_group import RunningEncoder
 from wattview.daemon.lab.execution import Execution, Load, Surroundings
 from wattview.daemon.lab.run_journal import Journal, runs_directory
+from wattview.daemon.lab.run_progress import seconds_of
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
 from wattview.daemon.lab.window_trail import Trail
-from wattview.model import Run, RunRequest
+from wattview.model import Run, RunPlan, RunRequest
 
 __all__ = ["InvalidScenario", "NoSuchRun", "RunBusy", "Runner"]
 
@@ -71,6 +72,12 @@ class Runner:
         """All runs, newest first."""
         runs = [self._past[run_id] for run_id in sorted(self._past, reverse=True)]
         return [self._execution.snapshot(), *runs] if self._execution else runs
+
+    def plan(self, request: RunRequest) -> RunPlan:
+        """What ``start`` would do. Raises InvalidScenario."""
+        settings = self._config.scenarios
+        scenarios = [planned.scenario for planned in plan_of(request, Path(settings.media_dir))]
+        return RunPlan(scenarios=scenarios, seconds=seconds_of(scenarios, settings.quality_seconds, request.pause))
 
     def start(self, request: RunRequest) -> Run:
         """Begins a run. Raises RunBusy or InvalidScenario; everything else that goes wrong is a state of the run."""

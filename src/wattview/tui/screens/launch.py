@@ -6,7 +6,9 @@ shown at the field that it names.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import asyncio
+import time
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,10 +19,16 @@ from textual.widgets import Button, Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from wattview.client import CallRefused, Client, ClientError
-from wattview.model import Run, RunRequest, Scenario, ScenarioPreset
+from wattview.model import Run, RunPlan, RunRequest, Scenario, ScenarioPreset
 from wattview.tui import launch_form
-from wattview.tui.launch_form import FIELDS, Form
+from wattview.tui.launch_form import FIELDS, WHOLE, Form
 from wattview.tui.widgets.pane import Pane, heading
+
+if TYPE_CHECKING:
+    from wattview.tui.app import Dashboard
+
+PATIENCE_SECONDS = 0.2
+"""How long a field is left alone before the daemon is asked."""
 
 FALLBACK = ScenarioPreset(id="", title="own settings", scenarios=[Scenario(name="1 stream 720p 2500k")])
 
@@ -50,7 +58,7 @@ class Launch(ModalScreen[Run | None]):
         .field > Input { width: 1fr; background: $panel; }
         .field > Input:focus { text-style: underline; }
         #error { height: 2; color: $text-error; }
-        #preview { height: 4; border-top: solid $border-blurred; }
+        #preview { height: 5; border-top: solid $border-blurred; }
         #buttons { height: 1; }
         #buttons Button { margin-right: 1; min-width: 10; }
         #hint { width: 1fr; color: $muted; }
@@ -66,6 +74,8 @@ class Launch(ModalScreen[Run | None]):
         self.presets: list[ScenarioPreset] = []
         self.choice = launch_form.choice(FALLBACK)
         self.form = Form(None, {})
+        self.broken = ""
+        self.plan: RunPlan | None = None
         self._starting = False
 
     def compose(self) -> ComposeResult:
@@ -77,7 +87,7 @@ class Launch(ModalScreen[Run | None]):
                         with Horizontal(classes="field"):
                             yield Label(field.label)
                             yield Input(id=field.name, compact=True, select_on_focus=True)
-                    yield Pane(id="error")
+            yield Pane(id="error")
             yield Pane(id="preview")
             with Horizontal(id="buttons"):
                 yield Button("Start", id="start", compact=True, variant="primary")
@@ -100,7 +110,7 @@ class Launch(ModalScreen[Run | None]):
         except ClientError as error:
             self._say(str(error))
             return
-        presets.add_options(Option(heading(one.title), id=str(index)) for index, one in enumerate(self.presets))
+        presets.add_options(Option(heading(_title(one)), id=str(index)) for index, one in enumerate(self.presets))
         if self.presets:
             ids = [one.id for one in self.presets]
             presets.highlighted = ids.index(self.preset_id) if self.preset_id in ids else 0
@@ -112,27 +122,68 @@ class Launch(ModalScreen[Run | None]):
         self._fill(self.presets[int(event.option.id or 0)])
 
     def _fill(self, preset: ScenarioPreset) -> None:
+        self.broken = preset.error
+        if preset.error:
+            for field in self.query(Input):
+                field.disabled = True
+            self._check()
+            return
         self.choice = launch_form.choice(preset)
         values = launch_form.texts(self.choice)
         self.query_one("#fields").set_class(self.choice.is_suite, "-suite")
         for field in self.query(Input):
-            field.disabled = self.choice.is_suite and field.id != "baseline"
+            field.disabled = self.choice.is_suite and field.id not in WHOLE
             with field.prevent(Input.Changed):
                 field.value = "…" if field.disabled else values[field.id or ""]
         self._check()
 
     @on(Input.Changed)
     def _check(self) -> None:
-        self.form = launch_form.read({field.id or "": field.value for field in self.query(Input)}, self.choice)
+        """What the model says of the fields at once; what the daemon says of them a moment later."""
+        self.plan = None
+        if self.broken:
+            self.form = Form(None, {})
+            self._say(self.broken)
+        else:
+            self.form = launch_form.read({field.id or "": field.value for field in self.query(Input)}, self.choice)
+            self._say("\n".join(f"{_label(name)}: {text}" for name, text in list(self.form.errors.items())[:2]))
         for field in self.query(Input):
             field.set_class(field.id in self.form.errors, "-invalid")
-        self._say("\n".join(f"{_label(name)}: {text}" for name, text in list(self.form.errors.items())[:2]))
-        preview = self.query_one("#preview", Pane)
+        self._preview()
         if self.form.request is not None:
-            preview.put(launch_form.preview(self.form.request))
-        else:
-            preview.put("Nothing can be started while a field is wrong.")
-        self.query_one("#start").disabled = self.form.request is None
+            self._ask(self.form.request)
+
+    def _preview(self) -> None:
+        request = self.form.request
+        self.query_one("#start").disabled = request is None
+        self.query_one("#preview", Pane).put(
+            launch_form.preview(request, self.plan, self._now)
+            if request is not None
+            else "This suite cannot be started." if self.broken else "Nothing can be started while a field is wrong."
+        )  # fmt: skip
+
+    @property
+    def _now(self) -> float:
+        """The daemon's time: it is there that the run ends."""
+        latest = cast("Dashboard", self.app).latest
+        return latest.time if latest is not None else time.time()
+
+    @work(exclusive=True, group="plan", exit_on_error=False)
+    async def _ask(self, request: RunRequest) -> None:
+        """Whether the daemon would take it, and how long it would take. A daemon that does not answer is no error
+        here: it is one when the run is started."""
+        await asyncio.sleep(PATIENCE_SECONDS)
+        try:
+            plan = await self.client.plan(request)
+        except CallRefused as error:
+            if request is self.form.request and not self._starting:
+                self._refused(error, focus=False)
+            return
+        except ClientError:
+            return
+        if request is self.form.request and not self._starting:
+            self.plan = plan
+            self._preview()
 
     # what is started
 
@@ -158,15 +209,16 @@ class Launch(ModalScreen[Run | None]):
             self.dismiss(run)
             return
         self._starting = False
-        self.query_one("#preview", Pane).put(launch_form.preview(request))
+        self._preview()
 
-    def _refused(self, error: CallRefused) -> None:
+    def _refused(self, error: CallRefused, focus: bool = True) -> None:
         text = str(error).removeprefix(f"{error.field}: ")
         name = launch_form.field_of(error.field)
         if name:
             field = self.query_one(f"#{name}", Input)
             field.add_class("-invalid")
-            field.focus()
+            if focus:
+                field.focus()
             text = f"{_label(name)}: {text}"
         self._say(text)
 
@@ -176,6 +228,10 @@ class Launch(ModalScreen[Run | None]):
     @on(Button.Pressed, "#close")
     def action_dismiss_none(self) -> None:
         self.dismiss(None)
+
+
+def _title(preset: ScenarioPreset) -> str:
+    return f"! {preset.title}" if preset.error else preset.title
 
 
 def _label(name: str) -> str:

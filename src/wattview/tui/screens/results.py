@@ -135,6 +135,12 @@ class Results(View):
             self._empty = NOTHING
         self._show()
 
+    def show_run(self, run_id: str) -> None:
+        """The scenarios of one run alone, "" for all."""
+        self.scope = run_id
+        if self.query("#results"):
+            self._turn(ENERGY)
+
     def _show(self) -> None:
         """A point is a setting: on that page there are no baselines."""
         rows = rows_of(self.runs, self.measurements.measured)
@@ -241,9 +247,7 @@ class Results(View):
     @on(Table.Opened)
     def _opened(self, message: Table.Opened) -> None:
         if isinstance(message.row, RunResult):
-            self.scope = message.row.id
-            self._show()
-            self._turn(ENERGY)
+            self.show_run(message.row.id)
         elif isinstance(message.row, Row):
             self._compare(alone=True)
 

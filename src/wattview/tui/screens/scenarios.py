@@ -13,7 +13,7 @@ from textual.widget import Widget
 from wattview.client import ClientError
 from wattview.model import EncoderStatus, Run, ScenarioPreset, ScenarioRecord, Snapshot
 from wattview.tui.column import Column
-from wattview.tui.text import UNKNOWN, about, bar, count, date, number, signed, span
+from wattview.tui.text import UNKNOWN, about, bar, clock, count, date, number, signed, span
 from wattview.tui.trails import Trails, energy_between
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.pane import Pane, Parts
@@ -27,15 +27,29 @@ class Choice(NamedTuple):
     run: Run | None
 
 
-def _seconds(preset: ScenarioPreset) -> float:
-    return sum(one.warmup + one.duration + one.cooldown for one in preset.scenarios)
-
-
 PRESETS: tuple[Column[Choice], ...] = (
-    Column("Preset", 30, lambda row: row.preset.title if row.preset else "", left=True),
-    Column("Scenarios", 9, lambda row: str(len(row.preset.scenarios)) if row.preset else ""),
-    Column("Takes about", 12, lambda row: about(_seconds(row.preset)) if row.preset else ""),
-)
+    Column("Preset or suite", 30, lambda row: _title(row.preset), left=True,
+           tone=lambda row: "bad" if row.preset and row.preset.error else ""),
+    Column("Scenarios", 9, lambda row: _scenarios(row.preset), rank=1),
+    Column("Takes about", 12, lambda row: _takes(row.preset)),
+)  # fmt: skip
+
+
+def _title(preset: ScenarioPreset | None) -> str:
+    if preset is None:
+        return ""
+    return f"✗ {preset.title}: {preset.error}" if preset.error else preset.title
+
+
+def _scenarios(preset: ScenarioPreset | None) -> str:
+    if preset is None or preset.error:
+        return UNKNOWN
+    return f"{len(preset.scenarios)} ×{preset.repeat}" if preset.repeat > 1 else str(len(preset.scenarios))
+
+
+def _takes(preset: ScenarioPreset | None) -> str:
+    return about(preset.seconds) if preset is not None and preset.seconds is not None else UNKNOWN
+
 
 RUNS: tuple[Column[Choice], ...] = (
     Column("Run", 15, lambda row: row.run.id if row.run else "", left=True),
@@ -108,7 +122,7 @@ class Scenarios(View):
         self.query_one("#now", Pane).grows = True
         self.query_one("#now").border_title = "Now"
         self.query_one("#encoders").border_title = "Encoders"
-        self.query_one("#presets").border_title = "Presets: enter opens one"
+        self.query_one("#presets").border_title = "Presets and suites: enter opens one"
         self.query_one("#runs").border_title = "Runs: enter shows the results"
         self.query_one("#presets").focus()
 
@@ -122,7 +136,8 @@ class Scenarios(View):
         self.set_class(run is not None, "-running")
         now = self.query_one("#now", Pane)
         if snapshot is None or run is None:
-            now.put(("Nothing runs. ", "bold"), "n starts a run; enter opens the preset under the cursor.")
+            how = "n starts a run; enter opens what is under the cursor. Suite files lie in scenarios.suite_dir."
+            now.put(("Nothing runs. ", "bold"), how)
             return
         now.put(*run_parts(run, snapshot, picture.trails, max(20, self.app.size.width - 4)))
         self.query_one("#encoders", Table).show(run.encoders)
@@ -149,8 +164,8 @@ class Scenarios(View):
             return
         if message.row.preset is not None:
             self.dashboard.launch(message.row.preset.id)
-        else:
-            self.dashboard.action_go("results")
+        elif message.row.run is not None:
+            self.dashboard.show_results(message.row.run.results_id or "")
 
 
 def run_parts(run: Run, snapshot: Snapshot, trails: Trails, width: int) -> Parts:
@@ -158,21 +173,23 @@ def run_parts(run: Run, snapshot: Snapshot, trails: Trails, width: int) -> Parts
     progress = run.progress
     if progress is None:
         return [f"run {run.id} is {run.state}"]
-    left = about(progress.remaining_seconds) if progress.remaining_seconds is not None else "an unknown time"
+    rest = progress.remaining_seconds
+    left = f"{about(rest)} left, until {clock(snapshot.time + rest)[:5]}" if rest is not None else "unknown time left"
     lines: Parts = [
         (f"{progress.scenario or run.id}", "bold $primary"),
         f"  {progress.scenario_index + 1} of {progress.scenario_count}, {progress.phase}"
         f"{': ' + progress.message if progress.message else ''}\n",
         (bar(progress.fraction, max(10, width - 8)), "$primary"), f" {progress.fraction * 100:5.1f} %\n",
-        f"{span(progress.elapsed_seconds)} gone, {left} left   ",
+        f"{span(progress.elapsed_seconds)} gone, {left}   ",
     ]  # fmt: skip
     lines += _steps(run)
     watts = snapshot.power.host_watts if snapshot.power is not None else None
-    idle = baseline_watts(run.finished, trails)
-    difference = watts - idle if watts is not None and idle is not None else None
-    lines += ["\n", ("Power ", "$muted"), (f"{number(watts)} W", "bold")]
+    estimated = snapshot.power is not None and snapshot.power.source == "estimated"
+    lines += ["\n", ("Power ", "$muted"), (f"{'~' if estimated else ''}{number(watts)} W", "bold")]
+    idle, known_by = idle_watts(run, snapshot, trails)
     if idle is not None:
-        lines.append(f"   idle window {number(idle)} W   difference {signed(difference)} W")
+        difference = watts - idle if watts is not None else None
+        lines.append(f"   {known_by} {number(idle)} W   difference {signed(difference)} W")
     cpu = snapshot.host.cpu_percent if snapshot.host is not None else None
     lines += [("   CPU ", "$muted"), f"{number(cpu)} %"]
     return lines
@@ -188,6 +205,16 @@ def _steps(run: Run) -> Parts:
     if len(run.scenarios) > 8:
         parts.append(f"and {len(run.scenarios) - 8} more")
     return parts
+
+
+def idle_watts(run: Run, snapshot: Snapshot, trails: Trails) -> tuple[float | None, str]:
+    """What the machine draws without the streams, and how that is known: from this run's idle window where the
+    dashboard has seen it, else as the daemon knows it."""
+    window = baseline_watts(run.finished, trails)
+    if window is not None:
+        return window, "idle window"
+    use = snapshot.power_use
+    return (use.idle_watts, f"idle (by {use.idle_method})") if use is not None else (None, "")
 
 
 def baseline_watts(finished: list[ScenarioRecord], trails: Trails) -> float | None:
