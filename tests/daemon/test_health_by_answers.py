@@ -18,16 +18,19 @@ NO_DATA = [Family("wattview_probe_success", "gauge", "Success.", [('{probe="node
 
 
 class Exporter:
-    """An HTTP server with one metric, which counts how often its metrics were fetched."""
+    """An HTTP server with one metric, which counts how often its metrics were fetched. ``state`` is its probe's."""
 
     def __init__(self) -> None:
         self.fetches = 0
+        self.state = "ok"
+        self.metrics = b"# TYPE node_load1 gauge\nnode_load1 0.5\n"
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.fetches += self.path == "/metrics"
-                body = b"# TYPE node_load1 gauge\nnode_load1 0.5\n"
+                health = f'{{"probes": [{{"probe": "node", "state": "{outer.state}"}}]}}'
+                body = outer.metrics if self.path == "/metrics" else health.encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -69,7 +72,7 @@ async def test_an_exporter_that_answered_somebody_is_not_fetched_again(exporter:
     await health.close()
 
 
-async def test_an_exporter_is_fetched_where_nobody_asked_it_or_it_had_nothing_to_say(exporter: Exporter) -> None:
+async def test_an_exporter_is_fetched_where_nobody_asked_it_or_it_lost_its_data(exporter: Exporter) -> None:
     health = Health([exporter.target], fresh_seconds=-1.0)
     await health.check()
     await health.check()
@@ -78,6 +81,19 @@ async def test_an_exporter_is_fetched_where_nobody_asked_it_or_it_had_nothing_to
     health.note("node-exporter", NO_DATA, 0.005)
     await health.check()
     assert exporter.fetches == 3
+    await health.close()
+
+
+@pytest.mark.parametrize(("state", "fetches"), [("absent", 1), ("refused", 2)])
+async def test_one_without_a_source_is_well_and_not_fetched_again_and_one_that_is_refused_is(
+    exporter: Exporter, state: str, fetches: int
+) -> None:
+    exporter.state, exporter.metrics = state, b'wattview_probe_success{probe="node"} 0\n'
+    health = Health([exporter.target], fresh_seconds=-1.0)
+    assert (await judged(health)).healthy is (state == "absent")
+    health.note("node-exporter", NO_DATA, 0.005)
+    await health.check()
+    assert exporter.fetches == fetches
     await health.close()
 
 

@@ -5,7 +5,8 @@ itself is judged by the daemon from its ``/health``: a fetch of its own ``/metri
 
 A fetch of everything costs the daemon as much as a scrape of everything, and the parser twice as much again. So a
 daemon that is asked for its health time after time goes by what its exporters answered to others meanwhile
-(``Health.note``), and fetches those that nobody asked, that had nothing to say, or that were last fetched long ago.
+(``Health.note``), and fetches those that nobody asked, that were not well, that have got or lost their data since, or
+that were last fetched long ago.
 """
 
 from __future__ import annotations
@@ -240,8 +241,8 @@ class Health:
         if (
             answer is not None
             and fetched is not None
-            and answer.has_data
-            and fetched.has_data
+            and fetched.healthy
+            and answer.has_data == fetched.has_data
             and now - answer.at < ANSWER_SECONDS
             and now - fetched_at < FETCH_SECONDS
         ):
