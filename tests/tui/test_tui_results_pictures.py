@@ -41,13 +41,14 @@ def measured(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> Scripte
     return daemon
 
 
-def after(*keys: str) -> Callable[[Any], Awaitable[None]]:
+def after(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None]]:
     async def before(pilot: Any) -> None:
         app = pilot.app
         await until(pilot, lambda: app.latest is not None)
         await pilot.press("7")
         await until(pilot, lambda: isinstance(app.screen, Results) and app.screen.table.rows)
         for key in keys:
+            daemon.say(daemon.now)  # a line that is silent for long is lost
             await pilot.press(key)
             await pilot.pause()
             await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.name != "feed"))
@@ -61,15 +62,15 @@ def after(*keys: str) -> Callable[[Any], Awaitable[None]]:
 def test_the_pages_look_as_they_did(
     measured: ScriptedDaemon, snap_compare: Any, size: tuple[int, int], keys: list[str]
 ) -> None:
-    assert snap_compare(Dashboard(measured.url), terminal_size=size, run_before=after(*keys))
+    assert snap_compare(Dashboard(measured.url), terminal_size=size, run_before=after(measured, *keys))
 
 
 @pytest.mark.parametrize("keys", OTHERS.values(), ids=OTHERS.keys())
 def test_the_other_pages_look_as_they_did(measured: ScriptedDaemon, snap_compare: Any, keys: list[str]) -> None:
-    assert snap_compare(Dashboard(measured.url), terminal_size=(120, 40), run_before=after(*keys))
+    assert snap_compare(Dashboard(measured.url), terminal_size=(120, 40), run_before=after(measured, *keys))
 
 
 @pytest.mark.parametrize("page", ["bars", "scatter"])
 def test_pictures_are_read_in_a_light_theme(measured: ScriptedDaemon, snap_compare: Any, page: str) -> None:
     app = Dashboard(measured.url, settings=Tui(theme="wattview-light"))
-    assert snap_compare(app, terminal_size=(80, 24), run_before=after(*PAGES[page]))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=after(measured, *PAGES[page]))

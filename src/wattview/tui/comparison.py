@@ -12,7 +12,7 @@ from typing import NamedTuple
 from wattview.model import Difference, Group, RunComparison, SideBySide
 from wattview.tui.figures import CURRENCY, FIGURES, Figure, Value, around, of_group, signed_written, written
 from wattview.tui.result_rows import Row
-from wattview.tui.text import UNKNOWN
+from wattview.tui.text import UNKNOWN, signed
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -93,12 +93,20 @@ def lines_of(blocks: Sequence[Block]) -> list[Line]:
 def cell(line: Line, column: int) -> str:
     """``2160.0 ±3.1``, and where it is not the first column ``-10.0 % ≠``."""
     if line.figure is None:
-        return ""
+        return other_setting(line.block, column)
     value = line.block.value(column, line.figure.name)
     if value.value is None:
         return UNKNOWN
     text = " ".join(part for part in (written(line.figure, value.value), around(line.figure, value.half)) if part)
     return f"{text}  {mark(line, column)}" if column else text
+
+
+def other_setting(block: Block, column: int) -> str:
+    """What stands in a setting's place in another run, where that has not measured the same."""
+    there = block.columns[column]
+    if there is None:
+        return "not measured"
+    return there.label if isinstance(there, Group) and there.label != block.title else ""
 
 
 def mark(line: Line, column: int) -> str:
@@ -117,7 +125,7 @@ def percent(difference: float, base: float | None) -> str:
     if not base:
         return ""
     share = 100 * difference / abs(base)
-    return f"{share:+.1f} %" if abs(share) < 1000 else f"{1 + share / 100:.1f} x"
+    return f"{signed(share)} %" if abs(share) < 1000 else f"{1 + share / 100:.1f} x"
 
 
 def sentence(line: Line, column: int) -> str:

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from wattview.client import Client, ClientError
 from wattview.model import Group, RunResult
 from wattview.tui.column import Column
-from wattview.tui.comparison import LETTERS, Block, Line, cell, lines_of, of_rows, of_runs, sentence
+from wattview.tui.comparison import LETTERS, Block, Line, cell, lines_of, of_rows, of_runs, other_setting, sentence
 from wattview.tui.figures import CURRENCY
 from wattview.tui.result_details import details, group_count
 from wattview.tui.result_rows import Row, name_of
@@ -154,11 +154,10 @@ class Compare(View):
         parts.append((f"   A is {self.titles[0]}", "$muted"))
         groups = [column for column in line.block.columns if isinstance(column, Group)]
         if line.figure is None and groups:
-            counts = (
-                f"{LETTERS[at % 26]} {group_count(column if isinstance(column, Group) else None)}"
-                for at, column in enumerate(line.block.columns)
-            )
-            parts.append("\n" + "; ".join(counts))
+            for at, there in enumerate(line.block.columns):
+                other = other_setting(line.block, at) if isinstance(there, Group) else ""
+                count = group_count(there if isinstance(there, Group) else None)
+                parts.append(f"\n{LETTERS[at % 26]} {count}{', but another setting: ' + other if other else ''}")
         for column in range(1, len(self.titles)):
             if text := sentence(line, column):
                 parts.append(f"\n{text}")

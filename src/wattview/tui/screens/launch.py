@@ -126,6 +126,8 @@ class Launch(ModalScreen[Run | None]):
         if preset.error:
             for field in self.query(Input):
                 field.disabled = True
+                with field.prevent(Input.Changed):
+                    field.value = "…"
             self._check()
             return
         self.choice = launch_form.choice(preset)
