@@ -78,6 +78,7 @@ def daemon(options: Options) -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="With --web; 0: a free one."
 )
+@click.option("--replay", metavar="RUN_ID", default="", help="Show a recorded run again, as if it were live.")
 @settings
 def tui(
     options: Options,
@@ -87,6 +88,7 @@ def tui(
     store_token_file: Path | None,
     web: bool,
     port: int,
+    replay: str,
 ) -> None:
     """Open the dashboard of a running daemon, or the fleet page of many.
 
@@ -96,6 +98,7 @@ def tui(
       wattview tui --url http://encoder-1:9700 --url http://encoder-2:9700 --token-file ~/.wattview-token
       wattview tui --prometheus http://metrics:8428
       wattview tui --web --port 8090
+      wattview tui --replay 20261124_073309
     """
     from wattview.attach import AddressError, addresses, check_url, read_secret, socket_url
 
@@ -107,9 +110,12 @@ def tui(
             check_url(prometheus)
     except AddressError as error:
         raise click.UsageError(str(error)) from None
+    if replay and (prometheus is not None or len(daemons) > 1):
+        raise click.UsageError("--replay shows a run of one daemon: give one --url")
     if web:
         pairs = [("--url", url) for url in urls] + [("--token-file", str(path.absolute())) for path in token_files]
         pairs += [("--prometheus", prometheus)] if prometheus else []
+        pairs += [("--replay", replay)] if replay else []
         pairs += [("--prometheus-token-file", str(store_token_file.absolute()))] if store_token_file else []
         _serve_web([*options.arguments(), *(part for pair in pairs for part in pair)], port)
         return
@@ -120,7 +126,7 @@ def tui(
         sys.exit(run_fleet(daemons, config.tui, FleetStore(prometheus, secret) if prometheus is not None else None))
     from wattview.tui.app import run as run_dashboard
 
-    sys.exit(run_dashboard(daemons[0].url, daemons[0].token, config.tui))
+    sys.exit(run_dashboard(daemons[0].url, daemons[0].token, config.tui, replay))
 
 
 @main.command()

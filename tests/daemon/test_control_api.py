@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -238,3 +239,26 @@ def test_the_doctor_says_why_there_is_no_media_server(tmp_path: Path) -> None:
         assert server.state == "broken"
         assert "/nowhere/nginx is not installed" in server.detail
         assert "apt-get install" in server.fix
+
+
+# the past
+
+
+def test_a_snapshot_of_a_moment_is_what_was_recorded_then(daemon: DaemonProcess) -> None:
+    deadline = time.monotonic() + 30
+    while (answer := daemon.api.get("/api/v1/snapshot", params={"time": repr(time.time())})).status_code == 404:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.1)
+    assert answer.status_code == 200
+    then = msgspec.json.decode(answer.content, type=Snapshot)
+    assert then.recorded is not None
+    assert then.recorded.first <= then.time
+    assert daemon.snapshot().recorded is None
+
+
+def test_a_moment_out_of_reach_is_refused_with_the_reach(daemon: DaemonProcess) -> None:
+    answer = daemon.api.get("/api/v1/snapshot", params={"time": "5"})
+    assert answer.status_code == 404
+    assert answer.json()["field"] == "time"
+    assert "the history" in answer.json()["error"]
+    assert daemon.api.get("/api/v1/snapshot", params={"time": "noon"}).status_code == 422

@@ -23,9 +23,20 @@ from wattview.analysis.idle import Idle
 from wattview.daemon.history import HistoryError
 from wattview.daemon.history_prometheus import PrometheusHistory
 from wattview.daemon.history_sqlite import SqliteHistory
+from wattview.daemon.lab.run_journal import Journal, runs_directory
 from wattview.daemon.past import NOT_RECORDED, OutOfReach
 from wattview.exposition import render
-from wattview.model import ContainersReading, GpusReading, HostReading, PowerReading, Snapshot, StreamsReading
+from wattview.model import (
+    ContainersReading,
+    GpusReading,
+    HostReading,
+    PowerReading,
+    Run,
+    Scenario,
+    ScenarioRecord,
+    Snapshot,
+    StreamsReading,
+)
 
 
 @pytest.fixture
@@ -299,4 +310,46 @@ async def test_of_several_machines_in_a_store_this_one_is_shown(make_config: Con
     assert found.power.host_watts == 40.0
     with pytest.raises(LookupError, match="several machines"):
         await past_of(make_config(), history, tmp_path, hostname="unknown").at(now)
+    await history.close()
+
+
+async def test_of_a_run_that_the_history_has_lost_its_windows_power_is_left(
+    make_config: ConfigFactory, tmp_path: Path
+) -> None:
+    began = time.time() - 86400
+    record = ScenarioRecord(
+        name="quick", start_time=began + 10, end_time=began + 20, power_source="rapl", warmup_seconds=2.0
+    )
+    kept = Run(
+        id="20261101_120000", state="done", started=began, ended=began + 40, scenarios=[Scenario(name="quick")],
+        finished=[record],
+    )  # fmt: skip
+    journal = Journal(runs_directory(tmp_path))
+    journal.write(kept)
+    lines = [f"{began + 10 + n / 10:.6f},{4200 + 4.2 * n:.6f}\n" for n in range(101)]  # 42 W, ten times a second
+    (journal.folder(kept.id) / "01-power.csv").write_text("time,joules_total\n" + "".join(lines))
+    history = SqliteHistory(tmp_path / "history.sqlite", 1e9)
+    await history.append(time.time(), [("wattview_host_cpus", 8.0)])
+    past = past_of(make_config(f"paths.state={tmp_path}"), history, tmp_path)
+
+    within = await past.at(began + 15)
+    assert within.power is not None
+    assert within.power.host_watts == pytest.approx(42.0)
+    assert within.power.host_joules_total == pytest.approx(4410.0)
+    assert (within.power.source, within.host, within.containers) == ("rapl", None, ())
+    assert within.recorded is not None
+    assert (within.recorded.run, within.recorded.first, within.recorded.last) == (kept.id, began, began + 40)
+    assert within.run is not None
+    assert within.run.progress is not None
+    assert within.run.progress.phase == "measuring"
+
+    between = await past.at(began + 5)
+    assert between.power is None
+    assert between.recorded is not None
+    assert between.recorded.sampled is None
+    with pytest.raises(OutOfReach, match=r"history\.retention"):
+        await past.at(began - 5)
+    (journal.folder(kept.id) / "01-power.csv").write_text("no samples of ours\n")
+    with pytest.raises(OutOfReach):
+        await past.at(began + 15)
     await history.close()

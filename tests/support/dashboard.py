@@ -441,6 +441,7 @@ class ScriptedDaemon:
         self.hang = False
         self.ended: Run | None = None
         self.past_runs: list[Run] = []
+        self.past: Callable[[float], Snapshot | None] | None = None
         self.events: list[Event] = []
         self._followers: list[asyncio.Queue[bytes]] = []
         self._server: uvicorn.Server | None = None
@@ -518,7 +519,7 @@ class ScriptedDaemon:
 
         return Starlette(
             routes=[
-                get("/api/v1/snapshot", lambda _: self.now),
+                Route("/api/v1/snapshot", self._snapshot),
                 Route("/api/v1/live", self._live),
                 get("/api/v1/history", self._history),
                 get("/api/v1/scenarios", lambda _: self.presets),
@@ -533,6 +534,19 @@ class ScriptedDaemon:
                 get("/api/v1/doctor", lambda _: self.findings),
             ]
         )
+
+    async def _snapshot(self, request: Request) -> Response:
+        """Now, or what ``past`` says of a moment; 404 where it has no picture of that."""
+        if "time" not in request.query_params:
+            return _json(self.now)
+        at = float(request.query_params["time"])
+        self.asked.append(f"GET /api/v1/snapshot {at:.0f}")
+        if self.hang:
+            await asyncio.Event().wait()
+        found = self.past(at) if self.past is not None else None
+        if found is None:
+            return _json({"error": "the history does not reach there", "field": "time"}, 404)
+        return _json(found)
 
     async def _live(self, request: Request) -> Response:
         queue: asyncio.Queue[bytes] = asyncio.Queue()
@@ -592,6 +606,7 @@ class ScriptedDaemon:
             here = self.ended = msgspec.structs.replace(here, state="aborted", progress=None, ended=self.now.time)
             self.say(msgspec.structs.replace(self.now, run=None))
         found = here or (self.ended if self.ended is not None and self.ended.id == run_id else None)
+        found = found or next((one for one in self.past_runs if one.id == run_id), None)
         return _json(found) if found is not None else _json({"error": f"no run {run_id!r}", "field": ""}, 404)
 
     def finish(self, **changes: Any) -> None:

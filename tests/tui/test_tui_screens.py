@@ -94,16 +94,6 @@ async def test_the_cursor_reads_a_value_and_its_time(daemon: ScriptedDaemon) -> 
         assert line.split()[0].startswith("15:06:3")
 
 
-async def test_one_travels_back_in_time_and_escape_returns_to_live(daemon: ScriptedDaemon) -> None:
-    daemon.series = power_history(NOW - 7200, NOW, 5.0)
-    async with opened(daemon) as pilot:
-        await pilot.press("2", "comma", "comma")
-        await until(pilot, lambda: "5 min ago" in screen_text(pilot.app))
-        assert "14:56:40" in screen_text(pilot.app), "the graph then carries times of day"
-        await pilot.press("escape")
-        await until(pilot, lambda: "now" in screen_text(pilot.app))
-
-
 async def test_no_history_is_said_in_the_graph(daemon: ScriptedDaemon) -> None:
     daemon.now = snapshot(power=None)
     async with opened(daemon) as pilot:
@@ -159,7 +149,7 @@ async def test_a_container_opens_with_its_limits_labels_and_history(daemon: Scri
         text = screen_text(pilot.app)
         for expected in ("example/nginx-rtmp:1", "the limit of 512 MiB", "100 MiB anonymous", "com.example = [b]x"):
             assert expected in text
-        await until(pilot, lambda: pilot.app.screen._past == [(NOW - 600, 12.0)])
+        await until(pilot, lambda: pilot.app.screen._hour._points == [(NOW - 600, 12.0)])
         daemon.say(snapshot(5.0, containers=0))
         await until(pilot, lambda: "no longer running" in screen_text(pilot.app))
         await pilot.press("escape")

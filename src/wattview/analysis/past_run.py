@@ -1,4 +1,4 @@
-"""A run as it stood at a past moment, from what is kept of it. A pure function.
+"""A run as it stood at a past moment, from what is kept of it. Pure functions.
 
 The windows of its scenarios were recorded, and so were its ends; what happened between two windows is known from the
 scenarios' own settings. How far encoders had come was not recorded: there are none in a run of the past.
@@ -6,9 +6,15 @@ scenarios' own settings. How far encoders had come was not recorded: there are n
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
+from itertools import pairwise
+
 from msgspec.structs import replace
 
-from wattview.model import Phase, Run, RunProgress, ScenarioRecord
+from wattview.analysis.energy import Points
+from wattview.analysis.past_machine import SOURCES
+from wattview.model import Phase, PowerReading, Run, RunProgress, ScenarioRecord
 
 
 def run_at(run: Run, at: float) -> Run | None:
@@ -40,6 +46,27 @@ def run_at(run: Run, at: float) -> Run | None:
             remaining_seconds=remaining,
         ),
     )
+
+
+POWER_SECONDS = 1.0
+"""Power is the mean over the samples of this long."""
+
+
+def power_at(trail: Points, moment: float, source: str) -> PowerReading | None:
+    """The host's power by the samples of its counter (Unix seconds, joules) in the second before a moment; None where
+    there are not two, or its source is none that we know."""
+    points = trail[
+        bisect_right(trail, (moment - POWER_SECONDS - 1e-6, math.inf)) : bisect_right(trail, (moment, math.inf))
+    ]
+    if len(points) < 2 or source not in SOURCES:
+        return None
+    (t0, j0), (t1, j1) = points[0], points[-1]
+    peak = max((after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(points))
+    return PowerReading(
+        time=t1, monotonic=0.0, source=source,  # type: ignore[arg-type]
+        host_joules_total=j1, host_watts=(j1 - j0) / (t1 - t0),
+        host_peak_watts=peak,
+    )  # fmt: skip
 
 
 def _stage(run: Run, at: float) -> tuple[int, Phase]:

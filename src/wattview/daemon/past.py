@@ -7,8 +7,13 @@ What was not recorded is not there, and nothing is carried on from an earlier mo
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
 
 from wattview import __version__
 from wattview.analysis import past_machine, past_workloads
@@ -16,12 +21,14 @@ from wattview.analysis import series as names
 from wattview.analysis.attribution_metrics import KEPT
 from wattview.analysis.hourly import hourly_cost
 from wattview.analysis.moment import ONE_READING_SECONDS, Moment, spacing
-from wattview.analysis.past_run import run_at
+from wattview.analysis.past_run import power_at, run_at
 from wattview.config import Config
 from wattview.daemon.history import History
+from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
+from wattview.daemon.lab.window_trail import read_trail, trail_file
 from wattview.daemon.recorder import FACTS_SECONDS
-from wattview.model import ProbeStatus, Recorded, Snapshot
+from wattview.model import PowerReading, ProbeStatus, Recorded, Run, Snapshot
 from wattview.probes.registry import REGISTRY
 
 FIGURES = (
@@ -66,13 +73,24 @@ class Past:
         Raises OutOfReach, and HistoryError where the history does not answer. Raises LookupError where a store holds
         several machines and does not know this one by its name.
         """
-        reach = await self._history.reach()
-        if reach is None:
-            raise OutOfReach("the history is empty: nothing has been recorded yet")
-        first, last = reach
-        if not first - ONE_READING_SECONDS <= moment <= max(last, time.time()):
-            raise OutOfReach(f"the history reaches from {_local(first)} to {_local(last)}, not to {_local(moment)}")
         hostname = await self._hostname()
+        reach = await self._history.reach()
+        first, last = reach if reach is not None else (math.inf, -math.inf)
+        if moment < first - ONE_READING_SECONDS or moment > max(last, time.time()):
+            left = await asyncio.to_thread(self._left_of_a_run, moment)
+            if left is not None:
+                run, power = left
+                read = power.time if power is not None else None
+                recorded = Recorded(
+                    first=run.started, last=run.ended or moment, sampled=read, interval_seconds=1.0, run=run.id
+                )
+                return self._composed(moment, recorded, power=power)
+            if reach is None:
+                raise OutOfReach("the history is empty: nothing has been recorded yet")
+            raise OutOfReach(
+                f"the history reaches from {_local(first)} to {_local(last)}, not to {_local(moment)}; "
+                "history.retention says how long it is kept"
+            )
         interval = await self._interval(moment)
         within, facts_within = INTERVALS * interval, INTERVALS * max(FACTS_SECONDS, interval)
         figures, facts = await asyncio.gather(
@@ -93,24 +111,34 @@ class Past:
         return spacing(series, self._config.history.interval_seconds)
 
     def _snapshot(self, moment: Moment, facts: Moment, recorded: Recorded, hostname: str) -> Snapshot:
-        power, host = past_machine.power(moment, facts), past_machine.host(moment, facts, hostname)
-        engine, server = past_workloads.engine(moment, facts), past_workloads.rtmp_server(moment, facts)
-        gpus = past_workloads.gpus(moment, facts)
-        there = {"power": power, "host": host, "containers": engine, "streams": server, "gpu": gpus}
-        prices = self._config.cost
-        cost = hourly_cost(power, host, gpus, moment.at, prices)
-        runs = (run_at(run, moment.at) for run in self._runner.list())
-        return Snapshot(
-            time=moment.at,
-            version=__version__,
-            host=host,
-            power=power,
+        return self._composed(
+            moment.at,
+            replace(recorded, sampled=moment.newest),
+            power=past_machine.power(moment, facts),
+            power_use=past_machine.power_use(moment, facts),
+            host=past_machine.host(moment, facts, hostname),
             containers=past_workloads.containers(moment, facts),
-            engine=engine,
+            engine=past_workloads.engine(moment, facts),
             streams=past_workloads.streams(moment, facts),
-            rtmp_server=server,
-            gpus=gpus,
+            rtmp_server=past_workloads.rtmp_server(moment, facts),
+            gpus=past_workloads.gpus(moment, facts),
             exporters=past_machine.exporters(facts, self._urls),
+        )
+
+    def _composed(self, at: float, recorded: Recorded, *, power: PowerReading | None, **parts: Any) -> Snapshot:
+        """A snapshot of the parts that are there, with what follows from them and the run that went on."""
+        there = {name: parts.get(part) for name, part in _PARTS.items()} | {"power": power}
+        prices = self._config.cost
+        cost = hourly_cost(power, parts.get("host"), parts.get("gpus", ()), at, prices)
+        runs = (run_at(run, at) for run in self._runner.list())
+        nothing: dict[str, Any] = {
+            "host": None, "containers": (), "engine": None, "streams": (), "rtmp_server": None, "gpus": (),
+            "exporters": (),
+        }  # fmt: skip
+        return Snapshot(
+            time=at,
+            version=__version__,
+            power=power,
             run=next((run for run in runs if run is not None), None),
             probes=tuple(
                 ProbeStatus(probe=name, state="ok" if part else "unread", reason="" if part else NOT_RECORDED)
@@ -122,14 +150,32 @@ class Past:
             carbon_grams_per_hour=cost.carbon_grams,
             currency=prices.currency,
             rtmp_url=self._rtmp_url,
-            power_use=past_machine.power_use(moment, facts),
-            recorded=Recorded(
-                first=recorded.first,
-                last=recorded.last,
-                sampled=moment.newest,
-                interval_seconds=recorded.interval_seconds,
-            ),
+            recorded=recorded,
+            **(nothing | parts),
         )
+
+    def _left_of_a_run(self, moment: float) -> tuple[Run, PowerReading | None] | None:
+        """The run that went on at that moment and left samples of its power in its folder, and the power then, None
+        between its windows. None where there is no such run. Blocks."""
+        run = next((one for one in self._runner.list() if run_at(one, moment) is not None), None)
+        if run is None:
+            return None
+        folder = runs_directory(Path(self._config.paths.state)) / run.id
+        left = False
+        for place, record in enumerate(run.finished, start=1):
+            try:
+                trail = read_trail(trail_file(folder, place))
+            except (OSError, ValueError):
+                continue
+            left = left or bool(trail)
+            power = power_at(trail, moment, record.power_source or "")
+            if power is not None:
+                return run, power
+        return (run, None) if left else None
+
+
+_PARTS = {"host": "host", "containers": "engine", "streams": "rtmp_server", "gpu": "gpus"}
+"""The part of a snapshot that is there where a source was read."""
 
 
 def _local(unix_seconds: float) -> str:

@@ -38,13 +38,15 @@ class Recorded(Struct, frozen=True, kw_only=True):
     """What a snapshot of the past was made of: a history that reaches from ``first`` to ``last`` (Unix seconds).
 
     ``sampled`` is when the newest of its figures was read, None where nothing was recorded around that moment.
-    ``interval_seconds`` is how far apart figures are.
+    ``interval_seconds`` is how far apart figures are. ``run`` is the id of the run whose own samples of the power are
+    all that is left of it, where the history does not reach so far; "" else.
     """
 
     first: float
     last: float
     sampled: float | None
     interval_seconds: float
+    run: str = ""
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

@@ -21,7 +21,8 @@ from textual.screen import ModalScreen, Screen
 from wattview.client import Client, ClientError
 from wattview.config import Tui
 from wattview.model import Run, Snapshot
-from wattview.tui.base_app import KEYS, BaseApp, key_names
+from wattview.tui.base_app import KEYS, key_names
+from wattview.tui.courses import courses_or_none
 from wattview.tui.events import Lines
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
 from wattview.tui.screens.confirm import Confirm
@@ -36,6 +37,7 @@ from wattview.tui.screens.results import Results
 from wattview.tui.screens.scenarios import Scenarios
 from wattview.tui.screens.streams import Streams
 from wattview.tui.trails import Trails
+from wattview.tui.travel import TravellingApp
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.table import Table
@@ -69,10 +71,11 @@ VIEWS: dict[str, type[View]] = {
 """The screens by the name of their tab."""
 
 
-class Dashboard(BaseApp):
+class Dashboard(TravellingApp):
     """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``).
 
     ``in_fleet``: it was opened from the fleet's page, and a key leads back there; then its result is ``fleet``.
+    ``replay`` is the id of a run that is shown again at first, as if it were live.
     """
 
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**VIEWS}
@@ -92,6 +95,7 @@ class Dashboard(BaseApp):
         *,
         interval: float = 1.0,
         in_fleet: bool = False,
+        replay: str = "",
     ) -> None:
         super().__init__(settings if settings is not None else Tui())
         self.client = Client(client_url, token)
@@ -107,6 +111,7 @@ class Dashboard(BaseApp):
         self._retry_at = 0.0
         self._retry_now = asyncio.Event()
         self._painting = False
+        self._to_replay = replay
         self._seeded = False
         self._hearing = False
 
@@ -118,8 +123,16 @@ class Dashboard(BaseApp):
         link = self.link
         if link.state == "lost":
             link = link._replace(retry_seconds=max(0.0, self._retry_at - now))
+        age = now - self._arrived
+        if self.journey is not None and self.shown_past is not None:
+            return Picture(*self.shown_past, link, age, journey=self.journey)
         shown = self.held if self.held is not None else self.latest
-        return Picture(shown, self.trails, link, now - self._arrived, self.held is not None)
+        return Picture(shown, self.trails, link, age, self.held is not None)
+
+    @property
+    def now(self) -> float:
+        """The time as the daemon has it, of its last snapshot."""
+        return self.latest.time if self.latest is not None else wall_clock()
 
     def paint(self) -> None:
         """Shows the picture on every screen of the stack in front (what lies under a dialog stays current too)."""
@@ -130,7 +143,7 @@ class Dashboard(BaseApp):
                 if isinstance(screen, View) and screen.is_mounted:
                     screen.paint(picture)
 
-    def _paint_soon(self) -> None:
+    def paint_soon(self) -> None:
         """One painting for all the snapshots that have piled up."""
         if not self._painting:
             self._painting = True
@@ -149,7 +162,7 @@ class Dashboard(BaseApp):
     def _age(self) -> None:
         """Keeps the banner's figures current while the daemon says nothing."""
         if self.link.state != "live" or time.monotonic() - self._arrived > 2 * self.interval + 1:
-            self._paint_soon()
+            self.paint_soon()
 
     def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
         before, self.latest = self.latest, message.snapshot
@@ -161,9 +174,12 @@ class Dashboard(BaseApp):
         if not self._seeded:
             self._seeded = True
             self._seed(message.snapshot.time)
+        if self._to_replay:
+            self.replay(self._to_replay)
+            self._to_replay = ""
         if _run_key(before) != _run_key(self.latest):
             self._run_changed(before.run if before is not None else None, self.latest.run)
-        self._paint_soon()
+        self.paint_soon()
 
     def on_link_changed(self, message: LinkChanged) -> None:
         if message.link.state != self.link.state:
@@ -175,7 +191,7 @@ class Dashboard(BaseApp):
         self._retry_at = time.monotonic() + message.link.retry_seconds
         if message.link.state == "lost":
             self._seeded = False
-        self._paint_soon()
+        self.paint_soon()
 
     def _daemons_time(self) -> float:
         """Now, by the clock of the daemon, which is that of its events; by our own before it has told its time."""
@@ -193,18 +209,15 @@ class Dashboard(BaseApp):
         for event in self.events.add(told):
             if event.alert and now - event.time <= TOAST_SECONDS:
                 self.notify(event.text, title=event.about, severity="error" if event.level == "error" else "warning")
-        self._paint_soon()
+        self.paint_soon()
 
     @work(exit_on_error=False)
     async def _seed(self, now: float) -> None:
-        """The minutes before we came, so that the graph does not begin empty. No history is no error."""
-        try:
-            found = await self.client.history("wattview_host_power_watts", now - 900, now)
-        except ClientError:
-            return
-        for series in found:
-            self.trails.seed(("power",), series.points)
-        self._paint_soon()
+        """The minutes before we came, so that no graph begins empty. No history is no error."""
+        found = await courses_or_none(self.client, now)
+        if found is not None and self.latest is not None:
+            found.seed(self.trails, self.latest)
+            self.paint_soon()
 
     def _run_changed(self, before: Run | None, now: Run | None) -> None:
         self.refresh_bindings()
@@ -238,7 +251,7 @@ class Dashboard(BaseApp):
             return self.running is not None
         if action == "fleet":
             return self.in_fleet
-        return True
+        return super().check_action(action, parameters)
 
     @property
     def running(self) -> Run | None:
@@ -301,8 +314,11 @@ class Dashboard(BaseApp):
         yield from super().get_system_commands(screen)
 
     def action_pause(self) -> None:
+        if self.journey is not None:
+            self.action_play()
+            return
         self.held = self.latest if self.held is None else None
-        self._paint_soon()
+        self.paint_soon()
 
     def action_retry(self) -> None:
         self._retry_now.set()
@@ -313,8 +329,8 @@ def _run_key(snapshot: Snapshot | None) -> tuple[str, str] | None:
     return (run.id, run.state) if run is not None else None
 
 
-def run(client_url: str, token: str = "", settings: Tui | None = None) -> int:
+def run(client_url: str, token: str = "", settings: Tui | None = None, replay: str = "") -> int:
     """Opens the dashboard and returns an exit status when it is closed: 0, or 1 where it broke."""
-    app = Dashboard(client_url, token, settings)
+    app = Dashboard(client_url, token, settings, replay=replay)
     app.run()
     return app.return_code or 0

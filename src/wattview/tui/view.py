@@ -6,16 +6,19 @@ comes to the front it is given the latest.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
+from textual.containers import Vertical
 from textual.widget import Widget
 
 from wattview.model import ProbeStatus, Snapshot
 from wattview.tui.feed import Link
+from wattview.tui.journey import Journey
 from wattview.tui.page import Page
 from wattview.tui.trails import Trails
 from wattview.tui.widgets.banner import Banner
 from wattview.tui.widgets.tabs import Tabs
+from wattview.tui.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
     from wattview.tui.app import Dashboard
@@ -30,6 +33,19 @@ class Picture(NamedTuple):
     link: Link
     age_seconds: float | None = None
     paused: bool = False
+    journey: Journey | None = None
+    """Where in the past the snapshot is; None: it is the latest, or the one that a pause holds."""
+
+    @property
+    def live(self) -> bool:
+        """Whether this is now, or what was now when the picture was held."""
+        return self.journey is None
+
+    @property
+    def step_seconds(self) -> float:
+        """How far apart the points of its trails are."""
+        recorded = self.snapshot.recorded if self.snapshot is not None else None
+        return recorded.interval_seconds if recorded is not None else 1.0
 
     def probe(self, name: str) -> ProbeStatus | None:
         """The state of a source, which says why a part of the picture is empty."""
@@ -45,7 +61,7 @@ def why_empty(picture: Picture, name: str, otherwise: str) -> str:
     if picture.snapshot is None:
         return "waiting for the daemon"
     status = picture.probe(name)
-    if status is None or status.state in ("ok", "unread"):
+    if status is None or status.state == "ok" or (status.state == "unread" and not status.reason):
         return otherwise
     return f"{status.reason or status.state}; {status.fix}" if status.fix else status.reason or status.state
 
@@ -53,8 +69,18 @@ def why_empty(picture: Picture, name: str, otherwise: str) -> str:
 class View(Page):
     """A screen of the dashboard. Subclasses say ``content()`` and ``show()``; ``TAB`` is the tab they belong to."""
 
+    STEPS: ClassVar[tuple[float, float]] = (10.0, 300.0)
+    """Seconds that a small and a large step in time go."""
+
+    DEFAULT_CSS = """
+    View .head { height: auto; }
+    """
+
     def head(self) -> Widget:
-        return Tabs(self.TAB)
+        return Vertical(Tabs(self.TAB), Timeline(), classes="head")
+
+    def steps(self) -> tuple[float, float]:
+        return self.STEPS
 
     def show(self, picture: Picture) -> None:
         raise NotImplementedError
@@ -67,7 +93,9 @@ class View(Page):
         """Called by the app: the frame, then the body."""
         if not self.query("Tabs") or not self.query("Footer"):
             return  # the screen is being made or taken down
-        self.query_one(Tabs).show(picture.snapshot, picture.paused)
+        past = picture.journey is not None
+        self.query_one(Tabs).show(picture.snapshot, "past" if past else "paused" if picture.paused else "")
+        self.query_one(Timeline).show(picture.journey, picture.snapshot, self.dashboard.now)
         self.query_one(Banner).show(picture.link, picture.age_seconds, picture.paused)
         self.set_class(picture.link.state == "lost" and picture.snapshot is not None, "-stale")
         self.show(picture)

@@ -11,16 +11,13 @@ from textual.containers import Container as Box
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from wattview.client import ClientError
 from wattview.exposition import labels
 from wattview.model import Container
+from wattview.tui.last_hour import HOUR_SECONDS, LastHour
 from wattview.tui.text import UNKNOWN, count, date, fit, gib, mbit, mib, number, span
-from wattview.tui.trails import Point
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.graph import Graph, Series
 from wattview.tui.widgets.pane import Pane, Parts, heading
-
-HISTORY_SECONDS = 3600.0
 
 
 class ContainerDetails(View):
@@ -44,7 +41,7 @@ class ContainerDetails(View):
     def __init__(self, container_id: str) -> None:
         super().__init__()
         self.container_id = container_id
-        self._past: list[Point] = []
+        self._hour = LastHour()
 
     def content(self) -> Iterator[Widget]:
         with Box(id="sheet"):
@@ -57,7 +54,6 @@ class ContainerDetails(View):
         self.query_one("#cpu").border_title = "CPU %, last hour"
         self.query_one("#facts").focus()
         self.query_one("#text", Pane).grows = True
-        self._load()
 
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
@@ -71,23 +67,15 @@ class ContainerDetails(View):
             facts.border_title = heading(one.name)
             facts.border_subtitle = ""
             self.query_one("#text", Pane).put(*container_facts(one, snapshot.time))
-        trail = picture.trails["container", self.container_id]
-        first = trail[0][0] if trail else float("inf")
-        points = [*(point for point in self._past if point[0] < first), *trail]
-        self.query_one(Graph).show([Series(points)], snapshot.time - HISTORY_SECONDS, snapshot.time, step_seconds=5.0)
+        now = snapshot.time
+        points = self._hour.points(picture.trails["container", self.container_id], now)
+        self.query_one(Graph).show([Series(points)], now - HOUR_SECONDS, now, step_seconds=5.0, live=picture.live)
+        if one is not None and self._hour.wants(now, picture.journey is not None):
+            self._load(one.name, now)
 
     @work(exit_on_error=False)
-    async def _load(self) -> None:
-        snapshot = self.dashboard.latest
-        one = next((c for c in snapshot.containers if c.id == self.container_id), None) if snapshot else None
-        if snapshot is None or one is None:
-            return
-        series = "docker_container_cpu_percent" + labels(name=one.name)
-        try:
-            found = await self.dashboard.client.history(series, snapshot.time - HISTORY_SECONDS, snapshot.time)
-        except ClientError:
-            return  # the graph then begins with what this dashboard has seen
-        self._past = found[0].points if found else []
+    async def _load(self, name: str, moment: float) -> None:
+        await self._hour.load(self.dashboard.client, "docker_container_cpu_percent" + labels(name=name), moment)
         self.paint(self.dashboard.picture)
 
 

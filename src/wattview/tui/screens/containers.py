@@ -71,4 +71,8 @@ class Containers(View):
         graph = self.query_one("#course", Graph)
         graph.border_title = heading(f"CPU % of {row.container.name}" if row is not None else "CPU %")
         end = row.now if row is not None else GRAPH_SECONDS
-        graph.show([Series(row.trail if row is not None else [])], end - GRAPH_SECONDS, end, empty="")
+        picture = self.dashboard.picture
+        graph.show(
+            [Series(row.trail if row is not None else [])], end - GRAPH_SECONDS, end,
+            step_seconds=picture.step_seconds, live=picture.live, empty="",
+        )  # fmt: skip

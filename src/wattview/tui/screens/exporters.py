@@ -84,7 +84,9 @@ class Exporters(View):
 
     def show(self, picture: Picture) -> None:
         if picture.snapshot is not None:
-            self.query_one("#health", Table).show(picture.snapshot.exporters, "no exporter has been checked yet")
+            past = picture.snapshot.recorded is not None
+            empty = "their health was not recorded at this moment" if past else "no exporter has been checked yet"
+            self.query_one("#health", Table).show(picture.snapshot.exporters, empty)
 
     def action_load(self) -> None:
         self.dashboard.action_retry()

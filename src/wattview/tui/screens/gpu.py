@@ -107,7 +107,8 @@ class Gpus(View):
         processes: Table[GpuProcess] = self.query_one("#processes", Table)
         processes.border_title = columns.titled("Processes", len(gpu.processes), len(gpu.processes))
         processes.show(gpu.processes)
-        graph.show([Series(picture.trails["gpu", gpu.uuid])], end - GRAPH_SECONDS, end)
+        points = picture.trails["gpu", gpu.uuid]
+        graph.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds, live=picture.live)
 
 
 def _encoding(gpu: Gpu) -> str:

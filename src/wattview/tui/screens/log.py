@@ -60,7 +60,8 @@ class Log(View):
 
     def show(self, picture: Picture) -> None:
         title, levels = SHOWN[self.level]
-        lines = [line for line in self.dashboard.events if line.event.level in levels]
+        until = picture.snapshot.time if picture.journey is not None and picture.snapshot is not None else float("inf")
+        lines = [one for one in self.dashboard.events if one.event.level in levels and one.event.time <= until]
         table: Table[Line] = self.query_one("#events", Table)
         table.show(lines[::-1], f"no {title}" if title else "no event")
         table.border_title = titled(f"Log: {title}" if title else "Log", len(table.rows), len(self.dashboard.events))

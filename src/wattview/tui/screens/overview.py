@@ -95,7 +95,9 @@ class Overview(View):
             self.query_one(PowerNow).border_title = heading(f"Power of {snapshot.host.hostname}")
         graph = self.query_one(Graph)
         end = snapshot.time if snapshot is not None else GRAPH_SECONDS
-        graph.show(power_series(picture), end - GRAPH_SECONDS, end, step_seconds=HISTORY_STEP_SECONDS)
+        graph.show(
+            power_series(picture), end - GRAPH_SECONDS, end, step_seconds=HISTORY_STEP_SECONDS, live=picture.live
+        )
         graph.border_title = power_title(snapshot.power_use if snapshot is not None else None, graph.size.width)
         containers: Table[ContainerRow] = self.query_one("#containers", Table)
         streams: Table[StreamRow] = self.query_one("#streams", Table)

@@ -22,7 +22,6 @@ from wattview.tui.widgets.pane import Pane, heading
 from wattview.tui.widgets.table import Table
 
 RANGE = Binding.Group("Range", compact=True)
-TIME = Binding.Group("Time", compact=True)
 
 
 class Row(NamedTuple):
@@ -52,9 +51,7 @@ class Power(View):
         Binding("right_square_bracket", "range(1)", "Longer range", key_display="]", id="power_longer", group=RANGE),
         Binding("left,h", "cursor(-1)", "Cursor left", show=False, id="power_left"),
         Binding("right,l", "cursor(1)", "Cursor right", show=False, id="power_right"),
-        Binding("comma", "travel(1)", "Earlier", key_display=",", id="power_earlier", group=TIME),
-        Binding("full_stop", "travel(-1)", "Later", key_display=".", id="power_later", group=TIME),
-        Binding("escape", "live", "Live", show=False, id="power_live"),
+        Binding("escape", "app.live", "Live", show=False, id="power_live"),
     ]
     DEFAULT_CSS = """
     Power {
@@ -68,10 +65,10 @@ class Power(View):
     def __init__(self) -> None:
         super().__init__()
         self.range = 1
-        self.back = 0.0
         self.cursor: float | None = None
         self.past: Past | None = None
         self._loaded = 0.0
+        self._loading = False
         self._picture: Picture | None = None
         self._error = ""
 
@@ -102,7 +99,7 @@ class Power(View):
             why_empty(picture, "power", "no power source"),
         )
         self._draw()
-        if self.is_current and time.monotonic() - self._loaded > self._patience():
+        if self.is_current and not self._loading and self._late():
             self._load()
 
     @property
@@ -113,11 +110,30 @@ class Power(View):
     def window(self) -> tuple[float, float]:
         picture = self._picture
         now = picture.snapshot.time if picture is not None and picture.snapshot is not None else time.time()
-        return now - self.back - self.seconds, now - self.back
+        return now - self.seconds, now
 
-    def _patience(self) -> float:
-        """Seconds between two looks into the history: often enough that a column of dots is never late."""
-        return max(5.0, past.step_of(self.seconds)) if not self.back else 60.0
+    def steps(self) -> tuple[float, float]:
+        """A tenth of what is in view, or half of it."""
+        return self.seconds / 10, self.seconds / 2
+
+    def _late(self) -> bool:
+        """Whether to look into the history: often enough that a column of dots is never late, and not at once again
+        where it has not answered. A moment of the past is somewhere else with each step."""
+        if not self._loaded:
+            return True
+        column = max(5.0, past.step_of(self.seconds))
+        if self.past is not None and not self._back:
+            return time.monotonic() - self._loaded > column
+        moved = self.past is None or not 0 <= self.window[1] - self.past.end < column / 5
+        return moved and (time.monotonic() - self._loaded > column or not self._error)
+
+    @property
+    def _back(self) -> float:
+        """How long ago the moment is that is shown; 0 for what is live."""
+        picture = self._picture
+        if picture is None or picture.journey is None or picture.snapshot is None:
+            return 0.0
+        return max(1.0, self.dashboard.now - picture.snapshot.time)
 
     def _points(self, key: str) -> list[Point]:
         points = self.past.points.get(key, []) if self.past is not None else []
@@ -138,11 +154,11 @@ class Power(View):
         graph.cursor = self.cursor
         step = self.past.step_seconds if self.past is not None else 5.0
         empty = self._error or "the history has nothing here yet"
-        graph.show(series, start, end, step_seconds=step, live=not self.back and self.seconds <= 3600, empty=empty)
+        graph.show(series, start, end, step_seconds=step, live=not self._back and self.seconds <= 3600, empty=empty)
         title = table.row.line.title.strip() if table.row is not None else "host"
         beside = "" if chosen == HOST else " (line: host)"
         graph.border_title = heading(f"Power of {title}{beside}, {RANGES[self.range][0]}")
-        graph.border_subtitle = f"{about(self.back)} ago; esc: live" if self.back else "live"
+        graph.border_subtitle = f"{about(self._back)} ago; esc: live" if self._back else "live"
         self._read_out(chosen, title)
 
     def _read_out(self, key: str, title: str) -> None:
@@ -162,13 +178,16 @@ class Power(View):
     @work(exclusive=True, exit_on_error=False)
     async def _load(self) -> None:
         self._loaded = time.monotonic()
+        self._loading = True
         start, end = self.window
-        gpus = self.dashboard.latest.gpus if self.dashboard.latest is not None else ()
+        shown = self._picture.snapshot if self._picture is not None else None
         try:
-            self.past = await past.load(self.dashboard.client, start, end, gpus)
+            self.past = await past.load(self.dashboard.client, start, end, shown.gpus if shown is not None else ())
             self._error = ""
         except ClientError as error:
             self._error = str(error)
+        finally:
+            self._loading = False
         if self._picture is not None:
             self.show(self._picture)
 
@@ -185,15 +204,6 @@ class Power(View):
 
     def action_range(self, step: int) -> None:
         self.range = max(0, min(len(RANGES) - 1, self.range + step))
-        self._reload()
-
-    def action_travel(self, step: int) -> None:
-        """Half a range earlier or later."""
-        self.back = max(0.0, self.back + step * self.seconds / 2)
-        self._reload()
-
-    def action_live(self) -> None:
-        self.back = 0.0
         self._reload()
 
     def action_cursor(self, step: int) -> None:

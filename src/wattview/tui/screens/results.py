@@ -48,6 +48,7 @@ class Results(View):
         Binding("c", "compare", "Compare", id="results_compare"),
         Binding("f", "figure", "Figure", id="results_figure"),
         Binding("o", "report", "Report", id="results_report"),
+        Binding("p", "replay", "Replay", id="results_replay"),
         Binding("e", "export", "Export", id="results_export"),
         Binding("escape", "all_runs", "All runs", id="results_all"),
         Binding("r", "load", "Refresh", show=False, id="results_refresh"),
@@ -285,6 +286,11 @@ class Results(View):
 
     def _marked_rows(self) -> list[RowKey]:
         return [row.key for row in self.table.rows if row.key in self.table.marked]
+
+    def action_replay(self) -> None:
+        """The run under the cursor, as if it were live."""
+        if self.run_here is not None:
+            self.dashboard.replay(self.run_here.id)
 
     # files
 

@@ -140,7 +140,9 @@ class Scenarios(View):
             now.put(("Nothing runs. ", "bold"), how)
             return
         now.put(*run_parts(run, snapshot, picture.trails, max(20, self.app.size.width - 4)))
-        self.query_one("#encoders", Table).show(run.encoders)
+        past = snapshot.recorded is not None
+        empty = "how encoders were doing was not recorded" if past else "no encoder runs in this phase"
+        self.query_one("#encoders", Table).show(run.encoders, empty)
 
     def run_ended(self) -> None:
         self.load()

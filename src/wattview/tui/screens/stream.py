@@ -10,18 +10,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container as Box
 from textual.widget import Widget
 
-from wattview.client import ClientError
 from wattview.exposition import labels
 from wattview.model import Snapshot, Stream, StreamClient
 from wattview.tui.column import Column
+from wattview.tui.last_hour import HOUR_SECONDS, LastHour
 from wattview.tui.text import UNKNOWN, count, gib, mbit, number, span
-from wattview.tui.trails import Point, in_mbit
+from wattview.tui.trails import in_mbit
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.graph import Graph, Series
 from wattview.tui.widgets.pane import Pane, Parts, heading
 from wattview.tui.widgets.table import Table
-
-HISTORY_SECONDS = 3600.0
 
 CLIENTS: tuple[Column[StreamClient], ...] = (
     Column("Address", 20, lambda one: one.address, lambda one: one.address, left=True),
@@ -54,7 +52,7 @@ class StreamDetails(View):
     def __init__(self, app_name: str, stream_name: str) -> None:
         super().__init__()
         self.stream_key = (app_name, stream_name)
-        self._past: list[Point] = []
+        self._hour = LastHour()
 
     def content(self) -> Iterator[Widget]:
         yield Pane(id="facts", classes="box")
@@ -67,7 +65,6 @@ class StreamDetails(View):
         self.query_one("#rate").border_title = "Mbit/s in, last hour"
         self.query_one("#clients").border_title = "Clients"
         self.query_one("#clients").focus()
-        self._load()
 
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
@@ -78,23 +75,17 @@ class StreamDetails(View):
         if one is not None:
             self.query_one("#facts", Pane).put(*stream_facts(one))
             self.query_one("#clients", Table).show(one.clients)
-        trail = in_mbit(picture.trails["stream", *self.stream_key])
-        first = trail[0][0] if trail else float("inf")
-        points = [*(point for point in self._past if point[0] < first), *trail]
-        self.query_one(Graph).show([Series(points)], snapshot.time - HISTORY_SECONDS, snapshot.time, step_seconds=5.0)
+        now = snapshot.time
+        points = in_mbit(self._hour.points(picture.trails["stream", *self.stream_key], now))
+        self.query_one(Graph).show([Series(points)], now - HOUR_SECONDS, now, step_seconds=5.0, live=picture.live)
+        if self._hour.wants(now, picture.journey is not None):
+            self._load(now)
 
     @work(exit_on_error=False)
-    async def _load(self) -> None:
-        snapshot = self.dashboard.latest
-        if snapshot is None:
-            return
+    async def _load(self, moment: float) -> None:
         app_name, stream_name = self.stream_key
         series = "nginx_rtmp_stream_bandwidth_in_bytes" + labels(app=app_name, stream=stream_name)
-        try:
-            found = await self.dashboard.client.history(series, snapshot.time - HISTORY_SECONDS, snapshot.time)
-        except ClientError:
-            return  # the graph then begins with what this dashboard has seen
-        self._past = in_mbit(found[0].points) if found else []
+        await self._hour.load(self.dashboard.client, series, moment)
         self.paint(self.dashboard.picture)
 
 

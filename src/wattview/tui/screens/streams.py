@@ -68,4 +68,8 @@ class Streams(View):
         name = f"{row.stream.app}/{row.stream.name}" if row is not None else ""
         graph.border_title = heading(f"Mbit/s into {name}" if name else "Mbit/s")
         end = row.now if row is not None else GRAPH_SECONDS
-        graph.show([Series(in_mbit(row.trail) if row is not None else [])], end - GRAPH_SECONDS, end, empty="")
+        picture = self.dashboard.picture
+        graph.show(
+            [Series(in_mbit(row.trail) if row is not None else [])], end - GRAPH_SECONDS, end,
+            step_seconds=picture.step_seconds, live=picture.live, empty="",
+        )  # fmt: skip

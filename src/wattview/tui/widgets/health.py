@@ -21,7 +21,7 @@ class Health(Pane):
             self.put("")
             return
         lines: Parts = [("GPU        ", "$muted"), *gpu_parts(picture)]
-        lines += ["\n", ("Exporters  ", "$muted"), *exporter_parts(snapshot.exporters)]
+        lines += ["\n", ("Exporters  ", "$muted"), *exporter_parts(snapshot.exporters, snapshot.recorded is not None)]
         lines += source_parts(snapshot.probes)
         self.put(*lines)
 
@@ -39,10 +39,10 @@ def _gpu(gpu: Gpu) -> str:
     return f"{gpu.index} {gpu.name} {figures}, {number(gpu.temperature_celsius, 0)} °C"
 
 
-def exporter_parts(exporters: tuple[ExporterHealth, ...]) -> Parts:
+def exporter_parts(exporters: tuple[ExporterHealth, ...], past: bool = False) -> Parts:
     """``✓ 10 healthy``, or how many are not, which, and why."""
     if not exporters:
-        return [("not checked yet", "$muted")]
+        return [("not recorded at this moment" if past else "not checked yet", "$muted")]
     ill = [one for one in exporters if not one.healthy]
     well = len(exporters) - len(ill)
     if not ill:

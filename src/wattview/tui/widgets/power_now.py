@@ -40,6 +40,7 @@ class PowerNow(Vertical):
 
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
+        self.border_title = "Power now" if picture.live else "Power then"
         power = snapshot.power if snapshot is not None else None
         watts = power.host_watts if power is not None else None
         digits = "-" if watts is None else f"{number(watts, 1):>5} W"

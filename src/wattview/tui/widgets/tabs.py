@@ -52,10 +52,11 @@ class Tabs(Widget):
         self.current = current
         self._right = ""
 
-    def show(self, snapshot: Snapshot | None, paused: bool) -> None:
+    def show(self, snapshot: Snapshot | None, state: str = "") -> None:
+        """``state``: a word for what is no live picture."""
         host = clean(snapshot.host.hostname) if snapshot is not None and snapshot.host is not None else ""
         moment = clock(snapshot.time) if snapshot is not None else ""
-        right = "  ".join(text for text in (host, "paused" if paused else "", moment) if text)
+        right = "  ".join(text for text in (host, state, moment) if text)
         if right != self._right:
             self._right = right
             self.refresh()

@@ -1,0 +1,102 @@
+"""Where in the past the dashboard is: a moment between two bounds, and how fast it moves on. No I/O, no clock."""
+
+from __future__ import annotations
+
+import re
+import time
+
+SPEEDS = (1, 2, 5, 10, 60)
+
+SCALES = (900.0, 3600.0, 6 * 3600.0, 86400.0, 7 * 86400.0)
+"""How much of the past the line of time shows: the least of these that reaches back to the moment."""
+
+
+class Journey:
+    """A moment (``at``) between ``first`` and ``last``, in Unix seconds.
+
+    ``title`` names the run that is shown again; then the bounds are the run's, and its end is where it stops. Without
+    one the bounds are the history's, and its end is now.
+    """
+
+    def __init__(self, at: float, first: float, last: float, title: str = "") -> None:
+        self.first = first
+        self.last = last
+        self.title = title
+        self.at = at
+        self.playing = False
+        self.speed = 1
+        self.go(at)
+
+    def go(self, at: float) -> None:
+        self.at = max(self.first, min(self.last, at))
+
+    def bound(self, first: float, last: float) -> None:
+        """The history's bounds as they are now; a run's stay."""
+        if not self.title:
+            self.first, self.last = first, max(first, last)
+            self.go(self.at)
+
+    @property
+    def at_end(self) -> bool:
+        return self.at >= self.last
+
+    def advance(self, seconds: float) -> None:
+        """So many seconds on the wall have gone by. Stops at the end."""
+        if self.playing:
+            self.go(self.at + seconds * self.speed)
+            self.playing = not self.at_end
+
+    def play(self) -> None:
+        """Plays or holds. At the end of a run it begins anew."""
+        if self.at_end and self.title and not self.playing:
+            self.at = self.first
+        self.playing = not self.playing and not self.at_end
+
+    def faster(self, steps: int) -> None:
+        place = SPEEDS.index(self.speed) + steps
+        self.speed = SPEEDS[max(0, min(len(SPEEDS) - 1, place))]
+
+    def scale(self) -> tuple[float, float]:
+        """From when to when the line of time goes."""
+        if self.title:
+            return self.first, self.last
+        back = self.last - self.at
+        whole = self.last - self.first
+        length = next((scale for scale in SCALES if back <= 0.95 * scale), whole)
+        return max(self.first, self.last - length), self.last
+
+
+class NoTime(ValueError):
+    """A text that names no moment."""
+
+
+_BACK = re.compile(r"-?\s*(\d+(?:\.\d+)?)\s*(s|sec|m|min|h|d)\s*(?:ago)?", re.IGNORECASE)
+_UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_FORMS = ("%H:%M:%S", "%H:%M")
+_DATED = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M")
+
+
+def moment_of(text: str, now: float) -> float:
+    """Unix seconds of what a person wrote: ``14:30`` (the last time it was that), ``2026-11-24 14:30:05``, ``20 min``
+    or ``-2h`` (so long ago), each in this terminal's time zone. Raises NoTime for anything else."""
+    text = text.strip()
+    ago = _BACK.fullmatch(text)
+    if ago is not None:
+        return now - float(ago[1]) * _UNITS[ago[2].lower()]
+    for form in _DATED:
+        try:
+            return time.mktime(time.strptime(text, form))
+        except (ValueError, OverflowError):
+            continue
+    for form in _FORMS:
+        try:
+            parsed = time.strptime(text, form)
+        except ValueError:
+            continue
+        today = time.localtime(now)
+        clock = (parsed.tm_hour, parsed.tm_min, parsed.tm_sec)
+        at = time.mktime((today.tm_year, today.tm_mon, today.tm_mday, *clock, 0, 0, -1))
+        if at > now:
+            at = time.mktime((today.tm_year, today.tm_mon, today.tm_mday - 1, *clock, 0, 0, -1))
+        return at
+    raise NoTime(f"no time: {text!r}; write 14:30, 2026-11-24 14:30, or 20 min")

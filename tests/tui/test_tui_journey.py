@@ -1,0 +1,89 @@
+"""A moment between two bounds: how it moves, what the line of time shows of it, and what people write."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wattview.tui.journey import SPEEDS, Journey, NoTime, moment_of
+from wattview.tui.widgets.timeline import line_of, track_of
+
+NOW = 1_750_000_000.0
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 1e5), st.lists(st.floats(-1e6, 1e6)), st.integers(-5, 5))
+def test_a_moment_never_leaves_its_bounds(at: float, length: float, steps: list[float], faster: int) -> None:
+    journey = Journey(at, 0.0, length)
+    journey.faster(faster)
+    for step in steps:
+        journey.go(journey.at + step)
+        journey.play()
+        journey.advance(abs(step))
+        assert 0.0 <= journey.at <= length
+        assert journey.speed in SPEEDS
+        assert not (journey.playing and journey.at_end)
+
+
+def test_playing_moves_on_by_the_speed_and_holding_does_not() -> None:
+    journey = Journey(100.0, 0.0, 1000.0)
+    journey.advance(5.0)
+    assert journey.at == 100.0
+    journey.play()
+    journey.faster(2)
+    journey.advance(4.0)
+    assert journey.at == 120.0
+    journey.advance(1e6)
+    assert (journey.at, journey.playing) == (1000.0, False)
+
+
+def test_a_run_that_has_ended_plays_anew_and_keeps_its_bounds() -> None:
+    journey = Journey(50.0, 10.0, 50.0, "20250615_143000")
+    journey.bound(0.0, 99.0)
+    assert (journey.first, journey.last) == (10.0, 50.0)
+    journey.play()
+    assert (journey.at, journey.playing) == (10.0, True)
+
+
+@given(st.floats(0, 8 * 86400), st.floats(1, 8 * 86400))
+def test_the_line_of_time_has_the_moment_on_it(back: float, reach: float) -> None:
+    journey = Journey(NOW - back, NOW - reach, NOW)
+    first, last = journey.scale()
+    assert NOW - reach <= first <= journey.at <= last
+
+
+@given(st.integers(20, 320), st.floats(0, 8 * 86400), st.floats(0, 8 * 86400), st.sampled_from(["", "20250615_143000"]))
+def test_the_line_fits_its_width(width: int, back: float, reach: float, title: str) -> None:
+    journey = Journey(NOW - back, NOW - reach, NOW, title)
+    parts = line_of(journey, None, NOW, width)
+    assert sum(map(len, parts)) == width or width < 80
+
+
+@given(st.floats(0, 1), st.integers(8, 200))
+def test_the_mark_stands_where_the_moment_is(share: float, width: int) -> None:
+    track = track_of(share * 1000, 0.0, 1000.0, width)
+    assert len(track) == width
+    assert track.index("●") == round((width - 1) * share)
+
+
+@given(st.text(max_size=30))
+def test_whatever_is_written_is_a_moment_or_no_time(text: str) -> None:
+    with contextlib.suppress(NoTime):
+        assert isinstance(moment_of(text, NOW), float)
+
+
+@given(st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
+def test_a_time_of_day_is_its_last(hour: int, minute: int, second: int) -> None:
+    at = moment_of(f"{hour:02}:{minute:02}:{second:02}", NOW)
+    assert NOW - 25 * 3600 < at <= NOW
+    assert time.localtime(at)[3:6] == (hour, minute, second)
+
+
+@pytest.mark.parametrize(
+    ("text", "back"), [("90 s", 90), ("-20m", 1200), ("1.5 h ago", 5400), ("2d", 172800), ("5min", 300)]
+)
+def test_a_time_ago_is_counted_from_now(text: str, back: float) -> None:
+    assert moment_of(text, NOW) == NOW - back
