@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.dashboard import NOW, ScriptedDaemon, gpu, power_use, result, run, snapshot, until
 from wattview.config import Tui
-from wattview.model import HistorySeries, Snapshot
+from wattview.model import HistorySeries, Recorded, Snapshot
 from wattview.tui.app import Dashboard
 from wattview.tui.screens.launch import Launch
 
@@ -126,6 +126,19 @@ def test_the_other_screens_look_as_they_did(busy: ScriptedDaemon, snap_compare: 
 @pytest.mark.parametrize("theme", ["wattview-light", "wattview-colour-blind", "wattview-terminal"])
 def test_the_overview_in_every_theme(busy: ScriptedDaemon, snap_compare: Any, theme: str) -> None:
     assert snap_compare(Dashboard(busy.url, settings=Tui(theme=theme)), terminal_size=(80, 24), run_before=steady(busy))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_past_looks_as_it_did(busy: ScriptedDaemon, snap_compare: Any, size: tuple[int, int]) -> None:
+    recorded = Recorded(first=NOW - 7200, last=NOW, sampled=NOW - 260, interval_seconds=5.0)
+    busy.past = lambda at: msgspec.structs.replace(picture(0), time=at, recorded=recorded)
+
+    async def before(pilot: Any) -> None:
+        await steady(busy, "less_than_sign", "plus", "plus")(pilot)
+        await until(pilot, lambda: pilot.app.shown_past is not None and not pilot.app._fetching)
+        await until(pilot, lambda: not pilot.app._painting)
+
+    assert snap_compare(Dashboard(busy.url), terminal_size=size, run_before=before)
 
 
 def test_gpus_look_as_they_did(busy: ScriptedDaemon, snap_compare: Any) -> None:
