@@ -48,7 +48,7 @@ class Results(View):
         Binding("c", "compare", "Compare", id="results_compare"),
         Binding("f", "figure", "Figure", id="results_figure"),
         Binding("o", "report", "Report", id="results_report"),
-        Binding("p", "replay", "Replay", id="results_replay"),
+        Binding("p", "replay", "Replay", show=False, id="results_replay"),
         Binding("e", "export", "Export", id="results_export"),
         Binding("escape", "all_runs", "All runs", id="results_all"),
         Binding("r", "load", "Refresh", show=False, id="results_refresh"),
@@ -85,7 +85,7 @@ class Results(View):
         yield Pane(id="details", classes="box")
 
     def on_mount(self) -> None:
-        self.query_one("#runs").border_title = "Runs: enter shows the scenarios of one"
+        self.query_one("#runs").border_title = "Runs: enter shows the scenarios of one, p plays it again"
         self._turn(ENERGY)
 
     def on_screen_resume(self) -> None:
