@@ -16,7 +16,7 @@ import httpx
 import msgspec
 import pytest
 
-from tests.conftest import ConfigFactory, free_port
+from tests.conftest import ConfigFactory
 from tests.support.daemon import DaemonProcess, running_daemon, wait_gone
 from tests.support.powercap import simulated_rapl
 from tests.support.prometheus import prometheus
@@ -58,7 +58,6 @@ def _agree(ours: ScenarioResult, theirs: ScenarioResult, relative: float) -> Non
 
 @pytest.mark.slow
 async def test_one_stream_is_measured_the_whole_way(tmp_path: Path, make_config: ConfigFactory) -> None:
-    health_port = free_port()
     with (
         simulated_rapl(tmp_path / "sys") as sysfs,
         running_daemon(
@@ -66,13 +65,11 @@ async def test_one_stream_is_measured_the_whole_way(tmp_path: Path, make_config:
             f"paths.sysfs={sysfs}",
             "scenarios.quality_seconds=3",
             "cost.carbon_g_per_kwh=300",
-            f"endpoints.health.port={health_port}",
             "cost.pue=1.4",
             command=("up", "--headless"),
         ) as daemon,
     ):
         targets = [one.url.removeprefix("http://") for one in daemon.exporters().values()]
-        targets.append(f"127.0.0.1:{health_port}")
         assert len(targets) == 10
         (tmp_path / "prometheus").mkdir()
         async with prometheus(tmp_path / "prometheus", targets, "250ms") as url:
