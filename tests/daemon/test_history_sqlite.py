@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -355,4 +356,61 @@ async def test_whatever_is_appended_comes_back_exactly(
         expected = [(at, values[key]) for at, values in sorted(kept.items()) if key in values]
         found = await history.samples(key, NOW, NOW + 3000)
         assert (found[0].points if found else []) == expected
+    await history.close()
+
+
+# long rows
+
+
+def many(count: int, at: float) -> list[tuple[str, float]]:
+    """A row of many containers, half of which do nothing."""
+    return [(f'rate{{name="c{n}"}}', 0.0 if n % 2 else (n * at) % 97.3) for n in range(count)]
+
+
+async def test_a_long_row_is_what_was_written_and_takes_less(tmp_path: Path) -> None:
+    sizes = {}
+    for count in (100, 1000):
+        history = SqliteHistory(tmp_path / f"{count}.sqlite", 1e9)
+        for tick in range(50):
+            await history.append(1000.0 + tick, many(count, tick))
+        found = await history.samples("rate", 1000.0, 1049.0)
+        assert {one.name: [value for _, value in one.points] for one in found} == {
+            name: [many(count, tick)[n][1] for tick in range(50)] for n, (name, _) in enumerate(many(count, 0))
+        }
+        thinned = await history.thinned('rate{name="c2"}', 1010.0, 1020.0, 5.0)
+        assert thinned[0].points == [(t, (2 * (t - 1000)) % 97.3) for t in (1010.0, 1015.0, 1020.0)]
+        await history.close()
+        with sqlite3.connect(tmp_path / f"{count}.sqlite") as file:
+            sizes[count] = file.execute("SELECT avg(length(data)) FROM ticks").fetchone()[0]
+    assert sizes[100] == 800
+    assert sizes[1000] < 0.75 * 8000
+
+
+async def test_a_history_of_the_first_form_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    history = SqliteHistory(path, 1e9)
+    await history.append(1000.0, many(10, 3.0))
+    await history.close()
+    with sqlite3.connect(path) as file:
+        file.execute("PRAGMA user_version = 1")
+        long = b"".join(struct.pack("<d", value) for _, value in many(200, 7.0))
+        (series,) = zip(*file.execute("SELECT id FROM series ORDER BY id"), strict=True)
+        numbers = [*series, *range(100, 100 + 200 - len(series))]
+        file.execute("INSERT INTO layouts VALUES (99, 0, ?)", (struct.pack("<200I", *numbers),))
+        file.execute("INSERT INTO ticks VALUES (1001000000, 99, ?)", (long,))
+    history = SqliteHistory(path, 1e9)
+    await history.append(1002.0, many(500, 5.0))
+    (one,) = await history.samples('rate{name="c2"}', 1000.0, 1002.0)
+    assert one.points == [(1000.0, 6.0), (1001.0, 14.0), (1002.0, 10.0)]
+    await history.close()
+
+
+async def test_a_row_that_is_damaged_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    history = SqliteHistory(path, 1e9)
+    await history.append(1000.0, many(500, 3.0))
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE ticks SET data = x'00112233'")
+    with pytest.raises(HistoryError, match="history"):
+        await history.samples("rate", 1000.0, 1000.0)
     await history.close()

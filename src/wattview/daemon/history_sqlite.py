@@ -11,8 +11,9 @@ import math
 import sqlite3
 import struct
 import threading
+import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +24,9 @@ from wattview.model import HistorySeries
 
 T = TypeVar("T")
 
-_VERSION = 1
+_VERSION = 2
+"""Form 2 packs long rows; a file of form 1 has none and is read and gone on with as it is."""
+
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, metric TEXT NOT NULL, key TEXT NOT NULL UNIQUE);
@@ -34,6 +37,8 @@ PRAGMA user_version = {_VERSION};
 COMMIT;
 """
 _DOUBLE = struct.Struct("<d")
+_PACKED_FROM = 1024
+"""Rows of at least so many bytes are packed: many containers' rates, of which many are 0, take half."""
 _MICROSECONDS = 1_000_000
 _DAY = 86_400.0
 _KEPT_LAYOUTS = 32
@@ -47,7 +52,8 @@ class SqliteHistory:
     Every ``append`` is one row: a time in microseconds, the number of a layout (which series, in which order) and
     their values as doubles. A tick so costs one page written, whatever the number of series, where a row for each
     sample costs a page for each: 50 series every 5 s are 8.3 MB a day, and one day of one series is read in 0.05 s
-    (tests/daemon/test_history_sqlite.py measures the size). Rows older than the retention go, a few at each append.
+    (tests/daemon/test_history_sqlite.py measures the size). Long rows are packed. Rows older than the retention go, a
+    few at each append.
 
     The file is opened when it is first used, and opened anew after a failure: a file that is corrupt, unwritable or
     on a full disk raises HistoryError each time until it is mended. It is in WAL mode: a process that was killed in
@@ -104,7 +110,7 @@ class SqliteHistory:
         try:
             connection.execute("BEGIN IMMEDIATE")
             layout = self._layout(connection, time, tuple(samples))
-            data = struct.pack(f"<{len(samples)}d", *samples.values())
+            data = _packed(struct.pack(f"<{len(samples)}d", *samples.values()))
             at = round(time * _MICROSECONDS)
             while not connection.execute("INSERT OR IGNORE INTO ticks VALUES (?, ?, ?)", (at, layout, data)).rowcount:
                 at += 1
@@ -191,10 +197,10 @@ class SqliteHistory:
             # Each source is a row of its own: the newest row that holds a series counts.
             missing = set(found)
             for layout, data in rows:
-                for number, offset in view.places(layout):
+                for number, value in view.values(layout, data):
                     if number in missing:
                         missing.discard(number)
-                        found[number].append((time, _DOUBLE.unpack_from(data, offset)[0]))
+                        found[number].append((time, value))
                 if not missing:
                     break
         cursor.close()
@@ -212,16 +218,24 @@ class _View:
     def __init__(self, connection: sqlite3.Connection, keys: dict[int, str]) -> None:
         self.keys = keys
         self._connection = connection
-        self._places: dict[int, list[tuple[int, int]]] = {}
+        self._places: dict[int, tuple[int, list[tuple[int, int]]]] = {}
 
-    def places(self, layout: int) -> list[tuple[int, int]]:
-        """(series number, byte offset of its value) for each matching series of a layout."""
+    def values(self, layout: int, data: bytes) -> Iterator[tuple[int, float]]:
+        """(series number, value) of each matching series in a tick."""
+        size, places = self._places_in(layout)
+        if places:
+            whole = _whole(data, size)
+            for number, offset in places:
+                yield number, _DOUBLE.unpack_from(whole, offset)[0]
+
+    def _places_in(self, layout: int) -> tuple[int, list[tuple[int, int]]]:
+        """The bytes of a tick of that layout, and (series number, byte offset of its value) of each matching series."""
         known = self._places.get(layout)
         if known is None:
             row = self._connection.execute("SELECT series FROM layouts WHERE id = ?", (layout,)).fetchone()
             numbers = _numbers(row[0]) if row else ()
-            known = [(number, at * _DOUBLE.size) for at, number in enumerate(numbers) if number in self.keys]
-            self._places[layout] = known
+            places = [(number, at * _DOUBLE.size) for at, number in enumerate(numbers) if number in self.keys]
+            known = self._places[layout] = (len(numbers) * _DOUBLE.size, places)
         return known
 
     def points(self, start: float, end: float) -> dict[int, list[tuple[float, float]]]:
@@ -232,12 +246,24 @@ class _View:
             (math.floor(start * _MICROSECONDS), math.ceil(end * _MICROSECONDS)),
         )
         for time, layout, data in rows if found else ():
-            for number, offset in self.places(layout):
-                found[number].append((time / _MICROSECONDS, _DOUBLE.unpack_from(data, offset)[0]))
+            for number, value in self.values(layout, data):
+                found[number].append((time / _MICROSECONDS, value))
         return found
 
     def series(self, found: Mapping[int, list[tuple[float, float]]]) -> list[HistorySeries]:
         return [HistorySeries(self.keys[number], points) for number, points in found.items() if points]
+
+
+def _packed(data: bytes) -> bytes:
+    """What is stored of a tick: its doubles, packed where that makes a long row shorter."""
+    if len(data) < _PACKED_FROM:
+        return data
+    packed = zlib.compress(data, 1)
+    return packed if len(packed) < len(data) else data
+
+
+def _whole(data: bytes, size: int) -> bytes:
+    return data if len(data) == size else zlib.decompress(data)
 
 
 def _numbers(layout: bytes) -> tuple[int, ...]:
@@ -265,7 +291,7 @@ class _Thread:
                 with self._opening:
                     self._connection = _open(self._path)
             return work(self._connection)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, zlib.error) as error:
             self._drop()
             raise _explained(self._path, error) from error
         except BaseException:
@@ -301,6 +327,8 @@ def _open(path: Path) -> sqlite3.Connection:
             raise HistoryError(f"{path} is a database of another program", "set paths.state to another directory")
         if version == 0:
             connection.executescript(_SCHEMA)
+        elif version < _VERSION:
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
     except BaseException:
         connection.close()
         raise
@@ -317,7 +345,7 @@ _FIXES = (
 )
 
 
-def _explained(path: Path, error: sqlite3.Error | OSError) -> HistoryError:
+def _explained(path: Path, error: sqlite3.Error | OSError | zlib.error) -> HistoryError:
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     fix = next((fix.format(path=path) for part, fix in _FIXES if part in text), "")
     return HistoryError(f"history {path}: {text}", fix)
