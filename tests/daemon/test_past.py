@@ -332,7 +332,7 @@ async def test_of_a_run_that_the_history_has_lost_its_windows_power_is_left(
     await history.append(time.time(), [("wattview_host_cpus", 8.0)])
     past = past_of(make_config(f"paths.state={tmp_path}"), history, tmp_path)
 
-    within = await past.at(began + 15)
+    within = await past.at(began + 15.05)  # between two samples
     assert within.power is not None
     assert within.power.host_watts == pytest.approx(42.0)
     assert within.power.host_joules_total == pytest.approx(4410.0)
