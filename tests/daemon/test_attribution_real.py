@@ -14,10 +14,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.support.daemon import DaemonProcess, running_daemon
+from tests.support.daemon import DaemonProcess, knows_idle, running_daemon
 from tests.support.docker_engine import Engine, docker_engine
 from tests.support.powercap import simulated_rapl
-from wattview.analysis.idle import IdleModel
 from wattview.model import Container, HistorySeries, Run, Snapshot
 
 __all__ = ["docker_engine"]
@@ -30,13 +29,6 @@ SCENARIO = {
     "name": "who", "streams": 1, "resolution": "640x360", "bitrate": "800k", "fps": 30, "duration": 12, "warmup": 4,
     "cooldown": 0, "preset": "veryfast", "quality": False,
 }  # fmt: skip
-
-
-def knows_idle(state: Path, watts: float) -> None:
-    """What a daemon that ran here before would have left: the truth, so that a busy machine does not spoil the test."""
-    state.mkdir()
-    model = IdleModel().add_baseline(time.time(), 0.0, watts)
-    (state / "idle.json").write_bytes(msgspec.json.encode({"rapl intel-rapl:0 intel-rapl:0:1": model}))
 
 
 def burning(snapshot: Snapshot) -> Container:

@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import free_port
 from tests.stack.public_dashboards import CADVISOR_EXPORTER, DOCKER_MONITORING, NODE_EXPORTER_FULL
-from tests.support.daemon import DaemonProcess, running_daemon
+from tests.support.daemon import DaemonProcess, knows_idle, running_daemon
 from tests.support.docker_engine import Engine, docker_engine
 from tests.support.node_exporter import RealNodeExporter
 from tests.support.prometheus import serve_metrics
@@ -128,6 +128,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory, docker_engine: Engine) -> I
     with running(directory, sys.executable, "-m", "tests.support.powercap", str(sysfs), "--watts-from-cpu",
                  env={"PYTHONPATH": ":".join(sys.path)}), a_gpu_exporter() as gpu:  # fmt: skip
         eventually(lambda: (sysfs / "class/powercap/intel-rapl:0").exists(), "the simulated RAPL")
+        knows_idle(directory / "state", 12.0 * 1.15)  # the simulated package and its DRAM
         targets = f'- targets: ["{gpu}"]\n  labels: {{job: dcgm-exporter, host: gpu-host}}\n'
         with (
             running_daemon(directory, *settings) as daemon,

@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from tests.conftest import free_port
+from wattview.analysis.idle import IdleModel
 from wattview.model import ExporterHealth, Snapshot
 
 START_SECONDS = 30.0
@@ -136,3 +137,10 @@ def wait_gone(pids: set[int], patience_seconds: float = 10.0) -> set[int]:
     while (left := {pid for pid in pids if alive(pid)}) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left
+
+
+def knows_idle(state: Path, watts: float) -> None:
+    """What a daemon that ran here before would have left: the truth, so that a busy machine does not spoil the test."""
+    state.mkdir(parents=True)
+    model = IdleModel().add_baseline(time.time(), 0.0, watts)
+    (state / "idle.json").write_bytes(msgspec.json.encode({"rapl intel-rapl:0 intel-rapl:0:1": model}))
