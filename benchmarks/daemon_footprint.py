@@ -15,12 +15,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 
-from benchmarks.processes import resident_megabytes, share
+from benchmarks.processes import beside, resident_megabytes, share
 from benchmarks.table import Result, Row, print_table
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import engine
@@ -32,12 +32,10 @@ SCRAPE_SECONDS = 5.0
 PEER = "node_exporter alone"
 
 
-@contextmanager
-def scraping(urls: list[str]) -> Iterator[None]:
+def scraping(urls: list[str]) -> AbstractContextManager[None]:
     """Fetches every URL once each ``SCRAPE_SECONDS``, spread over the interval, as Prometheus does."""
-    stop = threading.Event()
 
-    def loop() -> None:
+    def loop(stop: threading.Event) -> None:
         with httpx.Client(trust_env=False, timeout=30, headers={"Accept-Encoding": "gzip"}) as client:
             while not stop.is_set():
                 for url in urls:
@@ -45,33 +43,19 @@ def scraping(urls: list[str]) -> Iterator[None]:
                     if stop.wait(SCRAPE_SECONDS / len(urls)):
                         return
 
-    thread = threading.Thread(target=loop)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return beside(loop)
 
 
-@contextmanager
-def attached(daemon: DaemonProcess) -> Iterator[None]:
+def attached(daemon: DaemonProcess) -> AbstractContextManager[None]:
     """Follows the live snapshots at one a second, as the dashboard does."""
-    stop = threading.Event()
 
-    def follow() -> None:
+    def follow(stop: threading.Event) -> None:
         with daemon.api.stream("GET", "/api/v1/live", params={"interval": "1"}) as answer:
             for _ in answer.iter_lines():
                 if stop.is_set():
                     return
 
-    thread = threading.Thread(target=follow)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return beside(follow)
 
 
 def measure(containers: int = 20, seconds: float = 30.0) -> Iterator[Result]:

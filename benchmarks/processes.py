@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import os
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
@@ -84,3 +87,16 @@ class Endpoint:
 
     def close(self) -> None:
         self._connection.close()
+
+
+@contextmanager
+def beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """``work`` in a thread for as long as the block lasts: it returns soon after its event is set."""
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
