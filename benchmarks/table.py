@@ -10,7 +10,8 @@ from msgspec import Struct
 class Row(Struct, frozen=True, kw_only=True):
     """One measurement. ``peer`` is the same of another program, ``peer_name``, in the same run and unit.
 
-    The aim is that ours, or its ratio to the peer's, stays below a limit; without either the row has no verdict.
+    The aim is that ours, or its ratio to the peer's, or each of them, stays below a limit; without one the row has no
+    verdict.
     """
 
     subject: str
@@ -26,15 +27,17 @@ class Row(Struct, frozen=True, kw_only=True):
         return self.ours / self.peer if self.peer else None
 
     def verdict(self) -> str:
-        """``met``, or by how much the aim was missed; "" where nothing is aimed at."""
+        """``met``, or by how much each aim was missed; "" where nothing is aimed at."""
+        aims = []
         if self.below is not None:
             over = self.ours - self.below
             said = f"{_number(over)} {self.unit}".rstrip()
-            return "met" if over < 0 else f"missed by {said}" + (f" ({over / self.below:.0%})" if self.below else "")
+            missed = f"missed by {said}" + (f" ({over / self.below:.0%})" if self.below else "")
+            aims.append("met" if over < 0 else missed)
         if self.ratio_below is not None and self.ratio is not None:
             over = self.ratio - self.ratio_below
-            return "met" if over < 0 else f"missed by {over:.2f} ({over / self.ratio_below:.0%})"
-        return ""
+            aims.append("met" if over < 0 else f"missed by {over:.2f} ({over / self.ratio_below:.0%})")
+        return "; ".join(dict.fromkeys(aims))
 
 
 class Failed(Struct, frozen=True, kw_only=True):
@@ -47,7 +50,7 @@ class Failed(Struct, frozen=True, kw_only=True):
 Result = Row | Failed | str
 """What a benchmark yields. A string is a line that stands below the table."""
 
-_WIDTHS = (50, 12, 27, 7, 14)
+_WIDTHS = (50, 12, 27, 7, 16)
 
 
 def print_table(results: Iterable[Result]) -> bool:
@@ -72,10 +75,10 @@ def print_table(results: Iterable[Result]) -> bool:
 
 def _row(row: Row) -> str:
     peer = "" if row.peer is None else f"{_number(row.peer)} {row.unit} {row.peer_name}".replace("  ", " ")
-    aim = "" if row.below is None else f"< {row.below:g} {row.unit}"
-    aim = f"ratio < {row.ratio_below:g}" if row.ratio_below is not None else aim
+    limit = "" if row.below is None else f"< {row.below:g} {row.unit}".rstrip()
+    aim = "; ".join(part for part in (limit, row.ratio_below and f"ratio < {row.ratio_below:g}") if part)
     ratio = "" if row.ratio is None else _number(row.ratio)
-    return _line(row.subject, f"{_number(row.ours)} {row.unit}".rstrip(), peer, ratio, aim.rstrip(), row.verdict())
+    return _line(row.subject, f"{_number(row.ours)} {row.unit}".rstrip(), peer, ratio, aim, row.verdict())
 
 
 def _line(subject: str, ours: str, peer: str, ratio: str, aim: str, verdict: str) -> str:

@@ -34,3 +34,12 @@ def test_the_table_has_ours_the_peers_their_ratio_and_the_aim_in_one_line(capsys
 def test_a_benchmark_that_could_not_measure_is_a_row_and_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert not print_table([Failed(subject="store", reason="no such program"), Row(subject="x", ours=1)])
     assert "not measured: no such program" in capsys.readouterr().out
+
+
+def test_of_two_aims_each_has_its_verdict() -> None:
+    def verdict(ours: float, peer: float) -> str:
+        return Row(subject="x", ours=ours, unit="%", peer=peer, below=5.0, ratio_below=1.0).verdict()
+
+    assert verdict(2.4, 1.8) == "met; missed by 0.33 (33%)"
+    assert verdict(1.2, 1.8) == "met"
+    assert verdict(6.0, 8.0) == "missed by 1 % (20%); met"
