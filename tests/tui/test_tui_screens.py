@@ -448,3 +448,12 @@ async def test_plain_ascii_where_the_terminal_has_no_more(daemon: ScriptedDaemon
             await pilot.pause()
             drawn = "".join(segment.text for strip in pilot.app.screen._compositor.render_strips() for segment in strip)
             assert drawn.isascii(), f"screen {key}: {sorted({c for c in drawn if not c.isascii()})}"
+
+
+async def test_the_log_says_what_an_event_is_about_in_a_narrow_terminal_too(daemon: ScriptedDaemon) -> None:
+    daemon.tell("info", "source node", "works", at=-10.0)
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press("9")
+        await until(pilot, lambda: "works" in screen_text(pilot.app))
+        # The line below the table names it too, but without its level.
+        assert any("source node" in line and "info" in line for line in screen_text(pilot.app).splitlines())
