@@ -210,6 +210,13 @@ def test_columns_of_the_highest_rank_go_first_and_the_first_one_never() -> None:
     assert [(index, width) for index, _, width in lay_out(wanted, 6)] == [(0, 6)]
 
 
+def test_a_column_grows_into_what_is_spare_before_the_last_takes_the_rest() -> None:
+    wanted = [Column("a", 5, str), Column("b", 5, str, grow=4), Column("c", 5, str)]
+    assert [width for _, _, width in lay_out(wanted, 19, stretch=-1)] == [5, 7, 5]
+    assert [width for _, _, width in lay_out(wanted, 30, stretch=-1)] == [5, 9, 14]
+    assert [width for _, _, width in lay_out(wanted, 17)] == [5, 5, 5]
+
+
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 9)), min_size=1, max_size=12), st.integers(1, 250))
 def test_columns_never_need_more_than_there_is(wanted: list[tuple[int, int]], width: int) -> None:
     placed = lay_out(columns(*wanted), width)

@@ -15,7 +15,8 @@ R = TypeVar("R")
 class Column(NamedTuple, Generic[R]):
     """One column. ``text`` writes its cell; ``sort`` orders its rows (None is last); ``tone`` names a colour class of
     the table (``good``, ``warn``, ``bad``, ``dim``, ``graph``), which only ever repeats what the text says. ``draw``
-    writes the cell instead, where that depends on its width."""
+    writes the cell instead, where that depends on its width. ``grow``: cells that it takes more where some are
+    spare."""
 
     title: str
     width: int
@@ -25,6 +26,7 @@ class Column(NamedTuple, Generic[R]):
     rank: int = 0
     tone: Callable[[R], str] | None = None
     draw: Callable[[R, int], str] | None = None
+    grow: int = 0
 
 
 Placed = tuple[int, Column[Any], int]
@@ -33,14 +35,18 @@ Placed = tuple[int, Column[Any], int]
 
 def lay_out(columns: Sequence[Column[Any]], width: int, stretch: int = 0) -> list[Placed]:
     """The columns that have room in ``width`` cells, with a cell between two. The first one is never left out; it
-    gives way where even it has no room. The last column takes all that is spare where ``stretch`` is -1, else the
-    first takes up to twice its own width."""
+    gives way where even it has no room. Of what is spare each takes what it would grow by, from the left; the last
+    column takes all the rest where ``stretch`` is -1, else the first takes up to twice its own width."""
     kept = list(enumerate(columns))
     while len(kept) > 1 and sum(column.width + 1 for _, column in kept) - 1 > width:
         highest = max(column.rank for _, column in kept[1:])
         kept.remove(next(pair for pair in reversed(kept[1:]) if pair[1].rank == highest))
     widths = [column.width for _, column in kept]
     spare = width - sum(widths) - len(widths) + 1
+    for at, (_, column) in enumerate(kept):
+        more = max(0, min(column.grow, spare))
+        widths[at] += more
+        spare -= more
     if spare > 0 and stretch == -1:
         widths[-1] += spare
     else:

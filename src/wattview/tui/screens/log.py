@@ -31,7 +31,7 @@ EVENTS: tuple[Column[Line], ...] = (
     Column("Level", 9, lambda line: LEVELS[line.event.level], lambda line: line.event.level, left=True,
            tone=lambda line: TONES[line.event.level]),
     Column("From", 9, lambda line: "dashboard" if line.own else "daemon", lambda line: line.own, left=True, rank=2),
-    Column("About", 26, lambda line: line.event.about, lambda line: line.event.about, left=True, rank=1),
+    Column("About", 26, lambda line: line.event.about, lambda line: line.event.about, left=True, rank=1, grow=24),
     Column("What", 20, lambda line: line.event.text, left=True),
 )  # fmt: skip
 
