@@ -196,10 +196,35 @@ def test_the_rate_is_the_one_that_was_encoded() -> None:
     assert [point.prices["bitrate_bps"].mean for point in curve.points] == pytest.approx([0.9e6, 1.8e6, 3.6e6, 7.2e6])
 
 
+def test_the_answer_is_a_sentence() -> None:
+    """Of repeats that do not scatter the interval is the figure itself."""
+    [pair] = compare_curves([*sweep("libx264", repeats=2), *sweep("libx265", 0.69, 21.0, repeats=2)]).pairs
+    assert pair.sentence == (
+        "libx265 needs 31 % (31 to 31) less bitrate and 2.10 times (2.10 to 2.10) the power above the baseline per"
+        " stream for the same VMAF as libx264"
+    )
+    [pair] = compare_curves([*sweep("libx264"), *sweep("libx264", 1.05, 12.0, preset="slow")], quality="vmaf").pairs
+    assert pair.sentence == (
+        "slow needs 5.0 % more bitrate and 20 % more power above the baseline per stream for the same VMAF as veryfast"
+    )
+    [pair] = compare_curves([*sweep("libx264", repeats=2), *sweep("libx265", repeats=2)]).pairs
+    assert "bitrate (+0.0 to +0.0 %: no difference is shown)" in pair.sentence
+    [pair] = compare_curves([*sweep("libx264"), *sweep("libx265")[:2]]).pairs
+    assert pair.sentence == "", "two points are no curve"
+
+
+def test_without_the_power_above_the_baseline_the_sentence_tells_that_of_a_stream() -> None:
+    gross = [msgspec.structs.replace(one, net_efficiency=None) for one in (*sweep("libx264"), *sweep("libx265", 0.5))]
+    [pair] = compare_curves(gross).pairs
+    assert pair.sentence == "libx265 needs 50 % less bitrate and as much power per stream for the same VMAF as libx264"
+
+
 def test_only_what_encodes_the_same_pictures_is_compared() -> None:
     found = compare_curves([*sweep("libx264"), *sweep("libx265", streams=4), *sweep("libx265", source="film.mp4")])
     assert len(found.curves) == 3
     assert found.pairs == []
+    assert "no two curves are of the same streams and pictures" in found.reason
+    assert "measure each encoder at three bitrates or more" in compare_curves([]).reason
 
 
 def test_without_words_every_curve_is_held_against_the_first_of_its_kind() -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from wattview.analysis.compare import Repeats, repeats_of, setting_text
 from wattview.analysis.confidence import estimate
+from wattview.analysis.curve_words import NO_CURVES, NO_PAIRS, PRICES, sentence
 from wattview.analysis.curves import bd_estimate, bd_quality
 from wattview.analysis.efficiency import stream_bits_per_second
 from wattview.analysis.energy import NoData
@@ -29,14 +30,6 @@ from wattview.model import (
 
 QUALITIES = {"vmaf": "vmaf_score", "psnr": "psnr_score", "ssim": "ssim_score"}
 """What people call the figures of quality, on the command line and in the control API."""
-
-PRICES = {
-    "bitrate_bps": "bitrate",
-    "net_watts_per_stream": "power above the baseline per stream",
-    "watts_per_stream": "power per stream",
-    "cost_per_stream_hour": "cost of a stream-hour",
-}
-"""What a quality is paid for with."""
 
 OF_POWER = ("net_watts_per_stream", "watts_per_stream", "cost_per_stream_hour")
 FEW_POINTS = 4
@@ -60,14 +53,15 @@ def compare_curves(
         curves = [(setting, curve) for setting, curve in curves if len(curve.points) > 1]
     firsts, seconds = _chosen(curves, first), _chosen(curves, second)
     pairs = [
-        _pair(curves[at], curves[other])
+        _pair(curves[at], curves[other], quality)
         for at in firsts
         if first or not _has_earlier(curves, at)
         for other in seconds
         if other != at and _task(curves[at][0]) == _task(curves[other][0])
     ]
+    shown = [curve for _, curve in curves if len(curve.points) > 1]
     return CurveComparison(
-        quality=quality, curves=[curve for _, curve in curves if len(curve.points) > 1], pairs=pairs,
+        quality=quality, curves=shown, pairs=pairs, reason="" if pairs else NO_PAIRS if shown else NO_CURVES,
         machine=known[0].machine if known else None, left_out=left_out,
     )  # fmt: skip
 
@@ -129,7 +123,7 @@ def _has_earlier(curves: Sequence[tuple[Setting, Curve]], at: int) -> bool:
     return any(_task(setting) == _task(curves[at][0]) for setting, _ in curves[:at])
 
 
-def _pair(first: tuple[Setting, Curve], second: tuple[Setting, Curve]) -> CurvePair:
+def _pair(first: tuple[Setting, Curve], second: tuple[Setting, Curve], quality: str) -> CurvePair:
     anchor, test = first[1], second[1]
     remarks = []
     if min(len(anchor.points), len(test.points)) < FEW_POINTS:
@@ -163,7 +157,10 @@ def _pair(first: tuple[Setting, Curve], second: tuple[Setting, Curve]) -> CurveP
         remarks.append(
             f"the curves share only {100 * overlap:.0f} % of their qualities: the mean is of that part alone"
         )
-    return CurvePair(first=anchor.label, second=test.label, differences=differences, remarks=remarks)
+    return CurvePair(
+        first=anchor.label, second=test.label, differences=differences, remarks=remarks,
+        sentence=sentence(anchor.label, test.label, differences, quality),
+    )  # fmt: skip
 
 
 def _difference(anchor: Curve, test: Curve, price: str) -> CurveDifference:

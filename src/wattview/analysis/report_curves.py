@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from html import escape
 
 from wattview.analysis import svg
+from wattview.analysis.curve_words import PRICES
 from wattview.analysis.fit import formula
 from wattview.analysis.prediction import fits_of
-from wattview.analysis.rate_quality import PRICES, compare_curves
+from wattview.analysis.rate_quality import compare_curves
 from wattview.model import Curve, CurveComparison, CurvePair, ScenarioResult
 
 AXES = (
@@ -56,6 +57,7 @@ def _differences(found: CurveComparison) -> list[str]:
     quality = found.quality.upper()
     return [
         "<h2>For the same quality</h2>",
+        *(f"<p><strong>{escape(pair.sentence)}.</strong></p>" for pair in found.pairs if pair.sentence),
         '<div class="scroll"><table><thead><tr><th>Setting</th><th>against</th><th>needs</th><th>of</th>'
         f"<th>95 % interval</th><th>over {quality}</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>",
         '<p class="dim">Bjøntegaard\'s difference: the mean of what the one needs more, or less, than the other, over'

@@ -7,15 +7,11 @@ from collections.abc import Iterable
 import click
 
 from wattview import terminal as term
+from wattview.analysis.curve_words import PRICES
 from wattview.analysis.energy import NoData
-from wattview.analysis.rate_quality import PRICES, compare_curves
+from wattview.analysis.rate_quality import compare_curves
 from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair, RunResult
 from wattview.terminal import json_text
-
-NO_CURVES = (
-    "no setting was measured at several bitrates, with its quality: measure each encoder at three bitrates or more, in"
-    " a suite of scenarios that differ in their bitrate"
-)
 
 
 def print_curves(runs: Iterable[RunResult], first: str, second: str, quality: str, machine: str, as_json: bool) -> bool:
@@ -33,15 +29,13 @@ def print_curves(runs: Iterable[RunResult], first: str, second: str, quality: st
 
 
 def _print(found: CurveComparison) -> None:
-    if not found.curves and not found.pairs:
-        click.echo(term.wrap(NO_CURVES, ""))
     for curve in found.curves:
         click.echo(_points(curve, found.quality))
         click.echo()
     for pair in found.pairs:
         _print_pair(pair, found.quality)
-    if found.curves and not found.pairs:
-        click.echo("no two curves are of the same streams and pictures: there is nothing to compare them with")
+    if found.reason:
+        click.echo(term.wrap(found.reason, ""))
     if found.left_out:
         click.echo(term.wrap(found.left_out, ""))
 
@@ -63,6 +57,8 @@ def _points(curve: Curve, quality: str) -> str:
 
 def _print_pair(pair: CurvePair, quality: str) -> None:
     click.echo(click.style(f"{term.clean(pair.second)}\nagainst {term.clean(pair.first)}", bold=True))
+    if pair.sentence:
+        click.echo(term.wrap(term.clean(pair.sentence)))
     known = [one for one in pair.differences if one.percent is not None]
     if known:
         header = [f"FOR THE SAME {quality.upper()}", "NEEDS", "95 % INTERVAL", "", "OVER", "GAIN AT THE SAME"]

@@ -49,22 +49,25 @@ class CurveDifference(Struct, frozen=True, kw_only=True):
 
 class CurvePair(Struct, frozen=True, kw_only=True):
     """Two curves, by their labels, and the differences of the second from the first, for each price. ``remarks`` are
-    what must be known beside the figures."""
+    what must be known beside the figures. ``sentence`` is the answer in words: of bitrate and of power, "" where
+    neither can be compared."""
 
     first: str
     second: str
     differences: list[CurveDifference]
     remarks: list[str] = []
+    sentence: str = ""
 
 
 class CurveComparison(Struct, frozen=True, kw_only=True):
     """All curves of the runs and what was asked of them. ``quality`` names the figure on one axis of every curve.
 
-    ``left_out`` says what was measured on other machines than ``machine``.
+    ``left_out`` says what was measured on other machines than ``machine``; ``reason`` why there are no pairs.
     """
 
     quality: str
     curves: list[Curve]
     pairs: list[CurvePair]
+    reason: str = ""
     machine: str | None = None
     left_out: str = ""
