@@ -13,6 +13,7 @@ import msgspec
 
 from wattview.analysis.advice import WORDS, Target, advise
 from wattview.analysis.compare import compare_runs
+from wattview.analysis.rate_quality import compare_curves
 from wattview.analysis.results import compared_with_baseline
 from wattview.analysis.side_by_side import measurements, side_by_side
 from wattview.model import (
@@ -74,6 +75,42 @@ def _measured(name: str, repeat: int, watts: float, vmaf: float, place: int) -> 
     )  # fmt: skip
 
 
+def encoders(run_id: str = "20250616_150000", *, repeats: int = 3, run_of: Sequence[int] = (1, 2, 4)) -> RunResult:
+    """A baseline of 30 W; two encoders at four bitrates: the second needs 0.69 of the first's, and 2.1 times the power
+    above the baseline, for the same VMAF (repeats scatter by 0.02 VMAF and 0.02 W); then the first encoder with so many
+    streams at once, 10 W each, whose quality nobody measured."""
+    scenarios = [sweep().scenarios[0]]
+    for repeat in range(1, repeats + 1):
+        shift = 0.02 * (repeat - 2)
+        for encoder, rate_factor, power_factor in (("libx264", 1.0, 1.0), ("libx265", 0.69, 2.1)):
+            for rate, vmaf, net in ((1000, 70.0, 4.0), (2000, 80.0, 5.0), (4000, 88.0, 6.2), (8000, 94.0, 7.9)):
+                watts = 30.0 + net * power_factor + shift
+                one = _measured(encoder, repeat, watts, vmaf + shift, len(scenarios))
+                scenarios.append(
+                    _of(one, f"{encoder} {rate}k", bitrate=f"{rate * rate_factor:g}k", encoder=encoder, streams=1,
+                        preset="fast", viewers=None)
+                )  # fmt: skip
+        for streams in run_of:
+            one = _measured("streams", repeat, 30.0 + 10.0 * streams + shift, 0.0, len(scenarios))
+            scenarios.append(
+                _of(one, f"{streams} streams", streams=streams, preset="medium", viewers=None, vmaf_score=None)
+            )
+    return RunResult(
+        id=run_id, path=f"/results/test_results_{run_id}.json", test_date="2025-06-16T15:00:00", status="done",
+        history="sqlite", scenarios=compared_with_baseline(scenarios),
+    )  # fmt: skip
+
+
+def _of(one: ScenarioResult, name: str, **changes: Any) -> ScenarioResult:
+    """The same measurement of another setting."""
+    repeated = f"{name} #{one.record.repeat}"
+    record = msgspec.structs.replace(one.record, name=repeated, setting=name, **changes)
+    efficiency = msgspec.structs.replace(
+        one.efficiency, watts_per_stream=(one.power_mean_watts or 0.0) / (record.streams or 1)
+    )
+    return msgspec.structs.replace(one, record=record, efficiency=efficiency)
+
+
 def _runs(daemon: Any, request: Any) -> Sequence[RunResult]:
     named = [one for one in request.query_params.get("runs", "").split(",") if one]
     return [run for run in daemon.results if (run.id in named if named else True)]
@@ -108,6 +145,12 @@ def _advice(daemon: Any, request: Any) -> Any:
     return advise(everything, target, WORDS[asked["objective"]], asked.get("machine", ""))
 
 
+def _curves(daemon: Any, request: Any) -> Any:
+    asked = request.query_params
+    everything = [scenario for run in _runs(daemon, request) for scenario in run.scenarios]
+    return compare_curves(everything, first=asked["first"], second=asked["second"], quality=asked["quality"])
+
+
 def _export(daemon: Any, request: Any) -> Any:
     ids = [run.id for run in _runs(daemon, request)]
     return msgspec.Raw(msgspec.json.encode([request.query_params["format"], ids]))
@@ -118,6 +161,7 @@ RESULTS_ANSWERS: Mapping[str, Callable[[Any, Any], Any]] = {
     "/api/v1/side-by-side": _side_by_side,
     "/api/v1/compare": _compare,
     "/api/v1/advice": _advice,
+    "/api/v1/curves": _curves,
     "/api/v1/export": _export,
 }
 """By path: what a scripted daemon with ``results`` answers to a request."""

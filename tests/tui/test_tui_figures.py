@@ -50,7 +50,7 @@ def test_a_negative_bar_grows_to_the_left_of_zero() -> None:
 
 DOTS = st.lists(
     st.builds(Dot, st.integers(0, 5), st.text(max_size=60), FINITE, FINITE, st.sampled_from(["", "rapl"]),
-              st.booleans()),
+              st.booleans(), st.sampled_from(["", "A"]), st.sampled_from(["", "marked"])),
     max_size=12,
 )  # fmt: skip
 
@@ -73,6 +73,16 @@ def test_points_stand_where_the_axes_say() -> None:
     assert lines[5][GUTTER + 10] == "·", "the front is joined"
     assert lines[0].startswith("    10 ┤")
     assert lines[12].split() == ["0", "5", "10"] or lines[12].split()[0] == "0"
+
+
+def test_a_curve_is_a_line_between_its_letters_as_they_are_given() -> None:
+    """It goes up and to the right, and then straight back to the left."""
+    dots = [Dot((at,), "", x, y, "A", mark="A") for at, (x, y) in enumerate([(0.0, 0.0), (10.0, 5.0), (0.0, 10.0)])]
+    lines = ["".join(text for text, _ in line)[GUTTER:] for line in picture(dots, None, GUTTER + 21, 13)]
+    assert [line.find("A") for line in lines[:11] if "A" in line] == [0, 20, 0]
+    middle = [at for at, mark in enumerate(lines[8]) if mark != " "]
+    assert 6 <= min(middle) <= max(middle) <= 10, "a straight line passes there"
+    assert all("⠀" < mark <= "⣿" for at, mark in enumerate(lines[8]) if at in middle)
 
 
 def test_every_point_is_there_also_where_all_are_equal() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from textual.widgets import Input, Select
 
 from tests.support.dashboard import ScriptedDaemon, opened, result, screen_text, until
-from tests.support.sweep import sweep
+from tests.support.sweep import encoders, sweep
 from wattview.model import RunResult
 from wattview.tui.widgets.scatter import Scatter
 
@@ -104,7 +105,7 @@ async def test_without_results_the_screen_says_how_to_get_some(daemon: ScriptedD
         await results(pilot, rows="press n to run a scenario")
         await pilot.press("right", "right", "right", "right")
         await until(pilot, lambda: "no setting has both VMAF and power" in screen_text(pilot.app))
-        await pilot.press("right")
+        await pilot.press("right", "right")
         await until(pilot, lambda: "No measured setting meets VMAF ≥ 90, 1 stream or more." in screen_text(pilot.app))
         await pilot.press("o")
         await until(pilot, lambda: "no run to report on" in screen_text(pilot.app))
@@ -139,9 +140,9 @@ async def test_the_scatter_names_the_point_under_the_cursor(daemon: ScriptedDaem
         assert "wasteful ×3" in marks(pilot)
 
 
-def marks(pilot: Any) -> str:
+def marks(pilot: Any, picture: str = "#scatter") -> str:
     """The scatter's field as text."""
-    return "".join(part for one in pilot.app.screen.query_one(Scatter)._lines for part, _ in one)
+    return "".join(part for one in pilot.app.screen.query_one(picture, Scatter)._lines for part, _ in one)
 
 
 # runs
@@ -275,7 +276,7 @@ async def advice(pilot: Any, expected: str, **fields: str) -> str:
 async def test_the_advice_is_a_sentence_and_a_ranking_with_reasons(daemon: ScriptedDaemon) -> None:
     daemon.results = [sweep()]
     async with opened(daemon, (160, 50)) as pilot:
-        await results(pilot, *["right"] * 5)
+        await results(pilot, *["right"] * 6)
         text = await advice(pilot, "meets VMAF ≥ 85, 2 streams or more", vmaf="85", streams="2")
         assert "libx264 veryfast 2 viewers meets VMAF ≥ 85, 2 streams or more at the lowest power above" in text
         assert "4 W" in line(text, "libx264 veryfast", "the best")
@@ -291,7 +292,7 @@ async def test_the_advice_is_a_sentence_and_a_ranking_with_reasons(daemon: Scrip
 async def test_a_wrong_wish_is_named_and_nothing_is_asked(daemon: ScriptedDaemon) -> None:
     daemon.results = [sweep()]
     async with opened(daemon, (120, 40)) as pilot:
-        await results(pilot, *["right"] * 5)
+        await results(pilot, *["right"] * 6)
         await advice(pilot, "meets VMAF ≥ 90")
         asked = daemon.asked.count("GET /api/v1/advice")
         await advice(pilot, "VMAF ≥: 0 to 100", vmaf="900")
@@ -302,8 +303,106 @@ async def test_a_wrong_wish_is_named_and_nothing_is_asked(daemon: ScriptedDaemon
 async def test_only_the_runs_of_what_is_marked_are_weighed(daemon: ScriptedDaemon) -> None:
     daemon.results = [sweep(), sweep("20250614_150000", more_watts=2.0)]
     async with opened(daemon, (160, 50)) as pilot:
-        await results(pilot, "G", "space", *["right"] * 5, rows="Results 10")
+        await results(pilot, "G", "space", *["right"] * 6, rows="Results 10")
         await advice(pilot, "from 20250614_150000: 3 good enough, 1 rejected", vmaf="85")
+
+
+# curves
+
+
+CURVES = ["right"] * 5
+
+
+async def test_two_encoders_are_held_against_each_other_in_words(daemon: ScriptedDaemon) -> None:
+    daemon.results = [encoders()]
+    async with opened(daemon, (160, 50)) as pilot:
+        await results(pilot, *CURVES, rows="Results 12")
+        await until(pilot, lambda: "for the same VMAF as libx264." in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert re.search(
+            r"libx265 needs 31 % \(31 to 31\) less bitrate and 2\.10 times \(2\.0\d to 2\.1\d\) the power", text
+        )
+        assert "VMAF (up) against bitrate, kbit/s (right)" in text
+        assert "reference" in line(text, "A 1 x 1280x720 30 fps libx264 fast", "70.0 to 94.0", "1000 to 8000")
+        assert "-31.0 % ≠" in line(text, "B 1 x 1280x720 30 fps libx265 fast", "+110.", "690 to 5520")
+        assert (marks(pilot, "#curve-picture").count("A"), marks(pilot, "#curve-picture").count("B")) == (4, 4)
+        assert "bitrate -31.0 % (-31." in text
+        assert "over VMAF 70.0 to 94.0, 100 % of both" in text
+
+
+async def test_the_marked_curve_is_what_the_others_are_held_against(daemon: ScriptedDaemon) -> None:
+    daemon.results = [encoders()]
+    async with opened(daemon, (160, 50)) as pilot:
+        await results(pilot, *CURVES, rows="Results 12")
+        await until(pilot, lambda: "for the same VMAF as libx264." in screen_text(pilot.app))
+        await pilot.press("j", "space")
+        await until(pilot, lambda: "libx264 needs 45 %" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "more bitrate and 52 %" in text
+        assert "less power above the baseline per stream for the same VMAF as libx265." in text
+        assert "reference" in line(text, "● B 1 x 1280x720")
+        await pilot.press("k", "space")
+        await until(
+            pilot, lambda: "● A 1 x" in screen_text(pilot.app) and "libx265 needs 31 %" in screen_text(pilot.app)
+        )
+        assert "● B" not in screen_text(pilot.app), "one curve is the reference"
+
+
+async def test_f_and_v_put_another_price_and_another_quality_on_the_axes(daemon: ScriptedDaemon) -> None:
+    daemon.results = [encoders()]
+    async with opened(daemon, (160, 50)) as pilot:
+        await results(pilot, *CURVES, "f", rows="Results 12")
+        await until(
+            pilot, lambda: "VMAF (up) against power above the baseline per stream, W (right)" in screen_text(pilot.app)
+        )
+        assert "8.4 to 16.6" in line(screen_text(pilot.app), "B 1 x 1280x720")
+        await pilot.press("v")
+        await until(pilot, lambda: "PSNR (up) against" in screen_text(pilot.app))
+        await until(pilot, lambda: "curve has two points at the same place" in screen_text(pilot.app))
+        await pilot.press("v", "v", "f", "f", "f")
+        await until(pilot, lambda: "VMAF (up) against bitrate" in screen_text(pilot.app))
+
+
+async def test_enter_gives_the_words_the_room_of_the_picture(daemon: ScriptedDaemon) -> None:
+    daemon.results = [encoders(repeats=1)]
+    reason = "interval not known: every bitrate of both curves needs at least two repeats"
+    async with opened(daemon, (80, 24)) as pilot:
+        await results(pilot, *CURVES, rows="Results 12")
+        await until(pilot, lambda: "libx265 needs 31 % less bitrate" in screen_text(pilot.app))
+        assert "? nobody" not in line(screen_text(pilot.app), "-31.0 % ?")
+        await pilot.press("enter")
+        await until(pilot, lambda: reason in " ".join(screen_text(pilot.app).split()))
+        assert "VMAF (up)" not in screen_text(pilot.app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "VMAF (up)" in screen_text(pilot.app))
+
+
+async def test_why_nothing_can_be_compared_is_said(daemon: ScriptedDaemon) -> None:
+    run = encoders()
+    alone = [one for one in run.scenarios if one.record.encoder != "libx265"]
+    other = [
+        msgspec.structs.replace(one, record=msgspec.structs.replace(one.record, resolution="640x360"))
+        for one in run.scenarios if one.record.encoder == "libx265"
+    ]  # fmt: skip
+    daemon.results = [sweep()]
+    async with opened(daemon, (120, 40)) as pilot:
+        await results(pilot, *CURVES)
+        await until(pilot, lambda: "measure each encoder at three bitrates or more" in screen_text(pilot.app))
+        daemon.results = [msgspec.structs.replace(run, scenarios=alone)]
+        await pilot.press("left", "right")
+        await until(pilot, lambda: "there is no other curve to compare it with" in screen_text(pilot.app))
+        daemon.results = [msgspec.structs.replace(run, scenarios=[*alone, *other])]
+        await pilot.press("left", "right")
+        await until(pilot, lambda: "no two curves are of the same streams and pictures" in screen_text(pilot.app))
+
+
+async def test_a_daemon_that_does_not_know_curves_is_no_end_of_the_screen(daemon: ScriptedDaemon) -> None:
+    daemon.results = [encoders()]
+    async with opened(daemon, (120, 40)) as pilot:
+        await results(pilot, rows="Results 12")
+        daemon.stop()
+        await pilot.press(*CURVES)
+        await until(pilot, lambda: "no daemon answers at" in screen_text(pilot.app))
 
 
 # files

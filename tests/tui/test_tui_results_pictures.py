@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.dashboard import ScriptedDaemon, result, until
-from tests.support.sweep import sweep
+from tests.support.sweep import encoders, sweep
 from wattview.config import Tui
 from wattview.tui.app import Dashboard
 from wattview.tui.screens.results import Results
@@ -20,8 +20,12 @@ PAGES = {
     "energy": ["j"],
     "bars": ["right", "right", "right", "f", "j", "j"],
     "scatter": [*["right"] * 4, "j", "space"],
-    "advice": [*["right"] * 5, "j"],
+    "advice": [*["right"] * 6, "j"],
     "compare": ["j", "space", "space", "space", "c", "j", "j", "j"],
+}
+
+QUESTIONS = {
+    "curves": [*["right"] * 5, "j"],
 }
 
 OTHERS = {
@@ -39,6 +43,12 @@ def measured(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> Scripte
     monkeypatch.setattr("wattview.tui.widgets.banner.QUIET_SECONDS", math.inf)
     daemon.results = [sweep(), sweep("20250614_150000", more_watts=1.5), result("20250613_140000")]
     return daemon
+
+
+@pytest.fixture
+def curved(measured: ScriptedDaemon) -> ScriptedDaemon:
+    measured.results = [encoders()]
+    return measured
 
 
 def after(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None]]:
@@ -63,6 +73,23 @@ def test_the_pages_look_as_they_did(
     measured: ScriptedDaemon, snap_compare: Any, size: tuple[int, int], keys: list[str]
 ) -> None:
     assert snap_compare(Dashboard(measured.url), terminal_size=size, run_before=after(measured, *keys))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("keys", QUESTIONS.values(), ids=QUESTIONS.keys())
+def test_what_sweeps_tell_looks_as_it_did(
+    curved: ScriptedDaemon, snap_compare: Any, size: tuple[int, int], keys: list[str]
+) -> None:
+    assert snap_compare(Dashboard(curved.url), terminal_size=size, run_before=after(curved, *keys))
+
+
+@pytest.mark.parametrize("keys", QUESTIONS.values(), ids=QUESTIONS.keys())
+def test_what_sweeps_tell_is_read_without_colour_and_in_ascii(
+    curved: ScriptedDaemon, snap_compare: Any, monkeypatch: pytest.MonkeyPatch, keys: list[str]
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = Dashboard(curved.url, settings=Tui(glyphs="ascii"))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=after(curved, *keys))
 
 
 @pytest.mark.parametrize("keys", OTHERS.values(), ids=OTHERS.keys())

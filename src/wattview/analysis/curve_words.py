@@ -40,6 +40,7 @@ def sentence(first: str, second: str, differences: Sequence[CurveDifference], qu
 
 def _own(label: str, other: str) -> str:
     """The words of a label that the other has not; all of them where that leaves none."""
+    label = label.removesuffix(" not pushed")  # a remark says so
     words = other.split()
     return " ".join(word for word in label.split() if word not in words) or label
 

@@ -20,18 +20,23 @@ from wattview.tui.result_details import details, run_details
 from wattview.tui.result_rows import Row, RowKey, name_of, rows_of
 from wattview.tui.screens.export import TABLE, Export
 from wattview.tui.view import Picture, View
-from wattview.tui.widgets.advice import Advise, weighed_parts
+from wattview.tui.widgets.advice import Advise
+from wattview.tui.widgets.curves import Curves
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.pages import Pages
 from wattview.tui.widgets.pane import Pane, heading
+from wattview.tui.widgets.question import Question
 from wattview.tui.widgets.scatter import Dot, Scatter
 from wattview.tui.widgets.table import Table
 
 R = TypeVar("R")
 
-RUNS, ENERGY, COST, QUALITY, BARS, SCATTER, ADVICE = PAGES = (
-    "Runs", "Energy", "Cost", "Quality", "Bars", "Scatter", "Advice"
+RUNS, ENERGY, COST, QUALITY, BARS, SCATTER, CURVES, ADVICE = PAGES = (
+    "Runs", "Energy", "Cost", "Quality", "Bars", "Scatter", "Curves", "Advice"
 )  # fmt: skip
+
+QUESTIONS: dict[str, type[Question]] = {CURVES: Curves, ADVICE: Advise}
+"""The pages that ask the daemon about the runs that are chosen."""
 
 READING = "reading the results …"
 NOTHING = "no results yet; press n to run a scenario"
@@ -47,6 +52,7 @@ class Results(View):
         Binding("space", "mark", "Mark", id="results_mark"),
         Binding("c", "compare", "Compare", id="results_compare"),
         Binding("f", "figure", "Figure", id="results_figure"),
+        Binding("v", "quality", "Quality", id="results_quality"),
         Binding("o", "report", "Report", id="results_report"),
         Binding("p", "replay", "Replay", show=False, id="results_replay"),
         Binding("e", "export", "Export", id="results_export"),
@@ -55,13 +61,16 @@ class Results(View):
     ]
     DEFAULT_CSS = """
     Results {
-        #results, #runs, #scatter, #advise { height: 1fr; display: none; }
+        #results, #runs, #scatter, Question { height: 1fr; display: none; }
         #scatter { height: 2fr; }
         #details { height: 9; }
         &.-low #details { height: 7; }
         &.-low .box { border: none; border-top: solid $border-blurred; }
         &.-low .box:focus, &.-low .box:focus-within { border: none; border-top: solid $border; }
         &.-low.-scatter #details { display: none; }
+        &.-words #curve-picture { display: none; }
+        &.-words #details { height: 2fr; }
+        &.-words.-low #details { height: 15; }
         &.-narrow .qoe { display: none; }
     }
     """
@@ -81,7 +90,8 @@ class Results(View):
         yield Scatter(id="scatter", classes="box")
         yield Table(result_columns.ENERGY, _key, empty=READING, id="results", classes="box")
         yield Table(result_columns.RUNS, _run_key, empty=READING, stretch=-1, id="runs", classes="box")
-        yield Advise(id="advise")
+        for question in QUESTIONS.values():
+            yield question()
         yield Pane(id="details", classes="box")
 
     def on_mount(self) -> None:
@@ -100,8 +110,8 @@ class Results(View):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         shown = {
-            "figure": self.page == BARS, "all_runs": bool(self.scope), "mark": self.page != ADVICE,
-            "compare": self.page != ADVICE,
+            "figure": self.page in (BARS, CURVES), "quality": self.page == CURVES, "all_runs": bool(self.scope),
+            "mark": self.page == CURVES or self.page not in QUESTIONS, "compare": self.page not in QUESTIONS,
         }  # fmt: skip
         return shown.get(action, True) and bool(super().check_action(action, parameters))
 
@@ -183,7 +193,7 @@ class Results(View):
         dots = [
             Dot(row.key, name_of(row), x, y, f"{row.group.machine} by {row.group.power_source}" if row.on_front else "",
                 row.key in table.marked)
-            for row in table.rows
+            for row in sorted(table.rows, key=lambda row: row.value(figure).value or 0.0)
             if row.group is not None
             and (x := row.value(figure).value) is not None
             and (y := row.value("vmaf_score").value) is not None
@@ -200,15 +210,20 @@ class Results(View):
         self.page = page
         self.query_one(Pages).show(page)
         self.set_class(page == SCATTER, "-scatter")
+        self.remove_class("-words")
+        question = self.question
+        for one in self.query(Question):
+            one.display = one is question
         for name, there in (
-            ("#runs", page == RUNS), ("#advise", page == ADVICE), ("#scatter", page == SCATTER),
-            ("#results", page not in (RUNS, ADVICE)),
+            ("#runs", page == RUNS), ("#scatter", page == SCATTER),
+            ("#results", page != RUNS and question is None),
         ):  # fmt: skip
             self.query_one(name).display = there
-        self.query_one(FilterBar).table_id = {RUNS: "runs", ADVICE: "ranking"}.get(page, "results")
-        self.query_one({RUNS: "#runs", ADVICE: "#ranking"}.get(page, "#results")).focus()
-        if page == ADVICE:
-            self.query_one(Advise).ask(self.dashboard.client, self.chosen_runs())
+        table = "runs" if page == RUNS else question.TABLE if question is not None else "results"
+        self.query_one(FilterBar).table_id = table
+        self.query_one(f"#{table}").focus()
+        if question is not None:
+            question.ask(self.dashboard.client, self.chosen_runs())
         self._show()
         self._detail()
         self.refresh_bindings()
@@ -221,7 +236,19 @@ class Results(View):
     def on_pages_chosen(self, message: Pages.Chosen) -> None:
         self._turn(message.page)
 
+    @property
+    def question(self) -> Question | None:
+        """The page in front, where it is one that asks the daemon."""
+        kind = QUESTIONS.get(self.page)
+        return self.query_one(kind) if kind is not None else None
+
+    def action_quality(self) -> None:
+        self.query_one(Curves).next_quality()
+
     def action_figure(self) -> None:
+        if self.page == CURVES:
+            self.query_one(Curves).next_price()
+            return
         self.bar = (self.bar + 1) % len(result_columns.BARS)
         self._write_columns()
 
@@ -237,13 +264,13 @@ class Results(View):
         pane = self.query_one("#details", Pane)
         if self.page == RUNS:
             pane.put(*run_details(self.run_table.row))
-        elif self.page != ADVICE:
+        elif self.page not in QUESTIONS:
             pane.put(*details(self.table.row, self.page))
             self._draw_points()
 
-    def on_advise_weighed(self, message: Advise.Weighed) -> None:
-        if self.page == ADVICE:
-            self.query_one("#details", Pane).put(*weighed_parts(message.row))
+    def on_question_said(self, message: Question.Said) -> None:
+        if message.question is self.question:
+            self.query_one("#details", Pane).put(*message.parts)
 
     @on(Table.Opened)
     def _opened(self, message: Table.Opened) -> None:
@@ -255,7 +282,9 @@ class Results(View):
     # marks, comparison
 
     def action_mark(self) -> None:
-        if isinstance(self.focused, Table):
+        if self.page == CURVES:
+            self.query_one(Curves).mark()
+        elif isinstance(self.focused, Table):
             self.focused.toggle_mark()
             self._draw_points()
 

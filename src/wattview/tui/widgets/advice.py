@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Label, Select
 
-from wattview.client import CallRefused, Client, ClientError
+from wattview.client import Client, ClientError
 from wattview.model import Advice, Choice
 from wattview.tui.column import Column
 from wattview.tui.text import UNKNOWN
 from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.question import Question, refused
 from wattview.tui.widgets.table import Table
 
 OBJECTIVES = (("energy", "energy"), ("power", "power"), ("cost", "cost"), ("carbon", "carbon"))
@@ -98,9 +98,10 @@ def verdict(row: Answer) -> str:
     return row.choice.difference.verdict if row.choice.difference is not None else ""
 
 
-class Advise(Widget):
-    """The form, the answer in a sentence, and the ranking. ``ask`` names the runs that are weighed, none for all."""
+class Advise(Question):
+    """The form, the answer in a sentence, and the ranking."""
 
+    TABLE: ClassVar[str] = "ranking"
     DEFAULT_CSS = """
     Advise {
         height: 1fr; layout: vertical;
@@ -116,18 +117,6 @@ class Advise(Widget):
         #ranking { height: 1fr; }
     }
     """
-
-    class Weighed(Message):
-        """The row under the cursor of the ranking."""
-
-        def __init__(self, row: Answer | None) -> None:
-            super().__init__()
-            self.row = row
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.runs: tuple[str, ...] = ()
-        self.client: Client | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(id="form", classes="box"):
@@ -153,21 +142,18 @@ class Advise(Widget):
         for field in self.query(Input):
             field.cursor_blink = False
 
-    def ask(self, client: Client, runs: Sequence[str]) -> None:
-        self.client, self.runs = client, tuple(runs)
-        self._changed()
-
     @on(Input.Changed)
     @on(Select.Changed)
     def _changed(self) -> None:
-        if self.client is None:
-            return
+        if self.client is not None:
+            self.put_question(self.client)
+
+    def put_question(self, client: Client) -> None:
         wish, wrong = asked({field.id or "": field.value for field in self.query(Input)})
-        answer = self.query_one("#answer", Pane)
         if wrong:
-            answer.put((wrong, "$text-error"))
+            self.query_one("#answer", Pane).put((wrong, "$text-error"))
             return
-        self._ask(self.client, wish, str(self.query_one(Select).value))
+        self._ask(client, wish, str(self.query_one(Select).value))
 
     @work(exclusive=True, exit_on_error=False)
     async def _ask(self, client: Client, wish: Asked, objective: str) -> None:
@@ -177,22 +163,17 @@ class Advise(Widget):
         answer, ranking = self.query_one("#answer", Pane), self.query_one("#ranking", Table)
         try:
             advice = await client.advice(objective=objective, runs=self.runs, **wish._asdict())
-        except CallRefused as error:
-            answer.put((str(error), "$text-error"), "" if error.field != "runs" else
-                       "\nMark scenarios or runs with space: then only their runs are weighed.")  # fmt: skip
-            ranking.show([], "")
-            return
         except ClientError as error:
-            answer.put((str(error), "$text-error"))
+            answer.put(*refused(error))
+            ranking.show([], "")
             return
         self._show(advice)
 
     def _show(self, advice: Advice) -> None:
         self.query_one("#unit", Label).update(advice.unit)
-        weighed = f"{len(self.runs)} runs" if len(self.runs) > 1 else self.runs[0] if self.runs else "all runs"
         self.query_one("#answer", Pane).put(
             (f"{advice.verdict[:1].upper()}{advice.verdict[1:]}.", "bold"), "\n",
-            (f"By {advice.figure}, from {weighed}{f' of {advice.machine}' if advice.machine else ''}:"
+            (f"By {advice.figure}, from {self.asked_about}{f' of {advice.machine}' if advice.machine else ''}:"
              f" {len(advice.choices)} good enough, {len(advice.rejected)} rejected. {advice.left_out}", "$muted"),
         )  # fmt: skip
         rows = [Answer(place, choice, advice.unit) for place, choice in enumerate(advice.choices, 1)]
@@ -202,7 +183,7 @@ class Advise(Widget):
     @on(Table.Highlighted)
     def _weighed(self, message: Table.Highlighted) -> None:
         message.stop()
-        self.post_message(self.Weighed(message.row))
+        self.post_message(self.Said(self, weighed_parts(message.row)))
 
 
 def weighed_parts(row: Answer | None) -> Parts:

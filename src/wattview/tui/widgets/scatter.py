@@ -1,7 +1,7 @@
-"""Quality against power: each setting a point, and the front of those that nothing measured beats.
+"""Quality against a price: each setting a point; the front of those that nothing measured beats, or curves.
 
-Drawn in characters: ``●`` on the front, ``○`` beaten, ``■`` marked, so that it is read without colour; the front is
-joined by dots. The point under the cursor has lines to both axes, its name and its values.
+Drawn in characters: ``●`` on the front, ``○`` beaten, ``■`` marked, or the curve's letter, so that it is read without
+colour; a front is joined by dots, a curve by a line. The point under the cursor has lines to both axes and its name.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from wattview.tui.dots import DOTS
 from wattview.tui.text import fit
 
 GUTTER = 8
 
 
 class Dot(NamedTuple):
-    """One setting. ``line`` is the front that it belongs to (a power source), "" where others beat it."""
+    """One setting. ``line`` is what it is joined with, in the order given: a front (a power source) or a curve; ""
+    where others beat it. ``mark`` and ``tone`` are of their own where they are not to follow from these."""
 
     key: Hashable
     name: str
@@ -32,6 +34,14 @@ class Dot(NamedTuple):
     y: float
     line: str = ""
     marked: bool = False
+    mark: str = ""
+    tone: str = ""
+
+    @property
+    def drawn(self) -> tuple[str, str]:
+        """Its character and the tone of that."""
+        mark = self.mark or ("■" if self.marked else "●" if self.line else "○")
+        return mark, self.tone or ("marked" if self.marked else "front" if self.line else "point")
 
 
 class Scatter(Widget):
@@ -97,24 +107,29 @@ def picture(
     up = ticks(min(dot.y for dot in dots), max(dot.y for dot in dots), max(2, rows // 3))
     field = _Field(cells, rows)
 
-    def place(dot: Dot) -> tuple[int, int]:
+    def exactly(dot: Dot) -> tuple[float, float]:
         x = (dot.x - across[0]) / (across[-1] - across[0])
         y = (dot.y - up[0]) / (up[-1] - up[0])
-        return round(x * (cells - 1)), round((1 - y) * (rows - 1))
+        return x * (cells - 1), (1 - y) * (rows - 1)
 
-    for line in sorted({dot.line for dot in dots} - {""}):
-        corners = [place(dot) for dot in sorted(dots, key=lambda dot: dot.x) if dot.line == line]
-        for start, end in pairwise(corners):
-            field.line(start, end)
+    def place(dot: Dot) -> tuple[int, int]:
+        x, y = exactly(dot)
+        return round(x), round(y)
+
+    for line in dict.fromkeys(dot.line for dot in dots if dot.line):
+        for start, end in pairwise(dot for dot in dots if dot.line == line):
+            if start.mark:
+                field.curve(exactly(start), exactly(end), start.tone)
+            else:
+                field.line(place(start), place(end))
     here = next((dot for dot in dots if dot.key == cursor), None)
     if here is not None:
         field.cross(*place(here))
     for dot in sorted(dots, key=lambda dot: (dot.marked, bool(dot.line))):
-        mark = "■" if dot.marked else "●" if dot.line else "○"
-        field.put(*place(dot), mark, "marked" if dot.marked else "front" if dot.line else "point")
+        field.put(*place(dot), *dot.drawn)
     if here is not None:
         x, y = place(here)
-        field.put(x, y, "■" if here.marked else "●" if here.line else "○", "cursor")
+        field.put(x, y, here.drawn[0], "cursor")
         field.name(x, y, here.name)
     labels = {round((1 - (value - up[0]) / (up[-1] - up[0])) * (rows - 1)): _label(value) for value in up}
     out = [[(f"{labels.get(y, ''):>{GUTTER - 2}} {'┤' if y in labels else '│'}", "scale"), *field.runs(y)]
@@ -156,6 +171,18 @@ class _Field:
         steps = max(abs(x1 - x0), abs(y1 - y0))
         for step in range(1, steps):
             self.put(round(x0 + (x1 - x0) * step / steps), round(y0 + (y1 - y0) * step / steps), "·", "front")
+
+    def curve(self, start: tuple[float, float], end: tuple[float, float], tone: str) -> None:
+        """A line of braille dots between two places in cells; of those in one cell the tone is the last one's."""
+        (x0, y0), (x1, y1) = start, end
+        steps = max(1, round(2 * max(abs(x1 - x0), 2 * abs(y1 - y0))))
+        for step in range(steps + 1):
+            x = round(2 * (x0 + (x1 - x0) * step / steps) + 0.5)
+            y = round(4 * (y0 + (y1 - y0) * step / steps) + 1.5)
+            column, row = min(x // 2, self.cells - 1), min(y // 4, self.rows - 1)
+            here = self._marks[row][column]
+            drawn = ord(here) - 0x2800 if here != " " else 0
+            self.put(column, row, chr(0x2800 + (drawn | DOTS[y % 4][x % 2])), tone)
 
     def cross(self, x: int, y: int) -> None:
         """From the point to both axes, behind everything."""

@@ -1,0 +1,53 @@
+"""A page of the results that asks the daemon something about the runs that are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.message import Message
+from textual.widget import Widget
+
+from wattview.client import CallRefused, Client, ClientError
+from wattview.tui.widgets.pane import Parts
+
+NARROWER = "Mark scenarios or runs with space: then only their runs are asked about."
+
+
+class Question(Widget):
+    """``ask`` names the runs, none for all. ``TABLE`` is the id of the table that keys go to."""
+
+    TABLE: ClassVar[str] = ""
+
+    class Said(Message):
+        """What belongs below the page: of the row under the cursor, in words."""
+
+        def __init__(self, question: Question, parts: Parts) -> None:
+            super().__init__()
+            self.question = question
+            self.parts = parts
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.runs: tuple[str, ...] = ()
+        self.client: Client | None = None
+
+    def ask(self, client: Client, runs: Sequence[str]) -> None:
+        self.client, self.runs = client, tuple(runs)
+        self.put_question(client)
+
+    def put_question(self, client: Client) -> None:
+        """Asks the daemon what the page stands for, now."""
+        raise NotImplementedError
+
+    @property
+    def asked_about(self) -> str:
+        return f"{len(self.runs)} runs" if len(self.runs) > 1 else self.runs[0] if self.runs else "all runs"
+
+
+def refused(error: ClientError) -> Parts:
+    """Why there is no answer, and where it lies in the runs, which others to ask about."""
+    parts: Parts = [(str(error), "$text-error")]
+    if isinstance(error, CallRefused) and error.field == "runs":
+        parts.append(f"\n{NARROWER}")
+    return parts
