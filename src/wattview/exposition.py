@@ -114,7 +114,8 @@ def render(families: Iterable[Family], openmetrics: bool = False) -> bytes:
         if openmetrics:
             help_text = help_text.replace('"', r"\"")
         out.append(f"# HELP {documented} {help_text}\n# TYPE {documented} {kind}\n")
-        out.extend([f"{name}{text} {number(value)}\n" for text, value in family.samples])
+        for text, value in family.samples:
+            out.append(f"{name}{text} {value if type(value) is int else number(value)}\n")
     if openmetrics:
         out.append("# EOF\n")
     return "".join(out).encode()

@@ -84,12 +84,15 @@ class Bcache:
         self._sets = Directories(f"{config.paths.sysfs}/fs/bcache", r".*-.*")
 
     def collect(self) -> list[Family]:
+        sets = self._sets.found_or_none()
+        if not sets:
+            return []
         families = {
             name: named(f"node_bcache_{name}", help_text)
             for table in (_SET, _BACKING, _WRITEBACK, _CACHE)
             for _, name, help_text in table
         }
-        for uuid, directory in self._sets.found_or_none().items():
+        for uuid, directory in sets.items():
             for file, name, _ in _SET:
                 value = _number(directory, file)
                 # node_exporter takes these microseconds for nanoseconds.

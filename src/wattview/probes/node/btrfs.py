@@ -63,9 +63,11 @@ class Btrfs:
         self._rootfs = config.paths.rootfs.rstrip("/")
 
     def collect(self) -> list[Family]:
-        families = {name: named(f"node_btrfs_{name}", help_text) for name, help_text in _FAMILIES}
         filesystems = self._filesystems.found_or_none()
-        asked = self._devices() if filesystems else {}
+        if not filesystems:
+            return []
+        families = {name: named(f"node_btrfs_{name}", help_text) for name, help_text in _FAMILIES}
+        asked = self._devices()
         for folder, directory in filesystems.items():
             uuid = directory.text("metadata_uuid") or folder
             _space(families, uuid, directory)

@@ -12,6 +12,7 @@ from wattview.probes.files import KernelFile
 from wattview.probes.node.collector import counter, gauge
 
 _MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+_CPU = re.compile(r"cpu[0-9]+")
 # Linux itself knows 8192 at most.
 _MAX_CPUS = 1 << 16
 _GUEST_MODES = {"user": "guest", "nice": "guest_nice"}
@@ -77,7 +78,7 @@ class Topology:
 
     def families(self) -> list[Family]:
         try:
-            names = tuple(name for name in os.listdir(self._root) if re.fullmatch(r"cpu[0-9]+", name))
+            names = tuple(name for name in os.listdir(self._root) if _CPU.fullmatch(name))
         except OSError:
             return []
         if set(names) != set(self._names):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -36,10 +37,12 @@ class Cpufreq:
         self._slow = False
 
     def collect(self) -> list[Family]:
+        cpus = self._cpus.found_or_none()
+        numbers = sorted(int(name[3:]) for name, cpu in cpus.items() if os.path.exists(f"{cpu.path}/cpufreq"))
+        if not numbers:
+            return []
         families = [gauge(f"node_cpu_{name}", help_text) for _, name, help_text in _TABLE]
         governor = gauge("node_cpu_scaling_governor", "Current enabled CPU frequency governor.")
-        cpus = self._cpus.found_or_none()
-        numbers = sorted(int(name[3:]) for name in cpus)
         began = time.monotonic()
         for number, clocks in zip(numbers, self._read([cpus[f"cpu{number}"] for number in numbers]), strict=True):
             cpu = str(number)

@@ -20,6 +20,9 @@ class Edac:
         self._controllers = Directories(f"{config.paths.sysfs}/devices/system/edac/mc", r"mc[0-9]+")
 
     def collect(self) -> list[Family]:
+        controllers = self._controllers.found_or_none()
+        if not controllers:
+            return []
         families = {}
         for short, kind in _KINDS:
             families[short] = counter(f"node_edac_{kind}_errors_total", f"Total {kind} memory errors.")
@@ -27,7 +30,7 @@ class Edac:
                 families[f"{where}_{short}"] = counter(
                     f"node_edac_{where}_{kind}_errors_total", f"Total {kind} memory errors for this {where}."
                 )
-        for name, directory in self._controllers.found_or_none().items():
+        for name, directory in controllers.items():
             controller = name.removeprefix("mc")
             for short, _ in _KINDS:
                 families[short].add(directory.number(f"{short}_count"), labels(controller=controller))

@@ -27,13 +27,14 @@ class Infiniband:
         self._devices = Directories(f"{config.paths.sysfs}/class/infiniband")
 
     def collect(self) -> list[Family]:
+        devices = self._devices.found()
         families = [named(f"node_infiniband_{name}", help_text) for _, name, help_text in COUNTERS]
         info = gauge("node_infiniband_info", "Non-numeric data from /sys/class/infiniband/<device>, value is always 1.")
         state = gauge("node_infiniband_state_id", _STATE)
         physical = gauge("node_infiniband_physical_state_id", _PHYSICAL_STATE)
         rate = gauge("node_infiniband_rate_bytes_per_second", "Maximum signal transfer rate")
         lifespan = gauge("node_infiniband_lifespan_seconds", _LIFESPAN)
-        for device, directory in self._devices.found().items():
+        for device, directory in devices.items():
             info.add(1, _device_labels(device, directory))
             for port in directory.names("ports"):
                 text = labels(device=device, port=port)

@@ -20,6 +20,8 @@ _ATTRIBUTE = struct.Struct("=HH")
 _NDMSG = struct.Struct("=BxxxiHBB")
 _TCMSG = struct.Struct("=BxxxiIII")
 _TIMEOUT_SECONDS = 2.0
+# The kernel puts no more than 32 kB of a dump into one answer (netlink_dump in net/netlink/af_netlink.c).
+_MOST_BYTES = 1 << 15
 
 
 class Neighbour(NamedTuple):
@@ -89,7 +91,7 @@ def _dump(request: int, body: bytes) -> Iterator[bytes]:
         netlink.settimeout(_TIMEOUT_SECONDS)
         netlink.send(_HEADER.pack(_HEADER.size + len(body), request, _NLM_F_REQUEST | _NLM_F_DUMP, 1, 0) + body)
         while True:
-            data = netlink.recv(1 << 18)
+            data = netlink.recv(_MOST_BYTES)
             at = 0
             while at + _HEADER.size <= len(data):
                 length, kind, _, _, _ = _HEADER.unpack_from(data, at)

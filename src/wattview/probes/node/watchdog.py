@@ -26,11 +26,14 @@ class Watchdog:
         self._timers = Directories(f"{config.paths.sysfs}/class/watchdog")
 
     def collect(self) -> list[Family]:
+        timers = self._timers.found()
+        if not timers:
+            return []
         families = [
             gauge(f"node_watchdog_{name}", f"Value of /sys/class/watchdog/<watchdog>/{file}") for file, name in _TABLE
         ]
         info = gauge("node_watchdog_info", "Info of /sys/class/watchdog/<watchdog>")
-        for timer, directory in self._timers.found().items():
+        for timer, directory in timers.items():
             for family, (file, _) in zip(families, _TABLE, strict=True):
                 family.add(directory.number(file), labels(name=timer))
             info.add(1, labels(name=timer, **{name: (directory.text(name) or "").strip() for name in _INFO}))

@@ -95,12 +95,15 @@ class Xfs:
         self._filesystems = Directories(f"{config.paths.sysfs}/fs/xfs", "(?!(?:stats|debug)$).+")
 
     def collect(self) -> list[Family]:
+        filesystems = self._filesystems.found_or_none()
+        if not filesystems:
+            return []
         families = {
             name: counter(f"node_xfs_{name}_total", help_text)
             for columns in _TABLE.values()
             for name, help_text in columns
         }
-        for device, directory in self._filesystems.found_or_none().items():
+        for device, directory in filesystems.items():
             text = directory.text("stats/stats")
             if text is not None:
                 for name, value in xfs_stats(text).items():
