@@ -14,7 +14,7 @@ from wattview.model import HistorySeries
 from wattview.tui import text
 from wattview.tui.ascii import ascii_text, needs_ascii
 from wattview.tui.column import Column, aligned, lay_out
-from wattview.tui.dots import DOTS, canvas_of, stack
+from wattview.tui.dots import DOTS, canvas_of, runs, stack
 from wattview.tui.past import mean_of_counter, summary, value_at
 from wattview.tui.trails import bridged, buckets, energy_between, snapped
 from wattview.tui.widgets.graph import scale_top
@@ -157,6 +157,22 @@ def test_a_stack_is_drawn_only_where_every_layer_is_known() -> None:
     right = DOTS[0][1] | DOTS[1][1] | DOTS[2][1] | DOTS[3][1]
     assert all(mask & right == 0 for row in canvas.masks for mask in row)
     assert any(mask for row in canvas.masks for mask in row)
+
+
+def test_blanks_join_the_run_before_them_and_dots_keep_their_tone() -> None:
+    assert runs([0, 1, 0, 2, 0], ["", "area", "", "a", "area"], None) == [(" ", ""), ("⠁ ", "area"), ("⠂ ", "a")]
+    assert runs([1, 0, 1], ["a", "", "a"], 1) == [("⠁", "a"), (" ", "cursor"), ("⠁", "a")]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["", "a", "b"])), min_size=1), st.integers(-1, 20))
+def test_runs_hold_every_dot_in_its_place_and_tone(cells: list[tuple[int, str]], cursor: int) -> None:
+    masks, tones = [mask for mask, _ in cells], [tone for _, tone in cells]
+    told = [(character, tone) for text, tone in runs(masks, tones, cursor) for character in text]
+    assert len(told) == len(cells)
+    for x, ((character, tone), mask) in enumerate(zip(told, masks, strict=True)):
+        assert character == (chr(0x2800 + mask) if mask else " ")
+        assert (tone == "cursor") == (x == cursor)
+        assert not mask or x == cursor or tone == tones[x]
 
 
 # energy and power of the past

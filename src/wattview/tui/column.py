@@ -56,6 +56,8 @@ def lay_out(columns: Sequence[Column[Any]], width: int, stretch: int = 0) -> lis
 
 def aligned(text: str, width: int, left: bool) -> str:
     """``text`` in exactly ``width`` cells."""
+    if len(text) <= width and text.isascii() and text.isprintable():
+        return text.ljust(width) if left else text.rjust(width)
     text = fit(text, width)
     pad = " " * (width - cell_len(text))
     return text + pad if left else pad + text

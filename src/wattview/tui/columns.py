@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from wattview.model import Container, Snapshot, Stream
@@ -16,20 +16,20 @@ SPARK_SECONDS = 60.0
 
 class ContainerRow(NamedTuple):
     container: Container
-    trail: list[Point]
+    trail: Iterable[Point]
     now: float
 
 
 class StreamRow(NamedTuple):
     stream: Stream
-    trail: list[Point]
+    trail: Iterable[Point]
     now: float
     cost_per_watt_hour: float | None = None
 
 
 def container_rows(snapshot: Snapshot, trails: Trails) -> list[ContainerRow]:
     """By CPU, the busiest first: the order of those that a sort leaves equal."""
-    rows = [ContainerRow(one, list(trails["container", one.id]), snapshot.time) for one in snapshot.containers]
+    rows = [ContainerRow(one, trails["container", one.id], snapshot.time) for one in snapshot.containers]
     return sorted(rows, key=lambda row: -(row.container.cpu_percent or 0.0))
 
 
@@ -38,7 +38,7 @@ def stream_rows(snapshot: Snapshot, trails: Trails) -> list[StreamRow]:
     watts = snapshot.power.host_watts if snapshot.power is not None else None
     cost = snapshot.energy_cost_per_hour
     price = cost / watts if cost is not None and watts else None
-    return [StreamRow(one, list(trails["stream", one.app, one.name]), snapshot.time, price) for one in snapshot.streams]
+    return [StreamRow(one, trails["stream", one.app, one.name], snapshot.time, price) for one in snapshot.streams]
 
 
 def container_key(row: ContainerRow) -> str:

@@ -6,6 +6,8 @@ that a stack is read without colour.
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import lru_cache
 from typing import NamedTuple
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -69,26 +71,43 @@ def stack(layers: list[list[float | None]], top: float, canvas: Canvas) -> None:
     A cell bears the tone of the layer that has the most of it.
     """
     rows = len(canvas.masks)
-    counts: dict[tuple[int, int], list[int]] = {}
-    for x, column in enumerate(zip(*layers, strict=True)):
-        heights = _heights(column, top, 4 * rows)
-        if heights is None:
-            continue
-        for y in range(4 * rows):
-            bit = DOTS[y % 4][x % 2]
-            canvas.masks[y // 4][x // 2] &= ~bit
-            dot = 4 * rows - 1 - y
-            layer = next((index for index, height in enumerate(heights) if dot < height), None)
-            if layer is None:
-                continue
-            counts.setdefault((y // 4, x // 2), [0] * len(layers))[layer] += 1
-            if (ord(PATTERNS[layer % len(PATTERNS)]) - 0x2800) & bit:
-                canvas.masks[y // 4][x // 2] |= bit
-    for (y, x), found in counts.items():
-        canvas.tones[y][x] = f"layer{found.index(max(found))}"
+    heights = [_heights(column, top, 4 * rows) for column in zip(*layers, strict=True)]
+    for x in range((len(heights) + 1) // 2):
+        pair = heights[2 * x], heights[2 * x + 1] if 2 * x + 1 < len(heights) else None
+        for y, (mask, drawn, layer) in enumerate(_cells(pair, rows)):
+            if drawn:
+                canvas.masks[y][x] = canvas.masks[y][x] & ~drawn | mask
+            if layer is not None:
+                canvas.tones[y][x] = f"layer{layer}"
 
 
-def _heights(column: tuple[float | None, ...], top: float, dots: int) -> list[int] | None:
+Heights = tuple[int, ...]
+"""The upper end of each layer of a column, in dots."""
+
+
+@lru_cache(maxsize=2048)
+def _cells(pair: tuple[Heights | None, Heights | None], rows: int) -> list[tuple[int, int, int | None]]:
+    """One column of cells, from the heights in its two columns of dots (None: unknown): of each cell the dots that are
+    set, those that were decided on, and the layer that has the most. From one picture to the next most columns stay as
+    they are, or move by one."""
+    cells = []
+    for y in range(rows):
+        mask = drawn = 0
+        counts: Counter[int] = Counter()
+        for side, heights in enumerate(pair):
+            for row in range(4) if heights is not None else ():
+                bit = DOTS[row][side]
+                drawn |= bit
+                dot = 4 * (rows - y) - 1 - row
+                layer = next((index for index, height in enumerate(heights or ()) if dot < height), None)
+                if layer is not None:
+                    counts[layer] += 1
+                    mask |= (ord(PATTERNS[layer % len(PATTERNS)]) - 0x2800) & bit
+        cells.append((mask, drawn, min(counts, key=lambda layer: (-counts[layer], layer)) if counts else None))
+    return cells
+
+
+def _heights(column: tuple[float | None, ...], top: float, dots: int) -> Heights | None:
     """The upper end of each layer in dots; None where one of them is unknown."""
     total, heights = 0.0, []
     for value in column:
@@ -96,7 +115,7 @@ def _heights(column: tuple[float | None, ...], top: float, dots: int) -> list[in
             return None
         total += value
         heights.append(max(0, min(dots, round(total / top * dots))))
-    return heights
+    return tuple(heights)
 
 
 def runs(masks: list[int], tones: list[str], cursor: int | None) -> list[tuple[str, str]]:
@@ -106,8 +125,9 @@ def runs(masks: list[int], tones: list[str], cursor: int | None) -> list[tuple[s
         if x == cursor:
             tone = "cursor"
         character = chr(0x2800 + mask) if mask else " "
-        if runs and runs[-1][1] == tone:
-            runs[-1] = (runs[-1][0] + character, tone)
+        # A blank looks the same in every tone but the cursor's.
+        if runs and (runs[-1][1] == tone or (not mask and tone != "cursor" and runs[-1][1] != "cursor")):
+            runs[-1] = (runs[-1][0] + character, runs[-1][1])
         else:
             runs.append((character, tone))
     return runs

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Hashable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.cells import cell_len
@@ -28,6 +30,8 @@ from wattview.tui.column import Column, aligned, lay_out
 from wattview.tui.text import UNKNOWN
 
 R = TypeVar("R")
+
+_VALUE = itemgetter(0)
 
 
 class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
@@ -156,10 +160,9 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             rows = [r for r in rows if any(self.filter in c.text(r).casefold() for c in self.columns)]
         column = self.columns[self.sort_column] if self.sort_column is not None else None
         if column is not None and column.sort is not None:
-            sort = column.sort
-            known = [row for row in rows if sort(row) is not None]
-            unknown = [row for row in rows if sort(row) is None]
-            rows = sorted(known, key=sort, reverse=self.descending) + unknown
+            valued = [(column.sort(row), row) for row in rows]
+            known = sorted((pair for pair in valued if pair[0] is not None), key=_VALUE, reverse=self.descending)
+            rows = [row for _, row in known] + [row for value, row in valued if value is None]
         self.rows = rows
         self._written.clear()
         if self._cursor_key is not None and not (self.follow and self._cursor == 0):
@@ -217,11 +220,16 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         if not self.is_mounted or not self._layout:
             return
         top = self.scroll_offset.y
-        for y in range(1, self.size.height):
-            index = top + y - 1
-            line = self._line(index) if index < len(self.rows) else ()
-            if self._drawn.get(index) != line:
-                self.refresh_lines(top + y)
+        first, last = top, top + self.size.height - 1
+        changed = [
+            index
+            for index in range(first, last)
+            if self._drawn.get(index) != (self._line(index) if index < len(self.rows) else ())
+        ]
+        # Each call costs as much as drawing a line: one for those that follow each other.
+        for _, run in groupby(enumerate(changed), lambda pair: pair[1] - pair[0]):
+            together = [index for _, index in run]
+            self.refresh_lines(together[0] + 1, len(together))
 
     def render_line(self, y: int) -> Strip:
         width = self._width
@@ -240,15 +248,21 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._drawn[index] = line
         cells, here, focused, marked = line
         state = "cursor" if focused else "resting" if here else "row"
-        style = self._style(state)
-        segments = []
-        for number, (text, tone) in enumerate(cells):
-            if number:
-                segments.append(Segment(" ", style))
-            elif marked:
-                text = aligned(f"● {text.rstrip()}", cell_len(text), left=True)
-            segments.append(Segment(text, self._style(state, tone)))
-        return Strip(segments).adjust_cell_length(width, style if here else base)
+        if marked:
+            (text, tone), *others = cells
+            cells = ((aligned(f"● {text.rstrip()}", cell_len(text), left=True), tone), *others)
+        # Neighbours of one tone are one segment: what Textual does with a line, it does with each segment of it.
+        segments: list[Segment] = []
+        before, together = cells[0][1], cells[0][0]
+        for text, tone in cells[1:]:
+            together += " "
+            if tone == before:
+                together += text
+            else:
+                segments.append(Segment(together, self._style(state, before)))
+                before, together = tone, text
+        segments.append(Segment(together, self._style(state, before)))
+        return Strip(segments).adjust_cell_length(width, self._style(state) if here else base)
 
     def _head(self, base: Style) -> Strip:
         segments = []
