@@ -96,8 +96,8 @@ class Client:
                 if answer.status_code != 200:
                     await answer.aread()
                     raise _refusal(answer)
-                async for line in answer.aiter_lines():
-                    if line.startswith("data: "):
+                async for line in _lines(answer):
+                    if line.startswith(b"data: "):
                         yield decoder.decode(line[6:])
         except httpx.HTTPError as error:
             raise DaemonUnreachable(self._unreachable(error)) from error
@@ -259,6 +259,16 @@ class Client:
             "start one with: wattview up" if self.url.startswith("unix://") else "is its daemon.control_listen set?"
         )
         return f"no daemon answers at {self.url} ({error}); {way_out}"
+
+
+async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """The lines of a stream, as they come. httpx makes text of them, which JSON need not be: it costs as much as
+    reading a snapshot."""
+    rest = b""
+    async for piece in answer.aiter_bytes():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line
 
 
 def _refusal(answer: httpx.Response) -> CallRefused:
