@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from random import Random
+from typing import Any
 
+import httpx
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.strip import Strip
 
 from tests.support.dashboard import ScriptedDaemon, opened, screen_text, snapshot, until
-from wattview.client import Client
+from wattview.client import Client, _lines
 from wattview.tui.app import VIEWS, Dashboard
 from wattview.tui.feed import Link, LinkChanged, follow
 from wattview.tui.widgets.banner import banner_text
+from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import TABS
 
 
@@ -115,6 +124,47 @@ async def test_a_snapshot_is_shown_on_the_screen_in_front_and_on_no_other(
         daemon.say(snapshot(5.0))
         await until(pilot, lambda: pilot.app.latest.time == snapshot(5.0).time and bool(shown))
         assert set(shown) == {"containers"}
+
+
+async def test_what_has_not_changed_is_not_drawn_again_on_any_screen(
+    daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Table[Any]] = []
+    draw = Table.render_line
+
+    def counted(self: Table[Any], y: int) -> Strip:
+        drawn.append(self)
+        return draw(self, y)
+
+    async with opened(daemon) as pilot:
+        for tab in TABS:
+            await pilot.press(tab.key)
+            await pilot.pause()
+            time = daemon.now.time
+            with monkeypatch.context() as patch:
+                patch.setattr(Table, "render_line", counted)
+                # Younger than a second: not even an uptime is another.
+                daemon.say(msgspec.structs.replace(daemon.now, time=time + 0.001))
+                await until(pilot, lambda time=time: pilot.app.latest.time > time)
+                await pilot.pause()
+            assert not drawn, f"{tab.title}: {drawn}"
+
+
+@given(st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"")), max_size=8), st.randoms())
+def test_lines_of_a_stream_are_whole_wherever_its_pieces_end(lines: list[bytes], random: Random) -> None:
+    text = b"".join(line + b"\n" for line in lines)
+    cuts = sorted(random.randrange(len(text) + 1) for _ in range(5))
+    pieces = [text[a:b] for a, b in pairwise([0, *cuts, len(text)])]
+
+    async def told() -> list[bytes]:
+        return [line async for line in _lines(httpx.Response(200, content=_stream(pieces)))]
+
+    assert asyncio.run(told()) == lines
+
+
+async def _stream(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 async def test_a_daemon_of_another_version_is_a_banner_and_no_traceback(daemon: ScriptedDaemon) -> None:

@@ -17,7 +17,7 @@ from wattview.tui.last_hour import HOUR_SECONDS, LastHour
 from wattview.tui.text import UNKNOWN, count, date, fit, gib, mbit, mib, number, span
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane, Parts, heading
+from wattview.tui.widgets.pane import Pane, Parts, entitle
 
 
 class ContainerDetails(View):
@@ -41,6 +41,7 @@ class ContainerDetails(View):
     def __init__(self, container_id: str) -> None:
         super().__init__()
         self.container_id = container_id
+        self._named = ""
         self._hour = LastHour()
 
     def content(self) -> Iterator[Widget]:
@@ -62,10 +63,10 @@ class ContainerDetails(View):
         one = next((one for one in snapshot.containers if one.id == self.container_id), None)
         facts = self.query_one("#facts")
         if one is None:
-            facts.border_subtitle = "! no longer running; these are its last figures"
+            entitle(facts, self._named, "! no longer running; these are its last figures")
         else:
-            facts.border_title = heading(one.name)
-            facts.border_subtitle = ""
+            self._named = one.name
+            entitle(facts, one.name, "")
             self.query_one("#text", Pane).put(*container_facts(one, snapshot.time))
         now = snapshot.time
         points = self._hour.points(picture.trails["container", self.container_id], now)

@@ -12,7 +12,7 @@ from wattview.tui.screens.container import ContainerDetails
 from wattview.tui.text import number
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane, heading
+from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
 
 GRAPH_SECONDS = 120.0
@@ -51,7 +51,7 @@ class Containers(View):
         table: Table[ContainerRow] = self.query_one("#containers", Table)
         rows = columns.container_rows(snapshot, picture.trails) if snapshot is not None else []
         table.show(rows, why_empty(picture, "containers", "no container is running"))
-        table.border_title = columns.titled("Containers", len(table.rows), len(rows))
+        entitle(table, columns.titled("Containers", len(table.rows), len(rows)))
         engine = snapshot.engine if snapshot is not None else None
         self.query_one("#engine", Pane).put(
             f"Docker {engine.version}, cgroup v{engine.cgroup_version}: the engine itself takes "
@@ -69,7 +69,7 @@ class Containers(View):
 
     def _draw(self, row: ContainerRow | None) -> None:
         graph = self.query_one("#course", Graph)
-        graph.border_title = heading(f"CPU % of {row.container.name}" if row is not None else "CPU %")
+        entitle(graph, f"CPU % of {row.container.name}" if row is not None else "CPU %")
         end = row.now if row is not None else GRAPH_SECONDS
         picture = self.dashboard.picture
         graph.show(

@@ -15,7 +15,7 @@ from wattview.tui.page import Page
 from wattview.tui.text import clean, clock
 from wattview.tui.widgets.banner import Banner
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane, heading
+from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Fleet(FleetPage):
         table: Table[FleetHost] = self.query_one("#hosts", Table)
         waiting = picture.link.state == "connecting"
         table.show(picture.hosts, "waiting for the store" if waiting else picture.empty)
-        table.border_title = fleet_columns.states_title(picture.hosts, len(table.rows))
+        entitle(table, fleet_columns.states_title(picture.hosts, len(table.rows)))
         # A few hosts need few lines, and the graph has the rest; many leave it its least height.
         lines = len(picture.hosts) + FRAME_LINES
         table.styles.height = lines if picture.hosts and lines < self.size.height // 2 else "2fr"
@@ -149,6 +149,6 @@ class Fleet(FleetPage):
             return
         self.query_one("#facts", Pane).put(*fleet_columns.facts(host))
         graph = self.query_one("#course", Graph)
-        graph.border_title = heading(f"Power of {host.row.host}, last 15 minutes")
+        entitle(graph, f"Power of {host.row.host}, last 15 minutes")
         end = host.now or GRAPH_SECONDS
         graph.show([Series(host.trail)], end - GRAPH_SECONDS, end, step_seconds=GRAPH_STEP_SECONDS)

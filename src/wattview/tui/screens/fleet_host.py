@@ -18,7 +18,7 @@ from wattview.tui.column import Column
 from wattview.tui.screens.fleet import FleetPage, FleetPicture
 from wattview.tui.text import count, mbit, number
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane
+from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
 
 GRAPH_SECONDS = 3600.0
@@ -103,7 +103,7 @@ class StoreHost(FleetPage):
             self.query_one("#facts", Pane).put(*fleet_columns.facts(host), "\n", *fleet_columns.figures(host.row))
         details = self.details
         graph = self.query_one("#course", Graph)
-        graph.border_title = "Power, last hour"
+        entitle(graph, "Power, last hour")
         waiting = self.reason or "waiting for the store"
         graph.show(
             [Series(details.power)] if details is not None else [],
@@ -118,4 +118,4 @@ class StoreHost(FleetPage):
     def _fill(self, where: str, title: str, rows: list[StreamUse] | list[ContainerUse], none: str, wait: str) -> None:
         table = self.query_one(where, Table)
         table.show(rows, wait if self.details is None else f"the store knows of none: {none}, or nothing reports it")
-        table.border_title = columns.titled(title, len(table.rows), len(rows))
+        entitle(table, columns.titled(title, len(table.rows), len(rows)))

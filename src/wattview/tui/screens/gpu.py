@@ -13,7 +13,7 @@ from wattview.tui.column import Column
 from wattview.tui.text import gib, mib, number
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.pane import Pane, Parts, entitle
 from wattview.tui.widgets.table import Table
 
 GRAPH_SECONDS = 120.0
@@ -102,10 +102,10 @@ class Gpus(View):
             return
         self.query_one("#facts", Pane).put(*gpu_facts(gpu))
         graph = self.query_one("#course", Graph)
-        graph.border_title = f"Power of GPU {gpu.index}"
+        entitle(graph, f"Power of GPU {gpu.index}")
         end = picture.snapshot.time
         processes: Table[GpuProcess] = self.query_one("#processes", Table)
-        processes.border_title = columns.titled("Processes", len(gpu.processes), len(gpu.processes))
+        entitle(processes, columns.titled("Processes", len(gpu.processes), len(gpu.processes)))
         processes.show(gpu.processes)
         points = picture.trails["gpu", gpu.uuid]
         graph.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds, live=picture.live)

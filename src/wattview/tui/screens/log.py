@@ -15,7 +15,7 @@ from wattview.tui.columns import titled
 from wattview.tui.events import Line
 from wattview.tui.text import moment
 from wattview.tui.view import Picture, View
-from wattview.tui.widgets.pane import Pane
+from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
 
 LEVELS: dict[EventLevel, str] = {"info": "· info", "warning": "! warning", "error": "✗ error"}
@@ -64,7 +64,7 @@ class Log(View):
         lines = [one for one in self.dashboard.events if one.event.level in levels and one.event.time <= until]
         table: Table[Line] = self.query_one("#events", Table)
         table.show(lines[::-1], f"no {title}" if title else "no event")
-        table.border_title = titled(f"Log: {title}" if title else "Log", len(table.rows), len(self.dashboard.events))
+        entitle(table, titled(f"Log: {title}" if title else "Log", len(table.rows), len(self.dashboard.events)))
 
     def action_next_level(self) -> None:
         self.level = (self.level + 1) % len(SHOWN)

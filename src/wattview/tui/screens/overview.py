@@ -20,7 +20,7 @@ from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.graph import Graph, Series
 from wattview.tui.widgets.health import Health
 from wattview.tui.widgets.host import Host
-from wattview.tui.widgets.pane import heading
+from wattview.tui.widgets.pane import entitle
 from wattview.tui.widgets.power_now import PowerNow
 from wattview.tui.widgets.run_bar import RunBar
 from wattview.tui.widgets.table import Table
@@ -86,19 +86,18 @@ class Overview(View):
 
     def show(self, picture: Picture) -> None:
         self.query_one(RunBar).show(picture)
-        self.query_one(PowerNow).show(picture)
+        snapshot = picture.snapshot
+        host = snapshot.host if snapshot is not None else None
+        # The tabs leave no room for its name on a narrow terminal, and of many hosts one must know which this is.
+        self.query_one(PowerNow).show(picture, host.hostname if self.dashboard.in_fleet and host is not None else "")
         self.query_one(Host).show(picture)
         self.query_one(Health).show(picture)
-        snapshot = picture.snapshot
-        if self.dashboard.in_fleet and snapshot is not None and snapshot.host is not None:
-            # The tabs leave no room for it on a narrow terminal, and of many hosts one must know which this is.
-            self.query_one(PowerNow).border_title = heading(f"Power of {snapshot.host.hostname}")
         graph = self.query_one(Graph)
         end = snapshot.time if snapshot is not None else GRAPH_SECONDS
         graph.show(
             power_series(picture), end - GRAPH_SECONDS, end, step_seconds=HISTORY_STEP_SECONDS, live=picture.live
         )
-        graph.border_title = power_title(snapshot.power_use if snapshot is not None else None, graph.size.width)
+        entitle(graph, power_title(snapshot.power_use if snapshot is not None else None, graph.size.width))
         containers: Table[ContainerRow] = self.query_one("#containers", Table)
         streams: Table[StreamRow] = self.query_one("#streams", Table)
         containers.show(
@@ -109,10 +108,11 @@ class Overview(View):
             columns.stream_rows(snapshot, picture.trails) if snapshot is not None else [],
             why_empty(picture, "streams", "no stream is live; press n to run one"),
         )
-        containers.border_title = columns.titled(
-            "Containers", len(containers.rows), len(snapshot.containers) if snapshot else 0
-        )
-        streams.border_title = columns.titled("Streams", len(streams.rows), len(snapshot.streams) if snapshot else 0)
+        for table, title, total in (
+            (containers, "Containers", len(snapshot.containers) if snapshot else 0),
+            (streams, "Streams", len(snapshot.streams) if snapshot else 0),
+        ):
+            entitle(table, columns.titled(title, len(table.rows), total))
 
 
 def power_title(use: PowerUse | None, width: int) -> Content:

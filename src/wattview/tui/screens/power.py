@@ -18,7 +18,7 @@ from wattview.tui.text import about, clock, date, number
 from wattview.tui.trails import Point
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane, heading
+from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
 
 RANGE = Binding.Group("Range", compact=True)
@@ -157,8 +157,8 @@ class Power(View):
         graph.show(series, start, end, step_seconds=step, live=not self._back and self.seconds <= 3600, empty=empty)
         title = table.row.line.title.strip() if table.row is not None else "host"
         beside = "" if chosen == HOST else " (line: host)"
-        graph.border_title = heading(f"Power of {title}{beside}, {RANGES[self.range][0]}")
-        graph.border_subtitle = f"{about(self._back)} ago; esc: live" if self._back else "live"
+        when = f"{about(self._back)} ago; esc: live" if self._back else "live"
+        entitle(graph, f"Power of {title}{beside}, {RANGES[self.range][0]}", when)
         self._read_out(chosen, title)
 
     def _read_out(self, key: str, title: str) -> None:

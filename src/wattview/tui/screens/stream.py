@@ -18,7 +18,7 @@ from wattview.tui.text import UNKNOWN, count, gib, mbit, number, span
 from wattview.tui.trails import in_mbit
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane, Parts, heading
+from wattview.tui.widgets.pane import Pane, Parts, entitle
 from wattview.tui.widgets.table import Table
 
 CLIENTS: tuple[Column[StreamClient], ...] = (
@@ -61,7 +61,6 @@ class StreamDetails(View):
             yield Table(CLIENTS, lambda one: one.id, id="clients", empty="nobody is connected", classes="box")
 
     def on_mount(self) -> None:
-        self.query_one("#facts").border_title = heading("/".join(self.stream_key))
         self.query_one("#rate").border_title = "Mbit/s in, last hour"
         self.query_one("#clients").border_title = "Clients"
         self.query_one("#clients").focus()
@@ -71,7 +70,8 @@ class StreamDetails(View):
         if snapshot is None:
             return
         one = _find(snapshot, self.stream_key)
-        self.query_one("#facts").border_subtitle = "" if one is not None else "! no longer live; its last figures"
+        gone = "" if one is not None else "! no longer live; its last figures"
+        entitle(self.query_one("#facts"), "/".join(self.stream_key), gone)
         if one is not None:
             self.query_one("#facts", Pane).put(*stream_facts(one))
             self.query_one("#clients", Table).show(one.clients)

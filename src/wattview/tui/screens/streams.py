@@ -13,7 +13,7 @@ from wattview.tui.text import count, mbit, span
 from wattview.tui.trails import in_mbit
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.graph import Graph, Series
-from wattview.tui.widgets.pane import Pane, heading
+from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
 
 GRAPH_SECONDS = 120.0
@@ -45,7 +45,7 @@ class Streams(View):
         table: Table[StreamRow] = self.query_one("#streams", Table)
         rows = columns.stream_rows(snapshot, picture.trails) if snapshot is not None else []
         table.show(rows, why_empty(picture, "streams", "no stream is live; press n to run one"))
-        table.border_title = columns.titled("Streams", len(table.rows), len(rows))
+        entitle(table, columns.titled("Streams", len(table.rows), len(rows)))
         server = snapshot.rtmp_server if snapshot is not None else None
         self.query_one("#server", Pane).put(
             f"{server.name}: {count(server.connections)} connections, in {mbit(server.bandwidth_in_bytes)}, "
@@ -66,7 +66,7 @@ class Streams(View):
     def _draw(self, row: StreamRow | None) -> None:
         graph = self.query_one("#course", Graph)
         name = f"{row.stream.app}/{row.stream.name}" if row is not None else ""
-        graph.border_title = heading(f"Mbit/s into {name}" if name else "Mbit/s")
+        entitle(graph, f"Mbit/s into {name}" if name else "Mbit/s")
         end = row.now if row is not None else GRAPH_SECONDS
         picture = self.dashboard.picture
         graph.show(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Static
 
 from wattview.tui.text import clean
@@ -36,6 +37,16 @@ def _clean(part: str | tuple[str, str] | Content) -> str | tuple[str, str] | Con
         case (text, style):
             return clean(text), style
     return part
+
+
+def entitle(widget: Widget, title: str | Content, subtitle: str | None = None) -> None:
+    """Gives a widget's border a title, and a subtitle where one is said; neither is markup. Only what has changed is
+    set: with a title Textual draws the whole widget anew."""
+    content = title if isinstance(title, Content) else heading(title)
+    if content.markup != (widget.border_title or ""):
+        widget.border_title = content
+    if subtitle is not None and (below := heading(subtitle)).markup != (widget.border_subtitle or ""):
+        widget.border_subtitle = below
 
 
 def heading(text: str) -> Content:

@@ -9,7 +9,7 @@ from textual.widgets import Digits
 from wattview.model import PowerReading, PowerUse, Snapshot
 from wattview.tui.text import UNKNOWN, money, number
 from wattview.tui.view import Picture, why_empty
-from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.pane import Pane, Parts, entitle
 
 SOURCES = {
     "rapl": "measured by RAPL",
@@ -38,9 +38,10 @@ class PowerNow(Vertical):
     def on_mount(self) -> None:
         self.border_title = "Power now"
 
-    def show(self, picture: Picture) -> None:
+    def show(self, picture: Picture, of: str = "") -> None:
+        """``of``: the host's name, where there are several."""
         snapshot = picture.snapshot
-        self.border_title = "Power now" if picture.live else "Power then"
+        entitle(self, f"Power of {of}" if of else "Power now" if picture.live else "Power then")
         power = snapshot.power if snapshot is not None else None
         watts = power.host_watts if power is not None else None
         digits = "-" if watts is None else f"{number(watts, 1):>5} W"
