@@ -57,6 +57,13 @@ VARIABLES = {
     "scenario": ("Scenario", 'label_values(scenario_duration_seconds{host=~"$host"}, scenario)'),
 }
 
+ENERGY = (
+    'sum(increase(wattview_host_energy_joules_total{host=~"$host",source!="nvml"}[$__range])) + '
+    '(sum(increase(wattview_host_energy_joules_total{host=~"$host",source="nvml"}[$__range]) and on (host) '
+    'wattview_host_energy_joules_total{host=~"$host",source=~"rapl|estimated"}) or vector(0))'
+)
+"""Joules of all hosts. A board's meter or a battery (``hwmon``, ``battery``) has counted the GPUs already."""
+
 POWER = Page(
     "wattview-power",
     "Power",
@@ -76,14 +83,15 @@ POWER = Page(
             ),
             Panel(
                 "Energy in this time range",
-                {"": 'sum(increase(wattview_host_energy_joules_total{host=~"$host"}[$__range]))'},
+                {"": ENERGY},
                 "joule",
                 "stat",
                 6,
+                note="From the counters. GPUs are added where the host's own source does not count them.",
             ),
             Panel(
                 "Largest power in this time range",
-                {"{{host}}": 'max by (host) (max_over_time(wattview_host_power_watts{host=~"$host"}[$__range]))'},
+                {"{{host}}": 'max by (host) (max_over_time(wattview_machine_power_watts{host=~"$host"}[$__range]))'},
                 "watt",
                 "stat",
                 6,
@@ -93,9 +101,9 @@ POWER = Page(
         "Hosts": (
             Panel(
                 "Power by host and source",
-                {"{{host}} ({{source}})": 'wattview_host_power_watts{host=~"$host"}'},
+                {"{{host}} ({{source}})": 'wattview_machine_power_watts{host=~"$host"}'},
                 "watt",
-                note="A source “estimated” is computed from CPU use and was not measured.",
+                note="GPUs are in it. A source “estimated” is computed from CPU use and was not measured.",
             ),
             Panel(
                 "CPU use by host",

@@ -33,8 +33,10 @@ class HostRow(Struct, frozen=True, kw_only=True):
     ``state``: ``lost`` where its daemon does not answer (``reason`` says why), ``quiet`` where it is connected and says
     nothing. ``seen_seconds`` is how long ago it last answered; None where it did not within the last hour.
     ``exporters_healthy`` of ``exporters`` are well, by the host's own check; ``targets_up`` of ``targets`` answered the
-    store's last scrape. ``energy_cost_per_hour`` is the price of its power, ``cost_per_hour`` that of its CPU time too,
-    at the host's own prices. ``cpu_percent`` is of the whole machine. ``streams`` are those in which data flows.
+    store's last scrape. ``power_watts`` is that of the whole machine, GPUs included, and within ``power_error_watts``
+    of what its meters counted, which is None where one of them does not say so; ``power_reason``: why it is not known,
+    where that is said. ``energy_cost_per_hour`` is the price of its power, ``cost_per_hour`` that of its computing time
+    too, at the host's own prices. ``cpu_percent`` is of the whole machine. ``streams`` are those in which data flows.
     ``scenario`` and ``phase`` are of a run that goes on; ``fraction`` of it (0 to 1) is done.
     """
 
@@ -43,7 +45,9 @@ class HostRow(Struct, frozen=True, kw_only=True):
     reason: str = ""
     seen_seconds: float | None = None
     power_watts: float | None = None
+    power_error_watts: float | None = None
     power_source: str | None = None
+    power_reason: str = ""
     streams: int | None = None
     players: int | None = None
     watts_per_stream: float | None = None
@@ -90,15 +94,17 @@ class HostDetails(Struct, frozen=True, kw_only=True):
 
 def of_snapshot(snapshot: Snapshot, name: str) -> HostRow:
     """The row of a daemon by its own word; ``name`` is what it is called while it cannot say its host's name."""
-    power, run = snapshot.power, snapshot.run
-    watts = power.host_watts if power is not None else None
+    power, run = snapshot.machine_power, snapshot.run
+    watts = power.watts if power is not None else None
     active = None if snapshot.rtmp_server is None else sum(one.active for one in snapshot.streams)
     running = run.progress if run is not None and run.state == "running" else None
     return HostRow(
         host=snapshot.host.hostname if snapshot.host is not None else name,
         seen_seconds=0.0,
         power_watts=watts,
+        power_error_watts=power.error_watts if power is not None else None,
         power_source=power.source if power is not None else None,
+        power_reason=power.reason if power is not None else "",
         streams=active,
         players=None if active is None else sum(one.players for one in snapshot.streams),
         watts_per_stream=watts / active if watts is not None and active else None,
@@ -116,9 +122,8 @@ def of_snapshot(snapshot: Snapshot, name: str) -> HostRow:
     )
 
 
-_WATTS = "max by (host) (wattview_host_power_watts)"
+_WATTS = "max by (host) (wattview_machine_power_watts)"
 _BUSY_CPUS = "max by (host) (rate(wattview_host_cpu_busy_seconds_total[1m]))"
-_PUE = "on (host) group_left () max by (host) (wattview_pue_ratio)"
 
 QUERIES: Mapping[str, str] = {
     # When a target last answered; 0 for a host that is still scraped, and in vain for so long.
@@ -126,19 +131,17 @@ QUERIES: Mapping[str, str] = {
         "max by (host) (timestamp(up) * up > 0) or "
         f"max by (host) (max_over_time((timestamp(up) * up)[{SEEN_WITHIN}:15s]))"
     ),
-    "power": "wattview_host_power_watts",
+    # What was added up is the host's to know: its daemon gives the whole, and what it costs.
+    "power": "max by (host, source) (wattview_machine_power_watts)",
+    "power_error": "max by (host) (wattview_machine_power_error_watts)",
     "streams": "max by (host) (nginx_rtmp_streams)",
     "players": "sum by (host) (nginx_rtmp_stream_players) or 0 * max by (host) (nginx_rtmp_streams)",
     "containers": "count by (host) (docker_container_cpu_percent) or 0 * max by (host) (docker_engine_cpu_percent)",
     "cpu": f"100 * {_BUSY_CPUS} / max by (host) (wattview_host_cpus)",
-    "energy_cost": (
-        f"{_WATTS} / 1000 * {_PUE} * on (host) group_left (currency) "
-        "max by (host, currency) (wattview_price_energy_per_kwh)"
-    ),
-    "cpu_cost": (
-        f"{_BUSY_CPUS} * on (host) group_left (currency) max by (host, currency) (wattview_price_cpu_per_hour)"
-    ),
-    "carbon": f"{_WATTS} / 1000 * on (host) group_left () max by (host) (wattview_carbon_grams_per_kwh) * {_PUE}",
+    "energy_cost": "max by (host, currency) (wattview_energy_cost_per_hour)",
+    # CPU time of moments between two scrapes is not seen: a mean is nearer to what is paid than the last of them.
+    "compute_cost": "max by (host, currency) (avg_over_time(wattview_compute_cost_per_hour[1m]))",
+    "carbon": "max by (host) (wattview_carbon_grams_per_hour)",
     "exporters": "count by (host) (exporter_health_status)",
     "exporters_healthy": "sum by (host) (exporter_health_status)",
     "targets": "count by (host) (up)",
@@ -205,7 +208,7 @@ class FleetStore:
         """Its power over [start, end], and its streams and containers now."""
         here = labels(host=host)
         power, stream_watts, players, bandwidth, container_watts, cpu = await asyncio.gather(
-            self._range(f"max(wattview_host_power_watts{here})", start, end, step),
+            self._range(f"max(wattview_machine_power_watts{here})", start, end, step),
             *map(
                 self._ask,
                 (
@@ -285,7 +288,7 @@ def rows(answers: Mapping[str, _Rows]) -> list[HostRow]:
 def _row(host: str, answers: Mapping[str, _Rows]) -> HostRow:
     watts = _number(answers["power"], host)
     streams = _count(answers["streams"], host)
-    energy, cpu = _number(answers["energy_cost"], host), _number(answers["cpu_cost"], host)
+    energy, compute = _number(answers["energy_cost"], host), _number(answers["compute_cost"], host)
     now, answered = answers["seen"][host].value[0], _number(answers["seen"], host)
     targets, up = _count(answers["targets"], host), _count(answers["targets_up"], host)
     return HostRow(
@@ -298,6 +301,7 @@ def _row(host: str, answers: Mapping[str, _Rows]) -> HostRow:
         else f"none of its {targets} targets answers",
         seen_seconds=max(0.0, now - answered) if answered else None,
         power_watts=watts,
+        power_error_watts=_number(answers["power_error"], host),
         power_source=_label(answers["power"], host, "source"),
         streams=streams,
         players=_count(answers["players"], host),
@@ -305,7 +309,7 @@ def _row(host: str, answers: Mapping[str, _Rows]) -> HostRow:
         containers=_count(answers["containers"], host),
         cpu_percent=_number(answers["cpu"], host),
         energy_cost_per_hour=energy,
-        cost_per_hour=None if energy is None or cpu is None else energy + cpu,
+        cost_per_hour=None if energy is None or compute is None else energy + compute,
         currency=_label(answers["energy_cost"], host, "currency"),
         carbon_grams_per_hour=_number(answers["carbon"], host),
         exporters=_count(answers["exporters"], host),

@@ -43,14 +43,15 @@ def test_all_ten_exporters_answer(health: dict[str, ExporterHealth]) -> None:
     assert [one.exporter for one in health.values() if not one.reachable] == []
 
 
-def test_the_checker_is_known_to_the_daemon_and_does_not_judge_itself(daemon: DaemonProcess) -> None:
+def test_the_checker_says_of_itself_what_the_daemon_says_of_it(daemon: DaemonProcess) -> None:
     checker = daemon.exporters()["exporter-health-checker"]
     text = httpx.get(f"{checker.url}/metrics", trust_env=False, timeout=30).text
     assert (checker.healthy, checker.has_data) == (True, True)
     assert checker.metric_count == sum(line.startswith("# TYPE") for line in text.splitlines())
     assert {line for line in text.splitlines() if line.startswith("exporter_reachable")} == {
-        f'exporter_reachable{{exporter="{name}"}} 1' for name in OTHERS
+        f'exporter_reachable{{exporter="{name}"}} 1' for name in [*OTHERS, checker.exporter]
     }
+    assert checker.sample_count == sum(not line.startswith("#") for line in text.splitlines())
 
 
 def test_check_finds_every_exporter_of_a_daemon_that_picked_its_ports(daemon: DaemonProcess) -> None:

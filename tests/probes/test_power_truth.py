@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import threading
@@ -109,6 +110,28 @@ def test_the_peak_shows_a_burst_that_the_mean_hides(tmp_path: Path, make_config:
     reading = simulation.run(4.0)
     assert reading.host_watts == pytest.approx(110, rel=0.001)
     assert reading.host_peak_watts == pytest.approx(210, rel=0.001)
+
+
+@pytest.mark.parametrize("shape", CURVES)
+def test_the_truth_lies_within_the_error_where_counters_are_up_to_a_millisecond_old(
+    shape: str, tmp_path: Path, make_config: ConfigFactory
+) -> None:
+    simulation = Simulation(PowercapTree(tmp_path, machine(CURVES[shape], sockets=2)), make_config)
+    simulation.run(2.0)
+    old, wrong = random.Random(1), 0
+    for _ in range(200):
+        simulation.clock.advance(0.1)
+        simulation.tree.write(simulation.clock.seconds - old.uniform(0.0, 0.001))
+        simulation.probe.sample()
+        reading, trail = simulation.probe.read(), simulation.probe.trail()
+        begin, end = trail[0][0] - EPOCH, trail[-1][0] - EPOCH
+        truth = (simulation.tree.host_joules(end) - simulation.tree.host_joules(begin)) / (end - begin)
+        assert reading.host_watts is not None
+        assert reading.host_error_watts is not None
+        assert abs(reading.host_watts - truth) <= reading.host_error_watts
+        assert reading.host_error_watts < 0.01 * 2 * 140, "it says something of its size"
+        wrong += abs(reading.host_watts - truth) > 0.05 * reading.host_error_watts
+    assert wrong > 50, "the counters were meant to be late"
 
 
 @pytest.mark.parametrize("hz", [1.0, 4.0, 50.0])

@@ -104,8 +104,8 @@ def three_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
                 "-memory.allowedBytes=64MB",
             )  # fmt: skip
             stack.enter_context(running(directory, *vmagent))
-        eventually(lambda: len(store.query("count by (host) (wattview_host_power_watts)")) == 3, "three hosts", 60)
-        eventually(lambda: len(store.query("exporter_health_status")) == 27, "their exporters' health", 30)
+        eventually(lambda: len(store.query("count by (host) (wattview_machine_power_watts)")) == 3, "three hosts", 60)
+        eventually(lambda: len(store.query("exporter_health_status")) == 30, "their exporters' health", 30)
         yield Fleet(store, daemons)
 
 
@@ -120,7 +120,7 @@ async def test_each_host_has_its_own_row_with_its_own_figures(three_hosts: Fleet
         assert row.power_watts == pytest.approx(watts, rel=0.05), host
         assert row.power_source == "estimated"
         assert (row.targets, row.targets_up) == (10, 10)
-        assert row.exporters == 9
+        assert row.exporters == 10
         assert row.exporters_healthy is not None
         assert row.state == "live"
         assert row.seen_seconds is not None
@@ -172,7 +172,7 @@ async def test_a_host_whose_daemon_has_died_stays_in_the_fleet_and_shows_no_old_
     eventually(lambda: three_hosts.store.value('sum(up{host="encoder-3"})') == 0, "the store has noticed", 30)
 
     def stale() -> bool:
-        return not three_hosts.store.query('wattview_host_power_watts{host="encoder-3"}')
+        return not three_hosts.store.query('wattview_machine_power_watts{host="encoder-3"}')
 
     eventually(stale, "its last figures are gone", 30)
     found = {row.host: row for row in await fleet(three_hosts.store.url)}
@@ -202,8 +202,8 @@ async def test_the_page_of_the_fleet_is_filled_from_the_store_and_marks_the_host
             lines = {line.split()[1]: line for line in screen_text(app).splitlines() if "│ encoder-" in line}
             for host in ("encoder-1", "encoder-2"):
                 assert "● live" in lines[host]
-                assert f" {WATTS_PER_CPU[host] * cpus:.1f} ESTIMATE" in lines[host]
-                assert "/9 " in lines[host], "how many exporters are well is the load's to say here"
+                assert f" {WATTS_PER_CPU[host] * cpus:.1f}      — ESTIMATE" in lines[host], "its error is unknown"
+                assert "/10 " in lines[host], "how many exporters are well is the load's to say here"
             assert "✗ lost" in lines["encoder-3"]
             assert "of 2 of 3 hosts" in screen_text(app)
             await pilot.press("enter")

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from tests.support.sweep import RESULTS_ANSWERS
 from wattview.analysis.changes import Watch
+from wattview.analysis.machine_power import machine_power
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
 from wattview.model import (
     Container,
@@ -166,6 +167,7 @@ def snapshot(at: float = 0.0, *, containers: int = 4, streams: int = 2, **change
             host_joules_total=1e6,
             host_watts=watts,
             host_peak_watts=watts + 6.2,
+            host_error_watts=0.05,
             zones=(
                 Zone(
                     path="intel-rapl:0",
@@ -226,7 +228,13 @@ def snapshot(at: float = 0.0, *, containers: int = 4, streams: int = 2, **change
         currency="USD",
         rtmp_url="rtmp://127.0.0.1:1935/live",
     )
-    return msgspec.structs.replace(whole, **changes)
+    changed = msgspec.structs.replace(whole, **changes)
+    return changed if "machine_power" in changes else with_machine_power(changed)
+
+
+def with_machine_power(whole: Snapshot) -> Snapshot:
+    """The snapshot with the sum that follows from its power and its GPUs."""
+    return msgspec.structs.replace(whole, machine_power=machine_power(whole.power, whole.gpus))
 
 
 def power_use(at: float, **changes: Any) -> PowerUse:

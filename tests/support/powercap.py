@@ -272,9 +272,13 @@ def link_real_sysfs(directory: Path) -> None:
 
 
 @contextmanager
-def simulated_rapl(directory: Path, idle_watts: float = 20.0, watts_per_cpu: float = 15.0) -> Iterator[Path]:
-    """The program above beside a test: ``directory`` becomes a sysfs whose package draws by this machine's CPU use."""
-    command = [sys.executable, "-m", "tests.support.powercap", str(directory), "--watts-from-cpu"]
+def simulated_rapl(
+    directory: Path, idle_watts: float = 20.0, watts_per_cpu: float = 15.0, curve: str = ""
+) -> Iterator[Path]:
+    """The program above beside a test: ``directory`` becomes a sysfs whose package draws by this machine's CPU use, or
+    as ``curve`` says."""
+    command = [sys.executable, "-m", "tests.support.powercap", str(directory)]
+    command += ["--curve", curve] if curve else ["--watts-from-cpu"]
     command += ["--idle-watts", str(idle_watts), "--watts-per-cpu", str(watts_per_cpu)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE) as simulator:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.dashboard import NOW, ScriptedDaemon, run, screen_text, scripted, snapshot, until
+from tests.support.dashboard import NOW, ScriptedDaemon, run, screen_text, scripted, snapshot, until, with_machine_power
 from tests.support.store import ScriptedStore, scripted_store
 from wattview.client import Address
 from wattview.config import Tui
@@ -34,7 +34,8 @@ def other() -> Iterator[ScriptedDaemon]:
 def of_host(name: str, at: float = 0.0, *, power: str = "rapl", **changes: Any) -> Any:
     now = snapshot(at, **changes)
     reading = msgspec.structs.replace(now.power, source=power)
-    return msgspec.structs.replace(now, host=msgspec.structs.replace(now.host, hostname=name), power=reading)
+    host = msgspec.structs.replace(now.host, hostname=name)
+    return with_machine_power(msgspec.structs.replace(now, host=host, power=reading))
 
 
 @contextlib.asynccontextmanager
@@ -71,9 +72,9 @@ async def test_each_daemon_is_a_row_with_its_figures(daemon: ScriptedDaemon, oth
     async with opened(fleet_of(daemon, other)) as pilot:
         await live(pilot)
         first = line(pilot.app, "studio-1")
-        for figure in ("● live", "42.0", "rapl", "37.5", "0.7551 USD", "17.1", "9/10", "62 % quick: measuring"):
+        for figure in ("● live", "42.0   0.05 rapl", "37.5", "0.7551 USD", "17.1", "9/10", "62 % quick: measuring"):
             assert figure in first
-        assert first.replace("│", "").split()[6:9] == ["2", "5", "4"], "streams, players and containers"
+        assert first.replace("│", "").split()[7:10] == ["2", "5", "4"], "streams, players and containers"
         second = line(pilot.app, "studio-2")
         assert "ESTIMATE" in second
         assert "0.7551 EUR" in second
@@ -87,7 +88,7 @@ async def test_the_sum_says_of_how_many_hosts_it_is_and_what_of_it_is_an_estimat
     async with opened(source, (80, 24)) as pilot:
         await live(pilot)
         text = screen_text(pilot.app)
-        assert "84.0 W of 2 of 3 hosts    ESTIMATE  42.0 W of it" in text
+        assert "84.0 W ±0.10 of 2 of 3 hosts    ESTIMATE  42.0 W of it" in text
         assert "0.7551 EUR/h + 0.7551 USD/h" in text, "two currencies are never one sum"
         assert "4 streams  10 players  5 containers  18/20 exporters" in text
         assert "Hosts 3  ● 2 live  ✗ 1 lost" in text
@@ -105,7 +106,7 @@ async def test_what_a_host_does_not_know_is_a_dash_and_no_part_of_the_sum(daemon
                           carbon_grams_per_hour=None)  # fmt: skip
     async with opened(fleet_of(daemon)) as pilot:
         await live(pilot, 1)
-        assert line(pilot.app, "studio-1").split().count("—") == 7
+        assert line(pilot.app, "studio-1").split().count("—") == 8
         assert "— W of 0 of 1 host" in screen_text(pilot.app)
         assert " streams" not in screen_text(pilot.app).splitlines()[3]
 
@@ -135,13 +136,13 @@ async def test_a_lost_daemon_keeps_its_last_figures_with_their_age_and_leaves_th
         assert "42.0" in line(app, "studio-2"), "its last figures stay"
         assert " s" in line(app, "studio-2").partition("lost")[2][:5], "with their age"
         assert "● live" in line(app, "studio-1")
-        assert "42.0 W of 1 of 2 hosts" in screen_text(app)
+        assert "42.0 W ±0.05 of 1 of 2 hosts" in screen_text(app)
         await pilot.press("j")
         await until(pilot, lambda: "no daemon answers at" in screen_text(app))
         other.start()
         await until(pilot, lambda: "● live" in line(app, "studio-2"), seconds=20)
         assert "studio-2 is back" in screen_text(app)
-        assert "84.0 W of 2 hosts" in screen_text(app)
+        assert "84.0 W ±0.10 of 2 hosts" in screen_text(app)
 
 
 async def test_r_tries_all_lost_daemons_at_once(
@@ -381,8 +382,8 @@ def store_with_two_hosts(store: ScriptedStore) -> None:
     store.hosts = {
         "encoder-1": {
             "seen": NOW - 2, "power": (61.5, {"source": "rapl"}), "streams": 3, "players": 9, "containers": 4,
-            "cpu": 41.0, "energy_cost": (0.0074, {"currency": "USD"}), "cpu_cost": 0.5, "carbon": 23.0,
-            "exporters": 9, "exporters_healthy": 9, "targets": 10, "targets_up": 10,
+            "cpu": 41.0, "power_error": 0.07, "energy_cost": (0.0074, {"currency": "USD"}), "compute_cost": 0.5,
+            "carbon": 23.0, "exporters": 10, "exporters_healthy": 10, "targets": 10, "targets_up": 10,
             "run": (1, {"scenario": "quick", "phase": "measuring"}),
         },
         "encoder-2": {"seen": NOW - 200, "targets": 10, "targets_up": 0},
@@ -399,10 +400,10 @@ async def test_a_store_fills_the_same_page() -> None:
         async with opened(store_fleet(store)) as pilot:
             await until(pilot, lambda: "● live" in line(pilot.app, "encoder-1"))
             row = line(pilot.app, "encoder-1")
-            for figure in ("61.5", "rapl", "41.0", "0.5074 USD", "23.0", "9/9", "quick: measuring"):
+            for figure in ("61.5   0.07 rapl", "41.0", "0.5074 USD", "23.0", "10/10", "quick: measuring"):
                 assert figure in row
             assert "✗ lost 3 min" in line(pilot.app, "encoder-2")
-            assert "61.5 W of 1 of 2 hosts" in screen_text(pilot.app)
+            assert "61.5 W ±0.07 of 1 of 2 hosts" in screen_text(pilot.app)
             assert store.url in screen_text(pilot.app).splitlines()[0]
             assert "0.0074 USD/h of energy   10 of 10 targets answer" in screen_text(pilot.app)
             await pilot.press("j")
@@ -482,7 +483,7 @@ async def test_enter_shows_what_the_store_knows_of_a_host() -> None:
                 ("live", "b", None, None), ("live", "main", 4.2, 7)]  # fmt: skip
             assert [(one.name, one.power_watts) for one in containers.rows] == [("transcoder", 12.3), ("idle", None)]
             assert any('{host="encoder-1"}' in one["query"] for one in store.asked)
-            assert "61.5 W  41.0 % CPU  3 streams  9 players  4 containers  0.5074 USD/h" in screen_text(app)
+            assert "61.5 W ±0.07  41.0 % CPU  3 streams  9 players  4 containers  0.5074 USD/h" in screen_text(app)
             await pilot.press("escape")
             await until(pilot, lambda: "Hosts 2" in screen_text(app))
 

@@ -21,9 +21,9 @@ THEMES = ["wattview-dark", "wattview-light"]
 
 ROWS = [
     HostRow(
-        host="encoder-1", seen_seconds=0.4, power_watts=146.2, power_source="rapl", streams=6, players=41, containers=9,
-        cpu_percent=71.3, energy_cost_per_hour=0.0453, cost_per_hour=0.5453, currency="EUR",
-        carbon_grams_per_hour=55.6, exporters=9,
+        host="encoder-1", seen_seconds=0.4, power_watts=146.2, power_error_watts=0.16, power_source="rapl",
+        streams=6, players=41, containers=9, cpu_percent=71.3, energy_cost_per_hour=0.0453, cost_per_hour=0.5453,
+        currency="EUR", carbon_grams_per_hour=55.6, exporters=9,
         exporters_healthy=9, watts_per_stream=24.4, scenario="1080p 5M", phase="measuring", fraction=0.62,
     ),
     HostRow(

@@ -116,7 +116,7 @@ async def test_exporters_in_one_line(daemon: ScriptedDaemon) -> None:
 
 async def test_the_graph_begins_with_the_history(daemon: ScriptedDaemon) -> None:
     points = [(daemon.now.time - 290.0 + 5 * index, 40.0) for index in range(58)]
-    daemon.series = [HistorySeries('wattview_host_power_watts{source="rapl"}', points)]
+    daemon.series = [HistorySeries('wattview_machine_power_watts{source="rapl"}', points)]
     async with opened(daemon) as pilot:
         trail = pilot.app.trails["power",]
         await until(pilot, lambda: len(pilot.app.trails["power",]) >= 59)

@@ -33,7 +33,7 @@ def busy(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> ScriptedDae
     times = [NOW - 900 + 5 * index for index in range(180)]
     watts = [42 + 6 * course(index) for index in range(180)]
     daemon.series = [
-        HistorySeries('wattview_host_power_watts{source="rapl"}', list(zip(times, watts, strict=True))),
+        HistorySeries('wattview_machine_power_watts{source="rapl"}', list(zip(times, watts, strict=True))),
         HistorySeries('wattview_host_energy_joules_total{source="rapl"}', [(t, 1e6 + 42 * (t - NOW)) for t in times]),
         HistorySeries(
             'rapl_power_watts{package="package-0",zone="core"}',

@@ -53,7 +53,7 @@ async def test_a_click_on_a_tab_goes_there(daemon: ScriptedDaemon) -> None:
 def power_history(start: float, end: float, step: float, watts: float = 40.0) -> list[HistorySeries]:
     times = [start + step * index for index in range(int((end - start) / step) + 1)]
     return [
-        HistorySeries('wattview_host_power_watts{source="rapl"}', [(t, watts + i % 3) for i, t in enumerate(times)]),
+        HistorySeries('wattview_machine_power_watts{source="rapl"}', [(t, watts + i % 3) for i, t in enumerate(times)]),
         HistorySeries('wattview_host_energy_joules_total{source="rapl"}', [(t, 7e5 + 50 * (t - start)) for t in times]),
         HistorySeries('rapl_power_watts{package="package-0",zone="core"}', [(t, 25.0) for t in times]),
     ]

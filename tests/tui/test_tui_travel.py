@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.support.dashboard import NOW, ScriptedDaemon, opened, power_use, run, screen_text, snapshot, until
+from tests.support.dashboard import (
+    NOW,
+    ScriptedDaemon,
+    opened,
+    power_use,
+    run,
+    screen_text,
+    snapshot,
+    until,
+    with_machine_power,
+)
 from wattview.model import HistorySeries, Recorded, Run, Scenario, Snapshot
 from wattview.tui.widgets.tabs import TABS
 from wattview.tui.widgets.timeline import Timeline
@@ -25,7 +35,9 @@ def remembered(at: float) -> Snapshot | None:
     before = snapshot(at - NOW, recorded=Recorded(first=FIRST, last=NOW, sampled=at - 1.0, interval_seconds=5.0))
     assert before.power is not None
     watts = (at - FIRST) / 100.0
-    return replace(before, power=replace(before.power, host_watts=watts), power_use=power_use(at - NOW))
+    return with_machine_power(
+        replace(before, power=replace(before.power, host_watts=watts), power_use=power_use(at - NOW))
+    )
 
 
 @pytest.fixture
@@ -95,7 +107,7 @@ async def test_the_screens_show_the_figures_of_that_moment(past: ScriptedDaemon)
 async def test_trails_follow_the_moment(past: ScriptedDaemon) -> None:
     times = [NOW - 1200 + 5 * index for index in range(241)]
     past.series = [
-        HistorySeries('wattview_host_power_watts{source="rapl"}', [(t, t - NOW) for t in times]),
+        HistorySeries('wattview_machine_power_watts{source="rapl"}', [(t, t - NOW) for t in times]),
         HistorySeries('docker_container_cpu_percent{name="nginx-rtmp"}', [(t, 7.0) for t in times]),
         HistorySeries('nginx_rtmp_stream_bandwidth_in_bytes{app="live",stream="stream0"}', [(t, 9.0) for t in times]),
     ]

@@ -59,7 +59,7 @@ class Watch:
                 yield Change("info", about, "is in real time again")
 
     def _budget(self, now: Snapshot) -> Iterator[Change]:
-        watts, budget = now.power.host_watts if now.power is not None else None, self._budget_watts
+        watts, budget = now.machine_power.watts if now.machine_power is not None else None, self._budget_watts
         if not budget or watts is None:
             return
         if watts > budget and not self._over:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from wattview.analysis import cost, tariff
-from wattview.analysis.host import ADDS_TO
 from wattview.config import Cost
-from wattview.model import Gpu, HostReading, PowerReading
+from wattview.model import Gpu, HostReading, MachinePower
 
 
 class HourlyCost(Struct, frozen=True):
@@ -23,13 +22,10 @@ class HourlyCost(Struct, frozen=True):
 
 
 def hourly_cost(
-    power: PowerReading | None, host: HostReading | None, gpus: Sequence[Gpu], time: float, prices: Cost
+    machine: MachinePower | None, host: HostReading | None, gpus: Sequence[Gpu] | None, time: float, prices: Cost
 ) -> HourlyCost:
-    """By the readings of one moment, at the price that energy has then.
-
-    The energy is the host's, and that of the NVIDIA GPUs where the host's figure does not hold it, as in a scenario's.
-    """
-    watts = _watts(power, gpus)
+    """By the readings of one moment, at the price that energy has then. ``gpus`` is None where they are not known."""
+    watts = machine.watts if machine is not None else None
     energy = None if watts is None else watts / 1000.0 * tariff.price_at(time, prices) * prices.pue
     compute = _compute(host, gpus, prices)
     return HourlyCost(
@@ -40,18 +36,10 @@ def hourly_cost(
     )
 
 
-def _watts(power: PowerReading | None, gpus: Sequence[Gpu]) -> float | None:
-    if power is None or power.host_watts is None:
+def _compute(host: HostReading | None, gpus: Sequence[Gpu] | None, prices: Cost) -> float | None:
+    if host is None or host.cpu_percent is None or (gpus is None and prices.gpu_per_hour):
         return None
-    beside = [gpu.power_watts for gpu in gpus if gpu.vendor == "nvidia"] if power.source in ADDS_TO else []
-    known = [watts for watts in beside if watts is not None]
-    return power.host_watts + sum(known) if len(known) == len(beside) else None
-
-
-def _compute(host: HostReading | None, gpus: Sequence[Gpu], prices: Cost) -> float | None:
-    if host is None or host.cpu_percent is None:
-        return None
-    shares = [gpu.utilization_percent for gpu in gpus] if prices.gpu_per_hour else []
+    shares = [gpu.utilization_percent for gpu in gpus or ()] if prices.gpu_per_hour else []
     known = [share / 100.0 for share in shares if share is not None]
     if len(known) < len(shares):
         return None

@@ -42,6 +42,7 @@ def power(moment: Moment, facts: Moment) -> PowerReading | None:
         return next((one for one in moment.all(metric) if one.labels.get("source") == source), None)
 
     watts, joules, peak = of(names.HOST_WATTS), of(names.HOST_ENERGY), of(names.HOST_PEAK_WATTS)
+    error = of(names.MACHINE_ERROR_WATTS)
     return PowerReading(
         time=last.time,
         monotonic=0.0,
@@ -49,6 +50,7 @@ def power(moment: Moment, facts: Moment) -> PowerReading | None:
         host_joules_total=joules.value if joules is not None else None,
         host_watts=watts.value if watts is not None else None,
         host_peak_watts=peak.value if peak is not None else None,
+        host_error_watts=error.value if error is not None else None,
         zones=_zones(moment, facts) if source == "rapl" else (),
     )
 

@@ -22,12 +22,14 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from wattview import __version__
 from wattview.analysis import metrics as result_metrics
+from wattview.analysis.hourly import hourly_cost
 from wattview.client import Client, ClientError
 from wattview.config import Config
 from wattview.daemon.discovery import TargetGroup, target_groups
 from wattview.daemon.health import Target
 from wattview.daemon.last_words import LastWords
-from wattview.daemon.run_families import price_families, run_families
+from wattview.daemon.machine_now import machine_now
+from wattview.daemon.run_families import hourly_families, machine_families, price_families, run_families
 from wattview.exposition import Family, labels, negotiate, render
 from wattview.model import ContainersReading, HostReading, ProbeStatus, RunResult
 from wattview.probes import SourceError
@@ -164,11 +166,20 @@ class Endpoints:
         if key == "rapl":
             await self._attributor.read()
             families += self._attributor.families()
-            families += [build_info(), *probe_families(self._sampler.statuses())]
-            families += [*run_families(self._runner.list()), *price_families(self._config.cost, time.time())]
+            families += await self._machine_families()
+            families += [build_info(), *probe_families(self._sampler.statuses()), *run_families(self._runner.list())]
         else:
             families += probe_families(source.status for source in sources)
         return families
+
+    async def _machine_families(self) -> list[Family]:
+        """What the whole machine draws and costs now, and at which prices."""
+        now, prices = time.time(), self._config.cost
+        machine = await machine_now(self._sampler)
+        hourly = hourly_cost(machine.power, machine.host, machine.gpus, now, prices)
+        return [
+            *machine_families(machine.power), *hourly_families(hourly, prices.currency), *price_families(prices, now)
+        ]  # fmt: skip
 
     async def _source_families(
         self, source: Source, key: str, query: Iterable[tuple[str, str]], scraper: str

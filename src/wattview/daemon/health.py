@@ -170,7 +170,7 @@ def _tell_changes(before: Iterable[ExporterHealth], now: Iterable[ExporterHealth
 class Health:
     """The exporters' health, fetched when somebody asks and shared by those who ask within ``fresh_seconds``.
 
-    ``itself`` is the exporter that shows it; it stands last in what ``check`` gives, and not in its own metrics.
+    ``itself`` is the exporter that shows it; it stands last in what ``check`` gives, and in its own metrics.
     """
 
     def __init__(
@@ -268,18 +268,20 @@ class Health:
             answer.raise_for_status()
         except httpx.HTTPError as error:
             return _unhealthy(target, f"not reachable: {error or type(error).__name__}", reachable=False)
-        shown = [family for family in self.families(others) if family.samples]
-        return ExporterHealth(
+        itself = ExporterHealth(
             exporter=target.name,
             url=target.url,
             reachable=True,
             healthy=True,
-            has_data=bool(shown),
-            metric_count=len(shown),
-            sample_count=sum(len(family.samples) for family in shown),
+            has_data=True,
+            metric_count=0,
+            sample_count=0,
             scrape_seconds=time.perf_counter() - began,
             checked=time.time(),
         )
+        shown = self.families([*others, itself])
+        samples = sum(len(family.samples) for family in shown)
+        return msgspec.structs.replace(itself, metric_count=len(shown), sample_count=samples)
 
     async def close(self) -> None:
         if self._pending is not None:
@@ -288,15 +290,13 @@ class Health:
             await self._client.aclose()
 
     def families(self, checked: Iterable[ExporterHealth]) -> list[Family]:
-        """The five families of port 9600, of the exporters other than itself."""
+        """The five families of port 9600."""
         status = Family("exporter_health_status", "gauge", "1 where the exporter answers as it should, else 0.")
         reachable = Family("exporter_reachable", "gauge", "1 where the exporter answers at all, else 0.")
         metrics = Family("exporter_metric_count", "gauge", "Metric families in the exporter's answer.")
         samples = Family("exporter_sample_count", "gauge", "Samples in the exporter's answer.")
         data = Family("exporter_has_data", "gauge", "1 where the answer holds samples of the thing measured, else 0.")
         for one in checked:
-            if self._itself is not None and one.exporter == self._itself.name:
-                continue
             text = labels(exporter=one.exporter)
             status.add(int(one.healthy), text)
             reachable.add(int(one.reachable), text)

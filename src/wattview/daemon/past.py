@@ -20,6 +20,7 @@ from wattview.analysis import past_machine, past_workloads
 from wattview.analysis import series as names
 from wattview.analysis.attribution_metrics import KEPT
 from wattview.analysis.hourly import hourly_cost
+from wattview.analysis.machine_power import machine_power
 from wattview.analysis.moment import ONE_READING_SECONDS, Moment, spacing
 from wattview.analysis.past_run import power_at, run_at
 from wattview.config import Config
@@ -35,6 +36,7 @@ FIGURES = (
     *sorted({name for entry in REGISTRY for view in entry.views for name in view.keep}),
     *sorted(KEPT),
     names.HOST_PEAK_WATTS,
+    names.MACHINE_ERROR_WATTS,
 )
 FACTS = (*sorted({name for entry in REGISTRY for view in entry.views for name in view.facts}), *past_machine.HEALTH)
 
@@ -129,7 +131,8 @@ class Past:
         """A snapshot of the parts that are there, with what follows from them and the run that went on."""
         there = {name: parts.get(part) for name, part in _PARTS.items()} | {"power": power}
         prices = self._config.cost
-        cost = hourly_cost(power, parts.get("host"), parts.get("gpus", ()), at, prices)
+        machine = machine_power(power, parts.get("gpus", ()))
+        cost = hourly_cost(machine, parts.get("host"), parts.get("gpus", ()), at, prices)
         runs = (run_at(run, at) for run in self._runner.list())
         nothing: dict[str, Any] = {
             "host": None, "containers": (), "engine": None, "streams": (), "rtmp_server": None, "gpus": (),
@@ -150,6 +153,7 @@ class Past:
             carbon_grams_per_hour=cost.carbon_grams,
             currency=prices.currency,
             rtmp_url=self._rtmp_url,
+            machine_power=machine,
             recorded=recorded,
             **(nothing | parts),
         )

@@ -14,6 +14,8 @@ import time
 from wattview.daemon.attribution import Attributor
 from wattview.daemon.history import HistoryError
 from wattview.daemon.history_sqlite import SqliteHistory
+from wattview.daemon.machine_now import machine_now
+from wattview.daemon.run_families import machine_families
 from wattview.daemon.sampler import Sampler, Source
 from wattview.exposition import Sample, labels
 from wattview.model import PowerReading
@@ -85,6 +87,9 @@ class Recorder:
             sources = [s for s in self._sampler.sources.values() if any(view.keep for view in s.entry.views)]
             read = await asyncio.gather(*(self._samples(source, max_age, not_before) for source in sources))
             parts = [part for parts in read for part in parts]
+            machine = await machine_now(self._sampler)
+            whole = [(f.name + text, value) for f in machine_families(machine.power) for text, value in f.samples]
+            parts.append((machine.time, whole))
             await self._attributor.advance()
             attributed = self._attributor.kept()
             if attributed[0] > self._attributed:

@@ -1,7 +1,8 @@
-"""The daemon's own work as metric families, beside the power on port 9500: runs and their encoders, and the prices.
+"""The daemon's own work as metric families, beside the power on port 9500: runs and their encoders, and what the whole
+machine draws and costs.
 
-Alerts need the first (a run failed, an encoder is behind real time); the second let a query turn watts into money with
-the settings of the host that drew them. Pure functions.
+Alerts need the first (a run failed, an encoder is behind real time). The second are the figures of the snapshot: rules,
+dashboards and the fleet take them as they are, and add up nothing themselves. Pure functions.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Iterable
 from typing import get_args
 
 from wattview.analysis import tariff
+from wattview.analysis.hourly import HourlyCost
 from wattview.config import Cost
 from wattview.exposition import Family, labels
-from wattview.model import EncoderStatus, Run, RunState
+from wattview.model import EncoderStatus, MachinePower, Run, RunState
 
 _ENCODER: tuple[tuple[str, str, str], ...] = (
     ("wattview_encoder_speed_ratio", "speed", "Speed of a running encoder; 1 is real time."),
@@ -58,6 +60,34 @@ def _encoders(statuses: Iterable[EncoderStatus]) -> list[Family]:
             family.add(getattr(status, field), text)
         dropped.add(status.dropped_frames, text)
     return [*families, dropped]
+
+
+def machine_families(machine: MachinePower | None) -> list[Family]:
+    """What the whole machine draws. What is not known has no sample."""
+    watts = Family("wattview_machine_power_watts", "gauge", "Power of the host and of the GPUs that it does not hold.")
+    error = Family(
+        "wattview_machine_power_error_watts", "gauge", "How far that power may be from what the meter counted."
+    )
+    if machine is not None:
+        watts.add(machine.watts, labels(source=machine.source))
+        error.add(None if machine.watts is None else machine.error_watts, labels(source=machine.source))
+    return [watts, error]
+
+
+def hourly_families(hourly: HourlyCost, currency: str) -> list[Family]:
+    """What that and its computing time cost."""
+    text = labels(currency=currency)
+    return [
+        Family("wattview_energy_cost_per_hour", "gauge", "What the machine's energy costs an hour at this rate.").add(
+            hourly.energy, text
+        ),
+        Family("wattview_compute_cost_per_hour", "gauge", "What its busy CPUs and GPUs cost an hour.").add(
+            hourly.compute, text
+        ),
+        Family("wattview_carbon_grams_per_hour", "gauge", "CO2 equivalent of the machine's energy, an hour.").add(
+            hourly.carbon_grams
+        ),
+    ]
 
 
 def price_families(cost: Cost, time: float) -> list[Family]:

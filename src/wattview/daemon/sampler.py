@@ -19,7 +19,16 @@ from typing import Any, TypeVar
 
 from wattview.config import Config
 from wattview.daemon.events import tell
-from wattview.model import EventLevel, HostReading, PowerReading, ProbeState, ProbeStatus, Reading
+from wattview.model import (
+    EventLevel,
+    Gpu,
+    GpusReading,
+    HostReading,
+    PowerReading,
+    ProbeState,
+    ProbeStatus,
+    Reading,
+)
 from wattview.probes import SourceBroken, SourceError
 from wattview.probes.power import PowerProbe
 from wattview.probes.registry import REGISTRY, ProbeEntry
@@ -190,6 +199,14 @@ class Sampler:
 
     def statuses(self) -> tuple[ProbeStatus, ...]:
         return tuple(source.status for source in self.sources.values())
+
+    def known_gpus(self, reading: Reading | None) -> tuple[Gpu, ...] | None:
+        """The GPUs of a reading of them. Without one: none where this machine has none, and None where it may have
+        some that could not be read."""
+        if isinstance(reading, GpusReading):
+            return reading.gpus
+        source = self.sources.get("gpu")
+        return () if source is None or source.status.state == "absent" else None
 
     def power_source(self) -> str | None:
         """Which source the host's power comes from now; None where there is none."""

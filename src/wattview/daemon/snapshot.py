@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from wattview import __version__
 from wattview.analysis.changes import Watch
 from wattview.analysis.hourly import hourly_cost
+from wattview.analysis.machine_power import machine_power
 from wattview.config import Config
 from wattview.daemon.attribution import Attributor
 from wattview.daemon.events import EventLog, tell
@@ -23,7 +24,6 @@ from wattview.daemon.lab.runner import Runner
 from wattview.daemon.sampler import FRESH_SECONDS, Sampler
 from wattview.model import (
     ContainersReading,
-    GpusReading,
     HostReading,
     PowerReading,
     Reading,
@@ -76,13 +76,9 @@ class Snapshots:
         )
         await self._attributor.advance()
         now, prices = time.time(), self._config.cost
-        cost = hourly_cost(
-            power if isinstance(power, PowerReading) else None,
-            host if isinstance(host, HostReading) else None,
-            gpus.gpus if isinstance(gpus, GpusReading) else (),
-            now,
-            prices,
-        )
+        known_gpus = self._sampler.known_gpus(gpus)
+        machine = machine_power(power if isinstance(power, PowerReading) else None, known_gpus)
+        cost = hourly_cost(machine, host if isinstance(host, HostReading) else None, known_gpus, now, prices)
         snapshot = Snapshot(
             time=now,
             version=__version__,
@@ -94,7 +90,7 @@ class Snapshots:
             engine=containers.engine if isinstance(containers, ContainersReading) else None,
             streams=self._attributor.streams(streams.streams) if isinstance(streams, StreamsReading) else (),
             rtmp_server=streams.server if isinstance(streams, StreamsReading) else None,
-            gpus=gpus.gpus if isinstance(gpus, GpusReading) else (),
+            gpus=known_gpus or (),
             exporters=self._health.latest(health_age),
             run=self._runner.current,
             probes=self._sampler.statuses(),
@@ -104,6 +100,7 @@ class Snapshots:
             carbon_grams_per_hour=cost.carbon_grams,
             currency=prices.currency,
             rtmp_url=self._rtmp_url,
+            machine_power=machine,
             power_use=self._attributor.power_use(),
         )
         for level, about, text, alert in self._watch.look(snapshot):

@@ -37,7 +37,7 @@ from wattview.model.curves import Curve, CurveComparison, CurveDifference, Curve
 from wattview.model.events import Event, EventLevel
 from wattview.model.gpus import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
 from wattview.model.host import HostReading, Nic
-from wattview.model.power import PowerReading, PowerSource, PowerUse, Zone
+from wattview.model.power import MachinePower, PowerReading, PowerSource, PowerUse, Zone
 from wattview.model.prediction import Load, PowerFit, PowerPrediction
 from wattview.model.results import Difference, Efficiency, Estimate, RunResult, ScenarioResult
 from wattview.model.runs import (
@@ -110,6 +110,7 @@ __all__ = [
     "HostReading",
     "Load",
     "Machine",
+    "MachinePower",
     "Measured",
     "Measurements",
     "Nic",

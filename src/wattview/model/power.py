@@ -34,14 +34,33 @@ class PowerReading(Reading, frozen=True, kw_only=True):
 
     ``host_joules_total`` counts every joule once (packages + DRAM, or psys); None where a part of that sum cannot be
     read now: there is no host figure that silently lacks a socket. ``host_watts`` is its mean over the last second;
-    ``host_peak_watts`` the largest power between two consecutive samples in that second.
+    ``host_peak_watts`` the largest power between two consecutive samples in that second. What the meter counted in that
+    second lies within ``host_error_watts`` of ``host_watts``; None where nobody says how old its counts are.
     """
 
     source: PowerSource
     host_joules_total: float | None
     host_watts: float | None
     host_peak_watts: float | None
+    host_error_watts: float | None = None
     zones: tuple[Zone, ...] = ()
+
+
+class MachinePower(Struct, frozen=True, kw_only=True):
+    """Power of the whole machine: the host's, and that of the NVIDIA GPUs where the host's source does not see them.
+    It is what costs and carbon are computed from.
+
+    ``source`` joins what was added (``rapl+nvml``). ``watts`` is None where a part of the sum is unknown, and then
+    ``reason`` may say which. ``error_watts`` is the most that reading can be wrong by (not the sensor's own error);
+    None where a part does not tell its own. ``joules_total`` is for differences: each part has counted since a moment
+    of its own.
+    """
+
+    source: str
+    watts: float | None = None
+    error_watts: float | None = None
+    joules_total: float | None = None
+    reason: str = ""
 
 
 class PowerUse(Struct, frozen=True, kw_only=True):

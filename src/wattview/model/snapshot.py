@@ -9,7 +9,7 @@ from msgspec import Struct
 from wattview.model.containers import Container, Engine
 from wattview.model.gpus import Gpu
 from wattview.model.host import HostReading
-from wattview.model.power import PowerReading, PowerUse
+from wattview.model.power import MachinePower, PowerReading, PowerUse
 from wattview.model.runs import Run
 from wattview.model.source import ProbeStatus
 from wattview.model.streams import RtmpServer, Stream
@@ -55,6 +55,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     on, lacks what was not recorded, and has today's prices. ``last_event`` is the id of the newest event: whoever knows
     a smaller one asks for the events after it.
 
+    ``machine_power`` is the power of all that is measured here, and what the energy's cost and carbon are of.
     ``cost_per_hour`` is that of energy and of computing time (busy CPUs and GPUs) together, at this moment's rate; None
     where either is unknown."""
 
@@ -76,6 +77,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     carbon_grams_per_hour: float | None
     currency: str
     rtmp_url: str = ""
+    machine_power: MachinePower | None = None
     power_use: PowerUse | None = None
     recorded: Recorded | None = None
     last_event: int = 0

@@ -9,6 +9,7 @@ shows a reading.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from itertools import pairwise
@@ -40,11 +41,13 @@ ESTIMATE_INSTEAD = "for an estimate until then: --set power.sources=estimated"
 
 
 class Sample(NamedTuple):
-    """What a source had counted at one moment. ``zones``: microjoules of each zone whose counter moves."""
+    """What a source had counted at one moment. ``zones``: microjoules of each zone whose counter moves. ``took``:
+    seconds that reading its counters took, one after the other."""
 
     at: Moment
     measured: Measurement
     zones: dict[str, int]
+    took: float = 0.0
 
 
 class PowerProbe:
@@ -70,6 +73,7 @@ class PowerProbe:
         self._clock = clock
         self._lock = threading.Lock()
         self._ring: deque[Sample] = deque()
+        self._watts_before: float | None = None
         self._failure: tuple[float, SourceError] | None = None
 
     @property
@@ -114,16 +118,21 @@ class PowerProbe:
             ring.clear()
         if ring and 0 <= now.monotonic - ring[-1].at.monotonic < not_within:
             return
+        began = time.perf_counter()
         try:
             measured = self._measure(now)
         except SourceError as error:
             ring.clear()
             self._failure = (now.monotonic, error)
             raise
+        took = time.perf_counter() - began
         self._failure = None
-        ring.append(Sample(now, measured, {zone.path: zone.microjoules for zone in measured.zones if zone.moving}))
+        moving = {zone.path: zone.microjoules for zone in measured.zones if zone.moving}
+        ring.append(Sample(now, measured, moving, took))
+        if len(ring) == 1:
+            self._watts_before = None
         while len(ring) > 1 and now.monotonic - ring[1].at.monotonic >= WINDOW_SECONDS:
-            ring.popleft()
+            self._watts_before = _host_watts(ring.popleft(), ring[0])
 
     def _measure(self, now: Moment) -> Measurement:
         """The first source that works. One that worked and fails now is not replaced at once, unless it has gone or
@@ -160,6 +169,7 @@ class PowerProbe:
         first, last = self._ring[0], self._ring[-1]
         span = last.at.monotonic - first.at.monotonic
         mean = WINDOW_SECONDS <= span <= max(MAX_WINDOW_SECONDS, 2 / self._configured_hz)
+        peak = self._peak() if mean else None
         return PowerReading(
             time=last.at.time,
             monotonic=last.at.monotonic,
@@ -167,7 +177,8 @@ class PowerProbe:
             source=self._source.name,
             host_joules_total=_joules(last.measured.host_microjoules),
             host_watts=_host_watts(first, last) if mean else None,
-            host_peak_watts=self._peak() if mean else None,
+            host_peak_watts=peak,
+            host_error_watts=_error(first, last, peak, self._watts_before, self._source.lag_seconds),
             zones=tuple(
                 Zone(
                     path=zone.path,
@@ -218,6 +229,21 @@ def _joules(microjoules: int | None) -> float | None:
 
 def _watts(before: int | None, after: int | None, seconds: float) -> float | None:
     return None if before is None or after is None else (after - before) / 1e6 / seconds
+
+
+def _error(
+    first: Sample, last: Sample, peak_watts: float | None, watts_before: float | None, lag_seconds: float | None
+) -> float | None:
+    """How far the mean power may be from what the meter counted in that time, at most.
+
+    A counter is read up to ``took`` after the moment that the sample is stamped with, and may be up to ``lag_seconds``
+    old: so much time may be at the wrong side of an end, at the largest power in the window or before it. Where both
+    ends are wrong in the same direction they make good for each other.
+    """
+    if peak_watts is None or lag_seconds is None:
+        return None
+    span = last.at.monotonic - first.at.monotonic
+    return max(peak_watts, watts_before or 0.0) * (lag_seconds + max(first.took, last.took)) / span
 
 
 def _host_watts(before: Sample, after: Sample) -> float | None:

@@ -51,10 +51,13 @@ class SourceStill(SourceBroken):
 
 
 class EnergySource(Protocol):
-    """One way to learn the host's energy. ``useful_hz``: reading it more often than that shows nothing new."""
+    """One way to learn the host's energy. ``useful_hz``: reading it more often than that shows nothing new.
+    ``lag_seconds``: its counters may be older than the moment at which they are read, by at most so much; None where
+    nobody says by how much."""
 
     name: PowerSource
     useful_hz: float
+    lag_seconds: float | None
 
     def measure(self, now: Moment) -> Measurement:
         """The energy at ``now``. Raises SourceError where there is none."""

@@ -32,6 +32,9 @@ from wattview.probes.powercap_zone import Kind, PowercapZone, text_or_none
 LISTING_SECONDS = 60.0
 """How often the tree is looked at for zones that have come since (a socket put online, a module loaded)."""
 
+LAG_SECONDS = 0.001
+"""A counter is updated about every millisecond (Intel, Software Developer's Manual, volume 3, "RAPL Interfaces")."""
+
 RELISTING_SECONDS = 1.0
 """How soon it is looked at again after a zone gave no number: the zone may have gone."""
 
@@ -52,6 +55,7 @@ class PowercapZones:
 
     name: PowerSource = "rapl"
     useful_hz = 100.0
+    lag_seconds: float | None = LAG_SECONDS
 
     def __init__(self, sysfs: str | Path) -> None:
         self._root = Path(sysfs) / "class" / "powercap"

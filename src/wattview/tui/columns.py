@@ -34,8 +34,8 @@ def container_rows(snapshot: Snapshot, trails: Trails) -> list[ContainerRow]:
 
 
 def stream_rows(snapshot: Snapshot, trails: Trails) -> list[StreamRow]:
-    """With the energy's price: what the host's energy costs an hour, by a stream's part of its power."""
-    watts = snapshot.power.host_watts if snapshot.power is not None else None
+    """With the energy's price: what the machine's energy costs an hour, by a stream's part of its power."""
+    watts = snapshot.machine_power.watts if snapshot.machine_power is not None else None
     cost = snapshot.energy_cost_per_hour
     price = cost / watts if cost is not None and watts else None
     return [StreamRow(one, trails["stream", one.app, one.name], snapshot.time, price) for one in snapshot.streams]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from wattview.client import Client, ClientError
 from wattview.exposition import parse_series
@@ -21,7 +21,7 @@ AHEAD_SECONDS = 150.0
 """How far beyond a moment of the past is asked for as well, so that playing on does not ask anew for each picture."""
 
 _HOST = {
-    "power": "wattview_host_power_watts",
+    "power": "wattview_machine_power_watts",
     "joules": "wattview_host_energy_joules_total",
     "cpu": "wattview_host_cpu_percent",
     "idle": "wattview_idle_power_watts",
@@ -76,8 +76,10 @@ async def courses(client: Client, moment: float, ahead: float = 0.0) -> Courses:
     found = {metric: answer for (metric, _), answer in zip(wanted, answers, strict=True)}
     points: dict[Key, list[Point]] = {}
     for name, metric in _HOST.items():
-        if name in ("power", "joules"):
-            points[name,] = _of_the_host(found[metric])
+        if name == "power":
+            points[name,] = sorted(point for one in found[metric] for point in one.points)
+        elif name == "joules":
+            points[name,] = _of_the_machine(found[metric])
         else:
             points[name,] = _sums(found[metric])
     # An interval that was shared out and names no container or encoder gave them nothing.
@@ -100,10 +102,12 @@ async def courses(client: Client, moment: float, ahead: float = 0.0) -> Courses:
     return Courses(moment - PART_SECONDS, end, {key: line for key, line in points.items() if line})
 
 
-def _of_the_host(series: Iterable[HistorySeries]) -> list[Point]:
-    """The host's own sources; its GPUs (``nvml``) stand beside it."""
-    own = [one for one in series if parse_series(one.name)[1].get("source") != "nvml"]
-    return sorted(point for one in own for point in one.points)
+def _of_the_machine(series: Sequence[HistorySeries]) -> list[Point]:
+    """The energy counter of the machine where one source counts it all. GPUs (``nvml``) are counted beside the host at
+    moments of their own."""
+    if any(parse_series(one.name)[1].get("source") == "nvml" for one in series):
+        return []
+    return sorted(point for one in series for point in one.points)
 
 
 def _sums(series: Iterable[HistorySeries]) -> list[Point]:

@@ -11,10 +11,10 @@ from wattview.fleet import HostRow
 from wattview.tui.column import Column
 from wattview.tui.columns import titled
 from wattview.tui.fleet_feed import FleetHost
-from wattview.tui.text import UNKNOWN, about, count, money, number, spark
+from wattview.tui.sources import is_estimate, source_words
+from wattview.tui.text import UNKNOWN, about, count, money, number, spark, within
 from wattview.tui.trails import bridged, buckets, snapped
 from wattview.tui.widgets.pane import Parts
-from wattview.tui.widgets.power_now import SOURCES
 
 SPARK_CELLS = 12
 SPARK_SECONDS = 300.0
@@ -60,7 +60,7 @@ def _spark(host: FleetHost) -> str:
 
 def _source(host: FleetHost) -> str:
     source = host.row.power_source
-    return UNKNOWN if source is None else "ESTIMATE" if source == "estimated" else source
+    return UNKNOWN if source is None else "ESTIMATE" if is_estimate(source) else source
 
 
 def _old(host: FleetHost) -> str:
@@ -80,8 +80,10 @@ HOSTS: tuple[Column[FleetHost], ...] = (
     Column("State", 13, lambda host: state_text(host.row), lambda host: _ORDER[host.row.state], left=True,
            tone=lambda host: STATE_TONES[host.row.state]),
     _figure("W", 7, lambda row: row.power_watts, 1, 0),
-    Column("Source", 8, _source, _source, left=True, rank=1,
-           tone=lambda host: _old(host) or ("warn" if host.row.power_source == "estimated" else "")),
+    Column("± W", 6, lambda host: number(host.row.power_error_watts, 2), lambda host: host.row.power_error_watts,
+           rank=11, tone=_old),
+    Column("Source", 9, _source, _source, left=True, rank=1,
+           tone=lambda host: _old(host) or ("warn" if is_estimate(host.row.power_source) else "")),
     Column("5 minutes", SPARK_CELLS, _spark, left=True, rank=6, tone=_old),
     _figure("Streams", 7, lambda row: row.streams, 0, 2),
     _figure("Players", 7, lambda row: row.players, 0, 8),
@@ -111,7 +113,8 @@ def host_key(host: FleetHost) -> str:
 
 def sum_parts(hosts: Sequence[FleetHost]) -> Parts:
     """Three lines: power, cost, and the work that is done, each summed over the hosts that are live and know it.
-    Power and carbon say of how many hosts they are; what of the power is an estimate is said beside it."""
+    Power and carbon say of how many hosts they are; what of the power is an estimate is said beside it. The errors are
+    bounds and no chance: they add up."""
     rows = [host.row for host in hosts]
     live = [row for row in rows if row.state == "live"]
     return [*_power(live, len(rows)), "\n", *_costs(live), "\n", *_work(live)] if rows else []
@@ -119,12 +122,15 @@ def sum_parts(hosts: Sequence[FleetHost]) -> Parts:
 
 def _power(live: Sequence[HostRow], hosts: int) -> Parts:
     watts = _known(live, lambda row: row.power_watts)
-    estimates = _known([row for row in live if row.power_source == "estimated"], lambda row: row.power_watts)
+    measured = [row for row in live if row.power_watts is not None]
+    errors = _known(measured, lambda row: row.power_error_watts)
+    error = sum(errors) if len(errors) == len(measured) else None
+    estimates = _known([row for row in live if is_estimate(row.power_source)], lambda row: row.power_watts)
     of = _counted(hosts, "host") if len(watts) == hosts else f"{len(watts)} of {_counted(hosts, 'host')}"
     parts: Parts = [
         ("Power  ", "$muted"),
         (f"{number(sum(watts)) if watts else UNKNOWN} W", "bold $primary"),
-        f" of {of}",
+        f" {within(error)} of {of}" if watts else f" of {of}",
     ]
     if estimates:
         parts += ["   ", (" ESTIMATE ", "bold reverse $warning"), f" {number(sum(estimates))} W of it"]
@@ -196,7 +202,8 @@ def figures(row: HostRow) -> Parts:
         f"{number(row.carbon_grams_per_hour)} g CO₂/h" if row.carbon_grams_per_hour is not None else "",
         f"{exporters_text(row)} exporters",
     ]
-    return [(f"{number(row.power_watts)} W", "bold $primary"), "  ", "  ".join(text for text in texts if text)]
+    error = f" {within(row.power_error_watts)}" if row.power_watts is not None else ""
+    return [(f"{number(row.power_watts)} W", "bold $primary"), f"{error}  ", "  ".join(text for text in texts if text)]
 
 
 def facts(host: FleetHost) -> Parts:
@@ -204,9 +211,10 @@ def facts(host: FleetHost) -> Parts:
     row = host.row
     parts: Parts = [(f"{row.host}  ", "bold")]
     if row.state == "live":
-        if row.power_source == "estimated":
+        if is_estimate(row.power_source):
             parts += [("ESTIMATE", "bold $text-warning"), " "]
-        parts.append(SOURCES.get(row.power_source or "", "no power source"))
+        error = f", {within(row.power_error_watts)} W" if row.power_watts is not None else ""
+        parts.append(row.power_reason or source_words(row.power_source) + error or "no figure of its power")
     elif row.state == "connecting":
         parts.append("has not answered yet")
     elif row.state == "quiet":

@@ -109,7 +109,8 @@ class _Daemon:
     async def _seed(self, now: float) -> None:
         """The minutes before we came. No history is no error."""
         with contextlib.suppress(ClientError):
-            found = await self.client.history("wattview_host_power_watts", now - PAST_SECONDS, now, PAST_STEP_SECONDS)
+            start = now - PAST_SECONDS
+            found = await self.client.history("wattview_machine_power_watts", start, now, PAST_STEP_SECONDS)
             older = sorted(point for one in found for point in one.points)
             first = self._trail[0][0] if self._trail else now
             self._trail = deque([*(point for point in older if point[0] < first), *self._trail], maxlen=PAST_POINTS)

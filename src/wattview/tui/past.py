@@ -12,6 +12,7 @@ from typing import NamedTuple
 from wattview.client import Client, ClientError
 from wattview.exposition import parse_series
 from wattview.model import Gpu, HistorySeries, Snapshot
+from wattview.tui.sources import is_estimate
 from wattview.tui.trails import Point
 
 RANGES: tuple[tuple[str, float], ...] = (
@@ -44,16 +45,19 @@ class Past(NamedTuple):
 
 
 def lines_of(snapshot: Snapshot) -> list[Line]:
-    """The host, its zones in the kernel's order, and the GPUs."""
-    power = snapshot.power
+    """The whole host, its zones in the kernel's order, and the GPUs: what is added to it, and what is not."""
+    power, machine = snapshot.power, snapshot.machine_power
     lines = []
+    added = machine is not None and "nvml" in machine.source.split("+")
+    if machine is not None:
+        lines.append(Line(HOST, "host (ESTIMATE)" if is_estimate(machine.source) else "host", machine.watts, True))
     if power is not None:
-        title = "host (ESTIMATE)" if power.source == "estimated" else "host"
-        lines.append(Line(HOST, title, power.host_watts, True))
         for zone in power.zones:
             title = zone.zone if zone.zone == zone.package else f"  {zone.package} {zone.zone}"
             lines.append(Line(f"{zone.package}/{zone.zone}", title, zone.watts, zone.counted))
-    lines += [Line(gpu.uuid, f"GPU {gpu.index} {gpu.name}", gpu.power_watts, False) for gpu in snapshot.gpus]
+    for gpu in snapshot.gpus:
+        counted = added and gpu.vendor == "nvidia"
+        lines.append(Line(gpu.uuid, f"GPU {gpu.index} {gpu.name}", gpu.power_watts, counted))
     return lines
 
 
@@ -66,7 +70,7 @@ async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...]) 
     """Asks the history. Raises ClientError; series that it does not have are simply not there."""
     step = step_of(end - start)
     points: dict[str, list[Point]] = {}
-    for series in await client.history("wattview_host_power_watts", start, end, step):
+    for series in await client.history("wattview_machine_power_watts", start, end, step):
         points[HOST] = sorted([*points.get(HOST, []), *series.points])
     for series in await client.history("rapl_power_watts", start, end, step):
         _, labels = parse_series(series.name)

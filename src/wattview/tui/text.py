@@ -24,6 +24,11 @@ def number(value: float | None, decimals: int = 1) -> str:
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
+def within(error: float | None) -> str:
+    """``±0.05``: how far a figure may be off, with a digit more than it; ``±—`` where nobody says."""
+    return f"±{number(error, 2)}"
+
+
 def signed(value: float | None, decimals: int = 1) -> str:
     """``+3.2`` or ``-3.2``: a difference. Exactly nothing is ``0.0``, without a sign."""
     text = number(value, decimals)

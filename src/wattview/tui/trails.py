@@ -53,9 +53,9 @@ class Trails:
 
 
 def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float | None]]:
-    if snapshot.power is not None:
-        yield ("power",), snapshot.power.host_watts
-        yield ("joules",), snapshot.power.host_joules_total
+    if snapshot.machine_power is not None:
+        yield ("power",), snapshot.machine_power.watts
+        yield ("joules",), snapshot.machine_power.joules_total
     if snapshot.power_use is not None:
         if snapshot.power_use.idle_watts is not None:
             yield ("used",), snapshot.power_use.watts

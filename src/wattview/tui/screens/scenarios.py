@@ -13,6 +13,7 @@ from textual.widget import Widget
 from wattview.client import ClientError
 from wattview.model import EncoderStatus, Run, ScenarioPreset, ScenarioRecord, Snapshot
 from wattview.tui.column import Column
+from wattview.tui.sources import is_estimate
 from wattview.tui.text import UNKNOWN, about, bar, clock, count, date, number, signed, span
 from wattview.tui.trails import Trails, energy_between
 from wattview.tui.view import Picture, View
@@ -185,8 +186,9 @@ def run_parts(run: Run, snapshot: Snapshot, trails: Trails, width: int) -> Parts
         f"{span(progress.elapsed_seconds)} gone, {left}   ",
     ]  # fmt: skip
     lines += _steps(run)
-    watts = snapshot.power.host_watts if snapshot.power is not None else None
-    estimated = snapshot.power is not None and snapshot.power.source == "estimated"
+    machine = snapshot.machine_power
+    watts = machine.watts if machine is not None else None
+    estimated = machine is not None and is_estimate(machine.source)
     lines += ["\n", ("Power ", "$muted"), (f"{'~' if estimated else ''}{number(watts)} W", "bold")]
     idle, known_by = idle_watts(run, snapshot, trails)
     if idle is not None:

@@ -6,19 +6,11 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Digits
 
-from wattview.model import PowerReading, PowerUse, Snapshot
-from wattview.tui.text import UNKNOWN, money, number
+from wattview.model import MachinePower, PowerReading, PowerUse, Snapshot
+from wattview.tui.sources import is_estimate, source_words
+from wattview.tui.text import UNKNOWN, money, number, within
 from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets.pane import Pane, Parts, entitle
-
-SOURCES = {
-    "rapl": "measured by RAPL",
-    "hwmon": "measured by hwmon sensors",
-    "battery": "measured at the battery",
-    "nvml": "measured by NVML",
-    "estimated": "from CPU use",
-}
-"""What is said beside the figure. An estimate is marked by a word of its own as well."""
 
 
 class PowerNow(Vertical):
@@ -41,25 +33,32 @@ class PowerNow(Vertical):
     def show(self, picture: Picture, of: str = "") -> None:
         """``of``: the host's name, where there are several."""
         snapshot = picture.snapshot
-        entitle(self, f"Power of {of}" if of else "Power now" if picture.live else "Power then")
         power = snapshot.power if snapshot is not None else None
-        watts = power.host_watts if power is not None else None
+        machine = snapshot.machine_power if snapshot is not None else None
+        watts = machine.watts if machine is not None else None
+        error = f"{within(machine.error_watts)} W" if machine is not None and watts is not None else ""
+        entitle(self, f"Power of {of}" if of else "Power now" if picture.live else "Power then", error)
         digits = "-" if watts is None else f"{number(watts, 1):>5} W"
         if self.query_one(Digits).value != digits:
             self.query_one(Digits).update(digits)
-        self.query_one("#source", Pane).put(*_source(picture, power))
+        self.query_one("#source", Pane).put(*_source(picture, machine, power))
         self.query_one("#price", Pane).put(_price(snapshot))
         self.query_one("#price_parts", Pane).put(_price_parts(snapshot))
-        self.query_one("#zones", Pane).put(_zones(power) + _use(snapshot.power_use if snapshot is not None else None))
+        use = snapshot.power_use if snapshot is not None else None
+        self.query_one("#zones", Pane).put(_zones(power, machine) + _use(use))
 
 
-def _source(picture: Picture, power: PowerReading | None) -> Parts:
-    if power is None:
+def _source(picture: Picture, machine: MachinePower | None, power: PowerReading | None) -> Parts:
+    if machine is None:
         return [(why_empty(picture, "power", "no power reading yet"), "$text-warning")]
-    if power.source == "estimated":
-        return [(" ESTIMATE ", "bold reverse $warning"), f" {SOURCES['estimated']}"]
-    peak = f", peak {number(power.host_peak_watts)} W" if power.host_peak_watts is not None else ""
-    return [SOURCES[power.source] + peak]
+    if machine.reason:
+        return [(machine.reason, "$text-warning")]
+    words = source_words(machine.source)
+    if is_estimate(machine.source):
+        return [(" ESTIMATE ", "bold reverse $warning"), f" {words}"]
+    # The clock sees the host's short peaks, and none of the GPUs'.
+    peak = power.host_peak_watts if power is not None and machine.source == power.source else None
+    return [words + (f", peak {number(peak)} W" if peak is not None else "")]
 
 
 def _price(snapshot: Snapshot | None) -> str:
@@ -85,13 +84,17 @@ def _use(use: PowerUse | None) -> str:
     return f"idle {number(use.idle_watts)}{error} W, by {use.idle_method}"
 
 
-def _zones(power: PowerReading | None) -> str:
-    """Zones in the order of the kernel; those that the host's figure does not count stand in brackets."""
-    if power is None or not power.zones:
+def _zones(power: PowerReading | None, machine: MachinePower | None) -> str:
+    """Zones in the order of the kernel, each with a word where the figure does not count it; the GPUs in a line."""
+    if power is None:
         return ""
     lines = []
     for zone in power.zones:
         name = zone.zone if zone.zone == zone.package else f"  {zone.zone}"
         watts = f"{number(zone.watts):>7} W"
         lines.append(f"{name:<14}{watts}" if zone.counted else f"{name:<14}{watts} (not added)")
-    return "\n".join(lines) + "\n"
+    if machine is not None and machine.source != power.source:
+        known = machine.watts is not None and power.host_watts is not None
+        beside = machine.watts - power.host_watts if known else None  # type: ignore[operator]
+        lines.append(f"{'GPUs':<14}{number(beside):>7} W")
+    return "".join(f"{line}\n" for line in lines)

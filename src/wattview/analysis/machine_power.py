@@ -1,0 +1,37 @@
+"""The power of the whole machine: the host's figure, and the GPUs that it does not hold. Each joule once.
+
+RAPL and the estimate see the processor and not the cards in the slots; a board's meter and a battery feed these too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from wattview.analysis.host import ADDS_TO
+from wattview.model import Gpu, MachinePower, PowerReading
+
+
+def machine_power(power: PowerReading | None, gpus: Sequence[Gpu] | None) -> MachinePower | None:
+    """By the readings of one moment; None where the host has no source of power. ``gpus`` is None where there are
+    some, or may be, that cannot be read now: a sum that silently lacks one does not exist.
+
+    NVML does not say how far its power may be off, so that a sum with a GPU in it has no error that is known.
+    """
+    if power is None:
+        return None
+    if power.source in ADDS_TO and gpus is None:
+        return MachinePower(source=power.source, reason="its GPUs cannot be read now")
+    beside = [gpu for gpu in gpus or () if gpu.vendor == "nvidia"] if power.source in ADDS_TO else []
+    silent = [str(gpu.index) for gpu in beside if gpu.power_watts is None]
+    return MachinePower(
+        source=f"{power.source}+nvml" if beside else power.source,
+        watts=_sum([power.host_watts, *(gpu.power_watts for gpu in beside)]),
+        error_watts=None if beside else power.host_error_watts,
+        joules_total=_sum([power.host_joules_total, *(gpu.energy_joules_total for gpu in beside)]),
+        reason=f"GPU {', '.join(silent)} does not tell its power" if silent else "",
+    )
+
+
+def _sum(parts: Iterable[float | None]) -> float | None:
+    known = list(parts)
+    return None if None in known else sum(part for part in known if part is not None)
