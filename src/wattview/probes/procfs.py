@@ -8,7 +8,7 @@ that a newer kernel appends are ignored. Shared by the probes, which give the by
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
@@ -238,8 +238,9 @@ class DiskStat(Struct, frozen=True, gc=False):
 SECTOR_BYTES = 512
 
 
-def diskstats(data: bytes) -> list[DiskStat]:
-    """All whole-statistics lines; the four-number lines that kernels before 2.6.25 had for partitions are left out."""
+def diskstats(data: bytes, wanted: Callable[[str], bool] = lambda device: True) -> list[DiskStat]:
+    """The lines of the devices that are wanted. The four-number lines that kernels before 2.6.25 had for partitions
+    are left out."""
     found = []
     for line in data.splitlines():
         fields = line.split()
@@ -247,9 +248,12 @@ def diskstats(data: bytes) -> list[DiskStat]:
             continue
         if len(fields) < 14:
             raise ValueError(f"diskstats: not a block device: {_shown(line)}")
+        device = _text(fields[2])
+        if not wanted(device):
+            continue
         numbers = [_int(field, "diskstats") for field in fields[3:20]]
         major, minor = _int(fields[0], "diskstats"), _int(fields[1], "diskstats")
-        found.append(DiskStat(major, minor, _text(fields[2]), *numbers))
+        found.append(DiskStat(major, minor, device, *numbers))
     return found
 
 

@@ -59,10 +59,8 @@ class Diskstats:
         filesystem = gauge("node_disk_filesystem_info", "Info about disk filesystem.")
         mapper = gauge("node_disk_device_mapper_info", "Info about disk device mapper.")
         ata = {key: gauge(f"node_disk_{name}", help_text) for key, name, help_text in _ATA}
-        for disk in procfs.diskstats(self._file.read()):
+        for disk in procfs.diskstats(self._file.read(), lambda device: not self._filter.ignores(device)):
             device = disk.device
-            if self._filter.ignores(device):
-                continue
             text = labels(device=device)
             for family, (field, _, _, factor) in zip(families, _TABLE, strict=True):
                 value = getattr(disk, field)
