@@ -121,6 +121,17 @@ def test_a_setting_between_those_measured() -> None:
     assert ladder.watts == pytest.approx(20 + 2 * (3 + 3 * (0.9216 + 0.2304)))
 
 
+def test_the_loads_that_were_measured_stand_beside_what_a_fit_without_them_says() -> None:
+    """1, 2 and 3 streams of 10, 22 and 30 W: a line through the other two says 14, 20 and 34 W."""
+    points = [result(watts, streams=streams) for streams, watts in ((1, 10.0), (2, 21.9), (2, 22.1), (3, 30.0))]
+    found = predict(points, Question(streams=2))
+    assert [(one.load.streams, one.repeats) for one in found.measured] == [(1.0, 1), (2.0, 2), (3.0, 1)]
+    assert [one.watts for one in found.measured] == pytest.approx([10.0, 22.0, 30.0])
+    assert [one.left_out_watts for one in found.measured] == pytest.approx([14.0, 20.0, 34.0])
+    assert found.spans == "1 to 3 streams, 27.6 to 82.9 megapixels a second"
+    assert found.formula.endswith(" a second") or found.formula.endswith(" streams")
+
+
 def test_beyond_what_was_measured_there_is_no_answer_unless_it_is_asked_for() -> None:
     with pytest.raises(NoData, match=r"8 streams .* outside of what was measured \(0 to 4 streams.*measure it"):
         predict(sweep(), Question(streams=8))

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from tests.support.sweep import RESULTS_ANSWERS
 from wattview.analysis.changes import Watch
+from wattview.analysis.energy import NoData
 from wattview.analysis.machine_power import machine_power
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
 from wattview.model import (
@@ -521,7 +522,10 @@ class ScriptedDaemon:
                 self.asked.append(f"GET {request.url.path}")
                 if self.hang:
                     await asyncio.Event().wait()
-                return _json(answer(request))
+                try:
+                    return _json(answer(request))
+                except NoData as lack:
+                    return _json({"error": lack.reason, "field": "runs"}, 422)
 
             return Route(path, endpoint, methods=["GET"])
 

@@ -13,6 +13,7 @@ import msgspec
 
 from wattview.analysis.advice import WORDS, Target, advise
 from wattview.analysis.compare import compare_runs
+from wattview.analysis.prediction import Question, predict
 from wattview.analysis.rate_quality import compare_curves
 from wattview.analysis.results import compared_with_baseline
 from wattview.analysis.side_by_side import measurements, side_by_side
@@ -151,6 +152,16 @@ def _curves(daemon: Any, request: Any) -> Any:
     return compare_curves(everything, first=asked["first"], second=asked["second"], quality=asked["quality"])
 
 
+def _prediction(daemon: Any, request: Any) -> Any:
+    asked = request.query_params
+    everything = [scenario for run in _runs(daemon, request) for scenario in run.scenarios]
+    question = Question(
+        streams=int(asked["streams"]), resolutions=tuple(asked["resolution"].split(",")), fps=float(asked["fps"]),
+        encoder=asked["encoder"], preset=asked["preset"], extrapolate=asked["extrapolate"] == "true",
+    )  # fmt: skip
+    return predict(everything, question)
+
+
 def _export(daemon: Any, request: Any) -> Any:
     ids = [run.id for run in _runs(daemon, request)]
     return msgspec.Raw(msgspec.json.encode([request.query_params["format"], ids]))
@@ -162,6 +173,7 @@ RESULTS_ANSWERS: Mapping[str, Callable[[Any, Any], Any]] = {
     "/api/v1/compare": _compare,
     "/api/v1/advice": _advice,
     "/api/v1/curves": _curves,
+    "/api/v1/prediction": _prediction,
     "/api/v1/export": _export,
 }
 """By path: what a scripted daemon with ``results`` answers to a request."""

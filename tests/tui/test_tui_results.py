@@ -14,6 +14,7 @@ from textual.widgets import Input, Select
 from tests.support.dashboard import ScriptedDaemon, opened, result, screen_text, until
 from tests.support.sweep import encoders, sweep
 from wattview.model import RunResult
+from wattview.tui.widgets.predict import BEYOND
 from wattview.tui.widgets.scatter import Scatter
 
 
@@ -403,6 +404,99 @@ async def test_a_daemon_that_does_not_know_curves_is_no_end_of_the_screen(daemon
         daemon.stop()
         await pilot.press(*CURVES)
         await until(pilot, lambda: "no daemon answers at" in screen_text(pilot.app))
+
+
+# prediction
+
+
+PREDICT = ["right"] * 8
+
+
+async def asked(pilot: Any, expected: str, **fields: str) -> str:
+    """The screen once the answer to what the fields ask is there."""
+    for name, value in fields.items():
+        pilot.app.screen.query_one(f"#predict-{name}", Input).value = value
+    await until(pilot, lambda: expected in flowing(pilot))
+    return screen_text(pilot.app)
+
+
+def flowing(pilot: Any) -> str:
+    """What is on the screen, without the ends of its lines."""
+    return " ".join(screen_text(pilot.app).replace("│", " ").split())
+
+
+async def test_a_load_between_those_measured_has_its_power_and_its_error(daemon: ScriptedDaemon) -> None:
+    """30 W idle and 10 W a stream: the fit misses what it has not seen by the repeats' 0.02 W alone."""
+    daemon.results = [encoders()]
+    async with opened(daemon, (160, 50)) as pilot:
+        await results(pilot, *PREDICT, rows="Results 12")
+        text = await asked(pilot, "60.00 W ±0.02 W 3 x 1280x720 30 fps libx264 medium", preset="medium", streams="3")
+        assert "Power of the host (rapl) = 30.00 W + 10.000 W × streams" in text
+        assert "± is the leave-one-out error: how far the fit misses 4 loads, each of them unseen." in text
+        assert "measured were 0 to 4 streams, 0.0 to 110.6 megapixels a second." in flowing(pilot)
+        assert "30.00" in line(text, "0 idle", "0.0")
+        assert "+0.00" in line(text, "2 streams", "55.3", "50.00") or "-0.00" in line(text, "2 streams", "50.00")
+        picture = marks(pilot, "#load-picture")
+        assert (picture.count("■"), picture.count("○")) == (1, 4)
+        await pilot.press("j", "j")
+        await until(pilot, lambda: "a fit without it says 50.0" in screen_text(pilot.app))
+        assert "measured 3 times: 50.00 W" in screen_text(pilot.app)
+
+
+async def test_it_begins_with_a_picture_that_was_measured(daemon: ScriptedDaemon) -> None:
+    run = encoders()
+    scenarios = [
+        msgspec.structs.replace(
+            one, record=msgspec.structs.replace(one.record, resolution="640x360", fps=25, outputs=None)
+        )
+        for one in run.scenarios
+    ]
+    daemon.results = [msgspec.structs.replace(run, scenarios=scenarios)]
+    async with opened(daemon, (120, 40)) as pilot:
+        await results(pilot, *PREDICT, rows="Results 12")
+        await asked(pilot, "3 x 640x360 25 fps libx264 medium")
+        await asked(pilot, "2 x 640x360 25 fps", streams="2")
+        await pilot.press("left", "right")
+        await asked(pilot, "2 x 640x360 25 fps")
+
+
+async def test_beyond_what_was_measured_it_says_so_and_answers_only_when_asked_to(daemon: ScriptedDaemon) -> None:
+    daemon.results = [encoders()]
+    async with opened(daemon, (120, 40)) as pilot:
+        await results(pilot, *PREDICT, rows="Results 12")
+        text = await asked(
+            pilot, "lie outside of what was measured (0 to 4 streams, 0.0 to 110.6 megapixels a second)",
+            preset="medium", streams="8",
+        )  # fmt: skip
+        assert "110.00 W" not in text
+        assert "measure it (n), or choose a guess at Beyond (tab)" in flowing(pilot)
+        assert "■" not in marks(pilot, "#load-picture")
+        assert "4 streams" in line(text, "70.00"), "what was measured is seen all the same"
+        pilot.app.screen.query_one("#predict-beyond", Select).value = BEYOND
+        await asked(pilot, "EXTRAPOLATED 110.00 W")
+        assert "the error does not hold there" in flowing(pilot)
+
+
+async def test_a_question_that_is_none_is_named_and_not_asked(daemon: ScriptedDaemon) -> None:
+    daemon.results = [encoders()]
+    async with opened(daemon, (80, 24)) as pilot:
+        await results(pilot, *PREDICT, rows="Results 12")
+        await asked(pilot, "measured were 0 to 4 streams")
+        before = daemon.asked.count("GET /api/v1/prediction")
+        await asked(pilot, "Streams: a whole number, not 'many'", streams="many")
+        await asked(pilot, "Frames a second: 1 to 240", streams="2", fps="0")
+        await asked(pilot, "Picture: such as 1280x720", fps="30", picture=" , ")
+        assert daemon.asked.count("GET /api/v1/prediction") == before
+        await asked(pilot, "not a resolution: 'HD'", picture="HD")
+        await asked(pilot, "nothing was measured of libx266", picture="1280x720", encoder="libx266")
+        await asked(pilot, "nothing to predict from: see above")
+
+
+async def test_without_a_sweep_it_says_what_is_needed(daemon: ScriptedDaemon) -> None:
+    daemon.results = [sweep()]
+    async with opened(daemon, (120, 40)) as pilot:
+        await results(pilot, *PREDICT)
+        await asked(pilot, "2 different settings were measured, at least 3 are needed")
 
 
 # files

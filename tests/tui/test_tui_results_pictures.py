@@ -26,6 +26,7 @@ PAGES = {
 
 QUESTIONS = {
     "curves": [*["right"] * 5, "j"],
+    "predict": [*["right"] * 8, "j", "j"],
 }
 
 OTHERS = {

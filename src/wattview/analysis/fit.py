@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from wattview.analysis.efficiency import pixels
 from wattview.analysis.energy import NoData
 from wattview.analysis.results import is_baseline
-from wattview.model import Load, PowerFit, ScenarioResult
+from wattview.model import Load, MeasuredLoad, PowerFit, ScenarioResult
 
 TERMS: tuple[tuple[str, ...], ...] = ((), ("streams",), ("megapixels",), ("streams", "megapixels"))
 """The models that are tried, the simplest first: one power for all is among them, and is no answer where it is best."""
@@ -75,7 +75,7 @@ def outside(fit: PowerFit, load: Load) -> str:
         return ""
     return (
         f"{load.streams:g} streams with {load.megapixels:.1f} megapixels a second lie outside of what was measured"
-        f" ({_span(fit.hull)})"
+        f" ({span_text(fit.hull)})"
     )
 
 
@@ -90,7 +90,7 @@ def fit_power(points: Sequence[tuple[Load, float]]) -> PowerFit:
     best: tuple[float, tuple[str, ...], list[float]] | None = None
     for terms in TERMS:
         try:
-            error = _left_out_error(points, settings, terms)
+            error = _left_out_error(points, [Load(*setting) for setting in settings], terms)
             coefficients = _least_squares(points, terms)
         except NoData:
             continue
@@ -109,17 +109,28 @@ def fit_power(points: Sequence[tuple[Load, float]]) -> PowerFit:
     )  # fmt: skip
 
 
-def _left_out_error(
-    points: Sequence[tuple[Load, float]], settings: Sequence[tuple[float, float]], terms: tuple[str, ...]
-) -> float:
-    squares = []
-    for setting in settings:
-        kept = [point for point in points if (point[0].streams, point[0].megapixels) != setting]
-        coefficients = _least_squares(kept, terms)
-        squares += [
-            (watts - _value(coefficients, load, terms)) ** 2
-            for load, watts in points if (load.streams, load.megapixels) == setting
-        ]  # fmt: skip
+def measured_loads(points: Sequence[tuple[Load, float]], fit: PowerFit) -> list[MeasuredLoad]:
+    """What the fit was made of, the lightest load first, each with what is said of it by a fit without it."""
+    found = []
+    for load in sorted({load for load, _ in points}, key=lambda load: (load.streams, load.megapixels)):
+        watts = [one for other, one in points if other == load]
+        found.append(
+            MeasuredLoad(load=load, watts=sum(watts) / len(watts), repeats=len(watts),
+                         left_out_watts=_unseen(points, load, fit.terms))
+        )  # fmt: skip
+    return found
+
+
+def _unseen(points: Sequence[tuple[Load, float]], load: Load, terms: tuple[str, ...]) -> float:
+    """What the model says of a load when it is fitted to all others. Raises NoData where these do not determine it."""
+    return _value(_least_squares([point for point in points if point[0] != load], terms), load, terms)
+
+
+def _left_out_error(points: Sequence[tuple[Load, float]], loads: Sequence[Load], terms: tuple[str, ...]) -> float:
+    squares: list[float] = []
+    for load in loads:
+        said = _unseen(points, load, terms)
+        squares += [(watts - said) ** 2 for other, watts in points if other == load]
     return math.sqrt(sum(squares) / len(squares))
 
 
@@ -191,7 +202,8 @@ def _inside(hull: Sequence[Load], load: Load) -> bool:
     return all(_turn(a, b, point) >= -slack * math.dist(a, b) for a, b in edges)
 
 
-def _span(hull: Sequence[Load]) -> str:
+def span_text(hull: Sequence[Load]) -> str:
+    """``0 to 4 streams, 0.0 to 248.8 megapixels a second``."""
     streams = [corner.streams for corner in hull]
     megapixels = [corner.megapixels for corner in hull]
     return (

@@ -14,7 +14,18 @@ from msgspec.structs import replace
 
 from wattview.analysis.compare import setting_of, setting_text
 from wattview.analysis.energy import NoData
-from wattview.analysis.fit import IDLE, fit_power, load_of, measured, outside, stream_load, watts_at
+from wattview.analysis.fit import (
+    IDLE,
+    fit_power,
+    formula,
+    load_of,
+    measured,
+    measured_loads,
+    outside,
+    span_text,
+    stream_load,
+    watts_at,
+)
 from wattview.analysis.machines import of_one_machine
 from wattview.analysis.results import is_baseline
 from wattview.model import PowerFit, PowerPrediction, ScenarioRecord, ScenarioResult, Setting
@@ -53,7 +64,8 @@ def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPredi
     source, used = _with_baselines(chosen, known)
     if "estimated" in source:
         remarks.append("the power is an ESTIMATE from CPU use: this machine has no counter")
-    fit = fit_power(measured(used))
+    points = measured(used)
+    fit = fit_power(points)
     reason = outside(fit, load)
     if reason and not question.extrapolate:
         raise NoData(f"{reason}: measure it, or ask for an extrapolation")
@@ -62,6 +74,7 @@ def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPredi
     return PowerPrediction(
         load=load, watts=watts_at(fit, load), error_watts=fit.error_watts, extrapolated=bool(reason), fit=fit,
         of=setting_text(common), scenarios=len(used), power_source=source, machine=used[0].machine, remarks=remarks,
+        measured=measured_loads(points, fit), formula=formula(fit), spans=span_text(fit.hull),
     )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ import click
 
 from wattview import terminal as term
 from wattview.analysis.energy import NoData
-from wattview.analysis.fit import formula
 from wattview.analysis.prediction import Question, predict
 from wattview.model import PowerPrediction, RunResult
 from wattview.terminal import json_text
@@ -28,12 +27,13 @@ def _text(found: PowerPrediction, question: Question) -> str:
     mark = "EXTRAPOLATED: " if found.extrapolated else ""
     said = [
         click.style(f"{mark}{asked} {found.of}: {found.watts:.2f} W ±{found.error_watts:.2f} W", bold=True),
-        term.wrap(f"power of the host ({found.power_source}) = {formula(found.fit)}"),
+        term.wrap(f"power of the host ({found.power_source}) = {found.formula}"),
         term.wrap(
             f"from {found.fit.settings} different loads in {found.scenarios} scenarios"
             f"{f' on {found.machine}' if found.machine else ''}; ± is the root mean square of the errors on loads that"
             " were left out of the fit (cross-validation)"
         ),
+        term.wrap(f"measured were {found.spans}"),
         *(term.wrap(remark) for remark in found.remarks),
     ]
     return "\n".join(said)

@@ -38,7 +38,7 @@ from wattview.model.events import Event, EventLevel
 from wattview.model.gpus import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
 from wattview.model.host import HostReading, Nic
 from wattview.model.power import MachinePower, PowerReading, PowerSource, PowerUse, Zone
-from wattview.model.prediction import Load, PowerFit, PowerPrediction
+from wattview.model.prediction import Load, MeasuredLoad, PowerFit, PowerPrediction
 from wattview.model.results import Difference, Efficiency, Estimate, RunResult, ScenarioResult
 from wattview.model.runs import (
     REALTIME_SPEED,
@@ -112,6 +112,7 @@ __all__ = [
     "Machine",
     "MachinePower",
     "Measured",
+    "MeasuredLoad",
     "Measurements",
     "Nic",
     "NicCounters",

@@ -29,12 +29,23 @@ class PowerFit(Struct, frozen=True, kw_only=True):
     hull: tuple[Load, ...]
 
 
+class MeasuredLoad(Struct, frozen=True, kw_only=True):
+    """A load that a fit is made of: the mean power of its ``repeats``, and what a fit says of it that has not seen
+    it."""
+
+    load: Load
+    watts: float
+    repeats: int
+    left_out_watts: float
+
+
 class PowerPrediction(Struct, frozen=True, kw_only=True):
     """The host's mean power under a load, ``error_watts`` as in the fit.
 
     ``extrapolated``: the load lies outside of what was measured, and the error says nothing about that. ``of`` names
     what the settings of the fit have in common, ``scenarios`` counts them; all were measured on ``machine``, by
-    ``power_source``. ``remarks`` are what must be known beside the figures.
+    ``power_source``. ``remarks`` are what must be known beside the figures. ``formula`` is the fit in words, and
+    ``spans`` how far the loads reach that were ``measured``.
     """
 
     load: Load
@@ -47,3 +58,6 @@ class PowerPrediction(Struct, frozen=True, kw_only=True):
     power_source: str
     machine: str | None = None
     remarks: list[str] = []
+    measured: list[MeasuredLoad] = []
+    formula: str = ""
+    spans: str = ""

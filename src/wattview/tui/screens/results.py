@@ -25,17 +25,18 @@ from wattview.tui.widgets.curves import Curves
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.pages import Pages
 from wattview.tui.widgets.pane import Pane, heading
+from wattview.tui.widgets.predict import Predict
 from wattview.tui.widgets.question import Question
 from wattview.tui.widgets.scatter import Dot, Scatter
 from wattview.tui.widgets.table import Table
 
 R = TypeVar("R")
 
-RUNS, ENERGY, COST, QUALITY, BARS, SCATTER, CURVES, ADVICE = PAGES = (
-    "Runs", "Energy", "Cost", "Quality", "Bars", "Scatter", "Curves", "Advice"
+RUNS, ENERGY, COST, QUALITY, BARS, SCATTER, CURVES, ADVICE, PREDICT = PAGES = (
+    "Runs", "Energy", "Cost", "Quality", "Bars", "Scatter", "Curves", "Advice", "Predict"
 )  # fmt: skip
 
-QUESTIONS: dict[str, type[Question]] = {CURVES: Curves, ADVICE: Advise}
+QUESTIONS: dict[str, type[Question]] = {CURVES: Curves, ADVICE: Advise, PREDICT: Predict}
 """The pages that ask the daemon about the runs that are chosen."""
 
 READING = "reading the results …"
@@ -67,7 +68,8 @@ class Results(View):
         &.-low #details { height: 7; }
         &.-low .box { border: none; border-top: solid $border-blurred; }
         &.-low .box:focus, &.-low .box:focus-within { border: none; border-top: solid $border; }
-        &.-low.-scatter #details { display: none; }
+        &.-low.-scatter #details, &.-low.-predict #details, &.-low #load-picture { display: none; }
+        &.-predict #details { height: 5; }
         &.-words #curve-picture { display: none; }
         &.-words #details { height: 2fr; }
         &.-words.-low #details { height: 15; }
@@ -210,6 +212,7 @@ class Results(View):
         self.page = page
         self.query_one(Pages).show(page)
         self.set_class(page == SCATTER, "-scatter")
+        self.set_class(page == PREDICT, "-predict")
         self.remove_class("-words")
         question = self.question
         for one in self.query(Question):
@@ -223,7 +226,8 @@ class Results(View):
         self.query_one(FilterBar).table_id = table
         self.query_one(f"#{table}").focus()
         if question is not None:
-            question.ask(self.dashboard.client, self.chosen_runs())
+            measured = [one.group.setting for one in self.measurements.measured]
+            question.ask(self.dashboard.client, self.chosen_runs(), measured)
         self._show()
         self._detail()
         self.refresh_bindings()

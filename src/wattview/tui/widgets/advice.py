@@ -104,25 +104,18 @@ class Advise(Question):
     TABLE: ClassVar[str] = "ranking"
     DEFAULT_CSS = """
     Advise {
-        height: 1fr; layout: vertical;
-        #form { height: auto; }
-        #question { height: 1; padding: 0 1; }
-        #question Label { color: $muted; padding: 0 1 0 0; }
-        #question Input { width: 6; margin-right: 2; background: $panel; }
-        #question Input:focus { text-style: underline; }
-        #question #most { width: 8; margin-right: 0; }
-        #question #unit { width: 7; padding: 0 0 0 1; }
-        #question Select { width: 14; }
-        #answer { height: auto; max-height: 5; padding: 0 1; margin-top: 1; }
+        .fields #most { width: 8; margin-right: 0; }
+        .fields #unit { width: 7; padding: 0 0 0 1; }
+        .answer { max-height: 5; }
         #ranking { height: 1fr; }
     }
     """
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="form", classes="box"):
-            with Horizontal(id="question"):
+        with Vertical(id="form", classes="box form"):
+            with Horizontal(classes="fields"):
                 yield from self._fields()
-            yield Pane(id="answer")
+            yield Pane(id="answer", classes="answer")
         yield Table(COLUMNS, lambda row: (row.place, row.choice.label), empty="", stretch=-1, id="ranking",
                     classes="box")  # fmt: skip
 

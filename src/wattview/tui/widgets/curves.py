@@ -119,7 +119,6 @@ class Curves(Question):
     TABLE: ClassVar[str] = "curve-table"
     DEFAULT_CSS = """
     Curves {
-        layout: vertical;
         #curve-picture { height: 2fr; }
         #curve-table { height: 1fr; }
     }

@@ -9,15 +9,29 @@ from textual.message import Message
 from textual.widget import Widget
 
 from wattview.client import CallRefused, Client, ClientError
+from wattview.model import Setting
 from wattview.tui.widgets.pane import Parts
 
 NARROWER = "Mark scenarios or runs with space: then only their runs are asked about."
 
 
 class Question(Widget):
-    """``ask`` names the runs, none for all. ``TABLE`` is the id of the table that keys go to."""
+    """``ask`` names the runs, none for all. ``TABLE`` is the id of the table that keys go to. A page with a form has
+    boxes of the classes ``form``, ``fields`` and ``answer``."""
 
     TABLE: ClassVar[str] = ""
+    DEFAULT_CSS = """
+    Question {
+        layout: vertical;
+        .form { height: auto; }
+        .fields { height: 1; padding: 0 1; }
+        .fields Label { color: $muted; padding: 0 1 0 0; }
+        .fields Input { width: 6; margin-right: 2; background: $panel; }
+        .fields Input:focus { text-style: underline; }
+        .fields Select { width: 14; }
+        .answer { height: auto; padding: 0 1; margin-top: 1; }
+    }
+    """
 
     class Said(Message):
         """What belongs below the page: of the row under the cursor, in words."""
@@ -32,9 +46,14 @@ class Question(Widget):
         self.runs: tuple[str, ...] = ()
         self.client: Client | None = None
 
-    def ask(self, client: Client, runs: Sequence[str]) -> None:
+    def ask(self, client: Client, runs: Sequence[str], settings: Sequence[Setting] = ()) -> None:
+        """``settings`` are those that were measured, which a form may begin with."""
         self.client, self.runs = client, tuple(runs)
+        self.suggest(settings)
         self.put_question(client)
+
+    def suggest(self, settings: Sequence[Setting]) -> None:
+        """A form that was never changed may take these for its first question."""
 
     def put_question(self, client: Client) -> None:
         """Asks the daemon what the page stands for, now."""
@@ -45,9 +64,9 @@ class Question(Widget):
         return f"{len(self.runs)} runs" if len(self.runs) > 1 else self.runs[0] if self.runs else "all runs"
 
 
-def refused(error: ClientError) -> Parts:
-    """Why there is no answer, and where it lies in the runs, which others to ask about."""
+def refused(error: ClientError, hint: str = NARROWER) -> Parts:
+    """Why there is no answer, and where it lies in the runs, what to do about it."""
     parts: Parts = [(str(error), "$text-error")]
     if isinstance(error, CallRefused) and error.field == "runs":
-        parts.append(f"\n{NARROWER}")
+        parts.append(f"\n{hint}")
     return parts
