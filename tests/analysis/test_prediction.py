@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,6 +131,14 @@ def test_the_loads_that_were_measured_stand_beside_what_a_fit_without_them_says(
     assert [one.left_out_watts for one in found.measured] == pytest.approx([14.0, 20.0, 34.0])
     assert found.spans == "1 to 3 streams, 27.6 to 82.9 megapixels a second"
     assert found.formula.endswith(" a second") or found.formula.endswith(" streams")
+
+
+def test_an_idle_window_that_was_none_is_said() -> None:
+    idle, *loads = sweep()
+    busy = msgspec.structs.replace(idle, remarks={"not idle": "the machine was NOT IDLE: 25.0 %"})
+    assert predict([busy, *loads], Question(streams=3)).remarks == [
+        "the machine was NOT IDLE in b, where the fit takes it for idle"
+    ]
 
 
 def test_beyond_what_was_measured_there_is_no_answer_unless_it_is_asked_for() -> None:

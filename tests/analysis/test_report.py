@@ -202,10 +202,9 @@ def test_machines_stand_apart_in_the_report() -> None:
     assert "script" not in page.tags
 
 
-def test_baselines_tell_how_still_the_machine_was() -> None:
-    idle = [scenario("idle", watts, type="baseline", streams=None) for watts in (20.0, 20.5)]
-    assert "2 baselines: 20.25 W, they differ by 0.50 W; from the first to the last +0.50 W." in html_report(
-        [run(*idle)]
+def test_what_is_remarked_of_a_run_stands_in_it() -> None:
+    assert "<p>2 baselines, &lt;differ&gt;.</p>" in html_report(
+        [msgspec.structs.replace(run(scenario("a", 30.0)), remarks=["2 baselines, <differ>"])]
     )
 
 

@@ -15,6 +15,7 @@ from wattview.analysis.advice import WORDS, Target, advise
 from wattview.analysis.compare import compare_runs
 from wattview.analysis.prediction import Question, predict
 from wattview.analysis.rate_quality import compare_curves
+from wattview.analysis.remarks import remarked
 from wattview.analysis.results import compared_with_baseline
 from wattview.analysis.side_by_side import measurements, side_by_side
 from wattview.model import (
@@ -45,7 +46,7 @@ def sweep(run_id: str = "20250615_150000", *, more_watts: float = 0.0, repeats: 
             scenarios.append(_measured(name, repeat, watts + more_watts + shift, vmaf + shift / 2, len(scenarios)))
     return RunResult(
         id=run_id, path=f"/results/test_results_{run_id}.json", test_date="2025-06-15T15:00:00", status="done",
-        history="sqlite", scenarios=compared_with_baseline(scenarios),
+        history="sqlite", scenarios=remarked(compared_with_baseline(scenarios)),
     )  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def encoders(run_id: str = "20250616_150000", *, repeats: int = 3, run_of: Seque
             )
     return RunResult(
         id=run_id, path=f"/results/test_results_{run_id}.json", test_date="2025-06-16T15:00:00", status="done",
-        history="sqlite", scenarios=compared_with_baseline(scenarios),
+        history="sqlite", scenarios=remarked(compared_with_baseline(scenarios)),
     )  # fmt: skip
 
 

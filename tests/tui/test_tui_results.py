@@ -12,7 +12,9 @@ import pytest
 from textual.widgets import Input, Select
 
 from tests.support.dashboard import ScriptedDaemon, opened, result, screen_text, until
-from tests.support.sweep import encoders, sweep
+from tests.support.sweep import NOW, encoders, sweep
+from wattview.analysis.remarks import remarked, run_remarks
+from wattview.analysis.results import compared_with_baseline
 from wattview.model import RunResult
 from wattview.tui.widgets.predict import BEYOND
 from wattview.tui.widgets.scatter import Scatter
@@ -160,6 +162,64 @@ async def test_enter_on_a_run_shows_its_scenarios_alone_and_escape_all(daemon: S
         await until(pilot, lambda: "Results 3 of run 20250614_090000" in screen_text(pilot.app))
         await pilot.press("escape")
         await until(pilot, lambda: "Results 8" in screen_text(pilot.app))
+
+
+# remarks
+
+
+def unquiet() -> RunResult:
+    """The machine had other work in the baseline before, and draws more in the one after it."""
+    run = sweep()
+    idle = run.scenarios[0]
+    after = msgspec.structs.replace(idle.record, name="baseline after", start_time=NOW)
+    scenarios = [msgspec.structs.replace(idle, cpu_mean_percent=25.0), *run.scenarios[1:],
+                 msgspec.structs.replace(idle, record=after, power_mean_watts=40.0)]  # fmt: skip
+    scenarios = remarked(compared_with_baseline(scenarios))
+    return msgspec.structs.replace(run, scenarios=scenarios, remarks=run_remarks(scenarios))
+
+
+async def test_a_baseline_that_was_not_idle_is_said_wherever_its_figures_are(daemon: ScriptedDaemon) -> None:
+    daemon.results = [unquiet()]
+    async with opened(daemon, (200, 60)) as pilot:
+        text = await results(pilot, rows="Results 6")
+        assert "not idle" in line(text, "baseline", "30.00 ±0.20")
+        assert "baseline not idle, within drift" in line(text, "ultrafast ×3")
+        assert "!+4.00 ±0.50" in line(text, "ultrafast ×3")
+        assert "within drift" not in line(text, "medium ×3"), "it takes 16 W more, of which the baselines differ by 10"
+        assert "the machine was NOT IDLE: 25.0 % of its CPU time was used" in text
+        await pilot.press("j")
+        await until(pilot, lambda: "the baselines of the run differ by 10.00 W, which is more" in flowing(pilot))
+        for page in ("Cost", "Quality"):
+            await pilot.press("right")
+            await until(pilot, lambda page=page: f"‹{page}›" in screen_text(pilot.app))
+            assert "baseline not idle" in line(screen_text(pilot.app), "medium ×3")
+        await pilot.press("left", "left", "left")
+        await until(pilot, lambda: "they differ by 10.00 W; from the first to the last" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "not idle, within drift" in line(text, "20250615_150000", "done")
+        assert "baseline: the machine was NOT IDLE" in text
+
+
+async def test_a_comparison_says_what_its_columns_stand_on(daemon: ScriptedDaemon) -> None:
+    daemon.results = [unquiet(), sweep("20250614_150000")]
+    async with opened(daemon, (160, 50)) as pilot:
+        await results(pilot, "j", "space", "space", "c", rows="Results 11")
+        await until(pilot, lambda: "Remarks" in screen_text(pilot.app))
+        assert "baseline not idle" in line(screen_text(pilot.app), "Remarks")
+        await pilot.press("g")
+        await until(pilot, lambda: "A: what it takes above the baseline says nothing" in screen_text(pilot.app))
+        assert "B: its baseline (baseline) was not idle: what stands above" in screen_text(pilot.app)
+        await pilot.press("escape", "left", "space", "space", "c")
+        await until(pilot, lambda: "Comparison of 2" in screen_text(pilot.app))
+        await until(pilot, lambda: "A: its baseline (baseline) was not idle" in screen_text(pilot.app))
+        assert "B: its baseline" not in screen_text(pilot.app)
+
+
+async def test_what_was_not_in_real_time_is_said_of_the_run_too(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (160, 50)) as pilot:
+        await results(pilot, "left", rows="Results 3")
+        await until(pilot, lambda: "NOT REAL TIME: 4 streams 720p 2500k" in screen_text(pilot.app))
+        assert "estimated, 1 not real time" in line(screen_text(pilot.app), "20250615_140000")
 
 
 # comparison
@@ -435,7 +495,7 @@ async def test_a_load_between_those_measured_has_its_power_and_its_error(daemon:
         assert "± is the leave-one-out error: how far the fit misses 4 loads, each of them unseen." in text
         assert "measured were 0 to 4 streams, 0.0 to 110.6 megapixels a second." in flowing(pilot)
         assert "30.00" in line(text, "0 idle", "0.0")
-        assert "+0.00" in line(text, "2 streams", "55.3", "50.00") or "-0.00" in line(text, "2 streams", "50.00")
+        assert line(text, "2 streams", "55.3").split()[-2:] == ["0.00", "│"], "by how much it misses that"
         picture = marks(pilot, "#load-picture")
         assert (picture.count("■"), picture.count("○")) == (1, 4)
         await pilot.press("j", "j")

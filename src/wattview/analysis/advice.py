@@ -113,10 +113,13 @@ def advise(
         return advice
     eligible.sort(key=lambda pair: pair[0])
     best_value, best = eligible[0]
-    choices = [Choice(label=best.label, value=best_value, above_best=0.0)]
+    choices = [Choice(label=best.label, value=best_value, above_best=0.0, remarks=best.group().remarks)]
     for value, repeats in eligible[1:]:
         gap = difference(repeats.values(objective), best.values(objective))
-        choices.append(Choice(label=repeats.label, value=value, above_best=value - best_value, difference=gap))
+        choices.append(
+            Choice(label=repeats.label, value=value, above_best=value - best_value, difference=gap,
+                   remarks=repeats.group().remarks)
+        )  # fmt: skip
     choices = _judged(choices)
     unit = unit_of(objective, best.valid[0].currency)
     verdict = _verdict(choices, target, objective, unit)

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from wattview.analysis.confidence import difference, estimate, judged_together
 from wattview.analysis.machines import machine_text
+from wattview.analysis.remarks import together
 from wattview.analysis.results import is_baseline
 from wattview.model import (
     Comparison,
     Difference,
     Efficiency,
-    Estimate,
     Group,
     Pair,
     RunComparison,
@@ -110,6 +110,7 @@ class Repeats(Struct, frozen=True):
         return Group(
             label=self.label, setting=self.setting, figures=figures, repeats=len(self.valid),
             invalid=len(self.invalid), power_source=sources.pop() if len(sources) == 1 else None, machine=self.machine,
+            remarks=together(self.valid),
         )  # fmt: skip
 
 
@@ -244,26 +245,3 @@ def _baselines(first: Sequence[ScenarioResult], second: Sequence[ScenarioResult]
     if not all(watts) or sources[0] != sources[1] or len(sources[0]) != 1:
         return None
     return difference(watts[1], watts[0])
-
-
-class NoiseFloor(Struct, frozen=True):
-    """How still the machine was: the mean power of the baselines of a file, and by how much they disagree.
-
-    A difference from the baseline that is smaller than ``spread_watts`` says nothing. ``drift_watts`` is the last
-    baseline less the first: what warmth or another program has added in the course of the run.
-    """
-
-    mean_watts: Estimate
-    spread_watts: float
-    drift_watts: float
-
-
-def noise_floor(results: Iterable[ScenarioResult]) -> NoiseFloor | None:
-    """From the baselines of one results file; None where there are fewer than two."""
-    watts = [
-        result.power_mean_watts for result in results
-        if is_baseline(result.record) and result.power_mean_watts is not None
-    ]  # fmt: skip
-    if len(watts) < 2:
-        return None
-    return NoiseFloor(estimate(watts), max(watts) - min(watts), watts[-1] - watts[0])

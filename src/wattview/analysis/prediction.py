@@ -27,6 +27,7 @@ from wattview.analysis.fit import (
     watts_at,
 )
 from wattview.analysis.machines import of_one_machine
+from wattview.analysis.remarks import NOT_IDLE
 from wattview.analysis.results import is_baseline
 from wattview.model import PowerFit, PowerPrediction, ScenarioRecord, ScenarioResult, Setting
 
@@ -64,6 +65,8 @@ def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPredi
     source, used = _with_baselines(chosen, known)
     if "estimated" in source:
         remarks.append("the power is an ESTIMATE from CPU use: this machine has no counter")
+    if busy := [one.record.name for one in used if NOT_IDLE in one.remarks]:
+        remarks.append(f"the machine was NOT IDLE in {', '.join(busy)}, where the fit takes it for idle")
     points = measured(used)
     fit = fit_power(points)
     reason = outside(fit, load)

@@ -17,6 +17,7 @@ from wattview.analysis.curves import bd_estimate, bd_quality
 from wattview.analysis.efficiency import stream_bits_per_second
 from wattview.analysis.energy import NoData
 from wattview.analysis.machines import of_one_machine
+from wattview.analysis.remarks import together
 from wattview.model import (
     Curve,
     CurveComparison,
@@ -86,6 +87,7 @@ def _curve(setting: Setting, members: Sequence[Repeats], figure: str) -> Curve:
         label=setting_text(setting), points=sorted(points, key=lambda point: point.quality.mean),
         power_source=sources.pop() if len(sources) == 1 else None,
         vmaf_model=" and ".join(sorted(model or "an unknown model" for model in models)) or None,
+        remarks=together(result for repeats in members for result in repeats.valid),
     )  # fmt: skip
 
 
@@ -130,6 +132,7 @@ def _pair(first: tuple[Setting, Curve], second: tuple[Setting, Curve], quality: 
         remarks.append(f"{FEW_POINTS} bitrates or more are usual: with fewer the curve between them is a guess")
     if (first[0].pushed is False) != (second[0].pushed is False):
         remarks.append("only one of the two was pushed to an RTMP server: its power holds the server's work too")
+    remarks += dict.fromkeys([*anchor.remarks.values(), *test.remarks.values()])
     differences = []
     if anchor.vmaf_model != test.vmaf_model or " and " in (anchor.vmaf_model or ""):
         reason = f"VMAF is of different models and does not compare: {anchor.vmaf_model}; {test.vmaf_model}"

@@ -10,13 +10,12 @@ from html import escape
 
 from wattview.analysis import svg
 from wattview.analysis.advice import OBJECTIVES, UNITS, pareto_front
-from wattview.analysis.compare import Repeats, noise_floor, repeats_of
+from wattview.analysis.compare import Repeats, repeats_of
 from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
 from wattview.analysis.energy import Points
 from wattview.analysis.machines import machine_text
 from wattview.analysis.qoe import seen
 from wattview.analysis.report_curves import curves_sections
-from wattview.analysis.results import busy_baseline
 from wattview.analysis.side_by_side import front_figure
 from wattview.model import Estimate, RunResult, ScenarioResult
 
@@ -154,12 +153,7 @@ def _run(run: RunResult, curve: Points) -> list[str]:
     out.append(svg.lines(curve, windows, "W") or NO_CURVE)
     out.append(_table(run.scenarios))
     out += _efficiency(run.scenarios)
-    floor = noise_floor(run.scenarios)
-    if floor is not None:
-        out.append(
-            f"<p>{floor.mean_watts.count} baselines: {floor.mean_watts.mean:.2f} W, they differ by"
-            f" {floor.spread_watts:.2f} W; from the first to the last {floor.drift_watts:+.2f} W.</p>"
-        )
+    out += [f"<p>{escape(remark)}.</p>" for remark in run.remarks]
     remarks = [item for scenario in run.scenarios for item in _remarks(scenario)]
     if remarks:
         out.append(f"<h3>Remarks</h3><ul>{''.join(f'<li>{item}</li>' for item in remarks)}</ul>")
@@ -224,14 +218,14 @@ def _badge(scenario: ScenarioResult) -> str:
         marks.append("not real time")
     if "estimated" in (scenario.power_source or ""):
         marks.append("power estimated")
-    return f' <span class="warn">({", ".join(marks)})</span>' if marks else ""
+    marks += scenario.remarks
+    return f' <span class="warn">({escape(", ".join(marks))})</span>' if marks else ""
 
 
 def _remarks(scenario: ScenarioResult) -> list[str]:
     name = f"<strong>{escape(scenario.record.name)}</strong>"
     found = [f"{name}: {escape(note)}" for note in scenario.record.notes or []]
-    if busy := busy_baseline(scenario):
-        found.insert(0, f"{name}: {escape(busy)}")
+    found[:0] = [f"{name}: {escape(remark)}" for remark in scenario.remarks.values()]
     if scenario.record.playback is not None:
         found.insert(0, f"{name}: {escape(seen(scenario.record.playback))}")
     if scenario.energy_joules and scenario.energy_error_joules and scenario.energy_error_joules > 1e-3:

@@ -25,9 +25,6 @@ T = TypeVar("T")
 BASELINE_NAMES = ("baseline", "idle")
 """How other programs call an idle window: their files have no ``type``. A name that begins so is one."""
 
-IDLE_PERCENT = 5.0
-"""The most CPU time that is used in an idle window."""
-
 MAX_WINDOW_SECONDS = 31 * 86400.0
 
 PERCENTILES = (5, 50, 95, 99)
@@ -195,16 +192,6 @@ def is_baseline(record: ScenarioRecord) -> bool:
     if record.type is not None:
         return record.type == "baseline"
     return record.name.casefold().startswith(BASELINE_NAMES)
-
-
-def busy_baseline(result: ScenarioResult) -> str:
-    """What to know of a baseline in which the machine had other work: of what stands above it nobody knows the half."""
-    percent = result.cpu_mean_percent
-    if not is_baseline(result.record) or percent is None or percent <= IDLE_PERCENT:
-        return ""
-    return (
-        f"the machine was NOT IDLE: {percent:.1f} % of its CPU time was used; what is above this baseline is too little"
-    )
 
 
 def compared_with_baseline(results: Sequence[ScenarioResult]) -> list[ScenarioResult]:

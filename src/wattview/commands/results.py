@@ -11,7 +11,6 @@ import click
 from wattview import terminal as term
 from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
 from wattview.analysis.qoe import seen
-from wattview.analysis.results import busy_baseline
 from wattview.attach import answers, socket_url
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
@@ -149,6 +148,8 @@ def print_result(result: RunResult, as_json: bool) -> None:
         click.echo(
             term.quiet("± is how far the truth may lie from a figure: the window's ends lie between two samples")
         )
+    for remark in result.remarks:
+        click.echo(term.wrap(remark, ""))
     said: dict[str, list[str]] = {}
     for one in result.scenarios:
         for remark in _remarks(one):
@@ -199,7 +200,7 @@ def _remarks(one: ScenarioResult) -> list[str]:
         remarks.append("power is an ESTIMATE from CPU use: this machine has no counter")
     if one.record.realtime is False:
         remarks.append("NOT REAL TIME: the encoder fell behind, its efficiency is not valid")
-    remarks += [busy] if (busy := busy_baseline(one)) else []
+    remarks += one.remarks.values()
     remarks += [seen(one.record.playback)] if one.record.playback is not None else []
     remarks += one.record.notes or []
     by_reason: dict[str, list[str]] = {}

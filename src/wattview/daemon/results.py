@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from wattview.analysis.energy import MAX_GAP_SECONDS, NoData
 from wattview.analysis.host import Window
+from wattview.analysis.remarks import remarked, run_remarks
 from wattview.analysis.results import analyse, compared_with_baseline, window_of
 from wattview.analysis.series import FIRST, GPU_PERCENT, Evidence
 from wattview.config import Config
@@ -148,13 +149,15 @@ class Results:
 
     def _result(self, path: Path, file: ResultsFile, scenarios: list[ScenarioResult]) -> RunResult:
         measured_on = machine.name_of(file.machine or {})
+        compared = remarked(compared_with_baseline(scenarios))
         return RunResult(
             id=results_files.stamp_of(path) or "",
             path=str(path),
             test_date=file.test_date,
             status=file.status,
             history=self._history.name,
-            scenarios=[replace(one, machine=measured_on) for one in compared_with_baseline(scenarios)],
+            scenarios=[replace(one, machine=measured_on) for one in compared],
+            remarks=run_remarks(compared),
         )
 
     def _keep(self, path: Path, kept: _Kept) -> None:

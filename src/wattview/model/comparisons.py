@@ -32,7 +32,8 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 class Group(Struct, frozen=True, kw_only=True):
     """Repeats of one setting. ``figures`` are means with intervals by figure, over the repeats that have it;
-    ``label`` names the setting for people. A repeat that was not in real time is counted in ``invalid`` only."""
+    ``label`` names the setting for people. A repeat that was not in real time is counted in ``invalid`` only.
+    ``remarks`` are those on its repeats."""
 
     label: str
     setting: Setting
@@ -41,6 +42,7 @@ class Group(Struct, frozen=True, kw_only=True):
     invalid: int = 0
     power_source: str | None = None
     machine: str | None = None
+    remarks: dict[str, str] = {}
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -113,13 +115,14 @@ class SideBySide(Struct, frozen=True, kw_only=True):
 
 class Choice(Struct, frozen=True, kw_only=True):
     """One measured setting in an advice: what it costs in the objective, and by how much it is above the best.
-    ``reason`` says why it was not eligible; then it has no such figures."""
+    ``reason`` says why it was not eligible; then it has no such figures. ``remarks`` are those on its repeats."""
 
     label: str
     value: float | None = None
     above_best: float | None = None
     difference: Difference | None = None
     reason: str = ""
+    remarks: dict[str, str] = {}
 
 
 class Advice(Struct, frozen=True, kw_only=True):

@@ -18,12 +18,14 @@ class CurvePoint(Struct, frozen=True, kw_only=True):
 
 class Curve(Struct, frozen=True, kw_only=True):
     """One setting at several bitrates, by rising quality. ``label`` names what its points have in common, as do
-    ``power_source`` (None: several, or none) and ``vmaf_model`` (where the quality is VMAF)."""
+    ``power_source`` (None: several, or none) and ``vmaf_model`` (where the quality is VMAF). ``remarks`` are those on
+    what its points were measured by."""
 
     label: str
     points: list[CurvePoint]
     power_source: str | None = None
     vmaf_model: str | None = None
+    remarks: dict[str, str] = {}
 
 
 class CurveDifference(Struct, frozen=True, kw_only=True):

@@ -60,6 +60,7 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     ends of the window, more where it had to be interpolated there. ``power_percentile_watts`` is by ``"5"``, ``"50"``,
     ``"95"`` and ``"99"``. What is called net is less what the baseline's power would have been over the same time.
     ``machine`` names the machine that was measured, for people; None where the file does not say which it was.
+    ``remarks`` are sentences on what must be known before the figures above the baseline are believed, by a short name.
     """
 
     record: ScenarioRecord
@@ -89,6 +90,7 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     currency: str | None = None
     reasons: dict[str, str] = {}
     inapplicable: dict[str, str] = {}
+    remarks: dict[str, str] = {}
 
     @property
     def power_error_watts(self) -> float | None:
@@ -99,7 +101,8 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
 
 
 class RunResult(Struct, frozen=True, kw_only=True):
-    """A results file with its meaning. ``id`` is the stamp in its file name; ``error`` says why it has none."""
+    """A results file with its meaning. ``id`` is the stamp in its file name; ``error`` says why it has none.
+    ``remarks`` are on the run as a whole: how still the machine was."""
 
     id: str
     path: str
@@ -108,3 +111,4 @@ class RunResult(Struct, frozen=True, kw_only=True):
     history: str = ""
     scenarios: list[ScenarioResult] = []
     error: str | None = None
+    remarks: list[str] = []

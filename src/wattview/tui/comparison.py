@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from wattview.model import Difference, Group, RunComparison, SideBySide
 from wattview.tui.figures import CURRENCY, FIGURES, Figure, Value, around, of_group, signed_written, written
-from wattview.tui.result_rows import Row
+from wattview.tui.result_rows import Row, notes
 from wattview.tui.text import UNKNOWN, signed
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -80,7 +80,7 @@ def lines_of(blocks: Sequence[Block]) -> list[Line]:
     """The figures that any column of a block has; a figure that is 0 everywhere is one, too."""
     lines = []
     for place, block in enumerate(blocks):
-        if block.title or any(block.remarks):
+        if block.title or any(block.remarks) or any(map(column_notes, block.columns)):
             lines.append(Line(place, block))
         lines += [
             Line(place, block, figure)
@@ -93,7 +93,8 @@ def lines_of(blocks: Sequence[Block]) -> list[Line]:
 def cell(line: Line, column: int) -> str:
     """``2160.0 ±3.1``, and where it is not the first column ``-10.0 % ≠``."""
     if line.figure is None:
-        return other_setting(line.block, column)
+        notes_of = column_notes(line.block.columns[column])
+        return "; ".join(text for text in (other_setting(line.block, column), notes_of) if text)
     value = line.block.value(column, line.figure.name)
     if value.value is None:
         return UNKNOWN
@@ -107,6 +108,16 @@ def other_setting(block: Block, column: int) -> str:
     if there is None:
         return "not measured"
     return there.label if isinstance(there, Group) and there.label != block.title else ""
+
+
+def column_notes(there: Row | Group | None) -> str:
+    """What must be known before a column is believed, in short words."""
+    return notes(there) if isinstance(there, Row) else ", ".join(there.remarks) if there is not None else ""
+
+
+def column_remarks(there: Row | Group | None) -> list[str]:
+    """The same in sentences, where they are more than the short words."""
+    return list(there.remarks.values()) if there is not None else []
 
 
 def mark(line: Line, column: int) -> str:

@@ -9,7 +9,7 @@ from wattview.model import Measurements, RunResult
 from wattview.tui.bars import extent, interval_bar
 from wattview.tui.column import Column
 from wattview.tui.figures import CURRENCY, FIGURES, Figure, around, written
-from wattview.tui.result_rows import Row, name_of, notes
+from wattview.tui.result_rows import Row, name_of, notes, run_notes
 from wattview.tui.text import UNKNOWN, number, span
 
 Columns = tuple[Column[Row], ...]
@@ -30,7 +30,7 @@ def _run(rank: int) -> Column[Row]:
 
 
 NOTES: Column[Row] = Column(
-    "Notes", 24, notes, notes, left=True, rank=10, tone=lambda row: "warn" if notes(row) else ""
+    "Notes", 24, notes, notes, left=True, rank=10, tone=lambda row: "warn" if notes(row) else "", grow=24
 )
 
 
@@ -38,13 +38,15 @@ def _figure(
     name: str, width: int, half: int = 0, *, rank: int = 0, guess: bool = False, title: str = "", unit: str = ""
 ) -> Column[Row]:
     """``half``: cells for the ±, which is aligned by itself. ``guess``: the figure stands on the power source, and
-    bears a ``~`` where that is an estimate."""
+    bears a ``~`` where that is an estimate. One above the baseline bears a ``!`` where there is a remark on that."""
     figure = FIGURES[name]
 
     def parts(row: Row) -> tuple[str, str]:
         value = row.value(name)
         text = written(figure, value.value)
         text = f"~{text}" if guess and row.estimated and value.value is not None else text
+        if figure.difference and value.value is not None and row.remarks:
+            text = f"!{text}"
         return text, around(figure, value.half) if half else ""
 
     def draw(row: Row, room: int) -> str:
@@ -180,5 +182,6 @@ RUNS: tuple[Column[RunResult], ...] = (
             tone=lambda run: "bad" if run.error else "" if run.status in (None, "done") else "warn"),
     Column("Scenarios", 9, lambda run: str(len(run.scenarios)), lambda run: len(run.scenarios), rank=3),
     Column("Idle W", 7, lambda run: number(_baseline_watts(run)), _baseline_watts, rank=1),
-    _of_run("What", 30, lambda run: run.error or _names(run)),
+    _of_run("What", 37, lambda run: run.error or _names(run), grow=40),
+    _of_run("Notes", 26, run_notes, 1, tone=lambda run: "warn" if run_notes(run) else ""),
 )  # fmt: skip

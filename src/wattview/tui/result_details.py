@@ -10,6 +10,9 @@ from wattview.tui.result_rows import Row, name_of, notes
 from wattview.tui.text import UNKNOWN, number, span
 from wattview.tui.widgets.pane import Parts
 
+NOT_IDLE = "not idle"
+"""The API's name of the remark on a baseline in which the machine had other work."""
+
 
 def details(row: Row | None, page: str = ENERGY) -> Parts:
     """``page``: what comes first, and where there is little room is seen."""
@@ -49,7 +52,8 @@ def details(row: Row | None, page: str = ENERGY) -> Parts:
     for name in sorted(lines, key=lambda name: name != page):
         parts += lines[name]
     reasons = _reasons(one.reasons)
-    remarks = "; ".join(dict.fromkeys(note for one in row.scenarios for note in one.record.notes or []))
+    noted = (note for one in row.scenarios for note in one.record.notes or [])
+    remarks = "; ".join(dict.fromkeys([*row.remarks.values(), *noted]))
     if remarks:
         parts += [("Notes   ", "$muted"), (remarks, "$text-warning"), "\n"]
     if reasons:
@@ -111,6 +115,14 @@ def run_details(run: RunResult | None) -> Parts:
         if one.record.type == "baseline":
             idle = Value(one.power_mean_watts, one.power_error_watts)
             parts += [(f"{one.record.name} ", "$muted"), spoken(FIGURES["power_mean_watts"], idle, ""), "   "]
+    parts += [f"\n{remark}" for remark in run.remarks]
+    behind = [name for one in run.scenarios if one.record.realtime is False and (name := one.record.name)]
+    if behind:
+        parts.append((f"\nNOT REAL TIME: {', '.join(behind)}", "$text-warning"))
+    parts += [
+        (f"\n{one.record.name}: {one.remarks[NOT_IDLE]}", "$text-warning")
+        for one in run.scenarios if NOT_IDLE in one.remarks
+    ]  # fmt: skip
     return parts
 
 

@@ -38,6 +38,13 @@ class Row(NamedTuple):
         return any(one.power_source == "estimated" for one in self.scenarios)
 
     @property
+    def remarks(self) -> dict[str, str]:
+        """The daemon's remarks on its figures, by their short names; of repeats those on them together."""
+        if self.group is not None and self.group.repeats and len(self.numbers) > 1:
+            return self.group.remarks
+        return self.first.remarks if self.first is not None else {}
+
+    @property
     def currency(self) -> str:
         return next((one.currency for one in self.scenarios if one.currency), "")
 
@@ -94,4 +101,15 @@ def notes(row: Row) -> str:
         words.append(f"{failed} failed" if len(row.numbers) > 1 else row.first.record.status or "failed")
     if row.run.status not in (None, "done"):
         words.append(f"run {row.run.status}")
+    words += row.remarks
+    return ", ".join(words)
+
+
+def run_notes(run: RunResult) -> str:
+    """The same of all that a run has measured."""
+    words = ["estimated"] if any(one.power_source == "estimated" for one in run.scenarios) else []
+    if behind := sum(one.record.realtime is False for one in run.scenarios):
+        words.append(f"{behind} not real time")
+    names = dict.fromkeys(name for one in run.scenarios for name in one.remarks)
+    words += [name for name in names if not name.startswith("baseline")]
     return ", ".join(words)

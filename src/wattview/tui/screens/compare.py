@@ -13,7 +13,18 @@ from textual.widget import Widget
 from wattview.client import Client, ClientError
 from wattview.model import Group, RunResult
 from wattview.tui.column import Column
-from wattview.tui.comparison import LETTERS, Block, Line, cell, lines_of, of_rows, of_runs, other_setting, sentence
+from wattview.tui.comparison import (
+    LETTERS,
+    Block,
+    Line,
+    cell,
+    column_remarks,
+    lines_of,
+    of_rows,
+    of_runs,
+    other_setting,
+    sentence,
+)
 from wattview.tui.figures import CURRENCY
 from wattview.tui.result_details import details, group_count
 from wattview.tui.result_rows import Row, name_of
@@ -158,6 +169,11 @@ class Compare(View):
                 other = other_setting(line.block, at) if isinstance(there, Group) else ""
                 count = group_count(there if isinstance(there, Group) else None)
                 parts.append(f"\n{LETTERS[at % 26]} {count}{', but another setting: ' + other if other else ''}")
+        if line.figure is None:
+            parts += [
+                (f"\n{LETTERS[at % 26]}: {text}", "$text-warning")
+                for at, there in enumerate(line.block.columns) for text in column_remarks(there)
+            ]  # fmt: skip
         for column in range(1, len(self.titles)):
             if text := sentence(line, column):
                 parts.append(f"\n{text}")

@@ -65,6 +65,7 @@ class Results(View):
         #results, #runs, #scatter, Question { height: 1fr; display: none; }
         #scatter { height: 2fr; }
         #details { height: 9; }
+        &.-curves #details { height: 12; }
         &.-low #details { height: 7; }
         &.-low .box { border: none; border-top: solid $border-blurred; }
         &.-low .box:focus, &.-low .box:focus-within { border: none; border-top: solid $border; }
@@ -212,6 +213,7 @@ class Results(View):
         self.page = page
         self.query_one(Pages).show(page)
         self.set_class(page == SCATTER, "-scatter")
+        self.set_class(page == CURVES, "-curves")
         self.set_class(page == PREDICT, "-predict")
         self.remove_class("-words")
         question = self.question

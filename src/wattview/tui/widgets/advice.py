@@ -93,9 +93,9 @@ def verdict(row: Answer) -> str:
     """Why it stands where it stands, in words."""
     if row.choice.reason:
         return f"rejected: {row.choice.reason}"
-    if row.place == 1:
-        return "the best"
-    return row.choice.difference.verdict if row.choice.difference is not None else ""
+    gap = row.choice.difference
+    judged = "the best" if row.place == 1 else gap.verdict if gap is not None else ""
+    return ", ".join((judged, *row.choice.remarks))
 
 
 class Advise(Question):
@@ -191,4 +191,5 @@ def weighed_parts(row: Answer | None) -> Parts:
     if row.place > 1:
         interval = "" if _interval(row) == UNKNOWN else f", 95 % interval {_interval(row)} {row.unit}"
         parts.append(f", {_above(row)} above the best{interval}\n{verdict(row)}")
+    parts += [(f"\n! {text}", "$text-warning") for text in row.choice.remarks.values()]
     return parts
