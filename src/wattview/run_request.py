@@ -1,13 +1,14 @@
 """A request to run scenarios as a person or a program wrote it: made into a ``RunRequest``, or refused in words.
 
 The rules are the types of ``model.scenarios``. What each field takes is said here once, for the suite file, the command
-line, the control API and the dashboard's form.
+line, the control API and the dashboard's form; and what a text that a field takes stands for, for who reads it again.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any, get_args
 
 import msgspec
@@ -45,6 +46,9 @@ EXPECTED: Mapping[str, str] = {
     "viewers": "a whole number, 0 to 50",
 }
 """What a field takes, in words that follow "expected". A rendition's fields are named as a scenario's."""
+
+_BITRATE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)([kM]?)")
+_MULTIPLES = {"": 1, "k": 1_000, "M": 1_000_000}
 
 _WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
@@ -87,6 +91,19 @@ def _explained(message: str, tree: object, also_known: Sequence[str]) -> WrongFi
         return WrongField(path, f"expected an object with {what}, got {shown(_at(tree, path))}")
     expected = EXPECTED["bitrate"] if re.search(r"bitrates\[[0-9]+\]$", path) else EXPECTED[name]
     return WrongField(path, f"expected {expected}, got {shown(_at(tree, path))}")
+
+
+def bits_per_second(bitrate: str) -> int:
+    """``2500k`` → 2 500 000, as FFmpeg's ``-b:v`` understands it. Raises ValueError for what is no bit rate."""
+    match = _BITRATE.fullmatch(bitrate)
+    if match is None:
+        raise ValueError(f"not a bit rate such as 2500k or 2.5M: {bitrate!r}")
+    return int(Fraction(match[1]) * _MULTIPLES[match[2]])
+
+
+def bitrate_text(bits: int) -> str:
+    """2 500 000 → ``2500k``: the one way in which we write it."""
+    return f"{bits // 1000}k" if bits % 1000 == 0 else str(bits)
 
 
 def shown(value: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -53,6 +55,26 @@ def test_two_settings_are_compared_figure_by_figure() -> None:
     assert found["power_mean_watts"].difference == pytest.approx(10.9333, abs=1e-3)
     assert found["power_mean_watts"].differ is True
     assert found["vmaf_score"].difference == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"bitrate": "2.5M"}, {"bitrate": "2500k"}),
+        ({"bitrate": "2500000"}, {"bitrate": "2500k"}),
+        ({"bitrate": "5M, 1.2M"}, {"bitrate": "5000k,1200k"}),
+        ({"bitrate": "1M,1000k", "streams": 2}, {"bitrate": "1M", "streams": 2}),
+        ({"audio": "0.128M"}, {"audio": "128k"}),
+    ],
+)
+def test_one_bit_rate_is_one_setting_however_it_is_written(one: dict[str, Any], other: dict[str, Any]) -> None:
+    [repeats] = repeats_of([result(50.0, **one), result(51.0, **other)])
+    assert len(repeats.valid) == 2
+
+
+def test_what_is_no_bit_rate_of_ours_is_a_setting_as_it_was_written() -> None:
+    found = repeats_of([result(50.0, bitrate="fast"), result(50.0, bitrate="2500K"), result(50.0, bitrate="fast, 1M")])
+    assert [one.setting.bitrate for one in found] == ["fast", "2500K", "fast, 1M"]
 
 
 def test_an_estimate_is_not_compared_with_a_measurement() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.analysis_cases import PRICES, evidence, line, record
-from wattview.analysis.efficiency import bits_per_second, pixels, work_of
+from wattview.analysis.efficiency import pixels, work_of
 from wattview.analysis.energy import NoData
 from wattview.analysis.results import analyse, compared_with_baseline
 from wattview.config import Cost
@@ -114,11 +114,6 @@ def test_the_software_carbon_intensity_holds_the_machines_making() -> None:
     unknown = analyse(record(**TWO), evidence(RAPL, *CPU), Cost())
     assert unknown.efficiency is not None
     assert unknown.efficiency.sci_grams_per_stream_hour is None
-
-
-@pytest.mark.parametrize(("text", "bits"), [("2500k", 2.5e6), ("6M", 6e6), ("800", 800.0), ("1.5M", 1.5e6)])
-def test_bitrates_are_read_as_ffmpeg_reads_them(text: str, bits: float) -> None:
-    assert bits_per_second(text) == bits
 
 
 def test_texts_of_other_programs_cost_their_own_figures() -> None:

@@ -224,12 +224,12 @@ def test_the_cheapest_setting_that_is_good_enough_is_named_with_its_lead(call: C
         " baseline per stream: 15 W, 25.0 % less than the next, 2 x 1280x720 30 fps 2500k libx264 slow; they differ"
     )
     assert "20 W +5 W +33.3 %" in said
-    assert said.endswith("not eligible: 2 x 1280x720 30 fps 1M libx264 veryfast: VMAF 85.0")
+    assert said.endswith("not eligible: 2 x 1280x720 30 fps 1000k libx264 veryfast: VMAF 85.0")
 
 
 def test_a_lower_target_a_price_or_named_runs_change_the_advice(call: Call, sweep: Path) -> None:
     assert json.loads(call("results", "advise", "--vmaf", "80", "--json").stdout)["best"].endswith(
-        "1M libx264 veryfast"
+        "1000k libx264 veryfast"
     )
     assert json.loads(call("results", "advise", B, "--json").stdout)["best"].endswith("libx264 slow")
     by_cost = json.loads(call("results", "advise", "--vmaf", "93", "--objective", "cost", "--json").stdout)
@@ -246,7 +246,7 @@ def test_settings_of_another_machine_are_no_rivals(call: Call, sweep: Path) -> N
     said = " ".join(call("results", "advise", "--vmaf", "80").output.split())
     assert said.startswith("2 x 1280x720 30 fps 2500k libx264 slow meets VMAF ≥ 80")
     assert "only scenarios of new were taken, and not 5 of old: machines do not compare" in said
-    assert "1M libx264 veryfast meets" in call("results", "advise", "--vmaf", "80", "--machine", "old").output
+    assert "1000k libx264 veryfast meets" in call("results", "advise", "--vmaf", "80", "--machine", "old").output
     refused = call("results", "advise", "--machine", "third")
     assert (refused.exit_code, "measured were: new; old" in refused.output) == (1, True)
     assert "the runs are of two machines" in call("results", "compare", A, B).output

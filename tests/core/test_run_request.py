@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from wattview.model import Rendition, RunRequest, Scenario
-from wattview.run_request import EXPECTED, WrongField, run_request
+from wattview.run_request import EXPECTED, WrongField, bitrate_text, bits_per_second, run_request
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,22 @@ def test_a_wrong_field_is_named(name: str, value: Any) -> None:
         run_request({"scenarios": [{"name": "a", name: value}]})
     except WrongField as error:
         assert error.field.startswith(f"scenarios[0].{name}")
+
+
+@pytest.mark.parametrize(
+    ("text", "bits"),
+    [("2500k", 2_500_000), ("2.5M", 2_500_000), ("64000", 64_000), ("0.1k", 100), ("1.0000001M", 1_000_000)],
+)
+def test_bit_rates_mean_what_ffmpeg_takes_them_for(text: str, bits: int) -> None:
+    assert bits_per_second(text) == bits
+
+
+@pytest.mark.parametrize("text", ["", "k", "2500K", "-1k", "1e6", "2500kb", " 1k", "٣k"])
+def test_what_is_no_bit_rate_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="bit rate"):
+        bits_per_second(text)
+
+
+@given(st.integers(min_value=1, max_value=10**10))
+def test_a_bit_rate_is_written_in_one_way_that_is_read_as_the_same(bits: int) -> None:
+    assert bits_per_second(bitrate_text(bits)) == bits

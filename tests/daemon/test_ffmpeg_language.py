@@ -84,20 +84,6 @@ def test_no_line_breaks_the_parser(lines: list[str]) -> None:
             assert block.speed is None or abs(block.speed) < float("inf")
 
 
-@pytest.mark.parametrize(
-    ("text", "bits"),
-    [("2500k", 2_500_000), ("2.5M", 2_500_000), ("64000", 64_000), ("0.1k", 100), ("1.0000001M", 1_000_000)],
-)
-def test_bit_rates_mean_what_ffmpeg_takes_them_for(text: str, bits: int) -> None:
-    assert renditions.bits_per_second(text) == bits
-
-
-@pytest.mark.parametrize("text", ["", "k", "2500K", "-1k", "1e6", "2500kb", " 1k", "٣k"])
-def test_what_is_no_bit_rate_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="bit rate"):
-        renditions.bits_per_second(text)
-
-
 @given(st.text(min_size=1, max_size=120), st.integers(0, 63))
 @example("日本語", 0)
 @example("a\n\"';$(reboot)|b:c]../..", 3)

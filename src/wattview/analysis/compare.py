@@ -27,6 +27,7 @@ from wattview.model import (
     ScenarioResult,
     Setting,
 )
+from wattview.run_request import bitrate_text, bits_per_second
 
 FIGURES: Mapping[str, str] = {
     **{name: name for name in (
@@ -115,13 +116,25 @@ class Repeats(Struct, frozen=True):
 
 
 def setting_of(record: ScenarioRecord) -> Setting:
-    """What was asked of the encoders."""
+    """What was asked of the encoders, however it was written."""
     return Setting(
-        streams=record.streams, resolution=record.resolution, fps=record.fps, bitrate=record.bitrate,
+        streams=record.streams, resolution=record.resolution, fps=record.fps, bitrate=_rates(record.bitrate),
         outputs=tuple(record.outputs or ()), encoder=record.encoder, preset=record.preset, source=record.source,
         rate_control=record.rate_control, crf=record.crf, gop_seconds=record.gop_seconds,
-        buffer_seconds=record.buffer_seconds, audio=record.audio, viewers=record.viewers, pushed=record.pushed,
+        buffer_seconds=record.buffer_seconds, audio=_rates(record.audio), viewers=record.viewers, pushed=record.pushed,
     )  # fmt: skip
+
+
+def _rates(text: str | None) -> str | None:
+    """A list of bit rates in one way of writing: ``2.5M`` is ``2500k``, and the same for each stream is said once. What
+    is no bit rate stays as it is."""
+    if text is None:
+        return None
+    try:
+        rates = [bitrate_text(bits_per_second(part.strip())) for part in text.split(",")]
+    except ValueError:
+        return text
+    return rates[0] if len(set(rates)) == 1 else ",".join(rates)
 
 
 def setting_text(setting: Setting) -> str:

@@ -13,10 +13,9 @@ from msgspec import Struct
 
 from wattview.analysis.energy import NoData
 from wattview.model import Efficiency, ScenarioRecord
+from wattview.run_request import bits_per_second
 
 HOUR = 3600.0
-_BITRATE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)([kM]?)")
-_SCALE = {"": 1.0, "k": 1e3, "M": 1e6}
 _RESOLUTION = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
 
 
@@ -36,14 +35,6 @@ class Work(Struct, frozen=True, kw_only=True):
     @property
     def stream_hours(self) -> float | None:
         return None if self.streams is None else self.streams * self.seconds / HOUR
-
-
-def bits_per_second(bitrate: str) -> float:
-    """``2500k`` as FFmpeg reads it. Raises ValueError for what is no bitrate."""
-    match = _BITRATE.fullmatch(bitrate)
-    if match is None:
-        raise ValueError(f"not a bitrate: {bitrate!r}")
-    return float(match[1]) * _SCALE[match[2]]
 
 
 def pixels(resolution: str) -> int:

@@ -15,7 +15,7 @@ class Output(Struct, frozen=True, kw_only=True):
 
 
 ScenarioName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Bitrate = Annotated[str, Meta(pattern=r"^[1-9][0-9]*(\.[0-9]+)?[kM]?$")]
+Bitrate = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,11}(\.[0-9]{1,12})?[kM]?$")]
 Resolution = Annotated[str, Meta(pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$")]
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",

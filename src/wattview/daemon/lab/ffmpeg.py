@@ -13,8 +13,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from wattview.daemon.lab import codecs
-from wattview.daemon.lab.renditions import Stream, Variant, bits_per_second, picture_size
+from wattview.daemon.lab.renditions import Stream, Variant, picture_size
 from wattview.model import Scenario
+from wattview.run_request import bits_per_second
 
 TEST_SOURCES = ("testsrc2", "testsrc", "smptehdbars", "mandelbrot")
 """FFmpeg's own pictures that are the same whenever they are made again."""

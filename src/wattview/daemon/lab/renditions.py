@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from fractions import Fraction
 
 from msgspec import Struct
 
 from wattview.model import Rendition, Scenario
+from wattview.run_request import bitrate_text, bits_per_second
 
 LADDER_EXPONENT = 0.75
 """How bits grow with pixels for equal looks: the rule of thumb of Ben Waggoner, "the power of 0.75"."""
-
-_MULTIPLES = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
 class Variant(Struct, frozen=True, kw_only=True):
@@ -26,7 +24,7 @@ class Variant(Struct, frozen=True, kw_only=True):
 
     @property
     def bitrate(self) -> str:
-        return f"{self.bits // 1000}k" if self.bits % 1000 == 0 else str(self.bits)
+        return bitrate_text(self.bits)
 
     @property
     def setting(self) -> tuple[str, int, int]:
@@ -77,14 +75,6 @@ def _variant(scenario: Scenario, rendition: Rendition, bits: int, name: str) -> 
         bits = max(1, round(bits * share**LADDER_EXPONENT / 1000)) * 1000
     height = picture_size(rendition.resolution)[1]
     return Variant(name=f"{name}-{height}p", resolution=rendition.resolution, fps=fps, bits=bits)
-
-
-def bits_per_second(bitrate: str) -> int:
-    """``2500k`` → 2 500 000, as FFmpeg's ``-b:v`` understands it. Raises ValueError for what is no bit rate."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kM]?)", bitrate)
-    if match is None:
-        raise ValueError(f"not a bit rate such as 2500k or 2.5M: {bitrate!r}")
-    return int(Fraction(match[1]) * _MULTIPLES[match[2]])
 
 
 def picture_size(resolution: str) -> tuple[int, int]:

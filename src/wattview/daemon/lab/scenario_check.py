@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from wattview.config import Scenarios
 from wattview.daemon.lab import codecs, ffmpeg
 from wattview.daemon.lab.capabilities import Capabilities
-from wattview.daemon.lab.renditions import bits_per_second, picture_size, streams_of
+from wattview.daemon.lab.renditions import picture_size, streams_of
 from wattview.model import RunRequest, Scenario
+from wattview.run_request import bits_per_second
 
 MIN_BITS_PER_SECOND = 10_000
 MAX_BITS_PER_SECOND = 1_000_000_000
