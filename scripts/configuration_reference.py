@@ -95,7 +95,7 @@ MEANINGS = {
 
 HEAD = """# Configuration
 
-<!-- Made by scripts/configuration_reference.py from src/wattview/config.py. Change those, not this page. -->
+<!-- Made by scripts/configuration_reference.py from src/wattview/config/. Change those, not this page. -->
 
 Every setting has a default; a fresh machine needs none. What is set is laid over the defaults in this order, the later
 going before the earlier:

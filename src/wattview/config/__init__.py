@@ -1,0 +1,52 @@
+"""Every setting, path and port: typed, checked, and from one place; all are imported from here.
+
+``load()`` lays defaults < TOML file < environment < ``--set KEY=VALUE`` over each other and converts the result once
+into a frozen ``Config``. A wrong key or value raises ``ConfigError``, whose text is one line that names it.
+"""
+
+from wattview.config.loading import ENVIRONMENT, SET_VARIABLE, flatten, load
+from wattview.config.node import NODE_COLLECTORS, Node
+from wattview.config.prices import ClockTime, Cost, Tariff, Weekday
+from wattview.config.section import ConfigError, NonNegative, Port, Section, seconds
+from wattview.config.tables import (
+    Config,
+    Daemon,
+    Docker,
+    Endpoint,
+    Endpoints,
+    History,
+    Paths,
+    Power,
+    Scenarios,
+    Streams,
+    Tui,
+)
+
+__all__ = [
+    "ENVIRONMENT",
+    "NODE_COLLECTORS",
+    "SET_VARIABLE",
+    "ClockTime",
+    "Config",
+    "ConfigError",
+    "Cost",
+    "Daemon",
+    "Docker",
+    "Endpoint",
+    "Endpoints",
+    "History",
+    "Node",
+    "NonNegative",
+    "Paths",
+    "Port",
+    "Power",
+    "Scenarios",
+    "Section",
+    "Streams",
+    "Tariff",
+    "Tui",
+    "Weekday",
+    "flatten",
+    "load",
+    "seconds",
+]

@@ -1,0 +1,203 @@
+"""Defaults < TOML file < environment < ``--set KEY=VALUE``, laid over each other and converted once into a ``Config``.
+
+Nothing here reads or writes anything but the configuration file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wattview.config.checks import checked
+from wattview.config.section import ConfigError
+from wattview.config.tables import Config, Endpoints
+
+ENVIRONMENT: Mapping[str, str] = {
+    "RESULTS_DIR": "paths.results",
+    "PROMETHEUS_URL": "history.prometheus_url",
+    "ENERGY_COST_PER_KWH": "cost.energy_per_kwh",
+    "CPU_COST_PER_HOUR": "cost.cpu_per_hour",
+    "CURRENCY": "cost.currency",
+    "NGINX_RTMP_URL": "streams.nginx_rtmp_url",
+    "DOCKER_HOST": "docker.host",
+    "RAPL_EXPORTER_PORT": "endpoints.rapl.port",
+    "DOCKER_STATS_PORT": "endpoints.docker.port",
+    "RESULTS_EXPORTER_PORT": "endpoints.results.port",
+    "QOE_EXPORTER_PORT": "endpoints.qoe.port",
+    "COST_EXPORTER_PORT": "endpoints.cost.port",
+    "HEALTH_CHECK_PORT": "endpoints.health.port",
+}
+"""Environment names of the ten programs that WattView stands in for, and the settings they mean."""
+
+SET_VARIABLE = "WATTVIEW_SET"
+"""Any settings, as ``--set`` takes them, in a shell's words: in a container every command has them."""
+
+
+def load(file: Path | None = None, sets: Iterable[str] = (), environ: Mapping[str, str] | None = None) -> Config:
+    """The settings in force. ``sets`` are ``KEY=VALUE`` texts. Raises ConfigError with one line."""
+    environ = os.environ if environ is None else environ
+    tree: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    if file is not None:
+        tree = _read_toml(file)
+        _note_origin(tree, f"in {file}", origin)
+    for name, key in ENVIRONMENT.items():
+        value = environ.get(name)
+        if value:
+            _put(tree, key, value)
+            origin[key] = f"from the environment variable {name}"
+            if name == "PROMETHEUS_URL":
+                _put(tree, "history.backend", "prometheus")
+    for text in _shell_words(environ.get(SET_VARIABLE, "")):
+        _set(tree, origin, text, f"the environment variable {SET_VARIABLE}")
+    for text in sets:
+        _set(tree, origin, text, "--set")
+    _complete_endpoints(tree)
+    try:
+        config = msgspec.convert(tree, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), tree, origin)) from None
+    return checked(_fill_paths(config, environ))
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Every setting as ``dotted.key: value``, for help pages and for the configuration reference."""
+
+    def walk(prefix: str, value: Any) -> Iterable[tuple[str, Any]]:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield from walk(f"{prefix}.{key}" if prefix else key, inner)
+        else:
+            yield prefix, value
+
+    return dict(walk("", msgspec.to_builtins(config)))
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+
+
+def _note_origin(tree: Mapping[str, Any], text: str, origin: dict[str, str], prefix: str = "") -> None:
+    for key, value in tree.items():
+        origin[prefix + key] = text
+        if isinstance(value, Mapping):
+            _note_origin(value, text, origin, f"{prefix}{key}.")
+
+
+def _shell_words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ConfigError(f"{SET_VARIABLE}: {error}: {text}") from None
+
+
+def _set(tree: dict[str, Any], origin: dict[str, str], text: str, place: str) -> None:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ConfigError(f"{place} {text}: expected KEY=VALUE, for example power.sample_hz=5")
+    _put(tree, key, value.strip())
+    origin[key] = f"from {place}"
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = tree.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{key}: {parent} is not a table")
+        tree = inner
+    tree[last] = value
+
+
+def _complete_endpoints(tree: Mapping[str, Any]) -> None:
+    """Each exporter has a port of its own: one that was given only ``enabled`` keeps it."""
+    given = tree.get("endpoints")
+    if isinstance(given, dict):
+        defaults = Endpoints()
+        for name in Endpoints.__struct_fields__:
+            if isinstance(given.get(name), dict):
+                given[name].setdefault("port", getattr(defaults, name).port)
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
+_WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
+
+
+def _explain(message: str, tree: Mapping[str, Any], origin: Mapping[str, str]) -> str:
+    where = _WHERE.search(message)
+    key = where["path"] if where else ""
+    text = _WHERE.sub("", message)
+    if unknown := _UNKNOWN.match(text):
+        key = f"{key}.{unknown['field']}" if key else unknown["field"]
+        near = _nearest(key)
+        text = "no such setting" + (f"; did you mean {near}?" if near else "")
+    else:
+        value: Any = tree
+        for part in _parts(key):
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                value = None
+        text = re.sub(r", got .*$", "", text.replace("`", ""))
+        if text.startswith("Invalid enum value"):
+            text = f"expected one of {', '.join(_choices(key))}"
+        text = f"{text[0].lower()}{text[1:]}, got {value!r}"
+    source = origin.get(key)
+    return f"{key}: {text}" + (f" ({source})" if source else "")
+
+
+def _parts(key: str) -> list[str | int]:
+    """``cost.tariff[0].start`` as the steps to it."""
+    return [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key)]
+
+
+def _choices(key: str) -> list[str]:
+    """The values that a setting of few words may have."""
+    import typing
+
+    kind: Any = Config
+    for part in _parts(key):
+        kind = typing.get_args(kind)[0] if isinstance(part, int) else typing.get_type_hints(kind)[part]
+    return [str(choice) for choice in typing.get_args(kind)]
+
+
+def _nearest(key: str) -> str | None:
+    import difflib
+
+    found = difflib.get_close_matches(key, list(flatten(Config())), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _fill_paths(config: Config, environ: Mapping[str, str]) -> Config:
+    home = Path(environ.get("HOME") or "~").expanduser()
+    state = Path(
+        config.paths.state or Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "wattview"
+    ).expanduser()
+    results = Path(config.paths.results or state / "results").expanduser()
+    media = Path(config.scenarios.media_dir or state / "media").expanduser()
+    suites = Path(config.scenarios.suite_dir or state / "suites").expanduser()
+    socket = config.daemon.control_socket
+    if not socket:
+        runtime = environ.get("XDG_RUNTIME_DIR", "")
+        socket = str(Path(runtime) / "wattview.sock" if os.path.isdir(runtime) else state / "wattview.sock")
+    replace = msgspec.structs.replace
+    return replace(
+        config,
+        paths=replace(config.paths, state=str(state), results=str(results)),
+        daemon=replace(config.daemon, control_socket=str(Path(socket).expanduser())),
+        scenarios=replace(config.scenarios, media_dir=str(media), suite_dir=str(suites)),
+    )

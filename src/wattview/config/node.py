@@ -1,0 +1,93 @@
+"""The settings of the collectors that speak as node_exporter does."""
+
+from __future__ import annotations
+
+from wattview.config.section import Section
+
+NODE_COLLECTORS = frozenset((
+    "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "conntrack", "cpu", "cpufreq",
+    "diskstats", "dmi", "edac", "entropy", "fibrechannel", "filefd", "filesystem", "hwmon", "infiniband", "interrupts",
+    "ipvs", "kernel_hung", "ksmd", "loadavg", "mdadm", "meminfo", "meminfo_numa", "netclass", "netdev", "netstat",
+    "nfs", "nfsd", "nvme", "os", "powersupplyclass", "pressure", "processes", "qdisc", "rapl", "schedstat", "selinux",
+    "slabinfo", "sockstat", "softirqs", "softnet", "stat", "sysctl", "tapestats", "textfile", "thermal_zone", "time",
+    "timex", "udp_queues", "uname", "vmstat", "watchdog", "xfs", "zfs", "zoneinfo",
+))  # fmt: skip
+"""Every collector that ``node.enable`` and ``node.disable`` may name."""
+
+
+class Node(Section, frozen=True, kw_only=True):
+    """node_exporter's collectors. ``enable`` and ``disable`` are names, as a list or separated by commas;
+    ``sysctl`` and ``sysctl_info`` are kernel settings (``net.ipv4.tcp_rmem:min,default,max``), as a list or separated
+    by spaces.
+
+    ``…_include`` and ``…_exclude`` are regular expressions that match anywhere in a name; with an ``include`` its
+    ``exclude`` is not used. The defaults are node_exporter's.
+    """
+
+    enable: tuple[str, ...] | str = ()
+    disable: tuple[str, ...] | str = ()
+    udev_data: str = "/run/udev/data"
+    textfile_directory: str = ""
+    arp_device_include: str = ""
+    arp_device_exclude: str = ""
+    cpu_info: bool = False
+    disk_device_include: str = ""
+    disk_device_exclude: str = r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$"
+    hwmon_chip_include: str = ""
+    hwmon_chip_exclude: str = ""
+    hwmon_sensor_include: str = ""
+    hwmon_sensor_exclude: str = ""
+    interrupts_include: str = ""
+    interrupts_exclude: str = ""
+    fs_type_include: str = ""
+    fs_type_exclude: str = (
+        "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|"
+        "overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$"
+    )
+    mount_point_include: str = ""
+    mount_point_exclude: str = (
+        "^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)"
+    )
+    net_device_include: str = ""
+    net_device_exclude: str = ""
+    netclass_device_exclude: str = ""
+    netstat_fields_include: str = (
+        "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)|"
+        "TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)|"
+        "Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)|"
+        "Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$"
+    )
+    power_supply_exclude: str = ""
+    qdisc_device_include: str = ""
+    qdisc_device_exclude: str = ""
+    slab_include: str = ""
+    slab_exclude: str = ""
+    sysctl: tuple[str, ...] | str = ()
+    sysctl_info: tuple[str, ...] | str = ()
+    tape_device_exclude: str = ""
+    vmstat_fields_include: str = "^(oom_kill|pgpg|pswp|pg.*fault).*"
+
+    @property
+    def enabled(self) -> frozenset[str]:
+        return _names(self.enable)
+
+    @property
+    def disabled(self) -> frozenset[str]:
+        return _names(self.disable)
+
+    @property
+    def sysctls(self) -> tuple[str, ...]:
+        return _words(self.sysctl)
+
+    @property
+    def sysctls_info(self) -> tuple[str, ...]:
+        return _words(self.sysctl_info)
+
+
+def _names(value: tuple[str, ...] | str) -> frozenset[str]:
+    parts = value.split(",") if isinstance(value, str) else value
+    return frozenset(part.strip() for part in parts if part.strip())
+
+
+def _words(value: tuple[str, ...] | str) -> tuple[str, ...]:
+    return tuple(value.split()) if isinstance(value, str) else value

@@ -1,0 +1,168 @@
+"""The tables of the configuration file, and all of them together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, field
+
+from wattview.config.node import Node
+from wattview.config.prices import Cost
+from wattview.config.section import NonNegative, Port, Seconds, Section, seconds
+
+
+class Paths(Section, frozen=True, kw_only=True):
+    """Where the machine is looked at, and where WattView keeps its own files. "" stands for the default."""
+
+    procfs: str = "/proc"
+    sysfs: str = "/sys"
+    rootfs: str = "/"
+    state: str = ""
+    results: str = ""
+
+
+class Daemon(Section, frozen=True, kw_only=True):
+    """Where the daemon listens. ``control_listen`` is ``host:port``; it then needs ``token_file``."""
+
+    listen: str = "127.0.0.1"
+    control_socket: str = ""
+    control_listen: str = ""
+    token_file: str = ""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    also_scrape: str = ""
+
+    @property
+    def others(self) -> list[tuple[str, int]]:
+        """``also_scrape`` as (job, port). Raises ValueError."""
+        found = []
+        for text in self.also_scrape.split(","):
+            if text.strip():
+                job, _, port = text.strip().rpartition(":")
+                if not job or not port.isascii() or not port.isdecimal() or not 0 < int(port) <= 65535:
+                    raise ValueError(f"expected JOB:PORT,…, for example node-exporter:9101, got {text.strip()!r}")
+                found.append((job, int(port)))
+        return found
+
+
+class Endpoint(Section, frozen=True, kw_only=True):
+    """One exporter: its port (0 picks a free one) and whether it is served at all."""
+
+    port: Port
+    enabled: bool = True
+
+
+def _endpoint(port: int) -> Any:
+    return field(default=Endpoint(port=port))
+
+
+class Endpoints(Section, frozen=True, kw_only=True):
+    rapl: Endpoint = _endpoint(9500)
+    docker: Endpoint = _endpoint(9501)
+    node: Endpoint = _endpoint(9100)
+    containers: Endpoint = _endpoint(8080)
+    nginx_rtmp: Endpoint = _endpoint(9728)
+    results: Endpoint = _endpoint(9502)
+    qoe: Endpoint = _endpoint(9503)
+    cost: Endpoint = _endpoint(9504)
+    gpu: Endpoint = _endpoint(9400)
+    health: Endpoint = _endpoint(9600)
+
+
+class Power(Section, frozen=True, kw_only=True):
+    """Where watts come from. ``sources`` is ``auto`` or one of the sources by name.
+
+    The two ``estimate_`` settings are watts for each logical CPU, idle and fully used, for machines that measure
+    nothing; where they are not set, a published figure for the processor's family is taken. Power of the host above
+    ``budget_watts`` is an alert (0: no budget).
+    """
+
+    sources: Literal["auto", "rapl", "hwmon", "battery", "estimated"] = "auto"
+    sample_hz: Annotated[float, Meta(gt=0, le=100)] = 10.0
+    estimate_idle_watts_per_cpu: NonNegative | None = None
+    estimate_max_watts_per_cpu: NonNegative | None = None
+    budget_watts: NonNegative = 0.0
+
+
+class Docker(Section, frozen=True, kw_only=True):
+    """The container engine. Its containers are known for ``ended_seconds`` after their end, to be seen by scrapers
+    that come less often than they end."""
+
+    host: str = "unix:///var/run/docker.sock"
+    ended_seconds: Annotated[float, Meta(ge=10, le=3600)] = 60.0
+
+
+class Streams(Section, frozen=True, kw_only=True):
+    """The RTMP server. ``managed``: ``auto`` starts a private nginx-rtmp when nothing answers at ``nginx_rtmp_url``.
+
+    ``nginx_rtmp_url`` is the statistics page of nginx-rtmp, or the address of MediaMTX's or SRS's HTTP API.
+    ``server`` says which it is; ``auto`` finds out, and on this machine tries the APIs' usual ports too.
+    """
+
+    nginx_rtmp_url: str = "http://127.0.0.1:8088/stat"
+    rtmp_url: str = "rtmp://127.0.0.1:1935/live"
+    server: Literal["auto", "nginx-rtmp", "mediamtx", "srs"] = "auto"
+    managed: Literal["auto", "always", "never"] = "never"
+    nginx: str = "nginx"
+
+
+class History(Section, frozen=True, kw_only=True):
+    """Where past values are kept: an embedded SQLite file, or a Prometheus or VictoriaMetrics that scrapes us."""
+
+    backend: Literal["sqlite", "prometheus"] = "sqlite"
+    prometheus_url: str = ""
+    interval: str = "5s"
+    retention: str = "7d"
+
+    @property
+    def interval_seconds(self) -> Seconds:
+        return seconds(self.interval)
+
+    @property
+    def retention_seconds(self) -> Seconds:
+        return seconds(self.retention)
+
+
+class Scenarios(Section, frozen=True, kw_only=True):
+    """How scenarios are run. ``quality_ffmpeg`` is the FFmpeg that computes VMAF; "" finds one that can.
+
+    ``quality_seconds`` bounds the part of the measured window that is compared frame by frame. ``vmaf_model`` is the
+    viewer: ``hd`` before a 1080p screen, ``phone``, ``4k``, or ``neg``, which gives no points for sharpening.
+    ``xpsnr`` asks for XPSNR beside VMAF, PSNR and SSIM. ``exported_runs`` is how many of the newest runs the results,
+    QoE and cost exporters show with the label ``run``.
+    """
+
+    ffmpeg: str = "ffmpeg"
+    media_dir: str = ""
+    suite_dir: str = ""
+    quality_ffmpeg: str = ""
+    quality_seconds: Annotated[float, Meta(gt=0)] = 20.0
+    vmaf_model: Literal["hd", "phone", "4k", "neg"] = "hd"
+    xpsnr: bool = False
+    exported_runs: Annotated[int, Meta(ge=0, le=20)] = 1
+
+
+class Tui(Section, frozen=True, kw_only=True):
+    """The dashboard. ``theme`` "" suits the terminal; ``keys`` maps names of bindings to keys (``quit = "ctrl+d"``).
+
+    ``glyphs``: ``ascii`` draws without Unicode, for terminals and fonts that have none.
+    """
+
+    theme: str = ""
+    keys: dict[str, str] = field(default_factory=dict)
+    glyphs: Literal["auto", "unicode", "ascii"] = "auto"
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """All settings. Paths that were left empty are filled in: every path here can be used as it is."""
+
+    paths: Paths = field(default_factory=Paths)
+    daemon: Daemon = field(default_factory=Daemon)
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    power: Power = field(default_factory=Power)
+    node: Node = field(default_factory=Node)
+    docker: Docker = field(default_factory=Docker)
+    streams: Streams = field(default_factory=Streams)
+    history: History = field(default_factory=History)
+    scenarios: Scenarios = field(default_factory=Scenarios)
+    cost: Cost = field(default_factory=Cost)
+    tui: Tui = field(default_factory=Tui)
