@@ -142,6 +142,20 @@ def test_bash_completes_commands_and_options() -> None:
     assert "--baseline" in completed("run --ba", 2)
 
 
+def test_the_daemon_does_not_load_what_draws_on_a_terminal() -> None:
+    script = """
+import sys
+from wattview.cli import main
+main(["daemon", "--help"], standalone_mode=False)
+import wattview.daemon.service
+print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    assert "httpx" in loaded
+    assert loaded.isdisjoint({"rich", "pygments", "textual", "plotext"})
+
+
 def test_every_option_says_what_it_does() -> None:
     def silent(command: click.Command, path: str) -> list[str]:
         found = [f"{path} {option.name}" for option in command.params
