@@ -52,6 +52,20 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    async def tabs(self) -> list[str]:
+        """The addresses of all that is open."""
+        found = (await self.call("Target.getTargets"))["targetInfos"]
+        return [one["url"] for one in found if one["type"] == "page"]
+
+    async def click(self, x: int, y: int) -> None:
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    async def enter(self) -> None:
+        await self.call(
+            "Input.dispatchKeyEvent", type="keyDown", text="\r", key="Enter", code="Enter", windowsVirtualKeyCode=13
+        )
+
     async def press(self, key: str) -> None:
         """A key that writes a character."""
         event = {"key": key, "code": f"Digit{key}", "windowsVirtualKeyCode": ord(key.upper())}

@@ -571,7 +571,7 @@ async def test_the_report_is_written_and_its_path_said_where_no_browser_is(
     daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("wattview.tui.screens.results.open_page", lambda path: False)
+    monkeypatch.setattr("wattview.tui.export.open_page", lambda path: False)
     daemon.results = [sweep()]
     async with opened(daemon) as pilot:
         await results(pilot, "o")
@@ -584,7 +584,7 @@ async def test_the_report_opens_in_the_browser_where_there_is_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     opened_pages: list[Path] = []
-    monkeypatch.setattr("wattview.tui.screens.results.open_page", lambda path: opened_pages.append(path) or True)
+    monkeypatch.setattr("wattview.tui.export.open_page", lambda path: opened_pages.append(path) or True)
     daemon.results = [sweep()]
     async with opened(daemon) as pilot:
         await results(pilot, "o")

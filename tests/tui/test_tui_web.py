@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import fnmatch
+import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -22,6 +25,7 @@ import pytest
 from tests.support.browser import Page, browser_page
 from tests.support.daemon import DaemonProcess, alive, descendants, running_daemon, wait_gone
 from tests.support.dashboard import scripted
+from tests.support.sweep import sweep
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -107,6 +111,12 @@ def test_no_page_may_frame_it_or_fetch_for_it_from_elsewhere(web: WebProcess) ->
     assert "frame-ancestors 'none'" in policy
     assert "default-src 'none'" in policy
     assert "http" not in policy
+
+
+def test_a_file_that_it_hands_out_runs_nothing(web: WebProcess) -> None:
+    answer = web.get("/download/no-such-key", **web.cookie)
+    assert answer.status_code == 404
+    assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
 
 
 async def test_a_websocket_is_for_the_own_page_with_its_key_alone(web: WebProcess) -> None:
@@ -237,9 +247,7 @@ async def test_the_dashboard_is_on_the_page_and_answers_to_mouse_and_keys(
             await page.open(web.address)
             await page.until(lambda: "ESTIMATE" in page.received() and "Containers" in page.received())
             await _until_lit(page, "overview")
-            for kind in ("mousePressed", "mouseReleased"):
-                where = {"x": TAB_X["containers"], "y": 9, "button": "left", "clickCount": 1}
-                await page.call("Input.dispatchMouseEvent", type=kind, **where)
+            await page.click(TAB_X["containers"], 9)
             await _until_lit(page, "containers")
             await page.press("9")
             await _until_lit(page, "log")
@@ -250,6 +258,77 @@ async def test_the_dashboard_is_on_the_page_and_answers_to_mouse_and_keys(
             assert elsewhere <= set(page.failed), "nothing is fetched from elsewhere"
     finally:
         assert web.stop() == 0
+
+
+@contextlib.asynccontextmanager
+async def results_page(directory: Path) -> AsyncIterator[tuple[Page, WebProcess]]:
+    """The results screen of a scripted daemon in a browser that may save files and use the clipboard."""
+    with tempfile.TemporaryDirectory(prefix="wv") as short, scripted(Path(short) / "s") as daemon:
+        daemon.results = [sweep()]
+        web = WebProcess("--url", daemon.url)
+        try:
+            async with browser_page(directory) as page:
+                await page.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(directory))
+                allowed = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+                await page.call("Browser.grantPermissions", origin=web.origin, permissions=allowed)
+                await page.open(web.address)
+                await page.until(lambda: "transcoder-a" in page.received())
+                await page.click(200, 5)  # keys go to what was clicked
+                await page.press("7")
+                await page.until(lambda: "wasteful" in page.received())
+                yield page, web
+        finally:
+            web.stop()
+
+
+async def file_in(directory: Path, pattern: str) -> str:
+    """What a browser has saved there, once it has."""
+    async with asyncio.timeout(30):
+        while not (found := fnmatch.filter(os.listdir(directory), pattern)):  # noqa: ASYNC110  the browser writes it
+            await asyncio.sleep(0.05)
+    return await asyncio.to_thread((directory / found[0]).read_text)
+
+
+@pytest.mark.slow
+async def test_what_is_exported_is_a_download_of_the_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started_in, saved_in = tmp_path / "started", tmp_path / "saved"
+    started_in.mkdir()
+    monkeypatch.chdir(started_in)
+    async with results_page(saved_in) as (page, _):
+        await page.press("e")
+        await page.until(lambda: "all runs; enter writes the file" in page.received())
+        await page.enter()
+        assert json.loads(await file_in(saved_in, "wattview-results-*.csv")) == ["csv", ["20250615_150000"]]
+        await page.until(lambda: "Handed to the browser" in page.received())
+        await page.press("3")
+        await page.until(lambda: "transcoder-a" in page.received())
+        await page.press("e")
+        table = await file_in(saved_in, "wattview-containers-*.csv")
+        assert "transcoder-a" in table
+    assert list(started_in.iterdir()) == [], "and no file of the machine that serves it"
+
+
+@pytest.mark.slow
+async def test_the_report_opens_in_a_tab_of_its_own(tmp_path: Path) -> None:
+    async with results_page(tmp_path) as (page, web):
+        await page.press("o")
+        await page.until(lambda: "deliver_file_start" in page.received())
+        async with asyncio.timeout(30):
+            while not (tabs := [url for url in await page.tabs() if "/download/" in url]):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert tabs[0].startswith(f"{web.origin}/download/")
+
+
+@pytest.mark.slow
+async def test_y_copies_to_the_clipboard_of_the_browser(tmp_path: Path) -> None:
+    async with results_page(tmp_path) as (page, _):
+        await page.press("y")
+        await page.until(lambda: "Copied" in page.received())
+        async with asyncio.timeout(30):
+            read = "navigator.clipboard.readText()"
+            while "Scenario: baseline" not in (copied := await page.evaluate(read)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert "Mean W ±: 30.00 ±0.20" in copied
 
 
 @pytest.mark.slow
@@ -287,12 +366,10 @@ async def test_the_fleet_leads_into_a_dashboard_and_back_in_one_visit(tmp_path: 
         async with browser_page(tmp_path) as page:
             await page.open(web.address)
             await page.until(lambda: "84.0 W" in page.received() and "studio-2" in page.received())
-            for kind in ("mousePressed", "mouseReleased"):  # keys go to what was clicked
-                await page.call("Input.dispatchMouseEvent", type=kind, x=200, y=5, button="left", clickCount=1)
-            enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+            await page.click(200, 5)  # keys go to what was clicked
             for _ in range(2):
                 before = len(page.received())
-                await page.call("Input.dispatchKeyEvent", type="keyDown", text="\r", **enter)
+                await page.enter()
                 await page.until(lambda before=before: "Power of studio-1 " in page.received()[before:])
                 before = len(page.received())
                 await page.press("0")

@@ -35,6 +35,9 @@ POLICY = (
 )
 """Nothing is fetched from elsewhere (the page asks for a font), and no other page may show ours in a frame."""
 
+DOWNLOAD_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+"""What is exported, a report above all, is not of our own page: it runs nothing and has no cookie."""
+
 END_SECONDS = 5.0
 """How long the dashboards that are open have to end when the server does."""
 
@@ -109,7 +112,9 @@ class WebDashboard(Server):
         return guard
 
     async def _say_headers(self, request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Content-Security-Policy"] = POLICY.format(socket=f"ws://{HOST}:{self.port}/ws")
+        download = request.path.startswith("/download/")
+        policy = DOWNLOAD_POLICY if download else POLICY.format(socket=f"ws://{HOST}:{self.port}/ws")
+        response.headers["Content-Security-Policy"] = policy
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Content-Type-Options"] = "nosniff"

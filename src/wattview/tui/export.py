@@ -1,7 +1,11 @@
-"""What leaves the dashboard: a row for the clipboard, a table as a CSV file, and files that the daemon has written."""
+"""What leaves the dashboard: a row for the clipboard, a table as a CSV file, and files that the daemon has written.
+
+In a terminal a file is written into the directory that the dashboard was started in; in a browser it is a download.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import os
@@ -9,7 +13,9 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
+
+from textual.app import App
 
 from wattview.tui.text import UNKNOWN
 from wattview.tui.widgets.table import Table
@@ -41,14 +47,43 @@ def _value(column: Any, row: Any) -> Any:
     return "" if text == UNKNOWN else text
 
 
-def save(table: Table[Any], name: str, directory: Path) -> Path:
-    """Writes ``wattview-<name>-<time>.csv`` and gives its path. Raises OSError."""
-    return keep(table_csv(table).encode(), name, "csv", directory)
+class Delivered(NamedTuple):
+    """What to tell of a file that has left: in a toast's title, and in it."""
+
+    title: str
+    text: str
+
+
+MIME_TYPES = {"csv": "text/csv", "json": "application/json", "html": "text/html"}
+
+POP_UPS = "where nothing comes, let this page open pop-ups"
+"""A download begins as a new window, which a browser may hold back without a word."""
+
+
+async def deliver(app: App[Any], data: bytes, name: str, kind: str, *, show: bool = False) -> Delivered:
+    """Gives the user ``wattview-<name>-<time>.<kind>``; with ``show`` it is opened where there is a browser.
+
+    Raises OSError where it could not be written.
+    """
+    if app.is_web:
+        file_name = f"{_stem(name)}.{kind}"
+        how: Literal["browser", "download"] = "browser" if show else "download"
+        app.deliver_binary(io.BytesIO(data), save_filename=file_name, open_method=how, mime_type=MIME_TYPES[kind])
+        return Delivered("Handed to the browser", f"{file_name}; {POP_UPS}")
+    path = await asyncio.to_thread(keep, data, name, kind, Path.cwd())
+    if not show:
+        return Delivered("Exported", str(path))
+    opened = await asyncio.to_thread(open_page, path)
+    return Delivered("The report is open in the browser" if opened else "Open it in a browser", str(path))
+
+
+def _stem(name: str) -> str:
+    return f"wattview-{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def keep(data: bytes, name: str, kind: str, directory: Path) -> Path:
     """Writes ``wattview-<name>-<time>.<kind>``, beside what is there already, and gives its path. Raises OSError."""
-    stem = f"wattview-{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    stem = _stem(name)
     for number in range(1, 100):
         path = directory / f"{stem}{f'-{number}' if number > 1 else ''}.{kind}"
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,7 +12,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 
-from wattview.tui.export import row_text, save
+from wattview.tui.export import deliver, row_text, table_csv
 from wattview.tui.widgets.banner import Banner
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.table import Table
@@ -66,16 +65,16 @@ class Page(Screen[None]):
     def action_filter(self) -> None:
         self.query_one(FilterBar).open()
 
-    def action_export(self) -> None:
-        """The table that has the focus, as a CSV file in the directory that the dashboard was started in."""
+    async def action_export(self) -> None:
+        """The table that has the focus, as a CSV file."""
         if not isinstance(self.focused, Table):
             return
         try:
-            path = save(self.focused, self.TAB, Path.cwd())
+            told = await deliver(self.app, table_csv(self.focused).encode(), self.TAB, "csv")
         except OSError as error:
             self.notify(str(error), title="The table was not exported", severity="error")
         else:
-            self.notify(str(path), title="Exported")
+            self.notify(told.text, title=told.title)
 
     def action_copy(self) -> None:
         """The row under the cursor, to the terminal's clipboard."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from textual import on, work
@@ -14,7 +12,7 @@ from textual.widget import Widget
 from wattview.client import ClientError
 from wattview.model import Measurements, RunResult
 from wattview.tui import result_columns
-from wattview.tui.export import keep, open_page
+from wattview.tui.export import deliver
 from wattview.tui.figures import FIGURES
 from wattview.tui.result_details import details, run_details
 from wattview.tui.result_rows import Row, RowKey, name_of, rows_of
@@ -344,13 +342,13 @@ class Results(View):
             return self.run_table.row
         return self.table.row.run if self.table.row is not None else None
 
-    def action_export(self) -> None:
+    async def action_export(self) -> None:
         runs = self.chosen_runs()
         what = f"{len(runs)} runs" if len(runs) > 1 else f"run {runs[0]}" if runs else "all runs"
 
-        def chosen(kind: str | None) -> None:
+        async def chosen(kind: str | None) -> None:
             if kind == TABLE:
-                View.action_export(self)
+                await View.action_export(self)
             elif kind is not None:
                 self._fetch(kind, runs, show=False)
 
@@ -361,13 +359,11 @@ class Results(View):
         name = "report" if show else "results"
         try:
             data = await self.dashboard.client.export(kind, runs)
-            path = await asyncio.to_thread(keep, data, name, kind, Path.cwd())
+            told = await deliver(self.app, data, name, kind, show=show)
         except (ClientError, OSError) as error:
             self.notify(str(error), title="Nothing was written", severity="error")
-            return
-        opened = show and await asyncio.to_thread(open_page, path)
-        title = "The report is open in the browser" if opened else "Open it in a browser" if show else "Exported"
-        self.notify(str(path), title=title)
+        else:
+            self.notify(told.text, title=told.title)
 
 
 def _key(row: Row) -> RowKey:
