@@ -30,7 +30,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from benchmarks.processes import beside, share
+from benchmarks.processes import beside, shares
 from benchmarks.table import Result, Row, print_table
 from tests.support.dashboard import ScriptedDaemon, power_use, scripted, snapshot
 from wattview.model import Snapshot
@@ -160,13 +160,13 @@ def measure(
             dashboard.wait_for(b"USD/h")
             peer.wait_for(b"CPU")
             time.sleep(SETTLE_SECONDS)
-            peer_percent = share(peer.process.pid, seconds)
             for key, name in (("1", "overview"), ("3", "containers"), ("4", "streams")):
                 dashboard.type(key)
                 time.sleep(SETTLE_SECONDS)
+                percent, peer_percent = shares((dashboard.process.pid, peer.process.pid), seconds)
                 yield Row(
                     subject=f"dashboard: {name}, {containers} containers, {streams} streams, CPU of a core",
-                    ours=share(dashboard.process.pid, seconds), unit="%", peer=peer_percent, peer_name=PEER,
+                    ours=percent, unit="%", peer=peer_percent, peer_name=PEER,
                     below=AIM_PERCENT, ratio_below=1.0,
                 )  # fmt: skip
         first, empty = [], []

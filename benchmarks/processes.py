@@ -6,7 +6,7 @@ import http.client
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -31,9 +31,15 @@ def resident_megabytes(pid: int) -> float:
 
 def share(pid: int, seconds: float) -> float:
     """CPU use of one process over ``seconds``, in percent of one core."""
-    began, before = time.monotonic(), cpu_seconds(pid)
+    return shares((pid,), seconds)[0]
+
+
+def shares(pids: Sequence[int], seconds: float) -> list[float]:
+    """CPU use of several processes over the same ``seconds``, each in percent of one core."""
+    began, before = time.monotonic(), [cpu_seconds(pid) for pid in pids]
     time.sleep(seconds)
-    return (cpu_seconds(pid) - before) / (time.monotonic() - began) * 100
+    spent = time.monotonic() - began
+    return [(cpu_seconds(pid) - one) / spent * 100 for pid, one in zip(pids, before, strict=True)]
 
 
 class Endpoint:
