@@ -18,6 +18,7 @@ from wattview.analysis.results import compared_with_baseline
 from wattview.model import RunResult
 from wattview.tui.widgets.predict import BEYOND
 from wattview.tui.widgets.scatter import Scatter
+from wattview.tui.widgets.table import Table
 
 
 async def results(pilot: Any, *keys: str, rows: str = "Results 5") -> str:
@@ -211,6 +212,8 @@ async def test_a_comparison_says_what_its_columns_stand_on(daemon: ScriptedDaemo
         assert "B: its baseline (baseline) was not idle: what stands above" in screen_text(pilot.app)
         await pilot.press("escape", "left", "space", "space", "c")
         await until(pilot, lambda: "Comparison of 2" in screen_text(pilot.app))
+        await until(pilot, lambda: "the idle machine less A's: -5.00 W" in screen_text(pilot.app))
+        await pilot.press("j")
         await until(pilot, lambda: "A: its baseline (baseline) was not idle" in screen_text(pilot.app))
         assert "B: its baseline" not in screen_text(pilot.app)
 
@@ -301,8 +304,13 @@ async def test_runs_are_compared_setting_by_setting(daemon: ScriptedDaemon) -> N
         await results(pilot, "left", "space", "space", "space", "c", rows="Results 15")
         await until(pilot, lambda: "Comparison of 3" in screen_text(pilot.app) and "≠" in screen_text(pilot.app))
         text = screen_text(pilot.app)
+        assert line(text, "Idle machine W").count("0.00 ?") == 2
+        assert "B: the idle machine less A's: 0.00 W: not known: each side needs at least two repeats" in text
+        assert "questions asked at once, intervals do not" in flowing(pilot)
+        await pilot.press("j")
+        await until(pilot, lambda: "B measured 3 times" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
         assert "2 x 1280x720 30 fps 2500k libx264 ultrafast" in text
-        assert "B measured 3 times" in text
         assert "C measured once" in text
         assert "36.00 ±0.50    +5.9 % ≠" in line(text, "Mean W")
 
@@ -313,6 +321,8 @@ async def test_another_setting_in_its_place_is_called_one(daemon: ScriptedDaemon
     ]
     async with opened(daemon, (160, 50)) as pilot:
         await results(pilot, "left", "space", "space", "c", rows="Results 4")
+        await until(pilot, lambda: "Idle machine W" in screen_text(pilot.app))
+        await pilot.press("j")
         await until(pilot, lambda: "but another setting: 1 x 1280x720 30 fps 2500k" in screen_text(pilot.app))
 
 
@@ -320,7 +330,8 @@ async def test_runs_without_a_common_setting_say_so(daemon: ScriptedDaemon) -> N
     daemon.results = [sweep(), result("20250614_150000")]
     async with opened(daemon) as pilot:
         await results(pilot, "left", "space", "space", "c", rows="Results 8")
-        await until(pilot, lambda: "the runs have no setting in common" in screen_text(pilot.app))
+        await until(pilot, lambda: "B: the runs have no setting in common; the idle machine" in screen_text(pilot.app))
+        assert "only in 20250614_150000: 1 x 1280x720 30 fps 2500k" in flowing(pilot)
 
 
 # advice
@@ -424,6 +435,19 @@ async def test_f_and_v_put_another_price_and_another_quality_on_the_axes(daemon:
         await until(pilot, lambda: "VMAF (up) against bitrate" in screen_text(pilot.app))
 
 
+async def test_curves_are_sorted_and_filtered_as_any_table(daemon: ScriptedDaemon) -> None:
+    daemon.results = [encoders()]
+    async with opened(daemon, (160, 50)) as pilot:
+        await results(pilot, *CURVES, rows="Results 12")
+        await until(pilot, lambda: "for the same VMAF as libx264." in screen_text(pilot.app))
+        await pilot.press("s", "s", "S")
+        await until(pilot, lambda: "Bitrate▴" in screen_text(pilot.app))
+        letters = [row.letter for row in pilot.app.screen.query_one("#curve-table", Table).rows]
+        assert letters == ["B", "A"], "-31 % before what is held against itself"
+        await pilot.press("slash", *"x265", "enter")
+        await until(pilot, lambda: "A 1 x 1280x720" not in screen_text(pilot.app))
+
+
 async def test_enter_gives_the_words_the_room_of_the_picture(daemon: ScriptedDaemon) -> None:
     daemon.results = [encoders(repeats=1)]
     reason = "interval not known: every bitrate of both curves needs at least two repeats"
@@ -450,7 +474,7 @@ async def test_why_nothing_can_be_compared_is_said(daemon: ScriptedDaemon) -> No
         await results(pilot, *CURVES)
         await until(pilot, lambda: "measure each encoder at three bitrates or more" in screen_text(pilot.app))
         daemon.results = [msgspec.structs.replace(run, scenarios=alone)]
-        await pilot.press("left", "right")
+        await pilot.press("r")
         await until(pilot, lambda: "there is no other curve to compare it with" in screen_text(pilot.app))
         daemon.results = [msgspec.structs.replace(run, scenarios=[*alone, *other])]
         await pilot.press("left", "right")

@@ -18,13 +18,15 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Block(NamedTuple):
-    """``differences`` and ``remarks`` are by column, from the second on; ``currency`` is that of prices."""
+    """``differences`` and ``remarks`` are by column, from the second on; ``currency`` is that of prices. ``cells`` are
+    what stands in its heading, where that is not of a setting."""
 
     title: str
     columns: Sequence[Row | Group | None]
     differences: Sequence[dict[str, Difference]]
     remarks: Sequence[str]
     currency: str = ""
+    cells: Sequence[str] = ()
 
     def value(self, column: int, name: str) -> Value:
         there = self.columns[column]
@@ -58,7 +60,8 @@ def of_rows(rows: Sequence[Row], answer: SideBySide | None) -> list[Block]:
 
 
 def of_runs(answers: Sequence[RunComparison]) -> list[Block]:
-    """A block for each setting of the first run that another has too; where a run lacks it, its column is empty."""
+    """What the runs differ by as a whole; then a block for each setting of the first run that another has too: where a
+    run lacks it, its column is empty."""
     settings: dict[str, tuple[Group, dict[int, Group], dict[int, dict[str, Difference]], dict[int, str]]] = {}
     for column, answer in enumerate(answers):
         for pair in answer.pairs:
@@ -69,11 +72,34 @@ def of_runs(answers: Sequence[RunComparison]) -> list[Block]:
                 pair.remark or answer.remark,
             )
     places = range(len(answers))
+    whole = Block("Idle machine W", [None] * (len(answers) + 1), [{} for _ in answers],
+                  [whole_words(answer) for answer in answers], cells=["", *map(_idle, answers)])  # fmt: skip
     return [
-        Block(label, [first, *(groups.get(at) for at in places)], [differences.get(at, {}) for at in places],
+        whole,
+        *(Block(label, [first, *(groups.get(at) for at in places)], [differences.get(at, {}) for at in places],
               [remarks.get(at, "") for at in places])
-        for label, (first, groups, differences, remarks) in settings.items()
+        for label, (first, groups, differences, remarks) in settings.items())
     ]  # fmt: skip
+
+
+def _idle(answer: RunComparison) -> str:
+    gap = answer.baseline_watts
+    return UNKNOWN if gap is None else f"{signed(gap.difference, 2)} {_sign(gap)}"
+
+
+def whole_words(answer: RunComparison) -> str:
+    """How the idle machine differs, what only one of the runs has measured, and how the verdicts were found."""
+    texts = [] if answer.pairs else ["the runs have no setting in common"]
+    if (gap := answer.baseline_watts) is not None:
+        within = f", 95 % interval {signed(gap.low, 2)} to {signed(gap.high, 2)} W" if gap.low is not None else ""
+        texts.append(f"the idle machine less A's: {signed(gap.difference, 2)} W{within}: {gap.verdict}")
+    for run_id, labels in ((answer.first, answer.only_first), (answer.second, answer.only_second)):
+        if labels:
+            texts.append(f"only in {run_id}: {', '.join(labels)}")
+    asked = max((gap.judged_together for pair in answer.pairs for gap in pair.differences.values()), default=1)
+    if asked > 1:
+        texts.append(f"verdicts allow for {asked} questions asked at once, intervals do not")
+    return "; ".join(texts)
 
 
 def lines_of(blocks: Sequence[Block]) -> list[Line]:
@@ -92,6 +118,8 @@ def lines_of(blocks: Sequence[Block]) -> list[Line]:
 
 def cell(line: Line, column: int) -> str:
     """``2160.0 ±3.1``, and where it is not the first column ``-10.0 % ≠``."""
+    if line.figure is None and line.block.cells:
+        return line.block.cells[column]
     if line.figure is None:
         notes_of = column_notes(line.block.columns[column])
         return "; ".join(text for text in (other_setting(line.block, column), notes_of) if text)
@@ -126,8 +154,11 @@ def mark(line: Line, column: int) -> str:
     if gap is None:
         return f"{'':>10}"
     base = line.block.value(0, line.figure.name).value if line.figure is not None else None
-    sign = "?" if gap.differ is None else "≠" if gap.differ else "="
-    return f"{percent(gap.difference, base):>8} {sign}"
+    return f"{percent(gap.difference, base):>8} {_sign(gap)}"
+
+
+def _sign(gap: Difference) -> str:
+    return "?" if gap.differ is None else "≠" if gap.differ else "="
 
 
 def percent(difference: float, base: float | None) -> str:

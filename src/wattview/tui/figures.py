@@ -62,6 +62,7 @@ FIGURES = {
         Figure("vmaf_percentile_1", QUALITY, "Worst 1 %", "VMAF, first percentile", ""),
         Figure("vmaf_minimum", QUALITY, "Worst", "VMAF of the worst frame", ""),
         Figure("psnr_score", QUALITY, "PSNR dB", "PSNR", "dB"),
+        Figure("xpsnr_score", QUALITY, "XPSNR dB", "XPSNR", "dB"),
         Figure("ssim_score", QUALITY, "SSIM", "SSIM", "", 4),
         Figure("qoe_score", QUALITY, "QoE 1-5", "QoE score", ""),
         Figure("start_delay_seconds", QUALITY, "Start s", "delay before the first picture", "s"),

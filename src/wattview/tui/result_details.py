@@ -37,7 +37,8 @@ def details(row: Row | None, page: str = ENERGY) -> Parts:
         f"{name.removeprefix('cost_')} {written(FIGURES[name], value)}" for name, value in prices if value is not None
     )
     cost = [say("cost_total") + (f" ({of})" if of else ""), say("carbon_grams", "carbon ")]
-    quality = [say("vmaf_score", "VMAF "), say("psnr_score", "PSNR "), say("ssim_score", "SSIM "),
+    quality = [say("vmaf_score", "VMAF "), say("psnr_score", "PSNR "), say("xpsnr_score", "XPSNR "),
+               say("ssim_score", "SSIM "),
                say("qoe_score", "QoE "), say("stalls", "stalls "), say("start_delay_seconds", "first picture after "),
                f"QoE from {one.qoe_method}" if one.qoe_method else ""]  # fmt: skip
     parts: Parts = [

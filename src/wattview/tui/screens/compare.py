@@ -101,7 +101,7 @@ class Compare(View):
             self.query_one("#figures", Table).show([] if not self.blocks else lines_of(self.blocks), str(error))
             self.notify(str(error), title="The daemon did not compare them", severity="error")
             return
-        self._show("the runs have no setting in common")
+        self._show()
 
     # columns
 

@@ -112,6 +112,7 @@ class Results(View):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         shown = {
             "figure": self.page in (BARS, CURVES), "quality": self.page == CURVES, "all_runs": bool(self.scope),
+            "replay": self.page not in QUESTIONS,
             "mark": self.page == CURVES or self.page not in QUESTIONS, "compare": self.page not in QUESTIONS,
         }  # fmt: skip
         return shown.get(action, True) and bool(super().check_action(action, parameters))
@@ -146,6 +147,7 @@ class Results(View):
         else:
             self._empty = NOTHING
         self._show()
+        self._ask()
 
     def show_run(self, run_id: str) -> None:
         """The scenarios of one run alone, "" for all."""
@@ -225,12 +227,16 @@ class Results(View):
         table = "runs" if page == RUNS else question.TABLE if question is not None else "results"
         self.query_one(FilterBar).table_id = table
         self.query_one(f"#{table}").focus()
-        if question is not None:
-            measured = [one.group.setting for one in self.measurements.measured]
-            question.ask(self.dashboard.client, self.chosen_runs(), measured)
+        self._ask()
         self._show()
         self._detail()
         self.refresh_bindings()
+
+    def _ask(self) -> None:
+        """What the page in front wants to know of the runs that are chosen."""
+        if self.question is not None:
+            measured = [one.group.setting for one in self.measurements.measured]
+            self.question.ask(self.dashboard.client, self.chosen_runs(), measured)
 
     def action_page(self, step: int) -> None:
         page = self.query_one(Pages).beside(step)

@@ -72,9 +72,9 @@ def columns(quality: str, price: str) -> tuple[Column[Drawn], ...]:
         return _span(values, axis.decimals)
 
     return (
-        Column("Curve", 50, lambda row: f"{row.letter} {row.curve.label}", left=True),
-        Column("Bitrate", 10, lambda row: _gap(row, "bitrate_bps")),
-        Column("Power", 10, lambda row: _gap(row, _power(row))),
+        Column("Curve", 50, lambda row: f"{row.letter} {row.curve.label}", lambda row: row.letter, left=True),
+        Column("Bitrate", 10, lambda row: _gap(row, "bitrate_bps"), lambda row: _percent(row, "bitrate_bps")),
+        Column("Power", 10, lambda row: _gap(row, _power(row)), lambda row: _percent(row, _power(row))),
         Column(quality.upper(), 14, lambda row: _span([point.quality.mean for point in row.curve.points], digits),
                rank=1),
         Column(axis.unit or "cost", 16, span, rank=2),
@@ -106,6 +106,14 @@ def _gap(row: Drawn, price: str) -> str:
         return UNKNOWN
     sign = "?" if found.differ is None else "≠" if found.differ else "="
     return f"{percent(found.percent)} {sign}"
+
+
+def _percent(row: Drawn, price: str) -> float | None:
+    """What rows are sorted by: what is held against itself needs as much."""
+    if row.anchor == row.curve.label:
+        return 0.0
+    found = row.difference(price)
+    return found.percent if found is not None else None
 
 
 def percent(value: float) -> str:
