@@ -51,7 +51,7 @@ class Page(NamedTuple):
 
 
 VARIABLES = {
-    "host": ("Host", 'label_values(up{job="rapl-exporter"}, host)'),
+    "host": ("Host", 'label_values(wattview_build_info, host)'),
     "container": ("Container", 'label_values(docker_container_cpu_percent{host=~"$host"}, name)'),
     "stream": ("Stream", 'label_values(nginx_rtmp_stream_active{host=~"$host"}, stream)'),
     "scenario": ("Scenario", 'label_values(scenario_duration_seconds{host=~"$host"}, scenario)'),

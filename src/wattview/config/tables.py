@@ -72,7 +72,7 @@ class Power(Section, frozen=True, kw_only=True):
     """Where watts come from. ``sources`` is ``auto`` or one of the sources by name.
 
     The two ``estimate_`` settings are watts for each logical CPU, idle and fully used, for machines that measure
-    nothing; where they are not set, a published figure for the processor's family is taken. Power of the host above
+    nothing; where they are not set, a published figure for the processor's family is taken. Power of the machine above
     ``budget_watts`` is an alert (0: no budget).
     """
 

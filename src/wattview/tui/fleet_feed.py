@@ -171,8 +171,9 @@ class StoreFleet:
     same name, with or without its domain."""
 
     empty = (
-        "the store has no sample of a WattView daemon from the last hour. Scrape them: http_sd_configs with "
-        "url http://HOST:9600/discovery for each host gives all exporters and the label host (docs/many-hosts.md)."
+        "the store has no sample from the last hour with the label host, by which hosts are told apart. Scrape them: "
+        "http_sd_configs with url http://HOST:9600/discovery for each host gives all exporters and that label "
+        "(docs/many-hosts.md)."
     )
 
     def __init__(
