@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from textual.widgets import Digits
 
 from tests.support.dashboard import (
     ScriptedDaemon,
     exporter,
+    gpu,
     opened,
     power_use,
     run,
@@ -16,6 +18,7 @@ from tests.support.dashboard import (
 )
 from wattview.model import EncoderStatus, HistorySeries, ProbeStatus
 from wattview.tui.widgets.graph import Graph
+from wattview.tui.widgets.power_now import PowerNow
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
@@ -46,6 +49,37 @@ async def test_an_estimate_is_called_one(daemon: ScriptedDaemon) -> None:
     async with opened(daemon, (80, 24)) as pilot:
         assert "ESTIMATE" in screen_text(pilot.app)
         assert "measured" not in screen_text(pilot.app)
+
+
+async def test_gpus_that_the_host_does_not_see_are_in_the_figure(daemon: ScriptedDaemon) -> None:
+    """42 W by RAPL, and 61.25 W by the GPU."""
+    daemon.now = snapshot(gpus=(gpu(),))
+    async with opened(daemon, (120, 40)) as pilot:
+        shown = pilot.app.screen.query_one(PowerNow)
+        assert shown.query_one(Digits).value.split() == ["103.2", "W"]
+        text = screen_text(pilot.app)
+        assert "measured by RAPL, GPUs by NVML" in text
+        assert "±— W" in text, "NVML does not say how exact it is"
+        assert "GPUs             61.2 W" in text
+        await pilot.press("2")
+        await until(pilot, lambda: "GPU 0 NVIDIA L4" in screen_text(pilot.app))
+        lines = screen_text(pilot.app).splitlines()
+        assert "103.2" in next(line for line in lines if "│ host" in line)
+        card = next(line for line in lines if "GPU 0 NVIDIA L4" in line)
+        assert "added" in card
+        assert "not added" not in card
+
+
+async def test_a_gpu_that_is_silent_leaves_no_figure_and_is_named(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(gpus=(gpu(power_watts=None),))
+    async with opened(daemon, (120, 40)) as pilot:
+        assert pilot.app.screen.query_one(PowerNow).query_one(Digits).value == "-"
+        assert "GPU 0 does not tell its power" in screen_text(pilot.app)
+
+
+async def test_how_far_the_power_may_be_off_stands_above_it(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        assert "±0.05 W" in screen_text(pilot.app)
 
 
 async def test_zones_that_are_not_added_say_so(daemon: ScriptedDaemon) -> None:

@@ -15,7 +15,7 @@ from wattview.tui import text
 from wattview.tui.ascii import ascii_text, needs_ascii
 from wattview.tui.column import Column, aligned, lay_out
 from wattview.tui.dots import DOTS, canvas_of, runs, stack
-from wattview.tui.past import mean_of_counter, summary, value_at
+from wattview.tui.past import mean_of_counters, summary, value_at
 from wattview.tui.trails import bridged, buckets, energy_between, snapped
 from wattview.tui.widgets.graph import scale_top
 
@@ -187,15 +187,27 @@ def test_energy_between_is_linear_between_samples_and_unknown_outside() -> None:
     assert energy_between([], 0.0, 1.0) is None
 
 
-def test_the_mean_comes_from_one_counter_that_reaches_over_the_range() -> None:
-    def series(*points: tuple[float, float]) -> HistorySeries:
-        return HistorySeries("wattview_host_energy_joules_total", list(points))
+def counted(source: str, *points: tuple[float, float]) -> HistorySeries:
+    return HistorySeries(f'wattview_host_energy_joules_total{{source="{source}"}}', list(points))
 
-    assert mean_of_counter([series((0.0, 0.0), (100.0, 5000.0))], 100.0) == 50.0
-    assert mean_of_counter([series((50.0, 0.0), (100.0, 5000.0))], 100.0) is None
-    assert mean_of_counter([series((0.0, 9.0), (100.0, 3.0))], 100.0) is None, "a counter that fell has begun anew"
-    assert mean_of_counter([series((0.0, 0.0), (100.0, 1.0))] * 2, 100.0) is None, "the source has changed"
-    assert mean_of_counter([], 100.0) is None
+
+def test_the_mean_comes_from_a_counter_that_reaches_over_the_range() -> None:
+    whole = counted("rapl", (0.0, 0.0), (100.0, 5000.0))
+    assert mean_of_counters([whole], 100.0, "rapl") == 50.0
+    assert mean_of_counters([counted("rapl", (50.0, 0.0), (100.0, 5000.0))], 100.0, "rapl") is None
+    fell = counted("rapl", (0.0, 9.0), (100.0, 3.0))
+    assert mean_of_counters([fell], 100.0, "rapl") is None, "a counter that fell has begun anew"
+    other = counted("estimated", (0.0, 0.0), (100.0, 1.0))
+    assert mean_of_counters([whole, other], 100.0, "rapl") is None, "the source has changed"
+    assert mean_of_counters([], 100.0, "rapl") is None
+
+
+def test_the_mean_of_a_machine_with_gpus_is_of_what_its_power_is_summed_from() -> None:
+    host, gpus = counted("rapl", (0.0, 0.0), (100.0, 5000.0)), counted("nvml", (0.0, 7e6), (100.0, 7e6 + 2000.0))
+    assert mean_of_counters([host, gpus], 100.0, "rapl+nvml") == 70.0
+    assert mean_of_counters([host], 100.0, "rapl+nvml") is None, "without the GPUs it would be too little"
+    board = counted("hwmon", (0.0, 0.0), (100.0, 9000.0))
+    assert mean_of_counters([board, gpus], 100.0, "hwmon") == 90.0, "the board's meter has counted them"
 
 
 def test_a_summary_of_nothing_is_unknown() -> None:

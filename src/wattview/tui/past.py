@@ -66,8 +66,9 @@ def step_of(seconds: float) -> float:
     return 0.0 if seconds <= RAW_SECONDS else seconds / POINTS
 
 
-async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...]) -> Past:
-    """Asks the history. Raises ClientError; series that it does not have are simply not there."""
+async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...], source: str) -> Past:
+    """Asks the history. Raises ClientError; series that it does not have are simply not there. ``source`` is what the
+    host's power is summed from (``rapl+nvml``)."""
     step = step_of(end - start)
     points: dict[str, list[Point]] = {}
     for series in await client.history("wattview_machine_power_watts", start, end, step):
@@ -79,24 +80,35 @@ async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...]) 
         for series in await client.history("DCGM_FI_DEV_POWER_USAGE", start, end, step):
             _, labels = parse_series(series.name)
             points[labels.get("UUID", "")] = series.points
-    return Past(start, end, step or 5.0, points, await _host_mean(client, start, end))
+    return Past(start, end, step or 5.0, points, await _host_mean(client, start, end, source))
 
 
-async def _host_mean(client: Client, start: float, end: float) -> float | None:
+async def _host_mean(client: Client, start: float, end: float, source: str) -> float | None:
     try:
         found = await client.history("wattview_host_energy_joules_total", start, end, max(1.0, end - start))
     except ClientError:
         return None
-    return mean_of_counter(found, end - start)
+    return mean_of_counters(found, end - start, source)
 
 
-def mean_of_counter(series: list[HistorySeries], seconds: float) -> float | None:
-    """Watts from an energy counter that reaches over at least nine tenths of the range; None where it does not, or
-    where there are several (the source has changed in between)."""
-    if len(series) != 1 or len(series[0].points) < 2:
+def mean_of_counters(series: list[HistorySeries], seconds: float, source: str) -> float | None:
+    """Watts from the energy counters of what ``source`` sums, each over at least nine tenths of the range.
+
+    None where one does not reach so far, and where another source of the host has counted too: it has changed in
+    between. GPUs that are not in the sum are no such source.
+    """
+    wanted = source.split("+")
+    by_source = [(parse_series(one.name)[1].get("source", ""), one.points) for one in series]
+    counted = [points for name, points in by_source if name in wanted or name != "nvml"]
+    if len(counted) != len(wanted) or any(len(points) < 2 for points in counted):
         return None
-    (t0, v0), (t1, v1) = series[0].points[0], series[0].points[-1]
-    return (v1 - v0) / (t1 - t0) if t1 - t0 >= 0.9 * seconds and v1 >= v0 else None
+    means = []
+    for points in counted:
+        (t0, v0), (t1, v1) = points[0], points[-1]
+        if t1 - t0 < 0.9 * seconds or v1 < v0:
+            return None
+        means.append((v1 - v0) / (t1 - t0))
+    return sum(means)
 
 
 class Summary(NamedTuple):

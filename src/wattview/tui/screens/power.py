@@ -182,7 +182,9 @@ class Power(View):
         start, end = self.window
         shown = self._picture.snapshot if self._picture is not None else None
         try:
-            self.past = await past.load(self.dashboard.client, start, end, shown.gpus if shown is not None else ())
+            machine = shown.machine_power if shown is not None else None
+            gpus, source = (shown.gpus if shown is not None else ()), machine.source if machine is not None else ""
+            self.past = await past.load(self.dashboard.client, start, end, gpus, source)
             self._error = ""
         except ClientError as error:
             self._error = str(error)
