@@ -42,7 +42,7 @@ def test_a_gpu_of_another_vendor_is_not_nvmls() -> None:
 def test_two_sources_of_one_family_are_one_family_in_the_text() -> None:
     rapl = Family("wattview_host_power_watts", "gauge", "Power.").add(40, labels(source="rapl"))
     nvml = Family("wattview_host_power_watts", "gauge", "Power of all GPUs.").add(100, NVML)
-    text = render(_merged([rapl, nvml])).decode()
+    text = render(_merged([[rapl], [nvml]])).decode()
     assert text.count("# TYPE wattview_host_power_watts") == 1
     assert 'wattview_host_power_watts{source="rapl"} 40' in text
     assert 'wattview_host_power_watts{source="nvml"} 100' in text
