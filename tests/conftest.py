@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,15 @@ ConfigFactory = Callable[..., Config]
 # How long an example takes is the machine's affair and no property of the code.
 settings.register_profile("wattview", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("wattview")
+
+# What a whole suite imports are a million objects; to look through them for garbage again and again is a fifth of what
+# the tests would take.
+gc.set_threshold(20_000, 10, 10)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 def free_port() -> int:
