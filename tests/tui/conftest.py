@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual._context import active_app
 
 from tests.support.dashboard import ScriptedDaemon, scripted
+from tests.support.settled import settled
 
 
 @pytest.fixture
@@ -31,3 +33,18 @@ def _the_same_terminal_everywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _a_pilot_that_knows_when_the_app_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 0.0) -> None:
+        await settled(active_app.get())
+
+    for module in ("textual.pilot", "textual.app"):
+        monkeypatch.setattr(f"{module}.wait_for_idle", wait_for_idle)
+
+
+@pytest.fixture
+def unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test in which calls to the daemon hang: the pilot goes on without their answers."""
+    monkeypatch.setattr("tests.support.settled.PATIENCE_SECONDS", 0.0)

@@ -446,6 +446,7 @@ async def test_no_store_at_all_is_a_banner_and_its_attempts_come_at_growing_inte
         await until(pilot, lambda: source.link.retry_seconds > 1.5, seconds=20)
 
 
+@pytest.mark.usefixtures("unanswered")
 async def test_a_store_that_hangs_freezes_no_key() -> None:
     async with scripted_store() as store:
         store_with_two_hosts(store)

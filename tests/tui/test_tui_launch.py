@@ -34,6 +34,7 @@ async def test_n_and_enter_start_the_first_preset(daemon: ScriptedDaemon, size: 
         await until(pilot, lambda: "preparing" in screen_text(pilot.app))
 
 
+@pytest.mark.usefixtures("unanswered")
 async def test_keys_pressed_before_the_presets_are_there_lose_nothing(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         daemon.hang = True
@@ -137,6 +138,7 @@ async def test_two_enters_start_one_run(daemon: ScriptedDaemon) -> None:
         assert len(daemon.posted) == 1
 
 
+@pytest.mark.usefixtures("unanswered")
 async def test_a_slow_daemon_does_not_hold_the_dialog(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         launch = await dialog(pilot)

@@ -93,6 +93,7 @@ async def test_a_daemon_that_says_nothing_is_remarked_on_and_freezes_no_key(daem
         assert app.screen.query_one("#containers").row.container.name == "transcoder-a"
 
 
+@pytest.mark.usefixtures("unanswered")
 async def test_a_hanging_daemon_holds_up_no_screen(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         daemon.hang = True
@@ -101,6 +102,7 @@ async def test_a_hanging_daemon_holds_up_no_screen(daemon: ScriptedDaemon) -> No
             await until(pilot, lambda mode=mode: pilot.app.current_mode == mode, seconds=4)
 
 
+@pytest.mark.usefixtures("unanswered")
 async def test_a_daemon_that_answers_nothing_more_freezes_no_key_on_any_screen(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         daemon.hang = True

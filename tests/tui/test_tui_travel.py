@@ -249,6 +249,7 @@ async def test_a_lost_daemon_leaves_the_picture_of_the_past(past: ScriptedDaemon
         await at(pilot, 310)
 
 
+@pytest.mark.usefixtures("unanswered")
 async def test_a_slow_daemon_holds_up_no_key_and_passed_moments_are_left_out(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         gate = asyncio.Event()

@@ -82,7 +82,7 @@ class StoreHost(FleetPage):
         self.query_one("#containers").focus()
         self._load()
 
-    @work(exit_on_error=False)
+    @work(name="feed", exit_on_error=False)
     async def _load(self) -> None:
         """Asks the store as long as the page is open."""
         while True:
