@@ -1,7 +1,8 @@
 """What the whole daemon costs: CPU share of one core and resident memory, idle, scraped, and with a dashboard attached.
 
 Starts a real daemon on free ports, a Docker engine with sleeping containers (root; docker.io, busybox-static), and for
-comparison Debian's prometheus-node-exporter, one of the ten programs it stands in for, scraped at the same rate.
+comparison Debian's prometheus-node-exporter, one of the ten programs it stands in for, scraped at the same rate. Power
+is that of a simulated RAPL tree beside the machine's own /sys, read ten times a second.
 
     python -m benchmarks.daemon_footprint [--containers 20] [--seconds 30]
 
@@ -25,6 +26,7 @@ from benchmarks.table import Result, Row, print_table
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import engine
 from tests.support.node_exporter import RealNodeExporter
+from tests.support.powercap import simulated_rapl
 
 AIM_PERCENT = 1.0
 AIM_MEGABYTES = 80.0
@@ -59,11 +61,16 @@ def attached(daemon: DaemonProcess) -> AbstractContextManager[None]:
 
 
 def measure(containers: int = 20, seconds: float = 30.0) -> Iterator[Result]:
-    with tempfile.TemporaryDirectory() as directory, engine() as own:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        engine() as own,
+        simulated_rapl(Path(directory) / "sys") as sysfs,
+    ):
         own.client.create_network("bench", driver="bridge")
         for number in range(containers):
             own.run(f"sleeper-{number}", "sleep", "100000", network="bench")
-        with running_daemon(Path(directory), f"docker.host={own.host}") as daemon, RealNodeExporter() as real:
+        sets = (f"docker.host={own.host}", f"paths.sysfs={sysfs}")
+        with running_daemon(Path(directory), *sets) as daemon, RealNodeExporter() as real:
             ours, theirs = daemon.process.pid, real.process.pid
             time.sleep(SCRAPE_SECONDS)
             yield Row(subject="daemon: nobody asks, CPU of a core", ours=share(ours, seconds), unit="%")
