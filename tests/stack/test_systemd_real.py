@@ -100,7 +100,8 @@ def machine(bookworm: Docker, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_start_returns_when_the_daemon_answers_and_measures(machine: Machine) -> None:
     machine.run("systemctl restart wattview")
-    assert 'wattview_host_power_watts{source="rapl"}' in machine.metrics("rapl-exporter")
+    watts = 'wattview_host_power_watts{source="rapl"}'
+    eventually(lambda: watts in machine.metrics("rapl-exporter"), "the power, which takes two readings")
     assert machine.shows("ActiveState") == "active"
     log = machine.run("journalctl --unit wattview --output cat")
     assert re.search(r"^INFO wattview\.daemon: ready", log, re.MULTILINE), "the journal has the time already"
