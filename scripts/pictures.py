@@ -26,12 +26,12 @@ from tests.support.streams import Publisher
 from wattview.model import Run
 
 DURING: dict[str, list[str]] = {
-    "overview": ["1"], "power": ["2"], "containers": ["3"], "container": ["3", "enter"], "streams": ["4"],
+    "overview": ["1"], "power": ["2"], "containers": ["3"], "streams": ["4"],
     "scenarios": ["6"],
 }  # fmt: skip
 """Screens while the second run goes on, by the keys that lead there."""
 
-AFTER: dict[str, list[str]] = {"results": ["7"], "compare": ["7", "space", "j", "j", "space", "c"], "log": ["9"]}
+AFTER: dict[str, list[str]] = {"results": ["7"], "log": ["9"]}
 
 NETWORK = "pictures"
 LOADS = {"packager": 20, "thumbnails": 8, "api": 3, "metrics": 1, "standby": 0}
