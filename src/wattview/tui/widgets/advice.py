@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
@@ -16,14 +17,11 @@ from wattview.model import Advice, Choice
 from wattview.tui.column import Column
 from wattview.tui.text import UNKNOWN
 from wattview.tui.widgets.pane import Pane, Parts
-from wattview.tui.widgets.question import Question, refused
+from wattview.tui.widgets.question import PATIENCE_SECONDS, Question, refused
 from wattview.tui.widgets.table import Table
 
 OBJECTIVES = (("energy", "energy"), ("power", "power"), ("cost", "cost"), ("carbon", "carbon"))
 """The words of ``wattview results advise`` and of the API."""
-
-PATIENCE_SECONDS = 0.2
-"""How long a field is left alone before the question is asked."""
 
 
 class Answer(NamedTuple):
@@ -131,15 +129,6 @@ class Advise(Question):
     def on_mount(self) -> None:
         self.query_one("#form").border_title = "Which setting is good enough, and cheapest? tab changes the question"
         self.query_one("#ranking").border_title = "Ranking"
-        self.query_one("#answer", Pane).grows = True
-        for field in self.query(Input):
-            field.cursor_blink = False
-
-    @on(Input.Changed)
-    @on(Select.Changed)
-    def _changed(self) -> None:
-        if self.client is not None:
-            self.put_question(self.client)
 
     def put_question(self, client: Client) -> None:
         wish, wrong = asked({field.id or "": field.value for field in self.query(Input)})
@@ -150,8 +139,6 @@ class Advise(Question):
 
     @work(exclusive=True, exit_on_error=False)
     async def _ask(self, client: Client, wish: Asked, objective: str) -> None:
-        import asyncio
-
         await asyncio.sleep(PATIENCE_SECONDS)
         answer, ranking = self.query_one("#answer", Pane), self.query_one("#ranking", Table)
         try:

@@ -16,9 +16,8 @@ from wattview.client import CallRefused, Client, ClientError
 from wattview.model import MeasuredLoad, PowerPrediction, Setting
 from wattview.tui.column import Column
 from wattview.tui.text import number, signed
-from wattview.tui.widgets.advice import PATIENCE_SECONDS
 from wattview.tui.widgets.pane import Pane, Parts, heading
-from wattview.tui.widgets.question import NARROWER, Question, refused
+from wattview.tui.widgets.question import NARROWER, PATIENCE_SECONDS, Question, refused
 from wattview.tui.widgets.scatter import Dot, Scatter
 from wattview.tui.widgets.table import Table
 
@@ -125,9 +124,6 @@ class Predict(Question):
     def on_mount(self) -> None:
         self.query_one(".form").border_title = "What power will this take? tab changes the question"
         self.query_one("#loads").border_title = "What was measured, and what a fit says of each that has not seen it"
-        self.query_one(".answer", Pane).grows = True
-        for field in self.query(Input):
-            field.cursor_blink = False
 
     def suggest(self, settings: Sequence[Setting]) -> None:
         """The first picture that was measured, and one stream less than the most of it: that lies between."""
@@ -141,12 +137,8 @@ class Predict(Question):
             for name, value in (("streams", max(1, most - 1)), ("picture", picture), ("fps", known.fps)):
                 self.query_one(f"#predict-{name}", Input).value = f"{value:g}" if name == "fps" else str(value)
 
-    @on(Input.Changed)
-    @on(Select.Changed)
-    def _changed(self) -> None:
-        if self.client is not None:
-            self._suggested = True
-            self.put_question(self.client)
+    def edited(self) -> None:
+        self._suggested = True
 
     def put_question(self, client: Client) -> None:
         fields = {(field.id or "").removeprefix("predict-"): field.value for field in self.query(Input)}

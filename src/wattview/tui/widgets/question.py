@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from textual import on
 from textual.message import Message
 from textual.widget import Widget
+from textual.widgets import Input, Select
 
 from wattview.client import CallRefused, Client, ClientError
 from wattview.model import Setting
-from wattview.tui.widgets.pane import Parts
+from wattview.tui.widgets.pane import Pane, Parts
+
+PATIENCE_SECONDS = 0.2
+"""How long a field is left alone before the question is asked."""
 
 NARROWER = "Mark scenarios or runs with space: then only their runs are asked about."
 
@@ -46,6 +51,12 @@ class Question(Widget):
         self.runs: tuple[str, ...] = ()
         self.client: Client | None = None
 
+    def on_mount(self) -> None:
+        for answer in self.query(".answer").results(Pane):
+            answer.grows = True
+        for field in self.query(Input):
+            field.cursor_blink = False
+
     def ask(self, client: Client, runs: Sequence[str], settings: Sequence[Setting] = ()) -> None:
         """``settings`` are those that were measured, which a form may begin with."""
         self.client, self.runs = client, tuple(runs)
@@ -58,6 +69,16 @@ class Question(Widget):
     def put_question(self, client: Client) -> None:
         """Asks the daemon what the page stands for, now."""
         raise NotImplementedError
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    def _changed(self) -> None:
+        if self.client is not None:
+            self.edited()
+            self.put_question(self.client)
+
+    def edited(self) -> None:
+        """The question is no longer the one that the page began with."""
 
     @property
     def asked_about(self) -> str:
