@@ -95,11 +95,13 @@ def _cells(pair: tuple[Heights | None, Heights | None], rows: int) -> list[tuple
         mask = drawn = 0
         counts: Counter[int] = Counter()
         for side, heights in enumerate(pair):
-            for row in range(4) if heights is not None else ():
+            if heights is None:
+                continue
+            for row in range(4):
                 bit = DOTS[row][side]
                 drawn |= bit
                 dot = 4 * (rows - y) - 1 - row
-                layer = next((index for index, height in enumerate(heights or ()) if dot < height), None)
+                layer = next((index for index, height in enumerate(heights) if dot < height), None)
                 if layer is not None:
                     counts[layer] += 1
                     mask |= (ord(PATTERNS[layer % len(PATTERNS)]) - 0x2800) & bit
