@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from wattview import config as wattview_config
 from wattview.config import Config
+from wattview.garbage import look_for_cycles_rarely
 
 ConfigFactory = Callable[..., Config]
 
@@ -21,7 +22,7 @@ settings.load_profile("wattview")
 
 # What a whole suite imports are a million objects; to look through them for garbage again and again is a fifth of what
 # the tests would take.
-gc.set_threshold(20_000, 10, 10)
+look_for_cycles_rarely()
 
 
 def pytest_collection_finish() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from random import Random
@@ -194,6 +195,21 @@ async def test_names_from_elsewhere_are_shown_as_they_are(daemon: ScriptedDaemon
         await until(pilot, lambda: "[red]x[/]·[31m··名" in screen_text(pilot.app))
         drawn = "".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
         assert drawn.isprintable()
+
+
+async def test_every_way_of_running_an_app_looks_for_cycles_rarely(daemon: ScriptedDaemon) -> None:
+    default = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    try:
+        app = Dashboard(daemon.url)  # the fleet's page awaits run_async, where others call run
+        await app.run_async(headless=True, auto_pilot=lambda pilot: _leave(app))
+        assert gc.get_threshold()[0] > 10_000
+    finally:
+        gc.set_threshold(*default)
+
+
+async def _leave(app: Dashboard) -> None:
+    app.exit()
 
 
 def test_the_banner_says_what_is_and_what_to_press() -> None:

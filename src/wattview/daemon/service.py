@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import errno
 import fcntl
-import gc
 import logging
 import os
 import resource
@@ -40,6 +39,7 @@ from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler
 from wattview.daemon.sd_notify import Supervisor
 from wattview.daemon.snapshot import Snapshots
+from wattview.garbage import look_for_cycles_rarely
 
 log = logging.getLogger("wattview.daemon")
 
@@ -218,9 +218,7 @@ async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | No
     Settings that are wrong at a SIGHUP are logged and the daemon goes on with those it has.
     """
     _raise_file_limit()
-    # A scrape is thousands of objects without cycles that live for a moment. Python would by default look for cycles
-    # several times in each.
-    gc.set_threshold(20_000, 10, 10)
+    look_for_cycles_rarely()
     with kept_events() as events:
         await _serve(load, events, ready)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -15,6 +14,7 @@ from textual.filter import ANSIToTruecolor, LineFilter
 from textual.screen import ModalScreen, Screen
 
 from wattview.config import Tui
+from wattview.garbage import look_for_cycles_rarely
 from wattview.tui import themes
 from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.screens.help import Help
@@ -53,11 +53,9 @@ class BaseApp(App[str]):
         self.theme = settings.theme if known else themes.default_theme(environ)
         self.set_keymap(settings.keys)
 
-    def run(self, *arguments: Any, **options: Any) -> str | None:
-        # A snapshot is thousands of objects without cycles that live for a second. Python would by default look for
-        # cycles dozens of times in each; that took a sixth of the dashboard's time.
-        gc.set_threshold(20_000, 10, 10)
-        return super().run(*arguments, **options)
+    async def run_async(self, *arguments: Any, **options: Any) -> str | None:
+        look_for_cycles_rarely()
+        return await super().run_async(*arguments, **options)
 
     def check_settings(self, known_keys: set[str]) -> None:
         """A name in the settings that means nothing here is said, and the rest holds."""
