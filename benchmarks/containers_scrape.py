@@ -25,7 +25,7 @@ from benchmarks.processes import Endpoint
 from benchmarks.table import Result, Row, print_table
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import Engine, engine
-from wattview.probes.engine_processes import EngineProcesses
+from wattview.probes.containers.engine_processes import EngineProcesses
 
 AIM_MS = 0.3
 AIM_GROWTH = 1.25

@@ -24,7 +24,7 @@ import msgspec
 from benchmarks.table import Result, Row, print_table
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.powercap import simulated_rapl
-from wattview.analysis.compare import repeats_of
+from wattview.analysis.sweeps.comparison import repeats_of
 from wattview.model import Advice, Estimate, Group, Run, RunComparison, RunResult, Scenario
 
 TARGET_VMAF = 80.0

@@ -12,7 +12,7 @@ import asyncio
 from pathlib import Path
 
 from wattview import config
-from wattview.attach import socket_url
+from wattview.cli.attach import socket_url
 from wattview.config import Tui
 from wattview.tui.app import Dashboard
 

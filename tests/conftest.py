@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from wattview import config as wattview_config
 from wattview.config import Config
-from wattview.garbage import look_for_cycles_rarely
+from wattview.gc_tuning import look_for_cycles_rarely
 
 ConfigFactory = Callable[..., Config]
 

@@ -1,6 +1,6 @@
 """``python -m wattview``: the command line."""
 
-from wattview.cli import main
+from wattview.cli.commands import main
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from wattview.analysis.attribution import (
+from wattview.analysis.attribution.idle import Idle
+from wattview.analysis.attribution.shares import (
     Attribution,
     GpuInterval,
     Interval,
@@ -19,8 +20,7 @@ from wattview.analysis.attribution import (
     attribute,
     stream_watts,
 )
-from wattview.analysis.attribution_metrics import attribution_families
-from wattview.analysis.idle import Idle
+from wattview.daemon.attribution.families import attribution_families
 from wattview.exposition import render
 
 WEB, DB, ENCODER = Part("container", "web"), Part("container", "db"), Part("encoder", "s1")

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from wattview.analysis.energy import NoData
-from wattview.analysis.idle import IdleModel
+from wattview.analysis.attribution.idle import IdleModel
+from wattview.analysis.windows.energy import NoData
 
 Law = Callable[[float], float]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.analysis.trace import Trace
+from wattview.analysis.attribution.counter_interpolation import Trace
 
 
 def trace(*points: tuple[float, float], most_per_second: float = 4.0) -> Trace:

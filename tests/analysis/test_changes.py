@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.support.dashboard import container, run, snapshot
-from wattview.analysis.changes import Watch
+from wattview.analysis.snapshot_diff import Watch
 from wattview.model import EncoderStatus, Snapshot
 
 Told = list[tuple[str, str, str, bool]]

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.scenario_results import baseline, result
-from wattview.analysis.advice import Target, advise, pareto_front
-from wattview.analysis.compare import compare, compare_runs, repeats_of, setting_of, setting_text
-from wattview.analysis.energy import NoData
-from wattview.analysis.remarks import noise_floor
+from wattview.analysis.sweeps.advice import Target, advise, pareto_front
+from wattview.analysis.sweeps.comparison import compare, compare_runs, repeats_of, setting_of, setting_text
+from wattview.analysis.windows.energy import NoData
+from wattview.analysis.windows.remarks import noise_floor
 from wattview.model import Efficiency, Output, RunResult, ScenarioRecord, ScenarioResult
 
 

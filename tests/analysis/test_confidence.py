@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.analysis.confidence import difference, estimate, holm, judged_together, t_cdf, t_quantile
-from wattview.analysis.energy import NoData
+from wattview.analysis.sweeps.confidence import difference, estimate, holm, judged_together, t_cdf, t_quantile
+from wattview.analysis.windows.energy import NoData
 from wattview.model import Difference
 
 

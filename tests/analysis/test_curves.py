@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.scenario_results import result
-from wattview.analysis.confidence import estimate
-from wattview.analysis.curves import bd_estimate, bd_price, bd_quality
-from wattview.analysis.energy import NoData
-from wattview.analysis.rate_quality import compare_curves
+from wattview.analysis.sweeps.bd_rate import bd_estimate, bd_price, bd_quality
+from wattview.analysis.sweeps.confidence import estimate
+from wattview.analysis.sweeps.rd_curves import compare_curves
+from wattview.analysis.windows.energy import NoData
 from wattview.model import CurveDifference, Efficiency, Estimate, RenditionRecord, ScenarioResult
 
 ANCHOR = [(1000.0, 80.0), (2000.0, 88.0), (4000.0, 93.0), (8000.0, 96.0)]

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.analysis_cases import PRICES, evidence, line, record
 from wattview.analysis.efficiency import pixels, work_of
-from wattview.analysis.energy import NoData
 from wattview.analysis.results import analyse, compared_with_baseline
+from wattview.analysis.windows.energy import NoData
 from wattview.config import Cost
 from wattview.model import EncoderStatus, Output, RenditionRecord
 

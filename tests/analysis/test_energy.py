@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from wattview.analysis.energy import (
+from wattview.analysis.windows.energy import (
     NoData,
     counter_bounds,
     counter_increase,

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.dashboard import snapshot
-from wattview.analysis.hourly import hourly_cost
 from wattview.analysis.machine_power import machine_power
+from wattview.analysis.pricing.hourly import hourly_cost
 from wattview.config import Cost, Tariff
 from wattview.model import Gpu, MachinePower
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from wattview.analysis import past_machine, past_workloads
-from wattview.analysis.moment import Moment, size_of, spacing, whole
-from wattview.analysis.past_run import run_at
+from wattview.daemon.history import past_machine, past_workloads
+from wattview.daemon.history.past_run import run_at
+from wattview.daemon.history.sample_index import Moment, size_of, spacing, whole
 from wattview.exposition import label_text
 from wattview.model import HistorySeries, Run, Scenario, ScenarioRecord
 

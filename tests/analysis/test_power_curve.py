@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.analysis_cases import START, evidence, flat, record
-from wattview.analysis.host import power_curve
+from wattview.analysis.windows.host import power_curve
 from wattview.model import ScenarioResult
 
 RESULT = ScenarioResult(record=record(), power_mean_watts=50.0)

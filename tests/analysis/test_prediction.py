@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.scenario_results import baseline, result
-from wattview.analysis.energy import NoData
-from wattview.analysis.fit import IDLE, fit_power, load_of, measured, outside, watts_at
-from wattview.analysis.prediction import Question, predict
+from wattview.analysis.sweeps.fit import IDLE, fit_power, load_of, measured, outside, watts_at
+from wattview.analysis.sweeps.prediction import Question, predict
+from wattview.analysis.windows.energy import NoData
 from wattview.model import Load, Output, ScenarioResult
 
 

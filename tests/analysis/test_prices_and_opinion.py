@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.analysis import cost
+from wattview.analysis.pricing import cost
 from wattview.analysis.qoe import acr_from_vmaf, qoe, seen, stalling_impact
 from wattview.config import Cost
 from wattview.model import Playback

@@ -5,12 +5,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tests.support.scenario_results import baseline, result
-from wattview.analysis.advice import Target, advise
-from wattview.analysis.compare import repeats_of
-from wattview.analysis.remarks import noise_floor, remarked, run_remarks, together
-from wattview.analysis.report import html_report
 from wattview.analysis.results import compared_with_baseline
+from wattview.analysis.sweeps.advice import Target, advise
+from wattview.analysis.sweeps.comparison import repeats_of
+from wattview.analysis.windows.remarks import noise_floor, remarked, run_remarks, together
 from wattview.model import RunResult, ScenarioResult
+from wattview.report.page import html_report
 
 
 def named(one: ScenarioResult, name: str, start: float, **changes: object) -> ScenarioResult:

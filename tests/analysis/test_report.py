@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.analysis import svg
-from wattview.analysis.report import html_report
 from wattview.model import Efficiency, RunResult, ScenarioRecord, ScenarioResult
+from wattview.report import svg
+from wattview.report.page import html_report
 
 HOSTILE = '<script>alert("1")</script> & "quotes" \' ✓'
 VOID = {"meta", "br"}

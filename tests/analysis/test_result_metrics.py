@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from wattview.analysis.metrics import (
+from wattview.daemon.exporters.results_families import (
     cost_families,
     qoe_families,
     results_families,

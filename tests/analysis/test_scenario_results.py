@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.analysis_cases import PRICES, START, evidence, flat, line, record
 from wattview.analysis.results import analyse, compared_with_baseline, is_baseline
-from wattview.analysis.series import FIRST, INSTEAD, Evidence
+from wattview.analysis.windows.series import FIRST, INSTEAD, Evidence
 from wattview.model import HistorySeries, ScenarioRecord, ScenarioResult
 
 RAPL = (

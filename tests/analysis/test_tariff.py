@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.analysis_cases import START, evidence, line, record
-from wattview.analysis import tariff
+from wattview.analysis.pricing import tariff
 from wattview.analysis.results import analyse
 from wattview.config import ConfigError, Cost, Tariff, load
 

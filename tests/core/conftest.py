@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from wattview.cli import main
+from wattview.cli.commands import main
 
 Call = Callable[..., Result]
 

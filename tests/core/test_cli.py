@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from wattview.cli import main
+from wattview.cli.commands import main
 
 COMMANDS = ["daemon", "tui", "up", "run", "results", "check", "doctor", "completion"]
 

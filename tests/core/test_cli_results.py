@@ -357,7 +357,7 @@ def test_a_suite_and_the_options_of_one_scenario_do_not_mix(call: Call, tmp_path
 
 
 def test_the_options_of_a_whole_run_overrule_a_suite(tmp_path: Path) -> None:
-    from wattview.commands.run import read_request
+    from wattview.cli.run import read_request
 
     suite = tmp_path / "suite.toml"
     suite.write_text('baseline = 30\nrepeat = 2\n[[scenarios]]\nname = "a"\n')

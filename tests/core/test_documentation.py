@@ -15,9 +15,9 @@ import click
 import msgspec
 import pytest
 
-from wattview.cli import main
+from wattview.cli.commands import main
 from wattview.config import Config, ConfigError, flatten, load
-from wattview.daemon.api import CALLS
+from wattview.daemon.api.app import CALLS
 from wattview.daemon.lab.suite import load_suite
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 from wattview.probes.rates import Rate, Rates
 
 

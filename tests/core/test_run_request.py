@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from wattview.model import Rendition, RunRequest, Scenario
-from wattview.run_request import EXPECTED, WrongField, bitrate_text, bits_per_second, run_request
+from wattview.model.run_request import EXPECTED, WrongField, bitrate_text, bits_per_second, run_request
 
 
 @pytest.mark.parametrize(

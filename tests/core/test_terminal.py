@@ -6,7 +6,7 @@ import click
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview import terminal as term
+from wattview.cli import terminal as term
 
 HEADER = ["SCENARIO", "ENERGY", "MEAN", "COST"]
 ROWS = [["baseline", "150.2 J", "30.04 W", "—"], ["two", "1.0 J", "3.00 W", "0.001839 USD"]]

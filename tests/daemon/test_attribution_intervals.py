@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from wattview.analysis.attribution import Attribution, Interval, Part, attribute
-from wattview.daemon.intervals import Intervals, Look
-from wattview.daemon.processes import CpuTime
+from wattview.analysis.attribution.shares import Attribution, Interval, Part, attribute
+from wattview.daemon.attribution.intervals import Intervals, Look
+from wattview.daemon.attribution.processes import CpuTime
 from wattview.model import (
     Container,
     ContainersReading,

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import cgroup_tree as tree
 from tests.support.daemon import running_daemon
-from wattview.daemon.processes import ProcessTimes, Server, container_of, find_server, own_chain
+from wattview.daemon.attribution.processes import ProcessTimes, Server, container_of, find_server, own_chain
 from wattview.model import Container, RtmpServer
 
 LOCAL = "http://127.0.0.1:8088/stat"

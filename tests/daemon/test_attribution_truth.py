@@ -20,9 +20,9 @@ from msgspec.structs import replace
 from tests.conftest import ConfigFactory
 from tests.support import cgroup_tree
 from tests.support.powercap import PowercapTree, machine
-from wattview.analysis.attribution import Part
-from wattview.daemon.attribution import Attributor
-from wattview.daemon.lab.encoder_group import RunningEncoder
+from wattview.analysis.attribution.shares import Part
+from wattview.daemon.attribution.attributor import Attributor
+from wattview.daemon.lab.encoding.encoder_group import RunningEncoder
 from wattview.model import (
     Container,
     ContainersReading,
@@ -42,12 +42,12 @@ from wattview.model import (
     StreamClient,
     StreamsReading,
 )
-from wattview.probes import cgroup
-from wattview.probes.cgroup_files import CgroupFiles
-from wattview.probes.cgroup_sections import DiskNames
+from wattview.probes.containers import cgroup
+from wattview.probes.containers.cgroup_files import CgroupFiles
+from wattview.probes.containers.cgroup_sections import DiskNames
 from wattview.probes.host import HostProbe
-from wattview.probes.power import PowerProbe
-from wattview.probes.power_source import Moment
+from wattview.probes.power.probe import PowerProbe
+from wattview.probes.power.source import Moment
 
 CPUS = 4
 IDLE_WATTS = 25.0

@@ -14,8 +14,8 @@ from tests.conftest import free_port
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.prometheus import program
 from wattview.config import Cost, Tariff
-from wattview.daemon.discovery import target_groups
-from wattview.daemon.run_families import price_families, run_families
+from wattview.daemon.exporters.discovery import target_groups
+from wattview.daemon.exporters.run_families import price_families, run_families
 from wattview.exposition import Family, render
 from wattview.model import EncoderStatus, Run, RunProgress, RunState, Scenario
 

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.ffmpeg import make_clip, need, run
-from wattview.daemon.lab import ffmpeg, renditions
-from wattview.daemon.lab.ffmpeg import Target
-from wattview.daemon.lab.renditions import streams_of
+from wattview.daemon.lab.encoding import ffmpeg_command, renditions
+from wattview.daemon.lab.encoding.ffmpeg_command import Target
+from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.model import Scenario
 
 FFMPEG = "ffmpeg"
@@ -37,17 +37,17 @@ def encode_command(scenario: Scenario, target: Target | None = None, media: Path
     """The command of a scenario's first stream, with one target for its first output."""
     stream = streams_of(scenario)[0]
     targets = {stream.variants[0]: target} if target is not None else {}
-    return ffmpeg.encode_command(FFMPEG, scenario, stream, targets, media=media)
+    return ffmpeg_command.encode_command(FFMPEG, scenario, stream, targets, media=media)
 
 
-def blocks(text: str) -> list[ffmpeg.Progress]:
-    parser = ffmpeg.ProgressParser()
+def blocks(text: str) -> list[ffmpeg_command.Progress]:
+    parser = ffmpeg_command.ProgressParser()
     return [block for line in text.splitlines() if (block := parser.feed(line)) is not None]
 
 
 def test_a_progress_block_is_read_with_its_units() -> None:
     (block,) = blocks(BLOCK)
-    assert block == ffmpeg.Progress(
+    assert block == ffmpeg_command.Progress(
         frames=167,
         fps=30.11,
         speed=0.981,
@@ -76,7 +76,7 @@ def test_a_block_does_not_inherit_from_the_one_before() -> None:
 @example(["frame=١٢٣", "speed=nanx", "fps=1e999", "progress=continue"])
 @example(["frame=-5", "bitrate= infkbits/s", "progress="])
 def test_no_line_breaks_the_parser(lines: list[str]) -> None:
-    parser = ffmpeg.ProgressParser()
+    parser = ffmpeg_command.ProgressParser()
     for line in lines:
         block = parser.feed(line)
         if block is not None:
@@ -101,7 +101,9 @@ def test_stream_names_stay_readable() -> None:
 def test_the_tee_muxer_understands_our_escaping(tmp_path: Path) -> None:
     """The real muxer: every character that is special to it in a file name, and a colon inside an option's value."""
     name = "it's a|b:c]d[e\\f .nut"
-    target = ffmpeg.tee_target(name, {"f": "nut", "use_fifo": "1", "fifo_options": "queue_size=7:timeshift=0.1"})
+    target = ffmpeg_command.tee_target(
+        name, {"f": "nut", "use_fifo": "1", "fifo_options": "queue_size=7:timeshift=0.1"}
+    )
     picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=5:duration=1", "-map", "0:v", "-c:v", "libx264"]
     run(need(FFMPEG, "ffmpeg"), "-v", "error", *picture, "-f", "tee", target, cwd=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -111,7 +113,7 @@ def test_the_tee_muxer_understands_our_escaping(tmp_path: Path) -> None:
 def test_tee_escaping_is_undone_by_ffmpegs_two_levels(value: str, url: str) -> None:
     """Against the rules of av_get_token: backslash and quotes, and blanks at the ends are dropped."""
     url = url.replace("[", "")
-    text = ffmpeg.tee_target("u" + url, {"key": value}) + "|" + "second"
+    text = ffmpeg_command.tee_target("u" + url, {"key": value}) + "|" + "second"
     first, rest = _token(text, "|")
     assert rest == "|second"
     assert first.startswith("[key=")

@@ -20,7 +20,7 @@ from tests.conftest import ConfigFactory
 from tests.support.daemon import DaemonProcess, running_daemon, wait_gone
 from tests.support.powercap import simulated_rapl
 from tests.support.prometheus import prometheus
-from wattview.daemon.history_prometheus import PrometheusHistory
+from wattview.daemon.history.prometheus import PrometheusHistory
 from wattview.daemon.results import Results
 from wattview.model import Run, RunResult, ScenarioResult, Snapshot
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from wattview.daemon.health import FETCH_SECONDS, Health, Target
+from wattview.daemon.exporters.health import FETCH_SECONDS, Health, Target
 from wattview.exposition import Family
 from wattview.model import ExporterHealth
 
@@ -102,7 +102,7 @@ async def test_answers_stand_for_a_fetch_for_two_minutes(exporter: Exporter, mon
     health = Health([exporter.target], fresh_seconds=-1.0)
     await health.check()
     now = time.monotonic()
-    monkeypatch.setattr("wattview.daemon.health.time.monotonic", lambda: now + FETCH_SECONDS + 1)
+    monkeypatch.setattr("wattview.daemon.exporters.health.time.monotonic", lambda: now + FETCH_SECONDS + 1)
     health.note("node-exporter", DATA, 0.005)
     await health.check()
     assert exporter.fetches == 2

@@ -15,10 +15,10 @@ import pytest_asyncio
 
 from tests.conftest import ConfigFactory
 from tests.support.prometheus import backfilled_prometheus, prometheus, serve_metrics, victoria_metrics
-from wattview.daemon import history_prometheus
-from wattview.daemon.history import History, HistoryError
-from wattview.daemon.history_prometheus import PrometheusHistory
-from wattview.daemon.history_sqlite import SqliteHistory
+from wattview.daemon.history import prometheus as history_prometheus
+from wattview.daemon.history.prometheus import PrometheusHistory
+from wattview.daemon.history.protocol import History, HistoryError
+from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.results import Results
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.small_disk import run_on_small_disk
-from wattview.daemon.history import HistoryError, steps, thin, trimmed
-from wattview.daemon.history_sqlite import SqliteHistory
+from wattview.daemon.history.protocol import HistoryError, steps, thin, trimmed
+from wattview.daemon.history.sqlite import SqliteHistory
 
 NOW = 1_700_000_000.0
 WEEK = 7 * 86400.0

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tests.support.daemon import running_daemon
 from tests.support.docker_engine import Engine, docker_engine
-from wattview.daemon.last_words import LastWords
+from wattview.daemon.exporters.ended_containers import LastWords
 from wattview.model import Container, ContainersReading
 from wattview.model import Engine as EngineUse
 

@@ -19,10 +19,11 @@ from tests.conftest import ConfigFactory, free_port
 from tests.support.answers import Answer, Answers
 from tests.support.nginx import Nginx, eventually
 from tests.support.streams import Publisher
-from wattview.daemon import media_server, nginx_config
-from wattview.daemon.media_server import ManagedRtmp, MediaServerError, choose_server
-from wattview.daemon.nginx_config import configuration
-from wattview.probes.nginx_rtmp import NginxRtmpProbe
+from wattview.daemon.media import nginx_config
+from wattview.daemon.media import server as media_server
+from wattview.daemon.media.nginx_config import configuration
+from wattview.daemon.media.server import ManagedRtmp, MediaServerError, choose_server
+from wattview.probes.streams.nginx_rtmp import NginxRtmpProbe
 
 
 def processes_in(directory: Path) -> list[int]:

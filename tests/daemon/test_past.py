@@ -17,14 +17,14 @@ from tests.conftest import ConfigFactory
 from tests.support.dashboard import container, stream
 from tests.support.prometheus import prometheus, serve_metrics, victoria_metrics
 from tests.support.recorded import HOSTNAME, Machine, past_of, readings
-from wattview.analysis.attribution import Attribution, Ledger, Part
-from wattview.analysis.attribution_metrics import KEPT, attribution_families
-from wattview.analysis.idle import Idle
-from wattview.daemon.history import HistoryError
-from wattview.daemon.history_prometheus import PrometheusHistory
-from wattview.daemon.history_sqlite import SqliteHistory
+from wattview.analysis.attribution.idle import Idle
+from wattview.analysis.attribution.shares import Attribution, Ledger, Part
+from wattview.daemon.attribution.families import KEPT, attribution_families
+from wattview.daemon.history.prometheus import PrometheusHistory
+from wattview.daemon.history.protocol import HistoryError
+from wattview.daemon.history.replay import NOT_RECORDED, OutOfReach
+from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.lab.run_journal import Journal, runs_directory
-from wattview.daemon.past import NOT_RECORDED, OutOfReach
 from wattview.exposition import render
 from wattview.model import (
     ContainersReading,

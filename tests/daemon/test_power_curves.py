@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import ConfigFactory
-from wattview.daemon.history import HistoryError
+from wattview.daemon.history.power_curves import power_curves, watts
+from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.lab.window_trail import WindowTrail, read_trail, trail_file
-from wattview.daemon.power_curves import power_curves, watts
 from wattview.model import HistorySeries, RunResult, ScenarioRecord, ScenarioResult
 
 RUN = "20260101_120000"

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from tests.conftest import ConfigFactory
 from tests.support.ffmpeg import make_clip, need, own_ffmpegs, rtmp_server, run, until, vmaf_ffmpeg
-from wattview.daemon.lab import ffmpeg, quality
-from wattview.daemon.lab.capabilities import Capabilities
-from wattview.daemon.lab.ffmpeg import Target
-from wattview.daemon.lab.renditions import streams_of
+from wattview.daemon.lab import quality
+from wattview.daemon.lab.encoding import ffmpeg_command
+from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.encoding.ffmpeg_command import Target
+from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.model import Scenario
 
 FFMPEG = "ffmpeg"
@@ -36,7 +37,7 @@ def live_command(scenario: Scenario, media: Path | None = None) -> list[str]:
         variant: Target(copy=f"copy-{number}-%03d.nut" if number > 1 else "copy-%03d.nut", copy_seconds=600)
         for number, variant in enumerate(stream.variants, start=1)
     }
-    return ffmpeg.encode_command(FFMPEG, scenario, stream, targets, media=media)
+    return ffmpeg_command.encode_command(FFMPEG, scenario, stream, targets, media=media)
 
 
 def one_thread(command: list[str]) -> list[str]:
@@ -82,7 +83,7 @@ async def test_a_shift_of_one_frame_is_seen(tmp_path: Path, tool: quality.Tool) 
     copy = encode(tmp_path, SCENE, "-qp", "0")
     await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
     shifted = quality.compare_command(tool, clip(copy, first=31), "shifted")
-    reference = ffmpeg.reference_command(FFMPEG, SCENE, fps=30, media=None, first_frame=30, frames=45)
+    reference = ffmpeg_command.reference_command(FFMPEG, SCENE, fps=30, media=None, first_frame=30, frames=45)
     pictures = await asyncio.create_subprocess_exec(*reference, stdout=asyncio.subprocess.PIPE)
     raw, _ = await pictures.communicate()
     comparing = await asyncio.create_subprocess_exec(
@@ -121,7 +122,7 @@ async def test_the_copy_of_a_live_encode_scores_as_the_same_encode_offline(tmp_p
     command = one_thread(live_command(scenario))
     encoder = await asyncio.create_subprocess_exec(*command, cwd=live, stdout=asyncio.subprocess.PIPE)
     assert encoder.stdout is not None
-    parser = ffmpeg.ProgressParser()
+    parser = ffmpeg_command.ProgressParser()
     async for line in encoder.stdout:
         block = parser.feed(line.decode())
         if block is not None and (block.frames or 0) >= 130 and encoder.returncode is None:
@@ -265,7 +266,7 @@ async def test_xpsnr_is_what_ffmpeg_itself_sums_up(tmp_path: Path, make_config: 
     scenario = Scenario(name="x", resolution="320x180", fps=30, bitrate="60k")
     copy = encode(tmp_path, scenario)
     scores = await quality.measure(found, FFMPEG, clip(copy, scenario), tmp_path)
-    reference = ffmpeg.reference_command(FFMPEG, scenario, fps=30, media=None, first_frame=30, frames=45)
+    reference = ffmpeg_command.reference_command(FFMPEG, scenario, fps=30, media=None, first_frame=30, frames=45)
     run(*reference[:-1], "reference.yuv", cwd=tmp_path)
     run(FFMPEG, "-i", str(copy), "-vf", "trim=start_frame=30:end_frame=75,setpts=N/(30*TB)", "-pix_fmt", "yuv420p",
         "-f", "rawvideo", "encoded.yuv", cwd=tmp_path)  # fmt: skip
@@ -308,7 +309,7 @@ async def test_a_subscribers_copy_scores_as_the_encoders_own(tmp_path: Path, too
         url = f"{server.url}/x"
         targets = {stream.variants[0]: Target(push_url=url, copy="copy-%03d.nut", copy_seconds=600)}
         encoder = await asyncio.create_subprocess_exec(
-            *ffmpeg.encode_command(FFMPEG, scenario, stream, targets, media=None),
+            *ffmpeg_command.encode_command(FFMPEG, scenario, stream, targets, media=None),
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert encoder.stdout is not None

@@ -11,10 +11,10 @@ import pytest
 
 from tests.conftest import ConfigFactory
 from tests.support.powercap import Constant, PowercapTree, machine
-from wattview.daemon.attribution import Attributor
-from wattview.daemon.history import HistoryError
-from wattview.daemon.history_sqlite import SqliteHistory
-from wattview.daemon.recorder import PEAK, Recorder
+from wattview.daemon.attribution.attributor import Attributor
+from wattview.daemon.history.protocol import HistoryError
+from wattview.daemon.history.recorder import PEAK, Recorder
+from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.sampler import Sampler
 from wattview.probes.registry import REGISTRY
 

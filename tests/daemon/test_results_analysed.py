@@ -14,8 +14,8 @@ import pytest
 from tests.conftest import ConfigFactory
 from wattview.config import Config
 from wattview.daemon import results as results_module
-from wattview.daemon.history import HistoryError
-from wattview.daemon.history_sqlite import SqliteHistory
+from wattview.daemon.history.protocol import HistoryError
+from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.results import Results
 from wattview.model import HistorySeries
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.measured_runs import baseline, scenario, write_runs
-from wattview.cli import main
+from wattview.cli.commands import main
 from wattview.client import CallRefused, Client
 
 A, B, BROKEN, FOREIGN = "20260101_120000", "20260101_130000", "20260101_140000", "20250101_000000"

@@ -13,20 +13,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.analysis_cases import PRICES, START, evidence, flat, line
-from wattview.analysis.advice import WORDS, Target, advise
-from wattview.analysis.compare import compare_runs
-from wattview.analysis.energy import NoData
-from wattview.analysis.metrics import cost_families, qoe_families, results_families, runs_families
-from wattview.analysis.prediction import Question, predict
-from wattview.analysis.rate_quality import QUALITIES, compare_curves
-from wattview.analysis.report import html_report
 from wattview.analysis.results import analyse, compared_with_baseline
-from wattview.analysis.side_by_side import measurements
-from wattview.analysis.tables import csv_text
+from wattview.analysis.sweeps.advice import WORDS, Target, advise
+from wattview.analysis.sweeps.comparison import compare_runs
+from wattview.analysis.sweeps.prediction import Question, predict
+from wattview.analysis.sweeps.rd_curves import QUALITIES, compare_curves
+from wattview.analysis.sweeps.side_by_side import measurements
+from wattview.analysis.windows.energy import NoData
 from wattview.config import Cost
 from wattview.daemon import results_files
+from wattview.daemon.exporters.results_families import cost_families, qoe_families, results_families, runs_families
 from wattview.exposition import render
 from wattview.model import RunResult
+from wattview.report.page import html_report
+from wattview.report.tables import csv_text
 
 STAMP = "20250102_030405"
 KNOWN = evidence(

@@ -16,7 +16,7 @@ from tests.conftest import ConfigFactory
 from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import own_ffmpegs, rtmp_server, until, vmaf_ffmpeg
 from wattview.daemon.lab import quality
-from wattview.daemon.lab.capabilities import Capabilities
+from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.model import Rendition, RunRequest, Scenario
 
 pytestmark = pytest.mark.slow
@@ -329,7 +329,7 @@ async def test_a_copy_is_cut_into_segments_that_are_dropped_in_a_long_window(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long a window is, only its beginning and its newest piece lie on the disk."""
-    monkeypatch.setattr("wattview.daemon.lab.encoder_group.COPY_SLACK_SECONDS", 1.5)
+    monkeypatch.setattr("wattview.daemon.lab.encoding.encoder_group.COPY_SLACK_SECONDS", 1.5)
     begun = bench.runner.start(RunRequest(scenarios=[replace(SHORT, warmup=0.0, duration=12.0, gop_seconds=0.5)]))
     await bench.phase("measuring")
     most = 0

@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.daemon.lab import codecs, ffmpeg, quality
-from wattview.daemon.lab.encoders import Pace, PaceMeter
+from wattview.daemon.lab import quality
+from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command
+from wattview.daemon.lab.encoding.encoder_process import Pace, PaceMeter
+from wattview.daemon.lab.encoding.renditions import pixels, streams_of
+from wattview.daemon.lab.encoding.viewers import StallMeter
 from wattview.daemon.lab.quality import Quality
-from wattview.daemon.lab.renditions import pixels, streams_of
 from wattview.daemon.lab.run_progress import ProgressClock
 from wattview.daemon.lab.scenario_check import Planned
 from wattview.daemon.lab.scenario_record import Score, Window, record_of, with_scores
 from wattview.daemon.lab.steadiness import Steadiness
-from wattview.daemon.lab.viewers import StallMeter
 from wattview.daemon.lab.window_trail import WindowTrail
 from wattview.model import Rendition, Scenario, VideoEncoder
 
@@ -38,13 +39,13 @@ LADDER = Scenario(
 def pace(reports: list[tuple[float, int]], fps: int = 30, dropped: int = 0, duplicated: int = 0) -> Pace:
     """The verdict on a window of these reports; the last one says what was dropped and duplicated by then."""
     meter = PaceMeter(fps)
-    meter.note(0.0, ffmpeg.Progress(frames=1, dropped_frames=0, duplicated_frames=0))
+    meter.note(0.0, ffmpeg_command.Progress(frames=1, dropped_frames=0, duplicated_frames=0))
     meter.open_window()
     for number, (when, frames) in enumerate(reports):
         last = number == len(reports) - 1
         meter.note(
             when,
-            ffmpeg.Progress(
+            ffmpeg_command.Progress(
                 frames=frames, dropped_frames=dropped if last else 0, duplicated_frames=duplicated if last else 0
             ),
         )
@@ -75,10 +76,10 @@ def test_what_happened_before_the_window_does_not_count() -> None:
     """An encoder that was slow while it warmed up and then kept real time has kept real time."""
     meter = PaceMeter(30)
     for when, frames in [(0.5, 1), (5.0, 20), (10.0, 60)]:
-        meter.note(when, ffmpeg.Progress(frames=frames))
+        meter.note(when, ffmpeg_command.Progress(frames=frames))
     meter.open_window()
     for step in range(21):
-        meter.note(10.5 + step, ffmpeg.Progress(frames=75 + 30 * step))
+        meter.note(10.5 + step, ffmpeg_command.Progress(frames=75 + 30 * step))
     assert meter.close_window().realtime
 
 
@@ -119,7 +120,7 @@ def test_no_reports_break_the_pace_meter(reports: list[tuple[float, int | None]]
     meter = PaceMeter(30)
     meter.open_window()
     for when, frames in reports:
-        meter.note(when, ffmpeg.Progress(frames=frames))
+        meter.note(when, ffmpeg_command.Progress(frames=frames))
     meter.status("x")
     verdict = meter.close_window()
     assert verdict.behind_seconds >= 0
@@ -221,8 +222,8 @@ def test_a_baseline_has_no_streams() -> None:
      ("h264_vaapi", "fast", None), ("h264_qsv", "placebo", "veryslow")],
 )  # fmt: skip
 def test_presets_are_translated_to_each_encoders_scale(encoder: str, preset: str, native: str | None) -> None:
-    assert codecs.native_preset(encoder, preset) == native
-    assert codecs.accepts_preset(encoder, preset)
+    assert encoder_options.native_preset(encoder, preset) == native
+    assert encoder_options.accepts_preset(encoder, preset)
 
 
 @pytest.mark.parametrize("encoder", get_args(VideoEncoder))
@@ -231,12 +232,12 @@ def test_every_encoder_has_options_for_every_rate_control(encoder: str, mode: st
     scenario = Scenario(
         name="x", encoder=encoder, rate_control=mode, crf=30 if mode == "crf" else None, gop_seconds=1.5
     )
-    arguments = codecs.encoder_arguments(scenario, bits=1_000_000, fps=30)
+    arguments = encoder_options.encoder_arguments(scenario, bits=1_000_000, fps=30)
     assert arguments[:2] == ["-c:v", encoder]
     assert arguments[arguments.index("-g") + 1] == "45"
     assert ("30" in arguments) == (mode == "crf")
     assert all(isinstance(part, str) and part for part in arguments)
-    assert codecs.codec(encoder) in {"h264", "hevc", "av1"}
+    assert encoder_options.codec(encoder) in {"h264", "hevc", "av1"}
 
 
 # records

@@ -10,9 +10,9 @@ from tests.support import cgroup_tree as tree
 from tests.support.cgroup_tree import ID
 from tests.support.open_files import open_files as open_descriptors
 from wattview.model import CgroupCounters, CgroupSpec, DiskIo
-from wattview.probes.cgroup import hierarchies, locate
-from wattview.probes.cgroup_files import CgroupFiles, CgroupGone
-from wattview.probes.cgroup_sections import DiskNames
+from wattview.probes.containers.cgroup import hierarchies, locate
+from wattview.probes.containers.cgroup_files import CgroupFiles, CgroupGone
+from wattview.probes.containers.cgroup_sections import DiskNames
 
 PATH = f"/docker/{ID}"
 

@@ -11,11 +11,11 @@ import pytest
 
 from tests.support import cgroup_tree as tree
 from wattview.config import Paths
-from wattview.probes import container_background
-from wattview.probes.cgroup_sections import DiskNames
-from wattview.probes.container_background import Background, Target, count_tasks, measure_space
-from wattview.probes.exit_watch import ExitWatch
-from wattview.probes.machine import read_machine
+from wattview.probes.containers import background as container_background
+from wattview.probes.containers.background import Background, Target, count_tasks, measure_space
+from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.exit_watch import ExitWatch
+from wattview.probes.containers.machine import read_machine
 
 
 def hasty(root: Path) -> Background:

@@ -17,8 +17,9 @@ from tests.support.docker_api import FakeDockerApi
 from tests.support.open_files import open_files
 from wattview.config import Config, Docker
 from wattview.model import Container, ContainersReading
-from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused, containers
-from wattview.probes.containers import ContainersProbe
+from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
+from wattview.probes.containers import probe as containers
+from wattview.probes.containers.probe import ContainersProbe
 
 MakeConfig = Callable[..., Config]
 PATH = f"/system.slice/docker-{ID}.scope"
@@ -110,7 +111,7 @@ def test_rates_come_from_the_counters_and_one_core_is_100(machine: Machine, monk
     tree.v2_cgroup(machine.sys, PATH, usage_usec=1_000_000)
     machine.start(ID, "web", 4242, PATH)
     clock = [1000.0]
-    monkeypatch.setattr("wattview.probes.running_container.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("wattview.probes.containers.running_container.time.monotonic", lambda: clock[0])
     first = named(machine.probe.read(), "web")
     assert first.cpu_percent is None, "one reading is no rate"
     clock[0] += 2.0
@@ -189,7 +190,7 @@ def test_an_ended_container_is_forgotten_after_a_while(machine: Machine, monkeyp
     machine.api.event("die", ID)
     machine.until(lambda reading: [gone.name for gone in reading.ended] == ["web"])
     later = time.time() + Docker().ended_seconds
-    monkeypatch.setattr("wattview.probes.containers.time.time", lambda: later)
+    monkeypatch.setattr("wattview.probes.containers.probe.time.time", lambda: later)
     assert machine.probe.read().ended == ()
 
 
@@ -313,7 +314,7 @@ def test_a_socket_that_may_not_be_opened_is_refused_and_says_the_way_out(
         def connect(self, address: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("wattview.probes.docker_engine.socket.socket", Refusing)
+    monkeypatch.setattr("wattview.probes.containers.docker_engine.socket.socket", Refusing)
     with pytest.raises(SourceRefused) as caught:
         machine.probe.read()
     assert "usermod -aG docker" in caught.value.fix

@@ -28,10 +28,10 @@ from wattview.model import (
     Nic,
     NicCounters,
 )
-from wattview.probes.cgroup import hierarchies, locate
-from wattview.probes.cgroup_files import CgroupFiles
-from wattview.probes.cgroup_sections import DiskNames
-from wattview.probes.containers_metrics import cadvisor_families, docker_families
+from wattview.probes.containers.cgroup import hierarchies, locate
+from wattview.probes.containers.cgroup_files import CgroupFiles
+from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.docker_stats_families import cadvisor_families, docker_families
 
 CADVISOR_DEFAULTS = {
     "container_last_seen": "gauge",

@@ -23,7 +23,8 @@ from wattview.config import Config
 from wattview.exposition import render
 from wattview.model import Gpu, GpusReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
-from wattview.probes.gpu import GpuProbe, families
+from wattview.probes.gpu import families
+from wattview.probes.gpu.probe import GpuProbe
 
 
 def one(**script: object) -> Gpu:
@@ -198,7 +199,7 @@ def test_a_lost_gpu_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(SourceBroken, match="lost"):
         probe.read()
     gpu.answers["nvmlDeviceGetPowerUsage"] = 1000
-    monkeypatch.setattr("wattview.probes.gpu_nvml.LOST_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("wattview.probes.gpu.nvml.LOST_RETRY_SECONDS", 0.0)
     assert probe.read().gpus[0].power_watts == 1.0
     assert nvml.calls["nvmlInit"] == 2
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ConfigFactory
 from wattview.probes import SourceAbsent, SourceBroken
-from wattview.probes.gpu import GpuProbe
+from wattview.probes.gpu.probe import GpuProbe
 
 
 class Library:
@@ -180,7 +180,7 @@ def test_a_whole_reading_through_the_binding(library: Library, make_config: Conf
 def test_profiling_through_the_binding(
     library: Library, make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wattview.probes.gpu_gpm.MIN_SPAN_SECONDS", 0.0)
+    monkeypatch.setattr("wattview.probes.gpu.nvml_gpm.MIN_SPAN_SECONDS", 0.0)
     probe = GpuProbe(make_config("paths.sysfs=/nonexistent"))
     probe.read()
     profile = probe.read().gpus[0].profiling

@@ -15,8 +15,9 @@ from tests.conftest import ConfigFactory
 from tests.support.fake_nvml import FakeGpu, FakeNvml
 from wattview.exposition import render
 from wattview.probes import SourceAbsent
-from wattview.probes.gpu import GpuProbe, families
-from wattview.probes.gpu_drm import DrmGpus
+from wattview.probes.gpu import families
+from wattview.probes.gpu.drm import DrmGpus
+from wattview.probes.gpu.probe import GpuProbe
 
 AMD = {
     "vendor": "0x1002",
@@ -91,7 +92,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("wattview.probes.gpu_drm.time", clock)
+    monkeypatch.setattr("wattview.probes.gpu.drm.time", clock)
     return clock
 
 

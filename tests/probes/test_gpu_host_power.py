@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from tests.support.dashboard import gpu
-from wattview.daemon.endpoints import _merged
+from wattview.daemon.exporters.endpoints import _merged
 from wattview.exposition import Family, labels, render
 from wattview.model import GpusReading
-from wattview.probes.gpu import host_families
+from wattview.probes.gpu.probe import host_families
 
 NVML = labels(source="nvml")
 

@@ -15,7 +15,8 @@ from tests.conftest import ConfigFactory
 from tests.support.fake_nvml import NO_PERMISSION, NOT_SUPPORTED, Code, FakeGpu, FakeNvml
 from wattview.exposition import render
 from wattview.model import Gpu, GpusReading
-from wattview.probes.gpu import GpuProbe, families
+from wattview.probes.gpu import families
+from wattview.probes.gpu.probe import GpuProbe
 
 GPM = {
     pynvml.NVML_GPM_METRIC_GRAPHICS_UTIL: 75.0,
@@ -37,7 +38,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("wattview.probes.gpu_nvml.time", clock)
+    monkeypatch.setattr("wattview.probes.gpu.nvml.time", clock)
     return clock
 
 

@@ -10,8 +10,9 @@ import pytest
 from tests.conftest import free_port
 from tests.support.answers import Answer, Answers
 from tests.support.stat_pages import client, page, stream
-from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused, rtmp_http
-from wattview.probes.nginx_rtmp import NginxRtmpProbe
+from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
+from wattview.probes.streams import http as rtmp_http
+from wattview.probes.streams.nginx_rtmp import NginxRtmpProbe
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("wattview.probes.nginx_rtmp.time", clock)
+    monkeypatch.setattr("wattview.probes.streams.nginx_rtmp.time", clock)
     return clock
 
 

@@ -18,8 +18,8 @@ from tests.support.powercap import Constant, PowercapTree, machine
 from wattview.exposition import render
 from wattview.model import PowerReading, Zone
 from wattview.probes import SourceAbsent, SourceBroken
-from wattview.probes.power import PowerProbe, families
-from wattview.probes.power_estimate import EstimatedEnergy
+from wattview.probes.power.estimate import EstimatedEnergy
+from wattview.probes.power.probe import PowerProbe, families
 
 
 class Cpus:
@@ -274,7 +274,7 @@ def test_counters_stay_open_between_samples(tmp_path: Path, make_config: ConfigF
 
 
 def test_importing_the_probe_is_light() -> None:
-    code = "import sys, wattview.probes.power; print(*sys.modules)"
+    code = "import sys, wattview.probes.power.probe; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"asyncio", "docker", "httpx", "textual", "prometheus_client"} & set(loaded)
 

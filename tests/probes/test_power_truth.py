@@ -16,7 +16,7 @@ from tests.conftest import ConfigFactory
 from tests.support.clock import EPOCH, FakeClock
 from tests.support.powercap import Constant, Curve, PowercapTree, Scaled, Sine, Square, curve, machine
 from wattview.model import PowerReading
-from wattview.probes.power import PowerProbe
+from wattview.probes.power.probe import PowerProbe
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -19,8 +19,8 @@ from tests.support.nobody import as_nobody, directory_for_all
 from tests.support.powercap import UNIT_NANOJOULES, Constant, PowercapTree, SimulatedZone, machine
 from wattview.model import Fault, PowerReading, Zone
 from wattview.probes import SourceAbsent, SourceError, SourceRefused
-from wattview.probes.power import PowerProbe
-from wattview.probes.powercap_zone import MAX_ZONE_WATTS, growth
+from wattview.probes.power.powercap_zone import MAX_ZONE_WATTS, growth
+from wattview.probes.power.probe import PowerProbe
 
 
 class Machine:

@@ -14,13 +14,13 @@ from wattview.config import Config, Docker, Paths
 from wattview.exposition import render
 from wattview.model import Container, ContainersReading
 from wattview.model import Engine as EngineUse
-from wattview.probes.cadvisor_metrics import cadvisor_families
-from wattview.probes.cgroup import hierarchies
-from wattview.probes.cgroup_sections import DiskNames
-from wattview.probes.containers import ContainersProbe
-from wattview.probes.machine import read_machine
-from wattview.probes.machine_disks import filesystems
-from wattview.probes.root_cgroup import RootCgroup
+from wattview.probes.containers.cadvisor_families import cadvisor_families
+from wattview.probes.containers.cgroup import hierarchies
+from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.machine import read_machine
+from wattview.probes.containers.machine_disks import filesystems
+from wattview.probes.containers.probe import ContainersProbe
+from wattview.probes.containers.root_cgroup import RootCgroup
 
 __all__ = ["docker_engine"]
 

@@ -22,10 +22,11 @@ from tests.support.answers import Answer, Answers
 from tests.support.stat_pages import page, stream
 from wattview.exposition import render
 from wattview.model import StreamsReading
-from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused, rtmp_server
-from wattview.probes.mediamtx import MediaMtxProbe, families
-from wattview.probes.rtmp_server import RtmpServerProbe
-from wattview.probes.srs import SrsProbe
+from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
+from wattview.probes.streams import probe as rtmp_server
+from wattview.probes.streams.mediamtx import MediaMtxProbe, families
+from wattview.probes.streams.probe import RtmpServerProbe
+from wattview.probes.streams.srs import SrsProbe
 
 NOT_FOUND = Answer(b'{"status":"error","error":"not found"}', status=404)
 
@@ -198,7 +199,7 @@ def test_mediamtx_bandwidth_is_the_change_of_its_counters(monkeypatch: pytest.Mo
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr("wattview.probes.mediamtx.time", clock)
+    monkeypatch.setattr("wattview.probes.streams.mediamtx.time", clock)
     paths = [mediamtx_path("live/a", onlineTime=None), mediamtx_path("live/b", onlineTime=None)]
     with Answers(lambda request: mediamtx(*paths)(request)) as server:
         probe = MediaMtxProbe(server.url)
@@ -283,7 +284,7 @@ def test_any_json_is_read_or_broken(value: Any) -> None:
     body = json.dumps(value).encode()
     for probe in (MediaMtxProbe("http://x"), SrsProbe("http://x")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("wattview.probes.rtmp_http.get", lambda *_: body)
+            patch.setattr("wattview.probes.streams.http.get", lambda *_: body)
             with pytest.raises(SourceBroken):
                 probe.read()
 

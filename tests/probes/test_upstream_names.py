@@ -14,8 +14,8 @@ from tests.support.fake_nvml import FakeGpu, FakeNvml
 from tests.support.machine_tree import MachineTree
 from wattview.config import Config
 from wattview.probes import node
-from wattview.probes.gpu import GpuProbe
-from wattview.probes.gpu_families import families as gpu_families
+from wattview.probes.gpu.families import families as gpu_families
+from wattview.probes.gpu.probe import GpuProbe
 from wattview.probes.node import COLLECTORS
 
 NODE_DEFAULT_COLLECTORS = (

@@ -26,7 +26,7 @@ from tests.support.stack import COMPOSE, Store, alerting, eventually, running, v
 from tests.support.streams import Publisher
 from wattview.exposition import render
 from wattview.model import Gpu, GpusReading
-from wattview.probes.gpu_families import families as gpu_families
+from wattview.probes.gpu.families import families as gpu_families
 
 __all__ = ["docker_engine"]
 

@@ -23,11 +23,11 @@ from tests.conftest import ConfigFactory
 from tests.support.daemon import descendants, wait_gone
 from tests.support.dashboard import screen_text, until
 from tests.support.stack import COMPOSE, Store, eventually, program, running, victoria_metrics
-from wattview.daemon.history_prometheus import PrometheusHistory
+from wattview.daemon.history.prometheus import PrometheusHistory
 from wattview.daemon.results import Results
 from wattview.fleet import QUERIES, FleetError, FleetStore, HostRow, _Result, fleet, rows
-from wattview.tui.fleet_app import FleetApp
-from wattview.tui.fleet_feed import StoreFleet
+from wattview.tui.fleet.app import FleetApp
+from wattview.tui.fleet.feed import StoreFleet
 
 WATTS_PER_CPU = {"encoder-1": 10.0, "encoder-2": 20.0, "encoder-3": 30.0}
 

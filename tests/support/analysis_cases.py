@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wattview.analysis.series import Evidence
+from wattview.analysis.windows.series import Evidence
 from wattview.config import Cost
 from wattview.model import HistorySeries, ScenarioRecord
 

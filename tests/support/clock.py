@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wattview.probes.power_source import Moment
+from wattview.probes.power.source import Moment
 
 EPOCH = 1_700_000_000.0
 BOOT = 5_000.0

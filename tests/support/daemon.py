@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from tests.conftest import free_port
-from wattview.analysis.idle import IdleModel
+from wattview.analysis.attribution.idle import IdleModel
 from wattview.model import ExporterHealth, Snapshot
 
 START_SECONDS = 30.0

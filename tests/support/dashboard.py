@@ -23,9 +23,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.support.sweep import RESULTS_ANSWERS
-from wattview.analysis.changes import Watch
-from wattview.analysis.energy import NoData
 from wattview.analysis.machine_power import machine_power
+from wattview.analysis.snapshot_diff import Watch
+from wattview.analysis.windows.energy import NoData
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
 from wattview.model import (
     Container,

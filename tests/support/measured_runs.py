@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wattview.daemon.history_sqlite import SqliteHistory
+from wattview.daemon.history.sqlite import SqliteHistory
 
 START = 1_767_268_800.0
 """2026-01-01, 12:00 UTC."""

@@ -13,12 +13,12 @@ import msgspec
 from tests.conftest import ConfigFactory
 from tests.support.dashboard import container, gpu, snapshot, stream
 from wattview.config import Config
-from wattview.daemon.attribution import Attributor
-from wattview.daemon.history import History
-from wattview.daemon.history_sqlite import SqliteHistory
+from wattview.daemon.attribution.attributor import Attributor
+from wattview.daemon.history.protocol import History
+from wattview.daemon.history.recorder import Recorder
+from wattview.daemon.history.replay import Past
+from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.lab.runner import Runner
-from wattview.daemon.past import Past
-from wattview.daemon.recorder import Recorder
 from wattview.daemon.sampler import Sampler
 from wattview.exposition import Family
 from wattview.model import (

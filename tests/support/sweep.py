@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from wattview.analysis.advice import WORDS, Target, advise
-from wattview.analysis.compare import compare_runs
-from wattview.analysis.prediction import Question, predict
-from wattview.analysis.rate_quality import compare_curves
-from wattview.analysis.remarks import remarked
 from wattview.analysis.results import compared_with_baseline
-from wattview.analysis.side_by_side import measurements, side_by_side
+from wattview.analysis.sweeps.advice import WORDS, Target, advise
+from wattview.analysis.sweeps.comparison import compare_runs
+from wattview.analysis.sweeps.prediction import Question, predict
+from wattview.analysis.sweeps.rd_curves import compare_curves
+from wattview.analysis.sweeps.side_by_side import measurements, side_by_side
+from wattview.analysis.windows.remarks import remarked
 from wattview.model import (
     Efficiency,
     Output,

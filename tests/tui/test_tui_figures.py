@@ -11,12 +11,12 @@ from rich.cells import cell_len
 
 from tests.support.sweep import sweep
 from wattview.model import Difference
-from wattview.tui.bars import extent, interval_bar
-from wattview.tui.comparison import Line, cell, of_rows, percent, sentence
-from wattview.tui.figures import FIGURES, Value, around, of_scenario, written
-from wattview.tui.result_rows import rows_of
-from wattview.tui.widgets.advice import asked
-from wattview.tui.widgets.scatter import GUTTER, Dot, picture, ticks
+from wattview.tui.plots.bars import extent, interval_bar
+from wattview.tui.results.advice import asked
+from wattview.tui.results.comparison import Line, cell, of_rows, percent, sentence
+from wattview.tui.results.figures import FIGURES, Value, around, of_scenario, written
+from wattview.tui.results.rows import rows_of
+from wattview.tui.results.scatter import GUTTER, Dot, picture, ticks
 
 FINITE = st.floats(-1e9, 1e9)
 VALUES = st.builds(Value, st.none() | FINITE, st.none() | st.floats(0, 1e9))

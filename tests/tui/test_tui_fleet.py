@@ -19,8 +19,8 @@ from wattview.config import Tui
 from wattview.fleet import FleetStore
 from wattview.tui.app import Dashboard
 from wattview.tui.base_app import BaseApp
-from wattview.tui.fleet_app import FleetApp, show
-from wattview.tui.fleet_feed import FleetSource, LiveFleet, StoreFleet
+from wattview.tui.fleet.app import FleetApp, show
+from wattview.tui.fleet.feed import FleetSource, LiveFleet, StoreFleet
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ async def test_a_daemon_that_accepts_and_never_answers_freezes_no_key(daemon: Sc
 async def test_a_daemon_that_falls_silent_is_quiet_and_leaves_the_sum(
     daemon: ScriptedDaemon, other: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wattview.tui.fleet_feed.QUIET_SECONDS", 0.5)
+    monkeypatch.setattr("wattview.tui.fleet.feed.QUIET_SECONDS", 0.5)
     async with opened(fleet_of(daemon)) as pilot:
         await until(pilot, lambda: "! quiet" in line(pilot.app, "studio-1"))
         assert "— W of 0 of 1 host" in screen_text(pilot.app)

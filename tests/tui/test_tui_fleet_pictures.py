@@ -13,8 +13,8 @@ from wattview.client import Address
 from wattview.config import Tui
 from wattview.fleet import ContainerUse, HostDetails, HostRow, StreamUse
 from wattview.tui.feed import Link
-from wattview.tui.fleet_app import FleetApp
-from wattview.tui.fleet_feed import FleetHost, StoreFleet
+from wattview.tui.fleet.app import FleetApp
+from wattview.tui.fleet.feed import FleetHost, StoreFleet
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 THEMES = ["wattview-dark", "wattview-light"]
@@ -87,8 +87,8 @@ class Given:
 
 @pytest.fixture(autouse=True)
 def _the_same_time_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wattview.tui.fleet_app.wall_clock", lambda: NOW)
-    monkeypatch.setattr("wattview.tui.screens.fleet_host.wall_clock", lambda: NOW)
+    monkeypatch.setattr("wattview.tui.fleet.app.wall_clock", lambda: NOW)
+    monkeypatch.setattr("wattview.tui.fleet.host_screen.wall_clock", lambda: NOW)
 
 
 def steady(*keys: str) -> Callable[[Any], Awaitable[None]]:

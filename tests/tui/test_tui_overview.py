@@ -17,7 +17,7 @@ from tests.support.dashboard import (
     until,
 )
 from wattview.model import EncoderStatus, HistorySeries, ProbeStatus
-from wattview.tui.widgets.graph import Graph
+from wattview.tui.plots.graph import Graph
 from wattview.tui.widgets.power_now import PowerNow
 
 

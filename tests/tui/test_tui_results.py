@@ -13,11 +13,11 @@ from textual.widgets import Input, Select
 
 from tests.support.dashboard import ScriptedDaemon, opened, result, screen_text, until
 from tests.support.sweep import NOW, encoders, sweep
-from wattview.analysis.remarks import remarked, run_remarks
 from wattview.analysis.results import compared_with_baseline
+from wattview.analysis.windows.remarks import remarked, run_remarks
 from wattview.model import RunResult
-from wattview.tui.widgets.predict import BEYOND
-from wattview.tui.widgets.scatter import Scatter
+from wattview.tui.results.predict import BEYOND
+from wattview.tui.results.scatter import Scatter
 from wattview.tui.widgets.table import Table
 
 

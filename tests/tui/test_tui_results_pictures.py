@@ -12,7 +12,7 @@ from tests.support.dashboard import ScriptedDaemon, result, until
 from tests.support.sweep import encoders, sweep
 from wattview.config import Tui
 from wattview.tui.app import Dashboard
-from wattview.tui.screens.results import Results
+from wattview.tui.results.screen import Results
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 

@@ -9,9 +9,9 @@ from textual.app import App, ComposeResult
 from textual.geometry import Region
 
 from tests.support.dashboard import screen_text
-from wattview.tui.column import Column
+from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.themes import DEFAULTS
-from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.table import Table
 
 Row = tuple[str, float | None]

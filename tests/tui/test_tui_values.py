@@ -13,11 +13,11 @@ from rich.cells import cell_len
 from wattview.model import HistorySeries
 from wattview.tui import text
 from wattview.tui.ascii import ascii_text, needs_ascii
-from wattview.tui.column import Column, aligned, lay_out
-from wattview.tui.dots import DOTS, canvas_of, runs, stack
-from wattview.tui.past import mean_of_counters, summary, value_at
-from wattview.tui.trails import bridged, buckets, energy_between, snapped
-from wattview.tui.widgets.graph import scale_top
+from wattview.tui.plots.dots import DOTS, canvas_of, runs, stack
+from wattview.tui.plots.graph import scale_top
+from wattview.tui.time_travel.power_range import mean_of_counters, summary, value_at
+from wattview.tui.time_travel.trend_buffers import bridged, buckets, energy_between, snapped
+from wattview.tui.widgets.column import Column, aligned, lay_out
 
 FINITE = st.floats(-1e9, 1e9)
 

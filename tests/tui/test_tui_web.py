@@ -187,7 +187,7 @@ def test_a_port_that_is_taken_is_said_with_the_way_out() -> None:
 
 
 def test_without_its_libraries_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['aiohttp'] = None; from wattview.cli import main; main(['tui', '--web'])"
+    code = "import sys; sys.modules['aiohttp'] = None; from wattview.cli.commands import main; main(['tui', '--web'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert "pip install 'wattview[web]'" in done.stderr

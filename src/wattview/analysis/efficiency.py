@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from wattview.analysis.energy import NoData
+from wattview.analysis.windows.energy import NoData
 from wattview.model import Efficiency, ScenarioRecord
-from wattview.run_request import bits_per_second
+from wattview.model.run_request import bits_per_second
 
 HOUR = 3600.0
 _RESOLUTION = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")

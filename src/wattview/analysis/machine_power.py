@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from wattview.analysis.host import ADDS_TO
+from wattview.analysis.windows.host import ADDS_TO
 from wattview.model import Gpu, MachinePower, PowerReading
 
 

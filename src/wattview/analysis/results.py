@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from wattview.analysis import cost, host, tariff
 from wattview.analysis.efficiency import efficiency, work_of
-from wattview.analysis.energy import MAX_GAP_SECONDS, NoData, percentile
-from wattview.analysis.host import Window
+from wattview.analysis.pricing import cost, tariff
 from wattview.analysis.qoe import qoe
-from wattview.analysis.series import Evidence
+from wattview.analysis.windows import host
+from wattview.analysis.windows.energy import MAX_GAP_SECONDS, NoData, percentile
+from wattview.analysis.windows.host import Window
+from wattview.analysis.windows.series import Evidence
 from wattview.config import Cost
 from wattview.model import Efficiency, ScenarioRecord, ScenarioResult
 

@@ -11,9 +11,9 @@ from typing import Literal
 
 from wattview.config import Config
 from wattview.daemon.children import ProgramMissing, find_program
-from wattview.daemon.lab.capabilities import Capabilities
+from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.quality import find_tool
-from wattview.daemon.media_server import ManagedRtmp
+from wattview.daemon.media.server import ManagedRtmp
 from wattview.daemon.sampler import Sampler, Source
 from wattview.model import (
     ContainersReading,

@@ -16,14 +16,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wattview.analysis.energy import MAX_GAP_SECONDS, NoData
-from wattview.analysis.host import Window
-from wattview.analysis.remarks import remarked, run_remarks
 from wattview.analysis.results import analyse, compared_with_baseline, window_of
-from wattview.analysis.series import FIRST, GPU_PERCENT, Evidence
+from wattview.analysis.windows.energy import MAX_GAP_SECONDS, NoData
+from wattview.analysis.windows.host import Window
+from wattview.analysis.windows.remarks import remarked, run_remarks
+from wattview.analysis.windows.series import FIRST, GPU_PERCENT, Evidence
 from wattview.config import Config
 from wattview.daemon import machine, results_files
-from wattview.daemon.history import History, HistoryError
+from wattview.daemon.history.protocol import History, HistoryError
 from wattview.daemon.results_files import ResultsFileError
 from wattview.exposition import labels
 from wattview.model import HistorySeries, ResultsFile, RunResult, ScenarioRecord, ScenarioResult

@@ -30,7 +30,7 @@ from wattview.model import (
     Reading,
 )
 from wattview.probes import SourceBroken, SourceError
-from wattview.probes.power import PowerProbe
+from wattview.probes.power.probe import PowerProbe
 from wattview.probes.registry import REGISTRY, ProbeEntry
 
 log = logging.getLogger("wattview.sampler")

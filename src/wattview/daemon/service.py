@@ -22,24 +22,24 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from wattview.config import Config, ConfigError
-from wattview.daemon.api import make_api
-from wattview.daemon.api_call import Parts
-from wattview.daemon.attribution import Attributor
-from wattview.daemon.endpoints import EXPORTERS, Endpoints, exporter_url
+from wattview.daemon.api.app import make_api
+from wattview.daemon.api.route import Parts
+from wattview.daemon.api.snapshot import Snapshots
+from wattview.daemon.attribution.attributor import Attributor
 from wattview.daemon.events import EventLog, kept_events
-from wattview.daemon.health import Health, Target
-from wattview.daemon.history_backend import open_history
-from wattview.daemon.history_sqlite import SqliteHistory
+from wattview.daemon.exporters.endpoints import EXPORTERS, Endpoints, exporter_url
+from wattview.daemon.exporters.health import Health, Target
+from wattview.daemon.history.backend import open_history
+from wattview.daemon.history.recorder import Recorder
+from wattview.daemon.history.replay import Past
+from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.listener import Listener, bind_tcp, bind_unix
-from wattview.daemon.media_server import ManagedRtmp, MediaServerError, choose_server
-from wattview.daemon.past import Past
-from wattview.daemon.recorder import Recorder
+from wattview.daemon.media.server import ManagedRtmp, MediaServerError, choose_server
 from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler
 from wattview.daemon.sd_notify import Supervisor
-from wattview.daemon.snapshot import Snapshots
-from wattview.garbage import look_for_cycles_rarely
+from wattview.gc_tuning import look_for_cycles_rarely
 
 log = logging.getLogger("wattview.daemon")
 

@@ -13,7 +13,7 @@ from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.model import Fault, HostReading, Nic
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused, procfs
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 from wattview.probes.rates import Rate, Rates
 
 _LOOPBACK = "lo"

@@ -13,7 +13,12 @@ from typing import Any, NamedTuple
 
 from wattview.config import Config
 from wattview.exposition import Family
-from wattview.probes import Probe, containers, containers_metrics, gpu, host, node, power, rtmp_server
+from wattview.probes import Probe, host, node
+from wattview.probes.containers import docker_stats_families
+from wattview.probes.containers import probe as containers
+from wattview.probes.gpu import probe as gpu
+from wattview.probes.power import probe as power
+from wattview.probes.streams import probe as rtmp_server
 
 
 class View(NamedTuple):
@@ -79,7 +84,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
         (
             View(
                 "docker",
-                containers_metrics.docker_families,
+                docker_stats_families.docker_families,
                 frozenset(
                     {
                         "docker_container_cpu_percent",
@@ -105,7 +110,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
                     }
                 ),
             ),
-            View("containers", containers_metrics.cadvisor_families),
+            View("containers", docker_stats_families.cadvisor_families),
         ),
     ),
     ProbeEntry("node", node.NodeProbe, (View("node", node.families),)),

@@ -22,9 +22,9 @@ from wattview.client import Client, ClientError
 from wattview.config import Tui
 from wattview.model import Run, Snapshot
 from wattview.tui.base_app import KEYS, key_names
-from wattview.tui.courses import courses_or_none
 from wattview.tui.events import Lines
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
+from wattview.tui.results.screen import Results
 from wattview.tui.screens.confirm import Confirm
 from wattview.tui.screens.containers import Containers
 from wattview.tui.screens.exporters import Exporters
@@ -33,11 +33,11 @@ from wattview.tui.screens.launch import Launch
 from wattview.tui.screens.log import Log
 from wattview.tui.screens.overview import Overview
 from wattview.tui.screens.power import Power
-from wattview.tui.screens.results import Results
 from wattview.tui.screens.scenarios import Scenarios
 from wattview.tui.screens.streams import Streams
-from wattview.tui.trails import Trails
-from wattview.tui.travel import TravellingApp
+from wattview.tui.time_travel.travel import TravellingApp
+from wattview.tui.time_travel.trend_backfill import courses_or_none
+from wattview.tui.time_travel.trend_buffers import Trails
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.table import Table

@@ -14,7 +14,7 @@ from textual.filter import ANSIToTruecolor, LineFilter
 from textual.screen import ModalScreen, Screen
 
 from wattview.config import Tui
-from wattview.garbage import look_for_cycles_rarely
+from wattview.gc_tuning import look_for_cycles_rarely
 from wattview.tui import themes
 from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.screens.help import Help

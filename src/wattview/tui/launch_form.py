@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from wattview.model import RunPlan, RunRequest, Scenario, ScenarioPreset
-from wattview.run_request import EXPECTED
+from wattview.model.run_request import EXPECTED
 from wattview.tui.text import about, clock
 
 

@@ -13,12 +13,12 @@ from textual.widget import Widget
 
 from wattview.model import ProbeStatus, Snapshot
 from wattview.tui.feed import Link
-from wattview.tui.journey import Journey
 from wattview.tui.page import Page
-from wattview.tui.trails import Trails
+from wattview.tui.time_travel.playback import Journey
+from wattview.tui.time_travel.timeline import Timeline
+from wattview.tui.time_travel.trend_buffers import Trails
 from wattview.tui.widgets.banner import Banner
 from wattview.tui.widgets.tabs import Tabs
-from wattview.tui.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
     from wattview.tui.app import Dashboard

@@ -18,7 +18,7 @@ from itertools import accumulate
 
 from msgspec import Struct
 
-from wattview.analysis.energy import percentile
+from wattview.analysis.windows.energy import percentile
 
 COMPARED_PACKETS = 200
 MIN_COMPARED_PACKETS = 25

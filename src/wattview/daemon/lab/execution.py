@@ -23,10 +23,13 @@ from wattview import __version__
 from wattview.config import Config
 from wattview.daemon import machine, results_files
 from wattview.daemon.events import tell
-from wattview.daemon.lab import codecs, quality
-from wattview.daemon.lab.capabilities import Capabilities
-from wattview.daemon.lab.encoder_group import Copy, EncoderGroup, RunningEncoder
-from wattview.daemon.lab.renditions import streams_of
+from wattview.daemon.lab import quality
+from wattview.daemon.lab.encoding import encoder_options
+from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.encoding.encoder_group import Copy, EncoderGroup, RunningEncoder
+from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied
+from wattview.daemon.lab.encoding.renditions import streams_of
+from wattview.daemon.lab.encoding.viewers import with_delay
 from wattview.daemon.lab.run_journal import Journal
 from wattview.daemon.lab.run_progress import ProgressClock
 from wattview.daemon.lab.scenario_check import (
@@ -38,8 +41,6 @@ from wattview.daemon.lab.scenario_check import (
 )
 from wattview.daemon.lab.scenario_record import Score, Window, record_of, with_scores
 from wattview.daemon.lab.steadiness import Steadiness
-from wattview.daemon.lab.viewers import with_delay
-from wattview.daemon.lab.watched import FfmpegDied
 from wattview.daemon.lab.window_trail import TRAIL_SECONDS, Trail, WindowTrail, trail_file
 from wattview.model import EventLevel, ResultsFile, Run, RunState, ScenarioRecord
 
@@ -246,7 +247,7 @@ class Execution:
         rtmp_url = await self._around.rtmp_url()
         if not rtmp_url:
             return None, [NO_RTMP, *(["there were no viewers: nothing was pushed"] if scenario.viewers else [])]
-        codec = codecs.codec(scenario.encoder)
+        codec = encoder_options.codec(scenario.encoder)
         if codec == "h264":
             return rtmp_url, []
         reason = await self._capabilities.why_not_encode(self._config.scenarios.ffmpeg, scenario, push=True)

@@ -23,10 +23,10 @@ from msgspec.structs import replace
 
 from wattview.config import Scenarios
 from wattview.daemon import children
-from wattview.daemon.lab import ffmpeg
-from wattview.daemon.lab.capabilities import Capabilities
-from wattview.daemon.lab.renditions import picture_size
-from wattview.daemon.lab.watched import last_words
+from wattview.daemon.lab.encoding import ffmpeg_command
+from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.encoding.ffmpeg_process import last_words
+from wattview.daemon.lab.encoding.renditions import picture_size
 from wattview.model import Scenario
 
 NICE = 19
@@ -149,7 +149,7 @@ async def measure(
         raise QualityFailed("no frame of the measured window was recorded")
     stem = clip.copy.name.split(".")[0]
     reference_log, compare_log = folder / f"{stem}-reference.log", folder / f"{stem}-compare.log"
-    reference = ffmpeg.reference_command(
+    reference = ffmpeg_command.reference_command(
         encoder_ffmpeg,
         clip.scenario,
         fps=clip.fps,
@@ -175,7 +175,7 @@ async def measure(
         patience = STALL_SECONDS + clip.first_frame / clip.fps
         assert comparing.stdout is not None
         async with asyncio.timeout(patience) as stall:
-            loop, parser, done = asyncio.get_running_loop(), ffmpeg.ProgressParser(), 0
+            loop, parser, done = asyncio.get_running_loop(), ffmpeg_command.ProgressParser(), 0
             async for line in comparing.stdout:
                 progress = parser.feed(line.decode("ascii", errors="replace"))
                 if progress is not None and (progress.frames or 0) > done:
@@ -224,7 +224,7 @@ def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
     scenario = clip.scenario
     width, height = picture_size(scenario.resolution)
     number = f"settb=1/{clip.fps},setpts=N"
-    fit = f"scale={width}:{height}:flags=bicubic,format={ffmpeg.PIXEL_FORMAT}"
+    fit = f"scale={width}:{height}:flags=bicubic,format={ffmpeg_command.PIXEL_FORMAT}"
     first = clip.first_frame - clip.copy_begins
     metrics = [f"[d{{0}}][r{{0}}]{name}=stats_file={stem}-{name}.log:shortest=1[o{{0}}]" for name in ("psnr", "ssim")]
     if tool.vmaf:
@@ -245,7 +245,7 @@ def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
     sinks = [part for way in ways for part in ("-map", f"[o{way}]", "-f", "null", "-")]
     return [
         tool.path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning", "-progress", "pipe:1",
-        "-i", str(clip.copy), "-f", "rawvideo", "-pixel_format", ffmpeg.PIXEL_FORMAT,
+        "-i", str(clip.copy), "-f", "rawvideo", "-pixel_format", ffmpeg_command.PIXEL_FORMAT,
         "-video_size", scenario.resolution, "-framerate", str(clip.fps), "-i", "pipe:0",
         "-filter_complex", ";".join(graph), *sinks,
     ]  # fmt: skip

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from wattview.daemon.lab.renditions import pixels, streams_of
+from wattview.daemon.lab.encoding.renditions import pixels, streams_of
 from wattview.model import Phase, RunProgress, Scenario
 
 PREPARING_SECONDS = 1.5

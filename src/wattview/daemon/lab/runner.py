@@ -9,8 +9,8 @@ from pathlib import Path
 
 from wattview.config import Config
 from wattview.daemon import results_files
-from wattview.daemon.lab.capabilities import Capabilities
-from wattview.daemon.lab.encoder_group import RunningEncoder
+from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.encoding.encoder_group import RunningEncoder
 from wattview.daemon.lab.execution import Execution, Load, Surroundings
 from wattview.daemon.lab.run_journal import Journal, runs_directory
 from wattview.daemon.lab.run_progress import seconds_of

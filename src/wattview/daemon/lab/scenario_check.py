@@ -9,11 +9,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wattview.config import Scenarios
-from wattview.daemon.lab import codecs, ffmpeg
-from wattview.daemon.lab.capabilities import Capabilities
-from wattview.daemon.lab.renditions import picture_size, streams_of
+from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command
+from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.encoding.renditions import picture_size, streams_of
 from wattview.model import RunRequest, Scenario
-from wattview.run_request import bits_per_second
+from wattview.model.run_request import bits_per_second
 
 MIN_BITS_PER_SECOND = 10_000
 MAX_BITS_PER_SECOND = 1_000_000_000
@@ -84,10 +84,10 @@ def plan_of(request: RunRequest, media_dir: Path) -> list[Planned]:
 def media_file(scenario: Scenario, media_dir: Path) -> Path | None:
     """The file behind ``scenario.source``, None for a test picture. Raises MediaError."""
     name = scenario.source
-    if name in ffmpeg.TEST_SOURCES:
+    if name in ffmpeg_command.TEST_SOURCES:
         return None
     if "/" in name or "\\" in name or "\0" in name or name in {".", ".."}:
-        tests = ", ".join(ffmpeg.TEST_SOURCES)
+        tests = ", ".join(ffmpeg_command.TEST_SOURCES)
         raise MediaError(f"expected {tests}, or the name of a file in the media directory, without a path")
     try:
         directory = media_dir.resolve()
@@ -140,7 +140,7 @@ def _check_streams(field: str, scenario: Scenario, media_dir: Path) -> None:
         raise InvalidScenario(
             f"{field}.bitrates", f"{len(scenario.bitrates)} bitrates for {scenario.streams} streams; expected one each"
         )
-    if not codecs.accepts_preset(scenario.encoder, scenario.preset):
+    if not encoder_options.accepts_preset(scenario.encoder, scenario.preset):
         raise InvalidScenario(f"{field}.preset", f"{scenario.encoder} has no preset {scenario.preset}")
     _check_crf(field, scenario)
     _check_picture(f"{field}.resolution", scenario.resolution)
@@ -167,7 +167,7 @@ def _check_crf(field: str, scenario: Scenario) -> None:
     if (scenario.crf is not None) != (scenario.rate_control == "crf"):
         given = "is missing" if scenario.crf is None else f"has no meaning with rate_control = {scenario.rate_control}"
         raise InvalidScenario(f"{field}.crf", f"{given}; the two belong together: rate_control = crf, and a crf")
-    most = codecs.MAX_CRF.get(codecs.family(scenario.encoder), 51)
+    most = encoder_options.MAX_CRF.get(encoder_options.family(scenario.encoder), 51)
     if scenario.crf is not None and scenario.crf > most:
         raise InvalidScenario(f"{field}.crf", f"{scenario.encoder} takes 0 to {most}, got {scenario.crf}")
 

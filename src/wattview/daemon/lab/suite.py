@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wattview.model import RunRequest
-from wattview.run_request import WrongField, run_request, shown
+from wattview.model.run_request import WrongField, run_request, shown
 
 MAX_BYTES = 1_000_000
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from wattview.analysis.energy import Points
+from wattview.analysis.windows.energy import Points
 
 TRAIL_SECONDS = 0.5
 """How often the power clock's short memory is asked; it holds a second or more."""

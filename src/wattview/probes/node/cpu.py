@@ -8,7 +8,7 @@ import re
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes import procfs
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import counter, gauge
 
 _MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")

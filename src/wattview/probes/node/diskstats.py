@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes import procfs
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import Filter, gauge, named
 
 _SECTOR = procfs.SECTOR_BYTES

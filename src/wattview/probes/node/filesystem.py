@@ -11,7 +11,7 @@ from typing import NamedTuple
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes import procfs
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import Filter, gauge
 
 MOUNT_TIMEOUT_SECONDS = 2.0

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import Directories, gauge
 
 _STATUS = re.compile(r"(\d+) blocks.*\[(\d+)/(\d+)\] \[([U_]+)\]")

@@ -6,7 +6,7 @@ import re
 
 from wattview.config import Config
 from wattview.exposition import Family
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import gauge
 
 _LINE = re.compile(rb"^([^:\s]+):\s+(\d+)( kB)?\s*$", re.MULTILINE)

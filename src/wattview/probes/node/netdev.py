@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes import procfs
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import Filter, counter
 
 _FIELDS = procfs.NetDev.__struct_fields__[1:]

@@ -7,7 +7,7 @@ import errno
 from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes import procfs
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import NoData, counter
 
 # Resource, line of its file, name, what it is the time of.

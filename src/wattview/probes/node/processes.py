@@ -8,7 +8,7 @@ from collections import Counter
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes import procfs
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import gauge
 
 

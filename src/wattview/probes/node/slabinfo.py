@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import Filter, gauge
 
 # Column of /proc/slabinfo (slabinfo(5)), name, help.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wattview.config import Config
 from wattview.exposition import Family, FamilyType, labels
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 
 # Column of /proc/net/softnet_stat (net/core/net-procfs.c), name, type, help. Later columns came with later kernels.
 _COLUMNS: tuple[tuple[int, str, FamilyType, str], ...] = (

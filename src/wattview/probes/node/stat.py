@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wattview.config import Config
 from wattview.exposition import Family, FamilyType
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 
 # Key of /proc/stat, name, type, help.
 _TABLE: tuple[tuple[bytes, str, FamilyType, str], ...] = (

@@ -6,7 +6,7 @@ import os
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
-from wattview.probes.files import KernelFile
+from wattview.probes.kernel_files import KernelFile
 
 
 class Uname:

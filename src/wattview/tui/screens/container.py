@@ -13,10 +13,10 @@ from textual.widget import Widget
 
 from wattview.exposition import labels
 from wattview.model import Container
-from wattview.tui.last_hour import HOUR_SECONDS, LastHour
+from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import UNKNOWN, count, date, fit, gib, mbit, mib, number, span
+from wattview.tui.time_travel.last_hour import HOUR_SECONDS, LastHour
 from wattview.tui.view import Picture, View
-from wattview.tui.widgets.graph import Graph, Series
 from wattview.tui.widgets.pane import Pane, Parts, entitle
 
 

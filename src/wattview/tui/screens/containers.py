@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from textual.widget import Widget
 
-from wattview.tui import columns
-from wattview.tui.columns import ContainerRow
+from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.screens.container import ContainerDetails
 from wattview.tui.text import number
 from wattview.tui.view import Picture, View, why_empty
-from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets import workload_columns
 from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.workload_columns import ContainerRow
 
 GRAPH_SECONDS = 120.0
 
@@ -33,9 +33,9 @@ class Containers(View):
 
     def content(self) -> Iterator[Widget]:
         yield Table(
-            columns.CONTAINERS,
-            columns.container_key,
-            sort=columns.CONTAINER_WATTS,
+            workload_columns.CONTAINERS,
+            workload_columns.container_key,
+            sort=workload_columns.CONTAINER_WATTS,
             descending=True,
             id="containers",
             classes="box",
@@ -49,9 +49,9 @@ class Containers(View):
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
         table: Table[ContainerRow] = self.query_one("#containers", Table)
-        rows = columns.container_rows(snapshot, picture.trails) if snapshot is not None else []
+        rows = workload_columns.container_rows(snapshot, picture.trails) if snapshot is not None else []
         table.show(rows, why_empty(picture, "containers", "no container is running"))
-        entitle(table, columns.titled("Containers", len(table.rows), len(rows)))
+        entitle(table, workload_columns.titled("Containers", len(table.rows), len(rows)))
         engine = snapshot.engine if snapshot is not None else None
         self.query_one("#engine", Pane).put(
             f"Docker {engine.version}, cgroup v{engine.cgroup_version}: the engine itself takes "

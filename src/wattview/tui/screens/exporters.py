@@ -12,9 +12,9 @@ from textual.widget import Widget
 
 from wattview.client import ClientError
 from wattview.model import ExporterHealth, Finding
-from wattview.tui.column import Column
 from wattview.tui.text import UNKNOWN, clock, number
 from wattview.tui.view import Picture, View
+from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts
 from wattview.tui.widgets.table import Table
 

@@ -8,11 +8,11 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from wattview.model import Gpu, GpuProcess
-from wattview.tui import columns
-from wattview.tui.column import Column
+from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import gib, mib, number
 from wattview.tui.view import Picture, View, why_empty
-from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets import workload_columns
+from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts, entitle
 from wattview.tui.widgets.table import Table
 
@@ -105,7 +105,7 @@ class Gpus(View):
         entitle(graph, f"Power of GPU {gpu.index}")
         end = picture.snapshot.time
         processes: Table[GpuProcess] = self.query_one("#processes", Table)
-        entitle(processes, columns.titled("Processes", len(gpu.processes), len(gpu.processes)))
+        entitle(processes, workload_columns.titled("Processes", len(gpu.processes), len(gpu.processes)))
         processes.show(gpu.processes)
         points = picture.trails["gpu", gpu.uuid]
         graph.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds, live=picture.live)

@@ -10,13 +10,13 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from wattview.model import EventLevel
-from wattview.tui.column import Column
-from wattview.tui.columns import titled
 from wattview.tui.events import Line
 from wattview.tui.text import moment
 from wattview.tui.view import Picture, View
+from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.workload_columns import titled
 
 LEVELS: dict[EventLevel, str] = {"info": "· info", "warning": "! warning", "error": "✗ error"}
 TONES: dict[EventLevel, str] = {"info": "dim", "warning": "warn", "error": "bad"}

@@ -9,21 +9,21 @@ from textual.content import Content
 from textual.widget import Widget
 
 from wattview.model import PowerUse
-from wattview.tui import columns
-from wattview.tui.columns import ContainerRow, StreamRow
-from wattview.tui.dots import PATTERNS
+from wattview.tui.plots.dots import PATTERNS
+from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.screens.container import ContainerDetails
 from wattview.tui.screens.stream import StreamDetails
 from wattview.tui.text import number
-from wattview.tui.trails import parts_of
+from wattview.tui.time_travel.trend_buffers import parts_of
 from wattview.tui.view import Picture, View, why_empty
-from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets import workload_columns
 from wattview.tui.widgets.health import Health
 from wattview.tui.widgets.host import Host
 from wattview.tui.widgets.pane import entitle
 from wattview.tui.widgets.power_now import PowerNow
 from wattview.tui.widgets.run_bar import RunBar
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.workload_columns import ContainerRow, StreamRow
 
 GRAPH_SECONDS = 300.0
 
@@ -64,14 +64,14 @@ class Overview(View):
         yield Host()
         with Container(id="tables"):
             yield Table(
-                columns.CONTAINERS,
-                columns.container_key,
-                sort=columns.CONTAINER_WATTS,
+                workload_columns.CONTAINERS,
+                workload_columns.container_key,
+                sort=workload_columns.CONTAINER_WATTS,
                 descending=True,
                 id="containers",
                 classes="box",
             )
-            yield Table(columns.STREAMS, columns.stream_key, id="streams", classes="box")
+            yield Table(workload_columns.STREAMS, workload_columns.stream_key, id="streams", classes="box")
         yield Health()
 
     def on_mount(self) -> None:
@@ -101,18 +101,18 @@ class Overview(View):
         containers: Table[ContainerRow] = self.query_one("#containers", Table)
         streams: Table[StreamRow] = self.query_one("#streams", Table)
         containers.show(
-            columns.container_rows(snapshot, picture.trails) if snapshot is not None else [],
+            workload_columns.container_rows(snapshot, picture.trails) if snapshot is not None else [],
             why_empty(picture, "containers", "no container is running"),
         )
         streams.show(
-            columns.stream_rows(snapshot, picture.trails) if snapshot is not None else [],
+            workload_columns.stream_rows(snapshot, picture.trails) if snapshot is not None else [],
             why_empty(picture, "streams", "no stream is live; press n to run one"),
         )
         for table, title, total in (
             (containers, "Containers", len(snapshot.containers) if snapshot else 0),
             (streams, "Streams", len(snapshot.streams) if snapshot else 0),
         ):
-            entitle(table, columns.titled(title, len(table.rows), total))
+            entitle(table, workload_columns.titled(title, len(table.rows), total))
 
 
 def power_title(use: PowerUse | None, width: int) -> Content:

@@ -11,13 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from wattview.client import ClientError
-from wattview.tui import past
-from wattview.tui.column import Column
-from wattview.tui.past import HOST, RANGES, Line, Past, Summary
+from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import about, clock, date, number
-from wattview.tui.trails import Point
+from wattview.tui.time_travel import power_range
+from wattview.tui.time_travel.power_range import HOST, RANGES, Line, Past, Summary
+from wattview.tui.time_travel.trend_buffers import Point
 from wattview.tui.view import Picture, View, why_empty
-from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
 
@@ -93,8 +93,8 @@ class Power(View):
         mean = self.past.host_mean_watts if self.past is not None else None
         table.show(
             [
-                Row(line, past.summary(self._points(line.key), start, end, mean if line.key == HOST else None))
-                for line in past.lines_of(picture.snapshot)
+                Row(line, power_range.summary(self._points(line.key), start, end, mean if line.key == HOST else None))
+                for line in power_range.lines_of(picture.snapshot)
             ],
             why_empty(picture, "power", "no power source"),
         )
@@ -121,7 +121,7 @@ class Power(View):
         where it has not answered. A moment of the past is somewhere else with each step."""
         if not self._loaded:
             return True
-        column = max(5.0, past.step_of(self.seconds))
+        column = max(5.0, power_range.step_of(self.seconds))
         if self.past is not None and not self._back:
             return time.monotonic() - self._loaded > column
         moved = self.past is None or not 0 <= self.window[1] - self.past.end < column / 5
@@ -137,7 +137,7 @@ class Power(View):
 
     def _points(self, key: str) -> list[Point]:
         points = self.past.points.get(key, []) if self.past is not None else []
-        if key != HOST or self._picture is None or self.seconds > past.RAW_SECONDS:
+        if key != HOST or self._picture is None or self.seconds > power_range.RAW_SECONDS:
             return points
         trail = self._picture.trails["power",]
         first = trail[0][0] if trail else float("inf")
@@ -170,7 +170,7 @@ class Power(View):
             readout.put((f"[ ] range, , . earlier and later, ← → cursor; {spacing}", "$muted"))
             return
         reach = max(step, (end - start) / max(1, self.query_one("#graph", Graph).columns))
-        near = past.value_at(self._points(key), self.cursor, reach)
+        near = power_range.value_at(self._points(key), self.cursor, reach)
         moment = date(self.cursor) if self.seconds > 86400 else clock(self.cursor)
         value = f"{number(near[1])} W" if near is not None else "no value"
         readout.put(f"{moment}  ", (f"{title}: {value}", "bold"))
@@ -184,7 +184,7 @@ class Power(View):
         try:
             machine = shown.machine_power if shown is not None else None
             gpus, source = (shown.gpus if shown is not None else ()), machine.source if machine is not None else ""
-            self.past = await past.load(self.dashboard.client, start, end, gpus, source)
+            self.past = await power_range.load(self.dashboard.client, start, end, gpus, source)
             self._error = ""
         except ClientError as error:
             self._error = str(error)

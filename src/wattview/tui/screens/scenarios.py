@@ -12,11 +12,11 @@ from textual.widget import Widget
 
 from wattview.client import ClientError
 from wattview.model import EncoderStatus, Run, ScenarioPreset, ScenarioRecord, Snapshot
-from wattview.tui.column import Column
 from wattview.tui.sources import is_estimate
 from wattview.tui.text import UNKNOWN, about, bar, clock, count, date, number, signed, span
-from wattview.tui.trails import Trails, energy_between
+from wattview.tui.time_travel.trend_buffers import Trails, energy_between
 from wattview.tui.view import Picture, View
+from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts
 from wattview.tui.widgets.table import Table
 

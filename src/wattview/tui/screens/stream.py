@@ -12,12 +12,12 @@ from textual.widget import Widget
 
 from wattview.exposition import labels
 from wattview.model import Snapshot, Stream, StreamClient
-from wattview.tui.column import Column
-from wattview.tui.last_hour import HOUR_SECONDS, LastHour
+from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import UNKNOWN, count, gib, mbit, number, span
-from wattview.tui.trails import in_mbit
+from wattview.tui.time_travel.last_hour import HOUR_SECONDS, LastHour
+from wattview.tui.time_travel.trend_buffers import in_mbit
 from wattview.tui.view import Picture, View
-from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts, entitle
 from wattview.tui.widgets.table import Table
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from textual.widget import Widget
 
-from wattview.tui import columns
-from wattview.tui.columns import StreamRow
+from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.screens.stream import StreamDetails
 from wattview.tui.text import count, mbit, span
-from wattview.tui.trails import in_mbit
+from wattview.tui.time_travel.trend_buffers import in_mbit
 from wattview.tui.view import Picture, View, why_empty
-from wattview.tui.widgets.graph import Graph, Series
+from wattview.tui.widgets import workload_columns
 from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.workload_columns import StreamRow
 
 GRAPH_SECONDS = 120.0
 
@@ -33,7 +33,7 @@ class Streams(View):
     """
 
     def content(self) -> Iterator[Widget]:
-        yield Table(columns.STREAMS, columns.stream_key, id="streams", classes="box")
+        yield Table(workload_columns.STREAMS, workload_columns.stream_key, id="streams", classes="box")
         yield Pane(id="server")
         yield Graph("Mb/s", least=0.5, id="course", classes="box")
 
@@ -43,9 +43,9 @@ class Streams(View):
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
         table: Table[StreamRow] = self.query_one("#streams", Table)
-        rows = columns.stream_rows(snapshot, picture.trails) if snapshot is not None else []
+        rows = workload_columns.stream_rows(snapshot, picture.trails) if snapshot is not None else []
         table.show(rows, why_empty(picture, "streams", "no stream is live; press n to run one"))
-        entitle(table, columns.titled("Streams", len(table.rows), len(rows)))
+        entitle(table, workload_columns.titled("Streams", len(table.rows), len(rows)))
         server = snapshot.rtmp_server if snapshot is not None else None
         self.query_one("#server", Pane).put(
             f"{server.name}: {count(server.connections)} connections, in {mbit(server.bandwidth_in_bytes)}, "

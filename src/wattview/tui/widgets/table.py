@@ -26,8 +26,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from wattview.tui.column import Column, aligned, lay_out
 from wattview.tui.text import UNKNOWN
+from wattview.tui.widgets.column import Column, aligned, lay_out
 
 R = TypeVar("R")
 

@@ -1,0 +1,1 @@
+"""Who used the power: idle power, and the shares of what is above it."""

@@ -1,0 +1,47 @@
+"""What an hour at this moment's rate costs: energy, computing time, and both. Arithmetic on readings and prices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from wattview.analysis.pricing import cost, tariff
+from wattview.config import Cost
+from wattview.model import Gpu, HostReading, MachinePower
+
+
+class HourlyCost(Struct, frozen=True):
+    """In the currency of the settings; ``carbon_grams`` is of the energy. What is unknown is None, and so is a sum of
+    which a part is unknown."""
+
+    energy: float | None
+    compute: float | None
+    total: float | None
+    carbon_grams: float | None
+
+
+def hourly_cost(
+    machine: MachinePower | None, host: HostReading | None, gpus: Sequence[Gpu] | None, time: float, prices: Cost
+) -> HourlyCost:
+    """By the readings of one moment, at the price that energy has then. ``gpus`` is None where they are not known."""
+    watts = machine.watts if machine is not None else None
+    energy = None if watts is None else watts / 1000.0 * tariff.price_at(time, prices) * prices.pue
+    compute = _compute(host, gpus, prices)
+    return HourlyCost(
+        energy=energy,
+        compute=compute,
+        total=None if energy is None or compute is None else energy + compute,
+        carbon_grams=None if watts is None else cost.carbon_grams(watts * cost.SECONDS_PER_HOUR, prices),
+    )
+
+
+def _compute(host: HostReading | None, gpus: Sequence[Gpu] | None, prices: Cost) -> float | None:
+    if host is None or host.cpu_percent is None or (gpus is None and prices.gpu_per_hour):
+        return None
+    shares = [gpu.utilization_percent for gpu in gpus or ()] if prices.gpu_per_hour else []
+    known = [share / 100.0 for share in shares if share is not None]
+    if len(known) < len(shares):
+        return None
+    busy_cpus = host.cpu_percent / 100.0 * host.cpus
+    return cost.compute_cost(busy_cpus * cost.SECONDS_PER_HOUR, sum(known) * cost.SECONDS_PER_HOUR, prices)

@@ -1,0 +1,1 @@
+"""Settings held against each other: repeats, confidence, comparison, BD-rate, advice, prediction."""

@@ -1,0 +1,260 @@
+"""Repeats of one setting as one figure with its uncertainty, and two settings or two runs held against each other.
+
+What belongs together is told by what was asked of the encoders (``setting_of``), never by a scenario's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wattview.analysis.results import is_baseline
+from wattview.analysis.sweeps.confidence import difference, estimate, judged_together
+from wattview.analysis.sweeps.machines import machine_text
+from wattview.analysis.windows.remarks import together
+from wattview.model import (
+    Comparison,
+    Difference,
+    Efficiency,
+    Group,
+    Pair,
+    RunComparison,
+    RunResult,
+    ScenarioRecord,
+    ScenarioResult,
+    Setting,
+)
+from wattview.model.run_request import bitrate_text, bits_per_second
+
+FIGURES: Mapping[str, str] = {
+    **{name: name for name in (
+        "duration_seconds", "energy_joules", "net_energy_joules", "gpu_energy_joules", "power_mean_watts",
+        "power_max_watts", "baseline_diff_power_watts", "cpu_seconds", "cpu_mean_percent", "cost_total", "cost_energy",
+        "cost_compute", "cost_egress", "carbon_grams", "qoe_score",
+    )},
+    **{name: f"efficiency.{name}" for name in Efficiency.__struct_fields__},
+    "net_watts_per_stream": "net_efficiency.watts_per_stream",
+    **{name: f"record.{name}" for name in (
+        "vmaf_score", "vmaf_harmonic_mean", "vmaf_percentile_1", "vmaf_minimum", "psnr_score", "ssim_score",
+        "xpsnr_score",
+    )},
+    **{name: f"record.playback.{name}" for name in (
+        "start_delay_seconds", "stalls", "stalled_seconds", "received_frames_ratio", "end_to_end_delay_seconds",
+    )},
+}  # fmt: skip
+"""The figures that repeats are averaged over and settings are compared by, and where each stands in a result."""
+
+OF_VMAF = ("vmaf_score", "vmaf_harmonic_mean", "vmaf_percentile_1", "vmaf_minimum", "qoe_score")
+"""Those that are of one VMAF model."""
+
+WITHOUT_POWER = frozenset(
+    name for name, path in FIGURES.items()
+    if path.startswith(("record.", "cpu_", "qoe_")) or name in ("duration_seconds", "cost_compute", "cost_egress")
+)  # fmt: skip
+"""Those of them that do not depend on where the power came from."""
+
+
+QUESTIONS: Mapping[str, str] = {
+    **dict.fromkeys((
+        "power_mean_watts", "energy_joules", "watts_per_stream", "joules_per_frame", "joules_per_megapixel",
+        "joules_per_gigabyte", "joules_per_viewer_hour", "cost_energy", "carbon_grams", "carbon_grams_per_stream_hour",
+        "sci_grams_per_stream_hour",
+    ), "power"),
+    **dict.fromkeys(("baseline_diff_power_watts", "net_energy_joules", "net_watts_per_stream"), "power above baseline"),
+    **dict.fromkeys(("cpu_seconds", "cpu_mean_percent", "cost_compute"), "CPU"),
+    **dict.fromkeys(("cost_total", "cost_per_stream_hour", "cost_per_viewer_hour"), "cost"),
+    **dict.fromkeys(("vmaf_score", "vmaf_harmonic_mean"), "VMAF"),
+}  # fmt: skip
+"""What figures that say one thing in several units ask; any other figure is a question by itself."""
+
+
+def figure(result: ScenarioResult, name: str) -> float | None:
+    """One of ``FIGURES`` of a result."""
+    value: Any = result
+    for part in FIGURES[name].split("."):
+        value = getattr(value, part, None)
+    return None if value is None else float(value)
+
+
+class Repeats(Struct, frozen=True):
+    """The scenarios of one setting on one machine, those that count and those that were not in real time."""
+
+    setting: Setting
+    valid: tuple[ScenarioResult, ...]
+    invalid: tuple[ScenarioResult, ...] = ()
+    machine: str | None = None
+
+    def values(self, name: str) -> list[float]:
+        """The figure in each repeat that has it; of VMAF only in those that were judged by ``vmaf_model``."""
+        return [
+            value
+            for result in self.valid
+            if (value := figure(result, name)) is not None
+            and (name not in OF_VMAF or result.record.vmaf_model == self.vmaf_model)
+        ]
+
+    @property
+    def vmaf_model(self) -> str | None:
+        """The model that judged the first of them: scores of two models do not mix."""
+        return next((one.record.vmaf_model for one in self.valid if one.record.vmaf_score is not None), None)
+
+    @property
+    def label(self) -> str:
+        return setting_text(self.setting)
+
+    def group(self) -> Group:
+        figures = {name: estimate(values) for name in FIGURES if (values := self.values(name))}
+        sources = {result.power_source for result in self.valid if result.power_source}
+        return Group(
+            label=self.label, setting=self.setting, figures=figures, repeats=len(self.valid),
+            invalid=len(self.invalid), power_source=sources.pop() if len(sources) == 1 else None, machine=self.machine,
+            remarks=together(self.valid),
+        )  # fmt: skip
+
+
+def setting_of(record: ScenarioRecord) -> Setting:
+    """What was asked of the encoders, however it was written."""
+    return Setting(
+        streams=record.streams, resolution=record.resolution, fps=record.fps, bitrate=_rates(record.bitrate),
+        outputs=tuple(record.outputs or ()), encoder=record.encoder, preset=record.preset, source=record.source,
+        rate_control=record.rate_control, crf=record.crf, gop_seconds=record.gop_seconds,
+        buffer_seconds=record.buffer_seconds, audio=_rates(record.audio), viewers=record.viewers, pushed=record.pushed,
+    )  # fmt: skip
+
+
+def _rates(text: str | None) -> str | None:
+    """A list of bit rates in one way of writing: ``2.5M`` is ``2500k``, and the same for each stream is said once. What
+    is no bit rate stays as it is."""
+    if text is None:
+        return None
+    try:
+        rates = [bitrate_text(bits_per_second(part.strip())) for part in text.split(",")]
+    except ValueError:
+        return text
+    return rates[0] if len(set(rates)) == 1 else ",".join(rates)
+
+
+def setting_text(setting: Setting) -> str:
+    """``4 x 1280x720 30 fps 2500k libx264 veryfast``; what is usual is left out."""
+    rendition = ", ".join(output.resolution for output in setting.outputs) or setting.resolution
+    parts = (
+        f"{setting.streams} x" if setting.streams else None,
+        rendition,
+        f"{setting.fps:g} fps" if setting.fps else None,
+        setting.bitrate if setting.crf is None else f"CRF {setting.crf}",
+        setting.rate_control if setting.rate_control == "cbr" else None,
+        setting.encoder,
+        setting.preset,
+        f"GOP {setting.gop_seconds:g} s" if setting.gop_seconds not in (None, 2.0) else None,
+        f"buffer {setting.buffer_seconds:g} s" if setting.buffer_seconds not in (None, 2.0) else None,
+        "no audio" if setting.audio == "none" else None,
+        f"audio {setting.audio}" if setting.audio not in (None, "none", "128k", "aac") else None,
+        setting.source if setting.source not in (None, "testsrc2") else None,
+        f"{setting.viewers} viewers" if setting.viewers else None,
+        "not pushed" if setting.pushed is False else None,
+    )
+    return " ".join(part for part in parts if part) or "unknown setting"
+
+
+def repeats_of(results: Iterable[ScenarioResult]) -> list[Repeats]:
+    """The scenarios by machine and setting, in the order in which each was first seen, without the baselines."""
+    found: dict[tuple[str | None, Setting], tuple[list[ScenarioResult], list[ScenarioResult]]] = {}
+    for result in results:
+        if not is_baseline(result.record):
+            valid, invalid = found.setdefault((result.machine, setting_of(result.record)), ([], []))
+            (invalid if result.record.realtime is False else valid).append(result)
+    return [
+        Repeats(setting, tuple(valid), tuple(invalid), machine)
+        for (machine, setting), (valid, invalid) in found.items()
+    ]
+
+
+def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = None) -> Comparison:
+    """Figure by figure, the first less the second, for every figure that both have.
+
+    Power of different sources (an estimate and a measurement) is not compared, nor are scores of two VMAF models.
+    """
+    source = first.group().power_source
+    comparable = source is not None and source == second.group().power_source
+    figures = {}
+    for name in FIGURES:
+        values, others = first.values(name), second.values(name)
+        if name in OF_VMAF and first.vmaf_model != second.vmaf_model:
+            continue
+        if values and others and (comparable or name in WITHOUT_POWER):
+            figures[name] = difference(values, others)
+    one, other = labels or (first.label, second.label)
+    return Comparison(first=one, second=other, figures=figures)
+
+
+def compare_runs(first: RunResult, second: RunResult) -> RunComparison:
+    """Two runs, the second less the first.
+
+    A setting is held against the same setting; one that the other run lacks against what has its name there; and where
+    one is then left on either side, these against each other: they are what the two runs were made for.
+    """
+    left, right = repeats_of(first.scenarios), repeats_of(second.scenarios)
+    pairs = []
+    for told_by in (lambda repeats: repeats.setting, _name):
+        for repeats in list(left):
+            match = next((other for other in right if told_by(other) == told_by(repeats)), None)
+            if match is not None:
+                left.remove(repeats)
+                right.remove(match)
+                pairs.append(_pair(repeats, match))
+    if len(left) == len(right) == 1:
+        pairs.append(_pair(left.pop(), right.pop()))
+    gaps = judged([pair.differences for pair in pairs])
+    pairs = [replace(pair, differences=found) for pair, found in zip(pairs, gaps, strict=True)]
+    return RunComparison(
+        first=first.id, second=second.id, pairs=pairs, only_first=[repeats.label for repeats in left],
+        only_second=[repeats.label for repeats in right], baseline_watts=_baselines(first.scenarios, second.scenarios),
+        remark=_machines(first.scenarios, second.scenarios),
+    )  # fmt: skip
+
+
+def judged(columns: Sequence[Mapping[str, Difference]]) -> list[dict[str, Difference]]:
+    """Differences that are shown at once, by figure, judged together: the more is asked, the more chance answers."""
+    asked = [((at, QUESTIONS.get(name, name)), gap) for at, gaps in enumerate(columns) for name, gap in gaps.items()]
+    answers = iter(judged_together(asked))
+    return [{name: next(answers) for name in gaps} for gaps in columns]
+
+
+def _name(repeats: Repeats) -> str:
+    record = (*repeats.valid, *repeats.invalid)[0].record
+    return record.setting or record.name
+
+
+def _pair(first: Repeats, second: Repeats) -> Pair:
+    one, other = first.group(), second.group()
+    remark = ""
+    if "power_mean_watts" in one.figures and "power_mean_watts" in other.figures:
+        sources = [group.power_source or "several sources" for group in (one, other)]
+        if one.power_source != other.power_source or one.power_source is None:
+            remark = f"power is not compared: it came from {sources[0]} and from {sources[1]}"
+    return Pair(first=one, second=other, differences=compare(second, first).figures, remark=remark)
+
+
+def _machines(first: Sequence[ScenarioResult], second: Sequence[ScenarioResult]) -> str:
+    """What to know where the runs are of two machines: it is these that are compared, too."""
+    machines = [{result.machine for result in results} for results in (first, second)]
+    if not all(machines) or machines[0] == machines[1]:
+        return ""
+    one, other = (" and ".join(sorted(map(machine_text, of))) for of in machines)
+    return f"the runs are of two machines, which differ in all figures: {one}, and {other}"
+
+
+def _baselines(first: Sequence[ScenarioResult], second: Sequence[ScenarioResult]) -> Difference | None:
+    """How much more the idle machine drew in the second run."""
+    watts: list[list[float]] = []
+    sources: list[set[str | None]] = []
+    for results in (first, second):
+        known = [one for one in results if is_baseline(one.record) and one.power_mean_watts is not None]
+        watts.append([one.power_mean_watts for one in known if one.power_mean_watts is not None])
+        sources.append({one.power_source for one in known})
+    if not all(watts) or sources[0] != sources[1] or len(sources[0]) != 1:
+        return None
+    return difference(watts[1], watts[0])

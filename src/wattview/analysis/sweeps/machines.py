@@ -1,0 +1,44 @@
+"""Results of one machine: what settings cost is held against each other only where the same machine measured them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from wattview.analysis.windows.energy import NoData
+from wattview.model import ScenarioResult
+
+UNNAMED = "a machine that the results files do not name"
+
+
+def machine_text(machine: str | None) -> str:
+    """A machine for people."""
+    return machine or UNNAMED
+
+
+def of_one_machine(results: Sequence[ScenarioResult], wanted: str = "") -> tuple[list[ScenarioResult], str]:
+    """The results of one machine, and a sentence on what was left out, "" where that is nothing.
+
+    ``wanted`` is a machine's name or a part of it; without one it is the machine of the first result (results come
+    newest first). Raises NoData where no machine, or more than one, is called so.
+    """
+    counts = Counter(result.machine for result in results)
+    if not counts:
+        return [], ""
+    chosen = _named(list(counts), wanted) if wanted else results[0].machine
+    others = {machine: count for machine, count in counts.items() if machine != chosen}
+    said = ""
+    if others:
+        listed = "; ".join(f"{count} of {machine_text(machine)}" for machine, count in others.items())
+        said = f"only scenarios of {machine_text(chosen)} were taken, and not {listed}: machines do not compare"
+    return [result for result in results if result.machine == chosen], said
+
+
+def _named(machines: Sequence[str | None], wanted: str) -> str | None:
+    found = [machine for machine in machines if wanted.casefold() in machine_text(machine).casefold()]
+    exact = [machine for machine in found if machine_text(machine) == wanted]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    what = "no machine" if not found else "more than one machine"
+    known = "; ".join(machine_text(machine) for machine in machines)
+    raise NoData(f"{what} is called {wanted!r}; measured were: {known}")

@@ -1,0 +1,103 @@
+"""What must be known of a run's figures before they are believed: a baseline that was not idle, one that drifted.
+
+Pure. A remark has a short name, for a column of a table, and a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wattview.analysis.results import is_baseline
+from wattview.analysis.sweeps.confidence import estimate
+from wattview.model import Estimate, ScenarioResult
+
+IDLE_PERCENT = 5.0
+"""The most CPU time that is used in an idle window."""
+
+NOT_IDLE, BASELINE_NOT_IDLE, WITHIN_DRIFT = "not idle", "baseline not idle", "within drift"
+
+IN_GENERAL: Mapping[str, str] = {
+    BASELINE_NOT_IDLE: "its baselines were not idle: what stands above them is too little",
+    WITHIN_DRIFT: "what some of it takes above the baseline says nothing: the baselines of its run differ by more",
+}
+"""Remarks on several scenarios at once, whose sentences differ in their figures."""
+
+
+class NoiseFloor(Struct, frozen=True):
+    """How still the machine was: the mean power of the baselines of a file, and by how much they disagree.
+
+    A difference from the baseline that is smaller than ``spread_watts`` says nothing. ``drift_watts`` is the last
+    baseline less the first: what warmth or another program has added in the course of the run.
+    """
+
+    mean_watts: Estimate
+    spread_watts: float
+    drift_watts: float
+
+
+def noise_floor(results: Iterable[ScenarioResult]) -> NoiseFloor | None:
+    """From the baselines of one results file; None where there are fewer than two."""
+    watts = [
+        result.power_mean_watts for result in results
+        if is_baseline(result.record) and result.power_mean_watts is not None
+    ]  # fmt: skip
+    if len(watts) < 2:
+        return None
+    return NoiseFloor(estimate(watts), max(watts) - min(watts), watts[-1] - watts[0])
+
+
+def noise_text(floor: NoiseFloor) -> str:
+    return (
+        f"{floor.mean_watts.count} baselines: {floor.mean_watts.mean:.2f} W, they differ by {floor.spread_watts:.2f} W;"
+        f" from the first to the last {floor.drift_watts:+.2f} W"
+    )
+
+
+def run_remarks(results: Iterable[ScenarioResult]) -> list[str]:
+    """What is to be said of one results file as a whole."""
+    floor = noise_floor(results)
+    return [] if floor is None else [noise_text(floor)]
+
+
+def remarked(results: Sequence[ScenarioResult]) -> list[ScenarioResult]:
+    """The scenarios of one results file, compared with their baselines, each with its remarks."""
+    floor = noise_floor(results)
+    busy = {one.record.name for one in results if _busy(one)}
+    return [replace(one, remarks=_remarks(one, one.baseline in busy, floor)) for one in results]
+
+
+def _remarks(one: ScenarioResult, baseline_busy: bool, floor: NoiseFloor | None) -> dict[str, str]:
+    if is_baseline(one.record):
+        if not _busy(one):
+            return {}
+        used = f"{one.cpu_mean_percent:.1f} % of its CPU time was used"
+        return {NOT_IDLE: f"the machine was NOT IDLE: {used}; what is above this baseline is too little"}
+    above = one.baseline_diff_power_watts
+    if above is None:
+        return {}
+    found = {}
+    if baseline_busy:
+        found[BASELINE_NOT_IDLE] = f"its baseline ({one.baseline}) was not idle: what stands above that is too little"
+    if floor is not None and abs(above) <= floor.spread_watts:
+        found[WITHIN_DRIFT] = (
+            f"what it takes above the baseline says nothing: the baselines of the run differ by"
+            f" {floor.spread_watts:.2f} W, which is more"
+        )
+    return found
+
+
+def _busy(one: ScenarioResult) -> bool:
+    """Whether the machine had other work in a baseline: of what stands above it nobody knows the half."""
+    return is_baseline(one.record) and one.cpu_mean_percent is not None and one.cpu_mean_percent > IDLE_PERCENT
+
+
+def together(results: Iterable[ScenarioResult]) -> dict[str, str]:
+    """The remarks on any of these, in general words where they differ in their figures."""
+    found: dict[str, str] = {}
+    for one in results:
+        for name, text in one.remarks.items():
+            found[name] = text if found.get(name, text) == text else IN_GENERAL.get(name, text)
+    return found

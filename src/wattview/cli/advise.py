@@ -1,0 +1,65 @@
+"""``wattview results advise``: the cheapest setting that was measured to be good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from wattview.analysis.sweeps.advice import Target, advise, unit_of
+from wattview.analysis.windows.energy import NoData
+from wattview.cli import terminal as term
+from wattview.cli.terminal import json_text
+from wattview.model import Advice, Choice, RunResult
+
+MOST_REJECTED = 12
+"""How many of the settings that are not eligible are named."""
+
+
+def print_advice(runs: Iterable[RunResult], target: Target, objective: str, machine: str, as_json: bool) -> bool:
+    """The answer, from all scenarios of these runs. True where a measured setting meets the target."""
+    scenarios = [scenario for run in runs for scenario in run.scenarios]
+    try:
+        advice = advise(scenarios, target, objective, machine)
+    except NoData as lack:
+        raise click.ClickException(term.clean(lack.reason)) from None
+    if as_json:
+        click.echo(json_text(advice))
+        return advice.best is not None
+    click.echo(term.wrap(advice.verdict, ""))
+    if advice.choices:
+        currency = next((scenario.currency for scenario in scenarios if scenario.currency), None)
+        click.echo()
+        _print_choices(advice, unit_of(objective, currency))
+    if advice.rejected:
+        click.echo("\nnot eligible:")
+        for choice in advice.rejected[:MOST_REJECTED]:
+            click.echo(term.wrap(f"{choice.label}: {choice.reason}"))
+        if len(advice.rejected) > MOST_REJECTED:
+            click.echo(f"    and {len(advice.rejected) - MOST_REJECTED} more; all are in --json")
+    if advice.left_out:
+        click.echo(term.wrap(advice.left_out, ""))
+    return advice.best is not None
+
+
+def _print_choices(advice: Advice, unit: str) -> None:
+    best = advice.choices[0].value or 0.0
+    rows = [_row(choice, best, unit) for choice in advice.choices]
+    header = ["SETTING", "MEASURED", "ABOVE THE BEST", "", "95 % INTERVAL", ""]
+    click.echo(term.table(header, rows, right=frozenset({1, 2, 3, 4})))
+
+
+def _row(choice: Choice, best: float, unit: str) -> list[str]:
+    gap = choice.difference
+    above = choice.above_best or 0.0
+    interval = term.UNKNOWN
+    if gap is not None and gap.low is not None and gap.high is not None:
+        interval = f"{gap.low:+.3g} to {gap.high:+.3g}"
+    return [
+        choice.label,
+        f"{choice.value:.4g} {unit}".rstrip(),
+        f"+{above:.3g} {unit}".rstrip() if gap is not None else "best",
+        f"+{100 * above / abs(best):.1f} %" if gap is not None and best else "",
+        interval if gap is not None else "",
+        gap.verdict.partition(":")[0] if gap is not None else "",
+    ]

@@ -1,0 +1,296 @@
+"""The command line: one short function a subcommand. What a subcommand needs is imported when it is called.
+
+Exit status: 0 done, 1 the thing asked about is bad, 2 the command or a setting is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from wattview import __version__
+from wattview.cli.options import Options, settings
+from wattview.cli.results_commands import results
+from wattview.config import Config
+
+if TYPE_CHECKING:
+    from wattview.client import Client
+
+T = TypeVar("T")
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=HELP)
+@click.version_option(__version__, prog_name="wattview")
+def main() -> None:
+    """Watts, money, carbon and quality of every live stream, container and test scenario.
+
+    \b
+    Start here:
+      wattview up                  the dashboard, with everything it needs
+      wattview run                 measure one 720p stream for a minute
+      wattview doctor              what works on this machine, and how to mend the rest
+    """
+    # httpx loads its own command line where rich is installed, as it is for the dashboard: 3 MB and 30 ms for nothing.
+    # Without that module it does as where rich is not.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+
+
+@main.command()
+@settings
+def daemon(options: Options) -> None:
+    """Run all probes, analyses and endpoints in the foreground. SIGTERM stops, SIGHUP re-reads the settings.
+
+    \b
+    Example:
+      wattview daemon --config /etc/wattview.toml --set daemon.listen=0.0.0.0
+    """
+    _serve(options)
+
+
+@main.command()
+@click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    help="unix:///path or http://host:port (default: the local socket). Several give the fleet page.",
+)
+@click.option("--prometheus", metavar="URL", help="The fleet page from the store that the daemons are scraped into.")
+@click.option(
+    "--token-file",
+    "token_files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Token for the http:// URLs: one file for all, or one each in their order.",
+)
+@click.option(
+    "--prometheus-token-file",
+    "store_token_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The store's bearer token, or user:password.",
+)
+@click.option("--web", is_flag=True, help="Serve it to a browser on this machine.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="With --web; 0: a free one."
+)
+@click.option("--replay", metavar="RUN_ID", default="", help="Show a recorded run again, as if it were live.")
+@settings
+def tui(
+    options: Options,
+    urls: tuple[str, ...],
+    prometheus: str | None,
+    token_files: tuple[Path, ...],
+    store_token_file: Path | None,
+    web: bool,
+    port: int,
+    replay: str,
+) -> None:
+    """Open the dashboard of a running daemon, or the fleet page of many.
+
+    \b
+    Examples:
+      wattview tui --url http://encoder-7:9700 --token-file ~/.wattview-token
+      wattview tui --url http://encoder-1:9700 --url http://encoder-2:9700 --token-file ~/.wattview-token
+      wattview tui --prometheus http://metrics:8428
+      wattview tui --web --port 8090
+      wattview tui --replay 20261124_073309
+    """
+    from wattview.cli.attach import AddressError, addresses, check_url, read_secret, socket_url
+
+    config = options.config()
+    try:
+        daemons = addresses(urls or ([] if prometheus else [socket_url(config)]), token_files)
+        secret = read_secret(store_token_file) if store_token_file is not None else ""
+        if prometheus is not None:
+            check_url(prometheus)
+    except AddressError as error:
+        raise click.UsageError(str(error)) from None
+    if replay and (prometheus is not None or len(daemons) > 1):
+        raise click.UsageError("--replay shows a run of one daemon: give one --url")
+    if web:
+        pairs = [("--url", url) for url in urls] + [("--token-file", str(path.absolute())) for path in token_files]
+        pairs += [("--prometheus", prometheus)] if prometheus else []
+        pairs += [("--replay", replay)] if replay else []
+        pairs += [("--prometheus-token-file", str(store_token_file.absolute()))] if store_token_file else []
+        _serve_web([*options.arguments(), *(part for pair in pairs for part in pair)], port)
+        return
+    if prometheus is not None or len(daemons) > 1:
+        from wattview.fleet import FleetStore
+        from wattview.tui.fleet.app import run as run_fleet
+
+        sys.exit(run_fleet(daemons, config.tui, FleetStore(prometheus, secret) if prometheus is not None else None))
+    from wattview.tui.app import run as run_dashboard
+
+    sys.exit(run_dashboard(daemons[0].url, daemons[0].token, config.tui, replay))
+
+
+@main.command()
+@click.option("--headless", is_flag=True, help="No dashboard: daemon and media server in the foreground.")
+@settings
+def up(options: Options, headless: bool) -> None:
+    """Open the dashboard; start a daemon and a media server for as long as it is open, where none runs.
+
+    \b
+    Example:
+      wattview up --set cost.energy_per_kwh=0.31 --set cost.currency=EUR
+    """
+    if headless:
+        _serve(options, "streams.managed=auto")
+        return
+    from wattview.cli.attach import DaemonFailed, daemon_for, socket_url
+
+    config = options.config("streams.managed=auto")
+    try:
+        with daemon_for(config, options.arguments()):
+            from wattview.tui.app import run as run_dashboard
+
+            status = run_dashboard(socket_url(config), settings=config.tui)
+    except DaemonFailed as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(status)
+
+
+@main.command()
+@click.option("--name", help="Name of the scenario.")
+@click.option("--streams", type=int, help="Concurrent streams.  [default: 1]")
+@click.option("--bitrate", metavar="RATE", help="Video bitrate of each stream, e.g. 2500k.")
+@click.option("--resolution", metavar="WxH", help="Picture size, e.g. 1280x720.")
+@click.option("--fps", type=int, help="Frames per second.")
+@click.option("--duration", type=float, metavar="SECONDS", help="Measured window.  [default: 60]")
+@click.option("--warmup", type=float, metavar="SECONDS", help="Time before the measured window.")
+@click.option("--cooldown", type=float, metavar="SECONDS", help="Time after it.")
+@click.option("--source", metavar="NAME", help="testsrc2, or a file in the media directory.")
+@click.option("--preset", metavar="NAME", help="Encoder preset, e.g. veryfast.")
+@click.option("--encoder", metavar="NAME", help="libx264, libx265, libsvtav1, h264_nvenc, …  [default: libx264]")
+@click.option("--viewers", type=int, help="Players that pull each stream.  [default: 0]")
+@click.option("--no-quality", is_flag=True, help="Do not compute VMAF, PSNR and SSIM.")
+@click.option("--baseline", type=float, metavar="SECONDS", help="Idle window before it; 0 for none.  [default: 20]")
+@click.option("--baseline-after", is_flag=True, help="The same idle window again at the end, so that drift shows.")
+@click.option("--repeat", type=int, metavar="TIMES", help="Measure everything so often, for intervals.  [default: 1]")
+@click.option("--pause", type=float, metavar="SECONDS", help="Idle time between two scenarios.")
+@click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="Scenarios from a TOML or JSON file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the analysed result as JSON.")
+@settings
+def run(options: Options, **asked: Any) -> None:
+    """Run scenarios through the daemon, with a progress bar. Starts a daemon where none runs.
+
+    \b
+    Examples:
+      wattview run --name quick --streams 1 --duration 60
+      wattview run --streams 4 --bitrate 5M --resolution 1920x1080 --repeat 3
+      wattview run --suite nightly.toml --baseline-after --json
+    """
+    from wattview.cli.attach import DaemonFailed, daemon_for
+    from wattview.cli.run import read_request, run_scenarios
+
+    as_json, suite = asked.pop("as_json"), asked.pop("suite")
+    request = read_request(suite, asked)
+    config = options.config("streams.managed=auto")
+    try:
+        with daemon_for(config, options.arguments()):
+            ok = _with_client(config, lambda client: run_scenarios(client, request, as_json))
+    except DaemonFailed as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(0 if ok else 1)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--timeout", "timeout_seconds", type=float, default=10.0, show_default=True, help="Seconds for each.")
+@click.option("--debug", is_flag=True, help="Say what each exporter answered.")
+@settings
+def check(options: Options, as_json: bool, timeout_seconds: float, debug: bool) -> None:
+    """Fetch every exporter and say which is healthy. Exit status 1 where one is not.
+
+    \b
+    Example:
+      wattview check --timeout 2 --json
+    """
+    from wattview.cli.check import check_exporters
+
+    sys.exit(0 if asyncio.run(check_exporters(options.config(), as_json, timeout_seconds, debug)) else 1)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def doctor(options: Options, as_json: bool) -> None:
+    """Say of each source whether it works here, and what would mend it. Exit status 1 where one is broken.
+
+    \b
+    Example:
+      wattview doctor
+    """
+    from wattview.cli.doctor import run_doctor
+
+    sys.exit(0 if asyncio.run(run_doctor(options.config(), as_json)) else 1)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell.
+
+    \b
+    Example:
+      wattview completion bash > ~/.local/share/bash-completion/completions/wattview
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(main, {}, "wattview", "_WATTVIEW_COMPLETE").source())
+
+
+main.add_command(results)
+
+
+def _serve_web(arguments: list[str], port: int) -> None:
+    try:
+        from wattview.cli.web import serve_web
+    except ImportError as error:
+        raise click.ClickException(f"--web needs more ({error}); run: pip install 'wattview[web]'") from None
+    serve_web(arguments, port)
+
+
+def _serve(options: Options, *defaults: str) -> None:
+    import logging
+
+    from wattview.daemon.sd_notify import writes_to_the_journal
+    from wattview.daemon.service import DaemonError, serve
+
+    config = options.config(*defaults)
+    line = "%(levelname)s %(name)s: %(message)s"
+    if not writes_to_the_journal(sys.stderr.fileno()):
+        line = f"%(asctime)s {line}"
+    logging.basicConfig(level=config.daemon.log_level.upper(), format=line)
+    for handler in logging.root.handlers:
+        handler.setLevel(config.daemon.log_level.upper())  # the event log has records that are not written here
+    for noisy in ("httpx", "httpcore", "docker", "urllib3", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        asyncio.run(serve(lambda: options.config(*defaults)))
+    except DaemonError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _with_client(config: Config, use: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+    from wattview.cli.attach import socket_url
+    from wattview.client import Client, ClientError
+
+    async def call() -> T:
+        async with Client(socket_url(config)) as client:
+            return await use(client)
+
+    try:
+        return asyncio.run(call())
+    except ClientError as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,117 @@
+"""``wattview results compare``: two runs held against each other, with intervals where their repeats allow them."""
+
+from __future__ import annotations
+
+import click
+
+from wattview.analysis.sweeps.comparison import compare_runs
+from wattview.cli import terminal as term
+from wattview.cli.terminal import json_text
+from wattview.model import Difference, Estimate, Group, Pair, RunResult
+
+FIGURES = (
+    ("mean power", "power_mean_watts", 2, "W"),
+    ("max power", "power_max_watts", 2, "W"),
+    ("above baseline", "baseline_diff_power_watts", 2, "W"),
+    ("per stream", "watts_per_stream", 2, "W"),
+    ("per stream above baseline", "net_watts_per_stream", 2, "W"),
+    ("energy", "energy_joules", 1, "J"),
+    ("per frame", "joules_per_frame", 3, "J"),
+    ("per megapixel", "joules_per_megapixel", 4, "J"),
+    ("CPU", "cpu_mean_percent", 1, "%"),
+    ("VMAF", "vmaf_score", 2, ""),
+    ("PSNR", "psnr_score", 2, "dB"),
+    ("XPSNR", "xpsnr_score", 2, "dB"),
+    ("SSIM", "ssim_score", 4, ""),
+    ("QoE", "qoe_score", 2, ""),
+    ("first picture", "start_delay_seconds", 2, "s"),
+    ("end-to-end delay", "end_to_end_delay_seconds", 3, "s"),
+    ("cost", "cost_total", 6, ""),
+    ("cost of a stream-hour", "cost_per_stream_hour", 6, ""),
+    ("carbon of a stream-hour", "carbon_grams_per_stream_hour", 2, "g"),
+)
+"""Title, figure, digits and unit of the lines of a comparison."""
+
+NO_INTERVAL = (
+    "no intervals: a setting has to be measured twice or more in both runs, else nobody can say whether a difference"
+    " is chance; measure with: wattview run --repeat 3"
+)
+
+
+def print_comparison(first: RunResult, second: RunResult, as_json: bool = False) -> None:
+    """Setting by setting. What stands on one side only is said. Raises click.ClickException for a file without any."""
+    for run in (first, second):
+        if run.error:
+            raise click.ClickException(f"run {run.id}: {run.error}")
+    found = compare_runs(first, second)
+    if as_json:
+        click.echo(json_text(found))
+        return
+    click.echo(f"A is run {found.first} ({first.test_date}), B is run {found.second} ({second.test_date})")
+    if found.baseline_watts is not None:
+        gap = found.baseline_watts
+        click.echo(f"idle machine, B − A: {gap.difference:+.2f} W{_interval(gap, 2, ' W')}")
+    if found.remark:
+        click.echo(term.wrap(found.remark, ""))
+    for pair in found.pairs:
+        click.echo()
+        _print_pair(pair)
+    together = max((gap.judged_together for pair in found.pairs for gap in pair.differences.values()), default=1)
+    if together > 1:
+        click.echo(term.quiet(f"\nverdicts allow for {together} questions asked at once (Holm), intervals do not"))
+    for run_id, labels in ((found.first, found.only_first), (found.second, found.only_second)):
+        for label in labels:
+            click.echo(f"\nonly in {run_id}: {term.clean(label)}")
+    if not found.pairs:
+        click.echo("\nthe runs have no setting in common")
+
+
+def _print_pair(pair: Pair) -> None:
+    same = pair.first.label == pair.second.label
+    first, second = term.clean(pair.first.label), term.clean(pair.second.label)
+    click.echo(click.style(first if same else f"A: {first}\nB: {second}", bold=True))
+    click.echo(term.quiet(f"A {_count(pair.first)}; B {_count(pair.second)}"))
+    if pair.differences:
+        known = any(gap.low is not None for gap in pair.differences.values())
+        columns = 7 if known else 5
+        header = ["FIGURE", "A", "B", "B − A", "", "95 % INTERVAL", ""][:columns]
+        rows = [_row(pair, *line)[:columns] for line in FIGURES if line[1] in pair.differences]
+        click.echo(term.table(header, rows, right=frozenset({1, 2, 3, 4, 5} & set(range(columns)))))
+        if not known:
+            click.echo(term.wrap(NO_INTERVAL))
+    else:
+        click.echo(term.wrap("no figure is known on both sides"))
+    if pair.remark:
+        click.echo(term.wrap(pair.remark))
+
+
+def _row(pair: Pair, title: str, figure: str, digits: int, unit: str) -> list[str]:
+    gap, base = pair.differences[figure], pair.first.figures[figure].mean
+    return [
+        title,
+        _mean(pair.first.figures[figure], digits, unit),
+        _mean(pair.second.figures[figure], digits, unit),
+        f"{gap.difference:+.{digits}f} {unit}".rstrip(),
+        f"{100 * gap.difference / abs(base):+.1f} %" if base else "",
+        _interval(gap, digits) or term.UNKNOWN,
+        gap.verdict.partition(":")[0],
+    ]
+
+
+def _mean(estimate: Estimate, digits: int, unit: str) -> str:
+    half = "" if estimate.low is None or estimate.high is None else f" ±{(estimate.high - estimate.low) / 2:.{digits}f}"
+    return f"{estimate.mean:.{digits}f}{half} {unit}".rstrip()
+
+
+def _interval(gap: Difference, digits: int, unit: str = "") -> str:
+    """`` (+1.20 to +1.80 W)`` with a unit, ``+1.20 to +1.80`` without; nothing where there is none."""
+    if gap.low is None or gap.high is None:
+        return ""
+    text = f"{gap.low:+.{digits}f} to {gap.high:+.{digits}f}"
+    return f" ({text}{unit})" if unit else text
+
+
+def _count(group: Group) -> str:
+    many = "once" if group.repeats == 1 else f"{group.repeats} times"
+    late = f", and {group.invalid} not in real time, left out" if group.invalid else ""
+    return f"measured {many}{late}"

@@ -1,0 +1,94 @@
+"""``wattview results curves``: what one encoder needs more than another for the same quality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from wattview.analysis.sweeps.curve_words import PRICES
+from wattview.analysis.sweeps.rd_curves import compare_curves
+from wattview.analysis.windows.energy import NoData
+from wattview.cli import terminal as term
+from wattview.cli.terminal import json_text
+from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair, RunResult
+
+
+def print_curves(runs: Iterable[RunResult], first: str, second: str, quality: str, machine: str, as_json: bool) -> bool:
+    """The differences, from all scenarios of these runs. True where there is one."""
+    scenarios = [scenario for run in runs for scenario in run.scenarios]
+    try:
+        found = compare_curves(scenarios, first=first, second=second, quality=quality, machine=machine)
+    except NoData as lack:
+        raise click.ClickException(term.clean(lack.reason)) from None
+    if as_json:
+        click.echo(json_text(found))
+    else:
+        _print(found)
+    return any(one.percent is not None for pair in found.pairs for one in pair.differences)
+
+
+def _print(found: CurveComparison) -> None:
+    for curve in found.curves:
+        click.echo(_points(curve, found.quality))
+        click.echo()
+    for pair in found.pairs:
+        _print_pair(pair, found.quality)
+    if found.reason:
+        click.echo(term.wrap(found.reason, ""))
+    if found.left_out:
+        click.echo(term.wrap(found.left_out, ""))
+
+
+def _points(curve: Curve, quality: str) -> str:
+    header = ["BITRATE", quality.upper(), "PER STREAM ABOVE BASELINE", "PER STREAM", "REPEATS"]
+    rows = []
+    for point in curve.points:
+        rate = point.prices.get("bitrate_bps")
+        watts = [point.prices.get(name) for name in ("net_watts_per_stream", "watts_per_stream")]
+        rows.append([
+            term.figure(None if rate is None else rate.mean / 1000, 0, "kbit/s"),
+            term.figure(point.quality.mean, 4 if quality == "ssim" else 2),
+            *(term.figure(None if one is None else one.mean, 2, "W") for one in watts),
+            str(point.quality.count),
+        ])  # fmt: skip
+    return f"{click.style(term.clean(curve.label), bold=True)}\n{term.table(header, rows, right=frozenset(range(5)))}"
+
+
+def _print_pair(pair: CurvePair, quality: str) -> None:
+    click.echo(click.style(f"{term.clean(pair.second)}\nagainst {term.clean(pair.first)}", bold=True))
+    if pair.sentence:
+        click.echo(term.wrap(term.clean(pair.sentence)))
+    known = [one for one in pair.differences if one.percent is not None]
+    if known:
+        header = [f"FOR THE SAME {quality.upper()}", "NEEDS", "95 % INTERVAL", "", "OVER", "GAIN AT THE SAME"]
+        rows = [_row(one, quality) for one in known]
+        click.echo(term.table(header, rows, right=frozenset({1, 2, 5})))
+    reasons: dict[str, list[str]] = {}
+    for one in pair.differences:
+        if one.percent is None:
+            reasons.setdefault(one.verdict, []).append(PRICES[one.price])
+        elif one.low is None:
+            reasons.setdefault(f"interval {one.verdict}", [])
+    for reason, names in reasons.items():
+        click.echo(term.wrap(f"{', '.join(names)}: {reason}" if names else reason))
+    for remark in pair.remarks:
+        click.echo(term.wrap(remark))
+    click.echo()
+
+
+def _row(one: CurveDifference, quality: str) -> list[str]:
+    digits = 4 if quality == "ssim" else 2
+    assert one.quality_from is not None
+    assert one.quality_to is not None
+    interval = f"{one.low:+.1f} to {one.high:+.1f} %" if one.low is not None and one.high is not None else term.UNKNOWN
+    gain = term.UNKNOWN if one.quality_gain is None else f"{one.quality_gain:+.{digits}f} {quality.upper()}"
+    return [
+        PRICES[one.price],
+        f"{one.percent:+.1f} %",
+        interval,
+        one.verdict.partition(":")[0] if one.low is not None else "",
+        f"{quality.upper()} {one.quality_from:.{digits}f} to {one.quality_to:.{digits}f}"
+        f" ({100 * (one.overlap or 0.0):.0f} % of both)",
+        gain,
+    ]

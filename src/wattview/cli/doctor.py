@@ -1,0 +1,39 @@
+"""``wattview doctor``: each source on this machine, whether it works, and what would mend it."""
+
+from __future__ import annotations
+
+import click
+
+from wattview.cli import terminal as term
+from wattview.cli.attach import answers, socket_url
+from wattview.cli.terminal import json_text
+from wattview.client import Client
+from wattview.config import Config
+from wattview.model import Finding
+
+
+async def run_doctor(config: Config, as_json: bool) -> bool:
+    """Examines every source; prints; True where none is broken or refused."""
+    if answers(config):
+        async with Client(socket_url(config)) as client:
+            findings = await client.doctor()
+    else:
+        from wattview.daemon.doctor import examine_alone
+
+        findings = await examine_alone(config)
+    if as_json:
+        click.echo(json_text(findings))
+    else:
+        _print_findings(findings)
+    return all(finding.state in ("works", "absent") for finding in findings)
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    marks = {"works": "✓", "absent": "·", "not permitted": "✗", "broken": "✗"}
+    width = max(len(finding.source) for finding in findings)
+    for finding in findings:
+        state = f"{marks[finding.state]} {finding.state}"
+        style = term.good if finding.state == "works" else (term.quiet if finding.state == "absent" else term.bad)
+        click.echo(f"{finding.source.ljust(width)}  {style(state.ljust(15))}  {finding.detail}")
+        if finding.fix:
+            click.echo(f"{' ' * width}    → {finding.fix}")

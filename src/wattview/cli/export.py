@@ -1,0 +1,40 @@
+"""``wattview results export``: runs as json, csv, parquet or a report in HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from wattview.cli.results import named_runs, source_of
+from wattview.cli.terminal import json_text
+from wattview.config import Config
+from wattview.model import RunResult
+from wattview.report.tables import csv_text, rows_of
+
+
+async def export(config: Config, ids: Sequence[str], kind: str) -> bytes:
+    """The runs that are named, else all, as json, csv, parquet or html."""
+    async with source_of(config) as source:
+        runs = await named_runs(source, config, ids)
+        if kind == "html":
+            from wattview.daemon.history.power_curves import power_curves
+            from wattview.report.page import html_report
+
+            return html_report(runs, await power_curves(config, source.samples, runs)).encode()
+    if kind == "json":
+        return json_text(runs).encode() + b"\n"
+    return csv_text(runs).encode() if kind == "csv" else _parquet(runs)
+
+
+def _parquet(everything: list[RunResult]) -> bytes:
+    import io
+
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise click.ClickException("parquet needs pyarrow; run: pip install 'wattview[parquet]'") from None
+    data = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows_of(everything)), data)
+    return data.getvalue()

@@ -1,0 +1,39 @@
+"""``wattview results predict``: the power of a setting that nobody has measured, and how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from wattview.analysis.sweeps.prediction import Question, predict
+from wattview.analysis.windows.energy import NoData
+from wattview.cli import terminal as term
+from wattview.cli.terminal import json_text
+from wattview.model import PowerPrediction, RunResult
+
+
+def print_prediction(runs: Iterable[RunResult], question: Question, as_json: bool) -> None:
+    """The answer, from all scenarios of these runs. Raises click.ClickException where there is none."""
+    try:
+        found = predict([scenario for run in runs for scenario in run.scenarios], question)
+    except NoData as lack:
+        raise click.ClickException(term.clean(lack.reason)) from None
+    click.echo(json_text(found) if as_json else _text(found, question))
+
+
+def _text(found: PowerPrediction, question: Question) -> str:
+    asked = f"{question.streams} x {', '.join(question.resolutions)} {question.fps:g} fps"
+    mark = "EXTRAPOLATED: " if found.extrapolated else ""
+    said = [
+        click.style(f"{mark}{asked} {found.of}: {found.watts:.2f} W ±{found.error_watts:.2f} W", bold=True),
+        term.wrap(f"power of the host ({found.power_source}) = {found.formula}"),
+        term.wrap(
+            f"from {found.fit.settings} different loads in {found.scenarios} scenarios"
+            f"{f' on {found.machine}' if found.machine else ''}; ± is the root mean square of the errors on loads that"
+            " were left out of the fit (cross-validation)"
+        ),
+        term.wrap(f"measured were {found.spans}"),
+        *(term.wrap(remark) for remark in found.remarks),
+    ]
+    return "\n".join(said)

@@ -1,0 +1,209 @@
+"""``wattview results``: analysed runs, from the daemon where one runs, else from their files and the history."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
+from wattview.analysis.qoe import seen
+from wattview.cli import terminal as term
+from wattview.cli.attach import answers, socket_url
+from wattview.cli.terminal import json_text
+from wattview.client import CallRefused, Client, ClientError
+from wattview.config import Config
+from wattview.model import HistorySeries, RunResult, ScenarioResult
+
+if TYPE_CHECKING:
+    from wattview.daemon.history.protocol import History
+    from wattview.daemon.results import Results
+
+MOST_RUNS = 1000
+"""How many runs are read where none is named."""
+
+
+class Source(Protocol):
+    """Where results come from: a daemon, or the files and the history themselves."""
+
+    async def all(self, limit: int) -> list[RunResult]: ...
+
+    async def get(self, run_id: str) -> RunResult | None: ...
+
+    async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]: ...
+
+
+class _Daemon:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.all = client.results
+        self.samples = client.history
+
+    async def get(self, run_id: str) -> RunResult | None:
+        try:
+            return await self._client.result(run_id)
+        except CallRefused as error:
+            if error.status == 404:
+                return None
+            raise
+
+
+class _Files:
+    def __init__(self, results: Results, history: History) -> None:
+        self.all = results.all
+        self.get = results.get
+        self.samples = history.samples
+
+
+@contextlib.asynccontextmanager
+async def source_of(config: Config) -> AsyncIterator[Source]:
+    """The daemon where one runs, else the files. Raises click.ClickException where the daemon fails."""
+    if answers(config):
+        async with Client(socket_url(config)) as client:
+            try:
+                yield _Daemon(client)
+            except ClientError as error:
+                raise click.ClickException(str(error)) from None
+        return
+    from wattview.daemon.history.backend import open_history
+    from wattview.daemon.results import Results
+
+    history = open_history(config)
+    try:
+        yield _Files(Results(config, history), history)
+    finally:
+        await history.close()
+
+
+async def read_results(config: Config, ids: Sequence[str] = (), limit: int = MOST_RUNS) -> list[RunResult]:
+    """The analysed runs that are named, in that order; else the newest ones, newest first.
+
+    Raises click.ClickException for one that does not exist.
+    """
+    async with source_of(config) as source:
+        return await named_runs(source, config, ids, limit)
+
+
+async def named_runs(
+    source: Source, config: Config, ids: Sequence[str] = (), limit: int = MOST_RUNS
+) -> list[RunResult]:
+    """The same from a source that is open."""
+    if not ids:
+        return await source.all(limit)
+    found = []
+    for run_id in ids:
+        run = await source.get(run_id)
+        if run is None:
+            raise click.ClickException(f"no run {run_id!r} in {config.paths.results}; see: wattview results")
+        found.append(run)
+    return found
+
+
+async def read_result(config: Config, id: str | None) -> RunResult:
+    """One run, or the latest. Raises click.ClickException where there is none."""
+    found = await read_results(config, () if id is None else (id,), limit=1)
+    if not found:
+        raise click.ClickException(f"no results in {config.paths.results}; measure something with: wattview run")
+    return found[0]
+
+
+def print_list(everything: list[RunResult], as_json: bool) -> None:
+    if as_json:
+        click.echo(json_text(everything))
+        return
+    if not everything:
+        click.echo("no results yet; measure something with: wattview run")
+        return
+    rows = [
+        [
+            result.id,
+            result.error or result.status or term.UNKNOWN,
+            str(len(result.scenarios)),
+            ", ".join(scenario.record.name for scenario in result.scenarios),
+        ]
+        for result in everything
+    ]
+    click.echo(term.table(["RUN", "STATUS", "SCENARIOS", "NAMES"], rows, right=frozenset({2})))
+
+
+HEADER = ["SCENARIO", "ENERGY", "MEAN", "MAX", "ΔBASELINE", "CPU", "VMAF", "PSNR", "SSIM", "QOE", "COST"]
+
+
+def print_result(result: RunResult, as_json: bool) -> None:
+    if as_json:
+        click.echo(json_text(result))
+        return
+    click.echo(f"run {result.id} · {result.test_date} · {result.status or 'status unknown'}")
+    if result.error:
+        click.echo(term.bad(result.error))
+        return
+    click.echo(term.table(HEADER, [_row(one) for one in result.scenarios], right=frozenset(range(1, len(HEADER)))))
+    lines = list(lines_of(result.scenarios))
+    for columns in (known(ENERGY, lines), known(PRICES, lines)):
+        if columns:
+            click.echo(f"\n{_efficiency(columns, lines)}")
+    if any(one.energy_error_joules for one in result.scenarios):
+        click.echo(
+            term.quiet("± is how far the truth may lie from a figure: the window's ends lie between two samples")
+        )
+    for remark in result.remarks:
+        click.echo(term.wrap(remark, ""))
+    said: dict[str, list[str]] = {}
+    for one in result.scenarios:
+        for remark in _remarks(one):
+            said.setdefault(remark, []).append(one.record.name)
+    for remark, names in said.items():
+        who = "every scenario" if len(names) == len(result.scenarios) > 1 else ", ".join(names)
+        click.echo(term.wrap(f"{who}: {remark}"))
+
+
+def _row(one: ScenarioResult) -> list[str]:
+    record = one.record
+    return [
+        record.name,
+        term.figure(one.energy_joules, 1, "J", one.energy_error_joules),
+        term.figure(one.power_mean_watts, 2, "W", one.power_error_watts),
+        term.figure(one.power_max_watts, 2, "W"),
+        term.figure(one.baseline_diff_power_watts, 2, "W"),
+        term.figure(one.cpu_mean_percent, 1, "%"),
+        term.figure(record.vmaf_score, 2),
+        term.figure(record.psnr_score, 2, "dB"),
+        term.figure(record.ssim_score, 4),
+        term.figure(one.qoe_score, 2),
+        term.money(one.cost_total, one.currency),
+    ]
+
+
+def _efficiency(columns: Sequence[Shown], lines: Sequence[Line]) -> str:
+    """Up to two lines a scenario: of all power, and of that above the baseline."""
+    rows = [
+        ["  above the baseline" if line.net else line.scenario.record.name]
+        + [
+            term.figure(
+                line.value(column), column.digits, column.unit or line.scenario.currency or "", line.error(column)
+            )
+            for column in columns
+        ]
+        for line in lines
+        if line.has(columns)
+    ]
+    header = ["", *(column.title.upper() for column in columns)]
+    return term.table(header, rows, right=frozenset(range(1, len(header))))
+
+
+def _remarks(one: ScenarioResult) -> list[str]:
+    """What a reader must know beside the figures: an estimate, an encoder that fell behind, and every dash's reason."""
+    remarks = []
+    if one.power_source and "estimated" in one.power_source:
+        remarks.append("power is an ESTIMATE from CPU use: this machine has no counter")
+    if one.record.realtime is False:
+        remarks.append("NOT REAL TIME: the encoder fell behind, its efficiency is not valid")
+    remarks += one.remarks.values()
+    remarks += [seen(one.record.playback)] if one.record.playback is not None else []
+    remarks += one.record.notes or []
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in one.reasons.items():
+        by_reason.setdefault(reason, []).append(name)
+    return remarks + [f"no {', '.join(names)}: {reason}" for reason, names in by_reason.items()]

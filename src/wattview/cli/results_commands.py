@@ -1,0 +1,235 @@
+"""``wattview results …``: one short function a subcommand, as in ``commands``; another module does and prints."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from wattview.cli.options import Options, settings
+
+MACHINE = click.option(
+    "--machine", default="", metavar="NAME", help="Results of this machine (default: the newest run's)."
+)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+@click.pass_context
+def results(context: click.Context, options: Options, as_json: bool) -> None:
+    """List runs; show and compare what they cost and what they are worth; advise and predict; export.
+
+    \b
+    Examples:
+      wattview results
+      wattview results show 20261124_101500
+      wattview results compare 20261124_101500 20261124_111500
+      wattview results advise --vmaf 93 --streams 4
+      wattview results curves --first libx264 --second libx265
+      wattview results predict --streams 3 --resolution 1280x720
+      wattview results export --format html --output report.html
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_results, **context.params)
+    for name, option in (("as_json", "--json"), ("sets", "--set"), ("config_file", "--config")):
+        if context.invoked_subcommand and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} belongs behind the subcommand: {context.invoked_subcommand} {option} …")
+
+
+@results.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def list_results(options: Options, as_json: bool) -> None:
+    """List all results files, newest first.
+
+    \b
+    Example:
+      wattview results list --json
+    """
+    from wattview.cli.results import print_list, read_results
+
+    print_list(asyncio.run(read_results(options.config())), as_json)
+
+
+@results.command("show")
+@click.argument("id", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def show_result(options: Options, id: str | None, as_json: bool) -> None:
+    """Show one run (the latest, where none is named) with every figure and the reason for each that is missing.
+
+    \b
+    Example:
+      wattview results show 20261124_101500
+    """
+    from wattview.cli.results import print_result, read_result
+
+    print_result(asyncio.run(read_result(options.config(), id)), as_json)
+
+
+@results.command("compare")
+@click.argument("a")
+@click.argument("b")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
+    """Compare run B with run A, setting by setting.
+
+    Where a setting was repeated in both runs, every difference has its 95 % interval and a plain verdict.
+
+    \b
+    Example:
+      wattview results compare 20261124_101500 20261124_111500
+    """
+    from wattview.cli.compare import print_comparison
+    from wattview.cli.results import read_results
+
+    first, second = asyncio.run(read_results(options.config(), (a, b)))
+    print_comparison(first, second, as_json)
+
+
+@results.command("advise")
+@click.argument("ids", nargs=-1)
+@click.option("--vmaf", type=float, metavar="SCORE", help="VMAF that is good enough, e.g. 93.")
+@click.option("--qoe", type=float, metavar="SCORE", help="QoE score (1 to 5) that is good enough.")
+@click.option("--streams", type=int, metavar="N", help="Concurrent streams that are needed.")
+@click.option("--at-most", type=float, metavar="NUMBER", help="The most that the objective itself may be.")
+@click.option(
+    "--objective",
+    type=click.Choice(["energy", "power", "cost", "carbon"]),
+    default="energy",
+    show_default=True,
+    help="What is to be low: power above the baseline per stream, power of the host, cost or carbon of a stream-hour.",
+)
+@MACHINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def advise_results(
+    options: Options,
+    ids: tuple[str, ...],
+    objective: str,
+    machine: str,
+    as_json: bool,
+    at_most: float | None,
+    **wanted: Any,
+) -> None:
+    """Name the cheapest measured setting that is good enough, and by how much it beats the others.
+
+    Takes all runs, or those that are named. Exit status 1 where no measured setting meets the target.
+
+    \b
+    Example:
+      wattview results advise --vmaf 93 --streams 4 --objective cost
+    """
+    from wattview.analysis.sweeps.advice import WORDS, Target
+    from wattview.cli.advise import print_advice
+    from wattview.cli.results import read_results
+
+    target = Target(**{f"{name}_at_least": value for name, value in wanted.items()}, most=at_most)
+    runs = asyncio.run(read_results(options.config(), ids))
+    sys.exit(0 if print_advice(runs, target, WORDS[objective], machine, as_json) else 1)
+
+
+@results.command("curves")
+@click.argument("ids", nargs=-1)
+@click.option("--first", default="", metavar="WORDS", help="Compare with the curves called so, e.g. libx264.")
+@click.option("--second", default="", metavar="WORDS", help="Compare the curves called so, e.g. 'libx265 fast'.")
+@click.option(
+    "--quality", type=click.Choice(["vmaf", "psnr", "ssim"]), default="vmaf", show_default=True, help="Which quality."
+)
+@MACHINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def curves_of_results(
+    options: Options, ids: tuple[str, ...], first: str, second: str, quality: str, machine: str, as_json: bool
+) -> None:
+    """Compare encoders over their bitrates: BD-rate, BD-energy, and BD-quality.
+
+    A setting that was measured at three bitrates or more is a curve. Two curves of the same streams and pictures are
+    compared by what the second needs more, or less, for the same quality. Takes all runs, or those that are named.
+    Exit status 1 where nothing can be compared.
+
+    \b
+    Example:
+      wattview results curves --first libx264 --second libx265
+    """
+    from wattview.cli.curves import print_curves
+    from wattview.cli.results import read_results
+
+    runs = asyncio.run(read_results(options.config(), ids))
+    sys.exit(0 if print_curves(runs, first, second, quality, machine, as_json) else 1)
+
+
+@results.command("predict")
+@click.argument("ids", nargs=-1)
+@click.option("--streams", type=click.IntRange(1), required=True, metavar="N", help="Concurrent streams.")
+@click.option(
+    "--resolution",
+    "resolutions",
+    multiple=True,
+    metavar="WxH",
+    help="Picture size; several times for a ladder.  [default: 1280x720]",
+)
+@click.option("--fps", type=click.FloatRange(1, 240), default=30.0, show_default=True, help="Frames per second.")
+@click.option("--encoder", default="", metavar="NAME", help="From what was measured of this encoder.")
+@click.option("--preset", default="", metavar="NAME", help="From what was measured of this preset.")
+@click.option("--extrapolate", is_flag=True, help="Answer outside of what was measured, too, and say so.")
+@MACHINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def predict_from_results(
+    options: Options, ids: tuple[str, ...], resolutions: tuple[str, ...], as_json: bool, **asked: Any
+) -> None:
+    """Predict the power of a setting between those that were measured, from a fit on streams and pixels.
+
+    Outside of what was measured there is no answer (exit status 1), unless --extrapolate asks for one.
+
+    \b
+    Example:
+      wattview results predict --streams 3 --resolution 1280x720 --fps 30
+    """  # fmt: skip
+    from wattview.analysis.sweeps.prediction import DEFAULT_RESOLUTION, Question
+    from wattview.cli.predict import print_prediction
+    from wattview.cli.results import read_results
+
+    question = Question(resolutions=resolutions or (DEFAULT_RESOLUTION,), **asked)
+    print_prediction(asyncio.run(read_results(options.config(), ids)), question, as_json)
+
+
+@results.command("export")
+@click.argument("ids", nargs=-1)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["json", "csv", "parquet", "html"]),
+    default="json",
+    show_default=True,
+    help="As what; html is a report with pictures.",
+)
+@click.option("--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
+@settings
+def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Path | None) -> None:
+    """Export runs (all, where none is named).
+
+    The HTML report is one file with its pictures inside, to be sent to a colleague.
+
+    \b
+    Examples:
+      wattview results export --format csv > results.csv
+      wattview results export 20261124_101500 --format html --output report.html
+    """
+    from wattview.cli.export import export
+
+    data = asyncio.run(export(options.config(), ids, kind))
+    if output is None:
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise click.ClickException(f"{output}: {error.strerror}") from None

@@ -1,0 +1,124 @@
+"""``wattview run``: what is asked becomes a run of the daemon, which is followed to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from wattview.cli import terminal as term
+from wattview.cli.results import print_result
+from wattview.client import CallRefused, Client, ClientError
+from wattview.model import Run, RunRequest, Scenario
+from wattview.model.run_request import WrongField, run_request
+
+BASELINE_SECONDS = 20.0
+POLL_SECONDS = 0.25
+
+
+def read_request(suite: Path | None, asked: dict[str, Any]) -> RunRequest:
+    """What to run, from the options. Raises click.UsageError that names the option or the field."""
+    no_quality, after = asked.pop("no_quality"), asked.pop("baseline_after") or None
+    whole = {name: asked.pop(name) for name in ("baseline", "repeat", "pause")} | {"baseline_after": after}
+    whole = {name: value for name, value in whole.items() if value is not None}
+    chosen = {name: value for name, value in asked.items() if value is not None}
+    if no_quality:
+        chosen["quality"] = False
+    if suite is None:
+        chosen.setdefault("name", _default_name(chosen))
+        return _checked({"baseline": BASELINE_SECONDS, **whole, "scenarios": [chosen]})
+    if chosen:
+        option = "no-quality" if no_quality else next(iter(chosen))
+        raise click.UsageError(f"--suite and --{option} cannot be used together")
+    return _checked({**msgspec.to_builtins(_read_suite(suite)), **whole})
+
+
+def _checked(tree: dict[str, Any]) -> RunRequest:
+    try:
+        return run_request(tree)
+    except WrongField as error:
+        option = error.field.rpartition(".")[2].replace("_", "-")
+        raise click.UsageError(f"--{option}: {error.message}") from None
+
+
+def _read_suite(path: Path) -> RunRequest:
+    from wattview.daemon.lab.suite import SuiteError, load_suite
+
+    try:
+        return load_suite(path)
+    except SuiteError as error:
+        raise click.UsageError(f"{path}: {error}") from None
+
+
+def _default_name(chosen: dict[str, Any]) -> str:
+    """``4x 1920x1080 5M slow``: what is not as usual is in it, so that two runs can be told apart."""
+    usual = Scenario(name="-")
+    streams = f"{chosen.get('streams', usual.streams)}x"
+    parts = [str(chosen.get(field, getattr(usual, field))) for field in ("resolution", "bitrate")]
+    return " ".join([streams, *parts, *(str(chosen[field]) for field in ("encoder", "preset") if field in chosen)])
+
+
+async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> bool:
+    """Starts the run, follows it to its end, prints what it means. Ctrl-C stops the run. True where all is well."""
+    try:
+        run = await client.start_run(request)
+    except CallRefused as error:
+        raise click.ClickException(str(error)) from None
+    try:
+        run = await _follow(client, run)
+    except asyncio.CancelledError:
+        with contextlib.suppress(ClientError):
+            await client.stop_run(run.id)
+        click.echo(f"\nstopped run {run.id}; what it had finished is kept", err=True)
+        raise
+    if run.results_id is None:
+        click.echo(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)
+        return False
+    result = await client.result(run.results_id)
+    print_result(result, as_json)
+    if run.error:
+        click.echo(term.bad(f"run {run.id} {run.state}: {run.error}"), err=True)
+    scenarios = [scenario.record for scenario in result.scenarios]
+    return run.state == "done" and all(record.status in (None, "done") for record in scenarios)
+
+
+async def _follow(client: Client, run: Run) -> Run:
+    if sys.stderr.isatty():
+        return await _follow_with_bar(client, run)
+    said = None
+    while run.state == "running":
+        progress = run.progress
+        now = (progress.scenario, progress.phase) if progress else None
+        if progress and now != said:
+            click.echo(f"{progress.scenario or run.id}: {progress.phase}", err=True)
+            said = now
+        await asyncio.sleep(POLL_SECONDS)
+        run = await client.run(run.id)
+    return run
+
+
+async def _follow_with_bar(client: Client, run: Run) -> Run:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(run.id, total=1.0, left="")
+        while run.state == "running":
+            if progress := run.progress:
+                left = "" if progress.remaining_seconds is None else f"{term.duration(progress.remaining_seconds)} left"
+                what = f"{progress.scenario or run.id} · {progress.phase}"
+                bar.update(task, completed=progress.fraction, description=what, left=left)
+            await asyncio.sleep(POLL_SECONDS)
+            run = await client.run(run.id)
+    return run

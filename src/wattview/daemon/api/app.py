@@ -1,0 +1,349 @@
+"""The control API: HTTP and JSON on the Unix socket, and on TCP with a token.
+
+``CALLS`` is the whole of it: every call's path, what it takes and gives, and what it is for. The routes and
+``/openapi.json`` are both made from that table, so the description cannot lie. Every error is a ``Problem``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from wattview import __version__
+from wattview.client import Problem
+from wattview.daemon import doctor
+from wattview.daemon.api.results import RESULTS_CALLS
+from wattview.daemon.api.route import Call, Parts, Refusal, number
+from wattview.daemon.history.protocol import HistoryError
+from wattview.daemon.lab import presets
+from wattview.daemon.lab.runner import InvalidScenario, RunBusy
+from wattview.exposition import parse_series
+from wattview.model import (
+    Event,
+    ExporterHealth,
+    Finding,
+    HistorySeries,
+    Run,
+    RunPlan,
+    RunRequest,
+    ScenarioPreset,
+    Snapshot,
+)
+from wattview.model.run_request import WrongField, run_request
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_HISTORY_POINTS = 20_000
+
+
+async def _snapshot(parts: Parts, request: Request) -> Snapshot:
+    moment = number(request, "time", math.nan)
+    if math.isnan(moment):
+        return await parts.snapshots.take()
+    try:
+        return await parts.past.at(moment)
+    except HistoryError as error:
+        raise Refusal(503, str(error)) from None
+    except LookupError as error:
+        raise Refusal(404, str(error), "time") from None
+
+
+async def _live(parts: Parts, request: Request) -> Response:
+    interval = number(request, "interval", 1.0, low=0.1, high=3600.0)
+
+    async def events() -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while not parts.stopping.is_set():
+            yield b"data: " + msgspec.json.encode(await parts.snapshots.take()) + b"\n\n"
+            due = max(due + interval, loop.time())
+            try:
+                await asyncio.wait_for(parts.stopping.wait(), due - loop.time())
+            except TimeoutError:
+                continue
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
+    selector = request.query_params.get("series", "")
+    try:
+        parse_series(selector)
+    except ValueError as error:
+        raise Refusal(422, str(error), "series") from None
+    start = number(request, "start", math.nan)
+    end = number(request, "end", math.nan)
+    if math.isnan(start) or math.isnan(end) or end < start:
+        raise Refusal(422, "start and end are Unix seconds, and end is not before start", "start")
+    step = number(request, "step", 0.0, low=0.0)
+    if step and (end - start) / step > MAX_HISTORY_POINTS:
+        raise Refusal(422, f"more than {MAX_HISTORY_POINTS} points; take a larger step", "step")
+    try:
+        if step:
+            return await parts.history.thinned(selector, start, end, step)
+        return await parts.history.samples(selector, start, end)
+    except HistoryError as error:
+        raise Refusal(503, str(error)) from None
+
+
+async def _scenarios(parts: Parts, request: Request) -> list[ScenarioPreset]:
+    return await asyncio.to_thread(presets.available, parts.config.scenarios)
+
+
+async def _start_run(parts: Parts, request: Request) -> Run:
+    return _asked_to(parts.runner.start, await _run_request(request))
+
+
+async def _plan(parts: Parts, request: Request) -> RunPlan:
+    return _asked_to(parts.runner.plan, await _run_request(request))
+
+
+async def _run_request(request: Request) -> RunRequest:
+    body = await _body(request)
+    try:
+        return run_request(msgspec.json.decode(body))
+    except WrongField as error:
+        raise Refusal(422, str(error), error.field) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal(400, f"not JSON: {error}") from None
+
+
+def _asked_to(do: Callable[[RunRequest], T], asked: RunRequest) -> T:
+    try:
+        return do(asked)
+    except RunBusy as error:
+        raise Refusal(409, str(error)) from None
+    except InvalidScenario as error:
+        raise Refusal(422, str(error), error.field) from None
+
+
+async def _runs(parts: Parts, request: Request) -> list[Run]:
+    return parts.runner.list()
+
+
+async def _run(parts: Parts, request: Request) -> Run:
+    run = parts.runner.get(request.path_params["id"])
+    if run is None:
+        raise Refusal(404, f"no run {request.path_params['id']!r}")
+    return run
+
+
+async def _stop_run(parts: Parts, request: Request) -> Run:
+    run = await _run(parts, request)
+    if run.state != "running":
+        raise Refusal(409, f"run {run.id} is not running: it is {run.state}")
+    await parts.runner.abort(run.id)
+    return await _run(parts, request)
+
+
+async def _exporters(parts: Parts, request: Request) -> list[ExporterHealth]:
+    return list(await parts.health.fetch())
+
+
+async def _events(parts: Parts, request: Request) -> list[Event]:
+    return parts.events.after(int(number(request, "after", 0.0, low=0.0)))
+
+
+async def _doctor(parts: Parts, request: Request) -> list[Finding]:
+    return await doctor.examine(parts.config, parts.sampler, parts.media_server)
+
+
+CALLS: tuple[Call, ...] = (
+    Call(
+        "GET",
+        "/api/v1/snapshot",
+        _snapshot,
+        Snapshot,
+        "Everything the dashboard shows, now or at a moment of the history.",
+        query={"time": "Unix seconds of a past moment; left out: now."},
+        refusals={
+            404: "The history does not reach to that moment; the text says how far it does.",
+            422: "The time is no number.",
+            503: "The history does not answer.",
+        },
+    ),
+    Call(
+        "GET",
+        "/api/v1/live",
+        _live,
+        Snapshot,
+        "Snapshots as server-sent events.",
+        query={"interval": "Seconds between two snapshots (default 1)."},
+        media_type="text/event-stream",
+    ),
+    Call(
+        "GET",
+        "/api/v1/history",
+        _history,
+        list[HistorySeries],
+        "Past values of every series that matches.",
+        query={
+            "series": 'A series, as metric{label="value"}; labels that are left out match every value.',
+            "start": "Unix seconds.",
+            "end": "Unix seconds.",
+            "step": "Seconds between two points; 0 (default) gives what is stored.",
+        },
+        refusals={422: "A parameter is wrong.", 503: "The history does not answer."},
+    ),
+    Call("GET", "/api/v1/scenarios", _scenarios, list[ScenarioPreset], "Ready-made scenarios."),
+    Call(
+        "POST",
+        "/api/v1/runs",
+        _start_run,
+        Run,
+        "Start a run.",
+        takes=RunRequest,
+        status=201,
+        refusals={400: "The body is not JSON.", 409: "A run is going on.", 422: "A field is wrong; it is named."},
+    ),
+    Call(
+        "POST",
+        "/api/v1/plan",
+        _plan,
+        RunPlan,
+        "What a run would do and about how long it would take; nothing is started.",
+        takes=RunRequest,
+        refusals={400: "The body is not JSON.", 422: "A field is wrong; it is named."},
+    ),
+    Call("GET", "/api/v1/runs", _runs, list[Run], "Present and past runs, newest first."),
+    Call("GET", "/api/v1/runs/{id}", _run, Run, "One run and its progress.", refusals={404: "There is no such run."}),
+    Call(
+        "DELETE",
+        "/api/v1/runs/{id}",
+        _stop_run,
+        Run,
+        "Stop a run; what it has finished is kept.",
+        refusals={404: "There is no such run.", 409: "It is not running."},
+    ),
+    *RESULTS_CALLS,
+    Call("GET", "/api/v1/exporters", _exporters, list[ExporterHealth], "What `wattview check` prints."),
+    Call(
+        "GET",
+        "/api/v1/events",
+        _events,
+        list[Event],
+        "The daemon's event log, oldest first.",
+        query={"after": "Only events with a larger id (default 0: all that are kept)."},
+        refusals={422: "A parameter is wrong."},
+    ),
+    Call("GET", "/api/v1/doctor", _doctor, list[Finding], "What `wattview doctor` prints."),
+)
+
+
+def make_api(parts: Parts, token: str | None = None) -> ASGIApp:
+    """The application. With a token, every call needs ``Authorization: Bearer <token>``; without one, none does."""
+
+    def route(path: str) -> Route:
+        calls = {call.method: call for call in CALLS if call.path == path}
+
+        async def endpoint(request: Request) -> Response:
+            call = calls["GET" if request.method == "HEAD" else request.method]  # type: ignore[index]
+            answer = await call.handler(parts, request)
+            return answer if isinstance(answer, Response) else _json(answer, call.status)
+
+        return Route(path, endpoint, methods=list(calls))
+
+    async def description(request: Request) -> Response:
+        return _json(openapi(secured=token is not None))
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        return _json(error.problem, error.status)
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _json(Problem(f"{request.method} {request.url.path}: {error.detail}"), error.status_code)
+
+    app = Starlette(
+        routes=[Route("/openapi.json", description), *(route(path) for path in dict.fromkeys(c.path for c in CALLS))],
+        exception_handlers={Refusal: refused, HTTPException: http_error},
+    )
+    return app if token is None else _guarded(app, token)
+
+
+def _guarded(app: ASGIApp, token: str) -> ASGIApp:
+    expected = f"Bearer {token}".encode()
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        given = dict(scope.get("headers", [])).get(b"authorization", b"")
+        if not hmac.compare_digest(given, expected):
+            problem = Problem("this address needs the token: Authorization: Bearer <token>")
+            answer = _json(problem, 401, {"WWW-Authenticate": "Bearer"})
+            await answer(scope, receive, send)
+            return
+        await app(scope, receive, send)
+
+    return guard
+
+
+def openapi(secured: bool = False) -> dict[str, Any]:
+    """The OpenAPI 3.1 description, from ``CALLS`` and the structs themselves."""
+    types = [kind for call in CALLS for kind in (call.gives, call.takes) if kind is not None] + [Problem]
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schema_of = dict(zip(map(repr, types), schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for call in CALLS:
+        responses: dict[str, Any] = {
+            str(call.status): {
+                "description": call.summary,
+                "content": {call.media_type: {"schema": schema_of[repr(call.gives)]}},
+            }
+        }
+        for status, meaning in call.refusals.items():
+            responses[str(status)] = {
+                "description": meaning,
+                "content": {"application/json": {"schema": schema_of[repr(Problem)]}},
+            }
+        parameters = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"{(\w+)}", call.path)
+        ] + [
+            {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+            for name, meaning in call.query.items()
+        ]
+        operation: dict[str, Any] = {"summary": call.summary, "parameters": parameters, "responses": responses}
+        if call.takes is not None:
+            operation["requestBody"] = {
+                "required": True,
+                "content": {"application/json": {"schema": schema_of[repr(call.takes)]}},
+            }
+        paths.setdefault(call.path, {})[call.method.lower()] = operation
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": "WattView control API", "version": __version__},
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+    if secured:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+    return document
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
+
+
+async def _body(request: Request) -> bytes:
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > MAX_BODY_BYTES:
+            raise Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -1,0 +1,306 @@
+"""The calls of the control API on results files: analysed, reported, compared, advised upon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Iterator
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wattview.analysis.sweeps.advice import WORDS, Target, advise
+from wattview.analysis.sweeps.comparison import compare_runs
+from wattview.analysis.sweeps.prediction import DEFAULT_FPS, DEFAULT_RESOLUTION, Question, predict
+from wattview.analysis.sweeps.rd_curves import compare_curves
+from wattview.analysis.sweeps.side_by_side import measurements, side_by_side
+from wattview.analysis.windows.energy import NoData
+from wattview.daemon.api.route import Call, Parts, Refusal, number
+from wattview.daemon.history.power_curves import power_curves
+from wattview.model import (
+    Advice,
+    CurveComparison,
+    Measurements,
+    PowerPrediction,
+    RunComparison,
+    RunResult,
+    ScenarioResult,
+    SideBySide,
+)
+from wattview.report.page import html_report
+from wattview.report.tables import csv_text
+
+MAX_RUNS = 1000
+MAX_STREAMS = 100_000
+HTML = "text/html"
+MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "html": HTML}
+"""The forms in which runs can be had, as ``wattview results export`` names them."""
+
+
+async def _results(parts: Parts, request: Request) -> list[RunResult]:
+    return await parts.results.all(int(number(request, "limit", 50, low=1, high=MAX_RUNS)))
+
+
+async def _result(parts: Parts, request: Request) -> RunResult:
+    result = await parts.results.get(request.path_params["id"])
+    if result is None:
+        raise Refusal(404, f"no results file {request.path_params['id']!r} in {parts.config.paths.results}")
+    return result
+
+
+async def _report(parts: Parts, request: Request) -> Response:
+    run = await _result(parts, request)
+    curves = await power_curves(parts.config, parts.history.samples, [run])
+    page = await asyncio.to_thread(html_report, [run], curves)
+    return Response(page, media_type=HTML)
+
+
+async def _compare(parts: Parts, request: Request) -> RunComparison:
+    return compare_runs(await _asked_run(parts, request, "a"), await _asked_run(parts, request, "b"))
+
+
+async def _asked_run(parts: Parts, request: Request, name: str) -> RunResult:
+    """The run that a query parameter names."""
+    run_id = request.query_params.get(name, "")
+    if not run_id:
+        raise Refusal(422, f"{name} is the id of a run", name)
+    return await _usable(parts, run_id, name)
+
+
+async def _usable(parts: Parts, run_id: str, name: str) -> RunResult:
+    found = await parts.results.get(run_id)
+    if found is None:
+        raise Refusal(404, f"no results file {run_id!r} in {parts.config.paths.results}", name)
+    if found.error:
+        raise Refusal(422, f"run {run_id}: {found.error}", name)
+    return found
+
+
+async def _advice(parts: Parts, request: Request) -> Advice:
+    word = request.query_params.get("objective") or "energy"
+    if word not in WORDS:
+        raise Refusal(422, f"objective is one of {', '.join(WORDS)}, not {word!r}", "objective")
+    streams = _wish(request, "streams")
+    target = Target(
+        vmaf_at_least=_wish(request, "vmaf"), qoe_at_least=_wish(request, "qoe"), most=_wish(request, "most"),
+        streams_at_least=None if streams is None else math.ceil(streams),
+    )  # fmt: skip
+    with _said():
+        return advise(await _scenarios(parts, request), target, WORDS[word], _text(request, "machine"))
+
+
+async def _curves(parts: Parts, request: Request) -> CurveComparison:
+    with _said():
+        return compare_curves(
+            await _scenarios(parts, request), first=_text(request, "first"), second=_text(request, "second"),
+            quality=_text(request, "quality") or "vmaf", machine=_text(request, "machine"),
+        )  # fmt: skip
+
+
+async def _prediction(parts: Parts, request: Request) -> PowerPrediction:
+    streams = number(request, "streams", math.nan, low=1, high=MAX_STREAMS)
+    if math.isnan(streams) or streams != int(streams):
+        raise Refusal(422, "streams is a whole number of concurrent streams", "streams")
+    resolutions = [one for one in _text(request, "resolution").split(",") if one] or [DEFAULT_RESOLUTION]
+    question = Question(
+        streams=int(streams), resolutions=tuple(resolutions), fps=number(request, "fps", DEFAULT_FPS, low=1, high=240),
+        encoder=_text(request, "encoder"), preset=_text(request, "preset"), machine=_text(request, "machine"),
+        extrapolate=_text(request, "extrapolate") in ("1", "true"),
+    )  # fmt: skip
+    with _said():
+        return predict(await _scenarios(parts, request), question)
+
+
+async def _scenarios(parts: Parts, request: Request) -> list[ScenarioResult]:
+    """Of the runs that the query names, else of all, newest first."""
+    runs = await _named(parts, request)
+    return [scenario for run in runs for scenario in run.scenarios]
+
+
+@contextlib.contextmanager
+def _said() -> Iterator[None]:
+    """What cannot be answered from these results is refused with the reason."""
+    try:
+        yield
+    except NoData as lack:
+        raise Refusal(422, lack.reason, "runs") from None
+
+
+async def _named(parts: Parts, request: Request) -> list[RunResult]:
+    """The runs that the call names, else all."""
+    named = [run_id for run_id in request.query_params.get("runs", "").split(",") if run_id]
+    return [await _usable(parts, run_id, "runs") for run_id in named] or await parts.results.all(MAX_RUNS)
+
+
+async def _measurements(parts: Parts, request: Request) -> Measurements:
+    return measurements(await _named(parts, request))
+
+
+async def _side_by_side(parts: Parts, request: Request) -> SideBySide:
+    columns = [await _column(parts, text) for text in request.query_params.getlist("of")]
+    if not columns:
+        raise Refusal(422, "of is what to compare, once for each column, such as 20261124_101500:1,2,3", "of")
+    try:
+        return side_by_side(columns)
+    except NoData as lack:
+        raise Refusal(422, lack.reason, "of") from None
+
+
+async def _column(parts: Parts, text: str) -> list[ScenarioResult]:
+    """``RUN:1,2,3``: scenarios of a run by their numbers there, from 0."""
+    run_id, _, numbers = text.partition(":")
+    run = await _usable(parts, run_id, "of")
+    asked = numbers.split(",")
+    if not all(one.isascii() and one.isdecimal() and len(one) <= 4 for one in asked):
+        raise Refusal(422, f"of is a run and numbers of its scenarios, such as 20261124_101500:1,2, not {text!r}", "of")
+    if missing := [one for one in asked if int(one) >= len(run.scenarios)]:
+        raise Refusal(422, f"run {run_id} has {len(run.scenarios)} scenarios, and no number {missing[0]}", "of")
+    return [run.scenarios[int(one)] for one in dict.fromkeys(asked)]
+
+
+async def _export(parts: Parts, request: Request) -> Response:
+    kind = request.query_params.get("format") or "json"
+    if kind not in MEDIA_TYPES:
+        raise Refusal(422, f"format is one of {', '.join(MEDIA_TYPES)}, not {kind!r}", "format")
+    runs = await _named(parts, request)
+    if kind == "html":
+        curves = await power_curves(parts.config, parts.history.samples, runs)
+        text = await asyncio.to_thread(html_report, runs, curves)
+    elif kind == "csv":
+        text = await asyncio.to_thread(csv_text, runs)
+    else:
+        text = msgspec.json.format(msgspec.json.encode(runs), indent=2).decode() + "\n"
+    return Response(text, media_type=MEDIA_TYPES[kind])
+
+
+def _text(request: Request, name: str) -> str:
+    return request.query_params.get(name, "").strip()
+
+
+def _wish(request: Request, name: str) -> float | None:
+    value = number(request, name, math.nan)
+    return None if math.isnan(value) else value
+
+
+RUNS = "Ids of the runs to take, with commas; all where none is named."
+
+WHICH = {
+    "machine": "A part of the name of the machine whose results to take; that of the newest run where none is named.",
+    "runs": RUNS,
+}
+"""The parameters of every call that takes many runs."""
+
+RESULTS_CALLS: tuple[Call, ...] = (
+    Call(
+        "GET",
+        "/api/v1/results",
+        _results,
+        list[RunResult],
+        "Analysed results files, newest first.",
+        query={"limit": "How many at the most (default 50)."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/results/{id}",
+        _result,
+        RunResult,
+        "One analysed results file.",
+        refusals={404: "There is no such file."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/results/{id}/report",
+        _report,
+        str,
+        "One run as a page of HTML with its pictures inside.",
+        refusals={404: "There is no such file."},
+        media_type=HTML,
+    ),
+    Call(
+        "GET",
+        "/api/v1/compare",
+        _compare,
+        RunComparison,
+        "Two runs held against each other, b less a, with 95 % intervals where their repeats allow them.",
+        query={"a": "The id of a run.", "b": "The id of another."},
+        refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/measurements",
+        _measurements,
+        Measurements,
+        "Every setting that the runs have measured, with the intervals of its repeats, and the front of quality against"
+        " power.",
+        query={"runs": RUNS},
+        refusals={404: "There is no such file.", 422: "A file is wrong."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/side-by-side",
+        _side_by_side,
+        SideBySide,
+        "Scenarios beside each other, each less the first, with 95 % intervals where repeats allow them.",
+        query={"of": "A run and the numbers of a scenario's repeats there, RUN:1,2,3; once for each column."},
+        refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/export",
+        _export,
+        str,
+        "Runs as a file: what `wattview results export` writes.",
+        query={"format": "json (default), csv or html.", "runs": RUNS},
+        refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
+        media_type="application/octet-stream",
+    ),
+    Call(
+        "GET",
+        "/api/v1/advice",
+        _advice,
+        Advice,
+        "The cheapest measured setting that is good enough, and by how much it beats the others.",
+        query={
+            "vmaf": "VMAF that is good enough.",
+            "qoe": "QoE score (1 to 5) that is good enough.",
+            "streams": "Concurrent streams that are needed.",
+            "objective": "What is to be low: energy (default), power, cost or carbon.",
+            "most": "The most that the objective may be.",
+            **WHICH,
+        },
+        refusals={404: "There is no such file.", 422: "A parameter is wrong, or the power is not comparable."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/curves",
+        _curves,
+        CurveComparison,
+        "Settings over their bitrates, and Bjøntegaard's differences (BD-rate, BD-energy) between two encoders.",
+        query={
+            "first": "Words of the curves to compare with, as libx264 or slow; any where there are none.",
+            "second": "Words of the curves to compare.",
+            "quality": "vmaf (default), psnr or ssim.",
+            **WHICH,
+        },
+        refusals={404: "There is no such file.", 422: "A parameter is wrong, or there is no such curve."},
+    ),
+    Call(
+        "GET",
+        "/api/v1/prediction",
+        _prediction,
+        PowerPrediction,
+        "The power of a setting between those that were measured, from a fit on streams and pixels.",
+        query={
+            "streams": "Concurrent streams.",
+            "resolution": f"The picture (default {DEFAULT_RESOLUTION}); several, with commas, for a ladder.",
+            "fps": f"Frames a second (default {DEFAULT_FPS:g}).",
+            "encoder": "Of this encoder alone.",
+            "preset": "Of this preset alone.",
+            "extrapolate": "true for an answer outside of what was measured, too; it is marked.",
+            **WHICH,
+        },
+        refusals={404: "There is no such file.", 422: "A parameter is wrong, or too little was measured."},
+    ),
+)

@@ -1,0 +1,118 @@
+"""The snapshot: everything the dashboard shows, composed of the latest readings.
+
+Each is compared with the one before it, and what has changed is told as an event. Where nobody looks, ``watch`` takes
+one now and then, so that the event log is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+
+from msgspec.structs import replace
+
+from wattview import __version__
+from wattview.analysis.machine_power import machine_power
+from wattview.analysis.pricing.hourly import hourly_cost
+from wattview.analysis.snapshot_diff import Watch
+from wattview.config import Config
+from wattview.daemon.attribution.attributor import Attributor
+from wattview.daemon.events import EventLog, tell
+from wattview.daemon.exporters.health import Health
+from wattview.daemon.lab.runner import Runner
+from wattview.daemon.sampler import FRESH_SECONDS, Sampler
+from wattview.model import (
+    ContainersReading,
+    HostReading,
+    PowerReading,
+    Reading,
+    Snapshot,
+    StreamsReading,
+)
+
+PATIENCE_SECONDS = 0.5
+"""How long a snapshot waits for a source. A slower one is shown by its last reading while that is still young."""
+
+STALE_SECONDS = 10.0
+
+HEALTH_SECONDS = 15.0
+"""How old the exporters' health may be while somebody looks at the dashboard."""
+
+
+class Snapshots:
+    """Makes snapshots. ``runner`` and ``health`` are asked for what they know; nothing here waits for them."""
+
+    def __init__(
+        self,
+        config: Config,
+        sampler: Sampler,
+        attributor: Attributor,
+        health: Health,
+        runner: Runner,
+        events: EventLog,
+        rtmp_url: str,
+    ) -> None:
+        self._config = config
+        self._sampler = sampler
+        self._attributor = attributor
+        self._health = health
+        self._runner = runner
+        self._events = events
+        self._watch = Watch(config.power.budget_watts)
+        self._rtmp_url = rtmp_url
+
+    async def watch(self, interval_seconds: float) -> None:
+        """Takes a snapshot every so often for the sake of its events. Readings of others' in this time are taken as
+        they are, and no exporter is fetched."""
+        while True:
+            await asyncio.sleep(interval_seconds)
+            await self.take(max_age=interval_seconds, health_age=math.inf)
+
+    async def take(self, max_age: float = FRESH_SECONDS, health_age: float = HEALTH_SECONDS) -> Snapshot:
+        """The state now: whole, immutable, and never later than ``PATIENCE_SECONDS``."""
+        power, host, containers, streams, gpus = await asyncio.gather(
+            *(self._reading(name, max_age) for name in ("power", "host", "containers", "streams", "gpu"))
+        )
+        await self._attributor.advance()
+        now, prices = time.time(), self._config.cost
+        known_gpus = self._sampler.known_gpus(gpus)
+        machine = machine_power(power if isinstance(power, PowerReading) else None, known_gpus)
+        cost = hourly_cost(machine, host if isinstance(host, HostReading) else None, known_gpus, now, prices)
+        snapshot = Snapshot(
+            time=now,
+            version=__version__,
+            host=host if isinstance(host, HostReading) else None,
+            power=power if isinstance(power, PowerReading) else None,
+            containers=self._attributor.containers(containers.containers)
+            if isinstance(containers, ContainersReading)
+            else (),
+            engine=containers.engine if isinstance(containers, ContainersReading) else None,
+            streams=self._attributor.streams(streams.streams) if isinstance(streams, StreamsReading) else (),
+            rtmp_server=streams.server if isinstance(streams, StreamsReading) else None,
+            gpus=known_gpus or (),
+            exporters=self._health.latest(health_age),
+            run=self._runner.current,
+            probes=self._sampler.statuses(),
+            cost_per_hour=cost.total,
+            energy_cost_per_hour=cost.energy,
+            compute_cost_per_hour=cost.compute,
+            carbon_grams_per_hour=cost.carbon_grams,
+            currency=prices.currency,
+            rtmp_url=self._rtmp_url,
+            machine_power=machine,
+            power_use=self._attributor.power_use(),
+        )
+        for level, about, text, alert in self._watch.look(snapshot):
+            tell(level, about, text, alert=alert)
+        return replace(snapshot, last_event=self._events.last_id)
+
+    async def _reading(self, name: str, max_age: float) -> Reading | None:
+        reading = await self._sampler.read_or_none(name, max_age, patience=PATIENCE_SECONDS)
+        if reading is not None:
+            return reading
+        source = self._sampler.sources.get(name)
+        if source is None or source.latest is None or source.status.state != "broken":
+            return None
+        age = source.age()
+        return source.latest if age is not None and age <= STALE_SECONDS else None

@@ -1,0 +1,309 @@
+"""Who used the power, as the daemon goes on: what was learnt of idle power, and the last interval shared out.
+
+``advance`` is called by those who have just read the sources (the history's tick, a scrape of port 9500, a snapshot)
+and looks at their latest readings; nothing is read for its own sake but the CPU time of our encoders and of the RTMP
+server. What was learnt is kept in the state directory, by source: idle power as one measures it is not another's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from wattview.analysis.attribution.idle import Idle
+from wattview.analysis.attribution.shares import Attribution, Interval, Ledger, Part, StreamUse, attribute, stream_watts
+from wattview.analysis.windows.energy import NoData
+from wattview.config import Config
+from wattview.daemon.attribution.families import KEPT, attribution_families
+from wattview.daemon.attribution.idle_memory import BaselineWatch, IdleMemory
+from wattview.daemon.attribution.intervals import MIN_SECONDS, Intervals, Look, power_basis, reached
+from wattview.daemon.attribution.processes import ProcessTimes, Server, find_server, own_chain
+from wattview.daemon.lab.encoding.encoder_group import RunningEncoder
+from wattview.daemon.sampler import Sampler
+from wattview.exposition import Family, Sample
+from wattview.model import (
+    Container,
+    ContainersReading,
+    GpusReading,
+    HostReading,
+    PowerReading,
+    PowerUse,
+    Reading,
+    Run,
+    Stream,
+    StreamsReading,
+)
+
+R = TypeVar("R", bound=Reading)
+
+SHARED_SECONDS = 1.0
+"""How old the readings of containers, streams and GPUs may be that a scrape of 9500 shares with others."""
+
+SERVER_SECONDS = 60.0
+"""How long where the RTMP server runs is taken for known, and a search for it that failed is not done again."""
+
+STALE_SECONDS = 60.0
+"""Shares older than this, or than three ticks of the history, are not shown as those of now."""
+
+OWN_PROC = "/proc"
+"""Our children are found by the pids that we know them by, whatever procfs the machine is looked at through."""
+
+
+class Runs(Protocol):
+    """What is asked of the scenario runner."""
+
+    @property
+    def current(self) -> Run | None: ...
+
+    def encoders(self) -> tuple[RunningEncoder, ...]: ...
+
+
+class Attributor:
+    """Shares out the machine's power. ``runs`` gives the scenario runner once there is one."""
+
+    def __init__(self, config: Config, sampler: Sampler, runs: Callable[[], Runs | None]) -> None:
+        self._config = config
+        self._sampler = sampler
+        self._runs = runs
+        self._stale = max(STALE_SECONDS, 3 * config.history.interval_seconds)
+        self._intervals = Intervals()
+        self._ledger = Ledger()
+        self._memory = IdleMemory(Path(config.paths.state) / "idle.json")
+        self._baseline = BaselineWatch()
+        self._children = ProcessTimes(OWN_PROC)
+        self._processes = ProcessTimes(config.paths.procfs)
+        self._own_pids = own_chain(config.paths.procfs)
+        self._server = _KnownServer(config)
+        self._lock = asyncio.Lock()
+        self._interval: Interval | None = None
+        self._last: Attribution | None = None
+        self._idle: Idle | None = None
+        self._reason = ""
+        self._containers_seen = False
+        self._encoders: tuple[RunningEncoder, ...] = ()
+        self._streams: dict[tuple[str, str], float] = {}
+
+    async def read(self) -> None:
+        """Reads what a scrape of 9500 does not read anyway, shared with other askers, and goes on from there."""
+        names = ("power", "host", "containers", "streams", "gpu")
+        await asyncio.gather(*(self._sampler.read_or_none(name, max_age=SHARED_SECONDS) for name in names))
+        await self.advance()
+
+    async def advance(self) -> None:
+        """Goes on to the latest readings, where about a second or more has gone by."""
+        async with self._lock:
+            power, host = self._latest("power", PowerReading), self._latest("host", HostReading)
+            if power is None or host is None:
+                self._interval = self._last = None
+                return
+            containers, gpus = self._latest("containers", ContainersReading), self._latest("gpu", GpusReading)
+            start = self._intervals.start
+            if start is not None and reached(power, host, containers, gpus) - start < MIN_SECONDS:
+                return
+            runs = self._runs()
+            encoders = runs.encoders() if runs is not None else ()
+            streams = self._latest("streams", StreamsReading)
+            running = containers.containers if containers is not None else ()
+            server = await self._server.find(streams, running)
+            children = self._children.read(encoder.pid for encoder in encoders)
+            pid = server.pid if server is not None else None
+            process = None if pid is None else self._processes.read([pid]).get(pid)
+            look = Look(
+                power=power,
+                host=host,
+                containers=containers,
+                gpus=gpus,
+                monotonic=time.monotonic(),
+                encoders={(one.name, one.pid): children[one.pid] for one in encoders if one.pid in children},
+                server=(pid, process) if pid is not None and process is not None else None,
+                own_pids=self._own_pids,
+            )
+            interval = self._intervals.next(look)
+            resting = self._baseline.enters(runs.current if runs is not None else None)
+            if interval is None:
+                return
+            self._share_out(interval, power_basis(power), resting)
+            self._containers_seen = containers is not None
+            if containers is not None:
+                self._ledger.keep(one.name for one in (*containers.containers, *containers.ended))
+            # An encoder that has just ended has its part of this interval, and so has its stream.
+            self._streams = self._stream_watts(streams, running, server, (*self._encoders, *encoders))
+            self._encoders = encoders
+            await self._memory.save_sometimes()
+
+    def families(self) -> list[Family]:
+        """The metric families of the last interval and of all before."""
+        last = self._last if self._fresh() else None
+        return attribution_families(last, self._ledger, self._idle if last else None, self._streams if last else {})
+
+    def kept(self) -> tuple[float, list[Sample]]:
+        """The series of the last interval that the history keeps, and when it ended."""
+        if self._last is None:
+            return 0.0, []
+        samples = [(f.name + text, value) for f in self.families() if f.name in KEPT for text, value in f.samples]
+        return self._last.time, samples
+
+    def containers(self, containers: Iterable[Container]) -> tuple[Container, ...]:
+        """The same containers with their power and energy."""
+        if not self._fresh() or self._last is None:
+            return tuple(containers)
+        return tuple(
+            msgspec.structs.replace(
+                container,
+                power_watts=self._last.watts(Part("container", container.name)),
+                energy_joules_total=self._ledger.by_container.get(container.name),
+            )
+            for container in containers
+        )
+
+    def streams(self, streams: Iterable[Stream]) -> tuple[Stream, ...]:
+        """The same streams with their power."""
+        if not self._fresh() or self._last is None:
+            return tuple(streams)
+        return tuple(
+            msgspec.structs.replace(stream, power_watts=self._streams.get((stream.app, stream.name)))
+            for stream in streams
+        )
+
+    def power_use(self) -> PowerUse | None:
+        """The last interval for the snapshot; None where there is none of now."""
+        interval, last = self._interval, self._last
+        if interval is None or not self._fresh():
+            return None
+        use = PowerUse(
+            time=interval.time,
+            seconds=interval.seconds,
+            watts=interval.joules / interval.seconds,
+            reason=self._reason,
+        )
+        if last is None or self._idle is None:
+            return use
+        encoders = {part.name: joules / last.seconds for part, joules in last.parts.items() if part.kind == "encoder"}
+        return msgspec.structs.replace(
+            use,
+            idle_watts=last.idle_joules / last.seconds,
+            idle_method=self._idle.method,
+            idle_error_watts=self._idle.error_watts,
+            containers_watts=last.watts_of("container") if self._containers_seen else None,
+            encoders_watts=last.watts_of("encoder"),
+            unattributed_watts=last.unattributed_joules / last.seconds,
+            encoders=encoders,
+        )
+
+    async def close(self) -> None:
+        self._children.close()
+        self._processes.close()
+        await self._memory.save()
+
+    def _latest(self, name: str, kind: type[R]) -> R | None:
+        """The latest reading of a source that works."""
+        source = self._sampler.sources.get(name)
+        if source is None or source.status.state not in ("ok", "degraded"):
+            return None
+        return source.latest if isinstance(source.latest, kind) else None
+
+    def _fresh(self) -> bool:
+        return self._interval is not None and time.time() - self._interval.time < self._stale
+
+    def _share_out(self, interval: Interval, basis: str, resting: bool) -> None:
+        memory, seconds = self._memory, interval.seconds
+        watts = interval.host_joules / seconds
+        memory.change(basis, lambda model: model.add(interval.time, seconds, interval.utilisation, watts))
+        rest = self._baseline.add(interval, resting)
+        if rest is not None:
+            memory.change(basis, lambda model: model.add_baseline(interval.time, *rest))
+        gpu_idle = {}
+        for gpu in interval.gpus:
+            drawn, busy = gpu.joules / seconds, gpu.busy
+            memory.change(gpu.uuid, lambda model, b=busy, w=drawn: model.add(interval.time, seconds, b, w))  # type: ignore[misc]
+            with contextlib.suppress(NoData):
+                gpu_idle[gpu.uuid] = memory.of(gpu.uuid).idle().watts
+        self._interval = interval
+        try:
+            self._idle = memory.of(basis).idle()
+        except NoData as error:
+            self._idle, self._last, self._reason = None, None, f"idle power is not known yet: {error.reason}"
+            self._ledger.add_unknown(interval.joules)
+            return
+        self._reason = ""
+        self._last = attribute(interval, self._idle.watts, gpu_idle)
+        self._ledger.add(self._last)
+
+    def _stream_watts(
+        self,
+        reading: StreamsReading | None,
+        containers: Iterable[Container],
+        server: Server | None,
+        encoders: Iterable[RunningEncoder],
+    ) -> dict[tuple[str, str], float]:
+        last = self._last
+        if last is None or reading is None:
+            return {}
+        containers = list(containers)
+        by_id = {container.id: Part("container", container.name) for container in containers}
+        server_part = by_id.get(server.container) if server is not None else None
+        server_watts = last.watts(server_part) if server_part is not None else None
+        if server_part is None and last.server_joules is not None:
+            server_watts = last.server_joules / last.seconds
+        pushed = {name: Part("encoder", encoder.name) for encoder in encoders for name in encoder.streams}
+        own_app = urlsplit(self._config.streams.rtmp_url).path.strip("/")
+        uses = []
+        for stream in reading.streams:
+            publisher = pushed.get(stream.name) if stream.app == own_app else None
+            if publisher is None:
+                publisher = _publishing_container(stream, containers)
+            uses.append(
+                StreamUse(
+                    app=stream.app,
+                    name=stream.name,
+                    in_bytes=stream.bandwidth_in_bytes or 0.0,
+                    out_bytes=stream.bandwidth_out_bytes or 0.0,
+                    publisher=None if publisher == server_part else publisher,
+                )
+            )
+        parts = {part: joules / last.seconds for part, joules in last.parts.items()}
+        return stream_watts(uses, server_watts, parts)
+
+
+class _KnownServer:
+    """Where the RTMP server runs, looked for again when it or the containers change."""
+
+    def __init__(self, config: Config) -> None:
+        self._procfs = config.paths.procfs
+        self._url = config.streams.nginx_rtmp_url
+        self._known: Server | None = None
+        self._of: object = None
+        self._looked = 0.0
+
+    async def find(self, reading: StreamsReading | None, containers: Iterable[Container]) -> Server | None:
+        if reading is None:
+            return None
+        containers = list(containers)
+        of = (reading.server.name, reading.server.pid, frozenset(container.id for container in containers))
+        if of != self._of or time.monotonic() - self._looked > SERVER_SECONDS:
+            self._known = await asyncio.to_thread(find_server, self._procfs, self._url, reading.server, containers)
+            self._of, self._looked = of, time.monotonic()
+        return self._known
+
+
+def _publishing_container(stream: Stream, containers: Iterable[Container]) -> Part | None:
+    """The container that pushes a stream, by its address in the engine's networks."""
+    for client in stream.clients:
+        if client.publishing and client.address:
+            for container in containers:
+                if any(_is_address(client.address, address) for address in container.addresses):
+                    return Part("container", container.name)
+    return None
+
+
+def _is_address(text: str, address: str) -> bool:
+    """Whether ``text`` is the address, with or without a port."""
+    bracketed = f"[{address}]" if ":" in address else address
+    return text in (address, bracketed) or text.startswith(f"{bracketed}:")

@@ -1,0 +1,73 @@
+"""Who used the power, as metric families. A part that is not known is no sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wattview.analysis.attribution.idle import Idle
+from wattview.analysis.attribution.shares import Attribution, Ledger
+from wattview.exposition import Family, labels
+
+KEPT = frozenset(
+    {
+        "wattview_container_power_watts",
+        "wattview_container_energy_joules_total",
+        "wattview_stream_power_watts",
+        "wattview_encoder_power_watts",
+        "wattview_idle_power_watts",
+        "wattview_idle_power_info",
+        "wattview_unattributed_power_watts",
+    }
+)
+"""The families that the embedded history keeps."""
+
+
+def attribution_families(
+    last: Attribution | None,
+    ledger: Ledger,
+    idle: Idle | None,
+    streams: Mapping[tuple[str, str], float],
+) -> list[Family]:
+    """The last interval's power and all energy so far, by container, encoder and stream, with idle and the rest."""
+    watts = Family(
+        "wattview_container_power_watts", "gauge", "Active power of a container: its share of CPU and GPU use."
+    )
+    joules = Family(
+        "wattview_container_energy_joules_total", "counter", "Active energy of a container since the daemon began."
+    )
+    encoders = Family("wattview_encoder_power_watts", "gauge", "Active power of an encoder that WattView runs.")
+    rest = Family(
+        "wattview_unattributed_power_watts", "gauge", "Active power of all that is no container and no encoder."
+    )
+    for name, total in ledger.by_container.items():
+        joules.add(total, labels(name=name))
+    if last is not None:
+        for part, used in last.parts.items():
+            if part.kind == "container":
+                watts.add(used / last.seconds, labels(name=part.name))
+            else:
+                encoders.add(used / last.seconds, labels(stream=part.name))
+        rest.add(last.unattributed_joules / last.seconds)
+    by_stream = Family(
+        "wattview_stream_power_watts", "gauge", "Power of a stream: its part of the server's and of its publisher's."
+    )
+    for (app, name), value in streams.items():
+        by_stream.add(value, labels(app=app, stream=name))
+    idle_watts = Family("wattview_idle_power_watts", "gauge", "What the machine draws at rest, GPUs included.")
+    if last is not None:
+        idle_watts.add(last.idle_joules / last.seconds)
+    method = Family("wattview_idle_power_info", "gauge", "How idle power was found, as a label; always 1.")
+    if idle is not None:
+        method.add(1, labels(method=idle.method))
+    energy = Family(
+        "wattview_attributed_energy_joules_total",
+        "counter",
+        "All energy since the daemon began, by who used it; unknown is from before idle power was known.",
+    )
+    if ledger.joules:
+        energy.add(ledger.idle_joules, labels(to="idle"))
+        energy.add(ledger.containers_joules, labels(to="containers"))
+        energy.add(ledger.encoders_joules, labels(to="encoders"))
+        energy.add(ledger.unattributed_joules, labels(to="unattributed"))
+        energy.add(ledger.unknown_joules, labels(to="unknown"))
+    return [watts, joules, encoders, by_stream, idle_watts, method, rest, energy]

@@ -1,0 +1,274 @@
+"""Readings of all sources become intervals: what each counter counted in one and the same span of time.
+
+The sources are read at different moments. Each counter is laid as a line through its readings (``analysis.trace``), and
+an interval ends at the last moment that all sources have reached; the next begins there, so that no joule is in two of
+them and none is between them. No I/O and no clock: readings bring their own times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from wattview.analysis.attribution.counter_interpolation import Trace
+from wattview.analysis.attribution.shares import GpuInterval, Interval, Part
+from wattview.analysis.windows.host import ADDS_TO
+from wattview.daemon.attribution.processes import CpuTime, container_of
+from wattview.model import Container, ContainersReading, Gpu, GpusReading, HostReading, PowerReading
+
+MIN_SECONDS = 0.9
+"""Shorter intervals are noise: /proc counts CPU time in hundredths of a second. An asker of every second finds one."""
+
+CLOCK_STEP_SECONDS = 1.0
+"""Wall time and monotonic time that part by more than this: the machine slept, or its clock was set."""
+
+LISTED_LATE_SECONDS = 2.0
+"""How much older a container may be than the reading before the one that first shows it: the engine tells it late."""
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """The latest reading of each source, None where a source does not work, and of our processes at ``monotonic``.
+
+    ``encoders`` is by (name, pid); ``server`` is the RTMP server's process outside of containers.
+    """
+
+    power: PowerReading
+    host: HostReading
+    containers: ContainersReading | None = None
+    gpus: GpusReading | None = None
+    monotonic: float = 0.0
+    encoders: Mapping[tuple[str, int], CpuTime] = {}
+    server: tuple[int, CpuTime] | None = None
+    own_pids: frozenset[int] = frozenset()
+
+
+def reached(
+    power: PowerReading, host: HostReading, containers: ContainersReading | None, gpus: GpusReading | None
+) -> float:
+    """The last moment (monotonic) that all sources have reached."""
+    return min(reading.monotonic for reading in (power, host, containers, gpus) if reading is not None)
+
+
+class Intervals:
+    """What lives between two looks: the lines of all counters, and where the last interval ended."""
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+        self._basis = ""
+        self._clocks = 0.0
+        self._energy = Trace()
+        self._busy = Trace()
+        self._gpus: dict[str, _GpuTrace] = {}
+        self._containers: dict[tuple[str, float | None], _Line] = {}
+        self._containers_read: float | None = None
+        self._processes: dict[tuple[str, int, float], _Line] = {}
+        self._looked: float | None = None
+
+    @property
+    def start(self) -> float | None:
+        """Where the next interval begins (monotonic); None before the first look."""
+        return self._start
+
+    def next(self, look: Look) -> Interval | None:
+        """The interval since the last one.
+
+        None where less than ``MIN_SECONDS`` have gone by or the host has no figure now, and where the counters of
+        before say nothing about now: another source, a counter of the host that began anew, a machine that slept.
+        """
+        joules = look.power.host_joules_total
+        if joules is None:
+            return None
+        self._begin_anew_where_needed(look, joules)
+        self._add(look, joules)
+        end = reached(look.power, look.host, look.containers, look.gpus)
+        start = self._start
+        if start is None:
+            self._start = end
+            return None
+        if end - start < MIN_SECONDS:
+            return None
+        self._start = end
+        interval = self._interval(look, start, end)
+        self._forget(end)
+        return interval
+
+    def _begin_anew_where_needed(self, look: Look, joules: float) -> None:
+        basis = power_basis(look.power)
+        clocks = look.power.time - look.power.monotonic
+        restarted = self._energy.end < look.power.monotonic and joules < self._energy.last
+        if self._start is None or basis != self._basis or restarted or abs(clocks - self._clocks) > CLOCK_STEP_SECONDS:
+            self._start = None
+            self._energy, self._busy = Trace(), Trace(most_per_second=0.0)
+            self._gpus.clear()
+            self._containers.clear()
+            self._processes.clear()
+            self._containers_read = self._looked = None
+            self._basis = basis
+        # A clock that is slewed moves by less than half a millisecond a second: followed, and no step.
+        self._clocks = clocks
+
+    def _add(self, look: Look, joules: float) -> None:
+        self._energy.add(look.power.monotonic, joules)
+        # The kernel's sum of all CPUs steps back a little where one goes offline.
+        self._busy.add(look.host.monotonic, look.host.cpu_busy_seconds_total)
+        if look.containers is not None:
+            self._add_containers(look.containers, look.host.cpus)
+        processes = {("encoder", *key): time for key, time in look.encoders.items()}
+        if look.server is not None:
+            processes["server", "", look.server[0]] = look.server[1]
+        self._add_processes(look.monotonic, processes, look.host.cpus)
+        if look.gpus is not None and look.power.source in ADDS_TO:
+            for gpu in look.gpus.gpus:
+                if gpu.vendor == "nvidia":
+                    self._gpus.setdefault(gpu.uuid, _GpuTrace()).add(look.gpus.monotonic, gpu)
+
+    def _add_containers(self, reading: ContainersReading, cpus: int) -> None:
+        if self._containers_read is not None and reading.monotonic <= self._containers_read:
+            return
+        before = self._containers_read
+        offset = reading.monotonic - reading.time
+        lines: dict[tuple[str, float | None], _Line] = {}
+        for container in (*reading.ended, *reading.containers):
+            if container.cpu_seconds_total is None:
+                continue
+            key = (container.id, container.started)
+            ended = None if container.ended is None else min(container.ended + offset, reading.monotonic)
+            line = self._containers.get(key)
+            if line is None:
+                line = _Line(Part("container", container.name), cpus)
+                if before is not None and container.started is not None:
+                    line.begin(container.started + offset, before - LISTED_LATE_SECONDS)
+            line.part = Part("container", container.name)
+            line.ended = ended
+            line.trace.add(reading.monotonic if ended is None else ended, container.cpu_seconds_total)
+            lines[key] = line
+        self._containers = lines
+        self._containers_read = reading.monotonic
+
+    def _add_processes(self, at: float, processes: Mapping[tuple[str, str, int], CpuTime], cpus: int) -> None:
+        seen = set()
+        for (kind, name, pid), time in processes.items():
+            key = (f"{kind} {name}", pid, round(time.started, 1))
+            seen.add(key)
+            line = self._processes.get(key)
+            if line is None:
+                line = self._processes[key] = _Line(Part("encoder", name) if kind == "encoder" else None, cpus)
+                if self._looked is not None:
+                    line.begin(time.started, self._looked)
+            line.trace.add(at, time.seconds)
+        for key, line in self._processes.items():
+            if key not in seen and line.ended is None:
+                line.ended = line.trace.end
+        self._looked = at
+
+    def _interval(self, look: Look, start: float, end: float) -> Interval:
+        used: dict[Part, float] = {}
+        server = None
+        for line in (*self._containers.values(), *self._processes.values()):
+            if line.begins >= end or (line.trace.end < end if line.ended is None else line.ended <= start):
+                continue
+            seconds = line.trace.increase(start, end)
+            if line.part is None:
+                server = seconds
+            else:
+                used[line.part] = used.get(line.part, 0.0) + seconds
+        containers = look.containers.containers if look.containers is not None else ()
+        return Interval(
+            time=look.power.time - (look.power.monotonic - end),
+            seconds=end - start,
+            host_joules=self._energy.increase(start, end),
+            busy_seconds=self._busy.increase(start, end),
+            cpus=look.host.cpus,
+            cpu_seconds=used,
+            inside=_own_container(containers, look.own_pids),
+            server_cpu_seconds=server,
+            gpus=tuple(self._gpu_intervals(look, containers, start, end)),
+        )
+
+    def _gpu_intervals(
+        self, look: Look, containers: Iterable[Container], start: float, end: float
+    ) -> Iterable[GpuInterval]:
+        if look.gpus is None:
+            return
+        encoders = {pid: Part("encoder", name) for name, pid in look.encoders}
+        for gpu in look.gpus.gpus:
+            trace = self._gpus.get(gpu.uuid)
+            if trace is None or trace.energy.end < end:
+                continue
+            used = 0.0
+            shares: dict[Part, float] = {}
+            for process in gpu.processes:
+                percents = (process.sm_percent, process.encoder_percent, process.decoder_percent)
+                share = sum(percent for percent in percents if percent is not None) / 100.0
+                used += share
+                part = encoders.get(process.pid)
+                if part is None and (container := container_of(process.cgroup, containers)) is not None:
+                    part = Part("container", container.name)
+                if part is not None:
+                    shares[part] = shares.get(part, 0.0) + share
+            yield GpuInterval(
+                uuid=gpu.uuid, joules=trace.energy.increase(start, end), busy=_busy(gpu), used=used, shares=shares
+            )
+
+    def _forget(self, before: float) -> None:
+        self._processes = {
+            key: line for key, line in self._processes.items() if line.ended is None or line.ended > before
+        }
+        lines = (*self._containers.values(), *self._processes.values())
+        for trace in (self._energy, self._busy, *(line.trace for line in lines)):
+            trace.forget(before)
+        for gpu in self._gpus.values():
+            gpu.energy.forget(before)
+
+
+class _Line:
+    """The CPU time of one container or process. ``part`` is None for the RTMP server."""
+
+    __slots__ = ("begins", "ended", "part", "trace")
+
+    def __init__(self, part: Part | None, cpus: int) -> None:
+        self.part = part
+        self.trace = Trace(most_per_second=cpus)
+        self.begins = float("-inf")
+        self.ended: float | None = None
+
+    def begin(self, started: float, unseen_since: float) -> None:
+        """It counts from 0 at its start where that is since the last look; what it counted before that is not told."""
+        if started >= unseen_since:
+            self.begins = started
+            self.trace.add(started, 0.0)
+
+
+class _GpuTrace:
+    """The energy of one GPU, from its counter, else from its power: the area under the line between readings."""
+
+    def __init__(self) -> None:
+        self.energy = Trace()
+        self._integral = 0.0
+        self._watts: float | None = None
+
+    def add(self, at: float, gpu: Gpu) -> None:
+        if gpu.energy_joules_total is not None:
+            self.energy.add(at, gpu.energy_joules_total)
+        elif gpu.power_watts is not None and at > self.energy.end:
+            if self._watts is not None:
+                self._integral += (self._watts + gpu.power_watts) / 2 * (at - self.energy.end)
+            self._watts = gpu.power_watts
+            self.energy.add(at, self._integral)
+
+
+def power_basis(power: PowerReading) -> str:
+    """What a host figure is made of: its source, and the zones that are summed. Another basis is another figure."""
+    return " ".join([power.source, *sorted(zone.path for zone in power.zones if zone.counted)])
+
+
+def _busy(gpu: Gpu) -> float:
+    """The share of the time in which a GPU's busiest part was busy."""
+    percents = (gpu.utilization_percent, gpu.encoder_percent, gpu.decoder_percent)
+    return min(max((percent for percent in percents if percent is not None), default=0.0) / 100.0, 1.0)
+
+
+def _own_container(containers: Iterable[Container], own_pids: frozenset[int]) -> Part | None:
+    """The container that the daemon runs in: its init is the daemon or stands above it."""
+    return next((Part("container", one.name) for one in containers if one.pid in own_pids), None)

@@ -1,0 +1,135 @@
+"""CPU time of single processes: of encoders that the daemon started, and of the RTMP server wherever it runs.
+
+Only ``stat``, ``comm``, ``cgroup`` and ``status`` of a procfs are read. Everything here blocks for microseconds, but
+for ``find_server``, which looks at every process once.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from wattview.model import Container, RtmpServer
+from wattview.probes import procfs
+from wattview.probes.kernel_files import KernelFile
+from wattview.probes.streams.probe import is_local
+
+_PROGRAMS = {"nginx-rtmp": ("nginx", "openresty"), "mediamtx": ("mediamtx",), "srs": ("srs",)}
+
+
+class CpuTime(Struct, frozen=True):
+    """CPU seconds of one process so far, and when it began on the monotonic clock."""
+
+    seconds: float
+    started: float
+
+
+class ProcessTimes:
+    """CPU times of processes of one procfs. Their files stay open for as long as they are asked for."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._files: dict[int, KernelFile] = {}
+
+    def read(self, pids: Iterable[int]) -> dict[int, CpuTime]:
+        """By pid, without those that have ended."""
+        wanted = set(pids)
+        for pid in self._files.keys() - wanted:
+            self._files.pop(pid).close()
+        asleep = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+        found = {}
+        for pid in wanted:
+            file = self._files.setdefault(pid, KernelFile(f"{self._root}/{pid}/stat", size=1024))
+            try:
+                stat = procfs.pid_stat(file.read())
+            except (OSError, ValueError):
+                continue
+            found[pid] = CpuTime(stat.user_seconds + stat.system_seconds, stat.started_seconds - asleep)
+        return found
+
+    def close(self) -> None:
+        while self._files:
+            self._files.popitem()[1].close()
+
+
+class Server(Struct, frozen=True):
+    """Where an RTMP server runs: in a container (its id), or as a process of the host."""
+
+    container: str = ""
+    pid: int | None = None
+
+
+def find_server(root: str, url: str, server: RtmpServer, containers: Iterable[Container]) -> Server | None:
+    """The process behind the statistics at ``url``; None where it is on another machine or cannot be told.
+
+    The pid that a server gives is that of its own pid namespace: a process is meant by it whose innermost pid it is,
+    and whose program is the server's. ``root`` is the procfs.
+    """
+    containers = list(containers)
+    host = urlsplit(url).hostname or ""
+    for container in containers:
+        if host in (container.name, container.labels.get("com.docker.compose.service"), *container.addresses):
+            return Server(container=container.id)
+    if not is_local(url):
+        return None
+    programs = _PROGRAMS.get(server.name.partition(" ")[0], ())
+    found = [
+        _place(root, pid, containers)
+        for pid in _pids(root)
+        if _text(f"{root}/{pid}/comm").strip() in programs
+        and (server.pid is None or _innermost_pid(root, pid) == server.pid)
+    ]
+    places = set(found)
+    return found[0] if len(places) == 1 else None
+
+
+def own_chain(root: str) -> frozenset[int]:
+    """The pids of this process and of all above it, as a procfs numbers them; empty where it does not show us."""
+    chain: set[int] = set()
+    try:
+        pid = int(os.readlink(f"{root}/self"))
+        while pid > 0 and pid not in chain:
+            chain.add(pid)
+            with open(f"{root}/{pid}/stat", "rb") as file:
+                pid = procfs.pid_stat(file.read()).parent
+    except (OSError, ValueError):
+        pass
+    return frozenset(chain)
+
+
+def container_of(cgroup: str, containers: Iterable[Container]) -> Container | None:
+    """The container whose id stands in a cgroup's path, whichever driver and layout made it."""
+    return next((container for container in containers if container.id in cgroup), None) if cgroup else None
+
+
+def _place(root: str, pid: int, containers: list[Container]) -> Server:
+    container = container_of(_text(f"{root}/{pid}/cgroup"), containers)
+    return Server(pid=pid) if container is None else Server(container=container.id)
+
+
+def _innermost_pid(root: str, pid: int) -> int | None:
+    """Its pid in its own pid namespace (``NSpid``, Linux 4.1)."""
+    for line in _text(f"{root}/{pid}/status").splitlines():
+        if line.startswith("NSpid:"):
+            return int(line.split()[-1])
+    return pid
+
+
+def _pids(root: str) -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(root) if name.isdecimal()]
+    except OSError:
+        return []
+
+
+def _text(path: str) -> str:
+    """A small file of a process that may have ended; "" then."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""The ten Prometheus exporters, and the health checks of them."""

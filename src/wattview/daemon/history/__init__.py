@@ -1,0 +1,1 @@
+"""Past values: the embedded SQLite file or a Prometheus-compatible store, and snapshots made from them."""

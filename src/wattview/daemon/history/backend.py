@@ -1,0 +1,18 @@
+"""Which history the settings choose: the embedded SQLite file, or a Prometheus that scrapes us."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wattview.config import Config
+from wattview.daemon.history.protocol import History
+from wattview.daemon.history.sqlite import SqliteHistory
+
+
+def open_history(config: Config) -> History:
+    """The history of the settings. Opening does not fail: what is wrong with it is said when it is asked."""
+    if config.history.backend == "prometheus":
+        from wattview.daemon.history.prometheus import PrometheusHistory
+
+        return PrometheusHistory(config.history.prometheus_url)
+    return SqliteHistory(Path(config.paths.state) / "history.sqlite", config.history.retention_seconds)

@@ -1,0 +1,179 @@
+"""The machine at a past moment: its power, who used it, the host at a glance and its exporters' health.
+
+Pure functions. A reading that was not recorded is None, and so is every figure that was not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wattview.analysis.windows import series as names
+from wattview.analysis.windows.host import MEASURED
+from wattview.daemon.history.past_workloads import engine
+from wattview.daemon.history.sample_index import Moment, Sample, by_key
+from wattview.model import ExporterHealth, HostReading, Nic, PowerReading, PowerUse, Zone
+
+SOURCES = (*MEASURED, "estimated")
+
+HEALTH = (
+    "exporter_health_status", "exporter_reachable", "exporter_has_data", "exporter_metric_count",
+    "exporter_sample_count",
+)  # fmt: skip
+"""The families of the exporters' health."""
+
+
+def power(moment: Moment, facts: Moment) -> PowerReading | None:
+    """The host's power from the best source that was read last, and the zones behind it. Zones that are not known to
+    be part of the host's figure or not are left out."""
+    readings = [
+        one
+        for metric in (names.HOST_WATTS, names.HOST_ENERGY)
+        for one in moment.all(metric)
+        if one.labels.get("source") in SOURCES
+    ]
+    if not readings:
+        return None
+    last = max(readings, key=lambda one: (one.time, -SOURCES.index(one.labels["source"])))
+    source = last.labels["source"]
+
+    def of(metric: str) -> Sample | None:
+        return next((one for one in moment.all(metric) if one.labels.get("source") == source), None)
+
+    watts, joules, peak = of(names.HOST_WATTS), of(names.HOST_ENERGY), of(names.HOST_PEAK_WATTS)
+    error = of(names.MACHINE_ERROR_WATTS)
+    return PowerReading(
+        time=last.time,
+        monotonic=0.0,
+        source=source,  # type: ignore[arg-type]
+        host_joules_total=joules.value if joules is not None else None,
+        host_watts=watts.value if watts is not None else None,
+        host_peak_watts=peak.value if peak is not None else None,
+        host_error_watts=error.value if error is not None else None,
+        zones=_zones(moment, facts) if source == "rapl" else (),
+    )
+
+
+def _zones(moment: Moment, facts: Moment) -> tuple[Zone, ...]:
+    def key(sample: Sample) -> tuple[str, str]:
+        return sample.labels.get("package", ""), sample.labels.get("zone", "")
+
+    watts = {key(one): one.value for one in moment.of(names.RAPL_WATTS).get(names.RAPL_WATTS, ())}
+    counted = {key(one): one.value for one in facts.of("wattview_zone_counted").get("wattview_zone_counted", ())}
+    zones = [
+        Zone(
+            path="", package=package, zone=zone, joules_total=None, watts=watts.get((package, zone)), counted=value > 0
+        )
+        for (package, zone), value in counted.items()
+    ]
+    return tuple(sorted(zones, key=lambda one: (_natural(one.package), one.zone != one.package, one.zone)))
+
+
+def _natural(text: str) -> tuple[tuple[int, str], ...]:
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text))
+
+
+def power_use(moment: Moment, facts: Moment) -> PowerUse | None:
+    """Who used the power. The whole is the sum of its parts, as energy is conserved in the attribution."""
+    containers, encoders = "wattview_container_power_watts", "wattview_encoder_power_watts"
+    idle, rest, method = "wattview_idle_power_watts", "wattview_unattributed_power_watts", "wattview_idle_power_info"
+    read = moment.of(containers, encoders, idle, rest, method)
+    if not read.get(idle) or not read.get(rest):
+        return None
+    (idle_sample, *_), (rest_sample, *_) = read[idle], read[rest]
+    by_encoder = {one.labels.get("stream", ""): one.value for one in read.get(encoders, ())}
+    in_containers = sum(one.value for one in read.get(containers, ()))
+    known = engine(moment, facts) is not None
+    how = next((one.labels.get("method", "") for one in read.get(method, ())), "")
+    return PowerUse(
+        time=idle_sample.time,
+        seconds=idle_sample.time - idle_sample.before[0] if idle_sample.before is not None else 0.0,
+        watts=idle_sample.value + in_containers + sum(by_encoder.values()) + rest_sample.value,
+        idle_watts=idle_sample.value,
+        idle_method="baseline" if how == "baseline" else "regression" if how == "regression" else None,
+        containers_watts=in_containers if known else None,
+        encoders_watts=sum(by_encoder.values()),
+        unattributed_watts=rest_sample.value,
+        encoders=by_encoder,
+    )
+
+
+def host(moment: Moment, facts: Moment, hostname: str) -> HostReading | None:
+    """The machine at a glance; None where a part of it was not recorded that a reading cannot be without."""
+    prefix = "wattview_host_"
+    figures = {name: moment.value(prefix + name) for name in _HOST}
+    total, boot = facts.value(prefix + "memory_total_bytes"), facts.value(prefix + "boot_time_seconds")
+    missing = None in (*(value for name, value in figures.items() if name != "cpu_percent"), total, boot)
+    at = moment.time_of(prefix + "cpus")
+    if missing or at is None:
+        return None
+    known: Any = figures
+    return HostReading(
+        time=at,
+        monotonic=0.0,
+        hostname=hostname,
+        cpus=int(known["cpus"]),
+        cpu_busy_seconds_total=known["cpu_busy_seconds_total"],
+        cpu_percent=known["cpu_percent"],
+        memory_total_bytes=int(total or 0),
+        memory_available_bytes=int(known["memory_available_bytes"]),
+        swap_total_bytes=None,
+        swap_free_bytes=None,
+        load1=known["load1"],
+        load5=known["load5"],
+        load15=known["load15"],
+        boot_time=boot or 0.0,
+        nics=_nics(moment),
+    )
+
+
+_HOST = ("cpus", "cpu_busy_seconds_total", "cpu_percent", "memory_available_bytes", "load1", "load5", "load15")
+
+
+def _nics(moment: Moment) -> tuple[Nic, ...]:
+    received, sent = "wattview_host_network_receive_bytes_total", "wattview_host_network_transmit_bytes_total"
+    read = moment.of(received, sent)
+    out = {one.labels.get("device", ""): one for one in read.get(sent, ())}
+    return tuple(
+        Nic(
+            device=device,
+            receive_bytes_total=int(one.value),
+            transmit_bytes_total=int(out[device].value),
+            receive_bytes_per_second=_rate(one),
+            transmit_bytes_per_second=_rate(out[device]),
+        )
+        for one in read.get(received, ())
+        if (device := one.labels.get("device", "")) in out
+    )
+
+
+def _rate(counter: Sample) -> float | None:
+    """Of a counter between its last two samples; None where there is one, or where it began anew."""
+    if counter.before is None or counter.value < counter.before[1] or counter.time <= counter.before[0]:
+        return None
+    return (counter.value - counter.before[1]) / (counter.time - counter.before[0])
+
+
+def exporters(moment: Moment, urls: Mapping[str, str]) -> tuple[ExporterHealth, ...]:
+    """The exporters' health where it was recorded; ``urls`` has today's addresses, in the order to show them in."""
+    by_name = by_key(moment.of(*HEALTH), {name: name.removeprefix("exporter_") for name in HEALTH}, "exporter")
+    at = moment.time_of("exporter_health_status")
+    order: Sequence[str] = list(urls)
+    return tuple(
+        ExporterHealth(
+            exporter=name,
+            url=urls.get(name, ""),
+            reachable=figures.get("reachable", 0.0) > 0,
+            healthy=figures["health_status"] > 0,
+            has_data=figures.get("has_data", 0.0) > 0,
+            metric_count=int(figures.get("metric_count", 0)),
+            sample_count=int(figures.get("sample_count", 0)),
+            scrape_seconds=None,
+            checked=at or moment.at,
+        )
+        for (name,), figures in sorted(
+            by_name.items(), key=lambda item: order.index(item[0][0]) if item[0][0] in urls else len(order)
+        )
+        if "health_status" in figures
+    )

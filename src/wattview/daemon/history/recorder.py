@@ -1,0 +1,142 @@
+"""The history's tick: the key series of all sources, written to the embedded history.
+
+It runs every ``history.interval``, and once more whenever ``mark`` is awaited: the scenario runner marks both ends of
+a measured window, so that energy and CPU time are read exactly there and not interpolated over a whole interval.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+
+from wattview.daemon.attribution.attributor import Attributor
+from wattview.daemon.exporters.run_families import machine_families
+from wattview.daemon.history.protocol import HistoryError
+from wattview.daemon.history.sqlite import SqliteHistory
+from wattview.daemon.machine_now import machine_now
+from wattview.daemon.sampler import Sampler, Source
+from wattview.exposition import Sample, labels
+from wattview.model import PowerReading
+from wattview.probes import SourceError
+
+log = logging.getLogger("wattview.history")
+
+PEAK = "wattview_host_power_peak_watts"
+"""A series of the history alone: the largest power between two samples of the clock since the last tick."""
+
+
+FACTS_SECONDS = 60.0
+"""How often what seldom changes is written again, so that every moment has it near."""
+
+MARK_SECONDS = 2.0
+"""How long a mark waits for a reading that was taken after it: two samples of the slowest source of power."""
+
+
+class Recorder:
+    """Writes what the registry says is kept, and who used the power.
+
+    One tick at a time; a failed write is said once and tried again.
+    """
+
+    def __init__(
+        self, sampler: Sampler, history: SqliteHistory, attributor: Attributor, interval_seconds: float
+    ) -> None:
+        self._sampler = sampler
+        self._attributor = attributor
+        self._attributed = 0.0
+        self._history = history
+        self._interval = interval_seconds
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._peak: float | None = None
+        self._facts: dict[str, tuple[float, list[Sample]]] = {}
+        self._failing = ""
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self.mark()
+
+    async def mark(self) -> None:
+        """Reads and writes everything now; returns when the history has readings taken after this call."""
+        await self._tick(max_age=0.0, not_before=time.time())
+
+    async def _run(self) -> None:
+        """Ticks on the interval; between ticks the power's peaks are collected once a second from its short memory."""
+        due = time.monotonic()
+        while True:
+            await self._tick(max_age=min(0.5, self._interval / 2))
+            due = max(due + self._interval, time.monotonic())
+            while (left := due - time.monotonic()) > 0:
+                await asyncio.sleep(min(1.0, left))
+                self._note_peak(await self._sampler.read_or_none("power", max_age=0.2))
+
+    def _note_peak(self, reading: object) -> None:
+        if isinstance(reading, PowerReading) and reading.host_peak_watts is not None:
+            self._peak = max(self._peak or 0.0, reading.host_peak_watts)
+
+    async def _tick(self, max_age: float, not_before: float = 0.0) -> None:
+        async with self._lock:
+            sources = [s for s in self._sampler.sources.values() if any(view.keep for view in s.entry.views)]
+            read = await asyncio.gather(*(self._samples(source, max_age, not_before) for source in sources))
+            parts = [part for parts in read for part in parts]
+            machine = await machine_now(self._sampler)
+            whole = [(f.name + text, value) for f in machine_families(machine.power) for text, value in f.samples]
+            parts.append((machine.time, whole))
+            await self._attributor.advance()
+            attributed = self._attributor.kept()
+            if attributed[0] > self._attributed:
+                self._attributed = attributed[0]
+                parts.append(attributed)
+            try:
+                for moment, samples in parts:
+                    if samples:
+                        await self._history.append(moment, samples)
+            except HistoryError as error:
+                if str(error) != self._failing:
+                    log.warning("the history cannot be written: %s", error)
+                self._failing = str(error)
+            else:
+                if self._failing:
+                    log.info("the history is written again")
+                self._failing = ""
+
+    async def _samples(self, source: Source, max_age: float, not_before: float) -> list[tuple[float, list[Sample]]]:
+        """The kept series of one source, at the moment of its own reading, and its facts where they are due.
+
+        Power is read by the clock, and a reading may have been under way already: one that is older than
+        ``not_before`` is read again until it is not, for as long as ``MARK_SECONDS``.
+        """
+        deadline = time.monotonic() + MARK_SECONDS
+        try:
+            reading = await source.read(max_age)
+            while reading.time < not_before and time.monotonic() < deadline:
+                await asyncio.sleep(0.02)
+                reading = await source.read(max_age)
+        except SourceError:
+            self._facts.pop(source.name, None)
+            return []
+        samples: list[Sample] = []
+        facts: list[Sample] = []
+        for view in source.entry.views:
+            for family in view.families(reading) if view.keep else ():
+                kept = samples if family.name in view.keep else facts if family.name in view.facts else None
+                if kept is not None:
+                    kept.extend((family.name + text, value) for text, value in family.samples)
+        if isinstance(reading, PowerReading):
+            self._note_peak(reading)
+            if self._peak is not None:
+                samples.append((PEAK + labels(source=reading.source), self._peak))
+            self._peak = None
+        written, before = self._facts.get(source.name, (0.0, []))
+        if facts == before and reading.time - written < FACTS_SECONDS:
+            return [(reading.time, samples)]
+        self._facts[source.name] = reading.time, facts
+        return [(reading.time, samples), (reading.time, facts)]

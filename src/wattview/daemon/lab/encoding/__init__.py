@@ -1,0 +1,1 @@
+"""FFmpeg at work: options, command lines, processes, viewers."""

@@ -1,0 +1,287 @@
+"""The encoders of one scenario and their viewers: started, held for a time, judged over the window, stopped.
+
+For each output that differs from the others, the first encoder that makes it also leaves a copy of what it encoded in
+the run's folder, for the measurement of quality.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from wattview.daemon.lab import delay
+from wattview.daemon.lab.delay import Arrivals, Delay, DelayUnknown
+from wattview.daemon.lab.encoding import ffmpeg_command
+from wattview.daemon.lab.encoding.encoder_process import Encoder, Pace
+from wattview.daemon.lab.encoding.ffmpeg_command import Target
+from wattview.daemon.lab.encoding.ffmpeg_process import WatchedFfmpeg, first_of
+from wattview.daemon.lab.encoding.renditions import Variant, streams_of
+from wattview.daemon.lab.encoding.viewers import Viewer, playback
+from wattview.daemon.lab.run_journal import delete_what_is_compared
+from wattview.model import EncoderStatus, Playback, Scenario
+
+FIRST_FRAME_SECONDS = 30.0
+FIRST_PICTURE_SECONDS = 20.0
+COPY_SLACK_SECONDS = FIRST_FRAME_SECONDS + FIRST_PICTURE_SECONDS + 15.0
+"""How much more than warm-up and compared window the kept segment of a copy is: the first encoder runs while the
+others are still being started."""
+
+
+class Copy(Struct, frozen=True, kw_only=True):
+    """What one output left behind: ``frames`` frames of the window from ``first_frame`` on, in ``path``."""
+
+    variant: Variant
+    path: Path
+    first_frame: int
+    frames: int
+
+
+class RunningEncoder(Struct, frozen=True):
+    """An encoder's process, and the names under which its outputs are pushed."""
+
+    name: str
+    pid: int
+    streams: tuple[str, ...]
+
+
+class EncoderGroup:
+    """All streams of one scenario; none for a baseline, which is then held like any other.
+
+    ``stem`` begins the names of the files in ``folder`` that belong to it.
+
+    ``copy_seconds`` is how much of the measured window must be in the copies; None makes none. With ``stamps`` the
+    first viewer of each output notes when its packets come: its FFmpeg can do that.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        program: str,
+        folder: Path,
+        stem: str,
+        media: Path | None,
+        rtmp_url: str | None,
+        copy_seconds: float | None,
+        stamps: bool = False,
+    ) -> None:
+        self.scenario = scenario
+        self.media = media
+        self._program = program
+        self._folder = folder
+        self._stem = stem
+        self._rtmp_url = rtmp_url.rstrip("/") if rtmp_url else None
+        self._stamps = stamps and bool(scenario.viewers) and self._rtmp_url is not None
+        self._segment_seconds = scenario.warmup + scenario.steady + (copy_seconds or 0.0) + COPY_SLACK_SECONDS
+        self.encoders = [
+            Encoder(stream, folder / f"{stem}-encoder-{number}.log")
+            for number, stream in enumerate(streams_of(scenario), start=1)
+        ]
+        variants = [variant for encoder in self.encoders for variant in encoder.stream.variants]
+        distinct = {variant.setting: variant for variant in reversed(variants)}
+        self._copied = [variant for variant in variants if variant in distinct.values()] if copy_seconds else []
+        self._viewers = [
+            (self._viewer(variant, number), encoder)
+            for encoder in self.encoders
+            for variant in encoder.stream.variants
+            for number in range(1, scenario.viewers + 1)
+            if self._rtmp_url
+        ]
+        self.paces: list[Pace] = []
+
+    async def start(self) -> None:
+        """Returns when every encoder has encoded its first frames and every viewer has seen them.
+
+        Raises FfmpegDied, or OSError from the start of a program.
+        """
+        for encoder in self.encoders:
+            targets = {variant: self._target(variant) for variant in encoder.stream.variants}
+            clock = self._list_of("source", encoder.name) if self._stamps else None
+            command = ffmpeg_command.encode_command(
+                self._program, self.scenario, encoder.stream, targets, media=self.media, clock=clock
+            )
+            await encoder.process.start(command, self._folder)
+        for encoder in self.encoders:
+            await encoder.encoding(FIRST_FRAME_SECONDS)
+        for viewer, _ in self._viewers:
+            packets = self._list_of("received", viewer.stream) if self._stamps and viewer.number == 1 else None
+            await viewer.process.start(ffmpeg_command.viewer_command(self._program, viewer.url, packets), self._folder)
+        for viewer, _ in self._viewers:
+            await viewer.seeing(FIRST_PICTURE_SECONDS)
+
+    async def hold(
+        self, seconds: float, look: Callable[[], Awaitable[bool]] | None = None, every_seconds: float = 1.0
+    ) -> None:
+        """Lets them run. Raises FfmpegDied as soon as one has ended. ``look`` is called every so often, and ends the
+        holding where it says so."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        pruned = loop.time()
+        while (left := end - loop.time()) > 0:
+            await self._watch(min(left, self._segment_seconds if look is None else every_seconds))
+            if look is not None and await look():
+                return
+            if self._copied and loop.time() - pruned >= self._segment_seconds:
+                pruned = loop.time()
+                await asyncio.to_thread(self._drop_middle_segments)
+
+    def open_window(self) -> None:
+        for encoder in self.encoders:
+            encoder.meter.open_window()
+        for viewer, _ in self._viewers:
+            viewer.open_window()
+
+    def close_window(self) -> Playback | None:
+        self.paces = [encoder.meter.close_window() for encoder in self.encoders]
+        speeds = {encoder: pace.speed for encoder, pace in zip(self.encoders, self.paces, strict=True)}
+        return playback([viewer for viewer, _ in self._viewers], [speeds[encoder] for _, encoder in self._viewers])
+
+    async def stop(self, patience_seconds: float) -> None:
+        await asyncio.gather(*(viewer.process.stop(0.0) for viewer, _ in self._viewers))
+        await asyncio.gather(*(encoder.process.stop(patience_seconds) for encoder in self.encoders))
+
+    @property
+    def running(self) -> tuple[RunningEncoder, ...]:
+        """Those that have been started."""
+        return tuple(
+            RunningEncoder(encoder.name, encoder.process.pid, tuple(one.name for one in encoder.stream.variants))
+            for encoder in self.encoders
+            if encoder.process.pid is not None
+        )
+
+    @property
+    def statuses(self) -> list[EncoderStatus]:
+        """What each has done in the measured window once that is over, and what it is doing before."""
+        if not self.paces:
+            return [encoder.status() for encoder in self.encoders]
+        return [
+            EncoderStatus(
+                stream=encoder.name,
+                frames=pace.last_frame - pace.first_frame,
+                fps=None if pace.speed is None else round(pace.speed * encoder.stream.variants[0].fps, 3),
+                speed=None if pace.speed is None else round(pace.speed, 4),
+                dropped_frames=pace.dropped_frames,
+                duplicated_frames=pace.duplicated_frames,
+                bitrate_bps=encoder.status().bitrate_bps,
+            )
+            for encoder, pace in zip(self.encoders, self.paces, strict=True)
+        ]
+
+    def copies(self, seconds: float) -> list[Copy]:
+        """What there is to compare: at most ``seconds`` from the beginning of the window, of each distinct output."""
+        copies = []
+        for encoder, pace in zip(self.encoders, self.paces, strict=True):
+            counted = encoder.stream.variants[0].fps
+            for variant in encoder.stream.variants:
+                if variant in self._copied:
+                    # Frames are counted at the first output; another rate has as many in the same time.
+                    first = -(-pace.first_frame * variant.fps // counted)
+                    last = pace.last_frame * variant.fps // counted
+                    copies.append(
+                        Copy(
+                            variant=variant,
+                            path=self._folder / (self._copy_pattern(variant) % 0),
+                            first_frame=first,
+                            frames=max(0, min(last - first, round(seconds * variant.fps))),
+                        )
+                    )
+        return copies
+
+    def verdict(self) -> tuple[bool, list[str]]:
+        """Whether everything was in real time over the measured window, and what there is to say against it. Blocks."""
+        notes = [
+            f"not real time: {encoder.name} {text}"
+            for encoder, pace in zip(self.encoders, self.paces, strict=True)
+            for text in pace.complaints()
+        ]
+        if self._rtmp_url is not None:
+            notes += [
+                f"not real time: the RTMP server took {encoder.name} too slowly, packets to it were dropped"
+                for encoder in self.encoders
+                if _mentions(encoder.process.log, ffmpeg_command.QUEUE_FULL)
+            ]
+        return not notes, notes
+
+    def delay(self, start_time: float, end_time: float) -> tuple[Delay | None, list[str]]:
+        """The end-to-end delay in a window (Unix seconds), and why a stream has none. Blocks.
+
+        The delay of every picture stays in the run's folder.
+        """
+        if not self._stamps:
+            return None, []
+        arrivals: dict[str, Arrivals] = {}
+        reasons = []
+        for encoder in self.encoders:
+            for variant in encoder.stream.variants:
+                try:
+                    every = self._arrivals(encoder, variant)
+                except (DelayUnknown, OSError) as error:
+                    reasons.append(f"the end-to-end delay of {variant.name} was not measured: {error}")
+                else:
+                    arrivals[variant.name] = delay.within(every, start_time, end_time)
+        with (self._folder / f"{self._stem}-delay.csv").open("w", encoding="ascii") as file:
+            file.write("stream,time,delay_seconds\n")
+            for stream, shown in arrivals.items():
+                pairs = zip(shown.times, shown.delays, strict=True)
+                file.writelines(f"{stream},{time:.3f},{seconds:.4f}\n" for time, seconds in pairs)
+        return delay.delay(arrivals.values()), reasons
+
+    def delete_copies(self) -> None:
+        """Deletes the lists of packets too. Blocks."""
+        delete_what_is_compared(self._folder, self._stem)
+
+    def _drop_middle_segments(self) -> None:
+        for variant in self._copied:
+            pattern = self._copy_pattern(variant).replace("%03d", "*")
+            segments = sorted(self._folder.glob(pattern), key=lambda path: (len(path.name), path.name))
+            for path in segments[1:-1]:
+                path.unlink(missing_ok=True)
+
+    def _target(self, variant: Variant) -> Target:
+        return Target(
+            push_url=self._url(variant) if self._rtmp_url else None,
+            copy=self._copy_pattern(variant) if variant in self._copied else None,
+            copy_seconds=self._segment_seconds,
+            packets=self._list_of("sent", variant.name) if self._stamps else None,
+        )
+
+    def _arrivals(self, encoder: Encoder, variant: Variant) -> Arrivals:
+        """When the pictures of an output could be seen. Raises DelayUnknown, OSError."""
+        return delay.arrivals(
+            delay.source_start(self._lines("source", encoder.name)),
+            delay.packets(self._lines("sent", variant.name)),
+            delay.packets(self._lines("received", variant.name)),
+        )
+
+    def _lines(self, kind: str, name: str) -> Iterator[str]:
+        with (self._folder / self._list_of(kind, name)).open(encoding="ascii", errors="replace") as file:
+            yield from file
+
+    def _list_of(self, kind: str, name: str) -> str:
+        return f"{self._stem}-{kind}-{name}.txt"
+
+    def _url(self, variant: Variant) -> str:
+        return f"{self._rtmp_url}/{variant.name}"
+
+    def _copy_pattern(self, variant: Variant) -> str:
+        return f"{self._stem}-copy-{self._copied.index(variant) + 1}-%03d.nut"
+
+    def _viewer(self, variant: Variant, number: int) -> Viewer:
+        log = self._folder / f"{self._stem}-viewer-{variant.name}-{number}.log"
+        return Viewer(self._url(variant), variant, number, log)
+
+    async def _watch(self, seconds: float) -> None:
+        processes: list[WatchedFfmpeg] = [encoder.process for encoder in self.encoders]
+        processes += [viewer.process for viewer, _ in self._viewers]
+        ended = await first_of([process.exited for process in processes], seconds)
+        if ended is not None:
+            raise await processes[ended].death()
+
+
+def _mentions(log: Path, text: str) -> bool:
+    wanted = text.encode()
+    with log.open("rb") as file:
+        return any(wanted in line for line in file)

@@ -1,0 +1,280 @@
+"""FFmpeg's language: command lines as pure functions of a scenario, and the reading of what ``-progress`` says.
+
+Nothing here starts a process or touches a file. Commands are argument lists for ``children.spawn``; nothing of them
+ever passes through a shell. What goes into the ``tee`` muxer's own little language is escaped by its own rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from wattview.daemon.lab.encoding import encoder_options
+from wattview.daemon.lab.encoding.renditions import Stream, Variant, picture_size
+from wattview.model import Scenario
+from wattview.model.run_request import bits_per_second
+
+TEST_SOURCES = ("testsrc2", "testsrc", "smptehdbars", "mandelbrot")
+"""FFmpeg's own pictures that are the same whenever they are made again."""
+
+PIXEL_FORMAT = "yuv420p"
+AUDIO_RATE = 48_000
+PROGRESS_PERIOD_SECONDS = 0.5
+
+PUSH_QUEUE_PACKETS = 600
+"""What the push may fall behind before packets are dropped: about 8 s of 30 fps video with AAC audio."""
+
+ARRIVAL_STAMP = "setts=pts=PTS:dts=DTS:duration=time(0)*1000000"
+"""The bitstream filter that gives a packet the Unix time in microseconds for its duration."""
+
+QUEUE_FULL = "FIFO queue full"
+"""What FFmpeg's fifo muxer logs when it drops packets because the server does not take them fast enough."""
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Where one output goes. ``push_url`` receives FLV over RTMP; ``copy`` is a file name pattern with one ``%d`` that
+    receives the same encoded video in segments of ``copy_seconds``; ``packets`` is a file that receives their list.
+    With none of them it is encoded and thrown away."""
+
+    push_url: str | None = None
+    copy: str | None = None
+    copy_seconds: float = 0.0
+    packets: str | None = None
+
+
+def tee_target(url: str, options: Mapping[str, str]) -> str:
+    """One target of the ``tee`` muxer, ``[key=value:key=value]url``.
+
+    The list of targets is unescaped once (``|`` parts them) and each target's options once more (``:`` and ``]`` end
+    a value), so an option's value is escaped twice and the URL once: ffmpeg-formats(1), "tee"; ffmpeg-utils(1),
+    "Quoting and escaping".
+    """
+    inside = ":".join(f"{key}={_escape(value, ':]')}" for key, value in options.items())
+    return _escape(f"[{inside}]", "|") + _escape(url, "|")
+
+
+def _escape(text: str, delimiters: str) -> str:
+    escaped = "".join(f"\\{char}" if char in delimiters + "\\'" else char for char in text)
+    head, tail = len(escaped) - len(escaped.lstrip(" \t\r\n")), len(escaped.rstrip(" \t\r\n"))
+    quoted = [f"\\{char}" if index < head or index >= tail else char for index, char in enumerate(escaped)]
+    return "".join(quoted)
+
+
+def encode_command(
+    ffmpeg: str,
+    scenario: Scenario,
+    stream: Stream,
+    targets: Mapping[Variant, Target],
+    *,
+    media: Path | None,
+    clock: str | None = None,
+) -> list[str]:
+    """The encoder of one stream, in real time until it is told to stop: one decode, and an output for each variant.
+
+    ``media`` is the file behind ``scenario.source``, None for a test picture; ``clock`` is the file name for
+    ``source_clock``, None writes none. Each target has its own queue and thread,
+    so that neither a slow server nor a slow disk stalls the encoder. A push that breaks ends FFmpeg (the scenario is
+    then not what was asked for); a copy that breaks costs the copy only.
+    """
+    outputs: list[str] = []
+    for number, variant in enumerate(stream.variants):
+        outputs += [
+            "-map", f"[v{number}]", *encoder_options.encoder_arguments(scenario, bits=variant.bits, fps=variant.fps),
+            *_audio(scenario, media), *_target(targets.get(variant, Target())),
+        ]  # fmt: skip
+    return [
+        ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning",
+        "-stats_period", str(PROGRESS_PERIOD_SECONDS), "-progress", "pipe:1",
+        *encoder_options.device_arguments(scenario.encoder), *_inputs(scenario, media),
+        "-filter_complex", _ladder(scenario, stream, media, clock), *outputs,
+    ]  # fmt: skip
+
+
+def reference_command(
+    ffmpeg: str, scenario: Scenario, *, fps: int, media: Path | None, first_frame: int, frames: int
+) -> list[str]:
+    """The same pictures that ``encode_command`` gave to its encoder at ``fps``: at the size of the source, unencoded,
+    raw on standard output.
+
+    Must be run by the FFmpeg that encoded: the test picture of another build may differ. Audio is decoded and thrown
+    away, because the length of one loop of a file depends on all of its streams that are decoded.
+    """
+    end = f"{(first_frame + frames) / fps:.3f}"
+    rate = f",fps={fps}" if fps != scenario.fps else ""
+    chosen = f"{rate},trim=start_frame={first_frame}:end_frame={first_frame + frames},setpts=PTS-STARTPTS"
+    audio = ["-map", "0:a:0?", "-t", end, "-f", "null", "-"] if media is not None and scenario.audio != "none" else []
+    return [
+        ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", *_video_source(scenario, media),
+        "-map", "0:v:0", "-vf", _picture(scenario, media) + chosen, "-frames:v", str(frames),
+        "-pix_fmt", PIXEL_FORMAT, "-f", "rawvideo", "pipe:1", *audio,
+    ]  # fmt: skip
+
+
+def viewer_command(ffmpeg: str, url: str, packets: str | None = None) -> list[str]:
+    """A player that takes a stream and throws it away, undecoded: the load that one more viewer is for the server.
+
+    With ``packets`` the video packets are listed in that file, each with the Unix time in microseconds at which it came
+    for its duration, and with the time stamps of the server.
+    """
+    listed = ["-map", "0:v:0", "-c", "copy", "-bsf:v", ARRIVAL_STAMP, "-flush_packets", "1", "-f", "framecrc"]
+    return [
+        ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning",
+        "-stats_period", str(PROGRESS_PERIOD_SECONDS), "-progress", "pipe:1",
+        *(["-copyts"] if packets else []), "-i", url, "-map", "0", "-c", "copy", "-f", "null", "-",
+        *([*listed, packets] if packets else []),
+    ]  # fmt: skip
+
+
+def _inputs(scenario: Scenario, media: Path | None) -> list[str]:
+    paced = ["-re", *_video_source(scenario, media)]
+    if media is None and scenario.audio != "none":
+        paced += ["-re", "-f", "lavfi", "-i", f"sine=frequency=440:sample_rate={AUDIO_RATE}"]
+    return paced
+
+
+def _video_source(scenario: Scenario, media: Path | None) -> list[str]:
+    if media is not None:
+        # The whitelist keeps a playlist in the media directory from naming other machines.
+        return ["-protocol_whitelist", "file", "-stream_loop", "-1", "-i", f"file:{media}"]
+    return ["-f", "lavfi", "-i", f"{scenario.source}=size={scenario.resolution}:rate={scenario.fps}"]
+
+
+def _picture(scenario: Scenario, media: Path | None) -> str:
+    """The filters behind the source. They number the frames 0, 1, 2 … at the asked rate from time 0, so that FFmpeg
+    itself neither repeats nor drops one and the n-th frame here is the n-th frame of the encoded stream."""
+    if media is None:
+        return f"format={PIXEL_FORMAT}"
+    width, height = picture_size(scenario.resolution)
+    return (
+        f"setpts=PTS-STARTPTS,fps={scenario.fps},"
+        f"scale={width}:{height}:force_original_aspect_ratio=decrease:flags=bicubic,"
+        f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2,setsar=1,format={PIXEL_FORMAT}"
+    )
+
+
+def source_clock(file: str, fps: int) -> str:
+    """Filters that write down, for one picture a second, the Unix time less the picture's time, in microseconds (as its
+    ``pts``): where the source is paced by the clock, the Unix time of its time 0. The pictures end here."""
+    return (
+        f"select='not(mod(n\\,{fps}))',settb=1/1000000,setpts='(time(0)-T)/TB',"
+        f"metadata=mode=add:key=source:value=1,metadata=mode=print:file={file}:direct=1,nullsink"
+    )
+
+
+def _ladder(scenario: Scenario, stream: Stream, media: Path | None, clock: str | None) -> str:
+    """The filter graph from the one source picture to the encoders' pads ``[v0]``, ``[v1]`` …"""
+    upload = encoder_options.upload_filter(scenario.encoder)
+    count = len(stream.variants)
+    source = "[0:v:0]"
+    if clock is not None:
+        begin = "setpts=PTS-STARTPTS," if media is not None else ""
+        source = f"[0:v:0]{begin}split[clock][source];[clock]{source_clock(clock, scenario.fps)};[source]"
+    if count == 1:
+        return f"{source}{_picture(scenario, media)}{_step(scenario, stream.variants[0])}{upload}[v0]"
+    split = f"{source}{_picture(scenario, media)},split={count}" + "".join(f"[s{number}]" for number in range(count))
+    steps = [
+        f"[s{number}]null{_step(scenario, variant)}{upload}[v{number}]"
+        for number, variant in enumerate(stream.variants)
+    ]
+    return ";".join([split, *steps])
+
+
+def _step(scenario: Scenario, variant: Variant) -> str:
+    """From the source's picture to one rendition's. Frames are dropped before they are scaled."""
+    step = f",fps={variant.fps}" if variant.fps != scenario.fps else ""
+    if variant.resolution != scenario.resolution:
+        width, height = picture_size(variant.resolution)
+        step += f",scale={width}:{height}:flags=bicubic,setsar=1"
+    return step
+
+
+def _audio(scenario: Scenario, media: Path | None) -> list[str]:
+    if scenario.audio == "none":
+        return []
+    source = "1:a:0" if media is None else "0:a:0?"
+    bits = bits_per_second(scenario.audio_bitrate)
+    return ["-map", source, "-c:a", "aac", "-b:a", str(bits), "-ar", str(AUDIO_RATE)]
+
+
+def _target(target: Target) -> list[str]:
+    queue = f"queue_size={PUSH_QUEUE_PACKETS}"
+    targets = []
+    if target.push_url is not None:
+        fifo = f"{queue}:drop_pkts_on_overflow=1:restart_with_keyframe=1"
+        flv = {"f": "flv", "onfail": "abort", "use_fifo": "1", "fifo_options": fifo}
+        targets.append(tee_target(target.push_url, flv))
+    if target.copy is not None:
+        segments = {"f": "segment", "segment_format": "nut", "segment_time": f"{target.copy_seconds:g}", "select": "v"}
+        targets.append(
+            tee_target(target.copy, {**segments, "onfail": "ignore", "use_fifo": "1", "fifo_options": queue})
+        )
+    if target.packets is not None:
+        listed = {"f": "framecrc", "select": "v", "onfail": "ignore", "use_fifo": "1", "fifo_options": queue}
+        targets.append(tee_target(target.packets, listed))
+    if not targets:
+        return ["-f", "null", "-"]
+    return ["-flags", "+global_header", "-f", "tee", "|".join(targets)]
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """One block of ``-progress``: totals since FFmpeg began. What FFmpeg calls N/A is None."""
+
+    frames: int | None = None
+    fps: float | None = None
+    speed: float | None = None
+    dropped_frames: int | None = None
+    duplicated_frames: int | None = None
+    bitrate_bps: float | None = None
+    out_seconds: float | None = None
+    ended: bool = False
+
+
+class ProgressParser:
+    """Turns the lines of ``-progress`` into blocks. Lines that are not ``key=value`` are passed over."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, str] = {}
+
+    def feed(self, line: str) -> Progress | None:
+        """The block that this line completes, None in the middle of one."""
+        key, equals, value = line.strip().partition("=")
+        if not equals:
+            return None
+        self._fields[key] = value.strip()
+        if key != "progress":
+            return None
+        fields, self._fields = self._fields, {}
+        microseconds = _number(fields.get("out_time_us"))
+        kilobits = _number(fields.get("bitrate", "").removesuffix("kbits/s"))
+        return Progress(
+            frames=_count(fields.get("frame")),
+            fps=_number(fields.get("fps")),
+            speed=_number(fields.get("speed", "").removesuffix("x")),
+            dropped_frames=_count(fields.get("drop_frames")),
+            duplicated_frames=_count(fields.get("dup_frames")),
+            bitrate_bps=None if kilobits is None else kilobits * 1000,
+            out_seconds=None if microseconds is None else microseconds / 1e6,
+            ended=fields["progress"] == "end",
+        )
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{0,9})?(e[+-]?[0-9]{1,3})?", re.ASCII)
+
+
+def _number(text: str | None) -> float | None:
+    text = (text or "").strip()
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def _count(text: str | None) -> int | None:
+    number = _number(text)
+    return int(number) if number is not None and 0 <= number < 2**63 else None
+
+
+def version(banner: str) -> str:
+    """``5.1.9-0+deb12u1`` out of what ``ffmpeg -version`` prints; "" where it is no FFmpeg's."""
+    match = re.match(r"ffmpeg version (\S+)", banner)
+    return match[1] if match else ""

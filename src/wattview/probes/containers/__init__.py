@@ -1,0 +1,1 @@
+"""Containers: who they are from their engine, and what they use from their cgroups."""

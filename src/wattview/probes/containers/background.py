@@ -1,0 +1,215 @@
+"""What is too slow to be read in a scrape: how much containers hold on disk, how full the machine's disks are, and
+what the containers' tasks are doing.
+
+One thread of the lowest priority walks the containers' own layers and logs every minute, and looks at their tasks and
+at the disks every ten seconds. It takes at most a fiftieth of one CPU, and rests while nobody reads. Readers get what
+it found last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+
+from msgspec import Struct
+
+from wattview.config import Paths
+from wattview.model import DiskSpace, Fault, Filesystem
+from wattview.probes import procfs
+from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.machine_disks import filesystems
+
+WALK_SECONDS = 60.0
+TASKS_SECONDS = 10.0
+REST_AFTER_SECONDS = 300.0
+"""How long after the last reader the thread goes on."""
+
+_SHARE = 1 / 50
+_MOST_TASKS = 4096
+
+_STATES = {
+    "R": "running", "S": "sleeping", "I": "sleeping", "T": "stopped", "t": "stopped", "D": "uninterruptible",
+}  # fmt: skip
+"""The states of proc(5) by cAdvisor's names."""
+
+
+class Target(Struct, frozen=True):
+    """Where one container's slow numbers are: its directories (its own layer first), and the file of its task ids."""
+
+    layer: str = ""
+    logs: str = ""
+    tasks_file: str = ""
+
+
+class Background:
+    """Slow numbers: ``follow`` is told which containers there are, ``space`` and ``tasks`` are what is known by id.
+
+    ``filesystems`` are the machine's.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        disks: DiskNames,
+        walk_seconds: float = WALK_SECONDS,
+        tasks_seconds: float = TASKS_SECONDS,
+    ) -> None:
+        self.space: dict[str, DiskSpace] = {}
+        self.tasks: dict[str, dict[str, int]] = {}
+        self.filesystems: tuple[Filesystem, ...] = ()
+        self.fault: Fault | None = None
+        self._paths = paths
+        self._disks = disks
+        self._walk_seconds = walk_seconds
+        self._tasks_seconds = tasks_seconds
+        self._targets: dict[str, Target] = {}
+        self._due: dict[str, float] = {}
+        self._asked = 0.0
+        self._wake = threading.Event()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def follow(self, targets: dict[str, Target]) -> None:
+        """The containers there are now. Called by every read: it also says that somebody is reading."""
+        rested = time.monotonic() - self._asked > REST_AFTER_SECONDS
+        self._asked = time.monotonic()
+        changed = targets.keys() != self._targets.keys()
+        self._targets = targets
+        if changed or rested:
+            self._wake.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="container-space", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        while not self._closed:
+            self._wake.clear()
+            if time.monotonic() - self._asked > REST_AFTER_SECONDS:
+                self._wake.wait()
+                continue
+            began = time.thread_time()
+            targets = self._targets
+            self.filesystems = filesystems(self._paths, self._disks)
+            self._look_at_tasks(targets)
+            self._walk(targets)
+            used = time.thread_time() - began
+            pause = max(self._tasks_seconds, used / _SHARE)
+            self._wake.wait(pause)
+            if self._wake.is_set() and not self._closed:
+                # New containers come in bursts.
+                time.sleep(min(0.2, pause))
+
+    def _look_at_tasks(self, targets: dict[str, Target]) -> None:
+        found: dict[str, dict[str, int]] = {}
+        for container_id, target in targets.items():
+            if self._closed:
+                return
+            if target.tasks_file:
+                with contextlib.suppress(OSError, ValueError):
+                    found[container_id] = count_tasks(self._paths.procfs, target.tasks_file)
+        self.tasks = found
+
+    def _walk(self, targets: dict[str, Target]) -> None:
+        self._due = {container_id: due for container_id, due in self._due.items() if container_id in targets}
+        self.space = {container_id: space for container_id, space in self.space.items() if container_id in targets}
+        fault = None
+        for container_id, target in targets.items():
+            if self._closed:
+                return
+            if not target.layer or time.monotonic() < self._due.get(container_id, 0.0):
+                continue
+            began, cpu = time.monotonic(), time.thread_time()
+            try:
+                self.space = {**self.space, container_id: measure_space(self._paths, target)}
+            except PermissionError:
+                fault = Fault(
+                    "container filesystems", f"{target.layer} may not be read by this user", "run the daemon as root"
+                )
+            except OSError:
+                # The layer has gone with its container.
+                pass
+            self._due[container_id] = began + max(self._walk_seconds, (time.thread_time() - cpu) / _SHARE)
+        self.fault = fault or (self.fault if self._due and not self.space else None)
+
+
+def count_tasks(procfs_root: str, tasks_file: str) -> dict[str, int]:
+    """How many tasks of a cgroup are in which state. Raises OSError where the cgroup has gone."""
+    with open(tasks_file, "rb") as file:
+        ids = file.read().split()
+    counts = dict.fromkeys(_STATES.values(), 0)
+    for task in ids[:_MOST_TASKS]:
+        try:
+            with open(f"{procfs_root}/{task.decode()}/stat", "rb") as file:
+                state = _STATES.get(procfs.pid_stat(file.read()).state)
+        except OSError:
+            continue
+        if state is not None:
+            counts[state] += 1
+    return counts
+
+
+def measure_space(paths: Paths, target: Target) -> DiskSpace:
+    """What a container holds on disk now: all blocks of its own layer and its logs, and the layer's inodes."""
+    layer = paths.rootfs.rstrip("/") + target.layer
+    used, inodes = _blocks(layer)
+    if target.logs:
+        with contextlib.suppress(OSError):
+            used += _blocks(paths.rootfs.rstrip("/") + target.logs)[0]
+    whole = os.statvfs(layer)
+    return DiskSpace(
+        device=_device(paths, os.stat(layer).st_dev),
+        used_bytes=used,
+        used_inodes=inodes,
+        limit_bytes=whole.f_blocks * whole.f_frsize,
+        free_inodes=whole.f_ffree,
+    )
+
+
+def _blocks(directory: str) -> tuple[int, int]:
+    """(bytes, inodes) below a directory on its own filesystem, a file with several names once."""
+    top = os.stat(directory)
+    used, seen, inodes = top.st_blocks * 512, {top.st_ino}, 1
+    pending = [directory]
+    while pending:
+        with contextlib.suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if status.st_dev != top.st_dev:
+                    continue
+                if status.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
+                    if status.st_ino in seen:
+                        continue
+                    seen.add(status.st_ino)
+                used += status.st_blocks * 512
+                inodes += 1
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+    return used, inodes
+
+
+def _device(paths: Paths, number: int) -> str:
+    """The source of the mount that has this device number (``/dev/vda1``)."""
+    major, minor = os.major(number), os.minor(number)
+    for pid in ("1", "self"):
+        try:
+            with open(f"{paths.procfs}/{pid}/mountinfo", "rb") as file:
+                mounts = procfs.mountinfo(file.read())
+        except (OSError, ValueError):
+            continue
+        for mount in mounts:
+            if (mount.major, mount.minor) == (major, minor):
+                return mount.source
+    return f"{major}:{minor}"

@@ -1,0 +1,159 @@
+"""One container's cgroup files, kept open, and what they say as ``CgroupCounters``.
+
+Only the cgroup's own files are read, and ``<sysfs>/dev/block`` for the names of disks. A controller that is missing,
+or a file that makes no sense, costs its own numbers and is a Fault; a cgroup that was removed raises CgroupGone.
+What the files say is in ``cgroup_sections``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+
+from wattview.model import CgroupCounters, CgroupSpec, Fault
+from wattview.probes.containers import cgroup
+from wattview.probes.containers.cgroup_sections import (
+    BLKIO_PREFIXES,
+    SECTIONS,
+    SPEC,
+    DiskNames,
+    Fields,
+    NoController,
+    NotCounted,
+)
+from wattview.probes.kernel_files import KernelFile
+
+OPEN_FILES = 20
+"""No cgroup has more files kept open than this."""
+
+
+class CgroupGone(Exception):
+    """The cgroup has been removed: its container has ended."""
+
+
+class CgroupFiles:
+    """The files of one container's cgroup.
+
+    ``spec`` is read when the cgroup is opened and by ``read_spec``: the engine says when it changes it. Without
+    ``keep_open`` each read opens the files anew, which costs three times as much and holds no descriptor.
+    """
+
+    def __init__(self, place: cgroup.Place, version: int, disks: DiskNames, keep_open: bool = True) -> None:
+        self.path = place.path
+        self._keep_open = keep_open
+        self.disks = disks
+        self.version = version
+        self._directories = place.directories
+        self._files: dict[str, KernelFile | None] = {}
+        self._counts_io: bool | None = None
+        self.spec = self.read_spec()
+
+    def read(self) -> tuple[CgroupCounters, list[Fault]]:
+        """All counters now, and the controllers that gave none. Raises CgroupGone."""
+        fields: Fields = {}
+        faults: list[Fault] = []
+        for controller, section in SECTIONS[self.version]:
+            try:
+                fields.update(section(self))
+            except NoController:
+                faults.append(Fault(f"cgroup {controller}", *_missing(controller, self.version)))
+            except NotCounted:
+                faults.append(Fault(f"cgroup {controller}", *_NOT_COUNTED))
+            except (OSError, ValueError, KeyError) as error:
+                faults.append(Fault(f"cgroup {controller}", f"{self.path}: {error}"))
+        return CgroupCounters(spec=self.spec, **fields), faults
+
+    def read_spec(self) -> CgroupSpec:
+        """What the cgroup may use, afresh. A file that makes no sense is as one that is missing."""
+        found: Fields = {}
+        for controller, name, parse in SPEC[self.version]:
+            try:
+                data = self.text(controller, name, keep=False)
+                if data is not None:
+                    found.update(parse(data))
+            except (OSError, ValueError, CgroupGone):
+                continue
+        self.spec = CgroupSpec(**found)
+        return self.spec
+
+    @property
+    def tasks_file(self) -> str:
+        """The file that lists the ids of all tasks in this cgroup."""
+        if self.version == 2:
+            return f"{self._directories['']}/cgroup.threads"
+        return f"{next(iter(self._directories.values()))}/tasks"
+
+    def v1_counts_io(self) -> bool:
+        """Whether this kernel counts block I/O by v1 cgroup at all.
+
+        Since Linux 6.10 blkio.throttle counts only for disks that have a throttle. The root cgroup then lists no disk
+        either, though every machine has read from one.
+        """
+        if self._counts_io is None:
+            directory = self._directories["blkio"]
+            root = directory.removesuffix(self.path)
+            # Where the mount shows only a part of the hierarchy the root cannot be asked.
+            self._counts_io = root == directory
+            for prefix in BLKIO_PREFIXES:
+                with contextlib.suppress(OSError, ValueError), open(f"{root}/{prefix}io_service_bytes", "rb") as file:
+                    self._counts_io = self._counts_io or bool(cgroup.blkio(file.read()))
+        return self._counts_io
+
+    def text(self, controller: str, name: str, *, keep: bool = True) -> bytes | None:
+        """One file's content; None where this kernel or this cgroup has no such file. ``keep``: it stays open."""
+        if name in self._files:
+            file = self._files[name]
+            if file is None:
+                return None
+        else:
+            directory = self._directories.get("" if self.version == 2 else controller)
+            if directory is None:
+                self._files[name] = None
+                return None
+            file = KernelFile(f"{directory}/{name}")
+            if keep:
+                self._files[name] = file
+        try:
+            data = file.read()
+        except FileNotFoundError:
+            if not os.path.isdir(os.path.dirname(file.path)):
+                raise CgroupGone(self.path) from None
+            self._files[name] = None
+            return None
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                raise CgroupGone(self.path) from None
+            if error.errno == errno.EOPNOTSUPP:
+                # Pressure files of a kernel that was booted with psi=0.
+                self._files[name] = None
+                return None
+            raise
+        if not keep or not self._keep_open:
+            file.close()
+        return data
+
+    def needed(self, controller: str, name: str) -> bytes:
+        """The same for a file that every cgroup with this controller has."""
+        data = self.text(controller, name)
+        if data is None:
+            raise NoController
+        return data
+
+    def close(self) -> None:
+        for file in self._files.values():
+            if file is not None:
+                file.close()
+
+
+_NOT_COUNTED = (
+    "this kernel counts no block I/O by cgroup version 1 (Linux 6.10 and later)",
+    "boot with systemd.unified_cgroup_hierarchy=1: version 2 counts it",
+)
+
+
+def _missing(controller: str, version: int) -> tuple[str, str]:
+    reason = f"the {controller} controller is not enabled for containers"
+    if controller == "memory":
+        return reason, "boot with cgroup_enable=memory, or delegate it: systemctl edit user@.service, Delegate=yes"
+    return reason, "delegate it: systemctl edit user@.service, [Service] Delegate=yes" if version == 2 else ""

@@ -1,0 +1,306 @@
+"""What each controller's files say, v1 and v2: one function a controller, and the tables of their fields.
+
+Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst of the kernel say what the files hold; the fields mean what they
+mean in cAdvisor, so that both show the same figures. The files themselves are opened in ``cgroup_files``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from wattview.model import CgroupSpec, DiskIo
+from wattview.probes.containers import cgroup
+from wattview.probes.procfs import CLOCK_TICKS_PER_SECOND
+
+Fields = dict[str, Any]
+"""Some fields of CgroupCounters, or of CgroupSpec."""
+
+
+class NoController(Exception):
+    """The files of this controller are not there."""
+
+
+class NotCounted(Exception):
+    """The files are there, and this kernel counts nothing in them."""
+
+
+class OpenCgroup(Protocol):
+    """What a section asks of the cgroup that it reads. ``text`` is None where there is no such file."""
+
+    spec: CgroupSpec
+    disks: DiskNames
+
+    def text(self, controller: str, name: str) -> bytes | None: ...
+
+    def needed(self, controller: str, name: str) -> bytes:
+        """The same; raises NoController."""
+
+    def v1_counts_io(self) -> bool: ...
+
+
+class DiskNames:
+    """``/dev/vda`` for 254:0, out of ``<sysfs>/dev/block``; the numbers themselves where the kernel has no name."""
+
+    def __init__(self, sysfs: str) -> None:
+        self._directory = f"{sysfs}/dev/block"
+        self._names: dict[cgroup.Device, str] = {}
+
+    def name(self, device: cgroup.Device) -> str:
+        found = self._names.get(device)
+        if found is None:
+            found = f"{device[0]}:{device[1]}"
+            with contextlib.suppress(OSError):
+                # A slash in a device's name is an exclamation mark in sysfs (cciss!c0d0).
+                found = "/dev/" + os.path.basename(os.readlink(f"{self._directory}/{found}")).replace("!", "/")
+            self._names[device] = found
+        return found
+
+
+# version 1
+
+
+def _cpu_v1(files: OpenCgroup) -> Fields:
+    nanoseconds = [int(word) for word in files.needed("cpuacct", "cpuacct.usage_percpu").split()]
+    fields: Fields = {
+        "cpu_seconds_total": sum(nanoseconds) / 1e9,
+        "cpu_seconds_by_cpu": tuple([spent / 1e9 for spent in nanoseconds]),
+    }
+    stat = cgroup.flat(files.needed("cpuacct", "cpuacct.stat"))
+    fields["cpu_user_seconds_total"] = int(stat[b"user"]) / CLOCK_TICKS_PER_SECOND
+    fields["cpu_system_seconds_total"] = int(stat[b"system"]) / CLOCK_TICKS_PER_SECOND
+    return fields
+
+
+def _cfs_v1(files: OpenCgroup) -> Fields:
+    if files.spec.cpu_quota_us is None:
+        return {}
+    stat = cgroup.flat(files.needed("cpu", "cpu.stat"))
+    return _cfs(stat, b"throttled_time", b"burst_time", 1e9)
+
+
+def _cfs(stat: dict[bytes, bytes], throttled: bytes, burst: bytes, per_second: float) -> Fields:
+    return {
+        "cfs_periods_total": int(stat[b"nr_periods"]),
+        "cfs_throttled_periods_total": int(stat[b"nr_throttled"]),
+        "cfs_throttled_seconds_total": int(stat[throttled]) / per_second,
+        # Bursts came with Linux 5.15.
+        "cfs_burst_periods_total": int(stat[b"nr_bursts"]) if b"nr_bursts" in stat else None,
+        "cfs_burst_seconds_total": int(stat[burst]) / per_second if burst in stat else None,
+    }
+
+
+_Table = tuple[tuple[str, bytes], ...]
+
+_MEMORY_V1: _Table = (
+    ("memory_cache_bytes", b"total_cache"),
+    ("memory_rss_bytes", b"total_rss"),
+    ("memory_mapped_file_bytes", b"total_mapped_file"),
+    ("memory_swap_bytes", b"total_swap"),
+    ("memory_active_anon_bytes", b"total_active_anon"),
+    ("memory_inactive_anon_bytes", b"total_inactive_anon"),
+    ("memory_active_file_bytes", b"total_active_file"),
+    ("memory_inactive_file_bytes", b"total_inactive_file"),
+    ("memory_anon_hugepages_bytes", b"total_rss_huge"),
+    ("memory_dirty_bytes", b"total_dirty"),
+    ("memory_writeback_bytes", b"total_writeback"),
+    ("memory_page_faults_total", b"total_pgfault"),
+    ("memory_major_page_faults_total", b"total_pgmajfault"),
+    ("memory_refaults_file_total", b"total_workingset_refault_file"),
+    ("memory_refaults_anon_total", b"total_workingset_refault_anon"),
+)
+
+_MEMORY_V2: _Table = (
+    ("memory_cache_bytes", b"file"),
+    ("memory_rss_bytes", b"anon"),
+    ("memory_mapped_file_bytes", b"file_mapped"),
+    ("memory_kernel_bytes", b"kernel"),
+    ("memory_active_anon_bytes", b"active_anon"),
+    ("memory_inactive_anon_bytes", b"inactive_anon"),
+    ("memory_active_file_bytes", b"active_file"),
+    ("memory_inactive_file_bytes", b"inactive_file"),
+    ("memory_anon_hugepages_bytes", b"anon_thp"),
+    ("memory_dirty_bytes", b"file_dirty"),
+    ("memory_writeback_bytes", b"file_writeback"),
+    ("memory_page_faults_total", b"pgfault"),
+    ("memory_major_page_faults_total", b"pgmajfault"),
+    ("memory_pages_scanned_total", b"pgscan"),
+    ("memory_pages_stolen_total", b"pgsteal"),
+    ("memory_refaults_file_total", b"workingset_refault_file"),
+    ("memory_refaults_anon_total", b"workingset_refault_anon"),
+)
+
+
+def _memory(usage: bytes, stat: bytes, table: _Table) -> Fields:
+    values = cgroup.flat(stat)
+    fields: Fields = {field: int(values[key]) for field, key in table if key in values}
+    in_use = fields["memory_usage_bytes"] = int(usage)
+    inactive = fields.get("memory_inactive_file_bytes")
+    # Usage and stat are two reads: the difference of an almost empty cgroup can come out below zero.
+    fields["memory_working_set_bytes"] = None if inactive is None else max(0, in_use - inactive)
+    return fields
+
+
+def _memory_v1(files: OpenCgroup) -> Fields:
+    fields = _memory(files.needed("memory", "memory.usage_in_bytes"), files.needed("memory", "memory.stat"), _MEMORY_V1)
+    fields["memory_max_usage_bytes"] = _number(files.text("memory", "memory.max_usage_in_bytes"))
+    fields["memory_limit_hits_total"] = _number(files.text("memory", "memory.failcnt"))
+    fields["memory_kernel_bytes"] = _number(files.text("memory", "memory.kmem.usage_in_bytes"))
+    control = files.text("memory", "memory.oom_control")
+    if control is not None:
+        fields["oom_kills_total"] = _number(cgroup.flat(control).get(b"oom_kill"))
+    return fields
+
+
+def _memory_v2(files: OpenCgroup) -> Fields:
+    fields = _memory(files.needed("memory", "memory.current"), files.needed("memory", "memory.stat"), _MEMORY_V2)
+    fields["memory_max_usage_bytes"] = _number(files.text("memory", "memory.peak"))
+    fields["memory_swap_bytes"] = _number(files.text("memory", "memory.swap.current"))
+    data = files.text("memory", "memory.events")
+    if data is not None:
+        events = cgroup.flat(data)
+        fields["memory_high_events_total"] = _number(events.get(b"high"))
+        fields["memory_max_events_total"] = fields["memory_limit_hits_total"] = _number(events.get(b"max"))
+        fields["oom_kills_total"] = _number(events.get(b"oom_kill"))
+    return fields
+
+
+def _number(data: bytes | None) -> int | None:
+    return None if data is None else int(data)
+
+
+BLKIO_PREFIXES = ("blkio.throttle.", "blkio.bfq.", "blkio.")
+"""The throttling layer counts for every I/O scheduler; the schedulers' own files are what older kernels have."""
+
+
+def _io_v1(files: OpenCgroup) -> Fields:
+    amounts = _blkio(files, "io_service_bytes")
+    if not amounts and not files.v1_counts_io():
+        raise NotCounted
+    return _disks(files, amounts, _blkio(files, "io_serviced"), {})
+
+
+def _blkio(files: OpenCgroup, kind: str) -> dict[cgroup.Device, dict[str, int]]:
+    """The first file that lists a disk: it depends on the kernel and on the disk's I/O scheduler which one does."""
+    found: dict[cgroup.Device, dict[str, int]] | None = None
+    for prefix in BLKIO_PREFIXES:
+        for suffix in ("_recursive", ""):
+            data = files.text("blkio", f"{prefix}{kind}{suffix}")
+            if data is not None:
+                found = cgroup.blkio(data)
+                if found:
+                    return found
+                break
+    if found is None:
+        raise NoController
+    return found
+
+
+def _disks(
+    files: OpenCgroup,
+    amounts: dict[cgroup.Device, dict[str, int]],
+    counts: dict[cgroup.Device, dict[str, int]],
+    costs: dict[cgroup.Device, dict[str, float]],
+) -> Fields:
+    return {
+        "disks": tuple(
+            [
+                DiskIo(
+                    device=files.disks.name(device),
+                    major=device[0],
+                    minor=device[1],
+                    bytes_by_operation=operations,
+                    ios_by_operation=counts.get(device, {}),
+                    cost_seconds=costs.get(device, {}),
+                )
+                for device, operations in amounts.items()
+            ]
+        )
+    }
+
+
+# version 2
+
+
+def _cpu_v2(files: OpenCgroup) -> Fields:
+    # cpu.stat has the time even where the controller is not enabled.
+    stat = cgroup.flat(files.needed("cpu", "cpu.stat"))
+    fields: Fields = {
+        "cpu_seconds_total": int(stat[b"usage_usec"]) / 1e6,
+        "cpu_user_seconds_total": int(stat[b"user_usec"]) / 1e6,
+        "cpu_system_seconds_total": int(stat[b"system_usec"]) / 1e6,
+    }
+    if files.spec.cpu_quota_us is not None and b"nr_periods" in stat:
+        fields.update(_cfs(stat, b"throttled_usec", b"burst_usec", 1e6))
+    return fields
+
+
+def _io_v2(files: OpenCgroup) -> Fields:
+    amounts: dict[cgroup.Device, dict[str, int]] = {}
+    counts: dict[cgroup.Device, dict[str, int]] = {}
+    costs: dict[cgroup.Device, dict[str, float]] = {}
+    for device, values in cgroup.io_stat(files.needed("io", "io.stat")).items():
+        amounts[device] = {name: values[key] for key, name in _IO_BYTES if key in values}
+        counts[device] = {name: values[key] for key, name in _IO_COUNTS if key in values}
+        costs[device] = {key[5:]: values[key] / 1e6 for key in _IO_COSTS if key in values}
+    return _disks(files, amounts, counts, costs)
+
+
+_IO_BYTES = (("rbytes", "Read"), ("wbytes", "Write"), ("dbytes", "Discard"))
+_IO_COUNTS = (("rios", "Read"), ("wios", "Write"), ("dios", "Discard"))
+_IO_COSTS = ("cost.usage", "cost.wait", "cost.indebt", "cost.indelay")
+
+
+def _pressure_v2(files: OpenCgroup) -> Fields:
+    found: dict[str, float] = {}
+    for resource in ("cpu", "memory", "io"):
+        data = files.text(resource, f"{resource}.pressure")
+        if data is not None:
+            for kind, seconds in cgroup.stalled_seconds(data):
+                found[f"{resource} {kind}"] = seconds
+    return {"pressure": found}
+
+
+# both
+
+
+def _pids(files: OpenCgroup) -> Fields:
+    return {"pids": int(files.needed("pids", "pids.current"))}
+
+
+SECTIONS: dict[int, tuple[tuple[str, Callable[[OpenCgroup], Fields]], ...]] = {
+    1: (("cpuacct", _cpu_v1), ("cpu", _cfs_v1), ("memory", _memory_v1), ("blkio", _io_v1), ("pids", _pids)),
+    2: (("cpu", _cpu_v2), ("memory", _memory_v2), ("io", _io_v2), ("pids", _pids), ("pressure", _pressure_v2)),
+}
+
+
+def _limit(field: str) -> Callable[[bytes], Fields]:
+    return lambda data: {field: cgroup.limit(data)}
+
+
+def _cpu_max(data: bytes) -> Iterable[tuple[str, int | None]]:
+    quota, period = cgroup.cpu_max(data)
+    return (("cpu_quota_us", quota), ("cpu_period_us", period))
+
+
+SPEC: dict[int, tuple[tuple[str, str, Callable[[bytes], Any]], ...]] = {
+    1: (
+        ("cpu", "cpu.shares", _limit("cpu_shares")),
+        ("cpu", "cpu.cfs_period_us", _limit("cpu_period_us")),
+        ("cpu", "cpu.cfs_quota_us", _limit("cpu_quota_us")),
+        ("memory", "memory.limit_in_bytes", _limit("memory_limit_bytes")),
+        ("memory", "memory.memsw.limit_in_bytes", _limit("memory_swap_limit_bytes")),
+        ("memory", "memory.soft_limit_in_bytes", _limit("memory_reservation_bytes")),
+        ("pids", "pids.max", _limit("pids_limit")),
+    ),
+    2: (
+        ("cpu", "cpu.weight", lambda data: {"cpu_shares": cgroup.shares_of_weight(int(data))}),
+        ("cpu", "cpu.max", _cpu_max),
+        ("memory", "memory.max", _limit("memory_limit_bytes")),
+        ("memory", "memory.swap.max", _limit("memory_swap_limit_bytes")),
+        ("memory", "memory.low", _limit("memory_reservation_bytes")),
+        ("pids", "pids.max", _limit("pids_limit")),
+    ),
+}

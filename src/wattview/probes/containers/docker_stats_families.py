@@ -1,0 +1,90 @@
+"""A ContainersReading as docker-stats-exporter's metric families, for 9501. cAdvisor's: ``cadvisor_families``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import attrgetter
+
+from wattview.exposition import Family, FamilyType, labels
+from wattview.model import ContainersReading
+from wattview.probes.containers.cadvisor_families import cadvisor_families
+
+__all__ = ["cadvisor_families", "docker_families"]
+
+_DOCKER: tuple[tuple[str, FamilyType, str, str], ...] = (
+    ("docker_container_cpu_percent", "gauge", "CPU use of the container; 100 is one core.", "cpu_percent"),
+    ("docker_container_cpu_seconds_total", "counter", "CPU time of the container.", "cpu_seconds_total"),
+    (
+        "docker_container_memory_percent",
+        "gauge",
+        "Working set of the container as a share of its limit, or of the machine's memory.",
+        "memory_percent",
+    ),
+    (
+        "docker_container_memory_bytes",
+        "gauge",
+        "Working set of the container: its memory less inactive file pages.",
+        "memory_working_set_bytes",
+    ),
+    ("docker_container_memory_limit_bytes", "gauge", "Memory limit; absent without one.", "memory_limit_bytes"),
+    (
+        "docker_container_block_read_bytes_per_second",
+        "gauge",
+        "Bytes read from block devices each second.",
+        "block_read_bytes_per_second",
+    ),
+    (
+        "docker_container_block_write_bytes_per_second",
+        "gauge",
+        "Bytes written to block devices each second.",
+        "block_write_bytes_per_second",
+    ),
+    ("docker_container_processes", "gauge", "Processes and threads in the container.", "pids"),
+    ("docker_container_restarts_total", "counter", "Restarts by the engine's restart policy.", "restarts"),
+    ("docker_container_start_time_seconds", "gauge", "When the container was started, in Unix seconds.", "started"),
+)
+"""name, type, help, field of Container."""
+
+
+def docker_families(reading: ContainersReading) -> list[Family]:
+    """The engine and its running containers, one label: ``name``."""
+    engine = reading.engine
+    families = [
+        Family("docker_engine_cpu_percent", "gauge", "CPU use of dockerd and containerd; 100 is one core.").add(
+            engine.cpu_percent
+        ),
+        Family(
+            "docker_engine_memory_percent", "gauge", "Resident memory of dockerd and containerd, of the machine's."
+        ).add(engine.memory_percent),
+        Family("docker_engine_memory_bytes", "gauge", "Resident memory of dockerd and containerd.").add(
+            engine.memory_bytes
+        ),
+        Family("docker_engine_info", "gauge", "The engine's version and its kind of cgroups, as labels; always 1.").add(
+            1, labels(version=engine.version, cgroup_version=str(engine.cgroup_version))
+        ),
+    ]
+    named = [(labels(name=container.name), container) for container in reading.containers]
+    for name, kind, text, field in _DOCKER:
+        family = Family(name, kind, text)
+        value = attrgetter(field)
+        for label, container in named:
+            family.add(value(container), label)
+        families.append(family)
+    received = Family("docker_container_network_receive_bytes_per_second", "gauge", "Bytes received each second.")
+    sent = Family("docker_container_network_transmit_bytes_per_second", "gauge", "Bytes sent each second.")
+    state = Family("docker_container_state", "gauge", "1 for the state that the container is in.")
+    healthy = Family("docker_container_healthy", "gauge", "1 where the container's own health check succeeds, else 0.")
+    info = Family("docker_container_info", "gauge", "What the container is, as labels; always 1.")
+    for label, container in named:
+        received.add(_sum(nic.receive_bytes_per_second for nic in container.network), label)
+        sent.add(_sum(nic.transmit_bytes_per_second for nic in container.network), label)
+        state.add(1, labels(name=container.name, state=container.state))
+        info.add(1, labels(name=container.name, id=container.id, image=container.image, health=container.health or ""))
+        if container.health is not None:
+            healthy.add(int(container.health == "healthy"), label)
+    return [*families, received, sent, state, healthy, info]
+
+
+def _sum(rates: Iterable[float | None]) -> float | None:
+    known = [rate for rate in rates if rate is not None]
+    return sum(known) if known else None

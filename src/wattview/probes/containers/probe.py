@@ -1,0 +1,220 @@
+"""Docker's containers: who they are from the engine's API, what they use from their cgroups.
+
+A read asks the engine nothing: it looks at what ``docker_engine`` has been told, and reads the cgroup files of each
+running container, which stay open between reads. Where the engine does not answer any more, the containers that were
+known are still measured for as long as their cgroups exist, and the reading says so with a Fault. A container that
+ends is read once more at that moment, so that none of its CPU time is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+import threading
+import time
+
+from wattview.config import Config
+from wattview.model import ContainersReading, Engine, Fault, Machine
+from wattview.probes import SourceBroken
+from wattview.probes.containers.background import Background
+from wattview.probes.containers.cgroup import hierarchies
+from wattview.probes.containers.cgroup_files import OPEN_FILES, CgroupGone
+from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.docker_engine import DockerEngine, EngineInfo, EngineState
+from wattview.probes.containers.engine_processes import EngineProcesses
+from wattview.probes.containers.exit_watch import ExitWatch
+from wattview.probes.containers.machine import read_machine
+from wattview.probes.containers.root_cgroup import RootCgroup
+from wattview.probes.containers.running_container import Measured, RunningContainer
+from wattview.probes.rates import Rate
+
+log = logging.getLogger("wattview.containers")
+
+FIRST_LIST_SECONDS = 3.0
+"""How long the first read waits for the engine's list; later reads wait for nothing."""
+
+
+class ContainersProbe:
+    """The engine at ``docker.host`` and its running containers.
+
+    ``read`` raises SourceAbsent, SourceRefused or SourceBroken where the engine cannot be reached and no container of
+    it is known.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._paths = config.paths
+        self._ended_seconds = config.docker.ended_seconds
+        self._machine: Machine | None = None
+        self._engine = DockerEngine(config.docker.host, on_change=self._changed)
+        self._processes = EngineProcesses(config.paths.procfs)
+        self._engine_cpu = Rate()
+        self._disks = DiskNames(config.paths.sysfs)
+        self._exits = ExitWatch(config.paths.procfs, self._exited)
+        self._background = Background(config.paths, self._disks)
+        self._root: RootCgroup | None = None
+        self._lock = threading.Lock()
+        self._running: dict[str, RunningContainer] = {}
+        self._ended: dict[str, Measured] = {}
+        self._over: dict[str, int] = {}
+
+    def read(self) -> ContainersReading:
+        machine = self._read_machine()
+        self._engine.start()
+        if not self._engine.wait(FIRST_LIST_SECONDS):
+            raise SourceBroken(f"the Docker engine has not answered within {FIRST_LIST_SECONDS:g} s", "look at its log")
+        now, monotonic = time.time(), time.monotonic()
+        faults: dict[str, Fault] = {}
+        with self._lock:
+            state = self._engine.state
+            self._follow(state, machine)
+            running = self._measure(state, faults)
+            ended = self._recently_ended(now)
+            self._background.follow({container_id: known.target for container_id, known in self._running.items()})
+            root = self._read_root(machine)
+        if state.problem is not None:
+            if not running:
+                raise state.problem
+            faults["docker"] = Fault("docker", state.problem.reason, state.problem.fix)
+        if self._background.fault is not None:
+            faults["container filesystems"] = self._background.fault
+        return ContainersReading(
+            time=now,
+            monotonic=monotonic,
+            faults=tuple(faults.values()),
+            engine=self._engine_use(state.info or EngineInfo(version="", cgroup_version=0), machine, monotonic),
+            containers=tuple([measured.container for measured in running]),
+            ended=tuple([measured.container for measured in ended]),
+            root=None if root is None else root.container,
+            details={one.container.id: one.detail for one in (*ended, *running, *([root] if root else []))},
+            machine=machine,
+        )
+
+    def close(self) -> None:
+        self._engine.close()
+        self._exits.close()
+        self._background.close()
+        self._processes.close()
+        with self._lock:
+            for running in self._running.values():
+                running.close()
+            self._running.clear()
+            if self._root is not None:
+                self._root.close()
+
+    def _read_machine(self) -> Machine:
+        if self._machine is None:
+            try:
+                self._machine = read_machine(self._paths)
+            except (OSError, ValueError, KeyError) as error:
+                raise SourceBroken(f"{self._paths.procfs} is not a procfs: {error}", "set paths.procfs") from None
+        return self._machine
+
+    def _changed(self, state: EngineState) -> None:
+        """In the engine's thread: a container that starts and ends between two reads is to be seen all the same."""
+        if self._machine is None:
+            return
+        try:
+            with self._lock:
+                self._follow(state, self._machine)
+        except OSError as error:
+            # The next read meets the same, and can say so.
+            log.debug("containers: %s", error)
+
+    def _exited(self, pid: int) -> None:
+        """In the thread that watches for exits: the cgroup is there for some milliseconds more."""
+        with self._lock:
+            for container_id, running in self._running.items():
+                if running.info.pid == pid:
+                    self._end(container_id)
+                    return
+
+    def _follow(self, state: EngineState, machine: Machine) -> None:
+        """Opens the cgroups of containers that are new, and lets go of those that have ended."""
+        containers = state.containers
+        for container_id in self._running.keys() - containers.keys():
+            self._end(container_id)
+        self._over = {container_id: pid for container_id, pid in self._over.items() if container_id in containers}
+        mounted = None
+        for container_id, info in containers.items():
+            running = self._running.get(container_id)
+            if running is not None and running.info is info:
+                continue
+            if running is not None and running.info.pid == info.pid:
+                running.update(info)
+                continue
+            if running is not None:
+                # It was restarted: the cgroup is a new one, and its counters begin anew.
+                self._end(container_id)
+            if self._over.get(container_id) == info.pid:
+                # It has ended, and the engine has not said so yet.
+                continue
+            mounted = mounted or hierarchies(self._paths.sysfs)
+            keep_open = len(self._running) < _containers_kept_open()
+            running = RunningContainer(info, self._paths.procfs, mounted, self._disks, machine.memory_bytes, keep_open)
+            self._running[container_id] = running
+            if running.has_cgroup:
+                self._exits.add(info.pid)
+                running.read_last()
+
+    def _measure(self, state: EngineState, faults: dict[str, Fault]) -> list[Measured]:
+        found: list[Measured] = []
+        space, tasks = self._background.space, self._background.tasks
+        for container_id in list(self._running):
+            running = self._running[container_id]
+            try:
+                measured = running.read(faults, space.get(container_id), tasks.get(container_id))
+            except CgroupGone:
+                self._end(container_id)
+                continue
+            if running.has_cgroup or state.problem is None:
+                found.append(measured)
+        return found
+
+    def _read_root(self, machine: Machine) -> Measured | None:
+        """The root cgroup, where there are cgroups at all."""
+        if self._root is None:
+            mounted = hierarchies(self._paths.sysfs)
+            if mounted is None:
+                return None
+            self._root = RootCgroup(self._paths, mounted, self._disks, machine)
+        try:
+            return self._root.read(self._background.filesystems)
+        except CgroupGone:
+            return None
+
+    def _end(self, container_id: str) -> None:
+        running = self._running.pop(container_id)
+        self._over[container_id] = running.info.pid
+        now = time.time()
+        last = running.end(now)
+        if last is not None:
+            self._ended[container_id] = last
+        self._recently_ended(now)
+
+    def _recently_ended(self, now: float) -> list[Measured]:
+        """The last of each container that ended a short time ago, and has not been started again."""
+        self._ended = {
+            container_id: gone
+            for container_id, gone in self._ended.items()
+            if gone.container.ended is not None and now - gone.container.ended < self._ended_seconds
+        }
+        return [gone for container_id, gone in self._ended.items() if container_id not in self._running]
+
+    def _engine_use(self, info: EngineInfo, machine: Machine, monotonic: float) -> Engine:
+        use = self._processes.read(monotonic, info.pid)
+        rate = None if use is None else self._engine_cpu.update(monotonic, use.cpu_seconds)
+        return Engine(
+            version=info.version,
+            cgroup_version=info.cgroup_version,
+            cpu_seconds_total=None if use is None else use.cpu_seconds,
+            cpu_percent=None if rate is None else rate * 100,
+            memory_bytes=None if use is None else use.resident_bytes,
+            memory_percent=None if use is None else use.resident_bytes / machine.memory_bytes * 100,
+        )
+
+
+def _containers_kept_open() -> int:
+    """For how many containers files may stay open: half of what this process may open is left to others."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(0, soft) // 2 // OPEN_FILES if soft != resource.RLIM_INFINITY else sys.maxsize

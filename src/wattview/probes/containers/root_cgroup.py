@@ -1,0 +1,90 @@
+"""The root cgroup: what everything on the machine uses, all containers included.
+
+cAdvisor gives it as the container ``id="/"``, also where it shows nothing but Docker's containers. The root has no
+files for what its limits would be and, in version 2, none for the memory in use: /proc/meminfo says that, as runc
+counts it. Its network is the machine's, its filesystems are those on block devices.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from wattview.config import Paths
+from wattview.model import Container, ContainerDetail, Filesystem, Machine, NicCounters
+from wattview.probes import procfs
+from wattview.probes.containers.cgroup import V1_CONTROLLERS, Hierarchies, Place
+from wattview.probes.containers.cgroup_files import CgroupFiles
+from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.machine_disks import DiskStats
+from wattview.probes.containers.running_container import Measured, nic_counters
+from wattview.probes.kernel_files import KernelFile, read_once
+
+ROOT = "/"
+
+
+class RootCgroup:
+    """The root of the hierarchies, its files kept open. ``read`` takes what the background found of filesystems."""
+
+    def __init__(self, paths: Paths, mounted: Hierarchies, disks: DiskNames, machine: Machine) -> None:
+        self._paths = paths
+        self._files = _RootFiles(paths, mounted, disks)
+        self._disks = DiskStats(paths.procfs)
+        self._started = _boot_time(paths)
+        self._files.spec = msgspec.structs.replace(
+            self._files.spec,
+            memory_limit_bytes=machine.memory_bytes,
+            memory_swap_limit_bytes=machine.swap_bytes,
+        )
+
+    def read(self, filesystems: tuple[Filesystem, ...]) -> Measured:
+        """What the machine uses now. A controller that the root has no files for gives no number, and is no fault."""
+        counters, _ = self._files.read()
+        detail = ContainerDetail(
+            id=ROOT, counters=counters, network=self._network(), filesystems=self._disks.counted(filesystems)
+        )
+        return Measured(Container(id=ROOT, name="", image="", cgroup=ROOT, started=self._started), detail)
+
+    def close(self) -> None:
+        self._files.close()
+        self._disks.close()
+
+    def _network(self) -> tuple[NicCounters, ...]:
+        try:
+            # Opened anew: this process may be in a network namespace of its own, and /proc/1 is not.
+            return nic_counters(read_once(f"{self._paths.procfs}/1/net/dev"))
+        except (OSError, ValueError):
+            return ()
+
+
+class _RootFiles(CgroupFiles):
+    """The root's cgroup files, and in version 2 its memory in use from /proc/meminfo."""
+
+    def __init__(self, paths: Paths, mounted: Hierarchies, disks: DiskNames) -> None:
+        self._meminfo = KernelFile(f"{paths.procfs}/meminfo")
+        controllers = ("",) if mounted.version == 2 else V1_CONTROLLERS
+        directories = {name: mounted.mounts[name] for name in controllers if name in mounted.mounts}
+        super().__init__(Place(ROOT, directories), mounted.version, disks)
+
+    def text(self, controller: str, name: str, *, keep: bool = True) -> bytes | None:
+        use = _IN_USE.get(name)
+        if use is None:
+            return super().text(controller, name, keep=keep)
+        whole, free = use
+        memory = procfs.meminfo(self._meminfo.read())
+        return b"%d" % (memory[whole] - memory[free]) if whole in memory and free in memory else None
+
+    def close(self) -> None:
+        super().close()
+        self._meminfo.close()
+
+
+_IN_USE = {"memory.current": ("MemTotal", "MemFree"), "memory.swap.current": ("SwapTotal", "SwapFree")}
+"""Files of version 2 that the root does not have, and the fields of /proc/meminfo whose difference they are."""
+
+
+def _boot_time(paths: Paths) -> float | None:
+    try:
+        with open(f"{paths.procfs}/stat", "rb") as file:
+            return float(procfs.boot_time(file.read()))
+    except (OSError, ValueError):
+        return None

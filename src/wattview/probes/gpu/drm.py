@@ -1,0 +1,232 @@
+"""AMD and Intel GPUs, from the files of the kernel's graphics drivers (amdgpu, i915, xe).
+
+Power, energy and temperatures are the card's hwmon sensors; use and memory are amdgpu's own files. What a driver does
+not tell is None: Intel's have no file for use or memory, amdgpu no energy counter. A GPU that sleeps (runtime power
+management) is listed and not read: reading its sensors would wake it up and change what is measured.
+
+Formats: Documentation/gpu/amdgpu/thermal.rst (gpu_busy_percent, hwmon; on an APU its power is that of the whole chip,
+CPU included, and so not given here), Documentation/gpu/amdgpu/driver-misc.rst (mem_info_*),
+Documentation/ABI/testing/sysfs-driver-intel-i915-hwmon and -xe-hwmon, Documentation/hwmon/sysfs-interface.rst.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from wattview.model import Fault, Gpu
+from wattview.probes.kernel_files import KernelFile
+from wattview.probes.rates import Rate
+
+RESCAN_SECONDS = 30.0
+_VENDORS: dict[str, Literal["amd", "intel"]] = {"0x1002": "amd", "0x8086": "intel"}
+_NAMES = {"amd": "AMD GPU", "intel": "Intel GPU"}
+_MICRO = 1e-6
+
+
+class DrmGpus:
+    """The cards below ``<sysfs>/class/drm`` whose driver tells anything of them."""
+
+    def __init__(self, sysfs: str) -> None:
+        self._directory = Path(sysfs) / "class" / "drm"
+        self._cards: dict[str, _Card] = {}
+        self._scanned: float | None = None
+
+    def read(self) -> tuple[list[Gpu], list[Fault]]:
+        """(the GPUs, what could not be read). Nothing here is an error: no card is an empty list."""
+        now = time.monotonic()
+        if self._scanned is None or now - self._scanned > RESCAN_SECONDS:
+            self._scan()
+            self._scanned = now
+        gpus, faults = [], []
+        for name, card in list(self._cards.items()):
+            try:
+                gpus.append(card.read(now))
+            except OSError as error:
+                # Unplugged, or its driver was unbound: the next scan tells.
+                faults.append(Fault(f"GPU {name}", f"{error.filename or name}: {error.strerror}"))
+                self._cards.pop(name).close()
+                self._scanned = None
+        return gpus, faults
+
+    def close(self) -> None:
+        for card in self._cards.values():
+            card.close()
+        self._cards = {}
+        self._scanned = None
+
+    def _scan(self) -> None:
+        found: dict[str, _Card] = {}
+        try:
+            names = sorted(os.listdir(self._directory))
+        except OSError:
+            names = []
+        for name in names:
+            if re.fullmatch(r"card\d+", name):
+                device = self._directory / name / "device"
+                vendor = _VENDORS.get(_text(device / "vendor"))
+                if vendor is not None:
+                    known = self._cards.pop(name, None)
+                    card = known if known and known.is_same(device) else _Card(name, device, vendor)
+                    if card.tells_anything():
+                        found[name] = card
+        for card in self._cards.values():
+            card.close()
+        self._cards = found
+
+
+class _Card:
+    """One card. Its sensors stay open."""
+
+    def __init__(self, name: str, device: Path, vendor: Literal["amd", "intel"]) -> None:
+        self._device = device
+        self._status = KernelFile(device / "power" / "runtime_status", 64)
+        event = dict(line.partition("=")[::2] for line in _text(device / "uevent").splitlines())
+        self._pci = event.get("PCI_SLOT_NAME", "")
+        unique = _text(device / "unique_id")
+        product = _text(device / "product_name")
+        self._fixed: dict[str, Any] = {
+            "index": int(name.removeprefix("card")),
+            "uuid": f"{vendor}-{unique or self._pci or name}",
+            "name": product or f"{_NAMES[vendor]} {event.get('PCI_ID', '')}".strip(),
+            "pci_bus_id": self._pci,
+            "driver_version": event.get("DRIVER", ""),
+            "vendor": vendor,
+            "device": name,
+        }
+        self._power = Rate()
+        hwmon = _hwmon(device)
+        self._files = {
+            field: (KernelFile(path, 64), scale)
+            for field, path, scale in _sensors(device, hwmon, device.parent / name, vendor)
+            if path.exists()
+        }
+
+    def is_same(self, device: Path) -> bool:
+        return self._pci == dict(line.partition("=")[::2] for line in _text(device / "uevent").splitlines()).get(
+            "PCI_SLOT_NAME", ""
+        )
+
+    def tells_anything(self) -> bool:
+        return bool(self._files)
+
+    def read(self, monotonic: float) -> Gpu:
+        """Raises OSError where the card is gone."""
+        if self._sleeps():
+            return Gpu(**self._fixed)
+        values: dict[str, Any] = {}
+        for field, (file, scale) in self._files.items():
+            number = _number(file)
+            if number is not None:
+                values.setdefault(field, scale(number))
+        energy = values.get("energy_joules_total")
+        if energy is not None:
+            watts = self._power.update(monotonic, energy)
+            values.setdefault("power_watts", watts)
+        total, used = values.get("memory_total_bytes"), values.get("memory_used_bytes")
+        if total is not None and used is not None:
+            values["memory_free_bytes"] = total - used
+        return Gpu(**self._fixed, **values)
+
+    def close(self) -> None:
+        for file, _ in self._files.values():
+            file.close()
+        self._status.close()
+
+    def _sleeps(self) -> bool:
+        try:
+            return self._status.read().strip() in (b"suspended", b"suspending")
+        except FileNotFoundError:
+            return False  # no runtime power management
+
+
+Scale = Callable[[int], float]
+
+
+def _plain(number: int) -> float:
+    return number
+
+
+def _micro(number: int) -> float:
+    return number * _MICRO
+
+
+def _milli(number: int) -> float:
+    return number / 1000
+
+
+def _mega(number: int) -> float:
+    return number * 1e6
+
+
+def _limit(number: int) -> float | None:
+    return number * _MICRO or None  # 0: no limit
+
+
+def _hwmon(device: Path) -> Path:
+    """The card's own sensors: i915 has further ones for each of its tiles (``i915_gt0``)."""
+    directories = sorted((device / "hwmon").glob("hwmon*")) if (device / "hwmon").is_dir() else []
+    for directory in directories:
+        if "_gt" not in _text(directory / "name"):
+            return directory
+    return device / "no-hwmon"
+
+
+def _sensors(
+    device: Path, hwmon: Path, card: Path, vendor: Literal["amd", "intel"]
+) -> list[tuple[str, Path, Callable[[int], Any]]]:
+    """(our field, the driver's file, what makes our unit of its)."""
+    temperatures = {_text(hwmon / f"temp{number}_label"): hwmon / f"temp{number}_input" for number in range(1, 5)}
+    if vendor == "amd":
+        power = hwmon / ("power1_average" if (hwmon / "power1_average").exists() else "power1_input")
+        found: list[tuple[str, Path, Callable[[int], Any]]] = [
+            ("power_limit_watts", hwmon / "power1_cap", _limit),
+            ("utilization_percent", device / "gpu_busy_percent", _plain),
+            ("memory_utilization_percent", device / "mem_busy_percent", _plain),
+            ("decoder_percent", device / "vcn_busy_percent", _plain),
+            ("memory_total_bytes", device / "mem_info_vram_total", _plain),
+            ("memory_used_bytes", device / "mem_info_vram_used", _plain),
+            ("temperature_celsius", temperatures.get("edge", hwmon / "temp1_input"), _milli),
+            ("sm_clock_hertz", hwmon / "freq1_input", _plain),
+            ("memory_clock_hertz", hwmon / "freq2_input", _plain),
+        ]
+        if "mem" in temperatures:
+            found.append(("memory_temperature_celsius", temperatures["mem"], _milli))
+        # The northbridge's voltage is an APU's, and an APU's power includes its CPU.
+        return found if (hwmon / "in1_input").exists() else [("power_watts", power, _micro), *found]
+    found = [
+        ("energy_joules_total", hwmon / "energy1_input", _micro),
+        ("power_limit_watts", hwmon / "power1_max", _limit),
+        ("temperature_celsius", temperatures.get("pkg", hwmon / "temp2_input"), _milli),
+        ("sm_clock_hertz", card / "gt_act_freq_mhz", _mega),
+        ("sm_clock_hertz", device / "tile0" / "gt0" / "freq0" / "act_freq", _mega),
+    ]
+    if "vram" in temperatures:
+        found.append(("memory_temperature_celsius", temperatures["vram"], _milli))
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+_GONE = {errno.ENODEV, errno.ENXIO, errno.ENOENT}
+
+
+def _number(file: KernelFile) -> int | None:
+    """The number in a sensor; None where the firmware gives none now. Raises OSError where the card is gone."""
+    try:
+        text = file.read().strip()
+    except OSError as error:
+        if error.errno in _GONE:
+            raise
+        return None
+    return int(text) if re.fullmatch(rb"-?\d{1,20}", text) else None

@@ -1,0 +1,239 @@
+"""NVIDIA GPUs through NVML, the library behind nvidia-smi (nvidia-ml-py is its binding).
+
+NVML is initialised once and kept. What a GPU does not support is None, never 0. A GPU that has fallen off the bus
+costs its own figures; a driver that has gone is looked for again at the next reading.
+NVML's reference: https://docs.nvidia.com/deploy/nvml-api/
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from wattview.model import Fault, Gpu, GpuInstance
+from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
+from wattview.probes.gpu.nvml_calls import Caller, DriverGone, GpuLost
+from wattview.probes.gpu.nvml_gpm import Profiler
+from wattview.probes.gpu.nvml_processes import processes
+
+LOST_RETRY_SECONDS = 30.0
+"""How often NVML is started anew because a GPU is lost: a reset brings it back under a new handle."""
+
+_DRIVER = "install the NVIDIA driver (nvidia-smi must work); in a container: docker run --gpus all"
+
+
+class NvmlGpus:
+    """All NVIDIA GPUs. ``nvml`` is a module with pynvml's functions; None imports pynvml at the first reading."""
+
+    def __init__(self, procfs: str = "/proc", nvml: ModuleType | Any = None) -> None:
+        self._nvml = nvml
+        self._procfs = Path(procfs)
+        self._devices: list[_Device] | None = None
+        self._unopened: tuple[Fault, ...] = ()
+        self._events: _XidEvents | None = None
+        self._lost_since: float | None = None
+
+    def read(self) -> tuple[list[Gpu], list[Fault]]:
+        """Raises SourceAbsent (no library, no driver, no GPU), SourceRefused or SourceBroken."""
+        now = time.monotonic()
+        if self._lost_since is not None and now - self._lost_since > LOST_RETRY_SECONDS:
+            self.close()
+        if self._devices is None:
+            self._open()
+        gpus: list[Gpu] = []
+        faults = list(self._unopened)
+        try:
+            xids = self._events.collect() if self._events else {}
+            for device in self._devices or ():
+                try:
+                    gpus.append(device.read(now, xids.get(device.uuid), self._procfs))
+                except GpuLost as lost:
+                    faults.append(lost.fault)
+                    self._lost_since = self._lost_since or now
+                faults += device.caller.faults
+        except DriverGone as gone:
+            self.close()
+            raise SourceBroken(f"the NVIDIA driver has gone: {gone}", "see dmesg; nvidia-smi must work again") from None
+        if not gpus and faults:
+            raise SourceBroken(f"{faults[0].part}: {faults[0].reason}", faults[0].fix)
+        return gpus, faults
+
+    def close(self) -> None:
+        if self._devices is not None:
+            try:
+                for device in self._devices:
+                    device.close()
+                if self._events:
+                    self._events.close()
+                self._nvml.nvmlShutdown()
+            except (self._nvml.NVMLError, DriverGone, GpuLost):
+                pass  # it has gone by itself
+        self._devices = self._events = self._lost_since = None
+
+    def _open(self) -> None:
+        if self._nvml is None:
+            try:
+                import pynvml
+            except ImportError:
+                raise SourceAbsent(
+                    "the Python package nvidia-ml-py is not installed", "pip install nvidia-ml-py"
+                ) from None
+            self._nvml = pynvml
+        nvml = self._nvml
+        try:
+            nvml.nvmlInit()
+        except nvml.NVMLError as error:
+            raise _start_error(nvml, error) from None
+        try:
+            driver_version = _text(nvml.nvmlSystemGetDriverVersion())
+            devices, faults = _open_devices(nvml, driver_version)
+        except (nvml.NVMLError, DriverGone) as error:
+            nvml.nvmlShutdown()
+            raise _start_error(nvml, error) from None
+        if not devices:
+            nvml.nvmlShutdown()
+            if faults:
+                raise SourceBroken(f"{faults[0].part}: {faults[0].reason}", faults[0].fix)
+            raise SourceAbsent("the NVIDIA driver sees no GPU")
+        self._devices, self._unopened = devices, tuple(faults)
+        self._events = _XidEvents(nvml, devices)
+
+
+def _open_devices(nvml: Any, driver_version: str) -> tuple[list[_Device], list[Fault]]:
+    found, faults = [], []
+    for index in range(nvml.nvmlDeviceGetCount()):
+        try:
+            found.append(_Device(nvml, index, nvml.nvmlDeviceGetHandleByIndex(index), driver_version))
+        except nvml.NVMLError as error:
+            faults.append(Fault(f"GPU {index}", str(error), "see dmesg for NVRM messages"))
+        except GpuLost as lost:
+            faults.append(lost.fault)
+    return found, faults
+
+
+def _start_error(nvml: Any, error: Any) -> SourceError:
+    code = getattr(error, "value", None)
+    if code == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
+        return SourceAbsent("no NVIDIA GPU: libnvidia-ml.so.1 is not here", _DRIVER)
+    if code == nvml.NVML_ERROR_DRIVER_NOT_LOADED:
+        return SourceAbsent(
+            "the NVIDIA driver is not loaded", "sudo modprobe nvidia; in a container: docker run --gpus all"
+        )
+    if code == nvml.NVML_ERROR_NO_PERMISSION:
+        return SourceRefused("NVML may not open the GPUs", "let this user open /dev/nvidiactl and /dev/nvidia*")
+    if code == nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
+        return SourceBroken("the NVIDIA library and kernel module are of different versions", "reboot")
+    return SourceBroken(f"NVML: {error}", "nvidia-smi must work")
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+class _Device:
+    """One GPU: what never changes, read once, and a reader of the rest."""
+
+    def __init__(self, nvml: Any, index: int, handle: Any, driver_version: str) -> None:
+        self.caller = Caller(nvml, index)
+        self.handle = handle
+        self.uuid = _text(nvml.nvmlDeviceGetUUID(handle))
+        self._fixed: dict[str, Any] = {
+            "index": index,
+            "uuid": self.uuid,
+            "name": _text(nvml.nvmlDeviceGetName(handle)),
+            "pci_bus_id": _text(nvml.nvmlDeviceGetPciInfo(handle).busId),
+            "driver_version": driver_version,
+            "device": f"nvidia{index}",
+        }
+        total = self.caller.ask("memory", "nvmlDeviceGetMemoryInfo", handle)
+        self._fixed["memory_total_bytes"] = None if total is None else total.total
+        self._profiler = Profiler(self.caller, handle)
+        self._instance_profilers: dict[int, Profiler] = {}
+
+    def read(self, monotonic: float, xids: dict[int, int] | None, procfs: Path) -> Gpu:
+        """Raises GpuLost for this GPU, DriverGone for all."""
+        caller = self.caller
+        caller.faults = []
+        values = caller.plain(self.handle) | caller.memory(self.handle)
+        return Gpu(
+            **self._fixed,
+            **values,
+            last_xid=None if xids is None else next(reversed(xids), 0),
+            xids=xids or {},
+            profiling=self._profiler.read(monotonic),
+            instances=self._instances(monotonic),
+            processes=processes(caller, self.handle, procfs),
+        )
+
+    def close(self) -> None:
+        for profiler in (self._profiler, *self._instance_profilers.values()):
+            profiler.close()
+
+    def _instances(self, monotonic: float) -> tuple[GpuInstance, ...]:
+        """The parts of a GPU in MIG mode, which can change at any time."""
+        ask = self.caller.ask
+        mode = ask("MIG", "nvmlDeviceGetMigMode", self.handle)
+        if mode is None or mode[0] != self.caller.nvml.NVML_DEVICE_MIG_ENABLE:
+            return ()
+        found = []
+        for number in range(ask("MIG", "nvmlDeviceGetMaxMigDeviceCount", self.handle) or 0):
+            part = ask("MIG", "nvmlDeviceGetMigDeviceHandleByIndex", self.handle, number)
+            if part is not None:
+                found.append(self._instance(part, monotonic))
+        return tuple(found)
+
+    def _instance(self, part: Any, monotonic: float) -> GpuInstance:
+        ask = self.caller.ask
+        gpu_instance = ask("MIG", "nvmlDeviceGetGpuInstanceId", part)
+        profiler = self._instance_profilers.get(gpu_instance)
+        if profiler is None:
+            profiler = self._instance_profilers[gpu_instance] = Profiler(self.caller, self.handle, gpu_instance)
+        return GpuInstance(
+            uuid=_text(ask("MIG", "nvmlDeviceGetUUID", part) or ""),
+            # The name ends in the profile: "NVIDIA H100 80GB HBM3 MIG 1g.10gb".
+            profile=_text(ask("MIG", "nvmlDeviceGetName", part) or "").rpartition("MIG ")[2],
+            gpu_instance=gpu_instance,
+            compute_instance=ask("MIG", "nvmlDeviceGetComputeInstanceId", part),
+            profiling=profiler.read(monotonic),
+            **self.caller.memory(part),
+        )
+
+
+class _XidEvents:
+    """XID errors, which NVML tells as events only: how many of each number a GPU had since this began."""
+
+    def __init__(self, nvml: Any, devices: list[_Device]) -> None:
+        self._nvml = nvml
+        self._set: Any = None
+        self._counts: dict[str, dict[int, int]] = {}
+        try:
+            self._set = nvml.nvmlEventSetCreate()
+        except (nvml.NVMLError, AttributeError):
+            return
+        for device in devices:
+            try:
+                nvml.nvmlDeviceRegisterEvents(device.handle, nvml.nvmlEventTypeXidCriticalError, self._set)
+            except nvml.NVMLError:
+                continue
+            self._counts[device.uuid] = {}
+
+    def collect(self) -> dict[str, dict[int, int]]:
+        """UUID → count by XID, the last one last, for the GPUs that tell. Does not wait."""
+        nvml = self._nvml
+        for _ in range(1000 if self._counts else 0):
+            try:
+                event = nvml.nvmlEventSetWait_v2(self._set, 0)
+                if event.eventType == nvml.nvmlEventTypeXidCriticalError:
+                    counts = dict(self._counts.get(uuid := _text(nvml.nvmlDeviceGetUUID(event.device)), {}))
+                    xid = int(event.eventData)
+                    counts[xid] = counts.pop(xid, 0) + 1
+                    self._counts[uuid] = counts
+            except nvml.NVMLError:
+                break  # NVML_ERROR_TIMEOUT: no more events
+        return self._counts
+
+    def close(self) -> None:
+        if self._set is not None:
+            self._nvml.nvmlEventSetFree(self._set)

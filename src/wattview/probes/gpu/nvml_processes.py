@@ -1,0 +1,79 @@
+"""Which processes use an NVIDIA GPU, how much, and in which cgroup they are.
+
+NVML lists the processes that hold a context with their memory, and samples the use of each about six times a second:
+the mean of the last two seconds stands here. A process without a sample in that time has not used the GPU in it.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from wattview.model import GpuProcess
+from wattview.probes.gpu.nvml_calls import Caller
+
+WINDOW_SECONDS = 2.0
+# The newest that the driver's library has: _v3 came with driver 510.
+_LISTS = (
+    ("nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2"),
+    ("nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses_v2"),
+)
+_USE = (
+    ("sm_percent", "smUtil"),
+    ("memory_percent", "memUtil"),
+    ("encoder_percent", "encUtil"),
+    ("decoder_percent", "decUtil"),
+)
+_NO_INSTANCE = 0xFFFFFFFF
+
+
+def processes(caller: Caller, handle: Any, procfs: Path) -> tuple[GpuProcess, ...]:
+    """The processes of one GPU by pid. Raises GpuLost, DriverGone."""
+    listed: dict[int, Any] = {}
+    for versions in _LISTS:
+        answers = (caller.ask("processes", function, handle, empty=[]) for function in versions)
+        for process in next((answer for answer in answers if answer is not None), ()):
+            listed.setdefault(process.pid, process)
+    if not listed:
+        return ()
+    since = int((time.time() - WINDOW_SECONDS) * 1e6)
+    samples = caller.ask("processes", "nvmlDeviceGetProcessUtilization", handle, since, empty=[])
+    return tuple(_process(process, samples, procfs) for _, process in sorted(listed.items()))
+
+
+def _process(process: Any, samples: Any, procfs: Path) -> GpuProcess:
+    use: dict[str, float] = {}
+    if samples is not None:
+        # The ring buffer is handed out whole where it is not full: entries without a time are none.
+        mine = [sample for sample in samples if sample.pid == process.pid and sample.timeStamp]
+        for field, member in _USE:
+            use[field] = sum(getattr(sample, member) for sample in mine) / len(mine) if mine else 0.0
+    instance = getattr(process, "gpuInstanceId", None)
+    return GpuProcess(
+        pid=process.pid,
+        name=_read(procfs / str(process.pid) / "comm"),
+        cgroup=_cgroup(_read(procfs / str(process.pid) / "cgroup")),
+        memory_bytes=process.usedGpuMemory,
+        gpu_instance=None if instance == _NO_INSTANCE else instance,
+        **use,
+    )
+
+
+def _read(file: Path) -> str:
+    """A small file of a process that may have ended, or be in another pid namespace."""
+    try:
+        return file.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _cgroup(text: str) -> str:
+    """The path of the hierarchy that has the resource controllers: v2's only line, else v1's memory or cpu."""
+    paths: dict[str, str] = {}
+    for line in text.splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        for controller in controllers.split(","):
+            paths[controller] = path
+    return next((paths[key] for key in ("memory", "cpu", "") if paths.get(key)), "")

@@ -1,0 +1,183 @@
+"""Power meters of the board and the power supply, through the kernel's hwmon tree (``<sysfs>/class/hwmon``).
+
+Format: Documentation/hwmon/sysfs-interface.rst. hwmon shows every sensor that any driver has (a GPU's, a rail's, a
+disk's), so that a sum over all of them means nothing: ``METERS`` says which sensors of which driver are the host, from
+that driver's own document. Nothing but sysfs is touched.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from wattview.model import PowerSource
+from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+from wattview.probes.kernel_files import KernelFile
+from wattview.probes.power.powercap_zone import growth
+from wattview.probes.power.source import Measurement, Moment, PowerIntegral, SourceStill
+
+LISTING_SECONDS = 10.0
+MAX_HOST_WATTS = 100_000.0
+"""A meter that shows more is not telling a power: ACPI's "unknown" is 2^32 - 1 mW."""
+
+
+class Meter(NamedTuple):
+    """Sensors of one driver that together are the host, each once.
+
+    ``sensor`` matches a sensor's label, or the text that an ACPI meter's maker gave it, or its bare name (``power1``).
+    ``alone``: only where it is the one such sensor, because nobody says what several would mean.
+    """
+
+    chip: str
+    sensor: re.Pattern[str]
+    alone: bool = False
+
+
+METERS = (
+    # NVIDIA Grace: ACPI meters for each socket, and for its parts. A module is the socket with its GPU.
+    Meter("power_meter", re.compile(r"Module Power Socket \d+")),
+    Meter("power_meter", re.compile(r"Grace Power Socket \d+")),
+    # Documentation/hwmon/acpi_power_meter.rst: what a server draws, from its firmware.
+    Meter("power_meter", re.compile(r".*"), alone=True),
+    # Documentation/hwmon/corsair-psu.rst: power1 is the total, the others are its rails.
+    Meter("corsairpsu", re.compile(r"power total|power1"), alone=True),
+    # Documentation/hwmon/xgene-hwmon.rst: CPU and I/O of APM's X-Gene.
+    Meter("apm_xgene", re.compile(r"(CPU|IO) power")),
+    # Documentation/hwmon/amd_energy.rst (Linux 5.8 to 5.12): the sockets, not the cores that are in them.
+    Meter("amd_energy", re.compile(r"Esocket\d+")),
+    # Documentation/hwmon/fam15h_power.rst: whole packages.
+    Meter("fam15h_power", re.compile(r"power1")),
+)
+"""In order: the whole machine before its processors. The first that this machine has is used, and nothing beside it."""
+
+_SENSOR = re.compile(r"((?:power|energy)\d+)_(?:input|average)")
+_VALUES = ("input", "average")
+_NOTHING_THERE = (errno.ENODATA, errno.ENXIO, errno.ENODEV, errno.ENOENT)
+
+
+class HwmonMeters:
+    """The host's power by its own meter: see ``EnergySource``.
+
+    Energy is counted where the sensor counts it (``energy*_input``), else it is the integral of the power readings.
+    ``measure`` raises SourceAbsent where no sensor is the host, SourceRefused where one may not be read, SourceBroken
+    where one answers nonsense, and SourceStill where all of them say 0 W.
+    """
+
+    name: PowerSource = "hwmon"
+    useful_hz = 1.0
+    lag_seconds: float | None = None
+
+    def __init__(self, sysfs: str | Path) -> None:
+        self._root = Path(sysfs) / "class" / "hwmon"
+        self._files: list[KernelFile] = []
+        self._last: dict[str, tuple[Moment, int]] = {}
+        self._list_at = float("-inf")
+        self._counted = 0
+        self._integral = PowerIntegral()
+
+    def measure(self, now: Moment) -> Measurement:
+        if now.boottime >= self._list_at:
+            self._list()
+            self._list_at = now.boottime + LISTING_SECONDS
+        if not self._files:
+            raise SourceAbsent(f"no sensor under {self._root} measures the host")
+        watts = 0.0
+        metered = False
+        for file in self._files:
+            value = self._read(file)
+            if _is_energy(file.path):
+                before = self._last.get(file.path)
+                if before is not None:
+                    self._counted += growth(before[1], value, 0, now.boottime - before[0].boottime)
+                self._last[file.path] = (now, value)
+            else:
+                metered = True
+                watts += value / 1e6
+        if metered and watts == 0:
+            raise SourceStill(f"{self._files[0].path} says 0 W, which no machine draws")
+        return Measurement(self._counted + (self._integral.add(now, watts) if metered else 0))
+
+    def close(self) -> None:
+        for file in self._files:
+            file.close()
+
+    def _read(self, file: KernelFile) -> int:
+        try:
+            value = int(file.read())
+        except PermissionError:
+            raise SourceRefused(
+                f"{file.path} may not be read by this user",
+                f"run: sudo chown {os.geteuid()} {file.path} (until the next boot)",
+            ) from None
+        except OSError as error:
+            self._list_at = float("-inf")
+            if error.errno in _NOTHING_THERE:
+                raise SourceAbsent(f"{file.path} gives no value: {error.strerror}") from None
+            raise SourceBroken(f"{file.path} cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise SourceBroken(f"{file.path} does not hold a number") from None
+        if value < 0 or (value > MAX_HOST_WATTS * 1e6 and not _is_energy(file.path)):
+            raise SourceBroken(f"{file.path} holds {value}, which is no power")
+        return value
+
+    def _list(self) -> None:
+        chips = list(self._chips())
+        for meter in METERS:
+            found = [
+                file
+                for chip, directory in chips
+                if chip == meter.chip
+                for identity, file in _sensors(directory)
+                if meter.sensor.fullmatch(identity)
+            ]
+            if found and not (meter.alone and len(found) > 1):
+                self._use(found)
+                return
+        self._use([])
+
+    def _use(self, files: list[Path]) -> None:
+        """A sensor that is read already stays open."""
+        kept = {file.path: file for file in self._files}
+        self._files = [kept.get(str(file)) or KernelFile(file, size=64) for file in files]
+
+    def _chips(self) -> Iterator[tuple[str, Path]]:
+        """(name, directory) of each chip. Older drivers keep their files in the device, not in the hwmon directory."""
+        try:
+            entries = sorted(self._root.iterdir())
+        except OSError:
+            return
+        for entry in entries:
+            for directory in (entry, entry / "device"):
+                name = _text(directory / "name") or _text(entry / "name")
+                if name and any(_sensors(directory)):
+                    yield name, directory
+                    break
+
+
+def _sensors(directory: Path) -> Iterator[tuple[str, Path]]:
+    """(identity, file with its value) of each sensor of power or energy in a chip's directory."""
+    try:
+        files = {file.name for file in directory.iterdir()}
+    except OSError:
+        return
+    for sensor in sorted({match[1] for file in files if (match := _SENSOR.fullmatch(file))}):
+        if _text(directory / f"{sensor}_is_battery") == "1":
+            continue
+        identity = _text(directory / f"{sensor}_label") or _text(directory / f"{sensor}_oem_info") or sensor
+        value = next(value for value in _VALUES if f"{sensor}_{value}" in files)
+        yield identity, directory / f"{sensor}_{value}"
+
+
+def _is_energy(path: str) -> bool:
+    return os.path.basename(path).startswith("energy")
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace").strip()
+    except OSError:
+        return ""

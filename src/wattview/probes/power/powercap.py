@@ -1,0 +1,274 @@
+"""RAPL energy counters through the kernel's powercap tree: finding the zones, reading them, adding them up.
+
+The tree is ``<sysfs>/class/powercap`` (Documentation/power/powercap/powercap.rst; drivers/powercap/intel_rapl_common.c,
+which serves AMD too). What the kernel's code says and the document does not:
+
+- A zone's ``energy_uj`` wraps after ``max_energy_range_uj``, from minutes (a large socket) to hours (a small one).
+- ``psys`` is the whole platform and lies beside the packages; on a machine with several sockets only one of them, not
+  always the first, has it, and it is then called ``psys-1``.
+- ``enabled`` is about the power *limit* of a zone: a zone counts while it is 0 (on AMD it always is). Only a counter
+  that does not move tells that a zone measures nothing.
+- ``intel-rapl-mmio`` gives the same packages a second time through another register window.
+- On AMD's larger processors Linux 6.9 to 6.12 shows the one counter of a package once for each of its dies
+  (``package-0-die-0`` …), as if each die drew what the package does.
+- ``energy_uj`` belongs to root alone, with mode 0400, since Linux 5.10 (CVE-2020-8694).
+
+A package contains its core and uncore, not its DRAM; psys contains all. So the host is psys where that counts, else
+packages + DRAM, each once. Where a part of that sum cannot be read the host's figure is None, never a smaller sum.
+Nothing but sysfs is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from wattview.model import Fault, PowerSource
+from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+from wattview.probes.power.powercap_zone import Kind, PowercapZone, text_or_none
+from wattview.probes.power.source import Measurement, Moment, SourceStill, ZoneEnergy
+
+LISTING_SECONDS = 60.0
+"""How often the tree is looked at for zones that have come since (a socket put online, a module loaded)."""
+
+LAG_SECONDS = 0.001
+"""A counter is updated about every millisecond (Intel, Software Developer's Manual, volume 3, "RAPL Interfaces")."""
+
+RELISTING_SECONDS = 1.0
+"""How soon it is looked at again after a zone gave no number: the zone may have gone."""
+
+PSYS_TRIAL_JOULES = 50.0
+PSYS_LEAST_SHARE = 0.9
+"""A platform counts at least what its packages do. Where, after the packages counted so many joules, psys has less
+than this share of them, its board was never calibrated for it, and psys is not believed."""
+
+_ZONE = re.compile(r"(intel-rapl[a-z-]*)((?::\d+)+)")
+
+
+class PowercapZones:
+    """All RAPL zones of a machine and the energy of the host: see ``EnergySource``.
+
+    ``measure`` raises SourceAbsent where the kernel lists no zone, SourceRefused where none may be read,
+    SourceBroken where none gives a number, and SourceStill where no counter moves (as in many virtual machines).
+    """
+
+    name: PowerSource = "rapl"
+    useful_hz = 100.0
+    lag_seconds: float | None = LAG_SECONDS
+
+    def __init__(self, sysfs: str | Path) -> None:
+        self._root = Path(sysfs) / "class" / "powercap"
+        self._zones: dict[str, PowercapZone] = {}
+        self._gone: dict[str, PowercapZone] = {}
+        self._nameless: list[Fault] = []
+        self._list_at = float("-inf")
+        self._host = 0
+        self._psys_grown = 0
+        self._packages_grown = 0
+        self._psys_too_small = False
+
+    def measure(self, now: Moment) -> Measurement:
+        if now.boottime >= self._list_at:
+            self._list()
+            self._list_at = now.boottime + LISTING_SECONDS
+        grown: dict[str, int] = {}
+        faults = list(self._nameless)
+        refused = False
+        for zone in self._zones.values():
+            try:
+                grown[zone.path] = zone.read(now)
+            except PermissionError:
+                refused = True
+                faults.append(Fault(zone.path, "energy_uj may not be read by this user", self._permission()))
+            except OSError as error:
+                faults.append(Fault(zone.path, f"energy_uj cannot be read: {error.strerror}"))
+            except ValueError as error:
+                faults.append(Fault(zone.path, str(error)))
+        faults += [_gone_fault(zone) for zone in self._gone.values()]
+        if len(grown) < len(self._zones):
+            self._list_at = min(self._list_at, now.boottime + RELISTING_SECONDS)
+        read = [zone for zone in self._zones.values() if zone.path in grown]
+        alive = [zone for zone in read if not zone.still]
+        faults += [_still_fault(zone) for zone in read if zone.still]
+        self._require_some(read, alive, refused, faults)
+        self._judge_psys(grown)
+        if self._psys_too_small:
+            faults.append(Fault("psys", "it counts less than the packages that it contains, and is not believed"))
+        psys = self._psys()
+        counted = psys or self._packages_and_dram()
+        self._add_up(counted, grown)
+        whole = bool(counted) and all(zone in alive for zone in counted) and (bool(psys) or not self._nameless)
+        return Measurement(
+            host_microjoules=self._host if whole else None,
+            zones=tuple(
+                ZoneEnergy(zone.path, zone.package, zone.zone, zone.total, zone.moving, zone in counted)
+                for zone in alive
+            ),
+            faults=tuple(faults),
+        )
+
+    def close(self) -> None:
+        for zone in self._zones.values():
+            zone.close()
+
+    def _psys(self) -> list[PowercapZone]:
+        """The platform's zone, once its counter has moved: on many machines it exists and stands still. Two of them
+        would be halves, or the same twice; nobody documents which, so then the packages are added up instead."""
+        known = [zone for zone in (*self._zones.values(), *self._gone.values()) if zone.kind == "psys"]
+        return known if len(known) == 1 and known[0].moving and not self._psys_too_small else []
+
+    def _judge_psys(self, grown: dict[str, int]) -> None:
+        """Once wrong is wrong for good: a figure that changes its meaning back and forth is worse than either."""
+        packages = [zone for zone in self._zones.values() if zone.kind == "package"]
+        psys = [zone for zone in self._zones.values() if zone.kind == "psys" and zone.moving]
+        if len(psys) != 1 or any(zone.path not in grown for zone in (*packages, *psys)):
+            return
+        self._psys_grown += grown[psys[0].path]
+        self._packages_grown += sum(grown[zone.path] for zone in packages)
+        if self._packages_grown > PSYS_TRIAL_JOULES * 1e6:
+            self._psys_too_small |= self._psys_grown < PSYS_LEAST_SHARE * self._packages_grown
+
+    def _packages_and_dram(self) -> list[PowercapZone]:
+        """A DRAM counter that is dead is left out, and told as such. A package that is dead or has gone is not left
+        out: it makes the sum unknown."""
+        known = [*self._zones.values(), *self._gone.values()]
+        return [zone for zone in known if zone.kind == "package" or (zone.kind == "dram" and not zone.still)]
+
+    def _add_up(self, counted: list[PowercapZone], grown: dict[str, int]) -> None:
+        self._host += sum(grown.get(zone.path, 0) for zone in counted)
+
+    def _require_some(
+        self, read: list[PowercapZone], alive: list[PowercapZone], refused: bool, faults: list[Fault]
+    ) -> None:
+        if alive:
+            return
+        if read:
+            raise SourceStill(
+                "the RAPL counters do not move: "
+                + ", ".join(zone.path + (" (disabled)" if zone.disabled else "") for zone in read)
+                + "; a virtual machine may show counters that its host does not drive"
+            )
+        if refused:
+            raise SourceRefused("the RAPL counters (energy_uj) are readable by root only", self._permission())
+        raise SourceBroken("; ".join(f"{fault.part}: {fault.reason}" for fault in faults) or "no RAPL zone can be read")
+
+    def _permission(self) -> str:
+        """Ownership rather than ``a+r``: power traces give away secrets (CVE-2020-8694). sysfs knows no ACLs."""
+        return f"run: sudo chown {os.geteuid()} {self._root}/intel-rapl*:*/energy_uj (until the next boot)"
+
+    def _list(self) -> None:
+        """Looks at the tree. A zone that is still there keeps its state; one that has gone is remembered as gone."""
+        directories = self._directories()
+        known = self._zones | self._gone
+        self._nameless = []
+        zones: dict[str, PowercapZone] = {}
+        taken: dict[tuple[str, str], str] = {}
+        packages: dict[str, str] = {}
+        repeated: set[str] = set()
+        for path in sorted(directories, key=_order):
+            control_type, _, parent = _parts(path)
+            if parent in repeated:
+                repeated.add(path)
+                continue
+            name = text_or_none(directories[path] / "name")
+            if not name or (parent and parent not in packages):
+                self._nameless.append(Fault(path, "it does not tell its name"))
+                continue
+            package, label, kind = _labels(name, packages.get(parent, ""))
+            if (package, label) in taken:
+                if taken[package, label] != control_type:
+                    packages[path] = package
+                    continue  # the same registers through another window
+                package, label = (package, f"{label} ({path})") if parent else (f"{name} ({path})",) * 2
+            taken[package, label] = control_type
+            packages[path] = package
+            zone = known.get(path)
+            if zone is None or (zone.package, zone.zone) != (package, label):
+                zone = PowercapZone(path, directories[path], package, label, kind)
+                if any(zone.repeats(other) for other in zones.values()):
+                    repeated.add(path)
+                    continue
+            zones[path] = zone
+        if not zones and not self._nameless:
+            self._zones, self._gone = {}, {}
+            raise SourceAbsent(
+                f"there is no RAPL zone under {self._root}",
+                "on a real machine, run: sudo modprobe intel_rapl_msr (a virtual machine rarely has RAPL)",
+            )
+        self._zones, self._gone = zones, {path: zone for path, zone in known.items() if path not in zones}
+
+    def _directories(self) -> dict[str, Path]:
+        """Every zone's directory, by the zone's name in the kernel. Both forms of the tree are taken: the class
+        directory with its flat links, and a single control type with its zones nested, as a bind mount shows it."""
+        found: dict[str, Path] = {}
+        dangling = False
+
+        def walk(directory: Path, top: bool) -> None:
+            nonlocal dangling
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if not entry.name.startswith("intel-rapl"):
+                        continue
+                    if not entry.is_dir():
+                        dangling = dangling or entry.is_symlink()
+                    elif _ZONE.fullmatch(entry.name):
+                        found.setdefault(entry.name, Path(entry.path))
+                        walk(Path(entry.path), top=False)
+                    elif top:
+                        walk(Path(entry.path), top=False)
+
+        try:
+            walk(self._root, top=True)
+        except FileNotFoundError:
+            return {}
+        except PermissionError as error:
+            raise SourceRefused(f"{error.filename} may not be listed by this user") from None
+        except OSError as error:
+            raise SourceBroken(f"{error.filename} cannot be listed: {error.strerror}") from None
+        if dangling and not found:
+            raise SourceRefused(
+                f"{self._root} links to zones that are hidden here, as container engines do",
+                "start the container with -v /sys:/host/sys:ro, and WattView with --set paths.sysfs=/host/sys"
+                " (as another user than root also with --cap-add DAC_READ_SEARCH)",
+            )
+        return found
+
+
+def _labels(name: str, package: str) -> tuple[str, str, Kind]:
+    """(package label, zone label, kind) of a zone, from its name and its parent's package label ("" at the top)."""
+    if package:
+        return package, name, "dram" if name == "dram" else "part"
+    if name.startswith("package-"):
+        return name, name, "package"
+    if name == "psys" or name.startswith("psys-"):
+        return "psys", "psys", "psys"
+    return name, name, "other"
+
+
+def _parts(path: str) -> tuple[str, tuple[int, ...], str]:
+    """(control type, numbers, parent zone or "") of ``intel-rapl:0:1``."""
+    control_type, numbers = path.split(":", 1)
+    parent = path.rpartition(":")[0] if ":" in numbers else ""
+    return control_type, tuple(int(number) for number in numbers.split(":")), parent
+
+
+def _order(path: str) -> tuple[str, tuple[int, ...]]:
+    """By control type, MSR before MMIO, and a parent before its parts."""
+    control_type, numbers, _ = _parts(path)
+    return control_type, numbers
+
+
+def _still_fault(zone: PowercapZone) -> Fault:
+    disabled = " and the zone is disabled (its `enabled` is 0)" if zone.disabled else ""
+    return Fault(
+        zone.path, f"the counter of {zone.package}/{zone.zone} has not moved since it was first read{disabled}"
+    )
+
+
+def _gone_fault(zone: PowercapZone) -> Fault:
+    return Fault(
+        zone.path,
+        f"{zone.package}/{zone.zone} has gone from the powercap tree",
+        "put its CPUs online again, or restart WattView to measure without it",
+    )

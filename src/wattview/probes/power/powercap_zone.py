@@ -1,0 +1,127 @@
+"""One RAPL zone: its energy counter, kept open, unwrapped, and judged.
+
+The files are those of Documentation/power/powercap/powercap.rst: ``energy_uj``, ``max_energy_range_uj``, ``enabled``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from wattview.probes.kernel_files import KernelFile
+from wattview.probes.power.source import Moment, slept
+
+MAX_ZONE_WATTS = 10_000.0
+"""No zone draws more than this: a counter that grew faster did not count energy, it was reset or spoiled."""
+
+COUNTER_TICK_SECONDS = 0.1
+"""Added to an interval before its power is judged: counters move in steps, and short intervals exaggerate them."""
+
+STILL_SECONDS = 0.9
+"""A counter that did not move for this long after it was first read measures nothing. Real ones move every 1 ms, and
+the coarsest (psys of Sapphire Rapids, in whole joules) several times a second."""
+
+SAME_REGISTER_MICROJOULES = 1_000_000
+"""Counters of one package's dies that are this close are one counter: independent ones run over 65 kJ and more."""
+
+Kind = Literal["psys", "package", "dram", "part", "other"]
+
+
+def growth(before: int, now: int, range_uj: int, elapsed_seconds: float, after_sleep: bool = False) -> int:
+    """The microjoules that a wrapping counter has counted between two readings.
+
+    A counter that fell has wrapped once, if the power that this means is possible at all and the machine did not
+    sleep. Else it was reset to 0 in between (by the sleep, or a write to ``energy_uj``), and what it shows was counted
+    since. A jump that no power explains counts nothing. ``elapsed_seconds`` includes time asleep, or the little that
+    a machine draws in a night would look like a jump. Over a gap longer than the counter takes to wrap (minutes at
+    full load), and over a sleep with a wrap in it, energy goes unseen: the result is a lower bound, never too much.
+    """
+    possible = MAX_ZONE_WATTS * (elapsed_seconds + COUNTER_TICK_SECONDS) * 1e6
+    if now >= before:
+        candidates: tuple[int, ...] = (now - before,)
+    else:
+        candidates = (now,) if after_sleep else (now - before + range_uj, now)
+    return next((grown for grown in candidates if 0 <= grown <= possible), 0)
+
+
+class PowercapZone:
+    """One zone and its counter, open and unwrapped.
+
+    ``total`` is the microjoules counted since the first read: it starts at 0, so that a reader who sees it fall after
+    a restart (Prometheus' ``increase``) adds what was counted since, and not what the kernel had counted long before.
+    """
+
+    def __init__(self, path: str, directory: Path, package: str, zone: str, kind: Kind) -> None:
+        self.path = path
+        self.package = package
+        self.zone = zone
+        self.kind = kind
+        self.total = 0
+        self.moving = False
+        self.disabled = text_or_none(directory / "enabled") == "0"
+        self._range = _range(directory)
+        self._file = KernelFile(directory / "energy_uj", size=64)
+        self._raw = 0
+        self._first: Moment | None = None
+        self._last: Moment | None = None
+
+    def read(self, now: Moment) -> int:
+        """Reads the counter; returns the microjoules since the last read that succeeded (0 at first).
+
+        Raises OSError as the kernel does, and ValueError where the file does not hold a number.
+        """
+        raw = self._read_raw()
+        last, self._last = self._last, now
+        if last is None:
+            self._raw, self._first = raw, now
+            return 0
+        before, self._raw = self._raw, raw
+        grown = growth(before, raw, self._range, now.boottime - last.boottime, slept(last, now))
+        self.moving = self.moving or raw != before
+        self.total += grown
+        return grown
+
+    def _read_raw(self) -> int:
+        data = self._file.read()
+        try:
+            raw = int(data)
+        except ValueError:
+            raw = -1
+        if raw < 0:
+            self._file.close()
+            raise ValueError(f"energy_uj holds {data[:40]!r}, not a number of microjoules")
+        return raw
+
+    @property
+    def still(self) -> bool:
+        """The counter has not moved once although it had the time to: it measures nothing."""
+        if self.moving or self._first is None or self._last is None:
+            return False
+        return self._last.monotonic - self._first.monotonic >= STILL_SECONDS
+
+    def repeats(self, other: PowercapZone) -> bool:
+        """This is another die of the same package, and both show the same counter."""
+        if self.kind != "package" or other.kind != "package":
+            return False
+        package, die, _ = self.package.partition("-die-")
+        if not die or other.package.partition("-die-")[0] != package:
+            return False
+        try:
+            return abs(self._read_raw() - other._read_raw()) < SAME_REGISTER_MICROJOULES
+        except (OSError, ValueError):
+            return False
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def text_or_none(file: Path) -> str | None:
+    try:
+        return file.read_text(errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _range(directory: Path) -> int:
+    text = text_or_none(directory / "max_energy_range_uj")
+    return int(text) if text and text.isdecimal() else 0

@@ -1,0 +1,1 @@
+"""RTMP servers and their live streams: nginx-rtmp, MediaMTX, SRS."""

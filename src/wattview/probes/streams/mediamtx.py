@@ -1,0 +1,234 @@
+"""MediaMTX (formerly rtsp-simple-server): its control API as a StreamsReading.
+
+``/v3/paths/list`` has the streams with their byte counters, ``/v3/rtmpconns/list`` and ``/v3/rtmpsconns/list`` the
+RTMP connections behind them; publishers and readers over other protocols (SRT, RTSP, WebRTC, HLS) are counted from
+the path itself. Field names changed over the versions (``bytesReceived`` became ``inboundBytes``, ``ready`` became
+``available``): both are read. The API: https://mediamtx.org/docs/references/control-api
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from wattview.model import RtmpServer, Stream, StreamClient, StreamsReading
+from wattview.probes import SourceBroken, SourceError
+from wattview.probes.streams import http as rtmp_http
+from wattview.probes.streams.families import families
+from wattview.probes.streams.rates import StreamRates, total
+
+__all__ = ["MediaMtxProbe", "families", "parse"]
+
+DEFAULT_PORT = 9997
+_PAGE = 500
+_MAX_PAGES = 20
+_START = "set `api: yes` in mediamtx.yml, and streams.nginx_rtmp_url to the address of its API"
+
+
+class _Entity(Struct):
+    type: str = ""
+    id: str = ""
+
+
+class _CodecProps(Struct, rename="camel"):
+    width: int | None = None
+    height: int | None = None
+    profile: str | int | None = None
+    level: str | int | None = None
+    sample_rate: int | None = None
+    channel_count: int | None = None
+
+
+class _Track(Struct, rename="camel"):
+    codec: str = ""
+    codec_props: _CodecProps | None = None
+
+
+class _Path(Struct, rename="camel"):
+    name: str
+    ready: bool = False
+    available: bool = False
+    online: bool | None = None
+    ready_time: str | None = None
+    available_time: str | None = None
+    online_time: str | None = None
+    source: _Entity | None = None
+    tracks: list[str] | None = None
+    tracks2: list[_Track] | None = None
+    inbound_bytes: int | None = None
+    outbound_bytes: int | None = None
+    bytes_received: int | None = None
+    bytes_sent: int | None = None
+    readers: list[_Entity] | None = None
+
+
+class _Paths(Struct, rename="camel"):
+    item_count: int
+    page_count: int
+    items: list[_Path] | None = None
+
+
+class _Connection(Struct, rename="camel"):
+    id: str = ""
+    created: str | None = None
+    remote_addr: str = ""
+    outbound_frames_discarded: int | None = None
+
+
+class _Connections(Struct, rename="camel"):
+    items: list[_Connection] | None = None
+
+
+class _Info(Struct):
+    version: str = ""
+    started: str | None = None
+
+
+T = TypeVar("T")
+
+
+class MediaMtxProbe:
+    """``url`` is the API's address, ``http://127.0.0.1:9997``."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = rtmp_http.make_client(url, {"Accept": "application/json"})
+        self._rates = StreamRates()
+
+    def read(self) -> StreamsReading:
+        """The server and its streams. Raises SourceAbsent, SourceRefused or SourceBroken."""
+        paths: list[_Path] = []
+        for page in range(_MAX_PAGES):
+            listed = self._get(f"/v3/paths/list?itemsPerPage={_PAGE}&page={page}", _Paths)
+            paths += listed.items or []
+            if page + 1 >= listed.page_count:
+                break
+        connections = self._connections("rtmp") + self._connections("rtmps")
+        info = self._optional("/v3/info", _Info) or _Info()
+        reading = parse(paths, connections, info, time=time.time(), monotonic=time.monotonic())
+        reading = self._rates.apply(reading)
+        # The API has no totals of the server, and those of its paths end with them.
+        server = msgspec.structs.replace(
+            reading.server,
+            bandwidth_in_bytes=total(stream.bandwidth_in_bytes for stream in reading.streams),
+            bandwidth_out_bytes=total(stream.bandwidth_out_bytes for stream in reading.streams),
+        )
+        return msgspec.structs.replace(reading, server=server)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _connections(self, protocol: str) -> list[_Connection]:
+        listed = self._optional(f"/v3/{protocol}conns/list?itemsPerPage={_PAGE}", _Connections)
+        return (listed and listed.items) or []
+
+    def _optional(self, path: str, kind: type[T]) -> T | None:
+        """What this version, or this configuration, may not have."""
+        try:
+            return self._get(path, kind)
+        except SourceError:
+            return None
+
+    def _get(self, path: str, kind: type[T]) -> T:
+        body = rtmp_http.get(self._http, self.url + path, _START)
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise SourceBroken(f"{rtmp_http.shown(self.url + path)}: not MediaMTX's API: {error}", _START) from None
+
+
+def parse(
+    paths: list[_Path], connections: list[_Connection], info: _Info, *, time: float, monotonic: float
+) -> StreamsReading:
+    """The API's lists as one reading, without rates. A path that nobody publishes or reads is not a stream."""
+    by_id = {connection.id: connection for connection in connections}
+    streams = {path.name: _stream(path, by_id, time) for path in paths if path.source or path.readers}
+    return StreamsReading(
+        time=time,
+        monotonic=monotonic,
+        server=RtmpServer(
+            name=f"mediamtx {info.version.removeprefix('v')}".rstrip(),
+            pid=None,
+            uptime_seconds=_age(info.started, time),
+            connections=sum(stream.publishers + stream.players for stream in streams.values()),
+            accepted_total=None,
+            bytes_in_total=None,
+            bytes_out_total=None,
+            bandwidth_in_bytes=None,
+            bandwidth_out_bytes=None,
+        ),
+        streams=tuple(streams.values()),
+    )
+
+
+_VIDEO = ("AV1", "VP9", "VP8", "H265", "H264", "MPEG-4 Video", "MPEG-1 Video", "MJPEG", "M-JPEG")
+_NO_AUDIO = (*_VIDEO, "MPEG-TS", "KLV", "Generic")
+
+
+def _stream(path: _Path, connections: dict[str, _Connection], now: float) -> Stream:
+    # A muxer is the server's own and counts its viewers elsewhere.
+    readers = [reader for reader in path.readers or () if not reader.type.endswith("Muxer")]
+    clients = [_client(reader, connections.get(reader.id), False, now) for reader in readers]
+    if path.source is not None:
+        clients.insert(0, _client(path.source, connections.get(path.source.id), True, now))
+    app, _, name = path.name.rpartition("/")
+    nothing = _CodecProps()
+    tracks = path.tracks2 or [_Track(codec) for codec in path.tracks or ()]
+    video = _first(tracks, lambda track: track.codec in _VIDEO)
+    audio = _first(tracks, lambda track: track.codec not in _NO_AUDIO)
+    picture = (video and video.codec_props) or nothing
+    sound = (audio and audio.codec_props) or nothing
+    dropped = [client.dropped for client in clients if client.dropped is not None]
+    return Stream(
+        app=app,
+        name=name,
+        active=(path.available or path.ready) if path.online is None else path.online,
+        uptime_seconds=_age(path.online_time or path.available_time or path.ready_time, now),
+        bytes_in_total=path.bytes_received if path.inbound_bytes is None else path.inbound_bytes,
+        bytes_out_total=path.bytes_sent if path.outbound_bytes is None else path.outbound_bytes,
+        publishers=int(path.source is not None),
+        players=len(readers),
+        video_codec=video.codec if video else None,
+        video_profile=_word(picture.profile),
+        video_level=_word(picture.level),
+        width=picture.width or None,
+        height=picture.height or None,
+        audio_codec=audio.codec if audio else None,
+        audio_channels=sound.channel_count or None,
+        audio_sample_rate_hertz=sound.sample_rate or None,
+        dropped_frames=sum(dropped) if dropped else None,
+        clients=tuple(clients),
+    )
+
+
+def _client(entity: _Entity, connection: _Connection | None, publishing: bool, now: float) -> StreamClient:
+    return StreamClient(
+        id=entity.id or entity.type,
+        address=connection.remote_addr if connection else "",
+        publishing=publishing,
+        connected_seconds=_age(connection.created, now) if connection else None,
+        dropped=connection.outbound_frames_discarded if connection and not publishing else None,
+    )
+
+
+def _first(tracks: list[_Track], wanted: Callable[[_Track], bool]) -> _Track | None:
+    return next((track for track in tracks if wanted(track)), None)
+
+
+def _word(value: str | int | None) -> str | None:
+    return None if value is None or value == "" else str(value)
+
+
+def _age(moment: str | None, now: float) -> float | None:
+    """Seconds since an RFC 3339 time, which Go writes with up to nine digits of a second."""
+    if not moment:
+        return None
+    try:
+        return max(now - msgspec.convert(moment, datetime).timestamp(), 0.0)
+    except (msgspec.ValidationError, OverflowError, ValueError):
+        return None

@@ -1,0 +1,289 @@
+"""The statistics page of nginx's RTMP module (``rtmp_stat all``): from its XML to a StreamsReading.
+
+The format is that of ngx_rtmp_stat_module.c (arut/nginx-rtmp-module 1.2.2), and of older builds where they differ.
+Its habits, each of which is met here: ``bw_*`` are bits per second, means over fixed 10-second windows, and 0 until
+the first has ended; ``<time>`` of streams and clients is milliseconds, ``<uptime>`` of the server seconds; each byte of
+a name that is not printable ASCII arrives as a space, so that two streams can bear one name; ``<avsync>`` may be empty
+and is signed; a closing tag after a large number may have lost letters (``<bytes_out>…</bytesout>``); the page speaks
+for one worker process, and ``rtmp_auto_push`` shows its copies of streams among them. Pure functions; no I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from xml.etree.ElementTree import Element
+
+from msgspec.structs import replace
+
+from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
+from wattview.probes.streams.nginx_rtmp_xml import UPDATE, tree
+from wattview.probes.streams.rates import total
+
+BANDWIDTH_SETTLED_SECONDS = 21.0
+"""From this age on a ``bw_*`` of 0 is a measurement: the window it was born in and one whole window have ended."""
+
+ONE_WORKER = (
+    "set `worker_processes 1;` in the nginx.conf of the RTMP server (other sites can have an nginx of their own)"
+)
+
+
+def parse(xml: bytes, *, time: float, monotonic: float) -> StreamsReading:
+    """One page of one worker. Bandwidth is the module's own; None where it has none yet.
+
+    Raises SourceBroken where this is not such a page, or only the beginning of one: streams that are missing because
+    an answer was cut off would look like streams that have ended.
+    """
+    root, repairs = tree(xml)
+    faults = []
+    if repairs:
+        faults.append(
+            Fault("statistics page", f"not well-formed XML ({repairs}); what could be made out is shown", UPDATE)
+        )
+    found = list(_streams(root))
+    streams, same_name = merge(found)
+    for app, name, count in same_name:
+        faults.append(
+            Fault(
+                f"stream {app}/{name}",
+                f"{count} streams share this name (the module writes a space for each byte outside ASCII); "
+                "their figures are added up",
+                "give streams names of ASCII letters and digits",
+            )
+        )
+    server = _server(root, found)
+    if any(stream.relayed or any(client.relay for client in stream.clients) for stream in found):
+        faults.append(Fault("rtmp_auto_push", "streams are copied between worker processes", ONE_WORKER))
+        server = without_relays(server, streams)
+    return StreamsReading(time=time, monotonic=monotonic, faults=tuple(faults), server=server, streams=streams)
+
+
+def without_relays(server: RtmpServer, streams: Iterable[Stream]) -> RtmpServer:
+    """The server's figures where its own include copies between workers: bandwidth from the streams, no totals."""
+    streams = tuple(streams)
+    return replace(
+        server,
+        accepted_total=None,
+        bytes_in_total=None,
+        bytes_out_total=None,
+        bandwidth_in_bytes=total(stream.bandwidth_in_bytes for stream in streams),
+        bandwidth_out_bytes=total(stream.bandwidth_out_bytes for stream in streams),
+    )
+
+
+def merge(streams: Iterable[Stream]) -> tuple[tuple[Stream, ...], list[tuple[str, str, int]]]:
+    """Streams of unique app and name; and (app, name, how many) of those that came more than once."""
+    merged: dict[tuple[str, str], Stream] = {}
+    counts: dict[tuple[str, str], int] = {}
+    for stream in streams:
+        key = stream.app, stream.name
+        counts[key] = counts.get(key, 0) + 1
+        merged[key] = combine(merged[key], stream) if key in merged else stream
+    return tuple(merged.values()), [(*key, count) for key, count in counts.items() if count > 1]
+
+
+def combine(first: Stream, second: Stream) -> Stream:
+    """Two streams of one app and name as one: what can be added is added, the rest is the publisher's (or the first's).
+
+    A copy that another worker holds (``relayed``) adds its viewers and what they were sent, and nothing of its input.
+    """
+    if first.relayed and not second.relayed:
+        first, second = second, first
+    if not first.publishers and second.publishers and not second.relayed:
+        first, second = second, first
+    inputs = [first] if second.relayed and not first.relayed else [first, second]
+    return replace(
+        first,
+        active=first.active or second.active,
+        uptime_seconds=max((s.uptime_seconds for s in (first, second) if s.uptime_seconds is not None), default=None),
+        bytes_in_total=total(s.bytes_in_total for s in inputs),
+        bandwidth_in_bytes=total(s.bandwidth_in_bytes for s in inputs),
+        bandwidth_video_bytes=total(s.bandwidth_video_bytes for s in inputs),
+        bandwidth_audio_bytes=total(s.bandwidth_audio_bytes for s in inputs),
+        bytes_out_total=total((first.bytes_out_total, second.bytes_out_total)),
+        bandwidth_out_bytes=total((first.bandwidth_out_bytes, second.bandwidth_out_bytes)),
+        publishers=sum(s.publishers for s in inputs),
+        players=first.players + second.players,
+        dropped_frames=total((first.dropped_frames, second.dropped_frames)),
+        clients=first.clients + second.clients,
+    )
+
+
+# numbers and text
+
+
+def _text(element: Element | None, *path: str) -> str | None:
+    """The text at the first of these paths that has any."""
+    if element is not None:
+        for way in path:
+            text = element.findtext(way)
+            if text and not text.isspace():
+                return text
+    return None
+
+
+def _integer(element: Element | None, *path: str) -> int | None:
+    text = _text(element, *path)
+    if text is None or len(text) > 40:
+        return None
+    match = re.match(r"\s*(-?\d+)", text, re.ASCII)
+    return int(match[1]) if match else None
+
+
+def _counter(element: Element | None, *path: str) -> int | None:
+    value = _integer(element, *path)
+    return value if value is not None and 0 <= value < 2**64 else None
+
+
+def _positive(element: Element | None, *path: str) -> int | None:
+    return _counter(element, *path) or None
+
+
+def _signed32(element: Element | None, *path: str) -> int | None:
+    """Differences of 32-bit clocks, which some builds print without their sign."""
+    value = _integer(element, *path)
+    if value is None or not -(2**31) <= value < 2**32:
+        return None
+    return value - 2**32 if value >= 2**31 else value
+
+
+def _bytes_per_second(element: Element, age: float | None, *path: str) -> float | None:
+    bits = _counter(element, *path)
+    if bits is None or (bits == 0 and (age is None or age < BANDWIDTH_SETTLED_SECONDS)):
+        return None
+    return bits / 8
+
+
+def _dropped(element: Element) -> int | None:
+    """``7``, or of old builds ``video/audio``."""
+    text = _text(element, "dropped")
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split("/")]
+    good = all(part.isascii() and part.isdigit() and len(part) <= 20 for part in parts)
+    return sum(int(part) for part in parts) if good else None
+
+
+# elements
+
+
+def _server(root: Element, streams: Iterable[Stream]) -> RtmpServer:
+    uptime = _counter(root, "uptime")
+    version = _text(root, "nginx_rtmp_version")
+    return RtmpServer(
+        name=f"nginx-rtmp {version.strip()}" if version else "nginx-rtmp",
+        pid=_positive(root, "pid"),
+        uptime_seconds=None if uptime is None else float(uptime),
+        connections=sum(stream.publishers * (not stream.relayed) + stream.players for stream in streams),
+        accepted_total=_counter(root, "naccepted"),
+        bytes_in_total=_counter(root, "bytes_in", "in"),
+        bytes_out_total=_counter(root, "bytes_out", "out"),
+        bandwidth_in_bytes=_bytes_per_second(root, uptime, "bw_in", "bwin"),
+        bandwidth_out_bytes=_bytes_per_second(root, uptime, "bw_out", "bwout"),
+    )
+
+
+def _streams(root: Element) -> Iterator[Stream]:
+    """Live streams, and those that are played from files, in the order of the page."""
+    for application in root.iterfind("server/application"):
+        app = application.findtext("name") or ""
+        for element in application.iterfind("live/stream"):
+            yield _live(app, element)
+        for element in application.iterfind("play/stream"):
+            yield _played(app, element)
+
+
+def _live(app: str, element: Element) -> Stream:
+    age = _age(element)
+    clients = tuple(_client(client) for client in element.iterfind("client"))
+    count = _counter(element, "nclients") if not clients else len(clients)
+    publishers = sum(client.publishing for client in clients)
+    relays = sum(client.relay and not client.publishing for client in clients)
+    if not clients:
+        publishers = int(element.find("publishing") is not None)
+    players = max((count or 0) - publishers - relays, 0)
+    publisher = next((client for client in clients if client.publishing), None)
+    bytes_out = _counter(element, "bytes_out", "out")
+    bandwidth_out = _bytes_per_second(element, age, "bw_out", "bwout")
+    if relays:
+        bytes_out = None if players else 0
+        bandwidth_out = None if bandwidth_out is None else bandwidth_out * players / (players + relays)
+    dropped = [client.dropped for client in clients if not client.relay or client.publishing]
+    meta = element.find("meta")
+    video = None if meta is None else meta.find("video")
+    audio = None if meta is None else meta.find("audio")
+    video_codec = _text(video, "codec") or _text(meta, "video")
+    audio_codec = _text(audio, "codec") or _text(meta, "audio")
+    return Stream(
+        app=app,
+        name=element.findtext("name") or "",
+        active=element.find("active") is not None,
+        uptime_seconds=age,
+        bytes_in_total=_counter(element, "bytes_in", "in"),
+        bytes_out_total=bytes_out,
+        bandwidth_in_bytes=_bytes_per_second(element, age, "bw_in", "bwin"),
+        bandwidth_out_bytes=bandwidth_out,
+        publishers=publishers,
+        players=players,
+        video_codec=video_codec,
+        video_profile=_text(video, "profile") or _text(meta, "profile"),
+        video_level=_text(video, "level") or _text(meta, "level"),
+        width=_positive(video, "width") or _positive(meta, "width"),
+        height=_positive(video, "height") or _positive(meta, "height"),
+        fps=_frames_per_second(video, meta),
+        audio_codec=audio_codec,
+        audio_profile=_text(audio, "profile"),
+        audio_channels=_positive(audio, "channels"),
+        audio_sample_rate_hertz=_positive(audio, "sample_rate"),
+        dropped_frames=total(dropped) if dropped else None,
+        clients=clients,
+        bandwidth_video_bytes=_bytes_per_second(element, age, "bw_video"),
+        bandwidth_audio_bytes=_bytes_per_second(element, age, "bw_audio"),
+        # With one track only, the module subtracts from a clock that never began.
+        avsync_ms=publisher.avsync_ms if publisher and video_codec and audio_codec else None,
+        relayed=publisher is not None and publisher.relay,
+    )
+
+
+def _played(app: str, element: Element) -> Stream:
+    """A file that is played on demand: viewers, and no figures of its own."""
+    clients = tuple(_client(client) for client in element.iterfind("client"))
+    players = len(clients) or _counter(element, "nclients") or 0
+    return Stream(
+        app=app,
+        name=element.findtext("name") or "",
+        active=players > 0,
+        bytes_in_total=0,
+        bandwidth_in_bytes=0.0,
+        players=players,
+        clients=clients,
+    )
+
+
+def _frames_per_second(video: Element | None, meta: Element | None) -> float | None:
+    for text in (_text(video, "frame_rate"), _text(meta, "framerate", "frame_rate")):
+        if text is not None and re.fullmatch(r"\s*\d{1,6}(\.\d{1,9})?\s*", text, re.ASCII):
+            return float(text) or None
+    return None
+
+
+def _age(element: Element) -> float | None:
+    milliseconds = _counter(element, "time")
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _client(element: Element) -> StreamClient:
+    """A relay of ``rtmp_auto_push`` is known by the names that the module gives both of its ends."""
+    address = _text(element, "address") or ""
+    flash = _text(element, "flashver") or ""
+    received = flash.startswith("APSH ") or _text(element, "pageurl") == "nginx-auto-push"
+    sent = flash == "ngx-local-relay" and address.startswith("unix:")
+    return StreamClient(
+        id=_text(element, "id") or "",
+        address=address,
+        publishing=element.find("publishing") is not None,
+        connected_seconds=_age(element),
+        dropped=_dropped(element),
+        avsync_ms=_signed32(element, "avsync"),
+        relay=received or sent,
+    )

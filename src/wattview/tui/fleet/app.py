@@ -1,0 +1,175 @@
+"""The fleet's app: the page of many hosts, and the way from it into one host's dashboard and back.
+
+The hosts are followed for as long as the command runs, by tasks beside the apps: a dashboard that is opened is an app
+of its own with a line of its own, so that nothing of one host can ever stand on another's screen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from time import time as wall_clock
+from typing import Any, ClassVar
+
+import msgspec
+from textual import constants
+from textual.binding import BindingType
+from textual.screen import ModalScreen, Screen
+
+from wattview.client import Address
+from wattview.config import Tui
+from wattview.fleet import FleetStore
+from wattview.tui.app import VIEWS, Dashboard
+from wattview.tui.base_app import KEYS, BaseApp, key_names
+from wattview.tui.fleet.feed import FleetHost, FleetSource, LiveFleet, StoreFleet
+from wattview.tui.fleet.host_screen import StoreHost
+from wattview.tui.fleet.hosts_screen import Fleet, FleetPage, FleetPicture
+from wattview.tui.view import View
+from wattview.tui.widgets.filter_bar import FilterBar
+from wattview.tui.widgets.table import Table
+
+TICK_SECONDS = 1.0
+MOST_TOASTS = 3
+
+
+class Place:
+    """Where the cursor was and how the table was sorted and filtered, when a host was opened."""
+
+    def __init__(self) -> None:
+        self.cursor: Hashable = None
+        self.sort: int | None = None
+        self.descending = False
+        self.filter = ""
+
+    def keep(self, page: Fleet) -> None:
+        table: Table[FleetHost] = page.query_one("#hosts", Table)
+        self.filter = page.query_one(FilterBar).value
+        self.cursor = table.row.key if table.row is not None else None
+        self.sort, self.descending = table.sort_column, table.descending
+
+    def restore(self, page: Fleet) -> None:
+        table: Table[FleetHost] = page.query_one("#hosts", Table)
+        bar = page.query_one(FilterBar)
+        bar.value = self.filter
+        bar.set_class(bool(self.filter), "-open")
+        table.sort_column, table.descending = self.sort, self.descending
+        table.go_to(self.cursor)
+
+
+class FleetApp(BaseApp):
+    """The page of the hosts of ``source``, which is followed elsewhere. Its result is the key of the host to open."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
+
+    def __init__(self, source: FleetSource, settings: Tui | None = None, place: Place | None = None) -> None:
+        super().__init__(settings if settings is not None else Tui())
+        self.source = source
+        self.place = place if place is not None else Place()
+        self._held: list[FleetHost] | None = None
+        self._states: dict[str, str] = {}
+        self._painting = False
+
+    def get_default_screen(self) -> Screen[Any]:
+        return Fleet()
+
+    @property
+    def picture(self) -> FleetPicture:
+        source = self.source
+        hosts = source.hosts() if self._held is None else self._held
+        link = source.link
+        age = None if link.state == "live" else source.age_seconds
+        return FleetPicture(hosts, source.title, source.empty, link, age, self._held is not None, wall_clock())
+
+    def on_mount(self) -> None:
+        self.check_settings(key_names([type(self), Dashboard, Table, FilterBar, *VIEWS.values(), View]))
+        self.source.changed = self._paint_soon
+        self.set_interval(TICK_SECONDS, self._paint_soon)
+
+    def on_unmount(self) -> None:
+        self.source.changed = lambda: None
+
+    def _paint_soon(self) -> None:
+        """One painting for all the news that have piled up."""
+        if not self._painting and self.is_running:
+            self._painting = True
+            self.call_later(self.paint)
+
+    def paint(self) -> None:
+        self._painting = False
+        picture = self.picture
+        self._tell_changes(self.source.hosts())
+        with self.batch_update():
+            for screen in self.screen_stack:
+                if isinstance(screen, FleetPage) and screen.is_mounted:
+                    screen.paint(picture)
+
+    def _tell_changes(self, hosts: Sequence[FleetHost]) -> None:
+        """A host that was live and is lost, or is back, is worth a toast; many at once are worth one."""
+        before, self._states = self._states, {host.key: host.row.state for host in hosts}
+        lost = [host for host in hosts if host.row.state == "lost" and before.get(host.key) in ("live", "quiet")]
+        back = [host for host in hosts if host.row.state == "live" and before.get(host.key) == "lost"]
+        for some, title, severity in ((lost, "lost", "error"), (back, "back", "information")):
+            if len(some) > MOST_TOASTS:
+                names = ", ".join(host.row.host for host in some[:MOST_TOASTS])
+                self.notify(f"{names} and {len(some) - MOST_TOASTS} more", title=f"{len(some)} hosts are {title}",
+                            severity=severity)  # fmt: skip
+                continue
+            for host in some:
+                self.notify(host.row.reason or "answers again", title=f"{host.row.host} is {title}", severity=severity)
+
+    def open_host(self, host: FleetHost) -> None:
+        """Its dashboard, where it is known where its daemon is; else what the store knows of it."""
+        if host.address is not None and isinstance(self.screen, Fleet):
+            self.place.keep(self.screen)
+            self.exit(host.key)
+        elif isinstance(self.source, StoreFleet) and not isinstance(self.screen, ModalScreen):
+            self.push_screen(StoreHost(self.source.store, host.key))
+
+    def action_pause(self) -> None:
+        self._held = self.source.hosts() if self._held is None else None
+        self._paint_soon()
+
+    def action_retry(self) -> None:
+        self.source.retry()
+
+
+async def show(
+    source: FleetSource, settings: Tui, run_app: Callable[[BaseApp], Awaitable[str | None]] = BaseApp.run_async
+) -> int:
+    """The fleet page, and the dashboards that are opened from it, until one of them is closed. Gives an exit status."""
+    place = Place()
+    await source.start()
+    try:
+        while True:
+            page = FleetApp(source, settings, place)
+            opened = await run_app(page)
+            settings = msgspec.structs.replace(settings, theme=page.theme)
+            address = next((host.address for host in source.hosts() if host.key == opened), None)
+            if address is None:
+                return page.return_code or 0
+            dashboard = Dashboard(address.url, address.token, settings, in_fleet=True)
+            then = await run_app(dashboard)
+            settings = msgspec.structs.replace(settings, theme=dashboard.theme)
+            if then != "fleet":
+                return dashboard.return_code or 0
+    finally:
+        await source.stop()
+
+
+def run(addresses: Sequence[Address], settings: Tui, store: FleetStore | None = None) -> int:
+    """Follows these daemons, or the hosts that ``store`` knows, and shows the fleet."""
+
+    visit = constants.DRIVER is not None  # a browser's, through textual-serve
+
+    async def main() -> int:
+        source = LiveFleet(addresses) if store is None else StoreFleet(store, addresses)
+        if not visit:
+            return await show(source, settings)
+        from wattview.tui.web_visit import end_visit, run_in_visit
+
+        try:
+            return await show(source, settings, run_in_visit)
+        finally:
+            end_visit()
+
+    return asyncio.run(main())

@@ -1,0 +1,154 @@
+"""The fleet: a row for each host, their sum, and the power of the host under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from textual.content import Content
+from textual.widget import Widget
+
+from wattview.tui.feed import Link
+from wattview.tui.fleet import columns as fleet_columns
+from wattview.tui.fleet.feed import FleetHost
+from wattview.tui.page import Page
+from wattview.tui.plots.graph import Graph, Series
+from wattview.tui.text import clean, clock
+from wattview.tui.widgets.banner import Banner
+from wattview.tui.widgets.pane import Pane, entitle
+from wattview.tui.widgets.table import Table
+
+if TYPE_CHECKING:
+    from wattview.tui.fleet.app import FleetApp
+
+GRAPH_SECONDS = 900.0
+GRAPH_STEP_SECONDS = 15.0
+FRAME_LINES = 3
+"""Of a table: its border and its head."""
+
+
+class FleetPicture(NamedTuple):
+    """Everything that a page of the fleet shows. ``title`` says where the rows come from, ``empty`` why there is none;
+    ``link`` and ``age_seconds`` are of the store; ``now`` is Unix seconds."""
+
+    hosts: list[FleetHost]
+    title: str
+    empty: str
+    link: Link
+    age_seconds: float | None
+    paused: bool
+    now: float
+
+
+class FleetHead(Widget):
+    """The line above: where the rows come from, and the time."""
+
+    DEFAULT_CSS = """
+    FleetHead { height: 1; background: $panel; color: $foreground; }
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self._texts = ("", "")
+
+    def show(self, picture: FleetPicture) -> None:
+        texts = (clean(picture.title), ("paused  " if picture.paused else "") + clock(picture.now))
+        if texts != self._texts:
+            self._texts = texts
+            self.refresh()
+
+    def render(self) -> Content:
+        title, right = self._texts
+        name = f"‹{self._name}›"
+        room = self.size.width - len(name) - len(right) - 3
+        title = title if len(title) <= room else title[: max(0, room - 1)] + "…"
+        return Content.assemble(
+            (name, "bold $primary reverse"), (f"  {title:<{max(0, room)}} ", "$muted"), (right, "$muted")
+        )
+
+
+class FleetPage(Page):
+    """What the two pages of the fleet share: a head of its own, and the picture of the fleet's app."""
+
+    def head(self) -> Widget:
+        return FleetHead(self.head_name)
+
+    @property
+    def head_name(self) -> str:
+        return "Fleet"
+
+    @property
+    def fleet_app(self) -> FleetApp:
+        return cast("FleetApp", self.app)
+
+    def paint(self, picture: FleetPicture) -> None:
+        """Called by the app: the frame, then the body."""
+        if not self.query("FleetHead") or not self.query("Footer"):
+            return  # the screen is being made or taken down
+        self.query_one(FleetHead).show(picture)
+        self.query_one(Banner).show(picture.link, picture.age_seconds, picture.paused, "store")
+        self.set_class(picture.link.state == "lost" and bool(picture.hosts), "-stale")
+        self.show(picture)
+
+    def show(self, picture: FleetPicture) -> None:
+        raise NotImplementedError
+
+    def on_screen_resume(self) -> None:
+        self.paint(self.fleet_app.picture)
+
+
+class Fleet(FleetPage):
+    TAB = "fleet"
+    FILTERS = "hosts"
+
+    DEFAULT_CSS = """
+    Fleet {
+        #sum { height: 3; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        #hosts { height: 1fr; }
+        #facts { height: 2; padding: 0 2; text-wrap: nowrap; text-overflow: ellipsis; }
+        #course { height: 1fr; min-height: 8; }
+        &.-low #course { min-height: 6; }
+        &.-low .box { border: none; border-top: solid $border-blurred; }
+        &.-low .box:focus { border-top: solid $border; }
+    }
+    """
+
+    def content(self) -> Iterator[Widget]:
+        yield Pane(id="sum")
+        yield Table(fleet_columns.HOSTS, fleet_columns.host_key, id="hosts", classes="box")
+        yield Pane(id="facts")
+        yield Graph("W", least=10.0, id="course", classes="box")
+
+    def on_mount(self) -> None:
+        self.fleet_app.place.restore(self)
+        self.query_one("#hosts").border_subtitle = "enter opens a host"
+        self.query_one("#hosts").focus()
+
+    def show(self, picture: FleetPicture) -> None:
+        table: Table[FleetHost] = self.query_one("#hosts", Table)
+        waiting = picture.link.state == "connecting"
+        table.show(picture.hosts, "waiting for the store" if waiting else picture.empty)
+        entitle(table, fleet_columns.states_title(picture.hosts, len(table.rows)))
+        # A few hosts need few lines, and the graph has the rest; many leave it its least height.
+        lines = len(picture.hosts) + FRAME_LINES
+        table.styles.height = lines if picture.hosts and lines < self.size.height // 2 else "2fr"
+        self.query_one("#sum", Pane).put(*fleet_columns.sum_parts(picture.hosts))
+        self._draw(table.row)
+
+    def on_table_highlighted(self, message: Table.Highlighted) -> None:
+        self._draw(message.row)
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        self.fleet_app.open_host(message.row)
+
+    def _draw(self, host: FleetHost | None) -> None:
+        for part in ("#facts", "#course"):
+            self.query_one(part).display = host is not None
+        if host is None:
+            return
+        self.query_one("#facts", Pane).put(*fleet_columns.facts(host))
+        graph = self.query_one("#course", Graph)
+        entitle(graph, f"Power of {host.row.host}, last 15 minutes")
+        end = host.now or GRAPH_SECONDS
+        graph.show([Series(host.trail)], end - GRAPH_SECONDS, end, step_seconds=GRAPH_STEP_SECONDS)

@@ -1,0 +1,1 @@
+"""Plots of characters: braille graphs and bars."""

@@ -1,0 +1,193 @@
+"""A comparison as lines to be shown: columns of figures, and every column's difference from the first.
+
+A block is one comparison: of scenarios there is one, of runs one for each setting that the first run has in common with
+another. All figures and intervals are the control API's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from wattview.model import Difference, Group, RunComparison, SideBySide
+from wattview.tui.results.figures import CURRENCY, FIGURES, Figure, Value, around, of_group, signed_written, written
+from wattview.tui.results.rows import Row, notes
+from wattview.tui.text import UNKNOWN, signed
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class Block(NamedTuple):
+    """``differences`` and ``remarks`` are by column, from the second on; ``currency`` is that of prices. ``cells`` are
+    what stands in its heading, where that is not of a setting."""
+
+    title: str
+    columns: Sequence[Row | Group | None]
+    differences: Sequence[dict[str, Difference]]
+    remarks: Sequence[str]
+    currency: str = ""
+    cells: Sequence[str] = ()
+
+    def value(self, column: int, name: str) -> Value:
+        there = self.columns[column]
+        if there is None:
+            return Value()
+        return there.value(name) if isinstance(there, Row) else of_group(there, name)
+
+    def difference(self, column: int, name: str) -> Difference | None:
+        """That column less the first."""
+        return self.differences[column - 1].get(name) if column else None
+
+
+class Line(NamedTuple):
+    """A figure of a block; without one, the block's heading."""
+
+    place: int
+    block: Block
+    figure: Figure | None = None
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return self.place, self.figure.name if self.figure is not None else ""
+
+
+def of_rows(rows: Sequence[Row], answer: SideBySide | None) -> list[Block]:
+    """One block: these rows beside each other. ``answer`` is None while the daemon has not given it."""
+    others = len(rows) - 1
+    differences = answer.differences if answer is not None else [{} for _ in range(others)]
+    remarks = answer.remarks if answer is not None else [""] * others
+    return [Block("", rows, differences, remarks, next((row.currency for row in rows if row.currency), ""))]
+
+
+def of_runs(answers: Sequence[RunComparison]) -> list[Block]:
+    """What the runs differ by as a whole; then a block for each setting of the first run that another has too: where a
+    run lacks it, its column is empty."""
+    settings: dict[str, tuple[Group, dict[int, Group], dict[int, dict[str, Difference]], dict[int, str]]] = {}
+    for column, answer in enumerate(answers):
+        for pair in answer.pairs:
+            _, groups, differences, remarks = settings.setdefault(pair.first.label, (pair.first, {}, {}, {}))
+            groups[column], differences[column], remarks[column] = (
+                pair.second,
+                pair.differences,
+                pair.remark or answer.remark,
+            )
+    places = range(len(answers))
+    whole = Block("Idle machine W", [None] * (len(answers) + 1), [{} for _ in answers],
+                  [whole_words(answer) for answer in answers], cells=["", *map(_idle, answers)])  # fmt: skip
+    return [
+        whole,
+        *(Block(label, [first, *(groups.get(at) for at in places)], [differences.get(at, {}) for at in places],
+              [remarks.get(at, "") for at in places])
+        for label, (first, groups, differences, remarks) in settings.items())
+    ]  # fmt: skip
+
+
+def _idle(answer: RunComparison) -> str:
+    gap = answer.baseline_watts
+    return UNKNOWN if gap is None else f"{signed(gap.difference, 2)} {_sign(gap)}"
+
+
+def whole_words(answer: RunComparison) -> str:
+    """How the idle machine differs, what only one of the runs has measured, and how the verdicts were found."""
+    texts = [] if answer.pairs else ["the runs have no setting in common"]
+    if (gap := answer.baseline_watts) is not None:
+        within = f", 95 % interval {signed(gap.low, 2)} to {signed(gap.high, 2)} W" if gap.low is not None else ""
+        texts.append(f"the idle machine less A's: {signed(gap.difference, 2)} W{within}: {gap.verdict}")
+    for run_id, labels in ((answer.first, answer.only_first), (answer.second, answer.only_second)):
+        if labels:
+            texts.append(f"only in {run_id}: {', '.join(labels)}")
+    asked = max((gap.judged_together for pair in answer.pairs for gap in pair.differences.values()), default=1)
+    if asked > 1:
+        texts.append(f"verdicts allow for {asked} questions asked at once, intervals do not")
+    return "; ".join(texts)
+
+
+def lines_of(blocks: Sequence[Block]) -> list[Line]:
+    """The figures that any column of a block has; a figure that is 0 everywhere is one, too."""
+    lines = []
+    for place, block in enumerate(blocks):
+        if block.title or any(block.remarks) or any(map(column_notes, block.columns)):
+            lines.append(Line(place, block))
+        lines += [
+            Line(place, block, figure)
+            for figure in FIGURES.values()
+            if any(block.value(column, figure.name).value is not None for column in range(len(block.columns)))
+        ]
+    return lines
+
+
+def cell(line: Line, column: int) -> str:
+    """``2160.0 ±3.1``, and where it is not the first column ``-10.0 % ≠``."""
+    if line.figure is None and line.block.cells:
+        return line.block.cells[column]
+    if line.figure is None:
+        notes_of = column_notes(line.block.columns[column])
+        return "; ".join(text for text in (other_setting(line.block, column), notes_of) if text)
+    value = line.block.value(column, line.figure.name)
+    if value.value is None:
+        return UNKNOWN
+    text = " ".join(part for part in (written(line.figure, value.value), around(line.figure, value.half)) if part)
+    return f"{text}  {mark(line, column)}" if column else text
+
+
+def other_setting(block: Block, column: int) -> str:
+    """What stands in a setting's place in another run, where that has not measured the same."""
+    there = block.columns[column]
+    if there is None:
+        return "not measured"
+    return there.label if isinstance(there, Group) and there.label != block.title else ""
+
+
+def column_notes(there: Row | Group | None) -> str:
+    """What must be known before a column is believed, in short words."""
+    return notes(there) if isinstance(there, Row) else ", ".join(there.remarks) if there is not None else ""
+
+
+def column_remarks(there: Row | Group | None) -> list[str]:
+    """The same in sentences, where they are more than the short words."""
+    return list(there.remarks.values()) if there is not None else []
+
+
+def mark(line: Line, column: int) -> str:
+    """``-10.0 % ≠``: ``≠`` they differ, ``=`` no difference is shown, ``?`` nobody can say."""
+    gap = line.block.difference(column, line.figure.name) if line.figure is not None else None
+    if gap is None:
+        return f"{'':>10}"
+    base = line.block.value(0, line.figure.name).value if line.figure is not None else None
+    return f"{percent(gap.difference, base):>8} {_sign(gap)}"
+
+
+def _sign(gap: Difference) -> str:
+    return "?" if gap.differ is None else "≠" if gap.differ else "="
+
+
+def percent(difference: float, base: float | None) -> str:
+    if difference == 0:
+        return "same"
+    if not base:
+        return ""
+    share = 100 * difference / abs(base)
+    return f"{signed(share)} %" if abs(share) < 1000 else f"{1 + share / 100:.1f} x"
+
+
+def sentence(line: Line, column: int) -> str:
+    """``B less A: -4.02 W (-9.1 %), 95 % interval -4.31 to -3.73 W: they differ``."""
+    letter, figure = LETTERS[column % len(LETTERS)], line.figure
+    remark = line.block.remarks[column - 1]
+    if figure is None:
+        return f"{letter}: {remark}" if remark else ""
+    gap = line.block.difference(column, figure.name)
+    if gap is None:
+        known = line.block.value(column, figure.name).value is not None
+        both = known and line.block.value(0, figure.name).value is not None
+        return f"{letter}: {remark or 'not compared'}" if both else f"{letter}: not known on both sides"
+    unit = line.block.currency if figure.unit == CURRENCY else figure.unit
+    base = line.block.value(0, figure.name).value
+    share = percent(gap.difference, base)
+    text = f"{letter} less A: {signed_written(figure, gap.difference)} {unit}".rstrip() + (
+        f" ({share})" if share else ""
+    )
+    if gap.low is not None and gap.high is not None:
+        low, high = (signed_written(figure, end) for end in (gap.low, gap.high))
+        text += f", 95 % interval {low} to {high} {unit}".rstrip()
+    return f"{text}: {gap.verdict}"

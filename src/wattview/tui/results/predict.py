@@ -1,0 +1,236 @@
+"""The power of a setting that nobody has measured: the question, the answer, and the loads that it is drawn from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Input, Label, Select
+
+from wattview.client import CallRefused, Client, ClientError
+from wattview.model import MeasuredLoad, PowerPrediction, Setting
+from wattview.tui.results.question import NARROWER, PATIENCE_SECONDS, Question, refused
+from wattview.tui.results.scatter import Dot, Scatter
+from wattview.tui.text import number, signed
+from wattview.tui.widgets.column import Column
+from wattview.tui.widgets.pane import Pane, Parts, heading
+from wattview.tui.widgets.table import Table
+
+WITHIN, BEYOND = "no answer", "a guess"
+BEYOND_CHOICES = (("no answer", WITHIN), ("a guess", BEYOND))
+"""What is wanted outside of what was measured."""
+
+OUTSIDE = "So measure it (n), or choose a guess at Beyond (tab)."
+
+ASKED = "asked"
+
+
+class Wanted(NamedTuple):
+    """The question as the API takes it."""
+
+    streams: int
+    resolutions: tuple[str, ...]
+    fps: float
+    encoder: str = ""
+    preset: str = ""
+    extrapolate: bool = False
+
+
+def wanted(fields: Mapping[str, str]) -> tuple[Wanted | None, str]:
+    """What the fields ask for, else what is wrong with them."""
+    try:
+        streams = int(fields["streams"])
+    except ValueError:
+        return None, f"Streams: a whole number, not {fields['streams']!r}"
+    try:
+        fps = float(fields["fps"].replace(",", "."))
+    except ValueError:
+        return None, f"Frames a second: a number, not {fields['fps']!r}"
+    if not 1 <= streams <= 100_000:
+        return None, "Streams: 1 to 100000"
+    if not 1 <= fps <= 240:
+        return None, "Frames a second: 1 to 240"
+    resolutions = tuple(fields["picture"].replace(",", " ").split())
+    if not resolutions:
+        return None, "Picture: such as 1280x720, several for a ladder"
+    beyond = fields["beyond"] == BEYOND
+    return Wanted(streams, resolutions, fps, fields["encoder"].strip(), fields["preset"].strip(), beyond), ""
+
+
+COLUMNS: tuple[Column[MeasuredLoad], ...] = (
+    Column("Streams", 14, lambda row: _streams(row), lambda row: row.load.streams, left=True),
+    Column("Megapixel/s", 12, lambda row: number(row.load.megapixels), lambda row: row.load.megapixels),
+    Column("Measured W", 12, lambda row: number(row.watts, 2), lambda row: row.watts),
+    Column("Times", 6, lambda row: str(row.repeats), lambda row: row.repeats, rank=1),
+    Column("Unseen W", 12, lambda row: number(row.left_out_watts, 2), lambda row: row.left_out_watts),
+    Column("Misses by W", 12, lambda row: signed(_miss(row), 2), lambda row: abs(_miss(row))),
+)
+
+
+def _streams(row: MeasuredLoad) -> str:
+    count = row.load.streams
+    return f"{count:>4g} {'idle' if not count else 'stream' if count == 1 else 'streams'}"
+
+
+def _miss(row: MeasuredLoad) -> float:
+    return row.left_out_watts - row.watts
+
+
+class Predict(Question):
+    """The form and the answer in a sentence; the loads that were measured, as points and in numbers."""
+
+    TABLE: ClassVar[str] = "loads"
+    DEFAULT_CSS = """
+    Predict {
+        .fields #predict-picture { width: 20; }
+        .fields #predict-encoder, .fields #predict-preset { width: 12; }
+        .answer { max-height: 9; }
+        #load-picture { height: 3fr; }
+        #loads { height: 2fr; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._found: PowerPrediction | None = None
+        self._answered = False
+        self._suggested = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box form"):
+            with Horizontal(classes="fields"):
+                yield from self._field("streams", "Streams", "2")
+                yield from self._field("picture", "Picture", "1280x720")
+                yield from self._field("fps", "Frames/s", "30")
+            with Horizontal(classes="fields"):
+                yield from self._field("encoder", "Encoder", "")
+                yield from self._field("preset", "Preset", "")
+                yield Label("Beyond")
+                yield Select(BEYOND_CHOICES, value=WITHIN, allow_blank=False, compact=True, id="predict-beyond")
+            yield Pane(classes="answer")
+        yield Scatter(id="load-picture", classes="box")
+        yield Table(COLUMNS, lambda row: row.load, empty="", id="loads", classes="box")
+
+    def _field(self, name: str, title: str, value: str) -> Iterator[Widget]:
+        yield Label(title)
+        yield Input(value, placeholder="any" if not value else "", id=f"predict-{name}", compact=True,
+                    select_on_focus=True)  # fmt: skip
+
+    def on_mount(self) -> None:
+        self.query_one(".form").border_title = "What power will this take? tab changes the question"
+        self.query_one("#loads").border_title = "What was measured, and what a fit says of each that has not seen it"
+
+    def suggest(self, settings: Sequence[Setting]) -> None:
+        """The first picture that was measured, and one stream less than the most of it: that lies between."""
+        known = next((one for one in settings if one.streams and one.resolution and one.fps), None)
+        if self._suggested or known is None:
+            return
+        self._suggested = True
+        most = max(one.streams or 1 for one in settings if one.resolution == known.resolution)
+        picture = ",".join(output.resolution for output in known.outputs) or known.resolution
+        with self.prevent(Input.Changed):
+            for name, value in (("streams", max(1, most - 1)), ("picture", picture), ("fps", known.fps)):
+                self.query_one(f"#predict-{name}", Input).value = f"{value:g}" if name == "fps" else str(value)
+
+    def edited(self) -> None:
+        self._suggested = True
+
+    def put_question(self, client: Client) -> None:
+        fields = {(field.id or "").removeprefix("predict-"): field.value for field in self.query(Input)}
+        wish, wrong = wanted({**fields, "beyond": str(self.query_one(Select).value)})
+        if wish is None:
+            self.query_one(".answer", Pane).put((wrong, "$text-error"))
+            return
+        self._ask(client, wish)
+
+    @work(exclusive=True, exit_on_error=False)
+    async def _ask(self, client: Client, wish: Wanted) -> None:
+        await asyncio.sleep(PATIENCE_SECONDS)
+        asked: dict[str, Any] = {**wish._asdict(), "runs": self.runs}
+        why: ClientError | None = None
+        try:
+            self._found = await client.predict(**asked)
+        except ClientError as error:
+            why, self._found = error, None
+        if isinstance(why, CallRefused) and not wish.extrapolate:
+            self._found = await self._measured(client, asked)
+        self._answered = why is None
+        hint = OUTSIDE if self._found is not None else NARROWER
+        self.query_one(".answer", Pane).put(*(self._answer(wish) if why is None else refused(why, hint)))
+        self._show()
+
+    async def _measured(self, client: Client, asked: dict[str, Any]) -> PowerPrediction | None:
+        """Of a question without an answer: what was measured, so that it is seen where the question lies."""
+        try:
+            return await client.predict(**{**asked, "extrapolate": True})
+        except ClientError:
+            return None
+
+    def _answer(self, wish: Wanted) -> Parts:
+        found = self._found
+        assert found is not None
+        asked = f"{wish.streams} x {', '.join(wish.resolutions)} {wish.fps:g} fps"
+        on = f" on {found.machine}" if found.machine else ""
+        parts: Parts = []
+        if found.extrapolated:
+            parts.append(("EXTRAPOLATED  ", "bold $text-warning"))
+        return [
+            *parts, (f"{found.watts:.2f} W ±{found.error_watts:.2f} W", "bold $primary"),
+            (f"  {asked} {found.of}", "bold"), f"\nPower of the host ({found.power_source}) = {found.formula}",
+            (f"\n± is the leave-one-out error: how far the fit misses {found.fit.settings} loads, each of them unseen."
+             f" From {found.scenarios} scenarios of {self.asked_about}{on}; measured were {found.spans}.", "$muted"),
+            *((f"\n! {remark}", "$text-warning") for remark in found.remarks),
+        ]  # fmt: skip
+
+    def _show(self) -> None:
+        found = self._found
+        table: Table[MeasuredLoad] = self.query_one("#loads", Table)
+        table.show(found.measured if found is not None else [], "nothing to predict from: see above")
+        self._draw(table.row)
+
+    def _draw(self, here: MeasuredLoad | None) -> None:
+        """Against what the fit is made of; of two terms, against the pixels."""
+        picture = self.query_one(Scatter)
+        found = self._found
+        if found is None:
+            picture.show([], None, "no load")
+            return
+        by_pixels = "megapixels" in found.fit.terms
+        name = "megapixels a second" if by_pixels else "streams"
+        picture.border_title = heading(f"power of the host, W (up) against {name} (right)")
+        picture.border_subtitle = "○ measured   ■ asked for" if self._answered else "○ measured"
+        dots = [
+            Dot(one.load, _load_text(one), one.load.megapixels if by_pixels else one.load.streams, one.watts)
+            for one in found.measured
+        ]
+        if self._answered:
+            x = found.load.megapixels if by_pixels else found.load.streams
+            dots.append(Dot(ASKED, f"{found.watts:.2f} W", x, found.watts, marked=True))
+        picture.show(dots, here.load if here is not None else None, "no load")
+
+    @on(Table.Highlighted)
+    def _highlighted(self, message: Table.Highlighted) -> None:
+        message.stop()
+        self._draw(message.row)
+        self.post_message(self.Said(self, load_words(message.row)))
+
+
+def _load_text(one: MeasuredLoad) -> str:
+    return f"{one.load.streams:g} streams, {one.load.megapixels:.1f} megapixels a second"
+
+
+def load_words(row: MeasuredLoad | None) -> Parts:
+    """One load that was measured, against what a fit says that has not seen it."""
+    if row is None:
+        return [""]
+    times = "once" if row.repeats == 1 else f"{row.repeats} times"
+    what = "Idle, no stream" if not row.load.streams else _load_text(row)
+    return [
+        (what, "bold $primary"), f"\nmeasured {times}: {row.watts:.2f} W",
+        f"\na fit without it says {row.left_out_watts:.2f} W: it misses by {signed(_miss(row), 2)} W",
+    ]  # fmt: skip

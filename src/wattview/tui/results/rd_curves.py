@@ -1,0 +1,319 @@
+"""Settings over their bitrates: each encoder a curve of quality, and what one needs more, or less, than another.
+
+The figures, their intervals and the sentence are the daemon's. Curves bear letters, in the picture and in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+from textual import on, work
+from textual.app import ComposeResult
+
+from wattview.client import Client, ClientError
+from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair
+from wattview.tui.results.question import Question, refused
+from wattview.tui.results.scatter import Dot, Scatter
+from wattview.tui.text import UNKNOWN, signed
+from wattview.tui.widgets.column import Column
+from wattview.tui.widgets.pane import Parts, heading
+from wattview.tui.widgets.table import Table
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+QUALITIES = ("vmaf", "psnr", "ssim")
+
+
+class Axis(NamedTuple):
+    """A price as it stands on the axis; ``factor`` brings the API's value to ``unit``, "" for the currency."""
+
+    words: str
+    unit: str
+    factor: float = 1.0
+    decimals: int = 1
+
+
+AXES: Mapping[str, Axis] = {
+    "bitrate_bps": Axis("bitrate", "kbit/s", 1e-3, 0),
+    "net_watts_per_stream": Axis("power above the baseline per stream", "W"),
+    "watts_per_stream": Axis("power per stream", "W"),
+    "cost_per_stream_hour": Axis("cost of a stream-hour", "", 1.0, 4),
+}
+"""By the API's name, in the order in which ``f`` goes through them."""
+
+NO_SUCH_PAIR = "these two are not of the same streams and pictures: there is nothing to compare"
+ALONE = "there is no other curve to compare it with: measure another encoder, or another preset, at several bitrates"
+
+
+class Drawn(NamedTuple):
+    """A curve as a line of the table. ``pair`` holds it against ``anchor``, another's label; None: it is that one
+    itself, or the daemon has not compared them."""
+
+    letter: str
+    curve: Curve
+    anchor: str = ""
+    pair: CurvePair | None = None
+
+    def difference(self, price: str) -> CurveDifference | None:
+        known = self.pair.differences if self.pair is not None else ()
+        return next((one for one in known if one.price == price), None)
+
+
+def columns(quality: str, price: str) -> tuple[Column[Drawn], ...]:
+    """``price`` is the one on the picture's axis."""
+    axis = AXES[price]
+    digits = 3 if quality == "ssim" else 1
+
+    def span(row: Drawn) -> str:
+        values = [
+            point.prices[price].mean * axis.factor for point in row.curve.points if price in point.prices
+        ]  # fmt: skip
+        return _span(values, axis.decimals)
+
+    return (
+        Column("Curve", 50, lambda row: f"{row.letter} {row.curve.label}", lambda row: row.letter, left=True),
+        Column("Bitrate", 10, lambda row: _gap(row, "bitrate_bps"), lambda row: _percent(row, "bitrate_bps")),
+        Column("Power", 10, lambda row: _gap(row, _power(row)), lambda row: _percent(row, _power(row))),
+        Column(quality.upper(), 14, lambda row: _span([point.quality.mean for point in row.curve.points], digits),
+               rank=1),
+        Column(axis.unit or "cost", 16, span, rank=2),
+        Column("Points", 6, lambda row: str(len(row.curve.points)), rank=3),
+        Column("Repeats", 7, lambda row: _span([point.quality.count for point in row.curve.points], 0), rank=4),
+        Column("Power by", 10, lambda row: row.curve.power_source or UNKNOWN, left=True, rank=5),
+    )  # fmt: skip
+
+
+def _span(values: Sequence[float], decimals: int) -> str:
+    if not values:
+        return UNKNOWN
+    low, high = (f"{value:.{decimals}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _power(row: Drawn) -> str:
+    """What is known of its power: above the baseline, else of a whole stream."""
+    net = row.difference("net_watts_per_stream")
+    return "net_watts_per_stream" if net is not None and net.percent is not None else "watts_per_stream"
+
+
+def _gap(row: Drawn, price: str) -> str:
+    """``-31.2 % ≠``, as in a comparison: ``≠`` they differ, ``=`` no difference is shown, ``?`` nobody can say."""
+    if row.anchor == row.curve.label:
+        return "reference"
+    found = row.difference(price)
+    if found is None or found.percent is None:
+        return UNKNOWN
+    sign = "?" if found.differ is None else "≠" if found.differ else "="
+    return f"{percent(found.percent)} {sign}"
+
+
+def _percent(row: Drawn, price: str) -> float | None:
+    """What rows are sorted by: what is held against itself needs as much."""
+    if row.anchor == row.curve.label:
+        return 0.0
+    found = row.difference(price)
+    return found.percent if found is not None else None
+
+
+def percent(value: float) -> str:
+    return f"{signed(value)} %" if value < 1000 else f"{1 + value / 100:.1f} x"
+
+
+class Curves(Question):
+    """The picture, and below it the curves. The cursor's is held against the one that is marked, else against the
+    first of its kind."""
+
+    TABLE: ClassVar[str] = "curve-table"
+    DEFAULT_CSS = """
+    Curves {
+        #curve-picture { height: 2fr; }
+        #curve-table { height: 1fr; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.price, self.quality = "bitrate_bps", "vmaf"
+        self._found: CurveComparison | None = None
+        self._against: dict[str, list[CurvePair]] = {}
+        """The pairs with a curve that was marked, by its label."""
+
+    def compose(self) -> ComposeResult:
+        yield Scatter(id="curve-picture", classes="box")
+        yield Table(columns(self.quality, self.price), lambda row: row.curve.label, empty="", stretch=0,
+                    id="curve-table", classes="box")  # fmt: skip
+
+    @property
+    def table(self) -> Table[Drawn]:
+        return self.query_one("#curve-table", Table)
+
+    @property
+    def marked(self) -> str:
+        """The label of the curve that is marked, "" for none."""
+        known = {curve.label for curve in self._found.curves} if self._found is not None else set()
+        return next((str(key) for key in self.table.marked if key in known), "")
+
+    # what keys do
+
+    @on(Table.Opened)
+    def _opened(self, message: Table.Opened) -> None:
+        """Makes room for the words, or for the picture again."""
+        message.stop()
+        self.screen.toggle_class("-words")
+
+    def next_price(self) -> None:
+        names = list(AXES)
+        self.price = names[(names.index(self.price) + 1) % len(names)]
+        self._show()
+
+    def next_quality(self) -> None:
+        self.quality = QUALITIES[(QUALITIES.index(self.quality) + 1) % len(QUALITIES)]
+        if self.client is not None:
+            self.put_question(self.client)
+
+    def mark(self) -> None:
+        """The curve under the cursor is what the others are held against; there is one such."""
+        if self.table.row is None:
+            return
+        self.table.marked &= {self.table.row.curve.label}
+        self.table.toggle_mark()
+        if self.marked and self.marked not in self._against and self.client is not None:
+            self._ask(self.client, self.marked)
+        else:
+            self._show()
+
+    # the daemon's answers
+
+    def put_question(self, client: Client) -> None:
+        self._against.clear()
+        self._ask(client, "")
+
+    @work(exclusive=True, exit_on_error=False)
+    async def _ask(self, client: Client, first: str) -> None:
+        """All curves; and where one is marked, every other against that one."""
+        try:
+            if not first:
+                self._found = await client.curves(quality=self.quality, runs=self.runs)
+                first = self.marked
+            if first:
+                found = await client.curves(first=first, quality=self.quality, runs=self.runs)
+                self._against[first] = [pair for pair in found.pairs if pair.first == first]
+        except ClientError as error:
+            self._found = None
+            self.table.show([], "no curves")
+            self.query_one(Scatter).show([], None, str(error))
+            self.post_message(self.Said(self, refused(error)))
+            return
+        self._show()
+
+    def _rows(self) -> list[Drawn]:
+        if self._found is None:
+            return []
+        anchor = self.marked
+        rows = []
+        for at, curve in enumerate(self._found.curves):
+            pairs = self._against.get(anchor, []) if anchor else self._found.pairs
+            pair = next((pair for pair in pairs if pair.second == curve.label), None)
+            against = anchor or (pair.first if pair is not None else "")
+            if not against and any(pair.first == curve.label for pair in pairs):
+                against = curve.label
+            rows.append(Drawn(LETTERS[at % len(LETTERS)], curve, against, pair))
+        return rows
+
+    def _show(self) -> None:
+        if self._found is None:
+            return
+        table = self.table
+        table.set_columns(columns(self.quality, self.price))
+        table.border_title = heading(f"What each needs for the same {self.quality.upper()}")
+        table.border_subtitle = "space: against this one   ≠ they differ   = no difference is shown   ? nobody can say"
+        table.show(self._rows(), self._found.reason)
+
+    def _draw(self, here: Drawn | None) -> None:
+        axis = AXES[self.price]
+        picture = self.query_one(Scatter)
+        price = f"{axis.words}, {axis.unit}" if axis.unit else axis.words
+        picture.border_title = heading(f"{self.quality.upper()} (up) against {price} (right)")
+        picture.border_subtitle = "f: another price   v: another quality"
+        dots = []
+        shown = self._held(here) if here is not None else None
+        chosen = {shown.curve.label: "marked", shown.anchor: "front"} if shown is not None else {}
+        for row in sorted(self.table.rows, key=lambda row: row.curve.label in chosen):
+            tone = chosen.get(row.curve.label, "point")
+            dots += [
+                Dot((row.letter, place), row.curve.label, point.prices[self.price].mean * axis.factor,
+                    point.quality.mean, row.letter, mark=row.letter, tone=tone)
+                for place, point in enumerate(row.curve.points) if self.price in point.prices
+            ]  # fmt: skip
+        lacking = self._found.reason if self._found is not None and not self._found.curves else ""
+        picture.show(dots, None, lacking or f"{axis.words} is unknown of all of them")
+
+    @on(Table.Highlighted)
+    def _highlighted(self, message: Table.Highlighted) -> None:
+        message.stop()
+        self._draw(message.row)
+        self.post_message(self.Said(self, self._words(message.row)))
+
+    def _words(self, row: Drawn | None) -> Parts:
+        if row is None or self._found is None:
+            return [self._found.reason if self._found is not None else ""]
+        shown = self._held(row)
+        parts: Parts = []
+        if shown.pair is None:
+            lone = self._found.reason if not self._found.pairs else NO_SUCH_PAIR
+            parts += [(row.curve.label, "bold $primary"), "\n", ALONE if len(self._found.curves) == 1 else lone]
+        else:
+            parts += pair_words(shown.pair, self.quality)
+        if self._found.left_out:
+            parts.append((f"\n{self._found.left_out}", "$muted"))
+        return parts
+
+    def _held(self, row: Drawn) -> Drawn:
+        """The curve that is held against another: this one, or where it is that other, the first against it."""
+        rows = [] if row.pair is not None else self.table.rows
+        return next((one for one in rows if one.pair is not None and one.pair.first == row.curve.label), row)
+
+
+def pair_words(pair: CurvePair, quality: str) -> Parts:
+    """The sentence, what must be known beside it, and a line for each price."""
+    parts: Parts = []
+    if pair.sentence:
+        parts.append((f"{pair.sentence}.", "bold $primary"))
+    else:
+        parts += [(pair.second, "bold $primary"), " against ", (pair.first, "bold $primary")]
+    parts += [(f"\n! {remark}", "$text-warning") for remark in pair.remarks]
+    reasons: dict[str, list[str]] = {}
+    over = ""
+    for one in pair.differences:
+        if one.percent is None:
+            reasons.setdefault(one.verdict, []).append(AXES[one.price].words)
+            continue
+        parts.append(f"\n{_line(one, quality)}")
+        if over != (over := _range(one, quality)):
+            parts.append(f"; {over}")
+        if one.low is None:
+            reasons.setdefault(f"interval {one.verdict}", [])
+    for reason, names in reasons.items():
+        parts.append((f"\n{', '.join(names)}: {reason}" if names else f"\n{reason}", "$muted"))
+    return parts
+
+
+def _line(one: CurveDifference, quality: str) -> str:
+    """``bitrate -31.2 % (-35.0 to -28.1): they differ; +3.21 VMAF for as much``."""
+    assert one.percent is not None
+    text = f"{AXES[one.price].words} {percent(one.percent)}"
+    if one.low is not None and one.high is not None:
+        text += f" ({signed(one.low)} to {signed(one.high)}): {one.verdict.partition(':')[0]}"
+    if one.quality_gain is not None:
+        text += f"; {signed(one.quality_gain, 4 if quality == 'ssim' else 2)} {quality.upper()} for as much"
+    return text
+
+
+def _range(one: CurveDifference, quality: str) -> str:
+    """Over which qualities the mean is: ``over VMAF 60.0 to 90.2, 80 % of both``."""
+    if one.quality_from is None or one.quality_to is None:
+        return ""
+    digits = 3 if quality == "ssim" else 1
+    share = f", {100 * one.overlap:.0f} % of both" if one.overlap is not None else ""
+    return f"over {quality.upper()} {one.quality_from:.{digits}f} to {one.quality_to:.{digits}f}{share}"

@@ -1,0 +1,115 @@
+"""The rows of the results screen: the scenarios of runs, repeats of one setting together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from wattview.model import Group, Measured, RunResult, ScenarioResult
+from wattview.tui.results.figures import Value, of_group, of_scenario
+
+RowKey = tuple[str, tuple[int, ...]]
+"""A run's id and the numbers of its scenarios: what the control API calls a column of a comparison."""
+
+
+class Row(NamedTuple):
+    """``numbers`` are the places of the row's scenarios in the run; none where the file could not be read, and
+    ``run.error`` says why. ``group`` is what the repeats make together, None for a baseline."""
+
+    run: RunResult
+    numbers: tuple[int, ...] = ()
+    group: Group | None = None
+    on_front: bool = False
+
+    @property
+    def key(self) -> RowKey:
+        return self.run.id, self.numbers
+
+    @property
+    def scenarios(self) -> list[ScenarioResult]:
+        return [self.run.scenarios[number] for number in self.numbers]
+
+    @property
+    def first(self) -> ScenarioResult | None:
+        return self.scenarios[0] if self.numbers else None
+
+    @property
+    def estimated(self) -> bool:
+        return any(one.power_source == "estimated" for one in self.scenarios)
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """The daemon's remarks on its figures, by their short names; of repeats those on them together."""
+        if self.group is not None and self.group.repeats and len(self.numbers) > 1:
+            return self.group.remarks
+        return self.first.remarks if self.first is not None else {}
+
+    @property
+    def currency(self) -> str:
+        return next((one.currency for one in self.scenarios if one.currency), "")
+
+    def value(self, name: str) -> Value:
+        """The figure that the API calls ``name``. Repeats that were not in real time are not in a mean."""
+        if not self.numbers:
+            return Value()
+        if self.group is not None and self.group.repeats and len(self.numbers) > 1:
+            return of_group(self.group, name)
+        one = self.scenarios[0]
+        if name in ("baseline_diff_power_watts", "net_energy_joules") and one.baseline == one.record.name:
+            return Value()  # a baseline against itself says nothing
+        return of_scenario(one, name)
+
+
+def rows_of(runs: Iterable[RunResult], measured: Sequence[Measured] = ()) -> list[Row]:
+    """One row a scenario, in the order of the runs; what was measured several times in a run is one row, where the
+    first of them stands."""
+    groups = {(one.run, number): one for one in measured for number in one.scenarios}
+    rows = []
+    for run in runs:
+        if run.error is not None and not run.scenarios:
+            rows.append(Row(run))
+        for number in range(len(run.scenarios)):
+            one = groups.get((run.id, number))
+            if one is None or max(one.scenarios) >= len(run.scenarios):
+                rows.append(Row(run, (number,)))
+            elif number == one.scenarios[0]:
+                rows.append(Row(run, one.scenarios, one.group, one.on_front))
+    return rows
+
+
+def name_of(row: Row) -> str:
+    """``! quick ×3``: the name that was given, how often it was measured, and whether it fell behind."""
+    if row.first is None:
+        return "(unreadable file)"
+    record = row.first.record
+    several = f" ×{len(row.numbers)}" if len(row.numbers) > 1 else ""
+    behind = "! " if all(one.record.realtime is False for one in row.scenarios) else ""
+    return f"{behind}{(record.setting or record.name) if several else record.name}{several}"
+
+
+def notes(row: Row) -> str:
+    """What must be known before the figures are believed, in short words."""
+    if row.first is None:
+        return "error"
+    words = []
+    if row.estimated:
+        words.append("estimated")
+    behind = sum(one.record.realtime is False for one in row.scenarios)
+    if behind:
+        words.append("not real time" if behind == len(row.numbers) else f"{behind} of {len(row.numbers)} not real time")
+    if failed := sum(one.record.status not in (None, "done") for one in row.scenarios):
+        words.append(f"{failed} failed" if len(row.numbers) > 1 else row.first.record.status or "failed")
+    if row.run.status not in (None, "done"):
+        words.append(f"run {row.run.status}")
+    words += row.remarks
+    return ", ".join(words)
+
+
+def run_notes(run: RunResult) -> str:
+    """The same of all that a run has measured."""
+    words = ["estimated"] if any(one.power_source == "estimated" for one in run.scenarios) else []
+    if behind := sum(one.record.realtime is False for one in run.scenarios):
+        words.append(f"{behind} not real time")
+    names = dict.fromkeys(name for one in run.scenarios for name in one.remarks)
+    words += [name for name in names if not name.startswith("baseline")]
+    return ", ".join(words)

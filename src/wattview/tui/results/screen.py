@@ -1,0 +1,387 @@
+"""Screen 7: what all the scenarios of all the runs took, and what they looked like, in pages of one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar, TypeVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from wattview.client import ClientError
+from wattview.model import Measurements, RunResult
+from wattview.tui.export import deliver
+from wattview.tui.results import columns as result_columns
+from wattview.tui.results.advice import Advise
+from wattview.tui.results.details import details, run_details
+from wattview.tui.results.figures import FIGURES
+from wattview.tui.results.predict import Predict
+from wattview.tui.results.question import Question
+from wattview.tui.results.rd_curves import Curves
+from wattview.tui.results.rows import Row, RowKey, name_of, rows_of
+from wattview.tui.results.scatter import Dot, Scatter
+from wattview.tui.screens.export import TABLE, Export
+from wattview.tui.view import Picture, View
+from wattview.tui.widgets.filter_bar import FilterBar
+from wattview.tui.widgets.pages import Pages
+from wattview.tui.widgets.pane import Pane, heading
+from wattview.tui.widgets.table import Table
+
+R = TypeVar("R")
+
+RUNS, ENERGY, COST, QUALITY, BARS, SCATTER, CURVES, ADVICE, PREDICT = PAGES = (
+    "Runs", "Energy", "Cost", "Quality", "Bars", "Scatter", "Curves", "Advice", "Predict"
+)  # fmt: skip
+
+QUESTIONS: dict[str, type[Question]] = {CURVES: Curves, ADVICE: Advise, PREDICT: Predict}
+"""The pages that ask the daemon about the runs that are chosen."""
+
+READING = "reading the results …"
+NOTHING = "no results yet; press n to run a scenario"
+
+
+class Results(View):
+    TAB = "results"
+    FILTERS = "results"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "page(-1)", "Page before", show=False, id="results_page_before"),
+        Binding("right,l", "page(1)", "Page", key_display="← →", id="results_page"),
+        Binding("space", "mark", "Mark", id="results_mark"),
+        Binding("c", "compare", "Compare", id="results_compare"),
+        Binding("f", "figure", "Figure", id="results_figure"),
+        Binding("v", "quality", "Quality", id="results_quality"),
+        Binding("o", "report", "Report", id="results_report"),
+        Binding("p", "replay", "Replay", show=False, id="results_replay"),
+        Binding("e", "export", "Export", id="results_export"),
+        Binding("escape", "all_runs", "All runs", id="results_all"),
+        Binding("r", "load", "Refresh", show=False, id="results_refresh"),
+    ]
+    DEFAULT_CSS = """
+    Results {
+        #results, #runs, #scatter, Question { height: 1fr; display: none; }
+        #scatter { height: 2fr; }
+        #details { height: 9; }
+        &.-curves #details { height: 12; }
+        &.-low #details { height: 7; }
+        &.-low .box { border: none; border-top: solid $border-blurred; }
+        &.-low .box:focus, &.-low .box:focus-within { border: none; border-top: solid $border; }
+        &.-low.-scatter #details, &.-low.-predict #details, &.-low #load-picture { display: none; }
+        &.-predict #details { height: 5; }
+        &.-words #curve-picture { display: none; }
+        &.-words #details { height: 2fr; }
+        &.-words.-low #details { height: 15; }
+        &.-narrow .qoe { display: none; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: list[RunResult] = []
+        self._empty = READING
+        self.measurements = Measurements(measured=[], figure="power_mean_watts", title="mean power", unit="W")
+        self.page = ENERGY
+        self.bar = 0
+        self.scope = ""
+        """The run whose scenarios are shown alone, "" for all."""
+
+    def content(self) -> Iterator[Widget]:
+        yield Pages(PAGES, self.page)
+        yield Scatter(id="scatter", classes="box")
+        yield Table(result_columns.ENERGY, _key, empty=READING, id="results", classes="box")
+        yield Table(result_columns.RUNS, _run_key, empty=READING, stretch=-1, id="runs", classes="box")
+        for question in QUESTIONS.values():
+            yield question()
+        yield Pane(id="details", classes="box")
+
+    def on_mount(self) -> None:
+        self.query_one("#runs").border_title = "Runs: enter shows the scenarios of one, p plays it again"
+        self._turn(ENERGY)
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.load()
+
+    def show(self, picture: Picture) -> None:
+        """Results come when they are asked for; a run that ends asks (``run_ended``)."""
+
+    def run_ended(self) -> None:
+        self.load()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        shown = {
+            "figure": self.page in (BARS, CURVES), "quality": self.page == CURVES, "all_runs": bool(self.scope),
+            "replay": self.page not in QUESTIONS,
+            "mark": self.page == CURVES or self.page not in QUESTIONS, "compare": self.page not in QUESTIONS,
+        }  # fmt: skip
+        return shown.get(action, True) and bool(super().check_action(action, parameters))
+
+    # what is shown
+
+    @property
+    def table(self) -> Table[Row]:
+        return self.query_one("#results", Table)
+
+    @property
+    def run_table(self) -> Table[RunResult]:
+        return self.query_one("#runs", Table)
+
+    def action_load(self) -> None:
+        self.dashboard.action_retry()
+        self.load()
+
+    @work(exclusive=True, exit_on_error=False)
+    async def load(self) -> None:
+        client = self.dashboard.client
+        try:
+            self.runs = await client.results()
+            usable = [run.id for run in self.runs if not run.error]
+            if usable:
+                self.measurements = await client.measurements(usable)
+        except ClientError as error:
+            if self.table.rows:
+                self.notify(str(error), title="The results could not be read again", severity="warning")
+                return
+            self._empty = str(error)
+        else:
+            self._empty = NOTHING
+        self._show()
+        self._ask()
+
+    def show_run(self, run_id: str) -> None:
+        """The scenarios of one run alone, "" for all."""
+        self.scope = run_id
+        if self.query("#results"):
+            self._turn(ENERGY)
+
+    def _show(self) -> None:
+        """A point is a setting: on that page there are no baselines."""
+        rows = rows_of(self.runs, self.measurements.measured)
+        if self.scope:
+            rows = [row for row in rows if row.run.id == self.scope]
+        if self.page == SCATTER:
+            rows = [row for row in rows if row.group is not None]
+        self.table.show(rows, self._empty)
+        self.run_table.show(self.runs, self._empty)
+        self._write_columns()
+
+    def _write_columns(self) -> None:
+        """The columns of the page in front; on some they depend on the rows."""
+        rows = self.table.rows
+        currency = next((row.currency for row in rows if row.currency), "")
+        about = ""
+        if self.page == COST:
+            self.table.set_columns(result_columns.cost_columns(currency))
+        elif self.page == QUALITY:
+            self.table.set_columns(result_columns.QUALITY)
+        elif self.page == BARS:
+            name = result_columns.BARS[self.bar]
+            self.table.set_columns(result_columns.bar_columns(name, rows, currency), stretch=-1)
+            about = f": {FIGURES[name].words}"
+        elif self.page == SCATTER:
+            self.table.set_columns(result_columns.point_columns(self.measurements))
+            about = ": the points, one a setting"
+        else:
+            self.table.set_columns(result_columns.ENERGY)
+        of = f" of run {self.scope} (esc: all)" if self.scope else ""
+        count = f" {len(rows)}" if rows else ""
+        self.table.border_title = heading(f"Results{count}{of}{about}")
+        self._draw_points()
+
+    def _draw_points(self) -> None:
+        if self.page != SCATTER:
+            return
+        table, figure = self.table, self.measurements.figure
+        dots = [
+            Dot(row.key, name_of(row), x, y, f"{row.group.machine} by {row.group.power_source}" if row.on_front else "",
+                row.key in table.marked)
+            for row in sorted(table.rows, key=lambda row: row.value(figure).value or 0.0)
+            if row.group is not None
+            and (x := row.value(figure).value) is not None
+            and (y := row.value("vmaf_score").value) is not None
+        ]  # fmt: skip
+        scatter = self.query_one("#scatter", Scatter)
+        scatter.border_title = f"VMAF (up) against {self.measurements.title}, {self.measurements.unit} (right)"
+        scatter.border_subtitle = "● on the front, nothing beats it   ○ beaten   ■ marked"
+        empty = "no setting has both VMAF and power: run a scenario with quality on (n), and see the doctor (8)"
+        scatter.show(dots, table.row.key if table.row is not None else None, empty)
+
+    # pages
+
+    def _turn(self, page: str) -> None:
+        self.page = page
+        self.query_one(Pages).show(page)
+        self.set_class(page == SCATTER, "-scatter")
+        self.set_class(page == CURVES, "-curves")
+        self.set_class(page == PREDICT, "-predict")
+        self.remove_class("-words")
+        question = self.question
+        for one in self.query(Question):
+            one.display = one is question
+        for name, there in (
+            ("#runs", page == RUNS), ("#scatter", page == SCATTER),
+            ("#results", page != RUNS and question is None),
+        ):  # fmt: skip
+            self.query_one(name).display = there
+        table = "runs" if page == RUNS else question.TABLE if question is not None else "results"
+        self.query_one(FilterBar).table_id = table
+        self.query_one(f"#{table}").focus()
+        self._ask()
+        self._show()
+        self._detail()
+        self.refresh_bindings()
+
+    def _ask(self) -> None:
+        """What the page in front wants to know of the runs that are chosen."""
+        if self.question is not None:
+            measured = [one.group.setting for one in self.measurements.measured]
+            self.question.ask(self.dashboard.client, self.chosen_runs(), measured)
+
+    def action_page(self, step: int) -> None:
+        page = self.query_one(Pages).beside(step)
+        if page != self.page:
+            self._turn(page)
+
+    def on_pages_chosen(self, message: Pages.Chosen) -> None:
+        self._turn(message.page)
+
+    @property
+    def question(self) -> Question | None:
+        """The page in front, where it is one that asks the daemon."""
+        kind = QUESTIONS.get(self.page)
+        return self.query_one(kind) if kind is not None else None
+
+    def action_quality(self) -> None:
+        self.query_one(Curves).next_quality()
+
+    def action_figure(self) -> None:
+        if self.page == CURVES:
+            self.query_one(Curves).next_price()
+            return
+        self.bar = (self.bar + 1) % len(result_columns.BARS)
+        self._write_columns()
+
+    def action_all_runs(self) -> None:
+        self.scope = ""
+        self._show()
+        self.refresh_bindings()
+
+    # what is under the cursor
+
+    @on(Table.Highlighted)
+    def _detail(self) -> None:
+        pane = self.query_one("#details", Pane)
+        if self.page == RUNS:
+            pane.put(*run_details(self.run_table.row))
+        elif self.page not in QUESTIONS:
+            pane.put(*details(self.table.row, self.page))
+            self._draw_points()
+
+    def on_question_said(self, message: Question.Said) -> None:
+        if message.question is self.question:
+            self.query_one("#details", Pane).put(*message.parts)
+
+    @on(Table.Opened)
+    def _opened(self, message: Table.Opened) -> None:
+        if isinstance(message.row, RunResult):
+            self.show_run(message.row.id)
+        elif isinstance(message.row, Row):
+            self._compare(alone=True)
+
+    # marks, comparison
+
+    def action_mark(self) -> None:
+        if self.page == CURVES:
+            self.query_one(Curves).mark()
+        elif isinstance(self.focused, Table):
+            self.focused.toggle_mark()
+            self._draw_points()
+
+    def action_compare(self) -> None:
+        self._compare(alone=False)
+
+    def _compare(self, alone: bool) -> None:
+        """What is marked, in the order of the table; with fewer than two marks, what is under the cursor as well."""
+        from wattview.tui.results.compare_screen import Compare
+
+        if self.page == RUNS:
+            runs = [run for run in _chosen(self.run_table, _run_key) if not run.error]
+            if len(runs) > 1:
+                self.dashboard.push_screen(Compare.of_runs(runs))
+                return
+        else:
+            rows = [row for row in _chosen(self.table, _key) if row.numbers]
+            if len(rows) > 1 or (rows and alone):
+                self.dashboard.push_screen(Compare.of_rows(rows))
+                return
+        self.notify("Mark two or more with space, then press c.", title="Nothing to compare yet")
+
+    def chosen_runs(self) -> tuple[str, ...]:
+        """The runs that are marked, or of which a scenario is; else the one that is shown alone; else none: all."""
+        marked = {str(key) for key in self.run_table.marked} | {str(key[0]) for key in self._marked_rows()}
+        chosen = [run.id for run in self.runs if run.id in marked and not run.error]
+        return tuple(chosen or ([self.scope] if self.scope else []))
+
+    def _marked_rows(self) -> list[RowKey]:
+        return [row.key for row in self.table.rows if row.key in self.table.marked]
+
+    def action_replay(self) -> None:
+        """The run under the cursor, as if it were live."""
+        if self.run_here is not None:
+            self.dashboard.replay(self.run_here.id)
+
+    # files
+
+    def action_report(self) -> None:
+        """Of the marked runs, else of the one under the cursor."""
+        runs = self.chosen_runs() or ((run.id,) if (run := self.run_here) is not None else ())
+        if runs:
+            self._fetch("html", runs, show=True)
+        else:
+            self.notify("There is no run to report on yet.", title="No report")
+
+    @property
+    def run_here(self) -> RunResult | None:
+        """The run under the cursor."""
+        if self.page == RUNS:
+            return self.run_table.row
+        return self.table.row.run if self.table.row is not None else None
+
+    async def action_export(self) -> None:
+        runs = self.chosen_runs()
+        what = f"{len(runs)} runs" if len(runs) > 1 else f"run {runs[0]}" if runs else "all runs"
+
+        async def chosen(kind: str | None) -> None:
+            if kind == TABLE:
+                await View.action_export(self)
+            elif kind is not None:
+                self._fetch(kind, runs, show=False)
+
+        self.dashboard.push_screen(Export(what), chosen)
+
+    @work(group="files", exit_on_error=False)
+    async def _fetch(self, kind: str, runs: Sequence[str], show: bool) -> None:
+        name = "report" if show else "results"
+        try:
+            data = await self.dashboard.client.export(kind, runs)
+            told = await deliver(self.app, data, name, kind, show=show)
+        except (ClientError, OSError) as error:
+            self.notify(str(error), title="Nothing was written", severity="error")
+        else:
+            self.notify(told.text, title=told.title)
+
+
+def _key(row: Row) -> RowKey:
+    return row.key
+
+
+def _run_key(run: RunResult) -> str:
+    return run.id or run.path
+
+
+def _chosen(table: Table[R], key: Callable[[R], object]) -> list[R]:
+    keys: set[object] = set(table.marked)
+    if len(keys) < 2 and table.row is not None:
+        keys.add(key(table.row))
+    return [row for row in table.rows if key(row) in keys]

@@ -1,0 +1,41 @@
+"""One series over the hour before the moment that a screen shows: what the history has of it, and then its trail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wattview.client import Client, ClientError
+from wattview.tui.time_travel.trend_buffers import Point
+
+HOUR_SECONDS = 3600.0
+
+AHEAD_SECONDS = 600.0
+"""How far beyond a moment of the past is asked for as well, so that stepping on does not ask anew each time."""
+
+
+class LastHour:
+    """``wants`` says whether the history should be asked for a moment, ``load`` asks, ``points`` has what is known."""
+
+    def __init__(self) -> None:
+        self._points: list[Point] = []
+        self._span: tuple[float, float] | None = None
+
+    def wants(self, moment: float, past: bool) -> bool:
+        """Once for what is live, whose trail goes on by itself; of the past when the moment has left what is here."""
+        if self._span is None:
+            return True
+        return past and not self._span[0] + HOUR_SECONDS <= moment <= self._span[1]
+
+    async def load(self, client: Client, series: str, moment: float) -> None:
+        """What the history does not have, or does not answer, is not there."""
+        self._span = span = (moment - HOUR_SECONDS, moment + AHEAD_SECONDS)
+        try:
+            found = await client.history(series, *span)
+        except ClientError:
+            return
+        self._points = found[0].points if found else []
+
+    def points(self, trail: Iterable[Point], moment: float) -> list[Point]:
+        later = list(trail)
+        first = later[0][0] if later else float("inf")
+        return [*(point for point in self._points if point[0] < first and point[0] <= moment), *later]

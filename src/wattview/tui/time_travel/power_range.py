@@ -1,0 +1,130 @@
+"""Power over a range of time, from the daemon's history: what the power screen draws and sums up.
+
+Up to an hour the history's own points are shown. Longer ranges are thinned by the daemon, and then the least and the
+largest value are those of the points shown: ``Past.step_seconds`` says how far they are apart. The mean of the host is
+never a mean of readings where its energy counter reaches over the range: it is energy divided by time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wattview.client import Client, ClientError
+from wattview.exposition import parse_series
+from wattview.model import Gpu, HistorySeries, Snapshot
+from wattview.tui.sources import is_estimate
+from wattview.tui.time_travel.trend_buffers import Point
+
+RANGES: tuple[tuple[str, float], ...] = (
+    ("1 min", 60.0), ("5 min", 300.0), ("15 min", 900.0), ("1 h", 3600.0), ("6 h", 21600.0), ("24 h", 86400.0),
+    ("7 days", 604800.0),
+)  # fmt: skip
+RAW_SECONDS = 3600.0
+POINTS = 720
+
+HOST = "host"
+
+
+class Line(NamedTuple):
+    """One thing that draws power: ``key`` is ``host``, a zone's ``package/zone`` or a GPU's uuid."""
+
+    key: str
+    title: str
+    watts: float | None
+    counted: bool
+
+
+class Past(NamedTuple):
+    """What was asked for: points by ``Line.key``, the host's mean from its counter, and how the points are spaced."""
+
+    start: float
+    end: float
+    step_seconds: float
+    points: dict[str, list[Point]]
+    host_mean_watts: float | None = None
+
+
+def lines_of(snapshot: Snapshot) -> list[Line]:
+    """The whole host, its zones in the kernel's order, and the GPUs: what is added to it, and what is not."""
+    power, machine = snapshot.power, snapshot.machine_power
+    lines = []
+    added = machine is not None and "nvml" in machine.source.split("+")
+    if machine is not None:
+        lines.append(Line(HOST, "host (ESTIMATE)" if is_estimate(machine.source) else "host", machine.watts, True))
+    if power is not None:
+        for zone in power.zones:
+            title = zone.zone if zone.zone == zone.package else f"  {zone.package} {zone.zone}"
+            lines.append(Line(f"{zone.package}/{zone.zone}", title, zone.watts, zone.counted))
+    for gpu in snapshot.gpus:
+        counted = added and gpu.vendor == "nvidia"
+        lines.append(Line(gpu.uuid, f"GPU {gpu.index} {gpu.name}", gpu.power_watts, counted))
+    return lines
+
+
+def step_of(seconds: float) -> float:
+    """Seconds between two points of a range; 0 for what is stored."""
+    return 0.0 if seconds <= RAW_SECONDS else seconds / POINTS
+
+
+async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...], source: str) -> Past:
+    """Asks the history. Raises ClientError; series that it does not have are simply not there. ``source`` is what the
+    host's power is summed from (``rapl+nvml``)."""
+    step = step_of(end - start)
+    points: dict[str, list[Point]] = {}
+    for series in await client.history("wattview_machine_power_watts", start, end, step):
+        points[HOST] = sorted([*points.get(HOST, []), *series.points])
+    for series in await client.history("rapl_power_watts", start, end, step):
+        _, labels = parse_series(series.name)
+        points[f"{labels.get('package', '')}/{labels.get('zone', '')}"] = series.points
+    if gpus:
+        for series in await client.history("DCGM_FI_DEV_POWER_USAGE", start, end, step):
+            _, labels = parse_series(series.name)
+            points[labels.get("UUID", "")] = series.points
+    return Past(start, end, step or 5.0, points, await _host_mean(client, start, end, source))
+
+
+async def _host_mean(client: Client, start: float, end: float, source: str) -> float | None:
+    try:
+        found = await client.history("wattview_host_energy_joules_total", start, end, max(1.0, end - start))
+    except ClientError:
+        return None
+    return mean_of_counters(found, end - start, source)
+
+
+def mean_of_counters(series: list[HistorySeries], seconds: float, source: str) -> float | None:
+    """Watts from the energy counters of what ``source`` sums, each over at least nine tenths of the range.
+
+    None where one does not reach so far, and where another source of the host has counted too: it has changed in
+    between. GPUs that are not in the sum are no such source.
+    """
+    wanted = source.split("+")
+    by_source = [(parse_series(one.name)[1].get("source", ""), one.points) for one in series]
+    counted = [points for name, points in by_source if name in wanted or name != "nvml"]
+    if len(counted) != len(wanted) or any(len(points) < 2 for points in counted):
+        return None
+    means = []
+    for points in counted:
+        (t0, v0), (t1, v1) = points[0], points[-1]
+        if t1 - t0 < 0.9 * seconds or v1 < v0:
+            return None
+        means.append((v1 - v0) / (t1 - t0))
+    return sum(means)
+
+
+class Summary(NamedTuple):
+    least: float | None
+    mean: float | None
+    largest: float | None
+
+
+def summary(points: list[Point], start: float, end: float, mean: float | None = None) -> Summary:
+    values = [value for moment, value in points if start <= moment <= end]
+    if not values:
+        return Summary(None, mean, None)
+    return Summary(min(values), mean if mean is not None else sum(values) / len(values), max(values))
+
+
+def value_at(points: list[Point], moment: float, reach: float) -> Point | None:
+    """The point nearest to ``moment``, where one is within ``reach`` seconds."""
+    near = min(points, key=lambda point: abs(point[0] - moment), default=None)
+    return near if near is not None and abs(near[0] - moment) <= reach else None

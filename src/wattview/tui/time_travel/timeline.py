@@ -1,0 +1,94 @@
+"""The line of time: only there while the dashboard shows the past. Where in the history the moment is, how far back,
+and how it moves."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+
+from wattview.model import Snapshot
+from wattview.tui.text import about, clock, date, span
+from wattview.tui.time_travel.playback import Journey
+
+LEAST_TRACK = 8
+
+
+class Timeline(Widget):
+    """One line. A click on the track goes to that moment."""
+
+    DEFAULT_CSS = """
+    Timeline { height: 1; display: none; background: $accent 25%; color: $foreground; }
+    Timeline.-there { display: block; }
+    Timeline:ansi { background: ansi_default; text-style: reverse; }
+    """
+
+    class Chosen(Message):
+        def __init__(self, at: float) -> None:
+            super().__init__()
+            self.at = at
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._journey: Journey | None = None
+        self._parts: tuple[str, ...] = ()
+        self._track = (0, 0)
+
+    def show(self, journey: Journey | None, shown: Snapshot | None, now: float) -> None:
+        self._journey = journey
+        self.set_class(journey is not None, "-there")
+        parts = () if journey is None else line_of(journey, shown, now, self.app.size.width)
+        if parts != self._parts:
+            self._parts = parts
+            self.refresh()
+
+    def render(self) -> Content:
+        if not self._parts:
+            return Content("")
+        mark, where, before, track, after, how = self._parts
+        start = len(mark) + len(where) + len(before)
+        self._track = (start, len(track))
+        return Content.assemble((mark, "bold reverse"), (where, "bold"), before, track, after, (how, "bold"))
+
+    def on_click(self, event: events.Click) -> None:
+        start, width = self._track
+        if self._journey is not None and start <= event.x < start + width and width > 1:
+            first, last = self._journey.scale()
+            self.post_message(self.Chosen(first + (last - first) * (event.x - start) / (width - 1)))
+
+
+def line_of(journey: Journey, shown: Snapshot | None, now: float, width: int) -> tuple[str, ...]:
+    """(mark, where, before the track, track, after it, how it moves), together ``width`` cells."""
+    mark = " RUN " if journey.title else " PAST "
+    first, last = journey.scale()
+    moment = clock(journey.at) if now - journey.at < 20 * 3600 else date(journey.at)
+    if journey.title:
+        where = f" {journey.title}  {span(journey.at - journey.first)} of {span(journey.last - journey.first)}"
+    else:
+        where = f" {moment}  {about(max(0.0, now - journey.at))} ago"
+    if shown is not None and shown.recorded is not None and shown.recorded.sampled is None:
+        where += "  nothing recorded"
+    move = f"▶ {journey.speed}x" if journey.playing else f"held {journey.speed}x"
+    how = f"  {move}  L: live "
+    begins = clock(first) if now - first < 20 * 3600 else date(first)
+    before = f"  {begins} "
+    after = f" {clock(last)}" if journey.title else " now"
+    room = width - len(mark) - len(where) - len(before) - len(after) - len(how)
+    if room < LEAST_TRACK:
+        before, after = "  ", ""
+        room = width - len(mark) - len(where) - len(before) - len(how)
+    if room < LEAST_TRACK and journey.title:
+        where = f" {span(journey.at - journey.first)} of {span(journey.last - journey.first)}"
+        room = width - len(mark) - len(where) - len(before) - len(how)
+    return mark, where, before, track_of(journey.at, first, last, max(0, room)), after, how
+
+
+def track_of(at: float, first: float, last: float, width: int) -> str:
+    """``├───●──┤`` of ``width`` cells."""
+    if width < LEAST_TRACK:
+        return " " * width
+    place = round((width - 1) * (at - first) / (last - first)) if last > first else width - 1
+    line = ["├", *("─" * (width - 2)), "┤"]
+    line[max(0, min(width - 1, place))] = "●"
+    return "".join(line)

@@ -1,0 +1,288 @@
+"""Travelling back in time: the keys that do, and the snapshots of the past that all screens then show.
+
+The daemon makes a snapshot of a past moment (``GET /api/v1/snapshot?time=``), so no screen knows that it shows the
+past. One question at a time is on its way; moments that were passed meanwhile are left out. Nothing here waits for the
+daemon, and what is live goes on being collected.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+from textual.timer import Timer
+
+from wattview.client import CallRefused, Client, ClientError
+from wattview.config import Tui
+from wattview.model import RunResult, Snapshot
+from wattview.tui.base_app import BaseApp
+from wattview.tui.time_travel.go_to import GoTo
+from wattview.tui.time_travel.playback import Journey
+from wattview.tui.time_travel.timeline import Timeline
+from wattview.tui.time_travel.trend_backfill import AHEAD_SECONDS, Courses, courses_or_none
+from wattview.tui.time_travel.trend_buffers import Trails
+from wattview.tui.view import View
+
+PLAY_TICK_SECONDS = 0.5
+"""How often a new moment is asked for while the past plays; at normal speed every second tick shows something new."""
+
+EDGE_SECONDS = 5.0
+"""A run is shown from so long before it to so long after it."""
+
+ONLY_POWER = "The history no longer reaches so far (history.retention): only its windows' power is left, at full rate."
+
+
+class TravellingApp(BaseApp):
+    """An app whose screens can show the past. ``shown_past`` is the snapshot and its trails while they do."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("comma", "travel(-1)", "Back in time", show=False, key_display=",", id="travel_back"),
+        Binding("full_stop", "travel(1)", "Forward in time", show=False, key_display=".", id="travel_forward"),
+        Binding("less_than_sign", "leap(-1)", "Far back in time", show=False, key_display="<", id="travel_far_back"),
+        Binding(
+            "greater_than_sign", "leap(1)", "Far forward in time", show=False, key_display=">", id="travel_far_forward"
+        ),
+        Binding("at", "go_to", "Go to a time", show=False, key_display="@", id="travel_go_to"),
+        Binding("p", "play", "Play", id="travel_play"),
+        Binding("plus,equals_sign", "faster(1)", "Faster", show=False, key_display="+", id="travel_faster"),
+        Binding("minus", "faster(-1)", "Slower", show=False, key_display="-", id="travel_slower"),
+        Binding("L", "live", "Live", id="travel_live"),
+    ]
+
+    client: Client
+    latest: Snapshot | None
+
+    def __init__(self, settings: Tui) -> None:
+        super().__init__(settings)
+        self.journey: Journey | None = None
+        self.shown_past: tuple[Snapshot, Trails] | None = None
+        self._courses: Courses | None = None
+        self._fetching = False
+        self._played = 0.0
+        self._clock: Timer | None = None
+        self._travel_error = ""
+
+    def paint_soon(self) -> None:
+        """Shows the present picture on every screen."""
+        raise NotImplementedError
+
+    # the way through time
+
+    def travel_to(self, at: float) -> None:
+        """Shows the moment ``at`` on every screen."""
+        if self.latest is None:
+            return
+        now = self.latest.time
+        if self.journey is None:
+            self.journey = Journey(at, 0.0, now)
+            self.refresh_bindings()
+        elif not self.journey.title:
+            self.journey.bound(self.journey.first, now)
+        self.journey.go(at)
+        self._fetch_soon()
+
+    def _steps(self) -> tuple[float, float]:
+        """How far a small and a large step go, on the screen in front."""
+        return next((one.steps() for one in reversed(self.screen_stack) if isinstance(one, View)), View.STEPS)
+
+    def _step(self, seconds: float) -> None:
+        if self.latest is None:
+            return
+        at = self.journey.at if self.journey is not None else self.latest.time
+        free = self.journey is None or not self.journey.title
+        if free and seconds > 0 and at + seconds > self.latest.time - self._steps()[0]:
+            self.action_live()  # less than a step from now is now: it goes on meanwhile
+        else:
+            self.travel_to(at + seconds)
+
+    def action_travel(self, step: int) -> None:
+        self._step(step * self._steps()[0])
+
+    def action_leap(self, step: int) -> None:
+        self._step(step * self._steps()[1])
+
+    def action_go_to(self) -> None:
+        if isinstance(self.screen, ModalScreen) or self.latest is None:
+            return
+        now = self.latest.time
+
+        def answered(at: float | None) -> None:
+            if at is not None:
+                self.travel_to(at)
+
+        self.push_screen(GoTo(now), answered)
+
+    def action_live(self) -> None:
+        """Back to now, from anywhere."""
+        self.journey = self.shown_past = self._courses = None
+        self._travel_error = ""
+        self._keep_time()
+        self.refresh_bindings()
+        self.paint_soon()
+
+    def action_play(self) -> None:
+        journey = self.journey
+        if journey is None:
+            return
+        journey.play()
+        self._keep_time()
+        self._fetch_soon()
+
+    def action_faster(self, steps: int) -> None:
+        if self.journey is not None:
+            self.journey.faster(steps)
+            self.paint_soon()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("live", "play", "faster"):
+            return self.journey is not None
+        return super().check_action(action, parameters)
+
+    def on_timeline_chosen(self, message: Timeline.Chosen) -> None:
+        self.travel_to(message.at)
+
+    # a run again
+
+    @work(exclusive=True, group="replay", exit_on_error=False)
+    async def replay(self, run_id: str) -> None:
+        """Shows a recorded run as if it were live, from its beginning."""
+        try:
+            start, end = await self._window(run_id)
+            first = await self._reached(start, end)
+        except ClientError as error:
+            self.notify(str(error), title=f"Run {run_id} cannot be shown again", severity="error")
+            return
+        if first > start + 1.0:
+            late = "The history has lost the run's beginning: it is shown from where it begins (history.retention)."
+            self.notify(late, title=f"Run {run_id}", severity="warning")
+        self.journey = Journey(first, first, end, run_id)
+        self._courses = None
+        self.refresh_bindings()
+        self.switch_mode("overview")
+        self.journey.play()
+        self._keep_time()
+        self._fetch_soon()
+
+    async def _window(self, run_id: str) -> tuple[float, float]:
+        """From when to when a run went on: as its journal says, else as the windows of its results do."""
+        try:
+            run = await self.client.run(run_id)
+        except CallRefused as error:
+            if error.status != 404:
+                raise
+        else:
+            now = self.latest.time if self.latest is not None else time.time()
+            return run.started, run.ended if run.ended is not None else now
+        window = window_of(await self.client.result(run_id))
+        if window is None:
+            raise ClientError("its results do not say when it was")
+        return window
+
+    async def _reached(self, start: float, end: float) -> float:
+        """The first moment of it that there is a picture of. Raises CallRefused where there is none."""
+        try:
+            begin = await self.client.snapshot(start)
+        except CallRefused as error:
+            if error.status != 404:
+                raise
+            last = await self.client.snapshot(end)
+            return max(start, last.recorded.first) if last.recorded is not None else start
+        if begin.recorded is not None and begin.recorded.run:
+            self.notify(ONLY_POWER, title=f"Run {begin.recorded.run}", severity="warning")
+        return start
+
+    # the pictures of it
+
+    def _fetch_soon(self) -> None:
+        self.paint_soon()
+        if not self._fetching:
+            self._fetching = True
+            self._fetch()
+
+    def _keep_time(self) -> None:
+        """A clock ticks while the past plays, and at no other time."""
+        playing = self.journey is not None and self.journey.playing
+        if playing and self._clock is None:
+            self._played = time.monotonic()
+            self._clock = self.set_interval(PLAY_TICK_SECONDS, self._tick)
+        elif not playing and self._clock is not None:
+            self._clock.stop()
+            self._clock = None
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        elapsed, self._played = now - self._played, now
+        journey = self.journey
+        if journey is None or not journey.playing:
+            return
+        if self.latest is not None:
+            journey.bound(journey.first, self.latest.time)
+        journey.advance(elapsed)
+        self._keep_time()
+        if journey.at_end and not journey.title:
+            self.action_live()
+        else:
+            self._fetch_soon()
+
+    @work(exit_on_error=False)
+    async def _fetch(self) -> None:
+        """Asks until what is shown is the moment that is wanted."""
+        try:
+            while (journey := self.journey) is not None:
+                at = journey.at
+                shown = self.shown_past[0].time if self.shown_past is not None else None
+                if at == shown or not await self._fetch_one(journey, at):
+                    return
+        finally:
+            self._fetching = False
+
+    async def _fetch_one(self, journey: Journey, at: float) -> bool:
+        """Whether there is a picture of that moment now."""
+        try:
+            snapshot = await self.client.snapshot(at)
+        except ClientError as error:
+            self._failed(journey, error)
+            return False
+        if self._courses is None or not self._courses.cover(at):
+            self._courses = await courses_or_none(self.client, at, AHEAD_SECONDS)
+        if self.journey is not journey:
+            return False  # it was left meanwhile
+        self._travel_error = ""
+        if snapshot.recorded is not None:
+            journey.bound(snapshot.recorded.first, self.latest.time if self.latest is not None else at)
+        self.shown_past = (snapshot, self._trails(snapshot))
+        self.paint_soon()
+        return True
+
+    def _trails(self, snapshot: Snapshot) -> Trails:
+        """The trails as they were then. Of a run that the history has lost: of the moments shown so far."""
+        if snapshot.recorded is not None and snapshot.recorded.run:
+            before = self.shown_past
+            trails = before[1] if before is not None and before[0].time < snapshot.time else Trails()
+            trails.record(snapshot)
+            return trails
+        return self._courses.until(snapshot) if self._courses is not None else Trails()
+
+    def _failed(self, journey: Journey, error: ClientError) -> None:
+        """Said once; what is shown stays. Where nothing of the past has been shown yet, now is shown again."""
+        journey.playing = False
+        self._keep_time()
+        if str(error) != self._travel_error:
+            self._travel_error = str(error)
+            self.notify(str(error), title="That moment cannot be shown", severity="warning")
+        if self.shown_past is None:
+            if self.journey is journey:
+                self.action_live()
+        else:
+            journey.at = self.shown_past[0].time
+            self.paint_soon()
+
+
+def window_of(result: RunResult) -> tuple[float, float] | None:
+    """From the first to the last measured window of a results file, with a little on either side."""
+    starts = [one.record.start_time for one in result.scenarios if one.record.start_time is not None]
+    ends = [one.record.end_time for one in result.scenarios if one.record.end_time is not None]
+    return (min(starts) - EDGE_SECONDS, max(ends) + EDGE_SECONDS) if starts and ends else None

@@ -1,0 +1,147 @@
+"""The columns of containers and streams, which several screens show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from wattview.model import Container, Snapshot, Stream
+from wattview.tui.text import UNKNOWN, count, mbit, mib, money, number, span, spark
+from wattview.tui.time_travel.trend_buffers import Point, Trails, bridged, buckets, snapped
+from wattview.tui.widgets.column import Column
+
+SPARK_CELLS = 12
+SPARK_SECONDS = 60.0
+
+
+class ContainerRow(NamedTuple):
+    container: Container
+    trail: Iterable[Point]
+    now: float
+
+
+class StreamRow(NamedTuple):
+    stream: Stream
+    trail: Iterable[Point]
+    now: float
+    cost_per_watt_hour: float | None = None
+
+
+def container_rows(snapshot: Snapshot, trails: Trails) -> list[ContainerRow]:
+    """By CPU, the busiest first: the order of those that a sort leaves equal."""
+    rows = [ContainerRow(one, trails["container", one.id], snapshot.time) for one in snapshot.containers]
+    return sorted(rows, key=lambda row: -(row.container.cpu_percent or 0.0))
+
+
+def stream_rows(snapshot: Snapshot, trails: Trails) -> list[StreamRow]:
+    """With the energy's price: what the machine's energy costs an hour, by a stream's part of its power."""
+    watts = snapshot.machine_power.watts if snapshot.machine_power is not None else None
+    cost = snapshot.energy_cost_per_hour
+    price = cost / watts if cost is not None and watts else None
+    return [StreamRow(one, trails["stream", one.app, one.name], snapshot.time, price) for one in snapshot.streams]
+
+
+def container_key(row: ContainerRow) -> str:
+    return row.container.id
+
+
+def stream_key(row: StreamRow) -> tuple[str, str]:
+    return row.stream.app, row.stream.name
+
+
+def _spark(row: ContainerRow | StreamRow) -> str:
+    values = buckets(row.trail, *snapped(row.now - SPARK_SECONDS, row.now, SPARK_CELLS), SPARK_CELLS)
+    return spark(bridged(values, 2))
+
+
+def _received(container: Container) -> float | None:
+    return _sum([nic.receive_bytes_per_second for nic in container.network])
+
+
+def _sent(container: Container) -> float | None:
+    return _sum([nic.transmit_bytes_per_second for nic in container.network])
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _megabytes(value: float | None) -> str:
+    return number(None if value is None else value / 1e6, 2)
+
+
+def _figure(
+    title: str, width: int, get: Callable[[Container], float | None], write: Callable[[float | None], str], rank: int
+) -> Column[ContainerRow]:
+    return Column(title, width, lambda row: write(get(row.container)), lambda row: get(row.container), rank=rank)
+
+
+CONTAINERS: tuple[Column[ContainerRow], ...] = (
+    Column("Container", 14, lambda row: row.container.name, lambda row: row.container.name.casefold(), left=True),
+    _figure("W", 6, lambda one: one.power_watts, number, 0),
+    _figure("CPU %", 7, lambda one: one.cpu_percent, number, 0),
+    Column("last minute", SPARK_CELLS, _spark, left=True, rank=6),
+    _figure("MiB", 7, lambda one: one.memory_working_set_bytes, mib, 1),
+    _figure("Mem %", 6, lambda one: one.memory_percent, number, 3),
+    _figure("↓Mbit/s", 8, _received, mbit, 4),
+    _figure("↑Mbit/s", 8, _sent, mbit, 4),
+    _figure("rd MB/s", 8, lambda one: one.block_read_bytes_per_second, _megabytes, 10),
+    _figure("wr MB/s", 8, lambda one: one.block_write_bytes_per_second, _megabytes, 10),
+    _figure("PIDs", 5, lambda one: one.pids, lambda value: number(value, 0), 8),
+    Column("Health", 9, lambda row: row.container.health or UNKNOWN, left=True, rank=7,
+           tone=lambda row: "bad" if row.container.health == "unhealthy" else ""),
+    _figure("Restarts", 9, lambda one: one.restarts, lambda value: number(value, 0), 9),
+    Column("Up", 10, lambda row: span(_up(row)), lambda row: _up(row), rank=5),
+)  # fmt: skip
+
+
+def _up(row: ContainerRow) -> float | None:
+    return None if row.container.started is None else row.now - row.container.started
+
+
+def _name(stream: Stream) -> str:
+    return f"{stream.app}/{stream.name}"
+
+
+def _codec(stream: Stream) -> str:
+    return stream.video_codec or (stream.audio_codec or UNKNOWN)
+
+
+def _resolution(stream: Stream) -> str:
+    return f"{stream.width}x{stream.height}" if stream.width and stream.height else UNKNOWN
+
+
+def _cost(row: StreamRow) -> float | None:
+    if row.stream.power_watts is None or row.cost_per_watt_hour is None:
+        return None
+    return row.stream.power_watts * row.cost_per_watt_hour
+
+
+STREAMS: tuple[Column[StreamRow], ...] = (
+    Column("Stream", 18, lambda row: _name(row.stream), lambda row: _name(row.stream).casefold(), left=True),
+    Column("W", 5, lambda row: number(row.stream.power_watts), lambda row: row.stream.power_watts),
+    Column("Codec", 6, lambda row: _codec(row.stream), lambda row: _codec(row.stream), left=True, rank=3),
+    Column("Size", 9, lambda row: _resolution(row.stream), lambda row: row.stream.width, rank=2),
+    Column("fps", 5, lambda row: number(row.stream.fps), lambda row: row.stream.fps, rank=4),
+    Column("Mbit/s", 7, lambda row: mbit(row.stream.bandwidth_in_bytes), lambda row: row.stream.bandwidth_in_bytes),
+    Column("last minute", SPARK_CELLS, _spark, left=True, rank=6),
+    Column("out", 8, lambda row: mbit(row.stream.bandwidth_out_bytes), lambda row: row.stream.bandwidth_out_bytes,
+           rank=5),
+    Column("Players", 7, lambda row: count(row.stream.players), lambda row: row.stream.players, rank=1),
+    Column("Dropped", 7, lambda row: count(row.stream.dropped_frames), lambda row: row.stream.dropped_frames, rank=7),
+    Column("A/V ms", 6, lambda row: count(row.stream.avsync_ms), lambda row: row.stream.avsync_ms, rank=8),
+    Column("Energy cost/h", 13, lambda row: money(_cost(row), 5), _cost, rank=9),
+    Column("Up", 8, lambda row: span(row.stream.uptime_seconds), lambda row: row.stream.uptime_seconds, rank=1),
+)  # fmt: skip
+
+
+CONTAINER_WATTS = 1
+"""The column that containers are sorted by at first; those whose power is unknown come after, by CPU."""
+
+
+def titled(title: str, shown: int, all_rows: int) -> str:
+    """``Containers 12``, or ``Containers 3 of 12`` where a filter is on."""
+    if not all_rows:
+        return title
+    return f"{title} {shown}" if shown == all_rows else f"{title} {shown} of {all_rows}"
