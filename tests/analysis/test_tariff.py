@@ -77,6 +77,34 @@ def test_the_night_in_which_the_clock_is_put_forward_is_an_hour_shorter() -> Non
     assert cost == pytest.approx(5.0)
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"])
+@pytest.mark.parametrize("clock", ["00:30", "01:30", "02:00", "02:15", "02:30", "03:00"])
+def test_a_year_of_one_kilowatt_costs_what_its_minutes_cost(zone: str, clock: str) -> None:
+    """The clock is put back and forward in it, also by half an hour (Lord Howe) and at times of its own (Casablanca);
+    the price changes before, in and after the hour that is there twice or not at all."""
+    prices = Cost(energy_per_kwh=1.0, timezone=zone, tariff=(Tariff(energy_per_kwh=5.0, start=clock, end="12:00"),))
+    changes = [moment(f"2025-{day}T00:00") for day in ("03-09", "03-30", "04-06", "02-23", "10-05", "10-26", "11-02")]
+    for start in changes:
+        end = start + 36 * 3600.0
+        minutes = [tariff.price_at(start + 60.0 * at + 30.0, prices) for at in range(36 * 60)]
+        cost = tariff.energy_cost(lambda one, other: 1000.0 * (other - one), start, end, prices)
+        assert cost == pytest.approx(sum(minutes) / 60.0, rel=1e-9)
+
+
+def test_the_hour_that_the_clock_repeats_has_its_prices_twice() -> None:
+    """In Berlin 02:00 to 03:00 of 26 October 2025 is there twice, and from 02:30 on the price is 1 a kilowatt-hour."""
+    prices = Cost(
+        energy_per_kwh=0.0, timezone="Europe/Berlin", tariff=(Tariff(energy_per_kwh=1.0, start="02:30", end="03:00"),)
+    )
+    start = moment("2025-10-26T01:00")
+    assert tariff.energy_cost(lambda one, other: 1000.0 * (other - one), start, start + 4 * 3600, prices) == 1.0
+    assert [
+        (round((left - start) / 60), round((right - start) / 60), price)
+        for left, right, price in tariff.slices(start, start + 4 * 3600, prices)
+        if price
+    ] == [(90, 120, 1.0), (150, 180, 1.0)]
+
+
 @given(st.floats(0, 1e6), st.floats(1, 1e6))
 def test_the_parts_are_the_whole(offset: float, length: float) -> None:
     start = START + offset

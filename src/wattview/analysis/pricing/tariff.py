@@ -1,11 +1,12 @@
 """Prices of energy that depend on the hour: a window is cut where the price changes, and each part has its own.
 
-Days and hours are those of the tariff's time zone, through daylight saving and back.
+Days and hours are those of the tariff's time zone, energy is used in real time: an hour that the clock repeats is
+there twice, each time with the prices of its own hours, and one that it leaves out is not there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -15,25 +16,27 @@ from wattview.config import Cost, Tariff
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
+STEP_SECONDS = 3600.0
+"""A clock is put forward or back at most once in so long."""
+
 
 def price_at(time: float, prices: Cost) -> float:
     """What a kilowatt-hour costs at that moment: of the first row that applies, else the flat price."""
-    moment = datetime.fromtimestamp(time, _zone(prices))
+    moment = _local(time, _zone(prices))
     return next((row.energy_per_kwh for row in prices.tariff if _applies(row, moment)), prices.energy_per_kwh)
 
 
 def slices(start: float, end: float, prices: Cost) -> list[tuple[float, float, float]]:
     """The window as ``(start, end, price)`` parts of one price each."""
     zone = _zone(prices)
-    cuts = {start, end}
-    day = datetime.fromtimestamp(start, zone).date() - timedelta(days=1)
-    while day <= datetime.fromtimestamp(end, zone).date():
-        for row in prices.tariff:
-            for text in (row.start, row.end):
-                midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-                cut = (midnight + timedelta(minutes=_minutes(text))).timestamp()
-                if start < cut < end:
-                    cuts.add(cut)
+    cuts = {start, end, *_clock_changes(start, end, zone)}
+    day = _local(start, zone).date() - timedelta(days=1)
+    while day <= _local(end, zone).date():
+        midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+        for text in {text for row in prices.tariff for text in (row.start, row.end)}:
+            clock = midnight + timedelta(minutes=_minutes(text))
+            # A time that the clock shows twice is two moments. One that it never shows lies at the clock's change.
+            cuts |= {cut for fold in (0, 1) if start < (cut := clock.replace(fold=fold).timestamp()) < end}
         day += timedelta(days=1)
     return [(left, right, price_at((left + right) / 2, prices)) for left, right in pairwise(sorted(cuts))]
 
@@ -48,6 +51,29 @@ def energy_cost(joules_between: Callable[[float, float], float], start: float, e
 
 def _zone(prices: Cost) -> tzinfo | None:
     return ZoneInfo(prices.timezone) if prices.timezone else None
+
+
+def _local(time: float, zone: tzinfo | None) -> datetime:
+    """What the clock shows at that moment: in the zone, else on this machine."""
+    return datetime.fromtimestamp(time, zone) if zone is not None else datetime.fromtimestamp(time).astimezone()
+
+
+def _clock_changes(start: float, end: float, zone: tzinfo | None) -> Iterator[float]:
+    """When within the window the clock is put forward or back, to the second."""
+
+    def offset(time: float) -> timedelta | None:
+        return _local(time, zone).utcoffset()
+
+    before = start
+    while before < end:
+        after = min(before + STEP_SECONDS, end)
+        if offset(before) != offset(after):
+            early, late = before, after
+            while late - early > 0.5:
+                middle = (early + late) / 2
+                early, late = (middle, late) if offset(middle) == offset(before) else (early, middle)
+            yield float(round(late))
+        before = after
 
 
 def _minutes(text: str) -> int:
