@@ -20,7 +20,7 @@ class Nic(Struct, frozen=True, kw_only=True):
 class HostReading(Reading, frozen=True, kw_only=True):
     """The machine at a glance: what the dashboard, the history and the analyses need of it.
 
-    ``cpu_busy_seconds_total`` is user + nice + system + irq + softirq + steal over all CPUs; guest time is inside
+    ``cpu_busy_seconds_total`` is user + nice + system + irq + softirq over all CPUs; guest time is inside
     user, idle and iowait are not in it. ``cpu_percent`` is of the whole machine (0 to 100).
     """
 

@@ -141,7 +141,7 @@ def families(reading: HostReading) -> list[Family]:
         Family(
             "wattview_host_cpu_busy_seconds_total",
             "counter",
-            "CPU time of all CPUs that was neither idle nor waiting for I/O, in seconds.",
+            "CPU time that all CPUs worked, in seconds: without idle, iowait and steal.",
         ).add(reading.cpu_busy_seconds_total),
         Family("wattview_host_cpus", "gauge", "CPUs that are online.").add(reading.cpus),
         Family("wattview_host_cpu_percent", "gauge", "CPU use of the whole machine, 0 to 100.").add(

@@ -40,8 +40,9 @@ class CpuTimes(Struct, frozen=True, gc=False):
 
     @property
     def busy(self) -> float:
-        """Everything but idle and iowait, guest time once."""
-        return round(self.user + self.nice + self.system + self.irq + self.softirq + self.steal, 6)
+        """What this machine's CPUs have worked: not idle, iowait, nor steal, which a hypervisor gave to others; guest
+        time once."""
+        return round(self.user + self.nice + self.system + self.irq + self.softirq, 6)
 
 
 class Stat(Struct, frozen=True):

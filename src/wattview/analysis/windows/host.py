@@ -39,7 +39,8 @@ GPU_LABELS = (
     "GPU_I_ID", "container", "namespace", "pod",
 )  # fmt: skip
 
-BUSY_MODES = ("user", "nice", "system", "irq", "softirq", "steal")
+BUSY_MODES = ("user", "nice", "system", "irq", "softirq")
+"""Of node_exporter's modes. ``steal`` is time that a hypervisor gave to others: nobody worked here."""
 
 
 class Window(Struct, frozen=True):

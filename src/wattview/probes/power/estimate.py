@@ -124,7 +124,7 @@ class EstimatedEnergy:
         if self._watts is None:
             self._watts = self._watts_per_cpu()
         idle_watts, max_watts = self._watts
-        busy = times.busy - times.steal
+        busy = times.busy
         # The kernel's own CPU times can step back a little when a CPU goes offline.
         if now.monotonic > self._uptime:
             self._total += idle_watts * cpus * (now.monotonic - self._uptime)
