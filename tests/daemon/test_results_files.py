@@ -304,3 +304,30 @@ def test_any_bytes_are_a_results_file_or_are_refused(tmp_path: Path, content: by
     except ResultsFileError:
         return
     assert isinstance(results.scenarios, list)
+
+
+def test_zeros_of_an_idle_window_are_no_figures(tmp_path: Path) -> None:
+    """As psantana5/ffmpeg-rtmp writes one that encoded nothing."""
+    fields = {"bitrate": "0k", "resolution": "0x0", "vmaf_score": 0, "psnr_score": 0.0, "ssim_score": 0, "duration": 60}
+    idle = results_files.read(put_scenario(tmp_path, name="baseline idle", **fields)).scenarios[0]
+    assert (idle.resolution, idle.bitrate, idle.duration, idle.notes) == (None, None, 60, None)
+    assert (idle.vmaf_score, idle.psnr_score, idle.ssim_score) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "scores"),
+    [
+        ({"vmaf_score": 0.0, "psnr_score": 0.0, "ssim_score": 0.0}, (None, None, None)),  # never measured
+        ({"vmaf_score": 0.0, "psnr_score": 11.5, "ssim_score": 0.2}, (0.0, 11.5, 0.2)),  # a picture like no other
+        ({"vmaf_score": 0.0}, (0.0, None, None)),
+        ({"vmaf_score": 0.0, "resolution": "0x0"}, (None, None, None)),
+        ({"vmaf_score": 0.0, "fps": 0}, (None, None, None)),
+        ({"vmaf_score": 95.0, "psnr_score": 0, "ssim_score": 0}, (95.0, None, None)),
+        ({"vmaf_score": -1, "psnr_score": -1, "ssim_score": 0.5}, (None, None, 0.5)),
+    ],
+)
+def test_a_score_of_zero_stands_only_where_a_picture_can_have_it(
+    tmp_path: Path, fields: dict[str, object], scores: tuple[float | None, ...]
+) -> None:
+    one = results_files.read(put_scenario(tmp_path, name="one", **fields)).scenarios[0]
+    assert (one.vmaf_score, one.psnr_score, one.ssim_score) == scores

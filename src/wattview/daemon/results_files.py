@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
+from wattview.analysis.results import is_baseline
 from wattview.model import EncoderStatus, Output, Playback, RenditionRecord, ResultsFile, ScenarioRecord
 
 T = TypeVar("T")
@@ -218,7 +220,34 @@ def _record(item: object, position: int) -> ScenarioRecord:
             notes.append("name: missing")
     kept = fields.get("notes") or []
     fields["notes"] = [*kept, *(note for note in notes if note not in kept)] or None
-    return ScenarioRecord(**fields)
+    return _without_empty_zeros(ScenarioRecord(**fields))
+
+
+_NO_BITRATE = re.compile(r"0*\.?0*[kKmMgG]?")
+_NO_PICTURE = re.compile(r"0*x0*")
+
+
+def _without_empty_zeros(record: ScenarioRecord) -> ScenarioRecord:
+    """Takes out zeros that say "none", as programs write them whose fields cannot be empty: a picture of 0x0, a
+    bit rate or a frame rate of 0, and scores of 0.
+
+    No picture that was compared has a PSNR or an SSIM of 0. It may have a VMAF of 0, so that this one stands unless
+    the other scores are such zeros, or nothing was encoded.
+    """
+    empty: set[str] = {
+        name
+        for name, text, said in (
+            ("bitrate", record.bitrate, _NO_BITRATE),
+            ("resolution", record.resolution, _NO_PICTURE),
+        )
+        if text is not None and said.fullmatch(text.strip())
+    }
+    empty |= {name for name in ("fps", "psnr_score", "ssim_score", "xpsnr_score") if getattr(record, name) == 0}
+    scores = {name for name in ("psnr_score", "ssim_score") if getattr(record, name) is not None}
+    if is_baseline(record) or {"resolution", "fps"} & empty or (scores and scores <= empty):
+        empty |= {name for name in record.__struct_fields__ if name.startswith("vmaf_") and not getattr(record, name)}
+    outputs = [one for one in record.outputs or [] if not _NO_PICTURE.fullmatch(one.resolution)]
+    return replace(record, outputs=outputs or None, **dict.fromkeys(empty))
 
 
 class _Wrong(Exception):
@@ -329,10 +358,10 @@ _FIELDS: Mapping[str, Callable[[object], Any]] = {
     "start_time": _time,
     "end_time": _time,
     "outputs": _outputs,
-    "vmaf_score": _number,
-    "psnr_score": _number,
+    "vmaf_score": _positive,
+    "psnr_score": _positive,
     "ssim_score": _number,
-    "xpsnr_score": _number,
+    "xpsnr_score": _positive,
     "type": _text,
     "streams": _count,
     "source": _text,
