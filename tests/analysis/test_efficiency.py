@@ -9,7 +9,7 @@ from wattview.analysis.efficiency import pixels, work_of
 from wattview.analysis.results import analyse, compared_with_baseline
 from wattview.analysis.windows.energy import NoData
 from wattview.config import Cost
-from wattview.model import EncoderStatus, Output, RenditionRecord
+from wattview.model import EncoderStatus, Output, Playback, RenditionRecord
 
 RAPL = line('wattview_host_energy_joules_total{source="rapl"}', 50.0)
 CPU = (line("wattview_host_cpu_busy_seconds_total", 2.0), line("wattview_host_cpus", 0.0, first=8.0))
@@ -57,6 +57,24 @@ def test_viewers_count_hours_and_gigabytes() -> None:
     work = work_of(record(**TWO, viewers=10), 3600.0)
     assert work.viewer_hours == pytest.approx(20.0)
     assert work.delivered_gigabytes == pytest.approx(10 * 2 * 2.5e6 * 3600 / 8e9)
+
+
+def test_frames_are_those_of_the_whole_window_and_not_of_the_time_between_two_reports() -> None:
+    """15 frames a second for 3 s are 45; the first and the last report in the window were 2.5 s apart, with 38."""
+    asked = record(streams=1, resolution="640x360", fps=15.0, encoders=[EncoderStatus(stream="a", frames=38, fps=15.0)])
+    assert work_of(asked, 3.0).frames == 45.0
+
+
+def test_viewers_of_every_rendition_of_a_ladder_are_viewers() -> None:
+    ladder = [Output(resolution="1280x720", fps=30), Output(resolution="640x360", fps=30)]
+    assert work_of(record(**TWO, outputs=ladder, viewers=3), 3600.0).viewer_hours == pytest.approx(2 * 2 * 3)
+    counted = work_of(record(**TWO, outputs=ladder, viewers=3, playback=Playback(viewers=12)), 3600.0)
+    assert counted.viewer_hours == pytest.approx(12.0)
+
+
+def test_who_was_sent_nothing_has_not_watched() -> None:
+    work = work_of(record(**TWO, viewers=10, pushed=False), 3600.0)
+    assert (work.viewer_hours, work.delivered_gigabytes) == (None, None)
 
 
 def test_an_encoder_that_fell_behind_has_no_efficiency() -> None:

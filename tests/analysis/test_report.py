@@ -116,12 +116,13 @@ def test_a_scenario_that_was_not_in_real_time_is_marked_and_is_no_setting() -> N
 def test_efficiency_stands_in_the_report_with_its_uncertainty() -> None:
     """500 ± 50 J in 10 s for two streams are 25 ± 2.5 W each; less a baseline of 20 ± 2 W, 15 ± 3.5 W."""
     idle = ScenarioResult(
-        record=ScenarioRecord(name="idle", type="baseline"), duration_seconds=10.0, energy_joules=200.0,
+        record=ScenarioRecord(name="idle", type="baseline"), window_seconds=10.0, energy_joules=200.0,
         energy_error_joules=20.0,
     )  # fmt: skip
     one = ScenarioResult(
         record=ScenarioRecord(name="x", streams=2),
         duration_seconds=10.0,
+        window_seconds=10.0,
         energy_joules=500.0,
         energy_error_joules=50.0,
         baseline="idle",

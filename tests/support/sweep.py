@@ -36,7 +36,8 @@ def sweep(run_id: str = "20250615_150000", *, more_watts: float = 0.0, repeats: 
     """A baseline of 30 W, then every setting three times, which differ by 0.2 W and 0.1 VMAF from each other."""
     idle = ScenarioRecord(name="baseline", type="baseline", duration=30.0, start_time=NOW - 5000, end_time=NOW - 4970)
     scenarios = [
-        ScenarioResult(record=idle, duration_seconds=30.0, energy_joules=900.0, energy_error_joules=6.0,
+        ScenarioResult(record=idle, duration_seconds=30.0, window_seconds=30.0,
+                       energy_joules=900.0, energy_error_joules=6.0,
                        power_mean_watts=30.0, power_max_watts=31.0, power_source="rapl", currency="USD",
                        reasons={"qoe_score": "no VMAF was measured"})
     ]  # fmt: skip
@@ -63,7 +64,8 @@ def _measured(name: str, repeat: int, watts: float, vmaf: float, place: int) -> 
     )  # fmt: skip
     joules = watts * 60
     return ScenarioResult(
-        record=record, duration_seconds=60.0, energy_joules=joules, energy_error_joules=3.0, power_mean_watts=watts,
+        record=record, duration_seconds=60.0, window_seconds=60.0,
+        energy_joules=joules, energy_error_joules=3.0, power_mean_watts=watts,
         power_max_watts=watts + 5, power_source="rapl", cpu_seconds=120.0, cpu_mean_percent=25.0,
         efficiency=Efficiency(
             watts_per_stream=watts / 2, joules_per_frame=joules / 3600, joules_per_megapixel=joules / 3318,

@@ -50,20 +50,21 @@ def work_of(record: ScenarioRecord, seconds: float) -> Work:
     if record.realtime is False:
         raise NoData("not real time: the encoders did not keep up")
     streams = record.streams if record.streams is not None else len(record.encoders or []) or None
-    frames = _summed([status.frames for status in record.encoders or []])
+    frames = _frames(record, seconds)
     if frames is None and streams is not None and record.fps is not None:
         frames = streams * record.fps * seconds
     bits = _bits_per_second(record, streams)
     gigabytes = bits * seconds / 8e9 if bits else None
     per_frame = _pixels_per_frame(record)
+    viewers, pushed = _viewers(record, streams), record.pushed is not False
     return Work(
         seconds=seconds,
         streams=streams,
         frames=frames,
         megapixels=None if frames is None or per_frame is None else frames * per_frame / 1e6,
         gigabytes=gigabytes,
-        delivered_gigabytes=gigabytes * record.viewers if gigabytes and record.viewers else None,
-        viewer_hours=None if streams is None or not record.viewers else record.viewers * streams * seconds / HOUR,
+        delivered_gigabytes=gigabytes * record.viewers if gigabytes and record.viewers and pushed else None,
+        viewer_hours=viewers * seconds / HOUR if viewers and pushed else None,
     )
 
 
@@ -102,6 +103,21 @@ def efficiency(
 
 def _by(amount: float | None, units: float | None) -> float | None:
     return amount / units if amount is not None and units else None
+
+
+def _frames(record: ScenarioRecord, seconds: float) -> float | None:
+    """Of all streams over the window, at the pace of each encoder: its own count is between two of its reports, which
+    is less than the window. A count without a pace is taken as it stands."""
+    return _summed([one.fps * seconds if one.fps is not None else one.frames for one in record.encoders or []])
+
+
+def _viewers(record: ScenarioRecord, streams: int | None) -> int | None:
+    """All of them: those that were counted, else so many of each output, where ``viewers`` pull every rendition."""
+    if record.playback is not None and record.playback.viewers:
+        return record.playback.viewers
+    if streams is None or record.viewers is None:
+        return None
+    return record.viewers * streams * max(1, len(record.outputs or ()))
 
 
 def _summed(values: Sequence[float | None]) -> float | None:

@@ -82,13 +82,13 @@ def net_error_joules(one: ScenarioResult, results: Iterable[ScenarioResult]) -> 
     """How far the truth may lie from the energy above the baseline: by the scenario's own error, and the baseline's
     over the same time. Of several baselines of that name the least certain one counts."""
     errors = [
-        base.energy_error_joules / base.duration_seconds
+        base.energy_error_joules / base.window_seconds
         for base in results
-        if base.record.name == one.baseline and base.energy_error_joules is not None and base.duration_seconds
+        if base.record.name == one.baseline and base.energy_error_joules is not None and base.window_seconds
     ]
-    if one.energy_error_joules is None or one.duration_seconds is None or not errors:
+    if one.energy_error_joules is None or one.window_seconds is None or not errors:
         return None
-    return one.energy_error_joules + max(errors) * one.duration_seconds
+    return one.energy_error_joules + max(errors) * one.window_seconds
 
 
 def _share(error: float | None, energy: float | None) -> float | None:

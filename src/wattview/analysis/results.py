@@ -80,7 +80,7 @@ def analyse(
 ) -> ScenarioResult:
     """One scenario by itself. ``compared_with_baseline`` adds the difference from the baseline."""
     found = _Findings()
-    found.figures["duration_seconds"] = record.duration
+    found.figures["duration_seconds"] = record.duration or None
     score, method = qoe(record.vmaf_score, record.playback, record.duration)
     if score is None and is_baseline(record):
         found.inapplicable["qoe_score"] = "an idle window has no picture"
@@ -93,7 +93,9 @@ def analyse(
     except NoData as lack:
         found.lack(_OF_WINDOW, lack.reason)
     else:
-        found.figures["duration_seconds"] = window.seconds
+        found.figures["window_seconds"] = window.seconds
+        if not record.duration:
+            found.figures["duration_seconds"] = window.seconds
         _power(found, evidence, window, prices)
         _cpu(found, evidence, window, prices)
         if host.no_gpu(evidence):
@@ -228,7 +230,7 @@ def _compared(result: ScenarioResult, baseline: ScenarioResult | None) -> Scenar
         reason = f"the baseline's power came from {baseline.power_source}, this one's from {result.power_source}"
     else:
         difference = result.power_mean_watts - baseline.power_mean_watts
-        net_joules = difference * (result.duration_seconds or 0.0)
+        net_joules = difference * (result.window_seconds or 0.0)
         if result.efficiency is not None:
             net = _net(result, net_joules)
     reasons = {name: text for name, text in result.reasons.items() if name != "baseline_diff_power_watts"}
@@ -249,4 +251,4 @@ def _net(result: ScenarioResult, net_joules: float) -> Efficiency:
     carbon = None
     if result.carbon_grams is not None and result.energy_joules:
         carbon = result.carbon_grams * net_joules / result.energy_joules
-    return efficiency(net_joules, work_of(result.record, result.duration_seconds or 0.0), carbon_grams=carbon)
+    return efficiency(net_joules, work_of(result.record, result.window_seconds or 0.0), carbon_grams=carbon)

@@ -56,6 +56,8 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     """What one recorded scenario means. A figure that cannot be had is None, and ``reasons`` says why, by figure; one
     that is not to be had here, as the machine or an idle window has no such thing, stands in ``inapplicable`` instead.
 
+    ``window_seconds`` is from ``start_time`` to ``end_time``: what energy and means are over. ``duration_seconds`` is
+    the file's own word, else that.
     The true energy lies within ``energy_error_joules`` of ``energy_joules``: 0 where the counter was read at the very
     ends of the window, more where it had to be interpolated there. ``power_percentile_watts`` is by ``"5"``, ``"50"``,
     ``"95"`` and ``"99"``. What is called net is less what the baseline's power would have been over the same time.
@@ -66,6 +68,7 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     record: ScenarioRecord
     machine: str | None = None
     duration_seconds: float | None = None
+    window_seconds: float | None = None
     energy_joules: float | None = None
     energy_error_joules: float | None = None
     power_mean_watts: float | None = None
@@ -95,9 +98,9 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     @property
     def power_error_watts(self) -> float | None:
         """How far the true mean power may lie from ``power_mean_watts``."""
-        if self.energy_error_joules is None or not self.duration_seconds:
+        if self.energy_error_joules is None or not self.window_seconds:
             return None
-        return self.energy_error_joules / self.duration_seconds
+        return self.energy_error_joules / self.window_seconds
 
 
 class RunResult(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,11 @@ from wattview.exposition import Family, labels
 from wattview.model import RunResult, ScenarioResult
 
 _RESULTS = (
-    ("scenario_duration_seconds", "duration_seconds", "Length of the scenario's measured window."),
+    (
+        "scenario_duration_seconds",
+        "duration_seconds",
+        "Length of the scenario by its results file, else of its window.",
+    ),
     ("scenario_power_mean_watts", "power_mean_watts", "Mean power of the host: energy by duration."),
     ("scenario_power_max_watts", "power_max_watts", "Largest reading of the host's power inside the window."),
     ("scenario_energy_joules", "energy_joules", "Energy of the host, from its counter."),

@@ -7,6 +7,7 @@ the run's folder, for the measurement of quality.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -91,6 +92,7 @@ class EncoderGroup:
             if self._rtmp_url
         ]
         self.paces: list[Pace] = []
+        self._opened = self._window_seconds = 0.0
 
     async def start(self) -> None:
         """Returns when every encoder has encoded its first frames and every viewer has seen them.
@@ -129,12 +131,14 @@ class EncoderGroup:
                 await asyncio.to_thread(self._drop_middle_segments)
 
     def open_window(self) -> None:
+        self._opened = time.monotonic()
         for encoder in self.encoders:
             encoder.meter.open_window()
         for viewer, _ in self._viewers:
             viewer.open_window()
 
     def close_window(self) -> Playback | None:
+        self._window_seconds = time.monotonic() - self._opened
         self.paces = [encoder.meter.close_window() for encoder in self.encoders]
         speeds = {encoder: pace.speed for encoder, pace in zip(self.encoders, self.paces, strict=True)}
         return playback([viewer for viewer, _ in self._viewers], [speeds[encoder] for _, encoder in self._viewers])
@@ -160,14 +164,16 @@ class EncoderGroup:
         return [
             EncoderStatus(
                 stream=encoder.name,
-                frames=pace.last_frame - pace.first_frame,
-                fps=None if pace.speed is None else round(pace.speed * encoder.stream.variants[0].fps, 3),
+                # Reports come twice a second, not at the window's ends: what was encoded in all of it is their pace.
+                frames=None if fps is None else round(fps * self._window_seconds),
+                fps=None if fps is None else round(fps, 3),
                 speed=None if pace.speed is None else round(pace.speed, 4),
                 dropped_frames=pace.dropped_frames,
                 duplicated_frames=pace.duplicated_frames,
                 bitrate_bps=encoder.status().bitrate_bps,
             )
             for encoder, pace in zip(self.encoders, self.paces, strict=True)
+            for fps in [None if pace.speed is None else pace.speed * encoder.stream.variants[0].fps]
         ]
 
     def copies(self, seconds: float) -> list[Copy]:
