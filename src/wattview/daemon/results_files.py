@@ -7,12 +7,9 @@ a file that is no JSON object with a list of scenarios is refused. These functio
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import stat
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from wattview.analysis.results import is_baseline
+from wattview.daemon import whole_file
 from wattview.model import EncoderStatus, Output, Playback, RenditionRecord, ResultsFile, ScenarioRecord
 
 T = TypeVar("T")
@@ -88,30 +86,25 @@ def write(directory: Path, results: ResultsFile, stamp: str) -> Path:
     path = path_for(directory, stamp)
     content = msgspec.json.format(msgspec.json.encode(_plain(results)), indent=2) + b"\n"
     directory.mkdir(parents=True, exist_ok=True)
-    _sweep(directory)
-    temporary = directory / f".{path.name}.{os.getpid()}.tmp"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    _fsync_directory(directory)
+    sweep(directory, LEFTOVER_SECONDS)
+    whole_file.write(path, content, mode=0o644)
     return path
+
+
+def copy(path: Path, directory: Path) -> None:
+    """Puts a copy of a results file into another directory, whole. Raises OSError."""
+    whole_file.write(directory / path.name, whole_file.read(path, MAX_FILE_BYTES))
+
+
+def sweep(directory: Path, older_than: float = 0.0) -> None:
+    """Removes the temporary files that killed writers left in a directory."""
+    whole_file.sweep(directory, "test_results_*", older_than)
 
 
 def read(path: Path) -> ResultsFile:
     """One results file. Raises ResultsFileError where it cannot be read, or is not a results file at all."""
     try:
-        text = _content(path).decode("utf-8-sig")
+        text = whole_file.read(path, MAX_FILE_BYTES).decode("utf-8-sig")
         tree = json.loads(text, parse_int=_parse_int)
     except OSError as error:
         raise ResultsFileError(f"{path.name}: {error.strerror}") from None
@@ -156,36 +149,7 @@ def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in tree.items() if value is not None}
 
 
-def _sweep(directory: Path) -> None:
-    """Removes temporary files that a killed writer left behind."""
-    for leftover in directory.glob(".test_results_*.tmp"):
-        with contextlib.suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
-                leftover.unlink()
-
-
-def _fsync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 # reading
-
-
-def _content(path: Path) -> bytes:
-    # O_NONBLOCK: a FIFO of that name must not hang the reader.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ResultsFileError(f"{path.name}: not a regular file")
-        content = stream.read(MAX_FILE_BYTES + 1) if status.st_size <= MAX_FILE_BYTES else b""
-    if status.st_size > MAX_FILE_BYTES or len(content) > MAX_FILE_BYTES:
-        raise ResultsFileError(f"{path.name}: larger than {MAX_FILE_BYTES // 2**20} MiB, which no results file is")
-    return content
 
 
 def _parse_int(text: str) -> int | float:

@@ -16,12 +16,13 @@ import resource
 import signal
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from wattview.config import Config, ConfigError
+from wattview.daemon import state_directory
 from wattview.daemon.api.app import make_api
 from wattview.daemon.api.route import Parts
 from wattview.daemon.api.snapshot import Snapshots
@@ -39,6 +40,7 @@ from wattview.daemon.media.server import ManagedRtmp, MediaServerError, choose_s
 from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler
 from wattview.daemon.sd_notify import Supervisor
+from wattview.daemon.state_directory import StateError
 from wattview.gc_tuning import look_for_cycles_rarely
 
 log = logging.getLogger("wattview.daemon")
@@ -46,10 +48,6 @@ log = logging.getLogger("wattview.daemon")
 
 class DaemonError(Exception):
     """The daemon cannot run here. The text is one line with the way out."""
-
-
-class AlreadyRunning(DaemonError):
-    """Another daemon has the control socket."""
 
 
 class Daemon:
@@ -80,9 +78,13 @@ class Daemon:
         stack = self._stack
         config = self.config
         state = Path(config.paths.state)
-        _make_private(state)
-        _make_private(Path(config.daemon.control_socket).parent)
-        stack.callback(_take_lock(Path(config.daemon.control_socket)))
+        control_socket = Path(config.daemon.control_socket)
+        with _told():
+            state_directory.private(state)
+        _make_socket_directory(control_socket.parent)
+        stack.callback(_take_lock(control_socket))
+        with _told():
+            stack.callback(os.close, state_directory.take(state, control_socket))
 
         server = await self._start_media_server(state)
         if server is not None and server.state == "running":
@@ -299,13 +301,20 @@ async def _end_task(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-def _make_private(directory: Path) -> None:
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with the state directory ends the start."""
+    try:
+        yield
+    except StateError as error:
+        raise DaemonError(str(error)) from None
+
+
+def _make_socket_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise DaemonError(
-            f"{directory} cannot be made: {error.strerror}; set paths.state or daemon.control_socket"
-        ) from None
+        raise DaemonError(f"{directory} cannot be made: {error.strerror}; set daemon.control_socket") from None
 
 
 def _take_lock(control_socket: Path) -> Callable[[], None]:
@@ -321,11 +330,14 @@ def _take_lock(control_socket: Path) -> Callable[[], None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
-        raise AlreadyRunning(f"a daemon already runs with {control_socket}; attach to it with: wattview tui") from None
-
+        raise DaemonError(
+            f"a daemon already runs with {control_socket} (process {pid}); attach to it with: wattview tui; "
+            "or give this one another with --set daemon.control_socket=PATH"
+        ) from None
     os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return lambda: os.close(descriptor)
 
 

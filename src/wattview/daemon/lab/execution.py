@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -369,7 +368,7 @@ class Execution:
         directory = Path(self._config.paths.results)
         path = await asyncio.to_thread(results_files.write, directory, results, self.id)
         # The run's folder is whole by itself: it can be packed and sent.
-        await asyncio.to_thread(shutil.copyfile, path, self._folder / path.name)
+        await asyncio.to_thread(results_files.copy, path, self._folder)
 
     @staticmethod
     async def _undisturbed(work: Awaitable[T]) -> T:
