@@ -191,7 +191,7 @@ async def test_a_writer_that_is_killed_leaves_a_history_that_opens(tmp_path: Pat
     path = tmp_path / "history.sqlite"
     script = f"""
 import asyncio, pathlib
-from wattview.daemon.history_sqlite import SqliteHistory
+from wattview.daemon.history.sqlite import SqliteHistory
 async def main():
     history = SqliteHistory(pathlib.Path({str(path)!r}), 1e9)
     at = 0
@@ -279,8 +279,8 @@ def test_a_full_disk_stops_the_history_and_space_brings_it_back(tmp_path: Path) 
     output = run_on_small_disk(
         """
         import asyncio
-        from wattview.daemon.history import HistoryError
-        from wattview.daemon.history_sqlite import SqliteHistory
+        from wattview.daemon.history.protocol import HistoryError
+        from wattview.daemon.history.sqlite import SqliteHistory
 
         async def main():
             ballast = disk / "ballast"
