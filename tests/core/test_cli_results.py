@@ -39,14 +39,14 @@ def test_a_run_is_shown_with_its_efficiency(call: Call, state: Path) -> None:
     shown = call("results", "show", A)
     assert shown.exit_code == 0
     of_all, of_net = (
-        line(shown.output.partition("PER STREAM")[2].partition("COST/")[0], name)
-        for name in ("quick", "  above the baseline")
+        line(shown.output.partition("POWER PER STREAM")[2].partition("COST PER ")[0], name)
+        for name in ("quick", "  above baseline")
     )
     # 500 J / 600 frames; / 552.96 Mpx; / 0.00625 GB; / (3 x 2 x 10 s / 3600) viewer-hours
     assert of_all == "quick 25.00 W 0.833 J 0.9042 J 80.00 kJ 8.333 Wh"
-    assert of_net == "above the baseline 15.00 W 0.500 J 0.5425 J 48.00 kJ 5.000 Wh"
+    assert of_net == "above baseline 15.00 W 0.500 J 0.5425 J 48.00 kJ 5.000 Wh"
     # 500 J at 0.12 a kWh and 10 CPU-seconds at 0.50 an hour, for 20 stream-seconds and 60 viewer-seconds
-    assert line(shown.output.partition("COST/")[2], "quick") == "quick 0.253000 USD 0.084333 USD"
+    assert line(shown.output.partition("COST PER ")[2], "quick") == "quick 0.253000 USD 0.084333 USD"
     assert "±" not in shown.output, "the counter was read at the very ends of the windows"
 
 
@@ -55,10 +55,10 @@ def test_what_lies_between_two_samples_is_shown_as_uncertainty(call: Call, state
     The baseline's 20 J of doubt come to that of what is net."""
     write_runs(state, {A: [baseline(), scenario("quick", 50.0)]}, off=0.5)
     shown = call("results", "show").output
-    whole, _, parts = shown.partition("PER STREAM")
+    whole, _, parts = shown.partition("POWER PER STREAM")
     assert line(whole, "quick").startswith("quick 500.0 ±50.0 J 50.00 ±5.00 W 50.00 W 30.00 W")
-    assert line(parts.partition("COST/")[0], "quick").startswith("quick 25.00 ±2.50 W 0.833 ±0.083 J")
-    assert line(shown, "  above the baseline").startswith("above the baseline 15.00 ±3.50 W")
+    assert line(parts.partition("COST PER ")[0], "quick").startswith("quick 25.00 ±2.50 W 0.833 ±0.083 J")
+    assert line(shown, "  above baseline").startswith("above baseline 15.00 ±3.50 W")
     assert "± is how far the truth may lie" in shown
 
 
@@ -81,7 +81,7 @@ def test_carbon_is_shown_once_it_is_set(call: Call, state: Path) -> None:
     """25 W for an hour at 400 g a kWh are 10 g."""
     write_runs(state, {A: [scenario("quick", 50.0)]})
     shown = call("results", "show", "--set", "cost.carbon_g_per_kwh=400").output
-    assert line(shown.partition("COST/")[2], "quick") == "quick 0.253000 USD 10.00 g 10.00 g"
+    assert line(shown.partition("COST PER ")[2], "quick") == "quick 0.253000 USD 10.00 g 10.00 g"
 
 
 def test_an_estimate_and_a_late_encoder_are_said(call: Call, state: Path) -> None:
@@ -220,7 +220,7 @@ def test_the_cheapest_setting_that_is_good_enough_is_named_with_its_lead(call: C
     assert advised.exit_code == 0
     said = " ".join(advised.output.split())
     assert said.startswith(
-        "2 x 1280x720 30 fps 2500k libx264 veryfast meets VMAF ≥ 93, 2 streams or more at the lowest power above the"
+        "2 x 1280x720 30 fps 2500k libx264 veryfast meets VMAF ≥ 93, 2 streams or more at the lowest power above"
         " baseline per stream: 15 W, 25.0 % less than the next, 2 x 1280x720 30 fps 2500k libx264 slow; they differ"
     )
     assert "20 W +5 W +33.3 %" in said
@@ -288,7 +288,7 @@ def test_two_encoders_are_compared_for_the_same_quality(call: Call, encoders: Pa
     assert said.exit_code == 0, said.output
     assert "2 x 1280x720 30 fps libx265 veryfast\nagainst 2 x 1280x720 30 fps libx264 veryfast" in said.output
     assert line(said.output, "bitrate").startswith("bitrate -50.0 % — VMAF 80.00 to 96.00 (100 % of both) +")
-    assert line(said.output, "power above the").startswith("power above the baseline per stream +50.0 % —")
+    assert line(said.output, "power above baseline").startswith("power above baseline per stream +50.0 % —")
     assert "every bitrate of both curves needs at least two repeats" in " ".join(said.output.split())
     assert "4 bitrates or more are usual" in said.output
 

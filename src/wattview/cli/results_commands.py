@@ -104,7 +104,7 @@ def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
     type=click.Choice(["energy", "power", "cost", "carbon"]),
     default="energy",
     show_default=True,
-    help="What is to be low: power above the baseline per stream, power of the host, cost or carbon of a stream-hour.",
+    help="What is to be low: power above baseline per stream, power of the host, cost or carbon of a stream-hour.",
 )
 @MACHINE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -15,23 +15,16 @@ from wattview.analysis.sweeps.confidence import difference, judged_together
 from wattview.analysis.sweeps.machines import of_one_machine
 from wattview.analysis.windows.energy import NoData
 from wattview.model import Advice, Choice, ScenarioResult
+from wattview.model.quantities import CURRENCY, QUANTITIES
 
 OBJECTIVES = {
-    "power_mean_watts": "mean power",
-    "net_watts_per_stream": "power above the baseline per stream",
-    "watts_per_stream": "power per stream",
-    "cost_per_stream_hour": "cost of a stream-hour",
-    "carbon_grams_per_stream_hour": "carbon of a stream-hour",
-    "joules_per_megapixel": "energy of a megapixel",
-}
-
-UNITS = {
-    "power_mean_watts": "W",
-    "net_watts_per_stream": "W",
-    "watts_per_stream": "W",
-    "carbon_grams_per_stream_hour": "g",
-    "joules_per_megapixel": "J",
-}
+    name: QUANTITIES[name].words
+    for name in (
+        "power_mean_watts", "net_watts_per_stream", "watts_per_stream", "cost_per_stream_hour",
+        "carbon_grams_per_stream_hour", "joules_per_megapixel",
+    )
+}  # fmt: skip
+UNITS = {name: QUANTITIES[name].unit for name in OBJECTIVES if QUANTITIES[name].unit != CURRENCY}
 """Of the objectives; a cost has its currency."""
 
 WORDS = {

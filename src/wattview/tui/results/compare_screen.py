@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from wattview.client import Client, ClientError
 from wattview.model import Group, RunResult
+from wattview.model.quantities import CURRENCY
 from wattview.tui.results.comparison import (
     LETTERS,
     Block,
@@ -25,7 +26,6 @@ from wattview.tui.results.comparison import (
     sentence,
 )
 from wattview.tui.results.details import details, group_count
-from wattview.tui.results.figures import CURRENCY
 from wattview.tui.results.rows import Row, name_of
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wattview.model import Difference, Group, RunComparison, SideBySide
-from wattview.tui.results.figures import CURRENCY, FIGURES, Figure, Value, around, of_group, signed_written, written
+from wattview.model.quantities import OF_RESULTS, Quantity
 from wattview.tui.results.rows import Row, notes
+from wattview.tui.results.values import Value, around, of_group, signed_written, written
 from wattview.tui.text import UNKNOWN, signed
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -44,7 +45,7 @@ class Line(NamedTuple):
 
     place: int
     block: Block
-    figure: Figure | None = None
+    figure: Quantity | None = None
 
     @property
     def key(self) -> tuple[int, str]:
@@ -110,7 +111,7 @@ def lines_of(blocks: Sequence[Block]) -> list[Line]:
             lines.append(Line(place, block))
         lines += [
             Line(place, block, figure)
-            for figure in FIGURES.values()
+            for figure in OF_RESULTS
             if any(block.value(column, figure.name).value is not None for column in range(len(block.columns)))
         ]
     return lines
@@ -181,7 +182,7 @@ def sentence(line: Line, column: int) -> str:
         known = line.block.value(column, figure.name).value is not None
         both = known and line.block.value(0, figure.name).value is not None
         return f"{letter}: {remark or 'not compared'}" if both else f"{letter}: not known on both sides"
-    unit = line.block.currency if figure.unit == CURRENCY else figure.unit
+    unit = figure.unit_in(line.block.currency)
     base = line.block.value(0, figure.name).value
     share = percent(gap.difference, base)
     text = f"{letter} less A: {signed_written(figure, gap.difference)} {unit}".rstrip() + (

@@ -11,11 +11,11 @@ from textual.widget import Widget
 
 from wattview.client import ClientError
 from wattview.model import Measurements, RunResult
+from wattview.model.quantities import QUANTITIES
 from wattview.tui.export import deliver
 from wattview.tui.results import columns as result_columns
 from wattview.tui.results.advice import Advise
 from wattview.tui.results.details import details, run_details
-from wattview.tui.results.figures import FIGURES
 from wattview.tui.results.predict import Predict
 from wattview.tui.results.question import Question
 from wattview.tui.results.rd_curves import Curves
@@ -178,7 +178,7 @@ class Results(View):
         elif self.page == BARS:
             name = result_columns.BARS[self.bar]
             self.table.set_columns(result_columns.bar_columns(name, rows, currency), stretch=-1)
-            about = f": {FIGURES[name].words}"
+            about = f": {QUANTITIES[name].words}"
         elif self.page == SCATTER:
             self.table.set_columns(result_columns.point_columns(self.measurements))
             about = ": the points, one a setting"
