@@ -232,7 +232,9 @@ async def test_a_file_that_cannot_be_streamed_is_refused_before_anything_is_meas
 ) -> None:
     media = media_directory(bench)
     (media / "broken.mp4").write_bytes(b"\0\0\0\x18ftypmp42 and then nothing that makes sense")
-    (media / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nhttp://127.0.0.1:9/elsewhere.ts\n#EXT-X-ENDLIST\n")
+    (media / "list.m3u8").write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nhttp://127.0.0.1:9/elsewhere.ts\n#EXT-X-ENDLIST\n"
+    )
     run("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", str(media / "sound.m4a"))
     ended = await bench.run(IDLE, msgspec.structs.replace(SHORT, source=name))
     assert (ended.state, ended.finished) == ("failed", [])

@@ -136,7 +136,7 @@ class Compare(View):
     def action_shift(self, step: int) -> None:
         """The other columns; left of the first of them lies the way back."""
         if step < 0 and self.shifted == 0:
-            self.dashboard.pop_screen()
+            self.app.pop_screen()
             return
         self.shifted += step
         self._show()
