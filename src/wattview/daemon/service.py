@@ -22,7 +22,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from wattview.config import Config, ConfigError
-from wattview.daemon import state_directory
+from wattview.daemon import state_directory, storage
 from wattview.daemon.api.app import make_api
 from wattview.daemon.api.route import Parts
 from wattview.daemon.api.snapshot import Snapshots
@@ -34,6 +34,7 @@ from wattview.daemon.history.backend import open_history
 from wattview.daemon.history.recorder import Recorder
 from wattview.daemon.history.replay import Past
 from wattview.daemon.history.sqlite import SqliteHistory
+from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.listener import Listener, bind_tcp, bind_unix
 from wattview.daemon.media.server import ManagedRtmp, MediaServerError, choose_server
@@ -116,6 +117,12 @@ class Daemon:
             return config.streams.rtmp_url if answers else None
 
         results = Results(config, history)
+        kept = {
+            "results": (Path(config.paths.results), "paths.results"),
+            "runs": (runs_directory(state), "paths.state"),
+        }
+        watching_disks = asyncio.create_task(storage.watch(kept), name="storage")
+        stack.push_async_callback(_end_task, watching_disks)
         runner = Runner(
             config, rtmp_url=live_rtmp_url, mark=mark, power_source=sampler.power_source, state_dir=state,
             load=sampler.load, trail=sampler.power_trail,

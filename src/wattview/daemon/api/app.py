@@ -160,7 +160,7 @@ async def _events(parts: Parts, request: Request) -> list[Event]:
 
 
 async def _doctor(parts: Parts, request: Request) -> list[Finding]:
-    return await doctor.examine(parts.config, parts.sampler, parts.media_server)
+    return await doctor.examine(parts.config, parts.sampler, parts.media_server, parts.history)
 
 
 CALLS: tuple[Call, ...] = (
