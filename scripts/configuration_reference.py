@@ -38,6 +38,9 @@ MEANINGS = {
     "in `paths.state`",
     "daemon.control_listen": '`host:port` of the control API over TCP; `""` is none',
     "daemon.token_file": "a file, mode 0600, with the token of at least 16 characters that calls over TCP carry",
+    "daemon.web_config_file": "TLS and passwords for exporters and control port, as exporter-toolkit's "
+    "`--web.config.file` has them ([Security](security.md#tls-and-passwords))",
+    "daemon.max_requests": "scrapes that are answered at once, over all exporters; more wait for their turn",
     "daemon.log_level": "how much the daemon writes to standard error",
     "daemon.also_scrape": "exporters of this machine that are not WattView's: `node-exporter:9101,cadvisor:8081` lets "
     "`/discovery` name them beside ours, with the same label `host`",
@@ -151,7 +154,8 @@ CHECKS = """## What is checked beyond types
   `history.backend = "prometheus"`.
 - URLs begin with `http://` or `https://` (`history.prometheus_url`, `streams.nginx_rtmp_url`), `rtmp://` or `rtmps://`
   (`streams.rtmp_url`), `unix://`, `tcp://`, `http://`, `https://` or `ssh://` (`docker.host`).
-- `daemon.token_file` is given with `daemon.control_listen`.
+- `daemon.control_listen` is `host:port`, and `daemon.token_file` is given with it.
+- `daemon.web_config_file`, and the certificates that it names, can be read and used.
 - No two enabled endpoints have the same port, other than 0.
 - `node.enable` and `node.disable` name collectors that exist; every `…_include` and `…_exclude` is a regular
   expression that compiles.

@@ -41,6 +41,11 @@ def checked(config: Config) -> Config:
     ):
         if url and not url.startswith(schemes):
             raise ConfigError(f"{key}: expected a URL that begins with {' or '.join(schemes)}, got {_shown(url)!r}")
+    if config.daemon.control_listen:
+        try:
+            _ = config.daemon.control_address
+        except ValueError as error:
+            raise ConfigError(f"daemon.control_listen: {error}") from None
     if config.daemon.control_listen and not config.daemon.token_file:
         raise ConfigError(
             "daemon.token_file: needed with daemon.control_listen (every call over TCP carries the token)"

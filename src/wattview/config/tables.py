@@ -22,14 +22,28 @@ class Paths(Section, frozen=True, kw_only=True):
 
 
 class Daemon(Section, frozen=True, kw_only=True):
-    """Where the daemon listens. ``control_listen`` is ``host:port``; it then needs ``token_file``."""
+    """Where the daemon listens. ``control_listen`` is ``host:port``; it then needs ``token_file``.
+
+    ``web_config_file`` is exporter-toolkit's: TLS and passwords for what is reached over TCP. ``max_requests`` is how
+    many scrapes are answered at once, over all exporters; more wait for their turn.
+    """
 
     listen: str = "127.0.0.1"
     control_socket: str = ""
     control_listen: str = ""
     token_file: str = ""
+    web_config_file: str = ""
+    max_requests: Annotated[int, Meta(ge=1)] = 40
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     also_scrape: str = ""
+
+    @property
+    def control_address(self) -> tuple[str, int]:
+        """``control_listen`` as (host, port). Raises ValueError."""
+        host, colon, port = self.control_listen.rpartition(":")
+        if not colon or not port.isascii() or not port.isdecimal() or int(port) > 65535:
+            raise ValueError(f"expected HOST:PORT, such as 127.0.0.1:9700 or [::1]:9700, got {self.control_listen!r}")
+        return host.strip("[]") or "127.0.0.1", int(port)
 
     @property
     def others(self) -> list[tuple[str, int]]:

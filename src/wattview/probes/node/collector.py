@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from wattview.exposition import Family
+from wattview.probes.kernel_files import kept_below
 from wattview.probes.lines import pairs, shown
 
 
@@ -134,7 +135,10 @@ class Directory:
         if self._fd < 0:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self._fd)
-        if Directory.open_files < Directory.max_files:
+        if self._fd >= kept_below():
+            os.close(self._fd)
+            self._fd = -1
+        if Directory.open_files < Directory.max_files and file < kept_below():
             Directory.open_files += 1
             self._files[name] = file
             return os.pread(file, 4096, 0).rstrip(b"\n")
