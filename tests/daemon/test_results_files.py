@@ -370,3 +370,28 @@ def test_a_score_of_zero_stands_only_where_a_picture_can_have_it(
 ) -> None:
     one = results_files.read(put_scenario(tmp_path, name="one", **fields)).scenarios[0]
     assert (one.vmaf_score, one.psnr_score, one.ssim_score) == scores
+
+
+def test_of_a_file_with_too_many_scenarios_the_first_are_read_and_the_others_counted(tmp_path: Path) -> None:
+    path = put(tmp_path, json.dumps({"scenarios": [{"name": f"{at}"} for at in range(10)]}))
+    results = results_files.read(path, limit=3)
+    assert [one.name for one in results.scenarios] == ["0", "1", "2"]
+    assert results.left_out == 7
+    assert "left_out" not in results_files.write(tmp_path, results, "20250102_030406").read_text()
+
+
+@pytest.mark.parametrize(
+    ("member", "costs"),
+    [
+        ('"vmaf_score": NaN', "vmaf_score"), ('"vmaf_score": -Infinity', "vmaf_score"),
+        ('"vmaf_score": 1e999', "vmaf_score"), ('"bitrate": "\\ud800"', None),
+        ('"fps": "\\"}NaN"', "fps"), ('"unknown": [NaN, {"a": Infinity}]', None),
+    ],
+)  # fmt: skip
+def test_what_python_writes_and_json_does_not_know_costs_its_field(
+    tmp_path: Path, member: str, costs: str | None
+) -> None:
+    path = put(tmp_path, '{"scenarios": [{"name": "NaN", "duration": 3, ' + member + '}, {"name": "b"}]}')
+    first, second = results_files.read(path).scenarios
+    assert (first.name, first.duration, second.name) == ("NaN", 3, "b")
+    assert [note.partition(":")[0] for note in first.notes or []] == ([costs] if costs else [])

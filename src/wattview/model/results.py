@@ -105,7 +105,8 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
 
 class RunResult(Struct, frozen=True, kw_only=True):
     """A results file with its meaning. ``id`` is the stamp in its file name; ``error`` says why it has none.
-    ``remarks`` are on the run as a whole: how still the machine was."""
+    ``remarks`` are on the run as a whole: how still the machine was, and how many of its scenarios were ``left_out``
+    as they are too many for one answer."""
 
     id: str
     path: str
@@ -115,3 +116,4 @@ class RunResult(Struct, frozen=True, kw_only=True):
     scenarios: list[ScenarioResult] = []
     error: str | None = None
     remarks: list[str] = []
+    left_out: int = 0

@@ -9,24 +9,31 @@ it was. ``runs_families`` are the same figures with the label ``run``, under nam
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from wattview.exposition import Family, labels
 from wattview.model import RunResult, ScenarioResult
 from wattview.model.quantities import CURRENCY, Quantity, exported
 
+MAX_SCENARIOS = 500
+"""How many scenarios the contract's families show of the newest file, and ``runs_families`` of all runs, whole runs
+only: a bound for the store that keeps the series."""
+
 
 def scenario_labels(scenarios: Sequence[ScenarioResult]) -> list[str]:
     """The value of the label ``scenario`` of each, all different."""
     found: list[str] = []
-    used: set[str] = set()
     names = {scenario.record.name for scenario in scenarios}
+    counts: Counter[str] = Counter()
     for scenario in scenarios:
-        label, count = scenario.record.name, 1
-        while label in used or (count > 1 and label in names):
-            count += 1
-            label = f"{scenario.record.name} ({count})"
-        used.add(label)
+        name = scenario.record.name
+        counts[name] += 1
+        label = name if counts[name] == 1 else f"{name} ({counts[name]})"
+        while counts[name] > 1 and label in names:
+            counts[name] += 1
+            label = f"{name} ({counts[name]})"
+        names.add(label)
         found.append(label)
     return found
 
@@ -39,6 +46,13 @@ def results_families(run: RunResult | None) -> list[Family]:
         families.append(
             Family("wattview_results_info", "gauge", "The results file that is shown.", [(run_labels, 1.0)])
         )
+        count = len(run.scenarios)
+        families += [
+            Family("wattview_results_scenarios", "gauge", "Scenarios in the results file.").add(count + run.left_out),
+            Family("wattview_results_shown_scenarios", "gauge", "Those that the exporters show: its first ones.").add(
+                min(count, MAX_SCENARIOS)
+            ),
+        ]
     return families
 
 
@@ -54,7 +68,7 @@ def cost_families(run: RunResult | None) -> list[Family]:
 
 
 def _newest(exporter: str, run: RunResult | None) -> list[Family]:
-    scenarios = run.scenarios if run is not None else []
+    scenarios = run.scenarios[:MAX_SCENARIOS] if run is not None else []
     names = scenario_labels(scenarios)
     plain = [labels(scenario=name) for name in names]
     priced = [labels(scenario=name, currency=one.currency or "") for name, one in zip(names, scenarios, strict=True)]
@@ -64,21 +78,17 @@ def _newest(exporter: str, run: RunResult | None) -> list[Family]:
     ]
 
 
-MAX_RUN_SCENARIOS = 500
-"""How many scenarios ``runs_families`` show at the most, over all runs: a bound for the store that keeps the series."""
-
-
 def runs_families(exporter: str, runs: Sequence[RunResult]) -> list[Family]:
     """The figures of several runs, newest first, each by ``{run,scenario}`` (costs: and ``currency``)."""
     shown: list[tuple[str, ScenarioResult]] = []
     for run in runs:
-        if len(shown) + len(run.scenarios) > MAX_RUN_SCENARIOS:
+        if len(shown) + len(run.scenarios) > MAX_SCENARIOS:
             break
         for name, one in zip(scenario_labels(run.scenarios), run.scenarios, strict=True):
             money = {"currency": one.currency or ""} if exporter == "cost" else {}
             shown.append((labels(run=run.id, scenario=name, **money), one))
-    texts, scenarios = [text for text, _ in shown], [one for _, one in shown]
-    return [_family(quantity.run_metric, quantity, texts, scenarios) for quantity in exported(exporter)]
+    texts, those = [text for text, _ in shown], [one for _, one in shown]
+    return [_family(quantity.run_metric, quantity, texts, those) for quantity in exported(exporter)]
 
 
 def _family(name: str, quantity: Quantity, texts: Sequence[str], scenarios: Sequence[ScenarioResult]) -> Family:
