@@ -189,8 +189,11 @@ def test_an_ended_container_is_forgotten_after_a_while(machine: Machine, monkeyp
     del machine.api.containers[ID]
     machine.api.event("die", ID)
     machine.until(lambda reading: [gone.name for gone in reading.ended] == ["web"])
-    later = time.time() + Docker().ended_seconds
-    monkeypatch.setattr("wattview.probes.containers.probe.time.time", lambda: later)
+    wrong = time.time() + 3 * 86400
+    monkeypatch.setattr("wattview.probes.containers.probe.time.time", lambda: wrong)
+    assert len(machine.probe.read().ended) == 1, "a clock that was set forward is no time that passed"
+    later = time.monotonic() + Docker().ended_seconds
+    monkeypatch.setattr("wattview.probes.containers.probe.time.monotonic", lambda: later)
     assert machine.probe.read().ended == ()
 
 

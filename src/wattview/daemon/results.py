@@ -264,6 +264,6 @@ def _may_improve(scenarios: Iterable[ScenarioResult]) -> bool:
     for scenario in scenarios:
         end = scenario.record.end_time
         lacking = scenario.energy_joules is None or scenario.power_max_watts is None or scenario.cpu_seconds is None
-        if end is not None and lacking and time.time() - end < SETTLED_SECONDS:
+        if end is not None and lacking and abs(time.time() - end) < SETTLED_SECONDS:
             return True
     return False

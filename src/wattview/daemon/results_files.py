@@ -82,6 +82,14 @@ def listing(directory: Path) -> list[Path]:
     return [directory / name for name in sorted(names, reverse=True) if _FILE_NAME.fullmatch(name)]
 
 
+def stamped(directory: Path) -> list[Path]:
+    """``listing``, and nothing where the directory cannot be read."""
+    try:
+        return listing(directory)
+    except ResultsFileError:
+        return []
+
+
 def write(directory: Path, results: ResultsFile, stamp: str) -> Path:
     """Writes one results file whole: temporary file beside it, fsync, rename, fsync of the directory.
 

@@ -4,7 +4,7 @@ started. What happens inside a run is in ``execution``."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from wattview.config import Config
@@ -19,6 +19,9 @@ from wattview.daemon.lab.window_trail import Trail
 from wattview.model import Run, RunPlan, RunRequest
 
 __all__ = ["InvalidScenario", "NoSuchRun", "RunBusy", "Runner"]
+
+
+AHEAD = timedelta(days=31)
 
 
 class RunBusy(Exception):
@@ -113,15 +116,30 @@ class Runner:
             await self._execution.end_early("interrupted")
 
     def _free_id(self) -> str:
-        """The local time as the stamp of run and results file; later by seconds where that one is taken."""
-        moment = datetime.now()
+        """The time in UTC as the stamp of run and results file, later than every one that is there.
+
+        So the order of ids is the order of runs, also where the clock was set back by an hour or by days. Stamps that
+        lie more than ``AHEAD`` in the future are nobody's order: another program's, or a clock's that was far off.
+        """
+        results = Path(self._config.paths.results)
+        now = datetime.now(UTC).replace(microsecond=0)
+        known = [*self._past, *(results_files.stamp_of(path) or "" for path in results_files.stamped(results))]
+        taken = [moment for stamp in known if (moment := _moment(stamp)) is not None and moment - now < AHEAD]
+        moment = max([now, *(one + timedelta(seconds=1) for one in taken)])
         while True:
             stamp = moment.strftime("%Y%m%d_%H%M%S")
-            results = results_files.path_for(Path(self._config.paths.results), stamp)
-            if stamp not in self._past and not results.exists() and not self._journal.folder(stamp).exists():
+            if not results_files.path_for(results, stamp).exists() and not self._journal.folder(stamp).exists():
                 return stamp
             moment += timedelta(seconds=1)
 
     def _ended(self, run: Run) -> None:
         self._past[run.id] = run
         self._execution = None
+
+
+def _moment(stamp: str) -> datetime | None:
+    """A stamp as a time in UTC, None where it is none."""
+    try:
+        return datetime.strptime(stamp, "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None

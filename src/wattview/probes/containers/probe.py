@@ -55,7 +55,7 @@ class ContainersProbe:
         self._root: RootCgroup | None = None
         self._lock = threading.Lock()
         self._running: dict[str, RunningContainer] = {}
-        self._ended: dict[str, Measured] = {}
+        self._ended: dict[str, tuple[Measured, float]] = {}
         self._over: dict[str, int] = {}
 
     def read(self) -> ContainersReading:
@@ -69,7 +69,7 @@ class ContainersProbe:
             state = self._engine.state
             self._follow(state, machine)
             running = self._measure(state, faults)
-            ended = self._recently_ended(now)
+            ended = self._recently_ended(monotonic)
             self._background.follow({container_id: known.target for container_id, known in self._running.items()})
             root = self._read_root(machine)
         if state.problem is not None:
@@ -186,20 +186,20 @@ class ContainersProbe:
     def _end(self, container_id: str) -> None:
         running = self._running.pop(container_id)
         self._over[container_id] = running.info.pid
-        now = time.time()
-        last = running.end(now)
+        monotonic = time.monotonic()
+        last = running.end(time.time())
         if last is not None:
-            self._ended[container_id] = last
-        self._recently_ended(now)
+            self._ended[container_id] = last, monotonic
+        self._recently_ended(monotonic)
 
-    def _recently_ended(self, now: float) -> list[Measured]:
+    def _recently_ended(self, monotonic: float) -> list[Measured]:
         """The last of each container that ended a short time ago, and has not been started again."""
         self._ended = {
-            container_id: gone
-            for container_id, gone in self._ended.items()
-            if gone.container.ended is not None and now - gone.container.ended < self._ended_seconds
+            container_id: (last, at)
+            for container_id, (last, at) in self._ended.items()
+            if monotonic - at < self._ended_seconds
         }
-        return [gone for container_id, gone in self._ended.items() if container_id not in self._running]
+        return [last for container_id, (last, _) in self._ended.items() if container_id not in self._running]
 
     def _engine_use(self, info: EngineInfo, machine: Machine, monotonic: float) -> Engine:
         use = self._processes.read(monotonic, info.pid)
