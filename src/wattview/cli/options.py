@@ -22,12 +22,7 @@ class Options:
 
     def config(self, *defaults: str) -> Config:
         """The settings in force; ``defaults`` are this subcommand's own, which ``--set`` overrules."""
-        config = load(self._file, (*defaults, *self._sets))
-        if config.streams.server != "auto":
-            from wattview.probes.streams.probe import check_server
-
-            check_server(config.streams)
-        return config
+        return load(self._file, (*defaults, *self._sets))
 
     def arguments(self) -> list[str]:
         """The same settings as arguments for another ``wattview``."""

@@ -19,7 +19,6 @@ from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.encoder_process import Encoder, Pace
 from wattview.daemon.lab.encoding.ffmpeg_command import Target
 from wattview.daemon.lab.encoding.ffmpeg_process import WatchedFfmpeg, first_of
-from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.encoding.renditions import Variant, streams_of
 from wattview.daemon.lab.encoding.viewers import Viewer, playback
 from wattview.daemon.lab.run_journal import delete_what_is_compared
@@ -65,13 +64,13 @@ class EncoderGroup:
         program: str,
         folder: Path,
         stem: str,
-        film: Film | None,
+        media: Path | None,
         rtmp_url: str | None,
         copy_seconds: float | None,
         stamps: bool = False,
     ) -> None:
         self.scenario = scenario
-        self.film = film
+        self.media = media
         self._program = program
         self._folder = folder
         self._stem = stem
@@ -79,7 +78,7 @@ class EncoderGroup:
         self._stamps = stamps and bool(scenario.viewers) and self._rtmp_url is not None
         self._segment_seconds = scenario.warmup + scenario.steady + (copy_seconds or 0.0) + COPY_SLACK_SECONDS
         self.encoders = [
-            Encoder(stream, folder / f"{stem}-encoder-{number}.log", film.still_seconds if film else 0.0)
+            Encoder(stream, folder / f"{stem}-encoder-{number}.log")
             for number, stream in enumerate(streams_of(scenario), start=1)
         ]
         variants = [variant for encoder in self.encoders for variant in encoder.stream.variants]
@@ -104,7 +103,7 @@ class EncoderGroup:
             targets = {variant: self._target(variant) for variant in encoder.stream.variants}
             clock = self._list_of("source", encoder.name) if self._stamps else None
             command = ffmpeg_command.encode_command(
-                self._program, self.scenario, encoder.stream, targets, film=self.film, clock=clock
+                self._program, self.scenario, encoder.stream, targets, media=self.media, clock=clock
             )
             await encoder.process.start(command, self._folder)
         for encoder in self.encoders:
