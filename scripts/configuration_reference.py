@@ -38,6 +38,9 @@ MEANINGS = {
     "in `paths.state`",
     "daemon.control_listen": '`host:port` of the control API over TCP; `""` is none',
     "daemon.token_file": "a file, mode 0600, with the token of at least 16 characters that calls over TCP carry",
+    "daemon.web_config_file": "TLS and passwords for exporters and control port, as exporter-toolkit's "
+    "`--web.config.file` has them ([Security](security.md#tls-and-passwords))",
+    "daemon.max_requests": "scrapes that are answered at once, over all exporters; more wait for their turn",
     "daemon.log_level": "how much the daemon writes to standard error",
     "daemon.also_scrape": "exporters of this machine that are not WattView's: `node-exporter:9101,cadvisor:8081` lets "
     "`/discovery` name them beside ours, with the same label `host`",
@@ -57,11 +60,14 @@ MEANINGS = {
     "docker.ended_seconds": "seconds for which an ended container is known: no less than between two scrapes",
     "streams.nginx_rtmp_url": "the statistics page or the HTTP API of the RTMP server",
     "streams.rtmp_url": "where scenarios push their streams: `rtmp://host:port/application`",
-    "streams.server": "which RTMP server it is",
+    "streams.token_file": "a file with a bearer token or `user:password` for that page or API",
+    "streams.server": "which RTMP server it is: `auto`, `nginx-rtmp`, `mediamtx` or `srs`",
     "streams.managed": "whether the daemon starts a private nginx-rtmp; `wattview up` and `wattview run` set `auto`",
     "streams.nginx": "the nginx program of the private server",
+    "http.ca_file": "certificates (PEM) that are trusted beside the system's own and those of `SSL_CERT_FILE`",
     "history.backend": "where past values are read from; `sqlite` is also where they are written",
     "history.prometheus_url": "the server's address; needed with the `prometheus` backend",
+    "history.prometheus_token_file": "a file with a bearer token or `user:password` for that server",
     "history.interval": "seconds between two points of the embedded history, as a duration",
     "history.retention": "how long the embedded history keeps them, as a duration",
     "scenarios.ffmpeg": "the FFmpeg that encodes",
@@ -148,7 +154,8 @@ CHECKS = """## What is checked beyond types
   `history.backend = "prometheus"`.
 - URLs begin with `http://` or `https://` (`history.prometheus_url`, `streams.nginx_rtmp_url`), `rtmp://` or `rtmps://`
   (`streams.rtmp_url`), `unix://`, `tcp://`, `http://`, `https://` or `ssh://` (`docker.host`).
-- `daemon.token_file` is given with `daemon.control_listen`.
+- `daemon.control_listen` is `host:port`, and `daemon.token_file` is given with it.
+- `daemon.web_config_file`, and the certificates that it names, can be read and used.
 - No two enabled endpoints have the same port, other than 0.
 - `node.enable` and `node.disable` name collectors that exist; every `…_include` and `…_exclude` is a regular
   expression that compiles.

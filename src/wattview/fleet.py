@@ -96,7 +96,8 @@ def of_snapshot(snapshot: Snapshot, name: str) -> HostRow:
     """The row of a daemon by its own word; ``name`` is what it is called while it cannot say its host's name."""
     power, run = snapshot.machine_power, snapshot.run
     watts = power.watts if power is not None else None
-    active = None if snapshot.rtmp_server is None else sum(one.active for one in snapshot.streams)
+    whole = snapshot.rtmp_server is not None and not snapshot.rtmp_server.unlisted_streams
+    active = sum(one.active for one in snapshot.streams) if whole else None
     running = run.progress if run is not None and run.state == "running" else None
     return HostRow(
         host=snapshot.host.hostname if snapshot.host is not None else name,

@@ -132,9 +132,9 @@ def test_efficiency_stands_in_the_report_with_its_uncertainty() -> None:
         currency="EUR",
     )
     text = Page(html_report([run(idle, one)])).text
-    assert "Per streamCost/stream-hour" in text
+    assert "W/streamStream-hour" in text
     assert "x25.00 ± 2.50 W0.250000 EUR" in text
-    assert "above the baseline15.00 ± 3.50 W–" in text
+    assert "above baseline15.00 ± 3.50 W–" in text
 
 
 def test_a_run_without_a_curve_says_that_there_is_none() -> None:
@@ -182,7 +182,7 @@ def test_a_sweep_of_two_encoders_has_its_curves_and_its_differences() -> None:
         assert heading in page.text
     said = " ".join(page.text.split())
     assert "1 x 1280x720 30 fps libx2651 x 1280x720 30 fps libx264-50.0 %bitrate–80.00 to 96.00" in said
-    assert "+100.0 %power above the baseline per stream" in said
+    assert "+100.0 %power above baseline per stream" in said
 
 
 def test_the_fit_of_power_stands_in_the_report() -> None:

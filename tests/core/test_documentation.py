@@ -60,8 +60,9 @@ def blocks_of(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def test_the_configuration_reference_is_what_the_settings_say() -> None:
-    script = ROOT / "scripts" / "configuration_reference.py"
+@pytest.mark.parametrize("reference", ["configuration", "quantities"])
+def test_a_generated_reference_is_current(reference: str) -> None:
+    script = ROOT / "scripts" / f"{reference}_reference.py"
     checked = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.support.ffmpeg import make_clip, need, run
 from wattview.daemon.lab.encoding import ffmpeg_command, renditions
 from wattview.daemon.lab.encoding.ffmpeg_command import Target
+from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.model import Scenario
 
@@ -33,11 +34,11 @@ progress=continue
 """
 
 
-def encode_command(scenario: Scenario, target: Target | None = None, media: Path | None = None) -> list[str]:
+def encode_command(scenario: Scenario, target: Target | None = None, film: Film | None = None) -> list[str]:
     """The command of a scenario's first stream, with one target for its first output."""
     stream = streams_of(scenario)[0]
     targets = {stream.variants[0]: target} if target is not None else {}
-    return ffmpeg_command.encode_command(FFMPEG, scenario, stream, targets, media=media)
+    return ffmpeg_command.encode_command(FFMPEG, scenario, stream, targets, film=film)
 
 
 def blocks(text: str) -> list[ffmpeg_command.Progress]:
@@ -155,8 +156,8 @@ def test_a_stream_without_a_server_and_without_a_copy_is_thrown_away() -> None:
 
 
 def test_every_input_of_an_encoder_is_paced_in_real_time() -> None:
-    for media in (None, Path("/media/clip.mp4")):
-        command = encode_command(Scenario(name="x", source="clip.mp4" if media else "testsrc2"), media=media)
+    for film in (None, Film(path=Path("/media/clip.mp4")), Film(path=Path("/media/clip.mp4"), sound=True)):
+        command = encode_command(Scenario(name="x", source="clip.mp4" if film else "testsrc2"), film=film)
         assert command.count("-re") == command.count("-i")
 
 
@@ -174,7 +175,8 @@ def test_the_encoder_makes_what_the_scenario_says(tmp_path: Path, source: str) -
     """The real FFmpeg: size, rate, pixel format, a key frame every two seconds, and about the asked bit rate."""
     scenario = Scenario(name="x", resolution="320x240", fps=20, bitrate="300k", preset="ultrafast", source=source)
     media = make_clip(tmp_path / "clip.mp4", size="200x60", fps=25, seconds=1.5) if source == "clip.mp4" else None
-    command = encode_command(scenario, Target(copy="copy-%03d.nut", copy_seconds=60), media)
+    film = Film(path=media) if media else None
+    command = encode_command(scenario, Target(copy="copy-%03d.nut", copy_seconds=60), film)
     command = [part for part in command if part != "-re"]
     before = command.index("-flags")
     run(*command[:before], "-t", "8", *command[before:], cwd=tmp_path)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import struct
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,12 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.small_disk import run_on_small_disk
+from tests.support.embedded_history import NOW, WEEK, history_of, many
 from wattview.daemon.history.protocol import HistoryError, steps, thin, trimmed
 from wattview.daemon.history.sqlite import SqliteHistory
 
-NOW = 1_700_000_000.0
-WEEK = 7 * 86400.0
 ENERGY = 'wattview_host_energy_joules_total{source="rapl"}'
 
 
@@ -100,33 +96,6 @@ async def test_a_graph_of_too_many_points_is_refused(history: SqliteHistory) -> 
         await history.thinned("a", NOW, NOW - 60, 1)
 
 
-async def test_samples_older_than_the_retention_go_and_their_series_with_them(tmp_path: Path) -> None:
-    path = tmp_path / "history.sqlite"
-    history = SqliteHistory(path, retention_seconds=3600)
-    for at in range(0, 3 * 86400, 600):
-        container = f'container{{name="c{at // 86400}"}}'
-        await history.append(NOW + at, [("a", at), (container, 1)])
-    [series] = await history.samples("a", NOW, NOW + 3 * 86400)
-    assert series.points[0][0] >= NOW + 3 * 86400 - 600 - 3600
-    assert len(series.points) == 7
-    await history.append(NOW + 5 * 86400, [("a", 1)])
-    await history.close()
-    with sqlite3.connect(path) as connection:
-        keys = [key for (key,) in connection.execute("SELECT key FROM series")]
-        layouts = connection.execute("SELECT count(*) FROM layouts").fetchone()[0]
-    assert keys == ["a"]
-    assert layouts == 1
-
-
-async def test_a_clock_that_jumps_ahead_once_costs_a_few_samples_only(history: SqliteHistory) -> None:
-    for at in range(0, 1000, 5):
-        await history.append(NOW + at, [("a", at)])
-    await history.append(NOW + 20 * 365 * 86400, [("a", 0)])
-    await history.append(NOW + 1000, [("a", 1000)])
-    [series] = await history.samples("a", NOW, NOW + 1000)
-    assert len(series.points) == 201 - 20
-
-
 async def test_one_day_of_fifty_series_takes_less_than_9_megabytes(tmp_path: Path) -> None:
     """Two hours are written, at the real rate and with values that do not compress; twelve times that is a day."""
     path = tmp_path / "history.sqlite"
@@ -184,131 +153,6 @@ async def test_after_close_every_call_says_so(history: SqliteHistory) -> None:
         await history.append(NOW, [("a", 1)])
 
 
-# faults
-
-
-async def test_a_writer_that_is_killed_leaves_a_history_that_opens(tmp_path: Path) -> None:
-    path = tmp_path / "history.sqlite"
-    script = f"""
-import asyncio, pathlib
-from wattview.daemon.history_sqlite import SqliteHistory
-async def main():
-    history = SqliteHistory(pathlib.Path({str(path)!r}), 1e9)
-    at = 0
-    while True:
-        await history.append({NOW} + at, [("a", at), ("b", -at)])
-        if at == 300:
-            print("going", flush=True)
-        at += 1
-asyncio.run(main())
-"""
-    for _ in range(3):
-        writer = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=subprocess.PIPE)
-        assert writer.stdout is not None
-        assert await writer.stdout.readline() == b"going\n"
-        writer.kill()
-        await writer.wait()
-    history = SqliteHistory(path, WEEK)
-    await history.append(NOW + 1e5 + 1, [("a", 5), ("b", -5)])
-    [a] = await history.samples("a", NOW, NOW + 1e5)
-    [b] = await history.samples("b", NOW, NOW + 1e5)
-    await history.close()
-    assert len(a.points) >= 3 * 301
-    assert [-value for _, value in b.points] == [value for _, value in a.points]
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-async def test_a_file_that_is_no_database_says_how_to_get_on(tmp_path: Path) -> None:
-    path = tmp_path / "history.sqlite"
-    path.write_bytes(b"not a database at all, but long enough to look at" * 100)
-    history = SqliteHistory(path, WEEK)
-    with pytest.raises(HistoryError, match="not a database") as failure:
-        await history.append(NOW, [("a", 1)])
-    assert failure.value.fix == f"move it away: mv {path} {path}.broken"
-    with pytest.raises(HistoryError):
-        await history.samples("a", NOW, NOW)
-    path.rename(tmp_path / "history.sqlite.broken")
-    await history.append(NOW, [("a", 1)])
-    assert len(await history.samples("a", NOW, NOW)) == 1
-    await history.close()
-
-
-async def test_a_file_that_is_damaged_inside_is_an_error_and_not_a_wrong_number(tmp_path: Path) -> None:
-    path = tmp_path / "history.sqlite"
-    history = SqliteHistory(path, WEEK)
-    for at in range(2000):
-        await history.append(NOW + at, [(f"a{number}", at) for number in range(10)])
-    await history.close()
-    with path.open("r+b") as stream:
-        for page in range(3, path.stat().st_size // 4096):
-            stream.seek(page * 4096)
-            stream.write(b"\xa5" * 512)
-    with pytest.raises(HistoryError, match=r"malformed|corrupt"):
-        await history_of(path).samples("a1", NOW, NOW + 2000)
-
-
-def history_of(path: Path) -> SqliteHistory:
-    return SqliteHistory(path, WEEK)
-
-
-async def test_a_database_of_another_program_or_of_the_future_is_left_alone(tmp_path: Path) -> None:
-    other = tmp_path / "other.sqlite"
-    with sqlite3.connect(other) as connection:
-        connection.execute("CREATE TABLE songs (title TEXT)")
-    with pytest.raises(HistoryError, match="another program"):
-        await history_of(other).append(NOW, [("a", 1)])
-    newer = tmp_path / "newer.sqlite"
-    with sqlite3.connect(newer) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(HistoryError, match="newer WattView"):
-        await history_of(newer).append(NOW, [("a", 1)])
-
-
-async def test_a_directory_in_the_way_is_an_error_with_the_way_out(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    (tmp_path / "history.sqlite").mkdir()
-    for path in (tmp_path / "file" / "history.sqlite", tmp_path / "history.sqlite"):
-        history = SqliteHistory(path, WEEK)
-        with pytest.raises(HistoryError, match=str(path)):
-            await history.append(NOW, [("a", 1)])
-        await history.close()
-
-
-def test_a_full_disk_stops_the_history_and_space_brings_it_back(tmp_path: Path) -> None:
-    output = run_on_small_disk(
-        """
-        import asyncio
-        from wattview.daemon.history import HistoryError
-        from wattview.daemon.history_sqlite import SqliteHistory
-
-        async def main():
-            ballast = disk / "ballast"
-            ballast.write_bytes(bytes(200_000))
-            history = SqliteHistory(disk / "history.sqlite", 1e9)
-            kept = 0
-            try:
-                while True:
-                    await history.append(1000.0 + kept, [(f"series_{at}", kept) for at in range(50)])
-                    kept += 1
-            except HistoryError as error:
-                print(error.fix)
-            [series] = await history.samples("series_7", 1000.0, 1000.0 + kept)
-            print(len(series.points) == kept)
-            ballast.unlink()
-            await history.append(1000.0 + kept, [("series_7", kept)])
-            [series] = await history.samples("series_7", 1000.0, 1000.0 + kept)
-            print(len(series.points) == kept + 1)
-            await history.close()
-
-        asyncio.run(main())
-        """,
-        tmp_path,
-        kibibytes=512,
-    )
-    assert output == "free some space on that disk\nTrue\nTrue\n"
-
-
 # the pure parts
 
 POINTS = st.lists(st.tuples(st.floats(0, 1000), st.floats(-1e9, 1e9)), max_size=20).map(sorted)
@@ -362,11 +206,6 @@ async def test_whatever_is_appended_comes_back_exactly(
 # long rows
 
 
-def many(count: int, at: float) -> list[tuple[str, float]]:
-    """A row of many containers, half of which do nothing."""
-    return [(f'rate{{name="c{n}"}}', 0.0 if n % 2 else (n * at) % 97.3) for n in range(count)]
-
-
 async def test_a_long_row_is_what_was_written_and_takes_less(tmp_path: Path) -> None:
     sizes = {}
     for count in (100, 1000):
@@ -402,15 +241,4 @@ async def test_a_history_of_the_first_form_is_gone_on_with(tmp_path: Path) -> No
     await history.append(1002.0, many(500, 5.0))
     (one,) = await history.samples('rate{name="c2"}', 1000.0, 1002.0)
     assert one.points == [(1000.0, 6.0), (1001.0, 14.0), (1002.0, 10.0)]
-    await history.close()
-
-
-async def test_a_row_that_is_damaged_is_said(tmp_path: Path) -> None:
-    path = tmp_path / "history.sqlite"
-    history = SqliteHistory(path, 1e9)
-    await history.append(1000.0, many(500, 3.0))
-    with sqlite3.connect(path) as file:
-        file.execute("UPDATE ticks SET data = x'00112233'")
-    with pytest.raises(HistoryError, match="history"):
-        await history.samples("rate", 1000.0, 1000.0)
     await history.close()

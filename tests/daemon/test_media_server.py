@@ -289,7 +289,7 @@ from pathlib import Path
 import anyio._backends._asyncio
 import httpx
 from wattview import config
-from wattview.daemon.media_server import ManagedRtmp
+from wattview.daemon.media.server import ManagedRtmp
 
 async def main():
     sets = ["streams.rtmp_url=rtmp://127.0.0.1:0/live", "streams.nginx_rtmp_url=http://127.0.0.1:0/stat"]

@@ -14,7 +14,7 @@ from tests.conftest import ConfigFactory
 from wattview.daemon.history.power_curves import power_curves, watts
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.lab.window_trail import WindowTrail, read_trail, trail_file
-from wattview.model import HistorySeries, RunResult, ScenarioRecord, ScenarioResult
+from wattview.model import HistorySeries, RunResult, ScenarioRecord, ScenarioResult, TrailPoint
 
 RUN = "20260101_120000"
 START, END = 1000.0, 1010.0
@@ -41,8 +41,8 @@ async def nothing(series: str, start: float, end: float) -> list[HistorySeries]:
 
 
 async def written(folder: Path, samples: list[tuple[float, float]]) -> None:
-    async def trail() -> list[tuple[float, float]]:
-        return samples
+    async def trail() -> list[TrailPoint]:
+        return [TrailPoint(time, joules, joules) for time, joules in samples]
 
     await asyncio.to_thread(folder.mkdir, parents=True)
     window = WindowTrail(trail)

@@ -17,6 +17,7 @@ from wattview.daemon.lab import quality
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.ffmpeg_command import Target
+from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.model import Scenario
 
@@ -30,14 +31,14 @@ def tool() -> quality.Tool:
     return quality.Tool(vmaf_ffmpeg(), "static", True)
 
 
-def live_command(scenario: Scenario, media: Path | None = None) -> list[str]:
+def live_command(scenario: Scenario, film: Film | None = None) -> list[str]:
     """The encoder of a scenario's first stream, each output with a copy: ``copy-000.nut``, ``copy-2-000.nut`` …"""
     (stream, *_) = streams_of(scenario)
     targets = {
         variant: Target(copy=f"copy-{number}-%03d.nut" if number > 1 else "copy-%03d.nut", copy_seconds=600)
         for number, variant in enumerate(stream.variants, start=1)
     }
-    return ffmpeg_command.encode_command(FFMPEG, scenario, stream, targets, media=media)
+    return ffmpeg_command.encode_command(FFMPEG, scenario, stream, targets, film=film)
 
 
 def one_thread(command: list[str]) -> list[str]:
@@ -46,25 +47,31 @@ def one_thread(command: list[str]) -> list[str]:
 
 
 def encode(
-    folder: Path, scenario: Scenario, *encoder: str, frames: int = 90, media: Path | None = None, threads: int = 0
+    folder: Path,
+    scenario: Scenario,
+    *encoder: str,
+    frames: int = 90,
+    film: Film | None = None,
+    threads: int = 0,
+    program: str = FFMPEG,
 ) -> Path:
     """An offline encode of a scenario's pictures, as fast as it goes, by the daemon's own command line; ``encoder``
     replaces its rate control."""
-    command = [part for part in live_command(scenario, media) if part != "-re"]
+    command = [part for part in live_command(scenario, film) if part != "-re"]
     if threads == 1:
         command = one_thread(command)
     if encoder:
         first, last = command.index("-b:v"), command.index("-bufsize") + 2
         command[first:last] = encoder
     targets = command.index("-flags")
-    run(*command[:targets], "-frames:v", str(frames), *command[targets:], cwd=folder)
+    run(program, *command[1:targets], "-frames:v", str(frames), *command[targets:], cwd=folder)
     return folder / "copy-000.nut"
 
 
 def clip(
-    copy: Path, scenario: Scenario = SCENE, first: int = 30, frames: int = 45, media: Path | None = None
+    copy: Path, scenario: Scenario = SCENE, first: int = 30, frames: int = 45, film: Film | None = None
 ) -> quality.Clip:
-    return quality.Clip(scenario=scenario, fps=scenario.fps, copy=copy, first_frame=first, frames=frames, media=media)
+    return quality.Clip(scenario=scenario, fps=scenario.fps, copy=copy, first_frame=first, frames=frames, film=film)
 
 
 async def test_a_lossless_encode_is_perfect(tmp_path: Path, tool: quality.Tool) -> None:
@@ -78,12 +85,24 @@ async def test_a_lossless_encode_is_perfect(tmp_path: Path, tool: quality.Tool) 
     assert scores.vmaf_model == "vmaf_v0.6.1"
 
 
+@pytest.mark.parametrize("source", ffmpeg_command.TEST_SOURCES)
+@pytest.mark.parametrize("program", [FFMPEG, vmaf_ffmpeg()], ids=["Debian's", "the newest"])
+async def test_every_test_picture_is_the_same_again(
+    tmp_path: Path, tool: quality.Tool, source: str, program: str
+) -> None:
+    """Those that FFmpeg makes in RGB too."""
+    scenario = replace(SCENE, source=source)
+    copy = encode(tmp_path, scenario, "-qp", "0", frames=60, program=program)
+    scores = await quality.measure(tool, program, clip(copy, scenario, frames=30), tmp_path)
+    assert (scores.frames, scores.psnr_db, scores.ssim) == (30, quality.PSNR_CEILING_DB, 1.0)
+
+
 async def test_a_shift_of_one_frame_is_seen(tmp_path: Path, tool: quality.Tool) -> None:
     """If the pairing were off by a frame, a lossless encode would not be perfect: this is what that would look like."""
     copy = encode(tmp_path, SCENE, "-qp", "0")
     await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
     shifted = quality.compare_command(tool, clip(copy, first=31), "shifted")
-    reference = ffmpeg_command.reference_command(FFMPEG, SCENE, fps=30, media=None, first_frame=30, frames=45)
+    reference = ffmpeg_command.reference_command(FFMPEG, SCENE, fps=30, film=None, first_frame=30, frames=45)
     pictures = await asyncio.create_subprocess_exec(*reference, stdout=asyncio.subprocess.PIPE)
     raw, _ = await pictures.communicate()
     comparing = await asyncio.create_subprocess_exec(
@@ -142,9 +161,10 @@ async def test_a_looped_file_of_another_size_and_rate_is_compared_frame_by_frame
     """The file loops every second or so, and its audio is longer than its picture: the frames that are compared lie
     beyond the second loop and still are the ones that were encoded."""
     media = make_clip(tmp_path / "clip.mp4", size="160x120", fps=24, seconds=1.0, audio_seconds=audio_seconds)
+    film = Film(path=media, sound=audio_seconds > 0)
     scenario = Scenario(name="x", resolution="320x180", fps=30, source="clip.mp4")
-    copy = encode(tmp_path, scenario, "-qp", "0", frames=120, media=media)
-    scores = await quality.measure(tool, FFMPEG, clip(copy, scenario, first=70, media=media), tmp_path)
+    copy = encode(tmp_path, scenario, "-qp", "0", frames=120, film=film)
+    scores = await quality.measure(tool, FFMPEG, clip(copy, scenario, first=70, film=film), tmp_path)
     assert scores.frames == 45
     assert scores.psnr_db == quality.PSNR_CEILING_DB
     assert scores.ssim == 1.0
@@ -176,10 +196,11 @@ async def test_a_broken_copy_costs_the_scores_and_says_why(tmp_path: Path, tool:
 async def test_a_source_that_has_gone_costs_the_scores_and_says_why(tmp_path: Path, tool: quality.Tool) -> None:
     media = make_clip(tmp_path / "clip.mp4")
     scenario = Scenario(name="x", resolution="320x180", fps=30, source="clip.mp4")
-    copy = encode(tmp_path, scenario, media=media)
+    film = Film(path=media)
+    copy = encode(tmp_path, scenario, film=film)
     media.unlink()
     with pytest.raises(quality.QualityFailed, match="No such file"):
-        await quality.measure(tool, FFMPEG, clip(copy, scenario, media=media), tmp_path)
+        await quality.measure(tool, FFMPEG, clip(copy, scenario, film=film), tmp_path)
 
 
 async def test_no_recorded_frame_is_said_so(tmp_path: Path, tool: quality.Tool) -> None:
@@ -266,7 +287,7 @@ async def test_xpsnr_is_what_ffmpeg_itself_sums_up(tmp_path: Path, make_config: 
     scenario = Scenario(name="x", resolution="320x180", fps=30, bitrate="60k")
     copy = encode(tmp_path, scenario)
     scores = await quality.measure(found, FFMPEG, clip(copy, scenario), tmp_path)
-    reference = ffmpeg_command.reference_command(FFMPEG, scenario, fps=30, media=None, first_frame=30, frames=45)
+    reference = ffmpeg_command.reference_command(FFMPEG, scenario, fps=30, film=None, first_frame=30, frames=45)
     run(*reference[:-1], "reference.yuv", cwd=tmp_path)
     run(FFMPEG, "-i", str(copy), "-vf", "trim=start_frame=30:end_frame=75,setpts=N/(30*TB)", "-pix_fmt", "yuv420p",
         "-f", "rawvideo", "encoded.yuv", cwd=tmp_path)  # fmt: skip
@@ -309,7 +330,7 @@ async def test_a_subscribers_copy_scores_as_the_encoders_own(tmp_path: Path, too
         url = f"{server.url}/x"
         targets = {stream.variants[0]: Target(push_url=url, copy="copy-%03d.nut", copy_seconds=600)}
         encoder = await asyncio.create_subprocess_exec(
-            *ffmpeg_command.encode_command(FFMPEG, scenario, stream, targets, media=None),
+            *ffmpeg_command.encode_command(FFMPEG, scenario, stream, targets, film=None),
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert encoder.stdout is not None

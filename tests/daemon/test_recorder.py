@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -85,4 +86,56 @@ async def test_a_history_that_cannot_be_written_is_said_once_and_again_when_it_c
         "the history cannot be written: the disk is full",
         "the history is written again",
     ]
+    await history.close()
+
+
+async def test_nothing_ends_the_recording_silently(
+    sampler: Sampler, make_config: ConfigFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level(logging.INFO, "wattview.history")
+    history = SqliteHistory(tmp_path / "history.sqlite", 3600)
+    recorder = Recorder(sampler, history, Attributor(make_config(), sampler, lambda: None), interval_seconds=0.05)
+    append = history.append
+    failed = asyncio.Event()
+
+    async def unforeseen(time: float, samples: object) -> None:
+        failed.set()
+        raise KeyError("what nobody thought of")
+
+    monkeypatch.setattr(history, "append", unforeseen)
+    recorder.start()
+    await failed.wait()
+    monkeypatch.setattr(history, "append", append)
+    await recorder.mark()
+    await recorder.close()
+    await history.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the history cannot be written: KeyError: 'what nobody thought of'",
+        "the history is written again",
+    ]
+
+
+async def test_a_clock_that_is_set_back_stops_nothing(
+    sampler: Sampler, make_config: ConfigFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three days back: marks are covered at once, facts are written again in a minute and shares of the power too."""
+    history = SqliteHistory(tmp_path / "history.sqlite", 86400)
+    attributor = Attributor(make_config(), sampler, lambda: None)
+    recorder = Recorder(sampler, history, attributor, interval_seconds=60)
+    shares = iter([(5000.0, [("share", 1.0)]), (100.0, [("share", 2.0)]), (100.0, [("share", 2.0)])])
+    monkeypatch.setattr(attributor, "kept", lambda: next(shares))
+    await recorder.mark()
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - 3 * 86400)
+    began = time.monotonic()
+    await recorder.mark()
+    assert time.monotonic() - began < 1.9, "a mark must not wait for a reading of the future"
+    await recorder.mark()
+    assert [(at, value) for series in await history.samples("share", 0, 6000) for at, value in series.points] == [
+        (100.0, 2.0),
+        (5000.0, 1.0),
+    ]
+    [series] = await history.samples(JOULES, now() - 3 * 86400 - 60, now() - 3 * 86400 + 60)
+    assert len(series.points) == 2
     await history.close()

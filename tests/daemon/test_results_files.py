@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
+import secrets
+import stat
 import time
 from datetime import datetime
 from pathlib import Path
@@ -122,6 +125,42 @@ def test_a_really_full_disk_leaves_the_old_file_untouched(tmp_path: Path) -> Non
         kibibytes=128,
     )
     assert output == "ENOSPC ['test_results_20250102_030405.json'] kept\n"
+
+
+def test_a_link_planted_in_the_temporary_files_place_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader of this source knows the form of the name; here it even guesses the random part."""
+    monkeypatch.setattr(secrets, "token_hex", lambda count: "00" * count)
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    directory = tmp_path / "results"
+    directory.mkdir()
+    (directory / f".test_results_{STAMP}.json.00000000.tmp").symlink_to(precious)
+    with pytest.raises(FileExistsError):
+        results_files.write(directory, FULL, STAMP)
+    assert precious.read_text() == "kept"
+
+
+def test_a_link_in_the_results_files_place_is_replaced_and_not_written_through(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    (tmp_path / f"test_results_{STAMP}.json").symlink_to(precious)
+    path = results_files.write(tmp_path, FULL, STAMP)
+    assert precious.read_text() == "kept"
+    assert not path.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) & 0o133 == 0
+
+
+def test_what_is_being_written_is_never_swept(tmp_path: Path) -> None:
+    killed, written = tmp_path / ".test_results_x.json.1.tmp", tmp_path / ".test_results_y.json.2.tmp"
+    killed.write_text("{")
+    with written.open("w") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        results_files.sweep(tmp_path)
+        assert os.listdir(tmp_path) == [written.name]
+    results_files.sweep(tmp_path)
+    assert os.listdir(tmp_path) == []
 
 
 def test_what_a_killed_writer_left_behind_is_swept_by_the_next(tmp_path: Path) -> None:
@@ -331,3 +370,28 @@ def test_a_score_of_zero_stands_only_where_a_picture_can_have_it(
 ) -> None:
     one = results_files.read(put_scenario(tmp_path, name="one", **fields)).scenarios[0]
     assert (one.vmaf_score, one.psnr_score, one.ssim_score) == scores
+
+
+def test_of_a_file_with_too_many_scenarios_the_first_are_read_and_the_others_counted(tmp_path: Path) -> None:
+    path = put(tmp_path, json.dumps({"scenarios": [{"name": f"{at}"} for at in range(10)]}))
+    results = results_files.read(path, limit=3)
+    assert [one.name for one in results.scenarios] == ["0", "1", "2"]
+    assert results.left_out == 7
+    assert "left_out" not in results_files.write(tmp_path, results, "20250102_030406").read_text()
+
+
+@pytest.mark.parametrize(
+    ("member", "costs"),
+    [
+        ('"vmaf_score": NaN', "vmaf_score"), ('"vmaf_score": -Infinity', "vmaf_score"),
+        ('"vmaf_score": 1e999', "vmaf_score"), ('"bitrate": "\\ud800"', None),
+        ('"fps": "\\"}NaN"', "fps"), ('"unknown": [NaN, {"a": Infinity}]', None),
+    ],
+)  # fmt: skip
+def test_what_python_writes_and_json_does_not_know_costs_its_field(
+    tmp_path: Path, member: str, costs: str | None
+) -> None:
+    path = put(tmp_path, '{"scenarios": [{"name": "NaN", "duration": 3, ' + member + '}, {"name": "b"}]}')
+    first, second = results_files.read(path).scenarios
+    assert (first.name, first.duration, second.name) == ("NaN", 3, "b")
+    assert [note.partition(":")[0] for note in first.notes or []] == ([costs] if costs else [])

@@ -17,7 +17,7 @@ from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import own_ffmpegs, rtmp_server, until, vmaf_ffmpeg
 from wattview.daemon.lab import quality
 from wattview.daemon.lab.encoding.capabilities import Capabilities
-from wattview.model import Rendition, RunRequest, Scenario
+from wattview.model import Rendition, RunRequest, Scenario, TrailPoint
 
 pytestmark = pytest.mark.slow
 
@@ -195,9 +195,9 @@ async def test_a_machine_that_never_settles_is_measured_all_the_same_and_noted(m
 async def test_the_samples_of_a_window_are_kept_at_full_rate(make_config: ConfigFactory) -> None:
     import time
 
-    async def trail() -> list[tuple[float, float]]:
+    async def trail() -> list[TrailPoint]:
         now = int(time.time() * 10)
-        return [((now - back) / 10, (now - back) * 2.0) for back in range(11, -1, -1)]
+        return [TrailPoint((now - back) / 10, (now - back) * 2.0, (now - back) * 2.0) for back in range(11, -1, -1)]
 
     bench = Bench(make_config(), trail=trail)
     run = await bench.run(replace(IDLE, duration=3.0))

@@ -72,6 +72,22 @@ def test_a_slow_encoder_is_not_in_real_time(fps: float, realtime: bool) -> None:
     assert verdict.speed == pytest.approx(fps / 30, abs=0.001)
 
 
+def test_an_encoder_that_waits_for_its_source_is_not_behind() -> None:
+    """A film with a picture every two seconds gives 60 frames at once; one that is slow for longer is behind."""
+    reports = [(10 + step / 2, 100 + 60 * (step // 4)) for step in range(120)]
+    for still_seconds, realtime in ((2.0, True), (0.0, False)):
+        meter = PaceMeter(30, still_seconds)
+        meter.open_window()
+        for when, frames in reports:
+            meter.note(when, ffmpeg_command.Progress(frames=frames, dropped_frames=0, duplicated_frames=0))
+        assert meter.close_window().realtime is realtime
+    meter = PaceMeter(30, 2.0)
+    meter.open_window()
+    for when, frames in steady_reports(28):
+        meter.note(when, ffmpeg_command.Progress(frames=frames, dropped_frames=0, duplicated_frames=0))
+    assert not meter.close_window().realtime
+
+
 def test_what_happened_before_the_window_does_not_count() -> None:
     """An encoder that was slow while it warmed up and then kept real time has kept real time."""
     meter = PaceMeter(30)

@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from tests.conftest import ConfigFactory
+from tests.support import films
 from tests.support.bench import SHORT, Bench
 from tests.support.daemon import alive
 from tests.support.ffmpeg import ffmpegs_of, make_clip, own_ffmpegs, rtmp_server, run, until
@@ -220,14 +221,20 @@ async def test_an_encoder_that_dies_costs_its_scenario_and_says_why(bench: Bench
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("broken.mp4", "Invalid data found"), ("sound.m4a", "it has no video"), ("list.m3u8", "")],
+    [
+        ("broken.mp4", "Invalid data found"),
+        ("sound.m4a", "it has no moving picture"),
+        ("list.m3u8", "it is a playlist"),
+    ],
 )
 async def test_a_file_that_cannot_be_streamed_is_refused_before_anything_is_measured(
     bench: Bench, name: str, says: str
 ) -> None:
     media = media_directory(bench)
     (media / "broken.mp4").write_bytes(b"\0\0\0\x18ftypmp42 and then nothing that makes sense")
-    (media / "list.m3u8").write_text("#EXTM3U\n#EXTINF:4,\nhttp://127.0.0.1:9/elsewhere.ts\n#EXT-X-ENDLIST\n")
+    (media / "list.m3u8").write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nhttp://127.0.0.1:9/elsewhere.ts\n#EXT-X-ENDLIST\n"
+    )
     run("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", str(media / "sound.m4a"))
     ended = await bench.run(IDLE, msgspec.structs.replace(SHORT, source=name))
     assert (ended.state, ended.finished) == ("failed", [])
@@ -273,6 +280,25 @@ async def test_a_file_from_the_media_directory_is_streamed(bench: Bench) -> None
     assert run_.state == "done", run_.error
     assert run_.finished[0].quality_frames == 30
     assert run_.finished[0].psnr_score > 30
+
+
+async def test_films_that_are_odd_are_streamed_in_real_time_and_judged(bench: Bench) -> None:
+    """Sound that is longer than the picture, a cover before it, two sizes: what is odd is said of the source."""
+    media = media_directory(bench)
+    plain = films.lavfi(films.picture(seconds=3.0), *films.YUV, to=media / "plain.mp4")
+    films.with_sound(plain, 4.5, media / "sound.mp4")
+    films.with_cover(plain, media / "cover.mp4")
+    films.of_two_sizes(media)
+    odd = msgspec.structs.replace(SHORT, resolution="640x360", duration=6.0, fps=25, bitrate="2M")
+    names = ("sound.mp4", "cover.mp4", "sizes.ts")
+    ended = await bench.run(*(msgspec.structs.replace(odd, name=name, source=name) for name in names))
+    assert ended.state == "done", ended.error
+    for one in ended.finished:
+        assert one.realtime is True, (one.name, one.notes)
+        assert one.quality_frames == 25, (one.name, one.notes)
+        assert 20 < one.psnr_score < 80
+    assert any(note.startswith("source: its picture is 3.0 s long") for note in record(ended, "sound.mp4").notes or [])
+    assert "source: it has no sound, and so the streams have none" in (record(ended, "cover.mp4").notes or [])
 
 
 async def test_not_real_time_is_never_hidden(bench: Bench) -> None:

@@ -23,7 +23,7 @@ from wattview.config import Config
 from wattview.exposition import render
 from wattview.model import Gpu, GpusReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
-from wattview.probes.gpu import families
+from wattview.probes.gpu.families import families
 from wattview.probes.gpu.probe import GpuProbe
 
 

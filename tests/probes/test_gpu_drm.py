@@ -15,8 +15,8 @@ from tests.conftest import ConfigFactory
 from tests.support.fake_nvml import FakeGpu, FakeNvml
 from wattview.exposition import render
 from wattview.probes import SourceAbsent
-from wattview.probes.gpu import families
 from wattview.probes.gpu.drm import DrmGpus
+from wattview.probes.gpu.families import families
 from wattview.probes.gpu.probe import GpuProbe
 
 AMD = {

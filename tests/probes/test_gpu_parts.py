@@ -15,7 +15,7 @@ from tests.conftest import ConfigFactory
 from tests.support.fake_nvml import NO_PERMISSION, NOT_SUPPORTED, Code, FakeGpu, FakeNvml
 from wattview.exposition import render
 from wattview.model import Gpu, GpusReading
-from wattview.probes.gpu import families
+from wattview.probes.gpu.families import families
 from wattview.probes.gpu.probe import GpuProbe
 
 GPM = {

@@ -51,7 +51,7 @@ def answering(answer: Answer) -> Iterator[tuple[Answers, NginxRtmpProbe]]:
         (Answer(b"<html><body>Welcome</body></html>"), SourceBroken, "HTML"),
         (Answer(page(stream()), cut_after=400), SourceBroken, "stat"),
         (Answer(page(stream())[:400]), SourceBroken, "cut off"),
-        (Answer(b"x" * (rtmp_http.MAX_BYTES + 1)), SourceBroken, "more than 16 MiB"),
+        (Answer(b"x" * (rtmp_http.MAX_BYTES + 1)), SourceBroken, "more than 8 MiB"),
     ],
 )
 def test_each_wrong_answer_is_named(answer: Answer, error: type[SourceError], said: str) -> None:

@@ -143,10 +143,28 @@ def test_a_copy_for_another_worker_is_no_viewer_and_its_traffic_is_not_counted()
     assert any("worker_processes 1" in fault.fix for fault in reading.faults)
 
 
-def test_a_push_to_another_server_is_a_real_connection() -> None:
-    clients = client(publishing=True) + client(number=7, address="rtmp://198.51.100.1/live", flash="ngx-local-relay")
-    (talk,) = read(page(stream("talk", clients=clients, bytes_out=5))).streams
-    assert (talk.players, talk.bytes_out_total) == (1, 5)
+@pytest.mark.parametrize(
+    ("address", "flash"),
+    [("rtmp://198.51.100.1/live", "ngx-local-relay"), ("198.51.100.2", "LNX.11,1,102,55")],
+    ids=["pushed to another server", "pulled by another server"],
+)
+def test_a_relay_is_no_viewer_and_what_it_is_sent_is_traffic(address: str, flash: str) -> None:
+    relays = client(number=7, address=address, flash=flash) + client(number=8, address=address, flash=flash)
+    reading = read(page(stream("talk", clients=client(publishing=True) + relays, bytes_out=5, bw_out=800_000)))
+    (talk,) = reading.streams
+    assert (talk.publishers, talk.players, reading.server.connections) == (1, 0, 1)
+    assert (talk.bytes_out_total, talk.bandwidth_out_bytes) == (5, 100_000)
+    assert [one.relay for one in talk.clients] == [False, True, True]
+    assert reading.faults == ()
+
+
+def test_what_a_pull_brings_in_is_published_here() -> None:
+    pulled = client(number=3, address="rtmp://198.51.100.1/live", flash="ngx-local-relay", publishing=True)
+    reading = read(page(stream("talk", clients=pulled + client(number=4))))
+    (talk,) = reading.streams
+    assert (talk.publishers, talk.players, reading.server.connections) == (1, 1, 2)
+    assert talk.bandwidth_in_bytes == 100_000
+    assert reading.faults == ()
 
 
 def test_dropped_frames_of_old_builds_are_video_and_audio() -> None:

@@ -90,11 +90,29 @@ def test_a_server_that_is_killed_is_absent_and_found_again(tmp_path: Path) -> No
 
 def test_real_refusals_are_told_apart(tmp_path: Path) -> None:
     with Nginx(tmp_path / "nginx", stat_extra="deny all;") as server:
-        with pytest.raises(SourceRefused, match="403"):
-            NginxRtmpProbe(server.stat_url).read()
-        for path, said in (("/nothing", "404"), ("/page", "HTML"), ("/away", "redirect")):
+        for path in ("/stat", "/away"):
+            with pytest.raises(SourceRefused, match="403"):
+                NginxRtmpProbe(server.stat_url.replace("/stat", path)).read()
+        for path, said in (("/nothing", "404"), ("/page", "HTML")):
             with pytest.raises(SourceBroken, match=said):
                 NginxRtmpProbe(server.stat_url.replace("/stat", path)).read()
+
+
+def test_relays_between_real_servers_are_no_viewers(tmp_path: Path) -> None:
+    """One pushes to the second, the third pulls from the first, and one person watches at the third."""
+    with (
+        Nginx(tmp_path / "second") as second,
+        Nginx(tmp_path / "first", rtmp_extra=f"push 127.0.0.1:{second.rtmp_port}/live;") as first,
+        Nginx(tmp_path / "third", rtmp_extra=f"pull 127.0.0.1:{first.rtmp_port}/live;") as third,
+    ):
+        probes = [NginxRtmpProbe(server.stat_url) for server in (first, second, third)]
+
+        def counts() -> list[tuple[int, int, int]]:
+            streams = [probe.read().streams for probe in probes]
+            return [(s.publishers, s.players, sum(c.relay for c in s.clients)) for one in streams for s in one]
+
+        with Publisher(f"{first.rtmp_url}/talk"), Player(f"{third.rtmp_url}/talk"):
+            eventually(lambda: counts() == [(1, 0, 2), (1, 0, 0), (1, 1, 0)])
 
 
 def test_two_real_workers_are_both_heard(tmp_path: Path) -> None:

@@ -85,6 +85,29 @@ def test_each_zone_has_the_labels_that_dashboards_use(make_machine) -> None:
     }
 
 
+def test_zones_are_numbered_in_hexadecimal(make_machine) -> None:
+    reading = make_machine(machine(Constant(100), sockets=18, core=Constant(60), mmio=True)).run()
+    assert len(reading.zones) == 36
+    assert {"intel-rapl:f", "intel-rapl:11", "intel-rapl:a:0"} <= by_path(reading).keys()
+    assert ("package-10", "core") in series(reading)
+    assert [zone.package for zone in reading.zones if zone.zone == zone.package][9:12] == [
+        "package-9",
+        "package-10",
+        "package-11",
+    ]
+    assert reading.host_watts == pytest.approx(1800, rel=0.001)
+    assert not reading.faults
+
+
+def test_a_zone_that_is_not_numbered_as_zones_are_makes_the_sum_unknown(make_machine) -> None:
+    machine_ = make_machine(machine(Constant(30)))
+    (machine_.tree.sysfs / "class" / "powercap" / "intel-rapl:x").mkdir()
+    reading = machine_.run()
+    assert reading.host_watts is None
+    assert by_path(reading)["intel-rapl:0"].watts == pytest.approx(30, rel=0.001)
+    assert "numbered" in fault(reading, "intel-rapl:x").reason
+
+
 def test_dies_of_one_socket_stay_apart(make_machine) -> None:
     zones = [
         SimulatedZone("intel-rapl:0", "package-0-die-0", Constant(10)),
@@ -147,6 +170,45 @@ def test_dies_that_show_the_packages_one_counter_are_counted_once(make_machine) 
     reading = machine_.run(125.0)
     assert reading.host_watts == pytest.approx(240, rel=0.001), "also after the tree was looked at again"
     assert series(reading) == {("package-0-die-0", "package-0-die-0"), ("package-0-die-0", "core")}
+
+
+def dies_of_two_sockets() -> list[SimulatedZone]:
+    """Both dies of each socket show the one counter of their package."""
+    return [
+        SimulatedZone(f"intel-rapl:{2 * socket + die}", f"package-{socket}-die-{die}", Constant(68), start_units=start)
+        for socket, start in enumerate((11_000_000, 987_654_321))
+        for die in range(2)
+    ]
+
+
+@pytest.mark.parametrize("hidden", [(0, 1, 2, 3), (1,), (0, 2), (0, 1)])
+def test_dies_that_can_be_read_late_are_counted_once_too(
+    hidden: tuple[int, ...], shared_directory: Path, make_config: ConfigFactory
+) -> None:
+    machine_ = Machine(PowercapTree(shared_directory, dies_of_two_sockets()), make_config)
+    counters = [machine_.tree.directory(f"intel-rapl:{number}") / "energy_uj" for number in hidden]
+    for counter in counters:
+        counter.chmod(0o400)
+    with as_nobody(), suppress(SourceRefused):
+        assert machine_.run(1.5).host_joules_total is None
+    for counter in counters:
+        counter.chmod(0o444)
+    with as_nobody():
+        before = machine_.run(3.0)
+        after = machine_.run(63.0)
+    for reading in (before, after):
+        assert reading.host_watts == pytest.approx(136, rel=0.001)
+        assert {zone.package for zone in reading.zones} == {"package-0-die-0", "package-1-die-0"}
+    assert after.host_joules_total - before.host_joules_total == pytest.approx(136 * 63, rel=0.001)
+
+
+def test_dies_that_begin_at_one_value_and_draw_differently_lose_no_energy(make_machine) -> None:
+    zones = [SimulatedZone(f"intel-rapl:{die}", f"package-0-die-{die}", Constant(40 + 4 * die)) for die in range(2)]
+    machine_ = make_machine(zones)
+    assert machine_.run(0.1).host_joules_total is None
+    reading = machine_.run(10.0)
+    assert reading.host_joules_total == pytest.approx(84 * 10.0, rel=0.001)
+    assert reading.host_watts == pytest.approx(84, rel=0.001)
 
 
 def test_mmio_is_used_where_it_is_all_there_is(make_machine) -> None:

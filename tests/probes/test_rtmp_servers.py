@@ -20,10 +20,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import ConfigFactory, free_port
 from tests.support.answers import Answer, Answers
 from tests.support.stat_pages import page, stream
+from wattview import fetch
 from wattview.exposition import render
 from wattview.model import StreamsReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
+from wattview.probes.streams import http as rtmp_http
+from wattview.probes.streams import mediamtx as mediamtx_probe
 from wattview.probes.streams import probe as rtmp_server
+from wattview.probes.streams import srs as srs_probe
 from wattview.probes.streams.mediamtx import MediaMtxProbe, families
 from wattview.probes.streams.probe import RtmpServerProbe
 from wattview.probes.streams.srs import SrsProbe
@@ -281,12 +285,10 @@ def test_wrong_answers_are_told_apart(kind: Any, answer: Answer, error: type[Sou
     )
 )
 def test_any_json_is_read_or_broken(value: Any) -> None:
-    body = json.dumps(value).encode()
-    for probe in (MediaMtxProbe("http://x"), SrsProbe("http://x")):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("wattview.probes.streams.http.get", lambda *_: body)
-            with pytest.raises(SourceBroken):
-                probe.read()
+    answer = fetch.Answer("http://x/api", 200, "OK", json.dumps(value).encode())
+    for kind, server in ((mediamtx_probe._Paths, "MediaMTX"), (srs_probe._Streams, "SRS")):
+        with pytest.raises(SourceBroken, match=f"not the API of {server}"):
+            rtmp_http.decoded(answer, kind, server, "")
 
 
 def the_kind(config_of: ConfigFactory, *sets: str) -> str:
@@ -316,8 +318,9 @@ def test_the_server_at_the_configured_address_is_recognised(
 def test_a_server_at_an_apis_usual_port_is_found(make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = f"streams.nginx_rtmp_url=http://127.0.0.1:{free_port()}/stat"
     with Answers(srs(SRS_STREAM)) as server:
-        monkeypatch.setattr(rtmp_server.srs, "DEFAULT_PORT", urlsplit(server.url).port)
-        monkeypatch.setattr(rtmp_server.mediamtx, "DEFAULT_PORT", free_port())
+        ports = {"srs": urlsplit(server.url).port, "mediamtx": free_port(), "nginx-rtmp": None}
+        servers = tuple(one._replace(port=ports[one.name]) for one in rtmp_server.SERVERS)
+        monkeypatch.setattr(rtmp_server, "SERVERS", servers)
         assert the_kind(make_config, nobody) == "srs"
 
 
@@ -325,7 +328,7 @@ def test_other_hosts_are_not_searched(make_config: ConfigFactory, monkeypatch: p
     tried: list[str] = []
 
     class Nobody:
-        def __init__(self, url: str) -> None:
+        def __init__(self, url: str, access: fetch.Access) -> None:
             tried.append(url)
 
         def read(self) -> StreamsReading:
@@ -334,7 +337,7 @@ def test_other_hosts_are_not_searched(make_config: ConfigFactory, monkeypatch: p
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(rtmp_server, "_KINDS", dict.fromkeys(("nginx-rtmp", "mediamtx", "srs"), Nobody))
+    monkeypatch.setattr(rtmp_server, "SERVERS", tuple(one._replace(make=Nobody) for one in rtmp_server.SERVERS))
     with pytest.raises(SourceAbsent):
         RtmpServerProbe(make_config("streams.nginx_rtmp_url=http://media.example.invalid:8088/stat")).read()
     assert tried == ["http://media.example.invalid:8088/stat"]

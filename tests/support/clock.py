@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wattview.probes.power.source import Moment
 
 EPOCH = 1_700_000_000.0
@@ -25,3 +27,21 @@ class FakeClock:
     def suspend(self, seconds: float) -> None:
         self.seconds += seconds
         self.asleep += seconds
+
+
+class RunningClock(FakeClock):
+    """A clock on which time goes by whenever somebody looks at it or pauses, and the machine with it: ``machine`` is
+    told the seconds since the start. What is read between two looks is read at the first."""
+
+    def __init__(self, machine: Callable[[float], None], look_seconds: float = 40e-6) -> None:
+        super().__init__()
+        self._machine = machine
+        self._look_seconds = look_seconds
+
+    def __call__(self) -> Moment:
+        self.seconds += self._look_seconds
+        self._machine(self.seconds)
+        return super().__call__()
+
+    def pause(self, seconds: float) -> None:
+        self.seconds += seconds

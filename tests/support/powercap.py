@@ -26,11 +26,13 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +77,41 @@ class Square(NamedTuple):
         whole, rest = divmod(seconds, self.period)
         half = self.period / 2
         return whole * half * (self.low + self.high) + self.high * min(rest, half) + self.low * max(0.0, rest - half)
+
+
+class Spikes(NamedTuple):
+    """``base``, and ``height`` more for ``length`` seconds at the beginning of each period."""
+
+    base: float
+    height: float
+    period: float
+    length: float
+
+    def joules(self, seconds: float) -> float:
+        whole, rest = divmod(seconds, self.period)
+        return self.base * seconds + self.height * (whole * self.length + min(rest, self.length))
+
+
+class Bursts:
+    """``base``, and bursts of random height, length and distance: from 2 ms to 2 s long, up to ``most`` watts."""
+
+    def __init__(self, base: float, most: float, seed: int = 1, seconds: float = 600.0) -> None:
+        self._base = base
+        self._ends = [0.0]
+        self._joules = [0.0]
+        self._watts: list[float] = []
+        chance = random.Random(seed)
+        while self._ends[-1] < seconds:
+            length = 10 ** chance.uniform(-2.7, 0.3)
+            watts = chance.choice((0.0, chance.uniform(0.0, most)))
+            self._watts.append(watts)
+            self._joules.append(self._joules[-1] + watts * length)
+            self._ends.append(self._ends[-1] + length)
+
+    def joules(self, seconds: float) -> float:
+        at = bisect_right(self._ends, seconds) - 1
+        watts = self._watts[at] if at < len(self._watts) else 0.0
+        return self._base * seconds + self._joules[at] + watts * (seconds - self._ends[at])
 
 
 class Scaled(NamedTuple):
@@ -125,7 +162,10 @@ def curve(text: str) -> Curve:
 
 
 class SimulatedZone(NamedTuple):
-    """One zone: its name in the kernel's tree, its ``name`` file, its power, and its counter's width and start."""
+    """One zone: its name in the kernel's tree, its ``name`` file, its power, and its counter's width and start.
+
+    ``update_seconds``: the hardware updates the counter this often, first after ``phase_seconds``; 0 is always.
+    """
 
     path: str
     name: str
@@ -133,12 +173,17 @@ class SimulatedZone(NamedTuple):
     bits: int = 32
     start_units: int = 0
     enabled: int = 1
+    update_seconds: float = 0.0
+    phase_seconds: float = 0.0
 
     @property
     def range_uj(self) -> int:
         return (2**self.bits - 1) * UNIT_NANOJOULES // 1000
 
     def energy_uj(self, seconds: float) -> int:
+        if self.update_seconds:
+            updates = (seconds - self.phase_seconds) // self.update_seconds
+            seconds = max(0.0, updates * self.update_seconds + self.phase_seconds)
         units = self.start_units + int(self.curve.joules(seconds) * 1e9 / UNIT_NANOJOULES)
         return units % 2**self.bits * UNIT_NANOJOULES // 1000
 
@@ -157,14 +202,14 @@ def machine(
     """The zones of a machine; each socket draws what the curves say. Counters start apart, so they wrap apart."""
     zones: list[SimulatedZone] = []
     for socket in range(sockets):
-        path = f"intel-rapl:{socket}"
+        path = f"intel-rapl:{socket:x}"
         zones.append(SimulatedZone(path, f"package-{socket}", package))
         parts = [(name, part) for name, part in (("core", core), ("uncore", uncore), ("dram", dram)) if part]
         zones += [SimulatedZone(f"{path}:{at}", name, part, enabled=0) for at, (name, part) in enumerate(parts)]
         if mmio:
-            zones.append(SimulatedZone(f"intel-rapl-mmio:{socket}", f"package-{socket}", package))
+            zones.append(SimulatedZone(f"intel-rapl-mmio:{socket:x}", f"package-{socket}", package))
     if psys:
-        zones.append(SimulatedZone(f"intel-rapl:{sockets}", "psys", psys))
+        zones.append(SimulatedZone(f"intel-rapl:{sockets:x}", "psys", psys))
     return [
         zone._replace(bits=bits, start_units=(at + 1) * 7919 * 2**bits // 65537 % 2**bits)
         for at, zone in enumerate(zones)

@@ -11,12 +11,13 @@ from rich.cells import cell_len
 
 from tests.support.sweep import sweep
 from wattview.model import Difference
+from wattview.model.quantities import OF_RESULTS, QUANTITIES
 from wattview.tui.plots.bars import extent, interval_bar
 from wattview.tui.results.advice import asked
 from wattview.tui.results.comparison import Line, cell, of_rows, percent, sentence
-from wattview.tui.results.figures import FIGURES, Value, around, of_scenario, written
 from wattview.tui.results.rows import rows_of
 from wattview.tui.results.scatter import GUTTER, Dot, picture, ticks
+from wattview.tui.results.values import Value, around, of_scenario, written
 
 FINITE = st.floats(-1e9, 1e9)
 VALUES = st.builds(Value, st.none() | FINITE, st.none() | st.floats(0, 1e9))
@@ -119,16 +120,16 @@ def test_a_wish_is_what_was_typed() -> None:
 
 def test_every_figure_is_one_that_a_result_has() -> None:
     one = sweep().scenarios[1]
-    known = {name for name in FIGURES if of_scenario(one, name).value is not None}
-    assert set(FIGURES) - known == {"gpu_energy_joules", "xpsnr_score"}
+    known = {one_of.name for one_of in OF_RESULTS if of_scenario(one, one_of.name).value is not None}
+    assert {one_of.name for one_of in OF_RESULTS} - known == {"gpu_energy_joules", "xpsnr_score"}
 
 
 def test_a_figure_is_written_in_its_unit_with_its_sign_and_its_spread() -> None:
-    assert written(FIGURES["joules_per_viewer_hour"], 7200.0) == "2.000"
-    assert written(FIGURES["baseline_diff_power_watts"], 3.0) == "+3.00"
-    assert written(FIGURES["stalls"], None) == "—"
-    assert around(FIGURES["energy_joules"], 3.14) == "±3.1"
-    assert around(FIGURES["energy_joules"], 0.01) == "", "a spread that rounds to nothing is not said"
+    assert written(QUANTITIES["joules_per_viewer_hour"], 7200.0) == "2.000"
+    assert written(QUANTITIES["baseline_diff_power_watts"], 3.0) == "+3.00"
+    assert written(QUANTITIES["stalls"], None) == "—"
+    assert around(QUANTITIES["energy_joules"], 3.14) == "±3.1"
+    assert around(QUANTITIES["energy_joules"], 0.01) == "", "a spread that rounds to nothing is not said"
 
 
 def test_repeats_are_one_row_only_with_the_daemons_grouping() -> None:
@@ -155,13 +156,11 @@ def test_a_difference_as_a_share(difference: float, base: float | None, expected
 def test_the_verdict_is_the_daemons_own_words() -> None:
     rows = rows_of([sweep()])[1:3]
     [block] = of_rows(rows, None)
-    line = Line(0, block, FIGURES["power_mean_watts"])
+    line = Line(0, block, QUANTITIES["power_mean_watts"])
     assert sentence(line, 1) == "B: not compared", "nothing is said before the daemon has"
-    gap = Difference(
-        difference=4.0, low=3.5, high=4.5, differ=True, verdict="significant: p < 0.0001", confidence=0.975
-    )
+    gap = Difference(difference=4.0, low=3.5, high=4.5, differ=True, verdict="they differ")
     said = block._replace(differences=[{"power_mean_watts": gap}])
     assert sentence(line._replace(block=said), 1) == (
-        "B less A: +4.00 W (+11.8 %), 97.5 % interval +3.50 to +4.50 W: significant: p < 0.0001"
+        "B less A: +4.00 W (+11.8 %), 95 % interval +3.50 to +4.50 W: they differ"
     )
     assert cell(line._replace(block=said), 1).endswith("≠")

@@ -1,4 +1,4 @@
-"""How efficiency is shown: titles, units and digits, and how sure each figure is. For every reader the same."""
+"""Efficiency as lines of a table: of all power and of that above baseline, and how sure each figure is."""
 
 from __future__ import annotations
 
@@ -7,33 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from wattview.model import Efficiency, ScenarioResult
-
-
-class Shown(Struct, frozen=True):
-    """One figure of ``Efficiency``: ``factor`` brings it to ``unit``, which is "" for the currency. One that has
-    nothing but energy in it (``proportional``) is as uncertain as the energy."""
-
-    title: str
-    field: str
-    factor: float
-    digits: int
-    unit: str
-    proportional: bool = True
-
-
-ENERGY = (
-    Shown("per stream", "watts_per_stream", 1.0, 2, "W"),
-    Shown("per frame", "joules_per_frame", 1.0, 3, "J"),
-    Shown("per megapixel", "joules_per_megapixel", 1.0, 4, "J"),
-    Shown("per gigabyte", "joules_per_gigabyte", 1e-3, 2, "kJ"),
-    Shown("per viewer-hour", "joules_per_viewer_hour", 1 / 3600, 3, "Wh"),
-)
-PRICES = (
-    Shown("cost/stream-hour", "cost_per_stream_hour", 1.0, 6, "", False),
-    Shown("cost/viewer-hour", "cost_per_viewer_hour", 1.0, 6, "", False),
-    Shown("CO2e/stream-hour", "carbon_grams_per_stream_hour", 1.0, 2, "g"),
-    Shown("SCI/stream-hour", "sci_grams_per_stream_hour", 1.0, 2, "g", False),
-)
+from wattview.model.quantities import QUANTITIES, Quantity
 
 
 class Line(Struct, frozen=True):
@@ -47,21 +21,21 @@ class Line(Struct, frozen=True):
     net: bool
     error_share: float | None
 
-    def has(self, columns: Iterable[Shown]) -> bool:
-        """Whether any of these figures is known."""
-        return any(getattr(self.figures, column.field) is not None for column in columns)
+    def value(self, quantity: Quantity) -> float | None:
+        """The quantity in its unit; None where it is unknown."""
+        value: float | None = getattr(self.figures, quantity.name)
+        return None if value is None else quantity.scaled(value)
 
-    def value(self, column: Shown) -> float | None:
-        """The figure in the unit in which it is shown."""
-        value: float | None = getattr(self.figures, column.field)
-        return None if value is None else value * column.factor
-
-    def error(self, column: Shown) -> float | None:
+    def error(self, quantity: Quantity) -> float | None:
         """How far the truth may lie from ``value``."""
-        value = self.value(column)
-        if value is None or self.error_share is None or not column.proportional:
+        value = self.value(quantity)
+        if value is None or self.error_share is None or not quantity.proportional:
             return None
         return abs(value) * self.error_share
+
+    def has(self, quantities: Iterable[Quantity]) -> bool:
+        """Whether any of them is known."""
+        return any(self.value(quantity) is not None for quantity in quantities)
 
 
 def lines_of(results: Sequence[ScenarioResult]) -> Iterator[Line]:
@@ -73,9 +47,9 @@ def lines_of(results: Sequence[ScenarioResult]) -> Iterator[Line]:
             yield Line(one, one.net_efficiency, True, _share(net_error_joules(one, results), one.net_energy_joules))
 
 
-def known(columns: Iterable[Shown], lines: Sequence[Line]) -> list[Shown]:
-    """The columns in which a figure is known."""
-    return [column for column in columns if any(line.has([column]) for line in lines)]
+def known(names: Iterable[str], lines: Sequence[Line]) -> list[Quantity]:
+    """Those of the quantities that any line has."""
+    return [quantity for name in names if any(line.has([quantity := QUANTITIES[name]]) for line in lines)]
 
 
 def net_error_joules(one: ScenarioResult, results: Iterable[ScenarioResult]) -> float | None:

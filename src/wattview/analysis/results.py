@@ -6,6 +6,7 @@ A figure that cannot be had is None and its reason stands in ``reasons`` under t
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -203,25 +204,25 @@ def compared_with_baseline(results: Sequence[ScenarioResult]) -> list[ScenarioRe
     Of several baselines it is the last one that began before the scenario, else the first.
     """
     baselines = [result for result in results if is_baseline(result.record)]
-    return [_compared(result, _baseline_for(result, baselines), baselines) for result in results]
+    begun = sorted(
+        (result for result in baselines if result.record.start_time is not None),
+        key=lambda result: result.record.start_time or 0.0,
+    )
+    starts = [result.record.start_time or 0.0 for result in begun]
+
+    def baseline_of(result: ScenarioResult) -> ScenarioResult | None:
+        start = result.record.start_time
+        place = bisect_right(starts, start) if start is not None else 0
+        if place:
+            return begun[bisect_left(starts, starts[place - 1])]
+        return baselines[0] if baselines else None
+
+    return [_compared(result, baseline_of(result)) for result in results]
 
 
-def _baseline_for(result: ScenarioResult, baselines: Sequence[ScenarioResult]) -> ScenarioResult | None:
-    start = result.record.start_time
-    earlier = [
-        baseline for baseline in baselines
-        if start is not None and baseline.record.start_time is not None and baseline.record.start_time <= start
-    ]  # fmt: skip
-    if earlier:
-        return max(earlier, key=lambda baseline: baseline.record.start_time or 0.0)
-    return baselines[0] if baselines else None
-
-
-def _compared(
-    result: ScenarioResult, baseline: ScenarioResult | None, baselines: Sequence[ScenarioResult]
-) -> ScenarioResult:
+def _compared(result: ScenarioResult, baseline: ScenarioResult | None) -> ScenarioResult:
     reason = ""
-    difference = net_joules = net = subtracted = None
+    difference = net_joules = net = None
     if baseline is None:
         reason = "this results file has no baseline scenario"
     elif result.power_mean_watts is None:
@@ -231,8 +232,7 @@ def _compared(
     elif baseline.power_source != result.power_source:
         reason = f"the baseline's power came from {baseline.power_source}, this one's from {result.power_source}"
     else:
-        subtracted = baseline.power_mean_watts
-        difference = result.power_mean_watts - subtracted
+        difference = result.power_mean_watts - baseline.power_mean_watts
         net_joules = difference * (result.window_seconds or 0.0)
         if result.efficiency is not None:
             net = _net(result, net_joules)
@@ -242,12 +242,6 @@ def _compared(
     return replace(
         result,
         baseline=baseline.record.name if baseline is not None else None,
-        baseline_watts=subtracted,
-        baselines_watts=tuple(
-            one.power_mean_watts
-            for one in baselines
-            if subtracted is not None and one.power_mean_watts is not None and one.power_source == result.power_source
-        ),
         baseline_diff_power_watts=difference,
         net_energy_joules=net_joules,
         net_efficiency=net,

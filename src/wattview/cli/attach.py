@@ -15,10 +15,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
+from msgspec.structs import replace
 
 from wattview.client import Address
 from wattview.config import Config
+from wattview.daemon import state_directory
 from wattview.daemon.children import ProgramMissing, child_command
+from wattview.daemon.state_directory import StateError
 
 START_SECONDS = 15.0
 STOP_SECONDS = 15.0
@@ -85,20 +88,33 @@ def answers(config: Config) -> bool:
         return False
 
 
+def running(config: Config) -> Config | None:
+    """The settings with which to reach the daemon that answers now, None where none does: the one on the control
+    socket, else the one that holds the state directory, whatever its socket is."""
+    if answers(config):
+        return config
+    holder = state_directory.holder(Path(config.paths.state))
+    if holder is None or not holder.control_socket:
+        return None
+    other = replace(config, daemon=replace(config.daemon, control_socket=holder.control_socket))
+    return other if answers(other) else None
+
+
 @contextlib.contextmanager
-def daemon_for(config: Config, arguments: list[str]) -> Iterator[bool]:
-    """A daemon that answers, for the time of the block. Yields whether it was started here.
+def daemon_for(config: Config, arguments: list[str]) -> Iterator[Config]:
+    """A daemon that answers, for the time of the block. Yields the settings with which to reach it.
 
     ``arguments`` are the ``--config`` and ``--set`` options that this command was given. Raises DaemonFailed.
     """
-    if answers(config):
-        yield False
+    found = running(config)
+    if found is not None:
+        yield found
         return
     log_path = Path(config.paths.state) / "daemon.log"
-    log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = [sys.executable, "-m", "wattview", "daemon", "--set", "streams.managed=auto", *arguments]
-    with log_path.open("wb") as log:
-        try:
+    try:
+        state_directory.private(log_path.parent)
+        with log_path.open("wb") as log:
             child = subprocess.Popen(
                 child_command(command, death_signal=signal.SIGTERM),
                 stdin=subprocess.DEVNULL,
@@ -106,22 +122,26 @@ def daemon_for(config: Config, arguments: list[str]) -> Iterator[bool]:
                 stderr=log,
                 start_new_session=True,
             )
-        except (ProgramMissing, OSError) as error:
-            raise DaemonFailed(str(error)) from None
+    except (ProgramMissing, OSError, StateError) as error:
+        raise DaemonFailed(str(error)) from None
     try:
-        _await_ready(config, child, log_path)
-        yield True
+        yield _await_ready(config, child, log_path)
     finally:
         _stop(child)
 
 
-def _await_ready(config: Config, child: subprocess.Popen[bytes], log_path: Path) -> None:
+def _await_ready(config: Config, child: subprocess.Popen[bytes], log_path: Path) -> Config:
+    """The settings with which to reach the child, or the daemon that was faster: two may be started at once."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if answers(config):
-            return
+        found = running(config)
+        if found is not None:
+            return found
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(0.05)
+            if state_directory.holder(Path(config.paths.state)) is not None:
+                time.sleep(0.05)
+                continue
             raise DaemonFailed(_last_words(log_path) or f"the daemon ended with status {child.returncode}")
     raise DaemonFailed(f"the daemon was not ready within {START_SECONDS:g} s; see {log_path}")
 

@@ -149,10 +149,10 @@ def up(options: Options, headless: bool) -> None:
 
     config = options.config("streams.managed=auto")
     try:
-        with daemon_for(config, options.arguments()):
+        with daemon_for(config, options.arguments()) as reached:
             from wattview.tui.app import run as run_dashboard
 
-            status = run_dashboard(socket_url(config), settings=config.tui)
+            status = run_dashboard(socket_url(reached), settings=config.tui)
     except DaemonFailed as error:
         raise click.ClickException(str(error)) from None
     sys.exit(status)
@@ -195,8 +195,8 @@ def run(options: Options, **asked: Any) -> None:
     request = read_request(suite, asked)
     config = options.config("streams.managed=auto")
     try:
-        with daemon_for(config, options.arguments()):
-            ok = _with_client(config, lambda client: run_scenarios(client, request, as_json))
+        with daemon_for(config, options.arguments()) as reached:
+            ok = _with_client(reached, lambda client: run_scenarios(client, request, as_json))
     except DaemonFailed as error:
         raise click.ClickException(str(error)) from None
     sys.exit(0 if ok else 1)

@@ -22,7 +22,12 @@ class Options:
 
     def config(self, *defaults: str) -> Config:
         """The settings in force; ``defaults`` are this subcommand's own, which ``--set`` overrules."""
-        return load(self._file, (*defaults, *self._sets))
+        config = load(self._file, (*defaults, *self._sets))
+        if config.streams.server != "auto":
+            from wattview.probes.streams.probe import check_server
+
+            check_server(config.streams)
+        return config
 
     def arguments(self) -> list[str]:
         """The same settings as arguments for another ``wattview``."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
+from wattview.analysis.efficiency_figures import Line, known, lines_of
 from wattview.analysis.qoe import seen
 from wattview.cli import terminal as term
 from wattview.cli.attach import answers, socket_url
@@ -16,6 +16,7 @@ from wattview.cli.terminal import json_text
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
 from wattview.model import HistorySeries, RunResult, ScenarioResult
+from wattview.model.quantities import EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity
 
 if TYPE_CHECKING:
     from wattview.daemon.history.protocol import History
@@ -128,7 +129,11 @@ def print_list(everything: list[RunResult], as_json: bool) -> None:
     click.echo(term.table(["RUN", "STATUS", "SCENARIOS", "NAMES"], rows, right=frozenset({2})))
 
 
-HEADER = ["SCENARIO", "ENERGY", "MEAN", "MAX", "ΔBASELINE", "CPU", "VMAF", "PSNR", "SSIM", "QOE", "COST"]
+COLUMNS = (
+    "energy_joules", "power_mean_watts", "power_max_watts", "baseline_diff_power_watts", "cpu_mean_percent",
+    "vmaf_score", "psnr_score", "ssim_score", "qoe_score", "cost_total",
+)  # fmt: skip
+"""The quantities of ``wattview results show``."""
 
 
 def print_result(result: RunResult, as_json: bool) -> None:
@@ -139,9 +144,10 @@ def print_result(result: RunResult, as_json: bool) -> None:
     if result.error:
         click.echo(term.bad(result.error))
         return
-    click.echo(term.table(HEADER, [_row(one) for one in result.scenarios], right=frozenset(range(1, len(HEADER)))))
+    header = ["SCENARIO", *(QUANTITIES[name].words.upper() for name in COLUMNS)]
+    click.echo(term.table(header, [_row(one) for one in result.scenarios], right=frozenset(range(1, len(header)))))
     lines = list(lines_of(result.scenarios))
-    for columns in (known(ENERGY, lines), known(PRICES, lines)):
+    for columns in (known(EFFICIENCY, lines), known(EFFICIENCY_PRICES, lines)):
         if columns:
             click.echo(f"\n{_efficiency(columns, lines)}")
     if any(one.energy_error_joules for one in result.scenarios):
@@ -160,36 +166,25 @@ def print_result(result: RunResult, as_json: bool) -> None:
 
 
 def _row(one: ScenarioResult) -> list[str]:
-    record = one.record
+    quantities = [QUANTITIES[name] for name in COLUMNS]
     return [
-        record.name,
-        term.figure(one.energy_joules, 1, "J", one.energy_error_joules),
-        term.figure(one.power_mean_watts, 2, "W", one.power_error_watts),
-        term.figure(one.power_max_watts, 2, "W"),
-        term.figure(one.baseline_diff_power_watts, 2, "W"),
-        term.figure(one.cpu_mean_percent, 1, "%"),
-        term.figure(record.vmaf_score, 2),
-        term.figure(record.psnr_score, 2, "dB"),
-        term.figure(record.ssim_score, 4),
-        term.figure(one.qoe_score, 2),
-        term.money(one.cost_total, one.currency),
+        one.record.name,
+        *(term.quantity(quantity, quantity.of(one), quantity.error_of(one), one.currency) for quantity in quantities),
     ]
 
 
-def _efficiency(columns: Sequence[Shown], lines: Sequence[Line]) -> str:
+def _efficiency(columns: Sequence[Quantity], lines: Sequence[Line]) -> str:
     """Up to two lines a scenario: of all power, and of that above the baseline."""
     rows = [
-        ["  above the baseline" if line.net else line.scenario.record.name]
+        ["  above baseline" if line.net else line.scenario.record.name]
         + [
-            term.figure(
-                line.value(column), column.digits, column.unit or line.scenario.currency or "", line.error(column)
-            )
+            term.figure(line.value(column), column.decimals, column.unit_in(line.scenario.currency), line.error(column))
             for column in columns
         ]
         for line in lines
         if line.has(columns)
     ]
-    header = ["", *(column.title.upper() for column in columns)]
+    header = ["", *(column.words.upper() for column in columns)]
     return term.table(header, rows, right=frozenset(range(1, len(header))))
 
 

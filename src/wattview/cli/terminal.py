@@ -14,6 +14,8 @@ from typing import Any
 import click
 import msgspec
 
+from wattview.model.quantities import Quantity
+
 UNKNOWN = "—"
 
 Row = Sequence[str]
@@ -88,8 +90,12 @@ def figure(value: float | None, digits: int = 1, unit: str = "", error: float | 
     return f"{value:.{digits}f}{around}{' ' + unit if unit else ''}"
 
 
-def money(value: float | None, currency: str | None) -> str:
-    return UNKNOWN if value is None else f"{value:.6f} {currency or ''}".rstrip()
+def quantity(of: Quantity, value: float | None, error: float | None = None, currency: str | None = None) -> str:
+    """A value of the catalogue with its unit and its error."""
+    if value is None:
+        return UNKNOWN
+    spread = of.scaled(error) if error is not None else None
+    return figure(of.scaled(value), of.decimals, of.unit_in(currency), spread)
 
 
 def duration(value: float | None) -> str:

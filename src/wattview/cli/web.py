@@ -24,7 +24,7 @@ from aiohttp import web
 from textual_serve.server import Server
 
 from wattview.daemon.children import child_command
-from wattview.daemon.listener import bind_tcp
+from wattview.daemon.http.listener import bind_tcp
 
 HOST = "127.0.0.1"
 KEY_BYTES = 24

@@ -40,7 +40,12 @@ def checked(config: Config) -> Config:
         ("docker.host", config.docker.host, ("unix://", "tcp://", "http://", "https://", "ssh://")),
     ):
         if url and not url.startswith(schemes):
-            raise ConfigError(f"{key}: expected a URL that begins with {' or '.join(schemes)}, got {url!r}")
+            raise ConfigError(f"{key}: expected a URL that begins with {' or '.join(schemes)}, got {_shown(url)!r}")
+    if config.daemon.control_listen:
+        try:
+            _ = config.daemon.control_address
+        except ValueError as error:
+            raise ConfigError(f"daemon.control_listen: {error}") from None
     if config.daemon.control_listen and not config.daemon.token_file:
         raise ConfigError(
             "daemon.token_file: needed with daemon.control_listen (every call over TCP carries the token)"
@@ -71,3 +76,8 @@ def checked(config: Config) -> Config:
                 )
             ports[endpoint.port] = name
     return config
+
+
+def _shown(url: str) -> str:
+    """A URL without what may be a user and password, however badly it is written."""
+    return url.rpartition("@")[2]

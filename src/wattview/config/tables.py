@@ -22,14 +22,28 @@ class Paths(Section, frozen=True, kw_only=True):
 
 
 class Daemon(Section, frozen=True, kw_only=True):
-    """Where the daemon listens. ``control_listen`` is ``host:port``; it then needs ``token_file``."""
+    """Where the daemon listens. ``control_listen`` is ``host:port``; it then needs ``token_file``.
+
+    ``web_config_file`` is exporter-toolkit's: TLS and passwords for what is reached over TCP. ``max_requests`` is how
+    many scrapes are answered at once, over all exporters; more wait for their turn.
+    """
 
     listen: str = "127.0.0.1"
     control_socket: str = ""
     control_listen: str = ""
     token_file: str = ""
+    web_config_file: str = ""
+    max_requests: Annotated[int, Meta(ge=1)] = 40
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     also_scrape: str = ""
+
+    @property
+    def control_address(self) -> tuple[str, int]:
+        """``control_listen`` as (host, port). Raises ValueError."""
+        host, colon, port = self.control_listen.rpartition(":")
+        if not colon or not port.isascii() or not port.isdecimal() or int(port) > 65535:
+            raise ValueError(f"expected HOST:PORT, such as 127.0.0.1:9700 or [::1]:9700, got {self.control_listen!r}")
+        return host.strip("[]") or "127.0.0.1", int(port)
 
     @property
     def others(self) -> list[tuple[str, int]]:
@@ -96,20 +110,32 @@ class Streams(Section, frozen=True, kw_only=True):
 
     ``nginx_rtmp_url`` is the statistics page of nginx-rtmp, or the address of MediaMTX's or SRS's HTTP API.
     ``server`` says which it is; ``auto`` finds out, and on this machine tries the APIs' usual ports too.
+    ``token_file`` holds a bearer token or ``user:password`` for it.
     """
 
     nginx_rtmp_url: str = "http://127.0.0.1:8088/stat"
     rtmp_url: str = "rtmp://127.0.0.1:1935/live"
-    server: Literal["auto", "nginx-rtmp", "mediamtx", "srs"] = "auto"
+    token_file: str = ""
+    server: str = "auto"
     managed: Literal["auto", "always", "never"] = "never"
     nginx: str = "nginx"
 
 
+class Http(Section, frozen=True, kw_only=True):
+    """What WattView asks over HTTP. ``ca_file``: certificates (PEM) that are trusted beside the system's own."""
+
+    ca_file: str = ""
+
+
 class History(Section, frozen=True, kw_only=True):
-    """Where past values are kept: an embedded SQLite file, or a Prometheus or VictoriaMetrics that scrapes us."""
+    """Where past values are kept: an embedded SQLite file, or a Prometheus or VictoriaMetrics that scrapes us.
+
+    ``prometheus_token_file`` holds a bearer token or ``user:password`` for the store.
+    """
 
     backend: Literal["sqlite", "prometheus"] = "sqlite"
     prometheus_url: str = ""
+    prometheus_token_file: str = ""
     interval: str = "5s"
     retention: str = "7d"
 
@@ -162,6 +188,7 @@ class Config(Section, frozen=True, kw_only=True):
     node: Node = field(default_factory=Node)
     docker: Docker = field(default_factory=Docker)
     streams: Streams = field(default_factory=Streams)
+    http: Http = field(default_factory=Http)
     history: History = field(default_factory=History)
     scenarios: Scenarios = field(default_factory=Scenarios)
     cost: Cost = field(default_factory=Cost)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
 
 from wattview.config import Config
+from wattview.daemon import storage
 from wattview.daemon.children import ProgramMissing, find_program
+from wattview.daemon.history.protocol import History, HistoryError
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.quality import find_tool
 from wattview.daemon.media.server import ManagedRtmp
@@ -37,10 +39,15 @@ STATES: dict[ProbeState, Literal["works", "absent", "not permitted", "broken"]] 
 }
 
 
-async def examine(config: Config, sampler: Sampler, media_server: ManagedRtmp | None = None) -> list[Finding]:
-    """Reads every source now, whatever is known of it, and looks at the tools and at the daemon's own media server."""
+async def examine(
+    config: Config, sampler: Sampler, media_server: ManagedRtmp | None = None, history: History | None = None
+) -> list[Finding]:
+    """Reads every source now, whatever is known of it, and looks at the tools, at the history and at the daemon's own
+    media server."""
     sources = await asyncio.gather(*(_examine_source(source) for source in sampler.sources.values()))
     tools = [finding async for finding in _examine_tools(config)]
+    if history is not None:
+        tools.append(await _examine_history(history))
     return [*sources, *tools, *([media_server.finding()] if media_server is not None else [])]
 
 
@@ -85,7 +92,7 @@ async def _examine_tools(config: Config) -> AsyncIterator[Finding]:
     yield await _quality_tool(config)
     yield _tool("nginx", config.streams.nginx, "the managed media server")
     for name, path in (("state", config.paths.state), ("results", config.paths.results)):
-        yield _directory(name, Path(path))
+        yield await asyncio.to_thread(_directory, name, Path(path))
 
 
 def _tool(source: str, program: str, purpose: str) -> Finding:
@@ -108,7 +115,23 @@ async def _quality_tool(config: Config) -> Finding:
 
 
 def _directory(source: str, path: Path) -> Finding:
-    existing = next(parent for parent in (path, *path.parents) if parent.exists())
-    if os.access(existing, os.W_OK | os.X_OK):
-        return Finding(source=source, state="works", detail=f"{path} can be written")
-    return Finding(source=source, state="not permitted", detail=f"{path} cannot be written", fix=f"set paths.{source}")
+    try:
+        storage.try_to_write(path, f"paths.{source}")
+    except storage.Unwritable as error:
+        state: Literal["not permitted", "broken"] = "not permitted" if error.refused else "broken"
+        return Finding(source=source, state=state, detail=error.reason, fix=error.fix)
+    return Finding(source=source, state="works", detail=f"{path} can be written")
+
+
+async def _examine_history(history: History) -> Finding:
+    """Whether the history answers, and whether its last row could be written."""
+    try:
+        reach = await history.reach()
+        if history.problem is not None:
+            raise history.problem
+    except HistoryError as error:
+        return Finding(source="history", state="broken", detail=error.reason, fix=error.fix)
+    if reach is None:
+        return Finding(source="history", state="works", detail=f"{history.name}: nothing is recorded yet")
+    first, last = (time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment)) for moment in reach)
+    return Finding(source="history", state="works", detail=f"{history.name}: from {first} to {last}")

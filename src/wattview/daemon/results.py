@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from wattview.daemon import machine, results_files
 from wattview.daemon.history.protocol import History, HistoryError
 from wattview.daemon.results_files import ResultsFileError
 from wattview.exposition import labels
+from wattview.gc_tuning import give_back_memory
 from wattview.model import HistorySeries, ResultsFile, RunResult, ScenarioRecord, ScenarioResult
 
 log = logging.getLogger("wattview.results")
@@ -38,6 +40,16 @@ RETRY_SECONDS = 5.0
 
 SETTLED_SECONDS = 3600.0
 """The age of a window from which on data that is missing will not come any more."""
+
+MAX_SCENARIOS = 2000
+"""How many scenarios of one file are analysed: its first ones. The answer says how many were left out."""
+
+MAX_BYTES_TOGETHER = 64 * 2**20
+"""The files that one answer takes together, and those whose answers are kept: a bound for the memory that they take."""
+
+MAX_FILES_AT_ONCE = 2
+LARGE_BYTES = 2**20
+"""After a file of this size, what it took is given back to the system."""
 
 MAX_KEPT = 1000
 MAX_WINDOWS_AT_ONCE = 4
@@ -68,6 +80,7 @@ class Results:
         self._own_machine = machine.describe(config.paths.procfs, config.paths.sysfs)
         self._kept: dict[Path, _Kept] = {}
         self._under_way: dict[tuple[Path, _Version], asyncio.Task[RunResult]] = {}
+        self._files = asyncio.Semaphore(MAX_FILES_AT_ONCE)
         self._windows = asyncio.Semaphore(MAX_WINDOWS_AT_ONCE)
 
     async def all(self, limit: int = 50) -> list[RunResult]:
@@ -78,7 +91,11 @@ class Results:
             return [RunResult(id="", path=str(self._directory), test_date="", error=str(error))]
         for gone in self._kept.keys() - set(paths):
             del self._kept[gone]
-        found = await asyncio.gather(*(self._one(path) for path in paths[:limit]))
+        sizes = await asyncio.to_thread(lambda: [_size(path) for path in paths[:limit]])
+        fitting = [total <= MAX_BYTES_TOGETHER or not at for at, total in enumerate(accumulate(sizes))]
+        found = await asyncio.gather(
+            *(self._one(path) if fits else _left_out(path) for path, fits in zip(paths[:limit], fitting, strict=True))
+        )
         return [result for result in found if result is not None]
 
     async def get(self, run_id: str) -> RunResult | None:
@@ -115,20 +132,22 @@ class Results:
         return kept.result if kept is not None else await self._unanswered(path)
 
     async def _analyse(self, path: Path, version: _Version) -> RunResult:
-        evidences: list[Evidence] = []
+        unknown = False
 
         async def scenario(record: ScenarioRecord) -> ScenarioResult:
+            nonlocal unknown
             async with self._windows:
                 evidence = await self._evidence(record, file.machine or self._own_machine)
-            evidences.append(evidence)
-            return await asyncio.to_thread(analyse, record, evidence, self._prices, self._max_gap)
+                unknown = unknown or bool(evidence.failures)
+                return await asyncio.to_thread(analyse, record, evidence, self._prices, self._max_gap)
 
         stale = None
         try:
-            file = await asyncio.to_thread(results_files.read, path)
+            async with self._files:
+                file = await asyncio.to_thread(results_files.read, path, MAX_SCENARIOS)
             scenarios = await asyncio.gather(*(scenario(record) for record in file.scenarios))
-            result = self._result(path, file, scenarios)
-            if any(evidence.failures for evidence in evidences) or _may_improve(scenarios):
+            result = await asyncio.to_thread(self._result, path, file, scenarios)
+            if unknown or _may_improve(scenarios):
                 stale = time.monotonic() + RETRY_SECONDS
         except ResultsFileError as error:
             result = _broken(path, str(error))
@@ -136,12 +155,18 @@ class Results:
             log.exception("%s could not be analysed", path)
             result = _broken(path, f"{path.name}: the analysis failed; the daemon's log says where")
         self._keep(path, _Kept(version, result, stale))
+        if version[1] > LARGE_BYTES:
+            await asyncio.to_thread(give_back_memory)
         return result
 
     async def _unanswered(self, path: Path) -> RunResult:
         """The file without the history's figures, for as long as these are not there."""
+        async with self._files:
+            return await asyncio.to_thread(self._without_history, path)
+
+    def _without_history(self, path: Path) -> RunResult:
         try:
-            file = await asyncio.to_thread(results_files.read, path)
+            file = results_files.read(path, MAX_SCENARIOS)
         except ResultsFileError as error:
             return _broken(path, str(error))
         evidence = Evidence(failures=dict.fromkeys(self._metrics, "the history has not answered yet"))
@@ -157,13 +182,14 @@ class Results:
             status=file.status,
             history=self._history.name,
             scenarios=[replace(one, machine=measured_on) for one in compared],
-            remarks=run_remarks(compared),
+            remarks=[*run_remarks(compared), *_left_out_remark(file)],
+            left_out=file.left_out,
         )
 
     def _keep(self, path: Path, kept: _Kept) -> None:
         self._kept.pop(path, None)
         self._kept[path] = kept
-        while len(self._kept) > MAX_KEPT:
+        while len(self._kept) > MAX_KEPT or sum(one.version[1] for one in self._kept.values()) > MAX_BYTES_TOGETHER:
             del self._kept[next(iter(self._kept))]
 
     async def _evidence(self, record: ScenarioRecord, measured_on: Mapping[str, Any]) -> Evidence:
@@ -213,6 +239,24 @@ class Results:
 
 def _broken(path: Path, reason: str) -> RunResult:
     return RunResult(id=results_files.stamp_of(path) or "", path=str(path), test_date="", error=reason)
+
+
+async def _left_out(path: Path) -> RunResult:
+    return _broken(path, f"the newer files take {MAX_BYTES_TOGETHER // 2**20} MiB together; ask for this run by its id")
+
+
+def _left_out_remark(file: ResultsFile) -> list[str]:
+    if not file.left_out:
+        return []
+    count = len(file.scenarios)
+    return [f"only the first {count} of the file's {count + file.left_out} scenarios are shown"]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _may_improve(scenarios: Iterable[ScenarioResult]) -> bool:

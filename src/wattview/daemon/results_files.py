@@ -7,29 +7,32 @@ a file that is no JSON object with a list of scenarios is refused. These functio
 
 from __future__ import annotations
 
-import contextlib
+import codecs
 import json
+import math
 import os
 import re
-import stat
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from wattview.analysis.results import is_baseline
+from wattview.daemon import whole_file
 from wattview.model import EncoderStatus, Output, Playback, RenditionRecord, ResultsFile, ScenarioRecord
 
 T = TypeVar("T")
 
-LEAST, MOST = 1e-9, 1e15
-"""The magnitudes of numbers that a results file may hold, beside 0."""
+LEAST = 1e-9
+"""The smallest number that a results file may hold, beside 0."""
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
+MAX_ODD_BYTES = 8 * 1024 * 1024
+"""The most that is read of JSON that is not strict: it is read by slower means."""
 MAX_NAME_LENGTH = 200
 LEFTOVER_SECONDS = 600.0
 
@@ -96,53 +99,48 @@ def write(directory: Path, results: ResultsFile, stamp: str) -> Path:
     path = path_for(directory, stamp)
     content = msgspec.json.format(msgspec.json.encode(_plain(results)), indent=2) + b"\n"
     directory.mkdir(parents=True, exist_ok=True)
-    _sweep(directory)
-    temporary = directory / f".{path.name}.{os.getpid()}.tmp"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    _fsync_directory(directory)
+    sweep(directory, LEFTOVER_SECONDS)
+    whole_file.write(path, content, mode=0o644)
     return path
 
 
-def read(path: Path) -> ResultsFile:
-    """One results file. Raises ResultsFileError where it cannot be read, or is not a results file at all."""
+def copy(path: Path, directory: Path) -> None:
+    """Puts a copy of a results file into another directory, whole. Raises OSError."""
+    whole_file.write(directory / path.name, whole_file.read(path, MAX_FILE_BYTES))
+
+
+def sweep(directory: Path, older_than: float = 0.0) -> None:
+    """Removes the temporary files that killed writers left in a directory."""
+    whole_file.sweep(directory, "test_results_*", older_than)
+
+
+def read(path: Path, limit: int | None = None) -> ResultsFile:
+    """One results file, of its scenarios no more than the first ``limit``; ``left_out`` counts the others.
+
+    Raises ResultsFileError where it cannot be read, or is not a results file at all.
+    """
     try:
-        text = _content(path).decode("utf-8-sig")
-        tree = json.loads(text, parse_int=_parse_int)
+        content = whole_file.read(path, MAX_FILE_BYTES).removeprefix(codecs.BOM_UTF8)
+        tree, scenarios = _parsed(content)
     except OSError as error:
         raise ResultsFileError(f"{path.name}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ResultsFileError(f"{path.name}: not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        cut = " (the file is empty)" if not text.strip() else f": {error.msg} at line {error.lineno}"
-        raise ResultsFileError(f"{path.name}: not valid JSON{cut}") from None
     except RecursionError:
         raise ResultsFileError(f"{path.name}: not a results file: nested too deeply") from None
-    if not isinstance(tree, dict):
-        raise ResultsFileError(f"{path.name}: not a results file: expected an object, got {_kind(tree)}")
-    scenarios = tree.get("scenarios")
-    if not isinstance(scenarios, list):
-        raise ResultsFileError(f"{path.name}: not a results file: no list of scenarios")
-    machine = tree.get("machine")
+    except msgspec.ValidationError as error:
+        raise ResultsFileError(f"{path.name}: not a results file: {_expectation(error)}") from None
+    except msgspec.DecodeError as error:
+        raise ResultsFileError(f"{path.name}: not valid JSON: {error}") from None
+    shown = scenarios[:limit]
     return ResultsFile(
-        test_date=_optional_text(tree, "test_date") or _date_of(path),
-        scenarios=[_record(item, position) for position, item in enumerate(scenarios, start=1)],
-        run=_optional_text(tree, "run"),
-        status=_optional_text(tree, "status"),
-        wattview_version=_optional_text(tree, "wattview_version"),
-        machine=machine if isinstance(machine, dict) else None,
+        test_date=_optional(tree, "test_date", str) or _date_of(path),
+        scenarios=[_record(item, position) for position, item in enumerate(shown, start=1)],
+        run=_optional(tree, "run", str),
+        status=_optional(tree, "status", str),
+        wattview_version=_optional(tree, "wattview_version", str),
+        machine=_optional(tree, "machine", dict[str, Any]),
+        left_out=len(scenarios) - len(shown),
     )
 
 
@@ -151,6 +149,7 @@ def read(path: Path) -> ResultsFile:
 
 def _plain(results: ResultsFile) -> dict[str, Any]:
     tree = _without_none(msgspec.to_builtins(results))
+    tree.pop("left_out")
     tree["scenarios"] = [_plain_record(record) for record in results.scenarios]
     return tree
 
@@ -164,41 +163,56 @@ def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in tree.items() if value is not None}
 
 
-def _sweep(directory: Path) -> None:
-    """Removes temporary files that a killed writer left behind."""
-    for leftover in directory.glob(".test_results_*.tmp"):
-        with contextlib.suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
-                leftover.unlink()
-
-
-def _fsync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 # reading
 
 
-def _content(path: Path) -> bytes:
-    # O_NONBLOCK: a FIFO of that name must not hang the reader.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ResultsFileError(f"{path.name}: not a regular file")
-        content = stream.read(MAX_FILE_BYTES + 1) if status.st_size <= MAX_FILE_BYTES else b""
-    if status.st_size > MAX_FILE_BYTES or len(content) > MAX_FILE_BYTES:
-        raise ResultsFileError(f"{path.name}: larger than {MAX_FILE_BYTES // 2**20} MiB, which no results file is")
-    return content
+_Members = dict[str, msgspec.Raw]
+
+_ANY = msgspec.json.Decoder()
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+_MEMBERS = msgspec.json.Decoder(_Members)
+_SCENARIOS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def _parse_int(text: str) -> int | float:
+def _parsed(content: bytes) -> tuple[_Members, list[msgspec.Raw]]:
+    """The members of the file's object and its scenarios, none of them read yet: so many scenarios as a file may hold
+    are a thousand times their bytes as objects."""
+    content.decode()
+    try:
+        tree = _MEMBERS.decode(content)
+    except msgspec.ValidationError:
+        _RAW.decode(content)  # what is no JSON at all is said first
+        raise
+    except msgspec.DecodeError:
+        tree = _MEMBERS.decode(_strict(content))
+    if "scenarios" not in tree:
+        raise msgspec.ValidationError("no list of scenarios")
+    try:
+        return tree, _SCENARIOS.decode(tree["scenarios"])
+    except msgspec.ValidationError:
+        raise msgspec.ValidationError("no list of scenarios") from None
+
+
+def _strict(content: bytes) -> bytes:
+    """The same in strict JSON. Python and others write NaN and Infinity, and escapes of half a character; as texts they
+    cost the one field that they stand in."""
+    if len(content) > MAX_ODD_BYTES:
+        return content
+    try:
+        tree = json.loads(content, parse_constant=str, parse_int=_parse_int, parse_float=_parse_float)
+    except json.JSONDecodeError as error:
+        cut = "the file is empty" if not content.strip() else f"{error.msg} at line {error.lineno}"
+        raise msgspec.DecodeError(cut) from None
+    return json.dumps(tree, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _parse_int(text: str) -> int | str:
     # int() refuses thousands of digits with an error that would cost the whole file.
-    return int(text) if len(text) <= 20 else float(text)
+    return int(text) if len(text) <= 20 else text
+
+
+def _parse_float(text: str) -> float | str:
+    return number if math.isfinite(number := float(text)) else text
 
 
 def _date_of(path: Path) -> str:
@@ -209,23 +223,25 @@ def _date_of(path: Path) -> str:
         return ""
 
 
-def _record(item: object, position: int) -> ScenarioRecord:
-    if not isinstance(item, dict):
-        return ScenarioRecord(name=f"scenario {position}", notes=[f"expected an object, got {_kind(item)}"])
+def _record(item: msgspec.Raw, position: int) -> ScenarioRecord:
+    try:
+        members = _MEMBERS.decode(item)
+    except msgspec.ValidationError as error:
+        return ScenarioRecord(name=f"scenario {position}", notes=[_expectation(error)])
     notes: list[str] = []
     fields: dict[str, Any] = {}
-    for name, convert in _FIELDS.items():
-        value = item.get(name)
-        if value is None:
+    for name, field in _FIELDS.items():
+        member = members.get(name)
+        if member is None or bytes(member) == b"null":
             continue
         try:
-            fields[name] = convert(value)
-        except _Wrong as wrong:
-            notes.append(f"{name}: expected {wrong}, got {_shown(value)}")
+            fields[name] = field.read(member)
+        except (ValueError, OverflowError, OSError, RecursionError):
+            notes.append(f"{name}: expected {field.expected}, got {_shown(member)}")
     if "name" not in fields:
         fields["name"] = f"scenario {position}"
-        if item.get("name") is None:
-            notes.append("name: missing")
+        if not notes or not notes[0].startswith("name: "):
+            notes.insert(0, "name: missing")
     kept = fields.get("notes") or []
     fields["notes"] = [*kept, *(note for note in notes if note not in kept)] or None
     return _without_empty_zeros(ScenarioRecord(**fields))
@@ -258,94 +274,33 @@ def _without_empty_zeros(record: ScenarioRecord) -> ScenarioRecord:
     return replace(record, outputs=outputs or None, **dict.fromkeys(empty))
 
 
-class _Wrong(Exception):
-    """A field of the wrong type or range; the text is what was expected."""
+_MOST = 10**15
+_AnyNumber = (
+    Annotated[int, Meta(ge=-_MOST, le=_MOST)] | Annotated[float, Meta(ge=-float(_MOST), le=float(_MOST))]
+)  # fmt: skip
+_Positive = Annotated[int, Meta(ge=0, le=_MOST)] | Annotated[float, Meta(ge=0, le=float(_MOST))]
+_Whole = Annotated[int, Meta(ge=0, le=_MOST)] | Annotated[float, Meta(ge=0, le=float(_MOST), multiple_of=1)]
+_UnixSeconds = Annotated[int, Meta(gt=0, lt=10**11)] | Annotated[float, Meta(gt=0, lt=1e11)]
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise _Wrong("text")
-    return value.encode("utf-8", "replace").decode()
+class _Field(Struct, frozen=True):
+    """How one field is read: its type, what to call that, and what is made of the value."""
 
+    type: Any
+    expected: str
+    make: Callable[[Any], Any] = lambda value: value
 
-def _name(value: object) -> str:
-    text = _text(value).strip()
-    if not text:
-        raise _Wrong("a name")
-    return text[:MAX_NAME_LENGTH]
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not _usual(value):
-        raise _Wrong("a finite number")
-    return value
+    def read(self, member: msgspec.Raw) -> Any:
+        """Raises ValueError and its like where the field is wrong."""
+        tree = _ANY.decode(member)
+        if not all(map(_usual, _numbers(tree))):
+            raise ValueError
+        return self.make(msgspec.convert(tree, self.type))
 
 
 def _usual(number: float) -> bool:
     """Whether a number can be a quantity of video or power. Beyond, squares and quotients leave a float's range."""
-    return number == 0 or LEAST <= abs(number) <= MOST
-
-
-def _positive(value: object) -> float:
-    number = _number(value)
-    if number < 0:
-        raise _Wrong("a number of at least 0")
-    return number
-
-
-def _count(value: object) -> int:
-    number = _positive(value)
-    if number != int(number):
-        raise _Wrong("a whole number")
-    return int(number)
-
-
-def _time(value: object) -> float:
-    """Unix seconds, from a number or an ISO text; a text without a zone is this machine's local time."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip()).timestamp()
-        except (ValueError, OverflowError, OSError):
-            raise _Wrong("Unix seconds or an ISO time") from None
-    number = _number(value)
-    if not 0 < number < 1e11:
-        raise _Wrong("Unix seconds")
-    return float(number)
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _Wrong("true or false")
-    return value
-
-
-def _outputs(value: object) -> list[Output]:
-    return _list_of(value, list[Output], 'a list of {"resolution", "fps"}')
-
-
-def _encoders(value: object) -> list[EncoderStatus]:
-    return _list_of(value, list[EncoderStatus], "a list of encoder figures")
-
-
-def _renditions(value: object) -> list[RenditionRecord]:
-    return _list_of(value, list[RenditionRecord], "a list of renditions")
-
-
-def _playback(value: object) -> Playback:
-    return _list_of([value], list[Playback], "what the viewers saw")[0]
-
-
-def _texts(value: object) -> list[str]:
-    return [_text(item) for item in _list_of(value, list[str], "a list of texts")]
-
-
-def _list_of(value: object, kind: type[list[T]], expected: str) -> list[T]:
-    if not all(map(_usual, _numbers(value))):
-        raise _Wrong(expected)
-    try:
-        return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, ValueError, OverflowError):
-        raise _Wrong(expected) from None
+    return number == 0 or LEAST <= abs(number) <= _MOST
 
 
 def _numbers(tree: object) -> Iterator[float]:
@@ -357,60 +312,86 @@ def _numbers(tree: object) -> Iterator[float]:
         yield tree
 
 
-_FIELDS: Mapping[str, Callable[[object], Any]] = {
-    "name": _name,
-    "bitrate": _text,
-    "resolution": _text,
-    "fps": _positive,
-    "duration": _positive,
-    "start_time": _time,
-    "end_time": _time,
-    "outputs": _outputs,
-    "vmaf_score": _positive,
-    "psnr_score": _positive,
-    "ssim_score": _number,
-    "xpsnr_score": _positive,
-    "type": _text,
-    "streams": _count,
-    "source": _text,
-    "preset": _text,
-    "encoder": _text,
-    "pushed": _flag,
-    "realtime": _flag,
-    "encoders": _encoders,
-    "vmaf_harmonic_mean": _number,
-    "vmaf_percentile_1": _number,
-    "vmaf_minimum": _number,
-    "vmaf_model": _text,
-    "quality_tool": _text,
-    "quality_frames": _count,
-    "viewers": _count,
-    "power_source": _text,
-    "status": _text,
-    "notes": _texts,
-    "setting": _text,
-    "repeat": _count,
-    "rate_control": _text,
-    "crf": _count,
-    "gop_seconds": _positive,
-    "buffer_seconds": _positive,
-    "audio": _text,
-    "warmup_seconds": _positive,
-    "renditions": _renditions,
-    "playback": _playback,
+def _name(text: str) -> str:
+    if not text.strip():
+        raise ValueError
+    return text.strip()[:MAX_NAME_LENGTH]
+
+
+def _time(value: float | str) -> float:
+    """Unix seconds, from a number or an ISO text; a text without a zone is this machine's local time."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.strip()).timestamp()
+    return float(msgspec.convert(value, _UnixSeconds))
+
+
+_TEXT = _Field(str, "text")
+_NUMBER = _Field(_AnyNumber, "a finite number")
+_AMOUNT = _Field(_Positive, "a number of at least 0")
+_COUNT = _Field(_Whole, "a whole number", int)
+_FLAG = _Field(bool, "true or false")
+_TIME = _Field(_UnixSeconds | str, "Unix seconds or an ISO time", _time)
+
+_FIELDS: Mapping[str, _Field] = {
+    "name": _Field(str, "a name", _name),
+    "bitrate": _TEXT,
+    "resolution": _TEXT,
+    "fps": _AMOUNT,
+    "duration": _AMOUNT,
+    "start_time": _TIME,
+    "end_time": _TIME,
+    "outputs": _Field(list[Output], 'a list of {"resolution", "fps"}'),
+    "vmaf_score": _AMOUNT,
+    "psnr_score": _AMOUNT,
+    "ssim_score": _NUMBER,
+    "xpsnr_score": _AMOUNT,
+    "type": _TEXT,
+    "streams": _COUNT,
+    "source": _TEXT,
+    "preset": _TEXT,
+    "encoder": _TEXT,
+    "pushed": _FLAG,
+    "realtime": _FLAG,
+    "encoders": _Field(list[EncoderStatus], "a list of encoder figures"),
+    "vmaf_harmonic_mean": _NUMBER,
+    "vmaf_percentile_1": _NUMBER,
+    "vmaf_minimum": _NUMBER,
+    "vmaf_model": _TEXT,
+    "quality_tool": _TEXT,
+    "quality_frames": _COUNT,
+    "viewers": _COUNT,
+    "power_source": _TEXT,
+    "status": _TEXT,
+    "notes": _Field(list[str], "a list of texts"),
+    "setting": _TEXT,
+    "repeat": _COUNT,
+    "rate_control": _TEXT,
+    "crf": _COUNT,
+    "gop_seconds": _AMOUNT,
+    "buffer_seconds": _AMOUNT,
+    "audio": _TEXT,
+    "warmup_seconds": _AMOUNT,
+    "renditions": _Field(list[RenditionRecord], "a list of renditions"),
+    "playback": _Field(Playback, "what the viewers saw"),
 }
 
 
-def _optional_text(tree: Mapping[str, Any], name: str) -> str | None:
-    value = tree.get(name)
-    return _text(value) if isinstance(value, str) else None
+def _optional(tree: _Members, name: str, kind: type[T]) -> T | None:
+    """A member of the file's object, None where it is missing or no such thing."""
+    try:
+        return msgspec.json.decode(tree[name], type=kind)
+    except (KeyError, msgspec.DecodeError, RecursionError):
+        return None
 
 
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
+def _expectation(error: msgspec.ValidationError) -> str:
+    """What msgspec says, in plain words: "expected an object, got a list"."""
+    text = str(error).replace("Expected", "expected")
+    for name, words in (("object", "an object"), ("array", "a list"), ("str", "text"), ("bool", "true or false")):
+        text = text.replace(f"`{name}`", words)
+    return text.replace("`int`", "a number").replace("`float`", "a number").replace("`null`", "null")
 
 
-def _shown(value: object) -> str:
-    text = repr(value).encode("utf-8", "replace").decode()
+def _shown(member: msgspec.Raw) -> str:
+    text = bytes(member).decode("utf-8", "replace")
     return text if len(text) <= 60 else text[:57] + "…"

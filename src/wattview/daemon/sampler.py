@@ -28,6 +28,7 @@ from wattview.model import (
     ProbeState,
     ProbeStatus,
     Reading,
+    TrailPoint,
 )
 from wattview.probes import SourceBroken, SourceError
 from wattview.probes.power.probe import PowerProbe
@@ -226,8 +227,8 @@ class Sampler:
             host.cpu_percent if isinstance(host, HostReading) else None,
         )
 
-    async def power_trail(self) -> list[tuple[float, float]]:
-        """Every sample of the power clock in the last second or so: Unix time, and joules of the host so far."""
+    async def power_trail(self) -> list[TrailPoint]:
+        """The samples of the power clock in the last second or so."""
         source = self.sources.get("power")
         return [] if source is None else await source.call(PowerProbe.trail)
 

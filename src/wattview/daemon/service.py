@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import logging
 import os
 import resource
 import signal
-import socket
-import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from wattview.config import Config, ConfigError
-from wattview.daemon.api.app import make_api
+from wattview.daemon import state_directory, storage
+from wattview.daemon.api.app import make_api, problem_answer
 from wattview.daemon.api.route import Parts
 from wattview.daemon.api.snapshot import Snapshots
 from wattview.daemon.attribution.attributor import Attributor
@@ -33,13 +31,21 @@ from wattview.daemon.history.backend import open_history
 from wattview.daemon.history.recorder import Recorder
 from wattview.daemon.history.replay import Past
 from wattview.daemon.history.sqlite import SqliteHistory
+from wattview.daemon.http.addresses import Addresses, ListenError
+from wattview.daemon.http.guard import Guard, Turns
+from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
-from wattview.daemon.listener import Listener, bind_tcp, bind_unix
 from wattview.daemon.media.server import ManagedRtmp, MediaServerError, choose_server
 from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler
 from wattview.daemon.sd_notify import Supervisor
+from wattview.daemon.state_directory import StateError
 from wattview.gc_tuning import look_for_cycles_rarely
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from wattview.daemon.http.listener import Listener
 
 log = logging.getLogger("wattview.daemon")
 
@@ -48,18 +54,16 @@ class DaemonError(Exception):
     """The daemon cannot run here. The text is one line with the way out."""
 
 
-class AlreadyRunning(DaemonError):
-    """Another daemon has the control socket."""
-
-
 class Daemon:
     """One daemon with one set of settings."""
 
-    def __init__(self, config: Config, events: EventLog) -> None:
+    def __init__(self, config: Config, events: EventLog, addresses: Addresses) -> None:
         self.config = config
+        self.addresses = addresses
         self._events = events
         self._runner: Runner | None = None
         self._stack = contextlib.AsyncExitStack()
+        self._for_good = False
 
     async def start(self) -> None:
         """Brings everything up. Raises DaemonError, and then nothing is left running."""
@@ -69,8 +73,16 @@ class Daemon:
             await self._stack.aclose()
             raise
 
-    async def stop(self) -> None:
+    async def stop(self, *, for_good: bool) -> None:
+        """Leaves the addresses open where another one is to take them over."""
+        self._for_good = for_good
         await self._stack.aclose()
+
+    async def _stop_serving(self) -> None:
+        if self._for_good:
+            await self.addresses.close()
+        else:
+            await self.addresses.pause()
 
     def running_a_scenario(self) -> bool:
         run = self._runner.current if self._runner is not None else None
@@ -80,9 +92,9 @@ class Daemon:
         stack = self._stack
         config = self.config
         state = Path(config.paths.state)
-        _make_private(state)
-        _make_private(Path(config.daemon.control_socket).parent)
-        stack.callback(_take_lock(Path(config.daemon.control_socket)))
+        with _told():
+            state_directory.private(state)
+            stack.callback(os.close, state_directory.take(state, Path(config.daemon.control_socket)))
 
         server = await self._start_media_server(state)
         if server is not None and server.state == "running":
@@ -114,6 +126,12 @@ class Daemon:
             return config.streams.rtmp_url if answers else None
 
         results = Results(config, history)
+        kept = {
+            "results": (Path(config.paths.results), "paths.results"),
+            "runs": (runs_directory(state), "paths.state"),
+        }
+        watching_disks = asyncio.create_task(storage.watch(kept), name="storage")
+        stack.push_async_callback(_end_task, watching_disks)
         runner = Runner(
             config, rtmp_url=live_rtmp_url, mark=mark, power_source=sampler.power_source, state_dir=state,
             load=sampler.load, trail=sampler.power_trail,
@@ -121,7 +139,7 @@ class Daemon:
         stack.push_async_callback(runner.close)
         self._runner = runner
 
-        sockets, targets = self._bind_exporters()
+        targets = self._targets()
         health = Health([one for key, one in targets.items() if key != "health"], targets.get("health"))
         stack.push_async_callback(health.close)
         snapshots = Snapshots(config, sampler, attributor, health, runner, self._events, config.streams.rtmp_url)
@@ -131,25 +149,29 @@ class Daemon:
         parts = Parts(
             config, sampler, snapshots, past, history, runner, results, health, server, self._events, stopping
         )
-
-        keys = {sock.getsockname()[1]: key for key, sock in sockets.items()}
+        keys = {_port(listener): key for key, listener in self.addresses.exporters.items()}
         exporters = Endpoints(config, sampler, attributor, results, health, runner, keys)
-        await self._listen(Listener(exporters, list(sockets.values())))
-        await self._listen(Listener(make_api(parts), [self._bind_control_socket()]))
-        if config.daemon.control_listen:
-            token = read_token(Path(config.daemon.token_file))
-            host, _, port = config.daemon.control_listen.rpartition(":")
-            sock = _bind_control(host.strip("[]"), port)
-            log.info("control API on %s:%d", *sock.getsockname()[:2])
-            await self._listen(Listener(make_api(parts, token), [sock]))
+        if self.addresses.web is not None:
+            health.ask_within(exporters)
+        self._serve(exporters, make_api(parts))
         stack.callback(stopping.set)
         watching = asyncio.create_task(snapshots.watch(config.history.interval_seconds), name="events")
         stack.push_async_callback(_end_task, watching)
         log.info("ready: control socket %s", config.daemon.control_socket)
 
-    async def _listen(self, listener: Listener) -> None:
-        self._stack.push_async_callback(listener.stop)
-        await listener.start()
+    def _serve(self, exporters: ASGIApp, api: ASGIApp) -> None:
+        addresses = self.addresses
+        self._stack.push_async_callback(self._stop_serving)
+        addresses.take_limits()
+        guarded = Guard(Turns(exporters, self.config.daemon.max_requests), addresses.web)
+        for listener in addresses.exporters.values():
+            listener.serve(guarded, addresses.web)
+        assert addresses.control is not None
+        addresses.control.serve(api)
+        if addresses.remote is not None:
+            remote = Guard(api, addresses.web, lambda: addresses.token, problem_answer)
+            addresses.remote.serve(remote, addresses.web)
+            log.info("control API on %s:%d", *addresses.remote.sock.getsockname()[:2])
 
     async def _start_media_server(self, state: Path) -> ManagedRtmp | None:
         """Our own nginx-rtmp where one is wanted and none answers; its state says whether it came up. Without one,
@@ -166,50 +188,20 @@ class Daemon:
         log.info("media server: %s (statistics: %s)", server.rtmp_url, server.stat_url)
         return server
 
-    def _bind_control_socket(self) -> socket.socket:
-        path = Path(self.config.daemon.control_socket)
-        try:
-            sock = bind_unix(path)
-        except FileExistsError as error:
-            raise DaemonError(str(error)) from None
-        except OSError as error:
-            raise DaemonError(f"{path}: {error.strerror or error}; set daemon.control_socket") from None
-        self._stack.callback(path.unlink, missing_ok=True)
-        return sock
-
-    def _bind_exporters(self) -> tuple[dict[str, socket.socket], dict[str, Target]]:
-        """By key: the exporters' sockets, and where all that are enabled are. A taken port costs that exporter only."""
-        host = self.config.daemon.listen
-        sockets: dict[str, socket.socket] = {}
-        targets: dict[str, Target] = {}
+    def _targets(self) -> dict[str, Target]:
+        """By key: where the exporters are that these settings ask for."""
+        web, found = self.addresses.web, {}
         for exporter in EXPORTERS:
             settings = getattr(self.config.endpoints, exporter.key)
             if not settings.enabled:
                 continue
-            problem = ""
-            try:
-                sockets[exporter.key] = bind_tcp(host, settings.port)
-            except OSError as error:
-                problem = _bind_problem(error, f"endpoints.{exporter.key}.port", settings.port)
+            problem = self.addresses.problems.get(exporter.key, "")
+            if problem:
                 log.warning("%s is not served: %s", exporter.name, problem)
-            port = sockets[exporter.key].getsockname()[1] if exporter.key in sockets else settings.port
-            targets[exporter.key] = Target(exporter.name, exporter_url(host, port), problem)
-        return sockets, targets
-
-
-def read_token(path: Path) -> str:
-    """The control API's token. It must be a secret: a file of others' reading is refused, and so is a short one."""
-    try:
-        mode = path.stat().st_mode
-        token = path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII"
-        raise DaemonError(f"daemon.token_file {path}: {reason}") from None
-    if stat.S_IMODE(mode) & 0o077:
-        raise DaemonError(f"daemon.token_file {path}: others may read it; run: chmod 600 {path}")
-    if len(token) < 16:
-        raise DaemonError(f"daemon.token_file {path}: a token has at least 16 characters; try: openssl rand -hex 32")
-    return token
+            port = _port(self.addresses.exporters[exporter.key]) if not problem else settings.port
+            url = exporter_url(self.config.daemon.listen, port, encrypted=web is not None and web.encrypted)
+            found[exporter.key] = Target(exporter.name, url, problem)
+        return found
 
 
 async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | None = None) -> None:
@@ -231,57 +223,87 @@ async def _serve(load: Callable[[], Config], events: EventLog, ready: Callable[[
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     supervisor = Supervisor()
     alive = asyncio.create_task(supervisor.keep_alive(), name="watchdog")
-    config = load()
+    config, before = load(), None
+    with _told():
+        addresses = await _addresses(config)
     try:
         while not stop.is_set():
-            daemon = Daemon(config, events)
-            await daemon.start()
+            daemon = Daemon(config, events, addresses)
+            try:
+                await daemon.start()
+            except Exception as error:
+                if before is None:
+                    raise
+                log.error("SIGHUP: the new settings cannot be taken, and those of before stay in force: %s", error)
+                await addresses.close(but=before.addresses)
+                config, addresses, before = before.config, before.addresses, None
+                continue
+            if before is not None:
+                await before.addresses.close(but=addresses)
             supervisor.ready()
             if ready is not None:
                 ready(daemon)
             try:
-                config = await _until_changed(daemon, load, stop, reload, supervisor)
+                before = daemon
+                config, addresses = await _until_changed(daemon, load, stop, reload, supervisor)
             finally:
                 if stop.is_set():
                     supervisor.stopping()
-                await daemon.stop()
+                await daemon.stop(for_good=stop.is_set())
     finally:
         alive.cancel()
+        await addresses.close()
 
 
 async def _until_changed(
     daemon: Daemon, load: Callable[[], Config], stop: asyncio.Event, reload: asyncio.Event, supervisor: Supervisor
-) -> Config:
-    """Returns when the daemon is to stop, or is to start anew with the settings returned."""
-    config = daemon.config
+) -> tuple[Config, Addresses]:
+    """Returns when the daemon is to stop, or is to start anew with the settings and addresses returned."""
     while True:
         waiting = [asyncio.create_task(event.wait()) for event in (stop, reload)]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
         if stop.is_set():
-            return config
+            return daemon.config, daemon.addresses
         reload.clear()
         supervisor.reloading()
         try:
             changed = load()
-        except ConfigError as error:
+            addresses = await _addresses(changed, daemon.addresses)
+        except (ConfigError, ListenError) as error:
             log.error("SIGHUP: the settings are wrong and were not taken: %s", error)
             supervisor.ready(f"the settings are wrong and were not taken: {error}")
             continue
-        if changed == config:
+        if changed == daemon.config:
+            daemon.addresses.token = addresses.token
+            await addresses.close(but=daemon.addresses)
             log.info("SIGHUP: the settings have not changed")
             supervisor.ready()
             continue
         if daemon.running_a_scenario():
+            await addresses.close(but=daemon.addresses)
             log.info("SIGHUP: the new settings are taken when the run in progress has ended")
             supervisor.ready("new settings are taken when the run in progress has ended")
             while daemon.running_a_scenario() and not stop.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), 0.5)
-            supervisor.reloading()
+            reload.set()  # what was right then may not be so any more
+            continue
         log.info("SIGHUP: starting anew with the new settings")
-        return changed
+        return changed, addresses
+
+
+async def _addresses(config: Config, before: Addresses | None = None) -> Addresses:
+    """Raises ListenError and ConfigError."""
+    endpoints = {exporter.key: getattr(config.endpoints, exporter.key) for exporter in EXPORTERS}
+    ports = {key: endpoint.port for key, endpoint in endpoints.items() if endpoint.enabled}
+    return await Addresses.of(config, ports, before)
+
+
+def _port(listener: Listener) -> int:
+    port: int = listener.sock.getsockname()[1]
+    return port
 
 
 def _raise_file_limit() -> None:
@@ -299,48 +321,10 @@ async def _end_task(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-def _make_private(directory: Path) -> None:
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with the state directory or an address ends the start."""
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise DaemonError(
-            f"{directory} cannot be made: {error.strerror}; set paths.state or daemon.control_socket"
-        ) from None
-
-
-def _take_lock(control_socket: Path) -> Callable[[], None]:
-    """Makes sure that one daemon has this control socket; the kernel lets go of the lock when the daemon dies.
-
-    The file names the daemon's pid, as ``/health`` does: who finds both alike speaks to this daemon and to no other.
-    """
-    path = control_socket.with_name(control_socket.name + ".lock")
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise DaemonError(f"{path}: {error.strerror}; set daemon.control_socket") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise AlreadyRunning(f"a daemon already runs with {control_socket}; attach to it with: wattview tui") from None
-
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
-    return lambda: os.close(descriptor)
-
-
-def _bind_control(host: str, port: str) -> socket.socket:
-    try:
-        return bind_tcp(host or "127.0.0.1", int(port))
-    except ValueError:
-        raise DaemonError(f"daemon.control_listen: expected host:port, got {host}:{port}") from None
-    except OSError as error:
-        raise DaemonError(f"daemon.control_listen: {_bind_problem(error, 'daemon.control_listen', port)}") from None
-
-
-def _bind_problem(error: OSError, setting: str, port: int | str) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} is taken by another program; stop it or set {setting}"
-    if error.errno == errno.EACCES:
-        return f"port {port} needs more rights; set {setting} to one above 1023"
-    return f"cannot listen on port {port}: {error.strerror or error}"
+        yield
+    except (StateError, ListenError) as error:
+        raise DaemonError(str(error)) from None

@@ -37,7 +37,7 @@ from wattview.model.curves import Curve, CurveComparison, CurveDifference, Curve
 from wattview.model.events import Event, EventLevel
 from wattview.model.gpus import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
 from wattview.model.host import HostReading, Nic
-from wattview.model.power import MachinePower, PowerReading, PowerSource, PowerUse, Zone
+from wattview.model.power import MachinePower, PowerReading, PowerSource, PowerUse, TrailPoint, Zone
 from wattview.model.prediction import Load, MeasuredLoad, PowerFit, PowerPrediction
 from wattview.model.results import Difference, Efficiency, Estimate, RunResult, ScenarioResult
 from wattview.model.runs import (
@@ -154,6 +154,7 @@ __all__ = [
     "Stream",
     "StreamClient",
     "StreamsReading",
+    "TrailPoint",
     "VideoEncoder",
     "Zone",
 ]

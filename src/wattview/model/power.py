@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -29,13 +29,30 @@ class Zone(Struct, frozen=True, kw_only=True):
     counted: bool
 
 
+class TrailPoint(NamedTuple):
+    """One sample of the power's trail. ``time``: Unix seconds, when its reading had ended. By then the host had used at
+    least ``joules``, and at most ``most_joules``, whatever its power did: both count from one moment on, so that two
+    points bound the energy between them. Of sources that do not count energy themselves the two are equal, and they
+    are no bound.
+
+    ``update_seconds``: how often the counters were updated, as far as that had been found out (0: at least as often as
+    they were read). A power over less than that says nothing.
+    """
+
+    time: float
+    joules: float
+    most_joules: float
+    update_seconds: float = 0.0
+
+
 class PowerReading(Reading, frozen=True, kw_only=True):
     """Power of the whole host from its best source, and of each zone behind it.
 
     ``host_joules_total`` counts every joule once (packages + DRAM, or psys); None where a part of that sum cannot be
-    read now: there is no host figure that silently lacks a socket. ``host_watts`` is its mean over the last second;
-    ``host_peak_watts`` the largest power between two consecutive samples in that second. What the meter counted in that
-    second lies within ``host_error_watts`` of ``host_watts``; None where nobody says how old its counts are.
+    read now: there is no host figure that silently lacks a socket. ``host_watts`` is its mean over the last second, or
+    over one update interval of a counter that is updated less often. ``host_peak_watts`` is the largest power between
+    two samples in that time. The mean power in that time, by the meter, lies within ``host_error_watts`` of
+    ``host_watts``; None where nobody says how old its figures are.
     """
 
     source: PowerSource

@@ -133,7 +133,8 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
 
 
 class ResultsFile(Struct, frozen=True, kw_only=True):
-    """A results file, ``test_results_YYYYmmdd_HHMMSS.json``. ``run`` is its stamp and the run's id."""
+    """A results file, ``test_results_YYYYmmdd_HHMMSS.json``. ``run`` is its stamp and the run's id. ``left_out`` is how
+    many of its scenarios were not read, as they were too many; it is not written."""
 
     test_date: str
     scenarios: list[ScenarioRecord]
@@ -141,6 +142,7 @@ class ResultsFile(Struct, frozen=True, kw_only=True):
     status: str | None = None
     wattview_version: str | None = None
     machine: dict[str, Any] | None = None
+    left_out: int = 0
 
 
 class Run(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ class StreamClient(Struct, frozen=True, kw_only=True):
     dropped: int | None = None
     avsync_ms: int | None = None
     relay: bool = False
-    """The server's own copy for another of its processes: no viewer, and counted nowhere."""
+    """A copy for another server, or for another process of this one: no viewer."""
 
 
 class Stream(Struct, frozen=True, kw_only=True):
@@ -59,17 +59,21 @@ class Stream(Struct, frozen=True, kw_only=True):
 
 
 class RtmpServer(Struct, frozen=True, kw_only=True):
-    """The RTMP server's own figures; ``name`` says which it is (``nginx-rtmp 1.1.4``). Bandwidth: bytes per second."""
+    """The RTMP server's own figures; ``name`` says which it is (``nginx-rtmp 1.1.4``). Bandwidth: bytes per second.
+
+    ``unlisted_streams`` are those that it has beside the listed ones: too many to list, or not readable.
+    """
 
     name: str
     pid: int | None
     uptime_seconds: float | None
-    connections: int
+    connections: int | None
     accepted_total: int | None
     bytes_in_total: int | None
     bytes_out_total: int | None
     bandwidth_in_bytes: float | None
     bandwidth_out_bytes: float | None
+    unlisted_streams: int = 0
 
 
 class StreamsReading(Reading, frozen=True, kw_only=True):

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 # A seq_file hands out its page-sized buffer when the next record does not fit; anything shorter was the whole.
 _SURELY_WHOLE = 2048
+
+
+def kept_below() -> int:
+    """Files with a descriptor from here on do not stay open. The kernel gives the lowest that is free: such a one says
+    that half of all that this process may have are in use, and the rest is for connections and the history."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft // 2
 
 
 def read_once(path: str) -> bytes:
@@ -29,6 +37,7 @@ class KernelFile:
 
     A ``pread`` at offset 0 of such a file gives fresh content at a third of the cost of opening it anew. Where the
     thing behind the descriptor has gone (ENODEV after a hot-unplug, ESTALE), the next read opens the path again.
+    It does not stay open where descriptors are scarce.
     Raises OSError as ``open`` and ``read`` do.
     """
 
@@ -42,7 +51,11 @@ class KernelFile:
     def read(self) -> bytes:
         """The whole content, however long it has become."""
         if self._fd < 0:
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            opened = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            if opened >= kept_below():
+                os.close(opened)
+                return read_once(self.path)
+            self._fd = opened
         try:
             data = os.pread(self._fd, self._size, 0)
             if len(data) < _SURELY_WHOLE:

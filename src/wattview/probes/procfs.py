@@ -1,16 +1,20 @@
 """Pure parsers of the kernel's text files: bytes in, typed values out; no file is opened here.
 
 The formats are those of Documentation/filesystems/proc.rst and Documentation/admin-guide/iostats.rst of the kernel,
-and of proc(5). Every parser raises ValueError, naming the file, where the text is not of its form; lines and columns
-that a newer kernel appends are ignored. Shared by the probes, which give the bytes.
+and of proc(5). A line that is not of the form costs itself (see ``lines``); every parser raises ValueError, naming
+the file, where what it is asked for is in none of them. Columns that a newer kernel appends are ignored. Shared by the
+probes, which give the bytes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 
 from msgspec import Struct
+
+from wattview.probes.lines import integer, pairs, shown, understood
 
 CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 """USER_HZ: what the jiffies in /proc/stat and /proc/<pid>/stat are counted in."""
@@ -61,108 +65,111 @@ class Stat(Struct, frozen=True):
 
 
 def cpu_total(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> CpuTimes:
-    """The first line of /proc/stat alone: all CPUs together."""
-    line = data[: data.find(b"\n")] if b"\n" in data else data
-    name, *fields = line.split()
-    if name != b"cpu":
-        raise ValueError("stat: does not begin with a cpu line")
-    return _cpu_times(fields, ticks)
+    """The line of /proc/stat for all CPUs together, its first one."""
+    match = _CPU_TOTAL.search(data)
+    if match is None:
+        raise ValueError("stat: has no cpu line")
+    return _cpu_times(match[1].split(), ticks)
 
 
 def cpu_count(data: bytes) -> int:
     """How many CPUs /proc/stat lists: those that are online."""
-    return data.count(b"\ncpu")
+    return len(_CPU.findall(data))
 
 
 def boot_time(data: bytes) -> int:
     """When the machine was booted (Unix seconds), out of /proc/stat. The kernel moves it as the clock is set."""
-    at = data.find(b"\nbtime ")
-    if at < 0:
+    match = _BOOT_TIME.search(data)
+    if match is None:
         raise ValueError("stat: has no btime line")
-    return _int(data[at + 7 : at + 40].partition(b"\n")[0], "stat")
+    return int(match[1])
 
 
 def stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> Stat:
     """All of /proc/stat, less the interrupts one by one."""
     cpus: dict[int, CpuTimes] = {}
-    total: CpuTimes | None = None
-    counters: dict[bytes, int] = {}
-    softirqs: tuple[int, ...] = ()
-    for line in data.splitlines():
+    found: dict[bytes, int] = {}
+    softirqs: list[int] = []
+
+    def take(line: bytes) -> bool | None:
         name, _, rest = line.partition(b" ")
-        if name == b"cpu":
-            total = _cpu_times(rest.split(), ticks)
-        elif name.startswith(b"cpu"):
-            cpus[_int(name[3:], "stat")] = _cpu_times(rest.split(), ticks)
-        elif name in _STAT_COUNTERS:
-            counters[name] = _int(rest.partition(b" ")[0], "stat")
+        if name in _STAT_COUNTERS:
+            found[name] = int(rest.partition(b" ")[0])
         elif name == b"softirq":
-            softirqs = tuple(_int(field, "stat") for field in rest.split())
-    if total is None:
-        raise ValueError("stat: has no cpu line")
+            softirqs[:] = [int(field) for field in rest.split()]
+        elif name.startswith(b"cpu") and name != b"cpu":
+            cpus[int(name[3:])] = _cpu_times(rest.split(), ticks)
+        elif not line.strip():
+            return None
+        return True
+
+    understood(data.splitlines(), take, "stat")
     return Stat(
-        total=total,
+        total=cpu_total(data, ticks),
         cpus=cpus,
-        interrupts=counters.get(b"intr"),
-        context_switches=counters.get(b"ctxt"),
-        boot_time=counters.get(b"btime"),
-        forks=counters.get(b"processes"),
-        procs_running=counters.get(b"procs_running"),
-        procs_blocked=counters.get(b"procs_blocked"),
-        softirqs=softirqs,
+        interrupts=found.get(b"intr"),
+        context_switches=found.get(b"ctxt"),
+        boot_time=found.get(b"btime"),
+        forks=found.get(b"processes"),
+        procs_running=found.get(b"procs_running"),
+        procs_blocked=found.get(b"procs_blocked"),
+        softirqs=tuple(softirqs),
     )
 
 
 _STAT_COUNTERS = frozenset((b"intr", b"ctxt", b"btime", b"processes", b"procs_running", b"procs_blocked"))
+_CPU_TOTAL = re.compile(rb"^cpu((?: +[0-9]+){4,}) *$", re.MULTILINE)
+_CPU = re.compile(rb"^cpu[0-9]+(?: [0-9]+){4}", re.MULTILINE)
+_BOOT_TIME = re.compile(rb"^btime ([0-9]{1,20})[ \t]*$", re.MULTILINE)
 
 
 def _cpu_times(fields: list[bytes], ticks: int) -> CpuTimes:
     if len(fields) < 4:
         raise ValueError("stat: a cpu line has fewer than four times")
-    times = [_int(field, "stat") / ticks for field in fields[:10]]
+    times = [int(field) / ticks for field in fields[:10]]
     return CpuTimes(*times, *([0.0] * (10 - len(times))))
 
 
 # /proc/meminfo, /proc/loadavg, /proc/uptime, /proc/vmstat
 
 
+MEMINFO_FIELD = re.compile(rb"^([^:\s]+):[ \t]+([0-9]{1,20})( kB)?[ \t]*$", re.MULTILINE)
+"""A field of /proc/meminfo: its name, its value, and its unit where it has one."""
+
+
 def meminfo(data: bytes) -> dict[str, int]:
     """/proc/meminfo by the kernel's own names (``MemTotal``, ``Active(anon)``): bytes; ``HugePages_*`` are counts."""
-    found: dict[str, int] = {}
-    for line in data.splitlines():
-        name, colon, rest = line.partition(b":")
-        fields = rest.split()
-        if not colon or not fields:
-            raise ValueError(f"meminfo: not a field: {_shown(line)}")
-        factor = 1024 if fields[1:] == [b"kB"] else 1
-        found[_text(name)] = _int(fields[0], "meminfo") * factor
+    found = {_text(name): int(value) * (1024 if unit else 1) for name, value, unit in MEMINFO_FIELD.findall(data)}
+    if not found:
+        raise ValueError(f"meminfo: has no field: {shown(data)}")
     return found
+
+
+_LOADAVG = re.compile(rb"^([0-9.]+) ([0-9.]+) ([0-9.]+)(?: |$)", re.MULTILINE)
+_UPTIME = re.compile(rb"^([0-9]+(?:\.[0-9]+)?)(?: [0-9.]+)?$", re.MULTILINE)
 
 
 def loadavg(data: bytes) -> tuple[float, float, float]:
     """Load over 1, 5 and 15 minutes."""
-    fields = data.split()
-    if len(fields) < 3:
-        raise ValueError(f"loadavg: has fewer than three numbers: {_shown(data)}")
-    return _float(fields[0], "loadavg"), _float(fields[1], "loadavg"), _float(fields[2], "loadavg")
+    match = _LOADAVG.search(data)
+    if match is None:
+        raise ValueError(f"loadavg: does not hold three numbers: {shown(data)}")
+    return float(match[1]), float(match[2]), float(match[3])
 
 
 def uptime(data: bytes) -> float:
     """Seconds since boot, suspend included."""
-    fields = data.split()
-    if not fields:
-        raise ValueError("uptime: is empty")
-    return _float(fields[0], "uptime")
+    match = _UPTIME.search(data)
+    if match is None:
+        raise ValueError(f"uptime: is not a number: {shown(data)}")
+    return float(match[1])
 
 
 def counters(data: bytes, file: str = "vmstat") -> dict[str, int]:
     """A file of ``name value`` lines: /proc/vmstat, and memory.stat, cpu.stat or memory.events of a cgroup."""
-    found: dict[str, int] = {}
-    for line in data.splitlines():
-        fields = line.split()
-        if len(fields) != 2:
-            raise ValueError(f"{file}: not a name and a value: {_shown(line)}")
-        found[_text(fields[0])] = _int(fields[1], file)
+    found = {_text(name): int(value) for name, value in pairs(data)}
+    if not found and data.strip():
+        raise ValueError(f"{file}: has no line of a name and a value: {shown(data)}")
     return found
 
 
@@ -193,16 +200,19 @@ class NetDev(Struct, frozen=True, gc=False):
 
 def net_dev(data: bytes, leave_out: tuple[bytes, ...] = ()) -> list[NetDev]:
     """/proc/net/dev or /proc/<pid>/net/dev, in the kernel's order, without interfaces of names that begin so."""
-    found = []
-    for line in data.splitlines()[2:]:
+
+    def interface(line: bytes) -> NetDev | None:
         if leave_out and line.lstrip().startswith(leave_out):
-            continue
+            return None
         name, colon, rest = line.rpartition(b":")
         fields = rest.split()
-        if not colon or len(fields) < 16:
-            raise ValueError(f"net/dev: not an interface: {_shown(line)}")
-        found.append(NetDev(_text(name.strip()), *[_int(field, "net/dev") for field in fields[:16]]))
-    return found
+        if not colon and b"|" in line:
+            return None
+        if not name.strip() or len(fields) < 16:
+            raise ValueError("not an interface")
+        return NetDev(_text(name.strip()), *[int(field) for field in fields[:16]])
+
+    return understood(data.splitlines(), interface, "net/dev")
 
 
 # /proc/diskstats
@@ -242,20 +252,19 @@ SECTOR_BYTES = 512
 def diskstats(data: bytes, wanted: Callable[[str], bool] = lambda device: True) -> list[DiskStat]:
     """The lines of the devices that are wanted. The four-number lines that kernels before 2.6.25 had for partitions
     are left out."""
-    found = []
-    for line in data.splitlines():
+
+    def disk(line: bytes) -> DiskStat | None:
         fields = line.split()
         if len(fields) == 7:
-            continue
+            return None
         if len(fields) < 14:
-            raise ValueError(f"diskstats: not a block device: {_shown(line)}")
+            raise ValueError("not a block device")
         device = _text(fields[2])
         if not wanted(device):
-            continue
-        numbers = [_int(field, "diskstats") for field in fields[3:20]]
-        major, minor = _int(fields[0], "diskstats"), _int(fields[1], "diskstats")
-        found.append(DiskStat(major, minor, device, *numbers))
-    return found
+            return None
+        return DiskStat(int(fields[0]), int(fields[1]), device, *[int(field) for field in fields[3:20]])
+
+    return understood(data.splitlines(), disk, "diskstats")
 
 
 # pressure stall information
@@ -275,17 +284,18 @@ def pressure(data: bytes) -> dict[str, Pressure]:
 
     Format: Documentation/accounting/psi.rst.
     """
-    found = {}
-    for line in data.splitlines():
-        kind, *fields = line.split()
-        values = dict(_text(field).split("=", 1) for field in fields if b"=" in field)
-        try:
-            found[_text(kind)] = Pressure(
-                float(values["avg10"]), float(values["avg60"]), float(values["avg300"]), int(values["total"]) / 1e6
-            )
-        except (KeyError, ValueError):
-            raise ValueError(f"pressure: not a pressure line: {_shown(line)}") from None
-    return found
+
+    def resource(line: bytes) -> tuple[str, Pressure]:
+        match = _PRESSURE.match(line)
+        if match is None:
+            raise ValueError("not a pressure line")
+        kind, avg10, avg60, avg300, total = match.groups()
+        return _text(kind), Pressure(float(avg10), float(avg60), float(avg300), int(total) / 1e6)
+
+    return dict(understood(data.splitlines(), resource, "pressure"))
+
+
+_PRESSURE = re.compile(rb"(some|full) avg10=([0-9.]+) avg60=([0-9.]+) avg300=([0-9.]+) total=([0-9]{1,20})(?: |$)")
 
 
 # /proc/<pid>/stat
@@ -311,13 +321,13 @@ def pid_stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND, page_bytes: int =
     pid, opened, name = head.partition(b"(")
     fields = tail.split()
     if not close or not opened or len(fields) < 22:
-        raise ValueError(f"pid/stat: not a process: {_shown(data)}")
+        raise ValueError(f"pid/stat: not a process: {shown(data)}")
 
     def number(column: int) -> int:
-        return _int(fields[column - 3], "pid/stat")
+        return integer(fields[column - 3], "pid/stat")
 
     return PidStat(
-        pid=_int(pid, "pid/stat"),
+        pid=integer(pid, "pid/stat"),
         name=_text(name),
         state=_text(fields[0]),
         parent=number(4),
@@ -347,28 +357,19 @@ class Mount(Struct, frozen=True, gc=False):
 
 def mountinfo(data: bytes) -> list[Mount]:
     """/proc/<pid>/mountinfo, its octal escapes undone."""
-    return list(_mounts(data))
+    return understood(data.split(b"\n"), _mount, "mountinfo")
 
 
-def _mounts(data: bytes) -> Iterator[Mount]:
-    for line in data.split(b"\n"):
-        if not line:
-            continue
-        fields = line.split(b" ")
-        try:
-            dash = fields.index(b"-", 6)
-            major, colon, minor = fields[2].partition(b":")
-            fs_type, source = fields[dash + 1], fields[dash + 2]
-            # A filesystem may print nothing at all as its options.
-            super_options = fields[dash + 3] if len(fields) > dash + 3 else b""
-        except (ValueError, IndexError):
-            raise ValueError(f"mountinfo: not a mount: {_shown(line)}") from None
-        if not colon:
-            raise ValueError(f"mountinfo: not a mount: {_shown(line)}")
-        yield Mount(
-            _int(major, "mountinfo"), _int(minor, "mountinfo"), unescape(fields[3]), unescape(fields[4]),
-            _text(fields[5]), unescape(fs_type), unescape(source), _text(super_options),
-        )  # fmt: skip
+def _mount(line: bytes) -> Mount:
+    fields = line.split(b" ")
+    dash = fields.index(b"-", 6)
+    major, _, minor = fields[2].partition(b":")
+    # A filesystem may print nothing at all as its options.
+    super_options = fields[dash + 3] if len(fields) > dash + 3 else b""
+    return Mount(
+        int(major), int(minor), unescape(fields[3]), unescape(fields[4]), _text(fields[5]),
+        unescape(fields[dash + 1]), unescape(fields[dash + 2]), _text(super_options),
+    )  # fmt: skip
 
 
 def unescape(field: bytes) -> str:
@@ -386,23 +387,5 @@ def unescape(field: bytes) -> str:
     return _text(b"".join(pieces))
 
 
-def _int(field: bytes, file: str) -> int:
-    try:
-        return int(field)
-    except ValueError:
-        raise ValueError(f"{file}: not a number: {_shown(field)}") from None
-
-
-def _float(field: bytes, file: str) -> float:
-    try:
-        return float(field)
-    except ValueError:
-        raise ValueError(f"{file}: not a number: {_shown(field)}") from None
-
-
 def _text(field: bytes) -> str:
     return field.decode("utf-8", "surrogateescape")
-
-
-def _shown(field: bytes) -> str:
-    return repr(field[:80])[1:]

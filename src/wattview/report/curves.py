@@ -13,13 +13,14 @@ from wattview.analysis.sweeps.fit import formula
 from wattview.analysis.sweeps.prediction import fits_of
 from wattview.analysis.sweeps.rd_curves import compare_curves
 from wattview.model import Curve, CurveComparison, CurvePair, ScenarioResult
+from wattview.model.quantities import QUANTITIES
 from wattview.report import svg
 
-AXES = (
-    ("bitrate_bps", "Quality and bitrate", "kbit/s of a stream", 1e-3),
-    ("net_watts_per_stream", "Quality and power over the bitrates", "power above the baseline per stream, W", 1.0),
+PICTURES = (
+    ("bitrate_bps", "Quality and bitrate"),
+    ("net_watts_per_stream", "Quality and power over the bitrates"),
 )
-"""A price, the title of its picture and of its axis, and the factor that brings it to the axis' unit."""
+"""A price, and the title of its picture."""
 
 MIN_POINTS = 3
 
@@ -34,14 +35,15 @@ def curves_sections(scenarios: Sequence[ScenarioResult]) -> list[str]:
 
 def _pictures(found: CurveComparison) -> list[str]:
     body = []
-    for price, title, axis, factor in AXES:
+    for price, title in PICTURES:
+        axis = QUANTITIES[price]
         traces = [
-            svg.Trace(curve.label, tuple((price_of * factor, quality) for price_of, quality in points))
+            svg.Trace(curve.label, tuple((axis.scaled(price_of), quality) for price_of, quality in points))
             for curve in found.curves
             if len(points := _points(curve, price)) >= MIN_POINTS and all(price_of > 0 for price_of, _ in points)
         ]
         if traces:
-            body += [f"<h2>{title}</h2>", svg.curves(traces, axis, found.quality.upper())]
+            body += [f"<h2>{title}</h2>", svg.curves(traces, f"{axis.words}, {axis.unit}", found.quality.upper())]
     return body
 
 

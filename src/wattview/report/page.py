@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from wattview.analysis.efficiency_figures import ENERGY, PRICES, Line, Shown, known, lines_of
+from wattview.analysis.efficiency_figures import Line, known, lines_of
 from wattview.analysis.qoe import seen
 from wattview.analysis.sweeps.advice import OBJECTIVES, UNITS, pareto_front
 from wattview.analysis.sweeps.comparison import Repeats, repeats_of
@@ -16,21 +16,15 @@ from wattview.analysis.sweeps.machines import machine_text
 from wattview.analysis.sweeps.side_by_side import front_figure
 from wattview.analysis.windows.energy import Points
 from wattview.model import Estimate, RunResult, ScenarioResult
+from wattview.model.quantities import EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity
 from wattview.report import svg
 from wattview.report.curves import curves_sections
 
-COLUMNS: tuple[tuple[str, str, str], ...] = (
-    ("Duration", "duration_seconds", "{:.1f} s"),
-    ("Energy", "energy_joules", "{:.1f} J"),
-    ("Mean", "power_mean_watts", "{:.2f} W"),
-    ("Max", "power_max_watts", "{:.2f} W"),
-    ("Above baseline", "baseline_diff_power_watts", "{:+.2f} W"),
-    ("CPU", "cpu_mean_percent", "{:.1f} %"),
-    ("QoE", "qoe_score", "{:.2f}"),
-    ("Cost", "cost_total", "{:.6f}"),
-    ("CO₂e", "carbon_grams", "{:.2f} g"),
-)
-"""Title, figure and form of the columns of a run's table."""
+COLUMNS = (
+    "duration_seconds", "energy_joules", "power_mean_watts", "power_max_watts", "baseline_diff_power_watts",
+    "cpu_mean_percent", "qoe_score", "cost_total", "carbon_grams", "vmaf_score",
+)  # fmt: skip
+"""The quantities in a run's table."""
 
 NO_CURVE = '<p class="dim">No power over time: the history holds none of it for this run.</p>'
 
@@ -101,9 +95,8 @@ def _settings(groups: Sequence[Repeats]) -> list[str]:
     return [
         "<h2>Power by setting</h2>",
         svg.bars(found, "W"),
-        '<p class="dim">Mean power of the host; the bars are 95 % confidence intervals over the repeats, each by'
-        " itself. Whether two settings differ is tested by <code>wattview results compare</code>, not by bars that"
-        " overlap. A setting that was measured once has none.</p>",
+        '<p class="dim">Mean power of the host; the bars are 95 % confidence intervals over the repeats. A setting'
+        " that was measured once has none.</p>",
     ]
 
 
@@ -162,17 +155,14 @@ def _run(run: RunResult, curve: Points) -> list[str]:
 
 
 def _table(scenarios: Iterable[ScenarioResult]) -> str:
-    titles = "".join(f"<th>{escape(title)}</th>" for title, _, _ in COLUMNS)
+    quantities = [QUANTITIES[name] for name in COLUMNS]
+    titles = "".join(f"<th>{escape(quantity.title)}</th>" for quantity in quantities)
     rows = []
     for scenario in scenarios:
-        cells = "".join(f"<td>{_cell(scenario, figure, form)}</td>" for _, figure, form in COLUMNS)
-        quality = scenario.record.vmaf_score
-        rows.append(
-            f"<tr><td>{escape(scenario.record.name)}{_badge(scenario)}</td>{cells}"
-            f"<td>{'–' if quality is None else f'{quality:.2f}'}</td></tr>"
-        )
+        cells = "".join(f"<td>{_cell(scenario, quantity)}</td>" for quantity in quantities)
+        rows.append(f"<tr><td>{escape(scenario.record.name)}{_badge(scenario)}</td>{cells}</tr>")
     return (
-        f'<div class="scroll"><table><thead><tr><th>Scenario</th>{titles}<th>VMAF</th></tr></thead>'
+        f'<div class="scroll"><table><thead><tr><th>Scenario</th>{titles}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -180,14 +170,14 @@ def _table(scenarios: Iterable[ScenarioResult]) -> str:
 def _efficiency(scenarios: Sequence[ScenarioResult]) -> list[str]:
     """What was delivered for the energy: of all power, and of that above the baseline."""
     lines = list(lines_of(scenarios))
-    columns = known((*ENERGY, *PRICES), lines)
+    columns = known((*EFFICIENCY, *EFFICIENCY_PRICES), lines)
     if not columns:
         return []
-    titles = "".join(f"<th>{escape(column.title.capitalize())}</th>" for column in columns)
+    titles = "".join(f"<th>{escape(column.title)}</th>" for column in columns)
     rows = []
     for line in lines:
         cells = "".join(f"<td>{_efficiency_cell(line, column)}</td>" for column in columns)
-        name = '<span class="dim">above the baseline</span>' if line.net else escape(line.scenario.record.name)
+        name = '<span class="dim">above baseline</span>' if line.net else escape(line.scenario.record.name)
         rows.append(f"<tr><td>{name}</td>{cells}</tr>")
     return [
         "<h3>Efficiency</h3>",
@@ -196,21 +186,22 @@ def _efficiency(scenarios: Sequence[ScenarioResult]) -> list[str]:
     ]
 
 
-def _efficiency_cell(line: Line, column: Shown) -> str:
+def _efficiency_cell(line: Line, column: Quantity) -> str:
     value, error = line.value(column), line.error(column)
     if value is None:
         return "–"
-    spread = f"{error or 0.0:.{column.digits}f}"
+    spread = f"{error or 0.0:.{column.decimals}f}"
     around = f" ± {spread}" if float(spread) else ""
-    return f"{value:.{column.digits}f}{around} {escape(column.unit or line.scenario.currency or '')}".rstrip()
+    return f"{value:.{column.decimals}f}{around} {escape(column.unit_in(line.scenario.currency))}".rstrip()
 
 
-def _cell(scenario: ScenarioResult, figure: str, form: str) -> str:
-    value = getattr(scenario, figure)
+def _cell(scenario: ScenarioResult, quantity: Quantity) -> str:
+    value = quantity.of(scenario)
     if value is None:
-        return f'<span title="{escape(scenario.reasons.get(figure, "unknown"), quote=True)}">–</span>'
-    unit = f" {escape(scenario.currency or '')}" if figure == "cost_total" else ""
-    return form.format(value) + unit
+        return f'<span title="{escape(scenario.reasons.get(quantity.name, "unknown"), quote=True)}">–</span>'
+    sign = "+" if quantity.signed else ""
+    unit = escape(quantity.unit_in(scenario.currency))
+    return f"{quantity.scaled(value):{sign}.{quantity.decimals}f} {unit}".rstrip()
 
 
 def _badge(scenario: ScenarioResult) -> str:

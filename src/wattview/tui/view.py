@@ -6,12 +6,14 @@ comes to the front it is given the latest.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import ClassVar, NamedTuple, Protocol, cast
 
 from textual.containers import Vertical
 from textual.widget import Widget
 
+from wattview.client import Client
 from wattview.model import ProbeStatus, Snapshot
+from wattview.tui.events import Lines
 from wattview.tui.feed import Link
 from wattview.tui.page import Page
 from wattview.tui.time_travel.playback import Journey
@@ -19,9 +21,6 @@ from wattview.tui.time_travel.timeline import Timeline
 from wattview.tui.time_travel.trend_buffers import Trails
 from wattview.tui.widgets.banner import Banner
 from wattview.tui.widgets.tabs import Tabs
-
-if TYPE_CHECKING:
-    from wattview.tui.app import Dashboard
 
 
 class Picture(NamedTuple):
@@ -66,6 +65,32 @@ def why_empty(picture: Picture, name: str, otherwise: str) -> str:
     return f"{status.reason or status.state}; {status.fix}" if status.fix else status.reason or status.state
 
 
+class DashboardApp(Protocol):
+    """What a screen may ask of the app that it stands in."""
+
+    client: Client
+    events: Lines
+    in_fleet: bool
+    latest: Snapshot | None
+
+    @property
+    def picture(self) -> Picture: ...
+
+    @property
+    def now(self) -> float:
+        """The daemon's time, of its last snapshot."""
+
+    def launch(self, preset_id: str = "") -> None:
+        """Opens the launch dialog, with that preset chosen."""
+
+    def show_results(self, run_id: str) -> None: ...
+
+    def replay(self, run_id: str) -> None: ...
+
+    def action_retry(self) -> None:
+        """Asks the daemon again at once."""
+
+
 class View(Page):
     """A screen of the dashboard. Subclasses say ``content()`` and ``show()``; ``TAB`` is the tab they belong to."""
 
@@ -86,8 +111,8 @@ class View(Page):
         raise NotImplementedError
 
     @property
-    def dashboard(self) -> Dashboard:
-        return cast("Dashboard", self.app)
+    def dashboard(self) -> DashboardApp:
+        return cast(DashboardApp, self.app)
 
     def paint(self, picture: Picture) -> None:
         """Called by the app: the frame, then the body."""

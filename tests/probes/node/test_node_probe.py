@@ -141,9 +141,10 @@ def test_files_stay_open_between_scrapes(make_config: ConfigFactory) -> None:
 
 def test_chosen_lines_are_chosen_anew_when_the_keys_change() -> None:
     chosen = Chosen(lambda key: ("wanted", "") if key.startswith(b"w") else None)
-    assert chosen.of(b"a 1\nw 2\n") == [(("wanted", ""), b"2")]
-    assert chosen.of(b"a 3\nw 4\n") == [(("wanted", ""), b"4")]
-    assert chosen.of(b"w 5\na 6\n") == [(("wanted", ""), b"5")]
-    assert chosen.of(b"w1 7\na 8\nw2 9\n") == [(("wanted", ""), b"7"), (("wanted", ""), b"9")]
+    assert chosen.of(b"a 1\nw 2\n") == [(("wanted", ""), 2)]
+    assert chosen.of(b"a 3\nw 4\n") == [(("wanted", ""), 4)]
+    assert chosen.of(b"w 5\na 6\n") == [(("wanted", ""), 5)]
+    assert chosen.of(b"w1 7\na 8\nw2 9\n") == [(("wanted", ""), 7), (("wanted", ""), 9)]
+    assert chosen.of(b"w 1\na\n") == [(("wanted", ""), 1)]
     with pytest.raises(ValueError, match="a key and a value"):
-        chosen.of(b"w 1\na\n")
+        chosen.of(b"w\na\n")

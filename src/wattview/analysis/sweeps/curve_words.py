@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wattview.model import CurveDifference
+from wattview.model.quantities import QUANTITIES
 
 PRICES = {
-    "bitrate_bps": "bitrate",
-    "net_watts_per_stream": "power above the baseline per stream",
-    "watts_per_stream": "power per stream",
-    "cost_per_stream_hour": "cost of a stream-hour",
+    name: QUANTITIES[name].words
+    for name in ("bitrate_bps", "net_watts_per_stream", "watts_per_stream", "cost_per_stream_hour")
 }
 """What a quality is paid for with."""
 
@@ -49,7 +48,7 @@ def _needed(one: CurveDifference) -> str:
     assert one.percent is not None
     price = PRICES[one.price]
     if one.differ is False:
-        unsure = f"({one.low:+.1f} to {one.high:+.1f} %: not significant)"
+        unsure = f"({one.low:+.1f} to {one.high:+.1f} %: no difference is shown)"
         return f"{_share(one.percent)} % {'less' if one.percent < 0 else 'more'} {price} {unsure}"
     if abs(one.percent) < 0.05:
         return f"as much {price}"

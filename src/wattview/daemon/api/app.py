@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import math
 import re
 from collections.abc import AsyncIterator, Callable
@@ -43,7 +42,9 @@ from wattview.model import (
 from wattview.model.run_request import WrongField, run_request
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
+
+    from wattview.daemon.http.guard import Answer
 
 T = TypeVar("T")
 
@@ -160,7 +161,7 @@ async def _events(parts: Parts, request: Request) -> list[Event]:
 
 
 async def _doctor(parts: Parts, request: Request) -> list[Finding]:
-    return await doctor.examine(parts.config, parts.sampler, parts.media_server)
+    return await doctor.examine(parts.config, parts.sampler, parts.media_server, parts.history)
 
 
 CALLS: tuple[Call, ...] = (
@@ -245,8 +246,8 @@ CALLS: tuple[Call, ...] = (
 )
 
 
-def make_api(parts: Parts, token: str | None = None) -> ASGIApp:
-    """The application. With a token, every call needs ``Authorization: Bearer <token>``; without one, none does."""
+def make_api(parts: Parts) -> ASGIApp:
+    """The application. Who may use it is said by where it is served."""
 
     def route(path: str) -> Route:
         calls = {call.method: call for call in CALLS if call.path == path}
@@ -259,7 +260,7 @@ def make_api(parts: Parts, token: str | None = None) -> ASGIApp:
         return Route(path, endpoint, methods=list(calls))
 
     async def description(request: Request) -> Response:
-        return _json(openapi(secured=token is not None))
+        return _json(openapi(secured=request.client is not None))
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refusal)
@@ -269,26 +270,15 @@ def make_api(parts: Parts, token: str | None = None) -> ASGIApp:
         assert isinstance(error, HTTPException)
         return _json(Problem(f"{request.method} {request.url.path}: {error.detail}"), error.status_code)
 
-    app = Starlette(
+    return Starlette(
         routes=[Route("/openapi.json", description), *(route(path) for path in dict.fromkeys(c.path for c in CALLS))],
         exception_handlers={Refusal: refused, HTTPException: http_error},
     )
-    return app if token is None else _guarded(app, token)
 
 
-def _guarded(app: ASGIApp, token: str) -> ASGIApp:
-    expected = f"Bearer {token}".encode()
-
-    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        given = dict(scope.get("headers", [])).get(b"authorization", b"")
-        if not hmac.compare_digest(given, expected):
-            problem = Problem("this address needs the token: Authorization: Bearer <token>")
-            answer = _json(problem, 401, {"WWW-Authenticate": "Bearer"})
-            await answer(scope, receive, send)
-            return
-        await app(scope, receive, send)
-
-    return guard
+def problem_answer(answer: Answer) -> Response:
+    """A refusal before a call, in the form of the errors of the calls."""
+    return _json(Problem(answer.text), answer.status, dict(answer.headers))
 
 
 def openapi(secured: bool = False) -> dict[str, Any]:

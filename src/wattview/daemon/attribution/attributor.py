@@ -83,6 +83,7 @@ class Attributor:
         self._server = _KnownServer(config)
         self._lock = asyncio.Lock()
         self._interval: Interval | None = None
+        self._shared = 0.0
         self._last: Attribution | None = None
         self._idle: Idle | None = None
         self._reason = ""
@@ -210,7 +211,7 @@ class Attributor:
         return source.latest if isinstance(source.latest, kind) else None
 
     def _fresh(self) -> bool:
-        return self._interval is not None and time.time() - self._interval.time < self._stale
+        return self._interval is not None and time.monotonic() - self._shared < self._stale
 
     def _share_out(self, interval: Interval, basis: str, resting: bool) -> None:
         memory, seconds = self._memory, interval.seconds
@@ -225,7 +226,7 @@ class Attributor:
             memory.change(gpu.uuid, lambda model, b=busy, w=drawn: model.add(interval.time, seconds, b, w))  # type: ignore[misc]
             with contextlib.suppress(NoData):
                 gpu_idle[gpu.uuid] = memory.of(gpu.uuid).idle().watts
-        self._interval = interval
+        self._interval, self._shared = interval, time.monotonic()
         try:
             self._idle = memory.of(basis).idle()
         except NoData as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +12,13 @@ import msgspec
 
 from wattview.analysis.attribution.idle import IdleModel
 from wattview.analysis.attribution.shares import Interval
+from wattview.daemon import whole_file
 from wattview.model import Run
 
 log = logging.getLogger("wattview.attribution")
 
 SAVE_SECONDS = 600.0
+MAX_BYTES = 4 * 2**20
 
 
 class IdleMemory:
@@ -49,16 +50,14 @@ class IdleMemory:
             await asyncio.to_thread(self._write, msgspec.json.encode(models))
 
     def _write(self, data: bytes) -> None:
-        temporary = self._path.with_suffix(".tmp")
         try:
-            temporary.write_bytes(data)
-            os.replace(temporary, self._path)
+            whole_file.write(self._path, data)
         except OSError as error:
             log.warning("what was learnt of idle power cannot be kept: %s: %s", self._path, error.strerror)
 
     def _load(self) -> dict[str, IdleModel]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, IdleModel])
+            return msgspec.json.decode(whole_file.read(self._path, MAX_BYTES), type=dict[str, IdleModel])
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.DecodeError) as error:

@@ -256,12 +256,12 @@ async def targets(config: Config) -> list[Target]:
     return found
 
 
-def exporter_url(host: str, port: int) -> str:
+def exporter_url(host: str, port: int, *, encrypted: bool = False) -> str:
     """Where this machine reaches an exporter that listens on ``host``."""
     reachable = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
     if ":" in reachable and not reachable.startswith("["):
         reachable = f"[{reachable}]"
-    return f"http://{reachable}:{port}"
+    return f"{'https' if encrypted else 'http'}://{reachable}:{port}"
 
 
 def _scraper(request: Request) -> str:

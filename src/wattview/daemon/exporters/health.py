@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import msgspec
@@ -23,6 +23,9 @@ from msgspec import Struct
 from wattview.daemon.events import tell
 from wattview.exposition import TEXT, Family, labels
 from wattview.model import ExporterHealth, ProbeStatus
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
@@ -185,11 +188,17 @@ class Health:
         self._timeout = timeout_seconds
         self._fresh = fresh_seconds
         self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncBaseTransport | None = None
         self._latest: tuple[ExporterHealth, ...] = ()
         self._checked = float("-inf")
         self._pending: asyncio.Task[tuple[ExporterHealth, ...]] | None = None
         self._answers: dict[str, Answer] = {}
         self._fetched: dict[str, tuple[float, ExporterHealth]] = {}
+
+    def ask_within(self, exporters: ASGIApp) -> None:
+        """Asks the exporters themselves, and not over the network: there they want a password or a certificate, of
+        which the daemon knows no more than how to check it."""
+        self._transport = httpx.ASGITransport(exporters)
 
     def note(self, exporter: str, families: Iterable[Family], seconds: float) -> None:
         """What an exporter has just answered to somebody, and how long it took."""
@@ -228,7 +237,12 @@ class Health:
     async def _check(self) -> tuple[ExporterHealth, ...]:
         if self._client is None:
             # Exporters are fetched by plain HTTP: the system's certificates would be loaded for nothing.
-            self._client = httpx.AsyncClient(verify=False, trust_env=False, timeout=self._timeout)  # noqa: S501
+            self._client = httpx.AsyncClient(
+                verify=False,  # noqa: S501
+                trust_env=False,
+                timeout=self._timeout,
+                transport=self._transport,
+            )
         others = await asyncio.gather(*(self._check_one(self._client, target) for target in self._targets))
         itself = [] if self._itself is None else [await self._check_itself(self._client, self._itself, others)]
         before, self._latest = self._latest, (*others, *itself)

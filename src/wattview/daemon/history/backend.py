@@ -6,6 +6,7 @@ from pathlib import Path
 
 from wattview.config import Config
 from wattview.daemon.history.protocol import History
+from wattview.daemon.history.retention import GAP_SECONDS
 from wattview.daemon.history.sqlite import SqliteHistory
 
 
@@ -15,4 +16,8 @@ def open_history(config: Config) -> History:
         from wattview.daemon.history.prometheus import PrometheusHistory
 
         return PrometheusHistory(config.history.prometheus_url)
-    return SqliteHistory(Path(config.paths.state) / "history.sqlite", config.history.retention_seconds)
+    return SqliteHistory(
+        Path(config.paths.state) / "history.sqlite",
+        config.history.retention_seconds,
+        gap_seconds=max(GAP_SECONDS, 3 * config.history.interval_seconds),
+    )

@@ -113,14 +113,15 @@ _STREAM_TEXTS = ("video_codec", "video_profile", "video_level", "audio_codec", "
 def rtmp_server(moment: Moment, facts: Moment) -> RtmpServer | None:
     """The RTMP server; its name is known where a stream was live."""
     read = by_key(moment.of(*_SERVER, *_STREAM), _SERVER).get((), {})
-    if "connections" not in read:
+    if not read:
         return None
+    connections = read.get("connections")
     info = facts.of("nginx_rtmp_stream_info").get("nginx_rtmp_stream_info", [])
     return RtmpServer(
         name=info[0].labels.get("server", "") if info else "",
         pid=None,
         uptime_seconds=None,
-        connections=int(read["connections"]),
+        connections=None if connections is None else int(connections),
         accepted_total=None,
         bytes_in_total=None,
         bytes_out_total=None,

@@ -61,6 +61,7 @@ class PrometheusHistory:
     """
 
     name = "prometheus"
+    problem: HistoryError | None = None
 
     def __init__(self, url: str, lookback_seconds: float = LOOKBACK_SECONDS, timeout_seconds: float = 30.0) -> None:
         parsed = httpx.URL(url)

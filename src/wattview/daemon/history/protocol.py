@@ -35,6 +35,9 @@ class History(Protocol):
 
     name: str
 
+    problem: HistoryError | None
+    """Why the last row could not be written, None where it was, or where others write."""
+
     async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]:
         """Every recorded sample from ``start`` to ``end`` (Unix seconds), and one neighbour on either side where one
         is near, so that a counter can be read at the very ends. A series without a sample is not in the answer."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 
 from wattview.daemon.attribution.attributor import Attributor
@@ -66,13 +67,18 @@ class Recorder:
 
     async def mark(self) -> None:
         """Reads and writes everything now; returns when the history has readings taken after this call."""
-        await self._tick(max_age=0.0, not_before=time.time())
+        await self._tick(max_age=0.0, not_before=time.monotonic())
 
     async def _run(self) -> None:
         """Ticks on the interval; between ticks the power's peaks are collected once a second from its short memory."""
         due = time.monotonic()
         while True:
-            await self._tick(max_age=min(0.5, self._interval / 2))
+            try:
+                await self._tick(max_age=min(0.5, self._interval / 2))
+            except Exception as error:
+                # Whatever it was, the next tick may do without it: the recording never ends by itself.
+                self._say(f"{type(error).__name__}: {error}")
+                log.debug("a tick of the history failed", exc_info=error)
             due = max(due + self._interval, time.monotonic())
             while (left := due - time.monotonic()) > 0:
                 await asyncio.sleep(min(1.0, left))
@@ -92,7 +98,7 @@ class Recorder:
             parts.append((machine.time, whole))
             await self._attributor.advance()
             attributed = self._attributor.kept()
-            if attributed[0] > self._attributed:
+            if attributed[0] != self._attributed:
                 self._attributed = attributed[0]
                 parts.append(attributed)
             try:
@@ -100,13 +106,19 @@ class Recorder:
                     if samples:
                         await self._history.append(moment, samples)
             except HistoryError as error:
-                if str(error) != self._failing:
-                    log.warning("the history cannot be written: %s", error)
-                self._failing = str(error)
+                self._say(str(error))
             else:
-                if self._failing:
-                    log.info("the history is written again")
-                self._failing = ""
+                self._say("")
+
+    def _say(self, problem: str) -> None:
+        """Why nothing can be written, "" where it can: each once."""
+        if problem == self._failing:
+            return
+        if problem:
+            log.warning("the history cannot be written: %s", problem)
+        else:
+            log.info("the history is written again")
+        self._failing = problem
 
     async def _samples(self, source: Source, max_age: float, not_before: float) -> list[tuple[float, list[Sample]]]:
         """The kept series of one source, at the moment of its own reading, and its facts where they are due.
@@ -117,7 +129,7 @@ class Recorder:
         deadline = time.monotonic() + MARK_SECONDS
         try:
             reading = await source.read(max_age)
-            while reading.time < not_before and time.monotonic() < deadline:
+            while reading.monotonic < not_before and time.monotonic() < deadline:
                 await asyncio.sleep(0.02)
                 reading = await source.read(max_age)
         except SourceError:
@@ -135,8 +147,8 @@ class Recorder:
             if self._peak is not None:
                 samples.append((PEAK + labels(source=reading.source), self._peak))
             self._peak = None
-        written, before = self._facts.get(source.name, (0.0, []))
-        if facts == before and reading.time - written < FACTS_SECONDS:
+        written, before = self._facts.get(source.name, (-math.inf, []))
+        if facts == before and reading.monotonic - written < FACTS_SECONDS:
             return [(reading.time, samples)]
-        self._facts[source.name] = reading.time, facts
+        self._facts[source.name] = reading.monotonic, facts
         return [(reading.time, samples), (reading.time, facts)]

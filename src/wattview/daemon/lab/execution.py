@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from wattview.daemon.lab.encoding import encoder_options
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import Copy, EncoderGroup, RunningEncoder
 from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied
+from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.encoding.viewers import with_delay
 from wattview.daemon.lab.run_journal import Journal
@@ -200,11 +200,14 @@ class Execution:
         scenario, settings = planned.scenario, self._config.scenarios
         encodes = scenario.type == "streams"
         try:
-            media = media_file(scenario, Path(settings.media_dir)) if encodes else None
-        except MediaError as error:
+            film = await self._film(planned) if encodes else None
+        except (MediaError, FilmError) as error:
             await self._keep(index, record_of(planned, None, power_source=None, notes=[f"source: {error}"]))
             return
         rtmp_url, notes = await self._server_for(planned) if encodes else (None, [])
+        notes += [f"source: {remark}" for remark in film.remarks] if film else []
+        if film and not film.sound and scenario.audio != "none":
+            notes.append("source: it has no sound, and so the streams have none")
         stamps = bool(rtmp_url and scenario.viewers) and await self._capabilities.can_stamp_arrivals(settings.ffmpeg)
         if rtmp_url and scenario.viewers and not stamps:
             notes.append(f"the end-to-end delay was not measured: {settings.ffmpeg} cannot note when packets come")
@@ -213,7 +216,7 @@ class Execution:
             program=settings.ffmpeg,
             folder=self._folder,
             stem=f"{index + 1:02d}",
-            media=media,
+            film=film,
             rtmp_url=rtmp_url,
             copy_seconds=min(settings.quality_seconds, scenario.duration) if scenario.quality and encodes else None,
             stamps=stamps,
@@ -240,6 +243,12 @@ class Execution:
         finally:
             self._group = None
             await self._undisturbed(asyncio.to_thread(group.delete_copies))
+
+    async def _film(self, planned: Planned) -> Film | None:
+        """The film behind a scenario, None for a test picture. Raises MediaError, FilmError."""
+        settings = self._config.scenarios
+        media = media_file(planned.scenario, Path(settings.media_dir))
+        return None if media is None else await self._capabilities.film(settings.ffmpeg, media)
 
     async def _server_for(self, planned: Planned) -> tuple[str | None, list[str]]:
         """Where the streams go, and what there is to say of it."""
@@ -343,7 +352,7 @@ class Execution:
     async def _score(self, tool: quality.Tool, group: EncoderGroup, copy: Copy, before: float, parts: int) -> Score:
         clip = quality.Clip(
             scenario=group.scenario, fps=copy.variant.fps, copy=copy.path, first_frame=copy.first_frame,
-            frames=copy.frames, media=group.media,
+            frames=copy.frames, film=group.film,
         )  # fmt: skip
         program = self._config.scenarios.ffmpeg
         scores = await quality.measure(
@@ -369,7 +378,7 @@ class Execution:
         directory = Path(self._config.paths.results)
         path = await asyncio.to_thread(results_files.write, directory, results, self.id)
         # The run's folder is whole by itself: it can be packed and sent.
-        await asyncio.to_thread(shutil.copyfile, path, self._folder / path.name)
+        await asyncio.to_thread(results_files.copy, path, self._folder)
 
     @staticmethod
     async def _undisturbed(work: Awaitable[T]) -> T:

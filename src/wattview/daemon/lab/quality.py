@@ -26,6 +26,7 @@ from wattview.daemon import children
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.ffmpeg_process import last_words
+from wattview.daemon.lab.encoding.film import PIXEL_FORMAT, SAME_COLOURS, Film
 from wattview.daemon.lab.encoding.renditions import picture_size
 from wattview.model import Scenario
 
@@ -104,7 +105,7 @@ class Clip(Struct, frozen=True, kw_only=True):
     first_frame: int
     frames: int
     copy_begins: int = 0
-    media: Path | None = None
+    film: Film | None = None
 
 
 async def find_tool(settings: Scenarios, capabilities: Capabilities) -> Tool:
@@ -153,7 +154,7 @@ async def measure(
         encoder_ffmpeg,
         clip.scenario,
         fps=clip.fps,
-        media=clip.media,
+        film=clip.film,
         first_frame=clip.first_frame,
         frames=clip.frames,
     )
@@ -218,13 +219,14 @@ async def encoded_bits_per_second(program: str, clip: Clip, folder: Path) -> flo
 def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
     """The comparison: the copy as input 0, raw reference frames on standard input as input 1.
 
-    Frames are stamped with their number on both sides, so that the filters pair them by number. Files are named
-    relative to the working directory: a path inside a filter graph would need a third kind of escaping.
+    Frames are stamped with their number on both sides, so that the filters pair them by number, and with one name of
+    their colours: raw frames have none, and filters convert the side whose name differs. Files are named relative to
+    the working directory: a path inside a filter graph would need a third kind of escaping.
     """
     scenario = clip.scenario
     width, height = picture_size(scenario.resolution)
     number = f"settb=1/{clip.fps},setpts=N"
-    fit = f"scale={width}:{height}:flags=bicubic,format={ffmpeg_command.PIXEL_FORMAT}"
+    fit = f"scale={width}:{height}:flags=bicubic,format={PIXEL_FORMAT}"
     first = clip.first_frame - clip.copy_begins
     metrics = [f"[d{{0}}][r{{0}}]{name}=stats_file={stem}-{name}.log:shortest=1[o{{0}}]" for name in ("psnr", "ssim")]
     if tool.vmaf:
@@ -237,15 +239,16 @@ def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
         metrics.append(f"[r{{0}}][d{{0}}]xpsnr=stats_file={stem}-xpsnr.log:shortest=1[o{{0}}]")
     ways = range(len(metrics))
     graph = [
-        f"[0:v:0]trim=start_frame={first}:end_frame={first + clip.frames},{number},{fit},split={len(metrics)}"
+        f"[0:v:0]{SAME_COLOURS},trim=start_frame={first}:end_frame={first + clip.frames},{number},{fit},"
+        + f"split={len(metrics)}"
         + "".join(f"[d{way}]" for way in ways),
-        f"[1:v:0]{number},split={len(metrics)}" + "".join(f"[r{way}]" for way in ways),
+        f"[1:v:0]{SAME_COLOURS},{number},split={len(metrics)}" + "".join(f"[r{way}]" for way in ways),
         *(metric.format(way) for way, metric in enumerate(metrics)),
     ]
     sinks = [part for way in ways for part in ("-map", f"[o{way}]", "-f", "null", "-")]
     return [
         tool.path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning", "-progress", "pipe:1",
-        "-i", str(clip.copy), "-f", "rawvideo", "-pixel_format", ffmpeg_command.PIXEL_FORMAT,
+        "-i", str(clip.copy), "-f", "rawvideo", "-pixel_format", PIXEL_FORMAT,
         "-video_size", scenario.resolution, "-framerate", str(clip.fps), "-i", "pipe:0",
         "-filter_complex", ";".join(graph), *sinks,
     ]  # fmt: skip

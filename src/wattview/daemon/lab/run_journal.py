@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import shutil
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
-from wattview.daemon import results_files
+from wattview.daemon import results_files, whole_file
 from wattview.model import Run
 
 log = logging.getLogger("wattview.run")
+
+MAX_JOURNAL_BYTES = 64 * 2**20
 
 
 def runs_directory(state: Path) -> Path:
@@ -31,7 +31,8 @@ def delete_what_is_compared(folder: Path, stem: str = "*") -> None:
     lists of their packets. ``stem`` begins the names of one scenario's files."""
     for pattern in ("copy-*.nut", "source-*.txt", "sent-*.txt", "received-*.txt"):
         for path in folder.glob(f"{stem}-{pattern}"):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 class Journal:
@@ -47,17 +48,7 @@ class Journal:
     def write(self, run: Run) -> None:
         folder = self.folder(run.id)
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".run.json.{os.getpid()}"
-        try:
-            with temporary.open("wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(folder / "run.json")
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+        whole_file.write(folder / "run.json", msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
 
     def load(self) -> list[Run]:
         """All runs, oldest first. What cannot be read is passed over, and the log says so."""
@@ -66,20 +57,29 @@ class Journal:
             folders = sorted(self.directory.iterdir())
         except FileNotFoundError:
             return []
+        except OSError as error:
+            log.warning("%s: no runs can be read or kept: %s", self.directory, error.strerror)
+            return []
         for folder in folders:
             path = folder / "run.json"
             try:
-                runs.append(msgspec.json.decode(path.read_bytes(), type=Run))
-            except FileNotFoundError:
+                runs.append(msgspec.json.decode(whole_file.read(path, MAX_JOURNAL_BYTES), type=Run))
+            except (FileNotFoundError, NotADirectoryError):
                 continue
-            except (OSError, msgspec.DecodeError) as error:
-                log.warning("%s: not a journal of a run: %s", path, error)
+            except (OSError, msgspec.DecodeError, RecursionError) as error:
+                log.warning("%s: not a journal of a run: %s", path, getattr(error, "strerror", None) or error)
         return runs
 
     def close_interrupted(self, results: Path) -> list[Run]:
         """``load``, with every run that a dead daemon left running marked as interrupted, on disk too: in its journal,
         and in its results file in the directory ``results``, which is written more often and knows what was finished.
+
+        What a killed daemon left half-written is removed first: nobody else writes here.
         """
+        results_files.sweep(results)
+        for folder in self.directory.glob("*/"):
+            whole_file.sweep(folder, "*")
+            delete_what_is_compared(folder)
         return [self._interrupted(run, results) if run.state == "running" else run for run in self.load()]
 
     def _interrupted(self, run: Run, results: Path) -> Run:
@@ -96,8 +96,7 @@ class Journal:
             kept = results_files.read(results_files.path_for(results, run.id))
             run = replace(run, finished=kept.scenarios, results_id=run.id)
             path = results_files.write(results, replace(kept, status="interrupted"), run.id)
-            shutil.copyfile(path, folder / path.name)
+            results_files.copy(path, folder)
         with contextlib.suppress(OSError):
-            delete_what_is_compared(folder)
             self.write(run)
         return run

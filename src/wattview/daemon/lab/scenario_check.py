@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from wattview.config import Scenarios
 from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.encoding.film import FilmError
 from wattview.daemon.lab.encoding.renditions import picture_size, streams_of
 from wattview.model import RunRequest, Scenario
 from wattview.model.run_request import bits_per_second
@@ -117,9 +118,12 @@ async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, ca
             media = media_file(scenario, Path(settings.media_dir))
         except MediaError as error:
             raise InvalidScenario(f"{planned.field}.source", str(error)) from None
-        reason = await capabilities.why_not_decode(settings.ffmpeg, media) if media else ""
-        if reason:
-            raise InvalidScenario(f"{planned.field}.source", f"{scenario.source} cannot be streamed: {reason}")
+        if media is not None:
+            try:
+                await capabilities.film(settings.ffmpeg, media)
+            except FilmError as error:
+                text = f"{scenario.source} cannot be streamed: {error}"
+                raise InvalidScenario(f"{planned.field}.source", text) from None
 
 
 def _repeated(scenario: Scenario, field: str, repeat: int | None) -> Planned:

@@ -15,14 +15,15 @@ from itertools import pairwise
 from pathlib import Path
 
 from wattview.analysis.windows.energy import Points
+from wattview.model import TrailPoint
 
 TRAIL_SECONDS = 0.5
 """How often the power clock's short memory is asked; it holds a second or more."""
 
 LOOK_PATIENCE_SECONDS = 0.2
 
-Trail = Callable[[], Awaitable[Sequence[tuple[float, float]]]]
-"""The last samples of the power: (Unix time, joules of the host so far), oldest first."""
+Trail = Callable[[], Awaitable[Sequence[TrailPoint]]]
+"""The last samples of the power, oldest first."""
 
 
 HEADER = "time,joules_total"
@@ -65,10 +66,10 @@ class WindowTrail:
         last = self._times[-1] if self._times else 0.0
         with contextlib.suppress(Exception):
             async with asyncio.timeout(LOOK_PATIENCE_SECONDS):
-                for time, joules in await self._trail():
-                    if time > last:
-                        self._times.append(time)
-                        self._joules.append(joules)
+                for point in await self._trail():
+                    if point.time > last:
+                        self._times.append(point.time)
+                        self._joules.append(point.joules)
         return False
 
     def write(self, path: Path) -> None:

@@ -17,12 +17,11 @@ from asyncio.subprocess import Process
 from pathlib import Path
 from typing import Literal
 
-import httpx
-
 from wattview.config import Config
 from wattview.daemon import children
 from wattview.daemon.media import nginx_config
 from wattview.daemon.media.nginx_config import INSTALL, LOOPBACK, MediaServerError, application_of, port_of
+from wattview.fetch import FetchError, Site
 from wattview.model import Finding
 from wattview.probes import SourceError, SourceRefused
 from wattview.probes.streams.probe import RtmpServerProbe, is_local
@@ -47,7 +46,8 @@ async def choose_server(config: Config, directory: Path) -> ManagedRtmp | None:
     streams = config.streams
     if streams.managed == "always":
         return ManagedRtmp(config, directory)
-    if streams.managed == "never" or streams.server in ("mediamtx", "srs") or not is_local(streams.nginx_rtmp_url):
+    another = streams.server not in ("auto", "nginx-rtmp")
+    if streams.managed == "never" or another or not is_local(streams.nginx_rtmp_url):
         return None
     return None if await asyncio.to_thread(_is_there, config) else ManagedRtmp(config, directory)
 
@@ -250,9 +250,9 @@ class ManagedRtmp:
 async def _answers(url: str, master: int) -> bool:
     """Whether the statistics page is there, and a worker of this master's that gives it."""
     try:
-        async with httpx.AsyncClient(verify=False, timeout=1.0, trust_env=False) as client:  # noqa: S501 (plain HTTP)
-            page = (await client.get(url)).content
-    except httpx.HTTPError:
+        async with Site(url, seconds=1.0) as site:
+            page = (await site.fetch()).body
+    except FetchError:
         return False
     pid = re.search(rb"<pid>(\d{1,9})</pid>", page)
     with contextlib.suppress(ProcessLookupError):

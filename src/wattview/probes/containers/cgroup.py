@@ -9,11 +9,15 @@ below a cgroup mount is ever written.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
+
+from wattview.probes import procfs
+from wattview.probes.lines import pairs, shown, understood
 
 UNLIMITED_BYTES = 1 << 62
 """A v1 memory limit above this is the kernel's way of saying none: LONG_MAX rounded down to a page."""
@@ -132,39 +136,58 @@ def _search(directory: str, container_id: str, depth: int) -> str | None:
 
 def parse_pid_cgroup(data: bytes) -> dict[str, str]:
     """``/proc/<pid>/cgroup``: path by controller, ``""`` for the unified hierarchy (cgroups(7))."""
-    found: dict[str, str] = {}
-    for line in data.decode("utf-8", "surrogateescape").splitlines():
-        _, first, rest = line.partition(":")
+
+    def hierarchy(line: str) -> tuple[str, str]:
+        number, first, rest = line.partition(":")
         controllers, second, path = rest.partition(":")
-        if not first or not second or not path.startswith("/"):
-            raise ValueError(f"pid/cgroup: not a hierarchy: {line[:80]!r}")
-        path = path.removesuffix(" (deleted)")
-        for controller in controllers.split(","):
-            found[controller] = path
-    return found
+        if not first or not second or not number.isdecimal() or not path.startswith("/"):
+            raise ValueError("not a hierarchy")
+        return controllers, path.removesuffix(" (deleted)")
+
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    found = understood(lines, hierarchy, "pid/cgroup")
+    return {controller: path for controllers, path in found for controller in controllers.split(",")}
 
 
 # parsers
 
 
-def flat(data: bytes) -> dict[bytes, bytes]:
-    """A file of ``key value`` lines (memory.stat, cpu.stat, memory.events): the values are still text."""
-    words = data.split()
-    if len(words) % 2:
-        raise ValueError("not pairs of a key and a value")
-    return dict(zip(words[::2], words[1::2], strict=True))
+def flat(data: bytes) -> dict[bytes, int]:
+    """A file of ``key value`` lines (memory.stat, cpu.stat, memory.events)."""
+    found = {key: int(value) for key, value in pairs(data)}
+    if not found and data.strip():
+        raise ValueError(f"has no line of a key and a value: {shown(data)}")
+    return found
+
+
+_LIMIT = re.compile(rb"^(max|-?[0-9]{1,20})[ \t]*$", re.MULTILINE)
+_CPU_MAX = re.compile(rb"^(max|[0-9]{1,20}) ([0-9]{1,20})[ \t]*$", re.MULTILINE)
 
 
 def limit(data: bytes) -> int | None:
     """A limit of v2 (``max``) or v1 (a huge number, or -1): None where there is none."""
-    value = int(data) if data.strip() != b"max" else UNLIMITED_BYTES
+    match = _LIMIT.search(data)
+    if match is None:
+        raise ValueError(f"is not a limit: {shown(data)}")
+    value = UNLIMITED_BYTES if match[1] == b"max" else int(match[1])
     return value if 0 <= value < UNLIMITED_BYTES else None
 
 
 def cpu_max(data: bytes) -> tuple[int | None, int]:
     """cpu.max: (quota or None, period), microseconds."""
-    quota, period = data.split()
-    return limit(quota), int(period)
+    match = _CPU_MAX.search(data)
+    if match is None:
+        raise ValueError(f"is not a quota and its period: {shown(data)}")
+    return limit(match[1]), int(match[2])
+
+
+def by_cpu(data: bytes) -> list[int]:
+    """cpuacct.usage_percpu: nanoseconds of each CPU, all in one line."""
+    for line in data.splitlines():
+        words = line.split()
+        if words and all(word.isdigit() for word in words):
+            return [int(word) for word in words]
+    raise ValueError(f"is not a line of numbers: {shown(data)}")
 
 
 def shares_of_weight(weight: int) -> int:
@@ -176,15 +199,23 @@ Device = tuple[int, int]
 """(major, minor) of a block device."""
 
 
+_NO_DEVICE = b"(unknown)"
+"""What the kernel prints instead of a device that has gone, with nothing to tell which one it was."""
+
+
 def blkio(data: bytes) -> dict[Device, dict[str, int]]:
     """A v1 blkio statistics file: ``major:minor Operation value`` lines, and a ``Total value`` of all, left out."""
     found: dict[Device, dict[str, int]] = {}
-    for line in data.splitlines():
+
+    def statistic(line: bytes) -> bool | None:
         fields = line.split()
-        if len(fields) == 3:
-            found.setdefault(_device(fields[0]), {})[fields[1].decode()] = int(fields[2])
-        elif len(fields) != 2 or fields[0] != b"Total":
-            raise ValueError(f"not an I/O statistic: {line[:80]!r}")
+        if fields[0] in (_NO_DEVICE, b"Total"):
+            return None
+        device, operation, value = fields
+        found.setdefault(_device(device), {})[operation.decode()] = int(value)
+        return True
+
+    understood(data.splitlines(), statistic, "blkio")
     return found
 
 
@@ -194,30 +225,28 @@ def io_stat(data: bytes) -> dict[Device, dict[str, int]]:
     Some kernels print a device without a statistic and no newline after it, so that two devices stand in one line.
     """
     found: dict[Device, dict[str, int]] = {}
-    values: dict[str, int] | None = None
-    for word in data.split():
-        key, equals, value = word.partition(b"=")
-        if not equals:
-            values = found.setdefault(_device(word), {})
-        elif values is None:
-            raise ValueError("io.stat does not begin with a device")
-        else:
-            # cost.vrate and the like are printed as decimals; nothing here is made of them.
-            values[key.decode()] = int(value.partition(b".")[0])
+
+    def devices(line: bytes) -> bool | None:
+        values: dict[str, int] | None = None
+        for word in line.split():
+            key, equals, value = word.partition(b"=")
+            if not equals:
+                values = None if word == _NO_DEVICE else found.setdefault(_device(word), {})
+            elif values is not None:
+                # cost.vrate and the like are printed as decimals; nothing here is made of them.
+                values[key.decode()] = int(value.partition(b".")[0])
+        return True if values is not None else None
+
+    understood(data.splitlines(), devices, "io.stat")
     return {device: values for device, values in found.items() if values}
 
 
 def _device(word: bytes) -> Device:
-    major, colon, minor = word.partition(b":")
-    if not colon:
-        raise ValueError(f"not a device number: {word[:40]!r}")
+    major, _, minor = word.partition(b":")
     return int(major), int(minor)
 
 
 def stalled_seconds(data: bytes) -> Iterator[tuple[str, float]]:
     """A pressure file (Documentation/accounting/psi.rst): (``some`` or ``full``, seconds since the cgroup began)."""
-    for line in data.splitlines():
-        kind, _, total = line.rpartition(b" total=")
-        if not kind:
-            raise ValueError(f"not a pressure line: {line[:80]!r}")
-        yield kind[:4].decode(), int(total) / 1e6
+    for kind, pressure in procfs.pressure(data).items():
+        yield kind, pressure.total_seconds

@@ -53,15 +53,18 @@ class CgroupFiles:
         """All counters now, and the controllers that gave none. Raises CgroupGone."""
         fields: Fields = {}
         faults: list[Fault] = []
-        for controller, section in SECTIONS[self.version]:
+        for section in SECTIONS[self.version]:
+            part = f"cgroup {section.controller}"
             try:
-                fields.update(section(self))
+                fields.update(section.read(self))
+                if section.needed and fields[section.needed] is None:
+                    faults.append(Fault(part, f"{self.path}: does not say {section.needed.replace('_', ' ')}"))
             except NoController:
-                faults.append(Fault(f"cgroup {controller}", *_missing(controller, self.version)))
+                faults.append(Fault(part, *_missing(section.controller, self.version)))
             except NotCounted:
-                faults.append(Fault(f"cgroup {controller}", *_NOT_COUNTED))
-            except (OSError, ValueError, KeyError) as error:
-                faults.append(Fault(f"cgroup {controller}", f"{self.path}: {error}"))
+                faults.append(Fault(part, *_NOT_COUNTED))
+            except (OSError, ValueError) as error:
+                faults.append(Fault(part, f"{self.path}: {error}"))
         return CgroupCounters(spec=self.spec, **fields), faults
 
     def read_spec(self) -> CgroupSpec:

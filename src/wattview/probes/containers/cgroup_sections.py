@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from wattview.model import CgroupSpec, DiskIo
 from wattview.probes.containers import cgroup
+from wattview.probes.lines import integer, odd
 from wattview.probes.procfs import CLOCK_TICKS_PER_SECOND
 
 Fields = dict[str, Any]
@@ -63,15 +64,18 @@ class DiskNames:
 
 
 def _cpu_v1(files: OpenCgroup) -> Fields:
-    nanoseconds = [int(word) for word in files.needed("cpuacct", "cpuacct.usage_percpu").split()]
-    fields: Fields = {
+    nanoseconds = cgroup.by_cpu(files.needed("cpuacct", "cpuacct.usage_percpu"))
+    stat = cgroup.flat(files.needed("cpuacct", "cpuacct.stat"))
+    return {
         "cpu_seconds_total": sum(nanoseconds) / 1e9,
         "cpu_seconds_by_cpu": tuple([spent / 1e9 for spent in nanoseconds]),
+        "cpu_user_seconds_total": _seconds(stat, b"user", CLOCK_TICKS_PER_SECOND),
+        "cpu_system_seconds_total": _seconds(stat, b"system", CLOCK_TICKS_PER_SECOND),
     }
-    stat = cgroup.flat(files.needed("cpuacct", "cpuacct.stat"))
-    fields["cpu_user_seconds_total"] = int(stat[b"user"]) / CLOCK_TICKS_PER_SECOND
-    fields["cpu_system_seconds_total"] = int(stat[b"system"]) / CLOCK_TICKS_PER_SECOND
-    return fields
+
+
+def _seconds(stat: dict[bytes, int], key: bytes, per_second: float) -> float | None:
+    return stat[key] / per_second if key in stat else None
 
 
 def _cfs_v1(files: OpenCgroup) -> Fields:
@@ -81,14 +85,14 @@ def _cfs_v1(files: OpenCgroup) -> Fields:
     return _cfs(stat, b"throttled_time", b"burst_time", 1e9)
 
 
-def _cfs(stat: dict[bytes, bytes], throttled: bytes, burst: bytes, per_second: float) -> Fields:
+def _cfs(stat: dict[bytes, int], throttled: bytes, burst: bytes, per_second: float) -> Fields:
     return {
-        "cfs_periods_total": int(stat[b"nr_periods"]),
-        "cfs_throttled_periods_total": int(stat[b"nr_throttled"]),
-        "cfs_throttled_seconds_total": int(stat[throttled]) / per_second,
+        "cfs_periods_total": stat.get(b"nr_periods"),
+        "cfs_throttled_periods_total": stat.get(b"nr_throttled"),
+        "cfs_throttled_seconds_total": _seconds(stat, throttled, per_second),
         # Bursts came with Linux 5.15.
-        "cfs_burst_periods_total": int(stat[b"nr_bursts"]) if b"nr_bursts" in stat else None,
-        "cfs_burst_seconds_total": int(stat[burst]) / per_second if burst in stat else None,
+        "cfs_burst_periods_total": stat.get(b"nr_bursts"),
+        "cfs_burst_seconds_total": _seconds(stat, burst, per_second),
     }
 
 
@@ -135,11 +139,12 @@ _MEMORY_V2: _Table = (
 
 def _memory(usage: bytes, stat: bytes, table: _Table) -> Fields:
     values = cgroup.flat(stat)
-    fields: Fields = {field: int(values[key]) for field, key in table if key in values}
-    in_use = fields["memory_usage_bytes"] = int(usage)
+    fields: Fields = {field: values[key] for field, key in table if key in values}
+    in_use = fields["memory_usage_bytes"] = _number(usage)
     inactive = fields.get("memory_inactive_file_bytes")
-    # Usage and stat are two reads: the difference of an almost empty cgroup can come out below zero.
-    fields["memory_working_set_bytes"] = None if inactive is None else max(0, in_use - inactive)
+    if in_use is not None and inactive is not None:
+        # Usage and stat are two reads: the difference of an almost empty cgroup can come out below zero.
+        fields["memory_working_set_bytes"] = max(0, in_use - inactive)
     return fields
 
 
@@ -150,7 +155,7 @@ def _memory_v1(files: OpenCgroup) -> Fields:
     fields["memory_kernel_bytes"] = _number(files.text("memory", "memory.kmem.usage_in_bytes"))
     control = files.text("memory", "memory.oom_control")
     if control is not None:
-        fields["oom_kills_total"] = _number(cgroup.flat(control).get(b"oom_kill"))
+        fields["oom_kills_total"] = cgroup.flat(control).get(b"oom_kill")
     return fields
 
 
@@ -161,14 +166,19 @@ def _memory_v2(files: OpenCgroup) -> Fields:
     data = files.text("memory", "memory.events")
     if data is not None:
         events = cgroup.flat(data)
-        fields["memory_high_events_total"] = _number(events.get(b"high"))
-        fields["memory_max_events_total"] = fields["memory_limit_hits_total"] = _number(events.get(b"max"))
-        fields["oom_kills_total"] = _number(events.get(b"oom_kill"))
+        fields["memory_high_events_total"] = events.get(b"high")
+        fields["memory_max_events_total"] = fields["memory_limit_hits_total"] = events.get(b"max")
+        fields["oom_kills_total"] = events.get(b"oom_kill")
     return fields
 
 
 def _number(data: bytes | None) -> int | None:
-    return None if data is None else int(data)
+    """A file of one number; None where it is missing or holds something else."""
+    try:
+        return None if data is None else integer(data, "cgroup")
+    except ValueError:
+        odd("cgroup", data or b"")
+        return None
 
 
 BLKIO_PREFIXES = ("blkio.throttle.", "blkio.bfq.", "blkio.")
@@ -228,9 +238,9 @@ def _cpu_v2(files: OpenCgroup) -> Fields:
     # cpu.stat has the time even where the controller is not enabled.
     stat = cgroup.flat(files.needed("cpu", "cpu.stat"))
     fields: Fields = {
-        "cpu_seconds_total": int(stat[b"usage_usec"]) / 1e6,
-        "cpu_user_seconds_total": int(stat[b"user_usec"]) / 1e6,
-        "cpu_system_seconds_total": int(stat[b"system_usec"]) / 1e6,
+        "cpu_seconds_total": _seconds(stat, b"usage_usec", 1e6),
+        "cpu_user_seconds_total": _seconds(stat, b"user_usec", 1e6),
+        "cpu_system_seconds_total": _seconds(stat, b"system_usec", 1e6),
     }
     if files.spec.cpu_quota_us is not None and b"nr_periods" in stat:
         fields.update(_cfs(stat, b"throttled_usec", b"burst_usec", 1e6))
@@ -267,12 +277,32 @@ def _pressure_v2(files: OpenCgroup) -> Fields:
 
 
 def _pids(files: OpenCgroup) -> Fields:
-    return {"pids": int(files.needed("pids", "pids.current"))}
+    return {"pids": integer(files.needed("pids", "pids.current"), "pids.current")}
 
 
-SECTIONS: dict[int, tuple[tuple[str, Callable[[OpenCgroup], Fields]], ...]] = {
-    1: (("cpuacct", _cpu_v1), ("cpu", _cfs_v1), ("memory", _memory_v1), ("blkio", _io_v1), ("pids", _pids)),
-    2: (("cpu", _cpu_v2), ("memory", _memory_v2), ("io", _io_v2), ("pids", _pids), ("pressure", _pressure_v2)),
+class Section(NamedTuple):
+    """What one controller's files say, and the field without which they have failed."""
+
+    controller: str
+    read: Callable[[OpenCgroup], Fields]
+    needed: str = ""
+
+
+SECTIONS: dict[int, tuple[Section, ...]] = {
+    1: (
+        Section("cpuacct", _cpu_v1, "cpu_seconds_total"),
+        Section("cpu", _cfs_v1),
+        Section("memory", _memory_v1, "memory_usage_bytes"),
+        Section("blkio", _io_v1, "disks"),
+        Section("pids", _pids, "pids"),
+    ),
+    2: (
+        Section("cpu", _cpu_v2, "cpu_seconds_total"),
+        Section("memory", _memory_v2, "memory_usage_bytes"),
+        Section("io", _io_v2, "disks"),
+        Section("pids", _pids, "pids"),
+        Section("pressure", _pressure_v2),
+    ),
 }
 
 
@@ -296,7 +326,7 @@ SPEC: dict[int, tuple[tuple[str, str, Callable[[bytes], Any]], ...]] = {
         ("pids", "pids.max", _limit("pids_limit")),
     ),
     2: (
-        ("cpu", "cpu.weight", lambda data: {"cpu_shares": cgroup.shares_of_weight(int(data))}),
+        ("cpu", "cpu.weight", lambda data: {"cpu_shares": cgroup.shares_of_weight(integer(data, "cpu.weight"))}),
         ("cpu", "cpu.max", _cpu_max),
         ("memory", "memory.max", _limit("memory_limit_bytes")),
         ("memory", "memory.swap.max", _limit("memory_swap_limit_bytes")),

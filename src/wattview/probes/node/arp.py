@@ -7,6 +7,7 @@ from collections import Counter
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node import netlink
 from wattview.probes.node.collector import Filter, gauge
 
@@ -62,10 +63,10 @@ class Arp:
 
 def arp_devices(data: bytes) -> list[str]:
     """The device of each line of /proc/net/arp."""
-    found = []
-    for line in data.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) < 6:
-            raise ValueError(f"net/arp: not an entry: {line[:80]!r}")
-        found.append(fields[-1].decode("utf-8", "replace"))
-    return found
+
+    def device(line: bytes) -> str | None:
+        if line.startswith(b"IP address"):
+            return None
+        return line.split()[5].decode("utf-8", "replace")
+
+    return understood(data.splitlines(), device, "net/arp")

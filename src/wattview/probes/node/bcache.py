@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from wattview.config import Config
 from wattview.exposition import Family, labels
+from wattview.probes.lines import understood, value
 from wattview.probes.node.collector import Directories, Directory, named
 
 # File of a cache set, name, help.
@@ -74,6 +77,7 @@ _CACHE = (
 )  # fmt: skip
 
 _DURATION = "internal/btree_read_average_duration_us"
+_NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)")
 _UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("kMGTPEZY")}
 
 
@@ -94,9 +98,10 @@ class Bcache:
         }
         for uuid, directory in sets.items():
             for file, name, _ in _SET:
-                value = _number(directory, file)
+                number = _number(directory, file)
                 # node_exporter takes these microseconds for nanoseconds.
-                families[name].add(value / 1e6 if value is not None and file == _DURATION else value, labels(uuid=uuid))
+                shown = number / 1e6 if number is not None and file == _DURATION else number
+                families[name].add(shown, labels(uuid=uuid))
             for device in directory.names():
                 if device.startswith("bdev"):
                     self._backing(families, directory, device, labels(uuid=uuid, backing_device=device))
@@ -117,12 +122,14 @@ class Bcache:
 
 def writeback_rate(text: str) -> dict[str, float]:
     """``rate: 1.1M/sec`` and the other lines of writeback_rate_debug, in bytes (bytes per second)."""
-    found = {}
-    for line in text.splitlines():
-        name, colon, value = line.partition(":")
-        if colon and name in ("rate", "dirty", "target", "proportional", "integral", "change"):
-            found[name] = dehumanized(value.strip().removesuffix("/sec"))
-    return found
+
+    def term(line: str) -> tuple[str, float] | None:
+        name, _, amount = line.partition(":")
+        if name not in ("rate", "dirty", "target", "proportional", "integral", "change"):
+            return None
+        return name, dehumanized(amount.strip().removesuffix("/sec"))
+
+    return dict(understood(text.splitlines(), term, "writeback_rate_debug"))
 
 
 def dehumanized(text: str) -> float:
@@ -132,16 +139,17 @@ def dehumanized(text: str) -> float:
     ``.10``.
     """
     unit = _UNITS.get(text[-1:], 0)
+    if not _NUMBER.fullmatch(text[:-1] if unit else text):
+        raise ValueError(f"not a number of bcache: {text[:40]!r}")
     if not unit:
         return float(text)
     whole, point, fraction = text[:-1].partition(".")
-    value = float(whole or "0")
+    found = float(whole or "0")
     if point:
         part = float(fraction) / 10.24
-        value += -part if whole.startswith("-") else part
-    return float(int(value * unit))
+        found += -part if whole.startswith("-") else part
+    return float(int(found * unit))
 
 
 def _number(directory: Directory, file: str) -> float | None:
-    text = directory.text(file)
-    return None if text is None else dehumanized(text.strip())
+    return value(directory.text(file), lambda text: dehumanized(text.strip()), f"bcache {file}")

@@ -7,6 +7,7 @@ import re
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
+from wattview.probes.lines import understood, value
 from wattview.probes.node.collector import Directories, Directory, NoData, named
 
 _UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("kmgtpe")}
@@ -46,46 +47,49 @@ class _Families:
 
 def _filesystem(families: _Families, uuid: str, directory: Directory) -> None:
     families.add("info", "Filesystem information.", 1, uuid=uuid)
-    size = directory.text("btree_cache_size")
     families.add(
         "btree_cache_size_bytes",
         "Btree cache memory usage in bytes.",
-        human_bytes(size) if size else None,
+        _bytes(directory.text("btree_cache_size")),
         uuid=uuid,
     )
     for algorithm, (compressed, uncompressed) in table(directory.text("compression_stats") or "").items():
         families.add(
             "compression_compressed_bytes",
             "Compressed size by algorithm.",
-            human_bytes(compressed),
+            _bytes(compressed),
             uuid=uuid,
             algorithm=algorithm,
         )
         families.add(
             "compression_uncompressed_bytes",
             "Uncompressed size by algorithm.",
-            human_bytes(uncompressed),
+            _bytes(uncompressed),
             uuid=uuid,
             algorithm=algorithm,
         )
-    for line in (directory.text("errors") or "").splitlines():
-        fields = line.split()
-        if len(fields) >= 2:
-            families.add("errors_total", "Error count by error type.", int(fields[1]), uuid=uuid, error_type=fields[0])
+    for kind, count in errors(directory.text("errors") or "").items():
+        families.add("errors_total", "Error count by error type.", count, uuid=uuid, error_type=kind)
     for name in directory.names("counters"):
-        value = since_creation(directory.text(f"counters/{name}") or "")
+        counted = since_creation(directory.text(f"counters/{name}") or "")
         families.add(
             re.sub(r"[^a-zA-Z0-9_]", "_", name) + "_total",
             f"Bcachefs counter {name} since filesystem creation.",
-            value,
+            counted,
             uuid=uuid,
         )
-    for kind, (count, size) in table(directory.text("btree_write_stats") or "").items():
-        families.add("btree_writes_total", "Number of btree writes by type.", int(count), uuid=uuid, type=kind)
+    for kind, (writes, size) in table(directory.text("btree_write_stats") or "").items():
+        families.add(
+            "btree_writes_total",
+            "Number of btree writes by type.",
+            value(writes, int, "btree_write_stats"),
+            uuid=uuid,
+            type=kind,
+        )
         families.add(
             "btree_write_average_size_bytes",
             "Average btree write size by type.",
-            human_bytes(size),
+            _bytes(size),
             uuid=uuid,
             type=kind,
         )
@@ -101,35 +105,48 @@ def _device(families: _Families, uuid: str, device: str, directory: Directory, f
         label=directory.text(f"{folder}/label") or "",
         state=directory.text(f"{folder}/state") or "",
     )
-    bucket = directory.text(f"{folder}/bucket_size")
-    for name, help_text, value in (
-        ("device_bucket_size_bytes", "Bucket size in bytes.", human_bytes(bucket) if bucket else None),
+    for name, help_text, number in (
+        ("device_bucket_size_bytes", "Bucket size in bytes.", _bytes(directory.text(f"{folder}/bucket_size"))),
         ("device_buckets", "Total number of buckets.", directory.number(f"{folder}/nbuckets")),
         ("device_durability", "Device durability setting.", directory.number(f"{folder}/durability")),
     ):
-        families.add(name, help_text, value, uuid=uuid, device=device)
-    for operation, kind, value in io_done(directory.text(f"{folder}/io_done") or ""):
+        families.add(name, help_text, number, uuid=uuid, device=device)
+    for operation, kind, done in io_done(directory.text(f"{folder}/io_done") or ""):
         families.add(
             "device_io_done_bytes_total",
             "IO bytes by operation type and data type.",
-            value,
+            done,
             uuid=uuid,
             device=device,
             operation=operation,
             data_type=kind,
         )
-    for kind, value in io_errors(directory.text(f"{folder}/io_errors") or "").items():
-        families.add("device_io_errors_total", "IO errors by error type.", value, uuid=uuid, device=device, type=kind)
+    for kind, count in io_errors(directory.text(f"{folder}/io_errors") or "").items():
+        families.add("device_io_errors_total", "IO errors by error type.", count, uuid=uuid, device=device, type=kind)
 
 
 def human_bytes(text: str) -> int:
     """``542k`` or ``1.5G`` in bytes. Raises ValueError."""
     text = text.strip()
     unit = _UNITS.get(text[-1:].lower())
-    value = float(text[:-1] if unit else text) * (unit or 1)
-    if not math.isfinite(value):
+    size = float(text[:-1] if unit else text) * (unit or 1)
+    if not math.isfinite(size):
         raise ValueError(f"bcachefs: not a size: {text[:80]!r}")
-    return int(value)
+    return int(size)
+
+
+def _bytes(text: str | None) -> int | None:
+    return value(text, human_bytes, "bcachefs")
+
+
+def errors(text: str) -> dict[str, int]:
+    """Errors by kind out of a filesystem's errors: a kind, its count, when it was last seen."""
+
+    def kind(line: str) -> tuple[str, int]:
+        fields = line.split()
+        return fields[0], int(fields[1])
+
+    return dict(understood(text.splitlines(), kind, "bcachefs errors"))
 
 
 def table(text: str) -> dict[str, tuple[str, str]]:
@@ -146,31 +163,37 @@ def since_creation(text: str) -> int | None:
     """The value of one counter's file since the filesystem was made."""
     for line in text.splitlines():
         if line.startswith("since filesystem creation:"):
-            return human_bytes(line.partition(":")[2])
+            return _bytes(line.partition(":")[2])
     return None
 
 
 def io_done(text: str) -> list[tuple[str, str, int]]:
     """(operation, kind of data, bytes) out of a device's io_done."""
-    found = []
     operation = ""
-    for line in text.splitlines():
-        name, _, value = line.strip().partition(":")
-        if not value.strip():
+
+    def done(line: str) -> tuple[str, str, int] | None:
+        nonlocal operation
+        name, colon, number = line.strip().partition(":")
+        if colon and not number.strip():
             operation = name
         elif operation in ("read", "write"):
-            found.append((operation, name.strip(), int(value)))
-    return found
+            return operation, name.strip(), int(number)
+        return None
+
+    return understood(text.splitlines(), done, "bcachefs io_done")
 
 
 def io_errors(text: str) -> dict[str, int]:
     """Errors by kind out of a device's io_errors, since the filesystem was made."""
-    found = {}
     wanted = False
-    for line in text.splitlines():
+
+    def errors_of(line: str) -> tuple[str, int] | None:
+        nonlocal wanted
         if line.startswith("IO errors since"):
             wanted = line.startswith("IO errors since filesystem creation")
         elif wanted and ":" in line:
-            kind, _, value = line.strip().partition(":")
-            found[kind.strip()] = int(value)
-    return found
+            kind, _, count = line.strip().partition(":")
+            return kind.strip(), int(count)
+        return None
+
+    return dict(understood(text.splitlines(), errors_of, "bcachefs io_errors"))

@@ -15,6 +15,7 @@ from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import pairs
 from wattview.probes.node.collector import Directories, Directory, named
 
 _FAMILIES = (
@@ -102,12 +103,13 @@ def _space(families: dict[str, Family], uuid: str, directory: Directory) -> None
     text = labels(uuid=uuid)
     families["info"].add(1, labels(uuid=uuid, label=directory.text("label") or ""))
     families["global_rsv_size_bytes"].add(directory.number("allocation/global_rsv_size"), text)
-    commits = dict(line.split() for line in (directory.text("commit_stats") or "").splitlines() if line.count(" ") == 1)
-    if "commits" in commits:
-        families["commits_total"].add(int(commits["commits"]), text)
+    commits = dict(pairs((directory.text("commit_stats") or "").encode()))
+    if b"commits" in commits:
+        families["commits_total"].add(int(commits[b"commits"]), text)
     for line, name in _COMMIT_STATS.items():
-        if line in commits:
-            families[name].add(int(commits[line]) / 1000, text)
+        milliseconds = commits.get(line.encode())
+        if milliseconds is not None:
+            families[name].add(int(milliseconds) / 1000, text)
     count = len(directory.names("devices"))
     for kind in ("data", "metadata", "system"):
         group = f"allocation/{kind}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import gauge
 
 
@@ -24,10 +25,11 @@ class Buddyinfo:
 
 def buddyinfo(data: bytes) -> list[tuple[str, str, list[int]]]:
     """(node, zone, free blocks of each size) out of ``Node 0, zone DMA 1 0 …``."""
-    found = []
-    for line in data.decode("ascii", "replace").splitlines():
+
+    def zone(line: str) -> tuple[str, str, list[int]]:
         fields = line.split()
         if len(fields) < 5 or fields[0] != "Node" or fields[2] != "zone":
-            raise ValueError(f"buddyinfo: not a zone: {line[:80]!r}")
-        found.append((fields[1].rstrip(","), fields[3], [int(field) for field in fields[4:]]))
-    return found
+            raise ValueError("not a zone")
+        return fields[1].rstrip(","), fields[3], [int(field) for field in fields[4:]]
+
+    return understood(data.decode("ascii", "replace").splitlines(), zone, "buddyinfo")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import gauge
 
 
@@ -18,13 +19,19 @@ class Cgroups:
         help_text = "Current cgroup number of the subsystem."
         count = gauge("node_cgroups_cgroups", help_text)
         enabled = gauge("node_cgroups_enabled", help_text)
-        for line in self._file.read().decode("ascii", "replace").splitlines():
-            if line.startswith("#"):
-                continue
-            fields = line.split()
-            if len(fields) != 4:
-                raise ValueError(f"cgroups: not a controller: {line[:80]!r}")
-            text = labels(subsys_name=fields[0])
-            count.add(int(fields[2]), text)
-            enabled.add(int(fields[3]), text)
+        for controller, cgroups, on in proc_cgroups(self._file.read()):
+            count.add(cgroups, labels(subsys_name=controller))
+            enabled.add(on, labels(subsys_name=controller))
         return [count, enabled]
+
+
+def proc_cgroups(data: bytes) -> list[tuple[str, int, int]]:
+    """(controller, its cgroups, whether it is enabled) of each line of /proc/cgroups."""
+
+    def controller(line: str) -> tuple[str, int, int] | None:
+        if line.startswith("#"):
+            return None
+        name, _, cgroups, enabled = line.split()
+        return name, int(cgroups), int(enabled)
+
+    return understood(data.decode("ascii", "replace").splitlines(), controller, "cgroups")

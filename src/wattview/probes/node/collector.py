@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from wattview.exposition import Family
+from wattview.probes.kernel_files import kept_below
+from wattview.probes.lines import pairs, shown
 
 
 class Collector(Protocol):
@@ -77,17 +80,19 @@ class Chosen:
         self._keys: list[bytes] = []
         self._chosen: list[tuple[int, tuple[str, str]]] = []
 
-    def of(self, data: bytes) -> list[tuple[tuple[str, str], bytes]]:
-        """(what it is called, value as text) of each line that is wanted. Raises ValueError for another form."""
+    def of(self, data: bytes) -> list[tuple[tuple[str, str], int]]:
+        """(what it is called, value) of each line that is wanted. Raises ValueError where there is no such line."""
         words = data.split()
-        keys, values = words[::2], words[1::2]
-        if keys != self._keys:
-            if len(keys) != len(values):
-                raise ValueError("not lines of a key and a value")
-            named = [(place, self._choose(key)) for place, key in enumerate(keys)]
-            self._chosen = [(place, name) for place, name in named if name is not None]
-            self._keys = keys
-        return [(name, values[place]) for place, name in self._chosen]
+        if words[::2] == self._keys and len(words) == 2 * len(self._keys):
+            with contextlib.suppress(ValueError):
+                return [(name, int(words[2 * place + 1])) for place, name in self._chosen]
+        found = pairs(data)
+        if not found:
+            raise ValueError(f"has no line of a key and a value: {shown(data)}")
+        self._keys = [key for key, _ in found]
+        named = [(place, self._choose(key)) for place, key in enumerate(self._keys)]
+        self._chosen = [(place, name) for place, name in named if name is not None]
+        return [(name, int(found[place][1])) for place, name in self._chosen]
 
 
 class Directory:
@@ -130,7 +135,10 @@ class Directory:
         if self._fd < 0:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self._fd)
-        if Directory.open_files < Directory.max_files:
+        if self._fd >= kept_below():
+            os.close(self._fd)
+            self._fd = -1
+        if Directory.open_files < Directory.max_files and file < kept_below():
             Directory.open_files += 1
             self._files[name] = file
             return os.pread(file, 4096, 0).rstrip(b"\n")

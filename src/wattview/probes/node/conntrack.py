@@ -5,6 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import integer, understood
 from wattview.probes.node.collector import gauge
 
 # Column of /proc/net/stat/nf_conntrack, name, help. They only grow, and node_exporter has always called them gauges.
@@ -43,10 +44,12 @@ class Conntrack:
             gauge(
                 "node_nf_conntrack_entries",
                 "Number of currently allocated flow entries for connection tracking.",
-                int(self._count.read()),
+                integer(self._count.read(), "nf_conntrack_count"),
             ),
             gauge(
-                "node_nf_conntrack_entries_limit", "Maximum size of connection tracking table.", int(self._max.read())
+                "node_nf_conntrack_entries_limit",
+                "Maximum size of connection tracking table.",
+                integer(self._max.read(), "nf_conntrack_max"),
             ),
             *(
                 gauge(f"node_nf_conntrack_stat_{name}", help_text, totals[column])
@@ -57,11 +60,12 @@ class Conntrack:
 
 def conntrack_totals(data: bytes) -> list[int]:
     """Each column of /proc/net/stat/nf_conntrack (hexadecimal, one line a CPU) added up."""
-    totals = [0] * 17
-    for line in data.splitlines()[1:]:
+
+    def cpu(line: bytes) -> list[int] | None:
         fields = line.split()
-        if len(fields) < 17:
-            raise ValueError("net/stat/nf_conntrack: a line has fewer than 17 columns")
-        for column, field in enumerate(fields[:17]):
-            totals[column] += int(field, 16)
-    return totals
+        if fields[0] == b"entries":
+            return None
+        return [int(fields[column], 16) for column in range(17)]
+
+    by_cpu = understood(data.splitlines(), cpu, "net/stat/nf_conntrack")
+    return [sum(column) for column in zip(*by_cpu, strict=True)] or [0] * 17

@@ -9,9 +9,11 @@ from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import integer, value
 from wattview.probes.node.collector import counter, gauge
 
 _MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+_PROCESSOR = re.compile(r"^(?=processor\s*:)", re.MULTILINE)
 _CPU = re.compile(r"cpu[0-9]+")
 # Linux itself knows 8192 at most.
 _MAX_CPUS = 1 << 16
@@ -146,8 +148,8 @@ def cpuinfo_families(data: bytes) -> list[Family]:
     """``node_cpu_info`` and the clock that each CPU says it runs at, out of /proc/cpuinfo."""
     info = gauge("node_cpu_info", "CPU information from /proc/cpuinfo.")
     frequency = gauge("node_cpu_frequency_hertz", "CPU frequency in hertz from /proc/cpuinfo.")
-    for block in data.decode("utf-8", "replace").split("\n\n"):
-        fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
+    for block in _PROCESSOR.split(data.decode("utf-8", "replace")):
+        fields = {key.strip(): text.strip() for key, _, text in (line.partition(":") for line in block.splitlines())}
         if "processor" not in fields:
             continue
         place = {
@@ -168,13 +170,13 @@ def cpuinfo_families(data: bytes) -> list[Family]:
                 cachesize=fields.get("cache size", ""),
             ),
         )
-        if "cpu MHz" in fields:
-            frequency.add(float(fields["cpu MHz"]) * 1e6, labels(**place))
+        megahertz = value(fields.get("cpu MHz"), float, "cpuinfo")
+        frequency.add(None if megahertz is None else megahertz * 1e6, labels(**place))
     return [info, frequency]
 
 
 def _number(file: KernelFile) -> int | None:
     try:
-        return int(file.read())
+        return integer(file.read(), file.path)
     except (OSError, ValueError):
         return None

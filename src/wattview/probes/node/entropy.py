@@ -5,6 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import integer
 from wattview.probes.node.collector import gauge
 
 
@@ -18,6 +19,10 @@ class Entropy:
 
     def collect(self) -> list[Family]:
         return [
-            gauge("node_entropy_available_bits", "Bits of available entropy.", int(self._available.read())),
-            gauge("node_entropy_pool_size_bits", "Bits of entropy pool.", int(self._pool.read())),
+            gauge(
+                "node_entropy_available_bits",
+                "Bits of available entropy.",
+                integer(self._available.read(), "entropy_avail"),
+            ),
+            gauge("node_entropy_pool_size_bits", "Bits of entropy pool.", integer(self._pool.read(), "poolsize")),
         ]

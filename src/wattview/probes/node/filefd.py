@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import gauge
+
+_FILE_NR = re.compile(rb"^([0-9]{1,20})\s+[0-9]+\s+([0-9]{1,20})$", re.MULTILINE)
 
 
 class FileDescriptors:
@@ -15,10 +19,16 @@ class FileDescriptors:
         self._file = KernelFile(f"{config.paths.procfs}/sys/fs/file-nr")
 
     def collect(self) -> list[Family]:
-        fields = self._file.read().split()
-        if len(fields) != 3:
-            raise ValueError("file-nr: does not hold three numbers")
+        allocated, maximum = file_nr(self._file.read())
         return [
-            gauge("node_filefd_allocated", "File descriptor statistics: allocated.", int(fields[0])),
-            gauge("node_filefd_maximum", "File descriptor statistics: maximum.", int(fields[2])),
+            gauge("node_filefd_allocated", "File descriptor statistics: allocated.", allocated),
+            gauge("node_filefd_maximum", "File descriptor statistics: maximum.", maximum),
         ]
+
+
+def file_nr(data: bytes) -> tuple[int, int]:
+    """(allocated, maximum) out of /proc/sys/fs/file-nr. Raises ValueError."""
+    match = _FILE_NR.search(data)
+    if match is None:
+        raise ValueError("file-nr: does not hold three numbers")
+    return int(match[1]), int(match[2])

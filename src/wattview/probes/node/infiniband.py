@@ -6,6 +6,7 @@ import math
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
+from wattview.probes.lines import value
 from wattview.probes.node.collector import Directories, Directory, gauge, named
 from wattview.probes.node.infiniband_counters import COUNTERS
 
@@ -39,16 +40,16 @@ class Infiniband:
             for port in directory.names("ports"):
                 text = labels(device=device, port=port)
                 place = f"ports/{port}"
-                state.add(number_before_colon(directory.text(f"{place}/state")), text)
-                physical.add(number_before_colon(directory.text(f"{place}/phys_state")), text)
-                rate.add(bytes_per_second(directory.text(f"{place}/rate")), text)
+                state.add(_number(directory.text(f"{place}/state")), text)
+                physical.add(_number(directory.text(f"{place}/phys_state")), text)
+                rate.add(value(directory.text(f"{place}/rate"), bytes_per_second, "infiniband rate"), text)
                 milliseconds = directory.number(f"{place}/hw_counters/lifespan")
                 lifespan.add(None if milliseconds is None else milliseconds // 1000, text)
                 for family, (file, name, _) in zip(families, COUNTERS, strict=True):
-                    value = directory.number(f"{place}/{file}")
+                    count = directory.number(f"{place}/{file}")
                     # Data is counted in words of four bytes.
                     in_words = name.endswith("_bytes_total")
-                    family.add(value * 4 if in_words and value is not None else value, text)
+                    family.add(count * 4 if in_words and count is not None else count, text)
         return [info, state, physical, rate, lifespan, *families]
 
 
@@ -61,15 +62,17 @@ def _device_labels(device: str, directory: Directory) -> str:
     )
 
 
-def number_before_colon(text: str | None) -> int | None:
-    """4 out of ``4: ACTIVE``; None where there is no such text. Raises ValueError."""
-    return None if text is None else int(text.partition(":")[0])
+def _number(text: str | None) -> int | None:
+    return value(text, number_before_colon, "infiniband state")
 
 
-def bytes_per_second(text: str | None) -> int | None:
-    """``100 Gb/sec (4X EDR)`` in bytes per second; None where there is no such text. Raises ValueError."""
-    if text is None:
-        return None
+def number_before_colon(text: str) -> int:
+    """4 out of ``4: ACTIVE``. Raises ValueError."""
+    return int(text.partition(":")[0])
+
+
+def bytes_per_second(text: str) -> int:
+    """``100 Gb/sec (4X EDR)`` in bytes per second. Raises ValueError."""
     gigabits = float(text.split(" ", 1)[0])
     if not math.isfinite(gigabits):
         raise ValueError(f"infiniband: not a rate: {text[:80]!r}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import Filter, counter
+
+_CPU = re.compile(r"CPU[0-9]+")
 
 
 class Interrupt(NamedTuple):
@@ -39,18 +43,27 @@ class Interrupts:
 
 def interrupts(data: bytes) -> list[Interrupt]:
     """The lines of /proc/interrupts that count by CPU; ERR and MIS, which do not, are left out."""
-    first, *lines = data.decode("ascii", "replace").splitlines() or [""]
-    # CPUs that are switched off have no column.
-    cpus = [name.removeprefix("CPU") for name in first.split()]
+    cpus, lines = cpu_table(data)
     if not cpus:
         raise ValueError("interrupts: names no CPU")
-    found = []
-    for line in lines:
+
+    def interrupt(line: str) -> Interrupt | None:
         name, _, rest = line.partition(":")
         fields = rest.split()
         if len(fields) <= len(cpus):
-            continue
+            return None
         name, words = name.strip(), fields[len(cpus) :]
         info, devices = (words[0], " ".join(words[1:])) if name.isdigit() else (" ".join(words), "")
-        found.append(Interrupt(name, info, devices, dict(zip(cpus, map(int, fields), strict=False))))
-    return found
+        return Interrupt(name, info, devices, dict(zip(cpus, map(int, fields), strict=False)))
+
+    return understood(lines, interrupt, "interrupts")
+
+
+def cpu_table(data: bytes) -> tuple[list[str], list[str]]:
+    """The CPUs that a file's heading names (those that are switched off have no column), and the lines below it."""
+    lines = data.decode("ascii", "replace").splitlines()
+    for number, line in enumerate(lines):
+        names = line.split()
+        if names and all(_CPU.fullmatch(name) for name in names):
+            return [name.removeprefix("CPU") for name in names], lines[number + 1 :]
+    return [], lines

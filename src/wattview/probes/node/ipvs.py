@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import NamedTuple
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import counter, gauge
 
 _TOTALS = (
@@ -26,6 +28,17 @@ class Backend(NamedTuple):
     weight: int
     active: int
     inactive: int
+
+
+class _Service(NamedTuple):
+    proto: str
+    address: str = ""
+    port: str = "0"
+    mark: str = ""
+
+
+_PROTOCOLS = ("TCP", "UDP", "SCTP", "FWM")
+_FIVE_NUMBERS = re.compile(rb"^[ \t]*[0-9A-F]+(?:[ \t]+[0-9A-F]+){4}[ \t]*$", re.MULTILINE)
 
 
 class Ipvs:
@@ -60,39 +73,46 @@ class Ipvs:
 
 
 def ipvs_totals(data: bytes) -> list[int]:
-    """Connections, packets in and out, bytes in and out, out of the third line of /proc/net/ip_vs_stats."""
-    lines = data.splitlines()
-    fields = lines[2].split() if len(lines) > 2 else []
-    if len(fields) != 5:
-        raise ValueError("net/ip_vs_stats: its third line does not hold five numbers")
-    return [int(field, 16) for field in fields]
+    """Connections, packets in and out, bytes in and out, out of the first line of numbers in /proc/net/ip_vs_stats."""
+    match = _FIVE_NUMBERS.search(data)
+    if match is None:
+        raise ValueError("net/ip_vs_stats: has no line of five numbers")
+    return [int(field, 16) for field in match[0].split()]
 
 
 def ipvs_backends(data: bytes) -> list[Backend]:
     """The real servers of /proc/net/ip_vs, each with the service line above it."""
-    found = []
-    local = {"local_address": "", "local_port": "0", "proto": "", "local_mark": ""}
-    for line in data.decode("ascii", "replace").splitlines():
+    service: _Service | None = None
+
+    def backend(line: str) -> Backend | None:
+        nonlocal service
         fields = line.split()
-        if not fields or fields[0] in ("IP", "Prot") or fields[1:2] == ["RemoteAddress:Port"]:
-            continue
-        if fields[0] in ("TCP", "UDP", "SCTP") and len(fields) > 1:
-            address, port = address_and_port(fields[1])
-            local = {"local_address": address, "local_port": port, "proto": fields[0], "local_mark": ""}
-        elif fields[0] == "FWM" and len(fields) > 1:
-            local = {"local_address": "", "local_port": "0", "proto": "FWM", "local_mark": fields[1]}
-        elif fields[0] == "->" and len(fields) >= 6:
-            address, port = address_and_port(fields[1])
-            text = labels(
-                local_address=local["local_address"],
-                local_port=local["local_port"],
-                remote_address=address,
-                remote_port=port,
-                proto=local["proto"],
-                local_mark=local["local_mark"],
-            )
-            found.append(Backend(text, int(fields[3]), int(fields[4]), int(fields[5])))
-    return found
+        if fields[0] in _PROTOCOLS:
+            # Where this line is not understood, what is below it belongs to no service that is known.
+            service = None
+            service = _service(fields)
+        if fields[0] != "->" or fields[1] == "RemoteAddress:Port":
+            return None
+        if service is None:
+            raise ValueError("a server without a service")
+        address, port = address_and_port(fields[1])
+        text = labels(
+            local_address=service.address,
+            local_port=service.port,
+            remote_address=address,
+            remote_port=port,
+            proto=service.proto,
+            local_mark=service.mark,
+        )
+        return Backend(text, int(fields[3]), int(fields[4]), int(fields[5]))
+
+    return understood(data.decode("ascii", "replace").splitlines(), backend, "net/ip_vs")
+
+
+def _service(fields: list[str]) -> _Service:
+    if fields[0] == "FWM":
+        return _Service("FWM", mark=fields[1])
+    return _Service(fields[0], *address_and_port(fields[1]))
 
 
 def address_and_port(text: str) -> tuple[str, str]:

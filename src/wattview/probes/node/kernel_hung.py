@@ -5,6 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import integer
 from wattview.probes.node.collector import counter
 
 
@@ -16,4 +17,6 @@ class KernelHung:
 
     def collect(self) -> list[Family]:
         help_text = "Total number of tasks that have been detected as hung since the system booted."
-        return [counter("node_kernel_hung_tasks_total", help_text, int(self._file.read()))]
+        return [
+            counter("node_kernel_hung_tasks_total", help_text, integer(self._file.read(), "hung_task_detect_count"))
+        ]

@@ -8,9 +8,13 @@ from typing import NamedTuple
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import Directories, gauge
 
-_STATUS = re.compile(r"(\d+) blocks.*\[(\d+)/(\d+)\] \[([U_]+)\]")
+_ARRAY = re.compile(r"\n(?=\S+ : )")
+_SIZE = re.compile(r"(\d+) blocks")
+_STATUS = re.compile(r"^.*(?: : |blocks |super |level ).*\[(\d+)/(\d+)\] \[[U_]+\]", re.MULTILINE)
+_FIRST_NUMBER = re.compile(r"\d+")
 _SYNCED = re.compile(r"\((\d+)/\d+\)")
 
 # State as it is shown, words of the progress line. The order is node_exporter's: a reshape has no name of its own.
@@ -19,7 +23,7 @@ _STATES = ("active", "inactive", "recovering", "resync", "check")
 
 
 class Array(NamedTuple):
-    """One array. ``synced`` of ``blocks`` are in sync (blocks of 1 KiB)."""
+    """One array. ``synced`` of ``blocks`` are in sync (blocks of 1 KiB); None where the kernel gives no size."""
 
     device: str
     state: str
@@ -27,8 +31,8 @@ class Array(NamedTuple):
     active: int
     failed: int
     spare: int
-    blocks: int
-    synced: int
+    blocks: int | None
+    synced: int | None
 
 
 class Mdadm:
@@ -59,7 +63,7 @@ class Mdadm:
             blocks.add(array.blocks, labels(device=device))
             synced.add(array.synced, labels(device=device))
         for device, directory in attributes.items():
-            members = directory.number("md/raid_disks")
+            members = raid_disks_now(directory.text("md/raid_disks"))
             raid_disks.add(members, labels(device=device))
             if members is not None:
                 # A level without redundancy has no such file, and cannot be degraded.
@@ -67,38 +71,38 @@ class Mdadm:
         return [state, disks, required, blocks, synced, raid_disks, degraded]
 
 
+def raid_disks_now(text: str | None) -> int | None:
+    """6 out of ``6 (5)``, which is what the kernel says while an array of 5 is reshaped into one of 6."""
+    match = _FIRST_NUMBER.match(text or "")
+    return int(match[0]) if match else None
+
+
 def mdstat(data: bytes) -> list[Array]:
-    """The arrays of /proc/mdstat. Raises ValueError where one is not described as the kernel does it."""
-    found = []
-    blocks = re.split(r"\n(?=\S)", data.decode("ascii", "replace"))
-    for block in blocks:
-        head, _, body = block.partition("\n")
-        if head.startswith(("Personalities", "unused", "read_ahead")) or not head.strip():
-            continue
-        found.append(_array(head, body))
-    return found
+    """The arrays of /proc/mdstat. Raises ValueError where none is described as the kernel does it."""
+    return understood(_ARRAY.split(data.decode("ascii", "replace")), _array, "mdstat")
 
 
-def _array(head: str, body: str) -> Array:
-    fields = head.split()
-    if len(fields) < 3 or fields[1] != ":":
-        raise ValueError(f"mdstat: not an array: {head[:80]!r}")
-    size = re.search(r"(\d+) blocks", body)
-    if size is None:
-        raise ValueError(f"mdstat: {fields[0]} has no size")
-    blocks = int(size[1])
-    state = fields[2]
-    if "raid0" in head or "linear" in head:
-        # Nothing in such an array can be missing: each disk is named with a number in brackets.
-        active = required = head.count("[")
+def _array(text: str) -> Array | None:
+    """One array: a line with its name, state, level and disks, and lines below it. None for what is above the first."""
+    head, _, body = text.partition("\n")
+    if head.startswith(("Personalities", "unused", "read_ahead")):
+        return None
+    device, colon, state, *rest = head.split()
+    if colon != ":":
+        raise ValueError("not an array")
+    size, status = _SIZE.search(text), _STATUS.search(text)
+    level = next((word for word in rest if not word.startswith("(")), "")
+    disks = [word for word in rest if "[" in word and not word.startswith("[")]
+    if level in ("raid0", "linear"):
+        # Nothing in such an array can be missing.
+        active = required = len(disks)
     elif state == "inactive":
         active = required = 0
+    elif status is not None:
+        required, active = int(status[1]), int(status[2])
     else:
-        status = _STATUS.search(body)
-        if status is None:
-            raise ValueError(f"mdstat: {fields[0]} does not say how many of its disks are there")
-        required, active = int(status[2]), int(status[3])
-    synced = blocks
+        raise ValueError("does not say how many of its disks are there")
+    blocks = synced = int(size[1]) if size else None
     for name, word in _SYNCING:
         if word in body:
             state = name
@@ -106,4 +110,5 @@ def _array(head: str, body: str) -> Array:
             # Work that is PENDING or DELAYED has no progress yet.
             synced = int(progress[1]) if progress else 0
             break
-    return Array(fields[0], state, required, active, head.count("(F)"), head.count("(S)"), blocks, synced)
+    failed, spare = (sum(mark in disk for disk in disks) for mark in ("(F)", "(S)"))
+    return Array(device, state, required, active, failed, spare, blocks, synced)

@@ -6,10 +6,10 @@ import re
 
 from wattview.config import Config
 from wattview.exposition import Family
+from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import gauge
 
-_LINE = re.compile(rb"^([^:\s]+):\s+(\d+)( kB)?\s*$", re.MULTILINE)
 _PARENTHESES = re.compile(r"\((.*)\)")
 
 
@@ -22,7 +22,7 @@ class Meminfo:
 
     def collect(self) -> list[Family]:
         found = []
-        for field, value, unit in _LINE.findall(self._file.read()):
+        for field, value, unit in procfs.MEMINFO_FIELD.findall(self._file.read()):
             name, help_text = self._names.get((field, unit)) or self._name(field, unit)
             found.append(gauge(name, help_text, int(value) * 1024 if unit else int(value)))
         if not found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
+from wattview.probes.lines import pairs, understood
 from wattview.probes.node.collector import Directories, NoData, named
 from wattview.probes.node.meminfo import memory_field_name
 
@@ -32,24 +33,17 @@ class MeminfoNuma:
 
 def node_meminfo(data: bytes) -> list[tuple[str, int]]:
     """(field, bytes or count) out of ``Node 0 Active(anon):   1 kB``."""
-    found = []
-    for line in data.decode("ascii", "replace").splitlines():
+
+    def field(line: str) -> tuple[str, int]:
         fields = line.split()
-        if not fields:
-            continue
         if len(fields) not in (4, 5) or not fields[2].endswith(":"):
-            raise ValueError(f"node meminfo: not a field: {line[:80]!r}")
+            raise ValueError("not a field")
         factor = 1024 if fields[4:] == ["kB"] else 1
-        found.append((memory_field_name(fields[2].removesuffix(":")), int(fields[3]) * factor))
-    return found
+        return memory_field_name(fields[2].removesuffix(":")), int(fields[3]) * factor
+
+    return understood(data.decode("ascii", "replace").splitlines(), field, "node meminfo")
 
 
 def node_numastat(data: bytes) -> list[tuple[str, int]]:
     """(counter with ``_total``, pages) out of a node's numastat."""
-    found = []
-    for line in data.decode("ascii", "replace").splitlines():
-        fields = line.split()
-        if len(fields) != 2:
-            raise ValueError(f"node numastat: not a counter: {line[:80]!r}")
-        found.append((f"{fields[0]}_total", int(fields[1])))
-    return found
+    return [(f"{name.decode('ascii', 'replace')}_total", int(value)) for name, value in pairs(data)]

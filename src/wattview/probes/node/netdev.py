@@ -6,6 +6,7 @@ from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import integer
 from wattview.probes.node.collector import Filter, counter
 
 _FIELDS = procfs.NetDev.__struct_fields__[1:]
@@ -42,7 +43,7 @@ class Netdev:
         if file is None:
             file = self._nohandler[device] = KernelFile(f"{self._sysfs}/{device}/statistics/rx_nohandler")
         try:
-            return int(file.read())
+            return integer(file.read(), "rx_nohandler")
         except (OSError, ValueError):
             return None
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import odd
 from wattview.probes.node.collector import Chosen, Filter
+
+_NUMBERS = re.compile(rb"-?[0-9]{1,20}(?: -?[0-9]{1,20})*")
 
 Field = tuple[str, str]
 """A family's name and help."""
@@ -51,8 +56,7 @@ class Netstat:
         except FileNotFoundError:
             return []
         return [
-            Family(name, "untyped", help_text).add(int(value))
-            for (name, help_text), value in self._chosen_version6.of(data)
+            Family(name, "untyped", help_text).add(value) for (name, help_text), value in self._chosen_version6.of(data)
         ]
 
     def _field6(self, key: bytes) -> Field | None:
@@ -68,11 +72,19 @@ class Netstat:
 
 def table_pairs(data: bytes) -> list[tuple[bytes, bytes]]:
     """A header line and its line of values, one pair a protocol."""
-    lines = data.splitlines()
-    if len(lines) % 2:
-        raise ValueError("net/snmp: a line of values is missing")
-    pairs = list(zip(lines[::2], lines[1::2], strict=True))
-    for header, values in pairs:
-        if header.count(b" ") != values.count(b" ") or header.split(b":")[0] != values.split(b":")[0]:
-            raise ValueError(f"net/snmp: names and values do not match: {header[:40]!r}")
-    return pairs
+    found: list[tuple[bytes, bytes]] = []
+    headers: dict[bytes, bytes] = {}
+    for line in data.splitlines():
+        protocol, colon, rest = line.partition(b": ")
+        if not colon:
+            continue
+        header = headers.get(protocol, b"")
+        if not _NUMBERS.fullmatch(rest):
+            headers[protocol] = line
+        elif header.count(b" ") == line.count(b" "):
+            found.append((header, line))
+        else:
+            odd("net/snmp", line)
+    if data.strip() and not found:
+        raise ValueError("net/snmp: has no line of names with its line of values")
+    return found

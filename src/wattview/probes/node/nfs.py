@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import counter
 
 V2_METHODS = (
@@ -37,17 +41,17 @@ class Nfs:
     def collect(self) -> list[Family]:
         lines = rpc_lines(self._file.read(), {"net": 4, "rpc": 3})
         packets = counter("node_nfs_packets_total", "Total NFSd network packets (sent+received) by protocol type.")
-        packets.add(lines["net"][1], labels(protocol="udp")).add(lines["net"][2], labels(protocol="tcp"))
-        calls, retransmissions, refreshes = lines["rpc"]
+        _, udp, tcp, connections, *_ = lines["net"]
+        packets.add(udp, labels(protocol="udp")).add(tcp, labels(protocol="tcp"))
+        calls, retransmissions, refreshes, *_ = lines["rpc"]
         requests = counter("node_nfs_requests_total", "Number of NFS procedures invoked.")
         for version, methods in _METHODS.items():
-            counts = lines.get(f"proc{version}", [])[1:]
-            counts += [0] * (len(methods) - len(counts))
-            for method, count in zip(methods, counts, strict=False):
-                requests.add(count, labels(proto=version, method=method))
+            counts = lines.get(f"proc{version}", ())[1:]
+            for method, count in zip_longest(methods, counts[: len(methods)], fillvalue=0):
+                requests.add(count, labels(proto=version, method=str(method)))
         return [
             packets,
-            counter("node_nfs_connections_total", "Total number of NFSd TCP connections.", lines["net"][3]),
+            counter("node_nfs_connections_total", "Total number of NFSd TCP connections.", connections),
             counter("node_nfs_rpcs_total", "Total number of RPCs performed.", calls),
             counter("node_nfs_rpc_retransmissions_total", "Number of RPC transmissions performed.", retransmissions),
             counter(
@@ -59,14 +63,20 @@ class Nfs:
         ]
 
 
-def rpc_lines(data: bytes, needed: dict[str, int]) -> dict[str, list[int]]:
-    """``name number number …`` lines of /proc/net/rpc files. Raises ValueError where a needed line has too few."""
-    found = {}
-    for line in data.decode("ascii", "replace").splitlines():
+def rpc_lines(data: bytes, columns: dict[str, int]) -> dict[str, Sequence[int | None]]:
+    """``name number number …`` lines of /proc/net/rpc files.
+
+    A line in ``columns`` that is missing, or has fewer numbers than are said there, is so many times None.
+    """
+
+    def numbers(line: str) -> tuple[str, list[int]]:
         name, *fields = line.split() or [""]
         # The thread histogram, which kernels since 2.6.36 fill with zeros, has fractions.
-        found[name] = [int(field) for field in (fields[:2] if name == "th" else fields)]
-    for name, count in needed.items():
-        if len(found.get(name, [])) < count:
-            raise ValueError(f"net/rpc: the line {name!r} does not hold {count} numbers")
+        values = [int(field) for field in (fields[:2] if name == "th" else fields)]
+        if not name.isidentifier() or len(values) < columns.get(name, 1):
+            raise ValueError("too few numbers")
+        return name, values
+
+    found: dict[str, Sequence[int | None]] = {name: (None,) * count for name, count in columns.items()}
+    found.update(understood(data.decode("ascii", "replace").splitlines(), numbers, "net/rpc"))
     return found

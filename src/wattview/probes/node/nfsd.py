@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
@@ -51,7 +53,7 @@ class Nfsd:
         found = [
             named(f"node_nfsd_{name}", help_text, lines[line][column])
             for line, column, name, help_text in _TABLE
-            if column < len(lines.get(line, []))
+            if column < len(lines.get(line, ()))
         ]
         packets = counter("node_nfsd_packets_total", "Total NFSd network packets (sent+received) by protocol type.")
         packets.add(lines["net"][1], labels(proto="udp")).add(lines["net"][2], labels(proto="tcp"))
@@ -61,14 +63,14 @@ class Nfsd:
         return [*found, packets, errors, _requests(lines)]
 
 
-def _requests(lines: dict[str, list[int]]) -> Family:
+def _requests(lines: dict[str, Sequence[int | None]]) -> Family:
     family = counter("node_nfsd_requests_total", "Total number NFSd Requests by method and protocol.")
     for proto, methods in (("2", V2_METHODS), ("3", V3_METHODS)):
-        for method, count in zip(methods, lines.get(f"proc{proto}", [])[1:], strict=False):
+        for method, count in zip(methods, lines.get(f"proc{proto}", ())[1:], strict=False):
             if method != "Null":
                 family.add(count, labels(proto=proto, method=method))
     # Numbers 0 to 2 stand for no operation.
-    for method, count in zip(_V4_OPERATIONS, lines.get("proc4ops", [])[4:], strict=False):
+    for method, count in zip(_V4_OPERATIONS, lines.get("proc4ops", ())[4:], strict=False):
         if method not in _V4_NOT_SHOWN:
             family.add(count, labels(proto="4", method=method))
     if lines.get("wdeleg_getattr"):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from wattview.config import Config
 from wattview.exposition import Family, label_text
+from wattview.probes.lines import value
 from wattview.probes.node.collector import NoData, gauge
 
 _LABELS = (
@@ -55,6 +56,10 @@ def os_release(text: str) -> dict[str, str]:
     return found
 
 
+def _day(text: str) -> float:
+    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+
+
 def os_families(release: dict[str, str]) -> list[Family]:
     """Pure: what os-release says, as families."""
     values = {name: release.get(name.upper(), "") for name in _LABELS}
@@ -73,13 +78,8 @@ def os_families(release: dict[str, str]) -> list[Family]:
                 float(version[0]), text
             )
         )
-    if release.get("SUPPORT_END"):
-        end = datetime.strptime(release["SUPPORT_END"], "%Y-%m-%d").replace(tzinfo=UTC)
-        found.append(
-            gauge(
-                "node_os_support_end_timestamp_seconds",
-                "Metric containing the end-of-life date timestamp of the OS.",
-                end.timestamp(),
-            )
-        )
+    end = value(release.get("SUPPORT_END") or None, _day, "os-release")
+    if end is not None:
+        help_text = "Metric containing the end-of-life date timestamp of the OS."
+        found.append(gauge("node_os_support_end_timestamp_seconds", help_text, end))
     return found

@@ -9,6 +9,7 @@ from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import integer
 from wattview.probes.node.collector import gauge
 
 
@@ -44,9 +45,15 @@ class Processes:
             thread_state.add(count, labels(thread_state=name))
         return [
             gauge("node_processes_threads", "Allocated threads in system", threads),
-            gauge("node_processes_max_threads", "Limit of threads in the system", int(self._max_threads.read())),
+            gauge(
+                "node_processes_max_threads",
+                "Limit of threads in the system",
+                integer(self._max_threads.read(), "threads-max"),
+            ),
             gauge("node_processes_pids", "Number of PIDs", states.total()),
-            gauge("node_processes_max_processes", "Number of max PIDs limit", int(self._max_pids.read())),
+            gauge(
+                "node_processes_max_processes", "Number of max PIDs limit", integer(self._max_pids.read(), "pid_max")
+            ),
             state,
             thread_state,
         ]

@@ -9,6 +9,7 @@ import re
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
+from wattview.probes.lines import integer
 from wattview.probes.node.collector import Directories, NoData, counter
 
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
@@ -29,10 +30,10 @@ class Rapl:
                 continue
             index, name = index_and_name(zone.strip(), counts)
             try:
-                microjoules = int(directory.read("energy_uj"))
+                microjoules = integer(directory.read("energy_uj"), f"{directory.path}/energy_uj")
             except PermissionError:
                 raise NoData(f"{directory.path}/energy_uj is readable by root only") from None
-            except FileNotFoundError:
+            except (FileNotFoundError, ValueError):
                 continue
             full_name = f"node_rapl_{_NOT_IN_A_NAME.sub('_', name)}_joules_total"
             family = families.get(full_name)

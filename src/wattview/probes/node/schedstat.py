@@ -5,6 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import counter
 
 
@@ -30,11 +31,11 @@ class Schedstat:
 
 def schedstat(data: bytes) -> dict[str, tuple[int, int, int]]:
     """Nanoseconds run, nanoseconds waited and time slices by CPU (Documentation/scheduler/sched-stats.rst)."""
-    found = {}
-    for line in data.decode("ascii", "replace").splitlines():
-        if line.startswith("cpu"):
-            name, *fields = line.split()
-            if len(fields) < 9:
-                raise ValueError(f"schedstat: {name} has fewer than nine numbers")
-            found[name.removeprefix("cpu")] = (int(fields[6]), int(fields[7]), int(fields[8]))
-    return found
+
+    def cpu(line: str) -> tuple[str, tuple[int, int, int]] | None:
+        if not line.startswith("cpu"):
+            return None
+        name, *fields = line.split()
+        return name.removeprefix("cpu"), (int(fields[6]), int(fields[7]), int(fields[8]))
+
+    return dict(understood(data.decode("ascii", "replace").splitlines(), cpu, "schedstat"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from wattview.config import Config
 from wattview.exposition import Family
+from wattview.probes.lines import value
 from wattview.probes.node.collector import gauge
 
 _MODES = {"enforcing": 1, "permissive": 0, "disabled": -1}
@@ -21,7 +22,7 @@ class Selinux:
     def collect(self) -> list[Family]:
         enabled = gauge("node_selinux_enabled", "SELinux is enabled, 1 is true, 0 is false")
         try:
-            current = int(self._enforce.read_text("ascii"))
+            current = value(self._enforce.read_text("ascii", "replace"), int, "selinux/enforce")
         except OSError:
             return [enabled.add(0)]
         return [

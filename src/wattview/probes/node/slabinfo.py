@@ -5,6 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import Filter, gauge
 
 # Column of /proc/slabinfo (slabinfo(5)), name, help.
@@ -35,12 +36,11 @@ class Slabinfo:
 
 def slabinfo(data: bytes) -> dict[str, list[int]]:
     """Active objects, objects, object size, objects and pages a slab, by cache."""
-    found = {}
-    for line in data.decode("ascii", "replace").splitlines():
+
+    def cache(line: str) -> tuple[str, list[int]] | None:
         if line.startswith(("slabinfo", "#")):
-            continue
+            return None
         fields = line.split()
-        if len(fields) < 6:
-            raise ValueError(f"slabinfo: not a cache: {line[:80]!r}")
-        found[fields[0]] = [int(field) for field in fields[1:6]]
-    return found
+        return fields[0], [int(fields[column]) for column in range(1, 6)]
+
+    return dict(understood(data.decode("ascii", "replace").splitlines(), cache, "slabinfo"))

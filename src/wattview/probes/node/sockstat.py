@@ -6,6 +6,7 @@ from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import gauge
 
 _STATES = frozenset(("inuse", "orphan", "tw", "alloc", "mem", "memory"))
@@ -45,11 +46,12 @@ class Sockstat:
 
 def sockstat(data: bytes) -> dict[str, dict[str, int]]:
     """``{"TCP": {"inuse": 6, …}, …}`` out of ``TCP: inuse 6 orphan 0 …``."""
-    found = {}
-    for line in data.decode("ascii", "replace").splitlines():
+
+    def sockets(line: str) -> tuple[str, dict[str, int]]:
         protocol, colon, rest = line.partition(":")
         fields = rest.split()
-        if not colon or len(fields) % 2 or not protocol.isidentifier():
-            raise ValueError(f"net/sockstat: not pairs of names and values: {line[:80]!r}")
-        found[protocol] = {name: int(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
-    return found
+        if not colon or not protocol.isidentifier():
+            raise ValueError("not a protocol")
+        return protocol, {name: int(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
+
+    return dict(understood(data.decode("ascii", "replace").splitlines(), sockets, "net/sockstat"))

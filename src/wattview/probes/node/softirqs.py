@@ -5,7 +5,9 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import counter
+from wattview.probes.node.interrupts import cpu_table
 
 
 class Softirqs:
@@ -24,12 +26,12 @@ class Softirqs:
 
 def softirqs(data: bytes) -> dict[str, dict[str, int]]:
     """Counts of each kind, by CPU."""
-    first, *lines = data.decode("ascii", "replace").splitlines() or [""]
-    cpus = [name.removeprefix("CPU") for name in first.split()]
-    found = {}
-    for line in lines:
+    cpus, lines = cpu_table(data)
+
+    def counted(line: str) -> tuple[str, dict[str, int]]:
         kind, colon, rest = line.partition(":")
         if not colon:
-            raise ValueError("softirqs: a line has no name")
-        found[kind.strip()] = {cpu: int(field) for cpu, field in zip(cpus, rest.split(), strict=True)}
-    return found
+            raise ValueError("a line without a name")
+        return kind.strip(), {cpu: int(field) for cpu, field in zip(cpus, rest.split(), strict=True)}
+
+    return dict(understood(lines, counted, "softirqs"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family, FamilyType, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 
 # Column of /proc/net/softnet_stat (net/core/net-procfs.c), name, type, help. Later columns came with later kernels.
 _COLUMNS: tuple[tuple[int, str, FamilyType, str], ...] = (
@@ -36,10 +37,14 @@ class Softnet:
 
 def softnet_stat(data: bytes) -> list[tuple[int, list[int]]]:
     """(CPU, its columns) of each line. Kernels before 5.10 do not write the CPU: the line's number stands for it."""
-    found = []
-    for number, line in enumerate(data.splitlines()):
+
+    def cpu(line: bytes) -> list[int]:
         columns = [int(field, 16) for field in line.split()]
         if len(columns) < 9:
-            raise ValueError("net/softnet_stat: a line has fewer than nine columns")
-        found.append((columns[_CPU_COLUMN] if len(columns) > _CPU_COLUMN else number, columns[:_CPU_COLUMN]))
-    return found
+            raise ValueError("fewer than nine columns")
+        return columns
+
+    return [
+        (columns[_CPU_COLUMN] if len(columns) > _CPU_COLUMN else number, columns[:_CPU_COLUMN])
+        for number, columns in enumerate(understood(data.splitlines(), cpu, "net/softnet_stat"))
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from wattview.config import Config
 from wattview.exposition import Family, FamilyType
 from wattview.probes.kernel_files import KernelFile
@@ -16,6 +18,8 @@ _TABLE: tuple[tuple[bytes, str, FamilyType, str], ...] = (
     (b"procs_blocked", "node_procs_blocked", "gauge", "Number of processes blocked waiting for I/O to complete."),
 )
 
+_LINE = re.compile(rb"^(" + b"|".join(key for key, *_ in _TABLE) + rb") ([0-9]{1,20})(?: |$)", re.MULTILINE)
+
 
 class Stat:
     """``node_intr_total``, ``node_context_switches_total``, ``node_forks_total``, ``node_boot_time_seconds`` …"""
@@ -24,14 +28,9 @@ class Stat:
         self._file = KernelFile(f"{config.paths.procfs}/stat", size=16384)
 
     def collect(self) -> list[Family]:
-        values = {}
-        for line in self._file.read().splitlines():
-            key, _, rest = line.partition(b" ")
-            values[key] = rest
+        values = {key: int(value) for key, value in _LINE.findall(self._file.read())}
         found = [
-            Family(name, kind, help_text).add(int(values[key].partition(b" ")[0]))
-            for key, name, kind, help_text in _TABLE
-            if key in values
+            Family(name, kind, help_text).add(values[key]) for key, name, kind, help_text in _TABLE if key in values
         ]
         if not found:
             raise ValueError("stat: has none of the expected lines")

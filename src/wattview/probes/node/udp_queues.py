@@ -5,6 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import NoData, gauge
 
 
@@ -33,14 +34,13 @@ class UdpQueues:
 
 def queue_totals(data: bytes) -> tuple[int, int]:
     """(bytes to send, bytes received and not yet read) of all sockets of a /proc/net/udp file."""
-    transmit = receive = 0
-    for line in data.splitlines()[1:]:
+
+    def queues(line: bytes) -> tuple[int, int] | None:
         fields = line.split(None, 5)
-        if len(fields) < 5:
-            raise ValueError("net/udp: a line has fewer than five columns")
-        sending, colon, received = fields[4].partition(b":")
-        if not colon:
-            raise ValueError("net/udp: a line has no queue lengths")
-        transmit += int(sending, 16)
-        receive += int(received, 16)
-    return transmit, receive
+        if fields[0] == b"sl":
+            return None
+        sending, _, received = fields[4].partition(b":")
+        return int(sending, 16), int(received, 16)
+
+    found = understood(data.splitlines(), queues, "net/udp")
+    return sum(sending for sending, _ in found), sum(received for _, received in found)

@@ -18,7 +18,7 @@ class Vmstat:
 
     def collect(self) -> list[Family]:
         return [
-            Family(name, "untyped", help_text).add(int(value))
+            Family(name, "untyped", help_text).add(value)
             for (name, help_text), value in self._chosen.of(self._file.read())
         ]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
+from wattview.probes.lines import understood
 from wattview.probes.node.collector import Directories, counter
 
 _CACHE = "Number of times the OS"
@@ -113,12 +114,15 @@ class Xfs:
 
 def xfs_stats(text: str) -> dict[str, int]:
     """The shown counters of one filesystem, by name."""
-    found = {}
-    for line in text.splitlines():
-        key, *fields = line.split() or [""]
-        columns = _TABLE.get(key, ())
-        if len(fields) < len(columns):
-            raise ValueError(f"xfs stats: the line {key!r} has fewer than {len(columns)} numbers")
-        for (name, _), field in zip(columns, fields, strict=False):
-            found[name] = int(field)
+
+    def shown(line: str) -> dict[str, int] | None:
+        key, *fields = line.split()
+        columns = _TABLE.get(key)
+        if columns is None:
+            return None
+        return {name: int(fields[column]) for column, (name, _) in enumerate(columns)}
+
+    found: dict[str, int] = {}
+    for values in understood([line for line in text.splitlines() if line.strip()], shown, "xfs stats"):
+        found.update(values)
     return found

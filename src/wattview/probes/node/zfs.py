@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import pairwise
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
+from wattview.probes.lines import odd
 from wattview.probes.node.collector import NoData, gauge
 
 # File of counters of the whole module, part of the name.
@@ -63,7 +63,7 @@ class Zfs:
             name = "node_zfs_zpool_state"
             family = families.get(name) or families.setdefault(name, gauge(name, "kstat.zfs.misc.state"))
             for known in _POOL_STATES:
-                family.add(1 if state.strip().lower() == known else 0, labels(zpool=pool, state=known))
+                family.add(1 if known in state.lower().split() else 0, labels(zpool=pool, state=known))
 
     def _read(self, file: str) -> str | None:
         try:
@@ -75,15 +75,22 @@ class Zfs:
 
 def kstat(text: str, types: tuple[str, ...]) -> Iterator[tuple[str, int]]:
     """(name, value) of the lines below ``name type data`` whose type is one of ``types``. Raises ValueError."""
-    begun = False
-    for line in text.splitlines():
-        fields = line.split()
-        if fields == ["name", "type", "data"]:
-            begun = True
-        elif begun and len(fields) >= 3 and fields[1] in types:
-            yield fields[0], int(fields[2])
-    if not begun:
+    lines = [line.split() for line in text.splitlines()]
+    heading = ["name", "type", "data"]
+    if heading not in lines:
         raise ValueError("kstat: has no table")
+
+    def named(fields: list[str]) -> tuple[str, int] | None:
+        return (fields[0], int(fields[2])) if len(fields) >= 3 and fields[1] in types else None
+
+    for fields in lines[lines.index(heading) + 1 :]:
+        try:
+            value = named(fields)
+        except ValueError:
+            odd("kstat", " ".join(fields))
+        else:
+            if value is not None:
+                yield value
 
 
 def dataset_name(text: str) -> str:
@@ -97,10 +104,13 @@ def dataset_name(text: str) -> str:
 
 def pool_io(text: str) -> list[tuple[str, int]]:
     """(name, value) out of a pool's io file: a line of names above a line of numbers."""
-    lines = [line.split() for line in text.splitlines()]
-    for names, values in pairwise(lines):
-        if names[:1] == ["nread"]:
-            return [(name, int(value)) for name, value in zip(names, values, strict=True)]
+    names: list[str] = []
+    for line in text.splitlines():
+        fields = line.split()
+        if fields[:1] == ["nread"]:
+            names = fields
+        elif names and len(fields) == len(names) and all(field.isdecimal() for field in fields):
+            return [(name, int(value)) for name, value in zip(names, fields, strict=True)]
     return []
 
 

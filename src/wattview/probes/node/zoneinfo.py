@@ -95,7 +95,8 @@ def zoneinfo(data: bytes) -> list[tuple[str, str, dict[str, int], list[int]]]:
         field, value = (words[1], words[2]) if words[0] == "pages" and len(words) > 2 else (words[0], words[1])
         if field == "protection:":
             numbers = line.partition("(")[2].rstrip(" )").split(",")
-            found[-1][3].extend(int(number) for number in numbers)
-        elif field in _TABLE and not in_pagesets:
+            if all(number.strip().isdecimal() for number in numbers):
+                found[-1][3].extend(int(number) for number in numbers)
+        elif field in _TABLE and not in_pagesets and value.isdecimal():
             found[-1][2].setdefault(field, int(value))
     return found

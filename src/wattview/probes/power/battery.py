@@ -36,7 +36,7 @@ class BatteryPower:
 
     name: PowerSource = "battery"
     useful_hz = 1.0
-    lag_seconds: float | None = None
+    counts = False
 
     def __init__(self, sysfs: str | Path) -> None:
         self._root = Path(sysfs) / "class" / "power_supply"

@@ -99,7 +99,7 @@ class EstimatedEnergy:
 
     name: PowerSource = "estimated"
     useful_hz = 1.0
-    lag_seconds: float | None = None
+    counts = False
 
     def __init__(
         self, procfs: str | Path, idle_watts_per_cpu: float | None = None, max_watts_per_cpu: float | None = None

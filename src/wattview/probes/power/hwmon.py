@@ -69,7 +69,7 @@ class HwmonMeters:
 
     name: PowerSource = "hwmon"
     useful_hz = 1.0
-    lag_seconds: float | None = None
+    counts = False
 
     def __init__(self, sysfs: str | Path) -> None:
         self._root = Path(sysfs) / "class" / "hwmon"

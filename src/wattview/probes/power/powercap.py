@@ -3,6 +3,7 @@
 The tree is ``<sysfs>/class/powercap`` (Documentation/power/powercap/powercap.rst; drivers/powercap/intel_rapl_common.c,
 which serves AMD too). What the kernel's code says and the document does not:
 
+- Zones are numbered in hexadecimal: the eleventh package is ``intel-rapl:a``.
 - A zone's ``energy_uj`` wraps after ``max_energy_range_uj``, from minutes (a large socket) to hours (a small one).
 - ``psys`` is the whole platform and lies beside the packages; on a machine with several sockets only one of them, not
   always the first, has it, and it is then called ``psys-1``.
@@ -22,6 +23,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from wattview.model import Fault, PowerSource
@@ -32,9 +35,6 @@ from wattview.probes.power.source import Measurement, Moment, SourceStill, ZoneE
 LISTING_SECONDS = 60.0
 """How often the tree is looked at for zones that have come since (a socket put online, a module loaded)."""
 
-LAG_SECONDS = 0.001
-"""A counter is updated about every millisecond (Intel, Software Developer's Manual, volume 3, "RAPL Interfaces")."""
-
 RELISTING_SECONDS = 1.0
 """How soon it is looked at again after a zone gave no number: the zone may have gone."""
 
@@ -43,7 +43,10 @@ PSYS_LEAST_SHARE = 0.9
 """A platform counts at least what its packages do. Where, after the packages counted so many joules, psys has less
 than this share of them, its board was never calibrated for it, and psys is not believed."""
 
-_ZONE = re.compile(r"(intel-rapl[a-z-]*)((?::\d+)+)")
+SAME_COUNTER_MICROJOULES = 5_000_000
+"""Two dies whose counters stand at one value after as much more has been counted have one counter."""
+
+_ZONE = re.compile(r"intel-rapl[a-z-]*(?::[0-9a-f]+)+")
 
 
 class PowercapZones:
@@ -55,13 +58,14 @@ class PowercapZones:
 
     name: PowerSource = "rapl"
     useful_hz = 100.0
-    lag_seconds: float | None = LAG_SECONDS
+    counts = True
 
     def __init__(self, sysfs: str | Path) -> None:
         self._root = Path(sysfs) / "class" / "powercap"
         self._zones: dict[str, PowercapZone] = {}
         self._gone: dict[str, PowercapZone] = {}
         self._nameless: list[Fault] = []
+        self._dies = _Dies()
         self._list_at = float("-inf")
         self._host = 0
         self._psys_grown = 0
@@ -88,6 +92,7 @@ class PowercapZones:
         faults += [_gone_fault(zone) for zone in self._gone.values()]
         if len(grown) < len(self._zones):
             self._list_at = min(self._list_at, now.boottime + RELISTING_SECONDS)
+        self._host += self._dies.judge(self._zones, grown)
         read = [zone for zone in self._zones.values() if zone.path in grown]
         alive = [zone for zone in read if not zone.still]
         faults += [_still_fault(zone) for zone in read if zone.still]
@@ -98,11 +103,21 @@ class PowercapZones:
         psys = self._psys()
         counted = psys or self._packages_and_dram()
         self._add_up(counted, grown)
-        whole = bool(counted) and all(zone in alive for zone in counted) and (bool(psys) or not self._nameless)
+        known = bool(psys) or not (self._nameless or self._dies.undecided)
+        whole = bool(counted) and all(zone in alive for zone in counted) and known
         return Measurement(
             host_microjoules=self._host if whole else None,
             zones=tuple(
-                ZoneEnergy(zone.path, zone.package, zone.zone, zone.total, zone.moving, zone in counted)
+                ZoneEnergy(
+                    zone.path,
+                    zone.package,
+                    zone.zone,
+                    zone.total,
+                    zone.moving,
+                    zone in counted,
+                    zone.resting,
+                    zone.update_seconds,
+                )
                 for zone in alive
             ),
             faults=tuple(faults),
@@ -136,7 +151,7 @@ class PowercapZones:
         return [zone for zone in known if zone.kind == "package" or (zone.kind == "dram" and not zone.still)]
 
     def _add_up(self, counted: list[PowercapZone], grown: dict[str, int]) -> None:
-        self._host += sum(grown.get(zone.path, 0) for zone in counted)
+        self._host += sum(grown.get(zone.path, 0) for zone in counted if zone.path not in self._dies.undecided)
 
     def _require_some(
         self, read: list[PowercapZone], alive: list[PowercapZone], refused: bool, faults: list[Fault]
@@ -165,11 +180,14 @@ class PowercapZones:
         zones: dict[str, PowercapZone] = {}
         taken: dict[tuple[str, str], str] = {}
         packages: dict[str, str] = {}
-        repeated: set[str] = set()
+        self._dies.keep(directories)
         for path in sorted(directories, key=_order):
             control_type, _, parent = _parts(path)
-            if parent in repeated:
-                repeated.add(path)
+            if path in self._dies.repeated or parent in self._dies.repeated:
+                known.pop(path, None)
+                continue
+            if not _ZONE.fullmatch(path):
+                self._nameless.append(Fault(path, "it is not numbered as zones are"))
                 continue
             name = text_or_none(directories[path] / "name")
             if not name or (parent and parent not in packages):
@@ -186,9 +204,6 @@ class PowercapZones:
             zone = known.get(path)
             if zone is None or (zone.package, zone.zone) != (package, label):
                 zone = PowercapZone(path, directories[path], package, label, kind)
-                if any(zone.repeats(other) for other in zones.values()):
-                    repeated.add(path)
-                    continue
             zones[path] = zone
         if not zones and not self._nameless:
             self._zones, self._gone = {}, {}
@@ -212,7 +227,7 @@ class PowercapZones:
                         continue
                     if not entry.is_dir():
                         dangling = dangling or entry.is_symlink()
-                    elif _ZONE.fullmatch(entry.name):
+                    elif ":" in entry.name:
                         found.setdefault(entry.name, Path(entry.path))
                         walk(Path(entry.path), top=False)
                     elif top:
@@ -235,6 +250,59 @@ class PowercapZones:
         return found
 
 
+class _Dies:
+    """Which zones show their package's counter a second time. It can be told once both have been read: where it may be
+    so, and is not certain yet, nobody knows the sum.
+
+    ``repeated`` and ``undecided`` are zones by path. A die that is repeated is one for as long as its zone exists.
+    """
+
+    def __init__(self) -> None:
+        self.repeated: set[str] = set()
+        self.undecided: set[str] = set()
+        self._apart: set[tuple[str, str]] = set()
+        self._met: dict[tuple[str, str], int] = {}
+
+    def keep(self, paths: Collection[str]) -> None:
+        """Forgets zones that are not there any more."""
+        self.repeated &= set(paths)
+        self._apart = {pair for pair in self._apart if set(pair) <= set(paths)}
+        self._met = {pair: total for pair, total in self._met.items() if set(pair) <= set(paths)}
+
+    def judge(self, zones: dict[str, PowercapZone], grown: dict[str, int]) -> int:
+        """Takes repeated zones, and their parts, out of ``zones``. Returns the microjoules that dies have counted
+        before this reading which turned out to be dies of their own."""
+        undecided: set[str] = set()
+        packages = [zone for zone in zones.values() if zone.kind == "package"]
+        for number, zone in enumerate(packages):
+            for other in packages[:number]:
+                if other.path in self.repeated or not zone.shares_package(other):
+                    continue
+                verdict = self._same(other, zone, grown)
+                if verdict:
+                    self.repeated.add(zone.path)
+                    break
+                if verdict is None:
+                    undecided.add(zone.path)
+        for path in [path for path in zones if path in self.repeated or path.rpartition(":")[0] in self.repeated]:
+            zones.pop(path).close()
+        decided = self.undecided - undecided - self.repeated
+        self.undecided = undecided - self.repeated
+        return sum(zones[path].total - grown.get(path, 0) for path in decided if path in zones)
+
+    def _same(self, one: PowercapZone, other: PowercapZone, grown: dict[str, int]) -> bool | None:
+        pair = one.path, other.path
+        if pair in self._apart:
+            return False
+        if one.path not in grown or other.path not in grown:
+            return None
+        if not one.shows_the_same(other):
+            self._apart.add(pair)
+            return False
+        met = self._met.setdefault(pair, other.total)
+        return True if other.total - met >= SAME_COUNTER_MICROJOULES else None
+
+
 def _labels(name: str, package: str) -> tuple[str, str, Kind]:
     """(package label, zone label, kind) of a zone, from its name and its parent's package label ("" at the top)."""
     if package:
@@ -247,10 +315,17 @@ def _labels(name: str, package: str) -> tuple[str, str, Kind]:
 
 
 def _parts(path: str) -> tuple[str, tuple[int, ...], str]:
-    """(control type, numbers, parent zone or "") of ``intel-rapl:0:1``."""
+    """(control type, numbers, parent zone or "") of ``intel-rapl:0:1``. A number that is none stands at the end."""
     control_type, numbers = path.split(":", 1)
     parent = path.rpartition(":")[0] if ":" in numbers else ""
-    return control_type, tuple(int(number) for number in numbers.split(":")), parent
+    return control_type, tuple(_hexadecimal(number) for number in numbers.split(":")), parent
+
+
+def _hexadecimal(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        return sys.maxsize
 
 
 def _order(path: str) -> tuple[str, tuple[int, ...]]:

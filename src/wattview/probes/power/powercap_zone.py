@@ -10,6 +10,7 @@ from typing import Literal
 
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.power.source import Moment, slept
+from wattview.probes.power.update_interval import UpdateInterval
 
 MAX_ZONE_WATTS = 10_000.0
 """No zone draws more than this: a counter that grew faster did not count energy, it was reset or spoiled."""
@@ -17,9 +18,13 @@ MAX_ZONE_WATTS = 10_000.0
 COUNTER_TICK_SECONDS = 0.1
 """Added to an interval before its power is judged: counters move in steps, and short intervals exaggerate them."""
 
-STILL_SECONDS = 0.9
-"""A counter that did not move for this long after it was first read measures nothing. Real ones move every 1 ms, and
-the coarsest (psys of Sapphire Rapids, in whole joules) several times a second."""
+STILL_SECONDS = 1.25
+"""A counter that did not move for this long after it was first read measures nothing. Most move every millisecond; the
+slowest are updated once a second."""
+
+RESTING_SECONDS = 2.5
+"""A counter that has moved and stands still for this long, and for two of its update intervals, rests: what it counts
+draws nothing now."""
 
 SAME_REGISTER_MICROJOULES = 1_000_000
 """Counters of one package's dies that are this close are one counter: independent ones run over 65 kJ and more."""
@@ -62,6 +67,7 @@ class PowercapZone:
         self._range = _range(directory)
         self._file = KernelFile(directory / "energy_uj", size=64)
         self._raw = 0
+        self._updates = UpdateInterval()
         self._first: Moment | None = None
         self._last: Moment | None = None
 
@@ -71,6 +77,7 @@ class PowercapZone:
         Raises OSError as the kernel does, and ValueError where the file does not hold a number.
         """
         raw = self._read_raw()
+        self._updates.look(now.monotonic, raw)
         last, self._last = self._last, now
         if last is None:
             self._raw, self._first = raw, now
@@ -99,17 +106,26 @@ class PowercapZone:
             return False
         return self._last.monotonic - self._first.monotonic >= STILL_SECONDS
 
-    def repeats(self, other: PowercapZone) -> bool:
-        """This is another die of the same package, and both show the same counter."""
-        if self.kind != "package" or other.kind != "package":
-            return False
-        package, die, _ = self.package.partition("-die-")
-        if not die or other.package.partition("-die-")[0] != package:
-            return False
-        try:
-            return abs(self._read_raw() - other._read_raw()) < SAME_REGISTER_MICROJOULES
-        except (OSError, ValueError):
-            return False
+    @property
+    def update_seconds(self) -> float | None:
+        """How often the counter is updated: see ``UpdateInterval``."""
+        return self._updates.seconds
+
+    @property
+    def resting(self) -> bool:
+        """The counter has moved, and does not move any more."""
+        limit = max(RESTING_SECONDS, 2 * (self._updates.seconds or 0.0))
+        return self.moving and self._updates.still_for() > limit
+
+    def shares_package(self, other: PowercapZone) -> bool:
+        """Both are dies of one package."""
+        mine, theirs = self.package.partition("-die-"), other.package.partition("-die-")
+        return bool(mine[1]) and mine[0] == theirs[0] and self.kind == other.kind == "package"
+
+    def shows_the_same(self, other: PowercapZone) -> bool:
+        """Both counters, as they were last read, stand at one value."""
+        apart = abs(self._raw - other._raw)
+        return min(apart, abs(max(self._range, other._range) - apart)) < SAME_REGISTER_MICROJOULES
 
     def close(self) -> None:
         self._file.close()

@@ -1,32 +1,29 @@
-"""The host's power, from the best source that this machine has.
+"""The host's power, from the best source that this machine has (``model.power_sources`` lists them).
 
-Sources in order: RAPL counters (``powercap``), the board's or the power supply's own meter (``power_hwmon``), a battery
-that feeds the machine (``power_battery``), and where nothing measures an estimate (``power_estimate``); each source's
-own module says what it may touch. ``PowerProbe`` keeps a short ring of samples and makes readings of it; ``families``
-shows a reading.
+``PowerProbe`` reads its source, keeps the last samples (``samples``) and makes readings of them. What a source may
+touch is said in its own module.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from itertools import pairwise
-from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
-from wattview.model import Fault, PowerReading, Zone
+from wattview.model import Fault, PowerReading, TrailPoint, Zone
 from wattview.probes import SourceAbsent, SourceError
 from wattview.probes.power.battery import BatteryPower
 from wattview.probes.power.estimate import EstimatedEnergy
+from wattview.probes.power.families import families
 from wattview.probes.power.hwmon import HwmonMeters
 from wattview.probes.power.powercap import PowercapZones
-from wattview.probes.power.source import EnergySource, Measurement, Moment, SourceStill, moment, slept
+from wattview.probes.power.samples import Samples, watts_between
+from wattview.probes.power.source import EnergySource, Measurement, Moment, SourceStill, ZoneEnergy, moment, slept
+from wattview.probes.power.update_interval import QUICK_SECONDS
 
-WINDOW_SECONDS = 1.0
-"""Power is the mean over this long, or over one sampling interval where that is longer."""
+__all__ = ["PowerProbe", "families"]
 
 MAX_WINDOW_SECONDS = 60.0
 """A mean over a longer time is not "now" any more."""
@@ -37,17 +34,16 @@ FRESH_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 """How long ``sample()`` leaves a source alone that failed. ``read()`` always tries."""
 
+LOOK_SECONDS = 0.1
+LOOK_PAUSE_SECONDS = 0.0002
+LOOK_UPDATES = 6
+"""Counters that are new are looked at this often for this long, or until so many updates were seen: how often they are
+updated. It is done once for each set of counters."""
+
+WAIT = 1.1
+"""How many update intervals after a sample its counters are looked at again."""
+
 ESTIMATE_INSTEAD = "for an estimate until then: --set power.sources=estimated"
-
-
-class Sample(NamedTuple):
-    """What a source had counted at one moment. ``zones``: microjoules of each zone whose counter moves. ``took``:
-    seconds that reading its counters took, one after the other."""
-
-    at: Moment
-    measured: Measurement
-    zones: dict[str, int]
-    took: float = 0.0
 
 
 class PowerProbe:
@@ -59,7 +55,9 @@ class PowerProbe:
     place, with the refusal as a fault of the reading.
     """
 
-    def __init__(self, config: Config, clock: Callable[[], Moment] = moment) -> None:
+    def __init__(
+        self, config: Config, clock: Callable[[], Moment] = moment, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         power = config.power
         sources: tuple[EnergySource, ...] = (
             PowercapZones(config.paths.sysfs),
@@ -71,10 +69,13 @@ class PowerProbe:
         self._source: EnergySource | None = None
         self._configured_hz = power.sample_hz
         self._clock = clock
+        self._pause = pause
         self._lock = threading.Lock()
-        self._ring: deque[Sample] = deque()
-        self._watts_before: float | None = None
+        self._samples = Samples()
+        self._looked_at: frozenset[str] = frozenset()
         self._failure: tuple[float, SourceError] | None = None
+        self._faults: tuple[Fault, ...] = ()
+        self._zones: tuple[ZoneEnergy, ...] = ()
 
     @property
     def sample_hz(self) -> float:
@@ -96,15 +97,11 @@ class PowerProbe:
             self._sample(self._clock(), min(1.5 / self.sample_hz, FRESH_SECONDS))
             return self._reading()
 
-    def trail(self) -> list[tuple[float, float]]:
-        """The samples of the last second or so, oldest first: Unix time, and joules of the host so far."""
+    def trail(self) -> list[TrailPoint]:
+        """The samples of the last second or so, oldest first. A counter that is updated less often than it is read has
+        a point for each update, and its last one is not here yet."""
         with self._lock:
-            samples = list(self._ring)
-        return [
-            (sample.at.time, sample.measured.host_microjoules / 1e6)
-            for sample in samples
-            if sample.measured.host_microjoules is not None
-        ]
+            return self._samples.trail()
 
     def close(self) -> None:
         with self._lock:
@@ -112,27 +109,46 @@ class PowerProbe:
                 source.close()
 
     def _sample(self, now: Moment, not_within: float) -> None:
-        ring = self._ring
-        if ring and slept(ring[-1].at, now):
-            # A mean over a sleep would be no power of now.
-            ring.clear()
-        if ring and 0 <= now.monotonic - ring[-1].at.monotonic < not_within:
+        newest = self._samples.newest
+        fresh = newest is not None and 0 <= now.monotonic - newest.at.monotonic < not_within
+        if fresh and newest is not None and not slept(newest.at, now):
             return
-        began = time.perf_counter()
         try:
             measured = self._measure(now)
+            assert self._source is not None
+            if self._source.counts and not measured.awaited <= self._looked_at:
+                self._looked_at = measured.awaited
+                self._look_closely(self._source)
+                measured = self._measure(self._clock())
         except SourceError as error:
-            ring.clear()
+            self._samples.clear()
             self._failure = (now.monotonic, error)
             raise
-        took = time.perf_counter() - began
         self._failure = None
-        moving = {zone.path: zone.microjoules for zone in measured.zones if zone.moving}
-        ring.append(Sample(now, measured, moving, took))
-        if len(ring) == 1:
-            self._watts_before = None
-        while len(ring) > 1 and now.monotonic - ring[1].at.monotonic >= WINDOW_SECONDS:
-            self._watts_before = _host_watts(ring.popleft(), ring[0])
+        interval = measured.update_seconds or 0.0
+        quick = 0 < interval <= min(QUICK_SECONDS, 0.3 / self.sample_hz)
+        self._samples.add(self._clock(), measured, counts=self._source.counts, quick=quick)
+        self._faults = measured.faults
+        self._zones = measured.zones
+        if quick:
+            self._pause(WAIT * interval)
+            with contextlib.suppress(SourceError):
+                self._samples.complete(self._source.measure(self._clock()))
+
+    def _look_closely(self, source: EnergySource) -> None:
+        """Lets the source find out how often its counters are updated."""
+        last = self._clock().monotonic
+        until = last + LOOK_SECONDS
+        found = False
+        while last < until:
+            self._pause(LOOK_PAUSE_SECONDS)
+            now = self._clock()
+            if now.monotonic <= last:
+                return
+            last = now.monotonic
+            interval = source.measure(now).update_seconds
+            if interval and not found:
+                found, until = True, min(until, last + LOOK_UPDATES * interval)
 
     def _measure(self, now: Moment) -> Measurement:
         """The first source that works. One that worked and fails now is not replaced at once, unless it has gone or
@@ -157,7 +173,7 @@ class PowerProbe:
                 continue
             if source is not self._source:
                 self._source = source
-                self._ring.clear()
+                self._samples.clear()
             return measured._replace(faults=(*faults, *measured.faults)) if faults else measured
         self._source = None
         if failure is not None and len(self._sources) > 1:
@@ -165,90 +181,38 @@ class PowerProbe:
         raise failure or absence or SourceAbsent("there is no source of power")
 
     def _reading(self) -> PowerReading:
+        samples = self._samples
+        newest, window = samples.newest, samples.window()
         assert self._source is not None
-        first, last = self._ring[0], self._ring[-1]
-        span = last.at.monotonic - first.at.monotonic
-        mean = WINDOW_SECONDS <= span <= max(MAX_WINDOW_SECONDS, 2 / self._configured_hz)
-        peak = self._peak() if mean else None
+        assert newest is not None
+        before: dict[str, int] = {}
+        after: dict[str, int] = {}
+        watts, seconds = None, 0.0
+        if window is not None:
+            first, last = window
+            seconds = last.at.monotonic - first.at.monotonic
+            now = newest.at.monotonic - first.at.monotonic <= max(MAX_WINDOW_SECONDS, 2 / self._configured_hz)
+            if now:
+                before, after = first.zones, last.zones
+                watts = watts_between(first.host, last.host, seconds) if newest.host is not None else None
         return PowerReading(
-            time=last.at.time,
-            monotonic=last.at.monotonic,
-            faults=last.measured.faults,
+            time=newest.at.time,
+            monotonic=newest.at.monotonic,
+            faults=self._faults,
             source=self._source.name,
-            host_joules_total=_joules(last.measured.host_microjoules),
-            host_watts=_host_watts(first, last) if mean else None,
-            host_peak_watts=peak,
-            host_error_watts=_error(first, last, peak, self._watts_before, self._source.lag_seconds),
+            host_joules_total=None if newest.host is None else newest.host / 1e6,
+            host_watts=watts,
+            host_peak_watts=None if watts is None else samples.peak_watts(),
+            host_error_watts=None if watts is None else samples.error_watts(),
             zones=tuple(
                 Zone(
                     path=zone.path,
                     package=zone.package,
                     zone=zone.zone,
                     joules_total=zone.microjoules / 1e6,
-                    watts=_watts(first.zones.get(zone.path), last.zones.get(zone.path), span) if mean else None,
+                    watts=watts_between(before.get(zone.path), after.get(zone.path), seconds) if zone.moving else None,
                     counted=zone.counted,
                 )
-                for zone in last.measured.zones
+                for zone in self._zones
             ),
         )
-
-    def _peak(self) -> float | None:
-        powers = [_host_watts(before, after) for before, after in pairwise(self._ring)]
-        return max((power for power in powers if power is not None), default=None)
-
-
-def families(reading: PowerReading) -> list[Family]:
-    """What the RAPL exporter shows of a reading."""
-    zone_watts = Family("rapl_power_watts", "gauge", "Mean power of a RAPL zone over the last second.")
-    zone_joules = Family("rapl_energy_joules_total", "counter", "Energy that a RAPL zone has counted, wraps undone.")
-    counted = Family("wattview_zone_counted", "gauge", "1 for a RAPL zone that the host's figure is made of, else 0.")
-    for zone in reading.zones:
-        text = labels(package=zone.package, zone=zone.zone)
-        zone_watts.add(zone.watts, text)
-        zone_joules.add(zone.joules_total, text)
-        counted.add(int(zone.counted), text)
-    source = labels(source=reading.source)
-    return [
-        zone_watts,
-        zone_joules,
-        counted,
-        Family(
-            "wattview_host_power_watts",
-            "gauge",
-            "Mean power of the host over the last second: packages and DRAM, or psys, each once.",
-        ).add(reading.host_watts, source),
-        Family(
-            "wattview_host_energy_joules_total", "counter", "Energy of the host: packages and DRAM, or psys, each once."
-        ).add(reading.host_joules_total, source),
-    ]
-
-
-def _joules(microjoules: int | None) -> float | None:
-    return None if microjoules is None else microjoules / 1e6
-
-
-def _watts(before: int | None, after: int | None, seconds: float) -> float | None:
-    return None if before is None or after is None else (after - before) / 1e6 / seconds
-
-
-def _error(
-    first: Sample, last: Sample, peak_watts: float | None, watts_before: float | None, lag_seconds: float | None
-) -> float | None:
-    """How far the mean power may be from what the meter counted in that time, at most.
-
-    A counter is read up to ``took`` after the moment that the sample is stamped with, and may be up to ``lag_seconds``
-    old: so much time may be at the wrong side of an end, at the largest power in the window or before it. Where both
-    ends are wrong in the same direction they make good for each other.
-    """
-    if peak_watts is None or lag_seconds is None:
-        return None
-    span = last.at.monotonic - first.at.monotonic
-    return max(peak_watts, watts_before or 0.0) * (lag_seconds + max(first.took, last.took)) / span
-
-
-def _host_watts(before: Sample, after: Sample) -> float | None:
-    return _watts(
-        before.measured.host_microjoules,
-        after.measured.host_microjoules,
-        after.at.monotonic - before.at.monotonic,
-    )

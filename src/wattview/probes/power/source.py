@@ -28,7 +28,8 @@ def slept(before: Moment, now: Moment) -> bool:
 
 
 class ZoneEnergy(NamedTuple):
-    """The energy of one powercap zone. ``moving``: its counter has moved since it was first read."""
+    """The energy of one powercap zone. ``moving``: its counter has moved since it was first read. ``resting``: it has
+    moved, and does not now. ``update_seconds``: see ``UpdateInterval``."""
 
     path: str
     package: str
@@ -36,6 +37,8 @@ class ZoneEnergy(NamedTuple):
     microjoules: int
     moving: bool
     counted: bool
+    resting: bool = False
+    update_seconds: float | None = None
 
 
 class Measurement(NamedTuple):
@@ -45,6 +48,22 @@ class Measurement(NamedTuple):
     zones: tuple[ZoneEnergy, ...] = ()
     faults: tuple[Fault, ...] = ()
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """Microjoules of the counters that the host's figure is made of and that have moved, by path."""
+        return {zone.path: zone.microjoules for zone in self.zones if zone.counted and zone.moving}
+
+    @property
+    def awaited(self) -> frozenset[str]:
+        """The counters of the host's figure that are not known to stand still: an update of each can be waited for."""
+        return frozenset(zone.path for zone in self.zones if zone.counted and not zone.resting)
+
+    @property
+    def update_seconds(self) -> float | None:
+        """The longest update interval of those; None where one of them has not been updated twice."""
+        known = [zone.update_seconds for zone in self.zones if zone.counted and not zone.resting]
+        return None if not known or None in known else max(seconds for seconds in known if seconds is not None)
+
 
 class SourceStill(SourceBroken):
     """Its counters exist, may be read, and do not move: there is nothing behind them."""
@@ -52,12 +71,11 @@ class SourceStill(SourceBroken):
 
 class EnergySource(Protocol):
     """One way to learn the host's energy. ``useful_hz``: reading it more often than that shows nothing new.
-    ``lag_seconds``: its counters may be older than the moment at which they are read, by at most so much; None where
-    nobody says by how much."""
+    ``counts``: its energy is that of hardware counters, so that two readings are bounds of what was used between."""
 
     name: PowerSource
     useful_hz: float
-    lag_seconds: float | None
+    counts: bool
 
     def measure(self, now: Moment) -> Measurement:
         """The energy at ``now``. Raises SourceError where there is none."""

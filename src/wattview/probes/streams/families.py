@@ -185,11 +185,12 @@ def families(reading: StreamsReading) -> list[Family]:
     streams = {(stream.app, stream.name): stream for stream in reading.streams}
     marked = [(labels(app=app, stream=name), stream) for (app, name), stream in streams.items()]
     result = [Family(metric.name, metric.type, metric.help).add(value(reading.server)) for metric, value in _SERVER]
-    active = sum(stream.active for stream in streams.values())
+    unlisted = reading.server.unlisted_streams
+    active = sum(stream.active for stream in streams.values()) if not unlisted else None
     for name, help_text, count in (
         ("nginx_rtmp_streams", "Streams in which data flows.", active),
         ("nginx_rtmp_active_streams", "Streams in which data flows.", active),
-        ("nginx_rtmp_server_current_streams", "Streams that the server lists, with data or without.", len(streams)),
+        ("nginx_rtmp_server_current_streams", "Streams of the server, with data or without.", len(streams) + unlisted),
     ):
         result.append(Family(name, "gauge", help_text).add(count))
     for metric, read in _STREAM:
@@ -203,7 +204,7 @@ def families(reading: StreamsReading) -> list[Family]:
     for metric, over in _APPLICATION:
         family = Family(metric.name, metric.type, metric.help)
         for app, its_streams in by_application.items():
-            family.add(over(its_streams), labels(app=app))
+            family.add(over(its_streams) if not unlisted else None, labels(app=app))
         result.append(family)
     result.append(_stream_info(reading.server, list(streams.values())))
     result.extend(_clients(list(streams.values())))

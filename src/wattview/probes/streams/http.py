@@ -1,90 +1,76 @@
-"""Asking an RTMP server's HTTP page or API: one bounded GET, and what its failures mean.
+"""Asking a stream server's HTTP page or API, and what its failures mean to a probe.
 
-Shared by the probes of the RTMP servers. An answer is limited in time and size, redirects are not followed, and every
-failure becomes the SourceError that says what came instead of the figures.
+A reading is one session: its connections end with it, and it has one deadline however many pages it asks for.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from urllib.parse import urlsplit, urlunsplit
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
-import httpx
-
+from wattview.config import Config
+from wattview.fetch import Access, Answer, FetchError, NoAnswer, Site, Unreachable, blocking, decode_json
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 
-MAX_BYTES = 16 * 1024 * 1024
+T = TypeVar("T")
+
 DEADLINE_SECONDS = 4.0
+MAX_BYTES = 8 * 1024 * 1024
 ANY_SERVER = "start one with: wattview up, or set streams.nginx_rtmp_url to the page of the one you run"
 
 
-class NoAnswer(SourceBroken):
+class Silent(SourceBroken):
     """Somebody listens there, and does not answer in time."""
 
 
-def make_client(url: str, headers: Mapping[str, str] | None = None) -> httpx.Client:
-    """A client for ``get`` on this server. Proxies of the environment are not used: it is on this machine or near.
-
-    The system's certificates are loaded for https only: they cost more memory and time than all else here.
-    """
-    return httpx.Client(
-        verify=url.startswith("https:"),
-        timeout=httpx.Timeout(2.0, connect=1.0),
-        follow_redirects=False,
-        trust_env=False,
-        headers={"Accept-Encoding": "identity", "User-Agent": "wattview", **(headers or {})},
-    )
+def access(config: Config) -> Access:
+    """What the settings say of certificates and secrets of stream servers."""
+    return Access(config.http.ca_file, config.streams.token_file)
 
 
-def shown(url: str) -> str:
-    """The URL as messages may show it: without user name, password and query."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+def ask(url: str, access: Access, work: Callable[[Site], Awaitable[T]], headers: Mapping[str, str] | None = None) -> T:
+    """What ``work`` makes of a session with the server. Raises SourceAbsent, SourceRefused or SourceBroken."""
+
+    async def session() -> T:
+        async with Site(url, access, seconds=DEADLINE_SECONDS, max_bytes=MAX_BYTES, headers=headers) as site:
+            try:
+                async with asyncio.timeout(DEADLINE_SECONDS):
+                    return await work(site)
+            except TimeoutError:
+                raise Silent(f"{site.url} has not answered in full within {DEADLINE_SECONDS:g} s") from None
+
+    return blocking(session())
 
 
-def get(client: httpx.Client, url: str, absent_fix: str = ANY_SERVER) -> bytes:
-    """The body of a 200. Raises SourceAbsent, SourceRefused or SourceBroken for everything else."""
-    place = shown(url)
-    end = time.monotonic() + DEADLINE_SECONDS
+async def page(site: Site, path: str = "", absent_fix: str = ANY_SERVER) -> Answer:
+    """The answer of status 200. Raises SourceAbsent, SourceRefused or SourceBroken for everything else."""
     try:
-        with client.stream("GET", url) as answer:
-            _check_status(answer, place)
-            pieces, size = [], 0
-            for piece in answer.iter_bytes():
-                size += len(piece)
-                if size > MAX_BYTES:
-                    raise SourceBroken(f"{place} answered more than {MAX_BYTES // 2**20} MiB")
-                if time.monotonic() > end:
-                    raise SourceBroken(f"{place} has not finished its answer after {DEADLINE_SECONDS:g} s")
-                pieces.append(piece)
-            return b"".join(pieces)
-    except httpx.ConnectError as error:
-        raise SourceAbsent(f"no RTMP server answers at {place} ({error})", absent_fix) from None
-    except httpx.TimeoutException:
-        raise NoAnswer(f"{place} does not answer in time") from None
-    except httpx.HTTPError as error:
-        raise SourceBroken(f"{place}: {error or type(error).__name__}") from None
-    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise SourceBroken(f"streams.nginx_rtmp_url: {place!r} is not a usable URL ({error})") from None
-
-
-def _check_status(answer: httpx.Response, place: str) -> None:
-    status = answer.status_code
-    if status in (401, 403):
+        answer = await site.fetch(path)
+    except Unreachable as error:
+        raise SourceAbsent(f"no RTMP server: {error.reason}", absent_fix) from None
+    except NoAnswer as error:
+        raise Silent(error.reason) from None
+    except FetchError as error:
+        raise SourceBroken(error.reason, error.fix) from None
+    if answer.status in (401, 403):
         raise SourceRefused(
-            f"{place} answered {status} {answer.reason_phrase}",
-            "allow this host there (nginx: allow 127.0.0.1;), or put user:password@ into the URL",
+            f"{answer.place} answered {answer.status} {answer.phrase}",
+            "allow this host there (nginx: allow 127.0.0.1;), or set streams.token_file to a token or user:password",
         )
-    if status == 404:
+    if answer.status == 404:
         raise SourceBroken(
-            f"a web server answers at {place}, and has no such page (404)",
+            f"a web server answers at {answer.place}, and has no such page (404)",
             "set streams.nginx_rtmp_url to where nginx.conf says `rtmp_stat all;`",
         )
-    if status in range(300, 400):
-        raise SourceBroken(
-            f"{place} answered {status}, a redirect to {shown(answer.headers.get('location', 'nowhere'))}",
-            "set streams.nginx_rtmp_url to the page itself",
-        )
-    if status != 200:
-        raise SourceBroken(f"{place} answered {status} {answer.reason_phrase}")
+    if answer.status != 200:
+        raise SourceBroken(f"{answer.place} answered {answer.status} {answer.phrase}")
+    return answer
+
+
+def decoded(answer: Answer, kind: type[T], api: str, fix: str) -> T:
+    """The JSON of an answer. Raises SourceBroken."""
+    try:
+        return decode_json(answer, kind, f"the API of {api}", fix)
+    except FetchError as error:
+        raise SourceBroken(error.reason, error.fix) from None

@@ -16,15 +16,16 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from wattview.fetch import OPEN, Access, Site
 from wattview.model import RtmpServer, Stream, StreamClient, StreamsReading
-from wattview.probes import SourceBroken, SourceError
+from wattview.probes import SourceError
 from wattview.probes.streams import http as rtmp_http
 from wattview.probes.streams.families import families
+from wattview.probes.streams.kind import MAX_STREAMS, StreamServer, too_many
 from wattview.probes.streams.rates import StreamRates, total
 
 __all__ = ["MediaMtxProbe", "families", "parse"]
 
-DEFAULT_PORT = 9997
 _PAGE = 500
 _MAX_PAGES = 20
 _START = "set `api: yes` in mediamtx.yml, and streams.nginx_rtmp_url to the address of its API"
@@ -95,23 +96,31 @@ T = TypeVar("T")
 class MediaMtxProbe:
     """``url`` is the API's address, ``http://127.0.0.1:9997``."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        self._http = rtmp_http.make_client(url, {"Accept": "application/json"})
+    def __init__(self, url: str, access: Access = OPEN) -> None:
+        self.url = url
+        self._access = access
         self._rates = StreamRates()
 
     def read(self) -> StreamsReading:
         """The server and its streams. Raises SourceAbsent, SourceRefused or SourceBroken."""
+        return rtmp_http.ask(self.url, self._access, self._read, {"Accept": "application/json"})
+
+    def close(self) -> None:
+        """Nothing stays open between two readings."""
+
+    async def _read(self, site: Site) -> StreamsReading:
         paths: list[_Path] = []
         for page in range(_MAX_PAGES):
-            listed = self._get(f"/v3/paths/list?itemsPerPage={_PAGE}&page={page}", _Paths)
+            listed = await _get(site, f"/v3/paths/list?itemsPerPage={_PAGE}&page={page}", _Paths)
             paths += listed.items or []
             if page + 1 >= listed.page_count:
                 break
-        connections = self._connections("rtmp") + self._connections("rtmps")
-        info = self._optional("/v3/info", _Info) or _Info()
+        connections = await _connections(site, "rtmp") + await _connections(site, "rtmps")
+        info = await _optional(site, "/v3/info", _Info) or _Info()
         reading = parse(paths, connections, info, time=time.time(), monotonic=time.monotonic())
         reading = self._rates.apply(reading)
+        if reading.server.unlisted_streams:
+            return reading
         # The API has no totals of the server, and those of its paths end with them.
         server = msgspec.structs.replace(
             reading.server,
@@ -120,26 +129,22 @@ class MediaMtxProbe:
         )
         return msgspec.structs.replace(reading, server=server)
 
-    def close(self) -> None:
-        self._http.close()
 
-    def _connections(self, protocol: str) -> list[_Connection]:
-        listed = self._optional(f"/v3/{protocol}conns/list?itemsPerPage={_PAGE}", _Connections)
-        return (listed and listed.items) or []
+async def _connections(site: Site, protocol: str) -> list[_Connection]:
+    listed = await _optional(site, f"/v3/{protocol}conns/list?itemsPerPage={_PAGE}", _Connections)
+    return (listed and listed.items) or []
 
-    def _optional(self, path: str, kind: type[T]) -> T | None:
-        """What this version, or this configuration, may not have."""
-        try:
-            return self._get(path, kind)
-        except SourceError:
-            return None
 
-    def _get(self, path: str, kind: type[T]) -> T:
-        body = rtmp_http.get(self._http, self.url + path, _START)
-        try:
-            return msgspec.json.decode(body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise SourceBroken(f"{rtmp_http.shown(self.url + path)}: not MediaMTX's API: {error}", _START) from None
+async def _optional(site: Site, path: str, kind: type[T]) -> T | None:
+    """What this version, or this configuration, may not have."""
+    try:
+        return await _get(site, path, kind)
+    except SourceError:
+        return None
+
+
+async def _get(site: Site, path: str, kind: type[T]) -> T:
+    return rtmp_http.decoded(await rtmp_http.page(site, path, _START), kind, "MediaMTX", _START)
 
 
 def parse(
@@ -148,21 +153,24 @@ def parse(
     """The API's lists as one reading, without rates. A path that nobody publishes or reads is not a stream."""
     by_id = {connection.id: connection for connection in connections}
     streams = {path.name: _stream(path, by_id, time) for path in paths if path.source or path.readers}
+    beyond = len(streams) - len(listed := tuple(streams.values())[:MAX_STREAMS])
     return StreamsReading(
         time=time,
         monotonic=monotonic,
+        faults=(too_many(beyond),) if beyond else (),
         server=RtmpServer(
             name=f"mediamtx {info.version.removeprefix('v')}".rstrip(),
             pid=None,
             uptime_seconds=_age(info.started, time),
-            connections=sum(stream.publishers + stream.players for stream in streams.values()),
+            connections=None if beyond else sum(stream.publishers + stream.players for stream in listed),
             accepted_total=None,
             bytes_in_total=None,
             bytes_out_total=None,
             bandwidth_in_bytes=None,
             bandwidth_out_bytes=None,
+            unlisted_streams=beyond,
         ),
-        streams=tuple(streams.values()),
+        streams=listed,
     )
 
 
@@ -232,3 +240,6 @@ def _age(moment: str | None, now: float) -> float | None:
         return max(now - msgspec.convert(moment, datetime).timestamp(), 0.0)
     except (msgspec.ValidationError, OverflowError, ValueError):
         return None
+
+
+SERVER = StreamServer("mediamtx", MediaMtxProbe, api="/v3", port=9997)

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from wattview.fetch import OPEN, Access, Site
 from wattview.model import Fault, Stream, StreamsReading
 from wattview.probes import SourceAbsent
 from wattview.probes.streams import http as rtmp_http
 from wattview.probes.streams.families import families
+from wattview.probes.streams.kind import StreamServer
 from wattview.probes.streams.nginx_rtmp_stat import ONE_WORKER, merge, parse, without_relays
 from wattview.probes.streams.rates import StreamRates, total
 
@@ -27,30 +29,33 @@ WORKER_KEPT_SECONDS = 30.0
 class NginxRtmpProbe:
     """Reads one statistics page, ``http://127.0.0.1:8088/stat``."""
 
-    def __init__(self, stat_url: str) -> None:
+    def __init__(self, stat_url: str, access: Access = OPEN) -> None:
         self.stat_url = stat_url
-        # A connection that is kept open stays with one worker; a new one each time hears them all.
-        self._http = rtmp_http.make_client(stat_url, {"Connection": "close", "Accept": "text/xml"})
+        self._access = access
         self._workers: dict[int | None, _Worker] = {}
 
     def read(self) -> StreamsReading:
         """The server and its streams. Raises SourceAbsent, SourceRefused or SourceBroken."""
         if not self.stat_url:
             raise SourceAbsent("no RTMP server is configured", rtmp_http.ANY_SERVER)
-        heard = {self._ask()}
+        # A connection that is kept open stays with one worker; a new one each time hears them all.
+        return rtmp_http.ask(self.stat_url, self._access, self._read, {"Connection": "close", "Accept": "text/xml"})
+
+    def close(self) -> None:
+        """Nothing stays open between two readings."""
+
+    async def _read(self, site: Site) -> StreamsReading:
+        heard = {await self._ask(site)}
         for _ in range(4 * len(self._workers) if len(self._workers) > 1 else 0):
             if heard >= self._workers.keys():
                 break
-            heard.add(self._ask())
+            heard.add(await self._ask(site))
         return _together([worker.reading for worker in self._workers.values()])
 
-    def close(self) -> None:
-        self._http.close()
-
-    def _ask(self) -> int | None:
+    async def _ask(self, site: Site) -> int | None:
         """Takes in one page; returns the process that answered."""
         try:
-            page = rtmp_http.get(self._http, self.stat_url)
+            page = (await rtmp_http.page(site)).body
         except SourceAbsent:
             self._workers.clear()  # they share the port: when it is shut, all have ended
             raise
@@ -103,7 +108,8 @@ def _together(readings: Sequence[StreamsReading]) -> StreamsReading:
     server = replace(
         last.server,
         pid=None,
-        connections=sum(server.connections for server in servers),
+        connections=total(server.connections for server in servers),
+        unlisted_streams=sum(server.unlisted_streams for server in servers),
         accepted_total=total(server.accepted_total for server in servers),
         bytes_in_total=total(server.bytes_in_total for server in servers),
         bytes_out_total=total(server.bytes_out_total for server in servers),
@@ -129,3 +135,6 @@ def _numbered(stream: Stream, reading: StreamsReading) -> Stream:
         stream,
         clients=tuple(replace(client, id=f"{reading.server.pid}-{client.id}") for client in stream.clients),
     )
+
+
+SERVER = StreamServer("nginx-rtmp", NginxRtmpProbe)

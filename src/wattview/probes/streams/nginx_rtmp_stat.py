@@ -11,13 +11,14 @@ for one worker process, and ``rtmp_auto_push`` shows its copies of streams among
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
 from msgspec.structs import replace
 
 from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
-from wattview.probes.streams.nginx_rtmp_xml import UPDATE, tree
+from wattview.probes.streams.kind import MAX_STREAMS, too_many
+from wattview.probes.streams.nginx_rtmp_xml import UPDATE, read
 from wattview.probes.streams.rates import total
 
 BANDWIDTH_SETTLED_SECONDS = 21.0
@@ -34,14 +35,15 @@ def parse(xml: bytes, *, time: float, monotonic: float) -> StreamsReading:
     Raises SourceBroken where this is not such a page, or only the beginning of one: streams that are missing because
     an answer was cut off would look like streams that have ended.
     """
-    root, repairs = tree(xml)
+    root, found, repairs = read(xml, _Collected)
     faults = []
     if repairs:
         faults.append(
             Fault("statistics page", f"not well-formed XML ({repairs}); what could be made out is shown", UPDATE)
         )
-    found = list(_streams(root))
-    streams, same_name = merge(found)
+    if found.unlisted:
+        faults.append(too_many(found.unlisted))
+    streams, same_name = merge(found.listed)
     for app, name, count in same_name:
         faults.append(
             Fault(
@@ -52,22 +54,43 @@ def parse(xml: bytes, *, time: float, monotonic: float) -> StreamsReading:
             )
         )
     server = _server(root, found)
-    if any(stream.relayed or any(client.relay for client in stream.clients) for stream in found):
+    if any(stream.relayed or any(map(_is_copy, stream.clients)) for stream in found.listed):
         faults.append(Fault("rtmp_auto_push", "streams are copied between worker processes", ONE_WORKER))
         server = without_relays(server, streams)
     return StreamsReading(time=time, monotonic=monotonic, faults=tuple(faults), server=server, streams=streams)
 
 
+class _Collected:
+    """The streams of a page: the first ``MAX_STREAMS`` of them, and how many more there are."""
+
+    def __init__(self) -> None:
+        self.listed: list[Stream] = []
+        self.unlisted = 0
+
+    def take(self, app: str, kind: str, element: Element) -> None:
+        if len(self.listed) < MAX_STREAMS:
+            self.listed.append(_live(app, element) if kind == "live" else _played(app, element))
+        else:
+            self.unlisted += 1
+
+    def connections(self) -> int | None:
+        """Publishers and players of all streams."""
+        if self.unlisted:
+            return None
+        return sum(stream.publishers * (not stream.relayed) + stream.players for stream in self.listed)
+
+
 def without_relays(server: RtmpServer, streams: Iterable[Stream]) -> RtmpServer:
     """The server's figures where its own include copies between workers: bandwidth from the streams, no totals."""
     streams = tuple(streams)
+    whole = not server.unlisted_streams
     return replace(
         server,
         accepted_total=None,
         bytes_in_total=None,
         bytes_out_total=None,
-        bandwidth_in_bytes=total(stream.bandwidth_in_bytes for stream in streams),
-        bandwidth_out_bytes=total(stream.bandwidth_out_bytes for stream in streams),
+        bandwidth_in_bytes=total(stream.bandwidth_in_bytes for stream in streams) if whole else None,
+        bandwidth_out_bytes=total(stream.bandwidth_out_bytes for stream in streams) if whole else None,
     )
 
 
@@ -167,30 +190,21 @@ def _dropped(element: Element) -> int | None:
 # elements
 
 
-def _server(root: Element, streams: Iterable[Stream]) -> RtmpServer:
+def _server(root: Element, found: _Collected) -> RtmpServer:
     uptime = _counter(root, "uptime")
     version = _text(root, "nginx_rtmp_version")
     return RtmpServer(
         name=f"nginx-rtmp {version.strip()}" if version else "nginx-rtmp",
         pid=_positive(root, "pid"),
         uptime_seconds=None if uptime is None else float(uptime),
-        connections=sum(stream.publishers * (not stream.relayed) + stream.players for stream in streams),
+        connections=found.connections(),
+        unlisted_streams=found.unlisted,
         accepted_total=_counter(root, "naccepted"),
         bytes_in_total=_counter(root, "bytes_in", "in"),
         bytes_out_total=_counter(root, "bytes_out", "out"),
         bandwidth_in_bytes=_bytes_per_second(root, uptime, "bw_in", "bwin"),
         bandwidth_out_bytes=_bytes_per_second(root, uptime, "bw_out", "bwout"),
     )
-
-
-def _streams(root: Element) -> Iterator[Stream]:
-    """Live streams, and those that are played from files, in the order of the page."""
-    for application in root.iterfind("server/application"):
-        app = application.findtext("name") or ""
-        for element in application.iterfind("live/stream"):
-            yield _live(app, element)
-        for element in application.iterfind("play/stream"):
-            yield _played(app, element)
 
 
 def _live(app: str, element: Element) -> Stream:
@@ -205,9 +219,11 @@ def _live(app: str, element: Element) -> Stream:
     publisher = next((client for client in clients if client.publishing), None)
     bytes_out = _counter(element, "bytes_out", "out")
     bandwidth_out = _bytes_per_second(element, age, "bw_out", "bwout")
-    if relays:
-        bytes_out = None if players else 0
-        bandwidth_out = None if bandwidth_out is None else bandwidth_out * players / (players + relays)
+    copies = sum(_is_copy(client) and not client.publishing for client in clients)
+    if copies:
+        others = players + relays - copies
+        bytes_out = None if others else 0
+        bandwidth_out = None if bandwidth_out is None else bandwidth_out * others / (others + copies)
     dropped = [client.dropped for client in clients if not client.relay or client.publishing]
     meta = element.find("meta")
     video = None if meta is None else meta.find("video")
@@ -241,7 +257,7 @@ def _live(app: str, element: Element) -> Stream:
         bandwidth_audio_bytes=_bytes_per_second(element, age, "bw_audio"),
         # With one track only, the module subtracts from a clock that never began.
         avsync_ms=publisher.avsync_ms if publisher and video_codec and audio_codec else None,
-        relayed=publisher is not None and publisher.relay,
+        relayed=publisher is not None and _is_copy(publisher),
     )
 
 
@@ -272,18 +288,27 @@ def _age(element: Element) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
 
 
+RELAY_FLASHVERS = ("ngx-local-relay", "LNX.11,1,102,55")
+"""What the module calls its own end of a ``push`` or ``pull``, and what it calls itself at the other end."""
+
+
 def _client(element: Element) -> StreamClient:
-    """A relay of ``rtmp_auto_push`` is known by the names that the module gives both of its ends."""
-    address = _text(element, "address") or ""
+    """A relay is known by the names that the module gives both of its ends. What a ``pull`` or another server's
+    ``push`` brings in is a publisher like any other."""
     flash = _text(element, "flashver") or ""
-    received = flash.startswith("APSH ") or _text(element, "pageurl") == "nginx-auto-push"
-    sent = flash == "ngx-local-relay" and address.startswith("unix:")
+    publishing = element.find("publishing") is not None
+    copied = flash.startswith("APSH ") or _text(element, "pageurl") == "nginx-auto-push"
     return StreamClient(
         id=_text(element, "id") or "",
-        address=address,
-        publishing=element.find("publishing") is not None,
+        address=_text(element, "address") or "",
+        publishing=publishing,
         connected_seconds=_age(element),
         dropped=_dropped(element),
         avsync_ms=_signed32(element, "avsync"),
-        relay=received or sent,
+        relay=copied or (not publishing and flash in RELAY_FLASHVERS),
     )
+
+
+def _is_copy(client: StreamClient) -> bool:
+    """Whether this is an end of ``rtmp_auto_push``, by which the processes of one nginx copy streams to each other."""
+    return client.relay and (client.publishing or client.address.startswith("unix:"))

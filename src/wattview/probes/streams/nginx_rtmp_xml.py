@@ -1,20 +1,38 @@
 """The XML of the RTMP module's statistics page, also of builds that write it damaged.
 
-A page that is well-formed goes through the standard parser. What is not is read once more, leniently: names that were
-not escaped are text, and a closing tag that lost letters closes the element that is open. A page without its end is
-refused. Pure functions; no DTD, no entities but XML's own five.
+A page that is well-formed goes through expat. What is not is read once more, leniently: names that were not escaped
+are text, and a closing tag that lost letters closes the element that is open. A page without its end is refused.
+Either way takes time in proportion to the page's length, in small steps that leave the interpreter to others, and
+every stream is handed on when it ends, so that no more than one is held. No DTD, no entities but XML's own five.
 """
 
 from __future__ import annotations
 
 import re
-from xml.etree import ElementTree
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 from xml.etree.ElementTree import Element, SubElement
+from xml.parsers import expat
 
 from wattview.probes import SourceBroken
 
 UPDATE = "update the nginx RTMP module (1.2 or later escapes its page correctly)"
-_TOKEN = re.compile(r"<(?P<close>/?)(?P<tag>[a-zA-Z_][a-zA-Z0-9_]*) *(?P<empty>/?)>|<\?[^>]*\?>")
+PAGE = "set streams.nginx_rtmp_url to where nginx.conf says `rtmp_stat all;`"
+
+MAX_DEPTH = 32
+"""The module nests its elements nine deep."""
+
+MAX_HELD = 400_000
+"""The most elements outside of streams that have ended: 35,000 viewers of one stream have as many."""
+
+MAX_TEXT = 4096
+"""The most characters of an element's text that are kept."""
+
+_PIECE = 64 * 1024
+_MAX_TOKEN = 256 * 1024
+"""expat reads an unfinished tag anew with every piece."""
+
+_TOKEN = re.compile(rb"<(?P<close>/?)(?P<tag>[a-zA-Z_][a-zA-Z0-9_]{0,39}) {0,8}(?P<empty>/?)>")
 _ENTITY = re.compile(r"&(?:#(?P<decimal>\d{1,7})|#x(?P<hex>[0-9a-fA-F]{1,6})|(?P<name>amp|lt|gt|quot|apos));")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 # fmt: off
@@ -29,67 +47,141 @@ _TAGS = frozenset({
 # fmt: on
 
 
-def tree(xml: bytes) -> tuple[Element, str]:
-    """(the root element, what had to be repaired or ""). No DTD, no entities but XML's own five."""
-    text = xml.decode("utf-8", "replace")
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise SourceBroken("the statistics page carries a DTD, which the RTMP module never writes", "")
+class Collector(Protocol):
+    """Whoever is handed the streams of a page, in its order."""
+
+    def take(self, app: str, kind: str, stream: Element) -> None:
+        """A stream that has ended: its application's name, ``live`` or ``play``, and its element."""
+        ...
+
+
+C = TypeVar("C", bound=Collector)
+
+
+def read(xml: bytes, collector: Callable[[], C]) -> tuple[Element, C, str]:
+    """(the root element without its streams, a collector that was handed them, what had to be repaired or "").
+
+    Raises SourceBroken where this is not such a page, or only the beginning of one.
+    """
+    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
+        _refuse_dtd()
+    found, repairs = collector(), ""
     try:
-        root, repairs = ElementTree.fromstring(text), ""  # noqa: S314 (no DTD gets here)
-    except ElementTree.ParseError as error:
-        root, repairs = _lenient(text), str(error)
+        root = _strict(xml, found)
+    except expat.ExpatError as error:
+        found, repairs = collector(), str(error)
+        root = _lenient(xml, found)
     if root.tag != "rtmp":
-        raise _not_a_page(text)
-    return root, repairs
+        raise _not_a_page(xml)
+    return root, found, repairs
 
 
-def _not_a_page(text: str) -> SourceBroken:
-    begin = " ".join(text[:200].split())[:60]
+def _refuse_dtd(*_: object) -> None:
+    raise SourceBroken("the statistics page carries a DTD, which the RTMP module never writes")
+
+
+def _not_a_page(xml: bytes) -> SourceBroken:
+    begin = " ".join(xml[:200].decode("utf-8", "replace").split())[:60]
     what = "nothing" if not begin else "HTML" if re.match(r"(?i)<(!doctype )?html|<head|<body", begin) else repr(begin)
-    return SourceBroken(
-        f"expected the RTMP module's statistics page, got {what}",
-        "set streams.nginx_rtmp_url to where nginx.conf says `rtmp_stat all;`",
-    )
+    return SourceBroken(f"expected the RTMP module's statistics page, got {what}", PAGE)
 
 
-def _lenient(text: str) -> Element:
+class _Builder:
+    """The elements that are open, and what has closed but for streams, which are handed on."""
+
+    def __init__(self, collector: Collector) -> None:
+        self.root: Element | None = None
+        self.open: list[Element] = []
+        self._collector = collector
+        self._held = 0
+        self._held_before: list[int] = []
+
+    def start(self, tag: str) -> None:
+        if len(self.open) >= MAX_DEPTH or self._held >= MAX_HELD:
+            raise SourceBroken(
+                f"the statistics page nests its elements more than {MAX_DEPTH} deep"
+                if len(self.open) >= MAX_DEPTH
+                else f"the statistics page has more than {MAX_HELD} elements in one of its parts"
+            )
+        element = SubElement(self.open[-1], tag) if self.open else Element(tag)
+        if self.root is None:
+            self.root = element
+        self._held_before.append(self._held)
+        self._held += 1
+        self.open.append(element)
+
+    def end(self) -> None:
+        element, held = self.open.pop(), self._held_before.pop()
+        if element.tag == "stream" and len(self.open) >= 2:
+            parent, application = self.open[-1], self.open[-2]
+            if parent.tag in ("live", "play") and application.tag == "application":
+                del parent[-1]
+                self._held = held
+                self._collector.take(application.findtext("name") or "", parent.tag, element)
+
+    def text(self, text: str) -> None:
+        element = self.open[-1]
+        if not len(element) and len(element.text or "") < MAX_TEXT:
+            element.text = ((element.text or "") + text)[:MAX_TEXT]
+
+
+def _strict(xml: bytes, collector: Collector) -> Element:
+    builder = _Builder(collector)
+    parser = expat.ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.StartElementHandler = lambda tag, _: builder.start(tag)
+    parser.EndElementHandler = lambda _: builder.end()
+    parser.CharacterDataHandler = builder.text
+    parser.StartDoctypeDeclHandler = _refuse_dtd
+    for begin in range(0, len(xml), _PIECE):
+        parser.Parse(xml[begin : begin + _PIECE], False)
+        if begin + _PIECE - parser.CurrentByteIndex > _MAX_TOKEN:
+            raise SourceBroken(f"the statistics page has a tag of more than {_MAX_TOKEN // 1024} KiB", PAGE)
+    parser.Parse(b"", True)
+    assert builder.root is not None  # expat has found it
+    return builder.root
+
+
+def _lenient(xml: bytes, collector: Collector) -> Element:
     """The tree of a page that is not well-formed: stray ``<`` and ``&`` are text, a damaged closing tag closes the
     element that is open. Raises SourceBroken where the page does not reach ``</rtmp>``."""
-    root: Element | None = None
-    open_elements: list[Element] = []
-    done = False
+    builder = _Builder(collector)
     begin = 0
-    for token in _TOKEN.finditer(text):
-        tag = token["tag"]
-        if tag is None:
-            begin = token.end() if not open_elements else begin
-            continue
-        if root is None:
+    for token in _tokens(xml):
+        tag = token["tag"].decode()
+        if builder.root is None:
             if tag != "rtmp" or token["close"]:
-                raise _not_a_page(text)
-            root = Element(tag)
-            open_elements = [root]
-            begin = token.end()
+                raise _not_a_page(xml)
+        elif tag not in _TAGS and not (token["close"] and _damaged(tag, builder.open[-1].tag)):
             continue
-        if done or (tag not in _TAGS and not (token["close"] and _damaged(tag, open_elements[-1].tag))):
-            continue
-        top = open_elements[-1]
         if token["close"]:
-            if not len(top):
-                top.text = _ENTITY.sub(_character, text[begin : token.start()])
-            depth = next((i for i in range(len(open_elements) - 1, -1, -1) if open_elements[i].tag == tag), None)
-            del open_elements[depth if depth is not None else len(open_elements) - 1 :]
-            done = not open_elements
+            text = xml[begin : min(token.start(), begin + MAX_TEXT)].decode("utf-8", "replace")
+            builder.text(_ENTITY.sub(_character, text))
+            names = [element.tag for element in builder.open]
+            depth = len(names) - 1 - names[::-1].index(tag) if tag in names else len(names) - 1
+            while len(builder.open) > depth:
+                builder.end()
+            if not builder.open:
+                break
         else:
-            element = SubElement(top, tag)
-            if not token["empty"]:
-                open_elements.append(element)
+            builder.start(tag)
+            if token["empty"]:
+                builder.end()
         begin = token.end()
-    if root is None:
-        raise _not_a_page(text)
-    if not done:
-        raise SourceBroken(f"the statistics page was cut off after {len(text)} characters")
-    return root
+    if builder.root is None:
+        raise _not_a_page(xml)
+    if builder.open:
+        raise SourceBroken(f"the statistics page was cut off after {len(xml)} bytes")
+    return builder.root
+
+
+def _tokens(xml: bytes) -> Iterator[re.Match[bytes]]:
+    at = xml.find(b"<")
+    while at >= 0:
+        token = _TOKEN.match(xml, at)
+        if token is not None:
+            yield token
+        at = xml.find(b"<", at + 1 if token is None else token.end())
 
 
 def _damaged(closing: str, opened: str) -> bool:

@@ -1,39 +1,34 @@
-"""Which RTMP server is here: nginx-rtmp, MediaMTX or SRS. The probe that the registry makes, whatever it is.
+"""Which stream server is here. The probe that the registry makes, whatever it is.
 
-``streams.server`` names it, or ``auto`` finds out: it asks the configured address for nginx's statistics page, then for
-MediaMTX's and SRS's APIs; where nobody listens there and the address is this machine, also at the APIs' usual ports.
-What answered is kept until it stops to.
+``SERVERS`` is the one list of them. ``streams.server`` names one, or ``auto`` finds out: each is asked for at the
+configured address in the order of the list; where this machine is meant, also at the usual ports of their APIs. What
+answered is kept until it stops to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
-from wattview.config import Config, Streams
+from wattview.config import Config, ConfigError, Streams
 from wattview.model import StreamsReading
 from wattview.probes import Probe, SourceAbsent, SourceError, SourceRefused
-from wattview.probes.streams import mediamtx, srs
+from wattview.probes.streams import mediamtx, nginx_rtmp, srs
 from wattview.probes.streams.families import families
-from wattview.probes.streams.http import NoAnswer
-from wattview.probes.streams.mediamtx import MediaMtxProbe
-from wattview.probes.streams.nginx_rtmp import NginxRtmpProbe
-from wattview.probes.streams.srs import SrsProbe
+from wattview.probes.streams.http import Silent, access
+from wattview.probes.streams.kind import StreamServer
 
-__all__ = ["RtmpServerProbe", "families"]
+__all__ = ["SERVERS", "RtmpServerProbe", "families"]
 
-_KINDS: dict[str, Callable[[str], Probe[StreamsReading]]] = {
-    "nginx-rtmp": NginxRtmpProbe,
-    "mediamtx": MediaMtxProbe,
-    "srs": SrsProbe,
-}
+SERVERS: tuple[StreamServer, ...] = (nginx_rtmp.SERVER, mediamtx.SERVER, srs.SERVER)
 
 
 class RtmpServerProbe:
-    """The RTMP server of the settings, recognised at the first reading."""
+    """The stream server of the settings, recognised at the first reading. Raises ConfigError where no server has the
+    name that the settings give."""
 
     def __init__(self, config: Config) -> None:
-        self._streams = config.streams
+        self._candidates = _candidates(config.streams)
+        self._access = access(config)
         self._probe: Probe[StreamsReading] | None = None
 
     def read(self) -> StreamsReading:
@@ -56,17 +51,17 @@ class RtmpServerProbe:
     def _recognise(self) -> StreamsReading:
         first: SourceError | None = None
         silent: set[str] = set()
-        for kind, url in _candidates(self._streams):
+        for server, url in self._candidates:
             if _place(url) in silent:
                 continue
-            probe = _KINDS[kind](url)
+            probe = server.make(url, self._access)
             try:
                 reading = probe.read()
             except SourceError as error:
                 probe.close()
                 if isinstance(error, SourceRefused):
                     raise  # there is a server, and it says no
-                if isinstance(error, SourceAbsent | NoAnswer):
+                if isinstance(error, SourceAbsent | Silent):
                     silent.add(_place(url))
                 first = first or error
             else:
@@ -76,34 +71,41 @@ class RtmpServerProbe:
         raise first
 
 
-def _candidates(streams: Streams) -> list[tuple[str, str]]:
-    """(kind, address) in the order to try."""
+def check_server(streams: Streams) -> None:
+    """Raises ConfigError where ``streams.server`` is none of ``SERVERS``."""
+    names = ["auto", *(server.name for server in SERVERS)]
+    if streams.server not in names:
+        raise ConfigError(f"streams.server: expected one of {', '.join(names)}, got {streams.server!r}")
+
+
+def _candidates(streams: Streams) -> list[tuple[StreamServer, str]]:
+    """(server, address) in the order to try."""
+    check_server(streams)
     url = streams.nginx_rtmp_url
-    if streams.server != "auto":
-        return [(streams.server, url if streams.server == "nginx-rtmp" else _base(url))]
-    found = [("nginx-rtmp", url)]
-    if url:
-        found += [("mediamtx", _base(url)), ("srs", _base(url))]
-        if is_local(url):
-            host = urlsplit(url).hostname or "127.0.0.1"
-            host = f"[{host}]" if ":" in host else host
-            found += [
-                ("mediamtx", f"http://{host}:{mediamtx.DEFAULT_PORT}"),
-                ("srs", f"http://{host}:{srs.DEFAULT_PORT}"),
-            ]
+    wanted = [server for server in SERVERS if streams.server in ("auto", server.name)]
+    found = [(server, address) for server in wanted for address in _addresses(server, url)]
+    if url and streams.server == "auto" and is_local(url):
+        host = urlsplit(url).hostname or "127.0.0.1"
+        host = f"[{host}]" if ":" in host else host
+        found += [(server, f"http://{host}:{server.port}") for server in wanted if server.port]
     return found
+
+
+def _addresses(server: StreamServer, url: str) -> list[str]:
+    """Where the server may be: behind the path that was given, as behind a proxy, or at the root of that address."""
+    if not server.api:
+        return [url]
+    if not url:
+        return []
+    parts = urlsplit(url)
+    prefix = parts.path.partition(server.api)[0].rstrip("/")
+    return [urlunsplit((parts.scheme, parts.netloc, path, "", "")) for path in dict.fromkeys((prefix, ""))]
 
 
 def is_local(url: str) -> bool:
     """Whether the URL's host is this machine by its loopback address."""
     host = urlsplit(url).hostname or ""
     return host in ("", "localhost", "::1") or host.startswith("127.")
-
-
-def _base(url: str) -> str:
-    """The server's address: a page of it, or the API's own prefix, may stand behind it."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, "", "", ""))
 
 
 def _place(url: str) -> str:

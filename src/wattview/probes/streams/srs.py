@@ -1,34 +1,42 @@
 """SRS (Simple Realtime Server): its HTTP API as a StreamsReading.
 
 ``/api/v1/streams`` has the streams, ``/api/v1/clients`` their publishers and players, ``/api/v1/vhosts`` the totals
-since the server began. Lists come in pages of 10 unless more are asked for; ids are numbers before version 4 and
-texts since; ``live_ms`` is the server's clock and not the stream's age, which its publisher's ``alive`` gives.
+since the server began; a server since 2.0 redirects each to its name with a slash. Lists come in pages of 10 unless
+more are asked for; ids are numbers before version 4 and texts since; ``live_ms`` is the server's clock and not the
+stream's age, which its publisher's ``alive`` gives. Names come as their publisher wrote them, not escaped and in any
+encoding (https://github.com/ossrs/srs/issues/1757): an entry that is no JSON for that reason is left out and told.
 The API: https://ossrs.io/lts/en-us/docs/v6/doc/http-api
 """
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Sequence
 from typing import TypeVar
 
-import msgspec
 from msgspec import Struct, field
 
-from wattview.model import RtmpServer, Stream, StreamClient, StreamsReading
+from wattview.fetch import OPEN, Access, Answer, Site
+from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes import SourceBroken, SourceError
 from wattview.probes.streams import http as rtmp_http
 from wattview.probes.streams.families import families
+from wattview.probes.streams.kind import MAX_STREAMS, StreamServer, too_many
 from wattview.probes.streams.nginx_rtmp_stat import merge
 from wattview.probes.streams.rates import StreamRates, total
 
 __all__ = ["SrsProbe", "families", "parse"]
 
-DEFAULT_PORT = 1985
 _PAGE = 500
 _MAX_PAGES = 20
 _SETTLED_SECONDS = 60.0
 """``kbps`` are means over 30 seconds: from this age on, a 0 is a measurement."""
 _START = "set `http_api { enabled on; }` in srs.conf, and streams.nginx_rtmp_url to the address of its API"
+
+_NAMES = "publish under names of ASCII letters and digits"
+MAX_DAMAGED = 20
+"""The most entries that are told one by one."""
 
 Id = str | int
 
@@ -91,15 +99,15 @@ class _Answer(Struct):
 
 
 class _Streams(_Answer):
-    streams: list[_SrsStream] = []
+    items: list[_SrsStream] = field(default_factory=list, name="streams")
 
 
 class _Clients(_Answer):
-    clients: list[_SrsClient] = []
+    items: list[_SrsClient] = field(default_factory=list, name="clients")
 
 
 class _Vhosts(_Answer):
-    vhosts: list[_Vhost] = []
+    items: list[_Vhost] = field(default_factory=list, name="vhosts")
 
 
 class _VersionData(Struct):
@@ -111,60 +119,123 @@ class _Versions(_Answer):
 
 
 A = TypeVar("A", bound=_Answer)
+L = TypeVar("L", _Streams, _Clients, _Vhosts)
 
 
 class SrsProbe:
     """``url`` is the API's address, ``http://127.0.0.1:1985``."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        self._http = rtmp_http.make_client(url, {"Accept": "application/json"})
+    def __init__(self, url: str, access: Access = OPEN) -> None:
+        self.url = url
+        self._access = access
         self._rates = StreamRates()
         self._version = ""
 
     def read(self) -> StreamsReading:
         """The server and its streams. Raises SourceAbsent, SourceRefused or SourceBroken."""
-        streams: list[_SrsStream] = []
-        clients: list[_SrsClient] = []
-        pid: Id = ""
-        for page in range(_MAX_PAGES):
-            listed = self._get(f"/api/v1/streams?start={page * _PAGE}&count={_PAGE}", _Streams)
-            streams += listed.streams
-            pid = listed.pid
-            if len(listed.streams) < _PAGE:
-                break
-        for page in range(_MAX_PAGES):
-            connected = self._get(f"/api/v1/clients?start={page * _PAGE}&count={_PAGE}", _Clients)
-            clients += connected.clients
-            if len(connected.clients) < _PAGE:
-                break
-        vhosts = self._get("/api/v1/vhosts", _Vhosts).vhosts
-        if not self._version:
-            self._version = self._ask_version()
+        return rtmp_http.ask(self.url, self._access, self._read, {"Accept": "application/json"})
+
+    def close(self) -> None:
+        """Nothing stays open between two readings."""
+
+    async def _read(self, site: Site) -> StreamsReading:
+        streams, damaged = await _listed(site, "streams", _Streams)
+        clients, damaged_clients = await _listed(site, "clients", _Clients)
+        vhosts, damaged_vhosts = _salvaged(await _get(site, "/api/v1/vhosts"), "vhosts", _Vhosts)
+        self._version = self._version or await _ask_version(site)
         reading = parse(
-            streams, clients, vhosts, version=self._version, pid=pid, time=time.time(), monotonic=time.monotonic()
+            [one for page in streams for one in page.items],
+            [one for page in clients for one in page.items],
+            vhosts.items,
+            version=self._version,
+            pid=streams[-1].pid,
+            time=time.time(),
+            monotonic=time.monotonic(),
+            damaged=[*damaged, *damaged_clients, *damaged_vhosts],
+            damaged_streams=len(damaged),
         )
         return self._rates.apply(reading)
 
-    def close(self) -> None:
-        self._http.close()
 
-    def _ask_version(self) -> str:
-        try:
-            return self._get("/api/v1/versions", _Versions).data.version
-        except SourceError:
-            return ""
+async def _listed(site: Site, what: str, kind: type[L]) -> tuple[list[L], list[str]]:
+    """A list's pages until one is not full, and the entries that could not be read."""
+    pages: list[L] = []
+    damaged: list[str] = []
+    for number in range(_MAX_PAGES):
+        answer = await _get(site, f"/api/v1/{what}?start={number * _PAGE}&count={_PAGE}")
+        page, unread = _salvaged(answer, what, kind)
+        pages.append(page)
+        damaged += unread
+        if len(page.items) + len(unread) < _PAGE:
+            break
+    return pages, damaged
 
-    def _get(self, path: str, kind: type[A]) -> A:
-        place = rtmp_http.shown(self.url + path)
-        body = rtmp_http.get(self._http, self.url + path, _START)
-        try:
-            answer = msgspec.json.decode(body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise SourceBroken(f"{place}: not the API of SRS: {error}", _START) from None
-        if answer.code != 0:
-            raise SourceBroken(f"{place}: SRS answered with error code {answer.code}")
-        return answer
+
+async def _ask_version(site: Site) -> str:
+    try:
+        return _decoded(await _get(site, "/api/v1/versions"), _Versions).data.version
+    except SourceError:
+        return ""
+
+
+async def _get(site: Site, path: str) -> Answer:
+    return await rtmp_http.page(site, path, _START)
+
+
+def _decoded(answer: Answer, kind: type[A]) -> A:
+    decoded = rtmp_http.decoded(answer, kind, "SRS", _START)
+    if decoded.code != 0:
+        raise SourceBroken(f"{answer.place}: SRS answered with error code {decoded.code}")
+    return decoded
+
+
+_ENTRY = re.compile(rb'[\[,]\s{0,8}(?=\{\s{0,8}"id"\s{0,8}:)')
+
+
+def _salvaged(answer: Answer, what: str, kind: type[L]) -> tuple[L, list[str]]:
+    """A list; and the beginnings of those of its entries that are no JSON, each of which costs itself alone.
+
+    Every entry begins with its id, and no other object in the list does.
+    """
+    try:
+        return _decoded(answer, kind), []
+    except SourceBroken:
+        opening = re.search(rb'"%s"\s{0,8}:\s{0,8}(?=\[)' % what.encode(), answer.body[:4096])
+        if opening is None:
+            raise
+    head, entries = answer.body[: opening.end()], answer.body[opening.end() :]
+    starts: list[int] = [match.end() for match in _ENTRY.finditer(entries)]
+    if not starts:
+        _decoded(answer, kind)
+    if len(starts) > 2 * _PAGE:
+        raise SourceBroken(
+            f"{answer.place}: {len(starts):,} entries where {_PAGE} were asked for, and not all are JSON"
+        )
+    found = _decoded(answer._replace(body=head + b"[]}"), kind)
+    damaged: list[str] = []
+    for begin, end in zip(starts, [*starts[1:], len(entries)], strict=True):
+        entry = entries[begin:end]
+        entry = entry[: entry.rfind(b"}") + 1] if end < len(entries) else entry[: entry.rfind(b"]")].rstrip()
+        one = _decoded_or_none(answer._replace(body=head + b"[" + entry + b"]}"), kind)
+        if one is None:
+            damaged.append(f"{what.removesuffix('s')} {_printable(entry)}")
+        else:
+            found.items.extend(one.items)
+    return found, damaged
+
+
+def _decoded_or_none(answer: Answer, kind: type[L]) -> L | None:
+    try:
+        return _decoded(answer, kind)
+    except SourceBroken:
+        return None
+
+
+def _printable(entry: bytes) -> str:
+    """What tells a person which entry it is: the beginning of it, up to the name and a little more."""
+    name = entry.find(b'"name"')
+    text = entry[max(name, 0) :][:60].decode("ascii", "backslashreplace")
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def parse(
@@ -176,24 +247,37 @@ def parse(
     pid: Id,
     time: float,
     monotonic: float,
+    damaged: Sequence[str] = (),
+    damaged_streams: int = 0,
 ) -> StreamsReading:
     """The API's lists as one reading, with the server's own means as bandwidth.
 
     Streams of one app and name in several virtual hosts are added up; what has neither publisher nor player has ended.
+    ``damaged`` are the entries of all lists that could not be read, ``damaged_streams`` how many of them are streams.
     """
     by_stream: dict[Id, list[_SrsClient]] = {}
     for client in clients:
         by_stream.setdefault(client.stream, []).append(client)
     found = [_stream(stream, by_stream.get(stream.id, [])) for stream in streams]
-    merged, _ = merge(stream for stream in found if stream.publishers or stream.players)
+    live = [stream for stream in found if stream.publishers or stream.players]
+    merged, _ = merge(live[:MAX_STREAMS])
+    beyond = len(live[MAX_STREAMS:])
+    faults = [
+        Fault(entry.partition(" ")[0], f"SRS wrote no valid JSON for it: {entry}", _NAMES)
+        for entry in damaged[:MAX_DAMAGED]
+    ]
+    if beyond:
+        faults.append(too_many(beyond))
     return StreamsReading(
         time=time,
         monotonic=monotonic,
+        faults=tuple(faults),
         server=RtmpServer(
             name=f"srs {version}".rstrip(),
             pid=int(pid) if str(pid).isdigit() else None,
             uptime_seconds=None,
-            connections=sum(stream.publishers + stream.players for stream in merged),
+            connections=sum(one.publishers + one.players for one in live) if not beyond + damaged_streams else None,
+            unlisted_streams=beyond + damaged_streams,
             accepted_total=None,
             bytes_in_total=total(vhost.recv_bytes for vhost in vhosts),
             bytes_out_total=total(vhost.send_bytes for vhost in vhosts),
@@ -239,3 +323,6 @@ def _bytes_per_second(kilobits: int | None, age: float | None) -> float | None:
     if kilobits is None or (kilobits == 0 and (age is None or age < _SETTLED_SECONDS)):
         return None
     return kilobits * 1000 / 8
+
+
+SERVER = StreamServer("srs", SrsProbe, api="/api/v1", port=1985)

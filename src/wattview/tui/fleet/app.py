@@ -7,7 +7,7 @@ of its own with a line of its own, so that nothing of one host can ever stand on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import time as wall_clock
 from typing import Any, ClassVar
 
@@ -23,7 +23,7 @@ from wattview.tui.app import VIEWS, Dashboard
 from wattview.tui.base_app import KEYS, BaseApp, key_names
 from wattview.tui.fleet.feed import FleetHost, FleetSource, LiveFleet, StoreFleet
 from wattview.tui.fleet.host_screen import StoreHost
-from wattview.tui.fleet.hosts_screen import Fleet, FleetPage, FleetPicture
+from wattview.tui.fleet.hosts_screen import CursorPlace, Fleet, FleetPage, FleetPicture
 from wattview.tui.view import View
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.table import Table
@@ -32,39 +32,15 @@ TICK_SECONDS = 1.0
 MOST_TOASTS = 3
 
 
-class Place:
-    """Where the cursor was and how the table was sorted and filtered, when a host was opened."""
-
-    def __init__(self) -> None:
-        self.cursor: Hashable = None
-        self.sort: int | None = None
-        self.descending = False
-        self.filter = ""
-
-    def keep(self, page: Fleet) -> None:
-        table: Table[FleetHost] = page.query_one("#hosts", Table)
-        self.filter = page.query_one(FilterBar).value
-        self.cursor = table.row.key if table.row is not None else None
-        self.sort, self.descending = table.sort_column, table.descending
-
-    def restore(self, page: Fleet) -> None:
-        table: Table[FleetHost] = page.query_one("#hosts", Table)
-        bar = page.query_one(FilterBar)
-        bar.value = self.filter
-        bar.set_class(bool(self.filter), "-open")
-        table.sort_column, table.descending = self.sort, self.descending
-        table.go_to(self.cursor)
-
-
 class FleetApp(BaseApp):
     """The page of the hosts of ``source``, which is followed elsewhere. Its result is the key of the host to open."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
-    def __init__(self, source: FleetSource, settings: Tui | None = None, place: Place | None = None) -> None:
+    def __init__(self, source: FleetSource, settings: Tui | None = None, place: CursorPlace | None = None) -> None:
         super().__init__(settings if settings is not None else Tui())
         self.source = source
-        self.place = place if place is not None else Place()
+        self.place = place if place is not None else CursorPlace()
         self._held: list[FleetHost] | None = None
         self._states: dict[str, str] = {}
         self._painting = False
@@ -137,7 +113,7 @@ async def show(
     source: FleetSource, settings: Tui, run_app: Callable[[BaseApp], Awaitable[str | None]] = BaseApp.run_async
 ) -> int:
     """The fleet page, and the dashboards that are opened from it, until one of them is closed. Gives an exit status."""
-    place = Place()
+    place = CursorPlace()
     await source.start()
     try:
         while True:

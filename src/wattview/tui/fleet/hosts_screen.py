@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, cast
+from collections.abc import Hashable, Iterator
+from typing import NamedTuple, Protocol, cast
 
 from textual.content import Content
 from textual.widget import Widget
@@ -15,11 +15,9 @@ from wattview.tui.page import Page
 from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import clean, clock
 from wattview.tui.widgets.banner import Banner
+from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
-
-if TYPE_CHECKING:
-    from wattview.tui.fleet.app import FleetApp
 
 GRAPH_SECONDS = 900.0
 GRAPH_STEP_SECONDS = 15.0
@@ -68,6 +66,17 @@ class FleetHead(Widget):
         )
 
 
+class FleetHosts(Protocol):
+    """What the fleet's pages may ask of their app."""
+
+    place: CursorPlace
+
+    @property
+    def picture(self) -> FleetPicture: ...
+
+    def open_host(self, host: FleetHost) -> None: ...
+
+
 class FleetPage(Page):
     """What the two pages of the fleet share: a head of its own, and the picture of the fleet's app."""
 
@@ -79,8 +88,8 @@ class FleetPage(Page):
         return "Fleet"
 
     @property
-    def fleet_app(self) -> FleetApp:
-        return cast("FleetApp", self.app)
+    def fleet_app(self) -> FleetHosts:
+        return cast(FleetHosts, self.app)
 
     def paint(self, picture: FleetPicture) -> None:
         """Called by the app: the frame, then the body."""
@@ -152,3 +161,27 @@ class Fleet(FleetPage):
         entitle(graph, f"Power of {host.row.host}, last 15 minutes")
         end = host.now or GRAPH_SECONDS
         graph.show([Series(host.trail)], end - GRAPH_SECONDS, end, step_seconds=GRAPH_STEP_SECONDS)
+
+
+class CursorPlace:
+    """Where the cursor was and how the table was sorted and filtered, when a host was opened."""
+
+    def __init__(self) -> None:
+        self.cursor: Hashable = None
+        self.sort: int | None = None
+        self.descending = False
+        self.filter = ""
+
+    def keep(self, page: Fleet) -> None:
+        table: Table[FleetHost] = page.query_one("#hosts", Table)
+        self.filter = page.query_one(FilterBar).value
+        self.cursor = table.row.key if table.row is not None else None
+        self.sort, self.descending = table.sort_column, table.descending
+
+    def restore(self, page: Fleet) -> None:
+        table: Table[FleetHost] = page.query_one("#hosts", Table)
+        bar = page.query_one(FilterBar)
+        bar.value = self.filter
+        bar.set_class(bool(self.filter), "-open")
+        table.sort_column, table.descending = self.sort, self.descending
+        table.go_to(self.cursor)

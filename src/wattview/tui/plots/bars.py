@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from wattview.tui.results.figures import Value
+from wattview.tui.results.values import Value
 from wattview.tui.text import bar
 
 UNSURE, MEAN, LINE, END = "▒", "┼", "─", "┤"

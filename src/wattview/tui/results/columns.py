@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wattview.model import Measurements, RunResult
+from wattview.model.quantities import QUANTITIES, Quantity
 from wattview.tui.plots.bars import extent, interval_bar
-from wattview.tui.results.figures import CURRENCY, FIGURES, Figure, around, written
 from wattview.tui.results.rows import Row, name_of, notes, run_notes
+from wattview.tui.results.values import around, written
 from wattview.tui.text import UNKNOWN, number, span
 from wattview.tui.widgets.column import Column
 
@@ -39,21 +40,21 @@ def _figure(
 ) -> Column[Row]:
     """``half``: cells for the ±, which is aligned by itself. ``guess``: the figure stands on the power source, and
     bears a ``~`` where that is an estimate. One above the baseline bears a ``!`` where there is a remark on that."""
-    figure = FIGURES[name]
+    quantity = QUANTITIES[name]
 
     def parts(row: Row) -> tuple[str, str]:
         value = row.value(name)
-        text = written(figure, value.value)
+        text = written(quantity, value.value)
         text = f"~{text}" if guess and row.estimated and value.value is not None else text
-        if figure.difference and value.value is not None and row.remarks:
+        if quantity.signed and value.value is not None and row.remarks:
             text = f"!{text}"
-        return text, around(figure, value.half) if half else ""
+        return text, around(quantity, value.half) if half else ""
 
     def draw(row: Row, room: int) -> str:
         text, spread = parts(row)
         return f"{text:>{max(0, room - half - 1)}} {spread:<{half}}" if half else f"{text:>{room}}"
 
-    heading = (title or figure.title) + (f" {unit}" if unit else "") + (" ±" if half else "")
+    heading = (title or quantity.title) + (f" {unit}" if unit else "") + (" ±" if half else "")
     return Column(
         heading, width + (half + 1 if half else 0), lambda row: " ".join(filter(None, parts(row))),
         lambda row: row.value(name).value, rank=rank, draw=draw,
@@ -124,10 +125,10 @@ def cost_columns(currency: str) -> Columns:
 
 def bar_columns(name: str, rows: Sequence[Row], currency: str) -> Columns:
     """One figure as bars on one scale, which stands in the heading."""
-    figure = FIGURES[name]
+    quantity = QUANTITIES[name]
     low, high = extent([row.value(name) for row in rows])
-    unit = currency if figure.unit == CURRENCY else figure.unit
-    scale = f"{scale_text(figure, low)} to {scale_text(figure, high)} {unit}".rstrip()
+    unit = quantity.unit_in(currency)
+    scale = f"{scale_text(quantity, low)} to {scale_text(quantity, high)} {unit}".rstrip()
     return (
         _scenario(22),
         _run(8),
@@ -140,8 +141,8 @@ def bar_columns(name: str, rows: Sequence[Row], currency: str) -> Columns:
     )  # fmt: skip
 
 
-def scale_text(figure: Figure, value: float) -> str:
-    return f"{value * figure.factor:.3g}"
+def scale_text(quantity: Quantity, value: float) -> str:
+    return f"{quantity.scaled(value):.3g}"
 
 
 def point_columns(measurements: Measurements) -> Columns:

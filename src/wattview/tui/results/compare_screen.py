@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from wattview.client import Client, ClientError
 from wattview.model import Group, RunResult
+from wattview.model.quantities import CURRENCY
 from wattview.tui.results.comparison import (
     LETTERS,
     Block,
@@ -25,7 +26,6 @@ from wattview.tui.results.comparison import (
     sentence,
 )
 from wattview.tui.results.details import details, group_count
-from wattview.tui.results.figures import CURRENCY
 from wattview.tui.results.rows import Row, name_of
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
@@ -75,8 +75,7 @@ class Compare(View):
     def of_runs(cls, runs: Sequence[RunResult]) -> Compare:
         async def ask(client: Client) -> list[Block]:
             first, *others = runs
-            asked = (client.compare(first.id, other.id, len(others)) for other in others)
-            return of_runs(await asyncio.gather(*asked))
+            return of_runs(await asyncio.gather(*(client.compare(first.id, other.id) for other in others)))
 
         return cls([run.id for run in runs], [], ask)
 
@@ -125,7 +124,7 @@ class Compare(View):
         if others:
             hidden = f"; columns {LETTERS[(1 + self.shifted) % 26]} to {LETTERS[last % 26]}, ← → for the others"
             what = f"Comparison of {len(self.titles)}{hidden if others > self._room else ''}"
-            table.border_subtitle = "less A: ≠ significant   = not significant   ? too few repeats"
+            table.border_subtitle = "less A: ≠ they differ   = no difference is shown   ? nobody can say"
         else:
             what = "One scenario; mark more with space to compare"
         table.border_title = heading(what)
@@ -137,7 +136,7 @@ class Compare(View):
     def action_shift(self, step: int) -> None:
         """The other columns; left of the first of them lies the way back."""
         if step < 0 and self.shifted == 0:
-            self.dashboard.pop_screen()
+            self.app.pop_screen()
             return
         self.shifted += step
         self._show()

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wattview.model import Difference, Group, RunComparison, SideBySide
-from wattview.tui.results.figures import CURRENCY, FIGURES, Figure, Value, around, of_group, signed_written, written
+from wattview.model.quantities import OF_RESULTS, Quantity
 from wattview.tui.results.rows import Row, notes
+from wattview.tui.results.values import Value, around, of_group, signed_written, written
 from wattview.tui.text import UNKNOWN, signed
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -44,7 +45,7 @@ class Line(NamedTuple):
 
     place: int
     block: Block
-    figure: Figure | None = None
+    figure: Quantity | None = None
 
     @property
     def key(self) -> tuple[int, str]:
@@ -91,15 +92,14 @@ def whole_words(answer: RunComparison) -> str:
     """How the idle machine differs, what only one of the runs has measured, and how the verdicts were found."""
     texts = [] if answer.pairs else ["the runs have no setting in common"]
     if (gap := answer.baseline_watts) is not None:
-        within = (
-            f", {level(gap)} interval {signed(gap.low, 2)} to {signed(gap.high, 2)} W" if gap.low is not None else ""
-        )
+        within = f", 95 % interval {signed(gap.low, 2)} to {signed(gap.high, 2)} W" if gap.low is not None else ""
         texts.append(f"the idle machine less A's: {signed(gap.difference, 2)} W{within}: {gap.verdict}")
     for run_id, labels in ((answer.first, answer.only_first), (answer.second, answer.only_second)):
         if labels:
             texts.append(f"only in {run_id}: {', '.join(labels)}")
-    if answer.correction:
-        texts.append(answer.correction)
+    asked = max((gap.judged_together for pair in answer.pairs for gap in pair.differences.values()), default=1)
+    if asked > 1:
+        texts.append(f"verdicts allow for {asked} questions asked at once, intervals do not")
     return "; ".join(texts)
 
 
@@ -111,7 +111,7 @@ def lines_of(blocks: Sequence[Block]) -> list[Line]:
             lines.append(Line(place, block))
         lines += [
             Line(place, block, figure)
-            for figure in FIGURES.values()
+            for figure in OF_RESULTS
             if any(block.value(column, figure.name).value is not None for column in range(len(block.columns)))
         ]
     return lines
@@ -150,17 +150,12 @@ def column_remarks(there: Row | Group | None) -> list[str]:
 
 
 def mark(line: Line, column: int) -> str:
-    """``-10.0 % ≠``: ``≠`` significant, ``=`` not significant, ``?`` too few repeats to test it."""
+    """``-10.0 % ≠``: ``≠`` they differ, ``=`` no difference is shown, ``?`` nobody can say."""
     gap = line.block.difference(column, line.figure.name) if line.figure is not None else None
     if gap is None:
         return f"{'':>10}"
     base = line.block.value(0, line.figure.name).value if line.figure is not None else None
     return f"{percent(gap.difference, base):>8} {_sign(gap)}"
-
-
-def level(gap: Difference) -> str:
-    """``95 %``, or the higher level that goes with a test which is corrected for others."""
-    return f"{100 * gap.confidence:.3g} %" if gap.confidence < 0.9995 else f"{100 * gap.confidence:.4f} %"
 
 
 def _sign(gap: Difference) -> str:
@@ -177,7 +172,7 @@ def percent(difference: float, base: float | None) -> str:
 
 
 def sentence(line: Line, column: int) -> str:
-    """``B less A: -4.02 W (-9.1 %), 95 % interval -4.31 to -3.73 W: significant``."""
+    """``B less A: -4.02 W (-9.1 %), 95 % interval -4.31 to -3.73 W: they differ``."""
     letter, figure = LETTERS[column % len(LETTERS)], line.figure
     remark = line.block.remarks[column - 1]
     if figure is None:
@@ -187,7 +182,7 @@ def sentence(line: Line, column: int) -> str:
         known = line.block.value(column, figure.name).value is not None
         both = known and line.block.value(0, figure.name).value is not None
         return f"{letter}: {remark or 'not compared'}" if both else f"{letter}: not known on both sides"
-    unit = line.block.currency if figure.unit == CURRENCY else figure.unit
+    unit = figure.unit_in(line.block.currency)
     base = line.block.value(0, figure.name).value
     share = percent(gap.difference, base)
     text = f"{letter} less A: {signed_written(figure, gap.difference)} {unit}".rstrip() + (
@@ -195,5 +190,5 @@ def sentence(line: Line, column: int) -> str:
     )
     if gap.low is not None and gap.high is not None:
         low, high = (signed_written(figure, end) for end in (gap.low, gap.high))
-        text += f", {level(gap)} interval {low} to {high} {unit}".rstrip()
+        text += f", 95 % interval {low} to {high} {unit}".rstrip()
     return f"{text}: {gap.verdict}"

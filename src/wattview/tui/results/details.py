@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from wattview.model import Group, RunResult, ScenarioResult
-from wattview.tui.results.figures import COST, ENERGY, FIGURES, QUALITY, Value, spoken, written
+from wattview.model.quantities import QUANTITIES
 from wattview.tui.results.rows import Row, name_of, notes
+from wattview.tui.results.values import Value, spoken, written
 from wattview.tui.text import UNKNOWN, number, span
 from wattview.tui.widgets.pane import Parts
 
@@ -14,7 +15,7 @@ NOT_IDLE = "not idle"
 """The API's name of the remark on a baseline in which the machine had other work."""
 
 
-def details(row: Row | None, page: str = ENERGY) -> Parts:
+def details(row: Row | None, page: str = "Energy") -> Parts:
     """``page``: what comes first, and where there is little room is seen."""
     if row is None:
         return [""]
@@ -24,7 +25,7 @@ def details(row: Row | None, page: str = ENERGY) -> Parts:
 
     def say(name: str, before: str = "") -> str:
         value = row.value(name)
-        return f"{before}{spoken(FIGURES[name], value, row.currency)}" if value.value is not None else ""
+        return f"{before}{spoken(QUANTITIES[name], value, row.currency)}" if value.value is not None else ""
 
     against = f" against {one.baseline}" if one.baseline and one.baseline != one.record.name else ""
     seconds = row.value("duration_seconds").value
@@ -34,7 +35,9 @@ def details(row: Row | None, page: str = ENERGY) -> Parts:
     ]  # fmt: skip
     prices = ((name, row.value(name).value) for name in ("cost_energy", "cost_compute", "cost_egress"))
     of = ", ".join(
-        f"{name.removeprefix('cost_')} {written(FIGURES[name], value)}" for name, value in prices if value is not None
+        f"{name.removeprefix('cost_')} {written(QUANTITIES[name], value)}"
+        for name, value in prices
+        if value is not None
     )
     cost = [say("cost_total") + (f" ({of})" if of else ""), say("carbon_grams", "carbon ")]
     quality = [say("vmaf_score", "VMAF "), say("psnr_score", "PSNR "), say("xpsnr_score", "XPSNR "),
@@ -46,9 +49,9 @@ def details(row: Row | None, page: str = ENERGY) -> Parts:
         (f"  ! {notes(row)}" if notes(row) else "", "bold $text-warning"), "\n",
     ]  # fmt: skip
     lines: dict[str, Parts] = {
-        ENERGY: [("Energy  ", "$muted"), _list(energy), "; ", _source(row, one), "\n"],
-        COST: [("Cost    ", "$muted"), _list(cost), "\n"],
-        QUALITY: [("Quality ", "$muted"), _list(quality), "\n"],
+        "Energy": [("Energy  ", "$muted"), _list(energy), "; ", _source(row, one), "\n"],
+        "Cost": [("Cost    ", "$muted"), _list(cost), "\n"],
+        "Quality": [("Quality ", "$muted"), _list(quality), "\n"],
     }
     for name in sorted(lines, key=lambda name: name != page):
         parts += lines[name]
@@ -115,7 +118,7 @@ def run_details(run: RunResult | None) -> Parts:
     for one in run.scenarios:
         if one.record.type == "baseline":
             idle = Value(one.power_mean_watts, one.power_error_watts)
-            parts += [(f"{one.record.name} ", "$muted"), spoken(FIGURES["power_mean_watts"], idle, ""), "   "]
+            parts += [(f"{one.record.name} ", "$muted"), spoken(QUANTITIES["power_mean_watts"], idle, ""), "   "]
     parts += [f"\n{remark}" for remark in run.remarks]
     behind = [name for one in run.scenarios if one.record.realtime is False and (name := one.record.name)]
     if behind:
@@ -137,7 +140,7 @@ def _reasons(reasons: Mapping[str, str]) -> str:
     """``VMAF, QoE score: no FFmpeg with libvmaf``: figures that miss for the same reason are named together."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
-        figure = FIGURES.get(name)
-        words = figure.words if figure is not None else _NAMES.get(name, name.replace("_", " "))
+        quantity = QUANTITIES.get(name)
+        words = quantity.words if quantity is not None else _NAMES.get(name, name.replace("_", " "))
         by_reason.setdefault(reason, []).append(words)
     return "; ".join(f"{', '.join(figures)}: {reason}" for reason, figures in by_reason.items())

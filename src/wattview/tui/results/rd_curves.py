@@ -5,7 +5,7 @@ The figures, their intervals and the sentence are the daemon's. Curves bear lett
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 from textual import on, work
@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 
 from wattview.client import Client, ClientError
 from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair
+from wattview.model.quantities import CURRENCY, QUANTITIES
 from wattview.tui.results.question import Question, refused
 from wattview.tui.results.scatter import Dot, Scatter
 from wattview.tui.text import UNKNOWN, signed
@@ -25,22 +26,8 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 QUALITIES = ("vmaf", "psnr", "ssim")
 
 
-class Axis(NamedTuple):
-    """A price as it stands on the axis; ``factor`` brings the API's value to ``unit``, "" for the currency."""
-
-    words: str
-    unit: str
-    factor: float = 1.0
-    decimals: int = 1
-
-
-AXES: Mapping[str, Axis] = {
-    "bitrate_bps": Axis("bitrate", "kbit/s", 1e-3, 0),
-    "net_watts_per_stream": Axis("power above the baseline per stream", "W"),
-    "watts_per_stream": Axis("power per stream", "W"),
-    "cost_per_stream_hour": Axis("cost of a stream-hour", "", 1.0, 4),
-}
-"""By the API's name, in the order in which ``f`` goes through them."""
+PRICES = ("bitrate_bps", "net_watts_per_stream", "watts_per_stream", "cost_per_stream_hour")
+"""What quality is held against, in the order in which ``f`` goes through them."""
 
 NO_SUCH_PAIR = "these two are not of the same streams and pictures: there is nothing to compare"
 ALONE = "there is no other curve to compare it with: measure another encoder, or another preset, at several bitrates"
@@ -62,13 +49,11 @@ class Drawn(NamedTuple):
 
 def columns(quality: str, price: str) -> tuple[Column[Drawn], ...]:
     """``price`` is the one on the picture's axis."""
-    axis = AXES[price]
+    axis = QUANTITIES[price]
     digits = 3 if quality == "ssim" else 1
 
     def span(row: Drawn) -> str:
-        values = [
-            point.prices[price].mean * axis.factor for point in row.curve.points if price in point.prices
-        ]  # fmt: skip
+        values = [axis.scaled(point.prices[price].mean) for point in row.curve.points if price in point.prices]
         return _span(values, axis.decimals)
 
     return (
@@ -77,7 +62,7 @@ def columns(quality: str, price: str) -> tuple[Column[Drawn], ...]:
         Column("Power", 10, lambda row: _gap(row, _power(row)), lambda row: _percent(row, _power(row))),
         Column(quality.upper(), 14, lambda row: _span([point.quality.mean for point in row.curve.points], digits),
                rank=1),
-        Column(axis.unit or "cost", 16, span, rank=2),
+        Column(axis.title if axis.unit == CURRENCY else axis.unit, 16, span, rank=2),
         Column("Points", 6, lambda row: str(len(row.curve.points)), rank=3),
         Column("Repeats", 7, lambda row: _span([point.quality.count for point in row.curve.points], 0), rank=4),
         Column("Power by", 10, lambda row: row.curve.power_source or UNKNOWN, left=True, rank=5),
@@ -98,7 +83,7 @@ def _power(row: Drawn) -> str:
 
 
 def _gap(row: Drawn, price: str) -> str:
-    """``-31.2 % ≠``, as in a comparison: ``≠`` significant, ``=`` not significant, ``?`` too few repeats to test it."""
+    """``-31.2 % ≠``, as in a comparison: ``≠`` they differ, ``=`` no difference is shown, ``?`` nobody can say."""
     if row.anchor == row.curve.label:
         return "reference"
     found = row.difference(price)
@@ -163,7 +148,7 @@ class Curves(Question):
         self.screen.toggle_class("-words")
 
     def next_price(self) -> None:
-        names = list(AXES)
+        names = PRICES
         self.price = names[(names.index(self.price) + 1) % len(names)]
         self._show()
 
@@ -227,13 +212,13 @@ class Curves(Question):
         table = self.table
         table.set_columns(columns(self.quality, self.price))
         table.border_title = heading(f"What each needs for the same {self.quality.upper()}")
-        table.border_subtitle = "space: against this one   ≠ significant   = not significant   ? too few repeats"
+        table.border_subtitle = "space: against this one   ≠ they differ   = no difference is shown   ? nobody can say"
         table.show(self._rows(), self._found.reason)
 
     def _draw(self, here: Drawn | None) -> None:
-        axis = AXES[self.price]
+        axis = QUANTITIES[self.price]
         picture = self.query_one(Scatter)
-        price = f"{axis.words}, {axis.unit}" if axis.unit else axis.words
+        price = axis.words if axis.unit == CURRENCY else f"{axis.words}, {axis.unit}"
         picture.border_title = heading(f"{self.quality.upper()} (up) against {price} (right)")
         picture.border_subtitle = "f: another price   v: another quality"
         dots = []
@@ -242,7 +227,7 @@ class Curves(Question):
         for row in sorted(self.table.rows, key=lambda row: row.curve.label in chosen):
             tone = chosen.get(row.curve.label, "point")
             dots += [
-                Dot((row.letter, place), row.curve.label, point.prices[self.price].mean * axis.factor,
+                Dot((row.letter, place), row.curve.label, axis.scaled(point.prices[self.price].mean),
                     point.quality.mean, row.letter, mark=row.letter, tone=tone)
                 for place, point in enumerate(row.curve.points) if self.price in point.prices
             ]  # fmt: skip
@@ -287,7 +272,7 @@ def pair_words(pair: CurvePair, quality: str) -> Parts:
     over = ""
     for one in pair.differences:
         if one.percent is None:
-            reasons.setdefault(one.verdict, []).append(AXES[one.price].words)
+            reasons.setdefault(one.verdict, []).append(QUANTITIES[one.price].words)
             continue
         parts.append(f"\n{_line(one, quality)}")
         if over != (over := _range(one, quality)):
@@ -300,9 +285,9 @@ def pair_words(pair: CurvePair, quality: str) -> Parts:
 
 
 def _line(one: CurveDifference, quality: str) -> str:
-    """``bitrate -31.2 % (-35.0 to -28.1): significant; +3.21 VMAF for as much``."""
+    """``bitrate -31.2 % (-35.0 to -28.1): they differ; +3.21 VMAF for as much``."""
     assert one.percent is not None
-    text = f"{AXES[one.price].words} {percent(one.percent)}"
+    text = f"{QUANTITIES[one.price].words} {percent(one.percent)}"
     if one.low is not None and one.high is not None:
         text += f" ({signed(one.low)} to {signed(one.high)}): {one.verdict.partition(':')[0]}"
     if one.quality_gain is not None:

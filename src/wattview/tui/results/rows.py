@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from wattview.model import Group, Measured, RunResult, ScenarioResult
-from wattview.tui.results.figures import Value, of_group, of_scenario
+from wattview.tui.results.values import Value, of_group, of_scenario
 
 RowKey = tuple[str, tuple[int, ...]]
 """A run's id and the numbers of its scenarios: what the control API calls a column of a comparison."""

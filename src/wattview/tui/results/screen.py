@@ -11,11 +11,11 @@ from textual.widget import Widget
 
 from wattview.client import ClientError
 from wattview.model import Measurements, RunResult
+from wattview.model.quantities import QUANTITIES
 from wattview.tui.export import deliver
 from wattview.tui.results import columns as result_columns
 from wattview.tui.results.advice import Advise
 from wattview.tui.results.details import details, run_details
-from wattview.tui.results.figures import FIGURES
 from wattview.tui.results.predict import Predict
 from wattview.tui.results.question import Question
 from wattview.tui.results.rd_curves import Curves
@@ -178,7 +178,7 @@ class Results(View):
         elif self.page == BARS:
             name = result_columns.BARS[self.bar]
             self.table.set_columns(result_columns.bar_columns(name, rows, currency), stretch=-1)
-            about = f": {FIGURES[name].words}"
+            about = f": {QUANTITIES[name].words}"
         elif self.page == SCATTER:
             self.table.set_columns(result_columns.point_columns(self.measurements))
             about = ": the points, one a setting"
@@ -308,12 +308,12 @@ class Results(View):
         if self.page == RUNS:
             runs = [run for run in _chosen(self.run_table, _run_key) if not run.error]
             if len(runs) > 1:
-                self.dashboard.push_screen(Compare.of_runs(runs))
+                self.app.push_screen(Compare.of_runs(runs))
                 return
         else:
             rows = [row for row in _chosen(self.table, _key) if row.numbers]
             if len(rows) > 1 or (rows and alone):
-                self.dashboard.push_screen(Compare.of_rows(rows))
+                self.app.push_screen(Compare.of_rows(rows))
                 return
         self.notify("Mark two or more with space, then press c.", title="Nothing to compare yet")
 
@@ -358,7 +358,7 @@ class Results(View):
             elif kind is not None:
                 self._fetch(kind, runs, show=False)
 
-        self.dashboard.push_screen(Export(what), chosen)
+        self.app.push_screen(Export(what), chosen)
 
     @work(group="files", exit_on_error=False)
     async def _fetch(self, kind: str, runs: Sequence[str], show: bool) -> None:

@@ -65,7 +65,7 @@ class Containers(View):
         self._draw(message.row)
 
     def on_table_opened(self, message: Table.Opened) -> None:
-        self.dashboard.push_screen(ContainerDetails(message.row.container.id))
+        self.app.push_screen(ContainerDetails(message.row.container.id))
 
     def _draw(self, row: ContainerRow | None) -> None:
         graph = self.query_one("#course", Graph)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -22,10 +22,8 @@ from wattview.client import CallRefused, Client, ClientError
 from wattview.model import Run, RunPlan, RunRequest, Scenario, ScenarioPreset
 from wattview.tui import launch_form
 from wattview.tui.launch_form import FIELDS, WHOLE, Form
+from wattview.tui.view import DashboardApp
 from wattview.tui.widgets.pane import Pane, heading
-
-if TYPE_CHECKING:
-    from wattview.tui.app import Dashboard
 
 PATIENCE_SECONDS = 0.2
 """How long a field is left alone before the daemon is asked."""
@@ -167,7 +165,7 @@ class Launch(ModalScreen[Run | None]):
     @property
     def _now(self) -> float:
         """The daemon's time: it is there that the run ends."""
-        latest = cast("Dashboard", self.app).latest
+        latest = cast(DashboardApp, self.app).latest
         return latest.time if latest is not None else time.time()
 
     @work(exclusive=True, group="plan", exit_on_error=False)

@@ -80,9 +80,9 @@ class Overview(View):
     def on_table_opened(self, message: Table.Opened) -> None:
         row = message.row
         if isinstance(row, ContainerRow):
-            self.dashboard.push_screen(ContainerDetails(row.container.id))
+            self.app.push_screen(ContainerDetails(row.container.id))
         elif isinstance(row, StreamRow):
-            self.dashboard.push_screen(StreamDetails(row.stream.app, row.stream.name))
+            self.app.push_screen(StreamDetails(row.stream.app, row.stream.name))
 
     def show(self, picture: Picture) -> None:
         self.query_one(RunBar).show(picture)

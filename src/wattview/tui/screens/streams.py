@@ -61,7 +61,7 @@ class Streams(View):
 
     def on_table_opened(self, message: Table.Opened) -> None:
         stream = message.row.stream
-        self.dashboard.push_screen(StreamDetails(stream.app, stream.name))
+        self.app.push_screen(StreamDetails(stream.app, stream.name))
 
     def _draw(self, row: StreamRow | None) -> None:
         graph = self.query_one("#course", Graph)

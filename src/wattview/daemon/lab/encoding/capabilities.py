@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from wattview.daemon import children
-from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command
+from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command, film
 from wattview.daemon.lab.encoding.ffmpeg_process import ENVIRONMENT
+from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.model import Scenario
 
 PROBE_TIMEOUT_SECONDS = 30.0
@@ -23,6 +24,11 @@ HANG_SECONDS = 10.0
 PROBE_SIZE = "320x240"
 PROBE_FPS = 25
 PROBE_BITS = 500_000
+
+LOOK_SECONDS = 300.0
+"""How much of a film is looked at, in its own time: the list of its packets, which takes a moment a minute."""
+
+LOOK_FRAMES = 25
 
 T = TypeVar("T")
 
@@ -65,7 +71,7 @@ class Capabilities:
         return await self._remembered(("xpsnr",), program, ask)
 
     async def can_stamp_arrivals(self, program: str) -> bool:
-        """Whether it can note when a packet came to a viewer (``ffmpeg.ARRIVAL_STAMP``)."""
+        """Whether it can note when a packet came to a viewer (``ffmpeg_command.ARRIVAL_STAMP``)."""
 
         async def ask(path: str) -> bool:
             picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08", "-c:v", "mpeg4"]
@@ -89,7 +95,7 @@ class Capabilities:
                 path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-y",
                 *encoder_options.device_arguments(scenario.encoder),
                 "-f", "lavfi", "-i", f"testsrc2=size={PROBE_SIZE}:rate={PROBE_FPS}:duration=0.4",
-                "-filter_complex", f"[0:v:0]format={ffmpeg_command.PIXEL_FORMAT}{upload}[v0]", "-map", "[v0]",
+                "-filter_complex", f"[0:v:0]format={film.PIXEL_FORMAT}{upload}[v0]", "-map", "[v0]",
                 *arguments, "-flags", "+global_header", *output, "/dev/null",
             ]  # fmt: skip
             status, text = await _outcome(command)
@@ -97,19 +103,21 @@ class Capabilities:
 
         return await self._remembered(("encode", *arguments, *output), program, ask)
 
-    async def why_not_decode(self, program: str, media: Path) -> str:
-        """Why a media file cannot be a source, "" where it can: its first pictures are decoded."""
+    async def film(self, program: str, media: Path) -> Film:
+        """What a media file says of itself, and whether it can be decoded. Raises FilmError."""
         file = await asyncio.to_thread(media.stat)
 
-        async def ask(path: str) -> str:
-            source = ["-protocol_whitelist", "file", "-i", f"file:{media}"]
-            command = [path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", *source]
-            status, text = await _outcome([*command, "-map", "0:v:0", "-frames:v", "3", "-f", "null", "-"])
-            if "matches no streams" in text:
-                return "it has no video"
-            return "" if status == 0 else _reason(status, text)
+        async def ask(path: str) -> Film | FilmError:
+            try:
+                return await _look_at(path, media)
+            except FilmError as error:
+                return error
 
-        return await self._remembered(("decode", str(media), str(file.st_mtime_ns), str(file.st_size)), program, ask)
+        what = ("film", str(media), str(file.st_mtime_ns), str(file.st_size), str(file.st_ino))
+        found = await self._remembered(what, program, ask)
+        if isinstance(found, FilmError):
+            raise found
+        return found
 
     async def _remembered(self, what: tuple[str, ...], program: str, ask: Callable[[str], Awaitable[T]]) -> T:
         path = children.find_program(program)
@@ -118,6 +126,23 @@ class Capabilities:
         if key not in self._known:
             self._known[key] = await ask(path)
         return self._known[key]  # type: ignore[return-value]
+
+
+async def _look_at(program: str, media: Path) -> Film:
+    """Raises FilmError."""
+    status, text = await _outcome([program, *film.look_at_packets(media, LOOK_SECONDS)])
+    if "matches no streams" in text:
+        raise FilmError("it has no moving picture")
+    if "not on whitelist" in text or "not in the whitelist" in text:
+        raise FilmError("it is a playlist, or of a form that opens other files; expected one file of video")
+    packets = await asyncio.to_thread(film.listed, text)
+    if packets is None:
+        raise FilmError(_reason(status, text) if status != 0 else "it has no moving picture")
+    status, text = await _outcome([program, *film.look_at_pictures(media, packets.stream, LOOK_FRAMES)])
+    if status != 0:
+        raise FilmError(_reason(status, text))
+    whole = (packets.picture_seconds or 0.0) < LOOK_SECONDS - 1 and (packets.sound_seconds or 0.0) < LOOK_SECONDS - 1
+    return film.film_of(media, packets, text, whole=whole)
 
 
 def _reason(status: int, text: str) -> str:

@@ -19,6 +19,7 @@ from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.encoder_process import Encoder, Pace
 from wattview.daemon.lab.encoding.ffmpeg_command import Target
 from wattview.daemon.lab.encoding.ffmpeg_process import WatchedFfmpeg, first_of
+from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.encoding.renditions import Variant, streams_of
 from wattview.daemon.lab.encoding.viewers import Viewer, playback
 from wattview.daemon.lab.run_journal import delete_what_is_compared
@@ -64,13 +65,13 @@ class EncoderGroup:
         program: str,
         folder: Path,
         stem: str,
-        media: Path | None,
+        film: Film | None,
         rtmp_url: str | None,
         copy_seconds: float | None,
         stamps: bool = False,
     ) -> None:
         self.scenario = scenario
-        self.media = media
+        self.film = film
         self._program = program
         self._folder = folder
         self._stem = stem
@@ -78,7 +79,7 @@ class EncoderGroup:
         self._stamps = stamps and bool(scenario.viewers) and self._rtmp_url is not None
         self._segment_seconds = scenario.warmup + scenario.steady + (copy_seconds or 0.0) + COPY_SLACK_SECONDS
         self.encoders = [
-            Encoder(stream, folder / f"{stem}-encoder-{number}.log")
+            Encoder(stream, folder / f"{stem}-encoder-{number}.log", film.still_seconds if film else 0.0)
             for number, stream in enumerate(streams_of(scenario), start=1)
         ]
         variants = [variant for encoder in self.encoders for variant in encoder.stream.variants]
@@ -103,7 +104,7 @@ class EncoderGroup:
             targets = {variant: self._target(variant) for variant in encoder.stream.variants}
             clock = self._list_of("source", encoder.name) if self._stamps else None
             command = ffmpeg_command.encode_command(
-                self._program, self.scenario, encoder.stream, targets, media=self.media, clock=clock
+                self._program, self.scenario, encoder.stream, targets, film=self.film, clock=clock
             )
             await encoder.process.start(command, self._folder)
         for encoder in self.encoders:

@@ -57,10 +57,15 @@ class Pace(Struct, frozen=True, kw_only=True):
 
 
 class PaceMeter:
-    """The reports of one encoder, and the verdict over a window of them. No I/O, no clock of its own."""
+    """The reports of one encoder, and the verdict over a window of them. No I/O, no clock of its own.
 
-    def __init__(self, fps: int) -> None:
+    ``still_seconds``: the source gives no picture for so long, and then all of them at once. An encoder that waits for
+    its source is not behind.
+    """
+
+    def __init__(self, fps: int, still_seconds: float = 0.0) -> None:
         self._fps = fps
+        self._still_seconds = still_seconds
         self._recent: deque[tuple[float, ffmpeg_command.Progress]] = deque(maxlen=6)
         self._window: list[tuple[float, ffmpeg_command.Progress]] | None = None
         self._behind = 0.0
@@ -100,13 +105,14 @@ class PaceMeter:
         missing = expected - (end - start)
         dropped = (last.dropped_frames or 0) - (first.dropped_frames or 0)
         duplicated = (last.duplicated_frames or 0) - (first.duplicated_frames or 0)
-        slow = missing > max((1 - REALTIME_SPEED) * expected, FRAMES_OF_GRACE)
+        slow = missing > max((1 - REALTIME_SPEED) * expected, FRAMES_OF_GRACE) + self._still_seconds * self._fps
+        late = self._behind > MAX_BEHIND_SECONDS + self._still_seconds
         return Pace(
             speed=(end - start) / expected,
             behind_seconds=self._behind,
             dropped_frames=dropped,
             duplicated_frames=duplicated,
-            realtime=not (slow or dropped or duplicated or self._behind > MAX_BEHIND_SECONDS),
+            realtime=not (slow or dropped or duplicated or late),
             first_frame=start,
             last_frame=end,
         )
@@ -134,10 +140,10 @@ class PaceMeter:
 class Encoder:
     """One FFmpeg that encodes a stream. Its frames are counted at its first output."""
 
-    def __init__(self, stream: Stream, log: Path) -> None:
+    def __init__(self, stream: Stream, log: Path, still_seconds: float = 0.0) -> None:
         self.stream = stream
         self.process = WatchedFfmpeg(stream.name, log, self._note)
-        self.meter = PaceMeter(stream.variants[0].fps)
+        self.meter = PaceMeter(stream.variants[0].fps, still_seconds)
         self._encoding = asyncio.Event()
 
     @property

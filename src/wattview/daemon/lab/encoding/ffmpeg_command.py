@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from msgspec import Struct
 
-from wattview.daemon.lab.encoding import encoder_options
+from wattview.daemon.lab.encoding import encoder_options, film
+from wattview.daemon.lab.encoding.film import PIXEL_FORMAT, Film
 from wattview.daemon.lab.encoding.renditions import Stream, Variant, picture_size
 from wattview.model import Scenario
 from wattview.model.run_request import bits_per_second
@@ -20,7 +20,6 @@ from wattview.model.run_request import bits_per_second
 TEST_SOURCES = ("testsrc2", "testsrc", "smptehdbars", "mandelbrot")
 """FFmpeg's own pictures that are the same whenever they are made again."""
 
-PIXEL_FORMAT = "yuv420p"
 AUDIO_RATE = 48_000
 PROGRESS_PERIOD_SECONDS = 0.5
 
@@ -69,12 +68,12 @@ def encode_command(
     stream: Stream,
     targets: Mapping[Variant, Target],
     *,
-    media: Path | None,
+    film: Film | None,
     clock: str | None = None,
 ) -> list[str]:
     """The encoder of one stream, in real time until it is told to stop: one decode, and an output for each variant.
 
-    ``media`` is the file behind ``scenario.source``, None for a test picture; ``clock`` is the file name for
+    ``film`` is the file behind ``scenario.source``, None for a test picture; ``clock`` is the file name for
     ``source_clock``, None writes none. Each target has its own queue and thread,
     so that neither a slow server nor a slow disk stalls the encoder. A push that breaks ends FFmpeg (the scenario is
     then not what was asked for); a copy that breaks costs the copy only.
@@ -83,33 +82,30 @@ def encode_command(
     for number, variant in enumerate(stream.variants):
         outputs += [
             "-map", f"[v{number}]", *encoder_options.encoder_arguments(scenario, bits=variant.bits, fps=variant.fps),
-            *_audio(scenario, media), *_target(targets.get(variant, Target())),
+            *_audio(scenario, film), *_target(targets.get(variant, Target())),
         ]  # fmt: skip
     return [
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning",
         "-stats_period", str(PROGRESS_PERIOD_SECONDS), "-progress", "pipe:1",
-        *encoder_options.device_arguments(scenario.encoder), *_inputs(scenario, media),
-        "-filter_complex", _ladder(scenario, stream, media, clock), *outputs,
+        *encoder_options.device_arguments(scenario.encoder), *_inputs(scenario, film),
+        "-filter_complex", _ladder(scenario, stream, film, clock), *outputs,
     ]  # fmt: skip
 
 
 def reference_command(
-    ffmpeg: str, scenario: Scenario, *, fps: int, media: Path | None, first_frame: int, frames: int
+    ffmpeg: str, scenario: Scenario, *, fps: int, film: Film | None, first_frame: int, frames: int
 ) -> list[str]:
     """The same pictures that ``encode_command`` gave to its encoder at ``fps``: at the size of the source, unencoded,
     raw on standard output.
 
-    Must be run by the FFmpeg that encoded: the test picture of another build may differ. Audio is decoded and thrown
-    away, because the length of one loop of a file depends on all of its streams that are decoded.
+    Must be run by the FFmpeg that encoded: the test picture of another build may differ.
     """
-    end = f"{(first_frame + frames) / fps:.3f}"
     rate = f",fps={fps}" if fps != scenario.fps else ""
     chosen = f"{rate},trim=start_frame={first_frame}:end_frame={first_frame + frames},setpts=PTS-STARTPTS"
-    audio = ["-map", "0:a:0?", "-t", end, "-f", "null", "-"] if media is not None and scenario.audio != "none" else []
     return [
-        ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", *_video_source(scenario, media),
-        "-map", "0:v:0", "-vf", _picture(scenario, media) + chosen, "-frames:v", str(frames),
-        "-pix_fmt", PIXEL_FORMAT, "-f", "rawvideo", "pipe:1", *audio,
+        ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", *_picture_input(scenario, film),
+        "-filter_complex", f"{_source(film)}{_picture(scenario, film)}{chosen}[v0]", "-map", "[v0]",
+        "-frames:v", str(frames), "-pix_fmt", PIXEL_FORMAT, "-f", "rawvideo", "pipe:1",
     ]  # fmt: skip
 
 
@@ -128,31 +124,29 @@ def viewer_command(ffmpeg: str, url: str, packets: str | None = None) -> list[st
     ]  # fmt: skip
 
 
-def _inputs(scenario: Scenario, media: Path | None) -> list[str]:
-    paced = ["-re", *_video_source(scenario, media)]
-    if media is None and scenario.audio != "none":
+def _inputs(scenario: Scenario, source: Film | None) -> list[str]:
+    if source is not None:
+        return film.film_inputs(source, sound=_has_sound(scenario, source))
+    paced = ["-re", *_picture_input(scenario, None)]
+    if scenario.audio != "none":
         paced += ["-re", "-f", "lavfi", "-i", f"sine=frequency=440:sample_rate={AUDIO_RATE}"]
     return paced
 
 
-def _video_source(scenario: Scenario, media: Path | None) -> list[str]:
-    if media is not None:
-        # The whitelist keeps a playlist in the media directory from naming other machines.
-        return ["-protocol_whitelist", "file", "-stream_loop", "-1", "-i", f"file:{media}"]
+def _picture_input(scenario: Scenario, source: Film | None) -> list[str]:
+    if source is not None:
+        return film.picture_input(source)
     return ["-f", "lavfi", "-i", f"{scenario.source}=size={scenario.resolution}:rate={scenario.fps}"]
 
 
-def _picture(scenario: Scenario, media: Path | None) -> str:
-    """The filters behind the source. They number the frames 0, 1, 2 … at the asked rate from time 0, so that FFmpeg
-    itself neither repeats nor drops one and the n-th frame here is the n-th frame of the encoded stream."""
-    if media is None:
-        return f"format={PIXEL_FORMAT}"
-    width, height = picture_size(scenario.resolution)
-    return (
-        f"setpts=PTS-STARTPTS,fps={scenario.fps},"
-        f"scale={width}:{height}:force_original_aspect_ratio=decrease:flags=bicubic,"
-        f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2,setsar=1,format={PIXEL_FORMAT}"
-    )
+def _source(source: Film | None) -> str:
+    """The pad of the source's picture."""
+    return f"[0:{source.picture}]" if source is not None else "[0:v:0]"
+
+
+def _picture(scenario: Scenario, source: Film | None) -> str:
+    """The filters behind the source."""
+    return f"format={PIXEL_FORMAT}" if source is None else film.film_filters(source, scenario)
 
 
 def source_clock(file: str, fps: int) -> str:
@@ -164,17 +158,17 @@ def source_clock(file: str, fps: int) -> str:
     )
 
 
-def _ladder(scenario: Scenario, stream: Stream, media: Path | None, clock: str | None) -> str:
+def _ladder(scenario: Scenario, stream: Stream, film: Film | None, clock: str | None) -> str:
     """The filter graph from the one source picture to the encoders' pads ``[v0]``, ``[v1]`` …"""
     upload = encoder_options.upload_filter(scenario.encoder)
     count = len(stream.variants)
-    source = "[0:v:0]"
+    source, picture = _source(film), _picture(scenario, film)
     if clock is not None:
-        begin = "setpts=PTS-STARTPTS," if media is not None else ""
-        source = f"[0:v:0]{begin}split[clock][source];[clock]{source_clock(clock, scenario.fps)};[source]"
+        begin = "setpts=PTS-STARTPTS," if film is not None else ""
+        source = f"{source}{begin}split[clock][source];[clock]{source_clock(clock, scenario.fps)};[source]"
     if count == 1:
-        return f"{source}{_picture(scenario, media)}{_step(scenario, stream.variants[0])}{upload}[v0]"
-    split = f"{source}{_picture(scenario, media)},split={count}" + "".join(f"[s{number}]" for number in range(count))
+        return f"{source}{picture}{_step(scenario, stream.variants[0])}{upload}[v0]"
+    split = f"{source}{picture},split={count}" + "".join(f"[s{number}]" for number in range(count))
     steps = [
         f"[s{number}]null{_step(scenario, variant)}{upload}[v{number}]"
         for number, variant in enumerate(stream.variants)
@@ -191,12 +185,15 @@ def _step(scenario: Scenario, variant: Variant) -> str:
     return step
 
 
-def _audio(scenario: Scenario, media: Path | None) -> list[str]:
-    if scenario.audio == "none":
+def _has_sound(scenario: Scenario, film: Film | None) -> bool:
+    return scenario.audio != "none" and (film is None or film.sound)
+
+
+def _audio(scenario: Scenario, film: Film | None) -> list[str]:
+    if not _has_sound(scenario, film):
         return []
-    source = "1:a:0" if media is None else "0:a:0?"
     bits = bits_per_second(scenario.audio_bitrate)
-    return ["-map", source, "-c:a", "aac", "-b:a", str(bits), "-ar", str(AUDIO_RATE)]
+    return ["-map", "1:a:0", "-c:a", "aac", "-b:a", str(bits), "-ar", str(AUDIO_RATE)]
 
 
 def _target(target: Target) -> list[str]:

@@ -1,0 +1,196 @@
+"""Everything that the daemon listens on by its settings: the exporters' ports, the control socket, the control port.
+
+``Addresses.of`` binds what the settings ask for, or nothing. At a reload it is given those of before: what both ask for
+keeps its socket and its connections, so that no scrape is refused, and nothing is closed until the new ones serve.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Self
+
+from wattview.config import Config
+from wattview.daemon.http.listener import Listener, Pool, bind_tcp, bind_unix
+from wattview.daemon.http.web_config import WebConfigFile
+
+EXPORTER_CONNECTIONS = 2048
+CONTROL_CONNECTIONS = 256
+TLS_CONNECTIONS = 256
+"""asyncio keeps a buffer of 256 KiB for each."""
+
+TOKEN_CHARACTERS = 16
+
+
+class ListenError(Exception):
+    """An address cannot be listened on. The text names the setting, the reason and the way out."""
+
+
+class Addresses:
+    """The listeners of one set of settings. ``exporters`` are by their keys; ``problems`` says of the others why they
+    are not served; ``token`` is what the control port wants, and ``web`` who else may come in over TCP."""
+
+    def __init__(self, before: Addresses | None) -> None:
+        self.exporters: dict[str, Listener] = {}
+        self.problems: dict[str, str] = {}
+        self.control: Listener | None = None
+        self.remote: Listener | None = None
+        self.token = ""
+        self.web: WebConfigFile | None = None
+        self._pools: tuple[Pool, Pool] = (
+            before._pools if before else (Pool(EXPORTER_CONNECTIONS), Pool(CONTROL_CONNECTIONS))
+        )
+        self._before: dict[Hashable, Listener] = before._listeners if before else {}
+        self._failed_before = before._failed if before else set()
+        self._failed: set[Hashable] = set()
+        self._listeners: dict[Hashable, Listener] = {}
+        self._locks_before: Mapping[Path, int] = before._locks if before else {}
+        self._locks: dict[Path, int] = {}
+
+    @classmethod
+    async def of(cls, config: Config, exporters: Mapping[str, int], before: Self | None = None) -> Self:
+        """``exporters`` are the ports of those to serve, by their keys. Raises ListenError and ConfigError, and then
+        nothing has changed.
+
+        A port that is taken when the daemon starts costs that exporter only. One that a reload asks for is an error.
+        """
+        addresses = cls(before)
+        settings = config.daemon
+        try:
+            if settings.web_config_file:
+                addresses.web = WebConfigFile(Path(settings.web_config_file))
+            addresses.control = addresses._control_listener(Path(settings.control_socket))
+            if settings.control_listen:
+                addresses.token = read_token(Path(settings.token_file))
+                addresses.remote = addresses._remote_listener(*settings.control_address)
+            for key, port in exporters.items():
+                addresses._add_exporter(key, settings.listen, port, strict=before is not None)
+        except BaseException:
+            await addresses.close(before)
+            raise
+        return addresses
+
+    def take_limits(self) -> None:
+        """To be called when these addresses serve."""
+        for pool, most in zip(self._pools, (EXPORTER_CONNECTIONS, CONTROL_CONNECTIONS), strict=True):
+            pool.most = min(most, TLS_CONNECTIONS) if self.web is not None and self.web.encrypted else most
+
+    async def pause(self) -> None:
+        """Nobody answers from now on; what is being answered comes to its end, and new requests wait."""
+        await asyncio.gather(*(listener.pause() for listener in self._listeners.values()))
+
+    async def close(self, but: Addresses | None = None) -> None:
+        """Closes what the others do not have."""
+        kept = set(but._listeners.values()) if but else set()
+        await asyncio.gather(*(one.close() for one in self._listeners.values() if one not in kept))
+        for path in self._locks.keys() - (but._locks.keys() if but else set()):
+            path.unlink(missing_ok=True)
+            os.close(self._locks.pop(path))
+
+    def _listener(self, name: Hashable, pool: Pool, bind: Callable[[], socket.socket]) -> Listener:
+        """That of before, or a new one. Raises OSError."""
+        self._listeners[name] = self._before.get(name) or Listener(bind(), pool)
+        return self._listeners[name]
+
+    def _control_listener(self, path: Path) -> Listener:
+        held = self._locks_before.get(path)
+        self._locks[path] = _take_lock(path) if held is None else held
+        try:
+            return self._listener(path, self._pools[1], lambda: bind_unix(path))
+        except FileExistsError as error:
+            os.close(self._locks.pop(path))  # and what is in the way stays
+            raise ListenError(str(error)) from None
+        except OSError as error:
+            raise ListenError(f"{path}: {error.strerror or error}; set daemon.control_socket") from None
+
+    def _remote_listener(self, host: str, port: int) -> Listener:
+        try:
+            return self._listener(("control", host, port), self._pools[1], lambda: bind_tcp(host, port))
+        except OSError as error:
+            setting = "daemon.control_listen"
+            raise ListenError(f"{setting}: {_problem(error, setting, host, port)}") from None
+
+    def _add_exporter(self, key: str, host: str, port: int, *, strict: bool) -> None:
+        name, setting = (key, host, port), f"endpoints.{key}.port"
+        try:
+            self.exporters[key] = self._listener(name, self._pools[0], lambda: bind_tcp(host, port))
+        except OSError as error:
+            if _is_no_address(error):
+                raise ListenError(f"daemon.listen: {_problem(error, 'daemon.listen', host, port)}") from None
+            self.problems[key] = _problem(error, setting, host, port)
+            self._failed.add(name)
+            if strict and name not in self._failed_before:
+                raise ListenError(f"{setting}: {self.problems[key]}") from None
+
+
+def read_token(path: Path) -> str:
+    """The control API's token. It must be a secret: a file of others' reading is refused, and so is a short one.
+
+    Raises ListenError.
+    """
+    how = "make one with: (umask 077; openssl rand -hex 32 >FILE)"
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            token = file.read(65536).decode("ascii").strip()
+    except OSError as error:
+        raise ListenError(f"daemon.token_file {path}: {error.strerror}; {how}") from None
+    except UnicodeDecodeError:
+        raise ListenError(f"daemon.token_file {path}: it is not ASCII; {how}") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise ListenError(f"daemon.token_file {path}: others may read it; run: chmod 600 {path}")
+    if len(token) < TOKEN_CHARACTERS or not token.isprintable():
+        raise ListenError(
+            f"daemon.token_file {path}: a token is one line of at least {TOKEN_CHARACTERS} characters; {how}"
+        )
+    return token
+
+
+def _take_lock(control_socket: Path) -> int:
+    """Makes sure that one daemon has this control socket; the kernel lets go of the lock when the daemon dies.
+
+    The file names the daemon's pid, as ``/health`` does: who finds both alike speaks to this daemon and to no other.
+    """
+    try:
+        control_socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ListenError(
+            f"{control_socket.parent} cannot be made: {error.strerror}; set daemon.control_socket"
+        ) from None
+    path = control_socket.with_name(control_socket.name + ".lock")
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ListenError(f"{path}: {error.strerror}; set daemon.control_socket") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise ListenError(
+            f"a daemon already runs with {control_socket} (process {pid}); attach to it with: wattview tui; "
+            "or give this one another with --set daemon.control_socket=PATH"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _is_no_address(error: OSError) -> bool:
+    return isinstance(error, socket.gaierror) or error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
+def _problem(error: OSError, setting: str, host: str, port: int) -> str:
+    if _is_no_address(error):
+        return f"{host} is no address of this machine; set {setting} to one that `ip address` shows"
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is taken by another program; stop it or set {setting}"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs more rights; set {setting} to one above 1023"
+    return f"cannot listen on port {port}: {error.strerror or error}"

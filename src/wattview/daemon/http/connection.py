@@ -1,0 +1,365 @@
+"""One connection of the daemon's HTTP servers: uvicorn's, with bounds on what a peer may make it hold, and how long.
+
+uvicorn answers, httptools parses. Go's ``net/http``, which serves the exporters that WattView stands in for, is the
+reference for the bounds: one request at a time, headers and body of a limited size, time-outs for both and for a reader
+that does not read, a connection that is kept for a while after an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import math
+import re
+from typing import TYPE_CHECKING
+
+import httptools
+import uvicorn
+from starlette.requests import ClientDisconnect
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from wattview.daemon.http.seldom import Seldom
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from wattview.daemon.http.listener import Listener
+
+MAX_HEAD_BYTES = 64 * 1024
+MAX_BODY_BYTES = 1024 * 1024
+CHUNKED_BYTES = 64 * 1024
+"""What the sizes of a chunked body's chunks may add to it."""
+
+TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes"
+
+HEAD_SECONDS = 10.0
+"""From a connection's or a request's beginning to the end of its headers; also a TLS handshake."""
+BODY_SECONDS = 30.0
+IDLE_SECONDS = 75
+"""Longer than the minute that lies between two scrapes by default."""
+READER_SECONDS = 30.0
+READER_BYTES = 128 * 1024
+"""So much of an answer is taken from us in ``READER_SECONDS``, or the connection is given up."""
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 4 * MAX_BODY_BYTES
+"""How long, and how much, a refused peer may go on sending: a socket closed at once would take the refusal with it."""
+
+PIECE_BYTES = 16 * 1024
+"""What is parsed at the most before the bounds are looked at."""
+
+END = b"\r\n\r\n"
+"""What headers, and a chunked body with its trailers, end with: so a piece that ends there holds no two requests."""
+
+HEAD, BODY, WHOLE = range(3)
+"""How far a request has come."""
+
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%-]*(:[0-9]*)?|\[[0-9A-Fa-f:.]+(%25[A-Za-z0-9._~-]+)?\](:[0-9]*)?")
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """uvicorn's configuration wants an application; a connection asks its listener for one."""
+
+
+@functools.cache
+def _settings() -> uvicorn.Config:
+    config = uvicorn.Config(
+        _nothing, lifespan="off", log_config=None, access_log=False, date_header=False, server_header=False,
+        http="httptools", ws="none", proxy_headers=False, timeout_keep_alive=IDLE_SECONDS,
+    )  # fmt: skip
+    config.load()
+    return config
+
+
+said = Seldom("wattview.http")
+
+
+class Connection(HttpToolsProtocol):
+    """A peer of a listener. One request is read at a time: the next one is parsed when the answer has been written."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(_settings(), listener.pool.state, {}, listener.loop)
+        self.app = self._serve
+        self.waiting_since = self.loop.time()
+        """Since when there has been nothing to answer."""
+        self.listener = listener
+        self._stage = HEAD
+        self._accepted = False
+        """Whether the headers of this request were in order, so that the application answers it."""
+        self._counted = 0
+        self._body_size: int | None = None
+        self._unparsed = b""
+        self._at = 0
+        self._refusal: tuple[int, str] | None = None
+        self._refused = False
+        self._deadline = math.inf
+        self._timed = WHOLE
+        self._timer: asyncio.TimerHandle | None = None
+        self._unsent = 0
+
+    @property
+    def answering(self) -> bool:
+        """Whether a request has been heard whose answer is not yet said."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    # What asyncio tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        if self.listener.admits(transport):
+            self._watch()
+        else:
+            self._refused = True
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._unparsed, self._at, self._refused = b"", 0, True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A peer that has said all that it will say still gets the answer that is being made."""
+        if self._stage == WHOLE and self.answering and not self.cycle.response_started and self.scheme == "http":
+            self.cycle.keep_alive = False
+            return True
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            self._counted += len(data)
+            if self._counted > LINGER_BYTES:
+                self.transport.abort()
+            return
+        self._unset_keepalive_if_required()
+        if self._stage == WHOLE and not self.answering:
+            self._stage = HEAD
+            self._counted = 0
+        kept = max(0, self._at - len(END) + 1)  # of what was parsed, what an END may begin with
+        self._unparsed, self._at = self._unparsed[kept:] + data, self._at - kept
+        self._parse()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unsent = self.transport.get_write_buffer_size()
+        self._end_in(READER_SECONDS)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._timed = WHOLE
+        self._deadline = math.inf
+        self._watch()
+
+    # What httptools tells.
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._stage, self._accepted, self._body_size = HEAD, False, None
+        self._timed = WHOLE
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._stage == HEAD:  # the trailers of a chunked body are no headers
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._stage, self._counted = BODY, 0
+        problem = self._problem()
+        if problem is not None:
+            self._refuse(*problem)
+            return
+        super().on_headers_complete()
+        self._accepted = True
+
+    def on_body(self, body: bytes) -> None:
+        if self._accepted:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._stage, self._counted = WHOLE, 0
+        if self._accepted:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self.waiting_since = self.loop.time()
+        super().on_response_complete()
+        if self.transport.is_closing():
+            return
+        if self._refusal is not None:
+            self._unset_keepalive_if_required()
+            self._say_refusal()
+        elif self._at < len(self._unparsed):
+            self._unset_keepalive_if_required()
+            self._parse()
+
+    # What a peer may send, and in which time.
+
+    def _parse(self) -> None:
+        """Gives the parser what has come, up to the end of a request that is not answered yet."""
+        data = self._unparsed
+        try:
+            while self._at < len(data) and not self._refused and not (self._stage == WHOLE and self.answering):
+                piece = data[self._at : self._piece_end(data)]
+                self._at += len(piece)
+                self._counted += len(piece)
+                self.parser.feed_data(piece)
+                self._check_size()
+        except httptools.HttpParserUpgrade:
+            # It is answered as if it had not asked for another protocol, and nothing after it is read.
+            self.cycle.keep_alive = False
+            self._at = len(data)
+        except httptools.HttpParserError as error:
+            self._refuse(400, f"not HTTP: {error}")
+        if self._at < len(data) and not self._refused:
+            self.flow.pause_reading()
+        else:
+            self._unparsed = data[-len(END) + 1 :]
+            self._at = len(self._unparsed)
+        self._watch()
+
+    def _piece_end(self, data: bytes) -> int:
+        """So far the parser may be given ``data`` without coming into the next request."""
+        at = self._at
+        if self._stage == BODY and self._body_size is not None:
+            return at + min(self._body_size - self._counted, PIECE_BYTES)
+        found = data.find(END, max(0, at - len(END) + 1), at + PIECE_BYTES)
+        return found + len(END) if found >= 0 else at + PIECE_BYTES
+
+    def _check_size(self) -> None:
+        if self._stage == HEAD and self._counted > MAX_HEAD_BYTES:
+            self._refuse(431, f"the headers are larger than {MAX_HEAD_BYTES} bytes")
+        elif self._stage == BODY and self._counted > MAX_BODY_BYTES + CHUNKED_BYTES:
+            self._refuse(413, TOO_LARGE)
+
+    def _problem(self) -> tuple[int, str] | None:
+        """What is wrong with a request by its headers (RFC 9112, 3.2 and 6.3), which httptools does not look at."""
+        hosts = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+                if _HOST.fullmatch(value) is None:
+                    return 400, "the Host header names no host"
+            elif name == b"content-length":
+                self._body_size = int(value)
+                if self._body_size > MAX_BODY_BYTES:
+                    return 413, TOO_LARGE
+        version = self.parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            return 505, "only HTTP 1.0 and 1.1 are spoken here"
+        if hosts > 1 or (not hosts and version == "1.1"):
+            return 400, "a request has one Host header"
+        return None if self.url.startswith(b"/") else self._without_host()
+
+    def _without_host(self) -> tuple[int, str] | None:
+        """Makes a path of a target in absolute form, which every server takes (RFC 9112, 3.2.2)."""
+        with contextlib.suppress(httptools.HttpParserInvalidURLError):
+            url = httptools.parse_url(self.url)
+            if url.schema in (b"http", b"https") and url.host:
+                self.url = (url.path or b"/") + (b"?" + url.query if url.query else b"")
+                return None
+        return 400, "the target of the request is no path"
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Ends the connection with this answer, after one that is owed for an earlier request."""
+        said.warning("refused", "%s: %d, %s", self._peer(), status, reason)
+        self._refused = True
+        if not (self._stage == BODY and self._accepted):
+            self._refusal = status, reason
+            if not self.answering:
+                self._say_refusal()
+        elif self.cycle.response_started:
+            # This request has, or gets, another answer.
+            self._leave()
+        else:
+            self.cycle.disconnected = True
+            self._refusal = status, reason
+            self._say_refusal()
+        if self.cycle is not None:
+            self.cycle.message_event.set()
+
+    def _say_refusal(self) -> None:
+        assert self._refusal is not None
+        status, reason = self._refusal
+        body = f"{reason}\n".encode()
+        self.transport.write(
+            STATUS_LINE[status] + b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(body)
+            + b"connection: close\r\n\r\n" + body
+        )  # fmt: skip
+        self._leave()
+
+    def _leave(self) -> None:
+        """Closes, and throws away for a moment what still comes: a socket closed at once takes the answer with it."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+            self.flow.resume_reading()
+            self._end_in(LINGER_SECONDS)
+        else:
+            self.transport.close()
+
+    def _peer(self) -> str:
+        return self.client[0] if self.client else "a peer on the control socket"
+
+    # Time.
+
+    def _watch(self) -> None:
+        """Bounds the time for headers and body; nothing else is waited for with an end."""
+        if self._refused or self.flow.write_paused or self._timed == self._stage:
+            return
+        self._timed = self._stage
+        if self._stage == WHOLE:
+            self._deadline = math.inf
+        else:
+            self._end_in(HEAD_SECONDS if self._stage == HEAD else BODY_SECONDS)
+
+    def _end_in(self, seconds: float) -> None:
+        self._deadline = self.loop.time() + seconds
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self.loop.call_later(seconds, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        left = self._deadline - self.loop.time()
+        if left == math.inf:
+            return
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._on_time)
+        elif self._refused:
+            self.transport.abort()
+        elif self.flow.write_paused:
+            self._judge_reader()
+        elif self._counted:
+            self._refuse(408, "the request did not come in time")
+        else:
+            self.transport.close()
+
+    def _judge_reader(self) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if self._unsent - unsent < READER_BYTES:
+            said.warning("unread", "%s: does not read its answer; the connection is closed", self._peer())
+            self.transport.abort()
+        else:
+            self._unsent = unsent
+            self._end_in(READER_SECONDS)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task, listener = asyncio.current_task(), self.listener
+        assert task is not None
+        listener.requests.add(task)
+        try:
+            app = await listener.ready()
+            scope["state"]["drained"] = self.flow.drain
+            listener.running.add(task)
+            await app(scope, receive, send)
+        except ClientDisconnect:
+            pass
+        except asyncio.CancelledError:
+            self.cycle.disconnected = True
+            self.transport.abort()
+        finally:
+            listener.requests.discard(task)
+            listener.running.discard(task)

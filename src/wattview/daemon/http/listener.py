@@ -1,0 +1,233 @@
+"""A listening socket: its connections, how many there may be, and the application that answers them.
+
+A listener outlives what it serves: while settings are taken anew, it has none, and requests wait for the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import socket
+import ssl
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uvicorn.server import ServerState
+
+from wattview.daemon.http.connection import HEAD_SECONDS, Connection, said
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from wattview.daemon.http.web_config import WebConfigFile
+
+BACKLOG = socket.SOMAXCONN
+"""Connections wait here while settings are taken anew; the kernel has a bound of its own (net.core.somaxconn)."""
+
+ACCEPTED_AT_ONCE = 32
+RETRY_SECONDS = 1.0
+STOP_SECONDS = 1.0
+"""How long answers that are being made are waited for."""
+
+SPARED_SECONDS = 1.0
+"""A connection that has waited for less is not closed in favour of a new one: its request may be on the way."""
+
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
+
+
+class Pool:
+    """The connections of some listeners: at most ``most`` of them, and ``always`` however few descriptors are left.
+
+    The kernel gives the lowest descriptor that is free. So a number in the last quarter of those that there may be says
+    that all below are in use: the rest is for probes and the history.
+    """
+
+    def __init__(self, most: int, always: int = 12) -> None:
+        self.state = ServerState()
+        self.greeted = 0
+        """Those that are accepted and have not yet come so far as to be in ``state``."""
+        self.most = most
+        self._always = always
+
+    def has_room(self, descriptor: int) -> bool:
+        there = len(self.state.connections) + self.greeted
+        if there >= self.most:
+            return False
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return there < self._always or descriptor < soft - soft // 4
+
+    def make_room(self) -> bool:
+        """Closes the connection that has waited longest for a request. Whether there was one."""
+        waiting = [one for one in self.state.connections if isinstance(one, Connection) and not one.answering]
+        longest = min(waiting, key=lambda one: one.waiting_since, default=None)
+        if longest is None or longest.loop.time() - longest.waiting_since < SPARED_SECONDS:
+            return False
+        longest.transport.abort()
+        self.state.connections.discard(longest)
+        return True
+
+
+class Listener:
+    """Connections that come in on ``sock``."""
+
+    def __init__(self, sock: socket.socket, pool: Pool) -> None:
+        self.sock = sock
+        self.pool = pool
+        self.loop = asyncio.get_running_loop()
+        self.requests: set[asyncio.Task[object]] = set()
+        """Those that are being answered, or wait for an application."""
+        self.running: set[asyncio.Task[object]] = set()
+        """Those that are being answered."""
+        self._web: WebConfigFile | None = None
+        self._app: ASGIApp | None = None
+        self._serving = asyncio.Event()
+        self._greetings: set[asyncio.Task[None]] = set()
+        self._accepting = False
+
+    def serve(self, app: ASGIApp, web: WebConfigFile | None = None) -> None:
+        """Answers with ``app`` from now on, over TLS where ``web`` says so. Connections that began under another
+        ``web`` end with what they have asked."""
+        if self._accepting and (web and web.path) != (self._web and self._web.path):
+            for connection in self._connections():
+                connection.shutdown()
+        self._app, self._web = app, web
+        self._serving.set()
+        if not self._accepting:
+            self._accepting = True
+            self._listen()
+
+    def admits(self, transport: asyncio.BaseTransport) -> bool:
+        """Whether a peer whose certificate was verified may come in."""
+        return self._web is None or self._web.admits(transport)
+
+    async def ready(self) -> ASGIApp:
+        """The application, as soon as there is one."""
+        while self._app is None:
+            await self._serving.wait()
+        return self._app
+
+    async def pause(self) -> None:
+        """Lets the answers that are being made come to their end; new requests wait for the next ``serve``."""
+        self._app = None
+        self._serving.clear()
+        await self._let_end()
+
+    async def close(self) -> None:
+        """Ends the socket and its connections, after the answers that are being made."""
+        if self._accepting:
+            self._accepting = False
+            self.loop.remove_reader(self.sock)
+        self.sock.close()
+        for connection in self._connections():
+            connection.shutdown()
+        await self._let_end()
+        for connection in self._connections():
+            connection.transport.abort()
+        for task in (*self._greetings, *self.requests):
+            task.cancel()
+
+    @property
+    def _tls(self) -> ssl.SSLContext | None:
+        return self._web.current().tls if self._web is not None else None
+
+    def _connections(self) -> list[Connection]:
+        return [one for one in self.pool.state.connections if isinstance(one, Connection) and one.listener is self]
+
+    async def _let_end(self) -> None:
+        if self.running:
+            await asyncio.wait(self.running, timeout=STOP_SECONDS)
+        for task in self.running:
+            task.cancel()
+        if self.running:
+            await asyncio.wait(self.running, timeout=STOP_SECONDS)
+
+    def _listen(self) -> None:
+        if self._accepting:
+            self.loop.add_reader(self.sock, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                accepted, _ = self.sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # No descriptor or no memory. The socket stays readable: without a pause the loop would do nothing else.
+                said.warning("accept", "a connection cannot be accepted: %s", error.strerror)
+                self.pool.make_room()
+                self.loop.remove_reader(self.sock)
+                self.loop.call_later(RETRY_SECONDS, self._listen)
+                return
+            accepted.setblocking(False)
+            if self.pool.has_room(accepted.fileno()) or self.pool.make_room():
+                self.pool.greeted += 1
+                task = self.loop.create_task(self._greet(accepted))
+                self._greetings.add(task)
+                task.add_done_callback(self._greetings.discard)
+            else:
+                said.warning("busy", "more connections than can be served: new ones are refused; who holds so many?")
+                _refuse(accepted, self._tls is None)
+
+    async def _greet(self, accepted: socket.socket) -> None:
+        tls = self._tls
+        limits = {"ssl_handshake_timeout": HEAD_SECONDS, "ssl_shutdown_timeout": STOP_SECONDS} if tls else {}
+        try:
+            await self.loop.connect_accepted_socket(lambda: Connection(self), accepted, ssl=tls, **limits)
+        except (OSError, TimeoutError) as error:
+            said.warning("tls", "a connection did not come about: %s", error)
+            accepted.close()
+        finally:
+            self.pool.greeted -= 1
+
+
+def _refuse(accepted: socket.socket, in_words: bool) -> None:
+    with accepted, contextlib.suppress(OSError):
+        if in_words:
+            accepted.send(BUSY)
+        accepted.shutdown(socket.SHUT_WR)
+        accepted.recv(65536)
+
+
+def bind_tcp(host: str, port: int) -> socket.socket:
+    """A listening TCP socket; port 0 picks a free one. Raises OSError as the kernel gives it."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+    )[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.setblocking(False)
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def bind_unix(path: Path) -> socket.socket:
+    """A listening Unix socket that only its owner may open (0600). A dead daemon's socket is replaced.
+
+    Raises OSError; ``FileExistsError`` where something that is not a socket stands in the way.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists() or path.is_symlink():
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise FileExistsError(f"{path} is in the way and is not a socket; remove it or set daemon.control_socket")
+        path.unlink()
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The mode is set before anyone can connect: bind under a umask, not chmod after it.
+    before = os.umask(0o177)
+    try:
+        sock.bind(str(path))
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.umask(before)
+    sock.setblocking(False)
+    sock.listen(BACKLOG)
+    return sock

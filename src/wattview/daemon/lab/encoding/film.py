@@ -1,0 +1,254 @@
+"""A media file as a source: what it says of its pictures and its sound, and the filters that make one kind of picture
+of all kinds.
+
+Code values are passed through: nothing converts a matrix, primaries or a transfer, only full range becomes limited and
+more than 8 bits become 8. What the file says of its colours goes on to the encoder, and so to the viewers. The filters
+are the same for the encoder and for the reference that its output is compared with.
+
+Pure functions; ``capabilities`` asks FFmpeg what they read.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+from msgspec import Struct
+
+from wattview.daemon.lab.encoding.renditions import picture_size
+from wattview.model import Scenario
+
+PIXEL_FORMAT = "yuv420p"
+
+DEMUXERS = (
+    "mov", "mp4", "matroska", "webm", "mpegts", "mpegtsraw", "mpeg", "mpegvideo", "avi", "flv", "live_flv", "nut",
+    "mxf", "mxf_opatom", "gxf", "lxf", "asf", "ogg", "ivf", "h264", "hevc", "vvc", "obu", "av1", "vc1", "m4v", "mjpeg",
+    "dirac", "yuv4mpegpipe", "dv", "wtv", "rm", "gif", "apng",
+)  # fmt: skip
+"""The formats that a film may have, by FFmpeg's names: those that stand in one file. Playlists (HLS, DASH, concat),
+picture sequences, SDP and the like open files and addresses that their text names."""
+
+ONE_FILE = ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS)]
+"""Input options: this file and nothing else is read."""
+
+STILL_SECONDS = 0.2
+"""Pictures that are further apart are said to stand still."""
+
+SOUND_DIFFERS_SECONDS = 0.2
+
+HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
+
+NO_COLOURS = ("unknown", "unknown", "unknown")
+
+_ONE_NAME = "colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+"""Both sides of a filter under one name, whichever: filters convert between names that differ."""
+
+SAME_COLOURS = f"setparams=range=tv:{_ONE_NAME}"
+
+
+class FilmError(ValueError):
+    """A file that cannot be a source. The text is the reason."""
+
+
+class Film(Struct, frozen=True, kw_only=True):
+    """One media file. ``stream``: which of its moving pictures is taken, as in FFmpeg's ``V:0``; a cover is none.
+
+    ``size`` is that of its first picture, as in ``720x576``; ``colours`` are its matrix, primaries and transfer in
+    FFmpeg's words. ``still_seconds`` is the longest that one of its pictures is shown. ``remarks`` are for people: what
+    of a result is the film's doing.
+    """
+
+    path: Path
+    stream: int = 0
+    sound: bool = False
+    rgb: bool = False
+    interlaced: bool = False
+    size: str = ""
+    fps: float | None = None
+    colours: tuple[str, str, str] = NO_COLOURS
+    still_seconds: float = 0.0
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def picture(self) -> str:
+        """FFmpeg's specifier of the picture within this file."""
+        return f"V:{self.stream}"
+
+
+def film_inputs(film: Film, *, sound: bool) -> list[str]:
+    """The film in real time and without end, as input 0 for its picture and, with ``sound``, input 1 for that.
+
+    Each is looped by itself: FFmpeg begins again when the longest stream of an input has ended, and the picture would
+    stand still for as long as the sound is longer.
+    """
+    source = [*ONE_FILE, "-stream_loop", "-1"]
+    picture = ["-re", *picture_input(film)]
+    return [*picture, "-re", *source, "-vn", "-sn", "-dn", "-i", f"file:{film.path}"] if sound else picture
+
+
+def picture_input(film: Film) -> list[str]:
+    """The picture without end, as fast as it is taken.
+
+    The filters stay where the picture's size changes: new ones would begin to count its time anew.
+    """
+    alone = ["-an", "-sn", "-dn", "-reinit_filter", "0"]
+    return [*ONE_FILE, "-stream_loop", "-1", *alone, "-i", f"file:{film.path}"]
+
+
+def film_filters(film: Film, scenario: Scenario) -> str:
+    """From the film's pictures to the scenario's: frames 0, 1, 2 … at its rate from time 0, of its size with square
+    pixels and the film's shape between black bars, progressive, 8 bits, limited range.
+
+    FFmpeg itself then neither repeats nor drops a frame, and frame n of the reference is frame n of the stream.
+    """
+    width, height = picture_size(scenario.resolution)
+    matrix, primaries, transfer = film.colours
+    if film.rgb:
+        before, convert, matrix = [], ":out_color_matrix=bt709", "bt709"
+    else:
+        before, convert = [f"setparams={_ONE_NAME}"], ""
+    if film.interlaced:
+        fields = film.fps is not None and scenario.fps > 1.5 * film.fps
+        # The deinterlacer takes pictures of one size only; where a film never changes it this scaler does nothing.
+        before.append(f"scale={film.size}:interl=-1")
+        before.append(f"bwdif=mode={'send_field' if fields else 'send_frame'}:deint=interlaced")
+    size = f"w='{_even(f'min({width},{height}*dar)')}':h='{_even(f'min({height},{width}/dar)')}'"
+    filters = [
+        *before,
+        f"setpts=PTS-STARTPTS,fps={scenario.fps}",
+        f"scale={size}:eval=frame:flags=bicubic:out_range=tv{convert}",
+        f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:eval=frame,setsar=1,format={PIXEL_FORMAT}",
+        f"setparams=range=tv:colorspace={matrix}:color_primaries={primaries}:color_trc={transfer}",
+    ]
+    return ",".join(filters)
+
+
+def _even(expression: str) -> str:
+    return f"max(2,2*round({expression}/2))"
+
+
+def look_at_packets(path: Path, seconds: float) -> list[str]:
+    """FFmpeg's arguments that list the packets of a file's pictures and of its sound, of so many seconds."""
+    return [
+        "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", *ONE_FILE, "-t", f"{seconds:g}", "-i",
+        f"file:{path}", "-map", "0:V", "-map", "0:a:0?", "-c", "copy", "-f", "framecrc", "pipe:1",
+    ]  # fmt: skip
+
+
+def look_at_pictures(path: Path, stream: int, frames: int) -> list[str]:
+    """FFmpeg's arguments that say of some decoded pictures what they are."""
+    return [
+        "-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", *ONE_FILE, "-i", f"file:{path}",
+        "-filter_complex", f"[0:V:{stream}]showinfo=checksum=0", "-frames:v", str(frames), "-f", "null", "-",
+    ]  # fmt: skip
+
+
+class Listed(Struct, frozen=True):
+    """What the list of packets says: which picture to take and how many there are, whether there is sound, the pictures
+    a second, the longest that one is shown, and how long the picture and the sound are. None: not known."""
+
+    stream: int
+    pictures: int
+    sound: bool
+    fps: float | None
+    still_seconds: float
+    picture_seconds: float | None
+    sound_seconds: float | None
+
+
+_HEAD = re.compile(r"#(media_type|dimensions|tb) ([0-9]{1,3}): (\S+)")
+_PACKET = re.compile(r"([0-9]{1,3}), *-?[0-9]{1,19}, *(-?[0-9]{1,18}), *([0-9]{1,18}), *[0-9]{1,10}, 0x")
+
+
+def listed(text: str) -> Listed | None:
+    """Reads ``look_at_packets``. Of several pictures the largest is taken; None where there is none."""
+    kinds: dict[int, str] = {}
+    areas: dict[int, int] = {}
+    bases: dict[int, float] = {}
+    packets: dict[int, list[tuple[int, int]]] = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            if head := _HEAD.match(line):
+                number, value = int(head[2]), head[3]
+                if head[1] == "media_type":
+                    kinds[number] = value
+                elif head[1] == "dimensions":
+                    width, _, height = value.partition("x")
+                    areas[number] = int(width) * int(height)
+                else:
+                    numerator, _, denominator = value.partition("/")
+                    bases[number] = int(numerator) / int(denominator)
+        elif packet := _PACKET.match(line):
+            packets.setdefault(int(packet[1]), []).append((int(packet[2]), int(packet[3])))
+    pictures = [number for number, kind in kinds.items() if kind == "video" and packets.get(number)]
+    if not pictures:
+        return None
+    taken = max(pictures, key=lambda number: (areas.get(number, 0), -number))
+    sound = next((number for number, kind in kinds.items() if kind == "audio" and packets.get(number)), None)
+    times = sorted(when for when, _ in packets[taken])
+    gaps = [(later - earlier) * bases[taken] for earlier, later in pairwise(times)]
+    length = (times[-1] - times[0]) * bases[taken]
+    return Listed(
+        stream=[number for number, kind in kinds.items() if kind == "video"].index(taken),
+        pictures=len(pictures),
+        sound=sound is not None,
+        fps=len(gaps) / length if length > 0 else None,
+        still_seconds=max(gaps, default=0.0),
+        picture_seconds=_length(packets[taken], bases[taken]),
+        sound_seconds=None if sound is None else _length(packets[sound], bases[sound]),
+    )
+
+
+def _length(packets: list[tuple[int, int]], base: float) -> float:
+    return (max(when + lasts for when, lasts in packets) - min(when for when, _ in packets)) * base
+
+
+_FRAME = re.compile(r"\] n: *[0-9]+ .*? fmt:(\S+) .*? s:([0-9]+x[0-9]+) i:(.) ")
+_COLOURS = re.compile(r"color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)")
+_RGB = re.compile(r"[0ax]?2?(rgb|bgr|gbr)|[ab]*rgb|abgr|pal8|bgr0|rgb0")
+
+
+def film_of(path: Path, packets: Listed, pictures: str, *, whole: bool) -> Film:
+    """The film, from its packets and from what ``look_at_pictures`` said. ``whole``: the list has all of its packets.
+
+    Raises FilmError.
+    """
+    frames = _FRAME.findall(pictures)
+    if not frames:
+        raise FilmError("not one of its pictures could be decoded")
+    found = _COLOURS.search(pictures)
+    colours = _known(found.groups()) if found else NO_COLOURS
+    interlaced = any(order in "TB" for _, _, order in frames)
+    remarks = []
+    if packets.pictures > 1:
+        remarks.append(f"it has {packets.pictures} pictures; the largest was taken")
+    if interlaced:
+        remarks.append("it is interlaced; it was deinterlaced before the encoder, and for the comparison alike")
+    if colours[2] in HDR:
+        remarks.append(
+            f"it is HDR ({HDR[colours[2]]}); its code values were encoded in 8 bits without tone mapping, and the "
+            "scores are made for SDR"
+        )
+    if packets.still_seconds > STILL_SECONDS:
+        remarks.append(f"its picture stands still for up to {packets.still_seconds:.1f} s")
+    picture, sound = packets.picture_seconds, packets.sound_seconds
+    if whole and picture and sound and abs(picture - sound) > SOUND_DIFFERS_SECONDS:
+        remarks.append(f"its picture is {picture:.1f} s long and its sound {sound:.1f} s; each was looped by itself")
+    return Film(
+        path=path,
+        stream=packets.stream,
+        sound=packets.sound,
+        rgb=_RGB.match(frames[0][0]) is not None,
+        interlaced=interlaced,
+        size=frames[0][1],
+        fps=packets.fps,
+        colours=colours,
+        still_seconds=packets.still_seconds,
+        remarks=tuple(remarks),
+    )
+
+
+def _known(colours: tuple[str | None, ...]) -> tuple[str, str, str]:
+    matrix, primaries, transfer = ("unknown" if one in {None, "reserved", "gbr"} else str(one) for one in colours)
+    return matrix, primaries, transfer

@@ -1,0 +1,362 @@
+"""The one way to fetch something over HTTP: a media server's page, a store's answer, an exporter's text.
+
+Nothing that the other side does costs more than a stated time and a stated size: the deadline holds for the whole
+exchange (name, connection, TLS, headers, body, redirects), the limit for the body both as it is sent and as it is
+decompressed; headers of more than 100 KB are refused by h11. A redirect is followed on the same host alone, since
+secrets go along with it. A path in the address is kept. Secrets stand in no error's text.
+
+An address may be ``http://``, ``https://`` (certificates of the system's store, of ``SSL_CERT_FILE`` and of
+``http.ca_file`` are trusted) or ``unix:///path``. Proxies of the environment are not used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+import zlib
+from collections.abc import Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+
+import httpx
+import msgspec
+
+from wattview.gc_tuning import give_back_memory
+
+T = TypeVar("T")
+
+MAX_BYTES = 16 * 1024 * 1024
+SECONDS = 4.0
+MAX_REDIRECTS = 5
+MAX_JSON_PARTS = 200_000
+"""The most objects and lists in a JSON answer: each takes many times as much memory as text."""
+
+GIVE_BACK_BYTES = 1024 * 1024
+"""After a body of at least this size, memory goes back to the system."""
+
+_PIECE = 64 * 1024
+_ENCODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
+
+
+class FetchError(Exception):
+    """A fetch that gave no answer. ``reason`` names the place and what is wrong; ``fix`` is the way out, or ""."""
+
+    def __init__(self, reason: str, fix: str = "") -> None:
+        super().__init__(f"{reason}; {fix}" if fix else reason)
+        self.reason = reason
+        self.fix = fix
+
+
+class Unreachable(FetchError):
+    """Nobody listens there, or the name is unknown."""
+
+
+class NoAnswer(FetchError):
+    """Somebody listens there, and has not answered in time."""
+
+
+class BadAnswer(FetchError):
+    """What came is no answer to make use of: not HTTP, too much of it, a redirect elsewhere, not the JSON expected."""
+
+
+class Answer(NamedTuple):
+    """``place`` is the address that answered, as messages may show it."""
+
+    place: str
+    status: int
+    phrase: str
+    body: bytes
+
+
+class Access(NamedTuple):
+    """What it takes to be let in: ``ca_file`` is trusted beside the system's certificates; ``secret``, or what
+    ``secret_file`` holds (read again for every fetch, as it may be renewed), is a bearer token or
+    ``user:password``."""
+
+    ca_file: str = ""
+    secret_file: str = ""
+    secret: str = ""
+
+
+OPEN = Access()
+
+
+class Site:
+    """One server that is asked again and again. Use as an async context manager, or ``await close()``.
+
+    ``seconds`` bound a whole exchange, ``max_bytes`` its body.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        access: Access = OPEN,
+        *,
+        seconds: float = SECONDS,
+        max_bytes: int = MAX_BYTES,
+        headers: Mapping[str, str] | None = None,
+        compressed: bool = False,
+    ) -> None:
+        self.url = shown(url)
+        self.max_bytes = max_bytes
+        self._socket = url.removeprefix("unix://") if url.startswith("unix://") else ""
+        self._given = "http://wattview" if self._socket else url
+        self._access = access
+        self._seconds = seconds
+        accepted = "gzip, deflate" if compressed else "identity"
+        self._headers = {"Accept-Encoding": accepted, "User-Agent": "wattview", **(headers or {})}
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._large = False
+
+    async def fetch(self, path: str = "", form: Mapping[str, str] | None = None) -> Answer:
+        """The answer at ``path`` behind the site's address, whatever its status; with a form, the answer to it.
+
+        Raises FetchError.
+        """
+        place = self.url.rstrip("/") + shown(path) if path else self.url
+        try:
+            url = _url(self._given)
+            if path:
+                url = _url(str(url.copy_with(query=None, fragment=None)).rstrip("/") + path)
+            async with asyncio.timeout(self._seconds):
+                return await self._follow(url.copy_with(fragment=None), form)
+        except (TimeoutError, httpx.TimeoutException):
+            raise NoAnswer(f"{place} has not answered in full within {self._seconds:g} s") from None
+        except httpx.ConnectError as error:
+            raise _unconnected(place, error) from None
+        except httpx.HTTPError as error:
+            raise BadAnswer(f"{place}: {str(error).partition(chr(10))[0] or type(error).__name__}") from None
+
+    async def _follow(self, url: httpx.URL, form: Mapping[str, str] | None) -> Answer:
+        headers = self._headers | self._authorization(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            url = url.copy_with(userinfo=b"")
+            request = self._client(url.scheme).build_request("POST" if form else "GET", url, data=form, headers=headers)
+            response = await self._client(url.scheme).send(request, stream=True)
+            try:
+                place, status = shown(str(url)), response.status_code
+                if status in (301, 302, 303, 307, 308):
+                    url = self._redirected(url, response)
+                    form = None if status == 303 else form
+                    continue
+                body = await bounded_body(response, place, self.max_bytes)
+                self._large = self._large or len(body) >= GIVE_BACK_BYTES
+                return Answer(place, status, response.reason_phrase, body)
+            finally:
+                await response.aclose()
+        raise BadAnswer(f"{self.url} redirects more than {MAX_REDIRECTS} times")
+
+    def _redirected(self, url: httpx.URL, response: httpx.Response) -> httpx.URL:
+        """Where a redirect leads to, where that is this server's."""
+        location = response.headers.get("location", "")
+        try:
+            target = url.join(location)
+        except (httpx.InvalidURL, ValueError):
+            target = httpx.URL("")
+        upgraded = (url.scheme, target.scheme) == ("http", "https")
+        same = target.scheme == url.scheme and target.port == url.port
+        if not location or target.host != url.host or not (same or upgraded):
+            raise BadAnswer(
+                f"{shown(str(url))} answered {response.status_code}, a redirect to {shown(location) or 'nowhere'}",
+                "give the address that it leads to",
+            )
+        if not target.query and target.path == url.path + "/":
+            target = target.copy_with(query=url.query)  # some servers forget what was asked
+        return target.copy_with(fragment=None)
+
+    def _client(self, scheme: str) -> httpx.AsyncClient:
+        if scheme not in self._clients:
+            verify = trusted(self._access.ca_file) if scheme == "https" else False
+            transport = httpx.AsyncHTTPTransport(uds=self._socket, verify=False) if self._socket else None
+            self._clients[scheme] = httpx.AsyncClient(
+                verify=verify, transport=transport, trust_env=False, follow_redirects=False, timeout=self._seconds
+            )
+        return self._clients[scheme]
+
+    def _authorization(self, url: httpx.URL) -> dict[str, str]:
+        secret = self._access.secret or _secret(self._access.secret_file)
+        if not secret and url.userinfo:
+            secret = f"{url.username}:{url.password}"
+        return authorization(secret)
+
+    async def close(self) -> None:
+        """Ends the connections; what was made of large answers should be let go of before."""
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
+        if self._large:
+            give_back_memory()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def blocking(work: Coroutine[Any, Any, T]) -> T:
+    """Waits for ``work`` in a loop of its own, for a probe; in a thread of its own where this one runs a loop already.
+
+    A name that the resolver is still busy with is not waited for.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _run(work)
+    with ThreadPoolExecutor(1, "fetch") as thread:
+        return thread.submit(_run, work).result()
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        loop.close()
+
+
+def authorization(secret: str) -> dict[str, str]:
+    """The header that a bearer token or ``user:password`` is sent in."""
+    if not secret:
+        return {}
+    if ":" in secret:
+        return {"Authorization": "Basic " + base64.b64encode(secret.encode()).decode()}
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def trusted(ca_file: str = "") -> ssl.SSLContext:
+    """The system's certificates (of ``SSL_CERT_FILE`` where that is set), and those of ``ca_file`` beside them.
+
+    Raises FetchError where that file cannot be used.
+    """
+    context = ssl.create_default_context()
+    places = ssl.get_default_verify_paths()
+    if places.cafile is None and places.capath is None:
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "holds no certificate"
+            raise BadAnswer(f"http.ca_file {ca_file}: {reason}") from None
+    return context
+
+
+def shown(url: str) -> str:
+    """An address as messages may show it: without user, password, query and fragment, however badly it is written."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        scheme, rest = "", url
+    rest = rest.rpartition("@")[2]
+    return scheme + mark + rest.partition("#")[0].partition("?")[0]
+
+
+async def bounded_body(response: httpx.Response, place: str, max_bytes: int) -> bytes:
+    """The body of a response that is still to be read, decompressed. Raises BadAnswer where it is too large."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    body = _Body(place, encoding, max_bytes)
+    async for piece in response.aiter_raw(_PIECE):
+        body.add(piece)
+    return body.whole()
+
+
+def decode_json(answer: Answer, kind: type[T], what: str, fix: str = "") -> T:
+    """The answer's JSON. ``what`` says what was expected. Raises BadAnswer, whatever came instead."""
+    try:
+        if answer.body.count(b"{") + answer.body.count(b"[") > MAX_JSON_PARTS:
+            raise ValueError(f"more than {MAX_JSON_PARTS:,} objects and lists")
+        return msgspec.json.decode(answer.body, type=kind, strict=False)
+    except (ValueError, RecursionError, OverflowError, MemoryError) as error:
+        raise BadAnswer(f"{answer.place}: not {what}: {error}", fix) from None
+
+
+class _Body:
+    """Collects a body and decompresses it as it comes, never further than the limit."""
+
+    def __init__(self, place: str, encoding: str, max_bytes: int) -> None:
+        self._place, self._max = place, max_bytes
+        self._sent, self._data = 0, bytearray()
+        self._encoding = encoding
+        self._inflater = self._new_inflater()
+
+    def _new_inflater(self) -> Any:
+        if self._encoding in ("", "identity"):
+            return None
+        if self._encoding not in _ENCODINGS:
+            raise BadAnswer(f"{self._place} answered in the encoding {self._encoding[:40]!r}, which was not asked for")
+        return zlib.decompressobj(_ENCODINGS[self._encoding])
+
+    def add(self, piece: bytes) -> None:
+        self._sent += len(piece)
+        if self._inflater is None:
+            self._data += piece
+        else:
+            for part in self._inflated(piece):
+                self._data += part
+                self._check()
+        self._check()
+
+    def _inflated(self, piece: bytes) -> Iterator[bytes]:
+        while piece:
+            try:
+                part = self._inflater.decompress(piece, _PIECE)
+            except zlib.error as error:
+                if self._encoding == "deflate" and not self._data and self._sent == len(piece):
+                    self._encoding, self._inflater = "raw deflate", zlib.decompressobj(-15)
+                    continue
+                raise BadAnswer(f"{self._place}: a damaged {self._encoding} body ({error})") from None
+            yield part
+            piece = self._inflater.unconsumed_tail
+            if self._inflater.eof:
+                # What follows the end is another member (gzip), or nothing that counts.
+                piece = self._inflater.unused_data
+                if not piece or self._encoding != "gzip":
+                    return
+                self._inflater = self._new_inflater()
+
+    def _check(self) -> None:
+        if max(self._sent, len(self._data)) > self._max:
+            self._data = bytearray()
+            give_back_memory()
+            raise BadAnswer(f"{self._place} answered more than {self._max / 2**20:g} MiB")
+
+    def whole(self) -> bytes:
+        if self._inflater is not None and self._sent and not self._inflater.eof:
+            raise BadAnswer(f"{self._place}: the {self._encoding} body ends too early")
+        return bytes(self._data)
+
+
+def _url(text: str) -> httpx.URL:
+    """Raises BadAnswer without a word of the address: what cannot be taken apart may hold a password anywhere."""
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        fix = "write it as http://host:port/path; in a user or password, @ is %40, / is %2F, : is %3A"
+        raise BadAnswer(f"{shown(text)!r} is not a usable URL", fix)
+    return url
+
+
+def _secret(file: str) -> str:
+    if not file:
+        return ""
+    try:
+        return Path(file).expanduser().read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadAnswer(f"{file}: {getattr(error, 'strerror', None) or 'is not text'}") from None
+
+
+def _unconnected(place: str, error: httpx.ConnectError) -> FetchError:
+    reason = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        fix = "set http.ca_file to the CA that signed it"
+        return BadAnswer(f"the certificate of {place} is not trusted ({reason})", fix)
+    return Unreachable(f"nobody answers at {place} ({reason})")

@@ -1,0 +1,189 @@
+"""The catalogue of quantities: each figure of a result is described here, once, for every reader.
+
+Columns of the dashboard, tables of the command line, CSV, the report, the results, QoE and cost exporters, comparisons,
+advice, curves' axes and ``docs/quantities.md`` read it. To add a figure: compute it, and add one entry.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from wattview.model.results import ScenarioResult
+
+Part = Literal["Energy", "Quality", "Cost"]
+
+CURRENCY = "currency"
+"""As a unit: the currency of the result itself."""
+
+
+class Quantity(Struct, frozen=True, kw_only=True):
+    """One figure of a result.
+
+    ``path`` is where it stands in a ``ScenarioResult``, and ``error`` where its own error stands; a ``path`` of "" is a
+    figure of curves alone. ``title`` heads a column, ``words`` stand in a sentence. ``scale`` brings the value to
+    ``unit``, in which it has ``decimals``. ``signed``: it is a difference. ``of_power``: it depends on the power
+    source, and figures of two sources do not mix; ``proportional``: it has the same relative error as the energy.
+    ``of_vmaf``: scores of two VMAF models do not mix. ``metric`` is its name on ``exporter`` for the newest results
+    file and ``run_metric`` the one with the label ``run``; ``help`` is the help text of both.
+    """
+
+    name: str
+    path: str
+    part: Part
+    title: str
+    words: str
+    unit: str = ""
+    decimals: int = 2
+    scale: float = 1.0
+    signed: bool = False
+    error: str = ""
+    of_power: bool = False
+    proportional: bool = False
+    of_vmaf: bool = False
+    exporter: Literal["", "results", "qoe", "cost"] = ""
+    metric: str = ""
+    run_metric: str = ""
+    help: str = ""
+
+    def of(self, result: ScenarioResult) -> float | None:
+        """The figure of one measurement, in the API's unit; None where it is unknown."""
+        return _at(result, self.path)
+
+    def error_of(self, result: ScenarioResult) -> float | None:
+        """How far the truth may lie from it; None where nobody knows."""
+        return _at(result, self.error) if self.error else None
+
+    def scaled(self, value: float) -> float:
+        """From the API's unit to ``unit``."""
+        return value * self.scale
+
+    def unit_in(self, currency: str | None) -> str:
+        """``unit``, or the currency of a price."""
+        return currency or "" if self.unit == CURRENCY else self.unit
+
+
+def _at(result: ScenarioResult, path: str) -> float | None:
+    value: Any = result
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return None if value is None else float(value)
+
+
+def _energy(name: str, title: str, words: str, unit: str, decimals: int = 2, **more: Any) -> Quantity:
+    return Quantity(name=name, title=title, words=words, unit=unit, decimals=decimals, part="Energy",
+                    **({"path": name} | more))  # fmt: skip
+
+
+def _quality(name: str, title: str, words: str, unit: str = "", decimals: int = 2, **more: Any) -> Quantity:
+    return Quantity(name=name, title=title, words=words, unit=unit, decimals=decimals, part="Quality",
+                    **({"path": f"record.{name}"} | more))  # fmt: skip
+
+
+def _cost(name: str, title: str, words: str, unit: str = CURRENCY, decimals: int = 6, **more: Any) -> Quantity:
+    return Quantity(name=name, title=title, words=words, unit=unit, decimals=decimals, part="Cost",
+                    **({"path": name} | more))  # fmt: skip
+
+
+def _per_unit(name: str) -> dict[str, Any]:
+    """Energy by what it delivered."""
+    return {"path": f"efficiency.{name}", "of_power": True, "proportional": True}
+
+
+_CATALOGUE = (
+    _energy("duration_seconds", "Length s", "length", "s", 1, exporter="results", metric="scenario_duration_seconds",
+            run_metric="wattview_run_scenario_duration_seconds",
+            help="Length of the scenario by its results file, else of its window."),
+    _energy("energy_joules", "Energy J", "energy", "J", 1, error="energy_error_joules", of_power=True,
+            exporter="results", metric="scenario_energy_joules", run_metric="wattview_run_scenario_energy_joules",
+            help="Energy of the host, from its counter."),
+    _energy("net_energy_joules", "Net J", "energy above baseline", "J", 1, of_power=True),
+    _energy("power_mean_watts", "Mean W", "mean power", "W", error="power_error_watts", of_power=True,
+            exporter="results", metric="scenario_power_mean_watts", run_metric="wattview_run_scenario_power_mean_watts",
+            help="Mean power of the host: energy by duration."),
+    _energy("power_max_watts", "Max W", "maximum power", "W", of_power=True, exporter="results",
+            metric="scenario_power_max_watts", run_metric="wattview_run_scenario_power_max_watts",
+            help="Largest power of the host inside the window."),
+    _energy("baseline_diff_power_watts", "Δ base W", "power above baseline", "W", signed=True, of_power=True,
+            exporter="results", metric="scenario_baseline_diff_power_watts",
+            run_metric="wattview_run_scenario_baseline_diff_power_watts",
+            help="Mean power less the mean power of the baseline scenario of the same results file."),
+    _energy("net_watts_per_stream", "Δ/stream W", "power above baseline per stream", "W", signed=True, of_power=True,
+            path="net_efficiency.watts_per_stream"),
+    _energy("watts_per_stream", "W/stream", "power per stream", "W", **_per_unit("watts_per_stream")),
+    _energy("joules_per_frame", "J/frame", "energy per frame", "J", 3, **_per_unit("joules_per_frame")),
+    _energy("joules_per_megapixel", "J/Mpixel", "energy per megapixel", "J", 4, **_per_unit("joules_per_megapixel")),
+    _energy("joules_per_gigabyte", "kJ/GB", "energy per gigabyte", "kJ", scale=1e-3,
+            **_per_unit("joules_per_gigabyte")),
+    _energy("joules_per_viewer_hour", "Wh/viewer-h", "energy per viewer-hour", "Wh", 3, scale=1 / 3600,
+            **_per_unit("joules_per_viewer_hour")),
+    _energy("cpu_mean_percent", "CPU %", "CPU use", "%", 1, exporter="results", metric="scenario_cpu_mean_percent",
+            run_metric="wattview_run_scenario_cpu_mean_percent", help="CPU use, as a share of the whole machine."),
+    _energy("cpu_seconds", "CPU s", "CPU time", "s", 1, exporter="results", metric="wattview_scenario_cpu_seconds",
+            run_metric="wattview_run_scenario_cpu_seconds", help="CPU time that was used, over all CPUs."),
+    _energy("gpu_energy_joules", "GPU J", "GPU energy", "J", 1, of_power=True, exporter="results",
+            metric="wattview_scenario_gpu_energy_joules", run_metric="wattview_run_scenario_gpu_energy_joules",
+            help="Energy of the GPUs, from their counters."),
+    _quality("vmaf_score", "VMAF", "VMAF", of_vmaf=True, exporter="qoe", metric="quality_vmaf",
+             run_metric="wattview_run_scenario_quality_vmaf",
+             help="VMAF of the encoded picture against its source, 0 to 100."),
+    _quality("vmaf_harmonic_mean", "Harmonic", "VMAF, harmonic mean", of_vmaf=True),
+    _quality("vmaf_percentile_1", "Worst 1 %", "VMAF, first percentile", of_vmaf=True),
+    _quality("vmaf_minimum", "Worst", "VMAF of the worst frame", of_vmaf=True),
+    _quality("psnr_score", "PSNR dB", "PSNR", "dB", exporter="qoe", metric="quality_psnr",
+             run_metric="wattview_run_scenario_quality_psnr",
+             help="Peak signal-to-noise ratio against the source, decibels."),
+    _quality("xpsnr_score", "XPSNR dB", "XPSNR", "dB", exporter="qoe", metric="quality_xpsnr",
+             run_metric="wattview_run_scenario_quality_xpsnr",
+             help="Perceptually weighted PSNR (XPSNR) against the source, decibels."),
+    _quality("ssim_score", "SSIM", "SSIM", "", 4, exporter="qoe", metric="quality_ssim",
+             run_metric="wattview_run_scenario_quality_ssim", help="Structural similarity with the source, 0 to 1."),
+    _quality("qoe_score", "QoE 1-5", "QoE score", path="qoe_score", of_vmaf=True, exporter="qoe", metric="qoe_score",
+             run_metric="wattview_run_scenario_qoe_score", help="Viewers' opinion on the five-point ACR scale."),
+    _quality("start_delay_seconds", "Start s", "start-up delay", "s", path="record.playback.start_delay_seconds"),
+    _quality("end_to_end_delay_seconds", "End to end s", "end-to-end delay", "s", 3,
+             path="record.playback.end_to_end_delay_seconds"),
+    _quality("stalls", "Stalls", "stalls", "", 0, path="record.playback.stalls"),
+    _quality("stalled_seconds", "Stalled s", "time stalled", "s", path="record.playback.stalled_seconds"),
+    _quality("received_frames_ratio", "Received %", "frames that viewers received", "%", 1, scale=100.0,
+             path="record.playback.received_frames_ratio"),
+    _cost("cost_total", "Total", "cost", of_power=True, exporter="cost", metric="cost_total_load_aware",
+          run_metric="wattview_run_scenario_cost", help="Cost of the scenario: energy and computing time."),
+    _cost("cost_energy", "Energy", "energy cost", of_power=True, exporter="cost", metric="cost_energy_load_aware",
+          run_metric="wattview_run_scenario_energy_cost",
+          help="Cost of the scenario's energy, with the building's overhead (PUE)."),
+    _cost("cost_compute", "Compute", "compute cost", exporter="cost", metric="cost_compute_load_aware",
+          run_metric="wattview_run_scenario_compute_cost", help="Cost of the scenario's CPU and GPU time."),
+    _cost("cost_egress", "Egress", "egress cost"),
+    _cost("cost_per_stream_hour", "Stream-hour", "cost per stream-hour", of_power=True,
+          path="efficiency.cost_per_stream_hour"),
+    _cost("cost_per_viewer_hour", "Viewer-hour", "cost per viewer-hour", of_power=True,
+          path="efficiency.cost_per_viewer_hour"),
+    _cost("carbon_grams", "CO₂e g", "carbon", "g", 3, of_power=True, exporter="cost",
+          metric="wattview_scenario_carbon_grams", run_metric="wattview_run_scenario_carbon_grams",
+          help="CO2 equivalent of the scenario's energy."),
+    _cost("carbon_grams_per_stream_hour", "g/stream-h", "carbon per stream-hour", "g", 2,
+          **_per_unit("carbon_grams_per_stream_hour")),
+    _cost("sci_grams_per_stream_hour", "SCI g/str-h", "software carbon intensity per stream-hour", "g", 2,
+          path="efficiency.sci_grams_per_stream_hour", of_power=True),
+    _quality("bitrate_bps", "kbit/s", "bitrate", "kbit/s", 0, scale=1e-3, path=""),
+)  # fmt: skip
+
+QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _CATALOGUE}
+"""By the API's name, in the order in which a sheet of results shows them."""
+
+OF_RESULTS = tuple(quantity for quantity in _CATALOGUE if quantity.path)
+"""Those that a scenario's result has: repeats are averaged over them, and settings are compared by them."""
+
+EFFICIENCY = (
+    "watts_per_stream", "joules_per_frame", "joules_per_megapixel", "joules_per_gigabyte", "joules_per_viewer_hour",
+)  # fmt: skip
+EFFICIENCY_PRICES = (
+    "cost_per_stream_hour", "cost_per_viewer_hour", "carbon_grams_per_stream_hour", "sci_grams_per_stream_hour",
+)  # fmt: skip
+
+
+def exported(exporter: str) -> list[Quantity]:
+    """The quantities that one exporter shows."""
+    return [quantity for quantity in _CATALOGUE if quantity.exporter == exporter]

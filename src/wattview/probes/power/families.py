@@ -1,0 +1,32 @@
+"""The host's power as metric families: ``rapl_*``, which scrape configurations know, and the host's figure."""
+
+from __future__ import annotations
+
+from wattview.exposition import Family, labels
+from wattview.model import PowerReading
+
+
+def families(reading: PowerReading) -> list[Family]:
+    """What the RAPL exporter shows of a reading."""
+    zone_watts = Family("rapl_power_watts", "gauge", "Mean power of a RAPL zone over the last second.")
+    zone_joules = Family("rapl_energy_joules_total", "counter", "Energy that a RAPL zone has counted, wraps undone.")
+    counted = Family("wattview_zone_counted", "gauge", "1 for a RAPL zone that the host's figure is made of, else 0.")
+    for zone in reading.zones:
+        text = labels(package=zone.package, zone=zone.zone)
+        zone_watts.add(zone.watts, text)
+        zone_joules.add(zone.joules_total, text)
+        counted.add(int(zone.counted), text)
+    source = labels(source=reading.source)
+    return [
+        zone_watts,
+        zone_joules,
+        counted,
+        Family(
+            "wattview_host_power_watts",
+            "gauge",
+            "Mean power of the host over the last second: packages and DRAM, or psys, each once.",
+        ).add(reading.host_watts, source),
+        Family(
+            "wattview_host_energy_joules_total", "counter", "Energy of the host: packages and DRAM, or psys, each once."
+        ).add(reading.host_joules_total, source),
+    ]

@@ -1,0 +1,172 @@
+"""The last samples of the host's counters, and what they say of its power: mean, maximum, and how far it may be off.
+
+A counter shows the energy up to its last update. So a sample, stamped when its reading has ended, is the least that was
+used by then; and the most is what a later reading shows by which every counter has been updated again. Between these
+two lies the truth, whatever the power did meanwhile. Pure: no I/O and no clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from wattview.model import TrailPoint
+from wattview.probes.power.source import Measurement, Moment, slept
+
+WINDOW_SECONDS = 1.0
+"""Power is the mean over this long, or over one sampling or update interval where that is longer."""
+
+PEAK_UPDATES = 10
+"""A maximum is over at least so many updates, where updates are much more frequent than samples: at both ends of the
+time that it is taken over, up to one update's energy is counted or missing."""
+
+
+class Sample:
+    """What the host's counters showed at one moment. ``most``: the microjoules that can have been used by then at the
+    most, once ``complete``."""
+
+    __slots__ = ("at", "awaited", "complete", "counters", "host", "most", "update_seconds", "zones")
+
+    def __init__(self, at: Moment, measured: Measurement) -> None:
+        self.at = at
+        self.host = measured.host_microjoules
+        self.zones = {zone.path: zone.microjoules for zone in measured.zones}
+        self.counters = measured.counters
+        self.awaited = measured.awaited
+        self.update_seconds = measured.update_seconds
+        self.most: int | None = None
+        self.complete = False
+
+    def updated_by(self, later: Measurement | Sample) -> bool:
+        """Every counter that moves has been updated since."""
+        before, after = self.counters, later.counters
+        return all(after.get(path, 0) > before.get(path, 0) for path in self.awaited & later.awaited)
+
+
+class Samples:
+    """The samples of about the last second, oldest first.
+
+    Where the counters are updated more often than they are read, every sample counts. Where they are not, those count
+    that were the first to show an update: a difference of others is the energy of another time than lies between them.
+    """
+
+    def __init__(self) -> None:
+        self._ring: deque[Sample] = deque()
+        self._oldest: Sample | None = None
+        self._always_updated = True
+        self.newest: Sample | None = None
+        self.counts = True
+        self.quick = False
+
+    def clear(self) -> None:
+        self._ring.clear()
+        self.newest = self._oldest = None
+        self._always_updated = True
+
+    def add(self, at: Moment, measured: Measurement, *, counts: bool, quick: bool) -> None:
+        """Takes a sample. ``counts``: it is of counters, which are updated from time to time; ``quick``: so often that
+        somebody will look again at once (``complete``)."""
+        before = self.newest
+        sample = Sample(at, measured)
+        if before is not None and (
+            slept(before.at, at) or before.counters.keys() not in (set(), sample.counters.keys()) or quick != self.quick
+        ):
+            # A mean over a sleep is no power of now, and one over two sums is none at all.
+            self.clear()
+            before = None
+        self._oldest = self._oldest or sample
+        self._always_updated &= before is None or not counts or sample.counters != before.counters
+        self.newest, self.counts, self.quick = sample, counts, quick
+        self.complete(measured)
+        if not counts:
+            sample.most, sample.complete = sample.host, True
+        elif not quick and not _shows_an_update(before, sample):
+            return
+        self._ring.append(sample)
+        self._forget()
+
+    def complete(self, later: Measurement) -> None:
+        """A later reading tells how much can have been used by the samples before it."""
+        for sample in reversed(self._ring):
+            if sample.complete:
+                break
+            if sample.updated_by(later):
+                sample.most, sample.complete = later.host_microjoules, True
+        self._forget()
+
+    def window(self) -> tuple[Sample, Sample] | None:
+        """The first and the last sample of the time that the power now is of; None where that is not known yet.
+
+        Before it is known how often the counters are updated, the first sample and the newest stand for it, if every
+        sample so far saw an update.
+        """
+        complete = [sample for sample in self._ring if sample.complete]
+        if complete and _seconds(complete[0], complete[-1]) >= WINDOW_SECONDS:
+            return complete[0], complete[-1]
+        oldest, newest = self._oldest, self.newest
+        if not self._always_updated or oldest is None or newest is None or _seconds(oldest, newest) < WINDOW_SECONDS:
+            return None
+        return (oldest, newest) if oldest.updated_by(newest) else None
+
+    def error_watts(self) -> float | None:
+        """How far the mean power between the window's ends may be off, at the most: the energy that was used by then
+        and not shown yet can be all at one end. None where nobody knows how old a meter's figures are."""
+        ends = self.window()
+        if ends is None or not self.counts:
+            return None
+        first, last = ends
+        if first.host is None or first.most is None or last.host is None or last.most is None:
+            return None
+        unseen = max(first.most - first.host, last.most - last.host)
+        return unseen / 1e6 / _seconds(first, last)
+
+    def peak_watts(self) -> float | None:
+        """The largest power between two samples that are an update interval apart, and next to each other else."""
+        ends = self.window()
+        mean = watts_between(ends[0].host, ends[1].host, _seconds(*ends)) if ends is not None else None
+        return max([*self._powers(), *([mean] if mean is not None else [])], default=None)
+
+    def trail(self) -> list[TrailPoint]:
+        return [
+            TrailPoint(sample.at.time, sample.host / 1e6, sample.most / 1e6, sample.update_seconds or 0.0)
+            for sample in self._ring
+            if sample.host is not None and sample.most is not None
+        ]
+
+    def _powers(self) -> Iterator[float]:
+        ring = [sample for sample in self._ring if sample.complete and sample.host is not None]
+        start = 0
+        for end, last in enumerate(ring):
+            apart = (last.update_seconds or 0.0) * (PEAK_UPDATES if self.quick else 1)
+            while start + 1 < end and _seconds(ring[start + 1], last) >= apart:
+                start += 1
+            first = ring[start]
+            seconds = _seconds(first, last)
+            if start < end and seconds >= apart:
+                watts = watts_between(first.host, last.host, seconds)
+                if watts is not None:
+                    yield watts
+
+    def _forget(self) -> None:
+        ring = self._ring
+        end = next((sample for sample in reversed(ring) if sample.complete), None)
+        if end is not None:
+            seconds = max(WINDOW_SECONDS, end.update_seconds or 0.0)
+            while len(ring) > 1 and _seconds(ring[1], end) >= seconds:
+                ring.popleft()
+
+
+def _shows_an_update(before: Sample | None, sample: Sample) -> bool:
+    """Where no counter moves there is nothing to wait for: that is a power of 0."""
+    if before is None:
+        return False
+    return not sample.awaited or (sample.update_seconds is not None and sample.counters != before.counters)
+
+
+def _seconds(before: Sample, after: Sample) -> float:
+    return after.at.monotonic - before.at.monotonic
+
+
+def watts_between(before: int | None, after: int | None, seconds: float) -> float | None:
+    """The mean power of a counter of microjoules that grew from ``before`` to ``after``."""
+    return None if before is None or after is None else (after - before) / 1e6 / seconds

@@ -1,0 +1,53 @@
+"""How often a counter is updated, found out by looking at it. No I/O and no clock."""
+
+from __future__ import annotations
+
+from collections import deque
+
+QUICK_SECONDS = 0.03
+"""The longest update interval that a reader waits for."""
+
+KEPT_INTERVALS = 8
+
+
+class UpdateInterval:
+    """The update interval of one counter, from when it was looked at and what it showed.
+
+    An update lies between the last look that saw the old value and the first that saw the new one. So the time between
+    two updates is known to within the time between looks, and only looks that come more often than updates tell it.
+    ``seconds`` is the longest that it can have been of late: 0 where every look saw another value, None before the
+    second update was seen.
+    """
+
+    __slots__ = ("_after", "_intervals", "_looked", "_raw", "_seen", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds: float | None = None
+        self._intervals: deque[float] = deque(maxlen=KEPT_INTERVALS)
+        self._raw: int | None = None
+        self._looked = 0.0
+        self._after: float | None = None
+        self._seen = 0.0
+
+    def look(self, at: float, raw: int) -> None:
+        """The counter showed ``raw`` at ``at`` (monotonic seconds)."""
+        if self._raw is None:
+            self._seen = at
+        elif raw != self._raw:
+            if self._after is not None:
+                self.seconds = self.seconds or 0.0
+                if self._looked > self._seen:
+                    self._take(at - self._after)
+            self._after, self._seen = self._looked, at
+        elif self.seconds and self.seconds <= QUICK_SECONDS and at - self._seen > self.seconds:
+            # It stands still for longer than was thought.
+            self._take(2 * self.seconds)
+        self._looked, self._raw = at, raw
+
+    def still_for(self) -> float:
+        """Seconds for which the counter has shown the same value, up to the last look."""
+        return self._looked - self._seen
+
+    def _take(self, seconds: float) -> None:
+        self._intervals.append(seconds)
+        self.seconds = max(self._intervals)

@@ -1,0 +1,178 @@
+"""The state directory: one daemon's alone, closed to others, and clean after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import DaemonProcess, running_daemon
+from wattview.cli import attach
+from wattview.config import Config
+from wattview.config.loading import load
+from wattview.daemon import state_directory
+from wattview.daemon.state_directory import StateError, StateTaken
+
+
+def test_two_daemons_on_one_state_directory_are_one_too_many(tmp_path: Path) -> None:
+    with running_daemon(tmp_path) as daemon:
+        elsewhere = tmp_path / "elsewhere" / "other.sock"
+        second = subprocess.run(
+            [sys.executable, "-m", "wattview", "daemon", *daemon.arguments, "--set",
+             f"daemon.control_socket={elsewhere}"],
+            capture_output=True, text=True, check=False, timeout=30,
+        )  # fmt: skip
+        assert second.returncode == 1
+        assert f"(process {daemon.process.pid})" in second.stderr
+        assert str(daemon.state) in second.stderr
+        assert f"wattview tui --url unix://{daemon.socket}" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert not elsewhere.exists()
+        assert daemon.api.get("/api/v1/runs").status_code == 200
+
+
+def test_a_run_that_goes_on_is_left_alone_by_a_second_daemon(tmp_path: Path) -> None:
+    with running_daemon(tmp_path) as daemon:
+        scenario = {"name": "idle", "type": "baseline", "duration": 30}
+        run = daemon.api.post("/api/v1/runs", json={"scenarios": [scenario]}).json()
+        copy = daemon.state / "runs" / run["id"] / "01-copy-1-000.nut"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(b"being written")
+        second = subprocess.run(
+            [sys.executable, "-m", "wattview", "daemon", *daemon.arguments, "--set",
+             f"daemon.control_socket={tmp_path / 'other.sock'}"],
+            capture_output=True, text=True, check=False, timeout=30,
+        )  # fmt: skip
+        assert second.returncode == 1
+        assert copy.exists()
+        assert daemon.api.get(f"/api/v1/runs/{run['id']}").json()["state"] == "running"
+
+
+def config_of(daemon: DaemonProcess, *sets: str) -> Config:
+    return load(None, [*daemon.arguments[1::2], *sets], {"HOME": str(daemon.directory)})
+
+
+def test_up_attaches_to_the_daemon_that_holds_the_state_directory(tmp_path: Path) -> None:
+    with running_daemon(tmp_path) as daemon:
+        config = config_of(daemon, f"daemon.control_socket={tmp_path / 'other.sock'}")
+        with attach.daemon_for(config, []) as reached:
+            assert reached.daemon.control_socket == str(daemon.socket)
+        assert daemon.process.poll() is None
+
+
+def test_two_that_are_started_at_once_share_the_faster_ones_daemon(tmp_path: Path) -> None:
+    sets = [f"paths.state={tmp_path / 'state'}", f"daemon.control_socket={tmp_path / 'control' / 'w.sock'}"]
+    exporters = ("rapl", "docker", "node", "containers", "nginx_rtmp", "results", "qoe", "cost", "gpu", "health")
+    sets += [f"endpoints.{key}.port=0" for key in exporters]
+    sets += ["streams.managed=never"]
+    config = load(None, sets, {"HOME": str(tmp_path)})
+    arguments = [part for text in sets for part in ("--set", text)]
+    both, reached = threading.Barrier(2), []
+
+    def attached() -> None:
+        with attach.daemon_for(config, arguments) as found:
+            reached.append(found.daemon.control_socket)
+            both.wait(30)
+
+    threads = [threading.Thread(target=attached) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert reached == [config.daemon.control_socket] * 2
+    assert state_directory.holder(tmp_path / "state") is None
+
+
+def test_the_lock_ends_with_its_holder_and_says_who_that_is(tmp_path: Path) -> None:
+    assert state_directory.holder(tmp_path) is None
+    descriptor = state_directory.take(tmp_path, Path("/run/wattview.sock"))
+    found = state_directory.holder(tmp_path)
+    assert found is not None
+    assert (found.pid, found.control_socket) == (os.getpid(), "/run/wattview.sock")
+    with pytest.raises(StateTaken, match=str(os.getpid())):
+        state_directory.take(tmp_path, Path("/run/other.sock"))
+    os.close(descriptor)
+    assert state_directory.holder(tmp_path) is None
+    os.close(state_directory.take(tmp_path, Path("/run/other.sock")))
+
+
+@pytest.mark.parametrize("obstacle", ["fifo", "directory", "link"])
+def test_what_stands_in_the_locks_place_neither_hangs_nor_is_followed(tmp_path: Path, obstacle: str) -> None:
+    path = tmp_path / state_directory.LOCK_NAME
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    match obstacle:
+        case "fifo":
+            os.mkfifo(path)
+        case "directory":
+            path.mkdir()
+        case "link":
+            path.symlink_to(precious)
+    assert state_directory.holder(tmp_path) is None
+    if obstacle != "fifo":
+        with pytest.raises(StateError, match=str(path)):
+            state_directory.take(tmp_path, Path("/run/w.sock"))
+    assert precious.read_text() == "kept"
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o777, 0o750, 0o701])
+def test_a_state_directory_that_is_open_to_others_is_closed(tmp_path: Path, mode: int) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "history.sqlite").touch()
+    state.chmod(mode)
+    state_directory.private(state)
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+
+
+def test_a_directory_that_serves_others_too_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "letters.txt").touch()
+    shared.chmod(0o1777)
+    with pytest.raises(StateError, match=f"chmod 700 {shared}, or set paths.state"):
+        state_directory.private(shared)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
+    shared.chmod(0o700)
+    state_directory.private(shared)
+
+
+def test_a_fifo_as_a_journal_and_a_file_as_the_runs_do_not_stop_the_start(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "runs" / "20250101_000000"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "run.json")
+    with running_daemon(tmp_path) as daemon:
+        assert daemon.api.get("/api/v1/runs").json() == []
+        assert "run.json: not a journal of a run: not a regular file" in daemon.log
+    (folder / "run.json").unlink()
+    folder.rmdir()
+    folder.parent.rmdir()
+    folder.parent.write_text("no directory")
+    with running_daemon(tmp_path) as daemon:
+        assert daemon.api.get("/api/v1/runs").json() == []
+        assert "no runs can be read or kept" in daemon.log
+        answer = daemon.api.post("/api/v1/runs", json={"scenarios": [{"name": "idle", "type": "baseline"}]})
+        assert answer.status_code < 500
+
+
+def test_what_a_killed_daemon_left_half_written_is_gone_after_the_next_start(tmp_path: Path) -> None:
+    results, folder = tmp_path / "state" / "results", tmp_path / "state" / "runs" / "20250101_000000"
+    left = [
+        results / ".test_results_20250101_000000.json.1234.tmp",
+        folder / ".run.json.1234abcd.tmp",
+        folder / "01-copy-1-000.nut",
+        folder / "01-source-1.txt",
+    ]
+    with running_daemon(tmp_path) as daemon:
+        daemon.stop(signal.SIGKILL)
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    with running_daemon(tmp_path):
+        assert [path for path in left if path.exists()] == []
