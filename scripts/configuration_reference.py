@@ -255,6 +255,9 @@ def _type(hint: Any) -> str:
     if hint == config.ClockTime:
         return "`HH:MM`"
     if origin is typing.Annotated:
+        choices = [choice for meta in hint.__metadata__ if isinstance(meta, Meta) for choice in meta.examples or ()]
+        if choices:
+            return _type(typing.Literal[*choices])
         bounds = [text for meta in hint.__metadata__ if isinstance(meta, Meta) for text in _bounds(meta)]
         return ", ".join([_type(arguments[0]), *bounds])
     if origin is typing.Literal:

@@ -46,9 +46,9 @@ def test_a_meter_that_feeds_the_gpus_holds_them_already(source: str) -> None:
         assert (found.source, found.watts, found.error_watts) == (source, 200.0, 0.25)
 
 
-def test_cards_of_others_are_not_added() -> None:
-    found = machine_power(POWER, [gpu(vendor="amd", power_watts=90.0), gpu(vendor="intel")])
-    assert found == MachinePower(source="rapl", watts=200.0, error_watts=0.25, joules_total=5000.0)
+def test_cards_of_every_vendor_are_added_and_parts_of_the_processor_are_not() -> None:
+    found = machine_power(POWER, [gpu(vendor="amd", power_watts=90.0), gpu(vendor="intel", integrated=True)])
+    assert found == MachinePower(source="rapl+drm", watts=290.0)
 
 
 def test_a_part_that_is_not_known_is_no_smaller_sum() -> None:

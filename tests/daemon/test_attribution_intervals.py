@@ -300,7 +300,24 @@ def test_a_gpu_without_a_counter_is_integrated_from_its_power() -> None:
     assert found.gpus[0].joules == pytest.approx(550.0)
 
 
-@pytest.mark.parametrize(("vendor", "source"), [("amd", "rapl"), ("nvidia", "battery"), ("nvidia", "hwmon")])
+@pytest.mark.parametrize("vendor", ["nvidia", "amd", "intel"])
+def test_a_card_beside_the_processor_is_added(vendor: str) -> None:
+    found = between(*(look(at, 40 * at, at, gpus=gpus(at, gpu(100 * at, vendor=vendor))) for at in (0, 5)))
+    assert found.joules == 700.0
+
+
+def test_an_interval_with_a_gpu_that_is_lost_has_no_energy() -> None:
+    def at(moment: float, joules: float | None) -> Look:
+        return look(moment, 40 * moment, moment, gpus=gpus(moment, gpu(joules)))
+
+    intervals = Intervals()
+    lost = [intervals.next(one) for one in (at(0, 0.0), at(5, 500.0), at(10, None), at(15, None), at(20, 2000.0))]
+    assert [one and one.joules for one in lost] == [None, 700.0, None, None, 700.0]
+    unknown = look(25, 1000.0, 25.0, gpus_known=False)
+    assert intervals.next(unknown) is None
+
+
+@pytest.mark.parametrize(("vendor", "source"), [("amd", "hwmon"), ("nvidia", "battery"), ("nvidia", "hwmon")])
 def test_a_gpu_that_the_hosts_meter_may_hold_already_is_not_added(vendor: str, source: PowerSource) -> None:
     def at(moment: float) -> Look:
         return Look(

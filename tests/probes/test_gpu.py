@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from types import SimpleNamespace
 
 import pynvml
 import pytest
@@ -186,7 +187,7 @@ def test_a_lost_gpu_costs_its_own_figures_only() -> None:
     assert len(probe.read().gpus) == 2
     lost.answers["nvmlDeviceGetPowerUsage"] = GPU_IS_LOST
     reading = probe.read()
-    assert [gpu.uuid for gpu in reading.gpus] == ["GPU-a"]
+    assert [(gpu.uuid, gpu.power_watts) for gpu in reading.gpus] == [("GPU-a", 68.452), ("GPU-b", None)]
     assert reading.faults[0].part == "GPU 1"
     assert "lost" in reading.faults[0].reason
     assert "nvidia-smi" in reading.faults[0].fix
@@ -231,8 +232,60 @@ def test_a_figure_that_fails_is_a_fault_and_the_rest_stands(code: Code) -> None:
 def test_a_gpu_that_may_not_be_opened_leaves_the_others() -> None:
     closed = FakeGpu("GPU-a", nvmlDeviceGetHandleByIndex=NO_PERMISSION)
     reading = GpuProbe(Config(), nvml=FakeNvml(closed, FakeGpu("GPU-b"))).read()
-    assert [(gpu.uuid, gpu.index) for gpu in reading.gpus] == [("GPU-b", 1)]
+    assert [(gpu.index, gpu.power_watts) for gpu in reading.gpus] == [(0, None), (1, 68.452)]
     assert reading.faults[0].part == "GPU 0"
+
+
+def test_a_gpu_that_was_lost_when_nvml_was_opened_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr("wattview.probes.gpu.nvml.time", clock)
+    lost = FakeGpu("GPU-b", nvmlDeviceGetHandleByIndex=GPU_IS_LOST)
+    nvml = FakeNvml(FakeGpu("GPU-a"), lost)
+    probe = GpuProbe(Config(), nvml=nvml)
+    probe.read()
+    nvml.events = [(nvml.gpus[0], 31)]
+    probe.read()
+    del lost.answers["nvmlDeviceGetHandleByIndex"]
+    assert nvml.calls["nvmlInit"] == 1
+    clock.now += 11.0
+    reading = probe.read()
+    assert [(gpu.uuid, gpu.power_watts) for gpu in reading.gpus] == [("GPU-a", 68.452), ("GPU-b", 68.452)]
+    assert reading.faults == ()
+    assert reading.gpus[0].last_xid == 31, "what was counted before stays"
+    clock.now += 11.0
+    probe.read()
+    assert nvml.calls["nvmlInit"] == 2
+
+
+def test_a_gpu_that_the_driver_does_not_list_any_more_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = FakeGpu("GPU-b")
+    nvml = FakeNvml(FakeGpu("GPU-a"), lost)
+    probe = GpuProbe(Config(), nvml=nvml)
+    probe.read()
+    lost.answers["nvmlDeviceGetPowerUsage"] = GPU_IS_LOST
+    probe.read()
+    nvml.gpus.remove(lost)
+    monkeypatch.setattr("wattview.probes.gpu.nvml.LOST_RETRY_SECONDS", 0.0)
+    reading = probe.read()
+    assert [(gpu.uuid, gpu.power_watts) for gpu in reading.gpus] == [("GPU-a", 68.452), ("GPU-b", None)]
+    assert "list" in reading.faults[0].reason
+
+
+def test_values_that_a_gpu_cannot_have_are_faults_and_no_samples() -> None:
+    wrong = {
+        "nvmlDeviceGetPowerUsage": 0xFFFFFFFF,
+        "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=65535, memory=12),
+        "nvmlDeviceGetTemperature": lambda sensor: -2147483648,
+        "nvmlDeviceGetTotalEnergyConsumption": 2**64 - 1,
+    }
+    reading = GpuProbe(Config(), nvml=FakeNvml(FakeGpu(**wrong))).read()
+    (gpu,) = reading.gpus
+    assert (gpu.power_watts, gpu.utilization_percent, gpu.temperature_celsius, gpu.energy_joules_total) == (None,) * 4
+    assert gpu.memory_utilization_percent == 12
+    assert {fault.part.rpartition(" ")[2] for fault in reading.faults} == {
+        "power_watts", "utilization_percent", "temperature_celsius", "energy_joules_total",
+    }  # fmt: skip
+    assert "4.29497e+06 W is no power of a GPU" in next(f.reason for f in reading.faults if "watts" in f.part)
 
 
 def test_the_last_xid_is_kept_for_its_gpu() -> None:

@@ -186,10 +186,35 @@ def test_a_card_that_is_unplugged_is_a_fault_once_and_then_gone(tmp_path: Path) 
     shutil.rmtree(device)
     (tmp_path / "class/drm/card0").unlink()
     found, faults = gpus.read()
-    assert [gpu.device for gpu in found] == ["card1"]
+    assert [(gpu.device, gpu.power_watts) for gpu in found] == [("card0", None), ("card1", None)]
     assert [fault.part for fault in faults] == ["GPU card0"]
     found, faults = gpus.read()
     assert ([gpu.device for gpu in found], faults) == (["card1"], [])
+
+
+def test_sensors_that_come_later_than_their_card_are_read(tmp_path: Path, clock: Clock) -> None:
+    device = card(tmp_path, 0, {name: text for name, text in AMD.items() if not name.startswith("hwmon")})
+    gpus = DrmGpus(str(tmp_path))
+    assert gpus.read()[0][0].power_watts is None
+    for name, text in AMD.items():
+        (device / name).parent.mkdir(parents=True, exist_ok=True)
+        (device / name).write_text(text)
+    clock.now += 31.0
+    assert gpus.read()[0][0].power_watts == 44.0
+
+
+def test_a_figure_that_a_card_cannot_have_is_a_fault(tmp_path: Path) -> None:
+    card(tmp_path, 0, AMD | {"gpu_busy_percent": "65535", "hwmon/hwmon4/temp1_input": "511000000"})
+    (gpu,), faults = DrmGpus(str(tmp_path)).read()
+    assert (gpu.utilization_percent, gpu.temperature_celsius, gpu.power_watts) == (None, None, 44.0)
+    assert sorted(fault.part for fault in faults) == ["GPU card0 temperature_celsius", "GPU card0 utilization_percent"]
+
+
+def test_what_is_a_part_of_the_processor_is_told_apart(tmp_path: Path) -> None:
+    card(tmp_path, 0, I915 | {"uevent": "DRIVER=i915\nPCI_SLOT_NAME=0000:00:02.0"})
+    card(tmp_path, 1, AMD)
+    card(tmp_path, 2, AMD | {"unique_id": "b", "hwmon/hwmon4/in1_input": "900"})
+    assert [gpu.draws_beside for gpu in DrmGpus(str(tmp_path)).read()[0]] == [False, True, False]
 
 
 def test_a_card_that_is_plugged_in_is_found(tmp_path: Path, clock: Clock) -> None:

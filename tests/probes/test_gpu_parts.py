@@ -251,6 +251,25 @@ def test_use_by_process_that_the_gpu_does_not_tell_is_unknown_and_idle_is_zero(
     assert sm(Code(pynvml.NVML_ERROR_NOT_FOUND)) == 0.0
 
 
+@pytest.mark.parametrize("garbage", [4294967295, 1752392704, 101])
+def test_a_use_that_no_process_can_have_is_a_fault_and_no_sample(
+    garbage: int, probe_of: Callable[..., GpuProbe], tmp_path: Path
+) -> None:
+    gpu = FakeGpu(
+        nvmlDeviceGetComputeRunningProcesses_v3=[running(100), running(200), running(300, 2**63)],
+        nvmlDeviceGetProcessUtilization=lambda since: [
+            used(100, 1, garbage), used(200, 1, 60), used(300, 1, garbage), used(300, 2, 30),
+        ],
+    )  # fmt: skip
+    reading = probe_of(gpu, procfs=tmp_path).read()
+    zombie, busy, both = reading.gpus[0].processes
+    assert (zombie.sm_percent, busy.sm_percent, both.sm_percent) == (None, 60.0, 30.0)
+    assert both.memory_bytes is None
+    assert {fault.part for fault in reading.faults} == {
+        "GPU 0 process 100 sm_percent", "GPU 0 process 300 sm_percent", "GPU 0 process 300 memory_bytes",
+    }  # fmt: skip
+
+
 def test_xids_are_counted_by_number(probe_of: Callable[..., GpuProbe]) -> None:
     gpu = FakeGpu()
     probe = probe_of(gpu)

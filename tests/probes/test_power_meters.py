@@ -257,6 +257,52 @@ def test_a_battery_beside_a_plug_is_not_all_that_feeds_the_machine(board: Board,
     assert measured.after(2.0).host_watts == pytest.approx(3)
 
 
+OTHERS = {
+    "a dock": {"device_supply": {"type": "USB", "scope": "Device", "online": 1}},
+    "a keyboard's mains": {"wacom_ac_1": {"type": "Mains", "scope": "Device", "online": 1}},
+    "a port that gives": {"ucsi-source-psy-USBC000:001": {"type": "USB", "online": 1}},
+    "one of two ports": {
+        "ucsi-source-psy-USBC000:001": {"type": "USB", "online": 1},
+        "ucsi-source-psy-USBC000:002": {"type": "USB", "online": 0},
+    },
+}
+
+
+@pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
+def test_supplies_that_do_not_feed_the_machine_are_no_plug(
+    others: dict[str, dict[str, object]], board: Board, make_config: ConfigFactory
+) -> None:
+    board.supply("AC", type="Mains", online=0)
+    board.supply("BAT0", status="Discharging", power_now=20_000_000, **BATTERY)
+    for name, files in others.items():
+        board.supply(name, **files)
+    put(board.sysfs / "class/typec/port0", power_role="[source] sink")
+    if len(others) > 1:
+        put(board.sysfs / "class/typec/port1", power_role="source [sink]")
+    measured = Measured(board.sysfs, make_config)
+    measured.after(0)
+    reading = measured.after(2.0)
+    assert (reading.source, reading.host_watts) == ("battery", pytest.approx(20))
+
+
+@pytest.mark.parametrize("role", ["source [sink]", "[sink]", None])
+def test_a_port_that_takes_power_feeds_the_machine(role: str | None, board: Board, make_config: ConfigFactory) -> None:
+    board.supply("BAT0", status="Discharging", power_now=20_000_000, **BATTERY)
+    board.supply("ucsi-source-psy-USBC000:002", type="USB", online=1)
+    put(board.sysfs / "class/typec/port0", power_role="[source] sink")
+    if role is not None:
+        put(board.sysfs / "class/typec/port1", power_role=role)
+    else:
+        put(board.sysfs / "class/typec/port0", power_role="source [sink]")
+    assert Measured(board.sysfs, make_config).after(0).source == "estimated"
+
+
+def test_a_power_that_no_battery_has_is_no_sample(board: Board, make_config: ConfigFactory) -> None:
+    board.supply("BAT0", status="Discharging", power_now=65_535_000_000, **BATTERY)
+    with pytest.raises(SourceBroken, match="65535 W is no power of a battery"):
+        Measured(board.sysfs, make_config, "battery").after(0)
+
+
 def test_the_battery_of_a_mouse_is_not_the_machines(board: Board, make_config: ConfigFactory) -> None:
     board.supply("hidpp_battery_0", type="Battery", scope="Device", status="Discharging", power_now=100_000)
     with pytest.raises(SourceAbsent, match="no battery"):

@@ -6,7 +6,7 @@ import re
 
 from wattview.config.node import NODE_COLLECTORS, Node
 from wattview.config.section import ConfigError, seconds
-from wattview.config.tables import Config, Endpoint, Endpoints
+from wattview.config.tables import POWER_CHOICES, Config, Endpoint, Endpoints
 
 
 def checked(config: Config) -> Config:
@@ -54,6 +54,8 @@ def checked(config: Config) -> Config:
         _ = config.daemon.others
     except ValueError as error:
         raise ConfigError(f"daemon.also_scrape: {error}") from None
+    if config.power.sources not in POWER_CHOICES:
+        raise ConfigError(f"power.sources: expected one of {', '.join(POWER_CHOICES)}, got {config.power.sources!r}")
     idle, full = config.power.estimate_idle_watts_per_cpu, config.power.estimate_max_watts_per_cpu
     if idle is not None and full is not None and full < idle:
         raise ConfigError("power.estimate_max_watts_per_cpu: must not be less than power.estimate_idle_watts_per_cpu")

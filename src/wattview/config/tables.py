@@ -9,6 +9,7 @@ from msgspec import Meta, field
 from wattview.config.node import Node
 from wattview.config.prices import Cost
 from wattview.config.section import NonNegative, Port, Seconds, Section, seconds
+from wattview.model.power_sources import HOST_SOURCES
 
 
 class Paths(Section, frozen=True, kw_only=True):
@@ -82,6 +83,9 @@ class Endpoints(Section, frozen=True, kw_only=True):
     health: Endpoint = _endpoint(9600)
 
 
+POWER_CHOICES = ["auto", *(entry.name for entry in HOST_SOURCES)]
+
+
 class Power(Section, frozen=True, kw_only=True):
     """Where watts come from. ``sources`` is ``auto`` or one of the sources by name.
 
@@ -90,7 +94,7 @@ class Power(Section, frozen=True, kw_only=True):
     ``budget_watts`` is an alert (0: no budget).
     """
 
-    sources: Literal["auto", "rapl", "hwmon", "battery", "estimated"] = "auto"
+    sources: Annotated[str, Meta(examples=POWER_CHOICES)] = "auto"
     sample_hz: Annotated[float, Meta(gt=0, le=100)] = 10.0
     estimate_idle_watts_per_cpu: NonNegative | None = None
     estimate_max_watts_per_cpu: NonNegative | None = None

@@ -27,6 +27,7 @@ from wattview.model import (
     Reading,
     StreamsReading,
 )
+from wattview.model.power_sources import power_source
 from wattview.probes import SourceError
 
 STATES: dict[ProbeState, Literal["works", "absent", "not permitted", "broken"]] = {
@@ -72,10 +73,9 @@ async def _examine_source(source: Source) -> Finding:
 def _describe(reading: Reading | None) -> str:
     """What a source that works is, in a few words."""
     match reading:
-        case PowerReading(source="estimated"):
-            return "an ESTIMATE from CPU use; no counter was found"
         case PowerReading():
-            return f"{reading.source}, {len(reading.zones)} zones"
+            entry = power_source(reading.source)
+            return entry.found.format(zones=len(reading.zones)) if entry is not None else reading.source
         case HostReading():
             return f"{reading.hostname}, {reading.cpus} CPUs, {reading.memory_total_bytes / 2**30:.1f} GiB"
         case ContainersReading():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -64,6 +65,9 @@ class Gpu(Struct, frozen=True, kw_only=True):
     """One GPU as its driver describes it. A value that the driver does not give is None.
 
     ``index`` is the driver's own number; GPUs of several vendors can share one, ``uuid`` is unique.
+    ``integrated``: it is a part of the processor, and so is its power. ``asleep``: the driver has switched it off to
+    save power, so that it draws next to nothing and tells nothing. A GPU that cannot be read is here with what is known
+    of it, so that nobody takes the others for all.
     ``last_xid`` is the last XID error since WattView began to listen, 0 where there was none, None where NVML tells
     none; ``xids`` counts them by number. ``encoder_latency_seconds`` is the mean of the sessions that encode now.
     """
@@ -75,6 +79,8 @@ class Gpu(Struct, frozen=True, kw_only=True):
     driver_version: str
     vendor: Literal["nvidia", "amd", "intel"] = "nvidia"
     device: str = ""
+    integrated: bool = False
+    asleep: bool = False
     power_watts: float | None = None
     power_limit_watts: float | None = None
     energy_joules_total: float | None = None
@@ -108,9 +114,24 @@ class Gpu(Struct, frozen=True, kw_only=True):
     instances: tuple[GpuInstance, ...] = ()
     processes: tuple[GpuProcess, ...] = ()
 
+    @property
+    def source(self) -> str:
+        """Who tells its power: the name of one of ``POWER_SOURCES``."""
+        return "nvml" if self.vendor == "nvidia" else "drm"
+
+    @property
+    def draws_beside(self) -> bool:
+        """It draws power that the processor's counters do not see."""
+        return not (self.integrated or self.asleep)
+
 
 class GpusReading(Reading, frozen=True, kw_only=True):
-    """All GPUs. ``hostname`` is what dcgm-exporter's ``Hostname`` label says."""
+    """All GPUs. ``hostname`` is what dcgm-exporter's ``Hostname`` label says.
+
+    ``joules_totals``: what the GPUs of each source that draw beside the processor have used together since they were
+    first read; None where one of them does not tell. It never falls, also where a GPU's own counter begins anew.
+    """
 
     gpus: tuple[Gpu, ...] = ()
     hostname: str = ""
+    joules_totals: Mapping[str, float | None] = {}

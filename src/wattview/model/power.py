@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from wattview.model.source import Reading
 
-PowerSource = Literal["rapl", "hwmon", "battery", "nvml", "estimated"]
+PowerSource = str
+"""The name of one of ``POWER_SOURCES``."""
 
 
 class Zone(Struct, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ class PowerReading(Reading, frozen=True, kw_only=True):
 
 
 class MachinePower(Struct, frozen=True, kw_only=True):
-    """Power of the whole machine: the host's, and that of the NVIDIA GPUs where the host's source does not see them.
+    """Power of the whole machine: the host's, and that of the GPUs where the host's source does not see them.
     It is what costs and carbon are computed from.
 
     ``source`` joins what was added (``rapl+nvml``). ``watts`` is None where a part of the sum is unknown, and then

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-SOURCES = {
-    "rapl": "measured by RAPL",
-    "hwmon": "measured by hwmon sensors",
-    "battery": "measured at the battery",
-    "nvml": "GPUs by NVML",
-    "estimated": "from CPU use",
-}
-"""What is said beside the figure. An estimate is marked by a word of its own as well."""
+from wattview.model.power_sources import power_source
 
 
 def source_words(source: str | None) -> str:
     """``measured by RAPL, GPUs by NVML``; "" where there is none."""
-    return ", ".join(SOURCES.get(part, part) for part in (source or "").split("+"))
+    parts = (source or "").split("+")
+    return ", ".join(entry.words if (entry := power_source(part)) is not None else part for part in parts)
 
 
 def is_estimate(source: str | None) -> bool:
     """Whether a part of the figure is computed and was not measured."""
-    return "estimated" in (source or "").split("+")
+    return any((entry := power_source(part)) and not entry.measures for part in (source or "").split("+"))

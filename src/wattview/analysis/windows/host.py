@@ -24,11 +24,12 @@ from wattview.analysis.windows.energy import (
 )
 from wattview.analysis.windows.series import Evidence, Labelled, machines, of_one_machine
 from wattview.model import ScenarioResult
+from wattview.model.power_sources import HOST_SOURCES, PROCESSOR_SOURCES
 
-MEASURED = ("rapl", "hwmon", "battery")
+MEASURED = tuple(entry.name for entry in HOST_SOURCES if entry.measures)
 """Sources that each see the whole host, best first: they are alternatives and are never added."""
 
-ADDS_TO = ("rapl", "estimated")
+ADDS_TO = PROCESSOR_SOURCES
 """Sources beside which a GPU's own counter (``nvml``) is added: a board's meter and a battery feed the GPU too."""
 
 EDGE_SECONDS = 0.5

@@ -20,6 +20,7 @@ T = TypeVar("T")
 HOST_ENERGY = "wattview_host_energy_joules_total"
 HOST_WATTS = "wattview_host_power_watts"
 HOST_PEAK_WATTS = "wattview_host_power_peak_watts"
+MACHINE_WATTS = "wattview_machine_power_watts"
 MACHINE_ERROR_WATTS = "wattview_machine_power_error_watts"
 CPU_BUSY = "wattview_host_cpu_busy_seconds_total"
 CPUS = "wattview_host_cpus"

@@ -121,6 +121,7 @@ class Attributor:
                 host=host,
                 containers=containers,
                 gpus=gpus,
+                gpus_known=gpus is not None or self._has_no_gpu(),
                 monotonic=time.monotonic(),
                 encoders={(one.name, one.pid): children[one.pid] for one in encoders if one.pid in children},
                 server=(pid, process) if pid is not None and process is not None else None,
@@ -202,6 +203,10 @@ class Attributor:
         self._children.close()
         self._processes.close()
         await self._memory.save()
+
+    def _has_no_gpu(self) -> bool:
+        source = self._sampler.sources.get("gpu")
+        return source is None or source.status.state == "absent"
 
     def _latest(self, name: str, kind: type[R]) -> R | None:
         """The latest reading of a source that works."""

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from wattview.analysis.attribution.counter_interpolation import Trace
 from wattview.analysis.attribution.shares import GpuInterval, Interval, Part
-from wattview.analysis.windows.host import ADDS_TO
 from wattview.daemon.attribution.processes import CpuTime, container_of
 from wattview.model import Container, ContainersReading, Gpu, GpusReading, HostReading, PowerReading
+from wattview.model.power_sources import PROCESSOR_SOURCES
 
 MIN_SECONDS = 0.9
 """Shorter intervals are noise: /proc counts CPU time in hundredths of a second. An asker of every second finds one."""
@@ -30,7 +30,8 @@ LISTED_LATE_SECONDS = 2.0
 class Look(Struct, frozen=True, kw_only=True):
     """The latest reading of each source, None where a source does not work, and of our processes at ``monotonic``.
 
-    ``encoders`` is by (name, pid); ``server`` is the RTMP server's process outside of containers.
+    ``gpus_known``: False where there are GPUs, or may be, that cannot be read now. ``encoders`` is by (name, pid);
+    ``server`` is the RTMP server's process outside of containers.
     """
 
     power: PowerReading
@@ -40,6 +41,7 @@ class Look(Struct, frozen=True, kw_only=True):
     monotonic: float = 0.0
     encoders: Mapping[tuple[str, int], CpuTime] = {}
     server: tuple[int, CpuTime] | None = None
+    gpus_known: bool = True
     own_pids: frozenset[int] = frozenset()
 
 
@@ -74,7 +76,8 @@ class Intervals:
         """The interval since the last one.
 
         None where less than ``MIN_SECONDS`` have gone by or the host has no figure now, and where the counters of
-        before say nothing about now: another source, a counter of the host that began anew, a machine that slept.
+        before say nothing about now: another source, a counter of the host that began anew, a machine that slept; and
+        where a GPU is lost.
         """
         joules = look.power.host_joules_total
         if joules is None:
@@ -89,9 +92,17 @@ class Intervals:
         if end - start < MIN_SECONDS:
             return None
         self._start = end
-        interval = self._interval(look, start, end)
+        interval = self._interval(look, start, end) if self._is_whole(look, end) else None
         self._forget(end)
         return interval
+
+    def _is_whole(self, look: Look, end: float) -> bool:
+        """Every GPU that draws beside the host's source has told its energy until the end."""
+        if look.power.source not in PROCESSOR_SOURCES:
+            return True
+        gpus = look.gpus.gpus if look.gpus is not None else ()
+        traces = [self._gpus.get(gpu.uuid) for gpu in gpus if gpu.draws_beside]
+        return look.gpus_known and all(trace is not None and trace.energy.end >= end for trace in traces)
 
     def _begin_anew_where_needed(self, look: Look, joules: float) -> None:
         basis = power_basis(look.power)
@@ -118,9 +129,9 @@ class Intervals:
         if look.server is not None:
             processes["server", "", look.server[0]] = look.server[1]
         self._add_processes(look.monotonic, processes, look.host.cpus)
-        if look.gpus is not None and look.power.source in ADDS_TO:
+        if look.gpus is not None and look.power.source in PROCESSOR_SOURCES:
             for gpu in look.gpus.gpus:
-                if gpu.vendor == "nvidia":
+                if gpu.draws_beside:
                     self._gpus.setdefault(gpu.uuid, _GpuTrace()).add(look.gpus.monotonic, gpu)
 
     def _add_containers(self, reading: ContainersReading, cpus: int) -> None:

@@ -13,7 +13,7 @@ from wattview.analysis.windows import series as names
 from wattview.analysis.windows.host import MEASURED
 from wattview.daemon.history.past_workloads import engine
 from wattview.daemon.history.sample_index import Moment, Sample, by_key
-from wattview.model import ExporterHealth, HostReading, Nic, PowerReading, PowerUse, Zone
+from wattview.model import ExporterHealth, HostReading, MachinePower, Nic, PowerReading, PowerUse, Zone
 
 SOURCES = (*MEASURED, "estimated")
 
@@ -46,13 +46,25 @@ def power(moment: Moment, facts: Moment) -> PowerReading | None:
     return PowerReading(
         time=last.time,
         monotonic=0.0,
-        source=source,  # type: ignore[arg-type]
+        source=source,
         host_joules_total=joules.value if joules is not None else None,
         host_watts=watts.value if watts is not None else None,
         host_peak_watts=peak.value if peak is not None else None,
         host_error_watts=error.value if error is not None else None,
         zones=_zones(moment, facts) if source == "rapl" else (),
     )
+
+
+def machine(moment: Moment, host: PowerReading | None) -> MachinePower | None:
+    """The machine's power as it was recorded; without a figure where a part of it was not known then."""
+    if host is None:
+        return None
+    recorded = max(moment.all(names.MACHINE_WATTS), key=lambda one: one.time, default=None)
+    if recorded is None:
+        return MachinePower(source=host.source, reason="it was not known at this moment, or not recorded")
+    source = recorded.labels.get("source", "")
+    error = next((one for one in moment.all(names.MACHINE_ERROR_WATTS) if one.labels.get("source") == source), None)
+    return MachinePower(source=source, watts=recorded.value, error_watts=error.value if error is not None else None)
 
 
 def _zones(moment: Moment, facts: Moment) -> tuple[Zone, ...]:

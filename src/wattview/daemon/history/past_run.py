@@ -63,7 +63,7 @@ def power_at(trail: Points, moment: float, source: str) -> PowerReading | None:
     (t0, j0), (t1, j1) = points[0], points[-1]
     peak = max((after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(points))
     return PowerReading(
-        time=t1, monotonic=0.0, source=source,  # type: ignore[arg-type]
+        time=t1, monotonic=0.0, source=source,
         host_joules_total=j1, host_watts=(j1 - j0) / (t1 - t0),
         host_peak_watts=peak,
     )  # fmt: skip

@@ -29,13 +29,14 @@ from wattview.daemon.history.sample_index import ONE_READING_SECONDS, Moment, sp
 from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.lab.window_trail import read_trail, trail_file
-from wattview.model import PowerReading, ProbeStatus, Recorded, Run, Snapshot
+from wattview.model import MachinePower, PowerReading, ProbeStatus, Recorded, Run, Snapshot
 from wattview.probes.registry import REGISTRY
 
 FIGURES = (
     *sorted({name for entry in REGISTRY for view in entry.views for name in view.keep}),
     *sorted(KEPT),
     names.HOST_PEAK_WATTS,
+    names.MACHINE_WATTS,
     names.MACHINE_ERROR_WATTS,
 )
 FACTS = (*sorted({name for entry in REGISTRY for view in entry.views for name in view.facts}), *past_machine.HEALTH)
@@ -86,7 +87,7 @@ class Past:
                 recorded = Recorded(
                     first=run.started, last=run.ended or moment, sampled=read, interval_seconds=1.0, run=run.id
                 )
-                return self._composed(moment, recorded, power=power)
+                return self._composed(moment, recorded, power=power, machine=machine_power(power, ()))
             if reach is None:
                 raise OutOfReach("the history is empty: nothing has been recorded yet")
             raise OutOfReach(
@@ -113,10 +114,12 @@ class Past:
         return spacing(series, self._config.history.interval_seconds)
 
     def _snapshot(self, moment: Moment, facts: Moment, recorded: Recorded, hostname: str) -> Snapshot:
+        power = past_machine.power(moment, facts)
         return self._composed(
             moment.at,
             replace(recorded, sampled=moment.newest),
-            power=past_machine.power(moment, facts),
+            power=power,
+            machine=past_machine.machine(moment, power),
             power_use=past_machine.power_use(moment, facts),
             host=past_machine.host(moment, facts, hostname),
             containers=past_workloads.containers(moment, facts),
@@ -127,11 +130,12 @@ class Past:
             exporters=past_machine.exporters(facts, self._urls),
         )
 
-    def _composed(self, at: float, recorded: Recorded, *, power: PowerReading | None, **parts: Any) -> Snapshot:
+    def _composed(
+        self, at: float, recorded: Recorded, *, power: PowerReading | None, machine: MachinePower | None, **parts: Any
+    ) -> Snapshot:
         """A snapshot of the parts that are there, with what follows from them and the run that went on."""
         there = {name: parts.get(part) for name, part in _PARTS.items()} | {"power": power}
         prices = self._config.cost
-        machine = machine_power(power, parts.get("gpus", ()))
         cost = hourly_cost(machine, parts.get("host"), parts.get("gpus", ()), at, prices)
         runs = (run_at(run, at) for run in self._runner.list())
         nothing: dict[str, Any] = {

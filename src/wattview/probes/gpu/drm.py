@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from wattview.model import Fault, Gpu
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.plausible import plausible
 from wattview.probes.rates import Rate
 
 RESCAN_SECONDS = 30.0
@@ -43,12 +44,14 @@ class DrmGpus:
         if self._scanned is None or now - self._scanned > RESCAN_SECONDS:
             self._scan()
             self._scanned = now
-        gpus, faults = [], []
+        gpus: list[Gpu] = []
+        faults: list[Fault] = []
         for name, card in list(self._cards.items()):
             try:
-                gpus.append(card.read(now))
+                gpus.append(card.read(now, faults))
             except OSError as error:
                 # Unplugged, or its driver was unbound: the next scan tells.
+                gpus.append(card.unread)
                 faults.append(Fault(f"GPU {name}", f"{error.filename or name}: {error.strerror}"))
                 self._cards.pop(name).close()
                 self._scanned = None
@@ -71,8 +74,10 @@ class DrmGpus:
                 device = self._directory / name / "device"
                 vendor = _VENDORS.get(_text(device / "vendor"))
                 if vendor is not None:
-                    known = self._cards.pop(name, None)
-                    card = known if known and known.is_same(device) else _Card(name, device, vendor)
+                    card = _Card(name, device, vendor)
+                    known = self._cards.get(name)
+                    if known is not None and known.is_same(card):
+                        card = self._cards.pop(name)
                     if card.tells_anything():
                         found[name] = card
         for card in self._cards.values():
@@ -101,35 +106,40 @@ class _Card:
         }
         self._power = Rate()
         hwmon = _hwmon(device)
+        self._fixed["integrated"] = _integrated(self._pci, hwmon, vendor)
+        self.unread = Gpu(**self._fixed)
         self._files = {
             field: (KernelFile(path, 64), scale)
-            for field, path, scale in _sensors(device, hwmon, device.parent / name, vendor)
+            for field, path, scale in _sensors(device, hwmon, device.parent / name, vendor, self.unread.integrated)
             if path.exists()
         }
 
-    def is_same(self, device: Path) -> bool:
-        return self._pci == dict(line.partition("=")[::2] for line in _text(device / "uevent").splitlines()).get(
-            "PCI_SLOT_NAME", ""
-        )
+    def is_same(self, other: _Card) -> bool:
+        """The same card with the same sensors: those of a driver can come later than its card."""
+        return self._pci == other._pci and self._paths() == other._paths()
+
+    def _paths(self) -> set[str]:
+        return {file.path for file, _ in self._files.values()}
 
     def tells_anything(self) -> bool:
         return bool(self._files)
 
-    def read(self, monotonic: float) -> Gpu:
+    def read(self, monotonic: float, faults: list[Fault]) -> Gpu:
         """Raises OSError where the card is gone."""
         if self._sleeps():
-            return Gpu(**self._fixed)
+            return Gpu(**self._fixed, asleep=True)
         values: dict[str, Any] = {}
         for field, (file, scale) in self._files.items():
             number = _number(file)
             if number is not None:
                 values.setdefault(field, scale(number))
+        values = plausible(f"GPU {self._fixed['device']}", values, faults)
         energy = values.get("energy_joules_total")
         if energy is not None:
             watts = self._power.update(monotonic, energy)
             values.setdefault("power_watts", watts)
         total, used = values.get("memory_total_bytes"), values.get("memory_used_bytes")
-        if total is not None and used is not None:
+        if total is not None and used is not None and used <= total:
             values["memory_free_bytes"] = total - used
         return Gpu(**self._fixed, **values)
 
@@ -168,6 +178,12 @@ def _limit(number: int) -> float | None:
     return number * _MICRO or None  # 0: no limit
 
 
+def _integrated(pci: str, hwmon: Path, vendor: Literal["amd", "intel"]) -> bool:
+    """Whether it is a part of the processor: Intel's is always the same device of the root bus; AMD's has the
+    northbridge's voltage among its sensors (Documentation/gpu/amdgpu/thermal.rst), and its power includes the CPU's."""
+    return pci.startswith("0000:00:") or (vendor == "amd" and (hwmon / "in1_input").exists())
+
+
 def _hwmon(device: Path) -> Path:
     """The card's own sensors: i915 has further ones for each of its tiles (``i915_gt0``)."""
     directories = sorted((device / "hwmon").glob("hwmon*")) if (device / "hwmon").is_dir() else []
@@ -178,7 +194,7 @@ def _hwmon(device: Path) -> Path:
 
 
 def _sensors(
-    device: Path, hwmon: Path, card: Path, vendor: Literal["amd", "intel"]
+    device: Path, hwmon: Path, card: Path, vendor: Literal["amd", "intel"], integrated: bool
 ) -> list[tuple[str, Path, Callable[[int], Any]]]:
     """(our field, the driver's file, what makes our unit of its)."""
     temperatures = {_text(hwmon / f"temp{number}_label"): hwmon / f"temp{number}_input" for number in range(1, 5)}
@@ -197,8 +213,7 @@ def _sensors(
         ]
         if "mem" in temperatures:
             found.append(("memory_temperature_celsius", temperatures["mem"], _milli))
-        # The northbridge's voltage is an APU's, and an APU's power includes its CPU.
-        return found if (hwmon / "in1_input").exists() else [("power_watts", power, _micro), *found]
+        return found if integrated else [("power_watts", power, _micro), *found]
     found = [
         ("energy_joules_total", hwmon / "energy1_input", _micro),
         ("power_limit_watts", hwmon / "power1_max", _limit),

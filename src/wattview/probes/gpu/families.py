@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 from wattview.exposition import Family, FamilyType, labels
 from wattview.model import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
+from wattview.model.power_sources import GPU_SOURCES
 
 _MIB = 1024 * 1024
 Value = Callable[[Gpu], float | None]
@@ -48,20 +49,18 @@ def _whole(number: float) -> float:
 
 
 def host_families(reading: GpusReading) -> list[Family]:
-    """What this machine's NVIDIA GPUs take together, beside the host's other sources (``source="nvml"``).
+    """What this machine's GPUs take together, beside the host's other sources: NVIDIA's as ``source="nvml"``, AMD's and
+    Intel's as ``source="drm"``.
 
     Where one of them does not give its figure there is no sum: a part of it would be too small.
     """
-    source = labels(source="nvml")
-    gpus = [gpu for gpu in reading.gpus if gpu.vendor == "nvidia"]
-    return [
-        Family("wattview_host_power_watts", "gauge", "Power of all NVIDIA GPUs.").add(
-            _total(gpu.power_watts for gpu in gpus), source
-        ),
-        Family("wattview_host_energy_joules_total", "counter", "Energy of all NVIDIA GPUs.").add(
-            _total(gpu.energy_joules_total for gpu in gpus), source
-        ),
-    ]
+    watts = Family("wattview_host_power_watts", "gauge", "Power of all GPUs that a driver tells of.")
+    joules = Family("wattview_host_energy_joules_total", "counter", "Energy of those GPUs since they were first read.")
+    for source in GPU_SOURCES:
+        gpus = [gpu for gpu in reading.gpus if gpu.source == source and gpu.draws_beside]
+        watts.add(_total(gpu.power_watts for gpu in gpus), labels(source=source))
+        joules.add(reading.joules_totals.get(source), labels(source=source))
+    return [watts, joules]
 
 
 def _total(values: Iterable[float | None]) -> float | None:

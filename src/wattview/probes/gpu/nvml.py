@@ -1,7 +1,8 @@
 """NVIDIA GPUs through NVML, the library behind nvidia-smi (nvidia-ml-py is its binding).
 
-NVML is initialised once and kept. What a GPU does not support is None, never 0. A GPU that has fallen off the bus
-costs its own figures; a driver that has gone is looked for again at the next reading.
+NVML is initialised once and kept. What a GPU does not support is None, never 0, and so is what it cannot be. A GPU that
+has fallen off the bus, or may not be opened, costs its own figures and stays in the list without them, so that no sum
+is made of the others alone; it is tried again soon. A driver that has gone is looked for again at the next reading.
 NVML's reference: https://docs.nvidia.com/deploy/nvml-api/
 """
 
@@ -17,9 +18,11 @@ from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefus
 from wattview.probes.gpu.nvml_calls import Caller, DriverGone, GpuLost
 from wattview.probes.gpu.nvml_gpm import Profiler
 from wattview.probes.gpu.nvml_processes import processes
+from wattview.probes.plausible import plausible
 
-LOST_RETRY_SECONDS = 30.0
-"""How often NVML is started anew because a GPU is lost: a reset brings it back under a new handle."""
+LOST_RETRY_SECONDS = 10.0
+"""How often NVML is started anew because a GPU is lost or could not be opened: a reset brings it back under a new
+handle."""
 
 _DRIVER = "install the NVIDIA driver (nvidia-smi must work); in a container: docker run --gpus all"
 
@@ -31,7 +34,9 @@ class NvmlGpus:
         self._nvml = nvml
         self._procfs = Path(procfs)
         self._devices: list[_Device] | None = None
+        self._known: dict[int, Gpu] = {}
         self._unopened: tuple[Fault, ...] = ()
+        self._xids: dict[str, dict[int, int]] = {}
         self._events: _XidEvents | None = None
         self._lost_since: float | None = None
 
@@ -42,13 +47,13 @@ class NvmlGpus:
             self.close()
         if self._devices is None:
             self._open()
-        gpus: list[Gpu] = []
+        read: dict[int, Gpu] = {}
         faults = list(self._unopened)
         try:
             xids = self._events.collect() if self._events else {}
             for device in self._devices or ():
                 try:
-                    gpus.append(device.read(now, xids.get(device.uuid), self._procfs))
+                    read[device.index] = device.read(now, xids.get(device.uuid), self._procfs)
                 except GpuLost as lost:
                     faults.append(lost.fault)
                     self._lost_since = self._lost_since or now
@@ -56,9 +61,9 @@ class NvmlGpus:
         except DriverGone as gone:
             self.close()
             raise SourceBroken(f"the NVIDIA driver has gone: {gone}", "see dmesg; nvidia-smi must work again") from None
-        if not gpus and faults:
+        if not read and faults:
             raise SourceBroken(f"{faults[0].part}: {faults[0].reason}", faults[0].fix)
-        return gpus, faults
+        return [read.get(index, gpu) for index, gpu in sorted(self._known.items())], faults
 
     def close(self) -> None:
         if self._devices is not None:
@@ -66,6 +71,7 @@ class NvmlGpus:
                 for device in self._devices:
                     device.close()
                 if self._events:
+                    self._xids = self._events.counts
                     self._events.close()
                 self._nvml.nvmlShutdown()
             except (self._nvml.NVMLError, DriverGone, GpuLost):
@@ -89,16 +95,38 @@ class NvmlGpus:
         try:
             driver_version = _text(nvml.nvmlSystemGetDriverVersion())
             devices, faults = _open_devices(nvml, driver_version)
+            present = nvml.nvmlDeviceGetCount()
         except (nvml.NVMLError, DriverGone) as error:
             nvml.nvmlShutdown()
             raise _start_error(nvml, error) from None
         if not devices:
             nvml.nvmlShutdown()
+            self._lost_since = None
             if faults:
                 raise SourceBroken(f"{faults[0].part}: {faults[0].reason}", faults[0].fix)
             raise SourceAbsent("the NVIDIA driver sees no GPU")
+        self._know(devices, present)
+        faults += [
+            Fault(f"GPU {index}", "the driver does not list it any more", "see dmesg; nvidia-smi must show it")
+            for index in sorted(self._known.keys() - set(range(present)))
+        ]
         self._devices, self._unopened = devices, tuple(faults)
-        self._events = _XidEvents(nvml, devices)
+        self._lost_since = time.monotonic() if faults else None
+        self._events = _XidEvents(nvml, devices, self._xids)
+
+    def _know(self, devices: list[_Device], present: int) -> None:
+        """Keeps what is known of each GPU. One that has come under another number is not two."""
+        found = {device.index: device.unread for device in devices}
+        uuids = {gpu.uuid for gpu in found.values()}
+        before = {index: gpu for index, gpu in self._known.items() if gpu.uuid not in uuids}
+        unopened = {index: unread_gpu(index) for index in range(present)}
+        self._known = unopened | before | found
+
+
+def unread_gpu(index: int) -> Gpu:
+    """A GPU of which nothing is known but that it is there."""
+    device = f"nvidia{index}"
+    return Gpu(index=index, uuid=device, name="", pci_bus_id="", driver_version="", device=device)
 
 
 def _open_devices(nvml: Any, driver_version: str) -> tuple[list[_Device], list[Fault]]:
@@ -136,6 +164,7 @@ class _Device:
     """One GPU: what never changes, read once, and a reader of the rest."""
 
     def __init__(self, nvml: Any, index: int, handle: Any, driver_version: str) -> None:
+        self.index = index
         self.caller = Caller(nvml, index)
         self.handle = handle
         self.uuid = _text(nvml.nvmlDeviceGetUUID(handle))
@@ -147,6 +176,7 @@ class _Device:
             "driver_version": driver_version,
             "device": f"nvidia{index}",
         }
+        self.unread = Gpu(**self._fixed)
         total = self.caller.ask("memory", "nvmlDeviceGetMemoryInfo", handle)
         self._fixed["memory_total_bytes"] = None if total is None else total.total
         self._profiler = Profiler(self.caller, handle)
@@ -159,7 +189,7 @@ class _Device:
         values = caller.plain(self.handle) | caller.memory(self.handle)
         return Gpu(
             **self._fixed,
-            **values,
+            **plausible(caller.part, values, caller.faults),
             last_xid=None if xids is None else next(reversed(xids), 0),
             xids=xids or {},
             profiling=self._profiler.read(monotonic),
@@ -197,17 +227,17 @@ class _Device:
             gpu_instance=gpu_instance,
             compute_instance=ask("MIG", "nvmlDeviceGetComputeInstanceId", part),
             profiling=profiler.read(monotonic),
-            **self.caller.memory(part),
+            **plausible(self.caller.part, self.caller.memory(part), self.caller.faults),
         )
 
 
 class _XidEvents:
     """XID errors, which NVML tells as events only: how many of each number a GPU had since this began."""
 
-    def __init__(self, nvml: Any, devices: list[_Device]) -> None:
+    def __init__(self, nvml: Any, devices: list[_Device], before: dict[str, dict[int, int]]) -> None:
         self._nvml = nvml
         self._set: Any = None
-        self._counts: dict[str, dict[int, int]] = {}
+        self.counts: dict[str, dict[int, int]] = {}
         try:
             self._set = nvml.nvmlEventSetCreate()
         except (nvml.NVMLError, AttributeError):
@@ -217,22 +247,22 @@ class _XidEvents:
                 nvml.nvmlDeviceRegisterEvents(device.handle, nvml.nvmlEventTypeXidCriticalError, self._set)
             except nvml.NVMLError:
                 continue
-            self._counts[device.uuid] = {}
+            self.counts[device.uuid] = before.get(device.uuid, {})
 
     def collect(self) -> dict[str, dict[int, int]]:
         """UUID → count by XID, the last one last, for the GPUs that tell. Does not wait."""
         nvml = self._nvml
-        for _ in range(1000 if self._counts else 0):
+        for _ in range(1000 if self.counts else 0):
             try:
                 event = nvml.nvmlEventSetWait_v2(self._set, 0)
                 if event.eventType == nvml.nvmlEventTypeXidCriticalError:
-                    counts = dict(self._counts.get(uuid := _text(nvml.nvmlDeviceGetUUID(event.device)), {}))
+                    counts = dict(self.counts.get(uuid := _text(nvml.nvmlDeviceGetUUID(event.device)), {}))
                     xid = int(event.eventData)
                     counts[xid] = counts.pop(xid, 0) + 1
-                    self._counts[uuid] = counts
+                    self.counts[uuid] = counts
             except nvml.NVMLError:
                 break  # NVML_ERROR_TIMEOUT: no more events
-        return self._counts
+        return self.counts
 
     def close(self) -> None:
         if self._set is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from wattview.model import GpuProfile
 from wattview.probes.gpu.nvml_calls import Caller
+from wattview.probes.plausible import plausible
 
 MIN_SPAN_SECONDS = 1.0
 
@@ -109,4 +110,5 @@ class Profiler:
             metric = answer.metrics[index]
             if metric.nvmlReturn == nvml.NVML_SUCCESS and math.isfinite(metric.value):
                 values[field] = convert(metric.value)
+        values = plausible(self._caller.part, values, self._caller.faults)
         return GpuProfile(**values) if values else None

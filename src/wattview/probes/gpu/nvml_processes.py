@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from wattview.model import GpuProcess
+from wattview.model import Fault, GpuProcess
 from wattview.probes.gpu.nvml_calls import Caller
+from wattview.probes.plausible import PERCENT, implausible, plausible
 
 WINDOW_SECONDS = 2.0
 # The newest that the driver's library has: _v3 came with driver 510.
@@ -39,25 +40,39 @@ def processes(caller: Caller, handle: Any, procfs: Path) -> tuple[GpuProcess, ..
         return ()
     since = int((time.time() - WINDOW_SECONDS) * 1e6)
     samples = caller.ask("processes", "nvmlDeviceGetProcessUtilization", handle, since, empty=[])
-    return tuple(_process(process, samples, procfs) for _, process in sorted(listed.items()))
+    return tuple(_process(process, samples, procfs, caller) for _, process in sorted(listed.items()))
 
 
-def _process(process: Any, samples: Any, procfs: Path) -> GpuProcess:
-    use: dict[str, float] = {}
+def _process(process: Any, samples: Any, procfs: Path, caller: Caller) -> GpuProcess:
+    use: dict[str, float | None] = {}
     if samples is not None:
         # The ring buffer is handed out whole where it is not full: entries without a time are none.
         mine = [sample for sample in samples if sample.pid == process.pid and sample.timeStamp]
         for field, member in _USE:
-            use[field] = sum(getattr(sample, member) for sample in mine) / len(mine) if mine else 0.0
+            use[field] = _mean([getattr(sample, member) for sample in mine], f"process {process.pid} {field}", caller)
     instance = getattr(process, "gpuInstanceId", None)
     return GpuProcess(
         pid=process.pid,
         name=_read(procfs / str(process.pid) / "comm"),
         cgroup=_cgroup(_read(procfs / str(process.pid) / "cgroup")),
-        memory_bytes=process.usedGpuMemory,
+        memory_bytes=_memory(process, caller),
         gpu_instance=None if instance == _NO_INSTANCE else instance,
         **use,
     )
+
+
+def _mean(percents: list[float], what: str, caller: Caller) -> float | None:
+    """The mean of those that can be: drivers of several years tell garbage of processes that have ended."""
+    reasons = [implausible(percent, PERCENT) for percent in percents]
+    if any(reasons):
+        caller.faults.append(Fault(f"{caller.part} {what}", max(reasons)))
+    good = [percent for percent, reason in zip(percents, reasons, strict=True) if not reason]
+    return sum(good) / len(good) if good else None if percents else 0.0
+
+
+def _memory(process: Any, caller: Caller) -> int | None:
+    values = {"memory_bytes": process.usedGpuMemory}
+    return plausible(f"{caller.part} process {process.pid}", values, caller.faults).get("memory_bytes")
 
 
 def _read(file: Path) -> str:

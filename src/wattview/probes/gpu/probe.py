@@ -11,8 +11,9 @@ from wattview.config import Config
 from wattview.model import Fault, GpusReading
 from wattview.probes import SourceAbsent, SourceError
 from wattview.probes.gpu.drm import DrmGpus
+from wattview.probes.gpu.energy import GpuEnergy
 from wattview.probes.gpu.families import families, host_families
-from wattview.probes.gpu.nvml import NvmlGpus
+from wattview.probes.gpu.nvml import NvmlGpus, unread_gpu
 
 __all__ = ["GpuProbe", "families", "host_families"]
 
@@ -23,6 +24,7 @@ class GpuProbe:
     def __init__(self, config: Config, nvml: ModuleType | Any = None) -> None:
         self._nvml = NvmlGpus(config.paths.procfs, nvml)
         self._drm = DrmGpus(config.paths.sysfs)
+        self._energy = GpuEnergy()
 
     def read(self) -> GpusReading:
         """Raises what NVML raised (SourceAbsent, SourceRefused, SourceBroken) where there is no other GPU either."""
@@ -36,13 +38,16 @@ class GpuProbe:
                 raise
             nvidia = []
             if not isinstance(error, SourceAbsent):
+                nvidia = [unread_gpu(0)]
                 faults.append(Fault("NVML", error.reason, error.fix))
+        gpus = (*nvidia, *others)
         return GpusReading(
             time=time.time(),
             monotonic=monotonic,
             faults=tuple(faults),
-            gpus=(*nvidia, *others),
+            gpus=gpus,
             hostname=socket.gethostname(),
+            joules_totals=self._energy.add(monotonic, gpus),
         )
 
     def close(self) -> None:

@@ -2,20 +2,28 @@
 
 Format: Documentation/ABI/testing/sysfs-class-power and Documentation/power/power_supply_class.rst. What a battery gives
 is what the machine draws, but only while nothing else feeds it: on mains the same files tell what the battery is
-charged with. Batteries of mice and keyboards (``scope`` is ``Device``) are not the machine's. Nothing but sysfs is
+charged with. Supplies of mice, keyboards and docks (``scope`` is ``Device``) are not the machine's. A USB-C port has a
+supply too (``ucsi-source-psy-…``, drivers/usb/typec/ucsi/psy.c), which is online also while the port gives power away:
+``<sysfs>/class/typec/port*/power_role`` tells (Documentation/ABI/testing/sysfs-class-typec). Nothing but sysfs is
 touched.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
+from wattview.config import Config
 from wattview.model import PowerSource
-from wattview.probes import SourceAbsent
+from wattview.probes import SourceAbsent, SourceBroken
+from wattview.probes.plausible import BATTERY_WATTS, implausible
 from wattview.probes.power.source import Measurement, Moment, PowerIntegral
 
 MICRO = 1e-6
+
+_PORT_SUPPLY = re.compile(r"ucsi-source-psy-.*?0*([1-9]\d*)")
+"""The device's name and the number of its connector: ``ucsi-source-psy-USBC000:001`` is connector 1 of USBC000:00."""
 
 
 class Battery(NamedTuple):
@@ -24,6 +32,11 @@ class Battery(NamedTuple):
     name: str
     discharging: bool
     watts: float | None
+
+
+def make(config: Config) -> BatteryPower:
+    """The source, as the settings have it."""
+    return BatteryPower(config.paths.sysfs)
 
 
 class BatteryPower:
@@ -40,6 +53,7 @@ class BatteryPower:
 
     def __init__(self, sysfs: str | Path) -> None:
         self._root = Path(sysfs) / "class" / "power_supply"
+        self._ports = Path(sysfs) / "class" / "typec"
         self._integral = PowerIntegral()
 
     def measure(self, now: Moment) -> Measurement:
@@ -53,6 +67,8 @@ class BatteryPower:
         for battery in feeding:
             if not battery.watts:
                 raise SourceAbsent(f"{battery.name} feeds the machine and does not tell its power")
+            if reason := implausible(battery.watts, BATTERY_WATTS):
+                raise SourceBroken(f"{battery.name}: {reason}")
             watts += battery.watts
         return Measurement(self._integral.add(now, watts))
 
@@ -68,13 +84,29 @@ class BatteryPower:
         batteries: list[Battery] = []
         plugged = False
         for supply in supplies:
-            kind = _text(supply / "type")
-            if kind != "Battery":
-                plugged = plugged or _text(supply / "online") in ("1", "2")
-            elif _text(supply / "scope") != "Device" and _text(supply / "present") != "0":
+            if _text(supply / "scope") == "Device":
+                continue
+            if _text(supply / "type") != "Battery":
+                plugged = plugged or (_text(supply / "online") in ("1", "2") and not self._gives_away(supply.name))
+            elif _text(supply / "present") != "0":
                 discharging = _text(supply / "status") == "Discharging"
                 batteries.append(Battery(supply.name, discharging, _watts(supply)))
         return batteries, plugged
+
+    def _gives_away(self, supply: str) -> bool:
+        """The supply is that of a USB-C port which feeds what is plugged into it. Of several ports, its own is told by
+        its number, which counts from 1; else one that takes power is enough to be fed."""
+        connector = _PORT_SUPPLY.fullmatch(supply)
+        if connector is None:
+            return False
+        own = _text(self._ports / f"port{int(connector[1]) - 1}" / "power_role")
+        if own:
+            return "[source]" in own
+        try:
+            roles = [_text(port / "power_role") for port in self._ports.iterdir()]
+        except OSError:
+            return False
+        return any("[source]" in role for role in roles) and not any("[sink]" in role for role in roles)
 
 
 def _watts(battery: Path) -> float | None:

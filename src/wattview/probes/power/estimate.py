@@ -15,6 +15,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from wattview.config import Config
 from wattview.model import PowerSource
 from wattview.probes import SourceAbsent, SourceBroken
 from wattview.probes.kernel_files import KernelFile
@@ -87,6 +88,12 @@ def cpu_family(cpuinfo: bytes) -> CpuFamily:
         if known and (family.steppings is None or number in family.steppings):
             return family
     return ANY_FAMILY
+
+
+def make(config: Config) -> EstimatedEnergy:
+    """The source, as the settings have it."""
+    power = config.power
+    return EstimatedEnergy(config.paths.procfs, power.estimate_idle_watts_per_cpu, power.estimate_max_watts_per_cpu)
 
 
 class EstimatedEnergy:

@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from wattview.config import Config
 from wattview.model import PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.plausible import HOST_WATTS, implausible
 from wattview.probes.power.powercap_zone import growth
 from wattview.probes.power.source import Measurement, Moment, PowerIntegral, SourceStill
 
 LISTING_SECONDS = 10.0
-MAX_HOST_WATTS = 100_000.0
-"""A meter that shows more is not telling a power: ACPI's "unknown" is 2^32 - 1 mW."""
 
 
 class Meter(NamedTuple):
@@ -57,6 +57,11 @@ METERS = (
 _SENSOR = re.compile(r"((?:power|energy)\d+)_(?:input|average)")
 _VALUES = ("input", "average")
 _NOTHING_THERE = (errno.ENODATA, errno.ENXIO, errno.ENODEV, errno.ENOENT)
+
+
+def make(config: Config) -> HwmonMeters:
+    """The source, as the settings have it."""
+    return HwmonMeters(config.paths.sysfs)
 
 
 class HwmonMeters:
@@ -120,8 +125,10 @@ class HwmonMeters:
             raise SourceBroken(f"{file.path} cannot be read: {error.strerror}") from None
         except ValueError:
             raise SourceBroken(f"{file.path} does not hold a number") from None
-        if value < 0 or (value > MAX_HOST_WATTS * 1e6 and not _is_energy(file.path)):
-            raise SourceBroken(f"{file.path} holds {value}, which is no power")
+        if value < 0:
+            raise SourceBroken(f"{file.path} holds {value}, which is no energy or power")
+        if not _is_energy(file.path) and (reason := implausible(value / 1e6, HOST_WATTS)):
+            raise SourceBroken(f"{file.path}: {reason}")
         return value
 
     def _list(self) -> None:

@@ -27,6 +27,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
+from wattview.config import Config
 from wattview.model import Fault, PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.power.powercap_zone import Kind, PowercapZone, text_or_none
@@ -47,6 +48,11 @@ SAME_COUNTER_MICROJOULES = 5_000_000
 """Two dies whose counters stand at one value after as much more has been counted have one counter."""
 
 _ZONE = re.compile(r"intel-rapl[a-z-]*(?::[0-9a-f]+)+")
+
+
+def make(config: Config) -> PowercapZones:
+    """The source, as the settings have it."""
+    return PowercapZones(config.paths.sysfs)
 
 
 class PowercapZones:

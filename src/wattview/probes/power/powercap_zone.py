@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.plausible import ZONE_WATTS
 from wattview.probes.power.source import Moment, slept
 from wattview.probes.power.update_interval import UpdateInterval
 
-MAX_ZONE_WATTS = 10_000.0
-"""No zone draws more than this: a counter that grew faster did not count energy, it was reset or spoiled."""
+MAX_ZONE_WATTS = ZONE_WATTS.most
+"""A counter that grew faster did not count energy: it was reset or spoiled."""
 
 COUNTER_TICK_SECONDS = 0.1
 """Added to an interval before its power is judged: counters move in steps, and short intervals exaggerate them."""

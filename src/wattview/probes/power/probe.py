@@ -10,15 +10,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 
 from wattview.config import Config
 from wattview.model import Fault, PowerReading, TrailPoint, Zone
+from wattview.model.power_sources import HOST_SOURCES
 from wattview.probes import SourceAbsent, SourceError
-from wattview.probes.power.battery import BatteryPower
-from wattview.probes.power.estimate import EstimatedEnergy
 from wattview.probes.power.families import families
-from wattview.probes.power.hwmon import HwmonMeters
-from wattview.probes.power.powercap import PowercapZones
 from wattview.probes.power.samples import Samples, watts_between
 from wattview.probes.power.source import EnergySource, Measurement, Moment, SourceStill, ZoneEnergy, moment, slept
 from wattview.probes.power.update_interval import QUICK_SECONDS
@@ -58,16 +56,11 @@ class PowerProbe:
     def __init__(
         self, config: Config, clock: Callable[[], Moment] = moment, pause: Callable[[float], None] = time.sleep
     ) -> None:
-        power = config.power
-        sources: tuple[EnergySource, ...] = (
-            PowercapZones(config.paths.sysfs),
-            HwmonMeters(config.paths.sysfs),
-            BatteryPower(config.paths.sysfs),
-            EstimatedEnergy(config.paths.procfs, power.estimate_idle_watts_per_cpu, power.estimate_max_watts_per_cpu),
-        )
-        self._sources = [source for source in sources if power.sources in ("auto", source.name)]
+        chosen = [entry for entry in HOST_SOURCES if config.power.sources in ("auto", entry.name)]
+        self._sources: list[EnergySource] = [import_module(entry.module).make(config) for entry in chosen]
+        self._estimates = frozenset(entry.name for entry in chosen if not entry.measures)
         self._source: EnergySource | None = None
-        self._configured_hz = power.sample_hz
+        self._configured_hz = config.power.sample_hz
         self._clock = clock
         self._pause = pause
         self._lock = threading.Lock()
@@ -157,7 +150,7 @@ class PowerProbe:
         failure: SourceError | None = None
         absence: SourceError | None = None
         for source in self._sources:
-            if failure is not None and source.name == "estimated":
+            if failure is not None and source.name in self._estimates:
                 break
             try:
                 measured = source.measure(now)

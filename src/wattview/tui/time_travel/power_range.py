@@ -12,6 +12,7 @@ from typing import NamedTuple
 from wattview.client import Client, ClientError
 from wattview.exposition import parse_series
 from wattview.model import Gpu, HistorySeries, Snapshot
+from wattview.model.power_sources import GPU_SOURCES
 from wattview.tui.sources import is_estimate
 from wattview.tui.time_travel.trend_buffers import Point
 
@@ -48,7 +49,7 @@ def lines_of(snapshot: Snapshot) -> list[Line]:
     """The whole host, its zones in the kernel's order, and the GPUs: what is added to it, and what is not."""
     power, machine = snapshot.power, snapshot.machine_power
     lines = []
-    added = machine is not None and "nvml" in machine.source.split("+")
+    added = machine.source.split("+") if machine is not None else []
     if machine is not None:
         lines.append(Line(HOST, "host (ESTIMATE)" if is_estimate(machine.source) else "host", machine.watts, True))
     if power is not None:
@@ -56,7 +57,7 @@ def lines_of(snapshot: Snapshot) -> list[Line]:
             title = zone.zone if zone.zone == zone.package else f"  {zone.package} {zone.zone}"
             lines.append(Line(f"{zone.package}/{zone.zone}", title, zone.watts, zone.counted))
     for gpu in snapshot.gpus:
-        counted = added and gpu.vendor == "nvidia"
+        counted = gpu.source in added and gpu.draws_beside
         lines.append(Line(gpu.uuid, f"GPU {gpu.index} {gpu.name}", gpu.power_watts, counted))
     return lines
 
@@ -77,9 +78,9 @@ async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...], 
         _, labels = parse_series(series.name)
         points[f"{labels.get('package', '')}/{labels.get('zone', '')}"] = series.points
     if gpus:
-        for series in await client.history("DCGM_FI_DEV_POWER_USAGE", start, end, step):
+        for series in await client.history("wattview_gpu_power_watts", start, end, step):
             _, labels = parse_series(series.name)
-            points[labels.get("UUID", "")] = series.points
+            points[labels.get("uuid", "")] = series.points
     return Past(start, end, step or 5.0, points, await _host_mean(client, start, end, source))
 
 
@@ -99,7 +100,7 @@ def mean_of_counters(series: list[HistorySeries], seconds: float, source: str) -
     """
     wanted = source.split("+")
     by_source = [(parse_series(one.name)[1].get("source", ""), one.points) for one in series]
-    counted = [points for name, points in by_source if name in wanted or name != "nvml"]
+    counted = [points for name, points in by_source if name in wanted or name not in GPU_SOURCES]
     if len(counted) != len(wanted) or any(len(points) < 2 for points in counted):
         return None
     means = []
