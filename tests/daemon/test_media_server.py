@@ -287,6 +287,7 @@ _DAEMON = """
 import asyncio, os, sys
 from pathlib import Path
 import anyio._backends._asyncio
+import concurrent.futures.thread
 import httpx
 from wattview import config
 from wattview.daemon.media.server import ManagedRtmp

@@ -355,6 +355,46 @@ async def test_a_server_that_refuses_fails_the_scenario_at_once(make_config: Con
     assert "Connection refused" in (ended.error or "")
 
 
+@pytest.mark.parametrize(
+    "wrapper",
+    ['ffmpeg "$@"', 'ffmpeg "$@" & wait', 'setsid ffmpeg "$@" & wait', 'sleep 600 & exec ffmpeg "$@"'],
+    ids=["without exec", "behind a shell", "in a session of its own", "beside another"],
+)
+async def test_an_ffmpeg_behind_a_wrapper_is_run_and_stopped_like_any(
+    make_config: ConfigFactory, tmp_path: Path, wrapper: str
+) -> None:
+    program = tmp_path / "my-ffmpeg"
+    program.write_text(f"#!/bin/sh\n{wrapper}\n", "utf-8")
+    program.chmod(0o755)
+    bench = Bench(make_config("scenarios.quality_seconds=1", f"scenarios.ffmpeg={program}"))
+    done = await bench.run(SHORT)
+    assert done.state == "done", done.error
+    assert done.finished[0].quality_frames == 30
+    begun = bench.runner.start(RunRequest(scenarios=[msgspec.structs.replace(SHORT, duration=60)]))
+    await bench.phase("measuring")
+    assert own_ffmpegs()
+    before = time.monotonic()
+    ended = await bench.runner.abort(begun.id)
+    assert time.monotonic() - before < 5.0
+    assert (ended.state, own_ffmpegs()) == ("aborted", set())
+
+
+async def test_an_ffmpeg_that_talks_without_end_fills_neither_memory_nor_disk(
+    make_config: ConfigFactory, tmp_path: Path
+) -> None:
+    """50 MB on standard error and a line of 300 kB on standard output, beside a scenario that is well."""
+    program = tmp_path / "my-ffmpeg"
+    noise = "head -c 50000000 /dev/zero | tr '\\0' x >&2; head -c 300000 /dev/zero | tr '\\0' y; echo"
+    when = f'case "$*" in *-progress*) {noise} ;; esac'
+    program.write_text(f'#!/bin/sh\n{when}\nexec ffmpeg "$@"\n', "utf-8")
+    program.chmod(0o755)
+    bench = Bench(make_config(f"scenarios.ffmpeg={program}"))
+    done = await bench.run(msgspec.structs.replace(SHORT, quality=False))
+    assert done.state == "done", done.error
+    assert (done.finished[0].encoders or [])[0].frames
+    assert sum(path.stat().st_size for path in bench.folder(done).iterdir()) < 4_000_000
+
+
 async def test_a_missing_ffmpeg_is_a_clear_failure(make_config: ConfigFactory) -> None:
     bench = Bench(make_config("scenarios.ffmpeg=/nowhere/ffmpeg"))
     ended = await bench.run(SHORT)

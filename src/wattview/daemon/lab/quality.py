@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from wattview.config import Scenarios
 from wattview.daemon import children
+from wattview.daemon.child_log import ChildLog
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.ffmpeg_process import last_words
@@ -163,13 +164,13 @@ async def measure(
     read_end, write_end = os.pipe()
     try:
         try:
-            with reference_log.open("wb") as log:
-                started.append(await children.spawn(reference, nice=NICE, cwd=folder, stdout=write_end, stderr=log))
-            with compare_log.open("wb") as log:
-                comparing = await children.spawn(
-                    compare, nice=NICE, cwd=folder, stdin=read_end, stdout=asyncio.subprocess.PIPE, stderr=log
-                )
-                started.append(comparing)
+            log = await asyncio.to_thread(ChildLog, reference_log)
+            started.append(await children.spawn(reference, nice=NICE, cwd=folder, stdout=write_end, stderr=log))
+            log = await asyncio.to_thread(ChildLog, compare_log)
+            comparing = await children.spawn(
+                compare, nice=NICE, cwd=folder, stdin=read_end, stdout=asyncio.subprocess.PIPE, stderr=log
+            )
+            started.append(comparing)
         finally:
             os.close(read_end)
             os.close(write_end)
@@ -177,14 +178,15 @@ async def measure(
         assert comparing.stdout is not None
         async with asyncio.timeout(patience) as stall:
             loop, parser, done = asyncio.get_running_loop(), ffmpeg_command.ProgressParser(), 0
-            async for line in comparing.stdout:
+            async for line in children.lines(comparing.stdout):
                 progress = parser.feed(line.decode("ascii", errors="replace"))
                 if progress is not None and (progress.frames or 0) > done:
                     done = progress.frames or 0
                     stall.reschedule(loop.time() + STALL_SECONDS)
                     if on_frames is not None:
                         on_frames(done)
-            status = await comparing.wait()
+            await children.ended(comparing)
+            status = comparing.returncode
     except TimeoutError:
         raise QualityFailed(f"{tool.path} has not compared a frame for {STALL_SECONDS:.0f} s or more") from None
     finally:
@@ -205,11 +207,7 @@ async def encoded_bits_per_second(program: str, clip: Clip, folder: Path) -> flo
         program, "-nostdin", "-loglevel", "error", "-i", str(clip.copy), "-map", "0:v:0", "-c", "copy",
         "-f", "framecrc", "pipe:1",
     ]  # fmt: skip
-    process = await children.spawn(command, nice=NICE, cwd=folder, stdout=asyncio.subprocess.PIPE)
-    try:
-        output, _ = await process.communicate()
-    finally:
-        await children.stop(process, patience_seconds=0.0)
+    _, output = await children.output(command, seconds=STALL_SECONDS, nice=NICE, cwd=folder, errors=False)
     # Lines of "stream, dts, pts, duration, size, checksum" below some of "#…".
     sizes = [int(line.split(b",")[4]) for line in output.splitlines() if line.count(b",") >= 5 and line[:1] != b"#"]
     chosen = sizes[clip.first_frame : clip.first_frame + clip.frames]

@@ -12,13 +12,13 @@ import os
 import pwd
 import re
 import socket
-from asyncio.subprocess import PIPE
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from wattview.daemon import children
 
 LOOPBACK = "127.0.0.1"
+VERSION_SECONDS = 10.0
 INSTALL = "sudo apt-get install nginx-light libnginx-mod-rtmp"
 
 _MODULE = "ngx_rtmp_module.so"
@@ -120,10 +120,9 @@ def _user() -> str:
 async def find_module(nginx: str) -> Path | None:
     """The RTMP module's file; None where it is compiled in. Raises MediaServerError where there is neither."""
     try:
-        process = await children.spawn([nginx, "-V"], stderr=PIPE)
+        _, output = await children.output([nginx, "-V"], seconds=VERSION_SECONDS)
     except OSError as error:
         raise MediaServerError(str(error), INSTALL) from None
-    _, output = await process.communicate()
     build = output.decode("utf-8", "replace")
     if re.search(r"--add-module=\S*rtmp", build):
         return None

@@ -19,6 +19,7 @@ from typing import Literal
 
 from wattview.config import Config
 from wattview.daemon import children
+from wattview.daemon.child_log import ChildLog
 from wattview.daemon.media import nginx_config
 from wattview.daemon.media.nginx_config import INSTALL, LOOPBACK, MediaServerError, application_of, port_of
 from wattview.fetch import FetchError, Site
@@ -140,7 +141,6 @@ class ManagedRtmp:
         process, self._process = self._process, None
         if process is not None:
             await children.stop(process)
-            _kill_group(process)
 
     async def _launch(self, again: bool = False) -> None:
         """One nginx, ready. A port can be taken between its choice and nginx's own bind: then others are chosen.
@@ -153,13 +153,13 @@ class ManagedRtmp:
                 self._choose_ports()
             self._write_configuration(module)
             try:
-                with (self._directory / "error.log").open("wb") as errors:
-                    self._process = await children.spawn(
-                        [self._streams.nginx, "-p", str(self._directory), "-c", "nginx.conf"],
-                        death_signal=signal.SIGTERM,
-                        cwd=self._directory,
-                        stderr=errors,
-                    )
+                errors = await asyncio.to_thread(ChildLog, self._directory / "error.log")
+                self._process = await children.spawn(
+                    [self._streams.nginx, "-p", str(self._directory), "-c", "nginx.conf"],
+                    death_signal=signal.SIGTERM,
+                    cwd=self._directory,
+                    stderr=errors,
+                )
             except OSError as error:
                 raise MediaServerError(str(error), INSTALL) from None
             try:
@@ -197,17 +197,13 @@ class ManagedRtmp:
             ) from None
 
     async def _until_ready(self, process: Process) -> None:
-        ended = asyncio.create_task(process.wait())
         deadline = asyncio.get_running_loop().time() + READY_SECONDS
-        try:
-            while not await _answers(self.stat_url, process.pid):
-                await asyncio.wait({ended}, timeout=0.03)
-                if ended.done():
-                    raise MediaServerError(f"nginx ended with status {ended.result()}: {self._last_words()}")
-                if asyncio.get_running_loop().time() > deadline:
-                    raise MediaServerError(f"nginx does not answer after {READY_SECONDS:g} s: {self._last_words()}")
-        finally:
-            ended.cancel()
+        while not await _answers(self.stat_url, process.pid):
+            if await children.ended(process, 0.03):
+                await children.heard(process)
+                raise MediaServerError(f"nginx ended with status {process.returncode}: {self._last_words()}")
+            if asyncio.get_running_loop().time() > deadline:
+                raise MediaServerError(f"nginx does not answer after {READY_SECONDS:g} s: {self._last_words()}")
 
     def _last_words(self) -> str:
         """The last serious line of nginx's log."""
@@ -226,8 +222,9 @@ class ManagedRtmp:
         loop = asyncio.get_running_loop()
         while self._process is not None:
             began = loop.time()
-            status = await self._process.wait()
-            _kill_group(self._process)
+            await children.ended(self._process)
+            # A master that was killed could not take its worker along.
+            status = await children.stop(self._process, patience_seconds=0.0)
             if loop.time() - began > SETTLED_SECONDS:
                 attempt = 0
             self._note(f"nginx ended by itself with status {status}: {self._last_words()}")
@@ -258,12 +255,3 @@ async def _answers(url: str, master: int) -> bool:
     with contextlib.suppress(ProcessLookupError):
         return pid is not None and os.getpgid(int(pid[1])) == master
     return False
-
-
-def _kill_group(master: Process) -> None:
-    """Ends a worker that outlived its master (one that was killed cannot take it along).
-
-    The master began its own session, so its group is its pid and holds its workers only; a group that is empty is gone.
-    """
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(master.pid, signal.SIGKILL)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from asyncio.subprocess import STDOUT
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 from wattview.daemon import children
 from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command, film
-from wattview.daemon.lab.encoding.ffmpeg_process import ENVIRONMENT
+from wattview.daemon.lab.encoding.ffmpeg_process import ENVIRONMENT, REASON_LENGTH
 from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.model import Scenario
 
@@ -146,7 +145,7 @@ async def _look_at(program: str, media: Path) -> Film:
 
 
 def _reason(status: int, text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip()[:REASON_LENGTH] for line in text.splitlines() if line.strip()]
     return " · ".join(lines[:3]) or f"FFmpeg ended with status {status}"
 
 
@@ -155,21 +154,8 @@ async def _outcome(command: list[str]) -> tuple[int, str]:
 
     One that has said something and then hangs is not waited for: some encoders do where their output cannot be opened.
     """
-    process = await children.spawn(
-        command, nice=19, env={**os.environ, **ENVIRONMENT}, stdout=asyncio.subprocess.PIPE, stderr=STDOUT
+    status, output = await children.output(
+        command, seconds=PROBE_TIMEOUT_SECONDS, silent_seconds=HANG_SECONDS, env={**os.environ, **ENVIRONMENT}
     )
-    assert process.stdout is not None
-    output, patience = b"", PROBE_TIMEOUT_SECONDS
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
-            while True:
-                async with asyncio.timeout(patience):
-                    data = await process.stdout.read(65536)
-                    if not data:
-                        status = await process.wait()
-                        return status, output.decode(errors="replace")
-                output, patience = output + data, HANG_SECONDS
-    except TimeoutError:
-        return -1, output.decode(errors="replace") or f"no answer within {PROBE_TIMEOUT_SECONDS:.0f} s"
-    finally:
-        await children.stop(process, patience_seconds=0)
+    text = output.decode(errors="replace")
+    return status, text or (f"no answer within {PROBE_TIMEOUT_SECONDS:.0f} s" if status == -1 else "")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from wattview.daemon import children
 from wattview.daemon.lab import delay
 from wattview.daemon.lab.delay import Arrivals, Delay, DelayUnknown
 from wattview.daemon.lab.encoding import ffmpeg_command
@@ -147,6 +148,7 @@ class EncoderGroup:
     async def stop(self, patience_seconds: float) -> None:
         await asyncio.gather(*(viewer.process.stop(0.0) for viewer, _ in self._viewers))
         await asyncio.gather(*(encoder.process.stop(patience_seconds) for encoder in self.encoders))
+        await children.end_strays(patience_seconds)
 
     @property
     def running(self) -> tuple[RunningEncoder, ...]:
@@ -208,7 +210,7 @@ class EncoderGroup:
             notes += [
                 f"not real time: the RTMP server took {encoder.name} too slowly, packets to it were dropped"
                 for encoder in self.encoders
-                if _mentions(encoder.process.log, ffmpeg_command.QUEUE_FULL)
+                if encoder.process.queue_was_full
             ]
         return not notes, notes
 
@@ -286,9 +288,3 @@ class EncoderGroup:
         ended = await first_of([process.exited for process in processes], seconds)
         if ended is not None:
             raise await processes[ended].death()
-
-
-def _mentions(log: Path, text: str) -> bool:
-    wanted = text.encode()
-    with log.open("rb") as file:
-        return any(wanted in line for line in file)

@@ -1,6 +1,6 @@
 """One running FFmpeg that is watched through ``-progress``: started, heard, asked why it died, stopped.
 
-Its log goes straight into a file of the run's folder, behind a first line with the command.
+What it says goes into a file of the run's folder, behind a first line with the command.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ import asyncio
 import os
 import shlex
 import time
-from asyncio.subprocess import Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
-from io import FileIO
 from pathlib import Path
 
 from wattview.daemon import children
+from wattview.daemon.child_log import ChildLog
 from wattview.daemon.lab.encoding import ffmpeg_command
 
 LOG_TAIL_BYTES = 4096
 REASON_LINES = 4
+REASON_LENGTH = 300
 
 ENVIRONMENT = {"SVT_LOG": "1"}
 """SVT-AV1 would write its settings into every log, as if they were warnings."""
@@ -38,6 +39,7 @@ class WatchedFfmpeg:
         self.started = 0.0
         self._on_progress = on_progress
         self._process: Process | None = None
+        self._log: ChildLog | None = None
         self._reader: asyncio.Task[None] | None = None
 
     @property
@@ -46,40 +48,52 @@ class WatchedFfmpeg:
 
     async def start(self, command: list[str], cwd: Path) -> None:
         """Raises ``children.ProgramMissing``, or OSError where the log cannot be written."""
-        log = await asyncio.to_thread(_open_log, self.log, command)
+        self._log = await asyncio.to_thread(ChildLog, self.log, f"# {shlex.join(command)}", ffmpeg_command.QUEUE_FULL)
         self.started = time.monotonic()
-        try:
-            self._process = await children.spawn(
-                command, cwd=cwd, env={**os.environ, **ENVIRONMENT}, stdout=asyncio.subprocess.PIPE, stderr=log.fileno()
-            )
-        finally:
-            log.close()
+        self._process = await children.spawn(
+            command, cwd=cwd, env={**os.environ, **ENVIRONMENT}, stdout=PIPE, stderr=self._log
+        )
         self._reader = asyncio.create_task(self._watch(self._process), name=f"watch {self.name}")
 
     async def death(self) -> FfmpegDied:
         """Why this one, which has exited, did so."""
         status = self._process.returncode if self._process else None
+        if self._process is not None:
+            await children.heard(self._process)
         words = await asyncio.to_thread(last_words, self.log)
         return FfmpegDied(f"{self.name}: FFmpeg ended by itself ({_exit_text(status)}): {words}")
 
     async def stop(self, patience_seconds: float) -> None:
-        """Lets it close its files and its connection, and kills it where that takes too long."""
+        """Lets it close its files and its connection, and kills it where that takes too long. ``children.end_strays``
+        has to follow."""
         if self._process is not None:
-            await children.stop(self._process, patience_seconds=patience_seconds)
+            await children.end(self._process, patience_seconds=patience_seconds)
         if self._reader is not None:
-            await self._reader
+            await asyncio.wait({self._reader}, timeout=2 * children.DRAIN_SECONDS)
+            self._reader.cancel()
+
+    @property
+    def queue_was_full(self) -> bool:
+        """Whether it has dropped packets, because the server did not take them fast enough."""
+        return self._log is not None and self._log.seen
 
     async def _watch(self, process: Process) -> None:
+        reading = asyncio.create_task(self._read(process), name=f"read {self.name}")
+        try:
+            await children.ended(process)
+            # What it has started may hold its output open for as long as it likes.
+            await asyncio.wait({reading}, timeout=children.DRAIN_SECONDS)
+        finally:
+            reading.cancel()
+            self.exited.set()
+
+    async def _read(self, process: Process) -> None:
         assert process.stdout is not None
         parser = ffmpeg_command.ProgressParser()
-        try:
-            async for line in process.stdout:
-                progress = parser.feed(line.decode("ascii", errors="replace"))
-                if progress is not None and not progress.ended:
-                    self._on_progress(time.monotonic(), progress)
-            await process.wait()
-        finally:
-            self.exited.set()
+        async for line in children.lines(process.stdout):
+            progress = parser.feed(line.decode("ascii", errors="replace"))
+            if progress is not None and not progress.ended:
+                self._on_progress(time.monotonic(), progress)
 
 
 async def first_of(events: list[asyncio.Event], timeout_seconds: float) -> int | None:
@@ -105,14 +119,8 @@ def last_words(log: Path) -> str:
             text = file.read().decode(errors="replace")
     except OSError as error:
         return f"its log cannot be read: {error.strerror}"
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("# ")]
+    lines = [line.strip()[:REASON_LENGTH] for line in text.splitlines() if line.strip() and not line.startswith("# ")]
     return " · ".join(lines[-REASON_LINES:]) or "it said nothing"
-
-
-def _open_log(path: Path, command: list[str]) -> FileIO:
-    file = FileIO(path, "w")
-    file.write(f"# {shlex.join(command)}\n".encode())
-    return file
 
 
 def _exit_text(status: int | None) -> str:

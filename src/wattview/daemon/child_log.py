@@ -1,0 +1,56 @@
+"""What a child says, in a file that stays small: its beginning and its end, and between them what was too much."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from asyncio import StreamReader
+from pathlib import Path
+
+MAX_BYTES = 1 << 20
+HEAD_BYTES = 128 << 10
+TAIL_BYTES = 128 << 10
+CHUNK_BYTES = 1 << 16
+
+
+class ChildLog:
+    """One file. ``begin`` is its first line; ``watch_for`` is a phrase, and ``seen`` says whether it has come.
+
+    Raises OSError where the file cannot be written at first; what cannot be written later is lost, and the child is
+    heard all the same: it must not wait for our disk.
+    """
+
+    def __init__(self, path: Path, begin: str = "", watch_for: str = "") -> None:
+        self.path = path
+        self.seen = False
+        self._phrase = watch_for.encode()
+        self._before = b""
+        self._left_out = 0
+        self._file = path.open("w+b", buffering=0)
+        self._size = self._file.write(f"{begin}\n".encode()) if begin else 0
+
+    async def take(self, stream: StreamReader) -> None:
+        """Takes everything until the stream ends."""
+        try:
+            while data := await stream.read(CHUNK_BYTES):
+                if self._phrase and not self.seen:
+                    self.seen = self._phrase in self._before + data
+                    self._before = data[-len(self._phrase) :]
+                await asyncio.to_thread(self._write, data)
+        finally:
+            self._file.close()
+
+    def _write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._size += self._file.write(data)
+            if self._size > MAX_BYTES:
+                self._shorten()
+
+    def _shorten(self) -> None:
+        self._file.seek(-TAIL_BYTES, 2)
+        tail = self._file.read(TAIL_BYTES).partition(b"\n")[2]
+        self._left_out += self._size - HEAD_BYTES - len(tail)
+        self._file.seek(HEAD_BYTES)
+        note = f"\n# … {self._left_out} bytes were left out …\n".encode()
+        self._size = HEAD_BYTES + self._file.write(note + tail)
+        self._file.truncate()
