@@ -15,6 +15,8 @@ from tests.conftest import ConfigFactory
 from tests.support.node_exporter import Exposition
 from wattview.config import Config
 from wattview.exposition import render
+from wattview.probes import procfs
+from wattview.probes.mounts import may_hang
 from wattview.probes.node import filesystem
 
 MOUNTS = """\
@@ -218,3 +220,40 @@ def test_a_dead_file_server_does_not_hold_the_scrape(tmp_path: Path) -> None:
     took, late, succeeded = done.stdout.split()
     assert 1.9 < float(took) < 5
     assert (late, succeeded) == ("1", "True")
+
+
+def test_what_is_mounted_below_a_mount_that_hangs_is_told_with_it(
+    make_config: ConfigFactory, mounts: Mounts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # prometheus/node_exporter#868: the way to /mnt/nfs/scratch leads through the server that has gone.
+    monkeypatch.setattr(filesystem, "MOUNT_TIMEOUT_SECONDS", 0.2)
+    (tmp_path / "proc/1").mkdir(parents=True)
+    (tmp_path / "proc/1/mountinfo").write_text(
+        "29 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        "40 29 0:50 / /mnt/nfs rw - nfs4 server:/x rw\n"
+        "41 40 8:2 / /mnt/nfs/scratch rw - ext4 /dev/sda2 rw\n"
+        "42 29 8:3 / /mnt/nfs2 rw - ext4 /dev/sda3 rw\n"
+    )
+    release = threading.Event()
+    mounts.hanging = {"/mnt/nfs": release, "/mnt/nfs/scratch": release}
+    began = time.monotonic()
+    found = errors(read(filesystem.Filesystem(make_config(f"paths.procfs={tmp_path}/proc"), mounts)))
+    assert time.monotonic() - began < 5
+    release.set()
+    late = dict.fromkeys(("/mnt/nfs", "/mnt/nfs/scratch"), "mountpoint timeout")
+    assert found == {"/": "", "/mnt/nfs2": "", **late}
+
+
+def test_filesystems_of_the_kernel_are_no_wall_and_those_of_servers_are() -> None:
+    table = "".join(
+        f"{number} 1 0:{number} / {point} rw - {kind} x rw\n"
+        for number, (point, kind) in enumerate(
+            {
+                "/": "overlay", "/dev": "devtmpfs", "/dev/shm": "tmpfs", "/home": "autofs", "/home/me": "btrfs",
+                "/media/usb": "fuseblk", "/media/usb/image": "squashfs", "/srv": "xfs",
+            }.items()
+        )
+    )  # fmt: skip
+    assert may_hang(procfs.mountinfo(table.encode())) == {
+        "/", "/dev", "/home", "/home/me", "/media/usb", "/media/usb/image",
+    }  # fmt: skip

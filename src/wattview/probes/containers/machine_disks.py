@@ -9,8 +9,9 @@ import msgspec
 from wattview.config import Paths
 from wattview.model import DiskCounters, Filesystem
 from wattview.probes import procfs
-from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.disks import Disks
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.mounts import may_hang
 
 
 class DiskStats:
@@ -38,8 +39,11 @@ class DiskStats:
         self._file.close()
 
 
-def filesystems(paths: Paths, disks: DiskNames) -> tuple[Filesystem, ...]:
-    """The machine's filesystems on block devices, each once. Blocks where a disk hangs."""
+def filesystems(paths: Paths, disks: Disks) -> tuple[Filesystem, ...]:
+    """The machine's filesystems on block devices, each once; those below a mount that may hang are left out.
+
+    Blocks where a disk hangs.
+    """
     root = paths.rootfs.rstrip("/")
     try:
         with open(f"{paths.procfs}/1/mountinfo", "rb") as file:
@@ -47,8 +51,9 @@ def filesystems(paths: Paths, disks: DiskNames) -> tuple[Filesystem, ...]:
     except (OSError, ValueError):
         return ()
     found: dict[str, Filesystem] = {}
+    out_of_reach = may_hang(mounts)
     for mount in mounts:
-        if not mount.source.startswith("/dev/") or mount.source in found:
+        if not mount.source.startswith("/dev/") or mount.source in found or mount.mount_point in out_of_reach:
             continue
         try:
             space = os.statvfs(root + mount.mount_point)

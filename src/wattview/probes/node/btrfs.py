@@ -16,6 +16,7 @@ from wattview.exposition import Family, labels
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import pairs
+from wattview.probes.mounts import may_hang
 from wattview.probes.node.collector import Directories, Directory, named
 
 _FAMILIES = (
@@ -89,8 +90,10 @@ class Btrfs:
         except OSError:
             table = self._own_mounts.read()
         found: dict[str, list[Device]] = {}
-        for mount in procfs.mountinfo(table):
-            if mount.fs_type == "btrfs":
+        mounts = procfs.mountinfo(table)
+        out_of_reach = may_hang(mounts)
+        for mount in mounts:
+            if mount.fs_type == "btrfs" and mount.mount_point not in out_of_reach:
                 try:
                     uuid, devices = ask_devices(self._rootfs + mount.mount_point)
                 except OSError:

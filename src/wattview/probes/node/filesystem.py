@@ -12,17 +12,11 @@ from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
+from wattview.probes.mounts import may_hang
 from wattview.probes.node.collector import Filter, gauge
 
 MOUNT_TIMEOUT_SECONDS = 2.0
 """How long a scrape waits for mounts that may hang; it must end before the scrape itself is given up."""
-
-# These answer statfs(2) out of their superblock in memory. Anything else (NFS, CIFS, FUSE, 9p, Ceph …) asks somebody.
-_ANSWER_AT_ONCE = frozenset((
-    "bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "hfsplus", "iso9660", "jfs", "msdos",
-    "nilfs2", "ntfs3", "ramfs", "reiserfs", "rootfs", "squashfs", "tmpfs", "udf", "vfat", "xfs", "zfs",
-))  # fmt: skip
-
 
 Mounts = dict[tuple[str, str, str], procfs.Mount]
 """By (device, mount point, type)."""
@@ -53,6 +47,7 @@ class Filesystem:
         self._slow: dict[str, _Asked] = {}
         self._table = b""
         self._known: Mounts = {}
+        self._may_hang: frozenset[str] = frozenset()
 
     def collect(self) -> list[Family]:
         try:
@@ -62,13 +57,15 @@ class Filesystem:
             table = self._own_mounts.read()
         if table != self._table:
             # A container engine makes this a long table, and it seldom changes.
-            self._known, self._table = self._wanted(table), table
-        points = {point: fs_type for _, point, fs_type in self._known}
+            mounts = procfs.mountinfo(table)
+            self._may_hang = frozenset(self._point(point) for point in may_hang(mounts))
+            self._known, self._table = self._wanted(mounts), table
+        points = dict.fromkeys(point for _, point, _ in self._known)
         return space_families(self._known, self._ask(points))
 
-    def _wanted(self, table: bytes) -> Mounts:
+    def _wanted(self, listed: list[procfs.Mount]) -> Mounts:
         mounts: Mounts = {}
-        for mount in procfs.mountinfo(table):
+        for mount in listed:
             point = self._point(mount.mount_point)
             if not self._mount_points.ignores(point) and not self._types.ignores(mount.fs_type):
                 mounts[mount.source, point, mount.fs_type] = mount
@@ -80,11 +77,11 @@ class Filesystem:
             return mount_point[len(self._rootfs) :] or "/"
         return mount_point
 
-    def _ask(self, points: dict[str, str]) -> dict[str, Space]:
+    def _ask(self, points: Iterable[str]) -> dict[str, Space]:
         """What each mount point has. Those that may hang are asked side by side, each in a thread of its own."""
         answers: dict[str, Space] = {}
-        for point, fs_type in points.items():
-            if fs_type in _ANSWER_AT_ONCE:
+        for point in points:
+            if point not in self._may_hang:
                 answers[point] = self._space(point)
             elif point not in self._slow:
                 self._slow[point] = _Asked(self._space, point)
