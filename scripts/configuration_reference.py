@@ -57,6 +57,9 @@ MEANINGS = {
     "node.sysctl": "kernel settings to serve as numbers",
     "node.sysctl_info": "kernel settings to serve as text",
     "docker.host": "the address of the Docker engine's API",
+    "docker.store_container_labels": "make containers' labels labels of cAdvisor's metrics (100 of them at most)",
+    "docker.whitelisted_container_labels": "those that become labels all the same, where `store_container_labels` is "
+    "false; comma-separated",
     "docker.ended_seconds": "seconds for which an ended container is known: no less than between two scrapes",
     "streams.nginx_rtmp_url": "the statistics page or the HTTP API of the RTMP server",
     "streams.rtmp_url": "where scenarios push their streams: `rtmp://host:port/application`",

@@ -103,10 +103,13 @@ class Power(Section, frozen=True, kw_only=True):
 
 class Docker(Section, frozen=True, kw_only=True):
     """The container engine. Its containers are known for ``ended_seconds`` after their end, to be seen by scrapers
-    that come less often than they end."""
+    that come less often than they end. ``store_container_labels`` makes their labels labels of cAdvisor's metrics;
+    where it is false, only those in ``whitelisted_container_labels`` (comma-separated) become labels."""
 
     host: str = "unix:///var/run/docker.sock"
     ended_seconds: Annotated[float, Meta(ge=10, le=3600)] = 60.0
+    store_container_labels: bool = True
+    whitelisted_container_labels: str = ""
 
 
 class Streams(Section, frozen=True, kw_only=True):
