@@ -44,7 +44,7 @@ from wattview.model import (
 )
 from wattview.probes.containers import cgroup
 from wattview.probes.containers.cgroup_files import CgroupFiles
-from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.disks import Disks
 from wattview.probes.host import HostProbe
 from wattview.probes.power.probe import PowerProbe
 from wattview.probes.power.source import Moment
@@ -216,7 +216,7 @@ class Bench:
             assert found is not None
             place = cgroup.locate(found, job.id, {"": path})
             assert place is not None
-            self._cgroups[job.id] = CgroupFiles(place, 2, DiskNames(str(self._sysfs)))
+            self._cgroups[job.id] = CgroupFiles(place, 2, Disks(str(self._sysfs)))
         # It has used an hour before anybody looked, unless it began while we did.
         before = 3600.0 if job.started < 0 else 0.0
         usec = round((before + self.machine.cpu_seconds(job.name, at)) * 1e6)

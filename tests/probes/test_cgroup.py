@@ -67,7 +67,7 @@ def test_a_container_whose_init_sits_in_a_child_cgroup_is_measured_whole(tmp_pat
     directory = tree.v2_cgroup(tmp_path, f"/docker/{ID}")
     tree.v2_cgroup(tmp_path, f"/docker/{ID}/init.scope")
     place = cgroup.locate(found_in(tmp_path), ID, {"": f"/docker/{ID}/init.scope"})
-    assert place == cgroup.Place(f"/docker/{ID}", {"": str(directory)})
+    assert place == cgroup.Place(f"/docker/{ID}", {"": str(directory)}, ("init.scope",))
 
 
 def test_the_outer_of_two_nested_containers_is_not_taken_for_the_inner(tmp_path: Path) -> None:
@@ -132,9 +132,12 @@ def test_no_limit_is_none(text: bytes, value: int | None) -> None:
 def test_cpu_max_and_weight() -> None:
     assert cgroup.cpu_max(b"max 100000\n") == (None, 100000)
     assert cgroup.cpu_max(b"50000 100000\n") == (50000, 100000)
-    assert cgroup.shares_of_weight(1) == 2
-    assert cgroup.shares_of_weight(10000) == 262144
-    assert cgroup.shares_of_weight(100) == 2597
+
+
+@pytest.mark.parametrize(("weight", "shares"), [(100, 1024), (0, None), (39, None), (1, None), (10000, None)])
+def test_a_weight_says_its_shares_only_where_one_rule_made_it(weight: int, shares: int | None) -> None:
+    # runc made 39 of 1024 shares up to 1.3.1 and 100 since; 100 is the kernel's own default, and 0 is cpu.idle.
+    assert cgroup.shares_of_weight(weight) == shares
 
 
 def test_io_stat_survives_devices_without_a_newline() -> None:

@@ -12,7 +12,7 @@ from tests.support.open_files import open_files as open_descriptors
 from wattview.model import CgroupCounters, CgroupSpec, DiskIo
 from wattview.probes.containers.cgroup import hierarchies, locate
 from wattview.probes.containers.cgroup_files import CgroupFiles, CgroupGone
-from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.disks import Disks
 
 PATH = f"/docker/{ID}"
 
@@ -22,7 +22,7 @@ def open_files(sysfs: Path) -> CgroupFiles:
     assert found is not None
     place = locate(found, ID, {})
     assert place is not None
-    return CgroupFiles(place, found.version, DiskNames(str(sysfs)))
+    return CgroupFiles(place, found.version, Disks(str(sysfs)))
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_every_v2_counter_is_read(v2: Path) -> None:
     assert faults == []
     assert counters == CgroupCounters(
         spec=CgroupSpec(
-            cpu_shares=500, cpu_period_us=100000, cpu_quota_us=50000, memory_reservation_bytes=0, pids_limit=100
+            cpu_shares=1024, cpu_period_us=100000, cpu_quota_us=50000, memory_reservation_bytes=0, pids_limit=100
         ),
         cpu_seconds_total=2.25,
         cpu_user_seconds_total=1.8,

@@ -11,16 +11,17 @@ import pytest
 
 from tests.support import cgroup_tree as tree
 from wattview.config import Paths
+from wattview.model import LoadAverage
 from wattview.probes.containers import background as container_background
-from wattview.probes.containers.background import Background, Target, count_tasks, measure_space
-from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.background import Background, Target, count_tasks, load_average, measure_space
+from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.exit_watch import ExitWatch
 from wattview.probes.containers.machine import read_machine
 
 
 def hasty(root: Path) -> Background:
     """One that looks a hundred times a second at what is below ``root``."""
-    return Background(Paths(rootfs=str(root)), DiskNames(str(root)), walk_seconds=0.01, tasks_seconds=0.01)
+    return Background(Paths(rootfs=str(root)), Disks(str(root)), walk_seconds=0.01, tasks_seconds=0.01)
 
 
 def test_space_is_what_du_says_with_each_file_once(tmp_path: Path) -> None:
@@ -49,10 +50,26 @@ def test_tasks_are_counted_by_state_and_one_that_ended_meanwhile_is_left_out(tmp
         tree.process(tmp_path / "proc", pid)
         stat = tmp_path / "proc" / str(pid) / "stat"
         stat.write_text(stat.read_text().replace(") S ", f") {state} "))
-    tasks = tree.write(tmp_path, {"tasks": "1\n2\n3\n4\n5\n6\n99\n"}) / "tasks"
-    assert count_tasks(str(tmp_path / "proc"), str(tasks)) == {
+    # cgroup.threads lists the tasks of one cgroup; crun puts a container's below the one that Podman asked for.
+    tree.write(
+        tmp_path / "cgroup", {"tasks": "1\n2\n", "container/tasks": "3\n", "container/init/tasks": "4\n5\n6\n9\n"}
+    )
+    assert count_tasks(str(tmp_path / "proc"), str(tmp_path / "cgroup"), "tasks") == {
         "running": 1, "sleeping": 2, "uninterruptible": 1, "stopped": 1,
     }  # fmt: skip
+
+
+def test_more_tasks_than_are_looked_at_are_not_known_by_state(tmp_path: Path) -> None:
+    tree.write(tmp_path, {"tasks": "1\n" * 5000})
+    assert count_tasks("/proc", str(tmp_path), "tasks") == {}
+
+
+def test_a_load_average_fades_as_its_time_goes_by() -> None:
+    tasks = {"running": 4, "uninterruptible": 1}
+    first = load_average(None, tasks, 0.5)
+    assert first == LoadAverage(running=4.0, uninterruptible=1.0)
+    second = load_average(first, {"running": 0, "uninterruptible": 3}, 0.5)
+    assert second == LoadAverage(running=2.0, uninterruptible=2.0)
 
 
 def test_a_layer_that_may_not_be_read_is_a_fault_and_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,9 +80,7 @@ def test_a_layer_that_may_not_be_read_is_a_fault_and_no_number(tmp_path: Path, m
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(container_background, "measure_space", refused)
-    background = Background(
-        Paths(rootfs=str(tmp_path)), DiskNames(str(tmp_path)), walk_seconds=0.01, tasks_seconds=0.01
-    )
+    background = Background(Paths(rootfs=str(tmp_path)), Disks(str(tmp_path)), walk_seconds=0.01, tasks_seconds=0.01)
     background.follow({"x": Target(layer="/layer")})
     assert looked.wait(10)
     while background.fault is None:
@@ -77,9 +92,7 @@ def test_a_layer_that_may_not_be_read_is_a_fault_and_no_number(tmp_path: Path, m
 
 def test_what_is_walked_is_forgotten_with_its_container(tmp_path: Path) -> None:
     tree.write(tmp_path / "layer", {"a": "x"})
-    background = Background(
-        Paths(rootfs=str(tmp_path)), DiskNames(str(tmp_path)), walk_seconds=0.01, tasks_seconds=0.01
-    )
+    background = Background(Paths(rootfs=str(tmp_path)), Disks(str(tmp_path)), walk_seconds=0.01, tasks_seconds=0.01)
     background.follow({"x": Target(layer="/layer"), "gone": Target(layer="/no-such-layer")})
     wait = threading.Event()
     for _ in range(1000):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import socket
 import threading
 import time
@@ -14,11 +16,14 @@ import pytest
 from tests.support import cgroup_tree as tree
 from tests.support.cgroup_tree import ID, OTHER_ID
 from tests.support.docker_api import FakeDockerApi
+from tests.support.nobody import as_nobody, directory_for_all
 from tests.support.open_files import open_files
 from wattview.config import Config, Docker
+from wattview.exposition import render
 from wattview.model import Container, ContainersReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
 from wattview.probes.containers import probe as containers
+from wattview.probes.containers.docker_stats_families import cadvisor_families, docker_families
 from wattview.probes.containers.probe import ContainersProbe
 
 MakeConfig = Callable[..., Config]
@@ -309,18 +314,65 @@ def test_a_socket_where_nobody_listens_is_an_absent_source(tmp_path: Path, make_
     probe.close()
 
 
-def test_a_socket_that_may_not_be_opened_is_refused_and_says_the_way_out(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Root may open every socket: the kernel's answer to others is put in its place.
-    class Refusing(socket.socket):
-        def connect(self, address: object) -> None:
-            raise PermissionError(13, "Permission denied")
+def test_a_socket_that_may_not_be_opened_is_refused_and_says_the_way_out(make_config: MakeConfig) -> None:
+    with directory_for_all() as directory, socket.socket(socket.AF_UNIX) as listener:
+        path = directory / "docker.sock"
+        listener.bind(str(path))
+        listener.listen()
+        path.chmod(0o660)
+        os.chown(path, -1, grp.getgrnam("adm").gr_gid)
+        with as_nobody() as uid:
+            probe = ContainersProbe(make_config(f"docker.host=unix://{path}"))
+            with pytest.raises(SourceRefused) as caught:
+                probe.read()
+            probe.close()
+    assert caught.value.fix.startswith(f"sudo usermod -aG adm {pwd.getpwuid(uid).pw_name}, ")
 
-    monkeypatch.setattr("wattview.probes.containers.docker_engine.socket.socket", Refusing)
-    with pytest.raises(SourceRefused) as caught:
-        machine.probe.read()
-    assert "usermod -aG docker" in caught.value.fix
+
+@pytest.mark.parametrize(("health", "shown"), [("", None), ("none", None), ("starting", "starting")])
+def test_a_container_without_a_health_check_has_no_health(machine: Machine, health: str, shown: str | None) -> None:
+    # Docker leaves it out or says none; Podman says "".
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH, health=health)
+    reading = machine.probe.read()
+    assert named(reading, "web").health == shown
+    text = render(docker_families(reading)).decode()
+    assert ("docker_container_healthy{" in text) is (shown is not None)
+    (state,) = [family for family in cadvisor_families(reading) if family.name == "container_health_state"]
+    assert [value for labels, value in state.samples if 'name="web"' in labels] == [-1 if shown is None else 0]
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "weight", "shares"),
+    [(1024, "39", 1024), (1024, "100", 1024), (512, "59", 512), (0, "100", 1024), (0, "0", None), (2, "0", 2)],
+)
+def test_cpu_shares_are_those_that_the_engine_was_asked_for(
+    machine: Machine, asked_for: int, weight: str, shares: int | None
+) -> None:
+    tree.write(tree.v2_cgroup(machine.sys, PATH), {"cpu.weight": f"{weight}\n"})
+    machine.start(ID, "web", 4242, PATH, cpu_shares=asked_for)
+    assert machine.probe.read().details[ID].counters.spec.cpu_shares == shares
+
+
+def test_limits_are_the_tightest_from_the_containers_cgroup_down_to_its_inits(machine: Machine) -> None:
+    # Podman's crun: the id's scope has systemd's limits, and the cgroup inside it those that were asked for.
+    scope = f"/machine.slice/libpod-{ID}.scope"
+    tree.v2_cgroup(machine.sys, scope, quota="max 100000")
+    tree.v2_cgroup(machine.sys, f"{scope}/container", limit="67108864", quota="50000 100000")
+    tree.v2_cgroup(machine.sys, f"{scope}/container/init.scope", limit="max", quota="max 100000")
+    directory = machine.sys / f"fs/cgroup{scope}"
+    tree.write(directory, {"cpu.stat": "usage_usec 9\nuser_usec 9\nsystem_usec 0\nnr_periods 0\nnr_throttled 0\n"})
+    (directory / "container/pids.max").write_text("50\n")
+    machine.start(ID, "web", 4242, f"{scope}/container/init.scope")
+    reading = machine.probe.read()
+    counters = reading.details[ID].counters
+    spec = counters.spec
+    assert (spec.memory_limit_bytes, spec.cpu_quota_us, spec.cpu_period_us, spec.pids_limit) == (
+        67108864, 50000, 100000, 50,
+    )  # fmt: skip
+    assert named(reading, "web").memory_limit_bytes == 67108864
+    assert counters.cpu_seconds_total == 9e-6, "of the whole container"
+    assert (counters.cfs_periods_total, counters.cfs_throttled_periods_total) == (10, 4), "counted where the quota is"
 
 
 def test_an_engine_that_hangs_is_broken_and_is_found_when_it_wakes(

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import cgroup_tree as tree
 from tests.support.cgroup_tree import ID, OTHER_ID
+from wattview.config import Docker
 from wattview.exposition import Family, render
 from wattview.model import (
     CgroupCounters,
@@ -24,14 +25,16 @@ from wattview.model import (
     ContainersReading,
     DiskSpace,
     Engine,
+    LoadAverage,
     Machine,
     Nic,
     NicCounters,
 )
 from wattview.probes.containers.cgroup import hierarchies, locate
 from wattview.probes.containers.cgroup_files import CgroupFiles
-from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.docker_stats_families import cadvisor_families, docker_families
+from wattview.probes.containers.metric_labels import shown_labels
 
 CADVISOR_DEFAULTS = {
     "container_last_seen": "gauge",
@@ -46,6 +49,8 @@ CADVISOR_DEFAULTS = {
     "container_cpu_cfs_throttled_seconds_total": "counter",
     "container_cpu_cfs_burst_periods_total": "counter",
     "container_cpu_cfs_burst_seconds_total": "counter",
+    "container_cpu_load_average_10s": "gauge",
+    "container_cpu_load_d_average_10s": "gauge",
     "container_tasks_state": "gauge",
     "container_memory_cache": "gauge",
     "container_memory_rss": "gauge",
@@ -114,8 +119,8 @@ CADVISOR_DEFAULTS = {
     "machine_scrape_error": "gauge",
 }
 """What cAdvisor shows of a Docker container by default, less what it prints as 0 because no kernel file has it: the
-load averages of its disabled load reader, and the per-filesystem I/O times that Docker's handler never fills (those of
-the root cgroup are in ``test_root_cgroup``)."""
+per-filesystem I/O times that Docker's handler never fills (those of the root cgroup are in ``test_root_cgroup``). Its
+load averages are of its load reader, which is off by default there and prints 0."""
 
 MACHINE = Machine(
     cpus=4, physical_cores=2, sockets=1, memory_bytes=8 << 30, swap_bytes=0, machine_id="m", boot_id="b",
@@ -137,7 +142,7 @@ def counters(sysfs: Path) -> CgroupCounters:
     assert mounted is not None
     place = locate(mounted, ID, {})
     assert place is not None
-    return CgroupFiles(place, 2, DiskNames(str(sysfs))).read()[0]
+    return CgroupFiles(place, 2, Disks(str(sysfs))).read()[0]
 
 
 def container(container_id: str = ID, name: str = "web", **more: Any) -> Container:
@@ -171,6 +176,7 @@ def whole(sysfs: Path, **more: Any) -> ContainersReading:
         ),
         space=DiskSpace(device="/dev/vda1", used_bytes=4096, used_inodes=3, limit_bytes=1 << 30, free_inodes=77),
         tasks={"running": 1, "sleeping": 5},
+        load=LoadAverage(running=1.5, uninterruptible=0.25),
     )  # fmt: skip
     return reading(container(**more), details={ID: detail})
 
@@ -227,6 +233,8 @@ def test_every_sample_carries_the_labels_of_its_container(tmp_path: Path) -> Non
         ("container_spec_memory_swap_limit_bytes", {}, 0),
         ("container_spec_cpu_quota", {}, 50000),
         ("container_tasks_state", {"state": "sleeping"}, 5),
+        ("container_cpu_load_average_10s", {}, 1500),
+        ("container_cpu_load_d_average_10s", {}, 250),
         ("machine_memory_bytes", {"machine_id": "m"}, 8 << 30),
         ("cadvisor_version_info", {"dockerVersion": "27.0", "kernelVersion": "6.1"}, 1),
     ],
@@ -267,10 +275,37 @@ def test_every_series_carries_the_union_of_all_labels() -> None:
     assert labels["db"]["container_label_restartcount"] == "1"
 
 
-def test_two_keys_that_become_one_label_name_stay_one_label() -> None:
-    found = samples(cadvisor_families(reading(container(labels={"a.b": "first", "a-b": "hyphen", "a_b": "last"}))))
-    ((labels, _),) = found["container_last_seen"]
-    assert labels["container_label_a_b"] == "hyphen", "the first in order, the same one every time"
+def test_keys_that_become_one_label_name_stay_apart() -> None:
+    one = container(labels={"a.b": "dot", "a_b": "line", "restartcount": "9"}, restarts=2)
+    two = container(OTHER_ID, "db", labels={"a-b": "hyphen"})
+    labels = {found["name"]: found for found, _ in samples(cadvisor_families(reading(one, two)))["container_last_seen"]}
+    numbered = ("container_label_a_b", "container_label_a_b_conflict2", "container_label_a_b_conflict3")
+    assert [labels["web"][name] for name in numbered] == ["", "dot", "line"]
+    assert [labels["db"][name] for name in numbered] == ["hyphen", "", ""]
+    assert labels["web"]["container_label_restartcount"] == "2", "this one is cAdvisor's own"
+    assert labels["web"]["container_label_restartcount_conflict2"] == "9"
+
+
+def test_labels_are_switched_off_or_listed_as_cadvisor_does_it() -> None:
+    made = [container(labels={"team": "live", "build": "7"}), container(OTHER_ID, "db", labels={"other": "x"})]
+    assert shown_labels(made, Docker()) == (("build", "other", "team"), None)
+    assert shown_labels(made, Docker(store_container_labels=False)) == ((), None)
+    listed = Docker(store_container_labels=False, whitelisted_container_labels="team, none")
+    shown, _ = shown_labels(made, listed)
+    assert shown == ("team",)
+    found = samples(cadvisor_families(msgspec.structs.replace(reading(*made), labels_shown=shown)))
+    for labels, _ in found["container_last_seen"]:
+        assert {name for name in labels if name.startswith("container_label_")} == {"container_label_team"}
+
+
+def test_twenty_thousand_labels_make_no_page_that_cannot_be_scraped(tmp_path: Path) -> None:
+    labels = {f"label-{number:05d}": "x" * 5000 for number in range(20_000)}
+    shown, fault = shown_labels([container(labels=labels)], Docker())
+    assert fault is not None
+    assert "20000 different labels" in fault.reason
+    assert "whitelisted_container_labels" in fault.fix
+    page = render(cadvisor_families(msgspec.structs.replace(whole(tmp_path, labels=labels), labels_shown=shown)))
+    assert len(page) < 20e6
 
 
 def test_a_container_that_ended_shows_its_last_counters_and_no_gauge(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from wattview.probes import procfs
 from wattview.probes.containers import cgroup
 from wattview.probes.containers.cgroup import hierarchies, locate, parse_pid_cgroup
 from wattview.probes.containers.cgroup_files import CgroupFiles
-from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.disks import Disks
 from wattview.probes.host import HostProbe
 from wattview.probes.node import (
     NodeProbe,
@@ -160,7 +160,7 @@ def cgroup_files(root: Path, version: int) -> CgroupFiles:
     assert mounted is not None
     place = locate(mounted, cgroup_tree.ID, {})
     assert place is not None
-    return CgroupFiles(place, version, DiskNames(str(root)))
+    return CgroupFiles(place, version, Disks(str(root)))
 
 
 def cgroup_file_names(version: int) -> list[str]:

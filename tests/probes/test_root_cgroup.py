@@ -16,7 +16,7 @@ from wattview.model import Container, ContainersReading
 from wattview.model import Engine as EngineUse
 from wattview.probes.containers.cadvisor_families import cadvisor_families
 from wattview.probes.containers.cgroup import hierarchies
-from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.machine import read_machine
 from wattview.probes.containers.machine_disks import filesystems
 from wattview.probes.containers.probe import ContainersProbe
@@ -57,7 +57,7 @@ def machine(root: Path, version: int) -> Paths:
 
 
 def page(paths: Paths, *containers: Container) -> Exposition:
-    disks = DiskNames(paths.sysfs)
+    disks = Disks(paths.sysfs)
     mounted = hierarchies(paths.sysfs)
     assert mounted is not None
     root = RootCgroup(paths, mounted, disks, read_machine(paths))

@@ -188,7 +188,7 @@ def v2_cgroup(
                 f"usage_usec {usage_usec}\nuser_usec 1800000\nsystem_usec 450000\n"
                 "nr_periods 10\nnr_throttled 4\nthrottled_usec 2500000\nnr_bursts 1\nburst_usec 500000\n"
             ),
-            "cpu.weight": "20\n",
+            "cpu.weight": "100\n",
             "cpu.max": f"{quota}\n",
             "cpu.pressure": psi(1500000, 250000),
             "memory.current": "12582912\n",

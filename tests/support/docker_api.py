@@ -128,7 +128,10 @@ class FakeDockerApi:
 
 
 def inspected(container_id: str, name: str, pid: int, **more: Any) -> dict[str, Any]:
-    """An answer of inspect, with the parts that matter. ``more``: labels, health, restarts, network_mode, status."""
+    """An answer of inspect, with the parts that matter.
+
+    ``more``: labels, health, restarts, network_mode, status, cpu_shares.
+    """
     state: dict[str, Any] = {
         "Status": more.get("status", "running"),
         "Running": pid > 0,
@@ -145,5 +148,5 @@ def inspected(container_id: str, name: str, pid: int, **more: Any) -> dict[str, 
         "LogPath": "",
         "State": state,
         "Config": {"Image": more.get("image", "nginx:1"), "Labels": more.get("labels", {})},
-        "HostConfig": {"NetworkMode": more.get("network_mode", "bridge")},
+        "HostConfig": {"NetworkMode": more.get("network_mode", "bridge"), "CpuShares": more.get("cpu_shares", 0)},
     }

@@ -30,6 +30,7 @@ from wattview.model.containers import (
     DiskSpace,
     Engine,
     Filesystem,
+    LoadAverage,
     Machine,
     NicCounters,
 )
@@ -109,6 +110,7 @@ __all__ = [
     "HistorySeries",
     "HostReading",
     "Load",
+    "LoadAverage",
     "Machine",
     "MachinePower",
     "Measured",

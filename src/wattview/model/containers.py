@@ -56,7 +56,7 @@ class Container(Struct, frozen=True, kw_only=True):
 class CgroupSpec(Struct, frozen=True, kw_only=True):
     """What a cgroup may use. None: unlimited, or not set, or a controller that is not there.
 
-    ``cpu_shares`` is on cgroup v1's scale (2 to 262144); a v2 weight is converted as the runtimes do.
+    ``cpu_shares`` is on cgroup v1's scale (2 to 262144): what the engine was asked for, or the kernel's default.
     """
 
     cpu_shares: int | None = None
@@ -150,6 +150,13 @@ class DiskSpace(Struct, frozen=True, kw_only=True):
     free_inodes: int | None = None
 
 
+class LoadAverage(Struct, frozen=True, kw_only=True):
+    """How many of a container's tasks ran or waited for a CPU, and how many waited for I/O: means that fade in 10 s."""
+
+    running: float
+    uninterruptible: float
+
+
 class DiskCounters(Struct, frozen=True, kw_only=True):
     """What a block device has done since the machine began; ``in_progress`` is what it does now."""
 
@@ -193,6 +200,7 @@ class ContainerDetail(Struct, frozen=True, kw_only=True):
     space: DiskSpace | None = None
     filesystems: tuple[Filesystem, ...] = ()
     tasks: dict[str, int] = {}
+    load: LoadAverage | None = None
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -226,7 +234,8 @@ class ContainersReading(Reading, frozen=True, kw_only=True):
 
     ``ended`` are containers that ended within ``docker.ended_seconds``, with their last counters and
     ``Container.ended``. ``root`` is the root cgroup: everything on the machine, all containers included.
-    ``details`` has one entry for each of these, by id.
+    ``details`` has one entry for each of these, by id. ``labels_shown`` are those labels of containers that become
+    labels of metrics; None for all.
     """
 
     engine: Engine
@@ -235,3 +244,4 @@ class ContainersReading(Reading, frozen=True, kw_only=True):
     root: Container | None = None
     details: dict[str, ContainerDetail] = field(default_factory=dict)
     machine: Machine | None = None
+    labels_shown: tuple[str, ...] | None = None

@@ -9,6 +9,7 @@ it found last.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -16,13 +17,16 @@ import time
 from msgspec import Struct
 
 from wattview.config import Paths
-from wattview.model import DiskSpace, Fault, Filesystem
+from wattview.model import DiskSpace, Fault, Filesystem, LoadAverage
 from wattview.probes import procfs
-from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.machine_disks import filesystems
 
 WALK_SECONDS = 60.0
 TASKS_SECONDS = 10.0
+LOAD_SECONDS = 10.0
+"""In this time a load average forgets all but 1/e of what was before."""
+
 REST_AFTER_SECONDS = 300.0
 """How long after the last reader the thread goes on."""
 
@@ -36,15 +40,15 @@ _STATES = {
 
 
 class Target(Struct, frozen=True):
-    """Where one container's slow numbers are: its directories (its own layer first), and the file of its task ids."""
+    """Where one container's slow numbers are: its own layer, its logs, its cgroup and the file of the tasks in it."""
 
     layer: str = ""
     logs: str = ""
-    tasks_file: str = ""
+    tasks: tuple[str, str] = ("", "")
 
 
 class Background:
-    """Slow numbers: ``follow`` is told which containers there are, ``space`` and ``tasks`` are what is known by id.
+    """Slow numbers: ``follow`` is told which containers there are; ``space``, ``tasks`` and ``load`` are known by id.
 
     ``filesystems`` are the machine's.
     """
@@ -52,12 +56,14 @@ class Background:
     def __init__(
         self,
         paths: Paths,
-        disks: DiskNames,
+        disks: Disks,
         walk_seconds: float = WALK_SECONDS,
         tasks_seconds: float = TASKS_SECONDS,
     ) -> None:
         self.space: dict[str, DiskSpace] = {}
         self.tasks: dict[str, dict[str, int]] = {}
+        self.load: dict[str, LoadAverage] = {}
+        self._tasks_at = 0.0
         self.filesystems: tuple[Filesystem, ...] = ()
         self.fault: Fault | None = None
         self._paths = paths
@@ -111,13 +117,21 @@ class Background:
 
     def _look_at_tasks(self, targets: dict[str, Target]) -> None:
         found: dict[str, dict[str, int]] = {}
+        now = time.monotonic()
+        kept = math.exp((self._tasks_at - now) / LOAD_SECONDS)
         for container_id, target in targets.items():
             if self._closed:
                 return
-            if target.tasks_file:
+            directory, name = target.tasks
+            if directory:
                 with contextlib.suppress(OSError, ValueError):
-                    found[container_id] = count_tasks(self._paths.procfs, target.tasks_file)
-        self.tasks = found
+                    found[container_id] = count_tasks(self._paths.procfs, directory, name)
+        self.load = {
+            container_id: load_average(self.load.get(container_id), tasks, kept)
+            for container_id, tasks in found.items()
+            if tasks
+        }
+        self.tasks, self._tasks_at = found, now
 
     def _walk(self, targets: dict[str, Target]) -> None:
         self._due = {container_id: due for container_id, due in self._due.items() if container_id in targets}
@@ -142,12 +156,27 @@ class Background:
         self.fault = fault or (self.fault if self._due and not self.space else None)
 
 
-def count_tasks(procfs_root: str, tasks_file: str) -> dict[str, int]:
-    """How many tasks of a cgroup are in which state. Raises OSError where the cgroup has gone."""
-    with open(tasks_file, "rb") as file:
-        ids = file.read().split()
+def load_average(before: LoadAverage | None, tasks: dict[str, int], kept: float) -> LoadAverage:
+    """The load average that follows on ``before``, of which ``kept`` (0 to 1) is left; the first is what is now."""
+    running, waiting = float(tasks["running"]), float(tasks["uninterruptible"])
+    if before is None:
+        return LoadAverage(running=running, uninterruptible=waiting)
+    return LoadAverage(
+        running=before.running * kept + running * (1 - kept),
+        uninterruptible=before.uninterruptible * kept + waiting * (1 - kept),
+    )
+
+
+def count_tasks(procfs_root: str, directory: str, name: str) -> dict[str, int]:
+    """How many tasks of a cgroup and of all cgroups inside it are in which state.
+
+    Nothing where there are too many to look at. Raises OSError where the cgroup has gone.
+    """
+    ids = _tasks(directory, name)
+    if len(ids) > _MOST_TASKS:
+        return {}
     counts = dict.fromkeys(_STATES.values(), 0)
-    for task in ids[:_MOST_TASKS]:
+    for task in ids:
         try:
             with open(f"{procfs_root}/{task.decode()}/stat", "rb") as file:
                 state = _STATES.get(procfs.pid_stat(file.read()).state)
@@ -156,6 +185,21 @@ def count_tasks(procfs_root: str, tasks_file: str) -> dict[str, int]:
         if state is not None:
             counts[state] += 1
     return counts
+
+
+def _tasks(directory: str, name: str) -> list[bytes]:
+    """The tasks that the cgroup's own file lists, and those of the cgroups inside it, which it does not list."""
+    with open(f"{directory}/{name}", "rb") as file:
+        found = file.read().split()
+    pending = [directory]
+    while pending and len(found) <= _MOST_TASKS:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                    with contextlib.suppress(OSError), open(f"{entry.path}/{name}", "rb") as file:
+                        found += file.read().split()
+    return found
 
 
 def measure_space(paths: Paths, target: Target) -> DiskSpace:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from wattview import __version__
-from wattview.exposition import Family, FamilyType, label_name, label_text, labels
+from wattview.exposition import Family, FamilyType, label_text, labels
 from wattview.model import Container, ContainerDetail, ContainersReading, Engine, Filesystem, Machine
+from wattview.probes.containers.metric_labels import LONGEST_VALUE, RESTARTS, label_names
 
 _COUNTERS: tuple[tuple[str, FamilyType, str, str], ...] = (
     ("container_cpu_user_seconds_total", "counter", "CPU time spent in user mode.", "cpu_user_seconds_total"),
@@ -202,12 +203,13 @@ def cadvisor_families(reading: ContainersReading) -> list[Family]:
     """
     families = _Families()
     everyone = (*reading.containers, *reading.ended, *([reading.root] if reading.root is not None else []))
-    names = _label_names(everyone)
+    names = label_names(_all_labels(everyone) if reading.labels_shown is None else reading.labels_shown)
+    counts_restarts = any(container.restarts for container in everyone)
     for container in everyone:
-        base = _base(
-            container.cgroup, container.name, container.image, container.restarts or 0,
-            tuple(container.labels.items()), names,
-        )  # fmt: skip
+        own = tuple([(name, container.labels.get(key, "")[:LONGEST_VALUE]) for key, name in names.items()])
+        if counts_restarts:
+            own = (*own, (RESTARTS, str(container.restarts) if container.restarts else ""))
+        base = _base(container.cgroup, container.name, container.image, own)
         _add_container(families, base, container, reading.details[container.id], container.ended or reading.time)
     families.add("container_scrape_error", "gauge", "1 where the containers could not be read.", "", 0)
     if reading.machine is not None:
@@ -301,6 +303,12 @@ def _add_container(families: _Families, base: str, container: Container, detail:
     for filesystem in detail.filesystems:
         device = labelled(f"device={_quoted(filesystem.device)}")
         _add_filesystem(families, device, filesystem, filesystem.device in told)
+    if detail.load is not None:
+        for name, text, tasks in (
+            ("container_cpu_load_average_10s", "Tasks that ran or waited for a CPU, × 1000.", detail.load.running),
+            ("container_cpu_load_d_average_10s", "Tasks that waited for I/O, × 1000.", detail.load.uninterruptible),
+        ):
+            add(name, "gauge", text, label, int(tasks * 1000))
     for state, count in detail.tasks.items():
         add("container_tasks_state", "gauge", "Tasks by state.", labelled(f'state="{state}"'), count)
 
@@ -329,30 +337,19 @@ _CPU_USAGE_HELP = "CPU time of the container."
 
 
 def _health(container: Container) -> int:
-    if container.health in (None, "none"):
+    if container.health is None:
         return -1
     return int(container.health == "healthy")
 
 
-def _label_names(containers: Iterable[Container]) -> tuple[str, ...]:
-    """The labels that any container has: every series carries them all, as the exposition formats want."""
-    names = {label_name(key, "container_label_") for container in containers for key in container.labels}
-    if any(container.restarts for container in containers):
-        names.add("container_label_restartcount")
-    return tuple(sorted(names))
+def _all_labels(containers: Iterable[Container]) -> set[str]:
+    return {key for container in containers for key in container.labels}
 
 
 @lru_cache(maxsize=4096)
-def _base(
-    cgroup: str, name: str, image: str, restarts: int, own: tuple[tuple[str, str], ...], names: tuple[str, ...]
-) -> str:
-    """A container's labels without the braces. Of two keys that become one label name the first one stands."""
-    values = dict.fromkeys(names, "")
-    for key, value in sorted(own, reverse=True):
-        values[label_name(key, "container_label_")] = value
-    if restarts:
-        values["container_label_restartcount"] = str(restarts)
-    return label_text({**values, "id": cgroup, "image": image, "name": name})[1:-1]
+def _base(cgroup: str, name: str, image: str, own: tuple[tuple[str, str], ...]) -> str:
+    """A container's labels without the braces."""
+    return label_text({**dict(own), "id": cgroup, "image": image, "name": name})[1:-1]
 
 
 @lru_cache(maxsize=1024)

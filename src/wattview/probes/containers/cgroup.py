@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from wattview.probes import procfs
+from wattview.probes.containers.disks import Device
 from wattview.probes.lines import pairs, shown, understood
 
 UNLIMITED_BYTES = 1 << 62
@@ -59,10 +60,14 @@ def hierarchies(sysfs: str) -> Hierarchies | None:
 
 
 class Place(NamedTuple):
-    """One container's cgroup: its path as the kernel names it, and its directory for each controller (v2: ``""``)."""
+    """One container's cgroup: its path as the kernel names it, and its directory for each controller (v2: ``""``).
+
+    ``inner`` are the cgroups from there down to its init's, as paths below it: crun puts limits on one of those.
+    """
 
     path: str
     directories: dict[str, str]
+    inner: tuple[str, ...] = ()
 
 
 V1_CONTROLLERS = ("cpuacct", "cpu", "memory", "blkio", "pids")
@@ -76,13 +81,14 @@ def locate(found: Hierarchies, container_id: str, pid_cgroup: Mapping[str, str])
     and the mount may show only a part of the hierarchy (inside a container).
     """
     path = ""
+    inner: tuple[str, ...] = ()
     directories: dict[str, str] = {}
     searched: str | None = None
     for controller in ("",) if found.version == 2 else V1_CONTROLLERS:
         mount = found.mounts.get(controller)
         if mount is None:
             continue
-        named = _own_part(pid_cgroup.get(controller, ""), container_id)
+        named, below = _own_part(pid_cgroup.get(controller, ""), container_id)
         directory = _below(mount, named) if named else None
         if directory is None and searched is None:
             directory = _search(mount, container_id, _SEARCH_DEPTH)
@@ -92,17 +98,19 @@ def locate(found: Hierarchies, container_id: str, pid_cgroup: Mapping[str, str])
             directory = _below(mount, searched)
         if directory is not None:
             directories[controller] = directory
+            inner = inner or below
             path = path or (named if named and "/.." not in named else directory.removeprefix(mount))
-    return Place(path, directories) if directories else None
+    return Place(path, directories, inner) if directories else None
 
 
-def _own_part(path: str, container_id: str) -> str | None:
-    """The path up to the component that carries the id: what lies below is the container's own business."""
+def _own_part(path: str, container_id: str) -> tuple[str, tuple[str, ...]]:
+    """The path up to the component that carries the id ("" where none does), and each cgroup below it on the way."""
     at = path.find(container_id)
     if at < 0:
-        return None
-    end = path.find("/", at)
-    return path if end < 0 else path[:end]
+        return "", ()
+    own, _, below = path[at:].partition("/")
+    parts = [part for part in below.split("/") if part]
+    return path[:at] + own, tuple("/".join(parts[: depth + 1]) for depth in range(len(parts)))
 
 
 def _below(mount: str, path: str) -> str | None:
@@ -190,13 +198,16 @@ def by_cpu(data: bytes) -> list[int]:
     raise ValueError(f"is not a line of numbers: {shown(data)}")
 
 
-def shares_of_weight(weight: int) -> int:
-    """A v2 weight (1 to 10000) on v1's scale (2 to 262144), by the runtimes' linear rule."""
-    return 2 + (weight - 1) * 262142 // 9999
+_DEFAULT_WEIGHT, _DEFAULT_SHARES = 100, 1024
 
 
-Device = tuple[int, int]
-"""(major, minor) of a block device."""
+def shares_of_weight(weight: int) -> int | None:
+    """What a v2 weight is on v1's scale: 1024 for the kernel's own default, and None for every other one.
+
+    Runtimes turn shares into a weight by two rules, and 100 is 1024 shares or 2597 by which of them it was
+    (opencontainers/runc#4772). What was asked for is the engine's to say.
+    """
+    return _DEFAULT_SHARES if weight == _DEFAULT_WEIGHT else None
 
 
 _NO_DEVICE = b"(unknown)"

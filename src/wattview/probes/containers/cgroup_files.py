@@ -17,11 +17,12 @@ from wattview.probes.containers.cgroup_sections import (
     BLKIO_PREFIXES,
     SECTIONS,
     SPEC,
-    DiskNames,
     Fields,
     NoController,
     NotCounted,
+    tightest,
 )
+from wattview.probes.containers.disks import Disks
 from wattview.probes.kernel_files import KernelFile
 
 OPEN_FILES = 20
@@ -39,12 +40,13 @@ class CgroupFiles:
     ``keep_open`` each read opens the files anew, which costs three times as much and holds no descriptor.
     """
 
-    def __init__(self, place: cgroup.Place, version: int, disks: DiskNames, keep_open: bool = True) -> None:
+    def __init__(self, place: cgroup.Place, version: int, disks: Disks, keep_open: bool = True) -> None:
         self.path = place.path
         self._keep_open = keep_open
         self.disks = disks
         self.version = version
         self._directories = place.directories
+        self._inner = place.inner
         self._files: dict[str, KernelFile | None] = {}
         self._counts_io: bool | None = None
         self.spec = self.read_spec()
@@ -68,24 +70,27 @@ class CgroupFiles:
         return CgroupCounters(spec=self.spec, **fields), faults
 
     def read_spec(self) -> CgroupSpec:
-        """What the cgroup may use, afresh. A file that makes no sense is as one that is missing."""
-        found: Fields = {}
-        for controller, name, parse in SPEC[self.version]:
-            try:
-                data = self.text(controller, name, keep=False)
-                if data is not None:
-                    found.update(parse(data))
-            except (OSError, ValueError, CgroupGone):
-                continue
-        self.spec = CgroupSpec(**found)
+        """What the cgroup may use, afresh: of its own limits and those on the way down to its init, the tightest."""
+        specs = {inner: self._limits(inner) for inner in ("", *(f"{one}/" for one in self._inner))}
+        self.quota_at, self.spec = tightest(specs)
         return self.spec
 
+    def _limits(self, inner: str) -> CgroupSpec:
+        """The limits of one cgroup. A file that makes no sense is as one that is missing."""
+        found: Fields = {}
+        for controller, name, parse in SPEC[self.version]:
+            with contextlib.suppress(OSError, ValueError, CgroupGone):
+                data = self.text(controller, inner + name, keep=False)
+                if data is not None:
+                    found.update(parse(data))
+        return CgroupSpec(**found)
+
     @property
-    def tasks_file(self) -> str:
-        """The file that lists the ids of all tasks in this cgroup."""
+    def tasks(self) -> tuple[str, str]:
+        """The directory of this cgroup, and the name of the file that lists the tasks of it alone."""
         if self.version == 2:
-            return f"{self._directories['']}/cgroup.threads"
-        return f"{next(iter(self._directories.values()))}/tasks"
+            return self._directories[""], "cgroup.threads"
+        return next(iter(self._directories.values())), "tasks"
 
     def v1_counts_io(self) -> bool:
         """Whether this kernel counts block I/O by v1 cgroup at all.
@@ -120,7 +125,7 @@ class CgroupFiles:
         try:
             data = file.read()
         except FileNotFoundError:
-            if not os.path.isdir(os.path.dirname(file.path)):
+            if not os.path.isdir(file.path.removesuffix(f"/{name}")):
                 raise CgroupGone(self.path) from None
             self._files[name] = None
             return None

@@ -6,13 +6,13 @@ mean in cAdvisor, so that both show the same figures. The files themselves are o
 
 from __future__ import annotations
 
-import contextlib
-import os
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from wattview.model import CgroupSpec, DiskIo
 from wattview.probes.containers import cgroup
+from wattview.probes.containers.disks import Device, Disks
 from wattview.probes.lines import integer, odd
 from wattview.probes.procfs import CLOCK_TICKS_PER_SECOND
 
@@ -32,7 +32,9 @@ class OpenCgroup(Protocol):
     """What a section asks of the cgroup that it reads. ``text`` is None where there is no such file."""
 
     spec: CgroupSpec
-    disks: DiskNames
+    quota_at: str
+    """Where below the cgroup its CPU quota is set: ``container/``, or "" for itself."""
+    disks: Disks
 
     def text(self, controller: str, name: str) -> bytes | None: ...
 
@@ -40,24 +42,6 @@ class OpenCgroup(Protocol):
         """The same; raises NoController."""
 
     def v1_counts_io(self) -> bool: ...
-
-
-class DiskNames:
-    """``/dev/vda`` for 254:0, out of ``<sysfs>/dev/block``; the numbers themselves where the kernel has no name."""
-
-    def __init__(self, sysfs: str) -> None:
-        self._directory = f"{sysfs}/dev/block"
-        self._names: dict[cgroup.Device, str] = {}
-
-    def name(self, device: cgroup.Device) -> str:
-        found = self._names.get(device)
-        if found is None:
-            found = f"{device[0]}:{device[1]}"
-            with contextlib.suppress(OSError):
-                # A slash in a device's name is an exclamation mark in sysfs (cciss!c0d0).
-                found = "/dev/" + os.path.basename(os.readlink(f"{self._directory}/{found}")).replace("!", "/")
-            self._names[device] = found
-        return found
 
 
 # version 1
@@ -81,7 +65,7 @@ def _seconds(stat: dict[bytes, int], key: bytes, per_second: float) -> float | N
 def _cfs_v1(files: OpenCgroup) -> Fields:
     if files.spec.cpu_quota_us is None:
         return {}
-    stat = cgroup.flat(files.needed("cpu", "cpu.stat"))
+    stat = cgroup.flat(files.needed("cpu", f"{files.quota_at}cpu.stat"))
     return _cfs(stat, b"throttled_time", b"burst_time", 1e9)
 
 
@@ -192,9 +176,9 @@ def _io_v1(files: OpenCgroup) -> Fields:
     return _disks(files, amounts, _blkio(files, "io_serviced"), {})
 
 
-def _blkio(files: OpenCgroup, kind: str) -> dict[cgroup.Device, dict[str, int]]:
+def _blkio(files: OpenCgroup, kind: str) -> dict[Device, dict[str, int]]:
     """The first file that lists a disk: it depends on the kernel and on the disk's I/O scheduler which one does."""
-    found: dict[cgroup.Device, dict[str, int]] | None = None
+    found: dict[Device, dict[str, int]] | None = None
     for prefix in BLKIO_PREFIXES:
         for suffix in ("_recursive", ""):
             data = files.text("blkio", f"{prefix}{kind}{suffix}")
@@ -210,9 +194,9 @@ def _blkio(files: OpenCgroup, kind: str) -> dict[cgroup.Device, dict[str, int]]:
 
 def _disks(
     files: OpenCgroup,
-    amounts: dict[cgroup.Device, dict[str, int]],
-    counts: dict[cgroup.Device, dict[str, int]],
-    costs: dict[cgroup.Device, dict[str, float]],
+    amounts: dict[Device, dict[str, int]],
+    counts: dict[Device, dict[str, int]],
+    costs: dict[Device, dict[str, float]],
 ) -> Fields:
     return {
         "disks": tuple(
@@ -242,15 +226,20 @@ def _cpu_v2(files: OpenCgroup) -> Fields:
         "cpu_user_seconds_total": _seconds(stat, b"user_usec", 1e6),
         "cpu_system_seconds_total": _seconds(stat, b"system_usec", 1e6),
     }
-    if files.spec.cpu_quota_us is not None and b"nr_periods" in stat:
+    if files.spec.cpu_quota_us is None:
+        return fields
+    if files.quota_at:
+        # Periods are counted where the quota is set, and by no cgroup above.
+        stat = cgroup.flat(files.text("cpu", f"{files.quota_at}cpu.stat") or b"")
+    if b"nr_periods" in stat:
         fields.update(_cfs(stat, b"throttled_usec", b"burst_usec", 1e6))
     return fields
 
 
 def _io_v2(files: OpenCgroup) -> Fields:
-    amounts: dict[cgroup.Device, dict[str, int]] = {}
-    counts: dict[cgroup.Device, dict[str, int]] = {}
-    costs: dict[cgroup.Device, dict[str, float]] = {}
+    amounts: dict[Device, dict[str, int]] = {}
+    counts: dict[Device, dict[str, int]] = {}
+    costs: dict[Device, dict[str, float]] = {}
     for device, values in cgroup.io_stat(files.needed("io", "io.stat")).items():
         amounts[device] = {name: values[key] for key, name in _IO_BYTES if key in values}
         counts[device] = {name: values[key] for key, name in _IO_COUNTS if key in values}
@@ -334,3 +323,36 @@ SPEC: dict[int, tuple[tuple[str, str, Callable[[bytes], Any]], ...]] = {
         ("pids", "pids.max", _limit("pids_limit")),
     ),
 }
+
+
+def tightest(specs: dict[str, CgroupSpec]) -> tuple[str, CgroupSpec]:
+    """Of a cgroup and cgroups inside it on one way down, by where they are: where the CPU quota binds, and all limits.
+
+    What the whole may have of the CPU and of memory in competition with others is the outermost one's to say.
+    """
+    outermost = next(iter(specs.values()))
+    at = min(specs, key=lambda where: _quota(specs[where]))
+
+    def least(field: str) -> int | None:
+        values = [value for spec in specs.values() if (value := getattr(spec, field)) is not None]
+        return min(values, default=None)
+
+    return at, CgroupSpec(
+        cpu_shares=outermost.cpu_shares,
+        cpu_period_us=specs[at].cpu_period_us,
+        cpu_quota_us=specs[at].cpu_quota_us,
+        memory_limit_bytes=least("memory_limit_bytes"),
+        memory_swap_limit_bytes=least("memory_swap_limit_bytes"),
+        memory_reservation_bytes=next(
+            (spec.memory_reservation_bytes for spec in specs.values() if spec.memory_reservation_bytes),
+            outermost.memory_reservation_bytes,
+        ),
+        pids_limit=least("pids_limit"),
+    )
+
+
+def _quota(spec: CgroupSpec) -> float:
+    """CPUs that a quota leaves."""
+    if spec.cpu_quota_us is None or not spec.cpu_period_us:
+        return math.inf
+    return spec.cpu_quota_us / spec.cpu_period_us

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
+from wattview.probes import SourceBroken, SourceError
+from wattview.probes.containers.engine_socket import peer
 
 log = logging.getLogger("wattview.docker")
 
@@ -36,7 +34,11 @@ _EVENTS = ("start", "restart", "die", "destroy", "rename", "update", "pause", "u
 
 
 class ContainerInfo(Struct, frozen=True, kw_only=True):
-    """What the engine says of one running container. ``revision`` differs each time the engine was asked anew."""
+    """What the engine says of one running container. ``revision`` differs each time the engine was asked anew.
+
+    ``health`` is ``starting``, ``healthy`` or ``unhealthy``, and None where there is no health check; ``cpu_shares``
+    is what was asked for, None where nothing was.
+    """
 
     id: str
     name: str
@@ -49,6 +51,7 @@ class ContainerInfo(Struct, frozen=True, kw_only=True):
     created: float | None = None
     started: float | None = None
     network_mode: str = ""
+    cpu_shares: int | None = None
     log_path: str = ""
     addresses: tuple[str, ...] = ()
     revision: int = 0
@@ -60,12 +63,13 @@ class ContainerInfo(Struct, frozen=True, kw_only=True):
 
 
 class EngineInfo(Struct, frozen=True, kw_only=True):
-    """The engine itself. ``pid`` is that of its own process, where the socket tells it."""
+    """The engine itself: its program, and the process that made its socket, where that is known (see ``peer``)."""
 
+    program: str = "dockerd"
     version: str
     cgroup_version: int
     root_dir: str = ""
-    pid: int | None = None
+    peer_pid: int | None = None
 
 
 class EngineState(Struct, frozen=True):
@@ -142,15 +146,16 @@ class DockerEngine:
 
     def _follow(self) -> None:
         """Lists the containers, then applies events until the stream ends."""
-        pid = _engine_pid(self._host, self._request_seconds)
+        pid = peer(self._host, self._request_seconds)
         client = _client(self._host, self._request_seconds)
         try:
             said = client.info()
             info = EngineInfo(
+                program="podman" if "BuildahVersion" in said else "dockerd",
                 version=str(said.get("ServerVersion", "")),
                 cgroup_version=int(said.get("CgroupVersion") or 1),
                 root_dir=str(said.get("DockerRootDir", "")),
-                pid=pid,
+                peer_pid=pid,
             )
             # The engine repeats what happened since then: nothing falls between the list and the stream.
             since = int(_seconds(said.get("SystemTime")) or 0) - 1
@@ -203,7 +208,7 @@ class DockerEngine:
 def container_info(said: Mapping[str, Any], revision: int = 0) -> ContainerInfo | None:
     """An answer of ``GET /containers/{id}/json``; None where the container does not run. Raises SourceBroken."""
     try:
-        config, state = said.get("Config") or {}, said.get("State") or {}
+        config, state, host = said.get("Config") or {}, said.get("State") or {}, said.get("HostConfig") or {}
         pid = int(state.get("Pid") or 0)
         if pid <= 0:
             return None
@@ -212,19 +217,35 @@ def container_info(said: Mapping[str, Any], revision: int = 0) -> ContainerInfo 
             name=str(said["Name"]).lstrip("/"),
             image=str(config.get("Image") or said.get("Image") or ""),
             pid=pid,
-            labels={str(key): str(value) for key, value in (config.get("Labels") or {}).items()},
+            labels={
+                str(key): str(value)[:_LONGEST_LABEL]
+                for key, value in islice((config.get("Labels") or {}).items(), _MOST_LABELS)
+            },
             state=str(state.get("Status") or "running"),
-            health=(state.get("Health") or {}).get("Status"),
+            health=_health(state),
             restarts=said.get("RestartCount"),
             created=_seconds(said.get("Created")),
             started=_seconds(state.get("StartedAt")),
-            network_mode=str((said.get("HostConfig") or {}).get("NetworkMode") or ""),
+            network_mode=str(host.get("NetworkMode") or ""),
+            cpu_shares=int(host.get("CpuShares") or 0) or None,
             log_path=str(said.get("LogPath") or ""),
             addresses=_addresses((said.get("NetworkSettings") or {}).get("Networks") or {}),
             revision=revision,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SourceBroken(f"the engine describes a container in an unknown form: {error!r}") from error
+
+
+_MOST_LABELS, _LONGEST_LABEL = 1000, 4096
+"""Of one container. An engine takes as many as it is given, and each reading carries them."""
+
+_HEALTH = frozenset(("starting", "healthy", "unhealthy"))
+
+
+def _health(state: Mapping[str, Any]) -> str | None:
+    """What the container's own check says. Without one Docker leaves it out or says ``none``, Podman says ``""``."""
+    said = (state.get("Health") or state.get("Healthcheck") or {}).get("Status")
+    return said if said in _HEALTH else None
 
 
 def _addresses(networks: Mapping[str, Any]) -> tuple[str, ...]:
@@ -251,43 +272,6 @@ def _client(host: str, request_seconds: float) -> Any:
         if tls:
             settings["tls"] = tls
     return docker.APIClient(base_url=host, timeout=request_seconds, version="auto", **settings)
-
-
-def _engine_pid(host: str, seconds: float) -> int | None:
-    """Whether the engine can be reached at all, and which process listens there (unix(7), SO_PEERCRED).
-
-    Raises SourceAbsent or SourceRefused. The pid is None over TCP, and where another program made the socket for the
-    engine (systemd does) it is that program's.
-    """
-    address = urlsplit(host)
-    where = host.removeprefix("unix://")
-    try:
-        if address.scheme == "unix":
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.settimeout(seconds)
-                probe.connect(where)
-                peer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            pid, _, _ = struct.unpack("3i", peer)
-            return int(pid) or None
-        if address.scheme in ("tcp", "http", "https"):
-            port = address.port or (2376 if address.scheme == "https" else 2375)
-            socket.create_connection((address.hostname or "127.0.0.1", port), timeout=seconds).close()
-    except FileNotFoundError:
-        raise SourceAbsent(
-            f"no Docker engine: {where} does not exist",
-            "sudo apt-get install docker.io, or set docker.host (DOCKER_HOST) to the engine's address",
-        ) from None
-    except PermissionError:
-        raise SourceRefused(
-            f"{where} may not be opened by this user",
-            f"sudo usermod -aG docker {os.environ.get('USER', '$USER')}, then log in again",
-        ) from None
-    except ConnectionRefusedError:
-        raise SourceAbsent(
-            f"no Docker engine listens at {where}",
-            "sudo systemctl start docker, or set docker.host (DOCKER_HOST) to the engine's address",
-        ) from None
-    return None
 
 
 def _explain(error: Exception, host: str, request_seconds: float) -> SourceError:

@@ -1,21 +1,24 @@
-"""CPU time and memory of the container engine's own processes: dockerd and its containerd, not their containers.
+"""CPU time and memory of the container engine's own processes: dockerd and its containerd, or Podman's service, and not
+their containers.
 
-They are found by their exact names under ``procfs`` once, and looked for again when one of them has gone. Where the
-engine's socket told its pid, that engine and its own containerd are meant, and not others on the same machine.
+The process that made the engine's socket is the engine, or the systemd that started it: then the engine is the one
+program of its name that this systemd has started to listen there. Where that does not name one process, nothing is
+said: a machine may have several engines. They are looked for again when one has gone.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.procfs import PidStat, pid_stat
 
-_NAMES = frozenset(("dockerd", "containerd"))
-
 _SEARCH_AGAIN_SECONDS = 30.0
 """How long to rest after a search that found nothing: a search reads one file of every process."""
+
+_CONTAINERD_UNIT = "containerd.service"
 
 
 class EngineUse(NamedTuple):
@@ -25,27 +28,35 @@ class EngineUse(NamedTuple):
     resident_bytes: int
 
 
+class Asked(NamedTuple):
+    """Which engine is meant: its program, the process that made its socket, and whether it runs on this machine."""
+
+    program: str
+    peer_pid: int | None
+    is_here: bool
+
+
 class EngineProcesses:
     """The engine's processes, their files open."""
 
     def __init__(self, procfs: str) -> None:
         self._procfs = procfs
         self._files: dict[int, KernelFile] = {}
-        self._started: dict[int, float] = {}
-        self._engine_pid: int | None = None
+        self._stats: dict[int, PidStat] = {}
+        self._asked: Asked | None = None
         self._rest_until = 0.0
 
-    def read(self, monotonic: float, engine_pid: int | None) -> EngineUse | None:
-        """Their sum now; None where there are none to be seen (an engine elsewhere, another pid namespace)."""
-        if engine_pid != self._engine_pid:
-            self._engine_pid = engine_pid
+    def read(self, monotonic: float, engine: Asked) -> EngineUse | None:
+        """Their sum now; None where they are not to be seen or not to be told from another engine's."""
+        if engine != self._asked:
+            self._asked = engine
             self.close()
             self._rest_until = 0.0
         stats = self._known()
         if stats is None:
             if monotonic < self._rest_until:
                 return None
-            self._search()
+            self._search(engine)
             stats = self._known()
             if stats is None:
                 self._rest_until = monotonic + _SEARCH_AGAIN_SECONDS
@@ -58,7 +69,7 @@ class EngineProcesses:
         for file in self._files.values():
             file.close()
         self._files.clear()
-        self._started.clear()
+        self._stats.clear()
 
     def _known(self) -> list[PidStat] | None:
         """The known processes; None where there are none, or one is not what it was."""
@@ -68,43 +79,81 @@ class EngineProcesses:
                 stat = pid_stat(file.read())
             except (OSError, ValueError):
                 return None
-            if stat.name not in _NAMES or stat.started_seconds != self._started[pid]:
+            before = self._stats[pid]
+            if (stat.name, stat.started_seconds) != (before.name, before.started_seconds):
                 return None
             stats.append(stat)
         return stats or None
 
-    def _search(self) -> None:
+    def _search(self, asked: Asked) -> None:
         self.close()
+        found = self._processes(frozenset((asked.program, "containerd", "systemd")))
+        engine = self._engine_of(found, asked)
+        if engine is None:
+            return
+        wanted: list[PidStat | None] = [engine]
+        if asked.program == "dockerd":
+            wanted.append(self._containerd_of(found, engine))
+        if None in wanted:
+            # Without its containerd it would be too small a sum.
+            return
+        for stat in wanted:
+            if stat is not None:
+                self._files[stat.pid] = KernelFile(f"{self._procfs}/{stat.pid}/stat")
+                self._stats[stat.pid] = stat
+
+    def _processes(self, names: frozenset[str]) -> dict[int, PidStat]:
+        marks = [f"({name})".encode() for name in names]
         found: dict[int, PidStat] = {}
-        for name in os.listdir(self._procfs):
-            if not name.isdigit():
-                continue
-            try:
-                with open(f"{self._procfs}/{name}/stat", "rb") as file:
-                    data = file.read()
+        for pid in os.listdir(self._procfs):
+            if pid.isdigit():
+                data = self._text(int(pid), "stat")
                 # A process's name is in parentheses; most processes need not be parsed.
-                if b"(dockerd)" in data or b"(containerd)" in data:
-                    stat = pid_stat(data)
-                    if stat.name in _NAMES:
-                        found[int(name)] = stat
-            except (OSError, ValueError):
-                continue
-        for pid in _of_one_engine(found, self._engine_pid):
-            self._files[pid] = KernelFile(f"{self._procfs}/{pid}/stat")
-            self._started[pid] = found[pid].started_seconds
+                if any(mark in data for mark in marks):
+                    try:
+                        stat = pid_stat(data)
+                    except ValueError:
+                        continue
+                    if stat.name in names:
+                        found[stat.pid] = stat
+        return found
 
+    def _engine_of(self, found: dict[int, PidStat], engine: Asked) -> PidStat | None:
+        peer = found.get(engine.peer_pid) if engine.peer_pid is not None else None
+        if peer is None:
+            # Of an engine in another process namespace, or behind a proxy: it is the only one here, if it is here.
+            return _only(found, lambda one: one.name == engine.program) if engine.is_here else None
+        if peer.name == engine.program:
+            return peer
+        started = {pid: one for pid, one in found.items() if (one.name, one.parent) == (engine.program, peer.pid)}
+        if len(started) > 1:
+            listens = b"fd://" if engine.program == "dockerd" else b"\0service"
+            started = {pid: one for pid, one in started.items() if listens in self._text(pid, "cmdline")}
+        return _only(started, lambda one: True)
 
-def _of_one_engine(found: dict[int, PidStat], engine_pid: int | None) -> set[int]:
-    """Which of the processes belong to the engine with this pid; all of them where it is not known."""
-    engine = found.get(engine_pid) if engine_pid is not None else None
-    if engine is None or engine.name != "dockerd":
-        return set(found)
-    own = {pid for pid, stat in found.items() if stat.name == "containerd" and stat.parent == engine.pid}
-    if not own:
-        # It uses the system's containerd: one that no dockerd has started for itself.
-        own = {
-            pid
-            for pid, stat in found.items()
-            if stat.name == "containerd" and (stat.parent not in found or found[stat.parent].name != "dockerd")
+    def _containerd_of(self, found: dict[int, PidStat], engine: PidStat) -> PidStat | None:
+        """The containerd that the engine started, or else the system's: no other engine's, and no Kubernetes'."""
+        own = _only(found, lambda one: one.name == "containerd" and one.parent == engine.pid)
+        if own is not None:
+            return own
+        others = {
+            pid: one
+            for pid, one in found.items()
+            if one.name == "containerd" and getattr(found.get(one.parent), "name", "") != "dockerd"
         }
-    return {engine.pid, *own}
+        if len(others) > 1:
+            others = {pid: one for pid, one in others.items() if _CONTAINERD_UNIT in self._text(pid, "cgroup").decode()}
+        return _only(others, lambda one: True)
+
+    def _text(self, pid: int, name: str) -> bytes:
+        try:
+            with open(f"{self._procfs}/{pid}/{name}", "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
+
+
+def _only(found: dict[int, PidStat], wanted: Callable[[PidStat], bool]) -> PidStat | None:
+    """The one process that is wanted; None where there is none, or more than one."""
+    matching = [one for one in found.values() if wanted(one)]
+    return matching[0] if len(matching) == 1 else None

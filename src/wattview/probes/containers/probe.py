@@ -20,11 +20,12 @@ from wattview.probes import SourceBroken
 from wattview.probes.containers.background import Background
 from wattview.probes.containers.cgroup import hierarchies
 from wattview.probes.containers.cgroup_files import OPEN_FILES, CgroupGone
-from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.docker_engine import DockerEngine, EngineInfo, EngineState
-from wattview.probes.containers.engine_processes import EngineProcesses
+from wattview.probes.containers.engine_processes import Asked, EngineProcesses
 from wattview.probes.containers.exit_watch import ExitWatch
 from wattview.probes.containers.machine import read_machine
+from wattview.probes.containers.metric_labels import shown_labels
 from wattview.probes.containers.root_cgroup import RootCgroup
 from wattview.probes.containers.running_container import Measured, RunningContainer
 from wattview.probes.rates import Rate
@@ -44,12 +45,12 @@ class ContainersProbe:
 
     def __init__(self, config: Config) -> None:
         self._paths = config.paths
-        self._ended_seconds = config.docker.ended_seconds
+        self._settings = config.docker
         self._machine: Machine | None = None
         self._engine = DockerEngine(config.docker.host, on_change=self._changed)
         self._processes = EngineProcesses(config.paths.procfs)
         self._engine_cpu = Rate()
-        self._disks = DiskNames(config.paths.sysfs)
+        self._disks = Disks(config.paths.sysfs)
         self._exits = ExitWatch(config.paths.procfs, self._exited)
         self._background = Background(config.paths, self._disks)
         self._root: RootCgroup | None = None
@@ -78,7 +79,12 @@ class ContainersProbe:
             faults["docker"] = Fault("docker", state.problem.reason, state.problem.fix)
         if self._background.fault is not None:
             faults["container filesystems"] = self._background.fault
+        everyone = [measured.container for measured in (*running, *ended)]
+        labels_shown, too_many = shown_labels(everyone, self._settings)
+        if too_many is not None:
+            faults[too_many.part] = too_many
         return ContainersReading(
+            labels_shown=labels_shown,
             time=now,
             monotonic=monotonic,
             faults=tuple(faults.values()),
@@ -159,11 +165,13 @@ class ContainersProbe:
 
     def _measure(self, state: EngineState, faults: dict[str, Fault]) -> list[Measured]:
         found: list[Measured] = []
-        space, tasks = self._background.space, self._background.tasks
+        slow = self._background
         for container_id in list(self._running):
             running = self._running[container_id]
             try:
-                measured = running.read(faults, space.get(container_id), tasks.get(container_id))
+                measured = running.read(
+                    faults, slow.space.get(container_id), slow.tasks.get(container_id), slow.load.get(container_id)
+                )
             except CgroupGone:
                 self._end(container_id)
                 continue
@@ -197,12 +205,18 @@ class ContainersProbe:
         self._ended = {
             container_id: (last, at)
             for container_id, (last, at) in self._ended.items()
-            if monotonic - at < self._ended_seconds
+            if monotonic - at < self._settings.ended_seconds
         }
         return [last for container_id, (last, _) in self._ended.items() if container_id not in self._running]
 
+    def _is_here(self) -> bool:
+        """Whether the engine runs on this machine: its socket is here, or a container's cgroup is."""
+        return self._settings.host.startswith("unix://") or any(
+            running.has_cgroup for running in self._running.values()
+        )
+
     def _engine_use(self, info: EngineInfo, machine: Machine, monotonic: float) -> Engine:
-        use = self._processes.read(monotonic, info.pid)
+        use = self._processes.read(monotonic, Asked(info.program, info.peer_pid, self._is_here()))
         rate = None if use is None else self._engine_cpu.update(monotonic, use.cpu_seconds)
         return Engine(
             version=info.version,

@@ -14,7 +14,7 @@ from wattview.model import Container, ContainerDetail, Filesystem, Machine, NicC
 from wattview.probes import procfs
 from wattview.probes.containers.cgroup import V1_CONTROLLERS, Hierarchies, Place
 from wattview.probes.containers.cgroup_files import CgroupFiles
-from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.machine_disks import DiskStats
 from wattview.probes.containers.running_container import Measured, nic_counters
 from wattview.probes.kernel_files import KernelFile, read_once
@@ -25,7 +25,7 @@ ROOT = "/"
 class RootCgroup:
     """The root of the hierarchies, its files kept open. ``read`` takes what the background found of filesystems."""
 
-    def __init__(self, paths: Paths, mounted: Hierarchies, disks: DiskNames, machine: Machine) -> None:
+    def __init__(self, paths: Paths, mounted: Hierarchies, disks: Disks, machine: Machine) -> None:
         self._paths = paths
         self._files = _RootFiles(paths, mounted, disks)
         self._disks = DiskStats(paths.procfs)
@@ -59,7 +59,7 @@ class RootCgroup:
 class _RootFiles(CgroupFiles):
     """The root's cgroup files, and in version 2 its memory in use from /proc/meminfo."""
 
-    def __init__(self, paths: Paths, mounted: Hierarchies, disks: DiskNames) -> None:
+    def __init__(self, paths: Paths, mounted: Hierarchies, disks: Disks) -> None:
         self._meminfo = KernelFile(f"{paths.procfs}/meminfo")
         controllers = ("",) if mounted.version == 2 else V1_CONTROLLERS
         directories = {name: mounted.mounts[name] for name in controllers if name in mounted.mounts}

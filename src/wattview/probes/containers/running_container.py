@@ -12,12 +12,22 @@ import time
 import msgspec
 from msgspec import Struct
 
-from wattview.model import CgroupCounters, CgroupSpec, Container, ContainerDetail, DiskSpace, Fault, Nic, NicCounters
+from wattview.model import (
+    CgroupCounters,
+    CgroupSpec,
+    Container,
+    ContainerDetail,
+    DiskSpace,
+    Fault,
+    LoadAverage,
+    Nic,
+    NicCounters,
+)
 from wattview.probes import procfs
 from wattview.probes.containers.background import Target
 from wattview.probes.containers.cgroup import Hierarchies, locate, parse_pid_cgroup
 from wattview.probes.containers.cgroup_files import CgroupFiles, CgroupGone
-from wattview.probes.containers.cgroup_sections import DiskNames
+from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.docker_engine import ContainerInfo
 from wattview.probes.kernel_files import read_once
 from wattview.probes.rates import Rate, Rates
@@ -61,12 +71,13 @@ class RunningContainer:
         info: ContainerInfo,
         procfs_root: str,
         mounted: Hierarchies | None,
-        disks: DiskNames,
+        disks: Disks,
         machine_memory_bytes: int,
         keep_open: bool = True,
     ) -> None:
         self.info = info
         self._directory = f"{procfs_root}/{info.pid}"
+        self._disks = disks
         self._machine_memory_bytes = machine_memory_bytes
         self._last: Measured | None = None
         self._cpu = Rate()
@@ -82,7 +93,7 @@ class RunningContainer:
         self.target = Target(
             layer=self._own_layer(),
             logs=os.path.dirname(info.log_path),
-            tasks_file="" if self._cgroup is None else self._cgroup.tasks_file,
+            tasks=("", "") if self._cgroup is None else self._cgroup.tasks,
         )
 
     @property
@@ -96,7 +107,11 @@ class RunningContainer:
             self._cgroup.read_spec()
 
     def read(
-        self, faults: dict[str, Fault], space: DiskSpace | None = None, tasks: dict[str, int] | None = None
+        self,
+        faults: dict[str, Fault],
+        space: DiskSpace | None = None,
+        tasks: dict[str, int] | None = None,
+        load: LoadAverage | None = None,
     ) -> Measured:
         """What it uses now, with the slow numbers that were found in the background.
 
@@ -108,11 +123,18 @@ class RunningContainer:
             return Measured(self._container("", _NO_COUNTERS, (), time.monotonic()), detail)
         monotonic = time.monotonic()
         counters, missing = self._cgroup.read()
+        if self._cgroup.version == 2 and self.info.cpu_shares is not None:
+            # A weight does not say from which shares it was made: the engine does.
+            counters = msgspec.structs.replace(
+                counters, spec=msgspec.structs.replace(counters.spec, cpu_shares=self.info.cpu_shares)
+            )
         for fault in missing:
             faults.setdefault(fault.part, fault)
         network = self._read_network(faults) if self.info.own_network else ()
         container = self._container(self._cgroup.path, counters, network, monotonic)
-        detail = ContainerDetail(id=self.info.id, counters=counters, network=network, space=space, tasks=tasks or {})
+        detail = ContainerDetail(
+            id=self.info.id, counters=counters, network=network, space=space, tasks=tasks or {}, load=load
+        )
         self._last = Measured(container, detail)
         return self._last
 
@@ -183,7 +205,7 @@ class RunningContainer:
         memory_limit = counters.spec.memory_limit_bytes
         working_set = counters.memory_working_set_bytes
         cpu = _rate(self._cpu, monotonic, counters.cpu_seconds_total)
-        read, written = _transferred(counters, "Read"), _transferred(counters, "Write")
+        read, written = self._moved(counters, "Read"), self._moved(counters, "Write")
         return Container(
             id=info.id,
             name=info.name,
@@ -216,6 +238,14 @@ class RunningContainer:
             pids=counters.pids,
         )
 
+    def _moved(self, counters: CgroupCounters, operation: str) -> int | None:
+        """Bytes over all disks. A cgroup that has done no I/O yet lists no disk, and that is a true 0."""
+        if counters.disks is None:
+            return None
+        return self._disks.moved(
+            {(disk.major, disk.minor): disk.bytes_by_operation.get(operation, 0) for disk in counters.disks}
+        )
+
     def _nic(self, nic: NicCounters, monotonic: float) -> Nic:
         return Nic(
             device=nic.device,
@@ -239,13 +269,6 @@ _NO_COUNTERS = CgroupCounters(spec=CgroupSpec())
 
 def _rate(rate: Rate, monotonic: float, value: float | None) -> float | None:
     return None if value is None else rate.update(monotonic, value)
-
-
-def _transferred(counters: CgroupCounters, operation: str) -> int | None:
-    """Bytes over all disks. A cgroup that has done no I/O yet lists no disk, and that is a true 0."""
-    if counters.disks is None:
-        return None
-    return sum([disk.bytes_by_operation.get(operation, 0) for disk in counters.disks])
 
 
 def _no_cgroup(info: ContainerInfo) -> Fault:
