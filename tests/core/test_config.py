@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from tests.support.nobody import as_nobody, directory_for_all
+from wattview.cli import attach
 from wattview.config import ENVIRONMENT, Config, ConfigError, flatten, load, seconds
 
 HOME = {"HOME": "/home/someone"}
@@ -76,6 +79,19 @@ def test_a_prometheus_url_in_the_environment_selects_the_prometheus_history() ->
 def test_the_control_socket_lies_in_the_runtime_directory_where_there_is_one(tmp_path: Path) -> None:
     config = load(environ={**HOME, "XDG_RUNTIME_DIR": str(tmp_path)})
     assert config.daemon.control_socket == str(tmp_path / "wattview.sock")
+
+
+def test_another_users_runtime_directory_is_left_alone() -> None:
+    # runuser and su leave root's in the environment of the user that they change to.
+    with directory_for_all() as directory:
+        closed = directory / "root"
+        closed.mkdir(mode=0o700)
+        with as_nobody():
+            config = load(environ={"HOME": "/nonexistent", "XDG_RUNTIME_DIR": str(closed)})
+            socket = config.daemon.control_socket
+            reached = attach.answers(replace(config, daemon=replace(config.daemon, control_socket=f"{closed}/x.sock")))
+    assert socket == "/nonexistent/.local/state/wattview/wattview.sock"
+    assert not reached
 
 
 @pytest.mark.parametrize(

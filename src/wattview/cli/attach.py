@@ -7,6 +7,7 @@ with them. This module starts and stops exactly that child.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def read_secret(path: Path) -> str:
 def answers(config: Config) -> bool:
     """Whether a daemon answers on the control socket now."""
     path = config.daemon.control_socket
-    if not Path(path).exists():
+    if not os.path.exists(path):
         return False
     try:
         with httpx.Client(transport=httpx.HTTPTransport(uds=path), timeout=2.0, trust_env=False) as client:

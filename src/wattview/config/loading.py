@@ -193,7 +193,9 @@ def _fill_paths(config: Config, environ: Mapping[str, str]) -> Config:
     socket = config.daemon.control_socket
     if not socket:
         runtime = environ.get("XDG_RUNTIME_DIR", "")
-        socket = str(Path(runtime) / "wattview.sock" if os.path.isdir(runtime) else state / "wattview.sock")
+        # runuser and su leave another user's there.
+        ours = os.path.isdir(runtime) and os.access(runtime, os.W_OK | os.X_OK, effective_ids=True)
+        socket = str(Path(runtime) / "wattview.sock" if ours else state / "wattview.sock")
     replace = msgspec.structs.replace
     return replace(
         config,
