@@ -16,7 +16,7 @@ from wattview.tui.plots.bars import extent, interval_bar
 from wattview.tui.results.advice import asked
 from wattview.tui.results.comparison import Line, cell, of_rows, percent, sentence
 from wattview.tui.results.rows import rows_of
-from wattview.tui.results.scatter import GUTTER, Dot, picture, ticks
+from wattview.tui.results.scatter import GUTTER, Marker, picture, ticks
 from wattview.tui.results.values import Value, around, of_scenario, written
 
 FINITE = st.floats(-1e9, 1e9)
@@ -50,14 +50,14 @@ def test_a_negative_bar_grows_to_the_left_of_zero() -> None:
 
 
 DOTS = st.lists(
-    st.builds(Dot, st.integers(0, 5), st.text(max_size=60), FINITE, FINITE, st.sampled_from(["", "rapl"]),
+    st.builds(Marker, st.integers(0, 5), st.text(max_size=60), FINITE, FINITE, st.sampled_from(["", "rapl"]),
               st.booleans(), st.sampled_from(["", "A"]), st.sampled_from(["", "marked"])),
     max_size=12,
 )  # fmt: skip
 
 
 @given(DOTS, st.integers(0, 5), st.integers(0, 150), st.integers(0, 40))
-def test_the_scatter_never_leaves_its_field(dots: list[Dot], cursor: int, width: int, height: int) -> None:
+def test_the_scatter_never_leaves_its_field(dots: list[Marker], cursor: int, width: int, height: int) -> None:
     lines = picture(dots, cursor, width, height, "no data")
     assert len(lines) <= max(height, 0)
     for line in lines:
@@ -66,7 +66,8 @@ def test_the_scatter_never_leaves_its_field(dots: list[Dot], cursor: int, width:
 
 def test_points_stand_where_the_axes_say() -> None:
     lines = ["".join(text for text, _ in line) for line in picture(
-        [Dot(1, "a", 0.0, 0.0, "rapl"), Dot(2, "b", 10.0, 10.0, "rapl"), Dot(3, "c", 10.0, 0.0)], None, GUTTER + 21, 13
+        [Marker(1, "a", 0.0, 0.0, "rapl"), Marker(2, "b", 10.0, 10.0, "rapl"), Marker(3, "c", 10.0, 0.0)],
+        None, GUTTER + 21, 13,
     )]  # fmt: skip
     assert lines[0][GUTTER:].endswith("●")
     assert lines[10][GUTTER] == "●"
@@ -78,7 +79,7 @@ def test_points_stand_where_the_axes_say() -> None:
 
 def test_a_curve_is_a_line_between_its_letters_as_they_are_given() -> None:
     """It goes up and to the right, and then straight back to the left."""
-    dots = [Dot((at,), "", x, y, "A", mark="A") for at, (x, y) in enumerate([(0.0, 0.0), (10.0, 5.0), (0.0, 10.0)])]
+    dots = [Marker((at,), "", x, y, "A", mark="A") for at, (x, y) in enumerate([(0.0, 0.0), (10.0, 5.0), (0.0, 10.0)])]
     lines = ["".join(text for text, _ in line)[GUTTER:] for line in picture(dots, None, GUTTER + 21, 13)]
     assert [line.find("A") for line in lines[:11] if "A" in line] == [0, 20, 0]
     middle = [at for at, mark in enumerate(lines[8]) if mark != " "]
@@ -87,7 +88,7 @@ def test_a_curve_is_a_line_between_its_letters_as_they_are_given() -> None:
 
 
 def test_every_point_is_there_also_where_all_are_equal() -> None:
-    lines = picture([Dot(1, "only", 40.0, 92.0, "rapl")], 1, 60, 12)
+    lines = picture([Marker(1, "only", 40.0, 92.0, "rapl")], 1, 60, 12)
     text = "\n".join("".join(part for part, _ in line) for line in lines)
     assert "●" in text
     assert "only" in text

@@ -12,7 +12,7 @@ from tests.support.dashboard import ScriptedDaemon, result, until
 from tests.support.sweep import encoders, sweep
 from wattview.config import Tui
 from wattview.tui.app import Dashboard
-from wattview.tui.results.screen import Results
+from wattview.tui.results.screen import ResultsScreen
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
@@ -57,7 +57,7 @@ def after(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None]
         app = pilot.app
         await until(pilot, lambda: app.latest is not None)
         await pilot.press("7")
-        await until(pilot, lambda: isinstance(app.screen, Results) and app.screen.table.rows)
+        await until(pilot, lambda: isinstance(app.screen, ResultsScreen) and app.screen.table.rows)
         for key in keys:
             daemon.say(daemon.now)  # a line that is silent for long is lost
             await pilot.press(key)

@@ -10,7 +10,7 @@ from wattview.model import Efficiency, ScenarioResult
 from wattview.model.quantities import QUANTITIES, Quantity
 
 
-class Line(Struct, frozen=True):
+class EfficiencyLine(Struct, frozen=True):
     """The efficiency of one scenario: of all its power (``net`` is false), or of that above the baseline.
 
     ``error_share`` is how far the truth may lie from its energy, as a share of it; None where nobody knows.
@@ -38,16 +38,18 @@ class Line(Struct, frozen=True):
         return any(self.value(quantity) is not None for quantity in quantities)
 
 
-def lines_of(results: Sequence[ScenarioResult]) -> Iterator[Line]:
+def lines_of(results: Sequence[ScenarioResult]) -> Iterator[EfficiencyLine]:
     """Up to two lines for each scenario of one run."""
     for one in results:
         if one.efficiency is not None:
-            yield Line(one, one.efficiency, False, _share(one.energy_error_joules, one.energy_joules))
+            yield EfficiencyLine(one, one.efficiency, False, _share(one.energy_error_joules, one.energy_joules))
         if one.net_efficiency is not None:
-            yield Line(one, one.net_efficiency, True, _share(net_error_joules(one, results), one.net_energy_joules))
+            yield EfficiencyLine(
+                one, one.net_efficiency, True, _share(net_error_joules(one, results), one.net_energy_joules)
+            )
 
 
-def known(names: Iterable[str], lines: Sequence[Line]) -> list[Quantity]:
+def known(names: Iterable[str], lines: Sequence[EfficiencyLine]) -> list[Quantity]:
     """Those of the quantities that any line has."""
     return [quantity for name in names if any(line.has([quantity := QUANTITIES[name]]) for line in lines)]
 

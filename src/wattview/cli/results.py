@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from wattview.analysis.efficiency_figures import Line, known, lines_of
+from wattview.analysis.efficiency_figures import EfficiencyLine, known, lines_of
 from wattview.analysis.qoe import seen
 from wattview.cli import terminal as term
 from wattview.cli.attach import answers, socket_url
@@ -26,7 +26,7 @@ MOST_RUNS = 1000
 """How many runs are read where none is named."""
 
 
-class Source(Protocol):
+class ResultsSource(Protocol):
     """Where results come from: a daemon, or the files and the history themselves."""
 
     async def all(self, limit: int) -> list[RunResult]: ...
@@ -36,7 +36,7 @@ class Source(Protocol):
     async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]: ...
 
 
-class _Daemon:
+class _DaemonResults:
     def __init__(self, client: Client) -> None:
         self._client = client
         self.all = client.results
@@ -59,12 +59,12 @@ class _Files:
 
 
 @contextlib.asynccontextmanager
-async def source_of(config: Config) -> AsyncIterator[Source]:
+async def source_of(config: Config) -> AsyncIterator[ResultsSource]:
     """The daemon where one runs, else the files. Raises click.ClickException where the daemon fails."""
     if answers(config):
         async with Client(socket_url(config)) as client:
             try:
-                yield _Daemon(client)
+                yield _DaemonResults(client)
             except ClientError as error:
                 raise click.ClickException(str(error)) from None
         return
@@ -88,7 +88,7 @@ async def read_results(config: Config, ids: Sequence[str] = (), limit: int = MOS
 
 
 async def named_runs(
-    source: Source, config: Config, ids: Sequence[str] = (), limit: int = MOST_RUNS
+    source: ResultsSource, config: Config, ids: Sequence[str] = (), limit: int = MOST_RUNS
 ) -> list[RunResult]:
     """The same from a source that is open."""
     if not ids:
@@ -173,7 +173,7 @@ def _row(one: ScenarioResult) -> list[str]:
     ]
 
 
-def _efficiency(columns: Sequence[Quantity], lines: Sequence[Line]) -> str:
+def _efficiency(columns: Sequence[Quantity], lines: Sequence[EfficiencyLine]) -> str:
     """Up to two lines a scenario: of all power, and of that above the baseline."""
     rows = [
         ["  above baseline" if line.net else line.scenario.record.name]

@@ -21,7 +21,7 @@ from wattview.probes.power import probe as power
 from wattview.probes.streams import probe as rtmp_server
 
 
-class View(NamedTuple):
+class ExporterView(NamedTuple):
     """How one exporter (by its key in the settings) shows a Reading."""
 
     exporter: str
@@ -35,9 +35,9 @@ class ProbeEntry(NamedTuple):
 
     name: str
     make: Callable[[Config], Probe[Any]]
-    views: tuple[View, ...]
+    views: tuple[ExporterView, ...]
 
-    def view(self, exporter: str) -> View | None:
+    def view(self, exporter: str) -> ExporterView | None:
         return next((view for view in self.views if view.exporter == exporter), None)
 
 
@@ -46,7 +46,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
         "power",
         power.PowerProbe,
         (
-            View(
+            ExporterView(
                 "rapl",
                 power.families,
                 frozenset({"wattview_host_power_watts", "wattview_host_energy_joules_total", "rapl_power_watts"}),
@@ -58,7 +58,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
         "host",
         host.HostProbe,
         (
-            View(
+            ExporterView(
                 "rapl",
                 host.families,
                 frozenset(
@@ -82,7 +82,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
         "containers",
         containers.ContainersProbe,
         (
-            View(
+            ExporterView(
                 "docker",
                 docker_stats_families.docker_families,
                 frozenset(
@@ -110,15 +110,15 @@ REGISTRY: tuple[ProbeEntry, ...] = (
                     }
                 ),
             ),
-            View("containers", docker_stats_families.cadvisor_families),
+            ExporterView("containers", docker_stats_families.cadvisor_families),
         ),
     ),
-    ProbeEntry("node", node.NodeProbe, (View("node", node.families),)),
+    ProbeEntry("node", node.NodeProbe, (ExporterView("node", node.families),)),
     ProbeEntry(
         "streams",
         rtmp_server.RtmpServerProbe,
         (
-            View(
+            ExporterView(
                 "nginx_rtmp",
                 rtmp_server.families,
                 frozenset(
@@ -150,7 +150,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
         "gpu",
         gpu.GpuProbe,
         (
-            View(
+            ExporterView(
                 "gpu",
                 gpu.families,
                 frozenset(
@@ -172,7 +172,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
                 ),
                 frozenset({"wattview_gpu_power_limit_watts", "wattview_gpu_memory_total_bytes"}),
             ),
-            View(
+            ExporterView(
                 "rapl",
                 gpu.host_families,
                 frozenset({"wattview_host_power_watts", "wattview_host_energy_joules_total"}),

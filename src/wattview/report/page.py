@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from wattview.analysis.efficiency_figures import Line, known, lines_of
+from wattview.analysis.efficiency_figures import EfficiencyLine, known, lines_of
 from wattview.analysis.qoe import seen
 from wattview.analysis.sweeps.advice import OBJECTIVES, UNITS, pareto_front
 from wattview.analysis.sweeps.comparison import Repeats, repeats_of
@@ -186,7 +186,7 @@ def _efficiency(scenarios: Sequence[ScenarioResult]) -> list[str]:
     ]
 
 
-def _efficiency_cell(line: Line, column: Quantity) -> str:
+def _efficiency_cell(line: EfficiencyLine, column: Quantity) -> str:
     value, error = line.value(column), line.error(column)
     if value is None:
         return "–"

@@ -24,17 +24,17 @@ from wattview.model import Run, Snapshot
 from wattview.tui.base_app import KEYS, key_names
 from wattview.tui.events import Lines
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
-from wattview.tui.results.screen import Results
+from wattview.tui.results.screen import ResultsScreen
 from wattview.tui.screens.confirm import Confirm
-from wattview.tui.screens.containers import Containers
-from wattview.tui.screens.exporters import Exporters
-from wattview.tui.screens.gpu import Gpus
+from wattview.tui.screens.containers import ContainersScreen
+from wattview.tui.screens.exporters import ExportersScreen
+from wattview.tui.screens.gpu import GpusScreen
 from wattview.tui.screens.launch import Launch
-from wattview.tui.screens.log import Log
-from wattview.tui.screens.overview import Overview
-from wattview.tui.screens.power import Power
-from wattview.tui.screens.scenarios import Scenarios
-from wattview.tui.screens.streams import Streams
+from wattview.tui.screens.log import LogScreen
+from wattview.tui.screens.overview import OverviewScreen
+from wattview.tui.screens.power import PowerScreen
+from wattview.tui.screens.scenarios import ScenariosScreen
+from wattview.tui.screens.streams import StreamsScreen
 from wattview.tui.time_travel.travel import TravellingApp
 from wattview.tui.time_travel.trend_backfill import courses_or_none
 from wattview.tui.time_travel.trend_buffers import Trails
@@ -58,15 +58,15 @@ ENDINGS: dict[str, tuple[str, Severity]] = {
 
 
 VIEWS: dict[str, type[View]] = {
-    "overview": Overview,
-    "power": Power,
-    "containers": Containers,
-    "streams": Streams,
-    "gpu": Gpus,
-    "scenarios": Scenarios,
-    "results": Results,
-    "exporters": Exporters,
-    "log": Log,
+    "overview": OverviewScreen,
+    "power": PowerScreen,
+    "containers": ContainersScreen,
+    "streams": StreamsScreen,
+    "gpu": GpusScreen,
+    "scenarios": ScenariosScreen,
+    "results": ResultsScreen,
+    "exporters": ExportersScreen,
+    "log": LogScreen,
 }
 """The screens by the name of their tab."""
 
@@ -234,7 +234,7 @@ class Dashboard(TravellingApp):
         title, severity = ENDINGS.get(ended.state, ENDINGS["done"])
         self.notify(ended.error or "7 shows the results.", title=title, severity=severity)
         for screen in [*self._screens_of("results"), *self._screens_of("scenarios")]:
-            if isinstance(screen, (Results, Scenarios)):
+            if isinstance(screen, (ResultsScreen, ScenariosScreen)):
                 screen.run_ended()
 
     def _screens_of(self, mode: str) -> list[Screen[Any]]:
@@ -269,7 +269,7 @@ class Dashboard(TravellingApp):
         """The results of one run alone."""
         self.action_go("results")
         for screen in self._screens_of("results"):
-            if isinstance(screen, Results):
+            if isinstance(screen, ResultsScreen):
                 screen.show_run(run_id)
 
     def on_tabs_chosen(self, message: Tabs.Chosen) -> None:

@@ -11,7 +11,7 @@ from wattview.model import Event, EventLevel
 MAX_LINES = 2000
 
 
-class Line(NamedTuple):
+class LogLine(NamedTuple):
     """One line. ``own``: the dashboard says it, not the daemon. Lines are in the order of their times."""
 
     time: float
@@ -26,10 +26,10 @@ class Lines:
 
     def __init__(self) -> None:
         self.last_event = 0
-        self._lines: list[Line] = []
+        self._lines: list[LogLine] = []
         self._count = 0
 
-    def __iter__(self) -> Iterator[Line]:
+    def __iter__(self) -> Iterator[LogLine]:
         return iter(self._lines)
 
     def __len__(self) -> int:
@@ -49,5 +49,5 @@ class Lines:
 
     def _insert(self, event: Event, own: bool) -> None:
         self._count += 1
-        insort(self._lines, Line(event.time, self._count, event, own), key=lambda line: line.time)
+        insort(self._lines, LogLine(event.time, self._count, event, own), key=lambda line: line.time)
         del self._lines[:-MAX_LINES]

@@ -49,7 +49,7 @@ class Form(NamedTuple):
     errors: dict[str, str]
 
 
-class Choice(NamedTuple):
+class FieldChoice(NamedTuple):
     """A preset taken apart: its idle window, if it has one, the scenarios that do something, and the request that it
     stands for, for what the form does not show."""
 
@@ -63,7 +63,7 @@ class Choice(NamedTuple):
         return len(self.scenarios) > 1
 
 
-def choice(preset: ScenarioPreset) -> Choice:
+def choice(preset: ScenarioPreset) -> FieldChoice:
     """Raises msgspec.ValidationError for a preset that is none (a suite with an error)."""
     first, *rest = preset.scenarios
     baseline = preset.baseline if preset.suite or preset.baseline else DEFAULT_BASELINE_SECONDS
@@ -72,11 +72,11 @@ def choice(preset: ScenarioPreset) -> Choice:
         baseline_after=preset.baseline_after, repeat=preset.repeat, pause=preset.pause,
     )  # fmt: skip
     if rest and first.type == "baseline":
-        return Choice(first, rest, request)
-    return Choice(None, preset.scenarios, request)
+        return FieldChoice(first, rest, request)
+    return FieldChoice(None, preset.scenarios, request)
 
 
-def texts(chosen: Choice) -> dict[str, str]:
+def texts(chosen: FieldChoice) -> dict[str, str]:
     """The fields of a choice as they stand in the form."""
     idle = chosen.idle.duration if chosen.idle is not None else chosen.request.baseline
     values: dict[str, Any] = {**msgspec.structs.asdict(chosen.scenarios[0]), "baseline": idle}
@@ -88,7 +88,7 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def read(fields: Mapping[str, str], chosen: Choice) -> Form:
+def read(fields: Mapping[str, str], chosen: FieldChoice) -> Form:
     """The request that the fields make, over ``chosen`` for what the form does not show."""
     values = {name: text.strip() for name, text in fields.items()}
     shown = [field for field in FIELDS if not chosen.is_suite or field.whole]

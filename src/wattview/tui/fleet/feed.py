@@ -74,7 +74,7 @@ class FleetSource(Protocol):
     async def stop(self) -> None: ...
 
 
-class _Daemon:
+class _FollowedDaemon:
     """One daemon that is followed."""
 
     def __init__(self, address: Address, changed: Callable[[], object]) -> None:
@@ -143,11 +143,11 @@ class LiveFleet:
         self.changed: Callable[[], object] = lambda: None
         self._addresses = addresses
         self._interval = interval
-        self._daemons: list[_Daemon] = []
+        self._daemons: list[_FollowedDaemon] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._daemons = [_Daemon(address, lambda: self.changed()) for address in self._addresses]
+        self._daemons = [_FollowedDaemon(address, lambda: self.changed()) for address in self._addresses]
         for one in self._daemons:
             line = follow(one.client, one.told, one.retry_now, self._interval)
             self._tasks.append(asyncio.create_task(line))

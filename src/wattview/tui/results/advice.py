@@ -14,7 +14,7 @@ from textual.widgets import Input, Label, Select
 
 from wattview.client import Client, ClientError
 from wattview.model import Advice, Choice
-from wattview.tui.results.question import PATIENCE_SECONDS, Question, refused
+from wattview.tui.results.question import PATIENCE_SECONDS, QuestionPage, refused
 from wattview.tui.text import UNKNOWN
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts
@@ -24,7 +24,7 @@ OBJECTIVES = (("energy", "energy"), ("power", "power"), ("cost", "cost"), ("carb
 """The words of ``wattview results advise`` and of the API."""
 
 
-class Answer(NamedTuple):
+class AdviceAnswer(NamedTuple):
     """A line of the ranking. ``place`` is 0 for a setting that was rejected."""
 
     place: int
@@ -62,7 +62,7 @@ FIELDS = {
     "most": ("At most", 0.0, 1e12),
 }  # fmt: skip
 
-COLUMNS: tuple[Column[Answer], ...] = (
+COLUMNS: tuple[Column[AdviceAnswer], ...] = (
     Column("#", 2, lambda row: str(row.place) if row.place else "-", left=True),
     Column("Setting", 52, lambda row: row.choice.label, left=True),
     Column("Takes", 14, lambda row: _amount(row.choice.value, row.unit)),
@@ -77,17 +77,17 @@ def _amount(value: float | None, unit: str) -> str:
     return UNKNOWN if value is None else f"{value:.4g} {unit}".rstrip()
 
 
-def _above(row: Answer) -> str:
+def _above(row: AdviceAnswer) -> str:
     return UNKNOWN if row.choice.above_best is None or row.place == 1 else f"+{row.choice.above_best:.3g} {row.unit}"
 
 
-def _interval(row: Answer) -> str:
+def _interval(row: AdviceAnswer) -> str:
     gap = row.choice.difference
     known = gap is not None and gap.low is not None and gap.high is not None
     return f"{gap.low:+.3g} to {gap.high:+.3g}" if known and gap is not None else UNKNOWN
 
 
-def verdict(row: Answer) -> str:
+def verdict(row: AdviceAnswer) -> str:
     """Why it stands where it stands, in words."""
     if row.choice.reason:
         return f"rejected: {row.choice.reason}"
@@ -96,7 +96,7 @@ def verdict(row: Answer) -> str:
     return ", ".join((judged, *row.choice.remarks))
 
 
-class Advise(Question):
+class Advise(QuestionPage):
     """The form, the answer in a sentence, and the ranking."""
 
     TABLE: ClassVar[str] = "ranking"
@@ -156,8 +156,8 @@ class Advise(Question):
             (f"By {advice.figure}, from {self.asked_about}{f' of {advice.machine}' if advice.machine else ''}:"
              f" {len(advice.choices)} good enough, {len(advice.rejected)} rejected. {advice.left_out}", "$muted"),
         )  # fmt: skip
-        rows = [Answer(place, choice, advice.unit) for place, choice in enumerate(advice.choices, 1)]
-        rows += [Answer(0, choice, advice.unit) for choice in advice.rejected]
+        rows = [AdviceAnswer(place, choice, advice.unit) for place, choice in enumerate(advice.choices, 1)]
+        rows += [AdviceAnswer(0, choice, advice.unit) for choice in advice.rejected]
         self.query_one("#ranking", Table).show(rows, "no setting has been measured yet; press n to run a scenario")
 
     @on(Table.Highlighted)
@@ -166,7 +166,7 @@ class Advise(Question):
         self.post_message(self.Said(self, weighed_parts(message.row)))
 
 
-def weighed_parts(row: Answer | None) -> Parts:
+def weighed_parts(row: AdviceAnswer | None) -> Parts:
     """One line of the ranking in a sentence."""
     if row is None:
         return [""]

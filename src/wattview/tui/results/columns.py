@@ -8,12 +8,12 @@ from typing import Any
 from wattview.model import Measurements, RunResult
 from wattview.model.quantities import QUANTITIES, Quantity
 from wattview.tui.plots.bars import extent, interval_bar
-from wattview.tui.results.rows import Row, name_of, notes, run_notes
+from wattview.tui.results.rows import ResultRow, name_of, notes, run_notes
 from wattview.tui.results.values import around, written
 from wattview.tui.text import UNKNOWN, number, span
 from wattview.tui.widgets.column import Column
 
-Columns = tuple[Column[Row], ...]
+Columns = tuple[Column[ResultRow], ...]
 
 BARS = (
     "power_mean_watts", "net_watts_per_stream", "watts_per_stream", "energy_joules", "joules_per_frame",
@@ -22,27 +22,27 @@ BARS = (
 """The figures that bars can show, in the order in which ``f`` goes through them."""
 
 
-def _scenario(width: int) -> Column[Row]:
+def _scenario(width: int) -> Column[ResultRow]:
     return Column("Scenario", width, name_of, lambda row: name_of(row).casefold(), left=True)
 
 
-def _run(rank: int) -> Column[Row]:
+def _run(rank: int) -> Column[ResultRow]:
     return Column("Run", 15, lambda row: row.run.id, lambda row: row.run.id, left=True, rank=rank)
 
 
-NOTES: Column[Row] = Column(
+NOTES: Column[ResultRow] = Column(
     "Notes", 24, notes, notes, left=True, rank=10, tone=lambda row: "warn" if notes(row) else "", grow=24
 )
 
 
 def _figure(
     name: str, width: int, half: int = 0, *, rank: int = 0, guess: bool = False, title: str = "", unit: str = ""
-) -> Column[Row]:
+) -> Column[ResultRow]:
     """``half``: cells for the ±, which is aligned by itself. ``guess``: the figure stands on the power source, and
     bears a ``~`` where that is an estimate. One above the baseline bears a ``!`` where there is a remark on that."""
     quantity = QUANTITIES[name]
 
-    def parts(row: Row) -> tuple[str, str]:
+    def parts(row: ResultRow) -> tuple[str, str]:
         value = row.value(name)
         text = written(quantity, value.value)
         text = f"~{text}" if guess and row.estimated and value.value is not None else text
@@ -50,7 +50,7 @@ def _figure(
             text = f"!{text}"
         return text, around(quantity, value.half) if half else ""
 
-    def draw(row: Row, room: int) -> str:
+    def draw(row: ResultRow, room: int) -> str:
         text, spread = parts(row)
         return f"{text:>{max(0, room - half - 1)}} {spread:<{half}}" if half else f"{text:>{room}}"
 
@@ -96,7 +96,7 @@ QUALITY: Columns = (
 )  # fmt: skip
 
 
-def _realtime(row: Row) -> str:
+def _realtime(row: ResultRow) -> str:
     known = [one.record.realtime for one in row.scenarios if one.record.realtime is not None]
     if not known:
         return UNKNOWN
@@ -104,7 +104,7 @@ def _realtime(row: Row) -> str:
 
 
 def cost_columns(currency: str) -> Columns:
-    def price(name: str, width: int, half: int = 0, rank: int = 0) -> Column[Row]:
+    def price(name: str, width: int, half: int = 0, rank: int = 0) -> Column[ResultRow]:
         return _figure(name, width, half, rank=rank)
 
     return (
@@ -123,7 +123,7 @@ def cost_columns(currency: str) -> Columns:
     )
 
 
-def bar_columns(name: str, rows: Sequence[Row], currency: str) -> Columns:
+def bar_columns(name: str, rows: Sequence[ResultRow], currency: str) -> Columns:
     """One figure as bars on one scale, which stands in the heading."""
     quantity = QUANTITIES[name]
     low, high = extent([row.value(name) for row in rows])
@@ -157,7 +157,7 @@ def point_columns(measurements: Measurements) -> Columns:
     )
 
 
-def front(row: Row) -> str:
+def front(row: ResultRow) -> str:
     return "● yes" if row.on_front else "○ no" if row.group is not None else UNKNOWN
 
 

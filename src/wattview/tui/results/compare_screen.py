@@ -26,7 +26,7 @@ from wattview.tui.results.comparison import (
     sentence,
 )
 from wattview.tui.results.details import details, group_count
-from wattview.tui.results.rows import Row, name_of
+from wattview.tui.results.rows import ResultRow, name_of
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts, heading
@@ -63,7 +63,7 @@ class Compare(View):
         self._ask = ask
 
     @classmethod
-    def of_rows(cls, rows: Sequence[Row]) -> Compare:
+    def of_rows(cls, rows: Sequence[ResultRow]) -> Compare:
         async def ask(client: Client) -> list[Block]:
             return of_rows(rows, await client.side_by_side([row.key for row in rows]))
 
@@ -149,7 +149,7 @@ class Compare(View):
         pane = self.query_one("#words", Pane)
         if line is None:
             pane.put("")
-        elif len(self.titles) == 1 and isinstance(line.block.columns[0], Row):
+        elif len(self.titles) == 1 and isinstance(line.block.columns[0], ResultRow):
             pane.put(*details(line.block.columns[0]))
         else:
             pane.put(*self._sentences(line))

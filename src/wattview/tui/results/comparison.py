@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from wattview.model import Difference, Group, RunComparison, SideBySide
 from wattview.model.quantities import OF_RESULTS, Quantity
-from wattview.tui.results.rows import Row, notes
+from wattview.tui.results.rows import ResultRow, notes
 from wattview.tui.results.values import Value, around, of_group, signed_written, written
 from wattview.tui.text import UNKNOWN, signed
 
@@ -23,7 +23,7 @@ class Block(NamedTuple):
     what stands in its heading, where that is not of a setting."""
 
     title: str
-    columns: Sequence[Row | Group | None]
+    columns: Sequence[ResultRow | Group | None]
     differences: Sequence[dict[str, Difference]]
     remarks: Sequence[str]
     currency: str = ""
@@ -33,7 +33,7 @@ class Block(NamedTuple):
         there = self.columns[column]
         if there is None:
             return Value()
-        return there.value(name) if isinstance(there, Row) else of_group(there, name)
+        return there.value(name) if isinstance(there, ResultRow) else of_group(there, name)
 
     def difference(self, column: int, name: str) -> Difference | None:
         """That column less the first."""
@@ -52,7 +52,7 @@ class Line(NamedTuple):
         return self.place, self.figure.name if self.figure is not None else ""
 
 
-def of_rows(rows: Sequence[Row], answer: SideBySide | None) -> list[Block]:
+def of_rows(rows: Sequence[ResultRow], answer: SideBySide | None) -> list[Block]:
     """One block: these rows beside each other. ``answer`` is None while the daemon has not given it."""
     others = len(rows) - 1
     differences = answer.differences if answer is not None else [{} for _ in range(others)]
@@ -139,12 +139,12 @@ def other_setting(block: Block, column: int) -> str:
     return there.label if isinstance(there, Group) and there.label != block.title else ""
 
 
-def column_notes(there: Row | Group | None) -> str:
+def column_notes(there: ResultRow | Group | None) -> str:
     """What must be known before a column is believed, in short words."""
-    return notes(there) if isinstance(there, Row) else ", ".join(there.remarks) if there is not None else ""
+    return notes(there) if isinstance(there, ResultRow) else ", ".join(there.remarks) if there is not None else ""
 
 
-def column_remarks(there: Row | Group | None) -> list[str]:
+def column_remarks(there: ResultRow | Group | None) -> list[str]:
     """The same in sentences, where they are more than the short words."""
     return list(there.remarks.values()) if there is not None else []
 

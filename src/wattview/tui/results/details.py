@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from wattview.model import Group, RunResult, ScenarioResult
 from wattview.model.quantities import QUANTITIES
-from wattview.tui.results.rows import Row, name_of, notes
+from wattview.tui.results.rows import ResultRow, name_of, notes
 from wattview.tui.results.values import Value, spoken, written
 from wattview.tui.text import UNKNOWN, number, span
 from wattview.tui.widgets.pane import Parts
@@ -15,7 +15,7 @@ NOT_IDLE = "not idle"
 """The API's name of the remark on a baseline in which the machine had other work."""
 
 
-def details(row: Row | None, page: str = "Energy") -> Parts:
+def details(row: ResultRow | None, page: str = "Energy") -> Parts:
     """``page``: what comes first, and where there is little room is seen."""
     if row is None:
         return [""]
@@ -69,13 +69,13 @@ def _list(texts: Iterable[str]) -> str:
     return ", ".join(text for text in texts if text) or UNKNOWN
 
 
-def _source(row: Row, one: ScenarioResult) -> str | tuple[str, str]:
+def _source(row: ResultRow, one: ScenarioResult) -> str | tuple[str, str]:
     if row.estimated:
         return ("ESTIMATE from CPU use", "bold $text-warning")
     return f"by {one.power_source}" if one.power_source else "no power source"
 
 
-def _repeats(row: Row) -> str:
+def _repeats(row: ResultRow) -> str:
     """What ± stands for here."""
     if row.group is None or len(row.numbers) < 2:
         return ""
@@ -85,7 +85,7 @@ def _repeats(row: Row) -> str:
     return f"  measured {len(row.numbers)} times{late}; ± is the 95 % interval"
 
 
-def _setting(row: Row, one: ScenarioResult) -> str:
+def _setting(row: ResultRow, one: ScenarioResult) -> str:
     if row.group is not None:
         return row.group.label
     record = one.record

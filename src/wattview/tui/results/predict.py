@@ -14,8 +14,8 @@ from textual.widgets import Input, Label, Select
 
 from wattview.client import CallRefused, Client, ClientError
 from wattview.model import MeasuredLoad, PowerPrediction, Setting
-from wattview.tui.results.question import NARROWER, PATIENCE_SECONDS, Question, refused
-from wattview.tui.results.scatter import Dot, Scatter
+from wattview.tui.results.question import NARROWER, PATIENCE_SECONDS, QuestionPage, refused
+from wattview.tui.results.scatter import Marker, Scatter
 from wattview.tui.text import number, signed
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts, heading
@@ -81,7 +81,7 @@ def _miss(row: MeasuredLoad) -> float:
     return row.left_out_watts - row.watts
 
 
-class Predict(Question):
+class Predict(QuestionPage):
     """The form and the answer in a sentence; the loads that were measured, as points and in numbers."""
 
     TABLE: ClassVar[str] = "loads"
@@ -205,12 +205,12 @@ class Predict(Question):
         picture.border_title = heading(f"power of the host, W (up) against {name} (right)")
         picture.border_subtitle = "○ measured   ■ asked for" if self._answered else "○ measured"
         dots = [
-            Dot(one.load, _load_text(one), one.load.megapixels if by_pixels else one.load.streams, one.watts)
+            Marker(one.load, _load_text(one), one.load.megapixels if by_pixels else one.load.streams, one.watts)
             for one in found.measured
         ]
         if self._answered:
             x = found.load.megapixels if by_pixels else found.load.streams
-            dots.append(Dot(ASKED, f"{found.watts:.2f} W", x, found.watts, marked=True))
+            dots.append(Marker(ASKED, f"{found.watts:.2f} W", x, found.watts, marked=True))
         picture.show(dots, here.load if here is not None else None, "no load")
 
     @on(Table.Highlighted)

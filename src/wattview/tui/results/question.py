@@ -20,13 +20,13 @@ PATIENCE_SECONDS = 0.2
 NARROWER = "Mark scenarios or runs with space: then only their runs are asked about."
 
 
-class Question(Widget):
+class QuestionPage(Widget):
     """``ask`` names the runs, none for all. ``TABLE`` is the id of the table that keys go to. A page with a form has
     boxes of the classes ``form``, ``fields`` and ``answer``."""
 
     TABLE: ClassVar[str] = ""
     DEFAULT_CSS = """
-    Question {
+    QuestionPage {
         layout: vertical;
         .form { height: auto; }
         .fields { height: 1; padding: 0 1; }
@@ -41,7 +41,7 @@ class Question(Widget):
     class Said(Message):
         """What belongs below the page: of the row under the cursor, in words."""
 
-        def __init__(self, question: Question, parts: Parts) -> None:
+        def __init__(self, question: QuestionPage, parts: Parts) -> None:
             super().__init__()
             self.question = question
             self.parts = parts

@@ -14,8 +14,8 @@ from textual.app import ComposeResult
 from wattview.client import Client, ClientError
 from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair
 from wattview.model.quantities import CURRENCY, QUANTITIES
-from wattview.tui.results.question import Question, refused
-from wattview.tui.results.scatter import Dot, Scatter
+from wattview.tui.results.question import QuestionPage, refused
+from wattview.tui.results.scatter import Marker, Scatter
 from wattview.tui.text import UNKNOWN, signed
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Parts, heading
@@ -105,7 +105,7 @@ def percent(value: float) -> str:
     return f"{signed(value)} %" if value < 1000 else f"{1 + value / 100:.1f} x"
 
 
-class Curves(Question):
+class Curves(QuestionPage):
     """The picture, and below it the curves. The cursor's is held against the one that is marked, else against the
     first of its kind."""
 
@@ -227,7 +227,7 @@ class Curves(Question):
         for row in sorted(self.table.rows, key=lambda row: row.curve.label in chosen):
             tone = chosen.get(row.curve.label, "point")
             dots += [
-                Dot((row.letter, place), row.curve.label, axis.scaled(point.prices[self.price].mean),
+                Marker((row.letter, place), row.curve.label, axis.scaled(point.prices[self.price].mean),
                     point.quality.mean, row.letter, mark=row.letter, tone=tone)
                 for place, point in enumerate(row.curve.points) if self.price in point.prices
             ]  # fmt: skip

@@ -12,7 +12,7 @@ RowKey = tuple[str, tuple[int, ...]]
 """A run's id and the numbers of its scenarios: what the control API calls a column of a comparison."""
 
 
-class Row(NamedTuple):
+class ResultRow(NamedTuple):
     """``numbers`` are the places of the row's scenarios in the run; none where the file could not be read, and
     ``run.error`` says why. ``group`` is what the repeats make together, None for a baseline."""
 
@@ -60,24 +60,24 @@ class Row(NamedTuple):
         return of_scenario(one, name)
 
 
-def rows_of(runs: Iterable[RunResult], measured: Sequence[Measured] = ()) -> list[Row]:
+def rows_of(runs: Iterable[RunResult], measured: Sequence[Measured] = ()) -> list[ResultRow]:
     """One row a scenario, in the order of the runs; what was measured several times in a run is one row, where the
     first of them stands."""
     groups = {(one.run, number): one for one in measured for number in one.scenarios}
     rows = []
     for run in runs:
         if run.error is not None and not run.scenarios:
-            rows.append(Row(run))
+            rows.append(ResultRow(run))
         for number in range(len(run.scenarios)):
             one = groups.get((run.id, number))
             if one is None or max(one.scenarios) >= len(run.scenarios):
-                rows.append(Row(run, (number,)))
+                rows.append(ResultRow(run, (number,)))
             elif number == one.scenarios[0]:
-                rows.append(Row(run, one.scenarios, one.group, one.on_front))
+                rows.append(ResultRow(run, one.scenarios, one.group, one.on_front))
     return rows
 
 
-def name_of(row: Row) -> str:
+def name_of(row: ResultRow) -> str:
     """``! quick ×3``: the name that was given, how often it was measured, and whether it fell behind."""
     if row.first is None:
         return "(unreadable file)"
@@ -87,7 +87,7 @@ def name_of(row: Row) -> str:
     return f"{behind}{(record.setting or record.name) if several else record.name}{several}"
 
 
-def notes(row: Row) -> str:
+def notes(row: ResultRow) -> str:
     """What must be known before the figures are believed, in short words."""
     if row.first is None:
         return "error"

@@ -24,7 +24,7 @@ from wattview.tui.text import fit
 GUTTER = 8
 
 
-class Dot(NamedTuple):
+class Marker(NamedTuple):
     """One setting. ``line`` is what it is joined with, in the order given: a front (a power source) or a curve; ""
     where others beat it. ``mark`` and ``tone`` are of their own where they are not to follow from these."""
 
@@ -61,12 +61,12 @@ class Scatter(Widget):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._dots: tuple[Dot, ...] = ()
+        self._dots: tuple[Marker, ...] = ()
         self._cursor: Hashable = None
         self._empty = ""
         self._lines: list[list[tuple[str, str]]] = []
 
-    def show(self, dots: Sequence[Dot], cursor: Hashable, empty: str) -> None:
+    def show(self, dots: Sequence[Marker], cursor: Hashable, empty: str) -> None:
         """``cursor`` is the key of a dot; ``empty`` is what to say where there are none."""
         self._dots, self._cursor, self._empty = tuple(dots), cursor, empty
         self._redraw()
@@ -92,7 +92,7 @@ class Scatter(Widget):
 
 
 def picture(
-    dots: Sequence[Dot], cursor: Hashable, width: int, height: int, empty: str = ""
+    dots: Sequence[Marker], cursor: Hashable, width: int, height: int, empty: str = ""
 ) -> list[list[tuple[str, str]]]:
     """``height`` lines of texts with their tones: the field, and below it the axis with its numbers."""
     cells, rows = width - GUTTER, height - 2
@@ -107,12 +107,12 @@ def picture(
     up = ticks(min(dot.y for dot in dots), max(dot.y for dot in dots), max(2, rows // 3))
     field = _Field(cells, rows)
 
-    def exactly(dot: Dot) -> tuple[float, float]:
+    def exactly(dot: Marker) -> tuple[float, float]:
         x = (dot.x - across[0]) / (across[-1] - across[0])
         y = (dot.y - up[0]) / (up[-1] - up[0])
         return x * (cells - 1), (1 - y) * (rows - 1)
 
-    def place(dot: Dot) -> tuple[int, int]:
+    def place(dot: Marker) -> tuple[int, int]:
         x, y = exactly(dot)
         return round(x), round(y)
 

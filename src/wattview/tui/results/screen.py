@@ -17,10 +17,10 @@ from wattview.tui.results import columns as result_columns
 from wattview.tui.results.advice import Advise
 from wattview.tui.results.details import details, run_details
 from wattview.tui.results.predict import Predict
-from wattview.tui.results.question import Question
+from wattview.tui.results.question import QuestionPage
 from wattview.tui.results.rd_curves import Curves
-from wattview.tui.results.rows import Row, RowKey, name_of, rows_of
-from wattview.tui.results.scatter import Dot, Scatter
+from wattview.tui.results.rows import ResultRow, RowKey, name_of, rows_of
+from wattview.tui.results.scatter import Marker, Scatter
 from wattview.tui.screens.export import TABLE, Export
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.filter_bar import FilterBar
@@ -34,14 +34,14 @@ RUNS, ENERGY, COST, QUALITY, BARS, SCATTER, CURVES, ADVICE, PREDICT = PAGES = (
     "Runs", "Energy", "Cost", "Quality", "Bars", "Scatter", "Curves", "Advice", "Predict"
 )  # fmt: skip
 
-QUESTIONS: dict[str, type[Question]] = {CURVES: Curves, ADVICE: Advise, PREDICT: Predict}
+QUESTIONS: dict[str, type[QuestionPage]] = {CURVES: Curves, ADVICE: Advise, PREDICT: Predict}
 """The pages that ask the daemon about the runs that are chosen."""
 
 READING = "reading the results …"
 NOTHING = "no results yet; press n to run a scenario"
 
 
-class Results(View):
+class ResultsScreen(View):
     TAB = "results"
     FILTERS = "results"
 
@@ -59,8 +59,8 @@ class Results(View):
         Binding("r", "load", "Refresh", show=False, id="results_refresh"),
     ]
     DEFAULT_CSS = """
-    Results {
-        #results, #runs, #scatter, Question { height: 1fr; display: none; }
+    ResultsScreen {
+        #results, #runs, #scatter, QuestionPage { height: 1fr; display: none; }
         #scatter { height: 2fr; }
         #details { height: 9; }
         &.-curves #details { height: 12; }
@@ -120,7 +120,7 @@ class Results(View):
     # what is shown
 
     @property
-    def table(self) -> Table[Row]:
+    def table(self) -> Table[ResultRow]:
         return self.query_one("#results", Table)
 
     @property
@@ -194,8 +194,10 @@ class Results(View):
             return
         table, figure = self.table, self.measurements.figure
         dots = [
-            Dot(row.key, name_of(row), x, y, f"{row.group.machine} by {row.group.power_source}" if row.on_front else "",
-                row.key in table.marked)
+            Marker(
+                row.key, name_of(row), x, y, f"{row.group.machine} by {row.group.power_source}" if row.on_front else "",
+                row.key in table.marked,
+            )
             for row in sorted(table.rows, key=lambda row: row.value(figure).value or 0.0)
             if row.group is not None
             and (x := row.value(figure).value) is not None
@@ -217,7 +219,7 @@ class Results(View):
         self.set_class(page == PREDICT, "-predict")
         self.remove_class("-words")
         question = self.question
-        for one in self.query(Question):
+        for one in self.query(QuestionPage):
             one.display = one is question
         for name, there in (
             ("#runs", page == RUNS), ("#scatter", page == SCATTER),
@@ -247,7 +249,7 @@ class Results(View):
         self._turn(message.page)
 
     @property
-    def question(self) -> Question | None:
+    def question(self) -> QuestionPage | None:
         """The page in front, where it is one that asks the daemon."""
         kind = QUESTIONS.get(self.page)
         return self.query_one(kind) if kind is not None else None
@@ -278,7 +280,7 @@ class Results(View):
             pane.put(*details(self.table.row, self.page))
             self._draw_points()
 
-    def on_question_said(self, message: Question.Said) -> None:
+    def on_question_page_said(self, message: QuestionPage.Said) -> None:
         if message.question is self.question:
             self.query_one("#details", Pane).put(*message.parts)
 
@@ -286,7 +288,7 @@ class Results(View):
     def _opened(self, message: Table.Opened) -> None:
         if isinstance(message.row, RunResult):
             self.show_run(message.row.id)
-        elif isinstance(message.row, Row):
+        elif isinstance(message.row, ResultRow):
             self._compare(alone=True)
 
     # marks, comparison
@@ -372,7 +374,7 @@ class Results(View):
             self.notify(told.text, title=told.title)
 
 
-def _key(row: Row) -> RowKey:
+def _key(row: ResultRow) -> RowKey:
     return row.key
 
 

@@ -18,12 +18,12 @@ from wattview.tui.widgets.workload_columns import ContainerRow
 GRAPH_SECONDS = 120.0
 
 
-class Containers(View):
+class ContainersScreen(View):
     TAB = "containers"
     FILTERS = "containers"
 
     DEFAULT_CSS = """
-    Containers {
+    ContainersScreen {
         #containers { height: 1fr; }
         #engine { height: 1; padding: 0 2; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
         #course { height: 9; }

@@ -51,7 +51,7 @@ FINDINGS: tuple[Column[Finding], ...] = (
 )  # fmt: skip
 
 
-class Exporters(View):
+class ExportersScreen(View):
     TAB = "exporters"
     FILTERS = "doctor"
 
@@ -60,7 +60,7 @@ class Exporters(View):
         Binding("y", "copy", "Copy", id="exporters_copy"),
     ]
     DEFAULT_CSS = """
-    Exporters {
+    ExportersScreen {
         #health { height: 1fr; min-height: 6; }
         #doctor { height: 1fr; min-height: 5; }
         #reason { height: 3; padding: 0 2; }

@@ -57,11 +57,11 @@ PROCESSES: tuple[Column[GpuProcess], ...] = (
 )
 
 
-class Gpus(View):
+class GpusScreen(View):
     TAB = "gpu"
 
     DEFAULT_CSS = """
-    Gpus {
+    GpusScreen {
         #gpus { height: 1fr; }
         #facts { height: 4; padding: 0 2; }
         #below { height: 1fr; layout: vertical; }

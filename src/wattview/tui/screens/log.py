@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from wattview.model import EventLevel
-from wattview.tui.events import Line
+from wattview.tui.events import LogLine
 from wattview.tui.text import moment
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
@@ -26,7 +26,7 @@ SHOWN: tuple[tuple[str, tuple[EventLevel, ...]], ...] = (
 )  # fmt: skip
 """What the level key goes through: a title, and the levels that it shows."""
 
-EVENTS: tuple[Column[Line], ...] = (
+EVENTS: tuple[Column[LogLine], ...] = (
     Column("Time", 14, lambda line: moment(line.time), lambda line: line.time, left=True),
     Column("Level", 9, lambda line: LEVELS[line.event.level], lambda line: line.event.level, left=True,
            tone=lambda line: TONES[line.event.level]),
@@ -36,13 +36,13 @@ EVENTS: tuple[Column[Line], ...] = (
 )  # fmt: skip
 
 
-class Log(View):
+class LogScreen(View):
     TAB = "log"
     FILTERS = "events"
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("v", "next_level", "Level", id="log_level")]
     DEFAULT_CSS = """
-    Log { #events { height: 1fr; } #whole { height: 4; padding: 0 2; } }
+    LogScreen { #events { height: 1fr; } #whole { height: 4; padding: 0 2; } }
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Log(View):
         title, levels = SHOWN[self.level]
         until = picture.snapshot.time if picture.journey is not None and picture.snapshot is not None else float("inf")
         lines = [one for one in self.dashboard.events if one.event.level in levels and one.event.time <= until]
-        table: Table[Line] = self.query_one("#events", Table)
+        table: Table[LogLine] = self.query_one("#events", Table)
         table.show(lines[::-1], f"no {title}" if title else "no event")
         entitle(table, titled(f"Log: {title}" if title else "Log", len(table.rows), len(self.dashboard.events)))
 
@@ -71,7 +71,7 @@ class Log(View):
         self.show(self.dashboard.picture)
 
     def on_table_highlighted(self, message: Table.Highlighted) -> None:
-        line: Line | None = message.row
+        line: LogLine | None = message.row
         whole = self.query_one("#whole", Pane)
         if line is None:
             whole.put("")

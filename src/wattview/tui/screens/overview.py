@@ -17,7 +17,7 @@ from wattview.tui.text import number
 from wattview.tui.time_travel.trend_buffers import parts_of
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
-from wattview.tui.widgets.health import Health
+from wattview.tui.widgets.health import HealthPane
 from wattview.tui.widgets.host import Host
 from wattview.tui.widgets.pane import entitle
 from wattview.tui.widgets.power_now import PowerNow
@@ -34,11 +34,11 @@ HISTORY_STEP_SECONDS = 5.0
 """How far apart the daemon's history keeps its points by default; the graph begins with these."""
 
 
-class Overview(View):
+class OverviewScreen(View):
     TAB = "overview"
 
     DEFAULT_CSS = """
-    Overview {
+    OverviewScreen {
         #top { height: 12; }
         #top PowerNow { width: 33; }
         #top Graph { width: 1fr; }
@@ -72,7 +72,7 @@ class Overview(View):
                 classes="box",
             )
             yield Table(workload_columns.STREAMS, workload_columns.stream_key, id="streams", classes="box")
-        yield Health()
+        yield HealthPane()
 
     def on_mount(self) -> None:
         self.query_one("#containers").focus()
@@ -91,7 +91,7 @@ class Overview(View):
         # The tabs leave no room for its name on a narrow terminal, and of many hosts one must know which this is.
         self.query_one(PowerNow).show(picture, host.hostname if self.dashboard.in_fleet and host is not None else "")
         self.query_one(Host).show(picture)
-        self.query_one(Health).show(picture)
+        self.query_one(HealthPane).show(picture)
         graph = self.query_one(Graph)
         end = snapshot.time if snapshot is not None else GRAPH_SECONDS
         graph.show(

@@ -14,7 +14,7 @@ from wattview.client import ClientError
 from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import about, clock, date, number
 from wattview.tui.time_travel import power_range
-from wattview.tui.time_travel.power_range import HOST, RANGES, Line, Past, Summary
+from wattview.tui.time_travel.power_range import HOST, RANGES, PowerLine, PowerRange, Summary
 from wattview.tui.time_travel.trend_buffers import Point
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.column import Column
@@ -24,12 +24,12 @@ from wattview.tui.widgets.table import Table
 RANGE = Binding.Group("Range", compact=True)
 
 
-class Row(NamedTuple):
-    line: Line
+class ZoneRow(NamedTuple):
+    line: PowerLine
     summary: Summary
 
 
-LINES: tuple[Column[Row], ...] = (
+LINES: tuple[Column[ZoneRow], ...] = (
     Column("Source", 20, lambda row: row.line.title, left=True),
     Column("Now W", 8, lambda row: number(row.line.watts), lambda row: row.line.watts),
     Column("Min W", 8, lambda row: number(row.summary.least), lambda row: row.summary.least),
@@ -39,11 +39,11 @@ LINES: tuple[Column[Row], ...] = (
 )
 
 
-def _part(line: Line) -> str:
+def _part(line: PowerLine) -> str:
     return "the sum" if line.key == HOST else "added" if line.counted else "not added"
 
 
-class Power(View):
+class PowerScreen(View):
     TAB = "power"
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -54,7 +54,7 @@ class Power(View):
         Binding("escape", "app.live", "Live", show=False, id="power_live"),
     ]
     DEFAULT_CSS = """
-    Power {
+    PowerScreen {
         #graph { height: 1fr; }
         #lines { height: 10; }
         #readout { height: 1; padding: 0 2; }
@@ -66,7 +66,7 @@ class Power(View):
         super().__init__()
         self.range = 1
         self.cursor: float | None = None
-        self.past: Past | None = None
+        self.past: PowerRange | None = None
         self._loaded = 0.0
         self._loading = False
         self._picture: Picture | None = None
@@ -85,7 +85,7 @@ class Power(View):
 
     def show(self, picture: Picture) -> None:
         self._picture = picture
-        table: Table[Row] = self.query_one("#lines", Table)
+        table: Table[ZoneRow] = self.query_one("#lines", Table)
         if picture.snapshot is None:
             table.show([], "waiting for the daemon")
             return
@@ -93,7 +93,9 @@ class Power(View):
         mean = self.past.host_mean_watts if self.past is not None else None
         table.show(
             [
-                Row(line, power_range.summary(self._points(line.key), start, end, mean if line.key == HOST else None))
+                ZoneRow(
+                    line, power_range.summary(self._points(line.key), start, end, mean if line.key == HOST else None)
+                )
                 for line in power_range.lines_of(picture.snapshot)
             ],
             why_empty(picture, "power", "no power source"),
@@ -144,7 +146,7 @@ class Power(View):
         return [*(point for point in points if point[0] < first), *trail]
 
     def _draw(self) -> None:
-        table: Table[Row] = self.query_one("#lines", Table)
+        table: Table[ZoneRow] = self.query_one("#lines", Table)
         chosen = table.row.line.key if table.row is not None else HOST
         start, end = self.window
         series = [Series(self._points(chosen))]

@@ -21,14 +21,14 @@ from wattview.tui.widgets.pane import Pane, Parts
 from wattview.tui.widgets.table import Table
 
 
-class Choice(NamedTuple):
+class LabRow(NamedTuple):
     """A line of the lower table: a preset to run, or a run that was."""
 
     preset: ScenarioPreset | None
     run: Run | None
 
 
-PRESETS: tuple[Column[Choice], ...] = (
+PRESETS: tuple[Column[LabRow], ...] = (
     Column("Preset or suite", 30, lambda row: _title(row.preset), left=True,
            tone=lambda row: "bad" if row.preset and row.preset.error else ""),
     Column("Scenarios", 9, lambda row: _scenarios(row.preset), rank=1),
@@ -52,7 +52,7 @@ def _takes(preset: ScenarioPreset | None) -> str:
     return about(preset.seconds) if preset is not None and preset.seconds is not None else UNKNOWN
 
 
-RUNS: tuple[Column[Choice], ...] = (
+RUNS: tuple[Column[LabRow], ...] = (
     Column("Run", 15, lambda row: row.run.id if row.run else "", left=True),
     Column("State", 12, lambda row: _run_state(row.run), left=True, tone=lambda row: _run_tone(row.run)),
     Column("Started", 16, lambda row: date(row.run.started) if row.run else "", left=True, rank=2),
@@ -90,14 +90,14 @@ def _run_tone(run: Run | None) -> str:
     return tones.get(run.state, "") if run is not None else ""
 
 
-class Scenarios(View):
+class ScenariosScreen(View):
     TAB = "scenarios"
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "load", "Refresh", show=False, id="scenarios_refresh"),
     ]
     DEFAULT_CSS = """
-    Scenarios {
+    ScenariosScreen {
         #now { height: auto; }
         #encoders { height: 8; display: none; }
         #choices { height: 1fr; layout: vertical; }
@@ -156,14 +156,14 @@ class Scenarios(View):
     async def load(self) -> None:
         presets, runs = self.query_one("#presets", Table), self.query_one("#runs", Table)
         try:
-            presets.show([Choice(one, None) for one in await self.dashboard.client.presets()], "the daemon has none")
-            runs.show([Choice(None, one) for one in await self.dashboard.client.runs()])
+            presets.show([LabRow(one, None) for one in await self.dashboard.client.presets()], "the daemon has none")
+            runs.show([LabRow(None, one) for one in await self.dashboard.client.runs()])
         except ClientError as error:
             if not presets.rows:
                 presets.show([], str(error))
 
     def on_table_opened(self, message: Table.Opened) -> None:
-        if not isinstance(message.row, Choice):
+        if not isinstance(message.row, LabRow):
             return
         if message.row.preset is not None:
             self.dashboard.launch(message.row.preset.id)

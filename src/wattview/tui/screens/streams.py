@@ -19,12 +19,12 @@ from wattview.tui.widgets.workload_columns import StreamRow
 GRAPH_SECONDS = 120.0
 
 
-class Streams(View):
+class StreamsScreen(View):
     TAB = "streams"
     FILTERS = "streams"
 
     DEFAULT_CSS = """
-    Streams {
+    StreamsScreen {
         #streams { height: 1fr; }
         #server { height: 1; padding: 0 2; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
         #course { height: 9; }

@@ -26,7 +26,7 @@ POINTS = 720
 HOST = "host"
 
 
-class Line(NamedTuple):
+class PowerLine(NamedTuple):
     """One thing that draws power: ``key`` is ``host``, a zone's ``package/zone`` or a GPU's uuid."""
 
     key: str
@@ -35,7 +35,7 @@ class Line(NamedTuple):
     counted: bool
 
 
-class Past(NamedTuple):
+class PowerRange(NamedTuple):
     """What was asked for: points by ``Line.key``, the host's mean from its counter, and how the points are spaced."""
 
     start: float
@@ -45,20 +45,20 @@ class Past(NamedTuple):
     host_mean_watts: float | None = None
 
 
-def lines_of(snapshot: Snapshot) -> list[Line]:
+def lines_of(snapshot: Snapshot) -> list[PowerLine]:
     """The whole host, its zones in the kernel's order, and the GPUs: what is added to it, and what is not."""
     power, machine = snapshot.power, snapshot.machine_power
     lines = []
     added = machine.source.split("+") if machine is not None else []
     if machine is not None:
-        lines.append(Line(HOST, "host (ESTIMATE)" if is_estimate(machine.source) else "host", machine.watts, True))
+        lines.append(PowerLine(HOST, "host (ESTIMATE)" if is_estimate(machine.source) else "host", machine.watts, True))
     if power is not None:
         for zone in power.zones:
             title = zone.zone if zone.zone == zone.package else f"  {zone.package} {zone.zone}"
-            lines.append(Line(f"{zone.package}/{zone.zone}", title, zone.watts, zone.counted))
+            lines.append(PowerLine(f"{zone.package}/{zone.zone}", title, zone.watts, zone.counted))
     for gpu in snapshot.gpus:
         counted = gpu.source in added and gpu.draws_beside
-        lines.append(Line(gpu.uuid, f"GPU {gpu.index} {gpu.name}", gpu.power_watts, counted))
+        lines.append(PowerLine(gpu.uuid, f"GPU {gpu.index} {gpu.name}", gpu.power_watts, counted))
     return lines
 
 
@@ -67,7 +67,7 @@ def step_of(seconds: float) -> float:
     return 0.0 if seconds <= RAW_SECONDS else seconds / POINTS
 
 
-async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...], source: str) -> Past:
+async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...], source: str) -> PowerRange:
     """Asks the history. Raises ClientError; series that it does not have are simply not there. ``source`` is what the
     host's power is summed from (``rapl+nvml``)."""
     step = step_of(end - start)
@@ -81,7 +81,7 @@ async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...], 
         for series in await client.history("wattview_gpu_power_watts", start, end, step):
             _, labels = parse_series(series.name)
             points[labels.get("uuid", "")] = series.points
-    return Past(start, end, step or 5.0, points, await _host_mean(client, start, end, source))
+    return PowerRange(start, end, step or 5.0, points, await _host_mean(client, start, end, source))
 
 
 async def _host_mean(client: Client, start: float, end: float, source: str) -> float | None:

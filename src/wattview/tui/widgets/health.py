@@ -8,11 +8,11 @@ from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets.pane import Pane, Parts
 
 
-class Health(Pane):
+class HealthPane(Pane):
     """GPUs, exporters and sources: a line each."""
 
     DEFAULT_CSS = """
-    Health { height: 2; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    HealthPane { height: 2; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     def show(self, picture: Picture) -> None:
