@@ -19,7 +19,7 @@ NGINX_RTMP = """
 {module}
 daemon off; master_process off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/error.log;
 events {{ worker_connections 256; }}
-rtmp {{ server {{ listen 127.0.0.1:{port}; application live {{ live on; record off; }} }} }}
+rtmp {{ server {{ listen 127.0.0.1:{port}; application live {{ live on; record off; {rules} }} }} }}
 """
 RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 
@@ -103,14 +103,14 @@ class RtmpServer:
 
 
 @contextmanager
-def rtmp_server(directory: Path) -> Iterator[RtmpServer]:
-    """A real RTMP server for as long as the block lasts."""
+def rtmp_server(directory: Path, rules: str = "") -> Iterator[RtmpServer]:
+    """A real RTMP server for as long as the block lasts. ``rules`` are further directives of its application."""
     nginx = need("nginx", "nginx-light libnginx-mod-rtmp")
     assert RTMP_MODULE.exists(), "nginx's RTMP module is needed; run: sudo apt-get install libnginx-mod-rtmp"
     port = free_port()
     configuration = directory / "nginx.conf"
     configuration.write_text(
-        NGINX_RTMP.format(module=f"load_module {RTMP_MODULE};", directory=directory, port=port), "utf-8"
+        NGINX_RTMP.format(module=f"load_module {RTMP_MODULE};", directory=directory, port=port, rules=rules), "utf-8"
     )
     process = subprocess.Popen(
         [nginx, "-p", str(directory), "-c", str(configuration)],

@@ -230,7 +230,7 @@ class Execution:
                 notes += reasons
             record = record_of(planned, window, power_source=self._around.power_source(), notes=[*notes, *complaints])
             if encodes:
-                record = replace(record, pushed=rtmp_url is not None, realtime=realtime, encoders=group.statuses)
+                record = replace(record, pushed=group.pushed, realtime=realtime, encoders=group.statuses)
             self._group = None
             pending = [NO_QUALITY_YET] if scenario.quality and encodes else []
             await self._keep(index, replace(record, notes=[*(record.notes or []), *pending] or None))
@@ -289,6 +289,7 @@ class Execution:
         await group.hold(scenario.duration, trail.look if self._around.trail else None, TRAIL_SECONDS)
         playback = group.close_window()
         end_time, end = time.time(), time.monotonic()
+        await asyncio.to_thread(group.look_at_pushes)
         await self._marked("end", notes)
         await trail.look()
         await self._undisturbed(asyncio.to_thread(trail.write, trail_file(self._folder, index + 1)))

@@ -17,10 +17,11 @@ from wattview.daemon import children
 from wattview.daemon.lab import delay
 from wattview.daemon.lab.delay import Arrivals, Delay, DelayUnknown
 from wattview.daemon.lab.encoding import ffmpeg_command
-from wattview.daemon.lab.encoding.encoder_process import Encoder, Pace
+from wattview.daemon.lab.encoding.encoder_process import MAX_BEHIND_SECONDS, Encoder, Pace
 from wattview.daemon.lab.encoding.ffmpeg_command import Target
-from wattview.daemon.lab.encoding.ffmpeg_process import WatchedFfmpeg, first_of
+from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied, WatchedFfmpeg, first_of
 from wattview.daemon.lab.encoding.film import Film
+from wattview.daemon.lab.encoding.push_connections import Connection, connections_of
 from wattview.daemon.lab.encoding.renditions import Variant, streams_of
 from wattview.daemon.lab.encoding.viewers import Viewer, playback
 from wattview.daemon.lab.run_journal import delete_what_is_compared
@@ -28,6 +29,10 @@ from wattview.model import EncoderStatus, Playback, Scenario
 
 FIRST_FRAME_SECONDS = 30.0
 FIRST_PICTURE_SECONDS = 20.0
+PUBLISHED_SECONDS = 10.0
+MIN_WAITING_BYTES = 32_000
+"""A key frame on its way is no delay."""
+
 COPY_SLACK_SECONDS = FIRST_FRAME_SECONDS + FIRST_PICTURE_SECONDS + 15.0
 """How much more than warm-up and compared window the kept segment of a copy is: the first encoder runs while the
 others are still being started."""
@@ -94,6 +99,8 @@ class EncoderGroup:
             if self._rtmp_url
         ]
         self.paces: list[Pace] = []
+        self._not_taken: list[str] = []
+        self._push_unseen = ""
         self._opened = self._window_seconds = 0.0
 
     async def start(self) -> None:
@@ -110,6 +117,7 @@ class EncoderGroup:
             await encoder.process.start(command, self._folder)
         for encoder in self.encoders:
             await encoder.encoding(FIRST_FRAME_SECONDS)
+        await self._all_published()
         for viewer, _ in self._viewers:
             packets = self._list_of("received", viewer.stream) if self._stamps and viewer.number == 1 else None
             await viewer.process.start(ffmpeg_command.viewer_command(self._program, viewer.url, packets), self._folder)
@@ -144,6 +152,26 @@ class EncoderGroup:
         self.paces = [encoder.meter.close_window() for encoder in self.encoders]
         speeds = {encoder: pace.speed for encoder, pace in zip(self.encoders, self.paces, strict=True)}
         return playback([viewer for viewer, _ in self._viewers], [speeds[encoder] for _, encoder in self._viewers])
+
+    @property
+    def pushed(self) -> bool:
+        """Whether the server took the streams, to the end of the window."""
+        return self._rtmp_url is not None and not self._not_taken
+
+    def look_at_pushes(self) -> None:
+        """Notes which streams the server has stopped taking. To be called at the end of the window. Blocks."""
+        for encoder in self.encoders if self._rtmp_url and not self._push_unseen else []:
+            try:
+                waiting = [one.waiting_bytes for one in self._connections(encoder)]
+            except OSError as error:
+                self._push_unseen = str(error)
+                return
+            slowest = min(variant.bits for variant in encoder.stream.variants)
+            if waiting and max(waiting) > max(slowest / 8 * MAX_BEHIND_SECONDS, MIN_WAITING_BYTES):
+                self._not_taken.append(
+                    f"the RTMP server no longer took {encoder.name}: {max(waiting) / 1000:.0f} kB of it were waiting "
+                    "when the window ended"
+                )
 
     async def stop(self, patience_seconds: float) -> None:
         await asyncio.gather(*(viewer.process.stop(0.0) for viewer, _ in self._viewers))
@@ -212,7 +240,9 @@ class EncoderGroup:
                 for encoder in self.encoders
                 if encoder.process.queue_was_full
             ]
-        return not notes, notes
+        notes += [f"not real time: {text}" for text in self._not_taken]
+        unseen = [f"whether the server took the streams was not seen: {self._push_unseen}"] if self._push_unseen else []
+        return not notes, [*notes, *unseen]
 
     def delay(self, start_time: float, end_time: float) -> tuple[Delay | None, list[str]]:
         """The end-to-end delay in a window (Unix seconds), and why a stream has none. Blocks.
@@ -281,6 +311,34 @@ class EncoderGroup:
     def _viewer(self, variant: Variant, number: int) -> Viewer:
         log = self._folder / f"{self._stem}-viewer-{variant.name}-{number}.log"
         return Viewer(self._url(variant), variant, number, log)
+
+    async def _all_published(self) -> None:
+        """Returns when the server takes every output. Raises FfmpegDied where it does not in time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PUBLISHED_SECONDS
+        for encoder in self.encoders if self._rtmp_url else []:
+            while missing := await asyncio.to_thread(self._why_not_published, encoder):
+                if loop.time() > deadline:
+                    raise FfmpegDied(f"{encoder.name}: the RTMP server {self._rtmp_url} {missing}")
+                await self._watch(0.1)
+
+    def _why_not_published(self, encoder: Encoder) -> str:
+        """What the server has not done for an encoder's outputs by now, "" where it takes them. Blocks."""
+        try:
+            found = self._connections(encoder)
+        except OSError as error:
+            self._push_unseen = str(error)
+            return ""
+        longest = max((self._url(variant) for variant in encoder.stream.variants), key=len)
+        if sum(one.is_published(longest) for one in found) >= len(encoder.stream.variants):
+            return ""
+        if any(not one.is_answered() for one in found):
+            return f"took the connection and has not answered its handshake within {PUBLISHED_SECONDS:.0f} s"
+        return f"has not taken the stream within {PUBLISHED_SECONDS:.0f} s"
+
+    def _connections(self, encoder: Encoder) -> list[Connection]:
+        """Raises OSError. Blocks."""
+        return connections_of(encoder.process.pid) if encoder.process.pid is not None else []
 
     async def _watch(self, seconds: float) -> None:
         processes: list[WatchedFfmpeg] = [encoder.process for encoder in self.encoders]

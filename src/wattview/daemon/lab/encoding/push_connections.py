@@ -1,0 +1,147 @@
+"""Whether a server really takes what is pushed to it, as the kernel's TCP sees it.
+
+FFmpeg connects in a thread of its own and says nothing of it: a server that never answers the handshake looks to it
+like one that is a little slow. The kernel counts each connection's bytes (sock_diag(7), ``struct tcp_info``), and where
+the server is on this machine, what it has not read yet.
+
+Formats: include/uapi/linux/{sock_diag,inet_diag,tcp}.h. RTMP's handshake: Adobe, "RTMP 1.0 Specification", 5.2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+HANDSHAKE_BYTES = 1 + 1536 + 1536
+"""Of each side: C0, C1, C2 and S0, S1, S2."""
+
+COMMAND_BYTES = 2048
+"""More than connect, createStream and publish take beside the address, which stands in them up to four times."""
+
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_NLM_F_REQUEST_DUMP = 0x301
+_INET_DIAG_INFO = 2
+_TCP_ESTABLISHED, _TCP_SYN_SENT, _TCP_CLOSE_WAIT = 1, 2, 8
+_HEADER = struct.Struct("=IHHII")
+_REQUEST = struct.Struct("=BBBxI48x")
+_MESSAGE = struct.Struct("=BBBB HH 16s16s I8s IIIII")
+_BYTES = struct.Struct("=QQ")
+_BYTES_AT = 120
+_TIMEOUT_SECONDS = 2.0
+_MOST_BYTES = 1 << 16
+
+
+class Connection(Struct, frozen=True):
+    """One TCP connection: what has arrived at the other side's kernel, what came from there, and what waits: here, and
+    where the other side is on this machine, unread there."""
+
+    acknowledged_bytes: int
+    received_bytes: int
+    waiting_bytes: int
+
+    def is_answered(self) -> bool:
+        """Whether the server has answered RTMP's handshake."""
+        return self.received_bytes >= HANDSHAKE_BYTES
+
+    def is_published(self, url: str) -> bool:
+        """Whether pictures go out: they do when the server has said yes to the stream."""
+        return self.is_answered() and self.acknowledged_bytes >= HANDSHAKE_BYTES + COMMAND_BYTES + 4 * len(url)
+
+
+class _Socket(Struct, frozen=True):
+    here: tuple[bytes, int]
+    there: tuple[bytes, int]
+    inode: int
+    unread: int
+    unsent: int
+    acknowledged: int
+    received: int
+
+
+def connections_of(pid: int) -> list[Connection]:
+    """The TCP connections of a session's leader, of its session and of all that descend from it. Raises OSError where
+    the kernel does not tell. Blocks."""
+    inodes = {inode for one in _family(pid) for inode in _socket_inodes(one)}
+    if not inodes:
+        return []
+    sockets = [*_sockets(socket.AF_INET), *_sockets(socket.AF_INET6)]
+    unread = {(one.here, one.there): one.unread for one in sockets}
+    return [
+        Connection(one.acknowledged, one.received, one.unsent + unread.get((one.there, one.here), 0))
+        for one in sockets
+        if one.inode in inodes
+    ]
+
+
+def _family(leader: int) -> set[int]:
+    """The pids. A process, and each of its files, may be gone at any moment."""
+    parents: dict[int, int] = {}
+    family = {leader}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
+                parents[int(entry.name)] = int(fields[1])
+                if int(fields[3]) == leader:
+                    family.add(int(entry.name))
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family
+
+
+def _socket_inodes(pid: int) -> Iterator[int]:
+    with contextlib.suppress(OSError):
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                kind, _, inode = os.readlink(file).partition(":[")
+                if kind == "socket":
+                    yield int(inode.rstrip("]"))
+
+
+def _sockets(family: int) -> Iterator[_Socket]:
+    states = 1 << _TCP_ESTABLISHED | 1 << _TCP_SYN_SENT | 1 << _TCP_CLOSE_WAIT
+    request = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), states)
+    for body in _dump(request):
+        _, _, _, _, sport, dport, source, target, _, _, _, unread, unsent, _, inode = _MESSAGE.unpack_from(body)
+        # Before the kernel's 4.1 the counters are not there.
+        info = dict(_attributes(body[_MESSAGE.size :])).get(_INET_DIAG_INFO, b"")
+        if len(info) < _BYTES_AT + _BYTES.size:
+            raise OSError("the kernel does not count a connection's bytes")
+        acknowledged, received = _BYTES.unpack_from(info, _BYTES_AT)
+        yield _Socket((source, sport), (target, dport), inode, unread, unsent, acknowledged, received)
+
+
+def _dump(request: bytes) -> Iterable[bytes]:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as netlink:
+        netlink.settimeout(_TIMEOUT_SECONDS)
+        size = _HEADER.size + len(request)
+        netlink.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP, 1, 0) + request)
+        while True:
+            data, at = netlink.recv(_MOST_BYTES), 0
+            while at + _HEADER.size <= len(data):
+                length, kind, _, _, _ = _HEADER.unpack_from(data, at)
+                if kind == _NLMSG_DONE or length < _HEADER.size:
+                    return
+                if kind == _NLMSG_ERROR:
+                    (code,) = struct.unpack_from("=i", data, at + _HEADER.size)
+                    raise OSError(-code, os.strerror(-code))
+                yield data[at + _HEADER.size : at + length]
+                at += (length + 3) & ~3
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, at)
+        if length < 4:
+            return
+        yield kind, data[at + 4 : at + length]
+        at += (length + 3) & ~3
