@@ -18,7 +18,15 @@ from collections.abc import Iterator
 
 from benchmarks.table import Failed, Result, print_table
 
-ALL = ("node_scrape", "containers_scrape", "daemon_footprint", "dashboard", "store_load", "scenario_sweep")
+ALL = (
+    "node_scrape",
+    "containers_scrape",
+    "daemon_footprint",
+    "dashboard",
+    "store_load",
+    "scenario_sweep",
+    "false_alarms",
+)
 
 
 def results(names: list[str]) -> Iterator[Result]:

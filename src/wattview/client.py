@@ -140,9 +140,10 @@ class Client:
         answer = await self._answer("GET", f"/api/v1/results/{result_id}/report", timeout=60.0)
         return answer.text
 
-    async def compare(self, first: str, second: str) -> RunComparison:
-        """Two runs by their ids, the second less the first."""
-        return await self._get("/api/v1/compare", RunComparison, {"a": first, "b": second}, timeout=60.0)
+    async def compare(self, first: str, second: str, together: int = 1) -> RunComparison:
+        """Two runs by their ids, the second less the first; one of so many comparisons that are read ``together``."""
+        asked = {"a": first, "b": second, "together": str(together)}
+        return await self._get("/api/v1/compare", RunComparison, asked, timeout=60.0)
 
     async def measurements(self, runs: Sequence[str] = ()) -> Measurements:
         """Every setting of the runs named, or of all, with the intervals of its repeats."""

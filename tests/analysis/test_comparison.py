@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.scenario_results import baseline, result
+from wattview.analysis.results import compared_with_baseline
 from wattview.analysis.sweeps.advice import Target, advise, pareto_front
 from wattview.analysis.sweeps.comparison import compare, compare_runs, repeats_of, setting_of, setting_text
+from wattview.analysis.sweeps.confidence import estimate
 from wattview.analysis.windows.energy import NoData
 from wattview.analysis.windows.remarks import noise_floor
 from wattview.model import Efficiency, Output, RunResult, ScenarioRecord, ScenarioResult
@@ -164,18 +166,101 @@ def test_scores_of_two_vmaf_models_are_never_averaged_nor_compared() -> None:
     assert "power_mean_watts" in pair.differences
 
 
-def test_figures_that_are_read_at_once_are_judged_at_once() -> None:
-    """Power differs beyond doubt, SSIM at p = 0.03: alone a difference, among three questions none."""
+def test_figures_that_are_read_at_once_are_tested_at_once() -> None:
+    """Power differs beyond doubt, SSIM at p = 0.03: alone significant, among the tests of power and quality not."""
     first = [result(watts, ssim_score=ssim) for watts, ssim in ((50.0, 0.970), (50.2, 0.971), (49.9, 0.972))]
     second = [result(watts, ssim_score=ssim) for watts, ssim in ((61.0, 0.973), (60.8, 0.974), (61.1, 0.9735))]
-    [pair] = compare_runs(run("a", *first), run("b", *second)).pairs
-    power, ssim = pair.differences["power_mean_watts"], pair.differences["ssim_score"]
-    assert (power.differ, power.judged_together) == (True, 3)
+    found = compare_runs(run("a", *first), run("b", *second))
+    power, ssim = (found.pairs[0].differences[name] for name in ("power_mean_watts", "ssim_score"))
+    assert (power.differ, power.judged_together, power.family) == (True, 2, "power")
     assert ssim.p_value is not None
-    assert 0.05 / 3 < ssim.p_value < 0.05
+    assert 0.05 / 2 < ssim.p_value < 0.05
     assert ssim.low is not None
-    assert ssim.low > 0
-    assert (ssim.differ, ssim.verdict) == (False, "may be chance: 3 questions were asked at once")
+    assert ssim.low < 0, "the interval has the level of the test"
+    assert (ssim.differ, ssim.verdict) == (False, "not significant: p = 0.06, Bonferroni-corrected for 2 tests")
+    assert found.correction == (
+        "all tests hold together at the 5 % level (Bonferroni-corrected): power: 2 tests, 97.5 % intervals,"
+        " quality: 2 tests, 97.5 % intervals"
+    )
+
+
+def test_energy_that_differs_clearly_is_not_called_chance_because_something_else_does_not() -> None:
+    """181.6 ±1.4 J against 204.2 ±2.3 J, beside a maximum that does not differ at all."""
+    first = [(181.1, 25.0), (181.5, 31.0), (182.2, 28.0)]
+    second = [(203.2, 27.0), (204.4, 30.0), (205.0, 26.0)]
+
+    def runs_of(repeats: list[tuple[float, float]]) -> list[ScenarioResult]:
+        return [
+            msgspec.structs.replace(result(joules / 8), energy_joules=joules, power_max_watts=most)
+            for joules, most in repeats
+        ]
+
+    [pair] = compare_runs(run("a", *runs_of(first)), run("b", *runs_of(second))).pairs
+    energy, most = pair.differences["energy_joules"], pair.differences["power_max_watts"]
+    assert energy.differ is True
+    assert most.differ is False
+    for gap in pair.differences.values():
+        if gap.low is not None and gap.high is not None:
+            assert gap.differ is not (gap.low <= 0 <= gap.high)
+
+
+def net_run(run_id: str, idle: list[float], watts: list[float], **fields: Any) -> RunResult:
+    """The first baseline, the repeats, the other baselines."""
+    results = [baseline(idle[0]), *(result(one, **fields) for one in watts), *map(baseline, idle[1:])]
+    results = [msgspec.structs.replace(one, window_seconds=60.0) for one in results]
+    return run(run_id, *compared_with_baseline(results))
+
+
+def test_the_noise_of_one_baseline_is_not_known_and_nothing_is_said_above_it() -> None:
+    first = net_run("a", [20.0], [50.0, 50.1, 49.9])
+    found = compare_runs(first, net_run("b", [21.0], [50.0, 50.2, 49.8]))
+    above = found.pairs[0].differences["baseline_diff_power_watts"]
+    assert (above.difference, above.differ, above.low) == (pytest.approx(-1.0), None, None)
+    assert above.verdict == "too few baselines: their noise is known from two or more in a run (--baseline-after)"
+    assert found.pairs[0].differences["power_mean_watts"].differ is False
+    figures = found.pairs[0].first.figures
+    assert (figures["baseline_diff_power_watts"].mean, figures["baseline_diff_power_watts"].low) == (30.0, None)
+
+
+def test_the_noise_of_baselines_is_in_the_interval_above_them() -> None:
+    """Baselines of 20.0 and 21.0, and of 20.5 and 21.5 W: their variance is 0.5 W^2 with 2 degrees of freedom, and of
+    each run one is in the difference. The repeats add 2 x 0.01 / 3."""
+    first = net_run("a", [20.0, 21.0], [50.0, 50.1, 49.9])
+    found = compare_runs(first, net_run("b", [20.5, 21.5], [52.0, 52.1, 51.9]))
+    above = found.pairs[0].differences["baseline_diff_power_watts"]
+    assert above.difference == pytest.approx(1.5)
+    assert above.standard_error == pytest.approx((2 * 0.5 + 2 * 0.01 / 3) ** 0.5)
+    assert above.degrees_of_freedom == pytest.approx(1.00667**2 / (1.0 / 2 + 2 * (0.01 / 3) ** 2 / 2), rel=1e-3)
+    assert above.differ is False
+    assert found.pairs[0].differences["power_mean_watts"].differ is True
+    energy = found.pairs[0].differences["net_energy_joules"]
+    assert energy.standard_error == pytest.approx(60 * (above.standard_error or 0.0))
+
+
+def test_a_baseline_that_two_settings_share_cancels() -> None:
+    shared = net_run("a", [20.0], [50.0, 50.1, 49.9, 52.0, 52.1, 51.9])
+    others = [msgspec.structs.replace(one, record=msgspec.structs.replace(one.record, preset="slow"))
+              for one in shared.scenarios[4:]]  # fmt: skip
+    fast, slow = repeats_of([*shared.scenarios[:4], *others])
+    found = compare(slow, fast).figures
+    above, power = found["baseline_diff_power_watts"], found["power_mean_watts"]
+    assert (above.difference, above.low, above.high) == pytest.approx((power.difference, power.low, power.high))
+
+
+def test_repeats_with_a_baseline_each_are_independent() -> None:
+    """One repeat in each of several runs: the baselines differ as the repeats do, and their spread holds both."""
+    three = [net_run(str(at), [idle], [watts]).scenarios for at, (idle, watts) in
+             enumerate([(20.0, 50.0), (20.4, 50.2), (19.8, 50.1)])]  # fmt: skip
+    [repeats] = repeats_of([one for scenarios in three for one in scenarios])
+    found = repeats.group().figures["baseline_diff_power_watts"]
+    assert found.mean == pytest.approx((30.0 + 29.8 + 30.3) / 3)
+    assert found.low == pytest.approx(estimate([30.0, 29.8, 30.3]).low)
+
+
+def test_how_long_the_windows_were_is_no_outcome() -> None:
+    longer = [msgspec.structs.replace(result(50), duration_seconds=seconds) for seconds in (60.0, 60.1)]
+    [pair] = compare_runs(run("a", *longer), run("b", *longer)).pairs
+    assert "duration_seconds" not in pair.differences
 
 
 def test_the_noise_floor_is_what_the_baselines_disagree_by() -> None:
@@ -225,7 +310,7 @@ def test_the_cheapest_setting_that_is_good_enough_is_advised() -> None:
     assert advice.choices[1].difference is not None
     assert advice.choices[1].difference.differ is True
     assert "20.0 % less than the next" in advice.verdict
-    assert advice.verdict.endswith("; they differ")
+    assert advice.verdict.endswith("; significant: p < 0.0001")
     assert {choice.reason for choice in advice.rejected} == {
         "VMAF 92.0",
         "not real time: the encoders did not keep up",
@@ -294,8 +379,8 @@ def test_vmaf_of_two_models_is_no_common_target() -> None:
     assert advise(mixed, Target()).best is not None
 
 
-def test_rivals_of_the_best_are_judged_together() -> None:
-    """Each against the best at p = 0.04 or so: alone they differ, both at once it may be chance."""
+def test_the_best_is_tested_as_one_that_was_picked_from_all_pairs() -> None:
+    """Each against the best at p = 0.04 or so: significant if there is no other, and not where three could be best."""
 
     def three(net: float, preset: str) -> list[ScenarioResult]:
         return [result(50, net=net + wobble, preset=preset) for wobble in (-1.0, 0.0, 1.0)]
@@ -304,9 +389,48 @@ def test_rivals_of_the_best_are_judged_together() -> None:
     both = advise([*three(10.0, "fast"), *three(12.5, "slow"), *three(12.5, "slower")], Target()).choices[1].difference
     assert alone is not None
     assert both is not None
-    assert (alone.differ, both.differ, both.judged_together) == (True, False, 2)
+    assert (alone.differ, both.differ, both.judged_together) == (True, False, 3)
 
 
 def test_single_repeats_are_advised_with_a_warning() -> None:
     groups = [result(50, net=10.0), result(60, net=12.0, preset="slow")]
-    assert "nobody can say whether that is chance" in advise(groups, Target()).verdict
+    assert advise(groups, Target()).verdict.endswith("; too few repeats: each side needs at least two")
+
+
+def test_what_may_meet_the_target_is_told_from_what_meets_it_and_what_does_not() -> None:
+    def three(vmaf: float, net: float, preset: str) -> list[ScenarioResult]:
+        return [result(50, vmaf + wobble, net=net + wobble / 10, preset=preset) for wobble in (-0.5, 0.0, 0.5)]
+
+    sweep = [*three(89.6, 10.0, "fast"), *three(90.2, 12.0, "medium"), *three(85.0, 5.0, "faster")]
+    advice = advise(sweep, Target(vmaf_at_least=90))
+    assert (advice.best, advice.choices) == (None, [])
+    assert [(one.label.split()[-1], one.meets) for one in advice.undecided] == [
+        ("fast", "may meet"), ("medium", "may meet"),
+    ]  # fmt: skip
+    assert [(one.meets, one.reason) for one in advice.rejected] == [
+        ("does not meet", "VMAF 85.0 (95 % interval 83.8 to 86.2)")
+    ]
+    assert advice.verdict == (
+        "no measured setting is shown to meet VMAF ≥ 90; 2 settings may meet it within the 95 % interval, the cheapest"
+        " is 2 x 1280x720 30 fps 2500k libx264 fast with VMAF 89.6 (95 % interval 88.4 to 90.8): more repeats decide"
+    )
+    with_better = advise([*sweep, *three(95.0, 20.0, "slow")], Target(vmaf_at_least=90))
+    assert (with_better.best or "").endswith("slow")
+    assert "2 x 1280x720 30 fps 2500k libx264 fast may meet it for 10 W: VMAF 89.6" in with_better.verdict
+
+
+def test_a_limit_on_the_objective_is_told_apart_too() -> None:
+    sweep = [result(watts) for watts in (54.0, 55.0, 56.0)]
+    for most, meets in ((60.0, "meets"), (55.5, "may meet"), (50.0, "does not meet")):
+        advice = advise(sweep, Target(most=most), "power_mean_watts")
+        [choice] = [*advice.choices, *advice.undecided, *advice.rejected]
+        assert choice.meets == meets
+
+
+def test_a_target_that_nothing_can_meet_is_wrong() -> None:
+    assert Target(vmaf_at_least=200).wrong() == ("vmaf_at_least", "0 to 100")
+    assert Target(vmaf_at_least=float("nan")).wrong() == ("vmaf_at_least", "0 to 100")
+    assert Target(qoe_at_least=0.5).wrong() == ("qoe_at_least", "1 to 5")
+    assert Target(streams_at_least=0).wrong() == ("streams_at_least", "1 or more")
+    assert Target(most=-1).wrong() == ("most", "0 or more")
+    assert Target(vmaf_at_least=93, qoe_at_least=4, streams_at_least=4, most=10).wrong() is None

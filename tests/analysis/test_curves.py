@@ -179,7 +179,7 @@ def test_repeats_give_an_interval_and_a_verdict() -> None:
     found = compare_curves([*sweep("libx264", repeats=2), *sweep("libx265", 0.5, 20.0, repeats=2)])
     power = by_price(found.pairs[0].differences)["net_watts_per_stream"]
     assert (power.low, power.high, power.differ, power.verdict) == (
-        pytest.approx(100.0), pytest.approx(100.0), True, "they differ",
+        pytest.approx(100.0), pytest.approx(100.0), True, "significant",
     )  # fmt: skip
 
 
@@ -208,7 +208,7 @@ def test_the_answer_is_a_sentence() -> None:
         "slow needs 5.0 % more bitrate and 20 % more power above baseline per stream for the same VMAF as veryfast"
     )
     [pair] = compare_curves([*sweep("libx264", repeats=2), *sweep("libx265", repeats=2)]).pairs
-    assert "bitrate (+0.0 to +0.0 %: no difference is shown)" in pair.sentence
+    assert "bitrate (+0.0 to +0.0 %: not significant)" in pair.sentence
     [pair] = compare_curves([*sweep("libx264"), *sweep("libx265")[:2]]).pairs
     assert pair.sentence == "", "two points are no curve"
 

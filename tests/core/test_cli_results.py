@@ -145,17 +145,18 @@ def test_a_file_that_cannot_be_written_is_one_line(call: Call, state: Path, tmp_
 
 def test_repeats_are_compared_with_intervals_and_a_verdict(call: Call, state: Path) -> None:
     """Each side varies by 0.02333 W^2: its mean is known to 4.3027 x 0.15275 / sqrt(3) = 0.38 W, and the difference,
-    with 4 degrees of freedom, to 2.7764 x 0.12472 = 0.346 W."""
+    one of two tests with 4 degrees of freedom each, to 3.4954 x 0.12472 = 0.436 W."""
     write_runs(state, {
         A: [baseline(), *repeats("fast", 50.0, 50.2, 49.9)],
         B: [baseline(21.0), *repeats("slow", 61.0, 60.8, 61.1, preset="slow")],
     })  # fmt: skip
     said = call("results", "compare", A, B).output
     assert line(said, "mean power") == (
-        "mean power 50.03 ±0.38 W 60.97 ±0.38 W +10.93 W +21.9 % +10.59 to +11.28 they differ"
+        "mean power 50.03 ±0.38 W 60.97 ±0.38 W +10.93 W +21.9 % +10.50 to +11.37 significant"
     )
-    assert line(said, "above baseline").startswith("above baseline 30.03 ±0.38 W 39.97 ±0.38 W +9.93 W")
-    assert line(said, "CPU").endswith("they are equal in every repeat")
+    assert line(said, "above baseline") == "above baseline 30.03 W 39.97 W +9.93 W +33.1 % — too few baselines"
+    assert line(said, "CPU").endswith("equal")
+    assert "Bonferroni-corrected): power: 2 tests, 97.5 % intervals, cost: 2 tests" in " ".join(said.split())
     assert "A: 2 x 1280x720 30 fps 2500k libx264 veryfast" in said
     assert "B: 2 x 1280x720 30 fps 2500k libx264 slow" in said
     assert "A measured 3 times; B measured 3 times" in said
@@ -163,10 +164,10 @@ def test_repeats_are_compared_with_intervals_and_a_verdict(call: Call, state: Pa
 
 
 def test_a_difference_that_may_be_chance_is_called_so(call: Call, state: Path) -> None:
-    """2 degrees of freedom: 1 W is known to 4.3027 x sqrt(2/2 + 2/2) = 6.08 W."""
+    """2 degrees of freedom, one of two tests: 1 W is known to 6.2053 x sqrt(2/2 + 2/2) = 8.78 W."""
     write_runs(state, {A: repeats("x", 50.0, 52.0), B: repeats("x", 51.0, 53.0)})
     said = call("results", "compare", A, B).output
-    assert line(said, "mean power").endswith("-5.08 to +7.08 no difference is shown")
+    assert line(said, "mean power").endswith("-7.78 to +9.78 not significant")
 
 
 def test_single_runs_are_a_plain_table_that_says_why_there_is_no_interval(call: Call, state: Path) -> None:
@@ -221,7 +222,8 @@ def test_the_cheapest_setting_that_is_good_enough_is_named_with_its_lead(call: C
     said = " ".join(advised.output.split())
     assert said.startswith(
         "2 x 1280x720 30 fps 2500k libx264 veryfast meets VMAF ≥ 93, 2 streams or more at the lowest power above"
-        " baseline per stream: 15 W, 25.0 % less than the next, 2 x 1280x720 30 fps 2500k libx264 slow; they differ"
+        " baseline per stream: 15 W, 25.0 % less than the next, 2 x 1280x720 30 fps 2500k libx264 slow;"
+        " significant: p < 0.0001"
     )
     assert "20 W +5 W +33.3 %" in said
     assert said.endswith("not eligible: 2 x 1280x720 30 fps 1000k libx264 veryfast: VMAF 85.0")
@@ -257,6 +259,30 @@ def test_it_is_said_where_nothing_meets_the_target(call: Call, sweep: Path) -> N
     assert advised.exit_code == 1
     assert advised.output.startswith("no measured setting meets VMAF ≥ 99")
     assert "VMAF 96.0" in advised.output
+
+
+def test_what_may_meet_the_target_is_named(call: Call, sweep: Path) -> None:
+    write_runs(sweep, {A: [baseline(), *(scenario(f"s #{at}", 50.0 + at / 10, vmaf_score=vmaf)
+                                         for at, vmaf in enumerate((89.4, 89.8, 90.2)))]})  # fmt: skip
+    advised = call("results", "advise", A, "--vmaf", "90")
+    said = " ".join(advised.output.split())
+    assert advised.exit_code == 1
+    assert said.startswith("no measured setting is shown to meet VMAF ≥ 90; 1 setting may meet it")
+    assert "VMAF 89.8 (95 % interval 88.8 to 90.8)" in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--vmaf", "200"), "--vmaf: 0 to 100, not 200"), (("--vmaf", "nan"), "--vmaf: 0 to 100, not nan"),
+        (("--qoe", "9"), "--qoe: 1 to 5, not 9"), (("--streams", "0"), "--streams: 1 or more, not 0"),
+        (("--at-most", "-1"), "--at-most: 0 or more, not -1"),
+    ],
+)  # fmt: skip
+def test_a_target_that_nothing_can_meet_is_a_wrong_usage(call: Call, sweep: Path, asked: list[str], said: str) -> None:
+    refused = call("results", "advise", *asked)
+    assert refused.exit_code == 2
+    assert refused.output.splitlines()[-1] == f"Error: {said}"
 
 
 def test_advice_without_any_results_is_status_1(call: Call, state: Path) -> None:

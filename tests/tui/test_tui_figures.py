@@ -159,9 +159,11 @@ def test_the_verdict_is_the_daemons_own_words() -> None:
     [block] = of_rows(rows, None)
     line = Line(0, block, QUANTITIES["power_mean_watts"])
     assert sentence(line, 1) == "B: not compared", "nothing is said before the daemon has"
-    gap = Difference(difference=4.0, low=3.5, high=4.5, differ=True, verdict="they differ")
+    gap = Difference(
+        difference=4.0, low=3.5, high=4.5, differ=True, verdict="significant: p < 0.0001", confidence=0.975
+    )
     said = block._replace(differences=[{"power_mean_watts": gap}])
     assert sentence(line._replace(block=said), 1) == (
-        "B less A: +4.00 W (+11.8 %), 95 % interval +3.50 to +4.50 W: they differ"
+        "B less A: +4.00 W (+11.8 %), 97.5 % interval +3.50 to +4.50 W: significant: p < 0.0001"
     )
     assert cell(line._replace(block=said), 1).endswith("≠")

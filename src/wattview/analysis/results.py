@@ -217,12 +217,16 @@ def compared_with_baseline(results: Sequence[ScenarioResult]) -> list[ScenarioRe
             return begun[bisect_left(starts, starts[place - 1])]
         return baselines[0] if baselines else None
 
-    return [_compared(result, baseline_of(result)) for result in results]
+    idle: dict[str | None, list[float]] = {}
+    for one in baselines:
+        if one.power_mean_watts is not None:
+            idle.setdefault(one.power_source, []).append(one.power_mean_watts)
+    return [_compared(result, baseline_of(result), tuple(idle.get(result.power_source, ()))) for result in results]
 
 
-def _compared(result: ScenarioResult, baseline: ScenarioResult | None) -> ScenarioResult:
+def _compared(result: ScenarioResult, baseline: ScenarioResult | None, idle_watts: tuple[float, ...]) -> ScenarioResult:
     reason = ""
-    difference = net_joules = net = None
+    difference = net_joules = net = subtracted = None
     if baseline is None:
         reason = "this results file has no baseline scenario"
     elif result.power_mean_watts is None:
@@ -232,7 +236,8 @@ def _compared(result: ScenarioResult, baseline: ScenarioResult | None) -> Scenar
     elif baseline.power_source != result.power_source:
         reason = f"the baseline's power came from {baseline.power_source}, this one's from {result.power_source}"
     else:
-        difference = result.power_mean_watts - baseline.power_mean_watts
+        subtracted = baseline.power_mean_watts
+        difference = result.power_mean_watts - subtracted
         net_joules = difference * (result.window_seconds or 0.0)
         if result.efficiency is not None:
             net = _net(result, net_joules)
@@ -242,6 +247,8 @@ def _compared(result: ScenarioResult, baseline: ScenarioResult | None) -> Scenar
     return replace(
         result,
         baseline=baseline.record.name if baseline is not None else None,
+        baseline_watts=subtracted,
+        baselines_watts=idle_watts if subtracted is not None else (),
         baseline_diff_power_watts=difference,
         net_energy_joules=net_joules,
         net_efficiency=net,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import click
 
 from wattview.analysis.sweeps.advice import Target, advise, unit_of
+from wattview.analysis.sweeps.confidence import level_text
 from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
@@ -31,6 +32,10 @@ def print_advice(runs: Iterable[RunResult], target: Target, objective: str, mach
         currency = next((scenario.currency for scenario in scenarios if scenario.currency), None)
         click.echo()
         _print_choices(advice, unit_of(objective, currency))
+    if advice.undecided:
+        click.echo("\nmay meet the target, its 95 % interval holds it; more repeats decide:")
+        for choice in advice.undecided:
+            click.echo(term.wrap(f"{choice.label}: {choice.reason}"))
     if advice.rejected:
         click.echo("\nnot eligible:")
         for choice in advice.rejected[:MOST_REJECTED]:
@@ -45,8 +50,15 @@ def print_advice(runs: Iterable[RunResult], target: Target, objective: str, mach
 def _print_choices(advice: Advice, unit: str) -> None:
     best = advice.choices[0].value or 0.0
     rows = [_row(choice, best, unit) for choice in advice.choices]
-    header = ["SETTING", "MEASURED", "ABOVE THE BEST", "", "95 % INTERVAL", ""]
+    header = ["SETTING", "MEASURED", "ABOVE THE BEST", "", "INTERVAL", ""]
     click.echo(term.table(header, rows, right=frozenset({1, 2, 3, 4})))
+    tested = next((gap for choice in advice.choices if (gap := choice.difference) and gap.p_value is not None), None)
+    if tested is not None and tested.judged_together > 1:
+        said = (
+            f"the best was chosen by these data: tests and intervals are Bonferroni-corrected for all"
+            f" {tested.judged_together} pairs ({level_text(tested.confidence)} intervals)"
+        )
+        click.echo(term.quiet(term.wrap(said, "")))
 
 
 def _row(choice: Choice, best: float, unit: str) -> list[str]:

@@ -33,8 +33,8 @@ FIGURES = (
 """Title, figure, digits and unit of the lines of a comparison."""
 
 NO_INTERVAL = (
-    "no intervals: a setting has to be measured twice or more in both runs, else nobody can say whether a difference"
-    " is chance; measure with: wattview run --repeat 3"
+    "too few repeats for intervals: a setting has to be measured twice or more in both runs; measure with: wattview run"
+    " --repeat 3"
 )
 
 
@@ -50,15 +50,14 @@ def print_comparison(first: RunResult, second: RunResult, as_json: bool = False)
     click.echo(f"A is run {found.first} ({first.test_date}), B is run {found.second} ({second.test_date})")
     if found.baseline_watts is not None:
         gap = found.baseline_watts
-        click.echo(f"idle machine, B − A: {gap.difference:+.2f} W{_interval(gap, 2, ' W')}")
+        click.echo(f"idle machine, B − A: {gap.difference:+.2f} W{_interval(gap, 2, ' W')}: {gap.verdict}")
     if found.remark:
         click.echo(term.wrap(found.remark, ""))
     for pair in found.pairs:
         click.echo()
         _print_pair(pair)
-    together = max((gap.judged_together for pair in found.pairs for gap in pair.differences.values()), default=1)
-    if together > 1:
-        click.echo(term.quiet(f"\nverdicts allow for {together} questions asked at once (Holm), intervals do not"))
+    if found.correction:
+        click.echo("\n" + term.quiet(term.wrap(found.correction, "")))
     for run_id, labels in ((found.first, found.only_first), (found.second, found.only_second)):
         for label in labels:
             click.echo(f"\nonly in {run_id}: {term.clean(label)}")
@@ -74,7 +73,7 @@ def _print_pair(pair: Pair) -> None:
     if pair.differences:
         known = any(gap.low is not None for gap in pair.differences.values())
         columns = 7 if known else 5
-        header = ["FIGURE", "A", "B", "B − A", "", "95 % INTERVAL", ""][:columns]
+        header = ["FIGURE", "A", "B", "B − A", "", "INTERVAL", ""][:columns]
         rows = [_row(pair, *line)[:columns] for line in FIGURES if line[1] in pair.differences]
         click.echo(term.table(header, rows, right=frozenset({1, 2, 3, 4, 5} & set(range(columns)))))
         if not known:

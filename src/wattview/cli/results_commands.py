@@ -120,7 +120,8 @@ def advise_results(
 ) -> None:
     """Name the cheapest measured setting that is good enough, and by how much it beats the others.
 
-    Takes all runs, or those that are named. Exit status 1 where no measured setting meets the target.
+    A setting meets the target where the 95 % intervals of its repeats do, and may meet it where they hold it. Takes all
+    runs, or those that are named. Exit status 1 where no measured setting is shown to meet the target.
 
     \b
     Example:
@@ -131,6 +132,10 @@ def advise_results(
     from wattview.cli.results import read_results
 
     target = Target(**{f"{name}_at_least": value for name, value in wanted.items()}, most=at_most)
+    if wrong := target.wrong():
+        field, limits = wrong
+        option = "--at-most" if field == "most" else f"--{field.removesuffix('_at_least')}"
+        raise click.UsageError(f"{option}: {limits}, not {getattr(target, field):g}")
     runs = asyncio.run(read_results(options.config(), ids))
     sys.exit(0 if print_advice(runs, target, WORDS[objective], machine, as_json) else 1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from wattview.model.results import Difference, Estimate
@@ -68,7 +70,8 @@ class RunComparison(Struct, frozen=True, kw_only=True):
 
     ``baseline_watts`` is the difference of the idle machine's mean power, the second's less the first's: what changed
     beside the settings. None where one of the runs has no baseline, or theirs came from different power sources.
-    ``remark`` says that the runs are of two machines, where they are. The differences are judged together.
+    ``remark`` says that the runs are of two machines, where they are. ``correction`` says how many tests of each family
+    (power, quality, cost) the verdicts and intervals are corrected for.
     """
 
     first: str
@@ -78,6 +81,7 @@ class RunComparison(Struct, frozen=True, kw_only=True):
     only_second: list[str]
     baseline_watts: Difference | None = None
     remark: str = ""
+    correction: str = ""
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -105,30 +109,36 @@ class SideBySide(Struct, frozen=True, kw_only=True):
     """Two or more columns, each one scenario or the repeats of one setting, against the first of them.
 
     ``differences`` and ``remarks`` have one entry for each column after the first: by figure, that column less the
-    first; and why the power is not among them, "" where it is.
+    first; and why the power is not among them, "" where it is. ``correction`` is as in a ``RunComparison``.
     """
 
     columns: list[Group]
     differences: list[dict[str, Difference]]
     remarks: list[str]
+    correction: str = ""
 
 
 class Choice(Struct, frozen=True, kw_only=True):
     """One measured setting in an advice: what it costs in the objective, and by how much it is above the best.
-    ``reason`` says why it was not eligible; then it has no such figures. ``remarks`` are those on its repeats."""
+    ``meets`` is what the repeats say of the target: it is met, or missed, where their 95 % intervals lie on that side
+    of it, and may be met where they hold it. ``reason`` says why it is not known to meet it. ``remarks`` are those on
+    its repeats."""
 
     label: str
     value: float | None = None
     above_best: float | None = None
     difference: Difference | None = None
+    meets: Literal["meets", "may meet", "does not meet"] = "meets"
     reason: str = ""
     remarks: dict[str, str] = {}
 
 
 class Advice(Struct, frozen=True, kw_only=True):
-    """The answer to *which setting is cheapest and still good enough*. ``best`` is None where none is eligible.
+    """The answer to *which setting is cheapest and still good enough*. ``best`` is None where none meets the target.
 
-    ``choices`` are the eligible settings, best first; ``rejected`` are the others. ``verdict`` is the answer in words.
+    ``choices`` are the settings that meet it, best first; ``undecided`` those that may meet it, the cheapest first;
+    ``rejected`` are the others. ``verdict`` is the answer in words. As the best was chosen by the same data, its
+    differences from the others are corrected for all pairs of ``choices``.
     ``figure`` names the objective in words, and ``unit`` is that of its values.
     All of them were measured on ``machine``; ``left_out`` says what was measured on others.
     """
@@ -139,6 +149,7 @@ class Advice(Struct, frozen=True, kw_only=True):
     verdict: str
     choices: list[Choice]
     rejected: list[Choice]
+    undecided: list[Choice] = []
     figure: str = ""
     unit: str = ""
     machine: str | None = None

@@ -35,10 +35,13 @@ class Estimate(Struct, frozen=True, kw_only=True):
 
 
 class Difference(Struct, frozen=True, kw_only=True):
-    """The difference of two means with its 95 % confidence interval. ``differ`` is None where nobody can say.
+    """The difference of two means with its confidence interval and the test of its being 0.
 
-    Where several questions were asked at once, ``differ`` and ``verdict`` are by ``p_adjusted``, which allows for the
-    ``judged_together`` of them; the interval and ``p_value`` are of this one alone.
+    ``differ`` is that the test is significant at the joint level of 5 %, which is the same as that ``low`` to ``high``
+    does not hold 0; None where there are too few repeats to test it. ``p_value`` is of this one alone. Of several that
+    were read together ``p_adjusted`` is Bonferroni-corrected for ``judged_together`` tests, and the interval has the
+    ``confidence`` that goes with it (0.95 for one test by itself): together they hold with 95 %. ``family`` is the
+    question that this one helps to answer: power, quality or cost.
     """
 
     difference: float
@@ -46,10 +49,13 @@ class Difference(Struct, frozen=True, kw_only=True):
     verdict: str
     low: float | None = None
     high: float | None = None
+    confidence: float = 0.95
+    standard_error: float | None = None
     degrees_of_freedom: float | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
     judged_together: int = 1
+    family: str = ""
 
 
 class ScenarioResult(Struct, frozen=True, kw_only=True):
@@ -62,6 +68,7 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     ends of the window, more where it had to be interpolated there. ``power_percentile_watts`` is by ``"5"``, ``"50"``,
     ``"95"`` and ``"99"``. What is called net is less what the baseline's power would have been over the same time.
     ``machine`` names the machine that was measured, for people; None where the file does not say which it was.
+    ``baseline_watts`` is the mean power that was subtracted, ``baselines_watts`` that of every baseline of the file.
     ``remarks`` are sentences on what must be known before the figures above the baseline are believed, by a short name.
     """
 
@@ -79,6 +86,8 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     cpu_mean_percent: float | None = None
     gpu_energy_joules: float | None = None
     baseline: str | None = None
+    baseline_watts: float | None = None
+    baselines_watts: tuple[float, ...] = ()
     baseline_diff_power_watts: float | None = None
     net_energy_joules: float | None = None
     efficiency: Efficiency | None = None

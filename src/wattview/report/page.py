@@ -95,8 +95,9 @@ def _settings(groups: Sequence[Repeats]) -> list[str]:
     return [
         "<h2>Power by setting</h2>",
         svg.bars(found, "W"),
-        '<p class="dim">Mean power of the host; the bars are 95 % confidence intervals over the repeats. A setting'
-        " that was measured once has none.</p>",
+        '<p class="dim">Mean power of the host; the bars are 95 % confidence intervals over the repeats, each by'
+        " itself. Whether two settings differ is tested by <code>wattview results compare</code>, not by bars that"
+        " overlap. A setting that was measured once has none.</p>",
     ]
 
 

@@ -1,21 +1,27 @@
 """Which measured setting is cheapest and still good enough: the Pareto front of a sweep, and advice.
 
-Nothing is advised that was not measured. A repeat whose encoder fell behind real time counts for nothing.
+Nothing is advised that was not measured. A repeat whose encoder fell behind real time counts for nothing. The best is
+picked by the data that then test it, so that the tests are corrected for every pair that it might have been: of k equal
+settings the lowest mean lies far from the highest by chance (J. W. Tukey, "The Problem of Multiple Comparisons", 1953).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wattview.analysis.sweeps.comparison import Repeats, repeats_of
-from wattview.analysis.sweeps.confidence import difference, judged_together
+from wattview.analysis.sweeps.comparison import Repeats, family, repeats_of
+from wattview.analysis.sweeps.confidence import corrected
 from wattview.analysis.sweeps.machines import of_one_machine
 from wattview.analysis.windows.energy import NoData
-from wattview.model import Advice, Choice, ScenarioResult
+from wattview.model import Advice, Choice, Estimate, ScenarioResult
 from wattview.model.quantities import CURRENCY, QUANTITIES
+
+Meets = Literal["meets", "may meet", "does not meet"]
 
 OBJECTIVES = {
     name: QUANTITIES[name].words
@@ -36,6 +42,12 @@ WORDS = {
 """What people call the objectives, on the command line and in the control API."""
 
 
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "vmaf_at_least": (0.0, 100.0), "qoe_at_least": (1.0, 5.0), "streams_at_least": (1, math.inf),
+    "most": (0.0, math.inf),
+}  # fmt: skip
+
+
 class Target(Struct, frozen=True, kw_only=True):
     """What a setting must reach. None asks for nothing. ``most`` bounds the objective itself (a price, a power)."""
 
@@ -43,6 +55,14 @@ class Target(Struct, frozen=True, kw_only=True):
     qoe_at_least: float | None = None
     streams_at_least: int | None = None
     most: float | None = None
+
+    def wrong(self) -> tuple[str, str] | None:
+        """The field that asks for what cannot be, and its limits; None where nothing does."""
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                return name, f"{low:g} or more" if math.isinf(high) else f"{low:g} to {high:g}"
+        return None
 
     def __str__(self) -> str:
         wishes = (
@@ -82,13 +102,20 @@ def advise(
     groups = repeats_of(known)
     eligible: list[tuple[float, Repeats]] = []
     rejected: list[Choice] = []
+    undecided: list[tuple[float, Choice, Repeats]] = []
     for repeats in groups:
-        reason = _why_not(repeats, target, objective)
-        if reason:
-            rejected.append(Choice(label=repeats.label, reason=reason))
+        meets, reason = _meets(repeats, target, objective)
+        if meets == "does not meet":
+            rejected.append(Choice(label=repeats.label, meets=meets, reason=reason))
+            continue
+        group = repeats.group()
+        value = group.figures[objective].mean
+        if meets == "meets":
+            eligible.append((value, repeats))
         else:
-            eligible.append((repeats.group().figures[objective].mean, repeats))
-    sources = {repeats.group().power_source for _, repeats in eligible}
+            choice = Choice(label=repeats.label, value=value, meets=meets, reason=reason, remarks=group.remarks)
+            undecided.append((value, choice, repeats))
+    sources = {repeats.power_source for repeats in (*(pair[1] for pair in eligible), *(one[2] for one in undecided))}
     if len(sources) > 1:
         raise NoData(
             "the settings' power came from different sources, which do not compare: name the runs of one source"
@@ -97,9 +124,10 @@ def advise(
     if len(models) > 1 and (target.vmaf_at_least is not None or target.qoe_at_least is not None):
         listed = ", ".join(sorted(models))
         raise NoData(f"VMAF is of several models ({listed}), which do not compare: name the runs of one")
+    perhaps = [choice for _, choice, _ in sorted(undecided, key=lambda one: one[0])]
     advice = Advice(
-        objective=objective, target=str(target), best=None, verdict=f"no measured setting meets {target}", choices=[],
-        rejected=rejected, figure=OBJECTIVES[objective], unit=UNITS.get(objective, ""),
+        objective=objective, target=str(target), best=None, verdict=_none_meets(perhaps, target), choices=[],
+        rejected=rejected, undecided=perhaps, figure=OBJECTIVES[objective], unit=UNITS.get(objective, ""),
         machine=known[0].machine if known else None, left_out=left_out,
     )  # fmt: skip
     if not eligible:
@@ -107,26 +135,77 @@ def advise(
     eligible.sort(key=lambda pair: pair[0])
     best_value, best = eligible[0]
     choices = [Choice(label=best.label, value=best_value, above_best=0.0, remarks=best.group().remarks)]
+    pairs = len(eligible) * (len(eligible) - 1) // 2
     for value, repeats in eligible[1:]:
-        gap = difference(repeats.values(objective), best.values(objective))
         choices.append(
-            Choice(label=repeats.label, value=value, above_best=value - best_value, difference=gap,
-                   remarks=repeats.group().remarks)
+            Choice(label=repeats.label, value=value, above_best=value - best_value, remarks=repeats.group().remarks,
+                   difference=corrected(repeats.less(best, objective), pairs, family(objective)))
         )  # fmt: skip
-    choices = _judged(choices)
     unit = unit_of(objective, best.valid[0].currency)
-    verdict = _verdict(choices, target, objective, unit)
+    verdict = _verdict(choices, target, objective, unit) + _cheaper(perhaps, best_value, unit)
     return replace(advice, best=best.label, verdict=verdict, choices=choices, unit=unit)
 
 
-def _judged(choices: Sequence[Choice]) -> list[Choice]:
-    """All that are held against the best are judged together."""
-    asked = [(at, choice.difference) for at, choice in enumerate(choices) if choice.difference is not None]
-    answers = dict(zip((at for at, _ in asked), judged_together(asked), strict=True))
-    return [replace(choice, difference=answers.get(at)) for at, choice in enumerate(choices)]
+def _meets(repeats: Repeats, target: Target, objective: str) -> tuple[Meets, str]:
+    """Whether a setting meets the target, and why it is not known to."""
+    if reason := _why_not(repeats, target, objective):
+        return "does not meet", reason
+    figures = repeats.group().figures
+    found: tuple[Meets, str] = "meets", ""
+    for figure, least, most, name, form in (
+        ("vmaf_score", target.vmaf_at_least, None, "VMAF", ".1f"),
+        ("qoe_score", target.qoe_at_least, None, "QoE", ".2f"),
+        (objective, None, target.most, OBJECTIVES[objective], ".3g"),
+    ):
+        if least is None and most is None:
+            continue
+        if figure not in figures:
+            return "does not meet", f"no {name} was measured"
+        meets = within(figures[figure], least, most)
+        if meets != "meets" and found[0] != "does not meet":
+            found = meets, f"{name} {_around(figures[figure], form)}"
+    return found
+
+
+def within(figure: Estimate, least: float | None = None, most: float | None = None) -> Meets:
+    """What the 95 % interval of a mean says of a bound; of a single repeat, what its value says."""
+    low = figure.mean if figure.low is None else figure.low
+    high = figure.mean if figure.high is None else figure.high
+    if (least is None or low >= least) and (most is None or high <= most):
+        return "meets"
+    if (least is not None and high < least) or (most is not None and low > most):
+        return "does not meet"
+    return "may meet"
+
+
+def _around(figure: Estimate, form: str) -> str:
+    """``89.6``, and with repeats that vary ``89.6 (95 % interval 88.9 to 90.3)``."""
+    if figure.low is None or figure.high is None or figure.low == figure.high:
+        return f"{figure.mean:{form}}"
+    return f"{figure.mean:{form}} (95 % interval {figure.low:{form}} to {figure.high:{form}})"
+
+
+def _none_meets(perhaps: Sequence[Choice], target: Target) -> str:
+    if not perhaps:
+        return f"no measured setting meets {target}"
+    many = f"{len(perhaps)} settings" if len(perhaps) > 1 else "1 setting"
+    first = perhaps[0]
+    return (
+        f"no measured setting is shown to meet {target}; {many} may meet it within the 95 % interval, the cheapest is"
+        f" {first.label} with {first.reason}: more repeats decide"
+    )
+
+
+def _cheaper(perhaps: Sequence[Choice], best: float, unit: str) -> str:
+    """What might do for less, if more repeats showed that it meets the target."""
+    first = next((choice for choice in perhaps if choice.value is not None and choice.value < best), None)
+    if first is None:
+        return ""
+    return f"; {first.label} may meet it for {first.value:.4g} {unit}".rstrip() + f": {first.reason}"
 
 
 def _why_not(repeats: Repeats, target: Target, objective: str) -> str:
+    """What keeps a setting from being held against the target at all."""
     if not repeats.valid:
         return "not real time: the encoders did not keep up"
     figures = repeats.group().figures
@@ -145,18 +224,6 @@ def _why_not(repeats: Repeats, target: Target, objective: str) -> str:
         return f"its {OBJECTIVES[objective]} cannot be told from 0: {figures[objective].mean:.3g} W"
     if target.streams_at_least is not None and (repeats.setting.streams or 0) < target.streams_at_least:
         return f"{repeats.setting.streams or 'an unknown number of'} streams"
-    for figure, wanted, name in (
-        ("vmaf_score", target.vmaf_at_least, "VMAF"),
-        ("qoe_score", target.qoe_at_least, "QoE"),
-    ):
-        if wanted is None:
-            continue
-        if figure not in figures:
-            return f"no {name} was measured"
-        if figures[figure].mean < wanted:
-            return f"{name} {figures[figure].mean:.1f}"
-    if target.most is not None and figures[objective].mean > target.most:
-        return f"{OBJECTIVES[objective]} {figures[objective].mean:.3g}"
     return ""
 
 
@@ -186,6 +253,4 @@ def _verdict(choices: Sequence[Choice], target: Target, objective: str, unit: st
     assert second.value is not None
     share = f", {100 * second.above_best / abs(second.value):.1f} % less than" if second.value else ", less than"
     said += f"{share} the next, {second.label}"
-    if second.difference is None or second.difference.differ is None:
-        return f"{said}; with one repeat nobody can say whether that is chance"
-    return f"{said}; {second.difference.verdict}"
+    return said if second.difference is None else f"{said}; {second.difference.verdict}"

@@ -12,13 +12,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wattview.analysis.results import is_baseline
-from wattview.analysis.sweeps.confidence import difference, estimate, judged_together
+from wattview.analysis.sweeps.baseline_noise import NET, NetValue, net_difference, net_estimate, net_value
+from wattview.analysis.sweeps.confidence import (
+    Asked,
+    difference,
+    estimate,
+    judged_together,
+    level_text,
+    tests_text,
+)
 from wattview.analysis.sweeps.machines import machine_text
 from wattview.analysis.windows.remarks import together
 from wattview.model import (
     Comparison,
     Difference,
     Efficiency,
+    Estimate,
     Group,
     Pair,
     RunComparison,
@@ -56,19 +65,15 @@ WITHOUT_POWER = frozenset(
 )  # fmt: skip
 """Those of them that do not depend on where the power came from."""
 
+IDLE = "idle machine"
+"""What the baselines of two runs differ by."""
 
-QUESTIONS: Mapping[str, str] = {
-    **dict.fromkeys((
-        "power_mean_watts", "energy_joules", "watts_per_stream", "joules_per_frame", "joules_per_megapixel",
-        "joules_per_gigabyte", "joules_per_viewer_hour", "cost_energy", "carbon_grams", "carbon_grams_per_stream_hour",
-        "sci_grams_per_stream_hour",
-    ), "power"),
-    **dict.fromkeys(("baseline_diff_power_watts", "net_energy_joules", "net_watts_per_stream"), "power above baseline"),
-    **dict.fromkeys(("cpu_seconds", "cpu_mean_percent", "cost_compute"), "CPU"),
-    **dict.fromkeys(("cost_total", "cost_per_stream_hour", "cost_per_viewer_hour"), "cost"),
-    **dict.fromkeys(("vmaf_score", "vmaf_harmonic_mean"), "VMAF"),
-}  # fmt: skip
-"""What figures that say one thing in several units ask; any other figure is a question by itself."""
+
+def family(name: str) -> str:
+    """The question that a figure helps to answer: a family of tests that are corrected together."""
+    if name in OF_VMAF or FIGURES[name].startswith("record."):
+        return "quality"
+    return "cost" if name.startswith(("cost_", "cpu_")) else "power"
 
 
 def figure(result: ScenarioResult, name: str) -> float | None:
@@ -102,15 +107,38 @@ class Repeats(Struct, frozen=True):
         return next((one.record.vmaf_model for one in self.valid if one.record.vmaf_score is not None), None)
 
     @property
+    def power_source(self) -> str | None:
+        """Where their power came from; None where that is unknown, or several sources."""
+        sources = {result.power_source for result in self.valid if result.power_source}
+        return sources.pop() if len(sources) == 1 else None
+
+    @property
     def label(self) -> str:
         return setting_text(self.setting)
 
+    def net_values(self, name: str) -> list[NetValue] | None:
+        """A figure above the baseline with what was subtracted; None for another, and where that is not known."""
+        if name not in NET:
+            return None
+        found = [net_value(result, name, value) for result in self.valid if (value := figure(result, name)) is not None]
+        known = [one for one in found if one is not None]
+        return known if known and len(known) == len(found) else None
+
+    def estimate(self, name: str) -> Estimate | None:
+        """The mean of a figure with its interval; None where no repeat has it."""
+        net, values = self.net_values(name), self.values(name)
+        return net_estimate(net) if net else estimate(values) if values else None
+
+    def less(self, other: Repeats, name: str) -> Difference:
+        """The mean of a figure less that of the same of another setting. Raises NoData where one lacks it."""
+        mine, others = self.net_values(name), other.net_values(name)
+        return net_difference(mine, others) if mine and others else difference(self.values(name), other.values(name))
+
     def group(self) -> Group:
-        figures = {name: estimate(values) for name in FIGURES if (values := self.values(name))}
-        sources = {result.power_source for result in self.valid if result.power_source}
+        figures = {name: found for name in FIGURES if (found := self.estimate(name)) is not None}
         return Group(
             label=self.label, setting=self.setting, figures=figures, repeats=len(self.valid),
-            invalid=len(self.invalid), power_source=sources.pop() if len(sources) == 1 else None, machine=self.machine,
+            invalid=len(self.invalid), power_source=self.power_source, machine=self.machine,
             remarks=together(self.valid),
         )  # fmt: skip
 
@@ -175,23 +203,22 @@ def repeats_of(results: Iterable[ScenarioResult]) -> list[Repeats]:
 def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = None) -> Comparison:
     """Figure by figure, the first less the second, for every figure that both have.
 
-    Power of different sources (an estimate and a measurement) is not compared, nor are scores of two VMAF models.
+    Power of different sources (an estimate and a measurement) is not compared, nor are scores of two VMAF models; how
+    long the windows were is no outcome.
     """
-    source = first.group().power_source
-    comparable = source is not None and source == second.group().power_source
+    comparable = first.power_source is not None and first.power_source == second.power_source
     figures = {}
     for name in FIGURES:
-        values, others = first.values(name), second.values(name)
-        if name in OF_VMAF and first.vmaf_model != second.vmaf_model:
+        if name == "duration_seconds" or (name in OF_VMAF and first.vmaf_model != second.vmaf_model):
             continue
-        if values and others and (comparable or name in WITHOUT_POWER):
-            figures[name] = difference(values, others)
+        if first.values(name) and second.values(name) and (comparable or name in WITHOUT_POWER):
+            figures[name] = first.less(second, name)
     one, other = labels or (first.label, second.label)
     return Comparison(first=one, second=other, figures=figures)
 
 
-def compare_runs(first: RunResult, second: RunResult) -> RunComparison:
-    """Two runs, the second less the first.
+def compare_runs(first: RunResult, second: RunResult, together: int = 1) -> RunComparison:
+    """Two runs, the second less the first; one of so many comparisons that are read ``together``.
 
     A setting is held against the same setting; one that the other run lacks against what has its name there; and where
     one is then left on either side, these against each other: they are what the two runs were made for.
@@ -207,20 +234,42 @@ def compare_runs(first: RunResult, second: RunResult) -> RunComparison:
                 pairs.append(_pair(repeats, match))
     if len(left) == len(right) == 1:
         pairs.append(_pair(left.pop(), right.pop()))
-    gaps = judged([pair.differences for pair in pairs])
-    pairs = [replace(pair, differences=found) for pair, found in zip(pairs, gaps, strict=True)]
+    idle = _baselines(first.scenarios, second.scenarios)
+    gaps = judged([pair.differences for pair in pairs], {} if idle is None else {IDLE: idle}, together=together)
+    pairs = [replace(pair, differences=found) for pair, found in zip(pairs, gaps, strict=False)]
     return RunComparison(
         first=first.id, second=second.id, pairs=pairs, only_first=[repeats.label for repeats in left],
-        only_second=[repeats.label for repeats in right], baseline_watts=_baselines(first.scenarios, second.scenarios),
-        remark=_machines(first.scenarios, second.scenarios),
+        only_second=[repeats.label for repeats in right], baseline_watts=gaps[-1].get(IDLE),
+        remark=_machines(first.scenarios, second.scenarios), correction=correction_text(gaps),
     )  # fmt: skip
 
 
-def judged(columns: Sequence[Mapping[str, Difference]]) -> list[dict[str, Difference]]:
-    """Differences that are shown at once, by figure, judged together: the more is asked, the more chance answers."""
-    asked = [((at, QUESTIONS.get(name, name)), gap) for at, gaps in enumerate(columns) for name, gap in gaps.items()]
-    answers = iter(judged_together(asked))
-    return [{name: next(answers) for name in gaps} for gaps in columns]
+def judged(
+    columns: Sequence[Mapping[str, Difference]], beside: Mapping[str, Difference] | None = None, together: int = 1
+) -> list[dict[str, Difference]]:
+    """Differences that are shown at once, by figure, with corrected tests and intervals; in the last place those of
+    ``beside``, which are of no setting."""
+    shown = [*columns, beside or {}]
+    asked = [
+        Asked("power" if name == IDLE else family(name), at, gap)
+        for at, gaps in enumerate(shown) for name, gap in gaps.items()
+    ]  # fmt: skip
+    answers = iter(judged_together(asked, together=together))
+    return [{name: next(answers) for name in gaps} for gaps in shown]
+
+
+def correction_text(columns: Iterable[Mapping[str, Difference]]) -> str:
+    """How many tests the verdicts and intervals of a comparison are corrected for; "" where there is no test."""
+    families = {
+        gap.family: gap for gaps in columns for gap in gaps.values() if gap.standard_error is not None
+    }  # fmt: skip
+    if not families:
+        return ""
+    listed = ", ".join(
+        f"{name}: {tests_text(gap.judged_together)}, {level_text(gap.confidence)} intervals"
+        for name, gap in families.items()
+    )
+    return f"all tests hold together at the 5 % level (Bonferroni-corrected): {listed}"
 
 
 def _name(repeats: Repeats) -> str:

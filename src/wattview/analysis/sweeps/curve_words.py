@@ -48,7 +48,7 @@ def _needed(one: CurveDifference) -> str:
     assert one.percent is not None
     price = PRICES[one.price]
     if one.differ is False:
-        unsure = f"({one.low:+.1f} to {one.high:+.1f} %: no difference is shown)"
+        unsure = f"({one.low:+.1f} to {one.high:+.1f} %: not significant)"
         return f"{_share(one.percent)} % {'less' if one.percent < 0 else 'more'} {price} {unsure}"
     if abs(one.percent) < 0.05:
         return f"as much {price}"

@@ -9,7 +9,15 @@ from msgspec.structs import replace
 
 from wattview.analysis.results import is_baseline
 from wattview.analysis.sweeps.advice import OBJECTIVES, UNITS, pareto_front
-from wattview.analysis.sweeps.comparison import Repeats, compare, judged, repeats_of, setting_of, setting_text
+from wattview.analysis.sweeps.comparison import (
+    Repeats,
+    compare,
+    correction_text,
+    judged,
+    repeats_of,
+    setting_of,
+    setting_text,
+)
 from wattview.analysis.sweeps.machines import machine_text
 from wattview.analysis.windows.energy import NoData
 from wattview.model import Group, Measured, Measurements, RunResult, ScenarioResult, SideBySide
@@ -29,7 +37,7 @@ def measurements(runs: Iterable[RunResult]) -> Measurements:
         for repeats in repeats_of(run.scenarios):
             members = sorted(numbers[id(one)] for one in (*repeats.valid, *repeats.invalid))
             found.append(Measured(run=run.id, scenarios=tuple(members), group=repeats.group()))
-            meters.append((repeats.machine, repeats.group().power_source, repeats.vmaf_model))
+            meters.append((repeats.machine, repeats.power_source, repeats.vmaf_model))
     figure = front_figure([one.group for one in found])
     points: dict[tuple[str | None, ...], list[tuple[int, float, float]]] = {}
     for at, (one, meter) in enumerate(zip(found, meters, strict=True)):
@@ -59,14 +67,16 @@ def side_by_side(columns: Sequence[Sequence[ScenarioResult]]) -> SideBySide:
     differences, remarks = [], []
     for other in found[1:]:
         differences.append(compare(other, first).figures)
-        one, two = first.group().power_source, other.group().power_source
+        one, two = first.power_source, other.power_source
         remark = ""
         if one is None or one != two:
             remark = f"power is not compared: it came from {_of(one)} and from {_of(two)}"
         elif first.machine != other.machine:
             remark = f"measured on two machines: {machine_text(first.machine)}, and {machine_text(other.machine)}"
         remarks.append(remark)
-    return SideBySide(columns=[_group(repeats) for repeats in found], differences=judged(differences), remarks=remarks)
+    gaps = judged(differences)
+    shown = [_group(repeats) for repeats in found]
+    return SideBySide(columns=shown, differences=gaps[:-1], remarks=remarks, correction=correction_text(gaps))
 
 
 def _column(scenarios: Sequence[ScenarioResult]) -> Repeats:

@@ -58,7 +58,8 @@ async def _report(parts: Parts, request: Request) -> Response:
 
 
 async def _compare(parts: Parts, request: Request) -> RunComparison:
-    return compare_runs(await _asked_run(parts, request, "a"), await _asked_run(parts, request, "b"))
+    first, second = await _asked_run(parts, request, "a"), await _asked_run(parts, request, "b")
+    return compare_runs(first, second, int(number(request, "together", 1, low=1, high=MAX_RUNS)))
 
 
 async def _asked_run(parts: Parts, request: Request, name: str) -> RunResult:
@@ -87,6 +88,9 @@ async def _advice(parts: Parts, request: Request) -> Advice:
         vmaf_at_least=_wish(request, "vmaf"), qoe_at_least=_wish(request, "qoe"), most=_wish(request, "most"),
         streams_at_least=None if streams is None else math.ceil(streams),
     )  # fmt: skip
+    if wrong := target.wrong():
+        field = wrong[0].removesuffix("_at_least")
+        raise Refusal(422, f"{field} is {wrong[1]}, not {getattr(target, wrong[0]):g}", field)
     with _said():
         return advise(await _scenarios(parts, request), target, WORDS[word], _text(request, "machine"))
 
@@ -223,8 +227,12 @@ RESULTS_CALLS: tuple[Call, ...] = (
         "/api/v1/compare",
         _compare,
         RunComparison,
-        "Two runs held against each other, b less a, with 95 % intervals where their repeats allow them.",
-        query={"a": "The id of a run.", "b": "The id of another."},
+        "Two runs held against each other, b less a, with intervals and tests where their repeats allow them.",
+        query={
+            "a": "The id of a run.",
+            "b": "The id of another.",
+            "together": "How many comparisons are read at once; the tests are corrected for all of them (default 1).",
+        },
         refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
     ),
     Call(
@@ -242,7 +250,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
         "/api/v1/side-by-side",
         _side_by_side,
         SideBySide,
-        "Scenarios beside each other, each less the first, with 95 % intervals where repeats allow them.",
+        "Scenarios beside each other, each less the first, with intervals and tests where repeats allow them.",
         query={"of": "A run and the numbers of a scenario's repeats there, RUN:1,2,3; once for each column."},
         refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
     ),

@@ -25,7 +25,7 @@ OBJECTIVES = (("energy", "energy"), ("power", "power"), ("cost", "cost"), ("carb
 
 
 class AdviceAnswer(NamedTuple):
-    """A line of the ranking. ``place`` is 0 for a setting that was rejected."""
+    """A line of the ranking. ``place`` is 0 for a setting that is not known to meet the target."""
 
     place: int
     choice: Choice
@@ -67,7 +67,7 @@ COLUMNS: tuple[Column[AdviceAnswer], ...] = (
     Column("Setting", 52, lambda row: row.choice.label, left=True),
     Column("Takes", 14, lambda row: _amount(row.choice.value, row.unit)),
     Column("Above the best", 14, lambda row: _above(row), rank=3),
-    Column("95 % interval", 20, lambda row: _interval(row), rank=2),
+    Column("Interval", 20, lambda row: _interval(row), rank=2),
     Column("Verdict", 30, lambda row: verdict(row), left=True, rank=1,
            tone=lambda row: "" if row.place == 1 else "good" if row.place else "dim"),
 )  # fmt: skip
@@ -90,7 +90,7 @@ def _interval(row: AdviceAnswer) -> str:
 def verdict(row: AdviceAnswer) -> str:
     """Why it stands where it stands, in words."""
     if row.choice.reason:
-        return f"rejected: {row.choice.reason}"
+        return f"{'may meet it' if row.choice.meets == 'may meet' else 'rejected'}: {row.choice.reason}"
     gap = row.choice.difference
     judged = "the best" if row.place == 1 else gap.verdict if gap is not None else ""
     return ", ".join((judged, *row.choice.remarks))
@@ -151,13 +151,15 @@ class Advise(QuestionPage):
 
     def _show(self, advice: Advice) -> None:
         self.query_one("#unit", Label).update(advice.unit)
+        perhaps = f", {len(advice.undecided)} may be" if advice.undecided else ""
         self.query_one("#answer", Pane).put(
             (f"{advice.verdict[:1].upper()}{advice.verdict[1:]}.", "bold"), "\n",
             (f"By {advice.figure}, from {self.asked_about}{f' of {advice.machine}' if advice.machine else ''}:"
-             f" {len(advice.choices)} good enough, {len(advice.rejected)} rejected. {advice.left_out}", "$muted"),
+             f" {len(advice.choices)} good enough{perhaps}, {len(advice.rejected)} rejected."
+             f" {advice.left_out}", "$muted"),
         )  # fmt: skip
         rows = [AdviceAnswer(place, choice, advice.unit) for place, choice in enumerate(advice.choices, 1)]
-        rows += [AdviceAnswer(0, choice, advice.unit) for choice in advice.rejected]
+        rows += [AdviceAnswer(0, choice, advice.unit) for choice in (*advice.undecided, *advice.rejected)]
         self.query_one("#ranking", Table).show(rows, "no setting has been measured yet; press n to run a scenario")
 
     @on(Table.Highlighted)
@@ -170,13 +172,13 @@ def weighed_parts(row: AdviceAnswer | None) -> Parts:
     """One line of the ranking in a sentence."""
     if row is None:
         return [""]
-    place = f"Place {row.place}" if row.place else "Rejected"
+    place = f"Place {row.place}" if row.place else "May meet it" if row.choice.meets == "may meet" else "Rejected"
     takes = f": {_amount(row.choice.value, row.unit)}" if row.choice.value is not None else ""
     parts: Parts = [(row.choice.label, "bold $primary"), f"\n{place}{takes}"]
     if row.choice.reason:
         return [*parts, f": {row.choice.reason}"]
     if row.place > 1:
-        interval = "" if _interval(row) == UNKNOWN else f", 95 % interval {_interval(row)} {row.unit}"
+        interval = "" if _interval(row) == UNKNOWN else f", interval {_interval(row)} {row.unit}"
         parts.append(f", {_above(row)} above the best{interval}\n{verdict(row)}")
     parts += [(f"\n! {text}", "$text-warning") for text in row.choice.remarks.values()]
     return parts

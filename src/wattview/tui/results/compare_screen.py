@@ -75,7 +75,8 @@ class Compare(View):
     def of_runs(cls, runs: Sequence[RunResult]) -> Compare:
         async def ask(client: Client) -> list[Block]:
             first, *others = runs
-            return of_runs(await asyncio.gather(*(client.compare(first.id, other.id) for other in others)))
+            asked = (client.compare(first.id, other.id, len(others)) for other in others)
+            return of_runs(await asyncio.gather(*asked))
 
         return cls([run.id for run in runs], [], ask)
 
@@ -124,7 +125,7 @@ class Compare(View):
         if others:
             hidden = f"; columns {LETTERS[(1 + self.shifted) % 26]} to {LETTERS[last % 26]}, ← → for the others"
             what = f"Comparison of {len(self.titles)}{hidden if others > self._room else ''}"
-            table.border_subtitle = "less A: ≠ they differ   = no difference is shown   ? nobody can say"
+            table.border_subtitle = "less A: ≠ significant   = not significant   ? too few repeats"
         else:
             what = "One scenario; mark more with space to compare"
         table.border_title = heading(what)

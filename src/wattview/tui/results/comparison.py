@@ -92,14 +92,15 @@ def whole_words(answer: RunComparison) -> str:
     """How the idle machine differs, what only one of the runs has measured, and how the verdicts were found."""
     texts = [] if answer.pairs else ["the runs have no setting in common"]
     if (gap := answer.baseline_watts) is not None:
-        within = f", 95 % interval {signed(gap.low, 2)} to {signed(gap.high, 2)} W" if gap.low is not None else ""
+        within = (
+            f", {level(gap)} interval {signed(gap.low, 2)} to {signed(gap.high, 2)} W" if gap.low is not None else ""
+        )
         texts.append(f"the idle machine less A's: {signed(gap.difference, 2)} W{within}: {gap.verdict}")
     for run_id, labels in ((answer.first, answer.only_first), (answer.second, answer.only_second)):
         if labels:
             texts.append(f"only in {run_id}: {', '.join(labels)}")
-    asked = max((gap.judged_together for pair in answer.pairs for gap in pair.differences.values()), default=1)
-    if asked > 1:
-        texts.append(f"verdicts allow for {asked} questions asked at once, intervals do not")
+    if answer.correction:
+        texts.append(answer.correction)
     return "; ".join(texts)
 
 
@@ -150,12 +151,17 @@ def column_remarks(there: ResultRow | Group | None) -> list[str]:
 
 
 def mark(line: Line, column: int) -> str:
-    """``-10.0 % ≠``: ``≠`` they differ, ``=`` no difference is shown, ``?`` nobody can say."""
+    """``-10.0 % ≠``: ``≠`` significant, ``=`` not significant, ``?`` too few repeats to test it."""
     gap = line.block.difference(column, line.figure.name) if line.figure is not None else None
     if gap is None:
         return f"{'':>10}"
     base = line.block.value(0, line.figure.name).value if line.figure is not None else None
     return f"{percent(gap.difference, base):>8} {_sign(gap)}"
+
+
+def level(gap: Difference) -> str:
+    """``95 %``, or the higher level that goes with a test which is corrected for others."""
+    return f"{100 * gap.confidence:.3g} %" if gap.confidence < 0.9995 else f"{100 * gap.confidence:.4f} %"
 
 
 def _sign(gap: Difference) -> str:
@@ -172,7 +178,7 @@ def percent(difference: float, base: float | None) -> str:
 
 
 def sentence(line: Line, column: int) -> str:
-    """``B less A: -4.02 W (-9.1 %), 95 % interval -4.31 to -3.73 W: they differ``."""
+    """``B less A: -4.02 W (-9.1 %), 95 % interval -4.31 to -3.73 W: significant``."""
     letter, figure = LETTERS[column % len(LETTERS)], line.figure
     remark = line.block.remarks[column - 1]
     if figure is None:
@@ -190,5 +196,5 @@ def sentence(line: Line, column: int) -> str:
     )
     if gap.low is not None and gap.high is not None:
         low, high = (signed_written(figure, end) for end in (gap.low, gap.high))
-        text += f", 95 % interval {low} to {high} {unit}".rstrip()
+        text += f", {level(gap)} interval {low} to {high} {unit}".rstrip()
     return f"{text}: {gap.verdict}"

@@ -83,7 +83,7 @@ def _power(row: Drawn) -> str:
 
 
 def _gap(row: Drawn, price: str) -> str:
-    """``-31.2 % ≠``, as in a comparison: ``≠`` they differ, ``=`` no difference is shown, ``?`` nobody can say."""
+    """``-31.2 % ≠``, as in a comparison: ``≠`` significant, ``=`` not significant, ``?`` too few repeats to test it."""
     if row.anchor == row.curve.label:
         return "reference"
     found = row.difference(price)
@@ -212,7 +212,7 @@ class Curves(QuestionPage):
         table = self.table
         table.set_columns(columns(self.quality, self.price))
         table.border_title = heading(f"What each needs for the same {self.quality.upper()}")
-        table.border_subtitle = "space: against this one   ≠ they differ   = no difference is shown   ? nobody can say"
+        table.border_subtitle = "space: against this one   ≠ significant   = not significant   ? too few repeats"
         table.show(self._rows(), self._found.reason)
 
     def _draw(self, here: Drawn | None) -> None:
@@ -285,7 +285,7 @@ def pair_words(pair: CurvePair, quality: str) -> Parts:
 
 
 def _line(one: CurveDifference, quality: str) -> str:
-    """``bitrate -31.2 % (-35.0 to -28.1): they differ; +3.21 VMAF for as much``."""
+    """``bitrate -31.2 % (-35.0 to -28.1): significant; +3.21 VMAF for as much``."""
     assert one.percent is not None
     text = f"{QUANTITIES[one.price].words} {percent(one.percent)}"
     if one.low is not None and one.high is not None:
