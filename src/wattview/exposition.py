@@ -48,8 +48,13 @@ def labels(**pairs: str) -> str:
 
 
 def label_text(pairs: Mapping[str, str]) -> str:
-    """The same for label names that are not Python names, uncached."""
-    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in pairs.items()) + "}" if pairs else ""
+    """The same for label names that are not Python names, uncached. A name that is no word is quoted, as in
+    Prometheus 3."""
+    return "{" + ",".join(f'{_quoted(name)}="{_escape(value)}"' for name, value in pairs.items()) + "}" if pairs else ""
+
+
+def _quoted(name: str) -> str:
+    return name if name.isidentifier() and name.isascii() else f'"{_escape(name)}"'
 
 
 _NAME = re.compile(r"[^a-zA-Z0-9_]")
@@ -67,7 +72,8 @@ def _escape(value: str) -> str:
     return value.encode("utf-8", "replace").decode() if not value.isascii() else value
 
 
-_PAIR = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+_TEXT = r'"((?:[^"\\]|\\.)*)"'
+_PAIR = re.compile(rf"(?:([a-zA-Z_][a-zA-Z0-9_]*)|{_TEXT})={_TEXT}")
 
 
 def parse_series(key: str) -> tuple[str, dict[str, str]]:
@@ -84,13 +90,17 @@ def parse_series(key: str) -> tuple[str, dict[str, str]]:
         match = _PAIR.match(body, at)
         if match is None:
             raise ValueError(f"not a label pair: {body[at:]!r}")
-        found[match[1]] = re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], match[2])
+        found[match[1] or _unescape(match[2])] = _unescape(match[3])
         at = match.end()
         if at < len(body) and body[at] == ",":
             at += 1
         elif at < len(body):
             raise ValueError(f"not a label pair: {body[at:]!r}")
     return name, found
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], text)
 
 
 def number(value: float) -> str:

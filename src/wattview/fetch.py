@@ -62,6 +62,10 @@ class BadAnswer(FetchError):
     """What came is no answer to make use of: not HTTP, too much of it, a redirect elsewhere, not the JSON expected."""
 
 
+class TooLarge(BadAnswer):
+    """More came than is taken."""
+
+
 class Answer(NamedTuple):
     """``place`` is the address that answered, as messages may show it."""
 
@@ -267,11 +271,11 @@ async def bounded_body(response: httpx.Response, place: str, max_bytes: int) -> 
     return body.whole()
 
 
-def decode_json(answer: Answer, kind: type[T], what: str, fix: str = "") -> T:
+def decode_json(answer: Answer, kind: type[T], what: str, fix: str = "", max_parts: int = MAX_JSON_PARTS) -> T:
     """The answer's JSON. ``what`` says what was expected. Raises BadAnswer, whatever came instead."""
     try:
-        if answer.body.count(b"{") + answer.body.count(b"[") > MAX_JSON_PARTS:
-            raise ValueError(f"more than {MAX_JSON_PARTS:,} objects and lists")
+        if answer.body.count(b"{") + answer.body.count(b"[") > max_parts:
+            raise ValueError(f"more than {max_parts:,} objects and lists")
         return msgspec.json.decode(answer.body, type=kind, strict=False)
     except (ValueError, RecursionError, OverflowError, MemoryError) as error:
         raise BadAnswer(f"{answer.place}: not {what}: {error}", fix) from None
@@ -325,7 +329,7 @@ class _Body:
         if max(self._sent, len(self._data)) > self._max:
             self._data = bytearray()
             give_back_memory()
-            raise BadAnswer(f"{self._place} answered more than {self._max / 2**20:g} MiB")
+            raise TooLarge(f"{self._place} answered more than {self._max / 2**20:g} MiB")
 
     def whole(self) -> bytes:
         if self._inflater is not None and self._sent and not self._inflater.eof:

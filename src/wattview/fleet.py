@@ -8,16 +8,16 @@ the daemon's service discovery gives. That needs no recording rules, no daemon o
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
-import httpx
-import msgspec
 from msgspec import Struct
 
 from wattview.exposition import labels
+from wattview.fetch import Access
 from wattview.model import Snapshot
+from wattview.promql import Series, Store, StoreError
 
 SEEN_WITHIN = "1h"
 """A host that has sent nothing for longer is no part of the fleet any more."""
@@ -126,6 +126,7 @@ def of_snapshot(snapshot: Snapshot, name: str) -> HostRow:
 _WATTS = "max by (host) (wattview_machine_power_watts)"
 _BUSY_CPUS = "max by (host) (rate(wattview_host_cpu_busy_seconds_total[1m]))"
 
+# Each thing is counted once, though a pair of Prometheus has scraped it: a maximum of what they say of it comes first.
 QUERIES: Mapping[str, str] = {
     # When a target last answered; 0 for a host that is still scraped, and in vain for so long.
     "seen": (
@@ -136,64 +137,42 @@ QUERIES: Mapping[str, str] = {
     "power": "max by (host, source) (wattview_machine_power_watts)",
     "power_error": "max by (host) (wattview_machine_power_error_watts)",
     "streams": "max by (host) (nginx_rtmp_streams)",
-    "players": "sum by (host) (nginx_rtmp_stream_players) or 0 * max by (host) (nginx_rtmp_streams)",
-    "containers": "count by (host) (docker_container_cpu_percent) or 0 * max by (host) (docker_engine_cpu_percent)",
+    "players": (
+        "sum by (host) (max by (host, app, stream) (nginx_rtmp_stream_players))"
+        " or 0 * max by (host) (nginx_rtmp_streams)"
+    ),
+    "containers": (
+        "count by (host) (max by (host, name) (docker_container_cpu_percent))"
+        " or 0 * max by (host) (docker_engine_cpu_percent)"
+    ),
     "cpu": f"100 * {_BUSY_CPUS} / max by (host) (wattview_host_cpus)",
     "energy_cost": "max by (host, currency) (wattview_energy_cost_per_hour)",
     # CPU time of moments between two scrapes is not seen: a mean is nearer to what is paid than the last of them.
     "compute_cost": "max by (host, currency) (avg_over_time(wattview_compute_cost_per_hour[1m]))",
     "carbon": "max by (host) (wattview_carbon_grams_per_hour)",
-    "exporters": "count by (host) (exporter_health_status)",
-    "exporters_healthy": "sum by (host) (exporter_health_status)",
-    "targets": "count by (host) (up)",
-    "targets_up": "sum by (host) (up)",
-    "run": "wattview_run_phase",
+    "exporters": "count by (host) (max by (host, exporter) (exporter_health_status))",
+    "exporters_healthy": "sum by (host) (max by (host, exporter) (exporter_health_status))",
+    "targets": "count by (host) (max by (host, job, instance) (up))",
+    "targets_up": "sum by (host) (max by (host, job, instance) (up))",
+    "run": "max by (host, scenario, phase) (wattview_run_phase)",
 }
 
 
-class _Result(Struct):
-    metric: dict[str, str]
-    value: tuple[float, str] = (0.0, "NaN")
-    values: list[tuple[float, str]] = []
-
-
-class _Data(Struct):
-    result: list[_Result] = []
-
-
-class _Answer(Struct):
-    status: str
-    data: _Data | None = None
-    error: str = ""
-
-
-_decode = msgspec.json.Decoder(_Answer, strict=False).decode
-
-_Rows = dict[str, _Result]
-"""The answer to one query: a result a host."""
+_Rows = dict[str, Series]
+"""The answer to one query: a series a host."""
 
 
 class FleetStore:
     """A Prometheus, or what speaks as one. Close it with ``await close()``. Every question may raise FleetError.
 
     ``url`` may have a path (VictoriaMetrics' cluster: ``http://vmselect:8481/select/0/prometheus``) and
-    ``user:password@``. ``secret`` is a bearer token, or ``user:password``, which is sent as basic authentication.
+    ``user:password@``. ``secret`` is a bearer token, or ``user:password``; ``ca_file`` is trusted beside the system's
+    certificates.
     """
 
-    def __init__(self, url: str, secret: str = "", timeout_seconds: float = 10.0) -> None:
-        try:
-            parsed = httpx.URL(url)
-        except httpx.InvalidURL as error:
-            raise FleetError(f"{url}: {error}") from None
-        user, colon, password = secret.partition(":")
-        auth = httpx.BasicAuth(user, password) if colon else None
-        if parsed.userinfo and auth is None:
-            auth = httpx.BasicAuth(parsed.username, parsed.password)
-        headers = {"Authorization": f"Bearer {secret}"} if secret and not colon else {}
-        self.url = str(parsed.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
-        self._http = httpx.AsyncClient(
-            base_url=self.url + "/", auth=auth, headers=headers, timeout=timeout_seconds, trust_env=False
-        )
+    def __init__(self, url: str, secret: str = "", timeout_seconds: float = 10.0, ca_file: str = "") -> None:
+        self._store = Store(url, Access(ca_file, secret=secret), seconds=timeout_seconds, where="--prometheus")
+        self.url = self._store.url
 
     async def hosts(self) -> list[HostRow]:
         """Every host that sent a sample within the last hour, by name."""
@@ -203,7 +182,7 @@ class FleetStore:
     async def past_power(self, start: float, end: float, step: float) -> dict[str, list[tuple[float, float]]]:
         """Watts of every host over [start, end] (Unix seconds), as (Unix seconds, watts)."""
         found = await self._range(_WATTS, start, end, step)
-        return {one.metric["host"]: _points(one) for one in found if one.metric.get("host")}
+        return {one.labels["host"]: one.points for one in found if one.labels.get("host")}
 
     async def details(self, host: str, start: float, end: float, step: float) -> HostDetails:
         """Its power over [start, end], and its streams and containers now."""
@@ -224,7 +203,7 @@ class FleetStore:
         watts, seen, rates = (_by(found, "app", "stream") for found in (stream_watts, players, bandwidth))
         used, busy = _by(container_watts, "name"), _by(cpu, "name")
         return HostDetails(
-            power=_points(power[0]) if power else [],
+            power=power[0].points if power else [],
             streams=[
                 StreamUse(
                     app=key[0],
@@ -242,34 +221,27 @@ class FleetStore:
         )
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._store.close()
 
     async def _by_host(self, query: str) -> _Rows:
-        return {result.metric["host"]: result for result in await self._ask(query) if result.metric.get("host")}
+        return {found.labels["host"]: found for found in await self._ask(query) if found.labels.get("host")}
 
-    async def _range(self, query: str, start: float, end: float, step: float) -> list[_Result]:
-        form = {"query": query, "start": repr(start), "end": repr(end), "step": repr(step)}
-        return await self._call("api/v1/query_range", form)
+    async def _range(self, query: str, start: float, end: float, step: float) -> list[Series]:
+        with _told():
+            return await self._store.range(query, start, end, step)
 
-    async def _ask(self, query: str) -> list[_Result]:
-        return await self._call("api/v1/query", {"query": query})
+    async def _ask(self, query: str) -> list[Series]:
+        with _told():
+            return await self._store.instant(query)
 
-    async def _call(self, path: str, form: dict[str, str]) -> list[_Result]:
-        # VictoriaMetrics answers as of 30 seconds ago unless nocache is sent, which Prometheus ignores.
-        try:
-            response = await self._http.post(path, data={**form, "nocache": "1"})
-        except httpx.TimeoutException:
-            raise FleetError(f"{self.url} did not answer in time") from None
-        except httpx.HTTPError as error:
-            raise FleetError(f"{self.url} cannot be reached: {error or type(error).__name__}") from None
-        try:
-            answer = _decode(response.content)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            answer = None
-        if response.status_code != 200 or answer is None or answer.data is None:
-            said = answer.error if answer is not None and answer.error else response.reason_phrase
-            raise FleetError(f"{self.url} answered {response.status_code}: {said}; is this a Prometheus?")
-        return answer.data.result
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """A store's errors as the fleet's."""
+    try:
+        yield
+    except StoreError as error:
+        raise FleetError(str(error)) from None
 
 
 async def fleet(url: str, timeout_seconds: float = 10.0) -> list[HostRow]:
@@ -290,7 +262,7 @@ def _row(host: str, answers: Mapping[str, _Rows]) -> HostRow:
     watts = _number(answers["power"], host)
     streams = _count(answers["streams"], host)
     energy, compute = _number(answers["energy_cost"], host), _number(answers["compute_cost"], host)
-    now, answered = answers["seen"][host].value[0], _number(answers["seen"], host)
+    now, answered = answers["seen"][host].points[0] if answers["seen"][host].points else (0.0, 0.0)
     targets, up = _count(answers["targets"], host), _count(answers["targets_up"], host)
     return HostRow(
         host=host,
@@ -323,10 +295,7 @@ def _row(host: str, answers: Mapping[str, _Rows]) -> HostRow:
 
 
 def _number(found: _Rows, host: str) -> float | None:
-    if host not in found:
-        return None
-    value = float(found[host].value[1])
-    return value if math.isfinite(value) else None
+    return found[host].points[0][1] if host in found and found[host].points else None
 
 
 def _count(found: _Rows, host: str) -> int | None:
@@ -335,15 +304,9 @@ def _count(found: _Rows, host: str) -> int | None:
 
 
 def _label(found: _Rows, host: str, name: str) -> str | None:
-    return found[host].metric.get(name) if host in found else None
+    return found[host].labels.get(name) if host in found else None
 
 
-def _by(found: list[_Result], *names: str) -> dict[tuple[str, ...], float]:
+def _by(found: list[Series], *names: str) -> dict[tuple[str, ...], float]:
     """Values by labels; what is no number is not there."""
-    values = {tuple(one.metric.get(name, "") for name in names): float(one.value[1]) for one in found}
-    return {key: value for key, value in values.items() if math.isfinite(value)}
-
-
-def _points(one: _Result) -> list[tuple[float, float]]:
-    points = [(moment, float(text)) for moment, text in one.values]
-    return [(moment, value) for moment, value in points if math.isfinite(value)]
+    return {tuple(one.labels.get(name, "") for name in names): one.points[0][1] for one in found if one.points}

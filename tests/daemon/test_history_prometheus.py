@@ -130,6 +130,27 @@ async def test_a_graph_has_the_same_points_everywhere(histories: Mapping[str, Hi
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("steps", "step"), [(10_999, 0.1), (11_001, 0.1), (20_000, 0.059), (20_000, 0.0595)])
+async def test_a_graph_of_many_points_is_whole(
+    histories: Mapping[str, History], backend: str, steps: int, step: float
+) -> None:
+    [series] = await histories[backend].thinned(ENERGY, BEGIN, BEGIN + steps * step, step)
+    assert len(series.points) == steps + 1
+    times = [at for at, _ in series.points]
+    assert times == pytest.approx([BEGIN + number * step for number in range(steps + 1)], rel=0, abs=0.002)
+    assert series.points[-1][1] == pytest.approx(joules((steps * step + 1e-6) // 5 * 5), rel=1e-9)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_a_graph_of_more_points_than_can_be_shown_is_refused(
+    histories: Mapping[str, History], backend: str
+) -> None:
+    for start, end, step in ((BEGIN, BEGIN + 20_002, 1), (0, 1e300, 1e-300), (0, 1, 1e-308)):
+        with pytest.raises(ValueError, match="expected at most 20000 steps"):
+            await histories[backend].thinned(ENERGY, start, end, step)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 async def test_a_long_window_is_whole_however_it_is_asked_for(
     histories: Mapping[str, History], backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,8 +191,8 @@ async def test_what_a_server_refuses_is_an_error_in_its_words(histories: Mapping
     for backend in ("prometheus", "victoria"):
         history = histories[backend]
         assert isinstance(history, PrometheusHistory)
-        with pytest.raises(HistoryError, match=r"answered 4\d\d: .*(parse error|unparsed|want)"):
-            await history._ask("api/v1/query", {"query": "foo["})
+        with pytest.raises(HistoryError, match=r"answered 4\d\d: .*(parse error|unparsed|missing|want)"):
+            await history.recent(['up"}[5m'], BEGIN, BEGIN + 1)
 
 
 async def test_a_user_and_password_are_sent_and_never_shown(histories: Mapping[str, History]) -> None:

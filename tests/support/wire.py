@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import threading
@@ -62,7 +63,11 @@ class Wire:
                 if not piece:
                     return
                 head += piece
-            self.requests.append(head.decode("latin-1"))
+            head, _, body = head.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            while length and len(body) < int(length[1]):
+                body += connection.recv(65536)
+            self.requests.append(head.decode("latin-1") + "\r\n")
             for piece in self._script(self.requests[-1]):
                 if self._ended.is_set():
                     return

@@ -23,6 +23,7 @@ from wattview.config import Config
 from wattview.daemon import state_directory
 from wattview.daemon.children import ProgramMissing, child_command
 from wattview.daemon.state_directory import StateError
+from wattview.fetch import shown
 
 START_SECONDS = 15.0
 STOP_SECONDS = 15.0
@@ -62,11 +63,11 @@ def check_url(url: str, *more: str) -> None:
         return
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise AddressError(f"{url}: {error}") from None
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        raise AddressError(f"{shown(url)}: not an address; give http://host:port") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         kinds = " or ".join([*("unix:///path" for _ in more), "http://host:port"])
-        raise AddressError(f"{url}: not an address; give {kinds}")
+        raise AddressError(f"{shown(url)}: not an address; give {kinds}")
 
 
 def read_secret(path: Path) -> str:

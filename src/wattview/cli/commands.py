@@ -126,7 +126,9 @@ def tui(
         from wattview.fleet import FleetStore
         from wattview.tui.fleet.app import run as run_fleet
 
-        sys.exit(run_fleet(daemons, config.tui, FleetStore(prometheus, secret) if prometheus is not None else None))
+        ca_file = config.http.ca_file
+        store = FleetStore(prometheus, secret, ca_file=ca_file) if prometheus is not None else None
+        sys.exit(run_fleet(daemons, config.tui, store))
     from wattview.tui.app import run as run_dashboard
 
     sys.exit(run_dashboard(daemons[0].url, daemons[0].token, config.tui, replay))

@@ -68,7 +68,7 @@ from wattview.model.scenarios import (
     VideoEncoder,
 )
 from wattview.model.snapshot import ExporterHealth, Finding, HistorySeries, Recorded, Snapshot
-from wattview.model.source import Fault, ProbeState, ProbeStatus, Reading
+from wattview.model.source import Fault, ProbeState, ProbeStatus, Reading, StoreReading
 from wattview.model.streams import RtmpServer, Stream, StreamClient, StreamsReading
 
 __all__ = [
@@ -153,6 +153,7 @@ __all__ = [
     "Setting",
     "SideBySide",
     "Snapshot",
+    "StoreReading",
     "Stream",
     "StreamClient",
     "StreamsReading",

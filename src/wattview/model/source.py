@@ -27,6 +27,13 @@ class Reading(Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
 
 
+class StoreReading(Reading, frozen=True, kw_only=True):
+    """The store of past values that the settings name: its address without secrets, and how many daemons it knows."""
+
+    url: str
+    daemons: int
+
+
 class ProbeStatus(Struct, frozen=True, kw_only=True):
     """The state of one source. ``fix`` is a command or a setting that would mend it; empty where there is none."""
 

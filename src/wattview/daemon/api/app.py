@@ -24,7 +24,7 @@ from wattview.client import Problem
 from wattview.daemon import doctor
 from wattview.daemon.api.results import RESULTS_CALLS
 from wattview.daemon.api.route import Call, Parts, Refusal, number
-from wattview.daemon.history.protocol import HistoryError
+from wattview.daemon.history.protocol import HistoryError, steps
 from wattview.daemon.lab import presets
 from wattview.daemon.lab.runner import InvalidScenario, RunBusy
 from wattview.exposition import parse_series
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 1024 * 1024
-MAX_HISTORY_POINTS = 20_000
 
 
 async def _snapshot(parts: Parts, request: Request) -> Snapshot:
@@ -92,8 +91,11 @@ async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
     if math.isnan(start) or math.isnan(end) or end < start:
         raise Refusal(422, "start and end are Unix seconds, and end is not before start", "start")
     step = number(request, "step", 0.0, low=0.0)
-    if step and (end - start) / step > MAX_HISTORY_POINTS:
-        raise Refusal(422, f"more than {MAX_HISTORY_POINTS} points; take a larger step", "step")
+    try:
+        if step:
+            steps(start, end, step)
+    except ValueError as error:
+        raise Refusal(422, str(error), "step") from None
     try:
         if step:
             return await parts.history.thinned(selector, start, end, step)

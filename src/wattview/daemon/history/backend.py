@@ -14,8 +14,9 @@ def open_history(config: Config) -> History:
     """The history of the settings. Opening does not fail: what is wrong with it is said when it is asked."""
     if config.history.backend == "prometheus":
         from wattview.daemon.history.prometheus import PrometheusHistory
+        from wattview.probes.store import store_access
 
-        return PrometheusHistory(config.history.prometheus_url)
+        return PrometheusHistory(config.history.prometheus_url, access=store_access(config))
     return SqliteHistory(
         Path(config.paths.state) / "history.sqlite",
         config.history.retention_seconds,

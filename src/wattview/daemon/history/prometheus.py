@@ -1,26 +1,24 @@
 """Past values from a Prometheus or VictoriaMetrics that scrapes the daemon.
 
 Raw samples come through an instant query with a range selector, points of a graph through a range query; both servers
-answer both (https://prometheus.io/docs/prometheus/latest/querying/api/). VictoriaMetrics answers an instant query as
-of 30 seconds ago unless ``nocache=1`` is sent, which Prometheus ignores, and in a range query repeats the point of 30
-seconds ago up to now (``-search.latencyOffset``): the newest points of a graph are therefore thinned here from raw
-samples.
-A server adds labels of its own (``job``, ``instance``), and series of other machines may match: what belongs together
-is for the analyses to say.
+answer both. VictoriaMetrics repeats in a range query the point of 30 seconds ago up to now (``-search.latencyOffset``):
+the newest points of a graph are therefore thinned here from raw samples. A server adds labels of its own (``job``,
+``instance``), and series of other machines may match: what belongs together is for the analyses to say.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-
-import httpx
-import msgspec
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from wattview.daemon.history.protocol import LOOKBACK_SECONDS, HistoryError, steps, thin, trimmed
 from wattview.exposition import label_text, parse_series
+from wattview.fetch import OPEN, Access
 from wattview.model import HistorySeries
+from wattview.promql import AnswerTooLarge, Series, Store, StoreError
 
 CHUNK_SECONDS = 7200.0
 """The longest span that one query asks raw samples of: a server refuses an answer that would be too large."""
@@ -37,73 +35,98 @@ REACH_SECONDS = 300.0
 UNSETTLED_SECONDS = 60.0
 """The age from which on a range query is trusted."""
 
+MAX_CHUNKS = 480
+"""The most spans that one question is asked in: 40 days."""
 
-class _Result(msgspec.Struct):
-    metric: dict[str, str]
-    values: list[tuple[float, str]] = []
+HALVINGS = 4
+"""How often a span whose samples are too many for one answer is asked for in halves."""
 
+MAX_POINTS = 2_000_000
+"""The most samples that one question is answered with."""
 
-class _Data(msgspec.Struct):
-    result: list[_Result] = []
-
-
-class _Answer(msgspec.Struct):
-    status: str
-    data: _Data | None = None
-    error: str = ""
+QUESTION_SECONDS = 30.0
+"""The longest time that one question takes, however many queries it needs."""
 
 
 class PrometheusHistory:
     """The history that a Prometheus or VictoriaMetrics at ``url`` keeps.
 
-    The URL may have a path (behind a proxy) and ``user:password@``, which is sent as basic authentication and appears
-    in no message. Every call raises HistoryError where the server cannot be reached or refuses.
+    Every call raises HistoryError where the server cannot be reached, refuses, or knows too much for one answer.
     """
 
     name = "prometheus"
     problem: HistoryError | None = None
 
-    def __init__(self, url: str, lookback_seconds: float = LOOKBACK_SECONDS, timeout_seconds: float = 30.0) -> None:
-        parsed = httpx.URL(url)
-        user = httpx.BasicAuth(parsed.username, parsed.password) if parsed.userinfo else None
-        bare = parsed.copy_with(userinfo=b"", query=None, fragment=None)
-        self.url = str(bare).rstrip("/")
+    def __init__(
+        self,
+        url: str,
+        lookback_seconds: float = LOOKBACK_SECONDS,
+        timeout_seconds: float = 10.0,
+        access: Access = OPEN,
+    ) -> None:
+        self._store = Store(url, access, seconds=timeout_seconds, where="history.prometheus_url")
+        self.url = self._store.url
         self._lookback = lookback_seconds
-        self._http = httpx.AsyncClient(base_url=self.url + "/", auth=user, timeout=timeout_seconds, trust_env=False)
-        self._decode = msgspec.json.Decoder(_Answer, strict=False).decode
         self._first: tuple[float, float] | None = None
 
     async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]:
         query = _promql(selector)
+        if (end - start) / CHUNK_SECONDS > MAX_CHUNKS:
+            raise HistoryError(
+                f"the samples of more than {MAX_CHUNKS / 12:.0f} days; ask for a shorter time, or a step"
+            )
         found: dict[str, list[tuple[float, float]]] = {}
-        for first, last in _chunks(start - self._lookback, end + self._lookback):
-            span = math.ceil((last - first) * 1000)
-            results = await self._ask("api/v1/query", {"query": f"{query}[{span}ms]", "time": f"{last:.3f}"})
-            for result in results:
-                points = found.setdefault(_key(result.metric), [])
-                # Neighbouring chunks share their border.
-                newest = points[-1][0] if points else -math.inf
-                points.extend(point for point in _points(result) if point[0] > newest)
+        count = 0
+        async with _question():
+            for first, last in _chunks(start - self._lookback, end + self._lookback):
+                async for series in self._raw(query, first, last):
+                    points = found.setdefault(series.key, [])
+                    # Neighbouring chunks share their border.
+                    newest = points[-1][0] if points else -math.inf
+                    points.extend(point for point in series.points if point[0] > newest)
+                    count += len(series.points)
+                    if count > MAX_POINTS:
+                        raise HistoryError(f"{selector} has more than {MAX_POINTS:,} samples; ask for a shorter time")
         cut = {key: trimmed(points, start, end) for key, points in sorted(found.items())}
         return [HistorySeries(key, points) for key, points in cut.items() if points]
 
     async def thinned(self, selector: str, start: float, end: float, step: float) -> list[HistorySeries]:
         times = steps(start, end, step)
-        settled = [at for at in times if at < time.time() - UNSETTLED_SECONDS]
+        # A store knows whole milliseconds alone; what lies between them is thinned here.
+        whole = abs(step * 1000 - round(step * 1000)) < 1e-6
+        settled = [at for at in times if at < time.time() - UNSETTLED_SECONDS and whole]
         recent = times[len(settled) :]
         points: dict[str, list[tuple[float, float]]] = {}
-        for series in await self._ranged(selector, settled, step) if settled else ():
-            points[series.name] = series.points
+        if settled:
+            lookback = f"{math.ceil(self._lookback)}s"
+            async with _question():
+                query = _promql(selector)
+                for found in await self._store.range(query, settled[0], settled[-1], step, max_lookback=lookback):
+                    points[found.key] = found.points
         for series in await self.samples(selector, recent[0], recent[-1]) if recent else ():
             points.setdefault(series.name, []).extend(thin(series.points, recent, self._lookback))
         return [HistorySeries(key, points[key]) for key in sorted(points) if points[key]]
 
     async def recent(self, metrics: Sequence[str], start: float, end: float) -> list[HistorySeries]:
-        span = math.ceil((end - start) * 1000)
-        query = f'{{__name__=~"{"|".join(metrics)}"}}[{span}ms]'
-        results = await self._ask("api/v1/query", {"query": query, "time": f"{end:.3f}"})
-        found = {_key(result.metric): list(_points(result)) for result in results}
+        query = f'{{__name__=~"{"|".join(metrics)}"}}'
+        found: dict[str, list[tuple[float, float]]] = {}
+        async with _question():
+            async for series in self._raw(query, start, end):
+                found.setdefault(series.key, []).extend(series.points)
         return [HistorySeries(key, points) for key, points in sorted(found.items()) if points]
+
+    async def _raw(self, query: str, start: float, end: float, halvings: int = HALVINGS) -> AsyncIterator[Series]:
+        """The raw samples of a span, in order of time; in halves where they are too many for one answer."""
+        try:
+            for series in await self._store.instant(f"{query}[{math.ceil((end - start) * 1000)}ms]", end):
+                yield series
+        except AnswerTooLarge:
+            if not halvings:
+                raise
+            middle = (start + end) / 2
+            for first, last in ((start, middle), (middle, end)):
+                async for series in self._raw(query, first, last, halvings - 1):
+                    yield series
 
     async def reach(self) -> tuple[float, float] | None:
         now = time.time()
@@ -117,76 +140,36 @@ class PrometheusHistory:
     async def _first_sample(self, now: float) -> float | None:
         """When the series began, to half a minute: each range query looks into the step that the one before found."""
         end, first = now, None
-        for span, step in REACH_STEPS:
-            form = {
-                "query": f"count(count_over_time({REACH_METRIC}[{math.ceil(step)}s]))",
-                "start": f"{end - span:.3f}",
-                "end": f"{end:.3f}",
-                "step": f"{step:.3f}",
-            }
-            times = [at for result in await self._ask("api/v1/query_range", form) for at, _ in _points(result)]
-            if not times:
-                return first
-            first = min(times) - step
-            end = min(times) + step
+        async with _question():
+            for span, step in REACH_STEPS:
+                query = f"count(count_over_time({REACH_METRIC}[{math.ceil(step)}s]))"
+                found = await self._store.range(query, end - span, end, step)
+                times = [at for series in found for at, _ in series.points]
+                if not times:
+                    return first
+                first = min(times) - step
+                end = min(times) + step
         return first
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._store.close()
 
-    async def _ranged(self, selector: str, times: list[float], step: float) -> list[HistorySeries]:
-        results = await self._ask(
-            "api/v1/query_range",
-            {
-                "query": _promql(selector),
-                "start": f"{times[0]:.3f}",
-                "end": f"{times[-1]:.3f}",
-                "step": f"{step:.3f}",
-                "max_lookback": f"{math.ceil(self._lookback)}s",
-            },
-        )
-        return [HistorySeries(_key(result.metric), list(_points(result))) for result in results]
 
-    async def _ask(self, path: str, form: Mapping[str, str]) -> list[_Result]:
-        try:
-            response = await self._http.post(path, data={**form, "nocache": "1"})
-        except httpx.TimeoutException:
-            raise HistoryError(f"{self.url} did not answer in time") from None
-        except (httpx.HTTPError, RuntimeError) as error:
-            reason = str(error) or type(error).__name__
-            raise HistoryError(f"{self.url} cannot be reached: {reason}", "check history.prometheus_url") from None
-        try:
-            answer = self._decode(response.content)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            answer = None
-        if response.status_code == 401:
-            raise HistoryError(
-                f"{self.url} asks for a user and password",
-                "write them into history.prometheus_url: http://user:password@host/",
-            )
-        if response.status_code != 200 or answer is None or answer.status != "success" or answer.data is None:
-            said = answer.error if answer is not None and answer.error else response.text[:200].strip()
-            raise HistoryError(f"{self.url} answered {response.status_code}: {said or response.reason_phrase}")
-        return answer.data.result
+@contextlib.asynccontextmanager
+async def _question() -> AsyncIterator[None]:
+    """The time that a question may take, and a store's errors as a history's."""
+    try:
+        async with asyncio.timeout(QUESTION_SECONDS):
+            yield
+    except StoreError as error:
+        raise HistoryError(error.reason, error.fix) from None
+    except TimeoutError:
+        raise HistoryError(f"the store has not answered in full within {QUESTION_SECONDS:g} s") from None
 
 
 def _promql(selector: str) -> str:
     metric, labels = parse_series(selector)
     return metric + label_text(labels)
-
-
-def _key(metric: Mapping[str, str]) -> str:
-    return metric.get("__name__", "") + label_text(
-        {name: metric[name] for name in sorted(metric) if name != "__name__"}
-    )
-
-
-def _points(result: _Result) -> Iterator[tuple[float, float]]:
-    for at, text in result.values:
-        value = float(text)
-        # A series that has ended is marked by a NaN.
-        if math.isfinite(value):
-            yield at, value
 
 
 def _chunks(start: float, end: float) -> Iterator[tuple[float, float]]:

@@ -17,8 +17,8 @@ from wattview.model import HistorySeries
 LOOKBACK_SECONDS = 60.0
 """How far outside a window a neighbouring sample still says something about the window's ends."""
 
-MAX_STEPS = 11_000
-"""The most points of a graph, a limit that Prometheus has too."""
+MAX_STEPS = 20_000
+"""The most steps of a graph."""
 
 
 class HistoryError(Exception):
@@ -91,7 +91,8 @@ def steps(start: float, end: float, step: float) -> list[float]:
         raise ValueError("expected start and end as Unix seconds, start first")
     if not step > 0:
         raise ValueError("expected a step of more than 0 seconds")
-    count = int((end - start) / step + 1e-9) + 1
-    if count > MAX_STEPS:
-        raise ValueError(f"expected at most {MAX_STEPS} points, got {count}: take a larger step")
-    return [start + at * step for at in range(count)]
+    # Unix seconds are known to a fraction of a microsecond.
+    span = (end - start + 1e-6) / step
+    if not span < MAX_STEPS + 1:
+        raise ValueError(f"expected at most {MAX_STEPS} steps, got {span:.0f}: take a larger step")
+    return [start + at * step for at in range(int(span) + 1)]

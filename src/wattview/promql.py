@@ -1,0 +1,170 @@
+"""The one client of a store that speaks PromQL: Prometheus, VictoriaMetrics, and what answers as they do.
+
+https://prometheus.io/docs/prometheus/latest/querying/api/. VictoriaMetrics answers an instant query as of 30 seconds
+ago unless ``nocache=1`` is sent, which Prometheus ignores. A pair of replicas that scrape the same targets into one
+store gives every series twice, told apart by a label of the replica's: the same series by all else is one series here.
+Label names may be any text, as in Prometheus 3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wattview.exposition import label_text
+from wattview.fetch import MAX_BYTES, OPEN, Access, Answer, FetchError, NoAnswer, Site, TooLarge, decode_json
+from wattview.gc_tuning import give_back_memory
+
+REPLICA_LABELS = frozenset({"prometheus_replica", "replica", "__replica__", "receive_replica", "rule_replica"})
+"""What tells the replicas of one Prometheus apart, as its operator, Thanos, Mimir and VictoriaMetrics name it."""
+
+MAX_STEPS = 10_000
+"""The most steps of one range query: Prometheus refuses more than 11,000."""
+
+MAX_RESULTS = 100_000
+"""The most series of one answer."""
+
+LARGE_BYTES = 256 * 1024
+"""An answer of at least this size is taken apart in a thread, and its memory given back."""
+
+
+class StoreError(Exception):
+    """A store that did not answer what it was asked. ``reason`` is for people; ``fix`` is the way out, or ""."""
+
+    def __init__(self, reason: str, fix: str = "") -> None:
+        super().__init__(f"{reason}; {fix}" if fix else reason)
+        self.reason = reason
+        self.fix = fix
+
+
+class AccessRefused(StoreError):
+    """The store wants another secret, or one at all."""
+
+
+class AnswerTooLarge(StoreError):
+    """The store knows more than is taken at once."""
+
+
+class Series(Struct, frozen=True):
+    """``labels`` with ``__name__``, and (Unix seconds, value) in order of time; values that are no numbers are left
+    out. The answer to an instant query has one point, or none."""
+
+    labels: Mapping[str, str]
+    points: list[tuple[float, float]]
+
+    @property
+    def key(self) -> str:
+        """``name{label="value"}``, the labels in the order of their names."""
+        names = sorted(name for name in self.labels if name != "__name__")
+        return self.labels.get("__name__", "") + label_text({name: self.labels[name] for name in names})
+
+
+class _Result(Struct):
+    metric: dict[str, str]
+    value: tuple[float, str] | None = None
+    values: list[tuple[float, str]] = []
+
+
+class _Data(Struct):
+    result: list[_Result] = []
+
+
+class _Answer(Struct):
+    status: str
+    data: _Data | None = None
+    error: str = ""
+
+
+class Store:
+    """The store at ``url``, which may have a path (behind a proxy; VictoriaMetrics' cluster) and ``user:password@``,
+    which appears in no message. Close it with ``await close()``. Every question may raise StoreError.
+
+    ``seconds`` bound one question, ``where`` names the setting that the address comes from.
+    """
+
+    def __init__(self, url: str, access: Access = OPEN, *, seconds: float = 10.0, where: str = "the address") -> None:
+        self._site = Site(url, access, seconds=seconds, max_bytes=MAX_BYTES, compressed=True)
+        self._where = where
+        self.url = self._site.url.rstrip("/")
+
+    async def instant(self, query: str, time: float | None = None) -> list[Series]:
+        """What the query gives at ``time`` (Unix seconds), or now. A range selector gives its raw samples."""
+        return await self._ask("/api/v1/query", {"query": query} | ({} if time is None else {"time": f"{time:.3f}"}))
+
+    async def range(self, query: str, start: float, end: float, step: float, **more: str) -> list[Series]:
+        """What the query gives every ``step`` seconds from ``start`` to ``end``, in as many questions as it takes."""
+        found: dict[str, Series] = {}
+        last = math.floor((end - start + 1e-6) / step)
+        for first in range(0, last + 1, MAX_STEPS):
+            begin, until = start + first * step, start + min(first + MAX_STEPS - 1, last) * step
+            form = {"query": query, "start": f"{begin:.3f}", "end": f"{until:.3f}", "step": f"{step:.3f}", **more}
+            for series in await self._ask("/api/v1/query_range", form):
+                known = found.get(series.key)
+                found[series.key] = series if known is None else replace(known, points=known.points + series.points)
+        return list(found.values())
+
+    async def close(self) -> None:
+        await self._site.close()
+
+    async def _ask(self, path: str, form: Mapping[str, str]) -> list[Series]:
+        try:
+            answer = await self._site.fetch(path, {**form, "nocache": "1"})
+        except NoAnswer:
+            raise StoreError(f"{self.url} did not answer in time") from None
+        except TooLarge as error:
+            raise AnswerTooLarge(error.reason) from None
+        except FetchError as error:
+            raise StoreError(f"{self.url} cannot be reached: {error.reason}", error.fix or self._check) from None
+        if len(answer.body) < LARGE_BYTES:
+            return self._series(answer)
+        try:
+            return await asyncio.to_thread(self._series, answer)
+        finally:
+            give_back_memory()
+
+    @property
+    def _check(self) -> str:
+        return f"check {self._where}"
+
+    def _series(self, answer: Answer) -> list[Series]:
+        if answer.status in (401, 403):
+            raise AccessRefused(
+                f"{self.url} answered {answer.status}: it asks for another user and password, or a token",
+                f"write http://user:password@host/ into {self._where}, or give a file with a token",
+            )
+        try:
+            if answer.body.count(b'"metric"') > MAX_RESULTS:
+                raise AnswerTooLarge(f"{self.url} answered more than {MAX_RESULTS:,} series")
+            decoded = decode_json(answer, _Answer, "a Prometheus", self._check, max_parts=MAX_BYTES)
+        except FetchError:
+            decoded = _Answer("")
+        if answer.status != 200 or decoded.status != "success" or decoded.data is None:
+            said = decoded.error or " ".join(answer.body[:200].decode("utf-8", "replace").split()) or answer.phrase
+            fix = "" if decoded.error else f"is this a Prometheus? {self._check}"
+            raise StoreError(f"{self.url} answered {answer.status}: {said[:200]}", fix)
+        try:
+            return _once(map(_read, decoded.data.result))
+        except ValueError as error:
+            raise StoreError(f"{self.url} answered a value that is no number: {error}", self._check) from None
+
+
+def _read(result: _Result) -> Series:
+    """Without a replica's name. A series that has ended is marked by a NaN."""
+    given = result.values if result.value is None else [result.value]
+    points = [(at, value) for at, text in given if math.isfinite(value := float(text))]
+    return Series({name: text for name, text in result.metric.items() if name not in REPLICA_LABELS}, points)
+
+
+def _once(series: Iterable[Series]) -> list[Series]:
+    """Of the same series from several replicas the one that knows most."""
+    found: dict[frozenset[tuple[str, str]], Series] = {}
+    for one in series:
+        key = frozenset(one.labels.items())
+        known = found.get(key)
+        if known is None or len(one.points) > len(known.points):
+            found[key] = one
+    return list(found.values())
