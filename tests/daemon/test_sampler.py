@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -10,6 +11,7 @@ import time
 import pytest
 
 from tests.conftest import ConfigFactory
+from wattview.daemon import sampler
 from wattview.daemon.sampler import Sampler, Source
 from wattview.model import Fault, Reading
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
@@ -145,6 +147,76 @@ async def test_a_state_is_logged_once_and_again_when_it_ends(
     ]
 
 
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize("outcome", [SourceBroken("the engine has not answered within 3 s"), None])
+async def test_a_source_that_hangs_until_its_own_time_out_is_one_fault(
+    source: Source, probe: ScriptedProbe, caplog: pytest.LogCaptureFixture, outcome: SourceBroken | None
+) -> None:
+    """Askers lose their patience before the source does; what it then says is what is told, and once."""
+    caplog.set_level(logging.INFO, "wattview.events")
+    await source.read()
+    probe.error = outcome
+    probe.faults = () if outcome else (Fault("engine", "it has not answered within 3 s"),)
+    for _ in range(4):
+        probe.gate.clear()
+        for patience in (0.01, 0.02):
+            with pytest.raises(SourceBroken, match=r"has not answered for 0\.0 s"):
+                await source.read(max_age=0, patience=patience)
+        probe.gate.set()
+        with contextlib.suppress(SourceBroken):
+            await source.read(max_age=0)
+    assert source.status.reason.endswith("has not answered within 3 s")
+    assert len(told(caplog)) == 2, told(caplog)
+    probe.error, probe.faults = None, ()
+    await source.read(max_age=0)
+    assert told(caplog)[2:] == ["source demo: works again"]
+
+
+async def test_a_source_that_hangs_for_longer_than_anybody_waits_is_told_once_and_again_when_it_works(
+    source: Source, probe: ScriptedProbe, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "wattview.events")
+    monkeypatch.setattr(sampler, "PATIENCE_SECONDS", 0.02)
+    await source.read()
+    probe.gate.clear()
+    for _ in range(4):
+        with pytest.raises(SourceBroken, match="has not answered for"):
+            await source.read(max_age=0, patience=0.03)
+    assert source.status.state == "broken"
+    probe.error = SourceBroken("it has not answered within 3 s")
+    probe.gate.set()
+    with pytest.raises(SourceBroken, match="within 3 s"):
+        await source.read(max_age=0)
+    assert source.status.reason == "it has not answered within 3 s"
+    probe.error = None
+    await source.read(max_age=0)
+    assert [line.split(" 0.")[0] for line in told(caplog)] == [
+        "source demo: works",
+        "source demo: broken: demo has not answered for",
+        "source demo: works again",
+    ]
+
+
+async def test_a_reason_whose_numbers_change_is_the_same_fault_and_another_part_is_another(
+    source: Source, probe: ScriptedProbe, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "wattview.events")
+    for column in range(3):
+        probe.faults = (Fault("page", f"not well-formed: line 1, column {column}"),)
+        await source.read(max_age=0)
+    for part in ("GPU 0", "GPU 1"):
+        probe.faults = (Fault(part, "is lost"),)
+        await source.read(max_age=0)
+    assert told(caplog) == [
+        "source demo: degraded: page: not well-formed: line 1, column 0",
+        "source demo: degraded: GPU 0: is lost",
+        "source demo: degraded: GPU 1: is lost",
+    ]
+
+
 async def test_a_missing_part_degrades_the_source_and_says_which(source: Source, probe: ScriptedProbe) -> None:
     probe.faults = (Fault("intel-rapl:0:2", "permission denied", "chmod …"), Fault("b", "gone"))
     await source.read()
@@ -157,16 +229,16 @@ async def test_one_source_that_hangs_does_not_delay_another(make_config: ConfigF
     stuck, well = ScriptedProbe(), ScriptedProbe()
     stuck.gate.clear()
     entries = [ProbeEntry("stuck", lambda config: stuck, ()), ProbeEntry("well", lambda config: well, ())]
-    sampler = Sampler(make_config(), entries)
+    both = Sampler(make_config(), entries)
     try:
-        waiting = asyncio.create_task(sampler.read_or_none("stuck", patience=5))
+        waiting = asyncio.create_task(both.read_or_none("stuck", patience=5))
         await asyncio.sleep(0)
-        assert await sampler.read_or_none("well", patience=5) is not None
+        assert await both.read_or_none("well", patience=5) is not None
         assert not waiting.done()
         stuck.gate.set()
         assert await waiting is not None
     finally:
         stuck.gate.set()
-        sampler.close()
+        both.close()
     assert stuck.closed
     assert well.closed

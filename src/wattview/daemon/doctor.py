@@ -25,6 +25,7 @@ from wattview.model import (
     PowerReading,
     ProbeState,
     Reading,
+    StoreReading,
     StreamsReading,
 )
 from wattview.model.power_sources import power_source
@@ -47,7 +48,7 @@ async def examine(
     media server."""
     sources = await asyncio.gather(*(_examine_source(source) for source in sampler.sources.values()))
     tools = [finding async for finding in _examine_tools(config)]
-    if history is not None:
+    if history is not None and "history" not in sampler.sources:
         tools.append(await _examine_history(history))
     return [*sources, *tools, *([media_server.finding()] if media_server is not None else [])]
 
@@ -82,6 +83,8 @@ def _describe(reading: Reading | None) -> str:
             return f"Docker {reading.engine.version}, {len(reading.containers)} containers running"
         case StreamsReading():
             return f"{reading.server.name}, {len(reading.streams)} streams"
+        case StoreReading():
+            return f"{reading.url}, with samples of {reading.daemons} daemons"
         case GpusReading():
             return ", ".join(gpu.name for gpu in reading.gpus)
     return ""

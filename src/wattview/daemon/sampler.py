@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -49,8 +50,14 @@ RETRY_SECONDS: dict[ProbeState, float] = {"absent": 15.0, "refused": 15.0, "brok
 """How long a source that failed is left alone. ``wattview doctor`` asks at once."""
 
 
+LOOK_SECONDS = 15.0
+"""How often a source is looked after that nobody asks for."""
+
 LEVELS: dict[ProbeState, EventLevel] = {"absent": "info", "broken": "error"}
 """How loud a source's failure is said; the others are warnings."""
+
+
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 class Source:
@@ -64,8 +71,10 @@ class Source:
         self.status = ProbeStatus(probe=entry.name, state="unread")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"probe-{entry.name}")
         self._pending: asyncio.Task[Reading | SourceError] | None = None
+        self._began = 0.0
         self._failure: SourceError | None = None
         self._failed_at = 0.0
+        self._told = ("unread", "")
 
     async def read(self, max_age: float = FRESH_SECONDS, patience: float = PATIENCE_SECONDS) -> Reading:
         """A reading no older than ``max_age`` seconds. Raises SourceError, also when the source takes too long."""
@@ -76,17 +85,27 @@ class Source:
             raise self._failure
         if self._pending is None or self._pending.done():
             self._pending = asyncio.create_task(self._read())
+            self._began = now
         # A pending read is shared: an asker that gives up must not cancel it for the others.
         pending = self._pending
         done, _ = await asyncio.wait({pending}, timeout=patience)
         if not done:
-            error = SourceBroken(f"{self.name} has not answered for {patience:g} s")
-            self._note("broken", error.reason, "", None)
-            raise error
+            raise self._unanswered(time.monotonic() - self._began)
         outcome = pending.result()
         if isinstance(outcome, SourceError):
             raise outcome
         return outcome
+
+    def _unanswered(self, seconds: float) -> SourceError:
+        """A reading that takes longer than an asker waits. It is a fault of the source where it takes longer than
+        anybody waits; until then the source is as it was."""
+        error = SourceBroken(f"{self.name} has not answered for {seconds:.1f} s")
+        if seconds >= PATIENCE_SECONDS and self._told[0] != "broken":
+            self._note(error.state, error.reason, "", None)
+            self._told = (error.state, "")
+        elif self.status.state == "unread":
+            self._set(error.state, error.reason, "", None)
+        return error
 
     async def call(self, function: Callable[[Any], T]) -> T:
         """``function(probe)`` in the probe's own thread, for what is not the plain reading. Raises what it raises."""
@@ -109,19 +128,27 @@ class Source:
         if reading.faults:
             first = reading.faults[0]
             more = f" (and {len(reading.faults) - 1} more)" if len(reading.faults) > 1 else ""
-            self._note("degraded", f"{first.part}: {first.reason}{more}", first.fix, time.perf_counter() - began)
+            took = time.perf_counter() - began
+            self._note("degraded", f"{first.part}: {first.reason}{more}", first.fix, took, first.part)
         else:
             self._note("ok", "", "", time.perf_counter() - began)
         return reading
 
-    def _note(self, state: ProbeState, reason: str, fix: str, duration: float | None) -> None:
-        before = self.status
-        if (state, reason) != (before.state, before.reason):
+    def _note(self, state: ProbeState, reason: str, fix: str, duration: float | None, part: str = "") -> None:
+        """Sets the status, and tells of it where it is another fault than the one that was told last: of another state
+        or part, or for another reason by more than its numbers. A source that hung and then fails has been told."""
+        fault = (state, part + _NUMBER.sub("#", reason))
+        hung = self._told == (state, "") and state == "broken"
+        if fault != self._told and not hung:
             if state == "ok":
-                tell("info", f"source {self.name}", "works" if before.state == "unread" else "works again")
+                tell("info", f"source {self.name}", "works" if self._told[0] == "unread" else "works again")
             else:
                 text = f"{state}: {reason}; {fix}" if fix else f"{state}: {reason}"
                 tell(LEVELS.get(state, "warning"), f"source {self.name}", text)
+        self._told = fault
+        self._set(state, reason, fix, duration)
+
+    def _set(self, state: ProbeState, reason: str, fix: str, duration: float | None) -> None:
         self.status = ProbeStatus(
             probe=self.name,
             state=state,
@@ -171,7 +198,7 @@ class Sampler:
     """All sources of this machine, by name."""
 
     def __init__(self, config: Config, entries: Iterable[ProbeEntry] = REGISTRY) -> None:
-        self.sources: dict[str, Source] = {entry.name: Source(entry, config) for entry in entries}
+        self.sources: dict[str, Source] = {entry.name: Source(entry, config) for entry in entries if entry.used(config)}
         self._clock: PowerClock | None = None
         power = self.sources.get("power")
         if power is not None and isinstance(power.probe, PowerProbe):
@@ -193,6 +220,13 @@ class Sampler:
             return await source.read(max_age, patience)
         except SourceError:
             return None
+
+    async def look_after(self, name: str) -> None:
+        """Reads a source that nobody asks for from time to time, so that its state is known. Ends where there is none
+        of that name."""
+        while name in self.sources:
+            await self.read_or_none(name, patience=PATIENCE_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
 
     def sources_of(self, exporter: str) -> list[Source]:
         """The sources that one exporter shows."""

@@ -155,6 +155,8 @@ class Daemon:
             health.ask_within(exporters)
         self._serve(exporters, make_api(parts))
         stack.callback(stopping.set)
+        store = asyncio.create_task(sampler.look_after("history"), name="store")
+        stack.push_async_callback(_end_task, store)
         watching = asyncio.create_task(snapshots.watch(config.history.interval_seconds), name="events")
         stack.push_async_callback(_end_task, watching)
         log.info("ready: control socket %s", config.daemon.control_socket)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from wattview.config import Config
 from wattview.exposition import Family
-from wattview.probes import Probe, host, node
+from wattview.probes import Probe, host, node, store
 from wattview.probes.containers import docker_stats_families
 from wattview.probes.containers import probe as containers
 from wattview.probes.gpu import probe as gpu
@@ -30,12 +30,17 @@ class ExporterView(NamedTuple):
     facts: frozenset[str] = frozenset()
 
 
+def _always(config: Config) -> bool:
+    return True
+
+
 class ProbeEntry(NamedTuple):
-    """One probe: its name, how it is made from the settings, and its views."""
+    """One probe: its name, how it is made from the settings, its views, and whether the settings use it at all."""
 
     name: str
     make: Callable[[Config], Probe[Any]]
     views: tuple[ExporterView, ...]
+    used: Callable[[Config], bool] = _always
 
     def view(self, exporter: str) -> ExporterView | None:
         return next((view for view in self.views if view.exporter == exporter), None)
@@ -179,4 +184,6 @@ REGISTRY: tuple[ProbeEntry, ...] = (
             ),
         ),
     ),
+    # Nobody waits for it: the daemon looks after it, and whoever needs it asks the store itself.
+    ProbeEntry("history", store.StoreProbe, (), store.used),
 )

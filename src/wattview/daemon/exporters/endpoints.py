@@ -203,16 +203,21 @@ class Endpoints:
         runs = await self._results.all(max(1, with_label))
         latest = runs[0] if runs else None
         families = [*self._analysed[key](latest), *results_families.runs_families(key, runs[:with_label])]
-        return families + probe_families([_results_status(latest)])
+        return families + probe_families(self._results_statuses(latest))
 
     async def _state(self, key: str) -> Response:
         """200 as long as the exporter itself answers; its sources' states are in the body."""
         probes = [source.status for source in self._sampler.sources_of(key)]
         if key in self._analysed:
-            probes = [_results_status(await self._results.latest())]
+            probes = self._results_statuses(await self._results.latest())
         name = self._by_key[key].name
         body = {"status": "ok", "exporter": name, "version": __version__, "pid": os.getpid(), "probes": probes}
         return Response(msgspec.json.encode(body), media_type="application/json")
+
+    def _results_statuses(self, latest: RunResult | None) -> list[ProbeStatus]:
+        """The states of what the figures of results come from: the latest file, and the store where there is one."""
+        store = self._sampler.sources.get("history")
+        return [_results_status(latest), *([store.status] if store is not None else [])]
 
     async def _discovery(self, address: str) -> list[TargetGroup]:
         """The exporters that are served now, as a Prometheus at the other end finds them."""
