@@ -46,6 +46,13 @@ def test_a_meter_that_feeds_the_gpus_holds_them_already(source: str) -> None:
         assert (found.source, found.watts, found.error_watts) == (source, 200.0, 0.25)
 
 
+@pytest.mark.parametrize("source", ["estimated", "hwmon-processor"])
+def test_a_meter_of_the_processors_sees_no_card(source: str) -> None:
+    found = machine_power(of(source), [gpu(power_watts=50.0)])
+    assert found is not None
+    assert (found.source, found.watts) == (f"{source}+nvml", 250.0)
+
+
 def test_cards_of_every_vendor_are_added_and_parts_of_the_processor_are_not() -> None:
     found = machine_power(POWER, [gpu(vendor="amd", power_watts=90.0), gpu(vendor="intel", integrated=True)])
     assert found == MachinePower(source="rapl+drm", watts=290.0)

@@ -214,7 +214,7 @@ def test_a_driver_that_is_unloaded_is_broken_and_found_again() -> None:
     with pytest.raises(SourceBroken, match="has gone"):
         probe.read()
     nvml.init = pynvml.NVML_ERROR_DRIVER_NOT_LOADED
-    with pytest.raises(SourceAbsent):
+    with pytest.raises(SourceBroken, match="not loaded"):
         probe.read()
     nvml.init = None
     gpu.answers["nvmlDeviceGetPowerUsage"] = 5000

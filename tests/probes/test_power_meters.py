@@ -17,7 +17,7 @@ from wattview.config import ConfigError
 from wattview.model import PowerReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.power.estimate import ANY_FAMILY, FAMILIES, EstimatedEnergy, cpu_family
-from wattview.probes.power.hwmon import HwmonMeters
+from wattview.probes.power.hwmon import PROCESSOR_METERS, HwmonMeters
 from wattview.probes.power.probe import PowerProbe
 from wattview.probes.power.source import PowerIntegral
 
@@ -123,8 +123,29 @@ def test_an_energy_counter_is_preferred_to_an_integral(board: Board, make_config
     start = measured.after(0)
     put(chip, energy3_input=65_000_000, energy4_input=47_000_000, energy1_input=2 * 10**9)
     end = measured.after(2.0)
+    assert end.source == "hwmon-processor"
     assert end.host_joules_total - start.host_joules_total == pytest.approx(100)
     assert end.host_watts == pytest.approx(50)
+
+
+def test_a_counter_that_is_updated_each_second_shows_no_power_over_less(
+    board: Board, make_config: ConfigFactory
+) -> None:
+    chip = board.chip(0, "amd_energy", energy1_label="Esocket0", energy1_input=0)
+    measured = Measured(board.sysfs, make_config)
+    for tenth in range(300):
+        put(chip, energy1_input=int((tenth * 0.1 + 0.913) // 1.0 * 45_000_000))
+        reading = measured.after(0.1)
+        if reading.host_watts is not None:
+            assert reading.host_watts == pytest.approx(45, rel=0.12)
+            assert reading.host_peak_watts == pytest.approx(45, rel=0.12)
+    assert reading.host_error_watts is not None
+
+
+def test_one_grace_processor_is_no_machine(board: Board, make_config: ConfigFactory) -> None:
+    text = "Grace Power Socket 0"
+    board.chip(0, "power_meter", in_device=True, power1_average=150_000_000, power1_oem_info=text)
+    assert Measured(board.sysfs, make_config).after(0).source == "hwmon-processor"
 
 
 def test_a_meter_that_says_0_watts_measures_nothing(board: Board, make_config: ConfigFactory) -> None:
@@ -148,7 +169,7 @@ def test_a_meter_that_may_not_be_read_names_the_command() -> None:
         chip = Board(sysfs).chip(0, "amd_energy", energy1_input=5, energy1_label="Esocket0")
         file = chip / "energy1_input"
         file.chmod(0)
-        meters = HwmonMeters(sysfs)
+        meters = HwmonMeters(sysfs, "hwmon-processor", PROCESSOR_METERS)
         with as_nobody() as user, pytest.raises(SourceRefused) as caught:
             meters.measure(FakeClock()())
         assert f"run: sudo chown {user} {file}" in caught.value.fix

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import ConfigFactory
 from tests.support.clock import BOOT, EPOCH, FakeClock
 from tests.support.powercap import Constant, PowercapTree, machine
+from wattview.config import ConfigError
 from wattview.exposition import render
 from wattview.model import PowerReading, Zone
+from wattview.model.power_sources import HOST_SOURCES, PowerSourceEntry
 from wattview.probes import SourceAbsent, SourceBroken
 from wattview.probes.power.estimate import EstimatedEnergy
 from wattview.probes.power.probe import PowerProbe, families
@@ -103,6 +106,19 @@ def test_rapl_alone_is_absent_with_a_way_out(tmp_path: Path, make_config: Config
     with pytest.raises(SourceAbsent) as caught:
         probe.read()
     assert "modprobe intel_rapl_msr" in caught.value.fix
+
+
+@pytest.mark.parametrize("entry", HOST_SOURCES, ids=[entry.name for entry in HOST_SOURCES])
+def test_each_source_in_the_list_is_made_by_its_module(entry: PowerSourceEntry, make_config: ConfigFactory) -> None:
+    package = PowerProbe.__module__.rpartition(".")[0]
+    source = import_module(f"{package}.{entry.module}").make(make_config(f"power.sources={entry.name}"))
+    assert source.name == entry.name
+    assert source.useful_hz > 0
+
+
+def test_a_source_that_is_not_in_the_list_is_refused_with_those_that_are(make_config: ConfigFactory) -> None:
+    with pytest.raises(ConfigError, match=r"power\.sources: expected one of auto, rapl, .*, got 'solar'"):
+        make_config("power.sources=solar")
 
 
 def test_the_estimate_can_be_asked_for(tmp_path: Path, make_config: ConfigFactory) -> None:

@@ -142,6 +142,7 @@ class RunningMachine:
             reading, trail = self.probe.read(), self.probe.trail()
             if reading.host_error_watts is not None:
                 count -= 1
+                assert reading.watts_span == (trail[0].time, trail[-1].time)
                 yield reading, self.watts(trail[0].time - EPOCH, trail[-1].time - EPOCH)
 
     def watts(self, begin: float, end: float) -> float:
@@ -206,6 +207,21 @@ def test_a_short_spike_is_seen_for_the_part_of_it_between_two_samples(
     means = [reading.host_watts or 0.0 for reading in readings]
     assert 69.0 < max(peaks) < 121.5, "between half of the spike and all of it"
     assert max(means) == pytest.approx(30.0, rel=0.02), "a tenth of it, in the mean over a second"
+
+
+def test_a_counter_that_stood_still_for_a_while_is_quick_again(tmp_path: Path, make_config: ConfigFactory) -> None:
+    running = RunningMachine(tmp_path, make_config, updated(machine(Sine(80.0, 60.0, 7.3)), 0.001))
+    list(running.readings(20))
+    quick = running.tree.zones
+    for interval in (0.45, 0.001):
+        running.tree.zones = {path: zone._replace(update_seconds=interval) for path, zone in quick.items()}
+        for _ in range(60):
+            running.clock.advance(0.1)
+            running.probe.sample()
+    running.clock.advance(300.0)
+    for reading, truth in running.readings(50):
+        assert abs((reading.host_watts or 0.0) - truth) <= (reading.host_error_watts or 0.0) + 1e-3
+    assert (reading.host_error_watts or 0.0) < 0.01 * truth
 
 
 def test_a_counter_that_becomes_slow_is_found_out(tmp_path: Path, make_config: ConfigFactory) -> None:

@@ -53,7 +53,8 @@ class PowerReading(Reading, frozen=True, kw_only=True):
     read now: there is no host figure that silently lacks a socket. ``host_watts`` is its mean over the last second, or
     over one update interval of a counter that is updated less often. ``host_peak_watts`` is the largest power between
     two samples in that time. The mean power in that time, by the meter, lies within ``host_error_watts`` of
-    ``host_watts``; None where nobody says how old its figures are.
+    ``host_watts``; None where nobody says how old its figures are. ``watts_span`` is when that time began and ended
+    (Unix seconds): with a counter that is updated less often than it is read, it ends with the last update but one.
     """
 
     source: PowerSource
@@ -61,6 +62,7 @@ class PowerReading(Reading, frozen=True, kw_only=True):
     host_watts: float | None
     host_peak_watts: float | None
     host_error_watts: float | None = None
+    watts_span: tuple[float, float] | None = None
     zones: tuple[Zone, ...] = ()
 
 

@@ -17,7 +17,7 @@ class PowerSourceEntry(NamedTuple):
     ``name`` is the value of ``power.sources`` and of the label ``source``. ``words`` stand beside its figure on the
     dashboard, ``found`` in the doctor's list (``{zones}`` is how many counters it has). ``sees``: all that the machine
     draws, or the processor with its memory alone, so that cards are added to it, or only these cards. ``measures`` is
-    False for an estimate. ``module`` is "" for what the GPUs' own probe reads.
+    False for an estimate. ``module`` is a file in ``probes/power/``; "" for what the GPUs' own probe reads.
     """
 
     name: str
@@ -29,29 +29,34 @@ class PowerSourceEntry(NamedTuple):
 
 
 POWER_SOURCES: tuple[PowerSourceEntry, ...] = (
-    PowerSourceEntry(
-        "rapl", "measured by RAPL", "RAPL, {zones} zones", sees="processor", module="wattview.probes.power.powercap"
-    ),
+    PowerSourceEntry("rapl", "measured by RAPL", "RAPL, {zones} zones", sees="processor", module="powercap"),
     PowerSourceEntry(
         "hwmon",
         "measured by hwmon sensors",
         "the board's or the power supply's own meter (hwmon)",
         sees="machine",
-        module="wattview.probes.power.hwmon",
+        module="hwmon",
+    ),
+    PowerSourceEntry(
+        "hwmon-processor",
+        "processors measured by hwmon sensors",
+        "a meter of the processors (hwmon)",
+        sees="processor",
+        module="hwmon_processor",
     ),
     PowerSourceEntry(
         "battery",
         "measured at the battery",
         "the battery, which feeds the machine now",
         sees="machine",
-        module="wattview.probes.power.battery",
+        module="battery",
     ),
     PowerSourceEntry(
         "estimated",
         "from CPU use",
         "an ESTIMATE from CPU use; no counter was found",
         sees="processor",
-        module="wattview.probes.power.estimate",
+        module="estimate",
         measures=False,
     ),
     PowerSourceEntry("nvml", "GPUs by NVML", "", sees="gpus"),

@@ -91,7 +91,11 @@ class NvmlGpus:
         try:
             nvml.nvmlInit()
         except nvml.NVMLError as error:
-            raise _start_error(nvml, error) from None
+            failure = _start_error(nvml, error)
+            if self._known and isinstance(failure, SourceAbsent):
+                # The GPUs that it had are there still, and draw power.
+                failure = SourceBroken(failure.reason, failure.fix)
+            raise failure from None
         try:
             driver_version = _text(nvml.nvmlSystemGetDriverVersion())
             devices, faults = _open_devices(nvml, driver_version)

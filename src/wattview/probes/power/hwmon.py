@@ -1,8 +1,9 @@
 """Power meters of the board and the power supply, through the kernel's hwmon tree (``<sysfs>/class/hwmon``).
 
 Format: Documentation/hwmon/sysfs-interface.rst. hwmon shows every sensor that any driver has (a GPU's, a rail's, a
-disk's), so that a sum over all of them means nothing: ``METERS`` says which sensors of which driver are the host, from
-that driver's own document. Nothing but sysfs is touched.
+disk's), so that a sum over all of them means nothing: ``MACHINE_METERS`` says which sensors of which driver are the
+machine, and ``PROCESSOR_METERS`` which are its processors, from that driver's own document. Nothing but sysfs is
+touched.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.plausible import HOST_WATTS, implausible
 from wattview.probes.power.powercap_zone import growth
-from wattview.probes.power.source import Measurement, Moment, PowerIntegral, SourceStill
+from wattview.probes.power.source import Counter, Measurement, Moment, PowerIntegral, SourceStill
+from wattview.probes.power.update_interval import UpdateInterval
 
 LISTING_SECONDS = 10.0
+METER_HZ = 1.0
+COUNTER_HZ = 10.0
 
 
 class Meter(NamedTuple):
@@ -37,14 +41,16 @@ class Meter(NamedTuple):
     alone: bool = False
 
 
-METERS = (
+MACHINE_METERS = (
     # NVIDIA Grace: ACPI meters for each socket, and for its parts. A module is the socket with its GPU.
     Meter("power_meter", re.compile(r"Module Power Socket \d+")),
-    Meter("power_meter", re.compile(r"Grace Power Socket \d+")),
     # Documentation/hwmon/acpi_power_meter.rst: what a server draws, from its firmware.
-    Meter("power_meter", re.compile(r".*"), alone=True),
+    Meter("power_meter", re.compile(r"(?!Grace Power Socket).*"), alone=True),
     # Documentation/hwmon/corsair-psu.rst: power1 is the total, the others are its rails.
     Meter("corsairpsu", re.compile(r"power total|power1"), alone=True),
+)
+PROCESSOR_METERS = (
+    Meter("power_meter", re.compile(r"Grace Power Socket \d+")),
     # Documentation/hwmon/xgene-hwmon.rst: CPU and I/O of APM's X-Gene.
     Meter("apm_xgene", re.compile(r"(CPU|IO) power")),
     # Documentation/hwmon/amd_energy.rst (Linux 5.8 to 5.12): the sockets, not the cores that are in them.
@@ -52,7 +58,7 @@ METERS = (
     # Documentation/hwmon/fam15h_power.rst: whole packages.
     Meter("fam15h_power", re.compile(r"power1")),
 )
-"""In order: the whole machine before its processors. The first that this machine has is used, and nothing beside it."""
+"""Of each the first that this machine has is used, and nothing beside it."""
 
 _SENSOR = re.compile(r"((?:power|energy)\d+)_(?:input|average)")
 _VALUES = ("input", "average")
@@ -61,7 +67,7 @@ _NOTHING_THERE = (errno.ENODATA, errno.ENXIO, errno.ENODEV, errno.ENOENT)
 
 def make(config: Config) -> HwmonMeters:
     """The source, as the settings have it."""
-    return HwmonMeters(config.paths.sysfs)
+    return HwmonMeters(config.paths.sysfs, "hwmon", MACHINE_METERS)
 
 
 class HwmonMeters:
@@ -72,17 +78,23 @@ class HwmonMeters:
     where one answers nonsense, and SourceStill where all of them say 0 W.
     """
 
-    name: PowerSource = "hwmon"
-    useful_hz = 1.0
-    counts = False
-
-    def __init__(self, sysfs: str | Path) -> None:
+    def __init__(self, sysfs: str | Path, name: PowerSource, meters: tuple[Meter, ...]) -> None:
+        self.name = name
+        self._meters = meters
         self._root = Path(sysfs) / "class" / "hwmon"
         self._files: list[KernelFile] = []
-        self._last: dict[str, tuple[Moment, int]] = {}
+        self._counters: dict[str, _Counter] = {}
         self._list_at = float("-inf")
-        self._counted = 0
         self._integral = PowerIntegral()
+
+    @property
+    def counts(self) -> bool:
+        return bool(self._files) and all(_is_energy(file.path) for file in self._files)
+
+    @property
+    def useful_hz(self) -> float:
+        """A meter's power is a mean over a second or more; a counter shows each of its updates."""
+        return COUNTER_HZ if self.counts else METER_HZ
 
     def measure(self, now: Moment) -> Measurement:
         if now.boottime >= self._list_at:
@@ -95,16 +107,21 @@ class HwmonMeters:
         for file in self._files:
             value = self._read(file)
             if _is_energy(file.path):
-                before = self._last.get(file.path)
-                if before is not None:
-                    self._counted += growth(before[1], value, 0, now.boottime - before[0].boottime)
-                self._last[file.path] = (now, value)
+                self._counters.setdefault(file.path, _Counter()).take(now, value)
             else:
                 metered = True
                 watts += value / 1e6
         if metered and watts == 0:
             raise SourceStill(f"{self._files[0].path} says 0 W, which no machine draws")
-        return Measurement(self._counted + (self._integral.add(now, watts) if metered else 0))
+        counted = sum(counter.total for counter in self._counters.values())
+        return Measurement(
+            counted + (self._integral.add(now, watts) if metered else 0),
+            counters=tuple(
+                counter.shown(file.path)
+                for file in self._files
+                if (counter := self._counters.get(file.path)) is not None
+            ),
+        )
 
     def close(self) -> None:
         for file in self._files:
@@ -133,7 +150,7 @@ class HwmonMeters:
 
     def _list(self) -> None:
         chips = list(self._chips())
-        for meter in METERS:
+        for meter in self._meters:
             found = [
                 file
                 for chip, directory in chips
@@ -163,6 +180,28 @@ class HwmonMeters:
                 if name and any(_sensors(directory)):
                     yield name, directory
                     break
+
+
+class _Counter:
+    """One sensor that counts energy. ``total``: microjoules since it was first read."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.moving = False
+        self.updates = UpdateInterval()
+        self._last: tuple[Moment, int] | None = None
+
+    def take(self, now: Moment, value: int) -> None:
+        self.updates.look(now.monotonic, value)
+        if self._last is not None:
+            before, shown = self._last
+            self.total += growth(shown, value, 0, now.boottime - before.boottime)
+            self.moving = self.moving or value != shown
+        self._last = now, value
+
+    def shown(self, path: str) -> Counter:
+        resting = self.moving and self.updates.resting
+        return Counter(path, self.total, self.moving, resting, self.updates.seconds)
 
 
 def _sensors(directory: Path) -> Iterator[tuple[str, Path]]:

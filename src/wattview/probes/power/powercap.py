@@ -31,7 +31,7 @@ from wattview.config import Config
 from wattview.model import Fault, PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.power.powercap_zone import Kind, PowercapZone, text_or_none
-from wattview.probes.power.source import Measurement, Moment, SourceStill, ZoneEnergy
+from wattview.probes.power.source import Counter, Measurement, Moment, SourceStill, ZoneEnergy
 
 LISTING_SECONDS = 60.0
 """How often the tree is looked at for zones that have come since (a socket put online, a module loaded)."""
@@ -113,17 +113,13 @@ class PowercapZones:
         whole = bool(counted) and all(zone in alive for zone in counted) and known
         return Measurement(
             host_microjoules=self._host if whole else None,
+            counters=tuple(
+                Counter(zone.path, zone.total, zone.moving, zone.resting, zone.update_seconds)
+                for zone in alive
+                if zone in counted
+            ),
             zones=tuple(
-                ZoneEnergy(
-                    zone.path,
-                    zone.package,
-                    zone.zone,
-                    zone.total,
-                    zone.moving,
-                    zone in counted,
-                    zone.resting,
-                    zone.update_seconds,
-                )
+                ZoneEnergy(zone.path, zone.package, zone.zone, zone.total, zone.moving, zone in counted)
                 for zone in alive
             ),
             faults=tuple(faults),

@@ -23,10 +23,6 @@ STILL_SECONDS = 1.25
 """A counter that did not move for this long after it was first read measures nothing. Most move every millisecond; the
 slowest are updated once a second."""
 
-RESTING_SECONDS = 2.5
-"""A counter that has moved and stands still for this long, and for two of its update intervals, rests: what it counts
-draws nothing now."""
-
 SAME_REGISTER_MICROJOULES = 1_000_000
 """Counters of one package's dies that are this close are one counter: independent ones run over 65 kJ and more."""
 
@@ -115,8 +111,7 @@ class PowercapZone:
     @property
     def resting(self) -> bool:
         """The counter has moved, and does not move any more."""
-        limit = max(RESTING_SECONDS, 2 * (self._updates.seconds or 0.0))
-        return self.moving and self._updates.still_for() > limit
+        return self.moving and self._updates.resting
 
     def shares_package(self, other: PowercapZone) -> bool:
         """Both are dies of one package."""

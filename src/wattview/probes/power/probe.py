@@ -36,7 +36,9 @@ LOOK_SECONDS = 0.1
 LOOK_PAUSE_SECONDS = 0.0002
 LOOK_UPDATES = 6
 """Counters that are new are looked at this often for this long, or until so many updates were seen: how often they are
-updated. It is done once for each set of counters."""
+updated. It is done once for each set of counters, and again after a while where that did not tell."""
+
+LOOK_AGAIN_SECONDS = 300.0
 
 WAIT = 1.1
 """How many update intervals after a sample its counters are looked at again."""
@@ -57,7 +59,8 @@ class PowerProbe:
         self, config: Config, clock: Callable[[], Moment] = moment, pause: Callable[[float], None] = time.sleep
     ) -> None:
         chosen = [entry for entry in HOST_SOURCES if config.power.sources in ("auto", entry.name)]
-        self._sources: list[EnergySource] = [import_module(entry.module).make(config) for entry in chosen]
+        modules = [import_module(f".{entry.module}", __package__) for entry in chosen]
+        self._sources: list[EnergySource] = [module.make(config) for module in modules]
         self._estimates = frozenset(entry.name for entry in chosen if not entry.measures)
         self._source: EnergySource | None = None
         self._configured_hz = config.power.sample_hz
@@ -66,6 +69,7 @@ class PowerProbe:
         self._lock = threading.Lock()
         self._samples = Samples()
         self._looked_at: frozenset[str] = frozenset()
+        self._looked = 0.0
         self._failure: tuple[float, SourceError] | None = None
         self._faults: tuple[Fault, ...] = ()
         self._zones: tuple[ZoneEnergy, ...] = ()
@@ -109,8 +113,8 @@ class PowerProbe:
         try:
             measured = self._measure(now)
             assert self._source is not None
-            if self._source.counts and not measured.awaited <= self._looked_at:
-                self._looked_at = measured.awaited
+            if self._source.counts and self._is_new(now, measured):
+                self._looked_at, self._looked = measured.awaited, now.monotonic
                 self._look_closely(self._source)
                 measured = self._measure(self._clock())
         except SourceError as error:
@@ -127,6 +131,12 @@ class PowerProbe:
             self._pause(WAIT * interval)
             with contextlib.suppress(SourceError):
                 self._samples.complete(self._source.measure(self._clock()))
+
+    def _is_new(self, now: Moment, measured: Measurement) -> bool:
+        """A counter that has come, or one that is updated more often than was found out."""
+        if not measured.awaited <= self._looked_at:
+            return True
+        return measured.update_seconds == 0 and now.monotonic - self._looked >= LOOK_AGAIN_SECONDS
 
     def _look_closely(self, source: EnergySource) -> None:
         """Lets the source find out how often its counters are updated."""
@@ -180,7 +190,7 @@ class PowerProbe:
         assert newest is not None
         before: dict[str, int] = {}
         after: dict[str, int] = {}
-        watts, seconds = None, 0.0
+        watts, seconds, span = None, 0.0, None
         if window is not None:
             first, last = window
             seconds = last.at.monotonic - first.at.monotonic
@@ -188,6 +198,7 @@ class PowerProbe:
             if now:
                 before, after = first.zones, last.zones
                 watts = watts_between(first.host, last.host, seconds) if newest.host is not None else None
+                span = first.at.time, last.at.time
         return PowerReading(
             time=newest.at.time,
             monotonic=newest.at.monotonic,
@@ -195,6 +206,7 @@ class PowerProbe:
             source=self._source.name,
             host_joules_total=None if newest.host is None else newest.host / 1e6,
             host_watts=watts,
+            watts_span=span,
             host_peak_watts=None if watts is None else samples.peak_watts(),
             host_error_watts=None if watts is None else samples.error_watts(),
             zones=tuple(

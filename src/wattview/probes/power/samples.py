@@ -25,13 +25,13 @@ class Sample:
     """What the host's counters showed at one moment. ``most``: the microjoules that can have been used by then at the
     most, once ``complete``."""
 
-    __slots__ = ("at", "awaited", "complete", "counters", "host", "most", "update_seconds", "zones")
+    __slots__ = ("at", "awaited", "complete", "host", "most", "shown", "update_seconds", "zones")
 
     def __init__(self, at: Moment, measured: Measurement) -> None:
         self.at = at
         self.host = measured.host_microjoules
         self.zones = {zone.path: zone.microjoules for zone in measured.zones}
-        self.counters = measured.counters
+        self.shown = measured.shown
         self.awaited = measured.awaited
         self.update_seconds = measured.update_seconds
         self.most: int | None = None
@@ -39,7 +39,7 @@ class Sample:
 
     def updated_by(self, later: Measurement | Sample) -> bool:
         """Every counter that moves has been updated since."""
-        before, after = self.counters, later.counters
+        before, after = self.shown, later.shown
         return all(after.get(path, 0) > before.get(path, 0) for path in self.awaited & later.awaited)
 
 
@@ -69,13 +69,13 @@ class Samples:
         before = self.newest
         sample = Sample(at, measured)
         if before is not None and (
-            slept(before.at, at) or before.counters.keys() not in (set(), sample.counters.keys()) or quick != self.quick
+            slept(before.at, at) or before.shown.keys() not in (set(), sample.shown.keys()) or quick != self.quick
         ):
             # A mean over a sleep is no power of now, and one over two sums is none at all.
             self.clear()
             before = None
         self._oldest = self._oldest or sample
-        self._always_updated &= before is None or not counts or sample.counters != before.counters
+        self._always_updated &= before is None or not counts or sample.shown != before.shown
         self.newest, self.counts, self.quick = sample, counts, quick
         self.complete(measured)
         if not counts:
@@ -160,7 +160,7 @@ def _shows_an_update(before: Sample | None, sample: Sample) -> bool:
     """Where no counter moves there is nothing to wait for: that is a power of 0."""
     if before is None:
         return False
-    return not sample.awaited or (sample.update_seconds is not None and sample.counters != before.counters)
+    return not sample.awaited or (sample.update_seconds is not None and sample.shown != before.shown)
 
 
 def _seconds(before: Sample, after: Sample) -> float:

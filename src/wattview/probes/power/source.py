@@ -28,8 +28,7 @@ def slept(before: Moment, now: Moment) -> bool:
 
 
 class ZoneEnergy(NamedTuple):
-    """The energy of one powercap zone. ``moving``: its counter has moved since it was first read. ``resting``: it has
-    moved, and does not now. ``update_seconds``: see ``UpdateInterval``."""
+    """The energy of one powercap zone. ``moving``: its counter has moved since it was first read."""
 
     path: str
     package: str
@@ -37,31 +36,42 @@ class ZoneEnergy(NamedTuple):
     microjoules: int
     moving: bool
     counted: bool
-    resting: bool = False
-    update_seconds: float | None = None
+
+
+class Counter(NamedTuple):
+    """One of the hardware counters that the host's figure is made of. ``moving``: it has moved since it was first read;
+    ``resting``: and does not now. ``update_seconds``: see ``UpdateInterval``."""
+
+    path: str
+    microjoules: int
+    moving: bool
+    resting: bool
+    update_seconds: float | None
 
 
 class Measurement(NamedTuple):
-    """What a source has counted so far. ``host_microjoules`` only grows; None where a part of it is missing now."""
+    """What a source has counted so far. ``host_microjoules`` only grows; None where a part of it is missing now.
+    ``counters``: those behind it, of a source that ``counts``."""
 
     host_microjoules: int | None
+    counters: tuple[Counter, ...] = ()
     zones: tuple[ZoneEnergy, ...] = ()
     faults: tuple[Fault, ...] = ()
 
     @property
-    def counters(self) -> dict[str, int]:
-        """Microjoules of the counters that the host's figure is made of and that have moved, by path."""
-        return {zone.path: zone.microjoules for zone in self.zones if zone.counted and zone.moving}
+    def shown(self) -> dict[str, int]:
+        """What the counters that have moved show, in microjoules, by path."""
+        return {counter.path: counter.microjoules for counter in self.counters if counter.moving}
 
     @property
     def awaited(self) -> frozenset[str]:
-        """The counters of the host's figure that are not known to stand still: an update of each can be waited for."""
-        return frozenset(zone.path for zone in self.zones if zone.counted and not zone.resting)
+        """The counters that are not known to stand still: an update of each can be waited for."""
+        return frozenset(counter.path for counter in self.counters if not counter.resting)
 
     @property
     def update_seconds(self) -> float | None:
         """The longest update interval of those; None where one of them has not been updated twice."""
-        known = [zone.update_seconds for zone in self.zones if zone.counted and not zone.resting]
+        known = [counter.update_seconds for counter in self.counters if not counter.resting]
         return None if not known or None in known else max(seconds for seconds in known if seconds is not None)
 
 
@@ -74,8 +84,12 @@ class EnergySource(Protocol):
     ``counts``: its energy is that of hardware counters, so that two readings are bounds of what was used between."""
 
     name: PowerSource
-    useful_hz: float
-    counts: bool
+
+    @property
+    def useful_hz(self) -> float: ...
+
+    @property
+    def counts(self) -> bool: ...
 
     def measure(self, now: Moment) -> Measurement:
         """The energy at ``now``. Raises SourceError where there is none."""

@@ -7,7 +7,13 @@ from collections import deque
 QUICK_SECONDS = 0.03
 """The longest update interval that a reader waits for."""
 
+RESTING_SECONDS = 2.5
+"""A counter that stands still for this long, and for two of its update intervals, is not late."""
+
 KEPT_INTERVALS = 8
+
+TOO_SHORT = 20
+"""So many updates in a row that came in less than half of the interval: it was longer only for a while."""
 
 
 class UpdateInterval:
@@ -19,7 +25,7 @@ class UpdateInterval:
     second update was seen.
     """
 
-    __slots__ = ("_after", "_intervals", "_looked", "_raw", "_seen", "seconds")
+    __slots__ = ("_after", "_intervals", "_looked", "_raw", "_seen", "_short", "seconds")
 
     def __init__(self) -> None:
         self.seconds: float | None = None
@@ -28,6 +34,7 @@ class UpdateInterval:
         self._looked = 0.0
         self._after: float | None = None
         self._seen = 0.0
+        self._short = 0
 
     def look(self, at: float, raw: int) -> None:
         """The counter showed ``raw`` at ``at`` (monotonic seconds)."""
@@ -38,16 +45,25 @@ class UpdateInterval:
                 self.seconds = self.seconds or 0.0
                 if self._looked > self._seen:
                     self._take(at - self._after)
+                elif at - self._after < self.seconds / 2:
+                    self._short += 1
+                    if self._short >= TOO_SHORT:
+                        self._intervals.clear()
+                        self.seconds = 0.0
+                else:
+                    self._short = 0
             self._after, self._seen = self._looked, at
         elif self.seconds and self.seconds <= QUICK_SECONDS and at - self._seen > self.seconds:
             # It stands still for longer than was thought.
             self._take(2 * self.seconds)
         self._looked, self._raw = at, raw
 
-    def still_for(self) -> float:
-        """Seconds for which the counter has shown the same value, up to the last look."""
-        return self._looked - self._seen
+    @property
+    def resting(self) -> bool:
+        """The counter has shown the same value for so long that what it counts draws nothing now."""
+        return self._looked - self._seen > max(RESTING_SECONDS, 2 * (self.seconds or 0.0))
 
     def _take(self, seconds: float) -> None:
+        self._short = 0
         self._intervals.append(seconds)
         self.seconds = max(self._intervals)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from wattview.client import Client, ClientError
 from wattview.exposition import parse_series
 from wattview.model import HistorySeries, Snapshot
+from wattview.model.power_sources import GPU_SOURCES
 from wattview.tui.time_travel.trend_buffers import Point, Trails
 
 HOST_SECONDS = 900.0
@@ -103,9 +104,9 @@ async def courses(client: Client, moment: float, ahead: float = 0.0) -> Courses:
 
 
 def _of_the_machine(series: Sequence[HistorySeries]) -> list[Point]:
-    """The energy counter of the machine where one source counts it all. GPUs (``nvml``) are counted beside the host at
+    """The energy counter of the machine where one source counts it all. GPUs are counted beside the host at
     moments of their own."""
-    if any(parse_series(one.name)[1].get("source") == "nvml" for one in series):
+    if any(parse_series(one.name)[1].get("source") in GPU_SOURCES for one in series):
         return []
     return sorted(point for one in series for point in one.points)
 
