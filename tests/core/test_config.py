@@ -177,3 +177,20 @@ def test_a_duration_is_read_or_refused(text: str) -> None:
         assert seconds(text) >= 0
     except ValueError as error:
         assert "expected a duration" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("sets", "managed", "rtmp_url"),
+    [
+        (["streams.managed=auto"], "always", "rtmp://127.0.0.1:1935/live"),
+        (["streams.managed=auto", "streams.rtmp_url=rtmp://host/app"], "auto", "rtmp://host/app"),
+        (["streams.managed=auto", "streams.nginx_rtmp_url=http://h/stat"], "auto", "rtmp://127.0.0.1:1935/live"),
+        (["streams.managed=auto", "streams.server=srs"], "auto", "rtmp://127.0.0.1:1935/live"),
+        ([], "never", ""),
+        (["streams.rtmp_url=rtmp://127.0.0.1:1935/live"], "never", "rtmp://127.0.0.1:1935/live"),
+    ],
+)
+def test_streams_go_only_where_somebody_has_said(sets: list[str], managed: str, rtmp_url: str) -> None:
+    """A server that happens to be at the usual address is not pushed into."""
+    streams = load(sets=sets, environ={"HOME": "/h"}).streams
+    assert (streams.managed, streams.rtmp_url) == (managed, rtmp_url)

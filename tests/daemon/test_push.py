@@ -125,3 +125,5 @@ async def test_a_server_that_takes_everything_is_pushed_to(make_config: ConfigFa
         ended = await bench.run(replace(BRIEF, streams=2, bitrate="60k"))
     (one,) = ended.finished
     assert (one.status, one.pushed, one.realtime) == ("done", True, True), one.notes
+    assert one.pushed_to == real.url
+    assert (one.encoder_tool or "").startswith("/usr/bin/ffmpeg ")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from wattview.analysis.efficiency_figures import EfficiencyLine, known, lines_of
+from wattview.analysis.provenance import made_by
 from wattview.analysis.qoe import seen
 from wattview.cli import terminal as term
 from wattview.cli.attach import answers, socket_url
@@ -198,6 +199,7 @@ def _remarks(one: ScenarioResult) -> list[str]:
     remarks += one.remarks.values()
     remarks += [seen(one.record.playback)] if one.record.playback is not None else []
     remarks += one.record.notes or []
+    remarks += [made] if (made := made_by(one.record)) else []
     by_reason: dict[str, list[str]] = {}
     for name, reason in one.reasons.items():
         by_reason.setdefault(reason, []).append(name)

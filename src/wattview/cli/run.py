@@ -69,6 +69,8 @@ async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> b
         run = await client.start_run(request)
     except CallRefused as error:
         raise click.ClickException(str(error)) from None
+    if run.pushes_to:
+        click.echo(f"pushing to {run.pushes_to}", err=True)
     try:
         run = await _follow(client, run)
     except asyncio.CancelledError:

@@ -64,7 +64,7 @@ def load(file: Path | None = None, sets: Iterable[str] = (), environ: Mapping[st
         config = msgspec.convert(tree, Config, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error), tree, origin)) from None
-    return checked(_fill_paths(config, environ))
+    return checked(_fill_paths(_pushed_where_asked(config, tree), environ))
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -180,6 +180,19 @@ def _nearest(key: str) -> str | None:
 
     found = difflib.get_close_matches(key, list(flatten(Config())), n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+def _pushed_where_asked(config: Config, tree: Mapping[str, Any]) -> Config:
+    """Streams go to an address that somebody has set, or to a server of our own, and not to one that happens to be
+    where one usually is."""
+    streams = config.streams
+    given = tree.get("streams", {}).keys() & {"rtmp_url", "nginx_rtmp_url"}
+    if given or streams.server not in ("auto", "nginx-rtmp"):
+        return config
+    changed = {"managed": "always"} if streams.managed == "auto" else {"rtmp_url": ""}
+    if streams.managed == "always":
+        return config
+    return msgspec.structs.replace(config, streams=msgspec.structs.replace(streams, **changed))
 
 
 def _fill_paths(config: Config, environ: Mapping[str, str]) -> Config:

@@ -113,7 +113,9 @@ class Docker(Section, frozen=True, kw_only=True):
 
 
 class Streams(Section, frozen=True, kw_only=True):
-    """The RTMP server. ``managed``: ``auto`` starts a private nginx-rtmp when nothing answers at ``nginx_rtmp_url``.
+    """The RTMP server. ``managed``: ``auto`` (which ``wattview up`` and ``run`` set) starts a private nginx-rtmp,
+    unless ``rtmp_url`` or ``nginx_rtmp_url`` is set and a server answers there. ``never`` pushes only where one of the
+    two is set: a server that happens to be at the usual address is watched, and no test goes into it.
 
     ``nginx_rtmp_url`` is the statistics page of nginx-rtmp, or the address of MediaMTX's or SRS's HTTP API.
     ``server`` says which it is; ``auto`` finds out, and on this machine tries the APIs' usual ports too.

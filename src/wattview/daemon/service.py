@@ -33,6 +33,7 @@ from wattview.daemon.history.replay import Past
 from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.http.addresses import Addresses, ListenError
 from wattview.daemon.http.guard import Guard, Turns
+from wattview.daemon.lab.encoding.push_connections import plain_address
 from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.media.server import ManagedRtmp, MediaServerError, choose_server
@@ -101,6 +102,10 @@ class Daemon:
             config = replace(
                 config, streams=replace(config.streams, nginx_rtmp_url=server.stat_url, rtmp_url=server.rtmp_url)
             )
+        elif server is not None:
+            config = replace(config, streams=replace(config.streams, rtmp_url=""))
+        own = ", a server of WattView's own" if server is not None else ""
+        pushes_to = f"{plain_address(config.streams.rtmp_url)}{own}" if config.streams.rtmp_url else ""
 
         sampler = Sampler(config)
         stack.callback(sampler.close)
@@ -123,7 +128,7 @@ class Daemon:
 
         async def live_rtmp_url() -> str | None:
             answers = await sampler.read_or_none("streams", max_age=2.0) is not None
-            return config.streams.rtmp_url if answers else None
+            return config.streams.rtmp_url or None if answers else None
 
         results = Results(config, history)
         kept = {
@@ -134,7 +139,7 @@ class Daemon:
         stack.push_async_callback(_end_task, watching_disks)
         runner = Runner(
             config, rtmp_url=live_rtmp_url, mark=mark, power_source=sampler.power_source, state_dir=state,
-            load=sampler.load, trail=sampler.power_trail,
+            load=sampler.load, trail=sampler.power_trail, pushes_to=pushes_to,
         )  # fmt: skip
         stack.push_async_callback(runner.close)
         self._runner = runner

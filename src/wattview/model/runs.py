@@ -87,8 +87,9 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
 
     ``bitrate`` lists several with commas, in the order of streams or renditions. The scores are means over the streams,
     of the best rendition of each; ``renditions`` has them all; ``vmaf_percentile_1`` and ``vmaf_minimum`` are those of
-    the worst stream. ``setting`` is the name before a repeat's number was
-    added to it."""
+    the worst stream. ``encoder_tool`` and ``quality_tool`` are the FFmpegs that encoded and judged, with their
+    versions; ``pushed_to`` is the server's address. ``setting`` is the name before a repeat's number was added to it.
+    """
 
     name: str
     bitrate: str | None = None
@@ -130,6 +131,8 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     renditions: list[RenditionRecord] | None = None
     playback: Playback | None = None
     xpsnr_score: float | None = None
+    encoder_tool: str | None = None
+    pushed_to: str | None = None
 
 
 class ResultsFile(Struct, frozen=True, kw_only=True):
@@ -146,7 +149,8 @@ class ResultsFile(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """A run of one or more scenarios. ``results_id`` names its results file once that is written."""
+    """A run of one or more scenarios. ``results_id`` names its results file once that is written; ``pushes_to`` says
+    where its streams go, "" for nowhere."""
 
     id: str
     state: RunState
@@ -158,3 +162,4 @@ class Run(Struct, frozen=True, kw_only=True):
     finished: list[ScenarioRecord] = []
     results_id: str | None = None
     error: str | None = None
+    pushes_to: str = ""

@@ -111,7 +111,9 @@ class ScenarioPreset(Struct, frozen=True, kw_only=True):
 
 
 class RunPlan(Struct, frozen=True, kw_only=True):
-    """What a request would run, in its order, and about how long: windows, preparation and the quality comparison."""
+    """What a request would run, in its order, about how long (windows, preparation and the quality comparison), and
+    where its streams would be pushed, in words; "" for nowhere."""
 
     scenarios: list[Scenario]
     seconds: float
+    pushes_to: str = ""

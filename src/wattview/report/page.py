@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from wattview.analysis.efficiency_figures import EfficiencyLine, known, lines_of
+from wattview.analysis.provenance import made_by
 from wattview.analysis.qoe import seen
 from wattview.analysis.sweeps.advice import OBJECTIVES, UNITS, pareto_front
 from wattview.analysis.sweeps.comparison import Repeats, repeats_of
@@ -219,6 +220,7 @@ def _remarks(scenario: ScenarioResult) -> list[str]:
     name = f"<strong>{escape(scenario.record.name)}</strong>"
     found = [f"{name}: {escape(note)}" for note in scenario.record.notes or []]
     found[:0] = [f"{name}: {escape(remark)}" for remark in scenario.remarks.values()]
+    found += [f"{name}: {escape(made)}"] if (made := made_by(scenario.record)) else []
     if scenario.record.playback is not None:
         found.insert(0, f"{name}: {escape(seen(scenario.record.playback))}")
     if scenario.energy_joules and scenario.energy_error_joules and scenario.energy_error_joules > 1e-3:

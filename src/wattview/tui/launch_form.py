@@ -136,7 +136,8 @@ def preview(request: RunRequest, plan: RunPlan | None, now: float) -> str:
         parts.append(f"all of it {request.repeat} times")
     if request.baseline_after:
         parts.append("idle again last")
-    return f"{_what(streams)} It takes {time}: {', '.join(parts)}."
+    pushed = f" It is pushed to {plan.pushes_to}." if plan is not None and plan.pushes_to else ""
+    return f"{_what(streams)} It takes {time}: {', '.join(parts)}.{pushed}"
 
 
 def _seconds(scenario: Scenario) -> float:

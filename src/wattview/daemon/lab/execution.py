@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from wattview import __version__
 from wattview.config import Config
-from wattview.daemon import machine, results_files
+from wattview.daemon import children, machine, results_files
 from wattview.daemon.events import tell
 from wattview.daemon.lab import quality
 from wattview.daemon.lab.encoding import encoder_options
@@ -28,6 +28,7 @@ from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import Copy, EncoderGroup, RunningEncoder
 from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied
 from wattview.daemon.lab.encoding.film import Film, FilmError
+from wattview.daemon.lab.encoding.push_connections import plain_address
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.encoding.viewers import with_delay
 from wattview.daemon.lab.run_journal import Journal
@@ -48,7 +49,10 @@ log = logging.getLogger("wattview.run")
 
 STOP_PATIENCE_SECONDS = 5.0
 ABORT_PATIENCE_SECONDS = 1.0
-NO_RTMP = "not pushed: there is no RTMP server; the streams were encoded and thrown away"
+NO_RTMP = (
+    "not pushed: there is no RTMP server; the streams were encoded and thrown away (wattview up brings a server; "
+    "streams.rtmp_url names another)"
+)
 NO_QUALITY_YET = "quality was not measured: the run ended before"
 ENHANCED_RTMP = "{codec} needs a server that speaks enhanced RTMP; nginx-rtmp takes it and hands nothing on to viewers"
 
@@ -65,7 +69,8 @@ class Surroundings:
     ``rtmp_url`` gives the address that streams are pushed to, None where there is no server. ``mark`` is awaited at
     the start and at the end of every measured window and writes a point of the history at that moment.
     ``power_source`` names the source of the watts. ``load`` and ``trail`` are for warm-ups that wait until the machine
-    is steady, and for the samples of a window at full rate; without them there are none.
+    is steady, and for the samples of a window at full rate; without them there are none. ``pushes_to`` says in words
+    where streams are pushed, if that server is there.
     """
 
     rtmp_url: Callable[[], Awaitable[str | None]]
@@ -73,6 +78,7 @@ class Surroundings:
     power_source: Callable[[], str | None]
     load: Load | None = None
     trail: Trail | None = None
+    pushes_to: str = ""
 
 
 class Execution:
@@ -101,9 +107,12 @@ class Execution:
         self._folder = journal.folder(run_id)
         scenarios = [planned.scenario for planned in plan]
         self._clock = ProgressClock(scenarios, config.scenarios.quality_seconds, pause_seconds)
-        self._run = Run(id=run_id, state="running", scenarios=scenarios, started=time.time())
+        self._run = Run(
+            id=run_id, state="running", scenarios=scenarios, started=time.time(), pushes_to=around.pushes_to
+        )
         self._group: EncoderGroup | None = None
         self._machine: dict[str, Any] = {}
+        self._encoder_tool: str | None = None
         self._early_end: RunState | None = None
         self._begun = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -134,7 +143,8 @@ class Execution:
     async def _go(self) -> None:
         self._begun.set()
         names = ", ".join(planned.scenario.name for planned in self._plan)
-        self._tell("info", f"started, {len(self._plan)} scenarios: {names}")
+        to = f"; pushes to {self._around.pushes_to}" if self._around.pushes_to else ""
+        self._tell("info", f"started, {len(self._plan)} scenarios: {names}{to}")
         state, error = await self._outcome()
         self._tell("info" if state == "done" and error is None else "warning", f"{state}: {error}" if error else state)
         index = len(self._plan) - 1 if state == "done" else self._clock.now().scenario_index
@@ -185,6 +195,7 @@ class Execution:
         if any(planned.scenario.type == "streams" for planned in self._plan):
             version = await self._capabilities.version(settings.ffmpeg)
             self._machine = {**self._machine, "ffmpeg": f"{settings.ffmpeg} {version}".strip()}
+            self._encoder_tool = f"{children.find_program(settings.ffmpeg)} {version}".strip()
             await check_on_this_machine(self._plan, settings, self._capabilities)
         for index, planned in enumerate(self._plan):
             if index and self._pause_seconds:
@@ -230,7 +241,8 @@ class Execution:
                 notes += reasons
             record = record_of(planned, window, power_source=self._around.power_source(), notes=[*notes, *complaints])
             if encodes:
-                record = replace(record, pushed=group.pushed, realtime=realtime, encoders=group.statuses)
+                to = plain_address(rtmp_url) if rtmp_url else None
+                record = replace(record, pushed=group.pushed, pushed_to=to, realtime=realtime, encoders=group.statuses)
             self._group = None
             pending = [NO_QUALITY_YET] if scenario.quality and encodes else []
             await self._keep(index, replace(record, notes=[*(record.notes or []), *pending] or None))
@@ -364,6 +376,8 @@ class Execution:
     async def _keep(self, index: int, record: ScenarioRecord) -> None:
         """Puts a scenario's record into the run and writes the results file anew: what is finished survives a crash."""
         self._clock.enter(index, "saving")
+        if self._plan[index].scenario.type == "streams":
+            record = replace(record, encoder_tool=self._encoder_tool)
         self._run = replace(self._run, finished=[*self._run.finished[:index], record], results_id=self.id)
         await self._undisturbed(self._write_results())
 

@@ -36,7 +36,7 @@ class Runner:
     """Runs scenarios. To be made on the daemon's start, before anything is asked of it: it reads the past runs and
     marks those as interrupted that a dead daemon left behind.
 
-    ``rtmp_url``, ``mark``, ``power_source``, ``load`` and ``trail``: see ``execution.Surroundings``.
+    ``rtmp_url``, ``mark``, ``power_source``, ``load``, ``trail`` and ``pushes_to``: see ``execution.Surroundings``.
     """
 
     def __init__(
@@ -47,11 +47,12 @@ class Runner:
         mark: Callable[[], Awaitable[None]],
         power_source: Callable[[], str | None],
         state_dir: Path,
+        pushes_to: str = "",
         load: Load | None = None,
         trail: Trail | None = None,
     ) -> None:
         self._config = config
-        self._around = Surroundings(rtmp_url, mark, power_source, load, trail)
+        self._around = Surroundings(rtmp_url, mark, power_source, load, trail, pushes_to)
         self._capabilities = Capabilities()
         self._journal = Journal(runs_directory(state_dir))
         self._past = {run.id: run for run in self._journal.close_interrupted(Path(config.paths.results))}
@@ -80,7 +81,8 @@ class Runner:
         """What ``start`` would do. Raises InvalidScenario."""
         settings = self._config.scenarios
         scenarios = [planned.scenario for planned in plan_of(request, Path(settings.media_dir))]
-        return RunPlan(scenarios=scenarios, seconds=seconds_of(scenarios, settings.quality_seconds, request.pause))
+        seconds = seconds_of(scenarios, settings.quality_seconds, request.pause)
+        return RunPlan(scenarios=scenarios, seconds=seconds, pushes_to=self._around.pushes_to)
 
     def start(self, request: RunRequest) -> Run:
         """Begins a run. Raises RunBusy or InvalidScenario; everything else that goes wrong is a state of the run."""

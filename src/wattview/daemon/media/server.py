@@ -181,7 +181,10 @@ class ManagedRtmp:
             free = nginx_config.free_port(port, chosen)
             chosen.append(free)
             if port and free != port:
-                notes.append(f"port {port} is taken: the {what} port of the managed server is {free}")
+                notes.append(
+                    f"port {port} is taken: the {what} port of the managed server is {free} (to use the server that is "
+                    "there, set streams.rtmp_url and streams.nginx_rtmp_url)"
+                )
         self._rtmp_port, self._stat_port = chosen
         self.notes = tuple(notes)
 

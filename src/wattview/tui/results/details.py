@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from wattview.analysis.provenance import made_by
 from wattview.model import Group, RunResult, ScenarioResult
 from wattview.model.quantities import QUANTITIES
 from wattview.tui.results.rows import ResultRow, name_of, notes
@@ -60,6 +61,8 @@ def details(row: ResultRow | None, page: str = "Energy") -> Parts:
     remarks = "; ".join(dict.fromkeys([*row.remarks.values(), *noted]))
     if remarks:
         parts += [("Notes   ", "$muted"), (remarks, "$text-warning"), "\n"]
+    if made := made_by(one.record):
+        parts += [("Made    ", "$muted"), made, "\n"]
     if reasons:
         parts += [("Missing ", "$muted"), reasons]
     return parts

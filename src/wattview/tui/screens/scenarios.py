@@ -186,6 +186,7 @@ def run_parts(run: Run, snapshot: Snapshot, trails: Trails, width: int) -> Parts
         f"{span(progress.elapsed_seconds)} gone, {left}   ",
     ]  # fmt: skip
     lines += _steps(run)
+    lines += ["\n", ("Pushes to ", "$muted"), run.pushes_to] if run.pushes_to else []
     machine = snapshot.machine_power
     watts = machine.watts if machine is not None else None
     estimated = machine is not None and is_estimate(machine.source)

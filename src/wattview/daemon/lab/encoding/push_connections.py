@@ -15,6 +15,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
@@ -37,6 +38,12 @@ _BYTES = struct.Struct("=QQ")
 _BYTES_AT = 120
 _TIMEOUT_SECONDS = 2.0
 _MOST_BYTES = 1 << 16
+
+
+def plain_address(url: str) -> str:
+    """An RTMP server's address without what is secret in it."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 class Connection(Struct, frozen=True):
