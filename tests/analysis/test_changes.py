@@ -34,12 +34,42 @@ def test_of_the_first_picture_only_a_budget_that_is_exceeded_is_told() -> None:
 def test_streams_that_come_and_go() -> None:
     one, two = snapshot(streams=1), snapshot(streams=2)
     assert told(one, two) == [("info", "stream live/stream1", "is live: H264 1280x720", False)]
-    assert told(two, one) == [("warning", "stream live/stream1", "has vanished", True)]
+    assert told(two, one) == [("info", "stream live/stream1", "has ended", False)]
 
 
-def test_the_streams_of_a_run_may_end_without_alarm() -> None:
-    before = snapshot(streams=2, run=run())
-    assert ("info", "stream live/stream1", "has vanished", False) in told(before, snapshot(streams=1))
+def with_bytes(picture: Snapshot, count: int) -> Snapshot:
+    streams = tuple(msgspec.structs.replace(one, bytes_in_total=count) for one in picture.streams)
+    return msgspec.structs.replace(picture, streams=streams)
+
+
+def test_an_end_is_told_from_a_failure() -> None:
+    """A publisher that has fallen silent before its stream goes was cut off; one that sends to the end has ended it."""
+    two, one = snapshot(streams=2), snapshot(streams=1)
+    fed = [with_bytes(two, 1000 * number) for number in range(4)]
+    assert each(*fed, with_bytes(one, 5000))[-1] == [("info", "stream live/stream1", "has ended", False)]
+    silent = [with_bytes(two, 1000)] * 3
+    lost = ("warning", "stream live/stream1", "was cut off: nothing had come from its publisher any more", True)
+    assert each(*silent, with_bytes(one, 2000))[-1] == [lost]
+    again = [*silent, with_bytes(two, 2000)]
+    assert each(*again, with_bytes(one, 3000))[-1] == [("info", "stream live/stream1", "has ended", False)]
+
+
+def test_the_streams_of_a_server_that_restarts_are_cut_off() -> None:
+    before, after = snapshot(streams=1), snapshot(streams=0)
+    server = before.rtmp_server
+    assert server is not None
+    after = msgspec.structs.replace(after, rtmp_server=msgspec.structs.replace(server, uptime_seconds=1.0, pid=None))
+    before = msgspec.structs.replace(before, rtmp_server=msgspec.structs.replace(server, uptime_seconds=500.0))
+    ((level, _, text, alert),) = told(before, after)
+    assert (level, text, alert) == ("warning", "was cut off: the RTMP server has restarted", True)
+
+
+def test_a_stream_that_a_full_list_leaves_out_has_not_ended() -> None:
+    before, after = snapshot(streams=2), snapshot(streams=1)
+    server = after.rtmp_server
+    assert server is not None
+    full = msgspec.structs.replace(after, rtmp_server=msgspec.structs.replace(server, unlisted_streams=5))
+    assert told(before, full) == []
 
 
 def test_a_server_that_is_not_seen_has_lost_no_stream() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.support.dashboard import (
     NOW,
@@ -167,10 +168,12 @@ async def test_a_stream_opens_with_its_clients(daemon: ScriptedDaemon) -> None:
         await until(pilot, lambda: "no longer live" in screen_text(pilot.app))
 
 
-async def test_a_stream_that_vanishes_is_a_toast_and_a_line_in_the_log(daemon: ScriptedDaemon) -> None:
+async def test_a_stream_that_is_cut_off_is_a_toast_and_a_line_in_the_log(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
-        daemon.say(snapshot(5.0, streams=1))
-        await until(pilot, lambda: "has vanished" in screen_text(pilot.app))
+        later = snapshot(5.0, streams=1)
+        assert later.rtmp_server is not None
+        daemon.say(replace(later, rtmp_server=replace(later.rtmp_server, uptime_seconds=1.0)))
+        await until(pilot, lambda: "was cut off" in screen_text(pilot.app))
         await pilot.press("9")
         await until(pilot, lambda: "stream live/stream1" in screen_text(pilot.app))
 
@@ -269,7 +272,7 @@ async def test_the_log_keeps_what_happened_newest_first_and_filters(daemon: Scri
 async def test_the_log_has_what_happened_before_the_dashboard_was_opened_without_a_toast(
     daemon: ScriptedDaemon,
 ) -> None:
-    daemon.tell("warning", "stream live/cam1", "has vanished", at=-3600.0, alert=True)
+    daemon.tell("warning", "stream live/cam1", "was cut off", at=-3600.0, alert=True)
     daemon.tell("info", "daemon", "ready", at=-7200.0)
     async with opened(daemon) as pilot:
         await pilot.press("9")

@@ -9,13 +9,18 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from wattview.model import EventLevel, Run, Snapshot, Stream
+from wattview.model import EventLevel, RtmpServer, Run, Snapshot, Stream
 
 WELL_SPEED = 0.985
 """From here an encoder that was behind is in real time again; FFmpeg's own figure wavers by a percent."""
 
 WELL_WITHIN = 0.95
 """From this part of the budget power that was over it is within it again."""
+
+
+SILENT_LOOKS = 2
+"""A stream that takes in nothing for so many looks has lost its publisher, and the server takes it away later. One that
+ends while its publisher still sends was ended: by the publisher's word, or with its connection."""
 
 
 class Change(NamedTuple):
@@ -36,14 +41,48 @@ class Watch:
         self._before: Snapshot | None = None
         self._behind: set[str] = set()
         self._over = False
+        self._silent: dict[tuple[str, str], int] = {}
 
     def look(self, now: Snapshot) -> list[Change]:
         """The events since the last look; at the first, whether power is over its budget."""
         before = self._before
-        changes = [*_streams(before, now), *_containers(before, now)] if before is not None else []
+        changes = [*self._streams(before, now), *_containers(before, now)] if before is not None else []
         changes += [*self._budget(now), *self._encoders(now.run)]
         self._before = now if before is None else _known(before, now)
+        self._note_silence(before, now)
         return changes
+
+    def _streams(self, before: Snapshot, now: Snapshot) -> Iterator[Change]:
+        was = {(one.app, one.name): one for one in before.streams}
+        here = {(one.app, one.name): one for one in now.streams}
+        # Without a reading no stream has ended: it is the server that is not seen.
+        if now.rtmp_server is None or before.rtmp_server is None:
+            return
+        for key in sorted(here.keys() - was.keys()):
+            yield Change("info", f"stream {'/'.join(key)}", f"is live{_what(here[key])}")
+        # One that a full list leaves out has not ended.
+        if now.rtmp_server.unlisted_streams:
+            return
+        restarted = _has_restarted(before.rtmp_server, now.rtmp_server)
+        for key in sorted(was.keys() - here.keys()):
+            why = "has ended"
+            if restarted:
+                why = "was cut off: the RTMP server has restarted"
+            elif self._silent.get(key, 0) >= SILENT_LOOKS:
+                why = "was cut off: nothing had come from its publisher any more"
+            failed = why != "has ended"
+            yield Change("warning" if failed else "info", f"stream {'/'.join(key)}", why, failed)
+
+    def _note_silence(self, before: Snapshot | None, now: Snapshot) -> None:
+        """Counts the looks at which a stream has taken in nothing since the look before."""
+        if now.rtmp_server is None or before is None:
+            return
+        taken = {(one.app, one.name): one.bytes_in_total for one in before.streams}
+        self._silent = {
+            key: self._silent.get(key, 0) + 1
+            for one in now.streams
+            if one.bytes_in_total is not None and one.bytes_in_total == taken.get(key := (one.app, one.name))
+        }
 
     def _encoders(self, run: Run | None) -> Iterator[Change]:
         if run is None or run.progress is None or run.progress.phase != "measuring":
@@ -79,17 +118,11 @@ def _known(before: Snapshot, now: Snapshot) -> Snapshot:
     return now
 
 
-def _streams(before: Snapshot, now: Snapshot) -> Iterator[Change]:
-    was = {(one.app, one.name): one for one in before.streams}
-    here = {(one.app, one.name): one for one in now.streams}
-    # Without a reading nobody has vanished: it is the server that is not seen.
-    if now.rtmp_server is None or before.rtmp_server is None:
-        return
-    for key in sorted(here.keys() - was.keys()):
-        yield Change("info", f"stream {'/'.join(key)}", f"is live{_what(here[key])}")
-    for key in sorted(was.keys() - here.keys()):
-        expected = before.run is not None
-        yield Change("info" if expected else "warning", f"stream {'/'.join(key)}", "has vanished", not expected)
+def _has_restarted(before: RtmpServer, now: RtmpServer) -> bool:
+    if before.pid is not None and now.pid is not None and before.pid != now.pid:
+        return True
+    was, now_is = before.uptime_seconds, now.uptime_seconds
+    return was is not None and now_is is not None and now_is < was
 
 
 def _what(one: Stream) -> str:
