@@ -7,7 +7,6 @@ program is probed, no quality is computed, no results are written.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -22,15 +21,15 @@ from wattview import __version__
 from wattview.config import Config
 from wattview.daemon import children, machine, results_files
 from wattview.daemon.events import tell
-from wattview.daemon.lab import quality
 from wattview.daemon.lab.encoding import encoder_options
 from wattview.daemon.lab.encoding.capabilities import Capabilities
-from wattview.daemon.lab.encoding.encoder_group import Copy, EncoderGroup, RunningEncoder
+from wattview.daemon.lab.encoding.encoder_group import EncoderGroup, RunningEncoder
 from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied
 from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.daemon.lab.encoding.push_connections import plain_address
-from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.encoding.viewers import with_delay
+from wattview.daemon.lab.judge import Judge
+from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.run_journal import Journal
 from wattview.daemon.lab.run_progress import ProgressClock
 from wattview.daemon.lab.scenario_check import (
@@ -40,7 +39,7 @@ from wattview.daemon.lab.scenario_check import (
     check_on_this_machine,
     media_file,
 )
-from wattview.daemon.lab.scenario_record import Score, Window, record_of, with_scores
+from wattview.daemon.lab.scenario_record import Window, record_of
 from wattview.daemon.lab.steadiness import Steadiness
 from wattview.daemon.lab.window_trail import TRAIL_SECONDS, Trail, WindowTrail, trail_file
 from wattview.model import EventLevel, ResultsFile, Run, RunState, ScenarioRecord
@@ -113,6 +112,7 @@ class Execution:
         self._group: EncoderGroup | None = None
         self._machine: dict[str, Any] = {}
         self._encoder_tool: str | None = None
+        self._judge = Judge(config.scenarios, capabilities, self._folder)
         self._early_end: RunState | None = None
         self._begun = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -156,7 +156,7 @@ class Execution:
                 await self._write_results()
             await asyncio.to_thread(self._journal.write, self._run)
         except OSError as failure:
-            text = _os_error_text(failure)
+            text = os_error_text(failure)
             self._tell("error", f"its end could not be written: {text}")
             if state == "done":
                 self._run = replace(self._run, state="failed", error=text)
@@ -176,7 +176,7 @@ class Execution:
         except InvalidScenario as failure:
             return "failed", str(failure)
         except OSError as failure:
-            return "failed", _os_error_text(failure)
+            return "failed", os_error_text(failure)
         except Exception as failure:
             log.exception("run %s", self.id)
             return "failed", f"internal error: {failure!r}"
@@ -197,6 +197,9 @@ class Execution:
             self._machine = {**self._machine, "ffmpeg": f"{settings.ffmpeg} {version}".strip()}
             self._encoder_tool = f"{children.find_program(settings.ffmpeg)} {version}".strip()
             await check_on_this_machine(self._plan, settings, self._capabilities)
+        judged = any(planned.scenario.quality and planned.scenario.type == "streams" for planned in self._plan)
+        if judged and (fault := await self._judge.prepare(self._encoder_tool or "")):
+            self._tell("warning", f"quality will not be measured: {fault}")
         for index, planned in enumerate(self._plan):
             if index and self._pause_seconds:
                 self._clock.enter(index, "preparing", "pause")
@@ -249,7 +252,8 @@ class Execution:
             self._clock.enter(index, "cooldown")
             await asyncio.sleep(scenario.cooldown)
             if pending:
-                await self._keep(index, await self._with_quality(index, record, group))
+                self._clock.enter(index, "quality", "comparing what was encoded with its source")
+                await self._keep(index, await self._judge.judged(record, group, self._clock.advance))
         except FfmpegDied as death:
             await self._keep(index, record_of(planned, None, power_source=None, notes=[str(death), *notes]))
         finally:
@@ -332,47 +336,6 @@ class Execution:
             log.exception("run %s: the %s of the window", self.id, which)
             notes.append(f"no point of the history at the {which} of the window: {error}")
 
-    async def _with_quality(self, index: int, record: ScenarioRecord, group: EncoderGroup) -> ScenarioRecord:
-        """The record with the scores of its outputs, or with the reasons why it has none."""
-        settings = self._config.scenarios
-        copies = group.copies(min(settings.quality_seconds, group.scenario.duration))
-        notes = list(record.notes or [])
-        scores: dict[tuple[str, int, int], Score] = {}
-        self._clock.enter(index, "quality", "comparing what was encoded with its source")
-        try:
-            tool = await quality.find_tool(settings, self._capabilities)
-            if not tool.vmaf:
-                notes.append(f"VMAF was not measured: {tool.path} has no libvmaf; set scenarios.quality_ffmpeg")
-            if settings.xpsnr and not tool.xpsnr:
-                notes.append(f"XPSNR was not measured: {tool.path} has no xpsnr filter (FFmpeg 7.1 and later have it)")
-            for number, copy in enumerate(copies):
-                try:
-                    scores[copy.variant.setting] = await self._score(
-                        tool, group, copy, number / len(copies), len(copies)
-                    )
-                except quality.QualityFailed as error:
-                    notes.append(f"quality of {copy.variant.name} was not measured: {error}")
-                    continue
-                compared = scores[copy.variant.setting].quality.frames
-                if compared < copy.frames:
-                    notes.append(
-                        f"quality: only {compared} of {copy.frames} frames of {copy.variant.name} were compared"
-                    )
-        except OSError as error:
-            notes.append(f"quality was not measured: {_os_error_text(error)}")
-        return replace(with_scores(record, streams_of(group.scenario), scores), notes=notes or None)
-
-    async def _score(self, tool: quality.Tool, group: EncoderGroup, copy: Copy, before: float, parts: int) -> Score:
-        clip = quality.Clip(
-            scenario=group.scenario, fps=copy.variant.fps, copy=copy.path, first_frame=copy.first_frame,
-            frames=copy.frames, film=group.film,
-        )  # fmt: skip
-        program = self._config.scenarios.ffmpeg
-        scores = await quality.measure(
-            tool, program, clip, self._folder, lambda done: self._clock.advance(before + done / clip.frames / parts)
-        )
-        return Score(scores, await quality.encoded_bits_per_second(program, clip, self._folder))
-
     async def _keep(self, index: int, record: ScenarioRecord) -> None:
         """Puts a scenario's record into the run and writes the results file anew: what is finished survives a crash."""
         self._clock.enter(index, "saving")
@@ -404,12 +367,3 @@ class Execution:
         except asyncio.CancelledError:
             await asyncio.wait([task])
             raise
-
-
-def _os_error_text(error: OSError) -> str:
-    if error.strerror is None:
-        return str(error)
-    where = f"{error.filename}: " if error.filename else ""
-    if error.errno == errno.ENOSPC:
-        return f"{where}no space left on the disk; free some, or set paths.results and paths.state elsewhere"
-    return f"{where}{error.strerror}"

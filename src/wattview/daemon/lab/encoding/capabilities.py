@@ -45,7 +45,7 @@ class Capabilities:
             status, output = await _outcome([path, "-version"])
             return ffmpeg_command.version(output) if status == 0 else ""
 
-        return await self._remembered(("version",), program, ask)
+        return await self.remembered(("version",), program, ask)
 
     async def can_vmaf(self, program: str, model: str) -> bool:
         """Whether its libvmaf filter gives a score with that model (the filter's ``model=`` option)."""
@@ -57,7 +57,7 @@ class Capabilities:
             status, output = await _outcome(command)
             return status == 0 and '"vmaf"' in output
 
-        return await self._remembered(("vmaf", model), program, ask)
+        return await self.remembered(("vmaf", model), program, ask)
 
     async def can_xpsnr(self, program: str) -> bool:
         """Whether it has the xpsnr filter, which came with FFmpeg 7.1."""
@@ -67,7 +67,7 @@ class Capabilities:
             command = [path, "-nostdin", "-loglevel", "error", *picture, *picture, "-lavfi", "xpsnr", "-f", "null", "-"]
             return (await _outcome(command))[0] == 0
 
-        return await self._remembered(("xpsnr",), program, ask)
+        return await self.remembered(("xpsnr",), program, ask)
 
     async def can_stamp_arrivals(self, program: str) -> bool:
         """Whether it can note when a packet came to a viewer (``ffmpeg_command.ARRIVAL_STAMP``)."""
@@ -78,7 +78,7 @@ class Capabilities:
             status, _ = await _outcome([*command, "-f", "null", "-"])
             return status == 0
 
-        return await self._remembered(("arrivals",), program, ask)
+        return await self.remembered(("arrivals",), program, ask)
 
     async def why_not_encode(self, program: str, scenario: Scenario, *, push: bool = False) -> str:
         """Why a scenario's encoder with its settings does not work here, "" where it does: it encodes a few frames.
@@ -100,7 +100,7 @@ class Capabilities:
             status, text = await _outcome(command)
             return "" if status == 0 else _reason(status, text)
 
-        return await self._remembered(("encode", *arguments, *output), program, ask)
+        return await self.remembered(("encode", *arguments, *output), program, ask)
 
     async def film(self, program: str, media: Path) -> Film:
         """What a media file says of itself, and whether it can be decoded. Raises FilmError."""
@@ -113,12 +113,13 @@ class Capabilities:
                 return error
 
         what = ("film", str(media), str(file.st_mtime_ns), str(file.st_size), str(file.st_ino))
-        found = await self._remembered(what, program, ask)
+        found = await self.remembered(what, program, ask)
         if isinstance(found, FilmError):
             raise found
         return found
 
-    async def _remembered(self, what: tuple[str, ...], program: str, ask: Callable[[str], Awaitable[T]]) -> T:
+    async def remembered(self, what: tuple[str, ...], program: str, ask: Callable[[str], Awaitable[T]]) -> T:
+        """The answer to ``what`` of a program: ``ask``, given its path, is asked once for each version of its file."""
         path = children.find_program(program)
         file = os.stat(path)
         key = (what, path, file.st_mtime_ns, file.st_size, file.st_ino)

@@ -1,0 +1,94 @@
+"""Who judges the quality of a run: the FFmpeg that compares, tested before it is believed, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from wattview.config import Scenarios
+from wattview.daemon.lab import quality, self_test
+from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.encoding.encoder_group import Copy, EncoderGroup
+from wattview.daemon.lab.encoding.renditions import streams_of
+from wattview.daemon.lab.os_errors import os_error_text
+from wattview.daemon.lab.quality import Tool
+from wattview.daemon.lab.scenario_record import Score, with_scores
+from wattview.model import ScenarioRecord
+
+
+class Judge:
+    """The judge of one run. The scores frame by frame stay in ``folder``."""
+
+    def __init__(self, settings: Scenarios, capabilities: Capabilities, folder: Path) -> None:
+        self._settings = settings
+        self._capabilities = capabilities
+        self._folder = folder
+        self._tool: Tool | None = None
+        self._fault = ""
+        self._notes: list[str] = []
+
+    async def prepare(self, encoder_tool: str) -> str:
+        """Finds the FFmpeg that compares, and whether its scores of what the other one encodes are right. Returns why
+        they are not, or there are none; "" where all is well."""
+        settings = self._settings
+        try:
+            tool = self._tool = await quality.find_tool(settings, self._capabilities)
+            wrong, known = await self_test.fault(self._capabilities, settings.ffmpeg, tool)
+        except OSError as error:
+            self._fault = os_error_text(error)
+            return self._fault
+        if wrong and known:
+            self._fault = f"{encoder_tool} and {tool} give wrong scores: {wrong}; set scenarios.quality_ffmpeg"
+        elif wrong:
+            self._notes.append(f"whether the scores are right was not tested: {wrong}")
+        if not tool.vmaf:
+            self._notes.append(f"VMAF was not measured: {tool.path} has no libvmaf; set scenarios.quality_ffmpeg")
+        if settings.xpsnr and not tool.xpsnr:
+            self._notes.append(
+                f"XPSNR was not measured: {tool.path} has no xpsnr filter (FFmpeg 7.1 and later have it)"
+            )
+        return self._fault
+
+    async def judged(
+        self, record: ScenarioRecord, group: EncoderGroup, advance: Callable[[float], None]
+    ) -> ScenarioRecord:
+        """The record with the scores of its outputs, or with the reasons why it has none. ``advance`` hears how much is
+        done, from 0 to 1."""
+        notes = list(record.notes or [])
+        if self._tool is None or self._fault:
+            return replace(record, notes=[*notes, f"quality was not measured: {self._fault}"])
+        notes += self._notes
+        copies = group.copies(min(self._settings.quality_seconds, group.scenario.duration))
+        scores: dict[tuple[str, int, int], Score] = {}
+        try:
+            for number, copy in enumerate(copies):
+                try:
+                    scores[copy.variant.setting] = await self._score(
+                        self._tool, group, copy, _part(advance, number, len(copies))
+                    )
+                except quality.QualityFailed as error:
+                    notes.append(f"quality of {copy.variant.name} was not measured: {error}")
+                    continue
+                compared = scores[copy.variant.setting].quality.frames
+                if compared < copy.frames:
+                    notes.append(
+                        f"quality: only {compared} of {copy.frames} frames of {copy.variant.name} were compared"
+                    )
+        except OSError as error:
+            notes.append(f"quality was not measured: {os_error_text(error)}")
+        return replace(with_scores(record, streams_of(group.scenario), scores), notes=notes or None)
+
+    async def _score(self, tool: Tool, group: EncoderGroup, copy: Copy, advance: Callable[[float], None]) -> Score:
+        clip = quality.Clip(
+            scenario=group.scenario, fps=copy.variant.fps, copy=copy.path, first_frame=copy.first_frame,
+            frames=copy.frames, film=group.film,
+        )  # fmt: skip
+        program = self._settings.ffmpeg
+        scores = await quality.measure(tool, program, clip, self._folder, lambda done: advance(done / clip.frames))
+        return Score(scores, await quality.encoded_bits_per_second(program, clip, self._folder))
+
+
+def _part(advance: Callable[[float], None], number: int, parts: int) -> Callable[[float], None]:
+    return lambda fraction: advance((number + fraction) / parts)

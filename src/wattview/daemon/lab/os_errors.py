@@ -1,0 +1,14 @@
+"""What the operating system refused, in words for people."""
+
+from __future__ import annotations
+
+import errno
+
+
+def os_error_text(error: OSError) -> str:
+    if error.strerror is None:
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"{where}no space left on the disk; free some, or set paths.results and paths.state elsewhere"
+    return f"{where}{error.strerror}"

@@ -1,0 +1,86 @@
+"""Whether the FFmpeg that encodes and the one that judges agree: two seconds of a film with a score that is known.
+
+The film is tagged, as cameras and OBS do, and its copy differs from it by a known amount: every luma value is
+four steps brighter. Whatever converts, shifts or mispairs on one side only gives another score. It goes the way of
+every comparison.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import tempfile
+from pathlib import Path
+
+from wattview.daemon import children
+from wattview.daemon.lab import quality
+from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.encoding.film import Film
+from wattview.daemon.lab.quality import Clip, QualityFailed, Tool
+from wattview.model import Scenario
+
+SCENE = Scenario(name="self-test", source="film.mkv", resolution="320x180", fps=25, audio="none")
+FRAMES = 50
+STEP = 4
+SECONDS = 30.0
+
+TAGS = ("bt709", "bt709", "bt709")
+
+KNOWN_PSNR_DB = 10 * math.log10(255**2 / (STEP**2 * 2 / 3))
+"""Of a luma that is ``STEP`` brighter everywhere and a chroma that is the same, over all planes of 4:2:0: 37.85 dB."""
+
+PSNR_WITHIN_DB = 0.2
+LEAST_VMAF = 90.0
+"""A picture that is evenly 4 of 255 brighter has VMAF 96 or more; one that is off by a frame or a matrix, 20 to 70."""
+
+
+async def why_scores_are_wrong(encoder_ffmpeg: str, tool: Tool) -> str:
+    """What the two make of the known score where it is not that, "" where it is. Takes about two seconds.
+
+    Raises QualityFailed where they cannot do it at all, and OSError.
+    """
+    with tempfile.TemporaryDirectory(prefix="wattview-self-test-") as name:
+        folder = Path(name)
+        film = Film(path=folder / "film.mkv", colours=TAGS)
+        await _make(encoder_ffmpeg, folder, "film.mkv", "null")
+        await _make(encoder_ffmpeg, folder, "copy.mkv", f"lutyuv=y=val+{STEP}")
+        clip = Clip(scenario=SCENE, fps=SCENE.fps, copy=folder / "copy.mkv", first_frame=0, frames=FRAMES, film=film)
+        scores = await quality.measure(tool, encoder_ffmpeg, clip, folder)
+    if scores.frames != FRAMES:
+        return f"{scores.frames} of {FRAMES} frames were compared"
+    if abs(scores.psnr_db - KNOWN_PSNR_DB) > PSNR_WITHIN_DB:
+        return f"PSNR {scores.psnr_db:.2f} dB where {KNOWN_PSNR_DB:.2f} dB is right"
+    if scores.vmaf is not None and scores.vmaf < LEAST_VMAF:
+        return f"VMAF {scores.vmaf:.1f} where more than {LEAST_VMAF:.0f} is right"
+    return ""
+
+
+async def fault(capabilities: Capabilities, encoder_ffmpeg: str, tool: Tool) -> tuple[str, bool]:
+    """What is wrong with the scores of these two programs, "" where nothing is, and whether it is known to be: False
+    where the test itself could not be done. Asked once for each pair of versions."""
+
+    async def ask(path: str) -> tuple[str, bool]:
+        try:
+            return await why_scores_are_wrong(path, tool), True
+        except (QualityFailed, OSError) as error:
+            return str(error), False
+
+    file = await asyncio.to_thread(Path(tool.path).stat)
+    what = ("self-test", str(tool), tool.model, str(tool.vmaf), str(file.st_mtime_ns), str(file.st_size))
+    return await capabilities.remembered(what, encoder_ffmpeg, ask)
+
+
+async def _make(program: str, folder: Path, name: str, change: str) -> None:
+    """Lossless, in a container that has the colours' names."""
+    matrix, primaries, transfer = TAGS
+    picture = f"testsrc2=size={SCENE.resolution}:rate={SCENE.fps}:duration={FRAMES / SCENE.fps}"
+    names = f"setparams=range=tv:colorspace={matrix}:color_primaries={primaries}:color_trc={transfer}"
+    command = [
+        program, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-f", "lavfi", "-i", picture, "-vf",
+        f"format=yuv420p,{change},{names}", "-c:v", "ffv1", "-f", "matroska", name,
+    ]  # fmt: skip
+    status, said = await children.output(command, seconds=SECONDS, cwd=folder)
+    if status != 0 or not await asyncio.to_thread((folder / name).exists):
+        raise QualityFailed(
+            f"{program} could not make the film of the self-test: {said[:300].decode(errors='replace')}"
+        )
