@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import httpx
 import msgspec
 
+from wattview import fetch
 from wattview.model import (
     Advice,
     CurveComparison,
@@ -79,7 +80,10 @@ class Client:
                 transport=transport, base_url="http://wattview", timeout=timeout_seconds, trust_env=False
             )
         else:
-            self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout_seconds, trust_env=False)
+            verify = fetch.trusted() if url.startswith("https://") else False
+            self._http = httpx.AsyncClient(
+                base_url=url, headers=headers, timeout=timeout_seconds, trust_env=False, verify=verify
+            )
 
     async def snapshot(self, time: float | None = None) -> Snapshot:
         """Everything now, or at a past moment (Unix seconds); CallRefused (404) where the history does not reach it."""

@@ -50,23 +50,25 @@ async def serve_metrics(text: Callable[[], str]) -> AsyncIterator[str]:
         server.close()
 
 
-def scrape_config(directory: Path, targets: list[str], interval: str) -> Path:
-    """A configuration that both servers take."""
+def scrape_config(directory: Path, targets: list[str], interval: str, more: str = "") -> Path:
+    """A configuration that both servers take. ``more`` are further lines of the job, such as a password."""
     path = directory / "scrape.yml"
     path.write_text(
         f"global:\n  scrape_interval: {interval}\nscrape_configs:\n"
-        f"- job_name: wattview\n  static_configs:\n  - targets: {targets!r}\n"
+        f"- job_name: wattview\n  static_configs:\n  - targets: {targets!r}\n{more}"
     )
     return path
 
 
 @asynccontextmanager
-async def prometheus(directory: Path, targets: list[str], interval: str = "1s", prefix: str = "") -> AsyncIterator[str]:
+async def prometheus(
+    directory: Path, targets: list[str], interval: str = "1s", prefix: str = "", more: str = ""
+) -> AsyncIterator[str]:
     """A real Prometheus that scrapes ``targets``; gives its URL."""
     port = free_port()
     command = [
         program("prometheus"),
-        f"--config.file={scrape_config(directory, targets, interval)}",
+        f"--config.file={scrape_config(directory, targets, interval, more)}",
         f"--storage.tsdb.path={directory / 'prometheus'}",
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=error",

@@ -11,14 +11,20 @@ from wattview.model import ExporterHealth
 
 
 async def check_exporters(config: Config, as_json: bool, timeout_seconds: float, debug: bool) -> bool:
-    """Fetches every exporter; prints; True where all are healthy."""
+    """Fetches every exporter; prints; True where all are healthy.
+
+    Where they want a password or a certificate, the daemon is asked, which needs neither.
+    """
     import httpx
 
     from wattview.daemon.exporters.endpoints import targets
     from wattview.daemon.exporters.health import check_all
 
-    async with httpx.AsyncClient(trust_env=False, timeout=timeout_seconds) as http:
-        checked = await check_all(http, await targets(config), timeout_seconds)
+    if config.daemon.web_config_file:
+        checked = await _asked(config)
+    else:
+        async with httpx.AsyncClient(trust_env=False, timeout=timeout_seconds) as http:
+            checked = await check_all(http, await targets(config), timeout_seconds)
     if as_json:
         click.echo(json_text(checked))
     else:
@@ -26,6 +32,17 @@ async def check_exporters(config: Config, as_json: bool, timeout_seconds: float,
         if not any(one.reachable for one in checked):
             click.echo("no exporter answers; start the daemon with: wattview up")
     return all(one.healthy for one in checked)
+
+
+async def _asked(config: Config) -> list[ExporterHealth]:
+    from wattview.cli.attach import socket_url
+    from wattview.client import Client, ClientError
+
+    try:
+        async with Client(socket_url(config)) as client:
+            return await client.exporters()
+    except ClientError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _print_health(checked: list[ExporterHealth], debug: bool) -> None:

@@ -19,15 +19,18 @@ class TargetGroup(Struct, frozen=True):
     labels: dict[str, str]
 
 
-def target_groups(exporters: Iterable[tuple[str, int]], address: str, hostname: str | None) -> list[TargetGroup]:
+def target_groups(
+    exporters: Iterable[tuple[str, int]], address: str, hostname: str | None, *, encrypted: bool = False
+) -> list[TargetGroup]:
     """One group for each exporter, given as (name, port), at the ``address`` that the asker reached us under.
 
     ``job`` is the exporter's name, ``host`` the machine's, and ``instance`` is made of the machine's name instead of
-    the address, which on every host that is scraped from inside is 127.0.0.1.
+    the address, which on every host that is scraped from inside is 127.0.0.1. ``__scheme__`` says where TLS is spoken.
     """
+    scheme = {"__scheme__": "https"} if encrypted else {}
     host = hostname or address
     bracketed = f"[{address}]" if ":" in address else address
     return [
-        TargetGroup([f"{bracketed}:{port}"], {"job": name, "host": host, "instance": f"{host}:{port}"})
+        TargetGroup([f"{bracketed}:{port}"], {"job": name, "host": host, "instance": f"{host}:{port}"} | scheme)
         for name, port in exporters
     ]

@@ -131,7 +131,7 @@ class Endpoints:
         if path == "/":
             return HTMLResponse(self._landing_page(key))
         if path == "/discovery" and key == "health":
-            groups = await self._discovery(request.url.hostname or "127.0.0.1")
+            groups = await self._discovery(request)
             return Response(msgspec.json.encode(groups), media_type="application/json")
         return PlainTextResponse("not found; see / for what is here\n", 404)
 
@@ -219,12 +219,16 @@ class Endpoints:
         store = self._sampler.sources.get("history")
         return [_results_status(latest), *([store.status] if store is not None else [])]
 
-    async def _discovery(self, address: str) -> list[TargetGroup]:
+    async def _discovery(self, request: Request) -> list[TargetGroup]:
         """The exporters that are served now, as a Prometheus at the other end finds them."""
         host = await self._sampler.read_or_none("host", max_age=60.0)
         served = [(self._by_key[key].name, port) for port, key in self._ports.items()]
-        served += self._config.daemon.others
-        return target_groups(served, address, host.hostname if isinstance(host, HostReading) else None)
+        address, encrypted = request.url.hostname or "127.0.0.1", request.url.scheme == "https"
+        name = host.hostname if isinstance(host, HostReading) else None
+        return [
+            *target_groups(served, address, name, encrypted=encrypted),
+            *target_groups(self._config.daemon.others, address, name),
+        ]
 
     def _landing_page(self, key: str) -> str:
         exporter = self._by_key[key]

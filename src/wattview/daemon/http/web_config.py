@@ -177,16 +177,24 @@ class WebConfigFile:
 
 def read(path: Path) -> WebConfig:
     """Raises WebConfigError, whose text is one line."""
+    import yaml
+
     try:
-        document = msgspec.yaml.decode(path.read_bytes(), type=Document)
-        return _made_of(document, path)
+        # Scalars as text, as Go reads them into text: a user may be called 1234.
+        tree = yaml.load(path.read_bytes(), Loader=yaml.BaseLoader)  # noqa: S506  # it makes nothing but text
+        return _made_of(msgspec.convert(_without_empty(tree) or {}, Document, strict=False), path)
     except OSError as error:
         raise WebConfigError(f"daemon.web_config_file {error.filename or path}: {error.strerror or error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        if isinstance(error, WebConfigError):
-            raise
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         text = " ".join(str(error).replace("`", "").split())
         raise WebConfigError(f"daemon.web_config_file {path}: {text}") from None
+
+
+def _without_empty(tree: object) -> object:
+    """Without the keys that are given no value: they are as if they were not there."""
+    if isinstance(tree, dict):
+        return {key: _without_empty(value) for key, value in tree.items() if value != ""}
+    return tree
 
 
 def _made_of(document: Document, path: Path) -> WebConfig:
