@@ -23,7 +23,7 @@ from wattview import __version__
 from wattview.client import Problem
 from wattview.daemon import doctor
 from wattview.daemon.api.results import RESULTS_CALLS
-from wattview.daemon.api.route import Call, Parts, Refusal, number
+from wattview.daemon.api.route import Call, Parts, Refusal, number, unix_seconds
 from wattview.daemon.history.protocol import HistoryError, steps
 from wattview.daemon.lab import presets
 from wattview.daemon.lab.runner import InvalidScenario, RunBusy
@@ -52,7 +52,7 @@ MAX_BODY_BYTES = 1024 * 1024
 
 
 async def _snapshot(parts: Parts, request: Request) -> Snapshot:
-    moment = number(request, "time", math.nan)
+    moment = unix_seconds(request, "time")
     if math.isnan(moment):
         return await parts.snapshots.take()
     try:
@@ -86,8 +86,7 @@ async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
         parse_series(selector)
     except ValueError as error:
         raise Refusal(422, str(error), "series") from None
-    start = number(request, "start", math.nan)
-    end = number(request, "end", math.nan)
+    start, end = unix_seconds(request, "start"), unix_seconds(request, "end")
     if math.isnan(start) or math.isnan(end) or end < start:
         raise Refusal(422, "start and end are Unix seconds, and end is not before start", "start")
     step = number(request, "step", 0.0, low=0.0)
@@ -124,6 +123,8 @@ async def _run_request(request: Request) -> RunRequest:
         raise Refusal(422, str(error), error.field) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(400, f"not JSON: {error}") from None
+    except RecursionError:
+        raise Refusal(400, "not a request: its lists and objects are too deep in each other") from None
 
 
 def _asked_to(do: Callable[[RunRequest], T], asked: RunRequest) -> T:
@@ -272,10 +273,12 @@ def make_api(parts: Parts) -> ASGIApp:
         assert isinstance(error, HTTPException)
         return _json(Problem(f"{request.method} {request.url.path}: {error.detail}"), error.status_code)
 
-    return Starlette(
+    app = Starlette(
         routes=[Route("/openapi.json", description), *(route(path) for path in dict.fromkeys(c.path for c in CALLS))],
         exception_handlers={Refusal: refused, HTTPException: http_error},
     )
+    app.router.redirect_slashes = False  # it would send a client to whatever name the request has in its Host header
+    return app
 
 
 def problem_answer(answer: Answer) -> Response:

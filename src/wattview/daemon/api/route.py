@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from wattview.daemon.sampler import Sampler
 
 
+LAST_SECOND = 253_402_300_799.0
+"""The end of the year 9999, which is as far as the dates of most programs go."""
+
+
 class Parts(NamedTuple):
     """What the API speaks for."""
 
@@ -79,3 +83,8 @@ def number(request: Request, name: str, default: float, low: float = -math.inf, 
         bounds = f" from {low:g} to {high:g}" if math.isfinite(low) or math.isfinite(high) else ""
         raise Refusal(422, f"{name} is a number{bounds}, not {text!r}", name)
     return value
+
+
+def unix_seconds(request: Request, name: str) -> float:
+    """A query parameter as a moment that a calendar has; NaN where it is not given. Raises Refusal for what is none."""
+    return number(request, name, math.nan, low=0.0, high=LAST_SECOND)
