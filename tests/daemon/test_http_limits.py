@@ -138,7 +138,8 @@ async def test_a_listener_without_application_lets_requests_wait_for_the_next() 
     async with served() as server:
         kept = await server.peer()
         assert (await kept.ask(ASK))[0] == 200
-        await server.listener.pause()
+        server.listener.hold()
+        await server.listener.settle()
         new = await server.peer()
         for peer in (kept, new):
             peer.send(ASK)

@@ -236,6 +236,22 @@ async def test_who_sends_no_request_or_half_of_one_is_not_waited_for(monkeypatch
         assert server.heard == [("GET", "/good", b"")]
 
 
+async def test_an_answer_takes_its_time_and_a_connection_is_kept_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.2)
+
+    async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        await asyncio.sleep(0.5 if scope["path"] == "/good" else 0)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    async with served(app) as server:
+        peer = await server.peer()
+        assert (await peer.ask(GOOD))[0] == 200
+        await asyncio.sleep(0.5)
+        assert (await peer.ask(GOOD))[0] == 200
+        assert (await peer.ask(HIDDEN))[0] == 200
+
+
 async def test_who_does_not_read_an_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "READER_SECONDS", 0.3)
 

@@ -22,16 +22,26 @@ START_SECONDS = 30.0
 
 
 class DaemonProcess:
-    """``python -m wattview daemon`` with the given settings. ``api`` speaks to its control socket."""
+    """``python -m wattview daemon`` with the given settings. ``api`` speaks to its control socket.
 
-    def __init__(self, directory: Path, sets: tuple[str, ...], command: tuple[str, ...] = ("daemon",)) -> None:
+    Without ``own_settings`` its paths and ports are said by a file that ``command`` names.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        sets: tuple[str, ...],
+        command: tuple[str, ...] = ("daemon",),
+        *,
+        own_settings: bool = True,
+    ) -> None:
         self.directory = directory
         self.state = directory / "state"
         self.socket = directory / "control" / "wattview.sock"
         self.log_path = directory / "daemon.log"
         ports = [f"endpoints.{name}.port=0" for name in ("rapl", "docker", "node", "containers", "nginx_rtmp",
                  "results", "qoe", "cost", "gpu", "health")]  # fmt: skip
-        settings = [f"paths.state={self.state}", f"daemon.control_socket={self.socket}", *ports]
+        settings = [f"paths.state={self.state}", f"daemon.control_socket={self.socket}", *ports] if own_settings else []
         # The media server of whoever else works on this machine must not be taken for this daemon's.
         settings += [f"streams.{name}={url}" for name, url in _media_urls().items()]
         settings += sets

@@ -79,11 +79,13 @@ class Daemon:
         self._for_good = for_good
         await self._stack.aclose()
 
-    async def _stop_serving(self) -> None:
+    async def _stop_serving(self, health: Health) -> None:
         if self._for_good:
             await self.addresses.close()
-        else:
-            await self.addresses.pause()
+            return
+        self.addresses.hold()
+        await health.close()  # it waits for answers of the exporters, which wait by now
+        await self.addresses.settle()
 
     def running_a_scenario(self) -> bool:
         run = self._runner.current if self._runner is not None else None
@@ -158,6 +160,7 @@ class Daemon:
         exporters = Endpoints(config, sampler, attributor, results, health, runner, keys)
         if self.addresses.web is not None:
             health.ask_within(exporters)
+        stack.push_async_callback(self._stop_serving, health)
         self._serve(exporters, make_api(parts))
         stack.callback(stopping.set)
         store = asyncio.create_task(sampler.look_after("history"), name="store")
@@ -168,7 +171,6 @@ class Daemon:
 
     def _serve(self, exporters: ASGIApp, api: ASGIApp) -> None:
         addresses = self.addresses
-        self._stack.push_async_callback(self._stop_serving)
         addresses.take_limits()
         guarded = Guard(Turns(exporters, self.config.daemon.max_requests), addresses.web)
         for listener in addresses.exporters.values():

@@ -81,9 +81,14 @@ class Addresses:
         for pool, most in zip(self._pools, (EXPORTER_CONNECTIONS, CONTROL_CONNECTIONS), strict=True):
             pool.most = min(most, TLS_CONNECTIONS) if self.web is not None and self.web.encrypted else most
 
-    async def pause(self) -> None:
-        """Nobody answers from now on; what is being answered comes to its end, and new requests wait."""
-        await asyncio.gather(*(listener.pause() for listener in self._listeners.values()))
+    def hold(self) -> None:
+        """Lets new requests wait."""
+        for listener in self._listeners.values():
+            listener.hold()
+
+    async def settle(self) -> None:
+        """Waits for the answers that are being made."""
+        await asyncio.gather(*(listener.settle() for listener in self._listeners.values()))
 
     async def close(self, but: Addresses | None = None) -> None:
         """Closes what the others do not have."""

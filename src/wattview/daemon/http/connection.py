@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from wattview.daemon.http.seldom import Seldom
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from wattview.daemon.http.listener import Listener
 
@@ -93,7 +93,7 @@ class Connection(HttpToolsProtocol):
         self._refusal: tuple[int, str] | None = None
         self._refused = False
         self._deadline = math.inf
-        self._timed = WHOLE
+        self._timed: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._unsent = 0
 
@@ -133,9 +133,6 @@ class Connection(HttpToolsProtocol):
                 self.transport.abort()
             return
         self._unset_keepalive_if_required()
-        if self._stage == WHOLE and not self.answering:
-            self._stage = HEAD
-            self._counted = 0
         kept = max(0, self._at - len(END) + 1)  # of what was parsed, what an END may begin with
         self._unparsed, self._at = self._unparsed[kept:] + data, self._at - kept
         self._parse()
@@ -147,8 +144,7 @@ class Connection(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._timed = WHOLE
-        self._deadline = math.inf
+        self._timed = None
         self._watch()
 
     # What httptools tells.
@@ -156,7 +152,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._stage, self._accepted, self._body_size = HEAD, False, None
-        self._timed = WHOLE
+        self._timed = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._stage == HEAD:  # the trailers of a chunked body are no headers
@@ -199,6 +195,8 @@ class Connection(HttpToolsProtocol):
         data = self._unparsed
         try:
             while self._at < len(data) and not self._refused and not (self._stage == WHOLE and self.answering):
+                if self._stage == WHOLE:
+                    self._stage, self._counted = HEAD, 0
                 piece = data[self._at : self._piece_end(data)]
                 self._at += len(piece)
                 self._counted += len(piece)
@@ -349,12 +347,11 @@ class Connection(HttpToolsProtocol):
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         task, listener = asyncio.current_task(), self.listener
         assert task is not None
+        scope["state"]["drained"] = self.flow.drain
         listener.requests.add(task)
         try:
-            app = await listener.ready()
-            scope["state"]["drained"] = self.flow.drain
-            listener.running.add(task)
-            await app(scope, receive, send)
+            while not await self._ended(task, await listener.ready(), scope, receive, send):
+                task.uncancel()
         except ClientDisconnect:
             pass
         except asyncio.CancelledError:
@@ -362,4 +359,19 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         finally:
             listener.requests.discard(task)
-            listener.running.discard(task)
+
+    async def _ended(
+        self, task: asyncio.Task[object], app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Asks the application. False where it stopped for a reload before it said a word: the next one is asked."""
+        running = self.listener.running
+        running.add(task)
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            if self.listener.paused and scope["method"] in ("GET", "HEAD") and not self.cycle.response_started:
+                return False
+            raise
+        finally:
+            running.discard(task)
+        return True

@@ -109,11 +109,23 @@ class Listener:
             await self._serving.wait()
         return self._app
 
-    async def pause(self) -> None:
-        """Lets the answers that are being made come to their end; new requests wait for the next ``serve``."""
+    @property
+    def paused(self) -> bool:
+        return self._accepting and self._app is None
+
+    def hold(self) -> None:
+        """Lets new requests wait for the next ``serve``."""
         self._app = None
         self._serving.clear()
-        await self._let_end()
+
+    async def settle(self) -> None:
+        """Waits for the answers that are being made. Those that do not come to an end are asked of the next one."""
+        if self.running:
+            await asyncio.wait(self.running, timeout=STOP_SECONDS)
+        for task in self.running:
+            task.cancel()
+        if self.running:
+            await asyncio.wait(self.running, timeout=STOP_SECONDS)
 
     async def close(self) -> None:
         """Ends the socket and its connections, after the answers that are being made."""
@@ -123,7 +135,7 @@ class Listener:
         self.sock.close()
         for connection in self._connections():
             connection.shutdown()
-        await self._let_end()
+        await self.settle()
         for connection in self._connections():
             connection.transport.abort()
         for task in (*self._greetings, *self.requests):
@@ -135,14 +147,6 @@ class Listener:
 
     def _connections(self) -> list[Connection]:
         return [one for one in self.pool.state.connections if isinstance(one, Connection) and one.listener is self]
-
-    async def _let_end(self) -> None:
-        if self.running:
-            await asyncio.wait(self.running, timeout=STOP_SECONDS)
-        for task in self.running:
-            task.cancel()
-        if self.running:
-            await asyncio.wait(self.running, timeout=STOP_SECONDS)
 
     def _listen(self) -> None:
         if self._accepting:
