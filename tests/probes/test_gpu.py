@@ -271,6 +271,16 @@ def test_a_gpu_that_the_driver_does_not_list_any_more_is_missed(monkeypatch: pyt
     assert "list" in reading.faults[0].reason
 
 
+def test_what_failed_when_a_gpu_was_opened_is_asked_again() -> None:
+    gpu = FakeGpu()
+    memory = gpu.answers["nvmlDeviceGetMemoryInfo"]
+    gpu.answers["nvmlDeviceGetMemoryInfo"] = UNKNOWN
+    probe = GpuProbe(Config(), nvml=FakeNvml(gpu))
+    assert probe.read().gpus[0].memory_total_bytes is None
+    gpu.answers["nvmlDeviceGetMemoryInfo"] = memory
+    assert probe.read().gpus[0].memory_total_bytes == 81559 * 1024 * 1024
+
+
 def test_values_that_a_gpu_cannot_have_are_faults_and_no_samples() -> None:
     wrong = {
         "nvmlDeviceGetPowerUsage": 0xFFFFFFFF,

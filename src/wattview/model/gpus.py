@@ -38,6 +38,7 @@ class GpuInstance(Struct, frozen=True, kw_only=True):
     profile: str
     gpu_instance: int
     compute_instance: int | None = None
+    memory_total_bytes: int | None = None
     memory_used_bytes: int | None = None
     memory_free_bytes: int | None = None
     memory_reserved_bytes: int | None = None

@@ -181,8 +181,6 @@ class _Device:
             "device": f"nvidia{index}",
         }
         self.unread = Gpu(**self._fixed)
-        total = self.caller.ask("memory", "nvmlDeviceGetMemoryInfo", handle)
-        self._fixed["memory_total_bytes"] = None if total is None else total.total
         self._profiler = Profiler(self.caller, handle)
         self._instance_profilers: dict[int, Profiler] = {}
 

@@ -80,7 +80,12 @@ class Caller:
             info = self.ask("memory", "nvmlDeviceGetMemoryInfo", handle)
         if info is None:
             return {}
-        return {"memory_used_bytes": info.used, "memory_free_bytes": info.free, "memory_reserved_bytes": reserved}
+        return {
+            "memory_total_bytes": info.total,
+            "memory_used_bytes": info.used,
+            "memory_free_bytes": info.free,
+            "memory_reserved_bytes": reserved,
+        }
 
     def _field_values(self, handle: Any) -> dict[str, Any]:
         """What NVML gives by field number only: one call for all."""
