@@ -32,6 +32,7 @@ from wattview.model import (
     SideBySide,
     Snapshot,
 )
+from wattview.model.trends import Trend, TrendKind, TrendQuantity
 
 T = TypeVar("T")
 
@@ -112,6 +113,16 @@ class Client:
         """Past values of every series that matches ``metric{label="value"}``; ``step`` 0 gives what is stored."""
         query = {"series": series, "start": repr(start), "end": repr(end), "step": repr(step)}
         return await self._get("/api/v1/history", list[HistorySeries], query)
+
+    async def trends(
+        self, kind: TrendKind, quantity: TrendQuantity, start: float, end: float, *name: str, step: float = 0.0
+    ) -> list[Trend]:
+        """How that quantity ran for every subject of that kind, or for the one called ``name``."""
+        query: dict[str, str | list[str]] = {
+            "kind": kind, "quantity": quantity, "start": repr(start), "end": repr(end), "step": repr(step),
+            "name": list(name),
+        }  # fmt: skip
+        return await self._get("/api/v1/trends", list[Trend], query)
 
     async def presets(self) -> list[ScenarioPreset]:
         return await self._get("/api/v1/scenarios", list[ScenarioPreset])

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import math
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from tests.support.sweep import RESULTS_ANSWERS
 from wattview.analysis.machine_power import machine_power
 from wattview.analysis.snapshot_diff import Watch
 from wattview.analysis.windows.energy import NoData
+from wattview.daemon.history.trends import trends
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
 from wattview.model import (
     Container,
@@ -536,6 +537,7 @@ class ScriptedDaemon:
                 Route("/api/v1/snapshot", self._snapshot),
                 Route("/api/v1/live", self._live),
                 get("/api/v1/history", self._history),
+                Route("/api/v1/trends", self._trends),
                 get("/api/v1/scenarios", lambda _: self.presets),
                 Route("/api/v1/plan", self._plan, methods=["POST"]),
                 Route("/api/v1/runs", self._runs, methods=["GET", "POST"]),
@@ -580,13 +582,18 @@ class ScriptedDaemon:
         return [event for event in self.events if event.id > int(request.query_params.get("after", "0"))]
 
     def _history(self, request: Request) -> list[HistorySeries]:
-        wanted = request.query_params["series"]
         start, end = float(request.query_params["start"]), float(request.query_params["end"])
-        return [
-            HistorySeries(one.name, [point for point in one.points if start <= point[0] <= end])
-            for one in self.series
-            if one.name == wanted or one.name.startswith(wanted.rstrip("}") + ("" if "{" in wanted else "{"))
-        ]
+        return _Series(self.series).between(request.query_params["series"], start, end)
+
+    async def _trends(self, request: Request) -> Response:
+        """As the daemon makes them of its history, which is ``series`` here."""
+        query = request.query_params
+        self.asked.append("GET /api/v1/trends")
+        if self.hang:
+            await asyncio.Event().wait()
+        span = [float(query[name]) for name in ("start", "end", "step")]
+        kept: Any = _Series(self.series)
+        return _json(await trends(kept, query["kind"], query["quantity"], query.getlist("name"), *span))  # type: ignore[arg-type]
 
     async def _plan(self, request: Request) -> Response:
         """As the daemon would plan it, with an empty media directory."""
@@ -628,6 +635,26 @@ class ScriptedDaemon:
         assert self.now.run is not None
         self.ended = msgspec.structs.replace(self.now.run, **{"state": "done", "progress": None, **changes})
         self.say(msgspec.structs.replace(self.now, run=None))
+
+
+class _Series:
+    """A history of these series; a step is left to what is there."""
+
+    def __init__(self, series: Sequence[HistorySeries]) -> None:
+        self._series = series
+
+    def between(self, wanted: str, start: float, end: float) -> list[HistorySeries]:
+        return [
+            HistorySeries(one.name, [point for point in one.points if start <= point[0] <= end])
+            for one in self._series
+            if one.name == wanted or one.name.startswith(wanted.rstrip("}") + ("" if "{" in wanted else "{"))
+        ]
+
+    async def samples(self, wanted: str, start: float, end: float) -> list[HistorySeries]:
+        return self.between(wanted, start, end)
+
+    async def thinned(self, wanted: str, start: float, end: float, step: float) -> list[HistorySeries]:
+        return self.between(wanted, start, end)
 
 
 def _json(value: Any, status: int = 200) -> Response:

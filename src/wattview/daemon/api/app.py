@@ -22,17 +22,16 @@ from starlette.routing import Route
 from wattview import __version__
 from wattview.client import Problem
 from wattview.daemon import doctor
+from wattview.daemon.api.history import HISTORY_CALLS
 from wattview.daemon.api.results import RESULTS_CALLS
 from wattview.daemon.api.route import Call, Parts, Refusal, number, unix_seconds
-from wattview.daemon.history.protocol import HistoryError, steps
+from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.lab import presets
 from wattview.daemon.lab.runner import InvalidScenario, RunBusy
-from wattview.exposition import parse_series
 from wattview.model import (
     Event,
     ExporterHealth,
     Finding,
-    HistorySeries,
     Run,
     RunPlan,
     RunRequest,
@@ -78,29 +77,6 @@ async def _live(parts: Parts, request: Request) -> Response:
                 continue
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-
-
-async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
-    selector = request.query_params.get("series", "")
-    try:
-        parse_series(selector)
-    except ValueError as error:
-        raise Refusal(422, str(error), "series") from None
-    start, end = unix_seconds(request, "start"), unix_seconds(request, "end")
-    if math.isnan(start) or math.isnan(end) or end < start:
-        raise Refusal(422, "start and end are Unix seconds, and end is not before start", "start")
-    step = number(request, "step", 0.0, low=0.0)
-    try:
-        if step:
-            steps(start, end, step)
-    except ValueError as error:
-        raise Refusal(422, str(error), "step") from None
-    try:
-        if step:
-            return await parts.history.thinned(selector, start, end, step)
-        return await parts.history.samples(selector, start, end)
-    except HistoryError as error:
-        raise Refusal(503, str(error)) from None
 
 
 async def _scenarios(parts: Parts, request: Request) -> list[ScenarioPreset]:
@@ -190,20 +166,7 @@ CALLS: tuple[Call, ...] = (
         query={"interval": "Seconds between two snapshots (default 1)."},
         media_type="text/event-stream",
     ),
-    Call(
-        "GET",
-        "/api/v1/history",
-        _history,
-        list[HistorySeries],
-        "Past values of every series that matches.",
-        query={
-            "series": 'A series, as metric{label="value"}; labels that are left out match every value.',
-            "start": "Unix seconds.",
-            "end": "Unix seconds.",
-            "step": "Seconds between two points; 0 (default) gives what is stored.",
-        },
-        refusals={422: "A parameter is wrong.", 503: "The history does not answer."},
-    ),
+    *HISTORY_CALLS,
     Call("GET", "/api/v1/scenarios", _scenarios, list[ScenarioPreset], "Ready-made scenarios."),
     Call(
         "POST",

@@ -110,7 +110,7 @@ class _FollowedDaemon:
         """The minutes before we came. No history is no error."""
         with contextlib.suppress(ClientError):
             start = now - PAST_SECONDS
-            found = await self.client.history("wattview_machine_power_watts", start, now, PAST_STEP_SECONDS)
+            found = await self.client.trends("machine", "power", start, now, step=PAST_STEP_SECONDS)
             older = sorted(point for one in found for point in one.points)
             first = self._trail[0][0] if self._trail else now
             self._trail = deque([*(point for point in older if point[0] < first), *self._trail], maxlen=PAST_POINTS)

@@ -11,7 +11,6 @@ from textual.containers import Container as Box
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from wattview.exposition import labels
 from wattview.model import Container
 from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import UNKNOWN, count, date, fit, gib, mbit, mib, number, span
@@ -76,7 +75,7 @@ class ContainerDetails(View):
 
     @work(exit_on_error=False)
     async def _load(self, name: str, moment: float) -> None:
-        await self._hour.load(self.dashboard.client, "docker_container_cpu_percent" + labels(name=name), moment)
+        await self._hour.load(self.dashboard.client, moment, "container", "cpu", name)
         self.paint(self.dashboard.picture)
 
 

@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container as Box
 from textual.widget import Widget
 
-from wattview.exposition import labels
 from wattview.model import Snapshot, Stream, StreamClient
 from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import UNKNOWN, count, gib, mbit, number, span
@@ -83,9 +82,7 @@ class StreamDetails(View):
 
     @work(exit_on_error=False)
     async def _load(self, moment: float) -> None:
-        app_name, stream_name = self.stream_key
-        series = "nginx_rtmp_stream_bandwidth_in_bytes" + labels(app=app_name, stream=stream_name)
-        await self._hour.load(self.dashboard.client, series, moment)
+        await self._hour.load(self.dashboard.client, moment, "stream", "bandwidth_in", *self.stream_key)
         self.paint(self.dashboard.picture)
 
 

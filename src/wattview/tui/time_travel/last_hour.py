@@ -1,10 +1,11 @@
-"""One series over the hour before the moment that a screen shows: what the history has of it, and then its trail."""
+"""One trend over the hour before the moment that a screen shows: what the history has of it, and then its trail."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from wattview.client import Client, ClientError
+from wattview.model.trends import TrendKind, TrendQuantity
 from wattview.tui.time_travel.trend_buffers import Point
 
 HOUR_SECONDS = 3600.0
@@ -26,11 +27,11 @@ class LastHour:
             return True
         return past and not self._span[0] + HOUR_SECONDS <= moment <= self._span[1]
 
-    async def load(self, client: Client, series: str, moment: float) -> None:
+    async def load(self, client: Client, moment: float, kind: TrendKind, quantity: TrendQuantity, *name: str) -> None:
         """What the history does not have, or does not answer, is not there."""
         self._span = span = (moment - HOUR_SECONDS, moment + AHEAD_SECONDS)
         try:
-            found = await client.history(series, *span)
+            found = await client.trends(kind, quantity, *span, *name)
         except ClientError:
             return
         self._points = found[0].points if found else []

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from wattview.client import Client, ClientError
-from wattview.exposition import parse_series
-from wattview.model import HistorySeries, Snapshot
-from wattview.model.power_sources import GPU_SOURCES
+from wattview.model import Snapshot
+from wattview.model.trends import Trend, TrendKind, TrendQuantity
 from wattview.tui.time_travel.trend_buffers import Point, Trails
 
 HOST_SECONDS = 900.0
@@ -21,22 +20,15 @@ PART_SECONDS = 150.0
 AHEAD_SECONDS = 150.0
 """How far beyond a moment of the past is asked for as well, so that playing on does not ask anew for each picture."""
 
-_HOST = {
-    "power": "wattview_machine_power_watts",
-    "joules": "wattview_host_energy_joules_total",
-    "cpu": "wattview_host_cpu_percent",
-    "idle": "wattview_idle_power_watts",
-    "rest": "wattview_unattributed_power_watts",
-    "containers": "wattview_container_power_watts",
-    "encoders": "wattview_encoder_power_watts",
-}
-_PARTS = {
-    "container": "docker_container_cpu_percent",
-    "stream": "nginx_rtmp_stream_bandwidth_in_bytes",
-    "gpu": "wattview_gpu_power_watts",
-}
+_MACHINE: tuple[TrendQuantity, ...] = ("power", "energy", "cpu", "idle", "unattributed", "containers", "encoders")
+_PARTS: tuple[tuple[TrendKind, TrendQuantity], ...] = (
+    ("container", "cpu"), ("stream", "bandwidth_in"), ("gpu", "power"),
+)  # fmt: skip
 
 Key = tuple[str, ...]
+
+_KEYS = {"energy": "joules", "unattributed": "rest"}
+"""What the buffers call a quantity of the machine, where it is another word."""
 
 
 class Courses:
@@ -71,18 +63,14 @@ async def courses(client: Client, moment: float, ahead: float = 0.0) -> Courses:
     """Asks the history for the time before ``moment`` and ``ahead`` of it. What it does not have is not there; raises
     ClientError only where it does not answer at all."""
     end = moment + ahead
-    wanted = [(metric, moment - HOST_SECONDS) for metric in _HOST.values()]
-    wanted += [(metric, moment - PART_SECONDS) for metric in _PARTS.values()]
-    answers = await asyncio.gather(*(client.history(metric, start, end) for metric, start in wanted))
-    found = {metric: answer for (metric, _), answer in zip(wanted, answers, strict=True)}
-    points: dict[Key, list[Point]] = {}
-    for name, metric in _HOST.items():
-        if name == "power":
-            points[name,] = sorted(point for one in found[metric] for point in one.points)
-        elif name == "joules":
-            points[name,] = _of_the_machine(found[metric])
-        else:
-            points[name,] = _sums(found[metric])
+    machine, parts_of_it = await asyncio.gather(
+        asyncio.gather(*(client.trends("machine", name, moment - HOST_SECONDS, end) for name in _MACHINE)),
+        asyncio.gather(*(client.trends(kind, name, moment - PART_SECONDS, end) for kind, name in _PARTS)),
+    )
+    points: dict[Key, list[Point]] = {
+        (_KEYS.get(name, name),): _of_the_machine(found) if name == "energy" else found[0].points if found else []
+        for name, found in zip(_MACHINE, machine, strict=True)
+    }
     # An interval that was shared out and names no container or encoder gave them nothing.
     shared = [at for at, _ in points["idle",]]
     for name in ("containers", "encoders"):
@@ -90,34 +78,16 @@ async def courses(client: Client, moment: float, ahead: float = 0.0) -> Courses:
         points[name,] = [(at, known.get(at, 0.0)) for at in shared]
     parts = [dict(points[name,]) for name in ("idle", "containers", "encoders", "rest")]
     points["used",] = [(at, sum(part[at] for part in parts)) for at in shared if all(at in part for part in parts)]
-    for kind, metric in _PARTS.items():
-        for series in found[metric]:
-            labels = parse_series(series.name)[1]
-            match kind:
-                case "container":
-                    points["container", labels.get("name", "")] = series.points
-                case "stream":
-                    points["stream", labels.get("app", ""), labels.get("stream", "")] = series.points
-                case "gpu":
-                    points["gpu", labels.get("uuid", "")] = series.points
+    points |= {(trend.kind, *trend.name): trend.points for found in parts_of_it for trend in found}
     return Courses(moment - PART_SECONDS, end, {key: line for key, line in points.items() if line})
 
 
-def _of_the_machine(series: Sequence[HistorySeries]) -> list[Point]:
-    """The energy counter of the machine where one source counts it all. GPUs are counted beside the host at
+def _of_the_machine(found: Sequence[Trend]) -> list[Point]:
+    """The energy counter of the machine where one source counts it all. GPUs (``nvml``) are counted beside the host at
     moments of their own."""
-    if any(parse_series(one.name)[1].get("source") in GPU_SOURCES for one in series):
+    if any(trend.name == ("nvml",) for trend in found):
         return []
-    return sorted(point for one in series for point in one.points)
-
-
-def _sums(series: Iterable[HistorySeries]) -> list[Point]:
-    """All series added up, moment by moment."""
-    totals: dict[float, float] = {}
-    for one in series:
-        for at, value in one.points:
-            totals[at] = totals.get(at, 0.0) + value
-    return sorted(totals.items())
+    return sorted(point for trend in found for point in trend.points)
 
 
 async def courses_or_none(client: Client, moment: float, ahead: float = 0.0) -> Courses | None:

@@ -1,0 +1,69 @@
+"""Trends from the history: under which series each quantity of a subject is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from wattview.daemon.history.protocol import History
+from wattview.exposition import labels, parse_series
+from wattview.model.trends import Trend, TrendKind, TrendQuantity
+
+
+class Kept(NamedTuple):
+    """The metric, and the labels that name its subject. ``summed``: several series of one subject are its parts; else
+    they follow one another, as where the source of the power has changed."""
+
+    metric: str
+    names: tuple[str, ...] = ()
+    summed: bool = False
+
+
+KEPT: Mapping[tuple[TrendKind, TrendQuantity], Kept] = {
+    ("machine", "power"): Kept("wattview_machine_power_watts"),
+    ("machine", "energy"): Kept("wattview_host_energy_joules_total", ("source",)),
+    ("machine", "cpu"): Kept("wattview_host_cpu_percent"),
+    ("machine", "idle"): Kept("wattview_idle_power_watts"),
+    ("machine", "containers"): Kept("wattview_container_power_watts", summed=True),
+    ("machine", "encoders"): Kept("wattview_encoder_power_watts", summed=True),
+    ("machine", "unattributed"): Kept("wattview_unattributed_power_watts"),
+    ("zone", "power"): Kept("rapl_power_watts", ("package", "zone")),
+    ("gpu", "power"): Kept("wattview_gpu_power_watts", ("uuid",)),
+    ("container", "power"): Kept("wattview_container_power_watts", ("name",)),
+    ("container", "cpu"): Kept("docker_container_cpu_percent", ("name",)),
+    ("container", "memory"): Kept("docker_container_memory_percent", ("name",)),
+    ("stream", "power"): Kept("wattview_stream_power_watts", ("app", "stream")),
+    ("stream", "bandwidth_in"): Kept("nginx_rtmp_stream_bandwidth_in_bytes", ("app", "stream")),
+}
+"""What the history keeps of each kind of subject."""
+
+
+async def trends(
+    history: History,
+    kind: TrendKind,
+    quantity: TrendQuantity,
+    name: Sequence[str],
+    start: float,
+    end: float,
+    step: float,
+) -> list[Trend]:
+    """That quantity of every subject of that kind, or of the one called ``name``. What has no samples is not in the
+    answer.
+
+    Raises HistoryError as the history does, KeyError for a quantity that this kind does not have.
+    """
+    kept = KEPT[kind, quantity]
+    selector = kept.metric
+    if name:
+        selector += labels(**dict(zip(kept.names, name, strict=False)))
+    found = await (history.thinned(selector, start, end, step) if step else history.samples(selector, start, end))
+    points: dict[tuple[str, ...], dict[float, float]] = {}
+    for series in found:
+        of = parse_series(series.name)[1]
+        sums = points.setdefault(tuple(of.get(label, "") for label in kept.names), {})
+        for at, value in series.points:
+            sums[at] = sums.get(at, 0.0) + value if kept.summed else value
+    return [
+        Trend(kind=kind, quantity=quantity, name=subject, points=sorted(sums.items()))
+        for subject, sums in points.items()
+    ]

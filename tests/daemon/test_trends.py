@@ -1,0 +1,82 @@
+"""Trends by subject and quantity are what was read of that subject, whatever the history calls it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ConfigFactory
+from tests.support.recorded import Machine, readings
+from wattview.daemon.history.trends import KEPT, trends
+from wattview.model import ContainersReading, GpusReading, HostReading, PowerReading, StreamsReading
+from wattview.model.trends import TrendKind, TrendQuantity
+
+Subject = dict[tuple[str, ...], float | None]
+
+
+@pytest.fixture
+async def machine(make_config: ConfigFactory, tmp_path: Path) -> AsyncIterator[Machine]:
+    one = Machine(make_config, tmp_path)
+    yield one
+    await one.close()
+
+
+def what_was_read(kind: TrendKind, quantity: TrendQuantity) -> Subject:
+    power, host, containers, streams, gpus = (
+        readings()[name] for name in ("power", "host", "containers", "streams", "gpu")
+    )
+    assert isinstance(power, PowerReading)
+    assert isinstance(host, HostReading)
+    assert isinstance(containers, ContainersReading)
+    assert isinstance(streams, StreamsReading)
+    assert isinstance(gpus, GpusReading)
+    return {
+        ("machine", "energy"): {(power.source,): power.host_joules_total, ("nvml",): gpus.gpus[0].energy_joules_total},
+        ("machine", "cpu"): {(): host.cpu_percent},
+        ("zone", "power"): {(zone.package, zone.zone): zone.watts for zone in power.zones},
+        ("gpu", "power"): {(gpu.uuid,): gpu.power_watts for gpu in gpus.gpus},
+        ("container", "cpu"): {(one.name,): one.cpu_percent for one in containers.containers},
+        ("container", "memory"): {(one.name,): one.memory_percent for one in containers.containers},
+        ("stream", "bandwidth_in"): {(one.app, one.name): one.bandwidth_in_bytes for one in streams.streams},
+    }[kind, quantity]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "quantity"),
+    [("machine", "cpu"), ("zone", "power"), ("gpu", "power"), ("container", "cpu"), ("container", "memory"),
+     ("stream", "bandwidth_in")],
+)  # fmt: skip
+async def test_every_subject_has_what_was_read_of_it(
+    machine: Machine, kind: TrendKind, quantity: TrendQuantity
+) -> None:
+    begin = await machine.tick() - 5.0
+    end = await machine.tick() + 5.0
+    found = await trends(machine.history, kind, quantity, (), begin, end, 0.0)
+    last = {trend.name: trend.points[-1][1] for trend in found}
+    known = {name: value for name, value in what_was_read(kind, quantity).items() if value is not None}
+    assert last == pytest.approx(known)
+    assert all(len(trend.points) == 2 for trend in found)
+
+
+async def test_one_subject_is_asked_for_by_its_name(machine: Machine) -> None:
+    at = await machine.tick()
+    [name] = list(what_was_read("stream", "bandwidth_in"))[:1]
+    [trend] = await trends(machine.history, "stream", "bandwidth_in", name, at - 5.0, at + 5.0, 0.0)
+    assert trend.name == name
+
+
+async def test_a_source_that_followed_another_is_not_added_to_it(machine: Machine) -> None:
+    """The machine's power bears the label of its source: where that changes, the series follow one another."""
+    begin = await machine.tick() - 5.0
+    before = await trends(machine.history, "machine", "power", (), begin, begin + 10.0, 0.0)
+    machine.script["gpu"] = None
+    end = await machine.tick() + 5.0
+    [power] = await trends(machine.history, "machine", "power", (), begin, end, 2.0)
+    largest = max(value for trend in before for _, value in trend.points)
+    assert max(value for _, value in power.points) <= largest + 1e-9
+
+
+def test_a_quantity_that_a_kind_does_not_have_is_no_trend() -> None:
+    assert ("gpu", "bandwidth_in") not in KEPT
