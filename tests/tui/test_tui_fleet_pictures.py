@@ -47,14 +47,14 @@ ROWS = [
 ]  # fmt: skip
 
 
-def course(index: int) -> float:
+def wander(index: int) -> float:
     """A number between -1 and 1 that wanders."""
     return ((index * 37) % 23 - 11) / 22 + ((index // 7) % 5 - 2) / 4
 
 
-def trail(watts: float, seconds: float, step: float) -> list[tuple[float, float]]:
+def trend(watts: float, seconds: float, step: float) -> list[tuple[float, float]]:
     steps = int(seconds / step)
-    return [(NOW - seconds + step * index, watts * (1 + 0.15 * course(index))) for index in range(1, steps + 1)]
+    return [(NOW - seconds + step * index, watts * (1 + 0.15 * wander(index))) for index in range(1, steps + 1)]
 
 
 class Given:
@@ -72,7 +72,7 @@ class Given:
     def hosts(self) -> list[FleetHost]:
         return [
             FleetHost(
-                row.host, row, trail(row.power_watts, 900, 5) if row.power_watts else (),
+                row.host, row, trend(row.power_watts, 900, 5) if row.power_watts else (),
                 Address(f"http://{row.host.partition(':')[0]}:9700"), "0.1.0", 4.0 if row.state == "lost" else 0.0, NOW,
             )
             for row in self.rows
@@ -147,7 +147,7 @@ class KnownStore(StoreFleet):
             for n in (1, 2, 3)
         ]
         containers = [ContainerUse(name=f"transcoder-{n}", power_watts=20.0 / n, cpu_percent=80 / n) for n in (1, 2)]
-        power = trail(146.0, 3600, 15)
+        power = trend(146.0, 3600, 15)
         return HostDetails(power=power, streams=streams, containers=[*containers, ContainerUse(name="idle")])
 
 

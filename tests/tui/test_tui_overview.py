@@ -152,11 +152,11 @@ async def test_the_graph_begins_with_the_history(daemon: ScriptedDaemon) -> None
     points = [(daemon.now.time - 290.0 + 5 * index, 40.0) for index in range(58)]
     daemon.series = [HistorySeries('wattview_machine_power_watts{source="rapl"}', points)]
     async with opened(daemon) as pilot:
-        trail = pilot.app.trails["power",]
-        await until(pilot, lambda: len(pilot.app.trails["power",]) >= 59)
-        trail = pilot.app.trails["power",]
-        assert list(trail)[:58] == points
-        assert trail[-1][0] == daemon.now.time
+        trend = pilot.app.trends["power",]
+        await until(pilot, lambda: len(pilot.app.trends["power",]) >= 59)
+        trend = pilot.app.trends["power",]
+        assert list(trend)[:58] == points
+        assert trend[-1][0] == daemon.now.time
         drawn = pilot.app.screen.query_one(Graph)._lines
         filled = sum(text.count("⣿") for text, _ in drawn[-2])
         assert filled > 0.9 * (drawn and sum(len(text) for text, _ in drawn[-2]) - 8)

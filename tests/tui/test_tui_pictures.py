@@ -19,7 +19,7 @@ SIZES = [(80, 24), (120, 40), (200, 60)]
 SNAPSHOTS = 45
 
 
-def course(index: int) -> float:
+def trend(index: int) -> float:
     """A number between -1 and 1 that wanders."""
     return ((index * 37) % 23 - 11) / 22 + ((index // 7) % 5 - 2) / 4
 
@@ -31,7 +31,7 @@ def busy(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> ScriptedDae
     # The scripted daemon falls silent when all is told; how long a picture takes must not show on it.
     monkeypatch.setattr("wattview.tui.widgets.banner.QUIET_SECONDS", math.inf)
     times = [NOW - 900 + 5 * index for index in range(180)]
-    watts = [42 + 6 * course(index) for index in range(180)]
+    watts = [42 + 6 * trend(index) for index in range(180)]
     daemon.series = [
         HistorySeries('wattview_machine_power_watts{source="rapl"}', list(zip(times, watts, strict=True))),
         HistorySeries('wattview_host_energy_joules_total{source="rapl"}', [(t, 1e6 + 42 * (t - NOW)) for t in times]),
@@ -58,12 +58,12 @@ def picture(index: int) -> Snapshot:
     assert use.containers_watts is not None
     containers = tuple(
         msgspec.structs.replace(
-            one, power_watts=use.containers_watts / 2 ** (place + 1), cpu_percent=50 / (place + 1) * (2 + course(index))
+            one, power_watts=use.containers_watts / 2 ** (place + 1), cpu_percent=50 / (place + 1) * (2 + trend(index))
         )
         for place, one in enumerate(now.containers)
     )
     streams = tuple(
-        msgspec.structs.replace(one, power_watts=1.2, bandwidth_in_bytes=3e5 * (1 + 0.3 * course(index + 9 * place)))
+        msgspec.structs.replace(one, power_watts=1.2, bandwidth_in_bytes=3e5 * (1 + 0.3 * trend(index + 9 * place)))
         for place, one in enumerate(now.streams)
     )
     return msgspec.structs.replace(now, containers=containers, streams=streams)
@@ -80,7 +80,7 @@ def steady(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None
 
     async def before(pilot: Any) -> None:
         app = pilot.app
-        await until(pilot, lambda: app.latest is not None and len(app.trails["power",]) > 150)
+        await until(pilot, lambda: app.latest is not None and len(app.trends["power",]) > 150)
         for index in range(1, SNAPSHOTS):
             daemon.say(picture(index))
         await until(pilot, lambda: app.latest.time == NOW + SNAPSHOTS - 1)

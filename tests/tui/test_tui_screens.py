@@ -390,7 +390,7 @@ async def test_space_holds_the_picture_while_collecting_goes_on(daemon: Scripted
         await pilot.press("space")
         await until(pilot, lambda: "Paused" in screen_text(pilot.app))
         daemon.say(snapshot(9.0, containers=1))
-        await until(pilot, lambda: len(pilot.app.trails["power",]) == 2)
+        await until(pilot, lambda: len(pilot.app.trends["power",]) == 2)
         assert "Containers 4" in screen_text(pilot.app)
         await pilot.press("space")
         await until(pilot, lambda: "Containers 1" in screen_text(pilot.app))

@@ -49,7 +49,7 @@ def past(daemon: ScriptedDaemon) -> ScriptedDaemon:
 def shown_at(pilot: Any) -> float | None:
     """How many seconds before NOW the picture on the screen is; None where it is live."""
     picture = pilot.app.picture
-    return None if picture.journey is None else NOW - picture.snapshot.time
+    return None if picture.playback is None else NOW - picture.snapshot.time
 
 
 async def at(pilot: Any, back: float) -> None:
@@ -114,15 +114,15 @@ async def test_trails_follow_the_moment(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         await pilot.press("less_than_sign")
         await at(pilot, 300)
-        trails = pilot.app.picture.trails
-        assert trails["power",][-1] == (NOW - 300, -300)
-        assert trails["power",][0][0] == NOW - 1200
+        trends = pilot.app.picture.trends
+        assert trends["power",][-1] == (NOW - 300, -300)
+        assert trends["power",][0][0] == NOW - 1200
         container = pilot.app.picture.snapshot.containers[0]
-        assert trails["container", container.id][-1][0] == NOW - 300
-        assert trails["stream", "live", "stream0"][-1][0] == NOW - 300
+        assert trends["container", container.id][-1][0] == NOW - 300
+        assert trends["stream", "live", "stream0"][-1][0] == NOW - 300
         await pilot.press("full_stop")
         await at(pilot, 290)
-        assert pilot.app.picture.trails["power",][-1] == (NOW - 290, -290)
+        assert pilot.app.picture.trends["power",][-1] == (NOW - 290, -290)
 
 
 async def test_the_stack_begins_with_what_the_history_has(past: ScriptedDaemon) -> None:
@@ -136,11 +136,11 @@ async def test_the_stack_begins_with_what_the_history_has(past: ScriptedDaemon) 
     past.series = [HistorySeries(name, [(t, watts) for t in times]) for name, watts in names.items()]
     past.now = snapshot(power_use=power_use(0.0))
     async with opened(past) as pilot:
-        trails = pilot.app.trails
-        await until(pilot, lambda: len(trails["idle",]) > 60)
-        assert trails["containers",][0] == (times[0], 11.0)
-        assert trails["encoders",][0] == (times[0], 0.0)
-        assert trails["used",][0] == (times[0], 35.0)
+        trends = pilot.app.trends
+        await until(pilot, lambda: len(trends["idle",]) > 60)
+        assert trends["containers",][0] == (times[0], 11.0)
+        assert trends["encoders",][0] == (times[0], 0.0)
+        assert trends["used",][0] == (times[0], 35.0)
 
 
 async def test_the_past_plays_at_the_speed_that_is_asked_for_and_space_holds_it(past: ScriptedDaemon) -> None:
@@ -155,9 +155,9 @@ async def test_the_past_plays_at_the_speed_that_is_asked_for_and_space_holds_it(
         await until(pilot, lambda: (shown_at(pilot) or 0.0) < 295)
         await pilot.press("minus", "space")
         await until(pilot, lambda: "held 5x" in screen_text(pilot.app))
-        held = pilot.app.journey.at
+        held = pilot.app.playback.at
         pilot.app._tick()
-        assert pilot.app.journey.at == held
+        assert pilot.app.playback.at == held
         assert pilot.app._clock is None, "no clock ticks while nothing plays"
 
 
@@ -166,7 +166,7 @@ async def test_playing_on_arrives_at_now(past: ScriptedDaemon) -> None:
         await pilot.press("comma")
         await at(pilot, 10)
         await pilot.press("plus", "plus", "plus", "plus", "p")
-        await until(pilot, lambda: pilot.app.journey is None)
+        await until(pilot, lambda: pilot.app.playback is None)
 
 
 @pytest.mark.parametrize(
@@ -213,14 +213,14 @@ async def test_a_moment_out_of_reach_is_refused_in_words_and_live_goes_on(past: 
     async with opened(past) as pilot:
         await pilot.press("at", *"3d", "enter")
         await until(pilot, lambda: "the history does not reach there" in screen_text(pilot.app))
-        assert pilot.app.journey is None
+        assert pilot.app.playback is None
 
 
 async def test_without_a_history_one_is_told_and_stays_live(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         await pilot.press("comma")
         await until(pilot, lambda: "the history does not reach there" in screen_text(pilot.app))
-        assert pilot.app.journey is None
+        assert pilot.app.playback is None
 
 
 async def test_no_event_and_no_alert_comes_of_the_past(past: ScriptedDaemon) -> None:
@@ -229,7 +229,7 @@ async def test_no_event_and_no_alert_comes_of_the_past(past: ScriptedDaemon) -> 
         await pilot.press("less_than_sign")
         await at(pilot, 300)
         assert len(pilot.app.events) == heard
-        assert pilot.app.trails["power",][-1][0] == NOW, "what is live is collected apart from it"
+        assert pilot.app.trends["power",][-1][0] == NOW, "what is live is collected apart from it"
 
 
 async def test_a_lost_daemon_leaves_the_picture_of_the_past(past: ScriptedDaemon) -> None:
@@ -263,7 +263,7 @@ async def test_a_slow_daemon_holds_up_no_key_and_passed_moments_are_left_out(pas
 
         pilot.app.client.snapshot = slow
         await pilot.press(*["comma"] * 8)
-        assert pilot.app.journey.at == NOW - 80
+        assert pilot.app.playback.at == NOW - 80
         assert asked == [NOW - 10]
         gate.set()
         await at(pilot, 80)
@@ -284,7 +284,7 @@ async def test_the_keys_of_time_are_in_the_help(past: ScriptedDaemon) -> None:
 async def test_keys_that_move_the_past_are_not_offered_while_live(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         await pilot.press("p", "plus", "L")
-        assert pilot.app.journey is None
+        assert pilot.app.playback is None
         assert "Play" not in screen_text(pilot.app).splitlines()[-1]
 
 
@@ -306,7 +306,7 @@ RUN = Run(
 
 
 async def replaying(pilot: Any, begins: float = 2200.0) -> None:
-    await until(pilot, lambda: pilot.app.journey is not None and pilot.app.journey.title == RUN.id)
+    await until(pilot, lambda: pilot.app.playback is not None and pilot.app.playback.title == RUN.id)
     await until(pilot, lambda: (shown_at(pilot) or math.inf) <= begins)
 
 
@@ -316,18 +316,18 @@ async def test_a_run_plays_from_its_start_and_stops_at_its_end(past: ScriptedDae
     async with opened(past) as pilot:
         pilot.app.replay(RUN.id)
         await replaying(pilot)
-        assert pilot.app.journey.playing
+        assert pilot.app.playback.playing
         await until(pilot, lambda: " RUN  20250615_143000" in screen_text(pilot.app))
         assert "of 3:20" in screen_text(pilot.app)
         assert "quick" in screen_text(pilot.app), "with its progress, as while it ran"
         await pilot.press("plus", "plus", "plus", "plus")
-        pilot.app.journey.go(NOW - 2001)
-        await until(pilot, lambda: not pilot.app.journey.playing)
+        pilot.app.playback.go(NOW - 2001)
+        await until(pilot, lambda: not pilot.app.playback.playing)
         await at(pilot, 2000)
         await pilot.press("greater_than_sign")
-        assert pilot.app.journey.at == NOW - 2000, "no step leaves the run"
+        assert pilot.app.playback.at == NOW - 2000, "no step leaves the run"
         await pilot.press("p")
-        assert pilot.app.journey.playing
+        assert pilot.app.playback.playing
         await until(pilot, lambda: (shown_at(pilot) or 0) > 2100)
         await pilot.press("L")
         await until(pilot, lambda: shown_at(pilot) is None)
@@ -351,8 +351,8 @@ async def test_p_on_the_results_shows_that_run_again(past: ScriptedDaemon) -> No
 async def test_a_run_that_only_has_results_plays_over_its_windows(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         pilot.app.replay(past.results[0].id)
-        await until(pilot, lambda: pilot.app.journey is not None)
-        assert (pilot.app.journey.first, pilot.app.journey.last) == (NOW - 4045, NOW - 3835)
+        await until(pilot, lambda: pilot.app.playback is not None)
+        assert (pilot.app.playback.first, pilot.app.playback.last) == (NOW - 4045, NOW - 3835)
 
 
 async def test_a_run_that_the_history_has_lost_is_said_plainly(past: ScriptedDaemon) -> None:
@@ -361,15 +361,15 @@ async def test_a_run_that_the_history_has_lost_is_said_plainly(past: ScriptedDae
         pilot.app.replay(RUN.id)
         await until(pilot, lambda: "cannot be shown again" in screen_text(pilot.app))
         assert "the history does not reach there" in screen_text(pilot.app)
-        assert pilot.app.journey is None
+        assert pilot.app.playback is None
 
 
 async def test_a_run_that_the_history_has_in_part_begins_there(past: ScriptedDaemon) -> None:
     past.past_runs = [replace(RUN, started=FIRST - 100, ended=FIRST + 100)]
     async with opened(past) as pilot:
         pilot.app.replay(RUN.id)
-        await until(pilot, lambda: pilot.app.journey is not None)
-        assert (pilot.app.journey.first, pilot.app.journey.last) == (FIRST, FIRST + 100)
+        await until(pilot, lambda: pilot.app.playback is not None)
+        assert (pilot.app.playback.first, pilot.app.playback.last) == (FIRST, FIRST + 100)
         await until(pilot, lambda: "lost the run's beginning" in screen_text(pilot.app))
 
 

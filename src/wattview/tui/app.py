@@ -35,9 +35,9 @@ from wattview.tui.screens.overview import OverviewScreen
 from wattview.tui.screens.power import PowerScreen
 from wattview.tui.screens.scenarios import ScenariosScreen
 from wattview.tui.screens.streams import StreamsScreen
-from wattview.tui.time_travel.travel import TravellingApp
-from wattview.tui.time_travel.trend_backfill import courses_or_none
-from wattview.tui.time_travel.trend_buffers import Trails
+from wattview.tui.time_travel.travel import TimeTravelApp
+from wattview.tui.time_travel.trend_backfill import backfill_or_none
+from wattview.tui.time_travel.trend_buffers import TrendBuffers
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.table import Table
@@ -71,7 +71,7 @@ VIEWS: dict[str, type[View]] = {
 """The screens by the name of their tab."""
 
 
-class Dashboard(TravellingApp):
+class Dashboard(TimeTravelApp):
     """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``).
 
     ``in_fleet``: it was opened from the fleet's page, and a key leads back there; then its result is ``fleet``.
@@ -101,7 +101,7 @@ class Dashboard(TravellingApp):
         self.client = Client(client_url, token)
         self.interval = interval
         self.in_fleet = in_fleet
-        self.trails = Trails()
+        self.trends = TrendBuffers()
         self.link = Link()
         self.latest: Snapshot | None = None
         self.held: Snapshot | None = None
@@ -124,10 +124,10 @@ class Dashboard(TravellingApp):
         if link.state == "lost":
             link = link._replace(retry_seconds=max(0.0, self._retry_at - now))
         age = now - self._arrived
-        if self.journey is not None and self.shown_past is not None:
-            return Picture(*self.shown_past, link, age, journey=self.journey)
+        if self.playback is not None and self.shown_past is not None:
+            return Picture(*self.shown_past, link, age, playback=self.playback)
         shown = self.held if self.held is not None else self.latest
-        return Picture(shown, self.trails, link, age, self.held is not None)
+        return Picture(shown, self.trends, link, age, self.held is not None)
 
     @property
     def now(self) -> float:
@@ -167,7 +167,7 @@ class Dashboard(TravellingApp):
     def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
         before, self.latest = self.latest, message.snapshot
         self._arrived = time.monotonic()
-        self.trails.record(message.snapshot)
+        self.trends.record(message.snapshot)
         if message.snapshot.last_event > self.events.last_event and not self._hearing:
             self._hearing = True
             self._hear(message.snapshot.time)
@@ -214,9 +214,9 @@ class Dashboard(TravellingApp):
     @work(exit_on_error=False)
     async def _seed(self, now: float) -> None:
         """The minutes before we came, so that no graph begins empty. No history is no error."""
-        found = await courses_or_none(self.client, now)
+        found = await backfill_or_none(self.client, now)
         if found is not None and self.latest is not None:
-            found.seed(self.trails, self.latest)
+            found.seed(self.trends, self.latest)
             self.paint_soon()
 
     def _run_changed(self, before: Run | None, now: Run | None) -> None:
@@ -314,7 +314,7 @@ class Dashboard(TravellingApp):
         yield from super().get_system_commands(screen)
 
     def action_pause(self) -> None:
-        if self.journey is not None:
+        if self.playback is not None:
             self.action_play()
             return
         self.held = self.latest if self.held is None else None

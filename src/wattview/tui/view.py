@@ -1,6 +1,6 @@
 """What every screen of the dashboard is: tabs above, keys below, and one method that shows a picture.
 
-A picture is the last snapshot with its trails and the state of the line. A screen renders what it is given; when it
+A picture is the last snapshot with its trends and the state of the line. A screen renders what it is given; when it
 comes to the front it is given the latest.
 """
 
@@ -16,9 +16,9 @@ from wattview.model import ProbeStatus, Snapshot
 from wattview.tui.events import Lines
 from wattview.tui.feed import Link
 from wattview.tui.page import Page
-from wattview.tui.time_travel.playback import Journey
+from wattview.tui.time_travel.playback import Playback
 from wattview.tui.time_travel.timeline import Timeline
-from wattview.tui.time_travel.trend_buffers import Trails
+from wattview.tui.time_travel.trend_buffers import TrendBuffers
 from wattview.tui.widgets.banner import Banner
 from wattview.tui.widgets.tabs import Tabs
 
@@ -28,21 +28,21 @@ class Picture(NamedTuple):
     or since the dashboard began to wait for it."""
 
     snapshot: Snapshot | None
-    trails: Trails
+    trends: TrendBuffers
     link: Link
     age_seconds: float | None = None
     paused: bool = False
-    journey: Journey | None = None
+    playback: Playback | None = None
     """Where in the past the snapshot is; None: it is the latest, or the one that a pause holds."""
 
     @property
     def live(self) -> bool:
         """Whether this is now, or what was now when the picture was held."""
-        return self.journey is None
+        return self.playback is None
 
     @property
     def step_seconds(self) -> float:
-        """How far apart the points of its trails are."""
+        """How far apart the points of its trends are."""
         recorded = self.snapshot.recorded if self.snapshot is not None else None
         return recorded.interval_seconds if recorded is not None else 1.0
 
@@ -118,9 +118,9 @@ class View(Page):
         """Called by the app: the frame, then the body."""
         if not self.query("Tabs") or not self.query("Footer"):
             return  # the screen is being made or taken down
-        past = picture.journey is not None
+        past = picture.playback is not None
         self.query_one(Tabs).show(picture.snapshot, "past" if past else "paused" if picture.paused else "")
-        self.query_one(Timeline).show(picture.journey, picture.snapshot, self.dashboard.now)
+        self.query_one(Timeline).show(picture.playback, picture.snapshot, self.dashboard.now)
         self.query_one(Banner).show(picture.link, picture.age_seconds, picture.paused)
         self.set_class(picture.link.state == "lost" and picture.snapshot is not None, "-stale")
         self.show(picture)

@@ -55,7 +55,7 @@ def cost_text(row: HostRow) -> str:
 
 def _spark(host: FleetHost) -> str:
     window = snapped(host.now - SPARK_SECONDS, host.now, SPARK_CELLS)
-    return spark(bridged(buckets(host.trail, *window, SPARK_CELLS), 2))
+    return spark(bridged(buckets(host.trend, *window, SPARK_CELLS), 2))
 
 
 def _source(host: FleetHost) -> str:

@@ -45,7 +45,7 @@ class FleetHost(NamedTuple):
 
     key: str
     row: HostRow
-    trail: Sequence[Point] = ()
+    trend: Sequence[Point] = ()
     address: Address | None = None
     version: str = ""
     retry_seconds: float = 0.0
@@ -85,7 +85,7 @@ class _FollowedDaemon:
         self._link = Link()
         self._row = HostRow(host=label_of(address.url), state="connecting")
         self._version = ""
-        self._trail: deque[Point] = deque(maxlen=PAST_POINTS)
+        self._trend: deque[Point] = deque(maxlen=PAST_POINTS)
         self._began = self._arrived = self._retry_at = time.monotonic()
         self._now = 0.0
         self._seeding: asyncio.Task[None] | None = None
@@ -95,8 +95,8 @@ class _FollowedDaemon:
             snapshot = message.snapshot
             self._row = of_snapshot(snapshot, label_of(self.address.url))
             self._version, self._now, self._arrived = snapshot.version, snapshot.time, time.monotonic()
-            if self._row.power_watts is not None and (not self._trail or snapshot.time > self._trail[-1][0]):
-                self._trail.append((snapshot.time, self._row.power_watts))
+            if self._row.power_watts is not None and (not self._trend or snapshot.time > self._trend[-1][0]):
+                self._trend.append((snapshot.time, self._row.power_watts))
             if self._seeding is None:
                 self._seeding = asyncio.create_task(self._seed(snapshot.time))
         elif isinstance(message, LinkChanged):
@@ -112,8 +112,8 @@ class _FollowedDaemon:
             start = now - PAST_SECONDS
             found = await self.client.trends("machine", "power", start, now, step=PAST_STEP_SECONDS)
             older = sorted(point for one in found for point in one.points)
-            first = self._trail[0][0] if self._trail else now
-            self._trail = deque([*(point for point in older if point[0] < first), *self._trail], maxlen=PAST_POINTS)
+            first = self._trend[0][0] if self._trend else now
+            self._trend = deque([*(point for point in older if point[0] < first), *self._trend], maxlen=PAST_POINTS)
             self._changed()
 
     def host(self) -> FleetHost:
@@ -123,7 +123,7 @@ class _FollowedDaemon:
         seen = age if self._now else None
         row = msgspec.structs.replace(self._row, state=state, reason=self._link.reason, seen_seconds=seen)
         wait = max(0.0, self._retry_at - now) if state == "lost" else 0.0
-        return FleetHost(self.address.url, row, self._trail, self.address, self._version, wait, self._now)
+        return FleetHost(self.address.url, row, self._trend, self.address, self._version, wait, self._now)
 
     async def close(self) -> None:
         if self._seeding is not None:
@@ -187,7 +187,7 @@ class StoreFleet:
         self._interval = interval
         self._link = Link()
         self._rows: dict[str, HostRow] = {}
-        self._trails: dict[str, deque[Point]] = {}
+        self._trends: dict[str, deque[Point]] = {}
         self._arrived = time.monotonic()
         self._told_at = 0.0
         self._seeded = False
@@ -212,7 +212,7 @@ class StoreFleet:
         for name, row in self._rows.items():
             seen = None if row.seen_seconds is None else row.seen_seconds + age
             shown = msgspec.structs.replace(row, seen_seconds=seen)
-            hosts.append(FleetHost(name, shown, self._trails.get(name, ()), self._address(name), now=self._told_at))
+            hosts.append(FleetHost(name, shown, self._trends.get(name, ()), self._address(name), now=self._told_at))
         return hosts
 
     def _address(self, host: str) -> Address | None:
@@ -248,8 +248,8 @@ class StoreFleet:
         self._rows = {row.host: self._with_last(row) for row in rows}
         for row in rows:
             if row.power_watts is not None:
-                trail = self._trails.setdefault(row.host, deque(maxlen=PAST_POINTS))
-                trail.append((self._told_at, row.power_watts))
+                trend = self._trends.setdefault(row.host, deque(maxlen=PAST_POINTS))
+                trend.append((self._told_at, row.power_watts))
 
     def _with_last(self, row: HostRow) -> HostRow:
         last = self._rows.get(row.host)
@@ -261,9 +261,9 @@ class StoreFleet:
     async def _seed(self) -> None:
         past = await self.store.past_power(self._told_at - PAST_SECONDS, self._told_at, PAST_STEP_SECONDS)
         for host, points in past.items():
-            here = self._trails.get(host, ())
+            here = self._trends.get(host, ())
             later = [point for point in here if point[0] > points[-1][0]] if points else here
-            self._trails[host] = deque([*points, *later], maxlen=PAST_POINTS)
+            self._trends[host] = deque([*points, *later], maxlen=PAST_POINTS)
         self._seeded = True
 
     async def stop(self) -> None:

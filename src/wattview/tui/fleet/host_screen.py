@@ -51,7 +51,7 @@ class StoreHost(FleetPage):
     DEFAULT_CSS = """
     StoreHost {
         #facts { height: 3; padding: 0 2; text-wrap: nowrap; text-overflow: ellipsis; }
-        #course { height: 1fr; max-height: 18; }
+        #trend { height: 1fr; max-height: 18; }
         #tables { height: 1fr; layout: vertical; }
         #tables > Table { height: 1fr; width: 1fr; }
         &.-middle #tables, &.-wide #tables { layout: horizontal; }
@@ -74,7 +74,7 @@ class StoreHost(FleetPage):
 
     def content(self) -> Iterator[Widget]:
         yield Pane(id="facts")
-        yield Graph("W", least=10.0, id="course", classes="box")
+        yield Graph("W", least=10.0, id="trend", classes="box")
         with Container(id="tables"):
             yield Table(STREAMS, lambda one: (one.app, one.stream), id="streams", classes="box")
             yield Table(CONTAINERS, lambda one: one.name, sort=1, descending=True, id="containers", classes="box")
@@ -103,7 +103,7 @@ class StoreHost(FleetPage):
         else:
             self.query_one("#facts", Pane).put(*fleet_columns.facts(host), "\n", *fleet_columns.figures(host.row))
         details = self.details
-        graph = self.query_one("#course", Graph)
+        graph = self.query_one("#trend", Graph)
         entitle(graph, "Power, last hour")
         waiting = self.reason or "waiting for the store"
         graph.show(

@@ -116,8 +116,8 @@ class Fleet(FleetPage):
         #sum { height: 3; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #hosts { height: 1fr; }
         #facts { height: 2; padding: 0 2; text-wrap: nowrap; text-overflow: ellipsis; }
-        #course { height: 1fr; min-height: 8; }
-        &.-low #course { min-height: 6; }
+        #trend { height: 1fr; min-height: 8; }
+        &.-low #trend { min-height: 6; }
         &.-low .box { border: none; border-top: solid $border-blurred; }
         &.-low .box:focus { border-top: solid $border; }
     }
@@ -127,7 +127,7 @@ class Fleet(FleetPage):
         yield Pane(id="sum")
         yield Table(fleet_columns.HOSTS, fleet_columns.host_key, id="hosts", classes="box")
         yield Pane(id="facts")
-        yield Graph("W", least=10.0, id="course", classes="box")
+        yield Graph("W", least=10.0, id="trend", classes="box")
 
     def on_mount(self) -> None:
         self.fleet_app.place.restore(self)
@@ -152,15 +152,15 @@ class Fleet(FleetPage):
         self.fleet_app.open_host(message.row)
 
     def _draw(self, host: FleetHost | None) -> None:
-        for part in ("#facts", "#course"):
+        for part in ("#facts", "#trend"):
             self.query_one(part).display = host is not None
         if host is None:
             return
         self.query_one("#facts", Pane).put(*fleet_columns.facts(host))
-        graph = self.query_one("#course", Graph)
+        graph = self.query_one("#trend", Graph)
         entitle(graph, f"Power of {host.row.host}, last 15 minutes")
         end = host.now or GRAPH_SECONDS
-        graph.show([Series(host.trail)], end - GRAPH_SECONDS, end, step_seconds=GRAPH_STEP_SECONDS)
+        graph.show([Series(host.trend)], end - GRAPH_SECONDS, end, step_seconds=GRAPH_STEP_SECONDS)
 
 
 class CursorPlace:

@@ -68,9 +68,9 @@ class ContainerDetails(View):
             entitle(facts, one.name, "")
             self.query_one("#text", Pane).put(*container_facts(one, snapshot.time))
         now = snapshot.time
-        points = self._hour.points(picture.trails["container", self.container_id], now)
+        points = self._hour.points(picture.trends["container", self.container_id], now)
         self.query_one(Graph).show([Series(points)], now - HOUR_SECONDS, now, step_seconds=5.0, live=picture.live)
-        if one is not None and self._hour.wants(now, picture.journey is not None):
+        if one is not None and self._hour.wants(now, picture.playback is not None):
             self._load(one.name, now)
 
     @work(exit_on_error=False)

@@ -1,4 +1,4 @@
-"""Screen 3: the containers, sorted and filtered as one likes, with the course of the one under the cursor."""
+"""Screen 3: the containers, sorted and filtered as one likes, with the trend of the one under the cursor."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ContainersScreen(View):
     ContainersScreen {
         #containers { height: 1fr; }
         #engine { height: 1; padding: 0 2; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
-        #course { height: 9; }
-        &.-low #course { height: 6; }
+        #trend { height: 9; }
+        &.-low #trend { height: 6; }
     }
     """
 
@@ -41,7 +41,7 @@ class ContainersScreen(View):
             classes="box",
         )
         yield Pane(id="engine")
-        yield Graph("%", least=5.0, id="course", classes="box")
+        yield Graph("%", least=5.0, id="trend", classes="box")
 
     def on_mount(self) -> None:
         self.query_one("#containers").focus()
@@ -49,7 +49,7 @@ class ContainersScreen(View):
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
         table: Table[ContainerRow] = self.query_one("#containers", Table)
-        rows = workload_columns.container_rows(snapshot, picture.trails) if snapshot is not None else []
+        rows = workload_columns.container_rows(snapshot, picture.trends) if snapshot is not None else []
         table.show(rows, why_empty(picture, "containers", "no container is running"))
         entitle(table, workload_columns.titled("Containers", len(table.rows), len(rows)))
         engine = snapshot.engine if snapshot is not None else None
@@ -68,11 +68,11 @@ class ContainersScreen(View):
         self.app.push_screen(ContainerDetails(message.row.container.id))
 
     def _draw(self, row: ContainerRow | None) -> None:
-        graph = self.query_one("#course", Graph)
+        graph = self.query_one("#trend", Graph)
         entitle(graph, f"CPU % of {row.container.name}" if row is not None else "CPU %")
         end = row.now if row is not None else GRAPH_SECONDS
         picture = self.dashboard.picture
         graph.show(
-            [Series(row.trail if row is not None else [])], end - GRAPH_SECONDS, end,
+            [Series(row.trend if row is not None else [])], end - GRAPH_SECONDS, end,
             step_seconds=picture.step_seconds, live=picture.live, empty="",
         )  # fmt: skip

@@ -77,7 +77,7 @@ class GpusScreen(View):
         yield Table(GPUS, lambda one: one.uuid, id="gpus", classes="box")
         yield Pane(id="facts")
         with Container(id="below"):
-            yield Graph("W", least=10.0, id="course", classes="box")
+            yield Graph("W", least=10.0, id="trend", classes="box")
             yield Table(PROCESSES, lambda one: one.pid, empty="no process uses it", id="processes", classes="box")
 
     def on_mount(self) -> None:
@@ -101,13 +101,13 @@ class GpusScreen(View):
         if gpu is None or picture.snapshot is None:
             return
         self.query_one("#facts", Pane).put(*gpu_facts(gpu))
-        graph = self.query_one("#course", Graph)
+        graph = self.query_one("#trend", Graph)
         entitle(graph, f"Power of GPU {gpu.index}")
         end = picture.snapshot.time
         processes: Table[GpuProcess] = self.query_one("#processes", Table)
         entitle(processes, workload_columns.titled("Processes", len(gpu.processes), len(gpu.processes)))
         processes.show(gpu.processes)
-        points = picture.trails["gpu", gpu.uuid]
+        points = picture.trends["gpu", gpu.uuid]
         graph.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds, live=picture.live)
 
 

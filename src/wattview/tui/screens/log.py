@@ -60,7 +60,7 @@ class LogScreen(View):
 
     def show(self, picture: Picture) -> None:
         title, levels = SHOWN[self.level]
-        until = picture.snapshot.time if picture.journey is not None and picture.snapshot is not None else float("inf")
+        until = picture.snapshot.time if picture.playback is not None and picture.snapshot is not None else float("inf")
         lines = [one for one in self.dashboard.events if one.event.level in levels and one.event.time <= until]
         table: Table[LogLine] = self.query_one("#events", Table)
         table.show(lines[::-1], f"no {title}" if title else "no event")

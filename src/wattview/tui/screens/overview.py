@@ -101,11 +101,11 @@ class OverviewScreen(View):
         containers: Table[ContainerRow] = self.query_one("#containers", Table)
         streams: Table[StreamRow] = self.query_one("#streams", Table)
         containers.show(
-            workload_columns.container_rows(snapshot, picture.trails) if snapshot is not None else [],
+            workload_columns.container_rows(snapshot, picture.trends) if snapshot is not None else [],
             why_empty(picture, "containers", "no container is running"),
         )
         streams.show(
-            workload_columns.stream_rows(snapshot, picture.trails) if snapshot is not None else [],
+            workload_columns.stream_rows(snapshot, picture.trends) if snapshot is not None else [],
             why_empty(picture, "streams", "no stream is live; press n to run one"),
         )
         for table, title, total in (
@@ -131,10 +131,10 @@ def power_title(use: PowerUse | None, width: int) -> Content:
 def power_series(picture: Picture) -> list[Series]:
     """The host's power as an area, and over it who used it from when that was known. What was used includes the GPUs
     beside the host, so from there on the area is what was used."""
-    trails = picture.trails
+    trends = picture.trends
     use = picture.snapshot.power_use if picture.snapshot is not None else None
-    if use is None or use.idle_watts is None or not trails["idle",]:
-        return [Series(trails["power",])]
-    first = trails["idle",][0][0]
-    total = [*(point for point in trails["power",] if point[0] < first), *trails["used",]]
-    return [Series(total), *(Series(trails[name,], f"layer{i}") for i, (name, _) in enumerate(parts_of(use)))]
+    if use is None or use.idle_watts is None or not trends["idle",]:
+        return [Series(trends["power",])]
+    first = trends["idle",][0][0]
+    total = [*(point for point in trends["power",] if point[0] < first), *trends["used",]]
+    return [Series(total), *(Series(trends[name,], f"layer{i}") for i, (name, _) in enumerate(parts_of(use)))]

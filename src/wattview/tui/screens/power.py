@@ -133,7 +133,7 @@ class PowerScreen(View):
     def _back(self) -> float:
         """How long ago the moment is that is shown; 0 for what is live."""
         picture = self._picture
-        if picture is None or picture.journey is None or picture.snapshot is None:
+        if picture is None or picture.playback is None or picture.snapshot is None:
             return 0.0
         return max(1.0, self.dashboard.now - picture.snapshot.time)
 
@@ -141,9 +141,9 @@ class PowerScreen(View):
         points = self.past.points.get(key, []) if self.past is not None else []
         if key != HOST or self._picture is None or self.seconds > power_range.RAW_SECONDS:
             return points
-        trail = self._picture.trails["power",]
-        first = trail[0][0] if trail else float("inf")
-        return [*(point for point in points if point[0] < first), *trail]
+        trend = self._picture.trends["power",]
+        first = trend[0][0] if trend else float("inf")
+        return [*(point for point in points if point[0] < first), *trend]
 
     def _draw(self) -> None:
         table: Table[ZoneRow] = self.query_one("#lines", Table)

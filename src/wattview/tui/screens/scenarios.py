@@ -14,7 +14,7 @@ from wattview.client import ClientError
 from wattview.model import EncoderStatus, Run, ScenarioPreset, ScenarioRecord, Snapshot
 from wattview.tui.sources import is_estimate
 from wattview.tui.text import UNKNOWN, about, bar, clock, count, date, number, signed, span
-from wattview.tui.time_travel.trend_buffers import Trails, energy_between
+from wattview.tui.time_travel.trend_buffers import TrendBuffers, energy_between
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts
@@ -140,7 +140,7 @@ class ScenariosScreen(View):
             how = "n starts a run; enter opens what is under the cursor. Suite files lie in scenarios.suite_dir."
             now.put(("Nothing runs. ", "bold"), how)
             return
-        now.put(*run_parts(run, snapshot, picture.trails, max(20, self.app.size.width - 4)))
+        now.put(*run_parts(run, snapshot, picture.trends, max(20, self.app.size.width - 4)))
         past = snapshot.recorded is not None
         empty = "how encoders were doing was not recorded" if past else "no encoder runs in this phase"
         self.query_one("#encoders", Table).show(run.encoders, empty)
@@ -171,8 +171,8 @@ class ScenariosScreen(View):
             self.dashboard.show_results(message.row.run.results_id or "")
 
 
-def run_parts(run: Run, snapshot: Snapshot, trails: Trails, width: int) -> Parts:
-    """The run in a few lines: where it is, its course, and what it draws against its own idle window."""
+def run_parts(run: Run, snapshot: Snapshot, trends: TrendBuffers, width: int) -> Parts:
+    """The run in a few lines: where it is, its trend, and what it draws against its own idle window."""
     progress = run.progress
     if progress is None:
         return [f"run {run.id} is {run.state}"]
@@ -191,7 +191,7 @@ def run_parts(run: Run, snapshot: Snapshot, trails: Trails, width: int) -> Parts
     watts = machine.watts if machine is not None else None
     estimated = machine is not None and is_estimate(machine.source)
     lines += ["\n", ("Power ", "$muted"), (f"{'~' if estimated else ''}{number(watts)} W", "bold")]
-    idle, known_by = idle_watts(run, snapshot, trails)
+    idle, known_by = idle_watts(run, snapshot, trends)
     if idle is not None:
         difference = watts - idle if watts is not None else None
         lines.append(f"   {known_by} {number(idle)} W   difference {signed(difference)} W")
@@ -212,22 +212,22 @@ def _steps(run: Run) -> Parts:
     return parts
 
 
-def idle_watts(run: Run, snapshot: Snapshot, trails: Trails) -> tuple[float | None, str]:
+def idle_watts(run: Run, snapshot: Snapshot, trends: TrendBuffers) -> tuple[float | None, str]:
     """What the machine draws without the streams, and how that is known: from this run's idle window where the
     dashboard has seen it, else as the daemon knows it."""
-    window = baseline_watts(run.finished, trails)
+    window = baseline_watts(run.finished, trends)
     if window is not None:
         return window, "idle window"
     use = snapshot.power_use
     return (use.idle_watts, f"idle (by {use.idle_method})") if use is not None else (None, "")
 
 
-def baseline_watts(finished: list[ScenarioRecord], trails: Trails) -> float | None:
+def baseline_watts(finished: list[ScenarioRecord], trends: TrendBuffers) -> float | None:
     """Mean power of the run's idle window, from the energy counter as this dashboard has seen it; None where it came
     too late to see the whole window. The results have the exact figure."""
     for one in finished:
         if one.type == "baseline" and one.start_time is not None and one.end_time is not None:
-            joules = energy_between(trails["joules",], one.start_time, one.end_time)
+            joules = energy_between(trends["joules",], one.start_time, one.end_time)
             seconds = one.end_time - one.start_time
             return None if joules is None or seconds <= 0 else joules / seconds
     return None

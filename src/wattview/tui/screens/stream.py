@@ -75,9 +75,9 @@ class StreamDetails(View):
             self.query_one("#facts", Pane).put(*stream_facts(one))
             self.query_one("#clients", Table).show(one.clients)
         now = snapshot.time
-        points = in_mbit(self._hour.points(picture.trails["stream", *self.stream_key], now))
+        points = in_mbit(self._hour.points(picture.trends["stream", *self.stream_key], now))
         self.query_one(Graph).show([Series(points)], now - HOUR_SECONDS, now, step_seconds=5.0, live=picture.live)
-        if self._hour.wants(now, picture.journey is not None):
+        if self._hour.wants(now, picture.playback is not None):
             self._load(now)
 
     @work(exit_on_error=False)

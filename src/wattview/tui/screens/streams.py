@@ -1,4 +1,4 @@
-"""Screen 4: the live streams, with the course of the one under the cursor."""
+"""Screen 4: the live streams, with the trend of the one under the cursor."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class StreamsScreen(View):
     StreamsScreen {
         #streams { height: 1fr; }
         #server { height: 1; padding: 0 2; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
-        #course { height: 9; }
-        &.-low #course { height: 6; }
+        #trend { height: 9; }
+        &.-low #trend { height: 6; }
     }
     """
 
     def content(self) -> Iterator[Widget]:
         yield Table(workload_columns.STREAMS, workload_columns.stream_key, id="streams", classes="box")
         yield Pane(id="server")
-        yield Graph("Mb/s", least=0.5, id="course", classes="box")
+        yield Graph("Mb/s", least=0.5, id="trend", classes="box")
 
     def on_mount(self) -> None:
         self.query_one("#streams").focus()
@@ -43,7 +43,7 @@ class StreamsScreen(View):
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
         table: Table[StreamRow] = self.query_one("#streams", Table)
-        rows = workload_columns.stream_rows(snapshot, picture.trails) if snapshot is not None else []
+        rows = workload_columns.stream_rows(snapshot, picture.trends) if snapshot is not None else []
         table.show(rows, why_empty(picture, "streams", "no stream is live; press n to run one"))
         entitle(table, workload_columns.titled("Streams", len(table.rows), len(rows)))
         server = snapshot.rtmp_server if snapshot is not None else None
@@ -64,12 +64,12 @@ class StreamsScreen(View):
         self.app.push_screen(StreamDetails(stream.app, stream.name))
 
     def _draw(self, row: StreamRow | None) -> None:
-        graph = self.query_one("#course", Graph)
+        graph = self.query_one("#trend", Graph)
         name = f"{row.stream.app}/{row.stream.name}" if row is not None else ""
         entitle(graph, f"Mbit/s into {name}" if name else "Mbit/s")
         end = row.now if row is not None else GRAPH_SECONDS
         picture = self.dashboard.picture
         graph.show(
-            [Series(in_mbit(row.trail) if row is not None else [])], end - GRAPH_SECONDS, end,
+            [Series(in_mbit(row.trend) if row is not None else [])], end - GRAPH_SECONDS, end,
             step_seconds=picture.step_seconds, live=picture.live, empty="",
         )  # fmt: skip

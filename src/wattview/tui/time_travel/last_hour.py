@@ -1,4 +1,4 @@
-"""One trend over the hour before the moment that a screen shows: what the history has of it, and then its trail."""
+"""One trend over the hour before the moment on the screen: what the history has of it, and what was seen since."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LastHour:
         self._span: tuple[float, float] | None = None
 
     def wants(self, moment: float, past: bool) -> bool:
-        """Once for what is live, whose trail goes on by itself; of the past when the moment has left what is here."""
+        """Once for what is live, whose trend goes on by itself; of the past when the moment has left what is here."""
         if self._span is None:
             return True
         return past and not self._span[0] + HOUR_SECONDS <= moment <= self._span[1]
@@ -36,7 +36,7 @@ class LastHour:
             return
         self._points = found[0].points if found else []
 
-    def points(self, trail: Iterable[Point], moment: float) -> list[Point]:
-        later = list(trail)
+    def points(self, trend: Iterable[Point], moment: float) -> list[Point]:
+        later = list(trend)
         first = later[0][0] if later else float("inf")
         return [*(point for point in self._points if point[0] < first and point[0] <= moment), *later]

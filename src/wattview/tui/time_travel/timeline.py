@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from wattview.model import Snapshot
 from wattview.tui.text import about, clock, date, span
-from wattview.tui.time_travel.playback import Journey
+from wattview.tui.time_travel.playback import Playback
 
 LEAST_TRACK = 8
 
@@ -31,14 +31,14 @@ class Timeline(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._journey: Journey | None = None
+        self._playback: Playback | None = None
         self._parts: tuple[str, ...] = ()
         self._track = (0, 0)
 
-    def show(self, journey: Journey | None, shown: Snapshot | None, now: float) -> None:
-        self._journey = journey
-        self.set_class(journey is not None, "-there")
-        parts = () if journey is None else line_of(journey, shown, now, self.app.size.width)
+    def show(self, playback: Playback | None, shown: Snapshot | None, now: float) -> None:
+        self._playback = playback
+        self.set_class(playback is not None, "-there")
+        parts = () if playback is None else line_of(playback, shown, now, self.app.size.width)
         if parts != self._parts:
             self._parts = parts
             self.refresh()
@@ -53,35 +53,35 @@ class Timeline(Widget):
 
     def on_click(self, event: events.Click) -> None:
         start, width = self._track
-        if self._journey is not None and start <= event.x < start + width and width > 1:
-            first, last = self._journey.scale()
+        if self._playback is not None and start <= event.x < start + width and width > 1:
+            first, last = self._playback.scale()
             self.post_message(self.Chosen(first + (last - first) * (event.x - start) / (width - 1)))
 
 
-def line_of(journey: Journey, shown: Snapshot | None, now: float, width: int) -> tuple[str, ...]:
+def line_of(playback: Playback, shown: Snapshot | None, now: float, width: int) -> tuple[str, ...]:
     """(mark, where, before the track, track, after it, how it moves), together ``width`` cells."""
-    mark = " RUN " if journey.title else " PAST "
-    first, last = journey.scale()
-    moment = clock(journey.at) if now - journey.at < 20 * 3600 else date(journey.at)
-    if journey.title:
-        where = f" {journey.title}  {span(journey.at - journey.first)} of {span(journey.last - journey.first)}"
+    mark = " RUN " if playback.title else " PAST "
+    first, last = playback.scale()
+    moment = clock(playback.at) if now - playback.at < 20 * 3600 else date(playback.at)
+    if playback.title:
+        where = f" {playback.title}  {span(playback.at - playback.first)} of {span(playback.last - playback.first)}"
     else:
-        where = f" {moment}  {about(max(0.0, now - journey.at))} ago"
+        where = f" {moment}  {about(max(0.0, now - playback.at))} ago"
     if shown is not None and shown.recorded is not None and shown.recorded.sampled is None:
         where += "  nothing recorded"
-    move = f"▶ {journey.speed}x" if journey.playing else f"held {journey.speed}x"
+    move = f"▶ {playback.speed}x" if playback.playing else f"held {playback.speed}x"
     how = f"  {move}  L: live "
     begins = clock(first) if now - first < 20 * 3600 else date(first)
     before = f"  {begins} "
-    after = f" {clock(last)}" if journey.title else " now"
+    after = f" {clock(last)}" if playback.title else " now"
     room = width - len(mark) - len(where) - len(before) - len(after) - len(how)
     if room < LEAST_TRACK:
         before, after = "  ", ""
         room = width - len(mark) - len(where) - len(before) - len(how)
-    if room < LEAST_TRACK and journey.title:
-        where = f" {span(journey.at - journey.first)} of {span(journey.last - journey.first)}"
+    if room < LEAST_TRACK and playback.title:
+        where = f" {span(playback.at - playback.first)} of {span(playback.last - playback.first)}"
         room = width - len(mark) - len(where) - len(before) - len(how)
-    return mark, where, before, track_of(journey.at, first, last, max(0, room)), after, how
+    return mark, where, before, track_of(playback.at, first, last, max(0, room)), after, how
 
 
 def track_of(at: float, first: float, last: float, width: int) -> str:

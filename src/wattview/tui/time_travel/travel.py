@@ -20,10 +20,10 @@ from wattview.config import Tui
 from wattview.model import RunResult, Snapshot
 from wattview.tui.base_app import BaseApp
 from wattview.tui.time_travel.go_to import GoTo
-from wattview.tui.time_travel.playback import Journey
+from wattview.tui.time_travel.playback import Playback
 from wattview.tui.time_travel.timeline import Timeline
-from wattview.tui.time_travel.trend_backfill import AHEAD_SECONDS, Courses, courses_or_none
-from wattview.tui.time_travel.trend_buffers import Trails
+from wattview.tui.time_travel.trend_backfill import AHEAD_SECONDS, TrendBackfill, backfill_or_none
+from wattview.tui.time_travel.trend_buffers import TrendBuffers
 from wattview.tui.view import View
 
 PLAY_TICK_SECONDS = 0.5
@@ -35,8 +35,8 @@ EDGE_SECONDS = 5.0
 ONLY_POWER = "The history no longer reaches so far (history.retention): only its windows' power is left, at full rate."
 
 
-class TravellingApp(BaseApp):
-    """An app whose screens can show the past. ``shown_past`` is the snapshot and its trails while they do."""
+class TimeTravelApp(BaseApp):
+    """An app whose screens can show the past. ``shown_past`` is the snapshot and its trends while they do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("comma", "travel(-1)", "Back in time", show=False, key_display=",", id="travel_back"),
@@ -57,9 +57,9 @@ class TravellingApp(BaseApp):
 
     def __init__(self, settings: Tui) -> None:
         super().__init__(settings)
-        self.journey: Journey | None = None
-        self.shown_past: tuple[Snapshot, Trails] | None = None
-        self._courses: Courses | None = None
+        self.playback: Playback | None = None
+        self.shown_past: tuple[Snapshot, TrendBuffers] | None = None
+        self._backfill: TrendBackfill | None = None
         self._fetching = False
         self._played = 0.0
         self._clock: Timer | None = None
@@ -76,12 +76,12 @@ class TravellingApp(BaseApp):
         if self.latest is None:
             return
         now = self.latest.time
-        if self.journey is None:
-            self.journey = Journey(at, 0.0, now)
+        if self.playback is None:
+            self.playback = Playback(at, 0.0, now)
             self.refresh_bindings()
-        elif not self.journey.title:
-            self.journey.bound(self.journey.first, now)
-        self.journey.go(at)
+        elif not self.playback.title:
+            self.playback.bound(self.playback.first, now)
+        self.playback.go(at)
         self._fetch_soon()
 
     def _steps(self) -> tuple[float, float]:
@@ -91,8 +91,8 @@ class TravellingApp(BaseApp):
     def _step(self, seconds: float) -> None:
         if self.latest is None:
             return
-        at = self.journey.at if self.journey is not None else self.latest.time
-        free = self.journey is None or not self.journey.title
+        at = self.playback.at if self.playback is not None else self.latest.time
+        free = self.playback is None or not self.playback.title
         if free and seconds > 0 and at + seconds > self.latest.time - self._steps()[0]:
             self.action_live()  # less than a step from now is now: it goes on meanwhile
         else:
@@ -117,28 +117,28 @@ class TravellingApp(BaseApp):
 
     def action_live(self) -> None:
         """Back to now, from anywhere."""
-        self.journey = self.shown_past = self._courses = None
+        self.playback = self.shown_past = self._backfill = None
         self._travel_error = ""
         self._keep_time()
         self.refresh_bindings()
         self.paint_soon()
 
     def action_play(self) -> None:
-        journey = self.journey
-        if journey is None:
+        playback = self.playback
+        if playback is None:
             return
-        journey.play()
+        playback.play()
         self._keep_time()
         self._fetch_soon()
 
     def action_faster(self, steps: int) -> None:
-        if self.journey is not None:
-            self.journey.faster(steps)
+        if self.playback is not None:
+            self.playback.faster(steps)
             self.paint_soon()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("live", "play", "faster"):
-            return self.journey is not None
+            return self.playback is not None
         return super().check_action(action, parameters)
 
     def on_timeline_chosen(self, message: Timeline.Chosen) -> None:
@@ -158,11 +158,11 @@ class TravellingApp(BaseApp):
         if first > start + 1.0:
             late = "The history has lost the run's beginning: it is shown from where it begins (history.retention)."
             self.notify(late, title=f"Run {run_id}", severity="warning")
-        self.journey = Journey(first, first, end, run_id)
-        self._courses = None
+        self.playback = Playback(first, first, end, run_id)
+        self._backfill = None
         self.refresh_bindings()
         self.switch_mode("overview")
-        self.journey.play()
+        self.playback.play()
         self._keep_time()
         self._fetch_soon()
 
@@ -204,7 +204,7 @@ class TravellingApp(BaseApp):
 
     def _keep_time(self) -> None:
         """A clock ticks while the past plays, and at no other time."""
-        playing = self.journey is not None and self.journey.playing
+        playing = self.playback is not None and self.playback.playing
         if playing and self._clock is None:
             self._played = time.monotonic()
             self._clock = self.set_interval(PLAY_TICK_SECONDS, self._tick)
@@ -215,14 +215,14 @@ class TravellingApp(BaseApp):
     def _tick(self) -> None:
         now = time.monotonic()
         elapsed, self._played = now - self._played, now
-        journey = self.journey
-        if journey is None or not journey.playing:
+        playback = self.playback
+        if playback is None or not playback.playing:
             return
         if self.latest is not None:
-            journey.bound(journey.first, self.latest.time)
-        journey.advance(elapsed)
+            playback.bound(playback.first, self.latest.time)
+        playback.advance(elapsed)
         self._keep_time()
-        if journey.at_end and not journey.title:
+        if playback.at_end and not playback.title:
             self.action_live()
         else:
             self._fetch_soon()
@@ -231,53 +231,53 @@ class TravellingApp(BaseApp):
     async def _fetch(self) -> None:
         """Asks until what is shown is the moment that is wanted."""
         try:
-            while (journey := self.journey) is not None:
-                at = journey.at
+            while (playback := self.playback) is not None:
+                at = playback.at
                 shown = self.shown_past[0].time if self.shown_past is not None else None
-                if at == shown or not await self._fetch_one(journey, at):
+                if at == shown or not await self._fetch_one(playback, at):
                     return
         finally:
             self._fetching = False
 
-    async def _fetch_one(self, journey: Journey, at: float) -> bool:
+    async def _fetch_one(self, playback: Playback, at: float) -> bool:
         """Whether there is a picture of that moment now."""
         try:
             snapshot = await self.client.snapshot(at)
         except ClientError as error:
-            self._failed(journey, error)
+            self._failed(playback, error)
             return False
-        if self._courses is None or not self._courses.cover(at):
-            self._courses = await courses_or_none(self.client, at, AHEAD_SECONDS)
-        if self.journey is not journey:
+        if self._backfill is None or not self._backfill.cover(at):
+            self._backfill = await backfill_or_none(self.client, at, AHEAD_SECONDS)
+        if self.playback is not playback:
             return False  # it was left meanwhile
         self._travel_error = ""
         if snapshot.recorded is not None:
-            journey.bound(snapshot.recorded.first, self.latest.time if self.latest is not None else at)
-        self.shown_past = (snapshot, self._trails(snapshot))
+            playback.bound(snapshot.recorded.first, self.latest.time if self.latest is not None else at)
+        self.shown_past = (snapshot, self._trends(snapshot))
         self.paint_soon()
         return True
 
-    def _trails(self, snapshot: Snapshot) -> Trails:
-        """The trails as they were then. Of a run that the history has lost: of the moments shown so far."""
+    def _trends(self, snapshot: Snapshot) -> TrendBuffers:
+        """The trends as they were then. Of a run that the history has lost: of the moments shown so far."""
         if snapshot.recorded is not None and snapshot.recorded.run:
             before = self.shown_past
-            trails = before[1] if before is not None and before[0].time < snapshot.time else Trails()
-            trails.record(snapshot)
-            return trails
-        return self._courses.until(snapshot) if self._courses is not None else Trails()
+            trends = before[1] if before is not None and before[0].time < snapshot.time else TrendBuffers()
+            trends.record(snapshot)
+            return trends
+        return self._backfill.until(snapshot) if self._backfill is not None else TrendBuffers()
 
-    def _failed(self, journey: Journey, error: ClientError) -> None:
+    def _failed(self, playback: Playback, error: ClientError) -> None:
         """Said once; what is shown stays. Where nothing of the past has been shown yet, now is shown again."""
-        journey.playing = False
+        playback.playing = False
         self._keep_time()
         if str(error) != self._travel_error:
             self._travel_error = str(error)
             self.notify(str(error), title="That moment cannot be shown", severity="warning")
         if self.shown_past is None:
-            if self.journey is journey:
+            if self.playback is playback:
                 self.action_live()
         else:
-            journey.at = self.shown_past[0].time
+            playback.at = self.shown_past[0].time
             self.paint_soon()
 
 

@@ -1,4 +1,4 @@
-"""How the figures ran in the minutes before a moment, from the daemon's history: what trails are made of when the
+"""How the figures ran in the minutes before a moment, from the daemon's history: what trends are made of when the
 dashboard has not seen those minutes itself.
 """
 
@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from wattview.client import Client, ClientError
 from wattview.model import Snapshot
 from wattview.model.trends import Trend, TrendKind, TrendQuantity
-from wattview.tui.time_travel.trend_buffers import Point, Trails
+from wattview.tui.time_travel.trend_buffers import Point, TrendBuffers
 
 HOST_SECONDS = 900.0
 PART_SECONDS = 150.0
-"""How long before the moment the trails of the host, and those of containers, streams and GPUs, begin."""
+"""How long before the moment the trends of the host, and those of containers, streams and GPUs, begin."""
 
 AHEAD_SECONDS = 150.0
 """How far beyond a moment of the past is asked for as well, so that playing on does not ask anew for each picture."""
@@ -31,8 +31,8 @@ _KEYS = {"energy": "joules", "unattributed": "rest"}
 """What the buffers call a quantity of the machine, where it is another word."""
 
 
-class Courses:
-    """The points of ``trails.Trails`` by key, from ``start`` to ``end``; containers are by their names."""
+class TrendBackfill:
+    """The points of ``TrendBuffers`` by key, from ``start`` to ``end``; containers are by their names."""
 
     def __init__(self, start: float, end: float, points: Mapping[Key, list[Point]]) -> None:
         self.start = start
@@ -42,24 +42,24 @@ class Courses:
     def cover(self, moment: float) -> bool:
         return self.start + PART_SECONDS <= moment <= self.end
 
-    def until(self, snapshot: Snapshot) -> Trails:
-        """The trails as they were at the moment of a snapshot."""
-        trails = Trails()
-        self.seed(trails, snapshot)
-        return trails
+    def until(self, snapshot: Snapshot) -> TrendBuffers:
+        """The trends as they were at the moment of a snapshot."""
+        trends = TrendBuffers()
+        self.seed(trends, snapshot)
+        return trends
 
-    def seed(self, trails: Trails, snapshot: Snapshot) -> None:
-        """Puts what was before a snapshot's moment into its trails; it says which container has which name."""
+    def seed(self, trends: TrendBuffers, snapshot: Snapshot) -> None:
+        """Puts what was before a snapshot's moment into its trends; it says which container has which name."""
         names = {one.name: one.id for one in snapshot.containers}
         for key, points in self.points.items():
             if key[0] == "container":
                 if key[1] not in names:
                     continue
                 key = ("container", names[key[1]])
-            trails.seed(key, points[: bisect_right(points, (snapshot.time, float("inf")))])
+            trends.seed(key, points[: bisect_right(points, (snapshot.time, float("inf")))])
 
 
-async def courses(client: Client, moment: float, ahead: float = 0.0) -> Courses:
+async def backfill(client: Client, moment: float, ahead: float = 0.0) -> TrendBackfill:
     """Asks the history for the time before ``moment`` and ``ahead`` of it. What it does not have is not there; raises
     ClientError only where it does not answer at all."""
     end = moment + ahead
@@ -79,7 +79,7 @@ async def courses(client: Client, moment: float, ahead: float = 0.0) -> Courses:
     parts = [dict(points[name,]) for name in ("idle", "containers", "encoders", "rest")]
     points["used",] = [(at, sum(part[at] for part in parts)) for at in shared if all(at in part for part in parts)]
     points |= {(trend.kind, *trend.name): trend.points for found in parts_of_it for trend in found}
-    return Courses(moment - PART_SECONDS, end, {key: line for key, line in points.items() if line})
+    return TrendBackfill(moment - PART_SECONDS, end, {key: line for key, line in points.items() if line})
 
 
 def _of_the_machine(found: Sequence[Trend]) -> list[Point]:
@@ -90,9 +90,9 @@ def _of_the_machine(found: Sequence[Trend]) -> list[Point]:
     return sorted(point for trend in found for point in trend.points)
 
 
-async def courses_or_none(client: Client, moment: float, ahead: float = 0.0) -> Courses | None:
+async def backfill_or_none(client: Client, moment: float, ahead: float = 0.0) -> TrendBackfill | None:
     """The same; None where the history does not answer: a graph then begins with what this dashboard sees."""
     try:
-        return await courses(client, moment, ahead)
+        return await backfill(client, moment, ahead)
     except ClientError:
         return None

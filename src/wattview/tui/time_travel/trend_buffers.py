@@ -1,7 +1,7 @@
-"""What was seen lately: a short trail of every figure that a graph shows.
+"""What was seen lately: a short trend of every figure that a graph shows.
 
 The daemon keeps the past; this keeps the minutes that the screen draws, so that a graph needs no call each second.
-Trails begin with what the history has (``seed``), then grow by one point a snapshot. What has vanished is forgotten.
+Trends begin with what the history has (``seed``), then grow by one point a snapshot. What has vanished is forgotten.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ HOST_POINTS = 900
 PART_POINTS = 120
 
 
-class Trails:
-    """Trails by key: ``("power",)``, ``("joules",)``, ``("cpu",)``, ``("idle",)`` …; and of parts,
+class TrendBuffers:
+    """Trends by key: ``("power",)``, ``("joules",)``, ``("cpu",)``, ``("idle",)`` …; and of parts,
     ``("container", id)``, ``("stream", app, name)``, ``("gpu", uuid)``."""
 
     def __init__(self) -> None:
-        self._trails: dict[tuple[str, ...], deque[Point]] = {}
+        self._trends: dict[tuple[str, ...], deque[Point]] = {}
 
     def __getitem__(self, key: tuple[str, ...]) -> deque[Point]:
-        return self._trails.get(key) or deque()
+        return self._trends.get(key) or deque()
 
     def record(self, snapshot: Snapshot) -> None:
         now = snapshot.time
         alive = set()
         for key, value in _figures(snapshot):
             alive.add(key)
-            trail = self._trails.get(key)
-            if trail is None:
-                trail = self._trails[key] = deque(maxlen=HOST_POINTS if len(key) == 1 else PART_POINTS)
-            if value is not None and (not trail or now > trail[-1][0]):
-                trail.append((now, value))
-        for key in [key for key in self._trails if len(key) > 1 and key not in alive]:
-            del self._trails[key]
+            trend = self._trends.get(key)
+            if trend is None:
+                trend = self._trends[key] = deque(maxlen=HOST_POINTS if len(key) == 1 else PART_POINTS)
+            if value is not None and (not trend or now > trend[-1][0]):
+                trend.append((now, value))
+        for key in [key for key in self._trends if len(key) > 1 and key not in alive]:
+            del self._trends[key]
 
     def seed(self, key: tuple[str, ...], points: Iterable[Point]) -> None:
         """Puts older points before those that are there."""
@@ -49,7 +49,7 @@ class Trails:
         first = here[0][0] if here else float("inf")
         older = [point for point in points if point[0] < first]
         size = HOST_POINTS if len(key) == 1 else PART_POINTS
-        self._trails[key] = deque([*older, *here], maxlen=size)
+        self._trends[key] = deque([*older, *here], maxlen=size)
 
 
 def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float | None]]:

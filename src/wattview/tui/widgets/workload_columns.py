@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from wattview.model import Container, Snapshot, Stream
 from wattview.tui.text import UNKNOWN, count, mbit, mib, money, number, span, spark
-from wattview.tui.time_travel.trend_buffers import Point, Trails, bridged, buckets, snapped
+from wattview.tui.time_travel.trend_buffers import Point, TrendBuffers, bridged, buckets, snapped
 from wattview.tui.widgets.column import Column
 
 SPARK_CELLS = 12
@@ -16,29 +16,29 @@ SPARK_SECONDS = 60.0
 
 class ContainerRow(NamedTuple):
     container: Container
-    trail: Iterable[Point]
+    trend: Iterable[Point]
     now: float
 
 
 class StreamRow(NamedTuple):
     stream: Stream
-    trail: Iterable[Point]
+    trend: Iterable[Point]
     now: float
     cost_per_watt_hour: float | None = None
 
 
-def container_rows(snapshot: Snapshot, trails: Trails) -> list[ContainerRow]:
+def container_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[ContainerRow]:
     """By CPU, the busiest first: the order of those that a sort leaves equal."""
-    rows = [ContainerRow(one, trails["container", one.id], snapshot.time) for one in snapshot.containers]
+    rows = [ContainerRow(one, trends["container", one.id], snapshot.time) for one in snapshot.containers]
     return sorted(rows, key=lambda row: -(row.container.cpu_percent or 0.0))
 
 
-def stream_rows(snapshot: Snapshot, trails: Trails) -> list[StreamRow]:
+def stream_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[StreamRow]:
     """With the energy's price: what the machine's energy costs an hour, by a stream's part of its power."""
     watts = snapshot.machine_power.watts if snapshot.machine_power is not None else None
     cost = snapshot.energy_cost_per_hour
     price = cost / watts if cost is not None and watts else None
-    return [StreamRow(one, trails["stream", one.app, one.name], snapshot.time, price) for one in snapshot.streams]
+    return [StreamRow(one, trends["stream", one.app, one.name], snapshot.time, price) for one in snapshot.streams]
 
 
 def container_key(row: ContainerRow) -> str:
@@ -50,7 +50,7 @@ def stream_key(row: StreamRow) -> tuple[str, str]:
 
 
 def _spark(row: ContainerRow | StreamRow) -> str:
-    values = buckets(row.trail, *snapped(row.now - SPARK_SECONDS, row.now, SPARK_CELLS), SPARK_CELLS)
+    values = buckets(row.trend, *snapped(row.now - SPARK_SECONDS, row.now, SPARK_CELLS), SPARK_CELLS)
     return spark(bridged(values, 2))
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.tui.time_travel.playback import SPEEDS, Journey, NoTime, moment_of
+from wattview.tui.time_travel.playback import SPEEDS, NoTime, Playback, moment_of
 from wattview.tui.time_travel.timeline import line_of, track_of
 
 NOW = 1_750_000_000.0
@@ -17,48 +17,48 @@ NOW = 1_750_000_000.0
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e5), st.lists(st.floats(-1e6, 1e6)), st.integers(-5, 5))
 def test_a_moment_never_leaves_its_bounds(at: float, length: float, steps: list[float], faster: int) -> None:
-    journey = Journey(at, 0.0, length)
-    journey.faster(faster)
+    playback = Playback(at, 0.0, length)
+    playback.faster(faster)
     for step in steps:
-        journey.go(journey.at + step)
-        journey.play()
-        journey.advance(abs(step))
-        assert 0.0 <= journey.at <= length
-        assert journey.speed in SPEEDS
-        assert not (journey.playing and journey.at_end)
+        playback.go(playback.at + step)
+        playback.play()
+        playback.advance(abs(step))
+        assert 0.0 <= playback.at <= length
+        assert playback.speed in SPEEDS
+        assert not (playback.playing and playback.at_end)
 
 
 def test_playing_moves_on_by_the_speed_and_holding_does_not() -> None:
-    journey = Journey(100.0, 0.0, 1000.0)
-    journey.advance(5.0)
-    assert journey.at == 100.0
-    journey.play()
-    journey.faster(2)
-    journey.advance(4.0)
-    assert journey.at == 120.0
-    journey.advance(1e6)
-    assert (journey.at, journey.playing) == (1000.0, False)
+    playback = Playback(100.0, 0.0, 1000.0)
+    playback.advance(5.0)
+    assert playback.at == 100.0
+    playback.play()
+    playback.faster(2)
+    playback.advance(4.0)
+    assert playback.at == 120.0
+    playback.advance(1e6)
+    assert (playback.at, playback.playing) == (1000.0, False)
 
 
 def test_a_run_that_has_ended_plays_anew_and_keeps_its_bounds() -> None:
-    journey = Journey(50.0, 10.0, 50.0, "20250615_143000")
-    journey.bound(0.0, 99.0)
-    assert (journey.first, journey.last) == (10.0, 50.0)
-    journey.play()
-    assert (journey.at, journey.playing) == (10.0, True)
+    playback = Playback(50.0, 10.0, 50.0, "20250615_143000")
+    playback.bound(0.0, 99.0)
+    assert (playback.first, playback.last) == (10.0, 50.0)
+    playback.play()
+    assert (playback.at, playback.playing) == (10.0, True)
 
 
 @given(st.floats(0, 8 * 86400), st.floats(1, 8 * 86400))
 def test_the_line_of_time_has_the_moment_on_it(back: float, reach: float) -> None:
-    journey = Journey(NOW - back, NOW - reach, NOW)
-    first, last = journey.scale()
-    assert NOW - reach <= first <= journey.at <= last
+    playback = Playback(NOW - back, NOW - reach, NOW)
+    first, last = playback.scale()
+    assert NOW - reach <= first <= playback.at <= last
 
 
 @given(st.integers(20, 320), st.floats(0, 8 * 86400), st.floats(0, 8 * 86400), st.sampled_from(["", "20250615_143000"]))
 def test_the_line_fits_its_width(width: int, back: float, reach: float, title: str) -> None:
-    journey = Journey(NOW - back, NOW - reach, NOW, title)
-    parts = line_of(journey, None, NOW, width)
+    playback = Playback(NOW - back, NOW - reach, NOW, title)
+    parts = line_of(playback, None, NOW, width)
     assert sum(map(len, parts)) == width or width < 80
 
 
