@@ -22,12 +22,15 @@ from msgspec import Struct
 
 from wattview.daemon.events import tell
 from wattview.exposition import TEXT, Family, labels
+from wattview.fetch import FetchError, bounded_body
 from wattview.model import ExporterHealth, ProbeStatus
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_LINE_BYTES = 64 * 1024
+"""The parser's time grows with the square of a line's length."""
 
 ABOUT_ITSELF = (
     "wattview_probe_",
@@ -86,17 +89,18 @@ async def check(client: httpx.AsyncClient, target: Target, timeout_seconds: floa
     if target.problem:
         return _unhealthy(target, target.problem, reachable=False)
     try:
-        async with asyncio.timeout(timeout_seconds):
-            answer = await client.get(f"{target.url}/metrics", headers={"Accept": TEXT, "Accept-Encoding": "identity"})
+        answer, body = await _get(client, f"{target.url}/metrics", timeout_seconds)
     except (TimeoutError, httpx.TimeoutException):
         return _unhealthy(target, f"no answer within {timeout_seconds:g} s", reachable=False)
     except httpx.HTTPError as error:
         return _unhealthy(target, f"not reachable: {error or type(error).__name__}", reachable=False)
+    except FetchError as error:
+        return _unhealthy(target, error.reason, reachable=True)
     took = time.perf_counter() - began
     if answer.status_code != 200:
         return _unhealthy(target, f"answered {answer.status_code} {answer.reason_phrase}", reachable=True, took=took)
     try:
-        families, samples, data = await asyncio.to_thread(_count, answer.content)
+        families, samples, data = await asyncio.to_thread(_count, body)
     except ValueError as error:
         return _unhealthy(target, f"not valid metrics: {error}", reachable=True, took=took)
     healthy, reason = (True, "") if data else await _without_data(client, target, timeout_seconds)
@@ -114,13 +118,19 @@ async def check(client: httpx.AsyncClient, target: Target, timeout_seconds: floa
     )
 
 
+async def _get(client: httpx.AsyncClient, url: str, timeout_seconds: float) -> tuple[httpx.Response, bytes]:
+    """An answer and its body, neither of which takes longer or is larger than allowed."""
+    headers = {"Accept": TEXT, "Accept-Encoding": "identity"}
+    async with asyncio.timeout(timeout_seconds), client.stream("GET", url, headers=headers) as answer:
+        return answer, await bounded_body(answer, url, MAX_BODY_BYTES)
+
+
 async def _without_data(client: httpx.AsyncClient, target: Target, timeout_seconds: float) -> tuple[bool, str]:
     """An exporter whose source this machine does not have is well and has nothing to say; any other is not well."""
     try:
-        async with asyncio.timeout(timeout_seconds):
-            answer = await client.get(f"{target.url}/health")
-        page = msgspec.json.decode(answer.content, type=_HealthPage)
-    except (TimeoutError, httpx.HTTPError, msgspec.DecodeError):
+        _, body = await _get(client, f"{target.url}/health", timeout_seconds)
+        page = msgspec.json.decode(body, type=_HealthPage)
+    except (TimeoutError, httpx.HTTPError, FetchError, msgspec.DecodeError, RecursionError):
         return False, "it has no data"
     failing = [probe for probe in page.probes if probe.state != "ok"]
     reason = "; ".join(f"{probe.state}: {probe.reason}" if probe.reason else probe.state for probe in failing)
@@ -132,8 +142,8 @@ def _count(body: bytes) -> tuple[int, int, bool]:
     """(families, samples, whether any is data). Raises ValueError where the text is not the format."""
     from prometheus_client.parser import text_string_to_metric_families
 
-    if len(body) > MAX_BODY_BYTES:
-        raise ValueError(f"{len(body)} bytes are more than the {MAX_BODY_BYTES} that are read")
+    if max(map(len, body.split(b"\n"))) > MAX_LINE_BYTES:
+        raise ValueError(f"a line of more than {MAX_LINE_BYTES // 1024} KiB")
     families = samples = 0
     data = False
     for family in text_string_to_metric_families(body.decode("utf-8")):

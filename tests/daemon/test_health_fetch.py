@@ -1,0 +1,60 @@
+"""What is fetched to judge an exporter may be anything that listens on its port: it costs a stated time and size."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.support.wire import Script, Wire, endlessly, head, slowly
+from wattview.daemon.exporters import health
+from wattview.daemon.exporters.health import Target, check
+
+MIB = 2**20
+
+
+def trickling(_: str) -> Iterator[bytes]:
+    yield from slowly(b"HTTP/1.1 200 OK\r\nX-Header: " + b"a" * 1000, 0.02)
+
+
+def endless(_: str) -> Iterator[bytes]:
+    yield head()
+    yield from endlessly(b"up 1\n" * 10_000)
+
+
+def compressed(_: str) -> Iterator[bytes]:
+    yield head("Content-Encoding: gzip") + gzip.compress(b"up 1\n" * 10 * MIB, 1)
+
+
+def one_line(_: str) -> Iterator[bytes]:
+    yield head() + b'up{a="' + b'\\"' * MIB + b'"} 1\n'
+
+
+def no_text(_: str) -> Iterator[bytes]:
+    yield head() + b"\xff\xfe"
+
+
+@pytest.mark.parametrize(
+    ("script", "reachable", "said"),
+    [
+        (trickling, False, "no answer within 1 s"),
+        (endless, True, "more than 4 MiB"),
+        (compressed, True, "more than 4 MiB"),
+        (one_line, True, "not valid metrics: a line of more than 64 KiB"),
+        (no_text, True, "not valid metrics"),
+    ],
+)
+async def test_an_exporter_that_is_none_is_judged_in_a_stated_time(
+    monkeypatch: pytest.MonkeyPatch, script: Script, reachable: bool, said: str
+) -> None:
+    monkeypatch.setattr(health, "MAX_BODY_BYTES", 4 * MIB)
+    with Wire(script) as wire:
+        began = time.monotonic()
+        async with httpx.AsyncClient(trust_env=False) as client:
+            found = await check(client, Target("rapl-exporter", wire.url), 1.0)
+        assert time.monotonic() - began < 4
+    assert (found.healthy, found.reachable) == (False, reachable)
+    assert said in found.reason
