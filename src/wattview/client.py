@@ -6,6 +6,9 @@ token). It returns the structs of ``model`` and raises one of three errors whose
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -13,7 +16,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import httpx
 import msgspec
 
-from wattview import fetch
+from wattview.fetch import Answer, BadAnswer, FetchError, bounded_body, shown, trusted
 from wattview.model import (
     Advice,
     CurveComparison,
@@ -35,6 +38,20 @@ from wattview.model import (
 from wattview.model.trends import Trend, TrendKind, TrendQuantity
 
 T = TypeVar("T")
+
+MAX_BYTES = 64 * 1024 * 1024
+"""The largest answer that is taken."""
+
+LONGEST_SECONDS = 60.0
+"""What no wait for a byte outlasts; every call has a deadline of its own."""
+
+QUIET_SECONDS = 15.0
+"""How long a stream of snapshots may say nothing; longer where they are asked for more seldom."""
+
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""The largest snapshot of a stream of them."""
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class ClientError(Exception):
@@ -62,51 +79,66 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Address(NamedTuple):
-    """Where a daemon is, and the token that a daemon behind ``http://`` wants."""
+    """Where a daemon is, the token that a daemon behind ``http://`` wants, and a CA that is trusted for ``https://``."""
 
     url: str
     token: str = ""
+    ca_file: str = ""
 
 
 class Client:
     """One daemon. Use as an async context manager, or ``await close()``."""
 
-    def __init__(self, url: str, token: str = "", timeout_seconds: float = 5.0) -> None:
+    def __init__(self, url: str, token: str = "", timeout_seconds: float = 5.0, ca_file: str = "") -> None:
+        """``ca_file`` is trusted beside the system's certificates. Raises ClientError for what is no address."""
         self.url = url
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        if url.startswith("unix://"):
-            # A socket has no certificate: the system's would be loaded for nothing, some 30 ms at each start.
-            transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix://"), verify=False)
+        self._seconds = timeout_seconds
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        base, transport = url, None
+        verify: ssl.SSLContext | bool = False
+        try:
+            if url.startswith("unix://"):
+                base = "http://wattview"
+                # A socket has no certificate: the system's would be loaded for nothing, some 30 ms at each start.
+                transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix://"), verify=False)
+            elif url.startswith("https://"):
+                verify = trusted(ca_file)
             self._http = httpx.AsyncClient(
-                transport=transport, base_url="http://wattview", timeout=timeout_seconds, trust_env=False
+                transport=transport,
+                base_url=base,
+                headers=headers,
+                verify=verify,
+                timeout=LONGEST_SECONDS,
+                trust_env=False,
             )
-        else:
-            verify = fetch.trusted() if url.startswith("https://") else False
-            self._http = httpx.AsyncClient(
-                base_url=url, headers=headers, timeout=timeout_seconds, trust_env=False, verify=verify
-            )
+        except (httpx.InvalidURL, ValueError):
+            raise ClientError(f"{shown(url)}: not an address; give unix:///path or http://host:port") from None
+        except FetchError as error:
+            raise ClientError(str(error)) from None
 
     async def snapshot(self, time: float | None = None) -> Snapshot:
         """Everything now, or at a past moment (Unix seconds); CallRefused (404) where the history does not reach it."""
         query = {} if time is None else {"time": repr(time)}
-        return await self._get("/api/v1/snapshot", Snapshot, query, timeout=15.0)
+        return await self._get("/api/v1/snapshot", Snapshot, query, seconds=15.0)
 
     async def live(self, interval: float = 1.0) -> AsyncIterator[Snapshot]:
-        """Snapshots as they are made. Ends with DaemonUnreachable when the connection is lost."""
+        """Snapshots as they are made. Ends with DaemonUnreachable when the connection is lost, or falls silent."""
         decoder = msgspec.json.Decoder(Snapshot)
-        timeout = httpx.Timeout(5.0, read=max(15.0, 5 * interval))
-        try:
-            async with self._http.stream(
-                "GET", "/api/v1/live", params={"interval": str(interval)}, timeout=timeout
-            ) as answer:
+        quiet = max(QUIET_SECONDS, 5 * interval)
+        async with self._told():
+            query = {"interval": str(interval)}
+            async with asyncio.timeout(quiet):
+                request = self._http.build_request("GET", "/api/v1/live", params=query)
+                answer = await self._http.send(request, stream=True)
+            try:
                 if answer.status_code != 200:
-                    await answer.aread()
-                    raise _refusal(answer)
-                async for line in _lines(answer):
+                    async with asyncio.timeout(quiet):
+                        raise _refusal(await self._whole(answer))
+                async for line in _lines(answer, quiet):
                     if line.startswith(b"data: "):
                         yield decoder.decode(line[6:])
-        except httpx.HTTPError as error:
-            raise DaemonUnreachable(self._unreachable(error)) from error
+            finally:
+                await answer.aclose()
         raise DaemonUnreachable(f"the daemon at {self.url} has closed the connection")
 
     async def history(self, series: str, start: float, end: float, step: float = 0.0) -> list[HistorySeries]:
@@ -145,34 +177,34 @@ class Client:
 
     async def results(self, limit: int = 50) -> list[RunResult]:
         """The newest results files, newest first, analysed."""
-        return await self._get("/api/v1/results", list[RunResult], {"limit": str(limit)}, timeout=60.0)
+        return await self._get("/api/v1/results", list[RunResult], {"limit": str(limit)}, seconds=60.0)
 
     async def result(self, result_id: str) -> RunResult:
-        return await self._get(f"/api/v1/results/{result_id}", RunResult, timeout=60.0)
+        return await self._get(f"/api/v1/results/{result_id}", RunResult, seconds=60.0)
 
     async def report(self, result_id: str) -> str:
         """One run as a page of HTML that needs no other file."""
-        answer = await self._answer("GET", f"/api/v1/results/{result_id}/report", timeout=60.0)
-        return answer.text
+        answer = await self._answer("GET", f"/api/v1/results/{result_id}/report", seconds=60.0)
+        return answer.body.decode()
 
     async def compare(self, first: str, second: str, together: int = 1) -> RunComparison:
         """Two runs by their ids, the second less the first; one of so many comparisons that are read ``together``."""
         asked = {"a": first, "b": second, "together": str(together)}
-        return await self._get("/api/v1/compare", RunComparison, asked, timeout=60.0)
+        return await self._get("/api/v1/compare", RunComparison, asked, seconds=60.0)
 
     async def measurements(self, runs: Sequence[str] = ()) -> Measurements:
         """Every setting of the runs named, or of all, with the intervals of its repeats."""
-        return await self._get("/api/v1/measurements", Measurements, {"runs": ",".join(runs)}, timeout=60.0)
+        return await self._get("/api/v1/measurements", Measurements, {"runs": ",".join(runs)}, seconds=60.0)
 
     async def side_by_side(self, columns: Sequence[tuple[str, Sequence[int]]]) -> SideBySide:
         """Columns beside each other, each a run's id and the numbers of a scenario's repeats there."""
         query = {"of": [f"{run_id}:{','.join(map(str, numbers))}" for run_id, numbers in columns]}
-        return await self._get("/api/v1/side-by-side", SideBySide, query, timeout=60.0)
+        return await self._get("/api/v1/side-by-side", SideBySide, query, seconds=60.0)
 
     async def export(self, kind: str, runs: Sequence[str] = ()) -> bytes:
         """The runs named, or all, as a file: ``json``, ``csv`` or ``html``."""
         query = {"format": kind, "runs": ",".join(runs)}
-        return (await self._answer("GET", "/api/v1/export", params=query, timeout=60.0)).content
+        return (await self._answer("GET", "/api/v1/export", params=query, seconds=60.0)).body
 
     async def advice(
         self,
@@ -193,7 +225,7 @@ class Client:
         asked = {"vmaf": vmaf, "qoe": qoe, "streams": streams, "most": most}
         query = {name: repr(value) for name, value in asked.items() if value is not None}
         query |= {"objective": objective, "machine": machine, "runs": ",".join(runs)}
-        return await self._get("/api/v1/advice", Advice, query, timeout=60.0)
+        return await self._get("/api/v1/advice", Advice, query, seconds=60.0)
 
     async def curves(
         self, *, first: str = "", second: str = "", quality: str = "vmaf", machine: str = "", runs: Sequence[str] = ()
@@ -203,7 +235,7 @@ class Client:
         ``first`` and ``second`` are words of their labels; ``quality`` is ``vmaf``, ``psnr`` or ``ssim``.
         """
         query = {"first": first, "second": second, "quality": quality, "machine": machine, "runs": ",".join(runs)}
-        return await self._get("/api/v1/curves", CurveComparison, query, timeout=60.0)
+        return await self._get("/api/v1/curves", CurveComparison, query, seconds=60.0)
 
     async def predict(
         self,
@@ -225,17 +257,17 @@ class Client:
             "streams": str(streams), "resolution": ",".join(resolutions), "fps": repr(fps), "encoder": encoder,
             "preset": preset, "extrapolate": str(extrapolate).lower(), "machine": machine, "runs": ",".join(runs),
         }  # fmt: skip
-        return await self._get("/api/v1/prediction", PowerPrediction, query, timeout=60.0)
+        return await self._get("/api/v1/prediction", PowerPrediction, query, seconds=60.0)
 
     async def exporters(self) -> list[ExporterHealth]:
-        return await self._get("/api/v1/exporters", list[ExporterHealth], timeout=60.0)
+        return await self._get("/api/v1/exporters", list[ExporterHealth], seconds=60.0)
 
     async def events(self, after: int = 0) -> list[Event]:
         """The daemon's event log, oldest first: the events with a larger id than ``after``."""
         return await self._get("/api/v1/events", list[Event], {"after": str(after)})
 
     async def doctor(self) -> list[Finding]:
-        return await self._get("/api/v1/doctor", list[Finding], timeout=60.0)
+        return await self._get("/api/v1/doctor", list[Finding], seconds=60.0)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -256,41 +288,69 @@ class Client:
     async def _call(self, method: str, path: str, kind: type[T], **arguments: Any) -> T:
         answer = await self._answer(method, path, **arguments)
         try:
-            return msgspec.json.decode(answer.content, type=kind)
-        except msgspec.DecodeError as error:
-            raise ClientError(f"the daemon at {self.url} speaks another version: {error}") from error
+            return msgspec.json.decode(answer.body, type=kind)
+        except _UNREADABLE as error:
+            raise self._another_version(error) from error
 
-    async def _answer(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        try:
-            answer = await self._http.request(method, path, **arguments)
-        except httpx.HTTPError as error:
-            raise DaemonUnreachable(self._unreachable(error)) from error
-        if answer.status_code >= 400:
+    async def _answer(self, method: str, path: str, seconds: float | None = None, **arguments: Any) -> Answer:
+        async with (
+            self._told(),
+            asyncio.timeout(seconds or self._seconds),
+            self._http.stream(method, path, **arguments) as response,
+        ):
+            answer = await self._whole(response)
+        if answer.status >= 400:
             raise _refusal(answer)
         return answer
 
-    def _unreachable(self, error: httpx.HTTPError) -> str:
-        if isinstance(error, httpx.TimeoutException):
-            return f"the daemon at {self.url} does not answer in time"
-        way_out = (
-            "start one with: wattview up" if self.url.startswith("unix://") else "is its daemon.control_listen set?"
-        )
-        return f"no daemon answers at {self.url} ({error}); {way_out}"
+    async def _whole(self, response: httpx.Response) -> Answer:
+        body = await bounded_body(response, f"the daemon at {self.url}", MAX_BYTES)
+        return Answer(self.url, response.status_code, response.reason_phrase, body)
+
+    @contextlib.asynccontextmanager
+    async def _told(self) -> AsyncIterator[None]:
+        """What goes wrong on the way to the daemon, and in what it says, as a ClientError."""
+        try:
+            yield
+        except (TimeoutError, httpx.TimeoutException):
+            raise DaemonUnreachable(f"the daemon at {self.url} does not answer in time") from None
+        except httpx.HTTPError as error:
+            fix = (
+                "start one with: wattview up" if self.url.startswith("unix://") else "is its daemon.control_listen set?"
+            )
+            raise DaemonUnreachable(f"no daemon answers at {self.url} ({error}); {fix}") from error
+        except FetchError as error:
+            raise ClientError(str(error)) from None
+        except _UNREADABLE as error:
+            raise self._another_version(error) from error
+
+    def _another_version(self, error: Exception) -> ClientError:
+        return ClientError(f"the daemon at {self.url} speaks another version: {error}")
 
 
-async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """The lines of a stream, as they come. httpx makes text of them, which JSON need not be: it costs as much as
-    reading a snapshot."""
-    rest = b""
-    async for piece in answer.aiter_bytes():
+async def _lines(answer: httpx.Response, quiet_seconds: float = QUIET_SECONDS) -> AsyncIterator[bytes]:
+    """The lines of a stream, as they come; TimeoutError where none has come for so long. httpx makes text of them,
+    which JSON need not be: it costs as much as reading a snapshot."""
+    loop = asyncio.get_running_loop()
+    pieces, rest = answer.aiter_raw(), b""
+    due = loop.time() + quiet_seconds
+    while True:
+        async with asyncio.timeout_at(due):
+            piece = await anext(pieces, None)
+        if piece is None:
+            return
         *lines, rest = (rest + piece).split(b"\n")
+        if len(rest) > MAX_LINE_BYTES:
+            raise BadAnswer(f"the daemon sent a line of more than {MAX_LINE_BYTES // 2**20} MiB")
         for line in lines:
             yield line
+        if lines:
+            due = loop.time() + quiet_seconds
 
 
-def _refusal(answer: httpx.Response) -> CallRefused:
+def _refusal(answer: Answer) -> CallRefused:
     try:
-        problem = msgspec.json.decode(answer.content, type=Problem)
-    except msgspec.DecodeError:
-        problem = Problem(f"the daemon answered {answer.status_code} {answer.reason_phrase}")
-    return CallRefused(problem.error, answer.status_code, problem.field)
+        problem = msgspec.json.decode(answer.body, type=Problem)
+    except _UNREADABLE:
+        problem = Problem(f"the daemon answered {answer.status} {answer.phrase}")
+    return CallRefused(problem.error, answer.status, problem.field)

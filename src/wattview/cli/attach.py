@@ -23,7 +23,7 @@ from wattview.config import Config
 from wattview.daemon import state_directory
 from wattview.daemon.children import ProgramMissing, child_command
 from wattview.daemon.state_directory import StateError
-from wattview.fetch import shown
+from wattview.fetch import FetchError, Site, blocking, shown
 
 START_SECONDS = 15.0
 STOP_SECONDS = 15.0
@@ -41,7 +41,7 @@ def socket_url(config: Config) -> str:
     return f"unix://{config.daemon.control_socket}"
 
 
-def addresses(urls: Sequence[str], token_files: Sequence[Path]) -> list[Address]:
+def addresses(urls: Sequence[str], token_files: Sequence[Path], ca_file: str = "") -> list[Address]:
     """Daemons by their URLs, each once. One token file is for all that are reached over HTTP; several are for these in
     their order. Raises AddressError."""
     urls = list(dict.fromkeys(urls))
@@ -54,7 +54,7 @@ def addresses(urls: Sequence[str], token_files: Sequence[Path]) -> list[Address]
             f"--token-file: {len(tokens)} files for {len(over_http)} http:// addresses; one, or one each"
         )
     token_of = dict(zip(over_http, tokens * len(over_http) if len(tokens) == 1 else tokens, strict=False))
-    return [Address(url, token_of.get(url, "")) for url in urls]
+    return [Address(url, token_of.get(url, ""), ca_file) for url in urls]
 
 
 def check_url(url: str, *more: str) -> None:
@@ -83,10 +83,14 @@ def answers(config: Config) -> bool:
     path = config.daemon.control_socket
     if not os.path.exists(path):
         return False
+
+    async def ask() -> bool:
+        async with Site(f"unix://{path}", seconds=2.0) as site:
+            return (await site.fetch("/api/v1/runs")).status == 200
+
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=path), timeout=2.0, trust_env=False) as client:
-            return client.get("http://wattview/api/v1/runs").status_code == 200
-    except httpx.HTTPError:
+        return blocking(ask())
+    except FetchError:
         return False
 
 

@@ -107,7 +107,7 @@ def tui(
 
     config = options.config()
     try:
-        daemons = addresses(urls or ([] if prometheus else [socket_url(config)]), token_files)
+        daemons = addresses(urls or ([] if prometheus else [socket_url(config)]), token_files, config.http.ca_file)
         secret = read_secret(store_token_file) if store_token_file is not None else ""
         if prometheus is not None:
             check_url(prometheus)
@@ -131,7 +131,7 @@ def tui(
         sys.exit(run_fleet(daemons, config.tui, store))
     from wattview.tui.app import run as run_dashboard
 
-    sys.exit(run_dashboard(daemons[0].url, daemons[0].token, config.tui, replay))
+    sys.exit(run_dashboard(*daemons[0][:2], config.tui, replay, daemons[0].ca_file))
 
 
 @main.command()

@@ -96,9 +96,10 @@ class Dashboard(TimeTravelApp):
         interval: float = 1.0,
         in_fleet: bool = False,
         replay: str = "",
+        ca_file: str = "",
     ) -> None:
         super().__init__(settings if settings is not None else Tui())
-        self.client = Client(client_url, token)
+        self.client = Client(client_url, token, ca_file=ca_file)
         self.interval = interval
         self.in_fleet = in_fleet
         self.trends = TrendBuffers()
@@ -329,8 +330,10 @@ def _run_key(snapshot: Snapshot | None) -> tuple[str, str] | None:
     return (run.id, run.state) if run is not None else None
 
 
-def run(client_url: str, token: str = "", settings: Tui | None = None, replay: str = "") -> int:
+def run(
+    client_url: str, token: str = "", settings: Tui | None = None, replay: str = "", ca_file: str = ""
+) -> int:
     """Opens the dashboard and returns an exit status when it is closed: 0, or 1 where it broke."""
-    app = Dashboard(client_url, token, settings, replay=replay)
+    app = Dashboard(client_url, token, settings, replay=replay, ca_file=ca_file)
     app.run()
     return app.return_code or 0

@@ -123,7 +123,7 @@ async def show(
             address = next((host.address for host in source.hosts() if host.key == opened), None)
             if address is None:
                 return page.return_code or 0
-            dashboard = Dashboard(address.url, address.token, settings, in_fleet=True)
+            dashboard = Dashboard(address.url, address.token, settings, in_fleet=True, ca_file=address.ca_file)
             then = await run_app(dashboard)
             settings = msgspec.structs.replace(settings, theme=dashboard.theme)
             if then != "fleet":

@@ -79,7 +79,7 @@ class _FollowedDaemon:
 
     def __init__(self, address: Address, changed: Callable[[], object]) -> None:
         self.address = address
-        self.client = Client(address.url, address.token)
+        self.client = Client(address.url, address.token, ca_file=address.ca_file)
         self.retry_now = asyncio.Event()
         self._changed = changed
         self._link = Link()
