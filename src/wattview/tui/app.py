@@ -330,9 +330,7 @@ def _run_key(snapshot: Snapshot | None) -> tuple[str, str] | None:
     return (run.id, run.state) if run is not None else None
 
 
-def run(
-    client_url: str, token: str = "", settings: Tui | None = None, replay: str = "", ca_file: str = ""
-) -> int:
+def run(client_url: str, token: str = "", settings: Tui | None = None, replay: str = "", ca_file: str = "") -> int:
     """Opens the dashboard and returns an exit status when it is closed: 0, or 1 where it broke."""
     app = Dashboard(client_url, token, settings, replay=replay, ca_file=ca_file)
     app.run()
