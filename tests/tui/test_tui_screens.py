@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
+from textual.widgets._footer import FooterKey
 
 from tests.support.dashboard import (
     NOW,
@@ -460,3 +462,21 @@ async def test_the_log_says_what_an_event_is_about_in_a_narrow_terminal_too(daem
         await until(pilot, lambda: "works" in screen_text(pilot.app))
         # The line below the table names it too, but without its level.
         assert any("source node" in line and "info" in line for line in screen_text(pilot.app).splitlines())
+
+
+async def test_a_dashboard_whose_screens_are_gone_through_keeps_no_key_that_it_showed(daemon: ScriptedDaemon) -> None:
+    def keys_kept() -> int:
+        gc.collect()
+        return sum(isinstance(one, FooterKey) for one in gc.get_objects())
+
+    async def go_through(pilot: Any) -> None:
+        for tab in TABS[:3]:
+            await pilot.press(tab.key)
+            await until(pilot, lambda tab=tab: pilot.app.current_mode == tab.mode)
+
+    async with opened(daemon) as pilot:
+        await go_through(pilot)
+        before = keys_kept()
+        for _ in range(5):
+            await go_through(pilot)
+        assert keys_kept() <= before + 20, "no more than one screen's keys that are being made anew"

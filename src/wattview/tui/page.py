@@ -10,11 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from wattview.tui.export import deliver, row_text, table_csv
 from wattview.tui.widgets.banner import Banner
 from wattview.tui.widgets.filter_bar import FilterBar
+from wattview.tui.widgets.key_footer import KeyFooter
 from wattview.tui.widgets.table import Table
 
 
@@ -51,7 +51,7 @@ class Page(Screen[None]):
             yield from self.content()
         if self.FILTERS:
             yield FilterBar(self.FILTERS)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter(compact=True, show_command_palette=False)
 
     def head(self) -> Widget:
         raise NotImplementedError
