@@ -4,8 +4,9 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+HOURS ?= 1
 
-.PHONY: help install up test test-all lint bench stack clean
+.PHONY: help install up test test-all lint bench soak stack clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +38,9 @@ lint: $(VENV)/.installed-dev ## ruff and mypy --strict
 	@$(BIN)/ruff check src tests benchmarks
 	@$(BIN)/ruff format --check src tests benchmarks
 	@$(BIN)/mypy
+
+soak: $(VENV)/.installed-dev ## a daemon and a dashboard for HOURS=1 on a moving machine: do they stay flat?
+	@$(BIN)/python -m tests.support.soak --hours $(HOURS) $(ARGS)
 
 bench: packages-bench $(VENV)/.installed-dev ## the measurements behind every figure that the README gives
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -12,20 +12,14 @@ The aims are under 5 % of a core, less than glances, and a first screen within a
 from __future__ import annotations
 
 import argparse
-import fcntl
 import math
-import os
-import pty
 import shutil
-import struct
-import subprocess
 import sys
 import tempfile
-import termios
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -33,6 +27,7 @@ from msgspec.structs import replace
 from benchmarks.processes import beside, shares
 from benchmarks.table import Result, Row, print_table
 from tests.support.dashboard import ScriptedDaemon, power_use, scripted, snapshot
+from tests.support.terminal import Terminal
 from wattview.model import Snapshot
 
 AIM_PERCENT = 5.0
@@ -49,59 +44,6 @@ class Empty(App):
         yield Static("painted")
 Empty().run()
 """
-
-
-class Terminal:
-    """A program in a pseudo-terminal of its own; what it writes is read, as a terminal does."""
-
-    def __init__(self, command: list[str], size: tuple[int, int]) -> None:
-        self.text = b""
-        self._more = threading.Condition()
-        self._master, slave = pty.openpty()
-        columns, lines = size
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        environ = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-        self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, env=environ, start_new_session=True, cwd="/"
-        )
-        os.close(slave)
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        while True:
-            try:
-                piece = os.read(self._master, 65536)
-            except OSError:
-                piece = b""
-            with self._more:
-                self.text += piece
-                self._more.notify_all()
-            if not piece:
-                return
-
-    def wait_for(self, wanted: bytes, seconds: float = 60.0) -> None:
-        with self._more:
-            if not self._more.wait_for(lambda: wanted in self.text, seconds):
-                raise RuntimeError(f"{wanted!r} did not appear")
-
-    def type(self, keys: str) -> None:
-        os.write(self._master, keys.encode())
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._reader.join()
-        os.close(self._master)
-
-
-@contextmanager
-def terminal(command: list[str], size: tuple[int, int]) -> Iterator[Terminal]:
-    running = Terminal(command, size)
-    try:
-        yield running
-    finally:
-        running.close()
 
 
 def busy(at: float, containers: int, streams: int) -> Snapshot:
@@ -138,7 +80,7 @@ def telling(daemon: ScriptedDaemon, containers: int, streams: int) -> AbstractCo
 
 def start_seconds(command: list[str], painted: bytes, size: tuple[int, int]) -> float:
     began = time.perf_counter()
-    with terminal(command, size) as running:
+    with Terminal(command, size) as running:
         running.wait_for(painted)
         return time.perf_counter() - began
 
@@ -154,8 +96,8 @@ def measure(
         ours = [sys.executable, "-m", "wattview", "tui", "--url", daemon.url]
         with (
             telling(daemon, containers, streams),
-            terminal(ours, size) as dashboard,
-            terminal([glances, "--time", "1", "--disable-check-update"], size) as peer,
+            Terminal(ours, size) as dashboard,
+            Terminal([glances, "--time", "1", "--disable-check-update"], size) as peer,
         ):
             dashboard.wait_for(b"USD/h")
             peer.wait_for(b"CPU")
