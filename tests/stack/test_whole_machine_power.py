@@ -19,7 +19,9 @@ from tests.support.fake_nvml import NOT_SUPPORTED, UNINITIALIZED, FakeGpu, FakeN
 from tests.support.powercap import simulated_rapl
 from tests.support.stack import Store, alerting, victoria_metrics
 from wattview.client import Client
+from wattview.config import Endpoints
 from wattview.daemon.events import kept_events
+from wattview.daemon.http.addresses import Addresses
 from wattview.daemon.service import Daemon
 from wattview.fleet import HostRow, fleet, of_snapshot
 
@@ -103,13 +105,16 @@ async def scraped(directory: Path, make_config: ConfigFactory) -> AsyncIterator[
             f"endpoints.health.port={discovery}", f"paths.sysfs={sysfs}", f"docker.host=unix://{directory}/none.sock",
             "streams.nginx_rtmp_url=http://127.0.0.1:9/stat", *PRICES,
         )  # fmt: skip
-        daemon = Daemon(config, stack.enter_context(kept_events()))
+        ports = {name: getattr(config.endpoints, name).port for name in Endpoints.__struct_fields__}
+        addresses = await Addresses.of(config, ports, None)
+        daemon = Daemon(config, stack.enter_context(kept_events()), addresses)
         await daemon.start()
         try:
             async with Client(f"unix://{config.daemon.control_socket}") as client:
                 yield Host(client, store)
         finally:
-            await daemon.stop()
+            await daemon.stop(for_good=True)
+            await addresses.close()
 
 
 def gpu(uuid: str, watts: float, percent: int) -> FakeGpu:
