@@ -210,10 +210,24 @@ def test_the_mean_of_a_machine_with_gpus_is_of_what_its_power_is_summed_from() -
     assert mean_of_counters([board, gpus], 100.0, "hwmon") == 90.0, "the board's meter has counted them"
 
 
+def test_the_mean_of_a_range_over_a_restart_is_of_what_was_counted() -> None:
+    """45 W all the time; the daemon began anew at 300 s, and was away from 600 s to 640 s."""
+    joules = [(5.0 * at, 9000.0 + 225.0 * at) for at in range(60)]
+    joules += [(5.0 * at, 225.0 * (at - 60)) for at in range(60, 121)]
+    joules += [(5.0 * at, 13_600.0 + 225.0 * (at - 128)) for at in range(128, 200)]
+    assert mean_of_counters([counted("rapl", *joules)], 1000.0, "rapl") == pytest.approx(45.0)
+    assert mean_of_counters([counted("rapl", *joules[:100])], 1000.0, "rapl") is None, "half of it is not known"
+
+
+def test_a_mean_is_never_outside_of_the_least_and_the_largest() -> None:
+    assert summary([(5.0, 50.0), (10.0, 60.0)], 0.0, 10.0, mean=40.0) == (40.0, 40.0, 60.0)
+    assert summary([(5.0, 50.0), (10.0, 60.0)], 0.0, 10.0, mean=70.0) == (50.0, 70.0, 70.0)
+
+
 def test_a_summary_of_nothing_is_unknown() -> None:
     assert summary([], 0.0, 10.0) == (None, None, None)
     assert summary([(5.0, 2.0), (6.0, 4.0), (11.0, 99.0)], 0.0, 10.0) == (2.0, 3.0, 4.0)
-    assert summary([(5.0, 2.0)], 0.0, 10.0, mean=3.5) == (2.0, 3.5, 2.0)
+    assert summary([(5.0, 2.0)], 0.0, 10.0, mean=3.5) == (2.0, 3.5, 3.5)
 
 
 def test_the_cursor_reads_the_nearest_value_in_reach() -> None:

@@ -7,6 +7,8 @@ never a mean of readings where its energy counter reaches over the range: it is 
 
 from __future__ import annotations
 
+from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 from wattview.client import Client, ClientError
@@ -22,6 +24,9 @@ RANGES: tuple[tuple[str, float], ...] = (
 )  # fmt: skip
 RAW_SECONDS = 3600.0
 POINTS = 720
+
+MAX_STEPS_APART = 5.0
+"""Points further apart than so many usual steps have no daemon between them, or two."""
 
 HOST = "host"
 
@@ -81,12 +86,12 @@ async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...], 
         for series in await client.history("wattview_gpu_power_watts", start, end, step):
             _, labels = parse_series(series.name)
             points[labels.get("uuid", "")] = series.points
-    return PowerRange(start, end, step or 5.0, points, await _host_mean(client, start, end, source))
+    return PowerRange(start, end, step or 5.0, points, await _host_mean(client, start, end, step, source))
 
 
-async def _host_mean(client: Client, start: float, end: float, source: str) -> float | None:
+async def _host_mean(client: Client, start: float, end: float, step: float, source: str) -> float | None:
     try:
-        found = await client.history("wattview_host_energy_joules_total", start, end, max(1.0, end - start))
+        found = await client.history("wattview_host_energy_joules_total", start, end, step)
     except ClientError:
         return None
     return mean_of_counters(found, end - start, source)
@@ -95,7 +100,8 @@ async def _host_mean(client: Client, start: float, end: float, source: str) -> f
 def mean_of_counters(series: list[HistorySeries], seconds: float, source: str) -> float | None:
     """Watts from the energy counters of what ``source`` sums, each over at least nine tenths of the range.
 
-    None where one does not reach so far, and where another source of the host has counted too: it has changed in
+    A counter begins anew with the daemon: what was used around that is not known, and the mean is over the rest. None
+    where one does not reach so far, and where another source of the host has counted too: it has changed in
     between. GPUs that are not in the sum are no such source.
     """
     wanted = source.split("+")
@@ -105,10 +111,13 @@ def mean_of_counters(series: list[HistorySeries], seconds: float, source: str) -
         return None
     means = []
     for points in counted:
-        (t0, v0), (t1, v1) = points[0], points[-1]
-        if t1 - t0 < 0.9 * seconds or v1 < v0:
+        apart = MAX_STEPS_APART * median(t1 - t0 for (t0, _), (t1, _) in pairwise(points))
+        pairs = [(t1 - t0, v1 - v0) for (t0, v0), (t1, v1) in pairwise(points)]
+        grown = [(length, joules) for length, joules in pairs if joules >= 0 and length <= apart]
+        counted_seconds = sum(length for length, _ in grown)
+        if counted_seconds < 0.9 * seconds:
             return None
-        means.append((v1 - v0) / (t1 - t0))
+        means.append(sum(joules for _, joules in grown) / counted_seconds)
     return sum(means)
 
 
@@ -119,10 +128,14 @@ class Summary(NamedTuple):
 
 
 def summary(points: list[Point], start: float, end: float, mean: float | None = None) -> Summary:
+    """Of the readings in that time; ``mean`` goes before theirs. The readings are a few of all moments: where the mean
+    lies outside of them, so did the power.
+    """
     values = [value for moment, value in points if start <= moment <= end]
     if not values:
         return Summary(None, mean, None)
-    return Summary(min(values), mean if mean is not None else sum(values) / len(values), max(values))
+    mean = mean if mean is not None else sum(values) / len(values)
+    return Summary(min(*values, mean), mean, max(*values, mean))
 
 
 def value_at(points: list[Point], moment: float, reach: float) -> Point | None:
