@@ -94,6 +94,14 @@ class PowerProbe:
             self._sample(self._clock(), min(1.5 / self.sample_hz, FRESH_SECONDS))
             return self._reading()
 
+    def sample_now(self) -> float:
+        """Takes a sample whatever the clock does: one that ends a measured window. Returns when its reading had ended
+        (Unix seconds). Raises SourceError."""
+        with self._lock:
+            self._sample(self._clock(), 0.0)
+            assert self._samples.newest is not None
+            return self._samples.newest.at.time
+
     def trail(self) -> list[TrailPoint]:
         """The samples of the last second or so, oldest first. A counter that is updated less often than it is read has
         a point for each update, and its last one is not here yet."""

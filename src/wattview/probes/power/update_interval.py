@@ -43,7 +43,7 @@ class UpdateInterval:
         elif raw != self._raw:
             if self._after is not None:
                 self.seconds = self.seconds or 0.0
-                if self._looked > self._seen:
+                if self._looked > self._seen and self._tells(at):
                     self._take(at - self._after)
                 elif at - self._after < self.seconds / 2:
                     self._short += 1
@@ -62,6 +62,11 @@ class UpdateInterval:
     def resting(self) -> bool:
         """The counter has shown the same value for so long that what it counts draws nothing now."""
         return self._looked - self._seen > max(RESTING_SECONDS, 2 * (self.seconds or 0.0))
+
+    def _tells(self, at: float) -> bool:
+        """Whether this update says something of the interval: not where the look before was so long ago that there were
+        several since, unless the counter had stood still for longer than was thought by then."""
+        return not self.seconds or at - self._looked < self.seconds or self._looked - self._seen > self.seconds
 
     def _take(self, seconds: float) -> None:
         self._short = 0
