@@ -16,6 +16,7 @@ from wattview.analysis.windows.energy import (
     maximum,
     readings,
     summed,
+    tolerated_gap,
 )
 
 EVERY_5_S = [(float(at), 100.0 + 10.0 * at) for at in range(0, 65, 5)]
@@ -80,20 +81,46 @@ def test_a_joules_counter_that_fell_is_unknown_and_cpu_time_begins_at_0() -> Non
 
 
 def test_bounds_hold_whatever_the_counter_did_between_two_samples() -> None:
-    points = [(0.0, 0.0), (5.0, 50.0), (10.0, 150.0), (15.0, 180.0)]
-    assert counter_bounds(points, 4, 11) == (100.0, 180.0)
-    assert counter_bounds(points, 5, 10) == (100.0, 100.0)
-    assert counter_bounds(points, 6, 9) == (0.0, 100.0)
+    points = [(0.0, 0.0), (5.0, 50.0), (10.0, 150.0), (15.0, 180.0), (20.0, 190.0)]
+    assert counter_bounds(points, 3, 11, lag=0.0, lead=0.0) == (100.0, 180.0)
+    assert counter_bounds(points, 5, 10, lag=0.0, lead=0.0) == (100.0, 100.0)
+    assert counter_bounds(points, 6, 9, lag=0.0, lead=0.0) == (0.0, 100.0)
+
+
+def test_a_sample_may_be_older_or_younger_than_its_time_stamp() -> None:
+    points = [(0.0, 0.0), (5.0, 50.0), (10.0, 150.0), (15.0, 180.0), (20.0, 190.0)]
+    # What the sample at 5 s shows may be what had been counted by 4 s, or by 5.1 s.
+    assert counter_bounds(points, 5, 10, lag=1.0, lead=0.1) == (0.0, 180.0)
+    assert counter_bounds(points, 3.9, 10, lag=1.0, lead=0.1) == (0.0, 180.0)
+    assert counter_bounds(points, 3.9, 10.2, lag=1.0, lead=0.1) == (100.0, 180.0)
 
 
 def test_a_known_steepest_power_narrows_the_bounds_at_the_ends() -> None:
-    points = [(0.0, 0.0), (5.0, 100.0), (10.0, 200.0)]
-    # 0.1 s of at most 30 W lie outside of the window at its start, and none at its end.
-    least, most = counter_bounds(points, 0.1, 10.0, steepest=30.0)
-    assert least == pytest.approx(197.0)
+    points = [(0.0, 0.0), (5.0, 100.0), (10.0, 200.0), (15.0, 300.0)]
+    # In 0.3 s at most 9 J were used after the sample at 0 s: the tenth of a second, and what a rate says nothing of.
+    least, most = counter_bounds(points, 0.1, 10.0, steepest=30.0, lag=0.0, lead=0.0)
+    assert least == pytest.approx(200.0 - 0.3 * 30.0)
     assert most == pytest.approx(200.0)
-    # A steepest power below what was counted is none: the mean of that interval stands in.
-    assert counter_bounds(points, 0.1, 10.0, steepest=1.0)[0] == pytest.approx(198.0)
+    # A steepest power below what was counted narrows nothing to less than the growth itself.
+    assert counter_bounds(points, 0.1, 10.0, steepest=1.0)[0] <= 198.0
+
+
+def test_scrapes_a_minute_apart_are_no_gap_and_a_missing_hour_is() -> None:
+    """60 s and some milliseconds, 45 W."""
+    points = [(60.0 * at + (0.012 if at % 2 else -0.012), 2700.0 * at) for at in range(-2, 10)]
+    assert counter_increase(points, 30, 330) == pytest.approx(13_500.0, rel=1e-3)
+    assert counter_increase([point for point in points if point[0] < 100 or point[0] > 130], 30, 330) > 13_000, (
+        "one scrape that failed is no gap"
+    )
+    with pytest.raises(NoData, match="no sample for 180 s"):
+        counter_increase([point for point in points if point[0] < 100 or point[0] > 190], 30, 330)
+    assert len(readings(points, 0, 300)) == 4
+
+
+def test_how_long_a_gap_may_be_follows_from_three_intervals_at_least() -> None:
+    assert tolerated_gap([(0.0, 0.0), (600.0, 1.0), (1200.0, 2.0)]) == 60.0
+    assert tolerated_gap([(120.0 * at, 0.0) for at in range(4)]) == 300.0
+    assert tolerated_gap([(5.0 * at, 0.0) for at in range(4)]) == 60.0
 
 
 def test_a_gauge_is_integrated_along_straight_lines() -> None:

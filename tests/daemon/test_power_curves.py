@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.conftest import ConfigFactory
 from wattview.daemon.history.power_curves import power_curves, watts
 from wattview.daemon.history.protocol import HistoryError
-from wattview.daemon.lab.window_trail import WindowTrail, read_trail, trail_file
+from wattview.daemon.lab.window_trail import HEADER, read_trail, trail_file
 from wattview.model import HistorySeries, RunResult, ScenarioRecord, ScenarioResult, TrailPoint
 
 RUN = "20260101_120000"
@@ -41,13 +41,9 @@ async def nothing(series: str, start: float, end: float) -> list[HistorySeries]:
 
 
 async def written(folder: Path, samples: list[tuple[float, float]]) -> None:
-    async def trail() -> list[TrailPoint]:
-        return [TrailPoint(time, joules, joules) for time, joules in samples]
-
+    lines = [f"{time:.6f},{joules:.6f},{joules:.6f},0.001\n" for time, joules in samples]
     await asyncio.to_thread(folder.mkdir, parents=True)
-    window = WindowTrail(trail)
-    await window.look()
-    window.write(trail_file(folder, 1))
+    trail_file(folder, 1).write_text(f"{HEADER}\n{''.join(lines)}")
 
 
 @pytest.mark.parametrize("samples", [history(40.0), nothing])
@@ -90,11 +86,11 @@ async def test_broken_samples_cost_the_detail_only(
     assert "the report draws the history instead" in caplog.text
 
 
-async def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    samples = [(1000.125, 0.5), (1000.25, 1.75)]
-    await written(tmp_path / "run", samples)
-    assert read_trail(trail_file(tmp_path / "run", 1)) == samples
-    assert read_trail(trail_file(tmp_path / "run", 2)) == []
+async def test_a_trail_without_bounds_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    file = trail_file(tmp_path, 1)
+    file.write_text("time,joules_total\n1000.125,0.5\n1000.25,1.75\n")
+    assert read_trail(file) == [TrailPoint(1000.125, 0.5, 0.5), TrailPoint(1000.25, 1.75, 1.75)]
+    assert read_trail(trail_file(tmp_path, 2)) == []
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 1.0), st.floats(0.0, 100.0)), min_size=1, max_size=60), st.integers(1, 80))

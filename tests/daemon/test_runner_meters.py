@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from wattview.daemon.lab import quality
+from wattview.daemon.lab import quality, window_trail
 from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command
 from wattview.daemon.lab.encoding.encoder_process import Pace, PaceMeter
 from wattview.daemon.lab.encoding.renditions import pixels, streams_of
@@ -21,8 +22,15 @@ from wattview.daemon.lab.run_progress import ProgressClock
 from wattview.daemon.lab.scenario_check import Planned
 from wattview.daemon.lab.scenario_record import Score, Window, record_of, with_scores
 from wattview.daemon.lab.steadiness import Steadiness
-from wattview.daemon.lab.window_trail import WindowTrail
-from wattview.model import Rendition, Scenario, VideoEncoder
+from wattview.daemon.lab.window_trail import (
+    Meters,
+    WindowReadings,
+    WindowTrail,
+    own_evidence,
+    read_trail,
+    read_window,
+)
+from wattview.model import Rendition, Scenario, ScenarioRecord, TrailPoint, VideoEncoder
 
 LADDER = Scenario(
     name="l",
@@ -365,40 +373,82 @@ def test_the_speed_of_a_comparison_is_learnt() -> None:
 # samples
 
 
+class Recent:
+    """Meters with a short memory of the power, of which the last twelve samples are left."""
+
+    def __init__(self) -> None:
+        self.memory: list[TrailPoint] = []
+        self.meters = Meters(self.trail, self.sample, self.readings)
+
+    async def trail(self) -> list[TrailPoint]:
+        return self.memory[-12:]
+
+    async def sample(self) -> float | None:
+        return self.memory[-1].time if self.memory else None
+
+    async def readings(self) -> WindowReadings:
+        return WindowReadings([(1000.0 + len(self.memory), "wattview_host_cpus", 8.0)], "rapl")
+
+
 async def test_the_trail_of_a_window_has_every_sample_once(tmp_path: Path) -> None:
-    memory: list[tuple[float, float]] = []
-
-    async def recent() -> list[tuple[float, float]]:
-        return memory[-12:]
-
-    trail = WindowTrail(recent)
+    recent = Recent()
+    trail = WindowTrail(recent.meters)
     for number in range(50):
-        memory.append((1000.0 + number / 10, 5.0 * number))
-        if number % 5 == 0:
+        recent.memory.append(TrailPoint(1000.0 + number / 10, 5.0 * number, 5.0 * number + 0.5, 0.001))
+        if number == 10:
+            assert await trail.open() == 1001.0
+        elif number == 40:
+            assert await trail.close() == 1004.0
+        elif number % 5 == 0:
             await trail.look()
-    await trail.look()
-    trail.write(tmp_path / "power.csv")
-    lines = (tmp_path / "power.csv").read_text().splitlines()
-    assert lines[0] == "time,joules_total"
-    assert [tuple(map(float, line.split(","))) for line in lines[1:]] == memory
+    await trail.closed()
+    trail.write(tmp_path, 3)
+    assert read_trail(tmp_path / "03-power.csv") == recent.memory
+    kept = read_window(tmp_path, 3)
+    assert kept is not None
+    assert (kept.start, kept.end, kept.sources, kept.gpus) == (1001.0, 1004.0, ["rapl"], [])
+    assert [series.name for series in kept.series] == ["wattview_host_cpus"]
 
 
-async def test_a_source_that_hangs_or_fails_does_not_hold_up_the_window() -> None:
-    async def hangs() -> list[tuple[float, float]]:
+async def test_what_was_recorded_is_of_its_own_window_and_of_no_other(tmp_path: Path) -> None:
+    recent = Recent()
+    recent.memory = [TrailPoint(1000.0 + at / 10, 5.0 * at, 5.0 * at) for at in range(12)]
+    trail = WindowTrail(recent.meters)
+    await trail.open()
+    recent.memory += [TrailPoint(1001.2 + at / 10, 60 + 5.0 * at, 60 + 5.0 * at) for at in range(12)]
+    await trail.close()
+    await trail.closed()
+    trail.write(tmp_path, 1)
+    own = ScenarioRecord(name="own", start_time=1001.1, end_time=1002.3)
+    found = own_evidence(tmp_path, 1, own)
+    assert found is not None
+    assert found.own is not None
+    assert found.own.source == "rapl"
+    assert own_evidence(tmp_path, 1, replace(own, end_time=1002.4)) is None
+    assert own_evidence(tmp_path, 2, own) is None
+    (tmp_path / "01-window.json").write_text("no JSON")
+    with pytest.raises(ValueError, match=r"01-window\.json"):
+        own_evidence(tmp_path, 1, own)
+
+
+async def test_a_source_that_hangs_or_fails_does_not_hold_up_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs() -> Any:
         await asyncio.sleep(60)
-        return []
 
-    async def fails() -> list[tuple[float, float]]:
+    async def fails() -> Any:
         raise OSError("gone")
 
+    monkeypatch.setattr(window_trail, "READINGS_SECONDS", 0.0)
     for source in (hangs, fails):
         async with asyncio.timeout(2):
-            assert await WindowTrail(source).look() is False
+            assert await WindowTrail(Meters(source, source, source)).look() is False
 
 
-def test_a_window_without_samples_leaves_no_file(tmp_path: Path) -> None:
-    WindowTrail(None).write(tmp_path / "power.csv")
-    assert list(tmp_path.iterdir()) == []
+async def test_a_window_without_meters_leaves_no_file(tmp_path: Path) -> None:
+    trail = WindowTrail(None)
+    assert await trail.open() <= await trail.close()
+    trail.write(tmp_path, 1)
+    assert not (tmp_path / "01-window.json").exists()
 
 
 def test_pixels() -> None:

@@ -13,7 +13,7 @@ from tests.support.ffmpeg import need, until
 from wattview.config import Config
 from wattview.daemon.lab.execution import Load
 from wattview.daemon.lab.runner import Runner
-from wattview.daemon.lab.window_trail import Trail
+from wattview.daemon.lab.window_trail import Meters
 from wattview.model import Phase, Run, RunRequest, Scenario
 
 SHORT = Scenario(
@@ -25,7 +25,7 @@ class Bench:
     """A runner on its own settings, and what it told: the times of its marks and the phases it went through."""
 
     def __init__(
-        self, config: Config, rtmp_url: str | None = None, load: Load | None = None, trail: Trail | None = None
+        self, config: Config, rtmp_url: str | None = None, load: Load | None = None, meters: Meters | None = None
     ) -> None:
         need("ffmpeg", "ffmpeg")
         self.config = config
@@ -33,7 +33,7 @@ class Bench:
         self.phases_at_marks: list[Phase] = []
         self.url = rtmp_url
         self.load = load
-        self.trail = trail
+        self.meters = meters
         self.runner = self.make()
 
     def make(self) -> Runner:
@@ -47,7 +47,7 @@ class Bench:
             power_source=lambda: "rapl",
             state_dir=Path(self.config.paths.state),
             load=self.load,
-            trail=self.trail,
+            meters=self.meters,
         )
 
     async def mark(self) -> None:

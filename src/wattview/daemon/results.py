@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wattview.analysis.results import analyse, compared_with_baseline, window_of
+from wattview.analysis.windows import series as names
 from wattview.analysis.windows.energy import MAX_GAP_SECONDS, NoData
 from wattview.analysis.windows.host import Window
 from wattview.analysis.windows.remarks import remarked, run_remarks
@@ -25,6 +26,8 @@ from wattview.analysis.windows.series import FIRST, GPU_PERCENT, Evidence
 from wattview.config import Config
 from wattview.daemon import machine, results_files
 from wattview.daemon.history.protocol import History, HistoryError
+from wattview.daemon.lab.run_journal import runs_directory
+from wattview.daemon.lab.window_trail import own_evidence
 from wattview.daemon.results_files import ResultsFileError
 from wattview.exposition import labels
 from wattview.gc_tuning import give_back_memory
@@ -51,6 +54,9 @@ MAX_FILES_AT_ONCE = 2
 LARGE_BYTES = 2**20
 """After a file of this size, what it took is given back to the system."""
 
+AROUND_SECONDS = 300.0
+"""So much of the history around a window is looked at too."""
+
 MAX_KEPT = 1000
 MAX_WINDOWS_AT_ONCE = 4
 
@@ -73,9 +79,12 @@ class Results:
 
     def __init__(self, config: Config, history: History) -> None:
         self._directory = Path(config.paths.results)
+        self._runs = runs_directory(Path(config.paths.state))
         self._prices = config.cost
         self._max_gap = max(MAX_GAP_SECONDS, 3 * config.history.interval_seconds)
         self._metrics = FIRST if config.cost.gpu_per_hour else tuple(name for name in FIRST if name != GPU_PERCENT)
+        if history.name != "prometheus":
+            self._metrics += (names.HOST_UPDATE_SECONDS,)
         self._history = history
         self._own_machine = machine.describe(config.paths.procfs, config.paths.sysfs)
         self._kept: dict[Path, _Kept] = {}
@@ -134,20 +143,23 @@ class Results:
     async def _analyse(self, path: Path, version: _Version) -> RunResult:
         unknown = False
 
-        async def scenario(record: ScenarioRecord) -> ScenarioResult:
+        async def scenario(record: ScenarioRecord, place: int) -> ScenarioResult:
             nonlocal unknown
             async with self._windows:
-                evidence = await self._evidence(record, file.machine or self._own_machine)
-                unknown = unknown or bool(evidence.failures)
-                return await asyncio.to_thread(analyse, record, evidence, self._prices, self._max_gap)
+                evidence = await asyncio.to_thread(self._recorded, path, record, place)
+                if evidence is None:
+                    evidence = await self._evidence(record, file.machine or self._own_machine)
+                result = await asyncio.to_thread(analyse, record, evidence, self._prices, self._max_gap)
+                unknown = unknown or bool(evidence.failures) or (evidence.own is None and _may_improve(result))
+                return result
 
         stale = None
         try:
             async with self._files:
                 file = await asyncio.to_thread(results_files.read, path, MAX_SCENARIOS)
-            scenarios = await asyncio.gather(*(scenario(record) for record in file.scenarios))
+            scenarios = await asyncio.gather(*(scenario(one, at) for at, one in enumerate(file.scenarios, start=1)))
             result = await asyncio.to_thread(self._result, path, file, scenarios)
-            if unknown or _may_improve(scenarios):
+            if unknown:
                 stale = time.monotonic() + RETRY_SECONDS
         except ResultsFileError as error:
             result = _broken(path, str(error))
@@ -192,18 +204,32 @@ class Results:
         while len(self._kept) > MAX_KEPT or sum(one.version[1] for one in self._kept.values()) > MAX_BYTES_TOGETHER:
             del self._kept[next(iter(self._kept))]
 
+    def _recorded(self, path: Path, record: ScenarioRecord, place: int) -> Evidence | None:
+        """What the daemon recorded itself while it measured: a run's own figures need no history. Blocks."""
+        try:
+            return own_evidence(self._runs / (results_files.stamp_of(path) or ""), place, record)
+        except (OSError, ValueError) as error:
+            log.warning("%s; the figures come from the history instead", error)
+            return None
+
     async def _evidence(self, record: ScenarioRecord, measured_on: Mapping[str, Any]) -> Evidence:
         """What the history holds for the scenario's window; nothing where it has none that can be asked for."""
         try:
             window = window_of(record, self._max_gap)
         except NoData:
             return Evidence()
+        # How far apart the samples of a series are shows in more of them than a short window has.
+        window = Window(window.start - AROUND_SECONDS, window.end + AROUND_SECONDS, window.max_gap)
         series: dict[str, list[HistorySeries]] = {}
         failures: dict[str, str] = {}
         host = await self._host_label(measured_on, window)
         await self._ask(self._metrics, host, window, series, failures)
         await self._ask(Evidence(series, failures).also_wanted(), host, window, series, failures)
-        return Evidence(series, failures)
+        if self._history.name == "prometheus":
+            return Evidence(series, failures)
+        # The recorder stamps what it writes with the end of the reading, and writes how often the counters are updated.
+        updates = [value for one in series.get(names.HOST_UPDATE_SECONDS, ()) for _, value in one.points]
+        return Evidence(series, failures, lag_seconds=max(updates, default=0.0), lead_seconds=0.0)
 
     async def _host_label(self, measured_on: Mapping[str, Any], window: Window) -> str:
         """``{host="…"}`` where the store holds many hosts and knows this one by that label, else "".
@@ -259,11 +285,8 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _may_improve(scenarios: Iterable[ScenarioResult]) -> bool:
+def _may_improve(scenario: ScenarioResult) -> bool:
     """Whether data that is missing may still come: the window ended not long ago."""
-    for scenario in scenarios:
-        end = scenario.record.end_time
-        lacking = scenario.energy_joules is None or scenario.power_max_watts is None or scenario.cpu_seconds is None
-        if end is not None and lacking and abs(time.time() - end) < SETTLED_SECONDS:
-            return True
-    return False
+    end = scenario.record.end_time
+    lacking = scenario.energy_joules is None or scenario.power_max_watts is None or scenario.cpu_seconds is None
+    return end is not None and lacking and time.time() - end < SETTLED_SECONDS

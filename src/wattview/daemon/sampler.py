@@ -263,8 +263,11 @@ class Sampler:
 
     async def power_trail(self) -> list[TrailPoint]:
         """The samples of the power clock in the last second or so."""
-        source = self.sources.get("power")
-        return [] if source is None else await source.call(PowerProbe.trail)
+        return [] if self._clock is None else await self.sources["power"].call(PowerProbe.trail)
+
+    async def power_sample(self) -> float | None:
+        """Takes a sample of the power whatever its clock does; when that was (Unix seconds). Raises SourceError."""
+        return None if self._clock is None else await self.sources["power"].call(PowerProbe.sample_now)
 
     def close(self) -> None:
         if self._clock is not None:

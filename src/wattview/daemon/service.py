@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ from wattview.daemon.http.guard import Guard, Turns
 from wattview.daemon.lab.encoding.push_connections import plain_address
 from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
+from wattview.daemon.lab.window_readings import window_readings
+from wattview.daemon.lab.window_trail import Meters
 from wattview.daemon.media.server import ManagedRtmp, MediaServerError, choose_server
 from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler
@@ -141,7 +144,8 @@ class Daemon:
         stack.push_async_callback(_end_task, watching_disks)
         runner = Runner(
             config, rtmp_url=live_rtmp_url, mark=mark, power_source=sampler.power_source, state_dir=state,
-            load=sampler.load, trail=sampler.power_trail, pushes_to=pushes_to,
+            load=sampler.load, pushes_to=pushes_to,
+            meters=Meters(sampler.power_trail, sampler.power_sample, partial(window_readings, sampler)),
         )  # fmt: skip
         stack.push_async_callback(runner.close)
         self._runner = runner

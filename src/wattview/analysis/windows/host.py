@@ -5,26 +5,29 @@ Each function takes the evidence and a window and raises NoData with the reason 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import fmean
 
 from msgspec import Struct
 
 from wattview.analysis.windows import series as names
+from wattview.analysis.windows import trail
 from wattview.analysis.windows.energy import (
+    LAG_SECONDS,
     NoData,
     Points,
+    Restart,
     counter_bounds,
     counter_increase,
     integral,
-    maximum,
     readings,
     summed,
 )
-from wattview.analysis.windows.series import Evidence, Labelled, machines, of_one_machine
-from wattview.model import ScenarioResult
-from wattview.model.power_sources import HOST_SOURCES, PROCESSOR_SOURCES
+from wattview.analysis.windows.series import Evidence, Labelled, OwnPower, machines, of_one_machine
+from wattview.exposition import parse_series
+from wattview.model import HistorySeries, ScenarioResult, TrailPoint
+from wattview.model.power_sources import GPU_SOURCES, HOST_SOURCES, PROCESSOR_SOURCES
 
 MEASURED = tuple(entry.name for entry in HOST_SOURCES if entry.measures)
 """Sources that each see the whole host, best first: they are alternatives and are never added."""
@@ -32,8 +35,8 @@ MEASURED = tuple(entry.name for entry in HOST_SOURCES if entry.measures)
 ADDS_TO = PROCESSOR_SOURCES
 """Sources beside which a GPU's own counter (``nvml``) is added: a board's meter and a battery feed the GPU too."""
 
-EDGE_SECONDS = 0.5
-"""A mark's reading is taken this near to the end of the window that it marks."""
+READING_SECONDS = 1.0
+"""A reading of power is the mean over so long before it: of the window alone is one that lies so far inside."""
 
 GPU_LABELS = (
     "gpu", "UUID", "pci_bus_id", "device", "modelName", "Hostname", "DCGM_FI_DRIVER_VERSION", "GPU_I_PROFILE",
@@ -55,9 +58,8 @@ class Window(Struct, frozen=True):
     def seconds(self) -> float:
         return self.end - self.start
 
-    def increase(self, points: Points) -> float:
-        """Of a counter that begins at 0 when it begins."""
-        return counter_increase(points, self.start, self.end, restart="zero", max_gap=self.max_gap)
+    def increase(self, points: Points, restart: Restart = "zero") -> float:
+        return counter_increase(points, self.start, self.end, restart=restart, max_gap=self.max_gap)
 
 
 class HostEnergy(Struct, frozen=True):
@@ -74,7 +76,12 @@ class HostEnergy(Struct, frozen=True):
 
 
 def host_energy(evidence: Evidence, window: Window) -> HostEnergy:
-    """From the best source that covers the window. An estimate is taken only where nothing was measured."""
+    """From the best source that covers the window. An estimate is taken only where nothing was measured.
+
+    Raises NoData where a part of the sum is not known: a package, a DRAM zone, the GPUs.
+    """
+    if evidence.own is not None:
+        return _own_energy(evidence, evidence.own, window)
 
     def of(machine: str, series: list[Labelled]) -> HostEnergy:
         by_source = {one.labels.get("source", ""): one.points for one in series}
@@ -83,17 +90,49 @@ def host_energy(evidence: Evidence, window: Window) -> HostEnergy:
             if source not in by_source:
                 continue
             try:
-                found = _counted(by_source[source], window, source, machine, _steepest(evidence, source))
+                found = _counted(evidence, by_source[source], window, source, machine, _steepest(evidence, source))
             except NoData as reason:
                 failures.append(f"{source}: {reason}")
                 continue
-            return _with_gpu(found, by_source.get("nvml"), window)
-        raise NoData("; ".join(failures) or "no samples of the host's energy in this window")
+            return _with_gpus(evidence, found, by_source, window)
+        raise NoData("; ".join(failures) or NOT_KNOWN)
 
-    own = evidence.of(names.HOST_ENERGY)
+    own = machines(evidence.of(names.HOST_ENERGY), "source")
+    daemons = machines(evidence.of(names.CPUS))
     if own:
-        return of_one_machine(machines(own, "source"), of, lambda energy: energy.joules)
+        silent = daemons.keys() - own.keys()
+        if silent:
+            raise NoData(f"several machines answer, and the energy of one is not known: {', '.join(sorted(silent))}")
+        return of_one_machine(own, of, lambda energy: energy.joules)
+    if daemons or evidence.of(names.HOST_WATTS):
+        raise NoData(NOT_KNOWN)
     return _rapl_energy(evidence, window)
+
+
+NOT_KNOWN = (
+    "WattView did not know the host's energy in this window: a part of it could not be read"
+    " (wattview doctor, and the daemon's log, say which)"
+)
+"""Zones that can be read beside one that cannot are no host: what the daemon did not sum up is not summed up here."""
+
+
+def _own_energy(evidence: Evidence, own: OwnPower, window: Window) -> HostEnergy:
+    if not own.points:
+        raise NoData(own.reason or "the host's power was not known in this window")
+    found = trail.energy(own.points, window.start, window.end)
+    host = HostEnergy(found.joules, found.least, found.most, own.source)
+    for source, counter in _own_gpus(evidence, own):
+        host = _added(evidence, host, source, counter, window)
+    return host
+
+
+def _own_gpus(evidence: Evidence, own: OwnPower) -> list[tuple[str, Points]]:
+    """The GPUs' counters by their source, where the host's does not see them. Raises NoData where one is missing."""
+    counters = {parse_series(one.name)[1].get("source", ""): one.points for one in evidence.of(names.HOST_ENERGY)}
+    wanted = own.gpus if own.source in ADDS_TO else ()
+    if any(source not in counters for source in wanted):
+        raise NoData(own.reason or "the energy of the GPUs is not known, and the host's alone would be too little")
+    return [(source, counters[source]) for source in wanted]
 
 
 def _steepest(evidence: Evidence, source: str) -> float | None:
@@ -102,37 +141,74 @@ def _steepest(evidence: Evidence, source: str) -> float | None:
     return max((value for points in peaks for _, value in points), default=None)
 
 
-def _counted(points: Points, window: Window, source: str, machine: str, steepest: float | None = None) -> HostEnergy:
+def _counted(
+    evidence: Evidence, points: Points, window: Window, source: str, machine: str, steepest: float | None = None
+) -> HostEnergy:
     """``steepest``: the most watts there can have been, where that is known."""
     joules = counter_increase(points, window.start, window.end, max_gap=window.max_gap)
-    least, most = counter_bounds(points, window.start, window.end, max_gap=window.max_gap, steepest=steepest)
+    least, most = counter_bounds(
+        points, window.start, window.end, max_gap=window.max_gap, steepest=steepest,
+        lag=evidence.lag_seconds, lead=evidence.lead_seconds,
+    )  # fmt: skip
     return HostEnergy(joules, least, most, source, machine)
 
 
-def _with_gpu(host: HostEnergy, gpu: Points | None, window: Window) -> HostEnergy:
-    if gpu is None or host.source not in ADDS_TO:
+def _with_gpus(evidence: Evidence, host: HostEnergy, by_source: Mapping[str, Points], window: Window) -> HostEnergy:
+    """The host and the GPUs that its source does not see. Raises NoData where there are some whose energy is not known:
+    the host alone would be too little."""
+    if host.source not in ADDS_TO:
         return host
+    whole = machines(evidence.of(names.MACHINE_WATTS), "source").get(host.machine, [])
+    inside = [one for one in whole if _has_reading(one.points, window)]
+    if whole and not inside and any(_has_reading(one.points, window) for one in evidence.of(names.HOST_WATTS)):
+        raise NoData("the power of the whole machine was not known in this window: a GPU could not be read")
+    wanted = {source for source in by_source if _of_gpus(source)}
+    wanted |= {source for one in inside for source in one.labels.get("source", "").split("+") if _of_gpus(source)}
+    if evidence.of(names.GPU_MILLIJOULES):
+        wanted.add("nvml")
+    for source in sorted(wanted):
+        if source not in by_source:
+            raise NoData("the energy of the GPUs is not known, and the host's alone would be too little")
+        host = _added(evidence, host, source, by_source[source], window)
+    return host
+
+
+def _of_gpus(source: str) -> bool:
+    return source in GPU_SOURCES
+
+
+def _has_reading(points: Points, window: Window) -> bool:
+    return any(window.start <= time <= window.end for time, _ in points)
+
+
+def _added(evidence: Evidence, host: HostEnergy, source: str, counter: Points, window: Window) -> HostEnergy:
     try:
-        more = _counted(gpu, window, "nvml", host.machine)
-    except NoData:
-        return host
+        more = _counted(evidence, counter, window, source, host.machine)
+    except NoData as lack:
+        raise NoData(f"the energy of the GPUs is not known: {lack}") from None
     return HostEnergy(
-        host.joules + more.joules, host.least + more.least, host.most + more.most, f"{host.source}+nvml", host.machine
+        host.joules + more.joules,
+        host.least + more.least,
+        host.most + more.most,
+        f"{host.source}+{source}",
+        host.machine,
     )
 
 
 def _rapl_energy(evidence: Evidence, window: Window) -> HostEnergy:
     """From a RAPL exporter's zones: packages and DRAM, or the platform. From its power where it has no counter."""
+    told = machines([*evidence.of(names.RAPL_ENERGY), *evidence.of(names.RAPL_WATTS)], "package", "zone")
 
     def counted(machine: str, series: list[Labelled]) -> HostEnergy:
-        parts = [_counted(one.points, window, "rapl", machine) for one in _whole(series)]
+        parts = [_counted(evidence, one.points, window, "rapl", machine) for one in _whole(series, told[machine])]
         return HostEnergy(
             sum(part.joules for part in parts), sum(part.least for part in parts), sum(part.most for part in parts),
             "rapl", machine,
         )  # fmt: skip
 
     def integrated(machine: str, series: list[Labelled]) -> HostEnergy:
-        joules = sum(integral(one.points, window.start, window.end, max_gap=window.max_gap) for one in _whole(series))
+        zones = _whole(series, told[machine])
+        joules = sum(integral(one.points, window.start, window.end, max_gap=window.max_gap) for one in zones)
         return HostEnergy(joules, joules, joules, "rapl (power readings)", machine)
 
     for metric, figure in ((names.RAPL_ENERGY, counted), (names.RAPL_WATTS, integrated)):
@@ -142,10 +218,24 @@ def _rapl_energy(evidence: Evidence, window: Window) -> HostEnergy:
     raise NoData("no samples of the host's energy in this window")
 
 
-def _whole(zones: list[Labelled]) -> list[Labelled]:
-    """The zones that make up the host, each joule once: a package holds its core and uncore, psys the packages."""
+def _whole(zones: list[Labelled], told: list[Labelled]) -> list[Labelled]:
+    """The zones that make up the host, each joule once: a package holds its core and uncore, psys the packages.
+
+    Raises NoData where one of them is missing: ``told`` are all zones that are known to be there, and sockets are
+    alike, so that one without DRAM beside one with it has a counter that could not be read.
+    """
     platform = [zone for zone in zones if zone.labels.get("zone") == "psys"]
-    return platform or [zone for zone in zones if zone.labels.get("zone") in ("dram", zone.labels.get("package"))]
+    if platform:
+        return platform
+    packages = {one.labels.get("package", "") for one in told} - {"psys"}
+    dram = any(one.labels.get("zone") == "dram" for one in told)
+    wanted = {(package, package) for package in packages if package.startswith("package-")}
+    wanted |= {(package, "dram") for package, _ in wanted if dram}
+    missing = wanted - {(one.labels.get("package", ""), one.labels.get("zone", "")) for one in zones}
+    if missing:
+        names_of = ", ".join(package if zone == package else f"{package} {zone}" for package, zone in sorted(missing))
+        raise NoData(f"a part of the host has no counter in this window: {names_of}")
+    return [zone for zone in zones if zone.labels.get("zone") in ("dram", zone.labels.get("package"))]
 
 
 def host_watts(evidence: Evidence, energy: HostEnergy) -> list[tuple[float, float]]:
@@ -156,7 +246,7 @@ def host_watts(evidence: Evidence, energy: HostEnergy) -> list[tuple[float, floa
 def _watts(evidence: Evidence, metric: str, energy: HostEnergy) -> list[tuple[float, float]]:
     if energy.source == "rapl (power readings)" or not evidence.of(names.HOST_ENERGY):
         zones = machines(evidence.of(names.RAPL_WATTS), "package", "zone").get(energy.machine, [])
-        return summed([zone.points for zone in _whole(zones)]) if zones and metric == names.HOST_WATTS else []
+        return summed([zone.points for zone in _whole(zones, zones)]) if zones and metric == names.HOST_WATTS else []
     sources = energy.source.split("+")
     series = machines(evidence.of(metric), "source").get(energy.machine, [])
     parts = [one.points for one in series if one.labels.get("source") in sources]
@@ -164,15 +254,44 @@ def _watts(evidence: Evidence, metric: str, energy: HostEnergy) -> list[tuple[fl
 
 
 def largest_watts(evidence: Evidence, window: Window, energy: HostEnergy) -> float:
-    """The largest reading inside the window: of the power as it was recorded, and of the peaks between records.
+    """The largest power of the window alone, and never less than its mean.
 
-    A peak was taken since the record before it, so that one counts whose record before it is in the window too.
+    From the trail where there is one. Else from a history: of readings, the peaks between them, and the means between
+    two samples of the counter, those that lie in the window with all of their time.
     """
-    largest = maximum(host_watts(evidence, energy), window.start, window.end, max_gap=window.max_gap)
-    peaks = _watts(evidence, names.HOST_PEAK_WATTS, energy)
-    begin, finish = window.start - EDGE_SECONDS, window.end + EDGE_SECONDS
-    inside = [value for (before, _), (time, value) in pairwise(peaks) if before >= begin and time <= finish]
-    return max([largest, *inside])
+    if evidence.own is not None:
+        return trail.largest(_own_points(evidence, evidence.own), window.start, window.end)
+    found = [energy.joules / window.seconds]
+    found += [value for time, value in host_watts(evidence, energy) if _lies_in(window, time - READING_SECONDS, time)]
+    # A peak is the largest since the record before it, of readings that are a second long themselves.
+    found += [
+        value
+        for (before, _), (time, value) in pairwise(_watts(evidence, names.HOST_PEAK_WATTS, energy))
+        if _lies_in(window, before - READING_SECONDS, time)
+    ]
+    found += [
+        (after - before) / (right - left)
+        for (left, before), (right, after) in pairwise(_host_counter(evidence, energy))
+        if right - left >= READING_SECONDS and _lies_in(window, left - LAG_SECONDS, right)
+    ]
+    return max(found)
+
+
+def _lies_in(window: Window, start: float, end: float) -> bool:
+    return window.start <= start and end <= window.end
+
+
+def _host_counter(evidence: Evidence, energy: HostEnergy) -> Points:
+    """The counter of a host that has one of its own, and no GPUs beside it."""
+    series = machines(evidence.of(names.HOST_ENERGY), "source").get(energy.machine, [])
+    return next((one.points for one in series if one.labels.get("source") == energy.source), [])
+
+
+def _own_points(evidence: Evidence, own: OwnPower) -> Sequence[TrailPoint]:
+    points = own.points
+    for _, counter in _own_gpus(evidence, own):
+        points = trail.with_gpus(points, counter)
+    return points
 
 
 class CpuUse(Struct, frozen=True):
@@ -215,19 +334,33 @@ def no_gpu(evidence: Evidence) -> bool:
     """Whether the history holds this window and no GPU in it: the machine had none that could be read."""
     if any(metric in evidence.failures for metric in (names.HOST_ENERGY, names.GPU_MILLIJOULES)):
         return False
-    if any('source="nvml"' in one.name for one in evidence.of(names.HOST_ENERGY)):
+    if evidence.own is not None and evidence.own.gpus:
+        return False
+    if _gpu_series(evidence):
         return False
     return not evidence.of(names.GPU_MILLIJOULES) and any(evidence.series.values())
 
 
+def _gpu_series(evidence: Evidence) -> list[HistorySeries]:
+    """The energy of all GPUs of one driver, as the daemon has added it up."""
+    return [one for one in evidence.of(names.HOST_ENERGY) if _of_gpus(parse_series(one.name)[1].get("source", ""))]
+
+
 def gpu_energy(evidence: Evidence, window: Window) -> float:
-    """Joules of all GPUs: the host's ``nvml`` source, else the counters of each GPU (millijoules, as DCGM has them)."""
-    own = [one for one in evidence.of(names.HOST_ENERGY) if 'source="nvml"' in one.name]
+    """Joules of all GPUs: the sums that the daemon made, else each GPU's counter (millijoules, as DCGM has them)."""
+    own = _gpu_series(evidence)
     if own:
-        return of_one_machine(machines(own, "source"), lambda _, series: window.increase(series[0].points), float)
+        return of_one_machine(
+            machines(own, "source"),
+            lambda _, found: sum(window.increase(one.points, "unknown") for one in found),
+            float,
+        )
+    if evidence.own is not None:
+        raise NoData(evidence.own.reason or "the energy of the GPUs is not known")
+    _every_gpu(evidence.of(names.GPU_MILLIJOULES), evidence.of(names.GPU_PERCENT))
     return of_one_machine(
         machines(evidence.of(names.GPU_MILLIJOULES), *GPU_LABELS),
-        lambda _, gpus: sum(window.increase(gpu.points) for gpu in gpus) / 1000.0,
+        lambda _, gpus: sum(window.increase(gpu.points, "unknown") for gpu in gpus) / 1000.0,
         float,
     )
 
@@ -235,8 +368,9 @@ def gpu_energy(evidence: Evidence, window: Window) -> float:
 def gpu_seconds(evidence: Evidence, window: Window) -> float:
     """Utilisation of all GPUs integrated over the window. 0 where the machine has no GPU in the history at all."""
     gpus = machines(evidence.of(names.GPU_PERCENT), *GPU_LABELS)
-    if not gpus:
+    if not gpus and no_gpu(evidence):
         return 0.0
+    _every_gpu(evidence.of(names.GPU_PERCENT), evidence.of(names.GPU_MILLIJOULES))
 
     def busy(_: str, series: list[Labelled]) -> float:
         return sum(integral(gpu.points, window.start, window.end, max_gap=window.max_gap) for gpu in series) / 100.0
@@ -244,9 +378,23 @@ def gpu_seconds(evidence: Evidence, window: Window) -> float:
     return of_one_machine(gpus, busy, float)
 
 
+def _every_gpu(series: Iterable[HistorySeries], others: Iterable[HistorySeries]) -> None:
+    """Raises NoData where a GPU that ``others`` know of is not in ``series``: a sum of the rest would be too little."""
+    known, told = ({parse_series(one.name)[1].get("UUID", "") for one in some} for some in (series, others))
+    if told - known:
+        raise NoData(f"a GPU has no figure in this window: {', '.join(sorted(told - known))}")
+
+
 def power_readings(evidence: Evidence, window: Window, energy: HostEnergy) -> Points:
-    """The readings of power inside the window, for percentiles and graphs."""
-    return readings(host_watts(evidence, energy), window.start, window.end, max_gap=window.max_gap)
+    """The power in the window over time, for percentiles: from the trail where there is one, else the readings of a
+    history that are of the window alone."""
+    if evidence.own is not None:
+        return trail.powers(_own_points(evidence, evidence.own), window.start, window.end)
+    inside = readings(host_watts(evidence, energy), window.start, window.end, max_gap=window.max_gap)
+    inside = [point for point in inside if _lies_in(window, point[0] - READING_SECONDS, point[0])]
+    if not inside:
+        raise NoData("no reading lies in the window with the whole second that it is of")
+    return inside
 
 
 def power_curve(evidence: Evidence, source: str, results: Iterable[ScenarioResult]) -> Points:
@@ -257,7 +405,7 @@ def power_curve(evidence: Evidence, source: str, results: Iterable[ScenarioResul
     """
     own = machines(evidence.of(names.HOST_WATTS), "source")
     zones = {} if own else machines(evidence.of(names.RAPL_WATTS), "package", "zone")
-    curves = [summed([zone.points for zone in _whole(series)]) for series in zones.values()]
+    curves = [_summed_zones(series) for series in zones.values()]
     for series in own.values():
         parts = [one.points for one in series if one.labels.get("source") in source.split("+")]
         curves.append(summed(parts) if len(parts) == len(source.split("+")) else [])
@@ -275,3 +423,10 @@ def power_curve(evidence: Evidence, source: str, results: Iterable[ScenarioResul
         return sum(gaps)
 
     return min((curve for curve in curves if curve), key=distance, default=[])
+
+
+def _summed_zones(zones: list[Labelled]) -> Points:
+    try:
+        return summed([zone.points for zone in _whole(zones, zones)])
+    except NoData:
+        return []

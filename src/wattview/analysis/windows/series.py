@@ -6,20 +6,21 @@ figure is taken from one machine: where the series of several cover the window a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from msgspec import Struct
 
-from wattview.analysis.windows.energy import NoData, Points
+from wattview.analysis.windows.energy import LAG_SECONDS, LEAD_SECONDS, NoData, Points
 from wattview.exposition import label_text, parse_series
-from wattview.model import HistorySeries
+from wattview.model import HistorySeries, TrailPoint
 
 T = TypeVar("T")
 
 HOST_ENERGY = "wattview_host_energy_joules_total"
 HOST_WATTS = "wattview_host_power_watts"
 HOST_PEAK_WATTS = "wattview_host_power_peak_watts"
+HOST_UPDATE_SECONDS = "wattview_host_energy_update_seconds"
 MACHINE_WATTS = "wattview_machine_power_watts"
 MACHINE_ERROR_WATTS = "wattview_machine_power_error_watts"
 CPU_BUSY = "wattview_host_cpu_busy_seconds_total"
@@ -30,7 +31,7 @@ NODE_CPU = "node_cpu_seconds_total"
 RAPL_ENERGY = "rapl_energy_joules_total"
 RAPL_WATTS = "rapl_power_watts"
 
-FIRST = (HOST_ENERGY, HOST_WATTS, HOST_PEAK_WATTS, CPU_BUSY, CPUS, GPU_MILLIJOULES, GPU_PERCENT)
+FIRST = (HOST_ENERGY, HOST_WATTS, HOST_PEAK_WATTS, MACHINE_WATTS, CPU_BUSY, CPUS, GPU_MILLIJOULES, GPU_PERCENT)
 INSTEAD: Mapping[str, tuple[str, ...]] = {HOST_ENERGY: (RAPL_ENERGY, RAPL_WATTS), CPU_BUSY: (NODE_CPU,)}
 """What other programs' exporters gave, asked for where our own series are not there."""
 
@@ -38,11 +39,29 @@ SAME_WITHIN = 0.01
 """Two answers that differ by less than this share are one machine that was scraped twice."""
 
 
+class OwnPower(Struct, frozen=True):
+    """The power of a window as the daemon recorded it while it measured: the trail of its ``source``. ``gpus``: the
+    sources of GPUs beside it, whose energy has a counter of its own. ``reason`` says why a part of the machine was not
+    known."""
+
+    source: str
+    points: Sequence[TrailPoint]
+    gpus: Sequence[str] = ()
+    reason: str = ""
+
+
 class Evidence(Struct, frozen=True):
-    """What a history holds for one window, by metric; ``failures`` says why it could not be asked for a metric."""
+    """What a history holds for one window, by metric; ``failures`` says why it could not be asked for a metric.
+
+    Of a run's own window it is what the daemon recorded beside the results, and ``own`` is its power. What a counter of
+    the host shows is older than its time stamp by ``lag_seconds`` at the most, and younger by ``lead_seconds``.
+    """
 
     series: Mapping[str, list[HistorySeries]] = {}
     failures: Mapping[str, str] = {}
+    own: OwnPower | None = None
+    lag_seconds: float = LAG_SECONDS
+    lead_seconds: float = LEAD_SECONDS
 
     def of(self, metric: str) -> list[HistorySeries]:
         """The series of a metric, none where there are none. Raises NoData where the history did not answer."""

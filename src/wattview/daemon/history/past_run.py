@@ -6,15 +6,16 @@ scenarios' own settings. How far encoders had come was not recorded: there are n
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
-from itertools import pairwise
+from collections.abc import Sequence
+from operator import attrgetter
 
 from msgspec.structs import replace
 
-from wattview.analysis.windows.energy import Points
+from wattview.analysis.windows.energy import NoData
+from wattview.analysis.windows.trail import energy, largest
 from wattview.daemon.history.past_machine import SOURCES
-from wattview.model import Phase, PowerReading, Run, RunProgress, ScenarioRecord
+from wattview.model import Phase, PowerReading, Run, RunProgress, ScenarioRecord, TrailPoint
 
 
 def run_at(run: Run, at: float) -> Run | None:
@@ -52,21 +53,29 @@ POWER_SECONDS = 1.0
 """Power is the mean over the samples of this long."""
 
 
-def power_at(trail: Points, moment: float, source: str) -> PowerReading | None:
-    """The host's power by the samples of its counter (Unix seconds, joules) in the second before a moment; None where
-    there are not two, or its source is none that we know."""
-    points = trail[
-        bisect_right(trail, (moment - POWER_SECONDS - 1e-6, math.inf)) : bisect_right(trail, (moment, math.inf))
-    ]
-    if len(points) < 2 or source not in SOURCES:
+def power_at(trail: Sequence[TrailPoint], moment: float, source: str) -> PowerReading | None:
+    """The host's power by its trail in the second before a moment, or in the last update interval of a counter that is
+    updated less often. None where there are not two samples, or its source is none that we know."""
+    before = trail[: bisect_right(trail, moment, key=attrgetter("time"))]
+    if len(before) < 2 or source not in SOURCES:
         return None
-    (t0, j0), (t1, j1) = points[0], points[-1]
-    peak = max((after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(points))
+    last = before[-1]
+    seconds = max(POWER_SECONDS, last.update_seconds)
+    first = before[max(bisect_right(before, last.time - seconds + 1e-6, key=attrgetter("time")) - 1, 0)]
+    if first is last or moment - last.time > 2 * seconds:
+        return None
+    try:
+        used, peak = energy(before, first.time, last.time), largest(before, first.time, last.time)
+    except NoData:
+        return None
     return PowerReading(
-        time=t1, monotonic=0.0, source=source,
-        host_joules_total=j1, host_watts=(j1 - j0) / (t1 - t0),
+        time=last.time,
+        monotonic=0.0,
+        source=source,
+        host_joules_total=last.joules,
+        host_watts=used.joules / (last.time - first.time),
         host_peak_watts=peak,
-    )  # fmt: skip
+    )
 
 
 def _stage(run: Run, at: float) -> tuple[int, Phase]:

@@ -7,14 +7,16 @@ history.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from wattview.analysis.windows.energy import Points
+from wattview.analysis.windows.energy import NoData, Points
 from wattview.analysis.windows.host import power_curve
 from wattview.analysis.windows.series import HOST_WATTS, RAPL_WATTS, Evidence
+from wattview.analysis.windows.trail import steps
 from wattview.client import ClientError
 from wattview.config import Config
 from wattview.daemon.history.protocol import HistoryError
@@ -81,8 +83,12 @@ def _from_folder(folder: Path, run: RunResult) -> list[Points]:
         except (OSError, ValueError) as error:
             log.warning("%s; the report draws the history instead", error)
             continue
-        if trail and start - 1.0 <= trail[0][0] and trail[-1][0] <= end + 1.0 + MARGIN_SECONDS:
-            windows.append(watts([point for point in trail if start - 1.0 <= point[0] <= end + 1.0]))
+        if not trail:
+            continue
+        first, last = max(start, trail[0].time), min(end, trail[-1].time)
+        if last > first:
+            with contextlib.suppress(NoData):
+                windows.append(watts(steps(trail, first, last)))
     return [window for window in windows if window]
 
 

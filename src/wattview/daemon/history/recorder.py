@@ -12,6 +12,7 @@ import logging
 import math
 import time
 
+from wattview.analysis.windows import series as names
 from wattview.daemon.attribution.attributor import Attributor
 from wattview.daemon.exporters.run_families import machine_families
 from wattview.daemon.history.protocol import HistoryError
@@ -147,8 +148,17 @@ class Recorder:
             if self._peak is not None:
                 samples.append((PEAK + labels(source=reading.source), self._peak))
             self._peak = None
+            samples += await self._update_interval(reading)
         written, before = self._facts.get(source.name, (-math.inf, []))
         if facts == before and reading.monotonic - written < FACTS_SECONDS:
             return [(reading.time, samples)]
         self._facts[source.name] = reading.monotonic, facts
         return [(reading.time, samples), (reading.time, facts)]
+
+    async def _update_interval(self, reading: PowerReading) -> list[Sample]:
+        """How often the counters are updated: it bounds how old what they show may be."""
+        try:
+            trail = await self._sampler.power_trail()
+        except SourceError:
+            return []
+        return [(names.HOST_UPDATE_SECONDS + labels(source=reading.source), trail[-1].update_seconds)] if trail else []

@@ -41,7 +41,7 @@ from wattview.daemon.lab.scenario_check import (
 )
 from wattview.daemon.lab.scenario_record import Window, record_of
 from wattview.daemon.lab.steadiness import Steadiness
-from wattview.daemon.lab.window_trail import TRAIL_SECONDS, Trail, WindowTrail, trail_file
+from wattview.daemon.lab.window_trail import TRAIL_SECONDS, Meters, WindowTrail
 from wattview.model import EventLevel, ResultsFile, Run, RunState, ScenarioRecord
 
 log = logging.getLogger("wattview.run")
@@ -67,16 +67,16 @@ class Surroundings:
 
     ``rtmp_url`` gives the address that streams are pushed to, None where there is no server. ``mark`` is awaited at
     the start and at the end of every measured window and writes a point of the history at that moment.
-    ``power_source`` names the source of the watts. ``load`` and ``trail`` are for warm-ups that wait until the machine
-    is steady, and for the samples of a window at full rate; without them there are none. ``pushes_to`` says in words
-    where streams are pushed, if that server is there.
+    ``power_source`` names the source of the watts. ``load`` is for warm-ups that wait until the machine is
+    steady. ``meters`` is what a window is recorded with; without it a run's figures come from the history.
+    ``pushes_to`` says in words where streams are pushed, if that server is there.
     """
 
     rtmp_url: Callable[[], Awaitable[str | None]]
     mark: Callable[[], Awaitable[None]]
     power_source: Callable[[], str | None]
     load: Load | None = None
-    trail: Trail | None = None
+    meters: Meters | None = None
     pushes_to: str = ""
 
 
@@ -299,16 +299,18 @@ class Execution:
             notes += await self._until_steady(scenario.steady, group)
         await self._marked("start", notes)
         self._clock.enter(index, "measuring")
-        trail = WindowTrail(self._around.trail)
-        start_time, start = time.time(), time.monotonic()
+        trail = WindowTrail(self._around.meters)
+        start_time, start = await trail.open(), time.monotonic()
         group.open_window()
-        await group.hold(scenario.duration, trail.look if self._around.trail else None, TRAIL_SECONDS)
+        await trail.opened()
+        left = scenario.duration - (time.monotonic() - start)
+        await group.hold(left, trail.look if self._around.meters else None, TRAIL_SECONDS)
+        end_time, end = await trail.close(), time.monotonic()
         playback = group.close_window()
-        end_time, end = time.time(), time.monotonic()
+        await trail.closed()
         await asyncio.to_thread(group.look_at_pushes)
         await self._marked("end", notes)
-        await trail.look()
-        await self._undisturbed(asyncio.to_thread(trail.write, trail_file(self._folder, index + 1)))
+        await self._undisturbed(asyncio.to_thread(trail.write, self._folder, index + 1))
         return Window(
             start_time=start_time, end_time=end_time, seconds=end - start, warmup_seconds=start - warm,
             playback=playback, notes=tuple(notes),

@@ -15,7 +15,7 @@ from wattview.daemon.lab.execution import Execution, Load, Surroundings
 from wattview.daemon.lab.run_journal import Journal, runs_directory
 from wattview.daemon.lab.run_progress import seconds_of
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
-from wattview.daemon.lab.window_trail import Trail
+from wattview.daemon.lab.window_trail import Meters
 from wattview.model import Run, RunPlan, RunRequest
 
 __all__ = ["InvalidScenario", "NoSuchRun", "RunBusy", "Runner"]
@@ -36,7 +36,7 @@ class Runner:
     """Runs scenarios. To be made on the daemon's start, before anything is asked of it: it reads the past runs and
     marks those as interrupted that a dead daemon left behind.
 
-    ``rtmp_url``, ``mark``, ``power_source``, ``load``, ``trail`` and ``pushes_to``: see ``execution.Surroundings``.
+    ``rtmp_url``, ``mark``, ``power_source``, ``load``, ``meters`` and ``pushes_to``: see ``execution.Surroundings``.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Runner:
         state_dir: Path,
         pushes_to: str = "",
         load: Load | None = None,
-        trail: Trail | None = None,
+        meters: Meters | None = None,
     ) -> None:
         self._config = config
-        self._around = Surroundings(rtmp_url, mark, power_source, load, trail, pushes_to)
+        self._around = Surroundings(rtmp_url, mark, power_source, load, meters, pushes_to)
         self._capabilities = Capabilities()
         self._journal = Journal(runs_directory(state_dir))
         self._past = {run.id: run for run in self._journal.close_interrupted(Path(config.paths.results))}

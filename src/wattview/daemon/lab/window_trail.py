@@ -1,32 +1,89 @@
-"""The power of one measured window at full rate, in the run's folder: every sample of the power clock.
+"""What the daemon itself records of one measured window, in the run's folder, so that a run's figures stand on nothing
+that another program may have lost or come too late for.
 
-Kept in memory during the window and written after it to ``NN-power.csv``, NN being the scenario's place in the run,
-as ``time,joules_total`` lines: Unix seconds, and joules of the host since the daemon's start. The difference of two
-lines is exact; a power is that over the difference of times.
+``NN-power.csv`` (NN is the scenario's place in the run) has every sample of the power clock: Unix seconds, the joules
+of the host since the daemon's start, the most that these can have been, and how often the counters were updated
+(``model.TrailPoint``). The difference of two lines is exact; a power is that over the difference of times.
+``NN-window.json`` has the other series that figures are made of (CPU time, GPUs), and what was not known and why.
+
+All of it is kept in memory during the window and written after it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from wattview.analysis.windows.energy import Points
-from wattview.model import TrailPoint
+import msgspec
+from msgspec import Struct
+
+from wattview.analysis.windows.series import Evidence, OwnPower
+from wattview.model import HistorySeries, ScenarioRecord, TrailPoint
 
 TRAIL_SECONDS = 0.5
 """How often the power clock's short memory is asked; it holds a second or more."""
 
+READINGS_SECONDS = 1.0
+"""How often the other sources are read, less often in a window of more than ``MANY_READINGS`` of these; also at both
+sides of both ends."""
+
+MANY_READINGS = 1000
+
 LOOK_PATIENCE_SECONDS = 0.2
+EDGE_PATIENCE_SECONDS = 2.0
+
+AFTER_SECONDS = 3.0
+"""How long the trail is followed beyond the end of the window: a counter may be updated once a second or less."""
+
+GPU_LAG_SECONDS, GPU_LEAD_SECONDS = 0.2, 0.05
+"""How old and how young a GPU's energy may be by the time stamp of its reading: drivers update it 10 to 50 times a
+second, and a reading of all GPUs takes a moment. The bounds of the rest are in the trail."""
+
+DECIMALS = 6
+"""Of the numbers in the file; the ends of the window have as many, so that they are found again among its times."""
 
 Trail = Callable[[], Awaitable[Sequence[TrailPoint]]]
 """The last samples of the power, oldest first."""
 
 
-HEADER = "time,joules_total"
+class WindowReadings(Struct, frozen=True):
+    """One reading of the other sources: samples as (Unix time, series, value). ``source`` is the trail's, None where
+    there is none; ``gpus`` are the sources of the GPUs beside it, or a word for GPUs that cannot be read. ``reason``
+    says what is not known."""
+
+    samples: Sequence[tuple[float, str, float]]
+    source: str | None
+    gpus: Sequence[str] = ()
+    reason: str = ""
+
+
+class Meters(Struct, frozen=True):
+    """What a window is measured with. ``sample`` takes a sample of the power at once and gives the Unix time of it,
+    None where there is none. ``readings`` reads the other sources."""
+
+    trail: Trail
+    sample: Callable[[], Awaitable[float | None]]
+    readings: Callable[[], Awaitable[WindowReadings]]
+
+
+class KeptWindow(Struct, frozen=True, kw_only=True):
+    """``NN-window.json``, of all readings. ``sources``: every source that the trail had; ``gpus``: all beside it."""
+
+    start: float
+    end: float
+    sources: list[str]
+    gpus: list[str]
+    reason: str
+    series: list[HistorySeries]
+
+
+HEADER = "time,joules_total,joules_most,update_seconds"
+OLD_HEADER = "time,joules_total"
 
 
 def trail_file(folder: Path, place: int) -> Path:
@@ -34,7 +91,11 @@ def trail_file(folder: Path, place: int) -> Path:
     return folder / f"{place:02d}-power.csv"
 
 
-def read_trail(file: Path) -> Points:
+def window_file(folder: Path, place: int) -> Path:
+    return folder / f"{place:02d}-window.json"
+
+
+def read_trail(file: Path) -> list[TrailPoint]:
     """The samples that ``WindowTrail.write`` has written, none where there is no such file. Blocks.
 
     Raises ValueError where it is another kind of file, or not in order of time; OSError where it cannot be read.
@@ -43,41 +104,151 @@ def read_trail(file: Path) -> Points:
         header, *lines = file.read_text("ascii").splitlines()
     except FileNotFoundError:
         return []
-    if header != HEADER:
+    if header not in (HEADER, OLD_HEADER):
         raise ValueError(f"{file}: the first line is not {HEADER}")
-    points = [(float(time), float(joules)) for time, _, joules in (line.partition(",") for line in lines)]
-    if any(later <= earlier for (earlier, _), (later, _) in pairwise(points)):
+    points = [_point(line) for line in lines]
+    if any(later.time <= earlier.time for earlier, later in pairwise(points)):
         raise ValueError(f"{file}: not in order of time")
     return points
 
 
-class WindowTrail:
-    """Collects the samples of one window."""
+def read_window(folder: Path, place: int) -> KeptWindow | None:
+    """None where there is none. Blocks. Raises ValueError where it is another kind of file, OSError as disks do."""
+    file = window_file(folder, place)
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=KeptWindow)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{file}: {error}") from None
 
-    def __init__(self, trail: Trail | None) -> None:
-        self._trail = trail
-        self._times = array("d")
-        self._joules = array("d")
+
+def own_evidence(folder: Path, place: int, record: ScenarioRecord) -> Evidence | None:
+    """What a run's folder holds of a scenario's window; None where it holds nothing, or another window. Blocks. Raises
+    ValueError and OSError as ``read_trail`` does."""
+    kept = read_window(folder, place)
+    if kept is None or (kept.start, kept.end) != (record.start_time, record.end_time):
+        return None
+    points = read_trail(trail_file(folder, place))
+    reason = kept.reason
+    if len(kept.sources) > 1:
+        points, reason = [], f"the source of power changed in the window: {', '.join(kept.sources)}"
+    series: dict[str, list[HistorySeries]] = {}
+    for one in kept.series:
+        series.setdefault(one.name.partition("{")[0], []).append(one)
+    source = kept.sources[0] if kept.sources else ""
+    own = OwnPower(source, points, gpus=kept.gpus, reason=reason)
+    return Evidence(series, own=own, lag_seconds=GPU_LAG_SECONDS, lead_seconds=GPU_LEAD_SECONDS)
+
+
+def _point(line: str) -> TrailPoint:
+    time, joules, *more = map(float, line.split(","))
+    return TrailPoint(time, joules, more[0] if more else joules, more[1] if len(more) > 1 else 0.0)
+
+
+class WindowTrail:
+    """Collects what is recorded of one window: ``open`` at its start, ``look`` now and then, ``close`` at its end."""
+
+    def __init__(self, meters: Meters | None) -> None:
+        self._meters = meters
+        self._points = array("d")
+        self._series: dict[str, list[tuple[float, float]]] = {}
+        self._sources: list[str] = []
+        self._gpus: list[str] = []
+        self._reason = ""
+        self._read = self._opened = 0.0
+        self._start = self._end = 0.0
+
+    async def open(self) -> float:
+        """Returns when the window begins: Unix seconds, at a sample of the power where there is one."""
+        await self._take_readings()
+        await self._take_points()
+        self._start = await self._edge()
+        self._opened = time.monotonic()
+        return self._start
+
+    async def opened(self) -> None:
+        """Reads on the other side of the start."""
+        await self._take_readings()
 
     async def look(self) -> bool:
         """Takes what is new. Never ends the window, and never makes it longer: a source that hangs is left alone."""
-        if self._trail is None:
-            return False
-        last = self._times[-1] if self._times else 0.0
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(LOOK_PATIENCE_SECONDS):
-                for point in await self._trail():
-                    if point.time > last:
-                        self._times.append(point.time)
-                        self._joules.append(point.joules)
+        await self._take_points(LOOK_PATIENCE_SECONDS)
+        now = time.monotonic()
+        if now - self._read >= max(READINGS_SECONDS, (now - self._opened) / MANY_READINGS):
+            await self._take_readings(LOOK_PATIENCE_SECONDS)
         return False
 
-    def write(self, path: Path) -> None:
-        """Writes them, if there are any. Blocks; raises OSError."""
-        if not self._times:
-            return
-        with path.open("w", encoding="ascii") as file:
-            file.write(f"{HEADER}\n")
-            file.writelines(
-                f"{time:.6f},{joules:.6f}\n" for time, joules in zip(self._times, self._joules, strict=True)
+    async def close(self) -> float:
+        """Returns when the window ended: Unix seconds, at a sample of the power where there is one."""
+        await self._take_readings()
+        self._end = await self._edge()
+        return self._end
+
+    async def closed(self) -> None:
+        """Reads on the other side of the end, and follows the trail until it reaches there."""
+        await self._take_readings()
+        until = time.monotonic() + AFTER_SECONDS
+        while True:
+            await self._take_points()
+            if not self._points or self._newest() >= self._end or time.monotonic() >= until:
+                return
+            await asyncio.sleep(0.1)
+
+    def _newest(self) -> float:
+        """The time of the last point."""
+        return self._points[-len(TrailPoint._fields)] if self._points else 0.0
+
+    def write(self, folder: Path, place: int) -> None:
+        """Writes what there is. Blocks; raises OSError."""
+        if self._points:
+            with trail_file(folder, place).open("w", encoding="ascii") as file:
+                file.write(f"{HEADER}\n")
+                file.writelines(
+                    ",".join(f"{value:.{DECIMALS}f}" for value in point) + "\n"
+                    for point in zip(*[iter(self._points)] * len(TrailPoint._fields), strict=True)
+                )
+        if self._meters is not None:
+            kept = KeptWindow(
+                start=self._start,
+                end=self._end,
+                sources=self._sources,
+                gpus=self._gpus,
+                reason=self._reason,
+                series=[HistorySeries(name, points) for name, points in sorted(self._series.items())],
             )
+            window_file(folder, place).write_bytes(msgspec.json.encode(kept))
+
+    async def _edge(self) -> float:
+        if self._meters is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(EDGE_PATIENCE_SECONDS):
+                    moment = await self._meters.sample()
+                    if moment is not None:
+                        return round(moment, DECIMALS)
+        return round(time.time(), DECIMALS)
+
+    async def _take_points(self, patience: float = EDGE_PATIENCE_SECONDS) -> None:
+        if self._meters is None:
+            return
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(patience):
+                for point in await self._meters.trail():
+                    if point.time > self._newest():
+                        self._points.extend(point)
+
+    async def _take_readings(self, patience: float = EDGE_PATIENCE_SECONDS) -> None:
+        if self._meters is None:
+            return
+        self._read = time.monotonic()
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(patience):
+                readings = await self._meters.readings()
+                for at, series, value in readings.samples:
+                    points = self._series.setdefault(series, [])
+                    if not points or at > points[-1][0]:
+                        points.append((at, value))
+                if readings.source is not None and readings.source not in self._sources:
+                    self._sources.append(readings.source)
+                self._gpus += [source for source in readings.gpus if source not in self._gpus]
+                self._reason = readings.reason or self._reason

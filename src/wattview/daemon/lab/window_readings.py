@@ -1,0 +1,56 @@
+"""One reading of what a run's figures are made of beside the power's trail: CPU time, GPUs, and what is not known."""
+
+from __future__ import annotations
+
+import asyncio
+
+from wattview.analysis.machine_power import machine_power
+from wattview.analysis.windows import series as names
+from wattview.daemon.lab.window_trail import WindowReadings
+from wattview.daemon.sampler import Sampler, Source
+from wattview.model import PowerReading, Reading
+
+FRESH_SECONDS = 1e-6
+"""Nothing older than the question: a reading ends a window only where it comes after it. 0 would ask a source that
+failed anew each time."""
+
+PATIENCE_SECONDS = 1.0
+
+KEPT = frozenset({names.HOST_ENERGY, names.CPU_BUSY, names.CPUS, names.GPU_MILLIJOULES, names.GPU_PERCENT})
+
+
+async def window_readings(sampler: Sampler) -> WindowReadings:
+    """Reads the host and the GPUs now. A source that does not answer leaves out its own samples."""
+    wanted = [sampler.sources[name] for name in ("power", "host", "gpu") if name in sampler.sources]
+    read = await asyncio.gather(*(sampler.read_or_none(one.name, FRESH_SECONDS, PATIENCE_SECONDS) for one in wanted))
+    found = {source.name: reading for source, reading in zip(wanted, read, strict=True)}
+    samples: list[tuple[float, str, float]] = []
+    for source in wanted:
+        samples += _samples(source, found[source.name])
+    power = found.get("power")
+    if not isinstance(power, PowerReading):
+        status = sampler.sources["power"].status if "power" in sampler.sources else None
+        reason = status.reason if status is not None else "there is no source of power"
+        return WindowReadings(samples, None, [], reason)
+    gpus = sampler.known_gpus(found.get("gpu"))
+    machine = machine_power(power, gpus)
+    assert machine is not None
+    reason = machine.reason
+    if power.host_joules_total is None:
+        reason = "; ".join(f"{fault.part}: {fault.reason}" for fault in power.faults) or "a part could not be read"
+    beside = machine.source.split("+")[1:] if gpus is not None else ["GPUs"]
+    return WindowReadings(samples, power.source, beside, reason)
+
+
+def _samples(source: Source, reading: Reading | None) -> list[tuple[float, str, float]]:
+    """The power's own counter is in the trail."""
+    if reading is None or isinstance(reading, PowerReading):
+        return []
+    return [
+        (reading.time, family.name + text, value)
+        for view in source.entry.views
+        if KEPT & view.keep
+        for family in view.families(reading)
+        if family.name in KEPT
+        for text, value in family.samples
+    ]
