@@ -48,6 +48,7 @@ MEANINGS = {
     "power.sample_hz": "samples of power a second; a source that shows nothing new so often is read less often",
     "power.estimate_idle_watts_per_cpu": "the estimate's watts of one idle logical CPU",
     "power.estimate_max_watts_per_cpu": "the same of one fully used logical CPU; not less than the idle one",
+    "power.idle_watts": "what the host draws at rest, where it is known; 0: it is learnt while the machine rests",
     "power.budget_watts": "the machine's power, GPUs included, above which an alert is raised",
     "node.enable": "collectors to switch on beside the default ones",
     "node.disable": "collectors to switch off",

@@ -91,13 +91,15 @@ class Power(Section, frozen=True, kw_only=True):
 
     The two ``estimate_`` settings are watts for each logical CPU, idle and fully used, for machines that measure
     nothing; where they are not set, a published figure for the processor's family is taken. Power of the machine above
-    ``budget_watts`` is an alert (0: no budget).
+    ``budget_watts`` is an alert (0: no budget). ``idle_watts`` is what the host draws at rest, for one that never is
+    (0: learn it).
     """
 
     sources: Annotated[str, Meta(examples=POWER_CHOICES)] = "auto"
     sample_hz: Annotated[float, Meta(gt=0, le=100)] = 10.0
     estimate_idle_watts_per_cpu: NonNegative | None = None
     estimate_max_watts_per_cpu: NonNegative | None = None
+    idle_watts: NonNegative = 0.0
     budget_watts: NonNegative = 0.0
 
 

@@ -12,6 +12,9 @@ PowerSource = str
 """The name of one of ``POWER_SOURCES``."""
 
 
+IdleMethod = Literal["setting", "estimate", "baseline", "regression"]
+
+
 class Zone(Struct, frozen=True, kw_only=True):
     """One powercap zone.
 
@@ -55,6 +58,7 @@ class PowerReading(Reading, frozen=True, kw_only=True):
     two samples in that time. The mean power in that time, by the meter, lies within ``host_error_watts`` of
     ``host_watts``; None where nobody says how old its figures are. ``watts_span`` is when that time began and ended
     (Unix seconds): with a counter that is updated less often than it is read, it ends with the last update but one.
+    ``idle_watts`` is what the host draws at rest where the source itself is made of it: an estimate.
     """
 
     source: PowerSource
@@ -63,6 +67,7 @@ class PowerReading(Reading, frozen=True, kw_only=True):
     host_peak_watts: float | None
     host_error_watts: float | None = None
     watts_span: tuple[float, float] | None = None
+    idle_watts: float | None = None
     zones: tuple[Zone, ...] = ()
 
 
@@ -87,8 +92,10 @@ class PowerUse(Struct, frozen=True, kw_only=True):
     """Who used the power in the last interval: ``watts`` is the whole (the host, and GPUs beside it), and the sum of
     ``idle_watts``, ``containers_watts``, ``encoders_watts`` and ``unattributed_watts`` (the rest of the system).
 
-    ``idle_method`` says how idle power is known: ``baseline`` from a run's idle window, ``regression`` as the intercept
-    of power on CPU use. Until it is known it and all shares are None, and ``reason`` says what is missing.
+    ``idle_method`` says how idle power is known: ``setting`` (``power.idle_watts``), ``estimate`` (what the estimate is
+    made of), ``baseline`` from a run's idle window, ``regression`` from the machine at rest, less what its use took
+    there. The truth lies within ``idle_error_watts`` with 95 %; None where it was given. Until idle power is known it
+    and all shares are None, and ``reason`` says what is missing.
     ``containers_watts`` is None too where containers cannot be read: what they used is then unattributed.
     ``encoders`` is by name.
     """
@@ -97,7 +104,7 @@ class PowerUse(Struct, frozen=True, kw_only=True):
     seconds: float
     watts: float
     idle_watts: float | None = None
-    idle_method: Literal["baseline", "regression"] | None = None
+    idle_method: IdleMethod | None = None
     idle_error_watts: float | None = None
     containers_watts: float | None = None
     encoders_watts: float | None = None

@@ -35,7 +35,8 @@ class GpuInterval(Struct, frozen=True, kw_only=True):
 
 
 class Interval(Struct, frozen=True, kw_only=True):
-    """What all counters counted in one span of time that ends at ``time`` (Unix seconds).
+    """What all counters counted in one span of time that ends at ``time`` (Unix seconds; ``monotonic`` is the same end
+    on the clock that nobody sets).
 
     ``cpu_seconds`` holds every part that was there. ``inside`` names the container that the encoders run in, where the
     daemon itself runs in one: their CPU time is in that container's too. ``server_cpu_seconds`` is that of an RTMP
@@ -51,6 +52,7 @@ class Interval(Struct, frozen=True, kw_only=True):
     inside: Part | None = None
     server_cpu_seconds: float | None = None
     gpus: tuple[GpuInterval, ...] = ()
+    monotonic: float = 0.0
 
     @property
     def joules(self) -> float:

@@ -131,7 +131,7 @@ class Attributor:
             resting = self._baseline.enters(runs.current if runs is not None else None)
             if interval is None:
                 return
-            self._share_out(interval, power_basis(power), resting)
+            self._share_out(interval, power, resting)
             self._containers_seen = containers is not None
             if containers is not None:
                 self._ledger.keep(one.name for one in (*containers.containers, *containers.ended))
@@ -218,22 +218,15 @@ class Attributor:
     def _fresh(self) -> bool:
         return self._interval is not None and time.monotonic() - self._shared < self._stale
 
-    def _share_out(self, interval: Interval, basis: str, resting: bool) -> None:
-        memory, seconds = self._memory, interval.seconds
-        watts = interval.host_joules / seconds
-        memory.change(basis, lambda model: model.add(interval.time, seconds, interval.utilisation, watts))
-        rest = self._baseline.add(interval, resting)
-        if rest is not None:
-            memory.change(basis, lambda model: model.add_baseline(interval.time, *rest))
+    def _share_out(self, interval: Interval, power: PowerReading, resting: bool) -> None:
         gpu_idle = {}
         for gpu in interval.gpus:
-            drawn, busy = gpu.joules / seconds, gpu.busy
-            memory.change(gpu.uuid, lambda model, b=busy, w=drawn: model.add(interval.time, seconds, b, w))  # type: ignore[misc]
+            model = self._memory.add(gpu.uuid, interval, gpu.busy, gpu.joules)
             with contextlib.suppress(NoData):
-                gpu_idle[gpu.uuid] = memory.of(gpu.uuid).idle().watts
+                gpu_idle[gpu.uuid] = model.idle().watts
         self._interval, self._shared = interval, time.monotonic()
         try:
-            self._idle = memory.of(basis).idle()
+            self._idle = self._idle_of(interval, power, resting)
         except NoData as error:
             self._idle, self._last, self._reason = None, None, f"idle power is not known yet: {error.reason}"
             self._ledger.add_unknown(interval.joules)
@@ -241,6 +234,20 @@ class Attributor:
         self._reason = ""
         self._last = attribute(interval, self._idle.watts, gpu_idle)
         self._ledger.add(self._last)
+
+    def _idle_of(self, interval: Interval, power: PowerReading, resting: bool) -> Idle:
+        """The host's idle power: what is set, what an estimate is made of, else what was learnt. Raises NoData."""
+        basis = power_basis(power)
+        window = self._baseline.add(interval, resting)
+        if power.idle_watts is None:
+            self._memory.add(basis, interval, interval.utilisation, interval.host_joules)
+            if window is not None:
+                self._memory.add_baseline(basis, window)
+        if self._config.power.idle_watts:
+            return Idle(self._config.power.idle_watts, "setting")
+        if power.idle_watts is not None:
+            return Idle(power.idle_watts, "estimate")
+        return self._memory.of(basis).idle()
 
     def _stream_watts(
         self,

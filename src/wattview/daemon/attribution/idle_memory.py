@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from wattview.analysis.attribution.idle import IdleModel
+from wattview.analysis.attribution.idle import BANDS, IdleModel, Observation
 from wattview.analysis.attribution.shares import Interval
+from wattview.analysis.sweeps.confidence import estimate
 from wattview.daemon import whole_file
 from wattview.model import Run
 
@@ -22,10 +23,7 @@ MAX_BYTES = 4 * 2**20
 
 
 class IdleMemory:
-    """What was learnt of idle power, by source and by GPU, in one JSON file.
-
-    What an estimate's idle power is, is not remembered: the settings that it is made from may have changed.
-    """
+    """What was learnt of idle power, by source and by GPU, in one JSON file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -35,8 +33,14 @@ class IdleMemory:
     def of(self, key: str) -> IdleModel:
         return self._models.get(key, IdleModel())
 
-    def change(self, key: str, change: Callable[[IdleModel], IdleModel]) -> None:
-        self._models[key] = change(self.of(key))
+    def add(self, key: str, interval: Interval, utilisation: float, joules: float) -> IdleModel:
+        """Learns from an interval, and returns what is known now."""
+        known = self.of(key).add(interval.monotonic, interval.seconds, utilisation, joules / interval.seconds)
+        self._models[key] = known
+        return known
+
+    def add_baseline(self, key: str, window: Observation) -> None:
+        self._models[key] = self.of(key).add_baseline(*window)
 
     async def save_sometimes(self) -> None:
         if time.monotonic() - self._saved >= SAVE_SECONDS:
@@ -45,9 +49,8 @@ class IdleMemory:
     async def save(self) -> None:
         """Writes the file whole. A failure is logged: what was learnt is learnt again."""
         self._saved = time.monotonic()
-        models = {key: model for key, model in self._models.items() if not key.startswith("estimated")}
-        if models:
-            await asyncio.to_thread(self._write, msgspec.json.encode(models))
+        if self._models:
+            await asyncio.to_thread(self._write, msgspec.json.encode(self._models))
 
     def _write(self, data: bytes) -> None:
         try:
@@ -57,7 +60,8 @@ class IdleMemory:
 
     def _load(self) -> dict[str, IdleModel]:
         try:
-            return msgspec.json.decode(whole_file.read(self._path, MAX_BYTES), type=dict[str, IdleModel])
+            found = msgspec.json.decode(whole_file.read(self._path, MAX_BYTES), type=dict[str, IdleModel])
+            return {key: model for key, model in found.items() if len(model.bands) == len(BANDS)}
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.DecodeError) as error:
@@ -70,25 +74,29 @@ class BaselineWatch:
 
     def __init__(self) -> None:
         self._in_it = False
-        self._seconds = self._joules = self._busy = 0.0
+        self._intervals: list[Interval] = []
 
     def enters(self, run: Run | None) -> bool:
         """Whether the time since the last call lies in an idle window."""
         before, self._in_it = self._in_it, _in_baseline(run)
         return before and self._in_it
 
-    def add(self, interval: Interval, resting: bool) -> tuple[float, float] | None:
-        """Takes an interval. Returns (utilisation, watts) of a window that has ended before it."""
+    def add(self, interval: Interval, resting: bool) -> Observation | None:
+        """Takes an interval. Returns the window that has ended before it."""
         if resting:
-            self._seconds += interval.seconds
-            self._joules += interval.host_joules
-            self._busy += interval.utilisation * interval.seconds
+            self._intervals.append(interval)
             return None
-        if not self._seconds:
-            return None
-        found = self._busy / self._seconds, self._joules / self._seconds
-        self._seconds = self._joules = self._busy = 0.0
-        return found
+        window, self._intervals = self._intervals, []
+        return _observed(window) if window else None
+
+
+def _observed(window: Sequence[Interval]) -> Observation:
+    """The mean of an idle window, with its error from how its intervals vary."""
+    seconds = sum(one.seconds for one in window)
+    watts = estimate([one.host_joules / one.seconds for one in window])
+    error = 0.0 if watts.low is None else watts.mean - watts.low
+    use = sum(one.utilisation * one.seconds for one in window) / seconds
+    return Observation(window[-1].monotonic, use, sum(one.host_joules for one in window) / seconds, error)
 
 
 def _in_baseline(run: Run | None) -> bool:

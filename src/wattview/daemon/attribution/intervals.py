@@ -195,6 +195,7 @@ class Intervals:
             inside=_own_container(containers, look.own_pids),
             server_cpu_seconds=server,
             gpus=tuple(self._gpu_intervals(look, containers, start, end)),
+            monotonic=end,
         )
 
     def _gpu_intervals(

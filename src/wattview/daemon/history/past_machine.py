@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from wattview.analysis.windows import series as names
 from wattview.analysis.windows.host import MEASURED
 from wattview.daemon.history.past_workloads import engine
 from wattview.daemon.history.sample_index import Moment, Sample, by_key
 from wattview.model import ExporterHealth, HostReading, MachinePower, Nic, PowerReading, PowerUse, Zone
+from wattview.model.power import IdleMethod
 
 SOURCES = (*MEASURED, "estimated")
 
@@ -103,7 +104,7 @@ def power_use(moment: Moment, facts: Moment) -> PowerUse | None:
         seconds=idle_sample.time - idle_sample.before[0] if idle_sample.before is not None else 0.0,
         watts=idle_sample.value + in_containers + sum(by_encoder.values()) + rest_sample.value,
         idle_watts=idle_sample.value,
-        idle_method="baseline" if how == "baseline" else "regression" if how == "regression" else None,
+        idle_method=next((method for method in get_args(IdleMethod) if method == how), None),
         containers_watts=in_containers if known else None,
         encoders_watts=sum(by_encoder.values()),
         unattributed_watts=rest_sample.value,

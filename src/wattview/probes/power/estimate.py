@@ -139,7 +139,7 @@ class EstimatedEnergy:
         if busy > self._busy:
             self._total += (max_watts - idle_watts) * (busy - self._busy)
             self._busy = busy
-        return Measurement(host_microjoules=round(self._total * 1e6))
+        return Measurement(host_microjoules=round(self._total * 1e6), idle_watts=idle_watts * cpus)
 
     def close(self) -> None:
         self._stat.close()

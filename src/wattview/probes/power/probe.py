@@ -72,6 +72,7 @@ class PowerProbe:
         self._looked = 0.0
         self._failure: tuple[float, SourceError] | None = None
         self._faults: tuple[Fault, ...] = ()
+        self._idle_watts: float | None = None
         self._zones: tuple[ZoneEnergy, ...] = ()
 
     @property
@@ -134,6 +135,7 @@ class PowerProbe:
         quick = 0 < interval <= min(QUICK_SECONDS, 0.3 / self.sample_hz)
         self._samples.add(self._clock(), measured, counts=self._source.counts, quick=quick)
         self._faults = measured.faults
+        self._idle_watts = measured.idle_watts
         self._zones = measured.zones
         if quick:
             self._pause(WAIT * interval)
@@ -217,6 +219,7 @@ class PowerProbe:
             watts_span=span,
             host_peak_watts=None if watts is None else samples.peak_watts(),
             host_error_watts=None if watts is None else samples.error_watts(),
+            idle_watts=self._idle_watts,
             zones=tuple(
                 Zone(
                     path=zone.path,

@@ -51,12 +51,14 @@ class Counter(NamedTuple):
 
 class Measurement(NamedTuple):
     """What a source has counted so far. ``host_microjoules`` only grows; None where a part of it is missing now.
-    ``counters``: those behind it, of a source that ``counts``."""
+    ``counters``: those behind it, of a source that ``counts``. ``idle_watts`` is what the host draws at rest, where the
+    source itself says so: an estimate."""
 
     host_microjoules: int | None
     counters: tuple[Counter, ...] = ()
     zones: tuple[ZoneEnergy, ...] = ()
     faults: tuple[Fault, ...] = ()
+    idle_watts: float | None = None
 
     @property
     def shown(self) -> dict[str, int]:
