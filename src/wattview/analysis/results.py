@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from wattview.analysis.efficiency import efficiency, work_of
 from wattview.analysis.pricing import cost, tariff
 from wattview.analysis.qoe import qoe
-from wattview.analysis.windows import host
+from wattview.analysis.windows import gpus, host
 from wattview.analysis.windows.energy import MAX_GAP_SECONDS, NoData, percentile
 from wattview.analysis.windows.host import Window
 from wattview.analysis.windows.series import Evidence
@@ -99,10 +99,10 @@ def analyse(
             found.figures["duration_seconds"] = window.seconds
         _power(found, evidence, window, prices)
         _cpu(found, evidence, window, prices)
-        if host.no_gpu(evidence):
+        if gpus.no_gpu(evidence):
             found.inapplicable["gpu_energy_joules"] = "no GPU could be read on this machine"
         else:
-            found.take("gpu_energy_joules", lambda: host.gpu_energy(evidence, window))
+            found.take("gpu_energy_joules", lambda: gpus.gpu_energy(evidence, window))
         _total(found)
         if not is_baseline(record):
             _efficiency(found, record, window, prices)
@@ -188,7 +188,7 @@ def _percentiles(evidence: Evidence, window: Window, energy: host.HostEnergy) ->
 
 
 def _gpu_seconds(evidence: Evidence, window: Window, prices: Cost) -> float:
-    return host.gpu_seconds(evidence, window) if prices.gpu_per_hour else 0.0
+    return gpus.gpu_seconds(evidence, window) if prices.gpu_per_hour else 0.0
 
 
 def is_baseline(record: ScenarioRecord) -> bool:

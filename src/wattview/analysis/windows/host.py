@@ -26,7 +26,7 @@ from wattview.analysis.windows.energy import (
 )
 from wattview.analysis.windows.series import Evidence, Labelled, OwnPower, machines, of_one_machine
 from wattview.exposition import parse_series
-from wattview.model import HistorySeries, ScenarioResult, TrailPoint
+from wattview.model import ScenarioResult, TrailPoint
 from wattview.model.power_sources import GPU_SOURCES, HOST_SOURCES, PROCESSOR_SOURCES
 
 MEASURED = tuple(entry.name for entry in HOST_SOURCES if entry.measures)
@@ -37,11 +37,6 @@ ADDS_TO = PROCESSOR_SOURCES
 
 READING_SECONDS = 1.0
 """A reading of power is the mean over so long before it: of the window alone is one that lies so far inside."""
-
-GPU_LABELS = (
-    "gpu", "UUID", "pci_bus_id", "device", "modelName", "Hostname", "DCGM_FI_DRIVER_VERSION", "GPU_I_PROFILE",
-    "GPU_I_ID", "container", "namespace", "pod",
-)  # fmt: skip
 
 BUSY_MODES = ("user", "nice", "system", "irq", "softirq")
 """Of node_exporter's modes. ``steal`` is time that a hypervisor gave to others: nobody worked here."""
@@ -162,8 +157,8 @@ def _with_gpus(evidence: Evidence, host: HostEnergy, by_source: Mapping[str, Poi
     inside = [one for one in whole if _has_reading(one.points, window)]
     if whole and not inside and any(_has_reading(one.points, window) for one in evidence.of(names.HOST_WATTS)):
         raise NoData("the power of the whole machine was not known in this window: a GPU could not be read")
-    wanted = {source for source in by_source if _of_gpus(source)}
-    wanted |= {source for one in inside for source in one.labels.get("source", "").split("+") if _of_gpus(source)}
+    wanted = {source for source in by_source if source in GPU_SOURCES}
+    wanted |= {source for one in inside for source in one.labels.get("source", "").split("+") if source in GPU_SOURCES}
     if evidence.of(names.GPU_MILLIJOULES):
         wanted.add("nvml")
     for source in sorted(wanted):
@@ -171,10 +166,6 @@ def _with_gpus(evidence: Evidence, host: HostEnergy, by_source: Mapping[str, Poi
             raise NoData("the energy of the GPUs is not known, and the host's alone would be too little")
         host = _added(evidence, host, source, by_source[source], window)
     return host
-
-
-def _of_gpus(source: str) -> bool:
-    return source in GPU_SOURCES
 
 
 def _has_reading(points: Points, window: Window) -> bool:
@@ -328,61 +319,6 @@ def _share(seconds: float, cpus: float, window: Window) -> CpuUse:
     if not cpus or percent > 105.0:
         raise NoData(f"the counter of CPU time makes no sense: {seconds:.0f} s on {cpus:.0f} CPUs")
     return CpuUse(seconds, int(cpus), min(percent, 100.0))
-
-
-def no_gpu(evidence: Evidence) -> bool:
-    """Whether the history holds this window and no GPU in it: the machine had none that could be read."""
-    if any(metric in evidence.failures for metric in (names.HOST_ENERGY, names.GPU_MILLIJOULES)):
-        return False
-    if evidence.own is not None and evidence.own.gpus:
-        return False
-    if _gpu_series(evidence):
-        return False
-    return not evidence.of(names.GPU_MILLIJOULES) and any(evidence.series.values())
-
-
-def _gpu_series(evidence: Evidence) -> list[HistorySeries]:
-    """The energy of all GPUs of one driver, as the daemon has added it up."""
-    return [one for one in evidence.of(names.HOST_ENERGY) if _of_gpus(parse_series(one.name)[1].get("source", ""))]
-
-
-def gpu_energy(evidence: Evidence, window: Window) -> float:
-    """Joules of all GPUs: the sums that the daemon made, else each GPU's counter (millijoules, as DCGM has them)."""
-    own = _gpu_series(evidence)
-    if own:
-        return of_one_machine(
-            machines(own, "source"),
-            lambda _, found: sum(window.increase(one.points, "unknown") for one in found),
-            float,
-        )
-    if evidence.own is not None:
-        raise NoData(evidence.own.reason or "the energy of the GPUs is not known")
-    _every_gpu(evidence.of(names.GPU_MILLIJOULES), evidence.of(names.GPU_PERCENT))
-    return of_one_machine(
-        machines(evidence.of(names.GPU_MILLIJOULES), *GPU_LABELS),
-        lambda _, gpus: sum(window.increase(gpu.points, "unknown") for gpu in gpus) / 1000.0,
-        float,
-    )
-
-
-def gpu_seconds(evidence: Evidence, window: Window) -> float:
-    """Utilisation of all GPUs integrated over the window. 0 where the machine has no GPU in the history at all."""
-    gpus = machines(evidence.of(names.GPU_PERCENT), *GPU_LABELS)
-    if not gpus and no_gpu(evidence):
-        return 0.0
-    _every_gpu(evidence.of(names.GPU_PERCENT), evidence.of(names.GPU_MILLIJOULES))
-
-    def busy(_: str, series: list[Labelled]) -> float:
-        return sum(integral(gpu.points, window.start, window.end, max_gap=window.max_gap) for gpu in series) / 100.0
-
-    return of_one_machine(gpus, busy, float)
-
-
-def _every_gpu(series: Iterable[HistorySeries], others: Iterable[HistorySeries]) -> None:
-    """Raises NoData where a GPU that ``others`` know of is not in ``series``: a sum of the rest would be too little."""
-    known, told = ({parse_series(one.name)[1].get("UUID", "") for one in some} for some in (series, others))
-    if told - known:
-        raise NoData(f"a GPU has no figure in this window: {', '.join(sorted(told - known))}")
 
 
 def power_readings(evidence: Evidence, window: Window, energy: HostEnergy) -> Points:

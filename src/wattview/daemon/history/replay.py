@@ -28,8 +28,8 @@ from wattview.daemon.history.recorder import FACTS_SECONDS
 from wattview.daemon.history.sample_index import ONE_READING_SECONDS, Moment, spacing
 from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
-from wattview.daemon.lab.window_trail import read_trail, trail_file
-from wattview.model import MachinePower, PowerReading, ProbeStatus, Recorded, Run, Snapshot
+from wattview.daemon.lab.window_trail import read_trail, read_window, trail_file
+from wattview.model import Gpu, MachinePower, PowerReading, ProbeStatus, Recorded, Run, Snapshot
 from wattview.probes.registry import REGISTRY
 
 FIGURES = (
@@ -82,12 +82,12 @@ class Past:
         if moment < first - ONE_READING_SECONDS or moment > max(last, time.time()):
             left = await asyncio.to_thread(self._left_of_a_run, moment)
             if left is not None:
-                run, power = left
+                run, power, gpus = left
                 read = power.time if power is not None else None
                 recorded = Recorded(
                     first=run.started, last=run.ended or moment, sampled=read, interval_seconds=1.0, run=run.id
                 )
-                return self._composed(moment, recorded, power=power, machine=machine_power(power, ()))
+                return self._composed(moment, recorded, power=power, machine=machine_power(power, gpus))
             if reach is None:
                 raise OutOfReach("the history is empty: nothing has been recorded yet")
             raise OutOfReach(
@@ -162,7 +162,7 @@ class Past:
             **(nothing | parts),
         )
 
-    def _left_of_a_run(self, moment: float) -> tuple[Run, PowerReading | None] | None:
+    def _left_of_a_run(self, moment: float) -> tuple[Run, PowerReading | None, tuple[Gpu, ...] | None] | None:
         """The run that went on at that moment and left samples of its power in its folder, and the power then, None
         between its windows. None where there is no such run. Blocks."""
         run = next((one for one in self._runner.list() if run_at(one, moment) is not None), None)
@@ -178,8 +178,17 @@ class Past:
             left = left or bool(trail)
             power = power_at(trail, moment, record.power_source or "")
             if power is not None:
-                return run, power
-        return (run, None) if left else None
+                return run, power, _gpus_then(folder, place)
+        return (run, None, ()) if left else None
+
+
+def _gpus_then(folder: Path, place: int) -> tuple[Gpu, ...] | None:
+    """None where the window had GPUs: their power is not known any more, and so is no sum with them."""
+    try:
+        kept = read_window(folder, place)
+    except (OSError, ValueError):
+        return None
+    return None if kept is not None and kept.gpus else ()
 
 
 _PARTS = {"host": "host", "containers": "engine", "streams": "rtmp_server", "gpu": "gpus"}
