@@ -147,6 +147,10 @@ async def test_no_secret_is_in_the_list_of_processes(web: WebProcess) -> None:
             assert TOKEN not in shown
 
 
+def _kernel_file(pid: int, name: str) -> str:
+    return Path(f"/proc/{pid}/{name}").read_text()
+
+
 def _command(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
 
@@ -165,6 +169,32 @@ async def test_the_dashboards_end_with_the_server_however_it_ends(number: signal
             pass  # until it is closed
         assert await stopped == (0 if number == signal.SIGTERM else -signal.SIGKILL)
     assert await asyncio.to_thread(wait_gone, dashboards) == set()
+
+
+@pytest.mark.parametrize("width", ["1000000000", "-1", "1e308", "nan", "9" * 4000])
+async def test_a_dashboard_is_as_large_as_a_screen_can_be_and_no_larger(web: WebProcess, width: str) -> None:
+    """Whatever size the page asks for at first, and as the size that it is changed to."""
+    before = descendants(web.process.pid)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(
+            f"{web.origin}/ws?width={width}&height={width}", headers=web.cookie | {"Origin": web.origin}
+        ) as visit,
+    ):
+        await asyncio.wait_for(visit.receive(), 20)
+        (dashboard,) = (pid for pid in descendants(web.process.pid) - before if "tui" in _command(pid))
+        environment = dict(one.partition("=")[::2] for one in _kernel_file(dashboard, "environ").split("\0"))
+        assert 1 <= int(environment["COLUMNS"]) <= 600
+        assert 1 <= int(environment["ROWS"]) <= 300
+        for size in (10**9, width, -1, None):
+            await visit.send_json(["resize", {"width": size, "height": size}])
+        await visit.send_json(["ping", "still here"])
+        async with asyncio.timeout(20):
+            while (message := await visit.receive()).type is not aiohttp.WSMsgType.TEXT:
+                assert message.type is aiohttp.WSMsgType.BINARY
+        assert json.loads(message.data) == ["pong", "still here"]
+        resident = int(re.findall(r"VmRSS:\s+(\d+)", _kernel_file(dashboard, "status"))[0])
+        assert resident < 300_000
 
 
 async def test_a_dashboard_ends_with_its_visit(web: WebProcess) -> None:

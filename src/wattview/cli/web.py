@@ -21,6 +21,7 @@ from typing import Any
 
 import click
 from aiohttp import web
+from textual_serve.app_service import AppService
 from textual_serve.server import Server
 
 from wattview.daemon.children import child_command
@@ -37,6 +38,12 @@ POLICY = (
 
 DOWNLOAD_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 """What is exported, a report above all, is not of our own page: it runs nothing and has no cookie."""
+
+MAX_COLUMNS, MAX_ROWS = 600, 300
+"""More than the largest screen shows at the smallest font: a dashboard draws as much as it is asked for."""
+
+MAX_VISITS = 10
+"""Each is a process of its own."""
 
 END_SECONDS = 5.0
 """How long the dashboards that are open have to end when the server does."""
@@ -76,13 +83,26 @@ class WebDashboard(Server):
         """textual-serve's greeting is not ours."""
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        if len(self._visits) >= MAX_VISITS:
+            raise web.HTTPServiceUnavailable(text=f"{MAX_VISITS} dashboards are open; close one\n")
         visit = asyncio.current_task()
         assert visit is not None
+        size = {name: _bounded(request.query.get(name), most) for name, most in _SIZE.items()}
+        request = request.clone(rel_url=request.rel_url.update_query(size))
         self._visits.add(visit)
         try:
             return await super().handle_websocket(request)
         finally:
             self._visits.discard(visit)
+
+    async def _process_messages(self, websocket: web.WebSocketResponse, app_service: AppService) -> None:
+        resize = app_service.set_terminal_size
+
+        async def bounded(width: object, height: object) -> None:
+            await resize(_bounded(width, MAX_COLUMNS), _bounded(height, MAX_ROWS))
+
+        app_service.set_terminal_size = bounded  # type: ignore[method-assign]
+        await super()._process_messages(websocket, app_service)
 
     async def on_shutdown(self, app: web.Application) -> None:
         """Every visit ends with its dashboard."""
@@ -124,6 +144,17 @@ class WebDashboard(Server):
         answer = web.Response(status=303, headers={"Location": "/"})
         answer.set_cookie(self._cookie, self._key, httponly=True, samesite="Strict", path="/")
         return answer
+
+
+_SIZE = {"width": MAX_COLUMNS, "height": MAX_ROWS}
+
+
+def _bounded(size: object, most: int) -> int:
+    """A number of columns or rows that a browser gave, from 1 to ``most``."""
+    try:
+        return max(1, min(most, int(str(size))))
+    except ValueError:
+        return min(80, most)
 
 
 def _same(given: str, key: str) -> bool:

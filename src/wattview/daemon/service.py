@@ -176,9 +176,11 @@ class Daemon:
     def _serve(self, exporters: ASGIApp, api: ASGIApp) -> None:
         addresses = self.addresses
         addresses.take_limits()
-        guarded = Guard(Turns(exporters, self.config.daemon.max_requests), addresses.web)
+        answering: ASGIApp = Turns(exporters, self.config.daemon.max_requests)
+        if addresses.web is not None:
+            answering = Guard(answering, addresses.web)
         for listener in addresses.exporters.values():
-            listener.serve(guarded, addresses.web)
+            listener.serve(answering, addresses.web)
         assert addresses.control is not None
         addresses.control.serve(api)
         if addresses.remote is not None:

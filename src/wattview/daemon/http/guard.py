@@ -124,7 +124,7 @@ class Guard:
         headers = dict(scope["headers"])
         if self._token is not None and (answer := _from_another_site(scope, headers)):
             return answer
-        given: bytes = headers.get(b"authorization", b"")
+        given: bytes = headers.get(b"authorization", b"").strip()
         address = _network(scope)
         if given and (wait := self._attempts.locked_seconds(address)):
             return Answer(429, "too many wrong attempts; try again later", {"Retry-After": str(math.ceil(wait))})
