@@ -139,6 +139,13 @@ def test_a_page_of_many_streams_lists_as_many_as_can_be_shown_and_says_so() -> N
     assert (row.streams, row.players) == (None, None)
 
 
+def test_nothing_but_its_own_tag_ends_a_page() -> None:
+    with pytest.raises(SourceBroken, match="cut off"):
+        read(HEAD + b"</bw_in>" * 100)
+    whole = page(stream("one")).replace(b"<server>", b"</bw_in></server><server>", 1)
+    assert [one.name for one in read(whole).streams] == ["one"]
+
+
 def test_many_viewers_of_one_stream_are_read() -> None:
     clients = client(publishing=True) + client(number=2) * 25_000
     (talk,) = read(page(stream("talk", clients=clients))).streams

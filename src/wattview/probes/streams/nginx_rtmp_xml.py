@@ -155,6 +155,8 @@ def _lenient(xml: bytes, collector: Collector) -> Element:
         elif tag not in _TAGS and not (token["close"] and _damaged(tag, builder.open[-1].tag)):
             continue
         if token["close"]:
+            if len(builder.open) == 1 and tag != "rtmp":
+                continue  # nothing but its own tag ends the page
             text = xml[begin : min(token.start(), begin + MAX_TEXT)].decode("utf-8", "replace")
             builder.text(_ENTITY.sub(_character, text))
             names = [element.tag for element in builder.open]
