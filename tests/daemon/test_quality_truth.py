@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC240
 """VMAF, PSNR and SSIM: that they are of the right frames, and that they say what is better and what is worse."""
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.ffmpeg_command import Target
 from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.encoding.renditions import streams_of
+from wattview.daemon.lab.run_journal import delete_what_is_compared
 from wattview.model import Scenario
 
 FFMPEG = "ffmpeg"
@@ -201,6 +203,26 @@ async def test_a_source_that_has_gone_costs_the_scores_and_says_why(tmp_path: Pa
     media.unlink()
     with pytest.raises(quality.QualityFailed, match="No such file"):
         await quality.measure(tool, FFMPEG, clip(copy, scenario, film=film), tmp_path)
+
+
+async def test_a_comparison_that_is_cut_off_leaves_nothing_half_written(tmp_path: Path, tool: quality.Tool) -> None:
+    """The logs have their names when they are whole; others are deleted after the scenario, or at the next start."""
+    scenario = Scenario(name="x", resolution="1280x720", fps=30, preset="ultrafast")
+    encode(tmp_path, scenario, frames=120).rename(tmp_path / "01-copy-1-000.nut")
+    measuring = asyncio.create_task(
+        quality.measure(tool, FFMPEG, clip(tmp_path / "01-copy-1-000.nut", scenario, 0, 120), tmp_path)
+    )
+    await until(lambda: list(tmp_path.glob("*.part-psnr.log")), "the comparison writes")
+    measuring.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await measuring
+    assert not list(tmp_path.glob("*-000-*.json"))
+    assert not list(tmp_path.glob("*-000-psnr.log"))
+    delete_what_is_compared(tmp_path)
+    assert not list(tmp_path.glob("*.part-*"))
+    small = Scenario(name="x", resolution="320x180", fps=30)
+    await quality.measure(tool, FFMPEG, clip(encode(tmp_path, small), small), tmp_path)
+    assert {path.name for path in tmp_path.glob("copy-000-*")} >= {"copy-000-vmaf.json", "copy-000-psnr.log"}
 
 
 async def test_no_recorded_frame_is_said_so(tmp_path: Path, tool: quality.Tool) -> None:

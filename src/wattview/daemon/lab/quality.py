@@ -32,6 +32,9 @@ from wattview.daemon.lab.encoding.renditions import picture_size
 from wattview.model import Scenario
 
 NICE = 19
+PART = ".part"
+"""In the names of the logs of a comparison that is not whole: ``run_journal.delete_what_is_compared`` deletes them."""
+
 STALL_SECONDS = 60.0
 PSNR_CEILING_DB = 100.0
 """What is recorded where the pictures are identical and PSNR is infinite, which JSON cannot say. Also the most that is
@@ -143,13 +146,15 @@ def _static_ffmpeg() -> str | None:
 async def measure(
     tool: Tool, encoder_ffmpeg: str, clip: Clip, folder: Path, on_frames: Callable[[int], None] | None = None
 ) -> Quality:
-    """Compares one clip. The per-frame logs stay in ``folder``, named after the copy.
+    """Compares one clip. The per-frame logs stay in ``folder``, named after the copy; until they are whole, and where
+    the comparison fails, with ``PART`` in their names.
 
     ``on_frames`` hears how many frames are done. Raises QualityFailed; leaves no child behind, however it ends.
     """
     if clip.frames < 1:
         raise QualityFailed("no frame of the measured window was recorded")
     stem = clip.copy.name.split(".")[0]
+    part = f"{stem}{PART}"
     reference_log, compare_log = folder / f"{stem}-reference.log", folder / f"{stem}-compare.log"
     reference = ffmpeg_command.reference_command(
         encoder_ffmpeg,
@@ -159,7 +164,7 @@ async def measure(
         first_frame=clip.first_frame,
         frames=clip.frames,
     )
-    compare = compare_command(tool, clip, stem)
+    compare = compare_command(tool, clip, part)
     started = []
     read_end, write_end = os.pipe()
     try:
@@ -198,7 +203,15 @@ async def measure(
     damage = _DAMAGE.search(await asyncio.to_thread(reference_log.read_text, "utf-8", "replace"))
     if damage is not None:
         raise QualityFailed(f"the source is damaged, and may look different each time it is decoded: {damage[1]}")
-    return await asyncio.to_thread(_read_scores, tool, folder, stem)
+    scores = await asyncio.to_thread(_read_scores, tool, folder, part)
+    await asyncio.to_thread(_keep, folder, stem)
+    return scores
+
+
+def _keep(folder: Path, stem: str) -> None:
+    """Gives the logs of a comparison that is whole their names."""
+    for path in folder.glob(f"{stem}{PART}-*"):
+        path.rename(path.with_name(path.name.replace(PART, "", 1)))
 
 
 async def encoded_bits_per_second(program: str, clip: Clip, folder: Path) -> float | None:
@@ -256,7 +269,7 @@ def _read_scores(tool: Tool, folder: Path, stem: str) -> Quality:
     psnrs = _column(folder / f"{stem}-psnr.log", "psnr_avg")
     ssims = _column(folder / f"{stem}-ssim.log", "All")
     if not psnrs or len(psnrs) != len(ssims):
-        words = last_words(folder / f"{stem}-reference.log")
+        words = last_words(folder / f"{stem.removesuffix(PART)}-reference.log")
         raise QualityFailed(f"{len(psnrs)} frames were compared; the reference said: {words}")
     scores = Quality(frames=len(psnrs), psnr_db=mean_psnr(psnrs), ssim=math.fsum(ssims) / len(ssims), tool=str(tool))
     if tool.xpsnr:

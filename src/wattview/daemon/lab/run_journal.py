@@ -27,9 +27,10 @@ def runs_directory(state: Path) -> Path:
 
 
 def delete_what_is_compared(folder: Path, stem: str = "*") -> None:
-    """Deletes what encoders and viewers left in a run's folder for the comparison: the copies of their streams and the
-    lists of their packets. ``stem`` begins the names of one scenario's files."""
-    for pattern in ("copy-*.nut", "source-*.txt", "sent-*.txt", "received-*.txt"):
+    """Deletes what encoders and viewers left in a run's folder for the comparison, the copies of their streams and the
+    lists of their packets, and the logs of comparisons that did not come to their end. ``stem`` begins the names of one
+    scenario's files."""
+    for pattern in ("copy-*.nut", "copy-*.part-*", "source-*.txt", "sent-*.txt", "received-*.txt"):
         for path in folder.glob(f"{stem}-{pattern}"):
             with contextlib.suppress(OSError):
                 path.unlink()
