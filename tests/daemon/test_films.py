@@ -251,6 +251,25 @@ async def test_a_picture_that_stands_still_is_the_films_doing(tmp_path: Path, pr
     assert source.remarks == ("its picture stands still for up to 2.0 s",)
 
 
+BFRAMES = ["-c:v", "libx264", "-preset", "medium", "-qp", "23", "-bf", "3", "-g", "30", "-pix_fmt", "yuv420p"]
+AGAIN = {
+    "a.mp4": (BFRAMES, True),
+    "a.mkv": (BFRAMES, True),
+    "a.ts": (BFRAMES, False),
+    "a.h264": (BFRAMES, False),
+    "b.ts": ([*films.LOSSLESS, *films.YUV], True),
+}
+
+
+@pytest.mark.parametrize("name", AGAIN)
+async def test_a_film_that_cannot_be_begun_again_is_known(tmp_path: Path, program: str, name: str) -> None:
+    """Its second loop would be broken pictures, and the encoder's or the source's damage to a reader."""
+    arguments, again = AGAIN[name]
+    source = await film(program, films.lavfi(films.picture(), *arguments, to=tmp_path / name))
+    assert source.begins_again is again
+    assert source.seconds == pytest.approx(2.0, abs=0.1)
+
+
 HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{path}\n#EXT-X-ENDLIST\n"
 DASH = """<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"
 mediaPresentationDuration="PT2S"><Period><AdaptationSet mimeType="video/mp4"><Representation id="1" bandwidth="9">

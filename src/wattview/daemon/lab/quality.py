@@ -14,6 +14,7 @@ import asyncio
 import math
 import os
 import re
+from asyncio.subprocess import Process
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,12 +166,14 @@ async def measure(
         frames=clip.frames,
     )
     compare = compare_command(tool, clip, part)
-    started = []
+    started: list[Process] = []
+    tidying: asyncio.Task[None] | None = None
     read_end, write_end = os.pipe()
     try:
         try:
             log = await asyncio.to_thread(ChildLog, reference_log)
             started.append(await children.spawn(reference, nice=NICE, cwd=folder, stdout=write_end, stderr=log))
+            tidying = asyncio.create_task(_stop_when_ended(started[0]))
             log = await asyncio.to_thread(ChildLog, compare_log)
             comparing = await children.spawn(
                 compare, nice=NICE, cwd=folder, stdin=read_end, stdout=asyncio.subprocess.PIPE, stderr=log
@@ -195,6 +198,8 @@ async def measure(
     except TimeoutError:
         raise QualityFailed(f"{tool.path} has not compared a frame for {STALL_SECONDS:.0f} s or more") from None
     finally:
+        if tidying is not None:
+            tidying.cancel()
         await asyncio.gather(*(children.stop(process, patience_seconds=0.0) for process in started))
     if status != 0:
         words = await asyncio.to_thread(last_words, reference_log)
@@ -206,6 +211,12 @@ async def measure(
     scores = await asyncio.to_thread(_read_scores, tool, folder, part)
     await asyncio.to_thread(_keep, folder, stem)
     return scores
+
+
+async def _stop_when_ended(reference: Process) -> None:
+    """What the reference has left behind would hold the pipe open, and the comparison would wait for its end."""
+    await children.ended(reference)
+    await children.stop(reference, patience_seconds=0.0)
 
 
 def _keep(folder: Path, stem: str) -> None:

@@ -23,6 +23,8 @@ MAX_SIDE = 8192
 MAX_SCENARIOS = 1000
 MAX_VIEWERS = 500
 MAX_NAME = 100
+START_SECONDS = 5.0
+"""What of a film may be gone before the warm-up begins."""
 
 
 class InvalidScenario(ValueError):
@@ -120,7 +122,13 @@ async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, ca
             raise InvalidScenario(f"{planned.field}.source", str(error)) from None
         if media is not None:
             try:
-                await capabilities.film(settings.ffmpeg, media)
+                film = await capabilities.film(settings.ffmpeg, media)
+                needed = scenario.warmup + scenario.steady + scenario.duration + START_SECONDS
+                if film.seconds is not None and not film.begins_again and film.seconds < needed:
+                    raise FilmError(
+                        f"it is {film.seconds:.1f} s long, and FFmpeg cannot begin it again from its first picture; "
+                        "put it into another container (ffmpeg -i FILE -c copy FILE.mkv), or measure for a shorter time"
+                    )
             except FilmError as error:
                 text = f"{scenario.source} cannot be streamed: {error}"
                 raise InvalidScenario(f"{planned.field}.source", text) from None

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from wattview.daemon import children
 from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command, film
 from wattview.daemon.lab.encoding.ffmpeg_process import ENVIRONMENT, REASON_LENGTH
@@ -142,7 +144,11 @@ async def _look_at(program: str, media: Path) -> Film:
     if status != 0:
         raise FilmError(_reason(status, text))
     whole = (packets.picture_seconds or 0.0) < LOOK_SECONDS - 1 and (packets.sound_seconds or 0.0) < LOOK_SECONDS - 1
-    return film.film_of(media, packets, text, whole=whole)
+    found = film.film_of(media, packets, text, whole=whole)
+    if not whole:
+        return found
+    _, text = await _outcome([program, *film.look_at_the_loop(media, packets.stream)])
+    return replace(found, begins_again=await asyncio.to_thread(film.begins_again, text))
 
 
 def _reason(status: int, text: str) -> str:

@@ -55,8 +55,9 @@ class Film(Struct, frozen=True, kw_only=True):
     """One media file. ``stream``: which of its moving pictures is taken, as in FFmpeg's ``V:0``; a cover is none.
 
     ``size`` is that of its first picture, as in ``720x576``; ``colours`` are its matrix, primaries and transfer in
-    FFmpeg's words. ``still_seconds`` is the longest that one of its pictures is shown. ``remarks`` are for people: what
-    of a result is the film's doing.
+    FFmpeg's words. ``still_seconds`` is the longest that one of its pictures is shown. ``seconds`` is its length, None
+    where it is longer than was looked at; ``begins_again`` says whether FFmpeg can play it once more from its first
+    picture. ``remarks`` are for people: what of a result is the film's doing.
     """
 
     path: Path
@@ -68,6 +69,8 @@ class Film(Struct, frozen=True, kw_only=True):
     fps: float | None = None
     colours: tuple[str, str, str] = NO_COLOURS
     still_seconds: float = 0.0
+    seconds: float | None = None
+    begins_again: bool = True
     remarks: tuple[str, ...] = ()
 
     @property
@@ -136,6 +139,22 @@ def look_at_packets(path: Path, seconds: float) -> list[str]:
     ]  # fmt: skip
 
 
+def look_at_the_loop(path: Path, stream: int) -> list[str]:
+    """FFmpeg's arguments that list the packets of one of a file's pictures twice."""
+    return [
+        "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", *ONE_FILE, "-stream_loop", "1", "-i",
+        f"file:{path}", "-map", f"0:V:{stream}", "-c", "copy", "-f", "framecrc", "pipe:1",
+    ]  # fmt: skip
+
+
+def begins_again(text: str) -> bool:
+    """Reads ``look_at_the_loop``: whether the second time has the packets of the first. In a transport stream FFmpeg
+    may go back to where a few are over, and all pictures up to the next key frame are then broken."""
+    packets = re.findall(r"^0, *-?[0-9]+, *-?[0-9]+, *[0-9]+, *([0-9]+, 0x[0-9a-f]{8})", text, re.MULTILINE)
+    half = len(packets) // 2
+    return half > 0 and packets[:half] == packets[half:]
+
+
 def look_at_pictures(path: Path, stream: int, frames: int) -> list[str]:
     """FFmpeg's arguments that say of some decoded pictures what they are."""
     return [
@@ -158,7 +177,8 @@ class Listed(Struct, frozen=True):
 
 
 _HEAD = re.compile(r"#(media_type|dimensions|tb) ([0-9]{1,3}): (\S+)")
-_PACKET = re.compile(r"([0-9]{1,3}), *-?[0-9]{1,19}, *(-?[0-9]{1,18}), *([0-9]{1,18}), *[0-9]{1,10}, 0x")
+_PACKET = re.compile(r"([0-9]{1,3}), *(-?[0-9]{1,18}), *(-?[0-9]{1,19}), *([0-9]{1,18}), *[0-9]{1,10}, 0x")
+_NO_TIME = -(1 << 63)
 
 
 def listed(text: str) -> Listed | None:
@@ -180,7 +200,10 @@ def listed(text: str) -> Listed | None:
                     numerator, _, denominator = value.partition("/")
                     bases[number] = int(numerator) / int(denominator)
         elif packet := _PACKET.match(line):
-            packets.setdefault(int(packet[1]), []).append((int(packet[2]), int(packet[3])))
+            # A bare stream has no presentation times.
+            decoded, presented = int(packet[2]), int(packet[3])
+            when = decoded if presented == _NO_TIME else presented
+            packets.setdefault(int(packet[1]), []).append((when, int(packet[4])))
     pictures = [number for number, kind in kinds.items() if kind == "video" and packets.get(number)]
     if not pictures:
         return None
@@ -245,6 +268,7 @@ def film_of(path: Path, packets: Listed, pictures: str, *, whole: bool) -> Film:
         fps=packets.fps,
         colours=colours,
         still_seconds=packets.still_seconds,
+        seconds=packets.picture_seconds if whole else None,
         remarks=tuple(remarks),
     )
 
