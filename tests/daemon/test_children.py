@@ -99,16 +99,19 @@ DAEMON = """
 import asyncio, sys
 from wattview.daemon import children
 async def main():
-    await children.spawn(["/bin/sh", "-c", "sleep 600 & echo $! > $0; wait", sys.argv[1]])
+    await children.spawn(["/bin/sh", "-c", sys.argv[2], sys.argv[1]])
     await asyncio.sleep(600)
 asyncio.run(main())
 """
 
 
+@pytest.mark.parametrize("text", ["sleep 600 & echo $! > $0; wait", "setsid sleep 600 & echo $! > $0; wait"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-async def test_a_killed_daemon_takes_its_childrens_children_along(tmp_path: Path, number: signal.Signals) -> None:
+async def test_a_killed_daemon_takes_its_childrens_children_along(
+    tmp_path: Path, number: signal.Signals, text: str
+) -> None:
     pid_file = tmp_path / "pid"
-    daemon = await asyncio.create_subprocess_exec(sys.executable, "-c", DAEMON, str(pid_file))
+    daemon = await asyncio.create_subprocess_exec(sys.executable, "-c", DAEMON, str(pid_file), text)
     pid = await pid_in(pid_file)
     daemon.send_signal(number)
     await daemon.wait()

@@ -3,7 +3,7 @@
 The daemon is a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER): a process whose parent has ended becomes its child. Such a
 one is told from everything else by its session, or by a mark in its environment that every program started by
 ``children`` has; and its pid cannot pass to another process before it has been reaped here. Where the daemon itself is
-killed, a shell that holds the other end of a pipe sees it close, and kills the process groups that were still in use.
+killed, a shell that holds the other end of a pipe sees it close, and kills everything that bears the mark.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from pathlib import Path
 _PR_SET_CHILD_SUBREAPER = 36
 _MARK = "WATTVIEW_CHILD_OF"
 
-_GUARD = """
-while read -r sign group; do
-    case $sign in
-        +) groups="$groups $group" ;;
-        -) left=; for one in $groups; do [ "$one" = "$group" ] || left="$left $one"; done; groups=$left ;;
-    esac
+_GUARD = f"""
+read -r nothing
+for round in 1 2; do
+    for file in $(grep -lz "^{_MARK}=$1\\$" /proc/[0-9]*/environ); do
+        pid=${{file#/proc/}}
+        kill -s KILL "${{pid%/environ}}"
+    done
 done
-for one in $groups; do kill -s KILL -- "-$one"; done
 """
+"""Twice, for what is being started while the first look is taken."""
 
 
 def mark() -> dict[str, str]:
@@ -35,35 +36,19 @@ def mark() -> dict[str, str]:
     return {_MARK: str(os.getpid())}
 
 
-class Guard:
-    """The shell that ends process groups when this process has died. Where it cannot be started there is none."""
-
-    def __init__(self) -> None:
-        self._pipe: int | None = None
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        try:
-            subprocess.Popen(
-                ["/bin/sh", "-c", _GUARD], stdin=read_end, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                cwd="/", env={}, start_new_session=True,
-            )  # fmt: skip
-        except OSError:
-            os.close(write_end)
-        else:
-            self._pipe = write_end
-        finally:
-            os.close(read_end)
-
-    def add(self, group: int) -> None:
-        self._tell(f"+ {group}\n")
-
-    def remove(self, group: int) -> None:
-        self._tell(f"- {group}\n")
-
-    def _tell(self, line: str) -> None:
-        if self._pipe is not None:
-            with contextlib.suppress(OSError):
-                os.write(self._pipe, line.encode())
+def guard() -> None:
+    """Adopts what children leave behind, and starts the shell that ends all of it when this process has died. To be
+    called once. Where there is no shell, the children themselves are ended by the kernel, and what they started is
+    not."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # The writing end is closed by the end of this process, and by nothing else.
+    read_end, _ = os.pipe2(os.O_CLOEXEC)
+    with contextlib.suppress(OSError):
+        subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "guard", str(os.getpid())], stdin=read_end, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, cwd="/", env={"PATH": "/usr/bin:/bin"}, start_new_session=True,
+        )  # fmt: skip
+    os.close(read_end)
 
 
 def strays(running: Collection[int], sessions: Collection[int]) -> list[int]:

@@ -71,7 +71,7 @@ def child_command(argv: Sequence[str], *, death_signal: signal.Signals = signal.
 _running: dict[int, Process] = {}
 _sessions: set[int] = set()
 _logs: dict[int, asyncio.Task[None]] = {}
-_guard: list[child_groups.Guard] = []
+_guarded: list[bool] = []
 
 
 async def spawn(
@@ -92,8 +92,9 @@ async def spawn(
     Must be called from the main thread's event loop: the kernel ties the child to the thread that started it.
     Raises ProgramMissing, or OSError as the kernel gives it. ``stop`` must be called once, also where it has ended.
     """
-    if not _guard:
-        _guard.append(child_groups.Guard())
+    if not _guarded:
+        child_groups.guard()
+        _guarded.append(True)
     command = child_command(argv, death_signal=death_signal, nice=nice)
     process = await asyncio.create_subprocess_exec(
         *command, stdin=stdin, stdout=stdout, stderr=PIPE if isinstance(stderr, ChildLog) else stderr, cwd=cwd,
@@ -101,7 +102,6 @@ async def spawn(
     )  # fmt: skip
     _running[process.pid] = process
     _sessions.add(process.pid)
-    _guard[0].add(process.pid)
     if isinstance(stderr, ChildLog):
         assert process.stderr is not None
         _logs[process.pid] = asyncio.create_task(stderr.take(process.stderr), name=f"log {stderr.path.name}")
@@ -127,7 +127,6 @@ async def end(process: Process, *, first: signal.Signals = signal.SIGTERM, patie
     await heard(process)
     _running.pop(process.pid, None)
     _logs.pop(process.pid, None)
-    _guard[0].remove(process.pid)
     if process.returncode is None:
         log.error("process %d was killed and is not gone after %g s", process.pid, KILL_SECONDS)
         return -signal.SIGKILL
