@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.table import Result, Row
 from wattview.analysis.results import compared_with_baseline
-from wattview.analysis.sweeps.advice import Target, advise
+from wattview.analysis.sweeps.advice import AdviceTarget, advise
 from wattview.analysis.sweeps.comparison import compare_runs
 from wattview.analysis.sweeps.confidence import difference, estimate
 from wattview.analysis.sweeps.side_by_side import side_by_side
@@ -89,7 +89,7 @@ def best_of(count: int, objective: str) -> Callable[[random.Random, Noise, int],
 
     def advised(chance: random.Random, noise: Noise, repeats: int) -> bool:
         run = measured(chance, noise, SETTINGS[:count], repeats, after=False)
-        choices = advise(run.scenarios, Target(), objective).choices
+        choices = advise(run.scenarios, AdviceTarget(), objective).choices
         return any(one.difference.differ for one in choices if one.difference is not None)
 
     return advised

@@ -184,7 +184,7 @@ def _table(name: str, kind: type[Section], meanings: dict[str, str]) -> str:
     lines = [f"## [{name}]", ""]
     if kind.__doc__:
         lines += [_prose(kind.__doc__), ""]
-    if kind is config.Endpoints:
+    if kind is config.EndpointsSettings:
         return "\n".join([*lines, _endpoints()])
     lines += ["| key | type | default | what it is |", "|---|---|---|---|"]
     long: list[tuple[str, str]] = []
@@ -228,8 +228,8 @@ def _endpoints() -> str:
         "| key | type | default | `enabled` |",
         "|---|---|---|---|",
     ]
-    for field in msgspec.structs.fields(config.Endpoints):
-        default: config.Endpoint = getattr(config.Endpoints(), field.name)
+    for field in msgspec.structs.fields(config.EndpointsSettings):
+        default: config.Endpoint = getattr(config.EndpointsSettings(), field.name)
         enabled = str(default.enabled).lower()
         lines.append(f"| `endpoints.{field.name}.port` | {_type(config.Port)} | `{default.port}` | `{enabled}` |")
     return "\n".join([*lines, ""])

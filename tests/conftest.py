@@ -42,7 +42,7 @@ def make_config(tmp_path: Path) -> ConfigFactory:
     """``make_config("power.sample_hz=20", …)``: settings with their own state directory and free exporter ports."""
 
     def make(*sets: str) -> Config:
-        ports = [f"endpoints.{name}.port=0" for name in wattview_config.Endpoints.__struct_fields__]
+        ports = [f"endpoints.{name}.port=0" for name in wattview_config.EndpointsSettings.__struct_fields__]
         base = [f"paths.state={tmp_path / 'state'}", f"daemon.control_socket={tmp_path / 'wattview.sock'}", *ports]
         return wattview_config.load(sets=[*base, *sets], environ={"HOME": str(tmp_path)})
 

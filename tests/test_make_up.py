@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import free_port
 from tests.support.daemon import alive, descendants, wait_gone
-from wattview.config import Endpoints
+from wattview.config import EndpointsSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,7 +54,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    ports = [f"--set endpoints.{name}.port=0" for name in Endpoints.__struct_fields__]
+    ports = [f"--set endpoints.{name}.port=0" for name in EndpointsSettings.__struct_fields__]
     media = [
         f"--set streams.nginx_rtmp_url=http://127.0.0.1:{free_port()}/stat",
         f"--set streams.rtmp_url=rtmp://127.0.0.1:{free_port()}/live",

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import httpx
 import msgspec
 
-from wattview.fetch import Answer, BadAnswer, FetchError, bounded_body, shown, trusted
+from wattview.fetch import BadAnswer, Fetched, FetchError, bounded_body, shown, trusted
 from wattview.model import (
     Advice,
     CurveComparison,
@@ -292,7 +292,7 @@ class Client:
         except _UNREADABLE as error:
             raise self._another_version(error) from error
 
-    async def _answer(self, method: str, path: str, seconds: float | None = None, **arguments: Any) -> Answer:
+    async def _answer(self, method: str, path: str, seconds: float | None = None, **arguments: Any) -> Fetched:
         async with (
             self._told(),
             asyncio.timeout(seconds or self._seconds),
@@ -303,9 +303,9 @@ class Client:
             raise _refusal(answer)
         return answer
 
-    async def _whole(self, response: httpx.Response) -> Answer:
+    async def _whole(self, response: httpx.Response) -> Fetched:
         body = await bounded_body(response, f"the daemon at {self.url}", MAX_BYTES)
-        return Answer(self.url, response.status_code, response.reason_phrase, body)
+        return Fetched(self.url, response.status_code, response.reason_phrase, body)
 
     @contextlib.asynccontextmanager
     async def _told(self) -> AsyncIterator[None]:
@@ -348,7 +348,7 @@ async def _lines(answer: httpx.Response, quiet_seconds: float = QUIET_SECONDS) -
             due = loop.time() + quiet_seconds
 
 
-def _refusal(answer: Answer) -> CallRefused:
+def _refusal(answer: Fetched) -> CallRefused:
     try:
         problem = msgspec.json.decode(answer.body, type=Problem)
     except _UNREADABLE:

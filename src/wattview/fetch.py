@@ -62,11 +62,11 @@ class BadAnswer(FetchError):
     """What came is no answer to make use of: not HTTP, too much of it, a redirect elsewhere, not the JSON expected."""
 
 
-class TooLarge(BadAnswer):
+class FetchTooLarge(BadAnswer):
     """More came than is taken."""
 
 
-class Answer(NamedTuple):
+class Fetched(NamedTuple):
     """``place`` is the address that answered, as messages may show it."""
 
     place: str
@@ -115,7 +115,7 @@ class Site:
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._large = False
 
-    async def fetch(self, path: str = "", form: Mapping[str, str] | None = None) -> Answer:
+    async def fetch(self, path: str = "", form: Mapping[str, str] | None = None) -> Fetched:
         """The answer at ``path`` behind the site's address, whatever its status; with a form, the answer to it.
 
         Raises FetchError.
@@ -134,7 +134,7 @@ class Site:
         except httpx.HTTPError as error:
             raise BadAnswer(f"{place}: {str(error).partition(chr(10))[0] or type(error).__name__}") from None
 
-    async def _follow(self, url: httpx.URL, form: Mapping[str, str] | None) -> Answer:
+    async def _follow(self, url: httpx.URL, form: Mapping[str, str] | None) -> Fetched:
         headers = self._headers | self._authorization(url)
         for _ in range(MAX_REDIRECTS + 1):
             url = url.copy_with(userinfo=b"")
@@ -148,7 +148,7 @@ class Site:
                     continue
                 body = await bounded_body(response, place, self.max_bytes)
                 self._large = self._large or len(body) >= GIVE_BACK_BYTES
-                return Answer(place, status, response.reason_phrase, body)
+                return Fetched(place, status, response.reason_phrase, body)
             finally:
                 await response.aclose()
         raise BadAnswer(f"{self.url} redirects more than {MAX_REDIRECTS} times")
@@ -271,7 +271,7 @@ async def bounded_body(response: httpx.Response, place: str, max_bytes: int) -> 
     return body.whole()
 
 
-def decode_json(answer: Answer, kind: type[T], what: str, fix: str = "", max_parts: int = MAX_JSON_PARTS) -> T:
+def decode_json(answer: Fetched, kind: type[T], what: str, fix: str = "", max_parts: int = MAX_JSON_PARTS) -> T:
     """The answer's JSON. ``what`` says what was expected. Raises BadAnswer, whatever came instead."""
     try:
         if answer.body.count(b"{") + answer.body.count(b"[") > max_parts:
@@ -329,7 +329,7 @@ class _Body:
         if max(self._sent, len(self._data)) > self._max:
             self._data = bytearray()
             give_back_memory()
-            raise TooLarge(f"{self._place} answered more than {self._max / 2**20:g} MiB")
+            raise FetchTooLarge(f"{self._place} answered more than {self._max / 2**20:g} MiB")
 
     def whole(self) -> bytes:
         if self._inflater is not None and self._sent and not self._inflater.eof:

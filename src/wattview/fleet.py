@@ -17,7 +17,7 @@ from msgspec import Struct
 from wattview.exposition import labels
 from wattview.fetch import Access
 from wattview.model import Snapshot
-from wattview.promql import Series, Store, StoreError
+from wattview.promql import Store, StoreError, StoreSeries
 
 SEEN_WITHIN = "1h"
 """A host that has sent nothing for longer is no part of the fleet any more."""
@@ -66,7 +66,7 @@ class HostRow(Struct, frozen=True, kw_only=True):
     fraction: float | None = None
 
 
-class StreamUse(Struct, frozen=True, kw_only=True):
+class HostStreamUse(Struct, frozen=True, kw_only=True):
     """A live stream of a host, as far as the store knows it. Bandwidth: bytes per second that come in."""
 
     app: str
@@ -88,7 +88,7 @@ class HostDetails(Struct, frozen=True, kw_only=True):
     """What the store knows of one host beside its row: power as (Unix seconds, watts), and who uses it."""
 
     power: list[tuple[float, float]]
-    streams: list[StreamUse]
+    streams: list[HostStreamUse]
     containers: list[ContainerUse]
 
 
@@ -158,7 +158,7 @@ QUERIES: Mapping[str, str] = {
 }
 
 
-_Rows = dict[str, Series]
+_Rows = dict[str, StoreSeries]
 """The answer to one query: a series a host."""
 
 
@@ -205,7 +205,7 @@ class FleetStore:
         return HostDetails(
             power=power[0].points if power else [],
             streams=[
-                StreamUse(
+                HostStreamUse(
                     app=key[0],
                     stream=key[1],
                     power_watts=watts.get(key),
@@ -226,11 +226,11 @@ class FleetStore:
     async def _by_host(self, query: str) -> _Rows:
         return {found.labels["host"]: found for found in await self._ask(query) if found.labels.get("host")}
 
-    async def _range(self, query: str, start: float, end: float, step: float) -> list[Series]:
+    async def _range(self, query: str, start: float, end: float, step: float) -> list[StoreSeries]:
         with _told():
             return await self._store.range(query, start, end, step)
 
-    async def _ask(self, query: str) -> list[Series]:
+    async def _ask(self, query: str) -> list[StoreSeries]:
         with _told():
             return await self._store.instant(query)
 
@@ -307,6 +307,6 @@ def _label(found: _Rows, host: str, name: str) -> str | None:
     return found[host].labels.get(name) if host in found else None
 
 
-def _by(found: list[Series], *names: str) -> dict[tuple[str, ...], float]:
+def _by(found: list[StoreSeries], *names: str) -> dict[tuple[str, ...], float]:
     """Values by labels; what is no number is not there."""
     return {tuple(one.labels.get(name, "") for name in names): one.points[0][1] for one in found if one.points}

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wattview.exposition import label_text
-from wattview.fetch import MAX_BYTES, OPEN, Access, Answer, FetchError, NoAnswer, Site, TooLarge, decode_json
+from wattview.fetch import MAX_BYTES, OPEN, Access, Fetched, FetchError, FetchTooLarge, NoAnswer, Site, decode_json
 from wattview.gc_tuning import give_back_memory
 
 REPLICA_LABELS = frozenset({"prometheus_replica", "replica", "__replica__", "receive_replica", "rule_replica"})
@@ -49,7 +49,7 @@ class AnswerTooLarge(StoreError):
     """The store knows more than is taken at once."""
 
 
-class Series(Struct, frozen=True):
+class StoreSeries(Struct, frozen=True):
     """``labels`` with ``__name__``, and (Unix seconds, value) in order of time; values that are no numbers are left
     out. The answer to an instant query has one point, or none."""
 
@@ -73,7 +73,7 @@ class _Data(Struct):
     result: list[_Result] = []
 
 
-class _Answer(Struct):
+class _StoreAnswer(Struct):
     status: str
     data: _Data | None = None
     error: str = ""
@@ -91,13 +91,13 @@ class Store:
         self._where = where
         self.url = self._site.url.rstrip("/")
 
-    async def instant(self, query: str, time: float | None = None) -> list[Series]:
+    async def instant(self, query: str, time: float | None = None) -> list[StoreSeries]:
         """What the query gives at ``time`` (Unix seconds), or now. A range selector gives its raw samples."""
         return await self._ask("/api/v1/query", {"query": query} | ({} if time is None else {"time": f"{time:.3f}"}))
 
-    async def range(self, query: str, start: float, end: float, step: float, **more: str) -> list[Series]:
+    async def range(self, query: str, start: float, end: float, step: float, **more: str) -> list[StoreSeries]:
         """What the query gives every ``step`` seconds from ``start`` to ``end``, in as many questions as it takes."""
-        found: dict[str, Series] = {}
+        found: dict[str, StoreSeries] = {}
         last = math.floor((end - start + 1e-6) / step)
         for first in range(0, last + 1, MAX_STEPS):
             begin, until = start + first * step, start + min(first + MAX_STEPS - 1, last) * step
@@ -110,12 +110,12 @@ class Store:
     async def close(self) -> None:
         await self._site.close()
 
-    async def _ask(self, path: str, form: Mapping[str, str]) -> list[Series]:
+    async def _ask(self, path: str, form: Mapping[str, str]) -> list[StoreSeries]:
         try:
             answer = await self._site.fetch(path, {**form, "nocache": "1"})
         except NoAnswer:
             raise StoreError(f"{self.url} did not answer in time") from None
-        except TooLarge as error:
+        except FetchTooLarge as error:
             raise AnswerTooLarge(error.reason) from None
         except FetchError as error:
             raise StoreError(f"{self.url} cannot be reached: {error.reason}", error.fix or self._check) from None
@@ -130,7 +130,7 @@ class Store:
     def _check(self) -> str:
         return f"check {self._where}"
 
-    def _series(self, answer: Answer) -> list[Series]:
+    def _series(self, answer: Fetched) -> list[StoreSeries]:
         if answer.status in (401, 403):
             raise AccessRefused(
                 f"{self.url} answered {answer.status}: it asks for another user and password, or a token",
@@ -139,9 +139,9 @@ class Store:
         try:
             if answer.body.count(b'"metric"') > MAX_RESULTS:
                 raise AnswerTooLarge(f"{self.url} answered more than {MAX_RESULTS:,} series")
-            decoded = decode_json(answer, _Answer, "a Prometheus", self._check, max_parts=MAX_BYTES)
+            decoded = decode_json(answer, _StoreAnswer, "a Prometheus", self._check, max_parts=MAX_BYTES)
         except FetchError:
-            decoded = _Answer("")
+            decoded = _StoreAnswer("")
         if answer.status != 200 or decoded.status != "success" or decoded.data is None:
             said = decoded.error or " ".join(answer.body[:200].decode("utf-8", "replace").split()) or answer.phrase
             fix = "" if decoded.error else f"is this a Prometheus? {self._check}"
@@ -152,16 +152,16 @@ class Store:
             raise StoreError(f"{self.url} answered a value that is no number: {error}", self._check) from None
 
 
-def _read(result: _Result) -> Series:
+def _read(result: _Result) -> StoreSeries:
     """Without a replica's name. A series that has ended is marked by a NaN."""
     given = result.values if result.value is None else [result.value]
     points = [(at, value) for at, text in given if math.isfinite(value := float(text))]
-    return Series({name: text for name, text in result.metric.items() if name not in REPLICA_LABELS}, points)
+    return StoreSeries({name: text for name, text in result.metric.items() if name not in REPLICA_LABELS}, points)
 
 
-def _once(series: Iterable[Series]) -> list[Series]:
+def _once(series: Iterable[StoreSeries]) -> list[StoreSeries]:
     """Of the same series from several replicas the one that knows most."""
-    found: dict[frozenset[tuple[str, str]], Series] = {}
+    found: dict[frozenset[tuple[str, str]], StoreSeries] = {}
     for one in series:
         key = frozenset(one.labels.items())
         known = found.get(key)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.scenario_results import baseline, result
 from wattview.analysis.results import compared_with_baseline
-from wattview.analysis.sweeps.advice import Target, advise, pareto_front
+from wattview.analysis.sweeps.advice import AdviceTarget, advise, pareto_front
 from wattview.analysis.sweeps.comparison import compare, compare_runs, repeats_of, setting_of, setting_text
 from wattview.analysis.sweeps.confidence import estimate
 from wattview.analysis.windows.energy import NoData
@@ -304,7 +304,7 @@ SWEEP = [
 
 
 def test_the_cheapest_setting_that_is_good_enough_is_advised() -> None:
-    advice = advise(SWEEP, Target(vmaf_at_least=93.0))
+    advice = advise(SWEEP, AdviceTarget(vmaf_at_least=93.0))
     assert advice.best == "2 x 1280x720 30 fps 2500k libx264 veryfast"
     assert [choice.above_best for choice in advice.choices] == [0.0, pytest.approx(4.0)]
     assert advice.choices[1].difference is not None
@@ -320,63 +320,63 @@ def test_the_cheapest_setting_that_is_good_enough_is_advised() -> None:
 
 def test_another_objective_and_a_limit_are_obeyed() -> None:
     groups = SWEEP
-    assert advise(groups, Target(), "power_mean_watts").choices[0].value == pytest.approx(50.0)
-    limited = advise(groups, Target(vmaf_at_least=95.0, most=55.0), "power_mean_watts")
+    assert advise(groups, AdviceTarget(), "power_mean_watts").choices[0].value == pytest.approx(50.0)
+    limited = advise(groups, AdviceTarget(vmaf_at_least=95.0, most=55.0), "power_mean_watts")
     assert limited.best is None
     assert limited.verdict == "no measured setting meets VMAF ≥ 95, at most 55"
     with pytest.raises(NoData, match="no such objective"):
-        advise(groups, Target(), "beauty")
+        advise(groups, AdviceTarget(), "beauty")
 
 
 def test_streams_and_missing_quality_are_minded() -> None:
     groups = [result(50, None, net=1.0), result(60, 95.0, net=2.0, streams=4)]
-    advice = advise(groups, Target(vmaf_at_least=90, streams_at_least=3))
+    advice = advise(groups, AdviceTarget(vmaf_at_least=90, streams_at_least=3))
     assert advice.best is not None
     assert advice.best.startswith("4 x")
     assert [choice.reason for choice in advice.rejected] == ["2 streams"]
-    assert advise(groups, Target(vmaf_at_least=90)).rejected[0].reason == "no VMAF was measured"
+    assert advise(groups, AdviceTarget(vmaf_at_least=90)).rejected[0].reason == "no VMAF was measured"
 
 
 def test_a_setting_below_its_baseline_is_no_bargain() -> None:
     """Something else was at work in the baseline: how much the streams took is not known."""
-    advice = advise([result(50, net=-3.0), result(60, net=12.0, preset="slow")], Target())
+    advice = advise([result(50, net=-3.0), result(60, net=12.0, preset="slow")], AdviceTarget())
     assert (advice.best or "").endswith("slow")
     assert "was not idle" in advice.rejected[0].reason
 
 
 def test_a_setting_that_cannot_be_told_from_its_baseline_is_no_bargain() -> None:
     noisy = [result(50, net=net) for net in (0.1, -0.2, 0.3)]
-    advice = advise([*noisy, *(result(60, net=net, preset="slow") for net in (12.0, 12.1, 11.9))], Target())
+    advice = advise([*noisy, *(result(60, net=net, preset="slow") for net in (12.0, 12.1, 11.9))], AdviceTarget())
     assert (advice.best or "").endswith("slow")
     assert advice.rejected[0].reason == "its power above baseline per stream cannot be told from 0: 0.0667 W"
     once = msgspec.structs.replace(result(50, net=0.1), net_energy_joules=2.0, energy_error_joules=3.0)
-    assert advise([once], Target()).best is None
+    assert advise([once], AdviceTarget()).best is None
 
 
 def test_the_answer_has_its_unit() -> None:
-    assert ": 12 W;" in advise([result(60, net=12.0)], Target()).verdict
+    assert ": 12 W;" in advise([result(60, net=12.0)], AdviceTarget()).verdict
     priced = msgspec.structs.replace(result(60), efficiency=Efficiency(cost_per_stream_hour=0.25), currency="EUR")
-    assert ": 0.25 EUR;" in advise([priced], Target(), "cost_per_stream_hour").verdict
+    assert ": 0.25 EUR;" in advise([priced], AdviceTarget(), "cost_per_stream_hour").verdict
 
 
 def test_advice_is_of_one_machine_and_says_which_were_left_out() -> None:
     mixed = [result(50, net=12.0, machine="new"), result(30, net=5.0, machine="old", preset="slow")]
-    advice = advise(mixed, Target())
+    advice = advise(mixed, AdviceTarget())
     assert (advice.machine, (advice.best or "").endswith("veryfast")) == ("new", True)
     assert advice.left_out == "only scenarios of new were taken, and not 1 of old: machines do not compare"
-    assert (advise(mixed, Target(), machine="OLD").best or "").endswith("slow")
+    assert (advise(mixed, AdviceTarget(), machine="OLD").best or "").endswith("slow")
     with pytest.raises(NoData, match="no machine is called 'other'; measured were: new; old"):
-        advise(mixed, Target(), machine="other")
+        advise(mixed, AdviceTarget(), machine="other")
     with pytest.raises(NoData, match="more than one machine is called 'e'"):
-        advise([*mixed, result(1, machine="newer")], Target(), machine="e")
-    assert advise([*mixed, result(1, machine="newer")], Target(), machine="new").machine == "new"
+        advise([*mixed, result(1, machine="newer")], AdviceTarget(), machine="e")
+    assert advise([*mixed, result(1, machine="newer")], AdviceTarget(), machine="new").machine == "new"
 
 
 def test_vmaf_of_two_models_is_no_common_target() -> None:
     mixed = [result(50, net=12.0, vmaf_model="hd"), result(60, net=13.0, vmaf_model="phone", preset="slow")]
     with pytest.raises(NoData, match=r"VMAF is of several models \(hd, phone\)"):
-        advise(mixed, Target(vmaf_at_least=90))
-    assert advise(mixed, Target()).best is not None
+        advise(mixed, AdviceTarget(vmaf_at_least=90))
+    assert advise(mixed, AdviceTarget()).best is not None
 
 
 def test_the_best_is_tested_as_one_that_was_picked_from_all_pairs() -> None:
@@ -385,8 +385,12 @@ def test_the_best_is_tested_as_one_that_was_picked_from_all_pairs() -> None:
     def three(net: float, preset: str) -> list[ScenarioResult]:
         return [result(50, net=net + wobble, preset=preset) for wobble in (-1.0, 0.0, 1.0)]
 
-    alone = advise([*three(10.0, "fast"), *three(12.5, "slow")], Target()).choices[1].difference
-    both = advise([*three(10.0, "fast"), *three(12.5, "slow"), *three(12.5, "slower")], Target()).choices[1].difference
+    alone = advise([*three(10.0, "fast"), *three(12.5, "slow")], AdviceTarget()).choices[1].difference
+    both = (
+        advise([*three(10.0, "fast"), *three(12.5, "slow"), *three(12.5, "slower")], AdviceTarget())
+        .choices[1]
+        .difference
+    )
     assert alone is not None
     assert both is not None
     assert (alone.differ, both.differ, both.judged_together) == (True, False, 3)
@@ -394,7 +398,7 @@ def test_the_best_is_tested_as_one_that_was_picked_from_all_pairs() -> None:
 
 def test_single_repeats_are_advised_with_a_warning() -> None:
     groups = [result(50, net=10.0), result(60, net=12.0, preset="slow")]
-    assert advise(groups, Target()).verdict.endswith("; too few repeats: each side needs at least two")
+    assert advise(groups, AdviceTarget()).verdict.endswith("; too few repeats: each side needs at least two")
 
 
 def test_what_may_meet_the_target_is_told_from_what_meets_it_and_what_does_not() -> None:
@@ -402,7 +406,7 @@ def test_what_may_meet_the_target_is_told_from_what_meets_it_and_what_does_not()
         return [result(50, vmaf + wobble, net=net + wobble / 10, preset=preset) for wobble in (-0.5, 0.0, 0.5)]
 
     sweep = [*three(89.6, 10.0, "fast"), *three(90.2, 12.0, "medium"), *three(85.0, 5.0, "faster")]
-    advice = advise(sweep, Target(vmaf_at_least=90))
+    advice = advise(sweep, AdviceTarget(vmaf_at_least=90))
     assert (advice.best, advice.choices) == (None, [])
     assert [(one.label.split()[-1], one.meets) for one in advice.undecided] == [
         ("fast", "may meet"), ("medium", "may meet"),
@@ -414,7 +418,7 @@ def test_what_may_meet_the_target_is_told_from_what_meets_it_and_what_does_not()
         "no measured setting is shown to meet VMAF ≥ 90; 2 settings may meet it within the 95 % interval, the cheapest"
         " is 2 x 1280x720 30 fps 2500k libx264 fast with VMAF 89.6 (95 % interval 88.4 to 90.8): more repeats decide"
     )
-    with_better = advise([*sweep, *three(95.0, 20.0, "slow")], Target(vmaf_at_least=90))
+    with_better = advise([*sweep, *three(95.0, 20.0, "slow")], AdviceTarget(vmaf_at_least=90))
     assert (with_better.best or "").endswith("slow")
     assert "2 x 1280x720 30 fps 2500k libx264 fast may meet it for 10 W: VMAF 89.6" in with_better.verdict
 
@@ -422,15 +426,15 @@ def test_what_may_meet_the_target_is_told_from_what_meets_it_and_what_does_not()
 def test_a_limit_on_the_objective_is_told_apart_too() -> None:
     sweep = [result(watts) for watts in (54.0, 55.0, 56.0)]
     for most, meets in ((60.0, "meets"), (55.5, "may meet"), (50.0, "does not meet")):
-        advice = advise(sweep, Target(most=most), "power_mean_watts")
+        advice = advise(sweep, AdviceTarget(most=most), "power_mean_watts")
         [choice] = [*advice.choices, *advice.undecided, *advice.rejected]
         assert choice.meets == meets
 
 
 def test_a_target_that_nothing_can_meet_is_wrong() -> None:
-    assert Target(vmaf_at_least=200).wrong() == ("vmaf_at_least", "0 to 100")
-    assert Target(vmaf_at_least=float("nan")).wrong() == ("vmaf_at_least", "0 to 100")
-    assert Target(qoe_at_least=0.5).wrong() == ("qoe_at_least", "1 to 5")
-    assert Target(streams_at_least=0).wrong() == ("streams_at_least", "1 or more")
-    assert Target(most=-1).wrong() == ("most", "0 or more")
-    assert Target(vmaf_at_least=93, qoe_at_least=4, streams_at_least=4, most=10).wrong() is None
+    assert AdviceTarget(vmaf_at_least=200).wrong() == ("vmaf_at_least", "0 to 100")
+    assert AdviceTarget(vmaf_at_least=float("nan")).wrong() == ("vmaf_at_least", "0 to 100")
+    assert AdviceTarget(qoe_at_least=0.5).wrong() == ("qoe_at_least", "1 to 5")
+    assert AdviceTarget(streams_at_least=0).wrong() == ("streams_at_least", "1 or more")
+    assert AdviceTarget(most=-1).wrong() == ("most", "0 or more")
+    assert AdviceTarget(vmaf_at_least=93, qoe_at_least=4, streams_at_least=4, most=10).wrong() is None

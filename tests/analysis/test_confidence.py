@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattview.analysis.sweeps.confidence import (
-    Asked,
+    AskedTest,
     Component,
     corrected,
     difference,
@@ -195,7 +195,9 @@ def gap(t: float, freedom: float = 8.0) -> Difference:
 
 def test_the_level_is_shared_by_the_families_and_in_a_family_by_its_tests() -> None:
     """Of power two tests, of quality one: 0.05 / 2 / 2 and 0.05 / 2."""
-    found = judged_together([Asked("power", 0, gap(3.0)), Asked("power", 1, gap(1.0)), Asked("quality", 0, gap(3.0))])
+    found = judged_together(
+        [AskedTest("power", 0, gap(3.0)), AskedTest("power", 1, gap(1.0)), AskedTest("quality", 0, gap(3.0))]
+    )
     assert [one.judged_together for one in found] == [4, 4, 2]
     assert [one.confidence for one in found] == pytest.approx([0.9875, 0.9875, 0.975])
     assert [one.p_adjusted for one in found] == pytest.approx([4 * 0.017072, 1.0, 2 * 0.017072], rel=1e-4)
@@ -206,16 +208,18 @@ def test_the_level_is_shared_by_the_families_and_in_a_family_by_its_tests() -> N
 
 def test_one_quantity_in_two_units_is_one_test_and_what_was_not_tested_is_none() -> None:
     watts, joules, untested = gap(3.0), gap(3.0), Difference(difference=1.0, differ=None, verdict="too few repeats")
-    found = judged_together([Asked("power", 0, watts), Asked("power", 0, joules), Asked("power", 1, untested)])
+    found = judged_together(
+        [AskedTest("power", 0, watts), AskedTest("power", 0, joules), AskedTest("power", 1, untested)]
+    )
     assert [one.judged_together for one in found] == [1, 1, 1]
     assert [one.differ for one in found] == [True, True, None]
     assert found[0].verdict == "significant: p = 0.02"
-    of_two_settings = judged_together([Asked("power", 0, watts), Asked("power", 1, joules)])
+    of_two_settings = judged_together([AskedTest("power", 0, watts), AskedTest("power", 1, joules)])
     assert [one.judged_together for one in of_two_settings] == [2, 2]
 
 
 def test_answers_that_are_read_together_are_corrected_for_all_of_them() -> None:
-    [one] = judged_together([Asked("power", 0, gap(3.0))], together=3)
+    [one] = judged_together([AskedTest("power", 0, gap(3.0))], together=3)
     assert (one.judged_together, one.differ) == (3, False)
 
 

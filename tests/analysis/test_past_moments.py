@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from wattview.daemon.history import past_machine, past_workloads
 from wattview.daemon.history.past_run import run_at
-from wattview.daemon.history.sample_index import Moment, size_of, spacing, whole
+from wattview.daemon.history.sample_index import SampleIndex, size_of, spacing, whole
 from wattview.exposition import label_text
 from wattview.model import HistorySeries, Run, Scenario, ScenarioRecord
 
@@ -35,7 +35,7 @@ SERIES = st.builds(
 
 @given(st.lists(SERIES, max_size=30))
 def test_whatever_a_store_holds_readings_come_of_it(series: list[HistorySeries]) -> None:
-    moment = Moment(series, 100.0, 60.0)
+    moment = SampleIndex(series, 100.0, 60.0)
     past_machine.power(moment, moment)
     past_machine.power_use(moment, moment)
     past_machine.exporters(moment, {})
@@ -67,7 +67,7 @@ def test_a_counter_that_began_anew_has_no_rate() -> None:
             HistorySeries(f'wattview_host_network_{way}_bytes_total{{device="eth0"}}', points)
             for way in ("receive", "transmit")
         ]
-        (one,) = past_machine._nics(Moment(series, 100.0, 60.0))
+        (one,) = past_machine._nics(SampleIndex(series, 100.0, 60.0))
         return one.receive_bytes_per_second
 
     assert nic([(90.0, 1000.0), (95.0, 1500.0)]) == 100.0

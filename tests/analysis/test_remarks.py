@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tests.support.scenario_results import baseline, result
 from wattview.analysis.results import compared_with_baseline
-from wattview.analysis.sweeps.advice import Target, advise
+from wattview.analysis.sweeps.advice import AdviceTarget, advise
 from wattview.analysis.sweeps.comparison import repeats_of
 from wattview.analysis.windows.remarks import noise_floor, remarked, run_remarks, together
 from wattview.model import RunResult, ScenarioResult
@@ -67,7 +67,7 @@ def test_whoever_shows_repeats_has_their_remarks() -> None:
     assert together(loads) == said
     [repeats] = repeats_of(loads)
     assert repeats.group().remarks == said
-    advice = advise(loads, Target(), "power_mean_watts")
+    advice = advise(loads, AdviceTarget(), "power_mean_watts")
     assert advice.choices[0].remarks == said
 
 

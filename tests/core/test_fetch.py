@@ -19,8 +19,8 @@ from tests.support.wire import Script, Wire, endlessly, head, slowly
 from wattview.fetch import (
     OPEN,
     Access,
-    Answer,
     BadAnswer,
+    Fetched,
     FetchError,
     NoAnswer,
     Site,
@@ -34,8 +34,8 @@ MIB = 2**20
 SECONDS = 0.5
 
 
-def fetched(url: str, path: str = "", access: Access = OPEN, max_bytes: int = MIB, **options: bool) -> Answer:
-    async def ask() -> Answer:
+def fetched(url: str, path: str = "", access: Access = OPEN, max_bytes: int = MIB, **options: bool) -> Fetched:
+    async def ask() -> Fetched:
         async with Site(url, access, seconds=SECONDS, max_bytes=max_bytes, **options) as site:
             return await site.fetch(path)
 
@@ -52,7 +52,7 @@ def answer(*fields: str, body: bytes = b"", status: str = "200 OK") -> Script:
 
 def test_an_answer_has_its_place_status_and_body() -> None:
     with Wire(answer(body=b"hello", status="404 Not Here")) as wire:
-        assert fetched(wire.url, "/a?b=c") == Answer(f"{wire.url}/a", 404, "Not Here", b"hello")
+        assert fetched(wire.url, "/a?b=c") == Fetched(f"{wire.url}/a", 404, "Not Here", b"hello")
         assert wire.requests[0].startswith("GET /a?b=c HTTP/1.1\r\n")
 
 
@@ -242,7 +242,7 @@ def test_a_redirect_to_the_same_name_with_a_slash_keeps_what_was_asked() -> None
 def test_a_redirect_keeps_the_form_and_the_method() -> None:
     with Wire(redirect("/new", "307 Temporary")) as wire:
 
-        async def ask() -> Answer:
+        async def ask() -> Fetched:
             async with Site(wire.url, seconds=SECONDS) as site:
                 return await site.fetch("/old", {"query": "up"})
 
@@ -412,7 +412,7 @@ def test_an_upgrade_to_https_on_the_same_host_is_followed(own: Authority) -> Non
 def test_json_of_any_kind_is_decoded_or_told_quickly(body: bytes) -> None:
     began = time.process_time()
     with pytest.raises(BadAnswer, match="http://x: not the API of X"):
-        decode_json(Answer("http://x", 200, "OK", body), dict[str, int], "the API of X")
+        decode_json(Fetched("http://x", 200, "OK", body), dict[str, int], "the API of X")
     assert time.process_time() - began < 1
 
 

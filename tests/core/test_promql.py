@@ -15,7 +15,7 @@ from tests.support.prometheus import victoria_metrics
 from tests.support.wire import Script, Wire, endlessly, head, slowly
 from wattview.exposition import label_text, parse_series
 from wattview.fetch import Access
-from wattview.promql import AccessRefused, AnswerTooLarge, Series, Store, StoreError
+from wattview.promql import AccessRefused, AnswerTooLarge, Store, StoreError, StoreSeries
 
 
 def vector(*results: tuple[dict[str, str], Any]) -> bytes:
@@ -35,7 +35,7 @@ def saying(body: bytes, status: str = "200 OK") -> Script:
     return script
 
 
-async def asked(script: Script, seconds: float = 5.0) -> list[Series]:
+async def asked(script: Script, seconds: float = 5.0) -> list[StoreSeries]:
     with Wire(script) as wire:
         store = Store(wire.url, seconds=seconds)
         try:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import free_port
 from tests.support.daemon import DaemonProcess, running_daemon
-from wattview.config import Endpoints
+from wattview.config import EndpointsSettings
 
 TOKEN = "correct-horse-battery-staple"
 NOT_HERE = "192.0.2.1"
@@ -67,7 +67,7 @@ def hang_up(daemon: DaemonProcess, said: str) -> str:
 @contextlib.contextmanager
 def file_daemon(directory: Path, path: Path) -> Iterator[DaemonProcess]:
     """A daemon all of whose settings stand in a file."""
-    ports = "".join(f"{name} = {{ port = 0 }}\n" for name in Endpoints.__struct_fields__)
+    ports = "".join(f"{name} = {{ port = 0 }}\n" for name in EndpointsSettings.__struct_fields__)
     path.write_text(
         f"[paths]\nstate = '{directory / 'state'}'\n"
         f"[daemon]\ncontrol_socket = '{directory / 'control' / 'wattview.sock'}'\n[endpoints]\n{ports}"

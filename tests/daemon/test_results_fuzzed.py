@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support.analysis_cases import PRICES, START, evidence, flat, line
 from wattview.analysis.results import analyse, compared_with_baseline
-from wattview.analysis.sweeps.advice import WORDS, Target, advise
+from wattview.analysis.sweeps.advice import WORDS, AdviceTarget, advise
 from wattview.analysis.sweeps.comparison import compare_runs
 from wattview.analysis.sweeps.prediction import Question, predict
 from wattview.analysis.sweeps.rd_curves import QUALITIES, compare_curves
@@ -105,7 +105,7 @@ def test_every_answer_on_any_results_is_an_answer_or_a_reason(
     compare_runs(run, run)
     measurements([run])
     for objective in WORDS.values():
-        answered(lambda objective=objective: advise(found, Target(vmaf_at_least=90.0), objective))
+        answered(lambda objective=objective: advise(found, AdviceTarget(vmaf_at_least=90.0), objective))
     for quality in QUALITIES:
         answered(lambda quality=quality: compare_curves(found, quality=quality))
     answered(lambda: predict(found, Question(streams=3, extrapolate=True)))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from wattview.config import Endpoints
+from wattview.config import EndpointsSettings
 from wattview.daemon.sd_notify import Supervisor, writes_to_the_journal
 
 
@@ -53,7 +53,7 @@ def daemon(tmp_path: Path, systemd: Systemd, **environ: str) -> subprocess.Popen
     settings = tmp_path / "wattview.toml"
     settings.write_text(
         f'[paths]\nstate = "{tmp_path}/state"\n[daemon]\ncontrol_socket = "{tmp_path}/wv.sock"\n[endpoints]\n'
-        + "".join(f"{name} = {{port = 0}}\n" for name in Endpoints.__struct_fields__)
+        + "".join(f"{name} = {{port = 0}}\n" for name in EndpointsSettings.__struct_fields__)
     )
     return subprocess.Popen(
         [sys.executable, "-m", "wattview", "daemon", "--config", str(settings)],

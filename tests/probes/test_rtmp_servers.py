@@ -285,7 +285,7 @@ def test_wrong_answers_are_told_apart(kind: Any, answer: Answer, error: type[Sou
     )
 )
 def test_any_json_is_read_or_broken(value: Any) -> None:
-    answer = fetch.Answer("http://x/api", 200, "OK", json.dumps(value).encode())
+    answer = fetch.Fetched("http://x/api", 200, "OK", json.dumps(value).encode())
     for kind, server in ((mediamtx_probe._Paths, "MediaMTX"), (srs_probe._Streams, "SRS")):
         with pytest.raises(SourceBroken, match=f"not the API of {server}"):
             rtmp_http.decoded(answer, kind, server, "")

@@ -26,7 +26,7 @@ from tests.support.stack import COMPOSE, Store, eventually, program, running, vi
 from wattview.daemon.history.prometheus import PrometheusHistory
 from wattview.daemon.results import Results
 from wattview.fleet import QUERIES, FleetError, FleetStore, HostRow, fleet, rows
-from wattview.promql import Series
+from wattview.promql import StoreSeries
 from wattview.tui.fleet.app import FleetApp
 from wattview.tui.fleet.feed import StoreFleet
 
@@ -227,8 +227,8 @@ async def test_a_password_is_not_in_the_message() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def answer(**hosts: float) -> dict[str, Series]:
-    return {host: Series({"host": host}, [(100.0, value)]) for host, value in hosts.items()}
+def answer(**hosts: float) -> dict[str, StoreSeries]:
+    return {host: StoreSeries({"host": host}, [(100.0, value)]) for host, value in hosts.items()}
 
 
 def test_what_a_host_has_no_sample_of_is_unknown_and_no_division_by_no_streams_is_made() -> None:
@@ -252,5 +252,5 @@ def test_a_host_that_does_not_answer_is_lost_with_the_reason_and_since_when_it_i
 
 
 def test_not_a_number_is_unknown() -> None:
-    made = rows({**{name: {} for name in QUERIES}, "seen": answer(a=1), "power": {"a": Series({"host": "a"}, [])}})
+    made = rows({**{name: {} for name in QUERIES}, "seen": answer(a=1), "power": {"a": StoreSeries({"host": "a"}, [])}})
     assert made[0].power_watts is None

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.stack import BASE_IMAGE, REPOSITORY, Docker, eventually, running
-from wattview.config import Endpoints
+from wattview.config import EndpointsSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -58,7 +58,9 @@ class Machine:
 
     def write_settings(self, text: str) -> None:
         """The installed file, with exporters on free ports: the container shares this machine's network."""
-        ports = "".join(f"[endpoints.{name}]\nport = 0\n" for name in Endpoints.__struct_fields__ if name != "health")
+        ports = "".join(
+            f"[endpoints.{name}]\nport = 0\n" for name in EndpointsSettings.__struct_fields__ if name != "health"
+        )
         self.run(f"cat >/etc/wattview/wattview.toml <<'END'\n{text}\n{ports}END")
 
     def metrics(self, exporter: str) -> str:

@@ -19,7 +19,7 @@ from tests.support.fake_nvml import NOT_SUPPORTED, UNINITIALIZED, FakeGpu, FakeN
 from tests.support.powercap import simulated_rapl
 from tests.support.stack import Store, alerting, victoria_metrics
 from wattview.client import Client
-from wattview.config import Endpoints
+from wattview.config import EndpointsSettings
 from wattview.daemon.events import kept_events
 from wattview.daemon.http.addresses import Addresses
 from wattview.daemon.service import Daemon
@@ -105,7 +105,7 @@ async def scraped(directory: Path, make_config: ConfigFactory) -> AsyncIterator[
             f"endpoints.health.port={discovery}", f"paths.sysfs={sysfs}", f"docker.host=unix://{directory}/none.sock",
             "streams.nginx_rtmp_url=http://127.0.0.1:9/stat", *PRICES,
         )  # fmt: skip
-        ports = {name: getattr(config.endpoints, name).port for name in Endpoints.__struct_fields__}
+        ports = {name: getattr(config.endpoints, name).port for name in EndpointsSettings.__struct_fields__}
         addresses = await Addresses.of(config, ports, None)
         daemon = Daemon(config, stack.enter_context(kept_events()), addresses)
         await daemon.start()

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from wattview.analysis.results import compared_with_baseline
-from wattview.analysis.sweeps.advice import WORDS, Target, advise
+from wattview.analysis.sweeps.advice import WORDS, AdviceTarget, advise
 from wattview.analysis.sweeps.comparison import compare_runs
 from wattview.analysis.sweeps.prediction import Question, predict
 from wattview.analysis.sweeps.rd_curves import compare_curves
@@ -141,7 +141,7 @@ def _compare(daemon: Any, request: Any) -> Any:
 def _advice(daemon: Any, request: Any) -> Any:
     asked = request.query_params
     wish = {name: float(asked[name]) if name in asked else None for name in ("vmaf", "qoe", "most")}
-    target = Target(
+    target = AdviceTarget(
         vmaf_at_least=wish["vmaf"], qoe_at_least=wish["qoe"], most=wish["most"],
         streams_at_least=int(asked["streams"]) if "streams" in asked else None,
     )  # fmt: skip

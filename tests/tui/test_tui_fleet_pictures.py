@@ -11,7 +11,7 @@ import pytest
 from tests.support.dashboard import NOW, until
 from wattview.client import Address
 from wattview.config import Tui
-from wattview.fleet import ContainerUse, HostDetails, HostRow, StreamUse
+from wattview.fleet import ContainerUse, HostDetails, HostRow, HostStreamUse
 from wattview.tui.feed import Link
 from wattview.tui.fleet.app import FleetApp
 from wattview.tui.fleet.feed import FleetHost, StoreFleet
@@ -143,7 +143,7 @@ class KnownStore(StoreFleet):
 
     async def details(self, host: str, start: float, end: float, step: float) -> HostDetails:
         streams = [
-            StreamUse(app="live", stream=f"cam{n}", power_watts=4.0 / n, players=3 * n, bandwidth_in_bytes=3e5)
+            HostStreamUse(app="live", stream=f"cam{n}", power_watts=4.0 / n, players=3 * n, bandwidth_in_bytes=3e5)
             for n in (1, 2, 3)
         ]
         containers = [ContainerUse(name=f"transcoder-{n}", power_watts=20.0 / n, cpu_percent=80 / n) for n in (1, 2)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.tui.time_travel.playback import SPEEDS, NoTime, Playback, moment_of
+from wattview.tui.time_travel.playback import SPEEDS, NoTime, PastPlayback, moment_of
 from wattview.tui.time_travel.timeline import line_of, track_of
 
 NOW = 1_750_000_000.0
@@ -17,7 +17,7 @@ NOW = 1_750_000_000.0
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e5), st.lists(st.floats(-1e6, 1e6)), st.integers(-5, 5))
 def test_a_moment_never_leaves_its_bounds(at: float, length: float, steps: list[float], faster: int) -> None:
-    playback = Playback(at, 0.0, length)
+    playback = PastPlayback(at, 0.0, length)
     playback.faster(faster)
     for step in steps:
         playback.go(playback.at + step)
@@ -29,7 +29,7 @@ def test_a_moment_never_leaves_its_bounds(at: float, length: float, steps: list[
 
 
 def test_playing_moves_on_by_the_speed_and_holding_does_not() -> None:
-    playback = Playback(100.0, 0.0, 1000.0)
+    playback = PastPlayback(100.0, 0.0, 1000.0)
     playback.advance(5.0)
     assert playback.at == 100.0
     playback.play()
@@ -41,7 +41,7 @@ def test_playing_moves_on_by_the_speed_and_holding_does_not() -> None:
 
 
 def test_a_run_that_has_ended_plays_anew_and_keeps_its_bounds() -> None:
-    playback = Playback(50.0, 10.0, 50.0, "20250615_143000")
+    playback = PastPlayback(50.0, 10.0, 50.0, "20250615_143000")
     playback.bound(0.0, 99.0)
     assert (playback.first, playback.last) == (10.0, 50.0)
     playback.play()
@@ -50,14 +50,14 @@ def test_a_run_that_has_ended_plays_anew_and_keeps_its_bounds() -> None:
 
 @given(st.floats(0, 8 * 86400), st.floats(1, 8 * 86400))
 def test_the_line_of_time_has_the_moment_on_it(back: float, reach: float) -> None:
-    playback = Playback(NOW - back, NOW - reach, NOW)
+    playback = PastPlayback(NOW - back, NOW - reach, NOW)
     first, last = playback.scale()
     assert NOW - reach <= first <= playback.at <= last
 
 
 @given(st.integers(20, 320), st.floats(0, 8 * 86400), st.floats(0, 8 * 86400), st.sampled_from(["", "20250615_143000"]))
 def test_the_line_fits_its_width(width: int, back: float, reach: float, title: str) -> None:
-    playback = Playback(NOW - back, NOW - reach, NOW, title)
+    playback = PastPlayback(NOW - back, NOW - reach, NOW, title)
     parts = line_of(playback, None, NOW, width)
     assert sum(map(len, parts)) == width or width < 80
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import click
 
-from wattview.analysis.sweeps.advice import Target, advise, unit_of
+from wattview.analysis.sweeps.advice import AdviceTarget, advise, unit_of
 from wattview.analysis.sweeps.confidence import level_text
 from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
@@ -17,7 +17,7 @@ MOST_REJECTED = 12
 """How many of the settings that are not eligible are named."""
 
 
-def print_advice(runs: Iterable[RunResult], target: Target, objective: str, machine: str, as_json: bool) -> bool:
+def print_advice(runs: Iterable[RunResult], target: AdviceTarget, objective: str, machine: str, as_json: bool) -> bool:
     """The answer, from all scenarios of these runs. True where a measured setting meets the target."""
     scenarios = [scenario for run in runs for scenario in run.scenarios]
     try:

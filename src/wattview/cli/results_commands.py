@@ -127,11 +127,11 @@ def advise_results(
     Example:
       wattview results advise --vmaf 93 --streams 4 --objective cost
     """
-    from wattview.analysis.sweeps.advice import WORDS, Target
+    from wattview.analysis.sweeps.advice import WORDS, AdviceTarget
     from wattview.cli.advise import print_advice
     from wattview.cli.results import read_results
 
-    target = Target(**{f"{name}_at_least": value for name, value in wanted.items()}, most=at_most)
+    target = AdviceTarget(**{f"{name}_at_least": value for name, value in wanted.items()}, most=at_most)
     if wrong := target.wrong():
         field, limits = wrong
         option = "--at-most" if field == "most" else f"--{field.removesuffix('_at_least')}"

@@ -6,7 +6,7 @@ import re
 
 from wattview.config.node import NODE_COLLECTORS, Node
 from wattview.config.section import ConfigError, seconds
-from wattview.config.tables import POWER_CHOICES, Config, Endpoint, Endpoints
+from wattview.config.tables import POWER_CHOICES, Config, Endpoint, EndpointsSettings
 
 
 def checked(config: Config) -> Config:
@@ -69,7 +69,7 @@ def checked(config: Config) -> Config:
             except re.error as error:
                 raise ConfigError(f"node.{name}: not a regular expression: {error}") from None
     ports: dict[int, str] = {}
-    for name in Endpoints.__struct_fields__:
+    for name in EndpointsSettings.__struct_fields__:
         endpoint: Endpoint = getattr(config.endpoints, name)
         if endpoint.enabled and endpoint.port:
             if endpoint.port in ports:

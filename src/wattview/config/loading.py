@@ -17,7 +17,7 @@ import msgspec
 
 from wattview.config.checks import checked
 from wattview.config.section import ConfigError
-from wattview.config.tables import Config, Endpoints
+from wattview.config.tables import Config, EndpointsSettings
 
 ENVIRONMENT: Mapping[str, str] = {
     "RESULTS_DIR": "paths.results",
@@ -127,8 +127,8 @@ def _complete_endpoints(tree: Mapping[str, Any]) -> None:
     """Each exporter has a port of its own: one that was given only ``enabled`` keeps it."""
     given = tree.get("endpoints")
     if isinstance(given, dict):
-        defaults = Endpoints()
-        for name in Endpoints.__struct_fields__:
+        defaults = EndpointsSettings()
+        for name in EndpointsSettings.__struct_fields__:
             if isinstance(given.get(name), dict):
                 given[name].setdefault("port", getattr(defaults, name).port)
 

@@ -22,7 +22,7 @@ class Paths(Section, frozen=True, kw_only=True):
     results: str = ""
 
 
-class Daemon(Section, frozen=True, kw_only=True):
+class DaemonSettings(Section, frozen=True, kw_only=True):
     """Where the daemon listens. ``control_listen`` is ``host:port``; it then needs ``token_file``.
 
     ``web_config_file`` is exporter-toolkit's: TLS and passwords for what is reached over TCP. ``max_requests`` is how
@@ -70,7 +70,7 @@ def _endpoint(port: int) -> Any:
     return field(default=Endpoint(port=port))
 
 
-class Endpoints(Section, frozen=True, kw_only=True):
+class EndpointsSettings(Section, frozen=True, kw_only=True):
     rapl: Endpoint = _endpoint(9500)
     docker: Endpoint = _endpoint(9501)
     node: Endpoint = _endpoint(9100)
@@ -132,13 +132,13 @@ class Streams(Section, frozen=True, kw_only=True):
     nginx: str = "nginx"
 
 
-class Http(Section, frozen=True, kw_only=True):
+class HttpSettings(Section, frozen=True, kw_only=True):
     """What WattView asks over HTTP. ``ca_file``: certificates (PEM) that are trusted beside the system's own."""
 
     ca_file: str = ""
 
 
-class History(Section, frozen=True, kw_only=True):
+class HistorySettings(Section, frozen=True, kw_only=True):
     """Where past values are kept: an embedded SQLite file, or a Prometheus or VictoriaMetrics that scrapes us.
 
     ``prometheus_token_file`` holds a bearer token or ``user:password`` for the store.
@@ -193,14 +193,14 @@ class Config(Section, frozen=True, kw_only=True):
     """All settings. Paths that were left empty are filled in: every path here can be used as it is."""
 
     paths: Paths = field(default_factory=Paths)
-    daemon: Daemon = field(default_factory=Daemon)
-    endpoints: Endpoints = field(default_factory=Endpoints)
+    daemon: DaemonSettings = field(default_factory=DaemonSettings)
+    endpoints: EndpointsSettings = field(default_factory=EndpointsSettings)
     power: Power = field(default_factory=Power)
     node: Node = field(default_factory=Node)
     docker: Docker = field(default_factory=Docker)
     streams: Streams = field(default_factory=Streams)
-    http: Http = field(default_factory=Http)
-    history: History = field(default_factory=History)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
     scenarios: Scenarios = field(default_factory=Scenarios)
     cost: Cost = field(default_factory=Cost)
     tui: Tui = field(default_factory=Tui)

@@ -16,7 +16,7 @@ from wattview.model import ProbeStatus, Snapshot
 from wattview.tui.events import Lines
 from wattview.tui.feed import Link
 from wattview.tui.page import Page
-from wattview.tui.time_travel.playback import Playback
+from wattview.tui.time_travel.playback import PastPlayback
 from wattview.tui.time_travel.timeline import Timeline
 from wattview.tui.time_travel.trend_buffers import TrendBuffers
 from wattview.tui.widgets.banner import Banner
@@ -32,7 +32,7 @@ class Picture(NamedTuple):
     link: Link
     age_seconds: float | None = None
     paused: bool = False
-    playback: Playback | None = None
+    playback: PastPlayback | None = None
     """Where in the past the snapshot is; None: it is the latest, or the one that a pause holds."""
 
     @property

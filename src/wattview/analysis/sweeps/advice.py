@@ -48,7 +48,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 }  # fmt: skip
 
 
-class Target(Struct, frozen=True, kw_only=True):
+class AdviceTarget(Struct, frozen=True, kw_only=True):
     """What a setting must reach. None asks for nothing. ``most`` bounds the objective itself (a price, a power)."""
 
     vmaf_at_least: float | None = None
@@ -88,7 +88,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def advise(
-    results: Sequence[ScenarioResult], target: Target, objective: str = "net_watts_per_stream", machine: str = ""
+    results: Sequence[ScenarioResult], target: AdviceTarget, objective: str = "net_watts_per_stream", machine: str = ""
 ) -> Advice:
     """The cheapest setting that was measured to meet the target, and how far the others are from it.
 
@@ -146,7 +146,7 @@ def advise(
     return replace(advice, best=best.label, verdict=verdict, choices=choices, unit=unit)
 
 
-def _meets(repeats: Repeats, target: Target, objective: str) -> tuple[Meets, str]:
+def _meets(repeats: Repeats, target: AdviceTarget, objective: str) -> tuple[Meets, str]:
     """Whether a setting meets the target, and why it is not known to."""
     if reason := _why_not(repeats, target, objective):
         return "does not meet", reason
@@ -185,7 +185,7 @@ def _around(figure: Estimate, form: str) -> str:
     return f"{figure.mean:{form}} (95 % interval {figure.low:{form}} to {figure.high:{form}})"
 
 
-def _none_meets(perhaps: Sequence[Choice], target: Target) -> str:
+def _none_meets(perhaps: Sequence[Choice], target: AdviceTarget) -> str:
     if not perhaps:
         return f"no measured setting meets {target}"
     many = f"{len(perhaps)} settings" if len(perhaps) > 1 else "1 setting"
@@ -204,7 +204,7 @@ def _cheaper(perhaps: Sequence[Choice], best: float, unit: str) -> str:
     return f"; {first.label} may meet it for {first.value:.4g} {unit}".rstrip() + f": {first.reason}"
 
 
-def _why_not(repeats: Repeats, target: Target, objective: str) -> str:
+def _why_not(repeats: Repeats, target: AdviceTarget, objective: str) -> str:
     """What keeps a setting from being held against the target at all."""
     if not repeats.valid:
         return "not real time: the encoders did not keep up"
@@ -243,7 +243,7 @@ def unit_of(objective: str, currency: str | None) -> str:
     return UNITS.get(objective) or currency or ""
 
 
-def _verdict(choices: Sequence[Choice], target: Target, objective: str, unit: str) -> str:
+def _verdict(choices: Sequence[Choice], target: AdviceTarget, objective: str, unit: str) -> str:
     best, name = choices[0], OBJECTIVES[objective]
     said = f"{best.label} meets {target} at the lowest {name}: {best.value:.4g} {unit}".rstrip()
     if len(choices) == 1:

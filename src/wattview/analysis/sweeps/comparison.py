@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from wattview.analysis.results import is_baseline
 from wattview.analysis.sweeps.baseline_noise import NET, NetValue, net_difference, net_estimate, net_value
 from wattview.analysis.sweeps.confidence import (
-    Asked,
+    AskedTest,
     difference,
     estimate,
     judged_together,
@@ -251,7 +251,7 @@ def judged(
     ``beside``, which are of no setting."""
     shown = [*columns, beside or {}]
     asked = [
-        Asked("power" if name == IDLE else family(name), at, gap)
+        AskedTest("power" if name == IDLE else family(name), at, gap)
         for at, gaps in enumerate(shown) for name, gap in gaps.items()
     ]  # fmt: skip
     answers = iter(judged_together(asked, together=together))

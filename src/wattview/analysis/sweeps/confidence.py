@@ -142,7 +142,7 @@ def level_text(confidence: float) -> str:
     return f"{100.0 * confidence:.{digits}f}".rstrip("0").rstrip(".") + " %"
 
 
-class Asked(NamedTuple):
+class AskedTest(NamedTuple):
     """A difference that is read together with others: the question that it answers (``power``), and what it is of: one
     quantity of one thing is tested once, in however many units it is told."""
 
@@ -151,7 +151,7 @@ class Asked(NamedTuple):
     gap: Difference
 
 
-def judged_together(asked: Sequence[Asked], confidence: float = CONFIDENCE, together: int = 1) -> list[Difference]:
+def judged_together(asked: Sequence[AskedTest], confidence: float = CONFIDENCE, together: int = 1) -> list[Difference]:
     """Differences that are read at once, in their order, each with its corrected test and the interval of that level.
     ``together`` is how many answers like this one are read at once.
 
@@ -167,7 +167,7 @@ def judged_together(asked: Sequence[Asked], confidence: float = CONFIDENCE, toge
     ]
 
 
-def _count(family: Iterable[Asked]) -> int:
+def _count(family: Iterable[AskedTest]) -> int:
     """How many quantities are tested."""
     known: dict[Hashable, list[tuple[float, float]]] = {}
     for one in family:

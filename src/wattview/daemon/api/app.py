@@ -43,7 +43,7 @@ from wattview.model.run_request import WrongField, run_request
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from wattview.daemon.http.guard import Answer
+    from wattview.daemon.http.guard import Verdict
 
 T = TypeVar("T")
 
@@ -244,7 +244,7 @@ def make_api(parts: Parts) -> ASGIApp:
     return app
 
 
-def problem_answer(answer: Answer) -> Response:
+def problem_answer(answer: Verdict) -> Response:
     """A refusal before a call, in the form of the errors of the calls."""
     return _json(Problem(answer.text), answer.status, dict(answer.headers))
 

@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wattview.analysis.sweeps.advice import WORDS, Target, advise
+from wattview.analysis.sweeps.advice import WORDS, AdviceTarget, advise
 from wattview.analysis.sweeps.comparison import compare_runs
 from wattview.analysis.sweeps.prediction import DEFAULT_FPS, DEFAULT_RESOLUTION, Question, predict
 from wattview.analysis.sweeps.rd_curves import compare_curves
@@ -84,7 +84,7 @@ async def _advice(parts: Parts, request: Request) -> Advice:
     if word not in WORDS:
         raise Refusal(422, f"objective is one of {', '.join(WORDS)}, not {word!r}", "objective")
     streams = _wish(request, "streams")
-    target = Target(
+    target = AdviceTarget(
         vmaf_at_least=_wish(request, "vmaf"), qoe_at_least=_wish(request, "qoe"), most=_wish(request, "most"),
         streams_at_least=None if streams is None else math.ceil(streams),
     )  # fmt: skip

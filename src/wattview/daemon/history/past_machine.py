@@ -12,7 +12,7 @@ from typing import Any, get_args
 from wattview.analysis.windows import series as names
 from wattview.analysis.windows.host import MEASURED
 from wattview.daemon.history.past_workloads import engine
-from wattview.daemon.history.sample_index import Moment, Sample, by_key
+from wattview.daemon.history.sample_index import IndexedSample, SampleIndex, by_key
 from wattview.model import ExporterHealth, HostReading, MachinePower, Nic, PowerReading, PowerUse, Zone
 from wattview.model.power import IdleMethod
 
@@ -25,7 +25,7 @@ HEALTH = (
 """The families of the exporters' health."""
 
 
-def power(moment: Moment, facts: Moment) -> PowerReading | None:
+def power(moment: SampleIndex, facts: SampleIndex) -> PowerReading | None:
     """The host's power from the best source that was read last, and the zones behind it. Zones that are not known to
     be part of the host's figure or not are left out."""
     readings = [
@@ -39,7 +39,7 @@ def power(moment: Moment, facts: Moment) -> PowerReading | None:
     last = max(readings, key=lambda one: (one.time, -SOURCES.index(one.labels["source"])))
     source = last.labels["source"]
 
-    def of(metric: str) -> Sample | None:
+    def of(metric: str) -> IndexedSample | None:
         return next((one for one in moment.all(metric) if one.labels.get("source") == source), None)
 
     watts, joules, peak = of(names.HOST_WATTS), of(names.HOST_ENERGY), of(names.HOST_PEAK_WATTS)
@@ -56,7 +56,7 @@ def power(moment: Moment, facts: Moment) -> PowerReading | None:
     )
 
 
-def machine(moment: Moment, host: PowerReading | None) -> MachinePower | None:
+def machine(moment: SampleIndex, host: PowerReading | None) -> MachinePower | None:
     """The machine's power as it was recorded; without a figure where a part of it was not known then."""
     if host is None:
         return None
@@ -68,8 +68,8 @@ def machine(moment: Moment, host: PowerReading | None) -> MachinePower | None:
     return MachinePower(source=source, watts=recorded.value, error_watts=error.value if error is not None else None)
 
 
-def _zones(moment: Moment, facts: Moment) -> tuple[Zone, ...]:
-    def key(sample: Sample) -> tuple[str, str]:
+def _zones(moment: SampleIndex, facts: SampleIndex) -> tuple[Zone, ...]:
+    def key(sample: IndexedSample) -> tuple[str, str]:
         return sample.labels.get("package", ""), sample.labels.get("zone", "")
 
     watts = {key(one): one.value for one in moment.of(names.RAPL_WATTS).get(names.RAPL_WATTS, ())}
@@ -87,7 +87,7 @@ def _natural(text: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text))
 
 
-def power_use(moment: Moment, facts: Moment) -> PowerUse | None:
+def power_use(moment: SampleIndex, facts: SampleIndex) -> PowerUse | None:
     """Who used the power. The whole is the sum of its parts, as energy is conserved in the attribution."""
     containers, encoders = "wattview_container_power_watts", "wattview_encoder_power_watts"
     idle, rest, method = "wattview_idle_power_watts", "wattview_unattributed_power_watts", "wattview_idle_power_info"
@@ -112,7 +112,7 @@ def power_use(moment: Moment, facts: Moment) -> PowerUse | None:
     )
 
 
-def host(moment: Moment, facts: Moment, hostname: str) -> HostReading | None:
+def host(moment: SampleIndex, facts: SampleIndex, hostname: str) -> HostReading | None:
     """The machine at a glance; None where a part of it was not recorded that a reading cannot be without."""
     prefix = "wattview_host_"
     figures = {name: moment.value(prefix + name) for name in _HOST}
@@ -144,7 +144,7 @@ def host(moment: Moment, facts: Moment, hostname: str) -> HostReading | None:
 _HOST = ("cpus", "cpu_busy_seconds_total", "cpu_percent", "memory_available_bytes", "load1", "load5", "load15")
 
 
-def _nics(moment: Moment) -> tuple[Nic, ...]:
+def _nics(moment: SampleIndex) -> tuple[Nic, ...]:
     received, sent = "wattview_host_network_receive_bytes_total", "wattview_host_network_transmit_bytes_total"
     read = moment.of(received, sent)
     out = {one.labels.get("device", ""): one for one in read.get(sent, ())}
@@ -161,14 +161,14 @@ def _nics(moment: Moment) -> tuple[Nic, ...]:
     )
 
 
-def _rate(counter: Sample) -> float | None:
+def _rate(counter: IndexedSample) -> float | None:
     """Of a counter between its last two samples; None where there is one, or where it began anew."""
     if counter.before is None or counter.value < counter.before[1] or counter.time <= counter.before[0]:
         return None
     return (counter.value - counter.before[1]) / (counter.time - counter.before[0])
 
 
-def exporters(moment: Moment, urls: Mapping[str, str]) -> tuple[ExporterHealth, ...]:
+def exporters(moment: SampleIndex, urls: Mapping[str, str]) -> tuple[ExporterHealth, ...]:
     """The exporters' health where it was recorded; ``urls`` has today's addresses, in the order to show them in."""
     by_name = by_key(moment.of(*HEALTH), {name: name.removeprefix("exporter_") for name in HEALTH}, "exporter")
     at = moment.time_of("exporter_health_status")

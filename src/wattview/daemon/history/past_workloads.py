@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wattview.daemon.history.sample_index import Key, Moment, by_key, size_of, whole
+from wattview.daemon.history.sample_index import Key, SampleIndex, by_key, size_of, whole
 from wattview.model import Container, Engine, Gpu, Nic, RtmpServer, Stream
 
 # containers
@@ -29,7 +29,7 @@ _CONTAINER_FACTS: Mapping[str, str] = {
 _WHOLE = ("memory_working_set_bytes", "memory_limit_bytes", "pids", "restarts")
 
 
-def engine(moment: Moment, facts: Moment) -> Engine | None:
+def engine(moment: SampleIndex, facts: SampleIndex) -> Engine | None:
     """The container engine; None where it was not read."""
     info = facts.of("docker_engine_info").get("docker_engine_info", [])
     if not info or moment.time_of(*_ENGINE, *_CONTAINER) is None:
@@ -45,7 +45,7 @@ def engine(moment: Moment, facts: Moment) -> Engine | None:
     )
 
 
-def containers(moment: Moment, facts: Moment) -> tuple[Container, ...]:
+def containers(moment: SampleIndex, facts: SampleIndex) -> tuple[Container, ...]:
     """Those that ran. One whose id was not recorded has its name for one."""
     read = moment.of(*_CONTAINER, _RECEIVED, _SENT, *_ENGINE)
     described = facts.of("docker_container_info", "docker_container_state", *_CONTAINER_FACTS)
@@ -110,7 +110,7 @@ _SERVER: Mapping[str, str] = {
 _STREAM_TEXTS = ("video_codec", "video_profile", "video_level", "audio_codec", "audio_profile")
 
 
-def rtmp_server(moment: Moment, facts: Moment) -> RtmpServer | None:
+def rtmp_server(moment: SampleIndex, facts: SampleIndex) -> RtmpServer | None:
     """The RTMP server; its name is known where a stream was live."""
     read = by_key(moment.of(*_SERVER, *_STREAM), _SERVER).get((), {})
     if not read:
@@ -130,7 +130,7 @@ def rtmp_server(moment: Moment, facts: Moment) -> RtmpServer | None:
     )
 
 
-def streams(moment: Moment, facts: Moment) -> tuple[Stream, ...]:
+def streams(moment: SampleIndex, facts: SampleIndex) -> tuple[Stream, ...]:
     """The streams whose players and publishers were counted, by application and name."""
     figures: dict[Key, dict[str, Any]] = by_key(moment.of(*_STREAM, *_SERVER), _STREAM, "app", "stream")
     described = facts.of("nginx_rtmp_stream_info", *_STREAM_FACTS)
@@ -196,7 +196,7 @@ _GPU_FACTS: Mapping[str, tuple[str, Callable[[float], Any]]] = {
 _VENDORS = ("nvidia", "amd", "intel")
 
 
-def gpus(moment: Moment, facts: Moment) -> tuple[Gpu, ...]:
+def gpus(moment: SampleIndex, facts: SampleIndex) -> tuple[Gpu, ...]:
     """The GPUs, without their processes. What an instance of a divided GPU had for itself is left out."""
     found: dict[str, dict[str, Any]] = {}
     for table, read in ((_GPU, moment.of(*_GPU)), (_GPU_FACTS, facts.of(*_GPU_FACTS))):

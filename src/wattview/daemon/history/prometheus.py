@@ -18,7 +18,7 @@ from wattview.daemon.history.protocol import LOOKBACK_SECONDS, HistoryError, ste
 from wattview.exposition import label_text, parse_series
 from wattview.fetch import OPEN, Access
 from wattview.model import HistorySeries
-from wattview.promql import AnswerTooLarge, Series, Store, StoreError
+from wattview.promql import AnswerTooLarge, Store, StoreError, StoreSeries
 
 CHUNK_SECONDS = 7200.0
 """The longest span that one query asks raw samples of: a server refuses an answer that would be too large."""
@@ -115,7 +115,7 @@ class PrometheusHistory:
                 found.setdefault(series.key, []).extend(series.points)
         return [HistorySeries(key, points) for key, points in sorted(found.items()) if points]
 
-    async def _raw(self, query: str, start: float, end: float, halvings: int = HALVINGS) -> AsyncIterator[Series]:
+    async def _raw(self, query: str, start: float, end: float, halvings: int = HALVINGS) -> AsyncIterator[StoreSeries]:
         """The raw samples of a span, in order of time; in halves where they are too many for one answer."""
         try:
             for series in await self._store.instant(f"{query}[{math.ceil((end - start) * 1000)}ms]", end):

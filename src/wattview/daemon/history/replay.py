@@ -25,7 +25,7 @@ from wattview.daemon.history import past_machine, past_workloads
 from wattview.daemon.history.past_run import power_at, run_at
 from wattview.daemon.history.protocol import History
 from wattview.daemon.history.recorder import FACTS_SECONDS
-from wattview.daemon.history.sample_index import ONE_READING_SECONDS, Moment, spacing
+from wattview.daemon.history.sample_index import ONE_READING_SECONDS, SampleIndex, spacing
 from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.lab.window_trail import read_trail, read_window, trail_file
@@ -101,8 +101,8 @@ class Past:
             self._history.recent(FACTS, moment - facts_within, moment),
         )
         return self._snapshot(
-            Moment(figures, moment, within, hostname),
-            Moment(facts, moment, facts_within, hostname),
+            SampleIndex(figures, moment, within, hostname),
+            SampleIndex(facts, moment, facts_within, hostname),
             Recorded(first=first, last=last, sampled=None, interval_seconds=interval),
             hostname,
         )
@@ -113,7 +113,7 @@ class Past:
         series = await self._history.recent((names.HOST_WATTS, names.CPU_BUSY), moment - seconds, moment)
         return spacing(series, self._config.history.interval_seconds)
 
-    def _snapshot(self, moment: Moment, facts: Moment, recorded: Recorded, hostname: str) -> Snapshot:
+    def _snapshot(self, moment: SampleIndex, facts: SampleIndex, recorded: Recorded, hostname: str) -> Snapshot:
         power = past_machine.power(moment, facts)
         return self._composed(
             moment.at,

@@ -21,7 +21,7 @@ ONE_READING_SECONDS = 0.001
 Key = tuple[str, ...]
 
 
-class Sample(NamedTuple):
+class IndexedSample(NamedTuple):
     """The last sample of a series, and the one before it where there is one near."""
 
     labels: Mapping[str, str]
@@ -30,7 +30,7 @@ class Sample(NamedTuple):
     before: tuple[float, float] | None = None
 
 
-class Moment:
+class SampleIndex:
     """What a history holds of one moment: of each series the last sample that is no older than ``within`` seconds.
 
     ``hostname`` chooses where a store holds several machines: only series whose label ``host`` is that, where it knows
@@ -38,23 +38,23 @@ class Moment:
     """
 
     def __init__(self, series: Iterable[HistorySeries], at: float, within: float, hostname: str = "") -> None:
-        found: list[tuple[str, Sample]] = []
+        found: list[tuple[str, IndexedSample]] = []
         for one in series:
             points = [point for point in one.points if at - within <= point[0] <= at + ONE_READING_SECONDS]
             if points:
                 metric, labels = _parsed(one.name)
-                found.append((metric, Sample(labels, *points[-1], points[-2] if len(points) > 1 else None)))
+                found.append((metric, IndexedSample(labels, *points[-1], points[-2] if len(points) > 1 else None)))
         hosts = {sample.labels["host"] for _, sample in found if "host" in sample.labels}
         if hosts and hostname not in hosts and len(hosts) > 1:
             raise LookupError(f"the store holds several machines, and none as host={hostname!r}: {', '.join(hosts)}")
         self.at = at
-        self._by_metric: dict[str, list[Sample]] = {}
+        self._by_metric: dict[str, list[IndexedSample]] = {}
         for metric, sample in found:
             if hostname not in hosts or sample.labels.get("host") == hostname:
                 self._by_metric.setdefault(metric, []).append(sample)
         self.newest = max((sample.time for samples in self._by_metric.values() for sample in samples), default=None)
 
-    def of(self, *metrics: str) -> dict[str, list[Sample]]:
+    def of(self, *metrics: str) -> dict[str, list[IndexedSample]]:
         """The samples of one source's metrics that belong to its last reading."""
         found = {metric: self._by_metric[metric] for metric in metrics if metric in self._by_metric}
         last = max((sample.time for samples in found.values() for sample in samples), default=0.0)
@@ -63,7 +63,7 @@ class Moment:
             for metric, samples in found.items()
         }
 
-    def all(self, metric: str) -> list[Sample]:
+    def all(self, metric: str) -> list[IndexedSample]:
         """The samples of a metric, of the last reading or of one before it."""
         return self._by_metric.get(metric, [])
 
@@ -88,7 +88,9 @@ def spacing(series: Iterable[HistorySeries], otherwise: float) -> float:
     return median(gaps) if gaps else otherwise
 
 
-def by_key(read: Mapping[str, list[Sample]], fields: Mapping[str, str], *labels: str) -> dict[Key, dict[str, Any]]:
+def by_key(
+    read: Mapping[str, list[IndexedSample]], fields: Mapping[str, str], *labels: str
+) -> dict[Key, dict[str, Any]]:
     """{the labels' values: {field: value}}, of the metrics that ``fields`` names."""
     found: dict[Key, dict[str, Any]] = {}
     for metric, field in fields.items():

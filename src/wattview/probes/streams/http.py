@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from wattview.config import Config
-from wattview.fetch import Access, Answer, FetchError, NoAnswer, Site, Unreachable, blocking, decode_json
+from wattview.fetch import Access, Fetched, FetchError, NoAnswer, Site, Unreachable, blocking, decode_json
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def ask(url: str, access: Access, work: Callable[[Site], Awaitable[T]], headers:
     return blocking(session())
 
 
-async def page(site: Site, path: str = "", absent_fix: str = ANY_SERVER) -> Answer:
+async def page(site: Site, path: str = "", absent_fix: str = ANY_SERVER) -> Fetched:
     """The answer of status 200. Raises SourceAbsent, SourceRefused or SourceBroken for everything else."""
     try:
         answer = await site.fetch(path)
@@ -68,7 +68,7 @@ async def page(site: Site, path: str = "", absent_fix: str = ANY_SERVER) -> Answ
     return answer
 
 
-def decoded(answer: Answer, kind: type[T], api: str, fix: str) -> T:
+def decoded(answer: Fetched, kind: type[T], api: str, fix: str) -> T:
     """The JSON of an answer. Raises SourceBroken."""
     try:
         return decode_json(answer, kind, f"the API of {api}", fix)

@@ -47,7 +47,7 @@ _TAGS = frozenset({
 # fmt: on
 
 
-class Collector(Protocol):
+class StatBuilder(Protocol):
     """Whoever is handed the streams of a page, in its order."""
 
     def take(self, app: str, kind: str, stream: Element) -> None:
@@ -55,7 +55,7 @@ class Collector(Protocol):
         ...
 
 
-C = TypeVar("C", bound=Collector)
+C = TypeVar("C", bound=StatBuilder)
 
 
 def read(xml: bytes, collector: Callable[[], C]) -> tuple[Element, C, str]:
@@ -89,7 +89,7 @@ def _not_a_page(xml: bytes) -> SourceBroken:
 class _Builder:
     """The elements that are open, and what has closed but for streams, which are handed on."""
 
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, collector: StatBuilder) -> None:
         self.root: Element | None = None
         self.open: list[Element] = []
         self._collector = collector
@@ -125,7 +125,7 @@ class _Builder:
             element.text = ((element.text or "") + text)[:MAX_TEXT]
 
 
-def _strict(xml: bytes, collector: Collector) -> Element:
+def _strict(xml: bytes, collector: StatBuilder) -> Element:
     builder = _Builder(collector)
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
@@ -142,7 +142,7 @@ def _strict(xml: bytes, collector: Collector) -> Element:
     return builder.root
 
 
-def _lenient(xml: bytes, collector: Collector) -> Element:
+def _lenient(xml: bytes, collector: StatBuilder) -> Element:
     """The tree of a page that is not well-formed: stray ``<`` and ``&`` are text, a damaged closing tag closes the
     element that is open. Raises SourceBroken where the page does not reach ``</rtmp>``."""
     builder = _Builder(collector)

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 
-from wattview.fetch import OPEN, Access, Answer, Site
+from wattview.fetch import OPEN, Access, Fetched, Site
 from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes import SourceBroken, SourceError
 from wattview.probes.streams import http as rtmp_http
@@ -178,11 +178,11 @@ async def _ask_version(site: Site) -> str:
         return ""
 
 
-async def _get(site: Site, path: str) -> Answer:
+async def _get(site: Site, path: str) -> Fetched:
     return await rtmp_http.page(site, path, _START)
 
 
-def _decoded(answer: Answer, kind: type[A]) -> A:
+def _decoded(answer: Fetched, kind: type[A]) -> A:
     decoded = rtmp_http.decoded(answer, kind, "SRS", _START)
     if decoded.code != 0:
         raise SourceBroken(f"{answer.place}: SRS answered with error code {decoded.code}")
@@ -192,7 +192,7 @@ def _decoded(answer: Answer, kind: type[A]) -> A:
 _ENTRY = re.compile(rb'[\[,]\s{0,8}(?=\{\s{0,8}"id"\s{0,8}:)')
 
 
-def _salvaged(answer: Answer, what: str, kind: type[L]) -> tuple[L, list[str]]:
+def _salvaged(answer: Fetched, what: str, kind: type[L]) -> tuple[L, list[str]]:
     """A list; and the beginnings of those of its entries that are no JSON, each of which costs itself alone.
 
     Every entry begins with its id, and no other object in the list does.
@@ -224,7 +224,7 @@ def _salvaged(answer: Answer, what: str, kind: type[L]) -> tuple[L, list[str]]:
     return found, damaged
 
 
-def _decoded_or_none(answer: Answer, kind: type[L]) -> L | None:
+def _decoded_or_none(answer: Fetched, kind: type[L]) -> L | None:
     try:
         return _decoded(answer, kind)
     except SourceBroken:

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
-from wattview.fleet import ContainerUse, FleetError, FleetStore, HostDetails, StreamUse
+from wattview.fleet import ContainerUse, FleetError, FleetStore, HostDetails, HostStreamUse
 from wattview.tui.fleet import columns as fleet_columns
 from wattview.tui.fleet.hosts_screen import FleetPage, FleetPicture
 from wattview.tui.plots.graph import Graph, Series
@@ -26,7 +26,7 @@ GRAPH_SECONDS = 3600.0
 GRAPH_STEP_SECONDS = 15.0
 REFRESH_SECONDS = 10.0
 
-STREAMS: tuple[Column[StreamUse], ...] = (
+STREAMS: tuple[Column[HostStreamUse], ...] = (
     Column("Stream", 18, lambda one: f"{one.app}/{one.stream}", lambda one: f"{one.app}/{one.stream}", left=True),
     Column("W", 7, lambda one: number(one.power_watts), lambda one: one.power_watts),
     Column("Players", 7, lambda one: count(one.players), lambda one: one.players, rank=1),
@@ -116,7 +116,9 @@ class StoreHost(FleetPage):
         self._fill("#streams", "Streams", details.streams if details else [], "no stream is live", waiting)
         self._fill("#containers", "Containers", details.containers if details else [], "no container runs", waiting)
 
-    def _fill(self, where: str, title: str, rows: list[StreamUse] | list[ContainerUse], none: str, wait: str) -> None:
+    def _fill(
+        self, where: str, title: str, rows: list[HostStreamUse] | list[ContainerUse], none: str, wait: str
+    ) -> None:
         table = self.query_one(where, Table)
         table.show(rows, wait if self.details is None else f"the store knows of none: {none}, or nothing reports it")
         entitle(table, workload_columns.titled(title, len(table.rows), len(rows)))

@@ -32,14 +32,14 @@ class AdviceAnswer(NamedTuple):
     unit: str
 
 
-class Asked(NamedTuple):
+class AdviceAsked(NamedTuple):
     vmaf: float | None = None
     qoe: float | None = None
     streams: int | None = None
     most: float | None = None
 
 
-def asked(fields: dict[str, str]) -> tuple[Asked, str]:
+def asked(fields: dict[str, str]) -> tuple[AdviceAsked, str]:
     """What the fields ask for, and what is wrong with them ("" where nothing is)."""
     values: dict[str, float | None] = {}
     for name, (title, least, most) in FIELDS.items():
@@ -47,14 +47,14 @@ def asked(fields: dict[str, str]) -> tuple[Asked, str]:
         try:
             values[name] = value = float(text) if text else None
         except ValueError:
-            return Asked(), f"{title}: a number, not {text!r}"
+            return AdviceAsked(), f"{title}: a number, not {text!r}"
         if value is not None and not least <= value <= most:
-            return Asked(), f"{title}: {least:g} to {most:g}"
+            return AdviceAsked(), f"{title}: {least:g} to {most:g}"
     streams = values["streams"]
     if streams is not None and streams != int(streams):
-        return Asked(), "Streams: a whole number"
+        return AdviceAsked(), "Streams: a whole number"
     whole = int(streams) if streams is not None else None
-    return Asked(values["vmaf"], values["qoe"], whole, values["most"]), ""
+    return AdviceAsked(values["vmaf"], values["qoe"], whole, values["most"]), ""
 
 
 FIELDS = {
@@ -138,7 +138,7 @@ class Advise(QuestionPage):
         self._ask(client, wish, str(self.query_one(Select).value))
 
     @work(exclusive=True, exit_on_error=False)
-    async def _ask(self, client: Client, wish: Asked, objective: str) -> None:
+    async def _ask(self, client: Client, wish: AdviceAsked, objective: str) -> None:
         await asyncio.sleep(PATIENCE_SECONDS)
         answer, ranking = self.query_one("#answer", Pane), self.query_one("#ranking", Table)
         try:

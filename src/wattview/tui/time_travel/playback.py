@@ -11,7 +11,7 @@ SCALES = (900.0, 3600.0, 6 * 3600.0, 86400.0, 7 * 86400.0)
 """How much of the past the line of time shows: the least of these that reaches back to the moment."""
 
 
-class Playback:
+class PastPlayback:
     """A moment (``at``) between ``first`` and ``last``, in Unix seconds.
 
     ``title`` names the run that is shown again; then the bounds are the run's, and its end is where it stops. Without

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from wattview.model import Snapshot
 from wattview.tui.text import about, clock, date, span
-from wattview.tui.time_travel.playback import Playback
+from wattview.tui.time_travel.playback import PastPlayback
 
 LEAST_TRACK = 8
 
@@ -31,11 +31,11 @@ class Timeline(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._playback: Playback | None = None
+        self._playback: PastPlayback | None = None
         self._parts: tuple[str, ...] = ()
         self._track = (0, 0)
 
-    def show(self, playback: Playback | None, shown: Snapshot | None, now: float) -> None:
+    def show(self, playback: PastPlayback | None, shown: Snapshot | None, now: float) -> None:
         self._playback = playback
         self.set_class(playback is not None, "-there")
         parts = () if playback is None else line_of(playback, shown, now, self.app.size.width)
@@ -58,7 +58,7 @@ class Timeline(Widget):
             self.post_message(self.Chosen(first + (last - first) * (event.x - start) / (width - 1)))
 
 
-def line_of(playback: Playback, shown: Snapshot | None, now: float, width: int) -> tuple[str, ...]:
+def line_of(playback: PastPlayback, shown: Snapshot | None, now: float, width: int) -> tuple[str, ...]:
     """(mark, where, before the track, track, after it, how it moves), together ``width`` cells."""
     mark = " RUN " if playback.title else " PAST "
     first, last = playback.scale()

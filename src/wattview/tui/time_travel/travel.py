@@ -20,7 +20,7 @@ from wattview.config import Tui
 from wattview.model import RunResult, Snapshot
 from wattview.tui.base_app import BaseApp
 from wattview.tui.time_travel.go_to import GoTo
-from wattview.tui.time_travel.playback import Playback
+from wattview.tui.time_travel.playback import PastPlayback
 from wattview.tui.time_travel.timeline import Timeline
 from wattview.tui.time_travel.trend_backfill import AHEAD_SECONDS, TrendBackfill, backfill_or_none
 from wattview.tui.time_travel.trend_buffers import TrendBuffers
@@ -57,7 +57,7 @@ class TimeTravelApp(BaseApp):
 
     def __init__(self, settings: Tui) -> None:
         super().__init__(settings)
-        self.playback: Playback | None = None
+        self.playback: PastPlayback | None = None
         self.shown_past: tuple[Snapshot, TrendBuffers] | None = None
         self._backfill: TrendBackfill | None = None
         self._fetching = False
@@ -77,7 +77,7 @@ class TimeTravelApp(BaseApp):
             return
         now = self.latest.time
         if self.playback is None:
-            self.playback = Playback(at, 0.0, now)
+            self.playback = PastPlayback(at, 0.0, now)
             self.refresh_bindings()
         elif not self.playback.title:
             self.playback.bound(self.playback.first, now)
@@ -158,7 +158,7 @@ class TimeTravelApp(BaseApp):
         if first > start + 1.0:
             late = "The history has lost the run's beginning: it is shown from where it begins (history.retention)."
             self.notify(late, title=f"Run {run_id}", severity="warning")
-        self.playback = Playback(first, first, end, run_id)
+        self.playback = PastPlayback(first, first, end, run_id)
         self._backfill = None
         self.refresh_bindings()
         self.switch_mode("overview")
@@ -239,7 +239,7 @@ class TimeTravelApp(BaseApp):
         finally:
             self._fetching = False
 
-    async def _fetch_one(self, playback: Playback, at: float) -> bool:
+    async def _fetch_one(self, playback: PastPlayback, at: float) -> bool:
         """Whether there is a picture of that moment now."""
         try:
             snapshot = await self.client.snapshot(at)
@@ -266,7 +266,7 @@ class TimeTravelApp(BaseApp):
             return trends
         return self._backfill.until(snapshot) if self._backfill is not None else TrendBuffers()
 
-    def _failed(self, playback: Playback, error: ClientError) -> None:
+    def _failed(self, playback: PastPlayback, error: ClientError) -> None:
         """Said once; what is shown stays. Where nothing of the past has been shown yet, now is shown again."""
         playback.playing = False
         self._keep_time()
