@@ -57,6 +57,11 @@ def odd(file: str, line: str | bytes) -> None:
 
 def pairs(data: bytes) -> list[tuple[bytes, bytes]]:
     """The ``name integer`` lines of a file, and no others."""
+    words = data.split()
+    values = words[1::2]
+    if len(words) == 2 * len(values) and b"".join(values).isdigit():
+        # Nothing else is in it: the way that is taken again and again.
+        return list(zip(words[::2], values, strict=True))
     return _PAIR.findall(data)
 
 
