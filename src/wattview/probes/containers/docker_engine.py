@@ -100,6 +100,7 @@ class DockerEngine:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._stream: Any = None
+        self._followed = False
         self._revision = 0
 
     def start(self) -> None:
@@ -126,7 +127,7 @@ class DockerEngine:
     def _run(self) -> None:
         failures = 0
         while not self._closed.is_set():
-            began = time.monotonic()
+            began, self._followed = time.monotonic(), False
             try:
                 # A stream that only ends is opened again; when that fails there is something to tell.
                 self._follow()
@@ -135,8 +136,11 @@ class DockerEngine:
             except Exception as error:
                 log.debug("docker: %s", error, exc_info=error)
                 self._fail(_explain(error, self._host, self._request_seconds))
-            if time.monotonic() - began > _PAUSES[-1]:
+            if self._followed:
                 failures = 0
+            elif time.monotonic() - began >= self._request_seconds:
+                # It is slow, and still at work on what it was asked: to ask again at once would make it slower.
+                failures = len(_PAUSES)
             self._closed.wait(_PAUSES[min(failures, len(_PAUSES) - 1)])
             failures += 1
 
@@ -168,6 +172,7 @@ class DockerEngine:
                 if found is not None:
                     containers[found.id] = found
             self._publish(containers, None, info)
+            self._followed = True
             for event in self._stream:
                 self._apply(client, event)
         finally:
@@ -271,7 +276,11 @@ def _client(host: str, request_seconds: float) -> Any:
         tls = docker.utils.kwargs_from_env().get("tls")
         if tls:
             settings["tls"] = tls
-    return docker.APIClient(base_url=host, timeout=request_seconds, version="auto", **settings)
+    # Podman asks the system's packages before it tells its version; both engines say at once which API they speak.
+    asking = docker.APIClient(base_url=host, timeout=request_seconds, version="1.24", **settings)
+    with contextlib.closing(asking):
+        spoken = asking.get(f"{asking.base_url}/_ping", timeout=request_seconds).headers.get("Api-Version")
+    return docker.APIClient(base_url=host, timeout=request_seconds, version=spoken or "auto", **settings)
 
 
 def _explain(error: Exception, host: str, request_seconds: float) -> SourceError:

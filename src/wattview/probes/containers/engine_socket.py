@@ -75,7 +75,7 @@ def refused_fix(where: str) -> str:
 
 def _keepers(where: str) -> tuple[str, str | None]:
     """The owner of a socket, or of the closed directory above it; and the group that may open the socket."""
-    path = where
+    path = where = os.path.abspath(where)
     while True:
         with contextlib.suppress(PermissionError):
             status = os.stat(path)
