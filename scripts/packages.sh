@@ -9,7 +9,8 @@ declare -A RUN=([python3-venv]=/usr/lib/python3*/ensurepip/__init__.py [ffmpeg]=
   [nginx-light]=nginx [libnginx-mod-rtmp]=/usr/lib/nginx/modules/ngx_rtmp_module.so)
 declare -A TEST=([docker.io]=dockerd [busybox-static]=/bin/busybox [prometheus]=prometheus
   [victoria-metrics]=victoria-metrics [prometheus-alertmanager]=prometheus-alertmanager
-  [docker-compose]=docker-compose [debootstrap]=debootstrap [iproute2]=ip [systemd]=systemd-analyze [prometheus-node-exporter]=prometheus-node-exporter [tmux]=tmux [chromium]=chromium)
+  [docker-compose]=docker-compose [debootstrap]=debootstrap [e2fsprogs]=mkfs.ext4
+  [qemu-system-x86]=qemu-system-x86_64 [qemu-utils]=qemu-img [openssh-client]=ssh [iproute2]=ip [systemd]=systemd-analyze [prometheus-node-exporter]=prometheus-node-exporter [tmux]=tmux [chromium]=chromium)
 
 present() { # a program on the PATH, or a file (a pattern may match)
   case $1 in /*) compgen -G "$1" >/dev/null ;; *) command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 ]] ;; esac
