@@ -174,11 +174,12 @@ def io_done(text: str) -> list[tuple[str, str, int]]:
     def done(line: str) -> tuple[str, str, int] | None:
         nonlocal operation
         name, colon, number = line.strip().partition(":")
-        if colon and not number.strip():
+        if name in ("read", "write") and colon and not number.strip():
             operation = name
-        elif operation in ("read", "write"):
-            return operation, name.strip(), int(number)
-        return None
+            return None
+        if not operation:
+            raise ValueError("above the first operation")
+        return operation, name.strip(), int(number)
 
     return understood(text.splitlines(), done, "bcachefs io_done")
 
