@@ -40,6 +40,7 @@ from wattview.probes.node import (
     meminfo_numa,
     slabinfo,
     softirqs,
+    stat,
     xfs,
     zoneinfo,
 )
@@ -134,6 +135,14 @@ PARSERS: dict[str, tuple[Callable[[bytes], Iterable[object]], str]] = {
     "bcache": (
         lambda data: bcache.writeback_rate(data.decode()).items(),
         "rate:\t\t1.1M/sec\ndirty:\t\t20.4G\ntarget:\t\t20.4G\nproportional:\t427.5k\n",
+    ),
+    "bcache priorities": (
+        lambda data: bcache.priority_stats(data.decode()).items(),
+        "Unused:         99%\nMetadata:       0%\nAverage:        10473\n",
+    ),
+    "softirqs of stat": (
+        lambda data: samples([stat.softirqs_total(data)]).items(),
+        "ctxt 900\nsoftirq 36 1 2 3 4 5 6 7 8 0 0\n",
     ),
     "bcachefs io_done": (
         lambda data: bcachefs.io_done(data.decode()),

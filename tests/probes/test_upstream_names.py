@@ -1,6 +1,6 @@
 """Names that dashboards and alerts rely on, as the programs that WattView stands in for have them at their latest.
 
-Tables of names, written down from: node_exporter's README and release notes up to 1.11.1 (its collectors that Linux has
+Tables of names, written down from: node_exporter's README and release notes up to 1.12.0 (its collectors that Linux has
 by default, and what came after Debian's 1.5.0, beside which ``tests/probes/node`` holds the others); dcgm-exporter's
 etc/default-counters.csv of 4.x; cAdvisor's are in ``test_containers_metrics`` and ``test_root_cgroup``.
 """
@@ -26,7 +26,7 @@ NODE_DEFAULT_COLLECTORS = (
 )
 
 NODE_OPTIONAL_COLLECTORS = (
-    "buddyinfo cgroups interrupts ksmd meminfo_numa processes qdisc slabinfo softirqs sysctl zoneinfo"
+    "buddyinfo cgroups dmmultipath interrupts ksmd meminfo_numa processes qdisc slabinfo softirqs sysctl zoneinfo"
 )
 
 NODE_AFTER_1_5_0 = (

@@ -13,7 +13,8 @@ CACHE_SET = "deaddd54-c735-46d5-868e-f331c5fd7c74"
 
 PROC = {
     "stat": "cpu  100 0 50 1000 5 0 1 0 3 2\ncpu0 60 0 20 500 2 0 1 0 2 1\ncpu1 40 0 30 500 3 0 0 0 1 1\n"
-    "intr 500 1 2\nctxt 900\nbtime 1700000000\nprocesses 77\nprocs_running 3\nprocs_blocked 1\n",
+    "intr 500 1 2\nctxt 900\nbtime 1700000000\nprocesses 77\nprocs_running 3\nprocs_blocked 1\n"
+    "softirq 5057579 250191 1481983 1647 211099 186066 0 1783454 622196 12499 508444\n",
     "loadavg": "0.21 0.37 0.39 1/719 19737\n",
     "uptime": "1000.0 1900.0\n",
     "meminfo": "MemTotal:   16042172 kB\nMemFree:  225472 kB\nActive(anon):  100 kB\nHugePages_Total:   4\n",
@@ -384,6 +385,10 @@ SYS = {
         "rate:\t\t1.1M/sec\ndirty:\t\t20.4G\ntarget:\t\t20.4G\nproportional:\t427.5k\nintegral:\t790.0k\n"
         "change:\t\t321.5k/sec\nnext io:\t17ms\n"
     ),
+    f"fs/bcache/{CACHE_SET}/cache0/priority_stats": (
+        "Unused:         99%\nMetadata:       0%\nAverage:        10473\nSectors per Q:  64\n"
+        "Quantiles:      [0 0 0 20 20]\n"
+    ),
     f"fs/bcache/{CACHE_SET}/cache0/io_errors": "0\n",
     f"fs/bcache/{CACHE_SET}/cache0/metadata_written": "512\n",
     f"fs/bcache/{CACHE_SET}/cache0/written": "3.7k\n",
@@ -417,6 +422,29 @@ SYS = {
         "attr 4 0 0 0\nicluster 1 2 3\nvnodes 4 5 6 7 1 1 1 9\nbuf 46 7 40 2 1 7 0 7 7\n"
         "abtb2 2 0 2 0 0 0 0 0 0 0 0 0 0 0 0\nqm 0 0 0 0 0 0 0 0\nxpc 399724544 92823103 86219234\ndebug 0\n"
     ),
+    # Multipath: four paths, one of which is offline.
+    "block/dm-5/dm/name": "mpathA\n",
+    "block/dm-5/dm/uuid": "mpath-3600508b1001c1234567890abcdef1234\n",
+    "block/dm-5/dm/suspended": "0\n",
+    "block/dm-5/size": "104857600\n",
+    **{f"block/dm-5/slaves/{path}": "" for path in ("sdi", "sdj", "sdk", "sdl")},
+    "block/sdi/device/state": "running\n",
+    "block/sdj/device/state": "running\n",
+    "block/sdk/device/state": "offline\n",
+    "block/sdl/device/state": "running\n",
+    "block/dm-0/dm/name": "root\n",
+    "block/dm-0/dm/uuid": "LVM-deadbeef\n",
+    # Equal pages.
+    "kernel/mm/ksm/full_scans": "323\n",
+    "kernel/mm/ksm/general_profit": "-4096\n",
+    "kernel/mm/ksm/merge_across_nodes": "1\n",
+    "kernel/mm/ksm/pages_shared": "1\n",
+    "kernel/mm/ksm/pages_sharing": "255\n",
+    "kernel/mm/ksm/pages_to_scan": "100\n",
+    "kernel/mm/ksm/pages_unshared": "0\n",
+    "kernel/mm/ksm/pages_volatile": "0\n",
+    "kernel/mm/ksm/run": "1\n",
+    "kernel/mm/ksm/sleep_millisecs": "20\n",
     # Clocks, NUMA.
     "devices/system/clocksource/clocksource0/available_clocksource": "tsc hpet acpi_pm \n",
     "devices/system/clocksource/clocksource0/current_clocksource": "tsc\n",

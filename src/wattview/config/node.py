@@ -6,11 +6,12 @@ from wattview.config.section import Section
 
 NODE_COLLECTORS = frozenset((
     "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "conntrack", "cpu", "cpufreq",
-    "diskstats", "dmi", "edac", "entropy", "fibrechannel", "filefd", "filesystem", "hwmon", "infiniband", "interrupts",
-    "ipvs", "kernel_hung", "ksmd", "loadavg", "mdadm", "meminfo", "meminfo_numa", "netclass", "netdev", "netstat",
-    "nfs", "nfsd", "nvme", "os", "powersupplyclass", "pressure", "processes", "qdisc", "rapl", "schedstat", "selinux",
-    "slabinfo", "sockstat", "softirqs", "softnet", "stat", "sysctl", "tapestats", "textfile", "thermal_zone", "time",
-    "timex", "udp_queues", "uname", "vmstat", "watchdog", "xfs", "zfs", "zoneinfo",
+    "diskstats", "dmi", "dmmultipath", "edac", "entropy", "fibrechannel", "filefd", "filesystem", "hwmon",
+    "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd", "loadavg", "mdadm", "meminfo", "meminfo_numa",
+    "netclass", "netdev", "netstat", "nfs", "nfsd", "nvme", "os", "powersupplyclass", "pressure", "processes",
+    "qdisc", "rapl", "schedstat", "selinux", "slabinfo", "sockstat", "softirqs", "softnet", "stat", "sysctl",
+    "tapestats", "textfile", "thermal_zone", "time", "timex", "udp_queues", "uname", "vmstat", "watchdog", "xfs",
+    "zfs", "zoneinfo",
 ))  # fmt: skip
 """Every collector that ``node.enable`` and ``node.disable`` may name."""
 
@@ -30,7 +31,10 @@ class Node(Section, frozen=True, kw_only=True):
     textfile_directory: str = ""
     arp_device_include: str = ""
     arp_device_exclude: str = ""
+    bcache_priority_stats: bool = False
     cpu_info: bool = False
+    cpu_flags_include: str = ""
+    cpu_bugs_include: str = ""
     disk_device_include: str = ""
     disk_device_exclude: str = r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$"
     hwmon_chip_include: str = ""
@@ -51,6 +55,7 @@ class Node(Section, frozen=True, kw_only=True):
     net_device_include: str = ""
     net_device_exclude: str = ""
     netclass_device_exclude: str = ""
+    netclass_ignore_invalid_speed: bool = False
     netstat_fields_include: str = (
         "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)|"
         "TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)|"
@@ -62,6 +67,7 @@ class Node(Section, frozen=True, kw_only=True):
     qdisc_device_exclude: str = ""
     slab_include: str = ""
     slab_exclude: str = ""
+    stat_softirq: bool = False
     sysctl: tuple[str, ...] | str = ()
     sysctl_info: tuple[str, ...] | str = ()
     tape_device_exclude: str = ""

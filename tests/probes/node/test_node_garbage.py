@@ -39,6 +39,7 @@ from wattview.probes.node import (
     sockstat,
     softirqs,
     softnet,
+    stat,
     udp_queues,
     xfs,
     zfs,
@@ -65,11 +66,13 @@ OF_BYTES: list[Callable[[bytes], object]] = [
     sockstat.sockstat,
     softirqs.softirqs,
     softnet.softnet_stat,
+    stat.softirqs_total,
     udp_queues.queue_totals,
     zoneinfo.zoneinfo,
 ]
 OF_TEXT: list[Callable[[str], object]] = [
     bcache.dehumanized,
+    bcache.priority_stats,
     bcache.writeback_rate,
     bcachefs.human_bytes,
     bcachefs.io_done,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Set
+from importlib import import_module
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -24,8 +25,6 @@ from wattview.probes.node import (
     bcachefs,
     bonding,
     btrfs,
-    buddyinfo,
-    cgroups,
     conntrack,
     cpu,
     cpufreq,
@@ -38,14 +37,11 @@ from wattview.probes.node import (
     filesystem,
     hwmon,
     infiniband,
-    interrupts,
     ipvs,
     kernel_hung,
-    ksmd,
     loadavg,
     mdadm,
     meminfo,
-    meminfo_numa,
     netclass,
     netdev,
     netstat,
@@ -55,17 +51,12 @@ from wattview.probes.node import (
     os_release,
     powersupplyclass,
     pressure,
-    processes,
-    qdisc,
     rapl,
     schedstat,
     selinux,
-    slabinfo,
     sockstat,
-    softirqs,
     softnet,
     stat,
-    sysctl,
     tapestats,
     textfile,
     thermal_zone,
@@ -77,7 +68,6 @@ from wattview.probes.node import (
     watchdog,
     xfs,
     zfs,
-    zoneinfo,
 )
 from wattview.probes.node.collector import Collector, NoData, gauge
 
@@ -92,19 +82,30 @@ class CollectorEntry(NamedTuple):
     default: bool = True
 
 
+def opt_in(name: str, collector: str) -> CollectorEntry:
+    """A collector that is off unless settings say otherwise, of the module of its name: imported where it is on."""
+
+    def make(config: Config) -> Collector:
+        made: Collector = getattr(import_module(f"{__name__}.{name}"), collector)(config)
+        return made
+
+    return CollectorEntry(name, make, default=False)
+
+
 COLLECTORS: tuple[CollectorEntry, ...] = (
     CollectorEntry("arp", arp.Arp),
     CollectorEntry("bcache", bcache.Bcache),
     CollectorEntry("bcachefs", bcachefs.Bcachefs),
     CollectorEntry("bonding", bonding.Bonding),
     CollectorEntry("btrfs", btrfs.Btrfs),
-    CollectorEntry("buddyinfo", buddyinfo.Buddyinfo, default=False),
-    CollectorEntry("cgroups", cgroups.Cgroups, default=False),
+    opt_in("buddyinfo", "Buddyinfo"),
+    opt_in("cgroups", "Cgroups"),
     CollectorEntry("conntrack", conntrack.Conntrack),
     CollectorEntry("cpu", cpu.Cpu),
     CollectorEntry("cpufreq", cpufreq.Cpufreq),
     CollectorEntry("diskstats", diskstats.Diskstats),
     CollectorEntry("dmi", dmi.Dmi),
+    opt_in("dmmultipath", "DmMultipath"),
     CollectorEntry("edac", edac.Edac),
     CollectorEntry("entropy", entropy.Entropy),
     CollectorEntry("fibrechannel", fibrechannel.FibreChannel),
@@ -112,14 +113,14 @@ COLLECTORS: tuple[CollectorEntry, ...] = (
     CollectorEntry("filesystem", filesystem.Filesystem),
     CollectorEntry("hwmon", hwmon.Hwmon),
     CollectorEntry("infiniband", infiniband.Infiniband),
-    CollectorEntry("interrupts", interrupts.Interrupts, default=False),
+    opt_in("interrupts", "Interrupts"),
     CollectorEntry("ipvs", ipvs.Ipvs),
     CollectorEntry("kernel_hung", kernel_hung.KernelHung),
-    CollectorEntry("ksmd", ksmd.Ksmd, default=False),
+    opt_in("ksmd", "Ksmd"),
     CollectorEntry("loadavg", loadavg.Loadavg),
     CollectorEntry("mdadm", mdadm.Mdadm),
     CollectorEntry("meminfo", meminfo.Meminfo),
-    CollectorEntry("meminfo_numa", meminfo_numa.MeminfoNuma, default=False),
+    opt_in("meminfo_numa", "MeminfoNuma"),
     CollectorEntry("netclass", netclass.Netclass),
     CollectorEntry("netdev", netdev.Netdev),
     CollectorEntry("netstat", netstat.Netstat),
@@ -129,17 +130,17 @@ COLLECTORS: tuple[CollectorEntry, ...] = (
     CollectorEntry("os", os_release.OsRelease),
     CollectorEntry("powersupplyclass", powersupplyclass.PowerSupplyClass),
     CollectorEntry("pressure", pressure.Pressure),
-    CollectorEntry("processes", processes.Processes, default=False),
-    CollectorEntry("qdisc", qdisc.Qdiscs, default=False),
+    opt_in("processes", "Processes"),
+    opt_in("qdisc", "Qdiscs"),
     CollectorEntry("rapl", rapl.Rapl),
     CollectorEntry("schedstat", schedstat.Schedstat),
     CollectorEntry("selinux", selinux.Selinux),
-    CollectorEntry("slabinfo", slabinfo.Slabinfo, default=False),
+    opt_in("slabinfo", "Slabinfo"),
     CollectorEntry("sockstat", sockstat.Sockstat),
-    CollectorEntry("softirqs", softirqs.Softirqs, default=False),
+    opt_in("softirqs", "Softirqs"),
     CollectorEntry("softnet", softnet.Softnet),
     CollectorEntry("stat", stat.Stat),
-    CollectorEntry("sysctl", sysctl.Sysctl, default=False),
+    opt_in("sysctl", "Sysctl"),
     CollectorEntry("tapestats", tapestats.Tapestats),
     CollectorEntry("textfile", textfile.Textfile),
     CollectorEntry("thermal_zone", thermal_zone.ThermalZone),
@@ -151,7 +152,7 @@ COLLECTORS: tuple[CollectorEntry, ...] = (
     CollectorEntry("watchdog", watchdog.Watchdog),
     CollectorEntry("xfs", xfs.Xfs),
     CollectorEntry("zfs", zfs.Zfs),
-    CollectorEntry("zoneinfo", zoneinfo.Zoneinfo, default=False),
+    opt_in("zoneinfo", "Zoneinfo"),
 )
 
 

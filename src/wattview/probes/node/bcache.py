@@ -76,16 +76,26 @@ _CACHE = (
     ("written", "written_bytes_total", "Sum of all data that has been written to the cache."),
 )  # fmt: skip
 
+# Line of a cache device's priority_stats, name, help.
+_PRIORITY = (
+    ("Unused", "priority_stats_unused_percent", "The percentage of the cache that doesn't contain any data."),
+    ("Metadata", "priority_stats_metadata_percent", "Bcache's metadata overhead."),
+)
+
 _DURATION = "internal/btree_read_average_duration_us"
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)")
 _UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("kMGTPEZY")}
 
 
 class Bcache:
-    """``node_bcache_*{uuid}``; no sample where no cache set is registered."""
+    """``node_bcache_*{uuid}``; no sample where no cache set is registered.
+
+    ``priority_stats`` is read only where settings ask for it: the kernel sorts all buckets for each reading.
+    """
 
     def __init__(self, config: Config) -> None:
         self._sets = Directories(f"{config.paths.sysfs}/fs/bcache", r".*-.*")
+        self._priority_stats = config.node.bcache_priority_stats
 
     def collect(self) -> list[Family]:
         sets = self._sets.found_or_none()
@@ -93,7 +103,7 @@ class Bcache:
             return []
         families = {
             name: named(f"node_bcache_{name}", help_text)
-            for table in (_SET, _BACKING, _WRITEBACK, _CACHE)
+            for table in (_SET, _BACKING, _WRITEBACK, _CACHE, _PRIORITY)
             for _, name, help_text in table
         }
         for uuid, directory in sets.items():
@@ -109,6 +119,10 @@ class Bcache:
                     text = labels(uuid=uuid, cache_device=device)
                     for file, name, _ in _CACHE:
                         families[name].add(_number(directory, f"{device}/{file}"), text)
+                    if self._priority_stats:
+                        shares = priority_stats(directory.text(f"{device}/priority_stats") or "")
+                        for line, name, _ in _PRIORITY:
+                            families[name].add(shares.get(line), text)
         return list(families.values())
 
     @staticmethod
@@ -130,6 +144,18 @@ def writeback_rate(text: str) -> dict[str, float]:
         return name, dehumanized(amount.strip().removesuffix("/sec"))
 
     return dict(understood(text.splitlines(), term, "writeback_rate_debug"))
+
+
+def priority_stats(text: str) -> dict[str, int]:
+    """``Unused: 99%`` and ``Metadata: 0%`` of priority_stats, in percent."""
+
+    def share(line: str) -> tuple[str, int] | None:
+        name, _, amount = line.partition(":")
+        if name not in ("Unused", "Metadata"):
+            return None
+        return name, int(amount.strip().removesuffix("%"))
+
+    return dict(understood(text.splitlines(), share, "priority_stats"))
 
 
 def dehumanized(text: str) -> float:

@@ -55,6 +55,11 @@ class Filter:
         self._include = re.compile(include) if include else None
         self._known: dict[str, bool] = {}
 
+    @property
+    def includes(self) -> bool:
+        """Whether names are chosen, and not only left out."""
+        return self._include is not None
+
     def ignores(self, name: str) -> bool:
         known = self._known.get(name)
         if known is None:

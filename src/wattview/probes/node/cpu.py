@@ -10,9 +10,11 @@ from wattview.exposition import Family, labels
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import integer, value
-from wattview.probes.node.collector import counter, gauge
+from wattview.probes.node.collector import Filter, counter, gauge
 
 _MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+# As x86, ARM and s390 call them.
+_FLAGS = ("flags", "Features", "features")
 _PROCESSOR = re.compile(r"^(?=processor\s*:)", re.MULTILINE)
 _CPU = re.compile(r"cpu[0-9]+")
 # Linux itself knows 8192 at most.
@@ -31,7 +33,10 @@ class Cpu:
 
     def __init__(self, config: Config) -> None:
         self._stat = KernelFile(f"{config.paths.procfs}/stat", size=16384)
-        self._cpuinfo = KernelFile(f"{config.paths.procfs}/cpuinfo", 65536) if config.node.cpu_info else None
+        self._flags = Filter(include=config.node.cpu_flags_include)
+        self._bugs = Filter(include=config.node.cpu_bugs_include)
+        wanted = config.node.cpu_info or self._flags.includes or self._bugs.includes
+        self._cpuinfo = KernelFile(f"{config.paths.procfs}/cpuinfo", 65536) if wanted else None
         self._topology = Topology(f"{config.paths.sysfs}/devices/system/cpu")
         self._shown: dict[int, procfs.CpuTimes] = {}
 
@@ -48,7 +53,10 @@ class Cpu:
                 guest.add(getattr(times, field), labels(cpu=name, mode=mode))
         found = [seconds, guest, *self._topology.families()]
         if self._cpuinfo is not None:
-            found += cpuinfo_families(self._cpuinfo.read())
+            data = self._cpuinfo.read()
+            found += cpuinfo_families(data)
+            found.append(_of_first_core(data, "flag", _FLAGS, self._flags))
+            found.append(_of_first_core(data, "bug", ("bugs",), self._bugs))
         return found
 
 
@@ -173,6 +181,27 @@ def cpuinfo_families(data: bytes) -> list[Family]:
         megahertz = value(fields.get("cpu MHz"), float, "cpuinfo")
         frequency.add(None if megahertz is None else megahertz * 1e6, labels(**place))
     return [info, frequency]
+
+
+def _of_first_core(data: bytes, what: str, keys: tuple[str, ...], wanted: Filter) -> Family:
+    """``node_cpu_flag_info`` or ``node_cpu_bug_info``: the words of one field that a filter asks for; none without."""
+    family = gauge(
+        f"node_cpu_{what}_info", f"The `{what}s` field of CPU information from /proc/cpuinfo taken from the first core."
+    )
+    if wanted.includes:
+        for word in dict.fromkeys(field_words(data, keys)):
+            if not wanted.ignores(word):
+                family.add(1, labels(**{what: word}))
+    return family
+
+
+def field_words(data: bytes, keys: tuple[str, ...]) -> list[str]:
+    """The words of the first line of /proc/cpuinfo that has one of these keys."""
+    for line in data.decode("utf-8", "replace").splitlines():
+        key, colon, text = line.partition(":")
+        if colon and key.strip() in keys:
+            return text.split()
+    return []
 
 
 def _number(file: KernelFile) -> int | None:

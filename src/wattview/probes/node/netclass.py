@@ -34,6 +34,7 @@ class Netclass:
     def __init__(self, config: Config) -> None:
         self._interfaces = Directories(f"{config.paths.sysfs}/class/net")
         self._filter = Filter(config.node.netclass_device_exclude)
+        self._ignore_invalid_speed = config.node.netclass_ignore_invalid_speed
 
     def collect(self) -> list[Family]:
         up = gauge("node_network_up", "Value is 1 if operstate is 'up', 0 otherwise.")
@@ -53,8 +54,8 @@ class Netclass:
             state = directory.text("operstate") or ""
             up.add(1 if state == "up" else 0, text)
             megabits = directory.number("speed")
-            if megabits is not None:
-                # Some drivers say -1 for an unknown speed, and so does node_exporter (-125000).
+            if megabits is not None and (megabits >= 0 or not self._ignore_invalid_speed):
+                # Some drivers say -1 for an unknown speed, and so does node_exporter (-125000) unless told not to.
                 speed.add(megabits * 125000, text)
             info.add(
                 1,

@@ -38,7 +38,7 @@ _V4_OPERATIONS = (
     "PutRootFH", "Read", "ReadDir", "ReadLink", "Remove", "Rename", "Renew", "RestoreFH", "SaveFH", "SecInfo",
     "SetAttr", "SetClientID", "SetClientIDConfirm", "Verify", "Write", "RelLockOwner",
 )  # fmt: skip
-_V4_NOT_SHOWN = frozenset(("PutPubFH", "PutRootFH", "SetClientID", "SetClientIDConfirm"))
+_V4_NOT_SHOWN = frozenset(("PutPubFH", "PutRootFH"))
 
 
 class Nfsd:

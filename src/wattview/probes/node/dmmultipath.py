@@ -1,0 +1,65 @@
+"""Multipath block devices: their size, their paths, and what state each path's device is in."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.node.collector import Directories, Directory, gauge
+
+_SECTOR_BYTES = 512
+# SCSI's word for a path that works, and NVMe's.
+_ACTIVE = ("running", "live")
+
+
+class DmMultipath:
+    """``node_dmmultipath_*``, from /sys/block/dm-*; no sample where no device-mapper device is a multipath one."""
+
+    def __init__(self, config: Config) -> None:
+        self._root = f"{config.paths.sysfs}/block"
+        self._devices = Directories(self._root, r"dm-[0-9]+")
+
+    def collect(self) -> list[Family]:
+        info = gauge("node_dmmultipath_device_info", "Non-numeric information about a DM-multipath device.")
+        active = gauge(
+            "node_dmmultipath_device_active",
+            "Whether the multipath device-mapper device is active (1) or suspended (0).",
+        )
+        size = gauge(
+            "node_dmmultipath_device_size_bytes",
+            "Size of the multipath device in bytes, read from /sys/block/<dm>/size.",
+        )
+        paths = gauge("node_dmmultipath_device_paths", "Number of paths for a multipath device.")
+        usable = gauge(
+            "node_dmmultipath_device_paths_active",
+            "Number of paths in active state (SCSI running or NVMe live) for a multipath device.",
+        )
+        failed = gauge(
+            "node_dmmultipath_device_paths_failed", "Number of paths not in active state for a multipath device."
+        )
+        state = gauge(
+            "node_dmmultipath_path_state",
+            "Reports the underlying device state for a multipath path, as read from /sys/block/<dev>/device/state.",
+        )
+        for name, directory in self._devices.found().items():
+            uuid = directory.text("dm/uuid") or ""
+            if not uuid.startswith("mpath-"):
+                continue
+            device = directory.text("dm/name") or name
+            info.add(1, labels(device=device, sysfs_name=name, uuid=uuid))
+            text = labels(device=device, sysfs_name=name)
+            suspended = directory.number("dm/suspended")
+            active.add(None if suspended is None else int(suspended == 0), text)
+            sectors = directory.number("size")
+            size.add(None if sectors is None else sectors * _SECTOR_BYTES, text)
+            states = {path: self._state(path) for path in directory.names("slaves")}
+            for path, said in states.items():
+                state.add(1, labels(device=device, path=path, state=said))
+            working = sum(said in _ACTIVE for said in states.values())
+            paths.add(len(states), text)
+            usable.add(working, text)
+            failed.add(len(states) - working, text)
+        return [info, active, size, paths, usable, failed, state]
+
+    def _state(self, path: str) -> str:
+        """What a path's own device says; a path without such a file works as little as one that says so."""
+        return Directory(f"{self._root}/{path}/device").text("state") or "unknown"
