@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from wattview.daemon.events import tell
+from wattview.daemon.exporters.own_process import own_process_families
 from wattview.exposition import TEXT, Family, labels
 from wattview.fetch import FetchError, bounded_body
 from wattview.model import ExporterHealth, ProbeStatus
@@ -327,7 +328,7 @@ class Health:
             await self._client.aclose()
 
     def families(self, checked: Iterable[ExporterHealth]) -> list[Family]:
-        """The five families of port 9600."""
+        """The families of port 9600: the exporters' health, and what the daemon itself takes."""
         status = Family("exporter_health_status", "gauge", "1 where the exporter answers as it should, else 0.")
         reachable = Family("exporter_reachable", "gauge", "1 where the exporter answers at all, else 0.")
         metrics = Family("exporter_metric_count", "gauge", "Metric families in the exporter's answer.")
@@ -341,4 +342,4 @@ class Health:
             if one.reachable:
                 metrics.add(one.metric_count, text)
                 samples.add(one.sample_count, text)
-        return [status, reachable, metrics, samples, data]
+        return [status, reachable, metrics, samples, data, *own_process_families()]
