@@ -189,7 +189,9 @@ def test_containerds_own_containers_are_no_other_engines(guest: Guest) -> None:
     assert len(root) == 1, "the root cgroup, once"
 
 
-def test_a_users_podman_is_refused_with_advice_that_fits(guest: Guest, measures: Callable[[str], None]) -> None:
+def test_a_users_podman_is_refused_with_advice_that_fits_and_measured_as_that_user(
+    guest: Guest, measures: Callable[[str], None]
+) -> None:
     guest.until("systemctl is-active user@1000", "the user's own systemd")
     guest.run("podman import -q /image.tar box:1 && systemctl --user start podman.socket", user="user")
     guest.run("podman run --detach --name mine --memory 64m --network none box:1 sleep 1000", user="user")
@@ -199,7 +201,21 @@ def test_a_users_podman_is_refused_with_advice_that_fits(guest: Guest, measures:
                      f" XDG_STATE_HOME=/tmp/x {WATTVIEW} doctor || true")  # fmt: skip
     assert "only user may open it: run WattView as user" in said
     assert "Traceback" not in said
-    guest.run("podman rm -f -t 0 mine", user="user")
+    ports = " ".join(f"--set endpoints.{name}.port=0" for name in PORTS if name not in ("containers", "health"))
+    guest.run(
+        f"systemd-run --user --unit mine --setenv DOCKER_HOST=unix://{socket} {WATTVIEW} daemon {ports}"
+        " --set endpoints.containers.port=18080 --set endpoints.health.port=19600",
+        user="user",
+    )
+    text = guest.until("curl -sS http://127.0.0.1:18080/metrics | grep 'name=\"mine\"'", "its series")
+    container = guest.run("podman inspect --format '{{.Id}}' mine", user="user").strip()
+    path = guest.run(f"cd /sys/fs/cgroup && find . -type d -name 'libpod-{container}.scope'").strip().lstrip(".")
+    found = Exposition(text)
+    assert named(found, "container_spec_memory_limit_bytes", "mine") == guest.number(
+        f"/sys/fs/cgroup{path}/container/memory.max"
+    )
+    assert named(found, "container_cpu_usage_seconds_total", "mine", cpu="total") > 0
+    guest.run("systemctl --user stop mine; podman rm -f -t 0 mine", user="user")
 
 
 def test_the_doctor_of_another_user_with_roots_runtime_directory_examines_the_machine(guest: Guest) -> None:

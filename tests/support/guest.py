@@ -58,8 +58,11 @@ class Guest:
 
     def try_to(self, script: str, *, seconds: float = 300.0, user: str = "root") -> subprocess.CompletedProcess[str]:
         if user != "root":
-            home = f"XDG_RUNTIME_DIR=/run/user/$(id -u {user}) HOME=/home/{user}"
-            script = f"cd /; exec runuser -u {user} -- env {home} sh -c {shlex.quote(script)}"
+            # In the user's own systemd, as a login is: that is what may give a container a cgroup of its own.
+            runtime = f"/run/user/$(id -u {user})"
+            home = f"XDG_RUNTIME_DIR={runtime} DBUS_SESSION_BUS_ADDRESS=unix:path={runtime}/bus HOME=/home/{user}"
+            inside = "systemd-run --user --quiet --pipe --wait --collect --property KillMode=process sh -c"
+            script = f"cd /; exec runuser -u {user} -- env {home} {inside} {shlex.quote(script)}"
         command = ["ssh", "-p", str(self._port), *self._options, "root@127.0.0.1", script]
         return subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=seconds,
