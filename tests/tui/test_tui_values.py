@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from wattview.model import HistorySeries
+from wattview.model.trends import Trend
 from wattview.tui import text
 from wattview.tui.ascii import ascii_text, needs_ascii
 from wattview.tui.plots.dots import DOTS, canvas_of, runs, stack
@@ -187,8 +187,8 @@ def test_energy_between_is_linear_between_samples_and_unknown_outside() -> None:
     assert energy_between([], 0.0, 1.0) is None
 
 
-def counted(source: str, *points: tuple[float, float]) -> HistorySeries:
-    return HistorySeries(f'wattview_host_energy_joules_total{{source="{source}"}}', list(points))
+def counted(source: str, *points: tuple[float, float]) -> Trend:
+    return Trend(kind="machine", quantity="energy", name=(source,), points=list(points))
 
 
 def test_the_mean_comes_from_a_counter_that_reaches_over_the_range() -> None:

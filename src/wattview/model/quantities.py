@@ -13,6 +13,7 @@ from msgspec import Struct
 from wattview.model.results import ScenarioResult
 
 Part = Literal["Energy", "Quality", "Cost"]
+Family = Literal["power", "quality", "cost"]
 
 CURRENCY = "currency"
 """As a unit: the currency of the result itself."""
@@ -25,7 +26,8 @@ class Quantity(Struct, frozen=True, kw_only=True):
     figure of curves alone. ``title`` heads a column, ``words`` stand in a sentence. ``scale`` brings the value to
     ``unit``, in which it has ``decimals``. ``signed``: it is a difference. ``of_power``: it depends on the power
     source, and figures of two sources do not mix; ``proportional``: it has the same relative error as the energy.
-    ``of_vmaf``: scores of two VMAF models do not mix. ``metric`` is its name on ``exporter`` for the newest results
+    ``of_vmaf``: scores of two VMAF models do not mix. ``family``: the question that it helps to answer; its tests are
+    corrected together. ``metric`` is its name on ``exporter`` for the newest results
     file and ``run_metric`` the one with the label ``run``; ``help`` is the help text of both.
     """
 
@@ -42,6 +44,7 @@ class Quantity(Struct, frozen=True, kw_only=True):
     of_power: bool = False
     proportional: bool = False
     of_vmaf: bool = False
+    family: Family = "power"
     exporter: Literal["", "results", "qoe", "cost"] = ""
     metric: str = ""
     run_metric: str = ""
@@ -78,12 +81,12 @@ def _energy(name: str, title: str, words: str, unit: str, decimals: int = 2, **m
 
 def _quality(name: str, title: str, words: str, unit: str = "", decimals: int = 2, **more: Any) -> Quantity:
     return Quantity(name=name, title=title, words=words, unit=unit, decimals=decimals, part="Quality",
-                    **({"path": f"record.{name}"} | more))  # fmt: skip
+                    **({"path": f"record.{name}", "family": "quality"} | more))  # fmt: skip
 
 
 def _cost(name: str, title: str, words: str, unit: str = CURRENCY, decimals: int = 6, **more: Any) -> Quantity:
     return Quantity(name=name, title=title, words=words, unit=unit, decimals=decimals, part="Cost",
-                    **({"path": name} | more))  # fmt: skip
+                    **({"path": name, "family": "cost" if unit == CURRENCY else "power"} | more))  # fmt: skip
 
 
 def _per_unit(name: str) -> dict[str, Any]:
@@ -118,10 +121,12 @@ _CATALOGUE = (
             **_per_unit("joules_per_gigabyte")),
     _energy("joules_per_viewer_hour", "Wh/viewer-h", "energy per viewer-hour", "Wh", 3, scale=1 / 3600,
             **_per_unit("joules_per_viewer_hour")),
-    _energy("cpu_mean_percent", "CPU %", "CPU use", "%", 1, exporter="results", metric="scenario_cpu_mean_percent",
-            run_metric="wattview_run_scenario_cpu_mean_percent", help="CPU use, as a share of the whole machine."),
-    _energy("cpu_seconds", "CPU s", "CPU time", "s", 1, exporter="results", metric="wattview_scenario_cpu_seconds",
-            run_metric="wattview_run_scenario_cpu_seconds", help="CPU time that was used, over all CPUs."),
+    _energy("cpu_mean_percent", "CPU %", "CPU use", "%", 1, family="cost", exporter="results",
+            metric="scenario_cpu_mean_percent", run_metric="wattview_run_scenario_cpu_mean_percent",
+            help="CPU use, as a share of the whole machine."),
+    _energy("cpu_seconds", "CPU s", "CPU time", "s", 1, family="cost", exporter="results",
+            metric="wattview_scenario_cpu_seconds", run_metric="wattview_run_scenario_cpu_seconds",
+            help="CPU time that was used, over all CPUs."),
     _energy("gpu_energy_joules", "GPU J", "GPU energy", "J", 1, of_power=True, exporter="results",
             metric="wattview_scenario_gpu_energy_joules", run_metric="wattview_run_scenario_gpu_energy_joules",
             help="Energy of the GPUs, from their counters."),

@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wattview.analysis.sweeps.comparison import Repeats, family, repeats_of
+from wattview.analysis.sweeps.comparison import Repeats, repeats_of
 from wattview.analysis.sweeps.confidence import corrected
 from wattview.analysis.sweeps.machines import of_one_machine
 from wattview.analysis.windows.energy import NoData
@@ -139,7 +139,7 @@ def advise(
     for value, repeats in eligible[1:]:
         choices.append(
             Choice(label=repeats.label, value=value, above_best=value - best_value, remarks=repeats.group().remarks,
-                   difference=corrected(repeats.less(best, objective), pairs, family(objective)))
+                   difference=corrected(repeats.less(best, objective), pairs, QUANTITIES[objective].family))
         )  # fmt: skip
     unit = unit_of(objective, best.valid[0].currency)
     verdict = _verdict(choices, target, objective, unit) + _cheaper(perhaps, best_value, unit)

@@ -6,7 +6,6 @@ What belongs together is told by what was asked of the encoders (``setting_of``)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,7 +25,6 @@ from wattview.analysis.windows.remarks import together
 from wattview.model import (
     Comparison,
     Difference,
-    Efficiency,
     Estimate,
     Group,
     Pair,
@@ -36,52 +34,11 @@ from wattview.model import (
     ScenarioResult,
     Setting,
 )
+from wattview.model.quantities import OF_RESULTS, QUANTITIES
 from wattview.model.run_request import bitrate_text, bits_per_second
-
-FIGURES: Mapping[str, str] = {
-    **{name: name for name in (
-        "duration_seconds", "energy_joules", "net_energy_joules", "gpu_energy_joules", "power_mean_watts",
-        "power_max_watts", "baseline_diff_power_watts", "cpu_seconds", "cpu_mean_percent", "cost_total", "cost_energy",
-        "cost_compute", "cost_egress", "carbon_grams", "qoe_score",
-    )},
-    **{name: f"efficiency.{name}" for name in Efficiency.__struct_fields__},
-    "net_watts_per_stream": "net_efficiency.watts_per_stream",
-    **{name: f"record.{name}" for name in (
-        "vmaf_score", "vmaf_harmonic_mean", "vmaf_percentile_1", "vmaf_minimum", "psnr_score", "ssim_score",
-        "xpsnr_score",
-    )},
-    **{name: f"record.playback.{name}" for name in (
-        "start_delay_seconds", "stalls", "stalled_seconds", "received_frames_ratio", "end_to_end_delay_seconds",
-    )},
-}  # fmt: skip
-"""The figures that repeats are averaged over and settings are compared by, and where each stands in a result."""
-
-OF_VMAF = ("vmaf_score", "vmaf_harmonic_mean", "vmaf_percentile_1", "vmaf_minimum", "qoe_score")
-"""Those that are of one VMAF model."""
-
-WITHOUT_POWER = frozenset(
-    name for name, path in FIGURES.items()
-    if path.startswith(("record.", "cpu_", "qoe_")) or name in ("duration_seconds", "cost_compute", "cost_egress")
-)  # fmt: skip
-"""Those of them that do not depend on where the power came from."""
 
 IDLE = "idle machine"
 """What the baselines of two runs differ by."""
-
-
-def family(name: str) -> str:
-    """The question that a figure helps to answer: a family of tests that are corrected together."""
-    if name in OF_VMAF or FIGURES[name].startswith("record."):
-        return "quality"
-    return "cost" if name.startswith(("cost_", "cpu_")) else "power"
-
-
-def figure(result: ScenarioResult, name: str) -> float | None:
-    """One of ``FIGURES`` of a result."""
-    value: Any = result
-    for part in FIGURES[name].split("."):
-        value = getattr(value, part, None)
-    return None if value is None else float(value)
 
 
 class Repeats(Struct, frozen=True):
@@ -97,8 +54,8 @@ class Repeats(Struct, frozen=True):
         return [
             value
             for result in self.valid
-            if (value := figure(result, name)) is not None
-            and (name not in OF_VMAF or result.record.vmaf_model == self.vmaf_model)
+            if (value := QUANTITIES[name].of(result)) is not None
+            and (not QUANTITIES[name].of_vmaf or result.record.vmaf_model == self.vmaf_model)
         ]
 
     @property
@@ -120,7 +77,8 @@ class Repeats(Struct, frozen=True):
         """A figure above the baseline with what was subtracted; None for another, and where that is not known."""
         if name not in NET:
             return None
-        found = [net_value(result, name, value) for result in self.valid if (value := figure(result, name)) is not None]
+        quantity = QUANTITIES[name]
+        found = [net_value(result, name, value) for result in self.valid if (value := quantity.of(result)) is not None]
         known = [one for one in found if one is not None]
         return known if known and len(known) == len(found) else None
 
@@ -135,7 +93,7 @@ class Repeats(Struct, frozen=True):
         return net_difference(mine, others) if mine and others else difference(self.values(name), other.values(name))
 
     def group(self) -> Group:
-        figures = {name: found for name in FIGURES if (found := self.estimate(name)) is not None}
+        figures = {one.name: found for one in OF_RESULTS if (found := self.estimate(one.name)) is not None}
         return Group(
             label=self.label, setting=self.setting, figures=figures, repeats=len(self.valid),
             invalid=len(self.invalid), power_source=self.power_source, machine=self.machine,
@@ -208,10 +166,11 @@ def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = No
     """
     comparable = first.power_source is not None and first.power_source == second.power_source
     figures = {}
-    for name in FIGURES:
-        if name == "duration_seconds" or (name in OF_VMAF and first.vmaf_model != second.vmaf_model):
+    for quantity in OF_RESULTS:
+        name = quantity.name
+        if name == "duration_seconds" or (quantity.of_vmaf and first.vmaf_model != second.vmaf_model):
             continue
-        if first.values(name) and second.values(name) and (comparable or name in WITHOUT_POWER):
+        if first.values(name) and second.values(name) and (comparable or not quantity.of_power):
             figures[name] = first.less(second, name)
     one, other = labels or (first.label, second.label)
     return Comparison(first=one, second=other, figures=figures)
@@ -251,7 +210,7 @@ def judged(
     ``beside``, which are of no setting."""
     shown = [*columns, beside or {}]
     asked = [
-        AskedTest("power" if name == IDLE else family(name), at, gap)
+        AskedTest("power" if name == IDLE else QUANTITIES[name].family, at, gap)
         for at, gaps in enumerate(shown) for name, gap in gaps.items()
     ]  # fmt: skip
     answers = iter(judged_together(asked, together=together))

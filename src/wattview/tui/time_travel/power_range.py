@@ -7,14 +7,15 @@ never a mean of readings where its energy counter reaches over the range: it is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
 from wattview.client import Client, ClientError
-from wattview.exposition import parse_series
-from wattview.model import Gpu, HistorySeries, Snapshot
+from wattview.model import Gpu, Snapshot
 from wattview.model.power_sources import GPU_SOURCES
+from wattview.model.trends import Trend
 from wattview.tui.sources import is_estimate
 from wattview.tui.time_travel.trend_buffers import Point
 
@@ -77,27 +78,24 @@ async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...], 
     host's power is summed from (``rapl+nvml``)."""
     step = step_of(end - start)
     points: dict[str, list[Point]] = {}
-    for series in await client.history("wattview_machine_power_watts", start, end, step):
-        points[HOST] = sorted([*points.get(HOST, []), *series.points])
-    for series in await client.history("rapl_power_watts", start, end, step):
-        _, labels = parse_series(series.name)
-        points[f"{labels.get('package', '')}/{labels.get('zone', '')}"] = series.points
+    for trend in await client.trends("machine", "power", start, end, step=step):
+        points[HOST] = trend.points
+    for trend in await client.trends("zone", "power", start, end, step=step):
+        points["/".join(trend.name)] = trend.points
     if gpus:
-        for series in await client.history("wattview_gpu_power_watts", start, end, step):
-            _, labels = parse_series(series.name)
-            points[labels.get("uuid", "")] = series.points
+        points |= {trend.name[0]: trend.points for trend in await client.trends("gpu", "power", start, end, step=step)}
     return PowerRange(start, end, step or 5.0, points, await _host_mean(client, start, end, step, source))
 
 
 async def _host_mean(client: Client, start: float, end: float, step: float, source: str) -> float | None:
     try:
-        found = await client.history("wattview_host_energy_joules_total", start, end, step)
+        found = await client.trends("machine", "energy", start, end, step=step)
     except ClientError:
         return None
     return mean_of_counters(found, end - start, source)
 
 
-def mean_of_counters(series: list[HistorySeries], seconds: float, source: str) -> float | None:
+def mean_of_counters(counters: Sequence[Trend], seconds: float, source: str) -> float | None:
     """Watts from the energy counters of what ``source`` sums, each over at least nine tenths of the range.
 
     A counter begins anew with the daemon: what was used around that is not known, and the mean is over the rest. None
@@ -105,8 +103,7 @@ def mean_of_counters(series: list[HistorySeries], seconds: float, source: str) -
     between. GPUs that are not in the sum are no such source.
     """
     wanted = source.split("+")
-    by_source = [(parse_series(one.name)[1].get("source", ""), one.points) for one in series]
-    counted = [points for name, points in by_source if name in wanted or name not in GPU_SOURCES]
+    counted = [one.points for one in counters if one.name[0] in wanted or one.name[0] not in GPU_SOURCES]
     if len(counted) != len(wanted) or any(len(points) < 2 for points in counted):
         return None
     means = []
