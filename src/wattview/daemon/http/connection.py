@@ -12,19 +12,18 @@ import contextlib
 import functools
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import httptools
 import uvicorn
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from wattview.daemon.http.seldom import Seldom
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
-
-    from wattview.daemon.http.listener import Listener
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 1024 * 1024
@@ -74,11 +73,30 @@ def _settings() -> uvicorn.Config:
 said = Seldom("wattview.http")
 
 
+class Acceptor(Protocol):
+    """What a connection needs of the listener that it came in on."""
+
+    loop: asyncio.AbstractEventLoop
+    requests: set[asyncio.Task[object]]
+    running: set[asyncio.Task[object]]
+
+    @property
+    def state(self) -> ServerState:
+        """uvicorn's book of connections and tasks."""
+
+    @property
+    def paused(self) -> bool: ...
+
+    def admits(self, transport: asyncio.BaseTransport) -> bool: ...
+
+    async def ready(self) -> ASGIApp: ...
+
+
 class Connection(HttpToolsProtocol):
     """A peer of a listener. One request is read at a time: the next one is parsed when the answer has been written."""
 
-    def __init__(self, listener: Listener) -> None:
-        super().__init__(_settings(), listener.pool.state, {}, listener.loop)
+    def __init__(self, listener: Acceptor) -> None:
+        super().__init__(_settings(), listener.state, {}, listener.loop)
         self.app = self._serve
         self.waiting_since = self.loop.time()
         """Since when there has been nothing to answer."""

@@ -99,6 +99,10 @@ class Listener:
             self._accepting = True
             self._listen()
 
+    @property
+    def state(self) -> ServerState:
+        return self.pool.state
+
     def admits(self, transport: asyncio.BaseTransport) -> bool:
         """Whether a peer whose certificate was verified may come in."""
         return self._web is None or self._web.admits(transport)
