@@ -35,7 +35,7 @@ from wattview.model import (
     SideBySide,
     Snapshot,
 )
-from wattview.model.trends import Trend, TrendKind, TrendQuantity
+from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 
 T = TypeVar("T")
 

@@ -10,12 +10,12 @@ import pytest
 
 from tests.support import films
 from tests.support.ffmpeg import run, vmaf_ffmpeg
-from wattview.daemon.lab import quality
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.ffmpeg_command import Target
 from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.daemon.lab.encoding.renditions import streams_of
+from wattview.daemon.lab.judging import quality
 from wattview.model import Scenario
 
 ENCODERS = {"Debian's": "ffmpeg", "the newest": vmaf_ffmpeg()}

@@ -14,12 +14,12 @@ from msgspec.structs import replace
 
 from tests.conftest import ConfigFactory
 from tests.support.ffmpeg import make_clip, need, own_ffmpegs, rtmp_server, run, until, vmaf_ffmpeg
-from wattview.daemon.lab import quality
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.ffmpeg_command import Target
 from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.encoding.renditions import streams_of
+from wattview.daemon.lab.judging import quality
 from wattview.daemon.lab.run_journal import delete_what_is_compared
 from wattview.model import Scenario
 

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from tests.conftest import ConfigFactory
 from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import make_clip, rtmp_server
-from wattview.daemon.lab import delay
-from wattview.daemon.lab.delay import DelayUnknown, Packets
+from wattview.daemon.lab.judging import delay
+from wattview.daemon.lab.judging.delay import DelayUnknown, Packets
 from wattview.model import Rendition
 
 FPS = 30

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from tests.conftest import ConfigFactory
 from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import own_ffmpegs, rtmp_server, until, vmaf_ffmpeg
-from wattview.daemon.lab import quality
 from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.judging import quality
 from wattview.daemon.lab.window_trail import Meters, WindowReadings
 from wattview.model import Rendition, RunRequest, Scenario, TrailPoint
 

@@ -9,9 +9,9 @@ import pytest
 from tests.conftest import ConfigFactory
 from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import need, vmaf_ffmpeg
-from wattview.daemon.lab import quality, self_test
 from wattview.daemon.lab.encoding.capabilities import Capabilities
-from wattview.daemon.lab.quality import Tool
+from wattview.daemon.lab.judging import quality, self_test
+from wattview.daemon.lab.judging.quality import Tool
 
 PROGRAMS = {"Debian's": "/usr/bin/ffmpeg", "the newest": vmaf_ffmpeg()}
 

@@ -11,7 +11,7 @@ from tests.conftest import ConfigFactory
 from tests.support.recorded import Machine, readings
 from wattview.daemon.history.trends import KEPT, trends
 from wattview.model import ContainersReading, GpusReading, HostReading, PowerReading, StreamsReading
-from wattview.model.trends import TrendKind, TrendQuantity
+from wattview.model.snapshot import TrendKind, TrendQuantity
 
 Subject = dict[tuple[str, ...], float | None]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from wattview.model.trends import Trend
+from wattview.model.snapshot import Trend
 from wattview.tui import text
 from wattview.tui.ascii import ascii_text, needs_ascii
 from wattview.tui.plots.dots import DOTS, canvas_of, runs, stack

@@ -14,7 +14,7 @@ from wattview.daemon import storage
 from wattview.daemon.children import ProgramMissing, find_program
 from wattview.daemon.history.protocol import History, HistoryError
 from wattview.daemon.lab.encoding.capabilities import Capabilities
-from wattview.daemon.lab.quality import find_tool
+from wattview.daemon.lab.judging.quality import find_tool
 from wattview.daemon.media.server import ManagedRtmp
 from wattview.daemon.sampler import Sampler, Source
 from wattview.model import (

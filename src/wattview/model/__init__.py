@@ -34,12 +34,9 @@ from wattview.model.containers import (
     Machine,
     NicCounters,
 )
-from wattview.model.curves import Curve, CurveComparison, CurveDifference, CurvePair, CurvePoint
-from wattview.model.events import Event, EventLevel
 from wattview.model.gpus import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
 from wattview.model.host import HostReading, Nic
 from wattview.model.power import MachinePower, PowerReading, PowerSource, PowerUse, TrailPoint, Zone
-from wattview.model.prediction import Load, MeasuredLoad, PowerFit, PowerPrediction
 from wattview.model.results import Difference, Efficiency, Estimate, RunResult, ScenarioResult
 from wattview.model.runs import (
     REALTIME_SPEED,
@@ -67,9 +64,20 @@ from wattview.model.scenarios import (
     ScenarioPreset,
     VideoEncoder,
 )
-from wattview.model.snapshot import ExporterHealth, Finding, HistorySeries, Recorded, Snapshot
+from wattview.model.snapshot import Event, EventLevel, ExporterHealth, Finding, HistorySeries, Recorded, Snapshot
 from wattview.model.source import Fault, ProbeState, ProbeStatus, Reading, StoreReading
 from wattview.model.streams import RtmpServer, Stream, StreamClient, StreamsReading
+from wattview.model.sweeps import (
+    Curve,
+    CurveComparison,
+    CurveDifference,
+    CurvePair,
+    CurvePoint,
+    Load,
+    MeasuredLoad,
+    PowerFit,
+    PowerPrediction,
+)
 
 __all__ = [
     "REALTIME_SPEED",

@@ -1,4 +1,4 @@
-"""Everything the control API tells at one moment: the snapshot, past values, the health of exporters and sources."""
+"""Everything the control API tells at one moment: the snapshot, past values, events, the health of exporters."""
 
 from __future__ import annotations
 
@@ -97,3 +97,35 @@ class Finding(Struct, frozen=True, kw_only=True):
     state: Literal["works", "absent", "not permitted", "broken"]
     detail: str
     fix: str = ""
+
+
+EventLevel = Literal["info", "warning", "error"]
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One event. ``id`` grows with every event, also when the daemon starts anew; ``about`` is the thing that it is
+    about (``stream live/cam1``, ``source power``); ``alert``: somebody should be told now."""
+
+    id: int
+    time: float
+    level: EventLevel
+    about: str
+    text: str
+    alert: bool = False
+
+
+TrendKind = Literal["machine", "zone", "gpu", "container", "stream"]
+TrendQuantity = Literal[
+    "power", "energy", "cpu", "idle", "containers", "encoders", "unattributed", "memory", "bandwidth_in"
+]
+
+
+class Trend(Struct, frozen=True, kw_only=True):
+    """``name`` is the subject: () the machine (of its ``energy`` the source that counted), a zone's package and zone,
+    a GPU's uuid, a container's name, a stream's app and name. Points are (Unix seconds, value): watts, joules, percent
+    (100 = one core for a container, all of them for the machine), bytes, bytes per second."""
+
+    kind: TrendKind
+    quantity: TrendQuantity
+    name: tuple[str, ...]
+    points: list[tuple[float, float]]

@@ -12,7 +12,7 @@ from wattview.daemon.history.protocol import HistoryError, steps
 from wattview.daemon.history.trends import KEPT, trends
 from wattview.exposition import parse_series
 from wattview.model import HistorySeries
-from wattview.model.trends import Trend, TrendKind, TrendQuantity
+from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 
 
 async def _history(parts: Parts, request: Request) -> list[HistorySeries]:

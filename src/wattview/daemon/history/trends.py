@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from wattview.daemon.history.protocol import History
 from wattview.exposition import labels, parse_series
-from wattview.model.trends import Trend, TrendKind, TrendQuantity
+from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 
 
 class Kept(NamedTuple):

@@ -28,7 +28,7 @@ from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied
 from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.daemon.lab.encoding.push_connections import plain_address
 from wattview.daemon.lab.encoding.viewers import with_delay
-from wattview.daemon.lab.judge import Judge
+from wattview.daemon.lab.judging.judge import Judge
 from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.run_journal import Journal
 from wattview.daemon.lab.run_progress import ProgressClock

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wattview.daemon.lab.encoding.renditions import Stream, Variant, streams_of
-from wattview.daemon.lab.quality import Quality
+from wattview.daemon.lab.judging.quality import Quality
 from wattview.daemon.lab.scenario_check import Planned
 from wattview.model import Output, Playback, RenditionRecord, Scenario, ScenarioRecord
 

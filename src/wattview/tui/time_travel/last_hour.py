@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wattview.client import Client, ClientError
-from wattview.model.trends import TrendKind, TrendQuantity
+from wattview.model.snapshot import TrendKind, TrendQuantity
 from wattview.tui.time_travel.trend_buffers import Point
 
 HOUR_SECONDS = 3600.0

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from wattview.client import Client, ClientError
 from wattview.model import Gpu, Snapshot
 from wattview.model.power_sources import GPU_SOURCES
-from wattview.model.trends import Trend
+from wattview.model.snapshot import Trend
 from wattview.tui.sources import is_estimate
 from wattview.tui.time_travel.trend_buffers import Point
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from wattview.client import Client, ClientError
 from wattview.model import Snapshot
-from wattview.model.trends import Trend, TrendKind, TrendQuantity
+from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 from wattview.tui.time_travel.trend_buffers import Point, TrendBuffers
 
 HOST_SECONDS = 900.0

@@ -14,8 +14,6 @@ from pathlib import Path
 from msgspec import Struct
 
 from wattview.daemon import children
-from wattview.daemon.lab import delay
-from wattview.daemon.lab.delay import Arrivals, Delay, DelayUnknown
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.encoder_process import MAX_BEHIND_SECONDS, Encoder, Pace
 from wattview.daemon.lab.encoding.ffmpeg_command import Target
@@ -24,6 +22,8 @@ from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.encoding.push_connections import Connection, connections_of
 from wattview.daemon.lab.encoding.renditions import Variant, streams_of
 from wattview.daemon.lab.encoding.viewers import Viewer, playback
+from wattview.daemon.lab.judging import delay
+from wattview.daemon.lab.judging.delay import Arrivals, Delay, DelayUnknown
 from wattview.daemon.lab.run_journal import delete_what_is_compared
 from wattview.model import EncoderStatus, Playback, Scenario
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from wattview.daemon.lab.delay import Delay
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.encoder_process import PaceMeter
 from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied, WatchedFfmpeg, first_of
 from wattview.daemon.lab.encoding.renditions import Variant
+from wattview.daemon.lab.judging.delay import Delay
 from wattview.model import Playback
 
 PLAYER_BUFFER_SECONDS = 1.0

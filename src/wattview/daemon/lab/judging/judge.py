@@ -8,12 +8,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from wattview.config import Scenarios
-from wattview.daemon.lab import quality, self_test
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import Copy, EncoderGroup
 from wattview.daemon.lab.encoding.renditions import streams_of
+from wattview.daemon.lab.judging import quality, self_test
+from wattview.daemon.lab.judging.quality import Tool
 from wattview.daemon.lab.os_errors import os_error_text
-from wattview.daemon.lab.quality import Tool
 from wattview.daemon.lab.scenario_record import Score, with_scores
 from wattview.model import ScenarioRecord
 

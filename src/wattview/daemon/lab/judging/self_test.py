@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 
 from wattview.daemon import children
-from wattview.daemon.lab import quality
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.film import Film
-from wattview.daemon.lab.quality import Clip, QualityFailed, Tool
+from wattview.daemon.lab.judging import quality
+from wattview.daemon.lab.judging.quality import Clip, QualityFailed, Tool
 from wattview.model import Scenario
 
 SCENE = Scenario(name="self-test", source="film.mkv", resolution="320x180", fps=25, audio="none")
