@@ -13,8 +13,7 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Collection, Iterator
-from pathlib import Path
+from collections.abc import Collection
 
 _PR_SET_CHILD_SUBREAPER = 36
 _MARK = "WATTVIEW_CHILD_OF"
@@ -54,13 +53,17 @@ def guard() -> None:
 def strays(running: Collection[int], sessions: Collection[int]) -> list[int]:
     """Processes that our children have left behind, but for those in the sessions of children that are ``running``.
     ``sessions`` are those of all children that there have been. What has ended is reaped. Blocks."""
+    import psutil
+
+    own = psutil.Process()
     found = []
-    for pid in _children():
+    for child in own.children():
+        pid = child.pid
         if pid in running:
             continue
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, psutil.Error):
             session = os.getsid(pid)
-            ours = session not in running and (session in sessions or _is_marked(pid))
+            ours = session not in running and (session in sessions or child.environ().get(_MARK) == str(own.pid))
             if ours and not _reaped(pid):
                 found.append(pid)
     return found
@@ -71,21 +74,6 @@ def kill(pids: Collection[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-def _children() -> Iterator[int]:
-    own = os.getpid()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                # "pid (name) state ppid …", and a name may contain everything.
-                if int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1]) == own:
-                    yield int(entry.name)
-
-
-def _is_marked(pid: int) -> bool:
-    wanted = f"{_MARK}={os.getpid()}".encode()
-    return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
 def _reaped(pid: int) -> bool:

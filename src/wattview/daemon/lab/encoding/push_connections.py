@@ -89,18 +89,14 @@ def connections_of(pid: int) -> list[Connection]:
 
 
 def _family(leader: int) -> set[int]:
-    """The pids. A process, and each of its files, may be gone at any moment."""
-    parents: dict[int, int] = {}
+    """The pids. A process may be gone at any moment."""
+    import psutil
+
     family = {leader}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
-                parents[int(entry.name)] = int(fields[1])
-                if int(fields[3]) == leader:
-                    family.add(int(entry.name))
-    while more := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= more
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getsid(pid) == leader:
+                family |= {pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))}
     return family
 
 
