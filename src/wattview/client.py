@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import httpx
 import msgspec
 
+from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.fetch import BadAnswer, Fetched, FetchError, bounded_body, shown, trusted
 from wattview.model import (
     Advice,
@@ -50,8 +51,6 @@ QUIET_SECONDS = 15.0
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 """The largest snapshot of a stream of them."""
-
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class ClientError(Exception):
@@ -289,7 +288,7 @@ class Client:
         answer = await self._answer(method, path, **arguments)
         try:
             return msgspec.json.decode(answer.body, type=kind)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise self._another_version(error) from error
 
     async def _answer(self, method: str, path: str, seconds: float | None = None, **arguments: Any) -> Fetched:
@@ -321,11 +320,11 @@ class Client:
             raise DaemonUnreachable(f"no daemon answers at {self.url} ({error}); {fix}") from error
         except FetchError as error:
             raise ClientError(str(error)) from None
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise self._another_version(error) from error
 
     def _another_version(self, error: Exception) -> ClientError:
-        return ClientError(f"the daemon at {self.url} speaks another version: {error}")
+        return ClientError(f"the daemon at {self.url} speaks another version: {why_unreadable(error)}")
 
 
 async def _lines(answer: httpx.Response, quiet_seconds: float = QUIET_SECONDS) -> AsyncIterator[bytes]:
@@ -351,6 +350,6 @@ async def _lines(answer: httpx.Response, quiet_seconds: float = QUIET_SECONDS) -
 def _refusal(answer: Fetched) -> CallRefused:
     try:
         problem = msgspec.json.decode(answer.body, type=Problem)
-    except _UNREADABLE:
+    except UNREADABLE:
         problem = Problem(f"the daemon answered {answer.status} {answer.phrase}")
     return CallRefused(problem.error, answer.status, problem.field)

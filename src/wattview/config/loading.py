@@ -6,7 +6,6 @@ Nothing here reads or writes anything but the configuration file.
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ import msgspec
 from wattview.config.checks import checked
 from wattview.config.section import ConfigError
 from wattview.config.tables import Config, EndpointsSettings
+from wattview.decoding import Mistake, did_you_mean, mistake, steps, value_at, why_unreadable
 
 ENVIRONMENT: Mapping[str, str] = {
     "RESULTS_DIR": "paths.results",
@@ -63,7 +63,7 @@ def load(file: Path | None = None, sets: Iterable[str] = (), environ: Mapping[st
     try:
         config = msgspec.convert(tree, Config, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(_explain(str(error), tree, origin)) from None
+        raise ConfigError(_explain(mistake(error), tree, origin)) from None
     return checked(_fill_paths(_pushed_where_asked(config, tree), environ))
 
 
@@ -84,10 +84,8 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
             return tomllib.load(stream)
-    except OSError as error:
-        raise ConfigError(f"{file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{file}: {why_unreadable(error)}") from None
 
 
 def _note_origin(tree: Mapping[str, Any], text: str, origin: dict[str, str], prefix: str = "") -> None:
@@ -133,36 +131,17 @@ def _complete_endpoints(tree: Mapping[str, Any]) -> None:
                 given[name].setdefault("port", getattr(defaults, name).port)
 
 
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
-_WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
-
-
-def _explain(message: str, tree: Mapping[str, Any], origin: Mapping[str, str]) -> str:
-    where = _WHERE.search(message)
-    key = where["path"] if where else ""
-    text = _WHERE.sub("", message)
-    if unknown := _UNKNOWN.match(text):
-        key = f"{key}.{unknown['field']}" if key else unknown["field"]
-        near = _nearest(key)
-        text = "no such setting" + (f"; did you mean {near}?" if near else "")
+def _explain(found: Mistake, tree: Mapping[str, Any], origin: Mapping[str, str]) -> str:
+    key = found.path
+    if found.unknown:
+        text = "no such setting" + did_you_mean(key, flatten(Config()))
     else:
-        value: Any = tree
-        for part in _parts(key):
-            try:
-                value = value[part]
-            except (KeyError, IndexError, TypeError):
-                value = None
-        text = re.sub(r", got .*$", "", text.replace("`", ""))
-        if text.startswith("Invalid enum value"):
+        text = found.type_words()
+        if text.startswith("invalid enum value"):
             text = f"expected one of {', '.join(_choices(key))}"
-        text = f"{text[0].lower()}{text[1:]}, got {value!r}"
+        text = f"{text}, got {value_at(tree, key)!r}"
     source = origin.get(key)
     return f"{key}: {text}" + (f" ({source})" if source else "")
-
-
-def _parts(key: str) -> list[str | int]:
-    """``cost.tariff[0].start`` as the steps to it."""
-    return [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key)]
 
 
 def _choices(key: str) -> list[str]:
@@ -170,16 +149,9 @@ def _choices(key: str) -> list[str]:
     import typing
 
     kind: Any = Config
-    for part in _parts(key):
+    for part in steps(key):
         kind = typing.get_args(kind)[0] if isinstance(part, int) else typing.get_type_hints(kind)[part]
     return [str(choice) for choice in typing.get_args(kind)]
-
-
-def _nearest(key: str) -> str | None:
-    import difflib
-
-    found = difflib.get_close_matches(key, list(flatten(Config())), n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 def _pushed_where_asked(config: Config, tree: Mapping[str, Any]) -> Config:

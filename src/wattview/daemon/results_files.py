@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from wattview.analysis.results import is_baseline
 from wattview.daemon import whole_file
+from wattview.decoding import UNREADABLE, shortened, why_unreadable
 from wattview.model import EncoderStatus, Output, Playback, RenditionRecord, ResultsFile, ScenarioRecord
 
 T = TypeVar("T")
@@ -122,16 +123,10 @@ def read(path: Path, limit: int | None = None) -> ResultsFile:
     try:
         content = whole_file.read(path, MAX_FILE_BYTES).removeprefix(codecs.BOM_UTF8)
         tree, scenarios = _parsed(content)
-    except OSError as error:
-        raise ResultsFileError(f"{path.name}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ResultsFileError(f"{path.name}: not UTF-8 text") from None
-    except RecursionError:
-        raise ResultsFileError(f"{path.name}: not a results file: nested too deeply") from None
-    except msgspec.ValidationError as error:
-        raise ResultsFileError(f"{path.name}: not a results file: {_expectation(error)}") from None
-    except msgspec.DecodeError as error:
-        raise ResultsFileError(f"{path.name}: not valid JSON: {error}") from None
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ResultsFileError(f"{path.name}: not a results file: {why_unreadable(error)}") from None
+    except (OSError, *UNREADABLE) as error:
+        raise ResultsFileError(f"{path.name}: {why_unreadable(error)}") from None
     shown = scenarios[:limit]
     return ResultsFile(
         test_date=_optional(tree, "test_date", str) or _date_of(path),
@@ -227,7 +222,7 @@ def _record(item: msgspec.Raw, position: int) -> ScenarioRecord:
     try:
         members = _MEMBERS.decode(item)
     except msgspec.ValidationError as error:
-        return ScenarioRecord(name=f"scenario {position}", notes=[_expectation(error)])
+        return ScenarioRecord(name=f"scenario {position}", notes=[why_unreadable(error)])
     notes: list[str] = []
     fields: dict[str, Any] = {}
     for name, field in _FIELDS.items():
@@ -386,14 +381,5 @@ def _optional(tree: _Members, name: str, kind: type[T]) -> T | None:
         return None
 
 
-def _expectation(error: msgspec.ValidationError) -> str:
-    """What msgspec says, in plain words: "expected an object, got a list"."""
-    text = str(error).replace("Expected", "expected")
-    for name, words in (("object", "an object"), ("array", "a list"), ("str", "text"), ("bool", "true or false")):
-        text = text.replace(f"`{name}`", words)
-    return text.replace("`int`", "a number").replace("`float`", "a number").replace("`null`", "null")
-
-
 def _shown(member: msgspec.Raw) -> str:
-    text = bytes(member).decode("utf-8", "replace")
-    return text if len(text) <= 60 else text[:57] + "…"
+    return shortened(bytes(member).decode("utf-8", "replace"))

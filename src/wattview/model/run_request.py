@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 
+from wattview.decoding import Mistake, did_you_mean, mistake, shown, value_at
 from wattview.model import Preset, RateControl, Rendition, RunRequest, Scenario, VideoEncoder
 
 EXPECTED: Mapping[str, str] = {
@@ -50,10 +51,6 @@ EXPECTED: Mapping[str, str] = {
 _BITRATE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)([kM]?)")
 _MULTIPLES = {"": 1, "k": 1_000, "M": 1_000_000}
 
-_WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
-_MISSING = re.compile(r"Object missing required field `(?P<field>.*)`")
-
 
 class WrongField(ValueError):
     """A request that is no request. ``field`` is the path to what is wrong, ``scenarios[2].bitrate``, "" for the whole;
@@ -71,26 +68,30 @@ def run_request(tree: object, also_known: Sequence[str] = ()) -> RunRequest:
     try:
         return msgspec.convert(tree, RunRequest)
     except msgspec.ValidationError as error:
-        raise _explained(str(error), tree, also_known) from None
+        raise _explained(mistake(error), tree, also_known) from None
 
 
-def _explained(message: str, tree: object, also_known: Sequence[str]) -> WrongField:
+def _explained(found: Mistake, tree: object, also_known: Sequence[str]) -> WrongField:
     """msgspec's message in the words of who wrote the request."""
-    where = _WHERE.search(message)
-    path = where["path"] if where else ""
-    text = _WHERE.sub("", message)
-    if unknown := _UNKNOWN.match(text):
-        return WrongField(
-            _below(path, unknown["field"]), "no such field" + _nearest(unknown["field"], path, also_known)
-        )
-    if missing := _MISSING.match(text):
-        return WrongField(_below(path, missing["field"]), f"missing; expected {EXPECTED[missing['field']]}")
-    name = re.sub(r"\[[0-9.]*\]$", "", path.rpartition(".")[2])
+    path = found.path
+    parent, _, name = path.rpartition(".")
+    if found.unknown:
+        return WrongField(path, "no such field" + did_you_mean(name, _fields(parent, also_known)))
+    if found.missing:
+        return WrongField(path, f"missing; expected {EXPECTED[name]}")
+    name = re.sub(r"\[[0-9.]*\]$", "", name)
     if name not in EXPECTED or re.search(r"(scenarios|renditions)\[[0-9]+\]$", path):
-        what = "fields" if path else "scenarios"
-        return WrongField(path, f"expected an object with {what}, got {shown(_at(tree, path))}")
-    expected = EXPECTED["bitrate"] if re.search(r"bitrates\[[0-9]+\]$", path) else EXPECTED[name]
-    return WrongField(path, f"expected {expected}, got {shown(_at(tree, path))}")
+        expected = f"an object with {'fields' if path else 'scenarios'}"
+    else:
+        expected = EXPECTED["bitrate"] if re.search(r"bitrates\[[0-9]+\]$", path) else EXPECTED[name]
+    return WrongField(path, f"expected {expected}, got {shown(value_at(tree, path))}")
+
+
+def _fields(parent: str, also_known: Sequence[str]) -> Sequence[str]:
+    """The fields of the object at a path."""
+    if not parent:
+        return RunRequest.__struct_fields__
+    return Rendition.__struct_fields__ if "renditions" in parent else (*Scenario.__struct_fields__, *also_known)
 
 
 def bits_per_second(bitrate: str) -> int:
@@ -104,30 +105,3 @@ def bits_per_second(bitrate: str) -> int:
 def bitrate_text(bits: int) -> str:
     """2 500 000 → ``2500k``: the one way in which we write it."""
     return f"{bits // 1000}k" if bits % 1000 == 0 else str(bits)
-
-
-def shown(value: object) -> str:
-    """A value that was given, short enough for a line."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _below(path: str, field: str) -> str:
-    return f"{path}.{field}" if path else field
-
-
-def _at(tree: Any, path: str) -> object:
-    for part in re.findall(r"[^.\[\]]+|\[[0-9]+\]", path):
-        try:
-            tree = tree[int(part[1:-1])] if part.startswith("[") else tree[part]
-        except (LookupError, TypeError):
-            return None
-    return tree
-
-
-def _nearest(name: str, path: str, also_known: Sequence[str]) -> str:
-    import difflib
-
-    known = Rendition.__struct_fields__ if "renditions" in path else (*Scenario.__struct_fields__, *also_known)
-    found = difflib.get_close_matches(name, known if path else RunRequest.__struct_fields__, n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""

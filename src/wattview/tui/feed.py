@@ -11,10 +11,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-import msgspec
 from textual.message import Message
 
 from wattview.client import CallRefused, Client, ClientError
+from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import Snapshot
 
 FIRST_DELAY_SECONDS = 0.5
@@ -59,8 +59,8 @@ async def follow(
             reason = f"the daemon refuses: {error}"
         except ClientError as error:
             reason = str(error)
-        except msgspec.MsgspecError as error:
-            reason = f"the daemon at {client.url} speaks another version: {error}"
+        except UNREADABLE as error:
+            reason = f"the daemon at {client.url} speaks another version: {why_unreadable(error)}"
         tell(LinkChanged(Link("lost", reason, delay)))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(retry_now.wait(), delay)

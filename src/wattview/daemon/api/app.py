@@ -28,6 +28,7 @@ from wattview.daemon.api.route import Call, Parts, Refusal, number, unix_seconds
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.lab import presets
 from wattview.daemon.lab.runner import InvalidScenario, RunBusy
+from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import (
     Event,
     ExporterHealth,
@@ -97,10 +98,8 @@ async def _run_request(request: Request) -> RunRequest:
         return run_request(msgspec.json.decode(body))
     except WrongField as error:
         raise Refusal(422, str(error), error.field) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refusal(400, f"not JSON: {error}") from None
-    except RecursionError:
-        raise Refusal(400, "not a request: its lists and objects are too deep in each other") from None
+    except UNREADABLE as error:
+        raise Refusal(400, why_unreadable(error)) from None
 
 
 def _asked_to(do: Callable[[RunRequest], T], asked: RunRequest) -> T:

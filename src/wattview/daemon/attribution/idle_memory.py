@@ -14,6 +14,7 @@ from wattview.analysis.attribution.idle import BANDS, IdleModel, Observation
 from wattview.analysis.attribution.shares import Interval
 from wattview.analysis.sweeps.confidence import estimate
 from wattview.daemon import whole_file
+from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import Run
 
 log = logging.getLogger("wattview.attribution")
@@ -64,8 +65,8 @@ class IdleMemory:
             return {key: model for key, model in found.items() if len(model.bands) == len(BANDS)}
         except FileNotFoundError:
             return {}
-        except (OSError, msgspec.DecodeError) as error:
-            log.warning("what was learnt of idle power is learnt anew: %s: %s", self._path, error)
+        except (OSError, *UNREADABLE) as error:
+            log.warning("what was learnt of idle power is learnt anew: %s: %s", self._path, why_unreadable(error))
             return {}
 
 

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from wattview.config import ConfigError, seconds
 from wattview.daemon.http.seldom import Seldom
+from wattview.decoding import why_unreadable
 
 said = Seldom("wattview.web_config")
 
@@ -186,8 +187,7 @@ def read(path: Path) -> WebConfig:
     except OSError as error:
         raise WebConfigError(f"daemon.web_config_file {error.filename or path}: {error.strerror or error}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        text = " ".join(str(error).replace("`", "").split())
-        raise WebConfigError(f"daemon.web_config_file {path}: {text}") from None
+        raise WebConfigError(f"daemon.web_config_file {path}: {why_unreadable(error)}") from None
 
 
 def _without_empty(tree: object) -> object:

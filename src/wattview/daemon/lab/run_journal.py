@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from wattview.daemon import results_files, whole_file
+from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import Run
 
 log = logging.getLogger("wattview.run")
@@ -67,8 +68,8 @@ class Journal:
                 runs.append(msgspec.json.decode(whole_file.read(path, MAX_JOURNAL_BYTES), type=Run))
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            except (OSError, msgspec.DecodeError, RecursionError) as error:
-                log.warning("%s: not a journal of a run: %s", path, getattr(error, "strerror", None) or error)
+            except (OSError, *UNREADABLE) as error:
+                log.warning("%s: not a journal of a run: %s", path, why_unreadable(error))
         return runs
 
     def close_interrupted(self, results: Path) -> list[Run]:

@@ -15,8 +15,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from wattview.decoding import shown, why_unreadable
 from wattview.model import RunRequest
-from wattview.model.run_request import WrongField, run_request, shown
+from wattview.model.run_request import WrongField, run_request
 
 MAX_BYTES = 1_000_000
 
@@ -86,12 +87,8 @@ def _parse(content: bytes, is_json: bool = False) -> dict[str, Any]:
     try:
         text = content.decode("utf-8-sig")
         tree: object = json.loads(text) if is_json or text.lstrip().startswith("{") else tomllib.loads(text)
-    except UnicodeDecodeError:
-        raise SuiteError("", "not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise SuiteError("", f"not valid JSON: {error.msg} at line {error.lineno}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SuiteError("", f"not valid TOML: {error}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SuiteError("", why_unreadable(error)) from None
     except (RecursionError, ValueError):
         raise SuiteError("", "not a suite: nested too deeply, or a number that is too long") from None
     if not isinstance(tree, dict):

@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from wattview.analysis.windows.series import Evidence, OwnPower
+from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import HistorySeries, ScenarioRecord, TrailPoint
 
 TRAIL_SECONDS = 0.5
@@ -119,8 +120,8 @@ def read_window(folder: Path, place: int) -> KeptWindow | None:
         return msgspec.json.decode(file.read_bytes(), type=KeptWindow)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
-        raise ValueError(f"{file}: {error}") from None
+    except UNREADABLE as error:
+        raise ValueError(f"{file}: {why_unreadable(error)}") from None
 
 
 def own_evidence(folder: Path, place: int, record: ScenarioRecord) -> Evidence | None:

@@ -30,6 +30,7 @@ from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.ffmpeg_process import last_words
 from wattview.daemon.lab.encoding.film import PIXEL_FORMAT, SAME_COLOURS, Film
 from wattview.daemon.lab.encoding.renditions import picture_size
+from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import Scenario
 
 NICE = 19
@@ -332,8 +333,8 @@ class _VmafLog(Struct):
 def _with_vmaf(scores: Quality, log: Path) -> Quality:
     try:
         frames = msgspec.json.decode(log.read_bytes(), type=_VmafLog).frames
-    except (OSError, msgspec.DecodeError) as error:
-        raise QualityFailed(f"libvmaf's log cannot be read: {error}") from None
+    except (OSError, *UNREADABLE) as error:
+        raise QualityFailed(f"libvmaf's log cannot be read: {why_unreadable(error)}") from None
     values = sorted(frame.metrics.vmaf for frame in frames)
     if not values:
         raise QualityFailed("libvmaf compared no frame")
