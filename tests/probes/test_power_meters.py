@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,35 @@ def test_a_meter_that_may_not_be_read_names_the_command() -> None:
         os.chown(file, user, -1)
         with as_nobody():
             assert meters.measure(FakeClock()()).host_microjoules == 0, "the command works"
+
+
+def test_a_part_of_the_meters_is_not_the_machine(board: Board, make_config: ConfigFactory) -> None:
+    """One of two modules goes, as its driver is unbound, and comes back under another number."""
+    files = {"in_device": True, "power1_average": 400_000_000}
+    chips = [board.chip(at, "power_meter", power1_oem_info=f"Module Power Socket {at}", **files) for at in (0, 1)]
+    measured = Measured(board.sysfs, make_config)
+    measured.after(0)
+    assert measured.after(2.0).host_watts == pytest.approx(800)
+    shutil.rmtree(chips[1])
+    for _ in range(3):
+        with pytest.raises(SourceBroken, match="'Module Power Socket 1' has gone"):
+            measured.after(11.0)
+    board.chip(7, "power_meter", power1_oem_info="Module Power Socket 1", **files)
+    measured.after(11.0)
+    assert measured.after(2.0).host_watts == pytest.approx(800)
+
+
+def test_a_socket_without_a_meter_of_its_own_leaves_the_sum_unknown(board: Board, make_config: ConfigFactory) -> None:
+    for at, text in enumerate(("Grace Power Socket 0", "Grace Power Socket 1", "Module Power Socket 1")):
+        board.chip(at, "power_meter", in_device=True, power1_average=150_000_000, power1_oem_info=text)
+    with pytest.raises(SourceBroken, match="socket 0 has no such sensor"):
+        Measured(board.sysfs, make_config, "hwmon").after(0)
+    # The processors are all there: they are what is known.
+    measured = Measured(board.sysfs, make_config)
+    measured.after(0)
+    reading = measured.after(2.0)
+    assert (reading.source, reading.host_watts) == ("hwmon-processor", pytest.approx(300))
+    assert "socket 0" in reading.faults[0].reason
 
 
 def test_a_meter_that_goes_gives_way(board: Board, make_config: ConfigFactory) -> None:

@@ -8,6 +8,7 @@ touched.
 
 from __future__ import annotations
 
+import collections
 import errno
 import os
 import re
@@ -86,6 +87,8 @@ class HwmonMeters:
         self._counters: dict[str, _Counter] = {}
         self._list_at = float("-inf")
         self._integral = PowerIntegral()
+        self._most: dict[Meter, collections.Counter[str]] = {}
+        self._missing = ""
 
     @property
     def counts(self) -> bool:
@@ -102,6 +105,11 @@ class HwmonMeters:
             self._list_at = now.boottime + LISTING_SECONDS
         if not self._files:
             raise SourceAbsent(f"no sensor under {self._root} measures the host")
+        if self._missing:
+            raise SourceBroken(
+                f"{self._missing}, and the others are not the whole",
+                "load its driver again, or restart WattView to measure without it",
+            )
         watts = 0.0
         metered = False
         for file in self._files:
@@ -151,17 +159,23 @@ class HwmonMeters:
     def _list(self) -> None:
         chips = list(self._chips())
         for meter in self._meters:
-            found = [
-                file
-                for chip, directory in chips
-                if chip == meter.chip
-                for identity, file in _sensors(directory)
-                if meter.sensor.fullmatch(identity)
-            ]
+            all_sensors = [one for chip, directory in chips if chip == meter.chip for one in _sensors(directory)]
+            found = [(identity, file) for identity, file in all_sensors if meter.sensor.fullmatch(identity)]
             if found and not (meter.alone and len(found) > 1):
-                self._use(found)
+                self._missing = self._lacking(meter, [name for name, _ in found], [name for name, _ in all_sensors])
+                self._use([file for _, file in found])
                 return
         self._use([])
+
+    def _lacking(self, meter: Meter, found: list[str], everywhere: list[str]) -> str:
+        """What these sensors lack to be the host, in words; "" where they are all that have been there, and there is
+        one for each socket of which the chip tells anything."""
+        most = self._most[meter] = self._most.get(meter, collections.Counter()) | collections.Counter(found)
+        gone = sorted((most - collections.Counter(found)).keys())
+        if gone:
+            return f"the sensor {gone[0]!r} has gone"
+        sockets = sorted(_sockets(everywhere) - _sockets(found))
+        return f"socket {sockets[0]} has no such sensor as {found[0]!r}" if sockets and _sockets(found) else ""
 
     def _use(self, files: list[Path]) -> None:
         """A sensor that is read already stays open."""
@@ -216,6 +230,13 @@ def _sensors(directory: Path) -> Iterator[tuple[str, Path]]:
         identity = _text(directory / f"{sensor}_label") or _text(directory / f"{sensor}_oem_info") or sensor
         value = next(value for value in _VALUES if f"{sensor}_{value}" in files)
         yield identity, directory / f"{sensor}_{value}"
+
+
+_SOCKET = re.compile(r"(?i:socket) ?(\d+)")
+
+
+def _sockets(identities: list[str]) -> set[str]:
+    return {match[1] for identity in identities if (match := _SOCKET.search(identity))}
 
 
 def _is_energy(path: str) -> bool:
