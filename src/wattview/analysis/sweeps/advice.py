@@ -115,7 +115,8 @@ def advise(
         else:
             choice = Choice(label=repeats.label, value=value, meets=meets, reason=reason, remarks=group.remarks)
             undecided.append((value, choice, repeats))
-    sources = {repeats.power_source for repeats in (*(pair[1] for pair in eligible), *(one[2] for one in undecided))}
+    compared = [*(pair[1] for pair in eligible), *(one[2] for one in undecided)]
+    sources = {source for repeats in compared for source in repeats.power_sources or {""}}
     if len(sources) > 1:
         raise NoData(
             "the settings' power came from different sources, which do not compare: name the runs of one source"

@@ -64,10 +64,25 @@ class Repeats(Struct, frozen=True):
         return next((one.record.vmaf_model for one in self.valid if one.record.vmaf_score is not None), None)
 
     @property
+    def power_sources(self) -> set[str]:
+        """Everything that their power came from."""
+        return {result.power_source for result in self.valid if result.power_source}
+
+    @property
     def power_source(self) -> str | None:
         """Where their power came from; None where that is unknown, or several sources."""
-        sources = {result.power_source for result in self.valid if result.power_source}
+        sources = self.power_sources
         return sources.pop() if len(sources) == 1 else None
+
+    def by_source(self) -> list[Repeats]:
+        """These repeats for each power source by itself, as figures of two sources do not mix. Those whose power is
+        unknown, and those that were not in real time, stand with the first."""
+        others = sorted(self.power_sources)[1:]
+        if not others:
+            return [self]
+        kept = tuple(one for one in self.valid if one.power_source not in others)
+        parts = [tuple(one for one in self.valid if one.power_source == source) for source in others]
+        return [replace(self, valid=kept), *(replace(self, valid=part, invalid=()) for part in parts)]
 
     @property
     def label(self) -> str:
