@@ -17,6 +17,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wattview.analysis.pricing.cost import prices_text
 from wattview.analysis.results import analyse, compared_with_baseline, window_of
 from wattview.analysis.windows import series as names
 from wattview.analysis.windows.energy import MAX_GAP_SECONDS, NoData
@@ -196,6 +197,7 @@ class Results:
             scenarios=[replace(one, machine=measured_on) for one in compared],
             remarks=[*run_remarks(compared), *_left_out_remark(file)],
             left_out=file.left_out,
+            prices=prices_text(self._prices),
         )
 
     def _keep(self, path: Path, kept: _Kept) -> None:

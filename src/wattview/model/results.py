@@ -115,7 +115,7 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
 class RunResult(Struct, frozen=True, kw_only=True):
     """A results file with its meaning. ``id`` is the stamp in its file name; ``error`` says why it has none.
     ``remarks`` are on the run as a whole: how still the machine was, and how many of its scenarios were ``left_out``
-    as they are too many for one answer."""
+    as they are too many for one answer. ``prices`` says in words what its costs were computed with."""
 
     id: str
     path: str
@@ -126,3 +126,4 @@ class RunResult(Struct, frozen=True, kw_only=True):
     error: str | None = None
     remarks: list[str] = []
     left_out: int = 0
+    prices: str = ""

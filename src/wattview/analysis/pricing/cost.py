@@ -49,3 +49,20 @@ def software_carbon_intensity(joules: float, seconds: float, units: float, price
     """
     operational = carbon_grams(joules, prices)
     return None if operational is None else (operational + embodied_grams(seconds, prices)) / units
+
+
+def prices_text(prices: Cost) -> str:
+    """The prices for people: ``0.12 USD/kWh, CPU 0.5 USD/h``; what is usual or free is left out."""
+    money = prices.currency
+    zone = f", {prices.timezone}" if prices.timezone else ""
+    parts = (
+        f"{prices.energy_per_kwh:g} {money}/kWh",
+        f"tariff with {len(prices.tariff)} rows by the hour{zone}" if prices.tariff else "",
+        f"PUE {prices.pue:g}" if prices.pue != 1.0 else "",
+        f"CPU {prices.cpu_per_hour:g} {money}/h" if prices.cpu_per_hour else "",
+        f"GPU {prices.gpu_per_hour:g} {money}/h" if prices.gpu_per_hour else "",
+        f"egress {prices.egress_per_gb:g} {money}/GB" if prices.egress_per_gb else "",
+        f"{prices.carbon_g_per_kwh:g} g CO₂e/kWh" if prices.carbon_g_per_kwh else "",
+        f"embodied {prices.embodied_kg:g} kg CO₂e over {prices.lifetime_years:g} years" if prices.embodied_kg else "",
+    )
+    return ", ".join(part for part in parts if part)
