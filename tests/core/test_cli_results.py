@@ -125,6 +125,15 @@ def test_the_report_is_one_file_with_the_power_and_its_windows(call: Call, state
     assert heights == {256 - 240 * 20 / 50, 256 - 240 * 50 / 50}
 
 
+def test_the_verdict_of_the_report_is_for_the_target_that_is_asked_for(call: Call, state: Path) -> None:
+    write_runs(state, {A: [baseline(), scenario("quick", 50.0, vmaf_score=94.0)]})
+    assert "meets VMAF ≥ 90 at the lowest" in call("results", "export", "--format", "html").stdout
+    assert "no measured setting meets VMAF ≥ 95" in call("results", "export", "--format", "html", "--vmaf", "95").stdout
+    refused = call("results", "export", "--format", "html", "--vmaf", "101")
+    assert refused.exit_code == 2
+    assert "0<=x<=100" in refused.output
+
+
 def test_parquet_without_pyarrow_says_what_to_install(call: Call, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_runs(state, {A: [scenario("quick", 50.0)]})
     monkeypatch.setitem(sys.modules, "pyarrow", None)

@@ -184,8 +184,9 @@ async def test_the_report_has_the_power_over_time(daemon: DaemonProcess, client:
     assert page.startswith("<!doctype html>")
     assert page.count('class="window"') == 4
     assert '<polyline class="line"' in page
-    assert "500.0 J" in page
-    assert "25.00 W" in page, "the efficiency is in it"
+    # the mean of 500, 502 and 499 J, and 4.3027 x 1.5275 / sqrt(3)
+    assert "500.3 ± 3.8 J" in page
+    assert "25.02 ± 0.19 W" in page, "the efficiency is in it"
     answer: httpx.Response = daemon.api.get(f"/api/v1/results/{A}/report")
     assert answer.headers["content-type"].startswith("text/html")
 
@@ -194,7 +195,16 @@ async def test_a_run_that_the_history_does_not_hold_says_so_in_its_report(client
     page = await client.report(FOREIGN)
     assert "<polyline" not in page
     assert "No power over time: the history holds none of it for this run." in page
-    assert "no energy_joules" in page.replace("no energy_joules, ", "no energy_joules ")
+    assert re.search("<li>no energy[ ,:]", page)
+
+
+def test_the_report_says_at_what_prices_and_for_the_target_that_is_asked_for(daemon: DaemonProcess) -> None:
+    page = daemon.api.get(f"/api/v1/results/{A}/report?vmaf=95").text
+    assert "no measured setting meets VMAF ≥ 95" in page
+    assert "<dt>Prices</dt><dd>0.12 USD/kWh, CPU 0.5 USD/h</dd>" in page
+    assert "meets VMAF ≥ 93 at the lowest" in daemon.api.get(f"/api/v1/export?format=html&runs={A}&vmaf=93").text
+    refused = daemon.api.get(f"/api/v1/results/{A}/report?vmaf=200")
+    assert (refused.status_code, refused.json()["field"]) == (422, "vmaf")
 
 
 async def test_a_report_of_a_broken_file_says_what_is_broken(client: Client) -> None:

@@ -9,12 +9,12 @@ from wattview.model import ScenarioRecord
 
 def made_by(record: ScenarioRecord) -> str:
     """``encoded by ffmpeg 5.1.9, judged by ffmpeg 9.0.2, pushed to rtmp://…``; "" where nothing of it is known."""
-    said = (("encoded by", _tool(record.encoder_tool)), ("judged by", _tool(record.quality_tool)),
+    said = (("encoded by", tool_text(record.encoder_tool)), ("judged by", tool_text(record.quality_tool)),
             ("pushed to", record.pushed_to or ""))  # fmt: skip
     return ", ".join(f"{what} {whom}" for what, whom in said if whom)
 
 
-def _tool(tool: str | None) -> str:
+def tool_text(tool: str | None) -> str:
     """Program and version, without the program's path."""
     path, space, version = (tool or "").rpartition(" ")
     return f"{Path(path).name} {version}" if space else version

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from wattview.analysis.sweeps.advice import AdviceTarget
 from wattview.cli.results import named_runs, source_of
 from wattview.cli.terminal import json_text
 from wattview.config import Config
@@ -13,15 +14,15 @@ from wattview.model import RunResult
 from wattview.report.tables import csv_text, rows_of
 
 
-async def export(config: Config, ids: Sequence[str], kind: str) -> bytes:
-    """The runs that are named, else all, as json, csv, parquet or html."""
+async def export(config: Config, ids: Sequence[str], kind: str, target: AdviceTarget | None = None) -> bytes:
+    """The runs that are named, else all, as json, csv, parquet or html. ``target`` is that of the report's verdict."""
     async with source_of(config) as source:
         runs = await named_runs(source, config, ids)
         if kind == "html":
             from wattview.daemon.history.power_curves import power_curves
             from wattview.report.page import html_report
 
-            return html_report(runs, await power_curves(config, source.samples, runs)).encode()
+            return html_report(runs, await power_curves(config, source.samples, runs), target).encode()
     if kind == "json":
         return json_text(runs).encode() + b"\n"
     return csv_text(runs).encode() if kind == "csv" else _parquet(runs)

@@ -217,20 +217,29 @@ def predict_from_results(
     help="As what; html is a report with pictures.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
+@click.option(
+    "--vmaf",
+    type=click.FloatRange(0, 100),
+    metavar="SCORE",
+    help="VMAF that is good enough, for the verdict of the HTML report.  [default: 90]",
+)
 @settings
-def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Path | None) -> None:
+def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Path | None, vmaf: float | None) -> None:
     """Export runs (all, where none is named).
 
-    The HTML report is one file with its pictures inside, to be sent to a colleague.
+    The HTML report is one file with its pictures inside, to be sent to a colleague. It begins with the verdict: which
+    setting reaches the VMAF for the least power.
 
     \b
     Examples:
       wattview results export --format csv > results.csv
-      wattview results export 20261124_101500 --format html --output report.html
+      wattview results export 20261124_101500 --format html --vmaf 93 --output report.html
     """
+    from wattview.analysis.sweeps.advice import AdviceTarget
     from wattview.cli.export import export
 
-    data = asyncio.run(export(options.config(), ids, kind))
+    target = None if vmaf is None else AdviceTarget(vmaf_at_least=vmaf)
+    data = asyncio.run(export(options.config(), ids, kind, target))
     if output is None:
         sys.stdout.buffer.write(data)
         return

@@ -7,16 +7,18 @@ by its mark or its label too, never by colour alone. All text is escaped here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from itertools import pairwise
 
 from msgspec import Struct
 
+from wattview.report.words import plain
+
 WIDTH, HEIGHT = 760, 300
 LEFT, RIGHT, TOP, BOTTOM = 70, 16, 16, 44
-LETTER = 6.5
-"""The width of a letter of small text, about."""
+LETTER, LINE = 10.0, 22.0
+"""A letter's width and a line's height, as large as a phone shows them (the style sheet enlarges them there)."""
 
 MARKS = (
     "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0", "m-4 -4h8v8h-8z", "m0 -5l5 9h-10z", "m0 -5l5 5l-5 5l-5 -5z",
@@ -24,7 +26,16 @@ MARKS = (
 )  # fmt: skip
 """The marks of curves, drawn from their middle: circle, square, triangle, diamond, cross."""
 
-LEGEND_LINE = 18
+UPRIGHT = int((HEIGHT - TOP - BOTTOM) / LETTER) - 1
+"""How many letters of a window's name have room in its height."""
+
+NARROW = 14.0
+"""The least width of a window that has an upright name."""
+
+BAR_PITCH, BAR_MARGIN, BAR_LETTERS = 70, 24, 66
+"""The height of a bar with its label, the room beside it, and how much of the label has room."""
+
+LEGEND_LINE = 24
 """The height of a line that explains a curve."""
 
 TIMES = (("hours", 3600.0, 3 * 3600.0), ("minutes", 60.0, 600.0), ("seconds", 1.0, -math.inf))
@@ -41,13 +52,13 @@ class Bar(Struct, frozen=True):
     note: str = ""
 
 
-class Dot(Struct, frozen=True):
+class PlotPoint(Struct, frozen=True):
     label: str
     x: float
     y: float
 
 
-class Trace(Struct, frozen=True):
+class PlotCurve(Struct, frozen=True):
     """One curve: its points in order."""
 
     label: str
@@ -84,14 +95,33 @@ def lines(points: Sequence[tuple[float, float]], shaded: Sequence[tuple[float, f
         if right > left:
             out.append(
                 f'<rect class="window" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}"'
-                f' height="{HEIGHT - BOTTOM - TOP}"><title>{escape(label)}</title></rect>'
-                f'<text class="small" x="{left + 3:.1f}" y="{TOP + 12}">'
-                f"{escape(_short(label, int((right - left) / LETTER)))}</text>"
+                f' height="{HEIGHT - BOTTOM - TOP}"><title>{_text(label)}</title></rect>'
+                f"{_window_name(left, right, label)}"
             )
     for piece in _unbroken(points):
         path = " ".join(f"{x(time):.1f},{up.at(value):.1f}" for time, value in fewer(piece))
         out.append(f'<polyline class="line" points="{path}"/>')
     return _picture(out, across, up, word, unit)
+
+
+def names_fit(points: Sequence[tuple[float, float]], shaded: Sequence[tuple[float, float, str]]) -> bool:
+    """Whether ``lines`` can write every window's whole name into it."""
+    if not points or points[-1][0] <= points[0][0]:
+        return True
+    scale = (WIDTH - LEFT - RIGHT) / (points[-1][0] - points[0][0])
+    rooms = (((end - start) * scale, len(label)) for start, end, label in shaded)
+    return all(width >= LETTER * letters or (width >= NARROW and letters <= UPRIGHT) for width, letters in rooms)
+
+
+def _window_name(left: float, right: float, label: str) -> str:
+    """At the bottom, where no line is: along the axis, and upright in a window that is too narrow for that."""
+    bottom, width = HEIGHT - BOTTOM - 6, right - left
+    if LETTER * len(label) <= width:
+        return f'<text class="small" x="{left + 4:.1f}" y="{bottom}">{_text(label)}</text>'
+    if width < NARROW:
+        return ""
+    turned = f"translate({left + width / 2 + 4:.1f} {bottom}) rotate(-90)"
+    return f'<text class="small" transform="{turned}">{_text(_short(label, UPRIGHT))}</text>'
 
 
 def fewer(points: Sequence[tuple[float, float]], most: int = 2 * WIDTH) -> list[tuple[float, float]]:
@@ -121,55 +151,85 @@ def _unbroken(points: Sequence[tuple[float, float]]) -> list[Sequence[tuple[floa
 
 
 def bars(found: Sequence[Bar], unit: str) -> str:
-    """Horizontal bars, each under its label, with error bars and their values in words."""
+    """Horizontal bars, each under its label and its value in words, with error bars."""
     if not found:
         return ""
-    height = 44 * len(found) + 50
+    height = BAR_PITCH * len(found) + 50
     top = max(bar.high if bar.high is not None else bar.value for bar in found)
     low = min(0.0, *(bar.low if bar.low is not None else bar.value for bar in found))
-    across = _scale(ticks(low, max(top, 0.0)), RIGHT, WIDTH - 200)
-    out = [_grid_x(across, 10, height - 40), _title_x(unit, height)]
+    across = _scale(ticks(low, max(top, 0.0)), BAR_MARGIN, WIDTH - BAR_MARGIN)
+    out = [_grid_x(across, 4, height - 40), _title_x(unit, height)]
     for at, bar in enumerate(found):
-        y = 30 + 44 * at
+        y = 50 + BAR_PITCH * at
         zero, end = across.at(0.0), across.at(bar.value)
         text = f"{bar.value:.4g} {unit}"
-        reach = end
+        if bar.low is not None and bar.high is not None:
+            text += f" ± {(bar.high - bar.low) / 2:.2g}"
+        note = f", {bar.note}" if bar.note else ""
         out.append(
-            f'<text x="{RIGHT}" y="{y - 5}">{escape(bar.label)}</text>'
-            f'<rect class="bar" x="{min(zero, end):.1f}" y="{y}" width="{abs(end - zero):.1f}" height="16"/>'
+            f'<text x="{BAR_MARGIN + 4}" y="{y - 28}">{_text(_short(bar.label, BAR_LETTERS))}</text>'
+            f'<text class="small" x="{BAR_MARGIN + 4}" y="{y - 7}">{_text(text + note)}</text>'
+            f'<rect class="bar" x="{min(zero, end):.1f}" y="{y}" width="{abs(end - zero):.1f}" height="14">'
+            f"<title>{_text(bar.label)}</title></rect>"
         )
         if bar.low is not None and bar.high is not None:
-            left, reach = across.at(bar.low), across.at(bar.high)
-            text += f" ± {(bar.high - bar.low) / 2:.2g}"
+            left, right = across.at(bar.low), across.at(bar.high)
             out.append(
-                f'<path class="error" d="M{left:.1f} {y + 8}H{reach:.1f}'
-                f'M{left:.1f} {y + 3}v10M{reach:.1f} {y + 3}v10"/>'
+                f'<path class="error" d="M{left:.1f} {y + 7}H{right:.1f}'
+                f'M{left:.1f} {y + 2}v10M{right:.1f} {y + 2}v10"/>'
             )
-        note = f", {bar.note}" if bar.note else ""
-        out.append(f'<text class="small" x="{max(reach, end) + 6:.1f}" y="{y + 12}">{escape(text + note)}</text>')
     return _svg(out, height)
 
 
-def scatter(dots: Sequence[Dot], front: Sequence[int], x_title: str, y_title: str) -> str:
-    """Points with numbers, those of the front filled and joined; the numbers are explained below the picture."""
+def scatter(dots: Sequence[PlotPoint], front: Sequence[int], x_title: str, y_title: str) -> str:
+    """Points with their labels, those of the front filled and joined. A point has its number, from 1, where its label
+    has no room."""
     if not dots:
         return ""
-    across = _scale(ticks(min(dot.x for dot in dots), max(dot.x for dot in dots), 8), LEFT, WIDTH - RIGHT)
-    up = _scale(ticks(min(dot.y for dot in dots), max(dot.y for dot in dots)), HEIGHT - BOTTOM, TOP)
+    across = _scale(_roomy([dot.x for dot in dots], 8), LEFT, WIDTH - RIGHT)
+    up = _scale(_roomy([dot.y for dot in dots], 5), HEIGHT - BOTTOM, TOP)
     path = " ".join(f"{across.at(dots[at].x):.1f},{up.at(dots[at].y):.1f}" for at in front)
     out = [f'<polyline class="front" points="{path}"/>']
-    for at, dot in enumerate(dots):
-        x, y = across.at(dot.x), up.at(dot.y)
+    places = [(across.at(dot.x), up.at(dot.y)) for dot in dots]
+    for at, (dot, (x, y), name) in enumerate(zip(dots, places, _names(dots, places), strict=True)):
         kind = "best" if at in front else "dot"
         title = f"{dot.label}: {dot.x:.4g}, {dot.y:.4g}"
         out.append(
-            f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{escape(title)}</title></circle>'
-            f'<text class="small" x="{x + 8:.1f}" y="{y - 6:.1f}">{at + 1}</text>'
+            f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{_text(title)}</title></circle>{name}'
         )
     return _picture(out, across, up, x_title, y_title)
 
 
-def curves(found: Sequence[Trace], x_title: str, y_title: str) -> str:
+def _roomy(values: Sequence[float], wanted: int) -> list[float]:
+    """An axis on whose ends no point lies; from 0 on where all values are."""
+    room = 0.05 * (max(values) - min(values))
+    low = min(values) - room
+    return ticks(max(low, 0.0) if min(values) >= 0 else low, max(values) + room, wanted)
+
+
+def _names(dots: Sequence[PlotPoint], places: Sequence[tuple[float, float]]) -> Iterator[str]:
+    """Each label beside its point, where it covers neither a point nor another label."""
+    taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in places]
+    for at, (dot, (x, y)) in enumerate(zip(dots, places, strict=True), 1):
+        width = LETTER * len(dot.label)
+        for left, bottom in ((x + 9, y + 20), (x - 9 - width, y - 7), (x + 9, y - 7), (x - 9 - width, y + 20)):
+            box = (left, bottom - LINE + 4, left + width, bottom + 4)
+            inside = box[0] >= LEFT and box[1] >= TOP and box[2] <= WIDTH - RIGHT and box[3] <= HEIGHT - BOTTOM
+            if inside and not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                end = ' text-anchor="end"' if left < x else ""
+                place = left if left > x else left + width
+                yield f'<text class="small" x="{place:.1f}" y="{bottom:.1f}"{end}>{_text(dot.label)}</text>'
+                break
+        else:
+            yield f'<text class="small" x="{x + 8:.1f}" y="{y - 6:.1f}">{at}</text>'
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def curves(found: Sequence[PlotCurve], x_title: str, y_title: str) -> str:
     """Several lines through measured points, each with a mark and a dash of its own, explained below the picture."""
     points = [point for trace in found for point in trace.points]
     if not points:
@@ -183,14 +243,14 @@ def curves(found: Sequence[Trace], x_title: str, y_title: str) -> str:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         out.append(f'<polyline class="{look}" points="{path}"/>')
         for (x, y), (price, worth) in zip(placed, trace.points, strict=True):
-            title = escape(f"{trace.label}: {price:.4g}, {worth:.4g}")
+            title = _text(f"{trace.label}: {price:.4g}, {worth:.4g}")
             out.append(f'<path class="{look} mark" d="M{x:.1f} {y:.1f}{mark}"><title>{title}</title></path>')
-        y = HEIGHT + 6 + LEGEND_LINE * at
+        y = HEIGHT + 14 + LEGEND_LINE * at
         out.append(
             f'<path class="{look}" d="M{LEFT} {y}h40"/><path class="{look} mark" d="M{LEFT + 20} {y}{mark}"/>'
-            f'<text class="small" x="{LEFT + 50}" y="{y + 4}">{escape(trace.label)}</text>'
+            f'<text class="small" x="{LEFT + 50}" y="{y + 4}">{_text(_short(trace.label, 60))}</text>'
         )
-    return _picture(out, across, up, x_title, y_title, LEGEND_LINE * len(found))
+    return _picture(out, across, up, x_title, y_title, LEGEND_LINE * len(found) + 6)
 
 
 class _Scale(Struct, frozen=True):
@@ -214,7 +274,7 @@ def _picture(inner: Sequence[str], across: _Scale, up: _Scale, x_title: str, y_t
         )
     out.append(
         f'<text class="small" transform="translate(14 {HEIGHT / 2:.0f}) rotate(-90)" text-anchor="middle">'
-        f"{escape(y_title)}</text>"
+        f"{_text(y_title)}</text>"
     )
     return _svg([*out, *inner], HEIGHT + below)
 
@@ -228,7 +288,7 @@ def _grid_x(across: _Scale, top: float, bottom: float) -> str:
 
 
 def _title_x(text: str, height: float) -> str:
-    return f'<text class="small" x="{WIDTH / 2:.0f}" y="{height - 6}" text-anchor="middle">{escape(text)}</text>'
+    return f'<text class="small" x="{WIDTH / 2:.0f}" y="{height - 6}" text-anchor="middle">{_text(text)}</text>'
 
 
 def _svg(inner: Sequence[str], height: float) -> str:
@@ -236,4 +296,9 @@ def _svg(inner: Sequence[str], height: float) -> str:
 
 
 def _short(text: str, length: int) -> str:
+    text = plain(text)
     return text if len(text) <= length else text[: length - 1] + "…" if length > 2 else ""
+
+
+def _text(text: str) -> str:
+    return escape(plain(text))

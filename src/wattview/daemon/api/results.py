@@ -51,9 +51,10 @@ async def _result(parts: Parts, request: Request) -> RunResult:
 
 
 async def _report(parts: Parts, request: Request) -> Response:
+    target = _report_target(request)
     run = await _result(parts, request)
     curves = await power_curves(parts.config, parts.history.samples, [run])
-    page = await asyncio.to_thread(html_report, [run], curves)
+    page = await asyncio.to_thread(html_report, [run], curves, target)
     return Response(page, media_type=HTML)
 
 
@@ -88,11 +89,21 @@ async def _advice(parts: Parts, request: Request) -> Advice:
         vmaf_at_least=_wish(request, "vmaf"), qoe_at_least=_wish(request, "qoe"), most=_wish(request, "most"),
         streams_at_least=None if streams is None else math.ceil(streams),
     )  # fmt: skip
+    with _said():
+        return advise(await _scenarios(parts, request), _checked(target), WORDS[word], _text(request, "machine"))
+
+
+def _checked(target: AdviceTarget) -> AdviceTarget:
     if wrong := target.wrong():
         field = wrong[0].removesuffix("_at_least")
         raise Refusal(422, f"{field} is {wrong[1]}, not {getattr(target, wrong[0]):g}", field)
-    with _said():
-        return advise(await _scenarios(parts, request), target, WORDS[word], _text(request, "machine"))
+    return target
+
+
+def _report_target(request: Request) -> AdviceTarget | None:
+    """What the report's verdict asks for, where the call says so."""
+    vmaf = _wish(request, "vmaf")
+    return None if vmaf is None else _checked(AdviceTarget(vmaf_at_least=vmaf))
 
 
 async def _curves(parts: Parts, request: Request) -> CurveComparison:
@@ -168,10 +179,11 @@ async def _export(parts: Parts, request: Request) -> Response:
     kind = request.query_params.get("format") or "json"
     if kind not in MEDIA_TYPES:
         raise Refusal(422, f"format is one of {', '.join(MEDIA_TYPES)}, not {kind!r}", "format")
+    target = _report_target(request)
     runs = await _named(parts, request)
     if kind == "html":
         curves = await power_curves(parts.config, parts.history.samples, runs)
-        text = await asyncio.to_thread(html_report, runs, curves)
+        text = await asyncio.to_thread(html_report, runs, curves, target)
     elif kind == "csv":
         text = await asyncio.to_thread(csv_text, runs)
     else:
@@ -189,6 +201,8 @@ def _wish(request: Request, name: str) -> float | None:
 
 
 RUNS = "Ids of the runs to take, with commas; all where none is named."
+
+REPORT_VMAF = "VMAF that is good enough, for the report's verdict (default 90, where VMAF was measured)."
 
 WHICH = {
     "machine": "A part of the name of the machine whose results to take; that of the newest run where none is named.",
@@ -219,7 +233,8 @@ RESULTS_CALLS: tuple[Call, ...] = (
         _report,
         str,
         "One run as a page of HTML with its pictures inside.",
-        refusals={404: "There is no such file."},
+        query={"vmaf": REPORT_VMAF},
+        refusals={404: "There is no such file.", 422: "A parameter is wrong."},
         media_type=HTML,
     ),
     Call(
@@ -260,7 +275,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
         _export,
         str,
         "Runs as a file: what `wattview results export` writes.",
-        query={"format": "json (default), csv or html.", "runs": RUNS},
+        query={"format": "json (default), csv or html.", "runs": RUNS, "vmaf": REPORT_VMAF},
         refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
         media_type="application/octet-stream",
     ),

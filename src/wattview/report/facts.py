@@ -1,0 +1,43 @@
+"""Under what circumstances was measured: the date, the machine, the power source, the FFmpegs, the prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from wattview.analysis.provenance import tool_text
+from wattview.analysis.sweeps.machines import machine_text
+from wattview.model import RunResult, ScenarioResult
+from wattview.report.words import counted
+
+ESTIMATED = "estimated"
+
+
+def facts(runs: Sequence[RunResult], scenarios: Sequence[ScenarioResult]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Names and values; a name that nothing is known of is left out."""
+    records = [one.record for one in scenarios]
+    known: tuple[tuple[str, Iterable[str | None]], ...] = (
+        ("Date", (run.test_date.replace("T", " ", 1) for run in runs)),
+        ("Machine", (machine_text(one.machine) for one in scenarios)),
+        ("Power source", (one.power_source for one in scenarios)),
+        ("Encoded by", (tool_text(record.encoder_tool) for record in records)),
+        ("Judged by", (tool_text(record.quality_tool) for record in records)),
+        ("VMAF model", (record.vmaf_model for record in records)),
+        ("Pushed to", (record.pushed_to for record in records)),
+        ("Prices", (run.prices for run in runs)),
+    )
+    for name, values in known:
+        if found := tuple(dict.fromkeys(value for value in values if value)):
+            yield name, found
+
+
+def estimate_text(scenarios: Sequence[ScenarioResult]) -> str:
+    """That power is an estimate, where it is one; "" where all of it was measured."""
+    measured = [one for one in scenarios if one.power_source]
+    guessed = [one for one in measured if ESTIMATED in (one.power_source or "")]
+    if not guessed:
+        return ""
+    of_what = "" if len(guessed) == len(measured) else f" of {len(guessed)} of {counted(len(measured), 'scenario')}"
+    return (
+        f"The power{of_what} was estimated from CPU use and the CPU's model, and not measured. Energy, cost and carbon"
+        " follow from it. Use it to compare settings on this machine, not to compare machines."
+    )

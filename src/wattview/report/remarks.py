@@ -1,0 +1,50 @@
+"""What must be known beside the figures: each sentence once, with the scenarios that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from wattview.analysis.results import is_baseline
+from wattview.model import ScenarioResult
+from wattview.model.quantities import QUANTITIES
+from wattview.report.words import plain
+
+MOST_NAMES = 8
+
+
+def grouped_remarks(scenarios: Sequence[ScenarioResult]) -> Iterator[tuple[str, str]]:
+    """Sentences and the names of their scenarios, in the order in which they first come."""
+    found: dict[str, list[int]] = {}
+    for at, scenario in enumerate(scenarios):
+        for sentence in dict.fromkeys(plain(text) for text in _sentences(scenario)):
+            found.setdefault(sentence, []).append(at)
+    for sentence, places in found.items():
+        yield sentence, _names(scenarios, places)
+
+
+def _sentences(scenario: ScenarioResult) -> Iterator[str]:
+    yield from scenario.remarks.values()
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in scenario.reasons.items():
+        quantity = QUANTITIES.get(name)
+        if quantity is not None and quantity.part == "Quality" and is_baseline(scenario.record):
+            continue
+        by_reason.setdefault(reason, []).append(quantity.words if quantity else name.replace("_", " "))
+    yield from (f"no {', '.join(figures)}: {reason}" for reason, figures in by_reason.items())
+    yield from scenario.record.notes or ()
+
+
+def _names(scenarios: Sequence[ScenarioResult], places: Sequence[int]) -> str:
+    """``all scenarios``, or names: that of a setting where all its repeats are meant."""
+    if len(places) == len(scenarios) > 1:
+        return "all scenarios"
+    chosen = set(places)
+    repeats: dict[str, list[int]] = {}
+    for at, scenario in enumerate(scenarios):
+        repeats.setdefault(scenario.record.setting or scenario.record.name, []).append(at)
+    names = []
+    for setting, members in repeats.items():
+        mine = [at for at in members if at in chosen]
+        names += [setting] if len(mine) == len(members) else [scenarios[at].record.name for at in mine]
+    names = list(dict.fromkeys(names))
+    return ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")

@@ -1,0 +1,61 @@
+"""Plots of settings, each the mean of its repeats: their power, and their quality against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from wattview.analysis.sweeps.advice import pareto_front
+from wattview.analysis.sweeps.comparison import Repeats
+from wattview.analysis.sweeps.side_by_side import front_figure
+from wattview.model.quantities import QUANTITIES
+from wattview.report import svg
+from wattview.report.facts import ESTIMATED
+from wattview.report.view import PlotView
+from wattview.report.words import distinct
+
+
+def power_picture(groups: Sequence[Repeats]) -> Iterator[PlotView]:
+    """Mean power by setting, with its interval over the repeats."""
+    found = []
+    for repeats in groups:
+        power = repeats.estimate("power_mean_watts")
+        if power is not None:
+            sources = {one.power_source or "" for one in repeats.valid}
+            estimated = " (estimate)" if any(ESTIMATED in source for source in sources) else ""
+            count = f"{power.count} repeats" if power.count > 1 else "once"
+            found.append(svg.Bar(repeats.label, power.mean, power.low, power.high, f"{count}{estimated}"))
+    if found:
+        yield PlotView(
+            "Power by setting",
+            svg.bars(found, "W"),
+            "Mean power of the host. The whiskers are 95 % confidence intervals over the repeats, each by itself; a"
+            " setting that was measured once has none. To test a difference, use wattview results compare.",
+        )
+
+
+def front_picture(groups: Sequence[Repeats]) -> Iterator[PlotView]:
+    """Quality against power, where both are known of at least two settings, by one meter and one VMAF model: the first
+    setting's."""
+    meters = [(repeats.power_source, repeats.vmaf_model) for repeats in groups]
+    groups = [repeats for repeats, meter in zip(groups, meters, strict=True) if meter == meters[0]]
+    figure = front_figure([repeats.group() for repeats in groups])
+    found = []
+    for repeats in groups:
+        power, quality = repeats.estimate(figure), repeats.estimate("vmaf_score")
+        if power is not None and quality is not None and power.mean > 0:
+            found.append((repeats.label, power.mean, quality.mean))
+    if len(found) < 2:
+        return
+    names, _ = distinct([label for label, _, _ in found])
+    points = [svg.PlotPoint(name, power, quality) for name, (_, power, quality) in zip(names, found, strict=True)]
+    front = pareto_front([(point.x, point.y) for point in points])
+    quantity = QUANTITIES[figure]
+    yield PlotView(
+        "Quality and power",
+        svg.scatter(points, front, f"{quantity.words}, {quantity.unit}", "VMAF"),
+        "Filled points are the Pareto front: no other measured setting is both better and cheaper.",
+        tuple(
+            (f"{label}: {power:.3g} {quantity.unit}, VMAF {quality:.2f}", at in front)
+            for at, (label, power, quality) in enumerate(found)
+        ),
+    )

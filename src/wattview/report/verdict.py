@@ -1,0 +1,101 @@
+"""The verdict of a report: which measured setting meets the target for the least, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from wattview.analysis.sweeps.advice import AdviceTarget, advise
+from wattview.analysis.sweeps.comparison import Repeats
+from wattview.analysis.sweeps.side_by_side import front_figure
+from wattview.analysis.windows.energy import NoData
+from wattview.model import Advice, Choice, Estimate, ScenarioResult
+from wattview.report.view import Sheet, SheetCell, SheetLine, VerdictView
+
+DEFAULT_TARGET = AdviceTarget(vmaf_at_least=90.0)
+"""Of a report that nobody gave one."""
+
+ANYTHING = AdviceTarget()
+
+
+def answer(
+    scenarios: Sequence[ScenarioResult],
+    groups: Sequence[Repeats],
+    short: Mapping[str, str],
+    target: AdviceTarget | None,
+) -> VerdictView | None:
+    """Of the results of one machine; None where no setting was measured. ``short`` has the words that tell a label from
+    the others."""
+    groups = [group for group in groups if group.valid]
+    if not groups:
+        return None
+    figure = front_figure([group.group() for group in groups])
+    judged = any(one.record.vmaf_score is not None for group in groups for one in group.valid)
+    wanted = target or (DEFAULT_TARGET if judged else ANYTHING)
+    note = _target_text(wanted, given=target is not None)
+    try:
+        advice = advise(scenarios, wanted, figure)
+    except NoData as lack:
+        return VerdictView("", f"No verdict: {lack.reason}", note)
+    text = advice.verdict
+    if wanted == ANYTHING and advice.best:
+        text = text.replace(f" meets {wanted} at the", " takes the", 1)
+    known = {group.label: group for group in groups}
+    if advice.best:
+        note = f"{_measured(known[advice.best], figure, advice.unit)} {note}"
+    return VerdictView(advice.best or "", text.removeprefix(advice.best or ""), note, _weighed(advice, known, short))
+
+
+def _measured(group: Repeats, figure: str, unit: str) -> str:
+    """How sure the figures of one setting are by themselves."""
+    count = len(group.valid)
+    if count == 1:
+        return "It was measured once: no interval is known."
+    means = [(figure, unit), ("vmaf_score", "VMAF")]
+    listed = [f"{_around(found)} {of}" for name, of in means if (found := group.estimate(name)) is not None]
+    return f"Mean of {count} measurements: {', '.join(listed)}."
+
+
+def _around(found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return f"{found.mean:.4g}"
+    return f"{found.mean:.4g} ± {(found.high - found.low) / 2:.2g}"
+
+
+def _target_text(target: AdviceTarget, *, given: bool) -> str:
+    if target == ANYTHING:
+        return "No quality was measured, and so no quality is asked for: the lowest power is not the best picture."
+    return f"AdviceTarget: {target}." if given else f"AdviceTarget: {target}, the usual one; --vmaf sets another."
+
+
+def _weighed(advice: Advice, known: Mapping[str, Repeats], short: Mapping[str, str]) -> Sheet | None:
+    """Every setting that was held against the target, the best first."""
+    if len(advice.choices) + len(advice.undecided) + len(advice.rejected) < 2:
+        return None
+    said = [
+        *((one, _verdict(one) or "best") for one in advice.choices),
+        *((one, f"may meet it: {one.reason}") for one in advice.undecided),
+        *((one, f"does not meet it: {one.reason}") for one in advice.rejected),
+    ]
+    lines = []
+    for choice, verdict in said:
+        found = known[choice.label].estimate(advice.objective) if choice.label in known else None
+        value = "" if found is None else f"{_around(found)} {advice.unit}".rstrip()
+        cells = (value, _above(choice, advice.unit), verdict)
+        lines.append(SheetLine(short[choice.label], tuple(map(SheetCell, cells)), warnings=tuple(choice.remarks)))
+    title = advice.figure[:1].upper() + advice.figure[1:]
+    return Sheet("", (title, "More than the best", "Verdict"), tuple(lines), words=True)
+
+
+def _verdict(choice: Choice) -> str:
+    return choice.difference.verdict if choice.difference is not None else ""
+
+
+def _above(choice: Choice, unit: str) -> str:
+    """``+4 W (+3.68 to +4.32, 98.3 %)``; "" of the best, and where it is unknown."""
+    if not choice.above_best:
+        return ""
+    gap = choice.difference
+    text = f"{choice.above_best:+.3g} {unit}".rstrip()
+    if gap is None or gap.low is None or gap.high is None:
+        return text
+    return f"{text} ({gap.low:+.3g} to {gap.high:+.3g}, {100 * gap.confidence:.3g} %)"
