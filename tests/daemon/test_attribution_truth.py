@@ -44,8 +44,8 @@ from wattview.model import (
     StreamClient,
     StreamsReading,
 )
-from wattview.probes.containers import cgroup
-from wattview.probes.containers.cgroup_files import CgroupFiles
+from wattview.probes.containers.cgroups import cgroup
+from wattview.probes.containers.cgroups.files import CgroupFiles
 from wattview.probes.containers.disks import Disks
 from wattview.probes.host import HostProbe
 from wattview.probes.power.estimate import EstimatedEnergy

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.ffmpeg import make_clip, need, run
 from wattview.daemon.lab.encoding import ffmpeg_command, renditions
-from wattview.daemon.lab.encoding.ffmpeg_command import Target
+from wattview.daemon.lab.encoding.ffmpeg_command import OutputTarget
 from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.model import Scenario
@@ -34,7 +34,7 @@ progress=continue
 """
 
 
-def encode_command(scenario: Scenario, target: Target | None = None, film: Film | None = None) -> list[str]:
+def encode_command(scenario: Scenario, target: OutputTarget | None = None, film: Film | None = None) -> list[str]:
     """The command of a scenario's first stream, with one target for its first output."""
     stream = streams_of(scenario)[0]
     targets = {stream.variants[0]: target} if target is not None else {}
@@ -162,7 +162,9 @@ def test_every_input_of_an_encoder_is_paced_in_real_time() -> None:
 
 
 def test_a_slow_server_cannot_stall_the_encoder_and_a_dead_one_ends_it() -> None:
-    command = encode_command(Scenario(name="x"), Target(push_url="rtmp://h/live/x", copy="c-%03d.nut", copy_seconds=9))
+    command = encode_command(
+        Scenario(name="x"), OutputTarget(push_url="rtmp://h/live/x", copy="c-%03d.nut", copy_seconds=9)
+    )
     push, copy = command[-1].split("|")
     assert "drop_pkts_on_overflow=1" in push
     assert "onfail=abort" in push
@@ -176,7 +178,7 @@ def test_the_encoder_makes_what_the_scenario_says(tmp_path: Path, source: str) -
     scenario = Scenario(name="x", resolution="320x240", fps=20, bitrate="300k", preset="ultrafast", source=source)
     media = make_clip(tmp_path / "clip.mp4", size="200x60", fps=25, seconds=1.5) if source == "clip.mp4" else None
     film = Film(path=media) if media else None
-    command = encode_command(scenario, Target(copy="copy-%03d.nut", copy_seconds=60), film)
+    command = encode_command(scenario, OutputTarget(copy="copy-%03d.nut", copy_seconds=60), film)
     command = [part for part in command if part != "-re"]
     before = command.index("-flags")
     run(*command[:before], "-t", "8", *command[before:], cwd=tmp_path)

@@ -12,7 +12,7 @@ from tests.support import films
 from tests.support.ffmpeg import run, vmaf_ffmpeg
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
-from wattview.daemon.lab.encoding.ffmpeg_command import Target
+from wattview.daemon.lab.encoding.ffmpeg_command import OutputTarget
 from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.judging import quality
@@ -32,7 +32,7 @@ async def film(program: str, path: Path) -> Film:
 def encode(program: str, source: Film, folder: Path, scenario: Scenario, frames: int, lossless: bool) -> Path:
     """By the daemon's own command, as fast as it goes."""
     (stream,) = streams_of(scenario)
-    targets = {stream.variants[0]: Target(copy="copy-%03d.nut", copy_seconds=600)}
+    targets = {stream.variants[0]: OutputTarget(copy="copy-%03d.nut", copy_seconds=600)}
     command = ffmpeg_command.encode_command(program, scenario, stream, targets, film=source)
     command = [part for part in command if part != "-re"]
     # x264's rate control with several threads is not the same twice.

@@ -16,7 +16,7 @@ from tests.conftest import ConfigFactory
 from tests.support.ffmpeg import make_clip, need, own_ffmpegs, rtmp_server, run, until, vmaf_ffmpeg
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
-from wattview.daemon.lab.encoding.ffmpeg_command import Target
+from wattview.daemon.lab.encoding.ffmpeg_command import OutputTarget
 from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.judging import quality
@@ -37,7 +37,7 @@ def live_command(scenario: Scenario, film: Film | None = None) -> list[str]:
     """The encoder of a scenario's first stream, each output with a copy: ``copy-000.nut``, ``copy-2-000.nut`` …"""
     (stream, *_) = streams_of(scenario)
     targets = {
-        variant: Target(copy=f"copy-{number}-%03d.nut" if number > 1 else "copy-%03d.nut", copy_seconds=600)
+        variant: OutputTarget(copy=f"copy-{number}-%03d.nut" if number > 1 else "copy-%03d.nut", copy_seconds=600)
         for number, variant in enumerate(stream.variants, start=1)
     }
     return ffmpeg_command.encode_command(FFMPEG, scenario, stream, targets, film=film)
@@ -350,7 +350,7 @@ async def test_a_subscribers_copy_scores_as_the_encoders_own(tmp_path: Path, too
     (stream,) = streams_of(scenario)
     with rtmp_server(tmp_path) as server:
         url = f"{server.url}/x"
-        targets = {stream.variants[0]: Target(push_url=url, copy="copy-%03d.nut", copy_seconds=600)}
+        targets = {stream.variants[0]: OutputTarget(push_url=url, copy="copy-%03d.nut", copy_seconds=600)}
         encoder = await asyncio.create_subprocess_exec(
             *ffmpeg_command.encode_command(FFMPEG, scenario, stream, targets, film=None),
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE,

@@ -21,7 +21,7 @@ from wattview.daemon.lab.judging import quality
 from wattview.daemon.lab.judging.quality import Quality
 from wattview.daemon.lab.run_progress import ProgressClock
 from wattview.daemon.lab.scenario_check import Planned
-from wattview.daemon.lab.scenario_record import Score, Window, record_of, with_scores
+from wattview.daemon.lab.scenario_record import MeasuredWindow, Score, record_of, with_scores
 from wattview.daemon.lab.steadiness import Steadiness
 from wattview.daemon.lab.window_trail import (
     Meters,
@@ -272,7 +272,7 @@ def score(vmaf: float | None, psnr: float = 40.0) -> Score:
     return Score(Quality(frames=60, psnr_db=psnr, ssim=0.9, vmaf=vmaf, vmaf_model="m", tool="t"), 1e6)
 
 
-WINDOW = Window(start_time=100.0, end_time=160.0, seconds=60.0, warmup_seconds=5.0)
+WINDOW = MeasuredWindow(start_time=100.0, end_time=160.0, seconds=60.0, warmup_seconds=5.0)
 
 
 def test_a_ladders_score_is_that_of_its_best_rendition() -> None:

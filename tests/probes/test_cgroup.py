@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support import cgroup_tree as tree
 from tests.support.cgroup_tree import ID, OTHER_ID
-from wattview.probes.containers import cgroup
+from wattview.probes.containers.cgroups import cgroup
 
 
 def found_in(sysfs: Path) -> cgroup.Hierarchies:

@@ -10,8 +10,8 @@ from tests.support import cgroup_tree as tree
 from tests.support.cgroup_tree import ID
 from tests.support.open_files import open_files as open_descriptors
 from wattview.model import CgroupCounters, CgroupSpec, DiskIo
-from wattview.probes.containers.cgroup import hierarchies, locate
-from wattview.probes.containers.cgroup_files import CgroupFiles, CgroupGone
+from wattview.probes.containers.cgroups.cgroup import hierarchies, locate
+from wattview.probes.containers.cgroups.files import CgroupFiles, CgroupGone
 from wattview.probes.containers.disks import Disks
 
 PATH = f"/docker/{ID}"

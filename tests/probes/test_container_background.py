@@ -13,7 +13,7 @@ from tests.support import cgroup_tree as tree
 from wattview.config import Paths
 from wattview.model import LoadAverage
 from wattview.probes.containers import background as container_background
-from wattview.probes.containers.background import Background, Target, count_tasks, load_average, measure_space
+from wattview.probes.containers.background import Background, ScanTarget, count_tasks, load_average, measure_space
 from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.exit_watch import ExitWatch
 from wattview.probes.containers.machine import read_machine
@@ -31,7 +31,7 @@ def test_space_is_what_du_says_with_each_file_once(tmp_path: Path) -> None:
     (layer / "deep" / "link").symlink_to("/etc")
     logs = tree.write(tmp_path / "rootfs" / "logs", {"json.log": "z" * 3_000})
     paths = Paths(rootfs=str(tmp_path / "rootfs"))
-    space = measure_space(paths, Target(layer="/layer", logs="/logs"))
+    space = measure_space(paths, ScanTarget(layer="/layer", logs="/logs"))
 
     def du(directory: Path, *options: str) -> int:
         said = subprocess.run(["du", "-s", "-x", *options, str(directory)], capture_output=True, check=True, text=True)
@@ -81,7 +81,7 @@ def test_a_layer_that_may_not_be_read_is_a_fault_and_no_number(tmp_path: Path, m
 
     monkeypatch.setattr(container_background, "measure_space", refused)
     background = Background(Paths(rootfs=str(tmp_path)), Disks(str(tmp_path)), walk_seconds=0.01, tasks_seconds=0.01)
-    background.follow({"x": Target(layer="/layer")})
+    background.follow({"x": ScanTarget(layer="/layer")})
     assert looked.wait(10)
     while background.fault is None:
         assert looked.wait(10)
@@ -93,7 +93,7 @@ def test_a_layer_that_may_not_be_read_is_a_fault_and_no_number(tmp_path: Path, m
 def test_what_is_walked_is_forgotten_with_its_container(tmp_path: Path) -> None:
     tree.write(tmp_path / "layer", {"a": "x"})
     background = Background(Paths(rootfs=str(tmp_path)), Disks(str(tmp_path)), walk_seconds=0.01, tasks_seconds=0.01)
-    background.follow({"x": Target(layer="/layer"), "gone": Target(layer="/no-such-layer")})
+    background.follow({"x": ScanTarget(layer="/layer"), "gone": ScanTarget(layer="/no-such-layer")})
     wait = threading.Event()
     for _ in range(1000):
         if "x" in background.space:

@@ -30,8 +30,8 @@ from wattview.model import (
     Nic,
     NicCounters,
 )
-from wattview.probes.containers.cgroup import hierarchies, locate
-from wattview.probes.containers.cgroup_files import CgroupFiles
+from wattview.probes.containers.cgroups.cgroup import hierarchies, locate
+from wattview.probes.containers.cgroups.files import CgroupFiles
 from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.docker_stats_families import cadvisor_families, docker_families
 from wattview.probes.containers.metric_labels import shown_labels

@@ -21,9 +21,9 @@ from tests.support.machine_tree import PROC, MachineTree
 from wattview.config import load
 from wattview.exposition import Family
 from wattview.probes import procfs
-from wattview.probes.containers import cgroup
-from wattview.probes.containers.cgroup import hierarchies, locate, parse_pid_cgroup
-from wattview.probes.containers.cgroup_files import CgroupFiles
+from wattview.probes.containers.cgroups import cgroup
+from wattview.probes.containers.cgroups.cgroup import hierarchies, locate, parse_pid_cgroup
+from wattview.probes.containers.cgroups.files import CgroupFiles
 from wattview.probes.containers.disks import Disks
 from wattview.probes.host import HostProbe
 from wattview.probes.node import (

@@ -101,7 +101,7 @@ def test_diskstats_give_the_devices_that_are_wanted() -> None:
 def test_pressure_is_seconds_and_percent() -> None:
     data = b"some avg10=1.50 avg60=0.25 avg300=0.00 total=1500000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n"
     found = procfs.pressure(data)
-    assert found["some"] == procfs.Pressure(1.5, 0.25, 0.0, 1.5)
+    assert found["some"] == procfs.PressureStall(1.5, 0.25, 0.0, 1.5)
     assert found["full"].total_seconds == 7e-6
 
 

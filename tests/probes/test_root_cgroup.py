@@ -15,12 +15,12 @@ from wattview.exposition import render
 from wattview.model import Container, ContainersReading
 from wattview.model import Engine as EngineUse
 from wattview.probes.containers.cadvisor_families import cadvisor_families
-from wattview.probes.containers.cgroup import hierarchies
+from wattview.probes.containers.cgroups.cgroup import hierarchies
+from wattview.probes.containers.cgroups.root import RootCgroup
 from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.machine import read_machine
 from wattview.probes.containers.machine_disks import filesystems
 from wattview.probes.containers.probe import ContainersProbe
-from wattview.probes.containers.root_cgroup import RootCgroup
 
 __all__ = ["docker_engine"]
 

@@ -278,7 +278,7 @@ _Whole = Annotated[int, Meta(ge=0, le=_MOST)] | Annotated[float, Meta(ge=0, le=f
 _UnixSeconds = Annotated[int, Meta(gt=0, lt=10**11)] | Annotated[float, Meta(gt=0, lt=1e11)]
 
 
-class _Field(Struct, frozen=True):
+class _RecordField(Struct, frozen=True):
     """How one field is read: its type, what to call that, and what is made of the value."""
 
     type: Any
@@ -320,22 +320,22 @@ def _time(value: float | str) -> float:
     return float(msgspec.convert(value, _UnixSeconds))
 
 
-_TEXT = _Field(str, "text")
-_NUMBER = _Field(_AnyNumber, "a finite number")
-_AMOUNT = _Field(_Positive, "a number of at least 0")
-_COUNT = _Field(_Whole, "a whole number", int)
-_FLAG = _Field(bool, "true or false")
-_TIME = _Field(_UnixSeconds | str, "Unix seconds or an ISO time", _time)
+_TEXT = _RecordField(str, "text")
+_NUMBER = _RecordField(_AnyNumber, "a finite number")
+_AMOUNT = _RecordField(_Positive, "a number of at least 0")
+_COUNT = _RecordField(_Whole, "a whole number", int)
+_FLAG = _RecordField(bool, "true or false")
+_TIME = _RecordField(_UnixSeconds | str, "Unix seconds or an ISO time", _time)
 
-_FIELDS: Mapping[str, _Field] = {
-    "name": _Field(str, "a name", _name),
+_FIELDS: Mapping[str, _RecordField] = {
+    "name": _RecordField(str, "a name", _name),
     "bitrate": _TEXT,
     "resolution": _TEXT,
     "fps": _AMOUNT,
     "duration": _AMOUNT,
     "start_time": _TIME,
     "end_time": _TIME,
-    "outputs": _Field(list[Output], 'a list of {"resolution", "fps"}'),
+    "outputs": _RecordField(list[Output], 'a list of {"resolution", "fps"}'),
     "vmaf_score": _AMOUNT,
     "psnr_score": _AMOUNT,
     "ssim_score": _NUMBER,
@@ -347,7 +347,7 @@ _FIELDS: Mapping[str, _Field] = {
     "encoder": _TEXT,
     "pushed": _FLAG,
     "realtime": _FLAG,
-    "encoders": _Field(list[EncoderStatus], "a list of encoder figures"),
+    "encoders": _RecordField(list[EncoderStatus], "a list of encoder figures"),
     "vmaf_harmonic_mean": _NUMBER,
     "vmaf_percentile_1": _NUMBER,
     "vmaf_minimum": _NUMBER,
@@ -359,7 +359,7 @@ _FIELDS: Mapping[str, _Field] = {
     "viewers": _COUNT,
     "power_source": _TEXT,
     "status": _TEXT,
-    "notes": _Field(list[str], "a list of texts"),
+    "notes": _RecordField(list[str], "a list of texts"),
     "setting": _TEXT,
     "repeat": _COUNT,
     "rate_control": _TEXT,
@@ -368,8 +368,8 @@ _FIELDS: Mapping[str, _Field] = {
     "buffer_seconds": _AMOUNT,
     "audio": _TEXT,
     "warmup_seconds": _AMOUNT,
-    "renditions": _Field(list[RenditionRecord], "a list of renditions"),
-    "playback": _Field(Playback, "what the viewers saw"),
+    "renditions": _RecordField(list[RenditionRecord], "a list of renditions"),
+    "playback": _RecordField(Playback, "what the viewers saw"),
 }
 
 

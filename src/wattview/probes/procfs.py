@@ -49,7 +49,7 @@ class CpuTimes(Struct, frozen=True, gc=False):
         return round(self.user + self.nice + self.system + self.irq + self.softirq, 6)
 
 
-class Stat(Struct, frozen=True):
+class KernelStat(Struct, frozen=True):
     """/proc/stat: CPU time, and counters since boot. A line that the kernel does not have is None."""
 
     total: CpuTimes
@@ -85,7 +85,7 @@ def boot_time(data: bytes) -> int:
     return int(match[1])
 
 
-def stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> Stat:
+def stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> KernelStat:
     """All of /proc/stat, less the interrupts one by one."""
     cpus: dict[int, CpuTimes] = {}
     found: dict[bytes, int] = {}
@@ -104,7 +104,7 @@ def stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> Stat:
         return True
 
     understood(data.splitlines(), take, "stat")
-    return Stat(
+    return KernelStat(
         total=cpu_total(data, ticks),
         cpus=cpus,
         interrupts=found.get(b"intr"),
@@ -270,7 +270,7 @@ def diskstats(data: bytes, wanted: Callable[[str], bool] = lambda device: True) 
 # pressure stall information
 
 
-class Pressure(Struct, frozen=True, gc=False):
+class PressureStall(Struct, frozen=True, gc=False):
     """One line of a pressure file: shares of the last 10, 60 and 300 s in percent, and the stalled time since boot."""
 
     avg10: float
@@ -279,18 +279,18 @@ class Pressure(Struct, frozen=True, gc=False):
     total_seconds: float
 
 
-def pressure(data: bytes) -> dict[str, Pressure]:
+def pressure(data: bytes) -> dict[str, PressureStall]:
     """/proc/pressure/* or a cgroup's *.pressure: ``some`` and, where the kernel has it, ``full``.
 
     Format: Documentation/accounting/psi.rst.
     """
 
-    def resource(line: bytes) -> tuple[str, Pressure]:
+    def resource(line: bytes) -> tuple[str, PressureStall]:
         match = _PRESSURE.match(line)
         if match is None:
             raise ValueError("not a pressure line")
         kind, avg10, avg60, avg300, total = match.groups()
-        return _text(kind), Pressure(float(avg10), float(avg60), float(avg300), int(total) / 1e6)
+        return _text(kind), PressureStall(float(avg10), float(avg60), float(avg300), int(total) / 1e6)
 
     return dict(understood(data.splitlines(), resource, "pressure"))
 

@@ -39,7 +39,7 @@ from wattview.daemon.lab.scenario_check import (
     check_on_this_machine,
     media_file,
 )
-from wattview.daemon.lab.scenario_record import Window, record_of
+from wattview.daemon.lab.scenario_record import MeasuredWindow, record_of
 from wattview.daemon.lab.steadiness import Steadiness
 from wattview.daemon.lab.window_trail import TRAIL_SECONDS, Meters, WindowTrail
 from wattview.model import EventLevel, ResultsFile, Run, RunState, ScenarioRecord
@@ -280,14 +280,14 @@ class Execution:
             return None, [f"not pushed: this FFmpeg does not put {codec} into RTMP's FLV ({reason})"]
         return rtmp_url, [ENHANCED_RTMP.format(codec=codec)]
 
-    async def _encode(self, index: int, planned: Planned, group: EncoderGroup) -> Window:
+    async def _encode(self, index: int, planned: Planned, group: EncoderGroup) -> MeasuredWindow:
         try:
             await group.start()
             return await self._window(index, planned, group)
         finally:
             await group.stop(ABORT_PATIENCE_SECONDS if self._early_end else STOP_PATIENCE_SECONDS)
 
-    async def _window(self, index: int, planned: Planned, group: EncoderGroup) -> Window:
+    async def _window(self, index: int, planned: Planned, group: EncoderGroup) -> MeasuredWindow:
         """Warm-up, then the measured window. The marks stand outside of it, so that its ends lie between points of
         the history."""
         scenario = planned.scenario
@@ -311,7 +311,7 @@ class Execution:
         await asyncio.to_thread(group.look_at_pushes)
         await self._marked("end", notes)
         await self._undisturbed(asyncio.to_thread(trail.write, self._folder, index + 1))
-        return Window(
+        return MeasuredWindow(
             start_time=start_time, end_time=end_time, seconds=end - start, warmup_seconds=start - warm,
             playback=playback, notes=tuple(notes),
         )  # fmt: skip

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wattview.daemon.lab.encoding.renditions import Stream, Variant, streams_of
+from wattview.daemon.lab.encoding.renditions import EncodedStream, Variant, streams_of
 from wattview.daemon.lab.judging.quality import Quality
 from wattview.daemon.lab.scenario_check import Planned
 from wattview.model import Output, Playback, RenditionRecord, Scenario, ScenarioRecord
 
 
-class Window(Struct, frozen=True, kw_only=True):
+class MeasuredWindow(Struct, frozen=True, kw_only=True):
     """A measured window: Unix times of its ends, its length by the monotonic clock, how long the warm-up before it was,
     what the viewers saw in it, and what was amiss."""
 
@@ -33,7 +33,7 @@ class Score(Struct, frozen=True):
 
 
 def record_of(
-    planned: Planned, window: Window | None, *, power_source: str | None, notes: Sequence[str] = ()
+    planned: Planned, window: MeasuredWindow | None, *, power_source: str | None, notes: Sequence[str] = ()
 ) -> ScenarioRecord:
     """The record without its scores. A scenario without a window has failed: it has no times, and so no energy."""
     scenario = planned.scenario
@@ -83,7 +83,7 @@ def _with_settings(record: ScenarioRecord, scenario: Scenario) -> ScenarioRecord
 
 
 def with_scores(
-    record: ScenarioRecord, streams: Sequence[Stream], scores: Mapping[tuple[str, int, int], Score]
+    record: ScenarioRecord, streams: Sequence[EncodedStream], scores: Mapping[tuple[str, int, int], Score]
 ) -> ScenarioRecord:
     """The record with the quality of its outputs; ``scores`` are by ``Variant.setting``.
 

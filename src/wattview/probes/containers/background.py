@@ -39,7 +39,7 @@ _STATES = {
 """The states of proc(5) by cAdvisor's names."""
 
 
-class Target(Struct, frozen=True):
+class ScanTarget(Struct, frozen=True):
     """Where one container's slow numbers are: its own layer, its logs, its cgroup and the file of the tasks in it."""
 
     layer: str = ""
@@ -70,14 +70,14 @@ class Background:
         self._disks = disks
         self._walk_seconds = walk_seconds
         self._tasks_seconds = tasks_seconds
-        self._targets: dict[str, Target] = {}
+        self._targets: dict[str, ScanTarget] = {}
         self._due: dict[str, float] = {}
         self._asked = 0.0
         self._wake = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def follow(self, targets: dict[str, Target]) -> None:
+    def follow(self, targets: dict[str, ScanTarget]) -> None:
         """The containers there are now. Called by every read: it also says that somebody is reading."""
         rested = time.monotonic() - self._asked > REST_AFTER_SECONDS
         self._asked = time.monotonic()
@@ -115,7 +115,7 @@ class Background:
                 # New containers come in bursts.
                 time.sleep(min(0.2, pause))
 
-    def _look_at_tasks(self, targets: dict[str, Target]) -> None:
+    def _look_at_tasks(self, targets: dict[str, ScanTarget]) -> None:
         found: dict[str, dict[str, int]] = {}
         now = time.monotonic()
         kept = math.exp((self._tasks_at - now) / LOAD_SECONDS)
@@ -133,7 +133,7 @@ class Background:
         }
         self.tasks, self._tasks_at = found, now
 
-    def _walk(self, targets: dict[str, Target]) -> None:
+    def _walk(self, targets: dict[str, ScanTarget]) -> None:
         self._due = {container_id: due for container_id, due in self._due.items() if container_id in targets}
         self.space = {container_id: space for container_id, space in self.space.items() if container_id in targets}
         fault = None
@@ -202,7 +202,7 @@ def _tasks(directory: str, name: str) -> list[bytes]:
     return found
 
 
-def measure_space(paths: Paths, target: Target) -> DiskSpace:
+def measure_space(paths: Paths, target: ScanTarget) -> DiskSpace:
     """What a container holds on disk now: all blocks of its own layer and its logs, and the layer's inodes."""
     layer = paths.rootfs.rstrip("/") + target.layer
     used, inodes = _blocks(layer)

@@ -18,16 +18,16 @@ from wattview.config import Config
 from wattview.model import ContainersReading, Engine, Fault, Machine
 from wattview.probes import SourceBroken
 from wattview.probes.containers.background import Background
-from wattview.probes.containers.cgroup import hierarchies
-from wattview.probes.containers.cgroup_files import OPEN_FILES, CgroupGone
+from wattview.probes.containers.cgroups.cgroup import hierarchies
+from wattview.probes.containers.cgroups.files import OPEN_FILES, CgroupGone
+from wattview.probes.containers.cgroups.root import RootCgroup
 from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.docker_engine import DockerEngine, EngineInfo, EngineState
 from wattview.probes.containers.engine_processes import Asked, EngineProcesses
 from wattview.probes.containers.exit_watch import ExitWatch
 from wattview.probes.containers.machine import read_machine
 from wattview.probes.containers.metric_labels import shown_labels
-from wattview.probes.containers.root_cgroup import RootCgroup
-from wattview.probes.containers.running_container import Measured, RunningContainer
+from wattview.probes.containers.running_container import MeasuredUse, RunningContainer
 from wattview.probes.rates import Rate
 
 log = logging.getLogger("wattview.containers")
@@ -58,7 +58,7 @@ class ContainersProbe:
         self._root: RootCgroup | None = None
         self._lock = threading.Lock()
         self._running: dict[str, RunningContainer] = {}
-        self._ended: dict[str, tuple[Measured, float]] = {}
+        self._ended: dict[str, tuple[MeasuredUse, float]] = {}
         self._over: dict[str, int] = {}
 
     def read(self) -> ContainersReading:
@@ -172,8 +172,8 @@ class ContainersProbe:
                 self._exits.add(info.pid)
                 running.read_last()
 
-    def _measure(self, state: EngineState, faults: dict[str, Fault]) -> list[Measured]:
-        found: list[Measured] = []
+    def _measure(self, state: EngineState, faults: dict[str, Fault]) -> list[MeasuredUse]:
+        found: list[MeasuredUse] = []
         slow = self._background
         for container_id in list(self._running):
             running = self._running[container_id]
@@ -188,7 +188,7 @@ class ContainersProbe:
                 found.append(measured)
         return found
 
-    def _read_root(self, machine: Machine) -> Measured | None:
+    def _read_root(self, machine: Machine) -> MeasuredUse | None:
         """The root cgroup, where there are cgroups at all."""
         if self._root is None:
             mounted = hierarchies(self._paths.sysfs)
@@ -209,7 +209,7 @@ class ContainersProbe:
             self._ended[container_id] = last, monotonic
         self._recently_ended(monotonic)
 
-    def _recently_ended(self, monotonic: float) -> list[Measured]:
+    def _recently_ended(self, monotonic: float) -> list[MeasuredUse]:
         """The last of each container that ended a short time ago, and has not been started again."""
         self._ended = {
             container_id: (last, at)

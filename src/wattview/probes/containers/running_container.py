@@ -24,9 +24,9 @@ from wattview.model import (
     NicCounters,
 )
 from wattview.probes import procfs
-from wattview.probes.containers.background import Target
-from wattview.probes.containers.cgroup import Hierarchies, locate, parse_pid_cgroup
-from wattview.probes.containers.cgroup_files import CgroupFiles, CgroupGone
+from wattview.probes.containers.background import ScanTarget
+from wattview.probes.containers.cgroups.cgroup import Hierarchies, locate, parse_pid_cgroup
+from wattview.probes.containers.cgroups.files import CgroupFiles, CgroupGone
 from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.docker_engine import ContainerInfo
 from wattview.probes.kernel_files import read_once
@@ -36,7 +36,7 @@ _FOREIGN_DEVICES = (b"lo", b"veth", b"docker", b"nerdctl")
 """Interfaces that cAdvisor leaves out: loopback, and the host's ends of other containers' links."""
 
 
-class Measured(Struct, frozen=True):
+class MeasuredUse(Struct, frozen=True):
     """One container at one moment: what everybody shows, and the rest."""
 
     container: Container
@@ -79,7 +79,7 @@ class RunningContainer:
         self._directory = f"{procfs_root}/{info.pid}"
         self._disks = disks
         self._machine_memory_bytes = machine_memory_bytes
-        self._last: Measured | None = None
+        self._last: MeasuredUse | None = None
         self._cpu = Rate()
         self._reads = Rate()
         self._writes = Rate()
@@ -90,7 +90,7 @@ class RunningContainer:
             if place is not None:
                 self._cgroup = CgroupFiles(place, mounted.version, disks, keep_open)
 
-        self.target = Target(
+        self.target = ScanTarget(
             layer=self._own_layer(),
             logs=os.path.dirname(info.log_path),
             tasks=("", "") if self._cgroup is None else self._cgroup.tasks,
@@ -112,7 +112,7 @@ class RunningContainer:
         space: DiskSpace | None = None,
         tasks: dict[str, int] | None = None,
         load: LoadAverage | None = None,
-    ) -> Measured:
+    ) -> MeasuredUse:
         """What it uses now, with the slow numbers that were found in the background.
 
         Parts that give no number are added to ``faults``. Raises CgroupGone.
@@ -120,7 +120,7 @@ class RunningContainer:
         if self._cgroup is None:
             faults[f"container {self.info.name}"] = _no_cgroup(self.info)
             detail = ContainerDetail(id=self.info.id, counters=_NO_COUNTERS)
-            return Measured(self._container("", _NO_COUNTERS, (), time.monotonic()), detail)
+            return MeasuredUse(self._container("", _NO_COUNTERS, (), time.monotonic()), detail)
         monotonic = time.monotonic()
         counters, missing = self._cgroup.read()
         if self._cgroup.version == 2 and self.info.cpu_shares is not None:
@@ -135,7 +135,7 @@ class RunningContainer:
         detail = ContainerDetail(
             id=self.info.id, counters=counters, network=network, space=space, tasks=tasks or {}, load=load
         )
-        self._last = Measured(container, detail)
+        self._last = MeasuredUse(container, detail)
         return self._last
 
     def read_last(self) -> None:
@@ -152,16 +152,16 @@ class RunningContainer:
             counters = msgspec.structs.replace(last.detail.counters, **now)
         detail = ContainerDetail(id=self.info.id, counters=counters) if last is None else last.detail
         detail = msgspec.structs.replace(detail, counters=counters)
-        self._last = Measured(self._container(self._cgroup.path, counters, detail.network, time.monotonic()), detail)
+        self._last = MeasuredUse(self._container(self._cgroup.path, counters, detail.network, time.monotonic()), detail)
 
-    def end(self, now: float) -> Measured | None:
+    def end(self, now: float) -> MeasuredUse | None:
         """Its last counters, and its files are closed. None where it was never read."""
         self.read_last()
         self.close()
         if self._last is None:
             return None
         container = msgspec.structs.replace(self._last.container, state="exited", pid=None, ended=now)
-        return Measured(container, self._last.detail)
+        return MeasuredUse(container, self._last.detail)
 
     def close(self) -> None:
         if self._cgroup is not None:

@@ -29,7 +29,7 @@ class Pressure:
         self._files = {name: KernelFile(f"{config.paths.procfs}/pressure/{name}") for name in resources}
 
     def collect(self) -> list[Family]:
-        read: dict[str, dict[str, procfs.Pressure]] = {}
+        read: dict[str, dict[str, procfs.PressureStall]] = {}
         for name, file in self._files.items():
             try:
                 read[name] = procfs.pressure(file.read())

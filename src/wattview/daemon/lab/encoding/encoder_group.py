@@ -16,10 +16,10 @@ from msgspec import Struct
 from wattview.daemon import children
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.encoder_process import MAX_BEHIND_SECONDS, Encoder, Pace
-from wattview.daemon.lab.encoding.ffmpeg_command import Target
+from wattview.daemon.lab.encoding.ffmpeg_command import OutputTarget
 from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied, WatchedFfmpeg, first_of
 from wattview.daemon.lab.encoding.film import Film
-from wattview.daemon.lab.encoding.push_connections import Connection, connections_of
+from wattview.daemon.lab.encoding.push_connections import PushConnection, connections_of
 from wattview.daemon.lab.encoding.renditions import Variant, streams_of
 from wattview.daemon.lab.encoding.viewers import Viewer, playback
 from wattview.daemon.lab.judging import delay
@@ -279,8 +279,8 @@ class EncoderGroup:
             for path in segments[1:-1]:
                 path.unlink(missing_ok=True)
 
-    def _target(self, variant: Variant) -> Target:
-        return Target(
+    def _target(self, variant: Variant) -> OutputTarget:
+        return OutputTarget(
             push_url=self._url(variant) if self._rtmp_url else None,
             copy=self._copy_pattern(variant) if variant in self._copied else None,
             copy_seconds=self._segment_seconds,
@@ -336,7 +336,7 @@ class EncoderGroup:
             return f"took the connection and has not answered its handshake within {PUBLISHED_SECONDS:.0f} s"
         return f"has not taken the stream within {PUBLISHED_SECONDS:.0f} s"
 
-    def _connections(self, encoder: Encoder) -> list[Connection]:
+    def _connections(self, encoder: Encoder) -> list[PushConnection]:
         """Raises OSError. Blocks."""
         return connections_of(encoder.process.pid) if encoder.process.pid is not None else []
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied, WatchedFfmpeg, first_of
-from wattview.daemon.lab.encoding.renditions import Stream
+from wattview.daemon.lab.encoding.renditions import EncodedStream
 from wattview.model import REALTIME_SPEED, EncoderStatus
 
 FRAMES_OF_GRACE = 3
@@ -140,7 +140,7 @@ class PaceMeter:
 class Encoder:
     """One FFmpeg that encodes a stream. Its frames are counted at its first output."""
 
-    def __init__(self, stream: Stream, log: Path, still_seconds: float = 0.0) -> None:
+    def __init__(self, stream: EncodedStream, log: Path, still_seconds: float = 0.0) -> None:
         self.stream = stream
         self.process = WatchedFfmpeg(stream.name, log, self._note)
         self.meter = PaceMeter(stream.variants[0].fps, still_seconds)

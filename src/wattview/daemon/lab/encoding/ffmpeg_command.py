@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from wattview.daemon.lab.encoding import encoder_options, film
 from wattview.daemon.lab.encoding.film import PIXEL_FORMAT, Film
-from wattview.daemon.lab.encoding.renditions import Stream, Variant, picture_size
+from wattview.daemon.lab.encoding.renditions import EncodedStream, Variant, picture_size
 from wattview.model import Scenario
 from wattview.model.run_request import bits_per_second
 
@@ -33,7 +33,7 @@ QUEUE_FULL = "FIFO queue full"
 """What FFmpeg's fifo muxer logs when it drops packets because the server does not take them fast enough."""
 
 
-class Target(Struct, frozen=True, kw_only=True):
+class OutputTarget(Struct, frozen=True, kw_only=True):
     """Where one output goes. ``push_url`` receives FLV over RTMP; ``copy`` is a file name pattern with one ``%d`` that
     receives the same encoded video in segments of ``copy_seconds``; ``packets`` is a file that receives their list.
     With none of them it is encoded and thrown away."""
@@ -65,8 +65,8 @@ def _escape(text: str, delimiters: str) -> str:
 def encode_command(
     ffmpeg: str,
     scenario: Scenario,
-    stream: Stream,
-    targets: Mapping[Variant, Target],
+    stream: EncodedStream,
+    targets: Mapping[Variant, OutputTarget],
     *,
     film: Film | None,
     clock: str | None = None,
@@ -82,7 +82,7 @@ def encode_command(
     for number, variant in enumerate(stream.variants):
         outputs += [
             "-map", f"[v{number}]", *encoder_options.encoder_arguments(scenario, bits=variant.bits, fps=variant.fps),
-            *_audio(scenario, film), *_target(targets.get(variant, Target())),
+            *_audio(scenario, film), *_target(targets.get(variant, OutputTarget())),
         ]  # fmt: skip
     return [
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning",
@@ -158,7 +158,7 @@ def source_clock(file: str, fps: int) -> str:
     )
 
 
-def _ladder(scenario: Scenario, stream: Stream, film: Film | None, clock: str | None) -> str:
+def _ladder(scenario: Scenario, stream: EncodedStream, film: Film | None, clock: str | None) -> str:
     """The filter graph from the one source picture to the encoders' pads ``[v0]``, ``[v1]`` …"""
     upload = encoder_options.upload_filter(scenario.encoder)
     count = len(stream.variants)
@@ -196,7 +196,7 @@ def _audio(scenario: Scenario, film: Film | None) -> list[str]:
     return ["-map", "1:a:0", "-c:a", "aac", "-b:a", str(bits), "-ar", str(AUDIO_RATE)]
 
 
-def _target(target: Target) -> list[str]:
+def _target(target: OutputTarget) -> list[str]:
     queue = f"queue_size={PUSH_QUEUE_PACKETS}"
     targets = []
     if target.push_url is not None:

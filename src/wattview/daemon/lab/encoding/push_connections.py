@@ -46,7 +46,7 @@ def plain_address(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-class Connection(Struct, frozen=True):
+class PushConnection(Struct, frozen=True):
     """One TCP connection: what has arrived at the other side's kernel, what came from there, and what waits: here, and
     where the other side is on this machine, unread there."""
 
@@ -73,7 +73,7 @@ class _Socket(Struct, frozen=True):
     received: int
 
 
-def connections_of(pid: int) -> list[Connection]:
+def connections_of(pid: int) -> list[PushConnection]:
     """The TCP connections of a session's leader, of its session and of all that descend from it. Raises OSError where
     the kernel does not tell. Blocks."""
     inodes = {inode for one in _family(pid) for inode in _socket_inodes(one)}
@@ -82,7 +82,7 @@ def connections_of(pid: int) -> list[Connection]:
     sockets = [*_sockets(socket.AF_INET), *_sockets(socket.AF_INET6)]
     unread = {(one.here, one.there): one.unread for one in sockets}
     return [
-        Connection(one.acknowledged, one.received, one.unsent + unread.get((one.there, one.here), 0))
+        PushConnection(one.acknowledged, one.received, one.unsent + unread.get((one.there, one.here), 0))
         for one in sockets
         if one.inode in inodes
     ]

@@ -32,7 +32,7 @@ class Variant(Struct, frozen=True, kw_only=True):
         return self.resolution, self.fps, self.bits
 
 
-class Stream(Struct, frozen=True):
+class EncodedStream(Struct, frozen=True):
     """What one FFmpeg makes of the source: one output, or a ladder of them."""
 
     name: str
@@ -44,7 +44,7 @@ class Stream(Struct, frozen=True):
         return max(self.variants, key=lambda one: (pixels(one.resolution) * one.fps, one.bits))
 
 
-def streams_of(scenario: Scenario) -> list[Stream]:
+def streams_of(scenario: Scenario) -> list[EncodedStream]:
     """The streams in their order. A baseline has none."""
     if scenario.type == "baseline":
         return []
@@ -62,7 +62,7 @@ def streams_of(scenario: Scenario) -> list[Stream]:
                 _variant(scenario, rendition, bits, f"{name}-{rank}")
                 for rank, rendition in enumerate(scenario.renditions, start=1)
             )
-        streams.append(Stream(name, variants))
+        streams.append(EncodedStream(name, variants))
     return streams
 
 

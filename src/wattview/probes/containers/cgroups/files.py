@@ -12,8 +12,8 @@ import errno
 import os
 
 from wattview.model import CgroupCounters, CgroupSpec, Fault
-from wattview.probes.containers import cgroup
-from wattview.probes.containers.cgroup_sections import (
+from wattview.probes.containers.cgroups import cgroup
+from wattview.probes.containers.cgroups.sections import (
     BLKIO_PREFIXES,
     SECTIONS,
     SPEC,

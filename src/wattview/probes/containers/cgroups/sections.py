@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from wattview.model import CgroupSpec, DiskIo
-from wattview.probes.containers import cgroup
+from wattview.probes.containers.cgroups import cgroup
 from wattview.probes.containers.disks import Device, Disks
 from wattview.probes.lines import integer, odd
 from wattview.probes.procfs import CLOCK_TICKS_PER_SECOND
@@ -269,7 +269,7 @@ def _pids(files: OpenCgroup) -> Fields:
     return {"pids": integer(files.needed("pids", "pids.current"), "pids.current")}
 
 
-class Section(NamedTuple):
+class CgroupSection(NamedTuple):
     """What one controller's files say, and the field without which they have failed."""
 
     controller: str
@@ -277,20 +277,20 @@ class Section(NamedTuple):
     needed: str = ""
 
 
-SECTIONS: dict[int, tuple[Section, ...]] = {
+SECTIONS: dict[int, tuple[CgroupSection, ...]] = {
     1: (
-        Section("cpuacct", _cpu_v1, "cpu_seconds_total"),
-        Section("cpu", _cfs_v1),
-        Section("memory", _memory_v1, "memory_usage_bytes"),
-        Section("blkio", _io_v1, "disks"),
-        Section("pids", _pids, "pids"),
+        CgroupSection("cpuacct", _cpu_v1, "cpu_seconds_total"),
+        CgroupSection("cpu", _cfs_v1),
+        CgroupSection("memory", _memory_v1, "memory_usage_bytes"),
+        CgroupSection("blkio", _io_v1, "disks"),
+        CgroupSection("pids", _pids, "pids"),
     ),
     2: (
-        Section("cpu", _cpu_v2, "cpu_seconds_total"),
-        Section("memory", _memory_v2, "memory_usage_bytes"),
-        Section("io", _io_v2, "disks"),
-        Section("pids", _pids, "pids"),
-        Section("pressure", _pressure_v2),
+        CgroupSection("cpu", _cpu_v2, "cpu_seconds_total"),
+        CgroupSection("memory", _memory_v2, "memory_usage_bytes"),
+        CgroupSection("io", _io_v2, "disks"),
+        CgroupSection("pids", _pids, "pids"),
+        CgroupSection("pressure", _pressure_v2),
     ),
 }
 

@@ -12,11 +12,11 @@ import msgspec
 from wattview.config import Paths
 from wattview.model import Container, ContainerDetail, Filesystem, Machine, NicCounters
 from wattview.probes import procfs
-from wattview.probes.containers.cgroup import V1_CONTROLLERS, Hierarchies, Place
-from wattview.probes.containers.cgroup_files import CgroupFiles
+from wattview.probes.containers.cgroups.cgroup import V1_CONTROLLERS, Hierarchies, Place
+from wattview.probes.containers.cgroups.files import CgroupFiles
 from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.machine_disks import DiskStats
-from wattview.probes.containers.running_container import Measured, nic_counters
+from wattview.probes.containers.running_container import MeasuredUse, nic_counters
 from wattview.probes.kernel_files import KernelFile, read_once
 
 ROOT = "/"
@@ -36,13 +36,13 @@ class RootCgroup:
             memory_swap_limit_bytes=machine.swap_bytes,
         )
 
-    def read(self, filesystems: tuple[Filesystem, ...]) -> Measured:
+    def read(self, filesystems: tuple[Filesystem, ...]) -> MeasuredUse:
         """What the machine uses now. A controller that the root has no files for gives no number, and is no fault."""
         counters, _ = self._files.read()
         detail = ContainerDetail(
             id=ROOT, counters=counters, network=self._network(), filesystems=self._disks.counted(filesystems)
         )
-        return Measured(Container(id=ROOT, name="", image="", cgroup=ROOT, started=self._started), detail)
+        return MeasuredUse(Container(id=ROOT, name="", image="", cgroup=ROOT, started=self._started), detail)
 
     def close(self) -> None:
         self._files.close()
