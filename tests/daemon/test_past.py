@@ -212,7 +212,9 @@ async def test_a_history_of_before_says_only_what_it_has(make_config: ConfigFact
     assert found.power.host_watts == 40.0
     assert found.power.host_joules_total is None
     assert found.power.zones == (), "nobody knows which of them the host's figure was made of"
-    assert found.host is None
+    assert found.host is not None
+    assert (found.host.cpus, found.host.cpu_busy_seconds_total) == (4, 8.0)
+    assert (found.host.memory_total_bytes, found.host.load1, found.host.boot_time) == (None, None, None)
     (one,) = found.containers
     assert (one.name, one.cpu_percent, one.memory_working_set_bytes, one.started) == ("web", 3.0, None, None)
     assert found.streams == (), "how many watched is not known, and is not 0"

@@ -7,6 +7,7 @@ import socket
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.conftest import ConfigFactory
@@ -143,11 +144,38 @@ def test_a_procfs_that_is_not_there_is_an_absent_source_with_a_way_out(
     assert "paths.procfs" in caught.value.fix
 
 
-@pytest.mark.parametrize(("file", "text"), [("stat", "cpu x y\n"), ("meminfo", "MemFree: 1 kB\n"), ("loadavg", "\n")])
-def test_garbage_is_a_broken_source(machine: Machine, probe: HostProbe, file: str, text: str) -> None:
-    machine.write(file, text)
+def test_garbage_is_a_broken_source(machine: Machine, probe: HostProbe) -> None:
+    machine.write("stat", "cpu x y\n")
     with pytest.raises(SourceBroken):
         probe.read()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "part", "unknown"),
+    [
+        ("meminfo", "MemFree: 1 kB\n", "memory", {"memory_total_bytes", "memory_available_bytes",
+                                                  "swap_total_bytes", "swap_free_bytes"}),
+        ("meminfo", None, "memory", {"memory_total_bytes", "memory_available_bytes",
+                                     "swap_total_bytes", "swap_free_bytes"}),
+        ("loadavg", "\n", "load", {"load1", "load5", "load15"}),
+        ("loadavg", None, "load", {"load1", "load5", "load15"}),
+        ("stat", "cpu  200 0 0 200 0 0 0 0 0 0\ncpu0 100 0 0 100 0 0 0 0 0 0\n", "boot time", {"boot_time"}),
+    ],
+)  # fmt: skip
+def test_a_file_that_a_sandbox_has_not_costs_its_own_figures(
+    machine: Machine, probe: HostProbe, file: str, text: str | None, part: str, unknown: set[str]
+) -> None:
+    """Android shows no load averages (https://github.com/shirou/gopsutil/issues/877), and sandboxes lack more."""
+    whole = msgspec.structs.asdict(probe.read())
+    if text is None:
+        (machine.procfs / file).unlink()
+        probe.close()
+    else:
+        machine.write(file, text)
+    reading = probe.read()
+    found = msgspec.structs.asdict(reading)
+    assert {name for name, value in found.items() if value is None and whole[name] is not None} == unknown
+    assert [fault.part for fault in reading.faults] == [part]
 
 
 def test_a_source_that_comes_back_is_found_again(machine: Machine, probe: HostProbe) -> None:

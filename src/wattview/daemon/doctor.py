@@ -78,7 +78,9 @@ def _describe(reading: Reading | None) -> str:
             entry = power_source(reading.source)
             return entry.found.format(zones=len(reading.zones)) if entry is not None else reading.source
         case HostReading():
-            return f"{reading.hostname}, {reading.cpus} CPUs, {reading.memory_total_bytes / 2**30:.1f} GiB"
+            memory = reading.memory_total_bytes
+            size = "unknown memory" if memory is None else f"{memory / 2**30:.1f} GiB"
+            return f"{reading.hostname}, {reading.cpus} CPUs, {size}"
         case ContainersReading():
             return f"Docker {reading.engine.version}, {len(reading.containers)} containers running"
         case StreamsReading():

@@ -21,19 +21,20 @@ class HostReading(Reading, frozen=True, kw_only=True):
     """The machine at a glance: what the dashboard, the history and the analyses need of it.
 
     ``cpu_busy_seconds_total`` is user + nice + system + irq + softirq over all CPUs; guest time is inside
-    user, idle and iowait are not in it. ``cpu_percent`` is of the whole machine (0 to 100).
+    user, idle and iowait are not in it. ``cpu_percent`` is of the whole machine (0 to 100). What the kernel does not
+    tell beside CPU time is None.
     """
 
     hostname: str
     cpus: int
     cpu_busy_seconds_total: float
     cpu_percent: float | None
-    memory_total_bytes: int
-    memory_available_bytes: int
+    memory_total_bytes: int | None
+    memory_available_bytes: int | None
     swap_total_bytes: int | None
     swap_free_bytes: int | None
-    load1: float
-    load5: float
-    load15: float
-    boot_time: float
+    load1: float | None
+    load5: float | None
+    load15: float | None
+    boot_time: float | None
     nics: tuple[Nic, ...] = ()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
@@ -18,6 +20,8 @@ from wattview.probes.rates import Rate, Rates
 
 _LOOPBACK = "lo"
 
+T = TypeVar("T")
+
 
 class HostProbe:
     """Reads the machine's CPU, memory, load and network interfaces.
@@ -25,7 +29,8 @@ class HostProbe:
     The interfaces are those with hardware behind them, so that no byte is counted again in a bridge, a bond or a
     container's veth pair; where none has any (inside a container), all but loopback. They are the first process's
     where ``procfs`` shows it: a daemon in a container that was given the host's ``/proc`` sees the host's network.
-    Raises SourceAbsent, SourceRefused or SourceBroken; only a missing network costs no more than a Fault.
+    Raises SourceAbsent, SourceRefused or SourceBroken where there is no CPU time; all else that is missing, as in many
+    sandboxes, costs no more than a Fault.
     """
 
     def __init__(self, config: Config) -> None:
@@ -45,22 +50,20 @@ class HostProbe:
 
     def read(self) -> HostReading:
         try:
-            stat, meminfo = self._stat.read(), self._meminfo.read()
+            stat = self._stat.read()
             now, monotonic = time.time(), time.monotonic()
-            load1, load5, load15 = procfs.loadavg(self._loadavg.read())
             busy, cpus = procfs.cpu_total(stat).busy, procfs.cpu_count(stat)
-            boot_time = procfs.boot_time(stat)
-            memory = procfs.meminfo(meminfo)
-            total, available = memory["MemTotal"], _available(memory)
         except FileNotFoundError as error:
             raise SourceAbsent(
                 f"{error.filename} does not exist", "set paths.procfs to where the host's /proc is mounted"
             ) from None
         except PermissionError as error:
             raise SourceRefused(f"{error.filename} may not be read") from None
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             raise SourceBroken(f"{self._root}: {error}") from None
         faults: list[Fault] = []
+        memory = _part("memory", lambda: _with_total(procfs.meminfo(self._meminfo.read())), faults) or {}
+        load1, load5, load15 = _part("load", lambda: procfs.loadavg(self._loadavg.read()), faults) or (None,) * 3
         rate = self._cpu_rate.update(monotonic, busy)
         return HostReading(
             time=now,
@@ -69,14 +72,14 @@ class HostProbe:
             cpus=cpus,
             cpu_busy_seconds_total=busy,
             cpu_percent=None if rate is None else min(100.0 * rate / cpus, 100.0),
-            memory_total_bytes=total,
-            memory_available_bytes=available,
-            swap_total_bytes=memory.get("SwapTotal", 0),
-            swap_free_bytes=memory.get("SwapFree", 0),
+            memory_total_bytes=memory.get("MemTotal"),
+            memory_available_bytes=_available(memory),
+            swap_total_bytes=memory.get("SwapTotal", 0) if memory else None,
+            swap_free_bytes=memory.get("SwapFree", 0) if memory else None,
             load1=load1,
             load5=load5,
             load15=load15,
-            boot_time=boot_time,
+            boot_time=_part("boot time", lambda: procfs.boot_time(stat), faults),
             nics=self._nics(monotonic, faults),
             faults=tuple(faults),
         )
@@ -123,10 +126,28 @@ class HostProbe:
             return os.uname().nodename
 
 
-def _available(memory: dict[str, int]) -> int:
+def _part(name: str, read: Callable[[], T], faults: list[Fault]) -> T | None:
+    """What is read; None and a fault where it is not there or makes no sense."""
+    try:
+        return read()
+    except OSError as error:
+        faults.append(Fault(name, f"{error.filename or name}: {error.strerror}"))
+    except ValueError as error:
+        faults.append(Fault(name, str(error)))
+    return None
+
+
+def _with_total(memory: dict[str, int]) -> dict[str, int]:
+    if "MemTotal" not in memory:
+        raise ValueError("meminfo: has no MemTotal")
+    return memory
+
+
+def _available(memory: dict[str, int]) -> int | None:
     """MemAvailable came with Linux 3.14; before it, free memory and what is cheaply freed stand in for it."""
-    found = memory.get("MemAvailable")
-    return found if found is not None else memory["MemFree"] + memory.get("Buffers", 0) + memory.get("Cached", 0)
+    if "MemAvailable" in memory or "MemFree" not in memory:
+        return memory.get("MemAvailable")
+    return memory["MemFree"] + memory.get("Buffers", 0) + memory.get("Cached", 0)
 
 
 def families(reading: HostReading) -> list[Family]:

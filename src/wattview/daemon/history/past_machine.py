@@ -113,15 +113,16 @@ def power_use(moment: SampleIndex, facts: SampleIndex) -> PowerUse | None:
 
 
 def host(moment: SampleIndex, facts: SampleIndex, hostname: str) -> HostReading | None:
-    """The machine at a glance; None where a part of it was not recorded that a reading cannot be without."""
+    """The machine at a glance; None where its CPU time was not recorded, which a reading cannot be without."""
     prefix = "wattview_host_"
     figures = {name: moment.value(prefix + name) for name in _HOST}
     total, boot = facts.value(prefix + "memory_total_bytes"), facts.value(prefix + "boot_time_seconds")
-    missing = None in (*(value for name, value in figures.items() if name != "cpu_percent"), total, boot)
+    missing = None in (figures["cpus"], figures["cpu_busy_seconds_total"])
     at = moment.time_of(prefix + "cpus")
     if missing or at is None:
         return None
     known: Any = figures
+    available = figures["memory_available_bytes"]
     return HostReading(
         time=at,
         monotonic=0.0,
@@ -129,14 +130,14 @@ def host(moment: SampleIndex, facts: SampleIndex, hostname: str) -> HostReading 
         cpus=int(known["cpus"]),
         cpu_busy_seconds_total=known["cpu_busy_seconds_total"],
         cpu_percent=known["cpu_percent"],
-        memory_total_bytes=int(total or 0),
-        memory_available_bytes=int(known["memory_available_bytes"]),
+        memory_total_bytes=None if total is None else int(total),
+        memory_available_bytes=None if available is None else int(available),
         swap_total_bytes=None,
         swap_free_bytes=None,
         load1=known["load1"],
         load5=known["load5"],
         load15=known["load15"],
-        boot_time=boot or 0.0,
+        boot_time=boot,
         nics=_nics(moment),
     )
 

@@ -33,8 +33,8 @@ class Host(Pane):
 
 def host_parts(host: HostReading, now: float, width: int) -> Parts:
     """Two lines that fill ``width``: CPU and memory as bars, then load, network and uptime."""
-    used = host.memory_total_bytes - host.memory_available_bytes
-    memory = used / host.memory_total_bytes if host.memory_total_bytes else None
+    total, available = host.memory_total_bytes, host.memory_available_bytes
+    used = None if total is None or available is None else total - available
     room = max(6, min(40, (width - 52) // 2))
     cpu = host.cpu_percent
     nics = [nic for nic in host.nics if physical(nic)]
@@ -44,15 +44,15 @@ def host_parts(host: HostReading, now: float, width: int) -> Parts:
         (bar(None if cpu is None else cpu / 100, room), "$primary"),
         (f" of {host.cpus:<3}  Memory ", "$muted"),
         f"{gib(used):>6} ",
-        (bar(memory, room), "$secondary"),
-        (f" of {gib(host.memory_total_bytes)} GiB\n", "$muted"),
+        (bar(used / total if used is not None and total else None, room), "$secondary"),
+        (f" of {gib(total)} GiB\n", "$muted"),
         ("Load ", "$muted"),
-        f"{host.load1:.2f} {host.load5:.2f} {host.load15:.2f}",
+        " ".join(number(load, 2) for load in (host.load1, host.load5, host.load15)),
         ("   Network ", "$muted"),
         f"↓{mbit(_sum(nic.receive_bytes_per_second for nic in nics)):>8} ",
         f"↑{mbit(_sum(nic.transmit_bytes_per_second for nic in nics)):>8}",
         (" Mbit/s   Up ", "$muted"),
-        span(now - host.boot_time),
+        span(None if host.boot_time is None else now - host.boot_time),
     ]
 
 
