@@ -24,7 +24,10 @@ from tests.support.dashboard import (
     stream,
     until,
 )
+from wattview.config import Tui
 from wattview.model import EncoderStatus, HistorySeries, ProbeStatus
+from wattview.tui.app import Dashboard
+from wattview.tui.screens.confirm import Confirm
 from wattview.tui.widgets.tabs import TABS
 
 
@@ -251,7 +254,7 @@ async def test_exporters_show_health_with_reason_and_the_doctors_fix(daemon: Scr
                                                                          reason="connection refused")))  # fmt: skip
     async with opened(daemon, (80, 24)) as pilot:
         await pilot.press("8")
-        await until(pilot, lambda: "✗ unhealthy" in screen_text(pilot.app))
+        await until(pilot, lambda: "✗ no answer" in screen_text(pilot.app))
         await pilot.press("j")
         await until(pilot, lambda: "connection refused" in screen_text(pilot.app))
         await pilot.press("tab")
@@ -482,3 +485,30 @@ async def test_a_dashboard_whose_screens_are_gone_through_keeps_no_key_that_it_s
         for _ in range(5):
             await go_through(pilot)
         assert keys_kept() <= before + 20, "no more than one screen's keys that are being made anew"
+
+
+# leaving
+
+
+async def test_the_end_of_a_run_with_the_dashboard_is_asked_about(daemon: ScriptedDaemon) -> None:
+    daemon.now = msgspec.structs.replace(daemon.now, run=run())
+    app = Dashboard(daemon.url, settings=Tui(), owns_daemon=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.running is not None)
+        await pilot.press("q")
+        await until(pilot, lambda: "Run 20250615_150600 goes on" in " ".join(screen_text(app).split()))
+        await pilot.press("n")
+        await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        assert app.is_running
+        await pilot.press("q", "y")
+        await until(pilot, lambda: app._exit)
+
+
+@pytest.mark.parametrize(("goes_on", "owns"), [(False, True), (True, False)])
+async def test_nothing_is_asked_where_nothing_ends(daemon: ScriptedDaemon, goes_on: bool, owns: bool) -> None:
+    daemon.now = msgspec.structs.replace(daemon.now, run=run() if goes_on else None)
+    app = Dashboard(daemon.url, settings=Tui(), owns_daemon=owns)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.latest is not None)
+        await pilot.press("q")
+        await until(pilot, lambda: app._exit)

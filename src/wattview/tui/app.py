@@ -75,7 +75,8 @@ class Dashboard(TimeTravelApp):
     """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``).
 
     ``in_fleet``: it was opened from the fleet's page, and a key leads back there; then its result is ``fleet``.
-    ``replay`` is the id of a run that is shown again at first, as if it were live.
+    ``replay`` is the id of a run that is shown again at first, as if it were live. ``owns_daemon``: the daemon, and a
+    run that goes on in it, ends with the dashboard.
     """
 
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**VIEWS}
@@ -97,6 +98,7 @@ class Dashboard(TimeTravelApp):
         in_fleet: bool = False,
         replay: str = "",
         ca_file: str = "",
+        owns_daemon: bool = False,
     ) -> None:
         super().__init__(settings if settings is not None else Tui())
         self.client = Client(client_url, token, ca_file=ca_file)
@@ -113,6 +115,7 @@ class Dashboard(TimeTravelApp):
         self._retry_now = asyncio.Event()
         self._painting = False
         self._to_replay = replay
+        self._owns_daemon = owns_daemon
         self._seeded = False
         self._hearing = False
 
@@ -289,6 +292,22 @@ class Dashboard(TimeTravelApp):
             names = ", ".join(one.name for one in run.scenarios)
             self.notify(names, title="Run started")
 
+    async def action_quit(self) -> None:
+        """Asks where a run would end with the dashboard."""
+        run = self.running
+        if run is None or not self._owns_daemon:
+            await super().action_quit()
+            return
+        if isinstance(self.screen, Confirm):
+            return
+        question = f"Run {run.id} goes on in the daemon that ends with this dashboard. What it has finished is kept."
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.exit()
+
+        self.push_screen(Confirm(question, "Abort it and quit", "Stay"), answered)
+
     def action_abort(self) -> None:
         run = self.running
         if run is None or isinstance(self.screen, ModalScreen):
@@ -330,8 +349,16 @@ def _run_key(snapshot: Snapshot | None) -> tuple[str, str] | None:
     return (run.id, run.state) if run is not None else None
 
 
-def run(client_url: str, token: str = "", settings: Tui | None = None, replay: str = "", ca_file: str = "") -> int:
+def run(
+    client_url: str,
+    token: str = "",
+    settings: Tui | None = None,
+    replay: str = "",
+    ca_file: str = "",
+    *,
+    owns_daemon: bool = False,
+) -> int:
     """Opens the dashboard and returns an exit status when it is closed: 0, or 1 where it broke."""
-    app = Dashboard(client_url, token, settings, replay=replay, ca_file=ca_file)
+    app = Dashboard(client_url, token, settings, replay=replay, ca_file=ca_file, owns_daemon=owns_daemon)
     app.run()
     return app.return_code or 0
