@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.core.conftest import Call
 from wattview.cli.commands import main
 
 COMMANDS = ["daemon", "tui", "up", "run", "results", "check", "doctor", "completion"]
@@ -165,3 +166,11 @@ def test_every_option_says_what_it_does() -> None:
         return found
 
     assert silent(main, "wattview") == []
+
+
+@pytest.mark.parametrize("command", [("tui",), ("up",), ("tui", "--prometheus", "http://127.0.0.1:9")])
+def test_the_dashboard_is_refused_where_there_is_no_terminal(call: Call, command: tuple[str, ...]) -> None:
+    done = call(*command)
+    assert done.exit_code == 2
+    assert "the dashboard needs a terminal" in done.output
+    assert "\x1b" not in done.output

@@ -13,7 +13,7 @@ ROWS = [["baseline", "150.2 J", "30.04 W", "—"], ["two", "1.0 J", "3.00 W", "0
 
 
 def shown(width: int | None = None) -> list[str]:
-    return click.unstyle(term.table(HEADER, ROWS, right=frozenset({1, 2, 3}), width=width)).splitlines()
+    return click.unstyle(term.coloured(term.table(HEADER, ROWS, right=frozenset({1, 2, 3}), width=width))).splitlines()
 
 
 def test_a_table_with_room_is_one() -> None:
@@ -38,7 +38,7 @@ def test_columns_without_room_stand_below_beside_the_same_names() -> None:
 
 @given(st.lists(st.text("abc", min_size=1, max_size=12), min_size=1, max_size=8), st.integers(1, 60))
 def test_no_column_is_lost_and_no_line_is_longer_than_it_must_be(header: list[str], width: int) -> None:
-    lines = click.unstyle(term.table(header, [header], width=width)).splitlines()
+    lines = click.unstyle(term.coloured(term.table(header, [header], width=width))).splitlines()
     words = [word for line in lines[::3] for word in line.split()]
     blocks = len(lines[::3])
     assert sorted(words) == sorted([*header, *[header[0]] * (blocks - 1)])

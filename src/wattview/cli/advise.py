@@ -23,27 +23,27 @@ def print_advice(runs: Iterable[RunResult], target: AdviceTarget, objective: str
     try:
         advice = advise(scenarios, target, objective, machine)
     except NoData as lack:
-        raise click.ClickException(term.clean(lack.reason)) from None
+        raise click.ClickException(lack.reason) from None
     if as_json:
-        click.echo(json_text(advice))
+        term.say(json_text(advice))
         return advice.best is not None
-    click.echo(term.wrap(advice.verdict, ""))
+    term.say(term.wrap(advice.verdict, ""))
     if advice.choices:
         currency = next((scenario.currency for scenario in scenarios if scenario.currency), None)
-        click.echo()
+        term.say()
         _print_choices(advice, unit_of(objective, currency))
     if advice.undecided:
-        click.echo("\nmay meet the target, its 95 % interval holds it; more repeats decide:")
+        term.say("\nmay meet the target, its 95 % interval holds it; more repeats decide:")
         for choice in advice.undecided:
-            click.echo(term.wrap(f"{choice.label}: {choice.reason}"))
+            term.say(term.wrap(f"{choice.label}: {choice.reason}"))
     if advice.rejected:
-        click.echo("\nnot eligible:")
+        term.say("\nnot eligible:")
         for choice in advice.rejected[:MOST_REJECTED]:
-            click.echo(term.wrap(f"{choice.label}: {choice.reason}"))
+            term.say(term.wrap(f"{choice.label}: {choice.reason}"))
         if len(advice.rejected) > MOST_REJECTED:
-            click.echo(f"    and {len(advice.rejected) - MOST_REJECTED} more; all are in --json")
+            term.say(f"    and {len(advice.rejected) - MOST_REJECTED} more; all are in --json")
     if advice.left_out:
-        click.echo(term.wrap(advice.left_out, ""))
+        term.say(term.wrap(advice.left_out, ""))
     return advice.best is not None
 
 
@@ -51,14 +51,14 @@ def _print_choices(advice: Advice, unit: str) -> None:
     best = advice.choices[0].value or 0.0
     rows = [_row(choice, best, unit) for choice in advice.choices]
     header = ["SETTING", "MEASURED", "ABOVE THE BEST", "", "INTERVAL", ""]
-    click.echo(term.table(header, rows, right=frozenset({1, 2, 3, 4})))
+    term.say(term.table(header, rows, right=frozenset({1, 2, 3, 4})))
     tested = next((gap for choice in advice.choices if (gap := choice.difference) and gap.p_value is not None), None)
     if tested is not None and tested.judged_together > 1:
         said = (
             f"the best was chosen by these data: tests and intervals are Bonferroni-corrected for all"
             f" {tested.judged_together} pairs ({level_text(tested.confidence)} intervals)"
         )
-        click.echo(term.quiet(term.wrap(said, "")))
+        term.say(term.quiet(term.wrap(said, "")))
 
 
 def _row(choice: Choice, best: float, unit: str) -> list[str]:

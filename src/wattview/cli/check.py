@@ -7,7 +7,7 @@ import click
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.config import Config
-from wattview.model import ExporterHealth, grouped_reasons
+from wattview.model import ExporterHealth
 
 
 async def check_exporters(config: Config, as_json: bool, timeout_seconds: float, debug: bool) -> bool:
@@ -17,8 +17,8 @@ async def check_exporters(config: Config, as_json: bool, timeout_seconds: float,
     """
     import httpx
 
-    from wattview.daemon.exporters.check import check_all
     from wattview.daemon.exporters.endpoints import targets
+    from wattview.daemon.exporters.health import check_all
 
     if config.daemon.web_config_file:
         checked = await _asked(config)
@@ -26,11 +26,11 @@ async def check_exporters(config: Config, as_json: bool, timeout_seconds: float,
         async with httpx.AsyncClient(trust_env=False, timeout=timeout_seconds) as http:
             checked = await check_all(http, await targets(config), timeout_seconds)
     if as_json:
-        click.echo(json_text(checked))
+        term.say(json_text(checked))
     else:
         _print_health(checked, debug)
         if not any(one.reachable for one in checked):
-            click.echo("no exporter answers; start the daemon with: wattview up")
+            term.say("no exporter answers; start the daemon with: wattview up")
     return all(one.healthy for one in checked)
 
 
@@ -46,10 +46,12 @@ async def _asked(config: Config) -> list[ExporterHealth]:
 
 
 def _print_health(checked: list[ExporterHealth], debug: bool) -> None:
-    marks = {"healthy": "✓", "no source": "·", "unhealthy": "✗"}
+    def state(one: ExporterHealth) -> str:
+        return "unhealthy" if not one.healthy else ("healthy" if one.has_data else "no source")
+
     rows = [
         [
-            f"{marks[one.state]} {one.state}",
+            ("✓" if one.healthy else "✗") + " " + state(one),
             one.exporter,
             one.url,
             str(one.metric_count),
@@ -59,6 +61,10 @@ def _print_health(checked: list[ExporterHealth], debug: bool) -> None:
         for one in checked
     ]
     header = ["STATE", "EXPORTER", "URL", "FAMILIES", "SAMPLES", "TIME"]
-    click.echo(term.table(header, rows, right=frozenset({3, 4, 5})))
-    for names, reason in grouped_reasons(one for one in checked if debug or one.state != "healthy"):
-        click.echo(term.wrap(f"{names}: {reason}"))
+    term.say(term.table(header, rows, right=frozenset({3, 4, 5})))
+    by_reason: dict[str, list[str]] = {}
+    for one in checked:
+        if one.reason and (debug or not one.healthy or not one.has_data):
+            by_reason.setdefault(one.reason, []).append(one.exporter)
+    for reason, names in by_reason.items():
+        term.say(term.wrap(f"{', '.join(names)}: {reason}"))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wattview import __version__
+from wattview.cli import terminal as term
 from wattview.cli.options import Options, settings
 from wattview.cli.results_commands import results
 from wattview.config import Config
@@ -25,7 +26,7 @@ T = TypeVar("T")
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=HELP)
+@click.group(cls=term.SafeGroup, context_settings=HELP)
 @click.version_option(__version__, prog_name="wattview")
 def main() -> None:
     """Watts, money, carbon and quality of every live stream, container and test scenario.
@@ -122,6 +123,7 @@ def tui(
         pairs += [("--prometheus-token-file", str(store_token_file.absolute()))] if store_token_file else []
         _serve_web([*options.arguments(), *(part for pair in pairs for part in pair)], port)
         return
+    term.needs_terminal("wattview tui --web shows it in a browser, and wattview results prints")
     if prometheus is not None or len(daemons) > 1:
         from wattview.fleet import FleetStore
         from wattview.tui.fleet.app import run as run_fleet
@@ -147,14 +149,16 @@ def up(options: Options, headless: bool) -> None:
     if headless:
         _serve(options, "streams.managed=auto")
         return
-    from wattview.cli.attach import DaemonFailed, daemon_for, socket_url
+    from wattview.cli.attach import DaemonFailed, daemon_for, running, socket_url
 
     config = options.config("streams.managed=auto")
+    term.needs_terminal("wattview up --headless needs none")
+    attached = running(config) is not None
     try:
         with daemon_for(config, options.arguments()) as reached:
             from wattview.tui.app import run as run_dashboard
 
-            status = run_dashboard(socket_url(reached), settings=config.tui)
+            status = run_dashboard(socket_url(reached), settings=config.tui, owns_daemon=not attached)
     except DaemonFailed as error:
         raise click.ClickException(str(error)) from None
     sys.exit(status)
@@ -249,7 +253,7 @@ def completion(shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(main, {}, "wattview", "_WATTVIEW_COMPLETE").source())
+    term.say(kind(main, {}, "wattview", "_WATTVIEW_COMPLETE").source())
 
 
 main.add_command(results)
@@ -266,6 +270,7 @@ def _serve_web(arguments: list[str], port: int) -> None:
 def _serve(options: Options, *defaults: str) -> None:
     import logging
 
+    from wattview.cli.log_lines import LogLines
     from wattview.daemon.sd_notify import writes_to_the_journal
     from wattview.daemon.service import DaemonError, serve
 
@@ -273,8 +278,9 @@ def _serve(options: Options, *defaults: str) -> None:
     line = "%(levelname)s %(name)s: %(message)s"
     if not writes_to_the_journal(sys.stderr.fileno()):
         line = f"%(asctime)s {line}"
-    logging.basicConfig(level=config.daemon.log_level.upper(), format=line)
+    logging.basicConfig(level=config.daemon.log_level.upper())
     for handler in logging.root.handlers:
+        handler.setFormatter(LogLines(line))
         handler.setLevel(config.daemon.log_level.upper())  # the event log has records that are not written here
     for noisy in ("httpx", "httpcore", "docker", "urllib3", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -7,6 +7,7 @@ import click
 from wattview.analysis.sweeps.comparison import compare_runs
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
+from wattview.foreign_text import one_line
 from wattview.model import Difference, Estimate, Group, Pair, RunResult
 
 FIGURES = (
@@ -45,43 +46,43 @@ def print_comparison(first: RunResult, second: RunResult, as_json: bool = False)
             raise click.ClickException(f"run {run.id}: {run.error}")
     found = compare_runs(first, second)
     if as_json:
-        click.echo(json_text(found))
+        term.say(json_text(found))
         return
-    click.echo(f"A is run {found.first} ({first.test_date}), B is run {found.second} ({second.test_date})")
+    term.say(f"A is run {found.first} ({first.test_date}), B is run {found.second} ({second.test_date})")
     if found.baseline_watts is not None:
         gap = found.baseline_watts
-        click.echo(f"idle machine, B − A: {gap.difference:+.2f} W{_interval(gap, 2, ' W')}: {gap.verdict}")
+        term.say(f"idle machine, B − A: {gap.difference:+.2f} W{_interval(gap, 2, ' W')}: {gap.verdict}")
     if found.remark:
-        click.echo(term.wrap(found.remark, ""))
+        term.say(term.wrap(found.remark, ""))
     for pair in found.pairs:
-        click.echo()
+        term.say()
         _print_pair(pair)
     if found.correction:
-        click.echo("\n" + term.quiet(term.wrap(found.correction, "")))
+        term.say("\n" + term.quiet(term.wrap(found.correction, "")))
     for run_id, labels in ((found.first, found.only_first), (found.second, found.only_second)):
         for label in labels:
-            click.echo(f"\nonly in {run_id}: {term.clean(label)}")
+            term.say(f"\nonly in {run_id}: {one_line(label)}")
     if not found.pairs:
-        click.echo("\nthe runs have no setting in common")
+        term.say("\nthe runs have no setting in common")
 
 
 def _print_pair(pair: Pair) -> None:
     same = pair.first.label == pair.second.label
-    first, second = term.clean(pair.first.label), term.clean(pair.second.label)
-    click.echo(click.style(first if same else f"A: {first}\nB: {second}", bold=True))
-    click.echo(term.quiet(f"A {_count(pair.first)}; B {_count(pair.second)}"))
+    first, second = one_line(pair.first.label), one_line(pair.second.label)
+    term.say(term.strong(first if same else f"A: {first}\nB: {second}"))
+    term.say(term.quiet(f"A {_count(pair.first)}; B {_count(pair.second)}"))
     if pair.differences:
         known = any(gap.low is not None for gap in pair.differences.values())
         columns = 7 if known else 5
         header = ["FIGURE", "A", "B", "B − A", "", "INTERVAL", ""][:columns]
         rows = [_row(pair, *line)[:columns] for line in FIGURES if line[1] in pair.differences]
-        click.echo(term.table(header, rows, right=frozenset({1, 2, 3, 4, 5} & set(range(columns)))))
+        term.say(term.table(header, rows, right=frozenset({1, 2, 3, 4, 5} & set(range(columns)))))
         if not known:
-            click.echo(term.wrap(NO_INTERVAL))
+            term.say(term.wrap(NO_INTERVAL))
     else:
-        click.echo(term.wrap("no figure is known on both sides"))
+        term.say(term.wrap("no figure is known on both sides"))
     if pair.remark:
-        click.echo(term.wrap(pair.remark))
+        term.say(term.wrap(pair.remark))
 
 
 def _row(pair: Pair, title: str, figure: str, digits: int, unit: str) -> list[str]:

@@ -11,6 +11,7 @@ from wattview.analysis.sweeps.rd_curves import compare_curves
 from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
+from wattview.foreign_text import one_line
 from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair, RunResult
 
 
@@ -20,9 +21,9 @@ def print_curves(runs: Iterable[RunResult], first: str, second: str, quality: st
     try:
         found = compare_curves(scenarios, first=first, second=second, quality=quality, machine=machine)
     except NoData as lack:
-        raise click.ClickException(term.clean(lack.reason)) from None
+        raise click.ClickException(lack.reason) from None
     if as_json:
-        click.echo(json_text(found))
+        term.say(json_text(found))
     else:
         _print(found)
     return any(one.percent is not None for pair in found.pairs for one in pair.differences)
@@ -30,14 +31,14 @@ def print_curves(runs: Iterable[RunResult], first: str, second: str, quality: st
 
 def _print(found: CurveComparison) -> None:
     for curve in found.curves:
-        click.echo(_points(curve, found.quality))
-        click.echo()
+        term.say(_points(curve, found.quality))
+        term.say()
     for pair in found.pairs:
         _print_pair(pair, found.quality)
     if found.reason:
-        click.echo(term.wrap(found.reason, ""))
+        term.say(term.wrap(found.reason, ""))
     if found.left_out:
-        click.echo(term.wrap(found.left_out, ""))
+        term.say(term.wrap(found.left_out, ""))
 
 
 def _points(curve: Curve, quality: str) -> str:
@@ -52,18 +53,18 @@ def _points(curve: Curve, quality: str) -> str:
             *(term.figure(None if one is None else one.mean, 2, "W") for one in watts),
             str(point.quality.count),
         ])  # fmt: skip
-    return f"{click.style(term.clean(curve.label), bold=True)}\n{term.table(header, rows, right=frozenset(range(5)))}"
+    return f"{term.strong(one_line(curve.label))}\n{term.table(header, rows, right=frozenset(range(5)))}"
 
 
 def _print_pair(pair: CurvePair, quality: str) -> None:
-    click.echo(click.style(f"{term.clean(pair.second)}\nagainst {term.clean(pair.first)}", bold=True))
+    term.say(term.strong(f"{one_line(pair.second)}\nagainst {one_line(pair.first)}"))
     if pair.sentence:
-        click.echo(term.wrap(term.clean(pair.sentence)))
+        term.say(term.wrap(pair.sentence))
     known = [one for one in pair.differences if one.percent is not None]
     if known:
         header = [f"FOR THE SAME {quality.upper()}", "NEEDS", "95 % INTERVAL", "", "OVER", "GAIN AT THE SAME"]
         rows = [_row(one, quality) for one in known]
-        click.echo(term.table(header, rows, right=frozenset({1, 2, 5})))
+        term.say(term.table(header, rows, right=frozenset({1, 2, 5})))
     reasons: dict[str, list[str]] = {}
     for one in pair.differences:
         if one.percent is None:
@@ -71,10 +72,10 @@ def _print_pair(pair: CurvePair, quality: str) -> None:
         elif one.low is None:
             reasons.setdefault(f"interval {one.verdict}", [])
     for reason, names in reasons.items():
-        click.echo(term.wrap(f"{', '.join(names)}: {reason}" if names else reason))
+        term.say(term.wrap(f"{', '.join(names)}: {reason}" if names else reason))
     for remark in pair.remarks:
-        click.echo(term.wrap(remark))
-    click.echo()
+        term.say(term.wrap(remark))
+    term.say()
 
 
 def _row(one: CurveDifference, quality: str) -> list[str]:

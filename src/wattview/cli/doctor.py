@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import click
-
 from wattview.cli import terminal as term
 from wattview.cli.attach import answers, socket_url
 from wattview.cli.terminal import json_text
 from wattview.client import Client
 from wattview.config import Config
+from wattview.foreign_text import one_line
 from wattview.model import Finding
 
 
@@ -22,7 +21,7 @@ async def run_doctor(config: Config, as_json: bool) -> bool:
 
         findings = await examine_alone(config)
     if as_json:
-        click.echo(json_text(findings))
+        term.say(json_text(findings))
     else:
         _print_findings(findings)
     return all(finding.state in ("works", "absent") for finding in findings)
@@ -34,6 +33,6 @@ def _print_findings(findings: list[Finding]) -> None:
     for finding in findings:
         state = f"{marks[finding.state]} {finding.state}"
         style = term.good if finding.state == "works" else (term.quiet if finding.state == "absent" else term.bad)
-        click.echo(f"{finding.source.ljust(width)}  {style(state.ljust(15))}  {finding.detail}")
+        term.say(f"{finding.source.ljust(width)}  {style(state.ljust(15))}  {one_line(finding.detail)}")
         if finding.fix:
-            click.echo(f"{' ' * width}    → {finding.fix}")
+            term.say(f"{' ' * width}    → {one_line(finding.fix)}")

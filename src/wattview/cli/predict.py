@@ -18,15 +18,15 @@ def print_prediction(runs: Iterable[RunResult], question: Question, as_json: boo
     try:
         found = predict([scenario for run in runs for scenario in run.scenarios], question)
     except NoData as lack:
-        raise click.ClickException(term.clean(lack.reason)) from None
-    click.echo(json_text(found) if as_json else _text(found, question))
+        raise click.ClickException(lack.reason) from None
+    term.say(json_text(found) if as_json else _text(found, question))
 
 
 def _text(found: PowerPrediction, question: Question) -> str:
     asked = f"{question.streams} x {', '.join(question.resolutions)} {question.fps:g} fps"
     mark = "EXTRAPOLATED: " if found.extrapolated else ""
     said = [
-        click.style(f"{mark}{asked} {found.of}: {found.watts:.2f} W ±{found.error_watts:.2f} W", bold=True),
+        term.strong(f"{mark}{asked} {found.of}: {found.watts:.2f} W ±{found.error_watts:.2f} W"),
         term.wrap(f"power of the host ({found.power_source}) = {found.formula}"),
         term.wrap(
             f"from {found.fit.settings} different loads in {found.scenarios} scenarios"

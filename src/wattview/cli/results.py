@@ -16,6 +16,7 @@ from wattview.cli.attach import answers, socket_url
 from wattview.cli.terminal import json_text
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
+from wattview.foreign_text import one_line
 from wattview.model import HistorySeries, RunResult, ScenarioResult
 from wattview.model.quantities import EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity
 
@@ -113,10 +114,10 @@ async def read_result(config: Config, id: str | None) -> RunResult:
 
 def print_list(everything: list[RunResult], as_json: bool) -> None:
     if as_json:
-        click.echo(json_text(everything))
+        term.say(json_text(everything))
         return
     if not everything:
-        click.echo("no results yet; measure something with: wattview run")
+        term.say("no results yet; measure something with: wattview run")
         return
     rows = [
         [
@@ -127,7 +128,7 @@ def print_list(everything: list[RunResult], as_json: bool) -> None:
         ]
         for result in everything
     ]
-    click.echo(term.table(["RUN", "STATUS", "SCENARIOS", "NAMES"], rows, right=frozenset({2})))
+    term.say(term.table(["RUN", "STATUS", "SCENARIOS", "NAMES"], rows, right=frozenset({2})))
 
 
 COLUMNS = (
@@ -139,31 +140,29 @@ COLUMNS = (
 
 def print_result(result: RunResult, as_json: bool) -> None:
     if as_json:
-        click.echo(json_text(result))
+        term.say(json_text(result))
         return
-    click.echo(f"run {result.id} · {result.test_date} · {result.status or 'status unknown'}")
+    term.say(one_line(f"run {result.id} · {result.test_date} · {result.status or 'status unknown'}"))
     if result.error:
-        click.echo(term.bad(result.error))
+        term.say(term.bad(result.error))
         return
     header = ["SCENARIO", *(QUANTITIES[name].words.upper() for name in COLUMNS)]
-    click.echo(term.table(header, [_row(one) for one in result.scenarios], right=frozenset(range(1, len(header)))))
+    term.say(term.table(header, [_row(one) for one in result.scenarios], right=frozenset(range(1, len(header)))))
     lines = list(lines_of(result.scenarios))
     for columns in (known(EFFICIENCY, lines), known(EFFICIENCY_PRICES, lines)):
         if columns:
-            click.echo(f"\n{_efficiency(columns, lines)}")
+            term.say(f"\n{_efficiency(columns, lines)}")
     if any(one.energy_error_joules for one in result.scenarios):
-        click.echo(
-            term.quiet("± is how far the truth may lie from a figure: the window's ends lie between two samples")
-        )
+        term.say(term.quiet("± is how far the truth may lie from a figure: the window's ends lie between two samples"))
     for remark in result.remarks:
-        click.echo(term.wrap(remark, ""))
+        term.say(term.wrap(remark, ""))
     said: dict[str, list[str]] = {}
     for one in result.scenarios:
         for remark in _remarks(one):
             said.setdefault(remark, []).append(one.record.name)
     for remark, names in said.items():
         who = "every scenario" if len(names) == len(result.scenarios) > 1 else ", ".join(names)
-        click.echo(term.wrap(f"{who}: {remark}"))
+        term.say(term.wrap(f"{who}: {remark}"))
 
 
 def _row(one: ScenarioResult) -> list[str]:

@@ -14,6 +14,7 @@ import msgspec
 from wattview.cli import terminal as term
 from wattview.cli.results import print_result
 from wattview.client import CallRefused, Client, ClientError
+from wattview.foreign_text import one_line
 from wattview.model import Run, RunRequest, Scenario
 from wattview.model.run_request import WrongField, run_request
 
@@ -70,21 +71,21 @@ async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> b
     except CallRefused as error:
         raise click.ClickException(str(error)) from None
     if run.pushes_to:
-        click.echo(f"pushing to {run.pushes_to}", err=True)
+        term.say(f"pushing to {run.pushes_to}", err=True)
     try:
         run = await _follow(client, run)
     except asyncio.CancelledError:
         with contextlib.suppress(ClientError):
             await client.stop_run(run.id)
-        click.echo(f"\nstopped run {run.id}; what it had finished is kept", err=True)
+        term.say(f"\nstopped run {run.id}; what it had finished is kept", err=True)
         raise
     if run.results_id is None:
-        click.echo(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)
+        term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)
         return False
     result = await client.result(run.results_id)
     print_result(result, as_json)
     if run.error:
-        click.echo(term.bad(f"run {run.id} {run.state}: {run.error}"), err=True)
+        term.say(term.bad(f"run {run.id} {run.state}: {run.error}"), err=True)
     scenarios = [scenario.record for scenario in result.scenarios]
     return run.state == "done" and all(record.status in (None, "done") for record in scenarios)
 
@@ -97,7 +98,7 @@ async def _follow(client: Client, run: Run) -> Run:
         progress = run.progress
         now = (progress.scenario, progress.phase) if progress else None
         if progress and now != said:
-            click.echo(f"{progress.scenario or run.id}: {progress.phase}", err=True)
+            term.say(one_line(f"{progress.scenario or run.id}: {progress.phase}"), err=True)
             said = now
         await asyncio.sleep(POLL_SECONDS)
         run = await client.run(run.id)
@@ -109,7 +110,7 @@ async def _follow_with_bar(client: Client, run: Run) -> Run:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[left]}"),
@@ -119,7 +120,7 @@ async def _follow_with_bar(client: Client, run: Run) -> Run:
         while run.state == "running":
             if progress := run.progress:
                 left = "" if progress.remaining_seconds is None else f"{term.duration(progress.remaining_seconds)} left"
-                what = f"{progress.scenario or run.id} · {progress.phase}"
+                what = one_line(f"{progress.scenario or run.id} · {progress.phase}")
                 bar.update(task, completed=progress.fraction, description=what, left=left)
             await asyncio.sleep(POLL_SECONDS)
             run = await client.run(run.id)

@@ -5,7 +5,7 @@ Colour is decoration and follows ``NO_COLOR`` and the terminal (click does both)
 
 from __future__ import annotations
 
-import re
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from typing import Any
 import click
 import msgspec
 
+from wattview.foreign_text import clean, json_escaped, one_line
 from wattview.model.quantities import Quantity
 
 UNKNOWN = "—"
@@ -21,14 +22,34 @@ UNKNOWN = "—"
 Row = Sequence[str]
 
 
-_CONTROLS = re.compile(
-    r"(\x1b\[[0-9;]*m)|[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+_GREEN, _RED, _DIM, _BOLD, _PLAIN = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
+_CODES = {_GREEN: "\x1b[32m", _RED: "\x1b[31m\x1b[1m", _DIM: "\x1b[2m", _BOLD: "\x1b[1m", _PLAIN: "\x1b[0m"}
+"""Colours are Unicode's noncharacters until ``say`` writes them: an escape sequence in a text is never one of ours."""
 
 
-def clean(text: str) -> str:
-    """One line without anything that a terminal would obey, but for colours: a file may hold any name."""
-    return _CONTROLS.sub(lambda found: found[1] or "·", text)
+def say(text: str = "", *, err: bool = False) -> None:
+    """Prints lines, with nothing in them that a terminal would obey but our own colours: the way out of everything
+    that the command line says."""
+    click.echo(coloured(text), err=err)
+
+
+def coloured(text: str) -> str:
+    """The lines as ``say`` prints them."""
+    text = clean(text, keep="\n" + "".join(_CODES))
+    for mark, code in _CODES.items():
+        text = text.replace(mark, code)
+    return text
+
+
+class SafeGroup(click.Group):
+    """A group whose subcommands' errors are safe to print as well: they name what came from elsewhere."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except click.ClickException as error:
+            error.message = clean(error.message)  # type: ignore[misc]
+            raise
 
 
 def table(header: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset(), width: int | None = None) -> str:
@@ -37,7 +58,7 @@ def table(header: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset
     Where the lines have no room in ``width`` cells (the terminal's; without end where the output is no terminal), the
     columns that do not fit stand below, in tables of their own that begin with the first column again.
     """
-    rows = [[clean(cell) for cell in row] for row in rows]
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     room = _terminal_width() if width is None else width
 
@@ -49,8 +70,7 @@ def table(header: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset
         return "  ".join(cells).rstrip()
 
     blocks = [
-        [click.style(line(header, columns), bold=True), *(line(row, columns) for row in rows)]
-        for columns in _blocks(widths, room)
+        [strong(line(header, columns)), *(line(row, columns) for row in rows)] for columns in _blocks(widths, room)
     ]
     return "\n\n".join("\n".join(lines) for lines in blocks)
 
@@ -67,6 +87,13 @@ def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
     return blocks
 
 
+def needs_terminal(otherwise: str) -> None:
+    """Refuses to draw where there is nothing to draw on. Raises UsageError, which names what else there is."""
+    drawn_elsewhere = "TEXTUAL_DRIVER" in os.environ  # a browser's page, by its server
+    if not drawn_elsewhere and not all(one.isatty() for one in (sys.stdin, sys.stdout, sys.stderr)):
+        raise click.UsageError(f"the dashboard needs a terminal, and this is none; {otherwise}")
+
+
 def _terminal_width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
@@ -75,7 +102,7 @@ def wrap(text: str, indent: str = "    ") -> str:
     import textwrap
 
     width = max(40, shutil.get_terminal_size((100, 24)).columns - 1)
-    return textwrap.fill(clean(" ".join(text.split())), width, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.fill(one_line(" ".join(text.split())), width, initial_indent=indent, subsequent_indent=indent)
 
 
 def figure(value: float | None, digits: int = 1, unit: str = "", error: float | None = None) -> str:
@@ -111,16 +138,24 @@ def duration(value: float | None) -> str:
 
 def json_text(value: Any) -> str:
     """Any struct of ``model``, or a list of them, as JSON for people and programs."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return json_escaped(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def good(text: str) -> str:
-    return click.style(text, fg="green")
+    return _styled(_GREEN, text)
 
 
 def bad(text: str) -> str:
-    return click.style(text, fg="red", bold=True)
+    return _styled(_RED, text)
 
 
 def quiet(text: str) -> str:
-    return click.style(text, dim=True)
+    return _styled(_DIM, text)
+
+
+def strong(text: str) -> str:
+    return _styled(_BOLD, text)
+
+
+def _styled(mark: str, text: str) -> str:
+    return f"{mark}{clean(text)}{_PLAIN}"

@@ -24,6 +24,7 @@ from aiohttp import web
 from textual_serve.app_service import AppService
 from textual_serve.server import Server
 
+from wattview.cli import terminal as term
 from wattview.daemon.children import child_command
 from wattview.daemon.http.listener import bind_tcp
 
@@ -169,7 +170,7 @@ def serve_web(arguments: Sequence[str], port: int) -> None:
         raise click.ClickException(f"port {port}: {error.strerror or error}; set another with --port") from None
     os.environ["COLORTERM"] = "truecolor"  # what the page can show, whatever this terminal can
     server = WebDashboard(dashboard_command(arguments), _port(sock), secrets.token_urlsafe(KEY_BYTES))
-    click.echo(f"The dashboard is at {server.address}\nKeep the key to yourself; ctrl+c ends it.")
+    term.say(f"The dashboard is at {server.address}\nKeep the key to yourself; ctrl+c ends it.")
     web.run_app(server.application(), sock=sock, print=None, access_log=None)
 
 

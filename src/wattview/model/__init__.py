@@ -64,18 +64,7 @@ from wattview.model.scenarios import (
     ScenarioPreset,
     VideoEncoder,
 )
-from wattview.model.snapshot import (
-    Event,
-    EventLevel,
-    ExporterHealth,
-    ExporterState,
-    Finding,
-    HistorySeries,
-    Recorded,
-    Snapshot,
-    exporter_state,
-    grouped_reasons,
-)
+from wattview.model.snapshot import Event, EventLevel, ExporterHealth, Finding, HistorySeries, Recorded, Snapshot
 from wattview.model.source import Fault, ProbeState, ProbeStatus, Reading, StoreReading
 from wattview.model.streams import RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.model.sweeps import (
@@ -117,7 +106,6 @@ __all__ = [
     "Event",
     "EventLevel",
     "ExporterHealth",
-    "ExporterState",
     "Fault",
     "Filesystem",
     "Finding",
@@ -180,6 +168,4 @@ __all__ = [
     "TrailPoint",
     "VideoEncoder",
     "Zone",
-    "exporter_state",
-    "grouped_reasons",
 ]

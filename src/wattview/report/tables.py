@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from wattview.foreign_text import csv_cell
 from wattview.model import RunResult
 
 PARTS = ("efficiency", "net_efficiency", "power_percentile_watts", "playback")
@@ -31,10 +32,10 @@ def rows_of(runs: Iterable[RunResult]) -> list[dict[str, Any]]:
 
 
 def csv_text(runs: Iterable[RunResult]) -> str:
-    """RFC 4180, with a header; what is unknown is empty."""
+    """RFC 4180, with a header; what is unknown is empty, and no text is a formula."""
     rows = rows_of(runs)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_CONTROLS = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+from wattview.foreign_text import clean
 
 _ADDRESS = re.compile(r" @ 0x[0-9a-fA-F]+(?=\])")
 """Where FFmpeg's context lies in its memory: ``[libx264 @ 0x55d0c0]``. It differs with every process."""
@@ -19,8 +17,8 @@ _WORDS = re.compile(
 
 
 def plain(text: str) -> str:
-    """Without control and bidirectional characters, which become a dot, and without addresses of memory."""
-    return _ADDRESS.sub("", _CONTROLS.sub("·", text))
+    """With a dot for what is no printable character, and without addresses of memory."""
+    return _ADDRESS.sub("", clean(text, keep="\n\t"))
 
 
 def distinct(labels: Sequence[str]) -> tuple[list[str], str]:

@@ -14,11 +14,11 @@ from textual.filter import ANSIToTruecolor, LineFilter
 from textual.screen import ModalScreen, Screen
 
 from wattview.config import Tui
+from wattview.foreign_text import clean
 from wattview.gc_tuning import look_for_cycles_rarely
 from wattview.tui import themes
 from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.screens.help import Help
-from wattview.tui.text import clean
 
 KEYS: list[BindingType] = [
     Binding("space", "pause", "Pause", id="pause"),

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from textual.app import App
 
+from wattview.foreign_text import csv_cell
 from wattview.tui.text import UNKNOWN
 from wattview.tui.widgets.table import Table
 
@@ -35,7 +36,7 @@ def table_csv(table: Table[Any]) -> str:
     writer = csv.writer(out)
     writer.writerow([column.title for column in table.columns])
     for row in table.rows:
-        writer.writerow([_value(column, row) for column in table.columns])
+        writer.writerow([csv_cell(_value(column, row)) for column in table.columns])
     return out.getvalue()
 
 

@@ -6,9 +6,10 @@ and becomes a dash; it is never written as 0.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
+
+from wattview.foreign_text import one_line
 
 UNKNOWN = "—"
 
@@ -95,22 +96,14 @@ def money(value: float | None, decimals: int = 4) -> str:
     return number(value, decimals)
 
 
-_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """``text`` without anything that a terminal would obey: control characters become a dot, line breaks stay."""
-    return _CONTROLS.sub("·", text)
-
-
 def fit(text: str, width: int) -> str:
     """``text`` cut to ``width`` cells with an ellipsis, with line breaks and control characters shown as a dot."""
     from rich.cells import cell_len, set_cell_size
 
-    clean = text if text.isprintable() else "".join(c if c.isprintable() else "·" for c in text)
-    if cell_len(clean) <= width:
-        return clean
-    return set_cell_size(clean, max(0, width - 1)) + "…" if width > 0 else ""
+    shown = one_line(text)
+    if cell_len(shown) <= width:
+        return shown
+    return set_cell_size(shown, max(0, width - 1)) + "…" if width > 0 else ""
 
 
 def bar(fraction: float | None, width: int) -> str:

@@ -8,12 +8,13 @@ from typing import NamedTuple, Protocol, cast
 from textual.content import Content
 from textual.widget import Widget
 
+from wattview.foreign_text import clean
 from wattview.tui.feed import Link
 from wattview.tui.fleet import columns as fleet_columns
 from wattview.tui.fleet.feed import FleetHost
 from wattview.tui.page import Page
 from wattview.tui.plots.graph import Graph, Series
-from wattview.tui.text import clean, clock
+from wattview.tui.text import clock
 from wattview.tui.widgets.banner import Banner
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.pane import Pane, entitle

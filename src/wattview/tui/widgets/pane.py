@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from wattview.tui.text import clean
+from wattview.foreign_text import clean
 
 Parts = list[str | tuple[str, str]]
 """Content as a pane takes it: texts, and texts with a style."""

@@ -9,8 +9,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
+from wattview.foreign_text import clean
 from wattview.model import Snapshot
-from wattview.tui.text import clean, clock
+from wattview.tui.text import clock
 
 
 class Tab(NamedTuple):
