@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
-from types import TracebackType
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -56,7 +57,12 @@ class Exposition:
 class RealNodeExporter:
     """``with RealNodeExporter() as real: real.scrape()``, with upstream's default filters, which Debian changes."""
 
-    def __init__(self, collectors: Iterable[str] = (), arguments: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        collectors: Iterable[str] = (),
+        arguments: Iterable[str] = (),
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         program = shutil.which("prometheus-node-exporter")
         assert program, "the real node_exporter is missing; run: sudo apt-get install prometheus-node-exporter"
         self.port = free_port()
@@ -70,13 +76,14 @@ class RealNodeExporter:
             f"--collector.filesystem.fs-types-exclude={defaults.fs_type_exclude}",
             f"--collector.diskstats.device-exclude={defaults.disk_device_exclude}",
             f"--collector.netstat.fields={defaults.netstat_fields_include}",
-            "--no-collector.systemd",
+            *(() if "systemd" in collectors else ("--no-collector.systemd",)),
             *(f"--collector.{name}" for name in collectors),
             *arguments,
         ]
+        self.environ = {**os.environ, **environ}
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(self.command, env=self.environ, stderr=subprocess.PIPE, text=True)
         self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         assert self.process.stderr is not None
         for line in self.process.stderr:

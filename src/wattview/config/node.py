@@ -7,11 +7,11 @@ from wattview.config.section import Section
 NODE_COLLECTORS = frozenset((
     "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "conntrack", "cpu", "cpufreq",
     "diskstats", "dmi", "dmmultipath", "edac", "entropy", "fibrechannel", "filefd", "filesystem", "hwmon",
-    "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd", "loadavg", "mdadm", "meminfo", "meminfo_numa",
-    "netclass", "netdev", "netstat", "nfs", "nfsd", "nvme", "os", "powersupplyclass", "pressure", "processes",
-    "qdisc", "rapl", "schedstat", "selinux", "slabinfo", "sockstat", "softirqs", "softnet", "stat", "sysctl",
-    "tapestats", "textfile", "thermal_zone", "time", "timex", "udp_queues", "uname", "vmstat", "watchdog", "xfs",
-    "zfs", "zoneinfo",
+    "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd", "loadavg", "logind", "mdadm", "meminfo",
+    "meminfo_numa", "netclass", "netdev", "netstat", "nfs", "nfsd", "nvme", "os", "powersupplyclass", "pressure",
+    "processes", "qdisc", "rapl", "schedstat", "selinux", "slabinfo", "sockstat", "softirqs", "softnet", "stat",
+    "sysctl", "systemd", "tapestats", "textfile", "thermal_zone", "time", "timex", "udp_queues", "uname", "vmstat",
+    "watchdog", "xfs", "zfs", "zoneinfo",
 ))  # fmt: skip
 """Every collector that ``node.enable`` and ``node.disable`` may name."""
 
@@ -22,12 +22,14 @@ class Node(Section, frozen=True, kw_only=True):
     by spaces.
 
     ``…_include`` and ``…_exclude`` are regular expressions that match anywhere in a name; with an ``include`` its
-    ``exclude`` is not used. The defaults are node_exporter's.
+    ``exclude`` is not used; those of ``systemd_unit`` match a whole name, and both are used. The defaults are
+    node_exporter's.
     """
 
     enable: tuple[str, ...] | str = ()
     disable: tuple[str, ...] | str = ()
     udev_data: str = "/run/udev/data"
+    dbus_address: str = "unix:path=/run/dbus/system_bus_socket"
     textfile_directory: str = ""
     arp_device_include: str = ""
     arp_device_exclude: str = ""
@@ -70,6 +72,11 @@ class Node(Section, frozen=True, kw_only=True):
     stat_softirq: bool = False
     sysctl: tuple[str, ...] | str = ()
     sysctl_info: tuple[str, ...] | str = ()
+    systemd_unit_include: str = ".+"
+    systemd_unit_exclude: str = r".+\.(automount|device|mount|scope|slice)"
+    systemd_task_metrics: bool = False
+    systemd_restarts_metrics: bool = False
+    systemd_start_time_metrics: bool = False
     tape_device_exclude: str = ""
     vmstat_fields_include: str = "^(oom_kill|pgpg|pswp|pg.*fault).*"
 
