@@ -120,12 +120,12 @@ class SystemBus:
         while True:
             try:
                 call = self._connection.receive()
+                if call.header.message_type is MessageType.method_call:
+                    member = call.header.fields[HeaderFields.member]
+                    if member not in self.silent:
+                        self._connection.send(self._answer(call, member))
             except (OSError, ValueError):
                 return
-            if call.header.message_type is MessageType.method_call:
-                member = call.header.fields[HeaderFields.member]
-                if member not in self.silent:
-                    self._connection.send(self._answer(call, member))
 
     def _answer(self, call: Message, member: str) -> Message:
         path = call.header.fields[HeaderFields.path]
