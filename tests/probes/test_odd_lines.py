@@ -36,11 +36,17 @@ from wattview.probes.node import (
     cpu,
     diskstats,
     interrupts,
+    lnstat,
     mdadm,
     meminfo_numa,
+    mountstats,
+    pci_ids,
     slabinfo,
     softirqs,
     stat,
+    swap,
+    tcpstat,
+    xfrm,
     xfs,
     zoneinfo,
 )
@@ -144,6 +150,32 @@ PARSERS: dict[str, tuple[Callable[[bytes], Iterable[object]], str]] = {
         lambda data: samples([stat.softirqs_total(data)]).items(),
         "ctxt 900\nsoftirq 36 1 2 3 4 5 6 7 8 0 0\n",
     ),
+    "lnstat": (
+        lambda data: lnstat.per_cpu(data, "net/stat/x"),
+        "entries  in_hit in_slow_tot in_slow_mc\n00000014  00000000 0000000d 00000000\n"
+        "00000014  00000001 0000000f 00000002\n",
+    ),
+    "mountstats": (
+        mountstats.nfs_mounts,
+        "device a:/x mounted on /x with fstype nfs4 statvers=1.1\n\tage:\t7\n\tbytes:\t1 2 3 4 5 6 7 8\n"
+        "\txprt:\ttcp 832 0 1 0 11 6 6 0 1 0 2 2 5\n\tper-op statistics\n\t  READ: 1 2 3 4 5 6 7 8\n",
+    ),
+    "mountinfo of NFS": (
+        lambda data: mountstats.server_addresses(data).items(),
+        "3 1 0:59 / /x rw - nfs4 a:/x rw,addr=192.168.1.1\n4 1 0:60 / /y rw - nfs b:/y rw,addr=::1\n",
+    ),
+    "pci.ids": (
+        lambda data: pci_ids.parsed(data.decode()).devices.items(),
+        "1022  AMD\n\t1634  Bridge\n\t1635  Other\nc0a9  Micron\n\t540a  P2\n",
+    ),
+    "swaps": (swap.swaps, "Filename Type Size Used Priority\n/dev/a partition 8 0 -2\n/b file 9 1 -3\n"),
+    "tcp": (
+        tcpstat.tcp_lines,
+        "  sl  local_address rem_address   st tx_queue rx_queue tr\n"
+        "   0: 0100007F:0016 00000000:0000 0A 00000000:00000001 00:00000000\n"
+        "   1: 0100007F:0016 0100007F:D431 01 00000015:00000000 00:00000000\n",
+    ),
+    "xfrm": (lambda data: samples(xfrm.xfrm_families(data)).items(), "XfrmInError \t1\nXfrmFwdHdrError \t2\n"),
     "bcachefs io_done": (
         lambda data: bcachefs.io_done(data.decode()),
         "read:\n  btree : 4\n  user : 7\nwrite:\n  sb : 9\n",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from wattview.config.section import Section
 
 NODE_COLLECTORS = frozenset((
-    "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "conntrack", "cpu", "cpufreq",
-    "diskstats", "dmi", "dmmultipath", "edac", "entropy", "fibrechannel", "filefd", "filesystem", "hwmon",
-    "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd", "loadavg", "logind", "mdadm", "meminfo",
-    "meminfo_numa", "netclass", "netdev", "netstat", "nfs", "nfsd", "nvme", "os", "powersupplyclass", "pressure",
+    "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "conntrack", "cpu",
+    "cpu_vulnerabilities", "cpufreq", "diskstats", "dmi", "dmmultipath", "drm", "edac", "entropy", "ethtool",
+    "fibrechannel", "filefd", "filesystem", "hwmon", "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd",
+    "lnstat", "loadavg", "logind", "mdadm", "meminfo", "meminfo_numa", "mountstats", "netclass", "netdev",
+    "netstat", "network_route", "nfs", "nfsd", "nvme", "os", "pcidevice", "powersupplyclass", "pressure",
     "processes", "qdisc", "rapl", "schedstat", "selinux", "slabinfo", "sockstat", "softirqs", "softnet", "stat",
-    "sysctl", "systemd", "tapestats", "textfile", "thermal_zone", "time", "timex", "udp_queues", "uname", "vmstat",
-    "watchdog", "xfs", "zfs", "zoneinfo",
+    "swap", "sysctl", "systemd", "tapestats", "tcpstat", "textfile", "thermal_zone", "time", "timex", "udp_queues",
+    "uname", "vmstat", "watchdog", "xfrm", "xfs", "zfs", "zoneinfo",
 ))  # fmt: skip
 """Every collector that ``node.enable`` and ``node.disable`` may name."""
 
@@ -39,6 +40,9 @@ class Node(Section, frozen=True, kw_only=True):
     cpu_bugs_include: str = ""
     disk_device_include: str = ""
     disk_device_exclude: str = r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$"
+    ethtool_device_include: str = ""
+    ethtool_device_exclude: str = ""
+    ethtool_metrics_include: str = ""
     hwmon_chip_include: str = ""
     hwmon_chip_exclude: str = ""
     hwmon_sensor_include: str = ""
@@ -64,6 +68,8 @@ class Node(Section, frozen=True, kw_only=True):
         "Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)|"
         "Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$"
     )
+    pcidevice_names: bool = False
+    pcidevice_ids_file: str = ""
     power_supply_exclude: str = ""
     qdisc_device_include: str = ""
     qdisc_device_exclude: str = ""

@@ -34,7 +34,7 @@ LATER = {
 # Labels of node_exporter after 1.5.0.
 LATER_LABELS = {"node_disk_info": {"rotational"}, "node_network_info": {"adminstate"}}
 # Series that are there for as long as one process is in that state: one scrape may see what its neighbours do not.
-FLEETING = {"node_processes_state", "node_processes_threads_state"}
+FLEETING = {"node_processes_state", "node_processes_threads_state", "node_tcp_connection_states"}
 # The real one opens several sockets for the time of its scrape, and counts them.
 OF_ITS_DOING = {"node_sockstat_sockets_used"}
 # What it says of itself: its build, and how long it took.
@@ -42,8 +42,8 @@ OF_ITSELF = {"node_exporter_build_info", "node_scrape_collector_duration_seconds
 
 # Collectors that are off by default, with both switched on here (softirqs came after 1.5.0).
 OPT_IN = (
-    "buddyinfo", "cgroups", "interrupts", "ksmd", "meminfo_numa", "processes", "qdisc", "slabinfo", "sysctl",
-    "zoneinfo",
+    "buddyinfo", "cgroups", "ethtool", "interrupts", "ksmd", "lnstat", "meminfo_numa", "network_route", "processes",
+    "qdisc", "slabinfo", "sysctl", "tcpstat", "zoneinfo",
 )  # fmt: skip
 SYSCTL = ("vm.user_reserve_kbytes", "net.ipv4.tcp_rmem:min,default,max", "net.ipv4.ip_local_port_range")
 SYSCTL_INFO = "kernel.seccomp.actions_avail"

@@ -1,24 +1,36 @@
-"""The kernel's neighbour table and queueing disciplines, asked for over a routing netlink socket.
+"""The kernel's neighbour table, queueing disciplines, routes and TCP sockets, asked for over netlink.
 
-Formats: include/uapi/linux/{netlink,rtnetlink,neighbour,pkt_sched,gen_stats}.h. Numbers are in the host's byte order.
+Formats: include/uapi/linux/{netlink,rtnetlink,neighbour,pkt_sched,gen_stats,inet_diag}.h.
+Numbers are in the host's byte order.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_NETLINK_ROUTE = 0
+_NETLINK_ROUTE, _NETLINK_SOCK_DIAG = 0, 4
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
-_RTM_GETNEIGH, _RTM_GETQDISC = 30, 38
+_RTM_GETROUTE, _RTM_GETNEIGH, _RTM_GETQDISC = 26, 30, 38
+_SOCK_DIAG_BY_FAMILY = 20
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _NDMSG = struct.Struct("=BxxxiHBB")
 _TCMSG = struct.Struct("=BxxxiIII")
+_RTMSG = struct.Struct("=BBBBBBBBI")
+_RTNEXTHOP = struct.Struct("=HBBi")
+_RTN_UNICAST = 1
+# inet_diag_req_v2: family, protocol, extensions, states; the socket that is asked for is any.
+_INET_DIAG_REQUEST = struct.Struct("=BBBxI48x")
+# inet_diag_msg: family, state; the identity of the socket; expiry, the two queues.
+_INET_DIAG_MESSAGE = struct.Struct("=BB2x48xIII")
+_EVERY_TCP_STATE = 0xFFF
 _TIMEOUT_SECONDS = 2.0
 # The kernel puts no more than 32 kB of a dump into one answer (netlink_dump in net/netlink/af_netlink.c).
 _MOST_BYTES = 1 << 15
@@ -44,6 +56,32 @@ class Qdisc(NamedTuple):
     overlimits: int
     queue_length: int
     backlog: int
+
+
+class Hop(NamedTuple):
+    """Where a route goes; ``weight`` is empty where it goes one way only."""
+
+    device: str
+    gateway: str
+    weight: str = ""
+
+
+class Route(NamedTuple):
+    """A route: addresses as text, ``destination`` with its prefix or ``default``."""
+
+    destination: str
+    source: str
+    priority: int
+    protocol: int
+    hops: tuple[Hop, ...]
+
+
+class TcpSocket(NamedTuple):
+    """A TCP socket's state and the bytes in its queues (of a listening one: connections)."""
+
+    state: int
+    receive_queue: int
+    send_queue: int
 
 
 def ipv4_neighbours() -> list[Neighbour]:
@@ -85,9 +123,80 @@ def qdisc(body: bytes, names: dict[int, str]) -> Qdisc:
     return Qdisc(names[index], kind, parent, *numbers)
 
 
-def _dump(request: int, body: bytes) -> Iterator[bytes]:
+def unicast_routes() -> list[Route]:
+    """The unicast routes of IPv4 and IPv6, of all tables. Raises OSError or ValueError."""
+    names = _DeviceNames()
+    routes = (route(body, names) for body in _dump(_RTM_GETROUTE, _RTMSG.pack(socket.AF_UNSPEC, *[0] * 8)))
+    return [found for found in routes if found is not None]
+
+
+def route(body: bytes, names: dict[int, str]) -> Route | None:
+    """One RTM_NEWROUTE message without its header; None for one that is not unicast."""
+    if len(body) < _RTMSG.size:
+        raise ValueError("netlink: a route message is too short")
+    _, length, _, _, _, protocol, _, kind, _ = _RTMSG.unpack_from(body)
+    if kind != _RTN_UNICAST:
+        return None
+    destination, source, gateway, priority, device = "", "", "", 0, ""
+    hops: list[Hop] = []
+    for code, value in _attributes(body[_RTMSG.size :]):
+        if code == 1:  # RTA_DST
+            destination = str(ipaddress.ip_network((_address(value), length), strict=False))
+        elif code == 4:  # RTA_OIF
+            device = names[_number(value)]
+        elif code == 5:  # RTA_GATEWAY
+            gateway = str(_address(value))
+        elif code == 6:  # RTA_PRIORITY
+            priority = _number(value)
+        elif code == 7:  # RTA_PREFSRC
+            source = str(_address(value))
+        elif code == 9:  # RTA_MULTIPATH
+            hops = list(_hops(value, names))
+    return Route(destination if length else "default", source, priority, protocol, (*hops,) or (Hop(device, gateway),))
+
+
+def _hops(data: bytes, names: dict[int, str]) -> Iterator[Hop]:
+    at = 0
+    while at + _RTNEXTHOP.size <= len(data):
+        length, _, hops, index = _RTNEXTHOP.unpack_from(data, at)
+        if length < _RTNEXTHOP.size or at + length > len(data):
+            raise ValueError("netlink: a next hop is cut short")
+        attributes = dict(_attributes(data[at + _RTNEXTHOP.size : at + length]))
+        gateway = str(_address(attributes[5])) if 5 in attributes else ""
+        yield Hop(names[index], gateway, str(hops + 1))
+        at += (length + 3) & ~3
+
+
+def _address(value: bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(value)
+
+
+def _number(value: bytes) -> int:
+    if len(value) != 4:
+        raise ValueError("netlink: a number is not of four bytes")
+    return int.from_bytes(value, sys.byteorder)
+
+
+def tcp_sockets() -> list[TcpSocket]:
+    """All TCP sockets of IPv4, and of IPv6 where the kernel has it. Raises OSError or ValueError."""
+    found = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        request = _INET_DIAG_REQUEST.pack(family, socket.IPPROTO_TCP, 0, _EVERY_TCP_STATE)
+        found += [tcp_socket(body) for body in _dump(_SOCK_DIAG_BY_FAMILY, request, _NETLINK_SOCK_DIAG)]
+    return found
+
+
+def tcp_socket(body: bytes) -> TcpSocket:
+    """One answer of the socket diagnosis without its header."""
+    if len(body) < _INET_DIAG_MESSAGE.size:
+        raise ValueError("netlink: a socket's message is too short")
+    _, state, _, receive_queue, send_queue = _INET_DIAG_MESSAGE.unpack_from(body)
+    return TcpSocket(state, receive_queue, send_queue)
+
+
+def _dump(request: int, body: bytes, protocol: int = _NETLINK_ROUTE) -> Iterator[bytes]:
     """The messages that answer a dump request, without their headers."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_ROUTE) as netlink:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as netlink:
         netlink.settimeout(_TIMEOUT_SECONDS)
         netlink.send(_HEADER.pack(_HEADER.size + len(body), request, _NLM_F_REQUEST | _NLM_F_DUMP, 1, 0) + body)
         while True:

@@ -1,0 +1,48 @@
+"""Hardware vulnerabilities of the CPU and what the kernel does about each (/sys/devices/system/cpu/vulnerabilities)."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.lines import value
+from wattview.probes.node.collector import Directory, NoData, gauge
+
+# What the text begins with, state (Documentation/ABI/testing/sysfs-devices-system-cpu).
+_STATES = (
+    ("Not affected", "not affected"),
+    ("Vulnerable", "vulnerable"),
+    ("Mitigation", "mitigation"),
+    ("Unknown", "unknown"),
+)
+
+
+class CpuVulnerabilities:
+    """``node_cpu_vulnerabilities_info{codename,state,mitigation}``."""
+
+    def __init__(self, config: Config) -> None:
+        self._directory = Directory(f"{config.paths.sysfs}/devices/system/cpu/vulnerabilities")
+
+    def collect(self) -> list[Family]:
+        family = gauge(
+            "node_cpu_vulnerabilities_info",
+            "Details of each CPU vulnerability reported by sysfs. The value of the series is an int encoded state of "
+            "the vulnerability. The same state is stored as a string in the label",
+        )
+        for codename in self._directory.names():
+            known = value(self._directory.text(codename), vulnerability, "cpu/vulnerabilities")
+            if known is not None:
+                state, mitigation = known
+                family.add(1, labels(codename=codename, state=state, mitigation=mitigation))
+        if not family.samples:
+            raise NoData("this kernel tells no vulnerabilities")
+        return [family]
+
+
+def vulnerability(text: str) -> tuple[str, str]:
+    """(state, mitigation) of ``Mitigation: Clear CPU buffers``. Raises ValueError where it is in no known state."""
+    # itlb_multihit is KVM's alone, and says so.
+    text = text.strip().removeprefix("KVM: ")
+    for beginning, state in _STATES:
+        if text.startswith(beginning):
+            return state, text.removeprefix(beginning).removeprefix(": ") if state != "not affected" else ""
+    raise ValueError(f"no state of a vulnerability: {text[:80]!r}")

@@ -1,0 +1,52 @@
+"""AMD's graphics cards, from /sys/class/drm (Documentation/gpu/amdgpu/driver-misc.rst)."""
+
+from __future__ import annotations
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.node.collector import Directories, gauge
+from wattview.probes.node.hwmon import chip_name
+
+# File of a card's device, name, help.
+_TABLE = (
+    ("gpu_busy_percent", "gpu_busy_percent", "How busy the GPU is as a percentage."),
+    (
+        "mem_info_gtt_total", "memory_gtt_size_bytes",
+        "The size of the graphics translation table (GTT) block in bytes.",
+    ),
+    (
+        "mem_info_gtt_used", "memory_gtt_used_bytes",
+        "The used amount of the graphics translation table (GTT) block in bytes.",
+    ),
+    ("mem_info_vis_vram_total", "memory_vis_vram_size_bytes", "The size of visible VRAM in bytes."),
+    ("mem_info_vis_vram_used", "memory_vis_vram_used_bytes", "The used amount of visible VRAM in bytes."),
+    ("mem_info_vram_total", "memory_vram_size_bytes", "The size of VRAM in bytes."),
+    ("mem_info_vram_used", "memory_vram_used_bytes", "The used amount of VRAM in bytes."),
+)  # fmt: skip
+
+
+class Drm:
+    """``node_drm_*{card}``: cards of the driver ``amdgpu``, the one that tells these figures. What a card does not tell
+    is no sample."""
+
+    def __init__(self, config: Config) -> None:
+        self._cards = Directories(f"{config.paths.sysfs}/class/drm", r"card[0-9]+")
+
+    def collect(self) -> list[Family]:
+        info = gauge("node_drm_card_info", "Card information")
+        families = [gauge(f"node_drm_{name}", help_text) for _, name, help_text in _TABLE]
+        for card, directory in self._cards.found().items():
+            if "DRIVER=amdgpu" not in (directory.text("device/uevent") or "").split():
+                continue
+            text = {
+                "card": card,
+                "memory_vendor": directory.text("device/mem_info_vram_vendor") or "",
+                "power_performance_level": directory.text("device/power_dpm_force_performance_level") or "",
+                "unique_id": directory.text("device/unique_id") or "",
+                "chip": chip_name(directory),
+                "vendor": "amd",
+            }
+            info.add(1, labels(**text))
+            for family, (file, _, _) in zip(families, _TABLE, strict=True):
+                family.add(directory.number(f"device/{file}"), labels(card=card))
+        return [info, *families]

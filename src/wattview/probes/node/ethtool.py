@@ -1,0 +1,208 @@
+"""What network drivers count and can do, as ``ethtool``, ``ethtool -i`` and ``ethtool -S`` show it.
+
+The kernel is asked by ioctl (include/uapi/linux/ethtool.h); no right is needed for these questions.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import fcntl
+import re
+import socket
+import struct
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.lines import odd
+from wattview.probes.node.collector import Directories, Filter, NoData, gauge
+
+_SIOCETHTOOL = 0x8946
+_GSET, _GDRVINFO, _GSTRINGS, _GSTATS = 0x1, 0x3, 0x1B, 0x1D
+_IFREQ = struct.Struct("@16sP16x")
+# ethtool_cmd: command, supported, advertising, speed, duplex, port, address, transceiver, autoneg, and what is not
+# needed here.
+_LINK = struct.Struct("=IIIHBBBBB25x")
+# ethtool_drvinfo: command; driver, version, firmware, bus, expansion ROM; (…), number of statistics, (…).
+_DRIVER = struct.Struct("=I32s32s32s32s32s16xI12x")
+_STATISTICS_SET = 1  # ETH_SS_STATS
+_NAME_BYTES = 32
+_MOST_STATISTICS = 1 << 16
+
+# Bits of enum ethtool_link_mode_bit_indices, as far as this call shows them: megabits per second, duplex, medium.
+_SPEEDS = {
+    0: (10, "half", "T"), 1: (10, "full", "T"), 2: (100, "half", "T"), 3: (100, "full", "T"),
+    4: (1000, "half", "T"), 5: (1000, "full", "T"), 12: (10000, "full", "T"), 17: (1000, "full", "KX"),
+    18: (10000, "full", "KX4"), 19: (10000, "full", "KR"), 20: (10000, "full", "R_FEC"), 21: (20000, "full", "MLD2"),
+    22: (20000, "full", "KR2"), 23: (40000, "full", "KR4"), 24: (40000, "full", "CR4"), 25: (40000, "full", "SR4"),
+    26: (40000, "full", "LR4"), 27: (56000, "full", "KR4"), 28: (56000, "full", "CR4"), 29: (56000, "full", "SR4"),
+    30: (56000, "full", "LR4"), 31: (25000, "full", "CR"),
+}  # fmt: skip
+_PORTS = {7: "TP", 8: "AUI", 9: "MII", 10: "FIBRE", 11: "BNC", 16: "Backplane"}
+# Bit, what the name ends in, help of what is supported, help of what is advertised.
+_CAPABILITIES = (
+    (
+        6, "autonegotiate", "If this port device supports autonegotiate",
+        "If this port device offers autonegotiate",
+    ),
+    (13, "pause", "If this port device supports pause frames", "If this port device offers pause capability"),
+    (
+        14, "asymmetricpause", "If this port device supports asymmetric pause frames",
+        "If this port device offers asymmetric pause capability",
+    ),
+)  # fmt: skip
+
+# Statistics that have a help text of their own.
+_KNOWN = {
+    "rx_bytes": ("received_bytes_total", "Network interface bytes received"),
+    "rx_dropped": ("received_dropped_total", "Number of received frames dropped"),
+    "rx_errors": ("received_errors_total", "Number of received frames with errors"),
+    "rx_packets": ("received_packets_total", "Network interface packets received"),
+    "tx_bytes": ("transmitted_bytes_total", "Network interface bytes sent"),
+    "tx_errors": ("transmitted_errors_total", "Number of sent frames with errors"),
+    "tx_packets": ("transmitted_packets_total", "Network interface packets sent"),
+}
+_NOT_IN_A_NAME = re.compile(r"_*[^0-9A-Za-z_]+_*")
+_RECEIVED, _TRANSMITTED = re.compile(r"(^|_)rx(_|$)"), re.compile(r"(^|_)tx(_|$)")
+
+
+class Ethtool:
+    """``node_ethtool_*{device}`` and what a port can do under ``node_network_*``; this machine's devices, by the names
+    that ``paths.sysfs`` lists."""
+
+    def __init__(self, config: Config) -> None:
+        self._devices = Directories(f"{config.paths.sysfs}/class/net")
+        self._filter = Filter(config.node.ethtool_device_exclude, config.node.ethtool_device_include)
+        self._metrics = Filter(include=config.node.ethtool_metrics_include)
+
+    def collect(self) -> list[Family]:
+        devices = [device for device in self._devices.found() if not self._filter.ignores(device)]
+        if not devices:
+            raise NoData("no network device is here that the filters let through")
+        help_text = (
+            "A metric with a constant '1' value labeled by bus_info, device, driver, expansion_rom_version, "
+            "firmware_version, version."
+        )
+        info = gauge("node_ethtool_info", help_text)
+        links = Links()
+        statistics: dict[str, Family] = {}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asked:
+            for device in devices:
+                link = _ask(asked, device, _LINK.pack(_GSET, *[0] * 8))
+                if link is not None:
+                    _, supported, advertised, _, _, _, _, _, negotiates = _LINK.unpack(link)
+                    links.add(device, supported, advertised, negotiates)
+                driver = _ask(asked, device, _DRIVER.pack(_GDRVINFO, *[b""] * 5, 0))
+                if driver is None:
+                    continue
+                _, name, version, firmware, bus, rom, count = _DRIVER.unpack(driver)
+                info.add(
+                    1,
+                    labels(
+                        bus_info=_text(bus), device=device, driver=_text(name), expansion_rom_version=_text(rom),
+                        firmware_version=_text(firmware), version=_text(version),
+                    ),
+                )  # fmt: skip
+                if 0 < count <= _MOST_STATISTICS:
+                    self._statistics(statistics, device, _statistics_of(asked, device, count))
+        return [info, *links.families, *(statistics[name] for name in sorted(statistics))]
+
+    def _statistics(self, families: dict[str, Family], device: str, counts: Sequence[tuple[str, int]]) -> None:
+        names = [sanitized(statistic) for statistic, _ in counts]
+        known = [family_name(name) for name in names]
+        times = Counter(name for name, _ in known)
+        for name, (family, help_text), (_, count) in zip(names, known, counts, strict=True):
+            if name and not (self._metrics.includes and self._metrics.ignores(name)):
+                if times[family] > 1:
+                    # Two statistics with one name: neither is shown rather than one as the other.
+                    odd(f"ethtool {device}", family)
+                    continue
+                found = families.setdefault(family, Family(family, "untyped", help_text))
+                found.add(count, labels(device=device))
+
+
+class Links:
+    """What ports are said to be able to do, in ``families``."""
+
+    def __init__(self) -> None:
+        self._ports = gauge("node_network_supported_port_info", "Type of ports or PHYs supported by network device")
+        self._autonegotiate = gauge("node_network_autonegotiate", "If this port is using autonegotiate")
+        self._speeds = (
+            gauge(
+                "node_network_supported_speed_bytes",
+                "Combination of speeds and features supported by network device",
+            ),
+            gauge(
+                "node_network_advertised_speed_bytes",
+                "Combination of speeds and features offered by network device",
+            ),
+        )
+        self._capabilities = tuple(
+            [gauge(f"node_network_{name}_{kind}", help_texts[place]) for _, name, *help_texts in _CAPABILITIES]
+            for place, kind in enumerate(("supported", "advertised"))
+        )
+
+    def add(self, device: str, supported: int, advertised: int, negotiates: int) -> None:
+        for bit, port in _PORTS.items():
+            if supported >> bit & 1:
+                self._ports.add(1, labels(device=device, type=port))
+        for modes, speeds, capabilities in zip((supported, advertised), self._speeds, self._capabilities, strict=True):
+            for bit, (megabits, duplex, medium) in _SPEEDS.items():
+                if modes >> bit & 1:
+                    text = labels(device=device, duplex=duplex, mode=f"{megabits}base{medium}")
+                    speeds.add(megabits * 125000, text)
+            for family, (bit, *_) in zip(capabilities, _CAPABILITIES, strict=True):
+                family.add(modes >> bit & 1, labels(device=device))
+        self._autonegotiate.add(negotiates, labels(device=device))
+
+    @property
+    def families(self) -> Iterator[Family]:
+        yield from (self._ports, *self._speeds, self._autonegotiate)
+        for families in self._capabilities:
+            yield from families
+
+
+def sanitized(statistic: str) -> str:
+    """A driver's name for a statistic with what may not stand in a metric's name as ``_``."""
+    return _NOT_IN_A_NAME.sub("_", statistic)
+
+
+def family_name(statistic: str) -> tuple[str, str]:
+    """(name, help) of the family for a sanitized statistic: ``port_rx_dropped`` is received, ``tx_…`` transmitted."""
+    known = _KNOWN.get(statistic)
+    if known is not None:
+        return f"node_ethtool_{known[0]}", known[1]
+    name = _TRANSMITTED.sub(r"\1transmitted\2", _RECEIVED.sub(r"\1received\2", statistic.lower().lstrip("_")))
+    return f"node_ethtool_{name}", f"Network interface {statistic}"
+
+
+def _statistics_of(asked: socket.socket, device: str, count: int) -> list[tuple[str, int]]:
+    """(name, value) of each statistic of a device; none where the driver does not tell."""
+    names = _ask(asked, device, struct.pack("=III", _GSTRINGS, _STATISTICS_SET, count), count * _NAME_BYTES)
+    values = _ask(asked, device, struct.pack("=II", _GSTATS, count), count * 8)
+    if names is None or values is None:
+        return []
+    # Never more than was asked for, whatever the driver says now.
+    count = min(count, struct.unpack_from("=8xI", names)[0], struct.unpack_from("=4xI", values)[0])
+    texts = [_text(names[12 + at * _NAME_BYTES : 12 + (at + 1) * _NAME_BYTES]) for at in range(count)]
+    return list(zip(texts, struct.unpack_from(f"={count}Q", values, 8), strict=True))
+
+
+def _ask(asked: socket.socket, device: str, request: bytes, more: int = 0) -> bytes | None:
+    """The kernel's answer, which stands where the request stood; None where the driver cannot say, or the device has
+    gone."""
+    buffer = array.array("B", request + bytes(more))
+    address, _ = buffer.buffer_info()
+    try:
+        fcntl.ioctl(asked, _SIOCETHTOOL, bytearray(_IFREQ.pack(device.encode()[:15], address)))
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.ENODEV, errno.EINVAL, errno.EPERM):
+            return None
+        raise
+    return buffer.tobytes()
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0", 1)[0].decode("utf-8", "replace")

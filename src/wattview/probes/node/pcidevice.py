@@ -1,0 +1,113 @@
+"""PCI devices: what they are, their links, power states and virtual functions (/sys/bus/pci/devices)."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.probes.lines import value
+from wattview.probes.node.collector import Directories, Directory, gauge
+from wattview.probes.node.pci_ids import PciIds, pci_ids
+
+_LOCATION = re.compile(r"([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-9a-f])")
+_PLACE = ("segment", "bus", "device", "function")
+_POWER_STATES = ("D0", "D1", "D2", "D3hot", "D3cold", "unknown", "error")
+# File, digits, label.
+_IDS = (
+    ("class", 6, "class_id"), ("vendor", 4, "vendor_id"), ("device", 4, "device_id"),
+    ("subsystem_vendor", 4, "subsystem_vendor_id"), ("subsystem_device", 4, "subsystem_device_id"),
+    ("revision", 2, "revision"),
+)  # fmt: skip
+# File, name, help.
+_NUMBERS = (
+    ("max_link_width", "max_link_width", "Value of maximum link's width (number of lanes)"),
+    ("current_link_width", "current_link_width", "Value of current link's width (number of lanes)"),
+    ("d3cold_allowed", "d3cold_allowed", "Whether the PCIe device supports D3cold power state (0/1)."),
+    (
+        "sriov_drivers_autoprobe", "sriov_drivers_autoprobe",
+        "Whether SR-IOV drivers autoprobe is enabled for the device (0/1).",
+    ),
+    ("sriov_numvfs", "sriov_numvfs", "Number of Virtual Functions (VFs) currently enabled for SR-IOV."),
+    ("sriov_totalvfs", "sriov_totalvfs", "Total number of Virtual Functions (VFs) supported by the device."),
+    ("sriov_vf_total_msix", "sriov_vf_total_msix", "Total number of MSI-X vectors for Virtual Functions."),
+)  # fmt: skip
+_SPEEDS = (
+    ("max_link_speed", "max_link_transfers_per_second", "Value of maximum link's transfers per second (T/s)"),
+    ("current_link_speed", "current_link_transfers_per_second", "Value of current link's transfers per second (T/s)"),
+)
+
+
+class PciDevice:
+    """``node_pcidevice_*{segment,bus,device,function}``. What a device does not tell is no sample, where node_exporter
+    gives -1 or 0."""
+
+    def __init__(self, config: Config) -> None:
+        self._devices = Directories(f"{config.paths.sysfs}/bus/pci/devices", _LOCATION.pattern)
+        self._ids_file = config.node.pcidevice_ids_file
+        self._names = config.node.pcidevice_names
+        self._ids: PciIds | None = None
+
+    def collect(self) -> list[Family]:
+        if self._names and self._ids is None:
+            self._ids = pci_ids(self._ids_file)
+        info = gauge("node_pcidevice_info", "Non-numeric data from /sys/bus/pci/devices/<location>, value is always 1.")
+        speeds = [gauge(f"node_pcidevice_{name}", help_text) for _, name, help_text in _SPEEDS]
+        numbers = [gauge(f"node_pcidevice_{name}", help_text) for _, name, help_text in _NUMBERS]
+        power = gauge(
+            "node_pcidevice_power_state",
+            "PCIe device power state, one of: D0, D1, D2, D3hot, D3cold, unknown or error.",
+        )
+        node = gauge(
+            "node_pcidevice_numa_node", "NUMA node number for the PCI device. -1 indicates unknown or not available."
+        )
+        for name, directory in self._devices.found().items():
+            place = _place(name)
+            text = labels(**place)
+            info.add(1, labels(**place, **self._info(directory)))
+            for family, (file, _, _) in zip(speeds, _SPEEDS, strict=True):
+                family.add(value(directory.text(file) or None, transfers_per_second, f"pci {file}"), text)
+            for family, (file, _, _) in zip(numbers, _NUMBERS, strict=True):
+                family.add(_plausible(directory.number(file)), text)
+            state = directory.text("power_state")
+            for known in _POWER_STATES if state is not None else ():
+                power.add(int(known == state), labels(**place, state=known))
+            node.add(_plausible(directory.number("numa_node")), text)
+        return [info, *speeds, *numbers, power, node]
+
+    def _info(self, directory: Directory) -> dict[str, str]:
+        # …/pci0000:00/0000:00:02.1/0000:01:00.0: a device is below the bridge that it is behind.
+        parent = _place(os.path.basename(os.path.dirname(os.path.realpath(directory.path))))
+        found = {f"parent_{part}": text for part, text in parent.items()}
+        ids: dict[str, int] = {}
+        for file, digits, label in _IDS:
+            number = directory.number(file)
+            if number is not None:
+                ids[file] = number
+            found[label] = "" if number is None else f"0x{number:0{digits}x}"
+        return {**found, **self._ids.names(ids)} if self._ids is not None else found
+
+
+def _place(name: str) -> dict[str, str]:
+    """A location as labels; ``*`` where there is none, as above a host bridge."""
+    match = _LOCATION.fullmatch(name)
+    return dict(zip(_PLACE, match.groups() if match else "****", strict=True))
+
+
+def transfers_per_second(text: str) -> float | None:
+    """``8.0 GT/s PCIe`` in transfers per second; None for a link whose speed is not known. Raises ValueError."""
+    number, _, unit = text.strip().partition(" ")
+    if number.startswith("Unknown"):
+        return None
+    if not unit.startswith("GT/s"):
+        raise ValueError(f"not a link's speed: {text[:80]!r}")
+    speed = float(number)
+    if not 0 <= speed < 1e6:
+        raise ValueError(f"not a link's speed: {text[:80]!r}")
+    return speed * 1e9
+
+
+def _plausible(number: int | None) -> int | None:
+    """-1 is the kernel's "none" (NUMA node), 255 a width that could not be read (PCIe's 6 bits are all ones)."""
+    return None if number is None or number < 0 or number == 255 else number
