@@ -93,6 +93,7 @@ def test_families_are_dcgm_exporters() -> None:
         "device": "nvidia0",
         "modelName": "NVIDIA H100 80GB HBM3",
         "Hostname": socket.gethostname(),
+        "hostname": socket.gethostname(),
         "DCGM_FI_DRIVER_VERSION": "570.86.15",
     }
     assert (second[0]["gpu"], second[0]["UUID"]) == ("1", "GPU-b")
@@ -120,14 +121,15 @@ def test_families_are_dcgm_exporters() -> None:
     assert "DCGM_FI_DEV_ENC_UTIL" not in figures
 
 
-def test_the_text_is_dcgm_exporters_to_the_letter() -> None:
+def test_the_text_is_dcgm_exporters_of_before_and_after_the_hosts_label_became_small() -> None:
     text = render(families(GpuProbe(Config(), nvml=FakeNvml(FakeGpu())).read())).decode()
     host = socket.gethostname()
     assert (
         "# HELP DCGM_FI_DEV_GPU_TEMP GPU temperature (in C).\n"
         "# TYPE DCGM_FI_DEV_GPU_TEMP gauge\n"
         'DCGM_FI_DEV_GPU_TEMP{gpu="0",UUID="GPU-0",pci_bus_id="00000000:19:00.0",device="nvidia0",'
-        f'modelName="NVIDIA H100 80GB HBM3",Hostname="{host}",DCGM_FI_DRIVER_VERSION="570.86.15"}} 29\n'
+        f'modelName="NVIDIA H100 80GB HBM3",Hostname="{host}",hostname="{host}",'
+        'DCGM_FI_DRIVER_VERSION="570.86.15"} 29\n'
     ) in text
     assert "# TYPE DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION counter\n" in text
 

@@ -13,8 +13,8 @@ from wattview.model import HistorySeries
 from wattview.model.power_sources import GPU_SOURCES
 
 GPU_LABELS = (
-    "gpu", "UUID", "pci_bus_id", "device", "modelName", "Hostname", "DCGM_FI_DRIVER_VERSION", "GPU_I_PROFILE",
-    "GPU_I_ID", "container", "namespace", "pod",
+    "gpu", "UUID", "pci_bus_id", "device", "modelName", "Hostname", "hostname", "DCGM_FI_DRIVER_VERSION",
+    "GPU_I_PROFILE", "GPU_I_ID", "container", "namespace", "pod",
 )  # fmt: skip
 
 

@@ -339,5 +339,7 @@ def _dcgm_labels(gpu: Gpu, hostname: str, instance: GpuInstance | None = None) -
         modelName=gpu.name,
         **mig,
         Hostname=hostname,
+        # As dcgm-exporter calls it since 4.8.3; dashboards of before ask for the other.
+        hostname=hostname,
         DCGM_FI_DRIVER_VERSION=gpu.driver_version,
     )
