@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from wattview.cli.options import Options, settings
+from wattview.model import EXPORT_FORMATS
 
 MACHINE = click.option(
     "--machine", default="", metavar="NAME", help="Results of this machine (default: the newest run's)."
@@ -211,7 +212,7 @@ def predict_from_results(
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["json", "csv", "parquet", "html"]),
+    type=click.Choice([form.name for form in EXPORT_FORMATS]),
     default="json",
     show_default=True,
     help="As what; html is a report with pictures.",

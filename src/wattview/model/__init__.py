@@ -37,7 +37,16 @@ from wattview.model.containers import (
 from wattview.model.gpus import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
 from wattview.model.host import HostReading, Nic
 from wattview.model.power import MachinePower, PowerReading, PowerSource, PowerUse, TrailPoint, Zone
-from wattview.model.results import Difference, Efficiency, Estimate, RunResult, ScenarioResult
+from wattview.model.results import (
+    EXPORT_FORMATS,
+    MEDIA_TYPES,
+    Difference,
+    Efficiency,
+    Estimate,
+    ExportFormat,
+    RunResult,
+    ScenarioResult,
+)
 from wattview.model.runs import (
     REALTIME_SPEED,
     EncoderStatus,
@@ -80,6 +89,8 @@ from wattview.model.sweeps import (
 )
 
 __all__ = [
+    "EXPORT_FORMATS",
+    "MEDIA_TYPES",
     "REALTIME_SPEED",
     "Advice",
     "Bitrate",
@@ -105,6 +116,7 @@ __all__ = [
     "Estimate",
     "Event",
     "EventLevel",
+    "ExportFormat",
     "ExporterHealth",
     "Fault",
     "Filesystem",

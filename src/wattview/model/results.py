@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from wattview.model.runs import ScenarioRecord
+
+
+class ExportFormat(NamedTuple):
+    """A form in which runs can be had: its name and ending, its media type, what is in it, and the optional part of
+    the package that makes it, which only ``wattview results export`` asks for."""
+
+    name: str
+    media_type: str
+    words: str
+    extra: str = ""
+
+
+EXPORT_FORMATS: tuple[ExportFormat, ...] = (
+    ExportFormat("csv", "text/csv", "every figure, a row a scenario"),
+    ExportFormat("json", "application/json", "everything that the daemon knows"),
+    ExportFormat("parquet", "application/vnd.apache.parquet", "every figure, a row a scenario", extra="parquet"),
+    ExportFormat("html", "text/html", "a report with pictures"),
+)
+
+MEDIA_TYPES = {form.name: form.media_type for form in EXPORT_FORMATS if not form.extra}
+"""Of what the daemon exports."""
 
 
 class Efficiency(Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 from textual.app import App
 
 from wattview.foreign_text import csv_cell
+from wattview.model import MEDIA_TYPES
 from wattview.tui.text import UNKNOWN
 from wattview.tui.widgets.table import Table
 
@@ -55,8 +56,6 @@ class Delivered(NamedTuple):
     text: str
 
 
-MIME_TYPES = {"csv": "text/csv", "json": "application/json", "html": "text/html"}
-
 POP_UPS = "where nothing comes, let this page open pop-ups"
 """A download begins as a new window, which a browser may hold back without a word."""
 
@@ -69,7 +68,7 @@ async def deliver(app: App[Any], data: bytes, name: str, kind: str, *, show: boo
     if app.is_web:
         file_name = f"{_stem(name)}.{kind}"
         how: Literal["browser", "download"] = "browser" if show else "download"
-        app.deliver_binary(io.BytesIO(data), save_filename=file_name, open_method=how, mime_type=MIME_TYPES[kind])
+        app.deliver_binary(io.BytesIO(data), save_filename=file_name, open_method=how, mime_type=MEDIA_TYPES[kind])
         return Delivered("Handed to the browser", f"{file_name}; {POP_UPS}")
     path = await asyncio.to_thread(keep, data, name, kind, Path.cwd())
     if not show:

@@ -20,6 +20,7 @@ from wattview.analysis.windows.energy import NoData
 from wattview.daemon.api.route import Call, Parts, Refusal, number
 from wattview.daemon.history.power_curves import power_curves
 from wattview.model import (
+    MEDIA_TYPES,
     Advice,
     CurveComparison,
     Measurements,
@@ -34,9 +35,6 @@ from wattview.report.tables import csv_text
 
 MAX_RUNS = 1000
 MAX_STREAMS = 100_000
-HTML = "text/html"
-MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "html": HTML}
-"""The forms in which runs can be had, as ``wattview results export`` names them."""
 
 
 async def _results(parts: Parts, request: Request) -> list[RunResult]:
@@ -55,7 +53,7 @@ async def _report(parts: Parts, request: Request) -> Response:
     run = await _result(parts, request)
     curves = await power_curves(parts.config, parts.history.samples, [run])
     page = await asyncio.to_thread(html_report, [run], curves, target)
-    return Response(page, media_type=HTML)
+    return Response(page, media_type=MEDIA_TYPES["html"])
 
 
 async def _compare(parts: Parts, request: Request) -> RunComparison:
@@ -235,7 +233,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
         "One run as a page of HTML with its pictures inside.",
         query={"vmaf": REPORT_VMAF},
         refusals={404: "There is no such file.", 422: "A parameter is wrong."},
-        media_type=HTML,
+        media_type=MEDIA_TYPES["html"],
     ),
     Call(
         "GET",
@@ -275,7 +273,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
         _export,
         str,
         "Runs as a file: what `wattview results export` writes.",
-        query={"format": "json (default), csv or html.", "runs": RUNS, "vmaf": REPORT_VMAF},
+        query={"format": f"One of {', '.join(MEDIA_TYPES)}; json where it is not said.", "runs": RUNS, "vmaf": REPORT_VMAF},
         refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
         media_type="application/octet-stream",
     ),

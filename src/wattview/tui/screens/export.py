@@ -12,15 +12,14 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from wattview.model import EXPORT_FORMATS, MEDIA_TYPES
 from wattview.tui.widgets.pane import Pane
 
 TABLE = "table"
 
 KINDS = (
-    ("csv", "csv    every figure, a row a scenario"),
-    ("json", "json   everything that the daemon knows"),
-    ("html", "html   a report with pictures"),
-    (TABLE, "table  what the table shows, as csv"),
+    *((form.name, form.words) for form in EXPORT_FORMATS if form.name in MEDIA_TYPES),
+    (TABLE, "what the table shows, as csv"),
 )
 
 
@@ -46,7 +45,7 @@ class Export(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Pane(id="what")
-            yield OptionList(*(Option(text, id=kind) for kind, text in KINDS), compact=True)
+            yield OptionList(*(Option(f"{kind:<6} {words}", id=kind) for kind, words in KINDS), compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#dialog").border_title = "Export"
