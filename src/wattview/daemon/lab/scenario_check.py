@@ -179,7 +179,7 @@ def _check_crf(field: str, scenario: Scenario) -> None:
     if (scenario.crf is not None) != (scenario.rate_control == "crf"):
         given = "is missing" if scenario.crf is None else f"has no meaning with rate_control = {scenario.rate_control}"
         raise InvalidScenario(f"{field}.crf", f"{given}; the two belong together: rate_control = crf, and a crf")
-    most = encoder_options.MAX_CRF.get(encoder_options.family(scenario.encoder), 51)
+    most = encoder_options.entry_of(scenario.encoder).max_crf
     if scenario.crf is not None and scenario.crf > most:
         raise InvalidScenario(f"{field}.crf", f"{scenario.encoder} takes 0 to {most}, got {scenario.crf}")
 

@@ -91,12 +91,12 @@ class Capabilities:
         output = ["-f", "flv"] if push else ["-f", "null"]
 
         async def ask(path: str) -> str:
-            upload = encoder_options.upload_filter(scenario.encoder)
+            encoder = encoder_options.entry_of(scenario.encoder)
             command = [
                 path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-y",
-                *encoder_options.device_arguments(scenario.encoder),
+                *encoder.device,
                 "-f", "lavfi", "-i", f"testsrc2=size={PROBE_SIZE}:rate={PROBE_FPS}:duration=0.4",
-                "-filter_complex", f"[0:v:0]format={film.PIXEL_FORMAT}{upload}[v0]", "-map", "[v0]",
+                "-filter_complex", f"[0:v:0]format={film.PIXEL_FORMAT}{encoder.upload}[v0]", "-map", "[v0]",
                 *arguments, "-flags", "+global_header", *output, "/dev/null",
             ]  # fmt: skip
             status, text = await _outcome(command)

@@ -6,74 +6,147 @@ Options: ffmpeg-codecs(1) and ``ffmpeg -h encoder=NAME``; SVT-AV1's Docs/Paramet
 
 from __future__ import annotations
 
-from wattview.model import Scenario
+from collections.abc import Callable
+from typing import NamedTuple
+
+from wattview.model import RateControl, Scenario
 
 X264_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
 )  # fmt: skip
 
-_OTHER_SCALES: dict[str, tuple[str, ...]] = {
-    "libsvtav1": ("11", "10", "9", "8", "7", "6", "5", "4", "3", "2"),
-    "nvenc": ("p1", "p1", "p2", "p3", "p3", "p4", "p5", "p6", "p7", "p7"),
-    "qsv": ("veryfast", "veryfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "veryslow"),
-}
-"""x264's presets, from the fastest to the slowest, on the scales of the others. VAAPI has none."""
-
-_OWN_PRESETS: dict[str, frozenset[str]] = {
-    "libsvtav1": frozenset(str(number) for number in range(14)),
-    "nvenc": frozenset(f"p{number}" for number in range(1, 8)),
-}
-
-MAX_CRF = {"libsvtav1": 63}
 VAAPI_DEVICE = "/dev/dri/renderD128"
 
 
-def family(encoder: str) -> str:
-    """What decides on the options: the name itself, or the hardware interface (``nvenc``, ``vaapi``, ``qsv``)."""
-    interface = encoder.rpartition("_")[2]
-    return interface if interface in {"nvenc", "vaapi", "qsv"} else encoder
+class Wanted(NamedTuple):
+    """What an output is to be: bits a second on the mean and at most, and pictures from key frame to key frame."""
+
+    mode: RateControl
+    bits: int
+    gop: int
+    crf: str
+    buffer: tuple[str, ...]
+    """``-maxrate`` and ``-bufsize``."""
+
+    @property
+    def mean(self) -> tuple[str, ...]:
+        return ("-b:v", str(self.bits))
+
+    @property
+    def quality(self) -> tuple[str, ...]:
+        """x264's way to ask for it, which others take too: the constant quality, else the mean."""
+        return ("-crf", self.crf) if self.mode == "crf" else self.mean
+
+
+class EncoderEntry(NamedTuple):
+    """One encoder, or one hardware interface with the codecs that it has (``h264_nvenc``).
+
+    ``codecs`` is what comes out, by FFmpeg's name of the encoder. ``options`` are those of rate control and of groups
+    of pictures. ``presets`` are x264's, from the fastest to the slowest, on its own scale, empty where it has none;
+    ``own_presets`` may be asked for as well. ``device`` stands before the inputs; ``upload`` is the way of a picture
+    into the encoder, at the end of the filters.
+    """
+
+    codecs: dict[str, str]
+    options: Callable[[Wanted], tuple[str, ...]]
+    presets: tuple[str, ...] = X264_PRESETS
+    own_presets: frozenset[str] = frozenset()
+    max_crf: int = 51
+    device: tuple[str, ...] = ()
+    upload: str = ""
+
+
+def _x264(wanted: Wanted) -> tuple[str, ...]:
+    groups = ("-keyint_min", str(wanted.gop), "-sc_threshold", "0")
+    constant = ("-minrate", str(wanted.bits), "-x264-params", "nal-hrd=cbr") if wanted.mode == "cbr" else ()
+    return (*groups, *wanted.quality, *wanted.buffer, *constant)
+
+
+def _x265(wanted: Wanted) -> tuple[str, ...]:
+    params = f"keyint={wanted.gop}:min-keyint={wanted.gop}:scenecut=0:open-gop=0:log-level=error"
+    if wanted.mode == "cbr":
+        params += ":strict-cbr=1"
+    return (*wanted.quality, *wanted.buffer, "-x265-params", params)
+
+
+def _svt_av1(wanted: Wanted) -> tuple[str, ...]:
+    # Its variable rate has a target and no maximum; a constant rate needs the low-delay structure.
+    most = f"mbr={max(1, wanted.bits // 1000)}"
+    params = {"capped": "rc=1", "cbr": "rc=2:pred-struct=1", "crf": most}[wanted.mode]
+    return (*wanted.quality, "-svtav1-params", f"{params}:scd=0")
+
+
+def _nvenc(wanted: Wanted) -> tuple[str, ...]:
+    groups = ("-no-scenecut", "1", "-forced-idr", "1")
+    if wanted.mode == "crf":
+        return (*groups, "-rc", "vbr", "-cq", wanted.crf, "-b:v", "0", *wanted.buffer)
+    return (*groups, "-rc", "cbr" if wanted.mode == "cbr" else "vbr", *wanted.mean, *wanted.buffer)
+
+
+def _vaapi(wanted: Wanted) -> tuple[str, ...]:
+    if wanted.mode == "crf":
+        return ("-rc_mode", "CQP", "-qp", wanted.crf)
+    return ("-rc_mode", "CBR" if wanted.mode == "cbr" else "VBR", *wanted.mean, *wanted.buffer)
+
+
+def _qsv(wanted: Wanted) -> tuple[str, ...]:
+    if wanted.mode == "crf":
+        return ("-global_quality", wanted.crf)
+    # Quick Sync takes an equal mean and maximum for a constant rate.
+    return ("-b:v", str(wanted.bits if wanted.mode == "cbr" else wanted.bits - 1), *wanted.buffer)
+
+
+def _interface(name: str) -> dict[str, str]:
+    return {f"{codec}_{name}": codec for codec in ("h264", "hevc", "av1")}
+
+
+ENCODERS: tuple[EncoderEntry, ...] = (
+    EncoderEntry({"libx264": "h264"}, _x264),
+    EncoderEntry({"libx265": "hevc"}, _x265),
+    EncoderEntry(
+        {"libsvtav1": "av1"}, _svt_av1, presets=("11", "10", "9", "8", "7", "6", "5", "4", "3", "2"),
+        own_presets=frozenset(str(number) for number in range(14)), max_crf=63,
+    ),
+    EncoderEntry(
+        _interface("nvenc"), _nvenc, presets=("p1", "p1", "p2", "p3", "p3", "p4", "p5", "p6", "p7", "p7"),
+        own_presets=frozenset(f"p{number}" for number in range(1, 8)),
+    ),
+    EncoderEntry(
+        _interface("vaapi"), _vaapi, presets=(), device=("-vaapi_device", VAAPI_DEVICE),
+        upload=",format=nv12,hwupload",
+    ),
+    EncoderEntry(
+        _interface("qsv"), _qsv, presets=(
+            "veryfast", "veryfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "veryslow",
+        ),
+        device=("-init_hw_device", "qsv=hw", "-filter_hw_device", "hw"), upload=",format=nv12",
+    ),
+)  # fmt: skip
+"""The names that a request may say are ``model.scenarios.VideoEncoder``."""
+
+_BY_NAME = {name: entry for entry in ENCODERS for name in entry.codecs}
+
+
+def entry_of(encoder: str) -> EncoderEntry:
+    """The entry of an encoder by FFmpeg's name for it. Raises KeyError."""
+    return _BY_NAME[encoder]
 
 
 def codec(encoder: str) -> str:
     """What comes out: ``h264``, ``hevc`` or ``av1``."""
-    software = {"libx264": "h264", "libx265": "hevc", "libsvtav1": "av1"}
-    return software.get(encoder) or encoder.partition("_")[0]
+    return entry_of(encoder).codecs[encoder]
 
 
 def accepts_preset(encoder: str, preset: str) -> bool:
-    return preset in X264_PRESETS or preset in _OWN_PRESETS.get(family(encoder), ())
+    return preset in X264_PRESETS or preset in entry_of(encoder).own_presets
 
 
 def native_preset(encoder: str, preset: str) -> str | None:
     """A preset on the encoder's own scale; None where it has no such thing."""
-    kind = family(encoder)
-    if kind == "vaapi":
+    scale = entry_of(encoder).presets
+    if not scale:
         return None
-    if kind in _OTHER_SCALES and preset in X264_PRESETS:
-        return _OTHER_SCALES[kind][X264_PRESETS.index(preset)]
-    return preset
-
-
-def device_arguments(encoder: str) -> list[str]:
-    """What stands before the inputs: the hardware that encodes."""
-    match family(encoder):
-        case "vaapi":
-            return ["-vaapi_device", VAAPI_DEVICE]
-        case "qsv":
-            return ["-init_hw_device", "qsv=hw", "-filter_hw_device", "hw"]
-        case _:
-            return []
-
-
-def upload_filter(encoder: str) -> str:
-    """What stands at the end of the filters: the way of a picture into the encoder."""
-    match family(encoder):
-        case "vaapi":
-            return ",format=nv12,hwupload"
-        case "qsv":
-            return ",format=nv12"
-        case _:
-            return ""
+    return scale[X264_PRESETS.index(preset)] if preset in X264_PRESETS else preset
 
 
 def encoder_arguments(scenario: Scenario, *, bits: int, fps: int) -> list[str]:
@@ -83,41 +156,7 @@ def encoder_arguments(scenario: Scenario, *, bits: int, fps: int) -> list[str]:
     """
     encoder, gop = scenario.encoder, max(1, round(scenario.gop_seconds * fps))
     preset = native_preset(encoder, scenario.preset)
-    arguments = ["-c:v", encoder, *(["-preset", preset] if preset is not None else []), "-g", str(gop)]
-    buffer = ["-maxrate", str(bits), "-bufsize", str(round(scenario.buffer_seconds * bits))]
-    mode, crf = scenario.rate_control, str(scenario.crf)
-    match family(encoder):
-        case "libx264":
-            arguments += ["-keyint_min", str(gop), "-sc_threshold", "0"]
-            if mode == "crf":
-                return [*arguments, "-crf", crf, *buffer]
-            constant = ["-minrate", str(bits), "-x264-params", "nal-hrd=cbr"] if mode == "cbr" else []
-            return [*arguments, "-b:v", str(bits), *buffer, *constant]
-        case "libx265":
-            params = f"keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0:log-level=error"
-            if mode == "cbr":
-                params += ":strict-cbr=1"
-            rate = ["-crf", crf] if mode == "crf" else ["-b:v", str(bits)]
-            return [*arguments, *rate, *buffer, "-x265-params", params]
-        case "libsvtav1":
-            # Its variable rate has a target and no maximum; a constant rate needs the low-delay structure.
-            params = {"capped": "rc=1", "cbr": "rc=2:pred-struct=1", "crf": f"mbr={max(1, bits // 1000)}"}[mode]
-            rate = ["-crf", crf] if mode == "crf" else ["-b:v", str(bits)]
-            return [*arguments, *rate, "-svtav1-params", f"{params}:scd=0"]
-        case "nvenc":
-            arguments += ["-no-scenecut", "1", "-forced-idr", "1"]
-            if mode == "crf":
-                return [*arguments, "-rc", "vbr", "-cq", crf, "-b:v", "0", *buffer]
-            return [*arguments, "-rc", "cbr" if mode == "cbr" else "vbr", "-b:v", str(bits), *buffer]
-        case "vaapi":
-            if mode == "crf":
-                return [*arguments, "-rc_mode", "CQP", "-qp", crf]
-            return [*arguments, "-rc_mode", "CBR" if mode == "cbr" else "VBR", "-b:v", str(bits), *buffer]
-        case "qsv":
-            if mode == "crf":
-                return [*arguments, "-global_quality", crf]
-            # Quick Sync takes an equal mean and maximum for a constant rate.
-            mean = bits if mode == "cbr" else bits - 1
-            return [*arguments, "-b:v", str(mean), *buffer]
-        case unknown:
-            raise ValueError(f"no such encoder: {unknown}")
+    buffer = ("-maxrate", str(bits), "-bufsize", str(round(scenario.buffer_seconds * bits)))
+    wanted = Wanted(scenario.rate_control, bits, gop, str(scenario.crf), buffer)
+    named = ("-c:v", encoder, *(("-preset", preset) if preset is not None else ()), "-g", str(gop))
+    return [*named, *entry_of(encoder).options(wanted)]

@@ -87,7 +87,7 @@ def encode_command(
     return [
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning",
         "-stats_period", str(PROGRESS_PERIOD_SECONDS), "-progress", "pipe:1",
-        *encoder_options.device_arguments(scenario.encoder), *_inputs(scenario, film),
+        *encoder_options.entry_of(scenario.encoder).device, *_inputs(scenario, film),
         "-filter_complex", _ladder(scenario, stream, film, clock), *outputs,
     ]  # fmt: skip
 
@@ -160,7 +160,7 @@ def source_clock(file: str, fps: int) -> str:
 
 def _ladder(scenario: Scenario, stream: EncodedStream, film: Film | None, clock: str | None) -> str:
     """The filter graph from the one source picture to the encoders' pads ``[v0]``, ``[v1]`` …"""
-    upload = encoder_options.upload_filter(scenario.encoder)
+    upload = encoder_options.entry_of(scenario.encoder).upload
     count = len(stream.variants)
     source, picture = _source(film), _picture(scenario, film)
     if clock is not None:
