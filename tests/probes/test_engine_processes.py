@@ -9,7 +9,14 @@ import pytest
 
 from tests.support import cgroup_tree as tree
 from wattview.probes.containers.engine_processes import Asked, EngineProcesses, EngineUse
-from wattview.probes.containers.engine_socket import absent_fix, refused_fix
+from wattview.probes.containers.engine_socket import (
+    ENGINES,
+    absent_fix,
+    engine_at,
+    engine_of_program,
+    engine_that_answers,
+    refused_fix,
+)
 
 SYSTEMD = 1
 
@@ -92,3 +99,18 @@ def test_a_socket_in_a_closed_directory_is_its_owners_alone(tmp_path: Path) -> N
     # Rootless Docker's is in /run/user/UID, root's Podman's in /run/podman: no group lets anybody in there.
     fix = refused_fix("/proc/1/root/none" if os.geteuid() else str(tmp_path))
     assert fix == "only root may open it: run WattView as root"
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "socket", "info"),
+    [
+        ("Docker", "dockerd", "/var/run/docker.sock", {"ServerVersion": "24.0.7", "CgroupVersion": "2"}),
+        ("Podman", "podman", "/run/user/1000/podman/podman.sock", {"BuildahVersion": "1.28.2", "CgroupVersion": "2"}),
+    ],
+)
+def test_an_engine_is_known_by_its_socket_its_answer_and_its_program(
+    name: str, program: str, socket: str, info: dict[str, str]
+) -> None:
+    found = {engine_at(socket).name, engine_that_answers(info).name, engine_of_program(program).name}
+    assert found == {name}
+    assert len({kind.name for kind in ENGINES}) == len(ENGINES)

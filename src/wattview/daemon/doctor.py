@@ -82,7 +82,7 @@ def _describe(reading: Reading | None) -> str:
             size = "unknown memory" if memory is None else f"{memory / 2**30:.1f} GiB"
             return f"{reading.hostname}, {reading.cpus} CPUs, {size}"
         case ContainersReading():
-            return f"Docker {reading.engine.version}, {len(reading.containers)} containers running"
+            return f"{reading.engine.name} {reading.engine.version}, {len(reading.containers)} containers running"
         case StreamsReading():
             return f"{reading.server.name}, {len(reading.streams)} streams"
         case StoreReading():

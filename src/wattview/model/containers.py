@@ -219,8 +219,10 @@ class Machine(Struct, frozen=True, kw_only=True):
 
 
 class Engine(Struct, frozen=True, kw_only=True):
-    """The container engine itself: its own processes (dockerd and containerd) summed, not its containers."""
+    """The container engine itself: its own processes (dockerd and containerd, or Podman's service) summed, not its
+    containers."""
 
+    name: str = "Docker"
     version: str
     cgroup_version: int
     cpu_seconds_total: float | None

@@ -36,6 +36,7 @@ def engine(moment: SampleIndex, facts: SampleIndex) -> Engine | None:
         return None
     labels = info[0].labels
     return Engine(
+        name=labels.get("engine", "Docker"),
         version=labels.get("version", ""),
         cgroup_version=int(labels["cgroup_version"]) if labels.get("cgroup_version", "").isdecimal() else 0,
         cpu_seconds_total=None,

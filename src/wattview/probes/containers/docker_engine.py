@@ -20,7 +20,7 @@ from typing import Any
 from msgspec import Struct
 
 from wattview.probes import SourceBroken, SourceError
-from wattview.probes.containers.engine_socket import peer
+from wattview.probes.containers.engine_socket import engine_that_answers, peer
 
 log = logging.getLogger("wattview.docker")
 
@@ -155,7 +155,7 @@ class DockerEngine:
         try:
             said = client.info()
             info = EngineInfo(
-                program="podman" if "BuildahVersion" in said else "dockerd",
+                program=engine_that_answers(said).program,
                 version=str(said.get("ServerVersion", "")),
                 cgroup_version=int(said.get("CgroupVersion") or 1),
                 root_dir=str(said.get("DockerRootDir", "")),

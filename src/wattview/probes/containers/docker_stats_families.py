@@ -59,9 +59,9 @@ def docker_families(reading: ContainersReading) -> list[Family]:
         Family("docker_engine_memory_bytes", "gauge", "Resident memory of dockerd and containerd.").add(
             engine.memory_bytes
         ),
-        Family("docker_engine_info", "gauge", "The engine's version and its kind of cgroups, as labels; always 1.").add(
-            1, labels(version=engine.version, cgroup_version=str(engine.cgroup_version))
-        ),
+        Family(
+            "docker_engine_info", "gauge", "The engine, its version and its kind of cgroups, as labels; always 1."
+        ).add(1, labels(engine=engine.name, version=engine.version, cgroup_version=str(engine.cgroup_version))),
     ]
     named = [(labels(name=container.name), container) for container in reading.containers]
     for name, kind, text, field in _DOCKER:

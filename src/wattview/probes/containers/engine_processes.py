@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+from wattview.probes.containers.engine_socket import engine_of_program
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.procfs import PidStat, pid_stat
 
@@ -92,7 +93,7 @@ class EngineProcesses:
         if engine is None:
             return
         wanted: list[PidStat | None] = [engine]
-        if asked.program == "dockerd":
+        if engine_of_program(asked.program).has_containerd:
             wanted.append(self._containerd_of(found, engine))
         if None in wanted:
             # Without its containerd it would be too small a sum.
@@ -127,7 +128,7 @@ class EngineProcesses:
             return peer
         started = {pid: one for pid, one in found.items() if (one.name, one.parent) == (engine.program, peer.pid)}
         if len(started) > 1:
-            listens = b"fd://" if engine.program == "dockerd" else b"\0service"
+            listens = engine_of_program(engine.program).listens
             started = {pid: one for pid, one in started.items() if listens in self._text(pid, "cmdline")}
         return _only(started, lambda one: True)
 

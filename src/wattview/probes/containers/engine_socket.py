@@ -1,4 +1,5 @@
-"""The engine's socket: whether it may be opened, which process is behind it, and what helps where it is refused."""
+"""The container engines that speak Docker's API, and what each has for itself; the socket of one: whether it may be
+opened, which process is behind it, and what helps where it is refused."""
 
 from __future__ import annotations
 
@@ -8,9 +9,55 @@ import os
 import pwd
 import socket
 import struct
+from collections.abc import Container
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from wattview.probes import SourceAbsent, SourceRefused
+
+
+class EngineKind(NamedTuple):
+    """One engine: its name, its service's program, and the systemd unit that starts it.
+
+    ``mark`` stands in the address of its socket, and ``answers`` is a field of ``GET /info``; both are "" for Docker,
+    which is what the others are told from. ``listens`` is in the command line of a service that systemd has started.
+    ``has_containerd``: a daemon of its own runs the containers. ``package`` installs it, and ``own_socket`` is where a
+    user's own service listens, below ``/run/user``; "" where another way is shorter.
+    """
+
+    name: str
+    program: str
+    unit: str
+    listens: bytes
+    mark: str = ""
+    answers: str = ""
+    has_containerd: bool = False
+    package: str = ""
+    own_socket: str = ""
+
+
+ENGINES: tuple[EngineKind, ...] = (
+    EngineKind(
+        "Podman", "podman", "podman.socket", b"\0service", mark="podman", answers="BuildahVersion",
+        own_socket="podman/podman.sock",
+    ),
+    EngineKind("Docker", "dockerd", "docker", b"fd://", has_containerd=True, package="docker.io"),
+)  # fmt: skip
+"""The last one is what is meant where none is recognised."""
+
+
+def engine_at(where: str) -> EngineKind:
+    """The engine that a socket's path names."""
+    return next(kind for kind in ENGINES if kind.mark in where)
+
+
+def engine_that_answers(fields: Container[str]) -> EngineKind:
+    """The engine whose answer to ``GET /info`` has these fields."""
+    return next(kind for kind in ENGINES if not kind.answers or kind.answers in fields)
+
+
+def engine_of_program(program: str) -> EngineKind:
+    return next((kind for kind in ENGINES if kind.program == program), ENGINES[-1])
 
 
 def peer(host: str, seconds: float) -> int | None:
@@ -32,33 +79,29 @@ def peer(host: str, seconds: float) -> int | None:
             port = address.port or (2376 if address.scheme == "https" else 2375)
             socket.create_connection((address.hostname or "127.0.0.1", port), timeout=seconds).close()
     except FileNotFoundError:
-        raise SourceAbsent(f"no {_kind(where)} engine: {where} does not exist", absent_fix(where)) from None
+        raise SourceAbsent(f"no {engine_at(where).name} engine: {where} does not exist", absent_fix(where)) from None
     except PermissionError:
         raise SourceRefused(f"{where} may not be opened by this user", refused_fix(where)) from None
     except ConnectionRefusedError:
-        raise SourceAbsent(f"no {_kind(where)} engine listens at {where}", _start(where)) from None
+        raise SourceAbsent(f"no {engine_at(where).name} engine listens at {where}", _start(where)) from None
     return None
 
 
 _ELSEWHERE = "or set docker.host (DOCKER_HOST) to the engine's address"
 
 
-def _kind(where: str) -> str:
-    return "Podman" if "podman" in where else "Docker"
-
-
 def absent_fix(where: str) -> str:
     """What makes a socket that is not there."""
-    if "podman" in where or where.startswith("/run/user/"):
+    package = engine_at(where).package
+    if not package or where.startswith("/run/user/"):
         return _start(where)
-    return f"sudo apt-get install docker.io, {_ELSEWHERE}"
+    return f"sudo apt-get install {package}, {_ELSEWHERE}"
 
 
 def _start(where: str) -> str:
-    """How an engine is started: root's or one person's own, Podman's or Docker's."""
-    unit = "podman.socket" if "podman" in where else "docker"
+    """How an engine is started: root's or one person's own."""
     systemctl = "systemctl --user" if where.startswith("/run/user/") else "sudo systemctl"
-    return f"{systemctl} start {unit}, {_ELSEWHERE}"
+    return f"{systemctl} start {engine_at(where).unit}, {_ELSEWHERE}"
 
 
 def refused_fix(where: str) -> str:
@@ -67,9 +110,10 @@ def refused_fix(where: str) -> str:
     if group is not None:
         return f"sudo usermod -aG {group} {_user(os.geteuid())}, then log in again (or restart the service)"
     whose = f"only {owner} may open it: run WattView as {owner}"
-    if "podman" in where and owner == "root":
-        own = f"unix:///run/user/{os.geteuid()}/podman/podman.sock"
-        return f"{whose}, or systemctl --user enable --now podman.socket and set docker.host={own}"
+    engine = engine_at(where)
+    if engine.own_socket and owner == "root":
+        own = f"unix:///run/user/{os.geteuid()}/{engine.own_socket}"
+        return f"{whose}, or systemctl --user enable --now {engine.unit} and set docker.host={own}"
     return whose
 
 

@@ -24,6 +24,7 @@ from wattview.probes.containers.cgroups.root import RootCgroup
 from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.docker_engine import DockerEngine, EngineInfo, EngineState
 from wattview.probes.containers.engine_processes import Asked, EngineProcesses
+from wattview.probes.containers.engine_socket import engine_of_program
 from wattview.probes.containers.exit_watch import ExitWatch
 from wattview.probes.containers.machine import read_machine
 from wattview.probes.containers.metric_labels import shown_labels
@@ -219,6 +220,7 @@ class ContainersProbe:
         use = self._processes.read(monotonic, Asked(info.program, info.peer_pid, self._is_here()))
         rate = None if use is None else self._engine_cpu.update(monotonic, use.cpu_seconds)
         return Engine(
+            name=engine_of_program(info.program).name,
             version=info.version,
             cgroup_version=info.cgroup_version,
             cpu_seconds_total=None if use is None else use.cpu_seconds,

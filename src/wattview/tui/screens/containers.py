@@ -54,7 +54,7 @@ class ContainersScreen(View):
         entitle(table, workload_columns.titled("Containers", len(table.rows), len(rows)))
         engine = snapshot.engine if snapshot is not None else None
         self.query_one("#engine", Pane).put(
-            f"Docker {engine.version}, cgroup v{engine.cgroup_version}: the engine itself takes "
+            f"{engine.name} {engine.version}, cgroup v{engine.cgroup_version}: the engine itself takes "
             f"{number(engine.cpu_percent)} % of a core and {number(engine.memory_percent)} % of the memory"
             if engine is not None
             else ""
