@@ -273,7 +273,11 @@ RESULTS_CALLS: tuple[Call, ...] = (
         _export,
         str,
         "Runs as a file: what `wattview results export` writes.",
-        query={"format": f"One of {', '.join(MEDIA_TYPES)}; json where it is not said.", "runs": RUNS, "vmaf": REPORT_VMAF},
+        query={
+            "format": f"One of {', '.join(MEDIA_TYPES)}; json where it is not said.",
+            "runs": RUNS,
+            "vmaf": REPORT_VMAF,
+        },
         refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
         media_type="application/octet-stream",
     ),
