@@ -12,7 +12,7 @@ import asyncio
 import math
 from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from wattview.exposition import label_text
@@ -30,6 +30,9 @@ MAX_RESULTS = 100_000
 
 LARGE_BYTES = 256 * 1024
 """An answer of at least this size is taken apart in a thread, and its memory given back."""
+
+
+_PARTIAL = "figures of a part would be too small; see that all of its storage answers"
 
 
 class StoreError(Exception):
@@ -70,13 +73,25 @@ class _Result(Struct):
 
 
 class _Data(Struct):
-    result: list[_Result] = []
+    result: list[_Result] | None = None
 
 
 class _StoreAnswer(Struct):
     status: str
     data: _Data | None = None
     error: str = ""
+    partial: bool = field(default=False, name="isPartial")
+    warnings: list[str] | None = None
+
+    @property
+    def missing(self) -> str:
+        """Why this is not all that the store holds, "" where it is.
+
+        VictoriaMetrics' cluster says so itself. Thanos, and Prometheus with remote storage, warn that one of their
+        stores has not answered. Remarks on the query, of which Prometheus 3 makes many, begin with ``PromQL``.
+        """
+        told = next((one for one in self.warnings or () if not one.startswith("PromQL")), "")
+        return told or ("one of its storage nodes is missing" if self.partial else "")
 
 
 class Store:
@@ -146,8 +161,10 @@ class Store:
             said = decoded.error or " ".join(answer.body[:200].decode("utf-8", "replace").split()) or answer.phrase
             fix = "" if decoded.error else f"is this a Prometheus? {self._check}"
             raise StoreError(f"{self.url} answered {answer.status}: {said[:200]}", fix)
+        if decoded.missing:
+            raise StoreError(f"{self.url} gave only a part of what it holds: {decoded.missing[:200]}", _PARTIAL)
         try:
-            return _once(map(_read, decoded.data.result))
+            return _once(map(_read, decoded.data.result or ()))
         except ValueError as error:
             raise StoreError(f"{self.url} answered a value that is no number: {error}", self._check) from None
 

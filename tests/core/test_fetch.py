@@ -191,6 +191,7 @@ def raw_deflate(data: bytes) -> bytes:
         ("deflate", zlib.compress(b"x" * 100_000)),
         ("deflate", raw_deflate(b"x" * 100_000)),
     ],
+    ids=["none", "gzip", "members", "deflate", "raw deflate"],
 )
 def test_each_encoding_is_undone(encoding: str, body: bytes) -> None:
     with Wire(answer(f"Content-Encoding: {encoding}", body=body)) as wire:
@@ -206,6 +207,7 @@ def test_each_encoding_is_undone(encoding: str, body: bytes) -> None:
         ("br", b"x", "encoding 'br'"),
         ("gzip, gzip", b"x", "encoding 'gzip, gzip'"),
     ],
+    ids=["no gzip", "cut off", "unknown", "twice"],
 )
 def test_what_cannot_be_undone_is_said(encoding: str, body: bytes, said: str) -> None:
     with Wire(answer(f"Content-Encoding: {encoding}", body=body)) as wire, pytest.raises(BadAnswer, match=said):

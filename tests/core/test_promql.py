@@ -53,6 +53,41 @@ async def test_a_label_may_be_called_anything_and_its_series_is_named_so_that_it
     assert label_text({"host": "h", "service.name": "a"}) == '{host="h","service.name"="a"}'
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"isPartial": True}, "storage"),
+        ({"warnings": ["No StoreAPIs matched for this query", "PromQL info: x"]}, "StoreAPIs"),
+        ({"warnings": ["remote_read: remote server answered 503"]}, "remote_read"),
+        ({"isPartial": False, "warnings": None, "infos": ["PromQL info: might not be a counter"]}, ""),
+        ({"warnings": ['PromQL warning: encountered a mix of histograms and floats for metric name "up" (1:1)']}, ""),
+    ],
+)
+async def test_a_part_of_what_a_store_holds_is_no_answer(more: dict[str, Any], said: str) -> None:
+    """https://docs.victoriametrics.com/victoriametrics/cluster-victoriametrics/#cluster-availability,
+    https://thanos.io/tip/components/query.md/#partial-response, https://prometheus.io/docs/prometheus/latest/querying/api/."""
+    body = json.dumps(json.loads(vector(({"__name__": "up"}, [1, "5"]))) | more).encode()
+    if not said:
+        assert [one.points for one in await asked(saying(body))] == [[(1.0, 5.0)]]
+        return
+    with pytest.raises(StoreError, match=f"only a part.*{said}"):
+        await asked(saying(body))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        [{"metric": {"__name__": "up"}, "histogram": [1, {"count": "3", "sum": "7", "buckets": [[0, "1", "2", "3"]]}]}],
+        [{"metric": {"__name__": "up"}, "value": [1, "NaN"]}],
+    ],
+)
+async def test_what_is_no_number_is_no_point(result: Any) -> None:
+    """A native histogram has no value: https://prometheus.io/docs/prometheus/latest/querying/api/#native-histograms."""
+    body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+    assert [one.points for one in await asked(saying(body))] == [[]] * len(result or ())
+
+
 @pytest.mark.parametrize("label", ["prometheus_replica", "replica", "__replica__"])
 async def test_the_series_of_two_replicas_are_one(label: str) -> None:
     body = matrix(

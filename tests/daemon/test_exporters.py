@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests.support.daemon import DaemonProcess, running_daemon
-from wattview.daemon.exporters.endpoints import EXPORTERS
+from wattview.daemon.exporters.entries import EXPORTERS
 from wattview.model import ExporterHealth
 
 PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"

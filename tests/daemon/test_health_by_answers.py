@@ -7,11 +7,14 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import pytest
 
-from wattview.daemon.exporters.health import FETCH_SECONDS, Health, Target
+from wattview.daemon.exporters.check import ExporterTarget
+from wattview.daemon.exporters.expected import Expected, SelfReport
+from wattview.daemon.exporters.health import FETCH_SECONDS, Health
 from wattview.exposition import Family
-from wattview.model import ExporterHealth
+from wattview.model import ExporterHealth, ProbeState, ProbeStatus
 
 DATA = [Family("node_load1", "gauge", "Load.", [("", 0.5)]), Family("node_load5", "gauge", "Load.", [("", 0.4)])]
 NO_DATA = [Family("wattview_probe_success", "gauge", "Success.", [('{probe="node"}', 0)])]
@@ -22,7 +25,7 @@ class Exporter:
 
     def __init__(self) -> None:
         self.fetches = self.calls = 0
-        self.state = "ok"
+        self.state: ProbeState = "ok"
         self.metrics = b"# TYPE node_load1 gauge\nnode_load1 0.5\n"
         outer = self
 
@@ -30,8 +33,7 @@ class Exporter:
             def do_GET(self) -> None:
                 outer.calls += 1
                 outer.fetches += self.path == "/metrics"
-                health = f'{{"probes": [{{"probe": "node", "state": "{outer.state}"}}]}}'
-                body = outer.metrics if self.path == "/metrics" else health.encode()
+                body = outer.metrics if self.path == "/metrics" else msgspec.json.encode(outer.report())
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -41,9 +43,14 @@ class Exporter:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.target = Target("node-exporter", f"http://127.0.0.1:{self.server.server_port}")
+        url = f"http://127.0.0.1:{self.server.server_port}"
+        self.target = ExporterTarget("node-exporter", url, "node", expected=Expected(needs={"node": ()}))
         self._thread = threading.Thread(target=self.server.serve_forever)
         self._thread.start()
+
+    def report(self) -> SelfReport:
+        probe = ProbeStatus(probe="node", state=self.state)
+        return SelfReport(exporter="node-exporter", version="1", pid=1, status="healthy", probes=(probe,))
 
     def close(self) -> None:
         self.server.shutdown()
@@ -87,7 +94,7 @@ async def test_an_exporter_is_fetched_where_nobody_asked_it_or_it_lost_its_data(
 
 @pytest.mark.parametrize(("state", "fetches"), [("absent", 1), ("refused", 2)])
 async def test_one_without_a_source_is_well_and_not_fetched_again_and_one_that_is_refused_is(
-    exporter: Exporter, state: str, fetches: int
+    exporter: Exporter, state: ProbeState, fetches: int
 ) -> None:
     exporter.state, exporter.metrics = state, b'wattview_probe_success{probe="node"} 0\n'
     health = Health([exporter.target], fresh_seconds=-1.0)

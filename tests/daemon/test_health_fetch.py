@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 
 import httpx
+import msgspec
 import pytest
 
 from tests.support.wire import Script, Wire, endlessly, head, slowly
-from wattview.daemon.exporters import health
-from wattview.daemon.exporters.health import Target, check
+from wattview.daemon.exporters import check
+from wattview.daemon.exporters.check import ExporterTarget, check_all
+from wattview.daemon.exporters.expected import SelfReport
 
 MIB = 2**20
 
@@ -29,12 +31,15 @@ def compressed(_: str) -> Iterator[bytes]:
     yield head("Content-Encoding: gzip") + gzip.compress(b"up 1\n" * 10 * MIB, 1)
 
 
-def one_line(_: str) -> Iterator[bytes]:
-    yield head() + b'up{a="' + b'\\"' * MIB + b'"} 1\n'
+REPORT = msgspec.json.encode(SelfReport(exporter="rapl-exporter", version="1", pid=1, status="healthy"))
 
 
-def no_text(_: str) -> Iterator[bytes]:
-    yield head() + b"\xff\xfe"
+def one_line(request: str) -> Iterator[bytes]:
+    yield head() + REPORT if "/health" in request else head() + b'up{a="' + b'\\"' * MIB + b'"} 1\n'
+
+
+def no_text(request: str) -> Iterator[bytes]:
+    yield head() + REPORT if "/health" in request else head() + b"\xff\xfe"
 
 
 @pytest.mark.parametrize(
@@ -50,11 +55,11 @@ def no_text(_: str) -> Iterator[bytes]:
 async def test_an_exporter_that_is_none_is_judged_in_a_stated_time(
     monkeypatch: pytest.MonkeyPatch, script: Script, reachable: bool, said: str
 ) -> None:
-    monkeypatch.setattr(health, "MAX_BODY_BYTES", 4 * MIB)
+    monkeypatch.setattr(check, "MAX_BODY_BYTES", 4 * MIB)
     with Wire(script) as wire:
         began = time.monotonic()
         async with httpx.AsyncClient(trust_env=False) as client:
-            found = await check(client, Target("rapl-exporter", wire.url), 1.0)
+            (found,) = await check_all(client, [ExporterTarget("rapl-exporter", wire.url, "rapl")], 1.0)
         assert time.monotonic() - began < 4
     assert (found.healthy, found.reachable) == (False, reachable)
     assert said in found.reason

@@ -13,7 +13,7 @@ import pytest
 from tests.support.guest import Guest, add_image, booted, built, wheel
 from tests.support.node_exporter import Exposition
 from tests.support.stack import REPOSITORY
-from wattview.config import Endpoints
+from wattview.config import EndpointsSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -22,7 +22,7 @@ LIMITS = "--memory 64m --cpus 0.2 --pids-limit 50 --network none"
 BUSY = "sh -c 'sleep 1000 & sleep 1000 & while :; do :; done'"
 TIMEX = 17
 PORTS = {name: endpoint.port for name, endpoint in
-         ((name, getattr(Endpoints(), name)) for name in Endpoints.__struct_fields__)}  # fmt: skip
+         ((name, getattr(EndpointsSettings(), name)) for name in EndpointsSettings.__struct_fields__)}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -404,7 +404,6 @@ def test_an_engine_that_hangs_is_broken_and_is_found_when_it_wakes(
         ("/info", b"[]"),
         ("/info", b'{"ServerVersion": '),
         ("/containers/json", b'{"message": "no list"}'),
-        (f"/containers/{ID}/json", b'{"Id": "' + ID.encode() + b'", "State": {"Pid": 7}}'),
         (f"/containers/{ID}/json", b'{"Id": "x", "Name": "/x", "State": {"Pid": "seven"}}'),
     ],
 )
@@ -415,6 +414,59 @@ def test_answers_that_make_no_sense_are_a_broken_source(machine: Machine, path: 
         machine.probe.read()
     assert "engine" in caught.value.reason
     assert "\n" not in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'{"message": "layer does not exist"}',
+        b'{"Id": "x", "Name": "/x", "State": {"Pid": "seven"}}',
+        b'{"Id": "x", "Name": "/x", "State": {"Pid": 7}, "Config": {"Labels": ["a=b"]}}',
+        b'{"Id": "x", ',
+    ],
+)
+def test_a_container_that_the_engine_cannot_describe_costs_itself(machine: Machine, broken: bytes) -> None:
+    """https://github.com/containers/podman/issues/22655, and images whose layers are damaged."""
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(OTHER_ID, "damaged", 4343, "/elsewhere")
+    machine.start(ID, "web", 4242, PATH)
+    machine.api.raw[f"/containers/{OTHER_ID}/json"] = broken
+    if b"message" in broken:
+        machine.api.failing.add(f"/containers/{OTHER_ID}/json")
+    reading = machine.probe.read()
+    assert {one.name: one.cpu_seconds_total for one in reading.containers} == {"web": 2.25}
+    (fault,) = reading.faults
+    assert fault.part == f"container {OTHER_ID[:12]}"
+    assert "cannot describe" in fault.reason
+    # It is asked for again with the next event, whichever container that is of.
+    machine.api.followed.acquire(timeout=10)
+    machine.api.raw.clear()
+    machine.api.event("rename", ID)
+    machine.until(lambda reading: names(reading) == {"web", "damaged"})
+
+
+def test_what_an_engine_leaves_null_costs_itself(machine: Machine) -> None:
+    """Networks may be null (https://github.com/moby/moby/issues/39345), and so may each of them, and a name."""
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    machine.api.cgroup_version = "v2"
+    said = machine.api.containers[ID]
+    said |= {"Name": None, "NetworkSettings": {"Networks": {"none": None, "bridge": {"IPAddress": "172.17.0.2"}}}}
+    said["Config"] |= {"Labels": None}
+    (container,) = machine.probe.read().containers
+    assert (container.name, container.addresses, container.labels) == (ID[:12], ("172.17.0.2",), {})
+    assert container.cpu_seconds_total == 2.25
+
+
+def test_a_containers_watcher_is_not_taken_for_the_container(machine: Machine) -> None:
+    """conmon's cgroup bears the id too: https://github.com/containers/podman/issues/364."""
+    cgroups = tree.v2_cgroup(machine.sys, f"/machine.slice/libpod-conmon-{ID}.scope").parent
+    (cgroups / f"libpod-conmon-{ID}.scope" / "cpu.stat").write_text("usage_usec 9\nuser_usec 9\nsystem_usec 0\n")
+    path = f"/machine.slice/libpod-{ID}.scope"
+    tree.v2_cgroup(machine.sys, path)
+    machine.start(ID, "web", 4242, "/../../seen-from-elsewhere")
+    (container,) = machine.probe.read().containers
+    assert (container.cgroup, container.cpu_seconds_total) == (path, 2.25)
 
 
 def test_the_engines_own_processes_are_summed_and_nobody_elses(machine: Machine) -> None:

@@ -283,6 +283,18 @@ def test_what_failed_when_a_gpu_was_opened_is_asked_again() -> None:
     assert probe.read().gpus[0].memory_total_bytes == 81559 * 1024 * 1024
 
 
+def test_a_name_that_is_garbage_costs_itself() -> None:
+    """Drivers of 2024 under WSL: https://github.com/gpuopenanalytics/pynvml/issues/53, nvitop #127, codecarbon #697."""
+
+    class Garbled(FakeNvml):
+        def nvmlDeviceGetName(self, gpu: FakeGpu) -> str:
+            return b"\xf8\x03\x00".decode() if gpu is self.gpus[0] else "NVIDIA L4"
+
+    reading = GpuProbe(Config(), nvml=Garbled(FakeGpu("GPU-a"), FakeGpu("GPU-b"))).read()
+    assert [(gpu.name, gpu.power_watts) for gpu in reading.gpus] == [("", 68.452), ("NVIDIA L4", 68.452)]
+    assert reading.faults == ()
+
+
 def test_values_that_a_gpu_cannot_have_are_faults_and_no_samples() -> None:
     wrong = {
         "nvmlDeviceGetPowerUsage": 0xFFFFFFFF,

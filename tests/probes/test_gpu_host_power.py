@@ -9,7 +9,7 @@ from tests.support.dashboard import gpu
 from tests.support.fake_nvml import GPU_IS_LOST, NO_PERMISSION, UNKNOWN, Code, FakeGpu, FakeNvml
 from wattview.analysis.machine_power import machine_power
 from wattview.config import Config
-from wattview.daemon.exporters.endpoints import _merged
+from wattview.daemon.exporters.scrape import _merged
 from wattview.exposition import Family, labels, render
 from wattview.model import Gpu, GpusReading, PowerReading
 from wattview.probes.gpu.energy import GpuEnergy

@@ -22,6 +22,8 @@ class FakeDockerApi:
         self.host = f"unix://{socket_path}"
         self.containers: dict[str, dict[str, Any]] = {}
         self.raw: dict[str, bytes] = {}
+        self.failing: set[str] = set()
+        """Paths of ``raw`` whose answer is a 500."""
         self.requests: list[str] = []
         self.cgroup_version = cgroup_version
         self.answering = threading.Event()
@@ -79,7 +81,7 @@ class FakeDockerApi:
         self.requests.append(path)
         self.answering.wait()
         if path in self.raw:
-            self._send(handler, 200, self.raw[path])
+            self._send(handler, 500 if path in self.failing else 200, self.raw[path])
         elif path == "/version":
             self._json(handler, {"Version": "99.0", "ApiVersion": "1.41", "MinAPIVersion": "1.24"})
         elif path == "/info":

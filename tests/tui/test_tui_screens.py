@@ -254,7 +254,7 @@ async def test_exporters_show_health_with_reason_and_the_doctors_fix(daemon: Scr
                                                                          reason="connection refused")))  # fmt: skip
     async with opened(daemon, (80, 24)) as pilot:
         await pilot.press("8")
-        await until(pilot, lambda: "✗ no answer" in screen_text(pilot.app))
+        await until(pilot, lambda: "✗ unhealthy" in screen_text(pilot.app))
         await pilot.press("j")
         await until(pilot, lambda: "connection refused" in screen_text(pilot.app))
         await pilot.press("tab")

@@ -7,7 +7,7 @@ import click
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.config import Config
-from wattview.model import ExporterHealth
+from wattview.model import ExporterHealth, grouped_reasons
 
 
 async def check_exporters(config: Config, as_json: bool, timeout_seconds: float, debug: bool) -> bool:
@@ -17,8 +17,8 @@ async def check_exporters(config: Config, as_json: bool, timeout_seconds: float,
     """
     import httpx
 
+    from wattview.daemon.exporters.check import check_all
     from wattview.daemon.exporters.endpoints import targets
-    from wattview.daemon.exporters.health import check_all
 
     if config.daemon.web_config_file:
         checked = await _asked(config)
@@ -46,12 +46,10 @@ async def _asked(config: Config) -> list[ExporterHealth]:
 
 
 def _print_health(checked: list[ExporterHealth], debug: bool) -> None:
-    def state(one: ExporterHealth) -> str:
-        return "unhealthy" if not one.healthy else ("healthy" if one.has_data else "no source")
-
+    marks = {"healthy": "✓", "no source": "·", "unhealthy": "✗"}
     rows = [
         [
-            ("✓" if one.healthy else "✗") + " " + state(one),
+            f"{marks[one.state]} {one.state}",
             one.exporter,
             one.url,
             str(one.metric_count),
@@ -62,9 +60,5 @@ def _print_health(checked: list[ExporterHealth], debug: bool) -> None:
     ]
     header = ["STATE", "EXPORTER", "URL", "FAMILIES", "SAMPLES", "TIME"]
     term.say(term.table(header, rows, right=frozenset({3, 4, 5})))
-    by_reason: dict[str, list[str]] = {}
-    for one in checked:
-        if one.reason and (debug or not one.healthy or not one.has_data):
-            by_reason.setdefault(one.reason, []).append(one.exporter)
-    for reason, names in by_reason.items():
-        term.say(term.wrap(f"{', '.join(names)}: {reason}"))
+    for names, reason in grouped_reasons(one for one in checked if debug or one.state != "healthy"):
+        term.say(term.wrap(f"{names}: {reason}"))

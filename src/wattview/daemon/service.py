@@ -26,8 +26,11 @@ from wattview.daemon.api.route import Parts
 from wattview.daemon.api.snapshot import Snapshots
 from wattview.daemon.attribution.attributor import Attributor
 from wattview.daemon.events import EventLog, kept_events
-from wattview.daemon.exporters.endpoints import EXPORTERS, Endpoints, exporter_url
-from wattview.daemon.exporters.health import Health, Target
+from wattview.daemon.exporters.check import ExporterTarget
+from wattview.daemon.exporters.ended_containers import LastWords
+from wattview.daemon.exporters.endpoints import Endpoints, enabled, exporter_url
+from wattview.daemon.exporters.health import Health
+from wattview.daemon.exporters.scrape import Shown
 from wattview.daemon.history.backend import open_history
 from wattview.daemon.history.recorder import Recorder
 from wattview.daemon.history.replay import Past
@@ -161,7 +164,7 @@ class Daemon:
             config, sampler, snapshots, past, history, runner, results, health, server, self._events, stopping
         )
         keys = {_port(listener): key for key, listener in self.addresses.exporters.items()}
-        exporters = Endpoints(config, sampler, attributor, results, health, runner, keys)
+        exporters = Endpoints(Shown(config, sampler, attributor, results, health, runner, LastWords()), keys)
         if self.addresses.web is not None:
             health.ask_within(exporters)
         stack.push_async_callback(self._stop_serving, health)
@@ -203,19 +206,25 @@ class Daemon:
         log.info("media server: %s (statistics: %s)", server.rtmp_url, server.stat_url)
         return server
 
-    def _targets(self) -> dict[str, Target]:
+    def _targets(self) -> dict[str, ExporterTarget]:
         """By key: where the exporters are that these settings ask for."""
-        web, found = self.addresses.web, {}
-        for exporter in EXPORTERS:
-            settings = getattr(self.config.endpoints, exporter.key)
-            if not settings.enabled:
-                continue
-            problem = self.addresses.problems.get(exporter.key, "")
-            if problem:
+        addresses = self.addresses
+        encrypted = addresses.web is not None and addresses.web.encrypted
+        found: dict[str, ExporterTarget] = {}
+        taken: list[str] = []
+        for exporter, port in enabled(self.config):
+            key, problem = exporter.key, addresses.problems.get(exporter.key, "")
+            if key in addresses.taken:
+                taken.append(f"{exporter.name} (endpoints.{key}.port = {port})")
+            elif problem:
                 log.warning("%s is not served: %s", exporter.name, problem)
-            port = _port(self.addresses.exporters[exporter.key]) if not problem else settings.port
-            url = exporter_url(self.config.daemon.listen, port, encrypted=web is not None and web.encrypted)
-            found[exporter.key] = Target(exporter.name, url, problem)
+            else:
+                port = _port(addresses.exporters[key])
+            url = exporter_url(self.config.daemon.listen, port, encrypted=encrypted and not problem)
+            is_taken, pid = key in addresses.taken, os.getpid()
+            found[key] = ExporterTarget(exporter.name, url, key, problem, is_taken, exporter.expected, pid)
+        if taken:
+            log.warning("not served, as another program has the port: %s; by whom: wattview check", ", ".join(taken))
         return found
 
 
@@ -311,9 +320,7 @@ async def _until_changed(
 
 async def _addresses(config: Config, before: Addresses | None = None) -> Addresses:
     """Raises ListenError and ConfigError."""
-    endpoints = {exporter.key: getattr(config.endpoints, exporter.key) for exporter in EXPORTERS}
-    ports = {key: endpoint.port for key, endpoint in endpoints.items() if endpoint.enabled}
-    return await Addresses.of(config, ports, before)
+    return await Addresses.of(config, {exporter.key: port for exporter, port in enabled(config)}, before)
 
 
 def _port(listener: Listener) -> int:

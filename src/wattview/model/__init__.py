@@ -73,7 +73,18 @@ from wattview.model.scenarios import (
     ScenarioPreset,
     VideoEncoder,
 )
-from wattview.model.snapshot import Event, EventLevel, ExporterHealth, Finding, HistorySeries, Recorded, Snapshot
+from wattview.model.snapshot import (
+    Event,
+    EventLevel,
+    ExporterHealth,
+    ExporterState,
+    Finding,
+    HistorySeries,
+    Recorded,
+    Snapshot,
+    exporter_state,
+    grouped_reasons,
+)
 from wattview.model.source import Fault, ProbeState, ProbeStatus, Reading, StoreReading
 from wattview.model.streams import RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.model.sweeps import (
@@ -118,6 +129,7 @@ __all__ = [
     "EventLevel",
     "ExportFormat",
     "ExporterHealth",
+    "ExporterState",
     "Fault",
     "Filesystem",
     "Finding",
@@ -180,4 +192,6 @@ __all__ = [
     "TrailPoint",
     "VideoEncoder",
     "Zone",
+    "exporter_state",
+    "grouped_reasons",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from wattview.model.containers import Container, Engine
 from wattview.model.gpus import Gpu
@@ -14,12 +16,22 @@ from wattview.model.runs import Run
 from wattview.model.source import ProbeStatus
 from wattview.model.streams import RtmpServer, Stream
 
+ExporterState = Literal["healthy", "no source", "unhealthy"]
+"""``healthy``: it shows what is expected of it. ``no source``: it would, and this machine has nothing to show."""
+
+
+def exporter_state(healthy: bool, has_data: bool) -> ExporterState:
+    """The one word for an exporter's health."""
+    return "unhealthy" if not healthy else "healthy" if has_data else "no source"
+
 
 class ExporterHealth(Struct, frozen=True, kw_only=True):
-    """What one fetch of one exporter showed. ``healthy``: it answered 200, in a form the parser accepts, with data.
+    """What one fetch of one exporter showed. ``healthy``: WattView answered 200, in a form the parser accepts, and each
+    metric that is expected of it is there or has a reason. ``state`` says it in one word.
 
     ``metric_count`` counts families; ``sample_count`` samples; ``has_data`` is false where every sample is about the
-    exporter itself (``wattview_probe_*`` and the like) and none about the thing it measures.
+    exporter itself (``wattview_probe_*`` and the like) and none about the thing it measures. ``missing`` are expected
+    metrics that are not there and nothing says why. ``taken_by`` is who has its port, "" where it has it itself.
     """
 
     exporter: str
@@ -32,6 +44,28 @@ class ExporterHealth(Struct, frozen=True, kw_only=True):
     scrape_seconds: float | None
     checked: float
     reason: str = ""
+    missing: tuple[str, ...] = ()
+    taken_by: str = ""
+    state: ExporterState = "unhealthy"
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "state", exporter_state(self.healthy, self.has_data))
+
+
+def grouped_reasons(checked: Iterable[ExporterHealth]) -> list[tuple[str, str]]:
+    """What is said of exporters, (their names, the reason): exporters with one reason, or whose ports one program has,
+    are said together."""
+    groups: dict[str, list[ExporterHealth]] = {}
+    for one in checked:
+        if one.reason:
+            groups.setdefault(one.taken_by or one.reason, []).append(one)
+    return [(", ".join(one.exporter for one in group), _reason(group)) for group in groups.values()]
+
+
+def _reason(group: Sequence[ExporterHealth]) -> str:
+    if len(group) == 1 or not group[0].taken_by:
+        return group[0].reason
+    return f"{len(group)} ports are taken by {group[0].taken_by}; stop it or set their endpoints.….port"
 
 
 class Recorded(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ it was. ``runs_families`` are the same figures with the label ``run``, under nam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from wattview.exposition import Family, labels
 from wattview.model import RunResult, ScenarioResult
@@ -65,6 +65,14 @@ def cost_families(run: RunResult | None) -> list[Family]:
     """Port 9504: costs in the currency of the settings, and carbon where the grid's intensity is set."""
     alive = Family("cost_exporter_alive", "gauge", "1 while the cost exporter answers.", [("", 1.0)])
     return [alive, *_newest("cost", run)]
+
+
+FAMILIES: Mapping[str, Callable[[RunResult | None], list[Family]]] = {
+    "results": results_families,
+    "qoe": qoe_families,
+    "cost": cost_families,
+}
+"""By the exporter's key."""
 
 
 def _newest(exporter: str, run: RunResult | None) -> list[Family]:

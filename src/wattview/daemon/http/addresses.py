@@ -34,11 +34,13 @@ class ListenError(Exception):
 
 class Addresses:
     """The listeners of one set of settings. ``exporters`` are by their keys; ``problems`` says of the others why they
-    are not served; ``token`` is what the control port wants, and ``web`` who else may come in over TCP."""
+    are not served, and ``taken`` are those of them whose port somebody else has; ``token`` is what the control port
+    wants, and ``web`` who else may come in over TCP."""
 
     def __init__(self, before: Addresses | None) -> None:
         self.exporters: dict[str, Listener] = {}
         self.problems: dict[str, str] = {}
+        self.taken: set[str] = set()
         self.control: Listener | None = None
         self.remote: Listener | None = None
         self.token = ""
@@ -129,6 +131,8 @@ class Addresses:
             if _is_no_address(error):
                 raise ListenError(f"daemon.listen: {_problem(error, 'daemon.listen', host, port)}") from None
             self.problems[key] = _problem(error, setting, host, port)
+            if error.errno == errno.EADDRINUSE:
+                self.taken.add(key)
             self._failed.add(name)
             if strict and name not in self._failed_before:
                 raise ListenError(f"{setting}: {self.problems[key]}") from None

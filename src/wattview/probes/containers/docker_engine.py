@@ -9,6 +9,7 @@ pauses, and lists anew. API: https://docs.docker.com/reference/api/engine/
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import threading
 import time
@@ -73,11 +74,13 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
 
 
 class EngineState(Struct, frozen=True):
-    """All that is known at one moment. ``problem`` says why it may be out of date."""
+    """All that is known at one moment. ``problem`` says why it may be out of date; ``unknown``, by id, why nothing is
+    known of a container that the engine has."""
 
     info: EngineInfo | None = None
     containers: dict[str, ContainerInfo] = {}
     problem: SourceError | None = None
+    unknown: dict[str, str] = {}
 
 
 class DockerEngine:
@@ -157,7 +160,7 @@ class DockerEngine:
             info = EngineInfo(
                 program=engine_that_answers(said).program,
                 version=str(said.get("ServerVersion", "")),
-                cgroup_version=int(said.get("CgroupVersion") or 1),
+                cgroup_version=int(str(said.get("CgroupVersion") or 1).removeprefix("v")),
                 root_dir=str(said.get("DockerRootDir", "")),
                 peer_pid=pid,
             )
@@ -167,11 +170,10 @@ class DockerEngine:
                 since=since, filters={"type": ["container"], "event": list(_EVENTS)}, decode=True
             )
             containers: dict[str, ContainerInfo] = {}
+            unknown: dict[str, str] = {}
             for listed in client.containers():
-                found = self._inspect(client, listed["Id"])
-                if found is not None:
-                    containers[found.id] = found
-            self._publish(containers, None, info)
+                self._ask(client, listed["Id"], containers, unknown)
+            self._publish(containers, None, info, unknown)
             self._followed = True
             for event in self._stream:
                 self._apply(client, event)
@@ -183,29 +185,43 @@ class DockerEngine:
         container_id = event.get("Actor", {}).get("ID") or event.get("id")
         if not container_id:
             return
-        containers = dict(self.state.containers)
-        found = self._inspect(client, container_id)
+        containers, unknown = dict(self.state.containers), dict(self.state.unknown)
+        for one in {container_id, *unknown}:
+            self._ask(client, one, containers, unknown)
+        self._publish(containers, None, unknown=unknown)
+
+    def _ask(
+        self, client: Any, container_id: str, containers: dict[str, ContainerInfo], unknown: dict[str, str]
+    ) -> None:
+        """Puts a container where it belongs: into ``containers``, nowhere if it does not run (any more), or into
+        ``unknown`` where the engine fails to describe it, as with a damaged layer. That one is asked for again with the
+        next event; what was known of it stands."""
+        from docker.errors import APIError, NotFound
+
+        unknown.pop(container_id, None)
+        found = None
+        try:
+            said = client.inspect_container(container_id)
+            self._revision += 1
+            found = container_info(said, self._revision)
+        except NotFound:
+            pass
+        except (APIError, SourceBroken, json.JSONDecodeError) as error:
+            unknown[container_id] = " ".join(str(error).split())[:200]
+            return
         if found is None:
             containers.pop(container_id, None)
         else:
             containers[container_id] = found
-        self._publish(containers, None)
-
-    def _inspect(self, client: Any, container_id: str) -> ContainerInfo | None:
-        """The container, or None where it does not run (any more)."""
-        from docker.errors import NotFound
-
-        try:
-            said = client.inspect_container(container_id)
-        except NotFound:
-            return None
-        self._revision += 1
-        return container_info(said, self._revision)
 
     def _publish(
-        self, containers: dict[str, ContainerInfo], problem: SourceError | None, info: EngineInfo | None = None
+        self,
+        containers: dict[str, ContainerInfo],
+        problem: SourceError | None,
+        info: EngineInfo | None = None,
+        unknown: dict[str, str] | None = None,
     ) -> None:
-        self.state = EngineState(info or self.state.info, containers, problem)
+        self.state = EngineState(info or self.state.info, containers, problem, unknown or {})
         self._on_change(self.state)
         self._tried.set()
 
@@ -219,7 +235,7 @@ def container_info(said: Mapping[str, Any], revision: int = 0) -> ContainerInfo 
             return None
         return ContainerInfo(
             id=str(said["Id"]),
-            name=str(said["Name"]).lstrip("/"),
+            name=str(said.get("Name") or "").lstrip("/") or str(said["Id"])[:12],
             image=str(config.get("Image") or said.get("Image") or ""),
             pid=pid,
             labels={
@@ -255,7 +271,7 @@ def _health(state: Mapping[str, Any]) -> str | None:
 
 def _addresses(networks: Mapping[str, Any]) -> tuple[str, ...]:
     """Its IP addresses in all networks."""
-    found = [network.get(key) for network in networks.values() for key in ("IPAddress", "GlobalIPv6Address")]
+    found = [(network or {}).get(key) for network in networks.values() for key in ("IPAddress", "GlobalIPv6Address")]
     return tuple(str(address) for address in found if address)
 
 

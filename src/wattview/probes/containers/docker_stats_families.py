@@ -86,5 +86,6 @@ def docker_families(reading: ContainersReading) -> list[Family]:
 
 
 def _sum(rates: Iterable[float | None]) -> float | None:
-    known = [rate for rate in rates if rate is not None]
-    return sum(known) if known else None
+    """The sum, None where one of them is not known yet, or there is none."""
+    known = list(rates)
+    return None if not known or None in known else sum(rate for rate in known if rate is not None)

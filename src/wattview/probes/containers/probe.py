@@ -36,6 +36,8 @@ log = logging.getLogger("wattview.containers")
 FIRST_LIST_SECONDS = 3.0
 """How long the first read waits for the engine's list; later reads wait for nothing."""
 
+_INSPECT = "docker inspect must work for it; else remove it, or restart the engine"
+
 
 class ContainersProbe:
     """The engine at ``docker.host`` and its running containers.
@@ -78,6 +80,13 @@ class ContainersProbe:
             if not running:
                 raise state.problem
             faults["docker"] = Fault("docker", state.problem.reason, state.problem.fix)
+        if state.unknown:
+            container_id, reason = next(iter(state.unknown.items()))
+            if not running:
+                raise SourceBroken(f"the engine cannot describe container {container_id[:12]}: {reason}", _INSPECT)
+            for container_id, reason in state.unknown.items():
+                part = f"container {container_id[:12]}"
+                faults[part] = Fault(part, f"the engine cannot describe it: {reason}", _INSPECT)
         if self._background.fault is not None:
             faults["container filesystems"] = self._background.fault
         everyone = [measured.container for measured in (*running, *ended)]

@@ -9,6 +9,7 @@ NVML's reference: https://docs.nvidia.com/deploy/nvml-api/
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -97,7 +98,7 @@ class NvmlGpus:
                 failure = SourceBroken(failure.reason, failure.fix)
             raise failure from None
         try:
-            driver_version = _text(nvml.nvmlSystemGetDriverVersion())
+            driver_version = readable(nvml.nvmlSystemGetDriverVersion)
             devices, faults = _open_devices(nvml, driver_version)
             present = nvml.nvmlDeviceGetCount()
         except (nvml.NVMLError, DriverGone) as error:
@@ -160,6 +161,15 @@ def _start_error(nvml: Any, error: Any) -> SourceError:
     return SourceBroken(f"NVML: {error}", "nvidia-smi must work")
 
 
+def readable(call: Callable[..., str | bytes], *arguments: Any) -> str:
+    """A text of NVML's; "" where its bytes are none, as some drivers have given garbage for a name
+    (https://github.com/gpuopenanalytics/pynvml/issues/53)."""
+    try:
+        return _text(call(*arguments))
+    except UnicodeDecodeError:
+        return ""
+
+
 def _text(value: str | bytes) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
@@ -175,8 +185,8 @@ class _Device:
         self._fixed: dict[str, Any] = {
             "index": index,
             "uuid": self.uuid,
-            "name": _text(nvml.nvmlDeviceGetName(handle)),
-            "pci_bus_id": _text(nvml.nvmlDeviceGetPciInfo(handle).busId),
+            "name": readable(nvml.nvmlDeviceGetName, handle),
+            "pci_bus_id": readable(lambda: nvml.nvmlDeviceGetPciInfo(handle).busId),
             "driver_version": driver_version,
             "device": f"nvidia{index}",
         }

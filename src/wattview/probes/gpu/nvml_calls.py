@@ -51,6 +51,8 @@ class Caller:
             return call(*arguments)
         except self.nvml.NVMLLibraryMismatchError:
             return None  # an older library
+        except UnicodeDecodeError:
+            return None  # garbage where a text should be
         except self.nvml.NVMLError as error:
             code = error.value
             if code in self._gone:

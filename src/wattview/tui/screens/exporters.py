@@ -18,16 +18,17 @@ from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts
 from wattview.tui.widgets.table import Table
 
+STATE_MARKS = {"healthy": "✓", "no source": "○", "unhealthy": "✗"}
+STATE_TONES = {"healthy": "good", "no source": "dim", "unhealthy": "bad"}
+
 
 def _state(one: ExporterHealth) -> str:
-    if one.healthy:
-        return "✓ healthy"
-    return "✗ no data" if one.reachable and not one.has_data else "✗ ill" if one.reachable else "✗ no answer"
+    return f"{STATE_MARKS[one.state]} {one.state}"
 
 
 EXPORTERS: tuple[Column[ExporterHealth], ...] = (
     Column("Exporter", 23, lambda one: one.exporter, lambda one: one.exporter, left=True),
-    Column("State", 11, _state, _state, left=True, tone=lambda one: "good" if one.healthy else "bad"),
+    Column("State", 11, _state, _state, left=True, tone=lambda one: STATE_TONES[one.state]),
     Column("Families", 8, lambda one: number(one.metric_count, 0), lambda one: one.metric_count, rank=2),
     Column("Samples", 8, lambda one: number(one.sample_count, 0), lambda one: one.sample_count, rank=1),
     Column("ms", 7, lambda one: number(_milliseconds(one)), lambda one: one.scrape_seconds, rank=3),
@@ -115,7 +116,7 @@ class ExportersScreen(View):
         match row:
             case None:
                 reason.put("")
-            case ExporterHealth(healthy=True):
+            case ExporterHealth(state="healthy"):
                 reason.put(f"{row.exporter} answers at {row.url} with {row.sample_count} samples.")
             case ExporterHealth():
                 reason.put((f"{row.exporter}: ", "bold"), row.reason or UNKNOWN, f"\n{row.url}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wattview.model import ExporterHealth, Gpu, ProbeStatus
+from wattview.model import ExporterHealth, Gpu, ProbeStatus, grouped_reasons
 from wattview.tui.text import gib, number
 from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets.pane import Pane, Parts
@@ -40,15 +40,20 @@ def _gpu(gpu: Gpu) -> str:
 
 
 def exporter_parts(exporters: tuple[ExporterHealth, ...], past: bool = False) -> Parts:
-    """``✓ 10 healthy``, or how many are not, which, and why."""
+    """``✓ 8 healthy, 2 no source``, or how many are neither, which, and why."""
     if not exporters:
         return [("not recorded at this moment" if past else "not checked yet", "$muted")]
+    counts = [f"{count} {state}" for state in ("healthy", "no source") if (count := _in(state, exporters))]
+    said = ", ".join(counts)
     ill = [one for one in exporters if not one.healthy]
-    well = len(exporters) - len(ill)
     if not ill:
-        return [("✓ ", "$text-success"), f"{well} healthy"]
-    names = "; ".join(f"{one.exporter}: {one.reason or 'no data'}" for one in ill)
-    return [f"{well} healthy, ", (f"✗ {len(ill)} not", "bold $text-error"), f": {names}"]
+        return [("✓ ", "$text-success"), said]
+    reasons = "; ".join(f"{names}: {reason}" for names, reason in grouped_reasons(ill))
+    return [f"{said}, " if said else "", (f"✗ {len(ill)} unhealthy", "bold $text-error"), f": {reasons}"]
+
+
+def _in(state: str, exporters: tuple[ExporterHealth, ...]) -> int:
+    return sum(one.state == state for one in exporters)
 
 
 def source_parts(probes: tuple[ProbeStatus, ...]) -> Parts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from wattview.model import HostReading, Nic
 from wattview.tui.text import bar, gib, mbit, number, span
 from wattview.tui.view import Picture, why_empty
@@ -59,6 +61,8 @@ def physical(nic: Nic) -> bool:
     return not nic.device.startswith(("lo", "veth", "br-", "docker", "virbr", "cni", "flannel", "cali"))
 
 
-def _sum(values: object) -> float | None:
-    known = [value for value in values if value is not None]  # type: ignore[attr-defined]
-    return sum(known) if known else None
+def _sum(values: Iterable[float | None]) -> float | None:
+    """None where one of them is not known yet, or there is none."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return sum(known) if known and len(known) == len(found) else None

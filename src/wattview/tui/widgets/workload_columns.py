@@ -63,8 +63,9 @@ def _sent(container: Container) -> float | None:
 
 
 def _sum(values: list[float | None]) -> float | None:
+    """None where one of them is not known yet, or there is none."""
     known = [value for value in values if value is not None]
-    return sum(known) if known else None
+    return sum(known) if known and len(known) == len(values) else None
 
 
 def _megabytes(value: float | None) -> str:

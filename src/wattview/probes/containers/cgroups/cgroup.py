@@ -125,6 +125,10 @@ def _below(mount: str, path: str) -> str | None:
     return None
 
 
+_WATCHER = "-conmon-"
+"""In the name of the cgroup of a container's watcher, which bears the container's id too (``libpod-conmon-<id>``)."""
+
+
 def _search(directory: str, container_id: str, depth: int) -> str | None:
     try:
         with os.scandir(directory) as entries:
@@ -132,7 +136,7 @@ def _search(directory: str, container_id: str, depth: int) -> str | None:
     except OSError:
         return None
     for child in children:
-        if container_id in child.name:
+        if container_id in child.name and _WATCHER not in child.name:
             return child.path
     if depth > 1:
         for child in children:

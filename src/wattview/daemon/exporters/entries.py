@@ -1,0 +1,194 @@
+"""The one list of the ten exporters. To add one is to add its port to the settings (``config.tables.Endpoints``), and
+one entry here.
+
+An entry says how its families come about, what is expected of it (``expected.py``), and why some of that may be
+missing though all is well. At least the metrics that other programs rely on are expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from wattview.daemon.exporters import gaps
+from wattview.daemon.exporters.expected import Expected
+from wattview.daemon.exporters.scrape import (
+    Scrape,
+    analysed_families,
+    analysed_statuses,
+    health_families,
+    power_families,
+    source_families,
+    source_statuses,
+)
+from wattview.exposition import Family
+from wattview.model import ProbeStatus
+from wattview.model.quantities import exported
+
+
+class Exporter(NamedTuple):
+    """One exporter: its key in the settings, the name that others know it by, what it shows, and what is expected of
+    it. ``statuses`` are the states of its sources; ``gaps`` says of expected metrics why there are none."""
+
+    key: str
+    name: str
+    shows: str
+    expected: Expected
+    families: Callable[[Scrape], Awaitable[list[Family]]] = source_families
+    statuses: Callable[[Scrape], Awaitable[list[ProbeStatus]]] = source_statuses
+    gaps: Callable[[Scrape], Awaitable[dict[str, str]]] = gaps.no_gaps
+
+
+PROBES = ("wattview_probe_success", "wattview_probe_duration_seconds")
+
+
+def _of_results(key: str, *always: str, history: bool) -> Expected:
+    """The figures of the catalogue that this exporter shows, and ``always`` what it has without a results file.
+    ``history``: they are read from there."""
+    needs = {"results": tuple(one.metric for one in exported(key))} | ({"history": ()} if history else {})
+    return Expected((*always, "wattview_probe_success"), needs)
+
+
+EXPORTERS: tuple[Exporter, ...] = (
+    Exporter(
+        "rapl",
+        "rapl-exporter",
+        "power and energy of this machine, its packages, containers and streams",
+        Expected(
+            ("wattview_build_info", "wattview_runs_total", "wattview_price_energy_per_kwh", *PROBES),
+            {
+                "power": (
+                    "rapl_power_watts",
+                    "rapl_energy_joules_total",
+                    "wattview_host_power_watts",
+                    "wattview_host_energy_joules_total",
+                ),
+                "host": (
+                    "wattview_host_cpu_busy_seconds_total",
+                    "wattview_host_cpus",
+                    "wattview_host_memory_total_bytes",
+                ),
+                "gpu": (),
+            },
+        ),
+        power_families,
+        gaps=gaps.power_gaps,
+    ),
+    Exporter(
+        "docker",
+        "docker-stats-exporter",
+        "CPU and memory of the container engine and its containers",
+        Expected(
+            PROBES,
+            {"containers": ("docker_engine_cpu_percent", "docker_engine_memory_percent", "docker_engine_info")},
+            {"docker_container_state": ("docker_container_cpu_percent", "docker_container_memory_percent")},
+        ),
+        gaps=gaps.engine_gaps,
+    ),
+    Exporter(
+        "node",
+        "node-exporter",
+        "this machine, by node_exporter's names",
+        Expected(
+            ("wattview_probe_success",),
+            {
+                "node": (
+                    "node_scrape_collector_success",
+                    "node_scrape_collector_duration_seconds",
+                    *(metric for metrics in gaps.COLLECTED.values() for metric in metrics),
+                )
+            },
+        ),
+        gaps=gaps.node_gaps,
+    ),
+    Exporter(
+        "containers",
+        "cadvisor",
+        "containers, by cAdvisor's names",
+        Expected(
+            PROBES,
+            {"containers": ("cadvisor_version_info", "machine_cpu_cores", "machine_memory_bytes")},
+            {
+                "container_last_seen": (
+                    "container_cpu_usage_seconds_total",
+                    "container_memory_usage_bytes",
+                    "container_memory_working_set_bytes",
+                )
+            },
+        ),
+    ),
+    Exporter(
+        "nginx_rtmp",
+        "nginx-rtmp-exporter",
+        "the RTMP server and its live streams",
+        Expected(
+            PROBES,
+            {
+                "streams": (
+                    "nginx_rtmp_connections",
+                    "nginx_rtmp_streams",
+                    "nginx_rtmp_bandwidth_in_bytes",
+                    "nginx_rtmp_bandwidth_out_bytes",
+                )
+            },
+            {
+                "nginx_rtmp_stream_info": (
+                    "nginx_rtmp_stream_bandwidth_in_bytes",
+                    "nginx_rtmp_stream_bandwidth_out_bytes",
+                )
+            },
+        ),
+    ),
+    Exporter(
+        "results",
+        "results-exporter",
+        "energy, power and CPU of the scenarios of the latest results file",
+        _of_results("results", history=True),
+        analysed_families,
+        analysed_statuses,
+        gaps.result_gaps,
+    ),
+    Exporter(
+        "qoe",
+        "qoe-exporter",
+        "quality of the scenarios of the latest results file",
+        _of_results("qoe", history=False),
+        analysed_families,
+        analysed_statuses,
+        gaps.result_gaps,
+    ),
+    Exporter(
+        "cost",
+        "cost-exporter",
+        "cost of the scenarios of the latest results file",
+        _of_results("cost", "cost_exporter_alive", history=True),
+        analysed_families,
+        analysed_statuses,
+        gaps.result_gaps,
+    ),
+    Exporter(
+        "gpu",
+        "dcgm-exporter",
+        "NVIDIA GPUs, by dcgm-exporter's names",
+        Expected(PROBES, {"gpu": gaps.GPU_METRICS}),
+        gaps=gaps.gpu_gaps,
+    ),
+    Exporter(
+        "health",
+        "exporter-health-checker",
+        "whether each of the other exporters answers, and with what",
+        Expected(
+            (
+                "exporter_health_status",
+                "exporter_reachable",
+                "exporter_metric_count",
+                "exporter_sample_count",
+                "exporter_has_data",
+                "process_cpu_seconds_total",
+                "process_resident_memory_bytes",
+                "python_info",
+            )
+        ),
+        health_families,
+    ),
+)
