@@ -363,6 +363,9 @@ def test_zeros_of_an_idle_window_are_no_figures(tmp_path: Path) -> None:
         ({"vmaf_score": 0.0, "fps": 0}, (None, None, None)),
         ({"vmaf_score": 95.0, "psnr_score": 0, "ssim_score": 0}, (95.0, None, None)),
         ({"vmaf_score": -1, "psnr_score": -1, "ssim_score": 0.5}, (None, None, 0.5)),
+        # Beyond the scale, and FFmpeg's second figure of SSIM, which is in decibels.
+        ({"vmaf_score": 250.0, "psnr_score": 41.5, "ssim_score": 17.3}, (None, 41.5, None)),
+        ({"vmaf_score": 100, "ssim_score": 1}, (100, None, 1)),
     ],
 )
 def test_a_score_of_zero_stands_only_where_a_picture_can_have_it(

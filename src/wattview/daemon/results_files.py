@@ -270,9 +270,6 @@ def _without_empty_zeros(record: ScenarioRecord) -> ScenarioRecord:
 
 
 _MOST = 10**15
-_AnyNumber = (
-    Annotated[int, Meta(ge=-_MOST, le=_MOST)] | Annotated[float, Meta(ge=-float(_MOST), le=float(_MOST))]
-)  # fmt: skip
 _Positive = Annotated[int, Meta(ge=0, le=_MOST)] | Annotated[float, Meta(ge=0, le=float(_MOST))]
 _Whole = Annotated[int, Meta(ge=0, le=_MOST)] | Annotated[float, Meta(ge=0, le=float(_MOST), multiple_of=1)]
 _UnixSeconds = Annotated[int, Meta(gt=0, lt=10**11)] | Annotated[float, Meta(gt=0, lt=1e11)]
@@ -321,7 +318,8 @@ def _time(value: float | str) -> float:
 
 
 _TEXT = _RecordField(str, "text")
-_NUMBER = _RecordField(_AnyNumber, "a finite number")
+_SCORE = _RecordField(Annotated[float, Meta(ge=0, le=100)], "a score of 0 to 100")
+_SIMILARITY = _RecordField(Annotated[float, Meta(ge=-1, le=1)], "a number of -1 to 1")
 _AMOUNT = _RecordField(_Positive, "a number of at least 0")
 _COUNT = _RecordField(_Whole, "a whole number", int)
 _FLAG = _RecordField(bool, "true or false")
@@ -336,9 +334,9 @@ _FIELDS: Mapping[str, _RecordField] = {
     "start_time": _TIME,
     "end_time": _TIME,
     "outputs": _RecordField(list[Output], 'a list of {"resolution", "fps"}'),
-    "vmaf_score": _AMOUNT,
+    "vmaf_score": _SCORE,
     "psnr_score": _AMOUNT,
-    "ssim_score": _NUMBER,
+    "ssim_score": _SIMILARITY,
     "xpsnr_score": _AMOUNT,
     "type": _TEXT,
     "streams": _COUNT,
@@ -348,9 +346,9 @@ _FIELDS: Mapping[str, _RecordField] = {
     "pushed": _FLAG,
     "realtime": _FLAG,
     "encoders": _RecordField(list[EncoderStatus], "a list of encoder figures"),
-    "vmaf_harmonic_mean": _NUMBER,
-    "vmaf_percentile_1": _NUMBER,
-    "vmaf_minimum": _NUMBER,
+    "vmaf_harmonic_mean": _SCORE,
+    "vmaf_percentile_1": _SCORE,
+    "vmaf_minimum": _SCORE,
     "vmaf_model": _TEXT,
     "encoder_tool": _TEXT,
     "quality_tool": _TEXT,
