@@ -15,7 +15,7 @@ from tests.conftest import ConfigFactory
 from tests.support.fake_nvml import FakeGpu, FakeNvml
 from wattview.exposition import render
 from wattview.probes import SourceAbsent
-from wattview.probes.gpu.drm import DrmGpus
+from wattview.probes.gpu.drm import RESCAN_SECONDS, DrmGpus
 from wattview.probes.gpu.families import families
 from wattview.probes.gpu.probe import GpuProbe
 
@@ -190,6 +190,27 @@ def test_a_card_that_is_unplugged_is_a_fault_once_and_then_gone(tmp_path: Path) 
     assert [fault.part for fault in faults] == ["GPU card0"]
     found, faults = gpus.read()
     assert ([gpu.device for gpu in found], faults) == (["card1"], [])
+
+
+def test_a_card_that_its_driver_lets_go_of_is_missed_until_it_is_back(tmp_path: Path, clock: Clock) -> None:
+    """As for a virtual machine (vfio-pci): it goes on drawing power, so that the others are not all."""
+    card(tmp_path, 0, AMD)
+    device = card(tmp_path, 1, XE)
+    (tmp_path / "bus/pci/devices/0000:04:00.0").mkdir(parents=True)
+    gpus = DrmGpus(str(tmp_path))
+    assert len(gpus.read()[0]) == 2
+    link = tmp_path / "class/drm/card1"
+    link.rename(tmp_path / "elsewhere")
+    for _ in range(3):
+        clock.now += RESCAN_SECONDS + 1
+        found, faults = gpus.read()
+        assert [(gpu.device, gpu.power_watts) for gpu in found] == [("card0", 44.0), ("card1", None)]
+        assert "let go" in faults[0].reason
+    (tmp_path / "elsewhere").rename(tmp_path / "class/drm/card2")
+    clock.now += RESCAN_SECONDS + 1
+    found, faults = gpus.read()
+    assert ([gpu.device for gpu in found], faults) == (["card0", "card2"], [])
+    assert device.exists()
 
 
 def test_sensors_that_come_later_than_their_card_are_read(tmp_path: Path, clock: Clock) -> None:

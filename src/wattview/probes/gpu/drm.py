@@ -28,6 +28,10 @@ RESCAN_SECONDS = 30.0
 _VENDORS: dict[str, Literal["amd", "intel"]] = {"0x1002": "amd", "0x8086": "intel"}
 _NAMES = {"amd": "AMD GPU", "intel": "Intel GPU"}
 _MICRO = 1e-6
+_LET_GO = (
+    "its driver has let go of it, and it is still plugged in",
+    "load its driver again (see dmesg), or restart WattView to measure without it",
+)
 
 
 class DrmGpus:
@@ -35,7 +39,9 @@ class DrmGpus:
 
     def __init__(self, sysfs: str) -> None:
         self._directory = Path(sysfs) / "class" / "drm"
+        self._devices = Path(sysfs) / "bus" / "pci" / "devices"
         self._cards: dict[str, _Card] = {}
+        self._let_go: dict[str, Gpu] = {}
         self._scanned: float | None = None
 
     def read(self) -> tuple[list[Gpu], list[Fault]]:
@@ -53,9 +59,23 @@ class DrmGpus:
                 # Unplugged, or its driver was unbound: the next scan tells.
                 gpus.append(card.unread)
                 faults.append(Fault(f"GPU {name}", f"{error.filename or name}: {error.strerror}"))
-                self._cards.pop(name).close()
+                self._drop(self._cards.pop(name))
                 self._scanned = None
+            else:
+                self._let_go.pop(card.unread.pci_bus_id, None)
+        shown = {gpu.pci_bus_id for gpu in gpus}
+        for pci, gpu in self._let_go.items():
+            if pci not in shown:
+                gpus.append(gpu)
+                faults.append(Fault(f"GPU {gpu.device}", *_LET_GO))
         return gpus, faults
+
+    def _drop(self, card: _Card) -> None:
+        """A card that cannot be read any more. Without a driver, or with that of a virtual machine, it is still plugged
+        in and draws power."""
+        card.close()
+        if card.unread.pci_bus_id:
+            self._let_go[card.unread.pci_bus_id] = card.unread
 
     def close(self) -> None:
         for card in self._cards.values():
@@ -81,8 +101,9 @@ class DrmGpus:
                     if card.tells_anything():
                         found[name] = card
         for card in self._cards.values():
-            card.close()
+            self._drop(card)
         self._cards = found
+        self._let_go = {pci: gpu for pci, gpu in self._let_go.items() if (self._devices / pci).exists()}
 
 
 class _Card:
