@@ -352,6 +352,25 @@ def test_a_mediamtx_of_many_paths_lists_as_many_as_can_be_shown() -> None:
     assert reading.server.bandwidth_in_bytes is None
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"tracks2": [{"codec": "H264", "codecProps": {"level": 4.1}}]},
+        {"tracks2": [{"codec": "H264", "codecProps": {"width": [1920]}}]},
+        {"readers": {"count": 3}},
+        {"name": None},
+    ],
+)
+def test_a_path_that_mediamtx_describes_in_an_unknown_form_costs_itself(odd: dict[str, Any]) -> None:
+    """Fields of a path have changed their form over the versions: https://github.com/bluenviron/mediamtx/releases."""
+    with Answers(mediamtx(mediamtx_path("live/odd") | odd, mediamtx_path("live/talk"))) as server:
+        reading = MediaMtxProbe(server.url).read()
+    assert [one.name for one in reading.streams] == ["talk"]
+    assert (reading.server.unlisted_streams, reading.server.connections) == (1, None)
+    (fault,) = reading.faults
+    assert "unknown form" in fault.reason
+
+
 @pytest.mark.parametrize("name", ['a"b', "a\\", "café", "a\nb", "\u202eabc", "\x1b[31m", "é" * 300])
 def test_any_name_that_mediamtx_escapes_is_shown(name: str) -> None:
     with Answers(mediamtx(mediamtx_path(f"live/{name}"), mediamtx_path())) as server:

@@ -9,7 +9,7 @@ the path itself. Field names changed over the versions (``bytesReceived`` became
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from wattview.fetch import OPEN, Access, Site
-from wattview.model import RtmpServer, Stream, StreamClient, StreamsReading
+from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes import SourceError
 from wattview.probes.streams import http as rtmp_http
 from wattview.probes.streams.families import families
@@ -28,6 +28,8 @@ __all__ = ["MediaMtxProbe", "families", "parse"]
 
 _PAGE = 500
 _MAX_PAGES = 20
+MAX_TOLD = 20
+"""The most entries of an unknown form that are told one by one."""
 _START = "set `api: yes` in mediamtx.yml, and streams.nginx_rtmp_url to the address of its API"
 
 
@@ -71,7 +73,7 @@ class _Path(Struct, rename="camel"):
 class _Paths(Struct, rename="camel"):
     item_count: int
     page_count: int
-    items: list[_Path] | None = None
+    items: list[msgspec.Raw] | None = None
 
 
 class _Connection(Struct, rename="camel"):
@@ -110,14 +112,16 @@ class MediaMtxProbe:
 
     async def _read(self, site: Site) -> StreamsReading:
         paths: list[_Path] = []
+        unread: list[str] = []
         for page in range(_MAX_PAGES):
             listed = await _get(site, f"/v3/paths/list?itemsPerPage={_PAGE}&page={page}", _Paths)
-            paths += listed.items or []
+            for item in listed.items or ():
+                _take(item, paths, unread)
             if page + 1 >= listed.page_count:
                 break
         connections = await _connections(site, "rtmp") + await _connections(site, "rtmps")
         info = await _optional(site, "/v3/info", _Info) or _Info()
-        reading = parse(paths, connections, info, time=time.time(), monotonic=time.monotonic())
+        reading = parse(paths, connections, info, time=time.time(), monotonic=time.monotonic(), unread=unread)
         reading = self._rates.apply(reading)
         if reading.server.unlisted_streams:
             return reading
@@ -128,6 +132,14 @@ class MediaMtxProbe:
             bandwidth_out_bytes=total(stream.bandwidth_out_bytes for stream in reading.streams),
         )
         return msgspec.structs.replace(reading, server=server)
+
+
+def _take(item: msgspec.Raw, paths: list[_Path], unread: list[str]) -> None:
+    """One entry of the list. An unknown form costs that entry, and is told."""
+    try:
+        paths.append(msgspec.json.decode(item, type=_Path, strict=False))
+    except (ValueError, OverflowError) as error:
+        unread.append(f"{bytes(item)[:60].decode(errors='replace')}: {error}")
 
 
 async def _connections(site: Site, protocol: str) -> list[_Connection]:
@@ -148,27 +160,40 @@ async def _get(site: Site, path: str, kind: type[T]) -> T:
 
 
 def parse(
-    paths: list[_Path], connections: list[_Connection], info: _Info, *, time: float, monotonic: float
+    paths: list[_Path],
+    connections: list[_Connection],
+    info: _Info,
+    *,
+    time: float,
+    monotonic: float,
+    unread: Sequence[str] = (),
 ) -> StreamsReading:
-    """The API's lists as one reading, without rates. A path that nobody publishes or reads is not a stream."""
+    """The API's lists as one reading, without rates. A path that nobody publishes or reads is not a stream.
+
+    ``unread`` tells of entries of an unknown form.
+    """
     by_id = {connection.id: connection for connection in connections}
     streams = {path.name: _stream(path, by_id, time) for path in paths if path.source or path.readers}
     beyond = len(streams) - len(listed := tuple(streams.values())[:MAX_STREAMS])
+    unlisted = beyond + len(unread)
+    faults = [Fault("path", f"the API describes it in an unknown form: {one}") for one in unread[:MAX_TOLD]]
+    if beyond:
+        faults.append(too_many(beyond))
     return StreamsReading(
         time=time,
         monotonic=monotonic,
-        faults=(too_many(beyond),) if beyond else (),
+        faults=tuple(faults),
         server=RtmpServer(
             name=f"mediamtx {info.version.removeprefix('v')}".rstrip(),
             pid=None,
             uptime_seconds=_age(info.started, time),
-            connections=None if beyond else sum(stream.publishers + stream.players for stream in listed),
+            connections=None if unlisted else sum(stream.publishers + stream.players for stream in listed),
             accepted_total=None,
             bytes_in_total=None,
             bytes_out_total=None,
             bandwidth_in_bytes=None,
             bandwidth_out_bytes=None,
-            unlisted_streams=beyond,
+            unlisted_streams=unlisted,
         ),
         streams=listed,
     )
