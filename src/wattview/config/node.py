@@ -1,20 +1,99 @@
-"""The settings of the collectors that speak as node_exporter does."""
+"""The collectors that speak as node_exporter does, and their settings."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from wattview.config.section import Section
 
-NODE_COLLECTORS = frozenset((
-    "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "conntrack", "cpu",
-    "cpu_vulnerabilities", "cpufreq", "diskstats", "dmi", "dmmultipath", "drm", "edac", "entropy", "ethtool",
-    "fibrechannel", "filefd", "filesystem", "hwmon", "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd",
-    "lnstat", "loadavg", "logind", "mdadm", "meminfo", "meminfo_numa", "mountstats", "netclass", "netdev",
-    "netstat", "network_route", "nfs", "nfsd", "nvme", "os", "pcidevice", "powersupplyclass", "pressure",
-    "processes", "qdisc", "rapl", "schedstat", "selinux", "slabinfo", "sockstat", "softirqs", "softnet", "stat",
-    "swap", "sysctl", "systemd", "tapestats", "tcpstat", "textfile", "thermal_zone", "time", "timex", "udp_queues",
-    "uname", "vmstat", "watchdog", "xfrm", "xfs", "zfs", "zoneinfo",
-))  # fmt: skip
-"""Every collector that ``node.enable`` and ``node.disable`` may name."""
+
+class NodeCollector(NamedTuple):
+    """One collector: node_exporter's name for it, its file and class in ``probes/node/``, and whether it is on unless
+    settings say no."""
+
+    name: str
+    place: str
+    default: bool = True
+
+
+NODE_COLLECTOR_LIST: tuple[NodeCollector, ...] = (
+    NodeCollector("arp", "arp.Arp"),
+    NodeCollector("bcache", "bcache.Bcache"),
+    NodeCollector("bcachefs", "bcachefs.Bcachefs"),
+    NodeCollector("bonding", "bonding.Bonding"),
+    NodeCollector("btrfs", "btrfs.Btrfs"),
+    NodeCollector("buddyinfo", "buddyinfo.Buddyinfo", default=False),
+    NodeCollector("cgroups", "cgroups.Cgroups", default=False),
+    NodeCollector("conntrack", "conntrack.Conntrack"),
+    NodeCollector("cpu", "cpu.Cpu"),
+    NodeCollector("cpu_vulnerabilities", "cpu_vulnerabilities.CpuVulnerabilities", default=False),
+    NodeCollector("cpufreq", "cpufreq.Cpufreq"),
+    NodeCollector("diskstats", "diskstats.Diskstats"),
+    NodeCollector("dmi", "dmi.Dmi"),
+    NodeCollector("dmmultipath", "dmmultipath.DmMultipath", default=False),
+    NodeCollector("drm", "drm.Drm", default=False),
+    NodeCollector("edac", "edac.Edac"),
+    NodeCollector("entropy", "entropy.Entropy"),
+    NodeCollector("ethtool", "ethtool.Ethtool", default=False),
+    NodeCollector("fibrechannel", "fibrechannel.FibreChannel"),
+    NodeCollector("filefd", "filefd.FileDescriptors"),
+    NodeCollector("filesystem", "filesystem.Filesystem"),
+    NodeCollector("hwmon", "hwmon.Hwmon"),
+    NodeCollector("infiniband", "infiniband.Infiniband"),
+    NodeCollector("interrupts", "interrupts.Interrupts", default=False),
+    NodeCollector("ipvs", "ipvs.Ipvs"),
+    NodeCollector("kernel_hung", "kernel_hung.KernelHung"),
+    NodeCollector("ksmd", "ksmd.Ksmd", default=False),
+    NodeCollector("lnstat", "lnstat.Lnstat", default=False),
+    NodeCollector("loadavg", "loadavg.Loadavg"),
+    NodeCollector("logind", "logind.Logind", default=False),
+    NodeCollector("mdadm", "mdadm.Mdadm"),
+    NodeCollector("meminfo", "meminfo.Meminfo"),
+    NodeCollector("meminfo_numa", "meminfo_numa.MeminfoNuma", default=False),
+    NodeCollector("mountstats", "mountstats.Mountstats", default=False),
+    NodeCollector("netclass", "netclass.Netclass"),
+    NodeCollector("netdev", "netdev.Netdev"),
+    NodeCollector("netstat", "netstat.Netstat"),
+    NodeCollector("network_route", "network_route.NetworkRoute", default=False),
+    NodeCollector("nfs", "nfs.Nfs"),
+    NodeCollector("nfsd", "nfsd.Nfsd"),
+    NodeCollector("nvme", "nvme.Nvme"),
+    NodeCollector("os", "os_release.OsRelease"),
+    NodeCollector("pcidevice", "pcidevice.PciDevice", default=False),
+    NodeCollector("powersupplyclass", "powersupplyclass.PowerSupplyClass"),
+    NodeCollector("pressure", "pressure.Pressure"),
+    NodeCollector("processes", "processes.Processes", default=False),
+    NodeCollector("qdisc", "qdisc.Qdiscs", default=False),
+    NodeCollector("rapl", "rapl.Rapl"),
+    NodeCollector("schedstat", "schedstat.Schedstat"),
+    NodeCollector("selinux", "selinux.Selinux"),
+    NodeCollector("slabinfo", "slabinfo.Slabinfo", default=False),
+    NodeCollector("sockstat", "sockstat.Sockstat"),
+    NodeCollector("softirqs", "softirqs.Softirqs", default=False),
+    NodeCollector("softnet", "softnet.Softnet"),
+    NodeCollector("stat", "stat.Stat"),
+    NodeCollector("swap", "swap.Swap", default=False),
+    NodeCollector("sysctl", "sysctl.Sysctl", default=False),
+    NodeCollector("systemd", "systemd.Systemd", default=False),
+    NodeCollector("tapestats", "tapestats.Tapestats"),
+    NodeCollector("tcpstat", "tcpstat.Tcpstat", default=False),
+    NodeCollector("textfile", "textfile.Textfile"),
+    NodeCollector("thermal_zone", "thermal_zone.ThermalZone"),
+    NodeCollector("time", "time_clock.Time"),
+    NodeCollector("timex", "timex.Timex"),
+    NodeCollector("udp_queues", "udp_queues.UdpQueues"),
+    NodeCollector("uname", "uname.Uname"),
+    NodeCollector("vmstat", "vmstat.Vmstat"),
+    NodeCollector("watchdog", "watchdog.Watchdog"),
+    NodeCollector("xfrm", "xfrm.Xfrm", default=False),
+    NodeCollector("xfs", "xfs.Xfs"),
+    NodeCollector("zfs", "zfs.Zfs"),
+    NodeCollector("zoneinfo", "zoneinfo.Zoneinfo", default=False),
+)
+"""The one list of all collectors. To add one is to add its file, and one line here."""
+
+NODE_COLLECTORS = frozenset(one.name for one in NODE_COLLECTOR_LIST)
+"""What ``node.enable`` and ``node.disable`` may name."""
 
 
 class Node(Section, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""node_exporter's collectors: one file each, in the list below. To add one is to add one file and one line.
+"""node_exporter's collectors: one file each, in the list of ``config/node.py``, which settings are checked against.
 
 Names, types, help, labels, units and default filters are those of prometheus/node_exporter, so that its dashboards and
 alerts keep working. A collector that fails costs its own families only, and says so in
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Set
+from functools import partial
 from importlib import import_module
 from typing import NamedTuple
 
@@ -17,58 +18,9 @@ from msgspec import Struct
 
 from wattview import __version__
 from wattview.config import Config
+from wattview.config.node import NODE_COLLECTOR_LIST
 from wattview.exposition import Family, labels, parse_series
 from wattview.model import Fault, Reading
-from wattview.probes.node import (
-    arp,
-    bcache,
-    bcachefs,
-    bonding,
-    btrfs,
-    conntrack,
-    cpu,
-    cpufreq,
-    diskstats,
-    dmi,
-    edac,
-    entropy,
-    fibrechannel,
-    filefd,
-    filesystem,
-    hwmon,
-    infiniband,
-    ipvs,
-    kernel_hung,
-    loadavg,
-    mdadm,
-    meminfo,
-    netclass,
-    netdev,
-    netstat,
-    nfs,
-    nfsd,
-    nvme,
-    os_release,
-    powersupplyclass,
-    pressure,
-    rapl,
-    schedstat,
-    selinux,
-    sockstat,
-    softnet,
-    stat,
-    tapestats,
-    textfile,
-    thermal_zone,
-    time_clock,
-    timex,
-    udp_queues,
-    uname,
-    vmstat,
-    watchdog,
-    xfs,
-    zfs,
-)
 from wattview.probes.node.collector import Collector, NoData, gauge
 
 log = logging.getLogger("wattview.node")
@@ -82,89 +34,15 @@ class CollectorEntry(NamedTuple):
     default: bool = True
 
 
-def opt_in(name: str, collector: str) -> CollectorEntry:
-    """A collector that is off unless settings say otherwise, of the module of its name: imported where it is on."""
-
-    def make(config: Config) -> Collector:
-        made: Collector = getattr(import_module(f"{__name__}.{name}"), collector)(config)
-        return made
-
-    return CollectorEntry(name, make, default=False)
+def _made(place: str, config: Config) -> Collector:
+    """Imported where it is switched on."""
+    module, _, kind = place.partition(".")
+    collector: Collector = getattr(import_module(f"{__name__}.{module}"), kind)(config)
+    return collector
 
 
-COLLECTORS: tuple[CollectorEntry, ...] = (
-    CollectorEntry("arp", arp.Arp),
-    CollectorEntry("bcache", bcache.Bcache),
-    CollectorEntry("bcachefs", bcachefs.Bcachefs),
-    CollectorEntry("bonding", bonding.Bonding),
-    CollectorEntry("btrfs", btrfs.Btrfs),
-    opt_in("buddyinfo", "Buddyinfo"),
-    opt_in("cgroups", "Cgroups"),
-    CollectorEntry("conntrack", conntrack.Conntrack),
-    CollectorEntry("cpu", cpu.Cpu),
-    opt_in("cpu_vulnerabilities", "CpuVulnerabilities"),
-    CollectorEntry("cpufreq", cpufreq.Cpufreq),
-    CollectorEntry("diskstats", diskstats.Diskstats),
-    CollectorEntry("dmi", dmi.Dmi),
-    opt_in("dmmultipath", "DmMultipath"),
-    opt_in("drm", "Drm"),
-    CollectorEntry("edac", edac.Edac),
-    CollectorEntry("entropy", entropy.Entropy),
-    opt_in("ethtool", "Ethtool"),
-    CollectorEntry("fibrechannel", fibrechannel.FibreChannel),
-    CollectorEntry("filefd", filefd.FileDescriptors),
-    CollectorEntry("filesystem", filesystem.Filesystem),
-    CollectorEntry("hwmon", hwmon.Hwmon),
-    CollectorEntry("infiniband", infiniband.Infiniband),
-    opt_in("interrupts", "Interrupts"),
-    CollectorEntry("ipvs", ipvs.Ipvs),
-    CollectorEntry("kernel_hung", kernel_hung.KernelHung),
-    opt_in("ksmd", "Ksmd"),
-    opt_in("lnstat", "Lnstat"),
-    CollectorEntry("loadavg", loadavg.Loadavg),
-    opt_in("logind", "Logind"),
-    CollectorEntry("mdadm", mdadm.Mdadm),
-    CollectorEntry("meminfo", meminfo.Meminfo),
-    opt_in("meminfo_numa", "MeminfoNuma"),
-    opt_in("mountstats", "Mountstats"),
-    CollectorEntry("netclass", netclass.Netclass),
-    CollectorEntry("netdev", netdev.Netdev),
-    CollectorEntry("netstat", netstat.Netstat),
-    opt_in("network_route", "NetworkRoute"),
-    CollectorEntry("nfs", nfs.Nfs),
-    CollectorEntry("nfsd", nfsd.Nfsd),
-    CollectorEntry("nvme", nvme.Nvme),
-    CollectorEntry("os", os_release.OsRelease),
-    opt_in("pcidevice", "PciDevice"),
-    CollectorEntry("powersupplyclass", powersupplyclass.PowerSupplyClass),
-    CollectorEntry("pressure", pressure.Pressure),
-    opt_in("processes", "Processes"),
-    opt_in("qdisc", "Qdiscs"),
-    CollectorEntry("rapl", rapl.Rapl),
-    CollectorEntry("schedstat", schedstat.Schedstat),
-    CollectorEntry("selinux", selinux.Selinux),
-    opt_in("slabinfo", "Slabinfo"),
-    CollectorEntry("sockstat", sockstat.Sockstat),
-    opt_in("softirqs", "Softirqs"),
-    CollectorEntry("softnet", softnet.Softnet),
-    CollectorEntry("stat", stat.Stat),
-    opt_in("swap", "Swap"),
-    opt_in("sysctl", "Sysctl"),
-    opt_in("systemd", "Systemd"),
-    CollectorEntry("tapestats", tapestats.Tapestats),
-    opt_in("tcpstat", "Tcpstat"),
-    CollectorEntry("textfile", textfile.Textfile),
-    CollectorEntry("thermal_zone", thermal_zone.ThermalZone),
-    CollectorEntry("time", time_clock.Time),
-    CollectorEntry("timex", timex.Timex),
-    CollectorEntry("udp_queues", udp_queues.UdpQueues),
-    CollectorEntry("uname", uname.Uname),
-    CollectorEntry("vmstat", vmstat.Vmstat),
-    CollectorEntry("watchdog", watchdog.Watchdog),
-    opt_in("xfrm", "Xfrm"),
-    CollectorEntry("xfs", xfs.Xfs),
-    CollectorEntry("zfs", zfs.Zfs),
-    opt_in("zoneinfo", "Zoneinfo"),
+COLLECTORS: tuple[CollectorEntry, ...] = tuple(
+    CollectorEntry(one.name, partial(_made, one.place), one.default) for one in NODE_COLLECTOR_LIST
 )
 
 
