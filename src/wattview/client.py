@@ -268,6 +268,11 @@ class Client:
     async def doctor(self) -> list[Finding]:
         return await self._get("/api/v1/doctor", list[Finding], seconds=60.0)
 
+    async def different_settings(self, settings: Mapping[str, Any]) -> list[str]:
+        """The keys of those settings, by dotted keys, that have another value in the daemon."""
+        body = msgspec.json.encode(settings)
+        return await self._call("POST", "/api/v1/settings/differences", list[str], content=body)
+
     async def close(self) -> None:
         await self._http.aclose()
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -151,6 +155,44 @@ def test_a_daemon_with_a_store_that_is_not_there_says_it_once_and_wherever_it_is
             assert row["state"] == "broken"
         assert daemon.log.count("source history: broken:") == 1
         assert f"{url} cannot be reached" in daemon.log
+
+
+@pytest.mark.slow
+async def test_a_store_that_ends_shows_wherever_its_figures_are_missing(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "daemon").mkdir()
+    with contextlib.ExitStack() as stack:
+        async with prometheus(tmp_path, [f"127.0.0.1:{port}"]) as url:
+            sets = (STORE, f"history.prometheus_url={url}", f"endpoints.rapl.port={port}")
+            daemon = stack.enter_context(running_daemon(tmp_path / "daemon", *sets))
+            put_results(daemon.state / "results")
+            eventually(lambda: successes(daemon, "cost-exporter")["history"] == 1)
+            eventually(lambda: daemon.exporters()["cost-exporter"].healthy, seconds=40)
+        eventually(lambda: "cannot be reached" in said_of_cost(daemon), seconds=40)
+        shows_it_everywhere(daemon, url)
+
+
+def shows_it_everywhere(daemon: DaemonProcess, url: str) -> None:
+    checked = subprocess.run(
+        [sys.executable, "-m", "wattview", "check", "--json", *daemon.arguments], capture_output=True, check=False
+    )
+    rows = {row["exporter"]: row["state"] for row in json.loads(checked.stdout)}
+    page = httpx.get(f"{daemon.exporters()['cost-exporter'].url}/health", trust_env=False).json()
+    findings = {row["source"]: row for row in daemon.api.get("/api/v1/doctor").json()}
+    assert (rows["cost-exporter"], rows["results-exporter"], checked.returncode) == ("unhealthy", "unhealthy", 1)
+    assert rows["qoe-exporter"] == "no source"  # its figures are in the file
+    assert page["status"] == "unhealthy"
+    assert f"{url} cannot be reached" in next(one["reason"] for one in page["probes"] if one["probe"] == "history")
+    assert (findings["history"]["state"], findings["exporters"]["state"]) == ("broken", "broken")
+    assert successes(daemon, "cost-exporter")["history"] == 0
+    assert 'wattview_exporter_state{exporter="cost-exporter",state="unhealthy"} 1' in daemon.metrics(
+        "exporter-health-checker"
+    )
+    assert f"source history: broken: {url} cannot be reached" in daemon.log
+
+
+def said_of_cost(daemon: DaemonProcess) -> str:
+    return daemon.exporters()["cost-exporter"].reason
 
 
 @pytest.mark.slow

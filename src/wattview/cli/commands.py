@@ -227,17 +227,19 @@ def check(options: Options, as_json: bool, timeout_seconds: float, debug: bool) 
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--alone", is_flag=True, help="Examine by your own settings, even if a daemon runs with its own.")
 @settings
-def doctor(options: Options, as_json: bool) -> None:
+def doctor(options: Options, as_json: bool, alone: bool) -> None:
     """Say of each source whether it works here, and what would mend it. Exit status 1 where one is broken.
 
     \b
     Example:
       wattview doctor
+      wattview doctor --alone --set docker.host=unix:///run/podman/podman.sock
     """
     from wattview.cli.doctor import run_doctor
 
-    sys.exit(0 if asyncio.run(run_doctor(options.config(), as_json)) else 1)
+    sys.exit(0 if asyncio.run(run_doctor(options.config(), as_json, alone)) else 1)
 
 
 @main.command()

@@ -5,17 +5,19 @@ from __future__ import annotations
 from wattview.cli import terminal as term
 from wattview.cli.attach import answers, socket_url
 from wattview.cli.terminal import json_text
-from wattview.client import Client
+from wattview.client import Client, ClientError
 from wattview.config import Config
+from wattview.config.loading import flatten
 from wattview.foreign_text import one_line
 from wattview.model import Finding
 
 
-async def run_doctor(config: Config, as_json: bool) -> bool:
-    """Examines every source; prints; True where none is broken or refused."""
-    if answers(config):
+async def run_doctor(config: Config, as_json: bool, alone: bool) -> bool:
+    """Examines every source, by the daemon that runs and its settings, or ``alone`` by these; prints; True where none
+    is broken or refused."""
+    if not alone and answers(config):
         async with Client(socket_url(config)) as client:
-            findings = await client.doctor()
+            findings = [*await _settings(client, config), *await client.doctor()]
     else:
         from wattview.daemon.doctor import examine_alone
 
@@ -25,6 +27,18 @@ async def run_doctor(config: Config, as_json: bool) -> bool:
     else:
         _print_findings(findings)
     return all(finding.state in ("works", "absent") for finding in findings)
+
+
+async def _settings(client: Client, config: Config) -> list[Finding]:
+    """Says so where the daemon, which answers for itself, has other settings than the caller."""
+    try:
+        keys = await client.different_settings(flatten(config))
+    except ClientError:
+        return []  # a daemon of another version: it is asked for what it can say
+    if not keys:
+        return []
+    detail = f"this is by the daemon's own settings; yours differ in {', '.join(keys)}"
+    return [Finding(source="settings", state="works", detail=detail, fix="wattview doctor --alone, with your settings")]
 
 
 def _print_findings(findings: list[Finding]) -> None:

@@ -5,20 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+import httpx
+from msgspec.structs import replace
+
 from wattview.config import Config
-from wattview.daemon import storage
+from wattview.daemon import results_files, storage
 from wattview.daemon.children import ProgramMissing, find_program
+from wattview.daemon.exporters.check import ExporterTarget, check_all
+from wattview.daemon.exporters.endpoints import targets
+from wattview.daemon.exporters.health import Health
 from wattview.daemon.history.protocol import History, HistoryError
+from wattview.daemon.http.addresses import listen_problem
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.judging.quality import find_tool
 from wattview.daemon.media.server import ManagedRtmp
 from wattview.daemon.sampler import Sampler, Source
 from wattview.model import (
     ContainersReading,
+    ExporterHealth,
     Finding,
     GpusReading,
     HostReading,
@@ -27,6 +35,8 @@ from wattview.model import (
     Reading,
     StoreReading,
     StreamsReading,
+    counted_states,
+    grouped_reasons,
 )
 from wattview.model.power_sources import power_source
 from wattview.probes import SourceError
@@ -41,25 +51,67 @@ STATES: dict[ProbeState, Literal["works", "absent", "not permitted", "broken"]] 
 }
 
 
+CHECK_SECONDS = 5.0
+"""How long one exporter may take to answer."""
+
+
 async def examine(
-    config: Config, sampler: Sampler, media_server: ManagedRtmp | None = None, history: History | None = None
+    config: Config,
+    sampler: Sampler,
+    media_server: ManagedRtmp | None = None,
+    history: History | None = None,
+    health: Health | None = None,
 ) -> list[Finding]:
-    """Reads every source now, whatever is known of it, and looks at the tools, at the history and at the daemon's own
-    media server."""
+    """Reads every source now, whatever is known of it, and looks at the tools, at the history, at the daemon's own
+    media server and at its exporters."""
     sources = await asyncio.gather(*(_examine_source(source) for source in sampler.sources.values()))
     tools = [finding async for finding in _examine_tools(config)]
     if history is not None and "history" not in sampler.sources:
         tools.append(await _examine_history(history))
+    if health is not None:
+        tools.append(_exporters(await health.check()))
     return [*sources, *tools, *([media_server.finding()] if media_server is not None else [])]
 
 
 async def examine_alone(config: Config) -> list[Finding]:
-    """The same without a daemon: probes of its own, for this one look."""
+    """The same without a daemon: probes of its own, for this one look, and the ports that its exporters would have."""
     sampler = Sampler(config)
     try:
-        return await examine(config, sampler)
+        return [*await examine(config, sampler), await _examine_ports(config)]
     finally:
         sampler.close()
+
+
+def _exporters(checked: Sequence[ExporterHealth], free: int = 0) -> Finding:
+    """The exporters' health in one line; of ``free`` of them the ports are free."""
+    ill = [one for one in checked if not one.healthy]
+    said = [counted_states(checked)] if checked else []
+    said += [f"{free} ports free"] if free else []
+    said += [f"{names}: {reason}" for names, reason in grouped_reasons(ill)]
+    return Finding(
+        source="exporters",
+        state="broken" if ill else "works",
+        detail="; ".join(said) or "none is switched on",
+        fix="wattview check" if ill else "",
+    )
+
+
+async def _examine_ports(config: Config) -> Finding:
+    """Whether the exporters' ports could be listened on, and who answers where not."""
+    busy: list[ExporterTarget] = []
+    free = 0
+    for target in await targets(config):
+        port = httpx.URL(target.url).port if target.url else 0
+        setting = f"endpoints.{target.key}.port"
+        problem, taken = await asyncio.to_thread(listen_problem, setting, config.daemon.listen, port or 0)
+        if taken:
+            busy.append(target._replace(taken=not target.pid))  # where no daemon of ours runs, nobody may have it
+        elif problem:
+            busy.append(target._replace(problem=problem))
+        else:
+            free += 1
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return _exporters(await check_all(client, busy, CHECK_SECONDS), free)
 
 
 async def _examine_source(source: Source) -> Finding:
@@ -96,8 +148,11 @@ async def _examine_tools(config: Config) -> AsyncIterator[Finding]:
     yield _tool("ffmpeg", config.scenarios.ffmpeg, "runs scenarios")
     yield await _quality_tool(config)
     yield _tool("nginx", config.streams.nginx, "the managed media server")
-    for name, path in (("state", config.paths.state), ("results", config.paths.results)):
-        yield await asyncio.to_thread(_directory, name, Path(path))
+    yield await asyncio.to_thread(_directory, "state", Path(config.paths.state))
+    results = await asyncio.to_thread(_directory, "results", Path(config.paths.results))
+    if results.state == "works" and not await asyncio.to_thread(results_files.stamped, Path(config.paths.results)):
+        results = replace(results, detail=f"{results.detail}; no results yet")
+    yield results
 
 
 def _tool(source: str, program: str, purpose: str) -> Finding:

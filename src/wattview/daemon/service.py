@@ -161,7 +161,18 @@ class Daemon:
         urls = {target.name: target.url for target in targets.values()}
         past = Past(config, history, runner, sampler.hostname, urls, config.streams.rtmp_url)
         parts = Parts(
-            config, sampler, snapshots, past, history, runner, results, health, server, self._events, stopping
+            config,
+            self.config,
+            sampler,
+            snapshots,
+            past,
+            history,
+            runner,
+            results,
+            health,
+            server,
+            self._events,
+            stopping,
         )
         keys = {_port(listener): key for key, listener in self.addresses.exporters.items()}
         exporters = Endpoints(Shown(config, sampler, attributor, results, health, runner, LastWords()), keys)

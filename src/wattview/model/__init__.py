@@ -82,6 +82,7 @@ from wattview.model.snapshot import (
     HistorySeries,
     Recorded,
     Snapshot,
+    counted_states,
     exporter_state,
     grouped_reasons,
 )
@@ -192,6 +193,7 @@ __all__ = [
     "TrailPoint",
     "VideoEncoder",
     "Zone",
+    "counted_states",
     "exporter_state",
     "grouped_reasons",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -50,6 +50,12 @@ class ExporterHealth(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         force_setattr(self, "state", exporter_state(self.healthy, self.has_data))
+
+
+def counted_states(checked: Sequence[ExporterHealth]) -> str:
+    """``8 healthy, 2 no source``."""
+    counts = {state: sum(one.state == state for one in checked) for state in get_args(ExporterState)}
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
 
 
 def grouped_reasons(checked: Iterable[ExporterHealth]) -> list[tuple[str, str]]:

@@ -21,18 +21,16 @@ from starlette.routing import Route
 
 from wattview import __version__
 from wattview.client import Problem
-from wattview.daemon import doctor
+from wattview.daemon.api.doctor import DOCTOR_CALLS
 from wattview.daemon.api.history import HISTORY_CALLS
 from wattview.daemon.api.results import RESULTS_CALLS
-from wattview.daemon.api.route import Call, Parts, Refusal, number, unix_seconds
+from wattview.daemon.api.route import Call, Parts, Refusal, body_of, number, unix_seconds
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.lab import presets
 from wattview.daemon.lab.runner import InvalidScenario, RunBusy
 from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import (
     Event,
-    ExporterHealth,
-    Finding,
     Run,
     RunPlan,
     RunRequest,
@@ -47,8 +45,6 @@ if TYPE_CHECKING:
     from wattview.daemon.http.guard import Verdict
 
 T = TypeVar("T")
-
-MAX_BODY_BYTES = 1024 * 1024
 
 
 async def _snapshot(parts: Parts, request: Request) -> Snapshot:
@@ -93,7 +89,7 @@ async def _plan(parts: Parts, request: Request) -> RunPlan:
 
 
 async def _run_request(request: Request) -> RunRequest:
-    body = await _body(request)
+    body = await body_of(request)
     try:
         return run_request(msgspec.json.decode(body))
     except WrongField as error:
@@ -130,16 +126,8 @@ async def _stop_run(parts: Parts, request: Request) -> Run:
     return await _run(parts, request)
 
 
-async def _exporters(parts: Parts, request: Request) -> list[ExporterHealth]:
-    return list(await parts.health.fetch())
-
-
 async def _events(parts: Parts, request: Request) -> list[Event]:
     return parts.events.after(int(number(request, "after", 0.0, low=0.0)))
-
-
-async def _doctor(parts: Parts, request: Request) -> list[Finding]:
-    return await doctor.examine(parts.config, parts.sampler, parts.media_server, parts.history)
 
 
 CALLS: tuple[Call, ...] = (
@@ -197,7 +185,7 @@ CALLS: tuple[Call, ...] = (
         refusals={404: "There is no such run.", 409: "It is not running."},
     ),
     *RESULTS_CALLS,
-    Call("GET", "/api/v1/exporters", _exporters, list[ExporterHealth], "What `wattview check` prints."),
+    *DOCTOR_CALLS,
     Call(
         "GET",
         "/api/v1/events",
@@ -207,7 +195,6 @@ CALLS: tuple[Call, ...] = (
         query={"after": "Only events with a larger id (default 0: all that are kept)."},
         refusals={422: "A parameter is wrong."},
     ),
-    Call("GET", "/api/v1/doctor", _doctor, list[Finding], "What `wattview doctor` prints."),
 )
 
 
@@ -294,13 +281,3 @@ def openapi(secured: bool = False) -> dict[str, Any]:
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
-
-
-async def _body(request: Request) -> bytes:
-    pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > MAX_BODY_BYTES:
-            raise Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from wattview.daemon.sampler import Sampler
 
 
+MAX_BODY_BYTES = 1024 * 1024
+
 LAST_SECOND = 253_402_300_799.0
 """The end of the year 9999, which is as far as the dates of most programs go."""
 
@@ -33,6 +35,9 @@ class Parts(NamedTuple):
     """What the API speaks for."""
 
     config: Config
+    """Those in force: the addresses of the private media server stand in them."""
+    settings: Config
+    """As the daemon was given them."""
     sampler: Sampler
     snapshots: Snapshots
     past: Past
@@ -88,3 +93,14 @@ def number(request: Request, name: str, default: float, low: float = -math.inf, 
 def unix_seconds(request: Request, name: str) -> float:
     """A query parameter as a moment that a calendar has; NaN where it is not given. Raises Refusal for what is none."""
     return number(request, name, math.nan, low=0.0, high=LAST_SECOND)
+
+
+async def body_of(request: Request) -> bytes:
+    """The whole body, where it is of a reasonable size. Raises Refusal."""
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > MAX_BODY_BYTES:
+            raise Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)

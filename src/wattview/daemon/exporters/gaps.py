@@ -79,9 +79,13 @@ async def gpu_gaps(scrape: Scrape) -> dict[str, str]:
 
 
 async def result_gaps(scrape: Scrape) -> dict[str, str]:
-    """Figures that no scenario of the newest results file has."""
+    """Figures that no scenario of the newest results file has. A store that has nothing of ours is no reason for the
+    want of those that come from it: it is the wrong one, or does not scrape us."""
     latest = await scrape.shown.results.latest()
+    store = scrape.shown.sampler.sources.get("history")
     if latest is None or latest.error:
+        return {}
+    if store is not None and store.status.state == "degraded" and scrape.key != "qoe":
         return {}
     return {
         quantity.metric: _why(quantity, latest)

@@ -138,6 +138,15 @@ class Addresses:
                 raise ListenError(f"{setting}: {self.problems[key]}") from None
 
 
+def listen_problem(setting: str, host: str, port: int) -> tuple[str, bool]:
+    """Why a port cannot be listened on now, "" where it can; and whether it is that somebody else has it."""
+    try:
+        bind_tcp(host, port).close()
+    except OSError as error:
+        return _problem(error, setting, host, port), error.errno == errno.EADDRINUSE
+    return "", False
+
+
 def read_token(path: Path) -> str:
     """The control API's token. It must be a secret: a file of others' reading is refused, and so is a short one.
 

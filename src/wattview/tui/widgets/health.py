@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wattview.model import ExporterHealth, Gpu, ProbeStatus, grouped_reasons
+from wattview.model import ExporterHealth, Gpu, ProbeStatus, counted_states, grouped_reasons
 from wattview.tui.text import gib, number
 from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets.pane import Pane, Parts
@@ -43,17 +43,12 @@ def exporter_parts(exporters: tuple[ExporterHealth, ...], past: bool = False) ->
     """``✓ 8 healthy, 2 no source``, or how many are neither, which, and why."""
     if not exporters:
         return [("not recorded at this moment" if past else "not checked yet", "$muted")]
-    counts = [f"{count} {state}" for state in ("healthy", "no source") if (count := _in(state, exporters))]
-    said = ", ".join(counts)
     ill = [one for one in exporters if not one.healthy]
+    said = counted_states([one for one in exporters if one.healthy])
     if not ill:
         return [("✓ ", "$text-success"), said]
     reasons = "; ".join(f"{names}: {reason}" for names, reason in grouped_reasons(ill))
     return [f"{said}, " if said else "", (f"✗ {len(ill)} unhealthy", "bold $text-error"), f": {reasons}"]
-
-
-def _in(state: str, exporters: tuple[ExporterHealth, ...]) -> int:
-    return sum(one.state == state for one in exporters)
 
 
 def source_parts(probes: tuple[ProbeStatus, ...]) -> Parts:
