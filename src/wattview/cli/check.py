@@ -29,7 +29,7 @@ async def check_exporters(config: Config, as_json: bool, timeout_seconds: float,
         term.say(json_text(checked))
     else:
         _print_health(checked, debug)
-        if not any(one.reachable for one in checked):
+        if not any(one.reachable or one.taken_by for one in checked):
             term.say("no exporter answers; start the daemon with: wattview up")
     return all(one.healthy for one in checked)
 
