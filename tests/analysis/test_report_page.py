@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.sweep import encoders, sweep
+from wattview.analysis.results import compared_with_baseline
 from wattview.analysis.sweeps.advice import AdviceTarget
 from wattview.model import RunResult, ScenarioRecord, ScenarioResult
 from wattview.report import svg
@@ -81,20 +82,29 @@ def test_the_verdict_comes_first_and_says_how_much_and_how_sure() -> None:
     assert "<strong>2 x 1280x720 30 fps 2500k libx264 veryfast 2 viewers</strong> meets VMAF ≥ 80" in page
     assert "4 W, 50.0 % less than the next, 2 x 1280x720 30 fps 2500k libx264 medium" in said
     assert "significant: p &lt; 0.0001, Bonferroni-corrected for 3 tests" in page
-    assert "Mean of 3 measurements: 4 W, 88 ± 0.25 VMAF." in said
+    assert "Mean of 3 measurements: 4 W, VMAF 88 ± 0.25." in said
     assert "+4 W (+3.68 to +4.32, 98.3 %)" in said
 
 
 def test_a_report_without_a_target_takes_the_usual_one_and_says_so() -> None:
     said = Reader(html_report([sweep()])).words
     assert "medium 2 viewers meets VMAF ≥ 90 at the lowest power above baseline per stream: 8 W" in said
-    assert "AdviceTarget: VMAF ≥ 90, the usual one; --vmaf sets another." in said
+    assert "Target: VMAF ≥ 90, the usual one; --vmaf sets another." in said
     assert "does not meet it: VMAF 78.0 (95 % interval 77.8 to 78.2)" in said
 
 
 def test_where_nothing_meets_the_target_that_is_the_verdict() -> None:
     page = html_report([sweep()], target=AdviceTarget(vmaf_at_least=99))
-    assert "no measured setting meets VMAF ≥ 99." in Reader(page).words
+    assert "No measured setting meets VMAF ≥ 99." in Reader(page).words
+
+
+def test_a_baseline_that_was_not_idle_leaves_the_whole_power_to_decide() -> None:
+    run = sweep()
+    idle, *rest = run.scenarios
+    busy = compared_with_baseline([replace(idle, power_mean_watts=50.0, energy_joules=1500.0), *rest])
+    said = Reader(html_report([replace(run, scenarios=busy)], target=AdviceTarget(vmaf_at_least=80))).words
+    assert "veryfast 2 viewers meets VMAF ≥ 80 at the lowest power per stream: 19 W" in said
+    assert "The power above baseline per stream decides nothing here" in said
 
 
 def test_without_quality_the_verdict_is_of_power_alone_and_says_so() -> None:

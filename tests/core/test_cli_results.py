@@ -128,7 +128,7 @@ def test_the_report_is_one_file_with_the_power_and_its_windows(call: Call, state
 def test_the_verdict_of_the_report_is_for_the_target_that_is_asked_for(call: Call, state: Path) -> None:
     write_runs(state, {A: [baseline(), scenario("quick", 50.0, vmaf_score=94.0)]})
     assert "meets VMAF ≥ 90 at the lowest" in call("results", "export", "--format", "html").stdout
-    assert "no measured setting meets VMAF ≥ 95" in call("results", "export", "--format", "html", "--vmaf", "95").stdout
+    assert "No measured setting meets VMAF ≥ 95" in call("results", "export", "--format", "html", "--vmaf", "95").stdout
     refused = call("results", "export", "--format", "html", "--vmaf", "101")
     assert refused.exit_code == 2
     assert "0<=x<=100" in refused.output

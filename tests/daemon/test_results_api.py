@@ -200,7 +200,7 @@ async def test_a_run_that_the_history_does_not_hold_says_so_in_its_report(client
 
 def test_the_report_says_at_what_prices_and_for_the_target_that_is_asked_for(daemon: DaemonProcess) -> None:
     page = daemon.api.get(f"/api/v1/results/{A}/report?vmaf=95").text
-    assert "no measured setting meets VMAF ≥ 95" in page
+    assert "No measured setting meets VMAF ≥ 95" in page
     assert "<dt>Prices</dt><dd>0.12 USD/kWh, CPU 0.5 USD/h</dd>" in page
     assert "meets VMAF ≥ 93 at the lowest" in daemon.api.get(f"/api/v1/export?format=html&runs={A}&vmaf=93").text
     refused = daemon.api.get(f"/api/v1/results/{A}/report?vmaf=200")

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from wattview.model import ScenarioRecord
+
+_ADDRESS = re.compile(r" @ 0x[0-9a-fA-F]+")
+
+
+def without_addresses(text: str) -> str:
+    """What FFmpeg says, without where its contexts lie in its memory, which differs with every process:
+    ``[libx264 @ 0x55d0c0ffee00]`` becomes ``[libx264]``."""
+    return _ADDRESS.sub("", text)
 
 
 def made_by(record: ScenarioRecord) -> str:

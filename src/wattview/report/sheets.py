@@ -144,7 +144,8 @@ def _written(quantity: Quantity, value: float, error: float | None, currency: st
     sign = "+" if quantity.signed else ""
     spread = f"{quantity.scaled(error or 0.0):.{quantity.decimals}f}"
     around = f" ± {spread}" if float(spread) else ""
-    text = f"{quantity.scaled(value):{sign}.{quantity.decimals}f}{around} {quantity.unit_in(currency)}"
+    shown = round(quantity.scaled(value), quantity.decimals) + 0.0  # of -0.0, 0.0
+    text = f"{shown:{sign}.{quantity.decimals}f}{around} {quantity.unit_in(currency)}"
     return SheetCell(text.rstrip())
 
 

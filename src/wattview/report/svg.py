@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from wattview.report.words import plain
+from wattview.report.words import mean_text, plain
 
 WIDTH, HEIGHT = 760, 300
 LEFT, RIGHT, TOP, BOTTOM = 70, 16, 16, 44
@@ -162,9 +162,7 @@ def bars(found: Sequence[Bar], unit: str) -> str:
     for at, bar in enumerate(found):
         y = 50 + BAR_PITCH * at
         zero, end = across.at(0.0), across.at(bar.value)
-        text = f"{bar.value:.4g} {unit}"
-        if bar.low is not None and bar.high is not None:
-            text += f" ± {(bar.high - bar.low) / 2:.2g}"
+        text = mean_text(bar.value, bar.low, bar.high, unit)
         note = f", {bar.note}" if bar.note else ""
         out.append(
             f'<text x="{BAR_MARGIN + 4}" y="{y - 28}">{_text(_short(bar.label, BAR_LETTERS))}</text>'

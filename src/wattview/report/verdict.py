@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 
 from wattview.analysis.sweeps.advice import AdviceTarget, advise
 from wattview.analysis.sweeps.comparison import Repeats
-from wattview.analysis.sweeps.side_by_side import front_figure
 from wattview.analysis.windows.energy import NoData
 from wattview.model import Advice, Choice, Estimate, ScenarioResult
+from wattview.model.quantities import QUANTITIES
 from wattview.report.view import Sheet, SheetCell, SheetLine, VerdictView
+from wattview.report.words import mean_text
 
 DEFAULT_TARGET = AdviceTarget(vmaf_at_least=90.0)
 """Of a report that nobody gave one."""
 
 ANYTHING = AdviceTarget()
+
+OBJECTIVES = ("net_watts_per_stream", "watts_per_stream", "power_mean_watts")
+"""What is to be low. The power above the baseline tells settings apart best, where the baseline was idle."""
 
 
 def answer(
@@ -28,21 +32,32 @@ def answer(
     groups = [group for group in groups if group.valid]
     if not groups:
         return None
-    figure = front_figure([group.group() for group in groups])
     judged = any(one.record.vmaf_score is not None for group in groups for one in group.valid)
     wanted = target or (DEFAULT_TARGET if judged else ANYTHING)
     note = _target_text(wanted, given=target is not None)
     try:
-        advice = advise(scenarios, wanted, figure)
+        advice = _advice(scenarios, groups, wanted)
     except NoData as lack:
-        return VerdictView("", f"No verdict: {lack.reason}", note)
-    text = advice.verdict
-    if wanted == ANYTHING and advice.best:
-        text = text.replace(f" meets {wanted} at the", " takes the", 1)
+        return VerdictView("", f"No verdict: {lack.reason}.", note)
     known = {group.label: group for group in groups}
-    if advice.best:
-        note = f"{_measured(known[advice.best], figure, advice.unit)} {note}"
-    return VerdictView(advice.best or "", text.removeprefix(advice.best or ""), note, _weighed(advice, known, short))
+    weighed = _weighed(advice, known, short)
+    if advice.best is None:
+        return VerdictView("", f"{advice.verdict[:1].upper()}{advice.verdict[1:]}.", note, weighed)
+    text = advice.verdict.removeprefix(advice.best)
+    if wanted == ANYTHING:
+        text = text.replace(f" meets {wanted} at the", " takes the", 1)
+    notes = [_measured(known[advice.best], advice.objective, advice.unit), note]
+    if advice.objective != OBJECTIVES[0] and all(group.estimate(OBJECTIVES[0]) is not None for group in groups):
+        notes.append(f"The {QUANTITIES[OBJECTIVES[0]].words} decides nothing here: it is not above 0, or not surely.")
+    return VerdictView(advice.best, f"{text}.", " ".join(notes), weighed)
+
+
+def _advice(scenarios: Sequence[ScenarioResult], groups: Sequence[Repeats], target: AdviceTarget) -> Advice:
+    """By the first objective that every setting has, or any, and that leads to an answer. Raises NoData."""
+    known = {name: sum(group.estimate(name) is not None for group in groups) for name in OBJECTIVES}
+    tried = [name for name in OBJECTIVES if known[name] == max(known.values())]
+    found = [advise(scenarios, target, name) for name in tried]
+    return next((one for one in found if one.best or one.undecided), found[0])
 
 
 def _measured(group: Repeats, figure: str, unit: str) -> str:
@@ -50,21 +65,20 @@ def _measured(group: Repeats, figure: str, unit: str) -> str:
     count = len(group.valid)
     if count == 1:
         return "It was measured once: no interval is known."
-    means = [(figure, unit), ("vmaf_score", "VMAF")]
-    listed = [f"{_around(found)} {of}" for name, of in means if (found := group.estimate(name)) is not None]
+    power, quality = group.estimate(figure), group.estimate("vmaf_score")
+    listed = [_around(power, unit)] if power is not None else []
+    listed += [f"VMAF {_around(quality, '')}"] if quality is not None else []
     return f"Mean of {count} measurements: {', '.join(listed)}."
 
 
-def _around(found: Estimate) -> str:
-    if found.low is None or found.high is None:
-        return f"{found.mean:.4g}"
-    return f"{found.mean:.4g} ± {(found.high - found.low) / 2:.2g}"
+def _around(found: Estimate, unit: str) -> str:
+    return mean_text(found.mean, found.low, found.high, unit)
 
 
 def _target_text(target: AdviceTarget, *, given: bool) -> str:
     if target == ANYTHING:
         return "No quality was measured, and so no quality is asked for: the lowest power is not the best picture."
-    return f"AdviceTarget: {target}." if given else f"AdviceTarget: {target}, the usual one; --vmaf sets another."
+    return f"Target: {target}." if given else f"Target: {target}, the usual one; --vmaf sets another."
 
 
 def _weighed(advice: Advice, known: Mapping[str, Repeats], short: Mapping[str, str]) -> Sheet | None:
@@ -79,7 +93,7 @@ def _weighed(advice: Advice, known: Mapping[str, Repeats], short: Mapping[str, s
     lines = []
     for choice, verdict in said:
         found = known[choice.label].estimate(advice.objective) if choice.label in known else None
-        value = "" if found is None else f"{_around(found)} {advice.unit}".rstrip()
+        value = "" if found is None else _around(found, advice.unit)
         cells = (value, _above(choice, advice.unit), verdict)
         lines.append(SheetLine(short[choice.label], tuple(map(SheetCell, cells)), warnings=tuple(choice.remarks)))
     title = advice.figure[:1].upper() + advice.figure[1:]

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from wattview.analysis.provenance import without_addresses
 from wattview.foreign_text import clean
-
-_ADDRESS = re.compile(r" @ 0x[0-9a-fA-F]+(?=\])")
-"""Where FFmpeg's context lies in its memory: ``[libx264 @ 0x55d0c0]``. It differs with every process."""
 
 _WORDS = re.compile(
     r"\d+ x|\S+ fps|CRF \S+|GOP \S+ s|buffer \S+ s|no audio|audio \S+|\d+ viewers|not pushed|\S+"
@@ -18,7 +16,7 @@ _WORDS = re.compile(
 
 def plain(text: str) -> str:
     """With a dot for what is no printable character, and without addresses of memory."""
-    return _ADDRESS.sub("", clean(text, keep="\n\t"))
+    return without_addresses(clean(text, keep="\n\t"))
 
 
 def distinct(labels: Sequence[str]) -> tuple[list[str], str]:
@@ -36,3 +34,10 @@ def distinct(labels: Sequence[str]) -> tuple[list[str], str]:
 def counted(number: int, word: str) -> str:
     """``1 run``, ``2 runs``."""
     return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def mean_text(mean: float, low: float | None, high: float | None, unit: str) -> str:
+    """``31 W ± 2.5``: half of the interval stands beside the mean where it shows in the mean's digits."""
+    text = f"{mean:.4g} {unit}".rstrip()
+    half = 0.0 if low is None or high is None else (high - low) / 2
+    return f"{text} ± {half:.2g}" if half >= 5e-4 * abs(mean) and half else text

@@ -13,6 +13,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
 
+from wattview.analysis.provenance import without_addresses
 from wattview.daemon import children
 from wattview.daemon.child_log import ChildLog
 from wattview.daemon.lab.encoding import ffmpeg_command
@@ -119,6 +120,7 @@ def last_words(log: Path) -> str:
             text = file.read().decode(errors="replace")
     except OSError as error:
         return f"its log cannot be read: {error.strerror}"
+    text = without_addresses(text)
     lines = [line.strip()[:REASON_LENGTH] for line in text.splitlines() if line.strip() and not line.startswith("# ")]
     return " · ".join(lines[-REASON_LINES:]) or "it said nothing"
 
