@@ -243,6 +243,35 @@ def doctor(options: Options, as_json: bool, alone: bool) -> None:
 
 
 @main.command()
+@click.argument("baseline")
+@click.argument("candidate")
+@click.option("--max", "most", multiple=True, metavar="NAME=BOUND", help="At most so far above it, e.g. energy=+1%.")
+@click.option("--min", "least", multiple=True, metavar="NAME=BOUND", help="At most so far below it, e.g. vmaf=-0.5.")
+@click.option("--allow-missing", is_flag=True, help="Leave settings alone that only one of the runs has.")
+@click.option("--allow-other-machine", is_flag=True, help="Compare runs of two machines too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit's XML, for a CI server.")
+@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for a pull request.")
+@settings
+def gate(
+    options: Options, baseline: str, candidate: str, most: tuple[str, ...], least: tuple[str, ...], **asked: Any
+) -> None:
+    """Hold a candidate run against a baseline run: is every setting within the bounds?
+
+    A run is an id, or the path of a results file or of an exported run. A bound is a difference from the baseline's
+    mean, in percent of it or in the figure's unit. Exit status 0 where all bounds are kept, 1 where one is exceeded,
+    each with 95 % confidence; 3 where the repeats cannot tell, with how many would; 2 for anything else.
+
+    \b
+    Example:
+      wattview gate 20261124_101500 20261124_111500 --max energy=+1% --min vmaf=-0.5
+    """
+    from wattview.cli.gate import bounds_of, run_gate
+
+    sys.exit(run_gate(options.config(), (baseline, candidate), bounds_of(most, least), **asked))
+
+
+@main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of a shell.

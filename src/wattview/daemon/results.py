@@ -26,7 +26,7 @@ from wattview.analysis.windows.remarks import remarked, run_remarks
 from wattview.analysis.windows.series import FIRST, GPU_PERCENT, Evidence
 from wattview.config import Config
 from wattview.daemon import machine, results_files
-from wattview.daemon.history.protocol import History, HistoryError
+from wattview.daemon.history.protocol import HistoryError, WindowHistory
 from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.window_trail import own_evidence
 from wattview.daemon.results_files import ResultsFileError
@@ -78,7 +78,7 @@ class _Kept(Struct, frozen=True):
 class Results:
     """The results directory of the settings, analysed from one history."""
 
-    def __init__(self, config: Config, history: History) -> None:
+    def __init__(self, config: Config, history: WindowHistory) -> None:
         self._directory = Path(config.paths.results)
         self._runs = runs_directory(Path(config.paths.state))
         self._prices = config.cost
@@ -113,6 +113,10 @@ class Results:
         if not results_files.is_stamp(run_id):
             return None
         return await self._one(results_files.path_for(self._directory, run_id))
+
+    async def of_file(self, path: Path) -> RunResult | None:
+        """The run of any results file, wherever it stands; None where there is none."""
+        return await self._one(path)
 
     async def latest(self) -> RunResult | None:
         """The newest run, None where there is none."""

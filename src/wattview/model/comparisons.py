@@ -154,3 +154,60 @@ class Advice(Struct, frozen=True, kw_only=True):
     unit: str = ""
     machine: str | None = None
     left_out: str = ""
+
+
+class Bound(Struct, frozen=True, kw_only=True):
+    """How far the mean of a figure may lie above (``max``) or below (``min``) the baseline's.
+
+    ``value`` is a difference in the figure's unit, or with ``relative`` a share of the baseline's mean: 0.01 is +1 %.
+    ``text`` is the bound in words."""
+
+    figure: str
+    side: Literal["max", "min"]
+    value: float
+    relative: bool
+    text: str
+
+
+GateVerdict = Literal["within", "exceeded", "undecided"]
+
+
+class BoundCheck(Struct, frozen=True, kw_only=True):
+    """One bound held against one setting. ``difference`` is the candidate less the baseline, and ``low`` to ``high``
+    its interval, both as the bound has it: in the figure's unit, or as a share of the baseline's mean.
+
+    ``p_exceeded`` is the p-value of the test that shows the bound to be exceeded, corrected for all tests of the gate,
+    and ``p_within`` that of the test that shows it to be kept; each does so at 0.025 or less. None where nothing could
+    be tested; ``reason`` then says why. ``repeats_needed`` is how many repeats of either side would tell; None where
+    that is not known.
+    """
+
+    setting: str
+    bound: Bound
+    verdict: GateVerdict
+    baseline: Estimate | None = None
+    candidate: Estimate | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_exceeded: float | None = None
+    p_within: float | None = None
+    repeats_needed: int | None = None
+    reason: str = ""
+    currency: str | None = None
+
+
+class GateReport(Struct, frozen=True, kw_only=True):
+    """A candidate run held against a baseline run. ``tests`` is how many tests the verdicts are corrected for;
+    ``repeats_needed`` the most that any of the checks needs. ``only_baseline`` and ``only_candidate`` are settings that
+    one of them lacks, and ``remarks`` what must be known before the verdict is believed."""
+
+    baseline: str
+    candidate: str
+    verdict: GateVerdict
+    checks: list[BoundCheck]
+    only_baseline: list[str] = []
+    only_candidate: list[str] = []
+    tests: int = 0
+    repeats_needed: int | None = None
+    remarks: list[str] = []

@@ -26,9 +26,9 @@ class Quantity(Struct, frozen=True, kw_only=True):
     figure of curves alone. ``title`` heads a column, ``words`` stand in a sentence. ``scale`` brings the value to
     ``unit``, in which it has ``decimals``. ``signed``: it is a difference. ``of_power``: it depends on the power
     source, and figures of two sources do not mix; ``proportional``: it has the same relative error as the energy.
-    ``of_vmaf``: scores of two VMAF models do not mix. ``family``: the question that it helps to answer; its tests are
-    corrected together. ``metric`` is its name on ``exporter`` for the newest results
-    file and ``run_metric`` the one with the label ``run``; ``help`` is the help text of both.
+    ``of_vmaf``: scores of two VMAF models do not mix. ``total``: it grows with the length of the window. ``family``:
+    the question that it helps to answer; its tests are corrected together. ``metric`` is its name on ``exporter`` for
+    the newest results file and ``run_metric`` the one with the label ``run``; ``help`` is the help text of both.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Quantity(Struct, frozen=True, kw_only=True):
     of_power: bool = False
     proportional: bool = False
     of_vmaf: bool = False
+    total: bool = False
     family: Family = "power"
     exporter: Literal["", "results", "qoe", "cost"] = ""
     metric: str = ""
@@ -100,8 +101,8 @@ _CATALOGUE = (
             help="Length of the scenario by its results file, else of its window."),
     _energy("energy_joules", "Energy J", "energy", "J", 1, error="energy_error_joules", of_power=True,
             exporter="results", metric="scenario_energy_joules", run_metric="wattview_run_scenario_energy_joules",
-            help="Energy of the host, from its counter."),
-    _energy("net_energy_joules", "Net J", "energy above baseline", "J", 1, of_power=True),
+            help="Energy of the host, from its counter.", total=True),
+    _energy("net_energy_joules", "Net J", "energy above baseline", "J", 1, of_power=True, total=True),
     _energy("power_mean_watts", "Mean W", "mean power", "W", error="power_error_watts", of_power=True,
             exporter="results", metric="scenario_power_mean_watts", run_metric="wattview_run_scenario_power_mean_watts",
             help="Mean power of the host: energy by duration."),
@@ -126,10 +127,10 @@ _CATALOGUE = (
             help="CPU use, as a share of the whole machine."),
     _energy("cpu_seconds", "CPU s", "CPU time", "s", 1, family="cost", exporter="results",
             metric="wattview_scenario_cpu_seconds", run_metric="wattview_run_scenario_cpu_seconds",
-            help="CPU time that was used, over all CPUs."),
+            help="CPU time that was used, over all CPUs.", total=True),
     _energy("gpu_energy_joules", "GPU J", "GPU energy", "J", 1, of_power=True, exporter="results",
             metric="wattview_scenario_gpu_energy_joules", run_metric="wattview_run_scenario_gpu_energy_joules",
-            help="Energy of the GPUs, from their counters."),
+            help="Energy of the GPUs, from their counters.", total=True),
     _quality("vmaf_score", "VMAF", "VMAF", of_vmaf=True, exporter="qoe", metric="quality_vmaf",
              run_metric="wattview_run_scenario_quality_vmaf",
              help="VMAF of the encoded picture against its source, 0 to 100."),
@@ -149,25 +150,25 @@ _CATALOGUE = (
     _quality("start_delay_seconds", "Start s", "start-up delay", "s", path="record.playback.start_delay_seconds"),
     _quality("end_to_end_delay_seconds", "End to end s", "end-to-end delay", "s", 3,
              path="record.playback.end_to_end_delay_seconds"),
-    _quality("stalls", "Stalls", "stalls", "", 0, path="record.playback.stalls"),
-    _quality("stalled_seconds", "Stalled s", "time stalled", "s", path="record.playback.stalled_seconds"),
+    _quality("stalls", "Stalls", "stalls", "", 0, path="record.playback.stalls", total=True),
+    _quality("stalled_seconds", "Stalled s", "time stalled", "s", path="record.playback.stalled_seconds", total=True),
     _quality("received_frames_ratio", "Received %", "frames that viewers received", "%", 1, scale=100.0,
              path="record.playback.received_frames_ratio"),
     _cost("cost_total", "Total", "cost", of_power=True, exporter="cost", metric="cost_total_load_aware",
-          run_metric="wattview_run_scenario_cost", help="Cost of the scenario: energy and computing time."),
+          run_metric="wattview_run_scenario_cost", help="Cost of the scenario: energy and computing time.", total=True),
     _cost("cost_energy", "Energy", "energy cost", of_power=True, exporter="cost", metric="cost_energy_load_aware",
           run_metric="wattview_run_scenario_energy_cost",
-          help="Cost of the scenario's energy, with the building's overhead (PUE)."),
+          help="Cost of the scenario's energy, with the building's overhead (PUE).", total=True),
     _cost("cost_compute", "Compute", "compute cost", exporter="cost", metric="cost_compute_load_aware",
-          run_metric="wattview_run_scenario_compute_cost", help="Cost of the scenario's CPU and GPU time."),
-    _cost("cost_egress", "Egress", "egress cost"),
+          run_metric="wattview_run_scenario_compute_cost", help="Cost of the scenario's CPU and GPU time.", total=True),
+    _cost("cost_egress", "Egress", "egress cost", total=True),
     _cost("cost_per_stream_hour", "Stream-hour", "cost per stream-hour", of_power=True,
           path="efficiency.cost_per_stream_hour"),
     _cost("cost_per_viewer_hour", "Viewer-hour", "cost per viewer-hour", of_power=True,
           path="efficiency.cost_per_viewer_hour"),
     _cost("carbon_grams", "CO₂e g", "carbon", "g", 3, of_power=True, exporter="cost",
           metric="wattview_scenario_carbon_grams", run_metric="wattview_run_scenario_carbon_grams",
-          help="CO2 equivalent of the scenario's energy."),
+          help="CO2 equivalent of the scenario's energy.", total=True),
     _cost("carbon_grams_per_stream_hour", "g/stream-h", "carbon per stream-hour", "g", 2,
           **_per_unit("carbon_grams_per_stream_hour")),
     _cost("sci_grams_per_stream_hour", "SCI g/str-h", "software carbon intensity per stream-hour", "g", 2,

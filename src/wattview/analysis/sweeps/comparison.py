@@ -192,22 +192,9 @@ def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = No
 
 
 def compare_runs(first: RunResult, second: RunResult, together: int = 1) -> RunComparison:
-    """Two runs, the second less the first; one of so many comparisons that are read ``together``.
-
-    A setting is held against the same setting; one that the other run lacks against what has its name there; and where
-    one is then left on either side, these against each other: they are what the two runs were made for.
-    """
-    left, right = repeats_of(first.scenarios), repeats_of(second.scenarios)
-    pairs = []
-    for told_by in (lambda repeats: repeats.setting, _name):
-        for repeats in list(left):
-            match = next((other for other in right if told_by(other) == told_by(repeats)), None)
-            if match is not None:
-                left.remove(repeats)
-                right.remove(match)
-                pairs.append(_pair(repeats, match))
-    if len(left) == len(right) == 1:
-        pairs.append(_pair(left.pop(), right.pop()))
+    """Two runs, the second less the first; one of so many comparisons that are read ``together``."""
+    paired, left, right = in_pairs(repeats_of(first.scenarios), repeats_of(second.scenarios))
+    pairs = [_pair(one, other) for one, other in paired]
     idle = _baselines(first.scenarios, second.scenarios)
     gaps = judged([pair.differences for pair in pairs], {} if idle is None else {IDLE: idle}, together=together)
     pairs = [replace(pair, differences=found) for pair, found in zip(pairs, gaps, strict=False)]
@@ -216,6 +203,28 @@ def compare_runs(first: RunResult, second: RunResult, together: int = 1) -> RunC
         only_second=[repeats.label for repeats in right], baseline_watts=gaps[-1].get(IDLE),
         remark=_machines(first.scenarios, second.scenarios), correction=correction_text(gaps),
     )  # fmt: skip
+
+
+def in_pairs(
+    first: Sequence[Repeats], second: Sequence[Repeats]
+) -> tuple[list[tuple[Repeats, Repeats]], list[Repeats], list[Repeats]]:
+    """What of two runs is held against each other, and what is left of the first and of the second.
+
+    A setting is held against the same setting; one that the other run lacks against what has its name there; and where
+    one is then left on either side, these against each other: they are what the two runs were made for.
+    """
+    left, right = list(first), list(second)
+    pairs = []
+    for told_by in (lambda repeats: repeats.setting, _name):
+        for repeats in list(left):
+            match = next((other for other in right if told_by(other) == told_by(repeats)), None)
+            if match is not None:
+                left.remove(repeats)
+                right.remove(match)
+                pairs.append((repeats, match))
+    if len(left) == len(right) == 1:
+        pairs.append((left.pop(), right.pop()))
+    return pairs, left, right
 
 
 def judged(

@@ -30,18 +30,22 @@ class HistoryError(Exception):
         self.fix = fix
 
 
-class History(Protocol):
-    """Answers for past values. Every call raises HistoryError, and ValueError for what is no selector."""
+class WindowHistory(Protocol):
+    """The part of a history that windows of the past are analysed from."""
 
     name: str
-
-    problem: HistoryError | None
-    """Why the last row could not be written, None where it was, or where others write."""
 
     async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]:
         """Every recorded sample from ``start`` to ``end`` (Unix seconds), and one neighbour on either side where one
         is near, so that a counter can be read at the very ends. A series without a sample is not in the answer."""
         ...
+
+
+class History(WindowHistory, Protocol):
+    """Answers for past values. Every call raises HistoryError, and ValueError for what is no selector."""
+
+    problem: HistoryError | None
+    """Why the last row could not be written, None where it was, or where others write."""
 
     async def thinned(self, selector: str, start: float, end: float, step: float) -> list[HistorySeries]:
         """One point every ``step`` seconds, for a graph: the last sample at or before each, where one is near."""

@@ -1,0 +1,315 @@
+"""A candidate run held against a baseline run within stated bounds: kept, exceeded, or not to be told yet.
+
+Each bound is tested in both directions at the bound itself, as in trials of non-inferiority (ICH E9, 3.3.2), on the
+contrast ``candidate - (1 + share) x baseline``, which is Fieller's way to test a ratio of means. One side of a 95 %
+interval has 2.5 %. A bound is exceeded where the interval's near end is beyond it; these ends are Bonferroni-corrected
+for all tests of the gate, so that it raises a false alarm in 2.5 % of cases at the most, and in 5 % where it is asked a
+second time with the repeats that it wanted. It is kept where the far end is within it; these ends need no correction,
+as all bounds must be kept for the gate to open (an intersection-union test: Berger, Technometrics 24, 1982).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from statistics import fmean
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wattview.analysis.sweeps.baseline_noise import net_difference
+from wattview.analysis.sweeps.comparison import Repeats, in_pairs, repeats_of
+from wattview.analysis.sweeps.confidence import CONFIDENCE, difference, t_cdf, t_quantile, variance
+from wattview.analysis.sweeps.gate_bounds import bound_text
+from wattview.analysis.sweeps.machines import machine_text
+from wattview.model import Bound, BoundCheck, Difference, GateReport, GateVerdict, RunResult
+from wattview.model.quantities import CURRENCY, QUANTITIES, Quantity
+
+ONE_SIDE = (1.0 - CONFIDENCE) / 2
+
+POWER = 0.95
+"""With the repeats that it asks for the gate tells in so many cases."""
+
+NEAREST = 0.01
+"""Of a bound of 0 it is to tell a candidate that is so far beyond it, as a share of the baseline's mean."""
+
+MOST_REPEATS = 1_000_000
+"""More repeats than this are not asked for."""
+
+FEW_REPEATS = 5
+"""Fewer hardly know their noise, so that many are asked for."""
+
+SAME_WINDOW = 0.01
+"""Totals over windows whose lengths differ by a greater share do not compare."""
+
+
+class _Test(Struct, frozen=True):
+    """A contrast at a bound: how far the candidate's mean is beyond it, in the figure's unit."""
+
+    gap: Difference
+    excess: float
+    repeats: int
+    spread: float
+    """The variance of one repeat of both sides together."""
+    shared: float
+    """The variance that more repeats do not make smaller."""
+    base: float
+    nearest: float
+    """The least distance from the bound that it is to tell."""
+
+
+def gate(
+    baseline: RunResult,
+    candidate: RunResult,
+    bounds: Sequence[Bound],
+    *,
+    allow_missing: bool = False,
+    allow_other_machine: bool = False,
+) -> GateReport:
+    """The verdict on each setting and bound, and on all of them. Settings are paired as in a comparison of two runs.
+
+    A setting that one run lacks leaves the gate undecided unless ``allow_missing``; figures that depend on the machine
+    are not compared across machines unless ``allow_other_machine``.
+    """
+    pairs, only_baseline, only_candidate = in_pairs(repeats_of(baseline.scenarios), repeats_of(candidate.scenarios))
+    asked = [(first, second, bound) for first, second in pairs for bound in bounds]
+    prices = _other_prices(baseline, candidate)
+    reasons = [
+        _not_comparable(*one, allow_other_machine) or (prices if QUANTITIES[one[2].figure].part == "Cost" else "")
+        for one in asked
+    ]
+    tests = [None if reason else _test(*one) for one, reason in zip(asked, reasons, strict=True)]
+    count = sum(test is not None and test.gap.standard_error is not None for test in tests)
+    checks = [
+        _judged(first, second, bound, test, reason, count)
+        for (first, second, bound), test, reason in zip(asked, tests, reasons, strict=True)
+    ]
+    missing = [] if allow_missing else [*only_baseline, *only_candidate]
+    needed = [check.repeats_needed for check in checks if check.repeats_needed is not None]
+    return GateReport(
+        baseline=baseline.id or baseline.path, candidate=candidate.id or candidate.path,
+        verdict=_verdict(checks, bool(missing)), checks=checks,
+        only_baseline=[one.label for one in only_baseline], only_candidate=[one.label for one in only_candidate],
+        tests=count, repeats_needed=max(needed, default=None), remarks=_remarks(baseline, candidate, pairs),
+    )  # fmt: skip
+
+
+def _verdict(checks: Sequence[BoundCheck], missing: bool) -> GateVerdict:
+    found = {check.verdict for check in checks}
+    if "exceeded" in found:
+        return "exceeded"
+    return "undecided" if missing or not found or "undecided" in found else "within"
+
+
+def _not_comparable(first: Repeats, second: Repeats, bound: Bound, allow_other_machine: bool) -> str:
+    """Why a figure of the baseline (``first``) and of the candidate says nothing on the bound; "" where it does."""
+    quantity = QUANTITIES[bound.figure]
+    for side, repeats in (("baseline", first), ("candidate", second)):
+        if not repeats.valid:
+            return f"no repeat of the {side} was in real time"
+        if not repeats.values(quantity.name):
+            why = next((found for one in repeats.valid if (found := _reason(one.reasons, quantity))), "")
+            return f"the {side} has no {quantity.words}{f': {why}' if why else ''}"
+    if quantity.of_vmaf and first.vmaf_model != second.vmaf_model:
+        return f"scores of two VMAF models do not compare: {first.vmaf_model} and {second.vmaf_model}"
+    if quantity.of_power and (first.power_source is None or first.power_source != second.power_source):
+        sources = [side.power_source or "several sources" for side in (first, second)]
+        return f"power of two sources does not compare: {sources[0]} and {sources[1]}"
+    if quantity.unit == CURRENCY and _currency(first) != _currency(second):
+        return f"the prices are in two currencies: {_currency(first)} and {_currency(second)}"
+    machines = {first.machine, second.machine} - {None}
+    if quantity.family != "quality" and len(machines) > 1 and not allow_other_machine:
+        listed = " and ".join(machine_text(side.machine) for side in (first, second))
+        return f"two machines do not compare: {listed} (--allow-other-machine)"
+    return _other_window(first, second, quantity)
+
+
+def _other_prices(baseline: RunResult, candidate: RunResult) -> str:
+    if not baseline.prices or not candidate.prices or baseline.prices == candidate.prices:
+        return ""
+    return f"costs at other prices do not compare: {baseline.prices}; and {candidate.prices}"
+
+
+def _reason(reasons: dict[str, str], quantity: Quantity) -> str:
+    return reasons.get(quantity.name) or reasons.get(quantity.path.partition(".")[0], "")
+
+
+def _currency(repeats: Repeats) -> str | None:
+    return next((one.currency for one in repeats.valid if one.currency), None)
+
+
+def _other_window(first: Repeats, second: Repeats, quantity: Quantity) -> str:
+    """A live stream takes as long as was asked: a total over another time is no outcome. A command's length is one."""
+    if not quantity.total or any(one.record.type not in (None, "streams") for one in first.valid):
+        return ""
+    lengths = [side.values("duration_seconds") for side in (first, second)]
+    if not all(lengths):
+        return ""
+    one, other = (fmean(values) for values in lengths)
+    if abs(one - other) <= SAME_WINDOW * max(one, other):
+        return ""
+    return f"totals over {one:.4g} s and over {other:.4g} s do not compare; bound a rate, such as power, instead"
+
+
+def _test(first: Repeats, second: Repeats, bound: Bound) -> _Test | None:
+    """None where a share of the baseline's mean has no meaning."""
+    name = bound.figure
+    values, others = second.values(name), first.values(name)
+    base = fmean(others)
+    if bound.relative and base <= 0.0:
+        return None
+    factor, shift = (1.0 + bound.value, 0.0) if bound.relative else (1.0, bound.value)
+    limits = [factor * value + shift for value in others]
+    net, net_others = second.net_values(name), first.net_values(name)
+    if net and net_others:
+        scaled = [one._replace(value=factor * one.value + shift, scale=factor * one.scale) for one in net_others]
+        gap = net_difference(net, scaled)
+    else:
+        gap = difference(values, limits)
+    spread = shared = 0.0
+    if gap.standard_error is not None:
+        parts = [variance(values), variance(limits)]
+        spread = sum(parts)
+        if net and net_others:
+            shared = max(0.0, gap.standard_error**2 - parts[0] / len(values) - parts[1] / len(limits))
+    nearest = abs(bound.value) * (base if bound.relative else 1.0) or NEAREST * abs(base)
+    excess = gap.difference if bound.side == "max" else -gap.difference
+    return _Test(gap, excess, min(len(values), len(limits)), spread, shared, base, nearest)
+
+
+def _judged(
+    first: Repeats, second: Repeats, bound: Bound, test: _Test | None, reason: str, tests: int
+) -> BoundCheck:  # fmt: skip
+    """The answer on one bound, which is one of so many tests."""
+    label = second.label if first.label == second.label else f"{first.label} → {second.label}"
+    check = BoundCheck(
+        setting=label, bound=bound, verdict="undecided", reason=reason, currency=_currency(second),
+        baseline=first.estimate(bound.figure), candidate=second.estimate(bound.figure),
+    )  # fmt: skip
+    if reason:
+        return check
+    if test is None:
+        return replace(check, reason="a share of a baseline that is not above 0 has no meaning; give an absolute bound")
+    gap, share = test.gap, test.base if bound.relative else 1.0
+    check = replace(check, difference=gap.difference / share + bound.value)
+    if gap.standard_error is None:
+        if gap.differ is None:
+            return replace(check, reason=gap.verdict)
+        exceeded = gap.differ and test.excess > 0
+        check = replace(check, low=check.difference, high=check.difference, reason="no repeat varied",
+                        verdict="exceeded" if exceeded else "within")  # fmt: skip
+    else:
+        check = _tested(check, test, tests, share)
+    lost = len(second.invalid)
+    if check.verdict == "within" and lost and not first.invalid:
+        late = f"{lost} of {lost + len(second.valid)} repeats of the candidate were not in real time"
+        return replace(check, verdict="undecided", reason=f"{late}; all of the baseline were")
+    return check
+
+
+def _tested(check: BoundCheck, test: _Test, tests: int, share: float) -> BoundCheck:
+    error, freedom = test.gap.standard_error, test.gap.degrees_of_freedom
+    assert error is not None
+    assert freedom is not None
+    near = test.excess - t_quantile(1.0 - ONE_SIDE / tests, freedom) * error
+    far = test.excess + t_quantile(1.0 - ONE_SIDE, freedom) * error
+    low, high = (near, far) if check.bound.side == "max" else (-far, -near)
+    t = test.excess / error
+    check = replace(
+        check, low=low / share + check.bound.value, high=high / share + check.bound.value,
+        p_exceeded=min(1.0, tests * t_cdf(-t, freedom)), p_within=t_cdf(t, freedom),
+        verdict="exceeded" if near > 0.0 else "within" if far <= 0.0 else "undecided",
+    )  # fmt: skip
+    if check.verdict != "undecided":
+        return check
+    needed, nearest = _needed(test, tests, freedom)
+    if needed is None:
+        why = "no number of repeats would tell: the noise is too large"
+        if test.shared:
+            why = "the idle windows' own noise is in every repeat: measure more of these (--baseline-after)"
+        return replace(check, reason=why)
+    distance = bound_text(check.bound, nearest / share, check.currency)
+    told = f"{needed} repeats of each would tell a candidate that is {distance} from the bound"
+    if test.repeats < FEW_REPEATS:
+        told += f" ({test.repeats} hardly know their noise: from {FEW_REPEATS} on it may be far fewer)"
+    return replace(check, repeats_needed=needed, reason=told)
+
+
+def _needed(test: _Test, tests: int, freedom: float) -> tuple[int | None, float]:
+    """How many repeats of either side tell, and at what distance from the bound: the half of the half … of ``nearest``
+    where so many were measured already."""
+    nearest = test.nearest
+    while nearest > 0.0:
+        needed = repeats_needed(nearest, test.spread, test.shared, freedom, test.repeats, tests)
+        if needed is None or needed > test.repeats:
+            return needed, nearest
+        nearest /= 2.0
+    return None, nearest
+
+
+def repeats_needed(
+    distance: float, spread: float, shared: float, freedom: float, measured: int, tests: int = 1
+) -> int | None:
+    """The least number of repeats of either side with which a candidate at that distance from its bound is told in 95 %
+    of cases; None where ``MOST_REPEATS`` are too few.
+
+    ``spread`` is the variance of one repeat of both sides together as ``measured`` repeats have it, with ``freedom``
+    degrees of freedom: few repeats know their noise badly, and what it may be counts too (Julious and Owen, Statistics
+    in Medicine 25, 2006). ``shared`` is variance that more repeats do not make smaller.
+    """
+
+    def tells(repeats: int) -> bool:
+        later = freedom * (repeats - 1) / (measured - 1)
+        limit = t_quantile(1.0 - ONE_SIDE / tests, later)
+        return _power(distance / math.sqrt(spread / repeats + shared), limit, later, freedom) >= POWER
+
+    if not spread and not shared:
+        return None
+    if not tells(MOST_REPEATS):
+        return None
+    low, high = 1, MOST_REPEATS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if tells(middle) else (middle, high)
+    return high
+
+
+def _power(noncentrality: float, limit: float, freedom: float, known: float) -> float:
+    """The chance that t of so many degrees of freedom is beyond ``limit``, over what the true noise may be where the
+    noncentrality was estimated with ``known`` degrees of freedom. The noncentral t is taken as normal, with the
+    correction of Abramowitz and Stegun, 26.7.10."""
+    centre, width = limit * (1.0 - 0.25 / freedom), math.sqrt(2.0 + limit * limit / freedom)
+    return sum(
+        weight * 0.5 * (1.0 + math.erf((noncentrality * ratio - centre) / width)) for ratio, weight in _ratios(known)
+    )
+
+
+@lru_cache(maxsize=256)
+def _ratios(freedom: float) -> tuple[tuple[float, float], ...]:
+    """What a standard deviation may be as a multiple of the true one, and how likely each is (chi by its degrees of
+    freedom)."""
+    steps = 200
+    top = 1.0 + 6.0 / math.sqrt(freedom)
+    ratios = [top * (step + 0.5) / steps for step in range(steps)]
+    logs = [(freedom - 1.0) * math.log(ratio) - freedom * ratio * ratio / 2.0 for ratio in ratios]
+    most = max(logs)
+    weights = [math.exp(log - most) for log in logs]
+    whole = math.fsum(weights)
+    return tuple((ratio, weight / whole) for ratio, weight in zip(ratios, weights, strict=True))
+
+
+def _remarks(baseline: RunResult, candidate: RunResult, pairs: Sequence[tuple[Repeats, Repeats]]) -> list[str]:
+    found = []
+    for side, run in (("baseline", baseline), ("candidate", candidate)):
+        if run.status not in (None, "done"):
+            found.append(f"{side}: the run ended as {run.status}")
+        found += [f"{side}: {remark}" for remark in run.remarks]
+    for pair in pairs:
+        for side, repeats in zip(("baseline", "candidate"), pair, strict=True):
+            if repeats.invalid:
+                count = len(repeats.invalid)
+                found.append(f"{side}, {repeats.label}: {count} repeats were not in real time and are left out")
+    if any("estimated" in (repeats.power_source or "") for pair in pairs for repeats in pair):
+        found.append("power is an ESTIMATE from CPU use, not a measurement")
+    return found

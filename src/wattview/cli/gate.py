@@ -1,0 +1,171 @@
+"""``wattview gate``: a candidate run held against a baseline run, for CI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from wattview.analysis.sweeps.gate import gate
+from wattview.analysis.sweeps.gate_bounds import BoundError, parse_bound
+from wattview.cli import terminal as term
+from wattview.cli.results import ResultsSource, named_runs, source_of
+from wattview.cli.terminal import json_text
+from wattview.config import Config
+from wattview.foreign_text import one_line
+from wattview.model import Bound, BoundCheck, GateReport, HistorySeries, RunResult
+from wattview.report.gate_summary import (
+    HEADER,
+    headline,
+    junit_xml,
+    markdown_summary,
+    one_sided,
+    row_of,
+    way_out,
+)
+
+STATUS = {"within": 0, "exceeded": 1, "undecided": 3}
+"""The exit status of each verdict."""
+
+WRONG = 2
+"""The exit status of everything that is no answer: 1 would read as a bound exceeded."""
+
+
+def run_gate(
+    config: Config,
+    words: tuple[str, str],
+    bounds: Sequence[Bound],
+    *,
+    allow_missing: bool,
+    allow_other_machine: bool,
+    as_json: bool,
+    junit: Path | None,
+    markdown: Path | None,
+) -> int:
+    """Prints the verdict, writes it to the files that are named, and returns the exit status."""
+    try:
+        baseline, candidate = asyncio.run(_read(config, words))
+        if baseline == candidate:
+            raise click.UsageError("baseline and candidate are the same run")
+        report = _report(baseline, candidate, bounds, allow_missing, allow_other_machine)
+        for path, text in ((junit, junit_xml(report, allow_missing)), (markdown, markdown_summary(report))):
+            if path is not None:
+                _write(path, text)
+    except click.ClickException as error:
+        error.exit_code = WRONG  # type: ignore[misc]
+        raise
+    if as_json:
+        term.say(json_text(report))
+    else:
+        _print(report)
+    return STATUS[report.verdict]
+
+
+def _report(
+    baseline: RunResult, candidate: RunResult, bounds: Sequence[Bound], allow_missing: bool, allow_other_machine: bool
+) -> GateReport:
+    try:
+        return gate(baseline, candidate, bounds, allow_missing=allow_missing, allow_other_machine=allow_other_machine)
+    except OverflowError:
+        raise click.ClickException("a figure is too large to be compared") from None
+
+
+def bounds_of(most: Sequence[str], least: Sequence[str]) -> list[Bound]:
+    """The bounds of ``--max`` and ``--min``. Raises click.UsageError for none, and for a text that is none."""
+    try:
+        bounds = [parse_bound(text, "max") for text in most] + [parse_bound(text, "min") for text in least]
+    except BoundError as error:
+        raise click.UsageError(str(error)) from None
+    if not bounds:
+        raise click.UsageError("give at least one bound, such as --max energy=+1% or --min vmaf=-0.5")
+    for bound in bounds:
+        if sum((one.figure, one.side) == (bound.figure, bound.side) for one in bounds) > 1:
+            raise click.UsageError(f"--{bound.side} {bound.figure} is given twice")
+    return bounds
+
+
+async def _read(config: Config, words: Sequence[str]) -> list[RunResult]:
+    async with source_of(config) as source:
+        runs = [await _run_of(source, config, word) for word in words]
+    for word, run in zip(words, runs, strict=True):
+        if run.error:
+            raise click.ClickException(f"run {word}: {run.error}")
+    return runs
+
+
+async def _run_of(source: ResultsSource, config: Config, word: str) -> RunResult:
+    """By the path of a file where it looks like one, else by its id."""
+    path = Path(word)
+    if path.name == word and path.suffix != ".json":
+        return (await named_runs(source, config, [word]))[0]
+    exported = await asyncio.to_thread(_exported, path)
+    if exported is not None:
+        return exported
+    from wattview.daemon.results import Results
+
+    run = await Results(config, _History(source, config.history.backend)).of_file(path)
+    if run is None:
+        raise click.ClickException(f"{word}: no such file")
+    return run
+
+
+def _exported(path: Path) -> RunResult | None:
+    """A run that was analysed where it was measured: what ``results show --json`` and ``results export`` print. None
+    for another file. Raises click.ClickException for one with several runs."""
+    from wattview.daemon import whole_file
+    from wattview.daemon.results_files import MAX_FILE_BYTES
+
+    try:
+        found = msgspec.json.decode(whole_file.read(path, MAX_FILE_BYTES), type=RunResult | list[RunResult])
+    except (OSError, UnicodeDecodeError, RecursionError, msgspec.DecodeError):
+        return None
+    if isinstance(found, RunResult):
+        return found
+    if len(found) != 1:
+        raise click.ClickException(f"{path}: holds {len(found)} runs; export the one that is meant")
+    return found[0]
+
+
+class _History:
+    """What a results file of another place is analysed from: the history of this machine."""
+
+    def __init__(self, source: ResultsSource, name: str) -> None:
+        self.name = name
+        self._source = source
+
+    async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]:
+        return await self._source.samples(selector, start, end)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from None
+
+
+def _print(report: GateReport) -> None:
+    said = headline(report)
+    term.say({"within": term.good(said), "exceeded": term.bad(said)}.get(report.verdict, term.strong(said)))
+    term.say(term.wrap(f"candidate {report.candidate} against baseline {report.baseline}", ""))
+    for setting in dict.fromkeys(check.setting for check in report.checks):
+        term.say(f"\n{term.strong(one_line(setting))}")
+        _print_setting([check for check in report.checks if check.setting == setting])
+    for label, said in one_sided(report):
+        term.say(f"\n{one_line(label)}: {said}")
+    if report.remarks:
+        term.say()
+    for remark in report.remarks:
+        term.say(term.wrap(remark, ""))
+    if out := way_out(report):
+        term.say(f"\n{out}")
+
+
+def _print_setting(checks: Sequence[BoundCheck]) -> None:
+    term.say(term.table(HEADER, [row_of(check) for check in checks], right=frozenset({1, 2, 3, 4})))
+    for check in checks:
+        if check.reason and check.verdict != "within":
+            term.say(term.wrap(f"{check.bound.text}: {check.reason}"))
