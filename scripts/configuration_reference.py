@@ -58,6 +58,7 @@ MEANINGS = {
     "node.cpu_info": "serve `node_cpu_info`",
     "node.cpu_flags_include": "CPU flags to serve as `node_cpu_flag_info`; sets `cpu_info`",
     "node.cpu_bugs_include": "CPU bugs to serve as `node_cpu_bug_info`; sets `cpu_info`",
+    "node.perf_cpus": 'the CPUs whose counters the `perf` collector serves, as `0-3,8`; `""` is all',
     "node.pcidevice_names": "label PCI devices with the names that the pci.ids file has for them",
     "node.pcidevice_ids_file": 'that file; `""` is the distribution\'s',
     "node.netclass_ignore_invalid_speed": "leave out the speed that some drivers give as -1",

@@ -60,6 +60,7 @@ NODE_COLLECTOR_LIST: tuple[NodeCollector, ...] = (
     NodeCollector("nvme", "nvme.Nvme"),
     NodeCollector("os", "os_release.OsRelease"),
     NodeCollector("pcidevice", "pcidevice.PciDevice", default=False),
+    NodeCollector("perf", "perf.Perf", default=False),
     NodeCollector("powersupplyclass", "powersupplyclass.PowerSupplyClass"),
     NodeCollector("pressure", "pressure.Pressure"),
     NodeCollector("processes", "processes.Processes", default=False),
@@ -85,6 +86,7 @@ NODE_COLLECTOR_LIST: tuple[NodeCollector, ...] = (
     NodeCollector("uname", "uname.Uname"),
     NodeCollector("vmstat", "vmstat.Vmstat"),
     NodeCollector("watchdog", "watchdog.Watchdog"),
+    NodeCollector("wifi", "wifi.Wifi", default=False),
     NodeCollector("xfrm", "xfrm.Xfrm", default=False),
     NodeCollector("xfs", "xfs.Xfs"),
     NodeCollector("zfs", "zfs.Zfs"),
@@ -149,6 +151,7 @@ class Node(Section, frozen=True, kw_only=True):
     )
     pcidevice_names: bool = False
     pcidevice_ids_file: str = ""
+    perf_cpus: str = ""
     power_supply_exclude: str = ""
     qdisc_device_include: str = ""
     qdisc_device_exclude: str = ""

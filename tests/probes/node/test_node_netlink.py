@@ -160,3 +160,25 @@ def test_a_refusal_is_the_kernels_error_and_arp_falls_back_to_proc(
     entries, states = arp.Arp(make_config()).collect()
     assert sum(value for _, value in entries.samples) == len(Path("/proc/net/arp").read_text().splitlines()) - 1
     assert states.samples == []
+
+
+def route_message(length: int, kind: int, *attributes: bytes) -> bytes:
+    """struct rtmsg (linux/rtnetlink.h) of a route that DHCP made, and its attributes."""
+    return bytes((2, length, 0, 0, 254, 16, 0, kind)) + number(0) + b"".join(attributes)
+
+
+def hop(weight: int, device: int, *attributes: bytes) -> bytes:
+    whole = b"".join(attributes)
+    return number(8 + len(whole), 2) + bytes((0, weight - 1)) + number(device) + whole
+
+
+def test_a_route_over_two_paths_has_both_with_their_weights() -> None:
+    hops = hop(1, 7, attribute(5, bytes((192, 0, 2, 1)))) + hop(20, 8, attribute(5, bytes((192, 0, 2, 9))))
+    body = route_message(24, 1, attribute(1, bytes((198, 51, 100, 0))), attribute(6, number(100)), attribute(9, hops))
+    assert netlink.route(body, {7: "eth7", 8: "eth8"}) == netlink.Route(
+        "198.51.100.0/24", "", 100, 16, (netlink.Hop("eth7", "192.0.2.1", "1"), netlink.Hop("eth8", "192.0.2.9", "20"))
+    )
+
+
+def test_a_route_of_this_machine_itself_is_no_unicast_route() -> None:
+    assert netlink.route(route_message(32, 2, attribute(1, bytes((127, 0, 0, 1)))), {}) is None

@@ -88,7 +88,7 @@ def ipv4_neighbours() -> list[Neighbour]:
     """The IPv4 neighbour table. Raises OSError or ValueError."""
     found = []
     names = _DeviceNames()
-    for body in _dump(_RTM_GETNEIGH, struct.pack("=B11x", socket.AF_INET)):
+    for body in dump(_RTM_GETNEIGH, struct.pack("=B11x", socket.AF_INET)):
         if len(body) < _NDMSG.size:
             raise ValueError("netlink: a neighbour message is too short")
         _, index, state, _, _ = _NDMSG.unpack_from(body)
@@ -99,7 +99,7 @@ def ipv4_neighbours() -> list[Neighbour]:
 def qdiscs() -> list[Qdisc]:
     """The queueing disciplines of all devices. Raises OSError or ValueError."""
     names = _DeviceNames()
-    return [qdisc(body, names) for body in _dump(_RTM_GETQDISC, struct.pack("=B19x", socket.AF_UNSPEC))]
+    return [qdisc(body, names) for body in dump(_RTM_GETQDISC, struct.pack("=B19x", socket.AF_UNSPEC))]
 
 
 def qdisc(body: bytes, names: dict[int, str]) -> Qdisc:
@@ -108,14 +108,14 @@ def qdisc(body: bytes, names: dict[int, str]) -> Qdisc:
         raise ValueError("netlink: a qdisc message is too short")
     _, index, _, parent, _ = _TCMSG.unpack_from(body)
     kind, numbers = "", [0] * 7
-    for code, value in _attributes(body[_TCMSG.size :]):
+    for code, value in attributes(body[_TCMSG.size :]):
         if code == 1:  # TCA_KIND
             kind = value.split(b"\0", 1)[0].decode("utf-8", "replace")
         elif code == 3 and len(value) >= 36:  # TCA_STATS, the old form: 32-bit counters
             total, packets, drops, overlimits, _, _, length, backlog = struct.unpack_from("=QIIIIIII", value)
             numbers = [total, packets, drops, numbers[3], overlimits, length, backlog]
         elif code == 7:  # TCA_STATS2
-            for inner, data in _attributes(value):
+            for inner, data in attributes(value):
                 if inner == 1 and len(data) >= 12:  # TCA_STATS_BASIC
                     numbers[0], numbers[1] = struct.unpack_from("=QI", data)
                 elif inner == 3 and len(data) >= 20:  # TCA_STATS_QUEUE
@@ -126,7 +126,7 @@ def qdisc(body: bytes, names: dict[int, str]) -> Qdisc:
 def unicast_routes() -> list[Route]:
     """The unicast routes of IPv4 and IPv6, of all tables. Raises OSError or ValueError."""
     names = _DeviceNames()
-    routes = (route(body, names) for body in _dump(_RTM_GETROUTE, _RTMSG.pack(socket.AF_UNSPEC, *[0] * 8)))
+    routes = (route(body, names) for body in dump(_RTM_GETROUTE, _RTMSG.pack(socket.AF_UNSPEC, *[0] * 8)))
     return [found for found in routes if found is not None]
 
 
@@ -139,7 +139,7 @@ def route(body: bytes, names: dict[int, str]) -> Route | None:
         return None
     destination, source, gateway, priority, device = "", "", "", 0, ""
     hops: list[Hop] = []
-    for code, value in _attributes(body[_RTMSG.size :]):
+    for code, value in attributes(body[_RTMSG.size :]):
         if code == 1:  # RTA_DST
             destination = str(ipaddress.ip_network((_address(value), length), strict=False))
         elif code == 4:  # RTA_OIF
@@ -161,8 +161,8 @@ def _hops(data: bytes, names: dict[int, str]) -> Iterator[Hop]:
         length, _, hops, index = _RTNEXTHOP.unpack_from(data, at)
         if length < _RTNEXTHOP.size or at + length > len(data):
             raise ValueError("netlink: a next hop is cut short")
-        attributes = dict(_attributes(data[at + _RTNEXTHOP.size : at + length]))
-        gateway = str(_address(attributes[5])) if 5 in attributes else ""
+        found = dict(attributes(data[at + _RTNEXTHOP.size : at + length]))
+        gateway = str(_address(found[5])) if 5 in found else ""
         yield Hop(names[index], gateway, str(hops + 1))
         at += (length + 3) & ~3
 
@@ -182,7 +182,7 @@ def tcp_sockets() -> list[TcpSocket]:
     found = []
     for family in (socket.AF_INET, socket.AF_INET6):
         request = _INET_DIAG_REQUEST.pack(family, socket.IPPROTO_TCP, 0, _EVERY_TCP_STATE)
-        found += [tcp_socket(body) for body in _dump(_SOCK_DIAG_BY_FAMILY, request, _NETLINK_SOCK_DIAG)]
+        found += [tcp_socket(body) for body in dump(_SOCK_DIAG_BY_FAMILY, request, _NETLINK_SOCK_DIAG)]
     return found
 
 
@@ -194,7 +194,7 @@ def tcp_socket(body: bytes) -> TcpSocket:
     return TcpSocket(state, receive_queue, send_queue)
 
 
-def _dump(request: int, body: bytes, protocol: int = _NETLINK_ROUTE) -> Iterator[bytes]:
+def dump(request: int, body: bytes, protocol: int = _NETLINK_ROUTE) -> Iterator[bytes]:
     """The messages that answer a dump request, without their headers."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as netlink:
         netlink.settimeout(_TIMEOUT_SECONDS)
@@ -215,7 +215,8 @@ def _dump(request: int, body: bytes, protocol: int = _NETLINK_ROUTE) -> Iterator
                 at += (length + 3) & ~3
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(number, value) of each attribute of a message. Raises ValueError."""
     at = 0
     while at + _ATTRIBUTE.size <= len(data):
         length, kind = _ATTRIBUTE.unpack_from(data, at)
