@@ -26,8 +26,9 @@ NODE_DEFAULT_COLLECTORS = (
 )
 
 NODE_OPTIONAL_COLLECTORS = (
-    "buddyinfo cgroups cpu_vulnerabilities dmmultipath drm ethtool interrupts ksmd lnstat logind meminfo_numa mountstats "
-    "network_route pcidevice perf processes qdisc slabinfo softirqs swap sysctl systemd tcpstat wifi xfrm zoneinfo"
+    "buddyinfo cgroups cpu_vulnerabilities dmmultipath drm ethtool interrupts ksmd lnstat logind meminfo_numa "
+    "mountstats network_route pcidevice perf processes qdisc slabinfo softirqs swap sysctl systemd tcpstat wifi xfrm "
+    "zoneinfo"
 )
 
 NODE_AFTER_1_5_0 = (
