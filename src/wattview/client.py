@@ -178,6 +178,10 @@ class Client:
         """The newest results files, newest first, analysed."""
         return await self._get("/api/v1/results", list[RunResult], {"limit": str(limit)}, seconds=60.0)
 
+    async def result_ids(self) -> list[str]:
+        """The ids of all results files, newest first."""
+        return await self._get("/api/v1/result-ids", list[str])
+
     async def result(self, result_id: str) -> RunResult:
         return await self._get(f"/api/v1/results/{result_id}", RunResult, seconds=60.0)
 

@@ -71,6 +71,21 @@ def test_a_wrong_scenario_is_refused_by_the_name_of_its_option(call, arguments: 
     assert said in result.output
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("htp://x", "htp://x: not an address; give unix:///path or http://host:port"),
+        ("http://[::1", "http://[::1: not an address; give unix:///path or http://host:port"),
+        ("unix://", "unix://: not an address; give unix:///path or http://host:port"),
+        ("unix://a.sock", "unix://a.sock: not an address; give unix:///path or http://host:port"),
+        ("", ": not an address; give unix:///path or http://host:port"),
+    ],
+)
+def test_an_address_that_is_none_is_one_line_and_status_2(call, url: str, said: str) -> None:  # type: ignore[no-untyped-def]
+    refused = call("tui", "--url", url)
+    assert (refused.exit_code, refused.output.splitlines()[-1]) == (2, f"Error: {said}")
+
+
 def test_results_without_a_daemon_are_read_from_their_files(call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert "no results yet" in call("results").output
     write_results(tmp_path)

@@ -38,15 +38,11 @@ def test_a_run_is_shown_with_its_efficiency(call: Call, state: Path) -> None:
     write_runs(state, {A: [baseline(), scenario("quick", 50.0, viewers=3, vmaf_score=93.0)]})
     shown = call("results", "show", A)
     assert shown.exit_code == 0
-    of_all, of_net = (
-        line(shown.output.partition("POWER PER STREAM")[2].partition("COST PER ")[0], name)
-        for name in ("quick", "  above baseline")
-    )
+    of_all, of_net = (line(shown.output.partition("W/stream")[2], name) for name in ("quick", "  above baseline"))
     # 500 J / 600 frames; / 552.96 Mpx; / 0.00625 GB; / (3 x 2 x 10 s / 3600) viewer-hours
-    assert of_all == "quick 25.00 W 0.833 J 0.9042 J 80.00 kJ 8.333 Wh"
-    assert of_net == "above baseline 15.00 W 0.500 J 0.5425 J 48.00 kJ 5.000 Wh"
     # 500 J at 0.12 a kWh and 10 CPU-seconds at 0.50 an hour, for 20 stream-seconds and 60 viewer-seconds
-    assert line(shown.output.partition("COST PER ")[2], "quick") == "quick 0.253000 USD 0.084333 USD"
+    assert of_all == "quick 25.00 0.833 0.9042 80.00 8.333 0.253000 0.084333"
+    assert of_net == "above baseline 15.00 0.500 0.5425 48.00 5.000 — —"
     assert "±" not in shown.output, "the counter was read at the very ends of the windows"
 
 
@@ -55,11 +51,76 @@ def test_what_lies_between_two_samples_is_shown_as_uncertainty(call: Call, state
     The baseline's 20 J of doubt come to that of what is net."""
     write_runs(state, {A: [baseline(), scenario("quick", 50.0)]}, off=0.5)
     shown = call("results", "show").output
-    whole, _, parts = shown.partition("POWER PER STREAM")
-    assert line(whole, "quick").startswith("quick 500.0 ±50.0 J 50.00 ±5.00 W 50.00 W 30.00 W")
-    assert line(parts.partition("COST PER ")[0], "quick").startswith("quick 25.00 ±2.50 W 0.833 ±0.083 J")
-    assert line(shown, "  above baseline").startswith("above baseline 15.00 ±3.50 W")
-    assert "± is how far the truth may lie" in shown
+    whole, _, parts = shown.partition("W/stream")
+    assert line(whole, "quick").startswith("quick 50.00 ±5.00 30.00 50.00 500.0 ±50.0 25.0")
+    assert line(parts, "quick").startswith("quick 25.00 ±2.50 0.833 ±0.083")
+    assert line(shown, "  above baseline").startswith("above baseline 15.00 ±3.50")
+    assert "± of one measurement is how far the truth may lie" in shown
+
+
+def test_repeats_are_one_line_with_the_interval_of_their_mean(call: Call, state: Path) -> None:
+    """Three repeats vary by 0.02333 W^2: their mean is known to 4.3027 x 0.15275 / sqrt(3) = 0.38 W."""
+    write_runs(state, {A: [baseline(), *repeats("fast", 50.0, 50.2, 49.9), scenario("once", 61.0, preset="slow")]})
+    shown = call("results", "show").output
+    whole, _, parts = shown.partition("W/stream")
+    assert line(whole, "fast ×3").startswith("fast ×3 50.03 ±0.38 30.03 50.03 500.3 ±3.8 25.0")
+    assert line(parts, "fast ×3").startswith("fast ×3 25.02 ±0.19")
+    assert line(whole, "once").startswith("once 61.00 41.00 61.00 610.0")
+    assert "fast #2" not in shown.partition("every scenario")[0]
+    assert "±" not in line(whole, "once")
+
+
+def test_a_setting_under_two_names_stays_two_lines(call: Call, state: Path) -> None:
+    write_runs(state, {A: [scenario("a", 50.0), scenario("b", 60.0)]})
+    shown = call("results", "show").output
+    assert line(shown.partition("W/stream")[0], "a ").startswith("a 50.00")
+    assert line(shown.partition("W/stream")[0], "b ").startswith("b 60.00")
+
+
+# list
+
+
+def test_runs_are_listed_with_date_length_power_quality_and_flags(call: Call, state: Path) -> None:
+    """25 s are from the begin of the baseline's window to the end of the scenario's, 5 s apart."""
+    write_runs(state, {
+        A: [baseline(), scenario("quick", 50.0, vmaf_score=93.0)],
+        B: [scenario("x", 50.0, vmaf_score=93.0, realtime=False), scenario("y", 61.0, vmaf_score=96.0, streams=4)],
+    })  # fmt: skip
+    said = call("results").output
+    assert line(said, A) == f"{A} 2026-01-01 12:00 25s 50.0 93.0 quick not idle"
+    assert line(said, B) == f"{B} 2026-01-01 12:00 25s 50.0–61.0 93.0–96.0 x, y not real time"
+
+
+def test_an_estimate_an_aborted_run_and_a_broken_file_are_flags(call: Call, state: Path) -> None:
+    write_runs(state, {A: [scenario("x", 50.0)]}, source="estimated")
+    file = state / "results" / f"test_results_{A}.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"status": "aborted"}))
+    (state / "results" / f"test_results_{B}.json").write_text("{")
+    said = call("results").output
+    assert line(said, A).endswith("x aborted, ESTIMATE")
+    assert "not valid JSON" in line(said, B)
+
+
+# ids
+
+
+def test_latest_and_the_beginning_of_an_id_stand_for_it(call: Call, state: Path) -> None:
+    write_runs(state, {A: [scenario("first", 50.0)], B: [scenario("second", 60.0)]})
+    assert call("results", "show", "latest").output.startswith(f"run {B}")
+    assert call("results", "show", "20260101_12").output.startswith(f"run {A}")
+    said = call("results", "compare", "20260101_12", "latest").output
+    assert said.startswith(f"A is run {A}")
+    (exported,) = json.loads(call("results", "export", "20260101_13").stdout)
+    assert exported["id"] == B
+
+
+def test_a_beginning_of_several_ids_is_refused_with_these(call: Call, state: Path) -> None:
+    write_runs(state, {A: [scenario("first", 50.0)], B: [scenario("second", 60.0)]})
+    for words in (["show", "2026"], ["compare", "2026", "latest"], ["export", "2026"], ["advise", "2026"]):
+        refused = call("results", *words)
+        assert refused.exit_code == 2, words
+        assert refused.output.splitlines()[-1] == f"Error: '2026' is the beginning of 2 ids: {B}, {A}"
+    assert call("results", "show", "latest", "--set", f"paths.results={state}/none").exit_code == 1
 
 
 def test_a_remark_on_every_scenario_is_said_once(call: Call, state: Path) -> None:
@@ -81,7 +142,7 @@ def test_carbon_is_shown_once_it_is_set(call: Call, state: Path) -> None:
     """25 W for an hour at 400 g a kWh are 10 g."""
     write_runs(state, {A: [scenario("quick", 50.0)]})
     shown = call("results", "show", "--set", "cost.carbon_g_per_kwh=400").output
-    assert line(shown.partition("COST PER ")[2], "quick") == "quick 0.253000 USD 10.00 g 10.00 g"
+    assert line(shown.partition("W/stream")[2], "quick").endswith("0.253000 10.00 10.00")
 
 
 def test_an_estimate_and_a_late_encoder_are_said(call: Call, state: Path) -> None:
@@ -89,7 +150,7 @@ def test_an_estimate_and_a_late_encoder_are_said(call: Call, state: Path) -> Non
     shown = call("results", "show").output
     assert "power is an ESTIMATE" in shown
     assert "NOT REAL TIME" in shown
-    assert "PER STREAM" not in shown, "what was not in real time has no efficiency"
+    assert "W/stream" not in shown, "what was not in real time has no efficiency"
 
 
 def test_no_name_of_a_file_reaches_the_terminal_as_a_command(call: Call, state: Path) -> None:

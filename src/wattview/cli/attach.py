@@ -59,14 +59,13 @@ def addresses(urls: Sequence[str], token_files: Sequence[Path], ca_file: str = "
 
 def check_url(url: str, *more: str) -> None:
     """That it is ``http://`` or ``https://`` with a host, or begins as one of ``more``. Raises AddressError."""
-    if url.startswith(more):
-        return
+    kinds = " or ".join([*("unix:///path" for _ in more), "http://host:port"])
     try:
         parsed = httpx.URL(url)
+        good = parsed.scheme in ("http", "https") and bool(parsed.host)
     except (httpx.InvalidURL, UnicodeError, ValueError):
-        raise AddressError(f"{shown(url)}: not an address; give http://host:port") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        kinds = " or ".join([*("unix:///path" for _ in more), "http://host:port"])
+        good = False
+    if not good and not any(url.startswith(kind + "/") and "\0" not in url for kind in more):
         raise AddressError(f"{shown(url)}: not an address; give {kinds}")
 
 

@@ -16,11 +16,11 @@ import click
 from wattview import __version__
 from wattview.cli import terminal as term
 from wattview.cli.options import Options, settings
-from wattview.cli.results_commands import results
+from wattview.cli.results.commands import results
 from wattview.config import Config
 
 if TYPE_CHECKING:
-    from wattview.client import Client
+    from wattview.client import Address, Client
 
 T = TypeVar("T")
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -82,7 +82,12 @@ def daemon(options: Options) -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="With --web; 0: a free one."
 )
-@click.option("--replay", metavar="RUN_ID", default="", help="Show a recorded run again, as if it were live.")
+@click.option(
+    "--replay",
+    metavar="RUN_ID",
+    default="",
+    help="Show a recorded run again, as if it were live; latest is the newest.",
+)
 @settings
 def tui(
     options: Options,
@@ -116,6 +121,8 @@ def tui(
         raise click.UsageError(str(error)) from None
     if replay and (prometheus is not None or len(daemons) > 1):
         raise click.UsageError("--replay shows a run of one daemon: give one --url")
+    if replay:
+        replay = _recorded_run(daemons[0], replay)
     if web:
         pairs = [("--url", url) for url in urls] + [("--token-file", str(path.absolute())) for path in token_files]
         pairs += [("--prometheus", prometheus)] if prometheus else []
@@ -288,6 +295,23 @@ def completion(shell: str) -> None:
 
 
 main.add_command(results)
+
+
+def _recorded_run(address: Address, word: str) -> str:
+    """The id of the run that is to be shown again. Raises click.UsageError where there is none."""
+    from wattview.cli.results.source import NoSuchRun, id_of
+    from wattview.client import Client, ClientError
+
+    async def ids() -> list[str]:
+        async with Client(address.url, address.token, ca_file=address.ca_file) as client:
+            return await client.result_ids()
+
+    try:
+        return id_of(word, asyncio.run(ids()))
+    except NoSuchRun as error:
+        raise click.UsageError(f"--replay: {error.message}") from None
+    except ClientError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _serve_web(arguments: list[str], port: int) -> None:

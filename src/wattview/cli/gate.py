@@ -12,7 +12,7 @@ import msgspec
 from wattview.analysis.sweeps.gate import gate
 from wattview.analysis.sweeps.gate_bounds import BoundError, parse_bound
 from wattview.cli import terminal as term
-from wattview.cli.results import ResultsSource, named_runs, source_of
+from wattview.cli.results.source import ResultsSource, named_runs, source_of
 from wattview.cli.terminal import json_text
 from wattview.config import Config
 from wattview.foreign_text import one_line

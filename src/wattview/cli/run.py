@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from wattview.cli import terminal as term
-from wattview.cli.results import print_result
+from wattview.cli.results.show import print_result
 from wattview.client import CallRefused, Client, ClientError
 from wattview.foreign_text import one_line
 from wattview.model import Run, RunRequest, Scenario

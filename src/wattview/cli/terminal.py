@@ -19,6 +19,9 @@ from wattview.model.quantities import Quantity
 
 UNKNOWN = "—"
 
+LEAST_SHORTENED = 8
+"""The width that a column of names keeps."""
+
 Row = Sequence[str]
 
 
@@ -52,27 +55,58 @@ class SafeGroup(click.Group):
             raise
 
 
-def table(header: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset(), width: int | None = None) -> str:
+def table(
+    header: Row,
+    rows: Sequence[Row],
+    *,
+    right: frozenset[int] = frozenset(),
+    width: int | None = None,
+    shorten: int | None = None,
+) -> str:
     """Aligned columns; those in ``right`` are numbers. The last column takes what is left of the line.
 
     Where the lines have no room in ``width`` cells (the terminal's; without end where the output is no terminal), the
-    columns that do not fit stand below, in tables of their own that begin with the first column again.
+    column ``shorten`` is cut to what is left for it, but not below ``LEAST_SHORTENED`` cells. The columns that do not
+    fit then stand below, in tables of their own that begin with the first column again.
     """
     rows = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    room = _terminal_width() if width is None else width
+    widths = [max(cells(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    room = terminal_width() if width is None else width
+    if shorten is not None and (over := sum(widths) + 2 * (len(widths) - 1) - room) > 0:
+        widths[shorten] = max(min(widths[shorten], LEAST_SHORTENED), widths[shorten] - over)
+        rows = [[fit(cell, widths[at]) if at == shorten else cell for at, cell in enumerate(row)] for row in rows]
 
     def line(row: Row, columns: Sequence[int]) -> str:
-        cells = [
-            row[column].rjust(widths[column]) if column in right else row[column].ljust(widths[column])
-            for column in columns
-        ]
-        return "  ".join(cells).rstrip()
+        texts = [padded(row[column], widths[column], column in right) for column in columns]
+        return "  ".join(texts).rstrip()
 
     blocks = [
         [strong(line(header, columns)), *(line(row, columns) for row in rows)] for columns in _blocks(widths, room)
     ]
     return "\n\n".join("\n".join(lines) for lines in blocks)
+
+
+def cells(text: str) -> int:
+    """How many columns a terminal takes for it: a letter of East Asia is two wide, a combining mark none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def padded(text: str, width: int, right: bool = False) -> str:
+    space = " " * (width - cells(text))
+    return space + text if right else text + space
+
+
+def fit(text: str, width: int) -> str:
+    """Its beginning, with ``…`` where something is left out, in at most ``width`` columns."""
+    if cells(text) <= width:
+        return text
+    while text and cells(text) >= width:
+        text = text[:-1]
+    return text + "…"
 
 
 def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
@@ -94,7 +128,8 @@ def needs_terminal(otherwise: str) -> None:
         raise click.UsageError(f"the dashboard needs a terminal, and this is none; {otherwise}")
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
+    """Of standard output; without end where that is no terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 

@@ -118,6 +118,11 @@ class Results:
         """The run of any results file, wherever it stands; None where there is none."""
         return await self._one(path)
 
+    async def ids(self) -> list[str]:
+        """The stamps of all results files, newest first; none where the directory cannot be read."""
+        paths = await asyncio.to_thread(results_files.stamped, self._directory)
+        return [stamp for path in paths if (stamp := results_files.stamp_of(path))]
+
     async def latest(self) -> RunResult | None:
         """The newest run, None where there is none."""
         found = await self.all(limit=1)

@@ -41,6 +41,10 @@ async def _results(parts: Parts, request: Request) -> list[RunResult]:
     return await parts.results.all(int(number(request, "limit", 50, low=1, high=MAX_RUNS)))
 
 
+async def _ids(parts: Parts, request: Request) -> list[str]:
+    return await parts.results.ids()
+
+
 async def _result(parts: Parts, request: Request) -> RunResult:
     result = await parts.results.get(request.path_params["id"])
     if result is None:
@@ -217,6 +221,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
         "Analysed results files, newest first.",
         query={"limit": "How many at the most (default 50)."},
     ),
+    Call("GET", "/api/v1/result-ids", _ids, list[str], "The ids of all results files, newest first."),
     Call(
         "GET",
         "/api/v1/results/{id}",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from wattview.analysis.sweeps.advice import AdviceTarget
-from wattview.cli.results import named_runs, source_of
+from wattview.cli.results.source import named_runs, source_of
 from wattview.cli.terminal import json_text
 from wattview.config import Config
 from wattview.model import RunResult

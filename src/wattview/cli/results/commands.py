@@ -52,7 +52,8 @@ def list_results(options: Options, as_json: bool) -> None:
     Example:
       wattview results list --json
     """
-    from wattview.cli.results import print_list, read_results
+    from wattview.cli.results.listing import print_list
+    from wattview.cli.results.source import read_results
 
     print_list(asyncio.run(read_results(options.config())), as_json)
 
@@ -68,7 +69,8 @@ def show_result(options: Options, id: str | None, as_json: bool) -> None:
     Example:
       wattview results show 20261124_101500
     """
-    from wattview.cli.results import print_result, read_result
+    from wattview.cli.results.show import print_result
+    from wattview.cli.results.source import read_result
 
     print_result(asyncio.run(read_result(options.config(), id)), as_json)
 
@@ -87,8 +89,8 @@ def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
     Example:
       wattview results compare 20261124_101500 20261124_111500
     """
-    from wattview.cli.compare import print_comparison
-    from wattview.cli.results import read_results
+    from wattview.cli.results.compare import print_comparison
+    from wattview.cli.results.source import read_results
 
     first, second = asyncio.run(read_results(options.config(), (a, b)))
     print_comparison(first, second, as_json)
@@ -129,8 +131,8 @@ def advise_results(
       wattview results advise --vmaf 93 --streams 4 --objective cost
     """
     from wattview.analysis.sweeps.advice import WORDS, AdviceTarget
-    from wattview.cli.advise import print_advice
-    from wattview.cli.results import read_results
+    from wattview.cli.results.advise import print_advice
+    from wattview.cli.results.source import read_results
 
     target = AdviceTarget(**{f"{name}_at_least": value for name, value in wanted.items()}, most=at_most)
     if wrong := target.wrong():
@@ -164,8 +166,8 @@ def curves_of_results(
     Example:
       wattview results curves --first libx264 --second libx265
     """
-    from wattview.cli.curves import print_curves
-    from wattview.cli.results import read_results
+    from wattview.cli.results.curves import print_curves
+    from wattview.cli.results.source import read_results
 
     runs = asyncio.run(read_results(options.config(), ids))
     sys.exit(0 if print_curves(runs, first, second, quality, machine, as_json) else 1)
@@ -200,8 +202,8 @@ def predict_from_results(
       wattview results predict --streams 3 --resolution 1280x720 --fps 30
     """  # fmt: skip
     from wattview.analysis.sweeps.prediction import DEFAULT_RESOLUTION, Question
-    from wattview.cli.predict import print_prediction
-    from wattview.cli.results import read_results
+    from wattview.cli.results.predict import print_prediction
+    from wattview.cli.results.source import read_results
 
     question = Question(resolutions=resolutions or (DEFAULT_RESOLUTION,), **asked)
     print_prediction(asyncio.run(read_results(options.config(), ids)), question, as_json)
@@ -237,7 +239,7 @@ def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Pa
       wattview results export 20261124_101500 --format html --vmaf 93 --output report.html
     """
     from wattview.analysis.sweeps.advice import AdviceTarget
-    from wattview.cli.export import export
+    from wattview.cli.results.export import export
 
     target = None if vmaf is None else AdviceTarget(vmaf_at_least=vmaf)
     data = asyncio.run(export(options.config(), ids, kind, target))

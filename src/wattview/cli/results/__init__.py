@@ -1,0 +1,1 @@
+"""``wattview results …``: one module a subcommand, and how it prints."""

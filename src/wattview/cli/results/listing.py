@@ -1,0 +1,77 @@
+"""``wattview results``: all runs, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from wattview.analysis.results import is_baseline
+from wattview.analysis.windows.remarks import NOT_IDLE, WITHIN_DRIFT
+from wattview.cli import terminal as term
+from wattview.cli.terminal import json_text
+from wattview.model import RunResult, ScenarioResult
+
+FLAGS = {NOT_IDLE: "not idle", WITHIN_DRIFT: "within drift"}
+"""Remarks on a scenario that are a flag of its run."""
+
+MOST_FLAG_CELLS = 40
+"""The width of the flags: beyond it the reason of a file that cannot be read is cut."""
+
+
+def print_list(everything: list[RunResult], as_json: bool) -> None:
+    """Newest first; one table that fits into 100 columns."""
+    if as_json:
+        term.say(json_text(everything))
+        return
+    if not everything:
+        term.say("no results yet; measure something with: wattview run")
+        return
+    header = ["RUN", "DATE", "TOOK", "MEAN W", "VMAF", "SCENARIOS", "FLAGS"]
+    term.say(term.table(header, [_row(run) for run in everything], right=frozenset({2, 3, 4}), shorten=5))
+
+
+def _row(run: RunResult) -> list[str]:
+    measured = [one for one in run.scenarios if not is_baseline(one.record)] or run.scenarios
+    return [
+        run.id or term.UNKNOWN,
+        run.test_date[:16].replace("T", " ") or term.UNKNOWN,
+        term.duration(_seconds(run.scenarios)),
+        _span((one.power_mean_watts for one in measured), 1),
+        _span((one.record.vmaf_score for one in measured), 1),
+        _names(measured),
+        term.fit(", ".join(flags(run)), MOST_FLAG_CELLS),
+    ]
+
+
+def flags(run: RunResult) -> list[str]:
+    """What must be known of a run before its figures are believed, in a word or two each."""
+    if run.error:
+        return [run.error.removeprefix(f"{Path(run.path).name}: ")]
+    found = [] if run.status in (None, "done") else [run.status]
+    if any("estimated" in (one.power_source or "") for one in run.scenarios):
+        found.append("ESTIMATE")
+    if any(one.record.realtime is False for one in run.scenarios):
+        found.append("not real time")
+    found += [flag for remark, flag in FLAGS.items() if any(remark in one.remarks for one in run.scenarios)]
+    if run.scenarios and all(one.power_mean_watts is None for one in run.scenarios):
+        found.append("no power")
+    return found
+
+
+def _seconds(scenarios: Iterable[ScenarioResult]) -> float | None:
+    """From the begin of the first window to the end of the last."""
+    records = [one.record for one in scenarios]
+    windows = [(one.start_time, one.end_time) for one in records if one.start_time and one.end_time]
+    return max(end for _, end in windows) - min(start for start, _ in windows) if windows else None
+
+
+def _span(values: Iterable[float | None], decimals: int) -> str:
+    """``50.1``, or ``50.1–61.0`` of several."""
+    known = [f"{value:.{decimals}f}" for value in sorted(value for value in values if value is not None)]
+    if not known:
+        return term.UNKNOWN
+    return known[0] if known[0] == known[-1] else f"{known[0]}–{known[-1]}"
+
+
+def _names(scenarios: Iterable[ScenarioResult]) -> str:
+    return ", ".join(dict.fromkeys(one.record.setting or one.record.name for one in scenarios))

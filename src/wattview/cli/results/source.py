@@ -1,0 +1,139 @@
+"""Where the command line's results come from: the daemon where one runs, else their files and the history. And the
+words that stand for a run's id: ``latest``, and the beginning of one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from wattview.cli.attach import answers, socket_url
+from wattview.client import CallRefused, Client, ClientError
+from wattview.config import Config
+from wattview.model import HistorySeries, RunResult
+
+if TYPE_CHECKING:
+    from wattview.daemon.history.protocol import History
+    from wattview.daemon.results import Results
+
+MOST_RUNS = 1000
+"""How many runs are read where none is named."""
+
+LATEST = "latest"
+"""The word for the newest run."""
+
+MOST_CANDIDATES = 5
+"""How many of the ids that an ambiguous beginning may mean are named."""
+
+
+class NoSuchRun(click.ClickException):
+    """A word for a run that stands for none."""
+
+    def __init__(self, word: str, where: str = "") -> None:
+        super().__init__(f"no run {word!r}{where}; see: wattview results")
+
+
+class ResultsSource(Protocol):
+    """Where results come from: a daemon, or the files and the history themselves."""
+
+    async def all(self, limit: int) -> list[RunResult]: ...
+
+    async def get(self, run_id: str) -> RunResult | None: ...
+
+    async def ids(self) -> list[str]: ...
+
+    async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]: ...
+
+
+class _DaemonResults:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.all = client.results
+        self.ids = client.result_ids
+        self.samples = client.history
+
+    async def get(self, run_id: str) -> RunResult | None:
+        try:
+            return await self._client.result(run_id)
+        except CallRefused as error:
+            if error.status == 404:
+                return None
+            raise
+
+
+class _Files:
+    def __init__(self, results: Results, history: History) -> None:
+        self.all = results.all
+        self.ids = results.ids
+        self.get = results.get
+        self.samples = history.samples
+
+
+@contextlib.asynccontextmanager
+async def source_of(config: Config) -> AsyncIterator[ResultsSource]:
+    """The daemon where one runs, else the files. Raises click.ClickException where the daemon fails."""
+    if answers(config):
+        async with Client(socket_url(config)) as client:
+            try:
+                yield _DaemonResults(client)
+            except ClientError as error:
+                raise click.ClickException(str(error)) from None
+        return
+    from wattview.daemon.history.backend import open_history
+    from wattview.daemon.results import Results
+
+    history = open_history(config)
+    try:
+        yield _Files(Results(config, history), history)
+    finally:
+        await history.close()
+
+
+async def read_results(config: Config, ids: Sequence[str] = (), limit: int = MOST_RUNS) -> list[RunResult]:
+    """The analysed runs that are named, in that order; else the newest ones, newest first.
+
+    Raises click.ClickException for one that does not exist.
+    """
+    async with source_of(config) as source:
+        return await named_runs(source, config, ids, limit)
+
+
+async def named_runs(
+    source: ResultsSource, config: Config, ids: Sequence[str] = (), limit: int = MOST_RUNS
+) -> list[RunResult]:
+    """The same from a source that is open."""
+    if not ids:
+        return await source.all(limit)
+    known = await source.ids()
+    found = []
+    for word in ids:
+        run = await source.get(id_of(word, known, f" in {config.paths.results}"))
+        if run is None:
+            raise NoSuchRun(word, f" in {config.paths.results}")
+        found.append(run)
+    return found
+
+
+def id_of(word: str, known: Sequence[str], where: str = "") -> str:
+    """Of the ids ``known``, newest first, the one that a word stands for: ``latest``, an id, or the beginning of just
+    one. Raises NoSuchRun, and click.UsageError where it begins several."""
+    if word == LATEST and known:
+        return known[0]
+    found = [word] if word in known else [run_id for run_id in known if word and run_id.startswith(word)]
+    if not found:
+        raise NoSuchRun(word, where)
+    if len(found) > 1:
+        more = f" and {len(found) - MOST_CANDIDATES} more" if len(found) > MOST_CANDIDATES else ""
+        listed = ", ".join(found[:MOST_CANDIDATES])
+        raise click.UsageError(f"{word!r} is the beginning of {len(found)} ids: {listed}{more}")
+    return found[0]
+
+
+async def read_result(config: Config, id: str | None) -> RunResult:
+    """One run, or the latest. Raises click.ClickException where there is none."""
+    found = await read_results(config, () if id is None else (id,), limit=1)
+    if not found:
+        raise click.ClickException(f"no results in {config.paths.results}; measure something with: wattview run")
+    return found[0]
