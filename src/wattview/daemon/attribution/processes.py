@@ -16,9 +16,7 @@ from msgspec import Struct
 from wattview.model import Container, RtmpServer
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.streams.probe import is_local
-
-_PROGRAMS = {"nginx-rtmp": ("nginx", "openresty"), "mediamtx": ("mediamtx",), "srs": ("srs",)}
+from wattview.probes.streams.probe import SERVERS, is_local
 
 
 class CpuTime(Struct, frozen=True):
@@ -76,7 +74,7 @@ def find_server(root: str, url: str, server: RtmpServer, containers: Iterable[Co
             return Server(container=container.id)
     if not is_local(url):
         return None
-    programs = _PROGRAMS.get(server.name.partition(" ")[0], ())
+    programs = _programs(server.name.partition(" ")[0])
     found = [
         _place(root, pid, containers)
         for pid in _pids(root)
@@ -85,6 +83,10 @@ def find_server(root: str, url: str, server: RtmpServer, containers: Iterable[Co
     ]
     places = set(found)
     return found[0] if len(places) == 1 else None
+
+
+def _programs(kind: str) -> tuple[str, ...]:
+    return next((one.programs or (one.name,) for one in SERVERS if one.name == kind), ())
 
 
 def own_chain(root: str) -> frozenset[int]:

@@ -15,12 +15,14 @@ MAX_STREAMS = 2000
 
 class StreamServer(NamedTuple):
     """``make(url, access)`` gives its probe. ``api`` is the path that its API begins with (``/api/v1``); "" where the
-    address is that of a page. ``port`` is the API's usual one: on this machine the server is looked for there."""
+    address is that of a page. ``port`` is the API's usual one: on this machine the server is looked for there.
+    ``programs`` are the names of its process, by which its power is found; empty for its own ``name``."""
 
     name: str
     make: Callable[[str, Access], Probe[StreamsReading]]
     api: str = ""
     port: int | None = None
+    programs: tuple[str, ...] = ()
 
 
 def too_many(unlisted: int) -> Fault:

@@ -137,4 +137,4 @@ def _numbered(stream: Stream, reading: StreamsReading) -> Stream:
     )
 
 
-SERVER = StreamServer("nginx-rtmp", NginxRtmpProbe)
+SERVER = StreamServer("nginx-rtmp", NginxRtmpProbe, programs=("nginx", "openresty"))
