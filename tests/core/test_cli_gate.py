@@ -55,6 +55,13 @@ def test_the_summary_and_the_xml_are_written_whatever_the_verdict(call: Call, st
     assert markdown.read_text().startswith("### WattView gate: exceeded: 1 of 2 checks")
 
 
+def test_a_run_may_be_the_beginning_of_an_id_or_the_latest(call: Call, state: Path) -> None:
+    write(state, 2.0)
+    assert call("gate", "20260101_12", "latest", *BOUNDS).exit_code == 1
+    assert call("gate", "latest", B, *BOUNDS).exit_code == 2, "the same run"
+    assert call("gate", "2026", "latest", *BOUNDS).exit_code == 2, "the beginning of two"
+
+
 def test_a_run_may_be_an_exported_file_from_another_machine(call: Call, state: Path, tmp_path: Path) -> None:
     write(state)
     kept = tmp_path / "main.json"

@@ -265,13 +265,15 @@ def gate(
 ) -> None:
     """Hold a candidate run against a baseline run: is every setting within the bounds?
 
-    A run is an id, or the path of a results file or of an exported run. A bound is a difference from the baseline's
-    mean, in percent of it or in the figure's unit. Exit status 0 where all bounds are kept, 1 where one is exceeded,
-    each with 95 % confidence; 3 where the repeats cannot tell, with how many would; 2 for anything else.
+    A run is an id, its beginning, or latest; or the path of a results file or of an exported run. A bound is a
+    difference from the baseline's mean, in percent of it or in the figure's unit. Exit status 0 where all bounds are
+    kept, 1 where one is exceeded, each with 95 % confidence; 3 where the repeats cannot tell, with how many would; 2
+    for anything else.
 
     \b
-    Example:
-      wattview gate 20261124_101500 20261124_111500 --max energy=+1% --min vmaf=-0.5
+    Examples:
+      wattview gate 20261124_1015 latest --max energy=+1% --min vmaf=-0.5
+      wattview gate baseline.json candidate.json --max power=+2% --junit gate.xml
     """
     from wattview.cli.gate import bounds_of, run_gate
 
