@@ -504,3 +504,49 @@ def test_a_reset_counts_what_came_after_it() -> None:
 
 def test_a_jump_without_a_reason_counts_nothing() -> None:
     assert growth(1_000_000, 200_000_000_000, RANGE_UJ, 0.1) == 0
+
+
+# zones that are not as others
+
+
+def test_memory_that_is_no_part_of_a_package_is_counted(make_machine) -> None:
+    zones = [
+        SimulatedZone("intel-rapl:0", "package-0", Constant(30)),
+        SimulatedZone("intel-rapl:1", "dram", Constant(7)),
+    ]
+    reading = make_machine(zones).run()
+    assert reading.host_watts == pytest.approx(37, rel=1e-4)
+    assert reading.faults == ()
+
+
+@pytest.mark.parametrize("name", ["Package-0", "soc", "package"])
+def test_a_zone_of_an_unknown_name_makes_the_sum_unknown_and_says_so(name: str, make_machine) -> None:
+    zones = [
+        SimulatedZone("intel-rapl:0", "package-0", Constant(30)),
+        SimulatedZone("intel-rapl:1", name, Constant(30)),
+    ]
+    reading = make_machine(zones).run()
+    assert reading.host_watts is None
+    assert by_path(reading)["intel-rapl:0"].watts == pytest.approx(30, rel=1e-4)
+    assert repr(name) in fault(reading, "intel-rapl:1").reason
+
+
+def test_a_platform_counter_holds_what_has_an_unknown_name(make_machine) -> None:
+    zones = [
+        SimulatedZone("intel-rapl:0", "package-0", Constant(30)),
+        SimulatedZone("intel-rapl:1", "soc", Constant(30)),
+        SimulatedZone("intel-rapl:2", "psys", Constant(80)),
+    ]
+    assert make_machine(zones).run().host_watts == pytest.approx(80, rel=1e-4)
+
+
+@pytest.mark.parametrize("text", ["0\n", None])
+def test_a_wrap_at_an_unknown_end_is_told(text: str | None, make_machine) -> None:
+    """codecarbon takes a range that it cannot read as 0: https://github.com/mlco2/codecarbon/pull/1321."""
+    machine = make_machine([SimulatedZone("intel-rapl:0", "package-0", Constant(30), bits=21)])
+    file = machine.tree.directory("intel-rapl:0") / "max_energy_range_uj"
+    file.unlink() if text is None else file.write_text(text)
+    assert machine.run(2).faults == ()
+    reading = machine.run(4)
+    assert "max_energy_range_uj" in fault(reading, "intel-rapl:0").reason
+    assert reading.host_joules_total == pytest.approx(177, abs=3.1), "a lower bound: less by one sample's energy"

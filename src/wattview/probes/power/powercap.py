@@ -96,6 +96,7 @@ class PowercapZones:
             except ValueError as error:
                 faults.append(Fault(zone.path, str(error)))
         faults += [_gone_fault(zone) for zone in self._gone.values()]
+        faults += [_endless_fault(zone) for zone in self._zones.values() if zone.wrapped_unseen]
         if len(grown) < len(self._zones):
             self._list_at = min(self._list_at, now.boottime + RELISTING_SECONDS)
         self._host += self._dies.judge(self._zones, grown)
@@ -196,6 +197,8 @@ class PowercapZones:
                 self._nameless.append(Fault(path, "it does not tell its name"))
                 continue
             package, label, kind = _labels(name, packages.get(parent, ""))
+            if kind == "other":
+                self._nameless.append(Fault(path, f"it is not known what a zone called {name!r} counts"))
             if (package, label) in taken:
                 if taken[package, label] != control_type:
                     packages[path] = package
@@ -311,6 +314,8 @@ def _labels(name: str, package: str) -> tuple[str, str, Kind]:
         return package, name, "dram" if name == "dram" else "part"
     if name.startswith("package-"):
         return name, name, "package"
+    if name == "dram":
+        return name, name, "dram"
     if name == "psys" or name.startswith("psys-"):
         return "psys", "psys", "psys"
     return name, name, "other"
@@ -340,6 +345,12 @@ def _still_fault(zone: PowercapZone) -> Fault:
     disabled = " and the zone is disabled (its `enabled` is 0)" if zone.disabled else ""
     return Fault(
         zone.path, f"the counter of {zone.package}/{zone.zone} has not moved since it was first read{disabled}"
+    )
+
+
+def _endless_fault(zone: PowercapZone) -> Fault:
+    return Fault(
+        zone.path, "its counter fell and max_energy_range_uj is unknown: what it counted up to its end is missing"
     )
 
 

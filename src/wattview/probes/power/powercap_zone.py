@@ -60,6 +60,8 @@ class PowercapZone:
         self.kind = kind
         self.total = 0
         self.moving = False
+        self.wrapped_unseen = False
+        """It has fallen, and nobody knows from which end."""
         self.disabled = text_or_none(directory / "enabled") == "0"
         self._range = _range(directory)
         self._file = KernelFile(directory / "energy_uj", size=64)
@@ -82,6 +84,7 @@ class PowercapZone:
         before, self._raw = self._raw, raw
         grown = growth(before, raw, self._range, now.boottime - last.boottime, slept(last, now))
         self.moving = self.moving or raw != before
+        self.wrapped_unseen |= raw < before and not self._range
         self.total += grown
         return grown
 
