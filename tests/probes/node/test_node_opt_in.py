@@ -289,6 +289,7 @@ def test_each_connection_of_a_mount_is_told_apart() -> None:
 def test_a_class_without_a_name_stands_for_itself() -> None:
     names = pci_ids.parsed(PCI_IDS).names({"class": 0xFF0000, "vendor": 0x1022, "device": 0x1})
     assert names["class_name"] == "0xff0000"
+    assert names["subsystem_vendor_name"] == ""
     assert (names["vendor_name"], names["device_name"]) == ("Advanced Micro Devices, Inc. [AMD]", "0x0001")
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct, field
 
 _FILES = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids")
+
+# At the beginning of a line, behind one tab, behind two.
+_NUMBERS = (
+    re.compile(r"[0-9a-f]{4}|C [0-9a-f]{2}"),
+    re.compile(r"[0-9a-f]{4}|[0-9a-f]{2}"),
+    re.compile(r"[0-9a-f]{4} [0-9a-f]{4}|[0-9a-f]{2}"),
+)
 
 
 class PciIds(Struct):
@@ -18,7 +26,8 @@ class PciIds(Struct):
     classes: dict[str, str] = field(default_factory=dict)
 
     def names(self, ids: Mapping[str, int]) -> dict[str, str]:
-        """Labels for the numbers of a device's files; a number that has no name stands for itself."""
+        """Labels for the numbers of a device's files; a number that has no name stands for itself, no number for
+        nothing."""
         vendor, device = ids.get("vendor", -1), ids.get("device", -1)
         board_vendor, board = ids.get("subsystem_vendor", -1), ids.get("subsystem_device", -1)
         kind = f"{ids.get('class', 0):06x}"
@@ -31,7 +40,8 @@ class PciIds(Struct):
         named = next(
             (self.classes[kind[:digits]] for digits in (6, 4, 2) if kind[:digits] in self.classes), f"0x{kind}"
         )
-        return {label: name or f"0x{number:04x}" for label, name, number in found} | {"class_name": named}
+        unnamed = {label: "" if number < 0 else f"0x{number:04x}" for label, _, number in found}
+        return unnamed | {label: name for label, name, _ in found if name} | {"class_name": named}
 
 
 def pci_ids(path: str = "") -> PciIds:
@@ -53,13 +63,9 @@ def parsed(text: str) -> PciIds:
     for line in text.splitlines():
         depth = len(line) - len(line.lstrip("\t"))
         numbers, _, name = line.strip().partition("  ")
-        if not name or line.startswith("#") or depth > len(above):
-            continue
-        above = [*above[:depth], numbers]
-        try:
+        if name and depth <= len(above) and _NUMBERS[min(depth, 2)].fullmatch(numbers):
+            above = [*above[:depth], numbers]
             _add(found, above, name.strip())
-        except ValueError:
-            continue
     return found
 
 

@@ -74,7 +74,7 @@ _NOT_THERE = (errno.ENOENT, errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV)
 _REFUSED = (errno.EACCES, errno.EPERM)
 
 
-class _Counter(NamedTuple):
+class _OpenEvent(NamedTuple):
     name: str
     cpu: int
     file: int
@@ -86,7 +86,7 @@ class Perf:
     def __init__(self, config: Config) -> None:
         self._wanted = config.node.perf_cpus
         self._online = f"{config.paths.sysfs}/devices/system/cpu/online"
-        self._counters: list[_Counter] = []
+        self._counters: list[_OpenEvent] = []
         self._shown: dict[int, float] = {}
 
     def collect(self) -> list[Family]:
@@ -113,7 +113,7 @@ class Perf:
                 for cpu in cpus:
                     file = opened(kind, number, cpu)
                     if file is not None:
-                        self._counters.append(_Counter(name, cpu, file))
+                        self._counters.append(_OpenEvent(name, cpu, file))
         except OSError as error:
             self._close()
             if error.errno not in _REFUSED:
