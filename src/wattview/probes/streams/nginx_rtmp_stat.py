@@ -48,8 +48,8 @@ def parse(xml: bytes, *, time: float, monotonic: float) -> StreamsReading:
         faults.append(
             Fault(
                 f"stream {app}/{name}",
-                f"{count} streams share this name (in several `server` blocks, or because the module writes a space for "
-                "each byte outside ASCII); their figures are added up",
+                f"{count} streams share this name (in several `server` blocks, or because the module writes a space "
+                "for each byte outside ASCII); their figures are added up",
                 "give streams names of their own, of ASCII letters and digits",
             )
         )
