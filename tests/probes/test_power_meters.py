@@ -297,6 +297,16 @@ def test_a_battery_that_does_not_discharge_says_nothing_of_the_host(
     assert Measured(board.sysfs, make_config).after(0).source == "estimated"
 
 
+@pytest.mark.parametrize("status", ["Unknown", "Not charging", "Full", "Charging"])
+def test_why_a_battery_does_not_feed_the_machine_is_its_own_word(
+    status: str, board: Board, make_config: ConfigFactory
+) -> None:
+    board.supply("AC", type="Mains", online=0)
+    board.supply("BAT0", type="Battery", present=1, status=status, power_now=20_000_000)
+    with pytest.raises(SourceAbsent, match=f"its status is '{status}'"):
+        Measured(board.sysfs, make_config, "battery").after(0)
+
+
 def test_a_battery_beside_a_plug_is_not_all_that_feeds_the_machine(board: Board, make_config: ConfigFactory) -> None:
     plug = board.supply("AC", type="Mains", online=1)
     board.supply("BAT0", status="Discharging", power_now=3_000_000, **BATTERY)

@@ -30,8 +30,12 @@ class Battery(NamedTuple):
     """One battery of the machine. ``watts`` is None where it does not tell."""
 
     name: str
-    discharging: bool
+    status: str
     watts: float | None
+
+    @property
+    def discharging(self) -> bool:
+        return self.status == "Discharging"
 
 
 def make(config: Config) -> BatteryPower:
@@ -62,7 +66,8 @@ class BatteryPower:
             raise SourceAbsent("this machine has no battery")
         feeding = [battery for battery in batteries if battery.discharging]
         if plugged or not feeding:
-            raise SourceAbsent("the battery does not feed the machine: it is plugged in")
+            said = "it is plugged in" if plugged else f"its status is {batteries[0].status or 'not told'!r}"
+            raise SourceAbsent(f"the battery does not feed the machine: {said}")
         watts = 0.0
         for battery in feeding:
             if not battery.watts:
@@ -89,8 +94,7 @@ class BatteryPower:
             if _text(supply / "type") != "Battery":
                 plugged = plugged or (_text(supply / "online") in ("1", "2") and not self._gives_away(supply.name))
             elif _text(supply / "present") != "0":
-                discharging = _text(supply / "status") == "Discharging"
-                batteries.append(Battery(supply.name, discharging, _watts(supply)))
+                batteries.append(Battery(supply.name, _text(supply / "status"), _watts(supply)))
         return batteries, plugged
 
     def _gives_away(self, supply: str) -> bool:
