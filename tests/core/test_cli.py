@@ -138,7 +138,7 @@ def test_completion_scripts_are_printed(call, shell: str) -> None:  # type: igno
     assert "_WATTVIEW_COMPLETE" in result.output
 
 
-def test_bash_completes_commands_and_options() -> None:
+def test_bash_completes_commands_options_and_what_they_take(tmp_path: Path) -> None:
     """In a real bash, with the script that it is given."""
     script = """
         source <(wattview completion bash)
@@ -146,7 +146,8 @@ def test_bash_completes_commands_and_options() -> None:
         _wattview_completion wattview
         printf "%s\\n" "${COMPREPLY[@]}"
     """
-    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    environ.pop("XDG_STATE_HOME", None)
 
     def completed(words: str, number: int) -> list[str]:
         done = subprocess.run(["bash", "-c", script, "bash", words, str(number)], capture_output=True, text=True,
@@ -156,6 +157,12 @@ def test_bash_completes_commands_and_options() -> None:
     assert completed("dae", 1) == ["daemon"]
     assert completed("results exp", 2) == ["export"]
     assert "--baseline" in completed("run --ba", 2)
+    write_results(tmp_path)
+    assert completed("results show 2026", 3) == ["20260101_120000"]
+    assert completed("tui --replay l", 3) == ["latest"]
+    assert completed("run --encoder libs", 3) == ["libsvtav1"]
+    assert completed("run --encoder h264_nvenc --preset p", 5) == ["placebo", *(f"p{number}" for number in range(1, 8))]
+    assert completed("up --set cost.curr", 3) == ["cost.currency="]
 
 
 def test_the_daemon_does_not_load_what_draws_on_a_terminal() -> None:

@@ -6,6 +6,7 @@ at 50 W that is 500 J, 25 W a stream, 600 frames of 0.9216 megapixels, and 6.25 
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -17,6 +18,7 @@ import pytest
 
 from tests.core.conftest import Call
 from tests.support.measured_runs import baseline, scenario, write_runs
+from wattview.config import load
 
 A, B = "20260101_120000", "20260101_130000"
 
@@ -457,12 +459,32 @@ def test_the_options_of_a_whole_run_overrule_a_suite(tmp_path: Path) -> None:
 
     suite = tmp_path / "suite.toml"
     suite.write_text('baseline = 30\nrepeat = 2\n[[scenarios]]\nname = "a"\n')
-    nothing = dict.fromkeys(("baseline", "repeat", "pause", "name")) | {"baseline_after": False, "no_quality": False}
+    nothing = dict.fromkeys(("baseline", "repeat", "pause", "name", "quality")) | {"baseline_after": False}
     assert read_request(suite, dict(nothing)).repeat == 2
     asked = read_request(suite, {**nothing, "repeat": 3, "baseline_after": True})
     assert (asked.repeat, asked.baseline, asked.baseline_after) == (3, 30.0, True)
     alone = read_request(None, {**nothing, "preset": "slow", "streams": 2})
     assert (alone.scenarios[0].name, alone.baseline) == ("2x 1280x720 2500k slow", 20.0)
+    assert not read_request(None, {**nothing, "quality": False}).scenarios[0].quality
+    assert read_request(None, {**nothing, "quality": True}).scenarios[0].quality
+
+
+# the end of a run
+
+
+def test_the_headline_says_the_figures_their_meaning_and_what_to_do_next(call: Call, state: Path) -> None:
+    from wattview.cli.headline import headline
+    from wattview.cli.results.source import read_results
+
+    write_runs(state, {
+        A: [scenario("idle machine", 20.0, type="baseline"), scenario("quick", 50.0, vmaf_score=93.0)],
+        B: [*repeats("x", 50.0, 50.2, 49.9), scenario("late", 61.0, realtime=False)],
+    })  # fmt: skip
+    quick, late = [headline(run) for run in asyncio.run(read_results(load(), (A, B)))]
+    assert quick[0] == "quick: 50.00 W, 30.00 W above baseline, VMAF 93.00, 0.253000 USD a stream-hour"
+    assert quick[1].startswith("the machine was NOT IDLE: what is above its baseline is too little; next: stop other")
+    assert late[0].startswith("2 settings: 50.03 to 61.00 W, ")
+    assert late[1].startswith("NOT REAL TIME: this machine is too slow for it; next: fewer --streams")
 
 
 def test_the_list_takes_its_options_without_its_name(call: Call, state: Path) -> None:

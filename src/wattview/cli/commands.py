@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wattview import __version__
+from wattview.cli import completion
 from wattview.cli import terminal as term
 from wattview.cli.options import Options, settings
 from wattview.cli.results.commands import results
@@ -86,6 +87,7 @@ def daemon(options: Options) -> None:
     "--replay",
     metavar="RUN_ID",
     default="",
+    shell_complete=completion.run_ids,
     help="Show a recorded run again, as if it were live; latest is the newest.",
 )
 @settings
@@ -181,10 +183,20 @@ def up(options: Options, headless: bool) -> None:
 @click.option("--warmup", type=float, metavar="SECONDS", help="Time before the measured window.")
 @click.option("--cooldown", type=float, metavar="SECONDS", help="Time after it.")
 @click.option("--source", metavar="NAME", help="testsrc2, or a file in the media directory.")
-@click.option("--preset", metavar="NAME", help="Encoder preset, e.g. veryfast.")
-@click.option("--encoder", metavar="NAME", help="libx264, libx265, libsvtav1, h264_nvenc, …  [default: libx264]")
+@click.option("--preset", metavar="NAME", shell_complete=completion.presets, help="Encoder preset, e.g. veryfast.")
+@click.option(
+    "--encoder",
+    metavar="NAME",
+    shell_complete=completion.encoders,
+    help="libx264, libx265, libsvtav1, h264_nvenc, …  [default: libx264]",
+)
 @click.option("--viewers", type=int, help="Players that pull each stream.  [default: 0]")
-@click.option("--no-quality", is_flag=True, help="Do not compute VMAF, PSNR and SSIM.")
+@click.option(
+    "--analyze-quality/--no-quality",
+    "quality",
+    default=None,
+    help="Compute VMAF, PSNR and SSIM.  [default: do]",
+)
 @click.option("--baseline", type=float, metavar="SECONDS", help="Idle window before it; 0 for none.  [default: 20]")
 @click.option("--baseline-after", is_flag=True, help="The same idle window again at the end, so that drift shows.")
 @click.option("--repeat", type=int, metavar="TIMES", help="Measure everything so often, for intervals.  [default: 1]")
@@ -280,20 +292,18 @@ def gate(
     sys.exit(run_gate(options.config(), (baseline, candidate), bounds_of(most, least), **asked))
 
 
-@main.command()
+@main.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Print the completion script of a shell.
+def print_completion(shell: str) -> None:
+    """Print the completion script of a shell: commands, options, ids of runs, encoders, presets, settings.
 
     \b
-    Example:
+    Examples:
       wattview completion bash > ~/.local/share/bash-completion/completions/wattview
+      wattview completion zsh > "${fpath[1]}/_wattview"
+      wattview completion fish > ~/.config/fish/completions/wattview.fish
     """
-    from click.shell_completion import get_completion_class
-
-    kind = get_completion_class(shell)
-    assert kind is not None
-    term.say(kind(main, {}, "wattview", "_WATTVIEW_COMPLETE").source())
+    term.say(completion.script(main, shell))
 
 
 main.add_command(results)

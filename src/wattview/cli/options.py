@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from wattview.cli import completion
 from wattview.config import Config, ConfigError, load
 
 Command = Callable[..., Any]
@@ -47,7 +48,14 @@ def settings(command: Command) -> Command:
     wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
     wrapper.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
     for option in (
-        click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="A setting, e.g. cost.currency=EUR."),
+        click.option(
+            "--set",
+            "sets",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="A setting, e.g. cost.currency=EUR.",
+            shell_complete=completion.setting_keys,
+        ),
         click.option(
             "--config",
             "config_file",

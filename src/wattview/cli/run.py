@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +15,31 @@ import click
 import msgspec
 
 from wattview.cli import terminal as term
+from wattview.cli.headline import headline
 from wattview.cli.results.show import print_result
 from wattview.client import CallRefused, Client, ClientError
 from wattview.foreign_text import one_line
-from wattview.model import Run, RunRequest, Scenario
+from wattview.model import EncoderStatus, Run, RunRequest, Scenario
 from wattview.model.run_request import WrongField, run_request
 
 BASELINE_SECONDS = 20.0
 POLL_SECONDS = 0.25
+WATTS_SECONDS = 2.0
+"""How often the daemon is asked for the power: an answer costs it a look at everything."""
 
 
 def read_request(suite: Path | None, asked: dict[str, Any]) -> RunRequest:
     """What to run, from the options. Raises click.UsageError that names the option or the field."""
-    no_quality, after = asked.pop("no_quality"), asked.pop("baseline_after") or None
+    after = asked.pop("baseline_after") or None
     whole = {name: asked.pop(name) for name in ("baseline", "repeat", "pause")} | {"baseline_after": after}
     whole = {name: value for name, value in whole.items() if value is not None}
     chosen = {name: value for name, value in asked.items() if value is not None}
-    if no_quality:
-        chosen["quality"] = False
     if suite is None:
         chosen.setdefault("name", _default_name(chosen))
         return _checked({"baseline": BASELINE_SECONDS, **whole, "scenarios": [chosen]})
     if chosen:
-        option = "no-quality" if no_quality else next(iter(chosen))
+        first = next(iter(chosen))
+        option = first if first != "quality" else "analyze-quality" if chosen["quality"] else "no-quality"
         raise click.UsageError(f"--suite and --{option} cannot be used together")
     return _checked({**msgspec.to_builtins(_read_suite(suite)), **whole})
 
@@ -84,6 +89,9 @@ async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> b
         return False
     result = await client.result(run.results_id)
     print_result(result, as_json)
+    if not as_json:
+        for line in headline(result):
+            term.say(term.strong(term.wrap(line, "")))
     if run.error:
         term.say(term.bad(f"run {run.id} {run.state}: {run.error}"), err=True)
     scenarios = [scenario.record for scenario in result.scenarios]
@@ -111,17 +119,43 @@ async def _follow_with_bar(client: Client, run: Run) -> Run:
 
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=None),
         TaskProgressColumn(),
+        TextColumn("{task.fields[now]}", markup=False),
         TextColumn("{task.fields[left]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(run.id, total=1.0, left="")
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
+        task = bar.add_task(run.id, total=1.0, left="", now="")
+        asked = -math.inf
         while run.state == "running":
+            if time.monotonic() - asked >= WATTS_SECONDS:
+                asked = time.monotonic()
+                watts = await _watts(client)
             if progress := run.progress:
                 left = "" if progress.remaining_seconds is None else f"{term.duration(progress.remaining_seconds)} left"
                 what = one_line(f"{progress.scenario or run.id} · {progress.phase}")
-                bar.update(task, completed=progress.fraction, description=what, left=left)
+                now = "  ".join([watts, *live_speed(run.encoders)])
+                bar.update(task, completed=progress.fraction, description=what, left=left, now=now)
             await asyncio.sleep(POLL_SECONDS)
             run = await client.run(run.id)
     return run
+
+
+async def _watts(client: Client) -> str:
+    """The power of the machine now, ``~`` where it is an estimate; a dash where it is not known."""
+    try:
+        power = (await client.snapshot()).machine_power
+    except ClientError:
+        power = None
+    if power is None or power.watts is None:
+        return f"{term.UNKNOWN} W"
+    return f"{'~' if 'estimated' in power.source else ''}{power.watts:.1f} W"
+
+
+def live_speed(encoders: Sequence[EncoderStatus]) -> list[str]:
+    """FFmpeg's speed and frames a second: of several streams those of the slowest."""
+    slowest = min((one for one in encoders if one.speed is not None), key=lambda one: one.speed or 0.0, default=None)
+    if slowest is None or slowest.speed is None:
+        return []
+    late = "! " if slowest.behind else ""
+    return [f"{late}{slowest.speed:.2f}x", *([f"{slowest.fps:.0f} fps"] if slowest.fps is not None else [])]

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from wattview.cli import completion
 from wattview.cli.options import Options, settings
 from wattview.model import EXPORT_FORMATS
 
@@ -59,7 +60,7 @@ def list_results(options: Options, as_json: bool) -> None:
 
 
 @results.command("show")
-@click.argument("id", required=False)
+@click.argument("id", required=False, shell_complete=completion.run_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings
 def show_result(options: Options, id: str | None, as_json: bool) -> None:
@@ -76,8 +77,8 @@ def show_result(options: Options, id: str | None, as_json: bool) -> None:
 
 
 @results.command("compare")
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", shell_complete=completion.run_ids)
+@click.argument("b", shell_complete=completion.run_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings
 def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
@@ -97,7 +98,7 @@ def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
 
 
 @results.command("advise")
-@click.argument("ids", nargs=-1)
+@click.argument("ids", nargs=-1, shell_complete=completion.run_ids)
 @click.option("--vmaf", type=float, metavar="SCORE", help="VMAF that is good enough, e.g. 93.")
 @click.option("--qoe", type=float, metavar="SCORE", help="QoE score (1 to 5) that is good enough.")
 @click.option("--streams", type=int, metavar="N", help="Concurrent streams that are needed.")
@@ -144,9 +145,21 @@ def advise_results(
 
 
 @results.command("curves")
-@click.argument("ids", nargs=-1)
-@click.option("--first", default="", metavar="WORDS", help="Compare with the curves called so, e.g. libx264.")
-@click.option("--second", default="", metavar="WORDS", help="Compare the curves called so, e.g. 'libx265 fast'.")
+@click.argument("ids", nargs=-1, shell_complete=completion.run_ids)
+@click.option(
+    "--first",
+    default="",
+    metavar="WORDS",
+    shell_complete=completion.encoders,
+    help="Compare with the curves called so, e.g. libx264.",
+)
+@click.option(
+    "--second",
+    default="",
+    metavar="WORDS",
+    shell_complete=completion.encoders,
+    help="Compare the curves called so, e.g. 'libx265 fast'.",
+)
 @click.option(
     "--quality", type=click.Choice(["vmaf", "psnr", "ssim"]), default="vmaf", show_default=True, help="Which quality."
 )
@@ -174,7 +187,7 @@ def curves_of_results(
 
 
 @results.command("predict")
-@click.argument("ids", nargs=-1)
+@click.argument("ids", nargs=-1, shell_complete=completion.run_ids)
 @click.option("--streams", type=click.IntRange(1), required=True, metavar="N", help="Concurrent streams.")
 @click.option(
     "--resolution",
@@ -184,8 +197,20 @@ def curves_of_results(
     help="Picture size; several times for a ladder.  [default: 1280x720]",
 )
 @click.option("--fps", type=click.FloatRange(1, 240), default=30.0, show_default=True, help="Frames per second.")
-@click.option("--encoder", default="", metavar="NAME", help="From what was measured of this encoder.")
-@click.option("--preset", default="", metavar="NAME", help="From what was measured of this preset.")
+@click.option(
+    "--encoder",
+    default="",
+    metavar="NAME",
+    shell_complete=completion.encoders,
+    help="From what was measured of this encoder.",
+)
+@click.option(
+    "--preset",
+    default="",
+    metavar="NAME",
+    shell_complete=completion.presets,
+    help="From what was measured of this preset.",
+)
 @click.option("--extrapolate", is_flag=True, help="Answer outside of what was measured, too, and say so.")
 @MACHINE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -210,7 +235,7 @@ def predict_from_results(
 
 
 @results.command("export")
-@click.argument("ids", nargs=-1)
+@click.argument("ids", nargs=-1, shell_complete=completion.run_ids)
 @click.option(
     "--format",
     "kind",

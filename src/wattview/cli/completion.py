@@ -1,0 +1,70 @@
+"""What a shell completes: ids of runs, encoders, presets and settings. Called at every press of Tab, so that nothing is
+imported but the settings and the words themselves, and no daemon is asked.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+_SPACES = {
+    "bash": (
+        "    return 0\n}",
+        "    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace\n    return 0\n}",
+    ),
+    "zsh": (
+        "        compadd -U -V unsorted -a completions\n",
+        "        compadd -U -V settings -S '' -- ${(M)completions:#*=}\n"
+        "        compadd -U -V unsorted -- ${completions:#*=}\n",
+    ),
+}  # fmt: skip
+"""No space behind a setting's ``=``: what click's script has, and what stands there instead. fish adds none."""
+
+
+def script(program: click.Command, shell: str) -> str:
+    """What the shell is to read."""
+    kind = get_completion_class(shell)
+    assert kind is not None
+    text = kind(program, {}, "wattview", "_WATTVIEW_COMPLETE").source()
+    return text.replace(*_SPACES[shell]) if shell in _SPACES else text
+
+
+def run_ids(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
+    """The newest first, and ``latest``."""
+    from wattview.config import ConfigError, load
+    from wattview.daemon.results_files import stamp_of, stamped
+
+    try:
+        config = load(context.params.get("config_file"), context.params.get("sets") or ())
+    except ConfigError:
+        return []
+    stamps = [stamp_of(path) or "" for path in stamped(Path(config.paths.results))]
+    return _begun(begun, ["latest", *stamps] if stamps else [])
+
+
+def encoders(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
+    from wattview.model import VideoEncoder
+
+    return _begun(begun, list(get_args(VideoEncoder)))
+
+
+def presets(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
+    """Those that the encoder takes which was named before; else x264's, which every encoder takes."""
+    from wattview.daemon.lab.encoding.encoder_options import accepts_preset
+    from wattview.model import Preset
+
+    encoder = context.params.get("encoder") or "libx264"
+    return _begun(begun, [name for name in get_args(Preset) if accepts_preset(encoder, name)])
+
+
+def setting_keys(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
+    from wattview.config import Config, flatten
+
+    return _begun(begun, [f"{key}=" for key in flatten(Config())])
+
+
+def _begun(begun: str, words: list[str]) -> list[CompletionItem[Any]]:
+    return [CompletionItem(word) for word in words if word.startswith(begun)]
