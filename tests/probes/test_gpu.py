@@ -295,6 +295,16 @@ def test_a_name_that_is_garbage_costs_itself() -> None:
     assert reading.faults == ()
 
 
+@pytest.mark.parametrize("function", ["nvmlDeviceGetName", "nvmlDeviceGetPciInfo"])
+@pytest.mark.parametrize("code", [NOT_SUPPORTED, UNKNOWN])
+def test_what_a_gpu_is_called_costs_none_of_its_figures(function: str, code: Code) -> None:
+    """A GPU on the processor's own bus may have no PCI address."""
+    reading = GpuProbe(Config(), nvml=FakeNvml(FakeGpu(**{function: code}))).read()
+    (gpu,) = reading.gpus
+    assert "" in (gpu.name, gpu.pci_bus_id)
+    assert gpu.power_watts == 68.452
+
+
 def test_values_that_a_gpu_cannot_have_are_faults_and_no_samples() -> None:
     wrong = {
         "nvmlDeviceGetPowerUsage": 0xFFFFFFFF,

@@ -9,7 +9,6 @@ NVML's reference: https://docs.nvidia.com/deploy/nvml-api/
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -98,7 +97,7 @@ class NvmlGpus:
                 failure = SourceBroken(failure.reason, failure.fix)
             raise failure from None
         try:
-            driver_version = readable(nvml.nvmlSystemGetDriverVersion)
+            driver_version = _driver_version(nvml)
             devices, faults = _open_devices(nvml, driver_version)
             present = nvml.nvmlDeviceGetCount()
         except (nvml.NVMLError, DriverGone) as error:
@@ -161,11 +160,10 @@ def _start_error(nvml: Any, error: Any) -> SourceError:
     return SourceBroken(f"NVML: {error}", "nvidia-smi must work")
 
 
-def readable(call: Callable[..., str | bytes], *arguments: Any) -> str:
-    """A text of NVML's; "" where its bytes are none, as some drivers have given garbage for a name
-    (https://github.com/gpuopenanalytics/pynvml/issues/53)."""
+def _driver_version(nvml: Any) -> str:
+    """Drivers have given garbage for texts: https://github.com/gpuopenanalytics/pynvml/issues/53."""
     try:
-        return _text(call(*arguments))
+        return _text(nvml.nvmlSystemGetDriverVersion())
     except UnicodeDecodeError:
         return ""
 
@@ -185,8 +183,8 @@ class _Device:
         self._fixed: dict[str, Any] = {
             "index": index,
             "uuid": self.uuid,
-            "name": readable(nvml.nvmlDeviceGetName, handle),
-            "pci_bus_id": readable(lambda: nvml.nvmlDeviceGetPciInfo(handle).busId),
+            "name": _text(self.caller.ask("name", "nvmlDeviceGetName", handle) or ""),
+            "pci_bus_id": _text(getattr(self.caller.ask("PCI", "nvmlDeviceGetPciInfo", handle), "busId", "")),
             "driver_version": driver_version,
             "device": f"nvidia{index}",
         }
