@@ -53,6 +53,14 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 """The largest snapshot of a stream of them."""
 
 
+_NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
+"""A connection keeps the context of the task that opened it, and with it the screen that asked, long after that was
+closed. A new one on this machine costs nothing."""
+
+_FEW_KEPT = httpx.Limits(max_keepalive_connections=1)
+"""To another machine a new one costs a handshake."""
+
+
 class ClientError(Exception):
     """Something that the daemon, or the way to it, could not do. ``str()`` is for people."""
 
@@ -99,7 +107,7 @@ class Client:
             if url.startswith("unix://"):
                 base = "http://wattview"
                 # A socket has no certificate: the system's would be loaded for nothing, some 30 ms at each start.
-                transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix://"), verify=False)
+                transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix://"), verify=False, limits=_NONE_KEPT)
             elif url.startswith("https://"):
                 verify = trusted(ca_file)
             self._http = httpx.AsyncClient(
@@ -108,6 +116,7 @@ class Client:
                 headers=headers,
                 verify=verify,
                 timeout=LONGEST_SECONDS,
+                limits=_FEW_KEPT,
                 trust_env=False,
             )
         except (httpx.InvalidURL, ValueError):

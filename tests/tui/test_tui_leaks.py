@@ -1,0 +1,91 @@
+"""A dashboard that is open for weeks keeps nothing of what it showed, on any screen and whatever a hand does there.
+
+Time is sped up by its snapshots: the next one comes as soon as the last is drawn, each with other figures, four
+containers and a stream that ended, and as many that are new. Textual's caches of styles and strips have a size
+(1,024 entries and less) and are not counted; what is counted is what the app makes and has to let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections import Counter
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from textual.message_pump import MessagePump
+from textual.timer import Timer
+from textual.widgets import Footer
+from textual.worker import Worker
+
+from tests.support.dashboard import ScriptedDaemon, container, opened, snapshot, stream
+from wattview.model import Snapshot
+from wattview.tui.feed import SnapshotArrived
+from wattview.tui.widgets.key_footer import KeyFooter
+
+MADE = (MessagePump, Timer, Worker, asyncio.Task, msgspec.Struct)
+WARM_UP, ROUNDS = 3, 8
+
+HANDS = {
+    **{f"screen {key}": (key,) for key in "123456789"},
+    "through the screens": tuple("234567891"),
+    "a container and back": ("3", "enter", "escape"),
+    "a stream and back": ("4", "enter", "escape"),
+    "help": ("1", "question_mark", "escape"),
+    "a new run": ("6", "n", "escape"),
+    "the palette": ("1", "ctrl+p", "escape"),
+    "other sizes and themes": ("3", "t", "s", "S"),
+    "the past and back": ("2", "comma", "less_than_sign", "L", "right_square_bracket"),
+}
+
+
+def moving(step: int, random: Random) -> Snapshot:
+    figures = snapshot(float(step), containers=0, streams=0)
+    containers = tuple(
+        container(at, name=f"job-{at}", cpu_percent=100 * random.random()) for at in range(4 * step, 4 * step + 200)
+    )
+    streams = tuple(
+        stream(at, name=f"cam-{at}", bandwidth_in_bytes=1e6 * random.random()) for at in range(step, step + 50)
+    )
+    return msgspec.structs.replace(figures, containers=containers, streams=streams)
+
+
+def living() -> Counter[str]:
+    gc.collect()
+    return Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, MADE))
+
+
+async def watched(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> dict[str, int]:
+    """What there is more of after the rounds than before them, by its class."""
+    random = Random(1)
+    async with opened(daemon, (160, 48)) as pilot:
+        step = 0
+
+        async def rounds(count: int) -> Counter[str]:
+            nonlocal step
+            for _ in range(count):
+                for key in keys:
+                    step += 1
+                    pilot.app.post_message(SnapshotArrived(moving(step, random)))
+                    await pilot.press(key)
+            return living()
+
+        before = await rounds(WARM_UP)
+        after = await rounds(ROUNDS)
+    return {name: after[name] - before[name] for name in after if after[name] - before[name] >= ROUNDS / 2}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("keys", HANDS.values(), ids=HANDS.keys())
+async def test_nothing_is_kept_of_what_was_shown(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> None:
+    assert await watched(daemon, keys) == {}
+
+
+async def test_keys_that_a_footer_keeps_are_found(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The leak that there was: Textual's own footer in place of ours."""
+    monkeypatch.setattr(KeyFooter, "recompose", Footer.recompose)
+    kept: dict[str, Any] = await watched(daemon, ("2", "1"))
+    assert kept.get("FooterKey", 0) >= ROUNDS
