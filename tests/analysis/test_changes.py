@@ -89,12 +89,24 @@ def test_what_changes_while_a_source_is_not_seen_is_told_when_it_is_seen_again()
     assert each(before, blind, before)[2] == []
 
 
+def test_a_restart_is_the_same_warning_whether_or_not_the_container_was_seen_to_be_gone() -> None:
+    def with_one(**changes_: object) -> Snapshot:
+        return msgspec.structs.replace(snapshot(), containers=(container(0, **changes_),))
+
+    gone = msgspec.structs.replace(snapshot(), containers=())
+    warning = ("warning", "container nginx-rtmp", "has failed and was restarted (once)", True)
+    assert told(with_one(restarts=0), with_one(restarts=1)) == [warning]
+    assert each(with_one(restarts=0), gone, with_one(restarts=1))[2] == [warning]
+    by_hand = each(with_one(restarts=1), gone, with_one(restarts=1))[2]
+    assert [one[0] for one in by_hand] == ["info"]
+
+
 def test_containers_that_restart_or_fall_ill_are_alerts() -> None:
     def with_one(**changes_: object) -> Snapshot:
         return msgspec.structs.replace(snapshot(), containers=(container(0, **changes_),))
 
     restarted = told(with_one(restarts=1), with_one(restarts=2))
-    assert restarted == [("warning", "container nginx-rtmp", "has restarted (2 times)", True)]
+    assert restarted == [("warning", "container nginx-rtmp", "has failed and was restarted (2 times)", True)]
     ill = told(with_one(health="healthy"), with_one(health="unhealthy"))
     assert ill == [("error", "container nginx-rtmp", "is unhealthy", True)]
 

@@ -202,7 +202,7 @@ def test_parquet_without_pyarrow_says_what_to_install(call: Call, state: Path, m
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     refused = call("results", "export", "--format", "parquet")
     assert refused.exit_code == 1
-    assert "pip install 'wattview[parquet]'" in refused.output
+    assert "pip install '.[parquet]'" in refused.output
 
 
 def test_a_file_that_cannot_be_written_is_one_line(call: Call, state: Path, tmp_path: Path) -> None:

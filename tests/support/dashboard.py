@@ -527,6 +527,8 @@ class ScriptedDaemon:
                     await asyncio.Event().wait()
                 try:
                     return _json(answer(request))
+                except StopIteration:
+                    return _json({"error": "there is none of that name", "field": "id"}, 404)
                 except NoData as lack:
                     return _json({"error": lack.reason, "field": "runs"}, 422)
 
@@ -543,6 +545,7 @@ class ScriptedDaemon:
                 Route("/api/v1/runs", self._runs, methods=["GET", "POST"]),
                 Route("/api/v1/runs/{id}", self._run, methods=["GET", "DELETE"]),
                 get("/api/v1/results", lambda _: self.results),
+                get("/api/v1/result-ids", lambda _: [one.id for one in self.results]),
                 get("/api/v1/results/{id}", lambda r: next(x for x in self.results if x.id == r.path_params["id"])),
                 get("/api/v1/events", self._events),
                 *(get(path, partial(answer, self)) for path, answer in RESULTS_ANSWERS.items()),

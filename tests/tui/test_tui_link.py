@@ -45,6 +45,7 @@ async def test_a_lost_daemon_leaves_its_last_data_with_their_age_and_comes_back_
         await until(pilot, lambda: "No daemon" in screen_text(app))
         text = screen_text(app)
         assert "what you see is" in text
+        assert " now" not in text.replace("try now", ""), "what is stale is not now"
         assert "nginx-rtmp" in text, "the last data must stay readable"
         assert app.screen.has_class("-stale")
         daemon.now = snapshot(30.0, containers=1)
@@ -212,8 +213,18 @@ async def _leave(app: Dashboard) -> None:
     app.exit()
 
 
+async def test_a_toast_that_is_there_is_not_repeated(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        for text in ("one", "one", "two", "one"):
+            pilot.app.notify(text, title="A title")
+            await pilot.pause()
+        assert [one.message for one in pilot.app._notifications] == ["one", "two"]
+
+
 def test_the_banner_says_what_is_and_what_to_press() -> None:
     assert banner_text(Link("live"), 0.5, paused=False) == ""
     assert "12 s old" in banner_text(Link("lost", "gone", 4.0), 12.0, paused=False)
     assert "in 4 s" in banner_text(Link("lost", "gone", 4.0), 12.0, paused=False)
+    refused = Link("lost", "no such token", 4.0, "The daemon refuses the token")
+    assert banner_text(refused, None, paused=False).startswith("✗ The daemon refuses the token: no such token.")
     assert "Paused" in banner_text(Link("live"), 0.5, paused=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual.color import Color
 from textual.theme import Theme
@@ -65,3 +67,22 @@ def test_the_settings_choose_theme_and_glyphs() -> None:
     app = Dashboard("unix:///x", settings=Tui(theme="wattview-light", glyphs="ascii"))
     assert app.theme == "wattview-light"
     assert app.settings.glyphs == "ascii"
+
+
+async def test_the_theme_that_was_chosen_is_there_the_next_time(daemon: ScriptedDaemon, tmp_path: Path) -> None:
+    memory = tmp_path / "state" / "theme"
+    first = Dashboard(daemon.url)
+    first.remember_theme(memory)
+    async with first.run_test() as pilot:
+        await pilot.press("t")
+        await until(pilot, memory.is_file)
+    again = Dashboard(daemon.url)
+    again.remember_theme(memory)
+    assert again.theme == first.theme != Dashboard(daemon.url).theme
+    named = Dashboard(daemon.url, settings=Tui(theme="wattview-dark"))
+    named.remember_theme(memory)
+    assert named.theme == "wattview-dark"
+    memory.write_bytes(b"\xff no such theme")
+    broken = Dashboard(daemon.url)
+    broken.remember_theme(memory)
+    assert broken.theme == Dashboard(daemon.url).theme

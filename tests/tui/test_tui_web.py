@@ -220,7 +220,7 @@ def test_without_its_libraries_it_says_what_to_install() -> None:
     code = "import sys; sys.modules['aiohttp'] = None; from wattview.cli.commands import main; main(['tui', '--web'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert "pip install 'wattview[web]'" in done.stderr
+    assert "-m pip install '.[web]'" in done.stderr
 
 
 # in a browser

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from wattview.model import EventLevel, RtmpServer, Run, Snapshot, Stream
+from wattview.model import Container, EventLevel, RtmpServer, Run, Snapshot, Stream
 
 WELL_SPEED = 0.985
 """From here an encoder that was behind is in real time again; FFmpeg's own figure wavers by a percent."""
@@ -21,6 +21,10 @@ WELL_WITHIN = 0.95
 SILENT_LOOKS = 2
 """A stream that takes in nothing for so many looks has lost its publisher, and the server takes it away later. One that
 ends while its publisher still sends was ended: by the publisher's word, or with its connection."""
+
+
+MAX_ENDED = 500
+"""How many ended containers are remembered, for what becomes of them."""
 
 
 class Change(NamedTuple):
@@ -42,11 +46,12 @@ class Watch:
         self._behind: set[str] = set()
         self._over = False
         self._silent: dict[tuple[str, str], int] = {}
+        self._ended: dict[str, Container] = {}
 
     def look(self, now: Snapshot) -> list[Change]:
         """The events since the last look; at the first, whether power is over its budget."""
         before = self._before
-        changes = [*self._streams(before, now), *_containers(before, now)] if before is not None else []
+        changes = [*self._streams(before, now), *self._containers(before, now)] if before is not None else []
         changes += [*self._budget(now), *self._encoders(now.run)]
         self._before = now if before is None else _known(before, now)
         self._note_silence(before, now)
@@ -83,6 +88,27 @@ class Watch:
             for one in now.streams
             if one.bytes_in_total is not None and one.bytes_in_total == taken.get(key := (one.app, one.name))
         }
+
+    def _containers(self, before: Snapshot, now: Snapshot) -> Iterator[Change]:
+        if before.engine is None or now.engine is None:
+            return
+        was = {one.id: one for one in before.containers}
+        here = {one.id: one for one in now.containers}
+        for key in here.keys() - was.keys():
+            old = self._ended.pop(key, None)
+            yield _restart(old, here[key]) or Change("info", f"container {here[key].name}", f"runs: {here[key].image}")
+        for key in was.keys() - here.keys():
+            self._ended[key] = was[key]
+            yield Change("info", f"container {was[key].name}", "has ended")
+        for key in list(self._ended)[:-MAX_ENDED]:
+            del self._ended[key]
+        for key in was.keys() & here.keys():
+            old, new = was[key], here[key]
+            if old.health != new.health and new.health is not None:
+                level: EventLevel = "error" if new.health == "unhealthy" else "info"
+                yield Change(level, f"container {new.name}", f"is {new.health}", level == "error")
+            if (change := _restart(old, new)) is not None:
+                yield change
 
     def _encoders(self, run: Run | None) -> Iterator[Change]:
         if run is None or run.progress is None or run.progress.phase != "measuring":
@@ -125,24 +151,15 @@ def _has_restarted(before: RtmpServer, now: RtmpServer) -> bool:
     return was is not None and now_is is not None and now_is < was
 
 
+def _restart(old: Container | None, new: Container) -> Change | None:
+    """The engine's own restart of a container that failed is a warning, whether or not a look fell between its end and
+    its new start; a start by hand is none."""
+    if old is None or old.restarts is None or new.restarts is None or new.restarts <= old.restarts:
+        return None
+    times = "once" if new.restarts == 1 else f"{new.restarts} times"
+    return Change("warning", f"container {new.name}", f"has failed and was restarted ({times})", True)
+
+
 def _what(one: Stream) -> str:
     size = f" {one.width}x{one.height}" if one.width and one.height else ""
     return f": {one.video_codec}{size}" if one.video_codec else ""
-
-
-def _containers(before: Snapshot, now: Snapshot) -> Iterator[Change]:
-    if before.engine is None or now.engine is None:
-        return
-    was = {one.id: one for one in before.containers}
-    here = {one.id: one for one in now.containers}
-    for key in here.keys() - was.keys():
-        yield Change("info", f"container {here[key].name}", f"runs: {here[key].image}")
-    for key in was.keys() - here.keys():
-        yield Change("info", f"container {was[key].name}", "has ended")
-    for key in was.keys() & here.keys():
-        old, new = was[key], here[key]
-        if old.health != new.health and new.health is not None:
-            level: EventLevel = "error" if new.health == "unhealthy" else "info"
-            yield Change(level, f"container {new.name}", f"is {new.health}", level == "error")
-        if old.restarts is not None and new.restarts is not None and new.restarts > old.restarts:
-            yield Change("warning", f"container {new.name}", f"has restarted ({new.restarts} times)", True)

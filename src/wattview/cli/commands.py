@@ -142,7 +142,8 @@ def tui(
         sys.exit(run_fleet(daemons, config.tui, store))
     from wattview.tui.app import run as run_dashboard
 
-    sys.exit(run_dashboard(*daemons[0][:2], config.tui, replay, daemons[0].ca_file))
+    address = daemons[0]
+    sys.exit(run_dashboard(address.url, address.token, config.tui, replay, address.ca_file, memory=_theme(config)))
 
 
 @main.command()
@@ -167,7 +168,9 @@ def up(options: Options, headless: bool) -> None:
         with daemon_for(config, options.arguments()) as reached:
             from wattview.tui.app import run as run_dashboard
 
-            status = run_dashboard(socket_url(reached), settings=config.tui, owns_daemon=not attached)
+            status = run_dashboard(
+                socket_url(reached), settings=config.tui, owns_daemon=not attached, memory=_theme(config)
+            )
     except DaemonFailed as error:
         raise click.ClickException(str(error)) from None
     sys.exit(status)
@@ -326,11 +329,16 @@ def _recorded_run(address: Address, word: str) -> str:
         raise click.ClickException(str(error)) from None
 
 
+def _theme(config: Config) -> Path:
+    return Path(config.paths.state) / "theme"
+
+
 def _serve_web(arguments: list[str], port: int) -> None:
     try:
         from wattview.cli.web import serve_web
     except ImportError as error:
-        raise click.ClickException(f"--web needs more ({error}); run: pip install 'wattview[web]'") from None
+        how = f"in the folder of WattView's clone run: {sys.executable} -m pip install '.[web]'"
+        raise click.ClickException(f"--web needs more ({error}); {how}") from None
     serve_web(arguments, port)
 
 

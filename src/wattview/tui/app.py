@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from time import time as wall_clock
 from typing import Any, ClassVar, Literal
 
@@ -357,8 +358,12 @@ def run(
     ca_file: str = "",
     *,
     owns_daemon: bool = False,
+    memory: Path | None = None,
 ) -> int:
-    """Opens the dashboard and returns an exit status when it is closed: 0, or 1 where it broke."""
+    """Opens the dashboard and returns an exit status when it is closed: 0, or 1 where it broke. ``memory`` is the file
+    that keeps the theme."""
     app = Dashboard(client_url, token, settings, replay=replay, ca_file=ca_file, owns_daemon=owns_daemon)
+    if memory is not None:
+        app.remember_theme(memory)
     app.run()
     return app.return_code or 0

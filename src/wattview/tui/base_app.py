@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from textual.app import App, SystemCommand
@@ -49,6 +50,7 @@ class BaseApp(App[str]):
         self._ascii_filter = AsciiFilter()
         for one in themes.THEMES:
             self.register_theme(one)
+        self._memory: Path | None = None
         known = settings.theme in self.available_themes
         self.theme = settings.theme if known else themes.default_theme(environ)
         self.set_keymap(settings.keys)
@@ -89,9 +91,23 @@ class BaseApp(App[str]):
         names = themes.NAMES
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
 
+    def remember_theme(self, memory: Path) -> None:
+        """Begins with the theme that was chosen last, where the settings name none, and keeps the next one there."""
+        chosen = themes.remembered(memory)
+        if not self.settings.theme and chosen in self.available_themes:
+            self.theme = chosen
+        self._memory = memory
+
+    def watch_theme(self, name: str) -> None:
+        if self._memory is not None and self.is_running:
+            themes.remember(self._memory, name)
+
     def notify(self, message: str, **options: Any) -> None:
-        """A toast; its text may come from elsewhere and is shown as it is."""
-        super().notify(clean(message), **{**options, "title": clean(options.get("title", "")), "markup": False})
+        """A toast; its text may come from elsewhere and is shown as it is. One that is still there is not repeated."""
+        message, title = clean(message), clean(options.get("title", ""))
+        if any((one.message, one.title) == (message, title) for one in self._notifications):
+            return
+        super().notify(message, **{**options, "title": title, "markup": False})
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.DEFAULTS

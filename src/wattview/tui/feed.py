@@ -22,11 +22,13 @@ LONGEST_DELAY_SECONDS = 10.0
 
 
 class Link(NamedTuple):
-    """The state of the line. ``retry_seconds``: how long from now until the next attempt, where the line is lost."""
+    """The state of the line. ``trouble`` says what is wrong where it is not that nobody answers. ``retry_seconds``: how
+    long from now until the next attempt, where the line is lost."""
 
     state: Literal["connecting", "live", "lost"] = "connecting"
     reason: str = ""
     retry_seconds: float = 0.0
+    trouble: str = ""
 
 
 class SnapshotArrived(Message):
@@ -47,7 +49,7 @@ async def follow(
     """Follows ``/api/v1/live`` until cancelled. Setting ``retry_now`` cuts a wait short."""
     delay = FIRST_DELAY_SECONDS
     while True:
-        live = False
+        live, trouble = False, ""
         try:
             async for snapshot in client.live(interval):
                 if not live:
@@ -56,12 +58,13 @@ async def follow(
                     tell(LinkChanged(Link("live")))
                 tell(SnapshotArrived(snapshot))
         except CallRefused as error:
-            reason = f"the daemon refuses: {error}"
+            reason = str(error)
+            trouble = "The daemon refuses the token" if error.status == 401 else "The daemon refuses"
         except ClientError as error:
             reason = str(error)
         except UNREADABLE as error:
             reason = f"the daemon at {client.url} speaks another version: {why_unreadable(error)}"
-        tell(LinkChanged(Link("lost", reason, delay)))
+        tell(LinkChanged(Link("lost", reason, delay, trouble)))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(retry_now.wait(), delay)
         retry_now.clear()

@@ -7,7 +7,9 @@ text does not say too.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 
 from textual.theme import Theme
 
@@ -127,3 +129,17 @@ def default_theme(environ: Mapping[str, str]) -> str:
         word in term for word in ("256", "direct", "kitty", "alacritty", "ghostty", "wezterm")
     )
     return "wattview-dark" if many or "NO_COLOR" in environ else "wattview-terminal"
+
+
+def remembered(memory: Path) -> str:
+    """The theme that was chosen last; "" where there is none."""
+    with contextlib.suppress(OSError, UnicodeError):
+        return memory.read_text("utf-8").strip()
+    return ""
+
+
+def remember(memory: Path, theme: str) -> None:
+    """A theme that cannot be kept is forgotten: another user's daemon may own the directory."""
+    with contextlib.suppress(OSError):
+        memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        memory.write_text(f"{theme}\n", "utf-8")

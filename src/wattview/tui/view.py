@@ -38,7 +38,7 @@ class Picture(NamedTuple):
     @property
     def live(self) -> bool:
         """Whether this is now, or what was now when the picture was held."""
-        return self.playback is None
+        return self.playback is None and self.link.state != "lost"
 
     @property
     def step_seconds(self) -> float:

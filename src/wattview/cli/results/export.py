@@ -35,7 +35,9 @@ def _parquet(everything: list[RunResult]) -> bytes:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise click.ClickException("parquet needs pyarrow; run: pip install 'wattview[parquet]'") from None
+        raise click.ClickException(
+            "parquet needs pyarrow; in the folder of WattView's clone run: pip install '.[parquet]'"
+        ) from None
     data = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows_of(everything)), data)
     return data.getvalue()

@@ -35,7 +35,7 @@ def banner_text(link: Link, age_seconds: float | None, paused: bool, what: str =
     if link.state == "lost":
         old = f"; what you see is {about(age_seconds)} old" if age_seconds is not None else ""
         again = f" Trying again in {about(link.retry_seconds)}." if link.retry_seconds >= 1 else " Trying again."
-        return f"✗ No {what}: {link.reason}{old}.{again} Press r to try now."
+        return f"✗ {link.trouble or f'No {what}'}: {link.reason}{old}.{again} Press r to try now."
     if link.state == "connecting":
         return f"Connecting to the {what} … {about(age_seconds)}" if age_seconds and age_seconds >= 1 else ""
     if age_seconds is not None and age_seconds >= QUIET_SECONDS:
