@@ -16,7 +16,7 @@ import pytest
 from tests.core.conftest import Call
 from wattview.cli.commands import main
 
-COMMANDS = ["daemon", "tui", "up", "run", "results", "check", "doctor", "completion"]
+COMMANDS = ["daemon", "tui", "up", "run", "results", "gate", "check", "doctor", "completion"]
 
 
 def write_results(home: Path, stamp: str = "20260101_120000", name: str = "quick") -> None:
@@ -157,6 +157,7 @@ def test_bash_completes_commands_options_and_what_they_take(tmp_path: Path) -> N
     assert completed("dae", 1) == ["daemon"]
     assert completed("results exp", 2) == ["export"]
     assert "--baseline" in completed("run --ba", 2)
+    assert completed("gate a b --min vm", 5) == ["vmaf="]
     write_results(tmp_path)
     assert completed("results show 2026", 3) == ["20260101_120000"]
     assert completed("tui --replay l", 3) == ["latest"]

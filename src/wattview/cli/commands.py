@@ -265,10 +265,24 @@ def doctor(options: Options, as_json: bool, alone: bool) -> None:
 
 
 @main.command()
-@click.argument("baseline")
-@click.argument("candidate")
-@click.option("--max", "most", multiple=True, metavar="NAME=BOUND", help="At most so far above it, e.g. energy=+1%.")
-@click.option("--min", "least", multiple=True, metavar="NAME=BOUND", help="At most so far below it, e.g. vmaf=-0.5.")
+@click.argument("baseline", shell_complete=completion.runs_or_files)
+@click.argument("candidate", shell_complete=completion.runs_or_files)
+@click.option(
+    "--max",
+    "most",
+    multiple=True,
+    metavar="NAME=BOUND",
+    shell_complete=completion.bounds,
+    help="At most so far above it, e.g. energy=+1%.",
+)
+@click.option(
+    "--min",
+    "least",
+    multiple=True,
+    metavar="NAME=BOUND",
+    shell_complete=completion.bounds,
+    help="At most so far below it, e.g. vmaf=-0.5.",
+)
 @click.option("--allow-missing", is_flag=True, help="Leave settings alone that only one of the runs has.")
 @click.option("--allow-other-machine", is_flag=True, help="Compare runs of two machines too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -45,6 +45,17 @@ def run_ids(context: click.Context, parameter: click.Parameter, begun: str) -> l
     return _begun(begun, ["latest", *stamps] if stamps else [])
 
 
+def runs_or_files(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
+    return run_ids(context, parameter, begun) or [CompletionItem(begun, type="file")]
+
+
+def bounds(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
+    """The short words of figures, each with its ``=``."""
+    from wattview.analysis.sweeps.gate_bounds import WORDS
+
+    return _begun(begun, [f"{word}=" for word in WORDS])
+
+
 def encoders(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
     from wattview.model import VideoEncoder
 
