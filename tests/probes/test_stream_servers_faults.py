@@ -306,6 +306,19 @@ def test_a_name_that_srs_did_not_escape_costs_its_own_stream(name: bytes, place:
     no_series_twice(reading)
 
 
+@pytest.mark.parametrize("part", ["video", "audio", "kbps", "publish"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_srs_leaves_null_costs_itself(part: str, whole: bool) -> None:
+    said = SRS_STREAM[part]
+    odd = SRS_STREAM | {part: None if whole or part == "publish" else dict.fromkeys(said)}
+    with Answers(srs(odd)) as server:
+        reading = SrsProbe(server.url).read()
+    (stream,) = reading.streams
+    assert (stream.name, reading.faults, reading.server.unlisted_streams) == ("talk", (), 0)
+    assert stream.active == (part != "publish")
+    assert (stream.video_codec is None, stream.audio_codec is None) == (part == "video", part == "audio")
+
+
 @pytest.mark.parametrize("name", NAMES[:6])
 def test_a_stream_that_cannot_be_read_is_told_of(name: bytes) -> None:
     with Answers(with_names([b"one", name])) as server:

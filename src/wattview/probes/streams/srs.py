@@ -52,18 +52,18 @@ class _Publish(Struct):
 
 
 class _Video(Struct):
-    codec: str = ""
-    profile: str = ""
-    level: str = ""
-    width: int = 0
-    height: int = 0
+    codec: str | None = None
+    profile: str | None = None
+    level: str | None = None
+    width: int | None = None
+    height: int | None = None
 
 
 class _Audio(Struct):
-    codec: str = ""
-    profile: str = ""
-    sample_rate: int = 0
-    channel: int = 0
+    codec: str | None = None
+    profile: str | None = None
+    sample_rate: int | None = None
+    channel: int | None = None
 
 
 class _SrsStream(Struct):
@@ -73,8 +73,8 @@ class _SrsStream(Struct):
     clients: int = 0
     send_bytes: int | None = None
     recv_bytes: int | None = None
-    kbps: _Kbps = field(default_factory=_Kbps)
-    publish: _Publish = field(default_factory=_Publish)
+    kbps: _Kbps | None = None
+    publish: _Publish | None = None
     video: _Video | None = None
     audio: _Audio | None = None
 
@@ -90,7 +90,7 @@ class _SrsClient(Struct):
 class _Vhost(Struct):
     send_bytes: int | None = None
     recv_bytes: int | None = None
-    kbps: _Kbps = field(default_factory=_Kbps)
+    kbps: _Kbps | None = None
 
 
 class _Answer(Struct):
@@ -281,8 +281,8 @@ def parse(
             accepted_total=None,
             bytes_in_total=total(vhost.recv_bytes for vhost in vhosts),
             bytes_out_total=total(vhost.send_bytes for vhost in vhosts),
-            bandwidth_in_bytes=total(_bytes_per_second(vhost.kbps.recv_30s, None) for vhost in vhosts),
-            bandwidth_out_bytes=total(_bytes_per_second(vhost.kbps.send_30s, None) for vhost in vhosts),
+            bandwidth_in_bytes=total(_bytes_per_second((vhost.kbps or _Kbps()).recv_30s, None) for vhost in vhosts),
+            bandwidth_out_bytes=total(_bytes_per_second((vhost.kbps or _Kbps()).send_30s, None) for vhost in vhosts),
         ),
         streams=merged,
     )
@@ -290,18 +290,19 @@ def parse(
 
 def _stream(stream: _SrsStream, clients: list[_SrsClient]) -> Stream:
     publisher = next((client for client in clients if client.publish), None)
-    publishers = int(stream.publish.active)
+    published = stream.publish is not None and stream.publish.active
+    publishers = int(published)
     age = publisher.alive if publisher else None
     video, audio = stream.video or _Video(), stream.audio or _Audio()
     return Stream(
         app=stream.app,
         name=stream.name,
-        active=stream.publish.active,
+        active=published,
         uptime_seconds=age,
         bytes_in_total=stream.recv_bytes,
         bytes_out_total=stream.send_bytes,
-        bandwidth_in_bytes=_bytes_per_second(stream.kbps.recv_30s, age),
-        bandwidth_out_bytes=_bytes_per_second(stream.kbps.send_30s, age),
+        bandwidth_in_bytes=_bytes_per_second((stream.kbps or _Kbps()).recv_30s, age),
+        bandwidth_out_bytes=_bytes_per_second((stream.kbps or _Kbps()).send_30s, age),
         publishers=publishers,
         players=max(stream.clients - publishers, 0),
         video_codec=video.codec or None,
