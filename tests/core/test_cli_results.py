@@ -271,6 +271,35 @@ def test_a_run_that_is_missing_or_broken_cannot_be_compared(call: Call, state: P
     assert f"run {B}: " in broken.output
 
 
+# plot
+
+
+def test_power_is_drawn_with_round_ticks_units_and_named_windows(call: Call, state: Path) -> None:
+    write_runs(state, {A: [baseline(), scenario("quick", 50.0)]})
+    drawn = call("results", "plot", "latest")
+    assert drawn.exit_code == 0, drawn.output
+    assert "\x1b" not in drawn.output
+    marks = [int(found) for found in re.findall(r"^ *([0-9]+)┤", drawn.output, re.MULTILINE)]
+    assert marks == [50, 40, 30, 20]
+    assert line(drawn.output, "B  quick").startswith("B quick, ")
+    assert "seconds since" in drawn.output
+
+
+def test_curves_bars_and_front_are_drawn_with_their_settings_below(call: Call, encoders: Path) -> None:
+    for kind, said in (("bars", "mean power, W"), ("curves", "bitrate, kbit/s"), ("front", "power above baseline")):
+        drawn = call("results", "plot", "--kind", kind)
+        assert drawn.exit_code == 0, drawn.output
+        assert said in drawn.output
+        assert re.search(r"^B  .*libx26", drawn.output, re.MULTILINE)
+
+
+def test_a_run_without_what_is_to_be_drawn_says_so(call: Call, state: Path) -> None:
+    assert call("results", "plot").exit_code == 1
+    write_runs(state, {A: [scenario("quick", 50.0)]})
+    refused = call("results", "plot", "--kind", "front")
+    assert (refused.exit_code, refused.output) == (1, "Error: no setting has both its power and its VMAF\n")
+
+
 # advise
 
 

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from wattview.cli import completion
+from wattview.cli import terminal as term
 from wattview.cli.options import Options, settings
 from wattview.model import EXPORT_FORMATS
 
@@ -30,6 +31,7 @@ def results(context: click.Context, options: Options, as_json: bool) -> None:
     Examples:
       wattview results
       wattview results show 20261124_101500
+      wattview results plot --kind front
       wattview results compare 20261124_101500 20261124_111500
       wattview results advise --vmaf 93 --streams 4
       wattview results curves --first libx264 --second libx265
@@ -74,6 +76,33 @@ def show_result(options: Options, id: str | None, as_json: bool) -> None:
     from wattview.cli.results.source import read_result
 
     print_result(asyncio.run(read_result(options.config(), id)), as_json)
+
+
+@results.command("plot")
+@click.argument("id", required=False, shell_complete=completion.run_ids)
+@click.option(
+    "--kind",
+    type=click.Choice(["power", "bars", "curves", "front"]),
+    default="power",
+    show_default=True,
+    help="Power over time; mean power by setting; quality over bitrates; quality against power.",
+)
+@settings
+def plot_result(options: Options, id: str | None, kind: str) -> None:
+    """Draw one run (the latest, where none is named) in the terminal.
+
+    \b
+    Examples:
+      wattview results plot
+      wattview results plot 20261124_101500 --kind front
+    """
+    from wattview.analysis.windows.energy import NoData
+    from wattview.cli.results.plot import plot
+
+    try:
+        term.say(asyncio.run(plot(options.config(), id, kind)))
+    except NoData as lack:
+        raise click.ClickException(lack.reason) from None
 
 
 @results.command("compare")
