@@ -13,11 +13,13 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
+
+from wattview.probes.node import netlink
 
 HANDSHAKE_BYTES = 1 + 1536 + 1536
 """Of each side: C0, C1, C2 and S0, S1, S2."""
@@ -27,17 +29,12 @@ COMMAND_BYTES = 2048
 
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_NLM_F_REQUEST_DUMP = 0x301
 _INET_DIAG_INFO = 2
 _TCP_ESTABLISHED, _TCP_SYN_SENT, _TCP_CLOSE_WAIT = 1, 2, 8
-_HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBxI48x")
 _MESSAGE = struct.Struct("=BBBB HH 16s16s I8s IIIII")
 _BYTES = struct.Struct("=QQ")
 _BYTES_AT = 120
-_TIMEOUT_SECONDS = 2.0
-_MOST_BYTES = 1 << 16
 
 
 def plain_address(url: str) -> str:
@@ -79,7 +76,10 @@ def connections_of(pid: int) -> list[PushConnection]:
     inodes = {inode for one in _family(pid) for inode in _socket_inodes(one)}
     if not inodes:
         return []
-    sockets = [*_sockets(socket.AF_INET), *_sockets(socket.AF_INET6)]
+    try:
+        sockets = [*_sockets(socket.AF_INET), *_sockets(socket.AF_INET6)]
+    except (ValueError, struct.error) as error:
+        raise OSError(str(error)) from error
     unread = {(one.here, one.there): one.unread for one in sockets}
     return [
         PushConnection(one.acknowledged, one.received, one.unsent + unread.get((one.there, one.here), 0))
@@ -112,39 +112,11 @@ def _socket_inodes(pid: int) -> Iterator[int]:
 def _sockets(family: int) -> Iterator[_Socket]:
     states = 1 << _TCP_ESTABLISHED | 1 << _TCP_SYN_SENT | 1 << _TCP_CLOSE_WAIT
     request = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), states)
-    for body in _dump(request):
+    for body in netlink.dump(_SOCK_DIAG_BY_FAMILY, request, _NETLINK_SOCK_DIAG):
         _, _, _, _, sport, dport, source, target, _, _, _, unread, unsent, _, inode = _MESSAGE.unpack_from(body)
         # Before the kernel's 4.1 the counters are not there.
-        info = dict(_attributes(body[_MESSAGE.size :])).get(_INET_DIAG_INFO, b"")
+        info = dict(netlink.attributes(body[_MESSAGE.size :])).get(_INET_DIAG_INFO, b"")
         if len(info) < _BYTES_AT + _BYTES.size:
             raise OSError("the kernel does not count a connection's bytes")
         acknowledged, received = _BYTES.unpack_from(info, _BYTES_AT)
         yield _Socket((source, sport), (target, dport), inode, unread, unsent, acknowledged, received)
-
-
-def _dump(request: bytes) -> Iterable[bytes]:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as netlink:
-        netlink.settimeout(_TIMEOUT_SECONDS)
-        size = _HEADER.size + len(request)
-        netlink.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP, 1, 0) + request)
-        while True:
-            data, at = netlink.recv(_MOST_BYTES), 0
-            while at + _HEADER.size <= len(data):
-                length, kind, _, _, _ = _HEADER.unpack_from(data, at)
-                if kind == _NLMSG_DONE or length < _HEADER.size:
-                    return
-                if kind == _NLMSG_ERROR:
-                    (code,) = struct.unpack_from("=i", data, at + _HEADER.size)
-                    raise OSError(-code, os.strerror(-code))
-                yield data[at + _HEADER.size : at + length]
-                at += (length + 3) & ~3
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4:
-            return
-        yield kind, data[at + 4 : at + length]
-        at += (length + 3) & ~3
