@@ -15,6 +15,7 @@ import pytest
 
 from tests.core.conftest import Call
 from wattview.cli.commands import main
+from wattview.model import Scenario
 
 COMMANDS = ["daemon", "tui", "up", "run", "results", "gate", "check", "doctor", "completion"]
 
@@ -197,3 +198,19 @@ def test_the_dashboard_is_refused_where_there_is_no_terminal(call: Call, command
     assert done.exit_code == 2
     assert "the dashboard needs a terminal" in done.output
     assert "\x1b" not in done.output
+
+
+def test_the_help_of_a_run_says_the_defaults_that_a_scenario_has() -> None:
+    usual = Scenario(name="-")
+    for option in main.commands["run"].params:
+        if isinstance(option, click.Option) and option.name in set(Scenario.__struct_fields__) - {"name", "quality"}:
+            default = getattr(usual, option.name)
+            text = f"{default:g}" if isinstance(default, float) else default
+            assert f"[default: {text}]" in (option.help or ""), option.name
+
+
+def test_every_subcommand_of_results_has_an_example() -> None:
+    group = main.commands["results"]
+    assert isinstance(group, click.Group)
+    for name, command in group.commands.items():
+        assert f"wattview results {name}" in (command.help or ""), name

@@ -179,14 +179,16 @@ def up(options: Options, headless: bool) -> None:
 @main.command()
 @click.option("--name", help="Name of the scenario.")
 @click.option("--streams", type=int, help="Concurrent streams.  [default: 1]")
-@click.option("--bitrate", metavar="RATE", help="Video bitrate of each stream, e.g. 2500k.")
-@click.option("--resolution", metavar="WxH", help="Picture size, e.g. 1280x720.")
-@click.option("--fps", type=int, help="Frames per second.")
+@click.option("--bitrate", metavar="RATE", help="Video bitrate of each stream, e.g. 5M.  [default: 2500k]")
+@click.option("--resolution", metavar="WxH", help="Picture size.  [default: 1280x720]")
+@click.option("--fps", type=int, help="Frames per second.  [default: 30]")
 @click.option("--duration", type=float, metavar="SECONDS", help="Measured window.  [default: 60]")
-@click.option("--warmup", type=float, metavar="SECONDS", help="Time before the measured window.")
-@click.option("--cooldown", type=float, metavar="SECONDS", help="Time after it.")
-@click.option("--source", metavar="NAME", help="testsrc2, or a file in the media directory.")
-@click.option("--preset", metavar="NAME", shell_complete=completion.presets, help="Encoder preset, e.g. veryfast.")
+@click.option("--warmup", type=float, metavar="SECONDS", help="Time before the measured window.  [default: 5]")
+@click.option("--cooldown", type=float, metavar="SECONDS", help="Time after it.  [default: 3]")
+@click.option("--source", metavar="NAME", help="A test picture, or a file in the media directory.  [default: testsrc2]")
+@click.option(
+    "--preset", metavar="NAME", shell_complete=completion.presets, help="Encoder preset.  [default: veryfast]"
+)
 @click.option(
     "--encoder",
     metavar="NAME",
@@ -203,7 +205,7 @@ def up(options: Options, headless: bool) -> None:
 @click.option("--baseline", type=float, metavar="SECONDS", help="Idle window before it; 0 for none.  [default: 20]")
 @click.option("--baseline-after", is_flag=True, help="The same idle window again at the end, so that drift shows.")
 @click.option("--repeat", type=int, metavar="TIMES", help="Measure everything so often, for intervals.  [default: 1]")
-@click.option("--pause", type=float, metavar="SECONDS", help="Idle time between two scenarios.")
+@click.option("--pause", type=float, metavar="SECONDS", help="Idle time between two scenarios.  [default: 0]")
 @click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="Scenarios from a TOML or JSON file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysed result as JSON.")
 @settings
