@@ -22,8 +22,9 @@ def headline(run: RunResult) -> list[str]:
         return []
     said = [text for name, words in FIGURES if (text := _figure(lines, name, words))]
     name = lines[0].name if len(lines) == 1 else f"{len(lines)} settings"
+    estimate = "ESTIMATE, " if said and any(_estimated(line) for line in lines) else ""
     meaning, command = _next(run, lines)
-    return [f"{name}: {', '.join(said) or 'no figure is known'}", f"{meaning}; next: {command}"]
+    return [f"{name}: {estimate}{', '.join(said) or 'no figure is known'}", f"{meaning}; next: {command}"]
 
 
 def _figure(lines: list[Line], name: str, words: str) -> str:
@@ -42,6 +43,10 @@ def _figure(lines: list[Line], name: str, words: str) -> str:
     return words.format(text)
 
 
+def _estimated(line: Line) -> bool:
+    return any("estimated" in (one.power_source or "") for one in line.members)
+
+
 def _next(run: RunResult, lines: list[Line]) -> tuple[str, str]:
     """What the figures mean, the gravest first, and what to do."""
     members = [one for line in lines for one in line.members]
@@ -53,7 +58,7 @@ def _next(run: RunResult, lines: list[Line]) -> tuple[str, str]:
         return "the machine was NOT IDLE: what is above its baseline is too little", "stop other work, and run it again"
     if any(WITHIN_DRIFT in one.remarks for one in members):
         return "the machine drifted by more than this took", "wattview run --baseline 60 --baseline-after"
-    estimate = any("estimated" in (one.power_source or "") for one in members)
+    estimate = any(_estimated(line) for line in lines)
     meaning = "an ESTIMATE from CPU use, for comparison on this machine alone" if estimate else "measured by a counter"
     if len(lines) > 1:
         return meaning, f"wattview results advise {run.id} --vmaf 90"
