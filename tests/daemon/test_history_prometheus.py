@@ -173,7 +173,11 @@ async def test_the_energy_of_a_window_is_the_truth_in_every_history(
     truth = joules(end) - joules(start)
     assert figures.energy_joules == pytest.approx(truth, rel=0.002)
     assert figures.power_mean_watts == pytest.approx(truth / (end - start), rel=0.002)
-    assert figures.power_max_watts == pytest.approx(max(watts(at) for at in range(335, 655, 5)))
+    readings = max(watts(at) for at in range(335, 655, 5))
+    assert figures.power_max_watts is not None
+    assert readings <= figures.power_max_watts <= 85.0, (
+        "the largest reading, or mean between two, and never beyond the truth"
+    )
     # One busy CPU of four, and 5 s around the counter's restart of which 0 s are known.
     assert figures.cpu_seconds == pytest.approx(end - start, abs=5.0)
     assert figures.cpu_mean_percent == pytest.approx(25.0, rel=0.02)

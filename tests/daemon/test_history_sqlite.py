@@ -88,7 +88,7 @@ async def test_a_graph_holds_the_last_value_at_or_before_each_step(history: Sqli
 
 
 async def test_a_graph_of_too_many_points_is_refused(history: SqliteHistory) -> None:
-    with pytest.raises(ValueError, match="at most 11000 points"):
+    with pytest.raises(ValueError, match="at most 20000 steps"):
         await history.thinned("a", NOW, NOW + 86400, 1)
     with pytest.raises(ValueError, match="step of more than 0"):
         await history.thinned("a", NOW, NOW + 60, 0)

@@ -289,6 +289,7 @@ from pathlib import Path
 import anyio._backends._asyncio
 import concurrent.futures.thread
 import httpx
+import psutil
 from wattview import config
 from wattview.daemon.media.server import ManagedRtmp
 
@@ -322,7 +323,7 @@ def test_killing_the_daemon_leaves_neither_master_nor_worker(tmp_path: Path, acc
             if not part.stat().st_mode & 0o001:
                 part.chmod(part.stat().st_mode | 0o011)
         command.append(str(nobody))
-    environment = os.environ | {"PYTHONPATH": str(Path(media_server.__file__).parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(Path(media_server.__file__).parents[3])}
     daemon = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert daemon.stdout is not None
     url = daemon.stdout.readline().strip()

@@ -47,7 +47,7 @@ async def test_no_color_draws_without_any(daemon: ScriptedDaemon, monkeypatch: p
     monkeypatch.setenv("NO_COLOR", "1")
     async with opened(daemon) as pilot:
         await pilot.press("8")
-        await until(pilot, lambda: "✗ no data" in screen_text(pilot.app))
+        await until(pilot, lambda: "✗ unhealthy" in screen_text(pilot.app))
         for strip in pilot.app.screen._compositor.render_strips():
             for segment in strip:
                 for color in (segment.style.color, segment.style.bgcolor) if segment.style is not None else ():

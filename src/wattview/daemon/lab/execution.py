@@ -143,7 +143,8 @@ class Execution:
     async def _go(self) -> None:
         self._begun.set()
         names = ", ".join(planned.scenario.name for planned in self._plan)
-        to = f"; pushes to {self._around.pushes_to}" if self._around.pushes_to else ""
+        streams = any(planned.scenario.type != "baseline" for planned in self._plan)
+        to = f"; pushes to {self._around.pushes_to}" if streams and self._around.pushes_to else ""
         self._tell("info", f"started, {len(self._plan)} scenarios: {names}{to}")
         state, error = await self._outcome()
         self._tell("info" if state == "done" and error is None else "warning", f"{state}: {error}" if error else state)
