@@ -46,6 +46,12 @@ async def test_a_click_on_a_key_in_the_footer_does_what_the_key_does(daemon: Scr
         await until(pilot, lambda: type(pilot.app.screen).__name__ == "Help")
 
 
+async def test_the_keys_of_a_range_stand_apart_from_the_next(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "[] Range n New run" in screen_text(pilot.app).splitlines()[-1])
+
+
 async def test_a_click_on_a_tab_goes_there(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         x = screen_text(pilot.app).splitlines()[0].index("7 Results") + 2

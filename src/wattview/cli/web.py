@@ -40,6 +40,14 @@ POLICY = (
 DOWNLOAD_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 """What is exported, a report above all, is not of our own page: it runs nothing and has no cookie."""
 
+FOCUS = """<script>
+const looking = setInterval(() => {
+  const keys = document.querySelector("#terminal textarea")
+  if (keys) { keys.focus(); if (document.activeElement === keys) clearInterval(looking) }
+}, 100)
+</script>"""
+"""Keys go to the dashboard from the start, and not only after a click."""
+
 MAX_COLUMNS, MAX_ROWS = 600, 300
 """More than the largest screen shows at the smallest font: a dashboard draws as much as it is asked for."""
 
@@ -128,7 +136,10 @@ class WebDashboard(Server):
             origin = request.headers.get("Origin")
             if origin != self.public_url and (origin is not None or request.path == "/ws"):
                 raise web.HTTPForbidden(text=f"only the page of {self.public_url} may ask for this\n")
-            return await handler(request)
+            response = await handler(request)
+            if request.path == "/" and isinstance(response, web.Response) and response.text:
+                response.text = response.text.replace("</body>", f"{FOCUS}</body>")
+            return response
 
         return guard
 

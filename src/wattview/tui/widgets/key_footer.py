@@ -13,6 +13,10 @@ class KeyFooter(Footer):
     every key that it had ever shown.
     """
 
+    DEFAULT_CSS = """
+    KeyFooter.-compact FooterLabel { margin: 0 1 0 0; }
+    """
+
     async def recompose(self) -> None:
         await super().recompose()
         self.mutate_reactive(Footer.compact)
