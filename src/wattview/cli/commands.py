@@ -330,7 +330,7 @@ main.add_command(results)
 
 def _recorded_run(address: Address, word: str) -> str:
     """The id of the run that is to be shown again. Raises click.UsageError where there is none."""
-    from wattview.cli.results.source import NoSuchRun, id_of
+    from wattview.cli.results.source import UnknownRun, id_of
     from wattview.client import Client, ClientError
 
     async def ids() -> list[str]:
@@ -339,7 +339,7 @@ def _recorded_run(address: Address, word: str) -> str:
 
     try:
         return id_of(word, asyncio.run(ids()))
-    except NoSuchRun as error:
+    except UnknownRun as error:
         raise click.UsageError(f"--replay: {error.message}") from None
     except ClientError as error:
         raise click.ClickException(str(error)) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattview.analysis.results import is_baseline
 from wattview.analysis.windows.remarks import BASELINE_NOT_IDLE, WITHIN_DRIFT
 from wattview.cli import terminal as term
-from wattview.cli.results.show import Line, lines_of_run
+from wattview.cli.results.show import ShownSetting, lines_of_run
 from wattview.model import RunResult
 from wattview.model.quantities import QUANTITIES
 
@@ -27,7 +27,7 @@ def headline(run: RunResult) -> list[str]:
     return [f"{name}: {estimate}{', '.join(said) or 'no figure is known'}", f"{meaning}; next: {command}"]
 
 
-def _figure(lines: list[Line], name: str, words: str) -> str:
+def _figure(lines: list[ShownSetting], name: str, words: str) -> str:
     """Of one setting with its ±, of several from the least to the greatest; "" where it is unknown."""
     quantity = QUANTITIES[name]
     unit = quantity.unit_in(lines[0].currency)
@@ -43,11 +43,11 @@ def _figure(lines: list[Line], name: str, words: str) -> str:
     return words.format(text)
 
 
-def _estimated(line: Line) -> bool:
+def _estimated(line: ShownSetting) -> bool:
     return any("estimated" in (one.power_source or "") for one in line.members)
 
 
-def _next(run: RunResult, lines: list[Line]) -> tuple[str, str]:
+def _next(run: RunResult, lines: list[ShownSetting]) -> tuple[str, str]:
     """What the figures mean, the gravest first, and what to do."""
     members = [one for line in lines for one in line.members]
     if any(one.record.realtime is False for one in members):

@@ -16,7 +16,7 @@ from wattview.analysis.sweeps.rd_curves import compare_curves
 from wattview.analysis.sweeps.side_by_side import measurements
 from wattview.analysis.windows.energy import NoData, Points
 from wattview.cli import terminal as term
-from wattview.cli.results.source import NoSuchRun, named_runs, source_of
+from wattview.cli.results.source import UnknownRun, named_runs, source_of
 from wattview.config import Config
 from wattview.foreign_text import one_line
 from wattview.model import RunResult
@@ -29,13 +29,13 @@ LETTERS = string.ascii_uppercase + string.ascii_lowercase
 
 
 async def plot(config: Config, word: str | None, kind: str) -> str:
-    """The picture of one run, or of the latest. Raises NoSuchRun, and NoData where there is nothing to draw."""
+    """The picture of one run, or of the latest. Raises UnknownRun, and NoData where there is nothing to draw."""
     from wattview.daemon.history.power_curves import power_curves
 
     async with source_of(config) as source:
         runs = await named_runs(source, config, [word] if word else (), limit=1)
         if not runs:
-            raise NoSuchRun("latest")
+            raise UnknownRun("latest")
         if runs[0].error:
             raise NoData(runs[0].error)
         if kind == "power":

@@ -31,7 +31,7 @@ WITH_ERROR = frozenset({"power_mean_watts", "baseline_diff_power_watts", "energy
 """Those that are shown with ±: the others are as sure, or no measurement."""
 
 
-class Line(Struct, frozen=True):
+class ShownSetting(Struct, frozen=True):
     """The repeats of one setting, or a baseline."""
 
     name: str
@@ -76,7 +76,7 @@ class Line(Struct, frozen=True):
         return sum(known) / len(known), None
 
 
-def lines_of_run(run: RunResult) -> list[Line]:
+def lines_of_run(run: RunResult) -> list[ShownSetting]:
     """Repeats of one setting under one name are one line. In the order of the run."""
     efficiency = {id(line.scenario): line for line in lines_of(run.scenarios) if line.net}
     by_name: dict[str, list[ScenarioResult]] = {}
@@ -89,7 +89,7 @@ def lines_of_run(run: RunResult) -> list[Line]:
         for repeats in [*groups, *repeats_of(scenarios)]:
             members = repeats.valid or repeats.invalid
             net = tuple(efficiency[id(one)] for one in members if id(one) in efficiency)
-            found.append(Line(f"{name} ×{len(members)}" if len(members) > 1 else name, repeats, net))
+            found.append(ShownSetting(f"{name} ×{len(members)}" if len(members) > 1 else name, repeats, net))
     return found
 
 
@@ -115,7 +115,7 @@ def print_result(run: RunResult, as_json: bool) -> None:
     _print_remarks(run.scenarios)
 
 
-def _table(columns: Sequence[Quantity], lines: Sequence[Line], net: bool = False) -> str:
+def _table(columns: Sequence[Quantity], lines: Sequence[ShownSetting], net: bool = False) -> str:
     """``net``: below a setting its figures above the baseline, and nothing of what has none of the columns."""
     rows = []
     for line in lines:
@@ -152,7 +152,7 @@ def _half(estimate: Estimate) -> float | None:
     return None if estimate.low is None or estimate.high is None else (estimate.high - estimate.low) / 2
 
 
-def _print_meaning_of_error(run: RunResult, lines: Sequence[Line]) -> None:
+def _print_meaning_of_error(run: RunResult, lines: Sequence[ShownSetting]) -> None:
     if any(len(line.members) > 1 for line in lines):
         term.say(term.quiet("×3 are three repeats and their mean; ± is half of its 95 % interval"))
     if any(one.energy_error_joules for line in lines if len(line.members) == 1 for one in line.members):

@@ -28,7 +28,7 @@ MOST_CANDIDATES = 5
 """How many of the ids that an ambiguous beginning may mean are named."""
 
 
-class NoSuchRun(click.ClickException):
+class UnknownRun(click.ClickException):
     """A word for a run that stands for none."""
 
     def __init__(self, word: str, where: str = "") -> None:
@@ -111,19 +111,19 @@ async def named_runs(
     for word in ids:
         run = await source.get(id_of(word, known, f" in {config.paths.results}"))
         if run is None:
-            raise NoSuchRun(word, f" in {config.paths.results}")
+            raise UnknownRun(word, f" in {config.paths.results}")
         found.append(run)
     return found
 
 
 def id_of(word: str, known: Sequence[str], where: str = "") -> str:
     """Of the ids ``known``, newest first, the one that a word stands for: ``latest``, an id, or the beginning of just
-    one. Raises NoSuchRun, and click.UsageError where it begins several."""
+    one. Raises UnknownRun, and click.UsageError where it begins several."""
     if word == LATEST and known:
         return known[0]
     found = [word] if word in known else [run_id for run_id in known if word and run_id.startswith(word)]
     if not found:
-        raise NoSuchRun(word, where)
+        raise UnknownRun(word, where)
     if len(found) > 1:
         more = f" and {len(found) - MOST_CANDIDATES} more" if len(found) > MOST_CANDIDATES else ""
         listed = ", ".join(found[:MOST_CANDIDATES])
