@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from wattview.analysis.provenance import tool_text
 from wattview.analysis.sweeps.machines import machine_text
 from wattview.model import RunResult, ScenarioResult
+from wattview.model.runs import tool_text
 from wattview.report.words import counted
 
 ESTIMATED = "estimated"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from wattview.analysis.provenance import without_addresses
 from wattview.foreign_text import clean
+from wattview.model.runs import without_addresses
 
 _WORDS = re.compile(
     r"\d+ x|\S+ fps|CRF \S+|GOP \S+ s|buffer \S+ s|no audio|audio \S+|\d+ viewers|not pushed|\S+"

@@ -63,7 +63,7 @@ def config(tmp_path: Path, make_config: ConfigFactory) -> Config:
     return make_config(f"paths.procfs={tmp_path}/proc")
 
 
-def read(collector: filesystem.Filesystem) -> Exposition:
+def read(collector: filesystem.FilesystemCollector) -> Exposition:
     return Exposition(render(collector.collect()).decode())
 
 
@@ -76,7 +76,7 @@ def errors(exposition: Exposition) -> dict[str, str]:
 
 
 def test_sizes_are_bytes_and_virtual_filesystems_are_left_out(config: Config, mounts: Mounts) -> None:
-    found = read(filesystem.Filesystem(config, mounts))
+    found = read(filesystem.FilesystemCollector(config, mounts))
     assert errors(found) == dict.fromkeys(SHOWN, "")
     place = {"device": "/dev/sda1", "mountpoint": "/", "fstype": "ext4"}
     names = ("size_bytes", "free_bytes", "avail_bytes", "files", "files_free")
@@ -88,7 +88,7 @@ def test_sizes_are_bytes_and_virtual_filesystems_are_left_out(config: Config, mo
 def test_a_mount_that_comes_or_turns_read_only_is_seen_at_the_next_scrape(
     config: Config, mounts: Mounts, tmp_path: Path
 ) -> None:
-    collector = filesystem.Filesystem(config, mounts)
+    collector = filesystem.FilesystemCollector(config, mounts)
     collector.collect()
     changed = MOUNTS.replace("/ / rw,relatime", "/ / ro,relatime") + "39 29 8:5 / /new rw - ext4 /dev/sda5 rw\n"
     (tmp_path / "proc/1/mountinfo").write_text(changed)
@@ -100,7 +100,7 @@ def test_a_mount_that_comes_or_turns_read_only_is_seen_at_the_next_scrape(
 
 
 def test_read_only_is_seen_on_the_mount_and_on_the_filesystem(config: Config, mounts: Mounts) -> None:
-    found = read(filesystem.Filesystem(config, mounts))
+    found = read(filesystem.FilesystemCollector(config, mounts))
     read_only = {
         labels["mountpoint"]
         for labels in found.labels_of("node_filesystem_readonly")
@@ -114,7 +114,7 @@ def test_a_mount_that_hangs_costs_its_own_figures_and_recovers(
 ) -> None:
     monkeypatch.setattr(filesystem, "MOUNT_TIMEOUT_SECONDS", 0.2)
     release = mounts.hanging["/srv/media"] = threading.Event()
-    collector = filesystem.Filesystem(config, mounts)
+    collector = filesystem.FilesystemCollector(config, mounts)
 
     began = time.monotonic()
     assert errors(read(collector)) == {**dict.fromkeys(SHOWN, ""), "/srv/media": "mountpoint timeout"}
@@ -144,7 +144,7 @@ def test_mounts_that_hang_are_waited_for_together(
     release = threading.Event()
     mounts.hanging = {"/srv/media": release, "/with space": release}
     began = time.monotonic()
-    late = errors(read(filesystem.Filesystem(config, mounts)))
+    late = errors(read(filesystem.FilesystemCollector(config, mounts)))
     took = time.monotonic() - began
     release.set()
     assert {point for point, error in late.items() if error} == {"/srv/media", "/with space"}
@@ -154,7 +154,7 @@ def test_mounts_that_hang_are_waited_for_together(
 @pytest.mark.parametrize("point", ["/data", "/srv/media"])
 def test_a_mount_that_refuses_says_why(config: Config, mounts: Mounts, point: str) -> None:
     mounts.failing[point] = PermissionError(13, "Permission denied")
-    found = read(filesystem.Filesystem(config, mounts))
+    found = read(filesystem.FilesystemCollector(config, mounts))
     assert errors(found)[point] == "permission denied"
     assert point not in {labels["mountpoint"] for labels in found.labels_of("node_filesystem_size_bytes")}
 
@@ -167,7 +167,7 @@ def test_a_host_seen_through_its_root_goes_by_its_own_mount_points(
         "30 29 8:2 / /host/data rw - ext4 /dev/sda2 rw\n"
     )
     inside = make_config(f"paths.procfs={config.paths.procfs}", "paths.rootfs=/host")
-    found = read(filesystem.Filesystem(inside, mounts))
+    found = read(filesystem.FilesystemCollector(inside, mounts))
     assert {"/", "/data"} <= set(errors(found))
     assert {"/host/", "/host/data"} <= set(mounts.asked)
 
@@ -176,7 +176,7 @@ def test_filters_choose_mount_points_and_types(config: Config, make_config: Conf
     chosen = make_config(
         f"paths.procfs={config.paths.procfs}", "node.mount_point_include=^/(data|run)$", "node.fs_type_exclude=^tmpfs$"
     )
-    assert set(errors(read(filesystem.Filesystem(chosen, mounts)))) == {"/data"}
+    assert set(errors(read(filesystem.FilesystemCollector(chosen, mounts)))) == {"/data"}
 
 
 def test_the_mounts_of_this_process_do_where_those_of_the_first_are_hidden(config: Config, mounts: Mounts) -> None:
@@ -184,7 +184,7 @@ def test_the_mounts_of_this_process_do_where_those_of_the_first_are_hidden(confi
     own = Path(config.paths.procfs, "self/mountinfo")
     own.parent.mkdir()
     first.rename(own)
-    assert set(errors(read(filesystem.Filesystem(config, mounts)))) == SHOWN
+    assert set(errors(read(filesystem.FilesystemCollector(config, mounts)))) == SHOWN
 
 
 # A FUSE server that took the mount and never answers, which is what a dead NFS or sshfs server is like.
@@ -237,7 +237,7 @@ def test_what_is_mounted_below_a_mount_that_hangs_is_told_with_it(
     release = threading.Event()
     mounts.hanging = {"/mnt/nfs": release, "/mnt/nfs/scratch": release}
     began = time.monotonic()
-    found = errors(read(filesystem.Filesystem(make_config(f"paths.procfs={tmp_path}/proc"), mounts)))
+    found = errors(read(filesystem.FilesystemCollector(make_config(f"paths.procfs={tmp_path}/proc"), mounts)))
     assert time.monotonic() - began < 5
     release.set()
     late = dict.fromkeys(("/mnt/nfs", "/mnt/nfs/scratch"), "mountpoint timeout")

@@ -13,7 +13,7 @@ from wattview.config import NODE_COLLECTORS, Config, ConfigError
 from wattview.exposition import Family, render
 from wattview.probes import node
 from wattview.probes.node import CollectorEntry, NodeProbe, UnknownCollector
-from wattview.probes.node.collector import Chosen, NoData
+from wattview.probes.node.collector import Chosen, NoSource
 
 
 class Good:
@@ -30,7 +30,7 @@ class Broken(Good):
 
 class Empty(Good):
     def collect(self) -> list[Family]:
-        raise NoData("no such hardware")
+        raise NoSource("no such hardware")
 
 
 class Missing(Good):

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from wattview.analysis.efficiency_figures import EfficiencyLine, lines_of
-from wattview.analysis.provenance import made_by
 from wattview.analysis.qoe import seen
 from wattview.analysis.results import is_baseline
 from wattview.analysis.sweeps.comparison import Repeats, repeats_of, setting_of
@@ -16,6 +15,7 @@ from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
 from wattview.model import Estimate, RunResult, ScenarioResult
 from wattview.model.quantities import CURRENCY, EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity
+from wattview.model.runs import made_by
 
 COLUMNS = (
     "power_mean_watts", "baseline_diff_power_watts", "power_max_watts", "energy_joules", "cpu_mean_percent",

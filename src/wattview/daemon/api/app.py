@@ -42,7 +42,7 @@ from wattview.model.run_request import WrongField, run_request
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from wattview.daemon.http.guard import Verdict
+    from wattview.daemon.http.guard import Admission
 
 T = TypeVar("T")
 
@@ -230,7 +230,7 @@ def make_api(parts: Parts) -> ASGIApp:
     return app
 
 
-def problem_answer(answer: Verdict) -> Response:
+def problem_answer(answer: Admission) -> Response:
     """A refusal before a call, in the form of the errors of the calls."""
     return _json(Problem(answer.text), answer.status, dict(answer.headers))
 

@@ -44,7 +44,7 @@ _NOBODY = "$2y$10$" + "." * 53
 said = Seldom("wattview.http")
 
 
-class Verdict(NamedTuple):
+class Admission(NamedTuple):
     """Why a request is not let through."""
 
     status: int
@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-def plain(answer: Verdict) -> Response:
+def plain(answer: Admission) -> Response:
     return PlainTextResponse(f"{answer.text}\n", answer.status, dict(answer.headers))
 
 
@@ -75,7 +75,7 @@ class Turns:
         except TimeoutError:
             said.warning("turns", "more than %d requests at once: see daemon.max_requests", self._most)
             text = f"Limit of concurrent requests reached ({self._most}), try again later."
-            await plain(Verdict(503, text, {"Retry-After": "1"}))(scope, receive, send)
+            await plain(Admission(503, text, {"Retry-After": "1"}))(scope, receive, send)
             return
         try:
             await self._app(scope, receive, send)
@@ -95,7 +95,7 @@ class Guard:
         app: ASGIApp,
         web: WebConfigFile | None,
         token: Callable[[], str] | None = None,
-        say: Callable[[Verdict], Response] = plain,
+        say: Callable[[Admission], Response] = plain,
     ) -> None:
         self._app = app
         self._web = web
@@ -115,9 +115,9 @@ class Guard:
         else:
             await self._say(answer)(scope, receive, send)
 
-    async def _refusal(self, scope: Scope, config: WebConfig | None) -> Verdict | None:
+    async def _refusal(self, scope: Scope, config: WebConfig | None) -> Admission | None:
         if config is not None and not self._bucket.take(config.rate_interval_seconds, config.rate_burst):
-            return Verdict(429, "Too Many Requests", {"Retry-After": str(math.ceil(config.rate_interval_seconds))})
+            return Admission(429, "Too Many Requests", {"Retry-After": str(math.ceil(config.rate_interval_seconds))})
         users = config.users if config is not None else {}
         if self._token is None and not users:
             return None
@@ -127,16 +127,16 @@ class Guard:
         given: bytes = headers.get(b"authorization", b"").strip()
         address = _network(scope)
         if given and (wait := self._attempts.locked_seconds(address)):
-            return Verdict(429, "too many wrong attempts; try again later", {"Retry-After": str(math.ceil(wait))})
+            return Admission(429, "too many wrong attempts; try again later", {"Retry-After": str(math.ceil(wait))})
         if given and (self._is_token(given) or await self._passwords.right(given, users)):
             self._attempts.succeeded(address)
             return None
         if given:
             self._attempts.failed(address)
         if self._token is None:
-            return Verdict(401, "Unauthorized", {"WWW-Authenticate": "Basic"})
+            return Admission(401, "Unauthorized", {"WWW-Authenticate": "Basic"})
         text = "this address needs the token: Authorization: Bearer <token>"
-        return Verdict(401, text, {"WWW-Authenticate": "Basic, Bearer" if users else "Bearer"})
+        return Admission(401, text, {"WWW-Authenticate": "Basic, Bearer" if users else "Bearer"})
 
     def _is_token(self, given: bytes) -> bool:
         return self._token is not None and hmac.compare_digest(given, b"Bearer " + self._token().encode())
@@ -226,15 +226,15 @@ class Bucket:
         return True
 
 
-def _from_another_site(scope: Scope, headers: Mapping[bytes, bytes]) -> Verdict | None:
+def _from_another_site(scope: Scope, headers: Mapping[bytes, bytes]) -> Admission | None:
     """A browser sends requests of any page's script, and under any name that a page's owner lets point to us."""
     host = headers.get(b"host", b"").decode("latin-1").lower()
     origin = headers.get(b"origin")
     if origin is not None and origin.decode("latin-1").lower() != f"{scope['scheme']}://{host}":
-        return Verdict(403, "pages of other sites may not ask here (Origin)")
+        return Admission(403, "pages of other sites may not ask here (Origin)")
     here = scope.get("server") or ("", 0)
     if _is_loopback(here[0]) and not _means_this_machine(host):
-        return Verdict(421, f"no other name than this machine's leads here, such as localhost:{here[1]} (Host)")
+        return Admission(421, f"no other name than this machine's leads here, such as localhost:{here[1]} (Host)")
     return None
 
 

@@ -201,7 +201,7 @@ def cadvisor_families(reading: ContainersReading) -> list[Family]:
 
     The root (``id="/"``, without a name) holds all containers: sums over containers ask for ``name!=""``.
     """
-    families = _Families()
+    families = _CadvisorFamilies()
     everyone = (*reading.containers, *reading.ended, *([reading.root] if reading.root is not None else []))
     names = label_names(_all_labels(everyone) if reading.labels_shown is None else reading.labels_shown)
     counts_restarts = any(container.restarts for container in everyone)
@@ -217,7 +217,7 @@ def cadvisor_families(reading: ContainersReading) -> list[Family]:
     return families.all()
 
 
-class _Families:
+class _CadvisorFamilies:
     """Families under construction, by name, in the order in which they first had a sample."""
 
     def __init__(self) -> None:
@@ -239,7 +239,9 @@ class _Families:
         return list(self._found.values())
 
 
-def _add_container(families: _Families, base: str, container: Container, detail: ContainerDetail, seen: float) -> None:
+def _add_container(
+    families: _CadvisorFamilies, base: str, container: Container, detail: ContainerDetail, seen: float
+) -> None:
     # A container that has ended holds no memory any more: only what it has used up is still to be told.
     add = families.add if container.ended is None else families.add_counter
     counters, label = detail.counters, "{" + base + "}"
@@ -313,7 +315,7 @@ def _add_container(families: _Families, base: str, container: Container, detail:
         add("container_tasks_state", "gauge", "Tasks by state.", labelled(f'state="{state}"'), count)
 
 
-def _add_filesystem(families: _Families, device: str, filesystem: Filesystem, has_io: bool) -> None:
+def _add_filesystem(families: _CadvisorFamilies, device: str, filesystem: Filesystem, has_io: bool) -> None:
     """One of the machine's. ``has_io``: what was read and written there has been said by its cgroup."""
     for (name, text, _), value in zip(
         _SPACE,
@@ -357,7 +359,7 @@ def _quoted(value: str) -> str:
     return label_text({"x": value})[3:-1]
 
 
-def _add_machine(families: _Families, machine: Machine, engine: Engine) -> None:
+def _add_machine(families: _CadvisorFamilies, machine: Machine, engine: Engine) -> None:
     label = labels(boot_id=machine.boot_id, machine_id=machine.machine_id, system_uuid=machine.system_uuid)
     for name, text, value in _machine_values(machine):
         families.add(name, "gauge", text, label, value)

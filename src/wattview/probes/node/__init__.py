@@ -21,7 +21,7 @@ from wattview.config import Config
 from wattview.config.node import NODE_COLLECTOR_LIST
 from wattview.exposition import Family, labels, parse_series
 from wattview.model import Fault, Reading
-from wattview.probes.node.collector import Collector, NoData, gauge
+from wattview.probes.node.collector import Collector, NoSource, gauge
 
 log = logging.getLogger("wattview.node")
 
@@ -105,7 +105,7 @@ class NodeProbe:
         reason, is_fault = "", False
         try:
             families = collector.collect()
-        except (NoData, FileNotFoundError) as error:
+        except (NoSource, FileNotFoundError) as error:
             reason = str(error) or "no data"
         except Exception as error:
             # Whatever a kernel file may hold, it must not take the other collectors with it.

@@ -8,7 +8,7 @@ import re
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.lines import understood, value
-from wattview.probes.node.collector import Directories, Directory, NoData, named
+from wattview.probes.node.collector import Directories, Directory, NoSource, named
 
 _UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("kmgtpe")}
 
@@ -22,8 +22,8 @@ class Bcachefs:
     def collect(self) -> list[Family]:
         found = self._filesystems.found()
         if not found:
-            raise NoData("no bcachefs is mounted")
-        families = _Families()
+            raise NoSource("no bcachefs is mounted")
+        families = _BcachefsFamilies()
         for uuid, directory in found.items():
             _filesystem(families, uuid, directory)
             for name in directory.names():
@@ -32,7 +32,7 @@ class Bcachefs:
         return list(families.by_name.values())
 
 
-class _Families:
+class _BcachefsFamilies:
     """Families that come into being with their first sample, because the kernel decides which counters there are."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class _Families:
         family.add(value, labels(**pairs))
 
 
-def _filesystem(families: _Families, uuid: str, directory: Directory) -> None:
+def _filesystem(families: _BcachefsFamilies, uuid: str, directory: Directory) -> None:
     families.add("info", "Filesystem information.", 1, uuid=uuid)
     families.add(
         "btree_cache_size_bytes",
@@ -95,7 +95,7 @@ def _filesystem(families: _Families, uuid: str, directory: Directory) -> None:
         )
 
 
-def _device(families: _Families, uuid: str, device: str, directory: Directory, folder: str) -> None:
+def _device(families: _BcachefsFamilies, uuid: str, device: str, directory: Directory, folder: str) -> None:
     families.add(
         "device_info",
         "Device information.",

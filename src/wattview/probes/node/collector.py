@@ -25,7 +25,7 @@ class Collector(Protocol):
     def collect(self) -> list[Family]: ...
 
 
-class NoData(Exception):
+class NoSource(Exception):
     """This machine has no such source. A failure without an alarm, as in node_exporter."""
 
 

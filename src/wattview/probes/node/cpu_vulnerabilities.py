@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.lines import value
-from wattview.probes.node.collector import Directory, NoData, gauge
+from wattview.probes.node.collector import Directory, NoSource, gauge
 
 # What the text begins with, state (Documentation/ABI/testing/sysfs-devices-system-cpu).
 _STATES = (
@@ -34,7 +34,7 @@ class CpuVulnerabilities:
                 state, mitigation = known
                 family.add(1, labels(codename=codename, state=state, mitigation=mitigation))
         if not family.samples:
-            raise NoData("this kernel tells no vulnerabilities")
+            raise NoSource("this kernel tells no vulnerabilities")
         return [family]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wattview.config import Config
 from wattview.exposition import Family, label_text
-from wattview.probes.node.collector import Directory, NoData, gauge
+from wattview.probes.node.collector import Directory, NoSource, gauge
 
 _LABELS = (
     "bios_date", "bios_release", "bios_vendor", "bios_version", "board_asset_tag", "board_name", "board_serial",
@@ -38,5 +38,5 @@ class Dmi:
             if known:
                 self._family = gauge("node_dmi_info", _HELP).add(1, label_text(known))
         if self._family is None:
-            raise NoData("this machine's firmware describes nothing")
+            raise NoSource("this machine's firmware describes nothing")
         return [self._family]

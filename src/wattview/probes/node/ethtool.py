@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.lines import odd
-from wattview.probes.node.collector import Directories, Filter, NoData, gauge
+from wattview.probes.node.collector import Directories, Filter, NoSource, gauge
 
 _SIOCETHTOOL = 0x8946
 _GSET, _GDRVINFO, _GSTRINGS, _GSTATS = 0x1, 0x3, 0x1B, 0x1D
@@ -80,7 +80,7 @@ class Ethtool:
     def collect(self) -> list[Family]:
         devices = [device for device in self._devices.found() if not self._filter.ignores(device)]
         if not devices:
-            raise NoData("no network device is here that the filters let through")
+            raise NoSource("no network device is here that the filters let through")
         help_text = (
             "A metric with a constant '1' value labeled by bus_info, device, driver, expansion_rom_version, "
             "firmware_version, version."

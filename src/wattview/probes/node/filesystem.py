@@ -33,7 +33,7 @@ class Space(NamedTuple):
     error: str = ""
 
 
-class Filesystem:
+class FilesystemCollector:
     """``node_filesystem_*``, of the mounts that the first process sees, where it may be asked."""
 
     def __init__(self, config: Config, statvfs: Callable[[str], os.statvfs_result] = os.statvfs) -> None:

@@ -10,7 +10,7 @@ import re
 
 from wattview.config import Config
 from wattview.exposition import Family, FamilyType, labels
-from wattview.probes.node.collector import Directories, Directory, Filter, NoData
+from wattview.probes.node.collector import Directories, Directory, Filter, NoSource
 
 _FILE = re.compile(r"(?P<type>[^0-9]+)(?P<number>[0-9]*)(?:_(?P<property>.+))?")
 _TYPES = frozenset((
@@ -70,7 +70,7 @@ class Hwmon:
         try:
             chips = self._chips.found()
         except FileNotFoundError:
-            raise NoData("no hardware sensors") from None
+            raise NoSource("no hardware sensors") from None
         families: dict[str, Family] = {}
         for chip, directory in chip_names(list(chips.values())).items():
             if self._chip_filter.ignores(chip):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wattview.config import Config
 from wattview.exposition import Family
-from wattview.probes.node.collector import Directory, NoData, named
+from wattview.probes.node.collector import Directory, NoSource, named
 
 # File, name, help (Documentation/admin-guide/mm/ksm.rst).
 _TABLE = (
@@ -37,5 +37,5 @@ class Ksmd:
             if value is not None:
                 found.append(named(f"node_ksmd_{name}", help_text, value / 1000 if name == "sleep_seconds" else value))
         if not found:
-            raise NoData("this kernel merges no pages")
+            raise NoSource("this kernel merges no pages")
         return found

@@ -8,7 +8,7 @@ from typing import Any
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
-from wattview.probes.node.collector import NoData, gauge
+from wattview.probes.node.collector import NoSource, gauge
 from wattview.probes.node.dbus import Bus, Property, ServiceUnknown
 
 _SERVICE = "org.freedesktop.login1"
@@ -31,7 +31,7 @@ class Logind:
             try:
                 seats = [seat for seat, _ in bus.call(_MANAGER, "Manager", "ListSeats")]
             except ServiceUnknown:
-                raise NoData("logind is not on the system bus") from None
+                raise NoSource("logind is not on the system bus") from None
             sessions = bus.call(_MANAGER, "Manager", "ListSessions")
             said = bus.properties([Property(path, "Session", name) for *_, path in sessions for name in _ASKED])
         counts: Counter[tuple[str, ...]] = Counter()

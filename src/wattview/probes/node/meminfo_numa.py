@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.lines import pairs, understood
-from wattview.probes.node.collector import Directories, NoData, named
+from wattview.probes.node.collector import Directories, NoSource, named
 from wattview.probes.node.meminfo import memory_field_name
 
 
@@ -27,7 +27,7 @@ class MeminfoNuma:
                     family = families[field] = named(f"node_memory_numa_{field}", help_text)
                 family.add(value, text)
         if not families:
-            raise NoData("this machine has no NUMA nodes")
+            raise NoSource("this machine has no NUMA nodes")
         return list(families.values())
 
 

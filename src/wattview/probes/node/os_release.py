@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from wattview.config import Config
 from wattview.exposition import Family, label_text
 from wattview.probes.lines import value
-from wattview.probes.node.collector import NoData, gauge
+from wattview.probes.node.collector import NoSource, gauge
 
 _LABELS = (
     "build_id", "id", "id_like", "image_id", "image_version", "name", "pretty_name", "variant", "variant_id",
@@ -39,7 +39,7 @@ class OsRelease:
                 return self._families
             except FileNotFoundError:
                 continue
-        raise NoData("no os-release file")
+        raise NoSource("no os-release file")
 
 
 def os_release(text: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import kept_below
-from wattview.probes.node.collector import NoData, counter
+from wattview.probes.node.collector import NoSource, counter
 from wattview.probes.node.cpu import cpu_list
 
 _HARDWARE, _SOFTWARE, _CACHE = 0, 1, 3
@@ -121,7 +121,7 @@ class Perf:
             need = "counters of whole CPUs need kernel.perf_event_paranoid=0 (sysctl) or CAP_PERFMON"
             raise PermissionError(error.errno, need) from None
         if not self._counters:
-            raise NoData("neither this processor nor its kernel counts any of the events")
+            raise NoSource("neither this processor nor its kernel counts any of the events")
 
     def _cpus(self) -> list[int]:
         if self._wanted:
@@ -154,7 +154,7 @@ def opened(kind: int, number: int, cpu: int) -> int | None:
     """The file of an event of all that runs on a CPU; None where it is not counted there. Raises OSError."""
     call = _SYSTEM_CALL.get(platform.machine())
     if call is None:
-        raise NoData(f"the number of perf_event_open is not known on {platform.machine()}")
+        raise NoSource(f"the number of perf_event_open is not known on {platform.machine()}")
     attributes = _ATTRIBUTES.pack(kind, _ATTRIBUTES.size, number, 0, 0, _READ_TIMES, _WITHOUT_HYPERVISOR, 0, 0, 0)
     library = ctypes.CDLL(None, use_errno=True)
     every_process, no_group = ctypes.c_int(-1), ctypes.c_int(-1)

@@ -8,7 +8,7 @@ from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import NoData, counter
+from wattview.probes.node.collector import NoSource, counter
 
 # Resource, line of its file, name, what it is the time of.
 _TABLE = (
@@ -37,10 +37,10 @@ class Pressure:
                 continue
             except OSError as error:
                 if error.errno == errno.EOPNOTSUPP:
-                    raise NoData("pressure information is switched off; boot with psi=1") from None
+                    raise NoSource("pressure information is switched off; boot with psi=1") from None
                 raise
         if not read:
-            raise NoData("this kernel gives no pressure information")
+            raise NoSource("this kernel gives no pressure information")
         return [
             counter(
                 f"node_pressure_{name}_seconds_total", f"Total time in seconds {of}", read[resource][line].total_seconds

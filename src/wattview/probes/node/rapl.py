@@ -10,7 +10,7 @@ import re
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.lines import integer
-from wattview.probes.node.collector import Directories, NoData, counter
+from wattview.probes.node.collector import Directories, NoSource, counter
 
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
@@ -32,7 +32,7 @@ class Rapl:
             try:
                 microjoules = integer(directory.read("energy_uj"), f"{directory.path}/energy_uj")
             except PermissionError:
-                raise NoData(f"{directory.path}/energy_uj is readable by root only") from None
+                raise NoSource(f"{directory.path}/energy_uj is readable by root only") from None
             except (FileNotFoundError, ValueError):
                 continue
             full_name = f"node_rapl_{_NOT_IN_A_NAME.sub('_', name)}_joules_total"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from wattview.config import Config
 from wattview.exposition import Family, FamilyType, labels
-from wattview.probes.node.collector import NoData, gauge
+from wattview.probes.node.collector import NoSource, gauge
 from wattview.probes.node.dbus import Bus, Property, ServiceUnknown
 
 _SERVICE = "org.freedesktop.systemd1"
@@ -100,7 +100,7 @@ class Systemd:
             try:
                 units = listed(bus.call(_MANAGER, "Manager", "ListUnits"))
             except ServiceUnknown:
-                raise NoData("systemd is not on the system bus") from None
+                raise NoSource("systemd is not on the system bus") from None
             chosen = [unit for unit in units if self._wanted(unit)]
             return [*_manager(bus), _summary(units), _states(bus, chosen), *self._of_units(bus, chosen)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from wattview.config import Config
 from wattview.exposition import Family
-from wattview.probes.node.collector import NoData, gauge, named
+from wattview.probes.node.collector import NoSource, gauge, named
 
 _TIME_ERROR = 5
 _STA_NANO = 0x2000
@@ -55,7 +55,7 @@ class Timex:
 
             code = ctypes.get_errno()
             if code in (errno.EPERM, errno.EACCES):
-                raise NoData("adjtimex is not permitted here")
+                raise NoSource("adjtimex is not permitted here")
             raise OSError(code, os.strerror(code))
         return timex_families(self._buffer, state)
 

@@ -6,7 +6,7 @@ from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
-from wattview.probes.node.collector import NoData, gauge
+from wattview.probes.node.collector import NoSource, gauge
 
 
 class UdpQueues:
@@ -28,7 +28,7 @@ class UdpQueues:
             family.add(transmit, labels(queue="tx", ip=version))
             family.add(receive, labels(queue="rx", ip=version))
         if not family.samples:
-            raise NoData("this kernel has no UDP")
+            raise NoSource("this kernel has no UDP")
         return [family]
 
 

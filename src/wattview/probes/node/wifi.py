@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from wattview.config import Config
 from wattview.exposition import Family, FamilyType, labels
-from wattview.probes.node.collector import NoData, gauge
+from wattview.probes.node.collector import NoSource, gauge
 from wattview.probes.node.netlink import attributes, dump
 
 _NETLINK_GENERIC = 16
@@ -174,7 +174,7 @@ def _family_number(wanted: str) -> int:
         said = dict(attributes(message))
         if said.get(2, b"").rstrip(b"\0") == wanted.encode() and 1 in said:
             return int(unsigned(said[1]))
-    raise NoData("no driver of wireless networks is loaded")
+    raise NoSource("no driver of wireless networks is loaded")
 
 
 def _ask(number: int, command: int, index: int | None = None) -> list[bytes]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from wattview.config import Config
 from wattview.exposition import Family, labels
 from wattview.probes.lines import odd
-from wattview.probes.node.collector import NoData, gauge
+from wattview.probes.node.collector import NoSource, gauge
 
 # File of counters of the whole module, part of the name.
 _FILES = {
@@ -36,7 +36,7 @@ class Zfs:
 
     def collect(self) -> list[Family]:
         if not os.path.isdir(self._root):
-            raise NoData("ZFS is not loaded")
+            raise NoSource("ZFS is not loaded")
         families: dict[str, Family] = {}
         for file, subsystem in _FILES.items():
             text = self._read(file)

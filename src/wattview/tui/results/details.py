@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from wattview.analysis.provenance import made_by
 from wattview.model import Group, RunResult, ScenarioResult
 from wattview.model.quantities import QUANTITIES
+from wattview.model.runs import made_by
 from wattview.tui.results.rows import ResultRow, name_of, notes
 from wattview.tui.results.values import Value, spoken, written
 from wattview.tui.text import UNKNOWN, number, span

@@ -30,7 +30,7 @@ OUTSIDE = "So measure it (n), or choose a guess at Beyond (tab)."
 ASKED = "asked"
 
 
-class Wanted(NamedTuple):
+class WantedLoad(NamedTuple):
     """The question as the API takes it."""
 
     streams: int
@@ -41,7 +41,7 @@ class Wanted(NamedTuple):
     extrapolate: bool = False
 
 
-def wanted(fields: Mapping[str, str]) -> tuple[Wanted | None, str]:
+def wanted(fields: Mapping[str, str]) -> tuple[WantedLoad | None, str]:
     """What the fields ask for, else what is wrong with them."""
     try:
         streams = int(fields["streams"])
@@ -59,7 +59,7 @@ def wanted(fields: Mapping[str, str]) -> tuple[Wanted | None, str]:
     if not resolutions:
         return None, "Picture: such as 1280x720, several for a ladder"
     beyond = fields["beyond"] == BEYOND
-    return Wanted(streams, resolutions, fps, fields["encoder"].strip(), fields["preset"].strip(), beyond), ""
+    return WantedLoad(streams, resolutions, fps, fields["encoder"].strip(), fields["preset"].strip(), beyond), ""
 
 
 COLUMNS: tuple[Column[MeasuredLoad], ...] = (
@@ -149,7 +149,7 @@ class Predict(QuestionPage):
         self._ask(client, wish)
 
     @work(exclusive=True, exit_on_error=False)
-    async def _ask(self, client: Client, wish: Wanted) -> None:
+    async def _ask(self, client: Client, wish: WantedLoad) -> None:
         await asyncio.sleep(PATIENCE_SECONDS)
         asked: dict[str, Any] = {**wish._asdict(), "runs": self.runs}
         why: ClientError | None = None
@@ -171,7 +171,7 @@ class Predict(QuestionPage):
         except ClientError:
             return None
 
-    def _answer(self, wish: Wanted) -> Parts:
+    def _answer(self, wish: WantedLoad) -> Parts:
         found = self._found
         assert found is not None
         asked = f"{wish.streams} x {', '.join(wish.resolutions)} {wish.fps:g} fps"

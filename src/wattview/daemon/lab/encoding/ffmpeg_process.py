@@ -13,10 +13,10 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
 
-from wattview.analysis.provenance import without_addresses
 from wattview.daemon import children
 from wattview.daemon.child_log import ChildLog
 from wattview.daemon.lab.encoding import ffmpeg_command
+from wattview.model.runs import without_addresses
 
 LOG_TAIL_BYTES = 4096
 REASON_LINES = 4

@@ -1,0 +1,141 @@
+"""The walls of the house: which room may import which, and what keeps every room easy to find one's way in."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src"
+
+MOST_LINES = 400
+MOST_MODULES = 16
+"""In a folder, its ``__init__`` included. ``probes/node`` stays flat: each file is named for its kernel subject."""
+
+ROOMS: Mapping[str, tuple[str, ...]] = {
+    "decoding": (),
+    "exposition": (),
+    "foreign_text": (),
+    "gc_tuning": (),
+    "model": ("decoding",),
+    "config": ("decoding", "model"),
+    "fetch": ("config", "decoding", "gc_tuning", "model"),
+    "promql": ("config", "exposition", "fetch", "gc_tuning", "model"),
+    "probes": ("config", "exposition", "fetch", "model", "promql"),
+    "analysis": ("config", "exposition", "model"),
+    "report": ("analysis", "foreign_text", "model"),
+    "client": ("decoding", "fetch", "model"),
+    "fleet": ("config", "exposition", "fetch", "model", "promql"),
+    "tui": ("client", "config", "decoding", "fleet", "foreign_text", "gc_tuning", "model"),
+    "daemon": (
+        "analysis", "client", "config", "decoding", "exposition", "fetch", "foreign_text", "gc_tuning", "model",
+        "probes", "promql", "report",
+    ),
+}  # fmt: skip
+"""What each room may import beside itself; ``cli`` stands above them all."""
+
+
+@cache
+def modules() -> dict[str, Path]:
+    names = {}
+    for path in SOURCE.rglob("*.py"):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return names
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    """Every module of ours that each module imports, also inside functions and for types alone."""
+    known = modules()
+    found: dict[str, set[str]] = {}
+    for name, path in known.items():
+        reached = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                reached |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    full = f"{node.module}.{alias.name}"
+                    reached.add(full if full in known else node.module)
+        found[name] = {module for module in reached if module in known} - {name}
+    return found
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def test_a_room_imports_only_what_it_stands_above() -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module, others in imports().items()
+        if (room := room_of(module)) in ROOMS
+        for other in others
+        if room_of(other) not in ("", room, *ROOMS[room])
+    ]
+    assert wrong == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert [sorted(circle) for circle in circles(imports())] == []
+
+
+def circles(graph: Mapping[str, set[str]]) -> Iterator[set[str]]:
+    """Groups of modules each of which reaches all others: what is left when all that import nothing left are taken."""
+    left = {name: set(others) for name, others in graph.items()}
+    for towards in (left, _turned(left)):
+        while free := [name for name, others in towards.items() if not others & left.keys()]:
+            for name in free:
+                left.pop(name, None)
+                towards.pop(name, None)
+    if left:
+        yield set(left)
+
+
+def _turned(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    turned: dict[str, set[str]] = {name: set() for name in graph}
+    for name, others in graph.items():
+        for other in others & graph.keys():
+            turned[other].add(name)
+    return turned
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for module, path in modules().items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(module)
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_no_file_is_long() -> None:
+    lengths = {str(path.relative_to(SOURCE)): len(path.read_text().splitlines()) for path in modules().values()}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_no_folder_is_crowded() -> None:
+    counts = Counter(str(path.parent.relative_to(SOURCE)) for path in modules().values())
+    del counts["wattview/probes/node"]
+    assert {folder: files for folder, files in counts.items() if files > MOST_MODULES} == {}
+
+
+METRIC = re.compile(r"(wattview|rapl|docker|container|nginx_rtmp|scenario|node|exporter|DCGM_FI|machine)_[a-zA-Z_]+"
+                    r"_(watts|total|percent|bytes|seconds|joules|ratio|info|USAGE|UTIL|TEMP|USED)")  # fmt: skip
+
+
+def test_no_metric_name_stands_in_the_dashboard() -> None:
+    """What it needs of the past it asks of the control API by subject and quantity."""
+    found = {
+        f"{module}: {node.value}"
+        for module, path in modules().items()
+        if module.startswith("wattview.tui")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and METRIC.fullmatch(node.value)
+    }
+    assert found == set()
