@@ -37,7 +37,7 @@ NODE_COLLECTOR_LIST: tuple[NodeCollector, ...] = (
     NodeCollector("ethtool", "ethtool.Ethtool", default=False),
     NodeCollector("fibrechannel", "fibrechannel.FibreChannel"),
     NodeCollector("filefd", "filefd.FileDescriptors"),
-    NodeCollector("filesystem", "filesystem.Filesystem"),
+    NodeCollector("filesystem", "filesystem.FilesystemCollector"),
     NodeCollector("hwmon", "hwmon.Hwmon"),
     NodeCollector("infiniband", "infiniband.Infiniband"),
     NodeCollector("interrupts", "interrupts.Interrupts", default=False),
