@@ -42,7 +42,7 @@ lint: $(VENV)/.installed-dev ## ruff and mypy --strict
 soak: $(VENV)/.installed-dev ## a daemon and a dashboard for HOURS=1 on a moving machine: do they stay flat?
 	@$(BIN)/python -m tests.support.soak --hours $(HOURS) $(ARGS)
 
-bench: packages-bench $(VENV)/.installed-dev ## the measurements behind every figure that the README gives
+bench: packages-bench $(VENV)/.installed-dev ## the measurements behind every figure in docs/
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 stack: ## Prometheus, Grafana and alerts beside WattView, with Docker (ARGS=down ends it)

@@ -1,4 +1,4 @@
-"""Every measurement behind a figure that the README or a page of docs/ gives, as one table: ``make bench``.
+"""Every measurement behind a figure that a page of docs/ gives, as one table: ``make bench``.
 
     python -m benchmarks [NAME …]
 
