@@ -282,6 +282,7 @@ async def test_a_file_from_the_media_directory_is_streamed(bench: Bench) -> None
     assert run_.finished[0].psnr_score > 30
 
 
+@pytest.mark.slow
 async def test_films_that_are_odd_are_streamed_in_real_time_and_judged(bench: Bench) -> None:
     """Sound that is longer than the picture, a cover before it, two sizes: what is odd is said of the source."""
     media = media_directory(bench)
@@ -355,6 +356,7 @@ async def test_a_server_that_refuses_fails_the_scenario_at_once(make_config: Con
     assert "Connection refused" in (ended.error or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrapper",
     ['ffmpeg "$@"', 'ffmpeg "$@" & wait', 'setsid ffmpeg "$@" & wait', 'sleep 600 & exec ffmpeg "$@"'],
