@@ -37,10 +37,10 @@ def test_a_baseline_with_other_work_in_it_and_what_stands_above_it() -> None:
     idle, load, after = run(cpu=25.0)
     assert idle.remarks == {
         "not idle": "the machine was NOT IDLE: 25.0 % of its CPU time was used;"
-        " what is above this baseline is too little"
+        " the increase over this baseline is underestimated"
     }
     assert load.remarks == {
-        "baseline not idle": "its baseline (baseline) was not idle: what stands above that is too little"
+        "baseline not idle": "its baseline (baseline) was not idle: the increase over it is underestimated"
     }
     assert after.remarks == {}, "the last one was idle, and nothing is compared with it"
 
@@ -48,7 +48,7 @@ def test_a_baseline_with_other_work_in_it_and_what_stands_above_it() -> None:
 def test_less_than_the_baselines_differ_by_says_nothing() -> None:
     _, load, _ = run(last=24.0, watts=23.0)
     assert load.remarks == {
-        "within drift": "what it takes above the baseline says nothing: the baselines of the run differ by 4.00 W,"
+        "within drift": "its increase over baseline is not meaningful: the baselines of the run differ by 4.00 W,"
         " which is more"
     }
     floor = noise_floor(run(last=24.0))
@@ -60,8 +60,8 @@ def test_less_than_the_baselines_differ_by_says_nothing() -> None:
 def test_whoever_shows_repeats_has_their_remarks() -> None:
     loads = [one for last in (24.0, 24.5) for one in run(cpu=25.0, last=last, watts=23.0)[1:2]]
     said = {
-        "baseline not idle": "its baseline (baseline) was not idle: what stands above that is too little",
-        "within drift": "what some of it takes above the baseline says nothing:"
+        "baseline not idle": "its baseline (baseline) was not idle: the increase over it is underestimated",
+        "within drift": "the increase over baseline of some of it is not meaningful:"
         " the baselines of its run differ by more",
     }
     assert together(loads) == said

@@ -511,7 +511,7 @@ def test_the_headline_says_the_figures_their_meaning_and_what_to_do_next(call: C
     })  # fmt: skip
     quick, late = [headline(run) for run in asyncio.run(read_results(load(), (A, B)))]
     assert quick[0] == "quick: 50.00 W, 30.00 W above baseline, VMAF 93.00, 0.253000 USD a stream-hour"
-    assert quick[1].startswith("the machine was NOT IDLE: what is above its baseline is too little; next: stop other")
+    assert quick[1].startswith("the machine was NOT IDLE: the increase over baseline is underestimated; next: stop")
     assert late[0].startswith("2 settings: 50.03 to 61.00 W, ")
     assert late[1].startswith("NOT REAL TIME: this machine is too slow for it; next: fewer --streams")
 

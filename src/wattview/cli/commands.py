@@ -36,7 +36,7 @@ def main() -> None:
     Start here:
       wattview up                  the dashboard, with everything it needs
       wattview run                 measure one 720p stream for a minute
-      wattview doctor              what works on this machine, and how to mend the rest
+      wattview doctor              what works on this machine, and how to fix the rest
     """
     # httpx loads its own command line where rich is installed, as it is for the dashboard: 3 MB and 30 ms for nothing.
     # Without that module it does as where rich is not.
@@ -254,7 +254,7 @@ def check(options: Options, as_json: bool, timeout_seconds: float, debug: bool) 
 @click.option("--alone", is_flag=True, help="Examine by your own settings, even if a daemon runs with its own.")
 @settings
 def doctor(options: Options, as_json: bool, alone: bool) -> None:
-    """Say of each source whether it works here, and what would mend it. Exit status 1 where one is broken.
+    """Say of each source whether it works here, and how to fix it. Exit status 1 where one is broken.
 
     \b
     Example:

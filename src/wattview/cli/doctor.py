@@ -1,4 +1,4 @@
-"""``wattview doctor``: each source on this machine, whether it works, and what would mend it."""
+"""``wattview doctor``: each source on this machine, whether it works, and how to fix it."""
 
 from __future__ import annotations
 

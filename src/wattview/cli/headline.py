@@ -55,7 +55,10 @@ def _next(run: RunResult, lines: list[ShownSetting]) -> tuple[str, str]:
     if any(one.power_mean_watts is None for one in members):
         return "the power is not known", "wattview doctor"
     if any(BASELINE_NOT_IDLE in one.remarks for one in members):
-        return "the machine was NOT IDLE: what is above its baseline is too little", "stop other work, and run it again"
+        return (
+            "the machine was NOT IDLE: the increase over baseline is underestimated",
+            "stop other work, and run it again",
+        )
     if any(WITHIN_DRIFT in one.remarks for one in members):
         return "the machine drifted by more than this took", "wattview run --baseline 60 --baseline-after"
     estimate = any(_estimated(line) for line in lines)

@@ -1,4 +1,4 @@
-"""The doctor: each source and tool on this machine, whether it works, and the command that would mend it."""
+"""The doctor: each source and tool on this machine, whether it works, and the command that fixes it."""
 
 from __future__ import annotations
 

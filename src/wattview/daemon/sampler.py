@@ -249,7 +249,7 @@ class Sampler:
         return source.latest.source if source is not None and isinstance(source.latest, PowerReading) else None
 
     async def hostname(self) -> str:
-        """What this machine is called, "" where nobody can say."""
+        """What this machine is called, "" while unknown."""
         host = await self.read_or_none("host", max_age=3600.0)
         return host.hostname if isinstance(host, HostReading) else ""
 

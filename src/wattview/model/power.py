@@ -40,7 +40,7 @@ class TrailPoint(NamedTuple):
     are no bound.
 
     ``update_seconds``: how often the counters were updated, as far as that had been found out (0: at least as often as
-    they were read). A power over less than that says nothing.
+    they were read). A power over a shorter span is meaningless.
     """
 
     time: float

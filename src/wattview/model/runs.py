@@ -18,7 +18,7 @@ REALTIME_SPEED = 0.97
 
 
 class RunProgress(Struct, frozen=True, kw_only=True):
-    """Where a run is. ``remaining_seconds`` is an estimate, None where nobody can say."""
+    """Where a run is. ``remaining_seconds`` is an estimate, None while unknown."""
 
     phase: Phase
     scenario: str | None

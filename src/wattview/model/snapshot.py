@@ -131,7 +131,7 @@ class HistorySeries(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One line of ``wattview doctor``: a source or a tool, whether it works here, and what would mend it."""
+    """One line of ``wattview doctor``: a source or a tool, whether it works here, and how to fix it."""
 
     source: str
     state: Literal["works", "absent", "not permitted", "broken"]

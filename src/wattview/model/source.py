@@ -35,7 +35,7 @@ class StoreReading(Reading, frozen=True, kw_only=True):
 
 
 class ProbeStatus(Struct, frozen=True, kw_only=True):
-    """The state of one source. ``fix`` is a command or a setting that would mend it; empty where there is none."""
+    """The state of one source. ``fix`` is a command or a setting that fixes it; empty where there is none."""
 
     probe: str
     state: ProbeState

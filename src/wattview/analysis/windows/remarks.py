@@ -1,4 +1,4 @@
-"""What must be known of a run's figures before they are believed: a baseline that was not idle, one that drifted.
+"""Remarks on how far the figures of a run can be trusted: a baseline that was not idle, one that drifted.
 
 Pure. A remark has a short name, for a column of a table, and a sentence.
 """
@@ -20,8 +20,8 @@ IDLE_PERCENT = 5.0
 NOT_IDLE, BASELINE_NOT_IDLE, WITHIN_DRIFT = "not idle", "baseline not idle", "within drift"
 
 IN_GENERAL: Mapping[str, str] = {
-    BASELINE_NOT_IDLE: "its baselines were not idle: what stands above them is too little",
-    WITHIN_DRIFT: "what some of it takes above the baseline says nothing: the baselines of its run differ by more",
+    BASELINE_NOT_IDLE: "its baselines were not idle: the increase over baseline is underestimated",
+    WITHIN_DRIFT: "the increase over baseline of some of it is not meaningful: the baselines of its run differ by more",
 }
 """Remarks on several scenarios at once, whose sentences differ in their figures."""
 
@@ -29,8 +29,8 @@ IN_GENERAL: Mapping[str, str] = {
 class NoiseFloor(Struct, frozen=True):
     """How still the machine was: the mean power of the baselines of a file, and by how much they disagree.
 
-    A difference from the baseline that is smaller than ``spread_watts`` says nothing. ``drift_watts`` is the last
-    baseline less the first: what warmth or another program has added in the course of the run.
+    A difference from the baseline that is smaller than ``spread_watts`` is not meaningful. ``drift_watts`` is the last
+    baseline less the first: what warming up or another program added during the run.
     """
 
     mean_watts: Estimate
@@ -74,23 +74,23 @@ def _remarks(one: ScenarioResult, baseline_busy: bool, floor: NoiseFloor | None)
         if not _busy(one):
             return {}
         used = f"{one.cpu_mean_percent:.1f} % of its CPU time was used"
-        return {NOT_IDLE: f"the machine was NOT IDLE: {used}; what is above this baseline is too little"}
+        return {NOT_IDLE: f"the machine was NOT IDLE: {used}; the increase over this baseline is underestimated"}
     above = one.baseline_diff_power_watts
     if above is None:
         return {}
     found = {}
     if baseline_busy:
-        found[BASELINE_NOT_IDLE] = f"its baseline ({one.baseline}) was not idle: what stands above that is too little"
+        found[BASELINE_NOT_IDLE] = f"its baseline ({one.baseline}) was not idle: the increase over it is underestimated"
     if floor is not None and abs(above) <= floor.spread_watts:
         found[WITHIN_DRIFT] = (
-            f"what it takes above the baseline says nothing: the baselines of the run differ by"
+            f"its increase over baseline is not meaningful: the baselines of the run differ by"
             f" {floor.spread_watts:.2f} W, which is more"
         )
     return found
 
 
 def _busy(one: ScenarioResult) -> bool:
-    """Whether the machine had other work in a baseline: of what stands above it nobody knows the half."""
+    """Whether the machine had other work in a baseline: the increase over it is then underestimated."""
     return is_baseline(one.record) and one.cpu_mean_percent is not None and one.cpu_mean_percent > IDLE_PERCENT
 
 

@@ -245,7 +245,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
         "/api/v1/compare",
         _compare,
         RunComparison,
-        "Two runs held against each other, b less a, with intervals and tests where their repeats allow them.",
+        "Two runs compared, b minus a, with intervals and tests where their repeats allow them.",
         query={
             "a": "The id of a run.",
             "b": "The id of another.",
@@ -331,6 +331,6 @@ RESULTS_CALLS: tuple[Call, ...] = (
             "extrapolate": "true for an answer outside of what was measured, too; it is marked.",
             **WHICH,
         },
-        refusals={404: "There is no such file.", 422: "A parameter is wrong, or too little was measured."},
+        refusals={404: "There is no such file.", 422: "A parameter is wrong, or not enough was measured."},
     ),
 )

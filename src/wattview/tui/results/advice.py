@@ -127,7 +127,7 @@ class Advise(QuestionPage):
         yield Select(OBJECTIVES, value="energy", allow_blank=False, compact=True, id="objective")
 
     def on_mount(self) -> None:
-        self.query_one("#form").border_title = "Which setting is good enough, and cheapest? tab changes the question"
+        self.query_one("#form").border_title = "Which setting is good enough, and cheapest? Tab: edit"
         self.query_one("#ranking").border_title = "Ranking"
 
     def put_question(self, client: Client) -> None:

@@ -122,7 +122,7 @@ class Predict(QuestionPage):
                     select_on_focus=True)  # fmt: skip
 
     def on_mount(self) -> None:
-        self.query_one(".form").border_title = "What power will this take? tab changes the question"
+        self.query_one(".form").border_title = "What power will this take? Tab: edit"
         self.query_one("#loads").border_title = "What was measured, and what a fit says of each that has not seen it"
 
     def suggest(self, settings: Sequence[Setting]) -> None:

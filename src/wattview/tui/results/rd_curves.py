@@ -285,13 +285,14 @@ def pair_words(pair: CurvePair, quality: str) -> Parts:
 
 
 def _line(one: CurveDifference, quality: str) -> str:
-    """``bitrate -31.2 % (-35.0 to -28.1): significant; +3.21 VMAF for as much``."""
+    """``bitrate -31.2 % (-35.0 to -28.1): significant; +3.21 VMAF at equal bitrate``."""
     assert one.percent is not None
     text = f"{QUANTITIES[one.price].words} {percent(one.percent)}"
     if one.low is not None and one.high is not None:
         text += f" ({signed(one.low)} to {signed(one.high)}): {one.verdict.partition(':')[0]}"
     if one.quality_gain is not None:
-        text += f"; {signed(one.quality_gain, 4 if quality == 'ssim' else 2)} {quality.upper()} for as much"
+        gain = signed(one.quality_gain, 4 if quality == "ssim" else 2)
+        text += f"; {gain} {quality.upper()} at equal {QUANTITIES[one.price].words}"
     return text
 
 

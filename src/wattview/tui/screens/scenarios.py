@@ -183,7 +183,7 @@ def run_parts(run: Run, snapshot: Snapshot, trends: TrendBuffers, width: int) ->
         f"  {progress.scenario_index + 1} of {progress.scenario_count}, {progress.phase}"
         f"{': ' + progress.message if progress.message else ''}\n",
         (bar(progress.fraction, max(10, width - 8)), "$primary"), f" {progress.fraction * 100:5.1f} %\n",
-        f"{span(progress.elapsed_seconds)} gone, {left}   ",
+        f"{span(progress.elapsed_seconds)} elapsed, {left}   ",
     ]  # fmt: skip
     lines += _steps(run)
     lines += ["\n", ("Pushes to ", "$muted"), run.pushes_to] if run.pushes_to else []
