@@ -73,7 +73,7 @@ def test_a_gap_is_no_data_and_says_where_it_is() -> None:
 
 def test_a_joules_counter_that_fell_is_unknown_and_cpu_time_begins_at_0() -> None:
     points = [(0.0, 1000.0), (5.0, 1050.0), (10.0, 20.0), (15.0, 70.0)]
-    with pytest.raises(NoData, match="began anew 10 s into the window"):
+    with pytest.raises(NoData, match="restarted 10 s into the window"):
         counter_increase(points, 0, 15)
     assert counter_increase(points, 0, 5) == 50.0
     assert counter_increase(points, 10, 15) == 50.0

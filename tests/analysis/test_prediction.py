@@ -137,7 +137,7 @@ def test_an_idle_window_that_was_none_is_said() -> None:
     idle, *loads = sweep()
     busy = msgspec.structs.replace(idle, remarks={"not idle": "the machine was NOT IDLE: 25.0 %"})
     assert predict([busy, *loads], Question(streams=3)).remarks == [
-        "the machine was NOT IDLE in b, where the fit takes it for idle"
+        "the machine was NOT IDLE in b, where the fit assumes it idle"
     ]
 
 

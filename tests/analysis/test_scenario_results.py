@@ -188,7 +188,7 @@ def test_a_joules_counter_that_began_anew_is_not_guessed() -> None:
     points = [(START + at, (90_000.0 if at < 30 else 5_000.0) + 50 * at) for at in range(-5, 70, 5)]
     result = analyse(record(), evidence(HistorySeries(key, points)), PRICES)
     assert result.energy_joules is None
-    assert "began anew 30 s into the window" in result.reasons["energy_joules"]
+    assert "restarted 30 s into the window" in result.reasons["energy_joules"]
 
 
 # what other exporters and servers give

@@ -150,7 +150,7 @@ def test_settings_that_are_read_again_are_told_and_the_log_goes_on(daemon: Daemo
     before = told(daemon)
     (daemon.directory / "wattview.toml").write_text("[cost]\ncurrency = 'EUR'\n")
     daemon.process.send_signal(signal.SIGHUP)
-    wait_for(daemon, "daemon", "starting anew with the new settings", after=before[-1].id)
+    wait_for(daemon, "daemon", "restarting with the new settings", after=before[-1].id)
     wait_for(daemon, "daemon", "ready", after=before[-1].id)
     assert told(daemon)[: len(before)] == before
 

@@ -81,7 +81,7 @@ async def server(answer: object) -> AsyncIterator[str]:
         (silent, "has not answered its handshake"),
         (deaf, "has not answered its handshake"),
         (only_shakes_hands, "has not taken the stream"),
-        (hangs_up, "FFmpeg ended by itself"),
+        (hangs_up, "FFmpeg exited"),
         (talks_http, ""),
     ],
 )

@@ -256,7 +256,7 @@ async def test_a_viewer_that_ends_fails_the_scenario(make_config: ConfigFactory,
         os.kill(max(own_ffmpegs()), signal.SIGKILL)
         run = await bench.ended(begun.id)
     assert run.state == "failed"
-    assert "viewer 1 of short-1: FFmpeg ended by itself (signal 9)" in (run.error or "")
+    assert "viewer 1 of short-1: FFmpeg exited (signal 9)" in (run.error or "")
 
 
 @pytest.mark.slow

@@ -346,7 +346,7 @@ async def test_a_server_that_dies_fails_the_scenario(make_config: ConfigFactory,
         ended = await bench.ended(begun.id)
     assert ended.state == "failed"
     assert ended.finished[0].status == "failed"
-    assert "FFmpeg ended by itself" in (ended.error or "")
+    assert "FFmpeg exited" in (ended.error or "")
 
 
 async def test_a_server_that_refuses_fails_the_scenario_at_once(make_config: ConfigFactory) -> None:

@@ -61,7 +61,7 @@ def test_sighup_takes_new_settings_and_keeps_the_old_ones_when_they_are_wrong(tm
         assert daemon.snapshot().currency == "USD"
         file.write_text("[cost]\ncurrency = 'EUR'\n")
         daemon.process.send_signal(signal.SIGHUP)
-        _await_log(daemon, "starting anew")
+        _await_log(daemon, "restarting with the new settings")
         daemon.wait_ready()
         assert daemon.snapshot().currency == "EUR"
 

@@ -72,7 +72,7 @@ async def test_what_befalls_a_directory_is_said_once_each(tmp_path: Path, caplog
 
     await asyncio.sleep(0.1)
     results.rmdir()
-    await until("is gone with what it held")
+    await until("is gone with its contents")
     results.write_text("in its place")
     await until("results cannot be kept")
     await asyncio.sleep(0.1)

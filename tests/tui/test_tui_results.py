@@ -526,7 +526,7 @@ async def test_a_load_between_those_measured_has_its_power_and_its_error(daemon:
         picture = marks(pilot, "#load-picture")
         assert (picture.count("■"), picture.count("○")) == (1, 4)
         await pilot.press("j", "j")
-        await until(pilot, lambda: "a fit without it says 50.0" in screen_text(pilot.app))
+        await until(pilot, lambda: "without it the fit predicts 50.0" in screen_text(pilot.app))
         assert "measured 3 times: 50.00 W" in screen_text(pilot.app)
 
 

@@ -202,9 +202,13 @@ def up(options: Options, headless: bool) -> None:
     default=None,
     help="Compute VMAF, PSNR and SSIM.  [default: do]",
 )
-@click.option("--baseline", type=float, metavar="SECONDS", help="Idle window before it; 0 for none.  [default: 20]")
-@click.option("--baseline-after", is_flag=True, help="The same idle window again at the end, so that drift shows.")
-@click.option("--repeat", type=int, metavar="TIMES", help="Measure everything so often, for intervals.  [default: 1]")
+@click.option(
+    "--baseline", type=float, metavar="SECONDS", help="Idle window before the scenarios; 0 for none.  [default: 20]"
+)
+@click.option("--baseline-after", is_flag=True, help="The same idle window again at the end, to show drift.")
+@click.option(
+    "--repeat", type=int, metavar="TIMES", help="Measure everything this many times, for intervals.  [default: 1]"
+)
 @click.option("--pause", type=float, metavar="SECONDS", help="Idle time between two scenarios.  [default: 0]")
 @click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="Scenarios from a TOML or JSON file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysed result as JSON.")
@@ -251,7 +255,7 @@ def check(options: Options, as_json: bool, timeout_seconds: float, debug: bool) 
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--alone", is_flag=True, help="Examine by your own settings, even if a daemon runs with its own.")
+@click.option("--alone", is_flag=True, help="Use your own settings, even if a daemon runs with its own.")
 @settings
 def doctor(options: Options, as_json: bool, alone: bool) -> None:
     """Say of each source whether it works here, and how to fix it. Exit status 1 where one is broken.
@@ -275,7 +279,7 @@ def doctor(options: Options, as_json: bool, alone: bool) -> None:
     multiple=True,
     metavar="NAME=BOUND",
     shell_complete=completion.bounds,
-    help="At most so far above it, e.g. energy=+1%.",
+    help="The most above it, e.g. energy=+1%.",
 )
 @click.option(
     "--min",
@@ -283,9 +287,9 @@ def doctor(options: Options, as_json: bool, alone: bool) -> None:
     multiple=True,
     metavar="NAME=BOUND",
     shell_complete=completion.bounds,
-    help="At most so far below it, e.g. vmaf=-0.5.",
+    help="The most below it, e.g. vmaf=-0.5.",
 )
-@click.option("--allow-missing", is_flag=True, help="Leave settings alone that only one of the runs has.")
+@click.option("--allow-missing", is_flag=True, help="Ignore settings that only one of the runs has.")
 @click.option("--allow-other-machine", is_flag=True, help="Compare runs of two machines too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit's XML, for a CI server.")

@@ -82,7 +82,7 @@ async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> b
     except asyncio.CancelledError:
         with contextlib.suppress(ClientError):
             await client.stop_run(run.id)
-        term.say(f"\nstopped run {run.id}; what it had finished is kept", err=True)
+        term.say(f"\nstopped run {run.id}; finished scenarios are kept", err=True)
         raise
     if run.results_id is None:
         term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)

@@ -325,7 +325,7 @@ async def _until_changed(
                     await asyncio.wait_for(stop.wait(), 0.5)
             reload.set()  # what was right then may not be so any more
             continue
-        log.info("SIGHUP: starting anew with the new settings")
+        log.info("SIGHUP: restarting with the new settings")
         return changed, addresses
 
 

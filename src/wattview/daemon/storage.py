@@ -70,7 +70,7 @@ async def watch(directories: Mapping[str, tuple[Path, str]], every: float = LOOK
                 there.add(purpose)
             elif purpose in there:
                 there.discard(purpose)
-                log.error("%s: %s is gone with what it held; it is made anew when it is needed", purpose, directory)
+                log.error("%s: %s is gone with its contents; it is created again when needed", purpose, directory)
         await asyncio.sleep(every)
 
 

@@ -301,7 +301,7 @@ class Dashboard(TimeTravelApp):
             return
         if isinstance(self.screen, Confirm):
             return
-        question = f"Run {run.id} goes on in the daemon that ends with this dashboard. What it has finished is kept."
+        question = f"Run {run.id} is active in the daemon that ends with this dashboard. Finished scenarios are kept."
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -313,7 +313,7 @@ class Dashboard(TimeTravelApp):
         run = self.running
         if run is None or isinstance(self.screen, ModalScreen):
             return
-        question = f"Abort run {run.id}? What it has finished is kept."
+        question = f"Abort run {run.id}? Finished scenarios are kept."
 
         def answered(yes: bool | None) -> None:
             if yes:

@@ -153,7 +153,7 @@ def _never_at_rest(bands: Sequence[Sequence[Observation]]) -> str:
         return f"too few observations at rest so far ({resting} of {MIN_OBSERVATIONS} half minutes)"
     return (
         f"the machine was never at rest: its use was {100 * min(seen):.0f} % or more, and from above {100 * REST:.0f} %"
-        " nobody can tell what it draws at 0; run a baseline while nothing else runs, or set power.idle_watts"
+        " its power at 0 % is unknown; run a baseline while nothing else runs, or set power.idle_watts"
     )
 
 

@@ -110,7 +110,7 @@ def _moved(curves: Sequence[Sequence[tuple[float, float]]], which: int, at: int,
         price, quality = points[which][at]
         points[which][at] = (price + sign * error, quality) if axis == 0 else (price, quality + sign * error)
         if not _in_order(points[which], curves[which]):
-            raise NoData("the points change places")
+            raise NoData("the points are out of order")
         ends.append(math.log1p(bd_price(points[0], points[1]).percent / 100.0))
     return (ends[0] - ends[1]) / 2.0
 

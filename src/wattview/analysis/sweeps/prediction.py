@@ -66,7 +66,7 @@ def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPredi
     if "estimated" in source:
         remarks.append("the power is an ESTIMATE from CPU use: this machine has no counter")
     if busy := [one.record.name for one in used if NOT_IDLE in one.remarks]:
-        remarks.append(f"the machine was NOT IDLE in {', '.join(busy)}, where the fit takes it for idle")
+        remarks.append(f"the machine was NOT IDLE in {', '.join(busy)}, where the fit assumes it idle")
     points = measured(used)
     fit = fit_power(points)
     reason = outside(fit, load)

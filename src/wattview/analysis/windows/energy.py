@@ -59,7 +59,7 @@ def counter_increase(
         grown = after - before
         if grown < 0:
             if restart == "unknown":
-                raise NoData(f"the counter began anew {_into(right, start)}: what was used around that is unknown")
+                raise NoData(f"the counter restarted {_into(right, start)}: the use around that is unknown")
             grown = after
         overlap = min(right, end) - max(left, start)
         total += grown if overlap == right - left else grown * (overlap / (right - left))

@@ -126,7 +126,7 @@ def _own_gpus(evidence: Evidence, own: OwnPower) -> list[tuple[str, Points]]:
     counters = {parse_series(one.name)[1].get("source", ""): one.points for one in evidence.of(names.HOST_ENERGY)}
     wanted = own.gpus if own.source in ADDS_TO else ()
     if any(source not in counters for source in wanted):
-        raise NoData(own.reason or "the energy of the GPUs is not known, and the host's alone would be too little")
+        raise NoData(own.reason or "the energy of the GPUs is not known, and the host's alone would be too small")
     return [(source, counters[source]) for source in wanted]
 
 
@@ -163,7 +163,7 @@ def _with_gpus(evidence: Evidence, host: HostEnergy, by_source: Mapping[str, Poi
         wanted.add("nvml")
     for source in sorted(wanted):
         if source not in by_source:
-            raise NoData("the energy of the GPUs is not known, and the host's alone would be too little")
+            raise NoData("the energy of the GPUs is not known, and the host's alone would be too small")
         host = _added(evidence, host, source, by_source[source], window)
     return host
 
@@ -329,7 +329,7 @@ def power_readings(evidence: Evidence, window: Window, energy: HostEnergy) -> Po
     inside = readings(host_watts(evidence, energy), window.start, window.end, max_gap=window.max_gap)
     inside = [point for point in inside if _lies_in(window, point[0] - READING_SECONDS, point[0])]
     if not inside:
-        raise NoData("no reading lies in the window with the whole second that it is of")
+        raise NoData("no reading lies in the window together with the second before it")
     return inside
 
 

@@ -43,7 +43,7 @@ def energy(points: Sequence[TrailPoint], start: float, end: float) -> Energy:
     first, last = _at(points, start), _at(points, end)
     for left, right in pairwise(_inside(points, start, end)):
         if right.joules < left.joules:
-            raise NoData("the counter began anew in the window: what was used around that is unknown")
+            raise NoData("the counter restarted in the window: the use around that is unknown")
         if right.time - left.time > MAX_TRAIL_GAP_SECONDS:
             raise NoData(f"no sample for {right.time - left.time:.0f} s in the window")
     joules = last.joules - first.joules
@@ -103,7 +103,7 @@ def with_gpus(points: Sequence[TrailPoint], gpus: Points) -> list[TrailPoint]:
         before = max(after - 1, 0)
         (t0, j0), (t1, j1) = gpus[before], gpus[after]
         if j1 < j0:
-            raise NoData("the GPUs' counter began anew in the window: what was used around that is unknown")
+            raise NoData("the GPUs' counter restarted in the window: the use around that is unknown")
         joules = j1 if t1 == t0 else j0 + (j1 - j0) * (point.time - t0) / (t1 - t0)
         found.append(point._replace(joules=point.joules + joules, most_joules=point.most_joules + joules))
     return found
@@ -128,7 +128,7 @@ def _at(points: Sequence[TrailPoint], time: float) -> _Known:
         raise NoData(f"no sample at or before the start: the first came {points[0].time - time:.1f} s after it")
     left, right = points[after - 1], points[after]
     if right.joules < left.joules:
-        raise NoData("the counter began anew at an end of the window: what was used around that is unknown")
+        raise NoData("the counter restarted at an end of the window: the use around that is unknown")
     share = (time - left.time) / (right.time - left.time)
     return _Known(left.joules + (right.joules - left.joules) * share, left.joules, right.most_joules)
 

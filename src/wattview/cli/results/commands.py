@@ -240,7 +240,7 @@ def curves_of_results(
     shell_complete=completion.presets,
     help="From what was measured of this preset.",
 )
-@click.option("--extrapolate", is_flag=True, help="Answer outside of what was measured, too, and say so.")
+@click.option("--extrapolate", is_flag=True, help="Extrapolate outside the measured range, and mark it.")
 @MACHINE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings

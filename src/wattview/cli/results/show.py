@@ -156,7 +156,7 @@ def _print_meaning_of_error(run: RunResult, lines: Sequence[ShownSetting]) -> No
     if any(len(line.members) > 1 for line in lines):
         term.say(term.quiet("×3 are three repeats and their mean; ± is half of its 95 % interval"))
     if any(one.energy_error_joules for line in lines if len(line.members) == 1 for one in line.members):
-        term.say(term.quiet("± of one measurement is how far the truth may lie: its ends lie between two samples"))
+        term.say(term.quiet("± of one measurement bounds its error: its ends lie between two samples"))
 
 
 def _print_remarks(scenarios: Sequence[ScenarioResult]) -> None:

@@ -202,12 +202,12 @@ def _wish(request: Request, name: str) -> float | None:
     return None if math.isnan(value) else value
 
 
-RUNS = "Ids of the runs to take, with commas; all where none is named."
+RUNS = "Ids of the runs to take, with commas; all if empty."
 
 REPORT_VMAF = "VMAF that is good enough, for the report's verdict (default 90, where VMAF was measured)."
 
 WHICH = {
-    "machine": "A part of the name of the machine whose results to take; that of the newest run where none is named.",
+    "machine": "A part of the name of the machine whose results to take; that of the newest run if empty.",
     "runs": RUNS,
 }
 """The parameters of every call that takes many runs."""
@@ -268,7 +268,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
         "/api/v1/side-by-side",
         _side_by_side,
         SideBySide,
-        "Scenarios beside each other, each less the first, with intervals and tests where repeats allow them.",
+        "Scenarios side by side, each minus the first, with intervals and tests where repeats allow them.",
         query={"of": "A run and the numbers of a scenario's repeats there, RUN:1,2,3; once for each column."},
         refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
     ),
@@ -309,7 +309,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
         CurveComparison,
         "Settings over their bitrates, and Bjøntegaard's differences (BD-rate, BD-energy) between two encoders.",
         query={
-            "first": "Words of the curves to compare with, as libx264 or slow; any where there are none.",
+            "first": "Words of the curves to compare with, as libx264 or slow; any if empty.",
             "second": "Words of the curves to compare.",
             "quality": "vmaf (default), psnr or ssim.",
             **WHICH,

@@ -66,7 +66,7 @@ class IdleMemory:
         except FileNotFoundError:
             return {}
         except (OSError, *UNREADABLE) as error:
-            log.warning("what was learnt of idle power is learnt anew: %s: %s", self._path, why_unreadable(error))
+            log.warning("the idle power is learnt again: %s: %s", self._path, why_unreadable(error))
             return {}
 
 

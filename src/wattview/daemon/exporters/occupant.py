@@ -50,7 +50,7 @@ def described(answer: httpx.Response, body: bytes, report: SelfReport | None, na
     if foreign:
         return f"another program, {foreign[0]}"
     server = _NAME.match(answer.headers.get("server", ""))
-    return f"another program, {server[0]}" if server else "another program, which does not say its name"
+    return f"another program, {server[0]}" if server else "another program, name unknown"
 
 
 async def occupant(url: str) -> str:

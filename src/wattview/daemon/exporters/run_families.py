@@ -38,14 +38,16 @@ def run_families(runs: Iterable[Run]) -> list[Family]:
             total.add(ended[state], labels(state=state))
     return [
         total,
-        Family("wattview_run_active", "gauge", "1 while a scenario run goes on, else 0.").add(int(current is not None)),
+        Family("wattview_run_active", "gauge", "1 while a scenario run is active, else 0.").add(
+            int(current is not None)
+        ),
         _phase(current),
         *_encoders(current.encoders if current is not None else []),
     ]
 
 
 def _phase(run: Run | None) -> Family:
-    family = Family("wattview_run_phase", "gauge", "What the run that goes on is doing, as labels; always 1.")
+    family = Family("wattview_run_phase", "gauge", "The phase of the active run, as labels; always 1.")
     if run is not None and run.progress is not None:
         family.add(1, labels(scenario=run.progress.scenario or "", phase=run.progress.phase))
     return family

@@ -137,8 +137,8 @@ class Database:
             self._reading.drop()
             if _identity(self.path) != self._opened:
                 log.error(
-                    "the history %s was removed or replaced while it was in use: what it held is gone; "
-                    "recording goes on in a file of that name",
+                    "the history %s was removed or replaced while it was in use: its data is lost; "
+                    "recording continues in a new file of that name",
                     self.path,
                 )
             self._opened = None

@@ -230,7 +230,7 @@ class ManagedRtmp:
             status = await children.stop(self._process, patience_seconds=0.0)
             if loop.time() - began > SETTLED_SECONDS:
                 attempt = 0
-            self._note(f"nginx ended by itself with status {status}: {self._last_words()}")
+            self._note(f"nginx exited with status {status}: {self._last_words()}")
             while True:
                 await asyncio.sleep(RESTART_SECONDS[min(attempt, len(RESTART_SECONDS) - 1)])
                 attempt += 1

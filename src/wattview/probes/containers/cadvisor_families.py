@@ -119,7 +119,7 @@ _COUNTERS: tuple[tuple[str, FamilyType, str, str], ...] = (
         "Times that the container was about to exceed memory.max.",
         "memory_max_events_total",
     ),
-    ("container_oom_events_total", "counter", "Processes killed for want of memory.", "oom_kills_total"),
+    ("container_oom_events_total", "counter", "Processes killed by the OOM killer.", "oom_kills_total"),
     ("container_threads", "gauge", "Threads in the container.", "pids"),
 )
 """name, type, help, field of CgroupCounters."""

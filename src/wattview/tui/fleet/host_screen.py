@@ -99,7 +99,7 @@ class StoreHost(FleetPage):
     def show(self, picture: FleetPicture) -> None:
         host = next((one for one in picture.hosts if one.key == self.key), None)
         if host is None:
-            self.query_one("#facts", Pane).put((self.key, "bold"), "  the store knows it no longer")
+            self.query_one("#facts", Pane).put((self.key, "bold"), "  the store no longer has it")
         else:
             self.query_one("#facts", Pane).put(*fleet_columns.facts(host), "\n", *fleet_columns.figures(host.row))
         details = self.details
@@ -120,5 +120,5 @@ class StoreHost(FleetPage):
         self, where: str, title: str, rows: list[HostStreamUse] | list[ContainerUse], none: str, wait: str
     ) -> None:
         table = self.query_one(where, Table)
-        table.show(rows, wait if self.details is None else f"the store knows of none: {none}, or nothing reports it")
+        table.show(rows, wait if self.details is None else f"the store has none: {none}, or nothing reports it")
         entitle(table, workload_columns.titled(title, len(table.rows), len(rows)))

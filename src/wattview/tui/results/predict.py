@@ -123,7 +123,7 @@ class Predict(QuestionPage):
 
     def on_mount(self) -> None:
         self.query_one(".form").border_title = "What power will this take? Tab: edit"
-        self.query_one("#loads").border_title = "What was measured, and what a fit says of each that has not seen it"
+        self.query_one("#loads").border_title = "Measured loads, and the leave-one-out check"
 
     def suggest(self, settings: Sequence[Setting]) -> None:
         """The first picture that was measured, and one stream less than the most of it: that lies between."""
@@ -232,5 +232,5 @@ def load_words(row: MeasuredLoad | None) -> Parts:
     what = "Idle, no stream" if not row.load.streams else _load_text(row)
     return [
         (what, "bold $primary"), f"\nmeasured {times}: {row.watts:.2f} W",
-        f"\na fit without it says {row.left_out_watts:.2f} W: it misses by {signed(_miss(row), 2)} W",
+        f"\nwithout it the fit predicts {row.left_out_watts:.2f} W: it misses by {signed(_miss(row), 2)} W",
     ]  # fmt: skip

@@ -137,7 +137,7 @@ class ScenariosScreen(View):
         self.set_class(run is not None, "-running")
         now = self.query_one("#now", Pane)
         if snapshot is None or run is None:
-            how = "n starts a run; enter opens what is under the cursor. Suite files lie in scenarios.suite_dir."
+            how = "n starts a run; enter opens the selected one. Suite files are in scenarios.suite_dir."
             now.put(("Nothing runs. ", "bold"), how)
             return
         now.put(*run_parts(run, snapshot, picture.trends, max(20, self.app.size.width - 4)))

@@ -40,4 +40,4 @@ def banner_text(link: Link, age_seconds: float | None, paused: bool, what: str =
         return f"Connecting to the {what} … {about(age_seconds)}" if age_seconds and age_seconds >= 1 else ""
     if age_seconds is not None and age_seconds >= QUIET_SECONDS:
         return f"! The {what} has said nothing for {about(age_seconds)}."
-    return "Paused: the picture stands still, collecting goes on. Press space to go on." if paused else ""
+    return "Paused: the screen is frozen, collecting continues. Press space to resume." if paused else ""

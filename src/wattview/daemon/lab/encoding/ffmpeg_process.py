@@ -62,7 +62,7 @@ class WatchedFfmpeg:
         if self._process is not None:
             await children.heard(self._process)
         words = await asyncio.to_thread(last_words, self.log)
-        return FfmpegDied(f"{self.name}: FFmpeg ended by itself ({_exit_text(status)}): {words}")
+        return FfmpegDied(f"{self.name}: FFmpeg exited ({_exit_text(status)}): {words}")
 
     async def stop(self, patience_seconds: float) -> None:
         """Lets it close its files and its connection, and kills it where that takes too long. ``children.end_strays``
