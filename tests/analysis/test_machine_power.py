@@ -61,7 +61,7 @@ def test_cards_of_every_vendor_are_added_and_parts_of_the_processor_are_not() ->
 def test_a_part_that_is_not_known_is_no_smaller_sum() -> None:
     silent = machine_power(POWER, [gpu(0, power_watts=50.0), gpu(1), gpu(2)])
     assert silent is not None
-    assert (silent.watts, silent.reason) == (None, "GPU 1, 2 does not tell its power")
+    assert (silent.watts, silent.reason) == (None, "GPU 1, 2 does not report its power")
     unread = machine_power(POWER, None)
     assert unread == MachinePower(source="rapl", reason="its GPUs cannot be read now")
     no_host = machine_power(replace(POWER, host_watts=None), [gpu(power_watts=50.0)])

@@ -57,7 +57,7 @@ def test_what_lies_between_two_samples_is_shown_as_uncertainty(call: Call, state
     assert line(whole, "quick").startswith("quick 50.00 ±5.00 30.00 50.00 500.0 ±50.0 25.0")
     assert line(parts, "quick").startswith("quick 25.00 ±2.50 0.833 ±0.083")
     assert line(shown, "  above baseline").startswith("above baseline 15.00 ±3.50")
-    assert "± of one measurement is how far the truth may lie" in shown
+    assert "± of one measurement bounds its error" in shown
 
 
 def test_repeats_are_one_line_with_the_interval_of_their_mean(call: Call, state: Path) -> None:

@@ -68,7 +68,7 @@ async def test_a_file_that_is_no_database_is_put_aside_and_said(
     [aside] = put_aside(path)
     assert aside.read_bytes() == content
     [said] = caplog.records
-    assert f"put aside as {aside.name}" in said.getMessage()
+    assert f"renamed to {aside.name}" in said.getMessage()
     await history.close()
 
 

@@ -223,7 +223,7 @@ async def test_an_encoder_that_dies_costs_its_scenario_and_says_why(bench: Bench
     ("name", "says"),
     [
         ("broken.mp4", "Invalid data found"),
-        ("sound.m4a", "it has no moving picture"),
+        ("sound.m4a", "it has no video stream"),
         ("list.m3u8", "it is a playlist"),
     ],
 )
@@ -438,7 +438,7 @@ async def test_a_mark_that_fails_is_a_note_and_no_more(bench: Bench, monkeypatch
     bench.runner = bench.make()
     run_ = await bench.run(IDLE)
     assert run_.state == "done"
-    assert "no point of the history at the start of the window: the history is closed" in (run_.finished[0].notes or [])
+    assert "no history sample at the start of the window: the history is closed" in (run_.finished[0].notes or [])
 
 
 async def test_past_runs_are_known_after_a_restart(bench: Bench) -> None:

@@ -138,7 +138,7 @@ async def test_the_snapshot_the_fleet_and_the_rules_agree_on_a_machine_with_gpus
 
         second.answers["nvmlDeviceGetPowerUsage"] = NOT_SUPPORTED
         silent = await host.agrees(None)
-        assert silent.power_reason == "GPU 1 does not tell its power"
+        assert silent.power_reason == "GPU 1 does not report its power"
 
         second.answers["nvmlDeviceGetPowerUsage"] = 61_500
         await host.agrees(RAPL_WATTS + 130.0)

@@ -74,7 +74,7 @@ async def test_a_gpu_that_is_silent_leaves_no_figure_and_is_named(daemon: Script
     daemon.now = snapshot(gpus=(gpu(power_watts=None),))
     async with opened(daemon, (120, 40)) as pilot:
         assert pilot.app.screen.query_one(PowerNow).query_one(Digits).value == "-"
-        assert "GPU 0 does not tell its power" in screen_text(pilot.app)
+        assert "GPU 0 does not report its power" in screen_text(pilot.app)
 
 
 async def test_how_far_the_power_may_be_off_stands_above_it(daemon: ScriptedDaemon) -> None:

@@ -336,7 +336,7 @@ async def test_what_is_exported_is_a_download_of_the_browser(tmp_path: Path, mon
         await page.until(lambda: "all runs; enter writes the file" in page.received())
         await page.enter()
         assert json.loads(await file_in(saved_in, "wattview-results-*.csv")) == ["csv", ["20250615_150000"]]
-        await page.until(lambda: "Handed to the browser" in page.received())
+        await page.until(lambda: "Sent to the browser" in page.received())
         await page.press("3")
         await page.until(lambda: "transcoder-a" in page.received())
         await page.press("e")

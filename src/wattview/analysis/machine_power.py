@@ -29,7 +29,7 @@ def machine_power(power: PowerReading | None, gpus: Sequence[Gpu] | None) -> Mac
         watts=_sum([power.host_watts, *(gpu.power_watts for gpu in beside)]),
         error_watts=None if beside else power.host_error_watts,
         joules_total=_sum([power.host_joules_total, *(gpu.energy_joules_total for gpu in beside)]),
-        reason=f"GPU {', '.join(silent)} does not tell its power" if silent else "",
+        reason=f"GPU {', '.join(silent)} does not report its power" if silent else "",
     )
 
 

@@ -56,7 +56,7 @@ class Delivered(NamedTuple):
     text: str
 
 
-POP_UPS = "where nothing comes, let this page open pop-ups"
+POP_UPS = "if nothing opens, allow pop-ups for this page"
 """A download begins as a new window, which a browser may hold back without a word."""
 
 
@@ -69,7 +69,7 @@ async def deliver(app: App[Any], data: bytes, name: str, kind: str, *, show: boo
         file_name = f"{_stem(name)}.{kind}"
         how: Literal["browser", "download"] = "browser" if show else "download"
         app.deliver_binary(io.BytesIO(data), save_filename=file_name, open_method=how, mime_type=MEDIA_TYPES[kind])
-        return Delivered("Handed to the browser", f"{file_name}; {POP_UPS}")
+        return Delivered("Sent to the browser", f"{file_name}; {POP_UPS}")
     path = await asyncio.to_thread(keep, data, name, kind, Path.cwd())
     if not show:
         return Delivered("Exported", str(path))

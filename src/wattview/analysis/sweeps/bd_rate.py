@@ -95,7 +95,7 @@ def bd_estimate(
     half = t_quantile(0.5 + confidence / 2, variance**2 / denominator) * math.sqrt(variance) if denominator else 0.0
     differ = abs(middle) > half
     return PriceEstimate(
-        found, "significant" if differ else "not significant: the interval holds 0",
+        found, "significant" if differ else "not significant: the interval contains 0",
         100.0 * math.expm1(middle - half), 100.0 * math.expm1(middle + half), differ,
     )  # fmt: skip
 

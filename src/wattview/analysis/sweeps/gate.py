@@ -225,14 +225,14 @@ def _tested(check: BoundCheck, test: _Test, tests: int, share: float) -> BoundCh
         return check
     needed, nearest = _needed(test, tests, freedom)
     if needed is None:
-        why = "no number of repeats would tell: the noise is too large"
+        why = "no number of repeats would decide it: the noise is too large"
         if test.shared:
             why = "the idle windows' own noise is in every repeat: measure more of these (--baseline-after)"
         return replace(check, reason=why)
     distance = bound_text(check.bound, nearest / share, check.currency)
-    told = f"{needed} repeats of each would tell a candidate that is {distance} from the bound"
+    told = f"{needed} repeats of each would detect a candidate that is {distance} from the bound"
     if test.repeats < FEW_REPEATS:
-        told += f" ({test.repeats} hardly know their noise: from {FEW_REPEATS} on it may be far fewer)"
+        told += f" ({test.repeats} estimate their noise poorly: from {FEW_REPEATS} on it may be far fewer)"
     return replace(check, repeats_needed=needed, reason=told)
 
 

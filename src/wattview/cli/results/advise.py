@@ -33,7 +33,7 @@ def print_advice(runs: Iterable[RunResult], target: AdviceTarget, objective: str
         term.say()
         _print_choices(advice, unit_of(objective, currency))
     if advice.undecided:
-        term.say("\nmay meet the target, its 95 % interval holds it; more repeats decide:")
+        term.say("\nmay meet the target, its 95 % interval contains it; more repeats decide:")
         for choice in advice.undecided:
             term.say(term.wrap(f"{choice.label}: {choice.reason}"))
     if advice.rejected:

@@ -130,14 +130,14 @@ def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
 @click.argument("ids", nargs=-1, shell_complete=completion.run_ids)
 @click.option("--vmaf", type=float, metavar="SCORE", help="VMAF that is good enough, e.g. 93.")
 @click.option("--qoe", type=float, metavar="SCORE", help="QoE score (1 to 5) that is good enough.")
-@click.option("--streams", type=int, metavar="N", help="Concurrent streams that are needed.")
-@click.option("--at-most", type=float, metavar="NUMBER", help="The most that the objective itself may be.")
+@click.option("--streams", type=int, metavar="N", help="Concurrent streams needed.")
+@click.option("--at-most", type=float, metavar="NUMBER", help="Upper limit of the objective itself.")
 @click.option(
     "--objective",
     type=click.Choice(["energy", "power", "cost", "carbon"]),
     default="energy",
     show_default=True,
-    help="What is to be low: power above baseline per stream, power of the host, cost or carbon of a stream-hour.",
+    help="What to minimise: power above baseline per stream, power of the host, cost or carbon of a stream-hour.",
 )
 @MACHINE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -180,14 +180,14 @@ def advise_results(
     default="",
     metavar="WORDS",
     shell_complete=completion.encoders,
-    help="Compare with the curves called so, e.g. libx264.",
+    help="Reference curves by name, e.g. libx264.",
 )
 @click.option(
     "--second",
     default="",
     metavar="WORDS",
     shell_complete=completion.encoders,
-    help="Compare the curves called so, e.g. 'libx265 fast'.",
+    help="Curves to compare by name, e.g. 'libx265 fast'.",
 )
 @click.option(
     "--quality", type=click.Choice(["vmaf", "psnr", "ssim"]), default="vmaf", show_default=True, help="Which quality."
@@ -231,14 +231,14 @@ def curves_of_results(
     default="",
     metavar="NAME",
     shell_complete=completion.encoders,
-    help="From what was measured of this encoder.",
+    help="Only from results of this encoder.",
 )
 @click.option(
     "--preset",
     default="",
     metavar="NAME",
     shell_complete=completion.presets,
-    help="From what was measured of this preset.",
+    help="Only from results of this preset.",
 )
 @click.option("--extrapolate", is_flag=True, help="Extrapolate outside the measured range, and mark it.")
 @MACHINE
@@ -271,7 +271,7 @@ def predict_from_results(
     type=click.Choice([form.name for form in EXPORT_FORMATS]),
     default="json",
     show_default=True,
-    help="As what; html is a report with pictures.",
+    help="Format; html is a report with pictures.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
 @click.option(

@@ -140,7 +140,7 @@ CALLS: tuple[Call, ...] = (
         query={"time": "Unix seconds of a past moment; left out: now."},
         refusals={
             404: "The history does not reach to that moment; the text says how far it does.",
-            422: "The time is no number.",
+            422: "The time is not a number.",
             503: "The history does not answer.",
         },
     ),
@@ -163,7 +163,7 @@ CALLS: tuple[Call, ...] = (
         "Start a run.",
         takes=RunRequest,
         status=201,
-        refusals={400: "The body is not JSON.", 409: "A run is going on.", 422: "A field is wrong; it is named."},
+        refusals={400: "The body is not JSON.", 409: "A run is already active.", 422: "A field is wrong; it is named."},
     ),
     Call(
         "POST",
@@ -181,7 +181,7 @@ CALLS: tuple[Call, ...] = (
         "/api/v1/runs/{id}",
         _stop_run,
         Run,
-        "Stop a run; what it has finished is kept.",
+        "Stop a run; finished scenarios are kept.",
         refusals={404: "There is no such run.", 409: "It is not running."},
     ),
     *RESULTS_CALLS,

@@ -54,6 +54,6 @@ DOCTOR_CALLS: tuple[Call, ...] = (
         list[str],
         "Which settings of the body, by dotted keys, are not those that the daemon runs with.",
         takes=dict[str, Any],
-        refusals={400: "The body is not JSON.", 422: "It is no object."},
+        refusals={400: "The body is not JSON.", 422: "It is not an object."},
     ),
 )

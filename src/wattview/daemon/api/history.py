@@ -78,7 +78,7 @@ HISTORY_CALLS = (
         "/api/v1/trends",
         _trends,
         list[Trend],
-        "How one quantity of the machine, or of each zone, GPU, container or stream, ran.",
+        "Past values of one quantity of the machine, or of each zone, GPU, container or stream.",
         query={
             "kind": "machine, zone, gpu, container or stream.",
             "quantity": "power, energy, cpu, memory, bandwidth_in and others; each kind has its own.",

@@ -33,7 +33,7 @@ def attribution_families(
         "wattview_container_power_watts", "gauge", "Active power of a container: its share of CPU and GPU use."
     )
     joules = Family(
-        "wattview_container_energy_joules_total", "counter", "Active energy of a container since the daemon began."
+        "wattview_container_energy_joules_total", "counter", "Active energy of a container since the daemon started."
     )
     encoders = Family("wattview_encoder_power_watts", "gauge", "Active power of an encoder that WattView runs.")
     rest = Family(
@@ -62,7 +62,7 @@ def attribution_families(
     energy = Family(
         "wattview_attributed_energy_joules_total",
         "counter",
-        "All energy since the daemon began, by who used it; unknown is from before idle power was known.",
+        "All energy since the daemon started, by who used it; unknown is from before idle power was known.",
     )
     if ledger.joules:
         energy.add(ledger.idle_joules, labels(to="idle"))

@@ -160,7 +160,7 @@ class Database:
                 with contextlib.suppress(OSError):
                     os.replace(f"{self.path}{end}", f"{aside}{end}")
             log.error(
-                "the history %s is damaged (%s): it was put aside as %s, and a new one is begun; "
+                "the history %s is damaged (%s): it was renamed to %s, and a new one is started; "
                 "sqlite3's .recover may save what it holds",
                 self.path, error, aside.name,
             )  # fmt: skip

@@ -185,7 +185,7 @@ class Listener:
         try:
             await self.loop.connect_accepted_socket(lambda: Connection(self), accepted, ssl=tls, **limits)
         except (OSError, TimeoutError) as error:
-            said.warning("tls", "a connection did not come about: %s", error)
+            said.warning("tls", "a connection failed: %s", error)
             accepted.close()
         finally:
             self.pool.greeted -= 1

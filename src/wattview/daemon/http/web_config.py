@@ -162,7 +162,9 @@ class WebConfigFile:
                     raise WebConfigError(f"{self.path}: TLS is switched on and off by a reload (SIGHUP)")
                 self._config, self._seen = changed, _stamps(changed.files)
             except WebConfigError as error:
-                said.warning("wrong", "what was changed is not taken, and what was in force before stays: %s", error)
+                said.warning(
+                    "wrong", "the change is rejected, and the previous configuration stays in force: %s", error
+                )
         return self._config
 
     def tls(self) -> ssl.SSLContext | None:

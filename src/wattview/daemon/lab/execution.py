@@ -49,11 +49,13 @@ log = logging.getLogger("wattview.run")
 STOP_PATIENCE_SECONDS = 5.0
 ABORT_PATIENCE_SECONDS = 1.0
 NO_RTMP = (
-    "not pushed: there is no RTMP server; the streams were encoded and thrown away (wattview up brings a server; "
+    "not pushed: there is no RTMP server; the streams were encoded and discarded (wattview up starts a server; "
     "streams.rtmp_url names another)"
 )
 NO_QUALITY_YET = "quality was not measured: the run ended before"
-ENHANCED_RTMP = "{codec} needs a server that speaks enhanced RTMP; nginx-rtmp takes it and hands nothing on to viewers"
+ENHANCED_RTMP = (
+    "{codec} needs a server that speaks enhanced RTMP; nginx-rtmp accepts it but forwards nothing to viewers"
+)
 
 T = TypeVar("T")
 
@@ -337,7 +339,7 @@ class Execution:
             await self._around.mark()
         except Exception as error:
             log.exception("run %s: the %s of the window", self.id, which)
-            notes.append(f"no point of the history at the {which} of the window: {error}")
+            notes.append(f"no history sample at the {which} of the window: {error}")
 
     async def _keep(self, index: int, record: ScenarioRecord) -> None:
         """Puts a scenario's record into the run and writes the results file anew: what is finished survives a crash."""

@@ -71,7 +71,7 @@ class BatteryPower:
         watts = 0.0
         for battery in feeding:
             if not battery.watts:
-                raise SourceAbsent(f"{battery.name} feeds the machine and does not tell its power")
+                raise SourceAbsent(f"{battery.name} feeds the machine and does not report its power")
             if reason := implausible(battery.watts, BATTERY_WATTS):
                 raise SourceBroken(f"{battery.name}: {reason}")
             watts += battery.watts

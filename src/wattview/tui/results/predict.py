@@ -182,8 +182,9 @@ class Predict(QuestionPage):
         return [
             *parts, (f"{found.watts:.2f} W ±{found.error_watts:.2f} W", "bold $primary"),
             (f"  {asked} {found.of}", "bold"), f"\nPower of the host ({found.power_source}) = {found.formula}",
-            (f"\n± is the leave-one-out error: how far the fit misses {found.fit.settings} loads, each of them unseen."
-             f" From {found.scenarios} scenarios of {self.asked_about}{on}; measured were {found.spans}.", "$muted"),
+            (f"\n± is the leave-one-out error: how far the fit misses {found.fit.settings} loads, each left out in"
+             f" turn. From {found.scenarios} scenarios of {self.asked_about}{on}; measured were {found.spans}.",
+             "$muted"),
             *((f"\n! {remark}", "$text-warning") for remark in found.remarks),
         ]  # fmt: skip
 

@@ -134,12 +134,12 @@ async def _look_at(program: str, media: Path) -> Film:
     """Raises FilmError."""
     status, text = await _outcome([program, *film.look_at_packets(media, LOOK_SECONDS)])
     if "matches no streams" in text:
-        raise FilmError("it has no moving picture")
+        raise FilmError("it has no video stream")
     if "not on whitelist" in text or "not in the whitelist" in text:
         raise FilmError("it is a playlist, or of a form that opens other files; expected one file of video")
     packets = await asyncio.to_thread(film.listed, text)
     if packets is None:
-        raise FilmError(_reason(status, text) if status != 0 else "it has no moving picture")
+        raise FilmError(_reason(status, text) if status != 0 else "it has no video stream")
     status, text = await _outcome([program, *film.look_at_pictures(media, packets.stream, LOOK_FRAMES)])
     if status != 0:
         raise FilmError(_reason(status, text))
