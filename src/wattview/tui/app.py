@@ -21,8 +21,9 @@ from textual.screen import ModalScreen, Screen
 
 from wattview.client import Client, ClientError
 from wattview.config import Tui
+from wattview.gc_tuning import tidy
 from wattview.model import Run, Snapshot
-from wattview.tui.base_app import KEYS, key_names
+from wattview.tui.base_app import KEYS, TIDY_SECONDS, key_names
 from wattview.tui.events import Lines
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
 from wattview.tui.results.screen import ResultsScreen
@@ -159,6 +160,7 @@ class Dashboard(TimeTravelApp):
         self.check_settings(key_names([type(self), Table, FilterBar, *VIEWS.values(), View]))
         self._follow()
         self.set_interval(AGE_TICK_SECONDS, self._age)
+        self.set_interval(TIDY_SECONDS, tidy)
 
     @work(name="feed", exit_on_error=False)
     async def _follow(self) -> None:

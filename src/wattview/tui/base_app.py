@@ -21,6 +21,9 @@ from wattview.tui import themes
 from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.screens.help import Help
 
+TIDY_SECONDS = 120.0
+"""How often a dashboard lets go of what closed screens have left: about a tenth of a second of work."""
+
 KEYS: list[BindingType] = [
     Binding("space", "pause", "Pause", id="pause"),
     Binding("r", "retry", "Refresh", show=False, id="refresh"),
