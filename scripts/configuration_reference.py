@@ -27,30 +27,30 @@ LONG = 50
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 
 MEANINGS = {
-    "paths.procfs": "where the kernel's `/proc` of the machine to be measured is mounted",
+    "paths.procfs": "where `/proc` of the measured machine is mounted",
     "paths.sysfs": "where its `/sys` is mounted",
     "paths.rootfs": "where its root file system is mounted (sizes of file systems, `os-release`)",
-    "paths.state": 'history, runs, what was learnt of idle power, the managed media server; `""` is '
+    "paths.state": 'history, runs, learnt idle power, the managed media server; `""` is '
     "`$XDG_STATE_HOME/wattview`, else `~/.local/state/wattview`",
     "paths.results": 'the directory of results files; `""` is `results` in `paths.state`',
     "daemon.listen": "the address on which all exporters listen",
     "daemon.control_socket": 'the Unix socket of the control API; `""` is `wattview.sock` in `$XDG_RUNTIME_DIR`, else '
     "in `paths.state`",
     "daemon.control_listen": '`host:port` of the control API over TCP; `""` is none',
-    "daemon.token_file": "a file, mode 0600, with the token of at least 16 characters that calls over TCP carry",
-    "daemon.web_config_file": "TLS and passwords for exporters and control port, as exporter-toolkit's "
-    "`--web.config.file` has them ([Security](security.md#tls-and-passwords))",
-    "daemon.max_requests": "scrapes that are answered at once, over all exporters; more wait for their turn",
+    "daemon.token_file": "a file, mode 0600, with the token, at least 16 characters, that calls over TCP need",
+    "daemon.web_config_file": "TLS and passwords for exporters and control port, in the format of "
+    "exporter-toolkit's `--web.config.file` ([Security](security.md#tls-and-passwords))",
+    "daemon.max_requests": "concurrent scrapes over all exporters; more are queued",
     "daemon.log_level": "how much the daemon writes to standard error",
     "daemon.also_scrape": "exporters of this machine that are not WattView's: `node-exporter:9101,cadvisor:8081` lets "
-    "`/discovery` name them beside ours, with the same label `host`",
-    "power.sources": "which source of power is used",
-    "power.sample_hz": "samples of power a second; a source that shows nothing new so often is read less often",
-    "power.estimate_idle_watts_per_cpu": "the estimate's watts of one idle logical CPU",
-    "power.estimate_max_watts_per_cpu": "the same of one fully used logical CPU; not less than the idle one",
-    "power.idle_watts": "what the host draws at rest, where it is known; 0: it is learnt while the machine rests",
+    "`/discovery` list them with WattView's, with the same label `host`",
+    "power.sources": "which power source is used",
+    "power.sample_hz": "power samples a second; a source that is updated less often is read less often",
+    "power.estimate_idle_watts_per_cpu": "estimated power of one idle logical CPU, W",
+    "power.estimate_max_watts_per_cpu": "estimated power of one fully used logical CPU, W; not less than the idle one",
+    "power.idle_watts": "idle power of the host, if known; 0: it is learnt while the machine rests",
     "power.budget_watts": "the machine's power, GPUs included, above which an alert is raised",
-    "node.enable": "collectors to switch on beside the default ones",
+    "node.enable": "collectors to switch on in addition to the default ones",
     "node.disable": "collectors to switch off",
     "node.udev_data": "udev's database (labels of disks)",
     "node.textfile_directory": "a directory whose `*.prom` files are served too",
@@ -59,59 +59,58 @@ MEANINGS = {
     "node.cpu_flags_include": "CPU flags to serve as `node_cpu_flag_info`; sets `cpu_info`",
     "node.cpu_bugs_include": "CPU bugs to serve as `node_cpu_bug_info`; sets `cpu_info`",
     "node.perf_cpus": 'the CPUs whose counters the `perf` collector serves, as `0-3,8`; `""` is all',
-    "node.pcidevice_names": "label PCI devices with the names that the pci.ids file has for them",
+    "node.pcidevice_names": "label PCI devices with their names from the pci.ids file",
     "node.pcidevice_ids_file": 'that file; `""` is the distribution\'s',
     "node.netclass_ignore_invalid_speed": "leave out the speed that some drivers give as -1",
     "node.stat_softirq": "serve `node_softirqs_total`",
     "node.dbus_address": "D-Bus's system bus, for the `systemd` and `logind` collectors",
     "node.systemd_task_metrics": "serve tasks of each service",
-    "node.systemd_restarts_metrics": "serve how often systemd restarted each service",
-    "node.systemd_start_time_metrics": "serve since when each unit is active",
+    "node.systemd_restarts_metrics": "serve the number of restarts of each service",
+    "node.systemd_start_time_metrics": "serve the start time of each unit",
     "node.sysctl": "kernel settings to serve as numbers",
     "node.sysctl_info": "kernel settings to serve as text",
     "docker.host": "the address of the Docker engine's API",
     "docker.store_container_labels": "make containers' labels labels of cAdvisor's metrics (100 of them at most)",
-    "docker.whitelisted_container_labels": "those that become labels all the same, where `store_container_labels` is "
-    "false; comma-separated",
-    "docker.ended_seconds": "seconds for which an ended container is known: no less than between two scrapes",
+    "docker.whitelisted_container_labels": "labels to keep when `store_container_labels` is false; comma-separated",
+    "docker.ended_seconds": "how long an ended container is still served, in seconds; at least the scrape interval",
     "streams.nginx_rtmp_url": "the statistics page or the HTTP API of the RTMP server",
     "streams.rtmp_url": "where scenarios push their streams: `rtmp://host:port/application`",
     "streams.token_file": "a file with a bearer token or `user:password` for that page or API",
     "streams.server": "which RTMP server it is: `auto`, `nginx-rtmp`, `mediamtx` or `srs`",
     "streams.managed": "whether the daemon starts a private nginx-rtmp; `wattview up` and `wattview run` set `auto`",
     "streams.nginx": "the nginx program of the private server",
-    "http.ca_file": "certificates (PEM) that are trusted beside the system's own and those of `SSL_CERT_FILE`",
+    "http.ca_file": "certificates (PEM) to trust in addition to the system's and those of `SSL_CERT_FILE`",
     "history.backend": "where past values are read from; `sqlite` is also where they are written",
     "history.prometheus_url": "the server's address; needed with the `prometheus` backend",
     "history.prometheus_token_file": "a file with a bearer token or `user:password` for that server",
     "history.interval": "seconds between two points of the embedded history, as a duration",
     "history.retention": "how long the embedded history keeps them, as a duration",
     "scenarios.ffmpeg": "the FFmpeg that encodes",
-    "scenarios.suite_dir": 'suite files that the dashboard offers beside the presets; `""` is `suites` in `paths.state`',
-    "scenarios.media_dir": 'where a scenario\'s source files lie; `""` is `media` in `paths.state`',
-    "scenarios.quality_ffmpeg": "the FFmpeg that compares",
-    "scenarios.quality_seconds": "the most of each measured window that is compared, in seconds",
-    "scenarios.vmaf_model": "which VMAF model judges",
-    "scenarios.xpsnr": "whether XPSNR is computed too; it needs FFmpeg 7.1 or newer as the one that compares",
+    "scenarios.suite_dir": 'suite files that the dashboard lists with the presets; `""` is `suites` in `paths.state`',
+    "scenarios.media_dir": 'where scenarios\' source files are; `""` is `media` in `paths.state`',
+    "scenarios.quality_ffmpeg": "the FFmpeg that computes the scores",
+    "scenarios.quality_seconds": "how much of each measured window is compared at most, in seconds",
+    "scenarios.vmaf_model": "the VMAF model",
+    "scenarios.xpsnr": "whether to compute XPSNR; the comparing FFmpeg must be 7.1 or newer",
     "scenarios.exported_runs": "how many of the newest runs ports 9502 to 9504 show with the label `run`; 0: none",
     "cost.energy_per_kwh": "price of a kilowatt-hour",
     "cost.cpu_per_hour": "price of one busy CPU for an hour",
     "cost.gpu_per_hour": "price of one busy GPU for an hour",
     "cost.currency": "the name of the currency, shown as it is",
     "cost.pue": "power usage effectiveness: energy of the building by energy of its machines",
-    "cost.budget_per_hour": "what this host may cost an hour",
+    "cost.budget_per_hour": "the most that this host may cost an hour",
     "cost.carbon_g_per_kwh": "grams of CO2 equivalent of a kilowatt-hour of the grid; 0 is unknown: no carbon is given",
     "cost.egress_per_gb": "price of 10^9 bytes to viewers",
     "cost.embodied_kg": "kg of CO2 equivalent of making the machine",
-    "cost.lifetime_years": "the years over which these are spread",
+    "cost.lifetime_years": "the years over which the embodied carbon is spread",
     "cost.timezone": "the time zone of the tariff",
     "cost.tariff": "time-of-use prices, as a list of tables `[[cost.tariff]]`",
-    "cost.tariff[].energy_per_kwh": "the price in these hours; needed",
+    "cost.tariff[].energy_per_kwh": "the price in these hours; required",
     "cost.tariff[].start": "from, `HH:MM`",
     "cost.tariff[].end": "to, `HH:MM`; `24:00` is midnight",
     "cost.tariff[].days": "the days of the week",
-    "tui.theme": "the dashboard's colours; key `t` goes through the themes",
-    "tui.keys": "keys of one's own",
+    "tui.theme": "the dashboard's colours; key `t` switches themes",
+    "tui.keys": "your own key bindings",
     "tui.glyphs": "how graphs are drawn",
 }
 
@@ -119,26 +118,27 @@ HEAD = """# Configuration
 
 <!-- Made by scripts/configuration_reference.py from src/wattview/config/. Change those, not this page. -->
 
-Every setting has a default; a fresh machine needs none. What is set is laid over the defaults in this order, the later
-going before the earlier:
+Every setting has a default; a fresh machine needs no configuration. Sources of settings, the later overriding the
+earlier:
 
 1. the settings file, TOML: `--config FILE`, or the environment variable `WATTVIEW_CONFIG`;
 2. the [environment variables](#environment) below;
-3. `--set KEY=VALUE`, as often as needed, on any subcommand.
+3. `--set KEY=VALUE`, repeatable, on any subcommand.
 
 ```sh
 wattview daemon --config /etc/wattview.toml --set power.sample_hz=5 --set cost.currency=EUR
 ```
 
-A key that does not exist, a value of the wrong type and a value out of bounds each give one line that names the key,
-says where it was set and what was expected, and exit status 2. A running daemon reads its settings again on SIGHUP:
-settings that are wrong are logged and not taken, and a scenario run that goes on is finished first.
+An unknown key, a value of the wrong type or a value out of bounds gives one line that names the key, where it was set
+and what was expected, and exit status 2. A running daemon reads its settings again on SIGHUP: invalid settings are
+logged and rejected, and an active scenario run finishes first.
 
-A duration is numbers with units: `5s`, `90m`, `1h30m`, `7d` (`ms`, `s`, `m`, `h`, `d`, `w`; without a unit: seconds).
+A duration is one or more numbers with units: `5s`, `90m`, `1h30m`, `7d` (`ms`, `s`, `m`, `h`, `d`, `w`; without a unit,
+seconds).
 Lists on the command line: `node.enable` and `node.disable` take names separated by commas, `node.sysctl` and
 `node.sysctl_info` separated by spaces.
 
-## An example
+## Example
 
 ```toml
 [daemon]
@@ -157,14 +157,14 @@ pue = 1.3
 carbon_g_per_kwh = 350
 timezone = "Europe/Berlin"
 
-[[cost.tariff]]              # at night it is cheaper
+[[cost.tariff]]              # cheaper at night
 start = "22:00"
 end = "06:00"
 energy_per_kwh = 0.22
 ```
 """
 
-CHECKS = """## What is checked beyond types
+CHECKS = """## Checks beyond types
 
 - `history.interval` and `history.retention` are durations above 0; `history.prometheus_url` is given with
   `history.backend = "prometheus"`.
@@ -235,7 +235,7 @@ def _rows(name: str, kind: type[Section], meanings: dict[str, str]) -> Iterator[
 def _endpoints() -> str:
     lines = [
         "One table for each exporter, `[endpoints.NAME]`. `enabled = false` does not serve it; `port = 0` picks a free",
-        "port, which `GET /api/v1/exporters` tells. See [exporters](exporters.md).",
+        "port, which `GET /api/v1/exporters` shows. See [exporters](exporters.md).",
         "",
         "| key | type | default | `enabled` |",
         "|---|---|---|---|",
@@ -252,9 +252,9 @@ def _environment() -> str:
         "## Environment",
         "",
         "`WATTVIEW_SET` takes any settings, as `--set` does, separated by spaces (quotes as in a shell):",
-        '`WATTVIEW_SET="cost.currency=EUR power.sample_hz=5"`. In a container, every command that is run in it has them.',
+        '`WATTVIEW_SET="cost.currency=EUR power.sample_hz=5"`. In a container they apply to every command.',
         "",
-        "It goes before the names that the ten programs WattView stands in for know:",
+        "It overrides these variables of the ten programs that WattView stands in for:",
         "",
         "| variable | sets |",
         "|---|---|",
