@@ -15,8 +15,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "quantities.md"
 INTRODUCTION = """\
 # Quantities
 
-Every figure of a result, as the dashboard, the command line, reports, CSV files and the exporters show it. The names are
-those of the control API and of CSV columns; the API's values are in the base unit at the end of the name.
+Every figure of a result, as the dashboard, the command line, reports, CSV files and the exporters show it. The names
+are those of the control API and of CSV columns; the API's values are in the base unit at the end of the name.
 `scripts/quantities_reference.py` generates this page from `wattview.model.quantities`.
 """
 
