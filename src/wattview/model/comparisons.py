@@ -97,7 +97,7 @@ class Measured(Struct, frozen=True, kw_only=True):
 
 
 class Measurements(Struct, frozen=True, kw_only=True):
-    """The settings of some runs. ``figure`` is what their VMAF is held against, ``title`` its name in words."""
+    """The settings of some runs. ``figure`` is what VMAF is plotted against, ``title`` its name in words."""
 
     measured: list[Measured]
     figure: str
@@ -173,7 +173,7 @@ GateVerdict = Literal["within", "exceeded", "undecided"]
 
 
 class BoundCheck(Struct, frozen=True, kw_only=True):
-    """One bound held against one setting. ``difference`` is the candidate less the baseline, and ``low`` to ``high``
+    """One bound tested on one setting. ``difference`` is the candidate less the baseline, and ``low`` to ``high``
     its interval, both as the bound has it: in the figure's unit, or as a share of the baseline's mean.
 
     ``p_exceeded`` is the p-value of the test that shows the bound to be exceeded, corrected for all tests of the gate,
@@ -198,9 +198,9 @@ class BoundCheck(Struct, frozen=True, kw_only=True):
 
 
 class GateReport(Struct, frozen=True, kw_only=True):
-    """A candidate run held against a baseline run. ``tests`` is how many tests the verdicts are corrected for;
+    """A candidate run compared with a baseline run. ``tests`` is how many tests the verdicts are corrected for;
     ``repeats_needed`` the most that any of the checks needs. ``only_baseline`` and ``only_candidate`` are settings that
-    one of them lacks, and ``remarks`` what must be known before the verdict is believed."""
+    one of them lacks, and ``remarks`` warnings about how far to trust the verdict."""
 
     baseline: str
     candidate: str

@@ -92,7 +92,7 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     ``"95"`` and ``"99"``. What is called net is less what the baseline's power would have been over the same time.
     ``machine`` names the machine that was measured, for people; None where the file does not say which it was.
     ``baseline_watts`` is the mean power that was subtracted, ``baselines_watts`` that of every baseline of the file.
-    ``remarks`` are sentences on what must be known before the figures above the baseline are believed, by a short name.
+    ``remarks`` are warnings, by a short name, about how far to trust the figures above baseline.
     """
 
     record: ScenarioRecord

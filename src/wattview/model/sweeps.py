@@ -33,8 +33,8 @@ class CurveDifference(Struct, frozen=True, kw_only=True):
 
     ``percent`` has its 95 % interval ``low`` to ``high`` where every point was repeated. It is None where it cannot be
     had; ``verdict`` is then the reason. It is a mean over the qualities ``quality_from`` to ``quality_to``, which both
-    curves reach: a part ``overlap`` of all that they reach together. ``quality_gain`` is the other way round: the mean
-    gain of quality at the same price.
+    curves reach: a part ``overlap`` of all that they reach together. ``quality_gain`` is the inverse: the mean
+    gain of quality at equal price.
     """
 
     price: str
@@ -51,7 +51,7 @@ class CurveDifference(Struct, frozen=True, kw_only=True):
 
 class CurvePair(Struct, frozen=True, kw_only=True):
     """Two curves, by their labels, and the differences of the second from the first, for each price. ``remarks`` are
-    what must be known beside the figures. ``sentence`` is the answer in words: of bitrate and of power, "" where
+    warnings about the figures. ``sentence`` is the answer in words: of bitrate and of power, "" where
     neither can be compared."""
 
     first: str
@@ -114,7 +114,7 @@ class PowerPrediction(Struct, frozen=True, kw_only=True):
 
     ``extrapolated``: the load lies outside of what was measured, which the error does not cover. ``of`` names
     what the settings of the fit have in common, ``scenarios`` counts them; all were measured on ``machine``, by
-    ``power_source``. ``remarks`` are what must be known beside the figures. ``formula`` is the fit in words, and
+    ``power_source``. ``remarks`` are warnings about the figures. ``formula`` is the fit in words, and
     ``spans`` how far the loads reach that were ``measured``.
     """
 
