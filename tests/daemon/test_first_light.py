@@ -118,7 +118,8 @@ def _the_figures_are_whole(result: RunResult) -> None:
     assert scenario.power_source == "rapl"
     assert baseline.power_mean_watts is not None
     assert scenario.power_mean_watts is not None
-    assert scenario.energy_joules == pytest.approx(scenario.power_mean_watts * scenario.duration_seconds, rel=1e-6)
+    assert scenario.window_seconds is not None
+    assert scenario.energy_joules == pytest.approx(scenario.power_mean_watts * scenario.window_seconds, rel=1e-6)
     for mean in (baseline.power_mean_watts, scenario.power_mean_watts):
         assert 20 < mean < 20 + 15 * (os.cpu_count() or 1) + 20
     assert scenario.power_max_watts is not None

@@ -169,6 +169,7 @@ async def test_a_store_that_ends_shows_wherever_its_figures_are_missing(tmp_path
             eventually(lambda: successes(daemon, "cost-exporter")["history"] == 1)
             eventually(lambda: daemon.exporters()["cost-exporter"].healthy, seconds=40)
         eventually(lambda: "cannot be reached" in said_of_cost(daemon), seconds=40)
+        eventually(lambda: not daemon.exporters()["cost-exporter"].healthy, seconds=40)
         shows_it_everywhere(daemon, url)
 
 

@@ -208,7 +208,7 @@ async def test_the_page_of_the_fleet_is_filled_from_the_store_and_marks_the_host
             assert "✗ lost" in lines["encoder-3"]
             assert "of 2 of 3 hosts" in screen_text(app)
             await pilot.press("enter")
-            await until(pilot, lambda: bool(app.screen.query("#course")) and "Power, last hour" in screen_text(app))
+            await until(pilot, lambda: bool(app.screen.query("#trend")) and "Power, last hour" in screen_text(app))
             await until(pilot, lambda: app.screen.details is not None and len(app.screen.details.power) > 0)
             watts = [value for _, value in app.screen.details.power]
             assert watts[-1] == pytest.approx(WATTS_PER_CPU["encoder-1"] * cpus, rel=0.05)

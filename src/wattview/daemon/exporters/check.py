@@ -24,7 +24,8 @@ MAX_LINE_BYTES = 64 * 1024
 
 LOOKS = 4
 LOOK_AGAIN_SECONDS = 1.0
-"""A rate is not known at a source's first reading: what is missing is looked for a few times more."""
+"""A rate is not known at a source's first reading: what is missing is looked for a few times more. What took longer to
+answer is not asked again: its source hangs."""
 
 ABOUT_ITSELF = (
     "wattview_probe_",
@@ -141,7 +142,7 @@ async def look(
         return unhealthy(target, f"not valid metrics: {error}", reachable=True, took=took), Content()
     missing = target.expected.missing(content.metrics)
     verdict = judge(target.expected, missing, report.probes, report.gaps)
-    if verdict.unexplained and looks > 1:
+    if verdict.unexplained and looks > 1 and took < LOOK_AGAIN_SECONDS:
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
         return await look(client, target, timeout_seconds, looks - 1)
     health = ExporterHealth(

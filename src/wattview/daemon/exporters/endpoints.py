@@ -102,14 +102,15 @@ class Endpoints:
     async def _state(self, exporter: Exporter) -> Response:
         """200 as long as the exporter itself answers; its sources' states are in the body."""
         scrape = Scrape(self._shown, exporter.key)
-        probes = tuple(await exporter.statuses(scrape))
+        statuses, gaps = await asyncio.gather(exporter.statuses(scrape), exporter.gaps(scrape))
+        probes = tuple(statuses)
         report = SelfReport(
             exporter=exporter.name,
             version=__version__,
             pid=os.getpid(),
             status=state_by_sources(exporter.expected, probes),
             probes=probes,
-            gaps=await exporter.gaps(scrape),
+            gaps=gaps,
         )
         return Response(msgspec.json.encode(report), media_type="application/json")
 
