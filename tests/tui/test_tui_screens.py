@@ -502,7 +502,7 @@ async def test_the_end_of_a_run_with_the_dashboard_is_asked_about(daemon: Script
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.running is not None)
         await pilot.press("q")
-        await until(pilot, lambda: "Run 20250615_150600 goes on" in " ".join(screen_text(app).split()))
+        await until(pilot, lambda: "Run 20250615_150600 is active" in " ".join(screen_text(app).split()))
         await pilot.press("n")
         await until(pilot, lambda: not isinstance(app.screen, Confirm))
         assert app.is_running
