@@ -220,7 +220,7 @@ def test_no_scrape_is_refused_or_cut_off_by_reloads(tmp_path: Path) -> None:
             for thread in threads:
                 thread.join()
         assert problems == []
-        assert scrapes[0] > 200
+        assert scrapes[0] > 100, "scrapes went on all the time"
         assert "Traceback" not in daemon.log
 
 
