@@ -9,29 +9,30 @@ from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
 from wattview.model import Difference, Estimate, Group, Pair, RunResult
+from wattview.model.quantities import QUANTITIES
 
 FIGURES = (
-    ("mean power", "power_mean_watts", 2, "W"),
-    ("max power", "power_max_watts", 2, "W"),
-    ("above baseline", "baseline_diff_power_watts", 2, "W"),
-    ("per stream", "watts_per_stream", 2, "W"),
-    ("per stream above baseline", "net_watts_per_stream", 2, "W"),
-    ("energy", "energy_joules", 1, "J"),
-    ("per frame", "joules_per_frame", 3, "J"),
-    ("per megapixel", "joules_per_megapixel", 4, "J"),
-    ("CPU", "cpu_mean_percent", 1, "%"),
-    ("VMAF", "vmaf_score", 2, ""),
-    ("PSNR", "psnr_score", 2, "dB"),
-    ("XPSNR", "xpsnr_score", 2, "dB"),
-    ("SSIM", "ssim_score", 4, ""),
-    ("QoE", "qoe_score", 2, ""),
-    ("first picture", "start_delay_seconds", 2, "s"),
-    ("end-to-end delay", "end_to_end_delay_seconds", 3, "s"),
-    ("cost", "cost_total", 6, ""),
-    ("cost of a stream-hour", "cost_per_stream_hour", 6, ""),
-    ("carbon of a stream-hour", "carbon_grams_per_stream_hour", 2, "g"),
+    ("mean power", "power_mean_watts"),
+    ("max power", "power_max_watts"),
+    ("above baseline", "baseline_diff_power_watts"),
+    ("per stream", "watts_per_stream"),
+    ("per stream above baseline", "net_watts_per_stream"),
+    ("energy", "energy_joules"),
+    ("per frame", "joules_per_frame"),
+    ("per megapixel", "joules_per_megapixel"),
+    ("CPU", "cpu_mean_percent"),
+    ("VMAF", "vmaf_score"),
+    ("PSNR", "psnr_score"),
+    ("XPSNR", "xpsnr_score"),
+    ("SSIM", "ssim_score"),
+    ("QoE", "qoe_score"),
+    ("first picture", "start_delay_seconds"),
+    ("end-to-end delay", "end_to_end_delay_seconds"),
+    ("cost", "cost_total"),
+    ("cost of a stream-hour", "cost_per_stream_hour"),
+    ("carbon of a stream-hour", "carbon_grams_per_stream_hour"),
 )
-"""Title, figure, digits and unit of the lines of a comparison."""
+"""Title and quantity of the lines of a comparison."""
 
 NO_INTERVAL = (
     "too few repeats for intervals: a setting has to be measured twice or more in both runs; measure with: wattview run"
@@ -85,7 +86,8 @@ def _print_pair(pair: Pair) -> None:
         term.say(term.wrap(pair.remark))
 
 
-def _row(pair: Pair, title: str, figure: str, digits: int, unit: str) -> list[str]:
+def _row(pair: Pair, title: str, figure: str) -> list[str]:
+    digits, unit = QUANTITIES[figure].decimals, QUANTITIES[figure].unit_in(None)
     gap, base = pair.differences[figure], pair.first.figures[figure].mean
     return [
         title,
