@@ -50,6 +50,22 @@ MEANINGS = {
     "power.estimate_max_watts_per_cpu": "estimated power of one fully used logical CPU, W; not less than the idle one",
     "power.idle_watts": "idle power of the host, if known; 0: it is learnt while the machine rests",
     "power.budget_watts": "the machine's power, GPUs included, above which an alert is raised",
+    "power.meters": "meters at the wall ([Meters](meters.md)), as a list of tables `[[power.meters]]`",
+    "power.meters[].kind": "which kind of meter it is; required",
+    "power.meters[].name": 'what it is called; `""` is its kind',
+    "power.meters[].url": "where it answers: `http://host`, `https://host` or `snmp://host`",
+    "power.meters[].outlets": "its switches, phases, outlets or chassis that feed this machine; empty: all",
+    "power.meters[].query": "the PromQL expression of its power, W",
+    "power.meters[].energy_query": "the PromQL expression of its energy counter, J",
+    "power.meters[].token_file": "a file with `user:password`, a token, or SNMP's community",
+    "power.meters[].token_env": "the environment variable that holds the same",
+    "power.meters[].ca_file": "the certificate (PEM) of its authority, or its own where it signed itself",
+    "power.meters[].check_hostname": "whether its certificate must be of the name in `url`",
+    "power.meters[].interval": 'how often it is read, as a duration; `""` is what suits its kind',
+    "power.meters[].accuracy_percent": "its maker's accuracy; not set: what is usual for its kind",
+    "power.meters[].machines": "how many machines are behind it",
+    "power.meters[].share": "this machine's part of what it shows, where there are several",
+    "power.meters[].supply": "it feeds one of this machine's power supplies, and others feed the rest",
     "node.enable": "collectors to switch on in addition to the default ones",
     "node.disable": "collectors to switch off",
     "node.udev_data": "udev's database (labels of disks)",
@@ -113,6 +129,9 @@ MEANINGS = {
     "tui.keys": "your own key bindings",
     "tui.glyphs": "how graphs are drawn",
 }
+
+TABLES: dict[str, type[Section]] = {"power.meters": config.MeterSettings, "cost.tariff": config.Tariff}
+"""Settings that are lists of tables, and what one of them is."""
 
 HEAD = """# Configuration
 
@@ -206,8 +225,9 @@ def _table(name: str, kind: type[Section], meanings: dict[str, str]) -> str:
             long.append((key, default))
             default = "see below"
         lines.append(f"| `{key}` | {type_text} | {default} | {meaning} |")
-    if kind is config.Cost:
-        lines += ["", _prose(config.Tariff.__doc__ or "")]
+    for key, rows in TABLES.items():
+        if key.startswith(f"{name}."):
+            lines += ["", _prose(rows.__doc__ or "")]
     if kind is config.Node:
         names = ", ".join(f"`{one}`" for one in sorted(config.NODE_COLLECTORS))
         lines += ["", f"The collectors: {names}."]
@@ -228,8 +248,8 @@ def _rows(name: str, kind: type[Section], meanings: dict[str, str]) -> Iterator[
             raise SystemExit(f"{key}: say in MEANINGS what it is")
         hint = hints[field.name]
         yield key, _type(hint), _default(field), meaning
-        if key == "cost.tariff":
-            yield from _rows("cost.tariff[]", config.Tariff, meanings)
+        if key in TABLES:
+            yield from _rows(f"{key}[]", TABLES[key], meanings)
 
 
 def _endpoints() -> str:
@@ -281,7 +301,7 @@ def _type(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_type(one) for one in arguments if one is not type(None))
     if origin is tuple:
-        return "list of tables" if arguments[0] is config.Tariff else f"list of {_plural(arguments[0])}"
+        return "list of tables" if arguments[0] in TABLES.values() else f"list of {_plural(arguments[0])}"
     if origin is dict:
         return "table of strings"
     return {str: "string", int: "integer", float: "number", bool: "boolean"}[hint]

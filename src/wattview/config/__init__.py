@@ -5,6 +5,7 @@ into a frozen ``Config``. A wrong key or value raises ``ConfigError``, whose tex
 """
 
 from wattview.config.loading import ENVIRONMENT, SET_VARIABLE, flatten, load
+from wattview.config.meters import MeterSettings
 from wattview.config.node import NODE_COLLECTORS, Node
 from wattview.config.prices import ClockTime, Cost, Tariff, Weekday
 from wattview.config.section import ConfigError, NonNegative, Port, Section, seconds
@@ -37,6 +38,7 @@ __all__ = [
     "EndpointsSettings",
     "HistorySettings",
     "HttpSettings",
+    "MeterSettings",
     "Node",
     "NonNegative",
     "Paths",

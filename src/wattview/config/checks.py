@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from wattview.config.meters import meter_problem
 from wattview.config.node import NODE_COLLECTORS, Node
 from wattview.config.section import ConfigError, seconds
 from wattview.config.tables import POWER_CHOICES, Config, Endpoint, EndpointsSettings
@@ -56,6 +57,8 @@ def checked(config: Config) -> Config:
         raise ConfigError(f"daemon.also_scrape: {error}") from None
     if config.power.sources not in POWER_CHOICES:
         raise ConfigError(f"power.sources: expected one of {', '.join(POWER_CHOICES)}, got {config.power.sources!r}")
+    if problem := meter_problem(config.power.meters):
+        raise ConfigError(problem)
     idle, full = config.power.estimate_idle_watts_per_cpu, config.power.estimate_max_watts_per_cpu
     if idle is not None and full is not None and full < idle:
         raise ConfigError("power.estimate_max_watts_per_cpu: must not be less than power.estimate_idle_watts_per_cpu")

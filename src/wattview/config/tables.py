@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from wattview.config.meters import MeterSettings
 from wattview.config.node import Node
 from wattview.config.prices import Cost
 from wattview.config.section import NonNegative, Port, Seconds, Section, seconds
@@ -92,7 +93,7 @@ class Power(Section, frozen=True, kw_only=True):
     The two ``estimate_`` settings are watts for each logical CPU, idle and fully used, for machines that measure
     nothing; where they are not set, a published figure for the processor's family is taken. Power of the machine above
     ``budget_watts`` is an alert (0: no budget). ``idle_watts`` is what the host draws at rest, for one that never is
-    (0: learn it).
+    (0: learn it). ``meters`` measure at the wall.
     """
 
     sources: Annotated[str, Meta(examples=POWER_CHOICES)] = "auto"
@@ -101,6 +102,7 @@ class Power(Section, frozen=True, kw_only=True):
     estimate_max_watts_per_cpu: NonNegative | None = None
     idle_watts: NonNegative = 0.0
     budget_watts: NonNegative = 0.0
+    meters: tuple[MeterSettings, ...] = ()
 
 
 class Docker(Section, frozen=True, kw_only=True):

@@ -41,6 +41,7 @@ from wattview.model.containers import (
 from wattview.model.gpus import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
 from wattview.model.host import HostReading, Nic
 from wattview.model.power import MachinePower, PowerReading, PowerSource, PowerUse, TrailPoint, Zone
+from wattview.model.power.meters import MeterReading, WallPower, WallReading, WallSource
 from wattview.model.results import (
     EXPORT_FORMATS,
     MEDIA_TYPES,
@@ -157,6 +158,7 @@ __all__ = [
     "Measured",
     "MeasuredLoad",
     "Measurements",
+    "MeterReading",
     "Nic",
     "NicCounters",
     "Output",
@@ -200,6 +202,9 @@ __all__ = [
     "StreamsReading",
     "TrailPoint",
     "VideoEncoder",
+    "WallPower",
+    "WallReading",
+    "WallSource",
     "Zone",
     "counted_states",
     "exporter_state",

@@ -12,6 +12,7 @@ from wattview.model.containers import Container, Engine
 from wattview.model.gpus import Gpu
 from wattview.model.host import HostReading
 from wattview.model.power import MachinePower, PowerReading, PowerUse
+from wattview.model.power.meters import WallPower
 from wattview.model.runs import Run
 from wattview.model.source import ProbeStatus
 from wattview.model.streams import RtmpServer, Stream
@@ -96,6 +97,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     a smaller one asks for the events after it.
 
     ``machine_power`` is the power of all that is measured here, and what the energy's cost and carbon are of.
+    ``wall`` is what it draws from the wall, None where neither a meter nor a calibration tells.
     ``cost_per_hour`` is that of energy and of computing time (busy CPUs and GPUs) together, at this moment's rate; None
     where either is unknown."""
 
@@ -119,6 +121,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     rtmp_url: str = ""
     machine_power: MachinePower | None = None
     power_use: PowerUse | None = None
+    wall: WallPower | None = None
     recorded: Recorded | None = None
     last_event: int = 0
 
