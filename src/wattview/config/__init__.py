@@ -22,6 +22,7 @@ from wattview.config.tables import (
     Scenarios,
     Streams,
     Tui,
+    Workloads,
 )
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Tariff",
     "Tui",
     "Weekday",
+    "Workloads",
     "flatten",
     "load",
     "seconds",

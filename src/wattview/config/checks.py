@@ -38,6 +38,7 @@ def checked(config: Config) -> Config:
         ("history.prometheus_url", config.history.prometheus_url, ("http://", "https://")),
         ("streams.nginx_rtmp_url", config.streams.nginx_rtmp_url, ("http://", "https://")),
         ("streams.rtmp_url", config.streams.rtmp_url, ("rtmp://", "rtmps://")),
+        ("workloads.kubelet_url", config.workloads.kubelet_url, ("http://", "https://")),
         ("docker.host", config.docker.host, ("unix://", "tcp://", "http://", "https://", "ssh://")),
     ):
         if url and not url.startswith(schemes):

@@ -116,6 +116,20 @@ class Docker(Section, frozen=True, kw_only=True):
     whitelisted_container_labels: str = ""
 
 
+class Workloads(Section, frozen=True, kw_only=True):
+    """Whatever runs on the machine, as its control groups divide it. ``engines`` says who is asked for the names of
+    containers: ``auto`` is every engine whose socket is found, else a comma-separated list of engines (``docker``,
+    ``podman``, ``containerd``, ``crio``) or of sockets (``podman=/run/user/1000/podman/podman.sock``); "" asks none.
+    ``kubelet_url`` is where the kubelet lists the node's pods (``https://127.0.0.1:10250``), "" where it is not asked.
+    """
+
+    enabled: bool = True
+    engines: str = "auto"
+    ended_seconds: Annotated[float, Meta(ge=10, le=3600)] = 60.0
+    kubelet_url: str = ""
+    kubelet_token_file: str = ""
+
+
 class Streams(Section, frozen=True, kw_only=True):
     """The RTMP server. ``managed``: ``auto`` (which ``wattview up`` and ``run`` set) starts a private nginx-rtmp,
     unless ``rtmp_url`` or ``nginx_rtmp_url`` is set and a server answers there. ``never`` pushes only where one of the
@@ -200,6 +214,7 @@ class Config(Section, frozen=True, kw_only=True):
     power: Power = field(default_factory=Power)
     node: Node = field(default_factory=Node)
     docker: Docker = field(default_factory=Docker)
+    workloads: Workloads = field(default_factory=Workloads)
     streams: Streams = field(default_factory=Streams)
     http: HttpSettings = field(default_factory=HttpSettings)
     history: HistorySettings = field(default_factory=HistorySettings)

@@ -104,6 +104,7 @@ from wattview.model.sweeps import (
     PowerFit,
     PowerPrediction,
 )
+from wattview.model.workloads import Workload, WorkloadKind, WorkloadsReading
 
 __all__ = [
     "EXPORT_FORMATS",
@@ -205,6 +206,9 @@ __all__ = [
     "WallPower",
     "WallReading",
     "WallSource",
+    "Workload",
+    "WorkloadKind",
+    "WorkloadsReading",
     "Zone",
     "counted_states",
     "exporter_state",

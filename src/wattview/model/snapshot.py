@@ -16,6 +16,7 @@ from wattview.model.power.meters import WallPower
 from wattview.model.runs import Run
 from wattview.model.source import ProbeStatus
 from wattview.model.streams import RtmpServer, Stream
+from wattview.model.workloads import Workload
 
 ExporterState = Literal["healthy", "no source", "unhealthy"]
 """``healthy``: it shows what is expected of it. ``no source``: it would, and this machine has nothing to show."""
@@ -96,6 +97,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     on, lacks what was not recorded, and has today's prices. ``last_event`` is the id of the newest event: whoever knows
     a smaller one asks for the events after it.
 
+    ``workloads`` are all that runs, containers among them, so that their power can be summed.
     ``machine_power`` is the power of all that is measured here, and what the energy's cost and carbon are of.
     ``wall`` is what it draws from the wall, None where neither a meter nor a calibration tells.
     ``cost_per_hour`` is that of energy and of computing time (busy CPUs and GPUs) together, at this moment's rate; None
@@ -122,6 +124,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     machine_power: MachinePower | None = None
     power_use: PowerUse | None = None
     wall: WallPower | None = None
+    workloads: tuple[Workload, ...] = ()
     recorded: Recorded | None = None
     last_event: int = 0
 
