@@ -63,7 +63,9 @@ def test_the_power_at_rest_less_what_its_use_took_is_idle_power(law: Law, low: f
 @pytest.mark.parametrize("law", [linear, concave])
 @pytest.mark.parametrize("low", [0.03, 0.2, 0.5])
 def test_a_machine_that_never_rests_has_no_answer_however_well_a_line_fits(law: Law, low: float) -> None:
-    with pytest.raises(NoData, match=rf"never at rest: its use was {100 * low:.0f} % or more.*set power.idle_watts"):
+    with pytest.raises(
+        NoData, match=rf"never at rest: its utilisation was {100 * low:.0f} % or more.*set power.idle_watts"
+    ):
         lived(law, low=low, noise=0.0).idle()
 
 

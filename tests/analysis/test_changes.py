@@ -48,7 +48,7 @@ def test_an_end_is_told_from_a_failure() -> None:
     fed = [with_bytes(two, 1000 * number) for number in range(4)]
     assert each(*fed, with_bytes(one, 5000))[-1] == [("info", "stream live/stream1", "has ended", False)]
     silent = [with_bytes(two, 1000)] * 3
-    lost = ("warning", "stream live/stream1", "was cut off: nothing had come from its publisher any more", True)
+    lost = ("warning", "stream live/stream1", "was cut off: its publisher had stopped sending", True)
     assert each(*silent, with_bytes(one, 2000))[-1] == [lost]
     again = [*silent, with_bytes(two, 2000)]
     assert each(*again, with_bytes(one, 3000))[-1] == [("info", "stream live/stream1", "has ended", False)]

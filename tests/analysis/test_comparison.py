@@ -137,7 +137,7 @@ def test_machines_do_not_mix() -> None:
     groups = repeats_of([result(50, machine="a"), result(52, machine="a"), result(90, machine="b")])
     assert [(group.machine, len(group.valid)) for group in groups] == [("a", 2), ("b", 1)]
     found = compare_runs(run("a", result(50, machine="a")), run("b", result(90, machine="b")))
-    assert found.remark == "the runs are of two machines, which differ in all figures: a, and b"
+    assert found.remark == "the runs are of two machines, so the difference between the machines is included: a, and b"
     assert len(found.pairs) == 1, "who names two runs of two machines wants them compared"
     assert compare_runs(run("a", result(50, machine="a")), run("b", result(51, machine="a"))).remark == ""
 
@@ -216,7 +216,7 @@ def test_the_noise_of_one_baseline_is_not_known_and_nothing_is_said_above_it() -
     found = compare_runs(first, net_run("b", [21.0], [50.0, 50.2, 49.8]))
     above = found.pairs[0].differences["baseline_diff_power_watts"]
     assert (above.difference, above.differ, above.low) == (pytest.approx(-1.0), None, None)
-    assert above.verdict == "too few baselines: their noise is known from two or more in a run (--baseline-after)"
+    assert above.verdict == "too few baselines: a run needs at least two to estimate their noise (--baseline-after)"
     assert found.pairs[0].differences["power_mean_watts"].differ is False
     figures = found.pairs[0].first.figures
     assert (figures["baseline_diff_power_watts"].mean, figures["baseline_diff_power_watts"].low) == (30.0, None)
@@ -348,7 +348,7 @@ def test_a_setting_that_cannot_be_told_from_its_baseline_is_no_bargain() -> None
     noisy = [result(50, net=net) for net in (0.1, -0.2, 0.3)]
     advice = advise([*noisy, *(result(60, net=net, preset="slow") for net in (12.0, 12.1, 11.9))], AdviceTarget())
     assert (advice.best or "").endswith("slow")
-    assert advice.rejected[0].reason == "its power above baseline per stream cannot be told from 0: 0.0667 W"
+    assert advice.rejected[0].reason == "its power above baseline per stream is not distinguishable from 0: 0.0667 W"
     once = msgspec.structs.replace(result(50, net=0.1), net_energy_joules=2.0, energy_error_joules=3.0)
     assert advise([once], AdviceTarget()).best is None
 
@@ -363,7 +363,7 @@ def test_advice_is_of_one_machine_and_says_which_were_left_out() -> None:
     mixed = [result(50, net=12.0, machine="new"), result(30, net=5.0, machine="old", preset="slow")]
     advice = advise(mixed, AdviceTarget())
     assert (advice.machine, (advice.best or "").endswith("veryfast")) == ("new", True)
-    assert advice.left_out == "only scenarios of new were taken, and not 1 of old: machines do not compare"
+    assert advice.left_out == "only scenarios of new were used, not 1 of old: machines cannot be compared"
     assert (advise(mixed, AdviceTarget(), machine="OLD").best or "").endswith("slow")
     with pytest.raises(NoData, match="no machine is called 'other'; measured were: new; old"):
         advise(mixed, AdviceTarget(), machine="other")
@@ -415,8 +415,9 @@ def test_what_may_meet_the_target_is_told_from_what_meets_it_and_what_does_not()
         ("does not meet", "VMAF 85.0 (95 % interval 83.8 to 86.2)")
     ]
     assert advice.verdict == (
-        "no measured setting is shown to meet VMAF ≥ 90; 2 settings may meet it within the 95 % interval, the cheapest"
-        " is 2 x 1280x720 30 fps 2500k libx264 fast with VMAF 89.6 (95 % interval 88.4 to 90.8): more repeats decide"
+        "no measured setting demonstrably meets VMAF ≥ 90; 2 settings may meet it within the 95 % interval, the"
+        " cheapest is 2 x 1280x720 30 fps 2500k libx264 fast with VMAF 89.6 (95 % interval 88.4 to 90.8):"
+        " more repeats decide"
     )
     with_better = advise([*sweep, *three(95.0, 20.0, "slow")], AdviceTarget(vmaf_at_least=90))
     assert (with_better.best or "").endswith("slow")

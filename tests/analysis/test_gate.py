@@ -159,7 +159,7 @@ def test_costs_at_other_prices_do_not_compare() -> None:
     before = run(*costly, prices="0.12 EUR/kWh")
     assert "prices" not in gate(before, run(*costly, prices="0.12 EUR/kWh"), [bound]).checks[0].reason
     [check] = gate(before, run(*costly, prices="0.30 EUR/kWh"), [bound]).checks
-    assert "other prices" in check.reason
+    assert "different prices" in check.reason
 
 
 def test_the_energy_of_another_length_of_time_is_no_outcome() -> None:

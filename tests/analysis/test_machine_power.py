@@ -63,7 +63,7 @@ def test_a_part_that_is_not_known_is_no_smaller_sum() -> None:
     assert silent is not None
     assert (silent.watts, silent.reason) == (None, "GPU 1, 2 does not report its power")
     unread = machine_power(POWER, None)
-    assert unread == MachinePower(source="rapl", reason="its GPUs cannot be read now")
+    assert unread == MachinePower(source="rapl", reason="its GPUs cannot be read at the moment")
     no_host = machine_power(replace(POWER, host_watts=None), [gpu(power_watts=50.0)])
     assert no_host is not None
     assert (no_host.watts, no_host.reason) == (None, "")

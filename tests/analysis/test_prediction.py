@@ -40,7 +40,7 @@ def test_a_sweep_of_streams_alone_is_fitted_on_what_it_can_tell() -> None:
     assert len(fit.terms) == 1
     assert watts_at(fit, Load(3.0, 3 * 27.648)) == pytest.approx(40.0)
     assert outside(fit, Load(3.0, 3 * 27.648)) == ""
-    assert "outside of what was measured" in outside(fit, Load(3.0, 3 * 62.2))
+    assert "outside of the measured range" in outside(fit, Load(3.0, 3 * 62.2))
 
 
 def test_a_load_beyond_those_measured_is_told_apart() -> None:
@@ -81,13 +81,13 @@ def test_power_that_follows_nothing_is_no_fit() -> None:
     points = [
         (Load(float(n), n * 27.648), watts) for n, watts in ((1, 30.0), (2, 40.0), (3, 30.0), (4, 40.0), (5, 30.0))
     ]
-    with pytest.raises(NoData, match="does not follow streams or pixels"):
+    with pytest.raises(NoData, match="does not depend on streams or pixels"):
         fit_power(points)
 
 
 def test_power_that_falls_with_the_load_is_noise_and_no_fit() -> None:
     points = [(Load(float(n), n * 27.648), 33.2 - 0.02 * n) for n in (0, 1, 2, 4)]
-    with pytest.raises(NoData, match="does not follow streams or pixels"):
+    with pytest.raises(NoData, match="does not depend on streams or pixels"):
         fit_power(points)
 
 
@@ -142,7 +142,7 @@ def test_an_idle_window_that_was_none_is_said() -> None:
 
 
 def test_beyond_what_was_measured_there_is_no_answer_unless_it_is_asked_for() -> None:
-    with pytest.raises(NoData, match=r"8 streams .* outside of what was measured \(0 to 4 streams.*measure it"):
+    with pytest.raises(NoData, match=r"8 streams .* outside of the measured range \(0 to 4 streams.*measure it"):
         predict(sweep(), Question(streams=8))
     found = predict(sweep(), Question(streams=8, extrapolate=True))
     assert found.extrapolated is True
@@ -155,7 +155,7 @@ def test_encoders_and_presets_are_never_fitted_together() -> None:
                      preset="slow") for one in sweep()[1:]]  # fmt: skip
     fast = predict([*sweep(), *others[:4]], Question(streams=3))
     assert fast.of == "libx264 veryfast"
-    assert fast.remarks == ["measured were also libx264 slow"]
+    assert fast.remarks == ["also measured: libx264 slow"]
     slow = predict([*sweep(), *others], Question(streams=3, preset="slow"))
     assert (slow.of, slow.scenarios) == ("libx264 slow", 10)
     with pytest.raises(NoData, match="nothing was measured of libx265"):
@@ -170,7 +170,7 @@ def test_machines_and_power_sources_are_never_fitted_together() -> None:
     mixed = [*sweep("new"), *(result(900, streams=3, machine="old") for _ in range(5))]
     found = predict(mixed, Question(streams=3))
     assert (found.machine, found.watts) == ("new", pytest.approx(20 + 3 * (3 + 3 * 0.9216)))
-    assert found.remarks == ["only scenarios of new were taken, and not 5 of old: machines do not compare"]
+    assert found.remarks == ["only scenarios of new were used, not 5 of old: machines cannot be compared"]
     estimated = [*sweep(), result(500, streams=3, power_source="estimated")]
     assert predict(estimated, Question(streams=3)).scenarios == 10
     guess = predict(sweep(power_source="estimated")[1:], Question(streams=3))

@@ -60,7 +60,7 @@ def test_stalls_lower_the_opinion_by_the_term_of_p1203() -> None:
     assert stalling_impact(2, 3.0, 60.0) == pytest.approx(expected)
     score, method = qoe(80.0, watched(2, 4, 6.0), 60.0)
     assert score == pytest.approx(1 + 3 * expected)
-    assert "2 stalls of together 3.0 s a viewer (ITU-T P.1203.3)" in method
+    assert "2 stalls, 3.0 s in all, per viewer (ITU-T P.1203.3)" in method
 
 
 def test_no_stalls_are_no_loss_and_not_watching_is_said() -> None:
@@ -93,4 +93,4 @@ def test_what_viewers_saw_is_said_as_far_as_it_is_known() -> None:
         " 0.674 s behind the source (95 % within 0.700 s, all within 0.750 s)"
     )
     assert seen(Playback(viewers=1, stalls=0)) == "1 viewer: no stalls"
-    assert seen(Playback(viewers=1)) == "1 viewer: nothing is known of what they saw"
+    assert seen(Playback(viewers=1)) == "1 viewer: playback unknown"

@@ -29,7 +29,7 @@ def run(cpu: float = 1.0, last: float = 20.5, watts: float = 50.0) -> list[Scena
 
 def test_a_still_machine_leaves_nothing_to_remark() -> None:
     assert [one.remarks for one in run()] == [{}, {}, {}]
-    assert run_remarks(run()) == ["2 baselines: 20.25 W, they differ by 0.50 W; from the first to the last +0.50 W"]
+    assert run_remarks(run()) == ["2 baselines: 20.25 W, differing by 0.50 W; from the first to the last +0.50 W"]
     assert run_remarks(run()[:2]) == []
 
 
@@ -76,4 +76,4 @@ def test_the_report_says_it_beside_the_figures() -> None:
     page = html_report([RunResult(id="a", path="a", test_date="", scenarios=scenarios, remarks=run_remarks(scenarios))])
     assert '<span class="warn">(baseline not idle, within drift)</span>' in page
     assert "NOT IDLE: 25.0 % of its CPU time" in page
-    assert "they differ by 4.00 W" in page
+    assert "differing by 4.00 W" in page

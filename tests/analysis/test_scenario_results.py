@@ -171,7 +171,7 @@ def test_what_cannot_be_had_here_is_not_missing() -> None:
     """An idle window has no picture. A GPU is missing only where nobody can say that there is none."""
     power = line('wattview_host_energy_joules_total{source="rapl"}', 50.0)
     idle = analyse(record(type="baseline"), evidence(power), PRICES)
-    assert idle.inapplicable["qoe_score"] == "an idle window has no picture"
+    assert idle.inapplicable["qoe_score"] == "an idle window has no video"
     assert {"qoe_score", "gpu_energy_joules"}.isdisjoint(idle.reasons)
     nothing = analyse(record(), Evidence(), PRICES)
     assert "gpu_energy_joules" in nothing.reasons
@@ -318,7 +318,7 @@ def test_one_machine_scraped_twice_is_one_and_two_machines_are_not_mixed() -> No
     other = scraped(line('wattview_host_energy_joules_total{source="rapl"}', 80.0), "c:9500")
     mixed = analyse(record(), evidence(*twice, other), PRICES)
     assert mixed.energy_joules is None
-    assert "several machines answer and differ" in mixed.reasons["energy_joules"]
+    assert "several machines have data and disagree" in mixed.reasons["energy_joules"]
     assert "c:9500" in mixed.reasons["energy_joules"]
 
 
@@ -332,7 +332,7 @@ def test_a_cpu_counter_that_grows_faster_than_time_is_refused() -> None:
     mad = (line("wattview_host_cpu_busy_seconds_total", 20.0), CPU[1])
     result = analyse(record(), evidence(*RAPL, *mad), PRICES)
     assert result.cpu_mean_percent is None
-    assert "makes no sense" in result.reasons["cpu_seconds"]
+    assert "is implausible" in result.reasons["cpu_seconds"]
 
 
 # the baseline
@@ -375,4 +375,4 @@ def test_a_difference_that_cannot_be_had_says_why() -> None:
     assert "the baseline's power is unknown" in load.reasons["baseline_diff_power_watts"]
     [_, mixed] = compared_with_baseline([measured("baseline", 20.0, source="estimated"), measured("a", 50.0, 100)])
     assert mixed.baseline_diff_power_watts is None
-    assert "came from estimated, this one's from rapl" in mixed.reasons["baseline_diff_power_watts"]
+    assert "came from estimated, this scenario's from rapl" in mixed.reasons["baseline_diff_power_watts"]

@@ -159,7 +159,7 @@ async def test_a_scenario_is_analysed_from_the_central_store_wherever_it_ran(
         assert result.energy_joules == pytest.approx(watts * cpus * 6, rel=0.05)
     stranger = found["20260101_000003"]
     assert stranger.energy_joules is None
-    assert "several machines answer and differ" in stranger.reasons["energy_joules"]
+    assert "several machines have data and disagree" in stranger.reasons["energy_joules"]
 
 
 @pytest.mark.slow

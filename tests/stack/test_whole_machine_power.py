@@ -147,7 +147,7 @@ async def test_the_snapshot_the_fleet_and_the_rules_agree_on_a_machine_with_gpus
             one.answers["nvmlDeviceGetPowerUsage"] = UNINITIALIZED
         nvml.init = int(UNINITIALIZED)
         gone = await host.agrees(None)
-        assert gone.power_reason == "its GPUs cannot be read now"
+        assert gone.power_reason == "its GPUs cannot be read at the moment"
 
 
 @pytest.mark.slow

@@ -195,7 +195,7 @@ async def test_a_baseline_that_was_not_idle_is_said_wherever_its_figures_are(dae
             await until(pilot, lambda page=page: f"‹{page}›" in screen_text(pilot.app))
             assert "baseline not idle" in line(screen_text(pilot.app), "medium ×3")
         await pilot.press("left", "left", "left")
-        await until(pilot, lambda: "they differ by 10.00 W; from the first to the last" in screen_text(pilot.app))
+        await until(pilot, lambda: "differing by 10.00 W; from the first to the last" in screen_text(pilot.app))
         text = screen_text(pilot.app)
         assert "not idle, within drift" in line(text, "20250615_150000", "done")
         assert "baseline: the machine was NOT IDLE" in text
@@ -481,7 +481,7 @@ async def test_why_nothing_can_be_compared_is_said(daemon: ScriptedDaemon) -> No
         await until(pilot, lambda: "there is no other curve to compare it with" in screen_text(pilot.app))
         daemon.results = [msgspec.structs.replace(run, scenarios=[*alone, *other])]
         await pilot.press("left", "right")
-        await until(pilot, lambda: "no two curves are of the same streams and pictures" in screen_text(pilot.app))
+        await until(pilot, lambda: "no two curves have the same streams and pictures" in screen_text(pilot.app))
 
 
 async def test_a_daemon_that_does_not_know_curves_is_no_end_of_the_screen(daemon: ScriptedDaemon) -> None:
@@ -552,7 +552,7 @@ async def test_beyond_what_was_measured_it_says_so_and_answers_only_when_asked_t
     async with opened(daemon, (120, 40)) as pilot:
         await results(pilot, *PREDICT, rows="Results 12")
         text = await asked(
-            pilot, "lie outside of what was measured (0 to 4 streams, 0.0 to 110.6 megapixels a second)",
+            pilot, "are outside of the measured range (0 to 4 streams, 0.0 to 110.6 megapixels a second)",
             preset="medium", streams="8",
         )  # fmt: skip
         assert "110.00 W" not in text

@@ -1,7 +1,6 @@
-"""What the numbers mean: pure functions of readings, windows and prices. No I/O, no clock, no HTTP.
+"""Analysis of readings, windows and prices: pure functions. No I/O, no clock, no HTTP.
 
-``energy`` reads counters and gauges; ``series`` and ``host`` find the host's figures in what a history holds;
-``results`` makes a scenario's figures of them with ``cost``, ``tariff``, ``qoe`` and ``efficiency``; ``compare``,
-``confidence``, ``curves``, ``fit`` and ``advice`` judge several scenarios; ``attribution`` and ``idle`` say who used
-the power; ``metrics``, ``attribution_metrics`` and ``report`` show it.
+``windows`` computes energy, power and CPU time from samples; ``results`` combines them with ``pricing``, ``qoe`` and
+``efficiency`` into a scenario's figures; ``sweeps`` compares scenarios and advises; ``attribution`` divides power among
+containers, encoders and streams.
 """

@@ -1,7 +1,7 @@
-"""What a scenario delivered, and its energy, cost and carbon for each unit of that.
+"""Work that a scenario delivered, and its energy, cost and carbon per unit of that work.
 
-Work is what really left the encoders in the measured window where they were watched, else what the scenario asked for.
-An encoder that fell behind real time did not do the scenario's work: such a scenario has no efficiency.
+Work is the output of the encoders in the measured window if they were watched, else what the scenario asked for. An
+encoder that fell behind real time did not do the scenario's work, so such a scenario has no efficiency.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ _RESOLUTION = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
 
 
 class Work(Struct, frozen=True, kw_only=True):
-    """What was delivered in the window. ``frames`` counts each source frame once; ``megapixels`` every rendition of it;
-    ``gigabytes`` (1e9 bytes) what the encoders wrote, ``delivered_gigabytes`` what all viewers got of it. None: nobody
-    knows."""
+    """Work in the window. ``frames`` counts each source frame once, ``megapixels`` every rendition of it. ``gigabytes``
+    (1e9 bytes) is what the encoders wrote, ``delivered_gigabytes`` what all viewers received. None is unknown."""
 
     seconds: float
     streams: int | None = None
@@ -38,7 +37,7 @@ class Work(Struct, frozen=True, kw_only=True):
 
 
 def pixels(resolution: str) -> int:
-    """Pixels of a picture of ``1280x720``. Raises ValueError for what is no resolution."""
+    """Pixels of a picture of ``1280x720``. Raises ValueError for an invalid resolution."""
     match = _RESOLUTION.fullmatch(resolution)
     if match is None:
         raise ValueError(f"not a resolution: {resolution!r}")
@@ -46,7 +45,7 @@ def pixels(resolution: str) -> int:
 
 
 def work_of(record: ScenarioRecord, seconds: float) -> Work:
-    """What a scenario delivered. Raises NoData where its work is not comparable: it was not in real time."""
+    """The work of a scenario. Raises NoData if it is not comparable because an encoder fell behind real time."""
     if record.realtime is False:
         raise NoData("not real time: the encoders did not keep up")
     streams = record.streams if record.streams is not None else len(record.encoders or []) or None
@@ -69,7 +68,7 @@ def work_of(record: ScenarioRecord, seconds: float) -> Work:
 
 
 def stream_bits_per_second(record: ScenarioRecord) -> float | None:
-    """What each stream's encoder wrote, all renditions together: measured where it was, else as asked for."""
+    """Bit rate of each stream's encoder, all renditions together: measured, else as requested."""
     streams = record.streams if record.streams is not None else len(record.encoders or []) or None
     bits = _bits_per_second(record, streams)
     return bits / streams if bits and streams else None
@@ -84,9 +83,9 @@ def efficiency(
     carbon_grams: float | None = None,
     sci_grams: float | None = None,
 ) -> Efficiency:
-    """That energy (gross, or net of the baseline), cost and carbon by what was delivered for it.
+    """Energy (gross, or net of the baseline), cost and carbon per unit of work.
 
-    ``egress`` is the cost of bringing it to viewers: it is part of what a viewer-hour costs.
+    ``egress`` is the cost of delivery to viewers, which a viewer-hour includes.
     """  # fmt: skip
     return Efficiency(
         watts_per_stream=_by(joules / work.seconds, work.streams),
@@ -106,13 +105,13 @@ def _by(amount: float | None, units: float | None) -> float | None:
 
 
 def _frames(record: ScenarioRecord, seconds: float) -> float | None:
-    """Of all streams over the window, at the pace of each encoder: its own count is between two of its reports, which
-    is less than the window. A count without a pace is taken as it stands."""
+    """Frames of all streams in the window, by each encoder's rate: its own counter spans only the time between two
+    progress reports. A count without a rate is used as it is."""
     return _summed([one.fps * seconds if one.fps is not None else one.frames for one in record.encoders or []])
 
 
 def _viewers(record: ScenarioRecord, streams: int | None) -> int | None:
-    """All of them: those that were counted, else so many of each output, where ``viewers`` pull every rendition."""
+    """All viewers: as counted, else ``viewers`` for each output, as each of them pulls every rendition."""
     if record.playback is not None and record.playback.viewers:
         return record.playback.viewers
     if streams is None or record.viewers is None:
@@ -126,9 +125,9 @@ def _summed(values: Sequence[float | None]) -> float | None:
 
 
 def _bits_per_second(record: ScenarioRecord, streams: int | None) -> float | None:
-    """Of all streams and renditions together: as they were measured, else as they were asked for.
+    """Bit rate of all streams and renditions together: measured, else as requested.
 
-    A list of bitrates is one for each stream, or one for each rendition of every stream.
+    A list of bitrates has one for each stream, or one for each rendition of every stream.
     """
     measured = _summed([rendition.bitrate_bps for rendition in record.renditions or []])
     if measured is None:
@@ -142,7 +141,7 @@ def _bits_per_second(record: ScenarioRecord, streams: int | None) -> float | Non
 
 
 def _pixels_per_frame(record: ScenarioRecord) -> float | None:
-    """Of every rendition, for each frame of the source: one of fewer frames a second encodes only a part of them."""
+    """Pixels of all renditions per source frame: one with a lower frame rate encodes only some of the frames."""
     if record.outputs:
         shares = [one.fps / record.fps if record.fps else 1.0 for one in record.outputs]
         return (
@@ -153,7 +152,7 @@ def _pixels_per_frame(record: ScenarioRecord) -> float | None:
 
 
 def _known(parse: Callable[[str], float], text: str) -> float:
-    """0 for a text of another program that means nothing here: the figure is then unknown."""
+    """0, so that the figure is unknown, for another program's text that has no meaning here."""
     try:
         return parse(text)
     except ValueError:

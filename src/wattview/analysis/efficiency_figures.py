@@ -1,4 +1,4 @@
-"""Efficiency as lines of a table: of all power and of that above baseline, and how sure each figure is."""
+"""Efficiency as table rows: of total power and of power above baseline, with the error of each figure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from wattview.model.quantities import QUANTITIES, Quantity
 
 
 class EfficiencyLine(Struct, frozen=True):
-    """The efficiency of one scenario: of all its power (``net`` is false), or of that above the baseline.
+    """The efficiency of one scenario: of its total power (``net`` is false), or of the power above baseline.
 
-    ``error_share`` is how far the truth may lie from its energy, as a share of it; None where nobody knows.
+    ``error_share`` is the relative error of the energy; None if unknown.
     """
 
     scenario: ScenarioResult
@@ -22,12 +22,12 @@ class EfficiencyLine(Struct, frozen=True):
     error_share: float | None
 
     def value(self, quantity: Quantity) -> float | None:
-        """The quantity in its unit; None where it is unknown."""
+        """The quantity in its unit; None if unknown."""
         value: float | None = getattr(self.figures, quantity.name)
         return None if value is None else quantity.scaled(value)
 
     def error(self, quantity: Quantity) -> float | None:
-        """How far the truth may lie from ``value``."""
+        """The error of ``value``."""
         value = self.value(quantity)
         if value is None or self.error_share is None or not quantity.proportional:
             return None
@@ -39,7 +39,7 @@ class EfficiencyLine(Struct, frozen=True):
 
 
 def lines_of(results: Sequence[ScenarioResult]) -> Iterator[EfficiencyLine]:
-    """Up to two lines for each scenario of one run."""
+    """Up to two rows for each scenario of one run."""
     for one in results:
         if one.efficiency is not None:
             yield EfficiencyLine(one, one.efficiency, False, _share(one.energy_error_joules, one.energy_joules))
@@ -50,13 +50,13 @@ def lines_of(results: Sequence[ScenarioResult]) -> Iterator[EfficiencyLine]:
 
 
 def known(names: Iterable[str], lines: Sequence[EfficiencyLine]) -> list[Quantity]:
-    """Those of the quantities that any line has."""
+    """The quantities that at least one row has."""
     return [quantity for name in names if any(line.has([quantity := QUANTITIES[name]]) for line in lines)]
 
 
 def net_error_joules(one: ScenarioResult, results: Iterable[ScenarioResult]) -> float | None:
-    """How far the truth may lie from the energy above the baseline: by the scenario's own error, and the baseline's
-    over the same time. Of several baselines of that name the least certain one counts."""
+    """Error of the energy above baseline: the scenario's own, and the baseline's over the same time. Of several
+    baselines with that name the least certain one counts."""
     errors = [
         base.energy_error_joules / base.window_seconds
         for base in results

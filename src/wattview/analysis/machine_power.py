@@ -1,6 +1,6 @@
-"""The power of the whole machine: the host's figure, and the GPUs that it does not hold. Each joule once.
+"""Power of the whole machine: the host, and the GPUs that its source does not include. Each joule counts once.
 
-RAPL and the estimate see the processor and not the cards in the slots; a board's meter and a battery feed these too.
+RAPL and the estimate see the processor but not the cards in the slots; a board's meter and a battery include them.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from wattview.model.power_sources import PROCESSOR_SOURCES
 
 
 def machine_power(power: PowerReading | None, gpus: Sequence[Gpu] | None) -> MachinePower | None:
-    """By the readings of one moment; None where the host has no source of power. ``gpus`` is None where there are
-    some, or may be, that cannot be read now: a sum that silently lacks one does not exist.
+    """Machine power from the readings of one moment; None if the host has no power source. ``gpus`` is None if there
+    are, or may be, GPUs that cannot be read now: the sum is then unknown.
 
-    Drivers do not say how far a GPU's power may be off, so that a sum with a GPU in it has no error that is known.
+    Drivers do not state the error of a GPU's power, so a sum with a GPU in it has no known error.
     """
     if power is None:
         return None
     if power.source in PROCESSOR_SOURCES and gpus is None:
-        return MachinePower(source=power.source, reason="its GPUs cannot be read now")
+        return MachinePower(source=power.source, reason="its GPUs cannot be read at the moment")
     beside = [gpu for gpu in gpus or () if gpu.draws_beside] if power.source in PROCESSOR_SOURCES else []
     silent = [str(gpu.index) for gpu in beside if gpu.power_watts is None]
     drivers = {gpu.source: None for gpu in beside}

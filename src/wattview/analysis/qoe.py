@@ -1,8 +1,8 @@
-"""A viewer's opinion from what was measured of the picture and its playing: ``qoe_score``, 1 to 5 on the ACR scale.
+"""A viewer's opinion from the measured picture and playback: ``qoe_score``, 1 to 5 on the ACR scale.
 
 VMAF was trained on absolute category ratings, mapped so that *bad* (1) is about 20 and *excellent* (5) is 100 (Netflix,
-https://github.com/Netflix/vmaf/blob/master/resource/doc/models.md); between them the scale is taken as linear. Where
-viewers watched, what is above 1 is lowered by the stalling term of ITU-T P.1203.3 (10/2017), clause 8.4.
+https://github.com/Netflix/vmaf/blob/master/resource/doc/models.md); the scale is taken as linear in between. If viewers
+watched, the part above 1 is lowered by the stalling term of ITU-T P.1203.3 (10/2017), clause 8.4.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from wattview.model import Playback
 VMAF_BAD = 20.0
 VMAF_EXCELLENT = 100.0
 
-# P.1203.3's coefficients of a stall's impact: of their number, of the time waited, of the time between them.
+# P.1203.3's coefficients for stalls: their number, the time stalled, the time between them.
 _S1, _S2, _S3 = 9.35158684, 0.91890815, 11.0567558
 
 
 def acr_from_vmaf(vmaf: float) -> float:
-    """1 to 5. What lies outside 20 … 100 is the end of the scale."""
+    """1 to 5. VMAF outside of 20 … 100 gives the end of the scale."""
     score = 1.0 + 4.0 * (vmaf - VMAF_BAD) / (VMAF_EXCELLENT - VMAF_BAD)
     return min(max(score, 1.0), 5.0)
 
 
 def seen(playback: Playback) -> str:
-    """What viewers saw, in words, as far as it is known."""
+    """The viewers' playback in words, as far as it is known."""
     count = f"{playback.viewers} viewer{'s' if playback.viewers != 1 else ''}"
     found = []
     if playback.start_delay_seconds is not None:
@@ -42,15 +42,15 @@ def seen(playback: Playback) -> str:
             f"{playback.end_to_end_delay_seconds:.3f} s behind the source"
             + (f" (95 % within {few:.3f} s, all within {most:.3f} s)" if few is not None and most is not None else "")
         )
-    return f"{count}: {', '.join(found) or 'nothing is known of what they saw'}"
+    return f"{count}: {', '.join(found) or 'playback unknown'}"
 
 
 def stalling_impact(stalls: float, waited_seconds: float, seconds: float) -> float:
-    """The factor by which stalls lower an opinion, 1 where there were none (equation 29).
+    """Factor by which stalls lower an opinion; 1 without stalls (equation 29).
 
-    ``stalls`` and ``waited_seconds`` are one viewer's, or a mean viewer's, over ``seconds`` of playing. When each stall
-    came is not recorded: they are taken as evenly spread, and waiting has the full weight that the Recommendation gives
-    it near the end, so that the factor is on the careful side.
+    ``stalls`` and ``waited_seconds`` are one viewer's, or the mean viewer's, over ``seconds`` of playback. The time of
+    each stall is not recorded: stalls are assumed evenly spread, with the full weight that the Recommendation gives
+    them near the end, so the factor is on the pessimistic side.
     """
     if not stalls > 0 or not seconds > 0:
         return 1.0
@@ -59,9 +59,9 @@ def stalling_impact(stalls: float, waited_seconds: float, seconds: float) -> flo
 
 
 def qoe(vmaf: float | None, playback: Playback | None = None, seconds: float | None = None) -> tuple[float | None, str]:
-    """The score and how it came about; None and the reason where it cannot be had.
+    """The score and how it was computed; None and the reason if there is none.
 
-    Where no viewer watched, the score is of the picture alone, and says so.
+    Without viewers the score is of the picture alone, and says so.
     """
     if vmaf is None:
         return None, "no VMAF was measured"
@@ -72,6 +72,6 @@ def qoe(vmaf: float | None, playback: Playback | None = None, seconds: float | N
     stalls, waited = playback.stalls / playback.viewers, (playback.stalled_seconds or 0.0) / playback.viewers
     factor = stalling_impact(stalls, waited, seconds)
     return 1.0 + (score - 1.0) * factor, (
-        f"{method}; what is above 1 times {factor:.3f} for {stalls:.3g} stalls of together {waited:.1f} s a viewer"
-        " (ITU-T P.1203.3)"
+        f"{method}; the part above 1 multiplied by {factor:.3f} for {stalls:.3g} stalls, {waited:.1f} s in all,"
+        " per viewer (ITU-T P.1203.3)"
     )

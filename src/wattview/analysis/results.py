@@ -1,7 +1,7 @@
-"""What a recorded scenario means: its energy, power, CPU time, cost, carbon and quality, and the difference from the
-baseline of the same file. Pure functions of the record, of what a history holds for its window, and of the prices.
+"""Figures of a recorded scenario: energy, power, CPU time, cost, carbon, quality, and the difference from the baseline
+of the same file. Pure functions of the record, the history of its window, and the prices.
 
-A figure that cannot be had is None and its reason stands in ``reasons`` under the figure's name; the others stay.
+An unknown figure is None, with its reason in ``reasons`` under the figure's name; the others are unaffected.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from wattview.model import Efficiency, ScenarioRecord, ScenarioResult
 T = TypeVar("T")
 
 BASELINE_NAMES = ("baseline", "idle")
-"""How other programs call an idle window: their files have no ``type``. A name that begins so is one."""
+"""How other programs name an idle window: their files have no ``type``. A name that starts with one of these is a
+baseline."""
 
 MAX_WINDOW_SECONDS = 31 * 86400.0
 
@@ -40,7 +41,7 @@ _OF_WINDOW = (*_OF_POWER, *_OF_CPU, "gpu_energy_joules", "cost_total")
 
 
 def window_of(record: ScenarioRecord, max_gap: float = MAX_GAP_SECONDS) -> Window:
-    """The measured window. Raises NoData where the record does not say when it was."""
+    """The measured window. Raises NoData if the record does not say when it was."""
     for name, value in (("start_time", record.start_time), ("end_time", record.end_time)):
         if value is None:
             noted = [note for note in record.notes or [] if note.startswith(f"{name}: ")]
@@ -55,7 +56,7 @@ def window_of(record: ScenarioRecord, max_gap: float = MAX_GAP_SECONDS) -> Windo
 
 
 class _Findings:
-    """Figures as they are found, and the reasons of those that are not."""
+    """Figures as they are computed, and the reasons for those that are unknown."""
 
     def __init__(self) -> None:
         self.figures: dict[str, Any] = {}
@@ -63,7 +64,7 @@ class _Findings:
         self.inapplicable: dict[str, str] = {}
 
     def take(self, name: str, compute: Callable[[], T]) -> T | None:
-        """Keeps a figure, or the reason why there is none."""
+        """Records a figure, or the reason why it is unknown."""
         try:
             value = compute()
         except NoData as lack:
@@ -84,7 +85,7 @@ def analyse(
     found.figures["duration_seconds"] = record.duration or None
     score, method = qoe(record.vmaf_score, record.playback, record.duration)
     if score is None and is_baseline(record):
-        found.inapplicable["qoe_score"] = "an idle window has no picture"
+        found.inapplicable["qoe_score"] = "an idle window has no video"
     elif score is None:
         found.reasons["qoe_score"] = method
     else:
@@ -172,7 +173,7 @@ def _efficiency(found: _Findings, record: ScenarioRecord, window: Window, prices
 
 
 def _energy_cost(evidence: Evidence, window: Window, energy: host.HostEnergy, prices: Cost) -> float:
-    """At the flat price, or with a tariff: each hour's energy at that hour's price."""
+    """At the flat price, or with a tariff each hour's energy at that hour's price."""
     if not prices.tariff:
         return cost.energy_cost(energy.joules, prices)
 
@@ -192,16 +193,16 @@ def _gpu_seconds(evidence: Evidence, window: Window, prices: Cost) -> float:
 
 
 def is_baseline(record: ScenarioRecord) -> bool:
-    """Whether a scenario is an idle window: by its type, and by its name where a file has no types."""
+    """Whether a scenario is an idle window: by its type, or by its name in a file without types."""
     if record.type is not None:
         return record.type == "baseline"
     return record.name.casefold().startswith(BASELINE_NAMES)
 
 
 def compared_with_baseline(results: Sequence[ScenarioResult]) -> list[ScenarioResult]:
-    """Every scenario with the baseline's name and the difference of the mean powers, its own less the baseline's.
+    """Adds to every scenario the baseline's name and its mean power less the baseline's.
 
-    Of several baselines it is the last one that began before the scenario, else the first.
+    Of several baselines, the last one that began before the scenario counts, else the first.
     """
     baselines = [result for result in results if is_baseline(result.record)]
     begun = sorted(
@@ -230,11 +231,11 @@ def _compared(result: ScenarioResult, baseline: ScenarioResult | None, idle_watt
     if baseline is None:
         reason = "this results file has no baseline scenario"
     elif result.power_mean_watts is None:
-        reason = result.reasons.get("power_mean_watts", "its own power is unknown")
+        reason = result.reasons.get("power_mean_watts", "its power is unknown")
     elif baseline.power_mean_watts is None:
         reason = f"the baseline's power is unknown: {baseline.reasons.get('power_mean_watts', 'no data')}"
     elif baseline.power_source != result.power_source:
-        reason = f"the baseline's power came from {baseline.power_source}, this one's from {result.power_source}"
+        reason = f"the baseline's power came from {baseline.power_source}, this scenario's from {result.power_source}"
     else:
         subtracted = baseline.power_mean_watts
         difference = result.power_mean_watts - subtracted
@@ -257,7 +258,7 @@ def _compared(result: ScenarioResult, baseline: ScenarioResult | None, idle_watt
 
 
 def _net(result: ScenarioResult, net_joules: float) -> Efficiency:
-    """Of the energy above the baseline. A price of computing time has no such part: there are no costs in it."""
+    """Efficiency of the energy above baseline. It has no costs, since computing time has no part above baseline."""
     carbon = None
     if result.carbon_grams is not None and result.energy_joules:
         carbon = result.carbon_grams * net_joules / result.energy_joules

@@ -1,6 +1,5 @@
-"""What happened between two snapshots: streams and containers that come and go, encoders that fall behind, power over
-its budget. Values in, values out; the states of sources, exporters and runs are told where they change.
-"""
+"""Events between two snapshots: streams and containers that start and end, encoders that fall behind, power over
+budget. Values in, values out; changes of sources, exporters and runs are reported where they happen."""
 
 from __future__ import annotations
 
@@ -12,23 +11,23 @@ from msgspec.structs import replace
 from wattview.model import Container, EventLevel, RtmpServer, Run, Snapshot, Stream
 
 WELL_SPEED = 0.985
-"""From here an encoder that was behind is in real time again; FFmpeg's own figure wavers by a percent."""
+"""An encoder that was behind is in real time again from this speed; FFmpeg's own figure varies by a percent."""
 
 WELL_WITHIN = 0.95
-"""From this part of the budget power that was over it is within it again."""
+"""Power that exceeded its budget is within it again below this share of it."""
 
 
 SILENT_LOOKS = 2
-"""A stream that takes in nothing for so many looks has lost its publisher, and the server takes it away later. One that
-ends while its publisher still sends was ended: by the publisher's word, or with its connection."""
+"""A stream without input for this many snapshots has lost its publisher, and the server removes it later. A stream that
+ends while it still receives input ended on purpose, or with its connection."""
 
 
 MAX_ENDED = 500
-"""How many ended containers are remembered, for what becomes of them."""
+"""How many ended containers are remembered, to see whether they restart."""
 
 
 class Change(NamedTuple):
-    """One event between two snapshots. ``alert``: somebody should be told now."""
+    """One event between two snapshots. ``alert``: it needs attention now."""
 
     level: EventLevel
     about: str
@@ -37,8 +36,8 @@ class Change(NamedTuple):
 
 
 class Watch:
-    """Compares each snapshot with the one before it. What wavers about its limit is told once until it is well away
-    from it again: an encoder that is behind, power over ``budget_watts`` (0: no budget)."""
+    """Compares each snapshot with the previous one. A value near its limit (an encoder's speed, power against
+    ``budget_watts``; 0: no budget) is reported once until it is well away from the limit again."""
 
     def __init__(self, budget_watts: float = 0.0) -> None:
         self._budget_watts = budget_watts
@@ -49,7 +48,7 @@ class Watch:
         self._ended: dict[str, Container] = {}
 
     def look(self, now: Snapshot) -> list[Change]:
-        """The events since the last look; at the first, whether power is over its budget."""
+        """The events since the previous snapshot; for the first snapshot, whether power exceeds its budget."""
         before = self._before
         changes = [*self._streams(before, now), *self._containers(before, now)] if before is not None else []
         changes += [*self._budget(now), *self._encoders(now.run)]
@@ -60,12 +59,12 @@ class Watch:
     def _streams(self, before: Snapshot, now: Snapshot) -> Iterator[Change]:
         was = {(one.app, one.name): one for one in before.streams}
         here = {(one.app, one.name): one for one in now.streams}
-        # Without a reading no stream has ended: it is the server that is not seen.
+        # Without a reading, no stream has ended: only the server cannot be seen.
         if now.rtmp_server is None or before.rtmp_server is None:
             return
         for key in sorted(here.keys() - was.keys()):
             yield Change("info", f"stream {'/'.join(key)}", f"is live{_what(here[key])}")
-        # One that a full list leaves out has not ended.
+        # A stream that a truncated list leaves out has not ended.
         if now.rtmp_server.unlisted_streams:
             return
         restarted = _has_restarted(before.rtmp_server, now.rtmp_server)
@@ -74,12 +73,12 @@ class Watch:
             if restarted:
                 why = "was cut off: the RTMP server has restarted"
             elif self._silent.get(key, 0) >= SILENT_LOOKS:
-                why = "was cut off: nothing had come from its publisher any more"
+                why = "was cut off: its publisher had stopped sending"
             failed = why != "has ended"
             yield Change("warning" if failed else "info", f"stream {'/'.join(key)}", why, failed)
 
     def _note_silence(self, before: Snapshot | None, now: Snapshot) -> None:
-        """Counts the looks at which a stream has taken in nothing since the look before."""
+        """Counts the snapshots since a stream last received data."""
         if now.rtmp_server is None or before is None:
             return
         taken = {(one.app, one.name): one.bytes_in_total for one in before.streams}
@@ -136,7 +135,7 @@ class Watch:
 
 
 def _known(before: Snapshot, now: Snapshot) -> Snapshot:
-    """``now``, with the last known part where a source did not answer: what to compare the next snapshot with."""
+    """``now``, with the last known part for a source that did not answer: the reference for the next snapshot."""
     if now.engine is None:
         now = replace(now, engine=before.engine, containers=before.containers)
     if now.rtmp_server is None:
@@ -152,8 +151,8 @@ def _has_restarted(before: RtmpServer, now: RtmpServer) -> bool:
 
 
 def _restart(old: Container | None, new: Container) -> Change | None:
-    """The engine's own restart of a container that failed is a warning, whether or not a look fell between its end and
-    its new start; a start by hand is none."""
+    """The engine's own restart of a failed container is a warning, even if it came back between two snapshots; a manual
+    start is not."""
     if old is None or old.restarts is None or new.restarts is None or new.restarts <= old.restarts:
         return None
     times = "once" if new.restarts == 1 else f"{new.restarts} times"

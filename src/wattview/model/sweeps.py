@@ -112,7 +112,7 @@ class MeasuredLoad(Struct, frozen=True, kw_only=True):
 class PowerPrediction(Struct, frozen=True, kw_only=True):
     """The host's mean power under a load, ``error_watts`` as in the fit.
 
-    ``extrapolated``: the load lies outside of what was measured, which the error does not cover. ``of`` names
+    ``extrapolated``: the load lies outside of the measured range, which the error does not cover. ``of`` names
     what the settings of the fit have in common, ``scenarios`` counts them; all were measured on ``machine``, by
     ``power_source``. ``remarks`` are warnings about the figures. ``formula`` is the fit in words, and
     ``spans`` how far the loads reach that were ``measured``.

@@ -1,1 +1,1 @@
-"""Who used the power: idle power, and the shares of what is above it."""
+"""Idle power, and attribution of the power above it."""

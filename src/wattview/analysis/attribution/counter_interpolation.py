@@ -1,7 +1,7 @@
-"""One counter's last readings, as a line over time: what lets counters that were read at different moments be compared.
+"""Linear interpolation between a counter's recent readings, to compare counters that are read at different moments.
 
-Two sources are never read at the same instant. Between two readings a counter is taken to grow evenly, so that its
-growth over any span is known, and spans that touch add up exactly. Times are of the monotonic clock.
+No two sources are read at the same instant. A counter is assumed to grow linearly between two readings, so its increase
+over any span is defined, and increases over adjacent spans add up exactly. Times are monotonic.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _at = itemgetter(0)
 
 
 class Trace:
-    """The recent readings of one counter. Outside of them it stands still: nothing is extrapolated.
+    """The recent readings of one counter. It is constant outside of them: nothing is extrapolated.
 
-    ``most_per_second`` is the fastest that it can grow. A counter that fell began anew at 0, where it can have counted
-    what it shows in the time since the reading before; else it was set back, and nothing was counted.
+    ``most_per_second`` is the fastest possible growth. A counter that fell was reset: to 0 if it can have reached its
+    new value since the previous reading, else to an arbitrary value, and then no increase is counted.
     """
 
     __slots__ = ("_last", "_most_per_second", "_points")
@@ -29,16 +29,16 @@ class Trace:
 
     @property
     def end(self) -> float:
-        """The time of the last reading; minus infinity before the first."""
+        """Time of the last reading; minus infinity before the first."""
         return self._points[-1][0] if self._points else -math.inf
 
     @property
     def last(self) -> float:
-        """The counter as it was last read; minus infinity before the first reading."""
+        """The counter at its last reading; minus infinity before the first."""
         return self._last if self._points else -math.inf
 
     def add(self, at: float, value: float) -> None:
-        """Takes a reading. One that is not later than the last is left out."""
+        """Adds a reading. One that is not later than the last is ignored."""
         if not self._points:
             self._points.append((at, 0.0))
         elif at > self.end:
@@ -52,11 +52,11 @@ class Trace:
         self._last = value
 
     def increase(self, start: float, end: float) -> float:
-        """How much was counted from ``start`` to ``end``."""
+        """The increase from ``start`` to ``end``."""
         return max(self._value(end) - self._value(start), 0.0)
 
     def forget(self, before: float) -> None:
-        """Drops what is not needed for spans that begin at ``before`` or later."""
+        """Drops readings that are not needed for spans that begin at ``before`` or later."""
         keep = bisect_right(self._points, before, key=_at) - 1
         if keep > 0:
             del self._points[:keep]

@@ -1,14 +1,14 @@
-"""What the machine draws when it does nothing: seen while it rests, never extrapolated from afar.
+"""Idle power: measured while the machine is at rest, never extrapolated from higher load.
 
-Power does not rise in a straight line with utilisation: many servers draw half of their idle power more at a tenth of
-the load (SPECpower_ssj2008), others sleep deeply and take a step to wake up. A line through what a busy machine draws
-says nothing of it at rest, however well it fits. So idle power is known where the machine was seen at rest: in a
-baseline window, or in half minutes of at most ``REST`` utilisation. What the little use in them took is subtracted, as
-the curve above rest bends, and bounded: from 0 to u power rises by no more than the share ``√(u / v)`` of what it rises
-to a busier v, whatever the curve. That bound is the error, with the spread of the half minutes. Where it would be large
-there is no answer. The same holds for a GPU, with its own utilisation.
+Power is not linear in utilisation: at a tenth of full load many servers draw 50 % more than when idle
+(SPECpower_ssj2008), and others jump when they leave a deep sleep state. A regression over a busy machine's power
+therefore says nothing about idle power, however good its fit. Idle power is known only if the machine was seen at rest:
+in a baseline window, or in half minutes with at most ``REST`` utilisation. The power of that small load is subtracted,
+following the bend of the curve above rest, and bounded: from 0 to u, power rises by at most the share ``√(u / v)`` of
+its rise to a higher utilisation v. That bound, with the spread of the half minutes, is the error. If the error is
+large, there is no answer. A GPU is treated the same way, by its own utilisation.
 
-All times are of a monotonic clock: a wall clock that is set changes nothing.
+All times are monotonic, so that setting the wall clock changes nothing.
 """
 
 from __future__ import annotations
@@ -27,40 +27,42 @@ from wattview.analysis.windows.energy import NoData
 from wattview.model.power import IdleMethod
 
 REST = 0.02
-"""The largest utilisation at which a machine is at rest. A step of its power below the least that was seen stays
-unseen."""
+"""Largest utilisation at which a machine counts as at rest. A step in power below the lowest utilisation seen goes
+unnoticed."""
 
 HALF_MINUTE = 30.0
-"""What is gathered into one observation: a shorter interval may be low by chance."""
+"""Length of one observation in seconds: a shorter interval may be low by chance."""
 
 BANDS = (0.0025, 0.005, 0.01, REST, 0.05, 0.1, 0.2, 0.4, 1.0)
-"""Upper edges of the utilisations that are kept apart: those near rest must not be lost among the others."""
+"""Upper edges of the utilisation bands, narrow near rest so that rare observations there are kept."""
 
 KEPT = 32
-"""Observations of each band: what is newer takes the place of the oldest."""
+"""Observations kept per band; new ones replace the oldest."""
 
 KEPT_SECONDS = 24 * 3600.0
-"""For how long an observation and a baseline count: machines are changed, and rooms get warmer."""
+"""How long observations and baselines stay valid, in seconds: machines are changed, and rooms get warmer."""
 
 MIN_OBSERVATIONS = 4
 
 MAX_ERROR = 0.2
-"""The largest error that is stated, as a part of idle power. Beyond it idle power is not known."""
+"""Largest error, as a share of idle power. Beyond it idle power is unknown."""
 
 FULL_LOAD = 3.0
-"""What full load is taken to draw, in idle powers, until the machine has been seen busier than at rest."""
+"""Assumed power at full load, as a multiple of idle power, until the machine has been seen busier than at rest."""
 
 STEEPEST = 0.5
-"""The exponent of the steepest power curve: √u. SPECpower's servers have 0.5 to 0.9 up to a tenth of the load."""
+"""Exponent of the steepest power curve: √u. SPECpower's servers have 0.5 to 0.9 up to a tenth of the load."""
 
 BUSIER = 4.0
-"""How many times the utilisation at rest one has to be that tells what it takes."""
+"""A busier observation must have at least this multiple of the utilisation at rest."""
 
 
 class Idle(Struct, frozen=True):
-    """Idle power in watts and how it is known: set by hand, what the estimate itself assumes, from a baseline window,
-    or from the machine at rest, less what its use took (``regression``). The truth lies within ``error_watts`` with
-    95 %; None where it is given."""
+    """Idle power in watts and its origin: ``setting``, the assumption of the estimate, a baseline window, or
+    ``regression``: the machine at rest, less the power of its remaining load.
+
+    The truth lies within ``error_watts`` with 95 % confidence; None for an idle power that was set or assumed.
+    """
 
     watts: float
     method: IdleMethod
@@ -68,7 +70,7 @@ class Idle(Struct, frozen=True):
 
 
 class Observation(NamedTuple):
-    """Half a minute or more, by its end. ``error_watts`` is that of the mean power, where it is known."""
+    """At least half a minute, stamped with its end. ``error_watts`` is the error of the mean power; None if unknown."""
 
     time: float
     utilisation: float
@@ -77,10 +79,10 @@ class Observation(NamedTuple):
 
 
 class IdleModel(Struct, frozen=True):
-    """What was learnt of idle power so far. A value: ``add`` gives the next one. Times are of a monotonic clock.
+    """What is known about idle power so far. Immutable: ``add`` returns the next model. Times are monotonic.
 
-    ``bands`` has observations by utilisation (``BANDS``), oldest first. ``gathered`` is the next one: seconds, the sum
-    of utilisation over them, and joules. ``window`` is the last baseline.
+    ``bands`` holds the observations by utilisation (``BANDS``), oldest first. ``gathered`` is the observation in
+    progress: seconds, utilisation integrated over them, and joules. ``window`` is the last baseline.
     """
 
     time: float = 0.0
@@ -89,7 +91,7 @@ class IdleModel(Struct, frozen=True):
     window: Observation | None = None
 
     def add(self, time: float, seconds: float, utilisation: float, watts: float) -> IdleModel:
-        """With one more interval: its end and length, its utilisation (0 to 1), and its mean power."""
+        """The model with one more interval: its end, length, utilisation (0 to 1) and mean power."""
         if time < self.time:
             return self._moved(time - seconds - self.time).add(time, seconds, utilisation, watts)
         length, use, joules = self.gathered if time - self.time < seconds + HALF_MINUTE else (0.0, 0.0, 0.0)
@@ -102,13 +104,13 @@ class IdleModel(Struct, frozen=True):
         return replace(self, time=time, gathered=(0.0, 0.0, 0.0), bands=(*self.bands[:at], band, *self.bands[at + 1 :]))
 
     def add_baseline(self, time: float, utilisation: float, watts: float, error_watts: float = 0.0) -> IdleModel:
-        """With a baseline window, unless something else was running in it."""
+        """The model with a baseline window, unless something else was running in it."""
         if utilisation > REST:
             return self
         return replace(self, time=max(time, self.time), window=Observation(time, utilisation, watts, error_watts))
 
     def idle(self) -> Idle:
-        """The best answer there is. Raises NoData, with the reason, where there is none."""
+        """The best available idle power. Raises NoData with the reason if there is none."""
         bands = [self._recent(band) for band in self.bands]
         resting = _resting(bands)
         found = []
@@ -121,7 +123,7 @@ class IdleModel(Struct, frozen=True):
         best = min(found, key=lambda one: one.error_watts or 0.0)
         if (best.error_watts or 0.0) > MAX_ERROR * best.watts:
             raise NoData(
-                f"the power at rest leaves it too uncertain, {best.watts:.1f} ±{best.error_watts:.1f} W;"
+                f"the power at rest is too uncertain, {best.watts:.1f} ±{best.error_watts:.1f} W;"
                 " run a baseline while nothing else runs, or set power.idle_watts"
             )
         return best
@@ -130,14 +132,14 @@ class IdleModel(Struct, frozen=True):
         return [one for one in band if self.time - one.time < KEPT_SECONDS]
 
     def _moved(self, seconds: float) -> IdleModel:
-        """The same on a clock that shows so much more: the monotonic clock begins anew when the machine does."""
+        """The model with all times shifted by ``seconds``: the monotonic clock restarts with the machine."""
         window = None if self.window is None else self.window._replace(time=self.window.time + seconds)
         bands = tuple(tuple(one._replace(time=one.time + seconds) for one in band) for band in self.bands)
         return replace(self, time=self.time + seconds, bands=bands, window=window)
 
 
 def _resting(bands: Sequence[Sequence[Observation]]) -> list[Observation]:
-    """The observations at the least use, as many as it takes; none where there are too few at rest."""
+    """The observations at the lowest utilisation, as many as needed; none if too few are at rest."""
     found: list[Observation] = []
     for band in bands[: BANDS.index(REST) + 1]:
         found += band
@@ -152,8 +154,9 @@ def _never_at_rest(bands: Sequence[Sequence[Observation]]) -> str:
     if resting or not seen:
         return f"too few observations at rest so far ({resting} of {MIN_OBSERVATIONS} half minutes)"
     return (
-        f"the machine was never at rest: its use was {100 * min(seen):.0f} % or more, and from above {100 * REST:.0f} %"
-        " its power at 0 % is unknown; run a baseline while nothing else runs, or set power.idle_watts"
+        f"the machine was never at rest: its utilisation was {100 * min(seen):.0f} % or more, and above"
+        f" {100 * REST:.0f} % idle power cannot be inferred; run a baseline while nothing else runs,"
+        " or set power.idle_watts"
     )
 
 
@@ -162,8 +165,8 @@ def _mean(band: Sequence[Observation]) -> Observation:
 
 
 def _spread(band: Sequence[Observation]) -> float:
-    """How far from their mean the power at rest may lie: that of one more observation, and the farthest of them. It
-    wanders with warmth, discs and fans, so that the error of the mean would be too small."""
+    """Uncertainty of the power at rest: that of one more observation, or the largest deviation if greater. Power at
+    rest wanders with temperature, discs and fans, so the standard error of the mean would be too small."""
     watts = [one.watts for one in band]
     mean, count = fmean(watts), len(watts)
     one_more = t_quantile(0.975, count - 1) * math.sqrt(variance(watts) * (1.0 + 1.0 / count))
@@ -171,10 +174,11 @@ def _spread(band: Sequence[Observation]) -> float:
 
 
 def _less_use(rest: Observation, spread: float, bands: Iterable[Sequence[Observation]], method: IdleMethod) -> Idle:
-    """Idle power from the power at rest: less what the use took most likely, within what it can have taken."""
+    """Idle power: power at rest less the most likely power of its load, within the bounds of what that load can have
+    drawn."""
     busier = [_mean(band) for band in bands if len(band) >= MIN_OBSERVATIONS]
     busier = [one for one in busier if rest.utilisation and one.utilisation >= BUSIER * rest.utilisation]
-    # How much above rest the busier one may be, noise and all.
+    # Upper bound of the busier observation's rise above rest, noise included.
     first, more = (busier[0], spread) if busier else (Observation(0.0, 1.0, FULL_LOAD * rest.watts), 0.0)
     share = rest.utilisation / first.utilisation
     rise = max(first.watts - rest.watts, 0.0)
@@ -184,12 +188,13 @@ def _less_use(rest: Observation, spread: float, bands: Iterable[Sequence[Observa
 
 
 def _part(share: float) -> float:
-    """What rest took for each watt that a busier use took beyond it, where it took that share of the busier one's."""
+    """Ratio of rest's power to the further rise at the busier utilisation, if rest took ``share`` of the busier one's
+    power."""
     return share / (1.0 - share)
 
 
 def _bend(rest: Observation, busier: Sequence[Observation]) -> float:
-    """The exponent of the power curve above rest, as two busier utilisations show it; between straight and steepest."""
+    """Exponent of the power curve above rest, from two busier utilisations; between linear and the steepest curve."""
     first = busier[0] if busier else None
     second = next((one for one in busier if first is not None and one.utilisation >= 2 * first.utilisation), None)
     if first is None or second is None or not second.watts > first.watts > rest.watts:

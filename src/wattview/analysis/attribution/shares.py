@@ -1,9 +1,9 @@
-"""Who used the power: the energy of an interval, shared out to idle, containers, encoders and the rest of the system.
+"""Attribution: the energy of an interval, divided into idle, containers, encoders and the rest of the system.
 
-Energy is conserved: ``idle + containers + encoders + unattributed = the whole`` in every interval, whatever comes and
-goes. What the machine draws at rest is nobody's and is reported by itself; the rest of the CPU's energy is shared by
-CPU time, a GPU's energy by its own account of who used it. What no part has used (the kernel, programs outside of
-containers, a container whose use could not be read) is unattributed, and never spread over those that are known.
+Energy is conserved: ``idle + containers + encoders + unattributed = total`` in every interval. Idle power belongs to
+nobody and is reported separately. The rest of the CPU's energy is divided by CPU time, a GPU's energy by its driver's
+utilisation per process. What no part used (the kernel, programs outside of containers, a container whose use could not
+be read) is unattributed, and is never spread over the known parts.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from msgspec import Struct
 
 
 class Part(Struct, frozen=True):
-    """Something that uses power: a container by its name, or one of our own encoders by its name."""
+    """A consumer of power: a container or one of our encoders, by name."""
 
     kind: Literal["container", "encoder"]
     name: str
 
 
 class GpuInterval(Struct, frozen=True, kw_only=True):
-    """One GPU in an interval: its energy, the busy share of the time, and each part's share of the time on it.
+    """One GPU in an interval: its energy, its utilisation, and each part's share of its time.
 
-    ``busy`` and the shares are 0 to 1; ``used`` is the shares of all its processes together, those of no part too.
+    ``busy`` and the shares are 0 to 1; ``used`` is the sum over all processes, including those of no part.
     """
 
     uuid: str
@@ -35,12 +35,12 @@ class GpuInterval(Struct, frozen=True, kw_only=True):
 
 
 class Interval(Struct, frozen=True, kw_only=True):
-    """What all counters counted in one span of time that ends at ``time`` (Unix seconds; ``monotonic`` is the same end
-    on the clock that nobody sets).
+    """The increase of all counters over one span of time that ends at ``time`` (Unix seconds) and ``monotonic`` (the
+    same moment on the monotonic clock).
 
-    ``cpu_seconds`` holds every part that was there. ``inside`` names the container that the encoders run in, where the
-    daemon itself runs in one: their CPU time is in that container's too. ``server_cpu_seconds`` is that of an RTMP
-    server outside of containers, None where there is none.
+    ``cpu_seconds`` holds every part that existed. ``inside`` names the container that the daemon runs in, if any: the
+    CPU time of the encoders is part of that container's. ``server_cpu_seconds`` is the CPU time of an RTMP server
+    outside of containers; None if there is none.
     """
 
     time: float
@@ -56,19 +56,19 @@ class Interval(Struct, frozen=True, kw_only=True):
 
     @property
     def joules(self) -> float:
-        """The whole: the host's and the GPUs'."""
+        """The total: host and GPUs."""
         return self.host_joules + sum(gpu.joules for gpu in self.gpus)
 
     @property
     def utilisation(self) -> float:
-        """The busy share of all CPU time, 0 to 1."""
+        """Utilisation of all CPUs, 0 to 1."""
         return min(self.busy_seconds / (self.cpus * self.seconds), 1.0) if self.cpus else 0.0
 
 
 class Attribution(Struct, frozen=True, kw_only=True):
-    """One interval's energy by who used it. ``joules`` is all of it and the sum of idle, parts and unattributed.
+    """One interval's energy by consumer. ``joules`` is the total: idle, parts and unattributed.
 
-    ``server_joules`` is a share of what is unattributed.
+    ``server_joules`` is a share of the unattributed energy.
     """
 
     time: float
@@ -80,7 +80,7 @@ class Attribution(Struct, frozen=True, kw_only=True):
     server_joules: float | None = None
 
     def watts(self, part: Part) -> float | None:
-        """Mean power of one part, None where it is not in the interval."""
+        """Mean power of one part; None if it is not in the interval."""
         joules = self.parts.get(part)
         return None if joules is None else joules / self.seconds
 
@@ -90,16 +90,16 @@ class Attribution(Struct, frozen=True, kw_only=True):
 
 
 def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str, float] | None = None) -> Attribution:
-    """Shares out the energy of an interval. ``gpu_idle_watts`` is by UUID, without those that are not known yet.
+    """Divides the energy of an interval. ``gpu_idle_watts`` is by UUID, without GPUs whose idle power is unknown.
 
-    A GPU's energy above idle goes to its processes by their use of it. Where its idle power is not known, each has the
-    energy of its share of the time, and the rest is unattributed. Idle power is never more than what was drawn.
+    A GPU's energy above idle goes to its processes by their use. If its idle power is unknown, each process gets the
+    energy of its share of the time, and the rest is unattributed. Idle power never exceeds the power drawn.
     """
     seconds = interval.seconds
     idle = min(idle_watts * seconds, interval.host_joules)
     active = interval.host_joules - idle
     used = _cpu_seconds(interval)
-    # The counters tick at different moments: the parts may seem to have used more than all together.
+    # Counters tick at different moments: the parts may seem to have used more than the total.
     whole = max(interval.busy_seconds, sum(used.values()))
     parts = {part: active * (cpu / whole) if whole else 0.0 for part, cpu in used.items()}
     server = None
@@ -110,7 +110,8 @@ def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str
         watts = (gpu_idle_watts or {}).get(gpu.uuid)
         gpu_idle = 0.0 if watts is None else min(watts * seconds, gpu.joules)
         idle += gpu_idle
-        # Percentages of several samplers: together they may be more than all, or less than what the GPU says.
+        # Utilisation comes from several samplers: the processes' sum may exceed 100 %, or fall short of the GPU's own
+        # figure.
         scale = max(gpu.used, sum(gpu.shares.values()), gpu.busy if watts is not None else 1.0)
         for part, share in gpu.shares.items():
             if scale:
@@ -127,7 +128,7 @@ def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str
 
 
 def _cpu_seconds(interval: Interval) -> Mapping[Part, float]:
-    """CPU time of each part, an encoder's not a second time in its container."""
+    """CPU time of each part; an encoder's time is subtracted from its container's."""
     if interval.inside is None or interval.inside not in interval.cpu_seconds:
         return interval.cpu_seconds
     encoders = sum(cpu for part, cpu in interval.cpu_seconds.items() if part.kind == "encoder")
@@ -136,9 +137,9 @@ def _cpu_seconds(interval: Interval) -> Mapping[Part, float]:
 
 
 class Ledger:
-    """Energy by who used it since the daemon began: the counters behind the ``…_joules_total`` series.
+    """Energy by consumer since the daemon started: the counters behind the ``…_joules_total`` series.
 
-    ``unknown_joules`` is what was used before idle power was known. The others and it are ``joules`` together.
+    ``unknown_joules`` was used before idle power was known. It and the others add up to ``joules``.
     """
 
     def __init__(self) -> None:
@@ -162,18 +163,18 @@ class Ledger:
                 self.encoders_joules += joules
 
     def add_unknown(self, joules: float) -> None:
-        """Energy of an interval whose idle power was not known."""
+        """Adds the energy of an interval whose idle power was unknown."""
         self.joules += joules
         self.unknown_joules += joules
 
     def keep(self, names: Iterable[str]) -> None:
-        """Takes all other containers off the list; their energy stays in the sum of all containers."""
+        """Removes all other containers; their energy stays in the sum of all containers."""
         for gone in self.by_container.keys() - set(names):
             del self.by_container[gone]
 
 
 class StreamUse(Struct, frozen=True, kw_only=True):
-    """One live stream: its traffic in and out of the server in bytes per second, and who pushes it, where known."""
+    """One live stream: its traffic into and out of the server in bytes per second, and its publisher if known."""
 
     app: str
     name: str
@@ -185,11 +186,10 @@ class StreamUse(Struct, frozen=True, kw_only=True):
 def stream_watts(
     streams: Iterable[StreamUse], server_watts: float | None, part_watts: Mapping[Part, float]
 ) -> dict[tuple[str, str], float]:
-    """Power of each stream by (app, name): its part of the server's by its part of all traffic, and of its publisher's
-    by its part of what that one pushes.
+    """Power of each stream by (app, name): a share of the server's power by traffic, and of its publisher's by what
+    that publisher sends.
 
-    ``server_watts`` is the server's active power, None where that is not known. A stream of which neither is known is
-    not in the answer.
+    ``server_watts`` is the server's active power, None if unknown. A stream for which neither is known is left out.
     """
     traffic: dict[tuple[str, str], float] = {}
     pushed: dict[Part, dict[tuple[str, str], float]] = {}
@@ -208,7 +208,8 @@ def stream_watts(
 
 
 def _share_out(found: dict[tuple[str, str], float], watts: float | None, by: Mapping[tuple[str, str], float]) -> None:
-    """Adds each one's share of ``watts``. One alone has it all; several without traffic cannot be told apart."""
+    """Adds each stream's share of ``watts``. A single stream gets all of it; several without traffic cannot be told
+    apart."""
     whole = sum(by.values())
     if watts is None or not (whole > 0 or len(by) == 1):
         return

@@ -1,1 +1,1 @@
-"""Money and carbon: prices, tariffs, and what an hour or a window costs."""
+"""Money and carbon: prices, tariffs, and the cost of an hour or a window."""

@@ -1,8 +1,8 @@
-"""What energy and computing time cost, and the carbon they stand for. Pure arithmetic on the prices of the settings.
+"""Cost of energy and computing time, and carbon emissions, by the configured prices.
 
 ``cost_energy = joules / 3.6e6 x energy_per_kwh x pue``; ``cost_compute = CPU-seconds / 3600 x cpu_per_hour +
-GPU-seconds / 3600 x gpu_per_hour``; the total is their sum. CPU-seconds are seconds that a CPU was busy, GPU-seconds
-are utilisation integrated over time.
+GPU-seconds / 3600 x gpu_per_hour``; the total is their sum. CPU-seconds are busy time, GPU-seconds are utilisation
+integrated over time.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ YEAR_SECONDS = 365.25 * 86400.0
 
 
 def energy_cost(joules: float, prices: Cost) -> float:
-    """The price of that energy at the meter: with everything that the building spends on it (``pue``)."""
+    """Price of that energy at the meter, with the building's overhead (``pue``)."""
     return joules / JOULES_PER_KWH * prices.energy_per_kwh * prices.pue
 
 
 def compute_cost(cpu_seconds: float, gpu_seconds: float, prices: Cost) -> float:
-    """The price of computing time, in busy seconds."""
+    """Price of computing time, in busy seconds."""
     return cpu_seconds / SECONDS_PER_HOUR * prices.cpu_per_hour + gpu_seconds / SECONDS_PER_HOUR * prices.gpu_per_hour
 
 
 def carbon_grams(joules: float, prices: Cost) -> float | None:
-    """Grams of CO2 equivalent of that energy at the meter; None where the grid's intensity is not set."""
+    """Grams of CO2 equivalent of that energy at the meter; None if the grid's intensity is not set."""
     if not prices.carbon_g_per_kwh:
         return None
     return joules / JOULES_PER_KWH * prices.carbon_g_per_kwh * prices.pue
 
 
 def egress_cost(gigabytes: float, prices: Cost) -> float:
-    """The price of bringing that much (1e9 bytes) to viewers."""
+    """Price of delivering that many gigabytes (1e9 bytes) to viewers."""
     return gigabytes * prices.egress_per_gb
 
 
 def embodied_grams(seconds: float, prices: Cost) -> float:
-    """The part of the machine's making (g CO2e) that falls to it being used for that long: time over its life."""
+    """Share of the machine's embodied carbon (g CO2e) for that long in use: time over lifetime."""
     return prices.embodied_kg * 1000.0 * seconds / (prices.lifetime_years * YEAR_SECONDS)
 
 
 def software_carbon_intensity(joules: float, seconds: float, units: float, prices: Cost) -> float | None:
-    """Grams of CO2 equivalent for each functional unit: ``(E x I + M) / R`` of ISO/IEC 21031:2024.
+    """Grams of CO2 equivalent per functional unit: ``(E x I + M) / R`` of ISO/IEC 21031:2024.
 
     E is the energy with the building's overhead, I the grid's intensity, M the machine's embodied carbon for that time
-    and R the number of units (stream-hours). None where the grid's intensity is not set.
+    and R the number of units (stream-hours). None if the grid's intensity is not set.
     """
     operational = carbon_grams(joules, prices)
     return None if operational is None else (operational + embodied_grams(seconds, prices)) / units
 
 
 def prices_text(prices: Cost) -> str:
-    """The prices for people: ``0.12 USD/kWh, CPU 0.5 USD/h``; what is usual or free is left out."""
+    """The prices as text: ``0.12 USD/kWh, CPU 0.5 USD/h``; defaults and zeros are omitted."""
     money = prices.currency
     zone = f", {prices.timezone}" if prices.timezone else ""
     parts = (

@@ -1,4 +1,4 @@
-"""What an hour at this moment's rate costs: energy, computing time, and both. Arithmetic on readings and prices."""
+"""Cost of an hour at the current rate: energy, computing time, and their sum."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from wattview.model import Gpu, HostReading, MachinePower
 
 
 class HourlyCost(Struct, frozen=True):
-    """In the currency of the settings; ``carbon_grams`` is of the energy. What is unknown is None, and so is a sum of
-    which a part is unknown."""
+    """In the configured currency; ``carbon_grams`` belongs to the energy. An unknown part is None and makes its sum
+    None."""
 
     energy: float | None
     compute: float | None
@@ -24,7 +24,7 @@ class HourlyCost(Struct, frozen=True):
 def hourly_cost(
     machine: MachinePower | None, host: HostReading | None, gpus: Sequence[Gpu] | None, time: float, prices: Cost
 ) -> HourlyCost:
-    """By the readings of one moment, at the price that energy has then. ``gpus`` is None where they are not known."""
+    """From the readings of one moment, at the price of energy then. ``gpus`` is None if unknown."""
     watts = machine.watts if machine is not None else None
     energy = None if watts is None else watts / 1000.0 * tariff.price_at(time, prices) * prices.pue
     compute = _compute(host, gpus, prices)

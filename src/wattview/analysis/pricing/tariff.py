@@ -1,7 +1,7 @@
-"""Prices of energy that depend on the hour: a window is cut where the price changes, and each part has its own.
+"""Time-of-use tariffs: a window is split wherever the price changes.
 
-Days and hours are those of the tariff's time zone, energy is used in real time: an hour that the clock repeats is
-there twice, each time with the prices of its own hours, and one that it leaves out is not there.
+Days and hours are in the tariff's time zone, and energy is used in real time: an hour that the clock repeats counts
+twice, at its own prices each time, and an hour that it skips does not count.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from wattview.config import Cost, Tariff
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 STEP_SECONDS = 3600.0
-"""A clock is put forward or back at most once in so long."""
+"""A clock changes at most once in this many seconds."""
 
 
 def price_at(time: float, prices: Cost) -> float:
-    """What a kilowatt-hour costs at that moment: of the first row that applies, else the flat price."""
+    """Price of a kilowatt-hour at that moment: from the first matching row, else the flat price."""
     moment = _local(time, _zone(prices))
     return next((row.energy_per_kwh for row in prices.tariff if _applies(row, moment)), prices.energy_per_kwh)
 
@@ -35,14 +35,14 @@ def slices(start: float, end: float, prices: Cost) -> list[tuple[float, float, f
         midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
         for text in {text for row in prices.tariff for text in (row.start, row.end)}:
             clock = midnight + timedelta(minutes=_minutes(text))
-            # A time that the clock shows twice is two moments. One that it never shows lies at the clock's change.
+            # A time that the clock shows twice is two moments. A time that it skips maps to the change itself.
             cuts |= {cut for fold in (0, 1) if start < (cut := clock.replace(fold=fold).timestamp()) < end}
         day += timedelta(days=1)
     return [(left, right, price_at((left + right) / 2, prices)) for left, right in pairwise(sorted(cuts))]
 
 
 def energy_cost(joules_between: Callable[[float, float], float], start: float, end: float, prices: Cost) -> float:
-    """The price of a window's energy; ``joules_between`` gives that of each part, and what it raises is passed on."""
+    """Cost of a window's energy. ``joules_between`` gives the energy of each part; what it raises is passed on."""
     kwh_prices = (
         joules_between(left, right) / JOULES_PER_KWH * price for left, right, price in slices(start, end, prices)
     )
@@ -54,12 +54,12 @@ def _zone(prices: Cost) -> tzinfo | None:
 
 
 def _local(time: float, zone: tzinfo | None) -> datetime:
-    """What the clock shows at that moment: in the zone, else on this machine."""
+    """Local time at that moment: in the tariff's zone, else in this machine's."""
     return datetime.fromtimestamp(time, zone) if zone is not None else datetime.fromtimestamp(time).astimezone()
 
 
 def _clock_changes(start: float, end: float, zone: tzinfo | None) -> Iterator[float]:
-    """When within the window the clock is put forward or back, to the second."""
+    """The moments within the window at which the clock changes, to the second."""
 
     def offset(time: float) -> timedelta | None:
         return _local(time, zone).utcoffset()

@@ -1,1 +1,1 @@
-"""Settings held against each other: repeats, confidence, comparison, BD-rate, advice, prediction."""
+"""Comparison of settings: repeats, confidence intervals, BD-rate, advice, prediction, the gate."""

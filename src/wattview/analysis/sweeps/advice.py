@@ -1,8 +1,8 @@
-"""Which measured setting is cheapest and still good enough: the Pareto front of a sweep, and advice.
+"""The cheapest measured setting that is good enough: the Pareto front of a sweep, and advice.
 
-Nothing is advised that was not measured. A repeat whose encoder fell behind real time counts for nothing. The best is
-picked by the data that then test it, so that the tests are corrected for every pair that it might have been: of k equal
-settings the lowest mean lies far from the highest by chance (J. W. Tukey, "The Problem of Multiple Comparisons", 1953).
+Advice covers measured settings only, without repeats whose encoder fell behind real time. The best setting is picked by
+the same data that then test it, so the tests are corrected for every pair it might have been: of k equal settings, the
+lowest mean lies far from the highest by chance (J. W. Tukey, "The Problem of Multiple Comparisons", 1953).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OBJECTIVES = {
     )
 }  # fmt: skip
 UNITS = {name: QUANTITIES[name].unit for name in OBJECTIVES if QUANTITIES[name].unit != CURRENCY}
-"""Of the objectives; a cost has its currency."""
+"""Units of the objectives; a cost has its currency instead."""
 
 WORDS = {
     "energy": "net_watts_per_stream",
@@ -39,7 +39,7 @@ WORDS = {
     "cost": "cost_per_stream_hour",
     "carbon": "carbon_grams_per_stream_hour",
 }
-"""What people call the objectives, on the command line and in the control API."""
+"""Short names of the objectives, on the command line and in the control API."""
 
 
 LIMITS: Mapping[str, tuple[float, float]] = {
@@ -49,7 +49,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 
 
 class AdviceTarget(Struct, frozen=True, kw_only=True):
-    """What a setting must reach. None asks for nothing. ``most`` bounds the objective itself (a price, a power)."""
+    """Requirements for a setting; None requires nothing. ``most`` bounds the objective itself (a price, a power)."""
 
     vmaf_at_least: float | None = None
     qoe_at_least: float | None = None
@@ -57,7 +57,7 @@ class AdviceTarget(Struct, frozen=True, kw_only=True):
     most: float | None = None
 
     def wrong(self) -> tuple[str, str] | None:
-        """The field that asks for what cannot be, and its limits; None where nothing does."""
+        """The field whose value is out of range, and its limits; None if all are valid."""
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
@@ -74,7 +74,7 @@ class AdviceTarget(Struct, frozen=True, kw_only=True):
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """The indices of the points that no other beats: ``(price, worth)``, a lower price and a higher worth being better.
+    """Indices of the points ``(price, worth)`` that no other point beats by a lower price and a higher worth.
 
     In order of price. Of equal points the first one stays.
     """
@@ -90,11 +90,11 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 def advise(
     results: Sequence[ScenarioResult], target: AdviceTarget, objective: str = "net_watts_per_stream", machine: str = ""
 ) -> Advice:
-    """The cheapest setting that was measured to meet the target, and how far the others are from it.
+    """The cheapest measured setting that meets the target, and the differences of the others from it.
 
-    Of one machine alone: the one that ``machine`` names, else that of the first result (results come newest run first).
-    Raises NoData for an objective that is not one of ``OBJECTIVES``, for a machine that is not among them, and where
-    the power of the settings, or their VMAF, is not of one kind.
+    For one machine: the one named by ``machine``, else that of the first result (results come newest run first). Raises
+    NoData for an objective that is not in ``OBJECTIVES``, for an unknown machine, and if the settings' power sources or
+    VMAF models differ.
     """
     if objective not in OBJECTIVES:
         raise NoData(f"no such objective: {objective}; one of {', '.join(OBJECTIVES)}")
@@ -119,12 +119,12 @@ def advise(
     sources = {source for repeats in compared for source in repeats.power_sources or {""}}
     if len(sources) > 1:
         raise NoData(
-            "the settings' power came from different sources, which do not compare: name the runs of one source"
+            "the settings' power came from different sources, which cannot be compared: name the runs of one source"
         )
     models = {repeats.vmaf_model for repeats in groups if repeats.vmaf_model}
     if len(models) > 1 and (target.vmaf_at_least is not None or target.qoe_at_least is not None):
         listed = ", ".join(sorted(models))
-        raise NoData(f"VMAF is of several models ({listed}), which do not compare: name the runs of one")
+        raise NoData(f"VMAF is of several models ({listed}), which cannot be compared: name the runs of one")
     perhaps = [choice for _, choice, _ in sorted(undecided, key=lambda one: one[0])]
     advice = Advice(
         objective=objective, target=str(target), best=None, verdict=_none_meets(perhaps, target), choices=[],
@@ -148,7 +148,7 @@ def advise(
 
 
 def _meets(repeats: Repeats, target: AdviceTarget, objective: str) -> tuple[Meets, str]:
-    """Whether a setting meets the target, and why it is not known to."""
+    """Whether a setting meets the target, and if unknown, why."""
     if reason := _why_not(repeats, target, objective):
         return "does not meet", reason
     figures = repeats.group().figures
@@ -169,7 +169,7 @@ def _meets(repeats: Repeats, target: AdviceTarget, objective: str) -> tuple[Meet
 
 
 def within(figure: Estimate, least: float | None = None, most: float | None = None) -> Meets:
-    """What the 95 % interval of a mean says of a bound; of a single repeat, what its value says."""
+    """Whether the 95 % interval of a mean lies within a bound; for a single repeat, whether its value does."""
     low = figure.mean if figure.low is None else figure.low
     high = figure.mean if figure.high is None else figure.high
     if (least is None or low >= least) and (most is None or high <= most):
@@ -192,13 +192,13 @@ def _none_meets(perhaps: Sequence[Choice], target: AdviceTarget) -> str:
     many = f"{len(perhaps)} settings" if len(perhaps) > 1 else "1 setting"
     first = perhaps[0]
     return (
-        f"no measured setting is shown to meet {target}; {many} may meet it within the 95 % interval, the cheapest is"
+        f"no measured setting demonstrably meets {target}; {many} may meet it within the 95 % interval, the cheapest is"
         f" {first.label} with {first.reason}: more repeats decide"
     )
 
 
 def _cheaper(perhaps: Sequence[Choice], best: float, unit: str) -> str:
-    """What might do for less, if more repeats showed that it meets the target."""
+    """Cheaper settings that would qualify if more repeats showed that they meet the target."""
     first = next((choice for choice in perhaps if choice.value is not None and choice.value < best), None)
     if first is None:
         return ""
@@ -206,7 +206,7 @@ def _cheaper(perhaps: Sequence[Choice], best: float, unit: str) -> str:
 
 
 def _why_not(repeats: Repeats, target: AdviceTarget, objective: str) -> str:
-    """What keeps a setting from being held against the target at all."""
+    """Why a setting cannot be compared with the target at all."""
     if not repeats.valid:
         return "not real time: the encoders did not keep up"
     figures = repeats.group().figures
@@ -220,16 +220,16 @@ def _why_not(repeats: Repeats, target: AdviceTarget, objective: str) -> str:
         reason = next((reasons[name] for name in asked if name in reasons), "no data")
         return f"its {OBJECTIVES[objective]} is unknown: {reason}"
     if objective.startswith("net") and figures[objective].mean <= 0:
-        return "it drew no more than its baseline: the machine was not idle then"
+        return "it drew no more than its baseline: the machine was not idle during the baseline"
     if objective.startswith("net") and not _above_noise(repeats, objective):
-        return f"its {OBJECTIVES[objective]} cannot be told from 0: {figures[objective].mean:.3g} W"
+        return f"its {OBJECTIVES[objective]} is not distinguishable from 0: {figures[objective].mean:.3g} W"
     if target.streams_at_least is not None and (repeats.setting.streams or 0) < target.streams_at_least:
         return f"{repeats.setting.streams or 'an unknown number of'} streams"
     return ""
 
 
 def _above_noise(repeats: Repeats, objective: str) -> bool:
-    """Whether the repeats' interval lies above 0; of one repeat, whether its power is surer than it is above idle."""
+    """Whether the repeats' interval lies above 0; for one repeat, whether its power above idle exceeds its error."""
     low = repeats.group().figures[objective].low
     if low is not None:
         return low > 0
@@ -240,7 +240,7 @@ def _above_noise(repeats: Repeats, objective: str) -> bool:
 
 
 def unit_of(objective: str, currency: str | None) -> str:
-    """The unit of an objective's values; a cost's is its currency."""
+    """Unit of an objective's values; a cost has its currency."""
     return UNITS.get(objective) or currency or ""
 
 

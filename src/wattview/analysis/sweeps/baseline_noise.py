@@ -1,9 +1,9 @@
-"""How sure a figure above the baseline is: the noise of a baseline is in every repeat that it was subtracted from.
+"""Uncertainty of figures above baseline, to which the noise of the baseline contributes.
 
-``net = scale × (power - baseline)``. Of the repeats' own noise the spread tells, as of any figure. The baseline's is
-common to all repeats that share it, so that no spread of theirs can tell of it: it is estimated from the baselines of
-one run, which differ by nothing else, and the mean takes it by how much of each baseline is in it. Between two settings
-of one run it cancels, where both stand on the same baselines.
+``net = scale × (power - baseline)``. The repeats' own noise shows in their spread. Noise of a baseline is common to all
+repeats that share it and does not show there; it is estimated from the baselines of one run, which are repeats of each
+other, and enters the mean by the weight of each baseline. In the difference of two settings of one run it cancels if
+both use the same baselines.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from wattview.model import Difference, Estimate, ScenarioResult
 
 NET = frozenset({"baseline_diff_power_watts", "net_energy_joules", "net_watts_per_stream"})
 
-TOO_FEW_BASELINES = "too few baselines: their noise is known from two or more in a run (--baseline-after)"
+TOO_FEW_BASELINES = "too few baselines: a run needs at least two to estimate their noise (--baseline-after)"
 
 
 class NetValue(NamedTuple):
-    """One repeat: its figure, what one watt of its baseline does to it, that baseline, and all of its run's."""
+    """One repeat: its figure, the figure's derivative by the baseline's power, that baseline, and all baselines of its
+    run."""
 
     value: float
     scale: float
@@ -33,7 +34,7 @@ class NetValue(NamedTuple):
 
 
 def net_value(result: ScenarioResult, name: str, value: float) -> NetValue | None:
-    """None where the result does not say what was subtracted."""
+    """None if the result does not say what was subtracted."""
     if result.baseline_watts is None or result.baseline_diff_power_watts is None:
         return None
     if result.baseline_diff_power_watts:
@@ -45,7 +46,7 @@ def net_value(result: ScenarioResult, name: str, value: float) -> NetValue | Non
 
 
 def net_estimate(side: Sequence[NetValue], confidence: float = CONFIDENCE) -> Estimate:
-    """The mean of repeats. Its interval holds the noise of their baselines; where that is not known there is none."""
+    """Mean of repeats. Its interval includes the noise of their baselines; if that is unknown there is no interval."""
     shared = _shared(side, ())
     if shared is not None:
         return estimate(_repeats(side), confidence, shared)
@@ -56,7 +57,7 @@ def net_estimate(side: Sequence[NetValue], confidence: float = CONFIDENCE) -> Es
 
 
 def net_difference(first: Sequence[NetValue], second: Sequence[NetValue], confidence: float = CONFIDENCE) -> Difference:
-    """The mean of the first less that of the second."""
+    """Mean of the first less mean of the second."""
     shared = _shared(first, second)
     if shared is not None or min(len(first), len(second)) < 2:
         return difference(_repeats(first), _repeats(second), confidence, shared)
@@ -68,15 +69,15 @@ def net_difference(first: Sequence[NetValue], second: Sequence[NetValue], confid
 
 
 def _repeats(side: Sequence[NetValue]) -> list[float]:
-    """The figures with the mean of their run's baselines subtracted instead: they vary by the repeats' own noise. Their
-    mean is that of the figures."""
+    """The figures with the mean of their run's baselines subtracted instead, so that only the repeats' own noise
+    remains. Their mean is unchanged."""
     values = [one.value + one.scale * (one.baseline_watts - fmean(one.run)) for one in side]
     shift = fmean(one.value for one in side) - fmean(values)
     return [value + shift for value in values]
 
 
 def _by_baseline(side: Sequence[NetValue]) -> list[float]:
-    """The mean of the repeats on each baseline: these have no noise in common."""
+    """Mean of the repeats on each baseline: these means have no noise in common."""
     found: dict[Hashable, list[float]] = {}
     for one in side:
         found.setdefault(_baseline(one), []).append(one.value)
@@ -88,7 +89,7 @@ def _baseline(one: NetValue) -> Hashable:
 
 
 def _shared(first: Sequence[NetValue], second: Sequence[NetValue]) -> Component | None:
-    """The variance that baselines add to the difference of two means, or to one mean. None: no run has two of them."""
+    """Variance that baselines add to the difference of two means, or to one mean. None: no run has two baselines."""
     parts: dict[Hashable, float] = {}
     for side, sign in ((first, 1.0), (second, -1.0)):
         for one in side:

@@ -1,9 +1,9 @@
-"""Two encoders' curves held against each other: BD-rate, BD-energy, BD-quality.
+"""Comparison of two encoders' RD curves: BD-rate, BD-energy, BD-quality.
 
-Bjøntegaard's mean difference: how much more rate (or energy) one encoder needs for the same quality, as a mean of the
-logarithm over the qualities that both reach (VCEG-M33, 2001). Between the measured points the curve is the monotone
-piecewise cubic of Fritsch and Carlson, as JVET's own sheets have it now, and not one cubic through all of them, which
-bends where nothing was measured.
+Bjøntegaard's mean difference: how much more rate (or energy) one encoder needs at equal quality, as the mean difference
+of logarithms over the qualities that both reach (VCEG-M33, 2001). The curve between measured points is the monotone
+piecewise cubic of Fritsch and Carlson, as in JVET's current spreadsheets; a single cubic through all points would
+oscillate between them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MIN_POINTS = 3
 
 
 class PriceDifference(Struct, frozen=True):
-    """``percent`` more (or, negative, less) of the price for the same quality, between two qualities.
+    """The price differs by ``percent`` (negative: less) at equal quality, between two qualities.
 
-    ``overlap`` is the share of the two curves' whole range of quality that both cover: a mean over a small part of it
-    says little about the rest.
+    ``overlap`` is the share of the two curves' combined quality range that both cover: a mean over a small part says
+    little about the rest.
     """
 
     percent: float
@@ -36,8 +36,8 @@ class PriceDifference(Struct, frozen=True):
 
 
 class PriceEstimate(Struct, frozen=True):
-    """The difference with its 95 % interval in percent; None, and ``verdict`` says why, where the points do not give
-    one."""
+    """The difference with its 95 % interval in percent, or None with the reason in ``verdict`` if the points do not
+    allow one."""
 
     difference: PriceDifference
     verdict: str
@@ -49,10 +49,10 @@ class PriceEstimate(Struct, frozen=True):
 def bd_price(
     anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]], min_points: int = MIN_POINTS
 ) -> PriceDifference:
-    """The mean difference of ``test`` from ``anchor`` for points ``(price, quality)``.
+    """Mean difference of ``test`` from ``anchor``, for points ``(price, quality)``.
 
-    The price is a rate (BD-rate) or a power or an energy (BD-energy). Raises NoData where a curve has too few points,
-    two points of one quality, a price that is not above 0, or where the curves have no quality in common.
+    The price is a rate (BD-rate), a power or an energy (BD-energy). Raises NoData if a curve has too few points, two
+    points of one quality or a price that is not above 0, or if the curves have no quality in common.
     """
     first, second = _curve(anchor, "first", min_points), _curve(test, "second", min_points)
     low, high = max(first.xs[0], second.xs[0]), min(first.xs[-1], second.xs[-1])
@@ -71,11 +71,11 @@ def bd_estimate(
     test: Sequence[tuple[Estimate, Estimate]],
     confidence: float = CONFIDENCE,
 ) -> PriceEstimate:
-    """``bd_price`` of points that are means of repeats, with the interval that their scatter gives it.
+    """``bd_price`` of points that are means of repeats, with the interval that follows from their scatter.
 
     First-order propagation of uncertainty (JCGM 100:2008, 5.1.2, and its annex G for the degrees of freedom): each mean
-    is moved by its standard error, in turn, and the squares of what that does to the mean logarithm are added. A
-    point's price and quality are taken to scatter independently.
+    in turn is moved by its standard error, and the squared changes of the mean logarithm add up. Price and quality of a
+    point are taken as independent.
     """
     curves = [[(price.mean, quality.mean) for price, quality in points] for points in (anchor, test)]
     found = bd_price(curves[0], curves[1])
@@ -90,7 +90,7 @@ def bd_estimate(
                     variance += moved**2
                     denominator += moved**4 / (one.count - 1)
     except NoData:
-        return PriceEstimate(found, "not known: the points lie closer together than their repeats scatter")
+        return PriceEstimate(found, "not known: the points are closer together than the scatter of their repeats")
     middle = math.log1p(found.percent / 100.0)
     half = t_quantile(0.5 + confidence / 2, variance**2 / denominator) * math.sqrt(variance) if denominator else 0.0
     differ = abs(middle) > half
@@ -101,7 +101,7 @@ def bd_estimate(
 
 
 def _moved(curves: Sequence[Sequence[tuple[float, float]]], which: int, at: int, axis: int, error: float) -> float:
-    """Half of what the mean logarithm changes by where one coordinate goes from one error below to one above."""
+    """Half the change of the mean logarithm when one coordinate moves from one standard error below to one above."""
     if error == 0.0:
         return 0.0
     ends = []
@@ -125,7 +125,7 @@ def _in_order(points: Sequence[tuple[float, float]], before: Sequence[tuple[floa
 def bd_quality(
     anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]], min_points: int = MIN_POINTS
 ) -> float:
-    """The mean gain of quality for the same price, in the quality's unit, over the prices that both reach."""
+    """Mean gain of quality at equal price, in the quality's unit, over the prices that both curves reach."""
     curves = []
     for points, which in ((anchor, "first"), (test, "second")):
         if any(not price > 0 for price, _ in points):
@@ -149,7 +149,7 @@ def _curve(points: Sequence[tuple[float, float]], which: str, min_points: int) -
 
 
 class _Monotone(Struct, frozen=True):
-    """A piecewise cubic through points that overshoots none of them (Fritsch & Carlson, SIAM J. Numer. Anal. 17)."""
+    """A monotone piecewise cubic interpolant, which does not overshoot (Fritsch & Carlson, SIAM J. Numer. Anal. 17)."""
 
     xs: tuple[float, ...]
     ys: tuple[float, ...]
@@ -174,7 +174,7 @@ class _Monotone(Struct, frozen=True):
         return total
 
     def value(self, x: float) -> float:
-        """The curve at x, which lies within it."""
+        """The curve at x, which must lie within its range."""
         at = min(max(bisect_right(self.xs, x) - 1, 0), len(self.xs) - 2)
         b, c, d = self._coefficients(at)
         t = x - self.xs[at]
@@ -211,7 +211,7 @@ def _slopes(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, ...]:
 
 
 def _end_slope(width: float, next_width: float, secant: float, next_secant: float) -> float:
-    """Three-point slope at an end, kept from overshooting."""
+    """Three-point slope at an end, limited to avoid overshoot."""
     slope = ((2 * width + next_width) * secant - width * next_secant) / (width + next_width)
     if slope * secant <= 0:
         return 0.0

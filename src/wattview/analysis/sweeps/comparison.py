@@ -1,6 +1,7 @@
-"""Repeats of one setting as one figure with its uncertainty, and two settings or two runs held against each other.
+"""Means of repeats with their uncertainty, and comparison of two settings or two runs.
 
-What belongs together is told by what was asked of the encoders (``setting_of``), never by a scenario's name.
+Scenarios are repeats of each other if the encoders were given the same options (``setting_of``), whatever the
+scenarios' names.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ from wattview.model.quantities import OF_RESULTS, QUANTITIES
 from wattview.model.run_request import bitrate_text, bits_per_second
 
 IDLE = "idle machine"
-"""What the baselines of two runs differ by."""
+"""Subject of the difference between two runs' baselines."""
 
 
 class Repeats(Struct, frozen=True):
-    """The scenarios of one setting on one machine, those that count and those that were not in real time."""
+    """The scenarios of one setting on one machine: those that count, and those that fell behind real time."""
 
     setting: Setting
     valid: tuple[ScenarioResult, ...]
@@ -50,7 +51,7 @@ class Repeats(Struct, frozen=True):
     machine: str | None = None
 
     def values(self, name: str) -> list[float]:
-        """The figure in each repeat that has it; of VMAF only in those that were judged by ``vmaf_model``."""
+        """The figure of each repeat that has it; VMAF only by ``vmaf_model``."""
         return [
             value
             for result in self.valid
@@ -60,23 +61,23 @@ class Repeats(Struct, frozen=True):
 
     @property
     def vmaf_model(self) -> str | None:
-        """The model that judged the first of them: scores of two models do not mix."""
+        """Model of the first repeat with a VMAF: scores of two models do not mix."""
         return next((one.record.vmaf_model for one in self.valid if one.record.vmaf_score is not None), None)
 
     @property
     def power_sources(self) -> set[str]:
-        """Everything that their power came from."""
+        """All power sources of the repeats."""
         return {result.power_source for result in self.valid if result.power_source}
 
     @property
     def power_source(self) -> str | None:
-        """Where their power came from; None where that is unknown, or several sources."""
+        """Their power source; None if unknown, or if there are several."""
         sources = self.power_sources
         return sources.pop() if len(sources) == 1 else None
 
     def by_source(self) -> list[Repeats]:
-        """These repeats for each power source by itself, as figures of two sources do not mix. Those whose power is
-        unknown, and those that were not in real time, stand with the first."""
+        """The repeats split by power source, since figures of two sources do not mix. Repeats of unknown power, and
+        those that fell behind real time, stay with the first."""
         others = sorted(self.power_sources)[1:]
         if not others:
             return [self]
@@ -89,7 +90,7 @@ class Repeats(Struct, frozen=True):
         return setting_text(self.setting)
 
     def net_values(self, name: str) -> list[NetValue] | None:
-        """A figure above the baseline with what was subtracted; None for another, and where that is not known."""
+        """A figure above baseline with what was subtracted; None for other figures, and if that is unknown."""
         if name not in NET:
             return None
         quantity = QUANTITIES[name]
@@ -98,12 +99,12 @@ class Repeats(Struct, frozen=True):
         return known if known and len(known) == len(found) else None
 
     def estimate(self, name: str) -> Estimate | None:
-        """The mean of a figure with its interval; None where no repeat has it."""
+        """Mean of a figure with its interval; None if no repeat has it."""
         net, values = self.net_values(name), self.values(name)
         return net_estimate(net) if net else estimate(values) if values else None
 
     def less(self, other: Repeats, name: str) -> Difference:
-        """The mean of a figure less that of the same of another setting. Raises NoData where one lacks it."""
+        """Mean of a figure less that of another setting. Raises NoData if either lacks it."""
         mine, others = self.net_values(name), other.net_values(name)
         return net_difference(mine, others) if mine and others else difference(self.values(name), other.values(name))
 
@@ -117,7 +118,7 @@ class Repeats(Struct, frozen=True):
 
 
 def setting_of(record: ScenarioRecord) -> Setting:
-    """What was asked of the encoders, however it was written."""
+    """The options of the encoders, in canonical form."""
     return Setting(
         streams=record.streams, resolution=record.resolution, fps=record.fps, bitrate=_rates(record.bitrate),
         outputs=tuple(record.outputs or ()), encoder=record.encoder, preset=record.preset, source=record.source,
@@ -127,8 +128,8 @@ def setting_of(record: ScenarioRecord) -> Setting:
 
 
 def _rates(text: str | None) -> str | None:
-    """A list of bit rates in one way of writing: ``2.5M`` is ``2500k``, and the same for each stream is said once. What
-    is no bit rate stays as it is."""
+    """Bit rates in canonical form: ``2.5M`` becomes ``2500k``, and equal rates of all streams become one. Text that is
+    no bit rate is kept."""
     if text is None:
         return None
     try:
@@ -139,7 +140,7 @@ def _rates(text: str | None) -> str | None:
 
 
 def setting_text(setting: Setting) -> str:
-    """``4 x 1280x720 30 fps 2500k libx264 veryfast``; what is usual is left out."""
+    """``4 x 1280x720 30 fps 2500k libx264 veryfast``; defaults are omitted."""
     rendition = ", ".join(output.resolution for output in setting.outputs) or setting.resolution
     parts = (
         f"{setting.streams} x" if setting.streams else None,
@@ -161,7 +162,7 @@ def setting_text(setting: Setting) -> str:
 
 
 def repeats_of(results: Iterable[ScenarioResult]) -> list[Repeats]:
-    """The scenarios by machine and setting, in the order in which each was first seen, without the baselines."""
+    """The scenarios by machine and setting, in order of first appearance, without the baselines."""
     found: dict[tuple[str | None, Setting], tuple[list[ScenarioResult], list[ScenarioResult]]] = {}
     for result in results:
         if not is_baseline(result.record):
@@ -174,10 +175,10 @@ def repeats_of(results: Iterable[ScenarioResult]) -> list[Repeats]:
 
 
 def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = None) -> Comparison:
-    """Figure by figure, the first less the second, for every figure that both have.
+    """The first less the second, for every figure that both have.
 
-    Power of different sources (an estimate and a measurement) is not compared, nor are scores of two VMAF models; how
-    long the windows were is no outcome.
+    Figures of different power sources (an estimate and a measurement) or VMAF models are not compared; the length of
+    the windows is not an outcome.
     """
     comparable = first.power_source is not None and first.power_source == second.power_source
     figures = {}
@@ -192,7 +193,7 @@ def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = No
 
 
 def compare_runs(first: RunResult, second: RunResult, together: int = 1) -> RunComparison:
-    """Two runs, the second less the first; one of so many comparisons that are read ``together``."""
+    """The second run less the first; one of ``together`` comparisons that are read at the same time."""
     paired, left, right = in_pairs(repeats_of(first.scenarios), repeats_of(second.scenarios))
     pairs = [_pair(one, other) for one, other in paired]
     idle = _baselines(first.scenarios, second.scenarios)
@@ -208,10 +209,10 @@ def compare_runs(first: RunResult, second: RunResult, together: int = 1) -> RunC
 def in_pairs(
     first: Sequence[Repeats], second: Sequence[Repeats]
 ) -> tuple[list[tuple[Repeats, Repeats]], list[Repeats], list[Repeats]]:
-    """What of two runs is held against each other, and what is left of the first and of the second.
+    """Pairs of settings of two runs, and the settings left over in the first and in the second.
 
-    A setting is held against the same setting; one that the other run lacks against what has its name there; and where
-    one is then left on either side, these against each other: they are what the two runs were made for.
+    Equal settings are paired; then settings of equal name; and if one is left on either side, these two, as they are
+    probably what the runs were made to compare.
     """
     left, right = list(first), list(second)
     pairs = []
@@ -230,8 +231,8 @@ def in_pairs(
 def judged(
     columns: Sequence[Mapping[str, Difference]], beside: Mapping[str, Difference] | None = None, together: int = 1
 ) -> list[dict[str, Difference]]:
-    """Differences that are shown at once, by figure, with corrected tests and intervals; in the last place those of
-    ``beside``, which are of no setting."""
+    """Differences that are shown together, by figure, with corrected tests and intervals; those of ``beside``, which
+    belong to no setting, come last."""
     shown = [*columns, beside or {}]
     asked = [
         AskedTest("power" if name == IDLE else QUANTITIES[name].family, at, gap)
@@ -242,7 +243,7 @@ def judged(
 
 
 def correction_text(columns: Iterable[Mapping[str, Difference]]) -> str:
-    """How many tests the verdicts and intervals of a comparison are corrected for; "" where there is no test."""
+    """The number of tests that a comparison's verdicts and intervals are corrected for; "" without tests."""
     families = {
         gap.family: gap for gaps in columns for gap in gaps.values() if gap.standard_error is not None
     }  # fmt: skip
@@ -271,12 +272,12 @@ def _pair(first: Repeats, second: Repeats) -> Pair:
 
 
 def _machines(first: Sequence[ScenarioResult], second: Sequence[ScenarioResult]) -> str:
-    """What to know where the runs are of two machines: it is these that are compared, too."""
+    """A note if the two runs are from two machines, whose difference is then part of the result."""
     machines = [{result.machine for result in results} for results in (first, second)]
     if not all(machines) or machines[0] == machines[1]:
         return ""
     one, other = (" and ".join(sorted(map(machine_text, of))) for of in machines)
-    return f"the runs are of two machines, which differ in all figures: {one}, and {other}"
+    return f"the runs are of two machines, so the difference between the machines is included: {one}, and {other}"
 
 
 def _baselines(first: Sequence[ScenarioResult], second: Sequence[ScenarioResult]) -> Difference | None:

@@ -1,12 +1,12 @@
-"""How sure a figure is: means of repeats with their 95 % confidence intervals, and differences with their tests.
+"""Means of repeats with 95 % confidence intervals, and differences with significance tests.
 
-Student's t for the mean of a few repeats; Welch's t for the difference of two means whose variances may differ, with
-the degrees of freedom of Welch and Satterthwaite (NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2 and
-1.3.5.3). With unequal numbers of repeats the pooled variance is taken where it is larger: Welch's test of 2 repeats
-against 10 has twice the false alarms that it states. Noise that all repeats of a mean share (of a baseline that was
-subtracted from each) is a component of the variance by itself. Tests that are read together are Bonferroni-corrected,
-and the interval has the level of the corrected test, so that both always say the same. The t distribution is computed
-from the regularised incomplete beta function (NIST DLMF 8.17.22).
+Student's t for the mean of a few repeats; Welch's t for the difference of two means with unequal variances, with
+Welch-Satterthwaite degrees of freedom (NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2 and 1.3.5.3). With
+unequal numbers of repeats the pooled variance is used if it is larger: Welch's test of 2 repeats against 10 has twice
+its nominal false alarm rate. Noise that all repeats of a mean share (of a baseline that was subtracted from each) is a
+separate component of the variance. Tests that are read together are Bonferroni-corrected, and the interval has the
+corrected level, so that interval and verdict always agree. The t distribution is computed from the regularised
+incomplete beta function (NIST DLMF 8.17.22).
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from wattview.model import Difference, Estimate
 CONFIDENCE = 0.95
 
 ROUNDING = 1e-12
-"""Values that differ by less than this part of their size are equal: they were computed in another order."""
+"""Values with a smaller relative difference are equal: they were computed in a different order."""
 
 SAME_TEST = 0.05
-"""Two figures whose t differ by less than this, or this part of it, are one quantity in two units (power, and energy
-in a second of it)."""
+"""Two figures whose t differ by less than this, absolutely or relatively, are one quantity in two units (power, and
+energy per second)."""
 
 TOO_FEW_REPEATS = "too few repeats: each side needs at least two"
 
 
 class Component(Struct, frozen=True):
-    """A part of the variance of a mean, and the degrees of freedom of its estimate."""
+    """A component of a mean's variance, and the degrees of freedom of its estimate."""
 
     variance: float
     freedom: float
 
 
 def estimate(values: Sequence[float], confidence: float = CONFIDENCE, shared: Component | None = None) -> Estimate:
-    """The mean of repeats with its interval. One value has no interval. ``shared`` is the variance of what is the same
-    in all of them. Raises NoData where there are none."""
+    """Mean of repeats with its interval; a single value has no interval. ``shared`` is the variance that is common to
+    all repeats. Raises NoData without values."""
     if not values:
         raise NoData("no repeats with this figure")
     mean = fmean(values)
@@ -61,9 +61,9 @@ def estimate(values: Sequence[float], confidence: float = CONFIDENCE, shared: Co
 def difference(
     values: Sequence[float], others: Sequence[float], confidence: float = CONFIDENCE, shared: Component | None = None
 ) -> Difference:
-    """The mean of ``values`` less the mean of ``others``, with its interval and what may be said of it.
+    """Mean of ``values`` less mean of ``others``, with its interval and verdict.
 
-    ``shared`` is the variance that the difference has beside that of the repeats.
+    ``shared`` is the variance of the difference besides that of the repeats.
     """
     if not values or not others:
         raise NoData("no repeats with this figure")
@@ -91,13 +91,13 @@ def difference(
 
 
 def variance(values: Sequence[float]) -> float:
-    """Of two values or more, as ``statistics.variance`` gives it, thirty times as fast."""
+    """Variance of two or more values: ``statistics.variance``, thirty times as fast."""
     mean = fmean(values)
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
 def _combined(parts: Sequence[Component]) -> tuple[float, float]:
-    """The standard error of a sum of independent parts, and its degrees of freedom (Welch and Satterthwaite)."""
+    """Standard error of a sum of independent components, and its degrees of freedom (Welch and Satterthwaite)."""
     whole = sum(part.variance for part in parts)
     if not whole:
         return 0.0, math.inf
@@ -105,7 +105,7 @@ def _combined(parts: Sequence[Component]) -> tuple[float, float]:
 
 
 def _tested(gap: Difference, alpha: float, tests: int = 1, family: str = "") -> Difference:
-    """The test and the interval of a difference that is one of ``tests`` at a joint level ``alpha``."""
+    """Test and interval of a difference that is one of ``tests`` at a joint level ``alpha``."""
     assert gap.standard_error is not None
     assert gap.degrees_of_freedom is not None
     assert gap.p_value is not None
@@ -123,7 +123,7 @@ def _tested(gap: Difference, alpha: float, tests: int = 1, family: str = "") -> 
 
 
 def corrected(gap: Difference, tests: int, family: str = "", confidence: float = CONFIDENCE) -> Difference:
-    """A difference with the test and the interval of one of so many that are read together (Bonferroni)."""
+    """A difference with its test and interval corrected for that many tests (Bonferroni)."""
     return replace(gap, family=family) if gap.standard_error is None else _tested(gap, 1.0 - confidence, tests, family)
 
 
@@ -137,14 +137,14 @@ def tests_text(tests: int) -> str:
 
 
 def level_text(confidence: float) -> str:
-    """``95 %``, ``99.2 %``, ``99.983 %``: to two digits of what is missing."""
+    """``95 %``, ``99.2 %``, ``99.983 %``: to two digits of the complement."""
     digits = max(0, 1 - math.floor(math.log10(100.0 * (1.0 - confidence)))) if confidence < 1.0 else 0
     return f"{100.0 * confidence:.{digits}f}".rstrip("0").rstrip(".") + " %"
 
 
 class AskedTest(NamedTuple):
-    """A difference that is read together with others: the question that it answers (``power``), and what it is of: one
-    quantity of one thing is tested once, in however many units it is told."""
+    """A difference that is read together with others: its family (``power``) and its subject. One quantity of one
+    subject counts as one test, however many units it is shown in."""
 
     family: str
     of: Hashable
@@ -152,12 +152,12 @@ class AskedTest(NamedTuple):
 
 
 def judged_together(asked: Sequence[AskedTest], confidence: float = CONFIDENCE, together: int = 1) -> list[Difference]:
-    """Differences that are read at once, in their order, each with its corrected test and the interval of that level.
-    ``together`` is how many answers like this one are read at once.
+    """Differences that are read together, in order, with corrected tests and intervals. ``together`` is how many such
+    groups are read at the same time.
 
-    The chance of any false alarm among all of them is at most ``1 - confidence``. It is shared equally between the
-    families, and in a family between its tests (Bonferroni). What needs no test (no repeat varied, too few repeats)
-    counts as none.
+    The chance of any false alarm among all of them is at most ``1 - confidence``. It is divided equally among the
+    families, and within a family among its tests (Bonferroni). A difference that needs no test (no repeat varied, too
+    few repeats) does not count.
     """
     tests: dict[str, int] = {}
     for family in dict.fromkeys(one.family for one in asked if one.gap.standard_error is not None):
@@ -168,7 +168,7 @@ def judged_together(asked: Sequence[AskedTest], confidence: float = CONFIDENCE, 
 
 
 def _count(family: Iterable[AskedTest]) -> int:
-    """How many quantities are tested."""
+    """Number of quantities tested."""
     known: dict[Hashable, list[tuple[float, float]]] = {}
     for one in family:
         error, freedom = one.gap.standard_error, one.gap.degrees_of_freedom
@@ -182,7 +182,7 @@ def _count(family: Iterable[AskedTest]) -> int:
 
 
 def t_cdf(t: float, freedom: float) -> float:
-    """The probability that Student's t of that many degrees of freedom is below ``t``."""
+    """Cumulative probability of Student's t."""
     tail = 0.5 * _two_tails(t, freedom)
     return 1.0 - tail if t > 0 else tail
 
@@ -193,7 +193,7 @@ def _two_tails(t: float, freedom: float) -> float:
 
 @lru_cache(maxsize=1024)
 def t_quantile(probability: float, freedom: float) -> float:
-    """The t below which that share of the distribution lies. ``probability`` is above a half."""
+    """Quantile of Student's t. ``probability`` is above 0.5."""
     if not 0.5 < probability < 1.0 or not freedom > 0:
         raise ValueError("expected a probability between 0.5 and 1 and more than 0 degrees of freedom")
     tail = 2.0 * (1.0 - probability)
@@ -201,7 +201,7 @@ def t_quantile(probability: float, freedom: float) -> float:
     for _ in range(100):
         found = _two_tails(t, freedom)
         low, high = (t, high) if found > tail else (low, t)
-        # Newton's step on logarithms, on which the tail is nearly straight; halved where it leaves what is known.
+        # Newton's step on logarithms, on which the tail is nearly linear; bisection if it leaves the bracket.
         step = math.log(found / tail) * found / (2.0 * t * _density(t, freedom))
         following = t * math.exp(min(step, 1.0))
         if not low < following < high:

@@ -1,4 +1,4 @@
-"""How two curves differ, in a sentence for people: the same on the command line, in the API and in the dashboard."""
+"""One sentence on the difference of two curves, for the command line, the API and the dashboard."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ PRICES = {
     name: QUANTITIES[name].words
     for name in ("bitrate_bps", "net_watts_per_stream", "watts_per_stream", "cost_per_stream_hour")
 }
-"""What a quality is paid for with."""
+"""Names of the prices."""
 
 NO_CURVES = (
     "no setting was measured at several bitrates, with its quality: measure each encoder at three bitrates or more, in"
     " a suite of scenarios that differ in their bitrate"
 )
-NO_PAIRS = "no two curves are of the same streams and pictures: there is nothing to compare them with"
+NO_PAIRS = "no two curves have the same streams and pictures, so none can be compared"
 
 ANSWERED = ("bitrate_bps", "net_watts_per_stream", "watts_per_stream")
-"""The prices that the sentence may name: the power of a whole stream only where that above the baseline is unknown."""
+"""Prices that the sentence may name: gross power per stream only if power above baseline is unknown."""
 
 
 def sentence(first: str, second: str, differences: Sequence[CurveDifference], quality: str) -> str:
     """``libx265 needs 31 % (28 to 35) less bitrate and 2.10 times (2.02 to 2.19) the power … as libx264``.
 
-    ``first`` and ``second`` are the curves' labels, of which the words that they have in common are left out.
+    ``first`` and ``second`` are the curves' labels; words that they have in common are left out.
     """
     known = [one for name in ANSWERED for one in differences if one.price == name and one.percent is not None]
     if any(one.price == "net_watts_per_stream" for one in known):
@@ -38,7 +38,7 @@ def sentence(first: str, second: str, differences: Sequence[CurveDifference], qu
 
 
 def _own(label: str, other: str) -> str:
-    """The words of a label that the other has not; all of them where that leaves none."""
+    """The words of a label that the other does not have; all of them if that leaves none."""
     label = label.removesuffix(" not pushed")  # a remark says so
     words = other.split()
     return " ".join(word for word in label.split() if word not in words) or label

@@ -1,7 +1,7 @@
-"""Power by streams and pixels: a straight fit through the settings that were measured.
+"""Linear regression of power on streams and pixels, over the measured settings.
 
-``watts = base + per_stream x streams + per_megapixel x megapixels a second``, by least squares. Which of the terms are
-used is decided by leaving out each setting in turn (cross-validation); the error on what was left out is the fit's.
+``watts = base + per_stream x streams + per_megapixel x megapixels a second``, by least squares. Leave-one-out
+cross-validation over the settings selects the terms; its error is the error of the fit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wattview.analysis.windows.energy import NoData
 from wattview.model import Load, MeasuredLoad, PowerFit, ScenarioResult
 
 TERMS: tuple[tuple[str, ...], ...] = ((), ("streams",), ("megapixels",), ("streams", "megapixels"))
-"""The models that are tried, the simplest first: one power for all is among them, and is no answer where it is best."""
+"""The candidate models, simplest first. Constant power is one of them; if it fits best, there is no prediction."""
 
 MIN_SETTINGS = 3
 
@@ -23,7 +23,7 @@ IDLE = Load(0.0, 0.0)
 
 
 def load_of(result: ScenarioResult) -> Load | None:
-    """The load of a scenario; None where the record does not say. A baseline is the load of no stream."""
+    """Load of a scenario; None if the record does not say. A baseline has no streams."""
     record = result.record
     if is_baseline(record):
         return IDLE
@@ -39,14 +39,15 @@ def load_of(result: ScenarioResult) -> Load | None:
 
 
 def stream_load(streams: int, outputs: Sequence[tuple[str, float]]) -> Load:
-    """Of so many streams with these ``(resolution, frames a second)`` each. Raises ValueError for no picture."""
+    """Load of that many streams with these ``(resolution, frames per second)`` each. Raises ValueError for an invalid
+    resolution."""
     if not outputs:
         raise ValueError("no picture")
     return Load(float(streams), streams * sum(pixels(resolution) * fps for resolution, fps in outputs) / 1e6)
 
 
 def measured(results: Iterable[ScenarioResult]) -> list[tuple[Load, float]]:
-    """The loads that were measured and their mean power."""
+    """The measured loads and their mean power."""
     return [
         (found, result.power_mean_watts)
         for result in results
@@ -55,12 +56,12 @@ def measured(results: Iterable[ScenarioResult]) -> list[tuple[Load, float]]:
 
 
 def watts_at(fit: PowerFit, load: Load) -> float:
-    """What the fit says, wherever that load lies."""
+    """The fitted power at any load, inside or outside of the measured range."""
     return fit.base_watts + fit.watts_per_stream * load.streams + fit.joules_per_megapixel * load.megapixels
 
 
 def formula(fit: PowerFit) -> str:
-    """The fit for people: ``20.00 W + 3.000 W × streams + 0.1000 W × megapixels a second``."""
+    """The fit as text: ``20.00 W + 3.000 W × streams + 0.1000 W × megapixels a second``."""
     terms = [f"{fit.base_watts:.2f} W"]
     if "streams" in fit.terms:
         terms.append(f"{fit.watts_per_stream:.3f} W × streams")
@@ -70,19 +71,19 @@ def formula(fit: PowerFit) -> str:
 
 
 def outside(fit: PowerFit, load: Load) -> str:
-    """Why a load has no prediction: it lies outside of what was measured. "" where it lies within."""
+    """Why a load has no prediction: it lies outside of the measured range. "" if it lies within."""
     if _inside(fit.hull, load):
         return ""
     return (
-        f"{load.streams:g} streams with {load.megapixels:.1f} megapixels a second lie outside of what was measured"
+        f"{load.streams:g} streams with {load.megapixels:.1f} megapixels a second are outside of the measured range"
         f" ({span_text(fit.hull)})"
     )
 
 
 def fit_power(points: Sequence[tuple[Load, float]]) -> PowerFit:
-    """The model whose errors on settings left out are smallest. Raises NoData where too few settings were measured.
+    """The model with the smallest leave-one-out error. Raises NoData if too few settings were measured.
 
-    All repeats of a setting are left out together, so that the error is that of a setting nobody has measured.
+    All repeats of a setting are left out together, so the error is that of an unmeasured setting.
     """
     settings = sorted({(load.streams, load.megapixels) for load, _ in points})
     if len(settings) < MIN_SETTINGS:
@@ -95,11 +96,11 @@ def fit_power(points: Sequence[tuple[Load, float]]) -> PowerFit:
         except NoData:
             continue
         if any(coefficient < 0 for coefficient in coefficients[1:]):
-            continue  # more streams or pixels take no less power: what says so is noise
+            continue  # more streams or pixels cannot take less power: such a fit is noise
         if best is None or error < best[0] * (1 - 1e-9):
             best = (error, terms, coefficients)
     if best is None or not best[1]:
-        raise NoData("the power that was measured does not follow streams or pixels: no fit does better than its mean")
+        raise NoData("the measured power does not depend on streams or pixels: no fit is better than the mean")
     error, terms, coefficients = best
     by_term = dict(zip(terms, coefficients[1:], strict=True))
     return PowerFit(
@@ -110,7 +111,7 @@ def fit_power(points: Sequence[tuple[Load, float]]) -> PowerFit:
 
 
 def measured_loads(points: Sequence[tuple[Load, float]], fit: PowerFit) -> list[MeasuredLoad]:
-    """What the fit was made of, the lightest load first, each with what is said of it by a fit without it."""
+    """The loads behind the fit, lightest first, each with its leave-one-out prediction."""
     found = []
     for load in sorted({load for load, _ in points}, key=lambda load: (load.streams, load.megapixels)):
         watts = [one for other, one in points if other == load]
@@ -122,7 +123,7 @@ def measured_loads(points: Sequence[tuple[Load, float]], fit: PowerFit) -> list[
 
 
 def _unseen(points: Sequence[tuple[Load, float]], load: Load, terms: tuple[str, ...]) -> float:
-    """What the model says of a load when it is fitted to all others. Raises NoData where these do not determine it."""
+    """Prediction for a load by a fit to all others. Raises NoData if these do not determine one."""
     return _value(_least_squares([point for point in points if point[0] != load], terms), load, terms)
 
 
@@ -143,7 +144,7 @@ def _row(load: Load, terms: tuple[str, ...]) -> list[float]:
 
 
 def _least_squares(points: Sequence[tuple[Load, float]], terms: tuple[str, ...]) -> list[float]:
-    """Coefficients by the normal equations of columns scaled to 1. Raises NoData where they do not determine them."""
+    """Coefficients by the normal equations, columns scaled to 1. Raises NoData if the system is singular."""
     rows = [_row(load, terms) for load, _ in points]
     size = len(terms) + 1
     scales = [max((abs(row[at]) for row in rows), default=0.0) for at in range(size)]
@@ -158,7 +159,7 @@ def _least_squares(points: Sequence[tuple[Load, float]], terms: tuple[str, ...])
     for column in range(size):
         pivot = max(range(column, size), key=lambda at: abs(matrix[at][column]))
         if abs(matrix[pivot][column]) < 1e-9 * len(rows):
-            raise NoData("the settings do not tell the terms apart")
+            raise NoData("the settings cannot separate the terms")
         matrix[column], matrix[pivot] = matrix[pivot], matrix[column]
         for at in range(size):
             if at != column:
@@ -168,7 +169,7 @@ def _least_squares(points: Sequence[tuple[Load, float]], terms: tuple[str, ...])
 
 
 def _hull(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The corners of the convex hull, against the clock (Andrew's monotone chain). ``points`` are sorted."""
+    """Corners of the convex hull, anticlockwise (Andrew's monotone chain). ``points`` are sorted."""
     if len(points) < 3:
         return list(points)
 

@@ -1,11 +1,11 @@
-"""A candidate run held against a baseline run within stated bounds: kept, exceeded, or not to be told yet.
+"""The gate: a candidate run against a baseline run within bounds. Each bound is kept, exceeded or undecided.
 
-Each bound is tested in both directions at the bound itself, as in trials of non-inferiority (ICH E9, 3.3.2), on the
-contrast ``candidate - (1 + share) x baseline``, which is Fieller's way to test a ratio of means. One side of a 95 %
-interval has 2.5 %. A bound is exceeded where the interval's near end is beyond it; these ends are Bonferroni-corrected
-for all tests of the gate, so that it raises a false alarm in 2.5 % of cases at the most, and in 5 % where it is asked a
-second time with the repeats that it wanted. It is kept where the far end is within it; these ends need no correction,
-as all bounds must be kept for the gate to open (an intersection-union test: Berger, Technometrics 24, 1982).
+Each bound is tested in both directions at the bound itself, as in non-inferiority trials (ICH E9, 3.3.2), on the
+contrast ``candidate - (1 + share) x baseline`` (Fieller's test of a ratio of means). Each side of a 95 % interval has
+2.5 %. A bound is exceeded if the near end of the interval is beyond it; near ends are Bonferroni-corrected for all
+tests of the gate, so the false alarm rate is at most 2.5 %, or 5 % if the gate runs a second time with the additional
+repeats that it asked for. A bound is kept if the far end is within it; far ends need no correction, as all bounds must
+be kept for the gate to pass (an intersection-union test: Berger, Technometrics 24, 1982).
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ from wattview.model.quantities import CURRENCY, QUANTITIES, Quantity
 ONE_SIDE = (1.0 - CONFIDENCE) / 2
 
 POWER = 0.95
-"""With the repeats that it asks for the gate tells in so many cases."""
+"""Probability of a decision with the number of repeats that the gate asks for."""
 
 NEAREST = 0.01
-"""Of a bound of 0 it is to tell a candidate that is so far beyond it, as a share of the baseline's mean."""
+"""For a bound of 0: the smallest excess to detect, as a share of the baseline's mean."""
 
 MOST_REPEATS = 1_000_000
-"""More repeats than this are not asked for."""
+"""The gate never asks for more repeats than this."""
 
 FEW_REPEATS = 5
-"""Fewer hardly know their noise, so that many are asked for."""
+"""With fewer repeats the noise is poorly known, and many are asked for."""
 
 SAME_WINDOW = 0.01
-"""Totals over windows whose lengths differ by a greater share do not compare."""
+"""Totals are not comparable if their windows' lengths differ by more than this share."""
 
 
 class _Test(Struct, frozen=True):
-    """A contrast at a bound: how far the candidate's mean is beyond it, in the figure's unit."""
+    """A contrast at a bound: by how much the candidate's mean exceeds it, in the figure's unit."""
 
     gap: Difference
     excess: float
     repeats: int
     spread: float
-    """The variance of one repeat of both sides together."""
+    """Variance of one repeat of both sides together."""
     shared: float
-    """The variance that more repeats do not make smaller."""
+    """Variance that more repeats do not reduce."""
     base: float
     nearest: float
-    """The least distance from the bound that it is to tell."""
+    """Smallest distance from the bound to detect."""
 
 
 def gate(
@@ -103,7 +103,7 @@ def _verdict(checks: Sequence[BoundCheck], missing: bool) -> GateVerdict:
 
 
 def _not_comparable(first: Repeats, second: Repeats, bound: Bound, allow_other_machine: bool) -> str:
-    """Why a figure of the baseline (``first``) and of the candidate says nothing on the bound; "" where it does."""
+    """Why a figure of the baseline (``first``) and of the candidate cannot be compared; "" if it can."""
     quantity = QUANTITIES[bound.figure]
     for side, repeats in (("baseline", first), ("candidate", second)):
         if not repeats.valid:
@@ -112,23 +112,23 @@ def _not_comparable(first: Repeats, second: Repeats, bound: Bound, allow_other_m
             why = next((found for one in repeats.valid if (found := _reason(one.reasons, quantity))), "")
             return f"the {side} has no {quantity.words}{f': {why}' if why else ''}"
     if quantity.of_vmaf and first.vmaf_model != second.vmaf_model:
-        return f"scores of two VMAF models do not compare: {first.vmaf_model} and {second.vmaf_model}"
+        return f"scores of two VMAF models cannot be compared: {first.vmaf_model} and {second.vmaf_model}"
     if quantity.of_power and (first.power_source is None or first.power_source != second.power_source):
         sources = [side.power_source or "several sources" for side in (first, second)]
-        return f"power of two sources does not compare: {sources[0]} and {sources[1]}"
+        return f"power of two sources cannot be compared: {sources[0]} and {sources[1]}"
     if quantity.unit == CURRENCY and _currency(first) != _currency(second):
         return f"the prices are in two currencies: {_currency(first)} and {_currency(second)}"
     machines = {first.machine, second.machine} - {None}
     if quantity.family != "quality" and len(machines) > 1 and not allow_other_machine:
         listed = " and ".join(machine_text(side.machine) for side in (first, second))
-        return f"two machines do not compare: {listed} (--allow-other-machine)"
+        return f"two machines cannot be compared: {listed} (--allow-other-machine)"
     return _other_window(first, second, quantity)
 
 
 def _other_prices(baseline: RunResult, candidate: RunResult) -> str:
     if not baseline.prices or not candidate.prices or baseline.prices == candidate.prices:
         return ""
-    return f"costs at other prices do not compare: {baseline.prices}; and {candidate.prices}"
+    return f"costs at different prices cannot be compared: {baseline.prices}; and {candidate.prices}"
 
 
 def _reason(reasons: dict[str, str], quantity: Quantity) -> str:
@@ -140,7 +140,8 @@ def _currency(repeats: Repeats) -> str | None:
 
 
 def _other_window(first: Repeats, second: Repeats, quantity: Quantity) -> str:
-    """A live stream takes as long as was asked: a total over another time is no outcome. A command's length is one."""
+    """A live stream lasts as long as requested, so totals over unequal windows are not comparable. A command's length
+    is an outcome."""
     if not quantity.total or any(one.record.type not in (None, "streams") for one in first.valid):
         return ""
     lengths = [side.values("duration_seconds") for side in (first, second)]
@@ -153,7 +154,7 @@ def _other_window(first: Repeats, second: Repeats, quantity: Quantity) -> str:
 
 
 def _test(first: Repeats, second: Repeats, bound: Bound) -> _Test | None:
-    """None where a share of the baseline's mean has no meaning."""
+    """None if a share of the baseline's mean is meaningless."""
     name = bound.figure
     values, others = second.values(name), first.values(name)
     base = fmean(others)
@@ -181,7 +182,7 @@ def _test(first: Repeats, second: Repeats, bound: Bound) -> _Test | None:
 def _judged(
     first: Repeats, second: Repeats, bound: Bound, test: _Test | None, reason: str, tests: int
 ) -> BoundCheck:  # fmt: skip
-    """The answer on one bound, which is one of so many tests."""
+    """The result for one bound, as one of ``tests``."""
     label = second.label if first.label == second.label else f"{first.label} → {second.label}"
     check = BoundCheck(
         setting=label, bound=bound, verdict="undecided", reason=reason, currency=_currency(second),
@@ -190,7 +191,7 @@ def _judged(
     if reason:
         return check
     if test is None:
-        return replace(check, reason="a share of a baseline that is not above 0 has no meaning; give an absolute bound")
+        return replace(check, reason="a share of a baseline that is not above 0 is meaningless; give an absolute bound")
     gap, share = test.gap, test.base if bound.relative else 1.0
     check = replace(check, difference=gap.difference / share + bound.value)
     if gap.standard_error is None:
@@ -227,18 +228,18 @@ def _tested(check: BoundCheck, test: _Test, tests: int, share: float) -> BoundCh
     if needed is None:
         why = "no number of repeats would decide it: the noise is too large"
         if test.shared:
-            why = "the idle windows' own noise is in every repeat: measure more of these (--baseline-after)"
+            why = "the noise of the idle windows affects every repeat: measure more idle windows (--baseline-after)"
         return replace(check, reason=why)
     distance = bound_text(check.bound, nearest / share, check.currency)
     told = f"{needed} repeats of each would detect a candidate that is {distance} from the bound"
     if test.repeats < FEW_REPEATS:
-        told += f" ({test.repeats} estimate their noise poorly: from {FEW_REPEATS} on it may be far fewer)"
+        told += f" ({test.repeats} give a poor estimate of the noise: with {FEW_REPEATS} or more, far fewer may do)"
     return replace(check, repeats_needed=needed, reason=told)
 
 
 def _needed(test: _Test, tests: int, freedom: float) -> tuple[int | None, float]:
-    """How many repeats of either side tell, and at what distance from the bound: the half of the half … of ``nearest``
-    where so many were measured already."""
+    """Repeats of either side that decide the bound, and the distance that they resolve: ``nearest``, halved as often as
+    needed if that many were measured already."""
     nearest = test.nearest
     while nearest > 0.0:
         needed = repeats_needed(nearest, test.spread, test.shared, freedom, test.repeats, tests)
@@ -251,12 +252,12 @@ def _needed(test: _Test, tests: int, freedom: float) -> tuple[int | None, float]
 def repeats_needed(
     distance: float, spread: float, shared: float, freedom: float, measured: int, tests: int = 1
 ) -> int | None:
-    """The least number of repeats of either side with which a candidate at that distance from its bound is told in 95 %
-    of cases; None where ``MOST_REPEATS`` are too few.
+    """Least number of repeats of either side that decides, with 95 % probability, on a candidate at that distance from
+    its bound; None if ``MOST_REPEATS`` are too few.
 
-    ``spread`` is the variance of one repeat of both sides together as ``measured`` repeats have it, with ``freedom``
-    degrees of freedom: few repeats know their noise badly, and what it may be counts too (Julious and Owen, Statistics
-    in Medicine 25, 2006). ``shared`` is variance that more repeats do not make smaller.
+    ``spread`` is the variance of one repeat of both sides together, estimated from ``measured`` repeats with
+    ``freedom`` degrees of freedom. The uncertainty of that estimate is included (Julious and Owen, Statistics in
+    Medicine 25, 2006). ``shared`` is variance that more repeats do not reduce.
     """
 
     def tells(repeats: int) -> bool:
@@ -276,9 +277,9 @@ def repeats_needed(
 
 
 def _power(noncentrality: float, limit: float, freedom: float, known: float) -> float:
-    """The chance that t of so many degrees of freedom is beyond ``limit``, over what the true noise may be where the
-    noncentrality was estimated with ``known`` degrees of freedom. The noncentral t is taken as normal, with the
-    correction of Abramowitz and Stegun, 26.7.10."""
+    """Probability that t exceeds ``limit``, averaged over the true noise if the noncentrality was estimated with
+    ``known`` degrees of freedom. The noncentral t is approximated by a normal distribution, with the correction of
+    Abramowitz and Stegun, 26.7.10."""
     centre, width = limit * (1.0 - 0.25 / freedom), math.sqrt(2.0 + limit * limit / freedom)
     return sum(
         weight * 0.5 * (1.0 + math.erf((noncentrality * ratio - centre) / width)) for ratio, weight in _ratios(known)
@@ -287,8 +288,8 @@ def _power(noncentrality: float, limit: float, freedom: float, known: float) -> 
 
 @lru_cache(maxsize=256)
 def _ratios(freedom: float) -> tuple[tuple[float, float], ...]:
-    """What a standard deviation may be as a multiple of the true one, and how likely each is (chi by its degrees of
-    freedom)."""
+    """Possible ratios of the estimated to the true standard deviation with their probabilities (chi distribution by its
+    degrees of freedom)."""
     steps = 200
     top = 1.0 + 6.0 / math.sqrt(freedom)
     ratios = [top * (step + 0.5) / steps for step in range(steps)]

@@ -1,4 +1,4 @@
-"""The bounds of a gate as people write them: ``energy=+1%``, ``vmaf=-0.5``."""
+"""Bounds of a gate as text: ``energy=+1%``, ``vmaf=-0.5``."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ WORDS = {
     "xpsnr": "xpsnr_score", "ssim": "ssim_score", "qoe": "qoe_score", "cost": "cost_total", "carbon": "carbon_grams",
     "cpu": "cpu_mean_percent",
 }  # fmt: skip
-"""Short words for the figures that people bound most."""
+"""Short names of the most common figures."""
 
 BOUNDED = tuple(quantity.name for quantity in OF_RESULTS if quantity.name != "duration_seconds")
-"""How long a window was is no outcome."""
+"""The length of a window is not an outcome."""
 
 _BOUND = re.compile(r"\s*(\w+)\s*=\s*([-+\u2212]?)\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*", re.ASCII)
 
 
 class BoundError(ValueError):
-    """A text that is no bound. ``str()`` is the reason and the way out."""
+    """An invalid bound. ``str()`` is the reason and how to fix it."""
 
 
 def parse_bound(text: str, side: Literal["max", "min"]) -> Bound:
     """``NAME=+VALUE`` in the unit in which the figure is shown, or ``NAME=+VALUE%`` of the baseline's mean.
 
-    Raises BoundError. A number without a sign would read like a limit of the figure itself, and is refused.
+    Raises BoundError. A number without a sign is refused: it would look like a limit of the figure itself.
     """
     found = _BOUND.fullmatch(text)
     if found is None:
-        raise BoundError(f"{text!r} is no bound; write NAME=+1% or NAME=-0.5")
+        raise BoundError(f"{text!r} is not a bound; write NAME=+1% or NAME=-0.5")
     word, sign, digits, percent = found.groups()
     figure = WORDS.get(word, word)
     if figure not in BOUNDED:
@@ -54,7 +54,7 @@ def parse_bound(text: str, side: Literal["max", "min"]) -> Bound:
 
 
 def bound_text(bound: Bound, value: float, currency: str | None = None, signed: bool = False) -> str:
-    """A value as its bound has it: ``+1 %`` of the baseline, or ``-0.5 W``."""
+    """A value in the form of its bound: ``+1 %`` of the baseline, or ``-0.5 W``."""
     quantity = QUANTITIES[bound.figure]
     shown = 100.0 * value if bound.relative else quantity.scaled(value)
     unit = "%" if bound.relative else quantity.unit_in(currency).replace("%", "percentage points")

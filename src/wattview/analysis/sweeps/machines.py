@@ -1,4 +1,4 @@
-"""Results of one machine: what settings cost is held against each other only where the same machine measured them."""
+"""Results of one machine: prices of settings are compared only if the same machine measured them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from wattview.analysis.windows.energy import NoData
 from wattview.model import ScenarioResult
 
-UNNAMED = "a machine that the results files do not name"
+UNNAMED = "an unnamed machine"
 
 
 def machine_text(machine: str | None) -> str:
-    """A machine for people."""
+    """A machine as text."""
     return machine or UNNAMED
 
 
 def of_one_machine(results: Sequence[ScenarioResult], wanted: str = "") -> tuple[list[ScenarioResult], str]:
-    """The results of one machine, and a sentence on what was left out, "" where that is nothing.
+    """The results of one machine, and a sentence on what was left out ("" if nothing was).
 
-    ``wanted`` is a machine's name or a part of it; without one it is the machine of the first result (results come
-    newest first). Raises NoData where no machine, or more than one, is called so.
+    ``wanted`` is a machine's name or a part of it; by default the machine of the first result counts (results come
+    newest first). Raises NoData if no machine, or more than one, matches.
     """
     counts = Counter(result.machine for result in results)
     if not counts:
@@ -30,7 +30,7 @@ def of_one_machine(results: Sequence[ScenarioResult], wanted: str = "") -> tuple
     said = ""
     if others:
         listed = "; ".join(f"{count} of {machine_text(machine)}" for machine, count in others.items())
-        said = f"only scenarios of {machine_text(chosen)} were taken, and not {listed}: machines do not compare"
+        said = f"only scenarios of {machine_text(chosen)} were used, not {listed}: machines cannot be compared"
     return [result for result in results if result.machine == chosen], said
 
 

@@ -1,8 +1,8 @@
-"""The power of a setting that nobody has measured, from runs of the same encoder under other loads.
+"""Predicted power of an unmeasured setting, from runs of the same encoder under other loads.
 
-Pure. What may differ between the settings of a fit is what a load is made of: streams, pictures, frames a second, and
-with these the bitrate. Everything else (encoder, preset, source …) is theirs in common. Outside of what was measured
-there is no prediction, unless one is asked for by that name.
+The settings of one fit may differ in load alone: streams, resolution, frame rate, and with these the bitrate.
+Everything else (encoder, preset, source …) is equal. There is no prediction outside of the measured range unless
+extrapolation is requested.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ DEFAULT_RESOLUTION, DEFAULT_FPS = "1280x720", 30.0
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """The setting whose power is asked for: so many streams with a picture of each of these ``resolutions`` (a ladder
-    has several). ``encoder`` and ``preset`` choose the measurements, "" leaves it open; ``extrapolate`` asks for an
-    answer outside of what was measured, too."""
+    """The setting to predict: a number of streams, each with a picture of each of these ``resolutions`` (a ladder has
+    several). ``encoder`` and ``preset`` select measurements ("" selects all); ``extrapolate`` allows an answer outside
+    of the measured range."""
 
     streams: int
     resolutions: tuple[str, ...] = (DEFAULT_RESOLUTION,)
@@ -49,7 +49,8 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPrediction:
-    """Raises NoData where too little was measured, or the load lies outside of it and no extrapolation was asked for.
+    """Raises NoData if there are too few measurements, or the load is outside of their range and ``extrapolate`` is not
+    set.
 
     ``results`` come newest run first.
     """
@@ -61,7 +62,7 @@ def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPredi
     remarks = [left_out] if left_out else []
     (common, chosen), *others = _families(known, question)
     if others:
-        remarks.append(f"measured were also {', '.join(setting_text(other) for other, _ in others)}")
+        remarks.append(f"also measured: {', '.join(setting_text(other) for other, _ in others)}")
     source, used = _with_baselines(chosen, known)
     if "estimated" in source:
         remarks.append("the power is an ESTIMATE from CPU use: this machine has no counter")
@@ -71,7 +72,7 @@ def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPredi
     fit = fit_power(points)
     reason = outside(fit, load)
     if reason and not question.extrapolate:
-        raise NoData(f"{reason}: measure it, or ask for an extrapolation")
+        raise NoData(f"{reason}: measure it, or request an extrapolation")
     if reason:
         remarks.append(f"EXTRAPOLATED: {reason}; the error does not hold there")
     return PowerPrediction(
@@ -82,7 +83,7 @@ def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPredi
 
 
 def fits_of(results: Sequence[ScenarioResult]) -> list[tuple[str, PowerFit]]:
-    """Every fit that the results of one machine allow, under what its settings have in common."""
+    """Every possible fit over one machine's results, by what its settings have in common."""
     found = []
     for common, chosen in _families(results):
         try:
@@ -95,9 +96,9 @@ def fits_of(results: Sequence[ScenarioResult]) -> list[tuple[str, PowerFit]]:
 def _families(
     results: Sequence[ScenarioResult], question: Question | None = None
 ) -> list[tuple[Setting, list[ScenarioResult]]]:
-    """The scenarios of known load and power by what they have in common, those with the most different loads first.
+    """Scenarios of known load and power by what they have in common, those with the most distinct loads first.
 
-    Of a question those alone that it asks about; raises NoData where there are none.
+    With a question, only those that match it; raises NoData if there are none.
     """
     found: dict[Setting, list[ScenarioResult]] = {}
     for result in results:
@@ -120,8 +121,8 @@ def _common(record: ScenarioRecord) -> Setting:
 def _with_baselines(
     chosen: Sequence[ScenarioResult], known: Sequence[ScenarioResult]
 ) -> tuple[str, list[ScenarioResult]]:
-    """These and the baselines, without those whose power came from elsewhere than the first one's: two sources measure
-    different things. And that source."""
+    """The results and baselines that share the first one's power source, and that source: two sources measure different
+    things."""
     source = chosen[0].power_source or ""
     baselines = [one for one in known if is_baseline(one.record) and one.power_mean_watts is not None]
     return source, [one for one in (*chosen, *baselines) if (one.power_source or "") == source]

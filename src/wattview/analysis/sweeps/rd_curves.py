@@ -1,7 +1,7 @@
-"""Curves of a sweep: one encoder's settings over their bitrates, and how two of them lie to each other.
+"""RD curves of a sweep: one encoder's settings over their bitrates, and comparison of two curves.
 
-Pure. A point is a setting as a mean of its repeats; a curve is what settings have in common when their bitrates (and
-CRF) are left out. Two curves are held against each other where both encode the same streams of the same pictures.
+A point is the mean of a setting's repeats; the settings of a curve differ in bitrate (or CRF) alone. Curves are
+compared if both encode the same streams with the same pictures.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wattview.model import (
 )
 
 QUALITIES = {"vmaf": "vmaf_score", "psnr": "psnr_score", "ssim": "ssim_score"}
-"""What people call the figures of quality, on the command line and in the control API."""
+"""Short names of the quality figures, on the command line and in the control API."""
 
 OF_POWER = ("net_watts_per_stream", "watts_per_stream", "cost_per_stream_hour")
 FEW_POINTS = 4
@@ -40,11 +40,11 @@ LITTLE_OVERLAP = 0.5
 def compare_curves(
     results: Sequence[ScenarioResult], *, first: str = "", second: str = "", quality: str = "vmaf", machine: str = ""
 ) -> CurveComparison:
-    """Every curve that the words of ``second`` choose against every one that those of ``first`` choose.
+    """Every curve selected by the words in ``second`` against every curve selected by those in ``first``.
 
-    A word chooses the curves in whose label it stands (``libx265``, ``slow``). Without any, the curves are held against
-    the first one of the same streams and pictures. ``results`` come newest run first. Raises NoData for an unknown
-    quality, and where the words choose nothing.
+    A word selects the curves with that word in their label (``libx265``, ``slow``). Without words, curves are compared
+    with the first one of the same streams and pictures. ``results`` come newest run first. Raises NoData for an unknown
+    quality, and if the words match nothing.
     """
     if quality not in QUALITIES:
         raise NoData(f"quality is one of {', '.join(QUALITIES)}, not {quality!r}")
@@ -68,7 +68,7 @@ def compare_curves(
 
 
 def _curves(groups: Iterable[Repeats], figure: str) -> list[tuple[Setting, Curve]]:
-    """The curves in the order in which each was first seen; a setting without that quality is no point of one."""
+    """The curves in order of first appearance; settings without that quality are left out."""
     found: dict[Setting, list[Repeats]] = {}
     for repeats in groups:
         if repeats.values(figure):
@@ -103,7 +103,7 @@ def _without_rate(setting: Setting) -> Setting:
 
 
 def _task(setting: Setting) -> Setting:
-    """What two encoders must be asked for alike to be compared: streams, pictures, sound, source and viewers."""
+    """What two encoders must have in common to be compared: streams, pictures, sound, source and viewers."""
     return replace(
         setting, bitrate=None, crf=None, encoder=None, preset=None, rate_control=None, gop_seconds=None,
         buffer_seconds=None, pushed=None,
@@ -129,13 +129,13 @@ def _pair(first: tuple[Setting, Curve], second: tuple[Setting, Curve], quality: 
     anchor, test = first[1], second[1]
     remarks = []
     if min(len(anchor.points), len(test.points)) < FEW_POINTS:
-        remarks.append(f"{FEW_POINTS} bitrates or more are usual: with fewer the curve between them is a guess")
+        remarks.append(f"use {FEW_POINTS} bitrates or more: with fewer, the curve between them is a guess")
     if (first[0].pushed is False) != (second[0].pushed is False):
-        remarks.append("only one of the two was pushed to an RTMP server: its power holds the server's work too")
+        remarks.append("only one of the two was pushed to an RTMP server: its power includes the server")
     remarks += dict.fromkeys([*anchor.remarks.values(), *test.remarks.values()])
     differences = []
     if anchor.vmaf_model != test.vmaf_model or " and " in (anchor.vmaf_model or ""):
-        reason = f"VMAF is of different models and does not compare: {anchor.vmaf_model}; {test.vmaf_model}"
+        reason = f"VMAF is of different models and cannot be compared: {anchor.vmaf_model}; {test.vmaf_model}"
         return CurvePair(
             first=anchor.label, second=test.label, remarks=remarks,
             differences=[CurveDifference(price=price, verdict=reason) for price in PRICES],
@@ -152,13 +152,11 @@ def _pair(first: tuple[Setting, Curve], second: tuple[Setting, Curve], quality: 
         if one.percent is not None and not (_rises(anchor, one.price) and _rises(test, one.price))
     ]  # fmt: skip
     if unsteady:
-        remarks.append(
-            f"noise is in it, or a setting that is worse in all: {', '.join(unsteady)} falls as quality rises"
-        )
+        remarks.append(f"{', '.join(unsteady)} falls as quality rises: noise, or a setting that is worse in every way")
     overlap = differences[0].overlap
     if overlap is not None and overlap < LITTLE_OVERLAP:
         remarks.append(
-            f"the curves share only {100 * overlap:.0f} % of their qualities: the mean is of that part alone"
+            f"the curves overlap in only {100 * overlap:.0f} % of their quality range: the mean covers that part alone"
         )
     return CurvePair(
         first=anchor.label, second=test.label, differences=differences, remarks=remarks,
@@ -180,7 +178,7 @@ def _difference(anchor: Curve, test: Curve, price: str) -> CurveDifference:
 
 
 def _gain(anchor: Curve, test: Curve, price: str) -> float | None:
-    """None where the curves share qualities and no price: one of them is better throughout."""
+    """None if the curves have qualities but no price in common: one of them is better throughout."""
     try:
         return bd_quality(_means(_points(anchor, price)), _means(_points(test, price)))
     except NoData:
@@ -190,7 +188,7 @@ def _gain(anchor: Curve, test: Curve, price: str) -> float | None:
 def _points(curve: Curve, price: str) -> list[tuple[Estimate, Estimate]]:
     lacking = [point.label for point in curve.points if price not in point.prices]
     if lacking:
-        raise NoData(f"{PRICES[price]} is unknown of {', '.join(lacking)}")
+        raise NoData(f"{PRICES[price]} is unknown for {', '.join(lacking)}")
     return [(point.prices[price], point.quality) for point in curve.points]
 
 

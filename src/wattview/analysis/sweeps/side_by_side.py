@@ -1,5 +1,5 @@
-"""What the results screen shows of several runs at once: the settings that each has measured, which of them nothing
-beats, and any number of them beside each other."""
+"""Several runs at once, for the results screen: their settings, the Pareto front, and any number of settings side by
+side."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ NET = "net_watts_per_stream"
 
 
 def measurements(runs: Iterable[RunResult]) -> Measurements:
-    """Every setting of every run, with the intervals of its repeats there, in the order of the runs.
+    """Every setting of every run with the intervals of its repeats there, in the order of the runs.
 
-    The front is drawn for each machine, power source and VMAF model by itself: an estimate does not beat a measurement.
+    Each machine, power source and VMAF model has its own front: an estimate does not beat a measurement.
     """
     found: list[Measured] = []
     meters: list[tuple[str | None, ...]] = []
@@ -52,15 +52,14 @@ def measurements(runs: Iterable[RunResult]) -> Measurements:
 
 
 def front_figure(groups: Sequence[Group]) -> str:
-    """What quality is held against: the power above the baseline per stream where two settings have it, else the mean
-    power."""
+    """The price axis of the front: power above baseline per stream if two settings have it, else mean power."""
     return NET if sum(NET in group.figures for group in groups) > 1 else "power_mean_watts"
 
 
 def side_by_side(columns: Sequence[Sequence[ScenarioResult]]) -> SideBySide:
     """Each column's repeats as one, and every column less the first.
 
-    Raises NoData where the scenarios of one column are not repeats of each other.
+    Raises NoData if the scenarios of one column are not repeats of each other.
     """
     found = [_column(scenarios) for scenarios in columns]
     first = found[0]
@@ -80,13 +79,13 @@ def side_by_side(columns: Sequence[Sequence[ScenarioResult]]) -> SideBySide:
 
 
 def _column(scenarios: Sequence[ScenarioResult]) -> Repeats:
-    """One that was not in real time counts where it stands alone: who asks for it wants to see what it took."""
+    """A scenario that fell behind real time counts if it is alone in its column: the user chose to see it."""
     settings = {setting_of(one.record) for one in scenarios}
     if len({one.machine for one in scenarios}) > 1:
-        raise NoData("these are no repeats of each other: they were measured on different machines")
+        raise NoData("these are not repeats of each other: they were measured on different machines")
     if len(settings) != 1:
         names = " and ".join(sorted(setting_text(setting) for setting in settings))
-        raise NoData(f"these are no repeats of each other: {names}")
+        raise NoData(f"these are not repeats of each other: {names}")
     kept = tuple(one for one in scenarios if one.record.realtime is not False)
     late = tuple(one for one in scenarios if one.record.realtime is False)
     return Repeats(settings.pop(), kept or late, late if kept else (), scenarios[0].machine)

@@ -1,1 +1,1 @@
-"""Energy, power and CPU time of a span of time, and remarks on how good these figures are."""
+"""Energy, power and CPU time of a span of time, and remarks on the quality of these figures."""

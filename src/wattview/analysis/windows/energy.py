@@ -1,7 +1,7 @@
-"""Energy of a window from a counter, and the largest reading inside it. Pure functions of (time, value) points.
+"""Energy of a window from a counter, and the largest reading in it. Pure functions of (time, value) points.
 
-Points are in order of time (Unix seconds), with a neighbour outside either end of the window where the history has
-one. Where the samples do not cover the window, ``NoData`` is raised with the reason: nothing is extrapolated.
+Points are in order of time (Unix seconds), with one more point beyond either end of the window if the history has one.
+If the samples do not cover the window, ``NoData`` is raised with the reason: nothing is extrapolated.
 """
 
 from __future__ import annotations
@@ -15,30 +15,31 @@ from typing import Literal
 Points = Sequence[tuple[float, float]]
 
 MAX_GAP_SECONDS = 60.0
-"""The longest time between two samples that counts as covered, of a series that is sampled more often than that."""
+"""Longest time between two samples that counts as covered, for a series with a shorter sampling interval."""
 
 MISSED_SAMPLES = 2.5
-"""Of a series whose own interval is longer, so many of its intervals count as covered: one failed scrape is no gap."""
+"""For a series with a longer interval, this many intervals count as covered: one failed scrape is no gap."""
 
 LAG_SECONDS = 1.1
-"""How old a counter's value may be by its time stamp: some hardware updates it once a second, and readers that come
-within a tenth of a second share one reading."""
+"""Maximum age of a counter's value at its time stamp: some hardware updates once a second, and readers within a tenth
+of a second share one reading."""
 
 LEAD_SECONDS = 0.1
-"""How much younger it may be: a store stamps a sample with the beginning of its scrape."""
+"""Maximum lead of a value over its time stamp: a store stamps a sample with the start of its scrape."""
 
 STEEPEST_SECONDS = 0.2
-"""A rate over a tenth of a second says nothing of shorter times: what can lie at an end beyond it."""
+"""Span at a window's end in which power may exceed the steepest known rate, which is a mean over a tenth of a second.
+"""
 
 Restart = Literal["zero", "unknown"]
-"""What a counter that fell has done. ``zero``: it began again at 0, as Prometheus assumes of every counter (CPU time
-after a reboot, a container that was started again): what it shows now has been added since. ``unknown``: it began
-again, and nobody knows what it would have counted meanwhile. That is the joules counter, which starts at 0 with each
-daemon: an increase from 0 would leave out what was used while none ran, and call that the energy of the window."""
+"""What a counter did when it fell. ``zero``: it restarted at 0, as Prometheus assumes for every counter (CPU time after
+a reboot, a restarted container), and its new value is the increase since. ``unknown``: it restarted, and the increase
+in between is unknown. The joules counter, which starts at 0 with each daemon, is of that kind: an increase from 0 would
+miss the energy used while no daemon ran."""
 
 
 class NoData(Exception):
-    """A figure that cannot be had from these samples. ``reason`` is for people."""
+    """These samples do not give the figure. ``reason`` is shown to users."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -48,11 +49,11 @@ class NoData(Exception):
 def counter_increase(
     points: Points, start: float, end: float, *, restart: Restart = "unknown", max_gap: float = MAX_GAP_SECONDS
 ) -> float:
-    """By how much a counter grew from ``start`` to ``end``: its value at one end less its value at the other.
+    """Increase of a counter from ``start`` to ``end``.
 
-    Between two samples the counter is taken to grow linearly, so that windows which touch add up exactly. Raises
-    NoData where a sample at or before the start or at or after the end is missing, where two samples are further apart
-    than ``tolerated_gap``, and where a counter of unknown restart fell inside the window.
+    The counter is assumed to grow linearly between two samples, so that adjacent windows add up exactly. Raises NoData
+    if there is no sample at or before the start or at or after the end, if two samples are further apart than
+    ``tolerated_gap``, or if a counter of unknown restart fell inside the window.
     """
     total = 0.0
     for (left, before), (right, after) in _segments(points, start, end, max_gap):
@@ -77,12 +78,12 @@ def counter_bounds(
     lag: float = LAG_SECONDS,
     lead: float = LEAD_SECONDS,
 ) -> tuple[float, float]:
-    """The least and the most that a counter can have grown in the window, whatever it did between two samples.
+    """Least and greatest possible increase of a counter in the window, whatever happened between two samples.
 
-    What a sample shows had been counted at the latest ``lead`` seconds after its time stamp, and what had been counted
-    ``lag`` seconds before that is in it; a counter never falls. So the truth at an end of the window lies between a
-    sample before it and a sample after it. Where ``steepest`` is known (the most that it grew in a tenth of a second,
-    as a rate per second), it cannot have grown faster than that from the one or to the other.
+    A sample's value was counted at most ``lead`` seconds after its time stamp and includes everything up to ``lag``
+    seconds before it; a counter never falls. The truth at each end of the window therefore lies between a sample before
+    it and a sample after it. ``steepest``, if known, is the largest rate per second over a tenth of a second; the
+    counter cannot have grown faster in between.
     """
 
     def at(moment: float) -> tuple[float, float]:
@@ -102,7 +103,7 @@ def counter_bounds(
 
 
 def integral(points: Points, start: float, end: float, *, max_gap: float = MAX_GAP_SECONDS) -> float:
-    """The integral of a gauge over the window, linear between readings. Only for what has no counter."""
+    """Integral of a gauge over the window, linear between readings. Only for sources without a counter."""
     total = 0.0
     for (left, before), (right, after) in _segments(points, start, end, max_gap):
         slope = (after - before) / (right - left)
@@ -113,7 +114,7 @@ def integral(points: Points, start: float, end: float, *, max_gap: float = MAX_G
 
 
 def readings(points: Points, start: float, end: float, *, max_gap: float = MAX_GAP_SECONDS) -> Points:
-    """The readings inside the window, its ends included. Raises NoData where they leave a gap, or there are none."""
+    """The readings inside the window, ends included. Raises NoData if they leave a gap, or there are none."""
     inside = points[bisect_left(points, start, key=_time) : bisect_right(points, end, key=_time)]
     if not inside:
         raise NoData("no reading inside the window")
@@ -131,7 +132,7 @@ def maximum(points: Points, start: float, end: float, *, max_gap: float = MAX_GA
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value below which ``percent`` of all lie, linear between neighbours (Hyndman and Fan's type 7)."""
+    """A percentile, linear between neighbours (Hyndman and Fan's type 7)."""
     ordered = sorted(values)
     place = percent / 100.0 * (len(ordered) - 1)
     below = int(place)
@@ -140,9 +141,9 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def summed(series: Sequence[Points], max_gap: float = MAX_GAP_SECONDS) -> list[tuple[float, float]]:
-    """The sum of several gauges at every time at which one was read; each holds its last reading for a tolerated gap.
+    """Sum of several gauges at every time at which one was read; each keeps its last reading for a tolerated gap.
 
-    A time at which one of them has none is left out: a sum with a part missing would be too small.
+    Times at which one of them has no reading are left out, as the sum would be too small.
     """
     if len(series) == 1:
         return list(series[0])
@@ -160,14 +161,14 @@ def summed(series: Sequence[Points], max_gap: float = MAX_GAP_SECONDS) -> list[t
 
 
 def tolerated_gap(points: Points, max_gap: float = MAX_GAP_SECONDS) -> float:
-    """The longest time between two samples of this series that is no gap: ``max_gap``, or ``MISSED_SAMPLES`` of its own
-    intervals where these are longer. Three intervals at least have to show how long they are."""
+    """Longest time between two samples of this series that is no gap: ``max_gap``, or ``MISSED_SAMPLES`` of the series'
+    own intervals if that is longer. It takes at least three intervals to know their length."""
     intervals = [right - left for (left, _), (right, _) in pairwise(points)]
     return max(max_gap, MISSED_SAMPLES * median(intervals)) if len(intervals) > 2 else max_gap
 
 
 def _unbroken(points: Points) -> Points:
-    """A counter that began again at 0, as one that went on."""
+    """The points of a counter that restarted at 0, made continuous."""
     shift, found = 0.0, list(points[:1])
     for (_, before), (time, after) in pairwise(points):
         shift += before if after < before else 0.0
@@ -191,7 +192,7 @@ def _segments(
 
 
 def _around(points: Points, start: float, end: float) -> tuple[int, int]:
-    """The indices of the last sample at or before the start and of the first one at or after the end."""
+    """Indices of the last sample at or before the start and of the first at or after the end."""
     if not end > start:
         raise NoData("the window ends before it begins")
     if not points:

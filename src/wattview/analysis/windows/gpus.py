@@ -1,4 +1,4 @@
-"""Energy and busy time of a window's GPUs. Each function raises NoData with the reason where there is none."""
+"""Energy and busy time of a window's GPUs. Each function raises NoData with the reason if there is none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GPU_LABELS = (
 
 
 def no_gpu(evidence: Evidence) -> bool:
-    """Whether the history holds this window and no GPU in it: the machine had none that could be read."""
+    """Whether the history covers this window without any GPU: the machine had none that could be read."""
     if any(metric in evidence.failures for metric in (names.HOST_ENERGY, names.GPU_MILLIJOULES)):
         return False
     if evidence.own is not None and evidence.own.gpus:
@@ -30,12 +30,12 @@ def no_gpu(evidence: Evidence) -> bool:
 
 
 def _gpu_series(evidence: Evidence) -> list[HistorySeries]:
-    """The energy of all GPUs of one driver, as the daemon has added it up."""
+    """Energy of all GPUs of one driver, as summed by the daemon."""
     return [one for one in evidence.of(names.HOST_ENERGY) if parse_series(one.name)[1].get("source", "") in GPU_SOURCES]
 
 
 def gpu_energy(evidence: Evidence, window: Window) -> float:
-    """Joules of all GPUs: the sums that the daemon made, else each GPU's counter (millijoules, as DCGM has them)."""
+    """Joules of all GPUs: the daemon's sums, else each GPU's counter (in millijoules, as in DCGM)."""
     own = _gpu_series(evidence)
     if own:
         return of_one_machine(
@@ -44,7 +44,7 @@ def gpu_energy(evidence: Evidence, window: Window) -> float:
             float,
         )
     if evidence.own is not None:
-        raise NoData(evidence.own.reason or "the energy of the GPUs is not known")
+        raise NoData(evidence.own.reason or "the energy of the GPUs is unknown")
     _every_gpu(evidence.of(names.GPU_MILLIJOULES), evidence.of(names.GPU_PERCENT))
     return of_one_machine(
         machines(evidence.of(names.GPU_MILLIJOULES), *GPU_LABELS),
@@ -54,7 +54,7 @@ def gpu_energy(evidence: Evidence, window: Window) -> float:
 
 
 def gpu_seconds(evidence: Evidence, window: Window) -> float:
-    """Utilisation of all GPUs integrated over the window. 0 where the machine has no GPU in the history at all."""
+    """Utilisation of all GPUs integrated over the window. 0 if the history has no GPU at all."""
     gpus = machines(evidence.of(names.GPU_PERCENT), *GPU_LABELS)
     if not gpus and no_gpu(evidence):
         return 0.0
@@ -67,7 +67,7 @@ def gpu_seconds(evidence: Evidence, window: Window) -> float:
 
 
 def _every_gpu(series: Iterable[HistorySeries], others: Iterable[HistorySeries]) -> None:
-    """Raises NoData where a GPU that ``others`` know of is not in ``series``: a sum of the rest would be too little."""
+    """Raises NoData if a GPU that appears in ``others`` is not in ``series``: the sum would be too small."""
     known, told = ({parse_series(one.name)[1].get("UUID", "") for one in some} for some in (series, others))
     if told - known:
-        raise NoData(f"a GPU has no figure in this window: {', '.join(sorted(told - known))}")
+        raise NoData(f"a GPU has no data in this window: {', '.join(sorted(told - known))}")

@@ -1,6 +1,6 @@
-"""Host figures of one window from what a history holds: energy, largest power, CPU time, GPU energy and GPU time.
+"""Host figures of one window from the history: energy, largest power, CPU time, GPU energy and GPU time.
 
-Each function takes the evidence and a window and raises NoData with the reason where the figure cannot be had.
+Each function takes the evidence and a window and raises NoData with the reason if the figure is unknown.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from wattview.model import ScenarioResult, TrailPoint
 from wattview.model.power_sources import GPU_SOURCES, HOST_SOURCES, PROCESSOR_SOURCES
 
 MEASURED = tuple(entry.name for entry in HOST_SOURCES if entry.measures)
-"""Sources that each see the whole host, best first: they are alternatives and are never added."""
+"""Sources that each cover the whole host, best first: they are alternatives and are never added."""
 
 ADDS_TO = PROCESSOR_SOURCES
-"""Sources beside which a GPU's own counter (``nvml``) is added: a board's meter and a battery feed the GPU too."""
+"""Sources to which the GPUs' counters (``nvml``) are added: a board's meter and a battery already include the GPUs."""
 
 READING_SECONDS = 1.0
-"""A reading of power is the mean over so long before it: of the window alone is one that lies so far inside."""
+"""A power reading is a mean over this many seconds before it, so it belongs to the window from that far inside it."""
 
 BUSY_MODES = ("user", "nice", "system", "irq", "softirq")
-"""Of node_exporter's modes. ``steal`` is time that a hypervisor gave to others: nobody worked here."""
+"""Modes of node_exporter that count as busy. ``steal`` does not: a hypervisor gave that time to other guests."""
 
 
 class Window(Struct, frozen=True):
@@ -58,9 +58,10 @@ class Window(Struct, frozen=True):
 
 
 class HostEnergy(Struct, frozen=True):
-    """Energy of the host and where it came from. ``source`` joins the sources that were added (``rapl+nvml``).
+    """Energy of the host and its sources. ``source`` joins the sources that were added (``rapl+nvml``).
 
-    The truth lies between ``least`` and ``most``: they differ by what was used between a sample and the window's end.
+    The truth lies between ``least`` and ``most``, which differ by the energy used between a sample and the window's
+    end.
     """
 
     joules: float
@@ -71,9 +72,9 @@ class HostEnergy(Struct, frozen=True):
 
 
 def host_energy(evidence: Evidence, window: Window) -> HostEnergy:
-    """From the best source that covers the window. An estimate is taken only where nothing was measured.
+    """From the best source that covers the window; an estimate only if nothing was measured.
 
-    Raises NoData where a part of the sum is not known: a package, a DRAM zone, the GPUs.
+    Raises NoData if a part of the sum is unknown: a package, a DRAM zone, the GPUs.
     """
     if evidence.own is not None:
         return _own_energy(evidence, evidence.own, window)
@@ -97,7 +98,7 @@ def host_energy(evidence: Evidence, window: Window) -> HostEnergy:
     if own:
         silent = daemons.keys() - own.keys()
         if silent:
-            raise NoData(f"several machines answer, and the energy of one is not known: {', '.join(sorted(silent))}")
+            raise NoData(f"several machines have data, and the energy of one is unknown: {', '.join(sorted(silent))}")
         return of_one_machine(own, of, lambda energy: energy.joules)
     if daemons or evidence.of(names.HOST_WATTS):
         raise NoData(NOT_KNOWN)
@@ -105,15 +106,15 @@ def host_energy(evidence: Evidence, window: Window) -> HostEnergy:
 
 
 NOT_KNOWN = (
-    "WattView did not know the host's energy in this window: a part of it could not be read"
-    " (wattview doctor, and the daemon's log, say which)"
+    "the host's energy is unknown in this window: a part of it could not be read"
+    " (see wattview doctor and the daemon's log)"
 )
-"""Zones that can be read beside one that cannot are no host: what the daemon did not sum up is not summed up here."""
+"""A machine with some unreadable zones has no sum: if the daemon did not add it up, neither does this."""
 
 
 def _own_energy(evidence: Evidence, own: OwnPower, window: Window) -> HostEnergy:
     if not own.points:
-        raise NoData(own.reason or "the host's power was not known in this window")
+        raise NoData(own.reason or "the host's power is unknown in this window")
     found = trail.energy(own.points, window.start, window.end)
     host = HostEnergy(found.joules, found.least, found.most, own.source)
     for source, counter in _own_gpus(evidence, own):
@@ -122,16 +123,16 @@ def _own_energy(evidence: Evidence, own: OwnPower, window: Window) -> HostEnergy
 
 
 def _own_gpus(evidence: Evidence, own: OwnPower) -> list[tuple[str, Points]]:
-    """The GPUs' counters by their source, where the host's does not see them. Raises NoData where one is missing."""
+    """The GPUs' counters by source, if the host's does not include them. Raises NoData if one is missing."""
     counters = {parse_series(one.name)[1].get("source", ""): one.points for one in evidence.of(names.HOST_ENERGY)}
     wanted = own.gpus if own.source in ADDS_TO else ()
     if any(source not in counters for source in wanted):
-        raise NoData(own.reason or "the energy of the GPUs is not known, and the host's alone would be too small")
+        raise NoData(own.reason or "the energy of the GPUs is unknown, and the host's alone would be too small")
     return [(source, counters[source]) for source in wanted]
 
 
 def _steepest(evidence: Evidence, source: str) -> float | None:
-    """The largest power that the clock saw around the window; None where nobody kept the peaks."""
+    """Largest power that the sampler recorded around the window; None if peaks were not kept."""
     peaks = [one.points for one in evidence.of(names.HOST_PEAK_WATTS) if f'source="{source}"' in one.name]
     return max((value for points in peaks for _, value in points), default=None)
 
@@ -139,7 +140,7 @@ def _steepest(evidence: Evidence, source: str) -> float | None:
 def _counted(
     evidence: Evidence, points: Points, window: Window, source: str, machine: str, steepest: float | None = None
 ) -> HostEnergy:
-    """``steepest``: the most watts there can have been, where that is known."""
+    """``steepest``: the largest possible power in watts, if known."""
     joules = counter_increase(points, window.start, window.end, max_gap=window.max_gap)
     least, most = counter_bounds(
         points, window.start, window.end, max_gap=window.max_gap, steepest=steepest,
@@ -149,21 +150,21 @@ def _counted(
 
 
 def _with_gpus(evidence: Evidence, host: HostEnergy, by_source: Mapping[str, Points], window: Window) -> HostEnergy:
-    """The host and the GPUs that its source does not see. Raises NoData where there are some whose energy is not known:
-    the host alone would be too little."""
+    """The host and the GPUs that its source does not include. Raises NoData if their energy is unknown: the host alone
+    would be too small."""
     if host.source not in ADDS_TO:
         return host
     whole = machines(evidence.of(names.MACHINE_WATTS), "source").get(host.machine, [])
     inside = [one for one in whole if _has_reading(one.points, window)]
     if whole and not inside and any(_has_reading(one.points, window) for one in evidence.of(names.HOST_WATTS)):
-        raise NoData("the power of the whole machine was not known in this window: a GPU could not be read")
+        raise NoData("the power of the whole machine is unknown in this window: a GPU could not be read")
     wanted = {source for source in by_source if source in GPU_SOURCES}
     wanted |= {source for one in inside for source in one.labels.get("source", "").split("+") if source in GPU_SOURCES}
     if evidence.of(names.GPU_MILLIJOULES):
         wanted.add("nvml")
     for source in sorted(wanted):
         if source not in by_source:
-            raise NoData("the energy of the GPUs is not known, and the host's alone would be too small")
+            raise NoData("the energy of the GPUs is unknown, and the host's alone would be too small")
         host = _added(evidence, host, source, by_source[source], window)
     return host
 
@@ -176,7 +177,7 @@ def _added(evidence: Evidence, host: HostEnergy, source: str, counter: Points, w
     try:
         more = _counted(evidence, counter, window, source, host.machine)
     except NoData as lack:
-        raise NoData(f"the energy of the GPUs is not known: {lack}") from None
+        raise NoData(f"the energy of the GPUs is unknown: {lack}") from None
     return HostEnergy(
         host.joules + more.joules,
         host.least + more.least,
@@ -187,7 +188,7 @@ def _added(evidence: Evidence, host: HostEnergy, source: str, counter: Points, w
 
 
 def _rapl_energy(evidence: Evidence, window: Window) -> HostEnergy:
-    """From a RAPL exporter's zones: packages and DRAM, or the platform. From its power where it has no counter."""
+    """From a RAPL exporter's zones: packages and DRAM, or the platform. From its power if it has no counter."""
     told = machines([*evidence.of(names.RAPL_ENERGY), *evidence.of(names.RAPL_WATTS)], "package", "zone")
 
     def counted(machine: str, series: list[Labelled]) -> HostEnergy:
@@ -210,10 +211,10 @@ def _rapl_energy(evidence: Evidence, window: Window) -> HostEnergy:
 
 
 def _whole(zones: list[Labelled], told: list[Labelled]) -> list[Labelled]:
-    """The zones that make up the host, each joule once: a package holds its core and uncore, psys the packages.
+    """The zones that make up the host, each joule once: a package includes its core and uncore, psys the packages.
 
-    Raises NoData where one of them is missing: ``told`` are all zones that are known to be there, and sockets are
-    alike, so that one without DRAM beside one with it has a counter that could not be read.
+    Raises NoData if one is missing. ``told`` are all zones known to exist; sockets are alike, so if one socket has a
+    DRAM zone and another has none, that counter could not be read.
     """
     platform = [zone for zone in zones if zone.labels.get("zone") == "psys"]
     if platform:
@@ -225,7 +226,7 @@ def _whole(zones: list[Labelled], told: list[Labelled]) -> list[Labelled]:
     missing = wanted - {(one.labels.get("package", ""), one.labels.get("zone", "")) for one in zones}
     if missing:
         names_of = ", ".join(package if zone == package else f"{package} {zone}" for package, zone in sorted(missing))
-        raise NoData(f"a part of the host has no counter in this window: {names_of}")
+        raise NoData(f"a part of the host has no data in this window: {names_of}")
     return [zone for zone in zones if zone.labels.get("zone") in ("dram", zone.labels.get("package"))]
 
 
@@ -245,16 +246,16 @@ def _watts(evidence: Evidence, metric: str, energy: HostEnergy) -> list[tuple[fl
 
 
 def largest_watts(evidence: Evidence, window: Window, energy: HostEnergy) -> float:
-    """The largest power of the window alone, and never less than its mean.
+    """Largest power in the window, never less than its mean.
 
-    From the trail where there is one. Else from a history: of readings, the peaks between them, and the means between
-    two samples of the counter, those that lie in the window with all of their time.
+    From the trail if there is one. Else from the history's readings, the peaks between them, and the means between two
+    counter samples, if they lie entirely in the window.
     """
     if evidence.own is not None:
         return trail.largest(_own_points(evidence, evidence.own), window.start, window.end)
     found = [energy.joules / window.seconds]
     found += [value for time, value in host_watts(evidence, energy) if _lies_in(window, time - READING_SECONDS, time)]
-    # A peak is the largest since the record before it, of readings that are a second long themselves.
+    # A peak is the largest since the previous record, of readings that are a second long themselves.
     found += [
         value
         for (before, _), (time, value) in pairwise(_watts(evidence, names.HOST_PEAK_WATTS, energy))
@@ -273,7 +274,7 @@ def _lies_in(window: Window, start: float, end: float) -> bool:
 
 
 def _host_counter(evidence: Evidence, energy: HostEnergy) -> Points:
-    """The counter of a host that has one of its own, and no GPUs beside it."""
+    """The host's own counter, if it has one, without GPUs."""
     series = machines(evidence.of(names.HOST_ENERGY), "source").get(energy.machine, [])
     return next((one.points for one in series if one.labels.get("source") == energy.source), [])
 
@@ -286,7 +287,7 @@ def _own_points(evidence: Evidence, own: OwnPower) -> Sequence[TrailPoint]:
 
 
 class CpuUse(Struct, frozen=True):
-    """CPU time of the whole machine that was not idle, and its share of all that there was."""
+    """CPU time of the whole machine that was not idle, and its share of all CPU time."""
 
     seconds: float
     cpus: int
@@ -294,7 +295,7 @@ class CpuUse(Struct, frozen=True):
 
 
 def cpu_use(evidence: Evidence, window: Window) -> CpuUse:
-    """From our own counter, else from a node_exporter's."""
+    """From our own counter, else from node_exporter's."""
 
     def own(machine: str, series: list[Labelled]) -> CpuUse:
         counts = machines(evidence.of(names.CPUS)).get(machine)
@@ -317,27 +318,26 @@ def cpu_use(evidence: Evidence, window: Window) -> CpuUse:
 def _share(seconds: float, cpus: float, window: Window) -> CpuUse:
     percent = 100.0 * seconds / (cpus * window.seconds) if cpus else 0.0
     if not cpus or percent > 105.0:
-        raise NoData(f"the counter of CPU time makes no sense: {seconds:.0f} s on {cpus:.0f} CPUs")
+        raise NoData(f"the counter of CPU time is implausible: {seconds:.0f} s on {cpus:.0f} CPUs")
     return CpuUse(seconds, int(cpus), min(percent, 100.0))
 
 
 def power_readings(evidence: Evidence, window: Window, energy: HostEnergy) -> Points:
-    """The power in the window over time, for percentiles: from the trail where there is one, else the readings of a
-    history that are of the window alone."""
+    """Power in the window over time, for percentiles: from the trail if there is one, else the history's readings that
+    lie entirely in the window."""
     if evidence.own is not None:
         return trail.powers(_own_points(evidence, evidence.own), window.start, window.end)
     inside = readings(host_watts(evidence, energy), window.start, window.end, max_gap=window.max_gap)
     inside = [point for point in inside if _lies_in(window, point[0] - READING_SECONDS, point[0])]
     if not inside:
-        raise NoData("no reading lies in the window together with the second before it")
+        raise NoData("no reading lies entirely in the window")
     return inside
 
 
 def power_curve(evidence: Evidence, source: str, results: Iterable[ScenarioResult]) -> Points:
-    """The host's power over a whole run, for a graph. ``source`` is that of the results.
+    """Power of the host over a whole run, for a graph. ``source`` is that of the results.
 
-    Of several machines in the history it is the one whose power comes nearest to what the results say. Empty where
-    there is none.
+    If the history has several machines, the one whose power is nearest to the results'. Empty if there is none.
     """
     own = machines(evidence.of(names.HOST_WATTS), "source")
     zones = {} if own else machines(evidence.of(names.RAPL_WATTS), "package", "zone")

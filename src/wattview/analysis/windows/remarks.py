@@ -1,6 +1,6 @@
-"""Remarks on how far the figures of a run can be trusted: a baseline that was not idle, one that drifted.
+"""Remarks on how far a run's figures can be trusted: a baseline that was not idle, or that drifted.
 
-Pure. A remark has a short name, for a column of a table, and a sentence.
+A remark has a short name, for a table column, and a sentence.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wattview.analysis.sweeps.confidence import estimate
 from wattview.model import Estimate, ScenarioResult
 
 IDLE_PERCENT = 5.0
-"""The most CPU time that is used in an idle window."""
+"""Most CPU time, in percent, that an idle window may use."""
 
 NOT_IDLE, BASELINE_NOT_IDLE, WITHIN_DRIFT = "not idle", "baseline not idle", "within drift"
 
@@ -23,14 +23,14 @@ IN_GENERAL: Mapping[str, str] = {
     BASELINE_NOT_IDLE: "its baselines were not idle: the increase over baseline is underestimated",
     WITHIN_DRIFT: "the increase over baseline of some of it is not meaningful: the baselines of its run differ by more",
 }
-"""Remarks on several scenarios at once, whose sentences differ in their figures."""
+"""Sentences for remarks on several scenarios, whose own sentences differ in their figures."""
 
 
 class NoiseFloor(Struct, frozen=True):
-    """How still the machine was: the mean power of the baselines of a file, and by how much they disagree.
+    """Stability of the machine: the mean power of a file's baselines, and how far they disagree.
 
-    A difference from the baseline that is smaller than ``spread_watts`` is not meaningful. ``drift_watts`` is the last
-    baseline less the first: what warming up or another program added during the run.
+    Differences from the baseline below ``spread_watts`` are not meaningful. ``drift_watts`` is the last baseline less
+    the first: the effect of warming up or of another program during the run.
     """
 
     mean_watts: Estimate
@@ -39,7 +39,7 @@ class NoiseFloor(Struct, frozen=True):
 
 
 def noise_floor(results: Iterable[ScenarioResult]) -> NoiseFloor | None:
-    """From the baselines of one results file; None where there are fewer than two."""
+    """From the baselines of one results file; None with fewer than two."""
     watts = [
         result.power_mean_watts for result in results
         if is_baseline(result.record) and result.power_mean_watts is not None
@@ -51,19 +51,19 @@ def noise_floor(results: Iterable[ScenarioResult]) -> NoiseFloor | None:
 
 def noise_text(floor: NoiseFloor) -> str:
     return (
-        f"{floor.mean_watts.count} baselines: {floor.mean_watts.mean:.2f} W, they differ by {floor.spread_watts:.2f} W;"
+        f"{floor.mean_watts.count} baselines: {floor.mean_watts.mean:.2f} W, differing by {floor.spread_watts:.2f} W;"
         f" from the first to the last {floor.drift_watts:+.2f} W"
     )
 
 
 def run_remarks(results: Iterable[ScenarioResult]) -> list[str]:
-    """What is to be said of one results file as a whole."""
+    """Remarks on one results file as a whole."""
     floor = noise_floor(results)
     return [] if floor is None else [noise_text(floor)]
 
 
 def remarked(results: Sequence[ScenarioResult]) -> list[ScenarioResult]:
-    """The scenarios of one results file, compared with their baselines, each with its remarks."""
+    """The scenarios of one results file, compared with their baselines, with their remarks."""
     floor = noise_floor(results)
     busy = {one.record.name for one in results if _busy(one)}
     return [replace(one, remarks=_remarks(one, one.baseline in busy, floor)) for one in results]
@@ -90,12 +90,12 @@ def _remarks(one: ScenarioResult, baseline_busy: bool, floor: NoiseFloor | None)
 
 
 def _busy(one: ScenarioResult) -> bool:
-    """Whether the machine had other work in a baseline: the increase over it is then underestimated."""
+    """Whether the machine had other work during a baseline: the increase over it is then underestimated."""
     return is_baseline(one.record) and one.cpu_mean_percent is not None and one.cpu_mean_percent > IDLE_PERCENT
 
 
 def together(results: Iterable[ScenarioResult]) -> dict[str, str]:
-    """The remarks on any of these, in general words where they differ in their figures."""
+    """The remarks on any of these, in general words if their figures differ."""
     found: dict[str, str] = {}
     for one in results:
         for name, text in one.remarks.items():

@@ -1,7 +1,7 @@
-"""Which series the analyses read, and which of the series that a history returns belong together.
+"""The series that the analyses read, and which of the returned series belong together.
 
-A Prometheus adds labels of its own (``job``, ``instance``) and may hold several machines, or one machine twice. A
-figure is taken from one machine: where the series of several cover the window and do not agree, there is no figure.
+Prometheus adds labels (``job``, ``instance``) and may hold several machines, or one machine twice. A figure is taken
+from one machine: if the series of several machines cover the window and disagree, there is no figure.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ RAPL_WATTS = "rapl_power_watts"
 
 FIRST = (HOST_ENERGY, HOST_WATTS, HOST_PEAK_WATTS, MACHINE_WATTS, CPU_BUSY, CPUS, GPU_MILLIJOULES, GPU_PERCENT)
 INSTEAD: Mapping[str, tuple[str, ...]] = {HOST_ENERGY: (RAPL_ENERGY, RAPL_WATTS), CPU_BUSY: (NODE_CPU,)}
-"""What other programs' exporters gave, asked for where our own series are not there."""
+"""Other programs' exporters, read if our own series are missing."""
 
 SAME_WITHIN = 0.01
-"""Two answers that differ by less than this share are one machine that was scraped twice."""
+"""Two results within this share of each other are one machine that was scraped twice."""
 
 
 class OwnPower(Struct, frozen=True):
-    """The power of a window as the daemon recorded it while it measured: the trail of its ``source``. ``gpus``: the
-    sources of GPUs beside it, whose energy has a counter of its own. ``reason`` says why a part of the machine was not
-    known."""
+    """Power of a window as the daemon recorded it while measuring: the trail of its ``source``. ``gpus`` are the
+    sources of GPUs beside it, which have their own energy counters. ``reason`` says why a part of the machine is
+    unknown."""
 
     source: str
     points: Sequence[TrailPoint]
@@ -51,10 +51,10 @@ class OwnPower(Struct, frozen=True):
 
 
 class Evidence(Struct, frozen=True):
-    """What a history holds for one window, by metric; ``failures`` says why it could not be asked for a metric.
+    """History of one window by metric; ``failures`` says why a metric could not be queried.
 
-    Of a run's own window it is what the daemon recorded beside the results, and ``own`` is its power. What a counter of
-    the host shows is older than its time stamp by ``lag_seconds`` at the most, and younger by ``lead_seconds``.
+    For a run's own window it is what the daemon recorded with the results, and ``own`` is its power. A host counter is
+    at most ``lag_seconds`` older and ``lead_seconds`` younger than its time stamp.
     """
 
     series: Mapping[str, list[HistorySeries]] = {}
@@ -64,26 +64,26 @@ class Evidence(Struct, frozen=True):
     lead_seconds: float = LEAD_SECONDS
 
     def of(self, metric: str) -> list[HistorySeries]:
-        """The series of a metric, none where there are none. Raises NoData where the history did not answer."""
+        """The series of a metric; empty if there are none. Raises NoData if the query failed."""
         if metric in self.failures:
             raise NoData(self.failures[metric])
         return self.series.get(metric, [])
 
     def also_wanted(self) -> tuple[str, ...]:
-        """The metrics to ask for in place of those that are not there."""
+        """The metrics to query in place of missing ones."""
         absent = [metric for metric in INSTEAD if metric not in self.failures and not self.series.get(metric)]
         return tuple(other for metric in absent for other in INSTEAD[metric])
 
 
 class Labelled(Struct, frozen=True):
-    """The points of one series with its own labels."""
+    """Points of one series with its own labels."""
 
     labels: Mapping[str, str]
     points: Points
 
 
 def machines(series: Iterable[HistorySeries], *own: str) -> dict[str, list[Labelled]]:
-    """The series by the machine they came from: by all labels that are not the metric's ``own``."""
+    """The series by machine: by all labels that do not belong to the metric itself (``own``)."""
     found: dict[str, list[Labelled]] = {}
     for one in series:
         labels = parse_series(one.name)[1]
@@ -97,7 +97,7 @@ def of_one_machine(
 ) -> T:
     """The figure of the one machine whose samples give it.
 
-    Raises NoData with the first reason where none gives it, and where several do whose figures differ in ``size``.
+    Raises NoData with the first reason if none does, and if several machines' figures differ in ``size``.
     """
     answers: dict[str, T] = {}
     reasons: list[NoData] = []
@@ -110,5 +110,5 @@ def of_one_machine(
         raise reasons[0] if reasons else NoData("no samples in this window")
     sizes = [abs(size(answer)) for answer in answers.values()]
     if max(sizes) - min(sizes) > SAME_WITHIN * max(sizes):
-        raise NoData(f"several machines answer and differ: {', '.join(sorted(answers))}")
+        raise NoData(f"several machines have data and disagree: {', '.join(sorted(answers))}")
     return next(iter(answers.values()))

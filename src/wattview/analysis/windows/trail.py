@@ -1,6 +1,6 @@
-"""Energy and power of a window from the daemon's own trail: every sample of the power clock, each with its bounds.
+"""Energy and power of a window from the daemon's trail: every sample of the power clock, each with its bounds.
 
-Pure functions. Between two points the energy is taken to grow evenly; what is known for sure are the bounds.
+Pure functions. Energy is assumed to grow linearly between two points; the bounds hold in any case.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from wattview.analysis.windows.energy import NoData, Points
 from wattview.model import TrailPoint
 
 MAX_TRAIL_GAP_SECONDS = 60.0
-"""A counter goes on while nobody reads it, but one that wrapped meanwhile is too small by a wrap."""
+"""A counter that wrapped during a longer gap would be too small by one wrap."""
 
 LEAST_STEP_SECONDS = 0.07
-"""A power is over at least so much time: three quarters of the usual time between two samples."""
+"""Minimum span of a power value: three quarters of the usual time between two samples."""
 
 PEAK_UPDATES = 20
-"""Where a counter is updated more often than it is read, a power is over at least so many updates: it is then within a
-twentieth, as up to one update's energy is counted or missing at an end."""
+"""If a counter updates more often than it is read, a power value spans at least this many updates: up to one update's
+energy may be missing or extra at each end, an error of a twentieth."""
 
 MOST_COUNTERS = 16
 
 EVEN_WITHIN = 0.2
-"""Updates whose distances differ by no more than this share of them come at even times."""
+"""Updates are periodic if their intervals differ by no more than this share."""
 
 
 class Energy(Struct, frozen=True):
@@ -39,11 +39,11 @@ class Energy(Struct, frozen=True):
 
 
 def energy(points: Sequence[TrailPoint], start: float, end: float) -> Energy:
-    """Of a window. Raises NoData where the points do not reach over it."""
+    """Of a window. Raises NoData if the points do not cover it."""
     first, last = _at(points, start), _at(points, end)
     for left, right in pairwise(_inside(points, start, end)):
         if right.joules < left.joules:
-            raise NoData("the counter restarted in the window: the use around that is unknown")
+            raise NoData("the counter restarted in the window: energy around the restart is unknown")
         if right.time - left.time > MAX_TRAIL_GAP_SECONDS:
             raise NoData(f"no sample for {right.time - left.time:.0f} s in the window")
     joules = last.joules - first.joules
@@ -51,7 +51,7 @@ def energy(points: Sequence[TrailPoint], start: float, end: float) -> Energy:
 
 
 def steps(points: Sequence[TrailPoint], start: float, end: float) -> Points:
-    """Time and joules at both ends of the window and between them, as near to each other as a power may be over. Raises
+    """Times and joules at the ends of the window and in between, as close together as a power value allows. Raises
     NoData as ``energy`` does."""
     edges = _edges(points, start, end)
     least = _shortest(points)
@@ -65,8 +65,8 @@ def steps(points: Sequence[TrailPoint], start: float, end: float) -> Points:
 
 
 def powers(points: Sequence[TrailPoint], start: float, end: float) -> Points:
-    """Mean powers over spans that fill the window, each at the middle of its span: watts over as little time as the
-    counter can tell. Raises NoData as ``energy`` does."""
+    """Mean powers over spans that fill the window, stamped with the middle of each span; the spans are as short as the
+    counter allows. Raises NoData as ``energy`` does."""
     spans = pairwise(steps(points, start, end))
     if (period := _period(points)) is not None:
         ticks = _over_periods(_strictly_inside(points, start, end), period)[:: period.points]
@@ -76,8 +76,7 @@ def powers(points: Sequence[TrailPoint], start: float, end: float) -> Points:
 
 
 def largest(points: Sequence[TrailPoint], start: float, end: float) -> float:
-    """The largest mean power in the window over as little time as the counter can tell, and never less than the mean of
-    the window. Raises NoData as ``energy`` does."""
+    """Largest of ``powers``, and never less than the mean of the window. Raises NoData as ``energy`` does."""
     edges = _edges(points, start, end)
     mean = (edges[-1][1] - edges[0][1]) / (end - start)
     if (period := _period(points)) is not None:
@@ -93,8 +92,8 @@ def largest(points: Sequence[TrailPoint], start: float, end: float) -> float:
 
 
 def with_gpus(points: Sequence[TrailPoint], gpus: Points) -> list[TrailPoint]:
-    """The trail and a counter of the GPUs' joules, which was read less often, as one, for powers: its bounds are the
-    trail's alone. It reaches as far as both do."""
+    """Sum of the trail and of the GPUs' joules, which are read less often, for power values; the bounds are the trail's
+    alone. It covers the time that both cover."""
     found = []
     for point in points:
         after = bisect_left(gpus, point.time, key=_time)
@@ -116,9 +115,9 @@ class _Known(Struct, frozen=True):
 
 
 def _at(points: Sequence[TrailPoint], time: float) -> _Known:
-    """What had been used by a moment, and the bounds of that."""
+    """Energy used by a moment, and its bounds."""
     if not points:
-        raise NoData("no sample of the power was taken")
+        raise NoData("no power sample was taken")
     after = bisect_left(points, time, key=_time)
     if after == len(points):
         raise NoData(f"no sample at or after the end: the last came {time - points[-1].time:.1f} s before it")
@@ -134,7 +133,7 @@ def _at(points: Sequence[TrailPoint], time: float) -> _Known:
 
 
 def _edges(points: Sequence[TrailPoint], start: float, end: float) -> list[tuple[float, float]]:
-    """Time and joules at both ends of the window and at every sample between."""
+    """Times and joules at the ends of the window and at every sample in between."""
     energy(points, start, end)
     inside = [(point.time, point.joules) for point in _strictly_inside(points, start, end)]
     return [(start, _at(points, start).joules), *inside, (end, _at(points, end).joules)]
@@ -145,27 +144,27 @@ def _strictly_inside(points: Sequence[TrailPoint], start: float, end: float) -> 
 
 
 def _inside(points: Sequence[TrailPoint], start: float, end: float) -> Sequence[TrailPoint]:
-    """Those in the window, and their neighbours outside."""
+    """The points in the window, and their neighbours outside."""
     return points[max(bisect_right(points, start, key=_time) - 1, 0) : bisect_left(points, end, key=_time) + 1]
 
 
 def _shortest(points: Sequence[TrailPoint]) -> float:
-    """The shortest time that a power may be over."""
+    """Minimum span of a power value."""
     update = max((point.update_seconds for point in points), default=0.0)
     return max(LEAST_STEP_SECONDS, PEAK_UPDATES * update if update < LEAST_STEP_SECONDS else update)
 
 
 class _Period(Struct, frozen=True):
-    """Counters that are updated less often than they are read, at even times: ``points`` of the trail, one for each
-    counter or for some of them together, are ``seconds``."""
+    """Counters that update periodically, less often than they are read: ``points`` of the trail (for one counter or a
+    group) take ``seconds``."""
 
     points: int
     seconds: float
 
 
 def _period(points: Sequence[TrailPoint]) -> _Period | None:
-    """Over one update of every counter the energy is known, and the time is known better from many updates than from
-    the moments at which one of them was seen."""
+    """The energy of one update of every counter is known exactly, and many updates give its time more precisely than
+    the moment at which one of them was seen."""
     update = max((point.update_seconds for point in points), default=0.0)
     for count in range(1, MOST_COUNTERS + 1):
         apart = [after.time - before.time for before, after in zip(points, points[count:], strict=False)]

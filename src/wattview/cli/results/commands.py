@@ -154,7 +154,7 @@ def advise_results(
     """Name the cheapest measured setting that is good enough, and by how much it beats the others.
 
     A setting meets the target where the 95 % intervals of its repeats do, and may meet it where they hold it. Takes all
-    runs, or those that are named. Exit status 1 where no measured setting is shown to meet the target.
+    runs, or those that are named. Exit status 1 where no measured setting demonstrably meets the target.
 
     \b
     Example:

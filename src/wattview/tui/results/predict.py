@@ -23,7 +23,7 @@ from wattview.tui.widgets.table import Table
 
 WITHIN, BEYOND = "no answer", "a guess"
 BEYOND_CHOICES = (("no answer", WITHIN), ("a guess", BEYOND))
-"""What is wanted outside of what was measured."""
+"""What is wanted outside of the measured range."""
 
 OUTSIDE = "So measure it (n), or choose a guess at Beyond (tab)."
 
