@@ -67,22 +67,30 @@ class FetchTooLarge(BadAnswer):
 
 
 class Fetched(NamedTuple):
-    """``place`` is the address that answered, as messages may show it."""
+    """``place`` is the address that answered, as messages may show it. ``headers`` have names in lower case."""
 
     place: str
     status: int
     phrase: str
     body: bytes
+    headers: Mapping[str, str] = {}
 
 
 class Access(NamedTuple):
     """What it takes to be let in: ``ca_file`` is trusted beside the system's certificates; ``secret``, or what
     ``secret_file`` holds (read again for every fetch, as it may be renewed), is a bearer token or
-    ``user:password``."""
+    ``user:password``. ``digest``: these go as digest authentication (RFC 7616) and never in clear. Where
+    ``check_hostname`` is False a certificate may be of any name, and is still to be trusted."""
 
     ca_file: str = ""
     secret_file: str = ""
     secret: str = ""
+    digest: bool = False
+    check_hostname: bool = True
+
+    def read_secret(self) -> str:
+        """The secret as it is now. Raises FetchError where its file cannot be read."""
+        return self.secret or _secret(self.secret_file)
 
 
 OPEN = Access()
@@ -114,9 +122,19 @@ class Site:
         self._headers = {"Accept-Encoding": accepted, "User-Agent": "wattview", **(headers or {})}
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._large = False
+        self._digest: httpx.DigestAuth | None = None
 
-    async def fetch(self, path: str = "", form: Mapping[str, str] | None = None) -> Fetched:
-        """The answer at ``path`` behind the site's address, whatever its status; with a form, the answer to it.
+    async def fetch(
+        self,
+        path: str = "",
+        form: Mapping[str, str] | None = None,
+        *,
+        method: str = "",
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fetched:
+        """The answer at ``path`` behind the site's address, whatever its status; with a form or a JSON body, the
+        answer to it. ``headers`` go with this request in place of the site's secret.
 
         Raises FetchError.
         """
@@ -126,7 +144,8 @@ class Site:
             if path:
                 url = _url(str(url.copy_with(query=None, fragment=None)).rstrip("/") + path)
             async with asyncio.timeout(self._seconds):
-                return await self._follow(url.copy_with(fragment=None), form)
+                method = method or ("GET" if form is None and json is None else "POST")
+                return await self._follow(url.copy_with(fragment=None), method, form, json, headers)
         except (TimeoutError, httpx.TimeoutException):
             raise NoAnswer(f"{place} has not answered in full within {self._seconds:g} s") from None
         except httpx.ConnectError as error:
@@ -134,21 +153,25 @@ class Site:
         except httpx.HTTPError as error:
             raise BadAnswer(f"{place}: {str(error).partition(chr(10))[0] or type(error).__name__}") from None
 
-    async def _follow(self, url: httpx.URL, form: Mapping[str, str] | None) -> Fetched:
-        headers = self._headers | self._authorization(url)
+    async def _follow(
+        self, url: httpx.URL, method: str, form: Mapping[str, str] | None, json: Any, more: Mapping[str, str] | None
+    ) -> Fetched:
+        headers = self._headers | (self._authorization(url) if more is None else dict(more))
         for _ in range(MAX_REDIRECTS + 1):
             url = url.copy_with(userinfo=b"")
-            request = self._client(url.scheme).build_request("POST" if form else "GET", url, data=form, headers=headers)
-            response = await self._client(url.scheme).send(request, stream=True)
+            client = self._client(url.scheme)
+            request = client.build_request(method, url, data=form, json=json, headers=headers)
+            response = await client.send(request, stream=True, auth=self._digest)
             try:
                 place, status = shown(str(url)), response.status_code
                 if status in (301, 302, 303, 307, 308):
                     url = self._redirected(url, response)
-                    form = None if status == 303 else form
+                    if status == 303:
+                        method, form, json = "GET", None, None
                     continue
                 body = await bounded_body(response, place, self.max_bytes)
                 self._large = self._large or len(body) >= GIVE_BACK_BYTES
-                return Fetched(place, status, response.reason_phrase, body)
+                return Fetched(place, status, response.reason_phrase, body, dict(response.headers))
             finally:
                 await response.aclose()
         raise BadAnswer(f"{self.url} redirects more than {MAX_REDIRECTS} times")
@@ -173,7 +196,7 @@ class Site:
 
     def _client(self, scheme: str) -> httpx.AsyncClient:
         if scheme not in self._clients:
-            verify = trusted(self._access.ca_file) if scheme == "https" else False
+            verify = trusted(self._access.ca_file, self._access.check_hostname) if scheme == "https" else False
             transport = httpx.AsyncHTTPTransport(uds=self._socket, verify=False) if self._socket else None
             self._clients[scheme] = httpx.AsyncClient(
                 verify=verify, transport=transport, trust_env=False, follow_redirects=False, timeout=self._seconds
@@ -181,9 +204,14 @@ class Site:
         return self._clients[scheme]
 
     def _authorization(self, url: httpx.URL) -> dict[str, str]:
-        secret = self._access.secret or _secret(self._access.secret_file)
+        secret = self._access.read_secret()
         if not secret and url.userinfo:
             secret = f"{url.username}:{url.password}"
+        if self._access.digest and ":" in secret:
+            user, _, password = secret.partition(":")
+            if self._digest is None:  # it counts its requests, as the server does
+                self._digest = httpx.DigestAuth(user, password)
+            return {}
         return authorization(secret)
 
     async def close(self) -> None:
@@ -233,12 +261,13 @@ def authorization(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def trusted(ca_file: str = "") -> ssl.SSLContext:
+def trusted(ca_file: str = "", check_hostname: bool = True) -> ssl.SSLContext:
     """The system's certificates (of ``SSL_CERT_FILE`` where that is set), and those of ``ca_file`` beside them.
 
     Raises FetchError where that file cannot be used.
     """
     context = ssl.create_default_context()
+    context.check_hostname = check_hostname
     places = ssl.get_default_verify_paths()
     if places.cafile is None and places.capath is None:
         import certifi

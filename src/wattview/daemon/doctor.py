@@ -30,16 +30,20 @@ from wattview.model import (
     Finding,
     GpusReading,
     HostReading,
+    MeterReading,
     PowerReading,
     ProbeState,
     Reading,
     StoreReading,
     StreamsReading,
+    WallReading,
     counted_states,
     grouped_reasons,
 )
+from wattview.model.power.meters import meter_kind
 from wattview.model.power_sources import power_source
 from wattview.probes import SourceError
+from wattview.probes.meters.wall import WallProbe
 
 STATES: dict[ProbeState, Literal["works", "absent", "not permitted", "broken"]] = {
     "ok": "works",
@@ -116,6 +120,8 @@ async def _examine_ports(config: Config) -> Finding:
 
 async def _examine_source(source: Source) -> Finding:
     reading: Reading | None = None
+    if isinstance(source.probe, WallProbe):
+        await source.call(WallProbe.await_first)
     with contextlib.suppress(SourceError):
         reading = await source.read(max_age=0.0)
     status = source.status
@@ -129,6 +135,8 @@ def _describe(reading: Reading | None) -> str:
         case PowerReading():
             entry = power_source(reading.source)
             return entry.found.format(zones=len(reading.zones)) if entry is not None else reading.source
+        case WallReading():
+            return ", ".join(_meter(meter) for meter in reading.power.meters)
         case HostReading():
             memory = reading.memory_total_bytes
             size = "unknown memory" if memory is None else f"{memory / 2**30:.1f} GiB"
@@ -142,6 +150,13 @@ def _describe(reading: Reading | None) -> str:
         case GpusReading():
             return ", ".join(gpu.name for gpu in reading.gpus)
     return ""
+
+
+def _meter(meter: MeterReading) -> str:
+    """``rack (a Shelly plug or energy meter): 142.3 W``."""
+    kind = meter_kind(meter.kind)
+    watts = "no figure" if meter.watts is None else f"{meter.watts:.1f} W"
+    return f"{meter.name} ({kind.words}): {watts}" if kind is not None else f"{meter.name}: {watts}"
 
 
 async def _examine_tools(config: Config) -> AsyncIterator[Finding]:

@@ -24,6 +24,7 @@ class Bounds(NamedTuple):
 ZONE_WATTS = Bounds("power of a powercap zone", 0, 10_000, "W")
 HOST_WATTS = Bounds("power of a machine", 0, 100_000, "W")
 BATTERY_WATTS = Bounds("power of a battery", 0, 1_000, "W")
+METER_WATTS = Bounds("power behind a meter", 0, 100_000, "W")
 GPU_WATTS = Bounds("power of a GPU", 0, 5_000, "W")
 PERCENT = Bounds("percentage", 0, 100, "%")
 

@@ -17,6 +17,7 @@ from wattview.probes import Probe, host, node, store
 from wattview.probes.containers import docker_stats_families
 from wattview.probes.containers import probe as containers
 from wattview.probes.gpu import probe as gpu
+from wattview.probes.meters import wall
 from wattview.probes.power import probe as power
 from wattview.probes.streams import probe as rtmp_server
 
@@ -58,6 +59,24 @@ REGISTRY: tuple[ProbeEntry, ...] = (
                 frozenset({"wattview_zone_counted"}),
             ),
         ),
+    ),
+    ProbeEntry(
+        "wall",
+        wall.WallProbe,
+        (
+            ExporterView(
+                "rapl",
+                wall.families,
+                frozenset(
+                    {
+                        "wattview_wall_power_watts",
+                        "wattview_wall_power_error_watts",
+                        "wattview_wall_energy_joules_total",
+                    }
+                ),
+            ),
+        ),
+        wall.used,
     ),
     ProbeEntry(
         "host",

@@ -29,6 +29,7 @@ from wattview.model import (
     Reading,
     Snapshot,
     StreamsReading,
+    WallReading,
 )
 
 PATIENCE_SECONDS = 0.5
@@ -71,8 +72,8 @@ class Snapshots:
 
     async def take(self, max_age: float = FRESH_SECONDS, health_age: float = HEALTH_SECONDS) -> Snapshot:
         """The state now: whole, immutable, and never later than ``PATIENCE_SECONDS``."""
-        power, host, containers, streams, gpus = await asyncio.gather(
-            *(self._reading(name, max_age) for name in ("power", "host", "containers", "streams", "gpu"))
+        power, wall, host, containers, streams, gpus = await asyncio.gather(
+            *(self._reading(name, max_age) for name in ("power", "wall", "host", "containers", "streams", "gpu"))
         )
         await self._attributor.advance()
         now, prices = time.time(), self._config.cost
@@ -102,6 +103,7 @@ class Snapshots:
             rtmp_url=self._rtmp_url,
             machine_power=machine,
             power_use=self._attributor.power_use(),
+            wall=wall.power if isinstance(wall, WallReading) else None,
         )
         for level, about, text, alert in self._watch.look(snapshot):
             tell(level, about, text, alert=alert)

@@ -35,7 +35,26 @@ class MeterKind(NamedTuple):
     accuracy_percent: float | None = None
 
 
-METERS: tuple[MeterKind, ...] = ()
+HTTP = ("token_file", "token_env", "ca_file")
+
+METERS: tuple[MeterKind, ...] = (
+    MeterKind(
+        "shelly",
+        "a Shelly plug or energy meter",
+        "shelly",
+        needs=("url",),
+        takes=("outlets", *HTTP),
+        accuracy_percent=1.0,
+    ),
+    MeterKind(
+        "tasmota",
+        "a plug with Tasmota",
+        "tasmota",
+        needs=("url",),
+        takes=("outlets", *HTTP),
+        accuracy_percent=2.0,
+    ),
+)
 """Every kind of meter that the settings may name."""
 
 METER_KINDS = [kind.name for kind in METERS]

@@ -1,0 +1,85 @@
+"""Asking a meter over HTTP: with its own secret and certificate, and what its failures mean."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, TypeVar
+
+from wattview.config import Config, MeterSettings
+from wattview.fetch import Access, Fetched, FetchError, NoAnswer, Site, Unreachable, decode_json
+from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+
+T = TypeVar("T")
+
+SECONDS = 5.0
+MAX_BYTES = 1024 * 1024
+REFUSED = (401, 403)
+
+
+def access(settings: MeterSettings, config: Config, *, digest: bool = False) -> Access:
+    """The meter's certificate and secret."""
+    return Access(
+        ca_file=settings.ca_file or config.http.ca_file,
+        secret_file=settings.token_file,
+        secret=os.environ.get(settings.token_env, "") if settings.token_env else "",
+        digest=digest,
+        check_hostname=settings.check_hostname,
+    )
+
+
+class MeterSite:
+    """One meter's web server. Connections stay open from one reading to the next."""
+
+    def __init__(self, settings: MeterSettings, config: Config, *, digest: bool = False, seconds: float = SECONDS):
+        self._settings = settings
+        self._config = config
+        self._digest = digest
+        self._seconds = seconds
+        self._site: Site | None = None
+
+    async def ask(self, path: str, **more: Any) -> Fetched:
+        """The answer, whatever its status. Raises SourceAbsent or SourceBroken where there is none."""
+        if self._site is None:
+            allowed = access(self._settings, self._config, digest=self._digest)
+            self._site = Site(self._settings.url, allowed, seconds=self._seconds, max_bytes=MAX_BYTES)
+        try:
+            return await self._site.fetch(path, **more)
+        except Unreachable as error:
+            await self.close()
+            raise SourceAbsent(error.reason, "see that the meter is on, and that url is its address") from None
+        except NoAnswer as error:
+            await self.close()
+            raise SourceBroken(error.reason) from None
+        except FetchError as error:
+            await self.close()
+            raise SourceBroken(error.reason, error.fix) from None
+
+    async def json(self, path: str, kind: type[T], what: str, **more: Any) -> T:
+        """The JSON of an answer of status 200. ``what`` says whose. Raises SourceError."""
+        return self.decoded(await self.ask(path, **more), kind, what)
+
+    def decoded(self, answer: Fetched, kind: type[T], what: str) -> T:
+        """Raises SourceRefused or SourceBroken."""
+        if answer.status in REFUSED:
+            raise SourceRefused(
+                f"{answer.place} answered {answer.status}: it asks for another user and password",
+                "put user:password into a file and set token_file",
+            )
+        if answer.status != 200:
+            raise SourceBroken(f"{answer.place} answered {answer.status} {answer.phrase}", f"is this {what}?")
+        try:
+            return decode_json(answer, kind, f"the answer of {what}")
+        except FetchError as error:
+            raise SourceBroken(error.reason, error.fix) from None
+
+    def secret(self) -> str:
+        """Raises SourceBroken where its file cannot be read."""
+        try:
+            return access(self._settings, self._config).read_secret()
+        except FetchError as error:
+            raise SourceBroken(error.reason, error.fix) from None
+
+    async def close(self) -> None:
+        if self._site is not None:
+            site, self._site = self._site, None
+            await site.close()

@@ -1,0 +1,224 @@
+"""What is known of one meter by its answers: its power, its energy, how often it refreshes, and whether it still does.
+
+Energy is the meter's own counter, filled in between two of its steps by the power: counters of plugs move in steps of
+a watt-minute to a watt-hour, or once a minute. Where there is no counter it is the area under the power. Over a time
+in which nothing was read no energy is made up: the sum is unknown for windows that reach into it. Pure: no I/O, and
+no clock but the ``Moment`` that is given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from wattview.model import Fault
+from wattview.probes import SourceError
+from wattview.probes.meters.answer import MeterAnswer
+from wattview.probes.plausible import METER_WATTS, implausible
+from wattview.probes.power.source import Moment, slept
+
+STALE_REFRESHES = 10
+STALE_SECONDS = 60.0
+LONGEST = 3
+"""A meter has stopped where it shows the same for so many refreshes, no less than this long, and so many times longer
+than it ever did lately."""
+
+MISSED = 4
+LEAST_MISSED_SECONDS = 10.0
+"""A meter that has not answered so many times, and for so long, has no figure any more."""
+
+INTERVALS = 20
+"""So many of the last times between two changes tell how often a meter refreshes."""
+
+FEW = 3
+SPREAD = 1.6
+DIGITS = 3
+"""How many of them are enough to tell; how much longer one may be than another of the same number of refreshes; how
+many digits of watts after the point mean something."""
+
+
+class MeterRecord:
+    """The last answers of one meter, which is asked every ``interval_seconds``."""
+
+    def __init__(self, interval_seconds: float) -> None:
+        self.interval_seconds = interval_seconds
+        self.watts: float | None = None
+        self.changed: Moment | None = None
+        self._alive: Moment | None = None
+        self.answered: Moment | None = None
+        self.error: SourceError | None = None
+        self.fault: Fault | None = None
+        self.since = 0.0
+        self._answer: MeterAnswer | None = None
+        self._energy = MeterEnergy()
+        self._intervals: deque[float] = deque(maxlen=INTERVALS)
+        self._steps = _Steps()
+
+    def take(self, now: Moment, answer: MeterAnswer) -> None:
+        """An answer that came at ``now``."""
+        self.error, self.fault = None, None
+        if answer.watts is not None and (reason := implausible(answer.watts, METER_WATTS)):
+            self.fault = Fault("power", reason)
+            answer = answer._replace(watts=None)
+        before = self._answer
+        gap = self.answered is None or self._missed(now) or slept(self.answered, now) or self.stopped(self.answered)
+        if self.changed is None or before is None or _moved(before, answer):
+            if self.changed is not None and not gap:
+                self._intervals.append(now.monotonic - self.changed.monotonic)
+            self.changed = now
+        if self._alive is None or before is None or before != answer:
+            self._alive = now
+        if self._energy.take(now, answer, gap=gap):
+            self.since = now.time
+        if answer.watts is not None:
+            self._steps.take(answer.watts)
+        self._answer, self.watts, self.answered = answer, answer.watts, now
+
+    def failed(self, error: SourceError) -> None:
+        """There was none."""
+        self.error = error
+
+    @property
+    def refresh_seconds(self) -> float | None:
+        """How often it was seen to change, no finer than it is asked; None until that was seen a few times. A value
+        that happens to be the same again makes one interval of two, and a lost answer a long and a short one."""
+        if len(self._intervals) < FEW:
+            return None
+        typical = sorted(self._intervals)[len(self._intervals) // 4]
+        once = [seconds for seconds in self._intervals if typical / SPREAD <= seconds <= typical * SPREAD]
+        return sum(once) / len(once)
+
+    @property
+    def resolution_watts(self) -> float | None:
+        return self._steps.watts
+
+    def reading(self, now: Moment) -> tuple[float | None, float | None, Fault | None]:
+        """Watts, joules since the first answer, and what is wrong."""
+        if self.answered is None:
+            return None, None, self._failure() or Fault("meter", "has not answered yet")
+        if self._missed(now):
+            seconds = now.monotonic - self.answered.monotonic
+            return None, None, self._failure() or Fault("meter", f"has not answered for {seconds:.0f} s")
+        if self.stopped(now) and self._alive is not None:
+            seconds = now.monotonic - self._alive.monotonic
+            reason = f"has shown the same for {seconds:.0f} s: it stands still"
+            return None, None, Fault("meter", reason, "restart the meter")
+        return self.watts, self._energy.joules, self.fault
+
+    def stopped(self, now: Moment) -> bool:
+        """It goes on to answer, and shows the same for so long that it can measure no more."""
+        if self._alive is None or self._answer is None:
+            return False
+        bound = STALE_SECONDS
+        if (refresh := self.refresh_seconds) is not None:
+            bound = max(bound, STALE_REFRESHES * refresh, LONGEST * max(self._intervals))
+        if self._answer.joules is not None and self.watts:
+            bound = max(bound, LONGEST * self._answer.joules_step / self.watts)
+        elif refresh is None:
+            return False  # a steady load that is shown in whole watts looks the same
+        return now.monotonic - self._alive.monotonic > bound
+
+    def _missed(self, now: Moment) -> bool:
+        if self.answered is None:
+            return True
+        bound = max(MISSED * self.interval_seconds, LEAST_MISSED_SECONDS)
+        return now.monotonic - self.answered.monotonic > bound
+
+    def _failure(self) -> Fault | None:
+        return None if self.error is None else Fault("meter", self.error.reason, self.error.fix)
+
+
+class MeterEnergy:
+    """Energy since the first answer. ``joules`` never falls; None until something tells it."""
+
+    def __init__(self) -> None:
+        self.joules: float | None = None
+        self._at: Moment | None = None
+        self._watts: float | None = None
+        self._shown: float | None = None
+        self._counted = 0.0
+        self._slack = math.inf
+        self._ticks: deque[float] = deque(maxlen=8)
+
+    def take(self, now: Moment, answer: MeterAnswer, *, gap: bool) -> bool:
+        """True where the energy since the last answer is unknown, so that counting begins anew at ``now``."""
+        seconds = 0.0 if self._at is None else now.monotonic - self._at.monotonic
+        used = self._by_power(answer.watts, seconds) if not gap else None
+        if self._at is not None and slept(self._at, now):
+            seconds = now.boottime - self._at.boottime
+        grown = self._growth(answer, seconds)
+        self._at, self._watts = now, answer.watts
+        begins = self.joules is None
+        if begins and (answer.watts is not None or answer.joules is not None):
+            self.joules = 0.0
+        if self.joules is None:
+            return True
+        if grown is not None:
+            self._follow(grown, used)
+            return begins
+        if used is not None:
+            self.joules += used
+            self._counted = self.joules  # a counter that begins anew counts on from here
+        return begins or used is None
+
+    def _by_power(self, watts: float | None, seconds: float) -> float | None:
+        if watts is None or self._watts is None:
+            return None
+        return (watts + self._watts) / 2 * seconds
+
+    def _growth(self, answer: MeterAnswer, seconds: float) -> float | None:
+        """How far the counter has moved since the last answer; None where there is none, or it began anew."""
+        before, self._shown = self._shown, answer.joules
+        if before is None or answer.joules is None:
+            return None
+        grown = answer.joules - before
+        most = METER_WATTS.most * max(seconds, 1.0) + answer.joules_step
+        if grown < 0 and answer.wraps_at is not None and 0 <= grown + answer.wraps_at <= most:
+            grown += answer.wraps_at
+        if not 0 <= grown <= most:
+            self._ticks.clear()
+            return None
+        if grown > 0:
+            self._ticks.append(max(grown, answer.joules_step))
+        return grown
+
+    def _follow(self, grown: float, used: float | None) -> None:
+        """Goes on by the power where that is known, and never farther from the counter than it moves at a time."""
+        assert self.joules is not None
+        first = grown > 0 and len(self._ticks) == 1
+        self._counted += grown
+        if used is None:
+            self.joules = max(self.joules, self._counted)
+            return
+        ahead = self.joules + used
+        if first:
+            # Where in its step the counter stood at the start is not known; at this moment it is.
+            self._counted = ahead
+        if self._ticks:
+            ahead = min(ahead, self._counted + 2 * max(self._ticks))
+        self.joules = max(self.joules, ahead, self._counted)
+
+
+class _Steps:
+    """In which step the watts move: the greatest common divisor of those seen."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._divisor = 0
+
+    def take(self, watts: float) -> None:
+        value = round(watts * 10**DIGITS)
+        if len(self._seen) <= FEW:
+            self._seen.add(value)
+        self._divisor = math.gcd(self._divisor, abs(value))
+
+    @property
+    def watts(self) -> float | None:
+        return None if len(self._seen) <= FEW or not self._divisor else self._divisor / 10**DIGITS
+
+
+def _moved(before: MeterAnswer, after: MeterAnswer) -> bool:
+    """The power was refreshed. A counter may move more often than that, or less."""
+    if (before.watts, before.signs) != (after.watts, after.signs):
+        return True
+    return after.watts is None and before.joules != after.joules

@@ -1,0 +1,115 @@
+"""What this machine draws from the wall, of all meters that the settings name; and the same as metric families."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from wattview.config import Config
+from wattview.exposition import Family, labels
+from wattview.model import Fault, MeterReading, WallPower, WallReading
+from wattview.probes import SourceBroken
+from wattview.probes.meters.answer import total
+from wattview.probes.meters.reader import MeterReader
+from wattview.probes.power.source import Moment, moment
+
+FIRST_SECONDS = 4.0
+"""How long ``await_first`` waits for all meters together."""
+
+
+def used(config: Config) -> bool:
+    """Whether the settings name a meter."""
+    return bool(config.power.meters)
+
+
+class WallProbe:
+    """All wall meters. ``read`` is the last that they said, and waits for none of them."""
+
+    def __init__(self, config: Config, clock: Callable[[], Moment] = moment) -> None:
+        self._clock = clock
+        self._readers = [MeterReader(settings, config, clock) for settings in config.power.meters]
+        self._started = False
+
+    def read(self) -> WallReading:
+        """Raises SourceBroken where no meter has a figure."""
+        self._start()
+        meters = tuple(reader.reading() for reader in self._readers)
+        faults = tuple(replace(meter.fault, part=meter.name) for meter in meters if meter.fault is not None)
+        if len(faults) == len(meters) and all(meter.watts is None for meter in meters):
+            first = faults[0]
+            raise SourceBroken("; ".join(f"{fault.part} {fault.reason}" for fault in faults), first.fix)
+        now = self._clock()
+        power = wall_power(meters, Moment(now.time, now.monotonic, now.boottime))
+        return WallReading(time=now.time, monotonic=now.monotonic, faults=faults, power=power)
+
+    def await_first(self) -> None:
+        """Waits until every meter has been asked once: for one look alone, such as the doctor's."""
+        self._start()
+        until = time.monotonic() + FIRST_SECONDS
+        for reader in self._readers:
+            reader.wait(max(until - time.monotonic(), 0))
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+    def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            for reader in self._readers:
+                reader.start()
+
+
+def wall_power(meters: Sequence[MeterReading], now: Moment) -> WallPower:
+    """The machine's power by the first meter of all of it, else by all those of its supplies together."""
+    whole = next((meter for meter in meters if not meter.supply), None)
+    parts = [whole] if whole is not None else list(meters)
+    reasons = [reason for part in parts if (reason := _unknown(part))]
+    return WallPower(
+        source="meter",
+        time=min((part.time for part in parts), default=now.time),
+        monotonic=min((part.monotonic for part in parts), default=now.monotonic),
+        watts=total(_share(part, part.watts) for part in parts),
+        error_watts=total(_share(part, part.error_watts) for part in parts),
+        joules_total=total(_share(part, part.joules_total) for part in parts),
+        since=max((part.since for part in parts), default=now.time),
+        reason="; ".join(reasons),
+        meters=tuple(meters),
+    )
+
+
+def _share(meter: MeterReading, value: float | None) -> float | None:
+    return None if value is None or meter.share is None else value * meter.share
+
+
+def _unknown(meter: MeterReading) -> str:
+    if meter.share is None:
+        return f"{meter.machines} machines are behind {meter.name}, and nobody said how much of it is this one's"
+    return f"{meter.name} {meter.fault.reason}" if isinstance(meter.fault, Fault) and meter.watts is None else ""
+
+
+def families(reading: WallReading) -> list[Family]:
+    """What the RAPL exporter shows of a reading."""
+    power = reading.power
+    source = labels(source=power.source)
+    watts = Family("wattview_meter_power_watts", "gauge", "Power of all that is behind a wall meter.")
+    refresh = Family("wattview_meter_refresh_seconds", "gauge", "How often a wall meter's figures were seen to change.")
+    for meter in power.meters:
+        text = labels(meter=meter.name, kind=meter.kind)
+        watts.add(meter.watts, text)
+        refresh.add(meter.refresh_seconds, text)
+    return [
+        Family("wattview_wall_power_watts", "gauge", "Power that this machine draws from the wall.").add(
+            power.watts, source
+        ),
+        Family("wattview_wall_power_error_watts", "gauge", "How far off the power drawn from the wall may be.").add(
+            power.error_watts, source
+        ),
+        Family("wattview_wall_energy_joules_total", "counter", "Energy that this machine drew from the wall.").add(
+            power.joules_total, source
+        ),
+        watts,
+        refresh,
+    ]
