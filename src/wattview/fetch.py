@@ -67,13 +67,12 @@ class FetchTooLarge(BadAnswer):
 
 
 class Fetched(NamedTuple):
-    """``place`` is the address that answered, as messages may show it. ``headers`` have names in lower case."""
+    """``place`` is the address that answered, as messages may show it."""
 
     place: str
     status: int
     phrase: str
     body: bytes
-    headers: Mapping[str, str] = {}
 
 
 class Access(NamedTuple):
@@ -99,7 +98,7 @@ OPEN = Access()
 class Site:
     """One server that is asked again and again. Use as an async context manager, or ``await close()``.
 
-    ``seconds`` bound a whole exchange, ``max_bytes`` its body.
+    ``seconds`` bound a whole exchange, ``max_bytes`` its body. ``answered`` are the headers of the last answer.
     """
 
     def __init__(
@@ -123,6 +122,7 @@ class Site:
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._large = False
         self._digest: httpx.DigestAuth | None = None
+        self.answered: Mapping[str, str] = {}
 
     async def fetch(
         self,
@@ -171,7 +171,8 @@ class Site:
                     continue
                 body = await bounded_body(response, place, self.max_bytes)
                 self._large = self._large or len(body) >= GIVE_BACK_BYTES
-                return Fetched(place, status, response.reason_phrase, body, dict(response.headers))
+                self.answered = response.headers
+                return Fetched(place, status, response.reason_phrase, body)
             finally:
                 await response.aclose()
         raise BadAnswer(f"{self.url} redirects more than {MAX_REDIRECTS} times")
