@@ -89,7 +89,7 @@ def test_the_verdict_comes_first_and_says_how_much_and_how_sure() -> None:
 def test_a_report_without_a_target_takes_the_usual_one_and_says_so() -> None:
     said = Reader(html_report([sweep()])).words
     assert "medium 2 viewers meets VMAF ≥ 90 at the lowest power above baseline per stream: 8 W" in said
-    assert "Target: VMAF ≥ 90, the usual one; --vmaf sets another." in said
+    assert "Target: VMAF ≥ 90 (the default; --vmaf sets another)." in said
     assert "does not meet it: VMAF 78.0 (95 % interval 77.8 to 78.2)" in said
 
 
@@ -104,7 +104,7 @@ def test_a_baseline_that_was_not_idle_leaves_the_whole_power_to_decide() -> None
     busy = compared_with_baseline([replace(idle, power_mean_watts=50.0, energy_joules=1500.0), *rest])
     said = Reader(html_report([replace(run, scenarios=busy)], target=AdviceTarget(vmaf_at_least=80))).words
     assert "veryfast 2 viewers meets VMAF ≥ 80 at the lowest power per stream: 19 W" in said
-    assert "The power above baseline per stream decides nothing here" in said
+    assert "The power above baseline per stream is not used here" in said
 
 
 def test_without_quality_the_verdict_is_of_power_alone_and_says_so() -> None:

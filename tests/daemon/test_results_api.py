@@ -194,7 +194,7 @@ async def test_the_report_has_the_power_over_time(daemon: DaemonProcess, client:
 async def test_a_run_that_the_history_does_not_hold_says_so_in_its_report(client: Client) -> None:
     page = await client.report(FOREIGN)
     assert "<polyline" not in page
-    assert "No power over time: the history holds none of it for this run." in page
+    assert "The history has no power over time for this run." in page
     assert re.search("<li>no energy[ ,:]", page)
 
 

@@ -1,7 +1,7 @@
-"""Every setting, path and port: typed, checked, and from one place; all are imported from here.
+"""All settings, paths and ports: typed, checked, and imported from here.
 
-``load()`` lays defaults < TOML file < environment < ``--set KEY=VALUE`` over each other and converts the result once
-into a frozen ``Config``. A wrong key or value raises ``ConfigError``, whose text is one line that names it.
+``load()`` merges defaults < TOML file < environment < ``--set KEY=VALUE`` and converts the result once into a frozen
+``Config``. A wrong key or value raises ``ConfigError``, whose text is one line that names it.
 """
 
 from wattview.config.loading import ENVIRONMENT, SET_VARIABLE, flatten, load

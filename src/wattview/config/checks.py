@@ -1,4 +1,4 @@
-"""What types alone cannot say of the settings: which contradict each other, and which texts are none of their kind."""
+"""Checks that types cannot express: settings that contradict each other, and malformed texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wattview.config.tables import POWER_CHOICES, Config, Endpoint, EndpointsSet
 
 
 def checked(config: Config) -> Config:
-    """The same settings. Raises ConfigError where something is wrong with them."""
+    """The same settings. Raises ConfigError if one is wrong."""
     for key, text in (("interval", config.history.interval), ("retention", config.history.retention)):
         try:
             if seconds(text) <= 0:
@@ -85,5 +85,5 @@ def checked(config: Config) -> Config:
 
 
 def _shown(url: str) -> str:
-    """A URL without what may be a user and password, however badly it is written."""
+    """A URL without its possible user and password, however malformed."""
     return url.rpartition("@")[2]

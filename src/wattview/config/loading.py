@@ -1,6 +1,6 @@
-"""Defaults < TOML file < environment < ``--set KEY=VALUE``, laid over each other and converted once into a ``Config``.
+"""Merges defaults < TOML file < environment < ``--set KEY=VALUE`` and converts the result into a ``Config``.
 
-Nothing here reads or writes anything but the configuration file.
+The only I/O here is reading the configuration file.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ ENVIRONMENT: Mapping[str, str] = {
     "COST_EXPORTER_PORT": "endpoints.cost.port",
     "HEALTH_CHECK_PORT": "endpoints.health.port",
 }
-"""Environment names of the ten programs that WattView stands in for, and the settings they mean."""
+"""Environment variables of the ten programs that WattView replaces, and the settings they correspond to."""
 
 SET_VARIABLE = "WATTVIEW_SET"
-"""Any settings, as ``--set`` takes them, in a shell's words: in a container every command has them."""
+"""Any settings in the form of ``--set``, separated as in a shell: in a container they apply to every command."""
 
 
 def load(file: Path | None = None, sets: Iterable[str] = (), environ: Mapping[str, str] | None = None) -> Config:
-    """The settings in force. ``sets`` are ``KEY=VALUE`` texts. Raises ConfigError with one line."""
+    """The effective settings. ``sets`` are ``KEY=VALUE`` texts. Raises ConfigError with one line."""
     environ = os.environ if environ is None else environ
     tree: dict[str, Any] = {}
     origin: dict[str, str] = {}
@@ -122,7 +122,7 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _complete_endpoints(tree: Mapping[str, Any]) -> None:
-    """Each exporter has a port of its own: one that was given only ``enabled`` keeps it."""
+    """Gives each exporter its own port if only ``enabled`` was set."""
     given = tree.get("endpoints")
     if isinstance(given, dict):
         defaults = EndpointsSettings()
@@ -145,7 +145,7 @@ def _explain(found: Mistake, tree: Mapping[str, Any], origin: Mapping[str, str])
 
 
 def _choices(key: str) -> list[str]:
-    """The values that a setting of few words may have."""
+    """The valid values of a setting with few choices."""
     import typing
 
     kind: Any = Config
@@ -155,8 +155,8 @@ def _choices(key: str) -> list[str]:
 
 
 def _pushed_where_asked(config: Config, tree: Mapping[str, Any]) -> Config:
-    """Streams go to an address that somebody has set, or to a server of our own, and not to one that happens to be
-    where one usually is."""
+    """Streams go to a configured address or to our own server, never to one that happens to run at the usual
+    address."""
     streams = config.streams
     given = tree.get("streams", {}).keys() & {"rtmp_url", "nginx_rtmp_url"}
     if given or streams.server not in ("auto", "nginx-rtmp"):

@@ -1,4 +1,4 @@
-"""The collectors that speak as node_exporter does, and their settings."""
+"""The node_exporter collectors and their settings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from wattview.config.section import Section
 
 
 class NodeCollector(NamedTuple):
-    """One collector: node_exporter's name for it, its file and class in ``probes/node/``, and whether it is on unless
-    settings say no."""
+    """One collector: node_exporter's name for it, its file and class in ``probes/node/``, and whether it is on by
+    default."""
 
     name: str
     place: str
@@ -92,19 +92,18 @@ NODE_COLLECTOR_LIST: tuple[NodeCollector, ...] = (
     NodeCollector("zfs", "zfs.Zfs"),
     NodeCollector("zoneinfo", "zoneinfo.Zoneinfo", default=False),
 )
-"""The one list of all collectors. To add one is to add its file, and one line here."""
+"""The list of all collectors. To add one, add its file and one line here."""
 
 NODE_COLLECTORS = frozenset(one.name for one in NODE_COLLECTOR_LIST)
-"""What ``node.enable`` and ``node.disable`` may name."""
+"""Valid names in ``node.enable`` and ``node.disable``."""
 
 
 class Node(Section, frozen=True, kw_only=True):
-    """node_exporter's collectors. ``enable`` and ``disable`` are names, as a list or separated by commas;
-    ``sysctl`` and ``sysctl_info`` are kernel settings (``net.ipv4.tcp_rmem:min,default,max``), as a list or separated
-    by spaces.
+    """node_exporter's collectors. ``enable`` and ``disable`` are names, as a list or separated by commas; ``sysctl``
+    and ``sysctl_info`` are kernel settings (``net.ipv4.tcp_rmem:min,default,max``), as a list or separated by spaces.
 
-    ``…_include`` and ``…_exclude`` are regular expressions that match anywhere in a name; with an ``include`` its
-    ``exclude`` is not used; those of ``systemd_unit`` match a whole name, and both are used. The defaults are
+    ``…_include`` and ``…_exclude`` are regular expressions that match anywhere in a name; with an ``include`` the
+    corresponding ``exclude`` is ignored. Those of ``systemd_unit`` match a whole name, and both apply. The defaults are
     node_exporter's.
     """
 

@@ -1,4 +1,4 @@
-"""The settings of money and carbon: prices, and what they are at which hours."""
+"""Settings of money and carbon: prices and tariffs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class Tariff(Section, frozen=True, kw_only=True):
-    """One row of a time-of-use tariff: a price of energy from ``start`` to ``end`` o'clock on these days.
+    """One row of a time-of-use tariff: the price of energy from ``start`` to ``end`` o'clock on these days.
 
     A row whose end is not after its start runs past midnight, and belongs to the day on which it began.
     """
@@ -27,10 +27,10 @@ class Tariff(Section, frozen=True, kw_only=True):
 class Cost(Section, frozen=True, kw_only=True):
     """Prices, and the carbon of the grid and of the machine.
 
-    ``tariff`` rows go before ``energy_per_kwh``, the first that applies counting; their hours are those of
-    ``timezone`` (``Europe/Berlin``; "" is this machine's). ``egress_per_gb`` is for each 1e9 bytes that reach viewers.
-    ``embodied_kg`` is what making the machine emitted (kg CO2e), spread over ``lifetime_years``.
-    ``budget_per_hour`` is what this host may cost, energy and computing together; an alert compares (0: no budget).
+    The first matching row of ``tariff`` takes precedence over ``energy_per_kwh``; its hours are those of ``timezone``
+    (``Europe/Berlin``; "" is this machine's). ``egress_per_gb`` is per 1e9 bytes that reach viewers. ``embodied_kg`` is
+    the carbon emitted by making the machine (kg CO2e), spread over ``lifetime_years``. ``budget_per_hour`` is the most
+    that this host may cost, energy and computing together; exceeding it raises an alert (0: no budget).
     """
 
     energy_per_kwh: NonNegative = 0.12

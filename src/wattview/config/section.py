@@ -1,4 +1,4 @@
-"""What the tables of the configuration file are made of: their base, types with bounds, and durations as text."""
+"""Building blocks of the configuration's tables: their base class, types with bounds, and durations as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Seconds = float
 
 
 class ConfigError(ValueError):
-    """A setting that is wrong. The text is one line: the key, what is wrong, and what was expected."""
+    """A wrong setting. The text is one line: the key, what is wrong, and what was expected."""
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""The tables of the configuration file, and all of them together."""
+"""The tables of the configuration file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wattview.model.power_sources import HOST_SOURCES
 
 
 class Paths(Section, frozen=True, kw_only=True):
-    """Where the machine is looked at, and where WattView keeps its own files. "" stands for the default."""
+    """Where the machine's filesystems are mounted, and where WattView keeps its own files. "" selects the default."""
 
     procfs: str = "/proc"
     sysfs: str = "/sys"
@@ -24,10 +24,10 @@ class Paths(Section, frozen=True, kw_only=True):
 
 
 class DaemonSettings(Section, frozen=True, kw_only=True):
-    """Where the daemon listens. ``control_listen`` is ``host:port``; it then needs ``token_file``.
+    """Where the daemon listens. ``control_listen`` is ``host:port`` and requires ``token_file``.
 
-    ``web_config_file`` is exporter-toolkit's: TLS and passwords for what is reached over TCP. ``max_requests`` is how
-    many scrapes are answered at once, over all exporters; more wait for their turn.
+    ``web_config_file`` is exporter-toolkit's: TLS and passwords for everything that is served over TCP.
+    ``max_requests`` limits concurrent scrapes over all exporters; more are queued.
     """
 
     listen: str = "127.0.0.1"
@@ -61,7 +61,7 @@ class DaemonSettings(Section, frozen=True, kw_only=True):
 
 
 class Endpoint(Section, frozen=True, kw_only=True):
-    """One exporter: its port (0 picks a free one) and whether it is served at all."""
+    """One exporter: its port (0 picks a free one) and whether it is served."""
 
     port: Port
     enabled: bool = True
@@ -88,12 +88,12 @@ POWER_CHOICES = ["auto", *(entry.name for entry in HOST_SOURCES)]
 
 
 class Power(Section, frozen=True, kw_only=True):
-    """Where watts come from. ``sources`` is ``auto`` or one of the sources by name.
+    """Power sources. ``sources`` is ``auto`` or the name of one source.
 
-    The two ``estimate_`` settings are watts for each logical CPU, idle and fully used, for machines that measure
-    nothing; where they are not set, a published figure for the processor's family is taken. Power of the machine above
-    ``budget_watts`` is an alert (0: no budget). ``idle_watts`` is what the host draws at rest, for one that never is
-    (0: learn it). ``meters`` measure at the wall.
+    The two ``estimate_`` settings are watts per logical CPU, idle and fully used, for machines without a meter; by
+    default a published figure for the processor's family is used. Power of the machine above ``budget_watts`` raises an
+    alert (0: no budget). ``idle_watts`` is the host's idle power, for a host that is never idle (0: learn it).
+    ``meters`` measure at the wall.
     """
 
     sources: Annotated[str, Meta(examples=POWER_CHOICES)] = "auto"
@@ -106,9 +106,9 @@ class Power(Section, frozen=True, kw_only=True):
 
 
 class Docker(Section, frozen=True, kw_only=True):
-    """The container engine. Its containers are known for ``ended_seconds`` after their end, to be seen by scrapers
-    that come less often than they end. ``store_container_labels`` makes their labels labels of cAdvisor's metrics;
-    where it is false, only those in ``whitelisted_container_labels`` (comma-separated) become labels."""
+    """The container engine. Containers are served for ``ended_seconds`` after their end, so that scrapers see those
+    that ended between two scrapes. With ``store_container_labels``, container labels become labels of cAdvisor's
+    metrics; without it, only those in ``whitelisted_container_labels`` (comma-separated) do."""
 
     host: str = "unix:///var/run/docker.sock"
     ended_seconds: Annotated[float, Meta(ge=10, le=3600)] = 60.0
@@ -132,12 +132,12 @@ class Workloads(Section, frozen=True, kw_only=True):
 
 class Streams(Section, frozen=True, kw_only=True):
     """The RTMP server. ``managed``: ``auto`` (which ``wattview up`` and ``run`` set) starts a private nginx-rtmp,
-    unless ``rtmp_url`` or ``nginx_rtmp_url`` is set and a server answers there. ``never`` pushes only where one of the
-    two is set: a server that happens to be at the usual address is watched, and no test goes into it.
+    unless ``rtmp_url`` or ``nginx_rtmp_url`` is set and a server answers there. With ``never``, scenarios push only if
+    one of the two is set: a server at the usual address is observed, but no test streams are sent to it.
 
-    ``nginx_rtmp_url`` is the statistics page of nginx-rtmp, or the address of MediaMTX's or SRS's HTTP API.
-    ``server`` says which it is; ``auto`` finds out, and on this machine tries the APIs' usual ports too.
-    ``token_file`` holds a bearer token or ``user:password`` for it.
+    ``nginx_rtmp_url`` is the statistics page of nginx-rtmp, or the address of MediaMTX's or SRS's HTTP API. ``server``
+    says which it is; ``auto`` detects it, and on this machine tries the APIs' usual ports too. ``token_file`` holds a
+    bearer token or ``user:password`` for it.
     """
 
     nginx_rtmp_url: str = "http://127.0.0.1:8088/stat"
@@ -149,15 +149,15 @@ class Streams(Section, frozen=True, kw_only=True):
 
 
 class HttpSettings(Section, frozen=True, kw_only=True):
-    """What WattView asks over HTTP. ``ca_file``: certificates (PEM) that are trusted beside the system's own."""
+    """Outgoing HTTP requests. ``ca_file``: certificates (PEM) to trust in addition to the system's."""
 
     ca_file: str = ""
 
 
 class HistorySettings(Section, frozen=True, kw_only=True):
-    """Where past values are kept: an embedded SQLite file, or a Prometheus or VictoriaMetrics that scrapes us.
+    """Where past values are kept: an embedded SQLite file, or a Prometheus or VictoriaMetrics that scrapes WattView.
 
-    ``prometheus_token_file`` holds a bearer token or ``user:password`` for the store.
+    ``prometheus_token_file`` holds a bearer token or ``user:password`` for that server.
     """
 
     backend: Literal["sqlite", "prometheus"] = "sqlite"
@@ -176,12 +176,12 @@ class HistorySettings(Section, frozen=True, kw_only=True):
 
 
 class Scenarios(Section, frozen=True, kw_only=True):
-    """How scenarios are run. ``quality_ffmpeg`` is the FFmpeg that computes VMAF; "" finds one that can.
+    """Scenarios. ``quality_ffmpeg`` is the FFmpeg that computes VMAF; "" finds one that can.
 
-    ``quality_seconds`` bounds the part of the measured window that is compared frame by frame. ``vmaf_model`` is the
-    viewer: ``hd`` before a 1080p screen, ``phone``, ``4k``, or ``neg``, which gives no points for sharpening.
-    ``xpsnr`` asks for XPSNR beside VMAF, PSNR and SSIM. ``exported_runs`` is how many of the newest runs the results,
-    QoE and cost exporters show with the label ``run``.
+    ``quality_seconds`` limits the part of the measured window that is compared frame by frame. ``vmaf_model`` is the
+    viewing condition: ``hd`` for a 1080p screen, ``phone``, ``4k``, or ``neg``, which does not reward sharpening.
+    ``xpsnr`` adds XPSNR to VMAF, PSNR and SSIM. ``exported_runs`` is how many of the newest runs the results, QoE and
+    cost exporters show with the label ``run``.
     """
 
     ffmpeg: str = "ffmpeg"
@@ -195,9 +195,9 @@ class Scenarios(Section, frozen=True, kw_only=True):
 
 
 class Tui(Section, frozen=True, kw_only=True):
-    """The dashboard. ``theme`` "" suits the terminal; ``keys`` maps names of bindings to keys (``quit = "ctrl+d"``).
+    """The dashboard. ``theme`` "" follows the terminal; ``keys`` maps names of bindings to keys (``quit = "ctrl+d"``).
 
-    ``glyphs``: ``ascii`` draws without Unicode, for terminals and fonts that have none.
+    ``glyphs``: ``ascii`` draws without Unicode, for terminals and fonts that lack it.
     """
 
     theme: str = ""
@@ -206,7 +206,7 @@ class Tui(Section, frozen=True, kw_only=True):
 
 
 class Config(Section, frozen=True, kw_only=True):
-    """All settings. Paths that were left empty are filled in: every path here can be used as it is."""
+    """All settings. Empty paths are resolved: every path here can be used directly."""
 
     paths: Paths = field(default_factory=Paths)
     daemon: DaemonSettings = field(default_factory=DaemonSettings)

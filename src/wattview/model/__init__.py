@@ -1,10 +1,10 @@
-"""The words that all rooms speak: readings, the snapshot, scenarios, runs and results. One file a subject;
-all are imported from here.
+"""The types that all packages share: readings, the snapshot, scenarios, runs and results. One file per subject; import
+everything from here.
 
-Everything here is a frozen ``msgspec.Struct``: a value that is passed on and never changed, and at the same time the
-wire format of the control API and of the results files. Units are in the field names. ``None`` means *unknown*;
-``0`` is a measurement. Times are Unix seconds (``time``) beside seconds of the monotonic clock (``monotonic``):
-durations and rates come from the second, everything that is stored or shown comes from the first.
+All types are frozen ``msgspec.Struct``s: immutable values that are also the wire format of the control API and of the
+results files. Field names include units. ``None`` means *unknown*; ``0`` is a measurement. Times are Unix seconds
+(``time``), with seconds of the monotonic clock beside them (``monotonic``): durations and rates use the latter, stored
+and displayed times the former.
 """
 
 from wattview.model.comparisons import (

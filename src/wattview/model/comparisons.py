@@ -1,4 +1,4 @@
-"""Settings against each other: repeats with their intervals, differences, and the advice drawn from them."""
+"""Comparison of settings: repeats with confidence intervals, differences, advice and the gate."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from wattview.model.scenarios import Output
 
 
 class Setting(Struct, frozen=True, kw_only=True):
-    """What makes two scenarios repeats of each other: everything that was asked of the encoders, and not the name.
+    """The options of the encoders. Scenarios with equal settings are repeats, whatever their names.
 
-    ``bitrate`` lists those of all streams or renditions. ``pushed``: whether an RTMP server took the streams."""
+    ``bitrate`` lists those of all streams or renditions. ``pushed``: whether the streams went to an RTMP server.
+    """
 
     streams: int | None = None
     resolution: str | None = None
@@ -33,9 +34,9 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 
 class Group(Struct, frozen=True, kw_only=True):
-    """Repeats of one setting. ``figures`` are means with intervals by figure, over the repeats that have it;
-    ``label`` names the setting for people. A repeat that was not in real time is counted in ``invalid`` only.
-    ``remarks`` are those on its repeats."""
+    """Repeats of one setting. ``figures`` are means with intervals, over the repeats that have the figure; ``label`` is
+    the setting as text. Repeats that fell behind real time are only counted, in ``invalid``. ``remarks`` are those on
+    the repeats."""
 
     label: str
     setting: Setting
@@ -48,7 +49,7 @@ class Group(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """Two groups figure by figure: the first less the second."""
+    """Two groups, figure by figure: the first less the second."""
 
     first: str
     second: str
@@ -56,8 +57,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class Pair(Struct, frozen=True, kw_only=True):
-    """One setting in two runs, or a setting and what stands in its place in the other run. ``differences`` are the
-    second less the first; ``remark`` says why the power is not among them."""
+    """One setting in two runs, or two settings that are compared in its place. ``differences`` are the second less the
+    first; ``remark`` says why power is not among them."""
 
     first: Group
     second: Group
@@ -66,12 +67,12 @@ class Pair(Struct, frozen=True, kw_only=True):
 
 
 class RunComparison(Struct, frozen=True, kw_only=True):
-    """Two runs, by their ids: what they have in common, and the settings that only one of them has.
+    """Two runs, by their ids: their common settings, and the settings of only one of them.
 
-    ``baseline_watts`` is the difference of the idle machine's mean power, the second's less the first's: what changed
-    beside the settings. None where one of the runs has no baseline, or theirs came from different power sources.
-    ``remark`` says that the runs are of two machines, where they are. ``correction`` says how many tests of each family
-    (power, quality, cost) the verdicts and intervals are corrected for.
+    ``baseline_watts`` is the difference of the idle machine's mean power, second less first: a change that does not
+    come from the settings. None if one of the runs has no baseline, or if their power sources differ. ``remark`` says
+    if the runs are from two machines. ``correction`` says how many tests per family (power, quality, cost) the verdicts
+    and intervals are corrected for.
     """
 
     first: str
@@ -85,9 +86,9 @@ class RunComparison(Struct, frozen=True, kw_only=True):
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """One setting as one run has measured it: the numbers of its scenarios there, and what they make together.
+    """One setting as measured in one run: the indices of its scenarios there, and their combined figures.
 
-    ``on_front``: no other of the same power source has as good a picture for less (``Measurements.figure``).
+    ``on_front``: no other setting with the same power source has a better picture for less (``Measurements.figure``).
     """
 
     run: str
@@ -97,7 +98,7 @@ class Measured(Struct, frozen=True, kw_only=True):
 
 
 class Measurements(Struct, frozen=True, kw_only=True):
-    """The settings of some runs. ``figure`` is what VMAF is plotted against, ``title`` its name in words."""
+    """The settings of some runs. ``figure`` is the axis against which VMAF is plotted, ``title`` its name as text."""
 
     measured: list[Measured]
     figure: str
@@ -106,10 +107,10 @@ class Measurements(Struct, frozen=True, kw_only=True):
 
 
 class SideBySide(Struct, frozen=True, kw_only=True):
-    """Two or more columns, each one scenario or the repeats of one setting, against the first of them.
+    """Two or more columns, each one scenario or the repeats of one setting, compared with the first column.
 
-    ``differences`` and ``remarks`` have one entry for each column after the first: by figure, that column less the
-    first; and why the power is not among them, "" where it is. ``correction`` is as in a ``RunComparison``.
+    ``differences`` and ``remarks`` have one entry per column after the first: that column less the first, by figure;
+    and why power is not among them, or "". ``correction`` is as in a ``RunComparison``.
     """
 
     columns: list[Group]
@@ -119,10 +120,12 @@ class SideBySide(Struct, frozen=True, kw_only=True):
 
 
 class Choice(Struct, frozen=True, kw_only=True):
-    """One measured setting in an advice: what it costs in the objective, and by how much it is above the best.
-    ``meets`` is what the repeats say of the target: it is met, or missed, where their 95 % intervals lie on that side
-    of it, and may be met where they hold it. ``reason`` says why it is not known to meet it. ``remarks`` are those on
-    its repeats."""
+    """One measured setting in an advice: its value of the objective, and how far that is above the best.
+
+    ``meets``: the setting meets or misses the target if the 95 % intervals of its repeats lie on that side of it, and
+    may meet it if they include it. ``reason`` says why it is not known to meet the target. ``remarks`` are those on its
+    repeats.
+    """
 
     label: str
     value: float | None = None
@@ -134,13 +137,13 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 class Advice(Struct, frozen=True, kw_only=True):
-    """The answer to *which setting is cheapest and still good enough*. ``best`` is None where none meets the target.
+    """Answers *which setting is cheapest and still good enough*. ``best`` is None if none meets the target.
 
-    ``choices`` are the settings that meet it, best first; ``undecided`` those that may meet it, the cheapest first;
-    ``rejected`` are the others. ``verdict`` is the answer in words. As the best was chosen by the same data, its
-    differences from the others are corrected for all pairs of ``choices``.
-    ``figure`` names the objective in words, and ``unit`` is that of its values.
-    All of them were measured on ``machine``; ``left_out`` says what was measured on others.
+    ``choices`` are the settings that meet it, best first; ``undecided`` those that may meet it, cheapest first;
+    ``rejected`` are the others. ``verdict`` is the answer as text. The best was chosen by the same data, so its
+    differences from the others are corrected for all pairs of ``choices``. ``figure`` is the objective's name as text,
+    and ``unit`` the unit of its values. All settings were measured on ``machine``; ``left_out`` says what was measured
+    on others.
     """
 
     objective: str
@@ -157,10 +160,11 @@ class Advice(Struct, frozen=True, kw_only=True):
 
 
 class Bound(Struct, frozen=True, kw_only=True):
-    """How far the mean of a figure may lie above (``max``) or below (``min``) the baseline's.
+    """How far the mean of a figure may be above (``max``) or below (``min``) the baseline's.
 
     ``value`` is a difference in the figure's unit, or with ``relative`` a share of the baseline's mean: 0.01 is +1 %.
-    ``text`` is the bound in words."""
+    ``text`` is the bound in words.
+    """
 
     figure: str
     side: Literal["max", "min"]
@@ -173,13 +177,12 @@ GateVerdict = Literal["within", "exceeded", "undecided"]
 
 
 class BoundCheck(Struct, frozen=True, kw_only=True):
-    """One bound tested on one setting. ``difference`` is the candidate less the baseline, and ``low`` to ``high``
-    its interval, both as the bound has it: in the figure's unit, or as a share of the baseline's mean.
+    """One bound tested on one setting. ``difference`` is the candidate less the baseline, and ``low`` to ``high`` its
+    interval, both in the form of the bound: in the figure's unit, or as a share of the baseline's mean.
 
-    ``p_exceeded`` is the p-value of the test that shows the bound to be exceeded, corrected for all tests of the gate,
-    and ``p_within`` that of the test that shows it to be kept; each does so at 0.025 or less. None where nothing could
-    be tested; ``reason`` then says why. ``repeats_needed`` is how many repeats of either side would tell; None where
-    that is not known.
+    ``p_exceeded`` is the p-value of the test that the bound is exceeded, corrected for all tests of the gate;
+    ``p_within`` that of the test that it is kept. Either is significant at 0.025. None if no test was possible;
+    ``reason`` then says why. ``repeats_needed`` is how many repeats of either side would decide; None if unknown.
     """
 
     setting: str
@@ -198,9 +201,9 @@ class BoundCheck(Struct, frozen=True, kw_only=True):
 
 
 class GateReport(Struct, frozen=True, kw_only=True):
-    """A candidate run compared with a baseline run. ``tests`` is how many tests the verdicts are corrected for;
-    ``repeats_needed`` the most that any of the checks needs. ``only_baseline`` and ``only_candidate`` are settings that
-    one of them lacks, and ``remarks`` warnings about how far to trust the verdict."""
+    """A candidate run compared with a baseline run. ``tests`` is the number of tests that the verdicts are corrected
+    for; ``repeats_needed`` the largest of all checks. ``only_baseline`` and ``only_candidate`` are settings that the
+    other run lacks; ``remarks`` are warnings on how far to trust the verdict."""
 
     baseline: str
     candidate: str

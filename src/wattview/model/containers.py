@@ -1,4 +1,4 @@
-"""Containers: what is shown of each, and the counters that cAdvisor's families need beyond that."""
+"""Containers: the figures shown for each, and the counters that cAdvisor's families need beyond that."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from wattview.model.source import Reading
 
 
 class Container(Struct, frozen=True, kw_only=True):
-    """One running Docker container. ``cpu_percent`` counts one full core as 100, as ``docker stats`` does.
+    """One container. ``cpu_percent`` counts one full core as 100, as ``docker stats`` does.
 
-    ``memory_working_set_bytes`` is usage less inactive file pages (cAdvisor's definition); ``memory_percent`` is
-    the working set's share of the limit, or of the machine where there is no limit.
-    ``cgroup`` is the path below the cgroup mount (``/docker/<id>``), the ``id`` label of cAdvisor. ``network`` is
-    empty for a container that shares the host's network or another container's, whose traffic is counted there.
-    ``addresses`` are its own in the engine's networks. ``ended`` is when a container ended (Unix seconds); None while
-    it runs. ``power_watts`` is its share of the machine's active power (see ``PowerUse``), ``energy_joules_total`` the
-    same since the daemon began.
+    ``memory_working_set_bytes`` is usage less inactive file pages (cAdvisor's definition); ``memory_percent`` is the
+    working set's share of the limit, or of the machine's memory if there is no limit. ``cgroup`` is the path below the
+    cgroup mount (``/docker/<id>``), cAdvisor's label ``id``. ``network`` is empty for a container that shares the
+    network of the host or of another container, where its traffic is counted. ``addresses`` are its own in the engine's
+    networks. ``ended`` is when it ended (Unix seconds); None while it runs. ``power_watts`` is its share of the
+    machine's active power (see ``PowerUse``), ``energy_joules_total`` the same since the daemon started.
     """
 
     id: str
@@ -54,9 +53,9 @@ class Container(Struct, frozen=True, kw_only=True):
 
 
 class CgroupSpec(Struct, frozen=True, kw_only=True):
-    """What a cgroup may use. None: unlimited, or not set, or a controller that is not there.
+    """Resource limits of a cgroup. None: unlimited, not set, or the controller is missing.
 
-    ``cpu_shares`` is on cgroup v1's scale (2 to 262144): what the engine was asked for, or the kernel's default.
+    ``cpu_shares`` is on cgroup v1's scale (2 to 262144): as requested from the engine, or the kernel's default.
     """
 
     cpu_shares: int | None = None
@@ -69,7 +68,7 @@ class CgroupSpec(Struct, frozen=True, kw_only=True):
 
 
 class DiskIo(Struct, frozen=True, kw_only=True):
-    """What a cgroup has read from and written to one block device. ``operations`` has the kernel's own names."""
+    """A cgroup's reads from and writes to one block device. ``operations`` has the kernel's own names."""
 
     device: str
     major: int
@@ -80,10 +79,10 @@ class DiskIo(Struct, frozen=True, kw_only=True):
 
 
 class CgroupCounters(Struct, frozen=True, kw_only=True):
-    """Everything that one container's cgroup says, v1 or v2. None: this kernel or this cgroup does not say.
+    """All counters of one container's cgroup, v1 or v2. None: this kernel or cgroup does not provide it.
 
-    ``cpu_seconds_by_cpu`` is by CPU number, and empty on v2, which does not count by CPU. ``pressure`` is seconds
-    stalled by resource and kind (``cpu some``, ``memory full``, ``io some`` …); empty on v1.
+    ``cpu_seconds_by_cpu`` is by CPU number; empty on v2, which does not count per CPU. ``pressure`` is seconds stalled
+    by resource and kind (``cpu some``, ``memory full``, ``io some`` …); empty on v1.
     """
 
     spec: CgroupSpec
@@ -127,7 +126,7 @@ class CgroupCounters(Struct, frozen=True, kw_only=True):
 
 
 class NicCounters(Struct, frozen=True, kw_only=True):
-    """One network interface of a container, since it came up."""
+    """Counters of one network interface of a container, since the interface came up."""
 
     device: str
     receive_bytes: int
@@ -141,7 +140,8 @@ class NicCounters(Struct, frozen=True, kw_only=True):
 
 
 class DiskSpace(Struct, frozen=True, kw_only=True):
-    """What a container has written on the engine's filesystem: its own layer and its logs, walked at a low rate."""
+    """Disk space that a container uses on the engine's filesystem: its writable layer and its logs, walked at a low
+    rate."""
 
     device: str
     used_bytes: int
@@ -151,14 +151,15 @@ class DiskSpace(Struct, frozen=True, kw_only=True):
 
 
 class LoadAverage(Struct, frozen=True, kw_only=True):
-    """How many of a container's tasks ran or waited for a CPU, and how many waited for I/O: means that fade in 10 s."""
+    """Number of a container's tasks that ran or waited for a CPU, and that waited for I/O: means that decay over 10
+    s."""
 
     running: float
     uninterruptible: float
 
 
 class DiskCounters(Struct, frozen=True, kw_only=True):
-    """What a block device has done since the machine began; ``in_progress`` is what it does now."""
+    """A block device's counters since boot; ``in_progress`` is a gauge."""
 
     reads: int
     reads_merged: int
@@ -176,7 +177,7 @@ class DiskCounters(Struct, frozen=True, kw_only=True):
 class Filesystem(Struct, frozen=True, kw_only=True):
     """One filesystem of the machine on a block device: ``device`` by the mount table, ``node`` by the kernel's name.
 
-    What is kept for root counts as free.
+    Space reserved for root counts as free.
     """
 
     device: str
@@ -189,9 +190,9 @@ class Filesystem(Struct, frozen=True, kw_only=True):
 
 
 class ContainerDetail(Struct, frozen=True, kw_only=True):
-    """The rest of what is known of a container (``id``): what cAdvisor's families need beyond ``Container``.
+    """Further figures of a container (``id``) that cAdvisor's families need beyond ``Container``.
 
-    ``filesystems`` are the machine's, where ``id`` is the root cgroup's.
+    ``filesystems`` are the machine's if ``id`` is the root cgroup's.
     """
 
     id: str
@@ -204,7 +205,7 @@ class ContainerDetail(Struct, frozen=True, kw_only=True):
 
 
 class Machine(Struct, frozen=True, kw_only=True):
-    """The machine as the container exporters describe it. Identifiers are "" where they may not be read."""
+    """The machine as the container exporters describe it. Identifiers that may not be read are ""."""
 
     cpus: int
     physical_cores: int | None
@@ -219,7 +220,7 @@ class Machine(Struct, frozen=True, kw_only=True):
 
 
 class Engine(Struct, frozen=True, kw_only=True):
-    """The container engine itself: its own processes (dockerd and containerd, or Podman's service) summed, not its
+    """The container engine: the sum over its own processes (dockerd and containerd, or Podman's service), without its
     containers."""
 
     name: str = "Docker"
@@ -235,9 +236,8 @@ class ContainersReading(Reading, frozen=True, kw_only=True):
     """All running containers, and the engine that runs them.
 
     ``ended`` are containers that ended within ``docker.ended_seconds``, with their last counters and
-    ``Container.ended``. ``root`` is the root cgroup: everything on the machine, all containers included.
-    ``details`` has one entry for each of these, by id. ``labels_shown`` are those labels of containers that become
-    labels of metrics; None for all.
+    ``Container.ended``. ``root`` is the root cgroup: the whole machine, containers included. ``details`` has one entry
+    for each of these, by id. ``labels_shown`` are the container labels that become metric labels; None for all.
     """
 
     engine: Engine

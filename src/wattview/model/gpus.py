@@ -11,10 +11,10 @@ from wattview.model.source import Reading
 
 
 class GpuProfile(Struct, frozen=True, kw_only=True):
-    """How busy the parts of a GPU were between two readings, from its hardware counters (NVML's GPM).
+    """Utilisation of a GPU's units between two readings, from its hardware counters (NVML's GPM).
 
-    The shares are 0 to 1: of the time (``graphics_active``), of the SMs' cycles (the others), of the memory's bandwidth
-    (``dram_active``). ``sm_occupancy`` is resident warps by the most that could be.
+    Shares are 0 to 1: of time (``graphics_active``), of the SMs' cycles (the others), of memory bandwidth
+    (``dram_active``). ``sm_occupancy`` is resident warps by the maximum.
     """
 
     graphics_active: float | None = None
@@ -32,7 +32,7 @@ class GpuProfile(Struct, frozen=True, kw_only=True):
 
 
 class GpuInstance(Struct, frozen=True, kw_only=True):
-    """One part of a GPU that is divided (MIG). ``profile`` is its size as NVIDIA writes it (``1g.10gb``)."""
+    """One instance of a partitioned GPU (MIG). ``profile`` is its size in NVIDIA's notation (``1g.10gb``)."""
 
     uuid: str
     profile: str
@@ -46,9 +46,9 @@ class GpuInstance(Struct, frozen=True, kw_only=True):
 
 
 class GpuProcess(Struct, frozen=True, kw_only=True):
-    """One process on a GPU. Percentages are of the whole GPU over the last seconds, None where the GPU tells none.
+    """One process on a GPU. Percentages are of the whole GPU over the last seconds; None if the driver gives none.
 
-    ``cgroup`` is its path in ``/proc/<pid>/cgroup``, which ties it to a container; "" where that cannot be read.
+    ``cgroup`` is its path in ``/proc/<pid>/cgroup``, which identifies its container; "" if unreadable.
     """
 
     pid: int
@@ -63,14 +63,14 @@ class GpuProcess(Struct, frozen=True, kw_only=True):
 
 
 class Gpu(Struct, frozen=True, kw_only=True):
-    """One GPU as its driver describes it. A value that the driver does not give is None.
+    """One GPU as its driver describes it. A value that the driver does not provide is None.
 
-    ``index`` is the driver's own number; GPUs of several vendors can share one, ``uuid`` is unique.
-    ``integrated``: it is a part of the processor, and so is its power. ``asleep``: the driver has switched it off to
-    save power, so that it draws next to nothing and tells nothing. A GPU that cannot be read is here with what is known
-    of it, so that nobody takes the others for all.
-    ``last_xid`` is the last XID error since WattView began to listen, 0 where there was none, None where NVML tells
-    none; ``xids`` counts them by number. ``encoder_latency_seconds`` is the mean of the sessions that encode now.
+    ``index`` is the driver's own number, which GPUs of different vendors may share; ``uuid`` is unique. ``integrated``:
+    the GPU, and its power, are part of the processor. ``asleep``: the driver has suspended the GPU; it draws almost
+    nothing and reports nothing. A GPU that cannot be read is listed with what is known of it, so that the others are
+    not mistaken for all. ``last_xid`` is the last XID error since WattView started to listen: 0 if there was none, None
+    if NVML does not report them; ``xids`` counts them by number. ``encoder_latency_seconds`` is the mean over the
+    active encoder sessions.
     """
 
     index: int
@@ -117,20 +117,20 @@ class Gpu(Struct, frozen=True, kw_only=True):
 
     @property
     def source(self) -> str:
-        """Who tells its power: the name of one of ``POWER_SOURCES``."""
+        """The power source that reports it: the name of one of ``POWER_SOURCES``."""
         return "nvml" if self.vendor == "nvidia" else "drm"
 
     @property
     def draws_beside(self) -> bool:
-        """It draws power that the processor's counters do not see."""
+        """Whether it draws power that the processor's counters do not include."""
         return not (self.integrated or self.asleep)
 
 
 class GpusReading(Reading, frozen=True, kw_only=True):
-    """All GPUs. ``hostname`` is what dcgm-exporter's ``Hostname`` label says.
+    """All GPUs. ``hostname`` is dcgm-exporter's label ``Hostname``.
 
-    ``joules_totals``: what the GPUs of each source that draw beside the processor have used together since they were
-    first read; None where one of them does not tell. It never falls, also where a GPU's own counter begins anew.
+    ``joules_totals``: energy of each source's GPUs outside of the processor since they were first read; None if one of
+    them does not report it. It never falls, even if a GPU's own counter restarts.
     """
 
     gpus: tuple[Gpu, ...] = ()

@@ -18,11 +18,11 @@ class Nic(Struct, frozen=True, kw_only=True):
 
 
 class HostReading(Reading, frozen=True, kw_only=True):
-    """The machine at a glance: what the dashboard, the history and the analyses need of it.
+    """Host figures for the dashboard, the history and the analyses.
 
-    ``cpu_busy_seconds_total`` is user + nice + system + irq + softirq over all CPUs; guest time is inside
-    user, idle and iowait are not in it. ``cpu_percent`` is of the whole machine (0 to 100). What the kernel does not
-    tell beside CPU time is None.
+    ``cpu_busy_seconds_total`` is user + nice + system + irq + softirq over all CPUs; guest time is part of user; idle
+    and iowait are excluded. ``cpu_percent`` is of the whole machine (0 to 100). Apart from CPU time, a value that the
+    kernel does not provide is None.
     """
 
     hostname: str

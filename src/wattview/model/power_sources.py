@@ -1,7 +1,7 @@
-"""The one list of all sources of power. To add one is to add its module, and one entry here.
+"""The list of all power sources. To add one, add its module and one entry here.
 
-The module has ``make(settings)``, which gives its ``EnergySource`` (``probes/power/source.py``). All else that is said
-of a source, on the dashboard, by the doctor and in the analyses, stands in its entry.
+The module has ``make(settings)``, which returns its ``EnergySource`` (``probes/power/source.py``). Everything else
+about a source, for the dashboard, the doctor and the analyses, is in its entry.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ Sees = Literal["machine", "processor", "gpus"]
 
 
 class PowerSourceEntry(NamedTuple):
-    """One source of power.
+    """One power source.
 
-    ``name`` is the value of ``power.sources`` and of the label ``source``. ``words`` stand beside its figure on the
-    dashboard, ``found`` in the doctor's list (``{zones}`` is how many counters it has). ``sees``: all that the machine
-    draws, or the processor with its memory alone, so that cards are added to it, or only these cards. ``measures`` is
-    False for an estimate. ``module`` is a file in ``probes/power/``; "" for what the GPUs' own probe reads.
+    ``name`` is the value of ``power.sources`` and of the label ``source``. ``words`` accompany its figure on the
+    dashboard, ``found`` is the doctor's text (``{zones}`` is the number of its counters). ``sees`` is its scope: the
+    whole machine, the processor with its memory (to which cards are added), or only the GPUs. ``measures`` is False for
+    an estimate. ``module`` is a file in ``probes/power/``; "" if the GPU probe reads it.
     """
 
     name: str
@@ -62,17 +62,18 @@ POWER_SOURCES: tuple[PowerSourceEntry, ...] = (
     PowerSourceEntry("nvml", "GPUs by NVML", "", sees="gpus"),
     PowerSourceEntry("drm", "GPUs by their drivers", "", sees="gpus"),
 )
-"""In order: ``power.sources = "auto"`` takes the first that works, and an estimate only where nothing measures."""
+"""In order of preference: ``power.sources = "auto"`` uses the first that works, so an estimate only if nothing
+measures."""
 
 HOST_SOURCES = tuple(entry for entry in POWER_SOURCES if entry.module)
-"""Those of the host: alternatives, of which one is used at a time."""
+"""Sources of host power: alternatives, of which one is used at a time."""
 
 GPU_SOURCES = tuple(entry.name for entry in POWER_SOURCES if entry.sees == "gpus")
-"""The names of those that are added to a source that sees the processor alone."""
+"""Names of the sources that are added to a source that sees only the processor."""
 
 PROCESSOR_SOURCES = tuple(entry.name for entry in POWER_SOURCES if entry.sees == "processor")
 
 
 def power_source(name: str) -> PowerSourceEntry | None:
-    """The entry of a source; None where this version does not know it."""
+    """The entry of a source; None if this version does not know it."""
     return next((entry for entry in POWER_SOURCES if entry.name == name), None)

@@ -1,7 +1,7 @@
-"""The catalogue of quantities: each figure of a result is described here, once, for every reader.
+"""The catalogue of quantities: the one description of each figure of a result.
 
-Columns of the dashboard, tables of the command line, CSV, the report, the results, QoE and cost exporters, comparisons,
-advice, curves' axes and ``docs/quantities.md`` read it. To add a figure: compute it, and add one entry.
+It is the source for the dashboard's columns, command-line tables, CSV, the report, the results, QoE and cost exporters,
+comparisons, advice, the axes of curves and ``docs/quantities.md``. To add a figure, compute it and add one entry.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ Part = Literal["Energy", "Quality", "Cost"]
 Family = Literal["power", "quality", "cost"]
 
 CURRENCY = "currency"
-"""As a unit: the currency of the result itself."""
+"""As a unit: the currency of the result."""
 
 
 class Quantity(Struct, frozen=True, kw_only=True):
     """One figure of a result.
 
-    ``path`` is where it stands in a ``ScenarioResult``, and ``error`` where its own error stands; a ``path`` of "" is a
-    figure of curves alone. ``title`` heads a column, ``words`` stand in a sentence. ``scale`` brings the value to
-    ``unit``, in which it has ``decimals``. ``signed``: it is a difference. ``of_power``: it depends on the power
-    source, and figures of two sources do not mix; ``proportional``: it has the same relative error as the energy.
-    ``of_vmaf``: scores of two VMAF models do not mix. ``total``: it grows with the length of the window. ``family``:
-    the question that it helps to answer; its tests are corrected together. ``metric`` is its name on ``exporter`` for
-    the newest results file and ``run_metric`` the one with the label ``run``; ``help`` is the help text of both.
+    ``path`` is its attribute path in a ``ScenarioResult``, and ``error`` that of its error; a figure with ``path`` ""
+    belongs to curves only. ``title`` is a column heading, ``words`` its name in a sentence. ``scale`` converts the
+    value to ``unit``, in which it is shown with ``decimals``. ``signed``: it is a difference. ``of_power``: it depends
+    on the power source, so figures of two sources do not mix; ``proportional``: its relative error is that of the
+    energy. ``of_vmaf``: scores of two VMAF models do not mix. ``total``: it grows with the length of the window.
+    ``family``: tests of one family are corrected together. ``metric`` is its name on ``exporter`` for the newest
+    results file, ``run_metric`` the one with the label ``run``; both have the help text ``help``.
     """
 
     name: str
@@ -52,15 +52,15 @@ class Quantity(Struct, frozen=True, kw_only=True):
     help: str = ""
 
     def of(self, result: ScenarioResult) -> float | None:
-        """The figure of one measurement, in the API's unit; None where it is unknown."""
+        """The figure of one result, in the API's unit; None if unknown."""
         return _at(result, self.path)
 
     def error_of(self, result: ScenarioResult) -> float | None:
-        """How far the truth may lie from it; None where nobody knows."""
+        """The error of the figure; None if unknown."""
         return _at(result, self.error) if self.error else None
 
     def scaled(self, value: float) -> float:
-        """From the API's unit to ``unit``."""
+        """Converts from the API's unit to ``unit``."""
         return value * self.scale
 
     def unit_in(self, currency: str | None) -> str:
@@ -91,7 +91,7 @@ def _cost(name: str, title: str, words: str, unit: str = CURRENCY, decimals: int
 
 
 def _per_unit(name: str) -> dict[str, Any]:
-    """Energy by what it delivered."""
+    """Energy per unit of work."""
     return {"path": f"efficiency.{name}", "of_power": True, "proportional": True}
 
 
@@ -177,10 +177,10 @@ _CATALOGUE = (
 )  # fmt: skip
 
 QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _CATALOGUE}
-"""By the API's name, in the order in which a sheet of results shows them."""
+"""By the API's name, in the order of a results sheet."""
 
 OF_RESULTS = tuple(quantity for quantity in _CATALOGUE if quantity.path)
-"""Those that a scenario's result has: repeats are averaged over them, and settings are compared by them."""
+"""Figures of a scenario's result: those that are averaged over repeats and compared between settings."""
 
 EFFICIENCY = (
     "watts_per_stream", "joules_per_frame", "joules_per_megapixel", "joules_per_gigabyte", "joules_per_viewer_hour",
@@ -191,5 +191,5 @@ EFFICIENCY_PRICES = (
 
 
 def exported(exporter: str) -> list[Quantity]:
-    """The quantities that one exporter shows."""
+    """The quantities on one exporter."""
     return [quantity for quantity in _CATALOGUE if quantity.exporter == exporter]

@@ -1,4 +1,4 @@
-"""What a recorded scenario means: its energy, cost, carbon and quality, each figure with its reason where it lacks."""
+"""Figures of a recorded scenario: energy, cost, carbon and quality, each with the reason if it is unknown."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from wattview.model.runs import ScenarioRecord
 
 
 class ExportFormat(NamedTuple):
-    """A form in which runs can be had: its name and ending, its media type, what is in it, and the optional part of
-    the package that makes it, which only ``wattview results export`` asks for."""
+    """An export format: name and file extension, media type, description, and the optional dependency that it needs.
+    Formats with one are available only through ``wattview results export``."""
 
     name: str
     media_type: str
@@ -20,20 +20,20 @@ class ExportFormat(NamedTuple):
 
 
 EXPORT_FORMATS: tuple[ExportFormat, ...] = (
-    ExportFormat("csv", "text/csv", "every figure, a row a scenario"),
-    ExportFormat("json", "application/json", "everything that the daemon knows"),
-    ExportFormat("parquet", "application/vnd.apache.parquet", "every figure, a row a scenario", extra="parquet"),
-    ExportFormat("html", "text/html", "a report with pictures"),
+    ExportFormat("csv", "text/csv", "every figure, one row per scenario"),
+    ExportFormat("json", "application/json", "all data"),
+    ExportFormat("parquet", "application/vnd.apache.parquet", "every figure, one row per scenario", extra="parquet"),
+    ExportFormat("html", "text/html", "a report with plots"),
 )
 
 MEDIA_TYPES = {form.name: form.media_type for form in EXPORT_FORMATS if not form.extra}
-"""Of what the daemon exports."""
+"""Formats that the daemon exports."""
 
 
 class Efficiency(Struct, frozen=True, kw_only=True):
-    """Energy, cost and carbon by what a scenario delivered. None where that is not known.
+    """Energy, cost and carbon per unit of work. None is unknown.
 
-    ``sci_grams_per_stream_hour`` is the Software Carbon Intensity (ISO/IEC 21031): with the machine's embodied carbon.
+    ``sci_grams_per_stream_hour`` is the Software Carbon Intensity (ISO/IEC 21031), which includes embodied carbon.
     """
 
     watts_per_stream: float | None = None
@@ -48,7 +48,7 @@ class Efficiency(Struct, frozen=True, kw_only=True):
 
 
 class Estimate(Struct, frozen=True, kw_only=True):
-    """A mean of ``count`` repeats; ``low`` to ``high`` is its 95 % confidence interval, None with one repeat."""
+    """Mean of ``count`` repeats; ``low`` to ``high`` is its 95 % confidence interval, None for one repeat."""
 
     mean: float
     count: int
@@ -58,13 +58,13 @@ class Estimate(Struct, frozen=True, kw_only=True):
 
 
 class Difference(Struct, frozen=True, kw_only=True):
-    """The difference of two means with its confidence interval and the test of its being 0.
+    """Difference of two means with its confidence interval and significance test.
 
-    ``differ`` is that the test is significant at the joint level of 5 %, which is the same as that ``low`` to ``high``
-    does not hold 0; None where there are too few repeats to test it. ``p_value`` is of this one alone. Of several that
-    were read together ``p_adjusted`` is Bonferroni-corrected for ``judged_together`` tests, and the interval has the
-    ``confidence`` that goes with it (0.95 for one test by itself): together they hold with 95 %. ``family`` is the
-    question that this one helps to answer: power, quality or cost.
+    ``differ``: the test is significant at the joint level of 5 %, that is, ``low`` to ``high`` excludes 0; None if
+    there are too few repeats. ``p_value`` is that of this test alone. For differences that are read together,
+    ``p_adjusted`` is Bonferroni-corrected for ``judged_together`` tests, and the interval has the matching
+    ``confidence`` (0.95 for a single test), so that all intervals hold jointly with 95 %. ``family`` is power, quality
+    or cost.
     """
 
     difference: float
@@ -82,17 +82,16 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 
 class ScenarioResult(Struct, frozen=True, kw_only=True):
-    """What one recorded scenario means. A figure that cannot be had is None, and ``reasons`` says why, by figure; one
-    that is not to be had here, as the machine or an idle window has no such thing, stands in ``inapplicable`` instead.
+    """Figures of one recorded scenario. An unknown figure is None, with the reason in ``reasons``; one that does not
+    apply to this machine or to an idle window is in ``inapplicable`` instead.
 
-    ``window_seconds`` is from ``start_time`` to ``end_time``: what energy and means are over. ``duration_seconds`` is
-    the file's own word, else that.
-    The true energy lies within ``energy_error_joules`` of ``energy_joules``: 0 where the counter was read at the very
-    ends of the window, more where it had to be interpolated there. ``power_percentile_watts`` is by ``"5"``, ``"50"``,
-    ``"95"`` and ``"99"``. What is called net is less what the baseline's power would have been over the same time.
-    ``machine`` names the machine that was measured, for people; None where the file does not say which it was.
-    ``baseline_watts`` is the mean power that was subtracted, ``baselines_watts`` that of every baseline of the file.
-    ``remarks`` are warnings, by a short name, about how far to trust the figures above baseline.
+    ``window_seconds`` is ``start_time`` to ``end_time``, over which energy and means are computed. ``duration_seconds``
+    is the file's own value, or the same. The true energy is within ``energy_error_joules`` of ``energy_joules``: 0 if
+    the counter was read exactly at the ends of the window, more if it was interpolated there.
+    ``power_percentile_watts`` is by ``"5"``, ``"50"``, ``"95"`` and ``"99"``. Net figures exclude what the baseline's
+    power would have used in the same time. ``machine`` describes the machine that was measured; None if the file does
+    not say. ``baseline_watts`` is the mean power that was subtracted, ``baselines_watts`` that of every baseline of the
+    file. ``remarks`` are warnings, by a short name, on how far to trust the figures above baseline.
     """
 
     record: ScenarioRecord
@@ -129,16 +128,16 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
 
     @property
     def power_error_watts(self) -> float | None:
-        """How far the true mean power may lie from ``power_mean_watts``."""
+        """How far the true mean power may be from ``power_mean_watts``."""
         if self.energy_error_joules is None or not self.window_seconds:
             return None
         return self.energy_error_joules / self.window_seconds
 
 
 class RunResult(Struct, frozen=True, kw_only=True):
-    """A results file with its meaning. ``id`` is the stamp in its file name; ``error`` says why it has none.
-    ``remarks`` are on the run as a whole: how still the machine was, and how many of its scenarios were ``left_out``
-    as they are too many for one answer. ``prices`` says in words what its costs were computed with."""
+    """A results file with its figures. ``id`` is the time stamp in its file name; ``error`` says why it has no figures.
+    ``remarks`` are on the run as a whole: how stable the machine was, and how many scenarios were ``left_out`` because
+    one answer cannot hold them all. ``prices`` are the prices behind its costs, as text."""
 
     id: str
     path: str

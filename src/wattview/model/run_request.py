@@ -1,7 +1,7 @@
-"""A request to run scenarios as a person or a program wrote it: made into a ``RunRequest``, or refused in words.
+"""Validation of a request to run scenarios: it becomes a ``RunRequest``, or is refused with an explanation.
 
-The rules are the types of ``model.scenarios``. What each field takes is said here once, for the suite file, the command
-line, the control API and the dashboard's form; and what a text that a field takes stands for, for who reads it again.
+The rules are the types of ``model.scenarios``. The description of each field's valid values is here, for suite files,
+the command line, the control API and the dashboard's form.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ EXPECTED: Mapping[str, str] = {
     "audio_bitrate": "a bit rate such as 128k",
     "viewers": "a whole number, 0 to 50",
 }
-"""What a field takes, in words that follow "expected". A rendition's fields are named as a scenario's."""
+"""Valid values of each field, in words that follow "expected". A rendition's fields are named like a scenario's."""
 
 _BITRATE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)([kM]?)")
 _MULTIPLES = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
 class WrongField(ValueError):
-    """A request that is no request. ``field`` is the path to what is wrong, ``scenarios[2].bitrate``, "" for the whole;
-    ``message`` is what is wrong with it. ``str()`` is both."""
+    """An invalid request. ``field`` is the path of the invalid value, ``scenarios[2].bitrate``, or "" for the whole;
+    ``message`` says what is wrong. ``str()`` is both."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}" if field else message)
@@ -63,8 +63,8 @@ class WrongField(ValueError):
 
 
 def run_request(tree: object, also_known: Sequence[str] = ()) -> RunRequest:
-    """The request that a parsed JSON or TOML document makes. ``also_known`` are further names of a scenario's fields
-    that the reader takes, for its suggestions. Raises WrongField."""
+    """The request in a parsed JSON or TOML document. ``also_known`` are additional field names that the caller accepts,
+    used for suggestions. Raises WrongField."""
     try:
         return msgspec.convert(tree, RunRequest)
     except msgspec.ValidationError as error:
@@ -72,7 +72,7 @@ def run_request(tree: object, also_known: Sequence[str] = ()) -> RunRequest:
 
 
 def _explained(found: Mistake, tree: object, also_known: Sequence[str]) -> WrongField:
-    """msgspec's message in the words of who wrote the request."""
+    """msgspec's error in terms of the request."""
     path = found.path
     parent, _, name = path.rpartition(".")
     if found.unknown:
@@ -95,7 +95,7 @@ def _fields(parent: str, also_known: Sequence[str]) -> Sequence[str]:
 
 
 def bits_per_second(bitrate: str) -> int:
-    """``2500k`` → 2 500 000, as FFmpeg's ``-b:v`` understands it. Raises ValueError for what is no bit rate."""
+    """``2500k`` → 2 500 000, as in FFmpeg's ``-b:v``. Raises ValueError if it is not a bit rate."""
     match = _BITRATE.fullmatch(bitrate)
     if match is None:
         raise ValueError(f"not a bit rate such as 2500k or 2.5M: {bitrate!r}")
@@ -103,5 +103,5 @@ def bits_per_second(bitrate: str) -> int:
 
 
 def bitrate_text(bits: int) -> str:
-    """2 500 000 → ``2500k``: the one way in which we write it."""
+    """2 500 000 → ``2500k``: the canonical form."""
     return f"{bits // 1000}k" if bits % 1000 == 0 else str(bits)

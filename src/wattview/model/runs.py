@@ -1,4 +1,4 @@
-"""What runs and what ran: progress, and the records that a results file holds."""
+"""Runs in progress, and the records in a results file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ RunState = Literal["running", "done", "aborted", "failed", "interrupted"]
 Phase = Literal["preparing", "warmup", "measuring", "cooldown", "quality", "saving", "finished"]
 
 REALTIME_SPEED = 0.97
-"""An encoder that is slower is behind real time, where 1.0 is real time."""
+"""An encoder slower than this is behind real time; 1.0 is real time."""
 
 
 class RunProgress(Struct, frozen=True, kw_only=True):
-    """Where a run is. ``remaining_seconds`` is an estimate, None while unknown."""
+    """Progress of a run. ``remaining_seconds`` is an estimate, None while unknown."""
 
     phase: Phase
     scenario: str | None
@@ -31,7 +31,7 @@ class RunProgress(Struct, frozen=True, kw_only=True):
 
 
 class EncoderStatus(Struct, frozen=True, kw_only=True):
-    """What FFmpeg says of one encoder through ``-progress``. ``speed`` 1.0 is real time."""
+    """One encoder, as FFmpeg reports through ``-progress``. ``speed`` 1.0 is real time."""
 
     stream: str
     frames: int | None = None
@@ -66,10 +66,10 @@ class RenditionRecord(Struct, frozen=True, kw_only=True):
 
 
 class Playback(Struct, frozen=True, kw_only=True):
-    """What the viewers of a scenario saw: means over all of them, and the worst. A stall is a time in which a player
-    that holds ``buffer_seconds`` would have stood still. Ratios are of the measured window. The end-to-end delay is
-    from the source's picture to the moment at which a player could have shown it, over all pictures of the window: the
-    mean, the 95th percentile, the most."""
+    """Playback by the viewers of a scenario: means over all of them, and the worst. A stall is a time in which a player
+    with a buffer of ``buffer_seconds`` would have stopped. Ratios are of the measured window. The end-to-end delay is
+    from the source's picture to the moment at which a player could have shown it, over all pictures of the window:
+    mean, 95th percentile and maximum."""
 
     viewers: int
     start_delay_seconds: float | None = None
@@ -84,13 +84,13 @@ class Playback(Struct, frozen=True, kw_only=True):
 
 
 class ScenarioRecord(Struct, frozen=True, kw_only=True):
-    """One scenario as a results file holds it: the contract's fields first, then ours. Other programs' files carry a
-    part of this; a field that is missing is None, and ``realtime`` is None where nobody watched the encoder.
+    """One scenario in a results file: the fields that all programs share, then ours. A missing field is None;
+    ``realtime`` is None if the encoder was not watched.
 
-    ``bitrate`` lists several with commas, in the order of streams or renditions. The scores are means over the streams,
-    of the best rendition of each; ``renditions`` has them all; ``vmaf_percentile_1`` and ``vmaf_minimum`` are those of
-    the worst stream. ``encoder_tool`` and ``quality_tool`` are the FFmpegs that encoded and judged, with their
-    versions; ``pushed_to`` is the server's address. ``setting`` is the name before a repeat's number was added to it.
+    ``bitrate`` lists several with commas, in the order of streams or renditions. Scores are means over the streams, of
+    the best rendition of each; ``renditions`` has all of them; ``vmaf_percentile_1`` and ``vmaf_minimum`` are those of
+    the worst stream. ``encoder_tool`` and ``quality_tool`` are the FFmpegs that encoded and compared, with their
+    versions; ``pushed_to`` is the server's address. ``setting`` is the name before the repeat's number was appended.
     """
 
     name: str
@@ -138,8 +138,8 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
 
 
 class ResultsFile(Struct, frozen=True, kw_only=True):
-    """A results file, ``test_results_YYYYmmdd_HHMMSS.json``. ``run`` is its stamp and the run's id. ``left_out`` is how
-    many of its scenarios were not read, as they were too many; it is not written."""
+    """A results file, ``test_results_YYYYmmdd_HHMMSS.json``. ``run`` is its time stamp and the run's id. ``left_out``
+    is how many of its scenarios were too many to read; it is not written."""
 
     test_date: str
     scenarios: list[ScenarioRecord]
@@ -151,8 +151,8 @@ class ResultsFile(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """A run of one or more scenarios. ``results_id`` names its results file once that is written; ``pushes_to`` says
-    where its streams go, "" for nowhere."""
+    """A run of one or more scenarios. ``results_id`` names its results file once that is written; ``pushes_to`` is the
+    destination of its streams, or ""."""
 
     id: str
     state: RunState
@@ -171,13 +171,13 @@ _ADDRESS = re.compile(r" @ 0x[0-9a-fA-F]+")
 
 
 def without_addresses(text: str) -> str:
-    """What FFmpeg says, without where its contexts lie in its memory, which differs with every process:
-    ``[libx264 @ 0x55d0c0ffee00]`` becomes ``[libx264]``."""
+    """FFmpeg's output without memory addresses, which differ between processes: ``[libx264 @ 0x55d0c0ffee00]`` becomes
+    ``[libx264]``."""
     return _ADDRESS.sub("", text)
 
 
 def made_by(record: ScenarioRecord) -> str:
-    """``encoded by ffmpeg 5.1.9, judged by ffmpeg 9.0.2, pushed to rtmp://…``; "" where nothing of it is known."""
+    """``encoded by ffmpeg 5.1.9, judged by ffmpeg 9.0.2, pushed to rtmp://…``; "" if nothing is known."""
     said = (("encoded by", tool_text(record.encoder_tool)), ("judged by", tool_text(record.quality_tool)),
             ("pushed to", record.pushed_to or ""))  # fmt: skip
     return ", ".join(f"{what} {whom}" for what, whom in said if whom)

@@ -1,4 +1,4 @@
-"""What is to be run: scenarios, as they are asked for and checked."""
+"""Scenarios to run: their types and valid values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 
 class Output(Struct, frozen=True, kw_only=True):
-    """One rendition of a scenario, as results files write it."""
+    """One rendition of a scenario in a results file."""
 
     resolution: str
     fps: int
@@ -22,7 +22,7 @@ Preset = Literal[
     "p1", "p2", "p3", "p4", "p5", "p6", "p7",
     "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13",
 ]  # fmt: skip
-"""x264's names, which every encoder takes (they are translated to its own scale); NVENC's and SVT-AV1's own."""
+"""x264's names, which every encoder accepts (they are mapped to its own scale); then NVENC's and SVT-AV1's."""
 
 VideoEncoder = Literal[
     "libx264", "libx265", "libsvtav1", "h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_vaapi", "hevc_vaapi", "av1_vaapi",
@@ -32,8 +32,8 @@ RateControl = Literal["capped", "cbr", "crf"]
 
 
 class Rendition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One output of a ladder. Without ``fps`` it has the scenario's; without ``bitrate`` the scenario's bitrate times
-    (its pixels a second / those of the scenario) to the power of 0.75, a rule of thumb for equal looks."""
+    """One output of a ladder. ``fps`` defaults to the scenario's; ``bitrate`` to the scenario's times (pixel rate /
+    that of the scenario) ** 0.75, a rule of thumb for equal quality."""
 
     resolution: Resolution
     fps: Annotated[int, Meta(ge=1, le=240)] | None = None
@@ -41,17 +41,17 @@ class Rendition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing to run: N concurrent streams of one setting, or an idle window (``baseline``).
+    """One scenario: N concurrent streams of one setting, or an idle window (``baseline``).
 
-    ``bitrate`` is what FFmpeg's ``-b:v`` takes (``2500k``); ``bitrates`` gives each stream its own instead.
-    ``renditions`` makes each stream a ladder: one decode, several outputs. ``source`` is one of FFmpeg's test pictures
-    (``testsrc2``) or the name of a file in the media directory. Durations are seconds: ``warmup`` before the measured
-    window of ``duration``, ``cooldown`` after it; ``steady`` is how much longer than ``warmup`` may be waited until
-    power and CPU use are steady.
+    ``bitrate`` is as in FFmpeg's ``-b:v`` (``2500k``); ``bitrates`` gives each stream its own instead. ``renditions``
+    makes each stream a ladder: one decoder, several outputs. ``source`` is one of FFmpeg's test pictures (``testsrc2``)
+    or the name of a file in the media directory. Durations are seconds: ``warmup`` before the measured window of
+    ``duration``, ``cooldown`` after it; ``steady`` extends the warm-up by up to that long until power and CPU use are
+    steady.
 
-    ``rate_control``: ``capped`` holds the mean and, over ``buffer_seconds``, the maximum at the bitrate; ``cbr`` fills
-    up to it; ``crf`` aims at the constant quality ``crf`` with the bitrate as its maximum. ``viewers`` players pull
-    each stream (each rendition of a ladder).
+    ``rate_control``: ``capped`` limits the mean and, over ``buffer_seconds``, the maximum to the bitrate; ``cbr`` also
+    pads up to it; ``crf`` is constant quality ``crf`` with the bitrate as its maximum. ``viewers`` players pull each
+    stream (each rendition of a ladder).
     """
 
     name: ScenarioName
@@ -80,9 +80,9 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of ``POST /api/v1/runs``. ``baseline`` puts an idle window of that many seconds first (0: none), and
-    ``baseline_after`` one of the same length last. ``repeat`` runs the whole list that many times, so that the repeats
-    of one setting lie apart; ``pause`` is the idle time between two scenarios."""
+    """The body of ``POST /api/v1/runs``. ``baseline`` adds an idle window of that many seconds at the start (0: none),
+    ``baseline_after`` one at the end. ``repeat`` runs the whole list that many times, so that the repeats of one
+    setting are spread over the run; ``pause`` is the idle time between two scenarios."""
 
     scenarios: Annotated[list[Scenario], Meta(min_length=1, max_length=1000)]
     baseline: Annotated[float, Meta(ge=0, le=86400)] = 0.0
@@ -92,10 +92,10 @@ class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ScenarioPreset(Struct, frozen=True, kw_only=True):
-    """A ready-made choice of the launch dialog: its title, the request that it stands for, and about how long it runs.
+    """A preset of the launch dialog: its title, request and approximate duration.
 
-    ``suite``: it is a suite, which says by itself whether there is a baseline; one that cannot be read has no
-    scenarios, and ``error`` says why.
+    ``suite``: it is a suite file, which states its own baseline; one that cannot be read has no scenarios, and
+    ``error`` says why.
     """
 
     id: str
@@ -111,8 +111,8 @@ class ScenarioPreset(Struct, frozen=True, kw_only=True):
 
 
 class RunPlan(Struct, frozen=True, kw_only=True):
-    """What a request would run, in its order, about how long (windows, preparation and the quality comparison), and
-    where its streams would be pushed, in words; "" for nowhere."""
+    """What a request would run, in order, its approximate duration (windows, preparation and quality comparison), and
+    where its streams would be pushed, as text; "" for nowhere."""
 
     scenarios: list[Scenario]
     seconds: float

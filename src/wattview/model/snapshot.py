@@ -1,4 +1,4 @@
-"""Everything the control API tells at one moment: the snapshot, past values, events, the health of exporters."""
+"""Types of the control API's answers: the snapshot, past values, events, the health of exporters."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from wattview.model.streams import RtmpServer, Stream
 from wattview.model.workloads import Workload
 
 ExporterState = Literal["healthy", "no source", "unhealthy"]
-"""``healthy``: it shows what is expected of it. ``no source``: it would, and this machine has nothing to show."""
+"""``healthy``: all expected metrics are there. ``no source``: it works, and this machine has nothing to show."""
 
 
 def exporter_state(healthy: bool, has_data: bool) -> ExporterState:
-    """The one word for an exporter's health."""
+    """One word for an exporter's health."""
     return "unhealthy" if not healthy else "healthy" if has_data else "no source"
 
 
 class ExporterHealth(Struct, frozen=True, kw_only=True):
-    """What one fetch of one exporter showed. ``healthy``: WattView answered 200, in a form the parser accepts, and each
-    metric that is expected of it is there or has a reason. ``state`` says it in one word.
+    """Result of scraping one exporter. ``healthy``: WattView answered 200, the parser accepted it, and each expected
+    metric is present or its absence is explained. ``state`` is one word for it.
 
-    ``metric_count`` counts families; ``sample_count`` samples; ``has_data`` is false where every sample is about the
-    exporter itself (``wattview_probe_*`` and the like) and none about the thing it measures. ``missing`` are expected
-    metrics that are not there and nothing says why. ``taken_by`` is who has its port, "" where it has it itself.
+    ``metric_count`` counts families, ``sample_count`` samples; ``has_data`` is false if every sample is about the
+    exporter itself (``wattview_probe_*`` and the like). ``missing`` are expected metrics whose absence is unexplained.
+    ``taken_by`` is the owner of its port; "" if it has the port itself.
     """
 
     exporter: str
@@ -61,8 +61,8 @@ def counted_states(checked: Sequence[ExporterHealth]) -> str:
 
 
 def grouped_reasons(checked: Iterable[ExporterHealth]) -> list[tuple[str, str]]:
-    """What is said of exporters, (their names, the reason): exporters with one reason, or whose ports one program has,
-    are said together."""
+    """Pairs of (exporters' names, reason): exporters that share a reason, or whose ports one program occupies, are
+    grouped."""
     groups: dict[str, list[ExporterHealth]] = {}
     for one in checked:
         if one.reason:
@@ -77,11 +77,11 @@ def _reason(group: Sequence[ExporterHealth]) -> str:
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
-    """What a snapshot of the past was made of: a history that reaches from ``first`` to ``last`` (Unix seconds).
+    """Origin of a snapshot of the past: a history from ``first`` to ``last`` (Unix seconds).
 
-    ``sampled`` is when the newest of its figures was read, None where nothing was recorded around that moment.
-    ``interval_seconds`` is how far apart figures are. ``run`` is the id of the run whose own samples of the power are
-    all that is left of it, where the history does not reach so far; "" else.
+    ``sampled`` is when the newest of its figures was read; None if nothing was recorded around that moment.
+    ``interval_seconds`` is the sampling interval. ``run`` is the id of the run whose power samples are all that is
+    left, if the history does not reach back that far; "" otherwise.
     """
 
     first: float
@@ -93,15 +93,15 @@ class Recorded(Struct, frozen=True, kw_only=True):
 
 class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything the dashboard shows, at ``time``. A part whose source is absent is None or empty, and ``probes`` says
-    why. ``recorded`` is None in a snapshot of now; one that was made anew from the history says there what it stands
-    on, lacks what was not recorded, and has today's prices. ``last_event`` is the id of the newest event: whoever knows
-    a smaller one asks for the events after it.
+    why. ``recorded`` is None in a live snapshot; one from the history describes its origin there, lacks what was not
+    recorded, and has today's prices. ``last_event`` is the id of the newest event: a client that knows only older ones
+    fetches the events after it.
 
-    ``workloads`` are all that runs, containers among them, so that their power can be summed.
-    ``machine_power`` is the power of all that is measured here, and what the energy's cost and carbon are of.
-    ``wall`` is what it draws from the wall, None where neither a meter nor a calibration tells.
-    ``cost_per_hour`` is that of energy and of computing time (busy CPUs and GPUs) together, at this moment's rate; None
-    where either is unknown."""
+    ``workloads`` is everything that runs, containers included, so that its power can be summed. ``machine_power`` is
+    the power of all measured parts, which the energy's cost and carbon are based on. ``wall`` is power at the wall,
+    None without a meter or a calibration. ``cost_per_hour`` is that of energy and of computing time (busy CPUs and
+    GPUs) together, at the current rate; None if either is unknown.
+    """
 
     time: float
     version: str
@@ -137,7 +137,7 @@ class HistorySeries(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One line of ``wattview doctor``: a source or a tool, whether it works here, and how to fix it."""
+    """One line of ``wattview doctor``: a source or tool, whether it works here, and how to fix it."""
 
     source: str
     state: Literal["works", "absent", "not permitted", "broken"]
@@ -149,8 +149,8 @@ EventLevel = Literal["info", "warning", "error"]
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """One event. ``id`` grows with every event, also when the daemon starts anew; ``about`` is the thing that it is
-    about (``stream live/cam1``, ``source power``); ``alert``: somebody should be told now."""
+    """One event. ``id`` increases with every event, also across restarts of the daemon; ``about`` is its subject
+    (``stream live/cam1``, ``source power``); ``alert``: it needs attention now."""
 
     id: int
     time: float
@@ -167,9 +167,9 @@ TrendQuantity = Literal[
 
 
 class Trend(Struct, frozen=True, kw_only=True):
-    """``name`` is the subject: () the machine (of its ``energy`` the source that counted), a zone's package and zone,
-    a GPU's uuid, a container's name, a stream's app and name. Points are (Unix seconds, value): watts, joules, percent
-    (100 = one core for a container, all of them for the machine), bytes, bytes per second."""
+    """``name`` is the subject: () for the machine (for its ``energy``, the source that counted), a zone's package and
+    zone, a GPU's uuid, a container's name, a stream's app and name. Points are (Unix seconds, value) in watts, joules,
+    percent (100 is one core for a container, all cores for the machine), bytes, or bytes per second."""
 
     kind: TrendKind
     quantity: TrendQuantity

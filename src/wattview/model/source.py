@@ -1,4 +1,4 @@
-"""What every source has in common: a reading with its times, the parts missing from it, and its state."""
+"""Types of every source: a reading with its times, its missing parts, and its state."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Literal
 from msgspec import Struct
 
 ProbeState = Literal["unread", "ok", "degraded", "absent", "refused", "broken"]
-"""``ok``: everything was read. ``degraded``: some parts could not be read, the rest is true. ``absent``: this machine
-has no such source. ``refused``: it is there and may not be read. ``broken``: it is there and answers nonsense."""
+"""``ok``: everything was read. ``degraded``: some parts could not be read, the rest is valid. ``absent``: this machine
+has no such source. ``refused``: permission denied. ``broken``: it exists and its data are invalid."""
 
 
 class Fault(Struct, frozen=True):
-    """One part of a source that gave no number, and the way out. ``part`` names it (a zone, a container, a file)."""
+    """One part of a source that could not be read, and how to fix it. ``part`` names it (a zone, a container, a
+    file)."""
 
     part: str
     reason: str
@@ -20,7 +21,7 @@ class Fault(Struct, frozen=True):
 
 
 class Reading(Struct, frozen=True, kw_only=True):
-    """What a probe saw at one moment. ``faults`` lists the parts that are missing from it."""
+    """What a probe read at one moment. ``faults`` lists the parts that are missing from it."""
 
     time: float
     monotonic: float
@@ -28,14 +29,14 @@ class Reading(Struct, frozen=True, kw_only=True):
 
 
 class StoreReading(Reading, frozen=True, kw_only=True):
-    """The store of past values that the settings name: its address without secrets, and how many daemons it knows."""
+    """The configured store of past values: its address without secrets, and how many daemons it knows."""
 
     url: str
     daemons: int
 
 
 class ProbeStatus(Struct, frozen=True, kw_only=True):
-    """The state of one source. ``fix`` is a command or a setting that fixes it; empty where there is none."""
+    """State of one source. ``fix`` is a command or a setting that fixes it; "" if there is none."""
 
     probe: str
     state: ProbeState

@@ -17,14 +17,14 @@ class StreamClient(Struct, frozen=True, kw_only=True):
     dropped: int | None = None
     avsync_ms: int | None = None
     relay: bool = False
-    """A copy for another server, or for another process of this one: no viewer."""
+    """A copy for another server, or for another process of this one; not a viewer."""
 
 
 class Stream(Struct, frozen=True, kw_only=True):
-    """One live stream of an RTMP server. Bandwidth is bytes per second; totals are bytes since it began.
+    """One live stream of an RTMP server. Bandwidth is bytes per second; totals are bytes since it started.
 
-    ``power_watts`` is what is known of its power: its part of the server's by its part of the traffic, and its
-    publisher's where that is a container or an encoder of this machine.
+    ``power_watts`` is the known part of its power: its share of the server's power by traffic, and its publisher's if
+    that is a container or an encoder of this machine.
     """
 
     app: str
@@ -53,15 +53,16 @@ class Stream(Struct, frozen=True, kw_only=True):
     audio_sample_rate_hertz: int | None = None
     avsync_ms: int | None = None
     relayed: bool = False
-    """What this process holds is another one's copy: its input has been counted there."""
+    """This process relays another's stream: its input is counted there."""
 
     power_watts: float | None = None
 
 
 class RtmpServer(Struct, frozen=True, kw_only=True):
-    """The RTMP server's own figures; ``name`` says which it is (``nginx-rtmp 1.1.4``). Bandwidth: bytes per second.
+    """Figures of the RTMP server itself; ``name`` is its program and version (``nginx-rtmp 1.1.4``). Bandwidth is bytes
+    per second.
 
-    ``unlisted_streams`` are those that it has beside the listed ones: too many to list, or not readable.
+    ``unlisted_streams`` counts further streams that are too many to list, or unreadable.
     """
 
     name: str

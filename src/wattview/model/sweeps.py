@@ -1,4 +1,4 @@
-"""Sweeps: curves of several bitrates and how two of them differ, and the power predicted from measured loads."""
+"""Sweeps: RD curves and their differences, and power predicted from measured loads."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from wattview.model.results import Estimate
 
 
 class CurvePoint(Struct, frozen=True, kw_only=True):
-    """One bitrate of a curve, as a mean of its repeats. ``prices`` are by name: ``bitrate_bps`` (of one stream, as it
-    was encoded where that is known), ``net_watts_per_stream``, ``watts_per_stream`` and ``cost_per_stream_hour``."""
+    """One bitrate of a curve, the mean of its repeats. ``prices`` are by name: ``bitrate_bps`` (of one stream, as
+    encoded if known), ``net_watts_per_stream``, ``watts_per_stream`` and ``cost_per_stream_hour``."""
 
     label: str
     quality: Estimate
@@ -18,8 +18,8 @@ class CurvePoint(Struct, frozen=True, kw_only=True):
 
 class Curve(Struct, frozen=True, kw_only=True):
     """One setting at several bitrates, by rising quality. ``label`` names what its points have in common, as do
-    ``power_source`` (None: several, or none) and ``vmaf_model`` (where the quality is VMAF). ``remarks`` are those on
-    what its points were measured by."""
+    ``power_source`` (None: several, or none) and ``vmaf_model`` (if the quality is VMAF). ``remarks`` are those on its
+    points."""
 
     label: str
     points: list[CurvePoint]
@@ -29,12 +29,12 @@ class Curve(Struct, frozen=True, kw_only=True):
 
 
 class CurveDifference(Struct, frozen=True, kw_only=True):
-    """How much more of a price the second curve needs for the same quality (Bjøntegaard's difference).
+    """How much more of a price the second curve needs at equal quality (Bjøntegaard's difference).
 
-    ``percent`` has its 95 % interval ``low`` to ``high`` where every point was repeated. It is None where it cannot be
-    had; ``verdict`` is then the reason. It is a mean over the qualities ``quality_from`` to ``quality_to``, which both
-    curves reach: a part ``overlap`` of all that they reach together. ``quality_gain`` is the inverse: the mean
-    gain of quality at equal price.
+    ``percent`` has a 95 % interval ``low`` to ``high`` if every point was repeated. It is None, with the reason in
+    ``verdict``, if there is no result. It is a mean over the qualities ``quality_from`` to ``quality_to`` that both
+    curves reach: a part ``overlap`` of their combined range. ``quality_gain`` is the inverse: the mean gain of quality
+    at equal price.
     """
 
     price: str
@@ -50,9 +50,9 @@ class CurveDifference(Struct, frozen=True, kw_only=True):
 
 
 class CurvePair(Struct, frozen=True, kw_only=True):
-    """Two curves, by their labels, and the differences of the second from the first, for each price. ``remarks`` are
-    warnings about the figures. ``sentence`` is the answer in words: of bitrate and of power, "" where
-    neither can be compared."""
+    """Two curves, by their labels, and the differences of the second from the first, per price. ``remarks`` are
+    warnings about the figures. ``sentence`` is the result as text, for bitrate and for power; "" if neither can be
+    compared."""
 
     first: str
     second: str
@@ -62,7 +62,7 @@ class CurvePair(Struct, frozen=True, kw_only=True):
 
 
 class CurveComparison(Struct, frozen=True, kw_only=True):
-    """All curves of the runs and what was asked of them. ``quality`` names the figure on one axis of every curve.
+    """All curves of the runs and the requested comparisons. ``quality`` names the quality axis of every curve.
 
     ``left_out`` says what was measured on other machines than ``machine``; ``reason`` why there are no pairs.
     """
@@ -76,7 +76,7 @@ class CurveComparison(Struct, frozen=True, kw_only=True):
 
 
 class Load(Struct, frozen=True):
-    """What is asked of a machine: concurrent streams, and the pixels of all of them, in millions a second."""
+    """Load of a machine: concurrent streams, and the pixel rate of all of them, in megapixels per second."""
 
     streams: float
     megapixels: float
@@ -85,9 +85,9 @@ class Load(Struct, frozen=True):
 class PowerFit(Struct, frozen=True, kw_only=True):
     """``watts = base_watts + watts_per_stream x streams + joules_per_megapixel x megapixels a second``.
 
-    ``terms`` are those of the two that the data can tell apart and that help; the other's coefficient is 0.
-    ``error_watts`` is the root of the mean square of the errors on settings that the fit had not seen. ``hull`` are the
-    corners of what was measured.
+    ``terms`` are those of the two that the data can separate and that improve the fit; the other's coefficient is 0.
+    ``error_watts`` is the root mean square error of the leave-one-out check. ``hull`` are the corners of the measured
+    range.
     """
 
     terms: tuple[str, ...]
@@ -100,8 +100,7 @@ class PowerFit(Struct, frozen=True, kw_only=True):
 
 
 class MeasuredLoad(Struct, frozen=True, kw_only=True):
-    """A load that a fit is made of: the mean power of its ``repeats``, and what a fit says of it that has not seen
-    it."""
+    """A measured load: the mean power of its ``repeats``, and its leave-one-out prediction."""
 
     load: Load
     watts: float
@@ -110,12 +109,12 @@ class MeasuredLoad(Struct, frozen=True, kw_only=True):
 
 
 class PowerPrediction(Struct, frozen=True, kw_only=True):
-    """The host's mean power under a load, ``error_watts`` as in the fit.
+    """Mean power of the host under a load, ``error_watts`` as in the fit.
 
-    ``extrapolated``: the load lies outside of the measured range, which the error does not cover. ``of`` names
-    what the settings of the fit have in common, ``scenarios`` counts them; all were measured on ``machine``, by
-    ``power_source``. ``remarks`` are warnings about the figures. ``formula`` is the fit in words, and
-    ``spans`` how far the loads reach that were ``measured``.
+    ``extrapolated``: the load is outside of the measured range, where the error does not hold. ``of`` names what the
+    settings of the fit have in common, ``scenarios`` counts them; all were measured on ``machine``, by
+    ``power_source``. ``remarks`` are warnings about the figures. ``formula`` is the fit as text, and ``spans`` the
+    measured range as text.
     """
 
     load: Load

@@ -1,1 +1,1 @@
-"""Results as files for people and other programs: HTML with SVG plots, and tables."""
+"""Results as files: HTML with SVG plots, and tables."""

@@ -1,6 +1,6 @@
-"""The report's part on sweeps: curves of quality over bitrate and power, Bjøntegaard's differences, the fit of power.
+"""The report's sections on sweeps: RD curves, power over bitrate, Bjøntegaard differences, the power fit.
 
-Each part is there only where enough was measured for it.
+A section appears only if enough was measured for it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ PICTURES = (
     ("bitrate_bps", "Quality and bitrate"),
     ("net_watts_per_stream", "Quality and power over the bitrates"),
 )
-"""A price, and the title of its picture."""
+"""A price, and the title of its plot."""
 
 MIN_POINTS = 3
 
 
 def curve_pictures(scenarios: Sequence[ScenarioResult]) -> Iterator[PlotView]:
-    """Of the results of one machine."""
+    """For the results of one machine."""
     found = compare_curves(scenarios)
     for price, title in PICTURES:
         axis = QUANTITIES[price]
@@ -44,7 +44,7 @@ def _points(curve: Curve, price: str) -> list[tuple[float, float]]:
 
 
 def curve_findings(scenarios: Sequence[ScenarioResult]) -> Iterator[Findings]:
-    """What the curves and the loads of one machine say in figures."""
+    """Figures from the curves and the loads of one machine."""
     yield from _differences(compare_curves(scenarios))
     fits = [f"{of}: {formula(fit)} (± {fit.error_watts:.2f} W, {fit.settings} loads)" for of, fit in fits_of(scenarios)]
     if fits:
@@ -65,8 +65,8 @@ def _differences(found: CurveComparison) -> Iterator[Findings]:
             sentences=tuple(f"{pair.sentence}." for pair in found.pairs if pair.sentence),
             sheet=Sheet("", heads, lines, words=True),
             items=tuple(dict.fromkeys(remark for pair in found.pairs for remark in pair.remarks)),
-            note="Bjøntegaard's difference: the mean of what one needs more, or less, than the other, over the"
-            " qualities that both reach. Without repeats of every bitrate there is no interval.",
+            note="Bjøntegaard difference: the mean difference at equal quality, over the qualities that both reach."
+            " An interval requires repeats of every bitrate.",
         )
 
 

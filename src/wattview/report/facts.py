@@ -1,4 +1,4 @@
-"""Under what circumstances was measured: the date, the machine, the power source, the FFmpegs, the prices."""
+"""Conditions of the measurement: date, machine, power source, FFmpeg versions, prices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ESTIMATED = "estimated"
 
 
 def facts(runs: Sequence[RunResult], scenarios: Sequence[ScenarioResult]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Names and values; a name that nothing is known of is left out."""
+    """Names and values; unknown ones are left out."""
     records = [one.record for one in scenarios]
     known: tuple[tuple[str, Iterable[str | None]], ...] = (
         ("Date", (run.test_date.replace("T", " ", 1) for run in runs)),
@@ -31,7 +31,7 @@ def facts(runs: Sequence[RunResult], scenarios: Sequence[ScenarioResult]) -> Ite
 
 
 def estimate_text(scenarios: Sequence[ScenarioResult]) -> str:
-    """That power is an estimate, where it is one; "" where all of it was measured."""
+    """A notice that power is an estimate; "" if all of it was measured."""
     measured = [one for one in scenarios if one.power_source]
     guessed = [one for one in measured if ESTIMATED in (one.power_source or "")]
     if not guessed:

@@ -1,6 +1,6 @@
-"""The verdict of a gate for other programs: JUnit's XML for a CI server, Markdown for a pull request.
+"""A gate's verdict for other programs: JUnit XML for a CI server, Markdown for a pull request.
 
-Names come from files that anybody may have written: nothing of them is markup, a mention or a control character.
+Names come from files that anybody may have written, so markup, mentions and control characters in them are escaped.
 """
 
 from __future__ import annotations
@@ -59,21 +59,21 @@ def _checks(count: int) -> str:
 
 
 def way_out(report: GateReport) -> str:
-    """What to do about a gate that is undecided for lack of repeats; "" where that is not the matter."""
+    """How to decide a gate that lacks repeats; "" otherwise."""
     if report.verdict != "undecided" or report.repeats_needed is None:
         return ""
     return f"measure baseline and candidate with: wattview run --repeat {report.repeats_needed}"
 
 
 def one_sided(report: GateReport) -> list[tuple[str, str]]:
-    """The settings that one run lacks, each with what to say of it."""
+    """The settings that one run lacks, with a text for each."""
     only = ((report.only_baseline, "baseline"), (report.only_candidate, "candidate"))
     return [(label, f"measured in the {side} only") for labels, side in only for label in labels]
 
 
 def junit_xml(report: GateReport, allow_missing: bool = False) -> str:
-    """A test case for each setting and bound: exceeded is a failure, undecided an error. A setting that one run lacks
-    is an error too, or skipped where that is allowed."""
+    """One test case per setting and bound: exceeded is a failure, undecided an error. A setting that one run lacks is
+    an error too, or skipped if that is allowed."""
     cases = [_case(check) for check in report.checks]
     for label, said in one_sided(report):
         case = xml.Element("testcase", classname=one_line(label), name="setting")
@@ -109,7 +109,7 @@ def _case(check: BoundCheck) -> xml.Element:
 
 
 def markdown_summary(report: GateReport) -> str:
-    """A heading, a table of all checks, and what a reader must know beside it."""
+    """A heading, a table of all checks, and notes."""
     lines = [f"### WattView gate: {headline(report)}", ""]
     lines += [f"Candidate {_code(report.candidate)} against baseline {_code(report.baseline)}.", ""]
     if report.checks:
@@ -130,10 +130,10 @@ def _row(cells: tuple[str, ...] | list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Markdown that shows it: whatever could be markup stands as its number."""
+    """Text escaped for Markdown: possible markup becomes character references."""
     return re.sub(r"[^\w\s.,()%+≤≥→·—-]|_", lambda found: f"&#{ord(found[0])};", one_line(text))
 
 
 def _code(text: str) -> str:
-    """The same as code, in which a forge sees neither mentions nor addresses."""
+    """The same as inline code, in which a forge links neither mentions nor addresses."""
     return f"<code>{_escaped(text)}</code>"

@@ -1,6 +1,6 @@
-"""Runs as one self-contained HTML page that can be sent to a colleague: no script, no other file, no network.
+"""Runs as one self-contained HTML page: no scripts, no other files, no network.
 
-Results in, text out: a plain view of the results is laid out by the templates, which escape everything.
+Pure: a view of the results is rendered by the templates, which escape all text.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def html_report(
     runs: Sequence[RunResult], curves: Mapping[str, Points] | None = None, target: AdviceTarget | None = None
 ) -> str:
-    """One page for these runs. ``curves`` holds power over time by the run's id, for those whose history is at hand;
-    ``target`` is what a setting must reach (``verdict.DEFAULT_TARGET`` where it is None)."""
+    """One page for these runs. ``curves`` holds power over time by the run's id, for runs whose history is available;
+    ``target`` is what a setting must reach (``verdict.DEFAULT_TARGET`` if None)."""
     template = _templates().get_template("report.html.jinja")
     return template.render(report=_report(runs, curves or {}, target))
 
@@ -47,7 +47,7 @@ def _templates() -> Environment:
 
 
 def _harmless(value: object) -> object:
-    """Every value on its way into the page; markup is left as it is."""
+    """Makes every value of the page safe; markup is kept."""
     return plain(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 

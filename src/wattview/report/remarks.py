@@ -1,4 +1,4 @@
-"""What must be known beside the figures: each sentence once, with the scenarios that it is about."""
+"""Remarks on the figures: each sentence once, with the scenarios it applies to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_NAMES = 8
 
 
 def grouped_remarks(scenarios: Sequence[ScenarioResult]) -> Iterator[tuple[str, str]]:
-    """Sentences and the names of their scenarios, in the order in which they first come."""
+    """Sentences and the names of their scenarios, in order of first appearance."""
     found: dict[str, list[int]] = {}
     for at, scenario in enumerate(scenarios):
         for sentence in dict.fromkeys(plain(text) for text in _sentences(scenario)):
@@ -35,7 +35,7 @@ def _sentences(scenario: ScenarioResult) -> Iterator[str]:
 
 
 def _names(scenarios: Sequence[ScenarioResult], places: Sequence[int]) -> str:
-    """``all scenarios``, or names: that of a setting where all its repeats are meant."""
+    """``all scenarios``, or names: that of the setting if all its repeats are concerned."""
     if len(places) == len(scenarios) > 1:
         return "all scenarios"
     chosen = set(places)

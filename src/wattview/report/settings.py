@@ -1,4 +1,4 @@
-"""Plots of settings, each the mean of its repeats: their power, and their quality against it."""
+"""Plots of settings, each the mean of its repeats: power, and quality against power."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def power_picture(groups: Sequence[Repeats]) -> Iterator[PlotView]:
 
 
 def front_picture(groups: Sequence[Repeats]) -> Iterator[PlotView]:
-    """Quality against power, where both are known of at least two settings, by one meter and one VMAF model: the first
-    setting's."""
+    """Quality against power, if at least two settings have both from the same power source and VMAF model as the
+    first."""
     meters = [(repeats.power_source, repeats.vmaf_model) for repeats in groups]
     groups = [repeats for repeats, meter in zip(groups, meters, strict=True) if meter == meters[0]]
     figure = front_figure([repeats.group() for repeats in groups])

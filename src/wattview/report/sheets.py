@@ -1,6 +1,6 @@
-"""Tables of a report: a line for each setting, which is the mean of its repeats, and one for each baseline.
+"""Tables of a report: one row per setting (the mean of its repeats) and per baseline.
 
-Titles, units and digits are those of the catalogue (``model.quantities``).
+Titles, units and digits come from the catalogue (``model.quantities``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ALWAYS = frozenset((
     "duration_seconds", "energy_joules", "power_mean_watts", "power_max_watts", "baseline_diff_power_watts",
     "cpu_mean_percent", "vmaf_score", "qoe_score", "cost_total", "carbon_grams",
 ))  # fmt: skip
-"""Quantities that have a column though nothing is known of them: a dash says why. The others need a value."""
+"""Quantities that have a column even if no value is known: a dash explains why. Others need a value."""
 
 SHEETS = (
     ("Energy and power", (
@@ -37,8 +37,8 @@ SHEETS = (
 )  # fmt: skip
 
 SPREAD = (
-    "± is the 95 % confidence interval of the mean of repeats; for what was measured once, how far the energy may be"
-    " off. A dash is unknown: the remarks say why."
+    "± is the 95 % confidence interval of the mean of repeats; for a single measurement, the error of the energy."
+    " A dash is an unknown figure: the remarks give the reason."
 )
 MOST_NAMES = 3
 MOST_COLUMNS = 6
@@ -47,7 +47,7 @@ MOST_COLUMNS = 6
 def sheets_of(
     runs: Sequence[RunResult], machine: str | None, groups: Sequence[Repeats], short: Mapping[str, str]
 ) -> Iterator[Sheet]:
-    """Of one machine. ``short`` has the words that tell a label from the others."""
+    """For one machine. ``short`` has the words that tell a label from the others."""
     rows = [(_own_name(group), group) for group in _baselines(runs, machine)]
     rows += [(short[group.label], group if group.valid else _late(group)) for group in groups]
     for title, names in SHEETS:
@@ -71,7 +71,7 @@ def _baselines(runs: Sequence[RunResult], machine: str | None) -> list[Repeats]:
 
 
 def _late(group: Repeats) -> Repeats:
-    """What it took where its encoders never kept up, marked so."""
+    """The figures of a setting whose encoders never kept up, marked as such."""
     return Repeats(group.setting, group.invalid, (), group.machine)
 
 
@@ -108,14 +108,14 @@ def _head(quantity: Quantity) -> str:
 
 
 def _names(group: Repeats, label: str) -> str:
-    """What its scenarios are called in the results files, where that is not the label."""
+    """Names of its scenarios in the results files, if they differ from the label."""
     names = dict.fromkeys(one.record.setting or one.record.name for one in group.valid)
     shown = [name for name in names if name != label]
     return ", ".join(shown[:MOST_NAMES]) + (", …" if len(shown) > MOST_NAMES else "")
 
 
 def _warnings(group: Repeats, mixed: bool) -> Iterator[str]:
-    """``mixed``: there is measured power too, so that it matters here which is which."""
+    """``mixed``: some power was measured, so estimates must be marked."""
     if any(one.record.realtime is False for one in group.valid):
         yield "not real time"
     sources = {one.power_source or "" for one in group.valid}
@@ -140,17 +140,17 @@ def _half(found: Estimate) -> float | None:
 
 
 def _written(quantity: Quantity, value: float, error: float | None, currency: str | None) -> SheetCell:
-    """``25.00 ± 2.50 W``, from the API's unit; an error that does not show is left out."""
+    """``25.00 ± 2.50 W``, from the API's unit; an error that rounds to 0 is left out."""
     sign = "+" if quantity.signed else ""
     spread = f"{quantity.scaled(error or 0.0):.{quantity.decimals}f}"
     around = f" ± {spread}" if float(spread) else ""
-    shown = round(quantity.scaled(value), quantity.decimals) + 0.0  # of -0.0, 0.0
+    shown = round(quantity.scaled(value), quantity.decimals) + 0.0  # avoids -0.0
     text = f"{shown:{sign}.{quantity.decimals}f}{around} {quantity.unit_in(currency)}"
     return SheetCell(text.rstrip())
 
 
 def _efficiency(runs: Sequence[RunResult], groups: Sequence[Repeats], short: Mapping[str, str]) -> Iterator[Sheet]:
-    """What was delivered for the energy: of all power, and of that above the baseline."""
+    """Work per unit of energy: of total power, and of power above baseline."""
     lines: dict[int, list[EfficiencyLine]] = {}
     for run in runs:
         for line in lines_of(run.scenarios):
@@ -174,7 +174,7 @@ def _efficiency(runs: Sequence[RunResult], groups: Sequence[Repeats], short: Map
 
 
 def _efficiency_columns(lines: Sequence[EfficiencyLine]) -> list[tuple[str, list[Quantity]]]:
-    """What is known, as one table where that has room."""
+    """The known columns, as one table if it fits."""
     energy, prices = known(EFFICIENCY, lines), known(EFFICIENCY_PRICES, lines)
     if len(energy) + len(prices) <= MOST_COLUMNS:
         return [("Efficiency", [*energy, *prices])] if energy or prices else []
@@ -200,7 +200,7 @@ def _currency(lines: Sequence[EfficiencyLine]) -> str | None:
 
 
 def _net_share(group: Repeats, column: Quantity) -> float:
-    """How unsure the energy above the baseline is, the noise of the baseline included; 0 for what has another error."""
+    """Relative error of the energy above baseline, noise of the baseline included; 0 for figures with another error."""
     net = group.estimate("net_watts_per_stream")
     half = _half(net) if net is not None else None
     return half / abs(net.mean) if net is not None and half and net.mean and column.proportional else 0.0

@@ -1,7 +1,7 @@
-"""Plots as SVG text, for the report: lines over time, bars with intervals, and a scatter with its front.
+"""Plots as SVG text, for the report: lines over time, bars with intervals, and a scatter plot with its front.
 
-Colours come from the page's style sheet by class, so that one picture serves a light and a dark page; a series is told
-by its mark or its label too, never by colour alone. All text is escaped here.
+Colours come from the page's style sheet by class, so that one plot serves light and dark pages; series also differ by
+mark or label, never by colour alone. All text is escaped here.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from wattview.report.words import mean_text, plain
 WIDTH, HEIGHT = 760, 300
 LEFT, RIGHT, TOP, BOTTOM = 70, 16, 16, 44
 LETTER, LINE = 10.0, 22.0
-"""A letter's width and a line's height, as large as a phone shows them (the style sheet enlarges them there)."""
+"""Width of a letter and height of a line as on a phone (where the style sheet enlarges them)."""
 
 MARKS = (
     "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0", "m-4 -4h8v8h-8z", "m0 -5l5 9h-10z", "m0 -5l5 5l-5 5l-5 -5z",
     "m-4 -4l8 8m0 -8l-8 8",
 )  # fmt: skip
-"""The marks of curves, drawn from their middle: circle, square, triangle, diamond, cross."""
+"""Marks of curves, drawn from their centre: circle, square, triangle, diamond, cross."""
 
 UPRIGHT = int((HEIGHT - TOP - BOTTOM) / LETTER) - 1
-"""How many letters of a window's name have room in its height."""
+"""Number of letters of a window's name that fit its height."""
 
 NARROW = 14.0
-"""The least width of a window that has an upright name."""
+"""Minimum width of a window with an upright name."""
 
 BAR_PITCH, BAR_MARGIN, BAR_LETTERS = 70, 24, 66
-"""The height of a bar with its label, the room beside it, and how much of the label has room."""
+"""Height of a bar with its label, its margin, and how many letters of the label fit."""
 
 LEGEND_LINE = 24
-"""The height of a line that explains a curve."""
+"""Height of a legend line."""
 
 TIMES = (("hours", 3600.0, 3 * 3600.0), ("minutes", 60.0, 600.0), ("seconds", 1.0, -math.inf))
-"""Units of an axis of time, how many seconds they have, and the shortest span that they are for."""
+"""Units of a time axis, their length in seconds, and the shortest span that uses them."""
 
 
 class Bar(Struct, frozen=True):
-    """One bar; ``low`` to ``high`` is its interval, where it has one."""
+    """One bar; ``low`` to ``high`` is its interval, if any."""
 
     label: str
     value: float
@@ -77,8 +77,8 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 
 def lines(points: Sequence[tuple[float, float]], shaded: Sequence[tuple[float, float, str]], unit: str) -> str:
-    """One line over time since its first point, with windows shaded and named. Where samples are missing for long the
-    line is broken."""
+    """One line over time since its first point, with windows shaded and named. The line breaks at gaps in the
+    samples."""
     if not points:
         return ""
     begin, span = points[0][0], points[-1][0] - points[0][0]
@@ -105,7 +105,7 @@ def lines(points: Sequence[tuple[float, float]], shaded: Sequence[tuple[float, f
 
 
 def names_fit(points: Sequence[tuple[float, float]], shaded: Sequence[tuple[float, float, str]]) -> bool:
-    """Whether ``lines`` can write every window's whole name into it."""
+    """Whether every window is large enough for its whole name in ``lines``."""
     if not points or points[-1][0] <= points[0][0]:
         return True
     scale = (WIDTH - LEFT - RIGHT) / (points[-1][0] - points[0][0])
@@ -114,7 +114,7 @@ def names_fit(points: Sequence[tuple[float, float]], shaded: Sequence[tuple[floa
 
 
 def _window_name(left: float, right: float, label: str) -> str:
-    """At the bottom, where no line is: along the axis, and upright in a window that is too narrow for that."""
+    """At the bottom, away from the line: horizontal, or upright in a window that is too narrow for that."""
     bottom, width = HEIGHT - BOTTOM - 6, right - left
     if LETTER * len(label) <= width:
         return f'<text class="small" x="{left + 4:.1f}" y="{bottom}">{_text(label)}</text>'
@@ -125,8 +125,8 @@ def _window_name(left: float, right: float, label: str) -> str:
 
 
 def fewer(points: Sequence[tuple[float, float]], most: int = 2 * WIDTH) -> list[tuple[float, float]]:
-    """A line that looks the same: of points that would fall on each other the first, the least and the greatest stay,
-    so that no peak is lost. The last point stays too."""
+    """Fewer points for the same picture: of points that fall on the same pixel, the first, the lowest and the highest
+    are kept, so that no peak is lost. The last point is kept too."""
     if len(points) <= most:
         return list(points)
     size = math.ceil(3 * len(points) / (most - 1))
@@ -139,7 +139,7 @@ def fewer(points: Sequence[tuple[float, float]], most: int = 2 * WIDTH) -> list[
 
 
 def _unbroken(points: Sequence[tuple[float, float]]) -> list[Sequence[tuple[float, float]]]:
-    """The pieces between gaps: a gap is a minute or more, and far more than the usual time between two points."""
+    """The segments between gaps: a gap is a minute or more, and far more than the usual interval of points."""
     steps = sorted(right - left for (left, _), (right, _) in pairwise(points))
     longest = max(60.0, 10 * steps[len(steps) // 2]) if steps else math.inf
     pieces, first = [], 0
@@ -151,7 +151,7 @@ def _unbroken(points: Sequence[tuple[float, float]]) -> list[Sequence[tuple[floa
 
 
 def bars(found: Sequence[Bar], unit: str) -> str:
-    """Horizontal bars, each under its label and its value in words, with error bars."""
+    """Horizontal bars with error bars, each under its label and value."""
     if not found:
         return ""
     height = BAR_PITCH * len(found) + 50
@@ -180,8 +180,8 @@ def bars(found: Sequence[Bar], unit: str) -> str:
 
 
 def scatter(dots: Sequence[PlotPoint], front: Sequence[int], x_title: str, y_title: str) -> str:
-    """Points with their labels, those of the front filled and joined. A point has its number, from 1, where its label
-    has no room."""
+    """Points with labels; those of the front are filled and joined. A point whose label does not fit has its number,
+    from 1."""
     if not dots:
         return ""
     across = _scale(_roomy([dot.x for dot in dots], 8), LEFT, WIDTH - RIGHT)
@@ -199,14 +199,14 @@ def scatter(dots: Sequence[PlotPoint], front: Sequence[int], x_title: str, y_tit
 
 
 def _roomy(values: Sequence[float], wanted: int) -> list[float]:
-    """An axis on whose ends no point lies; from 0 on where all values are."""
+    """An axis with a margin around the points; it starts at 0 if no value is negative."""
     room = 0.05 * (max(values) - min(values))
     low = min(values) - room
     return ticks(max(low, 0.0) if min(values) >= 0 else low, max(values) + room, wanted)
 
 
 def _names(dots: Sequence[PlotPoint], places: Sequence[tuple[float, float]]) -> Iterator[str]:
-    """Each label beside its point, where it covers neither a point nor another label."""
+    """Each label beside its point, if it covers neither a point nor another label."""
     taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in places]
     for at, (dot, (x, y)) in enumerate(zip(dots, places, strict=True), 1):
         width = LETTER * len(dot.label)
@@ -228,7 +228,7 @@ def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 def curves(found: Sequence[PlotCurve], x_title: str, y_title: str) -> str:
-    """Several lines through measured points, each with a mark and a dash of its own, explained below the picture."""
+    """Several lines through measured points, each with its own mark and dash pattern, and a legend below the plot."""
     points = [point for trace in found for point in trace.points]
     if not points:
         return ""
@@ -262,7 +262,7 @@ def _scale(marks: Sequence[float], begin: float, end: float) -> _Scale:
 
 
 def _picture(inner: Sequence[str], across: _Scale, up: _Scale, x_title: str, y_title: str, below: float = 0.0) -> str:
-    """With axes. ``below`` is room for what is drawn under the title of the x axis."""
+    """With axes. ``below`` is room for the legend under the title of the x axis."""
     out = [_grid_x(across, TOP, HEIGHT - BOTTOM), _title_x(x_title, HEIGHT)]
     for mark in up.marks:
         y = up.at(mark)

@@ -1,4 +1,4 @@
-"""Runs as tables for other programs: a row a scenario, a column a figure."""
+"""Runs as tables for other programs: one row per scenario, one column per figure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from wattview.foreign_text import csv_cell
 from wattview.model import RunResult
 
 PARTS = ("efficiency", "net_efficiency", "power_percentile_watts", "playback")
-"""Fields of a scenario whose own fields are columns of a table."""
+"""Fields of a scenario whose own fields become columns."""
 
 
 def rows_of(runs: Iterable[RunResult]) -> list[dict[str, Any]]:
-    """What has parts of its own (``efficiency``) is a column for each; lists are left out."""
+    """Nested values (``efficiency``) become one column each; lists are left out."""
     rows = []
     for run in runs:
         for one in run.scenarios:
@@ -32,7 +32,7 @@ def rows_of(runs: Iterable[RunResult]) -> list[dict[str, Any]]:
 
 
 def csv_text(runs: Iterable[RunResult]) -> str:
-    """RFC 4180, with a header; what is unknown is empty, and no text is a formula."""
+    """RFC 4180, with a header; unknown values are empty, and no text is read as a formula."""
     rows = rows_of(runs)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))

@@ -1,4 +1,5 @@
-"""The verdict of a report: which measured setting meets the target for the least, by how much, and how sure that is."""
+"""The verdict of a report: which measured setting meets the target at the lowest price, by how much, and with what
+confidence."""
 
 from __future__ import annotations
 
@@ -13,12 +14,12 @@ from wattview.report.view import Sheet, SheetCell, SheetLine, VerdictView
 from wattview.report.words import mean_text
 
 DEFAULT_TARGET = AdviceTarget(vmaf_at_least=90.0)
-"""Of a report that nobody gave one."""
+"""Default target of a report."""
 
 ANYTHING = AdviceTarget()
 
 OBJECTIVES = ("net_watts_per_stream", "watts_per_stream", "power_mean_watts")
-"""What is to be low. The power above the baseline tells settings apart best, where the baseline was idle."""
+"""Objectives, in order of preference. Power above baseline separates settings best, if the baseline was idle."""
 
 
 def answer(
@@ -27,7 +28,7 @@ def answer(
     short: Mapping[str, str],
     target: AdviceTarget | None,
 ) -> VerdictView | None:
-    """Of the results of one machine; None where no setting was measured. ``short`` has the words that tell a label from
+    """For the results of one machine; None if no setting was measured. ``short`` has the words that tell a label from
     the others."""
     groups = [group for group in groups if group.valid]
     if not groups:
@@ -48,12 +49,12 @@ def answer(
         text = text.replace(f" meets {wanted} at the", " takes the", 1)
     notes = [_measured(known[advice.best], advice.objective, advice.unit), note]
     if advice.objective != OBJECTIVES[0] and all(group.estimate(OBJECTIVES[0]) is not None for group in groups):
-        notes.append(f"The {QUANTITIES[OBJECTIVES[0]].words} decides nothing here: it is not above 0, or not surely.")
+        notes.append(f"The {QUANTITIES[OBJECTIVES[0]].words} is not used here: it is not significantly above 0.")
     return VerdictView(advice.best, f"{text}.", " ".join(notes), weighed)
 
 
 def _advice(scenarios: Sequence[ScenarioResult], groups: Sequence[Repeats], target: AdviceTarget) -> Advice:
-    """By the first objective that every setting has, or any, and that leads to an answer. Raises NoData."""
+    """By the first objective that every setting has, or any has, and that gives a result. Raises NoData."""
     known = {name: sum(group.estimate(name) is not None for group in groups) for name in OBJECTIVES}
     tried = [name for name in OBJECTIVES if known[name] == max(known.values())]
     found = [advise(scenarios, target, name) for name in tried]
@@ -61,10 +62,10 @@ def _advice(scenarios: Sequence[ScenarioResult], groups: Sequence[Repeats], targ
 
 
 def _measured(group: Repeats, figure: str, unit: str) -> str:
-    """How sure the figures of one setting are by themselves."""
+    """Confidence of one setting's own figures."""
     count = len(group.valid)
     if count == 1:
-        return "It was measured once: no interval is known."
+        return "It was measured once, so it has no confidence interval."
     power, quality = group.estimate(figure), group.estimate("vmaf_score")
     listed = [_around(power, unit)] if power is not None else []
     listed += [f"VMAF {_around(quality, '')}"] if quality is not None else []
@@ -77,12 +78,12 @@ def _around(found: Estimate, unit: str) -> str:
 
 def _target_text(target: AdviceTarget, *, given: bool) -> str:
     if target == ANYTHING:
-        return "No quality was measured, and so no quality is asked for: the lowest power is not the best picture."
-    return f"Target: {target}." if given else f"Target: {target}, the usual one; --vmaf sets another."
+        return "No quality was measured, so none is required: the lowest power may come with a poor picture."
+    return f"Target: {target}." if given else f"Target: {target} (the default; --vmaf sets another)."
 
 
 def _weighed(advice: Advice, known: Mapping[str, Repeats], short: Mapping[str, str]) -> Sheet | None:
-    """Every setting that was held against the target, the best first."""
+    """Every setting that was compared with the target, the best first."""
     if len(advice.choices) + len(advice.undecided) + len(advice.rejected) < 2:
         return None
     said = [
@@ -105,7 +106,7 @@ def _verdict(choice: Choice) -> str:
 
 
 def _above(choice: Choice, unit: str) -> str:
-    """``+4 W (+3.68 to +4.32, 98.3 %)``; "" of the best, and where it is unknown."""
+    """``+4 W (+3.68 to +4.32, 98.3 %)``; "" for the best, and if unknown."""
     if not choice.above_best:
         return ""
     gap = choice.difference

@@ -1,6 +1,6 @@
-"""What a report says, as plain data: the templates hold all HTML, and nothing here knows of it.
+"""Content of a report as plain data; all HTML is in the templates.
 
-``PlotView.svg`` alone is markup, which ``svg`` has escaped.
+Only ``PlotView.svg`` is markup, which ``svg`` has escaped.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from msgspec import Struct
 
 
 class SheetCell(Struct, frozen=True):
-    """A cell of a table: ``text`` is "" where the figure is unknown, and ``reason`` then says why."""
+    """A table cell: ``text`` is "" if the figure is unknown, and ``reason`` then says why."""
 
     text: str
     reason: str = ""
 
 
 class SheetLine(Struct, frozen=True):
-    """A row of a table: what it is about, with its names in the results files and its short warnings. ``part``: it
-    belongs to the row above."""
+    """A table row: its subject, the subject's names in the results files, and its short warnings. ``part``: it belongs
+    to the row above."""
 
     label: str
     cells: tuple[SheetCell, ...]
@@ -27,7 +27,7 @@ class SheetLine(Struct, frozen=True):
 
 
 class Sheet(Struct, frozen=True):
-    """A table. ``words``: its cells are text, and not figures."""
+    """A table. ``words``: its cells are text, not figures."""
 
     title: str
     heads: tuple[str, ...]
@@ -38,7 +38,7 @@ class Sheet(Struct, frozen=True):
 
 
 class PlotView(Struct, frozen=True):
-    """A plot and what stands below it. ``points`` explain its numbered points, those of the front marked."""
+    """A plot and its captions. ``points`` explain its numbered points, those of the front marked."""
 
     title: str
     svg: str
@@ -47,7 +47,7 @@ class PlotView(Struct, frozen=True):
 
 
 class VerdictView(Struct, frozen=True):
-    """The verdict: ``best`` is the setting that it begins with, "" where none meets the target."""
+    """The verdict: ``best`` is the setting that it starts with; "" if none meets the target."""
 
     best: str
     text: str
@@ -56,7 +56,7 @@ class VerdictView(Struct, frozen=True):
 
 
 class Findings(Struct, frozen=True):
-    """In words what was found: sentences, then a table, then items, each with its note."""
+    """Findings: sentences, then a table, then items with notes."""
 
     title: str
     sentences: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Findings(Struct, frozen=True):
 
 
 class MachineView(Struct, frozen=True):
-    """What was measured on one machine. ``estimate`` is "" where all its power was measured."""
+    """Results of one machine. ``estimate`` is "" if all its power was measured."""
 
     name: str
     answer: VerdictView | None
@@ -79,7 +79,7 @@ class MachineView(Struct, frozen=True):
 
 
 class RunView(Struct, frozen=True):
-    """One results file: its power over time, and what is wrong with it."""
+    """One results file: its power over time, and its problems."""
 
     id: str
     facts: str
@@ -90,7 +90,7 @@ class RunView(Struct, frozen=True):
 
 
 class ReportView(Struct, frozen=True):
-    """The whole page. ``remarks`` are sentences, each with the scenarios that it is about."""
+    """The whole page. ``remarks`` are sentences, each with the scenarios it applies to."""
 
     title: str
     counts: str

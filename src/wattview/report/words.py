@@ -1,4 +1,4 @@
-"""Text of a report: what came from a file as harmless words, and labels cut to what tells them apart."""
+"""Text of a report: untrusted text made safe, and labels shortened to what distinguishes them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _WORDS = re.compile(
 
 
 def plain(text: str) -> str:
-    """With a dot for what is no printable character, and without addresses of memory."""
+    """The text with a dot for each unprintable character, and without memory addresses."""
     return without_addresses(clean(text, keep="\n\t"))
 
 
 def distinct(labels: Sequence[str]) -> tuple[list[str], str]:
-    """The labels without the words that all of them have, and these words; all of a label where that leaves nothing."""
+    """The labels without their common words, and those words; a label keeps all its words if none would remain."""
     words = [_WORDS.findall(plain(label)) for label in labels]
     if len(set(labels)) < 2:
         return list(labels), ""
@@ -37,7 +37,7 @@ def counted(number: int, word: str) -> str:
 
 
 def mean_text(mean: float, low: float | None, high: float | None, unit: str) -> str:
-    """``31 W ± 2.5``: half of the interval stands beside the mean where it shows in the mean's digits."""
+    """``31 W ± 2.5``: half of the interval accompanies the mean if it shows in the mean's digits."""
     text = f"{mean:.4g} {unit}".rstrip()
     half = 0.0 if low is None or high is None else (high - low) / 2
     return f"{text} ± {half:.2g}" if half >= 5e-4 * abs(mean) and half else text

@@ -271,7 +271,7 @@ def predict_from_results(
     type=click.Choice([form.name for form in EXPORT_FORMATS]),
     default="json",
     show_default=True,
-    help="Format; html is a report with pictures.",
+    help="Format; html is a report with plots.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
 @click.option(

@@ -52,7 +52,7 @@ def _readable(text: str) -> str:
 
 def _power(run: RunResult, curve: Points) -> str:
     if not curve:
-        raise NoData("no power over time: the history holds none of it for this run")
+        raise NoData("the history has no power over time for this run")
     begin = curve[0][0]
     long = curve[-1][0] - begin >= 600
     scale, unit = (60.0, "minutes") if long else (1.0, "seconds")

@@ -1,4 +1,4 @@
-"""Watts and joules: the host's, those of the zones behind it, and who used them."""
+"""Power and energy of the host and its zones, and their attribution."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Zone(Struct, frozen=True, kw_only=True):
     """One powercap zone.
 
     ``package`` and ``zone`` are the labels of ``rapl_power_watts``: a socket is ``package-0``/``package-0``, its parts
-    ``package-0``/``core``, ``uncore`` or ``dram``, the platform ``psys``/``psys``. ``path`` is the kernel's own name
-    (``intel-rapl:0:1``). ``joules_total`` is what the kernel's counter has counted since the first reading, wraps
-    undone; None in the past. ``watts`` is the mean over the last second, None until there is one. ``counted``: this
-    zone is part of the host's figure.
+    ``package-0``/``core``, ``uncore`` or ``dram``, the platform ``psys``/``psys``. ``path`` is the kernel's name
+    (``intel-rapl:0:1``). ``joules_total`` is the kernel's counter since the first reading, unwrapped; None in the past.
+    ``watts`` is the mean over the last second, None until there is one. ``counted``: this zone is part of the host's
+    figure.
     """
 
     path: str
@@ -34,13 +34,12 @@ class Zone(Struct, frozen=True, kw_only=True):
 
 
 class TrailPoint(NamedTuple):
-    """One sample of the power's trail. ``time``: Unix seconds, when its reading had ended. By then the host had used at
-    least ``joules``, and at most ``most_joules``, whatever its power did: both count from one moment on, so that two
-    points bound the energy between them. Of sources that do not count energy themselves the two are equal, and they
-    are no bound.
+    """One sample of the power trail, read by ``time`` (Unix seconds). By then the host had used at least ``joules`` and
+    at most ``most_joules``, whatever its power did in between: both count from the same moment, so two points bound the
+    energy between them. If the source does not count energy itself, the two are equal and are not bounds.
 
-    ``update_seconds``: how often the counters were updated, as far as that had been found out (0: at least as often as
-    they were read). A power over a shorter span is meaningless.
+    ``update_seconds``: the counters' update interval as far as known (0: at least as often as they are read). Power
+    over a shorter span is meaningless.
     """
 
     time: float
@@ -52,13 +51,13 @@ class TrailPoint(NamedTuple):
 class PowerReading(Reading, frozen=True, kw_only=True):
     """Power of the whole host from its best source, and of each zone behind it.
 
-    ``host_joules_total`` counts every joule once (packages + DRAM, or psys); None where a part of that sum cannot be
-    read now: there is no host figure that silently lacks a socket. ``host_watts`` is its mean over the last second, or
-    over one update interval of a counter that is updated less often. ``host_peak_watts`` is the largest power between
-    two samples in that time. The mean power in that time, by the meter, lies within ``host_error_watts`` of
-    ``host_watts``; None where nobody says how old its figures are. ``watts_span`` is when that time began and ended
-    (Unix seconds): with a counter that is updated less often than it is read, it ends with the last update but one.
-    ``idle_watts`` is what the host draws at rest where the source itself is made of it: an estimate.
+    ``host_joules_total`` counts every joule once (packages + DRAM, or psys); None if a part of that sum cannot be read
+    at the moment. ``host_watts`` is its mean over the last second, or over one update interval of a slower counter.
+    ``host_peak_watts`` is the largest power between two samples in that time. The true mean power in that time, as the
+    counter measures it, is within ``host_error_watts`` of ``host_watts``; None if the age of the source's values is
+    unknown. ``watts_span`` is the start and end of that time (Unix seconds): for a counter that updates more slowly
+    than it is read, it ends with the last update but one. ``idle_watts`` is idle power if the source itself assumes
+    one, that is, an estimate.
     """
 
     source: PowerSource
@@ -72,13 +71,12 @@ class PowerReading(Reading, frozen=True, kw_only=True):
 
 
 class MachinePower(Struct, frozen=True, kw_only=True):
-    """Power of the whole machine: the host's, and that of the GPUs where the host's source does not see them.
-    It is what costs and carbon are computed from.
+    """Power of the whole machine: the host, and the GPUs that the host's source does not include. Costs and carbon are
+    based on it.
 
-    ``source`` joins what was added (``rapl+nvml``). ``watts`` is None where a part of the sum is unknown, and then
-    ``reason`` may say which. ``error_watts`` is the most that reading can be wrong by (not the sensor's own error);
-    None where a part does not tell its own. ``joules_total`` is for differences: each part has counted since a moment
-    of its own.
+    ``source`` joins the sources that were added (``rapl+nvml``). ``watts`` is None if a part of the sum is unknown,
+    with the reason in ``reason``. ``error_watts`` bounds the error of reading (not the sensor's own); None if a part
+    does not state it. ``joules_total`` is for differences only: each part counts from a different moment.
     """
 
     source: str
@@ -89,15 +87,14 @@ class MachinePower(Struct, frozen=True, kw_only=True):
 
 
 class PowerUse(Struct, frozen=True, kw_only=True):
-    """Who used the power in the last interval: ``watts`` is the whole (the host, and GPUs beside it), and the sum of
-    ``idle_watts``, ``containers_watts``, ``encoders_watts`` and ``unattributed_watts`` (the rest of the system).
+    """Attribution of the power in the last interval. ``watts`` is the total (the host, and GPUs beside it), and the sum
+    of ``idle_watts``, ``containers_watts``, ``encoders_watts`` and ``unattributed_watts`` (the rest of the system).
 
-    ``idle_method`` says how idle power is known: ``setting`` (``power.idle_watts``), ``estimate`` (what the estimate is
-    made of), ``baseline`` from a run's idle window, ``regression`` from the machine at rest, less what its use took
-    there. The truth lies within ``idle_error_watts`` with 95 %; None where it was given. Until idle power is known it
-    and all shares are None, and ``reason`` says what is missing.
-    ``containers_watts`` is None too where containers cannot be read: what they used is then unattributed.
-    ``encoders`` is by name.
+    ``idle_method`` is the origin of idle power: ``setting`` (``power.idle_watts``), ``estimate`` (assumed by the
+    estimate), ``baseline`` (a run's idle window), or ``regression`` (the machine at rest, less the power of its load
+    then). The truth lies within ``idle_error_watts`` with 95 % confidence; None if it was set or assumed. Until idle
+    power is known, it and all shares are None, and ``reason`` says what is missing. ``containers_watts`` is also None
+    if containers cannot be read: their power is then unattributed. ``encoders`` is by name.
     """
 
     time: float
