@@ -26,6 +26,7 @@ ALL = (
     "store_load",
     "scenario_sweep",
     "false_alarms",
+    "calibration",
 )
 
 

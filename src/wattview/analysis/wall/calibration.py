@@ -1,0 +1,218 @@
+"""From windows of load to a model of the wall: which terms it has, their coefficients, and how far it may be wrong.
+
+The terms are chosen by leaving out each step in turn (cross-validation): the error of a load that nobody has measured
+is what counts. The interval is a prediction interval, that of one future moment, from the residuals of the steps that
+were left out. They have two parts: what differs from step to step (the model is not quite the machine) and what differs
+within one. Their sum has the degrees of freedom that Satterthwaite gives it (Biometrics Bulletin 2, 1946, p. 110), and
+the coefficients' own uncertainty is added.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+from statistics import fmean, pstdev
+from typing import NamedTuple
+
+from wattview.analysis.sweeps.confidence import t_quantile
+from wattview.analysis.wall.least_squares import Matrix, Singular, Sums, dot
+from wattview.analysis.wall.load_windows import (
+    EDGE_SECONDS,
+    SETTLE_SECONDS,
+    WINDOW_SECONDS,
+    InputTimeline,
+    LoadWindow,
+    MeterPoints,
+    Step,
+    correlation,
+    lag_seconds,
+    load_windows,
+    readings_of_window,
+    repeated,
+)
+from wattview.analysis.wall.terms import INPUTS, WARM_SECONDS, term_row
+from wattview.analysis.windows.energy import NoData
+from wattview.model.power.calibration import MachineModel, SeenRange, WallCalibration, WallInputs
+
+CONFIDENCE = 0.95
+
+LEAST_STEPS = 5
+
+WORTH = 0.9
+"""A term must bring the error on what was left out below this share of the error without it."""
+
+GPU_MOVES_WATTS = 10.0
+"""GPUs whose power moved by less were not loaded: they then count as the rest of what the machine sees."""
+
+
+FOLLOWS = 0.5
+"""The error must be below this share of how much the meter's power differs between the steps."""
+
+UNSTEADY = 0.1
+"""A step in which the machine's power moved by more than this share was disturbed."""
+
+INEXACT_PERCENT = 3.0
+
+
+def least_step_seconds(refresh_seconds: float) -> float:
+    """How long a step must be, so that a meter with that refresh interval has three windows in it."""
+    return SETTLE_SECONDS + EDGE_SECONDS + 2.0 * refresh_seconds + 3.0 * max(WINDOW_SECONDS, refresh_seconds)
+
+
+class MeterFacts(NamedTuple):
+    """The meter: its name, how often it has a new figure (seconds), and the step of its watts (0: not known)."""
+
+    name: str
+    refresh_seconds: float
+    resolution_watts: float = 0.0
+
+
+class _Fit(NamedTuple):
+    terms: tuple[str, ...]
+    warm: int
+    """Which of ``WARM_SECONDS``; -1 without that term."""
+    coefficients: list[float]
+    inverse: Matrix
+    residuals: list[list[float]]
+    """By step, of the fit to all."""
+    left_out: list[list[float]]
+    """By step, of the fit to the others."""
+
+    @property
+    def error(self) -> float:
+        """Root mean square of the residuals of the steps that were left out, each step alike."""
+        return math.sqrt(fmean(fmean(value * value for value in step) for step in self.left_out))
+
+
+def calibrate(
+    inputs: Sequence[WallInputs], meter: MeterPoints, steps: Sequence[Step], facts: MeterFacts, machine: MachineModel,
+    power_source: str, time: float, remarks: Sequence[str] = (),
+) -> WallCalibration:  # fmt: skip
+    """Fits the model. ``power_source`` "" is a machine that measures nothing of itself. Raises NoData with the reason
+    where too few steps can be used, or the meter does not follow the load."""
+    timeline = InputTimeline(inputs, bool(power_source), WARM_SECONDS)
+    meter = repeated(meter, facts.refresh_seconds)
+    lag = lag_seconds(timeline, meter, facts.refresh_seconds)
+    windows = load_windows(timeline, meter, steps, lag, facts.refresh_seconds)
+    groups = [[one for one in windows if one.step == number] for number in range(len(steps))]
+    groups = [group for group in groups if group]
+    if len(groups) < LEAST_STEPS:
+        raise NoData(
+            f"{len(groups)} of {len(steps)} steps have readings of the meter, at least {LEAST_STEPS} are needed:"
+            " longer steps help, and a meter that answers"
+        )
+    fit = _best(groups)
+    means = [(fmean(one.inputs[0] for one in group), fmean(one.watts for one in group)) for group in groups]
+    if fit.error > FOLLOWS * pstdev(watts for _, watts in means) or correlation(means) <= 0.0:
+        raise NoData("the meter does not follow the load of this machine: is it this machine's meter?")
+    rounding = facts.resolution_watts**2 / 12.0 / readings_of_window(facts.refresh_seconds)
+    between, variance, freedom = _variance(fit, rounding)
+    mean_windows = fmean(len(group) for group in groups)
+    return WallCalibration(
+        time=time, meter=facts.name, machine=machine, power_source=power_source, terms=fit.terms,
+        coefficients=tuple(fit.coefficients),
+        covariance=tuple(tuple(value * between * mean_windows for value in row) for row in fit.inverse),
+        warm_seconds=WARM_SECONDS[fit.warm] if fit.warm >= 0 else 0.0,
+        residual_watts=math.sqrt(variance), quantile=t_quantile(0.5 + CONFIDENCE / 2, freedom),
+        error_watts=fit.error, error_percent=_percent(fit, groups), spans=_spans(groups), lag_seconds=lag,
+        refresh_seconds=facts.refresh_seconds, steps=len(groups), windows=len(windows),
+        remarks=(*remarks, *_remarks(fit, groups)),
+    )  # fmt: skip
+
+
+def _best(groups: Sequence[Sequence[LoadWindow]]) -> _Fit:
+    """The simplest model that no larger one beats by much. Raises NoData where none can be fitted."""
+    best: _Fit | None = None
+    for terms, warm in _models(groups):
+        if len(terms) + 2 > len(groups):
+            continue
+        try:
+            fit = _fitted(groups, terms, warm)
+        except Singular:
+            continue
+        if best is None or fit.error < best.error * WORTH ** max(0, len(fit.terms) - len(best.terms)):
+            best = fit
+    if best is None:
+        raise NoData("the machine's own power did not change from step to step: nothing can be fitted to it")
+    return best
+
+
+def _models(groups: Sequence[Sequence[LoadWindow]]) -> Iterator[tuple[tuple[str, ...], int]]:
+    """All models, the simplest first."""
+    gpu = [one.inputs[INPUTS.index("gpu")] for group in groups for one in group]
+    fixed = ("base", "seen", *(("gpu",) if max(gpu) - min(gpu) >= GPU_MOVES_WATTS else ()))
+    found = []
+    for square, cpu, warm in product((False, True), (False, True), range(-1, len(WARM_SECONDS))):
+        more = [name for name, wanted in (("square", square), ("cpu", cpu), ("warm", warm >= 0)) if wanted]
+        found.append(((*fixed, *more), warm))
+    yield from sorted(found, key=lambda one: len(one[0]))
+
+
+def _fitted(groups: Sequence[Sequence[LoadWindow]], terms: tuple[str, ...], warm: int) -> _Fit:
+    rows = [[term_row(terms, one.inputs, one.warmths[warm] if warm >= 0 else 0.0) for one in group] for group in groups]
+    parts = []
+    whole = Sums(len(terms))
+    for group, lines in zip(groups, rows, strict=True):
+        part = Sums(len(terms))
+        for one, line in zip(group, lines, strict=True):
+            part.add(line, one.watts, 1.0 / len(group))
+        parts.append(part)
+        whole = whole.plus(part)
+    coefficients, inverse = whole.solve()
+    residuals, left_out = [], []
+    for group, lines, part in zip(groups, rows, parts, strict=True):
+        others, _ = whole.plus(part, -1.0).solve()
+        residuals.append([one.watts - dot(coefficients, line) for one, line in zip(group, lines, strict=True)])
+        left_out.append([one.watts - dot(others, line) for one, line in zip(group, lines, strict=True)])
+    return _Fit(terms, warm, coefficients, inverse, residuals, left_out)
+
+
+def _variance(fit: _Fit, rounding: float) -> tuple[float, float, float]:
+    """The variance of a step's mean, that of a window, and its degrees of freedom.
+
+    A residual times that of the fit without its step has the mean that the error's variance has. ``rounding`` is the
+    variance of the meter's own rounding, which is none of the machine's.
+    """
+    steps, size = len(fit.residuals), len(fit.coefficients)
+    between = fmean(
+        max(0.0, fmean(mine) * fmean(others)) for mine, others in zip(fit.residuals, fit.left_out, strict=True)
+    )
+    inside = [(len(mine), mine, others) for mine, others in zip(fit.residuals, fit.left_out, strict=True)]
+    spare = sum(count - 1 for count, _, _ in inside)
+    squares = sum(
+        (a - fmean(mine)) * (b - fmean(others)) for _, mine, others in inside for a, b in zip(mine, others, strict=True)
+    )
+    within = max(0.0, squares / spare - rounding) if spare else 0.0
+    share = 1.0 - steps / sum(count for count, _, _ in inside)
+    total = between + share * within
+    if total <= 0.0:
+        return 0.0, 0.0, float(steps - size)
+    parts = between**2 / (steps - size) + ((share * within) ** 2 / spare if spare else 0.0)
+    return between, total, total**2 / parts
+
+
+def _remarks(fit: _Fit, groups: Sequence[Sequence[LoadWindow]]) -> Iterator[str]:
+    """What makes this calibration less than it could be."""
+    for group in groups:
+        seen = [one.inputs[0] for one in group]
+        middle = fmean(seen)
+        if len(seen) > 1 and max(seen) - min(seen) > UNSTEADY * middle:
+            yield f"step {group[0].step + 1} was not steady: {min(seen):.1f} to {max(seen):.1f}, something else ran too"
+    if (percent := _percent(fit, groups)) > INEXACT_PERCENT:
+        yield f"the mean error is {percent:.1f} %: the wall does not follow what this machine measures"
+
+
+def _percent(fit: _Fit, groups: Sequence[Sequence[LoadWindow]]) -> float:
+    return 100.0 * fmean(
+        abs(value) / one.watts
+        for group, values in zip(groups, fit.left_out, strict=True)
+        for one, value in zip(group, values, strict=True)
+        if one.watts > 0.0
+    )
+
+
+def _spans(groups: Sequence[Sequence[LoadWindow]]) -> dict[str, SeenRange]:
+    rows = [one.inputs for group in groups for one in group]
+    columns = dict(zip(INPUTS, zip(*rows, strict=True), strict=True))
+    return {name: SeenRange(min(columns[name]), max(columns[name])) for name in ("seen", "gpu", "cpu")}

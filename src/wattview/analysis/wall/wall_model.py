@@ -1,0 +1,75 @@
+"""What a calibration says of the wall at one moment, how far that may be wrong, and where it may not be asked."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from wattview.analysis.wall.least_squares import dot, quadratic
+from wattview.analysis.wall.terms import Warmth, input_row, term_row
+from wattview.model.power.calibration import WallCalibration, WallInputs
+
+SLACK = 0.05
+"""By this share of its span an input may lie outside of what was seen: the windows were means, a moment is not."""
+
+IMPORTED_FACTOR = 2.0
+IMPORTED_SHARE = 0.05
+"""Of a calibration that another machine of the model made. Two machines of one model differ in what the counters do not
+see: the supply's losses, fans, boards, memory of other makers. Nobody has measured by how much here: the interval is
+twice as wide, and at least this share of the power."""
+
+INPUT_WORDS = {"seen": ("measured power", "W"), "gpu": ("GPU power", "W"), "cpu": ("CPU use", "%")}
+
+
+class WallEstimate(NamedTuple):
+    """``watts`` at the wall, and the half of the 95 % prediction interval: None outside of the calibrated range, where
+    ``outside`` says what lies there."""
+
+    watts: float
+    error_watts: float | None
+    outside: str
+
+
+class WallModel:
+    """A calibration that follows the machine: it remembers how warm it is."""
+
+    def __init__(self, calibration: WallCalibration) -> None:
+        self.calibration = calibration
+        self._warmth = Warmth(calibration.warm_seconds) if calibration.warm_seconds else None
+
+    def after(self, inputs: WallInputs) -> WallEstimate:
+        """The wall in that interval, which follows the one before."""
+        row = input_row(inputs, bool(self.calibration.power_source))
+        warmth = self._warmth.after(inputs.seconds, row[0]) if self._warmth is not None else 0.0
+        return estimate(self.calibration, row, warmth)
+
+
+def estimate(calibration: WallCalibration, inputs: list[float], warmth: float) -> WallEstimate:
+    """The wall by one row of ``INPUTS`` and the warmth."""
+    row = term_row(calibration.terms, inputs, warmth)
+    watts = dot(calibration.coefficients, row)
+    outside = _outside(calibration, inputs)
+    if outside:
+        return WallEstimate(watts, None, outside)
+    spread = calibration.residual_watts**2 + max(0.0, quadratic(row, calibration.covariance))
+    error = calibration.quantile * math.sqrt(spread)
+    if calibration.imported:
+        error = max(IMPORTED_FACTOR * error, IMPORTED_SHARE * watts)
+    return WallEstimate(watts, error, "")
+
+
+def _outside(calibration: WallCalibration, inputs: list[float]) -> str:
+    measured = bool(calibration.power_source)
+    known = {"seen": inputs[0] if measured else None, "gpu": inputs[1], "cpu": None if measured else inputs[2]}
+    for name, value in known.items():
+        span = calibration.spans.get(name)
+        if value is None or span is None:
+            continue
+        slack = SLACK * max(span.high - span.low, 1.0)
+        if not span.low - slack <= value <= span.high + slack:
+            words, unit = INPUT_WORDS[name]
+            return (
+                f"outside the calibrated range: {words} {value:.1f} {unit},"
+                f" calibrated from {span.low:.1f} to {span.high:.1f} {unit}"
+            )
+    return ""
