@@ -147,7 +147,7 @@ class Site:
                 method = method or ("GET" if form is None and json is None else "POST")
                 return await self._follow(url.copy_with(fragment=None), method, form, json, headers)
         except (TimeoutError, httpx.TimeoutException):
-            raise NoAnswer(f"{place} has not answered in full within {self._seconds:g} s") from None
+            raise NoAnswer(f"{place} did not answer completely within {self._seconds:g} s") from None
         except httpx.ConnectError as error:
             raise _unconnected(place, error) from None
         except httpx.HTTPError as error:

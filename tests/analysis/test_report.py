@@ -139,7 +139,7 @@ def test_efficiency_stands_in_the_report_with_its_uncertainty() -> None:
 
 def test_a_run_without_a_curve_says_that_there_is_none() -> None:
     assert "The history has no power over time for this run" in html_report([run(scenario("a", 30.0))])
-    assert "holds none of it" not in html_report([run(scenario("a", 30.0))], {"20250102_030405": [(1000.0, 30.0)]})
+    assert "no power over time" not in html_report([run(scenario("a", 30.0))], {"20250102_030405": [(1000.0, 30.0)]})
 
 
 def test_repeats_are_one_bar_with_its_interval() -> None:

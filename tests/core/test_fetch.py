@@ -89,7 +89,7 @@ def silent(_: str) -> Iterator[bytes]:
 def test_the_deadline_holds_for_the_whole_exchange(script: Script) -> None:
     with Wire(script) as wire:
         began = time.monotonic()
-        with pytest.raises(NoAnswer, match=f"{wire.url} has not answered in full within 0.5 s"):
+        with pytest.raises(NoAnswer, match=f"{wire.url} did not answer completely within 0.5 s"):
             fetched(wire.url)
         assert time.monotonic() - began < 3 * SECONDS
 

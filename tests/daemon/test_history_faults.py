@@ -260,7 +260,7 @@ async def test_a_row_that_is_damaged_costs_itself_and_is_said_once(
     with pytest.raises(HistoryError, match="damaged"):
         await history.samples('rate{name="c2"}', 900.0, 903.0 + 40.0)
     [said] = caplog.records
-    assert "damaged rows, which are passed over" in said.getMessage()
+    assert "damaged rows, which are skipped" in said.getMessage()
     await history.close()
 
 

@@ -106,7 +106,7 @@ async def test_where_all_connections_are_at_work_a_new_one_is_refused_in_words_a
             for _ in range(50):
                 assert (await (await server.peer()).rest(2)).startswith(b"HTTP/1.1 503 ")
         assert [record.message for record in caplog.records if "refused" in record.message] == [
-            "more connections than can be served: new ones are refused; who holds so many?"
+            "too many open connections: new ones are refused; check which client holds them"
         ]
         gate.open.set()
         assert [(await peer.answer())[0] for peer in working] == [200] * 5

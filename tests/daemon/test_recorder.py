@@ -84,7 +84,7 @@ async def test_a_history_that_cannot_be_written_is_said_once_and_again_when_it_c
     await recorder.mark()
     assert [record.getMessage() for record in caplog.records] == [
         "the history cannot be written: the disk is full",
-        "the history is written again",
+        "the history can be written again",
     ]
     await history.close()
 
@@ -112,7 +112,7 @@ async def test_nothing_ends_the_recording_silently(
     await history.close()
     assert [record.getMessage() for record in caplog.records] == [
         "the history cannot be written: KeyError: 'what nobody thought of'",
-        "the history is written again",
+        "the history can be written again",
     ]
 
 

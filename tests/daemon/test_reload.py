@@ -228,7 +228,7 @@ def test_a_listen_address_that_is_not_here_ends_the_start_with_a_word(tmp_path: 
     daemon = DaemonProcess(tmp_path, (f"daemon.listen={NOT_HERE}",))
     assert daemon.process.wait(20) == 1
     daemon.api.close()
-    assert re.search(rf"daemon\.listen: {NOT_HERE} is no address of this machine; set daemon\.listen", daemon.log)
+    assert re.search(rf"daemon\.listen: {NOT_HERE} is not an address of this machine; set daemon\.listen", daemon.log)
     assert "Traceback" not in daemon.log
 
 

@@ -1,1 +1,1 @@
-"""Past values: the embedded SQLite file or a Prometheus-compatible store, and snapshots made from them."""
+"""Past values, from the embedded SQLite file or a Prometheus-compatible store, and snapshots made from them."""

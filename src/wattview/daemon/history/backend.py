@@ -1,4 +1,4 @@
-"""Which history the settings choose: the embedded SQLite file, or a Prometheus that scrapes us."""
+"""The configured history: the embedded SQLite file, or a Prometheus that scrapes the daemon."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wattview.daemon.history.sqlite import SqliteHistory
 
 
 def open_history(config: Config) -> History:
-    """The history of the settings. Opening does not fail: what is wrong with it is said when it is asked."""
+    """Returns the configured history. Never fails: problems are reported by its first query."""
     if config.history.backend == "prometheus":
         from wattview.daemon.history.prometheus import PrometheusHistory
         from wattview.probes.store import store_access

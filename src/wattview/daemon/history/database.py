@@ -1,6 +1,5 @@
-"""The embedded history's file: opened, watched and put aside where it is damaged. Two threads of this module's own do
-all work on it, one that writes and one that reads, each with one connection.
-"""
+"""The embedded history's file: opening, monitoring, and setting it aside if it is damaged. Two threads of this module
+do all I/O, one that writes and one that reads, each with its own connection."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ log = logging.getLogger("wattview.history")
 T = TypeVar("T")
 
 VERSION = 2
-"""Form 2 packs long rows; a file of form 1 has none and is read and gone on with as it is."""
+"""Version 2 compresses long rows. A file of version 1 has no such rows and is continued as it is."""
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -36,38 +35,38 @@ COMMIT;
 """
 
 KEPT_ASIDE = 2
-"""How many damaged files are kept; older ones go, so that a bad disk is not filled with them."""
+"""How many damaged files are kept; older ones are deleted, so that a bad disk does not fill up."""
 
 _Identity = tuple[int, int] | None
-"""A file's device and inode, None where there is none."""
+"""A file's device and inode; None if there is no file."""
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Database:
-    """One SQLite file for one daemon. ``write`` and ``read`` give work to the two threads.
+    """One SQLite file of one daemon. ``write`` and ``read`` submit work to the two threads.
 
-    The file is opened when it is first used, and opened anew after a failure. It is in WAL mode: a process that was
-    killed in the middle of a write leaves a file that opens with the last whole one. A file that was removed or
-    replaced while it was open is let go of, and the one that is there now is opened, or begun. A file that SQLite
-    calls damaged is an error to who reads it; the next write puts it aside under another name and begins a new one.
+    The file is opened on first use, and reopened after a failure. It is in WAL mode, so a process that is killed during
+    a write leaves a file with the last complete transaction. If the file is removed or replaced while open, the one
+    that is there now is opened, or a new one created. If SQLite calls the file damaged, reads fail; the next write
+    renames it and starts a new one.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._writing = _Thread("history-write")
         self._reading = _Thread("history-read")
-        # Two connections that make a new file at once get "locked" whatever their patience.
+        # Two connections that create a new file at the same time get "locked" regardless of their timeout.
         self._opening = threading.Lock()
         self._opened: _Identity = None
         self._damage: sqlite3.DatabaseError | None = None
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """``work(connection)`` in the writing thread. Raises HistoryError, and ValueError where ``work`` does."""
+        """Runs ``work(connection)`` in the writing thread. Raises HistoryError, and ValueError if ``work`` does."""
         return await self._run(self._writing, work)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """The same in the reading thread."""
+        """Runs ``work(connection)`` in the reading thread."""
         return await self._run(self._reading, work)
 
     async def close(self) -> None:
@@ -106,7 +105,7 @@ class Database:
         except (HistoryError, ValueError):
             raise
         except Exception as error:
-            # A row that no version of this program wrote must not end who asks, nor the recorder.
+            # A row that no version of this program wrote must stop neither the query nor the recorder.
             log.debug("the history %s: unexpected", self.path, exc_info=error)
             raise HistoryError(f"history {self.path}: {type(error).__name__}: {error}") from error
 
@@ -124,7 +123,7 @@ class Database:
                 raise
 
     def _gone(self) -> bool:
-        """Whether the open file, or its write-ahead log, is not the one that lies there now."""
+        """Whether the open file, or its write-ahead log, is no longer the one on disk."""
         if self._writing.connection is None and self._reading.connection is None:
             return False
         return _identity(self.path) != self._opened or not os.path.exists(f"{self.path}-wal")
@@ -144,11 +143,11 @@ class Database:
             self._opened = None
 
     def _put_aside(self, error: sqlite3.DatabaseError, file: _Identity) -> bool:
-        """Moves a damaged file out of the way. False where it is no file, and is to be left."""
+        """Renames a damaged file. False if it is not a file and must be left alone."""
         with self._both():
             self._damage = None
             if _identity(self.path) != file:
-                return True  # it is another one by now
+                return True  # it has been replaced meanwhile
             if not self.path.is_file():
                 return False
             self._writing.drop()
@@ -172,7 +171,7 @@ class Database:
 
     @contextlib.contextmanager
     def _both(self) -> Iterator[None]:
-        """Neither thread has its connection in use."""
+        """Context in which neither thread uses its connection."""
         with self._writing.using, self._reading.using:
             yield
 
@@ -193,7 +192,7 @@ class _Thread:
 
 
 def _free_name(path: Path) -> Path:
-    """Where a damaged file is put, by the time (UTC) in its name."""
+    """Name for a damaged file, with the time (UTC) in it."""
     moment = time.time()
     while True:
         stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(moment))
@@ -250,7 +249,7 @@ _FIXES = (
 
 
 def explained(path: Path, error: sqlite3.Error | OSError) -> HistoryError:
-    """The failure in words, with the way out."""
+    """The failure in words, with how to fix it."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     fix = next((fix.format(path=path) for part, fix in _FIXES if part in text), "")
     return HistoryError(f"history {path}: {text}", fix)

@@ -1,6 +1,6 @@
-"""The machine at a past moment: its power, who used it, the host at a glance and its exporters' health.
+"""The machine at a past moment: power, attribution, host figures and the exporters' health.
 
-Pure functions. A reading that was not recorded is None, and so is every figure that was not.
+Pure functions. A reading or figure that was not recorded is None.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ HEALTH = (
 
 
 def power(moment: SampleIndex, facts: SampleIndex) -> PowerReading | None:
-    """The host's power from the best source that was read last, and the zones behind it. Zones that are not known to
-    be part of the host's figure or not are left out."""
+    """Host power from the best source that was read last, and its zones. Zones that may or may not be part of the
+    host's figure are left out."""
     readings = [
         one
         for metric in (names.HOST_WATTS, names.HOST_ENERGY)
@@ -57,12 +57,12 @@ def power(moment: SampleIndex, facts: SampleIndex) -> PowerReading | None:
 
 
 def machine(moment: SampleIndex, host: PowerReading | None) -> MachinePower | None:
-    """The machine's power as it was recorded; without a figure where a part of it was not known then."""
+    """Machine power as recorded; without a figure if a part of it was unknown then."""
     if host is None:
         return None
     recorded = max(moment.all(names.MACHINE_WATTS), key=lambda one: one.time, default=None)
     if recorded is None:
-        return MachinePower(source=host.source, reason="it was not known at this moment, or not recorded")
+        return MachinePower(source=host.source, reason="it is unknown, or was not recorded, at this moment")
     source = recorded.labels.get("source", "")
     error = next((one for one in moment.all(names.MACHINE_ERROR_WATTS) if one.labels.get("source") == source), None)
     return MachinePower(source=source, watts=recorded.value, error_watts=error.value if error is not None else None)
@@ -88,7 +88,7 @@ def _natural(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def power_use(moment: SampleIndex, facts: SampleIndex) -> PowerUse | None:
-    """Who used the power. The whole is the sum of its parts, as energy is conserved in the attribution."""
+    """Attribution. The total is the sum of its parts, as attribution conserves energy."""
     containers, encoders = "wattview_container_power_watts", "wattview_encoder_power_watts"
     idle, rest, method = "wattview_idle_power_watts", "wattview_unattributed_power_watts", "wattview_idle_power_info"
     read = moment.of(containers, encoders, idle, rest, method)
@@ -113,7 +113,7 @@ def power_use(moment: SampleIndex, facts: SampleIndex) -> PowerUse | None:
 
 
 def host(moment: SampleIndex, facts: SampleIndex, hostname: str) -> HostReading | None:
-    """The machine at a glance; None where its CPU time was not recorded, which a reading cannot be without."""
+    """The machine at a glance; None if its CPU time, which every reading has, was not recorded."""
     prefix = "wattview_host_"
     figures = {name: moment.value(prefix + name) for name in _HOST}
     total, boot = facts.value(prefix + "memory_total_bytes"), facts.value(prefix + "boot_time_seconds")
@@ -163,14 +163,14 @@ def _nics(moment: SampleIndex) -> tuple[Nic, ...]:
 
 
 def _rate(counter: IndexedSample) -> float | None:
-    """Of a counter between its last two samples; None where there is one, or where it began anew."""
+    """Rate of a counter between its last two samples; None if there is only one, or if it was reset."""
     if counter.before is None or counter.value < counter.before[1] or counter.time <= counter.before[0]:
         return None
     return (counter.value - counter.before[1]) / (counter.time - counter.before[0])
 
 
 def exporters(moment: SampleIndex, urls: Mapping[str, str]) -> tuple[ExporterHealth, ...]:
-    """The exporters' health where it was recorded; ``urls`` has today's addresses, in the order to show them in."""
+    """The exporters' health where it was recorded; ``urls`` has today's addresses, in display order."""
     by_name = by_key(moment.of(*HEALTH), {name: name.removeprefix("exporter_") for name in HEALTH}, "exporter")
     at = moment.time_of("exporter_health_status")
     order: Sequence[str] = list(urls)

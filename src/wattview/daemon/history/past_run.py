@@ -1,7 +1,7 @@
-"""A run as it stood at a past moment, from what is kept of it. Pure functions.
+"""A run at a past moment, from its records. Pure functions.
 
-The windows of its scenarios were recorded, and so were its ends; what happened between two windows is known from the
-scenarios' own settings. How far encoders had come was not recorded: there are none in a run of the past.
+The start and end of the run and of its windows were recorded; between two windows, its state follows from the
+scenarios' settings. The encoders' progress was not recorded, so a past run has none.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from wattview.model import Phase, PowerReading, Run, RunProgress, ScenarioRecord
 
 
 def run_at(run: Run, at: float) -> Run | None:
-    """The run as it was at that time, None where it did not go on then.
+    """The run at that time; None if it was not in progress then.
 
-    ``remaining_seconds`` is until the run's true end, None while that is still to come.
+    ``remaining_seconds`` is until the run's actual end; None while that is still in the future.
     """
     if at < run.started or (run.ended is not None and at > run.ended):
         return None
@@ -50,12 +50,12 @@ def run_at(run: Run, at: float) -> Run | None:
 
 
 POWER_SECONDS = 1.0
-"""Power is the mean over the samples of this long."""
+"""Power is the mean over the samples of this many seconds."""
 
 
 def power_at(trail: Sequence[TrailPoint], moment: float, source: str) -> PowerReading | None:
-    """The host's power by its trail in the second before a moment, or in the last update interval of a counter that is
-    updated less often. None where there are not two samples, or its source is none that we know."""
+    """Host power by its trail in the second before a moment, or in the last update interval of a slower counter. None
+    without two samples, or if its source is unknown."""
     before = trail[: bisect_right(trail, moment, key=attrgetter("time"))]
     if len(before) < 2 or source not in SOURCES:
         return None
@@ -79,7 +79,8 @@ def power_at(trail: Sequence[TrailPoint], moment: float, source: str) -> PowerRe
 
 
 def _stage(run: Run, at: float) -> tuple[int, Phase]:
-    """(the scenario's number, its phase). After a window: its cool-down, then its quality where that was measured."""
+    """(the scenario's index, its phase). After a window: its cool-down, then the quality comparison if there was
+    one."""
     before: tuple[int, ScenarioRecord] | None = None
     for index, record in enumerate(run.finished):
         if record.start_time is None or record.end_time is None:

@@ -1,4 +1,4 @@
-"""Containers, streams and GPUs of a past moment, made again from the families that they once were. Pure functions."""
+"""Containers, streams and GPUs of a past moment, reconstructed from their recorded metric families. Pure functions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WHOLE = ("memory_working_set_bytes", "memory_limit_bytes", "pids", "restarts")
 
 
 def engine(moment: SampleIndex, facts: SampleIndex) -> Engine | None:
-    """The container engine; None where it was not read."""
+    """The container engine; None if it was not read."""
     info = facts.of("docker_engine_info").get("docker_engine_info", [])
     if not info or moment.time_of(*_ENGINE, *_CONTAINER) is None:
         return None
@@ -47,7 +47,7 @@ def engine(moment: SampleIndex, facts: SampleIndex) -> Engine | None:
 
 
 def containers(moment: SampleIndex, facts: SampleIndex) -> tuple[Container, ...]:
-    """Those that ran. One whose id was not recorded has its name for one."""
+    """The running containers. One whose id was not recorded has its name as id."""
     read = moment.of(*_CONTAINER, _RECEIVED, _SENT, *_ENGINE)
     described = facts.of("docker_container_info", "docker_container_state", *_CONTAINER_FACTS)
     figures: dict[Key, dict[str, Any]] = by_key(read, _CONTAINER, "name")
@@ -84,7 +84,7 @@ def containers(moment: SampleIndex, facts: SampleIndex) -> tuple[Container, ...]
 
 
 def _counts(figures: dict[str, Any]) -> dict[str, Any]:
-    """The same figures, those that are whole by nature as whole numbers."""
+    """The same figures, with integers for those that are integers by nature."""
     return {field: int(value) if field in _WHOLE else value for field, value in figures.items()}
 
 
@@ -112,7 +112,7 @@ _STREAM_TEXTS = ("video_codec", "video_profile", "video_level", "audio_codec", "
 
 
 def rtmp_server(moment: SampleIndex, facts: SampleIndex) -> RtmpServer | None:
-    """The RTMP server; its name is known where a stream was live."""
+    """The RTMP server; its name is known if a stream was live."""
     read = by_key(moment.of(*_SERVER, *_STREAM), _SERVER).get((), {})
     if not read:
         return None
@@ -198,7 +198,7 @@ _VENDORS = ("nvidia", "amd", "intel")
 
 
 def gpus(moment: SampleIndex, facts: SampleIndex) -> tuple[Gpu, ...]:
-    """The GPUs, without their processes. What an instance of a divided GPU had for itself is left out."""
+    """The GPUs, without their processes and without the figures of MIG instances."""
     found: dict[str, dict[str, Any]] = {}
     for table, read in ((_GPU, moment.of(*_GPU)), (_GPU_FACTS, facts.of(*_GPU_FACTS))):
         for metric, (field, convert) in table.items():

@@ -1,7 +1,6 @@
-"""Power over time of whole runs: what the report draws, from the history and from the runs' own folders.
+"""Power over time of whole runs, for the report: from the history and from the runs' own folders.
 
-A window whose folder holds its samples at full rate is drawn from them; what lies between the windows comes from the
-history.
+A window whose folder has its samples at full rate is drawn from those; the time between windows comes from the history.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ Samples = Callable[[str, float, float], Awaitable[list[HistorySeries]]]
 """A history's ``samples``, or the control API's."""
 
 MARGIN_SECONDS = 15.0
-"""How much is shown before the first window and after the last one."""
+"""Time shown before the first window and after the last one."""
 
 MOST_SECONDS = 3 * 86400.0
-"""A run whose windows span more is drawn without its power."""
+"""A run with a longer span is drawn without its power."""
 
 MOST_POINTS = 1500
-"""Of one window. More samples are drawn as means of neighbours, which keep their energy."""
+"""Points per window. More samples are averaged with their neighbours, which preserves their energy."""
 
 
 async def power_curves(config: Config, samples: Samples, runs: Iterable[RunResult]) -> dict[str, Points]:
-    """By the run's id, for those whose power is known and still kept."""
+    """By the run's id, for runs whose power is known and still stored."""
     found = {}
     for run in runs:
         curve = await _from_history(samples, run)
@@ -72,7 +71,7 @@ async def _from_history(samples: Samples, run: RunResult) -> Points:
 
 
 def _from_folder(folder: Path, run: RunResult) -> list[Points]:
-    """The power in each window that left its samples. Blocks."""
+    """Power in each window that stored its samples. Blocks."""
     windows = []
     for place, one in enumerate(run.scenarios, start=1):
         start, end = one.record.start_time, one.record.end_time
@@ -93,7 +92,7 @@ def _from_folder(folder: Path, run: RunResult) -> list[Points]:
 
 
 def watts(trail: Points, most: int = MOST_POINTS) -> Points:
-    """Mean powers of a counter of joules between its samples, each at the middle of its interval."""
+    """Mean power between samples of a joules counter, stamped with the middle of each interval."""
     step = max(1, -(-(len(trail) - 1) // most))
     ends = [*trail[:-1:step], *trail[-1:]]
     return [((t0 + t1) / 2, (e1 - e0) / (t1 - t0)) for (t0, e0), (t1, e1) in pairwise(ends)]

@@ -1,9 +1,9 @@
 """Past values from a Prometheus or VictoriaMetrics that scrapes the daemon.
 
-Raw samples come through an instant query with a range selector, points of a graph through a range query; both servers
-answer both. VictoriaMetrics repeats in a range query the point of 30 seconds ago up to now (``-search.latencyOffset``):
-the newest points of a graph are therefore thinned here from raw samples. A server adds labels of its own (``job``,
-``instance``), and series of other machines may match: what belongs together is for the analyses to say.
+Raw samples come from an instant query with a range selector, points of a graph from a range query. For the last 30
+seconds of a range query, VictoriaMetrics repeats an older point (``-search.latencyOffset``), so the newest points of a
+graph are thinned here from raw samples. A server adds labels (``job``, ``instance``), and series of other machines may
+match; the analyses decide what belongs together.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from wattview.model import HistorySeries
 from wattview.promql import AnswerTooLarge, Store, StoreError, StoreSeries
 
 CHUNK_SECONDS = 7200.0
-"""The longest span that one query asks raw samples of: a server refuses an answer that would be too large."""
+"""Longest span of raw samples per query: a server refuses an answer that would be too large."""
 
 REACH_METRIC = "wattview_host_power_watts"
-"""How far the past reaches is asked of this series: every daemon that measures has it."""
+"""The series that determines the history's extent: every daemon that measures has it."""
 
 REACH_STEPS = ((400 * 86400.0, 86400.0), (2 * 86400.0, 1800.0), (3600.0, 30.0))
 """(span, step) of the range queries that find a series' first sample: to a day, to half an hour, to half a minute."""
 
 REACH_SECONDS = 300.0
-"""How long the beginning is taken for known: it moves on by the retention alone."""
+"""How long the history's start is cached: only retention moves it."""
 
 UNSETTLED_SECONDS = 60.0
-"""The age from which on a range query is trusted."""
+"""Minimum age at which a range query's points are reliable."""
 
 MAX_CHUNKS = 480
-"""The most spans that one question is asked in: 40 days."""
+"""Maximum number of spans per request: 40 days."""
 
 HALVINGS = 4
-"""How often a span whose samples are too many for one answer is asked for in halves."""
+"""How often a span with too many samples for one answer is halved."""
 
 MAX_POINTS = 2_000_000
-"""The most samples that one question is answered with."""
+"""Maximum number of samples per request."""
 
 QUESTION_SECONDS = 30.0
-"""The longest time that one question takes, however many queries it needs."""
+"""Maximum duration of a request, over all its queries."""
 
 
 class PrometheusHistory:
-    """The history that a Prometheus or VictoriaMetrics at ``url`` keeps.
+    """The history in a Prometheus or VictoriaMetrics at ``url``.
 
-    Every call raises HistoryError where the server cannot be reached, refuses, or knows too much for one answer.
+    Every call raises HistoryError if the server cannot be reached, refuses, or has too many samples for one answer.
     """
 
     name = "prometheus"
@@ -73,7 +73,7 @@ class PrometheusHistory:
         query = _promql(selector)
         if (end - start) / CHUNK_SECONDS > MAX_CHUNKS:
             raise HistoryError(
-                f"the samples of more than {MAX_CHUNKS / 12:.0f} days; ask for a shorter time, or a step"
+                f"the samples of more than {MAX_CHUNKS / 12:.0f} days; request a shorter time, or a step"
             )
         found: dict[str, list[tuple[float, float]]] = {}
         count = 0
@@ -86,13 +86,13 @@ class PrometheusHistory:
                     points.extend(point for point in series.points if point[0] > newest)
                     count += len(series.points)
                     if count > MAX_POINTS:
-                        raise HistoryError(f"{selector} has more than {MAX_POINTS:,} samples; ask for a shorter time")
+                        raise HistoryError(f"{selector} has more than {MAX_POINTS:,} samples; request a shorter time")
         cut = {key: trimmed(points, start, end) for key, points in sorted(found.items())}
         return [HistorySeries(key, points) for key, points in cut.items() if points]
 
     async def thinned(self, selector: str, start: float, end: float, step: float) -> list[HistorySeries]:
         times = steps(start, end, step)
-        # A store knows whole milliseconds alone; what lies between them is thinned here.
+        # A store has millisecond resolution; finer steps are thinned here.
         whole = abs(step * 1000 - round(step * 1000)) < 1e-6
         settled = [at for at in times if at < time.time() - UNSETTLED_SECONDS and whole]
         recent = times[len(settled) :]
@@ -116,7 +116,7 @@ class PrometheusHistory:
         return [HistorySeries(key, points) for key, points in sorted(found.items()) if points]
 
     async def _raw(self, query: str, start: float, end: float, halvings: int = HALVINGS) -> AsyncIterator[StoreSeries]:
-        """The raw samples of a span, in order of time; in halves where they are too many for one answer."""
+        """The raw samples of a span, in order of time; in halves if they are too many for one answer."""
         try:
             for series in await self._store.instant(f"{query}[{math.ceil((end - start) * 1000)}ms]", end):
                 yield series
@@ -138,7 +138,7 @@ class PrometheusHistory:
         return self._first[1], now
 
     async def _first_sample(self, now: float) -> float | None:
-        """When the series began, to half a minute: each range query looks into the step that the one before found."""
+        """When the series started, to half a minute: each range query searches the step that the previous one found."""
         end, first = now, None
         async with _question():
             for span, step in REACH_STEPS:
@@ -157,14 +157,14 @@ class PrometheusHistory:
 
 @contextlib.asynccontextmanager
 async def _question() -> AsyncIterator[None]:
-    """The time that a question may take, and a store's errors as a history's."""
+    """Limits the duration of a request, and converts the store's errors to HistoryError."""
     try:
         async with asyncio.timeout(QUESTION_SECONDS):
             yield
     except StoreError as error:
         raise HistoryError(error.reason, error.fix) from None
     except TimeoutError:
-        raise HistoryError(f"the store has not answered in full within {QUESTION_SECONDS:g} s") from None
+        raise HistoryError(f"the store did not answer completely within {QUESTION_SECONDS:g} s") from None
 
 
 def _promql(selector: str) -> str:

@@ -1,8 +1,8 @@
-"""Past values of the key series: what a history answers, whichever it is. Pure but for the protocol.
+"""The interface of a history: past values of the key series. No I/O.
 
-A series is named by its Prometheus text, ``wattview_host_energy_joules_total{source="rapl"}``; a selector is a metric's
-name with any of its labels, and matches every series that has these. The same selectors are answered by
-``sqlite`` and by ``prometheus``.
+A series is identified by its Prometheus text, ``wattview_host_energy_joules_total{source="rapl"}``; a selector is a
+metric's name with any of its labels, and matches every series with these labels. ``sqlite`` and ``prometheus`` support
+the same selectors.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Protocol
 from wattview.model import HistorySeries
 
 LOOKBACK_SECONDS = 60.0
-"""How far outside a window a neighbouring sample still says something about the window's ends."""
+"""How far outside of a window a neighbouring sample is still used for the window's ends."""
 
 MAX_STEPS = 20_000
-"""The most steps of a graph."""
+"""Maximum number of steps of a graph."""
 
 
 class HistoryError(Exception):
-    """A history that could not do what was asked. ``reason`` is for people; ``fix`` is the way out, or ""."""
+    """A failed history operation. ``reason`` is shown to users; ``fix`` says how to fix it, or is ""."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
         super().__init__(f"{reason}; {fix}" if fix else reason)
@@ -31,40 +31,40 @@ class HistoryError(Exception):
 
 
 class WindowHistory(Protocol):
-    """The part of a history that windows of the past are analysed from."""
+    """The part of a history that is needed to analyse past windows."""
 
     name: str
 
     async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]:
-        """Every recorded sample from ``start`` to ``end`` (Unix seconds), and one neighbour on either side where one
-        is near, so that a counter can be read at the very ends. A series without a sample is not in the answer."""
+        """Every recorded sample from ``start`` to ``end`` (Unix seconds), and the neighbours on either side if they are
+        near, so that a counter can be read at the very ends. Series without samples are left out."""
         ...
 
 
 class History(WindowHistory, Protocol):
-    """Answers for past values. Every call raises HistoryError, and ValueError for what is no selector."""
+    """Queries for past values. Every call raises HistoryError, and ValueError for an invalid selector."""
 
     problem: HistoryError | None
-    """Why the last row could not be written, None where it was, or where others write."""
+    """Why the last row could not be written; None if it was, or if others write."""
 
     async def thinned(self, selector: str, start: float, end: float, step: float) -> list[HistorySeries]:
-        """One point every ``step`` seconds, for a graph: the last sample at or before each, where one is near."""
+        """One point every ``step`` seconds, for a graph: the last sample at or before each, if it is near."""
         ...
 
     async def recent(self, metrics: Sequence[str], start: float, end: float) -> list[HistorySeries]:
-        """Every recorded sample from ``start`` to ``end`` of every series of these metrics, in one question. No more
-        than some minutes are meant: what stood at one moment, and how it moved there."""
+        """Every recorded sample from ``start`` to ``end`` of every series of these metrics, in one query. For spans of
+        minutes: the values at one moment, and their rates."""
         ...
 
     async def reach(self) -> tuple[float, float] | None:
-        """From when to when there are samples (Unix seconds); None where there is none."""
+        """Times (Unix seconds) of the first and last sample; None if there is none."""
         ...
 
     async def close(self) -> None: ...
 
 
 def matches(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    """Whether a series has the labels of a selector. As in PromQL, "" stands for a label that is not there."""
+    """Whether a series has the labels of a selector. As in PromQL, "" matches a missing label."""
     return all(labels.get(name, "") == value for name, value in wanted.items())
 
 
@@ -80,7 +80,7 @@ def _time(point: tuple[float, float]) -> float:
 
 
 def thin(points: list[tuple[float, float]], times: Iterable[float], lookback: float) -> list[tuple[float, float]]:
-    """For each time the value of the last point at or before it, where one is no older than the lookback."""
+    """The value of the last point at or before each time, if it is no older than the lookback."""
     found = []
     for time in times:
         at = bisect_right(points, time, key=_time) - 1
@@ -90,12 +90,12 @@ def thin(points: list[tuple[float, float]], times: Iterable[float], lookback: fl
 
 
 def steps(start: float, end: float, step: float) -> list[float]:
-    """The times of a graph's points. Raises ValueError where there would be too many, or none."""
+    """Times of a graph's points. Raises ValueError if there are too many, or none."""
     if not (math.isfinite(start) and math.isfinite(end)) or end < start:
         raise ValueError("expected start and end as Unix seconds, start first")
     if not step > 0:
         raise ValueError("expected a step of more than 0 seconds")
-    # Unix seconds are known to a fraction of a microsecond.
+    # Unix seconds have a resolution of a fraction of a microsecond.
     span = (end - start + 1e-6) / step
     if not span < MAX_STEPS + 1:
         raise ValueError(f"expected at most {MAX_STEPS} steps, got {span:.0f}: take a larger step")

@@ -1,7 +1,7 @@
-"""The history's tick: the key series of all sources, written to the embedded history.
+"""Records the key series of all sources in the embedded history.
 
-It runs every ``history.interval``, and once more whenever ``mark`` is awaited: the scenario runner marks both ends of
-a measured window, so that energy and CPU time are read exactly there and not interpolated over a whole interval.
+It runs every ``history.interval``, and whenever ``mark`` is called: the scenario runner marks both ends of a measured
+window, so that energy and CPU time are read exactly there and not interpolated over a whole interval.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from wattview.probes import SourceError
 log = logging.getLogger("wattview.history")
 
 PEAK = "wattview_host_power_peak_watts"
-"""A series of the history alone: the largest power between two samples of the clock since the last tick."""
+"""A series of the history only: the largest power between two samples since the previous tick."""
 
 
 FACTS_SECONDS = 60.0
-"""How often what seldom changes is written again, so that every moment has it near."""
+"""How often slowly changing series are repeated, so that every moment has a sample nearby."""
 
 MARK_SECONDS = 2.0
-"""How long a mark waits for a reading that was taken after it: two samples of the slowest source of power."""
+"""How long a mark waits for a reading taken after it: two samples of the slowest power source."""
 
 
 class Recorder:
-    """Writes what the registry says is kept, and who used the power.
+    """Writes the series that the registry marks as kept, and the attribution of power.
 
-    One tick at a time; a failed write is said once and tried again.
+    One tick at a time; a failed write is reported once and retried.
     """
 
     def __init__(
@@ -71,13 +71,14 @@ class Recorder:
         await self._tick(max_age=0.0, not_before=time.monotonic())
 
     async def _run(self) -> None:
-        """Ticks on the interval; between ticks the power's peaks are collected once a second from its short memory."""
+        """Ticks at the interval; in between, peaks of power are collected once a second from the sampler's short
+        buffer."""
         due = time.monotonic()
         while True:
             try:
                 await self._tick(max_age=min(0.5, self._interval / 2))
             except Exception as error:
-                # Whatever it was, the next tick may do without it: the recording never ends by itself.
+                # Recording never ends by itself: the next tick may succeed.
                 self._say(f"{type(error).__name__}: {error}")
                 log.debug("a tick of the history failed", exc_info=error)
             due = max(due + self._interval, time.monotonic())
@@ -112,20 +113,20 @@ class Recorder:
                 self._say("")
 
     def _say(self, problem: str) -> None:
-        """Why nothing can be written, "" where it can: each once."""
+        """Reports why nothing can be written ("" if it can), once per reason."""
         if problem == self._failing:
             return
         if problem:
             log.warning("the history cannot be written: %s", problem)
         else:
-            log.info("the history is written again")
+            log.info("the history can be written again")
         self._failing = problem
 
     async def _samples(self, source: Source, max_age: float, not_before: float) -> list[tuple[float, list[Sample]]]:
-        """The kept series of one source, at the moment of its own reading, and its facts where they are due.
+        """The kept series of one source, at the time of its reading, and its slowly changing series if due.
 
-        Power is read by the clock, and a reading may have been under way already: one that is older than
-        ``not_before`` is read again until it is not, for as long as ``MARK_SECONDS``.
+        Power is sampled by its own clock, and a reading may have started earlier: it is repeated, for up to
+        ``MARK_SECONDS``, until it is not older than ``not_before``.
         """
         deadline = time.monotonic() + MARK_SECONDS
         try:
@@ -156,7 +157,7 @@ class Recorder:
         return [(reading.time, samples), (reading.time, facts)]
 
     async def _update_interval(self, reading: PowerReading) -> list[Sample]:
-        """How often the counters are updated: it bounds how old what they show may be."""
+        """The counters' update interval, which bounds the age of their values."""
         try:
             trail = await self._sampler.power_trail()
         except SourceError:

@@ -1,7 +1,7 @@
-"""Snapshots of the past, made anew from the history: what the dashboard shows when it travels back in time.
+"""Snapshots of the past, reconstructed from the history for the dashboard's playback.
 
-A few questions to the history for one moment, whatever the number of series; the analyses make readings of the answers.
-What was not recorded is not there, and nothing is carried on from an earlier moment.
+One moment takes a few queries, whatever the number of series; their samples become readings again. What was not
+recorded is missing, and no value is carried forward.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ FIGURES = (
 FACTS = (*sorted({name for entry in REGISTRY for view in entry.views for name in view.facts}), *past_machine.HEALTH)
 
 INTERVALS = 2.5
-"""A figure older than so many of the history's intervals is not one of this moment."""
+"""A figure is missing if it is older than this many of the history's intervals."""
 
-NOT_RECORDED = "nothing of it was recorded at this moment"
+NOT_RECORDED = "nothing was recorded at this moment"
 
 
 class OutOfReach(LookupError):
-    """The history does not reach to that moment. The text says from when to when it does."""
+    """The history does not include that moment. The text states its extent."""
 
 
 class Past:
-    """Makes snapshots of the past. ``hostname`` gives this machine's name, ``urls`` the exporters' addresses today."""
+    """Reconstructs snapshots. ``hostname`` is this machine's name, ``urls`` are today's addresses of the exporters."""
 
     def __init__(
         self,
@@ -71,10 +71,10 @@ class Past:
         self._rtmp_url = rtmp_url
 
     async def at(self, moment: float) -> Snapshot:
-        """Everything that was recorded of that moment (Unix seconds).
+        """Everything recorded at that moment (Unix seconds).
 
-        Raises OutOfReach, and HistoryError where the history does not answer. Raises LookupError where a store holds
-        several machines and does not know this one by its name.
+        Raises OutOfReach, and HistoryError if the history fails. Raises LookupError if a store holds several machines
+        and none has this machine's name.
         """
         hostname = await self._hostname()
         reach = await self._history.reach()
@@ -108,7 +108,8 @@ class Past:
         )
 
     async def _interval(self, moment: float) -> float:
-        """How far apart samples are at that time: the setting may have been another one, or a Prometheus' own."""
+        """The sampling interval at that time, which may differ from the current setting, or be a Prometheus
+        server's."""
         seconds = INTERVALS * FACTS_SECONDS
         series = await self._history.recent((names.HOST_WATTS, names.CPU_BUSY), moment - seconds, moment)
         return spacing(series, self._config.history.interval_seconds)
@@ -133,7 +134,7 @@ class Past:
     def _composed(
         self, at: float, recorded: Recorded, *, power: PowerReading | None, machine: MachinePower | None, **parts: Any
     ) -> Snapshot:
-        """A snapshot of the parts that are there, with what follows from them and the run that went on."""
+        """A snapshot of the available parts, with the values that follow from them and the run in progress."""
         there = {name: parts.get(part) for name, part in _PARTS.items()} | {"power": power}
         prices = self._config.cost
         cost = hourly_cost(machine, parts.get("host"), parts.get("gpus", ()), at, prices)
@@ -163,8 +164,8 @@ class Past:
         )
 
     def _left_of_a_run(self, moment: float) -> tuple[Run, PowerReading | None, tuple[Gpu, ...] | None] | None:
-        """The run that went on at that moment and left samples of its power in its folder, and the power then, None
-        between its windows. None where there is no such run. Blocks."""
+        """The run in progress at that moment whose folder has power samples, and its power then, None between windows.
+        None if there is no such run. Blocks."""
         run = next((one for one in self._runner.list() if run_at(one, moment) is not None), None)
         if run is None:
             return None
@@ -183,7 +184,7 @@ class Past:
 
 
 def _gpus_then(folder: Path, place: int) -> tuple[Gpu, ...] | None:
-    """None where the window had GPUs: their power is not known any more, and so is no sum with them."""
+    """None if the window had GPUs: their power is no longer known, so neither is a sum with them."""
     try:
         kept = read_window(folder, place)
     except (OSError, ValueError):
@@ -192,7 +193,7 @@ def _gpus_then(folder: Path, place: int) -> tuple[Gpu, ...] | None:
 
 
 _PARTS = {"host": "host", "containers": "engine", "streams": "rtmp_server", "gpu": "gpus"}
-"""The part of a snapshot that is there where a source was read."""
+"""The part of a snapshot that exists if a source was read."""
 
 
 def _local(unix_seconds: float) -> str:

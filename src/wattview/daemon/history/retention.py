@@ -1,9 +1,9 @@
-"""Which rows of the embedded history are old enough to go.
+"""Which rows of the embedded history are old enough to be deleted.
 
-A clock that jumps must not delete what was recorded. So a row's age is not what the clock says, but how long was
-recorded after it. The recording is a list of *spans*, each without a gap: a new one begins where time moved by more
-than ``gap`` seconds, forward (the machine slept, its clock was set) or back. However far the clock moved, a gap counts
-as ``gap`` seconds. A history of 7 days so holds 7 days of recording, even where the machine was off for a month.
+A jump of the clock must not delete recordings. A row's age is therefore not a difference of clock times, but the amount
+that was recorded after it. The recording is a list of *spans*: a new one starts where time moved by more than ``gap``
+seconds, forward (the machine was suspended, its clock was set) or backward. Any gap counts as ``gap`` seconds. A
+history of 7 days thus holds 7 days of recording, even if the machine was off for a month.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 GAP_SECONDS = 900.0
-"""The most that one jump of the clock can cost of the oldest rows."""
+"""The most of the oldest rows that one jump of the clock can cost."""
 
 DELETED_AT_ONCE = 20
 
 _SAVED_EVERY_SECONDS = 60.0
-"""How often the present span's end is written: not with each row, which would write one page more each time."""
+"""How often the current span's end is written; with every row it would cost one more page each time."""
 
 _MICROSECONDS = 1_000_000
 
 
 class Span(Struct):
-    """A stretch of recording without a gap, in microseconds. ``first`` and ``last`` are Unix times; ``began`` is how
-    much had been recorded before it."""
+    """An uninterrupted recording, in microseconds. ``first`` and ``last`` are Unix times; ``began`` is the amount
+    recorded before it."""
 
     number: int
     first: int
@@ -35,22 +35,22 @@ class Span(Struct):
 
     @property
     def recorded(self) -> int:
-        """How much had been recorded at its end."""
+        """The amount recorded by its end."""
         return self.began + self.last - self.first
 
 
 class Retention:
-    """The spans of one file, as its writing thread sees them. Called inside of that thread's transactions."""
+    """The spans of one file, for its writing thread. Called within that thread's transactions."""
 
     def __init__(self, seconds: float, gap_seconds: float = GAP_SECONDS) -> None:
         self._kept = round(seconds * _MICROSECONDS)
-        # A short retention must not be used up by one jump.
+        # One jump must not use up a short retention.
         self._gap = round(min(gap_seconds, seconds / 4) * _MICROSECONDS)
         self._now: Span | None = None
         self._saved = 0
 
     def reset(self) -> None:
-        """Forgets what was read from the file: it may have been rolled back, or be another one."""
+        """Discards the cached spans: the file may have been rolled back or replaced."""
         self._now = None
 
     def note(self, connection: sqlite3.Connection, at: int) -> None:
@@ -69,7 +69,7 @@ class Retention:
         self._now = span
 
     def forget(self, connection: sqlite3.Connection) -> None:
-        """Deletes a few of the rows after which more than the retention was recorded."""
+        """Deletes a few of the rows that exceed the retention."""
         assert self._now is not None
         rows = connection.execute("SELECT id, first, last, began FROM spans ORDER BY id")
         oldest, *newer = [Span(*row) for row in rows]
@@ -90,8 +90,8 @@ class Retention:
             connection.execute("DELETE FROM spans WHERE id = ?", (oldest.number,))
 
     def _load(self, connection: sqlite3.Connection, at: int) -> Span:
-        """The newest span of the file, with the rows that were written after its end was. A file that knows no spans
-        yet has its rows cut into them."""
+        """Loads the newest span of the file, including rows written after its end was last saved. A file without spans
+        gets them from its rows."""
         connection.execute(
             "CREATE TABLE IF NOT EXISTS spans (id INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL,"
             " began INTEGER NOT NULL)"
@@ -107,7 +107,7 @@ class Retention:
         return span
 
     def _cut(self, connection: sqlite3.Connection, at: int) -> Span:
-        """The rows of a file that knows no spans yet, cut into them."""
+        """Spans from the rows of a file that has none yet."""
         times = [time for (time,) in connection.execute("SELECT time FROM ticks ORDER BY time")]
         recorded = 0
         for first, last in _stretches(times or [at], self._gap):
@@ -131,7 +131,7 @@ def _save(connection: sqlite3.Connection, span: Span) -> None:
 
 
 def _stretches(times: Iterable[int], gap: int) -> list[tuple[int, int]]:
-    """Times in order, cut where two lie further apart than ``gap``."""
+    """Times in order, cut where two are further apart than ``gap``."""
     found: list[tuple[int, int]] = []
     for time in times:
         if found and time - found[-1][1] <= gap:
@@ -142,7 +142,7 @@ def _stretches(times: Iterable[int], gap: int) -> list[tuple[int, int]]:
 
 
 def _without(first: int, end: int, spans: Iterable[Span]) -> list[tuple[int, int]]:
-    """The parts of [first, end) that lie in none of the spans: there, rows of a newer span may stand."""
+    """The parts of [first, end) that are in none of the spans, which may hold rows of a newer span."""
     parts = [(first, end)]
     for span in spans:
         parts = [

@@ -1,7 +1,7 @@
-"""One moment of a history: of each series the last sample there, from which readings are made again.
+"""One moment of a history: the last sample of each series, from which readings are reconstructed.
 
-Pure functions. Nothing is carried on from before: a sample that is too old is none, and of one source only what its
-last reading had counts, so that a container or a stream that it had lost by then is not there.
+Pure functions. No value is carried forward: samples that are too old are dropped, and of one source only the samples of
+its last reading count, so that a container or stream that had ended by then does not appear.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from wattview.exposition import parse_series
 from wattview.model import HistorySeries
 
 ONE_READING_SECONDS = 0.001
-"""Samples of one source that are no further apart were taken together."""
+"""Samples of one source that are no further apart belong to one reading."""
 
 Key = tuple[str, ...]
 
 
 class IndexedSample(NamedTuple):
-    """The last sample of a series, and the one before it where there is one near."""
+    """The last sample of a series, and the previous one if it is near."""
 
     labels: Mapping[str, str]
     time: float
@@ -31,10 +31,10 @@ class IndexedSample(NamedTuple):
 
 
 class SampleIndex:
-    """What a history holds of one moment: of each series the last sample that is no older than ``within`` seconds.
+    """A history at one moment: the last sample of each series, if no older than ``within`` seconds.
 
-    ``hostname`` chooses where a store holds several machines: only series whose label ``host`` is that, where it knows
-    this machine by that label. Raises LookupError where it holds several and none of them by that name.
+    ``hostname`` selects the machine in a store that holds several: only series with that label ``host`` count, if any
+    have it. Raises LookupError if there are several machines and none has that name.
     """
 
     def __init__(self, series: Iterable[HistorySeries], at: float, within: float, hostname: str = "") -> None:
@@ -64,14 +64,14 @@ class SampleIndex:
         }
 
     def all(self, metric: str) -> list[IndexedSample]:
-        """The samples of a metric, of the last reading or of one before it."""
+        """The samples of a metric, of the last reading or an earlier one."""
         return self._by_metric.get(metric, [])
 
     def time_of(self, *metrics: str) -> float | None:
         return max((one.time for metric in metrics for one in self._by_metric.get(metric, ())), default=None)
 
     def value(self, metric: str) -> float | None:
-        """The last value of a metric that has one series."""
+        """The last value of a metric with a single series."""
         samples = self._by_metric.get(metric)
         return max(samples, key=lambda sample: sample.time).value if samples else None
 
@@ -82,7 +82,7 @@ def _parsed(key: str) -> tuple[str, Mapping[str, str]]:
 
 
 def spacing(series: Iterable[HistorySeries], otherwise: float) -> float:
-    """How far apart the samples are, usually: the median of the gaps of the series that has most of them."""
+    """The usual distance of samples: the median gap of the series with the most samples."""
     most = max((one.points for one in series), key=len, default=[])
     gaps = [after[0] - before[0] for before, after in pairwise(most)]
     return median(gaps) if gaps else otherwise
@@ -91,7 +91,7 @@ def spacing(series: Iterable[HistorySeries], otherwise: float) -> float:
 def by_key(
     read: Mapping[str, list[IndexedSample]], fields: Mapping[str, str], *labels: str
 ) -> dict[Key, dict[str, Any]]:
-    """{the labels' values: {field: value}}, of the metrics that ``fields`` names."""
+    """{label values: {field: value}}, for the metrics in ``fields``."""
     found: dict[Key, dict[str, Any]] = {}
     for metric, field in fields.items():
         for one in read.get(metric, ()):
@@ -101,12 +101,12 @@ def by_key(
 
 
 def whole(text: str) -> int | None:
-    """A count as a label writes it; None for anything else."""
+    """A count in a label; None for anything else."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
 def size_of(text: str) -> tuple[int | None, int | None]:
-    """``1280x720`` as width and height; None twice for anything else."""
+    """Width and height of ``1280x720``; None twice for anything else."""
     width, _, height = text.partition("x")
     sides = whole(width), whole(height)
     return sides if None not in sides else (None, None)

@@ -1,7 +1,6 @@
-"""The embedded history: one SQLite file, for one daemon.
+"""The embedded history: one SQLite file for one daemon.
 
-All file work happens in the two threads of ``database``, one that writes and one that reads; nothing here blocks the
-event loop.
+The two threads of ``database`` do all I/O, one for writing and one for reading; nothing here blocks the event loop.
 """
 
 from __future__ import annotations
@@ -26,27 +25,26 @@ log = logging.getLogger("wattview.history")
 
 _DOUBLE = struct.Struct("<d")
 _PACKED_FROM = 1024
-"""Rows of at least so many bytes are packed: many containers' rates, of which many are 0, take half."""
+"""Rows of at least this many bytes are compressed: the rates of many containers, often 0, shrink to half."""
 _MICROSECONDS = 1_000_000
 _DAY = 86_400.0
 _KEPT_LAYOUTS = 32
 _TICKS_PER_STEP = 16
 _DAMAGE = (struct.error, zlib.error, ValueError, TypeError)
-"""What reading a row raises that nobody wrote so."""
+"""Exceptions from reading a row that this program did not write."""
 
 
 class SqliteHistory:
     """A history in one SQLite file, for one daemon.
 
-    Every ``append`` is one row: a time in microseconds, the number of a layout (which series, in which order) and
-    their values as doubles. A tick so costs one page written, whatever the number of series, where a row for each
-    sample costs a page for each: 50 series every 5 s are 8.3 MB a day, and one day of one series is read in 0.05 s
-    (tests/daemon/test_history_sqlite.py measures the size). Long rows are packed. Rows after which more than
-    the retention was recorded go, a few at each append.
+    Every ``append`` is one row: a time in microseconds, the number of a layout (which series, in which order) and their
+    values as doubles. A tick thus costs one written page, whatever the number of series; a row per sample would cost a
+    page each. 50 series every 5 s take 8.3 MB a day, and one day of one series is read in 0.05 s
+    (tests/daemon/test_history_sqlite.py measures the size). Long rows are compressed. Each append deletes a few rows
+    that exceed the retention.
 
-    A row that is damaged costs itself, and the log says so once; what befalls the whole file is ``database``'s affair,
-    and how long rows are kept is ``retention``'s. ``problem`` is why the last row could not be written, None where it
-    was.
+    A damaged row is skipped, and logged once; ``database`` handles damage to the whole file, ``retention`` the age of
+    rows. ``problem`` is why the last row could not be written, None if it was.
     """
 
     name = "sqlite"
@@ -67,7 +65,7 @@ class SqliteHistory:
         self._damage_said = False
 
     async def append(self, time: float, samples: Iterable[tuple[str, float]]) -> None:
-        """Keeps the values that series have at one moment. A value that is not finite is no sample."""
+        """Stores the values of series at one moment. Values that are not finite are dropped."""
         finite = {key: float(value) for key, value in samples if math.isfinite(value)}
         if not finite:
             return
@@ -101,7 +99,7 @@ class SqliteHistory:
     async def close(self) -> None:
         await self._database.close()
 
-    # in the writing thread
+    # In the writing thread.
 
     def _append(self, connection: sqlite3.Connection, time: float, samples: Mapping[str, float]) -> None:
         if connection is not self._known:
@@ -119,7 +117,7 @@ class SqliteHistory:
             self._prune(connection, time)
             connection.execute("COMMIT")
         except BaseException:
-            # It may have been rolled back.
+            # The transaction may have been rolled back.
             self._forget_what_is_known()
             raise
 
@@ -130,7 +128,7 @@ class SqliteHistory:
         self._retention.reset()
 
     def _layout(self, connection: sqlite3.Connection, time: float, keys: tuple[str, ...]) -> int:
-        """The number of a layout, a new one at least once a day: an old layout is one that no kept tick uses."""
+        """The number of a layout, a new one at least once a day, so that old layouts end up without rows."""
         known = self._layouts.get(keys)
         if known is not None and 0 <= time - known[1] < _DAY:
             self._layouts.move_to_end(keys)
@@ -155,7 +153,7 @@ class SqliteHistory:
         return known
 
     def _prune(self, connection: sqlite3.Connection, time: float) -> None:
-        """Once a day: the layouts and series that no row needs any more."""
+        """Deletes, once a day, the layouts and series that no row refers to."""
         if abs(time - self._pruned) < _DAY:
             return
         self._pruned = time
@@ -169,7 +167,7 @@ class SqliteHistory:
         connection.executemany("DELETE FROM series WHERE id = ?", [(number,) for number in known - used])
         self._ids.clear()
 
-    # in the reading thread
+    # In the reading thread.
 
     def _samples(
         self, connection: sqlite3.Connection, metric: str, labels: Mapping[str, str], start: float, end: float
@@ -193,7 +191,7 @@ class SqliteHistory:
         self, connection: sqlite3.Connection, metric: str, labels: Mapping[str, str], times: list[float]
     ) -> list[HistorySeries]:
         view = _matching(connection, metric, labels)
-        # One cursor: a statement that was not read to its end can only be used again by the cursor that holds it.
+        # Only the cursor that holds an unfinished statement can reuse it.
         cursor = connection.cursor()
         found: dict[int, list[tuple[float, float]]] = {number: [] for number in view.keys}
         for time in times if found else ():
@@ -201,7 +199,7 @@ class SqliteHistory:
                 "SELECT layout, data FROM ticks WHERE time <= ? AND time > ? ORDER BY time DESC LIMIT ?",
                 (math.floor(time * _MICROSECONDS), (time - self._lookback) * _MICROSECONDS, _TICKS_PER_STEP),
             )
-            # Each source is a row of its own: the newest row that holds a series counts.
+            # Each source has rows of its own: for each series, the newest row with it counts.
             missing = set(found)
             for layout, data in rows:
                 for number, value in view.values(layout, data):
@@ -215,14 +213,14 @@ class SqliteHistory:
         return view.series(found)
 
     def _judge(self, view: _View, found: Mapping[int, list[tuple[float, float]]]) -> None:
-        """Damaged rows cost themselves. Raises HistoryError where nothing else was found: that is not "no data"."""
+        """Skips damaged rows. Raises HistoryError if there are no others: that is not "no data"."""
         if not view.damage:
             return
         if not self._damage_said:
             self._damage_said = True
-            log.warning("the history %s has damaged rows, which are passed over: %s", self.path, view.damage)
+            log.warning("the history %s has damaged rows, which are skipped: %s", self.path, view.damage)
         if not any(found.values()):
-            raise HistoryError(f"history {self.path}: what was recorded then is damaged: {view.damage}")
+            raise HistoryError(f"history {self.path}: the rows of that time are damaged: {view.damage}")
 
 
 def _matching(connection: sqlite3.Connection, metric: str, labels: Mapping[str, str]) -> _View:
@@ -239,7 +237,7 @@ def _labels(key: str) -> Mapping[str, str]:
 
 
 class _View:
-    """Some series by their numbers, and where each stands in the ticks of a layout."""
+    """Some series by their numbers, and their positions in the ticks of a layout."""
 
     def __init__(self, connection: sqlite3.Connection, keys: dict[int, str]) -> None:
         self.keys = keys
@@ -248,7 +246,7 @@ class _View:
         self._places: dict[int, tuple[int, list[tuple[int, int]]]] = {}
 
     def values(self, layout: int, data: bytes) -> list[tuple[int, float]]:
-        """(series number, value) of each matching series in a tick; none of one that is damaged."""
+        """(series number, value) of each matching series in a tick; empty for a damaged tick."""
         try:
             size, places = self._places_in(layout)
             whole = _whole(data, size) if places else b""
@@ -258,7 +256,8 @@ class _View:
             return []
 
     def _places_in(self, layout: int) -> tuple[int, list[tuple[int, int]]]:
-        """The bytes of a tick of that layout, and (series number, byte offset of its value) of each matching series."""
+        """The size in bytes of a tick of that layout, and (series number, byte offset of its value) of each matching
+        series."""
         known = self._places.get(layout)
         if known is None:
             row = self._connection.execute("SELECT series FROM layouts WHERE id = ?", (layout,)).fetchone()
@@ -268,7 +267,7 @@ class _View:
         return known
 
     def points(self, start: float, end: float) -> dict[int, list[tuple[float, float]]]:
-        """All that they were from ``start`` to ``end``, by number."""
+        """All their points from ``start`` to ``end``, by number."""
         found: dict[int, list[tuple[float, float]]] = {number: [] for number in self.keys}
         rows = self._connection.execute(
             "SELECT time, layout, data FROM ticks WHERE time BETWEEN ? AND ? ORDER BY time",
@@ -284,7 +283,7 @@ class _View:
 
 
 def _packed(data: bytes) -> bytes:
-    """What is stored of a tick: its doubles, packed where that makes a long row shorter."""
+    """The stored form of a tick: its doubles, compressed if that makes a long row shorter."""
     if len(data) < _PACKED_FROM:
         return data
     packed = zlib.compress(data, 1)
@@ -292,7 +291,7 @@ def _packed(data: bytes) -> bytes:
 
 
 def _whole(data: bytes, size: int) -> bytes:
-    """The doubles of a row. Raises one of ``_DAMAGE`` where they are not ``size`` bytes."""
+    """The doubles of a row. Raises one of ``_DAMAGE`` if they are not ``size`` bytes."""
     if len(data) == size:
         return data
     inflater = zlib.decompressobj()

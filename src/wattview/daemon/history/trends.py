@@ -1,4 +1,4 @@
-"""Trends from the history: under which series each quantity of a subject is kept."""
+"""Trends from the history: which series store each quantity of a subject."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 
 
 class Kept(NamedTuple):
-    """The metric, and the labels that name its subject. ``summed``: several series of one subject are its parts; else
-    they follow one another, as where the source of the power has changed."""
+    """The metric, and the labels that identify its subject. ``summed``: the series of one subject are added; else they
+    follow one another in time, as after a change of the power source."""
 
     metric: str
     names: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ KEPT: Mapping[tuple[TrendKind, TrendQuantity], Kept] = {
     ("stream", "power"): Kept("wattview_stream_power_watts", ("app", "stream")),
     ("stream", "bandwidth_in"): Kept("nginx_rtmp_stream_bandwidth_in_bytes", ("app", "stream")),
 }
-"""What the history keeps of each kind of subject."""
+"""What the history stores for each kind of subject."""
 
 
 async def trends(
@@ -47,10 +47,10 @@ async def trends(
     end: float,
     step: float,
 ) -> list[Trend]:
-    """That quantity of every subject of that kind, or of the one called ``name``. What has no samples is not in the
-    answer.
+    """That quantity for every subject of that kind, or for the one called ``name``. Subjects without samples are left
+    out.
 
-    Raises HistoryError as the history does, KeyError for a quantity that this kind does not have.
+    Raises HistoryError as the history does, and KeyError for a quantity that this kind does not have.
     """
     kept = KEPT[kind, quantity]
     selector = kept.metric

@@ -1,5 +1,5 @@
-"""The daemon's own HTTP servers: the ten exporters' and the control API's.
+"""The daemon's HTTP servers: the ten exporters and the control API.
 
-uvicorn and httptools do the HTTP. What stands here bounds what a peer may cost (connections, headers, bodies, time,
-answers that nobody reads), says who may ask, and keeps sockets and connections over a reload.
+uvicorn and httptools implement HTTP. This package limits the resources of a peer (connections, headers, bodies, time,
+unread answers), handles authentication, and keeps sockets and connections across a reload.
 """

@@ -1,7 +1,7 @@
-"""Everything that the daemon listens on by its settings: the exporters' ports, the control socket, the control port.
+"""Everything that the daemon listens on: the exporters' ports, the control socket, the control port.
 
-``Addresses.of`` binds what the settings ask for, or nothing. At a reload it is given those of before: what both ask for
-keeps its socket and its connections, so that no scrape is refused, and nothing is closed until the new ones serve.
+``Addresses.of`` binds all configured addresses, or none. On a reload it receives the previous ones: addresses in both
+keep their sockets and connections, so that no scrape is refused, and nothing is closed until the new ones serve.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ TOKEN_CHARACTERS = 16
 
 
 class ListenError(Exception):
-    """An address cannot be listened on. The text names the setting, the reason and the way out."""
+    """An address cannot be listened on. The text names the setting, the reason and how to fix it."""
 
 
 class Addresses:
-    """The listeners of one set of settings. ``exporters`` are by their keys; ``problems`` says of the others why they
-    are not served, and ``taken`` are those of them whose port somebody else has; ``token`` is what the control port
-    wants, and ``web`` who else may come in over TCP."""
+    """The listeners of one configuration. ``exporters`` are by their keys; ``problems`` says why the others are not
+    served, and ``taken`` are those whose port belongs to another process; ``token`` is the control port's, and ``web``
+    the web configuration for TCP."""
 
     def __init__(self, before: Addresses | None) -> None:
         self.exporters: dict[str, Listener] = {}
@@ -57,10 +57,9 @@ class Addresses:
 
     @classmethod
     async def of(cls, config: Config, exporters: Mapping[str, int], before: Self | None = None) -> Self:
-        """``exporters`` are the ports of those to serve, by their keys. Raises ListenError and ConfigError, and then
-        nothing has changed.
+        """``exporters`` are the ports to serve, by key. Raises ListenError and ConfigError without changing anything.
 
-        A port that is taken when the daemon starts costs that exporter only. One that a reload asks for is an error.
+        A port that is taken when the daemon starts costs only that exporter. On a reload it is an error.
         """
         addresses = cls(before)
         settings = config.daemon
@@ -79,21 +78,21 @@ class Addresses:
         return addresses
 
     def take_limits(self) -> None:
-        """To be called when these addresses serve."""
+        """Applies the limits of this configuration, once these addresses serve."""
         for pool, most in zip(self._pools, (EXPORTER_CONNECTIONS, CONTROL_CONNECTIONS), strict=True):
             pool.most = min(most, TLS_CONNECTIONS) if self.web is not None and self.web.encrypted else most
 
     def hold(self) -> None:
-        """Lets new requests wait."""
+        """Queues new requests."""
         for listener in self._listeners.values():
             listener.hold()
 
     async def settle(self) -> None:
-        """Waits for the answers that are being made."""
+        """Waits for the answers in progress."""
         await asyncio.gather(*(listener.settle() for listener in self._listeners.values()))
 
     async def close(self, but: Addresses | None = None) -> None:
-        """Closes what the others do not have."""
+        """Closes the listeners that ``others`` does not share."""
         kept = set(but._listeners.values()) if but else set()
         await asyncio.gather(*(one.close() for one in self._listeners.values() if one not in kept))
         for path in self._locks.keys() - (but._locks.keys() if but else set()):
@@ -101,7 +100,7 @@ class Addresses:
             os.close(self._locks.pop(path))
 
     def _listener(self, name: Hashable, pool: Pool, bind: Callable[[], socket.socket]) -> Listener:
-        """That of before, or a new one. Raises OSError."""
+        """The previous listener, or a new one. Raises OSError."""
         self._listeners[name] = self._before.get(name) or Listener(bind(), pool)
         return self._listeners[name]
 
@@ -111,7 +110,7 @@ class Addresses:
         try:
             return self._listener(path, self._pools[1], lambda: bind_unix(path))
         except FileExistsError as error:
-            os.close(self._locks.pop(path))  # and what is in the way stays
+            os.close(self._locks.pop(path))  # and leave the obstacle alone
             raise ListenError(str(error)) from None
         except OSError as error:
             raise ListenError(f"{path}: {error.strerror or error}; set daemon.control_socket") from None
@@ -139,7 +138,7 @@ class Addresses:
 
 
 def listen_problem(setting: str, host: str, port: int) -> tuple[str, bool]:
-    """Why a port cannot be listened on now, "" where it can; and whether it is that somebody else has it."""
+    """Why a port cannot be listened on ("" if it can); and whether another process has it."""
     try:
         bind_tcp(host, port).close()
     except OSError as error:
@@ -148,7 +147,7 @@ def listen_problem(setting: str, host: str, port: int) -> tuple[str, bool]:
 
 
 def read_token(path: Path) -> str:
-    """The control API's token. It must be a secret: a file of others' reading is refused, and so is a short one.
+    """The control API's token. It must be secret and long: a file that others can read is refused.
 
     Raises ListenError.
     """
@@ -171,9 +170,9 @@ def read_token(path: Path) -> str:
 
 
 def _take_lock(control_socket: Path) -> int:
-    """Makes sure that one daemon has this control socket; the kernel lets go of the lock when the daemon dies.
+    """Ensures that one daemon has this control socket; the kernel releases the lock when the daemon dies.
 
-    The file names the daemon's pid, as ``/health`` does: who finds both alike speaks to this daemon and to no other.
+    The file contains the daemon's pid, as does ``/health``: if both match, the client speaks to this daemon.
     """
     try:
         control_socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -206,7 +205,7 @@ def _is_no_address(error: OSError) -> bool:
 
 def _problem(error: OSError, setting: str, host: str, port: int) -> str:
     if _is_no_address(error):
-        return f"{host} is no address of this machine; set {setting} to one that `ip address` shows"
+        return f"{host} is not an address of this machine; set {setting} to one that `ip address` shows"
     if error.errno == errno.EADDRINUSE:
         return f"port {port} is taken by another program; stop it or set {setting}"
     if error.errno == errno.EACCES:

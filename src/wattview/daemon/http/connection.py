@@ -1,8 +1,7 @@
-"""One connection of the daemon's HTTP servers: uvicorn's, with bounds on what a peer may make it hold, and how long.
+"""One connection of the daemon's HTTP servers: uvicorn's protocol, with limits on time and memory per peer.
 
-uvicorn answers, httptools parses. Go's ``net/http``, which serves the exporters that WattView stands in for, is the
-reference for the bounds: one request at a time, headers and body of a limited size, time-outs for both and for a reader
-that does not read, a connection that is kept for a while after an answer.
+uvicorn answers, httptools parses. The limits follow Go's ``net/http``, which serves the original exporters: one request
+at a time, limited headers and body, time-outs for both and for slow readers, keep-alive for a limited time.
 """
 
 from __future__ import annotations
@@ -28,36 +27,36 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 1024 * 1024
 CHUNKED_BYTES = 64 * 1024
-"""What the sizes of a chunked body's chunks may add to it."""
+"""Allowance for the chunk sizes of a chunked body."""
 
 TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes"
 
 HEAD_SECONDS = 10.0
-"""From a connection's or a request's beginning to the end of its headers; also a TLS handshake."""
+"""Time from a connection's or a request's start to the end of its headers; also for a TLS handshake."""
 BODY_SECONDS = 30.0
 IDLE_SECONDS = 75
-"""Longer than the minute that lies between two scrapes by default."""
+"""Longer than the default minute between two scrapes."""
 READER_SECONDS = 30.0
 READER_BYTES = 128 * 1024
-"""So much of an answer is taken from us in ``READER_SECONDS``, or the connection is given up."""
+"""A peer must read this much of an answer in ``READER_SECONDS``, or the connection is closed."""
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 4 * MAX_BODY_BYTES
-"""How long, and how much, a refused peer may go on sending: a socket closed at once would take the refusal with it."""
+"""How long, and how much, a refused peer may go on sending: closing at once would discard the refusal too."""
 
 PIECE_BYTES = 16 * 1024
-"""What is parsed at the most before the bounds are looked at."""
+"""Maximum number of bytes parsed between two checks of the limits."""
 
 END = b"\r\n\r\n"
-"""What headers, and a chunked body with its trailers, end with: so a piece that ends there holds no two requests."""
+"""The end of headers, and of a chunked body with its trailers: a piece that ends there cannot contain two requests."""
 
 HEAD, BODY, WHOLE = range(3)
-"""How far a request has come."""
+"""Stages of a request."""
 
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%-]*(:[0-9]*)?|\[[0-9A-Fa-f:.]+(%25[A-Za-z0-9._~-]+)?\](:[0-9]*)?")
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
-    """uvicorn's configuration wants an application; a connection asks its listener for one."""
+    """Placeholder: uvicorn's configuration requires an application; a connection asks its listener for one."""
 
 
 @functools.cache
@@ -74,7 +73,7 @@ said = Seldom("wattview.http")
 
 
 class Acceptor(Protocol):
-    """What a connection needs of the listener that it came in on."""
+    """What a connection needs of its listener."""
 
     loop: asyncio.AbstractEventLoop
     requests: set[asyncio.Task[object]]
@@ -82,7 +81,7 @@ class Acceptor(Protocol):
 
     @property
     def state(self) -> ServerState:
-        """uvicorn's book of connections and tasks."""
+        """uvicorn's registry of connections and tasks."""
 
     @property
     def paused(self) -> bool: ...
@@ -93,17 +92,18 @@ class Acceptor(Protocol):
 
 
 class Connection(HttpToolsProtocol):
-    """A peer of a listener. One request is read at a time: the next one is parsed when the answer has been written."""
+    """A connection to a listener. One request is read at a time: the next one is parsed after the answer has been
+    written."""
 
     def __init__(self, listener: Acceptor) -> None:
         super().__init__(_settings(), listener.state, {}, listener.loop)
         self.app = self._serve
         self.waiting_since = self.loop.time()
-        """Since when there has been nothing to answer."""
+        """Since when the connection has been idle."""
         self.listener = listener
         self._stage = HEAD
         self._accepted = False
-        """Whether the headers of this request were in order, so that the application answers it."""
+        """Whether the headers of this request were valid, so that the application answers it."""
         self._counted = 0
         self._body_size: int | None = None
         self._unparsed = b""
@@ -117,10 +117,10 @@ class Connection(HttpToolsProtocol):
 
     @property
     def answering(self) -> bool:
-        """Whether a request has been heard whose answer is not yet said."""
+        """Whether a request has been received and not yet answered."""
         return self.cycle is not None and not self.cycle.response_complete
 
-    # What asyncio tells.
+    # Callbacks of asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -138,7 +138,7 @@ class Connection(HttpToolsProtocol):
             self._timer.cancel()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """A peer that has said all that it will say still gets the answer that is being made."""
+        """A peer that has closed its sending side still gets the answer in progress."""
         if self._stage == WHOLE and self.answering and not self.cycle.response_started and self.scheme == "http":
             self.cycle.keep_alive = False
             return True
@@ -151,7 +151,7 @@ class Connection(HttpToolsProtocol):
                 self.transport.abort()
             return
         self._unset_keepalive_if_required()
-        kept = max(0, self._at - len(END) + 1)  # of what was parsed, what an END may begin with
+        kept = max(0, self._at - len(END) + 1)  # the parsed bytes that may begin an END
         self._unparsed, self._at = self._unparsed[kept:] + data, self._at - kept
         self._parse()
 
@@ -165,7 +165,7 @@ class Connection(HttpToolsProtocol):
         self._timed = None
         self._watch()
 
-    # What httptools tells.
+    # Callbacks of httptools.
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -173,7 +173,7 @@ class Connection(HttpToolsProtocol):
         self._timed = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._stage == HEAD:  # the trailers of a chunked body are no headers
+        if self._stage == HEAD:  # trailers of a chunked body are not headers
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -206,10 +206,10 @@ class Connection(HttpToolsProtocol):
             self._unset_keepalive_if_required()
             self._parse()
 
-    # What a peer may send, and in which time.
+    # Limits on size and time.
 
     def _parse(self) -> None:
-        """Gives the parser what has come, up to the end of a request that is not answered yet."""
+        """Feeds the parser, up to the end of a request that is not yet answered."""
         data = self._unparsed
         try:
             while self._at < len(data) and not self._refused and not (self._stage == WHOLE and self.answering):
@@ -221,7 +221,7 @@ class Connection(HttpToolsProtocol):
                 self.parser.feed_data(piece)
                 self._check_size()
         except httptools.HttpParserUpgrade:
-            # It is answered as if it had not asked for another protocol, and nothing after it is read.
+            # It is answered without an upgrade, and nothing after it is read.
             self.cycle.keep_alive = False
             self._at = len(data)
         except httptools.HttpParserError as error:
@@ -234,7 +234,7 @@ class Connection(HttpToolsProtocol):
         self._watch()
 
     def _piece_end(self, data: bytes) -> int:
-        """So far the parser may be given ``data`` without coming into the next request."""
+        """How much of ``data`` the parser may get without reaching the next request."""
         at = self._at
         if self._stage == BODY and self._body_size is not None:
             return at + min(self._body_size - self._counted, PIECE_BYTES)
@@ -248,7 +248,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(413, TOO_LARGE)
 
     def _problem(self) -> tuple[int, str] | None:
-        """What is wrong with a request by its headers (RFC 9112, 3.2 and 6.3), which httptools does not look at."""
+        """What is wrong with a request's headers (RFC 9112, 3.2 and 6.3), which httptools does not check."""
         hosts = 0
         for name, value in self.headers:
             if name == b"host":
@@ -261,22 +261,22 @@ class Connection(HttpToolsProtocol):
                     return 413, TOO_LARGE
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):
-            return 505, "only HTTP 1.0 and 1.1 are spoken here"
+            return 505, "only HTTP 1.0 and 1.1 are supported"
         if hosts > 1 or (not hosts and version == "1.1"):
-            return 400, "a request has one Host header"
+            return 400, "a request must have exactly one Host header"
         return None if self.url.startswith(b"/") else self._without_host()
 
     def _without_host(self) -> tuple[int, str] | None:
-        """Makes a path of a target in absolute form, which every server takes (RFC 9112, 3.2.2)."""
+        """Reduces a target in absolute form to its path; every server must accept it (RFC 9112, 3.2.2)."""
         with contextlib.suppress(httptools.HttpParserInvalidURLError):
             url = httptools.parse_url(self.url)
             if url.schema in (b"http", b"https") and url.host:
                 self.url = (url.path or b"/") + (b"?" + url.query if url.query else b"")
                 return None
-        return 400, "the target of the request is no path"
+        return 400, "the request target is not a path"
 
     def _refuse(self, status: int, reason: str) -> None:
-        """Ends the connection with this answer, after one that is owed for an earlier request."""
+        """Closes the connection with this answer, after a pending answer to an earlier request."""
         said.warning("refused", "%s: %d, %s", self._peer(), status, reason)
         self._refused = True
         if not (self._stage == BODY and self._accepted):
@@ -304,7 +304,7 @@ class Connection(HttpToolsProtocol):
         self._leave()
 
     def _leave(self) -> None:
-        """Closes, and throws away for a moment what still comes: a socket closed at once takes the answer with it."""
+        """Closes the connection but reads and discards for a moment: closing at once would discard the answer too."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
         if self.transport.can_write_eof() and not self.transport.is_closing():
@@ -317,10 +317,10 @@ class Connection(HttpToolsProtocol):
     def _peer(self) -> str:
         return self.client[0] if self.client else "a peer on the control socket"
 
-    # Time.
+    # Time-outs.
 
     def _watch(self) -> None:
-        """Bounds the time for headers and body; nothing else is waited for with an end."""
+        """Limits the time for headers and body; nothing else has a time-out here."""
         if self._refused or self.flow.write_paused or self._timed == self._stage:
             return
         self._timed = self._stage
@@ -349,7 +349,7 @@ class Connection(HttpToolsProtocol):
         elif self.flow.write_paused:
             self._judge_reader()
         elif self._counted:
-            self._refuse(408, "the request did not come in time")
+            self._refuse(408, "the request did not arrive in time")
         else:
             self.transport.close()
 
@@ -381,7 +381,8 @@ class Connection(HttpToolsProtocol):
     async def _ended(
         self, task: asyncio.Task[object], app: ASGIApp, scope: Scope, receive: Receive, send: Send
     ) -> bool:
-        """Asks the application. False where it stopped for a reload before it said a word: the next one is asked."""
+        """Calls the application. False if it stopped for a reload before it started to answer: the next one is
+        called."""
         running = self.listener.running
         running.add(task)
         try:

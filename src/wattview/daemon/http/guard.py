@@ -1,6 +1,7 @@
-"""Who may ask, and how often: passwords, the token, wrong ones of both, pages of other sites, requests at once.
+"""Access control and rate limits: passwords, the token, failed attempts, requests from other sites, concurrent
+requests.
 
-Each is an ASGI application around another. What is compared with a secret is compared in constant time.
+Each is an ASGI application around another. Secrets are compared in constant time.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TURN_SECONDS = 30.0
-"""How long a request waits for its turn, at the most."""
+"""Maximum time that a request is queued."""
 
 FREE_ATTEMPTS = 20
 MAX_LOCK_SECONDS = 60.0
@@ -36,16 +37,16 @@ FORGET_SECONDS = 600.0
 MAX_ADDRESSES = 1000
 
 BCRYPT_BYTES = 72
-"""What bcrypt looks at of a password, in every implementation."""
+"""bcrypt ignores the rest of a password, in every implementation."""
 
 _NOBODY = "$2y$10$" + "." * 53
-"""The hash that an unknown user's password is compared with, so that it takes as long as a known one's."""
+"""Hash for unknown users' passwords, so that they take as long as a known user's."""
 
 said = Seldom("wattview.http")
 
 
 class Admission(NamedTuple):
-    """Why a request is not let through."""
+    """Why a request is refused."""
 
     status: int
     text: str
@@ -57,9 +58,9 @@ def plain(answer: Admission) -> Response:
 
 
 class Turns:
-    """At most ``most`` requests at once, as ``--web.max-requests`` of node_exporter says; others wait for their turn.
+    """At most ``most`` concurrent requests, like node_exporter's ``--web.max-requests``; others are queued.
 
-    A request takes its turn until its reader has taken the answer, save what the socket holds.
+    A request holds its slot until the client has read the answer, except for what the socket buffers.
     """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
@@ -85,9 +86,9 @@ class Turns:
 
 
 class Guard:
-    """Lets those through who have a password of the web configuration, or the token where there is one.
+    """Admits requests with a password of the web configuration, or with the token if there is one.
 
-    Without either it lets everybody through. ``say`` makes an answer of a refusal. ``token`` gives the one of now.
+    Without either it admits everyone. ``say`` makes the answer for a refusal. ``token`` returns the current token.
     """
 
     def __init__(
@@ -143,8 +144,8 @@ class Guard:
 
 
 class Passwords:
-    """Basic authentication against bcrypt hashes. One that was right is remembered, as a digest, as long as the hash
-    stays: a hash is made to be slow, and a scraper comes every few seconds."""
+    """Basic authentication against bcrypt hashes. A correct password is cached as a digest while the hash stays the
+    same: bcrypt is slow by design, and a scraper comes every few seconds."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
@@ -182,11 +183,11 @@ def _matches(password: bytes, hashed: str) -> bool:
 
 
 class Attempts:
-    """Wrong secrets by address: after some, each further one locks the address out for twice as long as the last."""
+    """Failed attempts by address: after some, each further one doubles the lock-out of that address."""
 
     def __init__(self) -> None:
         self._wrong: dict[str, tuple[int, float, float]] = {}
-        """Of an address: how many, when the last was, until when it is locked out. The oldest first."""
+        """By address: number of failures, time of the last one, end of the lock-out. Oldest first."""
 
     def locked_seconds(self, address: str) -> float:
         """0 for an address that may try."""
@@ -208,7 +209,7 @@ class Attempts:
 
 
 class Bucket:
-    """A token bucket: ``burst`` requests at once, and one more each ``interval_seconds``."""
+    """A token bucket: ``burst`` requests at once, and one more every ``interval_seconds``."""
 
     def __init__(self) -> None:
         self._spent = 0.0
@@ -227,14 +228,16 @@ class Bucket:
 
 
 def _from_another_site(scope: Scope, headers: Mapping[bytes, bytes]) -> Admission | None:
-    """A browser sends requests of any page's script, and under any name that a page's owner lets point to us."""
+    """A browser sends requests for any page's script, and to any name whose owner makes it resolve to this host."""
     host = headers.get(b"host", b"").decode("latin-1").lower()
     origin = headers.get(b"origin")
     if origin is not None and origin.decode("latin-1").lower() != f"{scope['scheme']}://{host}":
-        return Admission(403, "pages of other sites may not ask here (Origin)")
+        return Admission(403, "requests from other sites are refused (Origin)")
     here = scope.get("server") or ("", 0)
     if _is_loopback(here[0]) and not _means_this_machine(host):
-        return Admission(421, f"no other name than this machine's leads here, such as localhost:{here[1]} (Host)")
+        return Admission(
+            421, f"the name in the URL is not this machine's; use one that is, such as localhost:{here[1]} (Host)"
+        )
     return None
 
 
@@ -257,7 +260,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def _network(scope: Scope) -> str:
-    """Whom an attempt is counted for: an address, and of IPv6 the network that one machine has to itself."""
+    """The key for counting attempts: an IPv4 address, or the IPv6 prefix that one machine has to itself."""
     host = (scope.get("client") or ("", 0))[0]
     try:
         address = ipaddress.ip_address(host.partition("%")[0])

@@ -1,6 +1,6 @@
-"""A listening socket: its connections, how many there may be, and the application that answers them.
+"""A listening socket: its connections, their limit, and the application that answers them.
 
-A listener outlives what it serves: while settings are taken anew, it has none, and requests wait for the next.
+A listener outlives its application: during a reload it has none, and requests wait for the next one.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
     from wattview.daemon.http.web_config import WebConfigFile
 
 BACKLOG = socket.SOMAXCONN
-"""Connections wait here while settings are taken anew; the kernel has a bound of its own (net.core.somaxconn)."""
+"""Connections queue here during a reload; the kernel has its own limit (net.core.somaxconn)."""
 
 ACCEPTED_AT_ONCE = 32
 RETRY_SECONDS = 1.0
 STOP_SECONDS = 1.0
-"""How long answers that are being made are waited for."""
+"""How long to wait for answers in progress."""
 
 SPARED_SECONDS = 1.0
-"""A connection that has waited for less is not closed in favour of a new one: its request may be on the way."""
+"""A connection idle for less time is not closed in favour of a new one: its request may be on the way."""
 
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
 
 
 class Pool:
-    """The connections of some listeners: at most ``most`` of them, and ``always`` however few descriptors are left.
+    """The connections of some listeners: at most ``most``, but always ``always``, however few descriptors are left.
 
-    The kernel gives the lowest descriptor that is free. So a number in the last quarter of those that there may be says
-    that all below are in use: the rest is for probes and the history.
+    The kernel assigns the lowest free descriptor, so a number in the last quarter of the limit means that all below are
+    in use: the rest is reserved for probes and the history.
     """
 
     def __init__(self, most: int, always: int = 12) -> None:
         self.state = ServerState()
         self.greeted = 0
-        """Those that are accepted and have not yet come so far as to be in ``state``."""
+        """Accepted connections that are not yet in ``state``."""
         self.most = most
         self._always = always
 
@@ -60,7 +60,7 @@ class Pool:
         return there < self._always or descriptor < soft - soft // 4
 
     def make_room(self) -> bool:
-        """Closes the connection that has waited longest for a request. Whether there was one."""
+        """Closes the connection that has been idle longest. Returns whether there was one."""
         waiting = [one for one in self.state.connections if isinstance(one, Connection) and not one.answering]
         longest = min(waiting, key=lambda one: one.waiting_since, default=None)
         if longest is None or longest.loop.time() - longest.waiting_since < SPARED_SECONDS:
@@ -71,16 +71,16 @@ class Pool:
 
 
 class Listener:
-    """Connections that come in on ``sock``."""
+    """The connections of ``sock``."""
 
     def __init__(self, sock: socket.socket, pool: Pool) -> None:
         self.sock = sock
         self.pool = pool
         self.loop = asyncio.get_running_loop()
         self.requests: set[asyncio.Task[object]] = set()
-        """Those that are being answered, or wait for an application."""
+        """Requests that are being answered or wait for an application."""
         self.running: set[asyncio.Task[object]] = set()
-        """Those that are being answered."""
+        """Requests that are being answered."""
         self._web: WebConfigFile | None = None
         self._app: ASGIApp | None = None
         self._serving = asyncio.Event()
@@ -88,8 +88,8 @@ class Listener:
         self._accepting = False
 
     def serve(self, app: ASGIApp, web: WebConfigFile | None = None) -> None:
-        """Answers with ``app`` from now on, over TLS where ``web`` says so. Connections that began under another
-        ``web`` end with what they have asked."""
+        """Answers with ``app`` from now on, over TLS if ``web`` says so. Connections that started under another ``web``
+        end after their current request."""
         if self._accepting and (web and web.path) != (self._web and self._web.path):
             for connection in self._connections():
                 connection.shutdown()
@@ -104,7 +104,7 @@ class Listener:
         return self.pool.state
 
     def admits(self, transport: asyncio.BaseTransport) -> bool:
-        """Whether a peer whose certificate was verified may come in."""
+        """Whether a peer with a verified certificate is admitted."""
         return self._web is None or self._web.admits(transport)
 
     async def ready(self) -> ASGIApp:
@@ -118,12 +118,12 @@ class Listener:
         return self._accepting and self._app is None
 
     def hold(self) -> None:
-        """Lets new requests wait for the next ``serve``."""
+        """Queues new requests until the next ``serve``."""
         self._app = None
         self._serving.clear()
 
     async def settle(self) -> None:
-        """Waits for the answers that are being made. Those that do not come to an end are asked of the next one."""
+        """Waits for the answers in progress. Requests that do not finish are passed to the next application."""
         if self.running:
             await asyncio.wait(self.running, timeout=STOP_SECONDS)
         for task in self.running:
@@ -132,7 +132,7 @@ class Listener:
             await asyncio.wait(self.running, timeout=STOP_SECONDS)
 
     async def close(self) -> None:
-        """Ends the socket and its connections, after the answers that are being made."""
+        """Closes the socket and its connections, after the answers in progress."""
         if self._accepting:
             self._accepting = False
             self.loop.remove_reader(self.sock)
@@ -163,7 +163,7 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                # No descriptor or no memory. The socket stays readable: without a pause the loop would do nothing else.
+                # Out of descriptors or memory. The socket stays readable: without a pause the loop would spin.
                 said.warning("accept", "a connection cannot be accepted: %s", error.strerror)
                 self.pool.make_room()
                 self.loop.remove_reader(self.sock)
@@ -176,7 +176,7 @@ class Listener:
                 self._greetings.add(task)
                 task.add_done_callback(self._greetings.discard)
             else:
-                said.warning("busy", "more connections than can be served: new ones are refused; who holds so many?")
+                said.warning("busy", "too many open connections: new ones are refused; check which client holds them")
                 _refuse(accepted, self._tls is None)
 
     async def _greet(self, accepted: socket.socket) -> None:
@@ -200,7 +200,7 @@ def _refuse(accepted: socket.socket, in_words: bool) -> None:
 
 
 def bind_tcp(host: str, port: int) -> socket.socket:
-    """A listening TCP socket; port 0 picks a free one. Raises OSError as the kernel gives it."""
+    """A listening TCP socket; port 0 picks a free one. Raises the kernel's OSError."""
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
     )[0]
@@ -217,9 +217,9 @@ def bind_tcp(host: str, port: int) -> socket.socket:
 
 
 def bind_unix(path: Path) -> socket.socket:
-    """A listening Unix socket that only its owner may open (0600). A dead daemon's socket is replaced.
+    """A listening Unix socket with mode 0600. A dead daemon's socket is replaced.
 
-    Raises OSError; ``FileExistsError`` where something that is not a socket stands in the way.
+    Raises OSError; ``FileExistsError`` if the path is not a socket.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.exists() or path.is_symlink():
@@ -227,7 +227,7 @@ def bind_unix(path: Path) -> socket.socket:
             raise FileExistsError(f"{path} is in the way and is not a socket; remove it or set daemon.control_socket")
         path.unlink()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # The mode is set before anyone can connect: bind under a umask, not chmod after it.
+    # Use a umask, not a later chmod, so that nobody can connect before the mode is set.
     before = os.umask(0o177)
     try:
         sock.bind(str(path))

@@ -1,4 +1,4 @@
-"""A log for what peers cause: one of them, or a thousand, must not be able to fill a disk with it."""
+"""A rate-limited log for events that peers cause, so that no peer can fill the disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ QUIET_SECONDS = 60.0
 
 
 class Seldom:
-    """Says a thing of each kind once, and then how often it happened, once a minute at the most."""
+    """Logs the first event of each kind, and then a count, at most once a minute."""
 
     def __init__(self, logger: str, quiet_seconds: float = QUIET_SECONDS) -> None:
         self._log = logging.getLogger(logger)

@@ -1,8 +1,8 @@
-"""TLS and passwords of the daemon's HTTP servers, from the file that the exporters of the Prometheus project take.
+"""TLS and passwords of the daemon's HTTP servers, from the Prometheus project's web configuration file.
 
 The format is exporter-toolkit's (https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md),
-so that one file serves node_exporter and WattView. As there, file and certificates are looked at anew at each
-connection and request: what changed is in force without a restart, and what is wrong is said and not taken.
+so that one file serves node_exporter and WattView. As there, the file and its certificates are checked for changes at
+each connection and request: changes apply without a restart, and invalid ones are logged and ignored.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "X-Frame-Options": ("deny", "sameorigin"),
     "X-XSS-Protection": (),
 }
-"""The headers that may be set, and the values that they may have, where not any."""
+"""The headers that may be set, and their valid values, if restricted."""
 
 CIPHERS = {
     "TLS_RSA_WITH_AES_128_CBC_SHA": "AES128-SHA",
@@ -53,10 +53,10 @@ CIPHERS = {
     "TLS_AES_256_GCM_SHA384": "",
     "TLS_CHACHA20_POLY1305_SHA256": "",
 }
-"""Go's names (crypto/tls, CipherSuites) and OpenSSL's. Those of TLS 1.3 are not chosen, by neither."""
+"""Go's names (crypto/tls, CipherSuites) and OpenSSL's. Neither lets users choose TLS 1.3's."""
 
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": ""}
-"""Go's names and OpenSSL's; "" where Python has no way to choose it."""
+"""Go's names and OpenSSL's; "" if Python has no way to select it."""
 
 VERSIONS = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -71,7 +71,7 @@ _SAN_KINDS = ("DNS", "email", "IP Address", "URI")
 
 
 class WebConfigError(ConfigError):
-    """A web configuration that cannot be used. The text names the file, what is wrong, and the way out."""
+    """An unusable web configuration. The text names the file, the problem, and how to fix it."""
 
 
 class _Part(Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,14 +105,14 @@ class Tls(_Part, frozen=True):
 
 
 class Http(_Part, frozen=True):
-    """``http_server_config``. HTTP/1.1 is what is served, whatever ``http2`` says."""
+    """``http_server_config``. Only HTTP/1.1 is served, whatever ``http2`` says."""
 
     http2: bool = True
     headers: dict[str, str] = {}
 
 
 class RateLimit(_Part, frozen=True):
-    """``rate_limit``: a token bucket for all requests together; none where ``interval`` is 0."""
+    """``rate_limit``: a token bucket for all requests together; none if ``interval`` is 0."""
 
     interval: str = "0"
     burst: int = 0
@@ -128,7 +128,7 @@ class Document(_Part, frozen=True):
 
 
 class WebConfig(Struct, frozen=True):
-    """What a file says, ready for use."""
+    """A parsed file, ready for use."""
 
     tls: ssl.SSLContext | None
     allowed_sans: frozenset[str]
@@ -137,11 +137,11 @@ class WebConfig(Struct, frozen=True):
     rate_interval_seconds: float
     rate_burst: int
     files: tuple[Path, ...]
-    """What it was made of: it is read anew when one of them has changed."""
+    """The files it was read from; a change of any triggers a reload."""
 
 
 class WebConfigFile:
-    """A file that is followed. ``current()`` is what it says now, or said when it was last in order."""
+    """A watched file. ``current()`` is its content now, or when it was last valid."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -171,7 +171,7 @@ class WebConfigFile:
         return self.current().tls
 
     def admits(self, transport: asyncio.BaseTransport) -> bool:
-        """Whether a peer's certificate, which was verified, is one of those that are allowed."""
+        """Whether a peer's verified certificate is one of the allowed ones."""
         allowed = self._config.allowed_sans
         certificate = transport.get_extra_info("peercert") if allowed else None
         names = {value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind in _SAN_KINDS}
@@ -183,7 +183,7 @@ def read(path: Path) -> WebConfig:
     import yaml
 
     try:
-        # Scalars as text, as Go reads them into text: a user may be called 1234.
+        # Scalars stay text, as in Go's parser: a user may be called 1234.
         tree = yaml.load(path.read_bytes(), Loader=yaml.BaseLoader)  # noqa: S506  # it makes nothing but text
         return _made_of(msgspec.convert(_without_empty(tree) or {}, Document, strict=False), path)
     except OSError as error:
@@ -193,7 +193,7 @@ def read(path: Path) -> WebConfig:
 
 
 def _without_empty(tree: object) -> object:
-    """Without the keys that are given no value: they are as if they were not there."""
+    """Drops keys without a value, as if they were absent."""
     if isinstance(tree, dict):
         return {key: _without_empty(value) for key, value in tree.items() if value != ""}
     return tree
@@ -263,7 +263,9 @@ def _choose(context: ssl.SSLContext, tls: Tls) -> None:
     for key, names, known in (("cipher_suites", tls.cipher_suites, CIPHERS),
                               ("curve_preferences", tls.curve_preferences, CURVES)):  # fmt: skip
         if unknown := [name for name in names if name not in known]:
-            raise ValueError(f"tls_server_config.{key}: {unknown[0]!r} is none of Go's; such as {next(iter(known))}")
+            raise ValueError(
+                f"tls_server_config.{key}: {unknown[0]!r} is not one of Go's names; use one such as {next(iter(known))}"
+            )
     suites = [CIPHERS[name] for name in tls.cipher_suites if CIPHERS[name]]
     if suites:
         context.set_ciphers(":".join(suites))
@@ -304,13 +306,13 @@ def _ask_for_certificates(context: ssl.SSLContext, tls: Tls, path: Path) -> None
 
 
 def _beside(path: Path, name: str) -> Path:
-    """A file that is named relative to the web configuration's directory."""
+    """A path relative to the web configuration's directory."""
     return path.parent / Path(name)
 
 
 @contextlib.contextmanager
 def _as_file(text: str, file: Path) -> Iterator[Path]:
-    """``file``, or a file in memory with ``text``: OpenSSL's call takes nothing else."""
+    """``file``, or an in-memory file with ``text``: OpenSSL's call accepts only files."""
     if not text:
         yield file
         return
@@ -323,7 +325,7 @@ def _as_file(text: str, file: Path) -> Iterator[Path]:
 
 
 def _stamps(files: tuple[Path, ...]) -> list[tuple[int, int, int] | None]:
-    """What changes when a file does."""
+    """Stamps that change when a file does."""
     found: list[tuple[int, int, int] | None] = []
     for file in files:
         try:

@@ -1,5 +1,5 @@
-"""The scenario lab: scenarios are checked, run through FFmpeg, watched, judged for quality and written down.
+"""The scenario lab: scenarios are validated, run through FFmpeg, monitored, scored for quality and recorded.
 
-``runner.Runner`` is the way in. What lives here may start encoders and players, marks the history through what it is
-given, and knows neither the control API nor the exporters.
+``runner.Runner`` is the entry point. The lab starts encoders and players and marks the history through callbacks; it
+knows neither the control API nor the exporters.
 """

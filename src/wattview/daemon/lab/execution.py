@@ -1,6 +1,6 @@
-"""One run from its beginning to its end: an asyncio task that goes through the phases of one scenario after another.
+"""One run from start to end: an asyncio task that takes the scenarios through their phases.
 
-The encoders, the viewers and the comparison are child processes. Inside a measured window nothing else happens: no
+The encoders, the viewers and the comparison are child processes. Nothing else happens inside a measured window: no
 program is probed, no quality is computed, no results are written.
 """
 
@@ -65,13 +65,13 @@ Load = Callable[[], Awaitable[tuple[float | None, float | None]]]
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a run needs of the daemon around it.
+    """What a run needs from the daemon.
 
-    ``rtmp_url`` gives the address that streams are pushed to, None where there is no server. ``mark`` is awaited at
-    the start and at the end of every measured window and writes a point of the history at that moment.
-    ``power_source`` names the source of the watts. ``load`` is for warm-ups that wait until the machine is
-    steady. ``meters`` is what a window is recorded with; without it a run's figures come from the history.
-    ``pushes_to`` says in words where streams are pushed, if that server is there.
+    ``rtmp_url`` returns the address that streams are pushed to, None without a server. ``mark`` is awaited at the start
+    and at the end of every measured window and records a point of the history at that moment. ``power_source`` names
+    the source of the watts. ``load`` is for warm-ups that wait until the machine is steady. ``meters`` records a
+    window; without it a run's figures come from the history. ``pushes_to`` describes where streams are pushed, if there
+    is a server.
     """
 
     rtmp_url: Callable[[], Awaitable[str | None]]
@@ -83,7 +83,7 @@ class Surroundings:
 
 
 class Execution:
-    """A run while it goes on. ``ended`` is called with what it became."""
+    """A run in progress. ``ended`` is called with its final state."""
 
     def __init__(
         self,
@@ -123,18 +123,18 @@ class Execution:
         self._task = asyncio.create_task(self._go(), name=f"run {self.id}")
 
     def snapshot(self) -> Run:
-        """The run with its progress and its encoders as of now. Cheap."""
+        """The run with its current progress and encoders. Cheap."""
         encoders = self._group.statuses if self._group else []
         return replace(self._run, progress=self._clock.now(), encoders=encoders)
 
     def encoders(self) -> tuple[RunningEncoder, ...]:
-        """The encoders that run now."""
+        """The encoders that are running."""
         return self._group.running if self._group else ()
 
     async def end_early(self, state: RunState) -> Run:
         """Stops everything; returns when that is done."""
         assert self._task is not None
-        # A task that is cancelled before its first step never comes to its end either.
+        # A task that is cancelled before its first step never reaches its cleanup.
         await self._begun.wait()
         if self._early_end is None:
             self._early_end = state
@@ -170,7 +170,7 @@ class Execution:
         tell(level, f"run {self.id}", text)
 
     async def _outcome(self) -> tuple[RunState, str | None]:
-        """Runs everything; what became of it, and why."""
+        """Runs everything; returns the final status and the reason."""
         try:
             await self._scenarios()
         except asyncio.CancelledError:
@@ -212,7 +212,7 @@ class Execution:
             await self._scenario(index, planned)
 
     async def _scenario(self, index: int, planned: Planned) -> None:
-        """Runs one scenario. What dies inside costs this scenario only."""
+        """Runs one scenario. A failure inside costs only this scenario."""
         self._tell("info", f"scenario {index + 1} of {len(self._plan)}: {planned.scenario.name}")
         scenario, settings = planned.scenario, self._config.scenarios
         encodes = scenario.type == "streams"
@@ -270,7 +270,7 @@ class Execution:
         return None if media is None else await self._capabilities.film(settings.ffmpeg, media)
 
     async def _server_for(self, planned: Planned) -> tuple[str | None, list[str]]:
-        """Where the streams go, and what there is to say of it."""
+        """The destination of the streams, and remarks on it."""
         scenario = planned.scenario
         rtmp_url = await self._around.rtmp_url()
         if not rtmp_url:
@@ -291,7 +291,7 @@ class Execution:
             await group.stop(ABORT_PATIENCE_SECONDS if self._early_end else STOP_PATIENCE_SECONDS)
 
     async def _window(self, index: int, planned: Planned, group: EncoderGroup) -> MeasuredWindow:
-        """Warm-up, then the measured window. The marks stand outside of it, so that its ends lie between points of
+        """Warm-up, then the measured window. The marks are outside of it, so that its ends are between two points of
         the history."""
         scenario = planned.scenario
         notes: list[str] = []
@@ -320,7 +320,7 @@ class Execution:
         )  # fmt: skip
 
     async def _until_steady(self, seconds: float, group: EncoderGroup) -> list[str]:
-        """Goes on warming up until power and CPU use are steady. Says so where they were not in time."""
+        """Continues the warm-up until power and CPU use are steady. Reports if they were not in time."""
         load = self._around.load
         if load is None:
             return ["the warm-up could not wait for steadiness: there are no readings of the machine"]
@@ -342,7 +342,7 @@ class Execution:
             notes.append(f"no history sample at the {which} of the window: {error}")
 
     async def _keep(self, index: int, record: ScenarioRecord) -> None:
-        """Puts a scenario's record into the run and writes the results file anew: what is finished survives a crash."""
+        """Adds a scenario's record to the run and rewrites the results file: finished scenarios survive a crash."""
         self._clock.enter(index, "saving")
         if self._plan[index].scenario.type == "streams":
             record = replace(record, encoder_tool=self._encoder_tool)
@@ -360,12 +360,12 @@ class Execution:
         )
         directory = Path(self._config.paths.results)
         path = await asyncio.to_thread(results_files.write, directory, results, self.id)
-        # The run's folder is whole by itself: it can be packed and sent.
+        # The run's folder is self-contained: it can be archived and sent.
         await asyncio.to_thread(results_files.copy, path, self._folder)
 
     @staticmethod
     async def _undisturbed(work: Awaitable[T]) -> T:
-        """Awaits work that must not be cut in the middle; a cancellation takes effect after it."""
+        """Awaits work that must not be interrupted; a cancellation takes effect after it."""
         task = asyncio.ensure_future(work)
         try:
             return await asyncio.shield(task)

@@ -1,4 +1,4 @@
-"""What the operating system refused, in words for people."""
+"""Explanations of the operating system's errors."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Ready-made scenarios: the choices of the launch dialog, and what ``GET /api/v1/scenarios`` lists.
+"""Presets: the choices of the launch dialog, and the answer to ``GET /api/v1/scenarios``.
 
-Presets are here; suites are the one that comes with the product and the files in ``scenarios.suite_dir``. Each preset
-begins with an idle window of its own, so that its results can be told from what the machine draws anyway.
+Presets are defined here; suites are the bundled one and the files in ``scenarios.suite_dir``. Each preset starts with
+its own idle window, the baseline for its results.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ PRESETS: list[ScenarioPreset] = [
 
 
 def available(settings: Scenarios) -> list[ScenarioPreset]:
-    """All that can be chosen, with about how long it runs. Reads files."""
+    """All presets and suites, with their approximate duration. Reads files."""
     suites = [_suite("suite", "the suite that comes with WattView", default_suite())]
     return [_timed(preset, settings) for preset in (*PRESETS, *suites, *_suites(Path(settings.suite_dir)))]
 
 
 def _suites(directory: Path) -> list[ScenarioPreset]:
-    """The suite files, by name. One that cannot be used is there with its error; no directory is no suites."""
+    """The suite files, by name. An invalid one has an error; a missing directory means no suites."""
     try:
         paths = sorted(path for path in directory.iterdir() if path.suffix in SUITE_SUFFIXES and path.is_file())
     except OSError:
@@ -95,7 +95,7 @@ def _suite(id: str, title: str, request: RunRequest) -> ScenarioPreset:
 
 
 def _timed(preset: ScenarioPreset, settings: Scenarios) -> ScenarioPreset:
-    """With its time, or the reason why it cannot be run here."""
+    """With its duration, or the reason why it cannot run here."""
     if preset.error:
         return preset
     request = RunRequest(

@@ -1,7 +1,7 @@
-"""The journal of runs: ``<state>/runs/<id>/run.json``, one file a run, always whole.
+"""The journal of runs: ``<state>/runs/<id>/run.json``, one file per run, written atomically.
 
-It outlives the daemon: a run whose journal still says ``running`` when a daemon starts was cut off by the end of
-another one, and is marked ``interrupted``. Everything here blocks; call it off the event loop.
+It outlives the daemon: a run whose journal says ``running`` when a daemon starts was cut off by the end of another one,
+and is marked ``interrupted``. Everything here blocks; call it off the event loop.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ MAX_JOURNAL_BYTES = 64 * 2**20
 
 
 def runs_directory(state: Path) -> Path:
-    """Where the runs lie below the daemon's state directory, a folder each, named by its id."""
+    """Directory of the runs in the daemon's state directory, one folder each, named by id."""
     return state / "runs"
 
 
 def delete_what_is_compared(folder: Path, stem: str = "*") -> None:
-    """Deletes what encoders and viewers left in a run's folder for the comparison, the copies of their streams and the
-    lists of their packets, and the logs of comparisons that did not come to their end. ``stem`` begins the names of one
-    scenario's files."""
+    """Deletes what encoders and viewers left in a run's folder for the comparison (copies of streams, packet lists) and
+    the logs of unfinished comparisons. ``stem`` is the prefix of one scenario's files."""
     for pattern in ("copy-*.nut", "copy-*.part-*", "source-*.txt", "sent-*.txt", "received-*.txt"):
         for path in folder.glob(f"{stem}-{pattern}"):
             with contextlib.suppress(OSError):
@@ -38,13 +37,13 @@ def delete_what_is_compared(folder: Path, stem: str = "*") -> None:
 
 
 class Journal:
-    """Runs below one directory. Its methods raise OSError where the disk does not do as told."""
+    """Runs below one directory. Its methods raise the disk's OSError."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def folder(self, run_id: str) -> Path:
-        """Where everything that belongs to a run lies: its journal, FFmpeg's logs, the scores frame by frame."""
+        """The folder of a run: its journal, FFmpeg's logs, per-frame scores."""
         return self.directory / run_id
 
     def write(self, run: Run) -> None:
@@ -53,7 +52,7 @@ class Journal:
         whole_file.write(folder / "run.json", msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
 
     def load(self) -> list[Run]:
-        """All runs, oldest first. What cannot be read is passed over, and the log says so."""
+        """All runs, oldest first. Unreadable ones are skipped and logged."""
         runs = []
         try:
             folders = sorted(self.directory.iterdir())
@@ -74,9 +73,10 @@ class Journal:
 
     def close_interrupted(self, results: Path) -> list[Run]:
         """``load``, with every run that a dead daemon left running marked as interrupted, on disk too: in its journal,
-        and in its results file in the directory ``results``, which is written more often and knows what was finished.
+        and in its results file in the directory ``results``, which is written more often and lists the finished
+        scenarios.
 
-        What a killed daemon left half-written is removed first: nobody else writes here.
+        Files that a killed daemon left half-written are removed first: only one daemon writes here.
         """
         results_files.sweep(results)
         for folder in self.directory.glob("*/"):

@@ -1,4 +1,4 @@
-"""Where a run is and how long it will still take: a clock over a plan of phases. No I/O."""
+"""Progress and remaining time of a run: a clock over a plan of phases. No I/O."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from wattview.model import Phase, RunProgress, Scenario
 PREPARING_SECONDS = 1.5
 SAVING_SECONDS = 0.2
 STEADY_SECONDS = 15.0
-"""What a warm-up until the machine is steady usually takes."""
+"""Usual duration of a warm-up that waits for a steady machine."""
 
 VMAF_PIXELS_PER_SECOND = 35e6
-"""First guess of what one CPU compares; the first comparison of a run replaces it."""
+"""First guess of one CPU's comparison speed; the first comparison of a run replaces it."""
 
 PHASES: tuple[Phase, ...] = ("preparing", "warmup", "measuring", "cooldown", "quality", "saving")
 
 
 def seconds_of(scenarios: Sequence[Scenario], quality_seconds: float, pause_seconds: float) -> float:
-    """About how long these scenarios will take, before the first of them has begun."""
+    """Approximate duration of these scenarios, before the first one has started."""
     clock = ProgressClock(scenarios, quality_seconds, pause_seconds, clock=lambda: 0.0)
     return clock.now().remaining_seconds or 0.0
 
 
 class ProgressClock:
-    """The progress of one run. ``enter`` and ``advance`` are told; ``now`` is cheap and may be asked at any time."""
+    """The progress of one run, updated by ``enter`` and ``advance``; ``now`` is cheap."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class ProgressClock:
         self._message = ""
 
     def enter(self, index: int, phase: Phase, message: str = "") -> None:
-        """Scenario ``index`` has come to ``phase``."""
+        """Scenario ``index`` has entered ``phase``."""
         if self._phase == "quality" and self._advanced and phase != "quality":
             self._learn_quality_speed()
         self._index, self._phase, self._message = index, phase, message
@@ -56,7 +56,7 @@ class ProgressClock:
         self._advanced = None
 
     def advance(self, fraction: float) -> None:
-        """How much of the present phase is done, where that is counted and not a matter of the clock."""
+        """Progress of the current phase, where it is counted rather than timed."""
         self._advanced = min(max(fraction, 0.0), 1.0)
 
     def now(self) -> RunProgress:

@@ -1,5 +1,5 @@
-"""The scenario runner as the daemon holds it: takes requests, knows the present and the past runs, stops what it
-started. What happens inside a run is in ``execution``."""
+"""The daemon's scenario runner: accepts requests, knows current and past runs, stops what it started. ``execution``
+runs the scenarios."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AHEAD = timedelta(days=31)
 
 
 class RunBusy(Exception):
-    """A run is going on, and two at once would measure each other."""
+    """A run is in progress; two at once would disturb each other's measurement."""
 
 
 class NoSuchRun(LookupError):
@@ -33,8 +33,8 @@ class NoSuchRun(LookupError):
 
 
 class Runner:
-    """Runs scenarios. To be made on the daemon's start, before anything is asked of it: it reads the past runs and
-    marks those as interrupted that a dead daemon left behind.
+    """Runs scenarios. Create it when the daemon starts, before any other use: it reads the past runs and marks those
+    that a dead daemon left behind as interrupted.
 
     ``rtmp_url``, ``mark``, ``power_source``, ``load``, ``meters`` and ``pushes_to``: see ``execution.Surroundings``.
     """
@@ -60,11 +60,11 @@ class Runner:
 
     @property
     def current(self) -> Run | None:
-        """The run that goes on, with its progress as of now."""
+        """The run in progress, with its current progress."""
         return self._execution.snapshot() if self._execution else None
 
     def encoders(self) -> tuple[RunningEncoder, ...]:
-        """The encoders that run now."""
+        """The encoders that are running."""
         return self._execution.encoders() if self._execution else ()
 
     def get(self, run_id: str) -> Run | None:
@@ -85,7 +85,7 @@ class Runner:
         return RunPlan(scenarios=scenarios, seconds=seconds, pushes_to=self._around.pushes_to)
 
     def start(self, request: RunRequest) -> Run:
-        """Begins a run. Raises RunBusy or InvalidScenario; everything else that goes wrong is a state of the run."""
+        """Starts a run. Raises RunBusy or InvalidScenario; every later failure is a state of the run."""
         if self._execution is not None:
             raise RunBusy(f"the run {self._execution.id} is going on; stop it first, or wait for its end")
         plan = plan_of(request, Path(self._config.scenarios.media_dir))
@@ -113,15 +113,15 @@ class Runner:
             raise NoSuchRun(f"no run has the id {run_id}") from None
 
     async def close(self) -> None:
-        """The daemon stops: so does the run. Finished scenarios are kept."""
+        """Stops the run when the daemon stops. Finished scenarios are kept."""
         if self._execution is not None:
             await self._execution.end_early("interrupted")
 
     def _free_id(self) -> str:
-        """The time in UTC as the stamp of run and results file, later than every one that is there.
+        """The time in UTC as the stamp of run and results file, later than all existing ones.
 
-        So the order of ids is the order of runs, also where the clock was set back by an hour or by days. Stamps that
-        lie more than ``AHEAD`` in the future are nobody's order: another program's, or a clock's that was far off.
+        The order of ids is thus the order of runs, even if the clock was set back by hours or days. Stamps more than
+        ``AHEAD`` in the future are ignored: they come from another program, or from a wrong clock.
         """
         results = Path(self._config.paths.results)
         now = datetime.now(UTC).replace(microsecond=0)
@@ -140,7 +140,7 @@ class Runner:
 
 
 def _moment(stamp: str) -> datetime | None:
-    """A stamp as a time in UTC, None where it is none."""
+    """A stamp as a time in UTC; None if it is not a stamp."""
     try:
         return datetime.strptime(stamp, "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
     except ValueError:

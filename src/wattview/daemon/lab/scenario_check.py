@@ -1,4 +1,4 @@
-"""What a run request must be before anything starts: the rules that types alone cannot say, and the order of things."""
+"""Validation of a run request before anything starts: rules that types cannot express, and the order of scenarios."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_SCENARIOS = 1000
 MAX_VIEWERS = 500
 MAX_NAME = 100
 START_SECONDS = 5.0
-"""What of a film may be gone before the warm-up begins."""
+"""How much of a film may have played before the warm-up starts."""
 
 
 class InvalidScenario(ValueError):
@@ -37,12 +37,12 @@ class InvalidScenario(ValueError):
 
 
 class MediaError(ValueError):
-    """A source that is no file of the media directory. The text is the reason."""
+    """A source that is not a file of the media directory. The text is the reason."""
 
 
 class Planned(Struct, frozen=True, kw_only=True):
-    """One scenario in its place. ``field`` is where it stands in the request, "" for an idle window that was put in;
-    ``setting`` is its name there, and ``repeat`` the number of the repeat, from 1; None without repeats."""
+    """One scenario in its place. ``field`` is its path in the request, "" for an added idle window; ``setting`` is its
+    name there, and ``repeat`` the number of the repeat, from 1; None without repeats."""
 
     scenario: Scenario
     field: str
@@ -51,10 +51,10 @@ class Planned(Struct, frozen=True, kw_only=True):
 
 
 def plan_of(request: RunRequest, media_dir: Path) -> list[Planned]:
-    """Everything that runs, in its order. Raises InvalidScenario.
+    """Everything that runs, in order. Raises InvalidScenario.
 
-    Repeats are interleaved: the whole list once, then once more. What drifts over the time of a run (heat, a
-    neighbour's load) then falls on all settings alike.
+    Repeats are interleaved: the whole list once, then again. Drift over the run (heat, a neighbour's load) then affects
+    all settings alike.
     """
     if request.repeat * len(request.scenarios) > MAX_SCENARIOS:
         raise InvalidScenario(
@@ -106,8 +106,8 @@ def media_file(scenario: Scenario, media_dir: Path) -> Path | None:
 
 
 async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, capabilities: Capabilities) -> None:
-    """Has every encoder that a run needs encode a few frames, and every media file be decoded a little, before anything
-    is measured. Raises InvalidScenario for what does not work, ``children.ProgramMissing``, OSError."""
+    """Lets every required encoder encode a few frames, and decodes a little of every media file, before anything is
+    measured. Raises InvalidScenario for what does not work, ``children.ProgramMissing``, OSError."""
     for planned in plan:
         scenario = planned.scenario
         if scenario.type != "streams":

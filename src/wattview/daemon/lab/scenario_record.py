@@ -1,4 +1,4 @@
-"""What is written down of a scenario that ran: its settings, its measured window, its scores. Pure functions."""
+"""The record of a finished scenario: settings, measured window, scores. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from wattview.model import Output, Playback, RenditionRecord, Scenario, Scenario
 
 
 class MeasuredWindow(Struct, frozen=True, kw_only=True):
-    """A measured window: Unix times of its ends, its length by the monotonic clock, how long the warm-up before it was,
-    what the viewers saw in it, and what was amiss."""
+    """A measured window: Unix times of its ends, its length by the monotonic clock, the length of its warm-up, the
+    viewers' playback, and its problems."""
 
     start_time: float
     end_time: float
@@ -26,7 +26,7 @@ class MeasuredWindow(Struct, frozen=True, kw_only=True):
 
 
 class Score(Struct, frozen=True):
-    """The quality of one output, and the bits a second that were really encoded (video only)."""
+    """The quality of one output, and its actual bits per second (video only)."""
 
     quality: Quality
     bits_per_second: float | None
@@ -87,8 +87,8 @@ def with_scores(
 ) -> ScenarioRecord:
     """The record with the quality of its outputs; ``scores`` are by ``Variant.setting``.
 
-    A scenario's own score is the mean over its streams, of the best rendition of each: what a viewer with a good line
-    gets. It is None where one of them is missing.
+    A scenario's own score is the mean over its streams, of the best rendition of each: what a viewer with enough
+    bandwidth gets. It is None if one of them is missing.
     """
     best = [scores.get(stream.best.setting) for stream in streams]
     qualities = [score.quality for score in best if score is not None]
@@ -134,7 +134,7 @@ def _rendition(variant: Variant, score: Score | None) -> RenditionRecord:
 
 
 def _all(values: Sequence[float | None]) -> list[float]:
-    """The values where every stream has one; a score of some streams only would not be the scenario's."""
+    """The values if every stream has one; a score of some streams would not be the scenario's."""
     known = [value for value in values if value is not None]
     return known if len(known) == len(values) else []
 

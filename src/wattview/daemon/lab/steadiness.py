@@ -1,29 +1,29 @@
-"""When a machine under a new load has come to rest: a rule over a few seconds of readings. No I/O, no clock."""
+"""When a machine under a new load has become steady: a rule over a few seconds of readings. No I/O, no clock."""
 
 from __future__ import annotations
 
 from collections import deque
 
 HALF_SECONDS = 5
-"""Readings are a second apart; the mean of the last five is compared with that of the five before."""
+"""Readings are a second apart; the mean of the last five is compared with that of the previous five."""
 
 RELATIVE = 0.03
 ABSOLUTE = 0.5
-"""Two halves are equal where they differ by at most 3 %, or by half a watt or half a percent of the machine: below
-that, a quiet machine's own noise is larger."""
+"""Two halves are equal if they differ by at most 3 %, or by half a watt, or by half a percent of CPU use: a quiet
+machine's own noise is larger than 3 %."""
 
 
 class Steadiness:
-    """Told the power and the CPU use once a second, it knows when both have stopped drifting.
+    """Given power and CPU use once a second, determines when both have stopped drifting.
 
-    A figure that is unknown says nothing; where both are, nothing is ever steady.
+    An unknown figure is ignored; if both are unknown, the machine is never steady.
     """
 
     def __init__(self) -> None:
         self._readings: deque[tuple[float | None, float | None]] = deque(maxlen=2 * HALF_SECONDS)
 
     def note(self, watts: float | None, cpu_percent: float | None) -> bool:
-        """Takes one reading; whether the last seconds were steady."""
+        """Takes one reading; returns whether the last seconds were steady."""
         self._readings.append((watts, cpu_percent))
         if len(self._readings) < 2 * HALF_SECONDS:
             return False

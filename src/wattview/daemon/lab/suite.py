@@ -1,9 +1,9 @@
 """Suite files: many scenarios in one TOML or JSON file, checked field by field.
 
-Two forms of the same thing are read. Ours has the fields of ``model.RunRequest`` and ``model.Scenario``. The batch form
-of other programs, ``{"scenarios": [{"type": "baseline|single|multi", "count", "stabilization", "outputs", …}]}``, has
-some under other names; both may be mixed. What only the daemon can know (whether a file is in its media directory,
-whether an encoder works) is checked there, before anything starts.
+Two equivalent forms are read. Ours has the fields of ``model.RunRequest`` and ``model.Scenario``. Other programs' batch
+form, ``{"scenarios": [{"type": "baseline|single|multi", "count", "stabilization", "outputs", …}]}``, has other names
+for some; both may be mixed. What only the daemon can check (whether a file is in its media directory, whether an
+encoder works) is checked there, before anything starts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wattview.model.run_request import WrongField, run_request
 MAX_BYTES = 1_000_000
 
 _ALIASES = {"count": "streams", "stabilization": "warmup", "outputs": "renditions"}
-"""Fields of the batch form, and what they are here."""
+"""Fields of the batch form, and their names here."""
 
 _TYPES = {"baseline": "baseline", "streams": "streams", "single": "streams", "multi": "streams"}
 
@@ -38,7 +38,7 @@ _OF_STREAMS = (
     "preset",
     "source",
 )
-"""What an idle window has no use for: batch files carry it, often as "N/A"."""
+"""Fields that batch files have for an idle window, often as "N/A", and that are ignored."""
 
 
 class SuiteError(ValueError):
@@ -51,7 +51,7 @@ class SuiteError(ValueError):
 
 
 def load_suite(source: Path | bytes) -> RunRequest:
-    """The run that a suite file asks for. ``source`` is the file or its content. Raises SuiteError."""
+    """The run request in a suite file. ``source`` is the file or its content. Raises SuiteError."""
     tree = _parse(_read(source), isinstance(source, Path) and source.suffix == ".json")
     scenarios = tree.get("scenarios")
     if not isinstance(scenarios, list) or not scenarios:
@@ -64,7 +64,7 @@ def load_suite(source: Path | bytes) -> RunRequest:
 
 
 def default_suite() -> RunRequest:
-    """The suite that comes with the product."""
+    """The bundled suite."""
     return load_suite(files("wattview.daemon.lab").joinpath("default_suite.toml").read_bytes())
 
 
@@ -83,7 +83,7 @@ def _read(source: Path | bytes) -> bytes:
 
 
 def _parse(content: bytes, is_json: bool = False) -> dict[str, Any]:
-    """JSON where it is said to be, or begins with a brace; else TOML."""
+    """JSON if the file name says so or the text starts with a brace; else TOML."""
     try:
         text = content.decode("utf-8-sig")
         tree: object = json.loads(text) if is_json or text.lstrip().startswith("{") else tomllib.loads(text)
@@ -129,7 +129,7 @@ def _translated(item: object, field: str) -> object:
 
 
 def _source_of(outputs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The picture that a ladder is made of, where the suite does not say: its largest output."""
+    """The source picture of a ladder, if the suite does not state it: its largest output."""
 
     def area(output: dict[str, Any]) -> int:
         match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", str(output.get("resolution")))
@@ -140,7 +140,7 @@ def _source_of(outputs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _is_the_source(output: dict[str, Any], fields: dict[str, Any]) -> bool:
-    """Whether the one output is the scenario's own picture: then there is no ladder."""
+    """Whether the only output is the scenario's own picture: then there is no ladder."""
     same = output.get("resolution") == fields.get("resolution")
     return same and output.get("fps", fields.get("fps", 30)) == fields.get("fps", 30) and "bitrate" not in output
 
@@ -149,7 +149,7 @@ _REVERSED = {ours: theirs for theirs, ours in _ALIASES.items()}
 
 
 def _as_written(path: str, original: list[Any]) -> str:
-    """The path with the name that the suite itself uses."""
+    """The path with the names that the suite itself uses."""
     match = re.match(r"scenarios\[([0-9]+)\]\.([a-z_]+)(.*)$", path)
     if match is None:
         return path

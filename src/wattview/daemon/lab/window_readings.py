@@ -1,4 +1,4 @@
-"""One reading of what a run's figures are made of beside the power's trail: CPU time, GPUs, and what is not known."""
+"""One reading of the sources of a run's figures other than the power trail: CPU time, GPUs, and what is unknown."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from wattview.daemon.sampler import Sampler, Source
 from wattview.model import PowerReading, Reading
 
 FRESH_SECONDS = 1e-6
-"""Nothing older than the question: a reading ends a window only where it comes after it. 0 would ask a source that
-failed anew each time."""
+"""A reading that ends a window must come after it. 0 would read a failed source again each time."""
 
 PATIENCE_SECONDS = 1.0
 
@@ -20,7 +19,7 @@ KEPT = frozenset({names.HOST_ENERGY, names.CPU_BUSY, names.CPUS, names.GPU_MILLI
 
 
 async def window_readings(sampler: Sampler) -> WindowReadings:
-    """Reads the host and the GPUs now. A source that does not answer leaves out its own samples."""
+    """Reads the host and the GPUs now. A source that fails leaves out its own samples."""
     wanted = [sampler.sources[name] for name in ("power", "host", "gpu") if name in sampler.sources]
     read = await asyncio.gather(*(sampler.read_or_none(one.name, FRESH_SECONDS, PATIENCE_SECONDS) for one in wanted))
     found = {source.name: reading for source, reading in zip(wanted, read, strict=True)}
@@ -43,7 +42,7 @@ async def window_readings(sampler: Sampler) -> WindowReadings:
 
 
 def _samples(source: Source, reading: Reading | None) -> list[tuple[float, str, float]]:
-    """The power's own counter is in the trail."""
+    """Without power, whose counter is in the trail."""
     if reading is None or isinstance(reading, PowerReading):
         return []
     return [

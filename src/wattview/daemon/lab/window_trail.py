@@ -1,12 +1,12 @@
-"""What the daemon itself records of one measured window, in the run's folder, so that a run's figures stand on nothing
-that another program may have lost or come too late for.
+"""The daemon's own recording of one measured window, in the run's folder, so that a run's figures do not depend on
+another program's data.
 
 ``NN-power.csv`` (NN is the scenario's place in the run) has every sample of the power clock: Unix seconds, the joules
-of the host since the daemon's start, the most that these can have been, and how often the counters were updated
-(``model.TrailPoint``). The difference of two lines is exact; a power is that over the difference of times.
-``NN-window.json`` has the other series that figures are made of (CPU time, GPUs), and what was not known and why.
+of the host since the daemon's start, their upper bound, and the counters' update interval (``model.TrailPoint``). The
+difference of two lines is exact; power is that over the difference of times. ``NN-window.json`` has the other series
+behind the figures (CPU time, GPUs), and what was unknown and why.
 
-All of it is kept in memory during the window and written after it.
+Everything is kept in memory during the window and written after it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import HistorySeries, ScenarioRecord, TrailPoint
 
 TRAIL_SECONDS = 0.5
-"""How often the power clock's short memory is asked; it holds a second or more."""
+"""How often the sampler's short buffer is read; it holds a second or more."""
 
 READINGS_SECONDS = 1.0
-"""How often the other sources are read, less often in a window of more than ``MANY_READINGS`` of these; also at both
-sides of both ends."""
+"""How often the other sources are read, less often in a window of more than ``MANY_READINGS``; also just before and
+after either end."""
 
 MANY_READINGS = 1000
 
@@ -39,23 +39,23 @@ LOOK_PATIENCE_SECONDS = 0.2
 EDGE_PATIENCE_SECONDS = 2.0
 
 AFTER_SECONDS = 3.0
-"""How long the trail is followed beyond the end of the window: a counter may be updated once a second or less."""
+"""How long the trail continues after the end of the window: a counter may update once a second or less."""
 
 GPU_LAG_SECONDS, GPU_LEAD_SECONDS = 0.2, 0.05
-"""How old and how young a GPU's energy may be by the time stamp of its reading: drivers update it 10 to 50 times a
-second, and a reading of all GPUs takes a moment. The bounds of the rest are in the trail."""
+"""How much older or newer than its time stamp a GPU's energy may be: drivers update it 10 to 50 times a second, and
+reading all GPUs takes a moment. The bounds of the rest are in the trail."""
 
 DECIMALS = 6
-"""Of the numbers in the file; the ends of the window have as many, so that they are found again among its times."""
+"""Of the numbers in the file; the ends of the window have as many, so that they match its times exactly."""
 
 Trail = Callable[[], Awaitable[Sequence[TrailPoint]]]
 """The last samples of the power, oldest first."""
 
 
 class WindowReadings(Struct, frozen=True):
-    """One reading of the other sources: samples as (Unix time, series, value). ``source`` is the trail's, None where
-    there is none; ``gpus`` are the sources of the GPUs beside it, or a word for GPUs that cannot be read. ``reason``
-    says what is not known."""
+    """One reading of the other sources: samples as (Unix time, series, value). ``source`` is the trail's, None if there
+    is none; ``gpus`` are the sources of the GPUs beside it, or a word for unreadable GPUs. ``reason`` says what is
+    unknown."""
 
     samples: Sequence[tuple[float, str, float]]
     source: str | None
@@ -64,8 +64,8 @@ class WindowReadings(Struct, frozen=True):
 
 
 class Meters(Struct, frozen=True):
-    """What a window is measured with. ``sample`` takes a sample of the power at once and gives the Unix time of it,
-    None where there is none. ``readings`` reads the other sources."""
+    """What records a window. ``sample`` takes a power sample at once and returns its Unix time, None if there is none.
+    ``readings`` reads the other sources."""
 
     trail: Trail
     sample: Callable[[], Awaitable[float | None]]
@@ -88,7 +88,7 @@ OLD_HEADER = "time,joules_total"
 
 
 def trail_file(folder: Path, place: int) -> Path:
-    """Where the samples of a run's scenario lie; ``place`` counts from 1."""
+    """The samples file of a run's scenario; ``place`` counts from 1."""
     return folder / f"{place:02d}-power.csv"
 
 
@@ -97,9 +97,9 @@ def window_file(folder: Path, place: int) -> Path:
 
 
 def read_trail(file: Path) -> list[TrailPoint]:
-    """The samples that ``WindowTrail.write`` has written, none where there is no such file. Blocks.
+    """The samples that ``WindowTrail.write`` has written; empty if there is no such file. Blocks.
 
-    Raises ValueError where it is another kind of file, or not in order of time; OSError where it cannot be read.
+    Raises ValueError if the file is of another kind or not in order of time; OSError if it cannot be read.
     """
     try:
         header, *lines = file.read_text("ascii").splitlines()
@@ -114,7 +114,7 @@ def read_trail(file: Path) -> list[TrailPoint]:
 
 
 def read_window(folder: Path, place: int) -> KeptWindow | None:
-    """None where there is none. Blocks. Raises ValueError where it is another kind of file, OSError as disks do."""
+    """None if there is no such file. Blocks. Raises ValueError for another kind of file, and OSError."""
     file = window_file(folder, place)
     try:
         return msgspec.json.decode(file.read_bytes(), type=KeptWindow)
@@ -125,8 +125,8 @@ def read_window(folder: Path, place: int) -> KeptWindow | None:
 
 
 def own_evidence(folder: Path, place: int, record: ScenarioRecord) -> Evidence | None:
-    """What a run's folder holds of a scenario's window; None where it holds nothing, or another window. Blocks. Raises
-    ValueError and OSError as ``read_trail`` does."""
+    """The recording of a scenario's window in a run's folder; None if it has none, or one of another window. Blocks.
+    Raises ValueError and OSError as ``read_trail`` does."""
     kept = read_window(folder, place)
     if kept is None or (kept.start, kept.end) != (record.start_time, record.end_time):
         return None
@@ -148,7 +148,7 @@ def _point(line: str) -> TrailPoint:
 
 
 class WindowTrail:
-    """Collects what is recorded of one window: ``open`` at its start, ``look`` now and then, ``close`` at its end."""
+    """Records one window: ``open`` at its start, ``look`` periodically, ``close`` at its end."""
 
     def __init__(self, meters: Meters | None) -> None:
         self._meters = meters
@@ -161,7 +161,7 @@ class WindowTrail:
         self._start = self._end = 0.0
 
     async def open(self) -> float:
-        """Returns when the window begins: Unix seconds, at a sample of the power where there is one."""
+        """Returns when the window starts: Unix seconds, at a power sample if there is one."""
         await self._take_readings()
         await self._take_points()
         self._start = await self._edge()
@@ -169,11 +169,11 @@ class WindowTrail:
         return self._start
 
     async def opened(self) -> None:
-        """Reads on the other side of the start."""
+        """Reads once more just after the start."""
         await self._take_readings()
 
     async def look(self) -> bool:
-        """Takes what is new. Never ends the window, and never makes it longer: a source that hangs is left alone."""
+        """Takes new samples. Never delays or ends the window: a source that hangs is skipped."""
         await self._take_points(LOOK_PATIENCE_SECONDS)
         now = time.monotonic()
         if now - self._read >= max(READINGS_SECONDS, (now - self._opened) / MANY_READINGS):
@@ -181,13 +181,13 @@ class WindowTrail:
         return False
 
     async def close(self) -> float:
-        """Returns when the window ended: Unix seconds, at a sample of the power where there is one."""
+        """Returns when the window ended: Unix seconds, at a power sample if there is one."""
         await self._take_readings()
         self._end = await self._edge()
         return self._end
 
     async def closed(self) -> None:
-        """Reads on the other side of the end, and follows the trail until it reaches there."""
+        """Reads once more after the end, and follows the trail until it covers it."""
         await self._take_readings()
         until = time.monotonic() + AFTER_SECONDS
         while True:
@@ -201,7 +201,7 @@ class WindowTrail:
         return self._points[-len(TrailPoint._fields)] if self._points else 0.0
 
     def write(self, folder: Path, place: int) -> None:
-        """Writes what there is. Blocks; raises OSError."""
+        """Writes everything. Blocks; raises OSError."""
         if self._points:
             with trail_file(folder, place).open("w", encoding="ascii") as file:
                 file.write(f"{HEADER}\n")

@@ -38,7 +38,7 @@ def ask(url: str, access: Access, work: Callable[[Site], Awaitable[T]], headers:
                 async with asyncio.timeout(DEADLINE_SECONDS):
                     return await work(site)
             except TimeoutError:
-                raise Silent(f"{site.url} has not answered in full within {DEADLINE_SECONDS:g} s") from None
+                raise Silent(f"{site.url} did not answer completely within {DEADLINE_SECONDS:g} s") from None
 
     return blocking(session())
 

@@ -1,1 +1,1 @@
-"""FFmpeg at work: options, command lines, processes, viewers."""
+"""FFmpeg: options, command lines, processes, viewers."""

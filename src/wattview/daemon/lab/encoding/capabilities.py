@@ -1,7 +1,7 @@
-"""What the FFmpegs of this machine can really do: found by doing it once, not by reading a list.
+"""What this machine's FFmpegs can do, determined by doing it once rather than by reading a list.
 
-An answer is remembered for as long as the program's file stays the same. Starts short-lived children at low priority;
-never asked for in a measured window.
+An answer is cached until the program's file changes. Starts short-lived children at low priority; never used in a
+measured window.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PROBE_FPS = 25
 PROBE_BITS = 500_000
 
 LOOK_SECONDS = 300.0
-"""How much of a film is looked at, in its own time: the list of its packets, which takes a moment a minute."""
+"""How much of a film is inspected, in its own time: listing its packets takes a moment per minute."""
 
 LOOK_FRAMES = 25
 
@@ -35,13 +35,13 @@ T = TypeVar("T")
 
 
 class Capabilities:
-    """Answers about FFmpeg programs, by name or path. Raises ``children.ProgramMissing`` where there is none."""
+    """Capabilities of FFmpeg programs, by name or path. Raises ``children.ProgramMissing`` if there is none."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], object] = {}
 
     async def version(self, program: str) -> str:
-        """``5.1.9-0+deb12u1``; "" where the program is no FFmpeg."""
+        """``5.1.9-0+deb12u1``; "" if the program is not FFmpeg."""
 
         async def ask(path: str) -> str:
             status, output = await _outcome([path, "-version"])
@@ -62,7 +62,7 @@ class Capabilities:
         return await self.remembered(("vmaf", model), program, ask)
 
     async def can_xpsnr(self, program: str) -> bool:
-        """Whether it has the xpsnr filter, which came with FFmpeg 7.1."""
+        """Whether it has the xpsnr filter (since FFmpeg 7.1)."""
 
         async def ask(path: str) -> bool:
             picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08"]
@@ -72,7 +72,7 @@ class Capabilities:
         return await self.remembered(("xpsnr",), program, ask)
 
     async def can_stamp_arrivals(self, program: str) -> bool:
-        """Whether it can note when a packet came to a viewer (``ffmpeg_command.ARRIVAL_STAMP``)."""
+        """Whether it can record a packet's arrival time at a viewer (``ffmpeg_command.ARRIVAL_STAMP``)."""
 
         async def ask(path: str) -> bool:
             picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08", "-c:v", "mpeg4"]
@@ -83,9 +83,9 @@ class Capabilities:
         return await self.remembered(("arrivals",), program, ask)
 
     async def why_not_encode(self, program: str, scenario: Scenario, *, push: bool = False) -> str:
-        """Why a scenario's encoder with its settings does not work here, "" where it does: it encodes a few frames.
+        """Why a scenario's encoder does not work here with its settings ("" if it does): it encodes a few frames.
 
-        With ``push`` the frames must also go into FLV, the form in which RTMP carries them.
+        With ``push`` the frames must also fit into FLV, RTMP's container.
         """
         arguments = encoder_options.encoder_arguments(scenario, bits=PROBE_BITS, fps=PROBE_FPS)
         output = ["-f", "flv"] if push else ["-f", "null"]
@@ -105,7 +105,7 @@ class Capabilities:
         return await self.remembered(("encode", *arguments, *output), program, ask)
 
     async def film(self, program: str, media: Path) -> Film:
-        """What a media file says of itself, and whether it can be decoded. Raises FilmError."""
+        """What a media file says about itself, and whether it can be decoded. Raises FilmError."""
         file = await asyncio.to_thread(media.stat)
 
         async def ask(path: str) -> Film | FilmError:
@@ -121,7 +121,7 @@ class Capabilities:
         return found
 
     async def remembered(self, what: tuple[str, ...], program: str, ask: Callable[[str], Awaitable[T]]) -> T:
-        """The answer to ``what`` of a program: ``ask``, given its path, is asked once for each version of its file."""
+        """The cached answer to ``what`` for a program: ``ask`` is called with its path once per version of its file."""
         path = children.find_program(program)
         file = os.stat(path)
         key = (what, path, file.st_mtime_ns, file.st_size, file.st_ino)
@@ -157,9 +157,9 @@ def _reason(status: int, text: str) -> str:
 
 
 async def _outcome(command: list[str]) -> tuple[int, str]:
-    """Exit status and output (both kinds) of a short command; status -1 where it did not end in time.
+    """Exit status and output (stdout and stderr) of a short command; status -1 on a time-out.
 
-    One that has said something and then hangs is not waited for: some encoders do where their output cannot be opened.
+    One that hangs after an error message is not waited for: some encoders do if their output cannot be opened.
     """
     status, output = await children.output(
         command, seconds=PROBE_TIMEOUT_SECONDS, silent_seconds=HANG_SECONDS, env={**os.environ, **ENVIRONMENT}

@@ -1,7 +1,7 @@
-"""The encoders of one scenario and their viewers: started, held for a time, judged over the window, stopped.
+"""The encoders of one scenario and their viewers: started, run for a time, assessed over the window, stopped.
 
-For each output that differs from the others, the first encoder that makes it also leaves a copy of what it encoded in
-the run's folder, for the measurement of quality.
+For each distinct output, the first encoder that makes it also saves a copy of its encoded video in the run's folder,
+for the quality comparison.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ FIRST_FRAME_SECONDS = 30.0
 FIRST_PICTURE_SECONDS = 20.0
 PUBLISHED_SECONDS = 10.0
 MIN_WAITING_BYTES = 32_000
-"""A key frame on its way is no delay."""
+"""A key frame in transit does not count as a delay."""
 
 COPY_SLACK_SECONDS = FIRST_FRAME_SECONDS + FIRST_PICTURE_SECONDS + 15.0
-"""How much more than warm-up and compared window the kept segment of a copy is: the first encoder runs while the
+"""How much longer than warm-up and compared window the saved segment of a copy is: the first encoder runs while the
 others are still being started."""
 
 
 class Copy(Struct, frozen=True, kw_only=True):
-    """What one output left behind: ``frames`` frames of the window from ``first_frame`` on, in ``path``."""
+    """The saved video of one output: ``frames`` frames of the window from ``first_frame`` on, in ``path``."""
 
     variant: Variant
     path: Path
@@ -56,12 +56,11 @@ class RunningEncoder(Struct, frozen=True):
 
 
 class EncoderGroup:
-    """All streams of one scenario; none for a baseline, which is then held like any other.
+    """All streams of one scenario. A baseline has none and otherwise runs like any other.
 
-    ``stem`` begins the names of the files in ``folder`` that belong to it.
-
-    ``copy_seconds`` is how much of the measured window must be in the copies; None makes none. With ``stamps`` the
-    first viewer of each output notes when its packets come: its FFmpeg can do that.
+    ``stem`` is the prefix of its files in ``folder``. ``copy_seconds`` is how much of the measured window the copies
+    must cover; None makes no copies. With ``stamps`` the first viewer of each output records its packets' arrival
+    times, which its FFmpeg must support.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class EncoderGroup:
         self._opened = self._window_seconds = 0.0
 
     async def start(self) -> None:
-        """Returns when every encoder has encoded its first frames and every viewer has seen them.
+        """Returns when every encoder has encoded its first frames and every viewer has received them.
 
         Raises FfmpegDied, or OSError from the start of a program.
         """
@@ -127,8 +126,8 @@ class EncoderGroup:
     async def hold(
         self, seconds: float, look: Callable[[], Awaitable[bool]] | None = None, every_seconds: float = 1.0
     ) -> None:
-        """Lets them run. Raises FfmpegDied as soon as one has ended. ``look`` is called every so often, and ends the
-        holding where it says so."""
+        """Lets them run. Raises FfmpegDied as soon as one has ended. ``look`` is called periodically, and stops the
+        wait by its result."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         pruned = loop.time()
@@ -155,11 +154,11 @@ class EncoderGroup:
 
     @property
     def pushed(self) -> bool:
-        """Whether the server took the streams, to the end of the window."""
+        """Whether the server accepted the streams until the end of the window."""
         return self._rtmp_url is not None and not self._not_taken
 
     def look_at_pushes(self) -> None:
-        """Notes which streams the server has stopped taking. To be called at the end of the window. Blocks."""
+        """Notes which streams the server no longer accepts. Call at the end of the window. Blocks."""
         for encoder in self.encoders if self._rtmp_url and not self._push_unseen else []:
             try:
                 waiting = [one.waiting_bytes for one in self._connections(encoder)]
@@ -180,7 +179,7 @@ class EncoderGroup:
 
     @property
     def running(self) -> tuple[RunningEncoder, ...]:
-        """Those that have been started."""
+        """The encoders that have been started."""
         return tuple(
             RunningEncoder(encoder.name, encoder.process.pid, tuple(one.name for one in encoder.stream.variants))
             for encoder in self.encoders
@@ -189,13 +188,14 @@ class EncoderGroup:
 
     @property
     def statuses(self) -> list[EncoderStatus]:
-        """What each has done in the measured window once that is over, and what it is doing before."""
+        """Progress of each encoder: over the measured window once that is over, and the current progress before."""
         if not self.paces:
             return [encoder.status() for encoder in self.encoders]
         return [
             EncoderStatus(
                 stream=encoder.name,
-                # Reports come twice a second, not at the window's ends: what was encoded in all of it is their pace.
+                # Reports come twice a second, not at the window's ends: the frame count of the window follows from the
+                # rate.
                 frames=None if fps is None else round(fps * self._window_seconds),
                 fps=None if fps is None else round(fps, 3),
                 speed=None if pace.speed is None else round(pace.speed, 4),
@@ -208,13 +208,13 @@ class EncoderGroup:
         ]
 
     def copies(self, seconds: float) -> list[Copy]:
-        """What there is to compare: at most ``seconds`` from the beginning of the window, of each distinct output."""
+        """Copies to compare: at most ``seconds`` from the start of the window, one per distinct output."""
         copies = []
         for encoder, pace in zip(self.encoders, self.paces, strict=True):
             counted = encoder.stream.variants[0].fps
             for variant in encoder.stream.variants:
                 if variant in self._copied:
-                    # Frames are counted at the first output; another rate has as many in the same time.
+                    # Frames are counted at the first output; convert to this output's frame rate.
                     first = -(-pace.first_frame * variant.fps // counted)
                     last = pace.last_frame * variant.fps // counted
                     copies.append(
@@ -228,7 +228,7 @@ class EncoderGroup:
         return copies
 
     def verdict(self) -> tuple[bool, list[str]]:
-        """Whether everything was in real time over the measured window, and what there is to say against it. Blocks."""
+        """Whether everything was in real time over the measured window, and the complaints if not. Blocks."""
         notes = [
             f"not real time: {encoder.name} {text}"
             for encoder, pace in zip(self.encoders, self.paces, strict=True)
@@ -247,7 +247,7 @@ class EncoderGroup:
     def delay(self, start_time: float, end_time: float) -> tuple[Delay | None, list[str]]:
         """The end-to-end delay in a window (Unix seconds), and why a stream has none. Blocks.
 
-        The delay of every picture stays in the run's folder.
+        The delay of every picture is saved in the run's folder.
         """
         if not self._stamps:
             return None, []
@@ -269,7 +269,7 @@ class EncoderGroup:
         return delay.delay(arrivals.values()), reasons
 
     def delete_copies(self) -> None:
-        """Deletes the lists of packets too. Blocks."""
+        """Also deletes the packet lists. Blocks."""
         delete_what_is_compared(self._folder, self._stem)
 
     def _drop_middle_segments(self) -> None:
@@ -288,7 +288,7 @@ class EncoderGroup:
         )
 
     def _arrivals(self, encoder: Encoder, variant: Variant) -> Arrivals:
-        """When the pictures of an output could be seen. Raises DelayUnknown, OSError."""
+        """When the pictures of an output could be displayed. Raises DelayUnknown, OSError."""
         return delay.arrivals(
             delay.source_start(self._lines("source", encoder.name)),
             delay.packets(self._lines("sent", variant.name)),
@@ -313,7 +313,7 @@ class EncoderGroup:
         return Viewer(self._url(variant), variant, number, log)
 
     async def _all_published(self) -> None:
-        """Returns when the server takes every output. Raises FfmpegDied where it does not in time."""
+        """Returns when the server accepts every output. Raises FfmpegDied on a time-out."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PUBLISHED_SECONDS
         for encoder in self.encoders if self._rtmp_url else []:
@@ -323,7 +323,7 @@ class EncoderGroup:
                 await self._watch(0.1)
 
     def _why_not_published(self, encoder: Encoder) -> str:
-        """What the server has not done for an encoder's outputs by now, "" where it takes them. Blocks."""
+        """What the server has not done yet for an encoder's outputs; "" if it accepts them. Blocks."""
         try:
             found = self._connections(encoder)
         except OSError as error:

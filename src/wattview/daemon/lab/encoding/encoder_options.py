@@ -1,7 +1,7 @@
-"""The video encoders that a scenario may ask for, in FFmpeg's words: one set of meanings, each encoder's own options.
+"""The available video encoders: common settings, translated to each encoder's own options.
 
-Pure functions. Whether an encoder works on this machine is another question: ``capabilities`` finds out by encoding.
-Options: ffmpeg-codecs(1) and ``ffmpeg -h encoder=NAME``; SVT-AV1's Docs/Parameters.md; x265's "Command Line Options".
+Pure functions. Whether an encoder works on this machine is determined by ``capabilities``. Options: ffmpeg-codecs(1)
+and ``ffmpeg -h encoder=NAME``; SVT-AV1's Docs/Parameters.md; x265's "Command Line Options".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ VAAPI_DEVICE = "/dev/dri/renderD128"
 
 
 class Wanted(NamedTuple):
-    """What an output is to be: bits a second on the mean and at most, and pictures from key frame to key frame."""
+    """Requested output: mean and maximum bits per second, and frames per group of pictures."""
 
     mode: RateControl
     bits: int
@@ -34,17 +34,17 @@ class Wanted(NamedTuple):
 
     @property
     def quality(self) -> tuple[str, ...]:
-        """x264's way to ask for it, which others take too: the constant quality, else the mean."""
+        """x264's options, which others share: constant quality, else mean bitrate."""
         return ("-crf", self.crf) if self.mode == "crf" else self.mean
 
 
 class EncoderEntry(NamedTuple):
-    """One encoder, or one hardware interface with the codecs that it has (``h264_nvenc``).
+    """One encoder, or one hardware interface with its codecs (``h264_nvenc``).
 
-    ``codecs`` is what comes out, by FFmpeg's name of the encoder. ``options`` are those of rate control and of groups
-    of pictures. ``presets`` are x264's, from the fastest to the slowest, on its own scale, empty where it has none;
-    ``own_presets`` may be asked for as well. ``device`` stands before the inputs; ``upload`` is the way of a picture
-    into the encoder, at the end of the filters.
+    ``codecs`` maps FFmpeg's name of the encoder to the codec. ``options`` are those of rate control and of groups of
+    pictures. ``presets`` maps x264's presets, fastest first, to its own scale; empty if it has none. ``own_presets``
+    are valid too. ``device`` goes before the inputs; ``upload`` moves a picture to the encoder, at the end of the
+    filter chain.
     """
 
     codecs: dict[str, str]
@@ -70,7 +70,7 @@ def _x265(wanted: Wanted) -> tuple[str, ...]:
 
 
 def _svt_av1(wanted: Wanted) -> tuple[str, ...]:
-    # Its variable rate has a target and no maximum; a constant rate needs the low-delay structure.
+    # Its variable rate has a target but no maximum; a constant rate requires the low-delay structure.
     most = f"mbr={max(1, wanted.bits // 1000)}"
     params = {"capped": "rc=1", "cbr": "rc=2:pred-struct=1", "crf": most}[wanted.mode]
     return (*wanted.quality, "-svtav1-params", f"{params}:scd=0")
@@ -92,7 +92,7 @@ def _vaapi(wanted: Wanted) -> tuple[str, ...]:
 def _qsv(wanted: Wanted) -> tuple[str, ...]:
     if wanted.mode == "crf":
         return ("-global_quality", wanted.crf)
-    # Quick Sync takes an equal mean and maximum for a constant rate.
+    # Quick Sync treats an equal mean and maximum as a constant rate.
     return ("-b:v", str(wanted.bits if wanted.mode == "cbr" else wanted.bits - 1), *wanted.buffer)
 
 
@@ -122,18 +122,18 @@ ENCODERS: tuple[EncoderEntry, ...] = (
         device=("-init_hw_device", "qsv=hw", "-filter_hw_device", "hw"), upload=",format=nv12",
     ),
 )  # fmt: skip
-"""The names that a request may say are ``model.scenarios.VideoEncoder``."""
+"""Valid names in a request are in ``model.scenarios.VideoEncoder``."""
 
 _BY_NAME = {name: entry for entry in ENCODERS for name in entry.codecs}
 
 
 def entry_of(encoder: str) -> EncoderEntry:
-    """The entry of an encoder by FFmpeg's name for it. Raises KeyError."""
+    """The entry of an encoder by FFmpeg's name. Raises KeyError."""
     return _BY_NAME[encoder]
 
 
 def codec(encoder: str) -> str:
-    """What comes out: ``h264``, ``hevc`` or ``av1``."""
+    """The codec: ``h264``, ``hevc`` or ``av1``."""
     return entry_of(encoder).codecs[encoder]
 
 
@@ -142,7 +142,7 @@ def accepts_preset(encoder: str, preset: str) -> bool:
 
 
 def native_preset(encoder: str, preset: str) -> str | None:
-    """A preset on the encoder's own scale; None where it has no such thing."""
+    """A preset on the encoder's own scale; None if it has none."""
     scale = entry_of(encoder).presets
     if not scale:
         return None
@@ -150,9 +150,9 @@ def native_preset(encoder: str, preset: str) -> str | None:
 
 
 def encoder_arguments(scenario: Scenario, *, bits: int, fps: int) -> list[str]:
-    """The encoder, its preset, its rate control and its groups of pictures, for one output of ``bits`` a second.
+    """The encoder, preset, rate control and groups of pictures for one output of ``bits`` per second.
 
-    Every group has the same length and begins with a key frame: players of live streams join there.
+    All groups have the same length and start with a key frame, where players of live streams can join.
     """
     encoder, gop = scenario.encoder, max(1, round(scenario.gop_seconds * fps))
     preset = native_preset(encoder, scenario.preset)

@@ -1,7 +1,7 @@
-"""One encoder at work, and whether it kept real time.
+"""One encoder process, and whether it kept real time.
 
-That is judged over the measured window alone, from the frames that it had finished at times of our own clock: what
-FFmpeg itself calls its speed is a mean since its start, which hides an encoder that has just become slow.
+That is judged over the measured window alone, from the frames finished at times of our own clock: FFmpeg's own speed is
+a mean since its start, which hides an encoder that has just become slow.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from wattview.daemon.lab.encoding.renditions import EncodedStream
 from wattview.model import REALTIME_SPEED, EncoderStatus
 
 FRAMES_OF_GRACE = 3
-"""FFmpeg reports twice a second and a report takes a moment to arrive: in a window of two seconds three frames are
-within the error of looking."""
+"""FFmpeg reports twice a second with some latency: in a window of two seconds, three frames are within the
+uncertainty."""
 
 MAX_BEHIND_SECONDS = 1.0
-"""An encoder that stalls and then catches up has the right frame count and has still kept every viewer waiting. One
-that is a little slow does so in the end."""
+"""An encoder that stalls and then catches up has the right frame count but has kept every viewer waiting. So, in the
+end, does one that is slightly slow."""
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """How one encoder did in the measured window. ``speed`` is frames per second over the asked frame rate, None
-    where the encoder gave no two reports; ``behind_seconds`` is the most by which it fell behind the clock."""
+    """How one encoder performed in the measured window. ``speed`` is its frame rate over the requested frame rate, None
+    without two reports; ``behind_seconds`` is the most by which it fell behind the clock."""
 
     speed: float | None
     behind_seconds: float
@@ -39,7 +39,7 @@ class Pace(Struct, frozen=True, kw_only=True):
     last_frame: int
 
     def complaints(self) -> list[str]:
-        """What there is to say against it, each as the end of a sentence; none where it was in real time."""
+        """What was wrong, each as the end of a sentence; empty if it was in real time."""
         if self.realtime:
             return []
         texts = []
@@ -57,10 +57,10 @@ class Pace(Struct, frozen=True, kw_only=True):
 
 
 class PaceMeter:
-    """The reports of one encoder, and the verdict over a window of them. No I/O, no clock of its own.
+    """Assesses one encoder's reports over a window. No I/O, no clock of its own.
 
-    ``still_seconds``: the source gives no picture for so long, and then all of them at once. An encoder that waits for
-    its source is not behind.
+    ``still_seconds``: the source may pause for that long and then deliver all pictures at once. An encoder that waits
+    for its source is not behind.
     """
 
     def __init__(self, fps: int, still_seconds: float = 0.0) -> None:
@@ -71,7 +71,7 @@ class PaceMeter:
         self._behind = 0.0
 
     def note(self, monotonic: float, progress: ffmpeg_command.Progress) -> bool:
-        """Takes a report; true where frames have been encoded."""
+        """Takes a report; True if frames have been encoded."""
         frames = progress.frames
         if not frames:
             return False
@@ -79,7 +79,7 @@ class PaceMeter:
             return True
         self._recent.append((monotonic, progress))
         if self._window is not None:
-            # Two reports are all that is kept of a window, however long it is.
+            # Two reports per window are enough, however long it is.
             self._window[1:] = [(monotonic, progress)]
             since, first = self._window[0]
             due = (monotonic - since) * self._fps
@@ -91,7 +91,7 @@ class PaceMeter:
         self._behind = 0.0
 
     def close_window(self) -> Pace:
-        """The verdict on everything since ``open_window``."""
+        """The result since ``open_window``."""
         window, self._window = self._window or [], None
         if len(window) < 2:
             frames = (window[-1][1].frames or 0) if window else 0
@@ -151,7 +151,7 @@ class Encoder:
         return self.stream.name
 
     async def encoding(self, timeout_seconds: float) -> None:
-        """Returns when the first frames are encoded. Raises FfmpegDied where that does not happen in time."""
+        """Returns when the first frames are encoded. Raises FfmpegDied on a time-out."""
         if await first_of([self._encoding, self.process.exited], timeout_seconds) is None:
             raise FfmpegDied(f"{self.name}: no frame was encoded within {timeout_seconds:.0f} s")
         if self.process.exited.is_set():

@@ -1,7 +1,7 @@
-"""FFmpeg's language: command lines as pure functions of a scenario, and the reading of what ``-progress`` says.
+"""FFmpeg command lines as pure functions of a scenario, and a parser for ``-progress``.
 
-Nothing here starts a process or touches a file. Commands are argument lists for ``children.spawn``; nothing of them
-ever passes through a shell. What goes into the ``tee`` muxer's own little language is escaped by its own rules.
+Nothing here starts a process or touches a file. Commands are argument lists for ``children.spawn`` and never pass
+through a shell. Arguments of the ``tee`` muxer are escaped by its own rules.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from wattview.model import Scenario
 from wattview.model.run_request import bits_per_second
 
 TEST_SOURCES = ("testsrc2", "testsrc", "smptehdbars", "mandelbrot")
-"""FFmpeg's own pictures that are the same whenever they are made again."""
+"""FFmpeg's test pictures that are identical each time they are generated."""
 
 AUDIO_RATE = 48_000
 PROGRESS_PERIOD_SECONDS = 0.5
 
 PUSH_QUEUE_PACKETS = 600
-"""What the push may fall behind before packets are dropped: about 8 s of 30 fps video with AAC audio."""
+"""How far the push may fall behind before packets are dropped: about 8 s of 30 fps video with AAC audio."""
 
 ARRIVAL_STAMP = "setts=pts=PTS:dts=DTS:duration=time(0)*1000000"
-"""The bitstream filter that gives a packet the Unix time in microseconds for its duration."""
+"""Bitstream filter that replaces a packet's duration by the Unix time in microseconds."""
 
 QUEUE_FULL = "FIFO queue full"
-"""What FFmpeg's fifo muxer logs when it drops packets because the server does not take them fast enough."""
+"""What FFmpeg's fifo muxer logs when it drops packets because the server is too slow."""
 
 
 class OutputTarget(Struct, frozen=True, kw_only=True):
-    """Where one output goes. ``push_url`` receives FLV over RTMP; ``copy`` is a file name pattern with one ``%d`` that
-    receives the same encoded video in segments of ``copy_seconds``; ``packets`` is a file that receives their list.
-    With none of them it is encoded and thrown away."""
+    """Destinations of one output. ``push_url`` receives FLV over RTMP; ``copy`` is a file name pattern with one ``%d``
+    that receives the same encoded video in segments of ``copy_seconds``; ``packets`` is a file that receives the packet
+    list. Without any of them the output is discarded."""
 
     push_url: str | None = None
     copy: str | None = None
@@ -47,8 +47,8 @@ class OutputTarget(Struct, frozen=True, kw_only=True):
 def tee_target(url: str, options: Mapping[str, str]) -> str:
     """One target of the ``tee`` muxer, ``[key=value:key=value]url``.
 
-    The list of targets is unescaped once (``|`` parts them) and each target's options once more (``:`` and ``]`` end
-    a value), so an option's value is escaped twice and the URL once: ffmpeg-formats(1), "tee"; ffmpeg-utils(1),
+    The list of targets is unescaped once (``|`` separates them) and each target's options once more (``:`` and ``]``
+    end a value), so an option's value is escaped twice and the URL once: ffmpeg-formats(1), "tee"; ffmpeg-utils(1),
     "Quoting and escaping".
     """
     inside = ":".join(f"{key}={_escape(value, ':]')}" for key, value in options.items())
@@ -71,12 +71,11 @@ def encode_command(
     film: Film | None,
     clock: str | None = None,
 ) -> list[str]:
-    """The encoder of one stream, in real time until it is told to stop: one decode, and an output for each variant.
+    """The encoder of one stream, in real time until it is stopped: one decoder, and an output for each variant.
 
     ``film`` is the file behind ``scenario.source``, None for a test picture; ``clock`` is the file name for
-    ``source_clock``, None writes none. Each target has its own queue and thread,
-    so that neither a slow server nor a slow disk stalls the encoder. A push that breaks ends FFmpeg (the scenario is
-    then not what was asked for); a copy that breaks costs the copy only.
+    ``source_clock``, if any. Each target has its own queue and thread, so that neither a slow server nor a slow disk
+    stalls the encoder. A failing push ends FFmpeg (the scenario is then not as requested); a failing copy does not.
     """
     outputs: list[str] = []
     for number, variant in enumerate(stream.variants):
@@ -95,8 +94,8 @@ def encode_command(
 def reference_command(
     ffmpeg: str, scenario: Scenario, *, fps: int, film: Film | None, first_frame: int, frames: int
 ) -> list[str]:
-    """The same pictures that ``encode_command`` gave to its encoder at ``fps``: at the size of the source, unencoded,
-    raw on standard output.
+    """The pictures that ``encode_command`` gave to its encoder at ``fps``: at the size of the source, unencoded, raw on
+    standard output.
 
     Must be run by the FFmpeg that encoded: the test picture of another build may differ.
     """
@@ -110,10 +109,11 @@ def reference_command(
 
 
 def viewer_command(ffmpeg: str, url: str, packets: str | None = None) -> list[str]:
-    """A player that takes a stream and throws it away, undecoded: the load that one more viewer is for the server.
+    """A player that receives a stream and discards it without decoding: the load that one more viewer is for the
+    server.
 
-    With ``packets`` the video packets are listed in that file, each with the Unix time in microseconds at which it came
-    for its duration, and with the time stamps of the server.
+    With ``packets`` the video packets are listed in that file, with the server's time stamps and with the arrival time
+    (Unix microseconds) in place of the duration.
     """
     listed = ["-map", "0:v:0", "-c", "copy", "-bsf:v", ARRIVAL_STAMP, "-flush_packets", "1", "-f", "framecrc"]
     return [
@@ -145,13 +145,13 @@ def _source(source: Film | None) -> str:
 
 
 def _picture(scenario: Scenario, source: Film | None) -> str:
-    """The filters behind the source."""
+    """The filters after the source."""
     return f"format={PIXEL_FORMAT}" if source is None else film.film_filters(source, scenario)
 
 
 def source_clock(file: str, fps: int) -> str:
-    """Filters that write down, for one picture a second, the Unix time less the picture's time, in microseconds (as its
-    ``pts``): where the source is paced by the clock, the Unix time of its time 0. The pictures end here."""
+    """Filters that write, for one picture a second, Unix time less the picture's time stamp in microseconds (as its
+    ``pts``): the Unix time of the source's time 0, as the source is paced by the clock. The branch ends here."""
     return (
         f"select='not(mod(n\\,{fps}))',settb=1/1000000,setpts='(time(0)-T)/TB',"
         f"metadata=mode=add:key=source:value=1,metadata=mode=print:file={file}:direct=1,nullsink"
@@ -159,7 +159,7 @@ def source_clock(file: str, fps: int) -> str:
 
 
 def _ladder(scenario: Scenario, stream: EncodedStream, film: Film | None, clock: str | None) -> str:
-    """The filter graph from the one source picture to the encoders' pads ``[v0]``, ``[v1]`` …"""
+    """The filter graph from the source picture to the encoders' pads ``[v0]``, ``[v1]`` …"""
     upload = encoder_options.entry_of(scenario.encoder).upload
     count = len(stream.variants)
     source, picture = _source(film), _picture(scenario, film)
@@ -177,7 +177,7 @@ def _ladder(scenario: Scenario, stream: EncodedStream, film: Film | None, clock:
 
 
 def _step(scenario: Scenario, variant: Variant) -> str:
-    """From the source's picture to one rendition's. Frames are dropped before they are scaled."""
+    """From the source's picture to one rendition's. Frames are dropped before scaling."""
     step = f",fps={variant.fps}" if variant.fps != scenario.fps else ""
     if variant.resolution != scenario.resolution:
         width, height = picture_size(variant.resolution)
@@ -217,7 +217,7 @@ def _target(target: OutputTarget) -> list[str]:
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """One block of ``-progress``: totals since FFmpeg began. What FFmpeg calls N/A is None."""
+    """One block of ``-progress``: totals since FFmpeg started. FFmpeg's N/A is None."""
 
     frames: int | None = None
     fps: float | None = None
@@ -230,13 +230,13 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 class ProgressParser:
-    """Turns the lines of ``-progress`` into blocks. Lines that are not ``key=value`` are passed over."""
+    """Parses the lines of ``-progress`` into blocks. Lines that are not ``key=value`` are skipped."""
 
     def __init__(self) -> None:
         self._fields: dict[str, str] = {}
 
     def feed(self, line: str) -> Progress | None:
-        """The block that this line completes, None in the middle of one."""
+        """The block that this line completes; None within a block."""
         key, equals, value = line.strip().partition("=")
         if not equals:
             return None
@@ -272,6 +272,6 @@ def _count(text: str | None) -> int | None:
 
 
 def version(banner: str) -> str:
-    """``5.1.9-0+deb12u1`` out of what ``ffmpeg -version`` prints; "" where it is no FFmpeg's."""
+    """``5.1.9-0+deb12u1`` from the output of ``ffmpeg -version``; "" if it is not FFmpeg's."""
     match = re.match(r"ffmpeg version (\S+)", banner)
     return match[1] if match else ""

@@ -1,6 +1,6 @@
-"""One running FFmpeg that is watched through ``-progress``: started, heard, asked why it died, stopped.
+"""One running FFmpeg, monitored through ``-progress``: start, progress, cause of death, stop.
 
-What it says goes into a file of the run's folder, behind a first line with the command.
+Its output goes into a file of the run's folder whose first line is the command.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ REASON_LINES = 4
 REASON_LENGTH = 300
 
 ENVIRONMENT = {"SVT_LOG": "1"}
-"""SVT-AV1 would write its settings into every log, as if they were warnings."""
+"""Otherwise SVT-AV1 writes its settings into every log, as if they were warnings."""
 
 
 class FfmpegDied(Exception):
-    """An FFmpeg that ended by itself, or gave nothing in time. ``str()`` is the reason: its last words."""
+    """An FFmpeg that ended by itself, or produced nothing in time. ``str()`` is the reason: its last log lines."""
 
 
 class WatchedFfmpeg:
-    """One FFmpeg. ``name`` says which to people. ``on_progress`` hears each report and when it came (monotonic)."""
+    """One FFmpeg. ``name`` is for messages. ``on_progress`` gets each report and its time (monotonic)."""
 
     def __init__(self, name: str, log: Path, on_progress: Callable[[float, ffmpeg_command.Progress], None]) -> None:
         self.name = name
@@ -48,7 +48,7 @@ class WatchedFfmpeg:
         return self._process.pid if self._process else None
 
     async def start(self, command: list[str], cwd: Path) -> None:
-        """Raises ``children.ProgramMissing``, or OSError where the log cannot be written."""
+        """Raises ``children.ProgramMissing``, or OSError if the log cannot be written."""
         self._log = await asyncio.to_thread(ChildLog, self.log, f"# {shlex.join(command)}", ffmpeg_command.QUEUE_FULL)
         self.started = time.monotonic()
         self._process = await children.spawn(
@@ -57,7 +57,7 @@ class WatchedFfmpeg:
         self._reader = asyncio.create_task(self._watch(self._process), name=f"watch {self.name}")
 
     async def death(self) -> FfmpegDied:
-        """Why this one, which has exited, did so."""
+        """Why this process, which has exited, ended."""
         status = self._process.returncode if self._process else None
         if self._process is not None:
             await children.heard(self._process)
@@ -65,8 +65,8 @@ class WatchedFfmpeg:
         return FfmpegDied(f"{self.name}: FFmpeg exited ({_exit_text(status)}): {words}")
 
     async def stop(self, patience_seconds: float) -> None:
-        """Lets it close its files and its connection, and kills it where that takes too long. ``children.end_strays``
-        has to follow."""
+        """Lets it close its files and its connection, and kills it after a time-out. Call ``children.end_strays``
+        afterwards."""
         if self._process is not None:
             await children.end(self._process, patience_seconds=patience_seconds)
         if self._reader is not None:
@@ -75,14 +75,14 @@ class WatchedFfmpeg:
 
     @property
     def queue_was_full(self) -> bool:
-        """Whether it has dropped packets, because the server did not take them fast enough."""
+        """Whether it has dropped packets because the server was too slow."""
         return self._log is not None and self._log.seen
 
     async def _watch(self, process: Process) -> None:
         reading = asyncio.create_task(self._read(process), name=f"read {self.name}")
         try:
             await children.ended(process)
-            # What it has started may hold its output open for as long as it likes.
+            # Its own children may hold its output open indefinitely.
             await asyncio.wait({reading}, timeout=children.DRAIN_SECONDS)
         finally:
             reading.cancel()
@@ -98,7 +98,7 @@ class WatchedFfmpeg:
 
 
 async def first_of(events: list[asyncio.Event], timeout_seconds: float) -> int | None:
-    """The index of an event that is set within the time, None where there is none."""
+    """The index of an event that is set within the time-out; None if there is none."""
     if not events:
         await asyncio.sleep(timeout_seconds)
         return None
@@ -112,7 +112,7 @@ async def first_of(events: list[asyncio.Event], timeout_seconds: float) -> int |
 
 
 def last_words(log: Path) -> str:
-    """The last lines of an FFmpeg's log, on one line; what stands before them is in the file. Blocks."""
+    """The last lines of an FFmpeg's log, joined; the file has the rest. Blocks."""
     try:
         with log.open("rb") as file:
             file.seek(0, 2)

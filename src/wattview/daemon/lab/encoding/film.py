@@ -1,11 +1,10 @@
-"""A media file as a source: what it says of its pictures and its sound, and the filters that make one kind of picture
-of all kinds.
+"""A media file as a source: its video and audio properties, and the filters that normalise its pictures.
 
-Code values are passed through: nothing converts a matrix, primaries or a transfer, only full range becomes limited and
-more than 8 bits become 8. What the file says of its colours goes on to the encoder, and so to the viewers. The filters
-are the same for the encoder and for the reference that its output is compared with.
+Code values are preserved: no matrix, primaries or transfer is converted; only full range becomes limited, and more than
+8 bits become 8. The file's colour tags are passed to the encoder, and so to the viewers. The encoder and the reference
+for its output use the same filters.
 
-Pure functions; ``capabilities`` asks FFmpeg what they read.
+Pure functions; ``capabilities`` runs FFmpeg and passes its output here.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ DEMUXERS = (
     "mxf", "mxf_opatom", "gxf", "lxf", "asf", "ogg", "ivf", "h264", "hevc", "vvc", "obu", "av1", "vc1", "m4v", "mjpeg",
     "dirac", "yuv4mpegpipe", "dv", "wtv", "rm", "gif", "apng",
 )  # fmt: skip
-"""The formats that a film may have, by FFmpeg's names: those that stand in one file. Playlists (HLS, DASH, concat),
-picture sequences, SDP and the like open files and addresses that their text names."""
+"""Permitted formats, by FFmpeg's names: those in a single file. Playlists (HLS, DASH, concat), image sequences, SDP and
+the like open files and addresses named in their text."""
 
 ONE_FILE = ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS)]
-"""Input options: this file and nothing else is read."""
+"""Input options that restrict reading to this file."""
 
 STILL_SECONDS = 0.2
-"""Pictures that are further apart are said to stand still."""
+"""Pictures that are further apart count as a still."""
 
 SOUND_DIFFERS_SECONDS = 0.2
 
@@ -42,7 +41,7 @@ HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 NO_COLOURS = ("unknown", "unknown", "unknown")
 
 _ONE_NAME = "colorspace=bt709:color_primaries=bt709:color_trc=bt709"
-"""Both sides of a filter under one name, whichever: filters convert between names that differ."""
+"""Gives both sides of a filter the same colour tags: filters convert between different ones."""
 
 SAME_COLOURS = f"setparams=range=tv:{_ONE_NAME}"
 
@@ -52,12 +51,12 @@ class FilmError(ValueError):
 
 
 class Film(Struct, frozen=True, kw_only=True):
-    """One media file. ``stream``: which of its moving pictures is taken, as in FFmpeg's ``V:0``; a cover is none.
+    """One media file. ``stream``: the selected video stream, as in FFmpeg's ``V:0``; a cover image does not count.
 
     ``size`` is that of its first picture, as in ``720x576``; ``colours`` are its matrix, primaries and transfer in
-    FFmpeg's words. ``still_seconds`` is the longest that one of its pictures is shown. ``seconds`` is its length, None
-    where it is longer than was looked at; ``begins_again`` says whether FFmpeg can play it once more from its first
-    picture. ``remarks`` are for people: what of a result is the film's doing.
+    FFmpeg's words. ``still_seconds`` is the longest time that one picture is shown. ``seconds`` is its length, None if
+    it is longer than what was inspected; ``begins_again`` says whether FFmpeg can loop it from its first picture.
+    ``remarks`` are for users: effects of the film on the result.
     """
 
     path: Path
@@ -80,10 +79,10 @@ class Film(Struct, frozen=True, kw_only=True):
 
 
 def film_inputs(film: Film, *, sound: bool) -> list[str]:
-    """The film in real time and without end, as input 0 for its picture and, with ``sound``, input 1 for that.
+    """The film in real time and in an endless loop: input 0 is its video and, with ``sound``, input 1 its audio.
 
-    Each is looped by itself: FFmpeg begins again when the longest stream of an input has ended, and the picture would
-    stand still for as long as the sound is longer.
+    Each input is looped separately: FFmpeg restarts an input when its longest stream has ended, so the picture would
+    freeze while the audio is longer.
     """
     source = [*ONE_FILE, "-stream_loop", "-1"]
     picture = ["-re", *picture_input(film)]
@@ -91,17 +90,17 @@ def film_inputs(film: Film, *, sound: bool) -> list[str]:
 
 
 def picture_input(film: Film) -> list[str]:
-    """The picture without end, as fast as it is taken.
+    """The picture in an endless loop, as fast as it is consumed.
 
-    The filters stay where the picture's size changes: new ones would begin to count its time anew.
+    The filters are kept when the picture's size changes: new ones would restart their time stamps.
     """
     alone = ["-an", "-sn", "-dn", "-reinit_filter", "0"]
     return [*ONE_FILE, "-stream_loop", "-1", *alone, "-i", f"file:{film.path}"]
 
 
 def film_filters(film: Film, scenario: Scenario) -> str:
-    """From the film's pictures to the scenario's: frames 0, 1, 2 … at its rate from time 0, of its size with square
-    pixels and the film's shape between black bars, progressive, 8 bits, limited range.
+    """From the film's pictures to the scenario's: frames 0, 1, 2 … at its rate from time 0, at its size with square
+    pixels and the film's aspect ratio between black bars, progressive, 8 bits, limited range.
 
     FFmpeg itself then neither repeats nor drops a frame, and frame n of the reference is frame n of the stream.
     """
@@ -113,7 +112,7 @@ def film_filters(film: Film, scenario: Scenario) -> str:
         before, convert = [f"setparams={_ONE_NAME}"], ""
     if film.interlaced:
         fields = film.fps is not None and scenario.fps > 1.5 * film.fps
-        # The deinterlacer takes pictures of one size only; where a film never changes it this scaler does nothing.
+        # The deinterlacer accepts only one picture size; if the film never changes it, this scaler does nothing.
         before.append(f"scale={film.size}:interl=-1")
         before.append(f"bwdif=mode={'send_field' if fields else 'send_frame'}:deint=interlaced")
     size = f"w='{_even(f'min({width},{height}*dar)')}':h='{_even(f'min({height},{width}/dar)')}'"
@@ -132,7 +131,7 @@ def _even(expression: str) -> str:
 
 
 def look_at_packets(path: Path, seconds: float) -> list[str]:
-    """FFmpeg's arguments that list the packets of a file's pictures and of its sound, of so many seconds."""
+    """FFmpeg's arguments to list the packets of a file's video and audio, for this many seconds."""
     return [
         "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", *ONE_FILE, "-t", f"{seconds:g}", "-i",
         f"file:{path}", "-map", "0:V", "-map", "0:a:0?", "-c", "copy", "-f", "framecrc", "pipe:1",
@@ -140,7 +139,7 @@ def look_at_packets(path: Path, seconds: float) -> list[str]:
 
 
 def look_at_the_loop(path: Path, stream: int) -> list[str]:
-    """FFmpeg's arguments that list the packets of one of a file's pictures twice."""
+    """FFmpeg's arguments to list the packets of one video stream twice."""
     return [
         "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", *ONE_FILE, "-stream_loop", "1", "-i",
         f"file:{path}", "-map", f"0:V:{stream}", "-c", "copy", "-f", "framecrc", "pipe:1",
@@ -148,15 +147,15 @@ def look_at_the_loop(path: Path, stream: int) -> list[str]:
 
 
 def begins_again(text: str) -> bool:
-    """Reads ``look_at_the_loop``: whether the second time has the packets of the first. In a transport stream FFmpeg
-    may go back to where a few are over, and all pictures up to the next key frame are then broken."""
+    """Parses ``look_at_the_loop``: whether the second pass has the packets of the first. In a transport stream FFmpeg
+    may seek to a point after the first few, and all pictures up to the next key frame are then broken."""
     packets = re.findall(r"^0, *-?[0-9]+, *-?[0-9]+, *[0-9]+, *([0-9]+, 0x[0-9a-f]{8})", text, re.MULTILINE)
     half = len(packets) // 2
     return half > 0 and packets[:half] == packets[half:]
 
 
 def look_at_pictures(path: Path, stream: int, frames: int) -> list[str]:
-    """FFmpeg's arguments that say of some decoded pictures what they are."""
+    """FFmpeg's arguments to describe some decoded pictures."""
     return [
         "-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", *ONE_FILE, "-i", f"file:{path}",
         "-filter_complex", f"[0:V:{stream}]showinfo=checksum=0", "-frames:v", str(frames), "-f", "null", "-",
@@ -164,8 +163,8 @@ def look_at_pictures(path: Path, stream: int, frames: int) -> list[str]:
 
 
 class Listed(Struct, frozen=True):
-    """What the list of packets says: which picture to take and how many there are, whether there is sound, the pictures
-    a second, the longest that one is shown, and how long the picture and the sound are. None: not known."""
+    """Parsed packet list: the selected video stream, its number of pictures, whether there is audio, the frame rate,
+    the longest time that one picture is shown, and the length of video and audio. None is unknown."""
 
     stream: int
     pictures: int
@@ -182,7 +181,7 @@ _NO_TIME = -(1 << 63)
 
 
 def listed(text: str) -> Listed | None:
-    """Reads ``look_at_packets``. Of several pictures the largest is taken; None where there is none."""
+    """Parses ``look_at_packets``. Of several video streams, the one with the largest picture; None if there is none."""
     kinds: dict[int, str] = {}
     areas: dict[int, int] = {}
     bases: dict[int, float] = {}
@@ -200,7 +199,7 @@ def listed(text: str) -> Listed | None:
                     numerator, _, denominator = value.partition("/")
                     bases[number] = int(numerator) / int(denominator)
         elif packet := _PACKET.match(line):
-            # A bare stream has no presentation times.
+            # A raw stream has no presentation times.
             decoded, presented = int(packet[2]), int(packet[3])
             when = decoded if presented == _NO_TIME else presented
             packets.setdefault(int(packet[1]), []).append((when, int(packet[4])))
@@ -233,7 +232,8 @@ _RGB = re.compile(r"[0ax]?2?(rgb|bgr|gbr)|[ab]*rgb|abgr|pal8|bgr0|rgb0")
 
 
 def film_of(path: Path, packets: Listed, pictures: str, *, whole: bool) -> Film:
-    """The film, from its packets and from what ``look_at_pictures`` said. ``whole``: the list has all of its packets.
+    """The film, from its packets and from the output of ``look_at_pictures``. ``whole``: the list has all of its
+    packets.
 
     Raises FilmError.
     """

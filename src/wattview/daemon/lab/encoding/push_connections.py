@@ -1,8 +1,8 @@
-"""Whether a server really takes what is pushed to it, as the kernel's TCP sees it.
+"""Whether a server really accepts a pushed stream, according to the kernel's TCP statistics.
 
-FFmpeg connects in a thread of its own and says nothing of it: a server that never answers the handshake looks to it
-like one that is a little slow. The kernel counts each connection's bytes (sock_diag(7), ``struct tcp_info``), and where
-the server is on this machine, what it has not read yet.
+FFmpeg connects in a separate thread and does not report it: a server that never answers the handshake looks like a slow
+one. The kernel counts each connection's bytes (sock_diag(7), ``struct tcp_info``) and, if the server is on this
+machine, the bytes it has not read yet.
 
 Formats: include/uapi/linux/{sock_diag,inet_diag,tcp}.h. RTMP's handshake: Adobe, "RTMP 1.0 Specification", 5.2.
 """
@@ -22,10 +22,10 @@ from msgspec import Struct
 from wattview.probes.node import netlink
 
 HANDSHAKE_BYTES = 1 + 1536 + 1536
-"""Of each side: C0, C1, C2 and S0, S1, S2."""
+"""Per side: C0, C1, C2 and S0, S1, S2."""
 
 COMMAND_BYTES = 2048
-"""More than connect, createStream and publish take beside the address, which stands in them up to four times."""
+"""Upper bound for connect, createStream and publish without the address, which occurs in them up to four times."""
 
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
@@ -38,14 +38,14 @@ _BYTES_AT = 120
 
 
 def plain_address(url: str) -> str:
-    """An RTMP server's address without what is secret in it."""
+    """An RTMP server's address without secrets."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 class PushConnection(Struct, frozen=True):
-    """One TCP connection: what has arrived at the other side's kernel, what came from there, and what waits: here, and
-    where the other side is on this machine, unread there."""
+    """One TCP connection: bytes acknowledged by the peer's kernel, bytes received, and bytes queued: here, and if the
+    peer is on this machine, unread there."""
 
     acknowledged_bytes: int
     received_bytes: int
@@ -56,7 +56,7 @@ class PushConnection(Struct, frozen=True):
         return self.received_bytes >= HANDSHAKE_BYTES
 
     def is_published(self, url: str) -> bool:
-        """Whether pictures go out: they do when the server has said yes to the stream."""
+        """Whether pictures are sent, which starts when the server has accepted the stream."""
         return self.is_answered() and self.acknowledged_bytes >= HANDSHAKE_BYTES + COMMAND_BYTES + 4 * len(url)
 
 
@@ -71,8 +71,8 @@ class _Socket(Struct, frozen=True):
 
 
 def connections_of(pid: int) -> list[PushConnection]:
-    """The TCP connections of a session's leader, of its session and of all that descend from it. Raises OSError where
-    the kernel does not tell. Blocks."""
+    """The TCP connections of a session leader, its session and all its descendants. Raises OSError if the kernel does
+    not provide them. Blocks."""
     inodes = {inode for one in _family(pid) for inode in _socket_inodes(one)}
     if not inodes:
         return []
@@ -89,7 +89,7 @@ def connections_of(pid: int) -> list[PushConnection]:
 
 
 def _family(leader: int) -> set[int]:
-    """The pids. A process may be gone at any moment."""
+    """Their pids. A process may disappear at any time."""
     import psutil
 
     family = {leader}
@@ -114,7 +114,7 @@ def _sockets(family: int) -> Iterator[_Socket]:
     request = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), states)
     for body in netlink.dump(_SOCK_DIAG_BY_FAMILY, request, _NETLINK_SOCK_DIAG):
         _, _, _, _, sport, dport, source, target, _, _, _, unread, unsent, _, inode = _MESSAGE.unpack_from(body)
-        # Before the kernel's 4.1 the counters are not there.
+        # Before Linux 4.1 the counters are missing.
         info = dict(netlink.attributes(body[_MESSAGE.size :])).get(_INET_DIAG_INFO, b"")
         if len(info) < _BYTES_AT + _BYTES.size:
             raise OSError("the kernel does not count a connection's bytes")

@@ -11,11 +11,11 @@ from wattview.model import Rendition, Scenario
 from wattview.model.run_request import bitrate_text, bits_per_second
 
 LADDER_EXPONENT = 0.75
-"""How bits grow with pixels for equal looks: the rule of thumb of Ben Waggoner, "the power of 0.75"."""
+"""How bitrate grows with pixels at equal quality: Ben Waggoner's "power of 0.75" rule of thumb."""
 
 
 class Variant(Struct, frozen=True, kw_only=True):
-    """One encoded output: the name it is pushed under, its picture, and its bits a second."""
+    """One encoded output: the name it is pushed under, its picture, and its bits per second."""
 
     name: str
     resolution: str
@@ -28,24 +28,24 @@ class Variant(Struct, frozen=True, kw_only=True):
 
     @property
     def setting(self) -> tuple[str, int, int]:
-        """What makes two outputs of one scenario the same thing."""
+        """Key by which two outputs of one scenario are identical."""
         return self.resolution, self.fps, self.bits
 
 
 class EncodedStream(Struct, frozen=True):
-    """What one FFmpeg makes of the source: one output, or a ladder of them."""
+    """What one FFmpeg makes of the source: one output, or a ladder."""
 
     name: str
     variants: tuple[Variant, ...]
 
     @property
     def best(self) -> Variant:
-        """The output with the most pixels a second, and of those the one with the most bits."""
+        """The output with the highest pixel rate, and of those the one with the highest bitrate."""
         return max(self.variants, key=lambda one: (pixels(one.resolution) * one.fps, one.bits))
 
 
 def streams_of(scenario: Scenario) -> list[EncodedStream]:
-    """The streams in their order. A baseline has none."""
+    """The streams in order. A baseline has none."""
     if scenario.type == "baseline":
         return []
     bitrates = scenario.bitrates or [scenario.bitrate] * scenario.streams
@@ -89,7 +89,7 @@ def pixels(resolution: str) -> int:
 
 
 def stream_name(scenario_name: str, index: int) -> str:
-    """The name under which a stream is pushed: what is ASCII in the scenario's name, and a number.
+    """The name under which a stream is pushed: the ASCII part of the scenario's name, and a number.
 
     Only letters, digits, ``-`` and ``_``: safe in an RTMP URL, in the tee muxer's syntax and as a file name. Not empty.
     """

@@ -1,7 +1,7 @@
-"""Viewers of a stream: FFmpegs that pull it and throw it away, and what a player would have made of what they got.
+"""Viewers of a stream: FFmpegs that pull and discard it, and how a player would have played what they received.
 
-A viewer is load for the server, and a witness: how long it waited for the first picture, how many of the encoded
-frames came and how late, and when a player that keeps a small buffer would have stood still.
+A viewer is load for the server, and measures the time to the first picture, how many of the encoded frames arrived and
+how late, and when a player with a small buffer would have stalled.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from wattview.daemon.lab.judging.delay import Delay
 from wattview.model import Playback
 
 PLAYER_BUFFER_SECONDS = 1.0
-"""What a player collects before it plays, at the start and after each stall."""
+"""How much a player buffers before it plays, at the start and after each stall."""
 
 
 class StallMeter:
-    """A player with a buffer, in thought: told how much of the stream has come by when, it knows when it stands still.
+    """A simulated player with a buffer: given the arrival times of the stream, it determines when playback stalls.
 
-    No I/O, no clock of its own. Waiting at the very start is start-up delay and no stall.
+    No I/O, no clock of its own. Waiting at the very start is start-up delay, not a stall.
     """
 
     def __init__(self, buffer_seconds: float = PLAYER_BUFFER_SECONDS) -> None:
@@ -38,7 +38,7 @@ class StallMeter:
         self._last: float | None = None
 
     def note(self, monotonic: float, received_seconds: float) -> None:
-        """So many seconds of the stream had come by that time."""
+        """This many seconds of the stream had arrived by that time."""
         passed = 0.0 if self._last is None else max(0.0, monotonic - self._last)
         self._last = monotonic
         if self._playing:
@@ -56,7 +56,7 @@ class StallMeter:
             self._playing = self._begun = True
 
     def forget(self) -> None:
-        """Counts from now on; the player goes on where it is."""
+        """Resets the counts; the player continues."""
         self.stalls, self.stalled_seconds = 0, 0.0
 
 
@@ -76,7 +76,7 @@ class Viewer:
         self._seeing = asyncio.Event()
 
     async def seeing(self, timeout_seconds: float) -> None:
-        """Returns when the first picture has come. Raises FfmpegDied where it does not in time."""
+        """Returns when the first picture has arrived. Raises FfmpegDied on a time-out."""
         if await first_of([self._seeing, self.process.exited], timeout_seconds) is None:
             raise FfmpegDied(f"{self.process.name}: no picture came from the server within {timeout_seconds:.0f} s")
         if self.process.exited.is_set():
@@ -91,8 +91,8 @@ class Viewer:
             return
         received = progress.out_seconds or 0.0
         if self.start_delay_seconds is None:
-            # A report comes twice a second, and the stream in real time: the first of its pictures came so much before.
-            # It is a key frame; what came of the stream before that nobody can show.
+            # A report comes twice a second, and the stream in real time: its first picture arrived that much earlier.
+            # It is a key frame; what arrived before it cannot be displayed.
             shown = ((progress.frames or 1) - 1) / self._fps
             self.start_delay_seconds = max(0.0, monotonic - self.process.started - shown)
             self._first_picture = received - shown
@@ -112,14 +112,14 @@ def with_delay(playback: Playback, delay: Delay | None) -> Playback:
 
 
 def playback(viewers: list[Viewer], encoder_speeds: list[float | None]) -> Playback | None:
-    """What all of them saw in the window that ends now; ``encoder_speeds`` is how fast each one's encoder was in it,
-    as ``Pace.speed``."""
+    """Playback over all viewers in the window that ends now; ``encoder_speeds`` is the speed of each one's encoder in
+    it, as ``Pace.speed``."""
     if not viewers:
         return None
     delays = [viewer.start_delay_seconds for viewer in viewers if viewer.start_delay_seconds is not None]
     received = [viewer.meter.close_window().speed for viewer in viewers]
     ratios = [
-        # Both are read off reports: more than all is the error of looking.
+        # Both come from periodic reports: a ratio above 1 is their uncertainty.
         min(1.0, got / sent)
         for got, sent in zip(received, encoder_speeds, strict=True)
         if got is not None and sent

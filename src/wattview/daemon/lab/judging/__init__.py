@@ -1,1 +1,1 @@
-"""What an encoder made, judged: scores of the picture, delay, and the self-test of the tools."""
+"""Assessment of an encoder's output: picture scores, delay, and the self-test of the tools."""

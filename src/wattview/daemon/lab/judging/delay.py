@@ -1,10 +1,10 @@
-"""The time from the source's picture to the player, where both are on this machine and so have one clock.
+"""End-to-end delay from the source's picture to the player, if both are on this machine and share its clock.
 
-Three lists are written by FFmpeg itself while it works, and read after the measured window: when the source gave a
-picture of which time (``ffmpeg.source_clock``), which packets the encoder sent, and when which packets came to a
-viewer. The source is paced by the clock, so the earliest difference of its lists is when its time 0 was. The
-viewer's packets are recognised by their sizes: servers count time from where they like. Where sizes repeat themselves
-(a still picture, a loop) those time stamps are believed that the server has left as they were. Pure functions of texts.
+FFmpeg itself writes three lists while it works, which are read after the measured window: when the source delivered
+which picture (``ffmpeg.source_clock``), which packets the encoder sent, and when which packets reached a viewer. The
+source is paced by the clock, so the smallest difference in its list gives the Unix time of its time 0. The viewer's
+packets are matched by size, as servers renumber time stamps. If sizes repeat (a still picture, a loop), time stamps are
+used if the server left them unchanged. Pure functions of texts.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from wattview.analysis.windows.energy import percentile
 COMPARED_PACKETS = 200
 MIN_COMPARED_PACKETS = 25
 ENOUGH = 0.6
-"""The share of the compared packets that must find one of their size at the chosen offset; at any other, at most half
-as many."""
+"""Share of the compared packets that must have a match of equal size at the chosen offset; any other offset may have at
+most half as many."""
 
 AS_MANY = 0.99
-"""The share of the most finds that the offset of a server which leaves time stamps alone must have to be believed."""
+"""Share of the most matches that the offset of a server with unchanged time stamps must reach."""
 
 AAC_LEAD_SECONDS = 1024 / 48_000
-"""AAC begins so much before the picture, where it is encoded too: ``ffmpeg.AUDIO_RATE``."""
+"""How much earlier than the picture AAC starts, where it is encoded too: ``ffmpeg.AUDIO_RATE``."""
 
 SIZE_TOLERANCE_BYTES = 4
-"""RTMP carries H.264 with four bytes before each unit, an encoder may write three."""
+"""RTMP carries H.264 with four bytes before each unit; an encoder may write three."""
 
 _SOURCE_LINE = re.compile(r"frame:[0-9]+ +pts:([0-9]{1,17}) ", re.ASCII)
 _BASE_LINE = re.compile(r"#tb 0: ([1-9][0-9]{0,9})/([1-9][0-9]{0,9})$", re.ASCII)
@@ -47,8 +47,8 @@ class DelayUnknown(Exception):
 
 
 class Packets(Struct, frozen=True):
-    """A list of video packets: presentation times in seconds, durations as they were written, sizes in bytes; and by
-    how many seconds the first one's decoding begins before time 0."""
+    """A list of video packets: presentation times in seconds, durations as written, sizes in bytes; and by how many
+    seconds the first one's decoding precedes time 0."""
 
     times: Sequence[float]
     durations: Sequence[int]
@@ -57,8 +57,8 @@ class Packets(Struct, frozen=True):
 
 
 class Arrivals(Struct, frozen=True):
-    """When a player could have shown each picture at the earliest (Unix seconds), and how long after the source gave
-    it. In the order of the pictures."""
+    """The earliest time at which a player could have shown each picture (Unix seconds), and how long after the source
+    delivered it. In the order of the pictures."""
 
     times: Sequence[float]
     delays: Sequence[float]
@@ -73,9 +73,9 @@ class Delay(Struct, frozen=True, kw_only=True):
 
 
 def source_start(lines: Iterable[str]) -> float:
-    """When the source's time 0 was (Unix seconds), out of what ``ffmpeg.source_clock`` wrote.
+    """Unix time of the source's time 0, from the output of ``ffmpeg.source_clock``.
 
-    A source in real time is now and then late and never early. Raises DelayUnknown.
+    A real-time source is sometimes late and never early. Raises DelayUnknown.
     """
     starts = [int(found[1]) for line in lines if (found := _SOURCE_LINE.match(line))]
     if not starts:
@@ -84,8 +84,8 @@ def source_start(lines: Iterable[str]) -> float:
 
 
 def packets(lines: Iterable[str]) -> Packets:
-    """Reads the list of the ``framecrc`` muxer: ``stream, dts, pts, duration, size, checksum`` below ``#tb 0: 1/1000``.
-    What is no such line is passed over, as one that was cut off."""
+    """Parses the ``framecrc`` muxer's list: ``stream, dts, pts, duration, size, checksum`` below ``#tb 0: 1/1000``.
+    Other lines, such as a truncated one, are skipped."""
     times, durations, sizes, base, lead = array("d"), array("q"), array("q"), 0.0, 0.0
     for line in lines:
         if found := _PACKET_LINE.match(line):
@@ -99,7 +99,7 @@ def packets(lines: Iterable[str]) -> Packets:
 
 
 def offset(sent: Packets, received: Packets) -> float:
-    """By how many seconds the time stamps of what came are later than those of what was sent. Raises DelayUnknown."""
+    """Offset in seconds of received time stamps from sent ones. Raises DelayUnknown."""
     by_size: dict[int, list[float]] = {}
     for time, size in zip(sent.times, sent.sizes, strict=True):
         by_size.setdefault(size, []).append(time)
@@ -115,7 +115,7 @@ def offset(sent: Packets, received: Packets) -> float:
             for time in by_size.get(near, ())
         }
         votes.update(alike)
-    # Time stamps of RTMP are whole milliseconds, and each is a sum of two: one offset falls on neighbours.
+    # RTMP time stamps are whole milliseconds, and each is the sum of two roundings: one offset spreads over neighbours.
     around = {one: votes[one - 1] + votes[one] + votes[one + 1] for one in votes}
     best = max(around, key=around.__getitem__, default=0)
     if around.get(best, 0) < ENOUGH * len(compared):
@@ -126,8 +126,8 @@ def offset(sent: Packets, received: Packets) -> float:
 
 
 def _left_alone(lead: float, around: Mapping[int, int], enough: float) -> int:
-    """The offset in milliseconds of a server that leaves time stamps as FLV has them, from 0 at the first packet, if
-    ``enough`` packets were found at it."""
+    """Offset in milliseconds of a server that keeps FLV's time stamps, from 0 at the first packet, if at least
+    ``enough`` packets match it."""
     expected = {round(1000 * lead), round(1000 * max(lead, AAC_LEAD_SECONDS))}
     near = [one for one in around if any(abs(one - shift) <= 1 for shift in expected)]
     best = max(near, key=around.__getitem__, default=None)
@@ -137,9 +137,9 @@ def _left_alone(lead: float, around: Mapping[int, int], enough: float) -> int:
 
 
 def arrivals(source_start: float, sent: Packets, received: Packets) -> Arrivals:
-    """What came, in the order in which it is shown: a picture waits for those before it. Raises DelayUnknown.
+    """The received pictures in display order: a picture waits for those before it. Raises DelayUnknown.
 
-    The durations of ``received`` are the Unix times in microseconds at which it came.
+    The durations of ``received`` are arrival times in Unix microseconds.
     """
     zero = source_start - offset(sent, received)
     order = sorted(range(len(received.times)), key=received.times.__getitem__)
@@ -150,13 +150,13 @@ def arrivals(source_start: float, sent: Packets, received: Packets) -> Arrivals:
 
 
 def within(arrivals: Arrivals, start_time: float, end_time: float) -> Arrivals:
-    """Those of a window (Unix seconds)."""
+    """The part within a window (Unix seconds)."""
     first, last = bisect_left(arrivals.times, start_time), bisect_right(arrivals.times, end_time)
     return Arrivals(arrivals.times[first:last], arrivals.delays[first:last])
 
 
 def delay(all_arrivals: Iterable[Arrivals]) -> Delay | None:
-    """Over the pictures of all streams; None where there is none."""
+    """Over the pictures of all streams; None if there are none."""
     delays = [delay for one in all_arrivals for delay in one.delays]
     if not delays:
         return None

@@ -1,4 +1,4 @@
-"""Who judges the quality of a run: the FFmpeg that compares, tested before it is believed, and what it says."""
+"""The quality judge of a run: the comparing FFmpeg, self-tested before use, and its scores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wattview.model import ScenarioRecord
 
 
 class Judge:
-    """The judge of one run. The scores frame by frame stay in ``folder``."""
+    """The judge of one run. Per-frame scores are kept in ``folder``."""
 
     def __init__(self, settings: Scenarios, capabilities: Capabilities, folder: Path) -> None:
         self._settings = settings
@@ -30,8 +30,8 @@ class Judge:
         self._notes: list[str] = []
 
     async def prepare(self, encoder_tool: str) -> str:
-        """Finds the FFmpeg that compares, and whether its scores of what the other one encodes are right. Returns why
-        they are not, or there are none; "" where all is well."""
+        """Finds the comparing FFmpeg, and checks its scores of the encoding FFmpeg's output. Returns why they are wrong
+        or missing; "" if all is well."""
         settings = self._settings
         try:
             tool = self._tool = await quality.find_tool(settings, self._capabilities)
@@ -54,8 +54,8 @@ class Judge:
     async def judged(
         self, record: ScenarioRecord, group: EncoderGroup, advance: Callable[[float], None]
     ) -> ScenarioRecord:
-        """The record with the scores of its outputs, or with the reasons why it has none. ``advance`` hears how much is
-        done, from 0 to 1."""
+        """The record with the scores of its outputs, or with the reasons why it has none. ``advance`` is called with
+        the progress, from 0 to 1."""
         notes = list(record.notes or [])
         if self._tool is None or self._fault:
             return replace(record, notes=[*notes, f"quality was not measured: {self._fault}"])

@@ -1,9 +1,9 @@
-"""VMAF, PSNR, SSIM and, where it is asked for, XPSNR of what an encoder really produced, frame against frame.
+"""VMAF, PSNR, SSIM and optionally XPSNR of an encoder's actual output, frame against frame.
 
-The encoder's own output, written beside the push by FFmpeg's ``tee`` muxer, is compared with the same source made
-again by the same FFmpeg. The source comes as raw frames through a pipe, because the FFmpeg that has libvmaf is often
-another build than the one that encodes. Both sides are numbered by frame, never by time stamp, and nothing between
-them changes the frame rate: frame n is compared with frame n.
+The encoder's own output, written beside the push by FFmpeg's ``tee`` muxer, is compared with the same source, generated
+again by the same FFmpeg. The source comes as raw frames through a pipe, because the FFmpeg with libvmaf is often a
+different build than the encoding one. Both sides are numbered by frame, never by time stamp, and no filter in between
+changes the frame rate: frame n is compared with frame n.
 
 Runs after the measured windows, at the lowest priority, as two child processes.
 """
@@ -35,17 +35,17 @@ from wattview.model import Scenario
 
 NICE = 19
 PART = ".part"
-"""In the names of the logs of a comparison that is not whole: ``run_journal.delete_what_is_compared`` deletes them."""
+"""Suffix of the logs of an unfinished comparison, which ``run_journal.delete_what_is_compared`` deletes."""
 
 STALL_SECONDS = 60.0
 PSNR_CEILING_DB = 100.0
-"""What is recorded where the pictures are identical and PSNR is infinite, which JSON cannot say. Also the most that is
-recorded at all: above it no bit of an 8-bit picture that anyone could see has changed."""
+"""Recorded for identical pictures, whose PSNR is infinite, which JSON cannot express; also the maximum: above it no
+visible bit of an 8-bit picture has changed."""
 
 _PEAK_SQUARED = 255.0**2
 
 _DAMAGE = re.compile(r"^\[(?!rawvideo)[a-z0-9_,]+ @ [^]\n]*\] \[error\] (.*)", re.MULTILINE)
-"""What a demuxer or a decoder complains of. That the comparison takes no more of the pipe is nobody's damage."""
+"""Errors of a demuxer or decoder. The pipe closed early by the comparison is not one."""
 
 
 VMAF_MODELS = {
@@ -54,17 +54,17 @@ VMAF_MODELS = {
     "4k": ("vmaf_4k_v0.6.1", "version=vmaf_4k_v0.6.1"),
     "neg": ("vmaf_v0.6.1neg", "version=vmaf_v0.6.1neg"),
 }
-"""By ``scenarios.vmaf_model``: the name that is recorded, and the filter's ``model=`` option (a colon inside of it is
-escaped twice: once for the option, once for the filter graph)."""
+"""By ``scenarios.vmaf_model``: the recorded name, and the filter's ``model=`` option (a colon in it is escaped twice:
+for the option and for the filter graph)."""
 
 
 class QualityFailed(Exception):
-    """The comparison gave no figures. ``str()`` says why."""
+    """The comparison failed. ``str()`` says why."""
 
 
 class Tool(Struct, frozen=True):
-    """The FFmpeg that compares. ``vmaf``: with libvmaf and the model of that name in ``VMAF_MODELS``. ``xpsnr``: with
-    that filter too; False where nobody asks for it."""
+    """The comparing FFmpeg. ``vmaf``: it has libvmaf and the model of that name in ``VMAF_MODELS``. ``xpsnr``: it has
+    that filter too; False if it is not requested."""
 
     path: str
     version: str
@@ -77,13 +77,14 @@ class Tool(Struct, frozen=True):
 
 
 class Quality(Struct, frozen=True, kw_only=True):
-    """The scores of ``frames`` compared frames. VMAF is None where the tool has no libvmaf. PSNR is in dB, over all
-    planes weighted by their size; SSIM likewise (``All``).
+    """The scores of ``frames`` compared frames. VMAF is None if the tool has no libvmaf. PSNR is in dB, over all planes
+    weighted by their size; SSIM likewise (``All``).
 
-    ``xpsnr_db`` is the least of the three planes' XPSNR, the one figure that the filter's authors sum it up in: C. R.
-    Helmrich et al., "A Study of the Extended Perceptually Weighted Peak Signal-to-Noise Ratio (XPSNR) for Video
-    Compression with Different Resolutions and Bit Depths", ITU Journal: ICT Discoveries 3 (2020). None where it was not
-    asked for or the tool has no such filter."""
+    ``xpsnr_db`` is the minimum of the three planes' XPSNR, the summary that the filter's authors use: C. R. Helmrich et
+    al., "A Study of the Extended Perceptually Weighted Peak Signal-to-Noise Ratio (XPSNR) for Video Compression with
+    Different Resolutions and Bit Depths", ITU Journal: ICT Discoveries 3 (2020). None if it was not requested or the
+    tool has no such filter.
+    """
 
     frames: int
     psnr_db: float
@@ -100,9 +101,9 @@ class Quality(Struct, frozen=True, kw_only=True):
 class Clip(Struct, frozen=True, kw_only=True):
     """What is compared: ``frames`` frames from ``first_frame`` of the recorded ``copy`` of one output of a scenario.
 
-    A rendition smaller than the source is scaled up to the source's size, as a player's screen does; one of another
-    frame rate is compared with those frames of the source that it was made of. ``copy_begins`` is which frame of the
-    stream the first one of the copy is: 0 for an encoder's own, more for what a subscriber recorded.
+    A rendition smaller than the source is scaled up to the source's size, as on a player's screen; one with another
+    frame rate is compared with the source frames that it was made from. ``copy_begins`` is the frame number in the
+    stream of the copy's first frame: 0 for an encoder's own, more for what a subscriber recorded.
     """
 
     scenario: Scenario
@@ -115,8 +116,8 @@ class Clip(Struct, frozen=True, kw_only=True):
 
 
 async def find_tool(settings: Scenarios, capabilities: Capabilities) -> Tool:
-    """The FFmpeg that compares: the configured one for quality; else the encoding one if it has libvmaf; else the
-    static build that comes with imageio-ffmpeg; else the encoding one, for PSNR and SSIM alone."""
+    """The comparing FFmpeg: the configured one; else the encoding one if it has libvmaf; else the static build of
+    imageio-ffmpeg; else the encoding one, for PSNR and SSIM alone."""
     if settings.quality_ffmpeg:
         return await _tool(settings.quality_ffmpeg, settings, capabilities)
     for program in (settings.ffmpeg, _static_ffmpeg()):
@@ -148,10 +149,10 @@ def _static_ffmpeg() -> str | None:
 async def measure(
     tool: Tool, encoder_ffmpeg: str, clip: Clip, folder: Path, on_frames: Callable[[int], None] | None = None
 ) -> Quality:
-    """Compares one clip. The per-frame logs stay in ``folder``, named after the copy; until they are whole, and where
-    the comparison fails, with ``PART`` in their names.
+    """Compares one clip. The per-frame logs are kept in ``folder``, named after the copy; until they are complete, and
+    if the comparison fails, with ``PART`` in their names.
 
-    ``on_frames`` hears how many frames are done. Raises QualityFailed; leaves no child behind, however it ends.
+    ``on_frames`` gets the number of finished frames. Raises QualityFailed; never leaves a child behind.
     """
     if clip.frames < 1:
         raise QualityFailed("no frame of the measured window was recorded")
@@ -215,19 +216,19 @@ async def measure(
 
 
 async def _stop_when_ended(reference: Process) -> None:
-    """What the reference has left behind would hold the pipe open, and the comparison would wait for its end."""
+    """A child left behind by the reference would hold the pipe open, and the comparison would wait for its end."""
     await children.ended(reference)
     await children.stop(reference, patience_seconds=0.0)
 
 
 def _keep(folder: Path, stem: str) -> None:
-    """Gives the logs of a comparison that is whole their names."""
+    """Gives the logs of a finished comparison their names."""
     for path in folder.glob(f"{stem}{PART}-*"):
         path.rename(path.with_name(path.name.replace(PART, "", 1)))
 
 
 async def encoded_bits_per_second(program: str, clip: Clip, folder: Path) -> float | None:
-    """The bits a second of the clip's encoded video, from the sizes of its packets; None where they cannot be had."""
+    """Bits per second of the clip's encoded video, from its packet sizes; None if unknown."""
     command = [
         program, "-nostdin", "-loglevel", "error", "-i", str(clip.copy), "-map", "0:v:0", "-c", "copy",
         "-f", "framecrc", "pipe:1",
@@ -242,9 +243,9 @@ async def encoded_bits_per_second(program: str, clip: Clip, folder: Path) -> flo
 def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
     """The comparison: the copy as input 0, raw reference frames on standard input as input 1.
 
-    Frames are stamped with their number on both sides, so that the filters pair them by number, and with one name of
-    their colours: raw frames have none, and filters convert the side whose name differs. Files are named relative to
-    the working directory: a path inside a filter graph would need a third kind of escaping.
+    Frames are stamped with their number on both sides, so that the filters pair them by number, and with the same
+    colour tags: raw frames have none, and filters convert the side whose tags differ. File names are relative to the
+    working directory: a path inside a filter graph would need a third kind of escaping.
     """
     scenario = clip.scenario
     width, height = picture_size(scenario.resolution)
@@ -258,7 +259,7 @@ def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
         model = f"libvmaf=model={VMAF_MODELS[tool.model][1]}"
         metrics.append(f"[d{{0}}][r{{0}}]{model}:{log}:n_threads={threads}:shortest=1[o{{0}}]")
     if tool.xpsnr:
-        # This filter wants the reference first: it is the reference's activity that weighs the errors.
+        # This filter needs the reference first: the reference's activity weights the errors.
         metrics.append(f"[r{{0}}][d{{0}}]xpsnr=stats_file={stem}-xpsnr.log:shortest=1[o{{0}}]")
     ways = range(len(metrics))
     graph = [
@@ -293,8 +294,8 @@ def _read_scores(tool: Tool, folder: Path, stem: str) -> Quality:
 
 
 def mean_psnr(frame_psnrs_db: list[float]) -> float:
-    """PSNR of a whole clip: of the mean of its frames' squared errors, not the mean of decibels (as FFmpeg's psnr
-    filter sums up). At most ``PSNR_CEILING_DB``."""
+    """PSNR of a whole clip: of the mean squared error of all frames, not the mean of decibels (as FFmpeg's psnr filter
+    computes it). At most ``PSNR_CEILING_DB``."""
     errors = (_PEAK_SQUARED / 10 ** (psnr / 10) for psnr in frame_psnrs_db)
     mean_error = math.fsum(errors) / len(frame_psnrs_db)
     if mean_error == 0:
@@ -309,8 +310,7 @@ def _column(log: Path, name: str) -> list[float]:
 
 
 def _xpsnr(log: Path) -> float:
-    """The least of the planes' averages, from the last line that FFmpeg's xpsnr filter writes; at most
-    ``PSNR_CEILING_DB``."""
+    """The minimum of the planes' averages, from the last line of FFmpeg's xpsnr filter; at most ``PSNR_CEILING_DB``."""
     text = log.read_text(encoding="ascii", errors="replace") if log.exists() else ""
     found = re.search(r"^XPSNR average, .*\(minimum: (inf|-?[0-9.]+)\)", text, re.MULTILINE)
     if found is None:
@@ -348,12 +348,13 @@ def _with_vmaf(scores: Quality, log: Path) -> Quality:
 
 
 def harmonic_mean(values: list[float]) -> float:
-    """As libvmaf pools it: of the values plus 1, less 1, so that a frame of score 0 does not make everything 0."""
+    """As in libvmaf: the harmonic mean of the values plus 1, less 1, so that one frame of score 0 does not make the
+    result 0."""
     return len(values) / math.fsum(1 / (value + 1) for value in values) - 1
 
 
 def percentile(ordered: list[float], percent: float) -> float:
-    """Linear between the two nearest of the ordered values (method 7 of Hyndman and Fan, the usual one)."""
+    """Linear between the two nearest of the ordered values (method 7 of Hyndman and Fan)."""
     place = (len(ordered) - 1) * percent / 100
     below = math.floor(place)
     above = min(below + 1, len(ordered) - 1)

@@ -1,8 +1,8 @@
-"""Whether the FFmpeg that encodes and the one that judges agree: two seconds of a film with a score that is known.
+"""Whether the encoding and the comparing FFmpeg agree: two seconds of a film with a known score.
 
-The film is tagged, as cameras and OBS do, and its copy differs from it by a known amount: every luma value is
-four steps brighter. Whatever converts, shifts or mispairs on one side only gives another score. It goes the way of
-every comparison.
+The film is tagged like those of cameras and OBS, and its copy differs by a known amount: every luma value is four steps
+brighter. Any conversion, shift or mispairing on one side gives a different score. It takes the path of every
+comparison.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ SECONDS = 30.0
 TAGS = ("bt709", "bt709", "bt709")
 
 KNOWN_PSNR_DB = 10 * math.log10(255**2 / (STEP**2 * 2 / 3))
-"""Of a luma that is ``STEP`` brighter everywhere and a chroma that is the same, over all planes of 4:2:0: 37.85 dB."""
+"""For luma that is ``STEP`` brighter everywhere and identical chroma, over all planes of 4:2:0: 37.85 dB."""
 
 PSNR_WITHIN_DB = 0.2
 LEAST_VMAF = 90.0
-"""A picture that is evenly 4 of 255 brighter has VMAF 96 or more; one that is off by a frame or a matrix, 20 to 70."""
+"""A picture that is uniformly 4 of 255 brighter has VMAF 96 or more; one that is off by a frame or a matrix, 20 to
+70."""
 
 
 async def why_scores_are_wrong(encoder_ffmpeg: str, tool: Tool) -> str:
-    """What the two make of the known score where it is not that, "" where it is. Takes about two seconds.
+    """What the two programs give for the known score if it is wrong, "" if right. Takes about two seconds.
 
-    Raises QualityFailed where they cannot do it at all, and OSError.
+    Raises QualityFailed if they cannot do it at all, and OSError.
     """
     with tempfile.TemporaryDirectory(prefix="wattview-self-test-") as name:
         folder = Path(name)
@@ -56,8 +57,8 @@ async def why_scores_are_wrong(encoder_ffmpeg: str, tool: Tool) -> str:
 
 
 async def fault(capabilities: Capabilities, encoder_ffmpeg: str, tool: Tool) -> tuple[str, bool]:
-    """What is wrong with the scores of these two programs, "" where nothing is, and whether it is known to be: False
-    where the test itself could not be done. Asked once for each pair of versions."""
+    """What is wrong with the scores of these two programs ("" if nothing), and whether that is certain: False if the
+    test itself failed. Runs once per pair of versions."""
 
     async def ask(path: str) -> tuple[str, bool]:
         try:
@@ -71,7 +72,7 @@ async def fault(capabilities: Capabilities, encoder_ffmpeg: str, tool: Tool) -> 
 
 
 async def _make(program: str, folder: Path, name: str, change: str) -> None:
-    """Lossless, in a container that has the colours' names."""
+    """Lossless, in a container that stores colour tags."""
     matrix, primaries, transfer = TAGS
     picture = f"testsrc2=size={SCENE.resolution}:rate={SCENE.fps}:duration={FRAMES / SCENE.fps}"
     names = f"setparams=range=tv:colorspace={matrix}:color_primaries={primaries}:color_trc={transfer}"
