@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -37,6 +38,7 @@ from wattview.model import (
     StoreReading,
     StreamsReading,
     WallReading,
+    WorkloadsReading,
     counted_states,
     grouped_reasons,
 )
@@ -143,6 +145,9 @@ def _describe(reading: Reading | None) -> str:
             return f"{reading.hostname}, {reading.cpus} CPUs, {size}"
         case ContainersReading():
             return f"{reading.engine.name} {reading.engine.version}, {len(reading.containers)} containers running"
+        case WorkloadsReading():
+            counts = Counter(one.kind for one in reading.workloads)
+            return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
         case StreamsReading():
             return f"{reading.server.name}, {len(reading.streams)} streams"
         case StoreReading():

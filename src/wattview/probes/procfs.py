@@ -313,6 +313,8 @@ class PidStat(Struct, frozen=True, gc=False):
     threads: int
     started_seconds: float
     resident_bytes: int
+    flags: int = 0
+    """PF_* of ``include/linux/sched.h``."""
 
 
 def pid_stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND, page_bytes: int = PAGE_BYTES) -> PidStat:
@@ -336,6 +338,7 @@ def pid_stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND, page_bytes: int =
         threads=number(20),
         started_seconds=number(22) / ticks,
         resident_bytes=number(24) * page_bytes,
+        flags=number(9),
     )
 
 

@@ -20,6 +20,8 @@ from wattview.probes.gpu import probe as gpu
 from wattview.probes.meters import wall
 from wattview.probes.power import probe as power
 from wattview.probes.streams import probe as rtmp_server
+from wattview.probes.workloads import families as workload_families
+from wattview.probes.workloads import probe as workloads
 
 
 class ExporterView(NamedTuple):
@@ -136,6 +138,12 @@ REGISTRY: tuple[ProbeEntry, ...] = (
             ),
             ExporterView("containers", docker_stats_families.cadvisor_families),
         ),
+    ),
+    ProbeEntry(
+        "workloads",
+        workloads.WorkloadsProbe,
+        (ExporterView("rapl", workload_families.families, frozenset({"wattview_workload_cpu_seconds_total"})),),
+        lambda config: config.workloads.enabled,
     ),
     ProbeEntry("node", node.NodeProbe, (ExporterView("node", node.families),)),
     ProbeEntry(

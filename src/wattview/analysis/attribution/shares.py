@@ -15,9 +15,9 @@ from msgspec import Struct
 
 
 class Part(Struct, frozen=True):
-    """A consumer of power: a container or one of our encoders, by name."""
+    """A consumer of power: a container or one of our encoders by name, a workload by its id."""
 
-    kind: Literal["container", "encoder"]
+    kind: Literal["container", "encoder", "workload"]
     name: str
 
 
@@ -25,6 +25,7 @@ class GpuInterval(Struct, frozen=True, kw_only=True):
     """One GPU in an interval: its energy, its utilisation, and each part's share of its time.
 
     ``busy`` and the shares are 0 to 1; ``used`` is the sum over all processes, including those of no part.
+    ``workloads`` are the shares of the same processes by workload.
     """
 
     uuid: str
@@ -32,6 +33,7 @@ class GpuInterval(Struct, frozen=True, kw_only=True):
     busy: float
     used: float = 0.0
     shares: Mapping[Part, float] = {}
+    workloads: Mapping[Part, float] = {}
 
 
 class Interval(Struct, frozen=True, kw_only=True):
@@ -40,7 +42,9 @@ class Interval(Struct, frozen=True, kw_only=True):
 
     ``cpu_seconds`` holds every part that existed. ``inside`` names the container that the daemon runs in, if any: the
     CPU time of the encoders is part of that container's. ``server_cpu_seconds`` is the CPU time of an RTMP server
-    outside of containers; None if there is none.
+    outside of containers; None if there is none. ``workloads`` is the
+    CPU time of everything that runs, by workload: another division of the same total, in which containers and encoders
+    occur again. ``kernel`` are those of them that are the kernel itself.
     """
 
     time: float
@@ -53,6 +57,8 @@ class Interval(Struct, frozen=True, kw_only=True):
     server_cpu_seconds: float | None = None
     gpus: tuple[GpuInterval, ...] = ()
     monotonic: float = 0.0
+    workloads: Mapping[Part, float] = {}
+    kernel: frozenset[Part] = frozenset()
 
     @property
     def joules(self) -> float:
@@ -68,7 +74,8 @@ class Interval(Struct, frozen=True, kw_only=True):
 class Attribution(Struct, frozen=True, kw_only=True):
     """One interval's energy by consumer. ``joules`` is the total: idle, parts and unattributed.
 
-    ``server_joules`` is a share of the unattributed energy.
+    ``server_joules`` is a share of the unattributed energy. ``workloads`` is another division of the same total: idle, all
+    workloads and ``outside_joules``, the energy of no known workload.
     """
 
     time: float
@@ -78,10 +85,12 @@ class Attribution(Struct, frozen=True, kw_only=True):
     parts: Mapping[Part, float]
     unattributed_joules: float
     server_joules: float | None = None
+    workloads: Mapping[Part, float] = {}
+    outside_joules: float = 0.0
 
     def watts(self, part: Part) -> float | None:
         """Mean power of one part; None if it is not in the interval."""
-        joules = self.parts.get(part)
+        joules = self.workloads.get(part) if part.kind == "workload" else self.parts.get(part)
         return None if joules is None else joules / self.seconds
 
     def watts_of(self, kind: str) -> float:
@@ -106,16 +115,18 @@ def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str
     if interval.server_cpu_seconds is not None:
         free = max(whole - sum(used.values()), 0.0)
         server = active * (min(interval.server_cpu_seconds, free) / whole) if whole else 0.0
+    workloads = _workloads(interval, active)
     for gpu in interval.gpus:
         watts = (gpu_idle_watts or {}).get(gpu.uuid)
         gpu_idle = 0.0 if watts is None else min(watts * seconds, gpu.joules)
         idle += gpu_idle
-        # Utilisation comes from several samplers: the processes' sum may exceed 100 %, or fall short of the GPU's own
-        # figure.
-        scale = max(gpu.used, sum(gpu.shares.values()), gpu.busy if watts is not None else 1.0)
-        for part, share in gpu.shares.items():
-            if scale:
-                parts[part] = parts.get(part, 0.0) + (gpu.joules - gpu_idle) * (share / scale)
+        for shares, into in ((gpu.shares, parts), (gpu.workloads, workloads)):
+            # Utilisation comes from several samplers: the processes' sum may exceed 100 %, or fall short of the GPU's
+            # own figure.
+            scale = max(gpu.used, sum(shares.values()), gpu.busy if watts is not None else 1.0)
+            for part, share in shares.items():
+                if scale:
+                    into[part] = into.get(part, 0.0) + (gpu.joules - gpu_idle) * (share / scale)
     return Attribution(
         time=interval.time,
         seconds=seconds,
@@ -124,7 +135,22 @@ def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str
         parts=parts,
         unattributed_joules=max(interval.joules - idle - sum(parts.values()), 0.0),
         server_joules=server,
+        workloads=workloads,
+        outside_joules=max(interval.joules - idle - sum(workloads.values()), 0.0),
     )
+
+
+def _workloads(interval: Interval, active: float) -> dict[Part, float]:
+    """Each workload's energy by its CPU time. The kernel's takes from no other's: interrupts are counted in the time of
+    whoever was interrupted as well, where the kernel does not tell them apart."""
+    used = dict(interval.workloads)
+    kernel = {part: used.pop(part) for part in interval.kernel if part in used}
+    others, of_kernel = sum(used.values()), sum(kernel.values())
+    left = max(interval.busy_seconds - others, 0.0)
+    if of_kernel > left:
+        kernel = {part: cpu * left / of_kernel for part, cpu in kernel.items()}
+    whole = max(interval.busy_seconds, others)
+    return {part: active * (cpu / whole) if whole else 0.0 for part, cpu in (used | kernel).items()}
 
 
 def _cpu_seconds(interval: Interval) -> Mapping[Part, float]:
@@ -150,6 +176,8 @@ class Ledger:
         self.unattributed_joules = 0.0
         self.unknown_joules = 0.0
         self.by_container: dict[str, float] = {}
+        self.outside_joules = 0.0
+        self.by_workload: dict[str, float] = {}
 
     def add(self, interval: Attribution) -> None:
         self.joules += interval.joules
@@ -161,6 +189,9 @@ class Ledger:
                 self.by_container[part.name] = self.by_container.get(part.name, 0.0) + joules
             else:
                 self.encoders_joules += joules
+        self.outside_joules += interval.outside_joules
+        for part, joules in interval.workloads.items():
+            self.by_workload[part.name] = self.by_workload.get(part.name, 0.0) + joules
 
     def add_unknown(self, joules: float) -> None:
         """Adds the energy of an interval whose idle power was unknown."""
@@ -171,6 +202,11 @@ class Ledger:
         """Removes all other containers; their energy stays in the sum of all containers."""
         for gone in self.by_container.keys() - set(names):
             del self.by_container[gone]
+
+    def keep_workloads(self, ids: Iterable[str]) -> None:
+        """Takes all other workloads off the list."""
+        for gone in self.by_workload.keys() - set(ids):
+            del self.by_workload[gone]
 
 
 class StreamUse(Struct, frozen=True, kw_only=True):

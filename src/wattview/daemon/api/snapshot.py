@@ -30,6 +30,7 @@ from wattview.model import (
     Snapshot,
     StreamsReading,
     WallReading,
+    WorkloadsReading,
 )
 
 PATIENCE_SECONDS = 0.5
@@ -72,8 +73,9 @@ class Snapshots:
 
     async def take(self, max_age: float = FRESH_SECONDS, health_age: float = HEALTH_SECONDS) -> Snapshot:
         """The state now: whole, immutable, and never later than ``PATIENCE_SECONDS``."""
-        power, wall, host, containers, streams, gpus = await asyncio.gather(
-            *(self._reading(name, max_age) for name in ("power", "wall", "host", "containers", "streams", "gpu"))
+        names = ("power", "wall", "host", "containers", "workloads", "streams", "gpu")
+        power, wall, host, containers, workloads, streams, gpus = await asyncio.gather(
+            *(self._reading(name, max_age) for name in names)
         )
         await self._attributor.advance()
         now, prices = time.time(), self._config.cost
@@ -104,6 +106,9 @@ class Snapshots:
             machine_power=machine,
             power_use=self._attributor.power_use(),
             wall=wall.power if isinstance(wall, WallReading) else None,
+            workloads=self._attributor.workloads(workloads.workloads)
+            if isinstance(workloads, WorkloadsReading)
+            else (),
         )
         for level, about, text, alert in self._watch.look(snapshot):
             tell(level, about, text, alert=alert)

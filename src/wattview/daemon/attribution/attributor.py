@@ -21,7 +21,7 @@ from wattview.analysis.attribution.idle import Idle
 from wattview.analysis.attribution.shares import Attribution, Interval, Ledger, Part, StreamUse, attribute, stream_watts
 from wattview.analysis.windows.energy import NoData
 from wattview.config import Config
-from wattview.daemon.attribution.families import KEPT, attribution_families
+from wattview.daemon.attribution.families import KEPT, attribution_families, workload_families
 from wattview.daemon.attribution.idle_memory import BaselineWatch, IdleMemory
 from wattview.daemon.attribution.intervals import MIN_SECONDS, Intervals, Look, power_basis, reached
 from wattview.daemon.attribution.processes import ProcessTimes, Server, find_server, own_chain
@@ -39,6 +39,8 @@ from wattview.model import (
     Run,
     Stream,
     StreamsReading,
+    Workload,
+    WorkloadsReading,
 )
 
 R = TypeVar("R", bound=Reading)
@@ -88,12 +90,13 @@ class Attributor:
         self._idle: Idle | None = None
         self._reason = ""
         self._containers_seen = False
+        self._workloads: WorkloadsReading | None = None
         self._encoders: tuple[RunningEncoder, ...] = ()
         self._streams: dict[tuple[str, str], float] = {}
 
     async def read(self) -> None:
         """Reads what a scrape of 9500 does not read anyway, shared with other askers, and goes on from there."""
-        names = ("power", "host", "containers", "streams", "gpu")
+        names = ("power", "host", "containers", "workloads", "streams", "gpu")
         await asyncio.gather(*(self._sampler.read_or_none(name, max_age=SHARED_SECONDS) for name in names))
         await self.advance()
 
@@ -105,8 +108,10 @@ class Attributor:
                 self._interval = self._last = None
                 return
             containers, gpus = self._latest("containers", ContainersReading), self._latest("gpu", GpusReading)
+            workloads = self._latest("workloads", WorkloadsReading)
             start = self._intervals.start
-            if start is not None and reached(power, host, containers, gpus) - start < MIN_SECONDS:
+            look = Look(power=power, host=host, containers=containers, workloads=workloads, gpus=gpus)
+            if start is not None and reached(look) - start < MIN_SECONDS:
                 return
             runs = self._runs()
             encoders = runs.encoders() if runs is not None else ()
@@ -116,11 +121,8 @@ class Attributor:
             children = self._children.read(encoder.pid for encoder in encoders)
             pid = server.pid if server is not None else None
             process = None if pid is None else self._processes.read([pid]).get(pid)
-            look = Look(
-                power=power,
-                host=host,
-                containers=containers,
-                gpus=gpus,
+            look = msgspec.structs.replace(
+                look,
                 gpus_known=gpus is not None or self._has_no_gpu(),
                 monotonic=time.monotonic(),
                 encoders={(one.name, one.pid): children[one.pid] for one in encoders if one.pid in children},
@@ -135,6 +137,9 @@ class Attributor:
             self._containers_seen = containers is not None
             if containers is not None:
                 self._ledger.keep(one.name for one in (*containers.containers, *containers.ended))
+            if workloads is not None:
+                self._workloads = workloads
+                self._ledger.keep_workloads(one.id for one in (*workloads.workloads, *workloads.ended))
             # An encoder that has just ended has its part of this interval, and so has its stream.
             self._streams = self._stream_watts(streams, running, server, (*self._encoders, *encoders))
             self._encoders = encoders
@@ -143,7 +148,8 @@ class Attributor:
     def families(self) -> list[Family]:
         """The metric families of the last interval and of all before."""
         last = self._last if self._fresh() else None
-        return attribution_families(last, self._ledger, self._idle if last else None, self._streams if last else {})
+        families = attribution_families(last, self._ledger, self._idle if last else None, self._streams if last else {})
+        return [*families, *workload_families(last, self._ledger, self._workloads)]
 
     def kept(self) -> tuple[float, list[Sample]]:
         """The series of the last interval that the history keeps, and when it ended."""
@@ -163,6 +169,18 @@ class Attributor:
                 energy_joules_total=self._ledger.by_container.get(container.name),
             )
             for container in containers
+        )
+
+    def workloads(self, workloads: Iterable[Workload]) -> tuple[Workload, ...]:
+        """The same workloads with their power and energy."""
+        if not self._fresh() or self._last is None:
+            return tuple(workloads)
+        last, energy = self._last, self._ledger.by_workload
+        return tuple(
+            msgspec.structs.replace(
+                one, power_watts=last.watts(Part("workload", one.id)), energy_joules_total=energy.get(one.id)
+            )
+            for one in workloads
         )
 
     def streams(self, streams: Iterable[Stream]) -> tuple[Stream, ...]:
@@ -195,6 +213,7 @@ class Attributor:
             idle_error_watts=self._idle.error_watts,
             containers_watts=last.watts_of("container") if self._containers_seen else None,
             encoders_watts=last.watts_of("encoder"),
+            workloads_watts=sum(last.workloads.values()) / last.seconds if last.workloads else None,
             unattributed_watts=last.unattributed_joules / last.seconds,
             encoders=encoders,
         )

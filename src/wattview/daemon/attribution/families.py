@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wattview.analysis.attribution.idle import Idle
-from wattview.analysis.attribution.shares import Attribution, Ledger
+from wattview.analysis.attribution.shares import Attribution, Ledger, Part
 from wattview.exposition import Family, labels
+from wattview.model import WorkloadsReading
+from wattview.probes.workloads.families import workload_labels
 
 KEPT = frozenset(
     {
@@ -17,6 +19,8 @@ KEPT = frozenset(
         "wattview_idle_power_watts",
         "wattview_idle_power_info",
         "wattview_unattributed_power_watts",
+        "wattview_workload_power_watts",
+        "wattview_workload_energy_joules_total",
     }
 )
 """The families that the embedded history keeps."""
@@ -71,3 +75,25 @@ def attribution_families(
         energy.add(ledger.unattributed_joules, labels(to="unattributed"))
         energy.add(ledger.unknown_joules, labels(to="unknown"))
     return [watts, joules, encoders, by_stream, idle_watts, method, rest, energy]
+
+
+def workload_families(last: Attribution | None, ledger: Ledger, reading: WorkloadsReading | None) -> list[Family]:
+    """The same by workload: another division of the same whole, in which containers and encoders are once more."""
+    watts = Family(
+        "wattview_workload_power_watts", "gauge", "Active power of a workload: its share of CPU and GPU use."
+    )
+    joules = Family(
+        "wattview_workload_energy_joules_total", "counter", "Active energy of a workload since the daemon started."
+    )
+    outside = Family(
+        "wattview_workloads_outside_power_watts", "gauge", "Active power that was used by no workload that is known."
+    )
+    if reading is None:
+        return [watts, joules, outside]
+    for id, text in workload_labels((*reading.workloads, *reading.ended)).items():
+        joules.add(ledger.by_workload.get(id), text)
+        if last is not None:
+            watts.add(last.watts(Part("workload", id)), text)
+    if last is not None and last.workloads:
+        outside.add(last.outside_joules / last.seconds)
+    return [watts, joules, outside]

@@ -13,8 +13,18 @@ from msgspec import Struct
 
 from wattview.analysis.attribution.counter_interpolation import Trace
 from wattview.analysis.attribution.shares import GpuInterval, Interval, Part
+from wattview.daemon.attribution.cpu_lines import CpuLine, CpuLines, Listed
 from wattview.daemon.attribution.processes import CpuTime, container_of
-from wattview.model import Container, ContainersReading, Gpu, GpusReading, HostReading, PowerReading
+from wattview.model import (
+    Container,
+    ContainersReading,
+    Gpu,
+    GpusReading,
+    HostReading,
+    PowerReading,
+    Workload,
+    WorkloadsReading,
+)
 from wattview.model.power_sources import PROCESSOR_SOURCES
 
 MIN_SECONDS = 0.9
@@ -22,9 +32,6 @@ MIN_SECONDS = 0.9
 
 CLOCK_STEP_SECONDS = 1.0
 """Wall time and monotonic time that part by more than this: the machine slept, or its clock was set."""
-
-LISTED_LATE_SECONDS = 2.0
-"""How much older a container may be than the reading before the one that first shows it: the engine tells it late."""
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -37,6 +44,7 @@ class Look(Struct, frozen=True, kw_only=True):
     power: PowerReading
     host: HostReading
     containers: ContainersReading | None = None
+    workloads: WorkloadsReading | None = None
     gpus: GpusReading | None = None
     monotonic: float = 0.0
     encoders: Mapping[tuple[str, int], CpuTime] = {}
@@ -45,11 +53,10 @@ class Look(Struct, frozen=True, kw_only=True):
     own_pids: frozenset[int] = frozenset()
 
 
-def reached(
-    power: PowerReading, host: HostReading, containers: ContainersReading | None, gpus: GpusReading | None
-) -> float:
+def reached(look: Look) -> float:
     """The last moment (monotonic) that all sources have reached."""
-    return min(reading.monotonic for reading in (power, host, containers, gpus) if reading is not None)
+    readings = (look.power, look.host, look.containers, look.workloads, look.gpus)
+    return min(reading.monotonic for reading in readings if reading is not None)
 
 
 class Intervals:
@@ -62,9 +69,9 @@ class Intervals:
         self._energy = Trace()
         self._busy = Trace()
         self._gpus: dict[str, _GpuTrace] = {}
-        self._containers: dict[tuple[str, float | None], _Line] = {}
-        self._containers_read: float | None = None
-        self._processes: dict[tuple[str, int, float], _Line] = {}
+        self._containers = CpuLines()
+        self._workloads = CpuLines()
+        self._processes: dict[tuple[str, int, float], CpuLine] = {}
         self._looked: float | None = None
 
     @property
@@ -84,7 +91,7 @@ class Intervals:
             return None
         self._begin_anew_where_needed(look, joules)
         self._add(look, joules)
-        end = reached(look.power, look.host, look.containers, look.gpus)
+        end = reached(look)
         start = self._start
         if start is None:
             self._start = end
@@ -113,8 +120,9 @@ class Intervals:
             self._energy, self._busy = Trace(), Trace(most_per_second=0.0)
             self._gpus.clear()
             self._containers.clear()
+            self._workloads.clear()
             self._processes.clear()
-            self._containers_read = self._looked = None
+            self._looked = None
             self._basis = basis
         # A clock that is slewed moves by less than half a millisecond a second: followed, and no step.
         self._clocks = clocks
@@ -124,7 +132,9 @@ class Intervals:
         # The kernel's sum of all CPUs steps back a little where one goes offline.
         self._busy.add(look.host.monotonic, look.host.cpu_busy_seconds_total)
         if look.containers is not None:
-            self._add_containers(look.containers, look.host.cpus)
+            self._containers.add(look.containers, _listed_containers(look.containers), look.host.cpus)
+        if look.workloads is not None:
+            self._workloads.add(look.workloads, _listed_workloads(look.workloads), look.host.cpus)
         processes = {("encoder", *key): time for key, time in look.encoders.items()}
         if look.server is not None:
             processes["server", "", look.server[0]] = look.server[1]
@@ -134,29 +144,6 @@ class Intervals:
                 if gpu.draws_beside:
                     self._gpus.setdefault(gpu.uuid, _GpuTrace()).add(look.gpus.monotonic, gpu)
 
-    def _add_containers(self, reading: ContainersReading, cpus: int) -> None:
-        if self._containers_read is not None and reading.monotonic <= self._containers_read:
-            return
-        before = self._containers_read
-        offset = reading.monotonic - reading.time
-        lines: dict[tuple[str, float | None], _Line] = {}
-        for container in (*reading.ended, *reading.containers):
-            if container.cpu_seconds_total is None:
-                continue
-            key = (container.id, container.started)
-            ended = None if container.ended is None else min(container.ended + offset, reading.monotonic)
-            line = self._containers.get(key)
-            if line is None:
-                line = _Line(Part("container", container.name), cpus)
-                if before is not None and container.started is not None:
-                    line.begin(container.started + offset, before - LISTED_LATE_SECONDS)
-            line.part = Part("container", container.name)
-            line.ended = ended
-            line.trace.add(reading.monotonic if ended is None else ended, container.cpu_seconds_total)
-            lines[key] = line
-        self._containers = lines
-        self._containers_read = reading.monotonic
-
     def _add_processes(self, at: float, processes: Mapping[tuple[str, str, int], CpuTime], cpus: int) -> None:
         seen = set()
         for (kind, name, pid), time in processes.items():
@@ -164,7 +151,7 @@ class Intervals:
             seen.add(key)
             line = self._processes.get(key)
             if line is None:
-                line = self._processes[key] = _Line(Part("encoder", name) if kind == "encoder" else None, cpus)
+                line = self._processes[key] = CpuLine(Part("encoder", name) if kind == "encoder" else None, cpus)
                 if self._looked is not None:
                     line.begin(time.started, self._looked)
             line.trace.add(at, time.seconds)
@@ -176,10 +163,10 @@ class Intervals:
     def _interval(self, look: Look, start: float, end: float) -> Interval:
         used: dict[Part, float] = {}
         server = None
-        for line in (*self._containers.values(), *self._processes.values()):
-            if line.begins >= end or (line.trace.end < end if line.ended is None else line.ended <= start):
+        for line in (*self._containers, *self._processes.values()):
+            seconds = line.used(start, end)
+            if seconds is None:
                 continue
-            seconds = line.trace.increase(start, end)
             if line.part is None:
                 server = seconds
             else:
@@ -196,7 +183,25 @@ class Intervals:
             server_cpu_seconds=server,
             gpus=tuple(self._gpu_intervals(look, containers, start, end)),
             monotonic=end,
+            workloads=self._workload_seconds(look, start, end),
+            kernel=frozenset(_part(one) for one in _workloads(look) if one.kind == "kernel"),
         )
+
+    def _workload_seconds(self, look: Look, start: float, end: float) -> dict[Part, float]:
+        """CPU time by workload. That of a container is what the source of containers has read of it, where it has: one
+        container has one figure."""
+        known: dict[str, float] = {}
+        for container_id, line in self._containers.items():
+            seconds = line.used(start, end)
+            if seconds is not None:
+                known[container_id] = known.get(container_id, 0.0) + seconds
+        containers = {one.id: known[one.container_id] for one in _workloads(look) if one.container_id in known}
+        found: dict[Part, float] = {}
+        for id, line in self._workloads.items():
+            seconds = line.used(start, end)
+            if seconds is not None and line.part is not None:
+                found[line.part] = containers[id] if id in containers else found.get(line.part, 0.0) + seconds
+        return found
 
     def _gpu_intervals(
         self, look: Look, containers: Iterable[Container], start: float, end: float
@@ -210,6 +215,7 @@ class Intervals:
                 continue
             used = 0.0
             shares: dict[Part, float] = {}
+            workloads: dict[Part, float] = {}
             for process in gpu.processes:
                 percents = (process.sm_percent, process.encoder_percent, process.decoder_percent)
                 share = sum(percent for percent in percents if percent is not None) / 100.0
@@ -219,37 +225,28 @@ class Intervals:
                     part = Part("container", container.name)
                 if part is not None:
                     shares[part] = shares.get(part, 0.0) + share
+                owner = look.workloads.owner(process.cgroup, process.pid) if look.workloads is not None else None
+                if owner is not None:
+                    workload = Part("workload", owner)
+                    workloads[workload] = workloads.get(workload, 0.0) + share
             yield GpuInterval(
-                uuid=gpu.uuid, joules=trace.energy.increase(start, end), busy=_busy(gpu), used=used, shares=shares
+                uuid=gpu.uuid,
+                joules=trace.energy.increase(start, end),
+                busy=_busy(gpu),
+                used=used,
+                shares=shares,
+                workloads=workloads,
             )
 
     def _forget(self, before: float) -> None:
         self._processes = {
             key: line for key, line in self._processes.items() if line.ended is None or line.ended > before
         }
-        lines = (*self._containers.values(), *self._processes.values())
+        lines = (*self._containers, *self._workloads, *self._processes.values())
         for trace in (self._energy, self._busy, *(line.trace for line in lines)):
             trace.forget(before)
         for gpu in self._gpus.values():
             gpu.energy.forget(before)
-
-
-class _Line:
-    """The CPU time of one container or process. ``part`` is None for the RTMP server."""
-
-    __slots__ = ("begins", "ended", "part", "trace")
-
-    def __init__(self, part: Part | None, cpus: int) -> None:
-        self.part = part
-        self.trace = Trace(most_per_second=cpus)
-        self.begins = float("-inf")
-        self.ended: float | None = None
-
-    def begin(self, started: float, unseen_since: float) -> None:
-        """It counts from 0 at its start where that is since the last look; what it counted before that is not told."""
-        if started >= unseen_since:
-            self.begins = started
-            self.trace.add(started, 0.0)
 
 
 class _GpuTrace:
@@ -268,6 +265,24 @@ class _GpuTrace:
                 self._integral += (self._watts + gpu.power_watts) / 2 * (at - self.energy.end)
             self._watts = gpu.power_watts
             self.energy.add(at, self._integral)
+
+
+def _listed_containers(reading: ContainersReading) -> Iterable[Listed]:
+    for one in (*reading.ended, *reading.containers):
+        yield Listed(one.id, Part("container", one.name), one.cpu_seconds_total, one.started, one.ended)
+
+
+def _listed_workloads(reading: WorkloadsReading) -> Iterable[Listed]:
+    for one in (*reading.ended, *reading.workloads):
+        yield Listed(one.id, _part(one), one.cpu_seconds_total, one.started, one.ended)
+
+
+def _part(workload: Workload) -> Part:
+    return Part("workload", workload.id)
+
+
+def _workloads(look: Look) -> tuple[Workload, ...]:
+    return look.workloads.workloads if look.workloads is not None else ()
 
 
 def power_basis(power: PowerReading) -> str:

@@ -94,7 +94,8 @@ class PowerUse(Struct, frozen=True, kw_only=True):
     estimate), ``baseline`` (a run's idle window), or ``regression`` (the machine at rest, less the power of its load
     then). The truth lies within ``idle_error_watts`` with 95 % confidence; None if it was set or assumed. Until idle
     power is known, it and all shares are None, and ``reason`` says what is missing. ``containers_watts`` is also None
-    if containers cannot be read: their power is then unattributed. ``encoders`` is by name.
+    if containers cannot be read: their power is then unattributed. ``encoders`` is by name. ``workloads_watts``
+    is the sum of all workloads, containers and encoders included; None if workloads are not measured.
     """
 
     time: float
@@ -107,4 +108,5 @@ class PowerUse(Struct, frozen=True, kw_only=True):
     encoders_watts: float | None = None
     unattributed_watts: float | None = None
     encoders: dict[str, float] = {}
+    workloads_watts: float | None = None
     reason: str = ""

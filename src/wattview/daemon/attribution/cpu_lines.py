@@ -1,0 +1,89 @@
+"""CPU time over time, as lines: of what a source lists, and of single processes. Each from its start to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from wattview.analysis.attribution.counter_interpolation import Trace
+from wattview.analysis.attribution.shares import Part
+from wattview.model import Reading
+
+LISTED_LATE_SECONDS = 2.0
+"""How much older a container may be than the reading before the one that first shows it: the engine tells it late."""
+
+
+class CpuLine:
+    """The CPU time of one container, workload or process. ``part`` is None for the RTMP server."""
+
+    __slots__ = ("begins", "ended", "part", "trace")
+
+    def __init__(self, part: Part | None, cpus: int) -> None:
+        self.part = part
+        self.trace = Trace(most_per_second=cpus)
+        self.begins = float("-inf")
+        self.ended: float | None = None
+
+    def begin(self, started: float, unseen_since: float) -> None:
+        """It counts from 0 at its start where that is since the last look; what it counted before that is not told."""
+        if started >= unseen_since:
+            self.begins = started
+            self.trace.add(started, 0.0)
+
+    def used(self, start: float, end: float) -> float | None:
+        """CPU seconds in a span; None where it was not there in it, or has not been read until its end."""
+        if self.begins >= end or (self.trace.end < end if self.ended is None else self.ended <= start):
+            return None
+        return self.trace.increase(start, end)
+
+
+class Listed(NamedTuple):
+    """One thing of a source's list. Its times are Unix seconds, None where they are not known or it has not ended."""
+
+    id: str
+    part: Part
+    cpu_seconds: float | None
+    started: float | None
+    ended: float | None
+
+
+class CpuLines:
+    """The lines of all that one source lists, by id and start: what is started again is another line."""
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[str, float | None], CpuLine] = {}
+        self._read: float | None = None
+
+    def __iter__(self) -> Iterator[CpuLine]:
+        return iter(self._lines.values())
+
+    def items(self) -> Iterator[tuple[str, CpuLine]]:
+        """Each line with the id of its thing."""
+        return ((key[0], line) for key, line in self._lines.items())
+
+    def clear(self) -> None:
+        self._lines.clear()
+        self._read = None
+
+    def add(self, reading: Reading, listed: Iterable[Listed], cpus: int) -> None:
+        """Takes a reading and what it lists; one that was taken before is left out."""
+        before = self._read
+        if before is not None and reading.monotonic <= before:
+            return
+        offset = reading.monotonic - reading.time
+        lines: dict[tuple[str, float | None], CpuLine] = {}
+        for one in listed:
+            if one.cpu_seconds is None:
+                continue
+            key = (one.id, one.started)
+            ended = None if one.ended is None else min(one.ended + offset, reading.monotonic)
+            line = self._lines.get(key)
+            if line is None:
+                line = CpuLine(one.part, cpus)
+                if before is not None and one.started is not None:
+                    line.begin(one.started + offset, before - LISTED_LATE_SECONDS)
+            line.part = one.part
+            line.ended = ended
+            line.trace.add(reading.monotonic if ended is None else ended, one.cpu_seconds)
+            lines[key] = line
+        self._lines, self._read = lines, reading.monotonic

@@ -1,0 +1,139 @@
+"""One cgroup of the tree: its CPU time and its memory, from files that stay open.
+
+The kernel's counters hold what all cgroups below have used. What belongs to a workload inside is taken off here, so
+that the figures of all workloads can be summed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from wattview.probes.containers.cgroups.cgroup import flat
+from wattview.probes.kernel_files import KernelFile
+from wattview.probes.lines import integer
+from wattview.probes.rates import Rate
+from wattview.probes.workloads.classify import Above, WorkloadPlace
+
+_USAGE = b"usage_usec "
+
+
+class WorkloadCgroup:
+    """A cgroup, a workload where ``place`` says which. ``above`` is what it says of the cgroups below it.
+
+    ``seconds`` is its own CPU time, without that of workloads inside it; of a ``residue`` since it was found. It never
+    falls. ``percent`` is its rate (100 = one core). ``started`` is when it came (Unix seconds), where it was seen to.
+    ``watch`` and ``populated`` are its inotify watches.
+    """
+
+    __slots__ = (
+        "_cpu",
+        "_inside",
+        "_memory",
+        "_offset",
+        "_parse",
+        "_rate",
+        "_total",
+        "above",
+        "children",
+        "directory",
+        "memory_bytes",
+        "memory_directory",
+        "name",
+        "parent",
+        "path",
+        "percent",
+        "place",
+        "populated",
+        "seconds",
+        "started",
+        "watch",
+    )  # fmt: skip
+
+    def __init__(
+        self, path: str, directory: str, memory: str | None, version: Literal[1, 2], found: WorkloadPlace | None, above: Above,
+        parent: WorkloadCgroup | None,
+    ) -> None:  # fmt: skip
+        self.path = path
+        self.name = path.rpartition("/")[2]
+        self.directory = directory
+        self.memory_directory = memory
+        self.place = found
+        self.above = above
+        self.parent = parent
+        self.children: dict[str, WorkloadCgroup] = {}
+        self.watch = self.populated = -1
+        self.started: float | None = None
+        self._total = 0.0
+        self.seconds: float | None = None
+        self.percent: float | None = None
+        self.memory_bytes: int | None = None
+        self._rate = Rate()
+        self._parse = _usage if version == 2 else _nanoseconds
+        self._cpu = KernelFile(f"{directory}/{'cpu.stat' if version == 2 else 'cpuacct.usage'}", size=1024)
+        self._memory: KernelFile | None = None
+        if memory is not None and found is not None and not found.residue:
+            name = "memory.current" if version == 2 else "memory.usage_in_bytes"
+            self._memory = KernelFile(f"{memory}/{name}", size=64)
+        self._inside = 0.0
+        """What workloads inside it have used, those that have gone as well, as of their last readings."""
+        self._offset: float | None = None if found is not None and found.residue else 0.0
+
+    @property
+    def owner(self) -> WorkloadCgroup | None:
+        """The workload that it is in."""
+        above = self.parent
+        while above is not None and above.place is None:
+            above = above.parent
+        return above
+
+    def read(self, monotonic: float, late: bool = False) -> bool:
+        """Takes its counters as they are now; those inside it were read before. False where it has gone.
+
+        ``late``: it was there before it was found, and what it has used until now stays with its owner.
+        """
+        try:
+            total = self._parse(self._cpu.read())
+        except (OSError, ValueError):
+            # One whose counter is not understood has no figure; the others have theirs.
+            return os.path.isdir(self.directory)
+        self._take(max(total, self._total), late)
+        assert self.seconds is not None
+        rate = self._rate.update(monotonic, self.seconds)
+        self.percent = None if rate is None else rate * 100
+        if self._memory is not None:
+            try:
+                self.memory_bytes = integer(self._memory.read(), "memory of a cgroup")
+            except (OSError, ValueError):
+                self.memory_bytes = None
+        return True
+
+    def close(self) -> None:
+        self._cpu.close()
+        if self._memory is not None:
+            self._memory.close()
+
+    def _take(self, total: float, late: bool) -> None:
+        owner = self.owner
+        if owner is not None and not late:
+            owner._inside += total - self._total
+        self._total = total
+        own = total - self._inside
+        if self._offset is None:
+            self._offset = own
+        # Those inside are read a moment before: what seems to be its own may waver by what they used since.
+        self.seconds = max(own - self._offset, self.seconds or 0.0)
+
+
+def _usage(data: bytes) -> float:
+    """cpu.stat of version 2, whose first line it is."""
+    if data.startswith(_USAGE):
+        return int(data[len(_USAGE) : data.index(b"\n")]) / 1e6
+    found = flat(data)
+    if b"usage_usec" not in found:
+        raise ValueError("cpu.stat: has no usage_usec")
+    return found[b"usage_usec"] / 1e6
+
+
+def _nanoseconds(data: bytes) -> float:
+    return int(data) / 1e9

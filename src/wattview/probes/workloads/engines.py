@@ -1,0 +1,73 @@
+"""Who may be asked for names: engines whose sockets are where they usually are, or those that the settings name."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator
+
+from wattview.config import Config
+from wattview.fetch import Access
+from wattview.probes.workloads.naming import NameSource
+from wattview.probes.workloads.naming.docker_api import DockerNames
+from wattview.probes.workloads.naming.kubelet import KubeletNames
+
+ASK: dict[str, Callable[[str, str], NameSource]] = {"docker": DockerNames, "podman": DockerNames}
+"""How each engine is asked, by the name that ``workloads.engines`` knows it by."""
+
+SOCKETS: dict[str, tuple[str, ...]] = {
+    "docker": ("/run/docker.sock", "/run/user/*/docker.sock"),
+    "podman": ("/run/podman/podman.sock", "/run/user/*/podman/podman.sock"),
+}
+"""Where each listens."""
+
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+"""The token that Kubernetes gives a pod."""
+
+
+class NameSources:
+    """All that can be asked now. Sockets are looked for at every call: an engine may be installed, a user log in."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._made: dict[tuple[str, str], NameSource] = {}
+
+    def __call__(self) -> list[NameSource]:
+        found: dict[tuple[str, str], NameSource] = {}
+        for engine, where in self._places():
+            key = engine, os.path.realpath(where)
+            found[key] = self._made.get(key) or found.get(key) or ASK[engine](engine, where)
+        kubelet = self._config.workloads.kubelet_url
+        if kubelet:
+            key = "kubelet", kubelet
+            found[key] = self._made.get(key) or KubeletNames(kubelet, self._kubelet_access())
+        self._made = found
+        return list(found.values())
+
+    def _places(self) -> Iterator[tuple[str, str]]:
+        """The engines to ask, each with the path of its socket. One that is set is asked whether it is there or not."""
+        for word in self._config.workloads.engines.split(","):
+            engine, _, where = word.strip().partition("=")
+            if where:
+                yield engine, where
+            elif engine == "auto":
+                for each in SOCKETS:
+                    yield from self._usual(each)
+            elif engine:
+                yield from self._usual(engine)
+
+    def _usual(self, engine: str) -> Iterator[tuple[str, str]]:
+        host = self._config.docker.host
+        if engine == "docker" and host.startswith("unix://"):
+            where = host.removeprefix("unix://")
+            yield "podman" if "podman" in where else "docker", where
+        root = self._config.paths.rootfs.rstrip("/")
+        for pattern in SOCKETS[engine]:
+            for path in sorted({*glob.glob(pattern), *glob.glob(root + pattern)}):
+                yield engine, path
+
+    def _kubelet_access(self) -> Access:
+        file = self._config.workloads.kubelet_token_file
+        if not file and os.path.exists(SERVICE_ACCOUNT):
+            file = SERVICE_ACCOUNT
+        return Access(self._config.http.ca_file, file)

@@ -1,0 +1,47 @@
+"""What workloads use, as metric families beside their power."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wattview.exposition import Family, labels
+from wattview.model import Workload, WorkloadsReading
+
+
+def workload_labels(workloads: Iterable[Workload]) -> dict[str, str]:
+    """The text of each workload's labels, by its id. Of several with one and the same name all but the first have their
+    id after it, so that each series is there once."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for one in workloads:
+        if one.id in found:
+            continue
+        text = _labels(one, one.name)
+        if text in taken:
+            text = _labels(one, f"{one.name} ({one.container_id[:12] or one.id})")
+        taken.add(text)
+        found[one.id] = text
+    return found
+
+
+def _labels(one: Workload, name: str) -> str:
+    return labels(
+        kind=one.kind, name=name, namespace=one.namespace, pod=one.pod, container=one.container, unit=one.unit,
+        engine=one.engine,
+    )  # fmt: skip
+
+
+def families(reading: WorkloadsReading) -> list[Family]:
+    cpu = Family(
+        "wattview_workload_cpu_seconds_total", "counter", "CPU time of a workload, what is inside it left out."
+    )
+    memory = Family("wattview_workload_memory_bytes", "gauge", "Memory charged to a workload, page cache included.")
+    running = {one.id for one in reading.workloads}
+    ended = {one.id: one for one in reading.ended if one.id not in running}
+    texts = workload_labels((*reading.workloads, *ended.values()))
+    for one in reading.workloads:
+        cpu.add(one.cpu_seconds_total, texts[one.id])
+        memory.add(one.memory_bytes, texts[one.id])
+    for one in ended.values():
+        cpu.add(one.cpu_seconds_total, texts[one.id])
+    return [cpu, memory]

@@ -1,0 +1,109 @@
+"""What containers, pods and users are called, by those who know: the engines' own lists, the CRI, the kubelet.
+
+A thread asks when something is there that has no name yet, and once a minute for what was renamed; nobody waits for it.
+What is not known stays nameless: never a guess. Who cannot be asked is a Fault, and is asked again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from wattview.model import Fault
+from wattview.probes import SourceAbsent, SourceError
+from wattview.probes.workloads.naming import Named, NameSource
+
+AGAIN_SECONDS = 60.0
+"""How often names that are known are asked for again."""
+
+_PAUSES = (0.5, 1.0, 5.0, 15.0)
+"""Seconds between two questions while something has no name; the last one repeats."""
+
+
+class Names:
+    """``containers`` by id and ``pods`` by uid are what is known now; ``look`` says what is there to be named."""
+
+    def __init__(self, sources: Callable[[], list[NameSource]], rootfs: str) -> None:
+        self.containers: dict[str, Named] = {}
+        self.pods: dict[str, Named] = {}
+        self.faults: tuple[Fault, ...] = ()
+        self._sources = sources
+        self._answers: dict[NameSource, list[Named]] = {}
+        self._passwd = Path(rootfs) / "etc" / "passwd"
+        self._users: dict[str, str] | None = None
+        self._unnamed: frozenset[str] = frozenset()
+        self._wake = threading.Event()
+        self._asked = threading.Event()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def look(self, containers: Iterable[str]) -> None:
+        """The ids of the containers there are now."""
+        unnamed = frozenset(one for one in containers if one not in self.containers)
+        if unnamed - self._unnamed:
+            self._wake.set()
+        self._unnamed = unnamed
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="workload-names", daemon=True)
+            self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Waits until everybody has been asked once, or for so long."""
+        self._asked.wait(seconds)
+
+    def user(self, uid: str) -> str:
+        """The login name of a user of the host; the number where that is not known."""
+        if not uid:
+            return ""
+        if self._users is None:
+            self._users = _users(self._passwd)
+        return self._users.get(uid, uid)
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        tries = 0
+        while not self._closed:
+            before = self._unnamed
+            self._ask()
+            self._asked.set()
+            still = self._unnamed - self.containers.keys()
+            # Something that nobody can name is asked about less and less.
+            tries = tries + 1 if still and still <= before else 0
+            pause = AGAIN_SECONDS if not still else _PAUSES[min(tries, len(_PAUSES) - 1)]
+            if not self._wake.wait(pause):
+                self._users = None
+            self._wake.clear()
+
+    def _ask(self) -> None:
+        answers: dict[NameSource, list[Named]] = {}
+        faults = []
+        for source in self._sources():
+            try:
+                answers[source] = source.ask()
+            except SourceAbsent:
+                # An engine that is not there has no containers.
+                continue
+            except Exception as error:
+                answers[source] = self._answers.get(source, [])
+                reason = error.reason if isinstance(error, SourceError) else f"{source.where}: {error!r}"
+                fix = error.fix if isinstance(error, SourceError) else ""
+                faults.append(Fault(f"names of {source.engine}", reason, fix))
+        self._answers, self.faults = answers, tuple(faults)
+        named = [one for answer in self._answers.values() for one in answer]
+        self.pods = {one.pod_uid: one for one in named if one.pod_uid}
+        self.containers = {one.id: one for one in named if one.id}
+
+
+def _users(passwd: Path) -> dict[str, str]:
+    try:
+        lines = passwd.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return {}
+    fields = [line.split(":") for line in lines]
+    return {field[2]: field[0] for field in fields if len(field) > 2}

@@ -1,0 +1,53 @@
+"""Who knows what containers and pods are called: one file for each way of asking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+POD_NAME, POD_NAMESPACE, POD_UID, CONTAINER_NAME = (
+    f"io.kubernetes.{what}" for what in ("pod.name", "pod.namespace", "pod.uid", "container.name")
+)
+"""The labels that the kubelet gives every container, whatever runs it."""
+
+
+class Named(NamedTuple):
+    """A container or, where ``id`` is "", a pod. ``sandbox``: it is what holds a pod's namespaces, and not one of its
+    containers."""
+
+    id: str
+    name: str
+    engine: str = ""
+    image: str = ""
+    namespace: str = ""
+    pod: str = ""
+    container: str = ""
+    pod_uid: str = ""
+    sandbox: bool = False
+
+
+class NameSource(Protocol):
+    """Who can be asked, at the address ``where``. ``ask`` gives all names at once, and raises SourceError."""
+
+    engine: str
+    where: str
+
+    def ask(self) -> list[Named]: ...
+
+
+def kubernetes_name(id: str, name: str, engine: str, image: str, labels: Mapping[str, str]) -> Named:
+    """A container with what its labels say of Kubernetes. Without these it is called what its engine calls it."""
+    container = labels.get(CONTAINER_NAME, "")
+    # cri-dockerd calls a pod's sandbox POD.
+    sandbox = container == "POD"
+    return Named(
+        id=id,
+        name=labels.get(POD_NAME, name) if sandbox else container or name,
+        engine=engine,
+        image=image,
+        namespace=labels.get(POD_NAMESPACE, ""),
+        pod=labels.get(POD_NAME, ""),
+        container="" if sandbox else container,
+        pod_uid=labels.get(POD_UID, ""),
+        sandbox=sandbox,
+    )

@@ -1,0 +1,176 @@
+"""Everything that runs on the machine as workloads, whoever started it: the cgroup tree, what is outside of it, and
+the names of all.
+
+A read walks nothing and asks nobody: it reads the counters of the cgroups that are known to be there. What ends is
+known for ``workloads.ended_seconds`` with its last counters.
+"""
+
+from __future__ import annotations
+
+import time
+
+from wattview.config import Config
+from wattview.model import Fault, Workload, WorkloadsReading
+from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+from wattview.probes.containers.cgroups.cgroup import hierarchies
+from wattview.probes.kernel_files import KernelFile
+from wattview.probes.procfs import cpu_total
+from wattview.probes.rates import Rate
+from wattview.probes.workloads.cgroup import WorkloadCgroup
+from wattview.probes.workloads.engines import NameSources
+from wattview.probes.workloads.loose import LooseProcesses, Program
+from wattview.probes.workloads.names import Names
+from wattview.probes.workloads.tree import CgroupTree
+
+FIRST_NAMES_SECONDS = 1.0
+"""How long the first read waits for names."""
+
+MOST_ENDED = 2000
+"""How many workloads that have ended are remembered at most, the last ones."""
+
+
+class WorkloadsProbe:
+    """``read`` raises SourceAbsent where no cgroups are mounted, or none that count CPU time."""
+
+    def __init__(self, config: Config) -> None:
+        self._paths = config.paths
+        self._keep = config.workloads.ended_seconds
+        self._names = Names(NameSources(config), config.paths.rootfs)
+        self._stat = KernelFile(f"{config.paths.procfs}/stat", size=16384)
+        self._interrupts = Rate()
+        self._tree: CgroupTree | None = None
+        self._loose: LooseProcesses | None = None
+        self._ended: list[tuple[Workload, float]] = []
+
+    def read(self) -> WorkloadsReading:
+        first = self._tree is None
+        tree, loose = self._open()
+        now, monotonic = time.time(), time.monotonic()
+        faults = [tree.fault] if tree.fault is not None else []
+        with tree.lock:
+            cgroups = tree.read()
+            self._names.look(one.place.container_id for one in cgroups if one.place and one.place.container_id)
+            if first:
+                self._names.wait(FIRST_NAMES_SECONDS)
+            found = [self._workload(one) for one in cgroups if _is_shown(one)]
+            self._ended = [(one, at) for one, at in self._ended if monotonic - at < self._keep][-MOST_ENDED:]
+            outside = self._outside(loose, now, monotonic, faults)
+            ended = tuple([one for one, _ in self._ended])
+        return WorkloadsReading(
+            time=now,
+            monotonic=monotonic,
+            faults=(*faults, *self._names.faults),
+            cgroup_version=tree.version,
+            workloads=(*found, *outside),
+            ended=ended,
+            pids={pid: f"program:{name}" for pid, name in loose.pids().items()},
+        )
+
+    def close(self) -> None:
+        self._names.close()
+        self._stat.close()
+        if self._tree is not None:
+            self._tree.close()
+        if self._loose is not None:
+            self._loose.close()
+
+    def _open(self) -> tuple[CgroupTree, LooseProcesses]:
+        if self._tree is None or self._loose is None:
+            mounted = hierarchies(self._paths.sysfs)
+            if mounted is None or ("" if mounted.version == 2 else "cpuacct") not in mounted.mounts:
+                raise SourceAbsent(
+                    f"no control groups that count CPU time are mounted below {self._paths.sysfs}/fs/cgroup",
+                    "set paths.sysfs to where the host's /sys is mounted",
+                )
+            try:
+                self._tree = CgroupTree(mounted, self._on_end)
+            except PermissionError as error:
+                raise SourceRefused(f"{error.filename} may not be read") from None
+            except OSError as error:
+                raise SourceBroken(f"control groups: {error}") from None
+            self._loose = LooseProcesses(self._paths.procfs, self._tree.root.directory)
+        return self._tree, self._loose
+
+    def _outside(self, loose: LooseProcesses, now: float, monotonic: float, faults: list[Fault]) -> list[Workload]:
+        """Programs outside of cgroups, and the kernel."""
+        found = []
+        try:
+            for program in loose.read(now, monotonic):
+                self._remember(_of_program(program, now), monotonic)
+            found = [_of_program(program) for program in loose.programs.values()]
+            found.append(_of_kernel("threads", "kernel threads", loose.kernel.seconds, loose.kernel.percent))
+        except (OSError, ValueError) as error:
+            faults.append(Fault("root cgroup", f"processes outside of control groups are not known: {error}"))
+        try:
+            times = cpu_total(self._stat.read())
+            spent = times.irq + times.softirq
+            rate = self._interrupts.update(monotonic, spent)
+            found.append(_of_kernel("interrupts", "interrupts", spent, None if rate is None else rate * 100))
+        except (OSError, ValueError) as error:
+            faults.append(Fault("interrupts", str(error)))
+        return found
+
+    def _on_end(self, one: WorkloadCgroup) -> None:
+        """In whichever thread has seen it; the tree's lock is held."""
+        if _is_shown(one):
+            self._remember(self._workload(one, ended=time.time()), time.monotonic())
+
+    def _remember(self, ended: Workload, monotonic: float) -> None:
+        self._ended.append((ended, monotonic))
+
+    def _workload(self, one: WorkloadCgroup, ended: float | None = None) -> Workload:
+        place, names = one.place, self._names
+        assert place is not None
+        named = names.containers.get(place.container_id) if place.container_id else None
+        pod = names.pods.get(place.pod_uid) if place.pod_uid else None
+        about = named or pod
+        user = names.user(place.uid)
+        if named is not None:
+            name = named.name
+        elif place.kind == "pod":
+            name = pod.pod if pod is not None else place.pod_uid
+        elif place.kind == "session":
+            name = user
+        else:
+            name = place.container_id or place.unit.rpartition("/")[2] or one.path
+        return Workload(
+            id=one.path,
+            kind="pod" if named is not None and named.sandbox else place.kind,
+            name=name,
+            namespace=about.namespace if about is not None else "",
+            pod=about.pod if about is not None else "",
+            container=named.container if named is not None else "",
+            unit=place.unit,
+            engine=named.engine if named is not None and named.engine != "kubelet" else place.engine,
+            container_id=place.container_id,
+            image=named.image if named is not None else "",
+            user=user,
+            slice=one.parent.path if one.parent is not None else one.path.rpartition("/")[0],
+            started=one.started,
+            ended=ended,
+            cpu_seconds_total=one.seconds,
+            cpu_percent=None if ended is not None else one.percent,
+            memory_bytes=None if ended is not None else one.memory_bytes,
+        )
+
+
+def _is_shown(one: WorkloadCgroup) -> bool:
+    """What holds other workloads is one itself where something was used that is none of theirs."""
+    return one.place is not None and (not one.place.residue or bool(one.seconds))
+
+
+def _of_program(program: Program, ended: float | None = None) -> Workload:
+    return Workload(
+        id=f"program:{program.name}",
+        kind="process",
+        name=program.name,
+        started=program.started,
+        ended=ended,
+        cpu_seconds_total=program.seconds,
+        cpu_percent=program.percent if ended is None else None,
+        memory_bytes=program.resident_bytes if ended is None else None,
+    )
+
+
+def _of_kernel(id: str, name: str, seconds: float, percent: float | None) -> Workload:
+    return Workload(id=f"kernel:{id}", kind="kernel", name=name, cpu_seconds_total=seconds, cpu_percent=percent)

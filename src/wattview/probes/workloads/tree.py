@@ -1,0 +1,226 @@
+"""The cgroup tree, followed as it changes, with the CPU time and the memory of each cgroup that is a workload.
+
+The tree is walked once; from then on inotify tells what comes and goes, at once and at no cost between. A cgroup that
+is about to go is read once more: version 2 tells when its last process has ended (``cgroup.events``). Nothing below a
+cgroup mount is ever written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from wattview.model import Fault
+from wattview.probes.containers.cgroups.cgroup import Hierarchies
+from wattview.probes.workloads.cgroup import WorkloadCgroup
+from wattview.probes.workloads.classify import MOST_DEPTH, ROOT, place
+from wattview.probes.workloads.inotify import CREATED, DELETED, DIRECTORY, MODIFIED, MOVED, OVERFLOW, Event, Inotify
+
+RESYNC_SECONDS = 60.0
+"""How often the tree is walked anew all the same."""
+
+BLIND_SECONDS = 5.0
+"""The same where the kernel has no inotify watches left."""
+
+
+class CgroupTree:
+    """All cgroups of a machine that has any. ``on_end`` is called with each workload that ends, its counters final.
+
+    ``lock`` is held while the tree changes; who walks it holds it too.
+    """
+
+    def __init__(self, mounted: Hierarchies, on_end: Callable[[WorkloadCgroup], None]) -> None:
+        self.version = mounted.version
+        self.lock = threading.Lock()
+        self._cpu = mounted.mounts["" if mounted.version == 2 else "cpuacct"]
+        self._memory = mounted.mount("memory")
+        self._on_end = on_end
+        self._watches: dict[int, WorkloadCgroup] = {}
+        self._order: list[WorkloadCgroup] | None = None
+        self._walked = 0.0
+        self._fault: Fault | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._inotify: Inotify | None = None
+        try:
+            self._inotify = Inotify()
+        except OSError as error:
+            self._blind(error)
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.root = WorkloadCgroup("/", self._cpu, self._memory, self.version, None, ROOT, None)
+        with self.lock:
+            self._watch(self.root)
+            self._walk(self.root, None)
+        self._walked = time.monotonic()
+        if self._inotify is not None:
+            self._thread = threading.Thread(target=self._run, name="cgroup-tree", daemon=True)
+            self._thread.start()
+
+    @property
+    def fault(self) -> Fault | None:
+        """Why some workloads are found late."""
+        return self._fault
+
+    def read(self) -> list[WorkloadCgroup]:
+        """Every workload with its counters now, those inside another before it. The caller holds the lock."""
+        now = time.monotonic()
+        if now - self._walked > (RESYNC_SECONDS if self._fault is None else BLIND_SECONDS):
+            self._resync()
+        for one in [one for one in self._workloads() if not one.read(now)]:
+            self._end(one)
+        return self._workloads()
+
+    def _workloads(self) -> list[WorkloadCgroup]:
+        if self._order is None:
+            self._order = [one for one in _below(self.root) if one.place is not None]
+        return self._order
+
+    def close(self) -> None:
+        self._closed = True
+        os.eventfd_write(self._wake, 1)
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+        with self.lock:
+            for one in _below(self.root):
+                one.close()
+        if self._inotify is not None:
+            self._inotify.close()
+        os.close(self._wake)
+
+    def _run(self) -> None:
+        assert self._inotify is not None
+        poll = select.epoll()
+        poll.register(self._wake, select.EPOLLIN)
+        poll.register(self._inotify.descriptor, select.EPOLLIN)
+        with contextlib.closing(poll):
+            while True:
+                poll.poll()
+                if self._closed:
+                    return
+                with self.lock:
+                    for event in self._inotify.events():
+                        self._hear(event)
+
+    def _hear(self, event: Event) -> None:
+        if event.mask & OVERFLOW:
+            self._resync()
+            return
+        one = self._watches.get(event.watch)
+        if one is None:
+            return
+        if event.mask & MODIFIED and event.watch == one.populated:
+            # Its last process has just ended, or its first one has begun.
+            one.read(time.monotonic())
+        elif event.mask & DIRECTORY:
+            if event.mask & (CREATED | MOVED) and event.name not in one.children:
+                self._add(one, event.name, time.time())
+            known = one.children.get(event.name)
+            if event.mask & (DELETED | MOVED) and known is not None and not os.path.isdir(known.directory):
+                self._end(known)
+
+    def _add(self, parent: WorkloadCgroup, name: str, seen: float | None, late: bool = False) -> None:
+        """Takes in a cgroup and all below it. ``seen`` is when it came, where that was told; ``late``: it was there
+        before, and what it has used was counted as its parent's."""
+        if parent.above.depth >= MOST_DEPTH:
+            return
+        found, above = place(name, parent.above)
+        path = f"{parent.path.rstrip('/')}/{name}"
+        memory = None if parent.memory_directory is None else f"{parent.memory_directory}/{name}"
+        one = WorkloadCgroup(path, f"{parent.directory}/{name}", memory, self.version, found, above, parent)
+        one.started = seen
+        parent.children[name] = one
+        self._order = None
+        if found is not None and self.version == 2 and not found.residue:
+            self._watch_end(one)
+        if above.inside != "container":
+            self._watch(one)
+            self._walk(one, seen)
+        if found is not None:
+            one.read(time.monotonic(), late)
+
+    def _walk(self, one: WorkloadCgroup, seen: float | None) -> None:
+        for name in _directories(one.directory):
+            if name not in one.children:
+                self._add(one, name, seen)
+
+    def _resync(self) -> None:
+        """Looks at all directories again, for what was not told."""
+        self._walked = time.monotonic()
+        for one in [self.root, *_below(self.root)]:
+            if one.above.inside == "container" or (one is not self.root and one.parent is None):
+                continue
+            names = set(_directories(one.directory))
+            for name in names - one.children.keys():
+                self._add(one, name, None, late=True)
+            for name in one.children.keys() - names:
+                if not os.path.isdir(one.children[name].directory):
+                    self._end(one.children[name])
+
+    def _end(self, one: WorkloadCgroup) -> None:
+        """Lets go of a cgroup that has gone, and of all below it."""
+        parent = one.parent
+        if parent is None or parent.children.get(one.name) is not one:
+            return
+        for child in list(one.children.values()):
+            self._end(child)
+        del parent.children[one.name]
+        if self._inotify is not None:
+            for watch in (one.watch, one.populated):
+                if self._watches.pop(watch, None) is not None:
+                    self._inotify.forget(watch)
+        one.close()
+        one.parent, self._order = None, None
+        if one.place is not None:
+            self._on_end(one)
+
+    def _watch(self, one: WorkloadCgroup) -> None:
+        if self._inotify is None:
+            return
+        try:
+            one.watch = self._inotify.watch_directory(one.directory)
+            self._watches[one.watch] = one
+        except OSError as error:
+            self._blind(error)
+
+    def _watch_end(self, one: WorkloadCgroup) -> None:
+        if self._inotify is None:
+            return
+        try:
+            one.populated = self._inotify.watch_file(f"{one.directory}/cgroup.events")
+            self._watches[one.populated] = one
+        except OSError as error:
+            self._blind(error)
+
+    def _blind(self, error: OSError) -> None:
+        """A cgroup that has gone in the meantime is no fault."""
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            which = "instances" if error.errno == errno.EMFILE else "watches"
+            self._fault = Fault(
+                "cgroup tree",
+                f"the kernel has no inotify {which} left: workloads are found up to {BLIND_SECONDS:g} s late",
+                f"sudo sysctl fs.inotify.max_user_{which}=524288",
+            )
+
+
+def _below(one: WorkloadCgroup) -> Iterator[WorkloadCgroup]:
+    """Every cgroup below another one, from the leaves up."""
+    for child in list(one.children.values()):
+        yield from _below(child)
+        yield child
+
+
+def _directories(path: str) -> list[str]:
+    """The names of the directories in a directory; none where it has gone. A cgroup has dozens of files: one without
+    directories says so by its number of links."""
+    try:
+        if os.stat(path).st_nlink == 2:
+            return []
+        with os.scandir(path) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
