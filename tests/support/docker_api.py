@@ -95,7 +95,13 @@ class FakeDockerApi:
                 },
             )
         elif path == "/containers/json":
-            self._json(handler, [{"Id": container_id} for container_id in self.containers])
+            self._json(
+                handler,
+                [
+                    {"Id": one["Id"], "Names": [one["Name"]], "Image": "", "Labels": one["Config"]["Labels"]}
+                    for one in self.containers.values()
+                ],
+            )
         elif path == "/events":
             self._stream(handler)
         elif path.startswith("/containers/") and path.split("/")[2] in self.containers:

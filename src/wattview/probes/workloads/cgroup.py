@@ -51,8 +51,8 @@ class WorkloadCgroup:
     )  # fmt: skip
 
     def __init__(
-        self, path: str, directory: str, memory: str | None, version: Literal[1, 2], found: WorkloadPlace | None, above: Above,
-        parent: WorkloadCgroup | None,
+        self, path: str, directory: str, memory: str | None, version: Literal[1, 2], found: WorkloadPlace | None,
+        above: Above, parent: WorkloadCgroup | None,
     ) -> None:  # fmt: skip
         self.path = path
         self.name = path.rpartition("/")[2]
