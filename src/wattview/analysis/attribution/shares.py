@@ -42,9 +42,10 @@ class Interval(Struct, frozen=True, kw_only=True):
 
     ``cpu_seconds`` holds every part that existed. ``inside`` names the container that the daemon runs in, if any: the
     CPU time of the encoders is part of that container's. ``server_cpu_seconds`` is the CPU time of an RTMP server
-    outside of containers; None if there is none. ``workloads`` is the
-    CPU time of everything that runs, by workload: another division of the same total, in which containers and encoders
-    occur again. ``kernel`` are those of them that are the kernel itself.
+    outside of containers; None if there is none.
+
+    ``workloads`` is the CPU time of everything that runs, by workload: another division of the same total, in which
+    containers and encoders occur again. ``kernel`` are those of them that are the kernel itself.
     """
 
     time: float
@@ -74,8 +75,8 @@ class Interval(Struct, frozen=True, kw_only=True):
 class Attribution(Struct, frozen=True, kw_only=True):
     """One interval's energy by consumer. ``joules`` is the total: idle, parts and unattributed.
 
-    ``server_joules`` is a share of the unattributed energy. ``workloads`` is another division of the same total: idle, all
-    workloads and ``outside_joules``, the energy of no known workload.
+    ``server_joules`` is a share of the unattributed energy. ``workloads`` is another division of the
+    same total: idle, all workloads and ``outside_joules``, the energy of no known workload.
     """
 
     time: float
