@@ -37,7 +37,7 @@ class CpuLine:
         return self.trace.increase(start, end)
 
 
-class Listed(NamedTuple):
+class CpuTotal(NamedTuple):
     """One thing of a source's list. Its times are Unix seconds, None where they are not known or it has not ended."""
 
     id: str
@@ -65,7 +65,7 @@ class CpuLines:
         self._lines.clear()
         self._read = None
 
-    def add(self, reading: Reading, listed: Iterable[Listed], cpus: int) -> None:
+    def add(self, reading: Reading, listed: Iterable[CpuTotal], cpus: int) -> None:
         """Takes a reading and what it lists; one that was taken before is left out."""
         before = self._read
         if before is not None and reading.monotonic <= before:

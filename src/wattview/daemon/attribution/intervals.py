@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from wattview.analysis.attribution.counter_interpolation import Trace
 from wattview.analysis.attribution.shares import GpuInterval, Interval, Part
-from wattview.daemon.attribution.cpu_lines import CpuLine, CpuLines, Listed
+from wattview.daemon.attribution.cpu_lines import CpuLine, CpuLines, CpuTotal
 from wattview.daemon.attribution.processes import CpuTime, container_of
 from wattview.model import (
     Container,
@@ -267,14 +267,14 @@ class _GpuTrace:
             self.energy.add(at, self._integral)
 
 
-def _listed_containers(reading: ContainersReading) -> Iterable[Listed]:
+def _listed_containers(reading: ContainersReading) -> Iterable[CpuTotal]:
     for one in (*reading.ended, *reading.containers):
-        yield Listed(one.id, Part("container", one.name), one.cpu_seconds_total, one.started, one.ended)
+        yield CpuTotal(one.id, Part("container", one.name), one.cpu_seconds_total, one.started, one.ended)
 
 
-def _listed_workloads(reading: WorkloadsReading) -> Iterable[Listed]:
+def _listed_workloads(reading: WorkloadsReading) -> Iterable[CpuTotal]:
     for one in (*reading.ended, *reading.workloads):
-        yield Listed(one.id, _part(one), one.cpu_seconds_total, one.started, one.ended)
+        yield CpuTotal(one.id, _part(one), one.cpu_seconds_total, one.started, one.ended)
 
 
 def _part(workload: Workload) -> Part:

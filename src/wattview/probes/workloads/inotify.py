@@ -18,7 +18,7 @@ _ONLY_DIRECTORY = 0x1000000
 _HEADER = struct.Struct("iIII")
 
 
-class Event(NamedTuple):
+class TreeEvent(NamedTuple):
     """One event of the watch ``watch``. ``name`` is that of the entry of a directory, "" for the thing itself."""
 
     watch: int
@@ -44,9 +44,9 @@ class Inotify:
     def forget(self, watch: int) -> None:
         self._libc.inotify_rm_watch(self.descriptor, watch)
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[TreeEvent]:
         """All that have happened since the last call."""
-        found: list[Event] = []
+        found: list[TreeEvent] = []
         while True:
             try:
                 data = os.read(self.descriptor, 65536)
@@ -58,7 +58,7 @@ class Inotify:
                 at += _HEADER.size
                 name = data[at : at + length].rstrip(b"\0").decode("utf-8", "surrogateescape")
                 at += length
-                found.append(Event(watch, mask, name))
+                found.append(TreeEvent(watch, mask, name))
 
     def close(self) -> None:
         os.close(self.descriptor)

@@ -19,7 +19,7 @@ from wattview.model import Fault
 from wattview.probes.containers.cgroups.cgroup import Hierarchies
 from wattview.probes.workloads.cgroup import WorkloadCgroup
 from wattview.probes.workloads.classify import MOST_DEPTH, ROOT, place
-from wattview.probes.workloads.inotify import CREATED, DELETED, DIRECTORY, MODIFIED, MOVED, OVERFLOW, Event, Inotify
+from wattview.probes.workloads.inotify import CREATED, DELETED, DIRECTORY, MODIFIED, MOVED, OVERFLOW, Inotify, TreeEvent
 
 RESYNC_SECONDS = 60.0
 """How often the tree is walked anew all the same."""
@@ -106,7 +106,7 @@ class CgroupTree:
                     for event in self._inotify.events():
                         self._hear(event)
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: TreeEvent) -> None:
         if event.mask & OVERFLOW:
             self._resync()
             return
