@@ -27,7 +27,7 @@ log = logging.getLogger("wattview.node")
 
 
 class CollectorEntry(NamedTuple):
-    """One collector: node_exporter's name for it, how it is made, and whether it is on unless settings say no."""
+    """One collector: node_exporter's name for it, its constructor, and whether it is on by default."""
 
     name: str
     make: Callable[[Config], Collector]
@@ -35,7 +35,7 @@ class CollectorEntry(NamedTuple):
 
 
 def _made(place: str, config: Config) -> Collector:
-    """Imported where it is switched on."""
+    """Imported only if it is enabled."""
     module, _, kind = place.partition(".")
     collector: Collector = getattr(import_module(f"{__name__}.{module}"), kind)(config)
     return collector
@@ -47,11 +47,11 @@ COLLECTORS: tuple[CollectorEntry, ...] = tuple(
 
 
 class UnknownCollector(ValueError):
-    """A collector that was asked for and is not there, or is switched off."""
+    """A requested collector does not exist, or is disabled."""
 
 
 class Collected(Struct, frozen=True, kw_only=True):
-    """What one collector gave at one scrape; ``reason`` says why it gave nothing."""
+    """The families of one collector in one scrape; ``reason`` says why there are none."""
 
     name: str
     success: bool
@@ -61,13 +61,13 @@ class Collected(Struct, frozen=True, kw_only=True):
 
 
 class NodeReading(Reading, frozen=True, kw_only=True):
-    """The collectors' families. Collectors that found no such source are failures without a Fault."""
+    """The collectors' families. A collector without a source on this machine counts as a failure, but has no Fault."""
 
     collectors: tuple[Collected, ...]
 
 
 class NodeProbe:
-    """All collectors that are switched on. ``names`` lists them."""
+    """All enabled collectors. ``names`` lists them."""
 
     def __init__(self, config: Config) -> None:
         enabled = enabled_names(config)
@@ -96,7 +96,7 @@ class NodeProbe:
         return NodeReading(time=now, monotonic=monotonic, collectors=tuple(collected), faults=tuple(faults))
 
     def close(self) -> None:
-        """Lets go of every file."""
+        """Closes all files."""
         self._collectors.clear()
 
     def _run(self, name: str, collector: Collector) -> tuple[Collected, bool]:
@@ -108,7 +108,7 @@ class NodeProbe:
         except (NoSource, FileNotFoundError) as error:
             reason = str(error) or "no data"
         except Exception as error:
-            # Whatever a kernel file may hold, it must not take the other collectors with it.
+            # Whatever a kernel file contains, it must not affect the other collectors.
             reason, is_fault = f"{type(error).__name__}: {error}", True
         if reason != self._said.get(name, ""):
             self._said[name] = reason
@@ -119,7 +119,7 @@ class NodeProbe:
 
 
 def enabled_names(config: Config) -> frozenset[str]:
-    """The collectors that the settings switch on."""
+    """The collectors that the settings enable."""
     return frozenset(
         ({entry.name for entry in COLLECTORS if entry.default} | config.node.enabled) - config.node.disabled
     )
@@ -132,10 +132,10 @@ def _unknown(name: str) -> str:
 
 
 def families(reading: NodeReading) -> list[Family]:
-    """Every collector's families, and how each collector fared.
+    """Every collector's families, and each collector's success and duration.
 
-    A name that two collectors give (a text file may repeat one of ours) is one family: the first one's type and help,
-    and each series once.
+    A name that two collectors produce (a text file may repeat one of ours) becomes one family: the first one's type and
+    help, and each series once.
     """
     duration = gauge("node_scrape_collector_duration_seconds", "node_exporter: Duration of a collector scrape.")
     success = gauge("node_scrape_collector_success", "node_exporter: Whether a collector succeeded.")
@@ -158,7 +158,7 @@ def _joined(first: Family, second: Family) -> Family:
 
 
 def _series(family: Family, text: str) -> tuple[str, frozenset[tuple[str, str]]]:
-    """A sample's name and labels, in whatever order these were written."""
+    """A sample's name and labels, independent of their order."""
     name, pairs = parse_series(family.name + text)
     return name, frozenset(pairs.items())
 

@@ -25,7 +25,7 @@ _NOARP = 0x40
 
 
 class Arp:
-    """``node_arp_*``. The table in /proc has no states, and is the only one where ``paths.procfs`` is another tree."""
+    """``node_arp_*``. The table in /proc has no states, and is the only source if ``paths.procfs`` is another tree."""
 
     def __init__(self, config: Config) -> None:
         self._file = KernelFile(f"{config.paths.procfs}/net/arp")
@@ -50,7 +50,7 @@ class Arp:
 
     @staticmethod
     def _neighbours() -> list[tuple[str, str]] | None:
-        """(device, state) of each IPv4 neighbour that /proc/net/arp would list; None where netlink is refused."""
+        """(device, state) of each IPv4 neighbour that /proc/net/arp would list; None if netlink is refused."""
         try:
             return [
                 (neighbour.device, _STATES.get(neighbour.state, "unknown"))

@@ -88,9 +88,9 @@ _UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("kMGTPEZY")
 
 
 class Bcache:
-    """``node_bcache_*{uuid}``; no sample where no cache set is registered.
+    """``node_bcache_*{uuid}``; no samples if no cache set is registered.
 
-    ``priority_stats`` is read only where settings ask for it: the kernel sorts all buckets for each reading.
+    ``priority_stats`` is read only if enabled: the kernel sorts all buckets for each read.
     """
 
     def __init__(self, config: Config) -> None:
@@ -109,7 +109,7 @@ class Bcache:
         for uuid, directory in sets.items():
             for file, name, _ in _SET:
                 number = _number(directory, file)
-                # node_exporter takes these microseconds for nanoseconds.
+                # node_exporter treats these microseconds as nanoseconds.
                 shown = number / 1e6 if number is not None and file == _DURATION else number
                 families[name].add(shown, labels(uuid=uuid))
             for device in directory.names():
@@ -159,10 +159,9 @@ def priority_stats(text: str) -> dict[str, int]:
 
 
 def dehumanized(text: str) -> float:
-    """A number as bcache's ``bch_hprint`` writes it: ``512``, ``-1.3k``, ``20.1G``. Raises ValueError.
+    """Parses a number in the format of bcache's ``bch_hprint``: ``512``, ``-1.3k``, ``20.1G``. Raises ValueError.
 
-    What stands behind the point is a number of 1024ths divided by 100 and not a decimal fraction: ``.9`` is less than
-    ``.10``.
+    The digits after the point are 1024ths divided by 100, not a decimal fraction: ``.9`` is less than ``.10``.
     """
     unit = _UNITS.get(text[-1:], 0)
     if not _NUMBER.fullmatch(text[:-1] if unit else text):

@@ -14,7 +14,7 @@ _UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("kmgtpe")}
 
 
 class Bcachefs:
-    """``node_bcachefs_*{uuid}``; no data where no such filesystem is mounted."""
+    """``node_bcachefs_*{uuid}``; no data if no such filesystem is mounted."""
 
     def __init__(self, config: Config) -> None:
         self._filesystems = Directories(f"{config.paths.sysfs}/fs/bcachefs")
@@ -33,7 +33,7 @@ class Bcachefs:
 
 
 class _BcachefsFamilies:
-    """Families that come into being with their first sample, because the kernel decides which counters there are."""
+    """Families that are created with their first sample, since the kernel decides which counters exist."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, Family] = {}
@@ -126,7 +126,7 @@ def _device(families: _BcachefsFamilies, uuid: str, device: str, directory: Dire
 
 
 def human_bytes(text: str) -> int:
-    """``542k`` or ``1.5G`` in bytes. Raises ValueError."""
+    """Converts ``542k`` or ``1.5G`` to bytes. Raises ValueError."""
     text = text.strip()
     unit = _UNITS.get(text[-1:].lower())
     size = float(text[:-1] if unit else text) * (unit or 1)
@@ -140,7 +140,7 @@ def _bytes(text: str | None) -> int | None:
 
 
 def errors(text: str) -> dict[str, int]:
-    """Errors by kind out of a filesystem's errors: a kind, its count, when it was last seen."""
+    """Errors by kind from a filesystem's errors: kind, count, time last seen."""
 
     def kind(line: str) -> tuple[str, int]:
         fields = line.split()
@@ -150,7 +150,7 @@ def errors(text: str) -> dict[str, int]:
 
 
 def table(text: str) -> dict[str, tuple[str, str]]:
-    """The first two columns of a table with a heading line, by the name that begins each line."""
+    """The first two columns of a table with a heading, by the first word of each line."""
     found = {}
     for line in text.splitlines()[1:]:
         fields = line.split()
@@ -160,7 +160,7 @@ def table(text: str) -> dict[str, tuple[str, str]]:
 
 
 def since_creation(text: str) -> int | None:
-    """The value of one counter's file since the filesystem was made."""
+    """One counter's value since the filesystem was created."""
     for line in text.splitlines():
         if line.startswith("since filesystem creation:"):
             return _bytes(line.partition(":")[2])
@@ -168,7 +168,7 @@ def since_creation(text: str) -> int | None:
 
 
 def io_done(text: str) -> list[tuple[str, str, int]]:
-    """(operation, kind of data, bytes) out of a device's io_done."""
+    """(operation, data type, bytes) from a device's io_done."""
     operation = ""
 
     def done(line: str) -> tuple[str, str, int] | None:
@@ -185,7 +185,7 @@ def io_done(text: str) -> list[tuple[str, str, int]]:
 
 
 def io_errors(text: str) -> dict[str, int]:
-    """Errors by kind out of a device's io_errors, since the filesystem was made."""
+    """Errors by kind from a device's io_errors, since the filesystem was created."""
     wanted = False
 
     def errors_of(line: str) -> tuple[str, int] | None:

@@ -1,4 +1,4 @@
-"""Bonded network interfaces: how many members each has, and how many of them are up."""
+"""Bonded network interfaces: how many slaves each has, and how many of them are up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wattview.probes.node.collector import gauge
 
 
 class Bonding:
-    """``node_bonding_*{master}``; no data where the bonding module is not loaded."""
+    """``node_bonding_*{master}``; no data if the bonding module is not loaded."""
 
     def __init__(self, config: Config) -> None:
         self._root = Path(config.paths.sysfs, "class/net")
@@ -27,7 +27,7 @@ class Bonding:
         return [slaves, active]
 
     def _is_up(self, master: str, member: str) -> bool:
-        # Kernels before 3.13 named the links to members "slave_".
+        # Before Linux 3.13 the links to members were named "slave_".
         for prefix in ("lower_", "slave_"):
             path = self._root / master / f"{prefix}{member}" / "bonding_slave/mii_status"
             if path.exists():

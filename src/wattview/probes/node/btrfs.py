@@ -1,7 +1,7 @@
 """Btrfs: space by block group, commits, and the devices with their errors.
 
-/sys/fs/btrfs gives most; the devices' use and error counts come from the filesystem's own ioctls, asked at its mount
-point (include/uapi/linux/btrfs.h). Where they cannot be asked, the devices' sizes come from /sys.
+Most comes from /sys/fs/btrfs; the devices' usage and error counts come from the filesystem's own ioctls at its mount
+point (include/uapi/linux/btrfs.h). Without permission for those, the devices' sizes come from /sys.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _FS_INFO, _DEV_INFO, _GET_DEV_STATS = 0x8400941F, 0xD000941E, 0xC4089434
 
 
 class Device(NamedTuple):
-    """One device of a filesystem as its ioctls describe it; ``errors`` in the order of the kernel's counters."""
+    """One device of a filesystem by its ioctls; ``errors`` in the order of the kernel's counters."""
 
     name: str
     uuid: str
@@ -56,7 +56,7 @@ class Device(NamedTuple):
 
 
 class Btrfs:
-    """``node_btrfs_*{uuid}``; no sample where no such filesystem is mounted."""
+    """``node_btrfs_*{uuid}``; no samples if no such filesystem is mounted."""
 
     def __init__(self, config: Config) -> None:
         self._filesystems = Directories(f"{config.paths.sysfs}/fs/btrfs", r".*-.*")
@@ -84,7 +84,7 @@ class Btrfs:
         return list(families.values())
 
     def _devices(self) -> dict[str, list[Device]]:
-        """Each mounted filesystem's devices, by its UUID without dashes, as far as the ioctls may be asked."""
+        """Each mounted filesystem's devices, by its UUID without dashes, where the ioctls are permitted."""
         try:
             table = self._mounts.read()
         except OSError:
@@ -139,7 +139,7 @@ def _device_families(families: dict[str, Family], uuid: str, devices: list[Devic
 
 
 def allocation_ratio(mode: str, devices: int) -> float:
-    """Bytes on disk for each byte of data; 0 for a mode that is not known."""
+    """Bytes on disk per byte of data; 0 for an unknown mode."""
     if mode in ("single", "raid0"):
         return 1.0
     if mode in ("dup", "raid1", "raid10"):
@@ -151,7 +151,7 @@ def allocation_ratio(mode: str, devices: int) -> float:
 
 
 def ask_devices(mount_point: str) -> tuple[str, list[Device]]:
-    """A mounted filesystem's UUID (no dashes) and its devices. Raises OSError, also where it is not permitted."""
+    """A mounted filesystem's UUID (no dashes) and its devices. Raises OSError, also without permission."""
     import fcntl
 
     fd = os.open(mount_point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -160,7 +160,7 @@ def ask_devices(mount_point: str) -> tuple[str, list[Device]]:
         fcntl.ioctl(fd, _FS_INFO, info)
         last, count, uuid = struct.unpack_from("=QQ16s", info)
         devices: list[Device] = []
-        # Numbers of devices need neither begin at 0 nor be without gaps.
+        # Device numbers may start above 0 and have gaps.
         for number in range(last + 1):
             if len(devices) == count:
                 break

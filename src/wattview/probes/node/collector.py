@@ -1,4 +1,4 @@
-"""What a collector is, and what several of them need: no data, filters, and a directory of small files."""
+"""The interface of a collector, and shared parts: no data, filters, directories of small files."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from wattview.probes.lines import pairs, shown
 
 
 class Collector(Protocol):
-    """One of node_exporter's collectors: made once from the settings, asked at every scrape.
+    """One of node_exporter's collectors: created once from the settings, called at every scrape.
 
-    ``collect`` raises NoData where this machine has no such thing, OSError or ValueError where it is broken; either
-    costs this collector's families alone. It is never called from two threads at once.
+    ``collect`` raises NoSource if this machine has no such source, OSError or ValueError on a failure; either costs
+    only this collector's families. Never called from two threads at once.
     """
 
     def collect(self) -> list[Family]: ...
 
 
 class NoSource(Exception):
-    """This machine has no such source. A failure without an alarm, as in node_exporter."""
+    """This machine has no such source. A failure that is not logged as a fault, as in node_exporter."""
 
 
 def gauge(name: str, help_text: str, value: float | None = None) -> Family:
-    """A gauge without labels, or one to which samples are added."""
+    """A gauge family; without a value, samples are added later."""
     return Family(name, "gauge", help_text).add(value)
 
 
 def counter(name: str, help_text: str, value: float | None = None) -> Family:
-    """A counter without labels, or one to which samples are added."""
+    """A counter family; without a value, samples are added later."""
     return Family(name, "counter", help_text).add(value)
 
 
 def named(name: str, help_text: str, value: float | None = None) -> Family:
-    """A counter where the name ends in ``_total``, else a gauge: for tables whose names keep to that rule."""
+    """A counter if the name ends in ``_total``, else a gauge: for tables that follow that rule."""
     return Family(name, "counter" if name.endswith("_total") else "gauge", help_text).add(value)
 
 
 class Filter:
-    """Which names are left out: those that ``exclude`` matches, or, where ``include`` is given, that it does not.
+    """Which names to leave out: those that match ``exclude``, or, if ``include`` is given, those that do not match it.
 
     Regular expressions that match anywhere in the name; an empty one matches nothing.
     """
@@ -57,7 +57,7 @@ class Filter:
 
     @property
     def includes(self) -> bool:
-        """Whether names are chosen, and not only left out."""
+        """Whether there is an ``include``."""
         return self._include is not None
 
     def ignores(self, name: str) -> bool:
@@ -75,9 +75,9 @@ class Filter:
 
 
 class Chosen:
-    """The few lines that are wanted of a long file of ``key value`` lines whose keys stay the same while a kernel runs.
+    """Selected lines of a long ``key value`` file whose keys rarely change while a kernel runs.
 
-    ``choose`` says what a key is to be called, None for one that is not wanted; it is asked again when keys change.
+    ``choose`` maps a key to a name, None for one that is not wanted; it is called again when the keys change.
     """
 
     def __init__(self, choose: Callable[[bytes], tuple[str, str] | None]) -> None:
@@ -86,7 +86,7 @@ class Chosen:
         self._chosen: list[tuple[int, tuple[str, str]]] = []
 
     def of(self, data: bytes) -> list[tuple[tuple[str, str], int]]:
-        """(what it is called, value) of each line that is wanted. Raises ValueError where there is no such line."""
+        """(name, value) of each selected line. Raises ValueError if there is none."""
         words = data.split()
         if words[::2] == self._keys and len(words) == 2 * len(self._keys):
             with contextlib.suppress(ValueError):
@@ -103,8 +103,8 @@ class Chosen:
 class Directory:
     """A directory of small files under /sys, which are read by name.
 
-    Files stay open, as many as all directories together may hold (a machine can have thousands of them): a ``pread``
-    costs a quarter of opening, reading and closing. Where the directory has gone, the next read opens its path again.
+    Files stay open, up to a limit over all directories (a machine can have thousands of them): a ``pread`` costs a
+    quarter of opening, reading and closing. If the directory has been removed, the next read reopens its path.
     """
 
     __slots__ = ("_fd", "_files", "path")
@@ -117,7 +117,7 @@ class Directory:
         self._files: dict[str, int] = {}
 
     def read(self, name: str) -> bytes:
-        """A file's content without its line end. Raises OSError as ``open`` and ``read`` do."""
+        """A file's content without the trailing newline. Raises OSError as ``open`` and ``read`` do."""
         file = self._files.get(name)
         if file is not None:
             try:
@@ -125,12 +125,12 @@ class Directory:
             except OSError as error:
                 if error.errno != errno.ENODEV:
                     raise
-                # What it belonged to has gone; there may be another of that name.
+                # Its device is gone; there may be another of that name.
                 self.close()
         try:
             return self._read_anew(name)
         except FileNotFoundError:
-            # Either this file is missing, or the directory was removed and perhaps made again at the same path.
+            # Either this file is missing, or the directory was removed and possibly recreated at the same path.
             if self._fd < 0 or self._is_current():
                 raise
         self.close()
@@ -153,14 +153,14 @@ class Directory:
             os.close(file)
 
     def text(self, name: str) -> str | None:
-        """A file as text; None where it is missing or gives nothing (many attributes are refused by their driver)."""
+        """A file as text; None if it is missing or unreadable (drivers refuse many attributes)."""
         try:
             return self.read(name).decode("utf-8", "replace")
         except OSError:
             return None
 
     def number(self, name: str) -> int | None:
-        """A file as an integer, decimal or with 0x; None where it is missing, refused, or no integer."""
+        """A file as an integer, decimal or with 0x; None if it is missing, refused, or not an integer."""
         try:
             data = self.read(name)
         except OSError:
@@ -171,7 +171,7 @@ class Directory:
             return None
 
     def names(self, inside: str = "") -> list[str]:
-        """What is in the directory, or in one inside it, in order; nothing where it is not there."""
+        """Sorted names in the directory, or in a subdirectory; empty if it does not exist."""
         try:
             return sorted(os.listdir(f"{self.path}/{inside}" if inside else self.path))
         except OSError:
@@ -197,7 +197,7 @@ class Directory:
 
 
 class Directories:
-    """The directories in a directory (``/sys/class/net``), each kept open for as long as it is there."""
+    """The subdirectories of a directory (``/sys/class/net``), each kept open while it exists."""
 
     def __init__(self, root: str, pattern: str = "") -> None:
         self.root = root
@@ -206,9 +206,9 @@ class Directories:
         self._known: dict[str, Directory] = {}
 
     def found(self) -> dict[str, Directory]:
-        """Those that are there now, by name, in order. Raises FileNotFoundError where ``root`` is not there."""
+        """The current subdirectories, sorted by name. Raises FileNotFoundError if ``root`` does not exist."""
         with os.scandir(self.root) as entries:
-            # A name may pass to another device (eth0 and eth1 change places), but its entry comes along.
+            # A name may move to another device (eth0 and eth1 swapped), but its inode moves along.
             inodes = {
                 entry.name: entry.inode()
                 for entry in entries
@@ -223,7 +223,7 @@ class Directories:
         return self._known
 
     def found_or_none(self) -> dict[str, Directory]:
-        """The same, and nothing where ``root`` is not there."""
+        """Like ``found``, but empty if ``root`` does not exist."""
         try:
             return self.found()
         except FileNotFoundError:
@@ -232,5 +232,5 @@ class Directories:
     def _wanted(self, entry: os.DirEntry[str]) -> bool:
         if self._pattern is not None and self._pattern.fullmatch(entry.name) is None:
             return False
-        # In /sys/class every directory is a link; a plain file beside them (bonding_masters) is something else.
+        # In /sys/class every directory is a link; plain files beside them (bonding_masters) are something else.
         return entry.is_dir()

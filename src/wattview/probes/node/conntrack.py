@@ -1,4 +1,4 @@
-"""Connection tracking: entries, their limit, and the counters of all CPUs added up."""
+"""Connection tracking: entries, their limit, and counters summed over all CPUs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import integer, understood
 from wattview.probes.node.collector import gauge
 
-# Column of /proc/net/stat/nf_conntrack, name, help. They only grow, and node_exporter has always called them gauges.
+# Column of /proc/net/stat/nf_conntrack, name, help. They are counters, but node_exporter exports them as gauges.
 _COLUMNS = (
     (2, "found", "Number of searched entries which were successful."),
     (4, "invalid", "Number of packets seen which can not be tracked."),
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 class Conntrack:
-    """``node_nf_conntrack_*``; no data where the module is not loaded."""
+    """``node_nf_conntrack_*``; no data if the module is not loaded."""
 
     def __init__(self, config: Config) -> None:
         root = config.paths.procfs
@@ -59,7 +59,7 @@ class Conntrack:
 
 
 def conntrack_totals(data: bytes) -> list[int]:
-    """Each column of /proc/net/stat/nf_conntrack (hexadecimal, one line a CPU) added up."""
+    """Each column of /proc/net/stat/nf_conntrack (hexadecimal, one line per CPU), summed."""
 
     def cpu(line: bytes) -> list[int] | None:
         fields = line.split()

@@ -13,22 +13,22 @@ from wattview.probes.lines import integer, value
 from wattview.probes.node.collector import Filter, counter, gauge
 
 _MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-# As x86, ARM and s390 call them.
+# The field on x86, ARM and s390.
 _FLAGS = ("flags", "Features", "features")
 _PROCESSOR = re.compile(r"^(?=processor\s*:)", re.MULTILINE)
 _CPU = re.compile(r"cpu[0-9]+")
-# Linux itself knows 8192 at most.
+# Linux supports at most 8192.
 _MAX_CPUS = 1 << 16
 _GUEST_MODES = {"user": "guest", "nice": "guest_nice"}
 
 JUMP_BACK_SECONDS = 3.0
-"""An idle counter that falls by this much or more was reset by a hot-plug; less is the kernel's own noise."""
+"""An idle counter that falls by at least this much was reset by a hot-plug; less is the kernel's own noise."""
 
 
 class Cpu:
     """``node_cpu_*``.
 
-    The kernel's idle and iowait counters can step back a little on a tickless CPU; what is shown never does.
+    On a tickless CPU the kernel's idle and iowait counters can decrease slightly; exported values never do.
     """
 
     def __init__(self, config: Config) -> None:
@@ -61,7 +61,7 @@ class Cpu:
 
 
 def never_less(now: procfs.CpuTimes, shown: procfs.CpuTimes | None) -> procfs.CpuTimes:
-    """``now``, with each counter that stepped back held at what was shown; a reset CPU starts afresh."""
+    """``now``, with each counter that decreased held at its exported value; a CPU that was reset starts again."""
     if shown is None or shown.idle - now.idle >= JUMP_BACK_SECONDS:
         return now
     if all(getattr(now, field) >= getattr(shown, field) for field in procfs.CpuTimes.__struct_fields__):
@@ -74,8 +74,8 @@ def never_less(now: procfs.CpuTimes, shown: procfs.CpuTimes | None) -> procfs.Cp
 class Topology:
     """/sys/devices/system/cpu: throttle counts of cores and packages, and which CPUs are isolated or online.
 
-    Files of CPUs are found anew when the directory's listing changes. A core's count is read from the first of its
-    CPUs that has one, a package's likewise.
+    The files of the CPUs are looked up again when the directory's listing changes. A core's count is read from its
+    first CPU that has one, likewise a package's.
     """
 
     def __init__(self, root: str) -> None:
@@ -121,7 +121,7 @@ class Topology:
                 if text not in found and _number(file) is not None:
                     found[text] = file
         self._cores, self._packages = list(cores.items()), list(packages.items())
-        # Where the first CPU has no switch, none can be unplugged and the kernel says nothing.
+        # If the first CPU has no switch, none can be unplugged, and the kernel has no such files.
         switches = [(str(number), f"{self._root}/cpu{number}/online") for number in numbers]
         hotplug = bool(switches) and os.path.exists(switches[0][1])
         self._online = [(cpu, KernelFile(path)) for cpu, path in switches] if hotplug else []
@@ -153,7 +153,7 @@ def cpu_list(text: str) -> list[int]:
 
 
 def cpuinfo_families(data: bytes) -> list[Family]:
-    """``node_cpu_info`` and the clock that each CPU says it runs at, out of /proc/cpuinfo."""
+    """``node_cpu_info`` and each CPU's own clock frequency, from /proc/cpuinfo."""
     info = gauge("node_cpu_info", "CPU information from /proc/cpuinfo.")
     frequency = gauge("node_cpu_frequency_hertz", "CPU frequency in hertz from /proc/cpuinfo.")
     for block in _PROCESSOR.split(data.decode("utf-8", "replace")):
@@ -184,7 +184,7 @@ def cpuinfo_families(data: bytes) -> list[Family]:
 
 
 def _of_first_core(data: bytes, what: str, keys: tuple[str, ...], wanted: Filter) -> Family:
-    """``node_cpu_flag_info`` or ``node_cpu_bug_info``: the words of one field that a filter asks for; none without."""
+    """``node_cpu_flag_info`` or ``node_cpu_bug_info``: the words of one field that match a filter; none without one."""
     family = gauge(
         f"node_cpu_{what}_info", f"The `{what}s` field of CPU information from /proc/cpuinfo taken from the first core."
     )
@@ -196,7 +196,7 @@ def _of_first_core(data: bytes, what: str, keys: tuple[str, ...], wanted: Filter
 
 
 def field_words(data: bytes, keys: tuple[str, ...]) -> list[str]:
-    """The words of the first line of /proc/cpuinfo that has one of these keys."""
+    """The words of the first line of /proc/cpuinfo with one of these keys."""
     for line in data.decode("utf-8", "replace").splitlines():
         key, colon, text = line.partition(":")
         if colon and key.strip() in keys:

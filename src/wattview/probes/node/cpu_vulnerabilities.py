@@ -1,4 +1,4 @@
-"""Hardware vulnerabilities of the CPU and what the kernel does about each (/sys/devices/system/cpu/vulnerabilities)."""
+"""Hardware vulnerabilities of the CPU and their mitigations (/sys/devices/system/cpu/vulnerabilities)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from wattview.exposition import Family, labels
 from wattview.probes.lines import value
 from wattview.probes.node.collector import Directory, NoSource, gauge
 
-# What the text begins with, state (Documentation/ABI/testing/sysfs-devices-system-cpu).
+# Prefix of the text, state (Documentation/ABI/testing/sysfs-devices-system-cpu).
 _STATES = (
     ("Not affected", "not affected"),
     ("Vulnerable", "vulnerable"),
@@ -39,8 +39,8 @@ class CpuVulnerabilities:
 
 
 def vulnerability(text: str) -> tuple[str, str]:
-    """(state, mitigation) of ``Mitigation: Clear CPU buffers``. Raises ValueError where it is in no known state."""
-    # itlb_multihit is KVM's alone, and says so.
+    """(state, mitigation) of ``Mitigation: Clear CPU buffers``. Raises ValueError for an unknown state."""
+    # itlb_multihit concerns KVM only, and is prefixed so.
     text = text.strip().removeprefix("KVM: ")
     for beginning, state in _STATES:
         if text.startswith(beginning):

@@ -1,4 +1,4 @@
-"""CPU frequencies and governors, as /sys/devices/system/cpu/cpu*/cpufreq gives them."""
+"""CPU frequencies and governors, from /sys/devices/system/cpu/cpu*/cpufreq."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _TABLE = (
 )
 
 SLOW_SECONDS = 0.1
-"""Reading all CPUs one after the other may take this long; beyond it they are read side by side."""
+"""If reading all CPUs in sequence takes longer, they are read in parallel."""
 
 
 class Cpufreq:
-    """``node_cpu_frequency_*``, ``node_cpu_scaling_*``; no sample on a machine that sets its clock itself.
+    """``node_cpu_frequency_*``, ``node_cpu_scaling_*``; no samples on a machine without cpufreq.
 
-    Some kernels make the reader of a CPU's clock wait for tens of milliseconds. Where that adds up, threads that do
-    nothing but wait read the CPUs side by side.
+    Some kernels block the reader of a CPU's frequency for tens of milliseconds. If that adds up, waiting threads read
+    the CPUs in parallel.
     """
 
     def __init__(self, config: Config) -> None:
@@ -62,7 +62,7 @@ class Cpufreq:
 
 
 class _Clocks:
-    """What one CPU's cpufreq directory says; None for a file that it has not, or that only root may read."""
+    """Files of one CPU's cpufreq directory; None for a missing file, or one that only root may read."""
 
     def __init__(self, cpu: Directory) -> None:
         self.kilohertz: list[int | None] = []

@@ -1,7 +1,7 @@
-"""Calls over D-Bus's system bus, for the collectors that ask systemd.
+"""Calls over D-Bus's system bus, for the collectors that query systemd.
 
-jeepney speaks the protocol (https://dbus.freedesktop.org/doc/dbus-specification.html). Only those who switch such a
-collector on import this module.
+jeepney implements the protocol (https://dbus.freedesktop.org/doc/dbus-specification.html). Imported only if such a
+collector is enabled.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection
 
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 _NO_SUCH_SERVICE = ("org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner")
-# Of all calls for one scrape: less than the time after which a source is given up.
+# For all calls of one scrape: less than the time-out of a source.
 _TIMEOUT_SECONDS = 4.0
-# So many calls are under way at once: neither side's socket buffer fills with them.
+# Limits calls in flight, so that neither side's socket buffer fills up.
 _AT_ONCE = 64
 
 
@@ -30,7 +30,7 @@ class Property(NamedTuple):
 
 
 class BusError(OSError):
-    """The bus or the service refused a call, or did not answer in time."""
+    """The bus or the service refused a call, or timed out."""
 
 
 class ServiceUnknown(BusError):
@@ -40,7 +40,7 @@ class ServiceUnknown(BusError):
 class Bus:
     """``with Bus(address, "org.freedesktop.systemd1") as bus``: a connection for one scrape, with one deadline.
 
-    Raises OSError where there is no bus, BusError where it refuses.
+    Raises OSError if there is no bus, BusError if it refuses.
     """
 
     def __init__(self, address: str, service: str) -> None:
@@ -53,7 +53,7 @@ class Bus:
         try:
             self._connection = open_dbus_connection(self._address)
         except (ValueError, RuntimeError) as error:
-            # The address is not one, or the bus does not let this user in.
+            # The address is invalid, or the bus rejects this user.
             raise BusError(f"D-Bus at {self._address}: {error}") from None
         return self
 
@@ -61,7 +61,7 @@ class Bus:
         self._connection.close()
 
     def call(self, path: str, interface: str, method: str) -> Any:
-        """What a method without arguments returns."""
+        """The result of a method without arguments."""
         address = DBusAddress(path, bus_name=self._service, interface=f"{self._service}.{interface}")
         (answer,) = self._replies([new_method_call(address, method)])
         if answer is None or answer.header.message_type is MessageType.error:
@@ -71,7 +71,7 @@ class Bus:
         return answer.body[0]
 
     def properties(self, wanted: Sequence[Property]) -> dict[Property, Any]:
-        """The values of those that are there; one that an object has not, or may not be read, is left out."""
+        """The existing values; a property that an object lacks, or that may not be read, is left out."""
         found: dict[Property, Any] = {}
         for at in range(0, len(wanted), _AT_ONCE):
             part = wanted[at : at + _AT_ONCE]
@@ -92,7 +92,7 @@ class Bus:
         return found
 
     def _replies(self, messages: Sequence[Any]) -> list[Any]:
-        """The answer to each call, an error message among them; None where none came in time."""
+        """The reply to each call, errors included; None on a time-out."""
         serials = []
         for message in messages:
             serials.append(next(self._connection.outgoing_serial))

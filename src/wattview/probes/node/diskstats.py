@@ -1,4 +1,4 @@
-"""I/O of block devices, and what udev knows of them."""
+"""I/O of block devices, and their udev properties."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TABLE: tuple[tuple[str, str, str, float], ...] = (
     ),
 )  # fmt: skip
 
-# Property of udev for an ATA disk, name, help.
+# udev property of an ATA disk, name, help.
 _ATA = (
     ("ID_ATA_WRITE_CACHE", "ata_write_cache", "ATA disk has a write cache."),
     ("ID_ATA_WRITE_CACHE_ENABLED", "ata_write_cache_enabled", "ATA disk has its write cache enabled."),
@@ -65,7 +65,7 @@ class Diskstats:
             for family, (field, _, _, factor) in zip(families, _TABLE, strict=True):
                 value = getattr(disk, field)
                 if value is not None:
-                    # Division keeps 1234 ms at 1.234 s, where a product with 0.001 would not.
+                    # Division keeps 1234 ms at 1.234 s; a multiplication by 0.001 would not.
                     family.add(value / 1000 if factor == _MS else value * factor, text)
             udev = self._properties(disk.major, disk.minor)
             info.add(
@@ -120,7 +120,7 @@ class Diskstats:
     def _spins(self, device: str) -> str:
         file = self._rotational.get(device)
         if file is None:
-            # The kernel writes a device's slash (cciss/c0d0) as an exclamation mark in /sys.
+            # In /sys the kernel replaces a device's slash (cciss/c0d0) by an exclamation mark.
             path = f"{self._block}/{device.replace('/', '!')}/queue/rotational"
             file = self._rotational[device] = KernelFile(path)
         try:
@@ -141,7 +141,7 @@ def udev_properties(data: bytes) -> dict[str, str]:
 
 
 def _serial(udev: dict[str, str]) -> str:
-    """The serial number on the disk's label, as well as udev knows it."""
+    """The serial number printed on the disk's label, as far as udev knows it."""
     return next((udev[key] for key in ("SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL") if udev.get(key)), "")
 
 

@@ -1,4 +1,4 @@
-"""What the firmware says of the machine: vendor, product, board, BIOS (/sys/class/dmi/id)."""
+"""DMI data from the firmware: vendor, product, board, BIOS (/sys/class/dmi/id)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Multipath block devices: their size, their paths, and what state each path's device is in."""
+"""Multipath block devices: size, paths, and the state of each path's device."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from wattview.exposition import Family, labels
 from wattview.probes.node.collector import Directories, Directory, gauge
 
 _SECTOR_BYTES = 512
-# SCSI's word for a path that works, and NVMe's.
+# The state of a working path in SCSI and in NVMe.
 _ACTIVE = ("running", "live")
 
 
 class DmMultipath:
-    """``node_dmmultipath_*``, from /sys/block/dm-*; no sample where no device-mapper device is a multipath one."""
+    """``node_dmmultipath_*``, from /sys/block/dm-*; no samples without a multipath device."""
 
     def __init__(self, config: Config) -> None:
         self._root = f"{config.paths.sysfs}/block"
@@ -61,5 +61,5 @@ class DmMultipath:
         return [info, active, size, paths, usable, failed, state]
 
     def _state(self, path: str) -> str:
-        """What a path's own device says; a path without such a file works as little as one that says so."""
+        """The state of a path's device; a path without that file counts as failed."""
         return Directory(f"{self._root}/{path}/device").text("state") or "unknown"

@@ -26,8 +26,8 @@ _TABLE = (
 
 
 class Drm:
-    """``node_drm_*{card}``: cards of the driver ``amdgpu``, the one that tells these figures. What a card does not tell
-    is no sample."""
+    """``node_drm_*{card}``: cards of the driver ``amdgpu``, the only one with these files. Missing values are left
+    out."""
 
     def __init__(self, config: Config) -> None:
         self._cards = Directories(f"{config.paths.sysfs}/class/drm", r"card[0-9]+")

@@ -1,4 +1,4 @@
-"""Memory errors that the hardware corrected or could not (EDAC), by controller, row and channel."""
+"""Corrected and uncorrected memory errors (EDAC), by controller, row and channel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KINDS = (("ce", "correctable"), ("ue", "uncorrectable"))
 
 
 class Edac:
-    """``node_edac_*``; no sample where no driver watches the memory."""
+    """``node_edac_*``; no samples without an EDAC driver."""
 
     def __init__(self, config: Config) -> None:
         self._controllers = Directories(f"{config.paths.sysfs}/devices/system/edac/mc", r"mc[0-9]+")
@@ -34,7 +34,7 @@ class Edac:
             controller = name.removeprefix("mc")
             for short, _ in _KINDS:
                 families[short].add(directory.number(f"{short}_count"), labels(controller=controller))
-                # Errors of which the controller does not know the row.
+                # Errors whose row the controller does not know.
                 unknown = labels(controller=controller, csrow="unknown")
                 families[f"csrow_{short}"].add(directory.number(f"{short}_noinfo_count"), unknown)
             for entry in directory.names():
@@ -61,5 +61,5 @@ def _row(families: dict[str, Family], directory: Directory, controller: str, row
 
 
 def dimm_label(label: str) -> str:
-    """``mc#0csrow#1channel#0`` as ``mc0_csrow1_channel0``."""
+    """Converts ``mc#0csrow#1channel#0`` to ``mc0_csrow1_channel0``."""
     return label.strip().replace("#", "").replace("csrow", "_csrow").replace("channel", "_channel")

@@ -1,6 +1,6 @@
-"""What network drivers count and can do, as ``ethtool``, ``ethtool -i`` and ``ethtool -S`` show it.
+"""Statistics and capabilities of network drivers, as in ``ethtool``, ``ethtool -i`` and ``ethtool -S``.
 
-The kernel is asked by ioctl (include/uapi/linux/ethtool.h); no right is needed for these questions.
+Read by ioctl (include/uapi/linux/ethtool.h), which needs no privileges for these requests.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from wattview.probes.node.collector import Directories, Filter, NoSource, gauge
 _SIOCETHTOOL = 0x8946
 _GSET, _GDRVINFO, _GSTRINGS, _GSTATS = 0x1, 0x3, 0x1B, 0x1D
 _IFREQ = struct.Struct("@16sP16x")
-# ethtool_cmd: command, supported, advertising, speed, duplex, port, address, transceiver, autoneg, and what is not
-# needed here.
+# ethtool_cmd: command, supported, advertising, speed, duplex, port, address, transceiver, autoneg, and unused fields.
 _LINK = struct.Struct("=IIIHBBBBB25x")
 # ethtool_drvinfo: command; driver, version, firmware, bus, expansion ROM; (…), number of statistics, (…).
 _DRIVER = struct.Struct("=I32s32s32s32s32s16xI12x")
@@ -31,7 +30,7 @@ _STATISTICS_SET = 1  # ETH_SS_STATS
 _NAME_BYTES = 32
 _MOST_STATISTICS = 1 << 16
 
-# Bits of enum ethtool_link_mode_bit_indices, as far as this call shows them: megabits per second, duplex, medium.
+# Bits of enum ethtool_link_mode_bit_indices, as far as this call reports them: megabits per second, duplex, medium.
 _SPEEDS = {
     0: (10, "half", "T"), 1: (10, "full", "T"), 2: (100, "half", "T"), 3: (100, "full", "T"),
     4: (1000, "half", "T"), 5: (1000, "full", "T"), 12: (10000, "full", "T"), 17: (1000, "full", "KX"),
@@ -41,7 +40,7 @@ _SPEEDS = {
     30: (56000, "full", "LR4"), 31: (25000, "full", "CR"),
 }  # fmt: skip
 _PORTS = {7: "TP", 8: "AUI", 9: "MII", 10: "FIBRE", 11: "BNC", 16: "Backplane"}
-# Bit, what the name ends in, help of what is supported, help of what is advertised.
+# Bit, suffix of the name, help for "supported", help for "advertised".
 _CAPABILITIES = (
     (
         6, "autonegotiate", "If this port device supports autonegotiate",
@@ -54,7 +53,7 @@ _CAPABILITIES = (
     ),
 )  # fmt: skip
 
-# Statistics that have a help text of their own.
+# Statistics with their own help text.
 _KNOWN = {
     "rx_bytes": ("received_bytes_total", "Network interface bytes received"),
     "rx_dropped": ("received_dropped_total", "Number of received frames dropped"),
@@ -69,8 +68,8 @@ _RECEIVED, _TRANSMITTED = re.compile(r"(^|_)rx(_|$)"), re.compile(r"(^|_)tx(_|$)
 
 
 class Ethtool:
-    """``node_ethtool_*{device}`` and what a port can do under ``node_network_*``; this machine's devices, by the names
-    that ``paths.sysfs`` lists."""
+    """``node_ethtool_*{device}`` and a port's capabilities under ``node_network_*``; this machine's devices, by the
+    names in ``paths.sysfs``."""
 
     def __init__(self, config: Config) -> None:
         self._devices = Directories(f"{config.paths.sysfs}/class/net")
@@ -116,7 +115,7 @@ class Ethtool:
         for name, (family, help_text), (_, count) in zip(names, known, counts, strict=True):
             if name and not (self._metrics.includes and self._metrics.ignores(name)):
                 if times[family] > 1:
-                    # Two statistics with one name: neither is shown rather than one as the other.
+                    # Two statistics with one name: neither is exported, rather than one under the other's name.
                     odd(f"ethtool {device}", family)
                     continue
                 found = families.setdefault(family, Family(family, "untyped", help_text))
@@ -124,7 +123,7 @@ class Ethtool:
 
 
 class Links:
-    """What ports are said to be able to do, in ``families``."""
+    """Adds the ports' capabilities to ``families``."""
 
     def __init__(self) -> None:
         self._ports = gauge("node_network_supported_port_info", "Type of ports or PHYs supported by network device")
@@ -165,7 +164,7 @@ class Links:
 
 
 def sanitized(statistic: str) -> str:
-    """A driver's name for a statistic with what may not stand in a metric's name as ``_``."""
+    """A driver's name for a statistic, with characters that are invalid in metric names replaced by ``_``."""
     return _NOT_IN_A_NAME.sub("_", statistic)
 
 
@@ -179,20 +178,20 @@ def family_name(statistic: str) -> tuple[str, str]:
 
 
 def _statistics_of(asked: socket.socket, device: str, count: int) -> list[tuple[str, int]]:
-    """(name, value) of each statistic of a device; none where the driver does not tell."""
+    """(name, value) of each statistic of a device; none if the driver has none."""
     names = _ask(asked, device, struct.pack("=III", _GSTRINGS, _STATISTICS_SET, count), count * _NAME_BYTES)
     values = _ask(asked, device, struct.pack("=II", _GSTATS, count), count * 8)
     if names is None or values is None:
         return []
-    # Never more than was asked for, whatever the driver says now.
+    # Never more than requested, whatever the driver reports now.
     count = min(count, struct.unpack_from("=8xI", names)[0], struct.unpack_from("=4xI", values)[0])
     texts = [_text(names[12 + at * _NAME_BYTES : 12 + (at + 1) * _NAME_BYTES]) for at in range(count)]
     return list(zip(texts, struct.unpack_from(f"={count}Q", values, 8), strict=True))
 
 
 def _ask(asked: socket.socket, device: str, request: bytes, more: int = 0) -> bytes | None:
-    """The kernel's answer, which stands where the request stood; None where the driver cannot say, or the device has
-    gone."""
+    """The kernel's answer, which replaces the request in the buffer; None if the driver does not support it, or the
+    device is gone."""
     buffer = array.array("B", request + bytes(more))
     address, _ = buffer.buffer_info()
     try:

@@ -36,7 +36,7 @@ _WITHOUT_0X = frozenset(("port_id", "port_name", "fabric_name"))
 
 
 class FibreChannel:
-    """``node_fibrechannel_*{fc_host}``. Counters are hexadecimal; one that the adapter has not reads as all ones."""
+    """``node_fibrechannel_*{fc_host}``. Counters are hexadecimal; an unsupported one reads as all ones."""
 
     def __init__(self, config: Config) -> None:
         self._hosts = Directories(f"{config.paths.sysfs}/class/fc_host")

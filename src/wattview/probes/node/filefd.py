@@ -1,4 +1,4 @@
-"""Open files of the whole machine, and how many there may be."""
+"""Open files of the whole machine, and their limit."""
 
 from __future__ import annotations
 

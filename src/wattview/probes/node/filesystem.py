@@ -1,4 +1,4 @@
-"""Size and free space of mounted filesystems. A mount that hangs costs its own figures and never the scrape."""
+"""Size and free space of mounted filesystems. A hanging mount costs its own figures, never the scrape."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from wattview.probes.mounts import may_hang
 from wattview.probes.node.collector import Filter, gauge
 
 MOUNT_TIMEOUT_SECONDS = 2.0
-"""How long a scrape waits for mounts that may hang; it must end before the scrape itself is given up."""
+"""How long a scrape waits for mounts that may hang; less than the scrape's own time-out."""
 
 Mounts = dict[tuple[str, str, str], procfs.Mount]
 """By (device, mount point, type)."""
 
 
 class Space(NamedTuple):
-    """What statfs(2) gave, in bytes and file nodes; or why it gave nothing."""
+    """The result of statfs(2), in bytes and inodes; or why there is none."""
 
     size: int = 0
     free: int = 0
@@ -34,7 +34,7 @@ class Space(NamedTuple):
 
 
 class FilesystemCollector:
-    """``node_filesystem_*``, of the mounts that the first process sees, where it may be asked."""
+    """``node_filesystem_*``, for the mounts that process 1 sees, if they may be read."""
 
     def __init__(self, config: Config, statvfs: Callable[[str], os.statvfs_result] = os.statvfs) -> None:
         root = config.paths.procfs
@@ -53,10 +53,10 @@ class FilesystemCollector:
         try:
             table = self._mounts.read()
         except OSError:
-            # hidepid, or a process namespace of our own: what this process sees is the best there is.
+            # hidepid, or our own PID namespace: this process's own mounts are the best available.
             table = self._own_mounts.read()
         if table != self._table:
-            # A container engine makes this a long table, and it seldom changes.
+            # A container engine makes this table long, and it seldom changes.
             mounts = procfs.mountinfo(table)
             self._may_hang = frozenset(self._point(point) for point in may_hang(mounts))
             self._known, self._table = self._wanted(mounts), table
@@ -72,13 +72,13 @@ class FilesystemCollector:
         return mounts
 
     def _point(self, mount_point: str) -> str:
-        """A mount point as the host names it, where it was seen through ``paths.rootfs``."""
+        """The host's name of a mount point that was found through ``paths.rootfs``."""
         if self._rootfs and (mount_point == self._rootfs or mount_point.startswith(self._rootfs + "/")):
             return mount_point[len(self._rootfs) :] or "/"
         return mount_point
 
     def _ask(self, points: Iterable[str]) -> dict[str, Space]:
-        """What each mount point has. Those that may hang are asked side by side, each in a thread of its own."""
+        """Space of each mount point. Those that may hang are queried in parallel, each in its own thread."""
         answers: dict[str, Space] = {}
         for point in points:
             if point not in self._may_hang:
@@ -87,7 +87,7 @@ class FilesystemCollector:
                 self._slow[point] = _Asked(self._space, point)
         deadline = time.monotonic() + MOUNT_TIMEOUT_SECONDS
         for point, asked in list(self._slow.items()):
-            # One that did not answer the last time is looked at, and not waited for again.
+            # One that timed out last time is polled without waiting.
             patience = 0.0 if asked.late else max(0.0, deadline - time.monotonic())
             if asked.answered.wait(patience):
                 del self._slow[point]
@@ -107,7 +107,7 @@ class FilesystemCollector:
 
 
 class _Asked:
-    """One question to one mount, in a thread that may hang with it, holds nothing else, and ends with the process."""
+    """A query of one mount, in a thread that may hang with it, holds nothing else, and ends with the process."""
 
     def __init__(self, ask: Callable[[str], Space], point: str) -> None:
         self.answered = threading.Event()
@@ -122,7 +122,7 @@ class _Asked:
 
 
 def space_families(mounts: Mounts, answers: dict[str, Space]) -> list[Family]:
-    """Pure: mounts and what each mount point has, as families."""
+    """Pure: families from mounts and their space."""
     names: Iterable[tuple[str, str]] = (
         ("size_bytes", "Filesystem size in bytes."),
         ("free_bytes", "Filesystem free space in bytes."),
@@ -150,5 +150,5 @@ def space_families(mounts: Mounts, answers: dict[str, Space]) -> list[Family]:
 
 
 def _is_read_only(mount: procfs.Mount) -> bool:
-    # ext4 that stopped after an error says emergency_ro, and no longer ro.
+    # ext4 that stopped after an error has emergency_ro, and no longer ro.
     return "ro" in mount.options.split(",") or not {"ro", "emergency_ro"}.isdisjoint(mount.super_options.split(","))

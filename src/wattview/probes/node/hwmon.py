@@ -22,14 +22,14 @@ _NOT_IN_A_NAME = re.compile(r"[^a-z0-9:_]")
 _MILLI = 1e-3
 _MICRO = 1e-6
 
-# Sensor types that are one value and no more: family, help, factor.
+# Sensor types with a single value: family, help, factor.
 _SINGLE = {
     "beep_enable": ("node_hwmon_beep_enabled", "Hardware beep enabled", 1.0),
     "vrm": ("node_hwmon_voltage_regulator_version", "Hardware voltage regulator", 1.0),
     "update_interval": ("node_hwmon_update_interval_seconds", "Hardware monitor update interval", _MILLI),
 }
 
-# Type and property (None: any other), suffix of the name, type, help, factor. The first that fits counts.
+# Type and property (None: any other), suffix of the name, type, help, factor. The first match counts.
 _UNITS: tuple[tuple[str, tuple[str, ...] | None, str, FamilyType, str, float], ...] = (
     ("in", None, "_volts", "gauge", "Hardware monitor for voltage ({property})", _MILLI),
     ("cpu", None, "_volts", "gauge", "Hardware monitor for voltage ({property})", _MILLI),
@@ -59,7 +59,7 @@ Sensors = dict[str, dict[str, str]]
 
 
 class Hwmon:
-    """``node_hwmon_*{chip,sensor}``. A chip's name is its device's place on its bus, which a reboot does not change."""
+    """``node_hwmon_*{chip,sensor}``. A chip's name is its device's position on its bus, which survives a reboot."""
 
     def __init__(self, config: Config) -> None:
         self._chips = Directories(f"{config.paths.sysfs}/class/hwmon")
@@ -80,7 +80,7 @@ class Hwmon:
                 _add(families, "node_hwmon_chip_names", "Annotation metric for human-readable chip names", 1,
                      labels(chip=chip, chip_name=human))  # fmt: skip
             for sensor, properties in self._sensors(directory).items():
-                # A filter sees both names, so that it can mean one sensor of one chip.
+                # A filter sees both names, so that it can select one sensor of one chip.
                 if not self._sensor_filter.ignores(f"{chip};{sensor}"):
                     sensor_families(families, chip, sensor, properties)
         return list(families.values())
@@ -102,7 +102,7 @@ class Hwmon:
 
 
 def sensor_families(families: dict[str, Family], chip: str, sensor: str, properties: dict[str, str]) -> None:
-    """Adds one sensor's samples to ``families``; a property that is no number is left out."""
+    """Adds one sensor's samples to ``families``; a property that is not a number is left out."""
     match = _FILE.fullmatch(sensor)
     kind = match["type"] if match else sensor
     text = labels(chip=chip, sensor=sensor)
@@ -122,7 +122,7 @@ def sensor_families(families: dict[str, Family], chip: str, sensor: str, propert
             continue
         name = f"node_hwmon_{kind}"
         if element == "input":
-            # The input is the value itself; only where the sensor has a value of that name too is it told apart.
+            # The input is the value itself; it gets the suffix only if the sensor also has a property of that name.
             name += "_input" if "" in properties else ""
         elif element:
             name += f"_{clean_name(element)}"
@@ -145,7 +145,7 @@ def _add_element(
         _add(families, f"{name}_enabled", "Hardware monitor sensor has beeping enabled", value, text)
         return
     if kind == "freq" and element == "input":
-        # A GPU's clock goes by its label (sclk, mclk) and not by its number.
+        # A GPU's clock is named by its label (sclk, mclk), not its number.
         label = clean_name(properties.get("label", ""))
         if label:
             chip_text = text[: text.index(',sensor="')]
@@ -187,7 +187,8 @@ def chip_name(directory: Directory) -> str:
 
 
 def chip_names(directories: list[Directory]) -> dict[str, Directory]:
-    """Directories by chip name. Two chips on one device are told apart by their own names, or else by their numbers."""
+    """Directories by chip name. Two chips on one device are distinguished by their own names, or else by their
+    numbers."""
     sharing: dict[str, list[Directory]] = {}
     for directory in directories:
         sharing.setdefault(chip_name(directory), []).append(directory)
@@ -205,7 +206,7 @@ def chip_names(directories: list[Directory]) -> dict[str, Directory]:
 
 
 def clean_name(text: str) -> str:
-    """Text as a part of a metric's name, in small letters."""
+    """Text as a lower-case part of a metric's name."""
     return _NOT_IN_A_NAME.sub("_", text.strip().lower()).strip("_")
 
 

@@ -22,7 +22,7 @@ _STATE = "State of the InfiniBand port (0: no change, 1: down, 2: init, 3: armed
 
 
 class Infiniband:
-    """``node_infiniband_*{device,port}``; a counter that an adapter has not, or marks as N/A, is no sample."""
+    """``node_infiniband_*{device,port}``; counters that an adapter lacks, or marks as N/A, are left out."""
 
     def __init__(self, config: Config) -> None:
         self._devices = Directories(f"{config.paths.sysfs}/class/infiniband")

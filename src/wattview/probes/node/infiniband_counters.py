@@ -1,6 +1,6 @@
 """The counters of an InfiniBand port: file, name, help. Data for ``infiniband.py``.
 
-``counters_ext`` is where kernels before 4.5 had the 64-bit counters; ``hw_counters`` are those of Mellanox adapters:
+Before Linux 4.5 the 64-bit counters were in ``counters_ext``; ``hw_counters`` are Mellanox adapters':
 https://enterprise-support.nvidia.com/s/article/understanding-mlx5-linux-counters-and-status-parameters
 """
 

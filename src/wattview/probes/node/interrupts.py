@@ -1,4 +1,4 @@
-"""Interrupts by number, CPU and device: many series, and so switched off by default."""
+"""Interrupts by number, CPU and device: many series, so disabled by default."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Interrupts:
 
 
 def interrupts(data: bytes) -> list[Interrupt]:
-    """The lines of /proc/interrupts that count by CPU; ERR and MIS, which do not, are left out."""
+    """The lines of /proc/interrupts with counts per CPU; ERR and MIS, which have none, are left out."""
     cpus, lines = cpu_table(data)
     if not cpus:
         raise ValueError("interrupts: names no CPU")
@@ -60,7 +60,7 @@ def interrupts(data: bytes) -> list[Interrupt]:
 
 
 def cpu_table(data: bytes) -> tuple[list[str], list[str]]:
-    """The CPUs that a file's heading names (those that are switched off have no column), and the lines below it."""
+    """The CPUs in a file's heading (offline ones have no column), and the lines below it."""
     lines = data.decode("ascii", "replace").splitlines()
     for number, line in enumerate(lines):
         names = line.split()

@@ -22,7 +22,7 @@ _TOTALS = (
 
 
 class Backend(NamedTuple):
-    """One real server behind one virtual service, by its label text."""
+    """One real server of one virtual service, by its label text."""
 
     text: str
     weight: int
@@ -42,7 +42,7 @@ _FIVE_NUMBERS = re.compile(rb"^[ \t]*[0-9A-F]+(?:[ \t]+[0-9A-F]+){4}[ \t]*$", re
 
 
 class Ipvs:
-    """``node_ipvs_*``; no data where IPVS is not loaded."""
+    """``node_ipvs_*``; no data if IPVS is not loaded."""
 
     def __init__(self, config: Config) -> None:
         self._stats = KernelFile(f"{config.paths.procfs}/net/ip_vs_stats")
@@ -73,7 +73,7 @@ class Ipvs:
 
 
 def ipvs_totals(data: bytes) -> list[int]:
-    """Connections, packets in and out, bytes in and out, out of the first line of numbers in /proc/net/ip_vs_stats."""
+    """Connections, packets in and out, bytes in and out, from the first line of numbers in /proc/net/ip_vs_stats."""
     match = _FIVE_NUMBERS.search(data)
     if match is None:
         raise ValueError("net/ip_vs_stats: has no line of five numbers")
@@ -88,7 +88,7 @@ def ipvs_backends(data: bytes) -> list[Backend]:
         nonlocal service
         fields = line.split()
         if fields[0] in _PROTOCOLS:
-            # Where this line is not understood, what is below it belongs to no service that is known.
+            # After an unknown line, the following real servers belong to no known service.
             service = None
             service = _service(fields)
         if fields[0] != "->" or fields[1] == "RemoteAddress:Port":

@@ -1,4 +1,4 @@
-"""Tasks that the kernel found hanging."""
+"""Hung tasks detected by the kernel."""
 
 from __future__ import annotations
 

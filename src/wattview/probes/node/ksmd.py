@@ -1,4 +1,4 @@
-"""Kernel samepage merging: equal pages of memory that are kept once (/sys/kernel/mm/ksm)."""
+"""Kernel samepage merging (/sys/kernel/mm/ksm)."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Lnstat:
 
 
 def per_cpu(data: bytes, file: str) -> list[dict[str, int]]:
-    """The counters of each CPU: a line of names above a line of hexadecimal numbers for each CPU."""
+    """The counters of each CPU: a line of names, then one line of hexadecimal numbers per CPU."""
     lines = data.decode("ascii", "replace").splitlines()
     width = max((len(words) for line in lines if _is_numbers(words := line.split())), default=0)
     names = next((words for line in lines if len(words := line.split()) == width and not _is_numbers(words)), [])

@@ -1,4 +1,4 @@
-"""Sessions that logind knows, asked for over D-Bus (org.freedesktop.login1(5))."""
+"""logind's sessions, over D-Bus (org.freedesktop.login1(5))."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wattview.probes.node.dbus import Bus, Property, ServiceUnknown
 _SERVICE = "org.freedesktop.login1"
 _MANAGER = "/org/freedesktop/login1"
 _REMOTE = ("true", "false")
-# What logind of systemd 229 has; what came later is "other".
+# Session types of logind in systemd 229; later ones become "other".
 _TYPES = ("other", "unspecified", "tty", "x11", "wayland", "mir", "web")
 _CLASSES = ("other", "user", "greeter", "lock-screen", "background")
 _ASKED = ("Remote", "Type", "Class")
@@ -37,7 +37,7 @@ class Logind:
         counts: Counter[tuple[str, ...]] = Counter()
         for _, _, _, seat, path in sessions:
             known = [said.get(Property(path, "Session", name)) for name in _ASKED]
-            # One that has ended since it was listed answers nothing.
+            # A session that has ended since it was listed has no properties.
             if None not in known:
                 counts[seat, *_labelled(*known)] += 1
         family = gauge("node_logind_sessions", "Number of sessions registered in logind.")

@@ -17,13 +17,13 @@ _STATUS = re.compile(r"^.*(?: : |blocks |super |level ).*\[(\d+)/(\d+)\] \[[U_]+
 _FIRST_NUMBER = re.compile(r"\d+")
 _SYNCED = re.compile(r"\((\d+)/\d+\)")
 
-# State as it is shown, words of the progress line. The order is node_exporter's: a reshape has no name of its own.
+# Exported state, words of the progress line. The order is node_exporter's: a reshape has no name of its own.
 _SYNCING = (("recovering", "recovery"), ("check", "check"), ("resync", "resync"))
 _STATES = ("active", "inactive", "recovering", "resync", "check")
 
 
 class Array(NamedTuple):
-    """One array. ``synced`` of ``blocks`` are in sync (blocks of 1 KiB); None where the kernel gives no size."""
+    """One array. ``synced`` of ``blocks`` are in sync (blocks of 1 KiB); None if the kernel gives no size."""
 
     device: str
     state: str
@@ -36,7 +36,7 @@ class Array(NamedTuple):
 
 
 class Mdadm:
-    """``node_md_*{device}``; no data where the md driver is not loaded."""
+    """``node_md_*{device}``; no data if the md driver is not loaded."""
 
     def __init__(self, config: Config) -> None:
         self._file = KernelFile(f"{config.paths.procfs}/mdstat")
@@ -72,18 +72,19 @@ class Mdadm:
 
 
 def raid_disks_now(text: str | None) -> int | None:
-    """6 out of ``6 (5)``, which is what the kernel says while an array of 5 is reshaped into one of 6."""
+    """6 from ``6 (5)``, the kernel's text while an array of 5 is reshaped into one of 6."""
     match = _FIRST_NUMBER.match(text or "")
     return int(match[0]) if match else None
 
 
 def mdstat(data: bytes) -> list[Array]:
-    """The arrays of /proc/mdstat. Raises ValueError where none is described as the kernel does it."""
+    """The arrays in /proc/mdstat. Raises ValueError if none has the kernel's format."""
     return understood(_ARRAY.split(data.decode("ascii", "replace")), _array, "mdstat")
 
 
 def _array(text: str) -> Array | None:
-    """One array: a line with its name, state, level and disks, and lines below it. None for what is above the first."""
+    """One array: a line with its name, state, level and disks, and lines below it. None for the lines before the first
+    array."""
     head, _, body = text.partition("\n")
     if head.startswith(("Personalities", "unused", "read_ahead")):
         return None
@@ -94,7 +95,7 @@ def _array(text: str) -> Array | None:
     level = next((word for word in rest if not word.startswith("(")), "")
     disks = [word for word in rest if "[" in word and not word.startswith("[")]
     if level in ("raid0", "linear"):
-        # Nothing in such an array can be missing.
+        # Such an array cannot lack a disk.
         active = required = len(disks)
     elif state == "inactive":
         active = required = 0
@@ -107,7 +108,7 @@ def _array(text: str) -> Array | None:
         if word in body:
             state = name
             progress = _SYNCED.search(body)
-            # Work that is PENDING or DELAYED has no progress yet.
+            # PENDING or DELAYED work has no progress yet.
             synced = int(progress[1]) if progress else 0
             break
     failed, spare = (sum(mark in disk for disk in disks) for mark in ("(F)", "(S)"))

@@ -1,4 +1,4 @@
-"""Memory of each NUMA node, and where allocations landed (/sys/devices/system/node)."""
+"""Memory of each NUMA node, and its allocation counters (/sys/devices/system/node)."""
 
 from __future__ import annotations
 

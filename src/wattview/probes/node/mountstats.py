@@ -1,4 +1,4 @@
-"""The NFS client, by mount: bytes, events, calls and the transports they went over (/proc/self/mountstats).
+"""The NFS client, by mount: bytes, events, calls and their transports (/proc/self/mountstats).
 
 The columns are those of the kernel's nfs_show_stats (fs/nfs/super.c) and rpc_clnt_show_stats (net/sunrpc/stats.c).
 """
@@ -16,7 +16,7 @@ from wattview.probes.lines import odd, understood
 from wattview.probes.node.collector import gauge, named
 from wattview.probes.node.mountstats_columns import BYTES, EVENTS, OPERATIONS, TRANSPORT
 
-# Where each column of TRANSPORT stands behind the protocol's name (net/sunrpc/xprtsock.c, xprtrdma/transport.c).
+# Index of each TRANSPORT column after the protocol's name (net/sunrpc/xprtsock.c, xprtrdma/transport.c).
 _PLACES: dict[str, dict[str, int]] = {
     "udp": {
         "bind_total": 1, "sends_total": 2, "receives_total": 3, "bad_transaction_ids_total": 4,
@@ -34,12 +34,12 @@ _PLACES: dict[str, dict[str, int]] = {
 }  # fmt: skip
 
 
-# The kernel may give a time below 0, as a number of 64 bits without a sign: that is no time.
+# The kernel may print a negative time as an unsigned 64-bit number: it is invalid.
 _NEGATIVE = 1 << 63
 
 
 class NfsMount(Struct):
-    """One mount of NFS, as far as its lines were understood."""
+    """One NFS mount, as far as its lines could be parsed."""
 
     export: str
     mount_point: str
@@ -52,8 +52,8 @@ class NfsMount(Struct):
 
 
 class Mountstats:
-    """``node_mountstats_nfs_*{export,protocol,mountaddr}``. An export that is mounted twice is counted once: the kernel
-    keeps one count for both."""
+    """``node_mountstats_nfs_*{export,protocol,mountaddr}``. An export that is mounted twice counts once: the kernel
+    keeps one set of counters for both."""
 
     def __init__(self, config: Config) -> None:
         self._stats = KernelFile(f"{config.paths.procfs}/self/mountstats", 65536)
@@ -102,7 +102,7 @@ def mount_families(mounts: Iterable[NfsMount]) -> list[Family]:
 
 
 def nfs_mounts(data: bytes) -> list[NfsMount]:
-    """The NFS mounts of a mountstats file. A line that is not understood costs itself."""
+    """The NFS mounts of a mountstats file. A line that cannot be parsed is skipped."""
     found: list[NfsMount] = []
     for heading, lines in _by_device(data.decode("utf-8", "replace")):
         words = heading.split()
@@ -150,7 +150,7 @@ def server_addresses(data: bytes) -> dict[str, list[str]]:
 
 
 def _by_device(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Each line that begins a device, and the lines below it."""
+    """Each line that starts a device, with the lines below it."""
     heading: str | None = None
     lines: list[str] = []
     for line in text.splitlines():
@@ -165,7 +165,7 @@ def _by_device(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _columns(families: Sequence[Family], counts: Sequence[int], text: str) -> None:
-    """A column without a name is none of node_exporter's."""
+    """A column without a name is not exported by node_exporter."""
     for family, count in zip(families, counts, strict=False):
         if family.name:
             family.add(count, text)

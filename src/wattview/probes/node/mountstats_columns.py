@@ -1,6 +1,6 @@
-"""The columns of an NFS mount's lines in /proc/self/mountstats: name and help of each, in the kernel's order.
+"""The columns of an NFS mount's lines in /proc/self/mountstats: name and help, in the kernel's order.
 
-A column without a name is none of node_exporter's. Some help texts say another column's words there, and so here.
+node_exporter does not export a column without a name. Some of its help texts are another column's, and are copied here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EVENTS = (
     ("event_vfs_fsync_total", "Number of times fsync() has been called on directories and files."),
     ("event_vfs_lock_total", "Number of times locking has been attempted on a file."),
     ("event_vfs_file_release_total", "Number of times files have been closed and released."),
-    ("", ""),  # congestion waits, which the kernel no longer counts
+    ("", ""),  # congestion waits, no longer counted by the kernel
     ("event_truncation_total", "Number of times files have been truncated."),
     ("event_write_extension_total", "Number of times a file has been grown due to writes beyond its existing end."),
     ("event_silly_rename_total", "Number of times a file was removed while still open by another process."),

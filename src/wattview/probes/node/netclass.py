@@ -1,4 +1,4 @@
-"""Network interfaces as /sys/class/net describes them: state, speed, addresses, carrier changes."""
+"""Properties of network interfaces from /sys/class/net: state, speed, addresses, carrier changes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Netclass:
             up.add(1 if state == "up" else 0, text)
             megabits = directory.number("speed")
             if megabits is not None and (megabits >= 0 or not self._ignore_invalid_speed):
-                # Some drivers say -1 for an unknown speed, and so does node_exporter (-125000) unless told not to.
+                # For an unknown speed some drivers report -1, and node_exporter -125000 unless told otherwise.
                 speed.add(megabits * 125000, text)
             info.add(
                 1,

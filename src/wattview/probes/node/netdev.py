@@ -38,7 +38,7 @@ class Netdev:
         return [*families, nohandler]
 
     def _unhandled(self, device: str) -> int | None:
-        """Packets for which no protocol was there to take them: the one counter that /proc/net/dev has not."""
+        """Packets that no protocol handled: the one counter that /proc/net/dev lacks."""
         file = self._nohandler.get(device)
         if file is None:
             file = self._nohandler[device] = KernelFile(f"{self._sysfs}/{device}/statistics/rx_nohandler")

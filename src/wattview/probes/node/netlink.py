@@ -1,7 +1,7 @@
-"""The kernel's neighbour table, queueing disciplines, routes and TCP sockets, asked for over netlink.
+"""The kernel's neighbour table, queueing disciplines, routes and TCP sockets, over netlink.
 
-Formats: include/uapi/linux/{netlink,rtnetlink,neighbour,pkt_sched,gen_stats,inet_diag}.h.
-Numbers are in the host's byte order.
+Formats: include/uapi/linux/{netlink,rtnetlink,neighbour,pkt_sched,gen_stats,inet_diag}.h. Numbers are in the host's
+byte order.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _TCMSG = struct.Struct("=BxxxiIII")
 _RTMSG = struct.Struct("=BBBBBBBBI")
 _RTNEXTHOP = struct.Struct("=HBBi")
 _RTN_UNICAST = 1
-# inet_diag_req_v2: family, protocol, extensions, states; the socket that is asked for is any.
+# inet_diag_req_v2: family, protocol, extensions, states; the socket is a wildcard.
 _INET_DIAG_REQUEST = struct.Struct("=BBBxI48x")
-# inet_diag_msg: family, state; the identity of the socket; expiry, the two queues.
+# inet_diag_msg: family, state; the socket's identity; expiry, the two queues.
 _INET_DIAG_MESSAGE = struct.Struct("=BB2x48xIII")
 _EVERY_TCP_STATE = 0xFFF
 _TIMEOUT_SECONDS = 2.0
-# The kernel puts no more than 32 kB of a dump into one answer (netlink_dump in net/netlink/af_netlink.c).
+# The kernel limits one answer of a dump to 32 kB (netlink_dump in net/netlink/af_netlink.c).
 _MOST_BYTES = 1 << 15
 
 
@@ -59,7 +59,7 @@ class Qdisc(NamedTuple):
 
 
 class Hop(NamedTuple):
-    """Where a route goes; ``weight`` is empty where it goes one way only."""
+    """Next hop of a route; ``weight`` is empty for a single-path route."""
 
     device: str
     gateway: str
@@ -77,7 +77,7 @@ class Route(NamedTuple):
 
 
 class TcpSocket(NamedTuple):
-    """A TCP socket's state and the bytes in its queues (of a listening one: connections)."""
+    """A TCP socket's state and the bytes in its queues (connections, for a listening one)."""
 
     state: int
     receive_queue: int
@@ -103,7 +103,7 @@ def qdiscs() -> list[Qdisc]:
 
 
 def qdisc(body: bytes, names: dict[int, str]) -> Qdisc:
-    """One RTM_NEWQDISC message without its header; ``names`` gives a device's name by its index."""
+    """One RTM_NEWQDISC message without its header; ``names`` maps an index to a device's name."""
     if len(body) < _TCMSG.size:
         raise ValueError("netlink: a qdisc message is too short")
     _, index, _, parent, _ = _TCMSG.unpack_from(body)
@@ -131,7 +131,7 @@ def unicast_routes() -> list[Route]:
 
 
 def route(body: bytes, names: dict[int, str]) -> Route | None:
-    """One RTM_NEWROUTE message without its header; None for one that is not unicast."""
+    """One RTM_NEWROUTE message without its header; None if it is not unicast."""
     if len(body) < _RTMSG.size:
         raise ValueError("netlink: a route message is too short")
     _, length, _, _, _, protocol, _, kind, _ = _RTMSG.unpack_from(body)
@@ -178,7 +178,7 @@ def _number(value: bytes) -> int:
 
 
 def tcp_sockets() -> list[TcpSocket]:
-    """All TCP sockets of IPv4, and of IPv6 where the kernel has it. Raises OSError or ValueError."""
+    """All TCP sockets of IPv4, and of IPv6 if the kernel supports it. Raises OSError or ValueError."""
     found = []
     for family in (socket.AF_INET, socket.AF_INET6):
         request = _INET_DIAG_REQUEST.pack(family, socket.IPPROTO_TCP, 0, _EVERY_TCP_STATE)
@@ -187,7 +187,7 @@ def tcp_sockets() -> list[TcpSocket]:
 
 
 def tcp_socket(body: bytes) -> TcpSocket:
-    """One answer of the socket diagnosis without its header."""
+    """One socket diagnosis answer without its header."""
     if len(body) < _INET_DIAG_MESSAGE.size:
         raise ValueError("netlink: a socket's message is too short")
     _, state, _, receive_queue, send_queue = _INET_DIAG_MESSAGE.unpack_from(body)
@@ -227,7 +227,7 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class _DeviceNames(dict[int, str]):
-    """Names of devices by index, looked up once each; the index itself for one that has just gone."""
+    """Names of devices by index, looked up once each; the index itself for a device that is gone."""
 
     def __missing__(self, index: int) -> str:
         try:

@@ -1,4 +1,4 @@
-"""Chosen counters of the network stack: /proc/net/netstat, snmp and snmp6."""
+"""Selected counters of the network stack: /proc/net/netstat, snmp and snmp6."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Field = tuple[str, str]
 
 
 class Netstat:
-    """``node_netstat_*``, of the fields (``Tcp_InSegs``) that ``node.netstat_fields_include`` matches."""
+    """``node_netstat_*``, for the fields (``Tcp_InSegs``) that match ``node.netstat_fields_include``."""
 
     def __init__(self, config: Config) -> None:
         root = config.paths.procfs
@@ -71,7 +71,7 @@ class Netstat:
 
 
 def table_pairs(data: bytes) -> list[tuple[bytes, bytes]]:
-    """A header line and its line of values, one pair a protocol."""
+    """A header line and its line of values, one pair per protocol."""
     found: list[tuple[bytes, bytes]] = []
     headers: dict[bytes, bytes] = {}
     for line in data.splitlines():

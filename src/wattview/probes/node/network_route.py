@@ -1,4 +1,4 @@
-"""The routing table, and how many routes each device has, from the kernel over netlink."""
+"""The routing table, and the number of routes per device, from the kernel over netlink."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wattview.exposition import Family, labels
 from wattview.probes.node import netlink
 from wattview.probes.node.collector import gauge
 
-# include/uapi/linux/rtnetlink.h: who made a route.
+# include/uapi/linux/rtnetlink.h: the origin of a route.
 _PROTOCOLS = {
     0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 8: "gated", 9: "ra", 10: "mrt", 11: "zebra",
     12: "bird", 13: "dnrouted", 14: "xorp", 15: "ntk", 16: "dhcp", 17: "mrouted", 42: "babel", 186: "bgp", 187: "isis",
@@ -18,8 +18,8 @@ _PROTOCOLS = {
 
 
 class NetworkRoute:
-    """``node_network_route_info`` and ``node_network_routes``: unicast routes of all tables, of this machine whatever
-    ``paths.procfs`` is. A route over several paths counts once for each."""
+    """``node_network_route_info`` and ``node_network_routes``: unicast routes of all tables, always of this machine,
+    whatever ``paths.procfs`` is. A multipath route counts once per path."""
 
     def __init__(self, config: Config) -> None:
         del config
@@ -38,7 +38,7 @@ class NetworkRoute:
                         priority=str(route.priority), proto=proto, weight=hop.weight,
                     ),
                 )  # fmt: skip
-        # The same route may stand in several tables.
+        # The same route may be in several tables.
         info.samples = list(dict.fromkeys(info.samples))
         routes = gauge("node_network_routes", "network routes by interface")
         for device, count in sorted(counts.items()):

@@ -33,7 +33,7 @@ _METHODS = {"2": V2_METHODS, "3": V3_METHODS, "4": _V4_METHODS}
 
 
 class Nfs:
-    """``node_nfs_*``; no data where the client is not loaded. A method newer than the kernel reads 0."""
+    """``node_nfs_*``; no data if the client is not loaded. A method that the kernel does not know reads 0."""
 
     def __init__(self, config: Config) -> None:
         self._file = KernelFile(f"{config.paths.procfs}/net/rpc/nfs")
@@ -66,12 +66,12 @@ class Nfs:
 def rpc_lines(data: bytes, columns: dict[str, int]) -> dict[str, Sequence[int | None]]:
     """``name number number …`` lines of /proc/net/rpc files.
 
-    A line in ``columns`` that is missing, or has fewer numbers than are said there, is so many times None.
+    A line in ``columns`` that is missing or too short becomes that many None.
     """
 
     def numbers(line: str) -> tuple[str, list[int]]:
         name, *fields = line.split() or [""]
-        # The thread histogram, which kernels since 2.6.36 fill with zeros, has fractions.
+        # The thread histogram, all zeros since Linux 2.6.36, has fractions.
         values = [int(field) for field in (fields[:2] if name == "th" else fields)]
         if not name.isidentifier() or len(values) < columns.get(name, 1):
             raise ValueError("too few numbers")

@@ -42,14 +42,14 @@ _V4_NOT_SHOWN = frozenset(("PutPubFH", "PutRootFH"))
 
 
 class Nfsd:
-    """``node_nfsd_*``; no data where the server is not loaded."""
+    """``node_nfsd_*``; no data if the server is not loaded."""
 
     def __init__(self, config: Config) -> None:
         self._file = KernelFile(f"{config.paths.procfs}/net/rpc/nfsd")
 
     def collect(self) -> list[Family]:
         lines = rpc_lines(self._file.read(), {"rc": 3, "fh": 1, "io": 2, "th": 1, "net": 4, "rpc": 5})
-        # Kernels since 5.4 have no read-ahead cache, and write no line for it.
+        # Since Linux 5.4 there is no read-ahead cache, and no line for it.
         found = [
             named(f"node_nfsd_{name}", help_text, lines[line][column])
             for line, column, name, help_text in _TABLE
@@ -69,7 +69,7 @@ def _requests(lines: dict[str, Sequence[int | None]]) -> Family:
         for method, count in zip(methods, lines.get(f"proc{proto}", ())[1:], strict=False):
             if method != "Null":
                 family.add(count, labels(proto=proto, method=method))
-    # Numbers 0 to 2 stand for no operation.
+    # Numbers 0 to 2 are not operations.
     for method, count in zip(_V4_OPERATIONS, lines.get("proc4ops", ())[4:], strict=False):
         if method not in _V4_NOT_SHOWN:
             family.add(count, labels(proto="4", method=method))

@@ -9,7 +9,7 @@ from wattview.exposition import Family, labels
 from wattview.probes import procfs
 from wattview.probes.node.collector import Directories, Directory, gauge
 
-# nvme0n1, or nvme0c0n1 where several controllers lead to one namespace.
+# nvme0n1, or nvme0c0n1 if several controllers share one namespace.
 _NAMESPACE = re.compile(r"nvme\d+(?:c\d+)?n(\d+)")
 
 _CAPACITY, _SIZE, _USED, _BLOCK = (
@@ -28,7 +28,7 @@ _CAPACITY, _SIZE, _USED, _BLOCK = (
 
 
 class Nvme:
-    """``node_nvme_*{device}``; no data where there is no such controller."""
+    """``node_nvme_*{device}``; no data without such a controller."""
 
     def __init__(self, config: Config) -> None:
         self._devices = Directories(f"{config.paths.sysfs}/class/nvme")
@@ -64,8 +64,8 @@ class Nvme:
 def namespace_sizes(directory: Directory, namespace: str) -> tuple[int | None, int | None, int | None, int | None]:
     """Capacity, size and use in bytes, and the logical block size.
 
-    ``nuse`` counts logical blocks, ``size`` sectors of 512 bytes whatever the block size is. node_exporter takes both
-    for logical blocks, and says eight times too much of a namespace with blocks of 4096 bytes.
+    ``nuse`` counts logical blocks, ``size`` sectors of 512 bytes whatever the block size. node_exporter treats both as
+    logical blocks, and is eight times too high for a namespace with blocks of 4096 bytes.
     """
     block = directory.number(f"{namespace}/queue/logical_block_size")
     sectors, blocks = directory.number(f"{namespace}/size"), directory.number(f"{namespace}/nuse")

@@ -20,7 +20,7 @@ _MAJOR_MINOR = re.compile(r"[0-9]+\.?[0-9]*")
 
 
 class OsRelease:
-    """``node_os_info``, ``node_os_version`` and, where the system says it, when its support ends."""
+    """``node_os_info``, ``node_os_version`` and, if known, the end of support."""
 
     def __init__(self, config: Config) -> None:
         root = config.paths.rootfs.rstrip("/")
@@ -43,7 +43,7 @@ class OsRelease:
 
 
 def os_release(text: str) -> dict[str, str]:
-    """The assignments of an os-release file, their shell quoting undone; a line that is none is left out."""
+    """The assignments of an os-release file, unquoted as in a shell; other lines are skipped."""
     found = {}
     for line in text.splitlines():
         name, equals, value = line.strip().partition("=")
@@ -61,7 +61,7 @@ def _day(text: str) -> float:
 
 
 def os_families(release: dict[str, str]) -> list[Family]:
-    """Pure: what os-release says, as families."""
+    """Pure: families from os-release."""
     values = {name: release.get(name.upper(), "") for name in _LABELS}
     found = [
         gauge(

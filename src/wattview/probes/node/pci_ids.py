@@ -1,4 +1,4 @@
-"""Names of PCI vendors, devices and classes, from the pci.ids file that distributions have (https://pci-ids.ucw.cz)."""
+"""Names of PCI vendors, devices and classes, from the distribution's pci.ids file (https://pci-ids.ucw.cz)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 _FILES = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids")
 
-# At the beginning of a line, behind one tab, behind two.
+# At the start of a line, after one tab, after two.
 _NUMBERS = (
     re.compile(r"[0-9a-f]{4}|C [0-9a-f]{2}"),
     re.compile(r"[0-9a-f]{4}|[0-9a-f]{2}"),
@@ -26,8 +26,8 @@ class PciIds(Struct):
     classes: dict[str, str] = field(default_factory=dict)
 
     def names(self, ids: Mapping[str, int]) -> dict[str, str]:
-        """Labels for the numbers of a device's files; a number that has no name stands for itself, no number for
-        nothing."""
+        """Labels for the numbers of a device's files; a number without a name is its own label, a missing number has
+        none."""
         vendor, device = ids.get("vendor", -1), ids.get("device", -1)
         board_vendor, board = ids.get("subsystem_vendor", -1), ids.get("subsystem_device", -1)
         kind = f"{ids.get('class', 0):06x}"
@@ -45,7 +45,7 @@ class PciIds(Struct):
 
 
 def pci_ids(path: str = "") -> PciIds:
-    """The names in a file, or in the distribution's; none where there is no such file."""
+    """The names in a file, or in the distribution's; empty if there is no such file."""
     for candidate in (path,) if path else _FILES:
         try:
             with open(candidate, encoding="utf-8", errors="replace") as file:
@@ -56,8 +56,8 @@ def pci_ids(path: str = "") -> PciIds:
 
 
 def parsed(text: str) -> PciIds:
-    """A pci.ids file: vendors, below each its devices by one tab, below these their boards by two; classes (``C 01``)
-    likewise. A line that is none of these is left out."""
+    """A pci.ids file: vendors, their devices after one tab, the devices' boards after two; classes (``C 01``) likewise.
+    Other lines are skipped."""
     found = PciIds()
     above: list[str] = []
     for line in text.splitlines():

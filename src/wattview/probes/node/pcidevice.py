@@ -1,4 +1,4 @@
-"""PCI devices: what they are, their links, power states and virtual functions (/sys/bus/pci/devices)."""
+"""PCI devices: identification, links, power states and virtual functions (/sys/bus/pci/devices)."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ _SPEEDS = (
 
 
 class PciDevice:
-    """``node_pcidevice_*{segment,bus,device,function}``. What a device does not tell is no sample, where node_exporter
-    gives -1 or 0."""
+    """``node_pcidevice_*{segment,bus,device,function}``. Missing values are left out; node_exporter has -1 or 0."""
 
     def __init__(self, config: Config) -> None:
         self._devices = Directories(f"{config.paths.sysfs}/bus/pci/devices", _LOCATION.pattern)
@@ -77,7 +76,7 @@ class PciDevice:
         return [info, *speeds, *numbers, power, node]
 
     def _info(self, directory: Directory) -> dict[str, str]:
-        # …/pci0000:00/0000:00:02.1/0000:01:00.0: a device is below the bridge that it is behind.
+        # …/pci0000:00/0000:00:02.1/0000:01:00.0: a device's parent is the bridge above it.
         parent = _place(os.path.basename(os.path.dirname(os.path.realpath(directory.path))))
         found = {f"parent_{part}": text for part, text in parent.items()}
         ids: dict[str, int] = {}
@@ -90,13 +89,13 @@ class PciDevice:
 
 
 def _place(name: str) -> dict[str, str]:
-    """A location as labels; ``*`` where there is none, as above a host bridge."""
+    """An address as labels; ``*`` if there is none, as above a host bridge."""
     match = _LOCATION.fullmatch(name)
     return dict(zip(_PLACE, match.groups() if match else "****", strict=True))
 
 
 def transfers_per_second(text: str) -> float | None:
-    """``8.0 GT/s PCIe`` in transfers per second; None for a link whose speed is not known. Raises ValueError."""
+    """``8.0 GT/s PCIe`` in transfers per second; None for a link of unknown speed. Raises ValueError."""
     number, _, unit = text.strip().partition(" ")
     if number.startswith("Unknown"):
         return None
@@ -109,5 +108,5 @@ def transfers_per_second(text: str) -> float | None:
 
 
 def _plausible(number: int | None) -> int | None:
-    """-1 is the kernel's "none" (NUMA node), 255 a width that could not be read (PCIe's 6 bits are all ones)."""
+    """Filters -1, the kernel's "none" (NUMA node), and 255, an unreadable width (PCIe's 6 bits are all ones)."""
     return None if number is None or number < 0 or number == 255 else number

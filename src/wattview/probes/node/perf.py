@@ -1,6 +1,6 @@
 """Performance counters of each CPU: cycles, instructions, caches, faults (perf_event_open(2)).
 
-Which of them there are depends on the processor; a virtual machine mostly has the kernel's own alone.
+Which events exist depends on the processor; virtual machines usually have only the software events.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wattview.probes.node.collector import NoSource, counter
 from wattview.probes.node.cpu import cpu_list
 
 _HARDWARE, _SOFTWARE, _CACHE = 0, 1, 3
-# Of a cache's event: which, what is done with it, with what result (PERF_TYPE_HW_CACHE).
+# Cache events: cache, operation, result (PERF_TYPE_HW_CACHE).
 _L1D, _L1I, _LL, _ITLB, _BPU = 0, 1, 2, 4, 5
 _READ, _WRITE = 0, 1
 _HIT, _MISS = 0, 1
@@ -63,13 +63,13 @@ _EVENTS = (
 )  # fmt: skip
 
 _SYSTEM_CALL = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "ppc64le": 319, "s390x": 331}
-# perf_event_attr as of its first version: type, size, config, period, sample type, what is read, flags, (…).
+# perf_event_attr in its first version: type, size, config, period, sample type, read format, flags, (…).
 _ATTRIBUTES = struct.Struct("=IIQQQQQIIQ")
 _READ_TIMES = 0x3  # PERF_FORMAT_TOTAL_TIME_ENABLED, …_RUNNING
 _WITHOUT_HYPERVISOR = 1 << 6
 _VALUES = struct.Struct("=QQQ")
 _CLOSE_ON_EXEC = 8
-# What this processor does not count.
+# Errors for events that this processor does not count.
 _NOT_THERE = (errno.ENOENT, errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV)
 _REFUSED = (errno.EACCES, errno.EPERM)
 
@@ -96,7 +96,7 @@ class Perf:
         for one in self._counters:
             value = scaled(os.read(one.file, _VALUES.size))
             if value is not None:
-                # An estimate from a part of the time can step back a little; what is shown never does.
+                # A multiplexed estimate can decrease slightly; exported values never do.
                 shown = self._shown[one.file] = max(value, self._shown.get(one.file, 0))
                 families[one.name].add(shown, labels(cpu=str(one.cpu)))
         return list(families.values())
@@ -139,9 +139,9 @@ class Perf:
 
 
 def scaled(data: bytes) -> float | None:
-    """A counter's value; None where it has not run yet.
+    """A counter's value; None if it has not run yet.
 
-    Where more is counted than the processor has registers for, each event has its turn, and is estimated from that.
+    If there are more events than hardware counters, the kernel multiplexes them, and the value is extrapolated.
     """
     value: int
     value, enabled, running = _VALUES.unpack(data)
@@ -151,7 +151,7 @@ def scaled(data: bytes) -> float | None:
 
 
 def opened(kind: int, number: int, cpu: int) -> int | None:
-    """The file of an event of all that runs on a CPU; None where it is not counted there. Raises OSError."""
+    """The file of an event over everything on one CPU; None if it is not supported there. Raises OSError."""
     call = _SYSTEM_CALL.get(platform.machine())
     if call is None:
         raise NoSource(f"the number of perf_event_open is not known on {platform.machine()}")

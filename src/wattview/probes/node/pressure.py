@@ -1,4 +1,4 @@
-"""Pressure stall information: the time that tasks stood still for want of CPU, memory or I/O."""
+"""Pressure stall information: the time that tasks were stalled by a lack of CPU, memory or I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.node.collector import NoSource, counter
 
-# Resource, line of its file, name, what it is the time of.
+# Resource, line of its file, name, help suffix.
 _TABLE = (
     ("cpu", "some", "cpu_waiting", "that processes have waited for CPU time"),
     ("io", "some", "io_waiting", "that processes have waited due to IO congestion"),
@@ -22,7 +22,7 @@ _TABLE = (
 
 
 class Pressure:
-    """``node_pressure_*``; no data with Linux before 4.20 or without ``psi=1``. IRQ pressure came with Linux 6.1."""
+    """``node_pressure_*``; no data before Linux 4.20 or without ``psi=1``. IRQ pressure exists since Linux 6.1."""
 
     def __init__(self, config: Config) -> None:
         resources = dict.fromkeys(row[0] for row in _TABLE)

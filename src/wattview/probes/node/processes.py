@@ -1,4 +1,4 @@
-"""How many processes and threads there are, and what they are doing. It reads a file a process at every scrape."""
+"""Number of processes and threads by state. Reads one file per process at every scrape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wattview.probes.node.collector import gauge
 
 
 class Processes:
-    """``node_processes_*``. A process that ends while it is counted is not counted."""
+    """``node_processes_*``. A process that ends during the count is left out."""
 
     def __init__(self, config: Config) -> None:
         self._root = config.paths.procfs

@@ -1,4 +1,4 @@
-"""Queueing disciplines: what waits to be sent on each interface, and what was dropped."""
+"""Queueing disciplines: each interface's backlog and drops."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TABLE = (
 
 
 class Qdiscs:
-    """``node_qdisc_*{device,kind}``, of each interface's root discipline; those below it are parts of it."""
+    """``node_qdisc_*{device,kind}``, for each interface's root discipline, which includes its children."""
 
     def __init__(self, config: Config) -> None:
         self._filter = Filter(config.node.qdisc_device_exclude, config.node.qdisc_device_include)

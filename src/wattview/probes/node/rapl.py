@@ -1,6 +1,6 @@
-"""Energy counters of /sys/class/powercap, as the kernel gives them, wraps and all.
+"""Energy counters of /sys/class/powercap, as the kernel reports them, wraps included.
 
-``probes.power`` is where watts come from; this is what node_exporter's dashboards ask for.
+WattView's own power figures come from ``probes.power``; this collector serves node_exporter's dashboards.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
 
 class Rapl:
-    """``node_rapl_*_joules_total{index,path}``; no data where the counters are not there, or for root only."""
+    """``node_rapl_*_joules_total{index,path}``; no data if the counters do not exist or are for root only."""
 
     def __init__(self, config: Config) -> None:
         self._zones = Directories(f"{config.paths.sysfs}/class/powercap")
@@ -44,7 +44,7 @@ class Rapl:
 
 
 def index_and_name(zone: str, counts: dict[str, int]) -> tuple[int, str]:
-    """(1, ``package``) out of ``package-1``; a name without a number is numbered as it comes."""
+    """(1, ``package``) from ``package-1``; names without a number are numbered in order."""
     name, dash, number = zone.partition("-")
     index = int(number) if dash and number.isdigit() else counts.get(zone, 0)
     name = name if dash and number.isdigit() else zone

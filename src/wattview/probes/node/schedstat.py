@@ -1,4 +1,4 @@
-"""The scheduler: how long each CPU ran tasks, and how long they waited for it."""
+"""The scheduler: each CPU's time running tasks, and the tasks' time waiting for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wattview.probes.node.collector import counter
 
 
 class Schedstat:
-    """``node_schedstat_*{cpu}``; no data where the kernel keeps none (CONFIG_SCHEDSTATS)."""
+    """``node_schedstat_*{cpu}``; no data without CONFIG_SCHEDSTATS."""
 
     def __init__(self, config: Config) -> None:
         self._file = KernelFile(f"{config.paths.procfs}/schedstat", 16384)

@@ -1,4 +1,4 @@
-"""SELinux: whether it is on, and how strict it is."""
+"""SELinux: whether it is enabled, and its mode."""
 
 from __future__ import annotations
 

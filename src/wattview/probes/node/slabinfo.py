@@ -1,4 +1,4 @@
-"""The kernel's own object caches. Root only; many series, and so switched off by default."""
+"""The kernel's slab caches. Root only; many series, so disabled by default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sockets by protocol and state, and the memory that they hold."""
+"""Sockets by protocol and state, and their memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ _STATES = frozenset(("inuse", "orphan", "tw", "alloc", "mem", "memory"))
 
 
 class Sockstat:
-    """``node_sockstat_*``, from /proc/net/sockstat and sockstat6; a kernel without one of them has no such lines."""
+    """``node_sockstat_*``, from /proc/net/sockstat and sockstat6; without one of them in the kernel, its lines are
+    missing."""
 
     def __init__(self, config: Config) -> None:
         self._files = (

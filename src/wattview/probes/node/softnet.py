@@ -1,4 +1,4 @@
-"""Packets that each CPU's network soft interrupt handled, dropped, or left for its next turn."""
+"""Packets that each CPU's network soft interrupt processed, dropped, or deferred."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from wattview.exposition import Family, FamilyType, labels
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
 
-# Column of /proc/net/softnet_stat (net/core/net-procfs.c), name, type, help. Later columns came with later kernels.
+# Column of /proc/net/softnet_stat (net/core/net-procfs.c), name, type, help. Newer kernels have more columns.
 _COLUMNS: tuple[tuple[int, str, FamilyType, str], ...] = (
     (0, "processed_total", "counter", "Number of processed packets"),
     (1, "dropped_total", "counter", "Number of dropped packets"),
@@ -36,7 +36,7 @@ class Softnet:
 
 
 def softnet_stat(data: bytes) -> list[tuple[int, list[int]]]:
-    """(CPU, its columns) of each line. Kernels before 5.10 do not write the CPU: the line's number stands for it."""
+    """(CPU, its columns) of each line. Before Linux 5.10 the CPU's number is the line's."""
 
     def cpu(line: bytes) -> list[int]:
         columns = [int(field, 16) for field in line.split()]

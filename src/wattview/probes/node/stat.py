@@ -19,7 +19,7 @@ _TABLE: tuple[tuple[bytes, str, FamilyType, str], ...] = (
     (b"procs_blocked", "node_procs_blocked", "gauge", "Number of processes blocked waiting for I/O to complete."),
 )
 
-# In the order of the kernel's enum (include/linux/interrupt.h); the line begins with their sum.
+# In the order of the kernel's enum (include/linux/interrupt.h); the line starts with their sum.
 _VECTORS = ("hi", "timer", "net_tx", "net_rx", "block", "block_iopoll", "tasklet", "sched", "hrtimer", "rcu")
 _SOFTIRQ = re.compile(rb"^softirq [0-9]{1,20}((?: [0-9]{1,20})+)[ \t]*$", re.MULTILINE)
 _LINE = re.compile(rb"^(" + b"|".join(key for key, *_ in _TABLE) + rb") ([0-9]{1,20})(?: |$)", re.MULTILINE)
@@ -46,7 +46,7 @@ class Stat:
 
 
 def softirqs_total(data: bytes) -> Family:
-    """Soft interrupts by vector, out of /proc/stat's ``softirq`` line; no sample where there is no such line."""
+    """Soft interrupts by vector, from /proc/stat's ``softirq`` line; no samples without that line."""
     family = counter("node_softirqs_total", "Number of softirq calls.")
     match = _SOFTIRQ.search(data)
     for vector, count in zip(_VECTORS, match[1].split() if match else (), strict=False):

@@ -40,7 +40,7 @@ class Swap:
 
 
 def swaps(data: bytes) -> list[SwapDevice]:
-    """The lines of /proc/swaps. A name with spaces is escaped by the kernel (``\\040``)."""
+    """The lines of /proc/swaps. The kernel escapes spaces in names (``\040``)."""
 
     def device(line: str) -> SwapDevice | None:
         name, kind, size, used, priority = line.split()

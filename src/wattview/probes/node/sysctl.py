@@ -1,4 +1,4 @@
-"""Chosen kernel settings: numbers as metrics, texts as labels."""
+"""Selected kernel settings: numbers as metrics, texts as labels."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class _Setting(NamedTuple):
 
 
 class Sysctl:
-    """``node_sysctl_*``, of the settings in ``node.sysctl`` and ``node.sysctl_info``.
+    """``node_sysctl_*``, for the settings in ``node.sysctl`` and ``node.sysctl_info``.
 
-    ``net.ipv4.tcp_rmem`` gives its three numbers by index; ``net.ipv4.tcp_rmem:min,default,max`` by these names.
+    ``net.ipv4.tcp_rmem`` has its three numbers by index; ``net.ipv4.tcp_rmem:min,default,max`` by these names.
     """
 
     def __init__(self, config: Config) -> None:
@@ -43,7 +43,7 @@ class Sysctl:
 
 
 def number_families(setting: str, fields: tuple[str, ...], values: list[int]) -> list[Family]:
-    """A setting's numbers as families. Raises ValueError where it has not as many as it was given names for."""
+    """A setting's numbers as families. Raises ValueError if their number differs from that of the given names."""
     name = f"node_sysctl_{_NOT_IN_A_NAME.sub('_', setting)}"
     if not values:
         raise ValueError(f"sysctl {setting} has no value")

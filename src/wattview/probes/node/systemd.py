@@ -1,4 +1,4 @@
-"""systemd's units: their states, timers, sockets and tasks, asked for over D-Bus (org.freedesktop.systemd1(5))."""
+"""systemd's units: their states, timers, sockets and tasks, over D-Bus (org.freedesktop.systemd1(5))."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SERVICE = "org.freedesktop.systemd1"
 _MANAGER = "/org/freedesktop/systemd1"
 _STATES = ("active", "activating", "deactivating", "inactive", "failed")
 _VERSION = re.compile(r"[0-9]{3,}(\.[0-9]+)?")
-# What a property of type ``t`` holds for "no limit" and "not counted" (UINT64_MAX).
+# "no limit" or "not counted" in a property of type ``t`` (UINT64_MAX).
 _NONE = (1 << 64) - 1
 
 
 class _UnitProperty(NamedTuple):
-    """A number of each unit of one type: ``suffix`` of its name, property, family, type, help, and its unit's scale."""
+    """A number of each unit of one type: suffix of the unit name, property, family, type, help, and scale."""
 
     suffix: str
     interface: str
@@ -45,7 +45,7 @@ _TIMERS_AND_SOCKETS = (
         ".socket", "Socket", "NConnections", "socket_current_connections", "gauge",
         "Current number of socket connections",
     ),
-    # A gauge in node_exporter too, whatever its name says.
+    # A gauge in node_exporter too, despite its name.
     _UnitProperty(
         ".socket", "Socket", "NRefused", "socket_refused_connections_total", "gauge",
         "Total number of refused socket connections",
@@ -73,7 +73,7 @@ _START = _UnitProperty(
 
 
 class Unit(NamedTuple):
-    """One line of ListUnits, as far as it is needed."""
+    """One line of ListUnits, with the fields used here."""
 
     name: str
     load_state: str
@@ -82,7 +82,7 @@ class Unit(NamedTuple):
 
 
 class Systemd:
-    """``node_systemd_*``; no data where systemd does not run this machine."""
+    """``node_systemd_*``; no data if systemd does not run this machine."""
 
     def __init__(self, config: Config) -> None:
         node = config.node
@@ -130,7 +130,7 @@ def listed(answer: Iterable[tuple[Any, ...]]) -> list[Unit]:
 
 
 def version_number(text: str) -> float:
-    """``252.39-1~deb12u1`` as 252.39; 0 where there is no number in it."""
+    """252.39 from ``252.39-1~deb12u1``; 0 if there is no number in it."""
     match = _VERSION.search(text)
     return float(match[0]) if match else 0
 
@@ -146,7 +146,7 @@ def _manager(bus: Bus) -> list[Family]:
     if text := said.get("Version"):
         version.add(version_number(text), labels(version=text))
     virtualization = gauge("node_systemd_virtualization_info", "Detected virtualization technology")
-    # An empty text is a machine of its own.
+    # An empty text means no virtualization.
     virtualization.add(1, labels(virtualization_type=said.get("Virtualization", "unknown") or "none"))
     state = said.get("SystemState")
     running = gauge(
@@ -166,7 +166,7 @@ def _summary(units: list[Unit]) -> Family:
 
 
 def _states(bus: Bus, units: list[Unit]) -> Family:
-    """Each unit in one of five states; services and mounts with what type they are."""
+    """Each unit in one of five states; services and mounts with their type."""
     family = gauge("node_systemd_unit_state", "Systemd unit")
     asked = {
         unit.name: Property(unit.path, interface, "Type")

@@ -43,7 +43,7 @@ _TABLE: tuple[tuple[str, str, str, float], ...] = (
 
 
 class Tapestats:
-    """``node_tape_*{device}``; no data where there is no tape driver."""
+    """``node_tape_*{device}``; no data without a tape driver."""
 
     def __init__(self, config: Config) -> None:
         # A drive has eight names (st0, nst0, st0a …) and one set of counters.

@@ -1,4 +1,4 @@
-"""TCP connections by state, and the bytes in their queues: from the kernel's socket diagnosis, else /proc/net/tcp."""
+"""TCP connections by state, and the bytes in their queues, from socket diagnosis, else /proc/net/tcp."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Tcpstat:
         return [family]
 
     def _from_kernel(self) -> list[TcpSocket] | None:
-        """The sockets of this machine; None where netlink is refused, or another machine's files are read."""
+        """The sockets of this machine; None if netlink is refused, or another machine's files are read."""
         if not self._own_kernel:
             return None
         try:
@@ -55,7 +55,7 @@ class Tcpstat:
 
 
 def by_state(sockets: Iterable[TcpSocket]) -> dict[str, int]:
-    """How many are in each state, and the sums of their queues."""
+    """Number of sockets in each state, and the sums of their queues."""
     states: Counter[str] = Counter()
     received = sent = 0
     for state, receive_queue, send_queue in sockets:

@@ -1,7 +1,7 @@
-"""Metrics that other programs left in files: ``*.prom`` in a directory, in Prometheus' text format 0.0.4.
+"""Metrics that other programs write to files: ``*.prom`` in a directory, in Prometheus' text format 0.0.4.
 
-A file that is not of that form is left out whole, and ``node_textfile_scrape_error`` says so. A family that two files
-give is one family; where they do not agree on its type or help, the first file counts.
+A malformed file is skipped as a whole, and ``node_textfile_scrape_error`` is set. A family in two files becomes one
+family; if they disagree on its type or help, the first file counts.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_c
 
 
 class _File(NamedTuple):
-    """A file as it was when it was read; ``families`` is None where it is not of the format."""
+    """A file at the time it was read; ``families`` is None if it is malformed."""
 
     stamp: tuple[int, int, int]
     families: list[Family] | None
 
 
 class Textfile:
-    """Everything in ``node.textfile_directory`` (a directory, or a pattern that means several)."""
+    """All metrics in ``node.textfile_directory`` (a directory, or a pattern for several)."""
 
     def __init__(self, config: Config) -> None:
         self._directory = config.node.textfile_directory
@@ -76,12 +76,12 @@ class Textfile:
         return found, failed
 
     def _file(self, path: str) -> _File | None:
-        """A file's families, parsed anew only where the file has changed."""
+        """A file's families, parsed again only if the file has changed."""
         known = self._read.get(path)
         try:
             status = os.stat(path)
             if not stat.S_ISREG(status.st_mode):
-                # A pipe would keep the scrape waiting.
+                # Reading a pipe would block the scrape.
                 raise OSError("not a regular file")
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if known is None or known.stamp != stamp:
@@ -103,7 +103,7 @@ class Textfile:
 
 
 def _merge(merged: dict[str, Family], family: Family, path: str) -> bool:
-    """Adds a file's family to those of earlier files; False where it does not go with them."""
+    """Adds a file's family to those of earlier files; False if they are incompatible."""
     help_text = family.help or f"Metric read from {path}"
     known = merged.get(family.name)
     if known is None:
@@ -119,9 +119,9 @@ def _merge(merged: dict[str, Family], family: Family, path: str) -> bool:
 
 
 def parse(text: str) -> list[Family]:
-    """The families of a text in Prometheus' format. Raises ValueError with the line where it is not of that form.
+    """Parses Prometheus' text format. Raises ValueError with the line if it is malformed.
 
-    Time stamps are refused: a sample here is of the time of the scrape. A family without a HELP line has no help.
+    Time stamps are refused: a sample here has the time of the scrape. A family without a HELP line has no help.
     """
     families: dict[str, Family] = {}
     seen: set[tuple[str, str]] = set()
@@ -188,7 +188,7 @@ def _sample(families: dict[str, Family], line: str) -> tuple[str, str, dict[str,
 
 
 def _closing_brace(text: str) -> int:
-    """Where the labels end: the first brace that is not inside quotes."""
+    """Index of the end of the labels: the first brace outside of quotes."""
     quoted = escaped = False
     for index, letter in enumerate(text):
         if escaped:
@@ -206,7 +206,7 @@ _PAIR = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*("(?:[^"\\]|\\.)*")\s*(,|
 
 
 def _tidy(body: str) -> str:
-    """Labels without the spaces and the last comma that the format allows."""
+    """Labels without the optional spaces and trailing comma."""
     pairs = []
     at = 0
     names = set()

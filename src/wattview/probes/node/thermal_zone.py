@@ -8,7 +8,7 @@ from wattview.probes.node.collector import Directories, gauge
 
 
 class ThermalZone:
-    """``node_thermal_zone_temp`` and ``node_cooling_device_*``; a zone that is off or gives nothing is no sample."""
+    """``node_thermal_zone_temp`` and ``node_cooling_device_*``; a zone that is off or unreadable is left out."""
 
     def __init__(self, config: Config) -> None:
         root = f"{config.paths.sysfs}/class/thermal"

@@ -1,4 +1,4 @@
-"""The system's time, its time zone, and the hardware clocks that the kernel can count by."""
+"""The system's time, its time zone, and the kernel's clock sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well the system's clock is kept: adjtimex(2), asked without changing anything."""
+"""Synchronisation of the system's clock: adjtimex(2), read-only."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _TABLE: tuple[tuple[str, str, str, float | str], ...] = (
 
 
 class Timex:
-    """``node_timex_*``; no data where a container may not ask."""
+    """``node_timex_*``; no data if a container lacks permission."""
 
     def __init__(self, config: Config) -> None:
         self._adjtimex: Any = None
@@ -61,7 +61,7 @@ class Timex:
 
 
 def timex_families(timex: Any, state: int) -> list[Family]:
-    """Pure: a ``struct timex`` and what the call returned, as families."""
+    """Pure: families from a ``struct timex`` and the call's return value."""
     resolution = _NANO if timex.status & _STA_NANO else _MICRO
     found = [
         gauge(

@@ -1,4 +1,4 @@
-"""Bytes that wait in the queues of all UDP sockets."""
+"""Bytes in the queues of all UDP sockets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class UdpQueues:
 
 
 def queue_totals(data: bytes) -> tuple[int, int]:
-    """(bytes to send, bytes received and not yet read) of all sockets of a /proc/net/udp file."""
+    """(bytes to send, bytes received and not yet read) of all sockets in a /proc/net/udp file."""
 
     def queues(line: bytes) -> tuple[int, int] | None:
         fields = line.split(None, 5)

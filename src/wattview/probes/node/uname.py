@@ -1,4 +1,4 @@
-"""The kernel's own names, as uname(2) gives them."""
+"""The kernel's identification, as in uname(2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wattview.probes.kernel_files import KernelFile
 
 
 class Uname:
-    """``node_uname_info``. Read from /proc/sys/kernel, so that another tree shows its own machine's names."""
+    """``node_uname_info``. Read from /proc/sys/kernel, so that another tree gives its own machine's names."""
 
     def __init__(self, config: Config) -> None:
         root = f"{config.paths.procfs}/sys/kernel"

@@ -1,4 +1,4 @@
-"""Chosen counters of /proc/vmstat: paging, swapping, faults, out-of-memory kills."""
+"""Selected counters of /proc/vmstat: paging, swapping, faults, out-of-memory kills."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wattview.probes.node.collector import Chosen, Filter
 
 
 class Vmstat:
-    """``node_vmstat_*``, of the fields that ``node.vmstat_fields_include`` matches."""
+    """``node_vmstat_*``, for the fields that match ``node.vmstat_fields_include``."""
 
     def __init__(self, config: Config) -> None:
         self._file = KernelFile(f"{config.paths.procfs}/vmstat", size=16384)

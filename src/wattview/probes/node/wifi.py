@@ -1,4 +1,4 @@
-"""Wireless networks and the stations on them, asked for over generic netlink (include/uapi/linux/nl80211.h)."""
+"""Wireless networks and their stations, over generic netlink (include/uapi/linux/nl80211.h)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from wattview.probes.node.netlink import attributes, dump
 
 _NETLINK_GENERIC = 16
 _GENERIC_HEADER = struct.Struct("=BBxx")
-# The family that names all others (include/uapi/linux/genetlink.h).
+# The family that lists all others (include/uapi/linux/genetlink.h).
 _CONTROL, _GET_FAMILY = 0x10, 3
 _GET_INTERFACE, _GET_STATION, _GET_SCAN = 5, 17, 32
 _ATTR_IFINDEX, _ATTR_IFNAME, _ATTR_MAC, _ATTR_STA_INFO, _ATTR_FREQUENCY, _ATTR_BSS = 3, 4, 6, 21, 38, 47
-# Of a rate: in 100 kbit/s, in 16 bits or (newer, and faster networks) in 32.
+# Bit rates in 100 kbit/s, in 16 bits or (newer, and faster networks) in 32.
 _RATE_16, _RATE_32 = 1, 5
-# Of a network in the list of those that were heard: its address, what it sends, and how we stand to it.
+# Of a network in the scan results: its address, its information elements, and our status.
 _BSS_ADDRESS, _BSS_ELEMENTS, _BSS_STATUS = 1, 6, 9
 _MODES = {0: "client", 1: "client", 2: "ad-hoc"}
 
@@ -39,13 +39,13 @@ def _signed(value: bytes) -> float:
 
 
 def bits_per_second(value: bytes) -> float | None:
-    """A nested rate; None where it has none of the two forms."""
+    """A nested rate; None if it has neither form."""
     rate = dict(attributes(value))
     known = rate.get(_RATE_32) or rate.get(_RATE_16)
     return None if known is None else unsigned(known) * 100_000
 
 
-# Name, type, help, attributes of NL80211_STA_INFO of which the first that is there counts, what it is.
+# Name, type, help, attributes of NL80211_STA_INFO in order of preference, description.
 _STATION: tuple[tuple[str, FamilyType, str, tuple[int, ...], Callable[[bytes], float | None]], ...] = (
     (
         "connected_seconds_total", "counter",
@@ -90,7 +90,7 @@ _STATION: tuple[tuple[str, FamilyType, str, tuple[int, ...], Callable[[bytes], f
 
 
 class WirelessInterface(NamedTuple):
-    """An interface of a wireless driver, with its number; ``hertz`` is None where it is tuned to nothing."""
+    """An interface of a wireless driver, with its number; ``hertz`` is None if it is not tuned."""
 
     number: int
     name: str
@@ -98,8 +98,8 @@ class WirelessInterface(NamedTuple):
 
 
 class Wifi:
-    """``node_wifi_*{device}``; no data where no driver of wireless networks is loaded. This machine's, as seen from the
-    daemon's network namespace."""
+    """``node_wifi_*{device}``; no data without a wireless driver. Interfaces of this machine, in the daemon's network
+    namespace."""
 
     def __init__(self, config: Config) -> None:
         del config
@@ -124,7 +124,7 @@ class Wifi:
 
 
 def interface(message: bytes) -> WirelessInterface | None:
-    """What an answer to GET_INTERFACE describes; None for one without a name (a radio's own, as for P2P)."""
+    """The interface in an answer to GET_INTERFACE; None for one without a name (a radio's own, as for P2P)."""
     said = dict(attributes(message))
     name = said.get(_ATTR_IFNAME, b"").split(b"\0", 1)[0].decode("utf-8", "replace")
     if not name or _ATTR_IFINDEX not in said:
@@ -136,7 +136,7 @@ def interface(message: bytes) -> WirelessInterface | None:
 
 
 def joined_network(message: bytes) -> dict[str, str] | None:
-    """The labels of the network in an answer to GET_SCAN; None for one that was heard and not joined."""
+    """Labels of the network in an answer to GET_SCAN; None if it is not joined."""
     network = dict(attributes(dict(attributes(message)).get(_ATTR_BSS, b"")))
     if _BSS_STATUS not in network:
         return None
@@ -148,7 +148,7 @@ def joined_network(message: bytes) -> dict[str, str] | None:
 
 
 def ssid(elements: bytes) -> str:
-    """The network's name out of IEEE 802.11 information elements: number, length, content each; the name is 0."""
+    """The network's name from IEEE 802.11 information elements (number, length, content); the name is element 0."""
     at = 0
     while at + 2 <= len(elements):
         number, length = elements[at], elements[at + 1]
@@ -159,7 +159,7 @@ def ssid(elements: bytes) -> str:
 
 
 def station_samples(families: list[Family], device: str, message: bytes) -> None:
-    """Adds what an answer to GET_STATION tells; what it does not tell is no sample."""
+    """Adds the values of an answer to GET_STATION; missing values are left out."""
     said = dict(attributes(message))
     station = dict(attributes(said.get(_ATTR_STA_INFO, b"")))
     text = labels(device=device, mac_address=_address(said.get(_ATTR_MAC, b"")))
@@ -169,7 +169,7 @@ def station_samples(families: list[Family], device: str, message: bytes) -> None
 
 
 def _family_number(wanted: str) -> int:
-    """The number by which a generic family is asked. Raises NoData where there is none of that name."""
+    """The number of a generic netlink family. Raises NoData if there is none of that name."""
     for message in _answers(dump(_CONTROL, _GENERIC_HEADER.pack(_GET_FAMILY, 1), _NETLINK_GENERIC)):
         said = dict(attributes(message))
         if said.get(2, b"").rstrip(b"\0") == wanted.encode() and 1 in said:
@@ -178,8 +178,8 @@ def _family_number(wanted: str) -> int:
 
 
 def _ask(number: int, command: int, index: int | None = None) -> list[bytes]:
-    """The answers to one question of nl80211, about one interface or all; none where an interface of this kind has no
-    such thing, or is down or gone."""
+    """The answers to one nl80211 request, about one interface or all; empty if an interface does not support it, or is
+    down or gone."""
     of_interface = b"" if index is None else struct.pack("=HHI", 8, _ATTR_IFINDEX, index)
     try:
         return list(_answers(dump(number, _GENERIC_HEADER.pack(command, 0) + of_interface, _NETLINK_GENERIC)))

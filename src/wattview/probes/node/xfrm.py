@@ -1,6 +1,6 @@
-"""Packets that IPsec's transformations refused, by reason (/proc/net/xfrm_stat).
+"""Packets rejected by IPsec's transformations, by reason (/proc/net/xfrm_stat).
 
-The kernel's document of them is Documentation/networking/xfrm_proc.rst.
+Documented in Documentation/networking/xfrm_proc.rst.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _TABLE = (
 
 
 class Xfrm:
-    """``node_xfrm_*_packets_total``; no data where the kernel keeps no statistics of them."""
+    """``node_xfrm_*_packets_total``; no data if the kernel keeps no such statistics."""
 
     def __init__(self, config: Config) -> None:
         self._file = KernelFile(f"{config.paths.procfs}/net/xfrm_stat")
@@ -70,7 +70,7 @@ class Xfrm:
 
 
 def xfrm_families(data: bytes) -> list[Family]:
-    """The counters of /proc/net/xfrm_stat. Raises ValueError where it has none of them."""
+    """The counters of /proc/net/xfrm_stat. Raises ValueError if it has none of them."""
     counts = {key.decode("ascii", "replace"): int(value) for key, value in pairs(data)}
     if not counts.keys() & {line for line, *_ in _TABLE}:
         raise ValueError("xfrm_stat: has none of the expected lines")

@@ -1,4 +1,4 @@
-"""XFS: what each mounted filesystem did, from /sys/fs/xfs/*/stats/stats.
+"""XFS: activity of each mounted filesystem, from /sys/fs/xfs/*/stats/stats.
 
 Lines and columns: fs/xfs/xfs_stats.c and https://xfs.org/index.php/Runtime_Stats.
 """
@@ -12,7 +12,7 @@ from wattview.probes.node.collector import Directories, counter
 
 _CACHE = "Number of times the OS"
 
-# Line, then name and help of each column that is shown.
+# Line, then name and help of each exported column.
 _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     "extent_alloc": (
         ("extent_allocation_extents_allocated", "Number of extents allocated for a filesystem."),
@@ -89,10 +89,10 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 class Xfs:
-    """``node_xfs_*{device}``; no sample where no such filesystem is mounted."""
+    """``node_xfs_*{device}``; no samples if no such filesystem is mounted."""
 
     def __init__(self, config: Config) -> None:
-        # Beside the filesystems there are the sum of all and the settings.
+        # Its siblings are the sum of all filesystems and the settings.
         self._filesystems = Directories(f"{config.paths.sysfs}/fs/xfs", "(?!(?:stats|debug)$).+")
 
     def collect(self) -> list[Family]:
@@ -113,7 +113,7 @@ class Xfs:
 
 
 def xfs_stats(text: str) -> dict[str, int]:
-    """The shown counters of one filesystem, by name."""
+    """The exported counters of one filesystem, by name."""
 
     def shown(line: str) -> dict[str, int] | None:
         key, *fields = line.split()

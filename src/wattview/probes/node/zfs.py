@@ -10,7 +10,7 @@ from wattview.exposition import Family, labels
 from wattview.probes.lines import odd
 from wattview.probes.node.collector import NoSource, gauge
 
-# File of counters of the whole module, part of the name.
+# File of module-wide counters, part of the name.
 _FILES = {
     "abdstats": "zfs_abd",
     "arcstats": "zfs_arc",
@@ -29,7 +29,7 @@ _INT64, _UINT64 = "3", "4"
 
 
 class Zfs:
-    """``node_zfs_*``, untyped as node_exporter gives them; no data where the module is not loaded."""
+    """``node_zfs_*``, untyped as in node_exporter; no data if the module is not loaded."""
 
     def __init__(self, config: Config) -> None:
         self._root = f"{config.paths.procfs}/spl/kstat/zfs"
@@ -94,7 +94,7 @@ def kstat(text: str, types: tuple[str, ...]) -> Iterator[tuple[str, int]]:
 
 
 def dataset_name(text: str) -> str:
-    """The dataset that an objset file is about; its name may hold spaces."""
+    """The dataset of an objset file; its name may contain spaces."""
     for line in text.splitlines():
         fields = line.split(None, 2)
         if len(fields) == 3 and fields[0] == "dataset_name":
@@ -103,7 +103,7 @@ def dataset_name(text: str) -> str:
 
 
 def pool_io(text: str) -> list[tuple[str, int]]:
-    """(name, value) out of a pool's io file: a line of names above a line of numbers."""
+    """(name, value) from a pool's io file: a line of names, then a line of numbers."""
     names: list[str] = []
     for line in text.splitlines():
         fields = line.split()

@@ -1,4 +1,4 @@
-"""Pages of each memory zone, from /proc/zoneinfo: many series, and so switched off by default."""
+"""Pages of each memory zone, from /proc/zoneinfo: many series, so disabled by default."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _ZONE = re.compile(r"Node (\d+), zone\s+(\w+)")
 
 
 class Zoneinfo:
-    """``node_zoneinfo_*{node,zone}``. Figures of a whole node stand at its first zone, where the kernel writes them."""
+    """``node_zoneinfo_*{node,zone}``. Figures of a whole node appear at its first zone, as in the kernel's file."""
 
     def __init__(self, config: Config) -> None:
         self._file = KernelFile(f"{config.paths.procfs}/zoneinfo", 32768)
@@ -79,7 +79,7 @@ class Zoneinfo:
 
 
 def zoneinfo(data: bytes) -> list[tuple[str, str, dict[str, int], list[int]]]:
-    """(node, zone, its fields, its protection) of each zone; the page sets of single CPUs are not looked at."""
+    """(node, zone, its fields, its protection) of each zone; per-CPU page sets are ignored."""
     found: list[tuple[str, str, dict[str, int], list[int]]] = []
     in_pagesets = False
     for line in data.decode("ascii", "replace").splitlines():
@@ -91,7 +91,7 @@ def zoneinfo(data: bytes) -> list[tuple[str, str, dict[str, int], list[int]]]:
         if not found or len(words) < 2:
             in_pagesets = in_pagesets or words == ["pagesets"]
             continue
-        # "pages free 3840" gives its first field behind a heading.
+        # "pages free 3840" puts its first field after a heading.
         field, value = (words[1], words[2]) if words[0] == "pages" and len(words) > 2 else (words[0], words[1])
         if field == "protection:":
             numbers = line.partition("(")[2].rstrip(" )").split(",")

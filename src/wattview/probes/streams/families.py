@@ -1,8 +1,8 @@
 """The families of the nginx-rtmp exporter (9728), from a StreamsReading of any RTMP server.
 
-Ours are ``nginx_rtmp_*`` and ``nginx_rtmp_stream_*`` with bytes per second under ``bandwidth_*_bytes``. Beside them
-stand the names of the public exporters (mauricioabreu/nginx_rtmp_prometheus, kaylendog/nginx-rtmp-exporter), in the
-unit that their names and help say. Pure functions.
+Our own are ``nginx_rtmp_*`` and ``nginx_rtmp_stream_*`` with bytes per second under ``bandwidth_*_bytes``. The names of
+the public exporters (mauricioabreu/nginx_rtmp_prometheus, kaylendog/nginx-rtmp-exporter) are exported too, in the units
+that their names and help state. Pure functions.
 """
 
 from __future__ import annotations
@@ -177,11 +177,11 @@ _APPLICATION: tuple[tuple[_Metric, Callable[[list[Stream]], float | None]], ...]
 )
 
 MAX_CLIENTS = 1000
-"""Series of single clients end here: a popular stream must not drown the rest of a scrape."""
+"""Limit on series of single clients: a popular stream must not dominate a scrape."""
 
 
 def families(reading: StreamsReading) -> list[Family]:
-    """Every series once: a label set that comes twice would cost the whole scrape."""
+    """Each series once: a repeated label set would fail the whole scrape."""
     streams = {(stream.app, stream.name): stream for stream in reading.streams}
     marked = [(labels(app=app, stream=name), stream) for (app, name), stream in streams.items()]
     result = [Family(metric.name, metric.type, metric.help).add(value(reading.server)) for metric, value in _SERVER]

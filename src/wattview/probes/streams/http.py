@@ -1,6 +1,6 @@
-"""Asking a stream server's HTTP page or API, and what its failures mean to a probe.
+"""Requests to a stream server's HTTP page or API, and their failures as source states.
 
-A reading is one session: its connections end with it, and it has one deadline however many pages it asks for.
+A reading is one session: its connections end with it, and it has one deadline for all pages.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ ANY_SERVER = "start one with: wattview up, or set streams.nginx_rtmp_url to the 
 
 
 class Silent(SourceBroken):
-    """Somebody listens there, and does not answer in time."""
+    """A server accepts the connection but does not answer in time."""
 
 
 def access(config: Config) -> Access:
-    """What the settings say of certificates and secrets of stream servers."""
+    """The configured certificates and secrets for stream servers."""
     return Access(config.http.ca_file, config.streams.token_file)
 
 
 def ask(url: str, access: Access, work: Callable[[Site], Awaitable[T]], headers: Mapping[str, str] | None = None) -> T:
-    """What ``work`` makes of a session with the server. Raises SourceAbsent, SourceRefused or SourceBroken."""
+    """Runs ``work`` with a session. Raises SourceAbsent, SourceRefused or SourceBroken."""
 
     async def session() -> T:
         async with Site(url, access, seconds=DEADLINE_SECONDS, max_bytes=MAX_BYTES, headers=headers) as site:
@@ -44,7 +44,7 @@ def ask(url: str, access: Access, work: Callable[[Site], Awaitable[T]], headers:
 
 
 async def page(site: Site, path: str = "", absent_fix: str = ANY_SERVER) -> Fetched:
-    """The answer of status 200. Raises SourceAbsent, SourceRefused or SourceBroken for everything else."""
+    """The body of an answer with status 200. Raises SourceAbsent, SourceRefused or SourceBroken for anything else."""
     try:
         answer = await site.fetch(path)
     except Unreachable as error:

@@ -1,4 +1,4 @@
-"""What a kind of stream server says of itself. To add one is to add its file, and its entry in ``probe.SERVERS``."""
+"""Description of a kind of stream server. To add one, add its file and its entry in ``probe.SERVERS``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from wattview.model import Fault, StreamsReading
 from wattview.probes import Probe
 
 MAX_STREAMS = 2000
-"""The most streams that are listed; each is some 40 samples of a scrape."""
+"""Maximum number of listed streams; each takes some 40 samples of a scrape."""
 
 
 class StreamServer(NamedTuple):
-    """``make(url, access)`` gives its probe. ``api`` is the path that its API begins with (``/api/v1``); "" where the
-    address is that of a page. ``port`` is the API's usual one: on this machine the server is looked for there.
-    ``programs`` are the names of its process, by which its power is found; empty for its own ``name``."""
+    """``make(url, access)`` returns its probe. ``api`` is the path prefix of its API (``/api/v1``); "" if the address
+    is that of a page. ``port`` is the API's usual one, which is tried on this machine. ``programs`` are the names of
+    its process, to find its power; empty for its own ``name``."""
 
     name: str
     make: Callable[[str, Access], Probe[StreamsReading]]
@@ -26,7 +26,7 @@ class StreamServer(NamedTuple):
 
 
 def too_many(unlisted: int) -> Fault:
-    """What is said of streams that are not listed."""
+    """Message about unlisted streams."""
     return Fault(
         "streams", f"{unlisted:,} more than the {MAX_STREAMS:,} that are listed; sums over streams are unknown"
     )

@@ -29,7 +29,7 @@ __all__ = ["MediaMtxProbe", "families", "parse"]
 _PAGE = 500
 _MAX_PAGES = 20
 MAX_TOLD = 20
-"""The most entries of an unknown form that are told one by one."""
+"""Maximum number of malformed entries that are reported individually."""
 _START = "set `api: yes` in mediamtx.yml, and streams.nginx_rtmp_url to the address of its API"
 
 
@@ -108,7 +108,7 @@ class MediaMtxProbe:
         return rtmp_http.ask(self.url, self._access, self._read, {"Accept": "application/json"})
 
     def close(self) -> None:
-        """Nothing stays open between two readings."""
+        """Nothing is kept open between readings."""
 
     async def _read(self, site: Site) -> StreamsReading:
         paths: list[_Path] = []
@@ -125,7 +125,7 @@ class MediaMtxProbe:
         reading = self._rates.apply(reading)
         if reading.server.unlisted_streams:
             return reading
-        # The API has no totals of the server, and those of its paths end with them.
+        # The API has no server totals, and a path's totals end with the path.
         server = msgspec.structs.replace(
             reading.server,
             bandwidth_in_bytes=total(stream.bandwidth_in_bytes for stream in reading.streams),
@@ -135,7 +135,7 @@ class MediaMtxProbe:
 
 
 def _take(item: msgspec.Raw, paths: list[_Path], unread: list[str]) -> None:
-    """One entry of the list. An unknown form costs that entry, and is told."""
+    """One entry of the list. A malformed entry is skipped and reported."""
     try:
         paths.append(msgspec.json.decode(item, type=_Path, strict=False))
     except (ValueError, OverflowError) as error:
@@ -148,7 +148,7 @@ async def _connections(site: Site, protocol: str) -> list[_Connection]:
 
 
 async def _optional(site: Site, path: str, kind: type[T]) -> T | None:
-    """What this version, or this configuration, may not have."""
+    """A list that this version or configuration may lack."""
     try:
         return await _get(site, path, kind)
     except SourceError:
@@ -168,9 +168,9 @@ def parse(
     monotonic: float,
     unread: Sequence[str] = (),
 ) -> StreamsReading:
-    """The API's lists as one reading, without rates. A path that nobody publishes or reads is not a stream.
+    """The API's lists as one reading, without rates. A path without publisher or reader is not a stream.
 
-    ``unread`` tells of entries of an unknown form.
+    ``unread`` describes malformed entries.
     """
     by_id = {connection.id: connection for connection in connections}
     streams = {path.name: _stream(path, by_id, time) for path in paths if path.source or path.readers}
@@ -258,7 +258,7 @@ def _word(value: str | int | None) -> str | None:
 
 
 def _age(moment: str | None, now: float) -> float | None:
-    """Seconds since an RFC 3339 time, which Go writes with up to nine digits of a second."""
+    """Seconds since an RFC 3339 time, for which Go writes up to nine digits of a second."""
     if not moment:
         return None
     try:

@@ -1,7 +1,7 @@
 """nginx with the RTMP module: its statistics page as a StreamsReading, with bandwidth from its byte counters.
 
-A page speaks for the one worker process that answered: pages are kept by process, and those of several workers are
-added up and complained about. What the format is stands in ``nginx_rtmp_stat``.
+A page covers only the worker process that answered: pages are kept per process; with several workers they are added,
+and a fault is reported. ``nginx_rtmp_stat`` parses the format.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from wattview.probes.streams.rates import StreamRates, total
 __all__ = ["NginxRtmpProbe", "families", "parse"]
 
 WORKER_KEPT_SECONDS = 30.0
-"""How long a worker process that has not answered again is taken to be alive."""
+"""How long a silent worker process is assumed to be alive."""
 
 
 class NginxRtmpProbe:
@@ -38,11 +38,11 @@ class NginxRtmpProbe:
         """The server and its streams. Raises SourceAbsent, SourceRefused or SourceBroken."""
         if not self.stat_url:
             raise SourceAbsent("no RTMP server is configured", rtmp_http.ANY_SERVER)
-        # A connection that is kept open stays with one worker; a new one each time hears them all.
+        # A persistent connection stays with one worker; new connections reach all of them.
         return rtmp_http.ask(self.stat_url, self._access, self._read, {"Connection": "close", "Accept": "text/xml"})
 
     def close(self) -> None:
-        """Nothing stays open between two readings."""
+        """Nothing is kept open between readings."""
 
     async def _read(self, site: Site) -> StreamsReading:
         heard = {await self._ask(site)}
@@ -53,11 +53,11 @@ class NginxRtmpProbe:
         return _together([worker.reading for worker in self._workers.values()])
 
     async def _ask(self, site: Site) -> int | None:
-        """Takes in one page; returns the process that answered."""
+        """Processes one page; returns the process that answered."""
         try:
             page = (await rtmp_http.page(site)).body
         except SourceAbsent:
-            self._workers.clear()  # they share the port: when it is shut, all have ended
+            self._workers.clear()  # they share the port: if it is closed, all have ended
             raise
         reading = parse(page, time=time.time(), monotonic=time.monotonic())
         pid = reading.server.pid
@@ -83,7 +83,7 @@ class _Worker:
         self.reading = self._rates.apply(reading)
 
     def restarted(self, now: StreamsReading) -> bool:
-        """Whether a new process has got this one's pid (every nginx in a container has the same)."""
+        """Whether a new process has this one's pid (each nginx in a container has the same)."""
         return _began(now) > _began(self.reading) + 2
 
     def outdated_by(self, other: StreamsReading) -> bool:
@@ -99,7 +99,7 @@ def _began(reading: StreamsReading) -> float:
 
 
 def _together(readings: Sequence[StreamsReading]) -> StreamsReading:
-    """The pages of all workers as one reading, as of the last that was heard."""
+    """The pages of all workers as one reading, timed by the latest."""
     last = readings[-1]
     if len(readings) == 1:
         return last
@@ -130,7 +130,7 @@ def _together(readings: Sequence[StreamsReading]) -> StreamsReading:
 
 
 def _numbered(stream: Stream, reading: StreamsReading) -> Stream:
-    """Connection numbers are unique in one worker only."""
+    """Connection numbers are unique within one worker only."""
     return replace(
         stream,
         clients=tuple(replace(client, id=f"{reading.server.pid}-{client.id}") for client in stream.clients),

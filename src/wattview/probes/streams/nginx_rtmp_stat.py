@@ -1,11 +1,11 @@
 """The statistics page of nginx's RTMP module (``rtmp_stat all``): from its XML to a StreamsReading.
 
-The format is that of ngx_rtmp_stat_module.c (arut/nginx-rtmp-module 1.2.2), and of older builds where they differ.
-Its habits, each of which is met here: ``bw_*`` are bits per second, means over fixed 10-second windows, and 0 until
-the first has ended; ``<time>`` of streams and clients is milliseconds, ``<uptime>`` of the server seconds; each byte of
-a name that is not printable ASCII arrives as a space, so that two streams can bear one name; ``<avsync>`` may be empty
-and is signed; a closing tag after a large number may have lost letters (``<bytes_out>…</bytesout>``); the page speaks
-for one worker process, and ``rtmp_auto_push`` shows its copies of streams among them. Pure functions; no I/O.
+The format is that of ngx_rtmp_stat_module.c (arut/nginx-rtmp-module 1.2.2), and of older builds where they differ. Its
+peculiarities, all handled here: ``bw_*`` are bits per second, means over fixed 10-second windows, and 0 until the first
+has ended; ``<time>`` of streams and clients is milliseconds, ``<uptime>`` of the server seconds; each byte of a name
+that is not printable ASCII becomes a space, so that two streams can have one name; ``<avsync>`` may be empty and is
+signed; a closing tag after a large number may have lost letters (``<bytes_out>…</bytesout>``); the page covers one
+worker process, including the copies that ``rtmp_auto_push`` makes of other workers' streams. Pure functions; no I/O.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wattview.probes.streams.nginx_rtmp_xml import UPDATE, read
 from wattview.probes.streams.rates import total
 
 BANDWIDTH_SETTLED_SECONDS = 21.0
-"""From this age on a ``bw_*`` of 0 is a measurement: the window it was born in and one whole window have ended."""
+"""From this age on a ``bw_*`` of 0 is a measurement: the first partial window and one whole window have ended."""
 
 ONE_WORKER = (
     "set `worker_processes 1;` in the nginx.conf of the RTMP server (other sites can have an nginx of their own)"
@@ -30,10 +30,10 @@ ONE_WORKER = (
 
 
 def parse(xml: bytes, *, time: float, monotonic: float) -> StreamsReading:
-    """One page of one worker. Bandwidth is the module's own; None where it has none yet.
+    """One page of one worker. Bandwidth is the module's own; None if it has none yet.
 
-    Raises SourceBroken where this is not such a page, or only the beginning of one: streams that are missing because
-    an answer was cut off would look like streams that have ended.
+    Raises SourceBroken if this is not such a page, or is truncated: streams that are missing from a truncated page
+    would look ended.
     """
     root, found, repairs = read(xml, _Collected)
     faults = []
@@ -61,7 +61,7 @@ def parse(xml: bytes, *, time: float, monotonic: float) -> StreamsReading:
 
 
 class _Collected:
-    """The streams of a page: the first ``MAX_STREAMS`` of them, and how many more there are."""
+    """The streams of a page: the first ``MAX_STREAMS``, and the number of the others."""
 
     def __init__(self) -> None:
         self.listed: list[Stream] = []
@@ -81,7 +81,7 @@ class _Collected:
 
 
 def without_relays(server: RtmpServer, streams: Iterable[Stream]) -> RtmpServer:
-    """The server's figures where its own include copies between workers: bandwidth from the streams, no totals."""
+    """The server's figures without copies between workers: bandwidth from the streams, no totals."""
     streams = tuple(streams)
     whole = not server.unlisted_streams
     return replace(
@@ -95,7 +95,7 @@ def without_relays(server: RtmpServer, streams: Iterable[Stream]) -> RtmpServer:
 
 
 def merge(streams: Iterable[Stream]) -> tuple[tuple[Stream, ...], list[tuple[str, str, int]]]:
-    """Streams of unique app and name; and (app, name, how many) of those that came more than once."""
+    """Streams unique by app and name; and (app, name, count) of duplicates."""
     merged: dict[tuple[str, str], Stream] = {}
     counts: dict[tuple[str, str], int] = {}
     for stream in streams:
@@ -106,9 +106,10 @@ def merge(streams: Iterable[Stream]) -> tuple[tuple[Stream, ...], list[tuple[str
 
 
 def combine(first: Stream, second: Stream) -> Stream:
-    """Two streams of one app and name as one: what can be added is added, the rest is the publisher's (or the first's).
+    """Two streams with the same app and name as one: additive values are added, the rest is the publisher's (or the
+    first's).
 
-    A copy that another worker holds (``relayed``) adds its viewers and what they were sent, and nothing of its input.
+    A copy that another worker holds (``relayed``) adds its viewers and their traffic, but not its input.
     """
     if first.relayed and not second.relayed:
         first, second = second, first
@@ -163,7 +164,7 @@ def _positive(element: Element | None, *path: str) -> int | None:
 
 
 def _signed32(element: Element | None, *path: str) -> int | None:
-    """Differences of 32-bit clocks, which some builds print without their sign."""
+    """Differences of 32-bit clocks, which some builds print unsigned."""
     value = _integer(element, *path)
     if value is None or not -(2**31) <= value < 2**32:
         return None
@@ -178,7 +179,7 @@ def _bytes_per_second(element: Element, age: float | None, *path: str) -> float 
 
 
 def _dropped(element: Element) -> int | None:
-    """``7``, or of old builds ``video/audio``."""
+    """``7``, or in old builds ``video/audio``."""
     text = _text(element, "dropped")
     if text is None:
         return None
@@ -255,14 +256,14 @@ def _live(app: str, element: Element) -> Stream:
         clients=clients,
         bandwidth_video_bytes=_bytes_per_second(element, age, "bw_video"),
         bandwidth_audio_bytes=_bytes_per_second(element, age, "bw_audio"),
-        # With one track only, the module subtracts from a clock that never began.
+        # With one track only, the module subtracts from a clock that was never set.
         avsync_ms=publisher.avsync_ms if publisher and video_codec and audio_codec else None,
         relayed=publisher is not None and _is_copy(publisher),
     )
 
 
 def _played(app: str, element: Element) -> Stream:
-    """A file that is played on demand: viewers, and no figures of its own."""
+    """A file played on demand: viewers, and no figures of its own."""
     clients = tuple(_client(client) for client in element.iterfind("client"))
     players = len(clients) or _counter(element, "nclients") or 0
     return Stream(
@@ -289,12 +290,12 @@ def _age(element: Element) -> float | None:
 
 
 RELAY_FLASHVERS = ("ngx-local-relay", "LNX.11,1,102,55")
-"""What the module calls its own end of a ``push`` or ``pull``, and what it calls itself at the other end."""
+"""The module's name for its end of a ``push`` or ``pull``, and the name it gives at the other end."""
 
 
 def _client(element: Element) -> StreamClient:
-    """A relay is known by the names that the module gives both of its ends. What a ``pull`` or another server's
-    ``push`` brings in is a publisher like any other."""
+    """A relay is recognised by the module's names for its two ends. What a ``pull`` or another server's ``push`` brings
+    in is a normal publisher."""
     flash = _text(element, "flashver") or ""
     publishing = element.find("publishing") is not None
     copied = flash.startswith("APSH ") or _text(element, "pageurl") == "nginx-auto-push"
@@ -310,5 +311,5 @@ def _client(element: Element) -> StreamClient:
 
 
 def _is_copy(client: StreamClient) -> bool:
-    """Whether this is an end of ``rtmp_auto_push``, by which the processes of one nginx copy streams to each other."""
+    """Whether this is an end of ``rtmp_auto_push``, which copies streams between the processes of one nginx."""
     return client.relay and (client.publishing or client.address.startswith("unix:"))

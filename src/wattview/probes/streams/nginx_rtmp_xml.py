@@ -1,9 +1,9 @@
-"""The XML of the RTMP module's statistics page, also of builds that write it damaged.
+"""The XML of the RTMP module's statistics page, including the malformed output of some builds.
 
-A page that is well-formed goes through expat. What is not is read once more, leniently: names that were not escaped
-are text, and a closing tag that lost letters closes the element that is open. A page without its end is refused.
-Either way takes time in proportion to the page's length, in small steps that leave the interpreter to others, and
-every stream is handed on when it ends, so that no more than one is held. No DTD, no entities but XML's own five.
+Well-formed pages are parsed by expat. Others are parsed again, leniently: unescaped names are text, and a closing tag
+that lost letters closes the open element. A truncated page is refused. Both parsers take linear time, in small steps
+that release the interpreter to other threads, and hand each stream on when it ends, so that at most one is in memory.
+No DTD, no entities but XML's five predefined ones.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ UPDATE = "update the nginx RTMP module (1.2 or later escapes its page correctly)
 PAGE = "set streams.nginx_rtmp_url to where nginx.conf says `rtmp_stat all;`"
 
 MAX_DEPTH = 32
-"""The module nests its elements nine deep."""
+"""The module nests elements nine deep."""
 
 MAX_HELD = 400_000
-"""The most elements outside of streams that have ended: 35,000 viewers of one stream have as many."""
+"""Maximum number of elements outside of finished streams: as many as 35,000 viewers of one stream have."""
 
 MAX_TEXT = 4096
-"""The most characters of an element's text that are kept."""
+"""Maximum number of characters kept of an element's text."""
 
 _PIECE = 64 * 1024
 _MAX_TOKEN = 256 * 1024
-"""expat reads an unfinished tag anew with every piece."""
+"""expat parses an unfinished tag again with every piece."""
 
 _TOKEN = re.compile(rb"<(?P<close>/?)(?P<tag>[a-zA-Z_][a-zA-Z0-9_]{0,39}) {0,8}(?P<empty>/?)>")
 _ENTITY = re.compile(r"&(?:#(?P<decimal>\d{1,7})|#x(?P<hex>[0-9a-fA-F]{1,6})|(?P<name>amp|lt|gt|quot|apos));")
@@ -48,10 +48,10 @@ _TAGS = frozenset({
 
 
 class StatBuilder(Protocol):
-    """Whoever is handed the streams of a page, in its order."""
+    """Receives the streams of a page, in order."""
 
     def take(self, app: str, kind: str, stream: Element) -> None:
-        """A stream that has ended: its application's name, ``live`` or ``play``, and its element."""
+        """A finished stream: its application's name, ``live`` or ``play``, and its element."""
         ...
 
 
@@ -59,9 +59,9 @@ C = TypeVar("C", bound=StatBuilder)
 
 
 def read(xml: bytes, collector: Callable[[], C]) -> tuple[Element, C, str]:
-    """(the root element without its streams, a collector that was handed them, what had to be repaired or "").
+    """(root element without its streams, a collector that received them, description of repairs or "").
 
-    Raises SourceBroken where this is not such a page, or only the beginning of one.
+    Raises SourceBroken if this is not such a page, or is truncated.
     """
     if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
         _refuse_dtd()
@@ -87,7 +87,7 @@ def _not_a_page(xml: bytes) -> SourceBroken:
 
 
 class _Builder:
-    """The elements that are open, and what has closed but for streams, which are handed on."""
+    """The open elements, and the closed ones other than streams, which are handed on."""
 
     def __init__(self, collector: StatBuilder) -> None:
         self.root: Element | None = None
@@ -143,8 +143,8 @@ def _strict(xml: bytes, collector: StatBuilder) -> Element:
 
 
 def _lenient(xml: bytes, collector: StatBuilder) -> Element:
-    """The tree of a page that is not well-formed: stray ``<`` and ``&`` are text, a damaged closing tag closes the
-    element that is open. Raises SourceBroken where the page does not reach ``</rtmp>``."""
+    """The tree of a malformed page: stray ``<`` and ``&`` are text, a damaged closing tag closes the open element.
+    Raises SourceBroken if the page does not reach ``</rtmp>``."""
     builder = _Builder(collector)
     begin = 0
     for token in _tokens(xml):
@@ -156,7 +156,7 @@ def _lenient(xml: bytes, collector: StatBuilder) -> Element:
             continue
         if token["close"]:
             if len(builder.open) == 1 and tag != "rtmp":
-                continue  # nothing but its own tag ends the page
+                continue  # only its own tag ends the page
             text = xml[begin : min(token.start(), begin + MAX_TEXT)].decode("utf-8", "replace")
             builder.text(_ENTITY.sub(_character, text))
             names = [element.tag for element in builder.open]
@@ -187,7 +187,8 @@ def _tokens(xml: bytes) -> Iterator[re.Match[bytes]]:
 
 
 def _damaged(closing: str, opened: str) -> bool:
-    """Whether ``closing`` is ``opened`` with letters lost from its middle (the module's number buffer was short)."""
+    """Whether ``closing`` is ``opened`` with letters missing in its middle (the module's number buffer was too
+    short)."""
     prefix, underscore, suffix = opened.partition("_")
     return bool(underscore) and closing.endswith(suffix) and f"{prefix}_".startswith(closing.removesuffix(suffix))
 

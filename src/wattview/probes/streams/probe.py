@@ -1,8 +1,8 @@
-"""Which stream server is here. The probe that the registry makes, whatever it is.
+"""Detection of the stream server. This is the probe in the registry, whatever the server.
 
-``SERVERS`` is the one list of them. ``streams.server`` names one, or ``auto`` finds out: each is asked for at the
-configured address in the order of the list; where this machine is meant, also at the usual ports of their APIs. What
-answered is kept until it stops to.
+``SERVERS`` is the list of all kinds. ``streams.server`` names one, or ``auto`` detects it: each is tried at the
+configured address in the order of the list, and for this machine also at the usual ports of their APIs. The one that
+answers is kept until it fails.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ SERVERS: tuple[StreamServer, ...] = (nginx_rtmp.SERVER, mediamtx.SERVER, srs.SER
 
 
 class RtmpServerProbe:
-    """The stream server of the settings, recognised at the first reading. Raises ConfigError where no server has the
-    name that the settings give."""
+    """The configured stream server, detected at the first reading. Raises ConfigError for an unknown name."""
 
     def __init__(self, config: Config) -> None:
         self._candidates = _candidates(config.streams)
@@ -40,7 +39,7 @@ class RtmpServerProbe:
         except SourceRefused:
             raise
         except SourceError:
-            self.close()  # another kind may be in its place by now
+            self.close()  # another kind may have taken its place
             raise
 
     def close(self) -> None:
@@ -60,7 +59,7 @@ class RtmpServerProbe:
             except SourceError as error:
                 probe.close()
                 if isinstance(error, SourceRefused):
-                    raise  # there is a server, and it says no
+                    raise  # there is a server, and it refuses
                 if isinstance(error, SourceAbsent | Silent):
                     silent.add(_place(url))
                 first = first or error
@@ -72,7 +71,7 @@ class RtmpServerProbe:
 
 
 def check_server(streams: Streams) -> None:
-    """Raises ConfigError where ``streams.server`` is none of ``SERVERS``."""
+    """Raises ConfigError if ``streams.server`` is none of ``SERVERS``."""
     names = ["auto", *(server.name for server in SERVERS)]
     if streams.server not in names:
         raise ConfigError(f"streams.server: expected one of {', '.join(names)}, got {streams.server!r}")
@@ -92,7 +91,7 @@ def _candidates(streams: Streams) -> list[tuple[StreamServer, str]]:
 
 
 def _addresses(server: StreamServer, url: str) -> list[str]:
-    """Where the server may be: behind the path that was given, as behind a proxy, or at the root of that address."""
+    """Possible addresses: after the given path, as behind a proxy, or at the root of that address."""
     if not server.api:
         return [url]
     if not url:
@@ -103,7 +102,7 @@ def _addresses(server: StreamServer, url: str) -> list[str]:
 
 
 def is_local(url: str) -> bool:
-    """Whether the URL's host is this machine by its loopback address."""
+    """Whether the URL's host is a loopback address."""
     host = urlsplit(url).hostname or ""
     return host in ("", "localhost", "::1") or host.startswith("127.")
 

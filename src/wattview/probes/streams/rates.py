@@ -1,8 +1,8 @@
-"""Bandwidth of RTMP servers from their byte counters, the same for every kind of server.
+"""Bandwidth of RTMP servers from their byte counters, for every kind of server.
 
-What a server says of its own bandwidth is a mean over 10 or 30 seconds that begins at 0; the change of its byte
-counters between two readings is truer and earlier. So it takes the place of the server's own figure wherever there
-are two readings a second to a minute apart.
+A server's own bandwidth is a mean over 10 or 30 seconds that starts at 0; the change of its byte counters between two
+readings is more accurate and available earlier. It replaces the server's figure whenever two readings are a second to a
+minute apart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Number = TypeVar("Number", int, float)
 
 
 def total(values: Iterable[Number | None]) -> Number | None:
-    """The sum, or None where a part of it is unknown."""
+    """The sum; None if a part of it is unknown."""
     known = []
     for value in values:
         if value is None:
@@ -29,7 +29,7 @@ def total(values: Iterable[Number | None]) -> Number | None:
 
 
 class StreamRates:
-    """The rates of one server (of nginx: of one worker process)."""
+    """The rates of one server (or of one nginx worker process)."""
 
     def __init__(self) -> None:
         self._server = _Flow()
@@ -69,7 +69,7 @@ class _Flow:
     def update(
         self, monotonic: float, uptime: float | None, bytes_in: int | None, bytes_out: int | None
     ) -> tuple[float | None, float | None]:
-        """(in, out) in bytes per second. A younger stream than before is another one of the same name."""
+        """(in, out) in bytes per second. A stream younger than before is a new one with the same name."""
         if uptime is not None and uptime < self._uptime:
             self._in, self._out = Rate(), Rate()
         self._uptime = uptime or 0.0

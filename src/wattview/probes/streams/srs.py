@@ -1,11 +1,11 @@
 """SRS (Simple Realtime Server): its HTTP API as a StreamsReading.
 
 ``/api/v1/streams`` has the streams, ``/api/v1/clients`` their publishers and players, ``/api/v1/vhosts`` the totals
-since the server began; a server since 2.0 redirects each to its name with a slash. Lists come in pages of 10 unless
-more are asked for; ids are numbers before version 4 and texts since; ``live_ms`` is the server's clock and not the
-stream's age, which its publisher's ``alive`` gives. Names come as their publisher wrote them, not escaped and in any
-encoding (https://github.com/ossrs/srs/issues/1757): an entry that is no JSON for that reason is left out and told.
-The API: https://ossrs.io/lts/en-us/docs/v6/doc/http-api
+since the server started; since 2.0 a server redirects each to its name with a slash. Lists have pages of 10 by default;
+ids are numbers before version 4 and texts since; ``live_ms`` is the server's clock, not the stream's age, which is its
+publisher's ``alive``. Names are as the publisher wrote them, unescaped and in any encoding
+(https://github.com/ossrs/srs/issues/1757): an entry that is invalid JSON for that reason is skipped and reported. The
+API: https://ossrs.io/lts/en-us/docs/v6/doc/http-api
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _START = "set `http_api { enabled on; }` in srs.conf, and streams.nginx_rtmp_url
 
 _NAMES = "publish under names of ASCII letters and digits"
 MAX_DAMAGED = 20
-"""The most entries that are told one by one."""
+"""Maximum number of entries that are reported individually."""
 
 Id = str | int
 
@@ -136,7 +136,7 @@ class SrsProbe:
         return rtmp_http.ask(self.url, self._access, self._read, {"Accept": "application/json"})
 
     def close(self) -> None:
-        """Nothing stays open between two readings."""
+        """Nothing is kept open between readings."""
 
     async def _read(self, site: Site) -> StreamsReading:
         streams, damaged = await _listed(site, "streams", _Streams)
@@ -193,9 +193,9 @@ _ENTRY = re.compile(rb'[\[,]\s{0,8}(?=\{\s{0,8}"id"\s{0,8}:)')
 
 
 def _salvaged(answer: Fetched, what: str, kind: type[L]) -> tuple[L, list[str]]:
-    """A list; and the beginnings of those of its entries that are no JSON, each of which costs itself alone.
+    """A list; and the starts of entries that are invalid JSON, which are skipped individually.
 
-    Every entry begins with its id, and no other object in the list does.
+    Every entry starts with its id, and no other object in the list does.
     """
     try:
         return _decoded(answer, kind), []
@@ -232,7 +232,7 @@ def _decoded_or_none(answer: Fetched, kind: type[L]) -> L | None:
 
 
 def _printable(entry: bytes) -> str:
-    """What tells a person which entry it is: the beginning of it, up to the name and a little more."""
+    """The start of an entry, up to the name and a little more, to identify it."""
     name = entry.find(b'"name"')
     text = entry[max(name, 0) :][:60].decode("ascii", "backslashreplace")
     return "".join(character if character.isprintable() else " " for character in text)
@@ -252,8 +252,8 @@ def parse(
 ) -> StreamsReading:
     """The API's lists as one reading, with the server's own means as bandwidth.
 
-    Streams of one app and name in several virtual hosts are added up; what has neither publisher nor player has ended.
-    ``damaged`` are the entries of all lists that could not be read, ``damaged_streams`` how many of them are streams.
+    Streams of one app and name in several virtual hosts are added; one with neither publisher nor player has ended.
+    ``damaged`` are the unreadable entries of all lists, ``damaged_streams`` how many of them are streams.
     """
     by_stream: dict[Id, list[_SrsClient]] = {}
     for client in clients:
