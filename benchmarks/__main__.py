@@ -23,6 +23,7 @@ ALL = (
     "containers_scrape",
     "daemon_footprint",
     "dashboard",
+    "latency",
     "store_load",
     "scenario_sweep",
     "false_alarms",

@@ -21,7 +21,7 @@ for package in "${!RUN[@]}"; do present "${RUN[$package]}" || missing+=("$packag
 if [[ ${1:-run} == test || ${1:-run} == bench ]]; then
   for package in "${!TEST[@]}"; do present "${TEST[$package]}" || missing+=("$package"); done
 fi
-if [[ ${1:-run} == bench ]] && ! present glances; then missing+=(glances); fi
+if [[ ${1:-run} == bench ]]; then for peer in glances btop; do present "$peer" || missing+=("$peer"); done; fi
 [[ ${#missing[@]} -eq 0 ]] && exit 0
 
 install="apt-get install -y --no-install-recommends ${missing[*]}"

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import termios
 import threading
+import time
 from typing import Any, Self
 
 KEPT_BYTES = 1_000_000
@@ -19,6 +20,8 @@ class Terminal:
 
     def __init__(self, command: list[str], size: tuple[int, int]) -> None:
         self.text = b""
+        self.arrived = 0.0
+        """When the last of it came, on ``time.perf_counter``."""
         self._more = threading.Condition()
         self._master, slave = pty.openpty()
         columns, lines = size
@@ -39,9 +42,15 @@ class Terminal:
                 piece = b""
             with self._more:
                 self.text = (self.text + piece)[-KEPT_BYTES:]
+                self.arrived = time.perf_counter() if piece else self.arrived
                 self._more.notify_all()
             if not piece:
                 return
+
+    def forget(self) -> None:
+        """What comes from now on is the text."""
+        with self._more:
+            self.text = b""
 
     def wait_for(self, wanted: bytes, seconds: float = 60.0) -> None:
         with self._more:

@@ -36,6 +36,11 @@ def _the_same_terminal_everywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 
 @pytest.fixture(autouse=True)
+def _screens_are_made_when_they_are_visited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wattview.tui.app.AHEAD_SECONDS", 3600.0)
+
+
+@pytest.fixture(autouse=True)
 def _a_pilot_that_knows_when_the_app_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     async def wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 0.0) -> None:
         await settled(active_app.get())

@@ -279,7 +279,7 @@ async def test_a_preset_without_an_idle_window_gets_one_unless_it_is_set_to_0(da
 async def test_a_run_that_ends_is_said_and_its_results_are_read(daemon: ScriptedDaemon) -> None:
     daemon.now = snapshot(run=run())
     async with opened(daemon) as pilot:
-        await pilot.press("7", "1")
+        await pilot.press("7")
         await until(pilot, lambda: "GET /api/v1/results" in daemon.asked)
         asked = daemon.asked.count("GET /api/v1/results")
         daemon.finish()

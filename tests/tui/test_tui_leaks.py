@@ -18,13 +18,12 @@ import msgspec
 import pytest
 from textual.message_pump import MessagePump
 from textual.timer import Timer
-from textual.widgets import Footer
 from textual.worker import Worker
 
 from tests.support.dashboard import ScriptedDaemon, container, opened, snapshot, stream
 from wattview.model import Snapshot
 from wattview.tui.feed import SnapshotArrived
-from wattview.tui.widgets.key_footer import KeyFooter
+from wattview.tui.screens.help import Help
 
 MADE = (MessagePump, Timer, Worker, asyncio.Task, msgspec.Struct)
 WARM_UP, ROUNDS = 3, 8
@@ -95,8 +94,7 @@ async def test_nothing_is_kept_of_what_was_shown(daemon: ScriptedDaemon, keys: t
     assert await watched(daemon, keys) == {}
 
 
-async def test_keys_that_a_footer_keeps_are_found(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The leak that there was: Textual's own footer in place of ours."""
-    monkeypatch.setattr(KeyFooter, "recompose", Footer.recompose)
-    kept: dict[str, Any] = await watched(daemon, ("2", "1"))
-    assert kept.get("FooterKey", 0) >= ROUNDS
+async def test_screens_that_are_kept_are_found(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Any] = []
+    monkeypatch.setattr(Help, "on_unmount", lambda self: kept.append(self), raising=False)
+    assert (await watched(daemon, ("question_mark", "escape"))).get("Help", 0) >= ROUNDS

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
-from textual.widgets._footer import FooterKey
 
 from tests.support.dashboard import (
     NOW,
@@ -41,15 +39,14 @@ async def test_every_number_key_opens_its_screen(daemon: ScriptedDaemon, tab: ob
 
 async def test_a_click_on_a_key_in_the_footer_does_what_the_key_does(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
-        (key,) = [one for one in pilot.app.screen.query("FooterKey") if one.key == "question_mark"]
-        await pilot.click(key)
+        await pilot.click("KeyFooter", offset=(screen_text(pilot.app).splitlines()[-1].index("? Help"), 0))
         await until(pilot, lambda: type(pilot.app.screen).__name__ == "Help")
 
 
-async def test_the_keys_of_a_range_stand_apart_from_the_next(daemon: ScriptedDaemon) -> None:
+async def test_the_keys_of_a_range_are_one_item_of_the_footer(daemon: ScriptedDaemon) -> None:
     async with opened(daemon, (80, 24)) as pilot:
         await pilot.press("2")
-        await until(pilot, lambda: "[] Range n New run" in screen_text(pilot.app).splitlines()[-1])
+        await until(pilot, lambda: "[ ] Range  s Sort" in screen_text(pilot.app).splitlines()[-1])
 
 
 async def test_a_click_on_a_tab_goes_there(daemon: ScriptedDaemon) -> None:
@@ -475,22 +472,38 @@ async def test_the_log_says_what_an_event_is_about_in_a_narrow_terminal_too(daem
         assert any("source node" in line and "info" in line for line in screen_text(pilot.app).splitlines())
 
 
-async def test_a_dashboard_whose_screens_are_gone_through_keeps_no_key_that_it_showed(daemon: ScriptedDaemon) -> None:
-    def keys_kept() -> int:
-        gc.collect()
-        return sum(isinstance(one, FooterKey) for one in gc.get_objects())
-
-    async def go_through(pilot: Any) -> None:
-        for tab in TABS[:3]:
-            await pilot.press(tab.key)
-            await until(pilot, lambda tab=tab: pilot.app.current_mode == tab.mode)
-
+async def test_a_screen_that_was_made_ahead_is_the_one_that_is_visited(
+    daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wattview.tui.app.AHEAD_SECONDS", 0.001)
     async with opened(daemon) as pilot:
-        await go_through(pilot)
-        before = keys_kept()
-        for _ in range(5):
-            await go_through(pilot)
-        assert keys_kept() <= before + 20, "no more than one screen's keys that are being made anew"
+        await until(pilot, lambda: all(pilot.app._screens_of(tab.mode) for tab in TABS))
+        made = {tab.mode: pilot.app._screens_of(tab.mode)[0] for tab in TABS}
+        for tab in TABS:
+            await pilot.press(tab.key)
+            await until(pilot, lambda tab=tab: pilot.app.screen is made[tab.mode])
+            assert f"‹{tab.key} {tab.title}›" in screen_text(pilot.app).splitlines()[0]
+
+
+async def test_a_theme_that_was_changed_elsewhere_is_on_every_screen(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        await pilot.press("3", "2", "t", "3")
+        await until(pilot, lambda: pilot.app.current_mode == "containers")
+        light = pilot.app.get_theme(pilot.app.theme).background
+        assert pilot.app.screen.styles.background.hex.lower() == light
+        assert pilot.app.screen.query_one("#trend").styles.background != pilot.app.screen.styles.border
+
+
+@pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.mode)
+async def test_the_keys_that_matter_have_room_in_80_columns(daemon: ScriptedDaemon, tab: object) -> None:
+    daemon.now = snapshot(run=run())
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press(tab.key)
+        await until(pilot, lambda: pilot.app.current_mode == tab.mode)
+        footer = screen_text(pilot.app).splitlines()[-1]
+        assert footer.endswith(("? Help q Quit", "? Help  q Quit"))
+        assert ("c Compare" if tab.mode == "results" else "n New run") in footer
+        assert len(footer) <= 80
 
 
 # leaving

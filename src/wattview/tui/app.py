@@ -14,7 +14,7 @@ from pathlib import Path
 from time import time as wall_clock
 from typing import Any, ClassVar, Literal
 
-from textual import work
+from textual import events, work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
@@ -46,6 +46,12 @@ from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import TABS, Tabs
 
 AGE_TICK_SECONDS = 1.0
+AHEAD_SECONDS = 1.0
+"""After its first picture a dashboard is left alone for so long before it makes the screens that were not visited."""
+
+HAND_SECONDS = 0.4
+"""While keys are pressed, and for so long after one, no screen is made ahead."""
+
 TOAST_SECONDS = 60.0
 """An alert that is older when it arrives is a line in the log, and no toast."""
 
@@ -116,6 +122,7 @@ class Dashboard(TimeTravelApp):
         self._retry_at = 0.0
         self._retry_now = asyncio.Event()
         self._painting = False
+        self._pressed = 0.0
         self._to_replay = replay
         self._owns_daemon = owns_daemon
         self._seeded = False
@@ -141,13 +148,15 @@ class Dashboard(TimeTravelApp):
         return self.latest.time if self.latest is not None else wall_clock()
 
     def paint(self) -> None:
-        """Shows the picture on every screen of the stack in front (what lies under a dialog stays current too)."""
+        """Shows the picture on the screen in front; what is seen under a dialog stays current too."""
         self._painting = False
         picture = self.picture
         with self.batch_update():
-            for screen in self.screen_stack:
+            for screen in reversed(self.screen_stack):
                 if isinstance(screen, View) and screen.is_mounted:
                     screen.paint(picture)
+                if not screen.is_modal:
+                    return
 
     def paint_soon(self) -> None:
         """One painting for all the snapshots that have piled up."""
@@ -178,6 +187,8 @@ class Dashboard(TimeTravelApp):
         if message.snapshot.last_event > self.events.last_event and not self._hearing:
             self._hearing = True
             self._hear(message.snapshot.time)
+        if before is None:
+            self.set_timer(AHEAD_SECONDS, self._make_ahead)
         if not self._seeded:
             self._seeded = True
             self._seed(message.snapshot.time)
@@ -203,6 +214,18 @@ class Dashboard(TimeTravelApp):
     def _daemons_time(self) -> float:
         """Now, by the clock of the daemon, which is that of its events; by our own before it has told its time."""
         return wall_clock() if self.latest is None else self.latest.time + time.monotonic() - self._arrived
+
+    @work(name="ahead", exit_on_error=False)
+    async def _make_ahead(self) -> None:
+        """Makes the screens that were not visited yet: the first visit is then as quick as any other."""
+        for mode in self.MODES:
+            await asyncio.sleep(HAND_SECONDS if time.monotonic() - self._pressed < HAND_SECONDS else 0)
+            await self._init_mode(mode)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key):
+            self._pressed = time.monotonic()
+        await super().on_event(event)
 
     @work(exit_on_error=False)
     async def _hear(self, now: float) -> None:
@@ -265,22 +288,27 @@ class Dashboard(TimeTravelApp):
         run = self.latest.run if self.latest is not None else None
         return run if run is not None and run.state == "running" else None
 
-    def action_go(self, mode: str) -> None:
+    async def action_go(self, mode: str) -> None:
+        """Shows a screen, whole."""
         if mode in self.MODES:
-            self.switch_mode(mode)
+            with self.batch_update():
+                await self.switch_mode(mode)
 
     def action_fleet(self) -> None:
         self.exit("fleet")
 
     def show_results(self, run_id: str) -> None:
         """The results of one run alone."""
-        self.action_go("results")
+        self.call_later(self._show_results, run_id)
+
+    async def _show_results(self, run_id: str) -> None:
+        await self.action_go("results")
         for screen in self._screens_of("results"):
             if isinstance(screen, ResultsScreen):
                 screen.show_run(run_id)
 
-    def on_tabs_chosen(self, message: Tabs.Chosen) -> None:
-        self.action_go(message.mode)
+    async def on_tabs_chosen(self, message: Tabs.Chosen) -> None:
+        await self.action_go(message.mode)
 
     def action_launch(self) -> None:
         self.launch()

@@ -42,7 +42,6 @@ class BaseApp(App[str]):
     CSS = """
     * { scrollbar-background: $surface; scrollbar-color: $border-blurred; scrollbar-size-vertical: 1;
         scrollbar-background-hover: $surface; scrollbar-background-active: $surface; }
-    Footer { background: $panel; }
     """
 
     def __init__(self, settings: Tui) -> None:
@@ -61,6 +60,18 @@ class BaseApp(App[str]):
     async def run_async(self, *arguments: Any, **options: Any) -> str | None:
         look_for_cycles_rarely()
         return await super().run_async(*arguments, **options)
+
+    def get_screen(self, screen: Any, screen_class: Any = None) -> Any:
+        """Textual takes a screen that is new for one that has missed a change of themes, and parses all style sheets
+        again for it. It is styled as it is mounted, and has missed nothing."""
+        found = super().get_screen(screen, screen_class)
+        if not found.is_running:
+            found._css_update_count = self._css_update_count
+        return found
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Textual shows nothing for so long after a change of screens, to hide one that is half made. Here a screen is
+        made before it is shown (``Dashboard.action_go``)."""
 
     def check_settings(self, known_keys: set[str]) -> None:
         """A name in the settings that means nothing here is said, and the rest holds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -51,13 +52,21 @@ class Page(Screen[None]):
             yield from self.content()
         if self.FILTERS:
             yield FilterBar(self.FILTERS)
-        yield KeyFooter(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def head(self) -> Widget:
         raise NotImplementedError
 
     def content(self) -> Iterator[Widget]:
         raise NotImplementedError
+
+    async def on_event(self, event: events.Event) -> None:
+        """Textual styles all widgets of a screen again when it comes to the front. They have their styles already,
+        unless the theme was changed while the screen was away."""
+        if isinstance(event, events.ScreenResume):
+            event.refresh_styles = self._css_update_count != self.app._css_update_count
+            self._css_update_count = self.app._css_update_count
+        await super().on_event(event)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return bool(self.FILTERS) if action == "filter" else True

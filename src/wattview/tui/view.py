@@ -116,7 +116,7 @@ class View(Page):
 
     def paint(self, picture: Picture) -> None:
         """Called by the app: the frame, then the body."""
-        if not self.query("Tabs") or not self.query("Footer"):
+        if not self.query("Tabs") or not self.query("KeyFooter"):
             return  # the screen is being made or taken down
         past = picture.playback is not None
         self.query_one(Tabs).show(picture.snapshot, "past" if past else "paused" if picture.paused else "")

@@ -94,7 +94,7 @@ class FleetPage(Page):
 
     def paint(self, picture: FleetPicture) -> None:
         """Called by the app: the frame, then the body."""
-        if not self.query("FleetHead") or not self.query("Footer"):
+        if not self.query("FleetHead") or not self.query("KeyFooter"):
             return  # the screen is being made or taken down
         self.query_one(FleetHead).show(picture)
         self.query_one(Banner).show(picture.link, picture.age_seconds, picture.paused, "store")
@@ -126,7 +126,7 @@ class Fleet(FleetPage):
 
     def content(self) -> Iterator[Widget]:
         yield Pane(id="sum")
-        yield Table(fleet_columns.HOSTS, fleet_columns.host_key, id="hosts", classes="box")
+        yield Table(fleet_columns.HOSTS, fleet_columns.host_key, opens=True, id="hosts", classes="box")
         yield Pane(id="facts")
         yield Graph("W", least=10.0, id="trend", classes="box")
 

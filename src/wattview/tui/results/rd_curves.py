@@ -127,7 +127,7 @@ class Curves(QuestionPage):
     def compose(self) -> ComposeResult:
         yield Scatter(id="curve-picture", classes="box")
         yield Table(columns(self.quality, self.price), lambda row: row.curve.label, empty="", stretch=0,
-                    id="curve-table", classes="box")  # fmt: skip
+                    opens=True, id="curve-table", classes="box")  # fmt: skip
 
     @property
     def table(self) -> Table[Drawn]:

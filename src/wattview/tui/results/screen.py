@@ -89,8 +89,8 @@ class ResultsScreen(View):
     def content(self) -> Iterator[Widget]:
         yield Pages(PAGES, self.page)
         yield Scatter(id="scatter", classes="box")
-        yield Table(result_columns.ENERGY, _key, empty=READING, id="results", classes="box")
-        yield Table(result_columns.RUNS, _run_key, empty=READING, stretch=-1, id="runs", classes="box")
+        yield Table(result_columns.ENERGY, _key, empty=READING, opens=True, id="results", classes="box")
+        yield Table(result_columns.RUNS, _run_key, empty=READING, stretch=-1, opens=True, id="runs", classes="box")
         for question in QUESTIONS.values():
             yield question()
         yield Pane(id="details", classes="box")
@@ -101,13 +101,15 @@ class ResultsScreen(View):
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        self.load()
+        if self.is_current:
+            self.load()
 
     def show(self, picture: Picture) -> None:
         """Results come when they are asked for; a run that ends asks (``run_ended``)."""
 
     def run_ended(self) -> None:
-        self.load()
+        if self.is_current:
+            self.load()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         shown = {

@@ -37,6 +37,7 @@ class ContainersScreen(View):
             workload_columns.container_key,
             sort=workload_columns.CONTAINER_WATTS,
             descending=True,
+            opens=True,
             id="containers",
             classes="box",
         )

@@ -68,6 +68,8 @@ class ExportersScreen(View):
     }
     """
 
+    _asked = False
+
     def content(self) -> Iterator[Widget]:
         with Container():
             yield Table(EXPORTERS, lambda one: one.exporter, empty="waiting for the daemon", id="health", classes="box")
@@ -81,7 +83,12 @@ class ExportersScreen(View):
         self.query_one("#health").border_title = "Exporters"
         self.query_one("#doctor").border_title = "Doctor: the sources and tools of this machine"
         self.query_one("#health").focus()
-        self.load()
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self.is_current and not self._asked:
+            self._asked = True
+            self.load()
 
     def show(self, picture: Picture) -> None:
         if picture.snapshot is not None:

@@ -68,10 +68,11 @@ class OverviewScreen(View):
                 workload_columns.container_key,
                 sort=workload_columns.CONTAINER_WATTS,
                 descending=True,
+                opens=True,
                 id="containers",
                 classes="box",
             )
-            yield Table(workload_columns.STREAMS, workload_columns.stream_key, id="streams", classes="box")
+            yield Table(workload_columns.STREAMS, workload_columns.stream_key, opens=True, id="streams", classes="box")
         yield HealthPane()
 
     def on_mount(self) -> None:

@@ -116,8 +116,9 @@ class ScenariosScreen(View):
         )
         with Box(id="choices"):
             yield Table(PRESETS, lambda row: row.preset.id if row.preset else "", empty="asking the daemon …",
-                        id="presets", classes="box")  # fmt: skip
-            yield Table(RUNS, lambda row: row.run.id if row.run else "", empty="no run yet", id="runs", classes="box")
+                        opens=True, id="presets", classes="box")  # fmt: skip
+            yield Table(RUNS, lambda row: row.run.id if row.run else "", empty="no run yet", opens=True,
+                        id="runs", classes="box")  # fmt: skip
 
     def on_mount(self) -> None:
         self.query_one("#now", Pane).grows = True
@@ -129,7 +130,8 @@ class ScenariosScreen(View):
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        self.load()
+        if self.is_current:
+            self.load()
 
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
@@ -146,7 +148,8 @@ class ScenariosScreen(View):
         self.query_one("#encoders", Table).show(run.encoders, empty)
 
     def run_ended(self) -> None:
-        self.load()
+        if self.is_current:
+            self.load()
 
     def action_load(self) -> None:
         self.dashboard.action_retry()

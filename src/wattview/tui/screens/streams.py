@@ -33,7 +33,7 @@ class StreamsScreen(View):
     """
 
     def content(self) -> Iterator[Widget]:
-        yield Table(workload_columns.STREAMS, workload_columns.stream_key, id="streams", classes="box")
+        yield Table(workload_columns.STREAMS, workload_columns.stream_key, opens=True, id="streams", classes="box")
         yield Pane(id="server")
         yield Graph("Mb/s", least=0.5, id="trend", classes="box")
 

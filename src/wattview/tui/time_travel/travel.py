@@ -32,6 +32,8 @@ PLAY_TICK_SECONDS = 0.5
 EDGE_SECONDS = 5.0
 """A run is shown from so long before it to so long after it."""
 
+TIME = Binding.Group("Time", compact=True)
+
 ONLY_POWER = "The history no longer reaches so far (history.retention): only its windows' power is left, at full rate."
 
 
@@ -39,8 +41,8 @@ class TimeTravelApp(BaseApp):
     """An app whose screens can show the past. ``shown_past`` is the snapshot and its trends while they do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("comma", "travel(-1)", "Back in time", show=False, key_display=",", id="travel_back"),
-        Binding("full_stop", "travel(1)", "Forward in time", show=False, key_display=".", id="travel_forward"),
+        Binding("comma", "travel(-1)", "Back in time", key_display=",", id="travel_back", group=TIME),
+        Binding("full_stop", "travel(1)", "Forward in time", key_display=".", id="travel_forward", group=TIME),
         Binding("less_than_sign", "leap(-1)", "Far back in time", show=False, key_display="<", id="travel_far_back"),
         Binding(
             "greater_than_sign", "leap(1)", "Far forward in time", show=False, key_display=">", id="travel_far_forward"

@@ -1,22 +1,108 @@
-"""The line of keys at the foot of a screen."""
+"""The line of keys at the foot of a screen: those that work now, as many as there is room for."""
 
 from __future__ import annotations
 
-from textual.widgets import Footer
+from typing import NamedTuple
+
+from rich.cells import cell_len
+from textual import events
+from textual.binding import Binding
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+
+LAST = ("help", "quit")
+"""The bindings that are shown at the end, and are never left out."""
 
 
-class KeyFooter(Footer):
-    """Textual's footer, which lets go of the keys that it showed before.
+class FooterItem(NamedTuple):
+    """What is shown of one or several keys; a click presses ``key``."""
 
-    Its keys are made anew whenever other bindings apply, and each is bound to the footer's ``compact``. Textual forgets
-    what was bound so when that attribute changes, which it never does: a dashboard whose screens are gone through kept
-    every key that it had ever shown.
-    """
+    display: str
+    description: str
+    key: str
+
+    @property
+    def width(self) -> int:
+        return cell_len(self.display) + cell_len(self.description) + 1
+
+
+class KeyFooter(Widget):
+    """One widget, drawn in one go: Textual's footer is made of one for each key, and makes and styles them all anew
+    with each change of screens, which took as long as all the rest of the change."""
 
     DEFAULT_CSS = """
-    KeyFooter.-compact FooterLabel { margin: 0 1 0 0; }
+    KeyFooter { dock: bottom; height: 1; background: $panel; color: $foreground; text-wrap: nowrap; }
     """
+    ALLOW_SELECT = False
 
-    async def recompose(self) -> None:
-        await super().recompose()
-        self.mutate_reactive(Footer.compact)
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: list[FooterItem] = []
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+
+    def _bindings_changed(self, screen: Screen[object]) -> None:
+        items = items_of(screen)
+        if items != self.items:
+            self.items = items
+            self.refresh()
+
+    def shown(self) -> list[tuple[int, FooterItem]]:
+        """(its first cell, the item) for those that have room."""
+        items, gap = fit_items(self.items, self.size.width)
+        places, at = [], 0
+        for item in items:
+            places.append((at, item))
+            at += item.width + gap
+        return places
+
+    def render(self) -> Content:
+        parts: list[str | tuple[str, str]] = []
+        at = 0
+        for start, item in self.shown():
+            parts += [" " * (start - at), (item.display, "bold $footer-key-foreground"), f" {item.description}"]
+            at = start + item.width
+        return Content.assemble(*parts)
+
+    def on_click(self, event: events.Click) -> None:
+        for start, item in self.shown():
+            if start <= event.x < start + item.width:
+                self.app.simulate_key(item.key)
+                return
+
+
+def items_of(screen: Screen[object]) -> list[FooterItem]:
+    """What only this screen has comes first, then what the focused widget and every screen have, then the app's; help
+    and quit are the last. Keys of one group or one action are one item."""
+    own = {binding.id for binding in Binding.make_bindings(type(screen).BINDINGS)}
+    found: dict[object, list[FooterItem]] = {}
+    order: dict[object, tuple[bool, int]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if not binding.show or not active.enabled or not binding.description:
+            continue
+        group = binding.group if binding.group is not None else (active.node, binding.action)
+        description = binding.group.description if binding.group is not None else binding.description
+        display = screen.app.get_key_display(binding)
+        if binding.group is not None or group not in found:
+            found.setdefault(group, []).append(FooterItem(display, description, binding.key))
+        order[group] = (binding.id in LAST, 0 if binding.id in own else 2 if active.node is screen.app else 1)
+    return [
+        FooterItem(" ".join(item.display for item in items), items[0].description, items[0].key)
+        for group, items in sorted(found.items(), key=lambda pair: order[pair[0]])
+    ]
+
+
+def fit_items(items: list[FooterItem], width: int) -> tuple[list[FooterItem], int]:
+    """The items that have room in ``width`` cells, and the cells between two: first the gaps become smaller, then
+    those before the last two go, the last of them first."""
+    kept = list(items)
+    while True:
+        for gap in (2, 1):
+            if sum(item.width + gap for item in kept) - gap <= width:
+                return kept, gap
+        if len(kept) <= len(LAST):
+            return kept, 1
+        kept.pop(-len(LAST) - 1)

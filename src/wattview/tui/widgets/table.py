@@ -5,7 +5,8 @@ cost a tenth of a core. This one is given the rows as they are, formats what is 
 
 Columns are data: what to write, how wide, how to sort. Where the terminal is too narrow, the columns of the highest
 ``rank`` go first; spare room goes to the first column, or to the last (``stretch=-1``). The cursor stays on its row
-(by key), however the rows are sorted; with ``follow`` a cursor on the first line stays there instead.
+(by key), however the rows are sorted; with ``follow`` a cursor on the first line stays there instead. Of a table that
+``opens``, enter or a double click opens the row under the cursor.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="table_page_down"),
         Binding("home,g", "jump(0)", "First row", show=False, id="table_first"),
         Binding("end,G", "jump(-1)", "Last row", show=False, id="table_last"),
-        Binding("enter", "open", "Open", show=False, id="table_open"),
+        Binding("enter", "open", "Open", key_display="enter", id="table_open"),
         Binding("s", "sort_next", "Sort", id="table_sort"),
         Binding("S", "sort_reverse", "Reverse", show=False, id="table_reverse"),
     ]
@@ -99,6 +100,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         stretch: int = 0,
         follow: bool = False,
         descending: bool = False,
+        opens: bool = False,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
@@ -110,6 +112,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self.follow = follow
         self.sort_column = sort
         self.descending = descending
+        self.opens = opens
         self.filter = ""
         self.marked: set[Hashable] = set()
         self.rows: list[R] = []
@@ -323,6 +326,9 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def action_jump(self, index: int) -> None:
         self._go(index if index >= 0 else len(self.rows) - 1)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.opens if action == "open" else True
 
     def action_open(self) -> None:
         if self.row is not None:
