@@ -6,9 +6,9 @@ import csv
 import io
 import json
 import logging
-import re
 import tempfile
-import unicodedata
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,32 +20,14 @@ from hypothesis import strategies as st
 
 from tests.core.conftest import Call
 from tests.support.dashboard import ScriptedDaemon, scripted
+from tests.support.hostile_text import EVIL, HOSTILE, obeyed, with_hostile_text
 from tests.support.measured_runs import baseline, scenario, write_runs
+from tests.support.sweep import sweep
 from wattview.cli.commands import main
 from wattview.cli.log_lines import LogLines
 from wattview.cli.terminal import bad, say
 from wattview.foreign_text import clean, csv_cell, json_escaped
 from wattview.model import Finding, RunResult
-
-HOSTILE = (
-    "\x1b]0;owned\x07",  # the window's title
-    "\x1b[2J\x1b[31m",  # an empty screen, and red, which is ours too
-    "\x9b2J\x90q\x9c",  # the same in C1, and a device control string
-    "\x1b]52;c;b3duZWQ=\x1b\\",  # the clipboard
-    "\r\nfake: done\b\b\x7f",
-    "\u202egpj.exe\u2066\u2069\u200f\u061c",  # the order of text
-    "a\u200bb\u200db\u2060\ufeff\u00ad\U000e0041",  # what takes no room
-    "\u2028\u2029\x85",  # more line breaks
-    "\ufdd1[red]x[/red]",  # our own marks, and markup
-)
-EVIL = "".join(HOSTILE)
-OUR_COLOURS = re.compile(r"\x1b\[(?:0|1|2|31|32)m")
-
-
-def obeyed(text: str) -> list[str]:
-    """What a terminal would obey, or a reader be misled by, but our own colours and line breaks."""
-    text = OUR_COLOURS.sub("", text)
-    return [one for one in text if one != "\n" and not one.isprintable() and unicodedata.category(one) != "Zs"]
 
 
 def coloured(*arguments: str) -> str:
@@ -56,19 +38,29 @@ def coloured(*arguments: str) -> str:
     return done.output
 
 
+LATER = "20260101_140000"
+"""A run with the settings of the first of ``hostile_runs``, at more power."""
+
+
 @pytest.fixture
 def hostile_runs(call: Call, state: Path) -> tuple[str, str]:
     first, second = "20260101_120000", "20260101_130000"
     fields = {"notes": [EVIL], "source": EVIL, "encoder_version": EVIL, "host": EVIL}
-    named = [
-        scenario(f"{EVIL} #{at}", 50.0 + at, setting=EVIL, repeat=at, encoder=EVIL, vmaf_score=90.0 + at, **fields)
-        for at in (1, 2, 3)
-    ]
+
+    def named(more: float = 0.0) -> list[dict[str, object]]:
+        return [
+            scenario(
+                f"{EVIL} #{at}", 50.0 + at + more, setting=EVIL, repeat=at, encoder=EVIL, vmaf_score=90.0 + at, **fields
+            )
+            for at in (1, 2, 3)
+        ]
+
     rates = [
         scenario(f"{EVIL} {rate}", 50.0 + rate, bitrate=f"{rate}000k", vmaf_score=80.0 + rate, preset=EVIL)
         for rate in (1, 2, 3, 4)
     ]
-    write_runs(state, {first: [baseline(), *named], second: [baseline(), *rates]})
+    runs = {first: [baseline(), *named()], second: [baseline(), *rates], LATER: [baseline(), *named(9.0)]}
+    write_runs(state, runs)
     return first, second
 
 
@@ -76,7 +68,8 @@ def hostile_runs(call: Call, state: Path) -> tuple[str, str]:
     "words",
     ["list", "list --json", "show", "show A", "show A --json", "compare A B", "compare A B --json", "advise --vmaf 85",
      "advise --vmaf 85 --json", "curves", "curves --json", f"curves --first {HOSTILE[0]}", "predict --streams 2",
-     "predict --streams 2 --json", f"show {HOSTILE[1].split()[0]}", "export --format csv",
+     "predict --streams 2 --json", "plot A --kind power", "plot A --kind bars", "plot A --kind front",
+     "plot B --kind curves", f"show {HOSTILE[1].split()[0]}", "export --format csv",
      "export --format json", "export --format html"],
 )  # fmt: skip
 def test_results_say_nothing_that_a_terminal_obeys(hostile_runs: tuple[str, str], words: str) -> None:
@@ -84,6 +77,19 @@ def test_results_say_nothing_that_a_terminal_obeys(hostile_runs: tuple[str, str]
     said = coloured("results", *(names.get(word, word) for word in words.split()))
     assert said
     assert obeyed(said.replace("\r\n", "\n")) == []
+
+
+@pytest.mark.parametrize("written", ["", "--json", "--junit FILE", "--markdown FILE"])
+@pytest.mark.parametrize("candidate", [LATER, "20260101_130000"])
+def test_a_gate_says_nothing_that_is_obeyed(
+    hostile_runs: tuple[str, str], tmp_path: Path, candidate: str, written: str
+) -> None:
+    file = tmp_path / "said"
+    options = [str(file) if word == "FILE" else word for word in written.split()]
+    said = coloured("gate", hostile_runs[0], candidate, "--max", "energy=+1%", "--allow-missing", *options)
+    for text in (said, file.read_text("utf-8") if file.exists() else said):
+        assert "owned" in text
+        assert obeyed(text) == []
 
 
 def test_json_says_the_same_name_in_escapes(hostile_runs: tuple[str, str]) -> None:
@@ -107,6 +113,31 @@ def hostile_daemon(call: Call) -> Iterator[ScriptedDaemon]:
 def test_what_a_daemon_tells_is_printed_safely(hostile_daemon: ScriptedDaemon, words: str) -> None:
     said = coloured(*words.split(), "--set", f"daemon.control_socket={hostile_daemon.socket}")
     assert "owned" in said
+    assert obeyed(said) == []
+
+
+def test_check_repeats_nothing_that_is_obeyed(hostile_daemon: ScriptedDaemon, tmp_path: Path) -> None:
+    web = tmp_path / "web.yml"
+    web.write_text("basic_auth_users: {a: $2y$04$abcdefghijklmnopqrstuuSmzb3iUC6ZuBYdyGm9cbdBzXNDaKWyS}\n")
+    settings = (f"daemon.control_socket={hostile_daemon.socket}", f"daemon.web_config_file={web}")
+    said = coloured("check", *(part for one in settings for part in ("--set", one)))
+    assert "owned" in said
+    assert obeyed(said) == []
+
+
+def test_a_run_ends_with_a_headline_that_is_not_obeyed(hostile_daemon: ScriptedDaemon) -> None:
+    hostile_daemon.results = [with_hostile_text(sweep("r"))]
+
+    def end() -> None:
+        while not hostile_daemon.posted:
+            time.sleep(0.01)
+        hostile_daemon.finish(results_id="r", error=EVIL)
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    said = coloured("run", "--set", f"daemon.control_socket={hostile_daemon.socket}")
+    ending.join()
+    assert said.count("owned") > 5
     assert obeyed(said) == []
 
 

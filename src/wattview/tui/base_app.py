@@ -123,6 +123,10 @@ class BaseApp(App[str]):
             return
         super().notify(message, **{**options, "title": title, "markup": False})
 
+    def copy_to_clipboard(self, text: str) -> None:
+        """A text may come from elsewhere, and may be pasted into a shell."""
+        super().copy_to_clipboard(clean(text))
+
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.DEFAULTS
 

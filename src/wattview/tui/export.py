@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from textual.app import App
 
-from wattview.foreign_text import csv_cell
+from wattview.foreign_text import csv_cell, one_line
 from wattview.model import MEDIA_TYPES
 from wattview.tui.text import UNKNOWN
 from wattview.tui.widgets.table import Table
@@ -28,7 +28,7 @@ def row_text(table: Table[Any]) -> str:
     row = table.row
     if row is None:
         return ""
-    return "\n".join(f"{column.title}: {column.text(row)}" for column in table.columns)
+    return "\n".join(one_line(f"{column.title}: {column.text(row)}") for column in table.columns)
 
 
 def table_csv(table: Table[Any]) -> str:
