@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, settings
 
 from wattview import config as wattview_config
 from wattview.config import Config
-from wattview.gc_tuning import look_for_cycles_rarely
 
 ConfigFactory = Callable[..., Config]
 
@@ -22,7 +21,7 @@ settings.load_profile("wattview")
 
 # What a whole suite imports are a million objects; to look through them for garbage again and again is a fifth of what
 # the tests would take.
-look_for_cycles_rarely()
+gc.set_threshold(20_000, 10, 10)
 
 
 def pytest_collection_finish() -> None:

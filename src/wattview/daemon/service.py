@@ -47,7 +47,7 @@ from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler
 from wattview.daemon.sd_notify import Supervisor
 from wattview.daemon.state_directory import StateError
-from wattview.gc_tuning import look_for_cycles_rarely
+from wattview.gc_tuning import begin
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -245,7 +245,7 @@ async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | No
     Settings that are wrong at a SIGHUP are logged and the daemon goes on with those it has.
     """
     _raise_file_limit()
-    look_for_cycles_rarely()
+    begin()
     with kept_events() as events:
         await _serve(load, events, ready)
 

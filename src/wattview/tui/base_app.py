@@ -16,7 +16,7 @@ from textual.screen import ModalScreen, Screen
 
 from wattview.config import Tui
 from wattview.foreign_text import clean
-from wattview.gc_tuning import look_for_cycles_rarely
+from wattview.gc_tuning import begin
 from wattview.tui import themes
 from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.screens.help import Help
@@ -58,7 +58,7 @@ class BaseApp(App[str]):
         self.set_keymap(settings.keys)
 
     async def run_async(self, *arguments: Any, **options: Any) -> str | None:
-        look_for_cycles_rarely()
+        begin()
         return await super().run_async(*arguments, **options)
 
     def get_screen(self, screen: Any, screen_class: Any = None) -> Any:
