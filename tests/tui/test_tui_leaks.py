@@ -79,7 +79,7 @@ async def watched(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> dict[str, in
 
         before = await rounds(WARM_UP)
         await rounds(ROUNDS)
-        for _ in range(20):  # a screen that was closed last may still be on its way out
+        for _ in range(100):  # a screen that was closed last may still be on its way out
             grown = {name: more for name, count in living().items() if (more := count - before[name]) >= ROUNDS / 2}
             if not grown:
                 break
