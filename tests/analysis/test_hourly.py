@@ -12,7 +12,7 @@ from tests.support.dashboard import snapshot
 from wattview.analysis.machine_power import machine_power
 from wattview.analysis.pricing.hourly import hourly_cost
 from wattview.config import Cost, Tariff
-from wattview.model import Gpu, MachinePower
+from wattview.model import Gpu, MachinePower, WallPower
 
 PRICES = Cost(energy_per_kwh=0.30, pue=1.5, cpu_per_hour=0.05, gpu_per_hour=2.0, carbon_g_per_kwh=400.0)
 WHOLE = snapshot(0.0)
@@ -61,3 +61,10 @@ def test_the_price_is_the_one_of_this_hour() -> None:
     for hour, cost in ((12, 0.09), (23, 0.03)):
         moment = datetime(2026, 3, 2, hour, tzinfo=UTC).timestamp()
         assert hourly_cost(MACHINE, HOST, (), moment, prices).energy == pytest.approx(cost)
+
+
+def test_an_hour_is_billed_by_the_plug_where_that_is_known() -> None:
+    wall = WallPower(source="meter", time=0.0, monotonic=0.0, watts=300.0)
+    assert hourly_cost(MACHINE, HOST, (), 0.0, PRICES, wall).energy == pytest.approx(0.09 * 1.5)
+    assert hourly_cost(None, HOST, (), 0.0, PRICES, wall).carbon_grams == pytest.approx(180.0)
+    assert hourly_cost(MACHINE, HOST, (), 0.0, PRICES, replace(wall, watts=None)).energy == pytest.approx(0.09)

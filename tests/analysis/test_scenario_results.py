@@ -376,3 +376,38 @@ def test_a_difference_that_cannot_be_had_says_why() -> None:
     [_, mixed] = compared_with_baseline([measured("baseline", 20.0, source="estimated"), measured("a", 50.0, 100)])
     assert mixed.baseline_diff_power_watts is None
     assert "came from estimated, this scenario's from rapl" in mixed.reasons["baseline_diff_power_watts"]
+
+
+METER = (
+    line('wattview_wall_energy_joules_total{source="meter"}', 90.0),
+    flat('wattview_wall_power_error_watts{source="meter"}', 1.4),
+)
+MODEL = line('wattview_wall_energy_joules_total{source="calibrated"}', 85.0)
+
+
+def test_costs_and_carbon_are_of_what_the_plug_gave_where_that_is_known() -> None:
+    result = analyse(record(), evidence(*RAPL, *CPU, *METER, MODEL), PRICES)
+    assert (result.energy_joules, result.power_source) == (pytest.approx(3000.0), "rapl")
+    assert (result.wall_energy_joules, result.wall_source) == (pytest.approx(5400.0), "meter")
+    assert result.wall_power_mean_watts == pytest.approx(90.0)
+    assert result.wall_power_error_watts == pytest.approx(1.4)
+    assert result.cost_energy == pytest.approx(0.000375 * 90 / 50)
+    assert result.carbon_grams == pytest.approx(0.5 * 90 / 50)
+
+
+def test_a_calibration_stands_in_for_a_meter_that_has_a_gap() -> None:
+    key = METER[0].name
+    begun_anew = HistorySeries(key, [(START + at, 90.0 * (at if at < 30 else at - 30)) for at in range(0, 65, 5)])
+    result = analyse(record(), evidence(*RAPL, *CPU, begun_anew, MODEL), PRICES)
+    assert (result.wall_energy_joules, result.wall_source) == (pytest.approx(5100.0), "calibrated")
+    alone = analyse(record(), evidence(*RAPL, *CPU, begun_anew), PRICES)
+    assert alone.wall_energy_joules is None
+    assert "restarted" in alone.reasons["wall_energy_joules"]
+    assert alone.cost_energy == pytest.approx(0.000375), "the host's energy, as without a meter"
+
+
+def test_the_wall_is_known_where_the_processors_counter_is_not() -> None:
+    result = analyse(record(), evidence(*CPU, *METER), PRICES)
+    assert result.energy_joules is None
+    assert result.cost_energy == pytest.approx(0.000375 * 90 / 50)
+    assert "cost_energy" not in result.reasons

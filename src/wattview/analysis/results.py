@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from wattview.analysis.efficiency import efficiency, work_of
 from wattview.analysis.pricing import cost, tariff
 from wattview.analysis.qoe import qoe
-from wattview.analysis.windows import gpus, host
+from wattview.analysis.windows import gpus, host, wall
 from wattview.analysis.windows.energy import MAX_GAP_SECONDS, NoData, percentile
 from wattview.analysis.windows.host import Window
 from wattview.analysis.windows.series import Evidence
@@ -36,6 +36,7 @@ _OF_POWER = (
     "energy_joules", "power_mean_watts", "power_max_watts", "power_percentile_watts", "cost_energy", "carbon_grams",
     "efficiency",
 )  # fmt: skip
+_OF_WALL = ("wall_energy_joules", "wall_power_mean_watts")
 _OF_CPU = ("cpu_seconds", "cpu_mean_percent", "cost_compute")
 _OF_WINDOW = (*_OF_POWER, *_OF_CPU, "gpu_energy_joules", "cost_total")
 
@@ -98,7 +99,9 @@ def analyse(
         found.figures["window_seconds"] = window.seconds
         if not record.duration:
             found.figures["duration_seconds"] = window.seconds
-        _power(found, evidence, window, prices)
+        _wall(found, evidence, window)
+        _power(found, evidence, window)
+        _billed(found, evidence, window, prices)
         _cpu(found, evidence, window, prices)
         if gpus.no_gpu(evidence):
             found.inapplicable["gpu_energy_joules"] = "no GPU could be read on this machine"
@@ -112,7 +115,24 @@ def analyse(
     )  # fmt: skip
 
 
-def _power(found: _Findings, evidence: Evidence, window: Window, prices: Cost) -> None:
+def _wall(found: _Findings, evidence: Evidence, window: Window) -> None:
+    """Nothing is said of it on a machine without a meter or a calibration: that is the rule."""
+    try:
+        if not wall.metered(evidence):
+            return
+        energy = wall.wall_energy(evidence, window)
+    except NoData as lack:
+        found.lack(_OF_WALL, lack.reason)
+        return
+    found.figures |= {
+        "wall_energy_joules": energy.joules,
+        "wall_energy_error_joules": energy.error_joules,
+        "wall_power_mean_watts": energy.joules / window.seconds,
+        "wall_source": energy.source,
+    }
+
+
+def _power(found: _Findings, evidence: Evidence, window: Window) -> None:
     try:
         energy = host.host_energy(evidence, window)
     except NoData as lack:
@@ -126,8 +146,23 @@ def _power(found: _Findings, evidence: Evidence, window: Window, prices: Cost) -
     }
     found.take("power_max_watts", lambda: host.largest_watts(evidence, window, energy))
     found.take("power_percentile_watts", lambda: _percentiles(evidence, window, energy))
-    found.take("cost_energy", lambda: _energy_cost(evidence, window, energy, prices))
-    carbon = cost.carbon_grams(energy.joules, prices)
+
+
+def _billed(found: _Findings, evidence: Evidence, window: Window, prices: Cost) -> None:
+    """Cost and carbon of what was drawn from the wall where that is known, else of what the host's source counts."""
+    joules = found.figures.get("wall_energy_joules", found.figures.get("energy_joules"))
+    if joules is None:
+        return
+    at_wall = "wall_energy_joules" in found.figures
+
+    def between(start: float, end: float) -> float:
+        part = Window(start, end, window.max_gap)
+        return wall.wall_energy(evidence, part).joules if at_wall else host.host_energy(evidence, part).joules
+
+    for name in ("cost_energy", "carbon_grams"):
+        found.reasons.pop(name, None)
+    found.take("cost_energy", lambda: _energy_cost(joules, between, window, prices))
+    carbon = cost.carbon_grams(joules, prices)
     if carbon is None:
         found.reasons["carbon_grams"] = "the grid's carbon intensity is not set; set cost.carbon_g_per_kwh"
     else:
@@ -165,22 +200,19 @@ def _efficiency(found: _Findings, record: ScenarioRecord, window: Window, prices
         return
     sci = None
     if work.stream_hours:
-        sci = cost.software_carbon_intensity(joules, window.seconds, work.stream_hours, prices)
+        billed = found.figures.get("wall_energy_joules", joules)
+        sci = cost.software_carbon_intensity(billed, window.seconds, work.stream_hours, prices)
     found.figures["efficiency"] = efficiency(
         joules, work, cost=found.figures.get("cost_total"), egress=found.figures.get("cost_egress"),
         carbon_grams=found.figures.get("carbon_grams"), sci_grams=sci,
     )  # fmt: skip
 
 
-def _energy_cost(evidence: Evidence, window: Window, energy: host.HostEnergy, prices: Cost) -> float:
+def _energy_cost(joules: float, between: Callable[[float, float], float], window: Window, prices: Cost) -> float:
     """At the flat price, or with a tariff each hour's energy at that hour's price."""
     if not prices.tariff:
-        return cost.energy_cost(energy.joules, prices)
-
-    def joules(start: float, end: float) -> float:
-        return host.host_energy(evidence, Window(start, end, window.max_gap)).joules
-
-    return tariff.energy_cost(joules, window.start, window.end, prices)
+        return cost.energy_cost(joules, prices)
+    return tariff.energy_cost(between, window.start, window.end, prices)
 
 
 def _percentiles(evidence: Evidence, window: Window, energy: host.HostEnergy) -> dict[str, float]:

@@ -45,6 +45,20 @@ POWER_SOURCES: tuple[PowerSourceEntry, ...] = (
         module="hwmon_processor",
     ),
     PowerSourceEntry(
+        "ina3221",
+        "measured at the Jetson module (INA3221)",
+        "the Jetson module's own monitors (INA3221)",
+        sees="machine",
+        module="ina3221",
+    ),
+    PowerSourceEntry(
+        "pmic",
+        "measured by the Raspberry Pi's PMIC",
+        "the Raspberry Pi's PMIC: its rails, without USB devices and losses",
+        sees="machine",
+        module="raspberry_pi",
+    ),
+    PowerSourceEntry(
         "battery",
         "measured at the battery",
         "the battery, which feeds the machine now",

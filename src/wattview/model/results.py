@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from wattview.model.power.meters import WallSource
 from wattview.model.runs import ScenarioRecord
 
 
@@ -91,7 +92,8 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     ``power_percentile_watts`` is by ``"5"``, ``"50"``, ``"95"`` and ``"99"``. Net figures exclude what the baseline's
     power would have used in the same time. ``machine`` describes the machine that was measured; None if the file does
     not say. ``baseline_watts`` is the mean power that was subtracted, ``baselines_watts`` that of every baseline of the
-    file. ``remarks`` are warnings, by a short name, on how far to trust the figures above baseline.
+    file. ``wall_…`` is drawn from the wall, by ``wall_source``: if it is known, costs and carbon are of it.
+    ``remarks`` are warnings, by a short name, on how far to trust the figures above baseline.
     """
 
     record: ScenarioRecord
@@ -104,6 +106,10 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     power_max_watts: float | None = None
     power_percentile_watts: dict[str, float] | None = None
     power_source: str | None = None
+    wall_energy_joules: float | None = None
+    wall_energy_error_joules: float | None = None
+    wall_power_mean_watts: float | None = None
+    wall_source: WallSource | None = None
     cpu_seconds: float | None = None
     cpu_mean_percent: float | None = None
     gpu_energy_joules: float | None = None
@@ -132,6 +138,13 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
         if self.energy_error_joules is None or not self.window_seconds:
             return None
         return self.energy_error_joules / self.window_seconds
+
+    @property
+    def wall_power_error_watts(self) -> float | None:
+        """The same at the wall."""
+        if self.wall_energy_error_joules is None or not self.window_seconds:
+            return None
+        return self.wall_energy_error_joules / self.window_seconds
 
 
 class RunResult(Struct, frozen=True, kw_only=True):

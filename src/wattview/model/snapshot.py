@@ -160,7 +160,7 @@ class Event(Struct, frozen=True, kw_only=True):
     alert: bool = False
 
 
-TrendKind = Literal["machine", "zone", "gpu", "container", "stream"]
+TrendKind = Literal["machine", "wall", "zone", "gpu", "container", "stream"]
 TrendQuantity = Literal[
     "power", "energy", "cpu", "idle", "containers", "encoders", "unattributed", "memory", "bandwidth_in"
 ]

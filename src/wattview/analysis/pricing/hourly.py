@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from wattview.analysis.pricing import cost, tariff
 from wattview.config import Cost
-from wattview.model import Gpu, HostReading, MachinePower
+from wattview.model import Gpu, HostReading, MachinePower, WallPower
 
 
 class HourlyCost(Struct, frozen=True):
@@ -22,10 +22,18 @@ class HourlyCost(Struct, frozen=True):
 
 
 def hourly_cost(
-    machine: MachinePower | None, host: HostReading | None, gpus: Sequence[Gpu] | None, time: float, prices: Cost
+    machine: MachinePower | None,
+    host: HostReading | None,
+    gpus: Sequence[Gpu] | None,
+    time: float,
+    prices: Cost,
+    wall: WallPower | None = None,
 ) -> HourlyCost:
-    """From the readings of one moment, at the price of energy then. ``gpus`` is None if unknown."""
+    """From the readings of one moment, at the price of energy then. ``gpus`` is None if unknown. The energy is that
+    drawn from the wall if it is known, else the machine's."""
     watts = machine.watts if machine is not None else None
+    if wall is not None and wall.watts is not None:
+        watts = wall.watts
     energy = None if watts is None else watts / 1000.0 * tariff.price_at(time, prices) * prices.pue
     compute = _compute(host, gpus, prices)
     return HourlyCost(

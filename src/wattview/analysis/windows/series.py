@@ -23,6 +23,9 @@ HOST_PEAK_WATTS = "wattview_host_power_peak_watts"
 HOST_UPDATE_SECONDS = "wattview_host_energy_update_seconds"
 MACHINE_WATTS = "wattview_machine_power_watts"
 MACHINE_ERROR_WATTS = "wattview_machine_power_error_watts"
+WALL_ENERGY = "wattview_wall_energy_joules_total"
+WALL_WATTS = "wattview_wall_power_watts"
+WALL_ERROR_WATTS = "wattview_wall_power_error_watts"
 CPU_BUSY = "wattview_host_cpu_busy_seconds_total"
 CPUS = "wattview_host_cpus"
 GPU_MILLIJOULES = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
@@ -31,7 +34,10 @@ NODE_CPU = "node_cpu_seconds_total"
 RAPL_ENERGY = "rapl_energy_joules_total"
 RAPL_WATTS = "rapl_power_watts"
 
-FIRST = (HOST_ENERGY, HOST_WATTS, HOST_PEAK_WATTS, MACHINE_WATTS, CPU_BUSY, CPUS, GPU_MILLIJOULES, GPU_PERCENT)
+FIRST = (
+    HOST_ENERGY, HOST_WATTS, HOST_PEAK_WATTS, MACHINE_WATTS, CPU_BUSY, CPUS, GPU_MILLIJOULES, GPU_PERCENT, WALL_ENERGY,
+    WALL_ERROR_WATTS,
+)  # fmt: skip
 INSTEAD: Mapping[str, tuple[str, ...]] = {HOST_ENERGY: (RAPL_ENERGY, RAPL_WATTS), CPU_BUSY: (NODE_CPU,)}
 """Other programs' exporters, read if our own series are missing."""
 

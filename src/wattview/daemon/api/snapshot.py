@@ -81,7 +81,8 @@ class Snapshots:
         now, prices = time.time(), self._config.cost
         known_gpus = self._sampler.known_gpus(gpus)
         machine = machine_power(power if isinstance(power, PowerReading) else None, known_gpus)
-        cost = hourly_cost(machine, host if isinstance(host, HostReading) else None, known_gpus, now, prices)
+        at_wall = wall.power if isinstance(wall, WallReading) else None
+        cost = hourly_cost(machine, host if isinstance(host, HostReading) else None, known_gpus, now, prices, at_wall)
         snapshot = Snapshot(
             time=now,
             version=__version__,
@@ -105,7 +106,7 @@ class Snapshots:
             rtmp_url=self._rtmp_url,
             machine_power=machine,
             power_use=self._attributor.power_use(),
-            wall=wall.power if isinstance(wall, WallReading) else None,
+            wall=at_wall,
             workloads=self._attributor.workloads(workloads.workloads)
             if isinstance(workloads, WorkloadsReading)
             else (),

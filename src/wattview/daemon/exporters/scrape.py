@@ -156,7 +156,7 @@ async def _whole_machine(shown: Shown) -> list[Family]:
     """What the whole machine draws and costs now, and at which prices."""
     now, prices = time.time(), shown.config.cost
     machine = await machine_now(shown.sampler)
-    hourly = hourly_cost(machine.power, machine.host, machine.gpus, now, prices)
+    hourly = hourly_cost(machine.power, machine.host, machine.gpus, now, prices, machine.wall)
     return [
         *machine_families(machine.power), *hourly_families(hourly, prices.currency), *price_families(prices, now)
     ]  # fmt: skip

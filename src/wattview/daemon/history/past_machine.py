@@ -13,7 +13,17 @@ from wattview.analysis.windows import series as names
 from wattview.analysis.windows.host import MEASURED
 from wattview.daemon.history.past_workloads import engine
 from wattview.daemon.history.sample_index import IndexedSample, SampleIndex, by_key
-from wattview.model import ExporterHealth, HostReading, MachinePower, Nic, PowerReading, PowerUse, Zone
+from wattview.model import (
+    ExporterHealth,
+    HostReading,
+    MachinePower,
+    Nic,
+    PowerReading,
+    PowerUse,
+    WallPower,
+    WallSource,
+    Zone,
+)
 from wattview.model.power import IdleMethod
 
 SOURCES = (*MEASURED, "estimated")
@@ -66,6 +76,19 @@ def machine(moment: SampleIndex, host: PowerReading | None) -> MachinePower | No
     source = recorded.labels.get("source", "")
     error = next((one for one in moment.all(names.MACHINE_ERROR_WATTS) if one.labels.get("source") == source), None)
     return MachinePower(source=source, watts=recorded.value, error_watts=error.value if error is not None else None)
+
+
+def wall(moment: SampleIndex) -> WallPower | None:
+    """Power from the wall: by the meter if it was read, else calibrated."""
+    for source in get_args(WallSource):
+        for one in moment.all(names.WALL_WATTS):
+            if one.labels.get("source") == source:
+                errors = moment.all(names.WALL_ERROR_WATTS)
+                error = next((two.value for two in errors if two.labels.get("source") == source), None)
+                return WallPower(
+                    source=source, time=one.time, monotonic=0.0, watts=one.value, error_watts=error, answered=one.time
+                )
+    return None
 
 
 def _zones(moment: SampleIndex, facts: SampleIndex) -> tuple[Zone, ...]:

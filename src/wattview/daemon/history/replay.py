@@ -122,6 +122,7 @@ class Past:
             power=power,
             machine=past_machine.machine(moment, power),
             power_use=past_machine.power_use(moment, facts),
+            wall=past_machine.wall(moment),
             host=past_machine.host(moment, facts, hostname),
             containers=past_workloads.containers(moment, facts),
             engine=past_workloads.engine(moment, facts),
@@ -137,7 +138,7 @@ class Past:
         """A snapshot of the available parts, with the values that follow from them and the run in progress."""
         there = {name: parts.get(part) for name, part in _PARTS.items()} | {"power": power}
         prices = self._config.cost
-        cost = hourly_cost(machine, parts.get("host"), parts.get("gpus", ()), at, prices)
+        cost = hourly_cost(machine, parts.get("host"), parts.get("gpus", ()), at, prices, parts.get("wall"))
         runs = (run_at(run, at) for run in self._runner.list())
         nothing: dict[str, Any] = {
             "host": None, "containers": (), "engine": None, "streams": (), "rtmp_server": None, "gpus": (),

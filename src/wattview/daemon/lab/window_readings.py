@@ -15,12 +15,17 @@ FRESH_SECONDS = 1e-6
 
 PATIENCE_SECONDS = 1.0
 
-KEPT = frozenset({names.HOST_ENERGY, names.CPU_BUSY, names.CPUS, names.GPU_MILLIJOULES, names.GPU_PERCENT})
+KEPT = frozenset(
+    {
+        names.HOST_ENERGY, names.CPU_BUSY, names.CPUS, names.GPU_MILLIJOULES, names.GPU_PERCENT, names.WALL_ENERGY,
+        names.WALL_ERROR_WATTS,
+    }
+)  # fmt: skip
 
 
 async def window_readings(sampler: Sampler) -> WindowReadings:
     """Reads the host and the GPUs now. A source that fails leaves out its own samples."""
-    wanted = [sampler.sources[name] for name in ("power", "host", "gpu") if name in sampler.sources]
+    wanted = [sampler.sources[name] for name in ("power", "host", "gpu", "wall") if name in sampler.sources]
     read = await asyncio.gather(*(sampler.read_or_none(one.name, FRESH_SECONDS, PATIENCE_SECONDS) for one in wanted))
     found = {source.name: reading for source, reading in zip(wanted, read, strict=True)}
     samples: list[tuple[float, str, float]] = []

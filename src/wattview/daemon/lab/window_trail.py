@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from wattview.analysis.windows.series import Evidence, OwnPower
+from wattview.analysis.windows.series import WALL_ENERGY, Evidence, OwnPower
 from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import HistorySeries, ScenarioRecord, TrailPoint
 
@@ -39,7 +39,8 @@ LOOK_PATIENCE_SECONDS = 0.2
 EDGE_PATIENCE_SECONDS = 2.0
 
 AFTER_SECONDS = 3.0
-"""How long the trail continues after the end of the window: a counter may update once a second or less."""
+"""How long the trail and the wall meter are followed after the end of the window: a counter may update once a second
+or less."""
 
 GPU_LAG_SECONDS, GPU_LEAD_SECONDS = 0.2, 0.05
 """How much older or newer than its time stamp a GPU's energy may be: drivers update it 10 to 50 times a second, and
@@ -193,8 +194,15 @@ class WindowTrail:
         while True:
             await self._take_points()
             if not self._points or self._newest() >= self._end or time.monotonic() >= until:
-                return
+                break
             await asyncio.sleep(0.1)
+        while self._awaits_the_wall() and time.monotonic() < until:
+            await asyncio.sleep(0.25)
+            await self._take_readings()
+
+    def _awaits_the_wall(self) -> bool:
+        """A meter at the wall is read every second or two, and its last value is of before the end."""
+        return any(name.startswith(WALL_ENERGY) and points[-1][0] < self._end for name, points in self._series.items())
 
     def _newest(self) -> float:
         """The time of the last point."""

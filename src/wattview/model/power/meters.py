@@ -54,6 +54,33 @@ METERS: tuple[MeterKind, ...] = (
         takes=("outlets", *HTTP),
         accuracy_percent=2.0,
     ),
+    MeterKind(
+        "redfish",
+        "a server's BMC by Redfish",
+        "redfish",
+        needs=("url",),
+        takes=("outlets", *HTTP),
+        seconds=10.0,
+        accuracy_percent=5.0,
+    ),
+    MeterKind("ipmi", "a server's BMC by IPMI (DCMI)", "ipmi", seconds=5.0, accuracy_percent=5.0),
+    MeterKind(
+        "snmp",
+        "a power strip by SNMP",
+        "snmp",
+        needs=("url",),
+        takes=("outlets", "token_file", "token_env"),
+        seconds=5.0,
+        accuracy_percent=2.0,
+    ),
+    MeterKind(
+        "promql",
+        "an expression of a Prometheus",
+        "promql",
+        needs=("url", "query"),
+        takes=("energy_query", *HTTP),
+        seconds=15.0,
+    ),
 )
 """Every kind of meter that the settings may name."""
 
@@ -71,8 +98,9 @@ class MeterReading(Reading, frozen=True, kw_only=True):
 
     ``watts`` and ``joules_total`` are of all that is behind the meter; None where nothing was read for too long, or
     what is shown has not moved for so long that the meter must have stopped (``fault`` says so). ``joules_total``
-    comes from the meter's own counter where it has one, else from its watts, never falls, and has counted without a
-    gap since ``since`` (Unix seconds): the energy of a window is known where it began no earlier.
+    comes from the meter's own counter where it has one, else from its watts. It has counted without a gap since
+    ``since`` (Unix seconds), and begins anew at 0 after one: the energy of a window is known where it began no earlier.
+    It is of ``answered`` (Unix seconds), when the meter answered last.
 
     ``refresh_seconds`` is how often the value was seen to change, which may be no finer than ``interval_seconds``, how
     often it is read. ``resolution_watts`` is the step in which it moves, as seen. ``error_watts`` is how far off
@@ -87,6 +115,7 @@ class MeterReading(Reading, frozen=True, kw_only=True):
     watts: float | None
     joules_total: float | None
     since: float = 0.0
+    answered: float = 0.0
     interval_seconds: float = 0.0
     refresh_seconds: float | None = None
     resolution_watts: float | None = None
@@ -101,7 +130,8 @@ class WallPower(Struct, frozen=True, kw_only=True):
     """What this machine draws from the wall: by its meters, or ``calibrated``, computed from what its own counters say
     by a model that was fitted to a meter.
 
-    ``time`` and ``monotonic`` are those of the oldest value in it. ``error_watts`` bounds the meter's own error and its
+    ``time`` and ``monotonic`` are those of the oldest value in it; ``answered`` (Unix seconds) is what ``joules_total``
+    is of. ``error_watts`` bounds the meter's own error and its
     resolution, and is half the 95 % prediction interval of a model. ``watts`` is None where a part is unknown, and then
     ``reason`` says which. ``joules_total`` is for differences, and known for windows that began no earlier than
     ``since`` (Unix seconds). ``meters`` are all that the settings name, whether or not they are in the sum.
@@ -114,6 +144,7 @@ class WallPower(Struct, frozen=True, kw_only=True):
     error_watts: float | None = None
     joules_total: float | None = None
     since: float = 0.0
+    answered: float = 0.0
     reason: str = ""
     meters: tuple[MeterReading, ...] = ()
 

@@ -20,7 +20,7 @@ from wattview.probes.power.source import Moment, moment
 
 log = logging.getLogger("wattview.meters")
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
 """How long one answer may take; most kinds have shorter deadlines of their own."""
 
 
@@ -60,6 +60,7 @@ class MeterReader:
             watts, joules, fault = record.reading(now)
             at = record.changed or now
             resolution, refresh, since = record.resolution_watts, record.refresh_seconds, record.since
+            answered = record.answered
         share = settings.share if settings.machines > 1 or settings.share is not None else 1.0
         return MeterReading(
             time=at.time,
@@ -69,6 +70,7 @@ class MeterReader:
             watts=watts,
             joules_total=joules,
             since=since,
+            answered=answered.time if answered is not None else 0.0,
             interval_seconds=settings.interval_seconds,
             refresh_seconds=refresh,
             resolution_watts=resolution,

@@ -129,7 +129,7 @@ class MeterRecord:
 
 
 class MeterEnergy:
-    """Energy since the first answer. ``joules`` never falls; None until something tells it."""
+    """Energy since the first answer, or the end of the last gap. None until something tells it."""
 
     def __init__(self) -> None:
         self.joules: float | None = None
@@ -156,9 +156,12 @@ class MeterEnergy:
         if grown is not None:
             self._follow(grown, used)
             return begins
-        if used is not None:
+        if used is None:
+            # What was used since is not known: counting begins anew, as with a counter that was reset.
+            self.joules = 0.0
+        else:
             self.joules += used
-            self._counted = self.joules  # a counter that begins anew counts on from here
+        self._counted = self.joules
         return begins or used is None
 
     def _by_power(self, watts: float | None, seconds: float) -> float | None:

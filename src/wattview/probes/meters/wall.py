@@ -15,7 +15,7 @@ from wattview.probes.meters.answer import total
 from wattview.probes.meters.reader import MeterReader
 from wattview.probes.power.source import Moment, moment
 
-FIRST_SECONDS = 4.0
+FIRST_SECONDS = 8.0
 """How long ``await_first`` waits for all meters together."""
 
 
@@ -31,6 +31,7 @@ class WallProbe:
         self._clock = clock
         self._readers = [MeterReader(settings, config, clock) for settings in config.power.meters]
         self._started = False
+        self._since = self._base = 0.0
 
     def read(self) -> WallReading:
         """Raises SourceBroken where no meter has a figure."""
@@ -41,8 +42,10 @@ class WallProbe:
             first = faults[0]
             raise SourceBroken("; ".join(f"{fault.part} {fault.reason}" for fault in faults), first.fix)
         now = self._clock()
-        power = wall_power(meters, Moment(now.time, now.monotonic, now.boottime))
-        return WallReading(time=now.time, monotonic=now.monotonic, faults=faults, power=power)
+        power = self._counted(wall_power(meters, now))
+        # Its stamp is that of the values: energy is a difference of counters over a difference of times.
+        at = min(power.answered or now.time, now.time)
+        return WallReading(time=at, monotonic=now.monotonic, faults=faults, power=power)
 
     def await_first(self) -> None:
         """Waits until every meter has been asked once: for one look alone, such as the doctor's."""
@@ -50,6 +53,14 @@ class WallProbe:
         until = time.monotonic() + FIRST_SECONDS
         for reader in self._readers:
             reader.wait(max(until - time.monotonic(), 0))
+
+    def _counted(self, power: WallPower) -> WallPower:
+        """A sum in which one meter begins to count anew begins anew itself: else the others' energy could hide that."""
+        if power.joules_total is None:
+            return power
+        if power.since != self._since:
+            self._since, self._base = power.since, power.joules_total
+        return replace(power, joules_total=power.joules_total - self._base)
 
     def close(self) -> None:
         for reader in self._readers:
@@ -75,6 +86,7 @@ def wall_power(meters: Sequence[MeterReading], now: Moment) -> WallPower:
         error_watts=total(_share(part, part.error_watts) for part in parts),
         joules_total=total(_share(part, part.joules_total) for part in parts),
         since=max((part.since for part in parts), default=now.time),
+        answered=min((part.answered for part in parts), default=now.time),
         reason="; ".join(reasons),
         meters=tuple(meters),
     )

@@ -14,7 +14,7 @@ from wattview.client import ClientError
 from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import about, clock, date, number
 from wattview.tui.time_travel import power_range
-from wattview.tui.time_travel.power_range import HOST, RANGES, PowerLine, PowerRange, Summary
+from wattview.tui.time_travel.power_range import HOST, RANGES, WALL, PowerLine, PowerRange, Summary
 from wattview.tui.time_travel.trend_buffers import Point
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.column import Column
@@ -40,6 +40,8 @@ LINES: tuple[Column[ZoneRow], ...] = (
 
 
 def _part(line: PowerLine) -> str:
+    if line.key == WALL:
+        return "all that is billed"
     return "the sum" if line.key == HOST else "added" if line.counted else "not added"
 
 

@@ -30,10 +30,11 @@ MAX_STEPS_APART = 5.0
 """Points further apart than so many usual steps have no daemon between them, or two."""
 
 HOST = "host"
+WALL = "wall"
 
 
 class PowerLine(NamedTuple):
-    """One thing that draws power: ``key`` is ``host``, a zone's ``package/zone`` or a GPU's uuid."""
+    """One thing that draws power: ``key`` is ``host``, ``wall``, a zone's ``package/zone`` or a GPU's uuid."""
 
     key: str
     title: str
@@ -58,6 +59,8 @@ def lines_of(snapshot: Snapshot) -> list[PowerLine]:
     added = machine.source.split("+") if machine is not None else []
     if machine is not None:
         lines.append(PowerLine(HOST, "host (ESTIMATE)" if is_estimate(machine.source) else "host", machine.watts, True))
+    if snapshot.wall is not None:
+        lines.append(PowerLine(WALL, f"wall ({snapshot.wall.source})", snapshot.wall.watts, False))
     if power is not None:
         for zone in power.zones:
             title = zone.zone if zone.zone == zone.package else f"  {zone.package} {zone.zone}"
@@ -80,6 +83,8 @@ async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...], 
     points: dict[str, list[Point]] = {}
     for trend in await client.trends("machine", "power", start, end, step=step):
         points[HOST] = trend.points
+    for trend in await client.trends("wall", "power", start, end, step=step):
+        points[WALL] = trend.points
     for trend in await client.trends("zone", "power", start, end, step=step):
         points["/".join(trend.name)] = trend.points
     if gpus:

@@ -6,11 +6,13 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Digits
 
-from wattview.model import MachinePower, PowerReading, PowerUse, Snapshot
+from wattview.model import MachinePower, PowerReading, PowerUse, Snapshot, WallPower, WallSource
 from wattview.tui.sources import is_estimate, source_words
 from wattview.tui.text import UNKNOWN, money, number, within
 from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets.pane import Pane, Parts, entitle
+
+WALL_WORDS: dict[WallSource, str] = {"meter": "by its meter", "calibrated": "calibrated"}
 
 
 class PowerNow(Vertical):
@@ -45,7 +47,8 @@ class PowerNow(Vertical):
         self.query_one("#price", Pane).put(_price(snapshot))
         self.query_one("#price_parts", Pane).put(_price_parts(snapshot))
         use = snapshot.power_use if snapshot is not None else None
-        self.query_one("#zones", Pane).put(_zones(power, machine) + _use(use))
+        wall = snapshot.wall if snapshot is not None else None
+        self.query_one("#zones", Pane).put(_wall(wall) + _zones(power, machine) + _use(use))
 
 
 def _source(picture: Picture, machine: MachinePower | None, power: PowerReading | None) -> Parts:
@@ -82,6 +85,16 @@ def _use(use: PowerUse | None) -> str:
         return f"who used it: {use.reason}" if use.reason else ""
     error = f" ±{number(use.idle_error_watts)}" if use.idle_error_watts is not None else ""
     return f"idle {number(use.idle_watts)}{error} W, by {use.idle_method}"
+
+
+def _wall(wall: WallPower | None) -> str:
+    """Power from the wall, which costs and carbon are of; or why it is unknown."""
+    if wall is None:
+        return ""
+    if wall.watts is None:
+        return f"{'at the wall':<14}{UNKNOWN:>7}  {wall.reason}\n"
+    error = f" {within(wall.error_watts)} W" if wall.error_watts is not None else ""
+    return f"{'at the wall':<14}{number(wall.watts):>7} W{error}, {WALL_WORDS[wall.source]}\n"
 
 
 def _zones(power: PowerReading | None, machine: MachinePower | None) -> str:
