@@ -76,3 +76,73 @@ def tasmota_status(power: Any = 45, total: Any = 101.243) -> dict[str, Any]:
             },
         }
     }  # fmt: skip
+
+
+def redfish_environment() -> dict[str, Any]:
+    """A service with EnvironmentMetrics, and a storage chassis inside of the server's that measures too."""
+    return {
+        "/redfish/v1/Chassis": {"Members": [{"@odata.id": "/redfish/v1/Chassis/1U"},
+                                            {"@odata.id": "/redfish/v1/Chassis/Drives"}]},
+        "/redfish/v1/Chassis/1U": {
+            "@odata.id": "/redfish/v1/Chassis/1U", "Id": "1U", "ChassisType": "RackMount",
+            "EnvironmentMetrics": {"@odata.id": "/redfish/v1/Chassis/1U/EnvironmentMetrics"},
+            "PowerSubsystem": {"@odata.id": "/redfish/v1/Chassis/1U/PowerSubsystem"},
+            "Power": {"@odata.id": "/redfish/v1/Chassis/1U/Power"},
+        },
+        "/redfish/v1/Chassis/1U/EnvironmentMetrics": {
+            "@odata.type": "#EnvironmentMetrics.v1_3_0.EnvironmentMetrics", "Id": "EnvironmentMetrics",
+            "PowerWatts": {"DataSourceUri": "/redfish/v1/Chassis/1U/Sensors/TotalPower", "Reading": 374},
+            "EnergykWh": {"DataSourceUri": "/redfish/v1/Chassis/1U/Sensors/TotalEnergy", "Reading": 325675.25},
+            "PowerLimitWatts": {"SetPoint": 500, "ControlMode": "Automatic"},
+        },
+        "/redfish/v1/Chassis/Drives": {
+            "Id": "Drives", "ChassisType": "Enclosure",
+            "Links": {"ContainedBy": {"@odata.id": "/redfish/v1/Chassis/1U"}},
+            "EnvironmentMetrics": {"@odata.id": "/redfish/v1/Chassis/Drives/EnvironmentMetrics"},
+        },
+        "/redfish/v1/Chassis/Drives/EnvironmentMetrics": {"PowerWatts": {"Reading": 60}},
+    }  # fmt: skip
+
+
+def redfish_supplies(second: float | None = 187.5) -> dict[str, Any]:
+    """A service whose supplies measure what they take in; one bay is empty."""
+    base = "/redfish/v1/Chassis/1U/PowerSubsystem/PowerSupplies"
+    bay = {"@odata.id": f"{base}/Bay3"}
+    pages: dict[str, Any] = {
+        "/redfish/v1/Chassis": {"Members": [{"@odata.id": "/redfish/v1/Chassis/1U"}]},
+        "/redfish/v1/Chassis/1U": {
+            "Id": "1U", "PowerSubsystem": {"@odata.id": "/redfish/v1/Chassis/1U/PowerSubsystem"},
+        },
+        "/redfish/v1/Chassis/1U/PowerSubsystem": {"CapacityWatts": 1600, "PowerSupplies": {"@odata.id": base}},
+        base: {"Members": [{"@odata.id": f"{base}/Bay1"}, {"@odata.id": f"{base}/Bay2"}, bay]},
+        f"{base}/Bay3": {"Id": "Bay3", "Status": {"State": "Absent"}},
+    }  # fmt: skip
+    for name, watts in (("Bay1", 190.0), ("Bay2", second)):
+        metrics = f"{base}/{name}/Metrics"
+        pages[f"{base}/{name}"] = {
+            "Id": name, "Status": {"State": "Enabled"}, "Metrics": {"@odata.id": metrics},
+        }  # fmt: skip
+        pages[metrics] = {
+            "InputPowerWatts": {"Reading": watts}, "OutputPowerWatts": {"Reading": 178.4},
+            "EnergykWh": {"Reading": 325.675},
+        }  # fmt: skip
+    return pages
+
+
+def redfish_power(*chassis: str) -> dict[str, Any]:
+    """Older services (iDRAC 8, XCC, iLO 4): PowerControl, of which the first is the whole."""
+    pages: dict[str, Any] = {
+        "/redfish/v1/Chassis": {"Members": [{"@odata.id": f"/redfish/v1/Chassis/{name}"} for name in chassis]}
+    }
+    for name in chassis:
+        power = f"/redfish/v1/Chassis/{name}/Power"
+        pages[f"/redfish/v1/Chassis/{name}"] = {"Id": name, "Power": {"@odata.id": power}}
+        pages[power] = {
+            "PowerControl": [
+                {"MemberId": "0", "Name": "Server Power Control", "PowerConsumedWatts": 244,
+                 "PowerMetrics": {"IntervalInMin": 60, "AverageConsumedWatts": 240}},
+                {"MemberId": "1", "Name": "CPU Sub-system Power", "PowerConsumedWatts": 99},
+            ],
+            "PowerSupplies": [{"Name": "PSU1", "PowerInputWatts": 250}],
+        }  # fmt: skip
+    return pages

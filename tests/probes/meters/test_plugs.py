@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +11,11 @@ import pytest
 
 from tests.support import meter_answers as real
 from tests.support.meter_server import Asked, MeterServer, Told, digested, served
-from wattview.config import load
-from wattview.model import WallReading
+from tests.support.wall_probe import read, wall
 from wattview.probes import SourceError
-from wattview.probes.meters.wall import WallProbe, families
+from wattview.probes.meters.wall import families
 
 STATUS_8 = "/cm?cmnd=Status%208"
-
-
-@contextlib.contextmanager
-def wall(tmp_path: Path, *meters: dict[str, Any]) -> Iterator[WallProbe]:
-    """The probe of these meters, each asked once."""
-    file = tmp_path / "wattview.toml"
-    tables = ["\n".join(f"{key} = {_toml(value)}" for key, value in meter.items()) for meter in meters]
-    file.write_text("".join(f"[[power.meters]]\n{table}\n" for table in tables))
-    probe = WallProbe(load(file, environ={"HOME": str(tmp_path)}))
-    try:
-        probe.await_first()
-        yield probe
-    finally:
-        probe.close()
-
-
-def read(tmp_path: Path, **meter: Any) -> WallReading:
-    with wall(tmp_path, meter) as probe:
-        return probe.read()
 
 
 def watts(tmp_path: Path, pages: dict[str, Any], kind: str, **more: Any) -> float | None:
@@ -175,9 +153,3 @@ def test_settings_that_are_wrong_are_told_in_one_line(tmp_path: Path, meter: dic
         pass
     assert said in str(error.value)
     assert "pw1" not in str(error.value)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return repr(value)

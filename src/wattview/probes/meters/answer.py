@@ -67,6 +67,11 @@ def together(
     )
 
 
+def decimals(value: object) -> int:
+    """How many digits after the point a device writes: its counter moves in no smaller steps."""
+    return len(f"{value}".partition(".")[2].rstrip("0")) if isinstance(value, float) else 0
+
+
 def total(parts: Iterable[float | None]) -> float | None:
     """The sum; None where a part is unknown, or there is none."""
     known = list(parts)

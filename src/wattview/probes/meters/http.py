@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from wattview.config import Config, MeterSettings
@@ -71,6 +72,11 @@ class MeterSite:
             return decode_json(answer, kind, f"the answer of {what}")
         except FetchError as error:
             raise SourceBroken(error.reason, error.fix) from None
+
+    @property
+    def answered(self) -> Mapping[str, str]:
+        """The headers of the last answer."""
+        return {} if self._site is None else self._site.answered
 
     def secret(self) -> str:
         """Raises SourceBroken where its file cannot be read."""

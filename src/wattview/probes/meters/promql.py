@@ -1,0 +1,55 @@
+"""Whatever a site's Prometheus or VictoriaMetrics knows of the plug: an expression for watts, one for joules, or both.
+
+The age of a sample is not known by its value; the store's own look-back (five minutes) and this meter's refresh
+interval bound it. Write ``last_over_time(…[30s])`` into the expression to have a dead exporter noticed at once.
+"""
+
+from __future__ import annotations
+
+import math
+
+from wattview.config import Config, MeterSettings
+from wattview.fetch import Access
+from wattview.probes import SourceBroken, SourceRefused
+from wattview.probes.meters.answer import MeterAnswer
+from wattview.probes.meters.http import access
+from wattview.promql import AccessRefused, Store, StoreError
+
+SECONDS = 5.0
+
+
+class PromqlMeter:
+    def __init__(self, settings: MeterSettings, config: Config) -> None:
+        self._settings = settings
+        self._access: Access = access(settings, config)
+        self._store: Store | None = None
+
+    async def read(self) -> MeterAnswer:
+        if self._store is None:
+            self._store = Store(self._settings.url, self._access, seconds=SECONDS, where="url")
+        try:
+            watts = await self._value(self._store, self._settings.query)
+            joules = await self._value(self._store, self._settings.energy_query)
+        except AccessRefused as error:
+            raise SourceRefused(error.reason, "put user:password or a token into a file and set token_file") from None
+        except StoreError as error:
+            raise SourceBroken(error.reason, error.fix) from None
+        return MeterAnswer(watts, joules)
+
+    async def close(self) -> None:
+        if self._store is not None:
+            await self._store.close()
+
+    async def _value(self, store: Store, query: str) -> float | None:
+        if not query:
+            return None
+        found = await store.instant(query)
+        if len(found) != 1:
+            fix = "write an expression of one series, such as sum(…)"
+            raise SourceBroken(f"{query!r} gives {len(found)} series and not one", fix if found else "")
+        value = found[0].points[-1][1] if found[0].points else math.nan
+        return value if math.isfinite(value) else None
+
+
+def make(settings: MeterSettings, config: Config) -> PromqlMeter:
+    return PromqlMeter(settings, config)
