@@ -20,6 +20,7 @@ from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.fetch import BadAnswer, Fetched, FetchError, bounded_body, shown, trusted
 from wattview.model import (
     Advice,
+    CommandReport,
     CurveComparison,
     Event,
     ExporterHealth,
@@ -182,6 +183,17 @@ class Client:
 
     async def stop_run(self, run_id: str) -> Run:
         return await self._call("DELETE", f"/api/v1/runs/{run_id}", Run)
+
+    async def open_window(self, run_id: str) -> Run:
+        """Opens the window of the run's command, or says of an open one that its command still runs."""
+        return await self._call("POST", f"/api/v1/runs/{run_id}/window", Run)
+
+    async def close_window(self, run_id: str) -> Run:
+        return await self._call("DELETE", f"/api/v1/runs/{run_id}/window", Run, seconds=30.0)
+
+    async def report_command(self, run_id: str, report: CommandReport) -> Run:
+        """What the command of the window that was closed took and gave."""
+        return await self._call("POST", f"/api/v1/runs/{run_id}/command", Run, content=msgspec.json.encode(report))
 
     async def results(self, limit: int = 50) -> list[RunResult]:
         """The newest results files, newest first, analysed."""

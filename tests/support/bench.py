@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.ffmpeg import need, until
 from wattview.config import Config
-from wattview.daemon.lab.execution import Load
+from wattview.daemon.lab.measured_window import Load
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.lab.window_trail import Meters
 from wattview.model import Phase, Run, RunRequest, Scenario

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from wattview.analysis.commands import per_execution
 from wattview.analysis.efficiency import efficiency, work_of
 from wattview.analysis.pricing import cost, tariff
 from wattview.analysis.qoe import qoe
@@ -277,8 +278,12 @@ def _compared(result: ScenarioResult, baseline: ScenarioResult | None, idle_watt
     reasons = {name: text for name, text in result.reasons.items() if name != "baseline_diff_power_watts"}
     if reason:
         reasons["baseline_diff_power_watts"] = reason
+    each, lack = per_execution(result, net_joules, baseline)
+    if lack:
+        reasons["joules_per_execution"] = lack
     return replace(
         result,
+        per_execution=each,
         baseline=baseline.record.name if baseline is not None else None,
         baseline_watts=subtracted,
         baselines_watts=idle_watts if subtracted is not None else (),

@@ -24,7 +24,15 @@ from msgspec.structs import replace
 from wattview.analysis.results import is_baseline
 from wattview.daemon import whole_file
 from wattview.decoding import UNREADABLE, shortened, why_unreadable
-from wattview.model import EncoderStatus, Output, Playback, RenditionRecord, ResultsFile, ScenarioRecord
+from wattview.model import (
+    CommandRecord,
+    EncoderStatus,
+    Output,
+    Playback,
+    RenditionRecord,
+    ResultsFile,
+    ScenarioRecord,
+)
 
 T = TypeVar("T")
 
@@ -368,6 +376,7 @@ _FIELDS: Mapping[str, _RecordField] = {
     "warmup_seconds": _AMOUNT,
     "renditions": _RecordField(list[RenditionRecord], "a list of renditions"),
     "playback": _RecordField(Playback, "what the viewers saw"),
+    "command": _RecordField(CommandRecord, "a command and its times"),
 }
 
 

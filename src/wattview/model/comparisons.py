@@ -14,6 +14,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     """The options of the encoders. Scenarios with equal settings are repeats, whatever their names.
 
     ``bitrate`` lists those of all streams or renditions. ``pushed``: whether the streams went to an RTMP server.
+    ``name`` is that of a command or a recording, which has no other setting.
     """
 
     streams: int | None = None
@@ -31,6 +32,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     audio: str | None = None
     viewers: int | None = None
     pushed: bool | None = None
+    name: str | None = None
 
 
 class Group(Struct, frozen=True, kw_only=True):

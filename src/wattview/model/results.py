@@ -48,6 +48,22 @@ class Efficiency(Struct, frozen=True, kw_only=True):
     sci_grams_per_stream_hour: float | None = None
 
 
+class PerExecution(Struct, frozen=True, kw_only=True):
+    """What one execution of a measured command took, in the mean over those of its window.
+
+    ``machine_joules`` is the energy of the whole machine. ``joules`` is the command's own: the part of the energy above
+    the baseline that its CPU time has of the CPU time above the baseline. ``cost`` and ``carbon_grams`` are of
+    ``joules``, at the window's mean price and intensity.
+    """
+
+    seconds: float
+    cpu_seconds: float | None = None
+    machine_joules: float | None = None
+    joules: float | None = None
+    cost: float | None = None
+    carbon_grams: float | None = None
+
+
 class Estimate(Struct, frozen=True, kw_only=True):
     """Mean of ``count`` repeats; ``low`` to ``high`` is its 95 % confidence interval, None for one repeat."""
 
@@ -128,6 +144,7 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     cost_egress: float | None = None
     carbon_grams: float | None = None
     currency: str | None = None
+    per_execution: PerExecution | None = None
     reasons: dict[str, str] = {}
     inapplicable: dict[str, str] = {}
     remarks: dict[str, str] = {}

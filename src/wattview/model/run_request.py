@@ -23,7 +23,7 @@ EXPECTED: Mapping[str, str] = {
     "repeat": "a whole number, 1 to 100",
     "pause": "seconds, 0 to 3600",
     "name": "1 to 100 characters on one line",
-    "type": "baseline or streams",
+    "type": "baseline, streams, recording or command",
     "streams": "a whole number, 1 to 64",
     "bitrate": "a bit rate such as 2500k or 2.5M",
     "bitrates": "a list of 1 to 64 bit rates such as 2500k",

@@ -83,6 +83,36 @@ class Playback(Struct, frozen=True, kw_only=True):
     end_to_end_delay_max_seconds: float | None = None
 
 
+class CommandRecord(Struct, frozen=True, kw_only=True):
+    """The command of a scenario that a client ran: ``wattview measure``. ``text`` is its command line, as a shell would
+    take it, with passwords and stream keys left out.
+
+    A command that takes less than a moment is run several times in one window: ``executions``. ``seconds`` is the wall
+    clock of all of them together, ``cpu_seconds`` their CPU time with that of their children, None where it is not
+    known. ``exit_status`` is the last one's, 128 and the signal's number where a signal ended it.
+    """
+
+    text: str
+    executions: int
+    seconds: float
+    cpu_seconds: float | None = None
+    exit_status: int = 0
+
+
+class CommandReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a client says of the command that it ran in a window, and what FFmpeg, if it was one, said of its work.
+    ``quality`` holds scores where output and source were compared. The body of ``POST /api/v1/runs/{id}/command``."""
+
+    command: CommandRecord
+    encoder: EncoderStatus | None = None
+    realtime: bool | None = None
+    quality: RenditionRecord | None = None
+    vmaf_model: str | None = None
+    encoder_tool: str | None = None
+    quality_tool: str | None = None
+    notes: list[str] = []
+
+
 class ScenarioRecord(Struct, frozen=True, kw_only=True):
     """One scenario in a results file: the fields that all programs share, then ours. A missing field is None;
     ``realtime`` is None if the encoder was not watched.
@@ -135,6 +165,7 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     xpsnr_score: float | None = None
     encoder_tool: str | None = None
     pushed_to: str | None = None
+    command: CommandRecord | None = None
 
 
 class ResultsFile(Struct, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ VideoEncoder = Literal[
     "libx264", "libx265", "libsvtav1", "h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_vaapi", "hevc_vaapi", "av1_vaapi",
     "h264_qsv", "hevc_qsv", "av1_qsv",
 ]  # fmt: skip
+ScenarioType = Literal["baseline", "streams", "recording", "command"]
 RateControl = Literal["capped", "cbr", "crf"]
 
 
@@ -41,7 +42,10 @@ class Rendition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One scenario: N concurrent streams of one setting, or an idle window (``baseline``).
+    """One scenario: N concurrent streams of one setting (``streams``); an idle window (``baseline``); a window of
+    whatever runs anyway (``recording``); or a window that a client opens and closes around a command that it runs
+    (``command``). The last three have no encoders: only name and times apply, and ``duration`` is the longest that a
+    command may take.
 
     ``bitrate`` is as in FFmpeg's ``-b:v`` (``2500k``); ``bitrates`` gives each stream its own instead. ``renditions``
     makes each stream a ladder: one decoder, several outputs. ``source`` is one of FFmpeg's test pictures (``testsrc2``)
@@ -55,7 +59,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     name: ScenarioName
-    type: Literal["baseline", "streams"] = "streams"
+    type: ScenarioType = "streams"
     streams: Annotated[int, Meta(ge=1, le=64)] = 1
     bitrate: Bitrate = "2500k"
     resolution: Resolution = "1280x720"

@@ -119,6 +119,8 @@ class Repeats(Struct, frozen=True):
 
 def setting_of(record: ScenarioRecord) -> Setting:
     """The options of the encoders, in canonical form."""
+    if record.type in ("command", "recording"):
+        return Setting(name=record.setting or record.name)
     return Setting(
         streams=record.streams, resolution=record.resolution, fps=record.fps, bitrate=_rates(record.bitrate),
         outputs=tuple(record.outputs or ()), encoder=record.encoder, preset=record.preset, source=record.source,
@@ -143,6 +145,7 @@ def setting_text(setting: Setting) -> str:
     """``4 x 1280x720 30 fps 2500k libx264 veryfast``; defaults are omitted."""
     rendition = ", ".join(output.resolution for output in setting.outputs) or setting.resolution
     parts = (
+        setting.name,
         f"{setting.streams} x" if setting.streams else None,
         rendition,
         f"{setting.fps:g} fps" if setting.fps else None,

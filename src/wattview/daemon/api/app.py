@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -24,27 +24,15 @@ from wattview.client import Problem
 from wattview.daemon.api.doctor import DOCTOR_CALLS
 from wattview.daemon.api.history import HISTORY_CALLS
 from wattview.daemon.api.results import RESULTS_CALLS
-from wattview.daemon.api.route import Call, Parts, Refusal, body_of, number, unix_seconds
+from wattview.daemon.api.route import Call, Parts, Refusal, number, unix_seconds
+from wattview.daemon.api.runs import RUN_CALLS
 from wattview.daemon.history.protocol import HistoryError
-from wattview.daemon.lab import presets
-from wattview.daemon.lab.runner import InvalidScenario, RunBusy
-from wattview.decoding import UNREADABLE, why_unreadable
-from wattview.model import (
-    Event,
-    Run,
-    RunPlan,
-    RunRequest,
-    ScenarioPreset,
-    Snapshot,
-)
-from wattview.model.run_request import WrongField, run_request
+from wattview.model import Event, Snapshot
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from wattview.daemon.http.guard import Admission
-
-T = TypeVar("T")
 
 
 async def _snapshot(parts: Parts, request: Request) -> Snapshot:
@@ -76,56 +64,6 @@ async def _live(parts: Parts, request: Request) -> Response:
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-async def _scenarios(parts: Parts, request: Request) -> list[ScenarioPreset]:
-    return await asyncio.to_thread(presets.available, parts.config.scenarios)
-
-
-async def _start_run(parts: Parts, request: Request) -> Run:
-    return _asked_to(parts.runner.start, await _run_request(request))
-
-
-async def _plan(parts: Parts, request: Request) -> RunPlan:
-    return _asked_to(parts.runner.plan, await _run_request(request))
-
-
-async def _run_request(request: Request) -> RunRequest:
-    body = await body_of(request)
-    try:
-        return run_request(msgspec.json.decode(body))
-    except WrongField as error:
-        raise Refusal(422, str(error), error.field) from None
-    except UNREADABLE as error:
-        raise Refusal(400, why_unreadable(error)) from None
-
-
-def _asked_to(do: Callable[[RunRequest], T], asked: RunRequest) -> T:
-    try:
-        return do(asked)
-    except RunBusy as error:
-        raise Refusal(409, str(error)) from None
-    except InvalidScenario as error:
-        raise Refusal(422, str(error), error.field) from None
-
-
-async def _runs(parts: Parts, request: Request) -> list[Run]:
-    return parts.runner.list()
-
-
-async def _run(parts: Parts, request: Request) -> Run:
-    run = parts.runner.get(request.path_params["id"])
-    if run is None:
-        raise Refusal(404, f"no run {request.path_params['id']!r}")
-    return run
-
-
-async def _stop_run(parts: Parts, request: Request) -> Run:
-    run = await _run(parts, request)
-    if run.state != "running":
-        raise Refusal(409, f"run {run.id} is not running: it is {run.state}")
-    await parts.runner.abort(run.id)
-    return await _run(parts, request)
-
-
 async def _events(parts: Parts, request: Request) -> list[Event]:
     return parts.events.after(int(number(request, "after", 0.0, low=0.0)))
 
@@ -154,36 +92,7 @@ CALLS: tuple[Call, ...] = (
         media_type="text/event-stream",
     ),
     *HISTORY_CALLS,
-    Call("GET", "/api/v1/scenarios", _scenarios, list[ScenarioPreset], "Ready-made scenarios."),
-    Call(
-        "POST",
-        "/api/v1/runs",
-        _start_run,
-        Run,
-        "Start a run.",
-        takes=RunRequest,
-        status=201,
-        refusals={400: "The body is not JSON.", 409: "A run is already active.", 422: "A field is wrong; it is named."},
-    ),
-    Call(
-        "POST",
-        "/api/v1/plan",
-        _plan,
-        RunPlan,
-        "What a run would do and about how long it would take; nothing is started.",
-        takes=RunRequest,
-        refusals={400: "The body is not JSON.", 422: "A field is wrong; it is named."},
-    ),
-    Call("GET", "/api/v1/runs", _runs, list[Run], "Present and past runs, newest first."),
-    Call("GET", "/api/v1/runs/{id}", _run, Run, "One run and its progress.", refusals={404: "There is no such run."}),
-    Call(
-        "DELETE",
-        "/api/v1/runs/{id}",
-        _stop_run,
-        Run,
-        "Stop a run; finished scenarios are kept.",
-        refusals={404: "There is no such run.", 409: "It is not running."},
-    ),
+    *RUN_CALLS,
     *RESULTS_CALLS,
     *DOCTOR_CALLS,
     Call(

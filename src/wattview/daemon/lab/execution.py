@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -21,6 +20,7 @@ from wattview import __version__
 from wattview.config import Config
 from wattview.daemon import children, machine, results_files
 from wattview.daemon.events import tell
+from wattview.daemon.lab.client_window import ClientGone, ClientWindow, WrongTurn
 from wattview.daemon.lab.encoding import encoder_options
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import EncoderGroup, RunningEncoder
@@ -29,6 +29,7 @@ from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.daemon.lab.encoding.push_connections import plain_address
 from wattview.daemon.lab.encoding.viewers import with_delay
 from wattview.daemon.lab.judging.judge import Judge
+from wattview.daemon.lab.measured_window import Hold, Surroundings, recorded_window, undisturbed
 from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.run_journal import Journal
 from wattview.daemon.lab.run_progress import ProgressClock
@@ -39,10 +40,10 @@ from wattview.daemon.lab.scenario_check import (
     check_on_this_machine,
     media_file,
 )
-from wattview.daemon.lab.scenario_record import MeasuredWindow, record_of
+from wattview.daemon.lab.scenario_record import MeasuredWindow, record_of, with_report
 from wattview.daemon.lab.steadiness import Steadiness
-from wattview.daemon.lab.window_trail import TRAIL_SECONDS, Meters, WindowTrail
-from wattview.model import EventLevel, ResultsFile, Run, RunState, ScenarioRecord
+from wattview.daemon.lab.window_trail import TRAIL_SECONDS, WindowTrail
+from wattview.model import EventLevel, Playback, ResultsFile, Run, RunState, ScenarioRecord
 
 log = logging.getLogger("wattview.run")
 
@@ -52,34 +53,11 @@ NO_RTMP = (
     "not pushed: there is no RTMP server; the streams were encoded and discarded (wattview up starts a server; "
     "streams.rtmp_url names another)"
 )
+WAITING = "waiting for the command to begin"
 NO_QUALITY_YET = "quality was not measured: the run ended before"
 ENHANCED_RTMP = (
     "{codec} needs a server that speaks enhanced RTMP; nginx-rtmp accepts it but forwards nothing to viewers"
 )
-
-T = TypeVar("T")
-
-Load = Callable[[], Awaitable[tuple[float | None, float | None]]]
-"""Watts of the host and percent of the machine's CPU time, now."""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a run needs from the daemon.
-
-    ``rtmp_url`` returns the address that streams are pushed to, None without a server. ``mark`` is awaited at the start
-    and at the end of every measured window and records a point of the history at that moment. ``power_source`` names
-    the source of the watts. ``load`` is for warm-ups that wait until the machine is steady. ``meters`` records a
-    window; without it a run's figures come from the history. ``pushes_to`` describes where streams are pushed, if there
-    is a server.
-    """
-
-    rtmp_url: Callable[[], Awaitable[str | None]]
-    mark: Callable[[], Awaitable[None]]
-    power_source: Callable[[], str | None]
-    load: Load | None = None
-    meters: Meters | None = None
-    pushes_to: str = ""
 
 
 class Execution:
@@ -112,6 +90,7 @@ class Execution:
             id=run_id, state="running", scenarios=scenarios, started=time.time(), pushes_to=around.pushes_to
         )
         self._group: EncoderGroup | None = None
+        self._client: ClientWindow | None = None
         self._machine: dict[str, Any] = {}
         self._encoder_tool: str | None = None
         self._judge = Judge(config.scenarios, capabilities, self._folder)
@@ -145,7 +124,7 @@ class Execution:
     async def _go(self) -> None:
         self._begun.set()
         names = ", ".join(planned.scenario.name for planned in self._plan)
-        streams = any(planned.scenario.type != "baseline" for planned in self._plan)
+        streams = any(planned.scenario.type == "streams" for planned in self._plan)
         to = f"; pushes to {self._around.pushes_to}" if streams and self._around.pushes_to else ""
         self._tell("info", f"started, {len(self._plan)} scenarios: {names}{to}")
         state, error = await self._outcome()
@@ -193,7 +172,7 @@ class Execution:
 
     async def _scenarios(self) -> None:
         self._machine = await asyncio.to_thread(machine.describe, self._config.paths.procfs, self._config.paths.sysfs)
-        await self._undisturbed(asyncio.to_thread(self._journal.write, self.snapshot()))
+        await undisturbed(asyncio.to_thread(self._journal.write, self.snapshot()))
         settings = self._config.scenarios
         if any(planned.scenario.type == "streams" for planned in self._plan):
             version = await self._capabilities.version(settings.ffmpeg)
@@ -208,8 +187,8 @@ class Execution:
                 self._clock.enter(index, "preparing", "pause")
                 await asyncio.sleep(self._pause_seconds)
             self._clock.enter(index, "preparing")
-            await self._undisturbed(asyncio.to_thread(self._journal.write, self.snapshot()))
-            await self._scenario(index, planned)
+            await undisturbed(asyncio.to_thread(self._journal.write, self.snapshot()))
+            await (self._command if planned.scenario.type == "command" else self._scenario)(index, planned)
 
     async def _scenario(self, index: int, planned: Planned) -> None:
         """Runs one scenario. A failure inside costs only this scenario."""
@@ -261,7 +240,38 @@ class Execution:
             await self._keep(index, record_of(planned, None, power_source=None, notes=[str(death), *notes]))
         finally:
             self._group = None
-            await self._undisturbed(asyncio.to_thread(group.delete_copies))
+            await undisturbed(asyncio.to_thread(group.delete_copies))
+
+    async def _command(self, index: int, planned: Planned) -> None:
+        """Measures what a client runs between opening and closing a window."""
+        scenario = planned.scenario
+        client = self._client = ClientWindow()
+        self._clock.enter(index, "preparing", WAITING)
+
+        async def hold(trail: WindowTrail, begun: float) -> None:
+            if not await client.hold(trail.look, TRAIL_SECONDS, scenario.duration):
+                notes.append(f"the window was closed after {scenario.duration:g} s; the command was not at its end")
+
+        notes: list[str] = []
+        try:
+            await client.until_asked()
+            window = await self._recorded(index, notes, client.opened, hold, lambda: None)
+            client.closed()
+            report = await client.reported()
+        except ClientGone as gone:
+            await self._keep(index, record_of(planned, None, power_source=None, notes=[str(gone)]))
+            return
+        finally:
+            client.closed()
+            self._client = None
+        record = record_of(planned, window, power_source=self._around.power_source(), notes=report.notes)
+        await self._keep(index, with_report(record, report))
+
+    def client_window(self) -> ClientWindow:
+        """The window that a client is to open, or has opened. Raises WrongTurn where there is none now."""
+        if self._client is None:
+            raise WrongTurn("the run has no window for a command now")
+        return self._client
 
     async def _film(self, planned: Planned) -> Film | None:
         """The film behind a scenario, None for a test picture. Raises MediaError, FilmError."""
@@ -291,8 +301,7 @@ class Execution:
             await group.stop(ABORT_PATIENCE_SECONDS if self._early_end else STOP_PATIENCE_SECONDS)
 
     async def _window(self, index: int, planned: Planned, group: EncoderGroup) -> MeasuredWindow:
-        """Warm-up, then the measured window. The marks are outside of it, so that its ends are between two points of
-        the history."""
+        """Warm-up, then the measured window."""
         scenario = planned.scenario
         notes: list[str] = []
         self._clock.enter(index, "warmup")
@@ -300,24 +309,26 @@ class Execution:
         await group.hold(scenario.warmup)
         if scenario.steady:
             notes += await self._until_steady(scenario.steady, group)
-        await self._marked("start", notes)
-        self._clock.enter(index, "measuring")
-        trail = WindowTrail(self._around.meters)
-        start_time, start = await trail.open(), time.monotonic()
-        group.open_window()
-        await trail.opened()
-        left = scenario.duration - (time.monotonic() - start)
-        await group.hold(left, trail.look if self._around.meters else None, TRAIL_SECONDS)
-        end_time, end = await trail.close(), time.monotonic()
-        playback = group.close_window()
-        await trail.closed()
+        warmup_seconds = time.monotonic() - warm
+
+        async def hold(trail: WindowTrail, begun: float) -> None:
+            left = scenario.duration - (time.monotonic() - begun)
+            await group.hold(left, trail.look if self._around.meters else None, TRAIL_SECONDS)
+
+        window = await self._recorded(index, notes, group.open_window, hold, group.close_window)
         await asyncio.to_thread(group.look_at_pushes)
-        await self._marked("end", notes)
-        await self._undisturbed(asyncio.to_thread(trail.write, self._folder, index + 1))
-        return MeasuredWindow(
-            start_time=start_time, end_time=end_time, seconds=end - start, warmup_seconds=start - warm,
-            playback=playback, notes=tuple(notes),
-        )  # fmt: skip
+        return replace(window, warmup_seconds=warmup_seconds)
+
+    async def _recorded(
+        self,
+        index: int,
+        notes: list[str],
+        opened: Callable[[], None],
+        hold: Hold,
+        closed: Callable[[], Playback | None],
+    ) -> MeasuredWindow:
+        self._clock.enter(index, "measuring")
+        return await recorded_window(self._around, self._folder, index + 1, notes, opened, hold, closed)
 
     async def _until_steady(self, seconds: float, group: EncoderGroup) -> list[str]:
         """Continues the warm-up until power and CPU use are steady. Reports if they were not in time."""
@@ -334,20 +345,13 @@ class Execution:
         await group.hold(seconds, look)
         return [] if steady else [f"power or CPU use was not steady {seconds:g} s after the warm-up"]
 
-    async def _marked(self, which: str, notes: list[str]) -> None:
-        try:
-            await self._around.mark()
-        except Exception as error:
-            log.exception("run %s: the %s of the window", self.id, which)
-            notes.append(f"no history sample at the {which} of the window: {error}")
-
     async def _keep(self, index: int, record: ScenarioRecord) -> None:
         """Adds a scenario's record to the run and rewrites the results file: finished scenarios survive a crash."""
         self._clock.enter(index, "saving")
         if self._plan[index].scenario.type == "streams":
             record = replace(record, encoder_tool=self._encoder_tool)
         self._run = replace(self._run, finished=[*self._run.finished[:index], record], results_id=self.id)
-        await self._undisturbed(self._write_results())
+        await undisturbed(self._write_results())
 
     async def _write_results(self) -> None:
         results = ResultsFile(
@@ -362,13 +366,3 @@ class Execution:
         path = await asyncio.to_thread(results_files.write, directory, results, self.id)
         # The run's folder is self-contained: it can be archived and sent.
         await asyncio.to_thread(results_files.copy, path, self._folder)
-
-    @staticmethod
-    async def _undisturbed(work: Awaitable[T]) -> T:
-        """Awaits work that must not be interrupted; a cancellation takes effect after it."""
-        task = asyncio.ensure_future(work)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task])
-            raise

@@ -61,8 +61,12 @@ class ProgressClock:
 
     def now(self) -> RunProgress:
         elapsed = self._clock() - self._started
+        remaining: float | None
         if self._phase == "finished":
             fraction, remaining = 1.0, 0.0
+        elif any(scenario.type == "command" for scenario in self._scenarios[self._index :]):
+            # How long a command takes is not known before its end.
+            remaining, fraction = None, self._index / len(self._scenarios)
         else:
             remaining = self._remaining()
             fraction = elapsed / (elapsed + remaining) if elapsed + remaining > 0 else 0.0

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from wattview.config import Config
 from wattview.daemon import results_files
+from wattview.daemon.lab.client_window import ClientWindow, WrongTurn
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import RunningEncoder
-from wattview.daemon.lab.execution import Execution, Load, Surroundings
+from wattview.daemon.lab.execution import Execution
+from wattview.daemon.lab.measured_window import Load, Surroundings
 from wattview.daemon.lab.run_journal import Journal, runs_directory
 from wattview.daemon.lab.run_progress import seconds_of
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
@@ -36,7 +38,7 @@ class Runner:
     """Runs scenarios. Create it when the daemon starts, before any other use: it reads the past runs and marks those
     that a dead daemon left behind as interrupted.
 
-    ``rtmp_url``, ``mark``, ``power_source``, ``load``, ``meters`` and ``pushes_to``: see ``execution.Surroundings``.
+    The other arguments: see ``measured_window.Surroundings``.
     """
 
     def __init__(
@@ -111,6 +113,14 @@ class Runner:
             return self._past[run_id]
         except KeyError:
             raise NoSuchRun(f"no run has the id {run_id}") from None
+
+    def client_window(self, run_id: str) -> ClientWindow:
+        """The window of a run that a client opens and closes. Raises NoSuchRun, WrongTurn."""
+        if self._execution and self._execution.id == run_id:
+            return self._execution.client_window()
+        if run_id not in self._past:
+            raise NoSuchRun(f"no run has the id {run_id}")
+        raise WrongTurn(f"the run {run_id} is over")
 
     async def close(self) -> None:
         """Stops the run when the daemon stops. Finished scenarios are kept."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from wattview.daemon.lab.encoding.renditions import EncodedStream, Variant, streams_of
 from wattview.daemon.lab.judging.quality import Quality
 from wattview.daemon.lab.scenario_check import Planned
-from wattview.model import Output, Playback, RenditionRecord, Scenario, ScenarioRecord
+from wattview.model import CommandReport, Output, Playback, RenditionRecord, Scenario, ScenarioRecord
 
 
 class MeasuredWindow(Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ def record_of(
         repeat=planned.repeat,
         streams=0,
     )
-    return record if scenario.type == "baseline" else _with_settings(record, scenario)
+    return _with_settings(record, scenario) if scenario.type == "streams" else record
 
 
 def _with_settings(record: ScenarioRecord, scenario: Scenario) -> ScenarioRecord:
@@ -79,6 +79,31 @@ def _with_settings(record: ScenarioRecord, scenario: Scenario) -> ScenarioRecord
         gop_seconds=scenario.gop_seconds,
         buffer_seconds=scenario.buffer_seconds,
         audio=scenario.audio_bitrate if scenario.audio != "none" else "none",
+    )
+
+
+def with_report(record: ScenarioRecord, report: CommandReport) -> ScenarioRecord:
+    """The record of a command with what its client says of it. One in real time counts as one stream."""
+    quality = report.quality or RenditionRecord(stream="", resolution="", fps=0, bitrate="")
+    return replace(
+        record,
+        command=report.command,
+        streams=1 if report.realtime is not None else 0,
+        realtime=report.realtime,
+        encoders=[report.encoder] if report.encoder else None,
+        resolution=quality.resolution or None,
+        fps=quality.fps or None,
+        vmaf_score=quality.vmaf_score,
+        vmaf_harmonic_mean=quality.vmaf_harmonic_mean,
+        vmaf_percentile_1=quality.vmaf_percentile_1,
+        vmaf_minimum=quality.vmaf_minimum,
+        psnr_score=quality.psnr_score,
+        ssim_score=quality.ssim_score,
+        xpsnr_score=quality.xpsnr_score,
+        quality_frames=quality.quality_frames,
+        vmaf_model=report.vmaf_model,
+        encoder_tool=report.encoder_tool,
+        quality_tool=report.quality_tool,
     )
 
 

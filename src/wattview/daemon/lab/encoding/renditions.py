@@ -45,8 +45,8 @@ class EncodedStream(Struct, frozen=True):
 
 
 def streams_of(scenario: Scenario) -> list[EncodedStream]:
-    """The streams in order. A baseline has none."""
-    if scenario.type == "baseline":
+    """The streams in order; none of a scenario that is not of the type ``streams``."""
+    if scenario.type != "streams":
         return []
     bitrates = scenario.bitrates or [scenario.bitrate] * scenario.streams
     streams = []

@@ -1,0 +1,105 @@
+"""A measured window whose ends a client tells, because the client runs what is measured: ``wattview measure``.
+
+The daemon runs no command of others: it would be with its rights. It holds the window open for as long as the client
+says that it is there, and takes down what the client reports in the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from wattview.model import CommandReport
+
+LEASE_SECONDS = 30.0
+"""How long a client may be silent before it is taken for dead. One that lives says so every few seconds."""
+
+
+class ClientGone(Exception):
+    """The client has not been heard for ``LEASE_SECONDS``. ``str()`` says so."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the client that ran the command has said nothing for {LEASE_SECONDS:.0f} s")
+
+
+class WrongTurn(Exception):
+    """A call that does not fit where the window is. ``str()`` says why."""
+
+
+class ClientWindow:
+    """One window. The client calls ``open``, ``alive``, ``close`` and ``report``, in this order; the run the rest."""
+
+    def __init__(self) -> None:
+        self._open, self._opened = asyncio.Event(), asyncio.Event()
+        self._close, self._closed = asyncio.Event(), asyncio.Event()
+        self._reported = asyncio.Event()
+        self._report: CommandReport | None = None
+        self._heard = time.monotonic()
+
+    async def open(self) -> None:
+        """Returns when the window is open, at once where it is. Raises WrongTurn."""
+        if self._close.is_set():
+            raise WrongTurn("the window is closed")
+        self.alive()
+        self._open.set()
+        await self._opened.wait()
+
+    def alive(self) -> None:
+        self._heard = time.monotonic()
+
+    async def close(self) -> None:
+        """Returns when the window is closed. Raises WrongTurn."""
+        if not self._opened.is_set():
+            raise WrongTurn("the window is not open")
+        self.alive()
+        self._close.set()
+        await self._closed.wait()
+
+    def report(self, report: CommandReport) -> None:
+        """Raises WrongTurn."""
+        if not self._closed.is_set():
+            raise WrongTurn("the window is not closed")
+        self.alive()
+        self._report = report
+        self._reported.set()
+
+    async def until_asked(self) -> None:
+        """Returns when the client wants the window open. Raises ClientGone."""
+        await self._until(self._open)
+
+    def opened(self) -> None:
+        self._opened.set()
+
+    async def hold(self, look: Callable[[], Awaitable[bool]], every_seconds: float, most_seconds: float) -> bool:
+        """Returns when the client wants it closed, or False after the longest time. Raises ClientGone."""
+        end = time.monotonic() + most_seconds
+        while not self._close.is_set():
+            if time.monotonic() >= end:
+                return False
+            await self._wait(self._close, every_seconds)
+            await look()
+        return True
+
+    def closed(self) -> None:
+        self._opened.set()
+        self._closed.set()
+
+    async def reported(self) -> CommandReport:
+        """What the client says. Raises ClientGone."""
+        await self._until(self._reported)
+        assert self._report is not None
+        return self._report
+
+    async def _until(self, event: asyncio.Event) -> None:
+        while not event.is_set():
+            await self._wait(event, 1.0)
+
+    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
+        if time.monotonic() - self._heard > LEASE_SECONDS:
+            raise ClientGone
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,94 @@
+"""One measured window: marked in the history, recorded from edge to edge, and written into the run's folder."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from wattview.daemon.lab.scenario_record import MeasuredWindow
+from wattview.daemon.lab.window_trail import Meters, WindowTrail
+from wattview.model import Playback
+
+log = logging.getLogger("wattview.run")
+
+T = TypeVar("T")
+
+Load = Callable[[], Awaitable[tuple[float | None, float | None]]]
+"""Watts of the host and percent of the machine's CPU time, now."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run needs from the daemon.
+
+    ``rtmp_url`` returns the address that streams are pushed to, None without a server. ``mark`` is awaited at the start
+    and at the end of every measured window and records a point of the history at that moment. ``power_source`` names
+    the source of the watts. ``load`` is for warm-ups that wait until the machine is steady. ``meters`` records a
+    window; without it a run's figures come from the history. ``pushes_to`` describes where streams are pushed, if there
+    is a server.
+    """
+
+    rtmp_url: Callable[[], Awaitable[str | None]]
+    mark: Callable[[], Awaitable[None]]
+    power_source: Callable[[], str | None]
+    load: Load | None = None
+    meters: Meters | None = None
+    pushes_to: str = ""
+
+
+Hold = Callable[[WindowTrail, float], Awaitable[None]]
+"""Lets what is measured run, and looks at the trail now and then; the window began at that monotonic time."""
+
+
+async def recorded_window(
+    around: Surroundings,
+    folder: Path,
+    place: int,
+    notes: list[str],
+    opened: Callable[[], None],
+    hold: Hold,
+    closed: Callable[[], Playback | None],
+) -> MeasuredWindow:
+    """A window from ``opened`` to the end of ``hold``; ``closed`` is called at its end and says what viewers saw.
+
+    The marks in the history are outside of it, so that its ends lie between points of the history. ``notes`` gets what
+    was amiss. Raises OSError where the trail cannot be written, and what ``hold`` raises.
+    """
+    await _marked(around, "start", notes)
+    trail = WindowTrail(around.meters)
+    start_time, start = await trail.open(), time.monotonic()
+    opened()
+    await trail.opened()
+    await hold(trail, start)
+    end_time, end = await trail.close(), time.monotonic()
+    playback = closed()
+    await trail.closed()
+    await _marked(around, "end", notes)
+    await undisturbed(asyncio.to_thread(trail.write, folder, place))
+    return MeasuredWindow(
+        start_time=start_time, end_time=end_time, seconds=end - start, warmup_seconds=0.0, playback=playback,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+async def _marked(around: Surroundings, which: str, notes: list[str]) -> None:
+    try:
+        await around.mark()
+    except Exception as error:
+        log.exception("the %s of the window", which)
+        notes.append(f"no history sample at the {which} of the window: {error}")
+
+
+async def undisturbed(work: Awaitable[T]) -> T:
+    """Awaits work that must not be interrupted; a cancellation takes effect after it."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
