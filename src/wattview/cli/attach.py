@@ -6,24 +6,29 @@ with them. This module starts and stops exactly that child.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
+import click
 import httpx
 from msgspec.structs import replace
 
-from wattview.client import Address
+from wattview.client import Address, Client, ClientError
 from wattview.config import Config
 from wattview.daemon import state_directory
 from wattview.daemon.children import ProgramMissing, child_command
 from wattview.daemon.state_directory import StateError
 from wattview.fetch import FetchError, Site, blocking, shown
+
+T = TypeVar("T")
 
 START_SECONDS = 15.0
 STOP_SECONDS = 15.0
@@ -164,3 +169,16 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
     child.wait()
+
+
+def with_client(config: Config, use: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+    """What ``use`` returns of a client of that daemon. Raises click.ClickException with what a daemon refused."""
+
+    async def call() -> T:
+        async with Client(socket_url(config)) as client:
+            return await use(client)
+
+    try:
+        return asyncio.run(call())
+    except ClientError as error:
+        raise click.ClickException(str(error)) from None

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wattview import __version__
 from wattview.cli import completion
 from wattview.cli import terminal as term
+from wattview.cli.measure.commands import gate, measure
 from wattview.cli.options import Options, settings
 from wattview.cli.results.commands import results
 from wattview.config import Config
 
 if TYPE_CHECKING:
-    from wattview.client import Address, Client
+    from wattview.client import Address
 
-T = TypeVar("T")
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -222,7 +221,7 @@ def run(options: Options, **asked: Any) -> None:
       wattview run --streams 4 --bitrate 5M --resolution 1920x1080 --repeat 3
       wattview run --suite nightly.toml --baseline-after --json
     """
-    from wattview.cli.attach import DaemonFailed, daemon_for
+    from wattview.cli.attach import DaemonFailed, daemon_for, with_client
     from wattview.cli.run import read_request, run_scenarios
 
     as_json, suite = asked.pop("as_json"), asked.pop("suite")
@@ -230,7 +229,7 @@ def run(options: Options, **asked: Any) -> None:
     config = options.config("streams.managed=auto")
     try:
         with daemon_for(config, options.arguments()) as reached:
-            ok = _with_client(reached, lambda client: run_scenarios(client, request, as_json))
+            ok = with_client(reached, lambda client: run_scenarios(client, request, as_json))
     except DaemonFailed as error:
         raise click.ClickException(str(error)) from None
     sys.exit(0 if ok else 1)
@@ -270,51 +269,6 @@ def doctor(options: Options, as_json: bool, alone: bool) -> None:
     sys.exit(0 if asyncio.run(run_doctor(options.config(), as_json, alone)) else 1)
 
 
-@main.command()
-@click.argument("baseline", shell_complete=completion.runs_or_files)
-@click.argument("candidate", shell_complete=completion.runs_or_files)
-@click.option(
-    "--max",
-    "most",
-    multiple=True,
-    metavar="NAME=BOUND",
-    shell_complete=completion.bounds,
-    help="The most above it, e.g. energy=+1%.",
-)
-@click.option(
-    "--min",
-    "least",
-    multiple=True,
-    metavar="NAME=BOUND",
-    shell_complete=completion.bounds,
-    help="The most below it, e.g. vmaf=-0.5.",
-)
-@click.option("--allow-missing", is_flag=True, help="Ignore settings that only one of the runs has.")
-@click.option("--allow-other-machine", is_flag=True, help="Compare runs of two machines too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit's XML, for a CI server.")
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for a pull request.")
-@settings
-def gate(
-    options: Options, baseline: str, candidate: str, most: tuple[str, ...], least: tuple[str, ...], **asked: Any
-) -> None:
-    """Hold a candidate run against a baseline run: is every setting within the bounds?
-
-    A run is an id, its beginning, or latest; or the path of a results file or of an exported run. A bound is a
-    difference from the baseline's mean, in percent of it or in the figure's unit. Exit status 0 where all bounds are
-    kept, 1 where one is exceeded, each with 95 % confidence; 3 where the repeats cannot tell, with how many would; 2
-    for anything else.
-
-    \b
-    Examples:
-      wattview gate 20261124_1015 latest --max energy=+1% --min vmaf=-0.5
-      wattview gate baseline.json candidate.json --max power=+2% --junit gate.xml
-    """
-    from wattview.cli.gate import bounds_of, run_gate
-
-    sys.exit(run_gate(options.config(), (baseline, candidate), bounds_of(most, least), **asked))
-
-
 @main.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def print_completion(shell: str) -> None:
@@ -329,7 +283,8 @@ def print_completion(shell: str) -> None:
     term.say(completion.script(main, shell))
 
 
-main.add_command(results)
+for _command in (gate, measure, results):
+    main.add_command(_command)
 
 
 def _recorded_run(address: Address, word: str) -> str:
@@ -382,18 +337,4 @@ def _serve(options: Options, *defaults: str) -> None:
     try:
         asyncio.run(serve(lambda: options.config(*defaults)))
     except DaemonError as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _with_client(config: Config, use: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-    from wattview.cli.attach import socket_url
-    from wattview.client import Client, ClientError
-
-    async def call() -> T:
-        async with Client(socket_url(config)) as client:
-            return await use(client)
-
-    try:
-        return asyncio.run(call())
-    except ClientError as error:
         raise click.ClickException(str(error)) from None

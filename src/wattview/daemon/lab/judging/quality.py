@@ -147,10 +147,17 @@ def _static_ffmpeg() -> str | None:
 
 
 async def measure(
-    tool: Tool, encoder_ffmpeg: str, clip: Clip, folder: Path, on_frames: Callable[[int], None] | None = None
+    tool: Tool,
+    encoder_ffmpeg: str,
+    clip: Clip,
+    folder: Path,
+    on_frames: Callable[[int], None] | None = None,
+    reference: list[str] | None = None,
 ) -> Quality:
-    """Compares one clip. The per-frame logs are kept in ``folder``, named after the copy; until they are complete, and
-    if the comparison fails, with ``PART`` in their names.
+    """Compares one clip. ``reference`` is a command that gives other raw frames than the scenario's source.
+
+    The per-frame logs stay in ``folder``, named after the copy; until they are whole, and where the comparison fails,
+    with ``PART`` in their names.
 
     ``on_frames`` gets the number of finished frames. Raises QualityFailed; never leaves a child behind.
     """
@@ -159,7 +166,7 @@ async def measure(
     stem = clip.copy.name.split(".")[0]
     part = f"{stem}{PART}"
     reference_log, compare_log = folder / f"{stem}-reference.log", folder / f"{stem}-compare.log"
-    reference = ffmpeg_command.reference_command(
+    reference = reference or ffmpeg_command.reference_command(
         encoder_ffmpeg,
         clip.scenario,
         fps=clip.fps,

@@ -1,0 +1,87 @@
+"""The command of ``wattview measure``: a child that has this terminal, and whose times are taken."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from wattview.cli import command_line
+from wattview.daemon.lab.encoding.ffmpeg_command import Progress, ProgressParser
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+"""A shell's exit statuses for a command that cannot be run."""
+
+
+class CommandTimes(Struct, frozen=True):
+    """One run of the command: wall clock, CPU time with that of the children that it waited for, a shell's exit status,
+    and FFmpeg's last report, if it is one."""
+
+    seconds: float
+    cpu_seconds: float
+    status: int
+    progress: Progress | None = None
+
+
+def why_not_runnable(command: Sequence[str]) -> tuple[int, str] | None:
+    """The exit status and the reason where there is no such program; None where there is."""
+    program = command[0]
+    if shutil.which(program) is not None:
+        return None
+    if os.path.exists(program) and "/" in program:
+        return NOT_EXECUTABLE, f"{program} is not executable"
+    return NOT_FOUND, f"{program}: no such command"
+
+
+async def execute(command: Sequence[str]) -> CommandTimes:
+    """Runs it to its end. Ctrl-C goes to it, as it has the terminal; SIGTERM to us is passed on. Raises OSError."""
+    if not command_line.is_ffmpeg(command) or command_line.reports_progress(command):
+        return await _run(command, None)
+    reader, writer = os.pipe()
+    reading = asyncio.create_task(asyncio.to_thread(_last_report, reader))
+    done = await _run(command_line.with_progress(command, writer), writer)
+    return CommandTimes(done.seconds, done.cpu_seconds, done.status, await reading)
+
+
+def _started(command: Sequence[str], descriptor: int | None) -> subprocess.Popen[bytes]:
+    """With our end of the descriptor closed: its end then closes the pipe. Raises OSError."""
+    try:
+        return subprocess.Popen(command, pass_fds=() if descriptor is None else (descriptor,))
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+async def _run(command: Sequence[str], descriptor: int | None) -> CommandTimes:
+    loop = asyncio.get_running_loop()
+    begun = time.monotonic()
+    started = _started(command, descriptor)
+    # A handler of ours, and not SIG_IGN: the child would inherit that.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(signal.SIGTERM, started.send_signal, signal.SIGTERM)
+    try:
+        _, status, usage = await asyncio.to_thread(os.wait4, started.pid, 0)
+    finally:
+        for one in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(one)
+    seconds = time.monotonic() - begun
+    code = os.waitstatus_to_exitcode(status)
+    started.returncode = code  # it is reaped: Popen must not wait for it again
+    return CommandTimes(seconds, usage.ru_utime + usage.ru_stime, code if code >= 0 else 128 - code)
+
+
+def _last_report(reader: int) -> Progress | None:
+    """FFmpeg's last report with frames. Blocks until everybody has closed the pipe."""
+    parser, last = ProgressParser(), None
+    with open(reader, encoding="ascii", errors="replace") as lines:
+        for line in lines:
+            report = parser.feed(line)
+            if report is not None and report.frames is not None:
+                last = report
+    return last

@@ -1,0 +1,102 @@
+"""The subcommands that measure what others run. Their options; what they do is imported when they are called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wattview.cli import completion
+from wattview.cli.options import Options, settings
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--name", help="Name of the result.  [default: the program's]")
+@click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True, help="Windows to measure.")
+@click.option("--warmup", type=click.IntRange(0, 100), default=0, show_default=True, help="Runs before that.")
+@click.option("--baseline", type=click.FloatRange(0, 86400), default=20.0, show_default=True, metavar="SECONDS",
+              help="Idle window before; 0 for none.")  # fmt: skip
+@click.option("--once", is_flag=True, help="Do not repeat a command of less than 2 s inside a window.")
+@click.option("--quality", is_flag=True, help="Compare FFmpeg's output file with its input file.")
+@click.option("--reference", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
+              help="The source to compare --output with.")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="What the command writes, to compare with --reference.")  # fmt: skip
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write the analysed result as JSON.")  # fmt: skip
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND …")
+@settings
+def measure(options: Options, command: tuple[str, ...], json_file: Path | None, **asked: Any) -> None:
+    """Run a command as it is, and say what it took: energy, CPU time, cost, carbon.
+
+    It has this terminal; what WattView says goes to standard error. A command of less than 2 s is run again and again
+    in one window. FFmpeg's speed and frames are read from its -progress. It is a run like any other: wattview results,
+    compare and gate know it by its name. The exit status is the command's.
+
+    \b
+    Examples:
+      wattview measure -- ffmpeg -y -i film.mkv -c:v libx264 -preset slow out.mp4
+      wattview measure --repeat 5 --name slow --quality -- ffmpeg -y -i film.mkv -c:v libx264 -preset slow out.mp4
+      wattview measure --baseline 60 -- make -j8
+    """
+    from wattview.cli.attach import DaemonFailed, daemon_for, with_client
+    from wattview.cli.measure.measure import Measurement, check
+    from wattview.cli.measure.measure import measure as run_measured
+
+    name = asked.pop("name") or Path(command[0]).name
+    wanted = Measurement(command=command, name=name[:90], **asked)
+    check(wanted)
+    config = options.config()
+    try:
+        with daemon_for(config, options.arguments()) as reached:
+            status = with_client(reached, lambda client: run_measured(client, reached, wanted, json_file))
+    except DaemonFailed as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(status)
+
+
+@click.command()
+@click.argument("baseline", shell_complete=completion.runs_or_files)
+@click.argument("candidate", shell_complete=completion.runs_or_files)
+@click.option(
+    "--max",
+    "most",
+    multiple=True,
+    metavar="NAME=BOUND",
+    shell_complete=completion.bounds,
+    help="The most above it, e.g. energy=+1%.",
+)
+@click.option(
+    "--min",
+    "least",
+    multiple=True,
+    metavar="NAME=BOUND",
+    shell_complete=completion.bounds,
+    help="The most below it, e.g. vmaf=-0.5.",
+)
+@click.option("--allow-missing", is_flag=True, help="Ignore settings that only one of the runs has.")
+@click.option("--allow-other-machine", is_flag=True, help="Compare runs of two machines too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit's XML, for a CI server.")
+@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for a pull request.")
+@settings
+def gate(
+    options: Options, baseline: str, candidate: str, most: tuple[str, ...], least: tuple[str, ...], **asked: Any
+) -> None:
+    """Hold a candidate run against a baseline run: is every setting within the bounds?
+
+    A run is an id, its beginning, or latest; or the path of a results file or of an exported run. A bound is a
+    difference from the baseline's mean, in percent of it or in the figure's unit. Exit status 0 where all bounds are
+    kept, 1 where one is exceeded, each with 95 % confidence; 3 where the repeats cannot tell, with how many would; 2
+    for anything else.
+
+    \b
+    Examples:
+      wattview gate 20261124_1015 latest --max energy=+1% --min vmaf=-0.5
+      wattview gate baseline.json candidate.json --max power=+2% --junit gate.xml
+    """
+    from wattview.cli.gate import bounds_of, run_gate
+
+    sys.exit(run_gate(options.config(), (baseline, candidate), bounds_of(most, least), **asked))

@@ -1,0 +1,276 @@
+"""``wattview measure``: runs a command as it is, in a window that the daemon measures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import click
+from msgspec import Struct
+
+from wattview.cli import terminal as term
+from wattview.cli.measure import child, command_line
+from wattview.cli.measure.child import CommandTimes
+from wattview.cli.results.show import print_result
+from wattview.client import CallRefused, Client, ClientError
+from wattview.config import Config
+from wattview.foreign_text import one_line
+from wattview.model import (
+    REALTIME_SPEED,
+    CommandRecord,
+    CommandReport,
+    EncoderStatus,
+    RenditionRecord,
+    Run,
+    RunRequest,
+    RunResult,
+    Scenario,
+)
+from wattview.model.quantities import QUANTITIES
+
+SHORT_SECONDS = 2.0
+"""A command that takes less is run again in the same window, until all together have taken so long: the energy of a
+window that is hardly longer than the update interval of a counter is hardly known."""
+
+ALIVE_SECONDS = 5.0
+POLL_SECONDS = 0.1
+LONGEST_SECONDS = 86400.0
+
+FIGURES = (
+    "seconds_per_execution", "cpu_seconds_per_execution", "joules_per_execution", "machine_joules_per_execution",
+    "cost_per_execution", "carbon_grams_per_execution",
+)  # fmt: skip
+
+
+class Measurement(Struct, frozen=True, kw_only=True):
+    """What is asked: the command, how often, what to call it, the seconds of the baseline, the runs before anything is
+    measured, and the files whose pictures are compared; ``quality`` looks for these in FFmpeg's command."""
+
+    command: tuple[str, ...]
+    name: str
+    repeat: int = 1
+    warmup: int = 0
+    baseline: float = 20.0
+    once: bool = False
+    quality: bool = False
+    reference: Path | None = None
+    output: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, Path] | None:
+        """Source and output to compare. Only known when the command has run."""
+        if self.reference is not None and self.output is not None:
+            return self.reference, self.output
+        return command_line.files(self.command) if self.quality else None
+
+
+def check(asked: Measurement) -> None:
+    """Raises click.UsageError for what cannot be measured."""
+    if (asked.reference is None) != (asked.output is None):
+        raise click.UsageError("--reference and --output go together")
+    if asked.quality and not command_line.is_ffmpeg(asked.command):
+        raise click.UsageError("--quality reads FFmpeg's command; for another give --reference FILE --output FILE")
+    if asked.repeat + asked.warmup > 1 and command_line.asks_before_overwriting(asked.command):
+        raise click.UsageError("FFmpeg asks before it overwrites its output: add -y to its command")
+
+
+async def measure(client: Client, config: Config, asked: Measurement, json_file: Path | None) -> int:
+    """Runs and measures it; prints what it took, on standard error. Returns the command's exit status."""
+    if problem := child.why_not_runnable(asked.command):
+        term.say(term.bad(problem[1]), err=True)
+        return problem[0]
+    for _ in range(asked.warmup):
+        if status := (await child.execute(asked.command)).status:
+            term.say(term.bad(f"the warm-up ended with exit status {status}; nothing was measured"), err=True)
+            return status
+    scenario = Scenario(
+        name=asked.name, type="command", duration=LONGEST_SECONDS, warmup=0.0, cooldown=0.0, quality=False
+    )
+    try:
+        run = await client.start_run(RunRequest(scenarios=[scenario], baseline=asked.baseline, repeat=asked.repeat))
+    except CallRefused as error:
+        raise click.ClickException(str(error)) from None
+    try:
+        status = await _windows(client, config, asked, run)
+    except BaseException:
+        with contextlib.suppress(ClientError):
+            await client.stop_run(run.id)
+        raise
+    run = await client.run(run.id)
+    if run.state == "running":
+        run = await client.stop_run(run.id)
+    if run.results_id is None:
+        term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)
+        return status or 1
+    result = await client.result(run.results_id)
+    if json_file is not None:
+        await asyncio.to_thread(json_file.write_text, term.json_text(result) + "\n")
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is the command's
+        print_result(result, as_json=False)
+        for line in summary(result):
+            term.say(term.strong(term.wrap(line, "")))
+    return status
+
+
+async def _windows(client: Client, config: Config, asked: Measurement, run: Run) -> int:
+    """One window for each repeat. Returns the exit status of the last execution; one that is not 0 ends it all."""
+    first = sum(scenario.type != "command" for scenario in run.scenarios)
+    for index in range(first, len(run.scenarios)):
+        run = await _until(client, run, lambda now, index=index: _waits(now, index))  # type: ignore[misc]
+        if run.state != "running":
+            return 1
+        async with _held(client, run.id):
+            done = await _executions(asked)
+            await client.close_window(run.id)
+            report = await _report(config, asked, done)
+            await client.report_command(run.id, report)
+        run = await _until(client, run, lambda now, count=index: len(now.finished) > count)  # type: ignore[misc]
+        if status := done[-1].status:
+            return status
+    await _until(client, run, lambda _: False)
+    return 0
+
+
+def _waits(run: Run, index: int) -> bool:
+    """Whether a run has come to the window of its scenario."""
+    progress = run.progress
+    return progress is not None and progress.scenario_index == index and progress.phase == "preparing"
+
+
+async def _until(client: Client, run: Run, there: Callable[[Run], bool]) -> Run:
+    """Follows the run until it is there, or at its end; a baseline is shown with its time left."""
+    shown = False
+    while run.state == "running" and not there(run):
+        progress = run.progress
+        if progress is not None and progress.phase in ("warmup", "measuring") and sys.stderr.isatty():
+            seconds = next((one.duration for one in run.scenarios if one.name == progress.scenario), 0.0)
+            left = max(seconds - progress.elapsed_seconds, 0.0)
+            print(f"\r{one_line(progress.scenario or '')}: {term.duration(left)} left \x1b[K", end="", file=sys.stderr)
+            shown = True
+        await asyncio.sleep(POLL_SECONDS)
+        run = await client.run(run.id)
+    if shown:
+        print("\r\x1b[K", end="", file=sys.stderr)
+    return run
+
+
+@contextlib.asynccontextmanager
+async def _held(client: Client, run_id: str) -> AsyncIterator[None]:
+    """Opens the window, and says that its command still runs until the end of the block."""
+    await client.open_window(run_id)
+
+    async def alive() -> None:
+        while True:
+            await asyncio.sleep(ALIVE_SECONDS)
+            with contextlib.suppress(ClientError):
+                await client.open_window(run_id)
+
+    task = asyncio.create_task(alive())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _executions(asked: Measurement) -> list[CommandTimes]:
+    """The command once, or as often as it takes to fill the shortest window."""
+    again = not asked.once and not command_line.asks_before_overwriting(asked.command)
+    done = [await child.execute(asked.command)]
+    while again and done[-1].status == 0 and sum(one.seconds for one in done) < SHORT_SECONDS:
+        done.append(await child.execute(asked.command))
+    return done
+
+
+async def _report(config: Config, asked: Measurement, done: Sequence[CommandTimes]) -> CommandReport:
+    record = CommandRecord(
+        text=command_line.shown(asked.command),
+        executions=len(done),
+        seconds=sum(one.seconds for one in done),
+        cpu_seconds=sum(one.cpu_seconds for one in done),
+        exit_status=done[-1].status,
+    )
+    notes = [f"the command ended with exit status {record.exit_status}"] if record.exit_status else []
+    if len(done) > 1:
+        notes.append(f"it takes {record.seconds / len(done):.2f} s, and was run {len(done)} times in the window")
+    encoder, realtime = encoder_of(asked, done)
+    report = CommandReport(command=record, encoder=encoder, realtime=realtime, notes=notes)
+    if record.exit_status or not (asked.quality or asked.files):
+        return report
+    return await _with_quality(config, asked, report)
+
+
+def encoder_of(asked: Measurement, done: Sequence[CommandTimes]) -> tuple[EncoderStatus | None, bool | None]:
+    """What FFmpeg said of its work in all executions, and whether it kept real time, None where it does not have to."""
+    reports = [one.progress for one in done if one.progress is not None]
+    if len(reports) < len(done):
+        return None, None
+    played = sum(one.out_seconds or 0.0 for one in reports)
+    seconds = sum(one.seconds for one in done)
+    status = EncoderStatus(
+        stream=asked.name,
+        frames=sum(one.frames or 0 for one in reports),
+        speed=round(played / seconds, 4) if played and seconds else None,
+        dropped_frames=sum(one.dropped_frames or 0 for one in reports),
+        duplicated_frames=sum(one.duplicated_frames or 0 for one in reports),
+        bitrate_bps=reports[-1].bitrate_bps,
+    )
+    if not command_line.is_live(asked.command) or status.speed is None:
+        return status, None
+    return status, status.speed >= REALTIME_SPEED and not status.dropped_frames
+
+
+async def _with_quality(config: Config, asked: Measurement, report: CommandReport) -> CommandReport:
+    """The report with the scores of the output, or with the reason why it has none."""
+    import msgspec
+
+    from wattview.daemon.lab.judging.quality import QualityFailed
+    from wattview.daemon.lab.judging.two_files import compared
+
+    lack = "quality was not measured: "
+    if asked.files is None:
+        note = f"{lack}input and output of the command are not one file each; give --reference FILE --output FILE"
+        return msgspec.structs.replace(report, notes=[*report.notes, note])
+    try:
+        with _bar("comparing") as advance:
+            scores, record = await compared(config.scenarios, *asked.files, advance)
+    except (QualityFailed, OSError) as failure:
+        return msgspec.structs.replace(report, notes=[*report.notes, f"{lack}{failure}"])
+    quality: RenditionRecord = record
+    return msgspec.structs.replace(
+        report, quality=quality, vmaf_model=scores.vmaf_model, quality_tool=scores.tool or None
+    )
+
+
+@contextlib.contextmanager
+def _bar(what: str):  # type: ignore[no-untyped-def]
+    """A bar with the time left, on a terminal. Gives what to tell the done part, 0 to 1."""
+    if not sys.stderr.isatty():
+        yield lambda fraction: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(bar_width=None), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda fraction: bar.update(task, completed=fraction)
+
+
+def summary(run: RunResult) -> list[str]:
+    """One line: what one execution took, in the mean over all windows."""
+    measured = [one for one in run.scenarios if one.record.command is not None]
+    if not measured:
+        return []
+    said = []
+    for name in FIGURES:
+        quantity = QUANTITIES[name]
+        values = [value for one in measured if (value := quantity.of(one)) is not None]
+        if values and len(values) == len(measured):
+            value = sum(values) / len(values)
+            said.append(f"{quantity.words} {term.quantity(quantity, value, None, measured[0].currency)}")
+    name = measured[0].record.setting or measured[0].record.name
+    estimate = "ESTIMATE, " if any("estimated" in (one.power_source or "") for one in measured) else ""
+    return [f"{name}: {estimate}{'; '.join(said)}"]

@@ -1,0 +1,83 @@
+"""The quality of a file against the file that it was made of, frame by frame: of a command that we did not write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from wattview.config import Scenarios
+from wattview.daemon import children
+from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.encoding.film import ONE_FILE, PIXEL_FORMAT, Film, FilmError
+from wattview.daemon.lab.judging.quality import STALL_SECONDS, Clip, Quality, QualityFailed, find_tool, measure
+from wattview.model import RenditionRecord, Scenario
+
+
+async def compared(
+    settings: Scenarios, reference: Path, output: Path, advance: Callable[[float], None]
+) -> tuple[Quality, RenditionRecord]:
+    """The scores of all frames of ``output``. ``advance`` hears how much is done, from 0 to 1.
+
+    A smaller output is scaled to the size of the reference, as a player's screen does. Raises QualityFailed where the
+    two have not the same frames, and where one cannot be decoded; OSError.
+    """
+    capabilities = Capabilities()
+    # The comparison runs in a folder of its own.
+    reference, output = await asyncio.to_thread(lambda: (reference.resolve(), output.resolve()))
+    tool = await find_tool(settings, capabilities)
+    source, made = await _film(settings, capabilities, reference), await _film(settings, capabilities, output)
+    frames, expected = await _frames(settings.ffmpeg, made.path), await _frames(settings.ffmpeg, source.path)
+    if frames != expected:
+        raise QualityFailed(
+            f"{output.name} has {frames} frames and {reference.name} has {expected}: a frame has no partner where the "
+            "command changes the frame rate or cuts"
+        )
+    fps = max(round(source.fps or 25.0), 1)
+    scenario = Scenario(name="files", resolution=source.size, fps=fps)
+    clip = Clip(scenario=scenario, fps=fps, copy=made.path, first_frame=0, frames=frames)
+    with TemporaryDirectory(prefix="wattview-quality-") as folder:
+        scores = await measure(
+            tool,
+            settings.ffmpeg,
+            clip,
+            Path(folder),
+            lambda done: advance(done / frames),
+            _raw(settings.ffmpeg, source),
+        )
+    record = RenditionRecord(
+        stream=output.name, resolution=made.size, fps=fps, bitrate="", vmaf_score=scores.vmaf,
+        vmaf_harmonic_mean=scores.vmaf_harmonic_mean, vmaf_percentile_1=scores.vmaf_percentile_1,
+        vmaf_minimum=scores.vmaf_minimum, psnr_score=scores.psnr_db, ssim_score=scores.ssim,
+        xpsnr_score=scores.xpsnr_db, quality_frames=scores.frames,
+    )  # fmt: skip
+    return scores, record
+
+
+async def _film(settings: Scenarios, capabilities: Capabilities, path: Path) -> Film:
+    try:
+        return await capabilities.film(settings.ffmpeg, path)
+    except FilmError as error:
+        raise QualityFailed(f"{path.name}: {error}") from None
+
+
+async def _frames(program: str, path: Path) -> int:
+    """How many pictures a file has, by its packets."""
+    command = [
+        program, "-nostdin", "-loglevel", "error", *ONE_FILE, "-i", f"file:{path}", "-map", "0:V:0",
+        "-c", "copy", "-f", "framecrc", "pipe:1",
+    ]  # fmt: skip
+    _, said = await children.output(command, seconds=STALL_SECONDS, errors=False)
+    return sum(1 for line in said.splitlines() if line[:1].isdigit())
+
+
+def _raw(program: str, film: Film) -> list[str]:
+    """Every picture of the file once, in its order, whatever its time stamps."""
+    width, _, height = film.size.partition("x")
+    return [
+        program, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", *ONE_FILE, "-an", "-sn", "-dn",
+        "-i", f"file:{film.path}", "-map", f"0:{film.picture}", "-vf",
+        f"scale={width}:{height}:flags=bicubic:out_range=tv,format={PIXEL_FORMAT}", "-fps_mode", "passthrough",
+        "-f", "rawvideo", "pipe:1",
+    ]  # fmt: skip
