@@ -89,6 +89,11 @@ class Repeats(Struct, frozen=True):
     def label(self) -> str:
         return setting_text(self.setting)
 
+    @property
+    def of_many_executions(self) -> bool:
+        """Whether a window holds several executions of a command: its totals are then of as many as fitted into it."""
+        return any(one.record.command is not None and one.record.command.executions > 1 for one in self.valid)
+
     def net_values(self, name: str) -> list[NetValue] | None:
         """A figure above baseline with what was subtracted; None for other figures, and if that is unknown."""
         if name not in NET:
@@ -188,6 +193,8 @@ def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = No
     for quantity in OF_RESULTS:
         name = quantity.name
         if name == "duration_seconds" or (quantity.of_vmaf and first.vmaf_model != second.vmaf_model):
+            continue
+        if quantity.total and (first.of_many_executions or second.of_many_executions):
             continue
         if first.values(name) and second.values(name) and (comparable or not quantity.of_power):
             figures[name] = first.less(second, name)

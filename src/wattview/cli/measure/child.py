@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from wattview.cli import command_line
+from wattview.cli.measure import command_line
 from wattview.daemon.lab.encoding.ffmpeg_command import Progress, ProgressParser
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126

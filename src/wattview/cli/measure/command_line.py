@@ -10,7 +10,7 @@ from pathlib import Path
 
 HIDDEN = "…"
 
-_ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>[^\\s|'\"\\]]*)", re.IGNORECASE)
+_ADDRESS = re.compile(r"""(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>[^\s|'"\]]*)""", re.IGNORECASE)
 _SECRET = re.compile(r"pass|secret|token|key|auth|cookie|header|credential", re.IGNORECASE)
 _LIVE = re.compile(r"(rtmp[a-z]*|srt|rtsp|rist|udp|tcp|rtp|whip|https?)://", re.IGNORECASE)
 

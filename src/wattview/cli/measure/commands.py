@@ -42,11 +42,11 @@ def measure(options: Options, command: tuple[str, ...], json_file: Path | None, 
       wattview measure --baseline 60 -- make -j8
     """
     from wattview.cli.attach import DaemonFailed, daemon_for, with_client
-    from wattview.cli.measure.measure import Measurement, check
+    from wattview.cli.measure.measure import MeasureRequest, check
     from wattview.cli.measure.measure import measure as run_measured
 
     name = asked.pop("name") or Path(command[0]).name
-    wanted = Measurement(command=command, name=name[:90], **asked)
+    wanted = MeasureRequest(command=command, name=name[:90], **asked)
     check(wanted)
     config = options.config()
     try:

@@ -17,6 +17,7 @@ from wattview.cli.measure.child import CommandTimes
 from wattview.cli.results.show import print_result
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
+from wattview.daemon.lab.client_window import WAITING
 from wattview.foreign_text import one_line
 from wattview.model import (
     REALTIME_SPEED,
@@ -45,7 +46,7 @@ FIGURES = (
 )  # fmt: skip
 
 
-class Measurement(Struct, frozen=True, kw_only=True):
+class MeasureRequest(Struct, frozen=True, kw_only=True):
     """What is asked: the command, how often, what to call it, the seconds of the baseline, the runs before anything is
     measured, and the files whose pictures are compared; ``quality`` looks for these in FFmpeg's command."""
 
@@ -67,7 +68,7 @@ class Measurement(Struct, frozen=True, kw_only=True):
         return command_line.files(self.command) if self.quality else None
 
 
-def check(asked: Measurement) -> None:
+def check(asked: MeasureRequest) -> None:
     """Raises click.UsageError for what cannot be measured."""
     if (asked.reference is None) != (asked.output is None):
         raise click.UsageError("--reference and --output go together")
@@ -77,7 +78,7 @@ def check(asked: Measurement) -> None:
         raise click.UsageError("FFmpeg asks before it overwrites its output: add -y to its command")
 
 
-async def measure(client: Client, config: Config, asked: Measurement, json_file: Path | None) -> int:
+async def measure(client: Client, config: Config, asked: MeasureRequest, json_file: Path | None) -> int:
     """Runs and measures it; prints what it took, on standard error. Returns the command's exit status."""
     if problem := child.why_not_runnable(asked.command):
         term.say(term.bad(problem[1]), err=True)
@@ -100,8 +101,6 @@ async def measure(client: Client, config: Config, asked: Measurement, json_file:
             await client.stop_run(run.id)
         raise
     run = await client.run(run.id)
-    if run.state == "running":
-        run = await client.stop_run(run.id)
     if run.results_id is None:
         term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)
         return status or 1
@@ -115,7 +114,7 @@ async def measure(client: Client, config: Config, asked: Measurement, json_file:
     return status
 
 
-async def _windows(client: Client, config: Config, asked: Measurement, run: Run) -> int:
+async def _windows(client: Client, config: Config, asked: MeasureRequest, run: Run) -> int:
     """One window for each repeat. Returns the exit status of the last execution; one that is not 0 ends it all."""
     first = sum(scenario.type != "command" for scenario in run.scenarios)
     for index in range(first, len(run.scenarios)):
@@ -128,16 +127,18 @@ async def _windows(client: Client, config: Config, asked: Measurement, run: Run)
             report = await _report(config, asked, done)
             await client.report_command(run.id, report)
         run = await _until(client, run, lambda now, count=index: len(now.finished) > count)  # type: ignore[misc]
-        if status := done[-1].status:
-            return status
+        if done[-1].status and index + 1 < len(run.scenarios):
+            with contextlib.suppress(CallRefused):  # it has ended by itself just now
+                await client.stop_run(run.id)
+            break
     await _until(client, run, lambda _: False)
-    return 0
+    return done[-1].status
 
 
 def _waits(run: Run, index: int) -> bool:
     """Whether a run has come to the window of its scenario."""
     progress = run.progress
-    return progress is not None and progress.scenario_index == index and progress.phase == "preparing"
+    return progress is not None and progress.scenario_index == index and progress.message == WAITING
 
 
 async def _until(client: Client, run: Run, there: Callable[[Run], bool]) -> Run:
@@ -175,7 +176,7 @@ async def _held(client: Client, run_id: str) -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _executions(asked: Measurement) -> list[CommandTimes]:
+async def _executions(asked: MeasureRequest) -> list[CommandTimes]:
     """The command once, or as often as it takes to fill the shortest window."""
     again = not asked.once and not command_line.asks_before_overwriting(asked.command)
     done = [await child.execute(asked.command)]
@@ -184,7 +185,7 @@ async def _executions(asked: Measurement) -> list[CommandTimes]:
     return done
 
 
-async def _report(config: Config, asked: Measurement, done: Sequence[CommandTimes]) -> CommandReport:
+async def _report(config: Config, asked: MeasureRequest, done: Sequence[CommandTimes]) -> CommandReport:
     record = CommandRecord(
         text=command_line.shown(asked.command),
         executions=len(done),
@@ -202,7 +203,7 @@ async def _report(config: Config, asked: Measurement, done: Sequence[CommandTime
     return await _with_quality(config, asked, report)
 
 
-def encoder_of(asked: Measurement, done: Sequence[CommandTimes]) -> tuple[EncoderStatus | None, bool | None]:
+def encoder_of(asked: MeasureRequest, done: Sequence[CommandTimes]) -> tuple[EncoderStatus | None, bool | None]:
     """What FFmpeg said of its work in all executions, and whether it kept real time, None where it does not have to."""
     reports = [one.progress for one in done if one.progress is not None]
     if len(reports) < len(done):
@@ -222,7 +223,7 @@ def encoder_of(asked: Measurement, done: Sequence[CommandTimes]) -> tuple[Encode
     return status, status.speed >= REALTIME_SPEED and not status.dropped_frames
 
 
-async def _with_quality(config: Config, asked: Measurement, report: CommandReport) -> CommandReport:
+async def _with_quality(config: Config, asked: MeasureRequest, report: CommandReport) -> CommandReport:
     """The report with the scores of the output, or with the reason why it has none."""
     import msgspec
 

@@ -12,6 +12,9 @@ from collections.abc import Awaitable, Callable
 
 from wattview.model import CommandReport
 
+WAITING = "waiting for the command to begin"
+"""The message of the progress of a run whose client may open the window."""
+
 LEASE_SECONDS = 30.0
 """How long a client may be silent before it is taken for dead. One that lives says so every few seconds."""
 

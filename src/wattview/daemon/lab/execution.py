@@ -20,7 +20,7 @@ from wattview import __version__
 from wattview.config import Config
 from wattview.daemon import children, machine, results_files
 from wattview.daemon.events import tell
-from wattview.daemon.lab.client_window import ClientGone, ClientWindow, WrongTurn
+from wattview.daemon.lab.client_window import WAITING, ClientGone, ClientWindow, WrongTurn
 from wattview.daemon.lab.encoding import encoder_options
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import EncoderGroup, RunningEncoder
@@ -53,7 +53,6 @@ NO_RTMP = (
     "not pushed: there is no RTMP server; the streams were encoded and discarded (wattview up starts a server; "
     "streams.rtmp_url names another)"
 )
-WAITING = "waiting for the command to begin"
 NO_QUALITY_YET = "quality was not measured: the run ended before"
 ENHANCED_RTMP = (
     "{codec} needs a server that speaks enhanced RTMP; nginx-rtmp accepts it but forwards nothing to viewers"

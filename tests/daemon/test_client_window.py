@@ -1,0 +1,94 @@
+"""A window that a client opens and closes: its turns, a client that dies, and the calls of the API."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import running_daemon
+from tests.support.powercap import simulated_rapl
+from wattview.daemon.lab import client_window
+from wattview.daemon.lab.client_window import ClientGone, ClientWindow, WrongTurn
+from wattview.model import CommandRecord, CommandReport
+
+REPORT = CommandReport(command=CommandRecord(text="true", executions=1, seconds=1.0, cpu_seconds=0.5))
+
+
+async def looked() -> bool:
+    return False
+
+
+async def test_the_window_follows_its_client() -> None:
+    window = ClientWindow()
+    with pytest.raises(WrongTurn, match="not open"):
+        await window.close()
+    opening = asyncio.create_task(window.open())
+    await window.until_asked()
+    assert not opening.done(), "it waits for the window"
+    window.opened()
+    await opening
+    with pytest.raises(WrongTurn, match="not closed"):
+        window.report(REPORT)
+    holding = asyncio.create_task(window.hold(looked, 0.01, 60.0))
+    closing = asyncio.create_task(window.close())
+    assert await holding is True
+    assert not closing.done(), "it waits for the end of the window"
+    window.closed()
+    await closing
+    await window.open()  # only says that it is there
+    window.report(REPORT)
+    assert await window.reported() == REPORT
+
+
+@pytest.mark.parametrize("turn", ["until_asked", "hold", "reported"])
+async def test_a_client_that_has_died_ends_every_wait(turn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_window, "LEASE_SECONDS", 0.05)
+    window = ClientWindow()
+    waits = {
+        "until_asked": window.until_asked, "hold": lambda: window.hold(looked, 0.01, 60.0), "reported": window.reported,
+    }  # fmt: skip
+    with pytest.raises(ClientGone, match="has said nothing"):
+        await asyncio.wait_for(waits[turn](), 5.0)
+
+
+async def test_a_window_is_closed_after_its_longest_time() -> None:
+    assert await ClientWindow().hold(looked, 0.01, 0.05) is False
+
+
+def test_a_command_is_measured_between_two_calls(tmp_path: Path) -> None:
+    scenario = {"name": "job", "type": "command", "duration": 60.0, "cooldown": 0.0, "quality": False}
+    with (
+        simulated_rapl(tmp_path / "sys", curve="constant:45") as sysfs,
+        running_daemon(tmp_path, f"paths.sysfs={sysfs}") as daemon,
+    ):
+        api = daemon.api
+        run = api.post("/api/v1/runs", json={"scenarios": [scenario]}).json()["id"]
+        deadline = time.monotonic() + 20.0
+        while api.post(f"/api/v1/runs/{run}/window").status_code == 409:
+            assert time.monotonic() < deadline, daemon.log
+            time.sleep(0.05)
+        progress = api.get(f"/api/v1/runs/{run}").json()["progress"]
+        assert (progress["phase"], progress["remaining_seconds"]) == ("measuring", None)
+        early = api.post(f"/api/v1/runs/{run}/command", json={"command": {"text": "x", "executions": 1, "seconds": 1}})
+        assert early.status_code == 409
+        time.sleep(2.0)
+        assert api.delete(f"/api/v1/runs/{run}/window").status_code == 200
+        wrong = api.post(f"/api/v1/runs/{run}/command", json={"command": {"text": "x", "executions": "many"}})
+        assert wrong.status_code == 422
+        assert "executions" in wrong.json()["error"]
+        report = {"command": {"text": "job --fast", "executions": 1, "seconds": 2.0, "cpu_seconds": 0.5}}
+        assert api.post(f"/api/v1/runs/{run}/command", json=report).status_code == 200
+        while api.get(f"/api/v1/runs/{run}").json()["state"] == "running":
+            assert time.monotonic() < deadline, daemon.log
+            time.sleep(0.05)
+        [one] = api.get(f"/api/v1/results/{run}").json()["scenarios"]
+        assert api.delete(f"/api/v1/runs/{run}/window").status_code == 409
+        assert api.post("/api/v1/runs/20000101_000000/window").status_code == 404
+    assert one["record"]["command"]["text"] == "job --fast"
+    assert one["record"]["status"] == "done"
+    assert one["power_mean_watts"] == pytest.approx(49.5, rel=0.02)
+    assert 2.0 <= one["window_seconds"] < 4.0
+    assert one["per_execution"]["machine_joules"] == pytest.approx(one["energy_joules"])
