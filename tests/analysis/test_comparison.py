@@ -149,7 +149,9 @@ def test_everything_that_was_asked_for_tells_settings_apart() -> None:
         "source": "film.mp4", "rate_control": "cbr", "crf": 30, "gop_seconds": 4.0, "buffer_seconds": 1.0,
         "audio": "none", "viewers": 2, "pushed": False, "outputs": [Output(resolution="640x360", fps=30)],
     }  # fmt: skip
-    assert set(other) == set(msgspec.structs.asdict(setting_of(result(50).record)))
+    assert {*other, "name"} == set(msgspec.structs.asdict(setting_of(result(50).record)))
+    assert len(repeats_of([result(50), result(50, name="b")])) == 1, "a name tells commands and recordings apart alone"
+    assert len(repeats_of([result(50, type="command"), result(50, name="b", type="command")])) == 2
     for field, value in other.items():
         assert len(repeats_of([result(50), result(50, **{field: value})])) == 2, field
         [_, group] = repeats_of([result(50), result(50, **{field: value})])
