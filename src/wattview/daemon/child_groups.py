@@ -1,9 +1,9 @@
-"""What children leave behind: their own children, found and ended although their parent is gone.
+"""Orphaned grandchildren: processes that children started, found and ended after their parent is gone.
 
-The daemon is a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER): a process whose parent has ended becomes its child. Such a
-one is told from everything else by its session, or by a mark in its environment that every program started by
-``children`` has; and its pid cannot pass to another process before it has been reaped here. Where the daemon itself is
-killed, a shell that holds the other end of a pipe sees it close, and kills everything that bears the mark.
+The daemon is a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER): a process whose parent has ended becomes its child. Such
+an orphan is recognised by its session, or by a mark in its environment that every program started by ``children`` has;
+its pid cannot be reused before it has been reaped here. If the daemon itself is killed, a shell that holds the other
+end of a pipe sees the pipe close, and kills every process with the mark.
 """
 
 from __future__ import annotations
@@ -31,16 +31,15 @@ done
 
 
 def mark() -> dict[str, str]:
-    """What is put into a child's environment."""
+    """The variable that is added to a child's environment."""
     return {_MARK: str(os.getpid())}
 
 
 def guard() -> None:
-    """Adopts what children leave behind, and starts the shell that ends all of it when this process has died. To be
-    called once. Where there is no shell, the children themselves are ended by the kernel, and what they started is
-    not."""
+    """Adopts orphans, and starts the shell that ends them when this process has died. Call once. Without a shell, the
+    kernel still ends the children themselves, but not the processes they started."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    # The writing end is closed by the end of this process, and by nothing else.
+    # Only the end of this process closes the writing end.
     read_end, _ = os.pipe2(os.O_CLOEXEC)
     with contextlib.suppress(OSError):
         subprocess.Popen(
@@ -51,8 +50,8 @@ def guard() -> None:
 
 
 def strays(running: Collection[int], sessions: Collection[int]) -> list[int]:
-    """Processes that our children have left behind, but for those in the sessions of children that are ``running``.
-    ``sessions`` are those of all children that there have been. What has ended is reaped. Blocks."""
+    """Orphans of our children, except those in the sessions of children that are still ``running``. ``sessions`` are
+    those of all children so far. Ended processes are reaped. Blocks."""
     import psutil
 
     own = psutil.Process()
@@ -70,7 +69,7 @@ def strays(running: Collection[int], sessions: Collection[int]) -> list[int]:
 
 
 def kill(pids: Collection[int]) -> None:
-    """Kills strays: children of ours that nobody else reaps, so that their pids are theirs."""
+    """Kills orphans: they are our children and nobody else reaps them, so their pids cannot have been reused."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What a child says, in a file that stays small: its beginning and its end, and between them what was too much."""
+"""A child's output in a file of limited size: its start and its end, with a note on what was cut in between."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CHUNK_BYTES = 1 << 16
 
 
 class ChildLog:
-    """One file. ``begin`` is its first line; ``watch_for`` is a phrase, and ``seen`` says whether it has come.
+    """One file. ``begin`` is its first line; ``watch_for`` is a phrase, and ``seen`` says whether it has occurred.
 
-    Raises OSError where the file cannot be written at first; what cannot be written later is lost, and the child is
-    heard all the same: it must not wait for our disk.
+    Raises OSError if the file cannot be created; later write errors are ignored, and reading continues: the child must
+    not block on our disk.
     """
 
     def __init__(self, path: Path, begin: str = "", watch_for: str = "") -> None:
@@ -30,7 +30,7 @@ class ChildLog:
         self._size = self._file.write(f"{begin}\n".encode()) if begin else 0
 
     async def take(self, stream: StreamReader) -> None:
-        """Takes everything until the stream ends."""
+        """Consumes everything until the stream ends."""
         try:
             while data := await stream.read(CHUNK_BYTES):
                 if self._phrase and not self.seen:

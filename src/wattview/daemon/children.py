@@ -1,9 +1,9 @@
 """Child processes that never outlive the daemon.
 
 Every program that the daemon starts (FFmpeg, nginx) is started here, as an argument list without a shell, under
-``setpriv --pdeathsig``: the kernel signals the child when the daemon dies, however it dies. Each is the leader of a
-session and of a process group, which is ended as a whole; what leaves the group is found as ``child_groups`` says. Only
-what was started here is ever signalled, every wait ends, and of what a child says no more is kept than is stated.
+``setpriv --pdeathsig``: the kernel signals the child when the daemon dies for any reason. Each child leads a session
+and a process group, which is ended as a whole; ``child_groups`` finds what leaves the group. Only processes started
+here are ever signalled, every wait has a time-out, and the output that is kept is limited.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ log = logging.getLogger("wattview.children")
 LINE_BYTES = 1 << 16
 OUTPUT_BYTES = 1 << 24
 KILL_SECONDS = 5.0
-"""How long a killed process may take to be gone: one that waits for a dead disk or network share does not go."""
+"""How long a killed process may take to disappear: one that waits for a dead disk or network share does not."""
 
 DRAIN_SECONDS = 1.0
-"""What was said before the end is read within this; a pipe that somebody else holds open stays open longer."""
+"""How long remaining output is read after the end; a pipe held open by another process would take longer."""
 
 
 class ProgramMissing(OSError):
-    """A program that is not installed. The text names it and the package that brings it."""
+    """A program is not installed. The text names it and its package."""
 
 
 PACKAGES = {
@@ -48,7 +48,7 @@ PACKAGES = {
 
 
 def find_program(name: str) -> str:
-    """The path of a program, by name or path. Raises ProgramMissing with the way out."""
+    """The path of a program, by name or path. Raises ProgramMissing, which says how to install it."""
     found = shutil.which(name)
     if found is None:
         package = PACKAGES.get(Path(name).name)
@@ -58,10 +58,10 @@ def find_program(name: str) -> str:
 
 
 def child_command(argv: Sequence[str], *, death_signal: signal.Signals = signal.SIGKILL, nice: int = 0) -> list[str]:
-    """``argv`` behind the wrappers that tie its life to ours and lower its priority. They exec: the pid is argv's."""
+    """``argv`` behind wrappers that tie its life to ours and lower its priority. They exec, so the pid is argv's."""
     program = find_program(argv[0])
     name = death_signal.name.removeprefix("SIG")
-    # A daemon that was given a capability (to read RAPL's counters) does not pass it on: FFmpeg reads others' files.
+    # A capability of the daemon (to read RAPL's counters) is not inherited: FFmpeg reads other people's files.
     command = [find_program("setpriv"), "--pdeathsig", name, "--ambient-caps=-all", "--inh-caps=-all", "--"]
     if nice:
         command += [find_program("nice"), "-n", str(nice)]
@@ -86,11 +86,11 @@ async def spawn(
     stderr: int | ChildLog | Any = DEVNULL,
     pass_fds: Sequence[int] = (),
 ) -> Process:
-    """Starts a program. ``death_signal`` is what the kernel sends it when the daemon has died. A ``ChildLog`` takes
-    what it says on standard error.
+    """Starts a program. The kernel sends it ``death_signal`` when the daemon has died. A ``ChildLog`` receives its
+    standard error.
 
-    Must be called from the main thread's event loop: the kernel ties the child to the thread that started it.
-    Raises ProgramMissing, or OSError as the kernel gives it. ``stop`` must be called once, also where it has ended.
+    Must be called from the main thread's event loop: the kernel ties the child to the thread that started it. Raises
+    ProgramMissing, or the kernel's OSError. ``stop`` must be called once, even if the child has ended.
     """
     if not _guarded:
         child_groups.guard()
@@ -109,16 +109,16 @@ async def spawn(
 
 
 async def stop(process: Process, *, first: signal.Signals = signal.SIGTERM, patience_seconds: float = 5.0) -> int:
-    """Ends a child that ``spawn`` returned and everything that it has started: asks with ``first``, then kills.
-    Returns its exit status; -9 for one that the kernel cannot end now."""
+    """Ends a child that ``spawn`` returned and everything it started: sends ``first``, then kills. Returns its exit
+    status; -9 if the kernel cannot end it now."""
     status = await end(process, first=first, patience_seconds=patience_seconds)
     await end_strays(patience_seconds)
     return status
 
 
 async def end(process: Process, *, first: signal.Signals = signal.SIGTERM, patience_seconds: float = 5.0) -> int:
-    """As ``stop``, but for what has left the child's own process or outlived it: ``end_strays`` finds that, for many
-    children at once."""
+    """Like ``stop``, but without processes that left the group or outlived the child: ``end_strays`` finds those, for
+    many children at once."""
     for number, seconds in ((first, patience_seconds), (signal.SIGKILL, KILL_SECONDS)):
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -134,8 +134,7 @@ async def end(process: Process, *, first: signal.Signals = signal.SIGTERM, patie
 
 
 async def end_strays(patience_seconds: float = 0.0) -> None:
-    """Ends what children that are no more have left behind: asked they have been with the group, so that they are
-    waited for and then killed."""
+    """Ends the orphans of ended children: they were signalled with the group, so they are awaited and then killed."""
     loop = asyncio.get_running_loop()
     kill_at, give_up_at = loop.time() + patience_seconds, loop.time() + patience_seconds + KILL_SECONDS
     while left := await asyncio.to_thread(child_groups.strays, set(_running), set(_sessions)):
@@ -148,12 +147,12 @@ async def end_strays(patience_seconds: float = 0.0) -> None:
 
 
 async def ended(process: Process, seconds: float | None = None) -> bool:
-    """Waits until a child has ended, whoever still holds its pipes; False where it has not in time."""
+    """Waits until a child has ended, even if its pipes are still open; False on a time-out."""
     waiting = asyncio.ensure_future(process.wait())
     loop = asyncio.get_running_loop()
     deadline = None if seconds is None else loop.time() + seconds
     try:
-        # The status is there before wait() returns in those Pythons where it waits for the pipes too.
+        # Python versions whose wait() also waits for the pipes set the status before it returns.
         while process.returncode is None and (deadline is None or loop.time() < deadline):
             left = 0.25 if deadline is None else min(0.25, max(0.0, deadline - loop.time()))
             await asyncio.wait({waiting}, timeout=left)
@@ -163,7 +162,7 @@ async def ended(process: Process, seconds: float | None = None) -> bool:
 
 
 async def heard(process: Process) -> None:
-    """Returns when the log of a child that has ended has all that it said, or soon."""
+    """Returns when the log of an ended child is complete, or after a short time-out."""
     task = _logs.get(process.pid)
     if task is not None:
         await asyncio.wait({task}, timeout=DRAIN_SECONDS)
@@ -172,7 +171,7 @@ async def heard(process: Process) -> None:
 
 
 async def lines(stream: StreamReader) -> AsyncIterator[bytes]:
-    """The lines of a stream, without their ends; of one that is longer than ``LINE_BYTES`` its beginning."""
+    """The lines of a stream, without line ends; only the start of lines longer than ``LINE_BYTES``."""
     rest = b""
     while data := await stream.read(LINE_BYTES):
         *whole, rest = (rest + data).split(b"\n")
@@ -193,11 +192,11 @@ async def output(
     env: Mapping[str, str] | None = None,
     errors: bool = True,
 ) -> tuple[int, bytes]:
-    """Runs a short command to its end: its exit status and what it said, with ``errors`` on standard error too; at most
-    ``OUTPUT_BYTES`` from the beginning.
+    """Runs a short command to its end: its exit status and output, with ``errors`` standard error too; at most the
+    first ``OUTPUT_BYTES``.
 
-    The status is -1 where it did not end within ``seconds``, or was silent for ``silent_seconds`` after it had said
-    something. Raises ProgramMissing, OSError.
+    The status is -1 if it did not end within ``seconds``, or was silent for ``silent_seconds`` after some output.
+    Raises ProgramMissing, OSError.
     """
     process = await spawn(argv, nice=nice, cwd=cwd, env=env, stdout=PIPE, stderr=STDOUT if errors else DEVNULL)
     assert process.stdout is not None
@@ -218,7 +217,7 @@ async def output(
 
 
 async def _read(stream: StreamReader, said: bytearray, silent_seconds: float | None) -> bool:
-    """Whether the stream has ended; False where it has been silent for too long."""
+    """Whether the stream has ended; False if it has been silent for too long."""
     patience = None
     while True:
         try:

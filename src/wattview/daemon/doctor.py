@@ -1,4 +1,4 @@
-"""The doctor: each source and tool on this machine, whether it works, and the command that fixes it."""
+"""The doctor: each source and tool on this machine, whether it works, and how to fix it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ STATES: dict[ProbeState, Literal["works", "absent", "not permitted", "broken"]] 
 
 
 CHECK_SECONDS = 5.0
-"""How long one exporter may take to answer."""
+"""Time-out for one exporter."""
 
 
 async def examine(
@@ -68,8 +68,8 @@ async def examine(
     history: History | None = None,
     health: Health | None = None,
 ) -> list[Finding]:
-    """Reads every source now, whatever is known of it, and looks at the tools, at the history, at the daemon's own
-    media server and at its exporters."""
+    """Reads every source now, regardless of cached states, and checks the tools, the history, the managed media server
+    and the exporters."""
     sources = await asyncio.gather(*(_examine_source(source) for source in sampler.sources.values()))
     tools = [finding async for finding in _examine_tools(config)]
     if history is not None and "history" not in sampler.sources:
@@ -80,7 +80,7 @@ async def examine(
 
 
 async def examine_alone(config: Config) -> list[Finding]:
-    """The same without a daemon: probes of its own, for this one look, and the ports that its exporters would have."""
+    """The same without a daemon: with temporary probes, and the ports that the exporters would use."""
     sampler = Sampler(config)
     try:
         return [*await examine(config, sampler), await _examine_ports(config)]
@@ -89,7 +89,7 @@ async def examine_alone(config: Config) -> list[Finding]:
 
 
 def _exporters(checked: Sequence[ExporterHealth], free: int = 0) -> Finding:
-    """The exporters' health in one line; of ``free`` of them the ports are free."""
+    """The exporters' health in one line; the ports of those in ``free`` are free."""
     ill = [one for one in checked if not one.healthy]
     said = [counted_states(checked)] if checked else []
     said += [f"{free} ports free"] if free else []
@@ -103,7 +103,7 @@ def _exporters(checked: Sequence[ExporterHealth], free: int = 0) -> Finding:
 
 
 async def _examine_ports(config: Config) -> Finding:
-    """Whether the exporters' ports could be listened on, and who answers where not."""
+    """Whether the exporters' ports are available, and otherwise who answers there."""
     busy: list[ExporterTarget] = []
     free = 0
     for target in await targets(config):
@@ -111,7 +111,7 @@ async def _examine_ports(config: Config) -> Finding:
         setting = f"endpoints.{target.key}.port"
         problem, taken = await asyncio.to_thread(listen_problem, setting, config.daemon.listen, port or 0)
         if taken:
-            busy.append(target._replace(taken=not target.pid))  # where no daemon of ours runs, nobody may have it
+            busy.append(target._replace(taken=not target.pid))  # without a daemon of ours, no process may have it
         elif problem:
             busy.append(target._replace(problem=problem))
         else:
@@ -132,7 +132,7 @@ async def _examine_source(source: Source) -> Finding:
 
 
 def _describe(reading: Reading | None) -> str:
-    """What a source that works is, in a few words."""
+    """Short description of a working source."""
     match reading:
         case PowerReading():
             entry = power_source(reading.source)

@@ -1,8 +1,8 @@
-"""The daemon's event log: the last events, from its own log records.
+"""The daemon's event log: recent events, taken from its log records.
 
-Whatever a logger below ``wattview`` says at INFO or above is an event, so that the log on standard error and the one
-on the dashboard tell the same. ``tell`` is for events about one thing by name; the other records are about the part
-that their logger is named after.
+Every record at INFO or above of a logger below ``wattview`` is an event, so that standard error and the dashboard show
+the same. ``tell`` logs an event about a named subject; other records are about the part that their logger is named
+after.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ log = logging.getLogger(f"{ROOT}.events")
 
 
 def tell(level: EventLevel, about: str, text: str, *, alert: bool = False) -> None:
-    """Logs an event about one thing: ``stream live/cam1``, ``source power``, ``run 20260101_120000``."""
+    """Logs an event about one subject: ``stream live/cam1``, ``source power``, ``run 20260101_120000``."""
     log.log(LEVELS[level], "%s: %s", about, text, extra={"event": (about, text, alert)})
 
 
 class EventLog(logging.Handler):
-    """The last events, oldest first. Records may come from any thread."""
+    """The most recent events, oldest first. Records may come from any thread."""
 
     def __init__(self, size: int = MAX_EVENTS) -> None:
         super().__init__(logging.INFO)
         self._events: deque[Event] = deque(maxlen=size)
-        # Milliseconds: whoever remembers the last id of a daemon that has ended finds the next one's events newer.
+        # Milliseconds, so that the ids of the next daemon are larger than those of this one.
         self.last_id = time.time_ns() // 1_000_000
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -49,7 +49,7 @@ class EventLog(logging.Handler):
         )  # fmt: skip
 
     def after(self, event_id: int = 0) -> list[Event]:
-        """The events that are newer than that one; of those long gone, what is left."""
+        """The events newer than ``last_id``, as far as they are still kept."""
         with self._held():
             return [event for event in self._events if event.id > event_id]
 
@@ -64,7 +64,7 @@ class EventLog(logging.Handler):
 
 @contextlib.contextmanager
 def kept_events() -> Iterator[EventLog]:
-    """An event log that is fed for the time of the block. Records at INFO are made for it, whatever else is logged."""
+    """An event log that is fed within the block. It enables INFO records regardless of the logging level."""
     events = EventLog()
     logger = logging.getLogger(ROOT)
     before = logger.level

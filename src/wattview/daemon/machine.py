@@ -1,4 +1,4 @@
-"""What machine a result was measured on: the facts without which it cannot be judged or repeated."""
+"""Description of the measured machine, without which a result cannot be judged or repeated."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 MAX_WORD_LENGTH = 100
-"""Of a fact in a machine's name: a file may hold anything."""
+"""Maximum length of a fact in a machine's name: it may come from any file."""
 
 
 def describe(procfs: str, sysfs: str) -> dict[str, Any]:
-    """CPU model, microcode, number of logical CPUs, frequency governor and kernel; what cannot be read is left out."""
+    """CPU model, microcode, number of logical CPUs, frequency governor and kernel; unreadable facts are left out."""
     cpuinfo = _text(Path(procfs) / "cpuinfo")
     facts = {
         "cpu": _field(cpuinfo, "model name") or _field(cpuinfo, "Hardware") or None,
@@ -26,10 +26,10 @@ def describe(procfs: str, sysfs: str) -> dict[str, Any]:
 
 
 def name_of(facts: Mapping[str, Any]) -> str | None:
-    """``encoder-7 (16 x AMD EPYC 7302P, performance)``: what two results must have in common to be of one machine.
+    """``encoder-7 (16 x AMD EPYC 7302P, performance)``: equal for results of the same machine.
 
-    A machine whose CPU was given another frequency governor is another one: it takes other power for the same work. The
-    kernel and the microcode are not in it. None where the facts, which come from a file, name neither host nor CPU.
+    The frequency governor is part of it, as it changes the power of the same work; kernel and microcode are not. None
+    if the facts, which come from a file, name neither host nor CPU.
     """
     host, cpu, cpus, governor = (_word(facts.get(name)) for name in ("hostname", "cpu", "cpus", "governor"))
     processor = f"{cpus} x {cpu}" if cpus and cpu else cpu

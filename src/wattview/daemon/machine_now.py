@@ -1,4 +1,4 @@
-"""The whole machine's power at this moment, of the readings that were just taken, for those who write figures down."""
+"""Power of the whole machine at this moment, from current readings, for recording."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from wattview.daemon.sampler import Sampler
 from wattview.model import Gpu, HostReading, MachinePower, PowerReading, WallPower, WallReading
 
 SHARED_SECONDS = 1.0
-"""How old a reading may be that is shared with whoever asked for it first."""
+"""Maximum age of a reading that is shared with whoever requested it first."""
 
 
 class MachineNow(Struct, frozen=True):
-    """What the machine draws, and what else its cost an hour is made of. ``time`` is that of the power's reading
-    (Unix seconds); ``gpus`` is None where they are not known, ``wall`` where nothing tells."""
+    """Power of the machine, and the other inputs of its cost per hour. ``time`` is that of the power reading (Unix
+    seconds); ``gpus`` and ``wall`` are None if unknown."""
 
     time: float
     power: MachinePower | None
@@ -26,7 +26,7 @@ class MachineNow(Struct, frozen=True):
 
 
 async def machine_now(sampler: Sampler) -> MachineNow:
-    """A source that does not answer is a part that is not known."""
+    """A source that fails is an unknown part."""
     power, host, gpus, wall = await asyncio.gather(
         *(sampler.read_or_none(name, max_age=SHARED_SECONDS) for name in ("power", "host", "gpu", "wall"))
     )

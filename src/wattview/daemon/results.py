@@ -1,7 +1,7 @@
 """Analysed results files, for the control API and for the results, QoE and cost exporters.
 
-A file is read and analysed when somebody asks, once for all who ask at the same moment, and kept until the file
-changes. What a history did not hold yet (a scrape that is due, a server that did not answer) is asked for again.
+A file is analysed on request, once for all concurrent requests, and cached until it changes. Data that the history did
+not have yet (a scrape that is due, a server that did not answer) is requested again.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ from wattview.model import HistorySeries, ResultsFile, RunResult, ScenarioRecord
 log = logging.getLogger("wattview.results")
 
 PATIENCE_SECONDS = 5.0
-"""How long an asker waits for the history. A scrape that waits longer is given up."""
+"""How long a request waits for the history; a scrape would time out later."""
 
 RETRY_SECONDS = 5.0
-"""How long an answer with missing data stands before the history is asked again."""
+"""How long an answer with missing data is cached before the history is queried again."""
 
 SETTLED_SECONDS = 3600.0
-"""The age of a window from which on data that is missing will not come any more."""
+"""Age of a window from which missing data will not arrive any more."""
 
 MAX_SCENARIOS = 2000
-"""How many scenarios of one file are analysed: its first ones. The answer says how many were left out."""
+"""How many scenarios of a file are analysed, from its start. The answer states how many were left out."""
 
 MAX_BYTES_TOGETHER = 64 * 2**20
-"""The files that one answer takes together, and those whose answers are kept: a bound for the memory that they take."""
+"""Total size of the files in one answer, and of those with cached answers: a bound on memory."""
 
 MAX_FILES_AT_ONCE = 2
 LARGE_BYTES = 2**20
-"""After a file of this size, what it took is given back to the system."""
+"""After a file of this size, unused memory is returned to the system."""
 
 AROUND_SECONDS = 300.0
-"""So much of the history around a window is looked at too."""
+"""How much of the history on either side of a window is read too."""
 
 MAX_KEPT = 1000
 MAX_WINDOWS_AT_ONCE = 4
@@ -65,7 +65,7 @@ _Version = tuple[int, int]
 
 
 class _Kept(Struct, frozen=True):
-    """An answer for one version of a file, good until ``stale`` on the monotonic clock; None: for good."""
+    """An answer for one version of a file, valid until ``stale`` (monotonic); None: permanently."""
 
     version: _Version
     result: RunResult
@@ -76,7 +76,7 @@ class _Kept(Struct, frozen=True):
 
 
 class Results:
-    """The results directory of the settings, analysed from one history."""
+    """The configured results directory, analysed with one history."""
 
     def __init__(self, config: Config, history: WindowHistory) -> None:
         self._directory = Path(config.paths.results)
@@ -94,7 +94,7 @@ class Results:
         self._windows = asyncio.Semaphore(MAX_WINDOWS_AT_ONCE)
 
     async def all(self, limit: int = 50) -> list[RunResult]:
-        """The newest runs, newest first. A file that cannot be used is an answer with its ``error``."""
+        """The newest runs, newest first. An unusable file gives an answer with its ``error``."""
         try:
             paths = await asyncio.to_thread(results_files.listing, self._directory)
         except ResultsFileError as error:
@@ -109,22 +109,22 @@ class Results:
         return [result for result in found if result is not None]
 
     async def get(self, run_id: str) -> RunResult | None:
-        """One run by the stamp in its file's name; None where there is no such file, or the text is no stamp."""
+        """One run by the stamp in its file's name; None if there is no such file, or the text is not a stamp."""
         if not results_files.is_stamp(run_id):
             return None
         return await self._one(results_files.path_for(self._directory, run_id))
 
     async def of_file(self, path: Path) -> RunResult | None:
-        """The run of any results file, wherever it stands; None where there is none."""
+        """The run of any results file, wherever it is; None if there is none."""
         return await self._one(path)
 
     async def ids(self) -> list[str]:
-        """The stamps of all results files, newest first; none where the directory cannot be read."""
+        """The stamps of all results files, newest first; empty if the directory cannot be read."""
         paths = await asyncio.to_thread(results_files.stamped, self._directory)
         return [stamp for path in paths if (stamp := results_files.stamp_of(path))]
 
     async def latest(self) -> RunResult | None:
-        """The newest run, None where there is none."""
+        """The newest run; None if there is none."""
         found = await self.all(limit=1)
         return found[0] if found else None
 
@@ -144,7 +144,7 @@ class Results:
             task = asyncio.create_task(self._analyse(path, version))
             self._under_way[path, version] = task
             task.add_done_callback(lambda _: self._under_way.pop((path, version), None))
-        # An asker that gives up does not take the answer from the others, and a slow history holds nobody up.
+        # A request that times out does not cancel the analysis for the others, and a slow history blocks nobody.
         await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
         if task.done():
             return task.result()
@@ -182,7 +182,7 @@ class Results:
         return result
 
     async def _unanswered(self, path: Path) -> RunResult:
-        """The file without the history's figures, for as long as these are not there."""
+        """The file without the history's figures, until they are available."""
         async with self._files:
             return await asyncio.to_thread(self._without_history, path)
 
@@ -216,7 +216,7 @@ class Results:
             del self._kept[next(iter(self._kept))]
 
     def _recorded(self, path: Path, record: ScenarioRecord, place: int) -> Evidence | None:
-        """What the daemon recorded itself while it measured: a run's own figures need no history. Blocks."""
+        """The daemon's own recording: a run's figures need no history. Blocks."""
         try:
             return own_evidence(self._runs / (results_files.stamp_of(path) or ""), place, record)
         except (OSError, ValueError) as error:
@@ -224,12 +224,12 @@ class Results:
             return None
 
     async def _evidence(self, record: ScenarioRecord, measured_on: Mapping[str, Any]) -> Evidence:
-        """What the history holds for the scenario's window; nothing where it has none that can be asked for."""
+        """The history of the scenario's window; empty if it has none that can be queried."""
         try:
             window = window_of(record, self._max_gap)
         except NoData:
             return Evidence()
-        # How far apart the samples of a series are shows in more of them than a short window has.
+        # The sampling interval of a series shows in more samples than a short window has.
         window = Window(window.start - AROUND_SECONDS, window.end + AROUND_SECONDS, window.max_gap)
         series: dict[str, list[HistorySeries]] = {}
         failures: dict[str, str] = {}
@@ -238,15 +238,15 @@ class Results:
         await self._ask(Evidence(series, failures).also_wanted(), host, window, series, failures)
         if self._history.name == "prometheus":
             return Evidence(series, failures)
-        # The recorder stamps what it writes with the end of the reading, and writes how often the counters are updated.
+        # The recorder stamps a row with the end of the reading, and records the counters' update interval.
         updates = [value for one in series.get(names.HOST_UPDATE_SECONDS, ()) for _, value in one.points]
         return Evidence(series, failures, lag_seconds=max(updates, default=0.0), lead_seconds=0.0)
 
     async def _host_label(self, measured_on: Mapping[str, Any], window: Window) -> str:
-        """``{host="…"}`` where the store holds many hosts and knows this one by that label, else "".
+        """``{host="…"}`` if the store holds many hosts and knows this one by that label, else "".
 
-        It is the label that the daemon's service discovery gives. Every scrape leaves ``up``, also of an exporter that
-        has nothing to say: whether a host is there does not depend on what it measures.
+        The label comes from the daemon's service discovery. Every scrape writes ``up``, even for an exporter without
+        data, so the presence of a host does not depend on what it measures.
         """
         hostname = measured_on.get("hostname")
         if self._history.name != "prometheus" or not isinstance(hostname, str):
@@ -297,7 +297,7 @@ def _size(path: Path) -> int:
 
 
 def _may_improve(scenario: ScenarioResult) -> bool:
-    """Whether data that is missing may still come: the window ended not long ago."""
+    """Whether missing data may still arrive: the window ended recently."""
     end = scenario.record.end_time
     lacking = scenario.energy_joules is None or scenario.power_max_watts is None or scenario.cpu_seconds is None
     return end is not None and lacking and time.time() - end < SETTLED_SECONDS

@@ -1,8 +1,8 @@
-"""Results files: ``test_results_YYYYmmdd_HHMMSS.json``, written whole and read with patience.
+"""Results files: ``test_results_YYYYmmdd_HHMMSS.json``, written atomically and read tolerantly.
 
-``write`` leaves either the complete new file or the old one. ``read`` takes what WattView and other programs have
-written in this form: a field that is missing or wrong costs that one field, and the scenario's notes say which; only
-a file that is no JSON object with a list of scenarios is refused. These functions block: call them off the event loop.
+``write`` leaves either the complete new file or the old one. ``read`` accepts what WattView and other programs have
+written in this form: a missing or wrong field costs that field only, and the scenario's notes name it; only a file that
+is not a JSON object with a list of scenarios is refused. These functions block: call them off the event loop.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from wattview.model import (
 T = TypeVar("T")
 
 LEAST = 1e-9
-"""The smallest number that a results file may hold, beside 0."""
+"""Smallest number other than 0 in a results file."""
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_ODD_BYTES = 8 * 1024 * 1024
-"""The most that is read of JSON that is not strict: it is read by slower means."""
+"""Maximum size of a file whose JSON is not strict, as it needs a slower parser."""
 MAX_NAME_LENGTH = 200
 LEFTOVER_SECONDS = 600.0
 
@@ -52,35 +52,35 @@ ALWAYS_WRITTEN = (
     "name", "bitrate", "resolution", "fps", "duration", "start_time", "end_time", "outputs", "vmaf_score",
     "psnr_score", "ssim_score",
 )  # fmt: skip
-"""The contract's fields of a scenario: null where unknown. Fields of our own are left out instead."""
+"""Fields of a scenario that all programs share: null if unknown. Our own fields are left out instead."""
 
 
 class ResultsFileError(Exception):
-    """A results file, or the directory of them, that cannot be used. ``str()`` is the reason, for people."""
+    """An unusable results file or directory. ``str()`` is the reason."""
 
 
 def is_stamp(text: str) -> bool:
-    """Whether a text has the form of a stamp, ``YYYYmmdd_HHMMSS``: digits and an underscore, nothing of a path."""
+    """Whether a text has the form of a stamp, ``YYYYmmdd_HHMMSS``: digits and an underscore, no path."""
     return _STAMP.fullmatch(text) is not None
 
 
 def stamp_of(path: Path) -> str | None:
-    """The stamp in a results file's name, None where the name is not one."""
+    """The stamp in a results file's name; None for other names."""
     match = _FILE_NAME.fullmatch(path.name)
     return match[1] if match else None
 
 
 def path_for(directory: Path, stamp: str) -> Path:
-    """Where the results file of that stamp is or would be. Raises ValueError for what is not a stamp."""
+    """Path of the results file with that stamp. Raises ValueError for anything but a stamp."""
     if not is_stamp(stamp):
         raise ValueError(f"not a results stamp (YYYYmmdd_HHMMSS): {stamp!r}")
     return directory / f"test_results_{stamp}.json"
 
 
 def listing(directory: Path) -> list[Path]:
-    """The results files of a directory, newest first by the stamp in the name. A missing directory holds none.
+    """The results files of a directory, newest first by the stamp in the name; none if it does not exist.
 
-    Raises ResultsFileError where the directory may not be read.
+    Raises ResultsFileError without permission.
     """
     try:
         names = os.listdir(directory)
@@ -92,7 +92,7 @@ def listing(directory: Path) -> list[Path]:
 
 
 def stamped(directory: Path) -> list[Path]:
-    """``listing``, and nothing where the directory cannot be read."""
+    """Like ``listing``, but empty if the directory cannot be read."""
     try:
         return listing(directory)
     except ResultsFileError:
@@ -100,10 +100,10 @@ def stamped(directory: Path) -> list[Path]:
 
 
 def write(directory: Path, results: ResultsFile, stamp: str) -> Path:
-    """Writes one results file whole: temporary file beside it, fsync, rename, fsync of the directory.
+    """Writes one results file atomically: temporary file beside it, fsync, rename, fsync of the directory.
 
-    A file of the same stamp is replaced. Raises OSError (disk full, no permission …); then the temporary file is
-    removed and what was there before is untouched. The directory is made where it is missing.
+    A file with the same stamp is replaced. Raises OSError (disk full, no permission …); then the temporary file is
+    removed and the previous file is unchanged. Creates the directory if necessary.
     """
     path = path_for(directory, stamp)
     content = msgspec.json.format(msgspec.json.encode(_plain(results)), indent=2) + b"\n"
@@ -114,19 +114,19 @@ def write(directory: Path, results: ResultsFile, stamp: str) -> Path:
 
 
 def copy(path: Path, directory: Path) -> None:
-    """Puts a copy of a results file into another directory, whole. Raises OSError."""
+    """Copies a results file into another directory, atomically. Raises OSError."""
     whole_file.write(directory / path.name, whole_file.read(path, MAX_FILE_BYTES))
 
 
 def sweep(directory: Path, older_than: float = 0.0) -> None:
-    """Removes the temporary files that killed writers left in a directory."""
+    """Removes temporary files that killed writers left in a directory."""
     whole_file.sweep(directory, "test_results_*", older_than)
 
 
 def read(path: Path, limit: int | None = None) -> ResultsFile:
-    """One results file, of its scenarios no more than the first ``limit``; ``left_out`` counts the others.
+    """One results file, with at most the first ``limit`` scenarios; ``left_out`` counts the others.
 
-    Raises ResultsFileError where it cannot be read, or is not a results file at all.
+    Raises ResultsFileError if it cannot be read, or is not a results file.
     """
     try:
         content = whole_file.read(path, MAX_FILE_BYTES).removeprefix(codecs.BOM_UTF8)
@@ -178,13 +178,13 @@ _SCENARIOS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def _parsed(content: bytes) -> tuple[_Members, list[msgspec.Raw]]:
-    """The members of the file's object and its scenarios, none of them read yet: so many scenarios as a file may hold
-    are a thousand times their bytes as objects."""
+    """The members of the file's object and its scenarios, still undecoded: as objects, a file's scenarios would take a
+    thousand times its size."""
     content.decode()
     try:
         tree = _MEMBERS.decode(content)
     except msgspec.ValidationError:
-        _RAW.decode(content)  # what is no JSON at all is said first
+        _RAW.decode(content)  # report invalid JSON first
         raise
     except msgspec.DecodeError:
         tree = _MEMBERS.decode(_strict(content))
@@ -197,8 +197,8 @@ def _parsed(content: bytes) -> tuple[_Members, list[msgspec.Raw]]:
 
 
 def _strict(content: bytes) -> bytes:
-    """The same in strict JSON. Python and others write NaN and Infinity, and escapes of half a character; as texts they
-    cost the one field that they stand in."""
+    """Converts to strict JSON. Python and others write NaN, Infinity and unpaired surrogates; as texts they cost only
+    their own field."""
     if len(content) > MAX_ODD_BYTES:
         return content
     try:
@@ -210,7 +210,7 @@ def _strict(content: bytes) -> bytes:
 
 
 def _parse_int(text: str) -> int | str:
-    # int() refuses thousands of digits with an error that would cost the whole file.
+    # int() raises an error for thousands of digits, which would cost the whole file.
     return int(text) if len(text) <= 20 else text
 
 
@@ -255,11 +255,11 @@ _NO_PICTURE = re.compile(r"0*x0*")
 
 
 def _without_empty_zeros(record: ScenarioRecord) -> ScenarioRecord:
-    """Takes out zeros that say "none", as programs write them whose fields cannot be empty: a picture of 0x0, a
-    bit rate or a frame rate of 0, and scores of 0.
+    """Removes zeros that mean "none", as written by programs whose fields cannot be empty: a picture of 0x0, a bit rate
+    or frame rate of 0, and scores of 0.
 
-    No picture that was compared has a PSNR or an SSIM of 0. It may have a VMAF of 0, so that this one stands unless
-    the other scores are such zeros, or nothing was encoded.
+    No compared picture has a PSNR or SSIM of 0. It may have a VMAF of 0, so VMAF is kept unless the other scores are
+    such zeros, or nothing was encoded.
     """
     empty: set[str] = {
         name
@@ -284,14 +284,14 @@ _UnixSeconds = Annotated[int, Meta(gt=0, lt=10**11)] | Annotated[float, Meta(gt=
 
 
 class _RecordField(Struct, frozen=True):
-    """How one field is read: its type, what to call that, and what is made of the value."""
+    """How one field is read: its type, the type's name, and the conversion of its value."""
 
     type: Any
     expected: str
     make: Callable[[Any], Any] = lambda value: value
 
     def read(self, member: msgspec.Raw) -> Any:
-        """Raises ValueError and its like where the field is wrong."""
+        """Raises ValueError and similar if the field is wrong."""
         tree = _ANY.decode(member)
         if not all(map(_usual, _numbers(tree))):
             raise ValueError
@@ -299,12 +299,12 @@ class _RecordField(Struct, frozen=True):
 
 
 def _usual(number: float) -> bool:
-    """Whether a number can be a quantity of video or power. Beyond, squares and quotients leave a float's range."""
+    """Whether a number is plausible for video or power. Squares and quotients of larger ones exceed a float's range."""
     return number == 0 or LEAST <= abs(number) <= _MOST
 
 
 def _numbers(tree: object) -> Iterator[float]:
-    """Every number in a list or an object of JSON."""
+    """Every number in a JSON list or object."""
     if isinstance(tree, dict | list):
         for item in tree.values() if isinstance(tree, dict) else tree:
             yield from _numbers(item)
@@ -381,7 +381,7 @@ _FIELDS: Mapping[str, _RecordField] = {
 
 
 def _optional(tree: _Members, name: str, kind: type[T]) -> T | None:
-    """A member of the file's object, None where it is missing or no such thing."""
+    """A member of the file's object; None if it is missing or of another type."""
     try:
         return msgspec.json.decode(tree[name], type=kind)
     except (KeyError, msgspec.DecodeError, RecursionError):

@@ -1,9 +1,9 @@
-"""The sampler: who reads a probe, and when.
+"""The sampler: when each probe is read.
 
-Power is read by the clock, in a thread of its own. Everything else is read when somebody asks (a scrape, an attached
-dashboard, the history's tick); askers that come at the same moment share one reading, and a reading that is younger
-than an asker's ``max_age`` is simply handed out. A source that hangs holds one thread and nobody else; a source that
-failed is left alone for a while before it is tried again. Failure is a value here: ``status`` says what and why.
+Power is read by a clock, in its own thread. Everything else is read on request (a scrape, a dashboard, the history's
+tick); concurrent requests share one reading, and a reading younger than a request's ``max_age`` is reused. A source
+that hangs blocks only its own thread; a source that failed is not retried for a while. Failures are values: ``status``
+gives state and reason.
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ log = logging.getLogger("wattview.sampler")
 T = TypeVar("T")
 
 FRESH_SECONDS = 0.1
-"""Askers within this time share one reading. Prometheus stamps a sample with the time of its scrape: a reading that was
-older by half a second would move the ends of every window by as much."""
+"""Requests within this time share one reading. Prometheus stamps a sample with the time of its scrape: a reading older
+by half a second would shift the ends of every window by as much."""
 
 PATIENCE_SECONDS = 5.0
-"""How long an asker waits for a source before it goes on without it."""
+"""How long a request waits for a source before it continues without it."""
 
 RETRY_SECONDS: dict[ProbeState, float] = {"absent": 15.0, "refused": 15.0, "broken": 2.0}
-"""How long a source that failed is left alone. ``wattview doctor`` asks at once."""
+"""How long a failed source is not retried. ``wattview doctor`` ignores this."""
 
 
 LOOK_SECONDS = 15.0
-"""How often a source is looked after that nobody asks for."""
+"""How often a source without requests is checked."""
 
 LEVELS: dict[ProbeState, EventLevel] = {"absent": "info", "broken": "error"}
-"""How loud a source's failure is said; the others are warnings."""
+"""Log levels for a source's failures; the default is warning."""
 
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 class Source:
-    """One probe, read on demand in a thread of its own, with its last reading and its state."""
+    """One probe, read on demand in its own thread, with its last reading and its state."""
 
     def __init__(self, entry: ProbeEntry, config: Config) -> None:
         self.entry = entry
@@ -77,7 +77,7 @@ class Source:
         self._told = ("unread", "")
 
     async def read(self, max_age: float = FRESH_SECONDS, patience: float = PATIENCE_SECONDS) -> Reading:
-        """A reading no older than ``max_age`` seconds. Raises SourceError, also when the source takes too long."""
+        """A reading no older than ``max_age`` seconds. Raises SourceError, also on a time-out."""
         now = time.monotonic()
         if self.latest is not None and self._failure is None and now - self.latest.monotonic <= max_age:
             return self.latest
@@ -86,7 +86,7 @@ class Source:
         if self._pending is None or self._pending.done():
             self._pending = asyncio.create_task(self._read())
             self._began = now
-        # A pending read is shared: an asker that gives up must not cancel it for the others.
+        # A pending read is shared: a request that times out must not cancel it for the others.
         pending = self._pending
         done, _ = await asyncio.wait({pending}, timeout=patience)
         if not done:
@@ -97,8 +97,8 @@ class Source:
         return outcome
 
     def _unanswered(self, seconds: float) -> SourceError:
-        """A reading that takes longer than an asker waits. It is a fault of the source where it takes longer than
-        anybody waits; until then the source is as it was."""
+        """A reading took longer than this request waits. The source is at fault only if it takes longer than any
+        request waits; until then its state is unchanged."""
         error = SourceBroken(f"{self.name} has not answered for {seconds:.1f} s")
         if seconds >= PATIENCE_SECONDS and self._told[0] != "broken":
             self._note(error.state, error.reason, "", None)
@@ -108,7 +108,7 @@ class Source:
         return error
 
     async def call(self, function: Callable[[Any], T]) -> T:
-        """``function(probe)`` in the probe's own thread, for what is not the plain reading. Raises what it raises."""
+        """Runs ``function(probe)`` in the probe's own thread, for special reads. Raises what it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, self.probe)
 
     def age(self) -> float | None:
@@ -135,8 +135,8 @@ class Source:
         return reading
 
     def _note(self, state: ProbeState, reason: str, fix: str, duration: float | None, part: str = "") -> None:
-        """Sets the status, and tells of it where it is another fault than the one that was told last: of another state
-        or part, or for another reason by more than its numbers. A source that hung and then fails has been told."""
+        """Sets the status, and logs it if the fault is new: another state or part, or a reason that differs in more
+        than its numbers. A source that hung and then fails is not logged again."""
         fault = (state, part + _NUMBER.sub("#", reason))
         hung = self._told == (state, "") and state == "broken"
         if fault != self._told and not hung:
@@ -159,14 +159,14 @@ class Source:
         )
 
     def close(self) -> None:
-        """Lets go of the probe. A thread that hangs in a source is left to the process's end."""
+        """Closes the probe. A thread that hangs in a source lives until the process ends."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         with contextlib.suppress(Exception):
             self.probe.close()
 
 
 class PowerClock:
-    """Calls ``PowerProbe.sample`` as often as its source is worth it, so that no wrap is missed and peaks are seen.
+    """Calls ``PowerProbe.sample`` at a rate that suits its source, so that no wrap is missed and peaks are seen.
 
     Late ticks are dropped, not caught up: energy comes from counters, so a late sample costs resolution, never joules.
     """
@@ -187,7 +187,7 @@ class PowerClock:
     def _run(self) -> None:
         due = time.monotonic()
         while not self._stop.is_set():
-            # A sample that fails shows in the next read(), which says why; the clock goes on.
+            # The next read() reports a failed sample with its reason; the clock continues.
             with contextlib.suppress(SourceError, OSError):
                 self._probe.sample()
             due = max(due + 1.0 / self._probe.sample_hz, time.monotonic())
@@ -212,7 +212,7 @@ class Sampler:
         return await self.sources[name].read(max_age, patience)
 
     async def read_or_none(self, name: str, max_age: float = FRESH_SECONDS, patience: float = 1.0) -> Reading | None:
-        """The reading, or None where there is none: for those who show what there is. ``status`` says why."""
+        """The reading, or None if there is none; ``status`` says why."""
         source = self.sources.get(name)
         if source is None:
             return None
@@ -222,39 +222,39 @@ class Sampler:
             return None
 
     async def look_after(self, name: str) -> None:
-        """Reads a source that nobody asks for from time to time, so that its state is known. Ends where there is none
-        of that name."""
+        """Checks a source without requests periodically, so that its state is known. Returns if there is none of that
+        name."""
         while name in self.sources:
             await self.read_or_none(name, patience=PATIENCE_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)
 
     def sources_of(self, exporter: str) -> list[Source]:
-        """The sources that one exporter shows."""
+        """The sources of one exporter."""
         return [source for source in self.sources.values() if source.entry.view(exporter) is not None]
 
     def statuses(self) -> tuple[ProbeStatus, ...]:
         return tuple(source.status for source in self.sources.values())
 
     def known_gpus(self, reading: Reading | None) -> tuple[Gpu, ...] | None:
-        """The GPUs of a reading of them. Without one: none where this machine has none, and None where it may have
-        some that could not be read."""
+        """The GPUs of a GPU reading. Without a reading: empty if this machine has none, and None if it may have
+        unreadable ones."""
         if isinstance(reading, GpusReading):
             return reading.gpus
         source = self.sources.get("gpu")
         return () if source is None or source.status.state == "absent" else None
 
     def power_source(self) -> str | None:
-        """Which source the host's power comes from now; None where there is none."""
+        """The current source of host power; None if there is none."""
         source = self.sources.get("power")
         return source.latest.source if source is not None and isinstance(source.latest, PowerReading) else None
 
     async def hostname(self) -> str:
-        """What this machine is called, "" while unknown."""
+        """The host name; "" while unknown."""
         host = await self.read_or_none("host", max_age=3600.0)
         return host.hostname if isinstance(host, HostReading) else ""
 
     async def load(self) -> tuple[float | None, float | None]:
-        """Watts of the host and percent of the machine's CPU time, now; None for what there is not."""
+        """Watts of the host and percent of the machine's CPU time, now; None if unknown."""
         power, host = await self.read_or_none("power"), await self.read_or_none("host")
         return (
             power.host_watts if isinstance(power, PowerReading) else None,
@@ -266,7 +266,7 @@ class Sampler:
         return [] if self._clock is None else await self.sources["power"].call(PowerProbe.trail)
 
     async def power_sample(self) -> float | None:
-        """Takes a sample of the power whatever its clock does; when that was (Unix seconds). Raises SourceError."""
+        """Takes a power sample independently of the clock; returns its time (Unix seconds). Raises SourceError."""
         return None if self._clock is None else await self.sources["power"].call(PowerProbe.sample_now)
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""Telling systemd how the daemon is: ready, reloading, stopping, and alive.
+"""systemd notifications of the daemon's state: ready, reloading, stopping, alive.
 
-The protocol is one datagram of ``NAME=value`` lines to the Unix socket that ``NOTIFY_SOCKET`` names (sd_notify(3)).
-Where systemd did not start us there is no such socket, and every call here does nothing. A message that systemd does
-not take is dropped: the daemon's work never waits for, or ends with, its supervisor.
+The protocol is one datagram of ``NAME=value`` lines to the Unix socket in ``NOTIFY_SOCKET`` (sd_notify(3)). Without
+systemd there is no such socket, and every call here does nothing. A message that systemd does not accept is dropped:
+the daemon never waits for its supervisor or ends because of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 
 class Supervisor:
-    """What started us and wants to know. ``watchdog_seconds`` is how often it wants to hear that we live, or None."""
+    """The service manager that started the daemon. ``watchdog_seconds`` is its watchdog time-out, or None."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
@@ -34,7 +34,7 @@ class Supervisor:
         self._tell("STOPPING=1")
 
     async def keep_alive(self) -> None:
-        """Tells the watchdog twice in its time that this event loop still turns. Never returns where it has a time."""
+        """Notifies the watchdog twice per time-out while this event loop runs. Never returns if there is a watchdog."""
         while self.watchdog_seconds is not None:
             self._tell("WATCHDOG=1")
             await asyncio.sleep(self.watchdog_seconds / 2)
@@ -48,7 +48,7 @@ class Supervisor:
 
 
 def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
-    """``WATCHDOG_USEC``, where it is meant for this process and not for its parent."""
+    """``WATCHDOG_USEC``, if it is meant for this process and not for its parent."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     try:
@@ -59,7 +59,7 @@ def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
 
 
 def writes_to_the_journal(descriptor: int, environ: Mapping[str, str] | None = None) -> bool:
-    """Whether systemd's journal, which gives every line its time, is at the other end (systemd.exec(5))."""
+    """Whether standard error goes to systemd's journal, which adds its own time stamps (systemd.exec(5))."""
     said = (os.environ if environ is None else environ).get("JOURNAL_STREAM", "")
     try:
         there = os.fstat(descriptor)

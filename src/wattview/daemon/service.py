@@ -1,7 +1,7 @@
-"""The daemon as a whole: what is started, in which order, and how it ends.
+"""The daemon as a whole: start-up order, reload and shutdown.
 
-Everything that runs belongs to one ``Daemon``, is started in ``start`` and ended, in the opposite order, in ``stop``.
-SIGTERM and SIGINT end it; SIGHUP reads the settings again and starts it anew with them.
+Everything that runs belongs to one ``Daemon``; ``start`` starts it, ``stop`` ends it in reverse order. SIGTERM and
+SIGINT end the daemon; SIGHUP reloads the settings and restarts it with them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ log = logging.getLogger("wattview.daemon")
 
 
 class DaemonError(Exception):
-    """The daemon cannot run here. The text is one line with the way out."""
+    """The daemon cannot run here. The text is one line that says how to fix it."""
 
 
 class Daemon:
@@ -73,7 +73,7 @@ class Daemon:
         self._for_good = False
 
     async def start(self) -> None:
-        """Brings everything up. Raises DaemonError, and then nothing is left running."""
+        """Starts everything. Raises DaemonError after stopping what had been started."""
         try:
             await self._start()
         except BaseException:
@@ -81,7 +81,7 @@ class Daemon:
             raise
 
     async def stop(self, *, for_good: bool) -> None:
-        """Leaves the addresses open where another one is to take them over."""
+        """Keeps the addresses open if another daemon is to take them over."""
         self._for_good = for_good
         await self._stack.aclose()
 
@@ -90,7 +90,7 @@ class Daemon:
             await self.addresses.close()
             return
         self.addresses.hold()
-        await health.close()  # it waits for answers of the exporters, which wait by now
+        await health.close()  # it waits for exporters, which wait by now
         await self.addresses.settle()
 
     def running_a_scenario(self) -> bool:
@@ -123,7 +123,7 @@ class Daemon:
         stack.push_async_callback(history.close)
 
         async def mark() -> None:
-            """The ends of a measured window, written by whoever keeps the history."""
+            """Records the ends of a measured window in the history."""
 
         attributor = Attributor(config, sampler, lambda: self._runner)
         stack.push_async_callback(attributor.close)
@@ -203,8 +203,8 @@ class Daemon:
             log.info("control API on %s:%d", *addresses.remote.sock.getsockname()[:2])
 
     async def _start_media_server(self, state: Path) -> ManagedRtmp | None:
-        """Our own nginx-rtmp where one is wanted and none answers; its state says whether it came up. Without one,
-        scenarios encode and do not push."""
+        """Starts the private nginx-rtmp if it is needed and no server answers; its state says whether it started.
+        Without one, scenarios encode but do not push."""
         server = await choose_server(self.config, state / "nginx-rtmp")
         if server is None:
             return None
@@ -218,7 +218,7 @@ class Daemon:
         return server
 
     def _targets(self) -> dict[str, ExporterTarget]:
-        """By key: where the exporters are that these settings ask for."""
+        """By key: the addresses of the exporters of these settings."""
         addresses = self.addresses
         encrypted = addresses.web is not None and addresses.web.encrypted
         found: dict[str, ExporterTarget] = {}
@@ -240,9 +240,9 @@ class Daemon:
 
 
 async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | None = None) -> None:
-    """Runs a daemon until SIGTERM or SIGINT; SIGHUP starts it anew with what ``load`` then returns.
+    """Runs a daemon until SIGTERM or SIGINT; SIGHUP restarts it with what ``load`` then returns.
 
-    Settings that are wrong at a SIGHUP are logged and the daemon goes on with those it has.
+    Invalid settings at a SIGHUP are logged, and the daemon continues with the previous ones.
     """
     _raise_file_limit()
     begin()
@@ -293,7 +293,7 @@ async def _serve(load: Callable[[], Config], events: EventLog, ready: Callable[[
 async def _until_changed(
     daemon: Daemon, load: Callable[[], Config], stop: asyncio.Event, reload: asyncio.Event, supervisor: Supervisor
 ) -> tuple[Config, Addresses]:
-    """Returns when the daemon is to stop, or is to start anew with the settings and addresses returned."""
+    """Returns when the daemon is to stop, or to restart with the returned settings and addresses."""
     while True:
         waiting = [asyncio.create_task(event.wait()) for event in (stop, reload)]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -323,7 +323,7 @@ async def _until_changed(
             while daemon.running_a_scenario() and not stop.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), 0.5)
-            reload.set()  # what was right then may not be so any more
+            reload.set()  # what was valid may have changed meanwhile
             continue
         log.info("SIGHUP: restarting with the new settings")
         return changed, addresses
@@ -340,9 +340,9 @@ def _port(listener: Listener) -> int:
 
 
 def _raise_file_limit() -> None:
-    """Kernel files that are read again stay open, a dozen for each container: more than the usual soft limit of 1024.
+    """Raises the soft limit of open files: kernel files stay open, a dozen per container, which exceeds the usual 1024.
 
-    The hard limit is what the administrator allows; the soft one is only a default for programs that use select().
+    The hard limit is the administrator's; the soft one is only a default for programs that use select().
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
@@ -356,7 +356,7 @@ async def _end_task(task: asyncio.Task[None]) -> None:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """What is wrong with the state directory or an address ends the start."""
+    """Turns problems with the state directory or an address into DaemonError."""
     try:
         yield
     except (StateError, ListenError) as error:

@@ -1,7 +1,7 @@
-"""The daemon's state directory: closed to others, and held by one daemon at a time. Everything here blocks.
+"""The daemon's state directory: private, and locked by one daemon at a time. Everything here blocks.
 
-``private`` makes the directory and closes it; ``take`` gives it to this daemon alone. The lock is the kernel's (flock):
-it ends with the process, however that ends.
+``private`` creates it and restricts its permissions; ``take`` locks it for this daemon. The lock (flock) ends with the
+process.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ log = logging.getLogger("wattview.state")
 LOCK_NAME = "wattview.lock"
 
 OURS = (LOCK_NAME, "history.sqlite", "runs", "results", "idle.json", "daemon.log", "media", "nginx-rtmp")
-"""What tells a state directory from any other directory, which must not be closed to others."""
+"""Names that identify a state directory: the permissions of other directories must not be restricted."""
 
 
 class StateError(Exception):
-    """The state directory cannot be used. The text names it, the reason and the way out."""
+    """An unusable state directory. The text names it, the reason and how to fix it."""
 
 
 class Holder(Struct, frozen=True):
-    """The daemon that holds a state directory: its process (0 where it did not say) and its control socket."""
+    """The daemon that holds a state directory: its process (0 if unknown) and its control socket."""
 
     pid: int
     control_socket: str
@@ -48,10 +48,10 @@ class StateTaken(StateError):
 
 
 def private(directory: Path) -> None:
-    """Makes the directory, and lets nobody else into it. Raises StateError.
+    """Creates the directory and removes others' access to it. Raises StateError.
 
-    A directory that is open to others is closed where it is ours by what lies in it, or empty. Any other may serve
-    someone else as well: it is refused.
+    If it exists with access for others, it is restricted only if its contents show that it is ours, or if it is empty.
+    Any other directory may be in use by someone else, and is refused.
     """
     remedy = f"run: chmod 700 {directory}, or set paths.state to a directory of its own"
     try:
@@ -72,7 +72,7 @@ def private(directory: Path) -> None:
 
 
 def take(directory: Path, control_socket: Path) -> int:
-    """Takes the lock of a state directory; close the descriptor to let go. Raises StateTaken and StateError."""
+    """Locks a state directory; close the descriptor to release it. Raises StateTaken and StateError."""
     path = directory / LOCK_NAME
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
@@ -94,7 +94,7 @@ def take(directory: Path, control_socket: Path) -> int:
 
 
 def holder(directory: Path) -> Holder | None:
-    """The daemon that holds a state directory now, None where there is none."""
+    """The daemon that holds a state directory now; None if there is none."""
     path = directory / LOCK_NAME
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -112,7 +112,7 @@ def holder(directory: Path) -> Holder | None:
 
 
 def _said(path: Path) -> Holder:
-    """What the holder of a lock wrote into it."""
+    """What the holder wrote into the lock file."""
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Whether the directories that the daemon keeps its files in can be written, found out by writing there."""
+"""Whether the daemon's directories are writable, determined by writing there."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ _TRIAL_BYTES = 16 * 1024
 
 
 class Unwritable(Exception):
-    """Nothing can be kept in a directory. ``reason`` is for people; ``fix`` is the way out; ``refused`` says that it is
-    for want of rights."""
+    """A directory is not writable. ``reason`` and ``fix`` are for users; ``refused``: permission denied."""
 
     def __init__(self, reason: str, fix: str, refused: bool) -> None:
         super().__init__(f"{reason}; {fix}")
@@ -29,9 +28,9 @@ class Unwritable(Exception):
 
 
 def try_to_write(directory: Path, setting: str) -> None:
-    """Writes a file without a name and lets go of it. Raises Unwritable. Blocks.
+    """Writes an unnamed temporary file. Raises Unwritable. Blocks.
 
-    A directory that is not there yet is made when it is first needed: then it is tried where it would be made.
+    A directory that will be created on first use is tested in its nearest existing parent.
     """
     there = next(one for one in (directory, *directory.parents) if os.path.lexists(one))
     try:
@@ -54,8 +53,8 @@ def try_to_write(directory: Path, setting: str) -> None:
 
 
 async def watch(directories: Mapping[str, tuple[Path, str]], every: float = LOOK_SECONDS) -> None:
-    """Says once when one of these (by what it is for: the directory, and the setting that names it) cannot be written
-    or is gone, and when that is over. Never returns."""
+    """Logs when one of these directories (by purpose: the directory, and its setting) becomes unwritable or disappears,
+    and when it recovers. Never returns."""
     said: dict[str, str] = {}
     there: set[str] = set()
     while True:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever happens while they are written. Everything here blocks."""
+"""Files that are written atomically and read with a size limit. Everything here blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SUFFIX = ".tmp"
 
 
 class NotRegular(OSError):
-    """A FIFO, a device or a directory in the place of a file."""
+    """A FIFO, a device or a directory instead of a file."""
 
     def __init__(self) -> None:
         super().__init__("not a regular file")
@@ -22,7 +22,7 @@ class NotRegular(OSError):
 
 
 class TooLarge(OSError):
-    """A file of more bytes than one of its kind has."""
+    """A file larger than the limit."""
 
     def __init__(self, limit: int) -> None:
         text = f"larger than {limit // 2**20} MiB"
@@ -31,11 +31,11 @@ class TooLarge(OSError):
 
 
 def write(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Puts a file in its place whole: a temporary file beside it, fsync, rename, fsync of the directory.
+    """Writes a file atomically: a temporary file beside it, fsync, rename, fsync of the directory.
 
-    Raises OSError; then the temporary file is removed and what was there before is untouched. The temporary file is
-    always a new one: a link that somebody planted is not followed. It is locked while it is written, so that ``sweep``
-    knows those that a killed writer left.
+    Raises OSError; then the temporary file is removed and the previous file is unchanged. The temporary file is always
+    new, so a planted link is not followed. It is locked while it is written, so that ``sweep`` recognises those of
+    killed writers.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -60,7 +60,7 @@ def write(path: Path, content: bytes, mode: int = 0o600) -> None:
 def read(path: Path, limit: int) -> bytes:
     """The content of a regular file of at most ``limit`` bytes. Raises OSError.
 
-    A FIFO of that name neither hangs the reader nor is taken for a file.
+    A FIFO neither blocks the reader nor is treated as a file.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as stream:
@@ -74,8 +74,8 @@ def read(path: Path, limit: int) -> bytes:
 
 
 def sweep(directory: Path, name: str, older_than: float = 0.0) -> None:
-    """Removes the temporary files of ``name`` (a glob pattern) that killed writers left in a directory, those of at
-    least that age in seconds. A directory that cannot be read is left as it is."""
+    """Removes temporary files of ``name`` (a glob pattern) that killed writers left in a directory, if at least that
+    many seconds old. An unreadable directory is left alone."""
     for leftover in directory.glob(f".{name}.*{_SUFFIX}"):
         with contextlib.suppress(OSError):
             descriptor = os.open(leftover, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -1,1 +1,1 @@
-"""The control API: HTTP and JSON, a file for each subject."""
+"""The control API: HTTP and JSON, one file per subject."""

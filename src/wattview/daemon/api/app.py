@@ -1,7 +1,7 @@
 """The control API: HTTP and JSON on the Unix socket, and on TCP with a token.
 
-``CALLS`` is the whole of it: every call's path, what it takes and gives, and what it is for. The routes and
-``/openapi.json`` are both made from that table, so the description cannot lie. Every error is a ``Problem``.
+``CALLS`` lists all calls with their path, parameters, answer and description. The routes and ``/openapi.json`` are both
+made from it. Every error is a ``Problem``.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ CALLS: tuple[Call, ...] = (
 
 
 def make_api(parts: Parts) -> ASGIApp:
-    """The application. Who may use it is said by where it is served."""
+    """The application. Authorisation is the server's task."""
 
     def route(path: str) -> Route:
         calls = {call.method: call for call in CALLS if call.path == path}
@@ -135,12 +135,12 @@ def make_api(parts: Parts) -> ASGIApp:
         routes=[Route("/openapi.json", description), *(route(path) for path in dict.fromkeys(c.path for c in CALLS))],
         exception_handlers={Refusal: refused, HTTPException: http_error},
     )
-    app.router.redirect_slashes = False  # it would send a client to whatever name the request has in its Host header
+    app.router.redirect_slashes = False  # it would redirect to whatever name is in the Host header
     return app
 
 
 def problem_answer(answer: Admission) -> Response:
-    """A refusal before a call, in the form of the errors of the calls."""
+    """A refusal before a call, in the same form as errors of calls."""
     return _json(Problem(answer.text), answer.status, dict(answer.headers))
 
 

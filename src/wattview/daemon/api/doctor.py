@@ -1,4 +1,4 @@
-"""The calls that say whether all is well: the exporters' health, the doctor, and whether settings differ."""
+"""Calls on the state of the daemon: the exporters' health, the doctor, and differing settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wattview.daemon.api.route import Call, Parts, Refusal, body_of
 from wattview.model import ExporterHealth, Finding
 
 OF_THE_COMMAND = frozenset({"streams.managed"})
-"""Settings that ``wattview up`` and ``wattview run`` give the daemon that they start."""
+"""Settings that ``wattview up`` and ``wattview run`` pass to the daemon that they start."""
 
 
 async def _exporters(parts: Parts, request: Request) -> list[ExporterHealth]:
@@ -38,7 +38,7 @@ async def _different_settings(parts: Parts, request: Request) -> list[str]:
 
 
 def differences(config: Config, others: dict[str, Any]) -> list[str]:
-    """The keys of settings that have another value in ``others``, which are as JSON gives them."""
+    """The keys of settings with another value in ``others``, which are as in JSON."""
     own: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(flatten(config)))
     keys = (own.keys() | others.keys()) - OF_THE_COMMAND
     return sorted(key for key in keys if key not in own or key not in others or own[key] != others[key])

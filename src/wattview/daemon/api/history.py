@@ -1,4 +1,4 @@
-"""The calls of the control API on past values: series by their metric, and trends by subject and quantity."""
+"""Calls on past values: series by metric, and trends by subject and quantity."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def _trends(parts: Parts, request: Request) -> list[Trend]:
 
 
 def _span(request: Request) -> tuple[float, float, float]:
-    """``start``, ``end`` and ``step`` of a question to the history."""
+    """``start``, ``end`` and ``step`` of a history query."""
     start, end = unix_seconds(request, "start"), unix_seconds(request, "end")
     if math.isnan(start) or math.isnan(end) or end < start:
         raise Refusal(422, "start and end are Unix seconds, and end is not before start", "start")

@@ -1,4 +1,4 @@
-"""The calls of the control API on results files: analysed, reported, compared, advised upon."""
+"""Calls on results files: analysis, reports, comparison, advice."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def _compare(parts: Parts, request: Request) -> RunComparison:
 
 
 async def _asked_run(parts: Parts, request: Request, name: str) -> RunResult:
-    """The run that a query parameter names."""
+    """The run named by a query parameter."""
     run_id = request.query_params.get(name, "")
     if not run_id:
         raise Refusal(422, f"{name} is the id of a run", name)
@@ -103,7 +103,7 @@ def _checked(target: AdviceTarget) -> AdviceTarget:
 
 
 def _report_target(request: Request) -> AdviceTarget | None:
-    """What the report's verdict asks for, where the call says so."""
+    """The target of the report's verdict, if the call gives one."""
     vmaf = _wish(request, "vmaf")
     return None if vmaf is None else _checked(AdviceTarget(vmaf_at_least=vmaf))
 
@@ -131,14 +131,14 @@ async def _prediction(parts: Parts, request: Request) -> PowerPrediction:
 
 
 async def _scenarios(parts: Parts, request: Request) -> list[ScenarioResult]:
-    """Of the runs that the query names, else of all, newest first."""
+    """Scenarios of the runs in the query, else of all, newest first."""
     runs = await _named(parts, request)
     return [scenario for run in runs for scenario in run.scenarios]
 
 
 @contextlib.contextmanager
 def _said() -> Iterator[None]:
-    """What cannot be answered from these results is refused with the reason."""
+    """Refuses, with the reason, what these results cannot answer."""
     try:
         yield
     except NoData as lack:
@@ -146,7 +146,7 @@ def _said() -> Iterator[None]:
 
 
 async def _named(parts: Parts, request: Request) -> list[RunResult]:
-    """The runs that the call names, else all."""
+    """The runs named in the call, else all."""
     named = [run_id for run_id in request.query_params.get("runs", "").split(",") if run_id]
     return [await _usable(parts, run_id, "runs") for run_id in named] or await parts.results.all(MAX_RUNS)
 
@@ -166,7 +166,7 @@ async def _side_by_side(parts: Parts, request: Request) -> SideBySide:
 
 
 async def _column(parts: Parts, text: str) -> list[ScenarioResult]:
-    """``RUN:1,2,3``: scenarios of a run by their numbers there, from 0."""
+    """``RUN:1,2,3``: scenarios of a run by their indices, from 0."""
     run_id, _, numbers = text.partition(":")
     run = await _usable(parts, run_id, "of")
     asked = numbers.split(",")
@@ -210,7 +210,7 @@ WHICH = {
     "machine": "A part of the name of the machine whose results to take; that of the newest run if empty.",
     "runs": RUNS,
 }
-"""The parameters of every call that takes many runs."""
+"""Parameters of every call that takes several runs."""
 
 RESULTS_CALLS: tuple[Call, ...] = (
     Call(

@@ -1,4 +1,4 @@
-"""What a call of the control API is made of: its row of the table, what it may ask for, and how it says no."""
+"""Building blocks of a call of the control API: its table row, its parameters, and its refusals."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1024 * 1024
 
 LAST_SECOND = 253_402_300_799.0
-"""The end of the year 9999, which is as far as the dates of most programs go."""
+"""The end of the year 9999, the limit of most date libraries."""
 
 
 class Parts(NamedTuple):
-    """What the API speaks for."""
+    """What the calls have access to."""
 
     config: Config
-    """Those in force: the addresses of the private media server stand in them."""
+    """The effective settings, including the addresses of the private media server."""
     settings: Config
-    """As the daemon was given them."""
+    """The settings as given to the daemon."""
     sampler: Sampler
     snapshots: Snapshots
     past: Past
@@ -46,13 +46,13 @@ class Parts(NamedTuple):
     results: Results
     health: Health
     media_server: ManagedRtmp | None
-    """The private nginx-rtmp where one was wanted, whether it came up or not."""
+    """The private nginx-rtmp if one was needed, whether or not it started."""
     events: EventLog
     stopping: asyncio.Event
 
 
 class Refusal(Exception):
-    """A call that is answered with an error: the HTTP status, what is wrong, and the field that is."""
+    """A call is refused: HTTP status, reason, and the field concerned."""
 
     def __init__(self, status: int, error: str, field: str = "") -> None:
         super().__init__(error)
@@ -61,7 +61,7 @@ class Refusal(Exception):
 
 
 class Call(NamedTuple):
-    """One call of the API. ``gives`` is the type of a good answer; ``query`` maps parameter names to what they mean."""
+    """One call of the API. ``gives`` is the type of a successful answer; ``query`` describes its parameters."""
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
@@ -76,7 +76,7 @@ class Call(NamedTuple):
 
 
 def number(request: Request, name: str, default: float, low: float = -math.inf, high: float = math.inf) -> float:
-    """A query parameter as a number, ``default`` where it is not given. Raises Refusal for what is none."""
+    """A query parameter as a number; ``default`` if missing. Raises Refusal if it is not one."""
     text = request.query_params.get(name)
     if text is None or text == "":
         return default
@@ -91,12 +91,12 @@ def number(request: Request, name: str, default: float, low: float = -math.inf, 
 
 
 def unix_seconds(request: Request, name: str) -> float:
-    """A query parameter as a moment that a calendar has; NaN where it is not given. Raises Refusal for what is none."""
+    """A query parameter as Unix seconds; NaN if missing. Raises Refusal if it is not a valid time."""
     return number(request, name, math.nan, low=0.0, high=LAST_SECOND)
 
 
 async def body_of(request: Request) -> bytes:
-    """The whole body, where it is of a reasonable size. Raises Refusal."""
+    """The whole body, up to a size limit. Raises Refusal."""
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)

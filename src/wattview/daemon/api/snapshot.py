@@ -1,7 +1,7 @@
 """The snapshot: everything the dashboard shows, composed of the latest readings.
 
-Each is compared with the one before it, and what has changed is told as an event. Where nobody looks, ``watch`` takes
-one now and then, so that the event log is whole.
+Each is compared with the previous one, and changes become events. Without dashboards, ``watch`` takes one periodically,
+so that the event log is complete.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from wattview.model import (
 )
 
 PATIENCE_SECONDS = 0.5
-"""How long a snapshot waits for a source. A slower one is shown by its last reading while that is still young."""
+"""How long a snapshot waits for a source. A slower one is shown by its last reading while that is recent."""
 
 STALE_SECONDS = 10.0
 
 HEALTH_SECONDS = 15.0
-"""How old the exporters' health may be while somebody looks at the dashboard."""
+"""Maximum age of the exporters' health while a dashboard is open."""
 
 
 class Snapshots:
-    """Makes snapshots. ``runner`` and ``health`` are asked for what they know; nothing here waits for them."""
+    """Makes snapshots. ``runner`` and ``health`` supply what they know without waiting."""
 
     def __init__(
         self,
@@ -65,14 +65,14 @@ class Snapshots:
         self._rtmp_url = rtmp_url
 
     async def watch(self, interval_seconds: float) -> None:
-        """Takes a snapshot every so often for the sake of its events. Readings of others' in this time are taken as
-        they are, and no exporter is fetched."""
+        """Takes a snapshot periodically for the sake of its events. It reuses others' readings of that period, and
+        scrapes no exporter."""
         while True:
             await asyncio.sleep(interval_seconds)
             await self.take(max_age=interval_seconds, health_age=math.inf)
 
     async def take(self, max_age: float = FRESH_SECONDS, health_age: float = HEALTH_SECONDS) -> Snapshot:
-        """The state now: whole, immutable, and never later than ``PATIENCE_SECONDS``."""
+        """The current state: complete, immutable, and never later than ``PATIENCE_SECONDS``."""
         names = ("power", "wall", "host", "containers", "workloads", "streams", "gpu")
         power, wall, host, containers, workloads, streams, gpus = await asyncio.gather(
             *(self._reading(name, max_age) for name in names)

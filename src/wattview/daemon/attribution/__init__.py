@@ -1,1 +1,1 @@
-"""Live attribution of power: intervals of all sources, the idle model, and the shares."""
+"""Live attribution of power: intervals over all sources, the idle model, and the shares."""

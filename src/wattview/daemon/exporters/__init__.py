@@ -1,1 +1,1 @@
-"""The ten Prometheus exporters, and the health checks of them."""
+"""The ten Prometheus exporters, and their health checks."""

@@ -1,6 +1,6 @@
-"""The check of one exporter: fetched over HTTP as Prometheus would, read by its own parser, and judged.
+"""Health check of one exporter: scraped over HTTP as Prometheus would, parsed by Prometheus' parser, and judged.
 
-The daemon (port 9600, the dashboard, the doctor) and ``wattview check`` share it.
+Used by the daemon (port 9600, the dashboard, the doctor) and by ``wattview check``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ MAX_LINE_BYTES = 64 * 1024
 
 LOOKS = 4
 LOOK_AGAIN_SECONDS = 1.0
-"""A rate is not known at a source's first reading: what is missing is looked for a few times more. What took longer to
-answer is not asked again: its source hangs."""
+"""A source's first reading has no rates, so missing metrics are checked a few more times. Slower answers are not
+checked again: their source hangs."""
 
 ABOUT_ITSELF = (
     "wattview_probe_",
@@ -37,13 +37,12 @@ ABOUT_ITSELF = (
     "go_",
     "promhttp_",
 )
-"""Families that say something of the exporter and nothing of the thing it measures: they are no data."""
+"""Families about the exporter itself, which are not data of the thing it measures."""
 
 
 class ExporterTarget(NamedTuple):
-    """One exporter to check. ``key`` is its own in the settings. ``problem`` says why it is not served at all;
-    ``taken``: its port is somebody else's. ``pid`` is the daemon's whose exporter it must be, 0 where any WattView's
-    will do."""
+    """One exporter to check. ``key`` is its key in the settings. ``problem`` says why it is not served; ``taken``: its
+    port belongs to another process. ``pid`` is that of the daemon that must serve it, 0 for any."""
 
     name: str
     url: str
@@ -55,7 +54,7 @@ class ExporterTarget(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What an answer held: how much, which metrics, and the labels of those probes that had failed."""
+    """Content of an answer: its size, its metrics, and the labels of failed probes."""
 
     families: int = 0
     samples: int = 0
@@ -65,7 +64,7 @@ class Content(NamedTuple):
 
 
 def content_of(families: Iterable[Family]) -> Content:
-    """Of an answer that we gave ourselves."""
+    """Of an answer of this daemon."""
     shown = [family for family in families if family.samples]
     return Content(
         families=len(shown),
@@ -83,7 +82,7 @@ def content_of(families: Iterable[Family]) -> Content:
 
 
 def content_of_text(body: bytes) -> Content:
-    """Of an answer that came over the network. Raises ValueError where the text is not the format."""
+    """Of an answer from the network. Raises ValueError if the text is malformed."""
     from prometheus_client.parser import text_string_to_metric_families
 
     if max(map(len, body.split(b"\n"))) > MAX_LINE_BYTES:
@@ -105,7 +104,7 @@ def content_of_text(body: bytes) -> Content:
 async def check_all(
     client: httpx.AsyncClient, targets: Sequence[ExporterTarget], timeout_seconds: float
 ) -> list[ExporterHealth]:
-    """All targets at once, in their order."""
+    """All targets concurrently, in order."""
     checked = await asyncio.gather(*(look(client, target, timeout_seconds) for target in targets))
     return [health for health, _ in checked]
 
@@ -113,8 +112,8 @@ async def check_all(
 async def look(
     client: httpx.AsyncClient, target: ExporterTarget, timeout_seconds: float, looks: int = LOOKS
 ) -> tuple[ExporterHealth, Content]:
-    """One exporter, and what it held. Never raises: what went wrong is the ``reason``. What is missing without a reason
-    is looked for ``looks`` times."""
+    """One exporter, and its content. Never raises: the ``reason`` says what went wrong. Missing metrics without a
+    reason are checked ``looks`` times."""
     began = time.perf_counter()
     if target.taken:
         return _taken(target, await occupant(target.url), reachable=False), Content()

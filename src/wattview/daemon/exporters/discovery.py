@@ -1,8 +1,8 @@
-"""Telling Prometheus which exporters this daemon serves: its HTTP service discovery, at ``/discovery`` on port 9600.
+"""Prometheus HTTP service discovery of this daemon's exporters, at ``/discovery`` on port 9600.
 
 The format is a JSON list of target groups (https://prometheus.io/docs/prometheus/latest/http_sd/), which vmagent and
-VictoriaMetrics read as well. A scrape configuration names one address for each host; which exporters it has, on which
-ports, and what the host is called is the daemon's to say; of other exporters there, too (``daemon.also_scrape``).
+VictoriaMetrics read as well. A scrape configuration then needs one address per host: the daemon supplies its exporters,
+their ports and the host's name, and also other exporters there (``daemon.also_scrape``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 
 class TargetGroup(Struct, frozen=True):
-    """Addresses to scrape, and the labels that every sample from there gets."""
+    """Addresses to scrape, and the labels of all samples from there."""
 
     targets: list[str]
     labels: dict[str, str]
@@ -22,10 +22,10 @@ class TargetGroup(Struct, frozen=True):
 def target_groups(
     exporters: Iterable[tuple[str, int]], address: str, hostname: str | None, *, encrypted: bool = False
 ) -> list[TargetGroup]:
-    """One group for each exporter, given as (name, port), at the ``address`` that the asker reached us under.
+    """One group per exporter, given as (name, port), at the ``address`` under which the client reached us.
 
-    ``job`` is the exporter's name, ``host`` the machine's, and ``instance`` is made of the machine's name instead of
-    the address, which on every host that is scraped from inside is 127.0.0.1. ``__scheme__`` says where TLS is spoken.
+    ``job`` is the exporter's name, ``host`` the machine's. ``instance`` uses the machine's name instead of the address,
+    which is 127.0.0.1 on every host that is scraped from inside. ``__scheme__`` says whether TLS is used.
     """
     scheme = {"__scheme__": "https"} if encrypted else {}
     host = hostname or address

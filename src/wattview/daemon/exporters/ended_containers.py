@@ -1,9 +1,9 @@
-"""Which scraper has been shown the last counters of which container.
+"""Which scraper has already seen the last counters of which container.
 
-A container that ended between two scrapes must be seen by each scraper once more, and a scraper that goes on being
-shown it would take it for a container that still is. How often others scrape is not for us to know; who asks is: a
-connection that is kept, as Prometheus keeps it, is one scraper, and is shown each end once. Whoever comes with a
-connection of its own each time is shown an end for ``docker.ended_seconds``.
+Each scraper must see a container that ended between two scrapes once more; if it saw it longer, the container would
+seem to be running. The scrape interval is unknown, but the connection identifies the scraper: one that keeps its
+connection, as Prometheus does, sees each end once. A client with a new connection each time sees it for
+``docker.ended_seconds``.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _End = tuple[str, float | None]
 
 
 class LastWords:
-    """``for_scraper`` gives a reading as one scraper is to see it, and remembers that it did."""
+    """``for_scraper`` filters a reading for one scraper, and remembers what it was shown."""
 
     def __init__(self) -> None:
         self._shown: dict[_End, set[str]] = {}
 
     def for_scraper(self, scraper: str, reading: ContainersReading) -> ContainersReading:
-        """The reading without the ended containers that this scraper has been shown before."""
+        """The reading without ended containers that this scraper has already seen."""
         ends = {_end(container): container for container in reading.ended}
         self._shown = {end: self._shown.get(end, set()) for end in ends}
         news = tuple([container for end, container in ends.items() if scraper not in self._shown[end]])

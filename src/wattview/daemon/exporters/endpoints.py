@@ -1,7 +1,7 @@
-"""The ten exporters: one ASGI application, many sockets; the port that a request came in on chooses the exporter.
+"""The ten exporters: one ASGI application for many sockets; the port of a request selects the exporter.
 
-Each exporter has ``/metrics`` (text 0.0.4 or OpenMetrics, gzip where asked), ``/health`` and a landing page. An
-exporter whose source is absent still answers 200, with ``wattview_probe_success 0`` and without samples of the source.
+Each exporter has ``/metrics`` (text 0.0.4 or OpenMetrics, gzip on request), ``/health`` and a landing page. An exporter
+whose source is absent still answers 200, with ``wattview_probe_success 0`` and without samples of the source.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 GZIP_LEVEL = 1
-"""On a scrape's text level 1 is nine tenths of what level 9 saves, at a fraction of its CPU time."""
+"""On a scrape's text, level 1 saves nine tenths of what level 9 does, at a fraction of the CPU time."""
 
 GZIP_MIN_BYTES = 1024
 
 QUICK_SAMPLES = 2000
-"""So many samples are text and zipped in about two milliseconds: as long as to hand them to a thread and to be woken
-by it costs a small scrape a quarter of its CPU time. What is larger does not stand in the loop's way."""
+"""This many samples are rendered and compressed in about two milliseconds. A thread would cost a small scrape a quarter
+of its CPU time for the hand-over; larger ones use one, to keep the event loop free."""
 
 
 class Endpoints:
@@ -100,7 +100,7 @@ class Endpoints:
         return Response(body, headers=headers)
 
     async def _state(self, exporter: Exporter) -> Response:
-        """200 as long as the exporter itself answers; its sources' states are in the body."""
+        """200 if the exporter itself works; its sources' states are in the body."""
         scrape = Scrape(self._shown, exporter.key)
         statuses, gaps = await asyncio.gather(exporter.statuses(scrape), exporter.gaps(scrape))
         probes = tuple(statuses)
@@ -115,7 +115,7 @@ class Endpoints:
         return Response(msgspec.json.encode(report), media_type="application/json")
 
     async def _discovery(self, request: Request) -> list[TargetGroup]:
-        """The exporters that are served now, as a Prometheus at the other end finds them."""
+        """The served exporters, at the address that the Prometheus used."""
         host = await self._shown.sampler.read_or_none("host", max_age=60.0)
         served = [(self._by_key[key].name, port) for port, key in self._ports.items()]
         address, encrypted = request.url.hostname or "127.0.0.1", request.url.scheme == "https"
@@ -140,7 +140,7 @@ def _landing_page(exporter: Exporter) -> str:
 async def targets(config: Config) -> list[ExporterTarget]:
     """Every exporter of these settings, for a check from outside the daemon.
 
-    Only the daemon knows the port of an exporter that was given port 0: it is asked for that.
+    Only the daemon knows the actual port of an exporter with port 0, so it is queried.
     """
     served = enabled(config)
     known: dict[str, str] = {}
@@ -159,13 +159,13 @@ async def targets(config: Config) -> list[ExporterTarget]:
 
 
 def enabled(config: Config) -> list[tuple[Exporter, int]]:
-    """The exporters that these settings ask for, and the ports."""
+    """The enabled exporters of these settings, and their ports."""
     settings = [(exporter, getattr(config.endpoints, exporter.key)) for exporter in EXPORTERS]
     return [(exporter, one.port) for exporter, one in settings if one.enabled]
 
 
 def exporter_url(host: str, port: int, *, encrypted: bool = False) -> str:
-    """Where this machine reaches an exporter that listens on ``host``."""
+    """The URL under which this machine reaches an exporter that listens on ``host``."""
     reachable = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
     if ":" in reachable and not reachable.startswith("["):
         reachable = f"[{reachable}]"
@@ -173,7 +173,7 @@ def exporter_url(host: str, port: int, *, encrypted: bool = False) -> str:
 
 
 def _scraper(request: Request) -> str:
-    """Who asks: a connection, and behind a proxy whom it speaks for."""
+    """The client: a connection, and behind a proxy the forwarded client."""
     address = request.client or ("", 0)
     header = request.headers.get
     return f"{address[0]} {address[1]} {header('user-agent', '')} {header('x-forwarded-for', '')}"

@@ -1,8 +1,8 @@
-"""The one list of the ten exporters. To add one is to add its port to the settings (``config.tables.Endpoints``), and
-one entry here.
+"""The list of the ten exporters. To add one, add its port to the settings (``config.tables.Endpoints``), and one entry
+here.
 
-An entry says how its families come about, what is expected of it (``expected.py``), and why some of that may be
-missing though all is well. At least the metrics that other programs rely on are expected.
+An entry defines its families, what is expected of it (``expected.py``), and why an expected metric may legitimately be
+missing. At least the metrics that other programs rely on are expected.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from wattview.model.quantities import exported
 
 
 class Exporter(NamedTuple):
-    """One exporter: its key in the settings, the name that others know it by, what it shows, and what is expected of
-    it. ``statuses`` are the states of its sources; ``gaps`` says of expected metrics why there are none."""
+    """One exporter: its key in the settings, its public name, what it shows, and what is expected of it. ``statuses``
+    are the states of its sources; ``gaps`` explains missing expected metrics."""
 
     key: str
     name: str
@@ -43,8 +43,8 @@ PROBES = ("wattview_probe_success", "wattview_probe_duration_seconds")
 
 
 def _of_results(key: str, *always: str, history: bool) -> Expected:
-    """The figures of the catalogue that this exporter shows, and ``always`` what it has without a results file.
-    ``history``: they are read from there."""
+    """The catalogue's figures on this exporter; ``always`` are its metrics without a results file. ``history``: figures
+    come from there."""
     needs = {"results": tuple(one.metric for one in exported(key))} | ({"history": ()} if history else {})
     return Expected((*always, "wattview_probe_success"), needs)
 

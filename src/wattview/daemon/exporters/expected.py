@@ -1,7 +1,7 @@
-"""What an exporter is expected to show, and the one verdict on what it shows.
+"""What an exporter is expected to show, and the verdict on what it shows.
 
-``judge`` decides for everybody: port 9600, ``wattview check``, the dashboard and the doctor. A metric that is expected
-is there, or a source's state or the exporter itself says why it is not. Pure functions.
+``judge`` is used by port 9600, ``wattview check``, the dashboard and the doctor. Every expected metric must be there,
+unless a source's state or the exporter itself explains its absence. Pure functions.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from wattview.model import ExporterState, ProbeStatus, exporter_state
 class Expected(NamedTuple):
     """The metrics that are expected of one exporter.
 
-    ``always``: whatever this machine has. ``needs``: by source, where that works; a source that is none of these does
-    the exporter no harm when it fails. ``wherever``: by another metric of the same answer, where that has samples (a
-    stream has a bandwidth).
+    ``always``: on every machine. ``needs``: by source, if that works; failures of other sources do not affect the
+    exporter. ``wherever``: by another metric of the same answer, if that has samples (a stream has a bandwidth).
     """
 
     always: tuple[str, ...] = ()
@@ -28,7 +27,7 @@ class Expected(NamedTuple):
     wherever: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def missing(self, shown: Set[str]) -> tuple[str, ...]:
-        """Those that are not among the metrics ``shown``."""
+        """The expected metrics that are not in ``shown``."""
         wanted = [*self.always]
         for metrics in self.needs.values():
             wanted += metrics
@@ -38,13 +37,13 @@ class Expected(NamedTuple):
         return tuple([metric for metric in wanted if metric not in shown])
 
     def source_of(self, metric: str) -> str:
-        """The source that it needs, "" where it needs none."""
+        """The source that it needs; "" if none."""
         return next((source for source, metrics in self.needs.items() if metric in metrics), "")
 
 
 class SelfReport(Struct, frozen=True, kw_only=True):
-    """What an exporter says of itself at ``/health``. ``probes`` are the states of its sources; ``gaps`` says of
-    metrics that its sources work and do not have them, and why."""
+    """An exporter's own report at ``/health``. ``probes`` are the states of its sources; ``gaps`` explains metrics that
+    working sources do not have."""
 
     exporter: str
     version: str
@@ -55,7 +54,7 @@ class SelfReport(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(NamedTuple):
-    """``unexplained`` are expected metrics that are missing though nothing says why."""
+    """``unexplained`` are missing expected metrics without a reason."""
 
     healthy: bool
     reason: str
@@ -65,7 +64,7 @@ class Verdict(NamedTuple):
 def judge(
     expected: Expected, missing: Sequence[str], probes: Sequence[ProbeStatus], gaps: Mapping[str, str]
 ) -> Verdict:
-    """Healthy: no source that it needs is refused or broken, and what is missing has a reason other than that."""
+    """Healthy: no source that it needs is refused or broken, and every missing metric has another reason."""
     probes = [probe for probe in probes if probe.probe in expected.needs]
     failing = [probe for probe in probes if probe.state not in ("ok", "degraded")]
     said = [
@@ -91,7 +90,7 @@ def judge(
 
 
 def state_by_sources(expected: Expected, probes: Sequence[ProbeStatus]) -> ExporterState:
-    """The state of an exporter as far as its sources tell it, whatever it last showed."""
+    """The state of an exporter by its sources alone."""
     known = [probe for probe in probes if probe.state != "unread"]
     healthy = judge(expected, (), known, {}).healthy
     return exporter_state(healthy, not known or any(probe.state != "absent" for probe in known))

@@ -1,6 +1,6 @@
-"""Expected metrics that an exporter does not have though its sources work, and why: by metric.
+"""Reasons for missing expected metrics although their sources work, by metric.
 
-Each function takes a scrape and goes by the latest readings; it reads nothing itself but results files.
+Each function takes a scrape and uses the latest readings; only results files are read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COLLECTED: Mapping[str, tuple[str, ...]] = {
     "time": ("node_time_seconds",),
     "uname": ("node_uname_info",),
 }
-"""What each Linux has, by the collector of node_exporter that gives it."""
+"""What not every Linux has, by node_exporter's collector."""
 
 _GPU_FIELDS = {
     "DCGM_FI_DEV_GPU_UTIL": "utilization_percent",
@@ -39,7 +39,7 @@ async def no_gaps(scrape: Scrape) -> dict[str, str]:
 
 
 async def power_gaps(scrape: Scrape) -> dict[str, str]:
-    """The zones of RAPL, where power comes from elsewhere."""
+    """RAPL zones, if power comes from another source."""
     reading = _latest(scrape, "power")
     if not isinstance(reading, PowerReading) or reading.zones:
         return {}
@@ -49,7 +49,7 @@ async def power_gaps(scrape: Scrape) -> dict[str, str]:
 
 
 async def engine_gaps(scrape: Scrape) -> dict[str, str]:
-    """The engine's own use, where its processes are not to be seen."""
+    """The engine's own resource use, if its processes are not visible."""
     reading = _latest(scrape, "containers")
     if not isinstance(reading, ContainersReading) or reading.engine.memory_bytes is not None:
         return {}
@@ -58,7 +58,7 @@ async def engine_gaps(scrape: Scrape) -> dict[str, str]:
 
 
 async def node_gaps(scrape: Scrape) -> dict[str, str]:
-    """What collectors give that the settings switch off."""
+    """Metrics of collectors that the settings disable."""
     enabled = enabled_names(scrape.shown.config)
     return {
         metric: f"collector {collector} is switched off"
@@ -69,7 +69,7 @@ async def node_gaps(scrape: Scrape) -> dict[str, str]:
 
 
 async def gpu_gaps(scrape: Scrape) -> dict[str, str]:
-    """What no NVIDIA GPU of this machine tells."""
+    """Metrics that no NVIDIA GPU of this machine reports."""
     reading = _latest(scrape, "gpu")
     if not isinstance(reading, GpusReading):
         return {}
@@ -79,8 +79,8 @@ async def gpu_gaps(scrape: Scrape) -> dict[str, str]:
 
 
 async def result_gaps(scrape: Scrape) -> dict[str, str]:
-    """Figures that no scenario of the newest results file has. A store that has nothing of ours is no reason for the
-    want of those that come from it: it is the wrong one, or does not scrape us."""
+    """Figures that no scenario of the newest results file has. A store without any WattView data is not an accepted
+    reason: it is the wrong store, or does not scrape us."""
     latest = await scrape.shown.results.latest()
     store = scrape.shown.sampler.sources.get("history")
     if latest is None or latest.error:

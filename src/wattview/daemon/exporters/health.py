@@ -1,11 +1,11 @@
-"""The exporters' health as the daemon knows it, and its metrics on port 9600.
+"""The exporters' health, and its metrics on port 9600.
 
-The checker itself is judged by the daemon from its ``/health``: a fetch of its own ``/metrics`` would wait for itself.
+Port 9600 itself is judged by its ``/health``: a scrape of its own ``/metrics`` would wait for itself.
 
-A fetch of everything costs the daemon as much as a scrape of everything, and the parser twice as much again. So a
-daemon that is asked for its health time after time goes by what its exporters answered to others meanwhile
-(``Health.note``), and fetches those that nobody asked, that were not well, that have got or lost their data, an
-expected metric or a source since, or that were last fetched long ago.
+Scraping all exporters costs the daemon as much as a regular scrape, and parsing twice as much again. A daemon whose
+health is requested repeatedly therefore uses the answers that others have received meanwhile (``Health.note``). It
+scrapes only exporters that nobody else scraped, that were unhealthy, that gained or lost data, an expected metric or a
+source, or whose last own scrape is long ago.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 ANSWER_SECONDS = 30.0
-"""How long an answer that somebody got stands for a fetch."""
+"""How long an answer to another client replaces a scrape."""
 
 FETCH_SECONDS = 120.0
-"""How long answers may stand for fetches: whether the text is valid is seen by its parser alone."""
+"""Maximum time between own scrapes: only the parser can tell whether the text is valid."""
 
 
 class _Answered(NamedTuple):
-    """What an exporter answered to somebody, when (monotonic), and how long that took."""
+    """An exporter's answer to another client, its time (monotonic), and how long it took."""
 
     at: float
     content: Content
@@ -43,7 +43,7 @@ class _Answered(NamedTuple):
 
 
 class _Fetched(NamedTuple):
-    """What a fetch of our own found, and when (monotonic)."""
+    """Result of our own scrape, and its time (monotonic)."""
 
     at: float
     health: ExporterHealth
@@ -54,7 +54,7 @@ _NEVER = float("-inf")
 
 
 def _tell_changes(before: Iterable[ExporterHealth], now: Iterable[ExporterHealth]) -> None:
-    """An exporter that fails is said once, and again when it is well."""
+    """Logs an exporter's failure once, and its recovery."""
     well = {one.exporter: one.healthy for one in before}
     changed = [one for one in now if one.healthy != well.get(one.exporter, True)]
     for one in changed:
@@ -65,7 +65,7 @@ def _tell_changes(before: Iterable[ExporterHealth], now: Iterable[ExporterHealth
 
 
 def _alike(one: Content, other: Content, target: ExporterTarget) -> bool:
-    """Whether one verdict is right for both."""
+    """Whether one verdict applies to both."""
     expected = target.expected
     return (one.has_data, one.failing, expected.missing(one.metrics)) == (
         other.has_data, other.failing, expected.missing(other.metrics)
@@ -73,9 +73,9 @@ def _alike(one: Content, other: Content, target: ExporterTarget) -> bool:
 
 
 class Health:
-    """The exporters' health, fetched when somebody asks and shared by those who ask within ``fresh_seconds``.
+    """The exporters' health, checked on request and shared by requests within ``fresh_seconds``.
 
-    ``itself`` is the exporter that shows it; it stands last in what ``check`` gives, and in its own metrics.
+    ``itself`` is the exporter that shows it; it comes last in ``check`` and in its own metrics.
     """
 
     def __init__(
@@ -98,28 +98,28 @@ class Health:
         self._fetched: dict[str, _Fetched] = {}
 
     def ask_within(self, exporters: ASGIApp) -> None:
-        """Asks the exporters themselves, and not over the network: there they want a password or a certificate, of
-        which the daemon knows no more than how to check it."""
+        """Calls the exporters in-process instead of over the network, where they require a password or certificate that
+        the daemon can only verify."""
         self._transport = httpx.ASGITransport(exporters)
 
     def note(self, exporter: str, families: Iterable[Family], seconds: float) -> None:
-        """What an exporter has just answered to somebody, and how long it took."""
+        """An exporter has just answered another client, in so many seconds."""
         self._answers[exporter] = _Answered(time.monotonic(), content_of(families), seconds)
 
     async def check(self) -> tuple[ExporterHealth, ...]:
-        """The state now, at most ``fresh_seconds`` old."""
+        """The current state, at most ``fresh_seconds`` old."""
         if time.monotonic() - self._checked <= self._fresh:
             return self._latest
         return await asyncio.shield(self._start())
 
     async def fetch(self) -> tuple[ExporterHealth, ...]:
-        """The same for somebody who wants every exporter fetched for it, whatever they answered to others."""
+        """The same, with a scrape of every exporter."""
         if time.monotonic() - self._checked > self._fresh:
             self._fetched.clear()
         return await self.check()
 
     def latest(self, max_age: float) -> tuple[ExporterHealth, ...]:
-        """The last known state, without waiting; where it is older than ``max_age`` a check begins beside the asker."""
+        """The last known state, without waiting; if it is older than ``max_age``, a check starts in the background."""
         if time.monotonic() - self._checked > max_age:
             self._start()
         return self._latest
@@ -131,7 +131,7 @@ class Health:
 
     async def _check(self) -> tuple[ExporterHealth, ...]:
         if self._client is None:
-            # Exporters are fetched by plain HTTP: the system's certificates would be loaded for nothing.
+            # Exporters are scraped by plain HTTP, so the system's certificates need not be loaded.
             self._client = httpx.AsyncClient(
                 verify=False,  # noqa: S501
                 trust_env=False,
@@ -146,7 +146,7 @@ class Health:
         return self._latest
 
     def _by_answer(self, target: ExporterTarget) -> ExporterHealth | None:
-        """What an exporter answered to somebody, where that may stand for a fetch."""
+        """An exporter's answer to another client, if it can replace a scrape."""
         now, answer, fetched = time.monotonic(), self._answers.get(target.name), self._fetched.get(target.name)
         if (
             answer is None
@@ -213,7 +213,7 @@ class Health:
             await self._client.aclose()
 
     def families(self, checked: Iterable[ExporterHealth]) -> list[Family]:
-        """The families of port 9600: the exporters' health, and what the daemon itself takes."""
+        """The families of port 9600: the exporters' health, and the daemon's own resource use."""
         status = Family("exporter_health_status", "gauge", "1 where the exporter answers as it should, else 0.")
         reachable = Family("exporter_reachable", "gauge", "1 where the exporter answers at all, else 0.")
         metrics = Family("exporter_metric_count", "gauge", "Metric families in the exporter's answer.")

@@ -1,7 +1,7 @@
-"""Who answers on a port that is not, or may not be, one of our exporters: in words, for people.
+"""Which program answers on a port that is not, or may not be, one of our exporters.
 
-A program says its name in its metrics (``node_exporter_build_info``), in HTTP's ``Server``, or nowhere; the kernel
-knows the process, and tells its name to root and to whoever runs it.
+A program gives its name in its metrics (``node_exporter_build_info``), in HTTP's ``Server``, or nowhere; the kernel
+knows the process, and shows it to root and to the process' owner.
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ _NAME = re.compile(r"[\x20-\x7e]{1,60}")
 
 
 async def get(client: httpx.AsyncClient, url: str, seconds: float, max_bytes: int) -> tuple[httpx.Response, bytes]:
-    """An answer and its body, neither of which takes longer or is larger than allowed. Raises TimeoutError,
-    httpx.HTTPError and FetchError."""
+    """An answer and its body, limited in time and size. Raises TimeoutError, httpx.HTTPError and FetchError."""
     headers = {"Accept": TEXT, "Accept-Encoding": "identity"}
     async with asyncio.timeout(seconds), client.stream("GET", url, headers=headers) as answer:
         return answer, await bounded_body(answer, url, max_bytes)
 
 
 async def self_report(client: httpx.AsyncClient, url: str, seconds: float) -> SelfReport | None:
-    """What an exporter of any WattView says of itself; None where no WattView answers."""
+    """The self-report of any WattView's exporter; None if no WattView answers."""
     try:
         answer, body = await get(client, f"{url}/health", seconds, MAX_BYTES)
         return msgspec.json.decode(body, type=SelfReport) if answer.status_code == 200 else None
@@ -41,7 +40,7 @@ async def self_report(client: httpx.AsyncClient, url: str, seconds: float) -> Se
 
 
 def described(answer: httpx.Response, body: bytes, report: SelfReport | None, name: str = "") -> str:
-    """Who gave this answer to ``/metrics``, as far as it tells. ``name`` is the exporter that was looked for."""
+    """The program behind this answer to ``/metrics``, if it can be told. ``name`` is the expected exporter."""
     if report is not None:
         which = f"{report.exporter} of a WattView" if name not in ("", report.exporter) else "another WattView"
         return f"{which} (version {report.version}, process {report.pid})"
@@ -54,7 +53,7 @@ def described(answer: httpx.Response, body: bytes, report: SelfReport | None, na
 
 
 async def occupant(url: str) -> str:
-    """Who holds the port of this URL on this machine."""
+    """The program that holds the port of this URL on this machine."""
     client = httpx.AsyncClient(verify=False, trust_env=False, timeout=SECONDS)  # noqa: S501 - it is only looked at
     async with client:
         try:
@@ -66,7 +65,7 @@ async def occupant(url: str) -> str:
 
 
 async def with_process(who: str, url: str) -> str:
-    """The same, with the process that listens on this URL's port where it has not been named and the kernel tells."""
+    """The same with the process that listens on this URL's port, if it has no name yet and the kernel shows it."""
     if "process" in who:
         return who
     process = await asyncio.to_thread(_listening_process, httpx.URL(url).port or 0)
@@ -74,7 +73,7 @@ async def with_process(who: str, url: str) -> str:
 
 
 def _listening_process(port: int) -> str:
-    """The process that listens on a TCP port, where the kernel tells us."""
+    """The process that listens on a TCP port, if the kernel shows it."""
     import psutil
 
     try:

@@ -1,7 +1,7 @@
-"""What the daemon itself takes: ``process_*`` and ``python_*``, as every Prometheus client shows them, on port 9600.
+"""The daemon's own ``process_*`` and ``python_*`` metrics on port 9600, as in every Prometheus client library.
 
-By prometheus_client's own collectors: the process's memory, CPU time and open files, Python's version and its garbage
-collections. https://prometheus.io/docs/instrumenting/writing_clientlibs/#standard-and-runtime-collectors
+They come from prometheus_client's collectors: memory, CPU time and open files of the process, Python's version and its
+garbage collections. https://prometheus.io/docs/instrumenting/writing_clientlibs/#standard-and-runtime-collectors
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def own_process_families() -> list[Family]:
-    """A few small files of /proc are read: microseconds."""
+    """Reads a few small files of /proc, in microseconds."""
     return [_family(metric) for metric in _registry().collect()]
 
 
@@ -31,7 +31,7 @@ def _registry() -> CollectorRegistry:
 
 
 def _family(metric: Metric) -> Family:
-    """Ours is named as its samples are: a counter with ``_total``."""
+    """Our family name includes the ``_total`` of a counter's samples."""
     name = f"{metric.name}_total" if metric.type == "counter" else metric.name
     family = Family(name, "counter" if metric.type == "counter" else "gauge", metric.documentation)
     for sample in metric.samples:

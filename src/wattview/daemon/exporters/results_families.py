@@ -1,10 +1,10 @@
-"""An analysed results file as metric families: what the results, QoE and cost exporters serve.
+"""An analysed results file as metric families, for the results, QoE and cost exporters.
 
-A figure that is unknown is no sample. Two scenarios of one name in a file are told apart by their place: the second is
-``name (2)``, so that no series appears twice in an answer.
+Unknown figures have no samples. Scenarios with the same name in a file are numbered: the second is ``name (2)``, so
+that no series repeats.
 
-The contract's families are of the newest file and know a scenario by its name alone: one series for each, whatever run
-it was. ``runs_families`` are the same figures with the label ``run``, under names of our own, for the newest files.
+The public families show the newest file and identify a scenario by its name alone: one series each, whatever the run.
+``runs_families`` are the same figures with the label ``run``, under our own names, for the newest files.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from wattview.model import RunResult, ScenarioResult
 from wattview.model.quantities import CURRENCY, Quantity, exported
 
 MAX_SCENARIOS = 500
-"""How many scenarios the contract's families show of the newest file, and ``runs_families`` of all runs, whole runs
-only: a bound for the store that keeps the series."""
+"""Number of scenarios in the public families of the newest file, and in ``runs_families`` over all (whole) runs: a
+bound for the store's series."""
 
 
 def scenario_labels(scenarios: Sequence[ScenarioResult]) -> list[str]:
-    """The value of the label ``scenario`` of each, all different."""
+    """The value of the label ``scenario`` for each, all different."""
     found: list[str] = []
     names = {scenario.record.name for scenario in scenarios}
     counts: Counter[str] = Counter()
@@ -57,12 +57,12 @@ def results_families(run: RunResult | None) -> list[Family]:
 
 
 def qoe_families(run: RunResult | None) -> list[Family]:
-    """Port 9503: the score and the picture's quality, as the file has it."""
+    """Port 9503: the scores in the file."""
     return _newest("qoe", run)
 
 
 def cost_families(run: RunResult | None) -> list[Family]:
-    """Port 9504: costs in the currency of the settings, and carbon where the grid's intensity is set."""
+    """Port 9504: costs in the configured currency, and carbon if the grid's intensity is set."""
     alive = Family("cost_exporter_alive", "gauge", "1 while the cost exporter answers.", [("", 1.0)])
     return [alive, *_newest("cost", run)]
 
@@ -87,7 +87,7 @@ def _newest(exporter: str, run: RunResult | None) -> list[Family]:
 
 
 def runs_families(exporter: str, runs: Sequence[RunResult]) -> list[Family]:
-    """The figures of several runs, newest first, each by ``{run,scenario}`` (costs: and ``currency``)."""
+    """The figures of several runs, newest first, each by ``{run,scenario}`` (costs: also ``currency``)."""
     shown: list[tuple[str, ScenarioResult]] = []
     for run in runs:
         if len(shown) + len(run.scenarios) > MAX_SCENARIOS:

@@ -1,8 +1,7 @@
-"""The daemon's own work as metric families, beside the power on port 9500: runs and their encoders, and what the whole
-machine draws and costs.
+"""Metric families on port 9500 beside power: runs and their encoders, and the whole machine's power and cost.
 
-Alerts need the first (a run failed, an encoder is behind real time). The second are the figures of the snapshot: rules,
-dashboards and the fleet take them as they are, and add up nothing themselves. Pure functions.
+The former are for alerts (a run failed, an encoder fell behind real time). The latter are the snapshot's figures, so
+that rules, dashboards and the fleet need not add anything up. Pure functions.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _ENCODER: tuple[tuple[str, str, str], ...] = (
 
 
 def run_families(runs: Iterable[Run]) -> list[Family]:
-    """All runs of the journal, the present one among them."""
+    """All runs of the journal, including the current one."""
     ended: Counter[RunState] = Counter()
     current: Run | None = None
     for run in runs:
@@ -65,7 +64,7 @@ def _encoders(statuses: Iterable[EncoderStatus]) -> list[Family]:
 
 
 def machine_families(machine: MachinePower | None) -> list[Family]:
-    """What the whole machine draws. What is not known has no sample."""
+    """Power of the whole machine. Unknown figures have no samples."""
     watts = Family("wattview_machine_power_watts", "gauge", "Power of the host and of the GPUs that it does not hold.")
     error = Family(
         "wattview_machine_power_error_watts", "gauge", "How far that power may be from what the meter counted."
@@ -77,7 +76,7 @@ def machine_families(machine: MachinePower | None) -> list[Family]:
 
 
 def hourly_families(hourly: HourlyCost, currency: str) -> list[Family]:
-    """What that and its computing time cost."""
+    """Cost of the machine's power and computing time."""
     text = labels(currency=currency)
     return [
         Family("wattview_energy_cost_per_hour", "gauge", "What the machine's energy costs an hour at this rate.").add(
@@ -93,7 +92,7 @@ def hourly_families(hourly: HourlyCost, currency: str) -> list[Family]:
 
 
 def price_families(cost: Cost, time: float) -> list[Family]:
-    """The prices of the settings at that moment. A budget or a carbon intensity of 0 is not set: no sample."""
+    """The configured prices at that moment. A budget or carbon intensity of 0 is unset: no sample."""
     currency = labels(currency=cost.currency)
     return [
         Family("wattview_price_energy_per_kwh", "gauge", "Price of a kilowatt-hour now.").add(

@@ -1,7 +1,7 @@
-"""One scrape of one exporter: what it may ask for, and the ways in which exporters come by their families.
+"""One scrape of one exporter: its parameters, and how each exporter gets its families.
 
-Six show readings of their sources, and the first of these the daemon's own figures beside them; three show the newest
-results file; one shows the health of all.
+Six show readings of their sources, the first of them with the daemon's own figures; three show the newest results file;
+one shows the health of all.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 
 class BadQuery(ValueError):
-    """A scrape that asks for something which does not exist: 400, with the reason."""
+    """A scrape with an invalid parameter: 400, with the reason."""
 
 
 class Shown(NamedTuple):
-    """What the exporters show, all ten together."""
+    """Shared inputs of the ten exporters."""
 
     config: Config
     sampler: Sampler
@@ -50,7 +50,7 @@ class Shown(NamedTuple):
 
 
 class Scrape(NamedTuple):
-    """One request for the exporter of a key: the pairs of its query, and who asks."""
+    """One request: the exporter's key, its query pairs, and the client."""
 
     shown: Shown
     key: str
@@ -62,12 +62,12 @@ class Scrape(NamedTuple):
 
 
 async def source_families(scrape: Scrape) -> list[Family]:
-    """Readings of the exporter's sources, and how these fared."""
+    """Readings of the exporter's sources, and their states."""
     return [*await _readings(scrape), *probe_families(source.status for source in scrape.sources())]
 
 
 async def power_families(scrape: Scrape) -> list[Family]:
-    """Port 9500: readings, who used the power, the whole machine, runs, and the states of all sources."""
+    """Port 9500: readings, attribution, the whole machine, runs, and the states of all sources."""
     shown = scrape.shown
     families = await _readings(scrape)
     await shown.attributor.read()
@@ -77,7 +77,7 @@ async def power_families(scrape: Scrape) -> list[Family]:
 
 
 async def analysed_families(scrape: Scrape) -> list[Family]:
-    """Ports 9502 to 9504: the newest results file, and of the newest ones each by its run."""
+    """Ports 9502 to 9504: the newest results file, and the newest ones by run."""
     with_label = scrape.shown.config.scenarios.exported_runs
     runs = await scrape.shown.results.all(max(1, with_label))
     latest = runs[0] if runs else None
@@ -103,14 +103,14 @@ async def analysed_statuses(scrape: Scrape) -> list[ProbeStatus]:
 
 
 def results_statuses(scrape: Scrape, latest: RunResult | None) -> list[ProbeStatus]:
-    """The states of what the figures of results come from: the latest file, and the store where there is one."""
+    """States of the sources of results: the latest file, and the store if there is one."""
     store = scrape.shown.sampler.sources.get("history")
     folder = scrape.shown.config.paths.results
     return [_results_status(latest, folder), *([store.status] if store is not None else [])]
 
 
 def _results_status(latest: RunResult | None, folder: str) -> ProbeStatus:
-    """The state of the latest results file, in the words of a probe."""
+    """The state of the latest results file, as for a probe."""
     if latest is None:
         return ProbeStatus(probe="results", state="absent", reason=f"no results yet in {folder}", fix="wattview run")
     if latest.error:
@@ -139,7 +139,7 @@ async def _source(scrape: Scrape, source: Source) -> list[Family]:
 
 
 def _merged(parts: Sequence[list[Family]]) -> list[Family]:
-    """Families of one name, from several sources, as one: the formats know each name once. One source gives it once."""
+    """Merges families with the same name from several sources: the format allows each name once."""
     if len(parts) == 1:
         return list(parts[0])
     found: dict[str, Family] = {}
@@ -153,7 +153,7 @@ def _merged(parts: Sequence[list[Family]]) -> list[Family]:
 
 
 async def _whole_machine(shown: Shown) -> list[Family]:
-    """What the whole machine draws and costs now, and at which prices."""
+    """Current power and cost of the whole machine, and the prices."""
     now, prices = time.time(), shown.config.cost
     machine = await machine_now(shown.sampler)
     hourly = hourly_cost(machine.power, machine.host, machine.gpus, now, prices, machine.wall)
@@ -168,7 +168,7 @@ def build_info() -> Family:
 
 
 def probe_families(statuses: Iterable[ProbeStatus]) -> list[Family]:
-    """``wattview_probe_success`` and its duration. A probe that nobody has asked yet has no sample."""
+    """``wattview_probe_success`` and its duration. A probe that was never read has no sample."""
     success = Family(
         "wattview_probe_success", "gauge", "1 where the probe's last reading succeeded, 0 where it failed."
     )

@@ -1,7 +1,7 @@
 """The managed nginx: its configuration text, its RTMP module, and its ports.
 
-Nothing from outside can break out of the text: paths are relative to the server's own directory, names are checked,
-and the one path that stands in it is quoted.
+External input cannot break out of the text: paths are relative to the server's own directory, names are validated, and
+the only absolute path is quoted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
 class MediaServerError(Exception):
-    """The managed server cannot run. ``reason`` says why; ``fix`` is the way out, or ""."""
+    """The managed server cannot run. ``reason`` says why; ``fix`` says how to fix it, or is ""."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
         super().__init__(reason)
@@ -39,7 +39,7 @@ class MediaServerError(Exception):
 def configuration(application: str, rtmp_port: int, stat_port: int, module: Path | None) -> str:
     """The text of nginx.conf. Paths in it are relative to the server's directory, so that no path can break it.
 
-    Raises MediaServerError for an application name or a module path that cannot stand in such a file.
+    Raises MediaServerError for an application name or a module path that is invalid in such a file.
     """
     if not _APPLICATION.fullmatch(application):
         raise MediaServerError(
@@ -99,14 +99,14 @@ http {{
 
 
 def _quoted(text: str) -> str:
-    """A text as one parameter of nginx's configuration language."""
+    """A text as one parameter in nginx's configuration syntax."""
     if any(ord(character) < 0x20 or character == "$" for character in text):
         raise MediaServerError(f"{text!r} cannot stand in an nginx configuration")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _user() -> str:
-    """Where we are root, the worker is not: it runs as the account that this system has for web servers."""
+    """If the daemon is root, the worker runs as the system's account for web servers."""
     if os.geteuid() != 0:
         return ""
     for name in ("www-data", "nginx", "http", "nobody"):
@@ -118,7 +118,7 @@ def _user() -> str:
 
 
 async def find_module(nginx: str) -> Path | None:
-    """The RTMP module's file; None where it is compiled in. Raises MediaServerError where there is neither."""
+    """The RTMP module's file; None if it is compiled in. Raises MediaServerError if there is neither."""
     try:
         _, output = await children.output([nginx, "-V"], seconds=VERSION_SECONDS)
     except OSError as error:
@@ -152,12 +152,12 @@ def port_of(url: str, default: int) -> int:
 
 
 def free_port(wanted: int, taken: list[int]) -> int:
-    """``wanted`` where nobody listens there, else a free port. 0 always gives a free one."""
+    """``wanted`` if it is free, else another free port. 0 always gives a free one."""
     for port in (wanted, 0):
         if port and port in taken:
             continue
         with socket.socket() as probe:
-            # As nginx does: a port in TIME_WAIT is free.
+            # As in nginx, a port in TIME_WAIT is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((LOOPBACK, port))

@@ -1,8 +1,8 @@
-"""The managed RTMP server: an nginx of our own with the RTMP module, for as long as the daemon runs.
+"""The managed RTMP server: a private nginx with the RTMP module, for as long as the daemon runs.
 
-It lives in one directory (configuration, log, pid, temporary files), listens on loopback only, and takes publishers
-and players from this machine only. It is a child of the daemon: the kernel signals the master when the daemon dies
-and the master takes its worker along. When it dies by itself it is started again, and the state says so.
+Everything it needs is in one directory (configuration, log, pid, temporary files). It listens on loopback only, and
+accepts publishers and players from this machine only. It is a child of the daemon: the kernel signals the master when
+the daemon dies, and the master ends its worker. If it dies by itself it is restarted, and the state says so.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ ServerState = Literal["stopped", "starting", "running", "restarting", "failed"]
 READY_SECONDS = 10.0
 RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
 SETTLED_SECONDS = 60.0
-"""A server that ran this long has started well: the next restart is quick again."""
+"""A server that ran this long is considered started: the next restart is without delay again."""
 
 
 async def choose_server(config: Config, directory: Path) -> ManagedRtmp | None:
-    """The server to start for ``streams.managed``, or None: use what the settings name.
+    """The server to start for ``streams.managed``, or None to use the configured one.
 
-    ``auto`` starts one where the server of the settings would be on this machine, and none that we know answers.
+    ``auto`` starts one if the configured server would be on this machine, and no known server answers there.
     """
     streams = config.streams
     if streams.managed == "always":
@@ -54,7 +54,7 @@ async def choose_server(config: Config, directory: Path) -> ManagedRtmp | None:
 
 
 def _is_there(config: Config) -> bool:
-    """A server that may not be read is there too: its owner has said no."""
+    """A server that refuses access exists too: its owner has said no."""
     probe = RtmpServerProbe(config)
     try:
         probe.read()
@@ -67,10 +67,10 @@ def _is_there(config: Config) -> bool:
 
 
 class ManagedRtmp:
-    """One private nginx-rtmp. ``directory`` is created, and is its own: nothing else may live there.
+    """One private nginx-rtmp. ``directory`` is created for its exclusive use.
 
     Ports and application come from ``streams.rtmp_url`` and ``streams.nginx_rtmp_url``; a port that is taken is
-    replaced by a free one, which ``notes`` tells and ``rtmp_url`` and ``stat_url`` carry.
+    replaced by a free one, which ``notes``, ``rtmp_url`` and ``stat_url`` reflect.
     """
 
     def __init__(self, config: Config, directory: Path) -> None:
@@ -95,11 +95,11 @@ class ManagedRtmp:
 
     @property
     def pid(self) -> int | None:
-        """The master process, while there is one."""
+        """The pid of the master process, if it runs."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
     def finding(self) -> Finding:
-        """Its line of the doctor's."""
+        """Its line in the doctor's list."""
         if self.state == "running":
             detail = f"a private nginx-rtmp: push to {self.rtmp_url}"
             return Finding(source="media server", state="works", detail="; ".join((detail, *self.notes)))
@@ -109,7 +109,7 @@ class ManagedRtmp:
     async def start(self) -> None:
         """Starts nginx and waits until its statistics page answers. Raises MediaServerError.
 
-        Must be called from the main thread's event loop, as ``children.spawn``.
+        Must be called from the main thread's event loop, like ``children.spawn``.
         """
         self.state, self.reason = "starting", ""
         try:
@@ -128,7 +128,7 @@ class ManagedRtmp:
         self._watcher = asyncio.create_task(self._watch(), name="media-server")
 
     async def stop(self) -> None:
-        """Ends nginx and waits for it. Connections are closed at once. Does nothing where none runs."""
+        """Ends nginx and waits for it. Connections are closed at once. Does nothing if none runs."""
         if self._watcher is not None:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -143,9 +143,10 @@ class ManagedRtmp:
             await children.stop(process)
 
     async def _launch(self, again: bool = False) -> None:
-        """One nginx, ready. A port can be taken between its choice and nginx's own bind: then others are chosen.
+        """Starts one nginx and waits until it is ready. A port can be taken between its choice and nginx's own bind:
+        then others are chosen.
 
-        ``again`` keeps the ports, which publishers and readers know by now.
+        ``again`` keeps the ports, which publishers and readers already know.
         """
         module = await nginx_config.find_module(self._streams.nginx)
         for last in (again, again, True):
@@ -220,13 +221,13 @@ class ManagedRtmp:
         return "its log says nothing"
 
     async def _watch(self) -> None:
-        """Starts nginx again when it ends, ever more slowly where that does not help."""
+        """Restarts nginx when it ends, with increasing delays if it keeps ending."""
         attempt = 0
         loop = asyncio.get_running_loop()
         while self._process is not None:
             began = loop.time()
             await children.ended(self._process)
-            # A master that was killed could not take its worker along.
+            # A killed master could not end its worker.
             status = await children.stop(self._process, patience_seconds=0.0)
             if loop.time() - began > SETTLED_SECONDS:
                 attempt = 0
@@ -248,7 +249,7 @@ class ManagedRtmp:
 
 
 async def _answers(url: str, master: int) -> bool:
-    """Whether the statistics page is there, and a worker of this master's that gives it."""
+    """Whether the statistics page answers, from a worker of this master."""
     try:
         async with Site(url, seconds=1.0) as site:
             page = (await site.fetch()).body
