@@ -255,8 +255,9 @@ def check(options: Options, as_json: bool, timeout_seconds: float, debug: bool) 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--alone", is_flag=True, help="Use your own settings, even if a daemon runs with its own.")
+@click.option("--meters", metavar="NETWORK", help="Only look for power meters there, e.g. in 192.0.2.0/28.")
 @settings
-def doctor(options: Options, as_json: bool, alone: bool) -> None:
+def doctor(options: Options, as_json: bool, alone: bool, meters: str | None) -> None:
     """Say of each source whether it works here, and how to fix it. Exit status 1 where one is broken.
 
     \b
@@ -266,7 +267,7 @@ def doctor(options: Options, as_json: bool, alone: bool) -> None:
     """
     from wattview.cli.doctor import run_doctor
 
-    sys.exit(0 if asyncio.run(run_doctor(options.config(), as_json, alone)) else 1)
+    sys.exit(0 if asyncio.run(run_doctor(options.config(), as_json, alone, meters)) else 1)
 
 
 @main.command("completion")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from wattview.cli import terminal as term
 from wattview.cli.attach import answers, socket_url
 from wattview.cli.terminal import json_text
@@ -12,10 +14,12 @@ from wattview.foreign_text import one_line
 from wattview.model import Finding
 
 
-async def run_doctor(config: Config, as_json: bool, alone: bool) -> bool:
+async def run_doctor(config: Config, as_json: bool, alone: bool, meters: str | None = None) -> bool:
     """Examines every source, by the daemon that runs and its settings, or ``alone`` by these; prints; True where none
-    is broken or refused."""
-    if not alone and answers(config):
+    is broken or refused. With ``meters`` it looks for meters in that network, and at nothing else."""
+    if meters:
+        findings = await _find_meters(meters)
+    elif not alone and answers(config):
         async with Client(socket_url(config)) as client:
             findings = [*await _settings(client, config), *await client.doctor()]
     else:
@@ -39,6 +43,32 @@ async def _settings(client: Client, config: Config) -> list[Finding]:
         return []
     detail = f"this is by the daemon's own settings; yours differ in {', '.join(keys)}"
     return [Finding(source="settings", state="works", detail=detail, fix="wattview doctor --alone, with your settings")]
+
+
+async def _find_meters(network: str) -> list[Finding]:
+    """What is there, with a progress bar. Raises click.BadParameter."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from wattview.probes.meters.discovery import find_meters, hosts_of
+
+    try:
+        hosts, _ = hosts_of(network)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--meters") from None
+    columns = (TextColumn("looking for meters"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(hosts))
+        found = [meter async for meter in find_meters(network, lambda: bar.advance(task))]
+    if not found:
+        return [Finding(source="meters", state="absent", detail=f"no Shelly, Tasmota or Redfish answers in {network}")]
+    return [
+        Finding(
+            source="meter", state="works", detail=f"{one.url}: {one.words}",
+            fix=f'[[power.meters]] kind = "{one.kind}", url = "{one.url}"',
+        )
+        for one in sorted(found, key=lambda one: one.url)
+    ]  # fmt: skip
 
 
 def _print_findings(findings: list[Finding]) -> None:

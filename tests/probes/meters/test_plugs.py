@@ -102,7 +102,10 @@ def test_a_password_is_sent_as_the_device_wants_it_and_shown_nowhere(
     assert "blue" not in f"{caplog.text}{reading}{refused.value}"
 
 
-def test_a_meter_that_hangs_costs_nobody_a_wait_and_its_neighbour_nothing(tmp_path: Path) -> None:
+def test_a_meter_that_hangs_costs_nobody_a_wait_and_its_neighbour_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wattview.probes.meters.wall.FIRST_SECONDS", 1.0)
     pages = {"/shelly": real.SHELLY_PLUG_S, "/status": real.shelly_gen1_status()}
     with MeterServer(served(pages)) as good, MeterServer(served({})) as bad:
         bad.silent.set()
