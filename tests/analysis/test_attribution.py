@@ -16,12 +16,14 @@ from wattview.analysis.attribution.shares import (
     Interval,
     Ledger,
     Part,
-    StreamUse,
+    ProcessUse,
     attribute,
-    stream_watts,
 )
+from wattview.analysis.attribution.streams import StreamUse, encoder_shares, server_shares
 from wattview.daemon.attribution.families import attribution_families
+from wattview.daemon.attribution.stream_power import StreamPower
 from wattview.exposition import render
+from wattview.model import StreamEncoder
 
 WEB, DB, ENCODER = Part("container", "web"), Part("container", "db"), Part("encoder", "s1")
 
@@ -65,11 +67,35 @@ def test_idle_power_is_never_more_than_was_drawn() -> None:
     assert (found.idle_joules, found.parts[WEB], found.unattributed_joules) == (50.0, 0.0, 0.0)
 
 
-def test_a_server_outside_of_containers_is_a_share_of_what_is_unattributed() -> None:
-    found = attribute(interval(100, 10, {WEB: 5.0}, server_cpu_seconds=2.0), 0.0)
-    assert (found.server_joules, found.unattributed_joules) == (pytest.approx(20.0), pytest.approx(50.0))
-    beyond = attribute(interval(100, 10, {WEB: 5.0}, server_cpu_seconds=20.0), 0.0)
-    assert beyond.server_joules == pytest.approx(beyond.unattributed_joules)
+def test_two_encoders_in_one_container_are_told_apart() -> None:
+    processes = {7: ProcessUse(4.0, WEB), 8: ProcessUse(1.0, WEB)}
+    found = attribute(interval(100, 10, {WEB: 6.0}, processes=processes), 0.0)
+    assert found.processes == {7: pytest.approx(40.0), 8: pytest.approx(10.0)}
+    assert found.parts == {WEB: pytest.approx(60.0)}, "theirs is in their container's, and not beside it"
+
+
+def test_processes_that_seem_busier_than_their_container_share_what_it_has() -> None:
+    processes = {7: ProcessUse(6.0, WEB), 8: ProcessUse(2.0, WEB)}
+    found = attribute(interval(100, 10, {WEB: 4.0}, processes=processes), 0.0)
+    assert found.processes == {7: pytest.approx(30.0), 8: pytest.approx(10.0)}
+
+
+def test_a_process_outside_of_containers_has_a_share_of_what_is_unattributed() -> None:
+    found = attribute(interval(100, 10, {WEB: 5.0}, processes={7: ProcessUse(2.0)}), 0.0)
+    assert (found.processes[7], found.unattributed_joules) == (pytest.approx(20.0), pytest.approx(50.0))
+    beyond = attribute(interval(100, 10, {WEB: 5.0}, processes={7: ProcessUse(20.0)}), 0.0)
+    assert beyond.processes[7] == pytest.approx(beyond.unattributed_joules)
+
+
+def test_an_encoder_on_a_gpu_has_its_share_of_what_its_container_has_of_it() -> None:
+    gpu = GpuInterval(uuid="a", joules=1000.0, busy=0.5, used=0.5, shares={WEB: 0.4}, by_pid={7: 0.3, 8: 0.1})
+    found = attribute(
+        interval(100, 2, {WEB: 1.0}, processes={7: ProcessUse(0.5, WEB), 8: ProcessUse(0.5, WEB)}, gpus=(gpu,)),
+        0.0,
+        {"a": 100.0},
+    )
+    assert found.processes == {7: pytest.approx(25 + 300), 8: pytest.approx(25 + 100)}
+    assert found.parts == {WEB: pytest.approx(450)}
 
 
 def test_gpu_energy_above_idle_goes_to_those_that_the_gpu_names() -> None:
@@ -105,20 +131,19 @@ gpus = st.builds(
 
 @given(
     joules=amounts, busy=amounts, cpu=st.dictionaries(parts, amounts), idle=amounts, inside=st.none() | parts,
-    server=st.none() | amounts, on=st.lists(gpus, max_size=3), gpu_idle=st.dictionaries(st.sampled_from("ab"), amounts),
+    processes=st.dictionaries(st.integers(2, 9), st.builds(ProcessUse, amounts, st.none() | parts)),
+    on=st.lists(gpus, max_size=3), gpu_idle=st.dictionaries(st.sampled_from("ab"), amounts),
 )  # fmt: skip
 def test_every_joule_is_counted_once(
-    joules: float, busy: float, cpu: dict[Part, float], idle: float, inside: Part | None, server: float | None,
-    on: list[GpuInterval], gpu_idle: dict[str, float],
+    joules: float, busy: float, cpu: dict[Part, float], idle: float, inside: Part | None,
+    processes: dict[int, ProcessUse], on: list[GpuInterval], gpu_idle: dict[str, float],
 ) -> None:  # fmt: skip
-    found = attribute(
-        interval(joules, busy, cpu, inside=inside, server_cpu_seconds=server, gpus=tuple(on)), idle, gpu_idle
-    )
+    found = attribute(interval(joules, busy, cpu, inside=inside, processes=processes, gpus=tuple(on)), idle, gpu_idle)
     assert math.isclose(whole(found), found.joules, rel_tol=1e-9, abs_tol=1e-6)
     assert found.joules == pytest.approx(joules + sum(gpu.joules for gpu in on))
     assert min([0.0, *found.parts.values()]) == 0
     assert found.unattributed_joules >= 0
-    assert (found.server_joules or 0.0) <= found.unattributed_joules * (1 + 1e-9) + 1e-6
+    assert sum(found.processes.values()) <= found.joules * (1 + 1e-9) + 1e-6
 
 
 @given(st.lists(st.tuples(st.dictionaries(parts, amounts), amounts, amounts), max_size=10), st.sets(parts))
@@ -142,7 +167,9 @@ def test_the_families_hold_every_joule_and_name_everyone() -> None:
     ledger = Ledger()
     ledger.add_unknown(7.0)
     ledger.add(found)
-    text = render(attribution_families(found, ledger, Idle(20.0, "regression"), {("live", 'a "b"'): 7.0})).decode()
+    encoder = StreamEncoder(match="socket", program="ffmpeg", kind="container", name="web", watts=6.0)
+    streams = {("live", 'a "b"'): StreamPower(7.0, 1.0, encoder)}
+    text = render(attribution_families(found, ledger, Idle(20.0, "regression"), streams)).decode()
     values = {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(text)
@@ -153,6 +180,9 @@ def test_the_families_hold_every_joule_and_name_everyone() -> None:
         ("wattview_container_energy_joules_total", "web"): 25.0,
         ("wattview_encoder_power_watts", "s1"): 10.0,
         ("wattview_stream_power_watts", "live", 'a "b"'): 7.0,
+        ("wattview_stream_encoder_power_watts", "live", 'a "b"'): 6.0,
+        ("wattview_stream_server_power_watts", "live", 'a "b"'): 1.0,
+        ("wattview_stream_encoder_info", "live", 'a "b"', "socket", "ffmpeg", "container", "web", ""): 1.0,
         ("wattview_idle_power_watts",): 20.0,
         ("wattview_idle_power_info", "regression"): 1.0,
         ("wattview_unattributed_power_watts",): 5.0,
@@ -175,25 +205,33 @@ def test_before_idle_power_is_known_there_is_no_power_of_anyone() -> None:
 # streams
 
 
-def stream(name: str, incoming: float, outgoing: float = 0.0, publisher: Part | None = None) -> StreamUse:
-    return StreamUse(app="live", name=name, in_bytes=incoming, out_bytes=outgoing, publisher=publisher)
+def stream(name: str, incoming: float, outgoing: float = 0.0, **more: object) -> StreamUse:
+    return StreamUse(app="live", name=name, in_bytes=incoming, out_bytes=outgoing, **more)  # type: ignore[arg-type]
 
 
-def test_a_stream_has_its_part_of_the_server_and_its_encoder() -> None:
-    streams = [stream("s1", 1e6, 2e6, ENCODER), stream("s2", 1e6), stream("s3", 0.0)]
-    found = stream_watts(streams, server_watts=8.0, part_watts={ENCODER: 20.0, WEB: 5.0})
-    assert found == {("live", "s1"): 26.0, ("live", "s2"): 2.0, ("live", "s3"): 0.0}
+def test_a_stream_has_its_part_of_the_servers_traffic() -> None:
+    streams = [stream("s1", 1e6, 2e6), stream("s2", 1e6), stream("s3", 0.0)]
+    assert server_shares(streams, 8.0) == {("live", "s1"): 6.0, ("live", "s2"): 2.0, ("live", "s3"): 0.0}
+    assert server_shares(streams, None) == {}
+    assert server_shares([stream("s1", 0.0), stream("s2", 0.0)], 8.0) == {}, "nothing tells them apart"
 
 
-def test_a_publisher_is_shared_by_what_it_pushes_not_by_what_viewers_pull() -> None:
-    ladder = [stream("1080p", 3e6, 0.0, ENCODER), stream("360p", 1e6, 9e9, ENCODER)]
-    assert stream_watts(ladder, None, {ENCODER: 20.0}) == {("live", "1080p"): 15.0, ("live", "360p"): 5.0}
+def test_an_encoder_of_several_streams_is_shared_by_their_pixels() -> None:
+    ladder = [
+        stream("1080p", 6e6, encoder=7, pixels=1920 * 1080 * 50.0),
+        stream("720p", 5e6, encoder=7, pixels=1280 * 720 * 25.0),
+    ]
+    found = encoder_shares(ladder, {7: 11.0})
+    assert found["live", "1080p"] / found["live", "720p"] == pytest.approx(4.5)
+    assert sum(found.values()) == pytest.approx(11.0)
 
 
-def test_a_stream_of_which_nothing_is_known_has_no_figure() -> None:
-    assert stream_watts([stream("s1", 3e6), stream("s2", 1e6, 0.0, ENCODER)], None, {ENCODER: 5.0}) == {
-        ("live", "s2"): 5.0
-    }
-    assert stream_watts([stream("s1", 0.0), stream("s2", 0.0)], 8.0, {}) == {}
-    assert stream_watts([stream("s1", 1.0, 0.0, ENCODER)], None, {}) == {}
-    assert stream_watts([], 8.0, {ENCODER: 1.0}) == {}
+def test_where_a_picture_does_not_tell_its_size_by_what_each_pushes_not_by_what_viewers_pull() -> None:
+    ladder = [stream("1080p", 3e6, 0.0, encoder=7, pixels=5e7), stream("360p", 1e6, 9e9, encoder=7)]
+    assert encoder_shares(ladder, {7: 20.0}) == {("live", "1080p"): 15.0, ("live", "360p"): 5.0}
+
+
+def test_a_stream_whose_encoder_is_not_known_has_nothing_of_another() -> None:
+    streams = [stream("s1", 3e6), stream("s2", 1e6, encoder=7), stream("s3", 1e6, encoder=8)]
+    assert encoder_shares(streams, {7: 5.0}) == {("live", "s2"): 5.0}
+    assert encoder_shares([], {7: 1.0}) == {}

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from wattview.analysis.attribution.shares import Attribution, Interval, Part, attribute
-from wattview.daemon.attribution.intervals import Intervals, Look
+from wattview.analysis.attribution.shares import Attribution, Interval, Part, ProcessUse, attribute
+from wattview.daemon.attribution.intervals import Intervals, Look, WatchedProcess
 from wattview.daemon.attribution.processes import CpuTime
 from wattview.model import (
     Container,
@@ -248,11 +248,35 @@ def test_a_pid_that_was_used_again_is_another_process() -> None:
     assert found.cpu_seconds == {ENCODER: pytest.approx(1.0)}
 
 
-def test_the_server_outside_of_containers_is_no_part() -> None:
+def watched(part: Part | None = None, **seconds: float) -> dict[int, WatchedProcess]:
+    """The process 8, and what works for it: CPU seconds by ``p`` and pid."""
+    return {8: WatchedProcess({int(pid[1:]): CpuTime(used, BOOT - 500) for pid, used in seconds.items()}, part)}
+
+
+def test_a_watched_process_is_no_part_and_has_the_time_of_those_that_work_for_it() -> None:
     found = between(
-        look(0, 0, 0, server=(8, CpuTime(100.0, BOOT - 500))), look(5, 100, 8, server=(8, CpuTime(101.0, BOOT - 500)))
+        look(0, 0, 0, container("web", 0), processes=watched(WEB, p8=100.0, p9=50.0)),
+        look(5, 100, 8, container("web", 4), processes=watched(WEB, p8=101.0, p9=52.0)),
     )
-    assert (found.server_cpu_seconds, found.cpu_seconds) == (pytest.approx(1.0), {})
+    assert found.processes == {8: ProcessUse(pytest.approx(3.0), WEB)}
+    assert found.cpu_seconds == {WEB: pytest.approx(4.0)}
+
+
+def test_what_a_process_used_before_it_was_first_watched_is_not_known() -> None:
+    intervals = Intervals()
+    intervals.next(look(0, 0, 0))
+    first = intervals.next(look(5, 100, 8, processes=watched(p8=100.0)))
+    second = intervals.next(look(10, 200, 16, processes=watched(p8=104.0)))
+    assert first is not None
+    assert second is not None
+    assert first.processes == {}
+    assert second.processes == {8: ProcessUse(pytest.approx(4.0))}
+
+
+def test_a_watched_process_that_begins_in_an_interval_has_all_that_it_used() -> None:
+    begun = {8: WatchedProcess({8: CpuTime(2.0, BOOT + 2)})}
+    found = between(look(0, 0, 0), look(5, 100, 8, processes=begun))
+    assert found.processes == {8: ProcessUse(pytest.approx(2.0))}
 
 
 def test_the_container_that_the_daemon_runs_in_is_known_by_its_init() -> None:

@@ -439,8 +439,14 @@ async def test_streams_have_their_part_of_the_server_and_of_whoever_pushes_them(
     assert web is not None
     assert encode is not None
     assert web == pytest.approx(0.5 * WATTS_PER_CPU, rel=0.05)
-    shown = [each.power_watts for each in one.attributor.streams(one.streams)]
-    assert shown == pytest.approx([web * 4 / 8 + encode * 3 / 4, web * 2 / 8 + encode * 1 / 4, web * 2 / 8])
+    shown = one.attributor.streams(one.streams)
+    assert [each.power_watts for each in shown[:2]] == pytest.approx(
+        [web * 4 / 8 + encode * 3 / 4, web * 2 / 8 + encode * 1 / 4]
+    )
+    far = shown[2]
+    assert far.encoder is not None
+    assert (far.power_watts, far.encoder.match, far.encoder.host) == (None, "remote", "9.9.9.9")
+    assert far.server_watts == pytest.approx(web * 2 / 8)
 
 
 async def test_a_container_on_a_gpu_has_the_gpus_watts_above_what_it_draws_at_rest(bench: Callable[..., Bench]) -> None:

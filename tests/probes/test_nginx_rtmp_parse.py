@@ -158,12 +158,18 @@ def test_a_relay_is_no_viewer_and_what_it_is_sent_is_traffic(address: str, flash
     assert reading.faults == ()
 
 
-def test_what_a_pull_brings_in_is_published_here() -> None:
-    pulled = client(number=3, address="rtmp://198.51.100.1/live", flash="ngx-local-relay", publishing=True)
+@pytest.mark.parametrize(
+    ("address", "flash"),
+    [("198.51.100.1:1935/live/a", "ngx-local-relay"), ("198.51.100.2", "LNX.11,1,102,55")],
+    ids=["pulled from another server", "pushed by another server"],
+)
+def test_what_another_server_passes_on_is_published_here_and_has_no_encoder(address: str, flash: str) -> None:
+    pulled = client(number=3, address=address, flash=flash, publishing=True)
     reading = read(page(stream("talk", clients=pulled + client(number=4))))
     (talk,) = reading.streams
     assert (talk.publishers, talk.players, reading.server.connections) == (1, 1, 2)
     assert talk.bandwidth_in_bytes == 100_000
+    assert [one.fetched for one in talk.clients] == [True, False]
     assert reading.faults == ()
 
 

@@ -169,6 +169,31 @@ def test_mediamtx_fills_the_same_model() -> None:
     no_series_twice(reading)
 
 
+def test_mediamtx_tells_where_a_publisher_of_any_protocol_is_and_what_it_fetches_itself() -> None:
+    lists = {
+        "srtconns": [{"id": "s", "remoteAddr": "198.51.100.7:9000"}],
+        "rtspsessions": [{"id": "r", "remoteAddr": "[2001:db8::7]:9001"}],
+    }
+    of_paths = mediamtx(
+        mediamtx_path("a", source={"type": "srtConn", "id": "s"}, readers=[]),
+        mediamtx_path("b", source={"type": "rtspSession", "id": "r"}, readers=[]),
+        mediamtx_path("c", source={"type": "rtspSource", "id": ""}, readers=[]),
+    )
+    asked: list[str] = []
+
+    def respond(request: str) -> Answer:
+        name = urlsplit(request).path.split("/")[2]
+        asked.append(name)
+        return Answer(json.dumps({"items": lists[name]}).encode()) if name in lists else of_paths(request)
+
+    with Answers(respond) as server:
+        clients = [one for stream in MediaMtxProbe(server.url).read().streams for one in stream.clients]
+    assert [(one.address, one.fetched) for one in clients] == [
+        ("198.51.100.7:9000", False), ("[2001:db8::7]:9001", False), ("", True),
+    ]  # fmt: skip
+    assert sorted(asked) == ["info", "paths", "rtspsessions", "srtconns"], "no list that nobody is in"
+
+
 def test_mediamtx_of_before_the_fields_were_renamed() -> None:
     new = ("available", "availableTime", "online", "onlineTime", "tracks2", "inboundBytes", "outboundBytes")
     old = {key: value for key, value in mediamtx_path().items() if key not in new}

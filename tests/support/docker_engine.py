@@ -105,7 +105,9 @@ class Engine:
 
     def run(self, name: str, *command: str, network: str = "none", **options: Any) -> str:
         """Creates and starts a container; its id. Options of ``create_host_config`` and ``create_container``."""
-        own = {key: options.pop(key) for key in ("labels", "healthcheck", "networking_config") if key in options}
+        own = {
+            key: options.pop(key) for key in ("labels", "healthcheck", "networking_config", "ports") if key in options
+        }
         settings = self.client.create_host_config(network_mode=network, **options)
         made = self.client.create_container(IMAGE, list(command), name=name, host_config=settings, **own)
         self.client.start(made["Id"])

@@ -32,7 +32,15 @@ def eventually(look: Callable[[], T], timeout_seconds: float = 15.0, every_secon
 class Nginx:
     """``with Nginx(directory) as server:`` — listens when the block begins, is gone when it ends."""
 
-    def __init__(self, directory: Path, *, workers: int = 1, rtmp_extra: str = "", stat_extra: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        workers: int = 1,
+        rtmp_extra: str = "",
+        stat_extra: str = "",
+        listen: str = "127.0.0.1",
+    ) -> None:
         assert shutil.which("nginx"), "these tests need nginx: apt-get install nginx-light libnginx-mod-rtmp"
         assert MODULE.exists(), f"these tests need {MODULE}: apt-get install libnginx-mod-rtmp"
         self.directory = directory
@@ -46,11 +54,11 @@ class Nginx:
             {user}
             daemon off; worker_processes {workers}; pid nginx.pid; error_log error.log warn;
             events {{ worker_connections 256; }}
-            rtmp {{ access_log off; server {{ listen 127.0.0.1:{self.rtmp_port};
+            rtmp {{ access_log off; server {{ listen {listen}:{self.rtmp_port};
                 application live {{ live on; {rtmp_extra} }} }} }}
             http {{ access_log off; client_body_temp_path temp; proxy_temp_path temp; fastcgi_temp_path temp;
                 uwsgi_temp_path temp; scgi_temp_path temp;
-                server {{ listen 127.0.0.1:{self.stat_port};
+                server {{ listen {listen}:{self.stat_port};
                     location = /stat {{ rtmp_stat all; {stat_extra} }}
                     location = /page {{ default_type text/html; return 200 '<html><body>Welcome</body></html>'; }}
                     location = /away {{ return 302 /stat; }} }} }}
@@ -65,9 +73,13 @@ class Nginx:
     ) -> None:
         self.stop()
 
-    def start(self) -> None:
+    def write(self) -> None:
+        """The directory with its configuration."""
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "nginx.conf").write_text(self._configuration)
+
+    def start(self) -> None:
+        self.write()
         command = ["nginx", "-p", f"{self.directory}/", "-c", "nginx.conf", "-e", "error.log"]
         self._process = subprocess.Popen(command, start_new_session=True)
         eventually(self._is_up)

@@ -95,7 +95,7 @@ from wattview.model.snapshot import (
     grouped_reasons,
 )
 from wattview.model.source import Fault, ProbeState, ProbeStatus, Reading, StoreReading
-from wattview.model.streams import RtmpServer, Stream, StreamClient, StreamsReading
+from wattview.model.streams import EncoderMatch, RtmpServer, Stream, StreamClient, StreamEncoder, StreamsReading
 from wattview.model.sweeps import (
     Curve,
     CurveComparison,
@@ -136,6 +136,7 @@ __all__ = [
     "DiskIo",
     "DiskSpace",
     "Efficiency",
+    "EncoderMatch",
     "EncoderStatus",
     "Engine",
     "Estimate",
@@ -206,6 +207,7 @@ __all__ = [
     "StoreReading",
     "Stream",
     "StreamClient",
+    "StreamEncoder",
     "StreamsReading",
     "TrailPoint",
     "VideoEncoder",

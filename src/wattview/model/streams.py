@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from wattview.model.source import Reading
+
+EncoderMatch = Literal["run", "socket", "command line", "traffic", "address", "server", "remote", "none"]
+"""How a stream's encoder was found. ``run``: WattView started it. ``socket``: its connection to the server.
+``command line``: the address that it pushes to. ``traffic``: as many bytes as the stream has. ``address``: no process,
+but the container of that address. ``server``: the server itself fetches or relays the stream. ``remote``: it is on
+another machine. ``none``: it is on this machine, and could not be told."""
+
+
+class StreamEncoder(Struct, frozen=True, kw_only=True):
+    """Who encodes a stream. ``pid`` and ``program`` are the publishing process'; ``workload`` is the id of the workload
+    that it runs in, ``kind`` and ``name`` are that one's. ``host`` is the address of another machine. ``reason`` says
+    why it is not known. ``watts`` is its active power, of the processes that work for it, as far as it pushes this
+    stream; None where that is not known, 0 where the server is the source.
+    """
+
+    match: EncoderMatch
+    pid: int | None = None
+    program: str = ""
+    workload: str = ""
+    kind: str = ""
+    name: str = ""
+    host: str = ""
+    reason: str = ""
+    watts: float | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it runs, in a few words."""
+        if self.match == "remote":
+            return f"on {self.host}"
+        return f"{self.kind} {self.name}".strip() if self.name else self.program
 
 
 class StreamClient(Struct, frozen=True, kw_only=True):
@@ -19,12 +52,16 @@ class StreamClient(Struct, frozen=True, kw_only=True):
     relay: bool = False
     """A copy for another server, or for another process of this one; not a viewer."""
 
+    fetched: bool = False
+    """The server fetches the stream from another one, a camera or a file, or another server passes it on."""
+
 
 class Stream(Struct, frozen=True, kw_only=True):
     """One live stream of an RTMP server. Bandwidth is bytes per second; totals are bytes since it started.
 
-    ``power_watts`` is the known part of its power: its share of the server's power by traffic, and its publisher's if
-    that is a container or an encoder of this machine.
+    ``power_watts`` is its power: its part of the server's by its part of the traffic (``server_watts``, where the
+    server is on this machine), and its encoder's. It is None where the encoder's is not known, or is another machine's;
+    ``encoder`` says which. A stream without a publisher has no encoder.
     """
 
     app: str
@@ -56,6 +93,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     """This process relays another's stream: its input is counted there."""
 
     power_watts: float | None = None
+    server_watts: float | None = None
+    encoder: StreamEncoder | None = None
 
 
 class RtmpServer(Struct, frozen=True, kw_only=True):

@@ -308,6 +308,7 @@ class PidStat(Struct, frozen=True, gc=False):
     name: str
     state: str
     parent: int
+    group: int
     user_seconds: float
     system_seconds: float
     threads: int
@@ -333,6 +334,7 @@ def pid_stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND, page_bytes: int =
         name=_text(name),
         state=_text(fields[0]),
         parent=number(4),
+        group=number(5),
         user_seconds=number(14) / ticks,
         system_seconds=number(15) / ticks,
         threads=number(20),

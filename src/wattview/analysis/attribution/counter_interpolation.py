@@ -28,6 +28,11 @@ class Trace:
         self._last = 0.0
 
     @property
+    def begin(self) -> float:
+        """The time of the first reading that is kept; infinity before the first."""
+        return self._points[0][0] if self._points else math.inf
+
+    @property
     def end(self) -> float:
         """Time of the last reading; minus infinity before the first."""
         return self._points[-1][0] if self._points else -math.inf

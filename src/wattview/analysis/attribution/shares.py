@@ -25,7 +25,7 @@ class GpuInterval(Struct, frozen=True, kw_only=True):
     """One GPU in an interval: its energy, its utilisation, and each part's share of its time.
 
     ``busy`` and the shares are 0 to 1; ``used`` is the sum over all processes, including those of no part.
-    ``workloads`` are the shares of the same processes by workload.
+    ``workloads`` are the shares of the same processes by workload, ``by_pid`` those of the interval's ``processes``.
     """
 
     uuid: str
@@ -34,6 +34,14 @@ class GpuInterval(Struct, frozen=True, kw_only=True):
     used: float = 0.0
     shares: Mapping[Part, float] = {}
     workloads: Mapping[Part, float] = {}
+    by_pid: Mapping[int, float] = {}
+
+
+class ProcessUse(Struct, frozen=True):
+    """CPU time of one process together with those that work for it, and the part that it runs in."""
+
+    cpu_seconds: float
+    part: Part | None = None
 
 
 class Interval(Struct, frozen=True, kw_only=True):
@@ -41,8 +49,8 @@ class Interval(Struct, frozen=True, kw_only=True):
     same moment on the monotonic clock).
 
     ``cpu_seconds`` holds every part that existed. ``inside`` names the container that the daemon runs in, if any: the
-    CPU time of the encoders is part of that container's. ``server_cpu_seconds`` is the CPU time of an RTMP server
-    outside of containers; None if there is none.
+    CPU time of the encoders is part of that container's. ``processes`` are publishers and the RTMP server, by pid:
+    their CPU time is part of that of their containers and workloads.
 
     ``workloads`` is the CPU time of everything that runs, by workload: another division of the same total, in which
     containers and encoders occur again. ``kernel`` are those of them that are the kernel itself.
@@ -55,7 +63,7 @@ class Interval(Struct, frozen=True, kw_only=True):
     cpus: int
     cpu_seconds: Mapping[Part, float]
     inside: Part | None = None
-    server_cpu_seconds: float | None = None
+    processes: Mapping[int, ProcessUse] = {}
     gpus: tuple[GpuInterval, ...] = ()
     monotonic: float = 0.0
     workloads: Mapping[Part, float] = {}
@@ -75,8 +83,8 @@ class Interval(Struct, frozen=True, kw_only=True):
 class Attribution(Struct, frozen=True, kw_only=True):
     """One interval's energy by consumer. ``joules`` is the total: idle, parts and unattributed.
 
-    ``server_joules`` is a share of the unattributed energy. ``workloads`` is another division of the
-    same total: idle, all workloads and ``outside_joules``, the energy of no known workload.
+    ``workloads`` is another division of the same total: idle, all workloads and ``outside_joules``, the energy of no
+    known workload. ``processes``, by pid, are shares of these: of a container's energy, a workload's, or the rest.
     """
 
     time: float
@@ -85,9 +93,9 @@ class Attribution(Struct, frozen=True, kw_only=True):
     idle_joules: float
     parts: Mapping[Part, float]
     unattributed_joules: float
-    server_joules: float | None = None
     workloads: Mapping[Part, float] = {}
     outside_joules: float = 0.0
+    processes: Mapping[int, float] = {}
 
     def watts(self, part: Part) -> float | None:
         """Mean power of one part; None if it is not in the interval."""
@@ -112,11 +120,9 @@ def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str
     # Counters tick at different moments: the parts may seem to have used more than the total.
     whole = max(interval.busy_seconds, sum(used.values()))
     parts = {part: active * (cpu / whole) if whole else 0.0 for part, cpu in used.items()}
-    server = None
-    if interval.server_cpu_seconds is not None:
-        free = max(whole - sum(used.values()), 0.0)
-        server = active * (min(interval.server_cpu_seconds, free) / whole) if whole else 0.0
     workloads = _workloads(interval, active)
+    by_pid = _within_parts(interval, used, whole)
+    processes = {pid: active * (cpu / whole) if whole else 0.0 for pid, cpu in by_pid.items()}
     for gpu in interval.gpus:
         watts = (gpu_idle_watts or {}).get(gpu.uuid)
         gpu_idle = 0.0 if watts is None else min(watts * seconds, gpu.joules)
@@ -128,6 +134,9 @@ def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str
             for part, share in shares.items():
                 if scale:
                     into[part] = into.get(part, 0.0) + (gpu.joules - gpu_idle) * (share / scale)
+            if shares is gpu.shares and scale:
+                for pid in gpu.by_pid.keys() & processes.keys():
+                    processes[pid] += (gpu.joules - gpu_idle) * (gpu.by_pid[pid] / scale)
     return Attribution(
         time=interval.time,
         seconds=seconds,
@@ -135,10 +144,26 @@ def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str
         idle_joules=idle,
         parts=parts,
         unattributed_joules=max(interval.joules - idle - sum(parts.values()), 0.0),
-        server_joules=server,
         workloads=workloads,
         outside_joules=max(interval.joules - idle - sum(workloads.values()), 0.0),
+        processes=processes,
     )
+
+
+def _within_parts(interval: Interval, used: Mapping[Part, float], whole: float) -> dict[int, float]:
+    """CPU time of each process: together those of one part use no more than the part, and those of none no more than
+    the containers and encoders leave."""
+    room: dict[Part | None, float] = dict(interval.workloads.items())
+    room.update(used.items())
+    room[None] = max(whole - sum(used.values()), 0.0)
+    places = {pid: one.part if one.part in room else None for pid, one in interval.processes.items()}
+    wanted: dict[Part | None, float] = {}
+    for pid, one in interval.processes.items():
+        wanted[places[pid]] = wanted.get(places[pid], 0.0) + one.cpu_seconds
+    return {
+        pid: one.cpu_seconds * min(room[places[pid]] / wanted[places[pid]], 1.0) if one.cpu_seconds else 0.0
+        for pid, one in interval.processes.items()
+    }
 
 
 def _workloads(interval: Interval, active: float) -> dict[Part, float]:
@@ -208,47 +233,3 @@ class Ledger:
         """Takes all other workloads off the list."""
         for gone in self.by_workload.keys() - set(ids):
             del self.by_workload[gone]
-
-
-class StreamUse(Struct, frozen=True, kw_only=True):
-    """One live stream: its traffic into and out of the server in bytes per second, and its publisher if known."""
-
-    app: str
-    name: str
-    in_bytes: float
-    out_bytes: float
-    publisher: Part | None = None
-
-
-def stream_watts(
-    streams: Iterable[StreamUse], server_watts: float | None, part_watts: Mapping[Part, float]
-) -> dict[tuple[str, str], float]:
-    """Power of each stream by (app, name): a share of the server's power by traffic, and of its publisher's by what
-    that publisher sends.
-
-    ``server_watts`` is the server's active power, None if unknown. A stream for which neither is known is left out.
-    """
-    traffic: dict[tuple[str, str], float] = {}
-    pushed: dict[Part, dict[tuple[str, str], float]] = {}
-    for stream in streams:
-        key = (stream.app, stream.name)
-        traffic[key] = traffic.get(key, 0.0) + stream.in_bytes + stream.out_bytes
-        if stream.publisher in part_watts:
-            assert stream.publisher is not None
-            of_publisher = pushed.setdefault(stream.publisher, {})
-            of_publisher[key] = of_publisher.get(key, 0.0) + stream.in_bytes
-    found: dict[tuple[str, str], float] = {}
-    _share_out(found, server_watts, traffic)
-    for publisher, of_publisher in pushed.items():
-        _share_out(found, part_watts[publisher], of_publisher)
-    return found
-
-
-def _share_out(found: dict[tuple[str, str], float], watts: float | None, by: Mapping[tuple[str, str], float]) -> None:
-    """Adds each stream's share of ``watts``. A single stream gets all of it; several without traffic cannot be told
-    apart."""
-    whole = sum(by.values())
-    if watts is None or not (whole > 0 or len(by) == 1):
-        return
-    for key, amount in by.items():
-        found[key] = found.get(key, 0.0) + (watts * amount / whole if whole > 0 else watts)

@@ -13,18 +13,21 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
 from wattview.analysis.attribution.idle import Idle
-from wattview.analysis.attribution.shares import Attribution, Interval, Ledger, Part, StreamUse, attribute, stream_watts
+from wattview.analysis.attribution.shares import Attribution, Interval, Ledger, Part, attribute
+from wattview.analysis.attribution.streams import StreamKey
 from wattview.analysis.windows.energy import NoData
 from wattview.config import Config
 from wattview.daemon.attribution.families import KEPT, attribution_families, workload_families
 from wattview.daemon.attribution.idle_memory import BaselineWatch, IdleMemory
 from wattview.daemon.attribution.intervals import MIN_SECONDS, Intervals, Look, power_basis, reached
+from wattview.daemon.attribution.process_lines import WatchedProcess
 from wattview.daemon.attribution.processes import ProcessTimes, Server, find_server, own_chain
+from wattview.daemon.attribution.publishers.watch import Publishers
+from wattview.daemon.attribution.stream_power import Scene, StreamPower, power_of_streams
 from wattview.daemon.lab.encoding.encoder_group import RunningEncoder
 from wattview.daemon.sampler import Sampler
 from wattview.exposition import Family, Sample
@@ -83,6 +86,7 @@ class Attributor:
         self._processes = ProcessTimes(config.paths.procfs)
         self._own_pids = own_chain(config.paths.procfs)
         self._server = _KnownServer(config)
+        self._publishers = Publishers(config)
         self._lock = asyncio.Lock()
         self._interval: Interval | None = None
         self._shared = 0.0
@@ -92,7 +96,7 @@ class Attributor:
         self._containers_seen = False
         self._workloads: WorkloadsReading | None = None
         self._encoders: tuple[RunningEncoder, ...] = ()
-        self._streams: dict[tuple[str, str], float] = {}
+        self._streams: dict[StreamKey, StreamPower] = {}
 
     async def read(self) -> None:
         """Reads what a scrape of 9500 does not read anyway, shared with other askers, and goes on from there."""
@@ -118,15 +122,19 @@ class Attributor:
             streams = self._latest("streams", StreamsReading)
             running = containers.containers if containers is not None else ()
             server = await self._server.find(streams, running)
+            publishers = await self._publishers.find(streams, server, running)
             children = self._children.read(encoder.pid for encoder in encoders)
-            pid = server.pid if server is not None else None
-            process = None if pid is None else self._processes.read([pid]).get(pid)
+            # An encoder that has just ended has its part of this interval, and so has its stream.
+            scene = Scene(
+                containers=running, workloads=workloads, encoders=(*self._encoders, *encoders), publishers=publishers,
+                server=server,
+            )  # fmt: skip
             look = msgspec.structs.replace(
                 look,
                 gpus_known=gpus is not None or self._has_no_gpu(),
                 monotonic=time.monotonic(),
                 encoders={(one.name, one.pid): children[one.pid] for one in encoders if one.pid in children},
-                server=(pid, process) if pid is not None and process is not None else None,
+                processes=self._watched(scene),
                 own_pids=self._own_pids,
             )
             interval = self._intervals.next(look)
@@ -140,8 +148,7 @@ class Attributor:
             if workloads is not None:
                 self._workloads = workloads
                 self._ledger.keep_workloads(one.id for one in (*workloads.workloads, *workloads.ended))
-            # An encoder that has just ended has its part of this interval, and so has its stream.
-            self._streams = self._stream_watts(streams, running, server, (*self._encoders, *encoders))
+            self._streams = power_of_streams(streams, scene, self._last, self._config) if streams is not None else {}
             self._encoders = encoders
             await self._memory.save_sometimes()
 
@@ -184,11 +191,14 @@ class Attributor:
         )
 
     def streams(self, streams: Iterable[Stream]) -> tuple[Stream, ...]:
-        """The same streams with their power."""
-        if not self._fresh() or self._last is None:
-            return tuple(streams)
+        """The same streams with their power, and who encodes them."""
+        known = self._streams if self._fresh() else {}
         return tuple(
-            msgspec.structs.replace(stream, power_watts=self._streams.get((stream.app, stream.name)))
+            stream
+            if (power := known.get((stream.app, stream.name))) is None
+            else msgspec.structs.replace(
+                stream, power_watts=power.watts, server_watts=power.server_watts, encoder=power.encoder
+            )
             for stream in streams
         )
 
@@ -268,40 +278,18 @@ class Attributor:
             return Idle(power.idle_watts, "estimate")
         return self._memory.of(basis).idle()
 
-    def _stream_watts(
-        self,
-        reading: StreamsReading | None,
-        containers: Iterable[Container],
-        server: Server | None,
-        encoders: Iterable[RunningEncoder],
-    ) -> dict[tuple[str, str], float]:
-        last = self._last
-        if last is None or reading is None:
-            return {}
-        containers = list(containers)
-        by_id = {container.id: Part("container", container.name) for container in containers}
-        server_part = by_id.get(server.container) if server is not None else None
-        server_watts = last.watts(server_part) if server_part is not None else None
-        if server_part is None and last.server_joules is not None:
-            server_watts = last.server_joules / last.seconds
-        pushed = {name: Part("encoder", encoder.name) for encoder in encoders for name in encoder.streams}
-        own_app = urlsplit(self._config.streams.rtmp_url).path.strip("/")
-        uses = []
-        for stream in reading.streams:
-            publisher = pushed.get(stream.name) if stream.app == own_app else None
-            if publisher is None:
-                publisher = _publishing_container(stream, containers)
-            uses.append(
-                StreamUse(
-                    app=stream.app,
-                    name=stream.name,
-                    in_bytes=stream.bandwidth_in_bytes or 0.0,
-                    out_bytes=stream.bandwidth_out_bytes or 0.0,
-                    publisher=None if publisher == server_part else publisher,
-                )
-            )
-        parts = {part: joules / last.seconds for part, joules in last.parts.items()}
-        return stream_watts(uses, server_watts, parts)
+    def _watched(self, scene: Scene) -> dict[int, WatchedProcess]:
+        """The CPU times of publishers, with all that work for them, and of a server that is no container."""
+        watched = {one.pid: one.pids for one in scene.publishers.values() if one.pid is not None}
+        if scene.server is not None and scene.server.pid is not None:
+            watched[scene.server.pid] = frozenset({scene.server.pid})
+        times = self._processes.read(pid for pids in watched.values() for pid in pids)
+        self._publishers.forget(pid for pid in watched if pid not in times)
+        places = {one.pid: scene.part_of(one) for one in scene.publishers.values()}
+        return {
+            leader: WatchedProcess({pid: times[pid] for pid in pids if pid in times}, places.get(leader))
+            for leader, pids in watched.items()
+        }
 
 
 class _KnownServer:
@@ -323,19 +311,3 @@ class _KnownServer:
             self._known = await asyncio.to_thread(find_server, self._procfs, self._url, reading.server, containers)
             self._of, self._looked = of, time.monotonic()
         return self._known
-
-
-def _publishing_container(stream: Stream, containers: Iterable[Container]) -> Part | None:
-    """The container that pushes a stream, by its address in the engine's networks."""
-    for client in stream.clients:
-        if client.publishing and client.address:
-            for container in containers:
-                if any(_is_address(client.address, address) for address in container.addresses):
-                    return Part("container", container.name)
-    return None
-
-
-def _is_address(text: str, address: str) -> bool:
-    """Whether ``text`` is the address, with or without a port."""
-    bracketed = f"[{address}]" if ":" in address else address
-    return text in (address, bracketed) or text.startswith(f"{bracketed}:")

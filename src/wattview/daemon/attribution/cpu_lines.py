@@ -14,7 +14,7 @@ LISTED_LATE_SECONDS = 2.0
 
 
 class CpuLine:
-    """The CPU time of one container, workload or process. ``part`` is None for the RTMP server."""
+    """The CPU time of one container, workload or process. ``part`` is None for a watched process."""
 
     __slots__ = ("begins", "ended", "part", "trace")
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from wattview.analysis.attribution.idle import Idle
 from wattview.analysis.attribution.shares import Attribution, Ledger, Part
+from wattview.analysis.attribution.streams import StreamKey
+from wattview.daemon.attribution.stream_power import StreamPower
 from wattview.exposition import Family, labels
 from wattview.model import WorkloadsReading
 from wattview.probes.workloads.families import workload_labels
@@ -30,7 +32,7 @@ def attribution_families(
     last: Attribution | None,
     ledger: Ledger,
     idle: Idle | None,
-    streams: Mapping[tuple[str, str], float],
+    streams: Mapping[StreamKey, StreamPower],
 ) -> list[Family]:
     """The last interval's power and all energy so far, by container, encoder and stream, with idle and the rest."""
     watts = Family(
@@ -52,11 +54,6 @@ def attribution_families(
             else:
                 encoders.add(used / last.seconds, labels(stream=part.name))
         rest.add(last.unattributed_joules / last.seconds)
-    by_stream = Family(
-        "wattview_stream_power_watts", "gauge", "Power of a stream: its part of the server's and of its publisher's."
-    )
-    for (app, name), value in streams.items():
-        by_stream.add(value, labels(app=app, stream=name))
     idle_watts = Family("wattview_idle_power_watts", "gauge", "What the machine draws at rest, GPUs included.")
     if last is not None:
         idle_watts.add(last.idle_joules / last.seconds)
@@ -74,7 +71,31 @@ def attribution_families(
         energy.add(ledger.encoders_joules, labels(to="encoders"))
         energy.add(ledger.unattributed_joules, labels(to="unattributed"))
         energy.add(ledger.unknown_joules, labels(to="unknown"))
-    return [watts, joules, encoders, by_stream, idle_watts, method, rest, energy]
+    return [watts, joules, encoders, *_stream_families(streams), idle_watts, method, rest, energy]
+
+
+def _stream_families(streams: Mapping[StreamKey, StreamPower]) -> list[Family]:
+    whole = Family(
+        "wattview_stream_power_watts",
+        "gauge",
+        "Active power of a stream: its part of the server's, and its encoder's. No sample while that is not known.",
+    )
+    encoders = Family("wattview_stream_encoder_power_watts", "gauge", "A stream's part of its encoder's active power.")
+    server = Family("wattview_stream_server_power_watts", "gauge", "A stream's part of its server's active power.")
+    info = Family(
+        "wattview_stream_encoder_info",
+        "gauge",
+        "Who encodes a stream: how it was found (match), its program, where it runs or on which host; always 1.",
+    )
+    for (app, name), power in streams.items():
+        text = labels(app=app, stream=name)
+        whole.add(power.watts, text)
+        server.add(power.server_watts, text)
+        if (one := power.encoder) is not None:
+            encoders.add(one.watts, text)
+            where = {"program": one.program, "kind": one.kind, "name": one.name, "host": one.host}
+            info.add(1, labels(app=app, stream=name, match=one.match, **where))
+    return [whole, encoders, server, info]
 
 
 def workload_families(last: Attribution | None, ledger: Ledger, reading: WorkloadsReading | None) -> list[Family]:

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from wattview.analysis.attribution.counter_interpolation import Trace
-from wattview.analysis.attribution.shares import GpuInterval, Interval, Part
-from wattview.daemon.attribution.cpu_lines import CpuLine, CpuLines, CpuTotal
+from wattview.analysis.attribution.shares import GpuInterval, Interval, Part, ProcessUse
+from wattview.daemon.attribution.cpu_lines import CpuLines, CpuTotal
+from wattview.daemon.attribution.process_lines import ProcessLines, WatchedProcess
 from wattview.daemon.attribution.processes import CpuTime, container_of
+from wattview.daemon.attribution.tick_carry import TickCarry
 from wattview.model import (
     Container,
     ContainersReading,
@@ -38,7 +40,7 @@ class Look(Struct, frozen=True, kw_only=True):
     """The latest reading of each source, None where a source does not work, and of our processes at ``monotonic``.
 
     ``gpus_known``: False where there are GPUs, or may be, that cannot be read now. ``encoders`` is by (name, pid);
-    ``server`` is the RTMP server's process outside of containers.
+    ``processes`` are publishers and the RTMP server, by pid.
     """
 
     power: PowerReading
@@ -48,7 +50,7 @@ class Look(Struct, frozen=True, kw_only=True):
     gpus: GpusReading | None = None
     monotonic: float = 0.0
     encoders: Mapping[tuple[str, int], CpuTime] = {}
-    server: tuple[int, CpuTime] | None = None
+    processes: Mapping[int, WatchedProcess] = {}
     gpus_known: bool = True
     own_pids: frozenset[int] = frozenset()
 
@@ -71,8 +73,8 @@ class Intervals:
         self._gpus: dict[str, _GpuTrace] = {}
         self._containers = CpuLines()
         self._workloads = CpuLines()
-        self._processes: dict[tuple[str, int, float], CpuLine] = {}
-        self._looked: float | None = None
+        self._processes = ProcessLines()
+        self._carry = TickCarry()
 
     @property
     def start(self) -> float | None:
@@ -122,7 +124,6 @@ class Intervals:
             self._containers.clear()
             self._workloads.clear()
             self._processes.clear()
-            self._looked = None
             self._basis = basis
         # A clock that is slewed moves by less than half a millisecond a second: followed, and no step.
         self._clocks = clocks
@@ -135,42 +136,28 @@ class Intervals:
             self._containers.add(look.containers, _listed_containers(look.containers), look.host.cpus)
         if look.workloads is not None:
             self._workloads.add(look.workloads, _listed_workloads(look.workloads), look.host.cpus)
-        processes = {("encoder", *key): time for key, time in look.encoders.items()}
-        if look.server is not None:
-            processes["server", "", look.server[0]] = look.server[1]
-        self._add_processes(look.monotonic, processes, look.host.cpus)
+        processes: dict[tuple[Part | int, int], CpuTime] = {
+            (Part("encoder", name), pid): time for (name, pid), time in look.encoders.items()
+        }
+        for leader, watched in look.processes.items():
+            processes |= {(leader, pid): time for pid, time in watched.times.items()}
+        self._processes.add(look.monotonic, processes, look.host.cpus)
         if look.gpus is not None and look.power.source in PROCESSOR_SOURCES:
             for gpu in look.gpus.gpus:
                 if gpu.draws_beside:
                     self._gpus.setdefault(gpu.uuid, _GpuTrace()).add(look.gpus.monotonic, gpu)
 
-    def _add_processes(self, at: float, processes: Mapping[tuple[str, str, int], CpuTime], cpus: int) -> None:
-        seen = set()
-        for (kind, name, pid), time in processes.items():
-            key = (f"{kind} {name}", pid, round(time.started, 1))
-            seen.add(key)
-            line = self._processes.get(key)
-            if line is None:
-                line = self._processes[key] = CpuLine(Part("encoder", name) if kind == "encoder" else None, cpus)
-                if self._looked is not None:
-                    line.begin(time.started, self._looked)
-            line.trace.add(at, time.seconds)
-        for key, line in self._processes.items():
-            if key not in seen and line.ended is None:
-                line.ended = line.trace.end
-        self._looked = at
-
     def _interval(self, look: Look, start: float, end: float) -> Interval:
         used: dict[Part, float] = {}
-        server = None
-        for line in (*self._containers, *self._processes.values()):
+        for line in (*self._containers, *self._processes):
             seconds = line.used(start, end)
-            if seconds is None:
-                continue
-            if line.part is None:
-                server = seconds
-            else:
+            if seconds is not None and line.part is not None:
                 used[line.part] = used.get(line.part, 0.0) + seconds
+        workloads = self._workload_seconds(look, start, end)
+        watched = {
+            pid: ProcessUse(seconds, look.processes[pid].part if pid in look.processes else None)
+            for pid, seconds in self._processes.of_watched(start, end).items()
+        }
         containers = look.containers.containers if look.containers is not None else ()
         return Interval(
             time=look.power.time - (look.power.monotonic - end),
@@ -180,10 +167,10 @@ class Intervals:
             cpus=look.host.cpus,
             cpu_seconds=used,
             inside=_own_container(containers, look.own_pids),
-            server_cpu_seconds=server,
+            processes=self._carry.fitted(watched, {**workloads, **used}),
             gpus=tuple(self._gpu_intervals(look, containers, start, end)),
             monotonic=end,
-            workloads=self._workload_seconds(look, start, end),
+            workloads=workloads,
             kernel=frozenset(_part(one) for one in _workloads(look) if one.kind == "kernel"),
         )
 
@@ -209,6 +196,7 @@ class Intervals:
         if look.gpus is None:
             return
         encoders = {pid: Part("encoder", name) for name, pid in look.encoders}
+        leaders = {pid: leader for leader, watched in look.processes.items() for pid in watched.times}
         for gpu in look.gpus.gpus:
             trace = self._gpus.get(gpu.uuid)
             if trace is None or trace.energy.end < end:
@@ -216,6 +204,7 @@ class Intervals:
             used = 0.0
             shares: dict[Part, float] = {}
             workloads: dict[Part, float] = {}
+            by_pid: dict[int, float] = {}
             for process in gpu.processes:
                 percents = (process.sm_percent, process.encoder_percent, process.decoder_percent)
                 share = sum(percent for percent in percents if percent is not None) / 100.0
@@ -229,6 +218,8 @@ class Intervals:
                 if owner is not None:
                     workload = Part("workload", owner)
                     workloads[workload] = workloads.get(workload, 0.0) + share
+                if (leader := leaders.get(process.pid)) is not None:
+                    by_pid[leader] = by_pid.get(leader, 0.0) + share
             yield GpuInterval(
                 uuid=gpu.uuid,
                 joules=trace.energy.increase(start, end),
@@ -236,13 +227,12 @@ class Intervals:
                 used=used,
                 shares=shares,
                 workloads=workloads,
+                by_pid=by_pid,
             )
 
     def _forget(self, before: float) -> None:
-        self._processes = {
-            key: line for key, line in self._processes.items() if line.ended is None or line.ended > before
-        }
-        lines = (*self._containers, *self._workloads, *self._processes.values())
+        self._processes.forget(before)
+        lines = (*self._containers, *self._workloads)
         for trace in (self._energy, self._busy, *(line.trace for line in lines)):
             trace.forget(before)
         for gpu in self._gpus.values():

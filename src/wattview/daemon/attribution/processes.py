@@ -108,6 +108,16 @@ def container_of(cgroup: str, containers: Iterable[Container]) -> Container | No
     return next((container for container in containers if container.id in cgroup), None) if cgroup else None
 
 
+def accounted_cgroup(lines: str) -> str:
+    """The cgroup that counts a process' CPU time, of the lines of its ``/proc/<pid>/cgroup``: cpuacct's, else v2's."""
+    paths: dict[str, str] = {}
+    for line in lines.splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        paths |= dict.fromkeys(controllers.split(","), path)
+    return paths.get("cpuacct") or paths.get("") or ""
+
+
 def _place(root: str, pid: int, containers: list[Container]) -> Server:
     container = container_of(_text(f"{root}/{pid}/cgroup"), containers)
     return Server(pid=pid) if container is None else Server(container=container.id)

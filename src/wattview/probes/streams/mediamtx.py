@@ -1,9 +1,9 @@
 """MediaMTX (formerly rtsp-simple-server): its control API as a StreamsReading.
 
-``/v3/paths/list`` has the streams with their byte counters, ``/v3/rtmpconns/list`` and ``/v3/rtmpsconns/list`` the
-RTMP connections behind them; publishers and readers over other protocols (SRT, RTSP, WebRTC, HLS) are counted from
-the path itself. Field names changed over the versions (``bytesReceived`` became ``inboundBytes``, ``ready`` became
-``available``): both are read. The API: https://mediamtx.org/docs/references/control-api
+``/v3/paths/list`` has the streams with their byte counters, and a list for each protocol the connections behind them
+with their addresses; whoever is in none of them (HLS) is counted from the path itself. Field names changed over the
+versions (``bytesReceived`` became ``inboundBytes``, ``ready`` became ``available``): both are read. The API:
+https://mediamtx.org/docs/references/control-api
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class MediaMtxProbe:
                 _take(item, paths, unread)
             if page + 1 >= listed.page_count:
                 break
-        connections = await _connections(site, "rtmp") + await _connections(site, "rtmps")
+        connections = [one for name in _lists_of(paths) for one in await _connections(site, name)]
         info = await _optional(site, "/v3/info", _Info) or _Info()
         reading = parse(paths, connections, info, time=time.time(), monotonic=time.monotonic(), unread=unread)
         reading = self._rates.apply(reading)
@@ -142,8 +142,21 @@ def _take(item: msgspec.Raw, paths: list[_Path], unread: list[str]) -> None:
         unread.append(f"{bytes(item)[:60].decode(errors='replace')}: {error}")
 
 
-async def _connections(site: Site, protocol: str) -> list[_Connection]:
-    listed = await _optional(site, f"/v3/{protocol}conns/list?itemsPerPage={_PAGE}", _Connections)
+_LISTS = {
+    "rtmpConn": "rtmpconns", "rtmpsConn": "rtmpsconns", "rtspSession": "rtspsessions", "rtspsSession": "rtspssessions",
+    "srtConn": "srtconns", "webRTCSession": "webrtcsessions",
+}  # fmt: skip
+"""The list that an entity of each type is in. Every other type of source is fetched by the server itself."""
+
+
+def _lists_of(paths: list[_Path]) -> list[str]:
+    """The lists that any of these paths' publishers and readers are in."""
+    types = {one.type for path in paths for one in (path.source, *(path.readers or ())) if one is not None}
+    return [name for kind, name in _LISTS.items() if kind in types]
+
+
+async def _connections(site: Site, name: str) -> list[_Connection]:
+    listed = await _optional(site, f"/v3/{name}/list?itemsPerPage={_PAGE}", _Connections)
     return (listed and listed.items) or []
 
 
@@ -244,6 +257,7 @@ def _client(entity: _Entity, connection: _Connection | None, publishing: bool, n
         id=entity.id or entity.type,
         address=connection.remote_addr if connection else "",
         publishing=publishing,
+        fetched=publishing and entity.type not in _LISTS,
         connected_seconds=_age(connection.created, now) if connection else None,
         dropped=connection.outbound_frames_discarded if connection and not publishing else None,
     )

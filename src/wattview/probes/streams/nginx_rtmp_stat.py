@@ -307,6 +307,7 @@ def _client(element: Element) -> StreamClient:
         dropped=_dropped(element),
         avsync_ms=_signed32(element, "avsync"),
         relay=copied or (not publishing and flash in RELAY_FLASHVERS),
+        fetched=publishing and flash in RELAY_FLASHVERS,
     )
 
 

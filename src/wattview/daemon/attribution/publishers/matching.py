@@ -1,0 +1,330 @@
+"""Which process pushes which stream, from what the server tells of its publishers and what the kernel tells of sockets.
+
+MediaMTX tells address and port of a publisher, and the one socket that ends there is its process'. nginx-rtmp and SRS
+tell the address alone: then it is one of the connections that the server has accepted from that address, and the others
+are ruled out by whose they are, by the addresses in their command lines, and at last by the bytes that they carried.
+Between publisher and server may stand a proxy of ports (Docker's, rootless networks'), or address translation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from wattview.daemon.attribution.publishers.host_processes import HostProcess, HostProcesses, HostSocket
+from wattview.model import EncoderMatch
+from wattview.probes.streams.probe import SERVERS
+from wattview.probes.tcp_sockets import ESTABLISHED, LISTEN, SocketAddress, endpoint_of
+
+StreamKey = tuple[str, str]
+
+PROXIES = frozenset({
+    "docker-proxy", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "pasta.avx2", "passt", "gvproxy", "socat",
+    "stunnel", "stunnel4", "haproxy", "envoy", "ssh", "sshd",
+})  # fmt: skip
+"""Programs that pass on what others push. A name in ``/proc/<pid>/stat`` has at most 15 characters."""
+
+LAUNCHERS = frozenset({
+    "docker", "podman", "nerdctl", "kubectl", "crictl", "runc", "crun", "conmon", "containerd-shim", "systemd-run",
+    "sudo", "ssh", "sh", "bash", "dash", "zsh", "fish", "ash", "busybox", "tini", "docker-init", "dumb-init", "timeout",
+    "watch", "tmux: server", "screen",
+})  # fmt: skip
+"""Programs whose command line may hold another's, which encodes."""
+
+STREAM_SERVERS = frozenset(program for one in SERVERS for program in (one.programs or (one.name,)))
+
+MOST_DIFFERENCE = 0.1
+"""How far the bytes of a connection may be from those of its stream, as a part of them: headers, and two clocks."""
+
+LEAST_BYTES = 100_000
+"""Less traffic than this tells nobody apart."""
+
+NEEDS_PTRACE = (
+    "whose socket it is may not be read: give the daemon CAP_SYS_PTRACE, or push with the address in the command line"
+)
+
+
+class PushedStream(Struct, frozen=True):
+    """One live stream that has a publisher. ``address`` is the publisher's as the server writes it; "" where it does
+    not say. ``fetched``: the server itself gets it from elsewhere. ``bytes_in`` has come since the stream began."""
+
+    app: str
+    name: str
+    address: str
+    fetched: bool = False
+    bytes_in: int | None = None
+
+    @property
+    def key(self) -> StreamKey:
+        return self.app, self.name
+
+
+class ServerSight(Struct, frozen=True):
+    """Where the media server is: its network namespace (None: not on this machine, or not known), its processes, and
+    the ports that it takes streams at."""
+
+    namespace: str | None
+    pids: frozenset[int]
+    ports: frozenset[int]
+
+
+class Match(Struct, frozen=True):
+    """Whose stream it is. ``endpoint`` is the connection's other end as the server sees it, where it was found."""
+
+    method: EncoderMatch
+    pid: int | None = None
+    host: str = ""
+    reason: str = ""
+    endpoint: SocketAddress | None = None
+
+
+class _Candidate(Struct, frozen=True):
+    """A connection that may be a publisher's. ``process`` is None where it cannot be read whose it is, or where a proxy
+    passes it on, ``through``, and not whose."""
+
+    endpoint: SocketAddress
+    process: HostProcess | None
+    through: str = ""
+
+
+class Matching:
+    """One look at all streams. ``bytes_by_endpoint`` is what the server has received, by the connection's other end;
+    ``known`` is what was found before and may still hold."""
+
+    def __init__(
+        self,
+        processes: HostProcesses,
+        server: ServerSight,
+        bytes_by_endpoint: Mapping[SocketAddress, int],
+        known: Mapping[StreamKey, Match],
+    ) -> None:
+        self._processes = processes
+        self._server = server
+        self._bytes = bytes_by_endpoint
+        self._known = known
+        self._here: dict[SocketAddress, list[HostSocket]] = {}
+        self._by_port: dict[int, list[HostSocket]] = {}
+        for one in processes.sockets():
+            if one.entry.state == ESTABLISHED:
+                self._here.setdefault(one.entry.here, []).append(one)
+                self._by_port.setdefault(one.entry.here.port, []).append(one)
+        self._addresses = {
+            address for namespace in processes.namespaces() for address in processes.addresses(namespace)
+        }
+        self._found: dict[StreamKey, Match] = {}
+        self._owners: dict[HostSocket, HostProcess] = {}
+
+    def match(self, streams: Iterable[PushedStream]) -> dict[StreamKey, Match]:
+        """The answer for each stream."""
+        streams = list(streams)
+        candidates = self._candidates([one for one in streams if endpoint_of(one.address) is not None])
+        self._keep_known(streams, candidates)
+        for one in streams:
+            if one.fetched:
+                self._found[one.key] = Match("server")
+        for step in (self._by_elimination, self._by_command_line, self._by_traffic):
+            while step(streams, candidates):
+                # What one has found leaves less to choose from for the others.
+                while self._by_elimination(streams, candidates):
+                    pass
+        for one in streams:
+            if one.key not in self._found:
+                self._found[one.key] = self._unmatched(one, candidates.get(one.key, []))
+        return self._found
+
+    def _candidates(self, streams: Sequence[PushedStream]) -> dict[StreamKey, list[_Candidate]]:
+        """The connections that each stream may come by."""
+        ends = {one.key: self._ends(one) for one in streams}
+        sockets = {end: self._sockets_at(end) for end in {end for found in ends.values() for end in found}}
+        self._owners = self._processes.owners([one for found in sockets.values() for one in found])
+        answer: dict[StreamKey, list[_Candidate]] = {}
+        for one in streams:
+            found: dict[tuple[SocketAddress, int | None], _Candidate] = {}
+            for end in ends[one.key]:
+                for candidate in [each for socket in sockets[end] for each in self._behind(end, socket, one)]:
+                    if candidate.process is None or not candidate.process.only_reads:
+                        found[end, candidate.process.pid if candidate.process else None] = candidate
+            answer[one.key] = list(found.values())
+        return answer
+
+    def _ends(self, stream: PushedStream) -> list[SocketAddress]:
+        end = endpoint_of(stream.address)
+        if end is None or end.port:
+            return [end] if end else []
+        if self._server.namespace is not None:
+            table = self._processes.table(self._server.namespace)
+            accepted = [one.there for one in table if one.state == ESTABLISHED and one.here.port in self._server.ports]
+            return [there for there in dict.fromkeys(accepted) if there.address == end.address]
+        # A server on another machine: whoever of this one is connected to such a port.
+        return [
+            here
+            for here, found in self._here.items()
+            if here.address == end.address and any(one.entry.there.port in self._server.ports for one in found)
+        ]
+
+    def _sockets_at(self, end: SocketAddress) -> list[HostSocket]:
+        """The publisher's sockets behind what the server sees as the other end."""
+        exact = self._here.get(end, [])
+        at_home = [one for one in exact if one.namespace == self._server.namespace]
+        if at_home or end.address.startswith("127.") or end.address == "::1":
+            return at_home
+        if exact or end.address not in self._addresses:
+            return exact
+        # Address translation keeps the port wherever it is free.
+        return [
+            one
+            for one in self._by_port.get(end.port, [])
+            if one.entry.there.port in self._server.ports and one.namespace != self._server.namespace
+        ]
+
+    def _behind(self, end: SocketAddress, socket: HostSocket, stream: PushedStream) -> list[_Candidate]:
+        process = self._owners.get(socket)
+        if process is None or process.program not in PROXIES:
+            return [_Candidate(end, process)]
+        accepted = self._accepted_by(process)
+        if accepted:
+            owners = self._processes.owners(accepted)
+            return [_Candidate(end, owners.get(one)) for one in accepted]
+        # A network without root: the proxy's other side is a namespace of its own.
+        named = [one for one in self._processes.by_pid.values() if self._names(one, stream)]
+        beyond = [_Candidate(end, one) for one in named if one.namespace != process.namespace]
+        return beyond or [_Candidate(end, None, process.program)]
+
+    def _accepted_by(self, proxy: HostProcess) -> list[HostSocket]:
+        """The sockets at the other ends of what a proxy has accepted."""
+        inodes = self._processes.files(proxy.pid, "socket")
+        own = [one for one in self._processes.table(proxy.namespace) if one.inode in inodes]
+        ports = {one.here.port for one in own if one.state == LISTEN}
+        ends = [one.there for one in own if one.state == ESTABLISHED and one.here.port in ports]
+        return [one for end in ends for one in self._here.get(end, []) if one.entry.inode not in inodes]
+
+    def _keep_known(self, streams: Iterable[PushedStream], candidates: Mapping[StreamKey, list[_Candidate]]) -> None:
+        """What was found before holds for as long as its process has that connection."""
+        for one in streams:
+            known = self._known.get(one.key)
+            if known is None or known.endpoint is None or known.pid is None:
+                continue
+            for candidate in candidates.get(one.key, []):
+                pid = candidate.process.pid if candidate.process is not None else None
+                if (candidate.endpoint, pid) == (known.endpoint, known.pid):
+                    self._found[one.key] = known
+
+    def _left(self, candidates: Sequence[_Candidate]) -> list[_Candidate]:
+        """Those connections that are no other stream's: not taken, nor all of a process' that pushes as many."""
+        taken = {match.endpoint for match in self._found.values()}
+        pushes = Counter(match.pid for match in self._found.values() if match.pid is not None)
+        has = Counter(one.process.pid for one in candidates if one.process is not None)
+        full = {pid for pid, count in pushes.items() if has[pid] <= count}
+        return [
+            one
+            for one in candidates
+            if one.endpoint not in taken and (one.process is None or one.process.pid not in full)
+        ]
+
+    def _settle(self, stream: PushedStream, method: EncoderMatch, found: Sequence[_Candidate]) -> bool:
+        """Takes the one process that all of these are of; whether there is one."""
+        pids = {one.process.pid for one in found if one.process is not None}
+        process = found[0].process if found else None
+        if process is None or len(pids) != 1 or any(one.process is None for one in found):
+            return False
+        endpoint = found[0].endpoint if len(found) == 1 else None
+        if process.pid in self._server.pids or process.program in STREAM_SERVERS:
+            self._found[stream.key] = Match("server", endpoint=endpoint)
+        else:
+            self._found[stream.key] = Match(method, process.pid, endpoint=endpoint)
+        return True
+
+    def _by_elimination(self, streams: Iterable[PushedStream], candidates: Mapping[StreamKey, list[_Candidate]]) -> int:
+        return sum(
+            self._settle(one, "socket", self._left(candidates.get(one.key, [])))
+            for one in streams
+            if one.key not in self._found
+        )
+
+    def _by_command_line(
+        self, streams: Iterable[PushedStream], candidates: Mapping[StreamKey, list[_Candidate]]
+    ) -> int:
+        """Of those that have a connection the one that names the stream; else whoever names it and this server."""
+        found = 0
+        for one in streams:
+            if one.key in self._found:
+                continue
+            left = self._left(candidates.get(one.key, []))
+            connected = [each for each in left if each.process is not None and self._names(each.process, one)]
+            if connected:
+                found += self._settle(one, "socket", connected)
+            elif self._is_local(one) and not any(each.process is not None for each in left):
+                named = self._first_of_those_that_name(one)
+                if named is not None:
+                    self._found[one.key] = Match("command line", named.pid)
+                    found += 1
+        return found
+
+    def _first_of_those_that_name(self, stream: PushedStream) -> HostProcess | None:
+        """The only process that names a stream, those aside that started it, and those known to push others."""
+        taken = {match.pid for match in self._found.values() if match.endpoint is not None}
+        named = [
+            one
+            for one in self._processes.by_pid.values()
+            if one.pid not in taken and self._names(one, stream, strictly=True)
+        ]
+        started = {pid for one in named for pid in self._processes.ancestors(one.pid)}
+        named = [one for one in named if one.pid not in started and one.program not in LAUNCHERS]
+        return named[0] if len(named) == 1 else None
+
+    def _names(self, process: HostProcess, stream: PushedStream, *, strictly: bool = False) -> bool:
+        """Whether a command line pushes to that stream; ``strictly``, at this machine or by a name."""
+        return any(
+            target.is_stream(stream.app, stream.name) and (not strictly or self._may_be_here(target.host))
+            for target in process.targets
+        )
+
+    def _may_be_here(self, host: str) -> bool:
+        end = endpoint_of(host)
+        return end is None or end.address in self._addresses or end.address.startswith("127.") or end.address == "::1"
+
+    def _is_local(self, stream: PushedStream) -> bool:
+        """Whether the publisher may be on this machine."""
+        return self._may_be_here(stream.address)
+
+    def _by_traffic(self, streams: Iterable[PushedStream], candidates: Mapping[StreamKey, list[_Candidate]]) -> int:
+        """Of several connections the one that has carried as many bytes as the stream, and no other nearly so many."""
+        found = 0
+        for one in streams:
+            if one.key in self._found or not one.bytes_in or one.bytes_in < LEAST_BYTES:
+                continue
+            near = [
+                each
+                for each in self._left(candidates.get(one.key, []))
+                if each.process is not None
+                and abs(self._bytes.get(each.endpoint, 0) - one.bytes_in) < MOST_DIFFERENCE * one.bytes_in
+            ]
+            alike = [
+                other
+                for other in streams
+                if other.key not in self._found
+                and abs((other.bytes_in or 0) - one.bytes_in) < 2 * MOST_DIFFERENCE * one.bytes_in
+            ]
+            if len(alike) == 1:
+                found += self._settle(one, "traffic", near)
+        return found
+
+    def _unmatched(self, stream: PushedStream, candidates: Sequence[_Candidate]) -> Match:
+        end = endpoint_of(stream.address)
+        if end is not None and not candidates and not self._is_local(stream):
+            return Match("remote", host=end.address)
+        if end is None:
+            return Match("none", reason="neither the server nor a command line says who publishes it")
+        left = self._left(candidates)
+        proxies = {one.through for one in left if one.through}
+        if proxies:
+            reason = f"it comes through {', '.join(sorted(proxies))}, and no command line names it"
+        elif any(one.process is None for one in left) or (not left and self._processes.refused):
+            reason = NEEDS_PTRACE
+        elif len(left) > 1:
+            reason = f"{len(left)} connections come from {end.address}, and nothing tells them apart"
+        else:
+            reason = f"no process of this machine has a connection from {end.address}"
+        return Match("none", reason=reason)
