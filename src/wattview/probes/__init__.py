@@ -1,9 +1,9 @@
-"""Where numbers come from: one file a source.
+"""Sources of numbers: one file per source.
 
-A probe is given its settings, opens what it reads once, and ``read()`` returns a typed, immutable Reading with its own
-time stamps. A pure function beside it turns a Reading into metric families. A source that cannot be read at all raises
-one of the three ``SourceError``s below; a part that cannot be read becomes a ``Fault`` inside the Reading, so that it
-costs its own numbers only. No HTTP server, no storage, no other probe.
+A probe gets its settings, opens its files once, and ``read()`` returns a typed, immutable Reading with its own time
+stamps. A pure function beside it converts a Reading to metric families. A source that cannot be read at all raises one
+of the three ``SourceError``s below; a part that cannot be read becomes a ``Fault`` in the Reading, so that only its own
+numbers are missing. No HTTP server, no storage, no other probe.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ R_co = TypeVar("R_co", bound=Reading, covariant=True)
 
 
 class Probe(Protocol[R_co]):
-    """What the sampler asks of a source. ``read`` may block; it is never called from two threads at once.
+    """The interface that the sampler uses. ``read`` may block; it is never called from two threads at once.
 
-    Construction never fails for want of a source: a probe says what is wrong when it is read, and finds a source that
-    has come back the next time.
+    Construction never fails because a source is missing: ``read`` reports that, and finds a source that has come back.
     """
 
     def read(self) -> R_co: ...
@@ -28,7 +27,7 @@ class Probe(Protocol[R_co]):
 
 
 class SourceError(Exception):
-    """A source that gave no reading. ``reason`` names the thing and what is wrong; ``fix`` is the way out, or ""."""
+    """A source without a reading. ``reason`` names the source and the problem; ``fix`` says how to fix it, or is ""."""
 
     state: ProbeState = "broken"
 
@@ -45,12 +44,12 @@ class SourceAbsent(SourceError):
 
 
 class SourceRefused(SourceError):
-    """It is there, and this process may not read it."""
+    """The source exists, and this process may not read it."""
 
     state: ProbeState = "refused"
 
 
 class SourceBroken(SourceError):
-    """It is there, and what it answers makes no sense, or it does not answer."""
+    """The source exists, but its answer is invalid, or it does not answer."""
 
     state: ProbeState = "broken"

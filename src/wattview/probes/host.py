@@ -1,7 +1,7 @@
 """The machine at a glance, from five kernel files that stay open: CPU time, memory, load, network, boot time.
 
-Under 200 µs a reading, because the dashboard, the history and the analyses ask for it again and again. Everything
-that node_exporter shows beyond it is in ``probes.node``.
+A reading takes less than 200 µs, because the dashboard, the history and the analyses read it often. Everything else
+that node_exporter shows is in ``probes.node``.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ T = TypeVar("T")
 class HostProbe:
     """Reads the machine's CPU, memory, load and network interfaces.
 
-    The interfaces are those with hardware behind them, so that no byte is counted again in a bridge, a bond or a
-    container's veth pair; where none has any (inside a container), all but loopback. They are the first process's
-    where ``procfs`` shows it: a daemon in a container that was given the host's ``/proc`` sees the host's network.
-    Raises SourceAbsent, SourceRefused or SourceBroken where there is no CPU time; all else that is missing, as in many
-    sandboxes, costs no more than a Fault.
+    Only interfaces with hardware count, so that no byte is counted again in a bridge, a bond or a container's veth
+    pair; if none has any (inside a container), all but loopback. They are process 1's if ``procfs`` shows it: a daemon
+    in a container with the host's ``/proc`` sees the host's network. Raises SourceAbsent, SourceRefused or SourceBroken
+    if there is no CPU time; anything else that is missing, as in many sandboxes, is a Fault.
     """
 
     def __init__(self, config: Config) -> None:
@@ -127,7 +126,7 @@ class HostProbe:
 
 
 def _part(name: str, read: Callable[[], T], faults: list[Fault]) -> T | None:
-    """What is read; None and a fault where it is not there or makes no sense."""
+    """A value; or None and a fault if it is missing or invalid."""
     try:
         return read()
     except OSError as error:
@@ -144,14 +143,14 @@ def _with_total(memory: dict[str, int]) -> dict[str, int]:
 
 
 def _available(memory: dict[str, int]) -> int | None:
-    """MemAvailable came with Linux 3.14; before it, free memory and what is cheaply freed stand in for it."""
+    """MemAvailable exists since Linux 3.14; before, free and easily reclaimable memory replace it."""
     if "MemAvailable" in memory or "MemFree" not in memory:
         return memory.get("MemAvailable")
     return memory["MemFree"] + memory.get("Buffers", 0) + memory.get("Cached", 0)
 
 
 def families(reading: HostReading) -> list[Family]:
-    """The few host figures that the history and the analyses keep; node_exporter's names are ``probes.node``'s."""
+    """The few host figures that the history and the analyses need; node_exporter's names are in ``probes.node``."""
     received = Family("wattview_host_network_receive_bytes_total", "counter", "Bytes received, by interface.")
     sent = Family("wattview_host_network_transmit_bytes_total", "counter", "Bytes sent, by interface.")
     for nic in reading.nics:

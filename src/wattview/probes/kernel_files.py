@@ -1,4 +1,4 @@
-"""Kernel files that are read again and again: opened once, read through ``os.pread``."""
+"""Kernel files that are read repeatedly: opened once, read through ``os.pread``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-# A seq_file hands out its page-sized buffer when the next record does not fit; anything shorter was the whole.
+# A seq_file returns its page-sized buffer when the next record does not fit; a shorter result is complete.
 _SURELY_WHOLE = 2048
 
 
 def kept_below() -> int:
-    """Files with a descriptor from here on do not stay open. The kernel gives the lowest that is free: such a one says
-    that half of all that this process may have are in use, and the rest is for connections and the history."""
+    """Files with a descriptor of this number or higher do not stay open. The kernel assigns the lowest free number,
+    so such a number means that half of this process's descriptors are in use; the rest is for connections and the
+    history."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft // 2
 
@@ -35,10 +36,9 @@ def read_once(path: str) -> bytes:
 class KernelFile:
     """A file under /proc, /sys or a cgroup mount that stays open between reads.
 
-    A ``pread`` at offset 0 of such a file gives fresh content at a third of the cost of opening it anew. Where the
-    thing behind the descriptor has gone (ENODEV after a hot-unplug, ESTALE), the next read opens the path again.
-    It does not stay open where descriptors are scarce.
-    Raises OSError as ``open`` and ``read`` do.
+    A ``pread`` at offset 0 returns current content at a third of the cost of opening the file. If the object behind the
+    descriptor is gone (ENODEV after a hot-unplug, ESTALE), the next read reopens the path. The file does not stay open
+    if descriptors are scarce. Raises OSError as ``open`` and ``read`` do.
     """
 
     __slots__ = ("_fd", "_size", "path")
@@ -49,7 +49,7 @@ class KernelFile:
         self._size = size
 
     def read(self) -> bytes:
-        """The whole content, however long it has become."""
+        """The whole content, whatever its length."""
         if self._fd < 0:
             opened = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             if opened >= kept_below():

@@ -1,7 +1,7 @@
-"""A kernel file taken apart line by line, so that an odd line costs itself.
+"""Line-by-line parsing of kernel files, in which an unexpected line costs only itself.
 
-Kernels, their drivers and what stands in for them (LXCFS, gVisor) print lines that no document knows: an empty one, a
-table above the fields, a device without a name. Such a line is left out, and the log says so once for each file.
+Kernels, drivers and substitutes for them (LXCFS, gVisor) print undocumented lines: an empty one, a table above the
+fields, a device without a name. Such a line is skipped, and logged once per file.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _said: set[str] = set()
 
 
 def understood(lines: Iterable[_Line], parse: Callable[[_Line], _Item | None], file: str) -> list[_Item]:
-    """What ``parse`` makes of each line. It gives None for a line without an item, such as a heading.
+    """The results of ``parse`` for each line. ``parse`` returns None for a line without an item, such as a heading.
 
-    A line that it refuses with a ValueError or an IndexError is left out. Raises ValueError, naming ``file``, where
-    every line was refused: then this is another kind of file.
+    A line for which it raises ValueError or IndexError is skipped. Raises ValueError, naming ``file``, if every line
+    was rejected: it is then a file of another kind.
     """
     found: list[_Item] = []
     known = False
@@ -49,7 +49,7 @@ def understood(lines: Iterable[_Line], parse: Callable[[_Line], _Item | None], f
 
 
 def odd(file: str, line: str | bytes) -> None:
-    """Says once for each file that a line of it is left out."""
+    """Logs once per file that a line was skipped."""
     if file not in _said:
         _said.add(file)
         log.warning("%s: a line is not understood and left out: %s", file, shown(line))
@@ -60,13 +60,13 @@ def pairs(data: bytes) -> list[tuple[bytes, bytes]]:
     words = data.split()
     values = words[1::2]
     if len(words) == 2 * len(values) and b"".join(values).isdigit():
-        # Nothing else is in it: the way that is taken again and again.
+        # The fast path: there are no other lines.
         return list(zip(words[::2], values, strict=True))
     return _PAIR.findall(data)
 
 
 def integer(data: bytes, file: str) -> int:
-    """The number that is all there is in a file. Raises ValueError."""
+    """The only number in a file. Raises ValueError."""
     match = _INTEGER.search(data)
     if match is None:
         raise ValueError(f"{file}: is not a number: {shown(data)}")
@@ -74,7 +74,7 @@ def integer(data: bytes, file: str) -> int:
 
 
 def value(text: str | None, parse: Callable[[str], _Item], file: str) -> _Item | None:
-    """What ``parse`` makes of one value; None where there is no such text, or ``parse`` refuses it."""
+    """The result of ``parse`` for one value; None if there is no text, or ``parse`` rejects it."""
     if text is None:
         return None
     try:
@@ -85,5 +85,5 @@ def value(text: str | None, parse: Callable[[str], _Item], file: str) -> _Item |
 
 
 def shown(text: str | bytes) -> str:
-    """A piece of a file as a message shows it."""
+    """An excerpt of a file for a message."""
     return repr(text[:80]).removeprefix("b")

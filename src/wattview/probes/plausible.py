@@ -1,7 +1,7 @@
-"""What a quantity can be at all. A value outside of it is a fault and not a sample: drivers say "unknown" with all bits
-set, firmware answers nonsense, and counters are spoiled.
+"""Bounds of physical quantities. A value outside of them is a fault, not a sample: drivers report "unknown" with all
+bits set, firmware returns nonsense, and counters are corrupted.
 
-The bounds are wide: no thing that exists comes near them. One table for all sources of power and GPUs.
+The bounds are wide: no existing hardware comes near them. One table for all power sources and GPUs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from wattview.model import Fault
 
 
 class Bounds(NamedTuple):
-    """What a quantity is called, the least and the most that it can be, and its unit."""
+    """Name, minimum, maximum and unit of a quantity."""
 
     name: str
     least: float
@@ -41,11 +41,11 @@ GPU_UNITS: dict[str, Bounds] = {
     "active": Bounds("share", 0, 1, ""),
     "occupancy": Bounds("share", 0, 1, ""),
 }
-"""By the last words of a figure's name in ``model.Gpu``, without ``_total``; others have no bounds."""
+"""By the last words of a field's name in ``model.Gpu``, without ``_total``; others have no bounds."""
 
 
 def implausible(value: float, bounds: Bounds) -> str:
-    """Why this cannot be, in words; "" where it can."""
+    """Why the value is impossible; "" if it is plausible."""
     if bounds.least <= value <= bounds.most:
         return ""
     unit = f" {bounds.unit}" if bounds.unit else ""
@@ -53,7 +53,7 @@ def implausible(value: float, bounds: Bounds) -> str:
 
 
 def plausible(part: str, values: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
-    """The figures of a GPU that can be, by name; each other becomes a fault of ``part``."""
+    """The plausible figures of a GPU, by name; each other becomes a fault of ``part``."""
     good: dict[str, Any] = {}
     for name, value in values.items():
         reasons = [implausible(value, bounds) for bounds in _bounds(name)] if isinstance(value, int | float) else []

@@ -1,9 +1,8 @@
 """Pure parsers of the kernel's text files: bytes in, typed values out; no file is opened here.
 
-The formats are those of Documentation/filesystems/proc.rst and Documentation/admin-guide/iostats.rst of the kernel,
-and of proc(5). A line that is not of the form costs itself (see ``lines``); every parser raises ValueError, naming
-the file, where what it is asked for is in none of them. Columns that a newer kernel appends are ignored. Shared by the
-probes, which give the bytes.
+The formats are those of Documentation/filesystems/proc.rst and Documentation/admin-guide/iostats.rst of the kernel, and
+of proc(5). A malformed line is skipped (see ``lines``); every parser raises ValueError, naming the file, if no line has
+what it looks for. Columns that a newer kernel appends are ignored. Shared by the probes, which supply the bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from msgspec import Struct
 from wattview.probes.lines import integer, pairs, shown, understood
 
 CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-"""USER_HZ: what the jiffies in /proc/stat and /proc/<pid>/stat are counted in."""
+"""USER_HZ, the unit of jiffies in /proc/stat and /proc/<pid>/stat."""
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -28,7 +27,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 class CpuTimes(Struct, frozen=True, gc=False):
     """Seconds that one CPU, or all together, spent in each mode since boot.
 
-    ``guest`` is inside ``user``, and ``guest_nice`` inside ``nice``: the kernel counts them twice.
+    ``guest`` is part of ``user``, and ``guest_nice`` of ``nice``: the kernel counts them twice.
     """
 
     user: float
@@ -44,8 +43,7 @@ class CpuTimes(Struct, frozen=True, gc=False):
 
     @property
     def busy(self) -> float:
-        """What this machine's CPUs have worked: not idle, iowait, nor steal, which a hypervisor gave to others; guest
-        time once."""
+        """Busy time of this machine's CPUs: without idle, iowait and steal (time of other guests); guest time once."""
         return round(self.user + self.nice + self.system + self.irq + self.softirq, 6)
 
 
@@ -61,7 +59,7 @@ class KernelStat(Struct, frozen=True):
     procs_running: int | None
     procs_blocked: int | None
     softirqs: tuple[int, ...]
-    """All soft interrupts, then each kind in the kernel's order; empty where the line is missing."""
+    """All soft interrupts, then each kind in the kernel's order; empty if the line is missing."""
 
 
 def cpu_total(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> CpuTimes:
@@ -78,7 +76,7 @@ def cpu_count(data: bytes) -> int:
 
 
 def boot_time(data: bytes) -> int:
-    """When the machine was booted (Unix seconds), out of /proc/stat. The kernel moves it as the clock is set."""
+    """Time of boot (Unix seconds), from /proc/stat. The kernel changes it when the clock is set."""
     match = _BOOT_TIME.search(data)
     if match is None:
         raise ValueError("stat: has no btime line")
@@ -86,7 +84,7 @@ def boot_time(data: bytes) -> int:
 
 
 def stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> KernelStat:
-    """All of /proc/stat, less the interrupts one by one."""
+    """All of /proc/stat, except for single interrupts."""
     cpus: dict[int, CpuTimes] = {}
     found: dict[bytes, int] = {}
     softirqs: list[int] = []
@@ -134,7 +132,7 @@ def _cpu_times(fields: list[bytes], ticks: int) -> CpuTimes:
 
 
 MEMINFO_FIELD = re.compile(rb"^([^:\s]+):[ \t]+([0-9]{1,20})( kB)?[ \t]*$", re.MULTILINE)
-"""A field of /proc/meminfo: its name, its value, and its unit where it has one."""
+"""A field of /proc/meminfo: name, value, optional unit."""
 
 
 def meminfo(data: bytes) -> dict[str, int]:
@@ -199,7 +197,8 @@ class NetDev(Struct, frozen=True, gc=False):
 
 
 def net_dev(data: bytes, leave_out: tuple[bytes, ...] = ()) -> list[NetDev]:
-    """/proc/net/dev or /proc/<pid>/net/dev, in the kernel's order, without interfaces of names that begin so."""
+    """/proc/net/dev or /proc/<pid>/net/dev, in the kernel's order, without interfaces whose names have one of these
+    prefixes."""
 
     def interface(line: bytes) -> NetDev | None:
         if leave_out and line.lstrip().startswith(leave_out):
@@ -250,8 +249,7 @@ SECTOR_BYTES = 512
 
 
 def diskstats(data: bytes, wanted: Callable[[str], bool] = lambda device: True) -> list[DiskStat]:
-    """The lines of the devices that are wanted. The four-number lines that kernels before 2.6.25 had for partitions
-    are left out."""
+    """The lines of the requested devices. The four-number lines of partitions before Linux 2.6.25 are left out."""
 
     def disk(line: bytes) -> DiskStat | None:
         fields = line.split()
@@ -280,7 +278,7 @@ class PressureStall(Struct, frozen=True, gc=False):
 
 
 def pressure(data: bytes) -> dict[str, PressureStall]:
-    """/proc/pressure/* or a cgroup's *.pressure: ``some`` and, where the kernel has it, ``full``.
+    """/proc/pressure/* or a cgroup's *.pressure: ``some`` and, if the kernel has it, ``full``.
 
     Format: Documentation/accounting/psi.rst.
     """
@@ -319,7 +317,7 @@ class PidStat(Struct, frozen=True, gc=False):
 
 
 def pid_stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND, page_bytes: int = PAGE_BYTES) -> PidStat:
-    """/proc/<pid>/stat; the name in parentheses may itself hold spaces and parentheses."""
+    """/proc/<pid>/stat; the name in parentheses may contain spaces and parentheses."""
     head, close, tail = data.rpartition(b")")
     pid, opened, name = head.partition(b"(")
     fields = tail.split()
@@ -361,7 +359,7 @@ class Mount(Struct, frozen=True, gc=False):
 
 
 def mountinfo(data: bytes) -> list[Mount]:
-    """/proc/<pid>/mountinfo, its octal escapes undone."""
+    """/proc/<pid>/mountinfo, octal escapes decoded."""
     return understood(data.split(b"\n"), _mount, "mountinfo")
 
 
@@ -369,7 +367,7 @@ def _mount(line: bytes) -> Mount:
     fields = line.split(b" ")
     dash = fields.index(b"-", 6)
     major, _, minor = fields[2].partition(b":")
-    # A filesystem may print nothing at all as its options.
+    # Some filesystems print no options at all.
     super_options = fields[dash + 3] if len(fields) > dash + 3 else b""
     return Mount(
         int(major), int(minor), unescape(fields[3]), unescape(fields[4]), _text(fields[5]),
@@ -378,7 +376,7 @@ def _mount(line: bytes) -> Mount:
 
 
 def unescape(field: bytes) -> str:
-    r"""A path out of a table file of the kernel, where space, tab, newline and backslash are written ``\040`` …"""
+    r"""Decodes a path from a kernel table, in which space, tab, newline and backslash are ``\040`` …"""
     if b"\\" not in field:
         return _text(field)
     first, *rest = field.split(b"\\")

@@ -1,4 +1,4 @@
-"""A rate from a counter, the same for everyone who looks within the same second."""
+"""Rates from counters, equal for all readers within the same second."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ MAX_SPAN_SECONDS = 60.0
 
 
 class Rate:
-    """Turns readings of one growing counter into its change per second over the last ``MIN_SPAN_SECONDS`` or more.
+    """Converts readings of one counter to its change per second over the last ``MIN_SPAN_SECONDS`` or more.
 
-    The span is what lies between now and the newest earlier reading that is at least a second old, so that readers
-    which come close together see the same figure and none sees the noise of a microscopic interval. None until there
-    is such a reading, and none older than a minute is used. A counter that fell has been reset: the past is dropped.
+    The span starts at the newest earlier reading that is at least a second old, so that readers close together see the
+    same figure and none sees the noise of a tiny interval. None until there is such a reading; readings older than a
+    minute are not used. A counter that fell was reset: earlier readings are dropped.
     """
 
     __slots__ = ("_past",)
@@ -37,7 +37,7 @@ class Rate:
 
 
 class Rates:
-    """A ``Rate`` for each key (a device, a container); keys that were not updated are dropped by ``forget``."""
+    """One ``Rate`` per key (a device, a container); ``forget`` drops keys that are no longer updated."""
 
     def __init__(self) -> None:
         self._rates: dict[str, Rate] = {}

@@ -1,9 +1,9 @@
-"""The one list of all probes. To add a probe is to add one file, and one entry here.
+"""The list of all probes. To add a probe, add one file, and one entry here.
 
-An entry says how a probe is made and which exporters show it, each through a pure function from Reading to families.
-``keep`` names the families whose samples the embedded history keeps at every tick: what the analyses, the graphs and a
-snapshot of the past need. ``facts`` are those that describe and seldom change (a start, a limit, a codec): kept when
-one of them changes, and once a minute.
+An entry defines how a probe is made and which exporters show it, each through a pure function from Reading to families.
+``keep`` names the families that the embedded history records at every tick: those for the analyses, the graphs and
+snapshots of the past. ``facts`` are descriptive and seldom change (a start time, a limit, a codec): recorded on change,
+and once a minute.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _always(config: Config) -> bool:
 
 
 class ProbeEntry(NamedTuple):
-    """One probe: its name, how it is made from the settings, its views, and whether the settings use it at all."""
+    """One probe: its name, its constructor, its views, and whether the settings enable it."""
 
     name: str
     make: Callable[[Config], Probe[Any]]
@@ -211,6 +211,6 @@ REGISTRY: tuple[ProbeEntry, ...] = (
             ),
         ),
     ),
-    # Nobody waits for it: the daemon looks after it, and whoever needs it asks the store itself.
+    # No exporter needs it: the daemon checks it periodically, and queries go to the store itself.
     ProbeEntry("history", store.StoreProbe, (), store.used),
 )

@@ -1,7 +1,7 @@
-"""The store that the settings name as history (a Prometheus or VictoriaMetrics): whether it answers, and knows us.
+"""The configured history store (a Prometheus or VictoriaMetrics): whether it answers, and has our data.
 
-It is a source like any other: where it is gone, refuses or is another program, it has a state with a reason. What it
-holds is asked for by ``daemon.history.prometheus``.
+It is a source like any other: if it is gone, refuses or is another program, it has a state with a reason.
+``daemon.history.prometheus`` queries its contents.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from wattview.promql import AccessRefused, Store, StoreError
 
 SECONDS = 4.0
 KNOWN = "count(max by (instance) (last_over_time(wattview_build_info[1h])))"
-"""How many daemons have been scraped into the store within the last hour."""
+"""Number of daemons that were scraped into the store within the last hour."""
 
 
 def used(config: Config) -> bool:
-    """Whether the settings name a store."""
+    """Whether a store is configured."""
     return config.history.backend == "prometheus"
 
 
 def store_access(config: Config) -> Access:
-    """What the settings say of the store's certificate and secret."""
+    """The configured certificate and secret of the store."""
     return Access(config.http.ca_file, config.history.prometheus_token_file)
 
 
 class StoreProbe:
-    """Asks the store one small question."""
+    """Sends the store one small query."""
 
     def __init__(self, config: Config) -> None:
         self._url = config.history.prometheus_url
         self._access = store_access(config)
 
     def read(self) -> StoreReading:
-        """What the store knows of us. Raises SourceRefused or SourceBroken."""
+        """Whether the store has our data. Raises SourceRefused or SourceBroken."""
         try:
             url, daemons = blocking(self._ask())
         except AccessRefused as error:
@@ -58,7 +58,7 @@ class StoreProbe:
         )
 
     def close(self) -> None:
-        """Nothing stays open between two readings."""
+        """Nothing is kept open between readings."""
 
     async def _ask(self) -> tuple[str, int]:
         store = Store(self._url, self._access, seconds=SECONDS, where="history.prometheus_url")

@@ -1,8 +1,8 @@
-"""Who used the power, as the daemon goes on: what was learnt of idle power, and the last interval shared out.
+"""Continuous attribution: the learnt idle power, and the shares of the last interval.
 
 ``advance`` is called by those who have just read the sources (the history's tick, a scrape of port 9500, a snapshot)
-and looks at their latest readings; nothing is read for its own sake but the CPU time of our encoders and of the RTMP
-server. What was learnt is kept in the state directory, by source: idle power as one measures it is not another's.
+and uses their latest readings; only the CPU time of our encoders and of the RTMP server is read here. What was learnt
+is stored in the state directory, per power source, as two sources measure different idle powers.
 """
 
 from __future__ import annotations
@@ -49,20 +49,20 @@ from wattview.model import (
 R = TypeVar("R", bound=Reading)
 
 SHARED_SECONDS = 1.0
-"""How old the readings of containers, streams and GPUs may be that a scrape of 9500 shares with others."""
+"""Maximum age of readings of containers, streams and GPUs that a scrape of 9500 shares with other readers."""
 
 SERVER_SECONDS = 60.0
-"""How long where the RTMP server runs is taken for known, and a search for it that failed is not done again."""
+"""How long the RTMP server's location is cached, and how long a failed search is not repeated."""
 
 STALE_SECONDS = 60.0
-"""Shares older than this, or than three ticks of the history, are not shown as those of now."""
+"""Shares older than this, or than three ticks of the history, are not current."""
 
 OWN_PROC = "/proc"
-"""Our children are found by the pids that we know them by, whatever procfs the machine is looked at through."""
+"""Our children have pids of our own /proc, whatever the configured procfs."""
 
 
 class Runs(Protocol):
-    """What is asked of the scenario runner."""
+    """What is needed of the scenario runner."""
 
     @property
     def current(self) -> Run | None: ...
@@ -71,7 +71,7 @@ class Runs(Protocol):
 
 
 class Attributor:
-    """Shares out the machine's power. ``runs`` gives the scenario runner once there is one."""
+    """Divides the machine's power. ``runs`` returns the scenario runner once there is one."""
 
     def __init__(self, config: Config, sampler: Sampler, runs: Callable[[], Runs | None]) -> None:
         self._config = config
@@ -99,13 +99,13 @@ class Attributor:
         self._streams: dict[StreamKey, StreamPower] = {}
 
     async def read(self) -> None:
-        """Reads what a scrape of 9500 does not read anyway, shared with other askers, and goes on from there."""
+        """Reads what a scrape of 9500 does not read itself, shared with other readers, and then advances."""
         names = ("power", "host", "containers", "workloads", "streams", "gpu")
         await asyncio.gather(*(self._sampler.read_or_none(name, max_age=SHARED_SECONDS) for name in names))
         await self.advance()
 
     async def advance(self) -> None:
-        """Goes on to the latest readings, where about a second or more has gone by."""
+        """Advances to the latest readings, if about a second or more has passed."""
         async with self._lock:
             power, host = self._latest("power", PowerReading), self._latest("host", HostReading)
             if power is None or host is None:
@@ -153,20 +153,20 @@ class Attributor:
             await self._memory.save_sometimes()
 
     def families(self) -> list[Family]:
-        """The metric families of the last interval and of all before."""
+        """The metric families of the last interval and of the totals."""
         last = self._last if self._fresh() else None
         families = attribution_families(last, self._ledger, self._idle if last else None, self._streams if last else {})
         return [*families, *workload_families(last, self._ledger, self._workloads)]
 
     def kept(self) -> tuple[float, list[Sample]]:
-        """The series of the last interval that the history keeps, and when it ended."""
+        """The series of the last interval that the history records, and its end."""
         if self._last is None:
             return 0.0, []
         samples = [(f.name + text, value) for f in self.families() if f.name in KEPT for text, value in f.samples]
         return self._last.time, samples
 
     def containers(self, containers: Iterable[Container]) -> tuple[Container, ...]:
-        """The same containers with their power and energy."""
+        """The containers with their power and energy."""
         if not self._fresh() or self._last is None:
             return tuple(containers)
         return tuple(
@@ -179,7 +179,7 @@ class Attributor:
         )
 
     def workloads(self, workloads: Iterable[Workload]) -> tuple[Workload, ...]:
-        """The same workloads with their power and energy."""
+        """The workloads with their power and energy."""
         if not self._fresh() or self._last is None:
             return tuple(workloads)
         last, energy = self._last, self._ledger.by_workload
@@ -191,7 +191,7 @@ class Attributor:
         )
 
     def streams(self, streams: Iterable[Stream]) -> tuple[Stream, ...]:
-        """The same streams with their power, and who encodes them."""
+        """The streams with their power and their encoders."""
         known = self._streams if self._fresh() else {}
         return tuple(
             stream
@@ -203,7 +203,7 @@ class Attributor:
         )
 
     def power_use(self) -> PowerUse | None:
-        """The last interval for the snapshot; None where there is none of now."""
+        """The last interval for the snapshot; None if there is no current one."""
         interval, last = self._interval, self._last
         if interval is None or not self._fresh():
             return None
@@ -238,7 +238,7 @@ class Attributor:
         return source is None or source.status.state == "absent"
 
     def _latest(self, name: str, kind: type[R]) -> R | None:
-        """The latest reading of a source that works."""
+        """The latest reading of a working source."""
         source = self._sampler.sources.get(name)
         if source is None or source.status.state not in ("ok", "degraded"):
             return None
@@ -265,7 +265,7 @@ class Attributor:
         self._ledger.add(self._last)
 
     def _idle_of(self, interval: Interval, power: PowerReading, resting: bool) -> Idle:
-        """The host's idle power: what is set, what an estimate is made of, else what was learnt. Raises NoData."""
+        """The host's idle power: configured, assumed by the estimate, or learnt. Raises NoData."""
         basis = power_basis(power)
         window = self._baseline.add(interval, resting)
         if power.idle_watts is None:
@@ -293,7 +293,7 @@ class Attributor:
 
 
 class _KnownServer:
-    """Where the RTMP server runs, looked for again when it or the containers change."""
+    """Location of the RTMP server, searched again when it or the containers change."""
 
     def __init__(self, config: Config) -> None:
         self._procfs = config.paths.procfs

@@ -1,4 +1,4 @@
-"""CPU time over time, as lines: of what a source lists, and of single processes. Each from its start to its end."""
+"""CPU time as interpolated lines: of the items that a source lists, and of single processes, from start to end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wattview.analysis.attribution.shares import Part
 from wattview.model import Reading
 
 LISTED_LATE_SECONDS = 2.0
-"""How much older a container may be than the reading before the one that first shows it: the engine tells it late."""
+"""How much older than the reading before its first appearance a container may be: the engine reports it late."""
 
 
 class CpuLine:
@@ -25,20 +25,20 @@ class CpuLine:
         self.ended: float | None = None
 
     def begin(self, started: float, unseen_since: float) -> None:
-        """It counts from 0 at its start where that is since the last look; what it counted before that is not told."""
+        """Counts from 0 at its start if that is since the last look; earlier use is unknown."""
         if started >= unseen_since:
             self.begins = started
             self.trace.add(started, 0.0)
 
     def used(self, start: float, end: float) -> float | None:
-        """CPU seconds in a span; None where it was not there in it, or has not been read until its end."""
+        """CPU seconds in a span; None if it did not exist then, or has not been read up to its end."""
         if self.begins >= end or (self.trace.end < end if self.ended is None else self.ended <= start):
             return None
         return self.trace.increase(start, end)
 
 
 class CpuTotal(NamedTuple):
-    """One thing of a source's list. Its times are Unix seconds, None where they are not known or it has not ended."""
+    """One item of a source's list. Its times are Unix seconds, None if unknown, or if it has not ended."""
 
     id: str
     part: Part
@@ -48,7 +48,7 @@ class CpuTotal(NamedTuple):
 
 
 class CpuLines:
-    """The lines of all that one source lists, by id and start: what is started again is another line."""
+    """The lines of all items of one source, by id and start: a restarted item is a new line."""
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, float | None], CpuLine] = {}
@@ -58,7 +58,7 @@ class CpuLines:
         return iter(self._lines.values())
 
     def items(self) -> Iterator[tuple[str, CpuLine]]:
-        """Each line with the id of its thing."""
+        """Each line with the id of its item."""
         return ((key[0], line) for key, line in self._lines.items())
 
     def clear(self) -> None:
@@ -66,7 +66,7 @@ class CpuLines:
         self._read = None
 
     def add(self, reading: Reading, listed: Iterable[CpuTotal], cpus: int) -> None:
-        """Takes a reading and what it lists; one that was taken before is left out."""
+        """Takes a reading and its items; an outdated reading is ignored."""
         before = self._read
         if before is not None and reading.monotonic <= before:
             return

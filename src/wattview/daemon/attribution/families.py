@@ -1,4 +1,4 @@
-"""Who used the power, as metric families. A part that is not known is no sample."""
+"""Attribution as metric families. An unknown part has no sample."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEPT = frozenset(
         "wattview_workload_energy_joules_total",
     }
 )
-"""The families that the embedded history keeps."""
+"""The families that the embedded history records."""
 
 
 def attribution_families(
@@ -34,7 +34,7 @@ def attribution_families(
     idle: Idle | None,
     streams: Mapping[StreamKey, StreamPower],
 ) -> list[Family]:
-    """The last interval's power and all energy so far, by container, encoder and stream, with idle and the rest."""
+    """Power in the last interval and energy so far, by container, encoder and stream, with idle and unattributed."""
     watts = Family(
         "wattview_container_power_watts", "gauge", "Active power of a container: its share of CPU and GPU use."
     )
@@ -99,7 +99,7 @@ def _stream_families(streams: Mapping[StreamKey, StreamPower]) -> list[Family]:
 
 
 def workload_families(last: Attribution | None, ledger: Ledger, reading: WorkloadsReading | None) -> list[Family]:
-    """The same by workload: another division of the same whole, in which containers and encoders are once more."""
+    """The same by workload: another division of the same total, which includes containers and encoders."""
     watts = Family(
         "wattview_workload_power_watts", "gauge", "Active power of a workload: its share of CPU and GPU use."
     )

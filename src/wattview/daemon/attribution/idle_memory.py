@@ -1,4 +1,4 @@
-"""What the daemon has learnt of idle power, kept in its state directory, and the idle windows of runs that teach it."""
+"""Learnt idle power, stored in the state directory, and the idle windows of runs from which it is learnt."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_BYTES = 4 * 2**20
 
 
 class IdleMemory:
-    """What was learnt of idle power, by source and by GPU, in one JSON file."""
+    """Learnt idle power, by source and by GPU, in one JSON file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -35,7 +35,7 @@ class IdleMemory:
         return self._models.get(key, IdleModel())
 
     def add(self, key: str, interval: Interval, utilisation: float, joules: float) -> IdleModel:
-        """Learns from an interval, and returns what is known now."""
+        """Learns from an interval, and returns the current model."""
         known = self.of(key).add(interval.monotonic, interval.seconds, utilisation, joules / interval.seconds)
         self._models[key] = known
         return known
@@ -48,7 +48,7 @@ class IdleMemory:
             await self.save()
 
     async def save(self) -> None:
-        """Writes the file whole. A failure is logged: what was learnt is learnt again."""
+        """Writes the file atomically. A failure is logged: the data can be learnt again."""
         self._saved = time.monotonic()
         if self._models:
             await asyncio.to_thread(self._write, msgspec.json.encode(self._models))
@@ -71,14 +71,14 @@ class IdleMemory:
 
 
 class BaselineWatch:
-    """Gathers the intervals of a run's idle window: those at whose both ends the runner was in one."""
+    """Collects the intervals in a run's idle window: those with both ends in it."""
 
     def __init__(self) -> None:
         self._in_it = False
         self._intervals: list[Interval] = []
 
     def enters(self, run: Run | None) -> bool:
-        """Whether the time since the last call lies in an idle window."""
+        """Whether the time since the last call is in an idle window."""
         before, self._in_it = self._in_it, _in_baseline(run)
         return before and self._in_it
 
@@ -92,7 +92,7 @@ class BaselineWatch:
 
 
 def _observed(window: Sequence[Interval]) -> Observation:
-    """The mean of an idle window, with its error from how its intervals vary."""
+    """Mean of an idle window, with the error that follows from the variation of its intervals."""
     seconds = sum(one.seconds for one in window)
     watts = estimate([one.host_joules / one.seconds for one in window])
     error = 0.0 if watts.low is None else watts.mean - watts.low
@@ -101,7 +101,7 @@ def _observed(window: Sequence[Interval]) -> Observation:
 
 
 def _in_baseline(run: Run | None) -> bool:
-    """Whether a run's idle window, or the time before it in which the machine settles, goes on."""
+    """Whether a run's idle window, or the settling time before it, is in progress."""
     if run is None or run.progress is None or run.progress.phase not in ("warmup", "measuring"):
         return False
     return run.scenarios[run.progress.scenario_index].type == "baseline"

@@ -1,8 +1,9 @@
-"""Readings of all sources become intervals: what each counter counted in one and the same span of time.
+"""From readings of all sources to intervals: the increase of every counter over the same span of time.
 
-The sources are read at different moments. Each counter is laid as a line through its readings (``analysis.trace``), and
-an interval ends at the last moment that all sources have reached; the next begins there, so that no joule is in two of
-them and none is between them. No I/O and no clock: readings bring their own times.
+The sources are read at different moments. Each counter is interpolated between its readings
+(``analysis.attribution.counter_interpolation``), and an interval ends at the last moment that all sources have reached;
+the next one starts there, so that every joule is in exactly one interval. No I/O and no clock: readings carry their
+times.
 """
 
 from __future__ import annotations
@@ -30,16 +31,17 @@ from wattview.model import (
 from wattview.model.power_sources import PROCESSOR_SOURCES
 
 MIN_SECONDS = 0.9
-"""Shorter intervals are noise: /proc counts CPU time in hundredths of a second. An asker of every second finds one."""
+"""Shorter intervals are noise: /proc counts CPU time in hundredths of a second. A reader that comes every second gets
+one."""
 
 CLOCK_STEP_SECONDS = 1.0
-"""Wall time and monotonic time that part by more than this: the machine slept, or its clock was set."""
+"""If wall time and monotonic time diverge by more than this, the machine was suspended, or its clock was set."""
 
 
 class Look(Struct, frozen=True, kw_only=True):
-    """The latest reading of each source, None where a source does not work, and of our processes at ``monotonic``.
+    """The latest reading of each source, None if a source fails, and of our processes at ``monotonic``.
 
-    ``gpus_known``: False where there are GPUs, or may be, that cannot be read now. ``encoders`` is by (name, pid);
+    ``gpus_known``: False if there are, or may be, GPUs that cannot be read now. ``encoders`` is by (name, pid);
     ``processes`` are publishers and the RTMP server, by pid.
     """
 
@@ -62,7 +64,7 @@ def reached(look: Look) -> float:
 
 
 class Intervals:
-    """What lives between two looks: the lines of all counters, and where the last interval ended."""
+    """State between two looks: the lines of all counters, and the end of the last interval."""
 
     def __init__(self) -> None:
         self._start: float | None = None
@@ -78,15 +80,14 @@ class Intervals:
 
     @property
     def start(self) -> float | None:
-        """Where the next interval begins (monotonic); None before the first look."""
+        """Start of the next interval (monotonic); None before the first look."""
         return self._start
 
     def next(self, look: Look) -> Interval | None:
         """The interval since the last one.
 
-        None where less than ``MIN_SECONDS`` have gone by or the host has no figure now, and where the counters of
-        before say nothing about now: another source, a counter of the host that began anew, a machine that slept; and
-        where a GPU is lost.
+        None if less than ``MIN_SECONDS`` have passed or the host has no figure now; if the previous counters are not
+        comparable (another source, a host counter that restarted, a suspended machine); and if a GPU is lost.
         """
         joules = look.power.host_joules_total
         if joules is None:
@@ -106,7 +107,7 @@ class Intervals:
         return interval
 
     def _is_whole(self, look: Look, end: float) -> bool:
-        """Every GPU that draws beside the host's source has told its energy until the end."""
+        """Whether every GPU outside of the host's source has reported its energy up to the end."""
         if look.power.source not in PROCESSOR_SOURCES:
             return True
         gpus = look.gpus.gpus if look.gpus is not None else ()
@@ -125,12 +126,12 @@ class Intervals:
             self._workloads.clear()
             self._processes.clear()
             self._basis = basis
-        # A clock that is slewed moves by less than half a millisecond a second: followed, and no step.
+        # A clock that is slewed moves by less than half a millisecond per second: that is no step.
         self._clocks = clocks
 
     def _add(self, look: Look, joules: float) -> None:
         self._energy.add(look.power.monotonic, joules)
-        # The kernel's sum of all CPUs steps back a little where one goes offline.
+        # The kernel's sum over all CPUs decreases slightly when one goes offline.
         self._busy.add(look.host.monotonic, look.host.cpu_busy_seconds_total)
         if look.containers is not None:
             self._containers.add(look.containers, _listed_containers(look.containers), look.host.cpus)
@@ -175,8 +176,8 @@ class Intervals:
         )
 
     def _workload_seconds(self, look: Look, start: float, end: float) -> dict[Part, float]:
-        """CPU time by workload. That of a container is what the source of containers has read of it, where it has: one
-        container has one figure."""
+        """CPU time by workload. A container's comes from the container source if available: a container has one
+        figure."""
         known: dict[str, float] = {}
         for container_id, line in self._containers.items():
             seconds = line.used(start, end)
@@ -276,16 +277,16 @@ def _workloads(look: Look) -> tuple[Workload, ...]:
 
 
 def power_basis(power: PowerReading) -> str:
-    """What a host figure is made of: its source, and the zones that are summed. Another basis is another figure."""
+    """What a host figure consists of: its source, and the summed zones. Figures of another basis are not comparable."""
     return " ".join([power.source, *sorted(zone.path for zone in power.zones if zone.counted)])
 
 
 def _busy(gpu: Gpu) -> float:
-    """The share of the time in which a GPU's busiest part was busy."""
+    """Utilisation of a GPU's busiest unit."""
     percents = (gpu.utilization_percent, gpu.encoder_percent, gpu.decoder_percent)
     return min(max((percent for percent in percents if percent is not None), default=0.0) / 100.0, 1.0)
 
 
 def _own_container(containers: Iterable[Container], own_pids: frozenset[int]) -> Part | None:
-    """The container that the daemon runs in: its init is the daemon or stands above it."""
+    """The container that the daemon runs in: its init is the daemon or an ancestor of it."""
     return next((Part("container", one.name) for one in containers if one.pid in own_pids), None)

@@ -1,7 +1,7 @@
 """CPU time of single processes: of encoders that the daemon started, and of the RTMP server wherever it runs.
 
-Only ``stat``, ``comm``, ``cgroup`` and ``status`` of a procfs are read. Everything here blocks for microseconds, but
-for ``find_server``, which looks at every process once.
+Only ``stat``, ``comm``, ``cgroup`` and ``status`` in a procfs are read. Everything here blocks for microseconds, except
+for ``find_server``, which scans every process once.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from wattview.probes.streams.probe import SERVERS, is_local
 
 
 class CpuTime(Struct, frozen=True):
-    """CPU seconds of one process so far, and when it began on the monotonic clock."""
+    """CPU seconds of one process so far, and its start on the monotonic clock."""
 
     seconds: float
     started: float
 
 
 class ProcessTimes:
-    """CPU times of processes of one procfs. Their files stay open for as long as they are asked for."""
+    """CPU times of processes in one procfs. Their files stay open while they are requested."""
 
     def __init__(self, root: str) -> None:
         self._root = root
         self._files: dict[int, KernelFile] = {}
 
     def read(self, pids: Iterable[int]) -> dict[int, CpuTime]:
-        """By pid, without those that have ended."""
+        """By pid, without ended processes."""
         wanted = set(pids)
         for pid in self._files.keys() - wanted:
             self._files.pop(pid).close()
@@ -55,17 +55,17 @@ class ProcessTimes:
 
 
 class Server(Struct, frozen=True):
-    """Where an RTMP server runs: in a container (its id), or as a process of the host."""
+    """Location of an RTMP server: a container (its id), or a process of the host."""
 
     container: str = ""
     pid: int | None = None
 
 
 def find_server(root: str, url: str, server: RtmpServer, containers: Iterable[Container]) -> Server | None:
-    """The process behind the statistics at ``url``; None where it is on another machine or cannot be told.
+    """The process behind the statistics at ``url``; None if it is on another machine or cannot be determined.
 
-    The pid that a server gives is that of its own pid namespace: a process is meant by it whose innermost pid it is,
-    and whose program is the server's. ``root`` is the procfs.
+    A server reports its pid in its own pid namespace: it matches the process with that innermost pid whose program is
+    the server's. ``root`` is the procfs.
     """
     containers = list(containers)
     host = urlsplit(url).hostname or ""
@@ -90,7 +90,7 @@ def _programs(kind: str) -> tuple[str, ...]:
 
 
 def own_chain(root: str) -> frozenset[int]:
-    """The pids of this process and of all above it, as a procfs numbers them; empty where it does not show us."""
+    """The pids of this process and of its ancestors in a procfs; empty if it does not show them."""
     chain: set[int] = set()
     try:
         pid = int(os.readlink(f"{root}/self"))
@@ -104,7 +104,7 @@ def own_chain(root: str) -> frozenset[int]:
 
 
 def container_of(cgroup: str, containers: Iterable[Container]) -> Container | None:
-    """The container whose id stands in a cgroup's path, whichever driver and layout made it."""
+    """The container whose id is in a cgroup's path, for any driver and layout."""
     return next((container for container in containers if container.id in cgroup), None) if cgroup else None
 
 
@@ -139,7 +139,7 @@ def _pids(root: str) -> list[int]:
 
 
 def _text(path: str) -> str:
-    """A small file of a process that may have ended; "" then."""
+    """A small file of a process; "" if that has ended."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()

@@ -1,1 +1,1 @@
-"""Containers: who they are from their engine, and what they use from their cgroups."""
+"""Containers: identity from their engine, resource use from their cgroups."""

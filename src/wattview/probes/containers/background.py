@@ -1,9 +1,9 @@
-"""What is too slow to be read in a scrape: how much containers hold on disk, how full the machine's disks are, and
-what the containers' tasks are doing.
+"""Figures that are too slow for a scrape: containers' disk usage, the machine's filesystems, and the states of
+containers' tasks.
 
-One thread of the lowest priority walks the containers' own layers and logs every minute, and looks at their tasks and
-at the disks every ten seconds. It takes at most a fiftieth of one CPU, and rests while nobody reads. Readers get what
-it found last.
+One thread of the lowest priority walks the containers' writable layers and logs every minute, and reads their tasks and
+the filesystems every ten seconds. It uses at most a fiftieth of one CPU, and pauses while nobody reads. Readers get its
+latest results.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from wattview.probes.containers.machine_disks import filesystems
 WALK_SECONDS = 60.0
 TASKS_SECONDS = 10.0
 LOAD_SECONDS = 10.0
-"""In this time a load average forgets all but 1/e of what was before."""
+"""Time constant of a load average: what was before decays to 1/e."""
 
 REST_AFTER_SECONDS = 300.0
-"""How long after the last reader the thread goes on."""
+"""How long after the last reader the thread continues."""
 
 _SHARE = 1 / 50
 _MOST_TASKS = 4096
@@ -40,7 +40,7 @@ _STATES = {
 
 
 class ScanTarget(Struct, frozen=True):
-    """Where one container's slow numbers are: its own layer, its logs, its cgroup and the file of the tasks in it."""
+    """Where one container's slow figures are: its writable layer, its logs, its cgroup and the tasks file in it."""
 
     layer: str = ""
     logs: str = ""
@@ -48,7 +48,7 @@ class ScanTarget(Struct, frozen=True):
 
 
 class Background:
-    """Slow numbers: ``follow`` is told which containers there are; ``space``, ``tasks`` and ``load`` are known by id.
+    """Slow figures: ``follow`` sets the current containers; ``space``, ``tasks`` and ``load`` are by id.
 
     ``filesystems`` are the machine's.
     """
@@ -78,7 +78,7 @@ class Background:
         self._thread: threading.Thread | None = None
 
     def follow(self, targets: dict[str, ScanTarget]) -> None:
-        """The containers there are now. Called by every read: it also says that somebody is reading."""
+        """Sets the current containers. Called by every read, which keeps the thread active."""
         rested = time.monotonic() - self._asked > REST_AFTER_SECONDS
         self._asked = time.monotonic()
         changed = targets.keys() != self._targets.keys()
@@ -150,14 +150,14 @@ class Background:
                     "container filesystems", f"{target.layer} may not be read by this user", "run the daemon as root"
                 )
             except OSError:
-                # The layer has gone with its container.
+                # The layer was removed with its container.
                 pass
             self._due[container_id] = began + max(self._walk_seconds, (time.thread_time() - cpu) / _SHARE)
         self.fault = fault or (self.fault if self._due and not self.space else None)
 
 
 def load_average(before: LoadAverage | None, tasks: dict[str, int], kept: float) -> LoadAverage:
-    """The load average that follows on ``before``, of which ``kept`` (0 to 1) is left; the first is what is now."""
+    """The load average after ``before``, of which ``kept`` (0 to 1) remains; the first one is the current count."""
     running, waiting = float(tasks["running"]), float(tasks["uninterruptible"])
     if before is None:
         return LoadAverage(running=running, uninterruptible=waiting)
@@ -168,9 +168,9 @@ def load_average(before: LoadAverage | None, tasks: dict[str, int], kept: float)
 
 
 def count_tasks(procfs_root: str, directory: str, name: str) -> dict[str, int]:
-    """How many tasks of a cgroup and of all cgroups inside it are in which state.
+    """Number of tasks by state in a cgroup and its descendants.
 
-    Nothing where there are too many to look at. Raises OSError where the cgroup has gone.
+    Empty if there are too many. Raises OSError if the cgroup is gone.
     """
     ids = _tasks(directory, name)
     if len(ids) > _MOST_TASKS:
@@ -188,7 +188,7 @@ def count_tasks(procfs_root: str, directory: str, name: str) -> dict[str, int]:
 
 
 def _tasks(directory: str, name: str) -> list[bytes]:
-    """The tasks that the cgroup's own file lists, and those of the cgroups inside it, which it does not list."""
+    """The tasks in the cgroup's own file, and those of its descendants, which that does not list."""
     with open(f"{directory}/{name}", "rb") as file:
         found = file.read().split()
     pending = [directory]
@@ -203,7 +203,7 @@ def _tasks(directory: str, name: str) -> list[bytes]:
 
 
 def measure_space(paths: Paths, target: ScanTarget) -> DiskSpace:
-    """What a container holds on disk now: all blocks of its own layer and its logs, and the layer's inodes."""
+    """Disk usage of a container: all blocks of its writable layer and its logs, and the layer's inodes."""
     layer = paths.rootfs.rstrip("/") + target.layer
     used, inodes = _blocks(layer)
     if target.logs:
@@ -220,7 +220,7 @@ def measure_space(paths: Paths, target: ScanTarget) -> DiskSpace:
 
 
 def _blocks(directory: str) -> tuple[int, int]:
-    """(bytes, inodes) below a directory on its own filesystem, a file with several names once."""
+    """(bytes, inodes) below a directory on its own filesystem; hard links count once."""
     top = os.stat(directory)
     used, seen, inodes = top.st_blocks * 512, {top.st_ino}, 1
     pending = [directory]
@@ -245,7 +245,7 @@ def _blocks(directory: str) -> tuple[int, int]:
 
 
 def _device(paths: Paths, number: int) -> str:
-    """The source of the mount that has this device number (``/dev/vda1``)."""
+    """The source of the mount with this device number (``/dev/vda1``)."""
     major, minor = os.major(number), os.minor(number)
     for pid in ("1", "self"):
         try:

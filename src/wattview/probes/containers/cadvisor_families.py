@@ -1,7 +1,7 @@
-"""A ContainersReading as cAdvisor's metric families, for 8080: a pure function, and the tables behind it.
+"""A ContainersReading as cAdvisor's metric families, for 8080: a pure function and its tables.
 
 Names, types and labels are those of cAdvisor with its default set of metrics for Docker containers. A value that the
-kernel does not give is no sample here, where cAdvisor prints 0.
+kernel does not provide has no sample here; cAdvisor prints 0.
 """
 
 from __future__ import annotations
@@ -197,9 +197,9 @@ _DISK: tuple[tuple[str, FamilyType, str, str], ...] = (
 
 
 def cadvisor_families(reading: ContainersReading) -> list[Family]:
-    """cAdvisor's families for every container, those that have just ended included, the root cgroup and the machine.
+    """cAdvisor's families for every container, recently ended ones included, the root cgroup and the machine.
 
-    The root (``id="/"``, without a name) holds all containers: sums over containers ask for ``name!=""``.
+    The root (``id="/"``, without a name) includes all containers: sums over containers select ``name!=""``.
     """
     families = _CadvisorFamilies()
     everyone = (*reading.containers, *reading.ended, *([reading.root] if reading.root is not None else []))
@@ -218,7 +218,7 @@ def cadvisor_families(reading: ContainersReading) -> list[Family]:
 
 
 class _CadvisorFamilies:
-    """Families under construction, by name, in the order in which they first had a sample."""
+    """Families under construction, by name, in the order of their first samples."""
 
     def __init__(self) -> None:
         self._found: dict[str, Family] = {}
@@ -231,7 +231,7 @@ class _CadvisorFamilies:
             family.samples.append((label, value))
 
     def add_counter(self, name: str, kind: FamilyType, text: str, label: str, value: float | None) -> None:
-        """The same for a counter; what a gauge shows is no more."""
+        """Like ``add``, for counters; an ended container has no gauges."""
         if kind == "counter":
             self.add(name, kind, text, label, value)
 
@@ -242,7 +242,7 @@ class _CadvisorFamilies:
 def _add_container(
     families: _CadvisorFamilies, base: str, container: Container, detail: ContainerDetail, seen: float
 ) -> None:
-    # A container that has ended holds no memory any more: only what it has used up is still to be told.
+    # An ended container uses no memory any more: only its counters remain.
     add = families.add if container.ended is None else families.add_counter
     counters, label = detail.counters, "{" + base + "}"
 
@@ -316,7 +316,7 @@ def _add_container(
 
 
 def _add_filesystem(families: _CadvisorFamilies, device: str, filesystem: Filesystem, has_io: bool) -> None:
-    """One of the machine's. ``has_io``: what was read and written there has been said by its cgroup."""
+    """One of the machine's filesystems. ``has_io``: its I/O is already reported by the cgroup."""
     for (name, text, _), value in zip(
         _SPACE,
         (filesystem.used_bytes, filesystem.size_bytes, filesystem.inodes, filesystem.free_inodes),

@@ -1,7 +1,7 @@
-"""Block devices as the kernel names them, and which stand on which: a bio that LVM, LUKS, md or DRBD passes on is
-counted at every device that it goes through.
+"""Names and stacking of block devices: a bio that LVM, LUKS, md or DRBD passes on is counted at every device on its
+way.
 
-Only ``<sysfs>/dev/block`` is read: a link for each device, and its ``slaves`` (Documentation/ABI/stable/sysfs-block).
+Only ``<sysfs>/dev/block`` is read: a link per device, and its ``slaves`` (Documentation/ABI/stable/sysfs-block).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Device = tuple[int, int]
 """(major, minor) of a block device."""
 
 _FRESH_SECONDS = 60.0
-"""How long what sysfs said is taken for true: devices of the mapper come and go."""
+"""How long data from sysfs is cached: device-mapper devices come and go."""
 
 
 class Disks:
-    """``/dev/vda`` for 254:0, and what an operation moved over devices that stand on one another, once."""
+    """``/dev/vda`` for 254:0, and I/O over stacked devices without double counting."""
 
     def __init__(self, sysfs: str) -> None:
         self._directory = f"{sysfs}/dev/block"
@@ -29,19 +29,19 @@ class Disks:
         self._fresh_until = 0.0
 
     def name(self, device: Device) -> str:
-        """The device's file; its numbers where the kernel has no name for them."""
+        """The device's file; its numbers if the kernel has no name for it."""
         self._forget_what_is_old()
         found = self._names.get(device)
         if found is None:
             found = f"{device[0]}:{device[1]}"
             with contextlib.suppress(OSError):
-                # A slash in a device's name is an exclamation mark in sysfs (cciss!c0d0).
+                # sysfs replaces a slash in a device's name by an exclamation mark (cciss!c0d0).
                 found = "/dev/" + os.path.basename(os.readlink(f"{self._directory}/{found}")).replace("!", "/")
             self._names[device] = found
         return found
 
     def moved(self, amounts: Mapping[Device, int]) -> int:
-        """The sum over all devices, where what one device has passed on to another is counted once."""
+        """The sum over all devices, counting I/O that one device passes on to another once."""
         if len(amounts) < 2:
             return sum(amounts.values())
         below = {device: self._below(device) for device in amounts}
@@ -51,7 +51,7 @@ class Disks:
         return sum(_once(stack, amounts) for stack in _stacks(tuple(names.items()), tuple(below.items())))
 
     def _below(self, device: Device) -> frozenset[str]:
-        """All whole disks that a device stands on, by name, however far down."""
+        """All whole disks below a device, by name, at any depth."""
         self._forget_what_is_old()
         found = self._slaves.get(device)
         if found is None:
@@ -74,7 +74,7 @@ def _whole_disks(directory: str, depth: int = 8) -> set[str]:
         return found
     for name in slaves:
         slave = os.path.realpath(f"{directory}/slaves/{name}")
-        # Of a partition the disk that it is on: that is what a cgroup's I/O is counted by.
+        # For a partition, its disk: cgroups count I/O per disk.
         disk = os.path.dirname(slave) if os.path.exists(f"{slave}/partition") else slave
         found.add("/dev/" + os.path.basename(disk).replace("!", "/"))
         if depth:
@@ -83,7 +83,7 @@ def _whole_disks(directory: str, depth: int = 8) -> set[str]:
 
 
 Stack = tuple[tuple[Device, frozenset[Device]], ...]
-"""Devices that have to do with one another, each with those that it stands on."""
+"""Related devices, each with the devices below it."""
 
 
 @lru_cache(maxsize=256)
@@ -101,10 +101,10 @@ def _stacks(names: tuple[tuple[str, Device], ...], below: tuple[tuple[Device, fr
 
 
 def _once(stack: Stack, amounts: Mapping[Device, int]) -> int:
-    """What went through one stack: what was asked for at its top, plus what was asked of a lower device directly.
+    """I/O through one stack: requests to its top, plus requests made directly to a lower device.
 
-    A mirror writes twice what it was asked for, so that the disks' sum is too much; where one volume stands on another
-    in a way that sysfs does not tell, the sum at the top is. No device has seen more than went through all.
+    A mirror writes twice, so the sum over the disks is too large; if a volume is stacked on another in a way that sysfs
+    does not show, the sum at the top is too large. No device has seen more than the total.
     """
     tops = 0
     for device, _ in stack:

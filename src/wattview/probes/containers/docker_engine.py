@@ -1,9 +1,9 @@
-"""The running containers of one Docker engine, kept current by its own event stream.
+"""The running containers of one Docker engine, kept up to date by its event stream.
 
-A daemon thread lists and inspects the containers once, and then inspects one when the engine says that it changed;
-nothing is polled. What it knows is published whole, as an immutable ``EngineState``: readers never wait for the
-engine. When the engine goes away the last known containers stay, with the reason; the thread comes back with growing
-pauses, and lists anew. API: https://docs.docker.com/reference/api/engine/
+A daemon thread lists and inspects the containers once, and then inspects a container when the engine reports a change;
+nothing is polled. The state is published as an immutable ``EngineState``: readers never wait for the engine. If the
+engine goes away, the last known containers remain, with the reason; the thread retries with increasing delays, and
+lists again. API: https://docs.docker.com/reference/api/engine/
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wattview.probes.containers.engine_socket import engine_that_answers, peer
 log = logging.getLogger("wattview.docker")
 
 REQUEST_SECONDS = 10.0
-"""How long one answer of the engine may take."""
+"""Time-out of one request."""
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
 """Seconds between attempts to reach the engine again; the last one repeats."""
@@ -35,10 +35,10 @@ _EVENTS = ("start", "restart", "die", "destroy", "rename", "update", "pause", "u
 
 
 class ContainerInfo(Struct, frozen=True, kw_only=True):
-    """What the engine says of one running container. ``revision`` differs each time the engine was asked anew.
+    """The engine's description of one running container. ``revision`` changes with every inspection.
 
-    ``health`` is ``starting``, ``healthy`` or ``unhealthy``, and None where there is no health check; ``cpu_shares``
-    is what was asked for, None where nothing was.
+    ``health`` is ``starting``, ``healthy`` or ``unhealthy``, None without a health check; ``cpu_shares`` is the
+    requested value, None if not set.
     """
 
     id: str
@@ -59,12 +59,12 @@ class ContainerInfo(Struct, frozen=True, kw_only=True):
 
     @property
     def own_network(self) -> bool:
-        """Whether its network namespace is its own: not the host's and not another container's."""
+        """Whether it has its own network namespace, not the host's or another container's."""
         return self.network_mode != "host" and not self.network_mode.startswith("container:")
 
 
 class EngineInfo(Struct, frozen=True, kw_only=True):
-    """The engine itself: its program, and the process that made its socket, where that is known (see ``peer``)."""
+    """The engine: its program, and the process that created its socket, if known (see ``peer``)."""
 
     program: str = "dockerd"
     version: str
@@ -74,8 +74,8 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
 
 
 class EngineState(Struct, frozen=True):
-    """All that is known at one moment. ``problem`` says why it may be out of date; ``unknown``, by id, why nothing is
-    known of a container that the engine has."""
+    """The known state. ``problem`` says why it may be out of date; ``unknown``, by id, why a container could not be
+    inspected."""
 
     info: EngineInfo | None = None
     containers: dict[str, ContainerInfo] = {}
@@ -86,7 +86,7 @@ class EngineState(Struct, frozen=True):
 class DockerEngine:
     """One engine at ``host`` (``unix://``, ``tcp://``, ``http://``, ``https://`` or ``ssh://``).
 
-    ``on_change`` is called in the thread that follows it, with each new state.
+    ``on_change`` is called in its thread with each new state.
     """
 
     def __init__(
@@ -107,21 +107,21 @@ class DockerEngine:
         self._revision = 0
 
     def start(self) -> None:
-        """Begins to follow the engine; does nothing where that has begun."""
+        """Starts to follow the engine, unless already started."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="docker-events", daemon=True)
             self._thread.start()
 
     def wait(self, seconds: float) -> bool:
-        """Whether the engine has been reached, or has failed to be, at least once within this time."""
+        """Whether the engine has been reached, or has failed, at least once within this time."""
         return self._tried.wait(seconds)
 
     def close(self) -> None:
-        """Ends the thread, or leaves it to the process's end where the engine holds it in an answer."""
+        """Ends the thread, or leaves it until the process ends if the engine does not answer."""
         self._closed.set()
         stream = self._stream
         if stream is not None:
-            # The stream may end by itself in the same moment, and then has no socket any more.
+            # The stream may end by itself at the same time, and then has no socket any more.
             with contextlib.suppress(Exception):
                 stream.close()
         if self._thread is not None:
@@ -132,7 +132,7 @@ class DockerEngine:
         while not self._closed.is_set():
             began, self._followed = time.monotonic(), False
             try:
-                # A stream that only ends is opened again; when that fails there is something to tell.
+                # A stream that merely ends is reopened; a failure is reported.
                 self._follow()
             except SourceError as error:
                 self._fail(error)
@@ -142,7 +142,7 @@ class DockerEngine:
             if self._followed:
                 failures = 0
             elif time.monotonic() - began >= self._request_seconds:
-                # It is slow, and still at work on what it was asked: to ask again at once would make it slower.
+                # The engine is slow and still processing: more requests would make it slower.
                 failures = len(_PAUSES)
             self._closed.wait(_PAUSES[min(failures, len(_PAUSES) - 1)])
             failures += 1
@@ -164,7 +164,7 @@ class DockerEngine:
                 root_dir=str(said.get("DockerRootDir", "")),
                 peer_pid=pid,
             )
-            # The engine repeats what happened since then: nothing falls between the list and the stream.
+            # The engine repeats events since then, so that none is lost between the list and the stream.
             since = int(_seconds(said.get("SystemTime")) or 0) - 1
             self._stream = client.events(
                 since=since, filters={"type": ["container"], "event": list(_EVENTS)}, decode=True
@@ -193,9 +193,9 @@ class DockerEngine:
     def _ask(
         self, client: Any, container_id: str, containers: dict[str, ContainerInfo], unknown: dict[str, str]
     ) -> None:
-        """Puts a container where it belongs: into ``containers``, nowhere if it does not run (any more), or into
-        ``unknown`` where the engine fails to describe it, as with a damaged layer. That one is asked for again with the
-        next event; what was known of it stands."""
+        """Updates a container: in ``containers``, removed if it does not run, or in ``unknown`` if the engine cannot
+        describe it, as with a damaged layer. It is then inspected again with the next event, and its previous data are
+        kept."""
         from docker.errors import APIError, NotFound
 
         unknown.pop(container_id, None)
@@ -227,7 +227,7 @@ class DockerEngine:
 
 
 def container_info(said: Mapping[str, Any], revision: int = 0) -> ContainerInfo | None:
-    """An answer of ``GET /containers/{id}/json``; None where the container does not run. Raises SourceBroken."""
+    """An answer of ``GET /containers/{id}/json``; None if the container does not run. Raises SourceBroken."""
     try:
         config, state, host = said.get("Config") or {}, said.get("State") or {}, said.get("HostConfig") or {}
         pid = int(state.get("Pid") or 0)
@@ -258,13 +258,13 @@ def container_info(said: Mapping[str, Any], revision: int = 0) -> ContainerInfo 
 
 
 _MOST_LABELS, _LONGEST_LABEL = 1000, 4096
-"""Of one container. An engine takes as many as it is given, and each reading carries them."""
+"""Per container. An engine accepts any number, and each reading carries them."""
 
 _HEALTH = frozenset(("starting", "healthy", "unhealthy"))
 
 
 def _health(state: Mapping[str, Any]) -> str | None:
-    """What the container's own check says. Without one Docker leaves it out or says ``none``, Podman says ``""``."""
+    """The health check's state. Without a check Docker omits it or says ``none``, Podman says ``""``."""
     said = (state.get("Health") or state.get("Healthcheck") or {}).get("Status")
     return said if said in _HEALTH else None
 
@@ -292,7 +292,7 @@ def _client(host: str, request_seconds: float) -> Any:
         tls = docker.utils.kwargs_from_env().get("tls")
         if tls:
             settings["tls"] = tls
-    # Podman asks the system's packages before it tells its version; both engines say at once which API they speak.
+    # Podman queries the system's packages before it reports its version; both engines report their API version at once.
     asking = docker.APIClient(base_url=host, timeout=request_seconds, version="1.24", **settings)
     with contextlib.closing(asking):
         spoken = asking.get(f"{asking.base_url}/_ping", timeout=request_seconds).headers.get("Api-Version")

@@ -86,6 +86,6 @@ def docker_families(reading: ContainersReading) -> list[Family]:
 
 
 def _sum(rates: Iterable[float | None]) -> float | None:
-    """The sum, None where one of them is not known yet, or there is none."""
+    """The sum; None if a value is unknown, or there is none."""
     known = list(rates)
     return None if not known or None in known else sum(rate for rate in known if rate is not None)

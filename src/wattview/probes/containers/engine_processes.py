@@ -1,9 +1,9 @@
-"""CPU time and memory of the container engine's own processes: dockerd and its containerd, or Podman's service, and not
-their containers.
+"""CPU time and memory of the container engine's own processes (dockerd and its containerd, or Podman's service),
+without its containers.
 
-The process that made the engine's socket is the engine, or the systemd that started it: then the engine is the one
-program of its name that this systemd has started to listen there. Where that does not name one process, nothing is
-said: a machine may have several engines. They are looked for again when one has gone.
+The process that created the engine's socket is the engine, or the systemd that started it: then the engine is the only
+program of its name that this systemd started to listen there. If that is not a single process, there are no figures: a
+machine may have several engines. The search is repeated when a process is gone.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from wattview.probes.kernel_files import KernelFile
 from wattview.probes.procfs import PidStat, pid_stat
 
 _SEARCH_AGAIN_SECONDS = 30.0
-"""How long to rest after a search that found nothing: a search reads one file of every process."""
+"""How long to wait after an unsuccessful search, which reads one file of every process."""
 
 _CONTAINERD_UNIT = "containerd.service"
 
 
 class EngineUse(NamedTuple):
-    """What the engine's processes have used: CPU seconds since they began, resident bytes now."""
+    """Use by the engine's processes: CPU seconds since they started, current resident bytes."""
 
     cpu_seconds: float
     resident_bytes: int
 
 
 class Asked(NamedTuple):
-    """Which engine is meant: its program, the process that made its socket, and whether it runs on this machine."""
+    """The engine to look for: its program, the process that created its socket, and whether it runs on this machine."""
 
     program: str
     peer_pid: int | None
@@ -48,7 +48,7 @@ class EngineProcesses:
         self._rest_until = 0.0
 
     def read(self, monotonic: float, engine: Asked) -> EngineUse | None:
-        """Their sum now; None where they are not to be seen or not to be told from another engine's."""
+        """Their sum now; None if they are not visible or cannot be told from another engine's."""
         if engine != self._asked:
             self._asked = engine
             self.close()
@@ -73,7 +73,7 @@ class EngineProcesses:
         self._stats.clear()
 
     def _known(self) -> list[PidStat] | None:
-        """The known processes; None where there are none, or one is not what it was."""
+        """The known processes; None if there are none, or if one has changed."""
         stats = []
         for pid, file in self._files.items():
             try:
@@ -96,7 +96,7 @@ class EngineProcesses:
         if engine_of_program(asked.program).has_containerd:
             wanted.append(self._containerd_of(found, engine))
         if None in wanted:
-            # Without its containerd it would be too small a sum.
+            # Without its containerd the sum would be too small.
             return
         for stat in wanted:
             if stat is not None:
@@ -122,7 +122,7 @@ class EngineProcesses:
     def _engine_of(self, found: dict[int, PidStat], engine: Asked) -> PidStat | None:
         peer = found.get(engine.peer_pid) if engine.peer_pid is not None else None
         if peer is None:
-            # Of an engine in another process namespace, or behind a proxy: it is the only one here, if it is here.
+            # For an engine in another process namespace, or behind a proxy: the only one here, if any.
             return _only(found, lambda one: one.name == engine.program) if engine.is_here else None
         if peer.name == engine.program:
             return peer
@@ -133,7 +133,7 @@ class EngineProcesses:
         return _only(started, lambda one: True)
 
     def _containerd_of(self, found: dict[int, PidStat], engine: PidStat) -> PidStat | None:
-        """The containerd that the engine started, or else the system's: no other engine's, and no Kubernetes'."""
+        """The containerd that the engine started, or else the system's: no other engine's, and not Kubernetes'."""
         own = _only(found, lambda one: one.name == "containerd" and one.parent == engine.pid)
         if own is not None:
             return own
@@ -155,6 +155,6 @@ class EngineProcesses:
 
 
 def _only(found: dict[int, PidStat], wanted: Callable[[PidStat], bool]) -> PidStat | None:
-    """The one process that is wanted; None where there is none, or more than one."""
+    """The only matching process; None if there is none, or more than one."""
     matching = [one for one in found.values() if wanted(one)]
     return matching[0] if len(matching) == 1 else None

@@ -1,5 +1,5 @@
-"""The container engines that speak Docker's API, and what each has for itself; the socket of one: whether it may be
-opened, which process is behind it, and what helps where it is refused."""
+"""Container engines that speak Docker's API, and their differences; the socket of one: permission, the process behind
+it, and how to fix a refusal."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from wattview.probes import SourceAbsent, SourceRefused
 
 
 class EngineKind(NamedTuple):
-    """One engine: its name, its service's program, and the systemd unit that starts it.
+    """One engine: its name, its service's program, and its systemd unit.
 
-    ``mark`` stands in the address of its socket, and ``answers`` is a field of ``GET /info``; both are "" for Docker,
-    which is what the others are told from. ``listens`` is in the command line of a service that systemd has started.
-    ``has_containerd``: a daemon of its own runs the containers. ``package`` installs it, and ``own_socket`` is where a
-    user's own service listens, below ``/run/user``; "" where another way is shorter.
+    ``mark`` occurs in the path of its socket, and ``answers`` is a field of ``GET /info``; both are "" for Docker, the
+    default. ``listens`` occurs in the command line of a service started by systemd. ``has_containerd``: a separate
+    daemon runs the containers. ``package`` installs it, and ``own_socket`` is where a user's own service listens, below
+    ``/run/user``; "" if there is a shorter way.
     """
 
     name: str
@@ -43,11 +43,11 @@ ENGINES: tuple[EngineKind, ...] = (
     ),
     EngineKind("Docker", "dockerd", "docker", b"fd://", has_containerd=True, package="docker.io"),
 )  # fmt: skip
-"""The last one is what is meant where none is recognised."""
+"""The last one is the default."""
 
 
 def engine_at(where: str) -> EngineKind:
-    """The engine that a socket's path names."""
+    """The engine for a socket's path."""
     return next(kind for kind in ENGINES if kind.mark in where)
 
 
@@ -61,9 +61,9 @@ def engine_of_program(program: str) -> EngineKind:
 
 
 def peer(host: str, seconds: float) -> int | None:
-    """The process that made the engine's socket (unix(7), SO_PEERCRED): the engine, or systemd on its behalf.
+    """The process that created the engine's socket (unix(7), SO_PEERCRED): the engine, or systemd on its behalf.
 
-    None over TCP. Raises SourceAbsent or SourceRefused where nobody can be reached.
+    None over TCP. Raises SourceAbsent or SourceRefused if the connection fails.
     """
     address = urlsplit(host)
     where = host.removeprefix("unix://")
@@ -91,7 +91,7 @@ _ELSEWHERE = "or set docker.host (DOCKER_HOST) to the engine's address"
 
 
 def absent_fix(where: str) -> str:
-    """What makes a socket that is not there."""
+    """How to create a missing socket."""
     package = engine_at(where).package
     if not package or where.startswith("/run/user/"):
         return _start(where)
@@ -99,13 +99,13 @@ def absent_fix(where: str) -> str:
 
 
 def _start(where: str) -> str:
-    """How an engine is started: root's or one person's own."""
+    """How to start an engine, as root's or as a user's own."""
     systemctl = "systemctl --user" if where.startswith("/run/user/") else "sudo systemctl"
     return f"{systemctl} start {engine_at(where).unit}, {_ELSEWHERE}"
 
 
 def refused_fix(where: str) -> str:
-    """Who may open a socket, by its owner and group: a group that can be joined, or one user alone."""
+    """How to get access to a socket, by its owner and group: join the group, or run as that user."""
     owner, group = _keepers(where)
     if group is not None:
         return f"sudo usermod -aG {group} {_user(os.geteuid())}, then log in again (or restart the service)"
@@ -118,13 +118,13 @@ def refused_fix(where: str) -> str:
 
 
 def _keepers(where: str) -> tuple[str, str | None]:
-    """The owner of a socket, or of the closed directory above it; and the group that may open the socket."""
+    """The owner of a socket, or of a closed directory above it; and the group with access to the socket."""
     path = where = os.path.abspath(where)
     while True:
         with contextlib.suppress(PermissionError):
             status = os.stat(path)
             break
-        # A closed directory lets nobody in but its owner, whatever the socket in it says.
+        # A closed directory admits only its owner, whatever the socket's mode.
         path = os.path.dirname(path)
     group = None
     if path == where and status.st_mode & 0o020 and status.st_gid != 0:

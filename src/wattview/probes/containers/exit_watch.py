@@ -1,7 +1,7 @@
-"""Knowing at once that a process has exited, without polling: pidfd_open(2).
+"""Notification of a process's exit, without polling: pidfd_open(2).
 
-A container's cgroup is removed some milliseconds after its init has exited. Whoever hears of the exit at once can
-still read its last counters.
+A container's cgroup is removed some milliseconds after its init has exited; in that time its last counters can still be
+read.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 
 class ExitWatch:
-    """Calls ``on_exit(pid)`` in a thread of its own when a process that was added exits.
+    """Calls ``on_exit(pid)`` in its own thread when a watched process exits.
 
-    Works only for processes of our own pid namespace: ``usable`` says whether this procfs shows that one.
+    Only for processes in our own pid namespace: ``usable`` says whether this procfs shows that one.
     """
 
     def __init__(self, procfs: str, on_exit: Callable[[int], None]) -> None:
@@ -33,7 +33,7 @@ class ExitWatch:
             self.usable = False
 
     def add(self, pid: int) -> None:
-        """Begins to watch. A process that cannot be watched (it has gone, an old kernel) is left alone."""
+        """Starts to watch. A process that cannot be watched (ended, old kernel) is ignored."""
         if not self.usable or self._closed:
             return
         try:

@@ -1,6 +1,6 @@
-"""The machine as container exporters describe it: CPUs, memory, and the identifiers that cAdvisor puts on them.
+"""The machine as container exporters describe it: CPUs, memory, and cAdvisor's identifiers.
 
-Read once: nothing here changes while a machine runs. Only ``procfs``, ``sysfs`` and ``rootfs`` are looked at.
+Read once: nothing here changes while a machine runs. Only ``procfs``, ``sysfs`` and ``rootfs`` are read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from wattview.probes import procfs
 
 
 def read_machine(paths: Paths) -> Machine:
-    """What this machine is. Raises OSError or ValueError where procfs has no meminfo or stat."""
+    """Describes this machine. Raises OSError or ValueError if procfs has no meminfo or stat."""
     proc, sys, root = Path(paths.procfs), Path(paths.sysfs), Path(paths.rootfs)
     memory = procfs.meminfo((proc / "meminfo").read_bytes())
     cores, sockets = _topology(sys / "devices/system/cpu")
@@ -33,7 +33,7 @@ def read_machine(paths: Paths) -> Machine:
 
 
 def _topology(cpus: Path) -> tuple[int | None, int | None]:
-    """(physical cores, sockets) out of the kernel's CPU topology; None where it does not say."""
+    """(physical cores, sockets) from the kernel's CPU topology; None if unknown."""
     cores: set[tuple[str, str]] = set()
     try:
         names = os.listdir(cpus)

@@ -1,4 +1,4 @@
-"""The machine's filesystems on block devices: how full they are, and what their disks have done."""
+"""The machine's filesystems on block devices: their usage, and their disks' I/O counters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DiskStats:
         self._file = KernelFile(f"{procfs_root}/diskstats")
 
     def counted(self, filesystems: tuple[Filesystem, ...]) -> tuple[Filesystem, ...]:
-        """The filesystems with what their disks have done by now; those that it does not list stay as they are."""
+        """The filesystems with their disks' current counters; those without a disk in the list are unchanged."""
         nodes = {one.node for one in filesystems}
         try:
             found = procfs.diskstats(self._file.read(), lambda device: f"/dev/{device}" in nodes)
@@ -42,7 +42,7 @@ class DiskStats:
 def filesystems(paths: Paths, disks: Disks) -> tuple[Filesystem, ...]:
     """The machine's filesystems on block devices, each once; those below a mount that may hang are left out.
 
-    Blocks where a disk hangs.
+    Blocks if a disk hangs.
     """
     root = paths.rootfs.rstrip("/")
     try:
@@ -59,7 +59,7 @@ def filesystems(paths: Paths, disks: Disks) -> tuple[Filesystem, ...]:
             space = os.statvfs(root + mount.mount_point)
         except OSError:
             continue
-        # btrfs has a device number of its own, which is no disk's.
+        # btrfs has a device number of its own, which is not a disk's.
         node = disks.name((mount.major, mount.minor)) if mount.major else os.path.realpath(mount.source)
         found[mount.source] = Filesystem(
             device=node if mount.source == "/dev/root" else mount.source,

@@ -1,7 +1,7 @@
-"""Containers' labels as labels of metrics: which of them, under which names, and how many at most.
+"""Containers' labels as metric labels: selection, names and limits.
 
-The choice is cAdvisor's (``store_container_labels``, ``whitelisted_container_labels``). Every series of 8080 carries
-every one of them, so that their number is bounded, and their length.
+The selection is cAdvisor's (``store_container_labels``, ``whitelisted_container_labels``). Every series of 8080 carries
+all of them, so their number and length are limited.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from wattview.model import Container, Fault
 
 MOST_LABELS = 100
 LONGEST_VALUE = 1024
-"""Characters of a label's value that are shown."""
+"""Maximum length of a label's value."""
 
 RESTARTS = "container_label_restartcount"
-"""cAdvisor's own label, which looks like a container's."""
+"""cAdvisor's own label, whose name looks like a container label."""
 
 
 def shown_labels(containers: Iterable[Container], settings: Docker) -> tuple[tuple[str, ...], Fault | None]:
-    """The labels that metrics show, by the containers' own names for them, and what to say where some are left out."""
+    """The exported labels, by the containers' own names, and a message if some are left out."""
     keys = {key for container in containers for key in container.labels}
     if not settings.store_container_labels:
         keys &= {key.strip() for key in settings.whitelisted_container_labels.split(",")}
@@ -37,8 +37,8 @@ def shown_labels(containers: Iterable[Container], settings: Docker) -> tuple[tup
 
 
 def label_names(keys: Iterable[str]) -> dict[str, str]:
-    """The name of each label in metrics. Of those that come to the same name (``a.b`` and ``a-b``) the first by its own
-    name keeps it, and the others are numbered as kube-state-metrics does it: ``container_label_a_b_conflict2``."""
+    """The metric label for each container label. If several map to one name (``a.b`` and ``a-b``), the first in sorted
+    order keeps it, and the others are numbered as in kube-state-metrics: ``container_label_a_b_conflict2``."""
     names: dict[str, str] = {}
     taken = {RESTARTS}
     for key in sorted(keys):

@@ -1,9 +1,9 @@
-"""Docker's containers: who they are from the engine's API, what they use from their cgroups.
+"""Docker's containers: identity from the engine's API, resource use from their cgroups.
 
-A read asks the engine nothing: it looks at what ``docker_engine`` has been told, and reads the cgroup files of each
-running container, which stay open between reads. Where the engine does not answer any more, the containers that were
-known are still measured for as long as their cgroups exist, and the reading says so with a Fault. A container that
-ends is read once more at that moment, so that none of its CPU time is lost.
+A read sends no request to the engine: it uses the state of ``docker_engine``, and reads the cgroup files of each
+running container, which stay open between reads. If the engine stops answering, the known containers are still measured
+while their cgroups exist, and the reading has a Fault. A container that ends is read once more at that moment, so that
+none of its CPU time is lost.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from wattview.probes.rates import Rate
 log = logging.getLogger("wattview.containers")
 
 FIRST_LIST_SECONDS = 3.0
-"""How long the first read waits for the engine's list; later reads wait for nothing."""
+"""How long the first read waits for the engine's list; later reads do not wait."""
 
 _INSPECT = "docker inspect must work for it; else remove it, or restart the engine"
 
@@ -42,8 +42,8 @@ _INSPECT = "docker inspect must work for it; else remove it, or restart the engi
 class ContainersProbe:
     """The engine at ``docker.host`` and its running containers.
 
-    ``read`` raises SourceAbsent, SourceRefused or SourceBroken where the engine cannot be reached and no container of
-    it is known.
+    ``read`` raises SourceAbsent, SourceRefused or SourceBroken if the engine cannot be reached and none of its
+    containers is known.
     """
 
     def __init__(self, config: Config) -> None:
@@ -127,18 +127,18 @@ class ContainersProbe:
         return self._machine
 
     def _changed(self, state: EngineState) -> None:
-        """In the engine's thread: a container that starts and ends between two reads is to be seen all the same."""
+        """In the engine's thread: makes sure that a container that starts and ends between two reads is seen."""
         if self._machine is None:
             return
         try:
             with self._lock:
                 self._follow(state, self._machine)
         except OSError as error:
-            # The next read meets the same, and can say so.
+            # The next read has the same error, and reports it.
             log.debug("containers: %s", error)
 
     def _exited(self, pid: int) -> None:
-        """In the thread that watches for exits: the cgroup is there for some milliseconds more."""
+        """In the exit watch's thread: the cgroup exists for some milliseconds more."""
         with self._lock:
             for container_id, running in self._running.items():
                 if running.info.pid == pid:
@@ -146,7 +146,7 @@ class ContainersProbe:
                     return
 
     def _follow(self, state: EngineState, machine: Machine) -> None:
-        """Opens the cgroups of containers that are new, and lets go of those that have ended."""
+        """Opens the cgroups of new containers, and closes those of ended ones."""
         containers = state.containers
         for container_id in self._running.keys() - containers.keys():
             self._end(container_id)
@@ -160,10 +160,10 @@ class ContainersProbe:
                 running.update(info)
                 continue
             if running is not None:
-                # It was restarted: the cgroup is a new one, and its counters begin anew.
+                # It was restarted: the cgroup is new, and its counters start at 0.
                 self._end(container_id)
             if self._over.get(container_id) == info.pid:
-                # It has ended, and the engine has not said so yet.
+                # It has ended, but the engine has not reported it yet.
                 continue
             mounted = mounted or hierarchies(self._paths.sysfs)
             keep_open = len(self._running) < _containers_kept_open()
@@ -190,7 +190,7 @@ class ContainersProbe:
         return found
 
     def _read_root(self, machine: Machine) -> MeasuredUse | None:
-        """The root cgroup, where there are cgroups at all."""
+        """The root cgroup, if there are cgroups at all."""
         if self._root is None:
             mounted = hierarchies(self._paths.sysfs)
             if mounted is None:
@@ -211,7 +211,7 @@ class ContainersProbe:
         self._recently_ended(monotonic)
 
     def _recently_ended(self, monotonic: float) -> list[MeasuredUse]:
-        """The last of each container that ended a short time ago, and has not been started again."""
+        """The last state of each container that ended recently and has not been restarted."""
         self._ended = {
             container_id: (last, at)
             for container_id, (last, at) in self._ended.items()
@@ -240,6 +240,6 @@ class ContainersProbe:
 
 
 def _containers_kept_open() -> int:
-    """For how many containers files may stay open: half of what this process may open is left to others."""
+    """For how many containers files stay open: half of this process's descriptors are reserved for others."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(0, soft) // 2 // OPEN_FILES if soft != resource.RLIM_INFINITY else sys.maxsize

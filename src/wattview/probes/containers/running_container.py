@@ -1,7 +1,7 @@
-"""One running container: its open files, its rates, and what they come to.
+"""One running container: its open files, its rates, and the resulting figures.
 
-Only the container's cgroup and ``<procfs>/<pid>`` of its init are read. The latter's ``net/dev`` is opened anew each
-time: a file of a network namespace that stays open keeps the namespace alive after its container has gone.
+Only the container's cgroup and ``<procfs>/<pid>`` of its init are read. The latter's ``net/dev`` is reopened each time:
+an open file of a network namespace keeps the namespace alive after its container has ended.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _FOREIGN_DEVICES = (b"lo", b"veth", b"docker", b"nerdctl")
 
 
 class MeasuredUse(Struct, frozen=True):
-    """One container at one moment: what everybody shows, and the rest."""
+    """One container at one moment: the figures shown, and the details."""
 
     container: Container
     detail: ContainerDetail
 
 
 def nic_counters(data: bytes) -> tuple[NicCounters, ...]:
-    """The interfaces of a network namespace, from its /proc/<pid>/net/dev, but for those that cAdvisor leaves out."""
+    """The interfaces of a network namespace, from its /proc/<pid>/net/dev, without those that cAdvisor leaves out."""
     return tuple(
         [
             NicCounters(
@@ -64,7 +64,7 @@ def nic_counters(data: bytes) -> tuple[NicCounters, ...]:
 
 
 class RunningContainer:
-    """A container from its start to its end. ``info`` is what the engine said last."""
+    """A container from its start to its end. ``info`` is the engine's latest description."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class RunningContainer:
         return self._cgroup is not None
 
     def update(self, info: ContainerInfo) -> None:
-        """Takes what the engine says now, and looks at its limits again: they may be what has changed."""
+        """Takes a new description, and reads the limits again, as they may have changed."""
         self.info = info
         if self._cgroup is not None:
             self._cgroup.read_spec()
@@ -113,9 +113,9 @@ class RunningContainer:
         tasks: dict[str, int] | None = None,
         load: LoadAverage | None = None,
     ) -> MeasuredUse:
-        """What it uses now, with the slow numbers that were found in the background.
+        """Current use, with the slow figures from the background thread.
 
-        Parts that give no number are added to ``faults``. Raises CgroupGone.
+        Parts without figures are added to ``faults``. Raises CgroupGone.
         """
         if self._cgroup is None:
             faults[f"container {self.info.name}"] = _no_cgroup(self.info)
@@ -124,7 +124,7 @@ class RunningContainer:
         monotonic = time.monotonic()
         counters, missing = self._cgroup.read()
         if self._cgroup.version == 2 and self.info.cpu_shares is not None:
-            # A weight does not say from which shares it was made: the engine does.
+            # The weight does not determine the shares; the engine knows them.
             counters = msgspec.structs.replace(
                 counters, spec=msgspec.structs.replace(counters.spec, cpu_shares=self.info.cpu_shares)
             )
@@ -139,7 +139,7 @@ class RunningContainer:
         return self._last
 
     def read_last(self) -> None:
-        """Its counters once more, when its init has exited or is about to: what is in use now is not asked any more."""
+        """Reads the counters once more, when its init has exited or is about to; gauges are skipped."""
         if self._cgroup is None:
             return
         try:
@@ -155,7 +155,7 @@ class RunningContainer:
         self._last = MeasuredUse(self._container(self._cgroup.path, counters, detail.network, time.monotonic()), detail)
 
     def end(self, now: float) -> MeasuredUse | None:
-        """Its last counters, and its files are closed. None where it was never read."""
+        """Its last counters; closes its files. None if it was never read."""
         self.read_last()
         self.close()
         if self._last is None:
@@ -175,7 +175,7 @@ class RunningContainer:
             return {}
 
     def _own_layer(self) -> str:
-        """The directory on the host that takes what the container writes: overlay's upper one, "" for others."""
+        """The host's directory with the container's writes: overlay's upper directory; "" for others."""
         try:
             with open(f"{self._directory}/mountinfo", "rb") as file:
                 mounts = procfs.mountinfo(file.read())
@@ -228,7 +228,7 @@ class RunningContainer:
             memory_rss_bytes=counters.memory_rss_bytes,
             memory_cache_bytes=counters.memory_cache_bytes,
             memory_limit_bytes=memory_limit,
-            # A limit above the machine's memory limits nothing.
+            # A limit above the machine's memory has no effect.
             memory_percent=None if working_set is None else working_set / min(memory_limit or machine, machine) * 100,
             network=tuple([self._nic(nic, monotonic) for nic in network]),
             block_read_bytes_total=read,
@@ -239,7 +239,7 @@ class RunningContainer:
         )
 
     def _moved(self, counters: CgroupCounters, operation: str) -> int | None:
-        """Bytes over all disks. A cgroup that has done no I/O yet lists no disk, and that is a true 0."""
+        """Bytes over all disks. A cgroup without I/O lists no disk, which is a true 0."""
         if counters.disks is None:
             return None
         return self._disks.moved(
@@ -262,7 +262,7 @@ _CUMULATIVE = (
     "disks",
     "pressure",
 )
-"""The counters among the fields of CgroupCounters; the others are what is in use at the moment."""
+"""The counters among the fields of CgroupCounters; the others are gauges."""
 
 _NO_COUNTERS = CgroupCounters(spec=CgroupSpec())
 

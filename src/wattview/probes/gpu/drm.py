@@ -1,11 +1,11 @@
 """AMD and Intel GPUs, from the files of the kernel's graphics drivers (amdgpu, i915, xe).
 
-Power, energy and temperatures are the card's hwmon sensors; use and memory are amdgpu's own files. What a driver does
-not tell is None: Intel's have no file for use or memory, amdgpu no energy counter. A GPU that sleeps (runtime power
-management) is listed and not read: reading its sensors would wake it up and change what is measured.
+Power, energy and temperatures are the card's hwmon sensors; utilisation and memory are amdgpu's own files. What a
+driver does not provide is None: Intel's have no file for utilisation or memory, amdgpu no energy counter. A suspended
+GPU (runtime power management) is listed but not read: reading its sensors would wake it up and change the measurement.
 
-Formats: Documentation/gpu/amdgpu/thermal.rst (gpu_busy_percent, hwmon; on an APU its power is that of the whole chip,
-CPU included, and so not given here), Documentation/gpu/amdgpu/driver-misc.rst (mem_info_*),
+Formats: Documentation/gpu/amdgpu/thermal.rst (gpu_busy_percent, hwmon; an APU's power is that of the whole chip, CPU
+included, and so left out here), Documentation/gpu/amdgpu/driver-misc.rst (mem_info_*),
 Documentation/ABI/testing/sysfs-driver-intel-i915-hwmon and -xe-hwmon, Documentation/hwmon/sysfs-interface.rst.
 """
 
@@ -35,7 +35,7 @@ _LET_GO = (
 
 
 class DrmGpus:
-    """The cards below ``<sysfs>/class/drm`` whose driver tells anything of them."""
+    """The cards below ``<sysfs>/class/drm`` whose driver provides any data."""
 
     def __init__(self, sysfs: str) -> None:
         self._directory = Path(sysfs) / "class" / "drm"
@@ -45,7 +45,7 @@ class DrmGpus:
         self._scanned: float | None = None
 
     def read(self) -> tuple[list[Gpu], list[Fault]]:
-        """(the GPUs, what could not be read). Nothing here is an error: no card is an empty list."""
+        """(the GPUs, what could not be read). No card is an empty list, not an error."""
         now = time.monotonic()
         if self._scanned is None or now - self._scanned > RESCAN_SECONDS:
             self._scan()
@@ -71,8 +71,8 @@ class DrmGpus:
         return gpus, faults
 
     def _drop(self, card: _Card) -> None:
-        """A card that cannot be read any more. Without a driver, or with that of a virtual machine, it is still plugged
-        in and draws power."""
+        """A card that can no longer be read. Without a driver, or with a virtual machine's, it is still plugged in and
+        draws power."""
         card.close()
         if card.unread.pci_bus_id:
             self._let_go[card.unread.pci_bus_id] = card.unread
@@ -136,7 +136,7 @@ class _Card:
         }
 
     def is_same(self, other: _Card) -> bool:
-        """The same card with the same sensors: those of a driver can come later than its card."""
+        """The same card with the same sensors: a driver may add them later than the card."""
         return self._pci == other._pci and self._paths() == other._paths()
 
     def _paths(self) -> set[str]:
@@ -146,7 +146,7 @@ class _Card:
         return bool(self._files)
 
     def read(self, monotonic: float, faults: list[Fault]) -> Gpu:
-        """Raises OSError where the card is gone."""
+        """Raises OSError if the card is gone."""
         if self._sleeps():
             return Gpu(**self._fixed, asleep=True)
         values: dict[str, Any] = {}
@@ -200,7 +200,7 @@ def _limit(number: int) -> float | None:
 
 
 def _integrated(pci: str, hwmon: Path, vendor: Literal["amd", "intel"]) -> bool:
-    """Whether it is a part of the processor: Intel's is always the same device of the root bus; AMD's has the
+    """Whether it is part of the processor: Intel's is always the same device of the root bus; AMD's has the
     northbridge's voltage among its sensors (Documentation/gpu/amdgpu/thermal.rst), and its power includes the CPU's."""
     return pci.startswith("0000:00:") or (vendor == "amd" and (hwmon / "in1_input").exists())
 
@@ -217,7 +217,7 @@ def _hwmon(device: Path) -> Path:
 def _sensors(
     device: Path, hwmon: Path, card: Path, vendor: Literal["amd", "intel"], integrated: bool
 ) -> list[tuple[str, Path, Callable[[int], Any]]]:
-    """(our field, the driver's file, what makes our unit of its)."""
+    """(our field, the driver's file, conversion to our unit)."""
     temperatures = {_text(hwmon / f"temp{number}_label"): hwmon / f"temp{number}_input" for number in range(1, 5)}
     if vendor == "amd":
         power = hwmon / ("power1_average" if (hwmon / "power1_average").exists() else "power1_input")
@@ -258,7 +258,7 @@ _GONE = {errno.ENODEV, errno.ENXIO, errno.ENOENT}
 
 
 def _number(file: KernelFile) -> int | None:
-    """The number in a sensor; None where the firmware gives none now. Raises OSError where the card is gone."""
+    """The value of a sensor; None if the firmware has none now. Raises OSError if the card is gone."""
     try:
         text = file.read().strip()
     except OSError as error:

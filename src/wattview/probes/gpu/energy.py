@@ -8,20 +8,21 @@ from wattview.model import Gpu
 from wattview.probes.plausible import GPU_WATTS
 
 SLACK_SECONDS = 1.0
-"""Added to a time before the power in it is judged: a GPU's counter moves in steps."""
+"""Added to an interval before its power is judged: a GPU's counter moves in steps."""
 
 
 class GpuEnergy:
-    """Adds up what the GPUs of each source use, from each one's counter, else from its power (the area under the lines
-    between readings). A counter that fell began anew, with the driver or a reset of the GPU: what it shows was used
-    since. A jump that no power explains counts nothing."""
+    """Adds the energy of each source's GPUs, from their counters, else from their power (the area under the lines
+    between readings). A counter that fell was reset, with the driver or the GPU: its new value was used since. An
+    implausible jump counts nothing."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[float, Gpu]] = {}
         self._totals: dict[str, float] = {}
 
     def add(self, monotonic: float, gpus: Iterable[Gpu]) -> dict[str, float | None]:
-        """Takes a reading of all GPUs. Joules so far by source, None where one of its GPUs does not tell them."""
+        """Takes a reading of all GPUs. Returns joules so far by source, None if one of its GPUs does not report
+        them."""
         totals: dict[str, float | None] = {}
         for gpu in gpus:
             if not gpu.draws_beside:

@@ -1,10 +1,10 @@
 """The families of the dcgm-exporter endpoint (9400), from a GpusReading.
 
 ``DCGM_FI_*``: names, types, help and labels of dcgm-exporter's default counters and of its profiling set
-(NVIDIA/dcgm-exporter, etc/default-counters.csv and dcp-metrics-included.csv), as far as NVML gives them, in DCGM's
-units: MHz, MiB, mJ. A GPU in MIG mode shows its memory and its profiling by instance, as dcgm-exporter does, and not
-a second time as a whole. ``wattview_gpu_*``: what all vendors have in common, and what dcgm-exporter leaves out.
-Pure functions.
+(NVIDIA/dcgm-exporter, etc/default-counters.csv and dcp-metrics-included.csv), as far as NVML provides them, in DCGM's
+units: MHz, MiB, mJ. A GPU in MIG mode shows its memory and its profiling by instance, as in dcgm-exporter, and not
+again as a whole. ``wattview_gpu_*``: what all vendors have in common, and what dcgm-exporter leaves out. Pure
+functions.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def _whole(number: float) -> float:
 
 
 def host_families(reading: GpusReading) -> list[Family]:
-    """What this machine's GPUs take together, beside the host's other sources: NVIDIA's as ``source="nvml"``, AMD's and
+    """Total power of this machine's GPUs, beside the host's other sources: NVIDIA's as ``source="nvml"``, AMD's and
     Intel's as ``source="drm"``.
 
-    Where one of them does not give its figure there is no sum: a part of it would be too small.
+    If one GPU has no figure there is no sum, as it would be too small.
     """
     watts = Family("wattview_host_power_watts", "gauge", "Power of all GPUs that a driver tells of.")
     joules = Family("wattview_host_energy_joules_total", "counter", "Energy of those GPUs since they were first read.")
@@ -251,7 +251,7 @@ _PROCESS: tuple[tuple[str, str, Callable[[GpuProcess], float | None]], ...] = (
 
 
 def families(reading: GpusReading) -> list[Family]:
-    """All of the above. A value that a driver does not give is no sample."""
+    """All of the above. A value that a driver does not provide has no sample."""
     nvidia = [(_dcgm_labels(gpu, reading.hostname), gpu) for gpu in reading.gpus if gpu.vendor == "nvidia"]
     everyone = [(_our_labels(gpu), gpu) for gpu in reading.gpus]
     return [
@@ -339,7 +339,7 @@ def _dcgm_labels(gpu: Gpu, hostname: str, instance: GpuInstance | None = None) -
         modelName=gpu.name,
         **mig,
         Hostname=hostname,
-        # As dcgm-exporter calls it since 4.8.3; dashboards of before ask for the other.
+        # dcgm-exporter's name since 4.8.3; older dashboards use the other one.
         hostname=hostname,
         DCGM_FI_DRIVER_VERSION=gpu.driver_version,
     )

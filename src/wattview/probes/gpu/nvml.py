@@ -1,9 +1,9 @@
 """NVIDIA GPUs through NVML, the library behind nvidia-smi (nvidia-ml-py is its binding).
 
-NVML is initialised once and kept. What a GPU does not support is None, never 0, and so is what it cannot be. A GPU that
-has fallen off the bus, or may not be opened, costs its own figures and stays in the list without them, so that no sum
-is made of the others alone; it is tried again soon. A driver that has gone is looked for again at the next reading.
-NVML's reference: https://docs.nvidia.com/deploy/nvml-api/
+NVML is initialised once. A value that a GPU does not support, or that is implausible, is None, never 0. A GPU that has
+fallen off the bus, or may not be opened, stays in the list without figures, so that no sum is made of the others alone;
+it is retried soon. A driver that is gone is looked for at the next reading. NVML's reference:
+https://docs.nvidia.com/deploy/nvml-api/
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from wattview.probes.gpu.nvml_processes import processes
 from wattview.probes.plausible import plausible
 
 LOST_RETRY_SECONDS = 10.0
-"""How often NVML is started anew because a GPU is lost or could not be opened: a reset brings it back under a new
-handle."""
+"""How often NVML is reinitialised because a GPU is lost or could not be opened: a reset gives it a new handle."""
 
 _DRIVER = "install the NVIDIA driver (nvidia-smi must work); in a container: docker run --gpus all"
 
@@ -75,7 +74,7 @@ class NvmlGpus:
                     self._events.close()
                 self._nvml.nvmlShutdown()
             except (self._nvml.NVMLError, DriverGone, GpuLost):
-                pass  # it has gone by itself
+                pass  # it is gone already
         self._devices = self._events = self._lost_since = None
 
     def _open(self) -> None:
@@ -93,7 +92,7 @@ class NvmlGpus:
         except nvml.NVMLError as error:
             failure = _start_error(nvml, error)
             if self._known and isinstance(failure, SourceAbsent):
-                # The GPUs that it had are there still, and draw power.
+                # Its GPUs still exist and draw power.
                 failure = SourceBroken(failure.reason, failure.fix)
             raise failure from None
         try:
@@ -119,7 +118,7 @@ class NvmlGpus:
         self._events = _XidEvents(nvml, devices, self._xids)
 
     def _know(self, devices: list[_Device], present: int) -> None:
-        """Keeps what is known of each GPU. One that has come under another number is not two."""
+        """Remembers each GPU. A GPU with a new index is still the same one."""
         found = {device.index: device.unread for device in devices}
         uuids = {gpu.uuid for gpu in found.values()}
         before = {index: gpu for index, gpu in self._known.items() if gpu.uuid not in uuids}
@@ -128,7 +127,7 @@ class NvmlGpus:
 
 
 def unread_gpu(index: int) -> Gpu:
-    """A GPU of which nothing is known but that it is there."""
+    """A GPU of which only the existence is known."""
     device = f"nvidia{index}"
     return Gpu(index=index, uuid=device, name="", pci_bus_id="", driver_version="", device=device)
 
@@ -161,7 +160,7 @@ def _start_error(nvml: Any, error: Any) -> SourceError:
 
 
 def _driver_version(nvml: Any) -> str:
-    """Drivers have given garbage for texts: https://github.com/gpuopenanalytics/pynvml/issues/53."""
+    """Drivers have returned invalid text: https://github.com/gpuopenanalytics/pynvml/issues/53."""
     try:
         return _text(nvml.nvmlSystemGetDriverVersion())
     except UnicodeDecodeError:
@@ -173,7 +172,7 @@ def _text(value: str | bytes) -> str:
 
 
 class _Device:
-    """One GPU: what never changes, read once, and a reader of the rest."""
+    """One GPU: its constants, read once, and a reader of its figures."""
 
     def __init__(self, nvml: Any, index: int, handle: Any, driver_version: str) -> None:
         self.index = index
@@ -212,7 +211,7 @@ class _Device:
             profiler.close()
 
     def _instances(self, monotonic: float) -> tuple[GpuInstance, ...]:
-        """The parts of a GPU in MIG mode, which can change at any time."""
+        """The instances of a GPU in MIG mode, which can change at any time."""
         ask = self.caller.ask
         mode = ask("MIG", "nvmlDeviceGetMigMode", self.handle)
         if mode is None or mode[0] != self.caller.nvml.NVML_DEVICE_MIG_ENABLE:
@@ -242,7 +241,7 @@ class _Device:
 
 
 class _XidEvents:
-    """XID errors, which NVML tells as events only: how many of each number a GPU had since this began."""
+    """XID errors, which NVML reports as events only: counts by number since this object was created."""
 
     def __init__(self, nvml: Any, devices: list[_Device], before: dict[str, dict[int, int]]) -> None:
         self._nvml = nvml
@@ -260,7 +259,7 @@ class _XidEvents:
             self.counts[device.uuid] = before.get(device.uuid, {})
 
     def collect(self) -> dict[str, dict[int, int]]:
-        """UUID → count by XID, the last one last, for the GPUs that tell. Does not wait."""
+        """UUID → count by XID, the latest one last, for GPUs that report them. Does not wait."""
         nvml = self._nvml
         for _ in range(1000 if self.counts else 0):
             try:

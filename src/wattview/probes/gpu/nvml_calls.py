@@ -1,6 +1,6 @@
-"""Asking NVML: what its errors mean, and the table of its plain questions.
+"""NVML calls: the meaning of its errors, and a table of its simple queries.
 
-``Caller`` makes the calls for one GPU; what that GPU or this version of the library does not know is None.
+``Caller`` makes the calls for one GPU; values that the GPU or this version of the library does not support are None.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class GpuLost(Exception):
 
 
 class Caller:
-    """NVML's functions for one GPU. ``faults`` collects what failed in another way than being unknown."""
+    """NVML's functions for one GPU. ``faults`` collects failures other than an unsupported value."""
 
     def __init__(self, nvml: Any, index: int) -> None:
         self.nvml = nvml
@@ -43,7 +43,7 @@ class Caller:
         self._lost = {nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_RESET_REQUIRED, nvml.NVML_ERROR_GPU_NOT_FOUND}
 
     def ask(self, what: str, function: str, *arguments: Any, empty: Any = None) -> Any:
-        """One call; None where it is unknown, ``empty`` where NVML has found nothing. Raises GpuLost, DriverGone."""
+        """One call; None if unsupported, ``empty`` if NVML has found nothing. Raises GpuLost, DriverGone."""
         call = getattr(self.nvml, function, None)
         if call is None:
             return None  # an older binding
@@ -52,7 +52,7 @@ class Caller:
         except self.nvml.NVMLLibraryMismatchError:
             return None  # an older library
         except UnicodeDecodeError:
-            return None  # garbage where a text should be
+            return None  # invalid text
         except self.nvml.NVMLError as error:
             code = error.value
             if code in self._gone:
@@ -64,7 +64,7 @@ class Caller:
             return empty if code in self._empty else None
 
     def plain(self, handle: Any) -> dict[str, Any]:
-        """The answers to all plain questions, by field of ``model.Gpu``. Raises GpuLost, DriverGone."""
+        """The answers to all simple queries, by field of ``model.Gpu``. Raises GpuLost, DriverGone."""
         values: dict[str, Any] = {}
         for function, constant, fields in _CALLS:
             arguments = (getattr(self.nvml, constant),) if constant else ()
@@ -74,7 +74,7 @@ class Caller:
         return values | self._field_values(handle)
 
     def memory(self, handle: Any) -> dict[str, int | None]:
-        """Version 2 tells the driver's own share apart; version 1 has it inside ``used``."""
+        """Version 2 reports the driver's share separately; version 1 includes it in ``used``."""
         version = getattr(self.nvml, "nvmlMemory_v2", None)
         info = self.ask("memory", "nvmlDeviceGetMemoryInfo", handle, version) if version else None
         reserved = None if info is None else info.reserved
@@ -90,7 +90,7 @@ class Caller:
         }
 
     def _field_values(self, handle: Any) -> dict[str, Any]:
-        """What NVML gives by field number only: one call for all."""
+        """Values that NVML provides by field number only, in one call."""
         numbers = {getattr(self.nvml, name): field for name, field in _FIELD_VALUES if hasattr(self.nvml, name)}
         answers = self.ask("fields", "nvmlDeviceGetFieldValues", handle, list(numbers))
         return {
@@ -100,7 +100,7 @@ class Caller:
         }
 
     def _member(self, answer: Any) -> Any:
-        """The member of NVML's union that its type names."""
+        """The member of NVML's union for its value type."""
         nvml = self.nvml
         member = {
             nvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
@@ -136,7 +136,7 @@ def _licensed(features: Any) -> bool:
     return any(features.gridLicensableFeatures[index].featureState for index in range(count))
 
 
-# NVML's function, the constant that it takes after the device, and our fields with what makes their unit of its.
+# NVML's function, the constant after its device argument, and our fields with their conversions.
 _CALLS: tuple[tuple[str, str, tuple[tuple[str, Conversion], ...]], ...] = (
     ("nvmlDeviceGetPowerUsage", "", (("power_watts", _thousandth),)),
     ("nvmlDeviceGetEnforcedPowerLimit", "", (("power_limit_watts", _thousandth),)),
@@ -157,7 +157,7 @@ _CALLS: tuple[tuple[str, str, tuple[tuple[str, Conversion], ...]], ...] = (
         (
             ("encoder_sessions", _first),
             ("encoder_frames_per_second", lambda stats: stats[1]),
-            # Without a session there is no latency, and NVML writes 0.
+            # Without a session there is no latency, and NVML reports 0.
             ("encoder_latency_seconds", lambda stats: stats[2] / 1e6 if stats[0] else None),
         ),
     ),

@@ -1,7 +1,7 @@
-"""How busy the parts of an NVIDIA GPU are, from its hardware counters: NVML's GPM (Hopper and later).
+"""Utilisation of an NVIDIA GPU's units, from its hardware counters: NVML's GPM (Hopper and later).
 
-A figure is the difference of two samples; the earlier one is kept between readings. Readings that come within a second
-of each other share their figures, so that nobody sees the noise of a short interval.
+A figure is the difference of two samples; the earlier one is kept between readings. Readings within a second of each
+other share their figures, so that nobody sees the noise of a short interval.
 https://docs.nvidia.com/deploy/nvml-api/group__nvmlGpmFunctions.html
 """
 
@@ -26,7 +26,7 @@ def _from_mebibytes(mebibytes: float) -> float:
     return mebibytes * 1024 * 1024
 
 
-# NVML's metric, our field, and what makes our unit of its.
+# NVML's metric, our field, and the conversion to our unit.
 _METRICS: tuple[tuple[str, str, Callable[[float], float]], ...] = (
     ("NVML_GPM_METRIC_GRAPHICS_UTIL", "graphics_active", _share),
     ("NVML_GPM_METRIC_SM_UTIL", "sm_active", _share),
@@ -44,7 +44,8 @@ _METRICS: tuple[tuple[str, str, Callable[[float], float]], ...] = (
 
 
 class Profiler:
-    """GPM of one GPU, or of one of its MIG instances (``gpu_instance``; the handle is the whole GPU's all the same)."""
+    """GPM of one GPU, or of one of its MIG instances (``gpu_instance``; the handle is the whole GPU's in both
+    cases)."""
 
     def __init__(self, caller: Caller, handle: Any, gpu_instance: int | None = None) -> None:
         self._caller = caller
@@ -57,7 +58,7 @@ class Profiler:
         self._supported = bool(support and support.isSupportedDevice)
 
     def read(self, monotonic: float) -> GpuProfile | None:
-        """The figures of the last second or more; None until there are two samples, and where there is no GPM."""
+        """The figures of the last second or more; None until there are two samples, and without GPM."""
         if not self._supported:
             return None
         if self._before is not None and monotonic - self._taken < MIN_SPAN_SECONDS:

@@ -1,7 +1,7 @@
-"""Which processes use an NVIDIA GPU, how much, and in which cgroup they are.
+"""Processes on an NVIDIA GPU: their utilisation, memory and cgroup.
 
-NVML lists the processes that hold a context with their memory, and samples the use of each about six times a second:
-the mean of the last two seconds stands here. A process without a sample in that time has not used the GPU in it.
+NVML lists the processes that hold a context with their memory, and samples the utilisation of each about six times a
+second; the figure is the mean of the last two seconds. A process without a sample in that time has not used the GPU.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wattview.probes.gpu.nvml_calls import Caller
 from wattview.probes.plausible import PERCENT, implausible, plausible
 
 WINDOW_SECONDS = 2.0
-# The newest that the driver's library has: _v3 came with driver 510.
+# In order of preference: _v3 exists since driver 510.
 _LISTS = (
     ("nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2"),
     ("nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses_v2"),
@@ -46,7 +46,7 @@ def processes(caller: Caller, handle: Any, procfs: Path) -> tuple[GpuProcess, ..
 def _process(process: Any, samples: Any, procfs: Path, caller: Caller) -> GpuProcess:
     use: dict[str, float | None] = {}
     if samples is not None:
-        # The ring buffer is handed out whole where it is not full: entries without a time are none.
+        # A ring buffer that is not full is returned whole: entries without a time are unused.
         mine = [sample for sample in samples if sample.pid == process.pid and sample.timeStamp]
         for field, member in _USE:
             use[field] = _mean([getattr(sample, member) for sample in mine], f"process {process.pid} {field}", caller)
@@ -62,7 +62,7 @@ def _process(process: Any, samples: Any, procfs: Path, caller: Caller) -> GpuPro
 
 
 def _mean(percents: list[float], what: str, caller: Caller) -> float | None:
-    """The mean of those that can be: drivers of several years tell garbage of processes that have ended."""
+    """The mean of plausible samples: drivers of several years return garbage for ended processes."""
     reasons = [implausible(percent, PERCENT) for percent in percents]
     if any(reasons):
         caller.faults.append(Fault(f"{caller.part} {what}", max(reasons)))
@@ -76,7 +76,7 @@ def _memory(process: Any, caller: Caller) -> int | None:
 
 
 def _read(file: Path) -> str:
-    """A small file of a process that may have ended, or be in another pid namespace."""
+    """A small file of a process, which may have ended or be in another pid namespace."""
     try:
         return file.read_text(errors="replace").strip()
     except OSError:
@@ -84,7 +84,7 @@ def _read(file: Path) -> str:
 
 
 def _cgroup(text: str) -> str:
-    """The path of the hierarchy that has the resource controllers: v2's only line, else v1's memory or cpu."""
+    """The path in the hierarchy with the resource controllers: v2's only line, else v1's memory or cpu."""
     paths: dict[str, str] = {}
     for line in text.splitlines():
         _, _, rest = line.partition(":")

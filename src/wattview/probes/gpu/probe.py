@@ -27,7 +27,7 @@ class GpuProbe:
         self._energy = GpuEnergy()
 
     def read(self) -> GpusReading:
-        """Raises what NVML raised (SourceAbsent, SourceRefused, SourceBroken) where there is no other GPU either."""
+        """Raises what NVML raised (SourceAbsent, SourceRefused, SourceBroken) if there is no other GPU either."""
         monotonic = time.monotonic()
         others, faults = self._drm.read()
         try:

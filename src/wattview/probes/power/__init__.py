@@ -1,1 +1,1 @@
-"""Power meters of the host: RAPL, hwmon, battery, and an estimate where nothing measures."""
+"""Power sources of the host: RAPL, hwmon, battery, and an estimate for machines that measure nothing."""

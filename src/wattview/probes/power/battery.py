@@ -1,11 +1,11 @@
 """Power of a laptop on its battery, through ``<sysfs>/class/power_supply``.
 
-Format: Documentation/ABI/testing/sysfs-class-power and Documentation/power/power_supply_class.rst. What a battery gives
-is what the machine draws, but only while nothing else feeds it: on mains the same files tell what the battery is
-charged with. Supplies of mice, keyboards and docks (``scope`` is ``Device``) are not the machine's. A USB-C port has a
-supply too (``ucsi-source-psy-…``, drivers/usb/typec/ucsi/psy.c), which is online also while the port gives power away:
-``<sysfs>/class/typec/port*/power_role`` tells (Documentation/ABI/testing/sysfs-class-typec). Nothing but sysfs is
-touched.
+Format: Documentation/ABI/testing/sysfs-class-power and Documentation/power/power_supply_class.rst. A battery's output
+is the machine's power only while nothing else supplies it: on mains the same files show the charging power. Supplies of
+mice, keyboards and docks (``scope`` is ``Device``) do not belong to the machine. A USB-C port has a supply too
+(``ucsi-source-psy-…``, drivers/usb/typec/ucsi/psy.c), which is also online while the port supplies another device:
+``<sysfs>/class/typec/port*/power_role`` distinguishes the two (Documentation/ABI/testing/sysfs-class-typec). Only sysfs
+is read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PORT_SUPPLY = re.compile(r"ucsi-source-psy-.*?0*([1-9]\d*)")
 
 
 class Battery(NamedTuple):
-    """One battery of the machine. ``watts`` is None where it does not tell."""
+    """One battery of the machine. ``watts`` is None if it does not report them."""
 
     name: str
     status: str
@@ -39,16 +39,16 @@ class Battery(NamedTuple):
 
 
 def make(config: Config) -> BatteryPower:
-    """The source, as the settings have it."""
+    """The source, as configured."""
     return BatteryPower(config.paths.sysfs)
 
 
 class BatteryPower:
     """The host's power while it runs on battery: see ``EnergySource``.
 
-    Energy is the integral of the power readings, which the firmware renews every few seconds. ``measure`` raises
-    SourceAbsent without a battery, while something else feeds the machine, and while a battery does not tell its
-    power, as many do not in the first seconds after the plug is drawn.
+    Energy is the integral of the power readings, which the firmware updates every few seconds. ``measure`` raises
+    SourceAbsent without a battery, while something else supplies the machine, and while a battery does not report its
+    power, as is common in the first seconds after unplugging.
     """
 
     name: PowerSource = "battery"
@@ -81,7 +81,7 @@ class BatteryPower:
         """Nothing stays open: these files are read once a second, and come and go with the plug."""
 
     def _supplies(self) -> tuple[list[Battery], bool]:
-        """The machine's batteries, and whether anything else feeds it."""
+        """The machine's batteries, and whether anything else supplies it."""
         try:
             supplies = sorted(self._root.iterdir())
         except OSError:
@@ -98,8 +98,9 @@ class BatteryPower:
         return batteries, plugged
 
     def _gives_away(self, supply: str) -> bool:
-        """The supply is that of a USB-C port which feeds what is plugged into it. Of several ports, its own is told by
-        its number, which counts from 1; else one that takes power is enough to be fed."""
+        """The supply is that of a USB-C port which powers the device plugged into it. With several ports, its own has
+        its number, which counts from 1; if that is unknown, one port that takes power means that the machine is
+        supplied."""
         connector = _PORT_SUPPLY.fullmatch(supply)
         if connector is None:
             return False
@@ -114,7 +115,7 @@ class BatteryPower:
 
 
 def _watts(battery: Path) -> float | None:
-    """Some drivers give the power, others current and voltage; the sign of a discharge is not agreed upon."""
+    """Some drivers report power, others current and voltage; the sign of a discharge varies."""
     power = _number(battery / "power_now")
     if power is not None:
         return abs(power) * MICRO

@@ -1,10 +1,10 @@
-"""An estimate of energy from CPU time, for machines where nothing measures: most virtual machines and clouds.
+"""Estimated energy from CPU time, for machines that measure nothing: most virtual machines and clouds.
 
 ``watts = idle watts × CPUs + (full-load watts − idle watts) × busy CPUs``, the linear model of Etsy's Cloud Jewels
 (https://www.etsy.com/codeascraft/cloud-jewels-estimating-kwh-in-the-cloud/) and of Cloud Carbon Footprint
-(https://www.cloudcarbonfootprint.org/docs/methodology/, "Compute"). The watts for each logical CPU are Cloud Carbon
-Footprint's, which it takes from the SPECpower_ssj2008 results of whole servers, idle and at full load, by processor
-family. They are a server's share, memory and fans included, and nobody's measurement.
+(https://www.cloudcarbonfootprint.org/docs/methodology/, "Compute"). The watts per logical CPU are Cloud Carbon
+Footprint's, which it derives from SPECpower_ssj2008 results of whole servers, idle and at full load, by processor
+family. They are a server's share, memory and fans included, and not a measurement of this machine.
 
 Only /proc/stat and /proc/cpuinfo are read.
 """
@@ -24,10 +24,10 @@ from wattview.probes.procfs import cpu_count, cpu_total
 
 
 class CpuFamily(NamedTuple):
-    """A processor family, how /proc/cpuinfo shows it, and the watts of one logical CPU, idle and fully used.
+    """A processor family, its identification in /proc/cpuinfo, and the watts of one logical CPU, idle and fully used.
 
-    ``models`` are (vendor, family, model) on x86 and (implementer, part) on ARM; ``steppings`` tell apart those that
-    share a model.
+    ``models`` are (vendor, family, model) on x86 and (implementer, part) on ARM; ``steppings`` distinguish families
+    that share a model.
     """
 
     name: str
@@ -64,19 +64,19 @@ FAMILIES = (
     CpuFamily("Graviton 2 to 4", 0.47, 1.69, (("0x41", "0xd0c"), ("0x41", "0xd40"), ("0x41", "0xd4f"))),
 )
 """https://github.com/cloud-carbon-footprint/ccf-coefficients, output/coefficients-aws-use.csv of 2026-03, to 10 mW; the
-model numbers are those of arch/x86/include/asm/intel-family.h, AMD's revision guides and ARM's MIDR. It sets Graviton
-equal to EPYC 2nd Gen. Its EPYC 5th Gen is left out: those results are of the small 4000 series, several times the
-figure that a large processor would have."""
+model numbers are those of arch/x86/include/asm/intel-family.h, AMD's revision guides and ARM's MIDR. It equates
+Graviton with EPYC 2nd Gen. Its EPYC 5th Gen is left out: those results are from the small 4000 series, several times
+the figure of a large processor."""
 
 ANY_FAMILY = CpuFamily("any", 0.74, 3.5, ())
-"""For a processor that is not in the table: Cloud Carbon Footprint's averages over what AWS uses
+"""For a processor that is not in the table: Cloud Carbon Footprint's averages over AWS's processors
 (https://www.cloudcarbonfootprint.org/docs/methodology/, "Compute")."""
 
 _FIELD = re.compile(rb"^(vendor_id|cpu family|model|stepping|CPU implementer|CPU part)[ \t]*: *(\S+)", re.MULTILINE)
 
 
 def cpu_family(cpuinfo: bytes) -> CpuFamily:
-    """The family of the first processor in /proc/cpuinfo; ``ANY_FAMILY`` where the table does not have it."""
+    """The family of the first processor in /proc/cpuinfo; ``ANY_FAMILY`` if it is not in the table."""
     first = cpuinfo.partition(b"\n\n")[0]
     fields = {name.decode(): value.decode("ascii", "replace") for name, value in _FIELD.findall(first)}
     x86 = (fields.get("vendor_id", ""), fields.get("cpu family", ""), fields.get("model", ""))
@@ -91,7 +91,7 @@ def cpu_family(cpuinfo: bytes) -> CpuFamily:
 
 
 def make(config: Config) -> EstimatedEnergy:
-    """The source, as the settings have it."""
+    """The source, as configured."""
     power = config.power
     return EstimatedEnergy(config.paths.procfs, power.estimate_idle_watts_per_cpu, power.estimate_max_watts_per_cpu)
 
@@ -99,9 +99,9 @@ def make(config: Config) -> EstimatedEnergy:
 class EstimatedEnergy:
     """Energy from the CPU-time counters since boot: see ``EnergySource``.
 
-    A counter made of counters: it needs no sampling, and a restart of WattView goes on where it was. Time that a
-    hypervisor gave to others (steal) is not ours; time asleep draws nothing. A CPU that comes or goes changes the
-    idle part from then on, never what was counted.
+    A counter derived from counters: it needs no sampling, and continues across a restart of WattView. Time that a
+    hypervisor gave to others (steal) and time suspended do not count. A CPU that comes or goes changes the idle part
+    from then on, not the past energy.
     """
 
     name: PowerSource = "estimated"
@@ -120,7 +120,7 @@ class EstimatedEnergy:
         self._busy = 0.0
 
     def measure(self, now: Moment) -> Measurement:
-        """Raises SourceAbsent without a /proc/stat, SourceBroken where it is not in the kernel's form."""
+        """Raises SourceAbsent without a /proc/stat, SourceBroken if it is malformed."""
         try:
             data = self._stat.read()
             times, cpus = cpu_total(data), cpu_count(data)
@@ -132,7 +132,7 @@ class EstimatedEnergy:
             self._watts = self._watts_per_cpu()
         idle_watts, max_watts = self._watts
         busy = times.busy
-        # The kernel's own CPU times can step back a little when a CPU goes offline.
+        # The kernel's CPU times can decrease slightly when a CPU goes offline.
         if now.monotonic > self._uptime:
             self._total += idle_watts * cpus * (now.monotonic - self._uptime)
             self._uptime = now.monotonic
@@ -145,7 +145,7 @@ class EstimatedEnergy:
         self._stat.close()
 
     def _watts_per_cpu(self) -> tuple[float, float]:
-        """Idle and fully used: the settings, and the processor's family where one of them is not set."""
+        """Idle and fully used: from the settings, and from the processor's family for one that is not set."""
         try:
             family = cpu_family(self._cpuinfo.read_bytes())
         except OSError:

@@ -1,4 +1,4 @@
-"""The host's power as metric families: ``rapl_*``, which scrape configurations know, and the host's figure."""
+"""The host's power as metric families: ``rapl_*``, which scrape configurations expect, and the host's figure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from wattview.model import PowerReading
 
 
 def families(reading: PowerReading) -> list[Family]:
-    """What the RAPL exporter shows of a reading."""
+    """The RAPL exporter's families of a reading."""
     zone_watts = Family("rapl_power_watts", "gauge", "Mean power of a RAPL zone over the last second.")
     zone_joules = Family("rapl_energy_joules_total", "counter", "Energy that a RAPL zone has counted, wraps undone.")
     counted = Family("wattview_zone_counted", "gauge", "1 for a RAPL zone that the host's figure is made of, else 0.")

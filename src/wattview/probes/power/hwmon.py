@@ -1,9 +1,8 @@
 """Power meters of the board and the power supply, through the kernel's hwmon tree (``<sysfs>/class/hwmon``).
 
-Format: Documentation/hwmon/sysfs-interface.rst. hwmon shows every sensor that any driver has (a GPU's, a rail's, a
-disk's), so that a sum over all of them means nothing: ``MACHINE_METERS`` says which sensors of which driver are the
-machine, and ``PROCESSOR_METERS`` which are its processors, from that driver's own document. Nothing but sysfs is
-touched.
+Format: Documentation/hwmon/sysfs-interface.rst. hwmon shows every sensor of any driver (a GPU's, a rail's, a disk's),
+so a sum over all of them is meaningless: ``MACHINE_METERS`` lists the sensors that cover the machine, and
+``PROCESSOR_METERS`` those that cover its processors, by each driver's documentation. Only sysfs is read.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ COUNTER_HZ = 10.0
 
 
 class Meter(NamedTuple):
-    """Sensors of one driver that together are the host, each once.
+    """Sensors of one driver that together cover the host, each once.
 
-    ``sensor`` matches a sensor's label, or the text that an ACPI meter's maker gave it, or its bare name (``power1``).
-    ``alone``: only where it is the one such sensor, because nobody says what several would mean.
+    ``sensor`` matches a sensor's label, or an ACPI meter's manufacturer text, or its bare name (``power1``). ``alone``:
+    only if it is the only such sensor, as the meaning of several is undocumented.
     """
 
     chip: str
@@ -45,7 +44,7 @@ class Meter(NamedTuple):
 MACHINE_METERS = (
     # NVIDIA Grace: ACPI meters for each socket, and for its parts. A module is the socket with its GPU.
     Meter("power_meter", re.compile(r"Module Power Socket \d+")),
-    # Documentation/hwmon/acpi_power_meter.rst: what a server draws, from its firmware.
+    # Documentation/hwmon/acpi_power_meter.rst: a server's power, from its firmware.
     Meter("power_meter", re.compile(r"(?!Grace Power Socket).*"), alone=True),
     # Documentation/hwmon/corsair-psu.rst: power1 is the total, the others are its rails.
     Meter("corsairpsu", re.compile(r"power total|power1"), alone=True),
@@ -54,12 +53,12 @@ PROCESSOR_METERS = (
     Meter("power_meter", re.compile(r"Grace Power Socket \d+")),
     # Documentation/hwmon/xgene-hwmon.rst: CPU and I/O of APM's X-Gene.
     Meter("apm_xgene", re.compile(r"(CPU|IO) power")),
-    # Documentation/hwmon/amd_energy.rst (Linux 5.8 to 5.12): the sockets, not the cores that are in them.
+    # Documentation/hwmon/amd_energy.rst (Linux 5.8 to 5.12): the sockets, not the cores in them.
     Meter("amd_energy", re.compile(r"Esocket\d+")),
     # Documentation/hwmon/fam15h_power.rst: whole packages.
     Meter("fam15h_power", re.compile(r"power1")),
 )
-"""Of each the first that this machine has is used, and nothing beside it."""
+"""The first that this machine has is used, and no other."""
 
 _SENSOR = re.compile(r"((?:power|energy)\d+)_(?:input|average)")
 _VALUES = ("input", "average")
@@ -67,16 +66,16 @@ _NOTHING_THERE = (errno.ENODATA, errno.ENXIO, errno.ENODEV, errno.ENOENT)
 
 
 def make(config: Config) -> HwmonMeters:
-    """The source, as the settings have it."""
+    """The source, as configured."""
     return HwmonMeters(config.paths.sysfs, "hwmon", MACHINE_METERS)
 
 
 class HwmonMeters:
     """The host's power by its own meter: see ``EnergySource``.
 
-    Energy is counted where the sensor counts it (``energy*_input``), else it is the integral of the power readings.
-    ``measure`` raises SourceAbsent where no sensor is the host, SourceRefused where one may not be read, SourceBroken
-    where one answers nonsense, and SourceStill where all of them say 0 W.
+    Energy comes from the sensor's counter (``energy*_input``) if it has one, else it is the integral of the power
+    readings. ``measure`` raises SourceAbsent if no sensor covers the host, SourceRefused without permission,
+    SourceBroken if a value is invalid, and SourceStill if all of them report 0 W.
     """
 
     def __init__(self, sysfs: str | Path, name: PowerSource, meters: tuple[Meter, ...]) -> None:
@@ -168,8 +167,8 @@ class HwmonMeters:
         self._use([])
 
     def _lacking(self, meter: Meter, found: list[str], everywhere: list[str]) -> str:
-        """What these sensors lack to be the host, in words; "" where they are all that have been there, and there is
-        one for each socket of which the chip tells anything."""
+        """What these sensors lack to cover the host; "" if they are complete: all that existed before, and one for each
+        socket with any sensor."""
         most = self._most[meter] = self._most.get(meter, collections.Counter()) | collections.Counter(found)
         gone = sorted((most - collections.Counter(found)).keys())
         if gone:
@@ -178,7 +177,7 @@ class HwmonMeters:
         return f"socket {sockets[0]} has no such sensor as {found[0]!r}" if sockets and _sockets(found) else ""
 
     def _use(self, files: list[Path]) -> None:
-        """A sensor that is read already stays open."""
+        """A sensor that is already in use stays open."""
         kept = {file.path: file for file in self._files}
         self._files = [kept.get(str(file)) or KernelFile(file, size=64) for file in files]
 

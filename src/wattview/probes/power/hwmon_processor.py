@@ -1,4 +1,4 @@
-"""Power meters of the processors alone, through hwmon: where no meter of the machine is there (see ``hwmon``)."""
+"""Power meters of the processors alone, through hwmon, for a machine without its own meter (see ``hwmon``)."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from wattview.probes.power.hwmon import PROCESSOR_METERS, HwmonMeters
 
 
 def make(config: Config) -> HwmonMeters:
-    """The source, as the settings have it."""
+    """The source, as configured."""
     return HwmonMeters(config.paths.sysfs, "hwmon-processor", PROCESSOR_METERS)

@@ -2,8 +2,8 @@
 
 The kernel's driver shows volts and amperes of each rail (Documentation/hwmon/ina3221.rst); NVIDIA's older one, on
 Jetson Linux 32 and before, milliwatts below ``<sysfs>/bus/i2c/drivers/ina3221x``. Rails are a module's input or its
-parts, by the Jetson Linux Developer Guide, *Platform Power and Performance*: ``WHOLES`` says which are the whole. The
-carrier board's own losses are not seen. Nothing but sysfs is touched.
+parts, by the Jetson Linux Developer Guide, *Platform Power and Performance*: ``WHOLES`` lists complete sets. The
+carrier board's own losses are not included. Only sysfs is read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WHOLES: tuple[frozenset[str], ...] = (
     # AGX Xavier.
     frozenset({"GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"}),
 )
-"""The rails that together are the module, each joule once; the first that are all there."""
+"""Sets of rails that together are the module, each joule once; the first complete one is used."""
 
 CHANNELS = 8
 MILLI = 1e-3
@@ -42,13 +42,13 @@ class Rail(NamedTuple):
 
 
 def make(config: Config) -> Ina3221:
-    """The source, as the settings have it."""
+    """The source, as configured."""
     return Ina3221(config.paths.sysfs)
 
 
 class Ina3221:
-    """The module's power: see ``EnergySource``. ``measure`` raises SourceAbsent where there is no such monitor, or none
-    whose rails are known to be the whole."""
+    """The module's power: see ``EnergySource``. ``measure`` raises SourceAbsent if there is no such monitor, or no
+    known complete set of rails."""
 
     name: PowerSource = "ina3221"
     useful_hz = 5.0

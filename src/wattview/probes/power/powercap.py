@@ -1,22 +1,22 @@
 """RAPL energy counters through the kernel's powercap tree: finding the zones, reading them, adding them up.
 
 The tree is ``<sysfs>/class/powercap`` (Documentation/power/powercap/powercap.rst; drivers/powercap/intel_rapl_common.c,
-which serves AMD too). What the kernel's code says and the document does not:
+which serves AMD too). What the kernel's code shows and the document does not say:
 
 - Zones are numbered in hexadecimal: the eleventh package is ``intel-rapl:a``.
 - A zone's ``energy_uj`` wraps after ``max_energy_range_uj``, from minutes (a large socket) to hours (a small one).
-- ``psys`` is the whole platform and lies beside the packages; on a machine with several sockets only one of them, not
+- ``psys`` is the whole platform and a sibling of the packages; on a machine with several sockets only one of them, not
   always the first, has it, and it is then called ``psys-1``.
-- ``enabled`` is about the power *limit* of a zone: a zone counts while it is 0 (on AMD it always is). Only a counter
-  that does not move tells that a zone measures nothing.
-- ``intel-rapl-mmio`` gives the same packages a second time through another register window.
-- On AMD's larger processors Linux 6.9 to 6.12 shows the one counter of a package once for each of its dies
-  (``package-0-die-0`` …), as if each die drew what the package does.
-- ``energy_uj`` belongs to root alone, with mode 0400, since Linux 5.10 (CVE-2020-8694).
+- ``enabled`` is about the power *limit* of a zone: a zone counts even if it is 0 (on AMD it always is). Only a counter
+  that does not move shows that a zone measures nothing.
+- ``intel-rapl-mmio`` repeats the same packages through another register window.
+- On AMD's larger processors Linux 6.9 to 6.12 repeats the one counter of a package for each of its dies
+  (``package-0-die-0`` …), as if each die drew the whole package's power.
+- ``energy_uj`` is readable by root only, with mode 0400, since Linux 5.10 (CVE-2020-8694).
 
-A package contains its core and uncore, not its DRAM; psys contains all. So the host is psys where that counts, else
-packages + DRAM, each once. Where a part of that sum cannot be read the host's figure is None, never a smaller sum.
-Nothing but sysfs is touched.
+A package includes its core and uncore, but not its DRAM; psys includes all. The host is therefore psys if that counts,
+else packages + DRAM, each once. If a part of that sum cannot be read, the host's figure is None, never a smaller sum.
+Only sysfs is read.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ from wattview.probes.power.powercap_zone import Kind, PowercapZone, text_or_none
 from wattview.probes.power.source import Counter, Measurement, Moment, SourceStill, ZoneEnergy
 
 LISTING_SECONDS = 60.0
-"""How often the tree is looked at for zones that have come since (a socket put online, a module loaded)."""
+"""How often the tree is scanned for new zones (a socket put online, a module loaded)."""
 
 RELISTING_SECONDS = 1.0
-"""How soon it is looked at again after a zone gave no number: the zone may have gone."""
+"""How soon it is scanned again after a zone failed: the zone may be gone."""
 
 PSYS_TRIAL_JOULES = 50.0
 PSYS_LEAST_SHARE = 0.9
-"""A platform counts at least what its packages do. Where, after the packages counted so many joules, psys has less
-than this share of them, its board was never calibrated for it, and psys is not believed."""
+"""A platform counts at least as much as its packages. If psys has less than this share of them after the packages
+counted so many joules, its board was never calibrated for it, and psys is not used."""
 
 SAME_COUNTER_MICROJOULES = 5_000_000
-"""Two dies whose counters stand at one value after as much more has been counted have one counter."""
+"""Two dies whose counters are still equal after this much more energy have the same counter."""
 
 _ZONE = re.compile(r"intel-rapl[a-z-]*(?::[0-9a-f]+)+")
 
 
 def make(config: Config) -> PowercapZones:
-    """The source, as the settings have it."""
+    """The source, as configured."""
     return PowercapZones(config.paths.sysfs)
 
 
 class PowercapZones:
     """All RAPL zones of a machine and the energy of the host: see ``EnergySource``.
 
-    ``measure`` raises SourceAbsent where the kernel lists no zone, SourceRefused where none may be read,
-    SourceBroken where none gives a number, and SourceStill where no counter moves (as in many virtual machines).
+    ``measure`` raises SourceAbsent if the kernel lists no zone, SourceRefused without permission for any, SourceBroken
+    if none has a number, and SourceStill if no counter moves (as in many virtual machines).
     """
 
     name: PowerSource = "rapl"
@@ -131,13 +131,13 @@ class PowercapZones:
             zone.close()
 
     def _psys(self) -> list[PowercapZone]:
-        """The platform's zone, once its counter has moved: on many machines it exists and stands still. Two of them
-        would be halves, or the same twice; nobody documents which, so then the packages are added up instead."""
+        """The platform's zone, once its counter has moved: on many machines it exists but stands still. It is
+        undocumented whether two of them are halves, or the same twice, so then the packages are added up instead."""
         known = [zone for zone in (*self._zones.values(), *self._gone.values()) if zone.kind == "psys"]
         return known if len(known) == 1 and known[0].moving and not self._psys_too_small else []
 
     def _judge_psys(self, grown: dict[str, int]) -> None:
-        """Once wrong is wrong for good: a figure that changes its meaning back and forth is worse than either."""
+        """The verdict "wrong" is final: a figure that alternates between two meanings would be worse than either."""
         packages = [zone for zone in self._zones.values() if zone.kind == "package"]
         psys = [zone for zone in self._zones.values() if zone.kind == "psys" and zone.moving]
         if len(psys) != 1 or any(zone.path not in grown for zone in (*packages, *psys)):
@@ -148,8 +148,8 @@ class PowercapZones:
             self._psys_too_small |= self._psys_grown < PSYS_LEAST_SHARE * self._packages_grown
 
     def _packages_and_dram(self) -> list[PowercapZone]:
-        """A DRAM counter that is dead is left out, and told as such. A package that is dead or has gone is not left
-        out: it makes the sum unknown."""
+        """A dead DRAM counter is left out and reported. A package that is dead or gone is not left out: it makes the
+        sum unknown."""
         known = [*self._zones.values(), *self._gone.values()]
         return [zone for zone in known if zone.kind == "package" or (zone.kind == "dram" and not zone.still)]
 
@@ -172,11 +172,11 @@ class PowercapZones:
         raise SourceBroken("; ".join(f"{fault.part}: {fault.reason}" for fault in faults) or "no RAPL zone can be read")
 
     def _permission(self) -> str:
-        """Ownership rather than ``a+r``: power traces give away secrets (CVE-2020-8694). sysfs knows no ACLs."""
+        """Ownership rather than ``a+r``: power traces leak secrets (CVE-2020-8694). sysfs has no ACLs."""
         return f"run: sudo chown {os.geteuid()} {self._root}/intel-rapl*:*/energy_uj (until the next boot)"
 
     def _list(self) -> None:
-        """Looks at the tree. A zone that is still there keeps its state; one that has gone is remembered as gone."""
+        """Scans the tree. A zone that still exists keeps its state; one that is gone is remembered as gone."""
         directories = self._directories()
         known = self._zones | self._gone
         self._nameless = []
@@ -219,8 +219,8 @@ class PowercapZones:
         self._zones, self._gone = zones, {path: zone for path, zone in known.items() if path not in zones}
 
     def _directories(self) -> dict[str, Path]:
-        """Every zone's directory, by the zone's name in the kernel. Both forms of the tree are taken: the class
-        directory with its flat links, and a single control type with its zones nested, as a bind mount shows it."""
+        """Every zone's directory, by the kernel's name of the zone. Both forms of the tree are supported: the class
+        directory with its flat links, and a single control type with nested zones, as in a bind mount."""
         found: dict[str, Path] = {}
         dangling = False
 
@@ -256,10 +256,10 @@ class PowercapZones:
 
 
 class _Dies:
-    """Which zones show their package's counter a second time. It can be told once both have been read: where it may be
-    so, and is not certain yet, nobody knows the sum.
+    """Zones that repeat their package's counter. This is known once both have been read; while it is possible but
+    undecided, the sum is unknown.
 
-    ``repeated`` and ``undecided`` are zones by path. A die that is repeated is one for as long as its zone exists.
+    ``repeated`` and ``undecided`` are zones by path. A repeated die stays one for as long as its zone exists.
     """
 
     def __init__(self) -> None:
@@ -269,14 +269,14 @@ class _Dies:
         self._met: dict[tuple[str, str], int] = {}
 
     def keep(self, paths: Collection[str]) -> None:
-        """Forgets zones that are not there any more."""
+        """Forgets zones that no longer exist."""
         self.repeated &= set(paths)
         self._apart = {pair for pair in self._apart if set(pair) <= set(paths)}
         self._met = {pair: total for pair, total in self._met.items() if set(pair) <= set(paths)}
 
     def judge(self, zones: dict[str, PowercapZone], grown: dict[str, int]) -> int:
-        """Takes repeated zones, and their parts, out of ``zones``. Returns the microjoules that dies have counted
-        before this reading which turned out to be dies of their own."""
+        """Removes repeated zones, and their parts, from ``zones``. Returns the microjoules counted before this reading
+        by dies that turned out to be independent."""
         undecided: set[str] = set()
         packages = [zone for zone in zones.values() if zone.kind == "package"]
         for number, zone in enumerate(packages):
@@ -322,7 +322,7 @@ def _labels(name: str, package: str) -> tuple[str, str, Kind]:
 
 
 def _parts(path: str) -> tuple[str, tuple[int, ...], str]:
-    """(control type, numbers, parent zone or "") of ``intel-rapl:0:1``. A number that is none stands at the end."""
+    """(control type, numbers, parent zone or "") of ``intel-rapl:0:1``. An invalid number sorts last."""
     control_type, numbers = path.split(":", 1)
     parent = path.rpartition(":")[0] if ":" in numbers else ""
     return control_type, tuple(_hexadecimal(number) for number in numbers.split(":")), parent

@@ -1,4 +1,4 @@
-"""One RAPL zone: its energy counter, kept open, unwrapped, and judged.
+"""One RAPL zone: its energy counter, kept open, unwrapped, and validated.
 
 The files are those of Documentation/power/powercap/powercap.rst: ``energy_uj``, ``max_energy_range_uj``, ``enabled``.
 """
@@ -14,7 +14,7 @@ from wattview.probes.power.source import Moment, slept
 from wattview.probes.power.update_interval import UpdateInterval
 
 MAX_ZONE_WATTS = ZONE_WATTS.most
-"""A counter that grew faster did not count energy: it was reset or spoiled."""
+"""A counter that grew faster did not count energy: it was reset or corrupted."""
 
 COUNTER_TICK_SECONDS = 0.1
 """Added to an interval before its power is judged: counters move in steps, and short intervals exaggerate them."""
@@ -24,7 +24,7 @@ STILL_SECONDS = 1.25
 slowest are updated once a second."""
 
 SAME_REGISTER_MICROJOULES = 1_000_000
-"""Counters of one package's dies that are this close are one counter: independent ones run over 65 kJ and more."""
+"""Counters of one package's dies that are this close are one counter: independent ones range over 65 kJ and more."""
 
 Kind = Literal["psys", "package", "dram", "part", "other"]
 
@@ -32,11 +32,11 @@ Kind = Literal["psys", "package", "dram", "part", "other"]
 def growth(before: int, now: int, range_uj: int, elapsed_seconds: float, after_sleep: bool = False) -> int:
     """The microjoules that a wrapping counter has counted between two readings.
 
-    A counter that fell has wrapped once, if the power that this means is possible at all and the machine did not
-    sleep. Else it was reset to 0 in between (by the sleep, or a write to ``energy_uj``), and what it shows was counted
-    since. A jump that no power explains counts nothing. ``elapsed_seconds`` includes time asleep, or the little that
-    a machine draws in a night would look like a jump. Over a gap longer than the counter takes to wrap (minutes at
-    full load), and over a sleep with a wrap in it, energy goes unseen: the result is a lower bound, never too much.
+    A counter that fell has wrapped once, if the resulting power is plausible and the machine was not suspended.
+    Otherwise it was reset to 0 in between (by the suspend, or a write to ``energy_uj``), and its new value was counted
+    since. An implausible jump counts nothing. ``elapsed_seconds`` includes time suspended, or the little that a machine
+    draws in a night would look like a jump. Over a gap longer than the counter takes to wrap (minutes at full load),
+    and over a suspend with a wrap in it, energy is missed: the result is a lower bound, never too much.
     """
     possible = MAX_ZONE_WATTS * (elapsed_seconds + COUNTER_TICK_SECONDS) * 1e6
     if now >= before:
@@ -49,8 +49,8 @@ def growth(before: int, now: int, range_uj: int, elapsed_seconds: float, after_s
 class PowercapZone:
     """One zone and its counter, open and unwrapped.
 
-    ``total`` is the microjoules counted since the first read: it starts at 0, so that a reader who sees it fall after
-    a restart (Prometheus' ``increase``) adds what was counted since, and not what the kernel had counted long before.
+    ``total`` is the microjoules counted since the first read: it starts at 0, so that Prometheus' ``increase``, which
+    sees it fall after a restart, adds what was counted since, and not what the kernel had counted long before.
     """
 
     def __init__(self, path: str, directory: Path, package: str, zone: str, kind: Kind) -> None:
@@ -61,7 +61,7 @@ class PowercapZone:
         self.total = 0
         self.moving = False
         self.wrapped_unseen = False
-        """It has fallen, and nobody knows from which end."""
+        """It fell, and it is unknown whether it wrapped or was reset."""
         self.disabled = text_or_none(directory / "enabled") == "0"
         self._range = _range(directory)
         self._file = KernelFile(directory / "energy_uj", size=64)
@@ -71,9 +71,9 @@ class PowercapZone:
         self._last: Moment | None = None
 
     def read(self, now: Moment) -> int:
-        """Reads the counter; returns the microjoules since the last read that succeeded (0 at first).
+        """Reads the counter; returns the microjoules since the last successful read (0 at first).
 
-        Raises OSError as the kernel does, and ValueError where the file does not hold a number.
+        Raises the kernel's OSError, and ValueError if the file does not contain a number.
         """
         raw = self._read_raw()
         self._updates.look(now.monotonic, raw)
@@ -108,12 +108,12 @@ class PowercapZone:
 
     @property
     def update_seconds(self) -> float | None:
-        """How often the counter is updated: see ``UpdateInterval``."""
+        """The counter's update interval: see ``UpdateInterval``."""
         return self._updates.seconds
 
     @property
     def resting(self) -> bool:
-        """The counter has moved, and does not move any more."""
+        """The counter has moved before, and does not move now."""
         return self.moving and self._updates.resting
 
     def shares_package(self, other: PowercapZone) -> bool:
@@ -122,7 +122,7 @@ class PowercapZone:
         return bool(mine[1]) and mine[0] == theirs[0] and self.kind == other.kind == "package"
 
     def shows_the_same(self, other: PowercapZone) -> bool:
-        """Both counters, as they were last read, stand at one value."""
+        """Both counters had the same value at their last reads."""
         apart = abs(self._raw - other._raw)
         return min(apart, abs(max(self._range, other._range) - apart)) < SAME_REGISTER_MICROJOULES
 

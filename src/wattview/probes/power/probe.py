@@ -1,7 +1,7 @@
-"""The host's power, from the best source that this machine has (``model.power_sources`` lists them).
+"""The host's power, from the best source of this machine (``model.power_sources`` lists them).
 
-``PowerProbe`` reads its source, keeps the last samples (``samples``) and makes readings of them. What a source may
-touch is said in its own module.
+``PowerProbe`` reads its source, keeps the last samples (``samples``) and makes readings of them. Each source's module
+says what it reads.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ from wattview.probes.power.update_interval import QUICK_SECONDS
 __all__ = ["PowerProbe", "families"]
 
 MAX_WINDOW_SECONDS = 60.0
-"""A mean over a longer time is not "now" any more."""
+"""A mean over a longer time is not current."""
 
 FRESH_SECONDS = 0.5
-"""A reading is never made of a sample older than this."""
+"""Maximum age of the sample behind a reading."""
 
 RETRY_SECONDS = 1.0
-"""How long ``sample()`` leaves a source alone that failed. ``read()`` always tries."""
+"""How long ``sample()`` does not retry a failed source. ``read()`` always does."""
 
 LOOK_SECONDS = 0.1
 LOOK_PAUSE_SECONDS = 0.0002
 LOOK_UPDATES = 6
-"""Counters that are new are looked at this often for this long, or until so many updates were seen: how often they are
-updated. It is done once for each set of counters, and again after a while where that did not tell."""
+"""New counters are read this often for this long, or until this many updates were seen, to find their update interval.
+This is done once for each set of counters, and again later if it was inconclusive."""
 
 LOOK_AGAIN_SECONDS = 300.0
 
 WAIT = 1.1
-"""How many update intervals after a sample its counters are looked at again."""
+"""How many update intervals after a sample its counters are read again."""
 
 ESTIMATE_INSTEAD = "for an estimate until then: --set power.sources=estimated"
 
 
 class PowerProbe:
-    """Power of the host. ``sample()`` is for the clock, ``read()`` for who asks; each is safe beside the other.
+    """Power of the host. ``sample()`` is for the power clock, ``read()`` for readers; they may run concurrently.
 
-    ``power.sources`` chooses. ``auto`` takes the first source that works, and the estimate only where nothing measures:
-    no meter exists, or none of them moves. A counter that this process may not read is one command away from the
-    truth, so it is refused (SourceRefused, with that command) and not replaced by a guess; another meter may take its
-    place, with the refusal as a fault of the reading.
+    ``power.sources`` selects the source. ``auto`` uses the first that works, and the estimate only if nothing measures:
+    no meter exists, or none of them moves. A counter without permission is one command away from working, so it is
+    reported as refused (SourceRefused, with that command) rather than replaced by an estimate; another meter may take
+    its place, with the refusal as a fault of the reading.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class PowerProbe:
 
     @property
     def sample_hz(self) -> float:
-        """How often ``sample()`` is useful now: ``power.sample_hz``, or less where the source shows no more."""
+        """Useful rate of ``sample()`` now: ``power.sample_hz``, or less if the source updates less often."""
         source = self._source
         return self._configured_hz if source is None else min(self._configured_hz, source.useful_hz)
 
     def sample(self) -> None:
-        """Takes one sample, unless one was taken just now. Raises SourceError where there is nothing to sample."""
+        """Takes one sample, unless one was taken just now. Raises SourceError if there is nothing to sample."""
         with self._lock:
             now = self._clock()
             if self._failure is not None and 0 <= now.monotonic - self._failure[0] < RETRY_SECONDS:
@@ -90,14 +90,14 @@ class PowerProbe:
             self._sample(now, 0.5 / self.sample_hz)
 
     def read(self) -> PowerReading:
-        """The power now, of the samples so far; takes one if the last is not fresh. Raises SourceError."""
+        """The current power, from the samples so far; takes one if the last is too old. Raises SourceError."""
         with self._lock:
             self._sample(self._clock(), min(1.5 / self.sample_hz, FRESH_SECONDS))
             return self._reading()
 
     def sample_now(self) -> float:
-        """Takes a sample whatever the clock does: one that ends a measured window. Returns when its reading had ended
-        (Unix seconds). Raises SourceError."""
+        """Takes a sample independently of the clock, to end a measured window. Returns the time at the end of its
+        reading (Unix seconds). Raises SourceError."""
         with self._lock:
             self._sample(self._clock(), 0.0)
             assert self._samples.newest is not None
@@ -105,7 +105,7 @@ class PowerProbe:
 
     def trail(self) -> list[TrailPoint]:
         """The samples of the last second or so, oldest first. A counter that is updated less often than it is read has
-        a point for each update, and its last one is not here yet."""
+        a point per update, and its latest one is not included yet."""
         with self._lock:
             return self._samples.trail()
 
@@ -143,13 +143,13 @@ class PowerProbe:
                 self._samples.complete(self._source.measure(self._clock()))
 
     def _is_new(self, now: Moment, measured: Measurement) -> bool:
-        """A counter that has come, or one that is updated more often than was found out."""
+        """A new counter, or one that is updated more often than was determined."""
         if not measured.awaited <= self._looked_at:
             return True
         return measured.update_seconds == 0 and now.monotonic - self._looked >= LOOK_AGAIN_SECONDS
 
     def _look_closely(self, source: EnergySource) -> None:
-        """Lets the source find out how often its counters are updated."""
+        """Lets the source determine the update interval of its counters."""
         last = self._clock().monotonic
         until = last + LOOK_SECONDS
         found = False
@@ -164,8 +164,8 @@ class PowerProbe:
                 found, until = True, min(until, last + LOOK_UPDATES * interval)
 
     def _measure(self, now: Moment) -> Measurement:
-        """The first source that works. One that worked and fails now is not replaced at once, unless it has gone or
-        turned out to be dead: a figure that jumps between sources is worth less than none."""
+        """The first source that works. One that worked before and fails now is not replaced at once, unless it is gone
+        or turned out to be dead: a figure that jumps between sources is worse than none."""
         faults: list[Fault] = []
         failure: SourceError | None = None
         absence: SourceError | None = None

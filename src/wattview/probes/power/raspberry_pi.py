@@ -1,8 +1,8 @@
-"""Power of a Raspberry Pi 5 by its PMIC: what ``vcgencmd pmic_read_adc`` prints, asked of the firmware without it.
+"""Power of a Raspberry Pi 5 by its PMIC: the data of ``vcgencmd pmic_read_adc``, read from the firmware directly.
 
 One ioctl of ``/dev/vcio`` carries a message of the property mailbox with the tag that ``vcgencmd`` uses
 (https://github.com/raspberrypi/firmware/wiki/Mailbox-property-interface). The answer has amperes and volts of each rail
-behind the PMIC; their products' sum is the board without USB devices, HATs on 5 V and the PMIC's own losses.
+behind the PMIC; the sum of their products is the board without USB devices, HATs on 5 V and the PMIC's own losses.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LINE = re.compile(r"^\s*(\S+)_([AV])\s+(?:current|volt)\(\d+\)=([-+0-9.eE]+)[AV
 
 
 def make(config: Config) -> Pmic:
-    """The source, as the settings have it."""
+    """The source, as configured."""
     return Pmic(config.paths.rootfs)
 
 
@@ -87,8 +87,8 @@ class Pmic:
 
 
 def rails_watts(text: str) -> float:
-    """Volts times amperes of every rail that has both. Raises SourceAbsent where the firmware knows no such command, as
-    on older models; SourceBroken where a rail has no volts."""
+    """Volts times amperes of every rail that has both. Raises SourceAbsent if the firmware does not know the command,
+    as on older models; SourceBroken if a rail has no volts."""
     amperes: dict[str, float] = {}
     volts: dict[str, float] = {}
     for rail, unit, value in _LINE.findall(text):

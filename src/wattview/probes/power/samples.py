@@ -1,8 +1,8 @@
-"""The last samples of the host's counters, and what they say of its power: mean, maximum, and how far it may be off.
+"""The last samples of the host's counters, and the resulting power: mean, maximum and error bound.
 
-A counter shows the energy up to its last update. So a sample, stamped when its reading has ended, is the least that was
-used by then; and the most is what a later reading shows by which every counter has been updated again. Between these
-two lies the truth, whatever the power did meanwhile. Pure: no I/O and no clock.
+A counter shows the energy up to its last update. A sample, stamped at the end of its reading, is therefore a lower
+bound of the energy used by then; the upper bound is a later reading by which every counter has been updated again. The
+truth is between the two, whatever the power did meanwhile. Pure: no I/O and no clock.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from wattview.model import TrailPoint
 from wattview.probes.power.source import Measurement, Moment, slept
 
 WINDOW_SECONDS = 1.0
-"""Power is the mean over this long, or over one sampling or update interval where that is longer."""
+"""Power is the mean over this long, or over one sampling or update interval if that is longer."""
 
 PEAK_UPDATES = 10
-"""A maximum is over at least so many updates, where updates are much more frequent than samples: at both ends of the
-time that it is taken over, up to one update's energy is counted or missing."""
+"""A maximum spans at least this many updates, if updates are much more frequent than samples: at either end of the
+span, up to one update's energy may be missing or extra."""
 
 
 class Sample:
-    """What the host's counters showed at one moment. ``most``: the microjoules that can have been used by then at the
-    most, once ``complete``."""
+    """The host's counters at one moment. ``most``: upper bound of the microjoules used by then, once ``complete``."""
 
     __slots__ = ("at", "awaited", "complete", "host", "most", "shown", "update_seconds", "zones")
 
@@ -46,8 +45,8 @@ class Sample:
 class Samples:
     """The samples of about the last second, oldest first.
 
-    Where the counters are updated more often than they are read, every sample counts. Where they are not, those count
-    that were the first to show an update: a difference of others is the energy of another time than lies between them.
+    If the counters are updated more often than they are read, every sample counts. Otherwise only those count that were
+    the first to show an update: between others, the energy and the time do not match.
     """
 
     def __init__(self) -> None:
@@ -64,14 +63,14 @@ class Samples:
         self._always_updated = True
 
     def add(self, at: Moment, measured: Measurement, *, counts: bool, quick: bool) -> None:
-        """Takes a sample. ``counts``: it is of counters, which are updated from time to time; ``quick``: so often that
-        somebody will look again at once (``complete``)."""
+        """Takes a sample. ``counts``: it comes from counters, which are updated periodically; ``quick``: so often that
+        the caller reads again at once (``complete``)."""
         before = self.newest
         sample = Sample(at, measured)
         if before is not None and (
             slept(before.at, at) or before.shown.keys() not in (set(), sample.shown.keys()) or quick != self.quick
         ):
-            # A mean over a sleep is no power of now, and one over two sums is none at all.
+            # A mean over a suspend is not current, and one over two different sums is meaningless.
             self.clear()
             before = None
         self._oldest = self._oldest or sample
@@ -86,7 +85,7 @@ class Samples:
         self._forget()
 
     def complete(self, later: Measurement) -> None:
-        """A later reading tells how much can have been used by the samples before it."""
+        """A later reading gives the upper bound of the earlier samples' energy."""
         for sample in reversed(self._ring):
             if sample.complete:
                 break
@@ -95,10 +94,10 @@ class Samples:
         self._forget()
 
     def window(self) -> tuple[Sample, Sample] | None:
-        """The first and the last sample of the time that the power now is of; None where that is not known yet.
+        """The first and the last sample of the span of the current power; None if that is not known yet.
 
-        Before it is known how often the counters are updated, the first sample and the newest stand for it, if every
-        sample so far saw an update.
+        Until the update interval is known, the first sample and the newest are used, if every sample so far saw an
+        update.
         """
         complete = [sample for sample in self._ring if sample.complete]
         if complete and _seconds(complete[0], complete[-1]) >= WINDOW_SECONDS:
@@ -109,8 +108,8 @@ class Samples:
         return (oldest, newest) if oldest.updated_by(newest) else None
 
     def error_watts(self) -> float | None:
-        """How far the mean power between the window's ends may be off, at the most: the energy that was used by then
-        and not shown yet can be all at one end. None where nobody knows how old a meter's figures are."""
+        """Bound on the error of the mean power between the window's ends: the energy that was used by then and not
+        shown yet may all be at one end. None if the age of a meter's values is unknown."""
         ends = self.window()
         if ends is None or not self.counts:
             return None
@@ -121,7 +120,7 @@ class Samples:
         return unseen / 1e6 / _seconds(first, last)
 
     def peak_watts(self) -> float | None:
-        """The largest power between two samples that are an update interval apart, and next to each other else."""
+        """The largest power between two samples that are an update interval apart, or else adjacent."""
         ends = self.window()
         mean = watts_between(ends[0].host, ends[1].host, _seconds(*ends)) if ends is not None else None
         return max([*self._powers(), *([mean] if mean is not None else [])], default=None)
@@ -157,7 +156,7 @@ class Samples:
 
 
 def _shows_an_update(before: Sample | None, sample: Sample) -> bool:
-    """Where no counter moves there is nothing to wait for: that is a power of 0."""
+    """If no counter moves there is nothing to wait for: that is a power of 0."""
     if before is None:
         return False
     return not sample.awaited or (sample.update_seconds is not None and sample.shown != before.shown)
@@ -168,5 +167,5 @@ def _seconds(before: Sample, after: Sample) -> float:
 
 
 def watts_between(before: int | None, after: int | None, seconds: float) -> float | None:
-    """The mean power of a counter of microjoules that grew from ``before`` to ``after``."""
+    """The mean power of a microjoule counter from ``before`` to ``after``."""
     return None if before is None or after is None else (after - before) / 1e6 / seconds

@@ -1,4 +1,4 @@
-"""What every source of power gives: its energy so far at one moment. Plain types, no I/O but the clocks."""
+"""The interface of power sources: energy so far at one moment. Plain types, no I/O but the clocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wattview.probes import SourceBroken
 
 
 class Moment(NamedTuple):
-    """One instant on three clocks. ``boottime`` goes on while the machine sleeps, ``monotonic`` does not."""
+    """One instant on three clocks. ``boottime`` continues while the machine is suspended, ``monotonic`` does not."""
 
     time: float
     monotonic: float
@@ -39,8 +39,8 @@ class ZoneEnergy(NamedTuple):
 
 
 class Counter(NamedTuple):
-    """One of the hardware counters that the host's figure is made of. ``moving``: it has moved since it was first read;
-    ``resting``: and does not now. ``update_seconds``: see ``UpdateInterval``."""
+    """One of the hardware counters behind the host's figure. ``moving``: it has moved since it was first read;
+    ``resting``: it does not move now. ``update_seconds``: see ``UpdateInterval``."""
 
     path: str
     microjoules: int
@@ -50,9 +50,9 @@ class Counter(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What a source has counted so far. ``host_microjoules`` only grows; None where a part of it is missing now.
-    ``counters``: those behind it, of a source that ``counts``. ``idle_watts`` is what the host draws at rest, where the
-    source itself says so: an estimate."""
+    """Energy counted by a source so far. ``host_microjoules`` never falls; None if a part of it is missing now.
+    ``counters``: those behind it, for a source that ``counts``. ``idle_watts`` is the host's idle power if the source
+    itself assumes one, that is, an estimate."""
 
     host_microjoules: int | None
     counters: tuple[Counter, ...] = ()
@@ -62,28 +62,28 @@ class Measurement(NamedTuple):
 
     @property
     def shown(self) -> dict[str, int]:
-        """What the counters that have moved show, in microjoules, by path."""
+        """The values of the counters that have moved, in microjoules, by path."""
         return {counter.path: counter.microjoules for counter in self.counters if counter.moving}
 
     @property
     def awaited(self) -> frozenset[str]:
-        """The counters that are not known to stand still: an update of each can be waited for."""
+        """The counters that are not known to stand still, whose next update can be awaited."""
         return frozenset(counter.path for counter in self.counters if not counter.resting)
 
     @property
     def update_seconds(self) -> float | None:
-        """The longest update interval of those; None where one of them has not been updated twice."""
+        """The longest update interval of those; None if one of them has not been updated twice."""
         known = [counter.update_seconds for counter in self.counters if not counter.resting]
         return None if not known or None in known else max(seconds for seconds in known if seconds is not None)
 
 
 class SourceStill(SourceBroken):
-    """Its counters exist, may be read, and do not move: there is nothing behind them."""
+    """The counters exist and are readable, but do not move: they measure nothing."""
 
 
 class EnergySource(Protocol):
-    """One way to learn the host's energy. ``useful_hz``: reading it more often than that shows nothing new.
-    ``counts``: its energy is that of hardware counters, so that two readings are bounds of what was used between."""
+    """A source of the host's energy. ``useful_hz``: reading it more often shows nothing new. ``counts``: its energy
+    comes from hardware counters, so that two readings bound the energy used in between."""
 
     name: PowerSource
 
@@ -94,15 +94,15 @@ class EnergySource(Protocol):
     def counts(self) -> bool: ...
 
     def measure(self, now: Moment) -> Measurement:
-        """The energy at ``now``. Raises SourceError where there is none."""
+        """The energy at ``now``. Raises SourceError if there is none."""
         ...
 
     def close(self) -> None: ...
 
 
 class PowerIntegral:
-    """Energy out of readings of power, for meters that do not count it themselves: the area under the straight lines
-    between them. Time asleep adds nothing, because nobody read the meter."""
+    """Energy from readings of power, for meters that do not count it: the area under the straight lines between them.
+    Time suspended adds nothing, because the meter was not read."""
 
     __slots__ = ("_last", "_watts", "microjoules")
 

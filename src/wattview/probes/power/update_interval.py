@@ -1,4 +1,4 @@
-"""How often a counter is updated, found out by looking at it. No I/O and no clock."""
+"""The update interval of a counter, determined by observation. No I/O and no clock."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ QUICK_SECONDS = 0.03
 """The longest update interval that a reader waits for."""
 
 RESTING_SECONDS = 2.5
-"""A counter that stands still for this long, and for two of its update intervals, is not late."""
+"""A counter that stands still for this long, and for two of its update intervals, is at rest, not late."""
 
 KEPT_INTERVALS = 8
 
 TOO_SHORT = 20
-"""So many updates in a row that came in less than half of the interval: it was longer only for a while."""
+"""After so many consecutive updates in less than half of the interval, it was longer only for a while."""
 
 
 class UpdateInterval:
-    """The update interval of one counter, from when it was looked at and what it showed.
+    """The update interval of one counter, from the times and values of observations.
 
-    An update lies between the last look that saw the old value and the first that saw the new one. So the time between
-    two updates is known to within the time between looks, and only looks that come more often than updates tell it.
-    ``seconds`` is the longest that it can have been of late: 0 where every look saw another value, None before the
-    second update was seen.
+    An update lies between the last observation of the old value and the first of the new one. The time between two
+    updates is therefore known to within the observation interval, and only observations more frequent than updates are
+    conclusive. ``seconds`` is the longest that it can have been recently: 0 if every observation saw another value,
+    None before the second update.
     """
 
     __slots__ = ("_after", "_intervals", "_looked", "_raw", "_seen", "_short", "seconds")
@@ -54,18 +54,18 @@ class UpdateInterval:
                     self._short = 0
             self._after, self._seen = self._looked, at
         elif self.seconds and self.seconds <= QUICK_SECONDS and at - self._seen > self.seconds:
-            # It stands still for longer than was thought.
+            # It stands still for longer than was assumed.
             self._take(2 * self.seconds)
         self._looked, self._raw = at, raw
 
     @property
     def resting(self) -> bool:
-        """The counter has shown the same value for so long that what it counts draws nothing now."""
+        """The counter has had the same value for so long that what it measures draws nothing now."""
         return self._looked - self._seen > max(RESTING_SECONDS, 2 * (self.seconds or 0.0))
 
     def _tells(self, at: float) -> bool:
-        """Whether this update says something of the interval: not where the look before was so long ago that there were
-        several since, unless the counter had stood still for longer than was thought by then."""
+        """Whether this update is conclusive: not if the previous observation was so long ago that there were several
+        updates since, unless the counter had stood still for longer than was assumed by then."""
         return not self.seconds or at - self._looked < self.seconds or self._looked - self._seen > self.seconds
 
     def _take(self, seconds: float) -> None:

@@ -1,1 +1,1 @@
-"""Control groups, v1 and v2: where they are, their files, and what these mean."""
+"""Control groups, v1 and v2: location, files and parsers."""

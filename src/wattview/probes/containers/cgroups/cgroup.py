@@ -1,9 +1,9 @@
-"""Where a container's cgroup is, and what the two versions' files mean.
+"""Location of a container's cgroup, and parsers for the files of both versions.
 
-First half: which hierarchies are mounted below ``<sysfs>/fs/cgroup``, and the directories of one container in them,
-found from ``/proc/<pid>/cgroup`` and otherwise by its id. Second half: pure parsers. Formats:
-Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst of the kernel. The files are read in ``cgroup_files``; nothing
-below a cgroup mount is ever written.
+First half: the hierarchies mounted below ``<sysfs>/fs/cgroup``, and the directories of one container in them, found
+through ``/proc/<pid>/cgroup`` or else by its id. Second half: pure parsers. Formats:
+Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst of the kernel. The files are read in ``files``; nothing below a
+cgroup mount is ever written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wattview.probes.containers.disks import Device
 from wattview.probes.lines import pairs, shown, understood
 
 UNLIMITED_BYTES = 1 << 62
-"""A v1 memory limit above this is the kernel's way of saying none: LONG_MAX rounded down to a page."""
+"""A v1 memory limit above this means none: LONG_MAX rounded down to a page."""
 
 _SEARCH_DEPTH = 8
 
@@ -29,7 +29,7 @@ _SEARCH_DEPTH = 8
 class Hierarchies(Struct, frozen=True):
     """The cgroup mounts of a machine: ``mounts`` by controller, ``""`` for the unified hierarchy (v2).
 
-    ``version`` says which one has the resource controllers: a hybrid machine (v1 with ``unified`` beside) is 1.
+    ``version`` is that of the hierarchy with the resource controllers: a hybrid machine (v1 and ``unified``) is 1.
     """
 
     version: Literal[1, 2]
@@ -40,7 +40,7 @@ class Hierarchies(Struct, frozen=True):
 
 
 def hierarchies(sysfs: str) -> Hierarchies | None:
-    """What is mounted below ``<sysfs>/fs/cgroup``; None where nothing is."""
+    """The mounts below ``<sysfs>/fs/cgroup``; None if there are none."""
     root = Path(sysfs) / "fs" / "cgroup"
     if (root / "cgroup.controllers").exists():
         return Hierarchies(2, {"": str(root)})
@@ -60,9 +60,9 @@ def hierarchies(sysfs: str) -> Hierarchies | None:
 
 
 class Place(NamedTuple):
-    """One container's cgroup: its path as the kernel names it, and its directory for each controller (v2: ``""``).
+    """One container's cgroup: its path by the kernel, and its directory for each controller (v2: ``""``).
 
-    ``inner`` are the cgroups from there down to its init's, as paths below it: crun puts limits on one of those.
+    ``inner`` are the descendants down to its init's cgroup, as relative paths: crun sets limits on one of those.
     """
 
     path: str
@@ -76,9 +76,9 @@ V1_CONTROLLERS = ("cpuacct", "cpu", "memory", "blkio", "pids")
 def locate(found: Hierarchies, container_id: str, pid_cgroup: Mapping[str, str]) -> Place | None:
     """The cgroup of a container, from its init's ``/proc/<pid>/cgroup`` (``parse_pid_cgroup``) or by a search.
 
-    Only a directory that carries the container's id is taken: a container without a cgroup of its own (rootless
-    without delegation) must not be charged with its whole session. Init may sit in a child cgroup of the container's,
-    and the mount may show only a part of the hierarchy (inside a container).
+    Only a directory with the container's id counts: a container without its own cgroup (rootless without delegation)
+    must not be charged for its whole session. Init may be in a descendant of the container's cgroup, and the mount may
+    show only a part of the hierarchy (inside a container).
     """
     path = ""
     inner: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ def locate(found: Hierarchies, container_id: str, pid_cgroup: Mapping[str, str])
             directory = _search(mount, container_id, _SEARCH_DEPTH)
             searched = directory.removeprefix(mount) if directory else ""
         elif directory is None and searched:
-            # One search is enough: where one controller has it, the others have it too.
+            # One search is enough: all controllers have the same path.
             directory = _below(mount, searched)
         if directory is not None:
             directories[controller] = directory
@@ -104,7 +104,8 @@ def locate(found: Hierarchies, container_id: str, pid_cgroup: Mapping[str, str])
 
 
 def _own_part(path: str, container_id: str) -> tuple[str, tuple[str, ...]]:
-    """The path up to the component that carries the id ("" where none does), and each cgroup below it on the way."""
+    """The path up to the component with the id ("" if there is none), and each cgroup below it on the way to the
+    init."""
     at = path.find(container_id)
     if at < 0:
         return "", ()
@@ -114,7 +115,7 @@ def _own_part(path: str, container_id: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _below(mount: str, path: str) -> str | None:
-    """The directory of ``path`` below ``mount``, which may be mounted from further down than the path begins."""
+    """The directory of ``path`` below ``mount``, whose root may be further down than the path's."""
     parts = path.strip("/").split("/")
     for first in range(len(parts)):
         if ".." in parts[first:]:
@@ -126,7 +127,8 @@ def _below(mount: str, path: str) -> str | None:
 
 
 _WATCHER = "-conmon-"
-"""In the name of the cgroup of a container's watcher, which bears the container's id too (``libpod-conmon-<id>``)."""
+"""In the name of the cgroup of a container's monitor, which also contains the container's id
+(``libpod-conmon-<id>``)."""
 
 
 def _search(directory: str, container_id: str, depth: int) -> str | None:
@@ -177,7 +179,7 @@ _CPU_MAX = re.compile(rb"^(max|[0-9]{1,20}) ([0-9]{1,20})[ \t]*$", re.MULTILINE)
 
 
 def limit(data: bytes) -> int | None:
-    """A limit of v2 (``max``) or v1 (a huge number, or -1): None where there is none."""
+    """A limit of v2 (``max``) or v1 (a huge number, or -1): None for no limit."""
     match = _LIMIT.search(data)
     if match is None:
         raise ValueError(f"is not a limit: {shown(data)}")
@@ -206,20 +208,20 @@ _DEFAULT_WEIGHT, _DEFAULT_SHARES = 100, 1024
 
 
 def shares_of_weight(weight: int) -> int | None:
-    """What a v2 weight is on v1's scale: 1024 for the kernel's own default, and None for every other one.
+    """A v2 weight on v1's scale: 1024 for the kernel's default, and None for any other.
 
-    Runtimes turn shares into a weight by two rules, and 100 is 1024 shares or 2597 by which of them it was
-    (opencontainers/runc#4772). What was asked for is the engine's to say.
+    Runtimes convert shares to weights by two formulas; a weight of 100 may be 1024 shares or 2597
+    (opencontainers/runc#4772). The requested value is known to the engine.
     """
     return _DEFAULT_SHARES if weight == _DEFAULT_WEIGHT else None
 
 
 _NO_DEVICE = b"(unknown)"
-"""What the kernel prints instead of a device that has gone, with nothing to tell which one it was."""
+"""What the kernel prints for a device that is gone, which cannot be identified."""
 
 
 def blkio(data: bytes) -> dict[Device, dict[str, int]]:
-    """A v1 blkio statistics file: ``major:minor Operation value`` lines, and a ``Total value`` of all, left out."""
+    """A v1 blkio statistics file: ``major:minor Operation value`` lines; the ``Total value`` line is left out."""
     found: dict[Device, dict[str, int]] = {}
 
     def statistic(line: bytes) -> bool | None:
@@ -237,7 +239,7 @@ def blkio(data: bytes) -> dict[Device, dict[str, int]]:
 def io_stat(data: bytes) -> dict[Device, dict[str, int]]:
     """v2's io.stat: the ``key=value`` pairs of each device.
 
-    Some kernels print a device without a statistic and no newline after it, so that two devices stand in one line.
+    Some kernels print a device without statistics and without a newline, so that two devices share one line.
     """
     found: dict[Device, dict[str, int]] = {}
 
@@ -248,7 +250,7 @@ def io_stat(data: bytes) -> dict[Device, dict[str, int]]:
             if not equals:
                 values = None if word == _NO_DEVICE else found.setdefault(_device(word), {})
             elif values is not None:
-                # cost.vrate and the like are printed as decimals; nothing here is made of them.
+                # cost.vrate and the like are decimals, which are not used.
                 values[key.decode()] = int(value.partition(b".")[0])
         return True if values is not None else None
 
@@ -262,6 +264,7 @@ def _device(word: bytes) -> Device:
 
 
 def stalled_seconds(data: bytes) -> Iterator[tuple[str, float]]:
-    """A pressure file (Documentation/accounting/psi.rst): (``some`` or ``full``, seconds since the cgroup began)."""
+    """A pressure file (Documentation/accounting/psi.rst): (``some`` or ``full``, seconds since the cgroup was
+    created)."""
     for kind, pressure in procfs.pressure(data).items():
         yield kind, pressure.total_seconds

@@ -1,8 +1,8 @@
-"""One container's cgroup files, kept open, and what they say as ``CgroupCounters``.
+"""One container's cgroup files, kept open, and their contents as ``CgroupCounters``.
 
-Only the cgroup's own files are read, and ``<sysfs>/dev/block`` for the names of disks. A controller that is missing,
-or a file that makes no sense, costs its own numbers and is a Fault; a cgroup that was removed raises CgroupGone.
-What the files say is in ``cgroup_sections``.
+Only the cgroup's own files are read, and ``<sysfs>/dev/block`` for the names of disks. A missing controller or an
+invalid file costs only its own figures and is a Fault; a removed cgroup raises CgroupGone. ``sections`` interprets the
+files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wattview.probes.containers.disks import Disks
 from wattview.probes.kernel_files import KernelFile
 
 OPEN_FILES = 20
-"""No cgroup has more files kept open than this."""
+"""Maximum number of files kept open per cgroup."""
 
 
 class CgroupGone(Exception):
@@ -36,8 +36,8 @@ class CgroupGone(Exception):
 class CgroupFiles:
     """The files of one container's cgroup.
 
-    ``spec`` is read when the cgroup is opened and by ``read_spec``: the engine says when it changes it. Without
-    ``keep_open`` each read opens the files anew, which costs three times as much and holds no descriptor.
+    ``spec`` is read when the cgroup is opened and by ``read_spec``: the engine reports changes. Without ``keep_open``
+    each read opens the files again, which costs three times as much and holds no descriptor.
     """
 
     def __init__(self, place: cgroup.Place, version: int, disks: Disks, keep_open: bool = True) -> None:
@@ -52,7 +52,7 @@ class CgroupFiles:
         self.spec = self.read_spec()
 
     def read(self) -> tuple[CgroupCounters, list[Fault]]:
-        """All counters now, and the controllers that gave none. Raises CgroupGone."""
+        """All current counters, and the controllers without any. Raises CgroupGone."""
         fields: Fields = {}
         faults: list[Fault] = []
         for section in SECTIONS[self.version]:
@@ -70,13 +70,13 @@ class CgroupFiles:
         return CgroupCounters(spec=self.spec, **fields), faults
 
     def read_spec(self) -> CgroupSpec:
-        """What the cgroup may use, afresh: of its own limits and those on the way down to its init, the tightest."""
+        """The effective limits, read again: the tightest of its own and those on the way down to its init."""
         specs = {inner: self._limits(inner) for inner in ("", *(f"{one}/" for one in self._inner))}
         self.quota_at, self.spec = tightest(specs)
         return self.spec
 
     def _limits(self, inner: str) -> CgroupSpec:
-        """The limits of one cgroup. A file that makes no sense is as one that is missing."""
+        """The limits of one cgroup. An invalid file counts as missing."""
         found: Fields = {}
         for controller, name, parse in SPEC[self.version]:
             with contextlib.suppress(OSError, ValueError, CgroupGone):
@@ -87,21 +87,21 @@ class CgroupFiles:
 
     @property
     def tasks(self) -> tuple[str, str]:
-        """The directory of this cgroup, and the name of the file that lists the tasks of it alone."""
+        """The directory of this cgroup, and the name of the file with its own tasks."""
         if self.version == 2:
             return self._directories[""], "cgroup.threads"
         return next(iter(self._directories.values())), "tasks"
 
     def v1_counts_io(self) -> bool:
-        """Whether this kernel counts block I/O by v1 cgroup at all.
+        """Whether this kernel counts block I/O per v1 cgroup at all.
 
-        Since Linux 6.10 blkio.throttle counts only for disks that have a throttle. The root cgroup then lists no disk
-        either, though every machine has read from one.
+        Since Linux 6.10 blkio.throttle counts only disks with a throttle. The root cgroup then lists no disk either,
+        though every machine has read from one.
         """
         if self._counts_io is None:
             directory = self._directories["blkio"]
             root = directory.removesuffix(self.path)
-            # Where the mount shows only a part of the hierarchy the root cannot be asked.
+            # If the mount shows only a part of the hierarchy, the root cannot be read.
             self._counts_io = root == directory
             for prefix in BLKIO_PREFIXES:
                 with contextlib.suppress(OSError, ValueError), open(f"{root}/{prefix}io_service_bytes", "rb") as file:
@@ -109,7 +109,7 @@ class CgroupFiles:
         return self._counts_io
 
     def text(self, controller: str, name: str, *, keep: bool = True) -> bytes | None:
-        """One file's content; None where this kernel or this cgroup has no such file. ``keep``: it stays open."""
+        """One file's content; None if this kernel or cgroup has no such file. ``keep``: it stays open."""
         if name in self._files:
             file = self._files[name]
             if file is None:
@@ -133,7 +133,7 @@ class CgroupFiles:
             if error.errno == errno.ENODEV:
                 raise CgroupGone(self.path) from None
             if error.errno == errno.EOPNOTSUPP:
-                # Pressure files of a kernel that was booted with psi=0.
+                # Pressure files of a kernel booted with psi=0.
                 self._files[name] = None
                 return None
             raise
@@ -142,7 +142,7 @@ class CgroupFiles:
         return data
 
     def needed(self, controller: str, name: str) -> bytes:
-        """The same for a file that every cgroup with this controller has."""
+        """Like ``text``, for a file that every cgroup with this controller has."""
         data = self.text(controller, name)
         if data is None:
             raise NoController

@@ -1,8 +1,8 @@
-"""The root cgroup: what everything on the machine uses, all containers included.
+"""The root cgroup: the resource use of the whole machine, containers included.
 
-cAdvisor gives it as the container ``id="/"``, also where it shows nothing but Docker's containers. The root has no
-files for what its limits would be and, in version 2, none for the memory in use: /proc/meminfo says that, as runc
-counts it. Its network is the machine's, its filesystems are those on block devices.
+cAdvisor shows it as the container ``id="/"``, even if it shows only Docker's containers. The root has no limit files
+and, in version 2, no file for the memory in use: it comes from /proc/meminfo, as in runc. Its network is the machine's,
+its filesystems are those on block devices.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = "/"
 
 
 class RootCgroup:
-    """The root of the hierarchies, its files kept open. ``read`` takes what the background found of filesystems."""
+    """The root of the hierarchies, its files kept open. ``read`` gets the filesystems from the background thread."""
 
     def __init__(self, paths: Paths, mounted: Hierarchies, disks: Disks, machine: Machine) -> None:
         self._paths = paths
@@ -37,7 +37,7 @@ class RootCgroup:
         )
 
     def read(self, filesystems: tuple[Filesystem, ...]) -> MeasuredUse:
-        """What the machine uses now. A controller that the root has no files for gives no number, and is no fault."""
+        """Current use of the machine. A controller without files at the root has no figures, which is not a fault."""
         counters, _ = self._files.read()
         detail = ContainerDetail(
             id=ROOT, counters=counters, network=self._network(), filesystems=self._disks.counted(filesystems)
@@ -50,7 +50,7 @@ class RootCgroup:
 
     def _network(self) -> tuple[NicCounters, ...]:
         try:
-            # Opened anew: this process may be in a network namespace of its own, and /proc/1 is not.
+            # Reopened: this process may be in a network namespace of its own, unlike /proc/1.
             return nic_counters(read_once(f"{self._paths.procfs}/1/net/dev"))
         except (OSError, ValueError):
             return ()
@@ -79,7 +79,7 @@ class _RootFiles(CgroupFiles):
 
 
 _IN_USE = {"memory.current": ("MemTotal", "MemFree"), "memory.swap.current": ("SwapTotal", "SwapFree")}
-"""Files of version 2 that the root does not have, and the fields of /proc/meminfo whose difference they are."""
+"""Version 2 files that the root does not have, and the /proc/meminfo fields whose difference replaces them."""
 
 
 def _boot_time(paths: Paths) -> float | None:

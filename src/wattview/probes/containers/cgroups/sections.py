@@ -1,7 +1,7 @@
-"""What each controller's files say, v1 and v2: one function a controller, and the tables of their fields.
+"""The controllers' files, v1 and v2: one function per controller, and tables of their fields.
 
-Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst of the kernel say what the files hold; the fields mean what they
-mean in cAdvisor, so that both show the same figures. The files themselves are opened in ``cgroup_files``.
+The formats are in Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst of the kernel; the fields have cAdvisor's
+meaning, so that both show the same figures. ``files`` opens the files.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ Fields = dict[str, Any]
 
 
 class NoController(Exception):
-    """The files of this controller are not there."""
+    """The controller's files do not exist."""
 
 
 class NotCounted(Exception):
-    """The files are there, and this kernel counts nothing in them."""
+    """The files exist, but this kernel counts nothing in them."""
 
 
 class OpenCgroup(Protocol):
-    """What a section asks of the cgroup that it reads. ``text`` is None where there is no such file."""
+    """What a section needs of the cgroup. ``text`` is None if there is no such file."""
 
     spec: CgroupSpec
     quota_at: str
@@ -74,7 +74,7 @@ def _cfs(stat: dict[bytes, int], throttled: bytes, burst: bytes, per_second: flo
         "cfs_periods_total": stat.get(b"nr_periods"),
         "cfs_throttled_periods_total": stat.get(b"nr_throttled"),
         "cfs_throttled_seconds_total": _seconds(stat, throttled, per_second),
-        # Bursts came with Linux 5.15.
+        # Bursts exist since Linux 5.15.
         "cfs_burst_periods_total": stat.get(b"nr_bursts"),
         "cfs_burst_seconds_total": _seconds(stat, burst, per_second),
     }
@@ -127,7 +127,7 @@ def _memory(usage: bytes, stat: bytes, table: _Table) -> Fields:
     in_use = fields["memory_usage_bytes"] = _number(usage)
     inactive = fields.get("memory_inactive_file_bytes")
     if in_use is not None and inactive is not None:
-        # Usage and stat are two reads: the difference of an almost empty cgroup can come out below zero.
+        # Usage and stat are two reads: for an almost empty cgroup the difference can be negative.
         fields["memory_working_set_bytes"] = max(0, in_use - inactive)
     return fields
 
@@ -157,7 +157,7 @@ def _memory_v2(files: OpenCgroup) -> Fields:
 
 
 def _number(data: bytes | None) -> int | None:
-    """A file of one number; None where it is missing or holds something else."""
+    """A file with one number; None if it is missing or invalid."""
     try:
         return None if data is None else integer(data, "cgroup")
     except ValueError:
@@ -166,7 +166,7 @@ def _number(data: bytes | None) -> int | None:
 
 
 BLKIO_PREFIXES = ("blkio.throttle.", "blkio.bfq.", "blkio.")
-"""The throttling layer counts for every I/O scheduler; the schedulers' own files are what older kernels have."""
+"""The throttling layer counts for every I/O scheduler; older kernels have the schedulers' own files."""
 
 
 def _io_v1(files: OpenCgroup) -> Fields:
@@ -177,7 +177,7 @@ def _io_v1(files: OpenCgroup) -> Fields:
 
 
 def _blkio(files: OpenCgroup, kind: str) -> dict[Device, dict[str, int]]:
-    """The first file that lists a disk: it depends on the kernel and on the disk's I/O scheduler which one does."""
+    """The first file that lists a disk, which depends on the kernel and the disk's I/O scheduler."""
     found: dict[Device, dict[str, int]] | None = None
     for prefix in BLKIO_PREFIXES:
         for suffix in ("_recursive", ""):
@@ -219,7 +219,7 @@ def _disks(
 
 
 def _cpu_v2(files: OpenCgroup) -> Fields:
-    # cpu.stat has the time even where the controller is not enabled.
+    # cpu.stat has the time even if the controller is not enabled.
     stat = cgroup.flat(files.needed("cpu", "cpu.stat"))
     fields: Fields = {
         "cpu_seconds_total": _seconds(stat, b"usage_usec", 1e6),
@@ -229,7 +229,7 @@ def _cpu_v2(files: OpenCgroup) -> Fields:
     if files.spec.cpu_quota_us is None:
         return fields
     if files.quota_at:
-        # Periods are counted where the quota is set, and by no cgroup above.
+        # Periods are counted where the quota is set, not in the cgroups above.
         stat = cgroup.flat(files.text("cpu", f"{files.quota_at}cpu.stat") or b"")
     if b"nr_periods" in stat:
         fields.update(_cfs(stat, b"throttled_usec", b"burst_usec", 1e6))
@@ -270,7 +270,7 @@ def _pids(files: OpenCgroup) -> Fields:
 
 
 class CgroupSection(NamedTuple):
-    """What one controller's files say, and the field without which they have failed."""
+    """The reader of one controller's files, and the field without which it has failed."""
 
     controller: str
     read: Callable[[OpenCgroup], Fields]
@@ -326,9 +326,10 @@ SPEC: dict[int, tuple[tuple[str, str, Callable[[bytes], Any]], ...]] = {
 
 
 def tightest(specs: dict[str, CgroupSpec]) -> tuple[str, CgroupSpec]:
-    """Of a cgroup and cgroups inside it on one way down, by where they are: where the CPU quota binds, and all limits.
+    """The tightest limits of a cgroup and its descendants on one path, by their location: the binding CPU quota, and
+    all limits.
 
-    What the whole may have of the CPU and of memory in competition with others is the outermost one's to say.
+    Shares of CPU and memory in competition with others are those of the outermost cgroup.
     """
     outermost = next(iter(specs.values()))
     at = min(specs, key=lambda where: _quota(specs[where]))
@@ -352,7 +353,7 @@ def tightest(specs: dict[str, CgroupSpec]) -> tuple[str, CgroupSpec]:
 
 
 def _quota(spec: CgroupSpec) -> float:
-    """CPUs that a quota leaves."""
+    """The number of CPUs that a quota allows."""
     if spec.cpu_quota_us is None or not spec.cpu_period_us:
         return math.inf
     return spec.cpu_quota_us / spec.cpu_period_us
