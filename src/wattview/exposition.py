@@ -41,7 +41,7 @@ class Family(Struct):
         return self
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def labels(**pairs: str) -> str:
     """``{a="1",b="2"}`` in the order given, escaped: nothing that a name contains can leave its quotes."""
     return label_text(pairs)

@@ -1,7 +1,7 @@
 """A machine whose figures all move: power, containers and streams that come and go. Nothing of it is real.
 
 RAPL is ``powercap``'s tree, containers are cgroups of version 2 beside a scripted Docker API, streams are pages of
-nginx's RTMP module. Each step writes the counters as they are then; every ``CHURN`` steps the oldest container and the
+nginx's RTMP module. Each step writes the counters as they are then; every ``churn`` steps the oldest container and the
 oldest stream end, and new ones with names of their own begin.
 """
 
@@ -27,7 +27,8 @@ CHURN = 8
 class BusyMachine:
     """Moves from ``start`` to ``close`` in a thread of its own. ``settings`` point a daemon at it."""
 
-    def __init__(self, root: Path, containers: int = 20, streams: int = 10) -> None:
+    def __init__(self, root: Path, containers: int = 20, streams: int = 10, churn: int = CHURN) -> None:
+        self._churn = churn
         self._root = root
         self._sys = root / "sys"
         self._proc = tree.procfs(root / "proc")
@@ -83,7 +84,7 @@ class BusyMachine:
         for place, container_id in enumerate(self._containers):
             used = round(seconds * 1e6 * (0.05 + place % 7 / 20))
             tree.v2_cgroup(self._sys, _cgroup(container_id), usage_usec=used)
-        if self._steps % CHURN == 0:
+        if self._steps % self._churn == 0:
             self._end_container(next(iter(self._containers)))
             self._start_container()
             self._streams = [*self._streams[1:], self._streams[-1] + 1]

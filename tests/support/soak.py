@@ -1,14 +1,16 @@
 """The soak: a daemon and a dashboard for hours on a machine whose figures all move, and whether they stay as they are.
 
-    python -m tests.support.soak [--hours 1] [--out FILE]        (make soak HOURS=24)
+    python -m tests.support.soak [--hours 1] [--speed 1] [--web] [--out FILE]        (make soak HOURS=24)
 
-The machine is ``busy_machine``: containers and streams come and go all the time. Every exporter is scraped, and the
-dashboard walks through its screens. Every minute the memory, open files, threads and CPU time of both processes are
-noted, and the size of the history's file. What counts is the change after a warm-up: the median of the last quarter
-less that of the first one. Exit status 1 where something grew.
+The machine is ``busy_machine``: containers and streams come and go all the time. Every exporter is scraped, and a hand
+walks through the dashboard's screens, details and dialogs. With ``--web`` a second dashboard is open in a browser,
+which is a websocket client here. Every minute the memory, open files, threads and CPU time of each process are noted,
+and the size of the history's file. What counts is how the second half of the samples after the warm-up rises: the
+median slope between any two of them (Theil and Sen's), times its length. Exit status 1 where something rose.
 
-``--speed`` does more in the same time: snapshots, scrapes and ticks come so many times as often (every second, 15 s and
-5 s at speed 1), the retention, the warm-up and the time between samples are so many times as short.
+``--speed`` does more in the same time: snapshots, scrapes, ticks, containers and the hand come so many times as often
+(every second, 15 s, 5 s, 2 s and a minute at speed 1), and the retention, the warm-up and the time between samples are
+so many times as short. A moment of the machine's own counters cannot be sped up, nor what glibc and Python do by time.
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ import httpx
 from msgspec import Struct
 from msgspec.structs import fields
 
-from tests.support.busy_machine import BusyMachine
-from tests.support.daemon import DaemonProcess, running_daemon
+from tests.support.api_fuzz import with_results
+from tests.support.busy_machine import CHURN, BusyMachine
+from tests.support.daemon import DaemonProcess, alive, running_daemon
+from tests.support.soak_web import browsed
 from tests.support.terminal import Terminal
 
 WARM_UP_SECONDS = 600.0
@@ -39,11 +43,17 @@ SAMPLE_SECONDS = 60.0
 SCRAPE_SECONDS = 15.0
 TICK_SECONDS = 5.0
 RETENTION_SECONDS = 600.0
-SCREENS = "123456789"
 
-MAY_GROW = {"resident_megabytes": 4.0, "open_files": 4.0, "threads": 2.0, "history_megabytes": 2.0}
-"""By how much each may differ from the first quarter to the last one; memory also by ``MAY_GROW_SHARE``."""
-MAY_GROW_SHARE = 0.04
+VISITS = (
+    "1", "2", "3", "3\r", "4", "4\r", "5", "6", "6n", "7", "8", "9", "1?", "2\x10", "2,L", "7\r", "3t",
+)  # fmt: skip
+"""Keys of a visit each: every screen, the details of a container, a stream and a run, the launch dialog, help, palette,
+the past, a theme. Escape comes before the next."""
+KEY_SECONDS = 0.15
+ESCAPE = "\x1b"
+
+MAY_RISE = {"resident_megabytes": 2.0, "open_files": 4.0, "threads": 2.0, "history_megabytes": 2.0}
+"""How much each may rise over the second half of its samples, however long that is: a longer soak is stricter."""
 
 DASHBOARD = (
     "import sys; from wattview.tui.app import Dashboard; Dashboard(sys.argv[1], interval=float(sys.argv[2])).run()"
@@ -51,7 +61,8 @@ DASHBOARD = (
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """One process at one time; ``history_megabytes`` is of the file on disk."""
+    """One process at one time, in seconds since the begin and as the speed counts them; ``history_megabytes`` is of the
+    file on disk."""
 
     seconds: float
     resident_megabytes: float
@@ -67,34 +78,42 @@ class Soaked(Struct, frozen=True, kw_only=True):
     name: str
     samples: list[Sample]
 
-    def quarters(self, figure: str) -> tuple[float, float]:
-        """The medians of the first and of the last quarter."""
-        values = [getattr(sample, figure) for sample in self.samples]
-        quarter = max(1, len(values) // 4)
-        return statistics.median(values[:quarter]), statistics.median(values[-quarter:])
+    def half(self) -> list[Sample]:
+        """The samples that count."""
+        return self.samples[len(self.samples) // 2 :]
 
-    def grown(self, may_grow_megabytes: float = MAY_GROW["resident_megabytes"]) -> list[str]:
-        """What grew, in words; nothing where all stayed flat."""
+    def rise(self, figure: str) -> float:
+        """By how much a figure rises over the second half."""
+        points = [(sample.seconds, getattr(sample, figure)) for sample in self.half()]
+        slopes = [(y1 - y0) / (x1 - x0) for (x0, y0), (x1, y1) in itertools.combinations(points, 2)]
+        return statistics.median(slopes) * (points[-1][0] - points[0][0]) if slopes else 0.0
+
+    def risen(self) -> list[str]:
+        """What rose, in words; nothing where all stayed flat."""
         found = []
-        for figure, most in MAY_GROW.items():
-            first, last = self.quarters(figure)
-            if figure == "resident_megabytes":
-                most = max(may_grow_megabytes, MAY_GROW_SHARE * first)
-            if last - first > most:
-                found.append(f"{self.name}: {figure} grew from {first:.1f} to {last:.1f}")
+        for figure, most in MAY_RISE.items():
+            if (rise := self.rise(figure)) > most:
+                hours = (self.samples[-1].seconds - self.half()[0].seconds) / 3600
+                found.append(f"{self.name}: {figure} rose by {rise:.1f} in {hours:.1f} h")
         return found
 
     def row(self) -> str:
-        memory, files, threads = (self.quarters(name) for name in ("resident_megabytes", "open_files", "threads"))
+        def middle(name: str) -> float:
+            return statistics.median(getattr(sample, name) for sample in self.half())
+
         first, last = self.samples[0], self.samples[-1]
         cpu = 100 * (last.cpu_seconds - first.cpu_seconds) / max(last.seconds - first.seconds, 1e-9)
         return (
-            f"| {self.name} | {memory[0]:.1f} → {memory[1]:.1f} | {files[0]:.0f} → {files[1]:.0f} | "
-            f"{threads[0]:.0f} → {threads[1]:.0f} | {cpu:.1f} |"
+            f"| {self.name} | {first.resident_megabytes:.1f} | {middle('resident_megabytes'):.1f} | "
+            f"{last.resident_megabytes:.1f} | {self.rise('resident_megabytes'):+.2f} | {middle('open_files'):.0f} | "
+            f"{middle('threads'):.0f} | {cpu:.1f} |"
         )
 
 
-HEAD = "| process | memory, MB | open files | threads | CPU, % of a core |\n|---|---|---|---|---|"
+HEAD = (
+    "| process | MB after 10 min | second half | at the end | rise over the second half | open files | threads | "
+    "CPU, % of a core |\n|---|---|---|---|---|---|---|---|"
+)
 
 
 def look(pid: int, seconds: float, history: Path) -> Sample:
@@ -111,40 +130,60 @@ def look(pid: int, seconds: float, history: Path) -> Sample:
 
 
 def soak(
-    directory: Path, seconds: float, speed: float = 1.0, told: Callable[[str], None] = lambda line: None
+    directory: Path,
+    seconds: float,
+    speed: float = 1.0,
+    told: Callable[[str], None] = lambda line: None,
+    *,
+    web: bool = False,
 ) -> list[Soaked]:
-    """Runs both for so long, the warm-up included, and returns what they were after it."""
-    (directory / "daemon").mkdir()
-    with BusyMachine(directory / "machine") as machine:
+    """Runs all for so long, the warm-up included, and returns what they were after it."""
+    with_results(directory / "daemon")
+    with contextlib.ExitStack() as stack:
+        machine = stack.enter_context(BusyMachine(directory / "machine", churn=max(1, round(CHURN / speed))))
         settings = [
             *machine.settings,
             f"history.interval={TICK_SECONDS / speed}s",
             f"history.retention={RETENTION_SECONDS / speed}s",
         ]
-        with running_daemon(directory / "daemon", *settings) as daemon, scraped(daemon, SCRAPE_SECONDS / speed):
-            command = [sys.executable, "-c", DASHBOARD, f"unix://{daemon.socket}", str(1 / speed)]
-            with Terminal(command, (160, 48)) as dashboard:
-                dashboard.wait_for(b"Overview")
-                return watched(daemon, dashboard, seconds, speed, told)
+        daemon = stack.enter_context(running_daemon(directory / "daemon", *settings))
+        stack.enter_context(scraped(daemon, SCRAPE_SECONDS / speed))
+        command = [sys.executable, "-c", DASHBOARD, f"unix://{daemon.socket}", str(1 / speed)]
+        dashboard = stack.enter_context(Terminal(command, (160, 48)))
+        dashboard.wait_for(b"Overview")
+        pids = {"daemon": daemon.process.pid, "dashboard": dashboard.process.pid}
+        hands = [dashboard.type]
+        if web:
+            browser = stack.enter_context(browsed(command))
+            pids |= {"--web": browser.server, "dashboard in a browser": browser.dashboard}
+            hands.append(browser.type)
+        return watched(daemon, pids, hands, seconds, speed, told)
 
 
 def watched(
-    daemon: DaemonProcess, dashboard: Terminal, seconds: float, speed: float, told: Callable[[str], None]
+    daemon: DaemonProcess,
+    pids: dict[str, int],
+    hands: Sequence[Callable[[str], None]],
+    seconds: float,
+    speed: float,
+    told: Callable[[str], None],
 ) -> list[Soaked]:
-    pids = {"daemon": daemon.process.pid, "dashboard": dashboard.process.pid}
     samples: dict[str, list[Sample]] = {name: [] for name in pids}
-    screens = itertools.cycle(SCREENS)
     began = time.monotonic()
-    while (passed := time.monotonic() - began) < seconds:
-        assert daemon.process.poll() is None, daemon.log
-        assert dashboard.process.poll() is None, dashboard.text[-2000:].decode("utf-8", "replace")
+    for visit in itertools.cycle(VISITS):
+        if (passed := (time.monotonic() - began)) >= seconds:
+            break
         for name, pid in pids.items():
-            one = look(pid, passed, daemon.state / "history.sqlite")
+            assert alive(pid), f"{name} has ended\n{daemon.log}"
+            one = look(pid, passed * speed, daemon.state / "history.sqlite")
             told("\t".join([name, *(f"{getattr(one, field.name):.1f}" for field in fields(Sample))]))
-            if passed >= WARM_UP_SECONDS / speed:
+            if one.seconds >= WARM_UP_SECONDS:
                 samples[name].append(one)
-        dashboard.type(next(screens))
-        time.sleep(SAMPLE_SECONDS / speed)
+        for key in (ESCAPE, *visit):
+            for hand in hands:
+                hand(key)
+            time.sleep(KEY_SECONDS)
+        time.sleep(max(0.0, began + passed + SAMPLE_SECONDS / speed - time.monotonic()))
     return [Soaked(name=name, samples=found) for name, found in samples.items()]
 
 
@@ -171,21 +210,26 @@ def scraped(daemon: DaemonProcess, every: float) -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--hours", type=float, default=1.0)
+    options.add_argument("--hours", type=float, default=1.0, help="how long it takes")
     options.add_argument("--speed", type=float, default=1.0)
+    options.add_argument("--web", action="store_true", help="a dashboard in a browser beside the one in a terminal")
     options.add_argument("--out", type=Path, help="where the samples are written, one line each")
     chosen = options.parse_args(arguments)
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="wattview-soak-"))
         out = stack.enter_context(chosen.out.open("w")) if chosen.out else sys.stderr
-        print("\t".join(["process", *(field.name for field in fields(Sample))]), file=out, flush=True)
-        found = soak(Path(directory), 3600 * chosen.hours, chosen.speed, lambda line: print(line, file=out, flush=True))
+
+        def told(line: str) -> None:
+            print(line, file=out, flush=True)
+
+        told("\t".join(["process", *(field.name for field in fields(Sample))]))
+        found = soak(Path(directory), 3600 * chosen.hours, chosen.speed, told, web=chosen.web)
     revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    print(f"{chosen.hours:g} h at speed {chosen.speed:g}, {revision.stdout.strip()}: first quarter → last quarter\n")
+    print(f"{chosen.hours:g} h at speed {chosen.speed:g}, {revision.stdout.strip()}\n")
     print("\n".join([HEAD, *(one.row() for one in found)]))
-    grown = [line for one in found for line in one.grown()]
-    print("\n".join(["", *(grown or ["flat"])]))
-    return 1 if grown else 0
+    risen = [line for one in found for line in one.risen()]
+    print("\n".join(["", *(risen or ["flat"])]))
+    return 1 if risen else 0
 
 
 if __name__ == "__main__":

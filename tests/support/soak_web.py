@@ -1,0 +1,87 @@
+"""A dashboard in a browser, without the browser: a websocket client that reads all and types what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import aiohttp
+from msgspec import Struct
+
+from tests.support.daemon import descendants
+
+SERVE = """
+import sys
+from wattview.cli import web
+web.dashboard_command = lambda arguments: sys.argv[1]
+web.serve_web((), 0)
+"""
+"""``wattview tui --web`` with a dashboard of another clock."""
+
+
+class Browsed(Struct, frozen=True):
+    """Two processes by their pids, and what types into the page."""
+
+    server: int
+    dashboard: int
+    type: Callable[[str], None]
+
+
+@contextlib.contextmanager
+def browsed(dashboard: Sequence[str], size: tuple[int, int] = (160, 48)) -> Iterator[Browsed]:
+    """Serves the command ``dashboard`` and looks at it for the time of the block."""
+    command = [sys.executable, "-c", SERVE, f"exec {shlex.join(dashboard)}"]
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    loop = asyncio.new_event_loop()
+    keys: asyncio.Queue[str | None] = asyncio.Queue()
+    try:
+        assert server.stdout is not None
+        found = re.search(r"(http://127\.0\.0\.1:(\d+))/\?key=(\S+)", server.stdout.readline())
+        assert found is not None
+        visit = _visit(found[1], f"wattview-{found[2]}={found[3]}", size, keys)
+        visitor = threading.Thread(target=loop.run_until_complete, args=(visit,))
+        visitor.start()
+
+        def type_(text: str | None) -> None:
+            loop.call_soon_threadsafe(keys.put_nowait, text)
+
+        yield Browsed(server.pid, _only_child(server.pid), type_)
+        type_(None)
+        visitor.join()
+    finally:
+        server.terminate()
+        server.wait(30)
+        loop.close()
+
+
+async def _visit(origin: str, cookie: str, size: tuple[int, int], keys: asyncio.Queue[str | None]) -> None:
+    url = f"{origin}/ws?width={size[0]}&height={size[1]}"
+    async with aiohttp.ClientSession() as session, session.ws_connect(
+        url, headers={"Origin": origin, "Cookie": cookie}, max_msg_size=0
+    ) as page:  # fmt: skip
+
+        async def read() -> None:
+            async for _ in page:
+                pass
+
+        reading = asyncio.create_task(read())
+        while (text := await keys.get()) is not None and not reading.done():
+            await page.send_str(json.dumps(["stdin", text]))
+        reading.cancel()
+
+
+def _only_child(pid: int) -> int:
+    end = time.monotonic() + 30
+    while not (found := descendants(pid)):
+        assert time.monotonic() < end, "no dashboard was started"
+        time.sleep(0.05)
+    (child,) = found
+    return child
