@@ -40,25 +40,28 @@ def browsed(dashboard: Sequence[str], size: tuple[int, int] = (160, 48)) -> Iter
     """Serves the command ``dashboard`` and looks at it for the time of the block."""
     command = [sys.executable, "-c", SERVE, f"exec {shlex.join(dashboard)}"]
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    loop = asyncio.new_event_loop()
-    keys: asyncio.Queue[str | None] = asyncio.Queue()
     try:
         assert server.stdout is not None
         found = re.search(r"(http://127\.0\.0\.1:(\d+))/\?key=(\S+)", server.stdout.readline())
         assert found is not None
-        visit = _visit(found[1], f"wattview-{found[2]}={found[3]}", size, keys)
-        visitor = threading.Thread(target=loop.run_until_complete, args=(visit,))
-        visitor.start()
-
-        def type_(text: str | None) -> None:
-            loop.call_soon_threadsafe(keys.put_nowait, text)
-
-        yield Browsed(server.pid, _only_child(server.pid), type_)
-        type_(None)
-        visitor.join()
+        with _visited(found[1], f"wattview-{found[2]}={found[3]}", size) as type_:
+            yield Browsed(server.pid, _only_child(server.pid), type_)
     finally:
         server.terminate()
         server.wait(30)
+
+
+@contextlib.contextmanager
+def _visited(origin: str, cookie: str, size: tuple[int, int]) -> Iterator[Callable[[str], None]]:
+    loop = asyncio.new_event_loop()
+    keys: asyncio.Queue[str | None] = asyncio.Queue()
+    visitor = threading.Thread(target=loop.run_until_complete, args=(_visit(origin, cookie, size, keys),))
+    visitor.start()
+    try:
+        yield lambda text: loop.call_soon_threadsafe(keys.put_nowait, text) and None
+    finally:
+        loop.call_soon_threadsafe(keys.put_nowait, None)
+        visitor.join()
         loop.close()
 
 
