@@ -2,7 +2,7 @@
 
 On a systemd host these are the kernel's threads alone; on a machine without one all that nobody has put into a
 container. Which processes are there is in the root's ``cgroup.procs``; their CPU time in ``/proc/<pid>/stat``. Most of
-the kernel's threads sleep: those that ran lately are read each time, the others every ``SLEEPERS_SECONDS``.
+the kernel's threads sleep: those that ran lately are read each time, the others every ``SLEEPERS_READS`` times.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from wattview.probes.kernel_files import KernelFile
 from wattview.probes.procfs import PidStat, pid_stat
 from wattview.probes.rates import Rate
 
-SLEEPERS_SECONDS = 30.0
+SLEEPERS_READS = 6
 
 _KERNEL_THREAD = 0x00200000
 """PF_KTHREAD of ``include/linux/sched.h``, in the flags of /proc/<pid>/stat."""
@@ -64,7 +64,7 @@ class LooseProcesses:
         self._procs = KernelFile(f"{root_cgroup}/cgroup.procs", size=16384)
         self._known: dict[int, _Process] = {}
         self._looked: float | None = None
-        self._slept = 0.0
+        self._reads = 0
 
     def read(self, now: float, monotonic: float) -> list[Program]:
         """Takes their CPU time as it is now; the programs of which the last process has ended, which are forgotten.
@@ -73,9 +73,8 @@ class LooseProcesses:
         """
         # A process of another pid namespace is listed as 0.
         listed = {pid for pid in map(int, self._procs.read().split()) if pid}
-        everyone = monotonic - self._slept >= SLEEPERS_SECONDS
-        if everyone:
-            self._slept = monotonic
+        everyone = self._reads % SLEEPERS_READS == 0
+        self._reads += 1
         for pid in self._known.keys() - listed:
             self._end(pid)
         for program in self.programs.values():
