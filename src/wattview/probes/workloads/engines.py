@@ -9,15 +9,20 @@ from collections.abc import Callable, Iterator
 from wattview.config import Config
 from wattview.fetch import Access
 from wattview.probes.workloads.naming import NameSource
+from wattview.probes.workloads.naming.cri import CriNames
 from wattview.probes.workloads.naming.docker_api import DockerNames
 from wattview.probes.workloads.naming.kubelet import KubeletNames
 
-ASK: dict[str, Callable[[str, str], NameSource]] = {"docker": DockerNames, "podman": DockerNames}
+ASK: dict[str, Callable[[str, str], NameSource]] = {
+    "docker": DockerNames, "podman": DockerNames, "containerd": CriNames, "crio": CriNames,
+}  # fmt: skip
 """How each engine is asked, by the name that ``workloads.engines`` knows it by."""
 
 SOCKETS: dict[str, tuple[str, ...]] = {
     "docker": ("/run/docker.sock", "/run/user/*/docker.sock"),
     "podman": ("/run/podman/podman.sock", "/run/user/*/podman/podman.sock"),
+    "containerd": ("/run/containerd/containerd.sock", "/run/k3s/containerd/containerd.sock"),
+    "crio": ("/run/crio/crio.sock",),
 }
 """Where each listens."""
 

@@ -8,6 +8,7 @@ known for ``workloads.ended_seconds`` with its last counters.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from wattview.config import Config
 from wattview.model import Fault, Workload, WorkloadsReading
@@ -52,7 +53,12 @@ class WorkloadsProbe:
             self._names.look(one.place.container_id for one in cgroups if one.place and one.place.container_id)
             if first:
                 self._names.wait(FIRST_NAMES_SECONDS)
-            found = [self._workload(one) for one in cgroups if _is_shown(one)]
+            sandboxes = self._sandboxes(cgroups)
+            found = [
+                self._workload(one, inside=sandboxes.get(one.path, 0.0))
+                for one in cgroups
+                if (_is_shown(one) or one.path in sandboxes) and not self._is_sandbox(one)
+            ]
             self._ended = [(one, at) for one, at in self._ended if monotonic - at < self._keep][-MOST_ENDED:]
             outside = self._outside(loose, now, monotonic, faults)
             ended = tuple([one for one, _ in self._ended])
@@ -112,13 +118,26 @@ class WorkloadsProbe:
 
     def _on_end(self, one: WorkloadCgroup) -> None:
         """In whichever thread has seen it; the tree's lock is held."""
-        if _is_shown(one):
+        if _is_shown(one) and not self._is_sandbox(one):
             self._remember(self._workload(one, ended=time.time()), time.monotonic())
+
+    def _is_sandbox(self, one: WorkloadCgroup) -> bool:
+        """Whether it is what holds a pod's namespaces, in the pod's cgroup: both are the pod."""
+        if one.place is None or not one.place.pod_uid or not one.place.container_id:
+            return False
+        named = self._names.containers.get(one.place.container_id)
+        return named is not None and named.sandbox
+
+    def _sandboxes(self, cgroups: Iterable[WorkloadCgroup]) -> dict[str, float]:
+        """What sandboxes have used, by the path of their pod's cgroup."""
+        return {
+            one.owner.path: one.seconds or 0.0 for one in cgroups if one.owner is not None and self._is_sandbox(one)
+        }
 
     def _remember(self, ended: Workload, monotonic: float) -> None:
         self._ended.append((ended, monotonic))
 
-    def _workload(self, one: WorkloadCgroup, ended: float | None = None) -> Workload:
+    def _workload(self, one: WorkloadCgroup, ended: float | None = None, inside: float = 0.0) -> Workload:
         place, names = one.place, self._names
         assert place is not None
         named = names.containers.get(place.container_id) if place.container_id else None
@@ -148,7 +167,7 @@ class WorkloadsProbe:
             slice=one.parent.path if one.parent is not None else one.path.rpartition("/")[0],
             started=one.started,
             ended=ended,
-            cpu_seconds_total=one.seconds,
+            cpu_seconds_total=None if one.seconds is None else one.seconds + inside,
             cpu_percent=None if ended is not None else one.percent,
             memory_bytes=None if ended is not None else one.memory_bytes,
         )

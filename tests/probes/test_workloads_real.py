@@ -1,0 +1,78 @@
+"""Real engines at once on this machine: Docker's containers, a pod of containerd's CRI, and what is in neither."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ConfigFactory
+from tests.support.containerd import IMAGE, containerd
+from tests.support.docker_engine import engine
+from tests.support.workload_tree import POD_UID, until
+from wattview.daemon.children import child_command
+from wattview.model import Workload
+from wattview.probes.procfs import cpu_total
+from wattview.probes.workloads.probe import WorkloadsProbe
+
+BUSY = ["/bin/sh", "-c", "while :; do :; done"]
+
+
+def spent() -> float:
+    """CPU seconds of this machine so far."""
+    return cpu_total(Path("/proc/stat").read_bytes()).busy
+
+
+@pytest.mark.slow
+def test_docker_and_a_pod_and_a_program_of_nobodys_are_each_a_workload(
+    tmp_path: Path, make_config: ConfigFactory
+) -> None:
+    with engine() as docker, containerd(tmp_path) as cri:
+        docked = docker.run("web", *BUSY, cpu_quota=20_000, cpu_period=100_000)
+        pod = cri.pod("live", "encoder", POD_UID, ffmpeg=BUSY)
+        probe = WorkloadsProbe(
+            make_config(f"docker.host={docker.host}", f"workloads.engines=docker,containerd={cri.socket}")
+        )
+        with subprocess.Popen(child_command(["busybox", "yes"]), stdout=subprocess.DEVNULL) as loose:
+            try:
+                first, before = probe.read(), spent()
+                by_container = {one.container_id: one for one in first.workloads if one.container_id}
+                assert _about(by_container[docked]) == ("container", "web", "", "", "", "docker")
+                assert _about(by_container[pod["ffmpeg"]]) == (
+                    "container",
+                    "ffmpeg",
+                    "live",
+                    "encoder",
+                    "ffmpeg",
+                    "containerd",
+                )
+                assert by_container[pod["ffmpeg"]].image == IMAGE
+                assert (by_container[pod["ffmpeg"]].memory_bytes or 0) > 0
+                assert pod[""] not in by_container
+                pods = [one for one in first.workloads if one.kind == "pod"]
+                assert [(one.name, one.namespace, one.pod) for one in pods] == [("encoder", "live", "encoder")]
+                assert first.pids[loose.pid] == "program:busybox"
+
+                time.sleep(3)
+                second, after = probe.read(), spent()
+                was = {one.id: one.cpu_seconds_total or 0.0 for one in first.workloads}
+                grown = {one.id: (one.cpu_seconds_total or 0.0) - was.get(one.id, 0.0) for one in second.workloads}
+                # what is owned is nearly all that was used; programs that came and went in between are nobody's here
+                assert sum(grown.values()) == pytest.approx(after - before, rel=0.25, abs=0.2)
+                assert grown[by_container[docked].id] == pytest.approx(0.6, abs=0.35)
+                assert grown[by_container[pod["ffmpeg"]].id] > 0.5
+                assert grown["program:busybox"] > 0.5
+
+                cri.remove(pod["ffmpeg"])
+                until(lambda: [one.name for one in probe.read().ended if one.container_id == pod["ffmpeg"]], ["ffmpeg"])
+                (ended,) = [one for one in probe.read().ended if one.container_id == pod["ffmpeg"]]
+                assert (ended.cpu_seconds_total or 0.0) >= was[ended.id] + grown[ended.id]
+            finally:
+                loose.kill()
+                probe.close()
+
+
+def _about(one: Workload) -> tuple[str, ...]:
+    return one.kind, one.name, one.namespace, one.pod, one.container, one.engine
