@@ -37,6 +37,7 @@ from wattview.model import (
     SideBySide,
     Snapshot,
 )
+from wattview.model.power.calibration import CalibrationOffer, WallCalibration, WallSamples
 from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 
 T = TypeVar("T")
@@ -282,6 +283,23 @@ class Client:
             "preset": preset, "extrapolate": str(extrapolate).lower(), "machine": machine, "runs": ",".join(runs),
         }  # fmt: skip
         return await self._get("/api/v1/prediction", PowerPrediction, query, seconds=60.0)
+
+    async def wall_samples(self, after: float, meter: str = "") -> WallSamples:
+        """What was seen of the machine and of its meter since that moment (Unix seconds); "" is the wall."""
+        return await self._get("/api/v1/wall/samples", WallSamples, {"after": repr(after), "meter": meter})
+
+    async def calibration(self) -> WallCalibration:
+        """The calibration in force; raises CallRefused (404) without one."""
+        return await self._get("/api/v1/calibration", WallCalibration)
+
+    async def offer_calibration(self, offer: CalibrationOffer) -> WallCalibration:
+        """Gives the daemon a calibration; raises CallRefused (409) where it is of another model of machine."""
+        body = msgspec.json.encode(offer)
+        return await self._call("POST", "/api/v1/calibration", WallCalibration, content=body)
+
+    async def forget_calibration(self) -> WallCalibration:
+        """Removes the calibration in force, which it returns."""
+        return await self._call("DELETE", "/api/v1/calibration", WallCalibration)
 
     async def exporters(self) -> list[ExporterHealth]:
         return await self._get("/api/v1/exporters", list[ExporterHealth], seconds=60.0)

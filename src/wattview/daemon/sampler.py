@@ -243,6 +243,12 @@ class Sampler:
         source = self.sources.get("gpu")
         return () if source is None or source.status.state == "absent" else None
 
+    def gpu_models(self) -> tuple[str, ...] | None:
+        """The names of this machine's GPUs as they were last read; None where they are not known."""
+        source = self.sources.get("gpu")
+        known = self.known_gpus(source.latest if source is not None else None)
+        return None if known is None else tuple(gpu.name for gpu in known)
+
     def power_source(self) -> str | None:
         """The current source of host power; None if there is none."""
         source = self.sources.get("power")

@@ -47,6 +47,8 @@ from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler
 from wattview.daemon.sd_notify import Supervisor
 from wattview.daemon.state_directory import StateError
+from wattview.daemon.wall.identity import machine_model
+from wattview.daemon.wall.wall import Wall
 from wattview.gc_tuning import begin
 
 if TYPE_CHECKING:
@@ -125,7 +127,11 @@ class Daemon:
         async def mark() -> None:
             """Records the ends of a measured window in the history."""
 
-        attributor = Attributor(config, sampler, lambda: self._runner)
+        wall = Wall(
+            state, machine_model(config.paths.procfs, config.paths.sysfs), sampler.gpu_models,
+            3 * config.history.interval_seconds,
+        )  # fmt: skip
+        attributor = Attributor(config, sampler, lambda: self._runner, wall.take)
         stack.push_async_callback(attributor.close)
 
         if isinstance(history, SqliteHistory):
@@ -173,6 +179,7 @@ class Daemon:
             server,
             self._events,
             stopping,
+            wall,
         )
         keys = {_port(listener): key for key, listener in self.addresses.exporters.items()}
         exporters = Endpoints(Shown(config, sampler, attributor, results, health, runner, LastWords()), keys)

@@ -19,7 +19,10 @@ log = logging.getLogger("wattview.state")
 
 LOCK_NAME = "wattview.lock"
 
-OURS = (LOCK_NAME, "history.sqlite", "runs", "results", "idle.json", "daemon.log", "media", "nginx-rtmp")
+OURS = (
+    LOCK_NAME, "history.sqlite", "runs", "results", "idle.json", "wall-calibration.json", "daemon.log", "media",
+    "nginx-rtmp",
+)  # fmt: skip
 """Names that identify a state directory: the permissions of other directories must not be restricted."""
 
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from wattview.model.power.calibration import WallInputs
+from wattview.model.power.calibration import WallCalibration, WallInputs
+
+TERMS = ("base", "seen", "gpu", "cpu", "square", "warm")
 
 INPUTS = ("seen", "gpu", "cpu", "square")
 
@@ -50,3 +52,38 @@ def term_row(terms: Sequence[str], inputs: Sequence[float], warmth: float) -> li
     """The values of the terms, in their order."""
     known = dict(zip(INPUTS, inputs, strict=True)) | {"base": 1.0, "warm": warmth}
     return [known[term] for term in terms]
+
+
+def formula(calibration: WallCalibration) -> str:
+    """The model for people: ``31.20 W + 1.090 × measured power + 0.0004 × measured power²``."""
+    seen = "measured power" if calibration.power_source else "CPU use"
+    words = {
+        "seen": seen, "gpu": "GPU power", "cpu": "CPU use", "square": f"{seen}²",
+        "warm": f"mean {seen} of {calibration.warm_seconds:g} s",
+    }  # fmt: skip
+    parts = []
+    for term, coefficient in zip(calibration.terms, calibration.coefficients, strict=True):
+        if term == "base":
+            parts.append(f"{coefficient:.2f} W")
+        elif term == "square":
+            parts.append(f"{coefficient / SQUARE_WATTS:.6f} × {words[term]}")
+        else:
+            parts.append(f"{coefficient:.3f} × {words[term]}")
+    return " + ".join(parts).replace("+ -", "− ")
+
+
+def range_text(calibration: WallCalibration) -> str:
+    """``measured power 18.2 to 143.1 W, GPU power 0.0 to 0.0 W``: of what it may be asked."""
+    return ", ".join(
+        f"{INPUT_WORDS[name][0]} {span.low:.1f} to {span.high:.1f} {INPUT_WORDS[name][1]}"
+        for name, span in calibration.spans.items()
+        if name in bounded(calibration) and span.high > 0.0
+    )
+
+
+def bounded(calibration: WallCalibration) -> tuple[str, ...]:
+    """The inputs that must lie in the range that was seen."""
+    return ("seen", "gpu") if calibration.power_source else ("gpu", "cpu")
+
+
+INPUT_WORDS = {"seen": ("measured power", "W"), "gpu": ("GPU power", "W"), "cpu": ("CPU use", "%")}

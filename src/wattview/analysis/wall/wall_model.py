@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from wattview.analysis.wall.least_squares import dot, quadratic
-from wattview.analysis.wall.terms import Warmth, input_row, term_row
+from wattview.analysis.wall.terms import INPUT_WORDS, INPUTS, Warmth, bounded, input_row, term_row
 from wattview.model.power.calibration import WallCalibration, WallInputs
 
 SLACK = 0.05
@@ -17,8 +17,6 @@ IMPORTED_SHARE = 0.05
 """Of a calibration that another machine of the model made. Two machines of one model differ in what the counters do not
 see: the supply's losses, fans, boards, memory of other makers. Nobody has measured by how much here: the interval is
 twice as wide, and at least this share of the power."""
-
-INPUT_WORDS = {"seen": ("measured power", "W"), "gpu": ("GPU power", "W"), "cpu": ("CPU use", "%")}
 
 
 class WallEstimate(NamedTuple):
@@ -59,11 +57,9 @@ def estimate(calibration: WallCalibration, inputs: list[float], warmth: float) -
 
 
 def _outside(calibration: WallCalibration, inputs: list[float]) -> str:
-    measured = bool(calibration.power_source)
-    known = {"seen": inputs[0] if measured else None, "gpu": inputs[1], "cpu": None if measured else inputs[2]}
-    for name, value in known.items():
-        span = calibration.spans.get(name)
-        if value is None or span is None:
+    for name in bounded(calibration):
+        value, span = inputs[INPUTS.index(name)], calibration.spans.get(name)
+        if span is None:
             continue
         slack = SLACK * max(span.high - span.low, 1.0)
         if not span.low - slack <= value <= span.high + slack:

@@ -26,6 +26,7 @@ from wattview.daemon.api.history import HISTORY_CALLS
 from wattview.daemon.api.results import RESULTS_CALLS
 from wattview.daemon.api.route import Call, Parts, Refusal, number, unix_seconds
 from wattview.daemon.api.runs import RUN_CALLS
+from wattview.daemon.api.wall import WALL_CALLS
 from wattview.daemon.history.protocol import HistoryError
 from wattview.model import Event, Snapshot
 
@@ -95,6 +96,7 @@ CALLS: tuple[Call, ...] = (
     *RUN_CALLS,
     *RESULTS_CALLS,
     *DOCTOR_CALLS,
+    *WALL_CALLS,
     Call(
         "GET",
         "/api/v1/events",

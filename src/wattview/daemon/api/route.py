@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wattview.daemon.media.server import ManagedRtmp
     from wattview.daemon.results import Results
     from wattview.daemon.sampler import Sampler
+    from wattview.daemon.wall.wall import Wall
 
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -49,6 +50,7 @@ class Parts(NamedTuple):
     """The private nginx-rtmp if one was needed, whether or not it started."""
     events: EventLog
     stopping: asyncio.Event
+    wall: Wall
 
 
 class Refusal(Exception):

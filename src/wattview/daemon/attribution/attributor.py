@@ -61,6 +61,10 @@ OWN_PROC = "/proc"
 """Our children have pids of our own /proc, whatever the configured procfs."""
 
 
+Listener = Callable[[Interval | None, str], None]
+"""Gets every interval as it is known, with the host's source; None where a part of the power was not known in it."""
+
+
 class Runs(Protocol):
     """What is needed of the scenario runner."""
 
@@ -71,12 +75,16 @@ class Runs(Protocol):
 
 
 class Attributor:
-    """Divides the machine's power. ``runs`` returns the scenario runner once there is one."""
+    """Divides the machine's power. ``runs`` returns the scenario runner once there is one; ``listener`` gets every
+    interval."""
 
-    def __init__(self, config: Config, sampler: Sampler, runs: Callable[[], Runs | None]) -> None:
+    def __init__(
+        self, config: Config, sampler: Sampler, runs: Callable[[], Runs | None], listener: Listener | None = None
+    ) -> None:
         self._config = config
         self._sampler = sampler
         self._runs = runs
+        self._listener = listener
         self._stale = max(STALE_SECONDS, 3 * config.history.interval_seconds)
         self._intervals = Intervals()
         self._ledger = Ledger()
@@ -110,6 +118,7 @@ class Attributor:
             power, host = self._latest("power", PowerReading), self._latest("host", HostReading)
             if power is None or host is None:
                 self._interval = self._last = None
+                self._tell(None, "")
                 return
             containers, gpus = self._latest("containers", ContainersReading), self._latest("gpu", GpusReading)
             workloads = self._latest("workloads", WorkloadsReading)
@@ -139,6 +148,7 @@ class Attributor:
             )
             interval = self._intervals.next(look)
             resting = self._baseline.enters(runs.current if runs is not None else None)
+            self._tell(interval, power.source)
             if interval is None:
                 return
             self._share_out(interval, power, resting)
@@ -151,6 +161,10 @@ class Attributor:
             self._streams = power_of_streams(streams, scene, self._last, self._config) if streams is not None else {}
             self._encoders = encoders
             await self._memory.save_sometimes()
+
+    def _tell(self, interval: Interval | None, source: str) -> None:
+        if self._listener is not None:
+            self._listener(interval, source)
 
     def families(self) -> list[Family]:
         """The metric families of the last interval and of the totals."""

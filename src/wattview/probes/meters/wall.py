@@ -105,13 +105,18 @@ def _unknown(meter: MeterReading) -> str:
 def families(reading: WallReading) -> list[Family]:
     """What the RAPL exporter shows of a reading."""
     power = reading.power
-    source = labels(source=power.source)
     watts = Family("wattview_meter_power_watts", "gauge", "Power of all that is behind a wall meter.")
     refresh = Family("wattview_meter_refresh_seconds", "gauge", "How often a wall meter's figures were seen to change.")
     for meter in power.meters:
         text = labels(meter=meter.name, kind=meter.kind)
         watts.add(meter.watts, text)
         refresh.add(meter.refresh_seconds, text)
+    return [*wall_families(power), watts, refresh]
+
+
+def wall_families(power: WallPower) -> list[Family]:
+    """The power and the energy at the wall, by a meter or calibrated."""
+    source = labels(source=power.source)
     return [
         Family("wattview_wall_power_watts", "gauge", "Power that this machine draws from the wall.").add(
             power.watts, source
@@ -122,6 +127,4 @@ def families(reading: WallReading) -> list[Family]:
         Family("wattview_wall_energy_joules_total", "counter", "Energy that this machine drew from the wall.").add(
             power.joules_total, source
         ),
-        watts,
-        refresh,
     ]

@@ -1,0 +1,220 @@
+"""One calibration from its first idle second to the model: steps of load, and what the daemon saw of each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import click
+
+from wattview.analysis.wall.calibration import MeterFacts, calibrate, least_step_seconds
+from wattview.analysis.wall.load_windows import EDGE_SECONDS, SETTLE_SECONDS, WINDOW_SECONDS, Step
+from wattview.analysis.windows.energy import NoData
+from wattview.cli import terminal as term
+from wattview.cli.calibrate.load_steps import Encoders, LoadStep, steps_of, usable_encoders
+from wattview.client import Client
+from wattview.daemon.children import ProgramMissing
+from wattview.foreign_text import one_line
+from wattview.model.power.calibration import WallCalibration, WallInputs, WallSamples
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+STEP_SECONDS = 30.0
+
+POLL_SECONDS = 1.0
+OVERLAP_SECONDS = 30.0
+"""What is asked for again each time: a meter's reading is known later than it was taken."""
+
+AFTER_SECONDS = 15.0
+"""How long the meter is followed after the last step: it may be late by as much."""
+
+IDLE_PERCENT = 10.0
+"""A machine that is busier than this without our encoders is not idle."""
+
+
+class Plan(NamedTuple):
+    """The steps, how long each is, and the encoders that make them."""
+
+    steps: list[LoadStep]
+    step_seconds: float
+    cpu_encoder: str
+    gpu_encoder: str
+
+    @property
+    def seconds(self) -> float:
+        return len(self.steps) * self.step_seconds + AFTER_SECONDS
+
+
+class ProgressLine(Protocol):
+    """How far it is, for people."""
+
+    def say(self, words: str, done: float, left: float) -> None: ...
+
+
+async def plan_of(client: Client, ffmpeg: str, count: int, step_seconds: float | None, meter: str) -> Plan:
+    """Raises ClickException where nothing can be calibrated here."""
+    snapshot = await client.snapshot()
+    if snapshot.run is not None and snapshot.run.state == "running":
+        raise click.ClickException(f"the run {snapshot.run.id} is going on: wait for its end, or stop it")
+    samples = await client.wall_samples(time.time(), meter)
+    if samples.reason:
+        raise click.ClickException(samples.reason)
+    try:
+        cpu_encoder, gpu_encoder = await usable_encoders(ffmpeg, bool(snapshot.gpus))
+    except ProgramMissing as error:
+        raise click.ClickException(str(error)) from None
+    if not cpu_encoder:
+        raise click.ClickException(f"{ffmpeg} has no encoder that works here; see wattview doctor")
+    refresh = samples.refresh_seconds or 1.0
+    least = SETTLE_SECONDS + EDGE_SECONDS + refresh + max(WINDOW_SECONDS, refresh)
+    if step_seconds is not None and step_seconds < least:
+        raise click.UsageError(
+            f"--step-seconds: the meter has a new figure each {refresh:.1f} s: give at least {least:.0f}"
+        )
+    steps = steps_of(count, samples.machine.cpus or 1, bool(gpu_encoder))
+    seconds = step_seconds or max(STEP_SECONDS, round(least_step_seconds(refresh)))
+    return Plan(steps, seconds, cpu_encoder, gpu_encoder)
+
+
+async def calibrated(client: Client, plan: Plan, ffmpeg: str, meter: str, *, force: bool) -> WallCalibration:
+    """Goes through the plan. Nothing is left running, however it ends. Raises ClickException."""
+    seen = _Seen(client, meter)
+    encoders = Encoders(ffmpeg, plan.cpu_encoder, plan.gpu_encoder)
+    spans: list[Step] = []
+    with _bar() as bar:
+        try:
+            for number, step in enumerate(plan.steps):
+                name = f"step {number + 1} of {len(plan.steps)}: {step.words}"
+                start = time.time()
+                encoders.start(step)
+                await _wait(seen, bar, name, plan, number * plan.step_seconds, start + plan.step_seconds, encoders)
+                spans.append(Step(start, time.time()))
+                encoders.stop()
+                if number == 0:
+                    _check_idle(seen, spans[0], force)
+        except ProgramMissing as error:
+            raise click.ClickException(str(error)) from None
+        finally:
+            encoders.stop()
+        after = time.time() + AFTER_SECONDS
+        await _wait(seen, bar, "the last readings of the meter", plan, len(plan.steps) * plan.step_seconds, after)
+    return seen.fitted(spans, [number for number, step in enumerate(plan.steps) if step == LoadStep()])
+
+
+async def _wait(
+    seen: _Seen, bar: ProgressLine, name: str, plan: Plan, done: float, until: float, encoders: Encoders | None = None
+) -> None:
+    start = time.time()
+    while (left := until - time.time()) > 0:
+        await asyncio.sleep(min(POLL_SECONDS, left))
+        await seen.take()
+        if encoders is not None and (problem := encoders.problem()):
+            raise click.ClickException(problem)
+        done_now = done + time.time() - start
+        bar.say(f"{name}, {seen.words}", done_now / plan.seconds, max(0.0, plan.seconds - done_now))
+
+
+def _check_idle(seen: _Seen, step: Step, force: bool) -> None:
+    percent = seen.cpu_percent([step])
+    if percent is not None and percent > IDLE_PERCENT and not force:
+        raise click.ClickException(
+            f"the machine is not idle: {percent:.0f} % of its CPU time is used by others, so that idle power would not"
+            " be seen; stop what runs, or calibrate all the same with --force"
+        )
+
+
+class _Seen:
+    """What the daemon has told so far."""
+
+    def __init__(self, client: Client, meter: str) -> None:
+        self._client = client
+        self._meter = meter
+        self._inputs: dict[float, WallInputs] = {}
+        self._points: dict[float, float] = {}
+        self._last: WallSamples | None = None
+        self._began = time.time()
+
+    async def take(self) -> None:
+        after = max(self._began, time.time() - OVERLAP_SECONDS)
+        self._last = await self._client.wall_samples(after, self._meter)
+        self._inputs |= {one.time: one for one in self._last.inputs}
+        self._points |= dict(self._last.meter)
+
+    @property
+    def words(self) -> str:
+        """The power now, by both sides."""
+        inputs = self._inputs[max(self._inputs)] if self._inputs else None
+        watts = self._points[max(self._points)] if self._points else None
+        own = None if inputs is None else inputs.host_watts + inputs.gpu_watts
+        return f"wall {term.figure(watts, 1, 'W')}, machine {term.figure(own, 1, 'W')}"
+
+    def cpu_percent(self, steps: Sequence[Step]) -> float | None:
+        """The mean CPU use of these steps, but for their first seconds."""
+        inside = [
+            one.cpu_percent
+            for one in self._inputs.values()
+            for step in steps
+            if step.start + SETTLE_SECONDS < one.time - one.seconds and one.time <= step.end
+        ]
+        return fmean(inside) if inside else None
+
+    def fitted(self, spans: Sequence[Step], idle: Sequence[int]) -> WallCalibration:
+        last = self._last
+        if last is None:
+            raise click.ClickException("the daemon told nothing of this machine's power")
+        percent = self.cpu_percent([spans[number] for number in idle])
+        remarks = []
+        if percent is not None and percent > IDLE_PERCENT:
+            remarks.append(f"the machine was not idle: others used {percent:.0f} % of its CPU time")
+        facts = MeterFacts(self._meter or "wall", last.refresh_seconds or 1.0, last.resolution_watts or 0.0)
+        inputs = [self._inputs[at] for at in sorted(self._inputs)]
+        meter, source = sorted(self._points.items()), last.power_source
+        try:
+            return calibrate(inputs, meter, spans, facts, last.machine, source, time.time(), remarks)
+        except NoData as lack:
+            raise click.ClickException(f"no calibration: {lack.reason}") from None
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[ProgressLine]:
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), TaskProgressColumn(),
+        TextColumn("{task.fields[left]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as progress:
+        yield _Progress(progress)
+
+
+class _Lines:
+    """For a log: each step once."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def say(self, words: str, done: float, left: float) -> None:
+        step = words.partition(",")[0]
+        if step != self._said:
+            self._said = step
+            term.say(f"{one_line(words)}, {term.duration(left)} left", err=True)
+
+
+class _Progress:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=1.0, left="")
+
+    def say(self, words: str, done: float, left: float) -> None:
+        text = f"{term.duration(left)} left"
+        self._progress.update(self._task, completed=done, description=one_line(words), left=text)

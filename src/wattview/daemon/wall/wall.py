@@ -1,0 +1,221 @@
+"""The wall at this moment: the meter's figure where there is one, else what the calibration makes of the machine's own.
+
+It is fed with the intervals of the attribution, in which the counters of all sources are of one span of time, and with
+the meter's readings by whoever reads them. While a meter is there, both are kept for some minutes, so that a
+calibration can be made of them; and a calibration that no longer fits the meter is told of, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from wattview.analysis.attribution.shares import Interval
+from wattview.analysis.wall.agreement import Agreement
+from wattview.analysis.wall.wall_model import WallModel
+from wattview.daemon.events import tell
+from wattview.daemon.wall import calibration_file
+from wattview.daemon.wall.identity import difference
+from wattview.exposition import Sample
+from wattview.model import WallPower
+from wattview.model.power.calibration import (
+    CalibrationOffer,
+    MachineModel,
+    WallCalibration,
+    WallInputs,
+    WallSamples,
+)
+from wattview.model.power_sources import power_source
+from wattview.probes.meters.wall import wall_families
+
+KEPT = 900
+"""So many intervals and readings of the meter are kept: some minutes, which whoever calibrates fetches in time."""
+
+STALE_SECONDS = 60.0
+"""Older than this, or than three ticks of the history, what the calibration said is not shown as of now."""
+
+
+class CalibrationRefused(Exception):
+    """A calibration that this machine cannot use. The text says why, and ``other_model`` that it can be forced."""
+
+    def __init__(self, reason: str, other_model: bool = False) -> None:
+        super().__init__(reason)
+        self.other_model = other_model
+
+
+class Wall:
+    """``gpus`` gives the models of this machine's GPUs, None while they are not known."""
+
+    def __init__(
+        self, state: Path, here: MachineModel, gpus: Callable[[], tuple[str, ...] | None], stale_seconds: float
+    ) -> None:
+        self._state = state
+        self._here = here
+        self._gpus = gpus
+        self._stale = max(STALE_SECONDS, stale_seconds)
+        self._inputs: deque[WallInputs] = deque(maxlen=KEPT)
+        self._meters: dict[str, deque[tuple[float, float]]] = {}
+        self._metered: WallPower | None = None
+        self._source = ""
+        self._since = 0.0
+        self._power: WallPower | None = None
+        self._agreement = Agreement()
+        self._use(calibration_file.load(state))
+
+    @property
+    def calibration(self) -> WallCalibration | None:
+        return self._calibration
+
+    def take(self, interval: Interval | None, source: str) -> None:
+        """An interval of the attribution, whose host's power came from ``source``; None where a part of the machine's
+        own power was not known in it."""
+        measured = (entry := power_source(source)) is not None and entry.measures
+        if interval is None:
+            self._lose("the machine's own power is not known now")
+            return
+        self._source = source if measured else ""
+        inputs = WallInputs(
+            interval.time,
+            interval.seconds,
+            interval.host_joules / interval.seconds,
+            sum(gpu.joules for gpu in interval.gpus) / interval.seconds,
+            min(100.0, 100.0 * interval.busy_seconds / (interval.cpus * interval.seconds)),
+        )
+        if self._metered is not None:
+            self._inputs.append(inputs)
+        if self._model is None:
+            return
+        if reason := self._misfit(self._model.calibration):
+            self._lose(reason)
+            return
+        said = self._model.after(inputs)
+        if self._power is None or self._power.joules_total is None:
+            self._since, joules = interval.time, 0.0
+        else:
+            joules = self._power.joules_total + max(said.watts, 0.0) * interval.seconds
+        self._power = WallPower(
+            source="calibrated", time=interval.time, monotonic=interval.monotonic, answered=interval.time,
+            watts=max(said.watts, 0.0), error_watts=said.error_watts, joules_total=joules, since=self._since,
+            reason=said.outside,
+        )  # fmt: skip
+        if minute := self._agreement.add_model(interval.time, said.watts, said.error_watts):
+            tell(
+                "warning",
+                "wall",
+                f"the calibration no longer fits: the meter says {minute.metered:.1f} W, and it says"
+                f" {minute.calibrated:.1f} W, which may be ±{minute.error:.1f} W; run: wattview calibrate",
+            )
+
+    def power(self, metered: WallPower | None) -> WallPower | None:
+        """The wall now. ``metered`` is what the meters say, None where none does or there is none."""
+        if metered is not None:
+            self._note(metered)
+            if metered.watts is not None:
+                return metered
+        calibrated = self.calibrated()
+        if calibrated is None:
+            return metered
+        return replace(calibrated, meters=metered.meters) if metered is not None else calibrated
+
+    def calibrated(self) -> WallPower | None:
+        """By the calibration; None without one."""
+        power = self._power
+        if self._model is None or power is None or time.monotonic() - power.monotonic <= self._stale:
+            return power
+        return replace(power, watts=None, error_watts=None, joules_total=None, reason="not asked for lately")
+
+    def kept(self) -> tuple[float, list[Sample]]:
+        """The series that the history keeps of the calibration, and when they were so. Its power and ± are those of the
+        wall only while no meter tells."""
+        power = self.calibrated()
+        if power is None:
+            return 0.0, []
+        metered = self._metered is not None and self._metered.watts is not None
+        shown = replace(power, watts=None, error_watts=None) if metered else power
+        return power.time, [(f.name + text, value) for f in wall_families(shown) for text, value in f.samples]
+
+    def samples(self, after: float, meter: str) -> WallSamples:
+        """What was seen since that moment (Unix seconds). ``meter`` is one by name, "" all that make up the wall."""
+        metered = self._metered
+        points = [point for point in self._meters.get(meter, ()) if point[0] > after]
+        chosen = [one for one in metered.meters if not meter or one.name == meter] if metered is not None else []
+        reason = ""
+        if metered is None:
+            reason = "no meter at the wall is set: name one in [[power.meters]]"
+        elif not chosen:
+            reason = f"no meter is called {meter!r}; there are: {', '.join(one.name for one in metered.meters)}"
+        elif not meter and metered.watts is None:
+            reason = metered.reason
+        elif meter and chosen[0].watts is None:
+            reason = chosen[0].fault.reason if chosen[0].fault is not None else f"{meter} has no figure"
+        return WallSamples(
+            machine=self._identity(), power_source=self._source,
+            inputs=[one for one in self._inputs if one.time > after], meter=points,
+            refresh_seconds=max((one.refresh_seconds for one in chosen if one.refresh_seconds), default=None),
+            resolution_watts=max((one.resolution_watts for one in chosen if one.resolution_watts), default=None),
+            reason=reason,
+        )  # fmt: skip
+
+    async def adopt(self, offer: CalibrationOffer) -> WallCalibration:
+        """Keeps a calibration and goes by it. Raises CalibrationRefused, and OSError where it cannot be written."""
+        offered = offer.calibration
+        if reason := calibration_file.problem(offered):
+            raise CalibrationRefused(f"the calibration cannot be used: {reason}")
+        if offer.imported:
+            here = self._identity()
+            if offer.instance_type:
+                here = replace(here, instance_type=offer.instance_type)
+            reason = difference(offered.machine, here)
+            if reason and not offer.force:
+                raise CalibrationRefused(f"it was made on another model of machine ({reason})", other_model=True)
+            offered = replace(offered, imported=True, forced=offered.forced or bool(reason))
+        await asyncio.to_thread(calibration_file.save, self._state, offered)
+        self._use(offered)
+        return offered
+
+    async def forget(self) -> None:
+        """Raises OSError."""
+        await asyncio.to_thread(calibration_file.forget, self._state)
+        self._use(None)
+
+    def _use(self, calibration: WallCalibration | None) -> None:
+        self._calibration = calibration
+        self._model = WallModel(calibration) if calibration is not None else None
+        self._power = None
+        self._agreement = Agreement()
+
+    def _lose(self, reason: str) -> None:
+        """What follows is not known: counting begins anew after it."""
+        if self._model is not None:
+            self._power = WallPower(
+                source="calibrated", time=time.time(), monotonic=time.monotonic(), answered=time.time(), reason=reason
+            )
+
+    def _misfit(self, calibration: WallCalibration) -> str:
+        """Why the calibration does not say anything of the machine as it is now."""
+        if calibration.power_source and calibration.power_source != self._source:
+            now = self._source or "an estimate"
+            return f"calibrated by {calibration.power_source}, and the machine's power comes from {now}"
+        gpus = self._gpus()
+        if not calibration.forced and gpus is not None and gpus != calibration.machine.gpus:
+            return "the machine has other GPUs than when it was calibrated: run wattview calibrate"
+        return ""
+
+    def _identity(self) -> MachineModel:
+        return replace(self._here, gpus=self._gpus() or ())
+
+    def _note(self, metered: WallPower) -> None:
+        """Remembers new values of the meters."""
+        self._metered = metered
+        values = {one.name: (one.time, one.watts, one.share) for one in metered.meters}
+        for name, (at, watts, share) in {"": (metered.time, metered.watts, 1.0), **values}.items():
+            points = self._meters.setdefault(name, deque(maxlen=KEPT))
+            if watts is not None and share is not None and (not points or at > points[-1][0]):
+                points.append((at, watts * share))
+                if not name:
+                    self._agreement.add_meter(watts, metered.error_watts)
