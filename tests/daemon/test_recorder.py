@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ConfigFactory
 from tests.support.powercap import Constant, PowercapTree, machine
+from tests.support.wall import uncalibrated
 from wattview.daemon.attribution.attributor import Attributor
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.history.recorder import PEAK, Recorder
@@ -40,7 +41,9 @@ async def test_a_mark_is_covered_by_readings_taken_after_it(
     sampler: Sampler, make_config: ConfigFactory, tmp_path: Path
 ) -> None:
     history = SqliteHistory(tmp_path / "history.sqlite", 3600)
-    recorder = Recorder(sampler, history, Attributor(make_config(), sampler, lambda: None), interval_seconds=60)
+    recorder = Recorder(
+        sampler, history, Attributor(make_config(), sampler, lambda: None), uncalibrated(tmp_path), interval_seconds=60
+    )
     for _ in range(5):
         called = time.time()
         await recorder.mark()
@@ -53,7 +56,9 @@ async def test_a_tick_keeps_the_largest_power_since_the_last_one(
     sampler: Sampler, make_config: ConfigFactory, tmp_path: Path
 ) -> None:
     history = SqliteHistory(tmp_path / "history.sqlite", 3600)
-    recorder = Recorder(sampler, history, Attributor(make_config(), sampler, lambda: None), interval_seconds=60)
+    recorder = Recorder(
+        sampler, history, Attributor(make_config(), sampler, lambda: None), uncalibrated(tmp_path), interval_seconds=60
+    )
     recorder._peak = 123.0
     await recorder.mark()
     await recorder.mark()
@@ -72,7 +77,9 @@ async def test_a_history_that_cannot_be_written_is_said_once_and_again_when_it_c
 ) -> None:
     caplog.set_level(logging.INFO, "wattview.history")
     history = SqliteHistory(tmp_path / "history.sqlite", 3600)
-    recorder = Recorder(sampler, history, Attributor(make_config(), sampler, lambda: None), interval_seconds=60)
+    recorder = Recorder(
+        sampler, history, Attributor(make_config(), sampler, lambda: None), uncalibrated(tmp_path), interval_seconds=60
+    )
 
     async def full(time: float, samples: object) -> None:
         raise HistoryError("the disk is full")
@@ -95,7 +102,13 @@ async def test_nothing_ends_the_recording_silently(
 ) -> None:  # fmt: skip
     caplog.set_level(logging.INFO, "wattview.history")
     history = SqliteHistory(tmp_path / "history.sqlite", 3600)
-    recorder = Recorder(sampler, history, Attributor(make_config(), sampler, lambda: None), interval_seconds=0.05)
+    recorder = Recorder(
+        sampler,
+        history,
+        Attributor(make_config(), sampler, lambda: None),
+        uncalibrated(tmp_path),
+        interval_seconds=0.05,
+    )
     append = history.append
     failed = asyncio.Event()
 
@@ -122,7 +135,7 @@ async def test_a_clock_that_is_set_back_stops_nothing(
     """Three days back: marks are covered at once, facts are written again in a minute and shares of the power too."""
     history = SqliteHistory(tmp_path / "history.sqlite", 86400)
     attributor = Attributor(make_config(), sampler, lambda: None)
-    recorder = Recorder(sampler, history, attributor, interval_seconds=60)
+    recorder = Recorder(sampler, history, attributor, uncalibrated(tmp_path), interval_seconds=60)
     shares = iter([(5000.0, [("share", 1.0)]), (100.0, [("share", 2.0)]), (100.0, [("share", 2.0)])])
     monkeypatch.setattr(attributor, "kept", lambda: next(shares))
     await recorder.mark()

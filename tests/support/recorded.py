@@ -12,6 +12,7 @@ import msgspec
 
 from tests.conftest import ConfigFactory
 from tests.support.dashboard import container, gpu, snapshot, stream
+from tests.support.wall import uncalibrated
 from wattview.config import Config
 from wattview.daemon.attribution.attributor import Attributor
 from wattview.daemon.history.protocol import History
@@ -98,7 +99,9 @@ class Machine:
         self.sampler = Sampler(self.config, entries(self.script))
         self.history = SqliteHistory(directory / "history.sqlite", 1e9)
         attributor = Attributor(self.config, self.sampler, lambda: None)
-        self._recorder = Recorder(self.sampler, self.history, attributor, self.config.history.interval_seconds)
+        self._recorder = Recorder(
+            self.sampler, self.history, attributor, uncalibrated(directory), self.config.history.interval_seconds
+        )
 
     async def tick(self) -> float:
         """Records; the time after it."""

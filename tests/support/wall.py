@@ -6,17 +6,24 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
 from wattview.analysis.wall.calibration import MeterFacts, calibrate, least_step_seconds
 from wattview.analysis.wall.load_windows import Step
 from wattview.analysis.wall.wall_model import WallModel
+from wattview.daemon.wall.wall import Wall
 from wattview.model.power.calibration import MachineModel, WallCalibration, WallInputs
 
 TICK_SECONDS = 0.5
 
 MODEL = MachineModel(cpu="Simulated 16-Core", cpus=16, product="Example Server 1", board="Example Board")
+
+
+def uncalibrated(state: Path) -> Wall:
+    """The wall of a machine that has no calibration."""
+    return Wall(state, MODEL, tuple, 15.0)
 
 
 class Load(NamedTuple):

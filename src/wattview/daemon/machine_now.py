@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from wattview.analysis.machine_power import machine_power
 from wattview.daemon.sampler import Sampler
+from wattview.daemon.wall.wall import Wall
 from wattview.model import Gpu, HostReading, MachinePower, PowerReading, WallPower, WallReading
 
 SHARED_SECONDS = 1.0
@@ -25,7 +26,7 @@ class MachineNow(Struct, frozen=True):
     wall: WallPower | None = None
 
 
-async def machine_now(sampler: Sampler) -> MachineNow:
+async def machine_now(sampler: Sampler, at_wall: Wall) -> MachineNow:
     """A source that fails is an unknown part."""
     power, host, gpus, wall = await asyncio.gather(
         *(sampler.read_or_none(name, max_age=SHARED_SECONDS) for name in ("power", "host", "gpu", "wall"))
@@ -36,5 +37,5 @@ async def machine_now(sampler: Sampler) -> MachineNow:
         power=machine_power(power if isinstance(power, PowerReading) else None, known),
         host=host if isinstance(host, HostReading) else None,
         gpus=known,
-        wall=wall.power if isinstance(wall, WallReading) else None,
+        wall=at_wall.power(wall.power if isinstance(wall, WallReading) else None),
     )

@@ -135,7 +135,7 @@ class Daemon:
         stack.push_async_callback(attributor.close)
 
         if isinstance(history, SqliteHistory):
-            recorder = Recorder(sampler, history, attributor, config.history.interval_seconds)
+            recorder = Recorder(sampler, history, attributor, wall, config.history.interval_seconds)
             stack.push_async_callback(recorder.close)
             recorder.start()
             mark = recorder.mark
@@ -154,7 +154,9 @@ class Daemon:
         runner = Runner(
             config, rtmp_url=live_rtmp_url, mark=mark, power_source=sampler.power_source, state_dir=state,
             load=sampler.load, pushes_to=pushes_to,
-            meters=Meters(sampler.power_trail, sampler.power_sample, partial(window_readings, sampler)),
+            meters=Meters(
+                sampler.power_trail, sampler.power_sample, partial(window_readings, sampler, attributor, wall)
+            ),
         )  # fmt: skip
         stack.push_async_callback(runner.close)
         self._runner = runner
@@ -162,7 +164,7 @@ class Daemon:
         targets = self._targets()
         health = Health([one for key, one in targets.items() if key != "health"], targets.get("health"))
         stack.push_async_callback(health.close)
-        snapshots = Snapshots(config, sampler, attributor, health, runner, self._events, config.streams.rtmp_url)
+        snapshots = Snapshots(config, sampler, attributor, health, runner, self._events, config.streams.rtmp_url, wall)
         stopping = asyncio.Event()
         urls = {target.name: target.url for target in targets.values()}
         past = Past(config, history, runner, sampler.hostname, urls, config.streams.rtmp_url)
@@ -182,7 +184,7 @@ class Daemon:
             wall,
         )
         keys = {_port(listener): key for key, listener in self.addresses.exporters.items()}
-        exporters = Endpoints(Shown(config, sampler, attributor, results, health, runner, LastWords()), keys)
+        exporters = Endpoints(Shown(config, sampler, attributor, results, health, runner, LastWords(), wall), keys)
         if self.addresses.web is not None:
             health.ask_within(exporters)
         stack.push_async_callback(self._stop_serving, health)

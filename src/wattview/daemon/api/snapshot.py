@@ -22,6 +22,7 @@ from wattview.daemon.events import EventLog, tell
 from wattview.daemon.exporters.health import Health
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.sampler import FRESH_SECONDS, Sampler
+from wattview.daemon.wall.wall import Wall
 from wattview.model import (
     ContainersReading,
     HostReading,
@@ -54,6 +55,7 @@ class Snapshots:
         runner: Runner,
         events: EventLog,
         rtmp_url: str,
+        wall: Wall,
     ) -> None:
         self._config = config
         self._sampler = sampler
@@ -63,6 +65,7 @@ class Snapshots:
         self._events = events
         self._watch = Watch(config.power.budget_watts)
         self._rtmp_url = rtmp_url
+        self._wall = wall
 
     async def watch(self, interval_seconds: float) -> None:
         """Takes a snapshot periodically for the sake of its events. It reuses others' readings of that period, and
@@ -81,7 +84,7 @@ class Snapshots:
         now, prices = time.time(), self._config.cost
         known_gpus = self._sampler.known_gpus(gpus)
         machine = machine_power(power if isinstance(power, PowerReading) else None, known_gpus)
-        at_wall = wall.power if isinstance(wall, WallReading) else None
+        at_wall = self._wall.power(wall.power if isinstance(wall, WallReading) else None)
         cost = hourly_cost(machine, host if isinstance(host, HostReading) else None, known_gpus, now, prices, at_wall)
         snapshot = Snapshot(
             time=now,

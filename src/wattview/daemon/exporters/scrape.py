@@ -23,6 +23,7 @@ from wattview.daemon.machine_now import machine_now
 from wattview.exposition import Family, labels
 from wattview.model import ContainersReading, ProbeStatus, RunResult
 from wattview.probes import SourceError
+from wattview.probes.meters.wall import wall_families
 from wattview.probes.node import UnknownCollector
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from wattview.daemon.lab.runner import Runner
     from wattview.daemon.results import Results
     from wattview.daemon.sampler import Sampler, Source
+    from wattview.daemon.wall.wall import Wall
 
 
 class BadQuery(ValueError):
@@ -47,6 +49,7 @@ class Shown(NamedTuple):
     health: Health
     runner: Runner
     last_words: LastWords
+    wall: Wall
 
 
 class Scrape(NamedTuple):
@@ -72,7 +75,7 @@ async def power_families(scrape: Scrape) -> list[Family]:
     families = await _readings(scrape)
     await shown.attributor.read()
     families += shown.attributor.families()
-    families += await _whole_machine(shown)
+    families = _merged([families, await _whole_machine(shown)])
     return [*families, build_info(), *probe_families(shown.sampler.statuses()), *run_families(shown.runner.list())]
 
 
@@ -155,9 +158,11 @@ def _merged(parts: Sequence[list[Family]]) -> list[Family]:
 async def _whole_machine(shown: Shown) -> list[Family]:
     """Current power and cost of the whole machine, and the prices."""
     now, prices = time.time(), shown.config.cost
-    machine = await machine_now(shown.sampler)
+    machine = await machine_now(shown.sampler, shown.wall)
     hourly = hourly_cost(machine.power, machine.host, machine.gpus, now, prices, machine.wall)
+    at_wall = machine.wall
     return [
+        *(wall_families(at_wall) if at_wall is not None and at_wall.source == "calibrated" else ()),
         *machine_families(machine.power), *hourly_families(hourly, prices.currency), *price_families(prices, now)
     ]  # fmt: skip
 

@@ -19,6 +19,7 @@ from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.machine_now import machine_now
 from wattview.daemon.sampler import Sampler, Source
+from wattview.daemon.wall.wall import Wall
 from wattview.exposition import Sample, labels
 from wattview.model import PowerReading
 from wattview.probes import SourceError
@@ -43,9 +44,10 @@ class Recorder:
     """
 
     def __init__(
-        self, sampler: Sampler, history: SqliteHistory, attributor: Attributor, interval_seconds: float
+        self, sampler: Sampler, history: SqliteHistory, attributor: Attributor, wall: Wall, interval_seconds: float
     ) -> None:
         self._sampler = sampler
+        self._wall = wall
         self._attributor = attributor
         self._attributed = 0.0
         self._history = history
@@ -95,7 +97,7 @@ class Recorder:
             sources = [s for s in self._sampler.sources.values() if any(view.keep for view in s.entry.views)]
             read = await asyncio.gather(*(self._samples(source, max_age, not_before) for source in sources))
             parts = [part for parts in read for part in parts]
-            machine = await machine_now(self._sampler)
+            machine = await machine_now(self._sampler, self._wall)
             whole = [(f.name + text, value) for f in machine_families(machine.power) for text, value in f.samples]
             parts.append((machine.time, whole))
             await self._attributor.advance()
@@ -103,6 +105,7 @@ class Recorder:
             if attributed[0] != self._attributed:
                 self._attributed = attributed[0]
                 parts.append(attributed)
+                parts.append(self._wall.kept())
             try:
                 for moment, samples in parts:
                     if samples:

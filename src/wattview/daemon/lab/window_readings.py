@@ -6,8 +6,10 @@ import asyncio
 
 from wattview.analysis.machine_power import machine_power
 from wattview.analysis.windows import series as names
+from wattview.daemon.attribution.attributor import Attributor
 from wattview.daemon.lab.window_trail import WindowReadings
 from wattview.daemon.sampler import Sampler, Source
+from wattview.daemon.wall.wall import Wall
 from wattview.model import PowerReading, Reading
 
 FRESH_SECONDS = 1e-6
@@ -23,14 +25,17 @@ KEPT = frozenset(
 )  # fmt: skip
 
 
-async def window_readings(sampler: Sampler) -> WindowReadings:
-    """Reads the host and the GPUs now. A source that fails leaves out its own samples."""
+async def window_readings(sampler: Sampler, attributor: Attributor, wall: Wall) -> WindowReadings:
+    """Reads the host, the GPUs and the wall now. A source that fails leaves out its own samples."""
     wanted = [sampler.sources[name] for name in ("power", "host", "gpu", "wall") if name in sampler.sources]
     read = await asyncio.gather(*(sampler.read_or_none(one.name, FRESH_SECONDS, PATIENCE_SECONDS) for one in wanted))
     found = {source.name: reading for source, reading in zip(wanted, read, strict=True)}
     samples: list[tuple[float, str, float]] = []
     for source in wanted:
         samples += _samples(source, found[source.name])
+    await attributor.advance()
+    calibrated, series = wall.kept()
+    samples += [(calibrated, name, value) for name, value in series if name.partition("{")[0] in KEPT]
     power = found.get("power")
     if not isinstance(power, PowerReading):
         status = sampler.sources["power"].status if "power" in sampler.sources else None

@@ -130,13 +130,13 @@ class Wall:
         return replace(power, watts=None, error_watts=None, joules_total=None, reason="not asked for lately")
 
     def kept(self) -> tuple[float, list[Sample]]:
-        """The series that the history keeps of the calibration, and when they were so. Its power and ± are those of the
-        wall only while no meter tells."""
+        """The series that the history keeps of the calibration, and when they were so. It is the wall's power only
+        while no meter tells."""
         power = self.calibrated()
         if power is None:
             return 0.0, []
         metered = self._metered is not None and self._metered.watts is not None
-        shown = replace(power, watts=None, error_watts=None) if metered else power
+        shown = replace(power, watts=None) if metered else power
         return power.time, [(f.name + text, value) for f in wall_families(shown) for text, value in f.samples]
 
     def samples(self, after: float, meter: str) -> WallSamples:
