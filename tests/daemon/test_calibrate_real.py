@@ -129,9 +129,11 @@ def test_the_wall_is_known_without_the_meter_after_calibrate(tmp_path: Path) -> 
         for _ in range(12):
             time.sleep(1.0)
             text = daemon.metrics("rapl-exporter")
-            said.append(_value(text, "wattview_wall_power_watts"))
-            errors.append(_value(text, "wattview_wall_power_error_watts"))
+            said += _values(text, "wattview_wall_power_watts")
+            errors += _values(text, "wattview_wall_power_error_watts")
         truth = wall.mean(start - 1.0, time.time() - 0.5)
+        assert len(said) == 12
+        assert errors, "a machine that others use may be outside of the range now and then, not always"
         assert sum(said) / len(said) == pytest.approx(truth, rel=0.03)
         assert 0 < sum(errors) / len(errors) < 0.15 * truth
 
@@ -176,10 +178,8 @@ def test_without_a_meter_it_says_so(tmp_path: Path) -> None:
     assert "no meter at the wall is set: name one in [[power.meters]]" in done.stderr
 
 
-def _value(text: str, name: str) -> float:
-    found = re.search(rf'^{name}{{source="calibrated"}} (\S+)$', text, re.MULTILINE)
-    assert found is not None, text
-    return float(found[1])
+def _values(text: str, name: str) -> list[float]:
+    return [float(value) for value in re.findall(rf'^{name}{{source="calibrated"}} (\S+)$', text, re.MULTILINE)]
 
 
 def _command_line(pid: int) -> str:

@@ -37,6 +37,13 @@ async def sampler(make_config: ConfigFactory, tmp_path: Path) -> AsyncIterator[S
     tree.close()
 
 
+def recorder_of(
+    sampler: Sampler, history: SqliteHistory, make_config: ConfigFactory, state: Path, interval_seconds: float = 60
+) -> Recorder:
+    attributor = Attributor(make_config(), sampler, lambda: None)
+    return Recorder(sampler, history, attributor, uncalibrated(state), interval_seconds)
+
+
 async def test_a_mark_is_covered_by_readings_taken_after_it(
     sampler: Sampler, make_config: ConfigFactory, tmp_path: Path
 ) -> None:

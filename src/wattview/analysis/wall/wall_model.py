@@ -9,7 +9,7 @@ from wattview.analysis.wall.least_squares import dot, quadratic
 from wattview.analysis.wall.terms import INPUT_WORDS, INPUTS, Warmth, bounded, input_row, term_row
 from wattview.model.power.calibration import WallCalibration, WallInputs
 
-SLACK = 0.05
+SLACK = 0.1
 """By this share of its span an input may lie outside of what was seen: the windows were means, a moment is not."""
 
 IMPORTED_FACTOR = 2.0
