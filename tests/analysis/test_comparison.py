@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.support.scenario_results import baseline, result
 from wattview.analysis.results import compared_with_baseline
@@ -44,6 +45,27 @@ def test_a_setting_is_named_for_people() -> None:
     assert group.label == "2 x 1280x720 30 fps 2500k libx264 veryfast"
     [group] = repeats_of([ScenarioResult(record=ScenarioRecord(name="?"))])
     assert setting_text(group.setting) == "unknown setting"
+
+
+def test_costs_at_the_wall_and_of_the_machine_are_not_compared() -> None:
+    """The plug sees a third more than the processor's own counters: that is no difference between two settings."""
+    costs: dict[str, Any] = {
+        "cost_energy": 0.01, "carbon_grams": 3.0, "efficiency": Efficiency(carbon_grams_per_stream_hour=4.0),
+    }  # fmt: skip
+    at_wall: dict[str, Any] = {"wall_energy_joules": 4000.0, "wall_source": "meter"}
+    machine = [replace(result(50.0, preset="fast"), **costs) for _ in range(2)]
+    wall = [replace(result(50.0, preset="slow"), **costs, **at_wall) for _ in range(2)]
+    fast, slow = repeats_of([*machine, *wall])
+    found = compare(slow, fast).figures
+    assert "power_mean_watts" in found
+    assert not {"cost_energy", "carbon_grams", "carbon_grams_per_stream_hour"} & found.keys()
+    [pair] = compare_runs(
+        RunResult(id="a", path="", test_date="", scenarios=machine),
+        RunResult(id="b", path="", test_date="", scenarios=[replace(one, **at_wall) for one in machine]),
+    ).pairs
+    assert pair.remark == "costs and carbon are not compared: one is of rapl and one is of the wall"
+    with pytest.raises(NoData, match="of the wall's energy in some runs"):
+        advise([*machine, *wall], AdviceTarget(), "carbon_grams_per_stream_hour")
 
 
 def test_two_settings_are_compared_figure_by_figure() -> None:

@@ -14,12 +14,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.support import meter_answers as real
 from tests.support.daemon import DaemonProcess, alive, descendants, running_daemon, wait_gone
 from tests.support.meter_server import Asked, MeterServer, Told
 from tests.support.powercap import simulated_rapl
+from tests.support.wall import METERS, calibrated
+from wattview.model.power.calibration import (
+    CalibrationOffer,
+    MachineModel,
+    SeenRange,
+    WallCalibration,
+    WallSamples,
+)
 
 
 class WallOfCounters:
@@ -161,7 +171,7 @@ def test_an_interrupt_leaves_nothing_running_and_nothing_changed(tmp_path: Path)
         deadline, encoders = time.monotonic() + 40, set[int]()
         while not encoders and time.monotonic() < deadline:
             time.sleep(0.2)
-            encoders = {pid for pid in descendants(process.pid) if alive(pid) and "testsrc2" in _command_line(pid)}
+            encoders = {pid for pid in descendants(process.pid) if alive(pid) and "-threads 1" in _command_line(pid)}
         assert encoders
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 1
@@ -169,6 +179,69 @@ def test_an_interrupt_leaves_nothing_running_and_nothing_changed(tmp_path: Path)
         assert daemon.api.get("/api/v1/calibration").status_code == 404
         plan = subprocess.run(command(daemon, "--dry-run"), capture_output=True, text=True, check=True, timeout=60)
         assert re.search(r"14 +.* 30s\n\n\d+m\d+s in all, with libx264", plan.stdout), plan.stdout
+
+
+def of_this_machine(calibration: WallCalibration, daemon: DaemonProcess) -> WallCalibration:
+    here = msgspec.convert(daemon.api.get("/api/v1/wall/samples").json(), WallSamples).machine
+    return replace(calibration, machine=here)
+
+
+@pytest.mark.slow
+def test_a_run_without_a_meter_has_its_energy_at_the_wall_and_is_billed_by_it(tmp_path: Path) -> None:
+    _, calibration = calibrated(1, METERS[0])
+    prices = ("cost.energy_per_kwh=0.3", "cost.carbon_g_per_kwh=400")
+    with (
+        simulated_rapl(tmp_path / "sys", idle_watts=30.0, watts_per_cpu=30.0) as sysfs,
+        running_daemon(tmp_path, f"paths.sysfs={sysfs}", *prices) as daemon,
+    ):
+        offer = CalibrationOffer(calibration=of_this_machine(calibration, daemon))
+        assert daemon.api.post("/api/v1/calibration", content=msgspec.json.encode(offer)).status_code == 200
+        body = {"scenarios": [{"name": "idle", "type": "baseline", "duration": 6, "warmup": 3, "cooldown": 0}]}
+        run = daemon.api.post("/api/v1/runs", json=body).json()
+        deadline = time.monotonic() + 60
+        while (run := daemon.api.get(f"/api/v1/runs/{run['id']}").json())["state"] == "running":
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        [found] = daemon.api.get(f"/api/v1/results/{run['results_id']}").json()["scenarios"]
+    assert found["wall_source"] == "calibrated", found["reasons"]
+    assert found["wall_energy_joules"] > found["energy_joules"]
+    assert found["cost_energy"] == pytest.approx(found["wall_energy_joules"] / 3.6e6 * 0.3)
+    assert found["carbon_grams"] == pytest.approx(found["wall_energy_joules"] / 3.6e6 * 400)
+
+
+def test_on_a_virtual_machine_an_imported_calibration_takes_the_estimates_place(tmp_path: Path) -> None:
+    coefficients = (40.0, 0.6)
+    calibration = WallCalibration(
+        time=1.0, meter="rack", machine=MachineModel(cpu="", cpus=2), power_source="", terms=("base", "seen"),
+        coefficients=coefficients, covariance=((0.01, 0.0), (0.0, 0.0001)), residual_watts=0.5, quantile=2.0,
+        error_watts=0.5, error_percent=1.0, spans={"cpu": SeenRange(0.0, 100.0), "gpu": SeenRange(0.0, 0.0)},
+        steps=10, windows=40,
+    )  # fmt: skip
+    nothing = tmp_path / "sys"
+    nothing.mkdir()
+    sets = (f"paths.sysfs={nothing}", "cost.energy_per_kwh=1", "cost.cpu_per_hour=0")
+    with running_daemon(tmp_path, *sets) as daemon:
+        offered = replace(of_this_machine(calibration, daemon), power_source="")
+        offer = CalibrationOffer(calibration=offered, imported=True)
+        assert daemon.api.post("/api/v1/calibration", content=msgspec.json.encode(offer)).json()["imported"] is True
+    with running_daemon(tmp_path, *sets) as daemon:
+        deadline = time.monotonic() + 20
+        while (now := daemon.snapshot()).wall is None or now.wall.watts is None or now.power is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        while now.power is None or now.power.host_watts is None or now.energy_cost_per_hour is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+            now = daemon.snapshot()
+    assert now.power.source == "estimated"
+    assert 39.9 <= now.power.host_watts <= 100.1
+    assert now.wall is not None
+    assert now.wall.source == "calibrated"
+    assert now.wall.watts is not None
+    assert 39.9 <= now.wall.watts <= 100.1
+    assert now.wall.error_watts is not None
+    assert now.wall.error_watts >= 0.05 * now.wall.watts
+    assert now.energy_cost_per_hour == pytest.approx(now.wall.watts / 1000)
 
 
 def test_without_a_meter_it_says_so(tmp_path: Path) -> None:
@@ -184,6 +257,6 @@ def _values(text: str, name: str) -> list[float]:
 
 def _command_line(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace")
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").replace("\0", " ")
     except OSError:
         return ""

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from tests.support.wall import IDLE, METERS, MODEL, TICK_SECONDS, Load, WallMachine, calibrated
 from wattview.analysis.attribution.shares import GpuInterval, Interval
 from wattview.daemon.events import kept_events
+from wattview.daemon.wall import calibration_file
 from wattview.daemon.wall.calibration_file import FILE_NAME, problem
 from wattview.daemon.wall.identity import difference, machine_model
 from wattview.daemon.wall.wall import CalibrationRefused, Wall
@@ -32,7 +33,7 @@ def learnt() -> tuple[WallMachine, WallCalibration]:
 
 
 def wall_of(state: Path, gpus: Callable[[], tuple[str, ...] | None] = NO_GPU) -> Wall:
-    return Wall(state, MODEL, gpus, 15.0)
+    return Wall(state, MODEL, calibration_file.load(state), gpus, 15.0)
 
 
 def interval_of(one: WallInputs) -> Interval:

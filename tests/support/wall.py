@@ -23,7 +23,7 @@ MODEL = MachineModel(cpu="Simulated 16-Core", cpus=16, product="Example Server 1
 
 def uncalibrated(state: Path) -> Wall:
     """The wall of a machine that has no calibration."""
-    return Wall(state, MODEL, tuple, 15.0)
+    return Wall(state, MODEL, None, tuple, 15.0)
 
 
 class Load(NamedTuple):

@@ -47,6 +47,8 @@ from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler
 from wattview.daemon.sd_notify import Supervisor
 from wattview.daemon.state_directory import StateError
+from wattview.daemon.wall import calibration_file
+from wattview.daemon.wall.calibrated_estimate import with_calibrated_estimate
 from wattview.daemon.wall.identity import machine_model
 from wattview.daemon.wall.wall import Wall
 from wattview.gc_tuning import begin
@@ -117,6 +119,8 @@ class Daemon:
         own = ", a server of WattView's own" if server is not None else ""
         pushes_to = f"{plain_address(config.streams.rtmp_url)}{own}" if config.streams.rtmp_url else ""
 
+        calibration = calibration_file.load(state)
+        config = with_calibrated_estimate(config, calibration)
         sampler = Sampler(config)
         stack.callback(sampler.close)
         sampler.start()
@@ -127,10 +131,8 @@ class Daemon:
         async def mark() -> None:
             """Records the ends of a measured window in the history."""
 
-        wall = Wall(
-            state, machine_model(config.paths.procfs, config.paths.sysfs), sampler.gpu_models,
-            3 * config.history.interval_seconds,
-        )  # fmt: skip
+        here = machine_model(config.paths.procfs, config.paths.sysfs)
+        wall = Wall(state, here, calibration, sampler.gpu_models, 3 * config.history.interval_seconds)
         attributor = Attributor(config, sampler, lambda: self._runner, wall.take)
         stack.push_async_callback(attributor.close)
 

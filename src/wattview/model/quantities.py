@@ -51,6 +51,11 @@ class Quantity(Struct, frozen=True, kw_only=True):
     run_metric: str = ""
     help: str = ""
 
+    @property
+    def billed(self) -> bool:
+        """Whether it is of the energy that is paid for, which is that at the wall if it is known."""
+        return self.part == "Cost" and self.of_power
+
     def of(self, result: ScenarioResult) -> float | None:
         """The figure of one result, in the API's unit; None if unknown."""
         return _at(result, self.path)

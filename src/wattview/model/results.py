@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -155,6 +155,11 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
         if self.energy_error_joules is None or not self.window_seconds:
             return None
         return self.energy_error_joules / self.window_seconds
+
+    @property
+    def billed_at(self) -> Literal["wall", "machine"]:
+        """Which energy costs and carbon are of: those of the two are not to be compared."""
+        return "machine" if self.wall_energy_joules is None else "wall"
 
     @property
     def wall_power_error_watts(self) -> float | None:

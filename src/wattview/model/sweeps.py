@@ -18,12 +18,13 @@ class CurvePoint(Struct, frozen=True, kw_only=True):
 
 class Curve(Struct, frozen=True, kw_only=True):
     """One setting at several bitrates, by rising quality. ``label`` names what its points have in common, as do
-    ``power_source`` (None: several, or none) and ``vmaf_model`` (if the quality is VMAF). ``remarks`` are those on its
-    points."""
+    ``power_source`` (None: several, or none), ``billed_at`` (``wall`` or ``machine``: the energy that costs are of) and
+    ``vmaf_model`` (if the quality is VMAF). ``remarks`` are those on its points."""
 
     label: str
     points: list[CurvePoint]
     power_source: str | None = None
+    billed_at: str | None = None
     vmaf_model: str | None = None
     remarks: dict[str, str] = {}
 

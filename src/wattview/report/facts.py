@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wattview.analysis.sweeps.machines import machine_text
 from wattview.model import RunResult, ScenarioResult
+from wattview.model.power.meters import WALL_WORDS
 from wattview.model.runs import tool_text
 from wattview.report.words import counted
 
@@ -19,6 +20,7 @@ def facts(runs: Sequence[RunResult], scenarios: Sequence[ScenarioResult]) -> Ite
         ("Date", (run.test_date.replace("T", " ", 1) for run in runs)),
         ("Machine", (machine_text(one.machine) for one in scenarios)),
         ("Power source", (one.power_source for one in scenarios)),
+        ("Costs and carbon", (billed_text(one) for one in scenarios)),
         ("Encoded by", (tool_text(record.encoder_tool) for record in records)),
         ("Judged by", (tool_text(record.quality_tool) for record in records)),
         ("VMAF model", (record.vmaf_model for record in records)),
@@ -28,6 +30,11 @@ def facts(runs: Sequence[RunResult], scenarios: Sequence[ScenarioResult]) -> Ite
     for name, values in known:
         if found := tuple(dict.fromkeys(value for value in values if value)):
             yield name, found
+
+
+def billed_text(result: ScenarioResult) -> str | None:
+    """Which energy costs and carbon are of; None where that is the machine's own source."""
+    return f"of the energy at the wall, {WALL_WORDS[result.wall_source]}" if result.wall_source else None
 
 
 def estimate_text(scenarios: Sequence[ScenarioResult]) -> str:

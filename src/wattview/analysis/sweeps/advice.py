@@ -121,6 +121,11 @@ def advise(
         raise NoData(
             "the settings' power came from different sources, which cannot be compared: name the runs of one source"
         )
+    if QUANTITIES[objective].billed and len({repeats.billed_at for repeats in compared}) > 1:
+        raise NoData(
+            f"{QUANTITIES[objective].words} is of the wall's energy in some runs and of the machine's in others, which"
+            " cannot be compared: name the runs of one"
+        )
     models = {repeats.vmaf_model for repeats in groups if repeats.vmaf_model}
     if len(models) > 1 and (target.vmaf_at_least is not None or target.qoe_at_least is not None):
         listed = ", ".join(sorted(models))

@@ -51,18 +51,24 @@ class Repeats(Struct, frozen=True):
     machine: str | None = None
 
     def values(self, name: str) -> list[float]:
-        """The figure of each repeat that has it; VMAF only by ``vmaf_model``."""
+        """The figure of each repeat that has it; VMAF only by ``vmaf_model``, costs only as ``billed_at``."""
         return [
             value
             for result in self.valid
             if (value := QUANTITIES[name].of(result)) is not None
             and (not QUANTITIES[name].of_vmaf or result.record.vmaf_model == self.vmaf_model)
+            and (not QUANTITIES[name].billed or result.billed_at == self.billed_at)
         ]
 
     @property
     def vmaf_model(self) -> str | None:
         """Model of the first repeat with a VMAF: scores of two models do not mix."""
         return next((one.record.vmaf_model for one in self.valid if one.record.vmaf_score is not None), None)
+
+    @property
+    def billed_at(self) -> str:
+        """Which energy the first repeat's costs are of: that at the wall, or the machine's."""
+        return self.valid[0].billed_at if self.valid else "machine"
 
     @property
     def power_sources(self) -> set[str]:
@@ -185,14 +191,16 @@ def repeats_of(results: Iterable[ScenarioResult]) -> list[Repeats]:
 def compare(first: Repeats, second: Repeats, labels: tuple[str, str] | None = None) -> Comparison:
     """The first less the second, for every figure that both have.
 
-    Figures of different power sources (an estimate and a measurement) or VMAF models are not compared; the length of
-    the windows is not an outcome.
+    Figures of different power sources (an estimate and a measurement) or VMAF models are not compared, nor are costs at
+    the wall and of the machine; the length of the windows is not an outcome.
     """
     comparable = first.power_source is not None and first.power_source == second.power_source
     figures = {}
     for quantity in OF_RESULTS:
         name = quantity.name
         if name == "duration_seconds" or (quantity.of_vmaf and first.vmaf_model != second.vmaf_model):
+            continue
+        if quantity.billed and first.billed_at != second.billed_at:
             continue
         if quantity.total and (first.of_many_executions or second.of_many_executions):
             continue
@@ -278,7 +286,14 @@ def _pair(first: Repeats, second: Repeats) -> Pair:
         sources = [group.power_source or "several sources" for group in (one, other)]
         if one.power_source != other.power_source or one.power_source is None:
             remark = f"power is not compared: it came from {sources[0]} and from {sources[1]}"
+        elif first.billed_at != second.billed_at:
+            remark = f"costs and carbon are not compared: {billed_text(first)} and {billed_text(second)}"
     return Pair(first=one, second=other, differences=compare(second, first).figures, remark=remark)
+
+
+def billed_text(repeats: Repeats) -> str:
+    """``one is of the energy at the wall``, and the like."""
+    return f"one is of {'the wall' if repeats.billed_at == 'wall' else repeats.power_source or 'unknown energy'}"
 
 
 def _machines(first: Sequence[ScenarioResult], second: Sequence[ScenarioResult]) -> str:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wattview.analysis.sweeps.baseline_noise import net_difference
-from wattview.analysis.sweeps.comparison import Repeats, in_pairs, repeats_of
+from wattview.analysis.sweeps.comparison import Repeats, billed_text, in_pairs, repeats_of
 from wattview.analysis.sweeps.confidence import CONFIDENCE, difference, t_cdf, t_quantile, variance
 from wattview.analysis.sweeps.gate_bounds import bound_text
 from wattview.analysis.sweeps.machines import machine_text
@@ -116,6 +116,10 @@ def _not_comparable(first: Repeats, second: Repeats, bound: Bound, allow_other_m
     if quantity.of_power and (first.power_source is None or first.power_source != second.power_source):
         sources = [side.power_source or "several sources" for side in (first, second)]
         return f"power of two sources cannot be compared: {sources[0]} and {sources[1]}"
+    if quantity.billed and first.billed_at != second.billed_at:
+        return (
+            f"costs and carbon of two kinds of energy cannot be compared: {billed_text(first)}, {billed_text(second)}"
+        )
     if quantity.unit == CURRENCY and _currency(first) != _currency(second):
         return f"the prices are in two currencies: {_currency(first)} and {_currency(second)}"
     machines = {first.machine, second.machine} - {None}

@@ -28,6 +28,7 @@ from wattview.model import (
     ScenarioResult,
     Setting,
 )
+from wattview.model.quantities import QUANTITIES
 
 QUALITIES = {"vmaf": "vmaf_score", "psnr": "psnr_score", "ssim": "ssim_score"}
 """Short names of the quality figures, on the command line and in the control API."""
@@ -82,10 +83,12 @@ def _curve(setting: Setting, members: Sequence[Repeats], figure: str) -> Curve:
         prices = {name: estimate(values) for name in PRICES if (values := _prices(repeats, name))}
         points.append(CurvePoint(label=repeats.label, quality=estimate(repeats.values(figure)), prices=prices))
     sources = {result.power_source for repeats in members for result in repeats.valid if result.power_source}
+    billed = {repeats.billed_at for repeats in members}
     models = {repeats.vmaf_model for repeats in members if figure == "vmaf_score"}
     return Curve(
         label=setting_text(setting), points=sorted(points, key=lambda point: point.quality.mean),
         power_source=sources.pop() if len(sources) == 1 else None,
+        billed_at=billed.pop() if len(billed) == 1 else None,
         vmaf_model=" and ".join(sorted(model or "an unknown model" for model in models)) or None,
         remarks=together(result for repeats in members for result in repeats.valid),
     )  # fmt: skip
@@ -144,6 +147,10 @@ def _pair(first: tuple[Setting, Curve], second: tuple[Setting, Curve], quality: 
         if price in OF_POWER and not (anchor.power_source and anchor.power_source == test.power_source):
             sources = [curve.power_source or "no or several sources" for curve in (anchor, test)]
             reason = f"power is not compared: it came from {sources[0]} and from {sources[1]}"
+            differences.append(CurveDifference(price=price, verdict=reason))
+            continue
+        if QUANTITIES[price].billed and not (anchor.billed_at and anchor.billed_at == test.billed_at):
+            reason = "costs are not compared: of the wall's energy in some runs, and of the machine's in others"
             differences.append(CurveDifference(price=price, verdict=reason))
             continue
         differences.append(_difference(anchor, test, price))

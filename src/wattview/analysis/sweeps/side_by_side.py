@@ -11,6 +11,7 @@ from wattview.analysis.results import is_baseline
 from wattview.analysis.sweeps.advice import OBJECTIVES, UNITS, pareto_front
 from wattview.analysis.sweeps.comparison import (
     Repeats,
+    billed_text,
     compare,
     correction_text,
     judged,
@@ -70,6 +71,8 @@ def side_by_side(columns: Sequence[Sequence[ScenarioResult]]) -> SideBySide:
         remark = ""
         if one is None or one != two:
             remark = f"power is not compared: it came from {_of(one)} and from {_of(two)}"
+        elif first.billed_at != other.billed_at:
+            remark = f"costs and carbon are not compared: {billed_text(first)} and {billed_text(other)}"
         elif first.machine != other.machine:
             remark = f"measured on two machines: {machine_text(first.machine)}, and {machine_text(other.machine)}"
         remarks.append(remark)

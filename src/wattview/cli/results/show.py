@@ -16,6 +16,7 @@ from wattview.foreign_text import one_line
 from wattview.model import Estimate, RunResult, ScenarioResult
 from wattview.model.quantities import CURRENCY, EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity
 from wattview.model.runs import made_by
+from wattview.report.facts import billed_text
 
 COLUMNS = (
     "power_mean_watts", "baseline_diff_power_watts", "power_max_watts", "energy_joules", "cpu_mean_percent",
@@ -174,6 +175,8 @@ def _remarks(one: ScenarioResult) -> Iterable[str]:
     """What a reader must know beside the figures: an estimate, an encoder that fell behind, and every dash's reason."""
     if one.power_source and "estimated" in one.power_source:
         yield "power is an ESTIMATE from CPU use: this machine has no counter"
+    if billed := billed_text(one):
+        yield f"costs and carbon are {billed}"
     if one.record.realtime is False:
         yield "NOT REAL TIME: the encoder fell behind, its efficiency is not valid"
     yield from one.remarks.values()

@@ -49,10 +49,16 @@ class CalibrationRefused(Exception):
 
 
 class Wall:
-    """``gpus`` gives the models of this machine's GPUs, None while they are not known."""
+    """``calibration`` is the one that is kept in ``state``, None without one. ``gpus`` gives the models of this
+    machine's GPUs, None while they are not known."""
 
     def __init__(
-        self, state: Path, here: MachineModel, gpus: Callable[[], tuple[str, ...] | None], stale_seconds: float
+        self,
+        state: Path,
+        here: MachineModel,
+        calibration: WallCalibration | None,
+        gpus: Callable[[], tuple[str, ...] | None],
+        stale_seconds: float,
     ) -> None:
         self._state = state
         self._here = here
@@ -65,7 +71,7 @@ class Wall:
         self._since = 0.0
         self._power: WallPower | None = None
         self._agreement = Agreement()
-        self._use(calibration_file.load(state))
+        self._use(calibration)
 
     @property
     def calibration(self) -> WallCalibration | None:

@@ -15,6 +15,8 @@ from wattview.model.source import Fault, Reading
 
 WallSource = Literal["meter", "calibrated"]
 
+WALL_WORDS: dict[WallSource, str] = {"meter": "by its meter", "calibrated": "calibrated"}
+
 
 class MeterKind(NamedTuple):
     """One kind of meter.

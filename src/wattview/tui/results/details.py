@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from wattview.model import Group, RunResult, ScenarioResult
+from wattview.model.power.meters import WALL_WORDS
 from wattview.model.quantities import QUANTITIES
 from wattview.model.runs import made_by
 from wattview.tui.results.rows import ResultRow, name_of, notes
@@ -75,7 +76,8 @@ def _list(texts: Iterable[str]) -> str:
 def _source(row: ResultRow, one: ScenarioResult) -> str | tuple[str, str]:
     if row.estimated:
         return ("ESTIMATE from CPU use", "bold $text-warning")
-    return f"by {one.power_source}" if one.power_source else "no power source"
+    wall = f", wall {WALL_WORDS[one.wall_source]}" if one.wall_source else ""
+    return f"by {one.power_source}{wall}" if one.power_source else f"no power source{wall}"
 
 
 def _repeats(row: ResultRow) -> str:

@@ -6,13 +6,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Digits
 
-from wattview.model import MachinePower, PowerReading, PowerUse, Snapshot, WallPower, WallSource
+from wattview.model import MachinePower, PowerReading, PowerUse, Snapshot, WallPower
+from wattview.model.power.meters import WALL_WORDS
 from wattview.tui.sources import is_estimate, source_words
 from wattview.tui.text import UNKNOWN, money, number, within
 from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets.pane import Pane, Parts, entitle
-
-WALL_WORDS: dict[WallSource, str] = {"meter": "by its meter", "calibrated": "calibrated"}
 
 
 class PowerNow(Vertical):
@@ -74,7 +73,9 @@ def _price(snapshot: Snapshot | None) -> str:
 def _price_parts(snapshot: Snapshot | None) -> str:
     if snapshot is None:
         return ""
-    return f"  energy {money(snapshot.energy_cost_per_hour)} + compute {money(snapshot.compute_cost_per_hour)}"
+    wall = snapshot.wall
+    of = f"\n  of the wall, {WALL_WORDS[wall.source]}" if wall is not None and wall.watts is not None else ""
+    return f"  energy {money(snapshot.energy_cost_per_hour)} + compute {money(snapshot.compute_cost_per_hour)}{of}"
 
 
 def _use(use: PowerUse | None) -> str:
@@ -94,7 +95,8 @@ def _wall(wall: WallPower | None) -> str:
     if wall.watts is None:
         return f"{'at the wall':<14}{UNKNOWN:>7}  {wall.reason}\n"
     error = f" {within(wall.error_watts)} W" if wall.error_watts is not None else ""
-    return f"{'at the wall':<14}{number(wall.watts):>7} W{error}, {WALL_WORDS[wall.source]}\n"
+    outside = f"  {wall.reason}\n" if wall.reason else ""
+    return f"{'at the wall':<14}{number(wall.watts):>7} W{error}, {WALL_WORDS[wall.source]}\n{outside}"
 
 
 def _zones(power: PowerReading | None, machine: MachinePower | None) -> str:
