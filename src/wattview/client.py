@@ -289,16 +289,13 @@ class Client:
         return await self._get("/api/v1/wall/samples", WallSamples, {"after": repr(after), "meter": meter})
 
     async def calibration(self) -> WallCalibration:
-        """The calibration in force; raises CallRefused (404) without one."""
         return await self._get("/api/v1/calibration", WallCalibration)
 
     async def offer_calibration(self, offer: CalibrationOffer) -> WallCalibration:
-        """Gives the daemon a calibration; raises CallRefused (409) where it is of another model of machine."""
-        body = msgspec.json.encode(offer)
-        return await self._call("POST", "/api/v1/calibration", WallCalibration, content=body)
+        """Raises CallRefused (409) if it is of another model of machine."""
+        return await self._call("POST", "/api/v1/calibration", WallCalibration, content=msgspec.json.encode(offer))
 
     async def forget_calibration(self) -> WallCalibration:
-        """Removes the calibration in force, which it returns."""
         return await self._call("DELETE", "/api/v1/calibration", WallCalibration)
 
     async def exporters(self) -> list[ExporterHealth]:
