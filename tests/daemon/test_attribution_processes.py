@@ -78,6 +78,13 @@ def test_a_server_on_another_machine_is_not_taken_for_a_process_here(tmp_path: P
     assert find_server(str(tmp_path), "http://media.example.org/stat", server(801), [OTHER]) is None
 
 
+def test_a_server_at_one_of_this_machines_own_addresses_is_on_it(tmp_path: Path) -> None:
+    process(tmp_path, 801, "nginx")
+    tree.write(tmp_path / "1", {"net/fib_trie": "     |-- 192.0.2.10\n        /32 host LOCAL\n"})
+    assert find_server(str(tmp_path), "http://192.0.2.10:8088/stat", server(801), []) == Server(pid=801)
+    assert find_server(str(tmp_path), "http://192.0.2.11:8088/stat", server(801), []) is None
+
+
 def test_a_container_is_found_in_the_cgroup_of_either_driver() -> None:
     for path in (f"/docker/{tree.ID}", f"/system.slice/docker-{tree.ID}.scope", f"/../{tree.ID}/init.scope"):
         assert container_of(path, [OTHER, MEDIA]) is MEDIA

@@ -20,6 +20,7 @@ from tests.support.recorded import HOSTNAME, Machine, past_of, readings
 from wattview.analysis.attribution.idle import Idle
 from wattview.analysis.attribution.shares import Attribution, Ledger, Part
 from wattview.daemon.attribution.families import KEPT, attribution_families
+from wattview.daemon.attribution.stream_power import StreamPower
 from wattview.daemon.history.prometheus import PrometheusHistory
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.history.replay import NOT_RECORDED, OutOfReach
@@ -35,6 +36,7 @@ from wattview.model import (
     Scenario,
     ScenarioRecord,
     Snapshot,
+    StreamEncoder,
     StreamsReading,
 )
 
@@ -104,6 +106,17 @@ async def test_streams_are_what_was_read(machine: Machine, tmp_path: Path) -> No
         assert msgspec.structs.replace(one, clients=()) == msgspec.structs.replace(
             was, clients=(), bytes_in_total=None, bytes_out_total=None
         )
+
+
+async def test_a_streams_encoder_is_what_was_found_then(machine: Machine, tmp_path: Path) -> None:
+    at = await machine.tick()
+    labels = 'app="{}",stream="{}",match="socket",program="ffmpeg",kind="unit",name="encode.service",host=""'
+    names = [(one.app, one.name) for one in readings()["streams"].streams]  # type: ignore[attr-defined]
+    text = f"wattview_stream_encoder_info{{{labels.format(*names[0])}}}"
+    await machine.history.append(at, [(text, 1.0)])
+    found = await past_of(machine.config, machine.history, tmp_path).at(at)
+    encoder = StreamEncoder(match="socket", program="ffmpeg", kind="unit", name="encode.service")
+    assert [one.encoder for one in found.streams if (one.app, one.name) == names[0]] == [encoder]
 
 
 async def test_gpus_are_what_was_read(machine: Machine, tmp_path: Path) -> None:
@@ -180,11 +193,12 @@ async def test_who_used_the_power_is_what_was_attributed(make_config: ConfigFact
     ledger = Ledger()
     for at in (now - 5, now):
         last = Attribution(
-            time=at, seconds=5.0, joules=200.0, idle_joules=110.0, unattributed_joules=15.0, server_joules=None,
+            time=at, seconds=5.0, joules=200.0, idle_joules=110.0, unattributed_joules=15.0,
             parts={Part("container", "web"): 40.0, Part("container", "db"): 10.0, Part("encoder", "quick-1"): 25.0},
         )  # fmt: skip
         ledger.add(last)
-        families = attribution_families(last, ledger, Idle(22.0, "baseline", 0.5), {("live", "a"): 4.5})
+        streams = {("live", "a"): StreamPower(4.5, 0.5, None)}
+        families = attribution_families(last, ledger, Idle(22.0, "baseline", 0.5), streams)
         await history.append(at, [(f.name + t, v) for f in families if f.name in KEPT for t, v in f.samples])
     found = await past_of(make_config(), history, tmp_path).at(now)
     use = found.power_use

@@ -203,6 +203,16 @@ def test_a_server_on_another_machine_knows_this_ones_publishers_by_their_connect
     assert (method_and_pid(found["a"]), found["b"].method) == (("socket", 60), "remote")
 
 
+def test_loopback_at_a_server_on_another_machine_is_that_machines(tree: SocketTree) -> None:
+    """Whatever pushes a stream of that name to a server of this machine."""
+    tree.process(60, PUSH + "a")
+    tree.connect(60, ("127.0.0.1", 40001), NGINX, HERE)
+    processes = HostProcesses(tree.write())
+    sight = ServerSight(None, frozenset(), frozenset({PORT}), elsewhere="media.example.org")
+    match = Matching(processes, sight, {}, {}).match([stream("a")])["live", "a"]
+    assert (match.method, match.host) == ("remote", "media.example.org")
+
+
 def test_a_shell_that_started_it_is_not_the_encoder(tree: SocketTree) -> None:
     """No connection is seen, as where the server's port is not known: what is left is the command line."""
     tree.process(60, f"sh -c {PUSH}a")

@@ -85,6 +85,11 @@ def plain_address(address: str | bytes) -> str:
     return str(mapped or found)
 
 
+def is_loopback(address: str) -> bool:
+    """Whether an address is that of whatever machine uses it."""
+    return address.startswith("127.") or address == "::1"
+
+
 def endpoint_of(text: str) -> SocketAddress | None:
     """An address as a server writes it, ``192.0.2.1``, ``192.0.2.1:5000``, ``::1`` or ``[::1]:5000``; port 0 where it
     has none, and None where it is no IP address."""

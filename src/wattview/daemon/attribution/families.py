@@ -17,6 +17,7 @@ KEPT = frozenset(
         "wattview_container_power_watts",
         "wattview_container_energy_joules_total",
         "wattview_stream_power_watts",
+        "wattview_stream_encoder_info",
         "wattview_encoder_power_watts",
         "wattview_idle_power_watts",
         "wattview_idle_power_info",

@@ -17,6 +17,7 @@ from wattview.model import Container, RtmpServer
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.streams.probe import SERVERS, is_local
+from wattview.probes.tcp_sockets import local_addresses
 
 
 class CpuTime(Struct, frozen=True):
@@ -72,7 +73,7 @@ def find_server(root: str, url: str, server: RtmpServer, containers: Iterable[Co
     for container in containers:
         if host in (container.name, container.labels.get("com.docker.compose.service"), *container.addresses):
             return Server(container=container.id)
-    if not is_local(url):
+    if not is_local(url) and host not in _own_addresses(root):
         return None
     programs = _programs(server.name.partition(" ")[0])
     found = [
@@ -116,6 +117,11 @@ def accounted_cgroup(lines: str) -> str:
         controllers, _, path = rest.partition(":")
         paths |= dict.fromkeys(controllers.split(","), path)
     return paths.get("cpuacct") or paths.get("") or ""
+
+
+def _own_addresses(root: str) -> set[str]:
+    """The addresses of the machine that a procfs shows."""
+    return local_addresses(*(_text(f"{root}/1/net/{name}").encode() for name in ("fib_trie", "if_inet6")))
 
 
 def _place(root: str, pid: int, containers: list[Container]) -> Server:

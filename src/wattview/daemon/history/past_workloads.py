@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from wattview.daemon.history.sample_index import Key, SampleIndex, by_key, size_of, whole
-from wattview.model import Container, Engine, Gpu, Nic, RtmpServer, Stream
+from wattview.model import Container, EncoderMatch, Engine, Gpu, Nic, RtmpServer, Stream, StreamEncoder
 
 # containers
 
@@ -140,6 +140,11 @@ def streams(moment: SampleIndex, facts: SampleIndex) -> tuple[Stream, ...]:
         (one.labels.get("app", ""), one.labels.get("stream", "")): one.labels
         for one in described.get("nginx_rtmp_stream_info", ())
     }
+    encoder_info = "wattview_stream_encoder_info"
+    encoders: dict[Key, StreamEncoder | None] = {
+        (one.labels.get("app", ""), one.labels.get("stream", "")): _encoder(one.labels)
+        for one in moment.of(encoder_info).get(encoder_info, ())
+    }
     power = "wattview_stream_power_watts"
     watts = by_key(moment.of(power), {power: "watts"}, "app", "stream")
     found = []
@@ -167,10 +172,19 @@ def streams(moment: SampleIndex, facts: SampleIndex) -> tuple[Stream, ...]:
                 audio_channels=whole(info.get("audio_channels", "")),
                 audio_sample_rate_hertz=whole(info.get("audio_sample_rate", "")),
                 power_watts=watts.get(key, {}).get("watts"),
+                encoder=encoders.get(key),
                 **{name: info.get(name) or None for name in _STREAM_TEXTS},  # type: ignore[arg-type]
             )
         )
     return tuple(found)
+
+
+def _encoder(labels: Mapping[str, str]) -> StreamEncoder | None:
+    match = labels.get("match")
+    if match not in get_args(EncoderMatch):
+        return None
+    where = {name: labels.get(name, "") for name in ("program", "kind", "name", "host")}
+    return StreamEncoder(match=match, **where)  # type: ignore[arg-type]
 
 
 # GPUs

@@ -16,7 +16,7 @@ from msgspec import Struct
 from wattview.daemon.attribution.publishers.host_processes import HostProcess, HostProcesses, HostSocket
 from wattview.model import EncoderMatch
 from wattview.probes.streams.probe import SERVERS
-from wattview.probes.tcp_sockets import ESTABLISHED, LISTEN, SocketAddress, endpoint_of
+from wattview.probes.tcp_sockets import ESTABLISHED, LISTEN, SocketAddress, endpoint_of, is_loopback
 
 StreamKey = tuple[str, str]
 
@@ -62,12 +62,14 @@ class PushedStream(Struct, frozen=True):
 
 
 class ServerSight(Struct, frozen=True):
-    """Where the media server is: its network namespace (None: not on this machine, or not known), its processes, and
-    the ports that it takes streams at."""
+    """Where the media server is: its network namespace (None where that is not known), its processes, and the ports
+    that it takes streams at. ``elsewhere`` is the host that it is on where that is another machine: loopback is that
+    one's then."""
 
     namespace: str | None
     pids: frozenset[int]
     ports: frozenset[int]
+    elsewhere: str = ""
 
 
 class Match(Struct, frozen=True):
@@ -151,8 +153,10 @@ class Matching:
 
     def _ends(self, stream: PushedStream) -> list[SocketAddress]:
         end = endpoint_of(stream.address)
-        if end is None or end.port:
-            return [end] if end else []
+        if end is None or (self._server.elsewhere and is_loopback(end.address)):
+            return []
+        if end.port:
+            return [end]
         if self._server.namespace is not None:
             table = self._processes.table(self._server.namespace)
             accepted = [one.there for one in table if one.state == ESTABLISHED and one.here.port in self._server.ports]
@@ -168,7 +172,7 @@ class Matching:
         """The publisher's sockets behind what the server sees as the other end."""
         exact = self._here.get(end, [])
         at_home = [one for one in exact if one.namespace == self._server.namespace]
-        if at_home or end.address.startswith("127.") or end.address == "::1":
+        if at_home or is_loopback(end.address):
             return at_home
         if exact or end.address not in self._addresses:
             return exact
@@ -268,7 +272,7 @@ class Matching:
         named = [
             one
             for one in self._processes.by_pid.values()
-            if one.pid not in taken and self._names(one, stream, strictly=True)
+            if one.pid not in taken and self._names(one, stream, strictly=not self._server.elsewhere)
         ]
         started = {pid for one in named for pid in self._processes.ancestors(one.pid)}
         named = [one for one in named if one.pid not in started and one.program not in LAUNCHERS]
@@ -283,10 +287,13 @@ class Matching:
 
     def _may_be_here(self, host: str) -> bool:
         end = endpoint_of(host)
-        return end is None or end.address in self._addresses or end.address.startswith("127.") or end.address == "::1"
+        return end is None or end.address in self._addresses or is_loopback(end.address)
 
     def _is_local(self, stream: PushedStream) -> bool:
         """Whether the publisher may be on this machine."""
+        end = endpoint_of(stream.address)
+        if end is not None and self._server.elsewhere and is_loopback(end.address):
+            return False
         return self._may_be_here(stream.address)
 
     def _by_traffic(self, streams: Iterable[PushedStream], candidates: Mapping[StreamKey, list[_Candidate]]) -> int:
@@ -314,7 +321,7 @@ class Matching:
     def _unmatched(self, stream: PushedStream, candidates: Sequence[_Candidate]) -> Match:
         end = endpoint_of(stream.address)
         if end is not None and not candidates and not self._is_local(stream):
-            return Match("remote", host=end.address)
+            return Match("remote", host=self._server.elsewhere if is_loopback(end.address) else end.address)
         if end is None:
             return Match("none", reason="neither the server nor a command line says who publishes it")
         left = self._left(candidates)

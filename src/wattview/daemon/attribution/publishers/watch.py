@@ -14,13 +14,15 @@ from wattview.daemon.attribution.processes import Server
 from wattview.daemon.attribution.publishers.host_processes import HostProcesses
 from wattview.daemon.attribution.publishers.matching import Match, Matching, PushedStream, ServerSight, StreamKey
 from wattview.model import Container, EncoderMatch, Stream, StreamsReading
+from wattview.probes.streams.probe import is_local
 from wattview.probes.tcp_sockets import LISTEN, SocketAddress, counted_sockets
 
 LOOK_SECONDS = 30.0
 """How often processes are listed anew while nothing changes: an encoder may start others."""
 
 UNMATCHED_SECONDS = 5.0
-"""How soon it is looked again for the publisher of a stream that has none yet: its traffic may tell by then."""
+"""How soon it is looked again for the publisher of a stream that has none yet: its traffic may tell by then. Each time
+that it does not, the next look comes twice as late."""
 
 
 RTMP_PORT = 1935
@@ -46,6 +48,7 @@ class Publishers:
         self._procfs = config.paths.procfs
         self._of: object = None
         self._looked = float("-inf")
+        self._wait = LOOK_SECONDS
         self._matches: dict[StreamKey, Match] = {}
         self.found: Mapping[StreamKey, Publisher] = {}
 
@@ -55,12 +58,14 @@ class Publishers:
         """The publishers of a reading's streams, looked for anew where they are others than before."""
         streams = [pushed for stream in reading.streams if (pushed := _pushed(stream))] if reading is not None else []
         of = (server, frozenset((one.key, one.address) for one in streams))
-        waiting = any(one.method == "none" for one in self.found.values())
-        age = time.monotonic() - self._looked
-        if of != self._of or (streams and age > (UNMATCHED_SECONDS if waiting else LOOK_SECONDS)):
+        if of != self._of:
+            self._wait = UNMATCHED_SECONDS
+        if of != self._of or (streams and time.monotonic() - self._looked > self._wait):
             listed = list(containers)
             self.found = await asyncio.to_thread(self._look, streams, server, listed) if streams else {}
             self._of, self._looked = of, time.monotonic()
+            unmatched = any(one.method == "none" for one in self.found.values())
+            self._wait = min(2 * self._wait, LOOK_SECONDS) if unmatched else LOOK_SECONDS
         return self.found
 
     def forget(self, gone: Iterable[int]) -> None:
@@ -101,7 +106,10 @@ class Publishers:
             listening = [one for one in processes.table(namespace) if one.state == LISTEN]
             ports |= {one.here.port for one in listening if one.inode in inodes or (inside and not inodes)}
             ports.discard(_port(self._config.streams.nginx_rtmp_url) or 0)
-        return ServerSight(namespace, frozenset(pids), frozenset(ports))
+        host = urlsplit(self._config.streams.nginx_rtmp_url).hostname or ""
+        addresses = {address for name in processes.namespaces() for address in processes.addresses(name)}
+        here = server is not None or is_local(self._config.streams.nginx_rtmp_url) or host in addresses
+        return ServerSight(namespace, frozenset(pids), frozenset(ports), "" if here else host)
 
 
 def _pids_of(processes: HostProcesses, server: Server | None, containers: Iterable[Container]) -> set[int]:
