@@ -61,7 +61,7 @@ class LooseProcesses:
         self.kernel = Program("kernel threads", None)
         self.programs: dict[str, Program] = {}
         self._procfs = procfs
-        self._procs = KernelFile(f"{root_cgroup}/cgroup.procs", size=16384)
+        self._procs = f"{root_cgroup}/cgroup.procs"
         self._known: dict[int, _Process] = {}
         self._looked: float | None = None
         self._reads = 0
@@ -72,7 +72,10 @@ class LooseProcesses:
         ``now`` is Unix seconds. Raises OSError or ValueError where the root cgroup does not say who is in it.
         """
         # A process of another pid namespace is listed as 0.
-        listed = {pid for pid in map(int, self._procs.read().split()) if pid}
+        # cgroup v1 gives an open file the same list again until it has not been read for a second (cgroup-v1.c,
+        # CGROUP_PIDLIST_DESTROY_DELAY), so that it is opened anew each time.
+        with open(self._procs, "rb") as procs:
+            listed = {pid for pid in map(int, procs.read().split()) if pid}
         everyone = self._reads % SLEEPERS_READS == 0
         self._reads += 1
         for pid in self._known.keys() - listed:
@@ -96,7 +99,6 @@ class LooseProcesses:
         return {pid: one.program.name for pid, one in self._known.items() if one.program is not self.kernel}
 
     def close(self) -> None:
-        self._procs.close()
         for process in self._known.values():
             process.file.close()
 
