@@ -28,6 +28,7 @@ from wattview.model import (
     HistorySeries,
     Measurements,
     PowerPrediction,
+    RecordingRequest,
     Run,
     RunComparison,
     RunPlan,
@@ -191,6 +192,10 @@ class Client:
 
     async def close_window(self, run_id: str) -> Run:
         return await self._call("DELETE", f"/api/v1/runs/{run_id}/window", Run, seconds=30.0)
+
+    async def record_past(self, request: RecordingRequest) -> Run:
+        """Makes a window of the past a result."""
+        return await self._call("POST", "/api/v1/recordings", Run, content=msgspec.json.encode(request), seconds=60.0)
 
     async def report_command(self, run_id: str, report: CommandReport) -> Run:
         """What the command of the window that was closed took and gave."""

@@ -16,7 +16,7 @@ from wattview import __version__
 from wattview.cli import completion
 from wattview.cli import terminal as term
 from wattview.cli.calibrate.command import calibrate
-from wattview.cli.measure.commands import gate, measure
+from wattview.cli.measure.commands import gate, measure, record
 from wattview.cli.options import Options, settings
 from wattview.cli.results.commands import results
 from wattview.config import Config
@@ -285,7 +285,7 @@ def print_completion(shell: str) -> None:
     term.say(completion.script(main, shell))
 
 
-for _command in (calibrate, gate, measure, results):
+for _command in (calibrate, gate, measure, record, results):
     main.add_command(_command)
 
 

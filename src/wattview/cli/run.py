@@ -78,7 +78,7 @@ async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> b
     if run.pushes_to:
         term.say(f"pushing to {run.pushes_to}", err=True)
     try:
-        run = await _follow(client, run)
+        run = await follow(client, run)
     except asyncio.CancelledError:
         with contextlib.suppress(ClientError):
             await client.stop_run(run.id)
@@ -98,7 +98,8 @@ async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> b
     return run.state == "done" and all(record.status in (None, "done") for record in scenarios)
 
 
-async def _follow(client: Client, run: Run) -> Run:
+async def follow(client: Client, run: Run) -> Run:
+    """The run at its end; its progress is shown on standard error."""
     if sys.stderr.isatty():
         return await _follow_with_bar(client, run)
     said = None

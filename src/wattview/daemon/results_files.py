@@ -29,6 +29,7 @@ from wattview.model import (
     EncoderStatus,
     Output,
     Playback,
+    RecordedPart,
     RenditionRecord,
     ResultsFile,
     ScenarioRecord,
@@ -376,6 +377,7 @@ _FIELDS: Mapping[str, _RecordField] = {
     "warmup_seconds": _AMOUNT,
     "renditions": _RecordField(list[RenditionRecord], "a list of renditions"),
     "playback": _RecordField(Playback, "what the viewers saw"),
+    "parts": _RecordField(list[RecordedPart], "a list of workloads and streams"),
     "command": _RecordField(CommandRecord, "a command and its times"),
 }
 

@@ -38,6 +38,7 @@ from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.http.addresses import Addresses, ListenError
 from wattview.daemon.http.guard import Guard, Turns
 from wattview.daemon.lab.encoding.push_connections import plain_address
+from wattview.daemon.lab.recording import parts_of
 from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.lab.window_readings import window_readings
@@ -155,7 +156,7 @@ class Daemon:
         stack.push_async_callback(_end_task, watching_disks)
         runner = Runner(
             config, rtmp_url=live_rtmp_url, mark=mark, power_source=sampler.power_source, state_dir=state,
-            load=sampler.load, pushes_to=pushes_to,
+            load=sampler.load, pushes_to=pushes_to, parts=partial(parts_of, history),
             meters=Meters(
                 sampler.power_trail, sampler.power_sample, partial(window_readings, sampler, attributor, wall)
             ),

@@ -99,6 +99,19 @@ class CommandRecord(Struct, frozen=True, kw_only=True):
     exit_status: int = 0
 
 
+class RecordedPart(Struct, frozen=True, kw_only=True):
+    """A workload or a stream in a recorded window, and its active energy there; None if that is not known.
+
+    ``name`` is the workload's, or the stream's as ``app/name``. ``what`` is the workload's kind, its namespace, unit or
+    engine, in words.
+    """
+
+    kind: Literal["workload", "stream"]
+    name: str
+    what: str = ""
+    energy_joules: float | None = None
+
+
 class CommandReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a client says of the command that it ran in a window, and what FFmpeg, if it was one, said of its work.
     ``quality`` holds scores where output and source were compared. The body of ``POST /api/v1/runs/{id}/command``."""
@@ -166,6 +179,7 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     encoder_tool: str | None = None
     pushed_to: str | None = None
     command: CommandRecord | None = None
+    parts: list[RecordedPart] | None = None
 
 
 class ResultsFile(Struct, frozen=True, kw_only=True):

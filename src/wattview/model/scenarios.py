@@ -95,6 +95,15 @@ class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pause: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 
 
+class RecordingRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/v1/recordings``: a window of the past, from ``start`` to ``end`` (Unix seconds), that
+    becomes a result."""
+
+    name: ScenarioName
+    start: Annotated[float, Meta(gt=0, lt=1e11)]
+    end: Annotated[float, Meta(gt=0, lt=1e11)]
+
+
 class ScenarioPreset(Struct, frozen=True, kw_only=True):
     """A preset of the launch dialog: its title, request and approximate duration.
 

@@ -100,3 +100,49 @@ def gate(
     from wattview.cli.gate import bounds_of, run_gate
 
     sys.exit(run_gate(options.config(), (baseline, candidate), bounds_of(most, least), **asked))
+
+
+@click.command()
+@click.option("--for", "seconds", metavar="TIME", help="From now on, e.g. 90s, 10m, 1h30m.")
+@click.option("--from", "begin", metavar="TIME", help="Begin of a window of the past: 20:00, 2026-11-29T20:00.")
+@click.option("--to", "end", metavar="TIME", help="Its end.  [default: now]")
+@click.option("--name", default="recording", show_default=True, help="Name of the result.")
+@click.option("--workload", "workloads", multiple=True, metavar="NAME", help="Print this workload; may be repeated.")
+@click.option("--stream", "streams", multiple=True, metavar="APP/NAME", help="Print this stream; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print the analysed result as JSON.")
+@settings
+def record(
+    options: Options, seconds: str | None, begin: str | None, end: str | None, as_json: bool, **asked: Any
+) -> None:
+    """Make a result of what runs anyway: the machine's energy, and that of each workload and stream.
+
+    Either from now on (--for; Ctrl-C ends it early and keeps it), or of the past (--from), as far as the history
+    reaches. The result is one like any other: wattview results, compare and gate know it by its name.
+
+    \b
+    Examples:
+      wattview record --for 10m --name evening
+      wattview record --from 20:00 --to 22:00 --name show --stream live/main
+    """
+    from datetime import datetime
+
+    from wattview.cli.attach import DaemonFailed, daemon_for, running, with_client
+    from wattview.cli.measure.record import Recording, moment_of, seconds_of
+    from wattview.cli.measure.record import record as run_recording
+
+    if (seconds is None) == (begin is None) or (end is not None and begin is None):
+        raise click.UsageError("give --for TIME, or --from TIME [--to TIME]")
+    now = datetime.now()
+    window = None if begin is None else (moment_of(begin, now), now.timestamp() if end is None else moment_of(end, now))
+    if window is not None and window[0] >= window[1]:
+        raise click.UsageError(f"--from {begin} is not before --to {end or 'now'}")
+    wanted = Recording(seconds=None if seconds is None else seconds_of(seconds), window=window, **asked)
+    config = options.config()
+    if window is not None and running(config) is None:
+        raise click.ClickException("no daemon runs here, so none has recorded that; start one with: wattview daemon")
+    try:
+        with daemon_for(config, options.arguments()) as reached:
+            ok = with_client(reached, lambda client: run_recording(client, wanted, as_json))
+    except DaemonFailed as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(0 if ok else 1)

@@ -14,7 +14,7 @@ from wattview.daemon.lab import presets
 from wattview.daemon.lab.client_window import ClientWindow, WrongTurn
 from wattview.daemon.lab.runner import InvalidScenario, NoSuchRun, RunBusy
 from wattview.decoding import UNREADABLE, why_unreadable
-from wattview.model import CommandReport, Run, RunPlan, RunRequest, ScenarioPreset
+from wattview.model import CommandReport, RecordingRequest, Run, RunPlan, RunRequest, ScenarioPreset
 from wattview.model.run_request import WrongField, run_request
 
 T = TypeVar("T")
@@ -93,6 +93,23 @@ async def _report_command(parts: Parts, request: Request) -> Run:
     return await _in_window(parts, request, take)
 
 
+async def _record(parts: Parts, request: Request) -> Run:
+    body = await body_of(request)
+    try:
+        asked = msgspec.json.decode(body, type=RecordingRequest)
+        return await parts.runner.record_past(asked)
+    except msgspec.ValidationError as error:
+        raise Refusal(422, why_unreadable(error)) from None
+    except UNREADABLE as error:
+        raise Refusal(400, why_unreadable(error)) from None
+    except RunBusy as error:
+        raise Refusal(409, str(error)) from None
+    except InvalidScenario as error:
+        raise Refusal(422, str(error), error.field) from None
+    except OSError as error:
+        raise Refusal(503, f"the recording cannot be written: {error.strerror}") from None
+
+
 async def _in_window(parts: Parts, request: Request, do: Callable[[ClientWindow], Awaitable[None]]) -> Run:
     try:
         await do(parts.runner.client_window(request.path_params["id"]))
@@ -151,6 +168,21 @@ RUN_CALLS: tuple[Call, ...] = (
         Run,
         "Close that window: the command has ended.",
         refusals=WINDOW_REFUSALS,
+    ),
+    Call(
+        "POST",
+        "/api/v1/recordings",
+        _record,
+        Run,
+        "Make a window of the past a result, with the workloads and streams in it.",
+        takes=RecordingRequest,
+        status=201,
+        refusals={
+            400: "The body is not JSON.",
+            409: "A run is active.",
+            422: "A field is wrong; it is named.",
+            503: "The disk does not take it.",
+        },
     ),
     Call(
         "POST",

@@ -31,9 +31,12 @@ class WrongTurn(Exception):
 
 
 class ClientWindow:
-    """One window. The client calls ``open``, ``alive``, ``close`` and ``report``, in this order; the run the rest."""
+    """One window. Its client calls ``open``, ``alive``, ``close`` and ``report``, in this order; the run the rest. A
+    client that has been silent for ``lease_seconds`` is gone.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, lease_seconds: float | None = None) -> None:
+        self._lease = LEASE_SECONDS if lease_seconds is None else lease_seconds
         self._open, self._opened = asyncio.Event(), asyncio.Event()
         self._close, self._closed = asyncio.Event(), asyncio.Event()
         self._reported = asyncio.Event()
@@ -97,7 +100,7 @@ class ClientWindow:
             await self._wait(event, 1.0)
 
     async def _wait(self, event: asyncio.Event, seconds: float) -> None:
-        if time.monotonic() - self._heard > LEASE_SECONDS:
+        if time.monotonic() - self._heard > self._lease:
             raise ClientGone
         try:
             async with asyncio.timeout(seconds):

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from wattview import __version__
 from wattview.config import Config
 from wattview.daemon import children, machine, results_files
 from wattview.daemon.events import tell
@@ -40,10 +39,10 @@ from wattview.daemon.lab.scenario_check import (
     check_on_this_machine,
     media_file,
 )
-from wattview.daemon.lab.scenario_record import MeasuredWindow, record_of, with_report
+from wattview.daemon.lab.scenario_record import MeasuredWindow, record_of, results_of, with_report
 from wattview.daemon.lab.steadiness import Steadiness
 from wattview.daemon.lab.window_trail import TRAIL_SECONDS, WindowTrail
-from wattview.model import EventLevel, Playback, ResultsFile, Run, RunState, ScenarioRecord
+from wattview.model import EventLevel, Playback, Run, RunState, ScenarioRecord
 
 log = logging.getLogger("wattview.run")
 
@@ -187,7 +186,12 @@ class Execution:
                 await asyncio.sleep(self._pause_seconds)
             self._clock.enter(index, "preparing")
             await undisturbed(asyncio.to_thread(self._journal.write, self.snapshot()))
-            await (self._command if planned.scenario.type == "command" else self._scenario)(index, planned)
+            if planned.scenario.type == "command":
+                await self._command(index, planned)
+            elif planned.scenario.type == "recording":
+                await self._recording(index, planned)
+            else:
+                await self._scenario(index, planned)
 
     async def _scenario(self, index: int, planned: Planned) -> None:
         """Runs one scenario. A failure inside costs only this scenario."""
@@ -265,6 +269,27 @@ class Execution:
             self._client = None
         record = record_of(planned, window, power_source=self._around.power_source(), notes=report.notes)
         await self._keep(index, with_report(record, report))
+
+    async def _recording(self, index: int, planned: Planned) -> None:
+        """Records whatever runs, for the scenario's time or until a client closes the window."""
+        scenario, client = planned.scenario, ClientWindow(lease_seconds=math.inf)
+        notes: list[str] = []
+
+        async def hold(trail: WindowTrail, begun: float) -> None:
+            left = scenario.duration - (time.monotonic() - begun)
+            if await client.hold(trail.look, TRAIL_SECONDS, left):
+                notes.append("ended early on request")
+
+        self._client = client
+        try:
+            window = await self._recorded(index, notes, client.opened, hold, lambda: None)
+        finally:
+            client.closed()
+            self._client = None
+        record = record_of(planned, window, power_source=self._around.power_source())
+        parts, lack = await self._around.parts(window.start_time, window.end_time)
+        lacking = [*(record.notes or []), *([lack] if lack else [])]
+        await self._keep(index, replace(record, parts=parts, notes=lacking or None))
 
     def client_window(self) -> ClientWindow:
         """The window that a client is to open, or has opened. Raises WrongTurn where there is none now."""
@@ -353,14 +378,7 @@ class Execution:
         await undisturbed(self._write_results())
 
     async def _write_results(self) -> None:
-        results = ResultsFile(
-            test_date=datetime.fromtimestamp(self._run.started).astimezone().isoformat(timespec="seconds"),
-            scenarios=self._run.finished,
-            run=self.id,
-            status=self._run.state,
-            wattview_version=__version__,
-            machine=self._machine,
-        )
+        results = results_of(self._run, self._machine)
         directory = Path(self._config.paths.results)
         path = await asyncio.to_thread(results_files.write, directory, results, self.id)
         # The run's folder is self-contained: it can be archived and sent.

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from wattview.daemon.lab.scenario_record import MeasuredWindow
 from wattview.daemon.lab.window_trail import Meters, WindowTrail
-from wattview.model import Playback
+from wattview.model import Playback, RecordedPart
 
 log = logging.getLogger("wattview.run")
 
@@ -20,6 +20,14 @@ T = TypeVar("T")
 
 Load = Callable[[], Awaitable[tuple[float | None, float | None]]]
 """Watts of the host and percent of the machine's CPU time, now."""
+
+
+PartsOf = Callable[[float, float], Awaitable[tuple[list[RecordedPart], str]]]
+"""The workloads and streams of a window (Unix seconds), and why they are not known, or ""."""
+
+
+async def no_parts(start: float, end: float) -> tuple[list[RecordedPart], str]:
+    return [], ""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Surroundings:
     and at the end of every measured window and records a point of the history at that moment. ``power_source`` names
     the source of the watts. ``load`` is for warm-ups that wait until the machine is steady. ``meters`` records a
     window; without it a run's figures come from the history. ``pushes_to`` describes where streams are pushed, if there
-    is a server.
+    is a server. ``parts`` gives the workloads and streams of a recorded window.
     """
 
     rtmp_url: Callable[[], Awaitable[str | None]]
@@ -39,6 +47,7 @@ class Surroundings:
     load: Load | None = None
     meters: Meters | None = None
     pushes_to: str = ""
+    parts: PartsOf = no_parts
 
 
 Hold = Callable[[WindowTrail, float], Awaitable[None]]

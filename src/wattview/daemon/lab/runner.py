@@ -3,22 +3,27 @@ runs the scenarios."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from wattview.analysis.results import MAX_WINDOW_SECONDS
 from wattview.config import Config
-from wattview.daemon import results_files
+from wattview.daemon import machine, results_files
 from wattview.daemon.lab.client_window import ClientWindow, WrongTurn
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import RunningEncoder
 from wattview.daemon.lab.execution import Execution
-from wattview.daemon.lab.measured_window import Load, Surroundings
+from wattview.daemon.lab.measured_window import Load, PartsOf, Surroundings, no_parts
+from wattview.daemon.lab.recording import past_record, past_scenario
 from wattview.daemon.lab.run_journal import Journal, runs_directory
 from wattview.daemon.lab.run_progress import seconds_of
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
+from wattview.daemon.lab.scenario_record import results_of
 from wattview.daemon.lab.window_trail import Meters
-from wattview.model import Run, RunPlan, RunRequest
+from wattview.model import RecordingRequest, Run, RunPlan, RunRequest
 
 __all__ = ["InvalidScenario", "NoSuchRun", "RunBusy", "Runner"]
 
@@ -52,9 +57,10 @@ class Runner:
         pushes_to: str = "",
         load: Load | None = None,
         meters: Meters | None = None,
+        parts: PartsOf = no_parts,
     ) -> None:
         self._config = config
-        self._around = Surroundings(rtmp_url, mark, power_source, load, meters, pushes_to)
+        self._around = Surroundings(rtmp_url, mark, power_source, load, meters, pushes_to, parts)
         self._capabilities = Capabilities()
         self._journal = Journal(runs_directory(state_dir))
         self._past = {run.id: run for run in self._journal.close_interrupted(Path(config.paths.results))}
@@ -104,6 +110,35 @@ class Runner:
         self._execution = execution
         execution.begin()
         return execution.snapshot()
+
+    async def record_past(self, request: RecordingRequest) -> Run:
+        """A window of the past as a run that is over: its figures come from the history.
+
+        Raises RunBusy, InvalidScenario, OSError.
+        """
+        if self._execution is not None:
+            raise RunBusy(f"the run {self._execution.id} is going on; stop it first, or wait for its end")
+        if not 0.0 < request.end - request.start <= MAX_WINDOW_SECONDS:
+            days = MAX_WINDOW_SECONDS / 86400
+            raise InvalidScenario("end", f"expected a time after start, and at most {days:.0f} days later")
+        if request.end > time.time():
+            raise InvalidScenario("end", "it is in the future; a recording that is to come is a run")
+        parts, lack = await self._around.parts(request.start, request.end)
+        record = past_record(request.name, request.start, request.end, parts, [lack] if lack else [])
+        run_id = self._free_id()
+        run = Run(
+            id=run_id, state="done", scenarios=[past_scenario(record)], started=request.start, ended=request.end,
+            finished=[record], results_id=run_id,
+        )  # fmt: skip
+        await asyncio.to_thread(self._write_past, run)
+        self._past[run_id] = run
+        return run
+
+    def _write_past(self, run: Run) -> None:
+        paths = self._config.paths
+        results = results_of(run, machine.describe(paths.procfs, paths.sysfs))
+        self._journal.write(run)
+        results_files.copy(results_files.write(Path(paths.results), results, run.id), self._journal.folder(run.id))
 
     async def abort(self, run_id: str) -> Run:
         """Stops a run and all of its children. A run that has ended is returned as it is. Raises NoSuchRun."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wattview import __version__
 from wattview.daemon.lab.encoding.renditions import EncodedStream, Variant, streams_of
 from wattview.daemon.lab.judging.quality import Quality
 from wattview.daemon.lab.scenario_check import Planned
-from wattview.model import CommandReport, Output, Playback, RenditionRecord, Scenario, ScenarioRecord
+from wattview.model import CommandReport, Output, Playback, RenditionRecord, ResultsFile, Run, Scenario, ScenarioRecord
 
 
 class MeasuredWindow(Struct, frozen=True, kw_only=True):
@@ -79,6 +82,18 @@ def _with_settings(record: ScenarioRecord, scenario: Scenario) -> ScenarioRecord
         gop_seconds=scenario.gop_seconds,
         buffer_seconds=scenario.buffer_seconds,
         audio=scenario.audio_bitrate if scenario.audio != "none" else "none",
+    )
+
+
+def results_of(run: Run, measured_on: dict[str, Any]) -> ResultsFile:
+    """The results file of a run, with what is finished of it."""
+    return ResultsFile(
+        test_date=datetime.fromtimestamp(run.started).astimezone().isoformat(timespec="seconds"),
+        scenarios=run.finished,
+        run=run.id,
+        status=run.state,
+        wattview_version=__version__,
+        machine=measured_on,
     )
 
 
