@@ -17,7 +17,8 @@ import httpx
 import msgspec
 
 from wattview.decoding import UNREADABLE, why_unreadable
-from wattview.fetch import BadAnswer, Fetched, FetchError, bounded_body, shown, trusted
+from wattview.fetch import Fetched, FetchError, bounded_body, shown, trusted
+from wattview.line_stream import lines
 from wattview.model import (
     Advice,
     CommandReport,
@@ -51,9 +52,6 @@ LONGEST_SECONDS = 60.0
 
 QUIET_SECONDS = 15.0
 """How long a stream of snapshots may say nothing; longer where they are asked for more seldom."""
-
-MAX_LINE_BYTES = 16 * 1024 * 1024
-"""The largest snapshot of a stream of them."""
 
 
 _NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
@@ -145,7 +143,7 @@ class Client:
                 if answer.status_code != 200:
                     async with asyncio.timeout(quiet):
                         raise _refusal(await self._whole(answer))
-                async for line in _lines(answer, quiet):
+                async for line in lines(answer, quiet):
                     if line.startswith(b"data: "):
                         yield decoder.decode(line[6:])
             finally:
@@ -375,26 +373,6 @@ class Client:
 
     def _another_version(self, error: Exception) -> ClientError:
         return ClientError(f"the daemon at {self.url} speaks another version: {why_unreadable(error)}")
-
-
-async def _lines(answer: httpx.Response, quiet_seconds: float = QUIET_SECONDS) -> AsyncIterator[bytes]:
-    """The lines of a stream, as they come; TimeoutError where none has come for so long. httpx makes text of them,
-    which JSON need not be: it costs as much as reading a snapshot."""
-    loop = asyncio.get_running_loop()
-    pieces, rest = answer.aiter_raw(), b""
-    due = loop.time() + quiet_seconds
-    while True:
-        async with asyncio.timeout_at(due):
-            piece = await anext(pieces, None)
-        if piece is None:
-            return
-        *lines, rest = (rest + piece).split(b"\n")
-        if len(rest) > MAX_LINE_BYTES:
-            raise BadAnswer(f"the daemon sent a line of more than {MAX_LINE_BYTES // 2**20} MiB")
-        for line in lines:
-            yield line
-        if lines:
-            due = loop.time() + quiet_seconds
 
 
 def _refusal(answer: Fetched) -> CallRefused:
