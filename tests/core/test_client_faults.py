@@ -14,6 +14,7 @@ from tests.support.certificates import authority
 from tests.support.dashboard import snapshot
 from tests.support.wire import Script, Wire, endlessly, head, slowly
 from wattview import client as client_module
+from wattview import line_stream
 from wattview.client import CallRefused, Client, ClientError, DaemonUnreachable
 
 MIB = 2**20
@@ -84,7 +85,7 @@ def silent_after_the_first(_: str) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("script", [trickling, one_line_without_end, compressed, silent_after_the_first])
 async def test_a_stream_of_snapshots_that_is_none_ends(monkeypatch: pytest.MonkeyPatch, script: Script) -> None:
-    monkeypatch.setattr(client_module, "MAX_LINE_BYTES", 4 * MIB)
+    monkeypatch.setattr(line_stream, "MAX_LINE_BYTES", 4 * MIB)
     monkeypatch.setattr(client_module, "QUIET_SECONDS", 0.5)
     with Wire(script) as wire:
         began = time.monotonic()
