@@ -14,8 +14,8 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 
 
 async def lines(answer: httpx.Response, quiet_seconds: float) -> AsyncIterator[bytes]:
-    """The lines of a stream as they arrive. Raises TimeoutError if none has come for ``quiet_seconds``, BadAnswer if one
-    is too long.
+    """The lines of a stream as they arrive. Raises TimeoutError if none has come for ``quiet_seconds``, BadAnswer if
+    one is too long.
 
     httpx's own ``aiter_lines`` decodes them to text, which JSON does not need: it costs as much as reading a snapshot.
     """
