@@ -27,7 +27,8 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "probes": ("config", "exposition", "fetch", "model", "promql"),
     "analysis": ("config", "exposition", "model"),
     "report": ("analysis", "foreign_text", "model"),
-    "client": ("decoding", "fetch", "model"),
+    "line_stream": ("fetch",),
+    "client": ("decoding", "fetch", "line_stream", "model"),
     "fleet": ("config", "exposition", "fetch", "model", "promql"),
     "tui": ("client", "config", "decoding", "fleet", "foreign_text", "gc_tuning", "model"),
     "daemon": (
