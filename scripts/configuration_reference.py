@@ -130,12 +130,26 @@ MEANINGS = {
     "cost.tariff[].start": "from, `HH:MM`",
     "cost.tariff[].end": "to, `HH:MM`; `24:00` is midnight",
     "cost.tariff[].days": "the days of the week",
+    "cost.grid": "carbon intensity and prices of the real grid ([Grid](grid.md)), as a list of tables `[[cost.grid]]`",
+    "cost.grid[].kind": "which source; required",
+    "cost.grid[].zone": "which part of the grid, as the source names it",
+    "cost.grid[].file": "the CSV file",
+    "cost.grid[].url": 'where the source answers; `""` is its own address',
+    "cost.grid[].token_file": "a file with the source's key",
+    "cost.grid[].token_env": "the environment variable that holds the same",
+    "cost.grid[].ca_file": "certificates (PEM) to trust for it",
+    "cost.grid[].factor": "prices are multiplied by it: taxes, exchange rate",
+    "cost.grid[].per_kwh": "and raised by so much: network charges",
     "tui.theme": "the dashboard's colours; key `t` switches themes",
     "tui.keys": "your own key bindings",
     "tui.glyphs": "how graphs are drawn",
 }
 
-TABLES: dict[str, type[Section]] = {"power.meters": config.MeterSettings, "cost.tariff": config.Tariff}
+TABLES: dict[str, type[Section]] = {
+    "power.meters": config.MeterSettings,
+    "cost.tariff": config.Tariff,
+    "cost.grid": config.GridSettings,
+}
 """Settings that are lists of tables, and what one of them is."""
 
 HEAD = """# Configuration

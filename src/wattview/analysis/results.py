@@ -14,14 +14,14 @@ from msgspec.structs import replace
 
 from wattview.analysis.commands import per_execution
 from wattview.analysis.efficiency import efficiency, work_of
-from wattview.analysis.pricing import cost, tariff
+from wattview.analysis.pricing import cost, grid, tariff
 from wattview.analysis.qoe import qoe
 from wattview.analysis.windows import gpus, host, wall
 from wattview.analysis.windows.energy import MAX_GAP_SECONDS, NoData, percentile
 from wattview.analysis.windows.host import Window
 from wattview.analysis.windows.series import Evidence
 from wattview.config import Cost
-from wattview.model import Efficiency, ScenarioRecord, ScenarioResult
+from wattview.model import Efficiency, GridPrices, GridSeries, ScenarioRecord, ScenarioResult
 
 T = TypeVar("T")
 
@@ -64,6 +64,7 @@ class _Findings:
         self.figures: dict[str, Any] = {}
         self.reasons: dict[str, str] = {}
         self.inapplicable: dict[str, str] = {}
+        self.stale: list[str] = []
 
     def take(self, name: str, compute: Callable[[], T]) -> T | None:
         """Records a figure, or the reason why it is unknown."""
@@ -80,7 +81,11 @@ class _Findings:
 
 
 def analyse(
-    record: ScenarioRecord, evidence: Evidence, prices: Cost, max_gap: float = MAX_GAP_SECONDS
+    record: ScenarioRecord,
+    evidence: Evidence,
+    prices: Cost,
+    max_gap: float = MAX_GAP_SECONDS,
+    known: GridPrices | None = None,
 ) -> ScenarioResult:
     """One scenario by itself. ``compared_with_baseline`` adds the difference from the baseline."""
     found = _Findings()
@@ -102,7 +107,7 @@ def analyse(
             found.figures["duration_seconds"] = window.seconds
         _wall(found, evidence, window)
         _power(found, evidence, window)
-        _billed(found, evidence, window, prices)
+        _billed(found, evidence, window, prices, known or GridPrices())
         _cpu(found, evidence, window, prices)
         if gpus.no_gpu(evidence):
             found.inapplicable["gpu_energy_joules"] = "no GPU could be read on this machine"
@@ -112,7 +117,8 @@ def analyse(
         if not is_baseline(record):
             _efficiency(found, record, window, prices)
     return ScenarioResult(
-        record=record, currency=prices.currency, reasons=found.reasons, inapplicable=found.inapplicable, **found.figures
+        record=record, currency=prices.currency, reasons=found.reasons, inapplicable=found.inapplicable,
+        remarks={"grid": f"by the last known value: {', '.join(found.stale)}"} if found.stale else {}, **found.figures
     )  # fmt: skip
 
 
@@ -149,8 +155,9 @@ def _power(found: _Findings, evidence: Evidence, window: Window) -> None:
     found.take("power_percentile_watts", lambda: _percentiles(evidence, window, energy))
 
 
-def _billed(found: _Findings, evidence: Evidence, window: Window, prices: Cost) -> None:
-    """Cost and carbon of what was drawn from the wall where that is known, else of what the host's source counts."""
+def _billed(found: _Findings, evidence: Evidence, window: Window, prices: Cost, known: GridPrices) -> None:
+    """Cost and carbon of what was drawn from the wall where that is known, else of what the host's source counts: the
+    integral over the window where the grid's sources, or a tariff, tell values of its parts."""
     joules = found.figures.get("wall_energy_joules", found.figures.get("energy_joules"))
     if joules is None:
         return
@@ -160,14 +167,33 @@ def _billed(found: _Findings, evidence: Evidence, window: Window, prices: Cost) 
         part = Window(start, end, window.max_gap)
         return wall.wall_energy(evidence, part).joules if at_wall else host.host_energy(evidence, part).joules
 
-    for name in ("cost_energy", "carbon_grams"):
+    def of(series: GridSeries | None) -> float | None:
+        if series is None or (told := grid.integral(series, between, window.start, window.end)) is None:
+            return None
+        value, current = told
+        if not current:
+            found.stale.append(f"{series.quantity} of {series.source}")
+        return value * prices.pue
+
+    def energy_cost() -> float:
+        told = of(known.price)
+        if told is not None:
+            return told
+        if prices.tariff:
+            return tariff.energy_cost(between, window.start, window.end, prices)
+        return cost.energy_cost(joules, prices)
+
+    def carbon() -> float:
+        told = of(known.carbon)
+        if told is None:
+            told = cost.carbon_grams(joules, prices)
+        if told is None:
+            raise NoData("the grid's carbon intensity is not set; set cost.carbon_g_per_kwh")
+        return told
+
+    for name, figure in (("cost_energy", energy_cost), ("carbon_grams", carbon)):
         found.reasons.pop(name, None)
-    found.take("cost_energy", lambda: _energy_cost(joules, between, window, prices))
-    carbon = cost.carbon_grams(joules, prices)
-    if carbon is None:
-        found.reasons["carbon_grams"] = "the grid's carbon intensity is not set; set cost.carbon_g_per_kwh"
-    else:
-        found.figures["carbon_grams"] = carbon
+        found.take(name, figure)
 
 
 def _cpu(found: _Findings, evidence: Evidence, window: Window, prices: Cost) -> None:
@@ -199,21 +225,13 @@ def _efficiency(found: _Findings, record: ScenarioRecord, window: Window, prices
     joules = found.figures.get("energy_joules")
     if joules is None:
         return
-    sci = None
+    carbon, sci = found.figures.get("carbon_grams"), None
     if work.stream_hours:
-        billed = found.figures.get("wall_energy_joules", joules)
-        sci = cost.software_carbon_intensity(billed, window.seconds, work.stream_hours, prices)
+        sci = cost.software_carbon_intensity(joules, window.seconds, work.stream_hours, prices, carbon)
     found.figures["efficiency"] = efficiency(
         joules, work, cost=found.figures.get("cost_total"), egress=found.figures.get("cost_egress"),
-        carbon_grams=found.figures.get("carbon_grams"), sci_grams=sci,
+        carbon_grams=carbon, sci_grams=sci,
     )  # fmt: skip
-
-
-def _energy_cost(joules: float, between: Callable[[float, float], float], window: Window, prices: Cost) -> float:
-    """At the flat price, or with a tariff each hour's energy at that hour's price."""
-    if not prices.tariff:
-        return cost.energy_cost(joules, prices)
-    return tariff.energy_cost(between, window.start, window.end, prices)
 
 
 def _percentiles(evidence: Evidence, window: Window, energy: host.HostEnergy) -> dict[str, float]:

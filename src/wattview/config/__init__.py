@@ -7,7 +7,7 @@
 from wattview.config.loading import ENVIRONMENT, SET_VARIABLE, flatten, load
 from wattview.config.meters import MeterSettings
 from wattview.config.node import NODE_COLLECTORS, Node
-from wattview.config.prices import ClockTime, Cost, Tariff, Weekday
+from wattview.config.prices import ClockTime, Cost, GridSettings, Tariff, Weekday
 from wattview.config.section import ConfigError, NonNegative, Port, Section, seconds
 from wattview.config.tables import (
     Config,
@@ -37,6 +37,7 @@ __all__ = [
     "Docker",
     "Endpoint",
     "EndpointsSettings",
+    "GridSettings",
     "HistorySettings",
     "HttpSettings",
     "MeterSettings",

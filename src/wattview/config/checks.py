@@ -6,6 +6,7 @@ import re
 
 from wattview.config.meters import meter_problem
 from wattview.config.node import NODE_COLLECTORS, Node
+from wattview.config.prices import grid_problem
 from wattview.config.section import ConfigError, seconds
 from wattview.config.tables import POWER_CHOICES, Config, Endpoint, EndpointsSettings
 
@@ -58,7 +59,7 @@ def checked(config: Config) -> Config:
         raise ConfigError(f"daemon.also_scrape: {error}") from None
     if config.power.sources not in POWER_CHOICES:
         raise ConfigError(f"power.sources: expected one of {', '.join(POWER_CHOICES)}, got {config.power.sources!r}")
-    if problem := meter_problem(config.power.meters):
+    if problem := meter_problem(config.power.meters) or grid_problem(config.cost.grid):
         raise ConfigError(problem)
     idle, full = config.power.estimate_idle_watts_per_cpu, config.power.estimate_max_watts_per_cpu
     if idle is not None and full is not None and full < idle:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from wattview.config.section import NonNegative, Section
+from wattview.model.power.grid import GRID_KINDS, grid_kind
 
 ClockTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -22,6 +23,52 @@ class Tariff(Section, frozen=True, kw_only=True):
     start: ClockTime = "00:00"
     end: ClockTime = "24:00"
     days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class GridSettings(Section, frozen=True, kw_only=True):
+    """A source of the grid's carbon intensity or price over time; it goes before the settings that are one figure, and
+    is asked only because it stands here. The first that has answered counts.
+
+    A price is ``factor`` times the source's (taxes, another currency) and ``per_kwh`` more (network charges).
+    """
+
+    kind: Annotated[str, Meta(examples=GRID_KINDS)]
+    zone: str = ""
+    file: str = ""
+    url: str = ""
+    token_file: str = ""
+    token_env: str = ""
+    ca_file: str = ""
+    factor: Annotated[float, Meta(gt=0)] = 1.0
+    per_kwh: NonNegative = 0.0
+
+    def retail(self, price: float) -> float:
+        """What a kilowatt-hour costs here, by the source's price."""
+        return price * self.factor + self.per_kwh
+
+    @property
+    def title(self) -> str:
+        """What it is called, in messages and as its file in the cache."""
+        return f"{self.kind} {self.zone}" if self.zone else self.kind
+
+
+def grid_problem(sources: tuple[GridSettings, ...]) -> str:
+    """What is wrong with these settings, as ``cost.grid[0].zone: …``; "" where nothing is."""
+    for index, source in enumerate(sources):
+        kind = grid_kind(source.kind)
+        if kind is None:
+            return f"cost.grid[{index}].kind: expected one of {', '.join(GRID_KINDS)}, got {source.kind!r}"
+        for needed in kind.needs:
+            if not getattr(source, needed):
+                return f"cost.grid[{index}].{needed}: needed by a source of kind {kind.name}"
+        for name in ("zone", "file", "url", "token_file", "token_env", "ca_file"):
+            if getattr(source, name) and name not in (*kind.needs, *kind.takes):
+                return f"cost.grid[{index}].{name}: a source of kind {kind.name} has none"
+        if "@" in source.url:
+            return f"cost.grid[{index}].url: a password does not belong here; set token_file"
+        if source.title in [other.title for other in sources[:index]]:
+            return f"cost.grid[{index}].kind: {source.title} is there twice"
+    return ""
 
 
 class Cost(Section, frozen=True, kw_only=True):
@@ -45,3 +92,4 @@ class Cost(Section, frozen=True, kw_only=True):
     lifetime_years: Annotated[float, Meta(gt=0)] = 4.0
     timezone: str = ""
     tariff: tuple[Tariff, ...] = ()
+    grid: tuple[GridSettings, ...] = ()

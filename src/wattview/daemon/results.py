@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,14 @@ from wattview.analysis.windows.remarks import remarked, run_remarks
 from wattview.analysis.windows.series import FIRST, GPU_PERCENT, Evidence
 from wattview.config import Config
 from wattview.daemon import machine, results_files
+from wattview.daemon.grid.cache import GridCache
 from wattview.daemon.history.protocol import HistoryError, WindowHistory
 from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.window_trail import own_evidence
 from wattview.daemon.results_files import ResultsFileError
 from wattview.exposition import labels
 from wattview.gc_tuning import give_back_memory
-from wattview.model import HistorySeries, ResultsFile, RunResult, ScenarioRecord, ScenarioResult
+from wattview.model import GridPrices, HistorySeries, ResultsFile, RunResult, ScenarioRecord, ScenarioResult
 
 log = logging.getLogger("wattview.results")
 
@@ -76,12 +77,14 @@ class _Kept(Struct, frozen=True):
 
 
 class Results:
-    """The configured results directory, analysed with one history."""
+    """The configured results directory, analysed with one history. ``grid`` gives what the grid's sources have told;
+    without it, what they had told a daemon is read from the disk."""
 
-    def __init__(self, config: Config, history: WindowHistory) -> None:
+    def __init__(self, config: Config, history: WindowHistory, grid: Callable[[], GridPrices] | None = None) -> None:
         self._directory = Path(config.paths.results)
         self._runs = runs_directory(Path(config.paths.state))
         self._prices = config.cost
+        self._grid = grid or (GridCache(config).load if config.cost.grid else GridPrices)
         self._max_gap = max(MAX_GAP_SECONDS, 3 * config.history.interval_seconds)
         self._metrics = FIRST if config.cost.gpu_per_hour else tuple(name for name in FIRST if name != GPU_PERCENT)
         if history.name != "prometheus":
@@ -159,8 +162,14 @@ class Results:
                 evidence = await asyncio.to_thread(self._recorded, path, record, place)
                 if evidence is None:
                     evidence = await self._evidence(record, file.machine or self._own_machine)
-                result = await asyncio.to_thread(analyse, record, evidence, self._prices, self._max_gap)
-                unknown = unknown or bool(evidence.failures) or (evidence.own is None and _may_improve(result))
+                known = await asyncio.to_thread(self._grid)
+                result = await asyncio.to_thread(analyse, record, evidence, self._prices, self._max_gap, known)
+                unknown = (
+                    unknown
+                    or bool(evidence.failures)
+                    or "grid" in result.remarks
+                    or (evidence.own is None and _may_improve(result))
+                )
                 return result
 
         stale = None

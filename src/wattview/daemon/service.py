@@ -31,6 +31,7 @@ from wattview.daemon.exporters.ended_containers import LastWords
 from wattview.daemon.exporters.endpoints import Endpoints, enabled, exporter_url
 from wattview.daemon.exporters.health import Health
 from wattview.daemon.exporters.scrape import Shown
+from wattview.daemon.grid.store import GridStore
 from wattview.daemon.history.backend import open_history
 from wattview.daemon.history.recorder import Recorder
 from wattview.daemon.history.replay import Past
@@ -147,7 +148,10 @@ class Daemon:
             answers = await sampler.read_or_none("streams", max_age=2.0) is not None
             return config.streams.rtmp_url or None if answers else None
 
-        results = Results(config, history)
+        grid = GridStore(config)
+        stack.push_async_callback(grid.close)
+        await grid.start()
+        results = Results(config, history, grid.known)
         kept = {
             "results": (Path(config.paths.results), "paths.results"),
             "runs": (runs_directory(state), "paths.state"),
@@ -167,10 +171,12 @@ class Daemon:
         targets = self._targets()
         health = Health([one for key, one in targets.items() if key != "health"], targets.get("health"))
         stack.push_async_callback(health.close)
-        snapshots = Snapshots(config, sampler, attributor, health, runner, self._events, config.streams.rtmp_url, wall)
+        snapshots = Snapshots(
+            config, sampler, attributor, health, runner, self._events, config.streams.rtmp_url, wall, grid.known
+        )
         stopping = asyncio.Event()
         urls = {target.name: target.url for target in targets.values()}
-        past = Past(config, history, runner, sampler.hostname, urls, config.streams.rtmp_url)
+        past = Past(config, history, runner, sampler.hostname, urls, config.streams.rtmp_url, grid.known)
         parts = Parts(
             config,
             self.config,
@@ -185,9 +191,11 @@ class Daemon:
             self._events,
             stopping,
             wall,
+            grid,
         )
         keys = {_port(listener): key for key, listener in self.addresses.exporters.items()}
-        exporters = Endpoints(Shown(config, sampler, attributor, results, health, runner, LastWords(), wall), keys)
+        shown = Shown(config, sampler, attributor, results, health, runner, LastWords(), wall, grid.known)
+        exporters = Endpoints(shown, keys)
         if self.addresses.web is not None:
             health.ask_within(exporters)
         stack.push_async_callback(self._stop_serving, health)

@@ -41,6 +41,7 @@ from wattview.model.containers import (
 from wattview.model.gpus import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
 from wattview.model.host import HostReading, Nic
 from wattview.model.power import MachinePower, PowerReading, PowerSource, PowerUse, TrailPoint, Zone
+from wattview.model.power.grid import GridPrices, GridQuantity, GridSeries, GridSpan
 from wattview.model.power.meters import MeterReading, WallPower, WallReading, WallSource
 from wattview.model.results import (
     EXPORT_FORMATS,
@@ -157,6 +158,10 @@ __all__ = [
     "GpuProcess",
     "GpuProfile",
     "GpusReading",
+    "GridPrices",
+    "GridQuantity",
+    "GridSeries",
+    "GridSpan",
     "Group",
     "HistorySeries",
     "HostReading",

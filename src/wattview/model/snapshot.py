@@ -100,7 +100,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     ``workloads`` is everything that runs, containers included, so that its power can be summed. ``machine_power`` is
     the power of all measured parts, which the energy's cost and carbon are based on. ``wall`` is power at the wall,
     None without a meter or a calibration. ``cost_per_hour`` is that of energy and of computing time (busy CPUs and
-    GPUs) together, at the current rate; None if either is unknown.
+    GPUs) together, at the current rate; None if either is unknown. ``embodied_grams_per_hour`` is the machine's
+    embodied carbon, ``sci_grams_per_stream_hour`` the Software Carbon Intensity (ISO/IEC 21031) of the streams now.
+    ``prices_stale``: the grid's price or intensity is the last known one.
     """
 
     time: float
@@ -123,6 +125,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     rtmp_url: str = ""
     machine_power: MachinePower | None = None
     power_use: PowerUse | None = None
+    embodied_grams_per_hour: float | None = None
+    sci_grams_per_stream_hour: float | None = None
+    prices_stale: bool = False
     wall: WallPower | None = None
     workloads: tuple[Workload, ...] = ()
     recorded: Recorded | None = None

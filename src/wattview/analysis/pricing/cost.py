@@ -41,13 +41,17 @@ def embodied_grams(seconds: float, prices: Cost) -> float:
     return prices.embodied_kg * 1000.0 * seconds / (prices.lifetime_years * YEAR_SECONDS)
 
 
-def software_carbon_intensity(joules: float, seconds: float, units: float, prices: Cost) -> float | None:
+def software_carbon_intensity(
+    joules: float, seconds: float, units: float, prices: Cost, operational: float | None = None
+) -> float | None:
     """Grams of CO2 equivalent per functional unit: ``(E x I + M) / R`` of ISO/IEC 21031:2024.
 
-    E is the energy with the building's overhead, I the grid's intensity, M the machine's embodied carbon for that time
-    and R the number of units (stream-hours). None if the grid's intensity is not set.
+    E is the energy including the building's overhead, I the grid's intensity, M the machine's embodied carbon for that
+    time and R the number of units (stream-hours). ``operational`` is E x I if it is known already, as by the hour. None
+    if the grid's intensity is not set.
     """
-    operational = carbon_grams(joules, prices)
+    if operational is None:
+        operational = carbon_grams(joules, prices)
     return None if operational is None else (operational + embodied_grams(seconds, prices)) / units
 
 
@@ -57,6 +61,7 @@ def prices_text(prices: Cost) -> str:
     zone = f", {prices.timezone}" if prices.timezone else ""
     parts = (
         f"{prices.energy_per_kwh:g} {money}/kWh",
+        f"the grid's by {', '.join(source.title for source in prices.grid)}" if prices.grid else "",
         f"tariff with {len(prices.tariff)} rows by the hour{zone}" if prices.tariff else "",
         f"PUE {prices.pue:g}" if prices.pue != 1.0 else "",
         f"CPU {prices.cpu_per_hour:g} {money}/h" if prices.cpu_per_hour else "",

@@ -66,7 +66,7 @@ def remarked(results: Sequence[ScenarioResult]) -> list[ScenarioResult]:
     """The scenarios of one results file, compared with their baselines, with their remarks."""
     floor = noise_floor(results)
     busy = {one.record.name for one in results if _busy(one)}
-    return [replace(one, remarks=_remarks(one, one.baseline in busy, floor)) for one in results]
+    return [replace(one, remarks={**one.remarks, **_remarks(one, one.baseline in busy, floor)}) for one in results]
 
 
 def _remarks(one: ScenarioResult, baseline_busy: bool, floor: NoiseFloor | None) -> dict[str, str]:

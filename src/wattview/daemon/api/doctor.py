@@ -22,7 +22,8 @@ async def _exporters(parts: Parts, request: Request) -> list[ExporterHealth]:
 
 
 async def _doctor(parts: Parts, request: Request) -> list[Finding]:
-    return await doctor.examine(parts.config, parts.sampler, parts.media_server, parts.history, parts.health)
+    findings = await doctor.examine(parts.config, parts.sampler, parts.media_server, parts.history, parts.health)
+    return [*findings, *(parts.grid.findings() if parts.grid is not None else [])]
 
 
 async def _different_settings(parts: Parts, request: Request) -> list[str]:

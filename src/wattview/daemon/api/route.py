@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wattview.daemon.api.snapshot import Snapshots
     from wattview.daemon.events import EventLog
     from wattview.daemon.exporters.health import Health
+    from wattview.daemon.grid.store import GridStore
     from wattview.daemon.history.protocol import History
     from wattview.daemon.history.replay import Past
     from wattview.daemon.lab.runner import Runner
@@ -51,6 +52,7 @@ class Parts(NamedTuple):
     events: EventLog
     stopping: asyncio.Event
     wall: Wall
+    grid: GridStore | None = None
 
 
 class Refusal(Exception):

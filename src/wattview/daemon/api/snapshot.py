@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -25,6 +26,7 @@ from wattview.daemon.sampler import FRESH_SECONDS, Sampler
 from wattview.daemon.wall.wall import Wall
 from wattview.model import (
     ContainersReading,
+    GridPrices,
     HostReading,
     PowerReading,
     Reading,
@@ -56,6 +58,7 @@ class Snapshots:
         events: EventLog,
         rtmp_url: str,
         wall: Wall,
+        grid: Callable[[], GridPrices] = GridPrices,
     ) -> None:
         self._config = config
         self._sampler = sampler
@@ -66,6 +69,7 @@ class Snapshots:
         self._watch = Watch(config.power.budget_watts)
         self._rtmp_url = rtmp_url
         self._wall = wall
+        self._grid = grid
 
     async def watch(self, interval_seconds: float) -> None:
         """Takes a snapshot periodically for the sake of its events. It reuses others' readings of that period, and
@@ -85,17 +89,19 @@ class Snapshots:
         known_gpus = self._sampler.known_gpus(gpus)
         machine = machine_power(power if isinstance(power, PowerReading) else None, known_gpus)
         at_wall = self._wall.power(wall.power if isinstance(wall, WallReading) else None)
-        cost = hourly_cost(machine, host if isinstance(host, HostReading) else None, known_gpus, now, prices, at_wall)
+        known_host = host if isinstance(host, HostReading) else None
+        cost = hourly_cost(machine, known_host, known_gpus, now, prices, at_wall, self._grid())
+        served = self._attributor.streams(streams.streams) if isinstance(streams, StreamsReading) else ()
         snapshot = Snapshot(
             time=now,
             version=__version__,
-            host=host if isinstance(host, HostReading) else None,
+            host=known_host,
             power=power if isinstance(power, PowerReading) else None,
             containers=self._attributor.containers(containers.containers)
             if isinstance(containers, ContainersReading)
             else (),
             engine=containers.engine if isinstance(containers, ContainersReading) else None,
-            streams=self._attributor.streams(streams.streams) if isinstance(streams, StreamsReading) else (),
+            streams=served,
             rtmp_server=streams.server if isinstance(streams, StreamsReading) else None,
             gpus=known_gpus or (),
             exporters=self._health.latest(health_age),
@@ -105,6 +111,9 @@ class Snapshots:
             energy_cost_per_hour=cost.energy,
             compute_cost_per_hour=cost.compute,
             carbon_grams_per_hour=cost.carbon_grams,
+            embodied_grams_per_hour=cost.embodied_grams,
+            sci_grams_per_stream_hour=cost.sci_grams(len(served)),
+            prices_stale=cost.stale,
             currency=prices.currency,
             rtmp_url=self._rtmp_url,
             machine_power=machine,

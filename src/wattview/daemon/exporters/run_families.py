@@ -10,11 +10,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import get_args
 
-from wattview.analysis.pricing import tariff
-from wattview.analysis.pricing.hourly import HourlyCost
+from wattview.analysis.pricing.hourly import HourlyCost, rates
 from wattview.config import Cost
 from wattview.exposition import Family, labels
-from wattview.model import EncoderStatus, MachinePower, Run, RunState
+from wattview.model import EncoderStatus, GridPrices, MachinePower, Run, RunState
 
 _ENCODER: tuple[tuple[str, str, str], ...] = (
     ("wattview_encoder_speed_ratio", "speed", "Speed of a running encoder; 1 is real time."),
@@ -88,16 +87,21 @@ def hourly_families(hourly: HourlyCost, currency: str) -> list[Family]:
         Family("wattview_carbon_grams_per_hour", "gauge", "CO2 equivalent of the machine's energy, an hour.").add(
             hourly.carbon_grams
         ),
+        Family(
+            "wattview_embodied_carbon_grams_per_hour", "gauge", "The machine's embodied CO2 equivalent, an hour of it."
+        ).add(hourly.embodied_grams),
+        Family("wattview_grid_stale", "gauge", "1 if a price or intensity of the grid is the last known one.").add(
+            1 if hourly.stale else None
+        ),
     ]
 
 
-def price_families(cost: Cost, time: float) -> list[Family]:
+def price_families(cost: Cost, time: float, known: GridPrices | None = None) -> list[Family]:
     """The configured prices at that moment. A budget or carbon intensity of 0 is unset: no sample."""
     currency = labels(currency=cost.currency)
+    price, intensity = rates(time, cost, known)
     return [
-        Family("wattview_price_energy_per_kwh", "gauge", "Price of a kilowatt-hour now.").add(
-            tariff.price_at(time, cost), currency
-        ),
+        Family("wattview_price_energy_per_kwh", "gauge", "Price of a kilowatt-hour now.").add(price.value, currency),
         Family("wattview_price_cpu_per_hour", "gauge", "Price of one CPU, fully used for an hour.").add(
             cost.cpu_per_hour, currency
         ),
@@ -106,6 +110,6 @@ def price_families(cost: Cost, time: float) -> list[Family]:
             cost.budget_per_hour or None, currency
         ),
         Family("wattview_carbon_grams_per_kwh", "gauge", "CO2 equivalent of a kilowatt-hour of this grid.").add(
-            cost.carbon_g_per_kwh or None
+            intensity.value if intensity is not None else None
         ),
     ]

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import platform
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from wattview import __version__
@@ -21,7 +21,7 @@ from wattview.daemon.exporters.ended_containers import LastWords
 from wattview.daemon.exporters.run_families import hourly_families, machine_families, price_families, run_families
 from wattview.daemon.machine_now import machine_now
 from wattview.exposition import Family, labels
-from wattview.model import ContainersReading, ProbeStatus, RunResult
+from wattview.model import ContainersReading, GridPrices, ProbeStatus, RunResult
 from wattview.probes import SourceError
 from wattview.probes.meters.wall import wall_families
 from wattview.probes.node import UnknownCollector
@@ -50,6 +50,7 @@ class Shown(NamedTuple):
     runner: Runner
     last_words: LastWords
     wall: Wall
+    grid: Callable[[], GridPrices] = GridPrices
 
 
 class Scrape(NamedTuple):
@@ -159,11 +160,11 @@ async def _whole_machine(shown: Shown) -> list[Family]:
     """Current power and cost of the whole machine, and the prices."""
     now, prices = time.time(), shown.config.cost
     machine = await machine_now(shown.sampler, shown.wall)
-    hourly = hourly_cost(machine.power, machine.host, machine.gpus, now, prices, machine.wall)
-    at_wall = machine.wall
+    at_wall, known = machine.wall, shown.grid()
+    hourly = hourly_cost(machine.power, machine.host, machine.gpus, now, prices, at_wall, known)
     return [
         *(wall_families(at_wall) if at_wall is not None and at_wall.source == "calibrated" else ()),
-        *machine_families(machine.power), *hourly_families(hourly, prices.currency), *price_families(prices, now)
+        *machine_families(machine.power), *hourly_families(hourly, prices.currency), *price_families(prices, now, known)
     ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from wattview.daemon.history.sample_index import ONE_READING_SECONDS, SampleInde
 from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.lab.window_trail import read_trail, read_window, trail_file
-from wattview.model import Gpu, MachinePower, PowerReading, ProbeStatus, Recorded, Run, Snapshot
+from wattview.model import Gpu, GridPrices, MachinePower, PowerReading, ProbeStatus, Recorded, Run, Snapshot
 from wattview.probes.registry import REGISTRY
 
 FIGURES = (
@@ -62,6 +62,7 @@ class Past:
         hostname: Callable[[], Awaitable[str]],
         urls: Mapping[str, str],
         rtmp_url: str,
+        grid: Callable[[], GridPrices] = GridPrices,
     ) -> None:
         self._config = config
         self._history = history
@@ -69,6 +70,7 @@ class Past:
         self._hostname = hostname
         self._urls = urls
         self._rtmp_url = rtmp_url
+        self._grid = grid
 
     async def at(self, moment: float) -> Snapshot:
         """Everything recorded at that moment (Unix seconds).
@@ -138,7 +140,8 @@ class Past:
         """A snapshot of the available parts, with the values that follow from them and the run in progress."""
         there = {name: parts.get(part) for name, part in _PARTS.items()} | {"power": power}
         prices = self._config.cost
-        cost = hourly_cost(machine, parts.get("host"), parts.get("gpus", ()), at, prices, parts.get("wall"))
+        wall, known = parts.get("wall"), self._grid()
+        cost = hourly_cost(machine, parts.get("host"), parts.get("gpus", ()), at, prices, wall, known)
         runs = (run_at(run, at) for run in self._runner.list())
         nothing: dict[str, Any] = {
             "host": None, "containers": (), "engine": None, "streams": (), "rtmp_server": None, "gpus": (),
@@ -157,6 +160,9 @@ class Past:
             energy_cost_per_hour=cost.energy,
             compute_cost_per_hour=cost.compute,
             carbon_grams_per_hour=cost.carbon_grams,
+            embodied_grams_per_hour=cost.embodied_grams,
+            sci_grams_per_stream_hour=cost.sci_grams(len(parts.get("streams", ()))),
+            prices_stale=cost.stale,
             currency=prices.currency,
             rtmp_url=self._rtmp_url,
             machine_power=machine,

@@ -67,7 +67,10 @@ def _price(snapshot: Snapshot | None) -> str:
     if snapshot is None:
         return ""
     carbon = number(snapshot.carbon_grams_per_hour)
-    return f"{money(snapshot.cost_per_hour)} {snapshot.currency}/h   {carbon} g CO₂/h"
+    embodied = snapshot.embodied_grams_per_hour
+    made = f" + {number(embodied)} embodied" if embodied is not None else ""
+    last = " (last known)" if snapshot.prices_stale else ""
+    return f"{money(snapshot.cost_per_hour)} {snapshot.currency}/h   {carbon}{made} g CO₂/h{last}"
 
 
 def _price_parts(snapshot: Snapshot | None) -> str:

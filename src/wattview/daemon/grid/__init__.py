@@ -1,0 +1,1 @@
+"""The grid's carbon intensity and price as the daemon knows them: asked for in the background, kept on disk."""

@@ -1,0 +1,112 @@
+"""What sources of the grid's data have told, kept in ``<state>/grid`` so that a source that is away costs nothing that
+was known, and old results keep the values of their time.
+
+One CSV file for each source and quantity: ``start,end,value``. A file that is damaged is as if it were not there.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from wattview.config import Config, GridSettings
+from wattview.daemon import whole_file
+from wattview.model import GridPrices, GridQuantity, GridSeries, GridSpan
+
+log = logging.getLogger("wattview.grid")
+
+KEPT_SECONDS = 800 * 86400.0
+MAX_BYTES = 16 * 1024 * 1024
+QUANTITIES: tuple[GridQuantity, ...] = ("carbon", "price")
+
+
+class GridCache:
+    """The files of the sources in the settings. All methods that touch the disk block."""
+
+    def __init__(self, config: Config) -> None:
+        self._directory = Path(config.paths.state) / "grid"
+        self._sources = config.cost.grid
+        self._series: dict[tuple[str, GridQuantity], GridSeries] = {}
+
+    def load(self) -> GridPrices:
+        """Reads the files. Blocks."""
+        for source in self._sources:
+            for quantity in QUANTITIES:
+                if spans := self._read(self._file(source, quantity)):
+                    self._keep(source, quantity, spans)
+        return self.prices()
+
+    def prices(self) -> GridPrices:
+        """What is known now: of each quantity by the first source in the settings that has told any."""
+        first: dict[GridQuantity, GridSeries] = {}
+        for source in self._sources:
+            for quantity in QUANTITIES:
+                if (series := self._series.get((source.title, quantity))) is not None:
+                    first.setdefault(quantity, series)
+        return GridPrices(**first)
+
+    def newest(self, source: GridSettings) -> float:
+        """Until when this source's values reach (Unix seconds); 0 where there are none."""
+        known = [self._series[key].spans[-1].end for key in self._series if key[0] == source.title]
+        return max(known, default=0.0)
+
+    def add(self, source: GridSettings, quantity: GridQuantity, spans: Iterable[GridSpan]) -> bool:
+        """Takes what a source told; what it tells of a time again counts. Whether anything is new."""
+        before = self._series.get((source.title, quantity))
+        merged = _merged(before.spans if before is not None else (), sorted(spans))
+        if not merged or (before is not None and before.spans == merged):
+            return False
+        self._keep(source, quantity, merged)
+        return True
+
+    def write(self, source: GridSettings) -> None:
+        """Writes this source's files. Blocks; raises OSError."""
+        for quantity in QUANTITIES:
+            series = self._series.get((source.title, quantity))
+            if series is not None:
+                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                text = "start,end,value\n" + "".join(f"{a!r},{b!r},{value!r}\n" for a, b, value in series.spans)
+                whole_file.write(self._file(source, quantity), text.encode())
+
+    def _keep(self, source: GridSettings, quantity: GridQuantity, spans: tuple[GridSpan, ...]) -> None:
+        self._series[source.title, quantity] = GridSeries(quantity=quantity, source=source.title, spans=spans)
+
+    def _file(self, source: GridSettings, quantity: GridQuantity) -> Path:
+        return self._directory / f"{re.sub(r'[^A-Za-z0-9-]+', '_', source.title)}-{quantity}.csv"
+
+    def _read(self, file: Path) -> tuple[GridSpan, ...]:
+        try:
+            rows = csv.reader(whole_file.read(file, MAX_BYTES).decode("ascii").splitlines()[1:])
+            return _merged((), sorted(GridSpan(*map(float, row)) for row in rows))
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError, TypeError) as error:
+            log.warning("%s cannot be used: %s", file, error)
+            return ()
+
+
+def _merged(old: tuple[GridSpan, ...], new: list[GridSpan]) -> tuple[GridSpan, ...]:
+    """Both in order of time without an overlap: a newer span cuts off what older ones say of its time."""
+    if not new:
+        return old
+    kept: list[GridSpan] = []
+    for span in new:  # of two in one answer the later begins where it says
+        while kept and kept[-1].end > span.start:
+            last = kept.pop()
+            if last.start < span.start:
+                kept.append(last._replace(end=span.start))
+                break
+        kept.append(span)
+    start, end = kept[0].start, kept[-1].end
+    before = [span._replace(end=min(span.end, start)) for span in old if span.start < start]
+    after = [span._replace(start=max(span.start, end)) for span in old if span.end > end]
+    inside = [span for span in old if span.start >= start and span.end <= end and not _touches(span, kept)]
+    oldest = end - KEPT_SECONDS
+    return tuple(sorted(span for span in (*before, *kept, *inside, *after) if span.end > max(span.start, oldest)))
+
+
+def _touches(span: GridSpan, others: list[GridSpan]) -> bool:
+    return any(other.start < span.end and span.start < other.end for other in others)

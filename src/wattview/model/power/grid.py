@@ -1,0 +1,93 @@
+"""Carbon intensity and price of the grid's energy over time, and the one list of sources of them.
+
+To add a source is to add its module, and one entry here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+GridQuantity = Literal["carbon", "price"]
+
+
+class GridKind(NamedTuple):
+    """One kind of source. ``name`` is the value of ``kind`` in ``[[cost.grid]]``, ``words`` say what it is, ``module``
+    is a file in ``probes/grid/`` with ``make(settings, config)``. ``needs`` and ``takes`` are settings, ``url`` where
+    it answers unless these say another place, ``seconds`` how often it is asked. ``licence`` is that of its data."""
+
+    name: str
+    words: str
+    module: str
+    licence: str
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    url: str = ""
+    seconds: float = 900.0
+
+
+KEY = ("token_file", "token_env", "ca_file", "url")
+
+GRIDS: tuple[GridKind, ...] = (
+    GridKind("csv", "a CSV file", "csv_file", "yours", needs=("file",), takes=("factor", "per_kwh"), seconds=60.0),
+    GridKind(
+        "uk-carbon-intensity",
+        "Carbon Intensity API of Great Britain",
+        "uk_carbon_intensity",
+        "CC BY 4.0 (National Energy System Operator)",
+        takes=("zone", "url", "ca_file"),
+        url="https://api.carbonintensity.org.uk",
+    ),
+    GridKind(
+        "electricity-maps",
+        "Electricity Maps",
+        "electricity_maps",
+        "by your contract; the free tier is for one zone, not commercial, and names its source",
+        needs=("zone",),
+        takes=KEY,
+        url="https://api.electricitymaps.com",
+    ),
+    GridKind(
+        "entsoe",
+        "ENTSO-E day-ahead prices",
+        "entsoe",
+        "CC BY 4.0 (ENTSO-E Transparency Platform)",
+        needs=("zone",),
+        takes=(*KEY, "factor", "per_kwh"),
+        url="https://web-api.tp.entsoe.eu",
+        seconds=3600.0,
+    ),
+)
+"""Every kind of source that the settings may name."""
+
+GRID_KINDS = [kind.name for kind in GRIDS]
+
+
+def grid_kind(name: str) -> GridKind | None:
+    """The entry of a kind; None if this version does not know it."""
+    return next((kind for kind in GRIDS if kind.name == name), None)
+
+
+class GridSpan(NamedTuple):
+    """From ``start`` to ``end`` (Unix seconds) a kilowatt-hour has this ``value``: grams of CO2 equivalent, or its
+    price in the currency of the settings."""
+
+    start: float
+    end: float
+    value: float
+
+
+class GridSeries(Struct, frozen=True, kw_only=True):
+    """What one source tells of one quantity: spans in order of time, none in another."""
+
+    quantity: GridQuantity
+    source: str
+    spans: tuple[GridSpan, ...] = ()
+
+
+class GridPrices(Struct, frozen=True, kw_only=True):
+    """Carbon intensity and price over time. None: no source is configured, or it has never answered."""
+
+    carbon: GridSeries | None = None
+    price: GridSeries | None = None

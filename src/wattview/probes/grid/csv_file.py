@@ -1,0 +1,84 @@
+"""A CSV file with a header: ``time``, and ``carbon_g_per_kwh`` or ``price_per_kwh`` or both.
+
+``time`` is when a row begins to hold: Unix seconds, or ISO 8601 with an offset. It holds until the next row; the last
+one as long as the one before. A cell that is empty is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import math
+from pathlib import Path
+
+from wattview.config import Config, GridSettings
+from wattview.model import GridQuantity, GridSpan
+from wattview.probes import SourceAbsent, SourceBroken
+from wattview.probes.grid.source import MAX_BYTES, Spans, plausible, unix
+
+COLUMNS: dict[str, GridQuantity] = {"carbon_g_per_kwh": "carbon", "price_per_kwh": "price"}
+HOUR = 3600.0
+
+
+class CsvFile:
+    def __init__(self, settings: GridSettings) -> None:
+        self._settings = settings
+        self._path = Path(settings.file).expanduser()
+
+    async def spans(self, start: float, end: float) -> Spans:
+        """Of the whole file, whatever is asked for."""
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> Spans:
+        try:
+            if self._path.stat().st_size > MAX_BYTES:
+                raise SourceBroken(f"{self._path} is larger than {MAX_BYTES // 2**20} MiB")
+            text = self._path.read_text("utf-8-sig")
+        except FileNotFoundError:
+            raise SourceAbsent(f"there is no file {self._path}", "see file of [[cost.grid]]") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceBroken(f"{self._path}: {getattr(error, 'strerror', None) or 'is not text'}") from None
+        return rows_to_spans(text, str(self._path), self._settings)
+
+
+def make(settings: GridSettings, config: Config) -> CsvFile:
+    return CsvFile(settings)
+
+
+def rows_to_spans(text: str, name: str, settings: GridSettings) -> Spans:
+    """Raises SourceBroken, which names the line."""
+    reader = csv.DictReader(io.StringIO(text))
+    given = [column for column in COLUMNS if column in (reader.fieldnames or ())]
+    if "time" not in (reader.fieldnames or ()) or not given:
+        raise SourceBroken(f"{name}: the first line must name time, and {' or '.join(COLUMNS)}")
+    rows: list[tuple[float, dict[str, float]]] = []
+    try:
+        for row in reader:
+            values = {column: float(row[column]) for column in given if (row[column] or "").strip()}
+            if not all(map(math.isfinite, values.values())):
+                raise ValueError("a value is not a number")
+            rows.append((_time(row["time"]), values))
+    except (ValueError, TypeError, csv.Error) as error:
+        raise SourceBroken(f"{name}, line {reader.line_num}: {error}") from None
+    rows.sort(key=lambda row: row[0])
+    times = [time for time, _ in rows]
+    last = times[-1] - times[-2] if len(times) > 1 else HOUR
+    ends = [*times[1:], *(time + last for time in times[-1:])]
+    spans: dict[GridQuantity, list[GridSpan]] = {}
+    for column in given:
+        quantity = COLUMNS[column]
+        found = [
+            GridSpan(time, end, settings.retail(values[column]) if quantity == "price" else values[column])
+            for (time, values), end in zip(rows, ends, strict=True)
+            if column in values
+        ]
+        spans[quantity] = plausible(quantity, found)
+    return spans
+
+
+def _time(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return unix(text.strip())

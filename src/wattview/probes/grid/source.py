@@ -1,0 +1,97 @@
+"""What every source of the grid's data gives, and how it is asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+from wattview.config import Config, GridSettings
+from wattview.fetch import Access, Fetched, FetchError, Site, Unreachable, decode_json
+from wattview.model import GridQuantity, GridSpan
+from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+
+T = TypeVar("T")
+
+SECONDS = 20.0
+MAX_BYTES = 8 * 1024 * 1024
+CARBON_BOUNDS = (0.0, 5_000.0)
+"""Grams a kilowatt-hour: the worst lignite is below 1,500."""
+
+PRICE_BOUNDS = (-1_000.0, 1_000.0)
+"""Of a kilowatt-hour, in any currency; day-ahead prices fall below 0."""
+
+Spans = Mapping[GridQuantity, list[GridSpan]]
+
+
+class GridSource(Protocol):
+    """One source. ``spans`` gives what is known from ``start`` to ``end`` (Unix seconds), more or less of it as the
+    source has it. Raises SourceError."""
+
+    async def spans(self, start: float, end: float) -> Spans: ...
+
+
+def secret(settings: GridSettings) -> str:
+    """The key of the settings. Raises SourceRefused without one."""
+    try:
+        key = Access(
+            secret_file=settings.token_file, secret=os.environ.get(settings.token_env, "") if settings.token_env else ""
+        ).read_secret()
+    except FetchError as error:
+        raise SourceBroken(error.reason, error.fix) from None
+    if not key:
+        raise SourceRefused(f"{settings.kind} needs a key", "get one (docs/grid.md), and set token_file")
+    return key
+
+
+async def page(
+    settings: GridSettings, config: Config, url: str, path: str, key: Mapping[str, str] | None = None
+) -> Fetched:
+    """The answer at a path, whatever its status. Raises SourceAbsent or SourceBroken."""
+    access = Access(settings.ca_file or config.http.ca_file)
+    async with Site(
+        settings.url or url, access, seconds=SECONDS, max_bytes=MAX_BYTES, headers=key, compressed=True
+    ) as site:
+        try:
+            return await site.fetch(path)
+        except Unreachable as error:
+            raise SourceAbsent(error.reason, error.fix) from None
+        except FetchError as error:
+            raise SourceBroken(error.reason, error.fix) from None
+
+
+def decoded(answer: Fetched, kind: type[T], what: str) -> T:
+    """The JSON of an answer of status 200. Raises SourceRefused or SourceBroken."""
+    if answer.status in (401, 403):
+        raise SourceRefused(f"{answer.place} answered {answer.status}: it does not take this key", "see token_file")
+    if answer.status != 200:
+        said = " ".join(answer.body[:120].decode("utf-8", "replace").split())
+        raise SourceBroken(f"{answer.place} answered {answer.status}: {said}")
+    try:
+        return decode_json(answer, kind, f"the answer of {what}")
+    except FetchError as error:
+        raise SourceBroken(error.reason, error.fix) from None
+
+
+def plausible(quantity: GridQuantity, spans: Iterable[GridSpan]) -> list[GridSpan]:
+    """Those that can be. Raises SourceBroken if none of them can."""
+    least, most = CARBON_BOUNDS if quantity == "carbon" else PRICE_BOUNDS
+    given = list(spans)
+    good = [span for span in given if least <= span.value <= most and span.start < span.end]
+    if given and not good:
+        raise SourceBroken(f"{given[0].value:g} is no {quantity} of a kilowatt-hour ({least:g} to {most:g})")
+    return good
+
+
+def unix(text: str) -> float:
+    """``2023-11-14T10:30Z`` in Unix seconds. Raises ValueError, also without an offset: a time of which zone?"""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; write Z or +01:00 behind it")
+    return moment.timestamp()
+
+
+def iso(time: float, form: str = "%Y-%m-%dT%H:%MZ") -> str:
+    """Unix seconds as UTC."""
+    return datetime.fromtimestamp(time, UTC).strftime(form)

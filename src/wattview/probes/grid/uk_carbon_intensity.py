@@ -1,0 +1,71 @@
+"""Great Britain's carbon intensity each half hour: https://carbon-intensity.github.io/api-definitions/.
+
+Without ``zone`` it is that of the whole of Great Britain, actual where it is known and forecast before; with one, the
+forecast of a region by its number (1 to 17) or the first half of a postcode (``SW1``). No key.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from wattview.config import Config, GridSettings
+from wattview.model import GridSpan
+from wattview.model.power.grid import grid_kind
+from wattview.probes.grid.source import Spans, decoded, iso, page, plausible, unix
+
+MOST_SECONDS = 13 * 86400.0
+"""One question reaches over at most 14 days."""
+
+
+class _Intensity(Struct):
+    forecast: float | None = None
+    actual: float | None = None
+
+
+class _HalfHour(Struct, rename={"start": "from", "end": "to"}):
+    start: str
+    end: str
+    intensity: _Intensity
+
+
+class _National(Struct):
+    data: list[_HalfHour]
+
+
+class _Region(Struct):
+    data: list[_HalfHour]
+
+
+class _Regional(Struct):
+    data: _Region
+
+
+class UkCarbonIntensity:
+    def __init__(self, settings: GridSettings, config: Config) -> None:
+        self._settings = settings
+        self._config = config
+
+    async def spans(self, start: float, end: float) -> Spans:
+        reach = f"{iso(max(start, end - MOST_SECONDS))}/{iso(end)}"
+        zone = self._settings.zone
+        kind = grid_kind("uk-carbon-intensity")
+        assert kind is not None
+        if not zone:
+            answer = await page(self._settings, self._config, kind.url, f"/intensity/{reach}")
+            return _spans(decoded(answer, _National, kind.words).data)
+        place = f"regionid/{zone}" if zone.isdecimal() else f"postcode/{zone}"
+        answer = await page(self._settings, self._config, kind.url, f"/regional/intensity/{reach}/{place}")
+        return _spans(decoded(answer, _Regional, kind.words).data.data)
+
+
+def make(settings: GridSettings, config: Config) -> UkCarbonIntensity:
+    return UkCarbonIntensity(settings, config)
+
+
+def _spans(halves: list[_HalfHour]) -> Spans:
+    found = []
+    for half in halves:
+        known = half.intensity.actual if half.intensity.actual is not None else half.intensity.forecast
+        if known is not None:
+            found.append(GridSpan(unix(half.start), unix(half.end), known))
+    return {"carbon": plausible("carbon", found)}

@@ -1,0 +1,191 @@
+"""What each source of the grid's data answers, and what is made of it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ConfigFactory
+from tests.support.meter_server import Asked, MeterServer, Told
+from wattview.config import ConfigError, GridSettings, load
+from wattview.model import GridQuantity, GridSpan
+from wattview.model.power.grid import grid_kind
+from wattview.probes import SourceError
+from wattview.probes.grid.csv_file import rows_to_spans
+from wattview.probes.grid.entsoe import prices
+
+START = datetime(2023, 11, 14, 10, 30, tzinfo=UTC).timestamp()
+HOUR, HALF = 3600.0, 1800.0
+
+UK = {
+    "data": [
+        {"from": "2023-11-14T10:30Z", "to": "2023-11-14T11:00Z",
+         "intensity": {"forecast": 266, "actual": 263, "index": "moderate"}},
+        {"from": "2023-11-14T11:00Z", "to": "2023-11-14T11:30Z",
+         "intensity": {"forecast": 240, "actual": None, "index": "moderate"}},
+    ]
+}  # fmt: skip
+UK_REGION = {
+    "data": {"regionid": 13, "shortname": "London", "postcode": "SW1", "data": [
+        {"from": "2023-11-14T10:30Z", "to": "2023-11-14T11:00Z", "intensity": {"forecast": 91, "index": "low"}},
+    ]}
+}  # fmt: skip
+MAPS = {
+    "zone": "DE", "temporalGranularity": "hourly", "history": [
+        {"zone": "DE", "carbonIntensity": 302, "datetime": "2023-11-14T09:00:00.000Z",
+         "updatedAt": "2023-11-15T01:00:00.000Z", "emissionFactorType": "lifecycle", "isEstimated": False},
+        {"zone": "DE", "carbonIntensity": None, "datetime": "2023-11-14T10:00:00.000Z", "isEstimated": True},
+    ],
+}  # fmt: skip
+
+
+def series(sequence: int, resolution: str, *points: tuple[int, float]) -> str:
+    told = "".join(
+        f"<Point><position>{position}</position><price.amount>{price}</price.amount></Point>"
+        for position, price in points
+    )
+    return (
+        f"<TimeSeries><mRID>1</mRID><businessType>A62</businessType><currency_Unit.name>EUR</currency_Unit.name>"
+        f"<price_Measure_Unit.name>MWH</price_Measure_Unit.name>"
+        f"<classificationSequence_AttributeInstanceComponent.position>{sequence}"
+        f"</classificationSequence_AttributeInstanceComponent.position><curveType>A03</curveType><Period>"
+        f"<timeInterval><start>2023-11-13T23:00Z</start><end>2023-11-14T03:00Z</end></timeInterval>"
+        f"<resolution>{resolution}</resolution>{told}</Period></TimeSeries>"
+    )
+
+
+def document(*parts: str) -> bytes:
+    space = "urn:iec62325.351:tc57wg16:451-3:publicationdocument:7:3"
+    return (
+        f'<?xml version="1.0" encoding="utf-8"?><Publication_MarketDocument xmlns="{space}">'
+        f"<type>A44</type>{''.join(parts)}</Publication_MarketDocument>"
+    ).encode()
+
+
+DAY_AHEAD = document(series(1, "PT60M", (1, 91.2), (2, -4.5), (4, 60.0)), series(2, "PT60M", (1, 1.0), (2, 2.0)))
+
+
+def asked(make_config: ConfigFactory, told: Any, quantity: GridQuantity = "carbon", **settings: Any) -> list[GridSpan]:
+    """What the source of these settings makes of an answer; ``seen`` is what it was asked."""
+
+    def respond(question: Asked) -> Told:
+        seen.append(question)
+        return told if isinstance(told, Told) else Told(told)
+
+    with MeterServer(respond) as server:
+        source = GridSettings(url=server.url, **settings)
+        kind = grid_kind(source.kind)
+        assert kind is not None
+        one = import_module(f"wattview.probes.grid.{kind.module}").make(source, make_config())
+        return asyncio.run(one.spans(START, START + 2 * HOUR))[quantity]
+
+
+seen: list[Asked] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen() -> None:
+    seen.clear()
+
+
+def test_great_britain_is_actual_where_that_is_known_and_forecast_before(make_config: ConfigFactory) -> None:
+    found = asked(make_config, UK, kind="uk-carbon-intensity")
+    assert found == [GridSpan(START, START + HALF, 263), GridSpan(START + HALF, START + HOUR, 240)]
+    assert seen[0].path == "/intensity/2023-11-14T10:30Z/2023-11-14T12:30Z"
+    assert asked(make_config, UK_REGION, kind="uk-carbon-intensity", zone="SW1") == [GridSpan(START, START + HALF, 91)]
+    assert seen[1].path.endswith("/postcode/SW1")
+
+
+def test_electricity_maps_wants_its_key_in_a_header(
+    make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAPS_KEY", "s3cret")
+    found = asked(make_config, MAPS, kind="electricity-maps", zone="DE", token_env="MAPS_KEY")
+    nine = datetime(2023, 11, 14, 9, tzinfo=UTC).timestamp()
+    assert found == [GridSpan(nine, nine + HOUR, 302)]
+    assert {name.lower(): value for name, value in seen[0].headers.items()}["auth-token"] == "s3cret"
+    with pytest.raises(SourceError, match="does not take this key") as refused:
+        asked(make_config, Told({}, 401), kind="electricity-maps", zone="DE", token_env="MAPS_KEY")
+    with pytest.raises(SourceError, match="needs a key"):
+        asked(make_config, MAPS, kind="electricity-maps", zone="DE")
+    assert "s3cret" not in str(refused.value)
+
+
+def test_day_ahead_prices_are_of_the_coupled_auction_and_repeat_what_is_left_out(
+    make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Positions 1, 2 and 4 of 4: the third hour is as the second. Twice the price for taxes, and 0.10 for the net."""
+    monkeypatch.setenv("ENTSOE", "t0ken")
+    caplog.set_level("DEBUG", "wattview")
+    more = {"token_env": "ENTSOE", "factor": 2.0, "per_kwh": 0.10}
+    found = asked(make_config, Told(DAY_AHEAD), "price", kind="entsoe", zone="de-lu", **more)
+    midnight = datetime(2023, 11, 13, 23, tzinfo=UTC).timestamp()
+    assert [(span.start - midnight, span.end - midnight) for span in found] == [
+        (0, 3600),
+        (3600, 10800),
+        (10800, 14400),
+    ]
+    assert [span.value for span in found] == [pytest.approx(v) for v in (0.2824, 0.091, 0.22)]
+    assert "in_Domain=10Y1001A1001A82H&" in seen[0].path
+    assert "periodStart=202311141000&periodEnd=202311141200" in seen[0].path
+    with pytest.raises(SourceError) as refused:
+        asked(make_config, Told(b"", 401), "price", kind="entsoe", zone="FR", **more)
+    assert "t0ken" not in f"{refused.value}{refused.value.fix}{caplog.text}"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"<html>", "did not answer XML"),
+        (b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', "entities"),
+        (document("<Reason><code>999</code><text>No matching data found</text></Reason>"), "No matching data found"),
+        (document(series(1, "P1Y", (1, 2.0))), "a resolution of 'P1Y'"),
+        (document(series(1, "PT60M", (1, 2.0)).replace("MWH", "GJ")), "a price for each GJ"),
+    ],
+)
+def test_answers_that_are_no_prices_say_why(body: bytes, said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        prices(body, GridSettings(kind="entsoe"))
+
+
+def test_a_file_has_rows_that_hold_until_the_next() -> None:
+    text = "time,carbon_g_per_kwh,price_per_kwh\n2023-11-14T11:30:00+01:00,400,0.30\n2023-11-14T11:00Z,,0.25\n"
+    found = rows_to_spans(text, "grid.csv", GridSettings(kind="csv", file="grid.csv"))
+    assert found["carbon"] == [GridSpan(START, START + HALF, 400)]
+    assert found["price"] == [GridSpan(START, START + HALF, 0.30), GridSpan(START + HALF, START + HOUR, 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("when,carbon_g_per_kwh\n", "the first line must name time"),
+        ("time,carbon_g_per_kwh\n2023-11-14T10:30,400\n", "line 2: .* has no time zone"),
+        ("time,carbon_g_per_kwh\n1700000000,many\n", "line 2: could not convert"),
+        ("time,carbon_g_per_kwh\n1700000000,nan\n", "line 2: a value is not a number"),
+        ("time,carbon_g_per_kwh\n1700000000,99999\n", "99999 is no carbon of a kilowatt-hour"),
+        ("", "the first line must name time"),
+    ],
+)
+def test_a_file_that_is_wrong_says_where(text: str, said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        rows_to_spans(text, "grid.csv", GridSettings(kind="csv", file="grid.csv"))
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('kind = "nuclear"', r"cost.grid\[0\].kind: expected one of csv"),
+        ('kind = "csv"', r"cost.grid\[0\].file: needed by"),
+        ('kind = "csv"\nfile = "x"\nzone = "DE"', r"cost.grid\[0\].zone: a source of kind csv has none"),
+    ],
+)
+def test_settings_that_are_wrong_are_told(tmp_path: Path, table: str, said: str) -> None:
+    file = tmp_path / "wattview.toml"
+    file.write_text(f"[[cost.grid]]\n{table}\n")
+    with pytest.raises(ConfigError, match=said):
+        load(file, environ={"HOME": str(tmp_path)})
