@@ -81,4 +81,5 @@ def test_the_wall_is_measured_shown_and_billed(tmp_path: Path) -> None:
     assert "rack (a Shelly plug or energy meter): 90.0 W" in doctor
     assert "90.0" in trend
     assert scrape_seconds < 2
+    assert "source wall: broken" not in daemon.log
     assert "blue bird" not in f"{daemon.log}{doctor}{snapshot}{trend}"

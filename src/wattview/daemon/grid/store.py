@@ -91,9 +91,9 @@ class GridStore:
             return False
         self._note(settings, None)
         if any(new):
-            self._prices = self._cache.prices()
             with contextlib.suppress(OSError):  # the disk's own state is told elsewhere; the values are in memory
                 await asyncio.to_thread(self._cache.write, settings)
+            self._prices = self._cache.prices()
         return True
 
     def _note(self, settings: GridSettings, error: SourceError | None) -> None:

@@ -95,7 +95,7 @@ class MeterRecord:
     def reading(self, now: Moment) -> tuple[float | None, float | None, Fault | None]:
         """Watts, joules since the first answer, and what is wrong."""
         if self.answered is None:
-            return None, None, self._failure() or Fault("meter", "has not answered yet")
+            return None, None, self._failure()  # no fault before its first answer is due
         if self._missed(now):
             seconds = now.monotonic - self.answered.monotonic
             return None, None, self._failure() or Fault("meter", f"has not answered for {seconds:.0f} s")

@@ -59,9 +59,11 @@ class RedfishMeter:
         return answer
 
     async def close(self) -> None:
-        if self._session:
-            await self._site.ask(self._session, method="DELETE", headers={"X-Auth-Token": self._token})
-        await self._site.close()
+        try:
+            if self._session:
+                await self._site.ask(self._session, method="DELETE", headers={"X-Auth-Token": self._token})
+        finally:
+            await self._site.close()
 
     async def _get(self, path: str) -> Json:
         headers = {"X-Auth-Token": self._token} if self._token else None

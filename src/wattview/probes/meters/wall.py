@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from wattview.config import Config
 from wattview.exposition import Family, labels
-from wattview.model import Fault, MeterReading, WallPower, WallReading
+from wattview.model import MeterReading, WallPower, WallReading
 from wattview.probes import SourceBroken
 from wattview.probes.meters.answer import total
 from wattview.probes.meters.reader import MeterReader
@@ -99,7 +99,9 @@ def _share(meter: MeterReading, value: float | None) -> float | None:
 def _unknown(meter: MeterReading) -> str:
     if meter.share is None:
         return f"{meter.machines} machines are behind {meter.name}, and nobody said how much of it is this one's"
-    return f"{meter.name} {meter.fault.reason}" if isinstance(meter.fault, Fault) and meter.watts is None else ""
+    if meter.watts is not None:
+        return ""
+    return f"{meter.name} {meter.fault.reason if meter.fault is not None else 'has not answered yet'}"
 
 
 def families(reading: WallReading) -> list[Family]:
