@@ -1,7 +1,7 @@
-"""The control API from the outside: what the dashboard and the command line use.
+"""A client of the control API, for the dashboard and the command line.
 
 ``Client`` speaks HTTP and JSON to a daemon over its Unix socket (``unix:///path``) or TCP (``http://host:port`` with a
-token). It returns the structs of ``model`` and raises one of three errors whose text can be shown as it is.
+token). It returns the structs of ``model`` and raises one of three errors whose text is fit for users.
 """
 
 from __future__ import annotations
@@ -45,25 +45,25 @@ from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 T = TypeVar("T")
 
 MAX_BYTES = 64 * 1024 * 1024
-"""The largest answer that is taken."""
+"""Maximum size of an answer."""
 
 LONGEST_SECONDS = 60.0
-"""What no wait for a byte outlasts; every call has a deadline of its own."""
+"""Maximum wait for a byte; every call also has its own deadline."""
 
 QUIET_SECONDS = 15.0
-"""How long a stream of snapshots may say nothing; longer where they are asked for more seldom."""
+"""How long a stream of snapshots may be silent; longer for a longer interval."""
 
 
 _NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
-"""A connection keeps the context of the task that opened it, and with it the screen that asked, long after that was
-closed. A new one on this machine costs nothing."""
+"""A kept connection would keep the context of the task that opened it, and with it the screen that called, long after
+that was closed. A new local connection costs nothing."""
 
 _FEW_KEPT = httpx.Limits(max_keepalive_connections=1)
-"""To another machine a new one costs a handshake."""
+"""To another machine a new connection costs a handshake."""
 
 
 class ClientError(Exception):
-    """Something that the daemon, or the way to it, could not do. ``str()`` is for people."""
+    """A call failed in the daemon or on the way to it. ``str()`` is for users."""
 
 
 class DaemonUnreachable(ClientError):
@@ -71,7 +71,7 @@ class DaemonUnreachable(ClientError):
 
 
 class CallRefused(ClientError):
-    """The daemon said no. ``status`` is HTTP's; ``field`` is the field that is wrong, where one is (422)."""
+    """The daemon refused. ``status`` is HTTP's; ``field`` is the invalid field, if there is one (422)."""
 
     def __init__(self, message: str, status: int, field: str = "") -> None:
         super().__init__(message)
@@ -80,14 +80,14 @@ class CallRefused(ClientError):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """The body of every answer that is an error."""
+    """The body of every error answer."""
 
     error: str
     field: str = ""
 
 
 class Address(NamedTuple):
-    """Where a daemon is, the token that a daemon behind ``http://`` wants, and a CA that is trusted for ``https://``."""
+    """Address of a daemon, the token for one behind ``http://``, and a CA to trust for ``https://``."""
 
     url: str
     token: str = ""
@@ -98,7 +98,8 @@ class Client:
     """One daemon. Use as an async context manager, or ``await close()``."""
 
     def __init__(self, url: str, token: str = "", timeout_seconds: float = 5.0, ca_file: str = "") -> None:
-        """``ca_file`` is trusted beside the system's certificates. Raises ClientError for what is no address."""
+        """``ca_file`` is trusted in addition to the system's certificates. Raises ClientError for an invalid
+        address."""
         self.url = url
         self._seconds = timeout_seconds
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
@@ -107,7 +108,7 @@ class Client:
         try:
             if url.startswith("unix://"):
                 base = "http://wattview"
-                # A socket has no certificate: the system's would be loaded for nothing, some 30 ms at each start.
+                # A Unix socket has no certificate: loading the system's would cost some 30 ms at each start.
                 transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix://"), verify=False, limits=_NONE_KEPT)
             elif url.startswith("https://"):
                 verify = trusted(ca_file)
@@ -126,12 +127,14 @@ class Client:
             raise ClientError(str(error)) from None
 
     async def snapshot(self, time: float | None = None) -> Snapshot:
-        """Everything now, or at a past moment (Unix seconds); CallRefused (404) where the history does not reach it."""
+        """The current state, or that of a past moment (Unix seconds); CallRefused (404) if the history does not include
+        it."""
         query = {} if time is None else {"time": repr(time)}
         return await self._get("/api/v1/snapshot", Snapshot, query, seconds=15.0)
 
     async def live(self, interval: float = 1.0) -> AsyncIterator[Snapshot]:
-        """Snapshots as they are made. Ends with DaemonUnreachable when the connection is lost, or falls silent."""
+        """Snapshots as they are made. Ends with DaemonUnreachable when the connection is lost, or silent for too
+        long."""
         decoder = msgspec.json.Decoder(Snapshot)
         quiet = max(QUIET_SECONDS, 5 * interval)
         async with self._told():
@@ -151,14 +154,14 @@ class Client:
         raise DaemonUnreachable(f"the daemon at {self.url} has closed the connection")
 
     async def history(self, series: str, start: float, end: float, step: float = 0.0) -> list[HistorySeries]:
-        """Past values of every series that matches ``metric{label="value"}``; ``step`` 0 gives what is stored."""
+        """Past values of every series that matches ``metric{label="value"}``; ``step`` 0 returns the stored samples."""
         query = {"series": series, "start": repr(start), "end": repr(end), "step": repr(step)}
         return await self._get("/api/v1/history", list[HistorySeries], query)
 
     async def trends(
         self, kind: TrendKind, quantity: TrendQuantity, start: float, end: float, *name: str, step: float = 0.0
     ) -> list[Trend]:
-        """How that quantity ran for every subject of that kind, or for the one called ``name``."""
+        """That quantity over time, for every subject of that kind, or for the one called ``name``."""
         query: dict[str, str | list[str]] = {
             "kind": kind, "quantity": quantity, "start": repr(start), "end": repr(end), "step": repr(step),
             "name": list(name),
@@ -169,7 +172,7 @@ class Client:
         return await self._get("/api/v1/scenarios", list[ScenarioPreset])
 
     async def plan(self, request: RunRequest) -> RunPlan:
-        """What ``start_run`` would do; raises CallRefused as that does."""
+        """What ``start_run`` would do; raises CallRefused like it."""
         return await self._call("POST", "/api/v1/plan", RunPlan, content=msgspec.json.encode(request))
 
     async def start_run(self, request: RunRequest) -> Run:
@@ -211,26 +214,27 @@ class Client:
         return await self._get(f"/api/v1/results/{result_id}", RunResult, seconds=60.0)
 
     async def report(self, result_id: str) -> str:
-        """One run as a page of HTML that needs no other file."""
+        """One run as a self-contained HTML page."""
         answer = await self._answer("GET", f"/api/v1/results/{result_id}/report", seconds=60.0)
         return answer.body.decode()
 
     async def compare(self, first: str, second: str, together: int = 1) -> RunComparison:
-        """Two runs by their ids, the second less the first; one of so many comparisons that are read ``together``."""
+        """Two runs by their ids, the second less the first; one of ``together`` comparisons that are read at the same
+        time."""
         asked = {"a": first, "b": second, "together": str(together)}
         return await self._get("/api/v1/compare", RunComparison, asked, seconds=60.0)
 
     async def measurements(self, runs: Sequence[str] = ()) -> Measurements:
-        """Every setting of the runs named, or of all, with the intervals of its repeats."""
+        """Every setting of these runs, or of all, with the intervals of its repeats."""
         return await self._get("/api/v1/measurements", Measurements, {"runs": ",".join(runs)}, seconds=60.0)
 
     async def side_by_side(self, columns: Sequence[tuple[str, Sequence[int]]]) -> SideBySide:
-        """Columns beside each other, each a run's id and the numbers of a scenario's repeats there."""
+        """Columns side by side, each a run's id and the indices of one setting's scenarios there."""
         query = {"of": [f"{run_id}:{','.join(map(str, numbers))}" for run_id, numbers in columns]}
         return await self._get("/api/v1/side-by-side", SideBySide, query, seconds=60.0)
 
     async def export(self, kind: str, runs: Sequence[str] = ()) -> bytes:
-        """The runs named, or all, as a file: ``json``, ``csv`` or ``html``."""
+        """These runs, or all, as a file: ``json``, ``csv`` or ``html``."""
         query = {"format": kind, "runs": ",".join(runs)}
         return (await self._answer("GET", "/api/v1/export", params=query, seconds=60.0)).body
 
@@ -245,10 +249,10 @@ class Client:
         machine: str = "",
         runs: Sequence[str] = (),
     ) -> Advice:
-        """The cheapest measured setting that reaches what is asked for, from the runs named or from all.
+        """The cheapest measured setting that meets the target, from these runs or from all.
 
-        ``objective`` is ``energy``, ``power``, ``cost`` or ``carbon``; ``most`` bounds it. ``machine`` is a part of the
-        name of the machine to ask about; without it, that of the newest run.
+        ``objective`` is ``energy``, ``power``, ``cost`` or ``carbon``; ``most`` bounds it. ``machine`` is a part of a
+        machine's name; by default the newest run's machine counts.
         """
         asked = {"vmaf": vmaf, "qoe": qoe, "streams": streams, "most": most}
         query = {name: repr(value) for name, value in asked.items() if value is not None}
@@ -258,7 +262,7 @@ class Client:
     async def curves(
         self, *, first: str = "", second: str = "", quality: str = "vmaf", machine: str = "", runs: Sequence[str] = ()
     ) -> CurveComparison:
-        """Settings over their bitrates, and how much more the second needs for the same quality than the first.
+        """RD curves, and how much more the second needs at equal quality than the first.
 
         ``first`` and ``second`` are words of their labels; ``quality`` is ``vmaf``, ``psnr`` or ``ssim``.
         """
@@ -277,9 +281,9 @@ class Client:
         machine: str = "",
         runs: Sequence[str] = (),
     ) -> PowerPrediction:
-        """The power of a setting between those that were measured. Several resolutions are a ladder.
+        """The power of a setting between measured ones. Several resolutions are a ladder.
 
-        Raises CallRefused (422) for what lies outside of them, unless ``extrapolate`` is true.
+        Raises CallRefused (422) outside of the measured range, unless ``extrapolate`` is true.
         """
         query = {
             "streams": str(streams), "resolution": ",".join(resolutions), "fps": repr(fps), "encoder": encoder,
@@ -312,7 +316,7 @@ class Client:
         return await self._get("/api/v1/doctor", list[Finding], seconds=60.0)
 
     async def different_settings(self, settings: Mapping[str, Any]) -> list[str]:
-        """The keys of those settings, by dotted keys, that have another value in the daemon."""
+        """The dotted keys of settings that have another value in the daemon."""
         body = msgspec.json.encode(settings)
         return await self._call("POST", "/api/v1/settings/differences", list[str], content=body)
 
@@ -356,7 +360,7 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def _told(self) -> AsyncIterator[None]:
-        """What goes wrong on the way to the daemon, and in what it says, as a ClientError."""
+        """Converts errors on the way to the daemon, and in its answers, to ClientError."""
         try:
             yield
         except (TimeoutError, httpx.TimeoutException):

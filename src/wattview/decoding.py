@@ -1,6 +1,6 @@
-"""What is wrong with a text that somebody wrote, in words: the errors of msgspec, json and tomllib, explained once.
+"""Errors of msgspec, json and tomllib, explained in words.
 
-For settings, suites, run requests, results files, web configurations, and what other programs answer.
+For settings, suites, run requests, results files, web configurations, and other programs' answers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding by msgspec raises, whatever bytes it is given."""
+"""What msgspec's decoders raise for any bytes."""
 
 LONGEST = 60
 
@@ -25,9 +25,9 @@ _PLAIN = {"object": "an object", "array": "a list", "str": "text", "bool": "true
 
 
 class Mistake(Struct, frozen=True):
-    """One value that is not what its type says. ``path`` leads to it, ``scenarios[2].bitrate``, "" for the whole;
-    ``unknown`` and ``missing`` say that it is a field which does not exist, or is not there; else ``expected`` and
-    ``got`` are msgspec's, with the names of types between backquotes."""
+    """One value of the wrong type. ``path`` leads to it, ``scenarios[2].bitrate``, "" for the whole; ``unknown`` and
+    ``missing``: the field does not exist, or is missing; else ``expected`` and ``got`` are msgspec's words, with type
+    names in backquotes."""
 
     path: str
     unknown: bool = False
@@ -36,11 +36,11 @@ class Mistake(Struct, frozen=True):
     got: str = ""
 
     def type_words(self) -> str:
-        """``expected int >= 1``: by the types of settings."""
+        """``expected int >= 1``: in the types of the settings."""
         return self.expected.replace("`", "")
 
     def plain_words(self) -> str:
-        """``expected an object, got a list``, for who knows no types. ``got`` is left out where it is not known."""
+        """``expected an object, got a list``, without type names. ``got`` is left out if unknown."""
         if self.unknown or self.missing:
             return "no such field" if self.unknown else "missing"
         text = self.expected + (f", got {self.got}" if self.got else "")
@@ -48,7 +48,7 @@ class Mistake(Struct, frozen=True):
 
 
 def mistake(error: msgspec.ValidationError) -> Mistake:
-    """msgspec's message in its parts."""
+    """Parses msgspec's message."""
     text = str(error)
     where = _WHERE.search(text)
     path = where["path"] if where else ""
@@ -61,7 +61,7 @@ def mistake(error: msgspec.ValidationError) -> Mistake:
 
 
 def why_unreadable(error: Exception, of: str = "JSON") -> str:
-    """Why a text cannot be read, in one line. ``of`` is the format that msgspec was to find."""
+    """Why a text cannot be read, in one line. ``of`` is the format that msgspec expected."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     if isinstance(error, UnicodeDecodeError):
@@ -83,12 +83,12 @@ def why_unreadable(error: Exception, of: str = "JSON") -> str:
 
 
 def steps(path: str) -> list[str | int]:
-    """``cost.tariff[0].start`` as the steps to it."""
+    """The steps of a path such as ``cost.tariff[0].start``."""
     return [int(step[1:-1]) if step.startswith("[") else step for step in re.findall(r"[^.\[\]]+|\[[0-9]+\]", path)]
 
 
 def value_at(tree: Any, path: str) -> object:
-    """What stands there; None where nothing does."""
+    """The value at that path; None if there is none."""
     for step in steps(path):
         try:
             tree = tree[step]
@@ -98,7 +98,7 @@ def value_at(tree: Any, path: str) -> object:
 
 
 def shown(value: object) -> str:
-    """A value that was given, short enough for a line."""
+    """A given value, shortened to fit a line."""
     return shortened(repr(value))
 
 
@@ -107,7 +107,7 @@ def shortened(text: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``; did you mean bitrate?``, "" where nothing is like it."""
+    """``; did you mean bitrate?``, or "" if nothing is similar."""
     import difflib
 
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -1,9 +1,9 @@
 """Metric families to text: Prometheus text format 0.0.4 and OpenMetrics 1.0.0.
 
-A family is plain data; rendering is a pure function. A sample carries its labels as the text that is printed
-(``{cpu="0",mode="idle"}``), made once by ``labels()`` and kept by whoever reads that source again, because formatting
-label text is what makes a scrape expensive. ``name + text`` is the series' key, the same everywhere: in a scrape, in
-the history and in a PromQL selector.
+A family is plain data; rendering is a pure function. A sample carries its labels as printed text
+(``{cpu="0",mode="idle"}``), made once by ``labels()`` and cached by its reader, because formatting labels is the
+expensive part of a scrape. ``name + text`` is the key of the series everywhere: in a scrape, in the history and in a
+PromQL selector.
 
 Formats: https://prometheus.io/docs/instrumenting/exposition_formats/ and
 https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md
@@ -24,11 +24,11 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 FamilyType = Literal["counter", "gauge", "untyped", "histogram", "summary"]
 Sample = tuple[str, float]
-"""(label text, value). The label text may begin with a suffix of the name: ``_bucket{le="1"}``."""
+"""(label text, value). The label text may start with a suffix of the name: ``_bucket{le="1"}``."""
 
 
 class Family(Struct):
-    """One metric family: its name, type, help and samples. ``add`` appends one; a None value is no sample."""
+    """One metric family: name, type, help and samples. ``add`` appends a sample, unless its value is None."""
 
     name: str
     type: FamilyType
@@ -43,13 +43,13 @@ class Family(Struct):
 
 @lru_cache(maxsize=16384)
 def labels(**pairs: str) -> str:
-    """``{a="1",b="2"}`` in the order given, escaped: nothing that a name contains can leave its quotes."""
+    """``{a="1",b="2"}`` in the given order, escaped."""
     return label_text(pairs)
 
 
 def label_text(pairs: Mapping[str, str]) -> str:
-    """The same for label names that are not Python names, uncached. A name that is no word is quoted, as in
-    Prometheus 3."""
+    """The same for label names that are not Python identifiers, uncached. Names that are not plain words are quoted, as
+    in Prometheus 3."""
     return "{" + ",".join(f'{_quoted(name)}="{_escape(value)}"' for name, value in pairs.items()) + "}" if pairs else ""
 
 
@@ -77,7 +77,7 @@ _PAIR = re.compile(rf"(?:([a-zA-Z_][a-zA-Z0-9_]*)|{_TEXT})={_TEXT}")
 
 
 def parse_series(key: str) -> tuple[str, dict[str, str]]:
-    """``name{a="1"}`` back into its name and labels. Raises ValueError where the text is not such a key."""
+    """The name and labels of ``name{a="1"}``. Raises ValueError if the text is not such a key."""
     name, brace, rest = key.partition("{")
     if not re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", name):
         raise ValueError(f"not a series name: {key!r}")
@@ -104,7 +104,7 @@ def _unescape(text: str) -> str:
 
 
 def number(value: float) -> str:
-    """A value as the formats write it. Integers keep every digit."""
+    """A value in the formats' notation. Integers keep every digit."""
     if isinstance(value, int):
         return str(int(value))
     if math.isfinite(value):
@@ -113,7 +113,7 @@ def number(value: float) -> str:
 
 
 def render(families: Iterable[Family], openmetrics: bool = False) -> bytes:
-    """The text of all families that have samples. Families of one name must already be one family."""
+    """The text of all families that have samples. Families with the same name must already be merged."""
     out: list[str] = []
     for family in families:
         if not family.samples:
@@ -132,10 +132,9 @@ def render(families: Iterable[Family], openmetrics: bool = False) -> bytes:
 
 
 def _openmetrics_type(name: str, kind: str) -> tuple[str, str]:
-    """(type, family name) as OpenMetrics wants them: a counter's family is without ``_total``, its sample with it.
+    """(type, family name) in OpenMetrics: a counter's family has no ``_total``, its sample does.
 
-    A counter that other programs know by a name without ``_total`` keeps that name, as ``unknown``: a name that
-    dashboards use outranks its type.
+    A counter whose established name has no ``_total`` keeps it, as ``unknown``: dashboards rely on the name.
     """
     if kind == "untyped":
         return "unknown", name
@@ -147,7 +146,7 @@ def _openmetrics_type(name: str, kind: str) -> tuple[str, str]:
 
 
 def negotiate(accept: str) -> tuple[str, bool]:
-    """The content type for an ``Accept`` header, and whether it is OpenMetrics. A plain or empty header gets text."""
+    """The content type for an ``Accept`` header, and whether it is OpenMetrics. The default is the text format."""
     best, openmetrics = 0.0, False
     for part in accept.split(","):
         kind, *parameters = (piece.strip() for piece in part.split(";"))

@@ -1,12 +1,12 @@
-"""The one way to fetch something over HTTP: a media server's page, a store's answer, an exporter's text.
+"""Outgoing HTTP requests: a media server's page, a store's answer, an exporter's text.
 
-Nothing that the other side does costs more than a stated time and a stated size: the deadline holds for the whole
-exchange (name, connection, TLS, headers, body, redirects), the limit for the body both as it is sent and as it is
-decompressed; headers of more than 100 KB are refused by h11. A redirect is followed on the same host alone, since
-secrets go along with it. A path in the address is kept. Secrets stand in no error's text.
+Time and size are limited whatever the server does: the deadline covers the whole exchange (name resolution, connection,
+TLS, headers, body, redirects), the size limit applies to the body both as sent and as decompressed; h11 refuses headers
+of more than 100 KB. Redirects are followed only on the same host, since they carry secrets. A path in the address is
+kept. Error texts contain no secrets.
 
-An address may be ``http://``, ``https://`` (certificates of the system's store, of ``SSL_CERT_FILE`` and of
-``http.ca_file`` are trusted) or ``unix:///path``. Proxies of the environment are not used.
+An address may be ``http://``, ``https://`` (trusting certificates of the system's store, of ``SSL_CERT_FILE`` and of
+``http.ca_file``) or ``unix:///path``. Proxies of the environment are not used.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ MAX_BYTES = 16 * 1024 * 1024
 SECONDS = 4.0
 MAX_REDIRECTS = 5
 MAX_JSON_PARTS = 200_000
-"""The most objects and lists in a JSON answer: each takes many times as much memory as text."""
+"""Maximum number of objects and lists in a JSON answer: each takes many times as much memory as its text."""
 
 GIVE_BACK_BYTES = 1024 * 1024
-"""After a body of at least this size, memory goes back to the system."""
+"""After a body of at least this size, unused memory is returned to the system."""
 
 _PIECE = 64 * 1024
 _ENCODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
 
 
 class FetchError(Exception):
-    """A fetch that gave no answer. ``reason`` names the place and what is wrong; ``fix`` is the way out, or ""."""
+    """A request failed. ``reason`` names the place and the problem; ``fix`` says how to fix it, or is ""."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
         super().__init__(f"{reason}; {fix}" if fix else reason)
@@ -55,19 +55,19 @@ class Unreachable(FetchError):
 
 
 class NoAnswer(FetchError):
-    """Somebody listens there, and has not answered in time."""
+    """The server did not answer in time."""
 
 
 class BadAnswer(FetchError):
-    """What came is no answer to make use of: not HTTP, too much of it, a redirect elsewhere, not the JSON expected."""
+    """An unusable answer: not HTTP, too large, a redirect elsewhere, not the expected JSON."""
 
 
 class FetchTooLarge(BadAnswer):
-    """More came than is taken."""
+    """The answer exceeds the size limit."""
 
 
 class Fetched(NamedTuple):
-    """``place`` is the address that answered, as messages may show it."""
+    """``place`` is the address that answered, fit for messages."""
 
     place: str
     status: int
@@ -76,10 +76,10 @@ class Fetched(NamedTuple):
 
 
 class Access(NamedTuple):
-    """What it takes to be let in: ``ca_file`` is trusted beside the system's certificates; ``secret``, or what
-    ``secret_file`` holds (read again for every fetch, as it may be renewed), is a bearer token or
-    ``user:password``. ``digest``: these go as digest authentication (RFC 7616) and never in clear. Where
-    ``check_hostname`` is False a certificate may be of any name, and is still to be trusted."""
+    """Credentials: ``ca_file`` is trusted in addition to the system's certificates; ``secret``, or the content of
+    ``secret_file`` (read for every request, as it may be renewed), is a bearer token or ``user:password``. With
+    ``digest`` these are used for digest authentication (RFC 7616) and never sent in clear. With ``check_hostname``
+    False a trusted certificate may have any name."""
 
     ca_file: str = ""
     secret_file: str = ""
@@ -88,7 +88,7 @@ class Access(NamedTuple):
     check_hostname: bool = True
 
     def read_secret(self) -> str:
-        """The secret as it is now. Raises FetchError where its file cannot be read."""
+        """The current secret. Raises FetchError if its file cannot be read."""
         return self.secret or _secret(self.secret_file)
 
 
@@ -96,9 +96,9 @@ OPEN = Access()
 
 
 class Site:
-    """One server that is asked again and again. Use as an async context manager, or ``await close()``.
+    """One server for repeated requests. Use as an async context manager, or ``await close()``.
 
-    ``seconds`` bound a whole exchange, ``max_bytes`` its body. ``answered`` are the headers of the last answer.
+    ``seconds`` limits a whole exchange, ``max_bytes`` its body. ``answered`` are the headers of the last answer.
     """
 
     def __init__(
@@ -133,8 +133,8 @@ class Site:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Fetched:
-        """The answer at ``path`` behind the site's address, whatever its status; with a form or a JSON body, the
-        answer to it. ``headers`` go with this request in place of the site's secret.
+        """The answer at ``path`` behind the site's address, with any status; with a form or a JSON body, a POST.
+        ``headers`` replace the site's secret in this request.
 
         Raises FetchError.
         """
@@ -178,7 +178,7 @@ class Site:
         raise BadAnswer(f"{self.url} redirects more than {MAX_REDIRECTS} times")
 
     def _redirected(self, url: httpx.URL, response: httpx.Response) -> httpx.URL:
-        """Where a redirect leads to, where that is this server's."""
+        """The target of a redirect, if it is on this server."""
         location = response.headers.get("location", "")
         try:
             target = url.join(location)
@@ -192,7 +192,7 @@ class Site:
                 "give the address that it leads to",
             )
         if not target.query and target.path == url.path + "/":
-            target = target.copy_with(query=url.query)  # some servers forget what was asked
+            target = target.copy_with(query=url.query)  # some servers drop the query
         return target.copy_with(fragment=None)
 
     def _client(self, scheme: str) -> httpx.AsyncClient:
@@ -216,7 +216,7 @@ class Site:
         return authorization(secret)
 
     async def close(self) -> None:
-        """Ends the connections; what was made of large answers should be let go of before."""
+        """Closes the connections. Release references to large answers first."""
         for client in self._clients.values():
             await client.aclose()
         self._clients.clear()
@@ -233,9 +233,9 @@ class Site:
 
 
 def blocking(work: Coroutine[Any, Any, T]) -> T:
-    """Waits for ``work`` in a loop of its own, for a probe; in a thread of its own where this one runs a loop already.
+    """Runs ``work`` in its own event loop, for a probe; in a thread if this one already runs a loop.
 
-    A name that the resolver is still busy with is not waited for.
+    It does not wait for a pending name resolution.
     """
     try:
         asyncio.get_running_loop()
@@ -254,7 +254,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def authorization(secret: str) -> dict[str, str]:
-    """The header that a bearer token or ``user:password`` is sent in."""
+    """The Authorization header for a bearer token or ``user:password``."""
     if not secret:
         return {}
     if ":" in secret:
@@ -263,9 +263,9 @@ def authorization(secret: str) -> dict[str, str]:
 
 
 def trusted(ca_file: str = "", check_hostname: bool = True) -> ssl.SSLContext:
-    """The system's certificates (of ``SSL_CERT_FILE`` where that is set), and those of ``ca_file`` beside them.
+    """The system's certificates (or those of ``SSL_CERT_FILE``), and those of ``ca_file``.
 
-    Raises FetchError where that file cannot be used.
+    Raises FetchError if that file cannot be used.
     """
     context = ssl.create_default_context()
     context.check_hostname = check_hostname
@@ -284,7 +284,7 @@ def trusted(ca_file: str = "", check_hostname: bool = True) -> ssl.SSLContext:
 
 
 def shown(url: str) -> str:
-    """An address as messages may show it: without user, password, query and fragment, however badly it is written."""
+    """An address for messages: without user, password, query and fragment, however malformed it is."""
     scheme, mark, rest = url.partition("://")
     if not mark:
         scheme, rest = "", url
@@ -293,7 +293,7 @@ def shown(url: str) -> str:
 
 
 async def bounded_body(response: httpx.Response, place: str, max_bytes: int) -> bytes:
-    """The body of a response that is still to be read, decompressed. Raises BadAnswer where it is too large."""
+    """The body of a response that has not been read yet, decompressed. Raises BadAnswer if it is too large."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     body = _Body(place, encoding, max_bytes)
     async for piece in response.aiter_raw(_PIECE):
@@ -302,7 +302,7 @@ async def bounded_body(response: httpx.Response, place: str, max_bytes: int) -> 
 
 
 def decode_json(answer: Fetched, kind: type[T], what: str, fix: str = "", max_parts: int = MAX_JSON_PARTS) -> T:
-    """The answer's JSON. ``what`` says what was expected. Raises BadAnswer, whatever came instead."""
+    """The answer's JSON. ``what`` says what was expected. Raises BadAnswer for anything else."""
     try:
         if answer.body.count(b"{") + answer.body.count(b"[") > max_parts:
             raise ValueError(f"more than {max_parts:,} objects and lists")
@@ -312,7 +312,7 @@ def decode_json(answer: Fetched, kind: type[T], what: str, fix: str = "", max_pa
 
 
 class _Body:
-    """Collects a body and decompresses it as it comes, never further than the limit."""
+    """Collects and decompresses a body as it arrives, up to the limit."""
 
     def __init__(self, place: str, encoding: str, max_bytes: int) -> None:
         self._place, self._max = place, max_bytes
@@ -349,7 +349,7 @@ class _Body:
             yield part
             piece = self._inflater.unconsumed_tail
             if self._inflater.eof:
-                # What follows the end is another member (gzip), or nothing that counts.
+                # After the end comes another gzip member, or nothing of interest.
                 piece = self._inflater.unused_data
                 if not piece or self._encoding != "gzip":
                     return
@@ -368,7 +368,7 @@ class _Body:
 
 
 def _url(text: str) -> httpx.URL:
-    """Raises BadAnswer without a word of the address: what cannot be taken apart may hold a password anywhere."""
+    """Raises BadAnswer without quoting the address, as a malformed one may have a password anywhere."""
     try:
         url = httpx.URL(text)
     except (httpx.InvalidURL, UnicodeError, ValueError):

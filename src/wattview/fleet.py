@@ -1,8 +1,8 @@
-"""Many hosts at a glance: a row a host, from its daemon's snapshot or from the store that all daemons are scraped into.
+"""The fleet: one row per host, from its daemon's snapshot or from the store that scrapes all daemons.
 
-``of_snapshot`` makes the row of a daemon that is asked itself. ``FleetStore`` asks a Prometheus or VictoriaMetrics a
-handful of PromQL queries at once and lays their answers side by side; hosts are told apart by the label ``host``, which
-the daemon's service discovery gives. That needs no recording rules, no daemon on this machine, nothing but the store.
+``of_snapshot`` makes the row of a daemon that is queried directly. ``FleetStore`` sends a Prometheus or VictoriaMetrics
+a few PromQL queries concurrently and joins their answers by the label ``host``, which the daemons' service discovery
+adds. It needs no recording rules and no daemon on this machine.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from wattview.model import Snapshot
 from wattview.promql import Store, StoreError, StoreSeries
 
 SEEN_WITHIN = "1h"
-"""A host that has sent nothing for longer is no part of the fleet any more."""
+"""A host without samples for longer no longer belongs to the fleet."""
 
 
 class FleetError(Exception):
-    """The store cannot be asked. ``str()`` is for people."""
+    """The store cannot be queried. ``str()`` is for users."""
 
 
 class HostRow(Struct, frozen=True, kw_only=True):
-    """One host now. What is not known is None: in the store, a host that is gone has no figures.
+    """One host now. Unknown figures are None; a host that is gone has none in the store.
 
-    ``state``: ``lost`` where its daemon does not answer (``reason`` says why), ``quiet`` where it is connected and says
-    nothing. ``seen_seconds`` is how long ago it last answered; None where it did not within the last hour.
-    ``exporters_healthy`` of ``exporters`` are well, by the host's own check; ``targets_up`` of ``targets`` answered the
-    store's last scrape. ``power_watts`` is that of the whole machine, GPUs included, and within ``power_error_watts``
-    of what its meters counted, which is None where one of them does not say so; ``power_reason``: why it is not known,
-    where that is said. ``energy_cost_per_hour`` is the price of its power, ``cost_per_hour`` that of its computing time
-    too, at the host's own prices. ``cpu_percent`` is of the whole machine. ``streams`` are those in which data flows.
-    ``scenario`` and ``phase`` are of a run that goes on; ``fraction`` of it (0 to 1) is done.
+    ``state``: ``lost`` if its daemon does not answer (``reason`` says why), ``quiet`` if it is connected but silent.
+    ``seen_seconds`` is the time since its last answer; None if that is over an hour ago. ``exporters_healthy`` of
+    ``exporters`` are healthy by the host's own check; ``targets_up`` of ``targets`` answered the store's last scrape.
+    ``power_watts`` is that of the whole machine, GPUs included, with the reading error ``power_error_watts``, None if a
+    meter does not state it; ``power_reason`` says why it is unknown, if known. ``energy_cost_per_hour`` is the cost of
+    its power, ``cost_per_hour`` includes computing time, both at the host's own prices. ``cpu_percent`` is of the whole
+    machine. ``streams`` are those with data flowing. ``scenario`` and ``phase`` are those of the run in progress, of
+    which ``fraction`` (0 to 1) is done.
     """
 
     host: str
@@ -67,7 +67,7 @@ class HostRow(Struct, frozen=True, kw_only=True):
 
 
 class HostStreamUse(Struct, frozen=True, kw_only=True):
-    """A live stream of a host, as far as the store knows it. Bandwidth: bytes per second that come in."""
+    """A live stream of a host, from the store. Bandwidth is incoming bytes per second."""
 
     app: str
     stream: str
@@ -77,7 +77,7 @@ class HostStreamUse(Struct, frozen=True, kw_only=True):
 
 
 class ContainerUse(Struct, frozen=True, kw_only=True):
-    """A container of a host, as far as the store knows it. ``cpu_percent``: 100 is one core."""
+    """A container of a host, from the store. ``cpu_percent``: 100 is one core."""
 
     name: str
     power_watts: float | None = None
@@ -85,7 +85,7 @@ class ContainerUse(Struct, frozen=True, kw_only=True):
 
 
 class HostDetails(Struct, frozen=True, kw_only=True):
-    """What the store knows of one host beside its row: power as (Unix seconds, watts), and who uses it."""
+    """Details of one host from the store: power as (Unix seconds, watts), and its consumers."""
 
     power: list[tuple[float, float]]
     streams: list[HostStreamUse]
@@ -93,7 +93,7 @@ class HostDetails(Struct, frozen=True, kw_only=True):
 
 
 def of_snapshot(snapshot: Snapshot, name: str) -> HostRow:
-    """The row of a daemon by its own word; ``name`` is what it is called while it cannot say its host's name."""
+    """The row from a daemon's own snapshot; ``name`` is used until its host name is known."""
     power, run = snapshot.machine_power, snapshot.run
     watts = power.watts if power is not None else None
     whole = snapshot.rtmp_server is not None and not snapshot.rtmp_server.unlisted_streams
@@ -126,14 +126,14 @@ def of_snapshot(snapshot: Snapshot, name: str) -> HostRow:
 _WATTS = "max by (host) (wattview_machine_power_watts)"
 _BUSY_CPUS = "max by (host) (rate(wattview_host_cpu_busy_seconds_total[1m]))"
 
-# Each thing is counted once, though a pair of Prometheus has scraped it: a maximum of what they say of it comes first.
+# A pair of Prometheus may scrape everything twice: take the maximum per subject first.
 QUERIES: Mapping[str, str] = {
-    # When a target last answered; 0 for a host that is still scraped, and in vain for so long.
+    # When a target last answered; 0 for a host that is still scraped but no longer answers.
     "seen": (
         "max by (host) (timestamp(up) * up > 0) or "
         f"max by (host) (max_over_time((timestamp(up) * up)[{SEEN_WITHIN}:15s]))"
     ),
-    # What was added up is the host's to know: its daemon gives the whole, and what it costs.
+    # The host's daemon adds up its power and cost; do not repeat that here.
     "power": "max by (host, source) (wattview_machine_power_watts)",
     "power_error": "max by (host) (wattview_machine_power_error_watts)",
     "streams": "max by (host) (nginx_rtmp_streams)",
@@ -147,7 +147,7 @@ QUERIES: Mapping[str, str] = {
     ),
     "cpu": f"100 * {_BUSY_CPUS} / max by (host) (wattview_host_cpus)",
     "energy_cost": "max by (host, currency) (wattview_energy_cost_per_hour)",
-    # CPU time of moments between two scrapes is not seen: a mean is nearer to what is paid than the last of them.
+    # CPU time between two scrapes is not sampled: a mean is closer to the cost than the last value.
     "compute_cost": "max by (host, currency) (avg_over_time(wattview_compute_cost_per_hour[1m]))",
     "carbon": "max by (host) (wattview_carbon_grams_per_hour)",
     "exporters": "count by (host) (max by (host, exporter) (exporter_health_status))",
@@ -159,7 +159,7 @@ QUERIES: Mapping[str, str] = {
 
 
 _Rows = dict[str, StoreSeries]
-"""The answer to one query: a series a host."""
+"""The answer to one query: one series per host."""
 
 
 class FleetStore:
@@ -237,7 +237,7 @@ class FleetStore:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """A store's errors as the fleet's."""
+    """Converts a store's errors to FleetError."""
     try:
         yield
     except StoreError as error:
@@ -245,7 +245,7 @@ def _told() -> Iterator[None]:
 
 
 async def fleet(url: str, timeout_seconds: float = 10.0) -> list[HostRow]:
-    """Every host that sent a sample within the last hour, by name. Raises FleetError."""
+    """Every host with a sample within the last hour, by name. Raises FleetError."""
     store = FleetStore(url, timeout_seconds=timeout_seconds)
     try:
         return await store.hosts()
@@ -254,7 +254,7 @@ async def fleet(url: str, timeout_seconds: float = 10.0) -> list[HostRow]:
 
 
 def rows(answers: Mapping[str, _Rows]) -> list[HostRow]:
-    """The answers to ``QUERIES``, by their names, side by side."""
+    """Joins the answers to ``QUERIES``."""
     return [_row(host, answers) for host in sorted(answers["seen"])]
 
 
@@ -269,7 +269,7 @@ def _row(host: str, answers: Mapping[str, _Rows]) -> HostRow:
         state="live" if up else "lost",
         reason=""
         if up
-        else "nothing of it reaches the store"
+        else "no samples of it reach the store"
         if up is None
         else f"none of its {targets} targets answers",
         seen_seconds=max(0.0, now - answered) if answered else None,
@@ -308,5 +308,5 @@ def _label(found: _Rows, host: str, name: str) -> str | None:
 
 
 def _by(found: list[StoreSeries], *names: str) -> dict[tuple[str, ...], float]:
-    """Values by labels; what is no number is not there."""
+    """Values by labels, without NaN."""
     return {tuple(one.labels.get(name, "") for name in names): one.points[0][1] for one in found if one.points}

@@ -1,8 +1,8 @@
-"""Text from elsewhere, made safe for each medium that shows it.
+"""Makes untrusted text safe for the medium that shows it.
 
-Container names, stream names and the fields of results files may hold anything. A terminal obeys control characters
-(ECMA-48), a reader is misled by characters that turn the order of text around or take no room (Unicode TR 36), and a
-spreadsheet runs a cell that looks like a formula (OWASP, *CSV Injection*).
+Container names, stream names and fields of results files may contain anything. A terminal interprets control characters
+(ECMA-48), readers are misled by characters that reorder text or are invisible (Unicode TR 36), and a spreadsheet
+evaluates a cell that looks like a formula (OWASP, *CSV Injection*).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 REPLACEMENT = "·"
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What a cell begins with that a spreadsheet may run: the full-width forms are folded by some of them."""
+"""First characters of a cell that a spreadsheet may evaluate; some normalise the full-width forms."""
 
 
 def clean(text: str, keep: str = "\n") -> str:
-    """``text`` with a dot for every control and format character (C0, C1, bidirectional, zero-width, tags, surrogates);
-    those in ``keep`` stay."""
+    """``text`` with a dot for every control and format character (C0, C1, bidirectional, zero-width, tags, surrogates)
+    except those in ``keep``."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in keep or _is_space(one) else REPLACEMENT for one in text)
@@ -34,7 +34,7 @@ def _is_space(character: str) -> bool:
 
 
 def json_escaped(text: str) -> str:
-    """JSON that says the same with no character that a terminal would obey: they are written as ``\\uXXXX``."""
+    r"""Equivalent JSON in which characters that a terminal would interpret are ``\uXXXX``."""
     if text.isprintable():
         return text
     return "".join(
@@ -50,8 +50,8 @@ def _json_escape(code: int) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """A cell of a CSV file. A text that a spreadsheet would take for a formula begins with an apostrophe, which says
-    that it is a text; a number stays one."""
+    """A cell of a CSV file. An apostrophe marks a text that a spreadsheet would treat as a formula; numbers are
+    unchanged."""
     if not isinstance(value, str):
         return value
     text = clean(value)

@@ -1,4 +1,4 @@
-"""How often Python looks for cycles among objects, for programs that run for weeks, and when memory is given back."""
+"""Tuning of Python's garbage collector and of memory release, for long-running programs."""
 
 from __future__ import annotations
 
@@ -11,33 +11,31 @@ M_ARENA_MAX = -8
 
 
 def begin() -> None:
-    """For a program's start, before its threads: it is to stay as large as what it holds.
+    """Call at a program's start, before its threads.
 
-    What was imported is kept out of the collector's sight, so that to look through the rest is cheap. How often it
-    looks is a compromise: a scrape or a snapshot is thousands of objects without cycles that live for a moment, and
-    Python's 700 are a sixth of the dashboard's CPU time; but Textual's strips and widgets are cycles, and what waits
-    for the collector is memory in use.
+    Imported objects are excluded from collection, which makes it cheap. Its frequency is a compromise: a scrape or a
+    snapshot creates thousands of short-lived objects without cycles, and Python's default of 700 takes a sixth of the
+    dashboard's CPU time; but Textual's strips and widgets are cycles, which occupy memory until collected.
 
-    glibc gives every thread a heap of its own, up to eight for each CPU, and what is free in one serves no other.
+    glibc gives every thread its own heap, up to eight per CPU, and does not share their free memory.
     """
     gc.unfreeze()
     gc.collect()
     gc.freeze()
-    gc.collect()  # "a quarter more than the last time" is to be counted from here
+    gc.collect()  # the baseline for "a quarter more than the last time"
     gc.set_threshold(5_000, 5, 2)
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def tidy() -> None:
-    """Looks for all cycles once, and gives back what that frees. For programs that run for weeks: where the collector
-    looks rarely, it leaves a whole day's closed screens until they are a quarter of all objects."""
+    """Runs a full collection and releases the freed memory. With rare collections, a day's closed screens would
+    otherwise stay until they are a quarter of all objects."""
     gc.collect()
     give_back_memory()
 
 
 def give_back_memory() -> None:
-    """Lets the C library return what is free to the system. glibc keeps it otherwise: after one large answer the
-    process stays as large as it was at its largest."""
+    """Lets the C library return free memory to the system; after one large answer glibc would otherwise keep it."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

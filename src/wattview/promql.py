@@ -1,9 +1,9 @@
-"""The one client of a store that speaks PromQL: Prometheus, VictoriaMetrics, and what answers as they do.
+"""The client of a PromQL store: Prometheus, VictoriaMetrics, and compatible servers.
 
-https://prometheus.io/docs/prometheus/latest/querying/api/. VictoriaMetrics answers an instant query as of 30 seconds
-ago unless ``nocache=1`` is sent, which Prometheus ignores. A pair of replicas that scrape the same targets into one
-store gives every series twice, told apart by a label of the replica's: the same series by all else is one series here.
-Label names may be any text, as in Prometheus 3.
+https://prometheus.io/docs/prometheus/latest/querying/api/. VictoriaMetrics evaluates an instant query 30 seconds in the
+past unless ``nocache=1`` is sent, which Prometheus ignores. Replicas that scrape the same targets into one store yield
+every series twice, distinguished by a replica label: they become one series here. Label names may be any text, as in
+Prometheus 3.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from wattview.fetch import MAX_BYTES, OPEN, Access, Fetched, FetchError, FetchTo
 from wattview.gc_tuning import give_back_memory
 
 REPLICA_LABELS = frozenset({"prometheus_replica", "replica", "__replica__", "receive_replica", "rule_replica"})
-"""What tells the replicas of one Prometheus apart, as its operator, Thanos, Mimir and VictoriaMetrics name it."""
+"""Replica labels of the Prometheus operator, Thanos, Mimir and VictoriaMetrics."""
 
 MAX_STEPS = 10_000
-"""The most steps of one range query: Prometheus refuses more than 11,000."""
+"""Maximum number of steps per range query: Prometheus refuses more than 11,000."""
 
 MAX_RESULTS = 100_000
-"""The most series of one answer."""
+"""Maximum number of series per answer."""
 
 LARGE_BYTES = 256 * 1024
-"""An answer of at least this size is taken apart in a thread, and its memory given back."""
+"""An answer of at least this size is decoded in a thread, and its memory released."""
 
 
-_PARTIAL = "figures of a part would be too small; see that all of its storage answers"
+_PARTIAL = "sums over a part would be too small; check that all of its storage nodes answer"
 
 
 class StoreError(Exception):
-    """A store that did not answer what it was asked. ``reason`` is for people; ``fix`` is the way out, or ""."""
+    """A query failed. ``reason`` is for users; ``fix`` says how to fix it, or is ""."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
         super().__init__(f"{reason}; {fix}" if fix else reason)
@@ -45,23 +45,23 @@ class StoreError(Exception):
 
 
 class AccessRefused(StoreError):
-    """The store wants another secret, or one at all."""
+    """The store requires credentials, or other ones."""
 
 
 class AnswerTooLarge(StoreError):
-    """The store knows more than is taken at once."""
+    """The answer exceeds the size limit."""
 
 
 class StoreSeries(Struct, frozen=True):
-    """``labels`` with ``__name__``, and (Unix seconds, value) in order of time; values that are no numbers are left
-    out. The answer to an instant query has one point, or none."""
+    """``labels`` with ``__name__``, and (Unix seconds, value) in order of time, without NaN. For an instant query at
+    most one point."""
 
     labels: Mapping[str, str]
     points: list[tuple[float, float]]
 
     @property
     def key(self) -> str:
-        """``name{label="value"}``, the labels in the order of their names."""
+        """``name{label="value"}``, labels sorted by name."""
         names = sorted(name for name in self.labels if name != "__name__")
         return self.labels.get("__name__", "") + label_text({name: self.labels[name] for name in names})
 
@@ -85,10 +85,10 @@ class _StoreAnswer(Struct):
 
     @property
     def missing(self) -> str:
-        """Why this is not all that the store holds, "" where it is.
+        """Why the answer is incomplete; "" if it is complete.
 
-        VictoriaMetrics' cluster says so itself. Thanos, and Prometheus with remote storage, warn that one of their
-        stores has not answered. Remarks on the query, of which Prometheus 3 makes many, begin with ``PromQL``.
+        VictoriaMetrics' cluster reports it. Thanos, and Prometheus with remote storage, warn that one of their stores
+        has not answered. Notes on the query, of which Prometheus 3 makes many, start with ``PromQL``.
         """
         told = next((one for one in self.warnings or () if not one.startswith("PromQL")), "")
         return told or ("one of its storage nodes is missing" if self.partial else "")
@@ -96,9 +96,9 @@ class _StoreAnswer(Struct):
 
 class Store:
     """The store at ``url``, which may have a path (behind a proxy; VictoriaMetrics' cluster) and ``user:password@``,
-    which appears in no message. Close it with ``await close()``. Every question may raise StoreError.
+    which appears in no message. Close it with ``await close()``. Every query may raise StoreError.
 
-    ``seconds`` bound one question, ``where`` names the setting that the address comes from.
+    ``seconds`` limits one query, ``where`` names the setting with the address.
     """
 
     def __init__(self, url: str, access: Access = OPEN, *, seconds: float = 10.0, where: str = "the address") -> None:
@@ -107,11 +107,12 @@ class Store:
         self.url = self._site.url.rstrip("/")
 
     async def instant(self, query: str, time: float | None = None) -> list[StoreSeries]:
-        """What the query gives at ``time`` (Unix seconds), or now. A range selector gives its raw samples."""
+        """The result of the query at ``time`` (Unix seconds), or now. A range selector returns raw samples."""
         return await self._ask("/api/v1/query", {"query": query} | ({} if time is None else {"time": f"{time:.3f}"}))
 
     async def range(self, query: str, start: float, end: float, step: float, **more: str) -> list[StoreSeries]:
-        """What the query gives every ``step`` seconds from ``start`` to ``end``, in as many questions as it takes."""
+        """The result of the query every ``step`` seconds from ``start`` to ``end``, in as many requests as
+        necessary."""
         found: dict[str, StoreSeries] = {}
         last = math.floor((end - start + 1e-6) / step)
         for first in range(0, last + 1, MAX_STEPS):
@@ -148,7 +149,7 @@ class Store:
     def _series(self, answer: Fetched) -> list[StoreSeries]:
         if answer.status in (401, 403):
             raise AccessRefused(
-                f"{self.url} answered {answer.status}: it asks for another user and password, or a token",
+                f"{self.url} answered {answer.status}: it requires another user and password, or a token",
                 f"write http://user:password@host/ into {self._where}, or give a file with a token",
             )
         try:
@@ -162,22 +163,22 @@ class Store:
             fix = "" if decoded.error else f"is this a Prometheus? {self._check}"
             raise StoreError(f"{self.url} answered {answer.status}: {said[:200]}", fix)
         if decoded.missing:
-            raise StoreError(f"{self.url} gave only a part of what it holds: {decoded.missing[:200]}", _PARTIAL)
+            raise StoreError(f"{self.url} returned only a part of its data: {decoded.missing[:200]}", _PARTIAL)
         try:
             return _once(map(_read, decoded.data.result or ()))
         except ValueError as error:
-            raise StoreError(f"{self.url} answered a value that is no number: {error}", self._check) from None
+            raise StoreError(f"{self.url} returned a value that is not a number: {error}", self._check) from None
 
 
 def _read(result: _Result) -> StoreSeries:
-    """Without a replica's name. A series that has ended is marked by a NaN."""
+    """Without replica labels. A NaN marks the end of a series."""
     given = result.values if result.value is None else [result.value]
     points = [(at, value) for at, text in given if math.isfinite(value := float(text))]
     return StoreSeries({name: text for name, text in result.metric.items() if name not in REPLICA_LABELS}, points)
 
 
 def _once(series: Iterable[StoreSeries]) -> list[StoreSeries]:
-    """Of the same series from several replicas the one that knows most."""
+    """Of the same series from several replicas, the most complete one."""
     found: dict[frozenset[tuple[str, str]], StoreSeries] = {}
     for one in series:
         key = frozenset(one.labels.items())

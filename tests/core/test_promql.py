@@ -108,7 +108,7 @@ async def test_the_series_of_two_replicas_are_one(label: str) -> None:
         (b"<html>Welcome</html>", "200 OK", r"answered 200: <html>Welcome</html>; is this a Prometheus\?"),
         (b"", "200 OK", "answered 200: OK; is this"),
         (b'{"status":"success"}', "200 OK", "answered 200"),
-        (b'{"status":"success","data":{"result":[{"metric":{},"value":[1,"x"]}]}}', "200 OK", "is no number"),
+        (b'{"status":"success","data":{"result":[{"metric":{},"value":[1,"x"]}]}}', "200 OK", "is not a number"),
         (b'{"status":"success","data":{"result":[1,2]}}', "200 OK", "is this a Prometheus"),
         (b'{"status":"success","data":{"result":' + b"[" * 1_000_000, "200 OK", "is this a Prometheus"),
         (b'{"a":' * 1_000_000, "200 OK", "is this a Prometheus"),

@@ -248,7 +248,7 @@ def test_a_host_that_does_not_answer_is_lost_with_the_reason_and_since_when_it_i
     assert {row.state for row in found.values()} == {"lost"}
     assert (found["gone"].seen_seconds, found["never"].seen_seconds) == (60, None)
     assert found["gone"].reason == "none of its 10 targets answers"
-    assert found["silent"].reason == "nothing of it reaches the store"
+    assert found["silent"].reason == "no samples of it reach the store"
 
 
 def test_not_a_number_is_unknown() -> None:

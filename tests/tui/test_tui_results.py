@@ -520,7 +520,7 @@ async def test_a_load_between_those_measured_has_its_power_and_its_error(daemon:
         text = await asked(pilot, "60.00 W ±0.02 W 3 x 1280x720 30 fps libx264 medium", preset="medium", streams="3")
         assert "Power of the host (rapl) = 30.00 W + 10.000 W × streams" in text
         assert "± is the leave-one-out error: how far the fit misses 4 loads, each left out in turn." in text
-        assert "measured were 0 to 4 streams, 0.0 to 110.6 megapixels a second." in flowing(pilot)
+        assert "measured range: 0 to 4 streams, 0.0 to 110.6 megapixels a second." in flowing(pilot)
         assert "30.00" in line(text, "0 idle", "0.0")
         assert line(text, "2 streams", "55.3").split()[-2:] == ["0.00", "│"], "by how much it misses that"
         picture = marks(pilot, "#load-picture")
@@ -568,7 +568,7 @@ async def test_a_question_that_is_none_is_named_and_not_asked(daemon: ScriptedDa
     daemon.results = [encoders()]
     async with opened(daemon, (80, 24)) as pilot:
         await results(pilot, *PREDICT, rows="Results 12")
-        await asked(pilot, "measured were 0 to 4 streams")
+        await asked(pilot, "measured range: 0 to 4 streams")
         before = daemon.asked.count("GET /api/v1/prediction")
         await asked(pilot, "Streams: a whole number, not 'many'", streams="many")
         await asked(pilot, "Frames a second: 1 to 240", streams="2", fps="0")

@@ -1,4 +1,4 @@
-"""The command line: one module a subcommand, and how it prints."""
+"""The command line: one module per subcommand."""
 
 from wattview.cli.commands import main
 

@@ -1,7 +1,7 @@
-"""Finding a daemon, or starting one for as long as it is needed.
+"""Connects to a daemon, or starts one temporarily.
 
-``wattview up`` and ``wattview run`` attach where a daemon runs; else they start one as a child that the kernel ends
-with them. This module starts and stops exactly that child.
+``wattview up`` and ``wattview run`` attach to a running daemon; if there is none, they start one as a child that the
+kernel ends with them. This module starts and stops only that child.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ STOP_SECONDS = 15.0
 
 
 class AddressError(Exception):
-    """An address or a token that was given cannot be used. The text names it and says why."""
+    """An invalid address or token. The text names it and the reason."""
 
 
 class DaemonFailed(Exception):
-    """The daemon that was started ended before it was ready. The text is what it said last."""
+    """The started daemon ended before it was ready. The text is its last output."""
 
 
 def socket_url(config: Config) -> str:
@@ -47,8 +47,8 @@ def socket_url(config: Config) -> str:
 
 
 def addresses(urls: Sequence[str], token_files: Sequence[Path], ca_file: str = "") -> list[Address]:
-    """Daemons by their URLs, each once. One token file is for all that are reached over HTTP; several are for these in
-    their order. Raises AddressError."""
+    """Daemons by their URLs, each once. A single token file applies to all that are reached over HTTP; several are
+    matched in order. Raises AddressError."""
     urls = list(dict.fromkeys(urls))
     for url in urls:
         check_url(url, "unix://")
@@ -63,7 +63,8 @@ def addresses(urls: Sequence[str], token_files: Sequence[Path], ca_file: str = "
 
 
 def check_url(url: str, *more: str) -> None:
-    """That it is ``http://`` or ``https://`` with a host, or begins as one of ``more``. Raises AddressError."""
+    """Checks that a URL is ``http://`` or ``https://`` with a host, or starts with one of ``more``. Raises
+    AddressError."""
     kinds = " or ".join([*("unix:///path" for _ in more), "http://host:port"])
     try:
         parsed = httpx.URL(url)
@@ -75,7 +76,7 @@ def check_url(url: str, *more: str) -> None:
 
 
 def read_secret(path: Path) -> str:
-    """What a token file says. Raises AddressError."""
+    """The content of a token file. Raises AddressError."""
     try:
         return path.expanduser().read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -83,7 +84,7 @@ def read_secret(path: Path) -> str:
 
 
 def answers(config: Config) -> bool:
-    """Whether a daemon answers on the control socket now."""
+    """Whether a daemon answers on the control socket."""
     path = config.daemon.control_socket
     if not os.path.exists(path):
         return False
@@ -99,8 +100,8 @@ def answers(config: Config) -> bool:
 
 
 def running(config: Config) -> Config | None:
-    """The settings with which to reach the daemon that answers now, None where none does: the one on the control
-    socket, else the one that holds the state directory, whatever its socket is."""
+    """The settings for reaching the running daemon, None if there is none: the one on the control socket, else the one
+    that holds the state directory, whatever its socket."""
     if answers(config):
         return config
     holder = state_directory.holder(Path(config.paths.state))
@@ -112,9 +113,9 @@ def running(config: Config) -> Config | None:
 
 @contextlib.contextmanager
 def daemon_for(config: Config, arguments: list[str]) -> Iterator[Config]:
-    """A daemon that answers, for the time of the block. Yields the settings with which to reach it.
+    """Context with a running daemon. Yields the settings for reaching it.
 
-    ``arguments`` are the ``--config`` and ``--set`` options that this command was given. Raises DaemonFailed.
+    ``arguments`` are this command's ``--config`` and ``--set`` options. Raises DaemonFailed.
     """
     found = running(config)
     if found is not None:
@@ -141,7 +142,7 @@ def daemon_for(config: Config, arguments: list[str]) -> Iterator[Config]:
 
 
 def _await_ready(config: Config, child: subprocess.Popen[bytes], log_path: Path) -> Config:
-    """The settings with which to reach the child, or the daemon that was faster: two may be started at once."""
+    """The settings for reaching the child, or another daemon that was started at the same time and won."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         found = running(config)
@@ -172,7 +173,7 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
 
 
 def with_client(config: Config, use: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-    """What ``use`` returns of a client of that daemon. Raises click.ClickException with what a daemon refused."""
+    """Runs ``use`` with a client of that daemon. Raises click.ClickException for what the daemon refused."""
 
     async def call() -> T:
         async with Client(socket_url(config)) as client:

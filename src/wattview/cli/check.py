@@ -1,4 +1,4 @@
-"""``wattview check``: every exporter is fetched once, and it is said which is healthy."""
+"""``wattview check``: scrapes every exporter once and reports its health."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from wattview.model import ExporterHealth, grouped_reasons
 
 
 async def check_exporters(config: Config, as_json: bool, timeout_seconds: float, debug: bool) -> bool:
-    """Fetches every exporter; prints; True where all are healthy.
+    """Scrapes every exporter; prints; True if all are healthy.
 
-    Where they want a password or a certificate, the daemon is asked, which needs neither.
+    If they require a password or certificate, the daemon checks them instead, which needs neither.
     """
     import httpx
 

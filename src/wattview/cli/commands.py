@@ -1,6 +1,6 @@
-"""The command line: one short function a subcommand. What a subcommand needs is imported when it is called.
+"""The command line: one short function per subcommand, which imports what it needs when called.
 
-Exit status: 0 done, 1 the thing asked about is bad, 2 the command or a setting is wrong.
+Exit status: 0 success, 1 the checked thing is bad, 2 a usage or settings error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.group(cls=term.SafeGroup, context_settings=HELP)
 @click.version_option(__version__, prog_name="wattview")
 def main() -> None:
-    """Watts, money, carbon and quality of every live stream, container and test scenario.
+    """Power, cost, carbon and quality of every live stream, container and test scenario.
 
     \b
     Start here:
@@ -38,8 +38,8 @@ def main() -> None:
       wattview run                 measure one 720p stream for a minute
       wattview doctor              what works on this machine, and how to fix the rest
     """
-    # httpx loads its own command line where rich is installed, as it is for the dashboard: 3 MB and 30 ms for nothing.
-    # Without that module it does as where rich is not.
+    # If rich is installed, as it is for the dashboard, httpx loads its own command line: 3 MB and 30 ms for nothing.
+    # Without that module it behaves as if rich were missing.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 
@@ -150,7 +150,7 @@ def tui(
 @click.option("--headless", is_flag=True, help="No dashboard: daemon and media server in the foreground.")
 @settings
 def up(options: Options, headless: bool) -> None:
-    """Open the dashboard; start a daemon and a media server for as long as it is open, where none runs.
+    """Open the dashboard, with a daemon and a media server for that time if none runs.
 
     \b
     Example:
@@ -214,7 +214,7 @@ def up(options: Options, headless: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the analysed result as JSON.")
 @settings
 def run(options: Options, **asked: Any) -> None:
-    """Run scenarios through the daemon, with a progress bar. Starts a daemon where none runs.
+    """Run scenarios through the daemon, with a progress bar. Starts a daemon if none runs.
 
     \b
     Examples:
@@ -242,7 +242,7 @@ def run(options: Options, **asked: Any) -> None:
 @click.option("--debug", is_flag=True, help="Say what each exporter answered.")
 @settings
 def check(options: Options, as_json: bool, timeout_seconds: float, debug: bool) -> None:
-    """Fetch every exporter and say which is healthy. Exit status 1 where one is not.
+    """Scrape every exporter and report its health. Exit status 1 if one is unhealthy.
 
     \b
     Example:
@@ -259,7 +259,7 @@ def check(options: Options, as_json: bool, timeout_seconds: float, debug: bool) 
 @click.option("--meters", metavar="NETWORK", help="Only look for power meters there, e.g. in 192.0.2.0/28.")
 @settings
 def doctor(options: Options, as_json: bool, alone: bool, meters: str | None) -> None:
-    """Say of each source whether it works here, and how to fix it. Exit status 1 where one is broken.
+    """Check each source, and say how to fix those that do not work. Exit status 1 if one is broken.
 
     \b
     Example:
@@ -290,7 +290,7 @@ for _command in (calibrate, gate, measure, record, results):
 
 
 def _recorded_run(address: Address, word: str) -> str:
-    """The id of the run that is to be shown again. Raises click.UsageError where there is none."""
+    """The id of the run to replay. Raises click.UsageError if there is none."""
     from wattview.cli.results.source import UnknownRun, id_of
     from wattview.client import Client, ClientError
 

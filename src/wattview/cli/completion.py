@@ -1,6 +1,5 @@
-"""What a shell completes: ids of runs, encoders, presets and settings. Called at every press of Tab, so that nothing is
-imported but the settings and the words themselves, and no daemon is asked.
-"""
+"""Shell completion: ids of runs, encoders, presets and settings. It runs at every press of Tab, so it imports only the
+settings and the words themselves, and contacts no daemon."""
 
 from __future__ import annotations
 
@@ -21,11 +20,11 @@ _SPACES = {
         "        compadd -U -V unsorted -- ${completions:#*=}\n",
     ),
 }  # fmt: skip
-"""No space behind a setting's ``=``: what click's script has, and what stands there instead. fish adds none."""
+"""No space after a setting's ``=``: the text in click's script, and its replacement. fish adds none."""
 
 
 def script(program: click.Command, shell: str) -> str:
-    """What the shell is to read."""
+    """The completion script of a shell."""
     kind = get_completion_class(shell)
     assert kind is not None
     text = kind(program, {}, "wattview", "_WATTVIEW_COMPLETE").source()
@@ -33,7 +32,7 @@ def script(program: click.Command, shell: str) -> str:
 
 
 def run_ids(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
-    """The newest first, and ``latest``."""
+    """Newest first, and ``latest``."""
     from wattview.config import ConfigError, load
     from wattview.daemon.results_files import stamp_of, stamped
 
@@ -50,7 +49,7 @@ def runs_or_files(context: click.Context, parameter: click.Parameter, begun: str
 
 
 def bounds(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
-    """The short words of figures, each with its ``=``."""
+    """The short names of figures, each with ``=``."""
     from wattview.analysis.sweeps.gate_bounds import WORDS
 
     return _begun(begun, [f"{word}=" for word in WORDS])
@@ -63,7 +62,7 @@ def encoders(context: click.Context, parameter: click.Parameter, begun: str) -> 
 
 
 def presets(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
-    """Those that the encoder takes which was named before; else x264's, which every encoder takes."""
+    """Those of the encoder given earlier on the line; else x264's, which every encoder accepts."""
     from wattview.daemon.lab.encoding.encoder_options import accepts_preset
     from wattview.model import Preset
 

@@ -15,8 +15,8 @@ from wattview.model import Finding
 
 
 async def run_doctor(config: Config, as_json: bool, alone: bool, meters: str | None = None) -> bool:
-    """Examines every source, by the daemon that runs and its settings, or ``alone`` by these; prints; True where none
-    is broken or refused. With ``meters`` it looks for meters in that network, and at nothing else."""
+    """Examines every source, through the running daemon with its settings, or ``alone`` with these; prints; True if
+    none is broken or refused. With ``meters`` it only searches that network for meters."""
     if meters:
         findings = await _find_meters(meters)
     elif not alone and answers(config):
@@ -34,19 +34,19 @@ async def run_doctor(config: Config, as_json: bool, alone: bool, meters: str | N
 
 
 async def _settings(client: Client, config: Config) -> list[Finding]:
-    """Says so where the daemon, which answers for itself, has other settings than the caller."""
+    """Notes if the daemon, which reports on itself, has other settings than the caller."""
     try:
         keys = await client.different_settings(flatten(config))
     except ClientError:
-        return []  # a daemon of another version: it is asked for what it can say
+        return []  # a daemon of another version: report what it can
     if not keys:
         return []
-    detail = f"this is by the daemon's own settings; yours differ in {', '.join(keys)}"
+    detail = f"this uses the daemon's own settings; yours differ in {', '.join(keys)}"
     return [Finding(source="settings", state="works", detail=detail, fix="wattview doctor --alone, with your settings")]
 
 
 async def _find_meters(network: str) -> list[Finding]:
-    """What is there, with a progress bar. Raises click.BadParameter."""
+    """Searches with a progress bar. Raises click.BadParameter."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""``wattview gate``: a candidate run held against a baseline run, for CI."""
+"""``wattview gate``: compares a candidate run with a baseline run, for CI."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STATUS = {"within": 0, "exceeded": 1, "undecided": 3}
 """The exit status of each verdict."""
 
 WRONG = 2
-"""The exit status of everything that is no answer: 1 would read as a bound exceeded."""
+"""The exit status of every other error: 1 would mean that a bound is exceeded."""
 
 
 def run_gate(
@@ -45,7 +45,7 @@ def run_gate(
     junit: Path | None,
     markdown: Path | None,
 ) -> int:
-    """Prints the verdict, writes it to the files that are named, and returns the exit status."""
+    """Prints the verdict, writes the requested files, and returns the exit status."""
     try:
         baseline, candidate = asyncio.run(_read(config, words))
         if baseline == candidate:
@@ -74,7 +74,7 @@ def _report(
 
 
 def bounds_of(most: Sequence[str], least: Sequence[str]) -> list[Bound]:
-    """The bounds of ``--max`` and ``--min``. Raises click.UsageError for none, and for a text that is none."""
+    """The bounds of ``--max`` and ``--min``. Raises click.UsageError if there is none, or one is invalid."""
     try:
         bounds = [parse_bound(text, "max") for text in most] + [parse_bound(text, "min") for text in least]
     except BoundError as error:
@@ -97,7 +97,7 @@ async def _read(config: Config, words: Sequence[str]) -> list[RunResult]:
 
 
 async def _run_of(source: ResultsSource, config: Config, word: str) -> RunResult:
-    """By the path of a file where it looks like one, else by its id."""
+    """A run by the path of a file if the word looks like one, else by its id."""
     path = Path(word)
     if path.name == word and path.suffix != ".json":
         return (await named_runs(source, config, [word]))[0]
@@ -113,8 +113,8 @@ async def _run_of(source: ResultsSource, config: Config, word: str) -> RunResult
 
 
 def _exported(path: Path) -> RunResult | None:
-    """A run that was analysed where it was measured: what ``results show --json`` and ``results export`` print. None
-    for another file. Raises click.ClickException for one with several runs."""
+    """A run that was analysed where it was measured: the output of ``results show --json`` and ``results export``. None
+    for other files. Raises click.ClickException for a file with several runs."""
     from wattview.daemon import whole_file
     from wattview.daemon.results_files import MAX_FILE_BYTES
 
@@ -130,7 +130,7 @@ def _exported(path: Path) -> RunResult | None:
 
 
 class _History:
-    """What a results file of another place is analysed from: the history of this machine."""
+    """What is needed to analyse a results file from elsewhere: this machine's history."""
 
     def __init__(self, source: ResultsSource, name: str) -> None:
         self.name = name

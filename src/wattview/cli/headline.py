@@ -1,4 +1,4 @@
-"""What a run comes to, in two lines: its figures, and what to do with them."""
+"""The result of a run in two lines: its figures, and the next step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ FIGURES = (
 
 
 def headline(run: RunResult) -> list[str]:
-    """One line of figures for the setting, or for the range of several; one with the meaning and the next command."""
+    """One line of figures for the setting, or for the range of several; one with the interpretation and the next
+    command."""
     lines = [line for line in lines_of_run(run) if not is_baseline(line.members[0].record)]
     if run.error or not lines:
         return []
@@ -24,11 +25,11 @@ def headline(run: RunResult) -> list[str]:
     name = lines[0].name if len(lines) == 1 else f"{len(lines)} settings"
     estimate = "ESTIMATE, " if said and any(_estimated(line) for line in lines) else ""
     meaning, command = _next(run, lines)
-    return [f"{name}: {estimate}{', '.join(said) or 'no figure is known'}", f"{meaning}; next: {command}"]
+    return [f"{name}: {estimate}{', '.join(said) or 'no figures'}", f"{meaning}; next: {command}"]
 
 
 def _figure(lines: list[ShownSetting], name: str, words: str) -> str:
-    """Of one setting with its ±, of several from the least to the greatest; "" where it is unknown."""
+    """For one setting with its ±, for several from the smallest to the largest; "" if unknown."""
     quantity = QUANTITIES[name]
     unit = quantity.unit_in(lines[0].currency)
     known = sorted(
@@ -48,23 +49,26 @@ def _estimated(line: ShownSetting) -> bool:
 
 
 def _next(run: RunResult, lines: list[ShownSetting]) -> tuple[str, str]:
-    """What the figures mean, the gravest first, and what to do."""
+    """The interpretation of the figures, most serious first, and the next step."""
     members = [one for line in lines for one in line.members]
     if any(one.record.realtime is False for one in members):
         return "NOT REAL TIME: this machine is too slow for it", "fewer --streams, or a faster --preset"
     if any(one.power_mean_watts is None for one in members):
-        return "the power is not known", "wattview doctor"
+        return "power is unknown", "wattview doctor"
     if any(BASELINE_NOT_IDLE in one.remarks for one in members):
         return (
             "the machine was NOT IDLE: the increase over baseline is underestimated",
             "stop other work, and run it again",
         )
     if any(WITHIN_DRIFT in one.remarks for one in members):
-        return "the machine drifted by more than this took", "wattview run --baseline 60 --baseline-after"
+        return (
+            "the machine drifted by more than the power above baseline",
+            "wattview run --baseline 60 --baseline-after",
+        )
     estimate = any(_estimated(line) for line in lines)
     meaning = "an ESTIMATE from CPU use, for comparison on this machine alone" if estimate else "measured by a counter"
     if len(lines) > 1:
         return meaning, f"wattview results advise {run.id} --vmaf 90"
     if len(members) == 1:
-        return f"{meaning}, once: how far it varies is unknown", "the same with --repeat 3"
+        return f"{meaning}, once: its variation is unknown", "the same with --repeat 3"
     return meaning, f"wattview results export {run.id} --format html --output report.html"

@@ -1,4 +1,4 @@
-"""How the daemon writes its log: one record is one line, whatever a name in it says."""
+"""The daemon's log format: one record is one line, whatever a name in it contains."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wattview.foreign_text import clean, one_line
 
 
 class LogLines(logging.Formatter):
-    """A traceback follows in lines of its own."""
+    """A traceback follows in its own lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return one_line(super().formatMessage(record))

@@ -1,4 +1,4 @@
-"""The settings that every subcommand takes: ``--config FILE`` and ``--set KEY=VALUE``."""
+"""The options of every subcommand: ``--config FILE`` and ``--set KEY=VALUE``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Command = Callable[..., Any]
 
 
 class Options:
-    """The settings that a subcommand was given. ``config()`` reads them anew, as a SIGHUP does."""
+    """The options given to a subcommand. ``config()`` loads the settings again, as for a SIGHUP."""
 
     def __init__(self, file: Path | None, sets: tuple[str, ...]) -> None:
         self._file = file
         self._sets = sets
 
     def config(self, *defaults: str) -> Config:
-        """The settings in force; ``defaults`` are this subcommand's own, which ``--set`` overrules."""
+        """The effective settings; ``defaults`` are this subcommand's own, which ``--set`` overrides."""
         config = load(self._file, (*defaults, *self._sets))
         if config.streams.server != "auto":
             from wattview.probes.streams.probe import check_server
@@ -31,7 +31,7 @@ class Options:
         return config
 
     def arguments(self) -> list[str]:
-        """The same settings as arguments for another ``wattview``."""
+        """The same options as arguments for another ``wattview``."""
         file = ["--config", str(self._file.absolute())] if self._file else []
         return file + [part for text in self._sets for part in ("--set", text)]
 

@@ -1,4 +1,4 @@
-"""``wattview run``: what is asked becomes a run of the daemon, which is followed to its end."""
+"""``wattview run``: starts a run in the daemon and follows it to its end."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from wattview.model.run_request import WrongField, run_request
 BASELINE_SECONDS = 20.0
 POLL_SECONDS = 0.25
 WATTS_SECONDS = 2.0
-"""How often the daemon is asked for the power: an answer costs it a look at everything."""
+"""How often the daemon's power is requested: each answer is a whole snapshot."""
 
 
 def read_request(suite: Path | None, asked: dict[str, Any]) -> RunRequest:
-    """What to run, from the options. Raises click.UsageError that names the option or the field."""
+    """The run request from the options. Raises click.UsageError that names the option or the field."""
     after = asked.pop("baseline_after") or None
     whole = {name: asked.pop(name) for name in ("baseline", "repeat", "pause")} | {"baseline_after": after}
     whole = {name: value for name, value in whole.items() if value is not None}
@@ -62,7 +62,7 @@ def _read_suite(path: Path) -> RunRequest:
 
 
 def _default_name(chosen: dict[str, Any]) -> str:
-    """``4x 1920x1080 5M slow``: what is not as usual is in it, so that two runs can be told apart."""
+    """``4x 1920x1080 5M slow``: contains the non-default options, to distinguish runs."""
     usual = Scenario(name="-")
     streams = f"{chosen.get('streams', usual.streams)}x"
     parts = [str(chosen.get(field, getattr(usual, field))) for field in ("resolution", "bitrate")]
@@ -70,7 +70,7 @@ def _default_name(chosen: dict[str, Any]) -> str:
 
 
 async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> bool:
-    """Starts the run, follows it to its end, prints what it means. Ctrl-C stops the run. True where all is well."""
+    """Starts the run, follows it to its end, prints its result. Ctrl-C stops the run. True on success."""
     try:
         run = await client.start_run(request)
     except CallRefused as error:
@@ -85,7 +85,7 @@ async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> b
         term.say(f"\nstopped run {run.id}; finished scenarios are kept", err=True)
         raise
     if run.results_id is None:
-        term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)
+        term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it has no results'}"), err=True)
         return False
     result = await client.result(run.results_id)
     print_result(result, as_json)
@@ -143,7 +143,7 @@ async def _follow_with_bar(client: Client, run: Run) -> Run:
 
 
 async def _watts(client: Client) -> str:
-    """The power of the machine now, ``~`` where it is an estimate; a dash where it is not known."""
+    """Current power of the machine, with ``~`` for an estimate; a dash if unknown."""
     try:
         power = (await client.snapshot()).machine_power
     except ClientError:
@@ -154,7 +154,7 @@ async def _watts(client: Client) -> str:
 
 
 def live_speed(encoders: Sequence[EncoderStatus]) -> list[str]:
-    """FFmpeg's speed and frames a second: of several streams those of the slowest."""
+    """FFmpeg's speed and frames per second: of several streams, the slowest."""
     slowest = min((one for one in encoders if one.speed is not None), key=lambda one: one.speed or 0.0, default=None)
     if slowest is None or slowest.speed is None:
         return []

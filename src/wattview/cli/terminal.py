@@ -1,6 +1,6 @@
-"""What the command line prints: aligned tables, progress with time left, numbers with stable units.
+"""Output of the command line: aligned tables, progress with time left, numbers with fixed units.
 
-Colour is decoration and follows ``NO_COLOR`` and the terminal (click does both); meaning is always in words too.
+Colour is optional and follows ``NO_COLOR`` and the terminal (click handles both); words carry the meaning.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from wattview.model.quantities import Quantity
 UNKNOWN = "—"
 
 LEAST_SHORTENED = 8
-"""The width that a column of names keeps."""
+"""Minimum width of a column of names."""
 
 Row = Sequence[str]
 
 
 _GREEN, _RED, _DIM, _BOLD, _PLAIN = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
 _CODES = {_GREEN: "\x1b[32m", _RED: "\x1b[31m\x1b[1m", _DIM: "\x1b[2m", _BOLD: "\x1b[1m", _PLAIN: "\x1b[0m"}
-"""Colours are Unicode's noncharacters until ``say`` writes them: an escape sequence in a text is never one of ours."""
+"""Colours are Unicode noncharacters until ``say`` writes them, so that an escape sequence in a text is never one of
+ours."""
 
 
 def say(text: str = "", *, err: bool = False) -> None:
-    """Prints lines, with nothing in them that a terminal would obey but our own colours: the way out of everything
-    that the command line says."""
+    """Prints lines, without any control sequences but our own colours. All output goes through it."""
     click.echo(coloured(text), err=err)
 
 
@@ -45,7 +45,7 @@ def coloured(text: str) -> str:
 
 
 class SafeGroup(click.Group):
-    """A group whose subcommands' errors are safe to print as well: they name what came from elsewhere."""
+    """A group whose subcommands' errors are sanitised too, as they contain foreign names."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -63,11 +63,11 @@ def table(
     width: int | None = None,
     shorten: int | None = None,
 ) -> str:
-    """Aligned columns; those in ``right`` are numbers. The last column takes what is left of the line.
+    """Aligned columns; those in ``right`` are numbers. The last column takes the rest of the line.
 
-    Where the lines have no room in ``width`` cells (the terminal's; without end where the output is no terminal), the
-    column ``shorten`` is cut to what is left for it, but not below ``LEAST_SHORTENED`` cells. The columns that do not
-    fit then stand below, in tables of their own that begin with the first column again.
+    If the lines do not fit in ``width`` cells (default: the terminal's; unlimited if the output is not a terminal), the
+    column ``shorten`` is cut, but not below ``LEAST_SHORTENED`` cells. Columns that still do not fit follow below, in
+    tables that start with the first column again.
     """
     rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(cells(row[column]) for row in [header, *rows]) for column in range(len(header))]
@@ -87,7 +87,7 @@ def table(
 
 
 def cells(text: str) -> int:
-    """How many columns a terminal takes for it: a letter of East Asia is two wide, a combining mark none."""
+    """Width in terminal cells: an East Asian letter takes two, a combining mark none."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -101,7 +101,7 @@ def padded(text: str, width: int, right: bool = False) -> str:
 
 
 def fit(text: str, width: int) -> str:
-    """Its beginning, with ``…`` where something is left out, in at most ``width`` columns."""
+    """The start of a text, with ``…`` if it is cut, in at most ``width`` cells."""
     if cells(text) <= width:
         return text
     while text and cells(text) >= width:
@@ -110,7 +110,7 @@ def fit(text: str, width: int) -> str:
 
 
 def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
-    """The columns in as few tables as fit into ``room`` cells; the first column stands in each."""
+    """The columns in as few tables as fit into ``room`` cells; each starts with the first column."""
     blocks, used = [[0]], widths[0]
     for column, width in enumerate(widths[1:], start=1):
         if used + 2 + width > room and len(blocks[-1]) > 1:
@@ -122,14 +122,14 @@ def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
 
 
 def needs_terminal(otherwise: str) -> None:
-    """Refuses to draw where there is nothing to draw on. Raises UsageError, which names what else there is."""
+    """Refuses to draw without a terminal. Raises UsageError, which names alternatives."""
     drawn_elsewhere = "TEXTUAL_DRIVER" in os.environ  # a browser's page, by its server
     if not drawn_elsewhere and not all(one.isatty() for one in (sys.stdin, sys.stdout, sys.stderr)):
-        raise click.UsageError(f"the dashboard needs a terminal, and this is none; {otherwise}")
+        raise click.UsageError(f"the dashboard needs a terminal; {otherwise}")
 
 
 def terminal_width() -> int:
-    """Of standard output; without end where that is no terminal."""
+    """Of standard output; unlimited if that is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
@@ -141,9 +141,9 @@ def wrap(text: str, indent: str = "    ") -> str:
 
 
 def figure(value: float | None, digits: int = 1, unit: str = "", error: float | None = None) -> str:
-    """A number with its unit, or a dash for unknown: never a 0 that nobody measured.
+    """A number with its unit, or a dash if unknown.
 
-    ``500.0 ±50.0 J`` with an error that shows in that many digits.
+    ``500.0 ±50.0 J`` with an error, if it shows in that many digits.
     """
     if value is None:
         return UNKNOWN
@@ -172,7 +172,7 @@ def duration(value: float | None) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Any struct of ``model``, or a list of them, as JSON for people and programs."""
+    """Any struct of ``model``, or a list of them, as JSON."""
     return json_escaped(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 

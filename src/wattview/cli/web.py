@@ -1,9 +1,9 @@
 """``wattview tui --web``: the dashboard in a browser, through textual-serve, on this machine only.
 
-A page that shows the dashboard can start runs. So it is served on 127.0.0.1 alone, and to those alone who have the
-address that is printed, with its key: the port is open to every user of the machine, and a browser lets every page of
-the web send requests to it. The key becomes a cookie that other sites cannot send; the ``Host`` header must be our own
-address (a page whose name was made to point here has its own), and a websocket's ``Origin`` our own page.
+A page that shows the dashboard can start runs. It is therefore served on 127.0.0.1 only, and only with the key in the
+printed address: every user of the machine can reach the port, and browsers let any web page send requests to it. The
+key becomes a cookie that other sites cannot send; the ``Host`` header must be our own address (against DNS rebinding),
+and a websocket's ``Origin`` our own page.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "font-src 'self'; connect-src {socket}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-"""Nothing is fetched from elsewhere (the page asks for a font), and no other page may show ours in a frame."""
+"""Blocks the font that the page would fetch, and other pages from framing ours."""
 
 DOWNLOAD_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 """What is exported, a report above all, is not of our own page: it runs nothing and has no cookie."""
@@ -128,14 +128,14 @@ class WebDashboard(Server):
             if request.headers.get("Host") == own.replace(HOST, "localhost"):
                 raise web.HTTPTemporaryRedirect(self.public_url + request.path_qs)
             if request.headers.get("Host") != own:
-                raise web.HTTPMisdirectedRequest(text=f"this is {self.public_url}, and no other name leads here\n")
+                raise web.HTTPMisdirectedRequest(text=f"this is {self.public_url}; other names are refused\n")
             if request.path == "/" and _same(request.query.get("key", ""), self._key):
                 return self._welcome()
             if not _same(request.cookies.get(self._cookie, ""), self._key):
-                raise web.HTTPForbidden(text="open the address that wattview tui --web has printed, with its key\n")
+                raise web.HTTPForbidden(text="open the address printed by wattview tui --web, with its key\n")
             origin = request.headers.get("Origin")
             if origin != self.public_url and (origin is not None or request.path == "/ws"):
-                raise web.HTTPForbidden(text=f"only the page of {self.public_url} may ask for this\n")
+                raise web.HTTPForbidden(text=f"only pages of {self.public_url} may request this\n")
             response = await handler(request)
             if request.path == "/" and isinstance(response, web.Response) and response.text:
                 response.text = response.text.replace("</body>", f"{FOCUS}</body>")

@@ -66,7 +66,7 @@ def measure(options: Options, command: tuple[str, ...], json_file: Path | None, 
     multiple=True,
     metavar="NAME=BOUND",
     shell_complete=completion.bounds,
-    help="The most above it, e.g. energy=+1%.",
+    help="Largest increase, e.g. energy=+1%.",
 )
 @click.option(
     "--min",
@@ -74,7 +74,7 @@ def measure(options: Options, command: tuple[str, ...], json_file: Path | None, 
     multiple=True,
     metavar="NAME=BOUND",
     shell_complete=completion.bounds,
-    help="The most below it, e.g. vmaf=-0.5.",
+    help="Largest decrease, e.g. vmaf=-0.5.",
 )
 @click.option("--allow-missing", is_flag=True, help="Ignore settings that only one of the runs has.")
 @click.option("--allow-other-machine", is_flag=True, help="Compare runs of two machines too.")
@@ -85,12 +85,11 @@ def measure(options: Options, command: tuple[str, ...], json_file: Path | None, 
 def gate(
     options: Options, baseline: str, candidate: str, most: tuple[str, ...], least: tuple[str, ...], **asked: Any
 ) -> None:
-    """Hold a candidate run against a baseline run: is every setting within the bounds?
+    """Check a candidate run against a baseline run: is every setting within the bounds?
 
-    A run is an id, its beginning, or latest; or the path of a results file or of an exported run. A bound is a
-    difference from the baseline's mean, in percent of it or in the figure's unit. Exit status 0 where all bounds are
-    kept, 1 where one is exceeded, each with 95 % confidence; 3 where the repeats cannot tell, with how many would; 2
-    for anything else.
+    A run is an id, a prefix of one, or latest; or the path of a results file or of an exported run. A bound is a
+    difference from the baseline's mean, in percent of it or in the figure's unit. Exit status 0 if all bounds are kept,
+    1 if one is exceeded (each with 95 % confidence), 3 if more repeats are needed, and 2 for any other error.
 
     \b
     Examples:

@@ -102,7 +102,7 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
         raise
     run = await client.run(run.id)
     if run.results_id is None:
-        term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)
+        term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it has no results'}"), err=True)
         return status or 1
     result = await client.result(run.results_id)
     if json_file is not None:

@@ -1,1 +1,1 @@
-"""``wattview results …``: one module a subcommand, and how it prints."""
+"""``wattview results …``: one module per subcommand."""

@@ -1,4 +1,4 @@
-"""``wattview results advise``: the cheapest setting that was measured to be good enough."""
+"""``wattview results advise``: the cheapest measured setting that is good enough."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from wattview.cli.terminal import json_text
 from wattview.model import Advice, Choice, RunResult
 
 MOST_REJECTED = 12
-"""How many of the settings that are not eligible are named."""
+"""How many of the ineligible settings are listed."""
 
 
 def print_advice(runs: Iterable[RunResult], target: AdviceTarget, objective: str, machine: str, as_json: bool) -> bool:
-    """The answer, from all scenarios of these runs. True where a measured setting meets the target."""
+    """Prints the advice from all scenarios of these runs. True if a measured setting meets the target."""
     scenarios = [scenario for run in runs for scenario in run.scenarios]
     try:
         advice = advise(scenarios, target, objective, machine)

@@ -1,4 +1,4 @@
-"""``wattview results …``: one short function a subcommand, as in ``commands``; another module does and prints."""
+"""``wattview results …``: one short function per subcommand; other modules do the work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MACHINE = click.option(
 @settings
 @click.pass_context
 def results(context: click.Context, options: Options, as_json: bool) -> None:
-    """List runs; show and compare what they cost and what they are worth; advise and predict; export.
+    """List runs; show and compare their cost and quality; advise and predict; export.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def list_results(options: Options, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings
 def show_result(options: Options, id: str | None, as_json: bool) -> None:
-    """Show one run (the latest, where none is named) with every figure and the reason for each that is missing.
+    """Show one run (default: the latest) with every figure, and the reason for each missing one.
 
     \b
     Example:
@@ -89,7 +89,7 @@ def show_result(options: Options, id: str | None, as_json: bool) -> None:
 )
 @settings
 def plot_result(options: Options, id: str | None, kind: str) -> None:
-    """Draw one run (the latest, where none is named) in the terminal.
+    """Plot one run (default: the latest) in the terminal.
 
     \b
     Examples:
@@ -113,7 +113,7 @@ def plot_result(options: Options, id: str | None, kind: str) -> None:
 def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
     """Compare run B with run A, setting by setting.
 
-    Where a setting was repeated in both runs, every difference has its 95 % interval and a plain verdict.
+    If a setting was repeated in both runs, every difference has a 95 % interval and a verdict.
 
     \b
     Example:
@@ -153,8 +153,8 @@ def advise_results(
 ) -> None:
     """Name the cheapest measured setting that is good enough, and by how much it beats the others.
 
-    A setting meets the target where the 95 % intervals of its repeats do, and may meet it where they hold it. Takes all
-    runs, or those that are named. Exit status 1 where no measured setting demonstrably meets the target.
+    A setting meets the target if the 95 % intervals of its repeats do, and may meet it if they include it. Uses all
+    runs, or those given. Exit status 1 if no measured setting demonstrably meets the target.
 
     \b
     Example:
@@ -200,9 +200,9 @@ def curves_of_results(
 ) -> None:
     """Compare encoders over their bitrates: BD-rate, BD-energy, and BD-quality.
 
-    A setting that was measured at three bitrates or more is a curve. Two curves of the same streams and pictures are
-    compared by what the second needs more, or less, for the same quality. Takes all runs, or those that are named.
-    Exit status 1 where nothing can be compared.
+    A setting measured at three or more bitrates is a curve. Two curves of the same streams and pictures are compared by
+    how much more, or less, the second needs at equal quality. Uses all runs, or those given. Exit status 1 if nothing
+    can be compared.
 
     \b
     Example:
@@ -247,9 +247,9 @@ def curves_of_results(
 def predict_from_results(
     options: Options, ids: tuple[str, ...], resolutions: tuple[str, ...], as_json: bool, **asked: Any
 ) -> None:
-    """Predict the power of a setting between those that were measured, from a fit on streams and pixels.
+    """Predict the power of a setting between measured ones, from a fit on streams and pixels.
 
-    Outside of what was measured there is no answer (exit status 1), unless --extrapolate asks for one.
+    Outside of the measured range there is no answer (exit status 1) without --extrapolate.
 
     \b
     Example:
@@ -282,10 +282,10 @@ def predict_from_results(
 )
 @settings
 def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Path | None, vmaf: float | None) -> None:
-    """Export runs (all, where none is named).
+    """Export runs (default: all).
 
-    The HTML report is one file with its pictures inside, to be sent to a colleague. It begins with the verdict: which
-    setting reaches the VMAF for the least power.
+    The HTML report is one self-contained file. It starts with the verdict: which setting reaches the VMAF at the lowest
+    power.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``wattview results compare``: two runs held against each other, with intervals where their repeats allow them."""
+"""``wattview results compare``: two runs side by side, with intervals if they have repeats."""
 
 from __future__ import annotations
 
@@ -9,30 +9,15 @@ from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
 from wattview.model import Difference, Estimate, Group, Pair, RunResult
-from wattview.model.quantities import QUANTITIES
+from wattview.model.quantities import QUANTITIES, Quantity
 
 FIGURES = (
-    ("mean power", "power_mean_watts"),
-    ("max power", "power_max_watts"),
-    ("above baseline", "baseline_diff_power_watts"),
-    ("per stream", "watts_per_stream"),
-    ("per stream above baseline", "net_watts_per_stream"),
-    ("energy", "energy_joules"),
-    ("per frame", "joules_per_frame"),
-    ("per megapixel", "joules_per_megapixel"),
-    ("CPU", "cpu_mean_percent"),
-    ("VMAF", "vmaf_score"),
-    ("PSNR", "psnr_score"),
-    ("XPSNR", "xpsnr_score"),
-    ("SSIM", "ssim_score"),
-    ("QoE", "qoe_score"),
-    ("first picture", "start_delay_seconds"),
-    ("end-to-end delay", "end_to_end_delay_seconds"),
-    ("cost", "cost_total"),
-    ("cost of a stream-hour", "cost_per_stream_hour"),
-    ("carbon of a stream-hour", "carbon_grams_per_stream_hour"),
-)
-"""Title and quantity of the lines of a comparison."""
+    "power_mean_watts", "power_max_watts", "baseline_diff_power_watts", "watts_per_stream", "net_watts_per_stream",
+    "energy_joules", "joules_per_frame", "joules_per_megapixel", "cpu_mean_percent", "vmaf_score", "psnr_score",
+    "xpsnr_score", "ssim_score", "qoe_score", "start_delay_seconds", "end_to_end_delay_seconds", "cost_total",
+    "cost_per_stream_hour", "carbon_grams_per_stream_hour",
+)  # fmt: skip
+"""The lines of a comparison, if known; the JSON has every figure."""
 
 NO_INTERVAL = (
     "too few repeats for intervals: a setting has to be measured twice or more in both runs; measure with: wattview run"
@@ -41,7 +26,8 @@ NO_INTERVAL = (
 
 
 def print_comparison(first: RunResult, second: RunResult, as_json: bool = False) -> None:
-    """Setting by setting. What stands on one side only is said. Raises click.ClickException for a file without any."""
+    """Prints setting by setting, including those of one run only. Raises click.ClickException for a file without
+    any."""
     for run in (first, second):
         if run.error:
             raise click.ClickException(f"run {run.id}: {run.error}")
@@ -52,7 +38,9 @@ def print_comparison(first: RunResult, second: RunResult, as_json: bool = False)
     term.say(f"A is run {found.first} ({first.test_date}), B is run {found.second} ({second.test_date})")
     if found.baseline_watts is not None:
         gap = found.baseline_watts
-        term.say(f"idle machine, B − A: {gap.difference:+.2f} W{_interval(gap, 2, ' W')}: {gap.verdict}")
+        interval = _interval(gap, QUANTITIES["power_mean_watts"])
+        around = f" ({interval} W)" if interval else ""
+        term.say(f"idle machine, B − A: {gap.difference:+.2f} W{around}: {gap.verdict}")
     if found.remark:
         term.say(term.wrap(found.remark, ""))
     for pair in found.pairs:
@@ -76,41 +64,39 @@ def _print_pair(pair: Pair) -> None:
         known = any(gap.low is not None for gap in pair.differences.values())
         columns = 7 if known else 5
         header = ["FIGURE", "A", "B", "B − A", "", "INTERVAL", ""][:columns]
-        rows = [_row(pair, *line)[:columns] for line in FIGURES if line[1] in pair.differences]
+        rows = [_row(pair, QUANTITIES[name])[:columns] for name in FIGURES if name in pair.differences]
         term.say(term.table(header, rows, right=frozenset({1, 2, 3, 4, 5} & set(range(columns)))))
         if not known:
             term.say(term.wrap(NO_INTERVAL))
     else:
-        term.say(term.wrap("no figure is known on both sides"))
+        term.say(term.wrap("no figure is known in both runs"))
     if pair.remark:
         term.say(term.wrap(pair.remark))
 
 
-def _row(pair: Pair, title: str, figure: str) -> list[str]:
-    digits, unit = QUANTITIES[figure].decimals, QUANTITIES[figure].unit_in(None)
-    gap, base = pair.differences[figure], pair.first.figures[figure].mean
+def _row(pair: Pair, figure: Quantity) -> list[str]:
+    gap, base = pair.differences[figure.name], pair.first.figures[figure.name].mean
     return [
-        title,
-        _mean(pair.first.figures[figure], digits, unit),
-        _mean(pair.second.figures[figure], digits, unit),
-        f"{gap.difference:+.{digits}f} {unit}".rstrip(),
+        figure.words,
+        _mean(pair.first.figures[figure.name], figure),
+        _mean(pair.second.figures[figure.name], figure),
+        f"{figure.scaled(gap.difference):+.{figure.decimals}f} {figure.unit_in(None)}".rstrip(),
         f"{100 * gap.difference / abs(base):+.1f} %" if base else "",
-        _interval(gap, digits) or term.UNKNOWN,
+        _interval(gap, figure) or term.UNKNOWN,
         gap.verdict.partition(":")[0],
     ]
 
 
-def _mean(estimate: Estimate, digits: int, unit: str) -> str:
-    half = "" if estimate.low is None or estimate.high is None else f" ±{(estimate.high - estimate.low) / 2:.{digits}f}"
-    return f"{estimate.mean:.{digits}f}{half} {unit}".rstrip()
+def _mean(estimate: Estimate, figure: Quantity) -> str:
+    half = None if estimate.low is None or estimate.high is None else (estimate.high - estimate.low) / 2
+    return term.quantity(figure, estimate.mean, half)
 
 
-def _interval(gap: Difference, digits: int, unit: str = "") -> str:
-    """`` (+1.20 to +1.80 W)`` with a unit, ``+1.20 to +1.80`` without; nothing where there is none."""
+def _interval(gap: Difference, figure: Quantity) -> str:
+    """``+1.20 to +1.80``; "" if there is none."""
     if gap.low is None or gap.high is None:
         return ""
-    text = f"{gap.low:+.{digits}f} to {gap.high:+.{digits}f}"
-    return f" ({text}{unit})" if unit else text
+    return " to ".join(f"{figure.scaled(end):+.{figure.decimals}f}" for end in (gap.low, gap.high))
 
 
 def _count(group: Group) -> str:

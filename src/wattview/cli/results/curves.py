@@ -1,4 +1,4 @@
-"""``wattview results curves``: what one encoder needs more than another for the same quality."""
+"""``wattview results curves``: how much more one encoder needs than another at equal quality."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Iterable
 import click
 
 from wattview.analysis.sweeps.curve_words import PRICES
-from wattview.analysis.sweeps.rd_curves import compare_curves
+from wattview.analysis.sweeps.rd_curves import QUALITIES, compare_curves
 from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
-from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair, RunResult
+from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair, CurvePoint, RunResult
+from wattview.model.quantities import QUANTITIES, Quantity
 
 
 def print_curves(runs: Iterable[RunResult], first: str, second: str, quality: str, machine: str, as_json: bool) -> bool:
-    """The differences, from all scenarios of these runs. True where there is one."""
+    """Prints the differences, from all scenarios of these runs. True if there is one."""
     scenarios = [scenario for run in runs for scenario in run.scenarios]
     try:
         found = compare_curves(scenarios, first=first, second=second, quality=quality, machine=machine)
@@ -42,18 +43,19 @@ def _print(found: CurveComparison) -> None:
 
 
 def _points(curve: Curve, quality: str) -> str:
-    header = ["BITRATE", quality.upper(), "PER STREAM ABOVE BASELINE", "PER STREAM", "REPEATS"]
+    prices = [QUANTITIES[name] for name in ("bitrate_bps", "net_watts_per_stream", "watts_per_stream")]
+    scores = QUANTITIES[QUALITIES[quality]]
+    header = [*(one.words.upper() for one in (prices[0], scores, *prices[1:])), "REPEATS"]
     rows = []
     for point in curve.points:
-        rate = point.prices.get("bitrate_bps")
-        watts = [point.prices.get(name) for name in ("net_watts_per_stream", "watts_per_stream")]
-        rows.append([
-            term.figure(None if rate is None else rate.mean / 1000, 0, "kbit/s"),
-            term.figure(point.quality.mean, 4 if quality == "ssim" else 2),
-            *(term.figure(None if one is None else one.mean, 2, "W") for one in watts),
-            str(point.quality.count),
-        ])  # fmt: skip
+        bitrate, *watts = (_price(point, price) for price in prices)
+        rows.append([bitrate, term.figure(point.quality.mean, scores.decimals), *watts, str(point.quality.count)])
     return f"{term.strong(one_line(curve.label))}\n{term.table(header, rows, right=frozenset(range(5)))}"
+
+
+def _price(point: CurvePoint, price: Quantity) -> str:
+    mean = point.prices.get(price.name)
+    return term.quantity(price, None if mean is None else mean.mean)
 
 
 def _print_pair(pair: CurvePair, quality: str) -> None:
@@ -79,7 +81,7 @@ def _print_pair(pair: CurvePair, quality: str) -> None:
 
 
 def _row(one: CurveDifference, quality: str) -> list[str]:
-    digits = 4 if quality == "ssim" else 2
+    digits = QUANTITIES[QUALITIES[quality]].decimals
     assert one.quality_from is not None
     assert one.quality_to is not None
     interval = f"{one.low:+.1f} to {one.high:+.1f} %" if one.low is not None and one.high is not None else term.UNKNOWN

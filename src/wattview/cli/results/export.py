@@ -1,4 +1,4 @@
-"""``wattview results export``: runs as json, csv, parquet or a report in HTML."""
+"""``wattview results export``: runs as json, csv, parquet or an HTML report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wattview.report.tables import csv_text, rows_of
 
 
 async def export(config: Config, ids: Sequence[str], kind: str, target: AdviceTarget | None = None) -> bytes:
-    """The runs that are named, else all, as json, csv, parquet or html. ``target`` is that of the report's verdict."""
+    """These runs, else all, as json, csv, parquet or html. ``target`` is that of the report's verdict."""
     async with source_of(config) as source:
         runs = await named_runs(source, config, ids)
         if kind == "html":

@@ -1,4 +1,4 @@
-"""``wattview results``: all runs, a line each."""
+"""``wattview results``: all runs, one line each."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from wattview.cli.terminal import json_text
 from wattview.model import RunResult, ScenarioResult
 
 FLAGS = {NOT_IDLE: "not idle", WITHIN_DRIFT: "within drift"}
-"""Remarks on a scenario that are a flag of its run."""
+"""Remarks on a scenario that become a flag of its run."""
 
 MOST_FLAG_CELLS = 40
-"""The width of the flags: beyond it the reason of a file that cannot be read is cut."""
+"""Width of the flags: beyond it the reason for an unreadable file is cut."""
 
 
 def print_list(everything: list[RunResult], as_json: bool) -> None:
@@ -44,7 +44,7 @@ def _row(run: RunResult) -> list[str]:
 
 
 def flags(run: RunResult) -> list[str]:
-    """What must be known of a run before its figures are believed, in a word or two each."""
+    """Warnings about a run's figures, in a word or two each."""
     if run.error:
         return [run.error.removeprefix(f"{Path(run.path).name}: ")]
     found = [] if run.status in (None, "done") else [run.status]
@@ -59,7 +59,7 @@ def flags(run: RunResult) -> list[str]:
 
 
 def _seconds(scenarios: Iterable[ScenarioResult]) -> float | None:
-    """From the begin of the first window to the end of the last."""
+    """From the start of the first window to the end of the last."""
     records = [one.record for one in scenarios]
     windows = [(one.start_time, one.end_time) for one in records if one.start_time and one.end_time]
     return max(end for _, end in windows) - min(start for start, _ in windows) if windows else None

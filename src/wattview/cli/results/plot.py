@@ -1,7 +1,6 @@
 """``wattview results plot``: a run's power over time, its settings as bars, its curves and its front, in characters.
 
-Drawn with plotext, without colours: curves and points are told apart by letters, which are explained below the picture,
-where they cover nothing.
+Drawn with plotext, without colours: curves and points are marked with letters, which a legend below the plot explains.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ LETTERS = string.ascii_uppercase + string.ascii_lowercase
 
 
 async def plot(config: Config, word: str | None, kind: str) -> str:
-    """The picture of one run, or of the latest. Raises UnknownRun, and NoData where there is nothing to draw."""
+    """The plot of one run, or of the latest. Raises UnknownRun, and NoData if there is nothing to draw."""
     from wattview.daemon.history.power_curves import power_curves
 
     async with source_of(config) as source:
@@ -120,7 +119,7 @@ def _curves(run: RunResult) -> str:
 
 
 def _front(run: RunResult) -> str:
-    """VMAF against power; those that nothing beats are joined."""
+    """VMAF against power; the points of the Pareto front are joined."""
     found = measurements([run])
     points = [
         (one.group.figures[found.figure].mean, one.group.figures["vmaf_score"].mean, one)
@@ -141,7 +140,7 @@ def _front(run: RunResult) -> str:
 
 
 def _figure(across: Sequence[float], up: Sequence[float], x_title: str, y_title: str) -> Any:
-    """An empty picture with round ticks that span the data."""
+    """An empty plot with round ticks that span the data."""
     import plotext as plt
 
     width = _width()

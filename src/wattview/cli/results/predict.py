@@ -1,4 +1,4 @@
-"""``wattview results predict``: the power of a setting that nobody has measured, and how far to trust it."""
+"""``wattview results predict``: the predicted power of an unmeasured setting, and its error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wattview.model import PowerPrediction, RunResult
 
 
 def print_prediction(runs: Iterable[RunResult], question: Question, as_json: bool) -> None:
-    """The answer, from all scenarios of these runs. Raises click.ClickException where there is none."""
+    """Prints the prediction, from all scenarios of these runs. Raises click.ClickException if there is none."""
     try:
         found = predict([scenario for run in runs for scenario in run.scenarios], question)
     except NoData as lack:
@@ -30,10 +30,10 @@ def _text(found: PowerPrediction, question: Question) -> str:
         term.wrap(f"power of the host ({found.power_source}) = {found.formula}"),
         term.wrap(
             f"from {found.fit.settings} different loads in {found.scenarios} scenarios"
-            f"{f' on {found.machine}' if found.machine else ''}; ± is the root mean square of the errors on loads that"
-            " were left out of the fit (cross-validation)"
+            f"{f' on {found.machine}' if found.machine else ''}; ± is the root mean square error of the"
+            " leave-one-out check"
         ),
-        term.wrap(f"measured were {found.spans}"),
+        term.wrap(f"measured range: {found.spans}"),
         *(term.wrap(remark) for remark in found.remarks),
     ]
     return "\n".join(said)

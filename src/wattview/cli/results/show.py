@@ -1,4 +1,4 @@
-"""``wattview results show``: one run, a line for each setting, and what must be known beside its figures."""
+"""``wattview results show``: one run, one line per setting, and remarks on its figures."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ COLUMNS = (
     "power_mean_watts", "baseline_diff_power_watts", "power_max_watts", "energy_joules", "cpu_mean_percent",
     "vmaf_score", "qoe_score", "cost_total",
 )  # fmt: skip
-"""The quantities of the first table, which has them all."""
+"""The columns of the first table, always all of them."""
 
 BY_DELIVERED = (*EFFICIENCY, *EFFICIENCY_PRICES)
 MORE_COLUMNS = ("psnr_score", "xpsnr_score", "ssim_score", *BY_DELIVERED)
-"""Those of the second, which has what is known."""
+"""The columns of the second table, if known."""
 
 WITH_ERROR = frozenset({"power_mean_watts", "baseline_diff_power_watts", "energy_joules", "vmaf_score", *BY_DELIVERED})
-"""Those that are shown with ±: the others are as sure, or no measurement."""
+"""Quantities shown with ±; the others have the same relative error, or none."""
 
 
 class ShownSetting(Struct, frozen=True):
@@ -41,7 +41,7 @@ class ShownSetting(Struct, frozen=True):
 
     @property
     def members(self) -> tuple[ScenarioResult, ...]:
-        """Those that count; where none was in real time, these."""
+        """The valid repeats; if none was in real time, those."""
         return self.repeats.valid or self.repeats.invalid
 
     @property
@@ -49,22 +49,21 @@ class ShownSetting(Struct, frozen=True):
         return self.members[0].currency
 
     def value(self, quantity: Quantity) -> tuple[float | None, float | None]:
-        """The figure in its unit and how far the truth may lie from it: of one measurement by its reading, of repeats
-        half their interval."""
+        """The figure in its unit and its error: of the reading for one measurement, half the interval for repeats."""
         if len(self.members) == 1:
             return _scaled(quantity, quantity.of(self.members[0]), self._error(quantity))
         found = Repeats(self.repeats.setting, self.members).estimate(quantity.name)
         return _scaled(quantity, found.mean, _half(found)) if found else (None, None)
 
     def _error(self, quantity: Quantity) -> float | None:
-        """Of one measurement. What is proportional to the energy is as sure as that."""
+        """For one measurement. What is proportional to the energy has its relative error."""
         one = self.members[0]
         if quantity.proportional and (value := quantity.of(one)) and one.energy_error_joules and one.energy_joules:
             return abs(value) * one.energy_error_joules / one.energy_joules
         return quantity.error_of(one)
 
     def net_value(self, quantity: Quantity) -> tuple[float | None, float | None]:
-        """The same of what is above the baseline."""
+        """The same for figures above baseline."""
         if quantity.name not in BY_DELIVERED:
             return None, None
         known = [value for line in self.net if (value := line.value(quantity)) is not None]
@@ -117,7 +116,7 @@ def print_result(run: RunResult, as_json: bool) -> None:
 
 
 def _table(columns: Sequence[Quantity], lines: Sequence[ShownSetting], net: bool = False) -> str:
-    """``net``: below a setting its figures above the baseline, and nothing of what has none of the columns."""
+    """``net``: with a second line per setting for its figures above baseline, unless it would be empty."""
     rows = []
     for line in lines:
         values = [line.value(column) for column in columns]
@@ -155,13 +154,13 @@ def _half(estimate: Estimate) -> float | None:
 
 def _print_meaning_of_error(run: RunResult, lines: Sequence[ShownSetting]) -> None:
     if any(len(line.members) > 1 for line in lines):
-        term.say(term.quiet("×3 are three repeats and their mean; ± is half of its 95 % interval"))
+        term.say(term.quiet("×3 is the mean of three repeats; ± is half of its 95 % interval"))
     if any(one.energy_error_joules for line in lines if len(line.members) == 1 for one in line.members):
-        term.say(term.quiet("± of one measurement bounds its error: its ends lie between two samples"))
+        term.say(term.quiet("± of a single measurement bounds the error of interpolation at the ends of its window"))
 
 
 def _print_remarks(scenarios: Sequence[ScenarioResult]) -> None:
-    """Each sentence once, with all whom it is about."""
+    """Each sentence once, with all scenarios that it applies to."""
     said: dict[str, list[str]] = {}
     for one in scenarios:
         for remark in _remarks(one):
@@ -172,7 +171,7 @@ def _print_remarks(scenarios: Sequence[ScenarioResult]) -> None:
 
 
 def _remarks(one: ScenarioResult) -> Iterable[str]:
-    """What a reader must know beside the figures: an estimate, an encoder that fell behind, and every dash's reason."""
+    """Remarks on the figures: an estimate, an encoder that fell behind, and every dash's reason."""
     if one.power_source and "estimated" in one.power_source:
         yield "power is an ESTIMATE from CPU use: this machine has no counter"
     if billed := billed_text(one):

@@ -1,5 +1,5 @@
-"""Where the command line's results come from: the daemon where one runs, else their files and the history. And the
-words that stand for a run's id: ``latest``, and the beginning of one."""
+"""Source of the command line's results: a running daemon, else the files and the history. Also the words for a run's
+id: ``latest``, and a unique prefix of one."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from wattview.daemon.results import Results
 
 MOST_RUNS = 1000
-"""How many runs are read where none is named."""
+"""How many runs are read by default."""
 
 LATEST = "latest"
 """The word for the newest run."""
 
 MOST_CANDIDATES = 5
-"""How many of the ids that an ambiguous beginning may mean are named."""
+"""How many of the ids with an ambiguous prefix are listed."""
 
 
 class UnknownRun(click.ClickException):
-    """A word for a run that stands for none."""
+    """A word that matches no run."""
 
     def __init__(self, word: str, where: str = "") -> None:
         super().__init__(f"no run {word!r}{where}; see: wattview results")
 
 
 class ResultsSource(Protocol):
-    """Where results come from: a daemon, or the files and the history themselves."""
+    """Source of results: a daemon, or the files and the history."""
 
     async def all(self, limit: int) -> list[RunResult]: ...
 
@@ -73,7 +73,7 @@ class _Files:
 
 @contextlib.asynccontextmanager
 async def source_of(config: Config) -> AsyncIterator[ResultsSource]:
-    """The daemon where one runs, else the files. Raises click.ClickException where the daemon fails."""
+    """The running daemon, else the files. Raises click.ClickException if the daemon fails."""
     if answers(config):
         async with Client(socket_url(config)) as client:
             try:
@@ -92,7 +92,7 @@ async def source_of(config: Config) -> AsyncIterator[ResultsSource]:
 
 
 async def read_results(config: Config, ids: Sequence[str] = (), limit: int = MOST_RUNS) -> list[RunResult]:
-    """The analysed runs that are named, in that order; else the newest ones, newest first.
+    """The analysed runs with these ids, in that order; else the newest ones, newest first.
 
     Raises click.ClickException for one that does not exist.
     """
@@ -103,7 +103,7 @@ async def read_results(config: Config, ids: Sequence[str] = (), limit: int = MOS
 async def named_runs(
     source: ResultsSource, config: Config, ids: Sequence[str] = (), limit: int = MOST_RUNS
 ) -> list[RunResult]:
-    """The same from a source that is open."""
+    """The same from an open source."""
     if not ids:
         return await source.all(limit)
     known = await source.ids()
@@ -117,8 +117,8 @@ async def named_runs(
 
 
 def id_of(word: str, known: Sequence[str], where: str = "") -> str:
-    """Of the ids ``known``, newest first, the one that a word stands for: ``latest``, an id, or the beginning of just
-    one. Raises UnknownRun, and click.UsageError where it begins several."""
+    """The id in ``known`` (newest first) for a word: ``latest``, an id, or a unique prefix. Raises UnknownRun, and
+    click.UsageError for an ambiguous prefix."""
     if word == LATEST and known:
         return known[0]
     found = [word] if word in known else [run_id for run_id in known if word and run_id.startswith(word)]
@@ -132,7 +132,7 @@ def id_of(word: str, known: Sequence[str], where: str = "") -> str:
 
 
 async def read_result(config: Config, id: str | None) -> RunResult:
-    """One run, or the latest. Raises click.ClickException where there is none."""
+    """One run, or the latest. Raises click.ClickException if there is none."""
     found = await read_results(config, () if id is None else (id,), limit=1)
     if not found:
         raise click.ClickException(f"no results in {config.paths.results}; measure something with: wattview run")

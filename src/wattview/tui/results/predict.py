@@ -183,7 +183,7 @@ class Predict(QuestionPage):
             *parts, (f"{found.watts:.2f} W ±{found.error_watts:.2f} W", "bold $primary"),
             (f"  {asked} {found.of}", "bold"), f"\nPower of the host ({found.power_source}) = {found.formula}",
             (f"\n± is the leave-one-out error: how far the fit misses {found.fit.settings} loads, each left out in"
-             f" turn. From {found.scenarios} scenarios of {self.asked_about}{on}; measured were {found.spans}.",
+             f" turn. From {found.scenarios} scenarios of {self.asked_about}{on}; measured range: {found.spans}.",
              "$muted"),
             *((f"\n! {remark}", "$text-warning") for remark in found.remarks),
         ]  # fmt: skip
