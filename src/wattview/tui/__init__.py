@@ -1,1 +1,1 @@
-"""The dashboard: screens and widgets over the control API. It knows ``client``, ``fleet`` and ``model``, no more."""
+"""The dashboard: screens and widgets over the control API. It imports ``client``, ``fleet`` and ``model``, no more."""

@@ -1,7 +1,7 @@
-"""The dashboard: one app, nine screens, one line to one daemon.
+"""The dashboard: one app with nine screens, connected to one daemon.
 
-A worker follows the daemon and posts frozen snapshots; the app keeps the last one, and whichever screen is in front
-renders it, once a snapshot. Keys are answered by the event loop alone: nothing here waits for the daemon.
+A worker follows the daemon and posts immutable snapshots; the app keeps the last one, and the active screen renders it,
+once per snapshot. Key handlers never wait for the daemon.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ from wattview.tui.widgets.tabs import TABS, Tabs
 
 AGE_TICK_SECONDS = 1.0
 AHEAD_SECONDS = 1.0
-"""After its first picture a dashboard is left alone for so long before it makes the screens that were not visited."""
+"""Idle time after the first picture before the other screens are created."""
 
 HAND_SECONDS = 0.4
-"""While keys are pressed, and for so long after one, no screen is made ahead."""
+"""No screen is created in advance while keys are pressed, and for this long after."""
 
 TOAST_SECONDS = 60.0
-"""An alert that is older when it arrives is a line in the log, and no toast."""
+"""An older alert is only a line in the log, not a toast."""
 
 Severity = Literal["information", "warning", "error"]
 
@@ -82,9 +82,9 @@ VIEWS: dict[str, type[View]] = {
 class Dashboard(TimeTravelApp):
     """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``).
 
-    ``in_fleet``: it was opened from the fleet's page, and a key leads back there; then its result is ``fleet``.
-    ``replay`` is the id of a run that is shown again at first, as if it were live. ``owns_daemon``: the daemon, and a
-    run that goes on in it, ends with the dashboard.
+    ``in_fleet``: it was opened from the fleet page, and a key leads back there; its result is then ``fleet``.
+    ``replay`` is the id of a run to replay first. ``owns_daemon``: the daemon, and a run in progress, end with the
+    dashboard.
     """
 
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**VIEWS}
@@ -144,11 +144,11 @@ class Dashboard(TimeTravelApp):
 
     @property
     def now(self) -> float:
-        """The time as the daemon has it, of its last snapshot."""
+        """The daemon's time of its last snapshot."""
         return self.latest.time if self.latest is not None else wall_clock()
 
     def paint(self) -> None:
-        """Shows the picture on the screen in front; what is seen under a dialog stays current too."""
+        """Renders the picture on the active screen; a screen visible under a dialog is updated too."""
         self._painting = False
         picture = self.picture
         with self.batch_update():
@@ -159,7 +159,7 @@ class Dashboard(TimeTravelApp):
                     return
 
     def paint_soon(self) -> None:
-        """One painting for all the snapshots that have piled up."""
+        """One rendering for all queued snapshots."""
         if not self._painting:
             self._painting = True
             self.call_later(self.paint)
@@ -176,7 +176,7 @@ class Dashboard(TimeTravelApp):
         await follow(self.client, self.post_message, self._retry_now, self.interval)
 
     def _age(self) -> None:
-        """Keeps the banner's figures current while the daemon says nothing."""
+        """Updates the banner's times while the daemon is silent."""
         if self.link.state != "live" or time.monotonic() - self._arrived > 2 * self.interval + 1:
             self.paint_soon()
 
@@ -212,12 +212,12 @@ class Dashboard(TimeTravelApp):
         self.paint_soon()
 
     def _daemons_time(self) -> float:
-        """Now, by the clock of the daemon, which is that of its events; by our own before it has told its time."""
+        """The current time by the daemon's clock, as in its events; by our own until that is known."""
         return wall_clock() if self.latest is None else self.latest.time + time.monotonic() - self._arrived
 
     @work(name="ahead", exit_on_error=False)
     async def _make_ahead(self) -> None:
-        """Makes the screens that were not visited yet: the first visit is then as quick as any other."""
+        """Creates the screens that were not visited yet, so that the first visit is as quick as any other."""
         for mode in self.MODES:
             await asyncio.sleep(HAND_SECONDS if time.monotonic() - self._pressed < HAND_SECONDS else 0)
             await self._init_mode(mode)
@@ -229,7 +229,7 @@ class Dashboard(TimeTravelApp):
 
     @work(exit_on_error=False)
     async def _hear(self, now: float) -> None:
-        """The daemon's events that are new here; alerts are toasts as well."""
+        """The daemon's new events; alerts are toasts as well."""
         try:
             told = await self.client.events(self.events.last_event)
         except ClientError:
@@ -243,7 +243,8 @@ class Dashboard(TimeTravelApp):
 
     @work(exit_on_error=False)
     async def _seed(self, now: float) -> None:
-        """The minutes before we came, so that no graph begins empty. No history is no error."""
+        """Fills the trends with the minutes before the start, so that no graph starts empty. A missing history is not
+        an error."""
         found = await backfill_or_none(self.client, now)
         if found is not None and self.latest is not None:
             found.seed(self.trends, self.latest)
@@ -273,10 +274,10 @@ class Dashboard(TimeTravelApp):
     async def on_unmount(self) -> None:
         await self.client.close()
 
-    # what keys do
+    # keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No key is offered that does nothing now."""
+        """Hides keys that do nothing at the moment."""
         if action == "abort":
             return self.running is not None
         if action == "fleet":
@@ -289,7 +290,7 @@ class Dashboard(TimeTravelApp):
         return run if run is not None and run.state == "running" else None
 
     async def action_go(self, mode: str) -> None:
-        """Shows a screen, whole."""
+        """Shows a screen, complete."""
         if mode in self.MODES:
             with self.batch_update():
                 await self.switch_mode(mode)
@@ -298,7 +299,7 @@ class Dashboard(TimeTravelApp):
         self.exit("fleet")
 
     def show_results(self, run_id: str) -> None:
-        """The results of one run alone."""
+        """Shows the results of one run alone."""
         self.call_later(self._show_results, run_id)
 
     async def _show_results(self, run_id: str) -> None:
@@ -314,7 +315,7 @@ class Dashboard(TimeTravelApp):
         self.launch()
 
     def launch(self, preset_id: str = "") -> None:
-        """Opens the launch dialog, with that preset chosen."""
+        """Opens the launch dialog with that preset selected."""
         if not isinstance(self.screen, ModalScreen):
             self.push_screen(Launch(self.client, preset_id), self._launched)
 
@@ -324,7 +325,7 @@ class Dashboard(TimeTravelApp):
             self.notify(names, title="Run started")
 
     async def action_quit(self) -> None:
-        """Asks where a run would end with the dashboard."""
+        """Asks for confirmation if a run would end with the dashboard."""
         run = self.running
         if run is None or not self._owns_daemon:
             await super().action_quit()
@@ -359,7 +360,7 @@ class Dashboard(TimeTravelApp):
             self.notify(str(error), title="The run was not aborted", severity="error")
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette: every screen first."""
+        """The command palette: every screen first."""
         for tab in TABS:
             yield SystemCommand(f"{tab.title}", f"Screen {tab.key}", partial(self.action_go, tab.mode))
         yield from super().get_system_commands(screen)
@@ -390,8 +391,8 @@ def run(
     owns_daemon: bool = False,
     memory: Path | None = None,
 ) -> int:
-    """Opens the dashboard and returns an exit status when it is closed: 0, or 1 where it broke. ``memory`` is the file
-    that keeps the theme."""
+    """Runs the dashboard and returns its exit status: 0, or 1 if it crashed. ``memory`` is the file that stores the
+    theme."""
     app = Dashboard(client_url, token, settings, replay=replay, ca_file=ca_file, owns_daemon=owns_daemon)
     if memory is not None:
         app.remember_theme(memory)

@@ -1,7 +1,7 @@
-"""The dashboard in plain ASCII, for terminals and fonts that have nothing else.
+"""The dashboard in plain ASCII, for terminals and fonts without Unicode.
 
-A filter over everything that is drawn, so that no widget needs a second way to draw: lines become ``-`` and ``|``,
-dots and blocks become characters of about their weight.
+A filter over everything that is drawn: lines become ``-`` and ``|``, dots and blocks become characters of about their
+weight.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BRAILLE = " .,:;ox%#"
 
 
 def ascii_text(text: str) -> str:
-    """``text`` with every character in ASCII and as wide as before."""
+    """``text`` with every character in ASCII and of the same width."""
     if text.isascii():
         return text
     return "".join(character if character.isascii() else _ascii(character) for character in text)
@@ -44,7 +44,7 @@ def _ascii(character: str) -> str:
 
 
 class AsciiFilter(LineFilter):
-    """Rewrites what was drawn."""
+    """Rewrites drawn lines."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [
@@ -54,7 +54,7 @@ class AsciiFilter(LineFilter):
 
 
 def needs_ascii(environ: Mapping[str, str]) -> bool:
-    """Whether the terminal says that it has no Unicode: no UTF-8 locale, or a console with a font of 256 glyphs."""
+    """Whether the terminal lacks Unicode: no UTF-8 locale, or a console with a font of 256 glyphs."""
     if environ.get("TERM", "") in ("linux", "dumb", "vt100", "vt102", "vt220"):
         return True
     return "utf" not in locale.getpreferredencoding(False).lower()

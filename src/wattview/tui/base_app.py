@@ -1,4 +1,4 @@
-"""What every app of ours is: themes, keys, plain ASCII for a terminal that has no more, help, palette, toasts."""
+"""The base of our apps: themes, keys, plain ASCII, help, palette, toasts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.screens.help import Help
 
 TIDY_SECONDS = 120.0
-"""How often a dashboard lets go of what closed screens have left: about a tenth of a second of work."""
+"""How often memory of closed screens is released, which takes about a tenth of a second."""
 
 KEYS: list[BindingType] = [
     Binding("space", "pause", "Pause", id="pause"),
@@ -31,11 +31,11 @@ KEYS: list[BindingType] = [
     Binding("question_mark", "help", "Help", id="help", key_display="?"),
     Binding("q", "quit", "Quit", id="quit"),
 ]
-"""What every app answers to: the last of its bindings, so that these are the last in the footer too."""
+"""Bindings of every app: the last in the list, and so in the footer."""
 
 
 class BaseApp(App[str]):
-    """An app with the looks and keys that the settings ask for. Its result is the name of where to go next, if any."""
+    """An app with the configured theme and keys. Its result is the name of where to go next, if any."""
 
     TITLE = "WattView"
     ENABLE_COMMAND_PALETTE = True
@@ -62,19 +62,19 @@ class BaseApp(App[str]):
         return await super().run_async(*arguments, **options)
 
     def get_screen(self, screen: Any, screen_class: Any = None) -> Any:
-        """Textual takes a screen that is new for one that has missed a change of themes, and parses all style sheets
-        again for it. It is styled as it is mounted, and has missed nothing."""
+        """Textual treats a new screen as one that has missed a change of themes, and parses all style sheets again. It
+        is styled when mounted, and has missed nothing."""
         found = super().get_screen(screen, screen_class)
         if not found.is_running:
             found._css_update_count = self._css_update_count
         return found
 
     def delay_update(self, delay: float = 0.05) -> None:
-        """Textual shows nothing for so long after a change of screens, to hide one that is half made. Here a screen is
-        made before it is shown (``Dashboard.action_go``)."""
+        """Textual pauses after a change of screens, to hide one that is incomplete. Here a screen is complete before it
+        is shown (``Dashboard.action_go``)."""
 
     def check_settings(self, known_keys: set[str]) -> None:
-        """A name in the settings that means nothing here is said, and the rest holds."""
+        """Reports unknown names in the settings; the others apply."""
         if self.settings.theme and self.settings.theme != self.theme:
             text = f"no theme {self.settings.theme}; there are {', '.join(themes.NAMES)}"
             self.notify(text, title="tui.theme", severity="warning")
@@ -106,7 +106,7 @@ class BaseApp(App[str]):
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
 
     def remember_theme(self, memory: Path) -> None:
-        """Begins with the theme that was chosen last, where the settings name none, and keeps the next one there."""
+        """Starts with the last selected theme, unless the settings name one, and stores the next selection."""
         chosen = themes.remembered(memory)
         if not self.settings.theme and chosen in self.available_themes:
             self.theme = chosen
@@ -117,26 +117,26 @@ class BaseApp(App[str]):
             themes.remember(self._memory, name)
 
     def notify(self, message: str, **options: Any) -> None:
-        """A toast; its text may come from elsewhere and is shown as it is. One that is still there is not repeated."""
+        """A toast; its text may be untrusted and is shown literally. One that is still visible is not repeated."""
         message, title = clean(message), clean(options.get("title", ""))
         if any((one.message, one.title) == (message, title) for one in self._notifications):
             return
         super().notify(message, **{**options, "title": title, "markup": False})
 
     def copy_to_clipboard(self, text: str) -> None:
-        """A text may come from elsewhere, and may be pasted into a shell."""
+        """The text may be untrusted, and may be pasted into a shell."""
         super().copy_to_clipboard(clean(text))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.DEFAULTS
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual turns the sixteen colours of terminals into true ones, line by line. Our themes name none but where
-        the terminal's own are meant, so that this filter would look at every segment and find nothing."""
+        """Textual converts the sixteen terminal colours to true colours, line by line. Our themes use them only where
+        the terminal's own colours are meant, so the filter is skipped."""
         filters = [one for one in super().get_line_filters() if not isinstance(one, ANSIToTruecolor)]
         return [*filters, self._ascii_filter] if self._ascii else filters
 
 
 def key_names(classes: Iterable[type[DOMNode]]) -> set[str]:
-    """The names by which the settings may speak of key bindings."""
+    """Names of key bindings for the settings."""
     return {binding.id for one in classes for binding in Binding.make_bindings(one.BINDINGS) if binding.id is not None}

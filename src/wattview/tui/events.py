@@ -1,4 +1,4 @@
-"""The lines of the log: the daemon's events, and the dashboard's own, which tell of the line to the daemon."""
+"""The lines of the log: the daemon's events, and the dashboard's own, about its connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_LINES = 2000
 
 
 class LogLine(NamedTuple):
-    """One line. ``own``: the dashboard says it, not the daemon. Lines are in the order of their times."""
+    """One line. ``own``: from the dashboard, not the daemon. Lines are in order of time."""
 
     time: float
     number: int
@@ -21,8 +21,8 @@ class LogLine(NamedTuple):
 
 
 class Lines:
-    """The lines that there are, oldest first; the oldest go where there are too many. ``last_event`` is the id of the
-    newest event of the daemon's that is here."""
+    """All lines, oldest first; the oldest are dropped beyond a limit. ``last_event`` is the id of the newest event
+    received."""
 
     def __init__(self) -> None:
         self.last_event = 0
@@ -36,7 +36,7 @@ class Lines:
         return len(self._lines)
 
     def add(self, events: Iterable[Event]) -> list[Event]:
-        """Adds what the daemon has told; gives those that were not here yet."""
+        """Adds the daemon's events; returns those that are new."""
         new = [event for event in events if event.id > self.last_event]
         for event in new:
             self.last_event = event.id

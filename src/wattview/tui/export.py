@@ -1,6 +1,6 @@
-"""What leaves the dashboard: a row for the clipboard, a table as a CSV file, and files that the daemon has written.
+"""Export: a row to the clipboard, a table as a CSV file, and files written by the daemon.
 
-In a terminal a file is written into the directory that the dashboard was started in; in a browser it is a download.
+In a terminal a file is written to the current directory; in a browser it is a download.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wattview.tui.widgets.table import Table
 
 
 def row_text(table: Table[Any]) -> str:
-    """``Title: value`` a line, for the row under the cursor; "" where there is none."""
+    """``Title: value`` lines for the row under the cursor; "" if there is none."""
     row = table.row
     if row is None:
         return ""
@@ -32,7 +32,7 @@ def row_text(table: Table[Any]) -> str:
 
 
 def table_csv(table: Table[Any]) -> str:
-    """All columns of the rows that are shown, in their order. Figures in full precision, unknown ones empty."""
+    """All columns of the visible rows, in order. Figures in full precision, unknown ones empty."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([column.title for column in table.columns])
@@ -50,20 +50,20 @@ def _value(column: Any, row: Any) -> Any:
 
 
 class Delivered(NamedTuple):
-    """What to tell of a file that has left: in a toast's title, and in it."""
+    """Title and text of the toast for an exported file."""
 
     title: str
     text: str
 
 
 POP_UPS = "if nothing opens, allow pop-ups for this page"
-"""A download begins as a new window, which a browser may hold back without a word."""
+"""A download starts as a new window, which a browser may block silently."""
 
 
 async def deliver(app: App[Any], data: bytes, name: str, kind: str, *, show: bool = False) -> Delivered:
-    """Gives the user ``wattview-<name>-<time>.<kind>``; with ``show`` it is opened where there is a browser.
+    """Delivers ``wattview-<name>-<time>.<kind>``; with ``show`` it is opened, if there is a browser.
 
-    Raises OSError where it could not be written.
+    Raises OSError if it could not be written.
     """
     if app.is_web:
         file_name = f"{_stem(name)}.{kind}"
@@ -82,7 +82,7 @@ def _stem(name: str) -> str:
 
 
 def keep(data: bytes, name: str, kind: str, directory: Path) -> Path:
-    """Writes ``wattview-<name>-<time>.<kind>``, beside what is there already, and gives its path. Raises OSError."""
+    """Writes ``wattview-<name>-<time>.<kind>`` without replacing a file, and returns its path. Raises OSError."""
     stem = _stem(name)
     for number in range(1, 100):
         path = directory / f"{stem}{f'-{number}' if number > 1 else ''}.{kind}"
@@ -96,8 +96,8 @@ def keep(data: bytes, name: str, kind: str, directory: Path) -> Path:
 
 
 def open_page(path: Path, environ: Mapping[str, str] = os.environ) -> bool:
-    """Opens a page in the user's browser, and says whether there is one. A browser of the terminal would draw over the
-    dashboard and is none. May block."""
+    """Opens a page in the user's browser, and returns whether there is one. A text-mode browser would draw over the
+    dashboard and does not count. May block."""
     if sys.platform not in ("darwin", "win32") and not (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")):
         return False
     import webbrowser

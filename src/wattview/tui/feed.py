@@ -1,7 +1,7 @@
-"""The one line to the daemon: follows its live snapshots for as long as the dashboard is open.
+"""The connection to the daemon: follows its live snapshots while the dashboard is open.
 
-A lost daemon is a state with a reason, and the way back to it is tried again and again, at growing intervals. Every
-snapshot and every change of state is told as a message; nobody who waits for the daemon holds up a key.
+A lost daemon is a state with a reason; reconnection is attempted at growing intervals. Every snapshot and every change
+of state is posted as a message, so that waiting for the daemon never blocks a key.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ LONGEST_DELAY_SECONDS = 10.0
 
 
 class Link(NamedTuple):
-    """The state of the line. ``trouble`` says what is wrong where it is not that nobody answers. ``retry_seconds``: how
-    long from now until the next attempt, where the line is lost."""
+    """State of the connection. ``trouble`` says what is wrong, unless the daemon merely does not answer.
+    ``retry_seconds``: time until the next attempt, if the connection is lost."""
 
     state: Literal["connecting", "live", "lost"] = "connecting"
     reason: str = ""

@@ -1,7 +1,7 @@
-"""The launch form without the screen: its fields, what is wrong with them, and what a run would be.
+"""The launch form without its screen: fields, validation, and the resulting run.
 
-The rules are those of ``model.Scenario`` and ``model.RunRequest`` themselves, asked through msgspec field by field, and
-the words those of ``run_request``. What only the daemon can know, it says when it is asked for a plan.
+The rules are those of ``model.Scenario`` and ``model.RunRequest``, applied by msgspec field by field, with the messages
+of ``run_request``. What only the daemon can check is checked through a plan.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wattview.tui.text import about, clock
 
 
 class Field(NamedTuple):
-    """One line of the form. ``whole``: it is of the run, and not of one scenario."""
+    """One line of the form. ``whole``: it applies to the run, not to one scenario."""
 
     name: str
     label: str
@@ -43,15 +43,15 @@ DEFAULT_BASELINE_SECONDS = 20.0
 
 
 class Form(NamedTuple):
-    """What the fields say. ``request`` is None while anything is wrong; ``errors`` says what, by field."""
+    """The values of the fields. ``request`` is None while any field is invalid; ``errors`` are by field."""
 
     request: RunRequest | None
     errors: dict[str, str]
 
 
 class FieldChoice(NamedTuple):
-    """A preset taken apart: its idle window, if it has one, the scenarios that do something, and the request that it
-    stands for, for what the form does not show."""
+    """A preset taken apart: its idle window, if any, the other scenarios, and its request, for what the form does not
+    show."""
 
     idle: Scenario | None
     scenarios: list[Scenario]
@@ -59,12 +59,12 @@ class FieldChoice(NamedTuple):
 
     @property
     def is_suite(self) -> bool:
-        """Several settings: only what is of the whole run is one field for all."""
+        """Several settings: the form then shows only the fields that apply to the whole run."""
         return len(self.scenarios) > 1
 
 
 def choice(preset: ScenarioPreset) -> FieldChoice:
-    """Raises msgspec.ValidationError for a preset that is none (a suite with an error)."""
+    """Raises msgspec.ValidationError for an invalid preset (a suite with an error)."""
     first, *rest = preset.scenarios
     baseline = preset.baseline if preset.suite or preset.baseline else DEFAULT_BASELINE_SECONDS
     request = RunRequest(
@@ -77,7 +77,7 @@ def choice(preset: ScenarioPreset) -> FieldChoice:
 
 
 def texts(chosen: FieldChoice) -> dict[str, str]:
-    """The fields of a choice as they stand in the form."""
+    """The initial texts of the form's fields."""
     idle = chosen.idle.duration if chosen.idle is not None else chosen.request.baseline
     values: dict[str, Any] = {**msgspec.structs.asdict(chosen.scenarios[0]), "baseline": idle}
     values["repeat"] = chosen.request.repeat
@@ -89,7 +89,7 @@ def _plain(value: Any) -> str:
 
 
 def read(fields: Mapping[str, str], chosen: FieldChoice) -> Form:
-    """The request that the fields make, over ``chosen`` for what the form does not show."""
+    """The request from the fields; ``chosen`` supplies what the form does not show."""
     values = {name: text.strip() for name, text in fields.items()}
     shown = [field for field in FIELDS if not chosen.is_suite or field.whole]
     errors = {
@@ -110,7 +110,7 @@ def read(fields: Mapping[str, str], chosen: FieldChoice) -> Form:
 
 
 def accepts(name: str, text: str) -> bool:
-    """Whether the model takes ``text`` for that field."""
+    """Whether the model accepts ``text`` for that field."""
     try:
         if name in WHOLE:
             msgspec.convert({"scenarios": [Scenario(name="x")], name: text}, RunRequest, strict=False)
@@ -122,7 +122,7 @@ def accepts(name: str, text: str) -> bool:
 
 
 def preview(request: RunRequest, plan: RunPlan | None, now: float) -> str:
-    """What will run, how long it takes and when it ends, in two sentences. Without the daemon's plan: only what."""
+    """What will run, how long it takes and when it ends, in two sentences. Without the daemon's plan only the first."""
     streams = [one for one in request.scenarios if one.type != "baseline"]
     time = f"about {about(plan.seconds)}, until {clock(now + plan.seconds)[:5]}" if plan is not None else "…"
     idle = request.baseline + sum(_seconds(one) for one in request.scenarios if one.type == "baseline")
@@ -163,6 +163,6 @@ def _windows(scenarios: Sequence[Scenario]) -> str:
 
 
 def field_of(path: str) -> str:
-    """``scenarios[0].bitrate`` → ``bitrate``: the form's field that the daemon speaks of, or ""."""
+    """The form's field for a path such as ``scenarios[0].bitrate``, or ""."""
     name = path.rsplit(".", 1)[-1]
     return name if any(field.name == name for field in FIELDS) else ""

@@ -1,4 +1,4 @@
-"""The frame of a full screen: a head, a body, the filter and the keys, at every size; what any table can do."""
+"""The frame of a full screen (heading, body, filter, keys) at every size, and the actions of its tables."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from wattview.tui.widgets.table import Table
 
 
 class Page(Screen[None]):
-    """Subclasses say ``head()``, one line, and ``content()``. Files that are exported here are named by ``TAB``."""
+    """Subclasses define ``head()``, one line, and ``content()``. Exported files are named after ``TAB``."""
 
     TAB: ClassVar[str] = ""
     FILTERS: ClassVar[str] = ""
-    """The id of the table that ``/`` filters, where there is one."""
+    """The id of the table that ``/`` filters, if any."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/", id="view_filter"),
@@ -61,8 +61,8 @@ class Page(Screen[None]):
         raise NotImplementedError
 
     async def on_event(self, event: events.Event) -> None:
-        """Textual styles all widgets of a screen again when it comes to the front. They have their styles already,
-        unless the theme was changed while the screen was away."""
+        """Textual restyles all widgets of a screen that becomes active. Their styles are current, unless the theme
+        changed meanwhile."""
         if isinstance(event, events.ScreenResume):
             event.refresh_styles = self._css_update_count != self.app._css_update_count
             self._css_update_count = self.app._css_update_count
@@ -75,7 +75,7 @@ class Page(Screen[None]):
         self.query_one(FilterBar).open()
 
     async def action_export(self) -> None:
-        """The table that has the focus, as a CSV file."""
+        """Exports the focused table as a CSV file."""
         if not isinstance(self.focused, Table):
             return
         try:
@@ -86,7 +86,7 @@ class Page(Screen[None]):
             self.notify(told.text, title=told.title)
 
     def action_copy(self) -> None:
-        """The row under the cursor, to the terminal's clipboard."""
+        """Copies the row under the cursor to the terminal's clipboard."""
         text = row_text(self.focused) if isinstance(self.focused, Table) else ""
         if text:
             self.app.copy_to_clipboard(text)

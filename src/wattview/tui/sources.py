@@ -1,4 +1,4 @@
-"""Where a figure of power comes from, in words. ``rapl+nvml`` is the host by RAPL with its GPUs by NVML added."""
+"""Descriptions of power sources. ``rapl+nvml`` is the host by RAPL plus its GPUs by NVML."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from wattview.model.power_sources import power_source
 
 
 def source_words(source: str | None) -> str:
-    """``measured by RAPL, GPUs by NVML``; "" where there is none."""
+    """``measured by RAPL, GPUs by NVML``; "" if there is none."""
     parts = (source or "").split("+")
     return ", ".join(entry.words if (entry := power_source(part)) is not None else part for part in parts)
 
 
 def is_estimate(source: str | None) -> bool:
-    """Whether a part of the figure is computed and was not measured."""
+    """Whether a part of the figure is computed rather than measured."""
     return any((entry := power_source(part)) and not entry.measures for part in (source or "").split("+"))

@@ -1,7 +1,7 @@
-"""Values as the dashboard writes them: pure functions from a number to a text of stable form.
+"""Text of values in the dashboard: pure functions from a number to a text of stable form.
 
-A column has one unit and one number of decimals, so that it does not jump when the value does. ``None`` is unknown
-and becomes a dash; it is never written as 0.
+A column has one unit and one number of decimals, so that it does not jump when the value changes. ``None`` is unknown
+and becomes a dash, never 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ GIB = 1024 * MIB
 
 
 def number(value: float | None, decimals: int = 1) -> str:
-    """``42.7``; a dash where the value is unknown. A value that rounds to zero is not written ``-0.0``."""
+    """``42.7``; a dash if the value is unknown. A value that rounds to zero has no minus sign."""
     if value is None or value != value:
         return UNKNOWN
     text = f"{value:.{decimals}f}"
@@ -26,12 +26,12 @@ def number(value: float | None, decimals: int = 1) -> str:
 
 
 def within(error: float | None) -> str:
-    """``±0.05``: how far a figure may be off, with a digit more than it; ``±—`` where nobody says."""
+    """``±0.05``: an error, with one digit more than the value; ``±—`` if unknown."""
     return f"±{number(error, 2)}"
 
 
 def signed(value: float | None, decimals: int = 1) -> str:
-    """``+3.2`` or ``-3.2``: a difference. Exactly nothing is ``0.0``, without a sign."""
+    """``+3.2`` or ``-3.2``: a difference. Exactly zero is ``0.0``, without a sign."""
     text = number(value, decimals)
     return f"+{text}" if value is not None and not text.startswith(("-", UNKNOWN)) and text.strip("0.") else text
 
@@ -49,12 +49,12 @@ def gib(size_bytes: float | None, decimals: int = 1) -> str:
 
 
 def mbit(bytes_per_second: float | None, decimals: int = 2) -> str:
-    """Megabits a second, the unit that streams are spoken of in."""
+    """Megabits per second."""
     return number(None if bytes_per_second is None else bytes_per_second * 8 / 1e6, decimals)
 
 
 def span(seconds: float | None) -> str:
-    """A length of time: ``0:42``, ``12:07``, ``3:12:07``, ``5d 03:12``."""
+    """A duration: ``0:42``, ``12:07``, ``3:12:07``, ``5d 03:12``."""
     if seconds is None:
         return UNKNOWN
     whole = int(max(0.0, seconds))
@@ -67,7 +67,7 @@ def span(seconds: float | None) -> str:
 
 
 def about(seconds: float) -> str:
-    """A length of time in words that fit a sentence: ``42 s``, ``3 min``, ``3 min 20 s``, ``2 h 5 min``."""
+    """A duration as part of a sentence: ``42 s``, ``3 min``, ``3 min 20 s``, ``2 h 5 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -79,7 +79,7 @@ def about(seconds: float) -> str:
 
 
 def clock(unix_seconds: float) -> str:
-    """The time of day here: ``12:34:56``."""
+    """The local time of day: ``12:34:56``."""
     return time.strftime("%H:%M:%S", time.localtime(unix_seconds))
 
 
@@ -88,7 +88,7 @@ def date(unix_seconds: float) -> str:
 
 
 def moment(unix_seconds: float) -> str:
-    """Day and time of day, to the second, in fourteen cells."""
+    """Date and time of day, to the second, in fourteen cells."""
     return time.strftime("%m-%d %H:%M:%S", time.localtime(unix_seconds))
 
 
@@ -97,7 +97,7 @@ def money(value: float | None, decimals: int = 4) -> str:
 
 
 def fit(text: str, width: int) -> str:
-    """``text`` cut to ``width`` cells with an ellipsis, with line breaks and control characters shown as a dot."""
+    """``text`` cut to ``width`` cells with an ellipsis, with line breaks and control characters as dots."""
     from rich.cells import cell_len, set_cell_size
 
     shown = one_line(text)
@@ -107,7 +107,7 @@ def fit(text: str, width: int) -> str:
 
 
 def bar(fraction: float | None, width: int) -> str:
-    """A filled bar of ``width`` cells, exact to an eighth of a cell; dots where the value is unknown."""
+    """A filled bar of ``width`` cells, exact to an eighth of a cell; dots if the value is unknown."""
     if fraction is None:
         return "·" * width
     eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
@@ -117,7 +117,7 @@ def bar(fraction: float | None, width: int) -> str:
 
 
 def spark(values: Sequence[float | None], least_top: float = 0.0) -> str:
-    """One character a value, from an eighth of a cell to a whole one; a blank where the value is unknown."""
+    """One character per value, from an eighth of a cell to a whole one; a blank if the value is unknown."""
     known = [value for value in values if value is not None]
     top = max([least_top, *known])
     if not known or top <= 0:

@@ -1,8 +1,8 @@
-"""Our themes, as data. Every pair of colours that carries text has a contrast of at least 4.5 to 1.
+"""Our themes, as data. Every pair of colours for text has a contrast of at least 4.5 to 1.
 
-``colour-blind`` uses the colours of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people of every colour
-vision tell apart. ``terminal`` uses the sixteen colours of the terminal itself. None of them says anything that the
-text does not say too.
+``colour-blind`` uses the colours of Okabe and Ito (https://jfly.uni-koeln.de/color/), which are distinguishable with
+every kind of colour vision. ``terminal`` uses the terminal's own sixteen colours. In every theme, text carries all
+information.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ THEMES: tuple[Theme, ...] = (
         panel="ansi_default",
         boost="ansi_default",
         ansi=True,
-        # Textual mixes no colours in a theme of the terminal's own sixteen: what it would derive is named here.
+        # Textual does not mix the terminal's own colours: what it would derive is listed here.
         variables={
             "muted": "ansi_bright_black",
             "graph-fill": "ansi_blue",
@@ -117,13 +117,13 @@ THEMES: tuple[Theme, ...] = (
 )
 
 DEFAULTS = {"muted": "#808080", "graph-fill": "#4a6a80"}
-"""Our own variables, for themes that do not know them: quiet text, and the body of a graph's area."""
+"""Defaults of our own variables, for themes without them: quiet text, and the body of a graph's area."""
 
 NAMES = tuple(theme.name for theme in THEMES)
 
 
 def default_theme(environ: Mapping[str, str]) -> str:
-    """The theme that suits the terminal: its own sixteen colours where it has no more."""
+    """The theme that suits the terminal: its own sixteen colours if it has no more."""
     term = environ.get("TERM", "")
     many = environ.get("COLORTERM") in ("truecolor", "24bit") or any(
         word in term for word in ("256", "direct", "kitty", "alacritty", "ghostty", "wezterm")
@@ -132,14 +132,14 @@ def default_theme(environ: Mapping[str, str]) -> str:
 
 
 def remembered(memory: Path) -> str:
-    """The theme that was chosen last; "" where there is none."""
+    """The last selected theme; "" if there is none."""
     with contextlib.suppress(OSError, UnicodeError):
         return memory.read_text("utf-8").strip()
     return ""
 
 
 def remember(memory: Path, theme: str) -> None:
-    """A theme that cannot be kept is forgotten: another user's daemon may own the directory."""
+    """Stores the theme. A failure is ignored: another user's daemon may own the directory."""
     with contextlib.suppress(OSError):
         memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         memory.write_text(f"{theme}\n", "utf-8")

@@ -1,7 +1,7 @@
-"""What every screen of the dashboard is: tabs above, keys below, and one method that shows a picture.
+"""The base of the dashboard's screens: tabs above, keys below, and one method that renders a picture.
 
-A picture is the last snapshot with its trends and the state of the line. A screen renders what it is given; when it
-comes to the front it is given the latest.
+A picture is the last snapshot with its trends and the state of the connection. A screen renders what it is given; when
+it becomes active it is given the latest.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from wattview.tui.widgets.tabs import Tabs
 
 
 class Picture(NamedTuple):
-    """Everything that a screen shows. ``snapshot`` is None before the first; ``age_seconds``: since it arrived,
-    or since the dashboard began to wait for it."""
+    """Everything that a screen shows. ``snapshot`` is None before the first one; ``age_seconds``: since it arrived, or
+    since the dashboard started to wait for it."""
 
     snapshot: Snapshot | None
     trends: TrendBuffers
@@ -33,21 +33,21 @@ class Picture(NamedTuple):
     age_seconds: float | None = None
     paused: bool = False
     playback: PastPlayback | None = None
-    """Where in the past the snapshot is; None: it is the latest, or the one that a pause holds."""
+    """The snapshot's position in the past; None: it is the latest, or the one held by a pause."""
 
     @property
     def live(self) -> bool:
-        """Whether this is now, or what was now when the picture was held."""
+        """Whether this is live, or was when it was paused."""
         return self.playback is None and self.link.state != "lost"
 
     @property
     def step_seconds(self) -> float:
-        """How far apart the points of its trends are."""
+        """The distance of the points of its trends."""
         recorded = self.snapshot.recorded if self.snapshot is not None else None
         return recorded.interval_seconds if recorded is not None else 1.0
 
     def probe(self, name: str) -> ProbeStatus | None:
-        """The state of a source, which says why a part of the picture is empty."""
+        """The state of a source, which explains why a part of the picture is empty."""
         return None if self.snapshot is None else probe(self.snapshot, name)
 
 
@@ -56,7 +56,7 @@ def probe(snapshot: Snapshot, name: str) -> ProbeStatus | None:
 
 
 def why_empty(picture: Picture, name: str, otherwise: str) -> str:
-    """What to say where a part is empty: what is missing and the way out, in the probe's own words."""
+    """Text for an empty part: what is missing and how to fix it, in the probe's own words."""
     if picture.snapshot is None:
         return "waiting for the daemon"
     status = picture.probe(name)
@@ -66,7 +66,7 @@ def why_empty(picture: Picture, name: str, otherwise: str) -> str:
 
 
 class DashboardApp(Protocol):
-    """What a screen may ask of the app that it stands in."""
+    """What a screen may use of its app."""
 
     client: Client
     events: Lines
@@ -78,24 +78,24 @@ class DashboardApp(Protocol):
 
     @property
     def now(self) -> float:
-        """The daemon's time, of its last snapshot."""
+        """The daemon's time of its last snapshot."""
 
     def launch(self, preset_id: str = "") -> None:
-        """Opens the launch dialog, with that preset chosen."""
+        """Opens the launch dialog with that preset selected."""
 
     def show_results(self, run_id: str) -> None: ...
 
     def replay(self, run_id: str) -> None: ...
 
     def action_retry(self) -> None:
-        """Asks the daemon again at once."""
+        """Contacts the daemon again at once."""
 
 
 class View(Page):
-    """A screen of the dashboard. Subclasses say ``content()`` and ``show()``; ``TAB`` is the tab they belong to."""
+    """A screen of the dashboard. Subclasses define ``content()`` and ``show()``; ``TAB`` is the tab they belong to."""
 
     STEPS: ClassVar[tuple[float, float]] = (10.0, 300.0)
-    """Seconds that a small and a large step in time go."""
+    """Seconds of a small and a large step in time."""
 
     DEFAULT_CSS = """
     View .head { height: auto; }
@@ -117,7 +117,7 @@ class View(Page):
     def paint(self, picture: Picture) -> None:
         """Called by the app: the frame, then the body."""
         if not self.query("Tabs") or not self.query("KeyFooter"):
-            return  # the screen is being made or taken down
+            return  # the screen is being mounted or removed
         past = picture.playback is not None
         self.query_one(Tabs).show(picture.snapshot, "past" if past else "paused" if picture.paused else "")
         self.query_one(Timeline).show(picture.playback, picture.snapshot, self.dashboard.now)

@@ -1,8 +1,8 @@
-"""Several apps, one after the other, in one browser's visit.
+"""Several apps, one after the other, in one browser session.
 
-Textual's driver for the web takes one app for the whole visit: its first words are a greeting, which the server reads
-once, and its last end the visit. Between the fleet's page and a host's dashboard neither is said:
-``run_in_visit`` runs each of them, and ``end_visit`` ends the visit.
+Textual's web driver expects one app per session: it starts with a greeting, which the server reads once, and its last
+message ends the session. Both are suppressed between the fleet page and a host's dashboard: ``run_in_visit`` runs each
+of them, and ``end_visit`` ends the session.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _write_all_but_greeting(write: Callable[[bytes], int], data: bytes) -> int:
 
 
 class VisitDriver(WebDriver):
-    """A driver that takes up where the one before it has stopped, at the size that the browser has by now."""
+    """A driver that continues where the previous one stopped, at the browser's current size."""
 
     _greeted: ClassVar[bool] = False
     _last_size: ClassVar[tuple[int, int] | None] = None
@@ -49,7 +49,7 @@ class VisitDriver(WebDriver):
     def stop_application_mode(self) -> None:
         self.exit_event.set()
         self._input_reader.close()
-        self._key_thread.join(_INPUT_SECONDS)  # what is typed now is for the next app
+        self._key_thread.join(_INPUT_SECONDS)  # further input belongs to the next app
 
     def on_meta(self, packet_type: str, payload: dict[str, Any]) -> None:
         if packet_type == "resize":
@@ -58,7 +58,7 @@ class VisitDriver(WebDriver):
 
 
 async def run_in_visit(app: BaseApp) -> str | None:
-    """Runs one of the apps of this visit."""
+    """Runs one of the apps of this session."""
     app.driver_class = VisitDriver
     return await app.run_async()
 

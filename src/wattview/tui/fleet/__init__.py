@@ -1,1 +1,1 @@
-"""Many hosts at a glance."""
+"""The fleet: many hosts on one page."""

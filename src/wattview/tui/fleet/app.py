@@ -1,7 +1,7 @@
-"""The fleet's app: the page of many hosts, and the way from it into one host's dashboard and back.
+"""The fleet's app: the page of many hosts, and switching to one host's dashboard and back.
 
-The hosts are followed for as long as the command runs, by tasks beside the apps: a dashboard that is opened is an app
-of its own with a line of its own, so that nothing of one host can ever stand on another's screen.
+Tasks outside of the apps follow the hosts for as long as the command runs. A dashboard is a separate app with its own
+connection, so that no data of one host can appear on another's screen.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class FleetApp(BaseApp):
         self.source.changed = lambda: None
 
     def _paint_soon(self) -> None:
-        """One painting for all the news that have piled up."""
+        """One rendering for all queued updates."""
         if not self._painting and self.is_running:
             self._painting = True
             self.call_later(self.paint)
@@ -82,7 +82,7 @@ class FleetApp(BaseApp):
                     screen.paint(picture)
 
     def _tell_changes(self, hosts: Sequence[FleetHost]) -> None:
-        """A host that was live and is lost, or is back, is worth a toast; many at once are worth one."""
+        """A toast for a host that is lost or back; one toast for many."""
         before, self._states = self._states, {host.key: host.row.state for host in hosts}
         lost = [host for host in hosts if host.row.state == "lost" and before.get(host.key) in ("live", "quiet")]
         back = [host for host in hosts if host.row.state == "live" and before.get(host.key) == "lost"]
@@ -96,7 +96,7 @@ class FleetApp(BaseApp):
                 self.notify(host.row.reason or "answers again", title=f"{host.row.host} is {title}", severity=severity)
 
     def open_host(self, host: FleetHost) -> None:
-        """Its dashboard, where it is known where its daemon is; else what the store knows of it."""
+        """Opens its dashboard if its daemon's address is known, else the store's view of it."""
         if host.address is not None and isinstance(self.screen, Fleet):
             self.place.keep(self.screen)
             self.exit(host.key)
@@ -114,7 +114,7 @@ class FleetApp(BaseApp):
 async def show(
     source: FleetSource, settings: Tui, run_app: Callable[[BaseApp], Awaitable[str | None]] = BaseApp.run_async
 ) -> int:
-    """The fleet page, and the dashboards that are opened from it, until one of them is closed. Gives an exit status."""
+    """Runs the fleet page, and the dashboards opened from it, until one of them is closed. Returns an exit status."""
     place = CursorPlace()
     await source.start()
     try:
@@ -137,7 +137,7 @@ async def show(
 def run(addresses: Sequence[Address], settings: Tui, store: FleetStore | None = None) -> int:
     """Follows these daemons, or the hosts that ``store`` knows, and shows the fleet."""
 
-    visit = constants.DRIVER is not None  # a browser's, through textual-serve
+    visit = constants.DRIVER is not None  # a browser session of textual-serve
 
     async def main() -> int:
         source = LiveFleet(addresses) if store is None else StoreFleet(store, addresses)

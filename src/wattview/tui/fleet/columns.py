@@ -1,4 +1,4 @@
-"""What the fleet page writes: a host's columns, the sum of all, and what is said of the host under the cursor."""
+"""Texts of the fleet page: a host's columns, the sum of all, and details of the host under the cursor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ORDER = {"lost": 0, "quiet": 1, "connecting": 2, "live": 3}
 
 
 def age(seconds: float) -> str:
-    """``42 s``, ``3 min``, ``2 h``, ``5 d``: short, and in one unit."""
+    """``42 s``, ``3 min``, ``2 h``, ``5 d``: short, in one unit."""
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length:
             return f"{int(seconds / length)} {unit}"
@@ -33,7 +33,7 @@ def age(seconds: float) -> str:
 
 
 def state_text(row: HostRow) -> str:
-    """In words; of a host that is not live, since when."""
+    """The state in words; for a host that is not live, since when."""
     known = row.state in ("quiet", "lost") and row.seen_seconds is not None
     return f"{STATES[row.state]} {age(row.seen_seconds or 0.0)}" if known else STATES[row.state]
 
@@ -89,7 +89,7 @@ HOSTS: tuple[Column[FleetHost], ...] = (
     _figure("Players", 7, lambda row: row.players, 0, 8),
     _figure("Cont", 5, lambda row: row.containers, 0, 9),
     _figure("CPU %", 6, lambda row: row.cpu_percent, 1, 4),
-    # Sorted by currency first: prices of two currencies cannot be compared.
+    # Sorted by currency first: prices in two currencies cannot be compared.
     Column("Cost/h", 11, lambda host: cost_text(host.row), lambda host: _cost(host.row), rank=7, tone=_old),
     _figure("gCO₂/h", 7, lambda row: row.carbon_grams_per_hour, 1, 10),
     Column("Exp", 5, lambda host: exporters_text(host.row), lambda host: _well(host.row), rank=3,
@@ -112,9 +112,8 @@ def host_key(host: FleetHost) -> str:
 
 
 def sum_parts(hosts: Sequence[FleetHost]) -> Parts:
-    """Three lines: power, cost, and the work that is done, each summed over the hosts that are live and know it.
-    Power and carbon say of how many hosts they are; what of the power is an estimate is said beside it. The errors are
-    bounds and no chance: they add up."""
+    """Three lines: power, cost, and work, each summed over the live hosts that know it. Power and carbon state the
+    number of hosts, and the share of power that is estimated. The errors are bounds, not random: they add up."""
     rows = [host.row for host in hosts]
     live = [row for row in rows if row.state == "live"]
     return [*_power(live, len(rows)), "\n", *_costs(live), "\n", *_work(live)] if rows else []
@@ -138,7 +137,7 @@ def _power(live: Sequence[HostRow], hosts: int) -> Parts:
 
 
 def _costs(live: Sequence[HostRow]) -> Parts:
-    """What an hour costs, energy and computing time, a sum for each currency: no currency is made another."""
+    """Cost per hour of energy and computing time, one sum per currency; currencies are not converted."""
     costs: dict[str, float] = defaultdict(float)
     for row in live:
         if row.cost_per_hour is not None:
@@ -173,7 +172,7 @@ def _work(live: Sequence[HostRow]) -> Parts:
 
 
 def states_title(hosts: Sequence[FleetHost], shown: int) -> Content:
-    """The table's title: how many hosts, and how they are."""
+    """The table's title: the number of hosts, and their states."""
     parts: list[str | tuple[str, str]] = [titled("Hosts", shown, len(hosts))]
     states = Counter(host.row.state for host in hosts)
     for state in ("live", "connecting", "quiet", "lost"):
@@ -207,7 +206,7 @@ def figures(row: HostRow) -> Parts:
 
 
 def facts(host: FleetHost) -> Parts:
-    """Two lines on the host under the cursor: how it is, and what no column has room for."""
+    """Two lines on the host under the cursor: its state, and what no column has room for."""
     row = host.row
     parts: Parts = [(f"{row.host}  ", "bold")]
     if row.state == "live":

@@ -1,7 +1,7 @@
-"""Where the fleet page has its hosts from: daemons that are asked themselves, or the store that they are scraped into.
+"""The fleet page's sources: daemons that are queried directly, or the store that scrapes them.
 
-Both are followed in the background, each daemon by itself, with growing waits where one is lost; what was seen last
-stays, with its age. Nobody who shows them waits for anybody here.
+Both are followed in the background, each daemon separately, with growing delays after a failure; the last data stay
+visible, with their age. The page never waits.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from wattview.tui.time_travel.trend_buffers import Point
 LIVE_INTERVAL_SECONDS = 2.0
 STORE_INTERVAL_SECONDS = 5.0
 QUIET_SECONDS = 8.0
-"""A daemon that is connected and has said nothing for so long is not live."""
+"""A connected daemon that has been silent for longer is not live."""
 
 PAST_SECONDS = 900.0
 PAST_STEP_SECONDS = 15.0
@@ -40,8 +40,8 @@ PAST_POINTS = 512
 
 
 class FleetHost(NamedTuple):
-    """One host as the page shows it. ``key`` tells it apart; ``address`` is where its daemon is, where that is known;
-    ``retry_seconds``: until that is tried again, where it is lost."""
+    """One host on the page. ``key`` identifies it; ``address`` is its daemon's, if known; ``retry_seconds``: time until
+    the next attempt, if it is lost."""
 
     key: str
     row: HostRow
@@ -53,7 +53,8 @@ class FleetHost(NamedTuple):
 
 
 class FleetSource(Protocol):
-    """What the page follows. ``link`` is the line to the store; daemons have a state each, and then it is live."""
+    """Source of the page. ``link`` is the connection to the store; daemons each have their own state, and then it is
+    live."""
 
     title: str
     empty: str
@@ -107,7 +108,7 @@ class _FollowedDaemon:
         self._changed()
 
     async def _seed(self, now: float) -> None:
-        """The minutes before we came. No history is no error."""
+        """Loads the minutes before the start. A missing history is not an error."""
         with contextlib.suppress(ClientError):
             start = now - PAST_SECONDS
             found = await self.client.trends("machine", "power", start, now, step=PAST_STEP_SECONDS)
@@ -167,8 +168,8 @@ class LiveFleet:
 
 
 class StoreFleet:
-    """The hosts that a store knows. ``addresses`` are those of daemons that can be opened: a host is at the one of the
-    same name, with or without its domain."""
+    """The hosts in a store. ``addresses`` are those of daemons that can be opened: a host matches the address with its
+    name, with or without domain."""
 
     empty = (
         "the store has no sample from the last hour with the label host, by which hosts are told apart. Scrape them: "
@@ -242,7 +243,7 @@ class StoreFleet:
             self._retry_now.clear()
 
     def _take(self, rows: list[HostRow]) -> None:
-        """The new rows. The store has no figures of a lost host: here the last that were seen stay."""
+        """Takes the new rows. The store has no figures of a lost host: the last ones are kept."""
         self._arrived = time.monotonic()
         self._told_at = time.time()
         self._rows = {row.host: self._with_last(row) for row in rows}
@@ -279,5 +280,5 @@ def name_of(url: str) -> str:
 
 
 def label_of(url: str) -> str:
-    """What a daemon is called before it has said its host's name."""
+    """The name of a daemon until its host name is known."""
     return urlsplit(url).netloc.rpartition("@")[2] or url.removeprefix("unix://")

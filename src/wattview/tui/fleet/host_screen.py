@@ -1,4 +1,4 @@
-"""One host as far as the store knows it: its power over the last hour, and what its streams and containers use."""
+"""One host from the store's data: its power over the last hour, and its streams and containers."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class StoreHost(FleetPage):
 
     @work(name="feed", exit_on_error=False)
     async def _load(self) -> None:
-        """Asks the store as long as the page is open."""
+        """Queries the store while the page is open."""
         while True:
             now = wall_clock()
             try:

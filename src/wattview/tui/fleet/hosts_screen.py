@@ -1,4 +1,4 @@
-"""The fleet: a row for each host, their sum, and the power of the host under the cursor."""
+"""The fleet: one row per host, their sum, and the power of the host under the cursor."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from wattview.tui.widgets.table import Table
 GRAPH_SECONDS = 900.0
 GRAPH_STEP_SECONDS = 15.0
 FRAME_LINES = 3
-"""Of a table: its border and its head."""
+"""A table's border and heading."""
 
 
 class FleetPicture(NamedTuple):
-    """Everything that a page of the fleet shows. ``title`` says where the rows come from, ``empty`` why there is none;
-    ``link`` and ``age_seconds`` are of the store; ``now`` is Unix seconds."""
+    """Everything on a page of the fleet. ``title`` says where the rows come from, ``empty`` why there are none;
+    ``link`` and ``age_seconds`` are the store's; ``now`` is Unix seconds."""
 
     hosts: list[FleetHost]
     title: str
@@ -40,7 +40,7 @@ class FleetPicture(NamedTuple):
 
 
 class FleetHead(Widget):
-    """The line above: where the rows come from, and the time."""
+    """The top line: where the rows come from, and the time."""
 
     DEFAULT_CSS = """
     FleetHead { height: 1; background: $panel; color: $foreground; }
@@ -68,7 +68,7 @@ class FleetHead(Widget):
 
 
 class FleetHosts(Protocol):
-    """What the fleet's pages may ask of their app."""
+    """What the fleet's pages need of their app."""
 
     place: CursorPlace
 
@@ -79,7 +79,7 @@ class FleetHosts(Protocol):
 
 
 class FleetPage(Page):
-    """What the two pages of the fleet share: a head of its own, and the picture of the fleet's app."""
+    """Common parts of the fleet's two pages: their heading, and the picture of the fleet's app."""
 
     def head(self) -> Widget:
         return FleetHead(self.head_name)
@@ -95,7 +95,7 @@ class FleetPage(Page):
     def paint(self, picture: FleetPicture) -> None:
         """Called by the app: the frame, then the body."""
         if not self.query("FleetHead") or not self.query("KeyFooter"):
-            return  # the screen is being made or taken down
+            return  # the screen is being mounted or removed
         self.query_one(FleetHead).show(picture)
         self.query_one(Banner).show(picture.link, picture.age_seconds, picture.paused, "store")
         self.set_class(picture.link.state == "lost" and bool(picture.hosts), "-stale")
@@ -140,7 +140,7 @@ class Fleet(FleetPage):
         waiting = picture.link.state == "connecting"
         table.show(picture.hosts, "waiting for the store" if waiting else picture.empty)
         entitle(table, fleet_columns.states_title(picture.hosts, len(table.rows)))
-        # A few hosts need few lines, and the graph has the rest; many leave it its least height.
+        # Few hosts need few lines, and the graph gets the rest; with many, it has its minimum height.
         lines = len(picture.hosts) + FRAME_LINES
         table.styles.height = lines if picture.hosts and lines < self.size.height // 2 else "2fr"
         self.query_one("#sum", Pane).put(*fleet_columns.sum_parts(picture.hosts))
@@ -165,7 +165,7 @@ class Fleet(FleetPage):
 
 
 class CursorPlace:
-    """Where the cursor was and how the table was sorted and filtered, when a host was opened."""
+    """The cursor, sorting and filter at the moment a host was opened."""
 
     def __init__(self) -> None:
         self.cursor: Hashable = None

@@ -1,4 +1,4 @@
-"""A bar with its interval, in one line of characters: ``█████▒▒┼──┤``, told apart without colour."""
+"""A bar with its interval, in one line of characters: ``█████▒▒┼──┤``, readable without colour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNSURE, MEAN, LINE, END = "▒", "┼", "─", "┤"
 
 
 class Scale:
-    """From values to cells: ``low`` (0, or below it) to ``high`` over ``width`` cells."""
+    """Maps values to cells: ``low`` (0, or less) to ``high`` over ``width`` cells."""
 
     def __init__(self, low: float, high: float, width: int) -> None:
         self.low, self.high, self.width = low, max(high, math.nextafter(low, math.inf)), width
@@ -22,10 +22,11 @@ class Scale:
 
 
 def interval_bar(value: Value, low: float, high: float, width: int) -> str:
-    """From 0 to the value; what its interval takes away from the bar is grey, what it may add is a line. Exactly
-    ``width`` cells; blank where it is unknown.
+    """From 0 to the value; the part of the bar inside the interval is grey, the interval beyond it is a line. Exactly
+    ``width`` cells; blank if unknown.
 
-    An interval that is narrower than three cells is not drawn: the ± beside the bar says it."""
+    An interval narrower than three cells is not drawn: the ± beside the bar states it.
+    """
     if value.value is None or not math.isfinite(value.value) or width <= 0:
         return " " * max(0, width)
     scale = Scale(low, high, width)
@@ -40,7 +41,7 @@ def interval_bar(value: Value, low: float, high: float, width: int) -> str:
     if right - left < 2:
         return text
     middle = max(left + 1, min(right - 1, int(end)))
-    # On the side of 0 lies the bar, on the other nothing but the interval.
+    # Towards 0 lies the bar, on the other side only the interval.
     sides = (UNSURE, LINE) if value.value >= 0 else (LINE, UNSURE)
     before = (sides[0] if value.value >= 0 else "├") + sides[0] * (middle - left - 1)
     after = sides[1] * (right - middle - 1) + (END if value.value >= 0 else sides[1])
@@ -48,7 +49,7 @@ def interval_bar(value: Value, low: float, high: float, width: int) -> str:
 
 
 def extent(values: list[Value]) -> tuple[float, float]:
-    """The range that shows all of the values with their intervals, and 0."""
+    """The range of all values with their intervals, and 0."""
     known = [(one.value, one.half or 0.0) for one in values if one.value is not None and math.isfinite(one.value)]
     if not known:
         return 0.0, 1.0

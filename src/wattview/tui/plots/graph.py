@@ -1,8 +1,8 @@
-"""Values over time, drawn in braille: two columns and four rows of dots to a character cell.
+"""Values over time, drawn in braille: two columns and four rows of dots per cell.
 
-A series is an area, a line, or a layer of a stack. A time without a value is a gap and never a zero. The scale
-begins at 0, so that heights can be compared, and its top moves in steps (1, 1.5, 2, 3 …), so that it stands still while
-the values move. Drawing 120 columns takes a fraction of a millisecond; a picture that has not changed is not redrawn.
+A series is an area, a line, or a layer of a stack. Missing values are gaps, never zeros. The scale starts at 0, so that
+heights are comparable, and its top changes in steps (1, 1.5, 2, 3 …), so that it is stable while values vary. Drawing
+120 columns takes a fraction of a millisecond; an unchanged picture is not redrawn.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Series(NamedTuple):
 
 
 class Graph(Widget):
-    """``show`` it series and a window of time. ``step_seconds`` is how far apart points normally are."""
+    """Displays series over a span of time (``show``). ``step_seconds`` is the normal distance of points."""
 
     DEFAULT_CSS = """
     Graph {
@@ -71,7 +71,7 @@ class Graph(Widget):
         self, series: Sequence[Series], start: float, end: float, *, step_seconds: float = 1.0, live: bool = True,
         empty: str = "no values yet",
     ) -> None:  # fmt: skip
-        """Draws [start, end]. ``live`` writes the times as distances from now, else as times of day."""
+        """Draws [start, end]. ``live`` labels times relative to now, else as times of day."""
         self._series = [(list(one.points), one.tone) for one in series]
         self._window = (start, end)
         self._step = step_seconds
@@ -84,7 +84,7 @@ class Graph(Widget):
 
     @property
     def columns(self) -> int:
-        """Columns of dots."""
+        """Number of columns of dots."""
         return max(0, 2 * (self.size.width - GUTTER))
 
     def _redraw(self) -> None:
@@ -106,7 +106,7 @@ class Graph(Widget):
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
     def _style(self, tone: str) -> Style:
-        """The style of a tone, kept until a style changes."""
+        """The style of a tone, cached until a style changes."""
         style = self._styles.get(tone)
         if style is None:
             style = self.rich_style
@@ -171,8 +171,8 @@ class Graph(Widget):
 
 
 def scale_top(largest: float, now: float, least: float) -> float:
-    """The top of the scale: the next of 1, 1.5, 2, 3 … above ``largest``; it stays where it is while the values fill
-    more than a third of it."""
+    """The top of the scale: the next of 1, 1.5, 2, 3 … above ``largest``; it stays while the values fill more than a
+    third of it."""
     largest = max(largest, least)
     if largest <= now and largest > now / 3:
         return now

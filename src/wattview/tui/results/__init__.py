@@ -1,1 +1,1 @@
-"""Results in the dashboard: the table, its details, comparison, curves, advice and prediction."""
+"""Results in the dashboard: table, details, comparison, curves, advice and prediction."""

@@ -1,4 +1,4 @@
-"""The advice question: what must be reached, what is to be low, and the daemon's answer with all that it weighed."""
+"""The advice page: the target, the objective, and the daemon's answer with all candidates."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AdviceAsked(NamedTuple):
 
 
 def asked(fields: dict[str, str]) -> tuple[AdviceAsked, str]:
-    """What the fields ask for, and what is wrong with them ("" where nothing is)."""
+    """The target in the fields, and what is wrong with it ("" if nothing is)."""
     values: dict[str, float | None] = {}
     for name, (title, least, most) in FIELDS.items():
         text = fields.get(name, "").strip().replace(",", ".")
@@ -88,7 +88,7 @@ def _interval(row: AdviceAnswer) -> str:
 
 
 def verdict(row: AdviceAnswer) -> str:
-    """Why it stands where it stands, in words."""
+    """The reason for its place, in words."""
     if row.choice.reason:
         return f"{'may meet it' if row.choice.meets == 'may meet' else 'rejected'}: {row.choice.reason}"
     gap = row.choice.difference
@@ -169,7 +169,7 @@ class Advise(QuestionPage):
 
 
 def weighed_parts(row: AdviceAnswer | None) -> Parts:
-    """One line of the ranking in a sentence."""
+    """One line of the ranking as a sentence."""
     if row is None:
         return [""]
     place = f"Place {row.place}" if row.place else "May meet it" if row.choice.meets == "may meet" else "Rejected"

@@ -1,4 +1,4 @@
-"""The columns of the results screen, by tab: what is written, and where there is little room what goes first."""
+"""The columns of the results screen, by tab, and which to drop first on a narrow terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BARS = (
     "power_mean_watts", "net_watts_per_stream", "watts_per_stream", "energy_joules", "joules_per_frame",
     "cost_per_stream_hour", "carbon_grams_per_stream_hour", "vmaf_score", "qoe_score",
 )  # fmt: skip
-"""The figures that bars can show, in the order in which ``f`` goes through them."""
+"""The figures for bars, in the order of key ``f``."""
 
 
 def _scenario(width: int) -> Column[ResultRow]:
@@ -38,8 +38,8 @@ NOTES: Column[ResultRow] = Column(
 def _figure(
     name: str, width: int, half: int = 0, *, rank: int = 0, guess: bool = False, title: str = "", unit: str = ""
 ) -> Column[ResultRow]:
-    """``half``: cells for the ±, which is aligned by itself. ``guess``: the figure stands on the power source, and
-    bears a ``~`` where that is an estimate. One above the baseline bears a ``!`` where there is a remark on that."""
+    """``half``: cells for the ±, which is aligned separately. ``guess``: the figure depends on the power source, and
+    gets a ``~`` for an estimate. A figure above baseline gets a ``!`` if there is a remark on it."""
     quantity = QUANTITIES[name]
 
     def parts(row: ResultRow) -> tuple[str, str]:
@@ -124,7 +124,7 @@ def cost_columns(currency: str) -> Columns:
 
 
 def bar_columns(name: str, rows: Sequence[ResultRow], currency: str) -> Columns:
-    """One figure as bars on one scale, which stands in the heading."""
+    """One figure as bars on one scale, which is in the heading."""
     quantity = QUANTITIES[name]
     low, high = extent([row.value(name) for row in rows])
     unit = quantity.unit_in(currency)
@@ -146,7 +146,7 @@ def scale_text(quantity: Quantity, value: float) -> str:
 
 
 def point_columns(measurements: Measurements) -> Columns:
-    """The points of the scatter: what it is drawn from, in numbers."""
+    """The points of the scatter plot in numbers."""
     return (
         _scenario(24),
         _run(8),
@@ -162,7 +162,7 @@ def front(row: ResultRow) -> str:
 
 
 def _baseline_watts(run: RunResult) -> float | None:
-    """Of the first idle window; the run's other figures are its scenarios'."""
+    """Power of the first idle window; the run's other figures belong to its scenarios."""
     idle = next((one for one in run.scenarios if one.record.type == "baseline"), None)
     return idle.power_mean_watts if idle is not None else None
 

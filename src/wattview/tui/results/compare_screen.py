@@ -1,4 +1,4 @@
-"""Any number of scenarios, or runs, beside each other: every figure, and its difference from the first column."""
+"""Any number of scenarios, or runs, side by side: every figure, and its difference from the first column."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Compare(View):
             self._load(self._ask)
 
     def show(self, picture: Picture) -> None:
-        """Results do not change while one looks at them."""
+        """Results do not change while they are shown."""
 
     @work(exit_on_error=False)
     async def _load(self, ask: Ask) -> None:
@@ -135,14 +135,14 @@ class Compare(View):
             self._show()
 
     def action_shift(self, step: int) -> None:
-        """The other columns; left of the first of them lies the way back."""
+        """Moves to other columns; left of the first, goes back."""
         if step < 0 and self.shifted == 0:
             self.app.pop_screen()
             return
         self.shifted += step
         self._show()
 
-    # the line under the cursor in words
+    # description of the line under the cursor
 
     @on(Table.Highlighted)
     def _words(self, message: Table.Highlighted) -> None:

@@ -1,7 +1,7 @@
-"""A comparison as lines to be shown: columns of figures, and every column's difference from the first.
+"""A comparison as table rows: columns of figures, and every column's difference from the first.
 
-A block is one comparison: of scenarios there is one, of runs one for each setting that the first run has in common with
-another. All figures and intervals are the control API's.
+A block is one comparison: one for scenarios; for runs, one per setting that the first run has in common with another.
+All figures and intervals come from the control API.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 class Block(NamedTuple):
     """``differences`` and ``remarks`` are by column, from the second on; ``currency`` is that of prices. ``cells`` are
-    what stands in its heading, where that is not of a setting."""
+    those of its heading, if it is not about a setting."""
 
     title: str
     columns: Sequence[ResultRow | Group | None]
@@ -41,7 +41,7 @@ class Block(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A figure of a block; without one, the block's heading."""
+    """A figure of a block, or the block's heading."""
 
     place: int
     block: Block
@@ -53,7 +53,7 @@ class Line(NamedTuple):
 
 
 def of_rows(rows: Sequence[ResultRow], answer: SideBySide | None) -> list[Block]:
-    """One block: these rows beside each other. ``answer`` is None while the daemon has not given it."""
+    """One block: these rows side by side. ``answer`` is None until the daemon has answered."""
     others = len(rows) - 1
     differences = answer.differences if answer is not None else [{} for _ in range(others)]
     remarks = answer.remarks if answer is not None else [""] * others
@@ -61,8 +61,8 @@ def of_rows(rows: Sequence[ResultRow], answer: SideBySide | None) -> list[Block]
 
 
 def of_runs(answers: Sequence[RunComparison]) -> list[Block]:
-    """What the runs differ by as a whole; then a block for each setting of the first run that another has too: where a
-    run lacks it, its column is empty."""
+    """The difference of the runs as a whole; then a block for each setting of the first run that another has too. A
+    column is empty if its run lacks the setting."""
     settings: dict[str, tuple[Group, dict[int, Group], dict[int, dict[str, Difference]], dict[int, str]]] = {}
     for column, answer in enumerate(answers):
         for pair in answer.pairs:
@@ -89,7 +89,7 @@ def _idle(answer: RunComparison) -> str:
 
 
 def whole_words(answer: RunComparison) -> str:
-    """How the idle machine differs, what only one of the runs has measured, and how the verdicts were found."""
+    """The difference of the idle machine, settings of one run only, and how the verdicts were computed."""
     texts = [] if answer.pairs else ["the runs have no setting in common"]
     if (gap := answer.baseline_watts) is not None:
         within = (
@@ -105,7 +105,7 @@ def whole_words(answer: RunComparison) -> str:
 
 
 def lines_of(blocks: Sequence[Block]) -> list[Line]:
-    """The figures that any column of a block has; a figure that is 0 everywhere is one, too."""
+    """The figures that any column of a block has; figures that are 0 everywhere count too."""
     lines = []
     for place, block in enumerate(blocks):
         if block.title or any(block.remarks) or any(map(column_notes, block.columns)):
@@ -119,7 +119,7 @@ def lines_of(blocks: Sequence[Block]) -> list[Line]:
 
 
 def cell(line: Line, column: int) -> str:
-    """``2160.0 ±3.1``, and where it is not the first column ``-10.0 % ≠``."""
+    """``2160.0 ±3.1``, and in columns after the first ``-10.0 % ≠``."""
     if line.figure is None and line.block.cells:
         return line.block.cells[column]
     if line.figure is None:
@@ -133,7 +133,7 @@ def cell(line: Line, column: int) -> str:
 
 
 def other_setting(block: Block, column: int) -> str:
-    """What stands in a setting's place in another run, where that has not measured the same."""
+    """The setting that another run measured instead."""
     there = block.columns[column]
     if there is None:
         return "not measured"
@@ -141,12 +141,12 @@ def other_setting(block: Block, column: int) -> str:
 
 
 def column_notes(there: ResultRow | Group | None) -> str:
-    """What must be known before a column is believed, in short words."""
+    """Warnings about a column, in short words."""
     return notes(there) if isinstance(there, ResultRow) else ", ".join(there.remarks) if there is not None else ""
 
 
 def column_remarks(there: ResultRow | Group | None) -> list[str]:
-    """The same in sentences, where they are more than the short words."""
+    """The same in sentences, if they say more."""
     return list(there.remarks.values()) if there is not None else []
 
 
@@ -160,7 +160,7 @@ def mark(line: Line, column: int) -> str:
 
 
 def level(gap: Difference) -> str:
-    """``95 %``, or the higher level that goes with a test which is corrected for others."""
+    """``95 %``, or the higher level of a corrected test."""
     return f"{100 * gap.confidence:.3g} %" if gap.confidence < 0.9995 else f"{100 * gap.confidence:.4f} %"
 
 

@@ -1,4 +1,4 @@
-"""Everything about a row of the results, in a few lines, with the reason for every figure that it lacks."""
+"""Details of a row of the results in a few lines, with the reason for every missing figure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from wattview.tui.text import UNKNOWN, number, span
 from wattview.tui.widgets.pane import Parts
 
 NOT_IDLE = "not idle"
-"""The API's name of the remark on a baseline in which the machine had other work."""
+"""The API's name of the remark on a baseline during which the machine had other work."""
 
 
 def details(row: ResultRow | None, page: str = "Energy") -> Parts:
-    """``page``: what comes first, and where there is little room is seen."""
+    """``page``: what comes first, and so is visible in a small window."""
     if row is None:
         return [""]
     one = row.first
@@ -81,7 +81,7 @@ def _source(row: ResultRow, one: ScenarioResult) -> str | tuple[str, str]:
 
 
 def _repeats(row: ResultRow) -> str:
-    """What ± stands for here."""
+    """The meaning of ± here."""
     if row.group is None or len(row.numbers) < 2:
         return ""
     late = f" ({row.group.invalid} not in real time are left out)" if row.group.invalid else ""
@@ -142,7 +142,7 @@ _NAMES = {
 
 
 def _reasons(reasons: Mapping[str, str]) -> str:
-    """``VMAF, QoE score: no FFmpeg with libvmaf``: figures that miss for the same reason are named together."""
+    """``VMAF, QoE score: no FFmpeg with libvmaf``: figures with the same reason are grouped."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         quantity = QUANTITIES.get(name)

@@ -1,4 +1,4 @@
-"""The power of a setting that nobody has measured: the question, the answer, and the loads that it is drawn from."""
+"""The prediction page: the question, the answer, and the measured loads behind it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from wattview.tui.widgets.table import Table
 
 WITHIN, BEYOND = "no answer", "a guess"
 BEYOND_CHOICES = (("no answer", WITHIN), ("a guess", BEYOND))
-"""What is wanted outside of the measured range."""
+"""What to do outside of the measured range."""
 
 OUTSIDE = "So measure it (n), or choose a guess at Beyond (tab)."
 
@@ -31,7 +31,7 @@ ASKED = "asked"
 
 
 class WantedLoad(NamedTuple):
-    """The question as the API takes it."""
+    """The question in the API's form."""
 
     streams: int
     resolutions: tuple[str, ...]
@@ -42,7 +42,7 @@ class WantedLoad(NamedTuple):
 
 
 def wanted(fields: Mapping[str, str]) -> tuple[WantedLoad | None, str]:
-    """What the fields ask for, else what is wrong with them."""
+    """The question in the fields, or what is wrong with it."""
     try:
         streams = int(fields["streams"])
     except ValueError:
@@ -82,7 +82,7 @@ def _miss(row: MeasuredLoad) -> float:
 
 
 class Predict(QuestionPage):
-    """The form and the answer in a sentence; the loads that were measured, as points and in numbers."""
+    """The form and the answer in a sentence; the measured loads, as a plot and in numbers."""
 
     TABLE: ClassVar[str] = "loads"
     DEFAULT_CSS = """
@@ -126,7 +126,8 @@ class Predict(QuestionPage):
         self.query_one("#loads").border_title = "Measured loads, and the leave-one-out check"
 
     def suggest(self, settings: Sequence[Setting]) -> None:
-        """The first picture that was measured, and one stream less than the most of it: that lies between."""
+        """Suggests the first measured picture with one stream less than the maximum, which is inside the measured
+        range."""
         known = next((one for one in settings if one.streams and one.resolution and one.fps), None)
         if self._suggested or known is None:
             return
@@ -165,7 +166,7 @@ class Predict(QuestionPage):
         self._show()
 
     async def _measured(self, client: Client, asked: dict[str, Any]) -> PowerPrediction | None:
-        """Of a question without an answer: what was measured, so that it is seen where the question lies."""
+        """The measured range, for a question without an answer."""
         try:
             return await client.predict(**{**asked, "extrapolate": True})
         except ClientError:
@@ -195,7 +196,7 @@ class Predict(QuestionPage):
         self._draw(table.row)
 
     def _draw(self, here: MeasuredLoad | None) -> None:
-        """Against what the fit is made of; of two terms, against the pixels."""
+        """Against the fit's variable; with two, against pixels."""
         picture = self.query_one(Scatter)
         found = self._found
         if found is None:
@@ -226,7 +227,7 @@ def _load_text(one: MeasuredLoad) -> str:
 
 
 def load_words(row: MeasuredLoad | None) -> Parts:
-    """One load that was measured, against what a fit says that has not seen it."""
+    """One measured load, with its leave-one-out prediction."""
     if row is None:
         return [""]
     times = "once" if row.repeats == 1 else f"{row.repeats} times"

@@ -1,4 +1,4 @@
-"""A page of the results that asks the daemon something about the runs that are chosen."""
+"""A page of the results that asks the daemon about the selected runs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from wattview.model import Setting
 from wattview.tui.widgets.pane import Pane, Parts
 
 PATIENCE_SECONDS = 0.2
-"""How long a field is left alone before the question is asked."""
+"""How long a field must be unchanged before the question is sent."""
 
 NARROWER = "Mark scenarios or runs with space: then only their runs are asked about."
 
 
 class QuestionPage(Widget):
-    """``ask`` names the runs, none for all. ``TABLE`` is the id of the table that keys go to. A page with a form has
+    """``ask`` sets the runs, none for all. ``TABLE`` is the id of the table that gets the keys. A page with a form has
     boxes of the classes ``form``, ``fields`` and ``answer``."""
 
     TABLE: ClassVar[str] = ""
@@ -39,7 +39,7 @@ class QuestionPage(Widget):
     """
 
     class Said(Message):
-        """What belongs below the page: of the row under the cursor, in words."""
+        """Text for the area below the page, about the row under the cursor."""
 
         def __init__(self, question: QuestionPage, parts: Parts) -> None:
             super().__init__()
@@ -58,16 +58,16 @@ class QuestionPage(Widget):
             field.cursor_blink = False
 
     def ask(self, client: Client, runs: Sequence[str], settings: Sequence[Setting] = ()) -> None:
-        """``settings`` are those that were measured, which a form may begin with."""
+        """``settings`` are the measured ones, from which a form may start."""
         self.client, self.runs = client, tuple(runs)
         self.suggest(settings)
         self.put_question(client)
 
     def suggest(self, settings: Sequence[Setting]) -> None:
-        """A form that was never changed may take these for its first question."""
+        """An unchanged form may use these for its first question."""
 
     def put_question(self, client: Client) -> None:
-        """Asks the daemon what the page stands for, now."""
+        """Sends the page's current question to the daemon."""
         raise NotImplementedError
 
     @on(Input.Changed)
@@ -78,7 +78,7 @@ class QuestionPage(Widget):
             self.put_question(self.client)
 
     def edited(self) -> None:
-        """The question is no longer the one that the page began with."""
+        """The user has changed the question."""
 
     @property
     def asked_about(self) -> str:
@@ -86,7 +86,7 @@ class QuestionPage(Widget):
 
 
 def refused(error: ClientError, hint: str = NARROWER) -> Parts:
-    """Why there is no answer, and where it lies in the runs, what to do about it."""
+    """Why there is no answer and, if the runs are the cause, how to fix it."""
     parts: Parts = [(str(error), "$text-error")]
     if isinstance(error, CallRefused) and error.field == "runs":
         parts.append(f"\n{hint}")

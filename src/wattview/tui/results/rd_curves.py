@@ -1,6 +1,7 @@
-"""Settings over their bitrates: each encoder a curve of quality, and what one needs more, or less, than another.
+"""RD curves: one per encoder, and how much more, or less, one needs than another.
 
-The figures, their intervals and the sentence are the daemon's. Curves bear letters, in the picture and in the table.
+The figures, their intervals and the sentence are the daemon's. Curves are marked by letters, in the plot and in the
+table.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ QUALITIES = ("vmaf", "psnr", "ssim")
 
 
 PRICES = ("bitrate_bps", "net_watts_per_stream", "watts_per_stream", "cost_per_stream_hour")
-"""What quality is held against, in the order in which ``f`` goes through them."""
+"""The price axes, in the order of key ``f``."""
 
 NO_SUCH_PAIR = "these two are not of the same streams and pictures: there is nothing to compare"
 ALONE = "there is no other curve to compare it with: measure another encoder, or another preset, at several bitrates"
 
 
 class Drawn(NamedTuple):
-    """A curve as a line of the table. ``pair`` holds it against ``anchor``, another's label; None: it is that one
-    itself, or the daemon has not compared them."""
+    """A curve as a row of the table. ``pair`` compares it with ``anchor``, another curve's label; None: it is the
+    anchor itself, or the daemon has not compared them."""
 
     letter: str
     curve: Curve
@@ -48,7 +49,7 @@ class Drawn(NamedTuple):
 
 
 def columns(quality: str, price: str) -> tuple[Column[Drawn], ...]:
-    """``price`` is the one on the picture's axis."""
+    """``price`` is the one on the plot's axis."""
     axis = QUANTITIES[price]
     digits = 3 if quality == "ssim" else 1
 
@@ -77,7 +78,7 @@ def _span(values: Sequence[float], decimals: int) -> str:
 
 
 def _power(row: Drawn) -> str:
-    """What is known of its power: above the baseline, else of a whole stream."""
+    """Its power: above baseline per stream, else total per stream."""
     net = row.difference("net_watts_per_stream")
     return "net_watts_per_stream" if net is not None and net.percent is not None else "watts_per_stream"
 
@@ -94,7 +95,7 @@ def _gap(row: Drawn, price: str) -> str:
 
 
 def _percent(row: Drawn, price: str) -> float | None:
-    """What rows are sorted by: what is held against itself needs as much."""
+    """The sort key of a row: 0 for the anchor itself."""
     if row.anchor == row.curve.label:
         return 0.0
     found = row.difference(price)
@@ -106,7 +107,7 @@ def percent(value: float) -> str:
 
 
 class Curves(QuestionPage):
-    """The picture, and below it the curves. The cursor's is held against the one that is marked, else against the
+    """The plot, and below it the curves. The curve under the cursor is compared with the marked one, else with the
     first of its kind."""
 
     TABLE: ClassVar[str] = "curve-table"
@@ -122,7 +123,7 @@ class Curves(QuestionPage):
         self.price, self.quality = "bitrate_bps", "vmaf"
         self._found: CurveComparison | None = None
         self._against: dict[str, list[CurvePair]] = {}
-        """The pairs with a curve that was marked, by its label."""
+        """Pairs with a marked curve, by its label."""
 
     def compose(self) -> ComposeResult:
         yield Scatter(id="curve-picture", classes="box")
@@ -135,15 +136,15 @@ class Curves(QuestionPage):
 
     @property
     def marked(self) -> str:
-        """The label of the curve that is marked, "" for none."""
+        """The label of the marked curve; "" if there is none."""
         known = {curve.label for curve in self._found.curves} if self._found is not None else set()
         return next((str(key) for key in self.table.marked if key in known), "")
 
-    # what keys do
+    # keys
 
     @on(Table.Opened)
     def _opened(self, message: Table.Opened) -> None:
-        """Makes room for the words, or for the picture again."""
+        """Switches between the description and the plot."""
         message.stop()
         self.screen.toggle_class("-words")
 
@@ -158,7 +159,7 @@ class Curves(QuestionPage):
             self.put_question(self.client)
 
     def mark(self) -> None:
-        """The curve under the cursor is what the others are held against; there is one such."""
+        """Marks the curve under the cursor as the anchor; there is only one."""
         if self.table.row is None:
             return
         self.table.marked &= {self.table.row.curve.label}
@@ -176,7 +177,7 @@ class Curves(QuestionPage):
 
     @work(exclusive=True, exit_on_error=False)
     async def _ask(self, client: Client, first: str) -> None:
-        """All curves; and where one is marked, every other against that one."""
+        """Requests all curves, and if one is marked, every other compared with it."""
         try:
             if not first:
                 self._found = await client.curves(quality=self.quality, runs=self.runs)
@@ -255,13 +256,13 @@ class Curves(QuestionPage):
         return parts
 
     def _held(self, row: Drawn) -> Drawn:
-        """The curve that is held against another: this one, or where it is that other, the first against it."""
+        """The curve to describe: this one; for the anchor itself, the first that is compared with it."""
         rows = [] if row.pair is not None else self.table.rows
         return next((one for one in rows if one.pair is not None and one.pair.first == row.curve.label), row)
 
 
 def pair_words(pair: CurvePair, quality: str) -> Parts:
-    """The sentence, what must be known beside it, and a line for each price."""
+    """The sentence, its remarks, and a line for each price."""
     parts: Parts = []
     if pair.sentence:
         parts.append((f"{pair.sentence}.", "bold $primary"))
@@ -297,7 +298,7 @@ def _line(one: CurveDifference, quality: str) -> str:
 
 
 def _range(one: CurveDifference, quality: str) -> str:
-    """Over which qualities the mean is: ``over VMAF 60.0 to 90.2, 80 % of both``."""
+    """The quality range of the mean: ``over VMAF 60.0 to 90.2, 80 % of both``."""
     if one.quality_from is None or one.quality_to is None:
         return ""
     digits = 3 if quality == "ssim" else 1

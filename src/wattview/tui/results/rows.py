@@ -1,4 +1,4 @@
-"""The rows of the results screen: the scenarios of runs, repeats of one setting together."""
+"""The rows of the results screen: the scenarios of runs, with repeats of one setting combined."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from wattview.model import Group, Measured, RunResult, ScenarioResult
 from wattview.tui.results.values import Value, of_group, of_scenario
 
 RowKey = tuple[str, tuple[int, ...]]
-"""A run's id and the numbers of its scenarios: what the control API calls a column of a comparison."""
+"""A run's id and the indices of its scenarios: a column of a comparison in the control API."""
 
 
 class ResultRow(NamedTuple):
-    """``numbers`` are the places of the row's scenarios in the run; none where the file could not be read, and
-    ``run.error`` says why. ``group`` is what the repeats make together, None for a baseline."""
+    """``numbers`` are the indices of the row's scenarios in the run; empty if the file could not be read, with the
+    reason in ``run.error``. ``group`` is the mean of the repeats, None for a baseline."""
 
     run: RunResult
     numbers: tuple[int, ...] = ()
@@ -39,7 +39,7 @@ class ResultRow(NamedTuple):
 
     @property
     def remarks(self) -> dict[str, str]:
-        """The daemon's remarks on its figures, by their short names; of repeats those on them together."""
+        """The daemon's remarks on its figures, by their short names; for repeats, those on the group."""
         if self.group is not None and self.group.repeats and len(self.numbers) > 1:
             return self.group.remarks
         return self.first.remarks if self.first is not None else {}
@@ -49,20 +49,19 @@ class ResultRow(NamedTuple):
         return next((one.currency for one in self.scenarios if one.currency), "")
 
     def value(self, name: str) -> Value:
-        """The figure that the API calls ``name``. Repeats that were not in real time are not in a mean."""
+        """The figure that the API calls ``name``. Repeats that fell behind real time are not in a mean."""
         if not self.numbers:
             return Value()
         if self.group is not None and self.group.repeats and len(self.numbers) > 1:
             return of_group(self.group, name)
         one = self.scenarios[0]
         if name in ("baseline_diff_power_watts", "net_energy_joules") and one.baseline == one.record.name:
-            return Value()  # a baseline against itself says nothing
+            return Value()  # a baseline compared with itself is meaningless
         return of_scenario(one, name)
 
 
 def rows_of(runs: Iterable[RunResult], measured: Sequence[Measured] = ()) -> list[ResultRow]:
-    """One row a scenario, in the order of the runs; what was measured several times in a run is one row, where the
-    first of them stands."""
+    """One row per scenario, in the order of the runs; repeats within a run are one row, in the place of the first."""
     groups = {(one.run, number): one for one in measured for number in one.scenarios}
     rows = []
     for run in runs:
@@ -78,7 +77,7 @@ def rows_of(runs: Iterable[RunResult], measured: Sequence[Measured] = ()) -> lis
 
 
 def name_of(row: ResultRow) -> str:
-    """``! quick ×3``: the name that was given, how often it was measured, and whether it fell behind."""
+    """``! quick ×3``: its name, the number of repeats, and whether it fell behind."""
     if row.first is None:
         return "(unreadable file)"
     record = row.first.record
@@ -88,7 +87,7 @@ def name_of(row: ResultRow) -> str:
 
 
 def notes(row: ResultRow) -> str:
-    """What must be known before the figures are believed, in short words."""
+    """Warnings about the figures, in short words."""
     if row.first is None:
         return "error"
     words = []
@@ -106,7 +105,7 @@ def notes(row: ResultRow) -> str:
 
 
 def run_notes(run: RunResult) -> str:
-    """The same of all that a run has measured."""
+    """The same for a whole run."""
     words = ["estimated"] if any(one.power_source == "estimated" for one in run.scenarios) else []
     if behind := sum(one.record.realtime is False for one in run.scenarios):
         words.append(f"{behind} not real time")

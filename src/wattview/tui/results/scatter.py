@@ -1,7 +1,8 @@
-"""Quality against a price: each setting a point; the front of those that nothing measured beats, or curves.
+"""A scatter plot of quality against a price: one point per setting, with the Pareto front, or RD curves.
 
-Drawn in characters: ``●`` on the front, ``○`` beaten, ``■`` marked, or the curve's letter, so that it is read without
-colour; a front is joined by dots, a curve by a line. The point under the cursor has lines to both axes and its name.
+Drawn in characters: ``●`` on the front, ``○`` dominated, ``■`` marked, or the curve's letter, so that it is readable
+without colour; a front is joined by dots, a curve by a line. The point under the cursor has lines to both axes and its
+name.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ GUTTER = 8
 
 
 class Marker(NamedTuple):
-    """One setting. ``line`` is what it is joined with, in the order given: a front (a power source) or a curve; ""
-    where others beat it. ``mark`` and ``tone`` are of their own where they are not to follow from these."""
+    """One setting. ``line`` is the front (a power source) or the curve that joins it, in the given order; "" if others
+    dominate it. ``mark`` and ``tone`` override the defaults."""
 
     key: Hashable
     name: str
@@ -39,7 +40,7 @@ class Marker(NamedTuple):
 
     @property
     def drawn(self) -> tuple[str, str]:
-        """Its character and the tone of that."""
+        """Its character and tone."""
         mark = self.mark or ("■" if self.marked else "●" if self.line else "○")
         return mark, self.tone or ("marked" if self.marked else "front" if self.line else "point")
 
@@ -67,7 +68,7 @@ class Scatter(Widget):
         self._lines: list[list[tuple[str, str]]] = []
 
     def show(self, dots: Sequence[Marker], cursor: Hashable, empty: str) -> None:
-        """``cursor`` is the key of a dot; ``empty`` is what to say where there are none."""
+        """``cursor`` is the key of a point; ``empty`` is the text if there are none."""
         self._dots, self._cursor, self._empty = tuple(dots), cursor, empty
         self._redraw()
 
@@ -94,7 +95,7 @@ class Scatter(Widget):
 def picture(
     dots: Sequence[Marker], cursor: Hashable, width: int, height: int, empty: str = ""
 ) -> list[list[tuple[str, str]]]:
-    """``height`` lines of texts with their tones: the field, and below it the axis with its numbers."""
+    """``height`` lines of texts with their tones: the field, and below it the axis with its labels."""
     cells, rows = width - GUTTER, height - 2
     dots = [dot for dot in dots if math.isfinite(dot.x) and math.isfinite(dot.y)]
     if cells < 8 or rows < 3:
@@ -138,7 +139,7 @@ def picture(
 
 
 def _axis(values: Sequence[float], cells: int) -> list[list[tuple[str, str]]]:
-    """The axis with its ticks, and the numbers that have room below it."""
+    """The axis with its ticks, and the labels that fit."""
     places = {round((value - values[0]) / (values[-1] - values[0]) * (cells - 1)): _label(value) for value in values}
     line = "".join("┴" if x in places else "─" for x in range(cells))
     numbers = ""
@@ -150,7 +151,7 @@ def _axis(values: Sequence[float], cells: int) -> list[list[tuple[str, str]]]:
 
 
 def _label(value: float) -> str:
-    """A number of the axis, as exact as it has room for."""
+    """A label of the axis, with as many digits as fit."""
     texts = (f"{value:.{digits}g}" for digits in range(6, 0, -1))
     return next((text for text in texts if len(text) <= GUTTER - 2), "")
 
@@ -173,7 +174,7 @@ class _Field:
             self.put(round(x0 + (x1 - x0) * step / steps), round(y0 + (y1 - y0) * step / steps), "·", "front")
 
     def curve(self, start: tuple[float, float], end: tuple[float, float], tone: str) -> None:
-        """A line of braille dots between two places in cells; of those in one cell the tone is the last one's."""
+        """A line of braille dots between two positions in cells; in a shared cell the last tone wins."""
         (x0, y0), (x1, y1) = start, end
         steps = max(1, round(2 * max(abs(x1 - x0), 2 * abs(y1 - y0))))
         for step in range(steps + 1):
@@ -194,7 +195,7 @@ class _Field:
                 self.put(x, below, "┊", "scale")
 
     def name(self, x: int, y: int, text: str) -> None:
-        """Beside the point, on the side that has room; over nothing but lines."""
+        """Beside the point, on the side with room; covers nothing but lines."""
         text = fit(text, 40)
         size = cell_len(text)
         for start in (x + 2, x - 1 - size):
@@ -205,7 +206,7 @@ class _Field:
                 return
 
     def runs(self, y: int) -> list[tuple[str, str]]:
-        """Neighbours of one tone as one text."""
+        """Adjacent cells of one tone as one text."""
         pairs = groupby(zip(self._marks[y], self._tones[y], strict=True), key=lambda cell: cell[1])
         return [("".join(mark for mark, _ in cells), tone) for tone, cells in pairs]
 

@@ -1,4 +1,4 @@
-"""Screen 7: what all the scenarios of all the runs took, and what they looked like, in pages of one table."""
+"""Screen 7: energy, cost and quality of all scenarios of all runs, as pages of one table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RUNS, ENERGY, COST, QUALITY, BARS, SCATTER, CURVES, ADVICE, PREDICT = PAGES = (
 )  # fmt: skip
 
 QUESTIONS: dict[str, type[QuestionPage]] = {CURVES: Curves, ADVICE: Advise, PREDICT: Predict}
-"""The pages that ask the daemon about the runs that are chosen."""
+"""The pages that ask the daemon about the selected runs."""
 
 READING = "reading the results …"
 NOTHING = "no results yet; press n to run a scenario"
@@ -84,7 +84,7 @@ class ResultsScreen(View):
         self.page = ENERGY
         self.bar = 0
         self.scope = ""
-        """The run whose scenarios are shown alone, "" for all."""
+        """The run whose scenarios alone are shown, "" for all."""
 
     def content(self) -> Iterator[Widget]:
         yield Pages(PAGES, self.page)
@@ -105,7 +105,7 @@ class ResultsScreen(View):
             self.load()
 
     def show(self, picture: Picture) -> None:
-        """Results come when they are asked for; a run that ends asks (``run_ended``)."""
+        """Results are loaded on request, and when a run ends (``run_ended``)."""
 
     def run_ended(self) -> None:
         if self.is_current:
@@ -152,13 +152,13 @@ class ResultsScreen(View):
         self._ask()
 
     def show_run(self, run_id: str) -> None:
-        """The scenarios of one run alone, "" for all."""
+        """Shows the scenarios of one run alone, "" for all."""
         self.scope = run_id
         if self.query("#results"):
             self._turn(ENERGY)
 
     def _show(self) -> None:
-        """A point is a setting: on that page there are no baselines."""
+        """A point is a setting, so that page has no baselines."""
         rows = rows_of(self.runs, self.measurements.measured)
         if self.scope:
             rows = [row for row in rows if row.run.id == self.scope]
@@ -169,7 +169,7 @@ class ResultsScreen(View):
         self._write_columns()
 
     def _write_columns(self) -> None:
-        """The columns of the page in front; on some they depend on the rows."""
+        """The columns of the active page; some depend on the rows."""
         rows = self.table.rows
         currency = next((row.currency for row in rows if row.currency), "")
         about = ""
@@ -237,7 +237,7 @@ class ResultsScreen(View):
         self.refresh_bindings()
 
     def _ask(self) -> None:
-        """What the page in front wants to know of the runs that are chosen."""
+        """Loads what the active page needs for the selected runs."""
         if self.question is not None:
             measured = [one.group.setting for one in self.measurements.measured]
             self.question.ask(self.dashboard.client, self.chosen_runs(), measured)
@@ -252,7 +252,7 @@ class ResultsScreen(View):
 
     @property
     def question(self) -> QuestionPage | None:
-        """The page in front, where it is one that asks the daemon."""
+        """The active page, if it is one that asks the daemon."""
         kind = QUESTIONS.get(self.page)
         return self.query_one(kind) if kind is not None else None
 
@@ -306,7 +306,8 @@ class ResultsScreen(View):
         self._compare(alone=False)
 
     def _compare(self, alone: bool) -> None:
-        """What is marked, in the order of the table; with fewer than two marks, what is under the cursor as well."""
+        """Compares the marked rows, in the order of the table; with fewer than two, the row under the cursor as
+        well."""
         from wattview.tui.results.compare_screen import Compare
 
         if self.page == RUNS:
@@ -322,7 +323,7 @@ class ResultsScreen(View):
         self.notify("Mark two or more with space, then press c.", title="Nothing to compare yet")
 
     def chosen_runs(self) -> tuple[str, ...]:
-        """The runs that are marked, or of which a scenario is; else the one that is shown alone; else none: all."""
+        """The runs that are marked, or have a marked scenario; else the one that is shown alone; else none, for all."""
         marked = {str(key) for key in self.run_table.marked} | {str(key[0]) for key in self._marked_rows()}
         chosen = [run.id for run in self.runs if run.id in marked and not run.error]
         return tuple(chosen or ([self.scope] if self.scope else []))
@@ -331,14 +332,14 @@ class ResultsScreen(View):
         return [row.key for row in self.table.rows if row.key in self.table.marked]
 
     def action_replay(self) -> None:
-        """The run under the cursor, as if it were live."""
+        """Replays the run under the cursor."""
         if self.run_here is not None:
             self.dashboard.replay(self.run_here.id)
 
     # files
 
     def action_report(self) -> None:
-        """Of the marked runs, else of the one under the cursor."""
+        """Reports on the marked runs, else on the one under the cursor."""
         runs = self.chosen_runs() or ((run.id,) if (run := self.run_here) is not None else ())
         if runs:
             self._fetch("html", runs, show=True)

@@ -1,4 +1,4 @@
-"""The value of a quantity in a row or a group of repeats, and how it is written.
+"""The value of a quantity in a row or a group of repeats, and its text.
 
 All values come from the control API; nothing is computed here.
 """
@@ -13,8 +13,7 @@ from wattview.tui.text import UNKNOWN, number, signed
 
 
 class Value(NamedTuple):
-    """A value and how far the truth may be from it: half of the repeats' 95 % interval, or the measurement's own error.
-    None is unknown."""
+    """A value and its error: half of the repeats' 95 % interval, or the measurement's own error. None is unknown."""
 
     value: float | None = None
     half: float | None = None
@@ -36,7 +35,7 @@ def of_group(group: Group, name: str) -> Value:
 
 
 def written(quantity: Quantity, value: float | None) -> str:
-    """The value in the quantity's unit, without it: ``40.00``, ``+10.00``."""
+    """The number in the quantity's unit, without the unit: ``40.00``, ``+10.00``."""
     if value is None:
         return UNKNOWN
     return (signed if quantity.signed else number)(quantity.scaled(value), quantity.decimals)
@@ -48,7 +47,7 @@ def signed_written(quantity: Quantity, difference: float) -> str:
 
 
 def around(quantity: Quantity, half: float | None) -> str:
-    """``±3.1``, and nothing where it is unknown or rounds to zero."""
+    """``±3.1``; "" if it is unknown or rounds to zero."""
     text = number(quantity.scaled(half), quantity.decimals) if half is not None else ""
     return f"±{text}" if text.strip("0.") else ""
 

@@ -1,1 +1,1 @@
-"""Screens: one a file. A screen shows the picture that it is given and keeps no clock and no line of its own."""
+"""Screens, one per file. A screen renders the picture that it is given and has no clock or connection of its own."""

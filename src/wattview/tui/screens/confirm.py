@@ -1,4 +1,4 @@
-"""A question with two answers, asked before something is lost."""
+"""A confirmation before something is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.widgets import Button, Static
 
 
 class Confirm(ModalScreen[bool]):
-    """``y`` or enter on the first button does it; ``n`` or escape does not."""
+    """``y``, or enter on the first button, confirms; ``n`` or escape cancels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", id="confirm_yes"),

@@ -80,7 +80,7 @@ class ContainerDetails(View):
 
 
 def container_facts(one: Container, now: float) -> Parts:
-    """Everything that the snapshot says of a container, a fact a line."""
+    """Everything in the snapshot about a container, one fact per line."""
     energy = None if one.energy_joules_total is None else one.energy_joules_total / 3600
     facts: list[tuple[str, str]] = [
         ("Power", f"{number(one.power_watts, 2)} W, {number(energy, 2)} Wh since the daemon began"),

@@ -1,4 +1,4 @@
-"""Screen 3: the containers, sorted and filtered as one likes, with the trend of the one under the cursor."""
+"""Screen 3: the containers, sortable and filterable, with the trend of the one under the cursor."""
 
 from __future__ import annotations
 

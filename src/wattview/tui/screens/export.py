@@ -1,4 +1,4 @@
-"""What is to be exported: the words are those of ``wattview results export``."""
+"""The export dialog, with the formats of ``wattview results export``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = (
 
 
 class Export(ModalScreen[str | None]):
-    """Gives the kind that was chosen, or None. ``what`` says which runs."""
+    """Its result is the selected format, or None. ``what`` names the runs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close", id="export_close")]
     DEFAULT_CSS = """

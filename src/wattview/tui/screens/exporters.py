@@ -1,4 +1,4 @@
-"""Screen 8: whether each exporter is healthy, and what the doctor says of each source."""
+"""Screen 8: the exporters' health, and the doctor's findings on each source."""
 
 from __future__ import annotations
 

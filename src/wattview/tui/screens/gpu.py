@@ -118,7 +118,7 @@ def _encoding(gpu: Gpu) -> str:
 
 
 def gpu_facts(gpu: Gpu) -> Parts:
-    """What the table has no room for."""
+    """Details without a column."""
     energy = None if gpu.energy_joules_total is None else gpu.energy_joules_total / 3.6e6
     free = f"{gib(gpu.memory_free_bytes)} GiB free, {gib(gpu.memory_reserved_bytes, 2)} GiB reserved"
     return [

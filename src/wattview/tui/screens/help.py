@@ -1,4 +1,4 @@
-"""Help: the keys that work on the screen beneath, read from the bindings themselves, so that it is always right."""
+"""Help: the keys that work on the screen below, generated from the bindings themselves."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class Help(ModalScreen[None]):
 
 
 def key_groups(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(title, [(keys, meaning)]) for everything that the screen, its focused widget and the app answer to."""
+    """(title, [(keys, meaning)]) for all bindings of the screen, its focused widget and the app."""
     groups: dict[str, dict[str, list[str]]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
         if not binding.description or binding.id is None or not active.enabled:
-            continue  # keys without a name are the toolkit's own
+            continue  # unnamed keys are Textual's own
         title = _title(active, screen)
         groups.setdefault(title, {}).setdefault(binding.description, []).append(screen.app.get_key_display(binding))
     return [(title, [(" ".join(keys), meaning) for meaning, keys in lines.items()]) for title, lines in groups.items()]

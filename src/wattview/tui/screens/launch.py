@@ -1,7 +1,7 @@
 """The launch dialog: choose a preset and press enter, or change a field first.
 
-``n`` ``enter`` starts the first preset. The fields are checked while they are typed; what the daemon refuses is
-shown at the field that it names.
+``n`` ``enter`` starts the first preset. Fields are validated while typing; a refusal by the daemon is shown at the
+field that it names.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from wattview.tui.view import DashboardApp
 from wattview.tui.widgets.pane import Pane, heading
 
 PATIENCE_SECONDS = 0.2
-"""How long a field is left alone before the daemon is asked."""
+"""How long a field must be unchanged before the daemon is asked."""
 
 FALLBACK = ScenarioPreset(id="", title="own settings", scenarios=[Scenario(name="1 stream 720p 2500k")])
 
 
 class Launch(ModalScreen[Run | None]):
-    """Gives the run that was started, or None."""
+    """Its result is the run that was started, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss_none", "Close", id="launch_close"),
@@ -139,7 +139,7 @@ class Launch(ModalScreen[Run | None]):
 
     @on(Input.Changed)
     def _check(self) -> None:
-        """What the model says of the fields at once; what the daemon says of them a moment later."""
+        """Validates the fields by the model at once, and by the daemon a moment later."""
         self.plan = None
         if self.broken:
             self.form = Form(None, {})
@@ -164,14 +164,14 @@ class Launch(ModalScreen[Run | None]):
 
     @property
     def _now(self) -> float:
-        """The daemon's time: it is there that the run ends."""
+        """The daemon's time, as the run ends there."""
         latest = cast(DashboardApp, self.app).latest
         return latest.time if latest is not None else time.time()
 
     @work(exclusive=True, group="plan", exit_on_error=False)
     async def _ask(self, request: RunRequest) -> None:
-        """Whether the daemon would take it, and how long it would take. A daemon that does not answer is no error
-        here: it is one when the run is started."""
+        """Whether the daemon would accept it, and how long it would take. A daemon that does not answer is an error
+        only when the run is started."""
         await asyncio.sleep(PATIENCE_SECONDS)
         try:
             plan = await self.client.plan(request)

@@ -1,5 +1,5 @@
-"""Screen 9: the daemon's events, also those from before the dashboard was opened, and the dashboard's own; newest
-first. The newest stay in view until the cursor is moved from them."""
+"""Screen 9: the daemon's events, including those from before the dashboard was opened, and the dashboard's own; newest
+first. The newest stay in view until the cursor is moved."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TONES: dict[EventLevel, str] = {"info": "dim", "warning": "warn", "error": "bad"
 SHOWN: tuple[tuple[str, tuple[EventLevel, ...]], ...] = (
     ("", ("info", "warning", "error")), ("warnings and errors", ("warning", "error")), ("errors", ("error",)),
 )  # fmt: skip
-"""What the level key goes through: a title, and the levels that it shows."""
+"""The filters of the level key: a title, and the levels that it shows."""
 
 EVENTS: tuple[Column[LogLine], ...] = (
     Column("Time", 14, lambda line: moment(line.time), lambda line: line.time, left=True),

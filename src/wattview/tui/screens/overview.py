@@ -1,4 +1,4 @@
-"""Screen 1: everything at one glance."""
+"""Screen 1: everything at a glance."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from wattview.tui.widgets.workload_columns import ContainerRow, StreamRow
 GRAPH_SECONDS = 300.0
 
 LAYER_STYLES = ("$muted", "$primary", "$accent", "$secondary")
-"""The styles of the graph's layers, as its legend writes them."""
+"""The styles of the graph's layers in its legend."""
 
 HISTORY_STEP_SECONDS = 5.0
-"""How far apart the daemon's history keeps its points by default; the graph begins with these."""
+"""Default interval of the daemon's history, from which the graph's first points come."""
 
 
 class OverviewScreen(View):
@@ -89,7 +89,7 @@ class OverviewScreen(View):
         self.query_one(RunBar).show(picture)
         snapshot = picture.snapshot
         host = snapshot.host if snapshot is not None else None
-        # The tabs leave no room for its name on a narrow terminal, and of many hosts one must know which this is.
+        # On a narrow terminal the tabs leave no room for the host's name, which is needed with many hosts.
         self.query_one(PowerNow).show(picture, host.hostname if self.dashboard.in_fleet and host is not None else "")
         self.query_one(Host).show(picture)
         self.query_one(HealthPane).show(picture)
@@ -117,7 +117,7 @@ class OverviewScreen(View):
 
 
 def power_title(use: PowerUse | None, width: int) -> Content:
-    """The graph's title, which is its legend where it is known who used the power."""
+    """The graph's title, which is its legend if attribution is known."""
     if use is None or use.idle_watts is None:
         return Content("Power, last 5 minutes")
     wide = width >= 76
@@ -130,8 +130,8 @@ def power_title(use: PowerUse | None, width: int) -> Content:
 
 
 def power_series(picture: Picture) -> list[Series]:
-    """The host's power as an area, and over it who used it from when that was known. What was used includes the GPUs
-    beside the host, so from there on the area is what was used."""
+    """The host's power as an area, and over it the attribution from when it is known. Attribution includes the GPUs
+    beside the host, so from there on the area is their sum."""
     trends = picture.trends
     use = picture.snapshot.power_use if picture.snapshot is not None else None
     if use is None or use.idle_watts is None or not trends["idle",]:

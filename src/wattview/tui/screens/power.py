@@ -1,4 +1,4 @@
-"""Screen 2: power by zone and GPU over a minute to a week, with a cursor that reads values, and a way back in time."""
+"""Screen 2: power by zone and GPU over a minute to a week, with a cursor to read values, and time travel."""
 
 from __future__ import annotations
 
@@ -117,12 +117,12 @@ class PowerScreen(View):
         return now - self.seconds, now
 
     def steps(self) -> tuple[float, float]:
-        """A tenth of what is in view, or half of it."""
+        """A tenth of the visible span, or half of it."""
         return self.seconds / 10, self.seconds / 2
 
     def _late(self) -> bool:
-        """Whether to look into the history: often enough that a column of dots is never late, and not at once again
-        where it has not answered. A moment of the past is somewhere else with each step."""
+        """Whether to load the history: at least once per column of dots, but not again at once after a failure. A
+        moment of the past differs with each step."""
         if not self._loaded:
             return True
         column = max(5.0, power_range.step_of(self.seconds))
@@ -133,7 +133,7 @@ class PowerScreen(View):
 
     @property
     def _back(self) -> float:
-        """How long ago the moment is that is shown; 0 for what is live."""
+        """How long ago the displayed moment is; 0 for the live one."""
         picture = self._picture
         if picture is None or picture.playback is None or picture.snapshot is None:
             return 0.0
@@ -200,7 +200,7 @@ class PowerScreen(View):
     def on_table_highlighted(self) -> None:
         self._draw()
 
-    # what keys do
+    # keys
 
     def _reload(self) -> None:
         self.cursor = None
@@ -213,7 +213,7 @@ class PowerScreen(View):
         self._reload()
 
     def action_cursor(self, step: int) -> None:
-        """One column of dots at a time; the first press puts the cursor at the newest value."""
+        """Moves by one column of dots; the first press puts the cursor at the newest value."""
         start, end = self.window
         width = (end - start) / max(1, self.query_one("#graph", Graph).columns // 2)
         here = end if self.cursor is None else self.cursor

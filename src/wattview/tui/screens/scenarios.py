@@ -1,4 +1,4 @@
-"""Screen 6: the run that goes on, with its live figures against the baseline; what can be run; what was."""
+"""Screen 6: the run in progress, with its live figures against the baseline; presets; past runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wattview.tui.widgets.table import Table
 
 
 class LabRow(NamedTuple):
-    """A line of the lower table: a preset to run, or a run that was."""
+    """A row of the lower table: a preset, or a past run."""
 
     preset: ScenarioPreset | None
     run: Run | None
@@ -175,7 +175,7 @@ class ScenariosScreen(View):
 
 
 def run_parts(run: Run, snapshot: Snapshot, trends: TrendBuffers, width: int) -> Parts:
-    """The run in a few lines: where it is, its trend, and what it draws against its own idle window."""
+    """The run in a few lines: its progress, its trend, and its power against its own idle window."""
     progress = run.progress
     if progress is None:
         return [f"run {run.id} is {run.state}"]
@@ -204,7 +204,7 @@ def run_parts(run: Run, snapshot: Snapshot, trends: TrendBuffers, width: int) ->
 
 
 def _steps(run: Run) -> Parts:
-    """``✓ baseline  ▶ quick  · next``."""
+    """``✓ baseline ▶ quick · next``."""
     here = run.progress.scenario_index if run.progress is not None else -1
     parts: Parts = []
     for index, scenario in enumerate(run.scenarios[:8]):
@@ -216,8 +216,7 @@ def _steps(run: Run) -> Parts:
 
 
 def idle_watts(run: Run, snapshot: Snapshot, trends: TrendBuffers) -> tuple[float | None, str]:
-    """What the machine draws without the streams, and how that is known: from this run's idle window where the
-    dashboard has seen it, else as the daemon knows it."""
+    """Idle power and its origin: from this run's idle window if the dashboard has seen it, else the daemon's."""
     window = baseline_watts(run.finished, trends)
     if window is not None:
         return window, "idle window"
@@ -226,8 +225,8 @@ def idle_watts(run: Run, snapshot: Snapshot, trends: TrendBuffers) -> tuple[floa
 
 
 def baseline_watts(finished: list[ScenarioRecord], trends: TrendBuffers) -> float | None:
-    """Mean power of the run's idle window, from the energy counter as this dashboard has seen it; None where it came
-    too late to see the whole window. The results have the exact figure."""
+    """Mean power of the run's idle window, from the energy counter as seen by this dashboard; None if it did not see
+    the whole window. The results have the exact figure."""
     for one in finished:
         if one.type == "baseline" and one.start_time is not None and one.end_time is not None:
             joules = energy_between(trends["joules",], one.start_time, one.end_time)

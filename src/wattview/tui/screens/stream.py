@@ -1,4 +1,4 @@
-"""One stream: what is in it, who sends it and who watches."""
+"""One stream: its contents, its publisher and its players."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _find(snapshot: Snapshot, key: tuple[str, str]) -> Stream | None:
 
 
 def stream_facts(one: Stream) -> Parts:
-    """Everything that the snapshot says of a stream, a fact a line."""
+    """Everything in the snapshot about a stream, one fact per line."""
     size = f"{one.width}x{one.height}" if one.width and one.height else UNKNOWN
     video = " ".join(text for text in (one.video_codec, one.video_profile, one.video_level) if text) or UNKNOWN
     audio = " ".join(text for text in (one.audio_codec, one.audio_profile) if text) or UNKNOWN

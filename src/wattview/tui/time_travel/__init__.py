@@ -1,1 +1,1 @@
-"""Past moments in the dashboard: playback, trends, and power over a range."""
+"""Time travel in the dashboard: playback, trends, and power over a range."""

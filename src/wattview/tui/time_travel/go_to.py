@@ -17,7 +17,7 @@ HINT = "14:30, 2026-11-24 14:30:05, 20 min or 2 h ago"
 
 
 class GoTo(ModalScreen[float | None]):
-    """Its answer is the moment in Unix seconds; None where it was left."""
+    """Its result is the moment in Unix seconds; None if cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Stay here")]
     DEFAULT_CSS = """

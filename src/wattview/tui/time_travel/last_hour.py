@@ -1,4 +1,4 @@
-"""One trend over the hour before the moment on the screen: what the history has of it, and what was seen since."""
+"""One trend over the hour before the displayed moment, from the history and from snapshots since."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from wattview.tui.time_travel.trend_buffers import Point
 HOUR_SECONDS = 3600.0
 
 AHEAD_SECONDS = 600.0
-"""How far beyond a moment of the past is asked for as well, so that stepping on does not ask anew each time."""
+"""How far beyond a past moment data is loaded, so that single steps need no new query."""
 
 
 class LastHour:
-    """``wants`` says whether the history should be asked for a moment, ``load`` asks, ``points`` has what is known."""
+    """``wants`` says whether to query the history for a moment, ``load`` does, ``points`` returns what is known."""
 
     def __init__(self) -> None:
         self._points: list[Point] = []
         self._span: tuple[float, float] | None = None
 
     def wants(self, moment: float, past: bool) -> bool:
-        """Once for what is live, whose trend goes on by itself; of the past when the moment has left what is here."""
+        """Once for the live view, whose trend continues by itself; in the past when the moment has left the loaded
+        range."""
         if self._span is None:
             return True
         return past and not self._span[0] + HOUR_SECONDS <= moment <= self._span[1]
 
     async def load(self, client: Client, moment: float, kind: TrendKind, quantity: TrendQuantity, *name: str) -> None:
-        """What the history does not have, or does not answer, is not there."""
+        """Loads the history; what it lacks is left out."""
         self._span = span = (moment - HOUR_SECONDS, moment + AHEAD_SECONDS)
         try:
             found = await client.trends(kind, quantity, *span, *name)

@@ -1,4 +1,4 @@
-"""Where in the past the dashboard is: a moment between two bounds, and how fast it moves on. No I/O, no clock."""
+"""State of the playback: a moment between two bounds, and its speed. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import time
 SPEEDS = (1, 2, 5, 10, 60)
 
 SCALES = (900.0, 3600.0, 6 * 3600.0, 86400.0, 7 * 86400.0)
-"""How much of the past the line of time shows: the least of these that reaches back to the moment."""
+"""Spans of the timeline: the shortest that includes the moment is used."""
 
 
 class PastPlayback:
     """A moment (``at``) between ``first`` and ``last``, in Unix seconds.
 
-    ``title`` names the run that is shown again; then the bounds are the run's, and its end is where it stops. Without
-    one the bounds are the history's, and its end is now.
+    ``title`` names the run that is replayed; the bounds are then the run's, and playback stops at its end. Otherwise
+    the bounds are the history's, and its end is now.
     """
 
     def __init__(self, at: float, first: float, last: float, title: str = "") -> None:
@@ -31,7 +31,7 @@ class PastPlayback:
         self.at = max(self.first, min(self.last, at))
 
     def bound(self, first: float, last: float) -> None:
-        """The history's bounds as they are now; a run's stay."""
+        """Updates the history's bounds; a run's stay."""
         if not self.title:
             self.first, self.last = first, max(first, last)
             self.go(self.at)
@@ -41,13 +41,13 @@ class PastPlayback:
         return self.at >= self.last
 
     def advance(self, seconds: float) -> None:
-        """So many seconds on the wall have gone by. Stops at the end."""
+        """Advances by seconds of real time. Stops at the end."""
         if self.playing:
             self.go(self.at + seconds * self.speed)
             self.playing = not self.at_end
 
     def play(self) -> None:
-        """Plays or holds. At the end of a run it begins anew."""
+        """Plays or pauses. At the end of a run it starts again."""
         if self.at_end and self.title and not self.playing:
             self.at = self.first
         self.playing = not self.playing and not self.at_end
@@ -57,7 +57,7 @@ class PastPlayback:
         self.speed = SPEEDS[max(0, min(len(SPEEDS) - 1, place))]
 
     def scale(self) -> tuple[float, float]:
-        """From when to when the line of time goes."""
+        """Start and end of the timeline."""
         if self.title:
             return self.first, self.last
         back = self.last - self.at
@@ -67,7 +67,7 @@ class PastPlayback:
 
 
 class NoTime(ValueError):
-    """A text that names no moment."""
+    """The text is not a time."""
 
 
 _BACK = re.compile(r"-?\s*(\d+(?:\.\d+)?)\s*(s|sec|m|min|h|d)\s*(?:ago)?", re.IGNORECASE)
@@ -77,8 +77,8 @@ _DATED = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT
 
 
 def moment_of(text: str, now: float) -> float:
-    """Unix seconds of what a person wrote: ``14:30`` (the last time it was that), ``2026-11-24 14:30:05``, ``20 min``
-    or ``-2h`` (so long ago), each in this terminal's time zone. Raises NoTime for anything else."""
+    """Unix seconds of a text: ``14:30`` (its last occurrence), ``2026-11-24 14:30:05``, ``20 min`` or ``-2h`` (ago), in
+    this terminal's time zone. Raises NoTime for anything else."""
     text = text.strip()
     ago = _BACK.fullmatch(text)
     if ago is not None:

@@ -1,8 +1,8 @@
-"""Power over a range of time, from the daemon's history: what the power screen draws and sums up.
+"""Power over a range of time, from the daemon's history: the data of the power screen.
 
-Up to an hour the history's own points are shown. Longer ranges are thinned by the daemon, and then the least and the
-largest value are those of the points shown: ``Past.step_seconds`` says how far they are apart. The mean of the host is
-never a mean of readings where its energy counter reaches over the range: it is energy divided by time.
+Up to an hour the history's own points are shown. The daemon thins longer ranges, and minimum and maximum are then those
+of the displayed points: ``Past.step_seconds`` is their distance. The host's mean is energy divided by time if its
+energy counter covers the range, never a mean of readings.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ RAW_SECONDS = 3600.0
 POINTS = 720
 
 MAX_STEPS_APART = 5.0
-"""Points further apart than so many usual steps have no daemon between them, or two."""
+"""Points further apart than this many usual steps have no daemon in between, or two."""
 
 HOST = "host"
 WALL = "wall"
 
 
 class PowerLine(NamedTuple):
-    """One thing that draws power: ``key`` is ``host``, ``wall``, a zone's ``package/zone`` or a GPU's uuid."""
+    """One source of power: ``key`` is ``host``, ``wall``, a zone's ``package/zone`` or a GPU's uuid."""
 
     key: str
     title: str
@@ -43,7 +43,7 @@ class PowerLine(NamedTuple):
 
 
 class PowerRange(NamedTuple):
-    """What was asked for: points by ``Line.key``, the host's mean from its counter, and how the points are spaced."""
+    """The loaded range: points by ``Line.key``, the host's mean from its counter, and the distance of points."""
 
     start: float
     end: float
@@ -53,7 +53,7 @@ class PowerRange(NamedTuple):
 
 
 def lines_of(snapshot: Snapshot) -> list[PowerLine]:
-    """The whole host, its zones in the kernel's order, and the GPUs: what is added to it, and what is not."""
+    """The host, its zones in the kernel's order, and the GPUs, whether or not they are part of the sum."""
     power, machine = snapshot.power, snapshot.machine_power
     lines = []
     added = machine.source.split("+") if machine is not None else []
@@ -72,13 +72,13 @@ def lines_of(snapshot: Snapshot) -> list[PowerLine]:
 
 
 def step_of(seconds: float) -> float:
-    """Seconds between two points of a range; 0 for what is stored."""
+    """Seconds between two points of a range; 0 for the stored ones."""
     return 0.0 if seconds <= RAW_SECONDS else seconds / POINTS
 
 
 async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...], source: str) -> PowerRange:
-    """Asks the history. Raises ClientError; series that it does not have are simply not there. ``source`` is what the
-    host's power is summed from (``rapl+nvml``)."""
+    """Queries the history. Raises ClientError; missing series are left out. ``source`` is what the host's power is
+    summed from (``rapl+nvml``)."""
     step = step_of(end - start)
     points: dict[str, list[Point]] = {}
     for trend in await client.trends("machine", "power", start, end, step=step):
@@ -101,11 +101,11 @@ async def _host_mean(client: Client, start: float, end: float, step: float, sour
 
 
 def mean_of_counters(counters: Sequence[Trend], seconds: float, source: str) -> float | None:
-    """Watts from the energy counters of what ``source`` sums, each over at least nine tenths of the range.
+    """Watts from the energy counters of the parts of ``source``, each over at least nine tenths of the range.
 
-    A counter begins anew with the daemon: what was used around that is not known, and the mean is over the rest. None
-    where one does not reach so far, and where another source of the host has counted too: it has changed in
-    between. GPUs that are not in the sum are no such source.
+    A counter restarts with the daemon: the energy around that is unknown, and the mean is over the rest. None if one
+    does not cover enough, or if another host source has counted too, as the source has then changed. GPUs that are not
+    in the sum do not matter.
     """
     wanted = source.split("+")
     counted = [one.points for one in counters if one.name[0] in wanted or one.name[0] not in GPU_SOURCES]
@@ -130,9 +130,8 @@ class Summary(NamedTuple):
 
 
 def summary(points: list[Point], start: float, end: float, mean: float | None = None) -> Summary:
-    """Of the readings in that time; ``mean`` goes before theirs. The readings are a few of all moments: where the mean
-    lies outside of them, so did the power.
-    """
+    """Summary of the readings in that time; ``mean`` takes precedence over theirs. Readings are samples: if the mean is
+    outside of their range, so was the power."""
     values = [value for moment, value in points if start <= moment <= end]
     if not values:
         return Summary(None, mean, None)
@@ -141,6 +140,6 @@ def summary(points: list[Point], start: float, end: float, mean: float | None = 
 
 
 def value_at(points: list[Point], moment: float, reach: float) -> Point | None:
-    """The point nearest to ``moment``, where one is within ``reach`` seconds."""
+    """The point nearest to ``moment``, if one is within ``reach`` seconds."""
     near = min(points, key=lambda point: abs(point[0] - moment), default=None)
     return near if near is not None and abs(near[0] - moment) <= reach else None

@@ -1,5 +1,4 @@
-"""The line of time: only there while the dashboard shows the past. Where in the history the moment is, how far back,
-and how it moves."""
+"""The timeline, visible only in the past: the position in the history, how far back, and the speed."""
 
 from __future__ import annotations
 
@@ -59,7 +58,7 @@ class Timeline(Widget):
 
 
 def line_of(playback: PastPlayback, shown: Snapshot | None, now: float, width: int) -> tuple[str, ...]:
-    """(mark, where, before the track, track, after it, how it moves), together ``width`` cells."""
+    """(mark, position, before the track, track, after it, speed), ``width`` cells in all."""
     mark = " RUN " if playback.title else " PAST "
     first, last = playback.scale()
     moment = clock(playback.at) if now - playback.at < 20 * 3600 else date(playback.at)

@@ -1,8 +1,8 @@
-"""Travelling back in time: the keys that do, and the snapshots of the past that all screens then show.
+"""Time travel: its keys, and the snapshots of the past that all screens then show.
 
-The daemon makes a snapshot of a past moment (``GET /api/v1/snapshot?time=``), so no screen knows that it shows the
-past. One question at a time is on its way; moments that were passed meanwhile are left out. Nothing here waits for the
-daemon, and what is live goes on being collected.
+The daemon makes a snapshot of a past moment (``GET /api/v1/snapshot?time=``), so that screens need not know that they
+show the past. One request is in flight at a time; moments passed meanwhile are skipped. Nothing here waits for the
+daemon, and live data are still collected.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from wattview.tui.time_travel.trend_buffers import TrendBuffers
 from wattview.tui.view import View
 
 PLAY_TICK_SECONDS = 0.5
-"""How often a new moment is asked for while the past plays; at normal speed every second tick shows something new."""
+"""Interval of requests during playback; at normal speed every second tick shows something new."""
 
 EDGE_SECONDS = 5.0
-"""A run is shown from so long before it to so long after it."""
+"""Time shown before a run's start and after its end."""
 
 TIME = Binding.Group("Time", compact=True)
 
@@ -38,7 +38,7 @@ ONLY_POWER = "The history no longer reaches so far (history.retention): only its
 
 
 class TimeTravelApp(BaseApp):
-    """An app whose screens can show the past. ``shown_past`` is the snapshot and its trends while they do."""
+    """An app whose screens can show the past. ``shown_past`` is then the snapshot and its trends."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("comma", "travel(-1)", "Back in time", key_display=",", id="travel_back", group=TIME),
@@ -68,7 +68,7 @@ class TimeTravelApp(BaseApp):
         self._travel_error = ""
 
     def paint_soon(self) -> None:
-        """Shows the present picture on every screen."""
+        """Renders the current picture on the active screen."""
         raise NotImplementedError
 
     # the way through time
@@ -87,7 +87,7 @@ class TimeTravelApp(BaseApp):
         self._fetch_soon()
 
     def _steps(self) -> tuple[float, float]:
-        """How far a small and a large step go, on the screen in front."""
+        """The small and the large step of the active screen."""
         return next((one.steps() for one in reversed(self.screen_stack) if isinstance(one, View)), View.STEPS)
 
     def _step(self, seconds: float) -> None:
@@ -96,7 +96,7 @@ class TimeTravelApp(BaseApp):
         at = self.playback.at if self.playback is not None else self.latest.time
         free = self.playback is None or not self.playback.title
         if free and seconds > 0 and at + seconds > self.latest.time - self._steps()[0]:
-            self.action_live()  # less than a step from now is now: it goes on meanwhile
+            self.action_live()  # less than a step from now counts as now
         else:
             self.travel_to(at + seconds)
 
@@ -150,7 +150,7 @@ class TimeTravelApp(BaseApp):
 
     @work(exclusive=True, group="replay", exit_on_error=False)
     async def replay(self, run_id: str) -> None:
-        """Shows a recorded run as if it were live, from its beginning."""
+        """Replays a recorded run from its start."""
         try:
             start, end = await self._window(run_id)
             first = await self._reached(start, end)
@@ -169,7 +169,7 @@ class TimeTravelApp(BaseApp):
         self._fetch_soon()
 
     async def _window(self, run_id: str) -> tuple[float, float]:
-        """From when to when a run went on: as its journal says, else as the windows of its results do."""
+        """Start and end of a run: from its journal, else from the windows of its results."""
         try:
             run = await self.client.run(run_id)
         except CallRefused as error:
@@ -184,7 +184,7 @@ class TimeTravelApp(BaseApp):
         return window
 
     async def _reached(self, start: float, end: float) -> float:
-        """The first moment of it that there is a picture of. Raises CallRefused where there is none."""
+        """The run's first moment with a picture. Raises CallRefused if there is none."""
         try:
             begin = await self.client.snapshot(start)
         except CallRefused as error:
@@ -205,7 +205,7 @@ class TimeTravelApp(BaseApp):
             self._fetch()
 
     def _keep_time(self) -> None:
-        """A clock ticks while the past plays, and at no other time."""
+        """The clock ticks only during playback."""
         playing = self.playback is not None and self.playback.playing
         if playing and self._clock is None:
             self._played = time.monotonic()
@@ -231,7 +231,7 @@ class TimeTravelApp(BaseApp):
 
     @work(exit_on_error=False)
     async def _fetch(self) -> None:
-        """Asks until what is shown is the moment that is wanted."""
+        """Requests pictures until the displayed moment is the wanted one."""
         try:
             while (playback := self.playback) is not None:
                 at = playback.at
@@ -251,7 +251,7 @@ class TimeTravelApp(BaseApp):
         if self._backfill is None or not self._backfill.cover(at):
             self._backfill = await backfill_or_none(self.client, at, AHEAD_SECONDS)
         if self.playback is not playback:
-            return False  # it was left meanwhile
+            return False  # the user left meanwhile
         self._travel_error = ""
         if snapshot.recorded is not None:
             playback.bound(snapshot.recorded.first, self.latest.time if self.latest is not None else at)
@@ -260,7 +260,7 @@ class TimeTravelApp(BaseApp):
         return True
 
     def _trends(self, snapshot: Snapshot) -> TrendBuffers:
-        """The trends as they were then. Of a run that the history has lost: of the moments shown so far."""
+        """The trends at that time. For a run that the history has lost: of the moments shown so far."""
         if snapshot.recorded is not None and snapshot.recorded.run:
             before = self.shown_past
             trends = before[1] if before is not None and before[0].time < snapshot.time else TrendBuffers()
@@ -269,7 +269,7 @@ class TimeTravelApp(BaseApp):
         return self._backfill.until(snapshot) if self._backfill is not None else TrendBuffers()
 
     def _failed(self, playback: PastPlayback, error: ClientError) -> None:
-        """Said once; what is shown stays. Where nothing of the past has been shown yet, now is shown again."""
+        """Reports a failure once and keeps the display. If nothing of the past has been shown yet, returns to now."""
         playback.playing = False
         self._keep_time()
         if str(error) != self._travel_error:
@@ -284,7 +284,7 @@ class TimeTravelApp(BaseApp):
 
 
 def window_of(result: RunResult) -> tuple[float, float] | None:
-    """From the first to the last measured window of a results file, with a little on either side."""
+    """From the first to the last measured window of a results file, with a margin."""
     starts = [one.record.start_time for one in result.scenarios if one.record.start_time is not None]
     ends = [one.record.end_time for one in result.scenarios if one.record.end_time is not None]
     return (min(starts) - EDGE_SECONDS, max(ends) + EDGE_SECONDS) if starts and ends else None

@@ -1,6 +1,5 @@
-"""How the figures ran in the minutes before a moment, from the daemon's history: what trends are made of when the
-dashboard has not seen those minutes itself.
-"""
+"""Trends of the minutes before a moment, from the daemon's history, if the dashboard has not seen those minutes
+itself."""
 
 from __future__ import annotations
 
@@ -15,10 +14,10 @@ from wattview.tui.time_travel.trend_buffers import Point, TrendBuffers
 
 HOST_SECONDS = 900.0
 PART_SECONDS = 150.0
-"""How long before the moment the trends of the host, and those of containers, streams and GPUs, begin."""
+"""How long before the moment the trends of the host, and those of containers, streams and GPUs, start."""
 
 AHEAD_SECONDS = 150.0
-"""How far beyond a moment of the past is asked for as well, so that playing on does not ask anew for each picture."""
+"""How far beyond a past moment data is loaded, so that playback does not query for each picture."""
 
 _MACHINE: tuple[TrendQuantity, ...] = ("power", "energy", "cpu", "idle", "unattributed", "containers", "encoders")
 _PARTS: tuple[tuple[TrendKind, TrendQuantity], ...] = (
@@ -28,11 +27,11 @@ _PARTS: tuple[tuple[TrendKind, TrendQuantity], ...] = (
 Key = tuple[str, ...]
 
 _KEYS = {"energy": "joules", "unattributed": "rest"}
-"""What the buffers call a quantity of the machine, where it is another word."""
+"""Names of machine quantities in the buffers, where they differ."""
 
 
 class TrendBackfill:
-    """The points of ``TrendBuffers`` by key, from ``start`` to ``end``; containers are by their names."""
+    """The points of ``TrendBuffers`` by key, from ``start`` to ``end``; containers are by name."""
 
     def __init__(self, start: float, end: float, points: Mapping[Key, list[Point]]) -> None:
         self.start = start
@@ -43,13 +42,13 @@ class TrendBackfill:
         return self.start + PART_SECONDS <= moment <= self.end
 
     def until(self, snapshot: Snapshot) -> TrendBuffers:
-        """The trends as they were at the moment of a snapshot."""
+        """The trends up to the moment of a snapshot."""
         trends = TrendBuffers()
         self.seed(trends, snapshot)
         return trends
 
     def seed(self, trends: TrendBuffers, snapshot: Snapshot) -> None:
-        """Puts what was before a snapshot's moment into its trends; it says which container has which name."""
+        """Adds the points before a snapshot's moment to its trends; the snapshot maps containers to names."""
         names = {one.name: one.id for one in snapshot.containers}
         for key, points in self.points.items():
             if key[0] == "container":
@@ -60,8 +59,8 @@ class TrendBackfill:
 
 
 async def backfill(client: Client, moment: float, ahead: float = 0.0) -> TrendBackfill:
-    """Asks the history for the time before ``moment`` and ``ahead`` of it. What it does not have is not there; raises
-    ClientError only where it does not answer at all."""
+    """Queries the history for the time before ``moment`` and ``ahead`` of it. Missing data are left out; raises
+    ClientError only if the history does not answer at all."""
     end = moment + ahead
     machine, parts_of_it = await asyncio.gather(
         asyncio.gather(*(client.trends("machine", name, moment - HOST_SECONDS, end) for name in _MACHINE)),
@@ -71,7 +70,7 @@ async def backfill(client: Client, moment: float, ahead: float = 0.0) -> TrendBa
         (_KEYS.get(name, name),): _of_the_machine(found) if name == "energy" else found[0].points if found else []
         for name, found in zip(_MACHINE, machine, strict=True)
     }
-    # An interval that was shared out and names no container or encoder gave them nothing.
+    # An attributed interval without a container or encoder gave it nothing.
     shared = [at for at, _ in points["idle",]]
     for name in ("containers", "encoders"):
         known = dict(points[name,])
@@ -83,15 +82,15 @@ async def backfill(client: Client, moment: float, ahead: float = 0.0) -> TrendBa
 
 
 def _of_the_machine(found: Sequence[Trend]) -> list[Point]:
-    """The energy counter of the machine where one source counts it all. GPUs (``nvml``) are counted beside the host at
-    moments of their own."""
+    """The machine's energy counter, if one source covers it all. GPUs (``nvml``) beside the host are counted at
+    different moments."""
     if any(trend.name == ("nvml",) for trend in found):
         return []
     return sorted(point for trend in found for point in trend.points)
 
 
 async def backfill_or_none(client: Client, moment: float, ahead: float = 0.0) -> TrendBackfill | None:
-    """The same; None where the history does not answer: a graph then begins with what this dashboard sees."""
+    """The same; None if the history does not answer: a graph then starts with what this dashboard sees."""
     try:
         return await backfill(client, moment, ahead)
     except ClientError:

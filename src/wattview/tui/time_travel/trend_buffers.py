@@ -1,7 +1,8 @@
-"""What was seen lately: a short trend of every figure that a graph shows.
+"""Recent trends of every figure that has a graph.
 
-The daemon keeps the past; this keeps the minutes that the screen draws, so that a graph needs no call each second.
-Trends begin with what the history has (``seed``), then grow by one point a snapshot. What has vanished is forgotten.
+The daemon keeps the past; the buffers keep the minutes that the screen draws, so that a graph needs no call each
+second. Trends start with the history's points (``seed``), then grow by one point per snapshot. Trends of what is gone
+are dropped.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from collections.abc import Iterable, Iterator
 from wattview.model import PowerUse, Snapshot
 
 Point = tuple[float, float]
-"""(Unix seconds, value). A value that was unknown is no point: the graph shows a gap there."""
+"""(Unix seconds, value). An unknown value is no point: the graph has a gap there."""
 
 HOST_POINTS = 900
 PART_POINTS = 120
 
 
 class TrendBuffers:
-    """Trends by key: ``("power",)``, ``("joules",)``, ``("cpu",)``, ``("idle",)`` …; and of parts,
-    ``("container", id)``, ``("stream", app, name)``, ``("gpu", uuid)``."""
+    """Trends by key: ``("power",)``, ``("joules",)``, ``("cpu",)``, ``("idle",)`` …; and of parts, ``("container",
+    id)``, ``("stream", app, name)``, ``("gpu", uuid)``."""
 
     def __init__(self) -> None:
         self._trends: dict[tuple[str, ...], deque[Point]] = {}
@@ -44,7 +45,7 @@ class TrendBuffers:
             del self._trends[key]
 
     def seed(self, key: tuple[str, ...], points: Iterable[Point]) -> None:
-        """Puts older points before those that are there."""
+        """Adds older points before the present ones."""
         here = self[key]
         first = here[0][0] if here else float("inf")
         older = [point for point in points if point[0] < first]
@@ -72,7 +73,7 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float | None
 
 
 def parts_of(use: PowerUse) -> tuple[tuple[str, float | None], ...]:
-    """The power by who used it, from the bottom of a stack to its top. The parts sum to ``use.watts``."""
+    """Attributed power, from the bottom of a stack to its top. The parts sum to ``use.watts``."""
     return (
         ("idle", use.idle_watts),
         ("containers", use.containers_watts),
@@ -82,7 +83,7 @@ def parts_of(use: PowerUse) -> tuple[tuple[str, float | None], ...]:
 
 
 def buckets(points: Iterable[Point], start: float, end: float, columns: int) -> list[float | None]:
-    """The mean of the points in each of ``columns`` equal parts of [start, end); None where there is none."""
+    """The mean of the points in each of ``columns`` equal parts of [start, end); None if there are none."""
     sums = [0.0] * columns
     counts = [0] * columns
     if end <= start or columns <= 0:
@@ -97,16 +98,16 @@ def buckets(points: Iterable[Point], start: float, end: float, columns: int) -> 
 
 
 def snapped(start: float, end: float, columns: int) -> tuple[float, float]:
-    """The window moved on to whole columns: a value stays in its column for as long as that is in view, so that the
-    picture moves by columns and does not shimmer."""
+    """The window aligned to whole columns: a value stays in its column while visible, so that the picture moves by
+    columns and does not flicker."""
     width = (end - start) / columns
     last = math.floor(end / width + 1) * width
     return last - (end - start), last
 
 
 def bridged(values: list[float | None], widest: int) -> list[float | None]:
-    """Gaps of at most ``widest`` columns, filled with the value before them: points that are further apart than a
-    column is wide are a slower clock and no missing data; a longer gap stays a gap."""
+    """Fills gaps of at most ``widest`` columns with the previous value: points further apart than a column come from a
+    slower clock and are not missing; a longer gap remains."""
     filled = list(values)
     last: int | None = None
     for index, value in enumerate(values):
@@ -119,12 +120,12 @@ def bridged(values: list[float | None], widest: int) -> list[float | None]:
 
 
 def in_mbit(points: Iterable[Point]) -> list[Point]:
-    """Bytes a second as megabits a second."""
+    """Bytes per second as megabits per second."""
     return [(moment, value * 8 / 1e6) for moment, value in points]
 
 
 def energy_between(joules: Iterable[Point], start: float, end: float) -> float | None:
-    """The growth of an energy counter over [start, end], linear between its samples; None where they do not reach."""
+    """The increase of an energy counter over [start, end], linear between its samples; None if they do not cover it."""
     ordered = list(joules)
     first, last = _at(ordered, start), _at(ordered, end)
     return None if first is None or last is None else last - first

@@ -1,1 +1,1 @@
-"""Widgets: one a file, each with its own style and keys."""
+"""Widgets, one per file, each with its own style and keys."""

@@ -1,4 +1,4 @@
-"""The line that is only there when something is: no daemon, an old picture, or a pause."""
+"""A line that appears only when needed: no daemon, an old picture, or a pause."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from wattview.tui.text import about
 from wattview.tui.widgets.pane import Pane
 
 QUIET_SECONDS = 4.0
-"""A live daemon that has said nothing for this long is remarked on."""
+"""A live daemon that has been silent for longer is mentioned."""
 
 
 class Banner(Pane):
@@ -31,7 +31,7 @@ class Banner(Pane):
 
 
 def banner_text(link: Link, age_seconds: float | None, paused: bool, what: str = "daemon") -> str:
-    """What the banner says of ``what`` is followed; nothing where all is well."""
+    """The banner's text about ``what``; empty if all is well."""
     if link.state == "lost":
         old = f"; what you see is {about(age_seconds)} old" if age_seconds is not None else ""
         again = f" Trying again in {about(link.retry_seconds)}." if link.retry_seconds >= 1 else " Trying again."

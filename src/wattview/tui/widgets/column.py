@@ -1,4 +1,4 @@
-"""Columns of a table, as data, and how they share the width there is."""
+"""Columns of a table, as data, and how they share the available width."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ R = TypeVar("R")
 
 
 class Column(NamedTuple, Generic[R]):
-    """One column. ``text`` writes its cell; ``sort`` orders its rows (None is last); ``tone`` names a colour class of
-    the table (``good``, ``warn``, ``bad``, ``dim``, ``graph``), which only ever repeats what the text says. ``draw``
-    writes the cell instead, where that depends on its width. ``grow``: cells that it takes more where some are
-    spare."""
+    """One column. ``text`` returns its cell; ``sort`` orders its rows (None is last); ``tone`` names a colour class of
+    the table (``good``, ``warn``, ``bad``, ``dim``, ``graph``), which only repeats what the text says. ``draw`` returns
+    a cell whose text depends on its width. ``grow``: additional cells that it takes if available."""
 
     title: str
     width: int
@@ -30,13 +29,13 @@ class Column(NamedTuple, Generic[R]):
 
 
 Placed = tuple[int, Column[Any], int]
-"""(index among all columns, the column, its width now)."""
+"""(index among all columns, the column, its current width)."""
 
 
 def lay_out(columns: Sequence[Column[Any]], width: int, stretch: int = 0) -> list[Placed]:
-    """The columns that have room in ``width`` cells, with a cell between two. The first one is never left out; it
-    gives way where even it has no room. Of what is spare each takes what it would grow by, from the left; the last
-    column takes all the rest where ``stretch`` is -1, else the first takes up to twice its own width."""
+    """The columns that fit into ``width`` cells, with a cell in between. The first is never dropped, only shrunk. Spare
+    width goes to ``grow``, from the left; the rest goes to the last column if ``stretch`` is -1, else to the first, up
+    to twice its own width."""
     kept = list(enumerate(columns))
     while len(kept) > 1 and sum(column.width + 1 for _, column in kept) - 1 > width:
         highest = max(column.rank for _, column in kept[1:])

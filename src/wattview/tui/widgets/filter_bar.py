@@ -1,4 +1,4 @@
-"""The filter: ``/`` opens it, typing narrows the table at once, enter keeps it, escape drops it."""
+"""The filter: ``/`` opens it, typing filters the table at once, enter keeps it, escape drops it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two lines of health: the exporters, and the sources that have something to say."""
+"""Two lines of health: the exporters, and the sources with problems."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def exporter_parts(exporters: tuple[ExporterHealth, ...], past: bool = False) ->
 
 
 def source_parts(probes: tuple[ProbeStatus, ...]) -> Parts:
-    """What is refused, broken or degraded; what a machine just has not is no fault."""
+    """Refused, broken or degraded sources; a source that this machine does not have is no problem."""
     troubled = [one for one in probes if one.state in ("refused", "broken", "degraded")]
     if not troubled:
         return []

@@ -57,12 +57,12 @@ def host_parts(host: HostReading, now: float, width: int) -> Parts:
 
 
 def physical(nic: Nic) -> bool:
-    """Not the loopback, and not the bridges and pairs of containers, whose bytes the real interfaces carry again."""
+    """Not loopback, and not the containers' bridges and veth pairs, whose bytes the real interfaces carry again."""
     return not nic.device.startswith(("lo", "veth", "br-", "docker", "virbr", "cni", "flannel", "cali"))
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
-    """None where one of them is not known yet, or there is none."""
+    """None if a value is unknown, or there is none."""
     found = list(values)
     known = [value for value in found if value is not None]
     return sum(known) if known and len(known) == len(found) else None

@@ -1,4 +1,4 @@
-"""The line of keys at the foot of a screen: those that work now, as many as there is room for."""
+"""The footer: the keys that work now, as many as fit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 LAST = ("help", "quit")
-"""The bindings that are shown at the end, and are never left out."""
+"""Bindings at the end of the footer, which are never dropped."""
 
 
 class FooterItem(NamedTuple):
-    """What is shown of one or several keys; a click presses ``key``."""
+    """An entry for one or several keys; a click presses ``key``."""
 
     display: str
     description: str
@@ -28,8 +28,8 @@ class FooterItem(NamedTuple):
 
 
 class KeyFooter(Widget):
-    """One widget, drawn in one go: Textual's footer is made of one for each key, and makes and styles them all anew
-    with each change of screens, which took as long as all the rest of the change."""
+    """One widget, drawn at once: Textual's footer has one widget per key, and its creation and styling took as long as
+    the rest of a screen change."""
 
     DEFAULT_CSS = """
     KeyFooter { dock: bottom; height: 1; background: $panel; color: $foreground; text-wrap: nowrap; }
@@ -50,7 +50,7 @@ class KeyFooter(Widget):
             self.refresh()
 
     def shown(self) -> list[tuple[int, FooterItem]]:
-        """(its first cell, the item) for those that have room."""
+        """(its first cell, the item) for those that fit."""
         items, gap = fit_items(self.items, self.size.width)
         places, at = [], 0
         for item in items:
@@ -74,8 +74,8 @@ class KeyFooter(Widget):
 
 
 def items_of(screen: Screen[object]) -> list[FooterItem]:
-    """What only this screen has comes first, then what the focused widget and every screen have, then the app's; help
-    and quit are the last. Keys of one group or one action are one item."""
+    """The screen's own keys come first, then the focused widget's and those of all screens, then the app's; help and
+    quit are last. Keys of one group or action are one item."""
     own = {binding.id for binding in Binding.make_bindings(type(screen).BINDINGS)}
     found: dict[object, list[FooterItem]] = {}
     order: dict[object, tuple[bool, int]] = {}
@@ -96,8 +96,8 @@ def items_of(screen: Screen[object]) -> list[FooterItem]:
 
 
 def fit_items(items: list[FooterItem], width: int) -> tuple[list[FooterItem], int]:
-    """The items that have room in ``width`` cells, and the cells between two: first the gaps become smaller, then
-    those before the last two go, the last of them first."""
+    """The items that fit into ``width`` cells, and the cells between two: first the gaps shrink, then items before the
+    last two are dropped, from the end."""
     kept = list(items)
     while True:
         for gap in (2, 1):

@@ -1,4 +1,4 @@
-"""The pages of one screen, in a line: left and right go through them, a click goes to one."""
+"""The pages of one screen, in a line: left and right switch, a click selects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 
 class Pages(Widget):
-    """The page in front is bracketed as well as coloured."""
+    """The active page is bracketed as well as coloured."""
 
     DEFAULT_CSS = """
     Pages { height: 1; padding: 0 1; color: $foreground; }
@@ -33,7 +33,7 @@ class Pages(Widget):
             self.refresh()
 
     def beside(self, step: int) -> str:
-        """The page so many further; there is none beyond the first and the last."""
+        """The page so many further, within the first and the last."""
         here = self.titles.index(self.current)
         return self.titles[max(0, min(len(self.titles) - 1, here + step))]
 

@@ -1,4 +1,4 @@
-"""A pane of text: it is given new content with every snapshot, and draws only when that has changed."""
+"""A pane of text: it gets new content with every snapshot, and redraws only if that has changed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from textual.widgets import Static
 from wattview.foreign_text import clean
 
 Parts = list[str | tuple[str, str]]
-"""Content as a pane takes it: texts, and texts with a style."""
+"""Content of a pane: texts, and texts with a style."""
 
 
 class Pane(Static):
-    """``put`` takes the content; a pane whose height follows its content says ``grows``."""
+    """``put`` sets the content; a pane with ``grows`` has the height of its content."""
 
     DEFAULT_CSS = """
     Pane { height: auto; width: 1fr; }
@@ -23,7 +23,7 @@ class Pane(Static):
     _last: object = None
 
     def put(self, *parts: str | tuple[str, str] | Content) -> None:
-        """Parts are texts or (text, style) pairs, shown as they are: nothing in them is markup."""
+        """Parts are texts or (text, style) pairs, shown literally, without markup."""
         if parts == self._last:
             return
         self._last = parts
@@ -40,8 +40,8 @@ def _clean(part: str | tuple[str, str] | Content) -> str | tuple[str, str] | Con
 
 
 def entitle(widget: Widget, title: str | Content, subtitle: str | None = None) -> None:
-    """Gives a widget's border a title, and a subtitle where one is said; neither is markup. Only what has changed is
-    set: with a title Textual draws the whole widget anew."""
+    """Sets a widget's border title, and its subtitle if given, without markup. Only changes are set: Textual redraws
+    the whole widget for a title."""
     content = title if isinstance(title, Content) else heading(title)
     if content.markup != (widget.border_title or ""):
         widget.border_title = content
@@ -50,5 +50,5 @@ def entitle(widget: Widget, title: str | Content, subtitle: str | None = None) -
 
 
 def heading(text: str) -> Content:
-    """A border's title or subtitle from a text of elsewhere, shown as it is."""
+    """A border title or subtitle from untrusted text, shown literally."""
     return Content(clean(text).replace("\n", "·"))

@@ -1,4 +1,4 @@
-"""Power at this moment: a large figure, where it comes from, and what it costs."""
+"""Current power: a large figure, its source, and its cost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PowerNow(Vertical):
         self.border_title = "Power now"
 
     def show(self, picture: Picture, of: str = "") -> None:
-        """``of``: the host's name, where there are several."""
+        """``of``: the host's name, if there are several."""
         snapshot = picture.snapshot
         power = snapshot.power if snapshot is not None else None
         machine = snapshot.machine_power if snapshot is not None else None
@@ -58,7 +58,7 @@ def _source(picture: Picture, machine: MachinePower | None, power: PowerReading 
     words = source_words(machine.source)
     if is_estimate(machine.source):
         return [(" ESTIMATE ", "bold reverse $warning"), f" {words}"]
-    # The clock sees the host's short peaks, and none of the GPUs'.
+    # The sampler sees the host's short peaks, but not the GPUs'.
     peak = power.host_peak_watts if power is not None and machine.source == power.source else None
     return [words + (f", peak {number(peak)} W" if peak is not None else "")]
 
@@ -82,7 +82,7 @@ def _price_parts(snapshot: Snapshot | None) -> str:
 
 
 def _use(use: PowerUse | None) -> str:
-    """How much of it is the idle machine, how sure that is, and how it is known; or why it is not."""
+    """Idle power, its error and its origin; or why it is unknown."""
     if use is None:
         return ""
     if use.idle_watts is None:
@@ -92,7 +92,7 @@ def _use(use: PowerUse | None) -> str:
 
 
 def _wall(wall: WallPower | None) -> str:
-    """Power from the wall, which costs and carbon are of; or why it is unknown."""
+    """Power from the wall, which costs and carbon are based on; or why it is unknown."""
     if wall is None:
         return ""
     if wall.watts is None:
@@ -103,7 +103,7 @@ def _wall(wall: WallPower | None) -> str:
 
 
 def _zones(power: PowerReading | None, machine: MachinePower | None) -> str:
-    """Zones in the order of the kernel, each with a word where the figure does not count it; the GPUs in a line."""
+    """Zones in the kernel's order, marked if the host's figure does not include them; the GPUs in a line."""
     if power is None:
         return ""
     lines = []

@@ -9,7 +9,7 @@ from wattview.tui.widgets.pane import Pane, Parts
 
 
 class RunBar(Pane):
-    """Only there while a run is."""
+    """Visible only during a run."""
 
     DEFAULT_CSS = """
     RunBar { height: 1; padding: 0 1; display: none; background: $primary 15%; }

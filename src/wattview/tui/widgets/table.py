@@ -1,12 +1,12 @@
-"""A table that is cheap to keep current: it draws the rows in view, and of these the lines whose text has changed.
+"""A table that is cheap to update: it draws the visible rows, and of these only the lines whose text has changed.
 
-Textual's DataTable keeps every cell of every row as a renderable of its own; a hundred rows rewritten once a second
-cost a tenth of a core. This one is given the rows as they are, formats what is in view, and compares.
+Textual's DataTable keeps every cell of every row as a renderable; updating a hundred rows once a second took a tenth of
+a core. This one gets the rows as they are, formats the visible ones, and compares.
 
-Columns are data: what to write, how wide, how to sort. Where the terminal is too narrow, the columns of the highest
-``rank`` go first; spare room goes to the first column, or to the last (``stretch=-1``). The cursor stays on its row
-(by key), however the rows are sorted; with ``follow`` a cursor on the first line stays there instead. Of a table that
-``opens``, enter or a double click opens the row under the cursor.
+Columns are data: text, width, sorting. On a narrow terminal, the columns of the highest ``rank`` are dropped first;
+spare width goes to the first column, or to the last (``stretch=-1``). The cursor stays on its row (by key) when the
+rows are sorted; with ``follow`` a cursor on the first line stays there instead. In a table that ``opens``, enter or a
+double click opens the row under the cursor.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _VALUE = itemgetter(0)
 
 
 class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
-    """Rows of one kind under fixed columns. ``key`` tells rows apart from one snapshot to the next."""
+    """Rows of one kind under fixed columns. ``key`` identifies rows across snapshots."""
 
     DEFAULT_CSS = """
     Table {
@@ -76,7 +76,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     ]
 
     class Highlighted(Message):
-        """The cursor is on another row, or its row has new figures. ``row`` is None where there is no row."""
+        """The cursor is on another row, or its row has new figures. ``row`` is None if there is no row."""
 
         def __init__(self, table: Table[Any], row: Any) -> None:
             super().__init__()
@@ -127,7 +127,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     # what is shown
 
     def show(self, rows: Sequence[R], empty: str | None = None) -> None:
-        """The rows as they are now. ``empty`` is what to say where there is none: what is missing, and the way out."""
+        """Sets the rows. ``empty`` is the text if there are none: what is missing, and how to fix it."""
         if empty is not None and empty != self.empty:
             self.empty = empty
             if not rows:
@@ -136,8 +136,8 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._arrange()
 
     def set_columns(self, columns: Sequence[Column[R]], *, stretch: int = 0) -> None:
-        """Other columns for the same rows: cursor, marks and filter stay; the sorting is that of the first column that
-        has the same title, else none."""
+        """Sets other columns for the same rows: cursor, marks and filter stay; the sorting stays if a column has the
+        same title."""
         title = self.columns[self.sort_column].title if self.sort_column is not None else None
         self.columns = tuple(columns)
         self.stretch = stretch
@@ -211,7 +211,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         return tuple(cells)
 
     def _line(self, index: int) -> tuple[Any, ...]:
-        """Everything that decides how a line looks: two equal lines need no drawing."""
+        """Everything that determines how a line looks: if it is equal, the line is not redrawn."""
         row = self.rows[index]
         here = index == self._cursor
         cells = self._written.get(index)
@@ -229,7 +229,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             for index in range(first, last)
             if self._drawn.get(index) != (self._line(index) if index < len(self.rows) else ())
         ]
-        # Each call costs as much as drawing a line: one for those that follow each other.
+        # Each call costs as much as drawing a line: adjacent lines share one.
         for _, run in groupby(enumerate(changed), lambda pair: pair[1] - pair[0]):
             together = [index for _, index in run]
             self.refresh_lines(together[0] + 1, len(together))
@@ -254,7 +254,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         if marked:
             (text, tone), *others = cells
             cells = ((aligned(f"● {text.rstrip()}", cell_len(text), left=True), tone), *others)
-        # Neighbours of one tone are one segment: what Textual does with a line, it does with each segment of it.
+        # Adjacent cells of one tone are one segment: Textual processes a line segment by segment.
         segments: list[Segment] = []
         before, together = cells[0][1], cells[0][0]
         for text, tone in cells[1:]:
@@ -280,8 +280,8 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         return Strip(segments)
 
     def _style(self, part: str = "", tone: str = "") -> Style:
-        """The style of a part of the table, with a tone on it. Making one costs as much as drawing the line it is for,
-        so they are kept until a style changes."""
+        """The style of a part of the table with a tone, cached until a style changes: making one costs as much as
+        drawing a line."""
         style = self._styles.get((part, tone))
         if style is None:
             style = self.rich_style
@@ -289,7 +289,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
                 style += self.get_component_rich_style(f"table--{part}", partial=True)
             if tone:
                 over = self.get_component_rich_style(f"table--{tone}", partial=True)
-                # On the cursor's colour no other is certain to be read: there a tone keeps only its weight.
+                # On the cursor's background no other colour is certain to be readable: a tone keeps only its weight.
                 style += over.without_color if part == "cursor" else over
             self._styles[part, tone] = style
         return style
@@ -299,7 +299,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._styles.clear()
         super().notify_style_update()
 
-    # the hand
+    # keys and mouse
 
     def _go(self, index: int) -> None:
         if not self.rows:
@@ -335,20 +335,20 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             self.post_message(self.Opened(self, self.row))
 
     def go_to(self, key: Hashable) -> None:
-        """Puts the cursor on the row of that key, now or when the first rows are shown."""
+        """Moves the cursor to the row of that key, now or when the first rows are shown."""
         self._cursor_key = key
         if self._given:
             self._arrange()
 
     def toggle_mark(self) -> None:
-        """Marks the row under the cursor or takes its mark away, and goes to the next."""
+        """Toggles the mark of the row under the cursor, and moves to the next."""
         if self.row is not None:
             self.marked ^= {self.key(self.row)}
             self._refresh_changed()
             self.action_move(1)
 
     def action_sort_next(self) -> None:
-        """Sorts by the next column in view that can be sorted; after the last, back to the order as given."""
+        """Sorts by the next visible column that can be sorted; after the last, restores the given order."""
         able = [index for index, column, _ in self._layout if column.sort is not None]
         later = [index for index in able if self.sort_column is None or index > self.sort_column]
         self.sort_by(later[0] if later else None)
@@ -359,7 +359,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._arrange()
 
     def sort_by(self, column: int | None) -> None:
-        """Text columns begin with A, figures with the largest."""
+        """Text columns start with A, figures with the largest."""
         self.sort_column = column
         self.descending = column is not None and not self.columns[column].left
         self.refresh()

@@ -1,4 +1,4 @@
-"""The line above every screen: which screens there are, on which keys, and which one this is."""
+"""The top line of every screen: all screens, their keys, and the active one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wattview.tui.text import clock
 
 
 class Tab(NamedTuple):
-    """A screen's key, its name as a mode of the app, its title, and its title where there is little room."""
+    """A screen's key, its name as a mode of the app, its title, and a short title for narrow terminals."""
 
     key: str
     mode: str
@@ -37,7 +37,7 @@ TABS = (
 
 
 class Tabs(Widget):
-    """One line; the screen in front is bracketed as well as coloured. A click goes there."""
+    """One line; the active screen is bracketed as well as coloured. A click switches."""
 
     DEFAULT_CSS = """
     Tabs { height: 1; background: $panel; color: $foreground; }
@@ -54,7 +54,7 @@ class Tabs(Widget):
         self._right = ""
 
     def show(self, snapshot: Snapshot | None, state: str = "") -> None:
-        """``state``: a word for what is no live picture."""
+        """``state``: a word for a picture that is not live."""
         host = clean(snapshot.host.hostname) if snapshot is not None and snapshot.host is not None else ""
         moment = clock(snapshot.time) if snapshot is not None else ""
         right = "  ".join(text for text in (host, state, moment) if text)

@@ -28,13 +28,13 @@ class StreamRow(NamedTuple):
 
 
 def container_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[ContainerRow]:
-    """By CPU, the busiest first: the order of those that a sort leaves equal."""
+    """By CPU, the busiest first: the order of equal rows."""
     rows = [ContainerRow(one, trends["container", one.id], snapshot.time) for one in snapshot.containers]
     return sorted(rows, key=lambda row: -(row.container.cpu_percent or 0.0))
 
 
 def stream_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[StreamRow]:
-    """With the energy's price: what the machine's energy costs an hour, by a stream's part of its power."""
+    """With the energy's cost: the machine's energy cost per hour, by a stream's share of its power."""
     watts = snapshot.machine_power.watts if snapshot.machine_power is not None else None
     cost = snapshot.energy_cost_per_hour
     price = cost / watts if cost is not None and watts else None
@@ -63,7 +63,7 @@ def _sent(container: Container) -> float | None:
 
 
 def _sum(values: list[float | None]) -> float | None:
-    """None where one of them is not known yet, or there is none."""
+    """None if a value is unknown, or there is none."""
     known = [value for value in values if value is not None]
     return sum(known) if known and len(known) == len(values) else None
 
@@ -138,11 +138,11 @@ STREAMS: tuple[Column[StreamRow], ...] = (
 
 
 CONTAINER_WATTS = 1
-"""The column that containers are sorted by at first; those whose power is unknown come after, by CPU."""
+"""The initial sort column of containers; those of unknown power come last, by CPU."""
 
 
 def titled(title: str, shown: int, all_rows: int) -> str:
-    """``Containers 12``, or ``Containers 3 of 12`` where a filter is on."""
+    """``Containers 12``, or ``Containers 3 of 12`` with a filter."""
     if not all_rows:
         return title
     return f"{title} {shown}" if shown == all_rows else f"{title} {shown} of {all_rows}"
