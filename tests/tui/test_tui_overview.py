@@ -16,7 +16,7 @@ from tests.support.dashboard import (
     stream,
     until,
 )
-from wattview.model import EncoderStatus, HistorySeries, ProbeStatus
+from wattview.model import EncoderStatus, HistorySeries, ProbeStatus, WallPower
 from wattview.tui.plots.graph import Graph
 from wattview.tui.widgets.power_now import PowerNow
 
@@ -212,3 +212,21 @@ async def test_containers_come_by_watts_and_without_them_by_cpu(daemon: Scripted
     async with opened(daemon) as pilot:
         rows = pilot.app.screen.query_one("#containers").rows
         assert [row.container.name for row in rows] == ["grafana", "transcoder-b", "nginx-rtmp", "transcoder-a"]
+
+
+async def test_the_wall_stands_beside_the_processors_power(daemon: ScriptedDaemon) -> None:
+    wall = WallPower(source="meter", time=7.0, monotonic=7.0, watts=91.4, error_watts=0.96)
+    daemon.say(msgspec.structs.replace(snapshot(7.0), wall=wall, embodied_grams_per_hour=28.5, prices_stale=True))
+    async with opened(daemon, (120, 40)) as pilot:
+        await until(pilot, lambda: "at the wall" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "91.4 W ±0.96 W" in text
+        assert "of the wall, by its meter" in text
+        assert "embodied 28.5 g CO₂/h" in text
+        assert "by the grid's last known values" in text
+        unknown = msgspec.structs.replace(wall, watts=None, error_watts=None, reason="rack has not answered for 31 s")
+        daemon.say(msgspec.structs.replace(snapshot(8.0), wall=unknown))
+        await until(pilot, lambda: "rack" in screen_text(pilot.app))
+        await pilot.press("2")
+        await until(pilot, lambda: "wall (meter)" in screen_text(pilot.app))
+        assert "all that is billed" in screen_text(pilot.app)

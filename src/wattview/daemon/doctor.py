@@ -158,10 +158,14 @@ def _describe(reading: Reading | None) -> str:
 
 
 def _meter(meter: MeterReading) -> str:
-    """``rack (a Shelly plug or energy meter): 142.3 W``."""
+    """``rack (a Shelly plug or energy meter): 142.3 W ±1.5, refreshed every 1.0 s``."""
     kind = meter_kind(meter.kind)
-    watts = "no figure" if meter.watts is None else f"{meter.watts:.1f} W"
-    return f"{meter.name} ({kind.words}): {watts}" if kind is not None else f"{meter.name}: {watts}"
+    name = f"{meter.name} ({kind.words})" if kind is not None else meter.name
+    if meter.watts is None:
+        return f"{name}: no figure"
+    error = f" ±{meter.error_watts:.1f}" if meter.error_watts is not None else ""
+    refresh = f", refreshed every {meter.refresh_seconds:.1f} s" if meter.refresh_seconds is not None else ""
+    return f"{name}: {meter.watts:.1f} W{error}{refresh}"
 
 
 async def _examine_tools(config: Config) -> AsyncIterator[Finding]:

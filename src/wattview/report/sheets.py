@@ -25,7 +25,7 @@ ALWAYS = frozenset((
 SHEETS = (
     ("Energy and power", (
         "duration_seconds", "energy_joules", "power_mean_watts", "power_max_watts", "baseline_diff_power_watts",
-        "cpu_mean_percent", "gpu_energy_joules",
+        "cpu_mean_percent", "gpu_energy_joules", "wall_power_mean_watts", "wall_energy_joules",
     )),
     ("Picture quality", (
         "vmaf_score", "vmaf_percentile_1", "psnr_score", "xpsnr_score", "ssim_score", "qoe_score",

@@ -25,10 +25,17 @@ COLUMNS = (
 """The columns of the first table, always all of them."""
 
 BY_DELIVERED = (*EFFICIENCY, *EFFICIENCY_PRICES)
-MORE_COLUMNS = ("psnr_score", "xpsnr_score", "ssim_score", *BY_DELIVERED)
+MORE_COLUMNS = (
+    "wall_power_mean_watts", "wall_energy_joules", "psnr_score", "xpsnr_score", "ssim_score", *BY_DELIVERED,
+)  # fmt: skip
 """The columns of the second table, if known."""
 
-WITH_ERROR = frozenset({"power_mean_watts", "baseline_diff_power_watts", "energy_joules", "vmaf_score", *BY_DELIVERED})
+WITH_ERROR = frozenset(
+    {
+        "power_mean_watts", "baseline_diff_power_watts", "energy_joules", "vmaf_score", "wall_power_mean_watts",
+        "wall_energy_joules", *BY_DELIVERED,
+    }
+)  # fmt: skip
 """Quantities shown with ±; the others have the same relative error, or none."""
 
 

@@ -67,18 +67,20 @@ def _price(snapshot: Snapshot | None) -> str:
     if snapshot is None:
         return ""
     carbon = number(snapshot.carbon_grams_per_hour)
-    embodied = snapshot.embodied_grams_per_hour
-    made = f" + {number(embodied)} embodied" if embodied is not None else ""
-    last = " (last known)" if snapshot.prices_stale else ""
-    return f"{money(snapshot.cost_per_hour)} {snapshot.currency}/h   {carbon}{made} g CO₂/h{last}"
+    return f"{money(snapshot.cost_per_hour)} {snapshot.currency}/h   {carbon} g CO₂/h"
 
 
 def _price_parts(snapshot: Snapshot | None) -> str:
     if snapshot is None:
         return ""
-    wall = snapshot.wall
-    of = f"\n  of the wall, {WALL_WORDS[wall.source]}" if wall is not None and wall.watts is not None else ""
-    return f"  energy {money(snapshot.energy_cost_per_hour)} + compute {money(snapshot.compute_cost_per_hour)}{of}"
+    parts = [f"energy {money(snapshot.energy_cost_per_hour)} + compute {money(snapshot.compute_cost_per_hour)}"]
+    if snapshot.wall is not None and snapshot.wall.watts is not None:
+        parts.append(f"of the wall, {WALL_WORDS[snapshot.wall.source]}")
+    if snapshot.embodied_grams_per_hour is not None:
+        parts.append(f"embodied {number(snapshot.embodied_grams_per_hour)} g CO₂/h")
+    if snapshot.prices_stale:
+        parts.append("by the grid's last known values")
+    return "\n".join(f"  {part}" for part in parts)
 
 
 def _use(use: PowerUse | None) -> str:
@@ -99,7 +101,7 @@ def _wall(wall: WallPower | None) -> str:
         return f"{'at the wall':<14}{UNKNOWN:>7}  {wall.reason}\n"
     error = f" {within(wall.error_watts)} W" if wall.error_watts is not None else ""
     outside = f"  {wall.reason}\n" if wall.reason else ""
-    return f"{'at the wall':<14}{number(wall.watts):>7} W{error}, {WALL_WORDS[wall.source]}\n{outside}"
+    return f"{'at the wall':<14}{number(wall.watts):>7} W{error}\n{outside}"
 
 
 def _zones(power: PowerReading | None, machine: MachinePower | None) -> str:
