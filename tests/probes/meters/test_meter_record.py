@@ -159,3 +159,12 @@ def test_a_sum_of_outlets_lacks_none_silently() -> None:
     assert together(outlets, ("1", "3")).watts == 25.0
     with pytest.raises(SourceBroken, match="no outlet '4'"):
         together(outlets, ("1", "4"))
+
+
+def test_a_meter_that_never_answers_is_a_fault_when_its_first_answer_is_overdue() -> None:
+    clock, record = FakeClock(), MeterRecord(2.0)
+    assert record.reading(clock()) == (None, None, None)
+    clock.advance(11)
+    fault = record.reading(clock())[2]
+    assert fault is not None
+    assert fault.reason == "has not answered for 11 s"

@@ -45,6 +45,7 @@ class MeterRecord:
         self.watts: float | None = None
         self.changed: Moment | None = None
         self._alive: Moment | None = None
+        self._began: Moment | None = None
         self.answered: Moment | None = None
         self.error: SourceError | None = None
         self.fault: Fault | None = None
@@ -61,7 +62,8 @@ class MeterRecord:
             self.fault = Fault("power", reason)
             answer = answer._replace(watts=None)
         before = self._answer
-        gap = self.answered is None or self._missed(now) or slept(self.answered, now) or self.stopped(self.answered)
+        last = self.answered
+        gap = last is None or self._missed(now, last) or slept(last, now) or self.stopped(last)
         if self.changed is None or before is None or _moved(before, answer):
             if self.changed is not None and not gap:
                 self._intervals.append(now.monotonic - self.changed.monotonic)
@@ -94,11 +96,13 @@ class MeterRecord:
 
     def reading(self, now: Moment) -> tuple[float | None, float | None, Fault | None]:
         """Watts, joules since the first answer, and what is wrong."""
-        if self.answered is None:
-            return None, None, self._failure()  # no fault before its first answer is due
-        if self._missed(now):
-            seconds = now.monotonic - self.answered.monotonic
+        self._began = self._began or now
+        since = self.answered or self._began
+        if self._missed(now, since):
+            seconds = now.monotonic - since.monotonic
             return None, None, self._failure() or Fault("meter", f"has not answered for {seconds:.0f} s")
+        if self.answered is None:
+            return None, None, self._failure()  # its first answer is not due yet
         if self.stopped(now) and self._alive is not None:
             seconds = now.monotonic - self._alive.monotonic
             reason = f"has shown the same for {seconds:.0f} s: it stands still"
@@ -118,11 +122,9 @@ class MeterRecord:
             return False  # a steady load that is shown in whole watts looks the same
         return now.monotonic - self._alive.monotonic > bound
 
-    def _missed(self, now: Moment) -> bool:
-        if self.answered is None:
-            return True
+    def _missed(self, now: Moment, since: Moment) -> bool:
         bound = max(MISSED * self.interval_seconds, LEAST_MISSED_SECONDS)
-        return now.monotonic - self.answered.monotonic > bound
+        return now.monotonic - since.monotonic > bound
 
     def _failure(self) -> Fault | None:
         return None if self.error is None else Fault("meter", self.error.reason, self.error.fix)
