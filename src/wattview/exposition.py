@@ -41,7 +41,7 @@ class Family(Struct):
         return self
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=8192)
 def labels(**pairs: str) -> str:
     """``{a="1",b="2"}`` in the given order, escaped."""
     return label_text(pairs)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.support import films
@@ -180,6 +182,20 @@ async def test_a_cover_is_not_the_film(tmp_path: Path, program: str) -> None:
     found = await scores(program, path, tmp_path / "run")
     same = await scores(program, plain, tmp_path / "same")
     assert (found.vmaf, found.psnr_db) == pytest.approx((same.vmaf, same.psnr_db), abs=1e-6)
+
+
+async def test_a_title_is_no_picture_and_holds_nobody_up(tmp_path: Path, program: str) -> None:
+    """FFmpeg prints a title as it is, of any length and on one line where it holds carriage returns."""
+    plain = films.lavfi(films.picture(), *films.YUV, to=tmp_path / "plain.mkv")
+    says = "\u2028[Parsed_showinfo_0 @ 0x1] n: 0 x fmt:rgb24 x s:9999x9999 i:T \n[Parsed_showinfo_0 @ 0x1] n: 0 \r"
+    title = says + "] n: 1 \r" * 4_000 + "color_space:\r" * 4_000
+    named = films.with_title(plain, title, tmp_path / "film.mkv")
+    before = time.monotonic()
+    expected = await film(program, plain)
+    between = time.monotonic()
+    found = await film(program, named)
+    assert msgspec.structs.replace(found, path=plain) == expected
+    assert time.monotonic() - between < 3 * (between - before) + 2.0
 
 
 @SLOW

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.nobody import as_nobody, directory_for_all
 from tests.support.socket_tree import SocketTree
+from wattview.daemon.attribution.publishers import host_processes
 from wattview.daemon.attribution.publishers.host_processes import HostProcesses
 from wattview.daemon.attribution.publishers.matching import Match, Matching, PushedStream, ServerSight
 from wattview.daemon.attribution.publishers.push_targets import PushTarget, push_targets
@@ -319,3 +320,9 @@ def test_addresses_as_servers_and_the_kernel_write_them() -> None:
     assert [(one.here, one.there, one.inode) for one in tcp_table(v6)] == [
         (("127.0.0.1", 1935), ("127.0.0.2", 49153), 77), (("2001:db8::1", 1935), ("2001:db8::2", 49153), 78),
     ]  # fmt: skip
+
+
+def test_of_a_command_line_of_megabytes_only_the_beginning_is_read(tree: SocketTree) -> None:
+    tree.process(60, "ffmpeg " + "|".join(f"rtmp://h{at}/live/a" for at in range(200_000)))
+    (found,) = [one for one in HostProcesses(tree.write()).by_pid.values() if one.pid == 60]
+    assert 0 < len(found.targets) <= host_processes.MOST_TARGETS

@@ -40,6 +40,11 @@ def with_cover(film: Path, to: Path) -> Path:
     return to
 
 
+def with_title(film: Path, title: str, to: Path) -> Path:
+    run("ffmpeg", "-v", "error", "-y", "-i", str(film), "-c", "copy", "-metadata", f"title={title}", str(to))
+    return to
+
+
 def of_two_sizes(folder: Path, first: str = "640x360", second: str = "320x240", *arguments: str) -> Path:
     """A transport stream whose picture changes its size after two seconds."""
     one = lavfi(picture(first), *YUV, *arguments, "-f", "mpegts", to=folder / "one.ts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,14 @@ def test_a_file_that_repeats_one_of_our_families_makes_no_second_one(
     found = Exposition(text)
     assert found.value("node_load1") != 77
     assert len(found.labels_of("node_os_info")) == 2
+
+
+def test_a_line_of_any_length_is_read_in_time_that_is_in_proportion_to_it() -> None:
+    def seconds(count: int) -> float:
+        line = "x{" + ",".join(f'a{at}=""' for at in range(count)) + "} 1\n"
+        before = time.perf_counter()
+        parse(line)
+        return time.perf_counter() - before
+
+    short = min(seconds(10_000) for _ in range(3))
+    assert min(seconds(80_000) for _ in range(3)) < 20 * short

@@ -76,7 +76,7 @@ class SampleIndex:
         return max(samples, key=lambda sample: sample.time).value if samples else None
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _parsed(key: str) -> tuple[str, Mapping[str, str]]:
     return parse_series(key)
 

@@ -348,7 +348,7 @@ def _all_labels(containers: Iterable[Container]) -> set[str]:
     return {key for container in containers for key in container.labels}
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=1024)
 def _base(cgroup: str, name: str, image: str, own: tuple[tuple[str, str], ...]) -> str:
     """A container's labels without the braces."""
     return label_text({**dict(own), "id": cgroup, "image": image, "name": name})[1:-1]

@@ -210,10 +210,7 @@ def _tidy(body: str) -> str:
     pairs = []
     at = 0
     names = set()
-    while at < len(body) and body[at:].strip():
-        match = _PAIR.match(body, at)
-        if match is None:
-            raise ValueError("not a label")
+    while match := _PAIR.match(body, at):
         if match[1] in names:
             raise ValueError("the same label twice")
         if match[1].startswith("__"):
@@ -221,6 +218,8 @@ def _tidy(body: str) -> str:
         names.add(match[1])
         pairs.append(f"{match[1]}={match[2]}")
         at = match.end()
+    if body[at:].strip():
+        raise ValueError("not a label")
     return ",".join(pairs)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from msgspec import Struct
 
@@ -18,6 +19,9 @@ from wattview.probes.tcp_sockets import TcpEntry, local_addresses, tcp_table
 
 KTHREADD = 2
 """The parent of the kernel's threads, which have neither sockets nor command lines of their own."""
+
+COMMAND_BYTES, MOST_TARGETS = 1 << 17, 64
+"""Of a command line: anybody may start a process with one of some megabytes."""
 
 
 class HostProcess(Struct, frozen=True):
@@ -65,8 +69,8 @@ class HostProcesses:
             return None
         if KTHREADD in (pid, stat.parent):
             return None
-        arguments = _bytes(f"{self._root}/{pid}/cmdline").decode("utf-8", "replace").split("\0")
-        targets = () if stat.name in PLAYERS else tuple(push_targets(arguments))
+        arguments = _bytes(f"{self._root}/{pid}/cmdline", COMMAND_BYTES).decode("utf-8", "replace").split("\0")
+        targets = () if stat.name in PLAYERS else tuple(islice(push_targets(arguments), MOST_TARGETS))
         return HostProcess(
             pid=pid,
             parent=stat.parent,
@@ -221,10 +225,10 @@ def _listed(path: str) -> list[str]:
         return []
 
 
-def _bytes(path: str) -> bytes:
+def _bytes(path: str, most: int = -1) -> bytes:
     """A file of a process that may have ended, or may not be read; empty then."""
     try:
         with open(path, "rb") as file:
-            return file.read()
+            return file.read(most)
     except OSError:
         return b""

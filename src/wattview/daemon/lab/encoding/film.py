@@ -226,6 +226,9 @@ def _length(packets: list[tuple[int, int]], base: float) -> float:
     return (max(when + lasts for when, lasts in packets) - min(when for when, _ in packets)) * base
 
 
+_LINE = 1024
+"""The longest line of FFmpeg's own."""
+
 _FRAME = re.compile(r"\] n: *[0-9]+ .*? fmt:(\S+) .*? s:([0-9]+x[0-9]+) i:(.) ")
 _COLOURS = re.compile(r"color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)")
 _RGB = re.compile(r"[0ax]?2?(rgb|bgr|gbr)|[ab]*rgb|abgr|pal8|bgr0|rgb0")
@@ -237,10 +240,11 @@ def film_of(path: Path, packets: Listed, pictures: str, *, whole: bool) -> Film:
 
     Raises FilmError.
     """
-    frames = _FRAME.findall(pictures)
+    lines = _shown(pictures)
+    frames = [found.groups() for line in lines if (found := _FRAME.search(line))]
     if not frames:
         raise FilmError("not one of its pictures could be decoded")
-    found = _COLOURS.search(pictures)
+    found = next(filter(None, map(_COLOURS.search, lines)), None)
     colours = _known(found.groups()) if found else NO_COLOURS
     interlaced = any(order in "TB" for _, _, order in frames)
     remarks = []
@@ -271,6 +275,12 @@ def film_of(path: Path, packets: Listed, pictures: str, *, whole: bool) -> Film:
         seconds=packets.picture_seconds if whole else None,
         remarks=tuple(remarks),
     )
+
+
+def _shown(pictures: str) -> list[str]:
+    """What the filter showinfo says. What a film says of itself, such as its title, stands in other lines, is of any
+    length and may look like a picture's."""
+    return [line[:_LINE] for line in pictures.split("\n") if line.startswith("[Parsed_showinfo_")]
 
 
 def _known(colours: tuple[str | None, ...]) -> tuple[str, str, str]:
