@@ -12,6 +12,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.filter import ANSIToTruecolor, LineFilter
+from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen
 
 from wattview.config import Tui
@@ -19,6 +20,7 @@ from wattview.foreign_text import clean
 from wattview.gc_tuning import begin
 from wattview.tui import themes
 from wattview.tui.ascii import AsciiFilter, needs_ascii
+from wattview.tui.notice import Notice
 from wattview.tui.screens.help import Help
 
 TIDY_SECONDS = 120.0
@@ -116,12 +118,21 @@ class BaseApp(App[str]):
         if self._memory is not None and self.is_running:
             themes.remember(self._memory, name)
 
-    def notify(self, message: str, **options: Any) -> None:
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
         """A toast; its text may be untrusted and is shown literally. One that is still visible is not repeated."""
-        message, title = clean(message), clean(options.get("title", ""))
+        message, title = clean(message), clean(title)
         if any((one.message, one.title) == (message, title) for one in self._notifications):
             return
-        super().notify(message, **{**options, "title": title, "markup": False})
+        seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        self.post_message(Notify(Notice(message, title, severity, seconds)))
 
     def copy_to_clipboard(self, text: str) -> None:
         """The text may be untrusted, and may be pasted into a shell."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 from textual import constants
 from textual.binding import BindingType
+from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
 
 from wattview.client import Address
@@ -86,7 +87,10 @@ class FleetApp(BaseApp):
         before, self._states = self._states, {host.key: host.row.state for host in hosts}
         lost = [host for host in hosts if host.row.state == "lost" and before.get(host.key) in ("live", "quiet")]
         back = [host for host in hosts if host.row.state == "live" and before.get(host.key) == "lost"]
-        for some, title, severity in ((lost, "lost", "error"), (back, "back", "information")):
+        kinds: tuple[tuple[list[FleetHost], str, SeverityLevel], ...] = (
+            (lost, "lost", "error"), (back, "back", "information"),
+        )  # fmt: skip
+        for some, title, severity in kinds:
             if len(some) > MOST_TOASTS:
                 names = ", ".join(host.row.host for host in some[:MOST_TOASTS])
                 self.notify(f"{names} and {len(some) - MOST_TOASTS} more", title=f"{len(some)} hosts are {title}",
