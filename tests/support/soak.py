@@ -35,7 +35,7 @@ from msgspec.structs import fields
 from tests.support.api_fuzz import with_results
 from tests.support.busy_machine import CHURN, BusyMachine
 from tests.support.daemon import DaemonProcess, alive, running_daemon
-from tests.support.soak_web import browsed
+from tests.support.soak_web import Page, browsed
 from tests.support.terminal import Terminal
 
 WARM_UP_SECONDS = 600.0
@@ -152,18 +152,18 @@ def soak(
         dashboard = stack.enter_context(Terminal(command, (160, 48)))
         dashboard.wait_for(b"Overview")
         pids = {"daemon": daemon.process.pid, "dashboard": dashboard.process.pid}
-        hands = [dashboard.type]
+        seats: list[Terminal | Page] = [dashboard]
         if web:
             browser = stack.enter_context(browsed(command))
             pids |= {"--web": browser.server, "dashboard in a browser": browser.dashboard}
-            hands.append(browser.type)
-        return watched(daemon, pids, hands, seconds, speed, told)
+            seats.append(browser.page)
+        return watched(daemon, pids, seats, seconds, speed, told)
 
 
 def watched(
     daemon: DaemonProcess,
     pids: dict[str, int],
-    hands: Sequence[Callable[[str], None]],
+    seats: Sequence[Terminal | Page],
     seconds: float,
     speed: float,
     told: Callable[[str], None],
@@ -179,11 +179,14 @@ def watched(
             told("\t".join([name, *(f"{getattr(one, field.name):.1f}" for field in fields(Sample))]))
             if one.seconds >= WARM_UP_SECONDS:
                 samples[name].append(one)
+        drawn = [seat.received for seat in seats]
         for key in (ESCAPE, *visit):
-            for hand in hands:
-                hand(key)
+            for seat in seats:
+                seat.type(key)
             time.sleep(KEY_SECONDS)
         time.sleep(max(0.0, began + passed + SAMPLE_SECONDS / speed - time.monotonic()))
+        for seat, before in zip(seats, drawn, strict=True):
+            assert seat.received > before, f"{type(seat).__name__}: nothing was drawn after {visit!r}"
     return [Soaked(name=name, samples=found) for name, found in samples.items()]
 
 

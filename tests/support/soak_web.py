@@ -27,12 +27,19 @@ web.serve_web((), 0)
 """``wattview tui --web`` with a dashboard of another clock."""
 
 
+class Page(Struct):
+    """What types into a page, and how many messages it has received."""
+
+    type: Callable[[str], None]
+    received: int = 0
+
+
 class Browsed(Struct, frozen=True):
-    """Two processes by their pids, and what types into the page."""
+    """Two processes by their pids, and the page."""
 
     server: int
     dashboard: int
-    type: Callable[[str], None]
+    page: Page
 
 
 @contextlib.contextmanager
@@ -44,40 +51,43 @@ def browsed(dashboard: Sequence[str], size: tuple[int, int] = (160, 48)) -> Iter
         assert server.stdout is not None
         found = re.search(r"(http://127\.0\.0\.1:(\d+))/\?key=(\S+)", server.stdout.readline())
         assert found is not None
-        with _visited(found[1], f"wattview-{found[2]}={found[3]}", size) as type_:
-            yield Browsed(server.pid, _only_child(server.pid), type_)
+        with _visited(found[1], f"wattview-{found[2]}={found[3]}", size) as page:
+            yield Browsed(server.pid, _only_child(server.pid), page)
     finally:
         server.terminate()
         server.wait(30)
 
 
 @contextlib.contextmanager
-def _visited(origin: str, cookie: str, size: tuple[int, int]) -> Iterator[Callable[[str], None]]:
+def _visited(origin: str, cookie: str, size: tuple[int, int]) -> Iterator[Page]:
     loop = asyncio.new_event_loop()
     keys: asyncio.Queue[str | None] = asyncio.Queue()
-    visitor = threading.Thread(target=loop.run_until_complete, args=(_visit(origin, cookie, size, keys),))
+
+    def type_(text: str | None) -> None:
+        loop.call_soon_threadsafe(keys.put_nowait, text)
+
+    page = Page(type_)
+    visit = _visit(f"{origin}/ws?width={size[0]}&height={size[1]}", {"Origin": origin, "Cookie": cookie}, page, keys)
+    visitor = threading.Thread(target=loop.run_until_complete, args=(visit,))
     visitor.start()
     try:
-        yield lambda text: loop.call_soon_threadsafe(keys.put_nowait, text) and None
+        yield page
     finally:
-        loop.call_soon_threadsafe(keys.put_nowait, None)
+        type_(None)
         visitor.join()
         loop.close()
 
 
-async def _visit(origin: str, cookie: str, size: tuple[int, int], keys: asyncio.Queue[str | None]) -> None:
-    url = f"{origin}/ws?width={size[0]}&height={size[1]}"
-    async with aiohttp.ClientSession() as session, session.ws_connect(
-        url, headers={"Origin": origin, "Cookie": cookie}, max_msg_size=0
-    ) as page:  # fmt: skip
+async def _visit(url: str, headers: dict[str, str], page: Page, keys: asyncio.Queue[str | None]) -> None:
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, headers=headers, max_msg_size=0) as socket:
 
         async def read() -> None:
-            async for _ in page:
-                pass
+            async for _ in socket:
+                page.received += 1
 
         reading = asyncio.create_task(read())
         while (text := await keys.get()) is not None and not reading.done():
-            await page.send_str(json.dumps(["stdin", text]))
+            await socket.send_str(json.dumps(["stdin", text]))
         reading.cancel()
 
 

@@ -20,6 +20,7 @@ class Terminal:
 
     def __init__(self, command: list[str], size: tuple[int, int]) -> None:
         self.text = b""
+        self.received = 0
         self.arrived = 0.0
         """When the last of it came, on ``time.perf_counter``."""
         self._more = threading.Condition()
@@ -41,6 +42,7 @@ class Terminal:
             except OSError:
                 piece = b""
             with self._more:
+                self.received += len(piece)
                 self.text = (self.text + piece)[-KEPT_BYTES:]
                 self.arrived = time.perf_counter() if piece else self.arrived
                 self._more.notify_all()
