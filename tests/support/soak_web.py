@@ -52,7 +52,9 @@ def browsed(dashboard: Sequence[str], size: tuple[int, int] = (160, 48)) -> Iter
         found = re.search(r"(http://127\.0\.0\.1:(\d+))/\?key=(\S+)", server.stdout.readline())
         assert found is not None
         with _visited(found[1], f"wattview-{found[2]}={found[3]}", size) as page:
-            yield Browsed(server.pid, _only_child(server.pid), page)
+            dashboard = _only_child(server.pid)
+            _wait(lambda: page.received > 10)
+            yield Browsed(server.pid, dashboard, page)
     finally:
         server.terminate()
         server.wait(30)
@@ -92,9 +94,13 @@ async def _visit(url: str, headers: dict[str, str], page: Page, keys: asyncio.Qu
 
 
 def _only_child(pid: int) -> int:
-    end = time.monotonic() + 30
-    while not (found := descendants(pid)):
-        assert time.monotonic() < end, "no dashboard was started"
-        time.sleep(0.05)
-    (child,) = found
+    _wait(lambda: len(descendants(pid)) == 1)
+    (child,) = descendants(pid)
     return child
+
+
+def _wait(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "no dashboard has come up in the page"
+        time.sleep(0.05)

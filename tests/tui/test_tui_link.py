@@ -20,6 +20,7 @@ from textual.strip import Strip
 
 from tests.support.dashboard import ScriptedDaemon, opened, screen_text, snapshot, until
 from wattview.client import Client
+from wattview.line_stream import lines as lines_of
 from wattview.tui.app import VIEWS, Dashboard
 from wattview.tui.feed import Link, LinkChanged, follow
 from wattview.tui.notice import Notice
@@ -164,7 +165,7 @@ def test_lines_of_a_stream_are_whole_wherever_its_pieces_end(lines: list[bytes],
     pieces = [text[a:b] for a, b in pairwise([0, *cuts, len(text)])]
 
     async def told() -> list[bytes]:
-        return [line async for line in lines(httpx.Response(200, content=_stream(pieces)))]
+        return [line async for line in lines_of(httpx.Response(200, content=_stream(pieces)), 5.0)]
 
     assert asyncio.run(told()) == lines
 
