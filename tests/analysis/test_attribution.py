@@ -20,7 +20,8 @@ from wattview.analysis.attribution.shares import (
     attribute,
 )
 from wattview.analysis.attribution.streams import StreamUse, encoder_shares, server_shares
-from wattview.daemon.attribution.families import attribution_families
+from wattview.daemon.attribution.accounts import Accounts
+from wattview.daemon.attribution.families import families_of
 from wattview.daemon.attribution.stream_power import StreamPower
 from wattview.exposition import render
 from wattview.model import StreamEncoder
@@ -163,13 +164,13 @@ def test_the_ledger_loses_nothing(steps: list[tuple[dict[Part, float], float, fl
 
 
 def test_the_families_hold_every_joule_and_name_everyone() -> None:
-    found = attribute(interval(200, 8, {WEB: 2.0, ENCODER: 4.0}), 20.0)
-    ledger = Ledger()
-    ledger.add_unknown(7.0)
-    ledger.add(found)
+    accounts = Accounts()
+    accounts.enter(interval(7, 1, {}), None, {})
+    accounts.enter(interval(200, 8, {WEB: 2.0, ENCODER: 4.0}), Idle(20.0, "regression"), {})
     encoder = StreamEncoder(match="socket", program="ffmpeg", kind="container", name="web", watts=6.0)
-    streams = {("live", 'a "b"'): StreamPower(7.0, 1.0, encoder)}
-    text = render(attribution_families(found, ledger, Idle(20.0, "regression"), streams)).decode()
+    accounts.marginal.streams = {("live", 'a "b"'): StreamPower(7.0, 1.0, encoder)}
+    accounts.attributional.streams = {("live", 'a "b"'): StreamPower(14.0, 2.0, encoder)}
+    text = render(families_of(accounts, None, fresh=True)).decode()
     values = {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(text)
@@ -191,15 +192,35 @@ def test_the_families_hold_every_joule_and_name_everyone() -> None:
         ("wattview_attributed_energy_joules_total", "encoders"): 50.0,
         ("wattview_attributed_energy_joules_total", "unattributed"): 25.0,
         ("wattview_attributed_energy_joules_total", "unknown"): 7.0,
+        ("wattview_container_attributional_power_watts", "web"): 10.0,
+        ("wattview_container_attributional_energy_joules_total", "web"): 50.0,
+        ("wattview_encoder_attributional_power_watts", "s1"): 20.0,
+        ("wattview_stream_attributional_power_watts", "live", 'a "b"'): 14.0,
+        ("wattview_unattributed_attributional_power_watts",): 10.0,
     }
 
 
-def test_before_idle_power_is_known_there_is_no_power_of_anyone() -> None:
-    ledger = Ledger()
-    ledger.add_unknown(100.0)
-    text = render(attribution_families(None, ledger, None, {})).decode()
-    assert "_watts" not in text
+def test_before_idle_power_is_known_every_power_includes_it_and_says_so() -> None:
+    accounts = Accounts()
+    accounts.enter(interval(100, 8, {WEB: 2.0, ENCODER: 4.0}), None, {})
+    text = render(families_of(accounts, None, fresh=True)).decode()
+    assert 'wattview_container_power_watts{name="web",includes_idle="true"} 5.0' in text
+    assert 'wattview_unattributed_power_watts{includes_idle="true"} 5.0' in text
     assert 'to="unknown"} 100.0' in text
+    assert "wattview_container_energy_joules_total{" not in text, "the marginal account begins when idle power is known"
+    stale = render(families_of(accounts, None, fresh=False)).decode()
+    assert "_watts" not in stale
+
+
+def test_a_gpus_idle_power_is_divided_among_those_that_use_it() -> None:
+    gpu = GpuInterval(uuid="a", joules=1000.0, busy=0.5, used=0.5, shares={WEB: 0.3, DB: 0.2})
+    accounts = Accounts()
+    accounts.enter(interval(0, 0, {}, gpus=(gpu,)), Idle(0.0, "setting"), {"a": 100.0})
+    assert accounts.marginal.last is not None
+    assert accounts.attributional.last is not None
+    assert accounts.marginal.last.parts == {WEB: pytest.approx(300.0), DB: pytest.approx(200.0)}
+    assert accounts.attributional.last.parts == {WEB: pytest.approx(600.0), DB: pytest.approx(400.0)}
+    assert whole(accounts.attributional.last) == pytest.approx(1000.0)
 
 
 # streams

@@ -24,6 +24,7 @@ from wattview.analysis.attribution.idle import IdleModel
 from wattview.analysis.attribution.shares import Part
 from wattview.daemon.attribution.attributor import Attributor
 from wattview.daemon.lab.encoding.encoder_group import RunningEncoder
+from wattview.exposition import render
 from wattview.model import (
     Container,
     ContainersReading,
@@ -262,7 +263,7 @@ def bench(tmp_path: Path, make_config: ConfigFactory) -> Iterator[Callable[..., 
 async def test_idle_power_and_every_containers_watts_are_found(bench: Callable[..., Bench]) -> None:
     one = bench([WEB, ENCODE, SYSTEM])
     uses = [use async for use in one.live(600)]
-    assert uses[0].idle_watts is None
+    assert (uses[0].idle_watts, uses[0].includes_idle) == (None, True)
     assert "idle power is not known yet" in uses[0].reason
     known = uses[-1]
     assert (known.idle_method, known.reason) == ("regression", "")
@@ -270,9 +271,11 @@ async def test_idle_power_and_every_containers_watts_are_found(bench: Callable[.
     assert known.idle_watts == pytest.approx(IDLE_WATTS, rel=0.03)
 
     begin = one.at
-    before = dict(one.attributor._ledger.by_container)
+    before = dict(one.attributor._accounts.marginal.ledger.by_container)
     later = [use async for use in one.live(600)]
-    spent = {name: joules - before[name] for name, joules in one.attributor._ledger.by_container.items()}
+    spent = {
+        name: joules - before[name] for name, joules in one.attributor._accounts.marginal.ledger.by_container.items()
+    }
     for job in (WEB, ENCODE):
         truth = WATTS_PER_CPU * (one.machine.cpu_seconds(job.name, one.at) - one.machine.cpu_seconds(job.name, begin))
         assert spent[job.name] == pytest.approx(truth, rel=0.03)
@@ -285,7 +288,7 @@ async def test_idle_power_and_every_containers_watts_are_found(bench: Callable[.
 async def test_all_energy_since_the_start_is_what_the_hosts_counter_counted(bench: Callable[..., Bench]) -> None:
     one = bench([WEB, ENCODE, SYSTEM])
     uses = [use async for use in one.live(600)]
-    ledger = one.attributor._ledger
+    ledger = one.attributor._accounts.marginal.ledger
     known = ledger.idle_joules + ledger.containers_joules + ledger.encoders_joules + ledger.unattributed_joules
     assert known + ledger.unknown_joules == pytest.approx(ledger.joules, rel=1e-9)
     assert ledger.joules == pytest.approx(sum(use.watts * use.seconds for use in uses), rel=1e-9)
@@ -302,7 +305,7 @@ async def test_a_container_that_begins_later_is_charged_from_its_start(bench: Ca
     async for _ in one.live(900):
         pass
     truth = WATTS_PER_CPU * one.machine.cpu_seconds("late", one.at)
-    assert one.attributor._ledger.by_container["late"] == pytest.approx(truth, rel=0.05)
+    assert one.attributor._accounts.marginal.ledger.by_container["late"] == pytest.approx(truth, rel=0.05)
 
 
 async def test_a_server_whose_curve_is_bent_is_still_near_the_truth(bench: Callable[..., Bench]) -> None:
@@ -328,20 +331,78 @@ async def test_a_runs_idle_window_teaches_at_once(bench: Callable[..., Bench]) -
     one.run = None
     after = [use async for use in one.live(5)]
     assert after[-1].idle_method == "baseline"
-    idle = one.attributor._idle
+    idle = one.attributor._accounts.idle
     assert idle is not None
     assert idle.error_watts is not None
     assert idle.watts == pytest.approx(IDLE_WATTS, abs=idle.error_watts)
     assert after[-1].idle_watts == pytest.approx(min(idle.watts, after[-1].watts)), "no more than was drawn"
 
 
-async def test_a_machine_that_never_rests_has_no_shares_and_the_reason(bench: Callable[..., Bench]) -> None:
-    one = bench([Job("web", cgroup_tree.ID, steady(0.5)), Job("", "", on_and_off(1.0, 70))])
+async def test_on_a_machine_that_never_rests_every_share_is_known_and_includes_idle(
+    bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its power is known as a whole, and so is whose CPU time it was for; what is above idle is not."""
+    caplog.set_level("INFO", "wattview")
+    rest = on_and_off(1.0, 70)
+    one = bench([Job("web", cgroup_tree.ID, steady(0.5)), Job("", "", rest)])
     uses = [use async for use in one.live(600)]
-    known = {use.idle_watts for use in uses}, {use.containers_watts for use in uses}
-    assert known == ({None}, {None})
     assert "never at rest" in uses[-1].reason
     assert "set power.idle_watts" in uses[-1].reason
+    for use in uses:
+        assert (use.idle_watts, use.includes_idle, use.account) == (None, True, "marginal")
+        parts = (use.containers_watts, use.encoders_watts, use.unattributed_watts)
+        assert sum(part or 0.0 for part in parts) == pytest.approx(use.watts, rel=1e-6)
+    begin = uses[0].time - uses[0].seconds - one._origin.time
+    spent = sum((use.containers_watts or 0.0) * use.seconds for use in uses)
+    truth = 0.0
+    for step in range(round(begin / STEP), round((uses[-1].time - one._origin.time) / STEP)):
+        busy = 0.5 + rest(step * STEP)
+        truth += linear(busy) * STEP * 0.5 / busy
+    assert spent == pytest.approx(truth, rel=0.03)
+    (shown,) = one.attributor.containers([one._container(one.machine.jobs[0], one.at)])
+    assert shown.power_watts == pytest.approx(uses[-1].containers_watts)
+    text = render(one.attributor.families()).decode()
+    assert 'wattview_container_power_watts{name="web",includes_idle="true"}' in text
+    assert "wattview_idle_power_watts " not in text
+
+    one.attributor._config = replace(
+        one.attributor._config, power=replace(one.attributor._config.power, idle_watts=IDLE_WATTS)
+    )
+    later = [use async for use in one.live(20)]
+    assert (later[-1].includes_idle, later[-1].reason) == (False, "")
+    assert later[-1].containers_watts == pytest.approx(0.5 * WATTS_PER_CPU, rel=0.05)
+    assert [line for line in caplog.messages if "25.0 W by setting" in line], "the log says when"
+    text = render(one.attributor.families()).decode()
+    assert 'wattview_container_power_watts{name="web"}' in text
+    assert "includes_idle=" not in text
+
+
+async def test_both_accounts_give_every_watt_to_somebody(bench: Callable[..., Bench]) -> None:
+    one = bench([WEB, ENCODE, SYSTEM])
+    uses = [use async for use in one.live(700)]
+    marginal, shared = one.attributor.power_use("marginal"), one.attributor.power_use("attributional")
+    assert marginal is not None
+    assert shared is not None
+    assert marginal == uses[-1]
+    assert marginal.idle_watts == pytest.approx(IDLE_WATTS, rel=0.03)
+    assert (shared.idle_watts, shared.includes_idle, shared.account) == (None, True, "attributional")
+    for use in (marginal, shared):
+        parts = (use.idle_watts, use.containers_watts, use.encoders_watts, use.unattributed_watts)
+        assert sum(part or 0.0 for part in parts) == pytest.approx(use.watts, rel=1e-6)
+    containers = [one._container(WEB, one.at), one._container(ENCODE, one.at)]
+    above, whole = one.attributor.containers(containers), one.attributor.containers(containers, "attributional")
+    assert marginal.containers_watts
+    assert shared.containers_watts
+    ratio = shared.containers_watts / marginal.containers_watts
+    assert ratio == pytest.approx(marginal.watts / (marginal.watts - (marginal.idle_watts or 0.0)), rel=1e-6)
+    for small, large in zip(above, whole, strict=True):
+        assert small.power_watts is not None
+        assert large.power_watts == pytest.approx(small.power_watts * ratio)
+    ledgers = one.attributor._accounts.marginal.ledger, one.attributor._accounts.attributional.ledger
+    assert ledgers[0].joules == pytest.approx(ledgers[1].joules)
+    assert (ledgers[1].unknown_joules, ledgers[1].idle_joules) == (0.0, 0.0)
+    text = render(one.attributor.families()).decode()
+    assert 'wattview_container_attributional_power_watts{name="web"}' in text
 
 
 async def test_idle_power_that_is_set_stands_from_the_first_interval_on(bench: Callable[..., Bench]) -> None:
@@ -433,7 +494,7 @@ async def test_streams_have_their_part_of_the_server_and_of_whoever_pushes_them(
     async for _ in one.live(30):
         pass
     web, encode = (
-        one.attributor._last.watts(Part("container", name))
+        one.attributor._accounts.marginal.last.watts(Part("container", name))
         for name in ("web", "encode")  # type: ignore[union-attr]
     )
     assert web is not None
@@ -469,8 +530,8 @@ async def test_a_container_on_a_gpu_has_the_gpus_watts_above_what_it_draws_at_re
     async for _ in one.live(600):
         pass
     uses = [use async for use in one.live(60)]
-    assert one.attributor._last is not None
-    web = one.attributor._last.watts(Part("container", "web"))
+    assert one.attributor._accounts.marginal.last is not None
+    web = one.attributor._accounts.marginal.last.watts(Part("container", "web"))
     assert web == pytest.approx(0.5 * WATTS_PER_CPU + 0.75 * 200, rel=0.02)
     assert uses[-1].idle_watts == pytest.approx(IDLE_WATTS + 70, rel=0.02)
     assert uses[-1].watts > 270

@@ -18,9 +18,9 @@ from tests.support.dashboard import container, stream
 from tests.support.prometheus import prometheus, serve_metrics, victoria_metrics
 from tests.support.recorded import HOSTNAME, Machine, past_of, readings
 from wattview.analysis.attribution.idle import Idle
-from wattview.analysis.attribution.shares import Attribution, Ledger, Part
-from wattview.daemon.attribution.families import KEPT, attribution_families
-from wattview.daemon.attribution.stream_power import StreamPower
+from wattview.analysis.attribution.shares import Attribution, Part
+from wattview.daemon.attribution.accounts import Accounts
+from wattview.daemon.attribution.families import KEPT, families_of
 from wattview.daemon.history.prometheus import PrometheusHistory
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.history.replay import NOT_RECORDED, OutOfReach
@@ -190,15 +190,16 @@ async def test_facts_are_written_when_they_change_and_not_at_every_tick(machine:
 async def test_who_used_the_power_is_what_was_attributed(make_config: ConfigFactory, tmp_path: Path) -> None:
     history = SqliteHistory(tmp_path / "history.sqlite", 1e9)
     now = time.time()
-    ledger = Ledger()
+    accounts = Accounts()
+    accounts.idle = Idle(22.0, "baseline", 0.5)
     for at in (now - 5, now):
         last = Attribution(
             time=at, seconds=5.0, joules=200.0, idle_joules=110.0, unattributed_joules=15.0,
             parts={Part("container", "web"): 40.0, Part("container", "db"): 10.0, Part("encoder", "quick-1"): 25.0},
         )  # fmt: skip
-        ledger.add(last)
-        streams = {("live", "a"): StreamPower(4.5, 0.5, None)}
-        families = attribution_families(last, ledger, Idle(22.0, "baseline", 0.5), streams)
+        accounts.marginal.last = last
+        accounts.marginal.ledger.add(last)
+        families = families_of(accounts, None, fresh=True)
         await history.append(at, [(f.name + t, v) for f in families if f.name in KEPT for t, v in f.samples])
     found = await past_of(make_config(), history, tmp_path).at(now)
     use = found.power_use

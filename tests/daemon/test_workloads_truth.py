@@ -251,14 +251,14 @@ async def test_what_ends_between_two_looks_has_its_last_joule_and_the_rest_of_it
         for _ in range(4):
             await mixture.look()
         gone = "/system.slice/encoder.service"
-        before = mixture.attributor._ledger.by_workload[gone]
+        before = mixture.attributor._accounts.marginal.ledger.by_workload[gone]
         mixture.jobs = [job for job in mixture.jobs if job.place != gone]
         mixture._tree.empty(gone)
         mixture._tree.remove(gone)
         reading = await mixture.look()
         ended = {one.id: one for one in reading.ended}
         assert gone in ended
-        assert mixture.attributor._ledger.by_workload[gone] >= before
+        assert mixture.attributor._accounts.marginal.ledger.by_workload[gone] >= before
         texts = [text for family in mixture.attributor.families() for text, _ in family.samples]
         assert sum('unit="encoder.service"' in text for text in texts) >= 1
     finally:

@@ -10,6 +10,7 @@ from wattview.config.meters import MeterSettings
 from wattview.config.node import Node
 from wattview.config.prices import Cost
 from wattview.config.section import NonNegative, Port, Seconds, Section, seconds
+from wattview.model.power import PowerAccount
 from wattview.model.power_sources import HOST_SOURCES
 
 
@@ -93,7 +94,8 @@ class Power(Section, frozen=True, kw_only=True):
     The two ``estimate_`` settings are watts per logical CPU, idle and fully used, for machines without a meter; by
     default a published figure for the processor's family is used. Power of the machine above ``budget_watts`` raises an
     alert (0: no budget). ``idle_watts`` is the host's idle power, for a host that is never idle (0: learn it).
-    ``meters`` measure at the wall.
+    ``account`` is how power is divided unless a reader asks for the other: ``marginal`` divides what is above idle
+    power, ``attributional`` divides idle power too. ``meters`` measure at the wall.
     """
 
     sources: Annotated[str, Meta(examples=POWER_CHOICES)] = "auto"
@@ -102,6 +104,7 @@ class Power(Section, frozen=True, kw_only=True):
     estimate_max_watts_per_cpu: NonNegative | None = None
     idle_watts: NonNegative = 0.0
     budget_watts: NonNegative = 0.0
+    account: PowerAccount = "marginal"
     meters: tuple[MeterSettings, ...] = ()
 
 

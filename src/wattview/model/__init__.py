@@ -40,7 +40,7 @@ from wattview.model.containers import (
 )
 from wattview.model.gpus import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
 from wattview.model.host import HostReading, Nic
-from wattview.model.power import MachinePower, PowerReading, PowerSource, PowerUse, TrailPoint, Zone
+from wattview.model.power import MachinePower, PowerAccount, PowerReading, PowerSource, PowerUse, TrailPoint, Zone
 from wattview.model.power.grid import GridPrices, GridQuantity, GridSeries, GridSpan
 from wattview.model.power.meters import MeterReading, WallPower, WallReading, WallSource
 from wattview.model.results import (
@@ -180,6 +180,7 @@ __all__ = [
     "PerExecution",
     "Phase",
     "Playback",
+    "PowerAccount",
     "PowerFit",
     "PowerPrediction",
     "PowerReading",

@@ -10,7 +10,7 @@ import asyncio
 import math
 import re
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import msgspec
 from starlette.applications import Starlette
@@ -28,7 +28,7 @@ from wattview.daemon.api.route import Call, Parts, Refusal, number, unix_seconds
 from wattview.daemon.api.runs import RUN_CALLS
 from wattview.daemon.api.wall import WALL_CALLS
 from wattview.daemon.history.protocol import HistoryError
-from wattview.model import Event, Snapshot
+from wattview.model import Event, PowerAccount, Snapshot
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 
 async def _snapshot(parts: Parts, request: Request) -> Snapshot:
-    moment = unix_seconds(request, "time")
+    moment, account = unix_seconds(request, "time"), _account(request)
     if math.isnan(moment):
-        return await parts.snapshots.take()
+        return await parts.snapshots.take(account=account)
     try:
         return await parts.past.at(moment)
     except HistoryError as error:
@@ -48,14 +48,25 @@ async def _snapshot(parts: Parts, request: Request) -> Snapshot:
         raise Refusal(404, str(error), "time") from None
 
 
+def _account(request: Request) -> PowerAccount | None:
+    """The account that was asked for; None for that of the settings."""
+    asked = request.query_params.get("account")
+    if not asked:
+        return None
+    for account in get_args(PowerAccount):
+        if asked == account:
+            return cast(PowerAccount, account)
+    raise Refusal(422, f"expected one of {', '.join(get_args(PowerAccount))}, got {asked!r}", "account")
+
+
 async def _live(parts: Parts, request: Request) -> Response:
-    interval = number(request, "interval", 1.0, low=0.1, high=3600.0)
+    interval, account = number(request, "interval", 1.0, low=0.1, high=3600.0), _account(request)
 
     async def events() -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while not parts.stopping.is_set():
-            yield b"data: " + msgspec.json.encode(await parts.snapshots.take()) + b"\n\n"
+            yield b"data: " + msgspec.json.encode(await parts.snapshots.take(account=account)) + b"\n\n"
             due = max(due + interval, loop.time())
             try:
                 await asyncio.wait_for(parts.stopping.wait(), due - loop.time())
@@ -69,6 +80,11 @@ async def _events(parts: Parts, request: Request) -> list[Event]:
     return parts.events.after(int(number(request, "after", 0.0, low=0.0)))
 
 
+ACCOUNT_HELP = (
+    "How power is divided: marginal (above idle) or attributional (idle included); default: power.account. A past"
+    " moment has what was recorded."
+)
+
 CALLS: tuple[Call, ...] = (
     Call(
         "GET",
@@ -76,10 +92,10 @@ CALLS: tuple[Call, ...] = (
         _snapshot,
         Snapshot,
         "Everything the dashboard shows, now or at a moment of the history.",
-        query={"time": "Unix seconds of a past moment; left out: now."},
+        query={"time": "Unix seconds of a past moment; left out: now.", "account": ACCOUNT_HELP},
         refusals={
             404: "The history does not reach to that moment; the text says how far it does.",
-            422: "The time is not a number.",
+            422: "The time is not a number, or there is no such account.",
             503: "The history does not answer.",
         },
     ),
@@ -89,7 +105,7 @@ CALLS: tuple[Call, ...] = (
         _live,
         Snapshot,
         "Snapshots as server-sent events.",
-        query={"interval": "Seconds between two snapshots (default 1)."},
+        query={"interval": "Seconds between two snapshots (default 1).", "account": ACCOUNT_HELP},
         media_type="text/event-stream",
     ),
     *HISTORY_CALLS,

@@ -28,6 +28,7 @@ from wattview.model import (
     ContainersReading,
     GridPrices,
     HostReading,
+    PowerAccount,
     PowerReading,
     Reading,
     Snapshot,
@@ -78,8 +79,14 @@ class Snapshots:
             await asyncio.sleep(interval_seconds)
             await self.take(max_age=interval_seconds, health_age=math.inf)
 
-    async def take(self, max_age: float = FRESH_SECONDS, health_age: float = HEALTH_SECONDS) -> Snapshot:
-        """The current state: complete, immutable, and never later than ``PATIENCE_SECONDS``."""
+    async def take(
+        self,
+        max_age: float = FRESH_SECONDS,
+        health_age: float = HEALTH_SECONDS,
+        account: PowerAccount | None = None,
+    ) -> Snapshot:
+        """The current state: complete, immutable, and never later than ``PATIENCE_SECONDS``. ``account`` divides power
+        between containers, workloads and streams; by default it is that of the settings."""
         names = ("power", "wall", "host", "containers", "workloads", "streams", "gpu")
         power, wall, host, containers, workloads, streams, gpus = await asyncio.gather(
             *(self._reading(name, max_age) for name in names)
@@ -91,13 +98,13 @@ class Snapshots:
         at_wall = self._wall.power(wall.power if isinstance(wall, WallReading) else None)
         known_host = host if isinstance(host, HostReading) else None
         cost = hourly_cost(machine, known_host, known_gpus, now, prices, at_wall, self._grid())
-        served = self._attributor.streams(streams.streams) if isinstance(streams, StreamsReading) else ()
+        served = self._attributor.streams(streams.streams, account) if isinstance(streams, StreamsReading) else ()
         snapshot = Snapshot(
             time=now,
             version=__version__,
             host=known_host,
             power=power if isinstance(power, PowerReading) else None,
-            containers=self._attributor.containers(containers.containers)
+            containers=self._attributor.containers(containers.containers, account)
             if isinstance(containers, ContainersReading)
             else (),
             engine=containers.engine if isinstance(containers, ContainersReading) else None,
@@ -117,9 +124,9 @@ class Snapshots:
             currency=prices.currency,
             rtmp_url=self._rtmp_url,
             machine_power=machine,
-            power_use=self._attributor.power_use(),
+            power_use=self._attributor.power_use(account),
             wall=at_wall,
-            workloads=self._attributor.workloads(workloads.workloads)
+            workloads=self._attributor.workloads(workloads.workloads, account)
             if isinstance(workloads, WorkloadsReading)
             else (),
         )

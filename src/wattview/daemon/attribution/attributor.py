@@ -17,17 +17,18 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from wattview.analysis.attribution.idle import Idle
-from wattview.analysis.attribution.shares import Attribution, Interval, Ledger, Part, attribute
-from wattview.analysis.attribution.streams import StreamKey
+from wattview.analysis.attribution.shares import Interval, Part
 from wattview.analysis.windows.energy import NoData
 from wattview.config import Config
-from wattview.daemon.attribution.families import KEPT, attribution_families, workload_families
+from wattview.daemon.attribution.accounts import Accounts, Page
+from wattview.daemon.attribution.families import KEPT, families_of
 from wattview.daemon.attribution.idle_memory import BaselineWatch, IdleMemory
 from wattview.daemon.attribution.intervals import MIN_SECONDS, Intervals, Look, power_basis, reached
 from wattview.daemon.attribution.process_lines import WatchedProcess
 from wattview.daemon.attribution.processes import ProcessTimes, Server, find_server, own_chain
 from wattview.daemon.attribution.publishers.watch import Publishers
-from wattview.daemon.attribution.stream_power import Scene, StreamPower, power_of_streams
+from wattview.daemon.attribution.stream_power import Scene, power_of_streams
+from wattview.daemon.events import tell
 from wattview.daemon.lab.encoding.encoder_group import RunningEncoder
 from wattview.daemon.sampler import Sampler
 from wattview.exposition import Family, Sample
@@ -36,6 +37,7 @@ from wattview.model import (
     ContainersReading,
     GpusReading,
     HostReading,
+    PowerAccount,
     PowerReading,
     PowerUse,
     Reading,
@@ -87,7 +89,7 @@ class Attributor:
         self._listener = listener
         self._stale = max(STALE_SECONDS, 3 * config.history.interval_seconds)
         self._intervals = Intervals()
-        self._ledger = Ledger()
+        self._accounts = Accounts()
         self._memory = IdleMemory(Path(config.paths.state) / "idle.json")
         self._baseline = BaselineWatch()
         self._children = ProcessTimes(OWN_PROC)
@@ -98,13 +100,10 @@ class Attributor:
         self._lock = asyncio.Lock()
         self._interval: Interval | None = None
         self._shared = 0.0
-        self._last: Attribution | None = None
-        self._idle: Idle | None = None
         self._reason = ""
         self._containers_seen = False
         self._workloads: WorkloadsReading | None = None
         self._encoders: tuple[RunningEncoder, ...] = ()
-        self._streams: dict[StreamKey, StreamPower] = {}
 
     async def read(self) -> None:
         """Reads what a scrape of 9500 does not read itself, shared with other readers, and then advances."""
@@ -117,7 +116,7 @@ class Attributor:
         async with self._lock:
             power, host = self._latest("power", PowerReading), self._latest("host", HostReading)
             if power is None or host is None:
-                self._interval = self._last = None
+                self._interval = None
                 self._tell(None, "")
                 return
             containers, gpus = self._latest("containers", ContainersReading), self._latest("gpu", GpusReading)
@@ -153,12 +152,13 @@ class Attributor:
                 return
             self._share_out(interval, power, resting)
             self._containers_seen = containers is not None
-            if containers is not None:
-                self._ledger.keep(one.name for one in (*containers.containers, *containers.ended))
-            if workloads is not None:
-                self._workloads = workloads
-                self._ledger.keep_workloads(one.id for one in (*workloads.workloads, *workloads.ended))
-            self._streams = power_of_streams(streams, scene, self._last, self._config) if streams is not None else {}
+            self._workloads = workloads or self._workloads
+            for book in self._accounts.books():
+                if containers is not None:
+                    book.ledger.keep(one.name for one in (*containers.containers, *containers.ended))
+                if workloads is not None:
+                    book.ledger.keep_workloads(one.id for one in (*workloads.workloads, *workloads.ended))
+                book.streams = power_of_streams(streams, scene, book.last, self._config) if streams is not None else {}
             self._encoders = encoders
             await self._memory.save_sometimes()
 
@@ -168,35 +168,38 @@ class Attributor:
 
     def families(self) -> list[Family]:
         """The metric families of the last interval and of the totals."""
-        last = self._last if self._fresh() else None
-        families = attribution_families(last, self._ledger, self._idle if last else None, self._streams if last else {})
-        return [*families, *workload_families(last, self._ledger, self._workloads)]
+        return families_of(self._accounts, self._workloads, fresh=self._fresh())
 
     def kept(self) -> tuple[float, list[Sample]]:
         """The series of the last interval that the history records, and its end."""
-        if self._last is None:
+        if self._interval is None:
             return 0.0, []
         samples = [(f.name + text, value) for f in self.families() if f.name in KEPT for text, value in f.samples]
-        return self._last.time, samples
+        return self._interval.time, samples
 
-    def containers(self, containers: Iterable[Container]) -> tuple[Container, ...]:
+    def page(self, account: PowerAccount | None = None) -> Page | None:
+        """The account that was asked for, by default that of the settings; None where no figure is current."""
+        return self._accounts.page(account or self._config.power.account) if self._fresh() else None
+
+    def containers(self, containers: Iterable[Container], account: PowerAccount | None = None) -> tuple[Container, ...]:
         """The containers with their power and energy."""
-        if not self._fresh() or self._last is None:
+        page = self.page(account)
+        if page is None or (last := page.book.last) is None:
             return tuple(containers)
+        energy = page.book.ledger.by_container
         return tuple(
             msgspec.structs.replace(
-                container,
-                power_watts=self._last.watts(Part("container", container.name)),
-                energy_joules_total=self._ledger.by_container.get(container.name),
+                one, power_watts=last.watts(Part("container", one.name)), energy_joules_total=energy.get(one.name)
             )
-            for container in containers
+            for one in containers
         )
 
-    def workloads(self, workloads: Iterable[Workload]) -> tuple[Workload, ...]:
+    def workloads(self, workloads: Iterable[Workload], account: PowerAccount | None = None) -> tuple[Workload, ...]:
         """The workloads with their power and energy."""
-        if not self._fresh() or self._last is None:
+        page = self.page(account)
+        if page is None or (last := page.book.last) is None:
             return tuple(workloads)
-        last, energy = self._last, self._ledger.by_workload
+        energy = page.book.ledger.by_workload
         return tuple(
             msgspec.structs.replace(
                 one, power_watts=last.watts(Part("workload", one.id)), energy_joules_total=energy.get(one.id)
@@ -204,9 +207,10 @@ class Attributor:
             for one in workloads
         )
 
-    def streams(self, streams: Iterable[Stream]) -> tuple[Stream, ...]:
+    def streams(self, streams: Iterable[Stream], account: PowerAccount | None = None) -> tuple[Stream, ...]:
         """The streams with their power and their encoders."""
-        known = self._streams if self._fresh() else {}
+        page = self.page(account)
+        known = page.book.streams if page is not None else {}
         return tuple(
             stream
             if (power := known.get((stream.app, stream.name))) is None
@@ -216,30 +220,28 @@ class Attributor:
             for stream in streams
         )
 
-    def power_use(self) -> PowerUse | None:
+    def power_use(self, account: PowerAccount | None = None) -> PowerUse | None:
         """The last interval for the snapshot; None if there is no current one."""
-        interval, last = self._interval, self._last
-        if interval is None or not self._fresh():
+        interval, page = self._interval, self.page(account)
+        if interval is None or page is None or (last := page.book.last) is None:
             return None
-        use = PowerUse(
+        idle = self._accounts.idle if not page.includes_idle else None
+        encoders = {part.name: joules / last.seconds for part, joules in last.parts.items() if part.kind == "encoder"}
+        return PowerUse(
             time=interval.time,
             seconds=interval.seconds,
             watts=interval.joules / interval.seconds,
-            reason=self._reason,
-        )
-        if last is None or self._idle is None:
-            return use
-        encoders = {part.name: joules / last.seconds for part, joules in last.parts.items() if part.kind == "encoder"}
-        return msgspec.structs.replace(
-            use,
-            idle_watts=last.idle_joules / last.seconds,
-            idle_method=self._idle.method,
-            idle_error_watts=self._idle.error_watts,
+            idle_watts=last.idle_joules / last.seconds if idle is not None else None,
+            idle_method=idle.method if idle is not None else None,
+            idle_error_watts=idle.error_watts if idle is not None else None,
             containers_watts=last.watts_of("container") if self._containers_seen else None,
             encoders_watts=last.watts_of("encoder"),
             workloads_watts=sum(last.workloads.values()) / last.seconds if last.workloads else None,
             unattributed_watts=last.unattributed_joules / last.seconds,
             encoders=encoders,
+            reason=self._reason,
+            account=page.account,
+            includes_idle=page.includes_idle,
         )
 
     async def close(self) -> None:
@@ -269,14 +271,28 @@ class Attributor:
                 gpu_idle[gpu.uuid] = model.idle().watts
         self._interval, self._shared = interval, time.monotonic()
         try:
-            self._idle = self._idle_of(interval, power, resting)
+            idle = self._idle_of(interval, power, resting)
+            self._reason = ""
         except NoData as error:
-            self._idle, self._last, self._reason = None, None, f"idle power is not known yet: {error.reason}"
-            self._ledger.add_unknown(interval.joules)
+            idle, self._reason = None, f"idle power is not known yet: {error.reason}"
+        self._tell_idle(idle)
+        self._accounts.enter(interval, idle, gpu_idle)
+
+    def _tell_idle(self, idle: Idle | None) -> None:
+        """Logs when idle power becomes known, is found by another method, or is not known any more."""
+        before = self._accounts.idle
+        if idle is None:
+            if before is not None:
+                tell(
+                    "info", "idle power", f"{self._reason}; the power of containers and streams includes it from now on"
+                )
             return
-        self._reason = ""
-        self._last = attribute(interval, self._idle.watts, gpu_idle)
-        self._ledger.add(self._last)
+        if before is None or before.method != idle.method:
+            error = f" ±{idle.error_watts:.1f}" if idle.error_watts is not None else ""
+            tell(
+                "info", "idle power",
+                f"{idle.watts:.1f}{error} W by {idle.method}; the power of containers and streams is what is above it",
+            )  # fmt: skip
 
     def _idle_of(self, interval: Interval, power: PowerReading, resting: bool) -> Idle:
         """The host's idle power: configured, assumed by the estimate, or learnt. Raises NoData."""

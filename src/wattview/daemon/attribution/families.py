@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
-from wattview.analysis.attribution.idle import Idle
-from wattview.analysis.attribution.shares import Attribution, Ledger, Part
+from wattview.analysis.attribution.shares import Ledger, Part
 from wattview.analysis.attribution.streams import StreamKey
+from wattview.daemon.attribution.accounts import Accounts, Book
 from wattview.daemon.attribution.stream_power import StreamPower
-from wattview.exposition import Family, labels
-from wattview.model import WorkloadsReading
+from wattview.exposition import Family, FamilyType, labels
+from wattview.model import PowerAccount, WorkloadsReading
 from wattview.probes.workloads.families import workload_labels
 
 KEPT = frozenset(
@@ -29,37 +30,98 @@ KEPT = frozenset(
 """The families that the embedded history records."""
 
 
-def attribution_families(
-    last: Attribution | None,
-    ledger: Ledger,
-    idle: Idle | None,
-    streams: Mapping[StreamKey, StreamPower],
+INCLUDES_IDLE = {"includes_idle": "true"}
+"""The label of a figure of the marginal account while idle power, which it leaves out, is not known."""
+
+_WORDS = {
+    "marginal": "above idle power; with includes_idle, of all power while idle power is not known.",
+    "attributional": "idle power included, which is divided by CPU time and use of GPUs.",
+}
+
+
+def families_of(accounts: Accounts, workloads: WorkloadsReading | None, *, fresh: bool) -> list[Family]:
+    """Power in the last interval and energy so far, by both accounts. ``fresh``: the last interval is current."""
+    found = []
+    names: dict[str, str] = {}
+    if workloads is not None:
+        names = workload_labels((*workloads.workloads, *workloads.ended))
+    for account in get_args(PowerAccount):
+        page = accounts.page(account)
+        ledger = (accounts.marginal if account == "marginal" else accounts.attributional).ledger
+        shown = page.book if fresh else Book()
+        marks = INCLUDES_IDLE if account == "marginal" and page.includes_idle else {}
+        found += _divided(account, shown, ledger, names, marks)
+    found += _encoder_families(accounts.page("marginal").book.streams if fresh else {})
+    return [*found, *_idle_families(accounts, fresh=fresh)]
+
+
+def _divided(
+    account: PowerAccount, book: Book, ledger: Ledger, names: Mapping[str, str], marks: Mapping[str, str]
 ) -> list[Family]:
-    """Power in the last interval and energy so far, by container, encoder and stream, with idle and unattributed."""
-    watts = Family(
-        "wattview_container_power_watts", "gauge", "Active power of a container: its share of CPU and GPU use."
-    )
-    joules = Family(
-        "wattview_container_energy_joules_total", "counter", "Active energy of a container since the daemon started."
-    )
-    encoders = Family("wattview_encoder_power_watts", "gauge", "Active power of an encoder that WattView runs.")
-    rest = Family(
-        "wattview_unattributed_power_watts", "gauge", "Active power of all that is no container and no encoder."
-    )
+    """One account's figures, under names of its own."""
+    infix = "" if account == "marginal" else "attributional_"
+    words = _WORDS[account]
+
+    def family(what: str, type: FamilyType, help_text: str) -> Family:
+        subject, _, rest = what.partition(" ")
+        return Family(f"wattview_{subject}_{infix}{rest}", type, f"{help_text} {words}")
+
+    watts = family("container power_watts", "gauge", "Power of a container: its share of CPU and GPU use,")
+    joules = family("container energy_joules_total", "counter", "Energy of a container since the daemon started,")
+    encoders = family("encoder power_watts", "gauge", "Power of an encoder that WattView runs,")
+    rest = family("unattributed power_watts", "gauge", "Power of all that is no container and no encoder,")
+    streams = family("stream power_watts", "gauge", "Power of a stream: its share of the server's, and its encoder's,")
+    of_workload = family("workload power_watts", "gauge", "Power of a workload: its share of CPU and GPU use,")
+    energy = family("workload energy_joules_total", "counter", "Energy of a workload since the daemon started,")
+    outside = family("workloads outside_power_watts", "gauge", "Power that was used by no workload that is known,")
     for name, total in ledger.by_container.items():
         joules.add(total, labels(name=name))
-    if last is not None:
+    for id, text in names.items():
+        energy.add(ledger.by_workload.get(id), text)
+    if (last := book.last) is not None:
         for part, used in last.parts.items():
             if part.kind == "container":
-                watts.add(used / last.seconds, labels(name=part.name))
+                watts.add(used / last.seconds, labels(name=part.name, **marks))
             else:
-                encoders.add(used / last.seconds, labels(stream=part.name))
-        rest.add(last.unattributed_joules / last.seconds)
-    idle_watts = Family("wattview_idle_power_watts", "gauge", "What the machine draws at rest, GPUs included.")
-    if last is not None:
-        idle_watts.add(last.idle_joules / last.seconds)
+                encoders.add(used / last.seconds, labels(stream=part.name, **marks))
+        rest.add(last.unattributed_joules / last.seconds, labels(**marks) if marks else "")
+        for id, text in names.items():
+            of_workload.add(last.watts(Part("workload", id)), _marked(text, marks))
+        if last.workloads:
+            outside.add(last.outside_joules / last.seconds, labels(**marks) if marks else "")
+        for (app, name), power in book.streams.items():
+            streams.add(power.watts, labels(app=app, stream=name, **marks))
+    return [watts, joules, encoders, streams, rest, of_workload, energy, outside]
+
+
+def _marked(text: str, marks: Mapping[str, str]) -> str:
+    return f"{text[:-1]},{labels(**marks)[1:]}" if marks else text
+
+
+def _encoder_families(streams: Mapping[StreamKey, StreamPower]) -> list[Family]:
+    encoders = Family("wattview_stream_encoder_power_watts", "gauge", "A stream's share of its encoder's power.")
+    server = Family("wattview_stream_server_power_watts", "gauge", "A stream's share of its server's power.")
+    info = Family(
+        "wattview_stream_encoder_info",
+        "gauge",
+        "Who encodes a stream: how it was found (match), its program, where it runs or on which host; always 1.",
+    )
+    for (app, name), power in streams.items():
+        text = labels(app=app, stream=name)
+        server.add(power.server_watts, text)
+        if (one := power.encoder) is not None:
+            encoders.add(one.watts, text)
+            where = {"program": one.program, "kind": one.kind, "name": one.name, "host": one.host}
+            info.add(1, labels(app=app, stream=name, match=one.match, **where))
+    return [encoders, server, info]
+
+
+def _idle_families(accounts: Accounts, *, fresh: bool) -> list[Family]:
+    last, idle, ledger = accounts.marginal.last if fresh else None, accounts.idle, accounts.marginal.ledger
+    watts = Family("wattview_idle_power_watts", "gauge", "What the machine draws at rest, GPUs included.")
     method = Family("wattview_idle_power_info", "gauge", "How idle power was found, as a label; always 1.")
-    if idle is not None:
+    if last is not None and idle is not None:
+        watts.add(last.idle_joules / last.seconds)
         method.add(1, labels(method=idle.method))
     energy = Family(
         "wattview_attributed_energy_joules_total",
@@ -72,50 +134,4 @@ def attribution_families(
         energy.add(ledger.encoders_joules, labels(to="encoders"))
         energy.add(ledger.unattributed_joules, labels(to="unattributed"))
         energy.add(ledger.unknown_joules, labels(to="unknown"))
-    return [watts, joules, encoders, *_stream_families(streams), idle_watts, method, rest, energy]
-
-
-def _stream_families(streams: Mapping[StreamKey, StreamPower]) -> list[Family]:
-    whole = Family(
-        "wattview_stream_power_watts",
-        "gauge",
-        "Active power of a stream: its part of the server's, and its encoder's. No sample while that is not known.",
-    )
-    encoders = Family("wattview_stream_encoder_power_watts", "gauge", "A stream's part of its encoder's active power.")
-    server = Family("wattview_stream_server_power_watts", "gauge", "A stream's part of its server's active power.")
-    info = Family(
-        "wattview_stream_encoder_info",
-        "gauge",
-        "Who encodes a stream: how it was found (match), its program, where it runs or on which host; always 1.",
-    )
-    for (app, name), power in streams.items():
-        text = labels(app=app, stream=name)
-        whole.add(power.watts, text)
-        server.add(power.server_watts, text)
-        if (one := power.encoder) is not None:
-            encoders.add(one.watts, text)
-            where = {"program": one.program, "kind": one.kind, "name": one.name, "host": one.host}
-            info.add(1, labels(app=app, stream=name, match=one.match, **where))
-    return [whole, encoders, server, info]
-
-
-def workload_families(last: Attribution | None, ledger: Ledger, reading: WorkloadsReading | None) -> list[Family]:
-    """The same by workload: another division of the same total, which includes containers and encoders."""
-    watts = Family(
-        "wattview_workload_power_watts", "gauge", "Active power of a workload: its share of CPU and GPU use."
-    )
-    joules = Family(
-        "wattview_workload_energy_joules_total", "counter", "Active energy of a workload since the daemon started."
-    )
-    outside = Family(
-        "wattview_workloads_outside_power_watts", "gauge", "Active power that was used by no workload that is known."
-    )
-    if reading is None:
-        return [watts, joules, outside]
-    for id, text in workload_labels((*reading.workloads, *reading.ended)).items():
-        joules.add(ledger.by_workload.get(id), text)
-        if last is not None:
-            watts.add(last.watts(Part("workload", id)), text)
-    if last is not None and last.workloads:
-        outside.add(last.outside_joules / last.seconds)
-    return [watts, joules, outside]
+    return [watts, method, energy]

@@ -115,23 +115,27 @@ def power_use(moment: SampleIndex, facts: SampleIndex) -> PowerUse | None:
     containers, encoders = "wattview_container_power_watts", "wattview_encoder_power_watts"
     idle, rest, method = "wattview_idle_power_watts", "wattview_unattributed_power_watts", "wattview_idle_power_info"
     read = moment.of(containers, encoders, idle, rest, method)
-    if not read.get(idle) or not read.get(rest):
+    if not read.get(rest):
         return None
-    (idle_sample, *_), (rest_sample, *_) = read[idle], read[rest]
+    # While idle power was not known, nothing was recorded of it, and the other figures included it.
+    idle_sample, rest_sample = next(iter(read.get(idle, ())), None), read[rest][0]
+    idle_watts = idle_sample.value if idle_sample is not None else None
     by_encoder = {one.labels.get("stream", ""): one.value for one in read.get(encoders, ())}
     in_containers = sum(one.value for one in read.get(containers, ()))
     known = engine(moment, facts) is not None
     how = next((one.labels.get("method", "") for one in read.get(method, ())), "")
     return PowerUse(
-        time=idle_sample.time,
-        seconds=idle_sample.time - idle_sample.before[0] if idle_sample.before is not None else 0.0,
-        watts=idle_sample.value + in_containers + sum(by_encoder.values()) + rest_sample.value,
-        idle_watts=idle_sample.value,
+        time=rest_sample.time,
+        seconds=rest_sample.time - rest_sample.before[0] if rest_sample.before is not None else 0.0,
+        watts=(idle_watts or 0.0) + in_containers + sum(by_encoder.values()) + rest_sample.value,
+        idle_watts=idle_watts,
         idle_method=next((method for method in get_args(IdleMethod) if method == how), None),
         containers_watts=in_containers if known else None,
         encoders_watts=sum(by_encoder.values()),
         unattributed_watts=rest_sample.value,
         encoders=by_encoder,
+        includes_idle=idle_watts is None,
+        reason="" if idle_watts is not None else "idle power was not known then",
     )
 
 

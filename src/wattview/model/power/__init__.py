@@ -86,16 +86,24 @@ class MachinePower(Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+PowerAccount = Literal["marginal", "attributional"]
+"""Who is charged with idle power: nobody, or whoever used the machine, by CPU time and use of GPUs."""
+
+
 class PowerUse(Struct, frozen=True, kw_only=True):
     """Attribution of the power in the last interval. ``watts`` is the total (the host, and GPUs beside it), and the sum
     of ``idle_watts``, ``containers_watts``, ``encoders_watts`` and ``unattributed_watts`` (the rest of the system).
 
     ``idle_method`` is the origin of idle power: ``setting`` (``power.idle_watts``), ``estimate`` (assumed by the
     estimate), ``baseline`` (a run's idle window), or ``regression`` (the machine at rest, less the power of its load
-    then). The truth lies within ``idle_error_watts`` with 95 % confidence; None if it was set or assumed. Until idle
-    power is known, it and all shares are None, and ``reason`` says what is missing. ``containers_watts`` is also None
-    if containers cannot be read: their power is then unattributed. ``encoders`` is by name. ``workloads_watts``
-    is the sum of all workloads, containers and encoders included; None if workloads are not measured.
+    then). The truth lies within ``idle_error_watts`` with 95 % confidence; None if it was set or assumed.
+    ``containers_watts`` is None if containers cannot be read: their power is then unattributed. ``encoders`` is by
+    name. ``workloads_watts`` is the sum of all workloads, containers and encoders included; None if workloads are not
+    measured.
+
+    ``account`` is the one that was asked for. ``includes_idle``: idle power is divided with the rest, because the
+    account is attributional, or because idle power is not known yet and ``reason`` says what is missing; ``idle_watts``
+    is None then, and the others are the sum. The power of containers, workloads and streams is by the same account.
     """
 
     time: float
@@ -110,3 +118,5 @@ class PowerUse(Struct, frozen=True, kw_only=True):
     encoders: dict[str, float] = {}
     workloads_watts: float | None = None
     reason: str = ""
+    account: PowerAccount = "marginal"
+    includes_idle: bool = False

@@ -1,0 +1,69 @@
+"""The two accounts of who used the power: what each added to the idle machine, and what the whole machine is for.
+
+*Marginal*: idle power is nobody's, and the power above it is divided; it is known as soon as idle power is.
+*Attributional*: idle power is divided with the rest, by CPU time, and a GPU's by its use; it is always known. Until
+idle power is, who asks for the marginal account is shown the attributional one, marked as including idle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from wattview.analysis.attribution.idle import Idle
+from wattview.analysis.attribution.shares import Attribution, Interval, Ledger, attribute
+from wattview.analysis.attribution.streams import StreamKey
+from wattview.daemon.attribution.stream_power import StreamPower
+from wattview.model import PowerAccount
+
+
+class Book:
+    """One account: its last interval, all intervals together, and what streams take by it."""
+
+    def __init__(self) -> None:
+        self.last: Attribution | None = None
+        self.ledger = Ledger()
+        self.streams: dict[StreamKey, StreamPower] = {}
+
+
+class Page(Struct, frozen=True):
+    """What is shown of an account. ``includes_idle``: the figures of the last interval contain idle power."""
+
+    account: PowerAccount
+    book: Book
+    includes_idle: bool
+
+
+class Accounts:
+    """Both books."""
+
+    def __init__(self) -> None:
+        self.marginal = Book()
+        self.attributional = Book()
+        self.idle: Idle | None = None
+
+    def books(self) -> tuple[Book, Book]:
+        return self.marginal, self.attributional
+
+    def enter(self, interval: Interval, idle: Idle | None, gpu_idle: Mapping[str, float]) -> None:
+        """Divides an interval by both accounts; by the marginal one where idle power is known."""
+        self.idle = idle
+        shared = attribute(interval, 0.0, {gpu.uuid: 0.0 for gpu in interval.gpus})
+        self.attributional.last = shared
+        self.attributional.ledger.add(shared)
+        if idle is None:
+            self.marginal.last = None
+            self.marginal.ledger.add_unknown(interval.joules)
+        else:
+            self.marginal.last = attribute(interval, idle.watts, gpu_idle)
+            self.marginal.ledger.add(self.marginal.last)
+
+    def forget_last(self) -> None:
+        for book in self.books():
+            book.last = None
+
+    def page(self, account: PowerAccount) -> Page:
+        """What is shown to whoever asks for an account."""
+        marginal = account == "marginal" and self.marginal.last is not None
+        return Page(account, self.marginal if marginal else self.attributional, not marginal)
