@@ -48,6 +48,8 @@ MEANINGS = {
     "power.sample_hz": "power samples a second; a source that is updated less often is read less often",
     "power.estimate_idle_watts_per_cpu": "estimated power of one idle logical CPU, W",
     "power.estimate_max_watts_per_cpu": "estimated power of one fully used logical CPU, W; not less than the idle one",
+    "power.account": "how power is divided unless a reader asks otherwise: `marginal` (above idle power) or "
+    "`attributional` (idle power divided too)",
     "power.idle_watts": "idle power of the host, if known; 0: it is learnt while the machine rests",
     "power.budget_watts": "the machine's power, GPUs included, above which an alert is raised",
     "power.meters": "meters at the wall ([Meters](meters.md)), as a list of tables `[[power.meters]]`",

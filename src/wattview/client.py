@@ -28,6 +28,7 @@ from wattview.model import (
     Finding,
     HistorySeries,
     Measurements,
+    PowerAccount,
     PowerPrediction,
     RecordingRequest,
     Run,
@@ -52,7 +53,6 @@ LONGEST_SECONDS = 60.0
 
 QUIET_SECONDS = 15.0
 """How long a stream of snapshots may be silent; longer for a longer interval."""
-
 
 _NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
 """A kept connection would keep the context of the task that opened it, and with it the screen that called, long after
@@ -100,8 +100,8 @@ class Client:
     def __init__(self, url: str, token: str = "", timeout_seconds: float = 5.0, ca_file: str = "") -> None:
         """``ca_file`` is trusted in addition to the system's certificates. Raises ClientError for an invalid
         address."""
-        self.url = url
-        self._seconds = timeout_seconds
+        self.url, self._seconds = url, timeout_seconds
+        self.account: PowerAccount | None = None  # how snapshots divide power; None: as the daemon's settings say
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
         base, transport = url, None
         verify: ssl.SSLContext | bool = False
@@ -129,7 +129,7 @@ class Client:
     async def snapshot(self, time: float | None = None) -> Snapshot:
         """The current state, or that of a past moment (Unix seconds); CallRefused (404) if the history does not include
         it."""
-        query = {} if time is None else {"time": repr(time)}
+        query = {"account": self.account or ""} if time is None else {"time": repr(time)}
         return await self._get("/api/v1/snapshot", Snapshot, query, seconds=15.0)
 
     async def live(self, interval: float = 1.0) -> AsyncIterator[Snapshot]:
@@ -138,7 +138,7 @@ class Client:
         decoder = msgspec.json.Decoder(Snapshot)
         quiet = max(QUIET_SECONDS, 5 * interval)
         async with self._told():
-            query = {"interval": str(interval)}
+            query = {"interval": str(interval), "account": self.account or ""}
             async with asyncio.timeout(quiet):
                 request = self._http.build_request("GET", "/api/v1/live", params=query)
                 answer = await self._http.send(request, stream=True)

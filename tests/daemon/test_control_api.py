@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import msgspec
@@ -15,7 +16,17 @@ import pytest
 
 from tests.support.daemon import DaemonProcess, running_daemon
 from wattview.client import CallRefused, Client, DaemonUnreachable, Problem
-from wattview.model import Finding, HistorySeries, RunPlan, RunRequest, Scenario, ScenarioPreset, Snapshot
+from wattview.model import (
+    Finding,
+    HistorySeries,
+    PowerAccount,
+    PowerUse,
+    RunPlan,
+    RunRequest,
+    Scenario,
+    ScenarioPreset,
+    Snapshot,
+)
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -65,6 +76,24 @@ async def test_live_gives_snapshots_that_go_on(daemon: DaemonProcess) -> None:
                 break
     assert times == sorted(times)
     assert 0.1 < times[2] - times[0] < 2.0
+
+
+async def test_a_reader_chooses_how_power_is_divided(daemon: DaemonProcess) -> None:
+    """The machine here has an estimate, whose idle power is known."""
+    async with Client(f"unix://{daemon.socket}") as client:
+        seen: dict[str, PowerUse] = {}
+        for account in get_args(PowerAccount):
+            client.account = account
+            async for snapshot in client.live(0.3):
+                if snapshot.power_use is not None:
+                    seen[account] = snapshot.power_use
+                    break
+    marginal, shared = seen["marginal"], seen["attributional"]
+    assert (marginal.account, marginal.includes_idle, marginal.idle_method) == ("marginal", False, "estimate")
+    assert (shared.account, shared.includes_idle, shared.idle_watts) == ("attributional", True, None)
+    assert (shared.encoders_watts or 0.0) + (shared.unattributed_watts or 0.0) <= shared.watts * 1.001
+    answer = daemon.api.get("/api/v1/live", params={"account": "mine"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "account")
 
 
 async def test_history_gives_what_was_recorded(daemon: DaemonProcess) -> None:

@@ -27,7 +27,7 @@ class Book:
         self.streams: dict[StreamKey, StreamPower] = {}
 
 
-class Page(Struct, frozen=True):
+class ShownAccount(Struct, frozen=True):
     """What is shown of an account. ``includes_idle``: the figures of the last interval contain idle power."""
 
     account: PowerAccount
@@ -63,7 +63,7 @@ class Accounts:
         for book in self.books():
             book.last = None
 
-    def page(self, account: PowerAccount) -> Page:
+    def page(self, account: PowerAccount) -> ShownAccount:
         """What is shown to whoever asks for an account."""
         marginal = account == "marginal" and self.marginal.last is not None
-        return Page(account, self.marginal if marginal else self.attributional, not marginal)
+        return ShownAccount(account, self.marginal if marginal else self.attributional, not marginal)

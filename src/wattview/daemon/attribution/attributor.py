@@ -20,7 +20,7 @@ from wattview.analysis.attribution.idle import Idle
 from wattview.analysis.attribution.shares import Interval, Part
 from wattview.analysis.windows.energy import NoData
 from wattview.config import Config
-from wattview.daemon.attribution.accounts import Accounts, Page
+from wattview.daemon.attribution.accounts import Accounts, ShownAccount
 from wattview.daemon.attribution.families import KEPT, families_of
 from wattview.daemon.attribution.idle_memory import BaselineWatch, IdleMemory
 from wattview.daemon.attribution.intervals import MIN_SECONDS, Intervals, Look, power_basis, reached
@@ -177,7 +177,7 @@ class Attributor:
         samples = [(f.name + text, value) for f in self.families() if f.name in KEPT for text, value in f.samples]
         return self._interval.time, samples
 
-    def page(self, account: PowerAccount | None = None) -> Page | None:
+    def page(self, account: PowerAccount | None = None) -> ShownAccount | None:
         """The account that was asked for, by default that of the settings; None where no figure is current."""
         return self._accounts.page(account or self._config.power.account) if self._fresh() else None
 
