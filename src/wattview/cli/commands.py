@@ -196,6 +196,7 @@ def up(options: Options, headless: bool) -> None:
     help="libx264, libx265, libsvtav1, h264_nvenc, …  [default: libx264]",
 )
 @click.option("--viewers", type=int, help="Players that pull each stream.  [default: 0]")
+@click.option("--push/--no-push", default=None, help="Push the streams to the RTMP server.  [default: push]")
 @click.option(
     "--analyze-quality/--no-quality",
     "quality",

@@ -45,6 +45,7 @@ EXPECTED: Mapping[str, str] = {
     "audio": "aac or none",
     "audio_bitrate": "a bit rate such as 128k",
     "viewers": "a whole number, 0 to 50",
+    "push": "true or false",
 }
 """Valid values of each field, in words that follow "expected". A rendition's fields are named like a scenario's."""
 

@@ -55,7 +55,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``rate_control``: ``capped`` limits the mean and, over ``buffer_seconds``, the maximum to the bitrate; ``cbr`` also
     pads up to it; ``crf`` is constant quality ``crf`` with the bitrate as its maximum. ``viewers`` players pull each
-    stream (each rendition of a ladder).
+    stream (each rendition of a ladder). Without ``push`` the streams are encoded and thrown away.
     """
 
     name: ScenarioName
@@ -80,6 +80,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audio: Literal["aac", "none"] = "aac"
     audio_bitrate: Bitrate = "128k"
     viewers: Annotated[int, Meta(ge=0, le=50)] = 0
+    push: bool = True
     steady: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 
 

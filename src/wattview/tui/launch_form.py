@@ -6,40 +6,58 @@ of ``run_request``. What only the daemon can check is checked through a plan.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from itertools import product
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from wattview.model import RunPlan, RunRequest, Scenario, ScenarioPreset
+from wattview.model import Preset, RateControl, Rendition, RunPlan, RunRequest, Scenario, ScenarioPreset, VideoEncoder
 from wattview.model.run_request import EXPECTED
 from wattview.tui.text import about, clock
 
 
 class Field(NamedTuple):
-    """One line of the form. ``whole``: it applies to the run, not to one scenario."""
+    """One line of the form. ``whole``: it is of the run, and not of one scenario. ``sweeps``: it takes several values
+    with commas, each of which is measured. ``values`` complete what is typed."""
 
     name: str
     label: str
     whole: bool = False
+    sweeps: bool = False
+    values: tuple[str, ...] = ()
 
 
 FIELDS = (
     Field("name", "Name"),
-    Field("streams", "Streams"),
-    Field("bitrate", "Bitrate"),
-    Field("resolution", "Resolution"),
-    Field("fps", "Frames/s"),
+    Field("streams", "Streams", sweeps=True),
+    Field("bitrate", "Bitrate", sweeps=True),
+    Field("resolution", "Resolution", sweeps=True, values=("1920x1080", "1280x720", "854x480", "640x360", "3840x2160")),
+    Field("fps", "Frames/s", sweeps=True),
     Field("duration", "Duration s"),
-    Field("source", "Source"),
-    Field("preset", "Preset"),
+    Field("source", "Source", sweeps=True),
+    Field("encoder", "Encoder", sweeps=True, values=get_args(VideoEncoder)),
+    Field("preset", "Preset", sweeps=True, values=get_args(Preset)),
+    Field("rate_control", "Rate control", values=get_args(RateControl)),
+    Field("crf", "CRF", sweeps=True),
+    Field("gop_seconds", "GOP s", sweeps=True),
+    Field("renditions", "Ladder"),
+    Field("viewers", "Viewers", sweeps=True),
+    Field("push", "Push", values=("yes", "no")),
     Field("baseline", "Baseline s", whole=True),
     Field("repeat", "Repeats", whole=True),
 )
 
+LADDER = "outputs such as 1280x720, 854x480@25, 640x360=800k; nothing for a single one"
+MOST_COMBINATIONS = 100
+_OUTPUT = re.compile(r"(?P<resolution>[0-9]+x[0-9]+)(?:@(?P<fps>[0-9]+))?(?:=(?P<bitrate>\S+))?", re.ASCII)
+
 WHOLE = tuple(field.name for field in FIELDS if field.whole)
 
 DEFAULT_BASELINE_SECONDS = 20.0
+MAX_NAME = 100
 
 
 class Form(NamedTuple):
@@ -85,23 +103,33 @@ def texts(chosen: FieldChoice) -> dict[str, str]:
 
 
 def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(_output_text, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _output_text(output: Rendition) -> str:
+    fps = f"@{output.fps}" if output.fps is not None else ""
+    return f"{output.resolution}{fps}{f'={output.bitrate}' if output.bitrate is not None else ''}"
 
 
 def read(fields: Mapping[str, str], chosen: FieldChoice) -> Form:
     """The request from the fields; ``chosen`` supplies what the form does not show."""
     values = {name: text.strip() for name, text in fields.items()}
     shown = [field for field in FIELDS if not chosen.is_suite or field.whole]
-    errors = {
-        field.name: f"expected {EXPECTED[field.name]}" for field in shown if not accepts(field.name, values[field.name])
-    }
+    errors = {field.name: _expected(field) for field in shown if not accepts(field, values[field.name])}
     if errors:
         return Form(None, errors)
     baseline, repeat = float(values.pop("baseline")), int(values.pop("repeat"))
     scenarios = chosen.scenarios
     if not chosen.is_suite:
-        merged = {**msgspec.structs.asdict(scenarios[0]), **values}
-        scenarios = [msgspec.convert(merged, Scenario, strict=False)]
+        scenarios, problem = _combinations(values, scenarios[0])
+        if problem:
+            return Form(None, {"name": problem})
     request = msgspec.structs.replace(chosen.request, scenarios=scenarios, repeat=repeat, baseline=baseline)
     if baseline and chosen.idle is not None and repeat == 1:
         idle = msgspec.structs.replace(chosen.idle, duration=baseline)
@@ -109,13 +137,55 @@ def read(fields: Mapping[str, str], chosen: FieldChoice) -> Form:
     return Form(request, {})
 
 
-def accepts(name: str, text: str) -> bool:
-    """Whether the model accepts ``text`` for that field."""
+def _combinations(values: Mapping[str, str], base: Scenario) -> tuple[list[Scenario], str]:
+    """One scenario for each combination of the values that are swept, and what is wrong with so many, or ""."""
+    parts = {field.name: _parts(field, values[field.name]) for field in FIELDS if field.name in values}
+    swept = [name for name, several in parts.items() if len(several) > 1]
+    count = math.prod(len(parts[name]) for name in swept)
+    if count > MOST_COMBINATIONS:
+        return [], f"{count} combinations; at most {MOST_COMBINATIONS} in one run"
+    fixed = {**msgspec.structs.asdict(base), **{name: _value(name, several[0]) for name, several in parts.items()}}
+    found = []
+    for chosen in product(*(parts[name] for name in swept)):
+        named = {"name": " ".join([fixed["name"], *chosen])[:MAX_NAME]} if swept else {}
+        some = {name: _value(name, text) for name, text in zip(swept, chosen, strict=True)}
+        found.append(msgspec.convert({**fixed, **some, **named}, Scenario, strict=False))
+    return found, ""
+
+
+def _parts(field: Field, text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()] or [text] if field.sweeps else [text]
+
+
+def _value(name: str, text: str) -> Any:
+    """What a field's text is for msgspec, which makes numbers of texts itself."""
+    if name == "crf":
+        return text or None
+    if name == "push":
+        return {"yes": True, "no": False}.get(text, text)
+    return _ladder(text) if name == "renditions" else text
+
+
+def _ladder(text: str) -> list[dict[str, str]] | None:
+    """Outputs of a ladder. None for no ladder; one that is no output has no resolution, which msgspec refuses."""
+    found = [_OUTPUT.fullmatch(part.strip()) for part in text.split(",")] if text else []
+    return [{key: value for key, value in (one.groupdict() if one else {}).items() if value} for one in found] or None
+
+
+def _expected(field: Field) -> str:
+    if field.name in ("renditions", "push"):
+        return f"expected {LADDER if field.name == 'renditions' else 'yes or no'}"
+    return f"expected {EXPECTED[field.name]}{', or several with commas' if field.sweeps else ''}"
+
+
+def accepts(field: Field, text: str) -> bool:
+    """Whether the model takes ``text`` for that field, or each of its parts."""
     try:
-        if name in WHOLE:
-            msgspec.convert({"scenarios": [Scenario(name="x")], name: text}, RunRequest, strict=False)
-        else:
-            msgspec.convert({"name": "x", name: text}, Scenario, strict=False)
+        for part in _parts(field, text):
+            if field.whole:
+                msgspec.convert({"scenarios": [Scenario(name="x")], field.name: part}, RunRequest, strict=False)
+            else:
+                msgspec.convert({"name": "x", field.name: _value(field.name, part)}, Scenario, strict=False)
     except msgspec.ValidationError:
         return False
     return True

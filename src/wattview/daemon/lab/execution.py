@@ -48,6 +48,7 @@ log = logging.getLogger("wattview.run")
 
 STOP_PATIENCE_SECONDS = 5.0
 ABORT_PATIENCE_SECONDS = 1.0
+NO_PUSH = "not pushed, as asked: the streams were encoded and discarded"
 NO_RTMP = (
     "not pushed: there is no RTMP server; the streams were encoded and discarded (wattview up starts a server; "
     "streams.rtmp_url names another)"
@@ -306,6 +307,8 @@ class Execution:
     async def _server_for(self, planned: Planned) -> tuple[str | None, list[str]]:
         """The destination of the streams, and remarks on it."""
         scenario = planned.scenario
+        if not scenario.push:
+            return None, [NO_PUSH]
         rtmp_url = await self._around.rtmp_url()
         if not rtmp_url:
             return None, [NO_RTMP, *(["there were no viewers: nothing was pushed"] if scenario.viewers else [])]

@@ -154,6 +154,7 @@ def _check_streams(field: str, scenario: Scenario, media_dir: Path) -> None:
         )
     if not encoder_options.accepts_preset(scenario.encoder, scenario.preset):
         raise InvalidScenario(f"{field}.preset", f"{scenario.encoder} has no preset {scenario.preset}")
+    _check_push(field, scenario)
     _check_crf(field, scenario)
     _check_picture(f"{field}.resolution", scenario.resolution)
     if scenario.bitrates is None:
@@ -173,6 +174,11 @@ def _check_streams(field: str, scenario: Scenario, media_dir: Path) -> None:
         media_file(scenario, media_dir)
     except MediaError as error:
         raise InvalidScenario(f"{field}.source", str(error)) from None
+
+
+def _check_push(field: str, scenario: Scenario) -> None:
+    if scenario.viewers and not scenario.push:
+        raise InvalidScenario(f"{field}.viewers", "nobody can watch what is not pushed: set push, or no viewers")
 
 
 def _check_crf(field: str, scenario: Scenario) -> None:

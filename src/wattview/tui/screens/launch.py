@@ -15,13 +15,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from wattview.client import CallRefused, Client, ClientError
 from wattview.model import Run, RunPlan, RunRequest, Scenario, ScenarioPreset
 from wattview.tui import launch_form
-from wattview.tui.launch_form import FIELDS, WHOLE, Form
+from wattview.tui.launch_form import FIELDS, WHOLE, Field, Form
 from wattview.tui.view import DashboardApp
 from wattview.tui.widgets.pane import Pane, heading
 
@@ -45,14 +46,14 @@ class Launch(ModalScreen[Run | None]):
         align: center middle;
         #dialog { width: 76; height: 22; max-height: 100%; border: round $border; background: $surface;
                   padding: 0 1; border-title-color: $primary; border-title-style: bold; }
-        &.-roomy #dialog { width: 100; height: 26; }
+        &.-roomy #dialog { width: 100; height: 30; }
         #choice { height: 1fr; }
         #presets { width: 30; height: 1fr; border: none; background: $surface; padding: 0; }
         #presets:focus { border: none; }
         &.-roomy #presets { width: 40; }
         #fields { width: 1fr; height: 1fr; padding-left: 1; overflow-y: auto; }
         .field { height: 1; }
-        .field > Label { width: 12; color: $muted; }
+        .field > Label { width: 13; color: $muted; }
         .field > Input { width: 1fr; background: $panel; }
         .field > Input:focus { text-style: underline; }
         #error { height: 2; color: $text-error; }
@@ -84,13 +85,13 @@ class Launch(ModalScreen[Run | None]):
                     for field in FIELDS:
                         with Horizontal(classes="field"):
                             yield Label(field.label)
-                            yield Input(id=field.name, compact=True, select_on_focus=True)
+                            yield Input(id=field.name, compact=True, select_on_focus=True, suggester=_completion(field))
             yield Pane(id="error")
             yield Pane(id="preview")
             with Horizontal(id="buttons"):
                 yield Button("Start", id="start", compact=True, variant="primary")
                 yield Button("Close", id="close", compact=True)
-                yield Pane("enter starts · tab edits · esc closes", id="hint")
+                yield Pane("enter starts · tab edits · 1M,2M sweeps", id="hint")
 
     def on_mount(self) -> None:
         self.query_one("#dialog").border_title = "New run"
@@ -228,6 +229,10 @@ class Launch(ModalScreen[Run | None]):
     @on(Button.Pressed, "#close")
     def action_dismiss_none(self) -> None:
         self.dismiss(None)
+
+
+def _completion(field: Field) -> SuggestFromList | None:
+    return SuggestFromList(field.values) if field.values else None
 
 
 def _title(preset: ScenarioPreset) -> str:

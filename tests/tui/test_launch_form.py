@@ -1,0 +1,83 @@
+"""What the launch form makes of its fields: single settings, sweeps, ladders, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from wattview.model import Rendition, RunRequest, Scenario, ScenarioPreset
+from wattview.tui import launch_form
+from wattview.tui.launch_form import Form
+
+CHOSEN = launch_form.choice(ScenarioPreset(id="x", title="x", scenarios=[Scenario(name="mine")]))
+
+
+def form(**changed: str) -> Form:
+    return launch_form.read({**launch_form.texts(CHOSEN), **changed}, CHOSEN)
+
+
+def scenarios(**changed: str) -> list[Scenario]:
+    made = form(**changed)
+    assert made.errors == {}
+    assert made.request is not None
+    return made.request.scenarios
+
+
+def test_what_is_shown_is_what_would_run() -> None:
+    """Each field of a scenario with everything set comes back as it was."""
+    full = Scenario(
+        name="all", streams=2, bitrate="3M", resolution="1920x1080", fps=50, duration=30.0, source="film.mkv",
+        encoder="libx265", preset="slow", rate_control="crf", crf=28, gop_seconds=4.0, viewers=3,
+        renditions=[Rendition(resolution="1920x1080"), Rendition(resolution="640x360", fps=25, bitrate="800k")],
+    )  # fmt: skip
+    chosen = launch_form.choice(ScenarioPreset(id="x", title="x", scenarios=[full]))
+    shown = launch_form.texts(chosen)
+    assert shown["renditions"] == "1920x1080, 640x360@25=800k"
+    made = launch_form.read(shown, chosen)
+    assert made == Form(RunRequest(scenarios=[full], baseline=launch_form.DEFAULT_BASELINE_SECONDS), {})
+
+
+def test_a_sweep_measures_each_combination_under_a_name_of_its_own() -> None:
+    found = scenarios(bitrate="2M, 4M,8M", preset="veryfast,medium", name="sweep")
+    assert [(one.bitrate, one.preset) for one in found] == [
+        (bitrate, preset) for bitrate in ("2M", "4M", "8M") for preset in ("veryfast", "medium")
+    ]
+    assert [one.name for one in found][:2] == ["sweep 2M veryfast", "sweep 2M medium"]
+
+
+def test_a_crf_belongs_to_its_rate_control_and_may_be_swept() -> None:
+    assert scenarios()[0].crf is None
+    assert [one.crf for one in scenarios(rate_control="crf", crf="20,26,32")] == [20, 26, 32]
+
+
+def test_a_ladder_is_written_as_its_outputs() -> None:
+    [one] = scenarios(renditions="1280x720, 854x480@25, 640x360=800k")
+    assert one.renditions == [
+        Rendition(resolution="1280x720"), Rendition(resolution="854x480", fps=25),
+        Rendition(resolution="640x360", bitrate="800k"),
+    ]  # fmt: skip
+    assert scenarios(renditions="")[0].renditions is None
+
+
+def test_streams_may_be_thrown_away() -> None:
+    assert scenarios(push="no")[0].push is False
+    assert scenarios(push="yes")[0].push is True
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("bitrate", "2M,fast"), ("preset", "slow,quick"), ("encoder", "libx266"), ("renditions", "720p"),
+     ("renditions", "1280x720 854x480"), ("push", "maybe"), ("crf", "99"), ("gop_seconds", "0"), ("viewers", "51"),
+     ("name", ""), ("rate_control", "vbr"), ("repeat", "2,3"), ("bitrate", ",")],
+)  # fmt: skip
+def test_a_wrong_field_is_named(field: str, text: str) -> None:
+    made = form(**{field: text})
+    assert made.request is None
+    assert list(made.errors) == [field]
+    assert "expected" in made.errors[field]
+
+
+def test_too_many_combinations_are_refused() -> None:
+    many = ",".join(str(number) for number in range(1, 13))
+    made = form(streams=many, fps=many)
+    assert made.request is None
+    assert "144 combinations" in made.errors["name"]
