@@ -7,6 +7,7 @@ not have yet (a scrape that is due, a server that did not answer) is requested a
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -59,6 +60,9 @@ LARGE_BYTES = 2**20
 AROUND_SECONDS = 300.0
 """How much of the history on either side of a window is read too."""
 
+GRID_SETTLED_SECONDS = 2 * 86400.0
+"""For so long after a window its values of the grid may still come, from a source that was away."""
+
 MAX_KEPT = 1000
 MAX_WINDOWS_AT_ONCE = 4
 
@@ -84,7 +88,7 @@ class Results:
         self._directory = Path(config.paths.results)
         self._runs = runs_directory(Path(config.paths.state))
         self._prices = config.cost
-        self._grid = grid or (GridCache(config).load if config.cost.grid else GridPrices)
+        self._grid = grid or functools.cache(GridCache(config).load)
         self._max_gap = max(MAX_GAP_SECONDS, 3 * config.history.interval_seconds)
         self._metrics = FIRST if config.cost.gpu_per_hour else tuple(name for name in FIRST if name != GPU_PERCENT)
         if history.name != "prometheus":
@@ -167,7 +171,7 @@ class Results:
                 unknown = (
                     unknown
                     or bool(evidence.failures)
-                    or "grid" in result.remarks
+                    or self._awaits(known, result)
                     or (evidence.own is None and _may_improve(result))
                 )
                 return result
@@ -217,6 +221,13 @@ class Results:
             left_out=file.left_out,
             prices=prices_text(self._prices),
         )
+
+    def _awaits(self, known: GridPrices, result: ScenarioResult) -> bool:
+        """Whether sources of the grid may still tell values of this window: none has told anything yet, or the last
+        known value stood in."""
+        end = result.record.end_time
+        silent = bool(self._prices.grid) and known.carbon is None and known.price is None
+        return (silent or "grid" in result.remarks) and end is not None and time.time() - end < GRID_SETTLED_SECONDS
 
     def _keep(self, path: Path, kept: _Kept) -> None:
         self._kept.pop(path, None)

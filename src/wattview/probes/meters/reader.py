@@ -81,14 +81,17 @@ class MeterReader:
             fault=fault,
         )
 
-    def close(self) -> None:
-        """Ends the reading. A thread that hangs in its meter is left to the end of the process."""
+    def stop(self) -> None:
+        """Begins to end the reading."""
         self._ended = True
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._stop)
+                self._loop.call_soon_threadsafe(self._cancel)
+
+    def join(self, seconds: float) -> None:
+        """Waits so long for the end. A thread that hangs in its meter is left to the end of the process."""
         if self._thread.ident is not None:
-            self._thread.join(timeout=1.0)
+            self._thread.join(timeout=seconds)
 
     def _error(self, watts: float | None, resolution: float | None) -> float | None:
         percent = self.settings.accuracy_percent
@@ -97,7 +100,7 @@ class MeterReader:
             return None
         return resolution / 2 + watts * percent / 100
 
-    def _stop(self) -> None:
+    def _cancel(self) -> None:
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
 

@@ -15,6 +15,7 @@ from wattview.probes.meters.answer import total
 from wattview.probes.meters.reader import MeterReader
 from wattview.probes.power.source import Moment, moment
 
+CLOSE_SECONDS = 1.0
 FIRST_SECONDS = 8.0
 """How long ``await_first`` waits for all meters together."""
 
@@ -63,8 +64,12 @@ class WallProbe:
         return replace(power, joules_total=power.joules_total - self._base)
 
     def close(self) -> None:
+        """All meters together are waited for no longer than ``CLOSE_SECONDS``."""
         for reader in self._readers:
-            reader.close()
+            reader.stop()
+        until = time.monotonic() + CLOSE_SECONDS
+        for reader in self._readers:
+            reader.join(max(until - time.monotonic(), 0))
 
     def _start(self) -> None:
         if not self._started:
