@@ -18,6 +18,8 @@ from wattview.model import RunResult
 
 BASELINE = {"name": "idle", "type": "baseline", "duration": 5.0, "warmup": 0.0, "cooldown": 0.0}
 WATTS = 90.0
+PRICE = 0.40
+"""Of the grid's file, which goes before the settings' 0.30."""
 
 
 def plug(began: float) -> MeterServer:
@@ -47,13 +49,15 @@ def samples(daemon: DaemonProcess) -> dict[str, float]:
 def test_the_wall_is_measured_shown_and_billed(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("admin:blue bird")
-    config = tmp_path / "wattview.toml"
+    config, grid = tmp_path / "wattview.toml", tmp_path / "grid.csv"
+    now = time.time() // 3600 * 3600
+    grid.write_text("time,carbon_g_per_kwh,price_per_kwh\n" + "".join(f"{now + at},500,0.40\n" for at in (0, 3600)))
     with simulated_rapl(tmp_path / "sys", curve="constant:45") as sysfs, plug(time.monotonic()) as meter:
         config.write_text(
             f'[[power.meters]]\nkind = "shelly"\nname = "rack"\nurl = "{meter.url}"\ninterval = "500ms"\n'
-            f'token_file = "{secret}"\n'
+            f'token_file = "{secret}"\n[[cost.grid]]\nkind = "csv"\nfile = "{grid}"\n'
         )
-        sets = (f"paths.sysfs={sysfs}", "cost.energy_per_kwh=0.30")
+        sets = (f"paths.sysfs={sysfs}", "cost.energy_per_kwh=0.30", "cost.embodied_kg=1000")
         with running_daemon(tmp_path, *sets, command=("daemon", "--config", str(config))) as daemon:
             run = daemon.api.post("/api/v1/runs", json={"scenarios": [BASELINE]}).json()["id"]
             while daemon.api.get(f"/api/v1/runs/{run}").json()["state"] == "running":
@@ -71,12 +75,17 @@ def test_the_wall_is_measured_shown_and_billed(tmp_path: Path) -> None:
     assert one.power_mean_watts == pytest.approx(49.5, rel=0.03)
     assert one.wall_power_mean_watts == pytest.approx(WATTS, rel=0.02), one.reasons
     assert one.wall_energy_joules is not None
-    assert one.cost_energy == pytest.approx(one.wall_energy_joules / 3.6e6 * 0.30)
+    assert one.cost_energy == pytest.approx(one.wall_energy_joules / 3.6e6 * PRICE)
+    assert one.carbon_grams == pytest.approx(one.wall_energy_joules / 3.6e6 * 500)
     assert snapshot.wall is not None
+    assert snapshot.carbon_grams_per_hour == pytest.approx(WATTS / 1000 * 500)
+    assert snapshot.embodied_grams_per_hour == pytest.approx(28.5, rel=0.01)
+    assert shown["wattview_carbon_grams_per_kwh"] == 500
+    assert "grid csv" in doctor
     assert (snapshot.wall.watts, snapshot.wall.source) == (WATTS, "meter")
-    assert snapshot.energy_cost_per_hour == pytest.approx(WATTS / 1000 * 0.30)
+    assert snapshot.energy_cost_per_hour == pytest.approx(WATTS / 1000 * PRICE)
     assert shown["wattview_wall_power_watts meter"] == WATTS
-    assert shown["wattview_energy_cost_per_hour USD"] == pytest.approx(WATTS / 1000 * 0.30)
+    assert shown["wattview_energy_cost_per_hour USD"] == pytest.approx(WATTS / 1000 * PRICE)
     assert 300 < shown["wattview_wall_energy_joules_total meter"] < 90_000
     assert "rack (a Shelly plug or energy meter): 90.0 W" in doctor
     assert "90.0" in trend
