@@ -82,6 +82,28 @@ async def test_how_far_the_power_may_be_off_stands_above_it(daemon: ScriptedDaem
         assert "±0.05 W" in screen_text(pilot.app)
 
 
+@pytest.mark.parametrize(
+    ("wall", "words"),
+    [
+        (WallPower(source="meter", time=0, monotonic=0, watts=58.2, error_watts=0.6), "58.2 W ±0.60 W"),
+        (WallPower(source="calibrated", time=0, monotonic=0, watts=57.9, error_watts=1.2),
+         "57.9 W ±1.20 W"),
+        (WallPower(source="calibrated", time=0, monotonic=0, watts=99.0, reason="outside the calibrated range"),
+         "99.0 W"),
+    ],
+    ids=["meter", "calibrated", "outside"],
+)  # fmt: skip
+async def test_power_at_the_wall_says_how_it_is_known_and_that_costs_are_of_it(
+    daemon: ScriptedDaemon, wall: WallPower, words: str
+) -> None:
+    daemon.now = snapshot(wall=wall)
+    async with opened(daemon, (120, 40)) as pilot:
+        text = screen_text(pilot.app)
+        assert words in " ".join(next(line for line in text.splitlines() if "at the wall" in line).split())
+        assert f"of the wall, {'by its meter' if wall.source == 'meter' else 'calibrated'}" in text
+        assert wall.reason in text
+
+
 async def test_zones_that_are_not_added_say_so(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         lines = screen_text(pilot.app).splitlines()

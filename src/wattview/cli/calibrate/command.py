@@ -14,6 +14,7 @@ import msgspec
 from wattview.cli import terminal as term
 from wattview.cli.options import Options, settings
 from wattview.config import Config
+from wattview.foreign_text import one_line
 
 if TYPE_CHECKING:
     from wattview.cli.calibrate.session import Plan
@@ -165,11 +166,11 @@ def _lines(found: WallCalibration) -> list[str]:
         f"mean error {found.error_percent:.1f} % on steps that were left out, root mean square"
         f" {found.error_watts:.2f} W",
         f"calibrated range: {range_text(found)}",
-        f"{made}; it was {max(0.0, found.lag_seconds):.1f} s late",
-        f"machine: {found.machine.cpu}, {found.machine.product or found.machine.board or 'of unknown make'}",
+        f"{one_line(made)}; it was {max(0.0, found.lag_seconds):.1f} s late",
+        one_line(f"machine: {found.machine.cpu}, {found.machine.product or found.machine.board or 'of unknown make'}"),
     ]
     if found.imported:
         lines.append("imported from another machine of this model: its ± is wider")
     if found.forced:
         lines.append(term.bad("imported from ANOTHER model of machine, as --force asked"))
-    return [*lines, *(term.bad(f"remark: {remark}") for remark in found.remarks)]
+    return [*lines, *(term.bad(f"remark: {one_line(remark)}") for remark in found.remarks)]

@@ -60,8 +60,7 @@ class ProgressLine(Protocol):
 async def plan_of(client: Client, ffmpeg: str, count: int, step_seconds: float | None, meter: str) -> Plan:
     """Raises ClickException where nothing can be calibrated here."""
     snapshot = await client.snapshot()
-    if snapshot.run is not None and snapshot.run.state == "running":
-        raise click.ClickException(f"the run {snapshot.run.id} is going on: wait for its end, or stop it")
+    await _check_no_run(client)
     samples = await client.wall_samples(time.time(), meter)
     if samples.reason:
         raise click.ClickException(samples.reason)
@@ -91,6 +90,7 @@ async def calibrated(client: Client, plan: Plan, ffmpeg: str, meter: str, *, for
         try:
             for number, step in enumerate(plan.steps):
                 name = f"step {number + 1} of {len(plan.steps)}: {step.words}"
+                await _check_no_run(client)
                 start = time.time()
                 encoders.start(step)
                 await _wait(seen, bar, name, plan, number * plan.step_seconds, start + plan.step_seconds, encoders)
@@ -118,6 +118,12 @@ async def _wait(
             raise click.ClickException(problem)
         done_now = done + time.time() - start
         bar.say(f"{name}, {seen.words}", done_now / plan.seconds, max(0.0, plan.seconds - done_now))
+
+
+async def _check_no_run(client: Client) -> None:
+    run = (await client.snapshot()).run
+    if run is not None and run.state == "running":
+        raise click.ClickException(f"the run {run.id} is going on: wait for its end, or stop it")
 
 
 def _check_idle(seen: _Seen, step: Step, force: bool) -> None:

@@ -32,6 +32,7 @@ from wattview.model.power.calibration import (
 )
 from wattview.model.power_sources import power_source
 from wattview.probes.meters.wall import wall_families
+from wattview.probes.plausible import METER_WATTS, implausible
 
 KEPT = 900
 """So many intervals and readings of the meter are kept: some minutes, which whoever calibrates fetches in time."""
@@ -100,13 +101,16 @@ class Wall:
             self._lose(reason)
             return
         said = self._model.after(inputs)
+        if reason := implausible(said.watts, METER_WATTS):
+            self._lose(f"the calibration makes no sense here: {reason}")
+            return
         if self._power is None or self._power.joules_total is None:
             self._since, joules = interval.time, 0.0
         else:
-            joules = self._power.joules_total + max(said.watts, 0.0) * interval.seconds
+            joules = self._power.joules_total + said.watts * interval.seconds
         self._power = WallPower(
             source="calibrated", time=interval.time, monotonic=interval.monotonic, answered=interval.time,
-            watts=max(said.watts, 0.0), error_watts=said.error_watts, joules_total=joules, since=self._since,
+            watts=said.watts, error_watts=said.error_watts, joules_total=joules, since=self._since,
             reason=said.outside,
         )  # fmt: skip
         if minute := self._agreement.add_model(interval.time, said.watts, said.error_watts):
