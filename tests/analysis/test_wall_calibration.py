@@ -117,7 +117,7 @@ def test_too_few_steps_and_a_meter_that_does_not_answer_are_said() -> None:
     machine = WallMachine(10)
     steps = [machine.run(Load(share), 30.0) for share in (0.1, 0.5, 0.9)]
     for readings in (METERS[0].readings(machine.truth, machine.chance), []):
-        with pytest.raises(NoData, match="at least 5 are needed"):
+        with pytest.raises(NoData, match="at least 6 are needed"):
             calibrate(machine.inputs, readings, steps, MeterFacts("m", 1.0, 0.1), MODEL, "rapl", machine.time)
 
 

@@ -37,7 +37,10 @@ from wattview.model.power.calibration import MachineModel, SeenRange, WallCalibr
 
 CONFIDENCE = 0.95
 
-LEAST_STEPS = 5
+LEAST_STEPS = 6
+
+STEPS_PER_TERM = 3
+"""A term needs so many steps: with fewer, chance looks like a law, and the interval is too narrow."""
 
 WORTH = 0.9
 """A term must bring the error on what was left out below this share of the error without it."""
@@ -48,6 +51,9 @@ GPU_MOVES_WATTS = 10.0
 
 FOLLOWS = 0.5
 """The error must be below this share of how much the meter's power differs between the steps."""
+
+LEAST_CHANGE = 0.1
+"""What the machine measures of itself must change by this share from the lightest to the heaviest step."""
 
 UNSTEADY = 0.1
 """A step in which the machine's power moved by more than this share was disturbed."""
@@ -103,6 +109,11 @@ def calibrate(
             " longer steps help, and a meter that answers"
         )
     fit = _best(groups)
+    seen = [one.inputs[0] for group in groups for one in group]
+    least, most = min(seen), max(seen)
+    if most - least < LEAST_CHANGE * most:
+        unit = "W" if power_source else "% of its CPU time"
+        raise NoData(f"this machine took {least:.1f} to {most:.1f} {unit} in all steps: something else keeps it busy")
     means = [(fmean(one.inputs[0] for one in group), fmean(one.watts for one in group)) for group in groups]
     if fit.error > FOLLOWS * pstdev(watts for _, watts in means) or correlation(means) <= 0.0:
         raise NoData("the meter does not follow the load of this machine: is it this machine's meter?")
@@ -125,7 +136,7 @@ def _best(groups: Sequence[Sequence[LoadWindow]]) -> _Fit:
     """The simplest model that no larger one beats by much. Raises NoData where none can be fitted."""
     best: _Fit | None = None
     for terms, warm in _models(groups):
-        if len(terms) + 2 > len(groups):
+        if STEPS_PER_TERM * len(terms) > len(groups):
             continue
         try:
             fit = _fitted(groups, terms, warm)

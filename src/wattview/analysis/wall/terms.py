@@ -83,7 +83,9 @@ def range_text(calibration: WallCalibration) -> str:
 
 def bounded(calibration: WallCalibration) -> tuple[str, ...]:
     """The inputs that must lie in the range that was seen."""
-    return ("seen", "gpu") if calibration.power_source else ("gpu", "cpu")
+    if not calibration.power_source:
+        return ("gpu", "cpu")
+    return ("seen", "gpu", "cpu") if "cpu" in calibration.terms else ("seen", "gpu")
 
 
 INPUT_WORDS = {"seen": ("measured power", "W"), "gpu": ("GPU power", "W"), "cpu": ("CPU use", "%")}

@@ -25,7 +25,7 @@ STEPS = 14
 
 
 @click.command()
-@click.option("--steps", type=click.IntRange(7, 60), default=STEPS, show_default=True, help="Steps of load.")
+@click.option("--steps", type=click.IntRange(8, 60), default=STEPS, show_default=True, help="Steps of load.")
 @click.option(
     "--step-seconds", type=click.FloatRange(5, 600), metavar="SECONDS",
     help="Length of each.  [default: 30, more for a slow meter]",

@@ -31,24 +31,25 @@ POLL_SECONDS = 1.0
 OVERLAP_SECONDS = 30.0
 """What is asked for again each time: a meter's reading is known later than it was taken."""
 
-AFTER_SECONDS = 15.0
-"""How long the meter is followed after the last step: it may be late by as much."""
+AFTER_SECONDS = 8.0
+"""How long the meter is followed after the last step, and two refreshes more: it may be late by as much."""
 
 IDLE_PERCENT = 10.0
 """A machine that is busier than this without our encoders is not idle."""
 
 
 class Plan(NamedTuple):
-    """The steps, how long each is, and the encoders that make them."""
+    """The steps, how long each is, how long the meter is followed after them, and the encoders that make them."""
 
     steps: list[LoadStep]
     step_seconds: float
+    after_seconds: float
     cpu_encoder: str
     gpu_encoder: str
 
     @property
     def seconds(self) -> float:
-        return len(self.steps) * self.step_seconds + AFTER_SECONDS
+        return len(self.steps) * self.step_seconds + self.after_seconds
 
 
 class ProgressLine(Protocol):
@@ -78,7 +79,7 @@ async def plan_of(client: Client, ffmpeg: str, count: int, step_seconds: float |
         )
     steps = steps_of(count, samples.machine.cpus or 1, bool(gpu_encoder))
     seconds = step_seconds or max(STEP_SECONDS, round(least_step_seconds(refresh)))
-    return Plan(steps, seconds, cpu_encoder, gpu_encoder)
+    return Plan(steps, seconds, AFTER_SECONDS + 2.0 * refresh, cpu_encoder, gpu_encoder)
 
 
 async def calibrated(client: Client, plan: Plan, ffmpeg: str, meter: str, *, force: bool) -> WallCalibration:
@@ -102,7 +103,7 @@ async def calibrated(client: Client, plan: Plan, ffmpeg: str, meter: str, *, for
             raise click.ClickException(str(error)) from None
         finally:
             encoders.stop()
-        after = time.time() + AFTER_SECONDS
+        after = time.time() + plan.after_seconds
         await _wait(seen, bar, "the last readings of the meter", plan, len(plan.steps) * plan.step_seconds, after)
     return seen.fitted(spans, [number for number, step in enumerate(plan.steps) if step == LoadStep()])
 
