@@ -137,7 +137,7 @@ def until_metered(daemon: DaemonProcess, loaded: LoadedMachine) -> None:
 def test_the_wall_is_known_without_the_meter_after_calibrate(tmp_path: Path) -> None:
     with metered_daemon(tmp_path) as (daemon, loaded, server):
         until_metered(daemon, loaded)
-        words = ("--steps", "8", "--step-seconds", "11", "--force", "--json")
+        words = ("--steps", "8", "--step-seconds", "10", "--force", "--json")
         with subprocess.Popen(
             command(daemon, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
