@@ -129,6 +129,15 @@ def test_a_load_that_does_not_change_cannot_be_fitted() -> None:
         calibrate(inputs, meter, steps, MeterFacts("m", 1.0, 1.0), MODEL, "rapl", 300.0)
 
 
+def test_a_machine_that_others_keep_busy_is_told_so_and_its_meter_is_not_blamed() -> None:
+    machine = WallMachine(13)
+    steps = [machine.run(Load(share), 30.0) for share in (0.93, 0.92, 0.94, 0.92, 0.93, 0.94, 0.93)]
+    machine.run(Load(0.93), 10.0)
+    readings = METERS[0].readings(machine.truth, machine.chance)
+    with pytest.raises(NoData, match="W in all steps: something else keeps it busy"):
+        calibrate(machine.inputs, readings, steps, MeterFacts("m", 1.0, 0.1), MODEL, "rapl", machine.time)
+
+
 def test_a_step_that_something_else_disturbed_is_named() -> None:
     machine, meter = WallMachine(11), METERS[0]
     steps = [machine.run(Load(share), 30.0) for share in (0.02, 0.3, 0.6, 0.9, 0.45)]

@@ -106,7 +106,7 @@ def test_a_part_that_is_unknown_makes_the_wall_unknown_and_counting_begins_anew(
     [
         ("estimated", (), "calibrated by rapl, and the machine's power comes from an estimate"),
         ("hwmon", (), "calibrated by rapl, and the machine's power comes from hwmon"),
-        ("rapl", ("A GPU",), "the machine has other GPUs than when it was calibrated"),
+        ("rapl", ("A GPU",), "the machine is not as it was calibrated (GPUs: none, here A GPU)"),
     ],
 )
 def test_it_says_nothing_of_a_machine_that_it_was_not_made_for(
@@ -120,6 +120,21 @@ def test_it_says_nothing_of_a_machine_that_it_was_not_made_for(
     assert power is not None
     assert power.watts is None
     assert power.reason.startswith(reason)
+
+
+def test_it_says_nothing_after_the_processor_was_replaced(
+    tmp_path: Path, learnt: tuple[WallMachine, WallCalibration]
+) -> None:
+    machine, calibration = learnt
+    adopt(wall_of(tmp_path), calibration)
+    wall = Wall(tmp_path, replace(MODEL, cpu="another"), calibration_file.load(tmp_path), NO_GPU, 15.0)
+    wall.take(interval_of(machine.inputs[0]), "rapl")
+    power = wall.power(None)
+    assert power is not None
+    assert power.watts is None
+    assert power.reason.startswith(
+        "the machine is not as it was calibrated (processor: Simulated 16-Core, here another"
+    )
 
 
 def test_outside_of_the_calibrated_range_there_is_no_interval(

@@ -166,7 +166,7 @@ class Wall:
         return WallSamples(
             machine=self._identity(), power_source=self._source,
             inputs=[one for one in self._inputs if one.time > after], meter=points,
-            refresh_seconds=max((one.refresh_seconds for one in chosen if one.refresh_seconds), default=None),
+            refresh_seconds=max((one.refresh_seconds or one.interval_seconds for one in chosen), default=None),
             resolution_watts=max((one.resolution_watts for one in chosen if one.resolution_watts), default=None),
             reason=reason,
         )  # fmt: skip
@@ -212,9 +212,12 @@ class Wall:
             now = self._source or "an estimate"
             return f"calibrated by {calibration.power_source}, and the machine's power comes from {now}"
         gpus = self._gpus()
-        if not calibration.forced and gpus is not None and gpus != calibration.machine.gpus:
-            return "the machine has other GPUs than when it was calibrated: run wattview calibrate"
-        return ""
+        if calibration.forced or gpus is None:
+            return ""
+        # What an imported one was made on was compared when it came.
+        here = replace(calibration.machine if calibration.imported else self._here, gpus=gpus)
+        changed = difference(calibration.machine, here)
+        return f"the machine is not as it was calibrated ({changed}): run wattview calibrate" if changed else ""
 
     def _identity(self) -> MachineModel:
         return replace(self._here, gpus=self._gpus() or ())
