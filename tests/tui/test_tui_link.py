@@ -21,12 +21,11 @@ from textual.strip import Strip
 from tests.support.dashboard import ScriptedDaemon, opened, screen_text, snapshot, until
 from wattview.client import Client
 from wattview.line_stream import lines as lines_of
-from wattview.tui.app import VIEWS, Dashboard
+from wattview.tui.app import TABS, VIEWS, Dashboard
 from wattview.tui.feed import Link, LinkChanged, follow
 from wattview.tui.notice import Notice
 from wattview.tui.widgets.banner import banner_text
 from wattview.tui.widgets.table import Table
-from wattview.tui.widgets.tabs import TABS
 
 
 async def test_no_daemon_is_a_banner_with_the_way_out_and_keys_still_work() -> None:
@@ -127,7 +126,7 @@ async def test_a_snapshot_is_shown_on_the_screen_in_front_and_on_no_other(
             await pilot.press(tab.key)
         await pilot.press("3")
         shown: list[str] = []
-        for view in VIEWS.values():
+        for view in VIEWS:
             monkeypatch.setattr(view, "show", lambda self, picture: shown.append(self.TAB))
         daemon.say(snapshot(5.0))
         await until(pilot, lambda: pilot.app.latest.time == snapshot(5.0).time and bool(shown))

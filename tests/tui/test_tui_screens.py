@@ -24,9 +24,8 @@ from tests.support.dashboard import (
 )
 from wattview.config import Tui
 from wattview.model import EncoderStatus, HistorySeries, ProbeStatus
-from wattview.tui.app import Dashboard
+from wattview.tui.app import TABS, Dashboard
 from wattview.tui.screens.confirm import Confirm
-from wattview.tui.widgets.tabs import TABS
 
 
 @pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.mode)
@@ -34,7 +33,7 @@ async def test_every_number_key_opens_its_screen(daemon: ScriptedDaemon, tab: ob
     async with opened(daemon, (80, 24)) as pilot:
         await pilot.press(tab.key)
         await until(pilot, lambda: pilot.app.current_mode == tab.mode)
-        assert f"‹{tab.key} {tab.short}›" in screen_text(pilot.app).splitlines()[0]
+        assert f"‹{tab.key} {tab.short or tab.title}›" in screen_text(pilot.app).splitlines()[0]
 
 
 async def test_a_click_on_a_key_in_the_footer_does_what_the_key_does(daemon: ScriptedDaemon) -> None:

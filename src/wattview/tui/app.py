@@ -43,7 +43,7 @@ from wattview.tui.time_travel.trend_buffers import TrendBuffers
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.table import Table
-from wattview.tui.widgets.tabs import TABS, Tabs
+from wattview.tui.widgets.tabs import Tabs
 
 AGE_TICK_SECONDS = 1.0
 AHEAD_SECONDS = 1.0
@@ -65,18 +65,13 @@ ENDINGS: dict[str, tuple[str, Severity]] = {
 }
 
 
-VIEWS: dict[str, type[View]] = {
-    "overview": OverviewScreen,
-    "power": PowerScreen,
-    "containers": ContainersScreen,
-    "streams": StreamsScreen,
-    "gpu": GpusScreen,
-    "scenarios": ScenariosScreen,
-    "results": ResultsScreen,
-    "exporters": ExportersScreen,
-    "log": LogScreen,
-}
-"""The screens by the name of their tab."""
+VIEWS: tuple[type[View], ...] = (
+    OverviewScreen, PowerScreen, ContainersScreen, StreamsScreen, GpusScreen, ScenariosScreen, ResultsScreen,
+    ExportersScreen, LogScreen,
+)  # fmt: skip
+"""The list of all screens, in the order of their tabs. To add one, add its file and its class here."""
+
+TABS = tuple(view.ENTRY for view in VIEWS)
 
 
 class Dashboard(TimeTravelApp):
@@ -87,7 +82,8 @@ class Dashboard(TimeTravelApp):
     dashboard.
     """
 
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**VIEWS}
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {view.TAB: view for view in VIEWS}
+    tabs = TABS
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(tab.key, f"go('{tab.mode}')", tab.title, show=False, id=f"go_{tab.mode}") for tab in TABS),
         Binding("0", "fleet", "Fleet", id="fleet"),
@@ -166,7 +162,7 @@ class Dashboard(TimeTravelApp):
 
     def on_mount(self) -> None:
         self.switch_mode("overview")
-        self.check_settings(key_names([type(self), Table, FilterBar, *VIEWS.values(), View]))
+        self.check_settings(key_names([type(self), Table, FilterBar, *VIEWS, View]))
         self._follow()
         self.set_interval(AGE_TICK_SECONDS, self._age)
         self.set_interval(TIDY_SECONDS, tidy)

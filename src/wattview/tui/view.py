@@ -20,7 +20,7 @@ from wattview.tui.time_travel.playback import PastPlayback
 from wattview.tui.time_travel.timeline import Timeline
 from wattview.tui.time_travel.trend_buffers import TrendBuffers
 from wattview.tui.widgets.banner import Banner
-from wattview.tui.widgets.tabs import Tabs
+from wattview.tui.widgets.tabs import Tab, Tabs
 
 
 class Picture(NamedTuple):
@@ -72,6 +72,7 @@ class DashboardApp(Protocol):
     events: Lines
     in_fleet: bool
     latest: Snapshot | None
+    tabs: tuple[Tab, ...]
 
     @property
     def picture(self) -> Picture: ...
@@ -94,6 +95,9 @@ class DashboardApp(Protocol):
 class View(Page):
     """A screen of the dashboard. Subclasses define ``content()`` and ``show()``; ``TAB`` is the tab they belong to."""
 
+    ENTRY: ClassVar[Tab]
+    """Its own tab, if it is one of the app's ``VIEWS``."""
+
     STEPS: ClassVar[tuple[float, float]] = (10.0, 300.0)
     """Seconds of a small and a large step in time."""
 
@@ -102,7 +106,7 @@ class View(Page):
     """
 
     def head(self) -> Widget:
-        return Vertical(Tabs(self.TAB), Timeline(), classes="head")
+        return Vertical(Tabs(self.TAB, self.dashboard.tabs), Timeline(), classes="head")
 
     def steps(self) -> tuple[float, float]:
         return self.STEPS

@@ -59,7 +59,7 @@ class FleetApp(BaseApp):
         return FleetPicture(hosts, source.title, source.empty, link, age, self._held is not None, wall_clock())
 
     def on_mount(self) -> None:
-        self.check_settings(key_names([type(self), Dashboard, Table, FilterBar, *VIEWS.values(), View]))
+        self.check_settings(key_names([type(self), Dashboard, Table, FilterBar, *VIEWS, View]))
         self.source.changed = self._paint_soon
         self.set_interval(TICK_SECONDS, self._paint_soon)
         self.set_interval(TIDY_SECONDS, tidy)

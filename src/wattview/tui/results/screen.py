@@ -27,6 +27,7 @@ from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.pages import Pages
 from wattview.tui.widgets.pane import Pane, heading
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.tabs import Tab
 
 R = TypeVar("R")
 
@@ -42,7 +43,8 @@ NOTHING = "no results yet; press n to run a scenario"
 
 
 class ResultsScreen(View):
-    TAB = "results"
+    ENTRY = Tab("7", "results", "Results")
+    TAB = ENTRY.mode
     FILTERS = "results"
 
     BINDINGS: ClassVar[list[BindingType]] = [

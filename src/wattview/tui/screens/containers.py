@@ -13,13 +13,15 @@ from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
 from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.tabs import Tab
 from wattview.tui.widgets.workload_columns import ContainerRow
 
 GRAPH_SECONDS = 120.0
 
 
 class ContainersScreen(View):
-    TAB = "containers"
+    ENTRY = Tab("3", "containers", "Containers", "Cont")
+    TAB = ENTRY.mode
     FILTERS = "containers"
 
     DEFAULT_CSS = """

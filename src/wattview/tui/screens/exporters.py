@@ -17,6 +17,7 @@ from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.tabs import Tab
 
 STATE_MARKS = {"healthy": "✓", "no source": "○", "unhealthy": "✗"}
 STATE_TONES = {"healthy": "good", "no source": "dim", "unhealthy": "bad"}
@@ -53,7 +54,8 @@ FINDINGS: tuple[Column[Finding], ...] = (
 
 
 class ExportersScreen(View):
-    TAB = "exporters"
+    ENTRY = Tab("8", "exporters", "Exporters", "Exp")
+    TAB = ENTRY.mode
     FILTERS = "doctor"
 
     BINDINGS: ClassVar[list[BindingType]] = [

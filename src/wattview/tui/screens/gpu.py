@@ -15,6 +15,7 @@ from wattview.tui.widgets import workload_columns
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts, entitle
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.tabs import Tab
 
 GRAPH_SECONDS = 120.0
 
@@ -58,7 +59,8 @@ PROCESSES: tuple[Column[GpuProcess], ...] = (
 
 
 class GpusScreen(View):
-    TAB = "gpu"
+    ENTRY = Tab("5", "gpu", "GPU")
+    TAB = ENTRY.mode
 
     DEFAULT_CSS = """
     GpusScreen {

@@ -16,6 +16,7 @@ from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.tabs import Tab
 from wattview.tui.widgets.workload_columns import titled
 
 LEVELS: dict[EventLevel, str] = {"info": "· info", "warning": "! warning", "error": "✗ error"}
@@ -37,7 +38,8 @@ EVENTS: tuple[Column[LogLine], ...] = (
 
 
 class LogScreen(View):
-    TAB = "log"
+    ENTRY = Tab("9", "log", "Log")
+    TAB = ENTRY.mode
     FILTERS = "events"
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("v", "next_level", "Level", id="log_level")]

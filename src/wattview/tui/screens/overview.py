@@ -23,6 +23,7 @@ from wattview.tui.widgets.pane import entitle
 from wattview.tui.widgets.power_now import PowerNow
 from wattview.tui.widgets.run_bar import RunBar
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.tabs import Tab
 from wattview.tui.widgets.workload_columns import ContainerRow, StreamRow
 
 GRAPH_SECONDS = 300.0
@@ -35,7 +36,8 @@ HISTORY_STEP_SECONDS = 5.0
 
 
 class OverviewScreen(View):
-    TAB = "overview"
+    ENTRY = Tab("1", "overview", "Overview")
+    TAB = ENTRY.mode
 
     DEFAULT_CSS = """
     OverviewScreen {

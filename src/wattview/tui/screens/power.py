@@ -20,6 +20,7 @@ from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.tabs import Tab
 
 RANGE = Binding.Group("Range", compact=True)
 
@@ -46,7 +47,8 @@ def _part(line: PowerLine) -> str:
 
 
 class PowerScreen(View):
-    TAB = "power"
+    ENTRY = Tab("2", "power", "Power")
+    TAB = ENTRY.mode
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left_square_bracket", "range(-1)", "Shorter range", key_display="[", id="power_shorter", group=RANGE),

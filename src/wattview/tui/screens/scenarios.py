@@ -19,6 +19,7 @@ from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.tabs import Tab
 
 
 class LabRow(NamedTuple):
@@ -91,7 +92,8 @@ def _run_tone(run: Run | None) -> str:
 
 
 class ScenariosScreen(View):
-    TAB = "scenarios"
+    ENTRY = Tab("6", "scenarios", "Scenarios", "Scen")
+    TAB = ENTRY.mode
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "load", "Refresh", show=False, id="scenarios_refresh"),

@@ -14,13 +14,15 @@ from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
 from wattview.tui.widgets.pane import Pane, entitle
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.tabs import Tab
 from wattview.tui.widgets.workload_columns import StreamRow
 
 GRAPH_SECONDS = 120.0
 
 
 class StreamsScreen(View):
-    TAB = "streams"
+    ENTRY = Tab("4", "streams", "Streams")
+    TAB = ENTRY.mode
     FILTERS = "streams"
 
     DEFAULT_CSS = """

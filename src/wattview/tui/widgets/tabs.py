@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from textual import events
@@ -20,20 +21,7 @@ class Tab(NamedTuple):
     key: str
     mode: str
     title: str
-    short: str
-
-
-TABS = (
-    Tab("1", "overview", "Overview", "Overview"),
-    Tab("2", "power", "Power", "Power"),
-    Tab("3", "containers", "Containers", "Cont"),
-    Tab("4", "streams", "Streams", "Streams"),
-    Tab("5", "gpu", "GPU", "GPU"),
-    Tab("6", "scenarios", "Scenarios", "Scen"),
-    Tab("7", "results", "Results", "Results"),
-    Tab("8", "exporters", "Exporters", "Exp"),
-    Tab("9", "log", "Log", "Log"),
-)
+    short: str = ""
 
 
 class Tabs(Widget):
@@ -48,9 +36,10 @@ class Tabs(Widget):
             super().__init__()
             self.mode = mode
 
-    def __init__(self, current: str) -> None:
+    def __init__(self, current: str, tabs: Sequence[Tab]) -> None:
         super().__init__()
         self.current = current
+        self.tabs = tabs
         self._right = ""
 
     def show(self, snapshot: Snapshot | None, state: str = "") -> None:
@@ -63,7 +52,7 @@ class Tabs(Widget):
             self.refresh()
 
     def _parts(self, short: bool) -> list[tuple[str, str]]:
-        return [(f"{tab.key} {tab.short if short else tab.title}", tab.mode) for tab in TABS]
+        return [(f"{tab.key} {(short and tab.short) or tab.title}", tab.mode) for tab in self.tabs]
 
     def _shown(self) -> list[tuple[str, str]]:
         full = self._parts(short=False)
