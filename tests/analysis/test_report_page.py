@@ -154,6 +154,7 @@ def test_machine_source_programs_prices_and_date_are_listed_once() -> None:
     listed = re.findall(r"<dt>(.*?)</dt>((?:<dd>.*?</dd>)+)", page)
     assert [(name, re.findall("<dd>(.*?)</dd>", values)) for name, values in listed] == [
         ("Date", ["2025-06-15 15:00:00"]), ("Machine", ["lab-01, 32 CPUs"]), ("Power source", ["rapl"]),
+        ("Idle power", ["included (attributional account), except in figures above baseline (marginal account)"]),
         ("Encoded by", ["ffmpeg 5.1.9"]), ("Judged by", ["ffmpeg 7.0.2"]), ("Prices", ["0.12 USD/kWh"]),
     ]  # fmt: skip
 

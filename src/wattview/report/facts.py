@@ -21,6 +21,7 @@ def facts(runs: Sequence[RunResult], scenarios: Sequence[ScenarioResult]) -> Ite
         ("Machine", (machine_text(one.machine) for one in scenarios)),
         ("Power source", (one.power_source for one in scenarios)),
         ("Costs and carbon", (billed_text(one) for one in scenarios)),
+        ("Idle power", (_accounts(one) for one in scenarios)),
         ("Encoded by", (tool_text(record.encoder_tool) for record in records)),
         ("Judged by", (tool_text(record.quality_tool) for record in records)),
         ("VMAF model", (record.vmaf_model for record in records)),
@@ -30,6 +31,13 @@ def facts(runs: Sequence[RunResult], scenarios: Sequence[ScenarioResult]) -> Ite
     for name, values in known:
         if found := tuple(dict.fromkeys(value for value in values if value)):
             yield name, found
+
+
+def _accounts(result: ScenarioResult) -> str | None:
+    """Which account of idle power each figure is by; None where there is no baseline, and so only one."""
+    if result.net_efficiency is None:
+        return None
+    return "included (attributional account), except in figures above baseline (marginal account)"
 
 
 def billed_text(result: ScenarioResult) -> str | None:
