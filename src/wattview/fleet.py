@@ -192,7 +192,7 @@ class FleetStore:
             *map(
                 self._ask,
                 (
-                    f"max by (app, stream) (wattview_stream_power_watts{here})",
+                    stream_watts_of(host),
                     f"max by (app, stream) (nginx_rtmp_stream_players{here})",
                     f"max by (app, stream) (nginx_rtmp_stream_bandwidth_in_bytes{here})",
                     f"max by (name) (wattview_container_power_watts{here})",
@@ -251,6 +251,18 @@ async def fleet(url: str, timeout_seconds: float = 10.0) -> list[HostRow]:
         return await store.hosts()
     finally:
         await store.close()
+
+
+def stream_watts_of(host: str) -> str:
+    """PromQL for the power of a host's streams. Where a stream's encoder is on another machine whose daemon watches the
+    same media server, that one knows what the encoder takes, and this one what the server does."""
+    here, remote = labels(host=host), labels(host=host, match="remote")
+    by = "max by (app, stream)"
+    elsewhere = "wattview_stream_encoder_power_watts unless on (host, app, stream) wattview_stream_server_power_watts"
+    return (
+        f"{by} (wattview_stream_power_watts{here}) or (({by} (wattview_stream_server_power_watts{here})"
+        f" and {by} (wattview_stream_encoder_info{remote})) + {by} ({elsewhere}))"
+    )
 
 
 def rows(answers: Mapping[str, _Rows]) -> list[HostRow]:

@@ -15,6 +15,20 @@ from wattview.daemon.history.prometheus import PrometheusHistory
 from wattview.fleet import FleetStore, HostDetails, HostRow, fleet
 from wattview.promql import Store
 
+REMOTE = """
+wattview_stream_server_power_watts{host="ingest",app="live",stream="far"} 0.5
+wattview_stream_encoder_info{host="ingest",app="live",stream="far",match="remote"} 1
+wattview_stream_server_power_watts{host="ingest",app="live",stream="lost"} 0.5
+wattview_stream_encoder_info{host="ingest",app="live",stream="lost",match="remote"} 1
+wattview_stream_power_watts{host="ingest",app="live",stream="near"} 7
+wattview_stream_encoder_power_watts{host="ingest",app="live",stream="near"} 6
+wattview_stream_server_power_watts{host="ingest",app="live",stream="near"} 1
+wattview_stream_encoder_power_watts{host="studio",app="live",stream="far"} 11
+wattview_stream_encoder_power_watts{host="other",app="live",stream="lost"} 9
+wattview_stream_server_power_watts{host="other",app="live",stream="lost"} 1
+"""
+"""A studio's daemon watches the ingest's server; another host has a stream of an equal name on a server of its own."""
+
 SERIES = {
     'up{job="rapl-exporter",instance="a:9500"': 1.0,
     'up{job="cadvisor",instance="a:8080"': 0.0,
@@ -60,6 +74,19 @@ async def everything(
         for one in (store, history, raw):
             await one.close()
     return rows, details, names, power.points[0][1]
+
+
+async def test_a_stream_has_the_watts_that_its_encoders_host_knows(tmp_path: Path) -> None:
+    now = time.time()
+    lines = [f"{line} {int((now - age) * 1000)}" for line in REMOTE.split("\n") if line for age in range(30, 0, -5)]
+    async with victoria_metrics(tmp_path, []) as url:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.post(f"{url}/api/v1/import/prometheus", content="\n".join(lines))).status_code == 204
+            await http.get(f"{url}/internal/force_flush")
+        store = FleetStore(url)
+        details = await store.details("ingest", now - 20, now, 5)
+        await store.close()
+    assert {one.stream: one.power_watts for one in details.streams} == {"far": 11.5, "near": 7.0}
 
 
 @pytest.mark.parametrize("label", ["prometheus_replica", "replica", "__replica__"])

@@ -50,7 +50,7 @@ class ScriptedStore:
             return _json([{"metric": {"host": host}, "values": values} for host, values in points.items()])
         name = next((name for name, query in QUERIES.items() if query == form["query"]), None)
         if name is None:
-            metric = form["query"].partition("(wattview_")[2].partition("{")[0]
+            metric = form["query"].partition("(wattview_")[2].partition("{")[0].partition(" ")[0]
             metric = f"wattview_{metric}" if metric else form["query"].rpartition("(")[2].partition("{")[0]
             return _json([_sample(labels, value) for labels, value in self.series.get(metric, [])])
         found = []
