@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import ssl
 import zlib
 from collections.abc import Coroutine, Iterator, Mapping
@@ -31,6 +32,7 @@ T = TypeVar("T")
 MAX_BYTES = 16 * 1024 * 1024
 SECONDS = 4.0
 MAX_REDIRECTS = 5
+MAX_SECRET_BYTES = 64 * 1024
 MAX_JSON_PARTS = 200_000
 """Maximum number of objects and lists in a JSON answer: each takes many times as much memory as its text."""
 
@@ -383,7 +385,9 @@ def _secret(file: str) -> str:
     if not file:
         return ""
     try:
-        return Path(file).expanduser().read_text("utf-8").strip()
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO without a writer holds nobody up
+        with open(os.open(Path(file).expanduser(), flags), "rb") as stream:
+            return (stream.read(MAX_SECRET_BYTES) or b"").decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise BadAnswer(f"{file}: {getattr(error, 'strerror', None) or 'is not text'}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -89,6 +90,8 @@ def test_what_cannot_be_taken_changes_nothing_and_is_one_clear_line(tmp_path: Pa
     short.chmod(0o600)
     (tmp_path / "web.yml").write_text("basic_auth_users: {alice: secret}")
     (tmp_path / "a-file").write_text("")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo, 0o600)
     with socket.socket() as other, running_daemon(tmp_path, command=settings.command()) as daemon:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -96,18 +99,21 @@ def test_what_cannot_be_taken_changes_nothing_and_is_one_clear_line(tmp_path: Pa
         pid, urls = daemon.process.pid, {name: one.url for name, one in daemon.exporters().items()}
         tried: list[tuple[Callable[[], None], str]] = [
             (lambda: settings.write(listen=f"127.0.0.1:{taken}"), f"daemon.control_listen: port {taken} is taken"),
-            (lambda: settings.write(listen=f"{NOT_HERE}:9700"), f"daemon.control_listen: {NOT_HERE} is no address"),
+            (lambda: settings.write(listen=f"{NOT_HERE}:9700"), f"daemon.control_listen: {NOT_HERE} is not an address"),
             (lambda: settings.write(listen="nonsense"), "daemon.control_listen: expected HOST:PORT"),
             (lambda: settings.write(listen="127.0.0.1:99999"), "daemon.control_listen: expected HOST:PORT"),
-            (lambda: settings.write(listen="no.such.host.invalid:9700"), "no.such.host.invalid is no address"),
+            (lambda: settings.write(listen="no.such.host.invalid:9700"), "no.such.host.invalid is not an address"),
             (lambda: settings.write(token=tmp_path / "none"), f"daemon.token_file {tmp_path}/none: No such file"),
             (lambda: settings.write(token=open_token), f"run: chmod 600 {open_token}"),
             (lambda: settings.write(token=short), "at least 16 characters"),
-            (lambda: settings.write(daemon=f"listen = '{NOT_HERE}'"), f"daemon.listen: {NOT_HERE} is no address"),
+            (lambda: settings.write(daemon=f"listen = '{NOT_HERE}'"), f"daemon.listen: {NOT_HERE} is not an address"),
             (lambda: settings.write(daemon="web_config_file = '/none.yml'"), "/none.yml: No such file"),
             (lambda: settings.write(daemon=f"web_config_file = '{tmp_path}/web.yml'"), "expected a bcrypt hash"),
+            (lambda: settings.write(token=fifo), f"{fifo}: not a regular file"),
+            (lambda: settings.write(daemon=f"web_config_file = '{fifo}'"), f"{fifo}: not a regular file"),
             (lambda: settings.path.write_text("[daemon"), "not valid TOML"),
             (lambda: settings.path.unlink(), "No such file"),
+            (lambda: os.mkfifo(settings.path), "a pipe that nobody writes to"),
         ]  # fmt: skip
         for change, said in tried:
             change()
@@ -117,6 +123,7 @@ def test_what_cannot_be_taken_changes_nothing_and_is_one_clear_line(tmp_path: Pa
             assert answers(daemon, settings)
         assert {name: one.url for name, one in daemon.exporters().items()} == urls
         assert daemon.process.pid == pid
+        settings.path.unlink()
         settings.write("[cost]\ncurrency = 'EUR'")
         hang_up(daemon, "ready: control socket")
         assert daemon.snapshot().currency == "EUR"

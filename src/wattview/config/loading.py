@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -82,8 +83,14 @@ def flatten(config: Config) -> dict[str, Any]:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        with file.open("rb") as stream:
-            return tomllib.load(stream)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.set_blocking(descriptor, True)
+        with open(descriptor, "rb") as stream:
+            content = stream.read()
+            # A shell's <(…) is a pipe too. To wait for the writer of another would hold up a daemon that reloads.
+            if not content and stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                raise ConfigError(f"{file}: a pipe that nobody writes to")
+        return tomllib.loads(content.decode())
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{file}: {why_unreadable(error)}") from None
 

@@ -16,9 +16,9 @@ _SUFFIX = ".tmp"
 class NotRegular(OSError):
     """A FIFO, a device or a directory instead of a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__("not a regular file")
-        self.strerror = "not a regular file"
+        self.strerror, self.filename = "not a regular file", str(path)
 
 
 class TooLarge(OSError):
@@ -66,7 +66,7 @@ def read(path: Path, limit: int) -> bytes:
     with open(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise NotRegular
+            raise NotRegular(path)
         content = stream.read(limit + 1) if status.st_size <= limit else b""
     if status.st_size > limit or len(content) > limit:
         raise TooLarge(limit)

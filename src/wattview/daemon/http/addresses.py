@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from wattview.config import Config
+from wattview.daemon import whole_file
 from wattview.daemon.http.listener import Listener, Pool, bind_tcp, bind_unix
 from wattview.daemon.http.web_config import WebConfigFile
 
@@ -153,9 +154,8 @@ def read_token(path: Path) -> str:
     """
     how = "make one with: (umask 077; openssl rand -hex 32 >FILE)"
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            token = file.read(65536).decode("ascii").strip()
+        token = whole_file.read(path, 65536).decode("ascii").strip()
+        mode = path.stat().st_mode
     except OSError as error:
         raise ListenError(f"daemon.token_file {path}: {error.strerror}; {how}") from None
     except UnicodeDecodeError:

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from wattview.config import ConfigError, seconds
+from wattview.daemon import whole_file
 from wattview.daemon.http.seldom import Seldom
 from wattview.decoding import why_unreadable
 
@@ -67,6 +68,8 @@ VERSIONS = {
 Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
 
 _BCRYPT = re.compile(r"\$2[abxy]?\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+MAX_BYTES = 1 << 20
+
 _SAN_KINDS = ("DNS", "email", "IP Address", "URI")
 
 
@@ -184,7 +187,7 @@ def read(path: Path) -> WebConfig:
 
     try:
         # Scalars stay text, as in Go's parser: a user may be called 1234.
-        tree = yaml.load(path.read_bytes(), Loader=yaml.BaseLoader)  # noqa: S506  # it makes nothing but text
+        tree = yaml.load(whole_file.read(path, MAX_BYTES), Loader=yaml.BaseLoader)  # noqa: S506  # it makes nothing but text
         return _made_of(msgspec.convert(_without_empty(tree) or {}, Document, strict=False), path)
     except OSError as error:
         raise WebConfigError(f"daemon.web_config_file {error.filename or path}: {error.strerror or error}") from None
@@ -250,7 +253,7 @@ def _load_certificate(context: ssl.SSLContext, tls: Tls, path: Path) -> None:
     cert_file, key_file = _beside(path, tls.cert_file), _beside(path, tls.key_file)
     for name, file in ((tls.cert_file, cert_file), (tls.key_file, key_file)):
         if name:
-            file.read_bytes()  # OpenSSL does not say which of the two it could not read
+            whole_file.read(file, MAX_BYTES)  # OpenSSL does not say which of the two it could not read
     with _as_file(tls.cert, cert_file) as cert, _as_file(tls.key, key_file) as key:
         try:
             context.load_cert_chain(cert, key, no_passphrase)
