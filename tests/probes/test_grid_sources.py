@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import ConfigFactory
 from tests.support.meter_server import Asked, MeterServer, Told
@@ -189,3 +191,26 @@ def test_settings_that_are_wrong_are_told(tmp_path: Path, table: str, said: str)
     file.write_text(f"[[cost.grid]]\n{table}\n")
     with pytest.raises(ConfigError, match=said):
         load(file, environ={"HOME": str(tmp_path)})
+
+
+NOISE = st.text(st.sampled_from('0123456789-:T.Z,\n"ePM<>/x '), max_size=60)
+
+
+@given(NOISE)
+def test_any_text_of_a_file_is_rows_or_a_fault(noise: str) -> None:
+    try:
+        found = rows_to_spans("time,carbon_g_per_kwh\n" + noise, "x", GridSettings(kind="csv", file="x"))
+    except SourceError as error:
+        assert error.reason.startswith("x") or "no carbon" in error.reason
+    else:
+        assert all(span.start < span.end for span in found["carbon"])
+
+
+@given(st.binary(max_size=40) | NOISE.map(str.encode), st.integers(0, 900))
+def test_any_damage_to_a_document_is_prices_or_a_fault(noise: bytes, place: int) -> None:
+    try:
+        found = prices(DAY_AHEAD[:place] + noise + DAY_AHEAD[place + len(noise) :], GridSettings(kind="entsoe"))
+    except SourceError as error:
+        assert error.reason
+    else:
+        assert found == sorted(found)

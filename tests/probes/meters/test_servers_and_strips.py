@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support import meter_answers as real
 from tests.support.meter_server import Asked, MeterServer, Told, served
@@ -15,6 +17,7 @@ from tests.support.pdu_agent import agent
 from tests.support.played_bmc import PlayedBmc, device, power_reading
 from tests.support.wall_probe import read
 from wattview.probes import SourceError
+from wattview.probes.meters import ipmi
 
 SESSIONS = "/redfish/v1/SessionService/Sessions"
 
@@ -168,3 +171,13 @@ def test_a_store_tells_what_an_expression_gives(tmp_path: Path) -> None:
             read(tmp_path, **meter, query="several")
         with pytest.raises(SourceError, match="gives 0 series"):
             read(tmp_path, **meter, query="nothing")
+
+
+@given(st.binary(max_size=24) | st.binary(max_size=20).map(lambda rest: b"\x00\xdc" + rest))
+def test_any_bytes_of_a_bmc_are_a_reading_or_a_fault(answer: bytes) -> None:
+    try:
+        watts = ipmi.power_reading(answer).watts
+    except SourceError as error:
+        assert error.reason
+    else:
+        assert watts == int.from_bytes(answer[2:4], "little")

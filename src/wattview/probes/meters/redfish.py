@@ -85,7 +85,7 @@ class RedfishMeter:
         return bool(self._token)
 
     async def _find(self) -> list[_Place]:
-        members = (await self._get(f"{ROOT}/Chassis")).get("Members", [])
+        members = _list(await self._get(f"{ROOT}/Chassis"), "Members")
         places: list[_Place] = []
         inside: dict[str, str] = {}
         ids: dict[str, str] = {}
@@ -114,15 +114,15 @@ class RedfishMeter:
                 return _Place(name, "environment", (path,))
         if path := _path(chassis.get("PowerSubsystem")):
             supplies = _path((await self._get(path)).get("PowerSupplies"))
-            members = (await self._get(supplies)).get("Members", []) if supplies else []
+            members = _list(await self._get(supplies), "Members") if supplies else []
             found = [await self._get(_path(member)) for member in members]
             present = [one for one in found if _at(one, "Status", "State") != "Absent"]
             paths = tuple(_path(one.get("Metrics")) for one in present)
             if paths and all(paths):
                 return _Place(name, "supplies", paths)
         if path := _path(chassis.get("Power")):
-            controls = (await self._get(path)).get("PowerControl") or []
-            if controls and "PowerConsumedWatts" in controls[0]:
+            controls = _list(await self._get(path), "PowerControl")
+            if controls and isinstance(controls[0], Mapping) and "PowerConsumedWatts" in controls[0]:
                 return _Place(name, "power", (path,))
         return None
 
@@ -130,7 +130,8 @@ class RedfishMeter:
         """What the chassis tells now, and the step of its energy counter."""
         answers = [await self._get(path) for path in place.paths]
         if place.kind == "power":
-            return Outlet(place.chassis, _number(answers[0]["PowerControl"][0].get("PowerConsumedWatts"))), 1.0
+            whole = next(iter(_list(answers[0], "PowerControl")), None)
+            return Outlet(place.chassis, _number(_at(whole, "PowerConsumedWatts"))), 1.0
         field = "PowerWatts" if place.kind == "environment" else "InputPowerWatts"
         watts = total(_number(_at(one, field, "Reading")) for one in answers)
         energies = [_at(one, "EnergykWh", "Reading") for one in answers]
@@ -148,6 +149,11 @@ def _at(resource: Any, *names: str) -> Any:
     for name in names:
         resource = resource.get(name) if isinstance(resource, Mapping) else None
     return resource
+
+
+def _list(resource: Json, name: str) -> list[Any]:
+    members = resource.get(name)
+    return members if isinstance(members, list) else []
 
 
 def _path(link: Any) -> str:
