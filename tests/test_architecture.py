@@ -16,6 +16,7 @@ MOST_MODULES = 16
 """In a folder, its ``__init__`` included. ``probes/node`` stays flat: each file is named for its kernel subject."""
 
 ROOMS: Mapping[str, tuple[str, ...]] = {
+    "axis": (),
     "decoding": (),
     "exposition": (),
     "foreign_text": (),
@@ -26,11 +27,11 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "promql": ("config", "exposition", "fetch", "gc_tuning", "model"),
     "probes": ("config", "exposition", "fetch", "model", "promql"),
     "analysis": ("config", "exposition", "model"),
-    "report": ("analysis", "foreign_text", "model"),
+    "report": ("analysis", "axis", "foreign_text", "model"),
     "line_stream": ("fetch",),
     "client": ("decoding", "fetch", "line_stream", "model"),
     "fleet": ("config", "exposition", "fetch", "model", "promql"),
-    "tui": ("client", "config", "decoding", "fleet", "foreign_text", "gc_tuning", "model"),
+    "tui": ("axis", "client", "config", "decoding", "fleet", "foreign_text", "gc_tuning", "model"),
     "daemon": (
         "analysis", "client", "config", "decoding", "exposition", "fetch", "foreign_text", "gc_tuning", "model",
         "probes", "promql", "report",

@@ -106,6 +106,12 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(shown, max(0, width - 1)) + "…" if width > 0 else ""
 
 
+def apart(labels: Sequence[str]) -> dict[str, str]:
+    """Each without the words that all of them have in common; whole where it has no other."""
+    common = set.intersection(*(set(label.split()) for label in labels)) if len(labels) > 1 else set()
+    return {label: " ".join(word for word in label.split() if word not in common) or label for label in labels}
+
+
 def bar(fraction: float | None, width: int) -> str:
     """A filled bar of ``width`` cells, exact to an eighth of a cell; dots if the value is unknown."""
     if fraction is None:

@@ -15,6 +15,12 @@ from textual.theme import Theme
 
 _DARK_CURSOR = {"block-cursor-background": "#2b5f8a", "block-cursor-foreground": "#ffffff"}
 
+
+def _series(*colours: str) -> dict[str, str]:
+    """The colours of a plot's lines, which are far apart from each other."""
+    return {f"series{at}": colour for at, colour in enumerate(colours)}
+
+
 THEMES: tuple[Theme, ...] = (
     Theme(
         name="wattview-dark",
@@ -31,6 +37,7 @@ THEMES: tuple[Theme, ...] = (
         variables={
             "muted": "#8d99a6",
             "graph-fill": "#2f6688",
+            **_series("#5fb3e6", "#f2a65a", "#6cc788", "#b08ce8", "#f07178", "#e6d96a"),
             **_DARK_CURSOR,
             "border": "#5fb3e6",
             "border-blurred": "#3a4450",
@@ -53,6 +60,7 @@ THEMES: tuple[Theme, ...] = (
         variables={
             "muted": "#55616d",
             "graph-fill": "#7fb0d6",
+            **_series("#0b5c94", "#9c4a00", "#1d6b36", "#6a3fa0", "#b3202c", "#6b5900"),
             "block-cursor-background": "#0b5c94",
             "block-cursor-foreground": "#ffffff",
             "border": "#0b5c94",
@@ -75,6 +83,7 @@ THEMES: tuple[Theme, ...] = (
         variables={
             "muted": "#9a9a9a",
             "graph-fill": "#336b8b",
+            **_series("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00"),
             **_DARK_CURSOR,
             "border": "#56b4e9",
             "border-blurred": "#4a4a4a",
@@ -99,6 +108,7 @@ THEMES: tuple[Theme, ...] = (
         variables={
             "muted": "ansi_bright_black",
             "graph-fill": "ansi_blue",
+            **_series("ansi_cyan", "ansi_yellow", "ansi_green", "ansi_magenta", "ansi_red", "ansi_blue"),
             "ansi-background": "ansi_black",
             "ansi-foreground": "ansi_white",
             "border": "ansi_cyan",
@@ -116,8 +126,11 @@ THEMES: tuple[Theme, ...] = (
     ),
 )
 
-DEFAULTS = {"muted": "#808080", "graph-fill": "#4a6a80"}
-"""Defaults of our own variables, for themes without them: quiet text, and the body of a graph's area."""
+DEFAULTS = {
+    "muted": "#808080", "graph-fill": "#4a6a80",
+    **_series("#5fb3e6", "#f2a65a", "#6cc788", "#b08ce8", "#f07178", "#e6d96a"),
+}  # fmt: skip
+"""Defaults of our own variables, for themes without them: quiet text, the body of a graph's area, a plot's lines."""
 
 NAMES = tuple(theme.name for theme in THEMES)
 

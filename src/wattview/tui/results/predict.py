@@ -13,12 +13,13 @@ from textual.widget import Widget
 from textual.widgets import Input, Label, Select
 
 from wattview.client import CallRefused, Client, ClientError
-from wattview.model import MeasuredLoad, PowerPrediction, Setting
+from wattview.model import Load, MeasuredLoad, PowerPrediction, Setting
+from wattview.tui.plots.panel import Plot
+from wattview.tui.plots.plot import SERIES, Axis, Caption, Chart, PlotLine
 from wattview.tui.results.question import NARROWER, PATIENCE_SECONDS, QuestionPage, refused
-from wattview.tui.results.scatter import Marker, Scatter
 from wattview.tui.text import number, signed
 from wattview.tui.widgets.column import Column
-from wattview.tui.widgets.pane import Pane, Parts, heading
+from wattview.tui.widgets.pane import Pane, Parts
 from wattview.tui.widgets.table import Table
 
 WITHIN, BEYOND = "no answer", "a guess"
@@ -113,7 +114,7 @@ class Predict(QuestionPage):
                 yield Label("Beyond")
                 yield Select(BEYOND_CHOICES, value=WITHIN, allow_blank=False, compact=True, id="predict-beyond")
             yield Pane(classes="answer")
-        yield Scatter(id="load-picture", classes="box")
+        yield Plot(id="load-picture", classes="box")
         yield Table(COLUMNS, lambda row: row.load, empty="", id="loads", classes="box")
 
     def _field(self, name: str, title: str, value: str) -> Iterator[Widget]:
@@ -183,10 +184,10 @@ class Predict(QuestionPage):
         return [
             *parts, (f"{found.watts:.2f} W ±{found.error_watts:.2f} W", "bold $primary"),
             (f"  {asked} {found.of}", "bold"), f"\nPower of the host ({found.power_source}) = {found.formula}",
+            *((f"\n! {remark}", "$text-warning") for remark in found.remarks),
             (f"\n± is the leave-one-out error: how far the fit misses {found.fit.settings} loads, each left out in"
              f" turn. From {found.scenarios} scenarios of {self.asked_about}{on}; measured range: {found.spans}.",
              "$muted"),
-            *((f"\n! {remark}", "$text-warning") for remark in found.remarks),
         ]  # fmt: skip
 
     def _show(self) -> None:
@@ -196,30 +197,45 @@ class Predict(QuestionPage):
         self._draw(table.row)
 
     def _draw(self, here: MeasuredLoad | None) -> None:
-        """Against the fit's variable; with two, against pixels."""
-        picture = self.query_one(Scatter)
-        found = self._found
-        if found is None:
-            picture.show([], None, "no load")
-            return
-        by_pixels = "megapixels" in found.fit.terms
-        name = "megapixels a second" if by_pixels else "streams"
-        picture.border_title = heading(f"power of the host, W (up) against {name} (right)")
-        picture.border_subtitle = "○ measured   ■ asked for" if self._answered else "○ measured"
-        dots = [
-            Marker(one.load, _load_text(one), one.load.megapixels if by_pixels else one.load.streams, one.watts)
-            for one in found.measured
-        ]
-        if self._answered:
-            x = found.load.megapixels if by_pixels else found.load.streams
-            dots.append(Marker(ASKED, f"{found.watts:.2f} W", x, found.watts, marked=True))
-        picture.show(dots, here.load if here is not None else None, "no load")
+        picture = self.query_one(Plot)
+        picture.border_title = "Power of the host: measured, and the fit with its leave-one-out error"
+        if self._found is None:
+            picture.show(Chart(Axis(""), Axis(""), empty="no load"))
+        else:
+            picture.show(fit_chart(self._found, here, self._answered))
 
     @on(Table.Highlighted)
     def _highlighted(self, message: Table.Highlighted) -> None:
         message.stop()
         self._draw(message.row)
         self.post_message(self.Said(self, load_words(message.row)))
+
+
+def fit_chart(found: PowerPrediction, here: MeasuredLoad | None, answered: bool) -> Chart:
+    """Against what the fit is made of; one of two terms is drawn over the pixels, for streams like those asked for."""
+    by_pixels = "megapixels" in found.fit.terms
+
+    def across(load: Load) -> float:
+        return load.megapixels if by_pixels else load.streams
+
+    fit, asked = found.fit, across(found.load)
+    loads = [across(one.load) for one in found.measured]
+    slope = (fit.watts_per_stream * found.load.streams + fit.joules_per_megapixel * found.load.megapixels) / asked
+    ends = [(x, fit.base_watts + slope * x) for x in (min(loads), max([*loads, *([asked] if answered else [])]))]
+    traces = [
+        PlotLine(ends, SERIES[0], f"fit {found.of}".strip()),
+        PlotLine([(across(one.load), one.watts) for one in found.measured], "point", "measured", "○", joined=False),
+    ]
+    labels = []
+    if answered:
+        traces.append(PlotLine([(asked, found.watts)], "marked", "asked for", "■", joined=False))
+        labels.append(Caption(asked, found.watts, f"{found.watts:.2f} W ±{found.error_watts:.2f} W", "marked"))
+    if here is not None:
+        labels.append(Caption(across(here.load), here.watts, _load_text(here), strong=True))
+    return Chart(
+        Axis("megapixels a second") if by_pixels else Axis("streams", whole=True), Axis("W"), traces, labels=labels,
+        band=[(x, y - fit.error_watts, y + fit.error_watts) for x, y in ends], empty="no load",
+    )  # fmt: skip
 
 
 def _load_text(one: MeasuredLoad) -> str:

@@ -15,9 +15,10 @@ from textual.app import ComposeResult
 from wattview.client import Client, ClientError
 from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair
 from wattview.model.quantities import CURRENCY, QUANTITIES
+from wattview.tui.plots.panel import Plot
+from wattview.tui.plots.plot import SERIES, Axis, Caption, Chart, PlotLine
 from wattview.tui.results.question import QuestionPage, refused
-from wattview.tui.results.scatter import Marker, Scatter
-from wattview.tui.text import UNKNOWN, signed
+from wattview.tui.text import UNKNOWN, apart, signed
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Parts, heading
 from wattview.tui.widgets.table import Table
@@ -126,7 +127,7 @@ class Curves(QuestionPage):
         """Pairs with a marked curve, by its label."""
 
     def compose(self) -> ComposeResult:
-        yield Scatter(id="curve-picture", classes="box")
+        yield Plot(id="curve-picture", classes="box")
         yield Table(columns(self.quality, self.price), lambda row: row.curve.label, empty="", stretch=0,
                     opens=True, id="curve-table", classes="box")  # fmt: skip
 
@@ -188,7 +189,7 @@ class Curves(QuestionPage):
         except ClientError as error:
             self._found = None
             self.table.show([], "no curves")
-            self.query_one(Scatter).show([], None, str(error))
+            self.query_one(Plot).show(Chart(Axis(""), Axis(""), empty=str(error)))
             self.post_message(self.Said(self, refused(error)))
             return
         self._show()
@@ -218,22 +219,25 @@ class Curves(QuestionPage):
 
     def _draw(self, here: Drawn | None) -> None:
         axis = QUANTITIES[self.price]
-        picture = self.query_one(Scatter)
+        picture = self.query_one(Plot)
         price = axis.words if axis.unit == CURRENCY else f"{axis.words}, {axis.unit}"
-        picture.border_title = heading(f"{self.quality.upper()} (up) against {price} (right)")
+        picture.border_title = heading(f"{self.quality.upper()} against {axis.words}")
         picture.border_subtitle = "f: another price   v: another quality"
-        dots = []
         shown = self._held(here) if here is not None else None
-        chosen = {shown.curve.label: "marked", shown.anchor: "front"} if shown is not None else {}
+        chosen = [shown.curve.label, shown.anchor] if shown is not None else []
+        names = apart([row.curve.label for row in self.table.rows])
+        traces, labels = [], []
         for row in sorted(self.table.rows, key=lambda row: row.curve.label in chosen):
-            tone = chosen.get(row.curve.label, "point")
-            dots += [
-                Marker((row.letter, place), row.curve.label, axis.scaled(point.prices[self.price].mean),
-                    point.quality.mean, row.letter, mark=row.letter, tone=tone)
-                for place, point in enumerate(row.curve.points) if self.price in point.prices
-            ]  # fmt: skip
+            points = [(axis.scaled(point.prices[self.price].mean), point.quality.mean)
+                      for point in row.curve.points if self.price in point.prices]  # fmt: skip
+            if points:
+                tone = SERIES[LETTERS.index(row.letter) % len(SERIES)]
+                traces.append(PlotLine(points, tone, mark=row.letter))
+                if row.curve.label in chosen:
+                    labels.append(Caption(*points[-1], names[row.curve.label], tone))
         lacking = self._found.reason if self._found is not None and not self._found.curves else ""
-        picture.show(dots, None, lacking or f"{axis.words} is unknown of all of them")
+        picture.show(Chart(Axis(price), Axis(self.quality.upper()), traces, labels=labels,
+                           empty=lacking or f"{axis.words} is unknown of all of them"))  # fmt: skip
 
     @on(Table.Highlighted)
     def _highlighted(self, message: Table.Highlighted) -> None:

@@ -13,14 +13,15 @@ from wattview.client import ClientError
 from wattview.model import Measurements, RunResult
 from wattview.model.quantities import QUANTITIES
 from wattview.tui.export import deliver
+from wattview.tui.plots.panel import Plot
 from wattview.tui.results import columns as result_columns
 from wattview.tui.results.advice import Advise
 from wattview.tui.results.details import details, run_details
+from wattview.tui.results.points import BEATEN, FRONT, MARKED, points_chart
 from wattview.tui.results.predict import Predict
 from wattview.tui.results.question import QuestionPage
 from wattview.tui.results.rd_curves import Curves
-from wattview.tui.results.rows import ResultRow, RowKey, name_of, rows_of
-from wattview.tui.results.scatter import Marker, Scatter
+from wattview.tui.results.rows import ResultRow, RowKey, rows_of
 from wattview.tui.screens.export import TABLE, Export
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.filter_bar import FilterBar
@@ -54,6 +55,7 @@ class ResultsScreen(View):
         Binding("c", "compare", "Compare", id="results_compare"),
         Binding("f", "figure", "Figure", id="results_figure"),
         Binding("v", "quality", "Quality", id="results_quality"),
+        Binding("z", "zero", "Zero", show=False, id="results_zero"),
         Binding("o", "report", "Report", id="results_report"),
         Binding("p", "replay", "Replay", show=False, id="results_replay"),
         Binding("e", "export", "Export", id="results_export"),
@@ -69,8 +71,11 @@ class ResultsScreen(View):
         &.-low #details { height: 7; }
         &.-low .box { border: none; border-top: solid $border-blurred; }
         &.-low .box:focus, &.-low .box:focus-within { border: none; border-top: solid $border; }
-        &.-low.-scatter #details, &.-low.-predict #details, &.-low #load-picture { display: none; }
+        &.-low.-scatter #details, &.-low.-predict #details { display: none; }
         &.-predict #details { height: 5; }
+        &.-low Predict .answer { max-height: 3; margin-top: 0; }
+        &.-low Predict #loads { height: 5; }
+        &.-low Predict #load-picture { height: 1fr; }
         &.-words #curve-picture { display: none; }
         &.-words #details { height: 2fr; }
         &.-words.-low #details { height: 15; }
@@ -90,7 +95,7 @@ class ResultsScreen(View):
 
     def content(self) -> Iterator[Widget]:
         yield Pages(PAGES, self.page)
-        yield Scatter(id="scatter", classes="box")
+        yield Plot(id="scatter", classes="box")
         yield Table(result_columns.ENERGY, _key, empty=READING, opens=True, id="results", classes="box")
         yield Table(result_columns.RUNS, _run_key, empty=READING, stretch=-1, opens=True, id="runs", classes="box")
         for question in QUESTIONS.values():
@@ -196,22 +201,10 @@ class ResultsScreen(View):
     def _draw_points(self) -> None:
         if self.page != SCATTER:
             return
-        table, figure = self.table, self.measurements.figure
-        dots = [
-            Marker(
-                row.key, name_of(row), x, y, f"{row.group.machine} by {row.group.power_source}" if row.on_front else "",
-                row.key in table.marked,
-            )
-            for row in sorted(table.rows, key=lambda row: row.value(figure).value or 0.0)
-            if row.group is not None
-            and (x := row.value(figure).value) is not None
-            and (y := row.value("vmaf_score").value) is not None
-        ]  # fmt: skip
-        scatter = self.query_one("#scatter", Scatter)
-        scatter.border_title = f"VMAF (up) against {self.measurements.title}, {self.measurements.unit} (right)"
-        scatter.border_subtitle = "● on the front, nothing beats it   ○ beaten   ■ marked"
-        empty = "no setting has both VMAF and power: run a scenario with quality on (n), and see the doctor (8)"
-        scatter.show(dots, table.row.key if table.row is not None else None, empty)
+        scatter = self.query_one("#scatter", Plot)
+        scatter.border_title = f"VMAF against {self.measurements.title}"
+        scatter.border_subtitle = f"{FRONT} on the front, nothing beats it   {BEATEN} beaten   {MARKED} marked"
+        scatter.show(points_chart(self.table.rows, self.measurements, self.table.row, self.table.marked))
 
     # pages
 
@@ -267,6 +260,10 @@ class ResultsScreen(View):
             return
         self.bar = (self.bar + 1) % len(result_columns.BARS)
         self._write_columns()
+
+    def action_zero(self) -> None:
+        for plot in self.query(Plot):
+            plot.toggle_zero()
 
     def action_all_runs(self) -> None:
         self.scope = ""

@@ -15,7 +15,7 @@ R = TypeVar("R")
 class Column(NamedTuple, Generic[R]):
     """One column. ``text`` returns its cell; ``sort`` orders its rows (None is last); ``tone`` names a colour class of
     the table (``good``, ``warn``, ``bad``, ``dim``, ``graph``), which only repeats what the text says. ``draw`` returns
-    a cell whose text depends on its width. ``grow``: additional cells that it takes if available."""
+    a cell whose text depends on its width, and ``head`` such a heading. ``grow``: additional cells that it takes if available."""
 
     title: str
     width: int
@@ -26,6 +26,7 @@ class Column(NamedTuple, Generic[R]):
     tone: Callable[[R], str] | None = None
     draw: Callable[[R, int], str] | None = None
     grow: int = 0
+    head: Callable[[int], str] | None = None
 
 
 Placed = tuple[int, Column[Any], int]

@@ -27,6 +27,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from wattview.tui.plots.plot import SERIES, series_rules
 from wattview.tui.text import UNKNOWN
 from wattview.tui.widgets.column import Column, aligned, lay_out
 
@@ -38,7 +39,9 @@ _VALUE = itemgetter(0)
 class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     """Rows of one kind under fixed columns. ``key`` identifies rows across snapshots."""
 
-    DEFAULT_CSS = """
+    DEFAULT_CSS = (
+        series_rules("Table")
+        + """
     Table {
         background: transparent;
         overflow-x: hidden;
@@ -59,9 +62,10 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         &:ansi > .table--resting { background: ansi_default; text-style: underline; }
     }
     """
+    )
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"table--{part}"
-        for part in ("head", "sorted", "row", "cursor", "resting", "dim", "good", "warn", "bad", "graph")
+        for part in ("head", "sorted", "row", "cursor", "resting", "dim", "good", "warn", "bad", "graph", *SERIES)
     }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="table_up"),
@@ -272,7 +276,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         for number, (index, column, width) in enumerate(self._layout):
             if number:
                 segments.append(Segment(" ", base))
-            title = column.title
+            title = column.head(width) if column.head is not None else column.title
             if index == self.sort_column:
                 title += "▾" if self.descending else "▴"
             style = self._style("sorted" if index == self.sort_column else "head")
