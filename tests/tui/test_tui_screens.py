@@ -23,8 +23,9 @@ from tests.support.dashboard import (
     until,
 )
 from wattview.config import Tui
-from wattview.model import EncoderStatus, HistorySeries, ProbeStatus
+from wattview.model import EncoderStatus, HistorySeries, ProbeStatus, ScenarioRecord
 from wattview.tui.app import TABS, Dashboard
+from wattview.tui.plots.panel import Plot
 from wattview.tui.screens.confirm import Confirm
 
 
@@ -74,11 +75,11 @@ async def test_power_gives_least_mean_and_largest_of_the_range(daemon: ScriptedD
     async with opened(daemon) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "41.6" in screen_text(pilot.app))
-        host = next(line for line in screen_text(pilot.app).splitlines() if "│ host" in line)
+        host = next(line for line in screen_text(pilot.app).splitlines() if "A host" in line)
         # 41.6 W is the growth of the energy counter over the range; the readings say 41 W.
-        assert host.split()[2:6] == ["42.0", "40.0", "41.6", "42.0"]
+        assert host.split()[3:7] == ["42.0", "40.0", "41.6", "42.0"]
         core = next(line for line in screen_text(pilot.app).splitlines() if "package-0 core" in line)
-        assert core.split()[3:7] == ["28.0", "25.0", "25.0", "25.0"]
+        assert core.split()[4:8] == ["28.0", "25.0", "25.0", "25.0"]
         assert "not added" in core
 
 
@@ -87,10 +88,10 @@ async def test_brackets_change_the_range_up_to_a_week(daemon: ScriptedDaemon) ->
         await pilot.press("2")
         for label in ("15 min", "1 h", "6 h", "24 h", "7 days", "7 days"):
             await pilot.press("right_square_bracket")
-            await until(pilot, lambda label=label: f"Power of host, {label}" in screen_text(pilot.app))
+            await until(pilot, lambda label=label: f"Power, {label}" in screen_text(pilot.app))
         for _ in range(8):
             await pilot.press("left_square_bracket")
-        await until(pilot, lambda: "Power of host, 1 min" in screen_text(pilot.app))
+        await until(pilot, lambda: "Power, 1 min" in screen_text(pilot.app))
 
 
 async def test_the_cursor_reads_a_value_and_its_time(daemon: ScriptedDaemon) -> None:
@@ -102,6 +103,29 @@ async def test_the_cursor_reads_a_value_and_its_time(daemon: ScriptedDaemon) -> 
         await until(pilot, lambda: "host: 4" in screen_text(pilot.app))
         line = next(line for line in screen_text(pilot.app).splitlines() if "host: 4" in line)
         assert line.split()[0].startswith("15:06:3")
+
+
+async def test_a_long_range_is_a_plot_of_all_sources_with_the_scenarios_named(daemon: ScriptedDaemon) -> None:
+    daemon.series = power_history(NOW - 3600, NOW, 5.0)
+    record = ScenarioRecord(name="x264 720p", start_time=NOW - 1800, end_time=NOW - 900)
+    daemon.past_runs = [run("finished", state="done", progress=None, ended=NOW - 900, finished=[record])]
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("2", *["right_square_bracket"] * 2)
+
+        def drawn() -> str:
+            lines = pilot.app.screen.query_one(Plot)._lines
+            return "\n".join("".join(text for text, _ in line) for line in lines)
+
+        await until(pilot, lambda: "x264 720p" in drawn())
+        picture = drawn()
+        assert {"A", "C"} <= set(picture), "host and core, by the letters in the table"
+        assert "25┼" in picture
+        assert "0┼" not in picture.replace("30┼", "").replace("40┼", ""), "the scale fits the values"
+        await pilot.press("z")
+        await until(pilot, lambda: any(line.startswith(" 0┼") for line in drawn().splitlines()))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Power of host, 1 h" in screen_text(pilot.app))
+        assert "C" not in drawn()
 
 
 async def test_no_history_is_said_in_the_graph(daemon: ScriptedDaemon) -> None:

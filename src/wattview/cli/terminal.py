@@ -26,9 +26,12 @@ Row = Sequence[str]
 
 
 _GREEN, _RED, _DIM, _BOLD, _PLAIN = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
-_CODES = {_GREEN: "\x1b[32m", _RED: "\x1b[31m\x1b[1m", _DIM: "\x1b[2m", _BOLD: "\x1b[1m", _PLAIN: "\x1b[0m"}
-"""Colours are Unicode noncharacters until ``say`` writes them, so that an escape sequence in a text is never one of
-ours."""
+_SERIES = "\ufdd5\ufdd6\ufdd7\ufdd8\ufdd9\ufdda"
+_CODES = {
+    _GREEN: "\x1b[32m", _RED: "\x1b[31m\x1b[1m", _DIM: "\x1b[2m", _BOLD: "\x1b[1m", _PLAIN: "\x1b[0m",
+    **{mark: f"\x1b[{code}m" for mark, code in zip(_SERIES, (36, 33, 32, 35, 31, 34), strict=True)},
+}  # fmt: skip
+"""Colours are Unicode's noncharacters until ``say`` writes them: an escape sequence in a text is never one of ours."""
 
 
 def say(text: str = "", *, err: bool = False) -> None:
@@ -190,6 +193,11 @@ def quiet(text: str) -> str:
 
 def strong(text: str) -> str:
     return _styled(_BOLD, text)
+
+
+def of_series(text: str, number: int) -> str:
+    """In the colour of a plot's line."""
+    return _styled(_SERIES[number % len(_SERIES)], text)
 
 
 def _styled(mark: str, text: str) -> str:

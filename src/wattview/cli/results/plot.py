@@ -1,6 +1,6 @@
 """``wattview results plot``: a run's power over time, its settings as bars, its curves and its front, in characters.
 
-Drawn with plotext, without colours: curves and points are marked with letters, which a legend below the plot explains.
+The pictures are the dashboard's; curves and points are named below them, where that covers nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import shutil
 import string
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from wattview.analysis.sweeps.rd_curves import compare_curves
 from wattview.analysis.sweeps.side_by_side import measurements
@@ -17,14 +17,18 @@ from wattview.analysis.windows.energy import NoData, Points
 from wattview.cli import terminal as term
 from wattview.cli.results.source import UnknownRun, named_runs, source_of
 from wattview.config import Config
-from wattview.foreign_text import one_line
-from wattview.model import RunResult
+from wattview.model import Measured, RunResult
 from wattview.model.quantities import QUANTITIES
-from wattview.report.svg import ticks
+
+if TYPE_CHECKING:  # imported where it draws: other commands begin without it
+    from wattview.tui.plots.plot import Lines
 
 KINDS = ("power", "bars", "curves", "front")
-HEIGHT = 20
+HEIGHT = 22
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
+BARS = "power_mean_watts"
+GAP_SECONDS = 60.0
+"""Points of power further apart than this are not joined."""
 
 
 async def plot(config: Config, word: str | None, kind: str) -> str:
@@ -39,66 +43,70 @@ async def plot(config: Config, word: str | None, kind: str) -> str:
             raise NoData(runs[0].error)
         if kind == "power":
             curve = (await power_curves(config, source.samples, runs)).get(runs[0].id, ())
-            return _readable(_power(runs[0], curve))
-    return _readable({"bars": _bars, "curves": _curves, "front": _front}[kind](runs[0]))
+            return _text(_power(runs[0], curve))
+    return _text({"bars": _bars, "curves": _curves, "front": _front}[kind](runs[0]))
 
 
-def _readable(text: str) -> str:
+def _text(lines: Lines) -> str:
+    """As the terminal can show it. A tone is one of its own colours."""
     from wattview.tui.ascii import ascii_text, needs_ascii
+    from wattview.tui.plots.plot import SERIES, SHADED
 
-    return ascii_text(text) if needs_ascii(os.environ) else text
+    plain = needs_ascii(os.environ)
+
+    def cell(text: str, tone: str) -> str:
+        text = ascii_text(text) if plain else text
+        name = tone.removesuffix(SHADED)
+        if name in SERIES:
+            return term.of_series(text, SERIES.index(name))
+        return term.quiet(text) if name in ("scale", "grid", "band") else text
+
+    return "\n".join("".join(cell(text, tone) for text, tone in line).rstrip() for line in lines)
 
 
-def _power(run: RunResult, curve: Points) -> str:
+def _power(run: RunResult, curve: Points) -> Lines:
+    from wattview.tui.plots.plot import Axis, Chart, NamedSpan, PlotLine, draw
+
     if not curve:
         raise NoData("the history has no power over time for this run")
-    begin = curve[0][0]
-    long = curve[-1][0] - begin >= 600
-    scale, unit = (60.0, "minutes") if long else (1.0, "seconds")
-    times = [(time - begin) / scale for time, _ in curve]
-    watts = [value for _, value in curve]
-    plt = _figure(times, watts, f"{unit} since {run.test_date}", "W")
-    plt.plot(times, watts, marker="braille")
-    named = []
-    for letter, one in zip(LETTERS, run.scenarios, strict=False):
-        if one.record.start_time is None or one.record.end_time is None:
-            continue
-        start, end = ((moment - begin) / scale for moment in (one.record.start_time, one.record.end_time))
-        for edge in (start, end):
-            plt.vline(edge)
-        plt.text(letter, (start + end) / 2, ticks(min(watts), max(watts))[-1])
-        named.append(f"{letter}  {one.record.name}, {start:.0f} to {end:.0f} {unit}")
-    return _drawn(plt, named)
-
-
-def _bars(run: RunResult) -> str:
-    """Mean power by setting, each with its ±."""
-    import plotext as plt
-
-    found = [
-        (one.group.label, one.group.figures["power_mean_watts"])
-        for one in measurements([run]).measured
-        if "power_mean_watts" in one.group.figures
+    windows = [
+        NamedSpan(one.record.start_time, one.record.end_time, one.record.name)
+        for one in run.scenarios
+        if one.record.start_time is not None and one.record.end_time is not None
     ]
-    if not found:
+    span = min(curve[0][0], *(one.start for one in windows)), max(curve[-1][0], *(one.end for one in windows))
+    lettered = list(zip(LETTERS, windows, strict=False))
+    named = [f"{letter}  {one.name}, {one.end - one.start:.0f} s" for letter, one in lettered]
+    above = [one._replace(name=f"{letter} {one.name}") for letter, one in lettered]
+    chart = Chart(Axis(f"run {run.id}", span, times=True), Axis("W"), [PlotLine(curve, gap=GAP_SECONDS)], above)
+    return _with_names(draw(chart, _width(), HEIGHT), named)
+
+
+def _bars(run: RunResult) -> Lines:
+    """Mean power by setting, each with its ±, and each encoder in its colour."""
+    from wattview.tui.plots.bars import BarRow, draw_bars
+    from wattview.tui.plots.plot import SERIES
+    from wattview.tui.results.values import around, of_group, written
+    from wattview.tui.text import apart
+
+    quantity = QUANTITIES[BARS]
+    groups = [one.group for one in measurements([run]).measured if BARS in one.group.figures]
+    if not groups:
         raise NoData("no setting has a known power")
-    top = ticks(0.0, max(figure.mean for _, figure in found))
-    plt.clear_figure()
-    plt.theme("clear")
-    plt.plotsize(_width(), 3 * min(len(found), len(LETTERS)) + 4)
-    names = list(LETTERS[: len(found)])
-    plt.bar(names[::-1], [figure.mean for _, figure in found[: len(names)]][::-1], orientation="h", width=0.3)
-    plt.xlim(0.0, top[-1])
-    plt.xticks(top, [f"{mark:g}" for mark in top])
-    plt.xlabel("mean power, W")
-    named = []
-    for name, (label, figure) in zip(names, found, strict=False):
-        half = None if figure.low is None or figure.high is None else (figure.high - figure.low) / 2
-        named.append(f"{name}  {term.figure(figure.mean, 2, 'W', half)}  {label}")
-    return _drawn(plt, named)
+    encoders = sorted({group.setting.encoder or "" for group in groups})
+    names = apart([group.label for group in groups])
+    rows = []
+    for group in groups:
+        value = of_group(group, BARS)
+        words = " ".join(part for part in (written(quantity, value.value), around(quantity, value.half)) if part)
+        tone = SERIES[encoders.index(group.setting.encoder or "") % len(SERIES)]
+        rows.append(BarRow(names[group.label], f"{words} {quantity.unit}", value, tone))
+    return draw_bars(rows, quantity.unit, _width())
 
 
-def _curves(run: RunResult) -> str:
+def _curves(run: RunResult) -> Lines:
+    from wattview.tui.plots.plot import SERIES, Axis, Chart, PlotLine, draw
+
     found = compare_curves(run.scenarios)
     axis = QUANTITIES["bitrate_bps"]
     curves = [
@@ -109,17 +117,17 @@ def _curves(run: RunResult) -> str:
     curves = [(label, points) for label, points in curves if points]
     if not curves:
         raise NoData(found.reason or "no setting was measured at several bitrates")
-    every = [point for _, points in curves for point in points]
-    plt = _figure([x for x, _ in every], [y for _, y in every], f"{axis.words}, {axis.unit}", found.quality.upper())
-    for letter, (_, points) in zip(LETTERS, curves, strict=False):
-        across, up = [x for x, _ in points], [y for _, y in points]
-        plt.plot(across, up, marker="braille")
-        plt.scatter(across, up, marker=letter)
-    return _drawn(plt, [f"{letter}  {label}" for letter, (label, _) in zip(LETTERS, curves, strict=False)])
+    traces = [PlotLine(points, SERIES[at % len(SERIES)], mark=LETTERS[at % len(LETTERS)])
+              for at, (_, points) in enumerate(curves)]  # fmt: skip
+    chart = Chart(Axis(f"{axis.words}, {axis.unit}"), Axis(found.quality.upper()), traces)
+    named = [f"{trace.mark}  {label}" for trace, (label, _) in zip(traces, curves, strict=True)]
+    return _with_names(draw(chart, _width(), HEIGHT), named)
 
 
-def _front(run: RunResult) -> str:
-    """VMAF against power; the points of the Pareto front are joined."""
+def _front(run: RunResult) -> Lines:
+    """VMAF against power; those that nothing beats are joined."""
+    from wattview.tui.plots.plot import SERIES, Axis, Caption, Chart, PlotLine, draw
+
     found = measurements([run])
     points = [
         (one.group.figures[found.figure].mean, one.group.figures["vmaf_score"].mean, one)
@@ -128,39 +136,25 @@ def _front(run: RunResult) -> str:
     ]
     if not points:
         raise NoData("no setting has both its power and its VMAF")
-    plt = _figure([x for x, _, _ in points], [y for _, y, _ in points], f"{found.title}, {found.unit}", "VMAF")
-    front = sorted((x, y) for x, y, one in points if one.on_front)
-    plt.plot([x for x, _ in front], [y for _, y in front], marker="braille")
-    named = []
+    traces = [PlotLine(sorted((x, y) for x, y, one in points if one.on_front), SERIES[0])]
+    labels, named = [], []
     for letter, (x, y, one) in zip(LETTERS, points, strict=False):
-        plt.scatter([x], [y], marker=letter)
+        traces.append(PlotLine([(x, y)], SERIES[0] if one.on_front else "point", mark=letter, joined=False))
+        labels.append(Caption(x, y, _name(run, one)))
         best = ", on the front: none is better for less" if one.on_front else ""
         named.append(f"{letter}  {x:.2f} {found.unit}, VMAF {y:.2f}  {one.group.label}{best}")
-    return _drawn(plt, named)
+    chart = Chart(Axis(f"{found.title}, {found.unit}"), Axis("VMAF"), traces, labels=labels)
+    return _with_names(draw(chart, _width(), HEIGHT), named)
 
 
-def _figure(across: Sequence[float], up: Sequence[float], x_title: str, y_title: str) -> Any:
-    """An empty plot with round ticks that span the data."""
-    import plotext as plt
-
-    width = _width()
-    plt.clear_figure()
-    plt.theme("clear")
-    plt.plotsize(width, HEIGHT)
-    for marks, limit, place in (
-        (ticks(min(across), max(across), max(2, width // 14)), plt.xlim, plt.xticks),
-        (ticks(min(up), max(up)), plt.ylim, plt.yticks),
-    ):
-        limit(marks[0], marks[-1])
-        place(marks, [f"{mark:g}" for mark in marks])
-    plt.xlabel(x_title)
-    plt.title(y_title)
-    return plt
+def _name(run: RunResult, one: Measured) -> str:
+    """What it is called, without the number of a repeat."""
+    record = run.scenarios[one.scenarios[0]].record
+    return record.setting or record.name
 
 
-def _drawn(plt: Any, named: Sequence[str]) -> str:
-    picture = plt.uncolorize(plt.build())
-    return "\n".join([*(line.rstrip() for line in picture.splitlines()), *map(one_line, named)])
+def _with_names(picture: Lines, named: Sequence[str]) -> Lines:
+    return [*picture, *([(line, "")] for line in named)]
 
 
 def _width() -> int:

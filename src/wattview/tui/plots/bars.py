@@ -1,55 +1,105 @@
-"""A bar with its interval, in one line of characters: ``█████▒▒┼──┤``, readable without colour."""
+"""Bars with their intervals over one axis, each in a line of characters: ``▄▄▄▄▒▒┼──┤``, told apart without colour.
+
+A bar fills the lower half of its line, so that a gap is left between two.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from wattview.axis import Tick, labelled, ticks
+from wattview.tui.plots.plot import Lines
 from wattview.tui.results.values import Value
-from wattview.tui.text import bar
+from wattview.tui.text import fit
 
-UNSURE, MEAN, LINE, END = "▒", "┼", "─", "┤"
+BAR, HALF, UNSURE, MEAN, LINE, END, GRID = "▄", "▖", "▒", "┼", "─", "┤", "┊"
+LEAST_BAR = 12
 
 
-class Scale:
-    """Maps values to cells: ``low`` (0, or less) to ``high`` over ``width`` cells."""
+class BarRow(NamedTuple):
+    """A bar with its label, and its value in words."""
 
-    def __init__(self, low: float, high: float, width: int) -> None:
-        self.low, self.high, self.width = low, max(high, math.nextafter(low, math.inf)), width
+    label: str
+    words: str
+    value: Value
+    tone: str
+
+
+class BarAxis(NamedTuple):
+    """From values to cells: ``low`` (0, or below it) to ``high`` over ``width`` cells."""
+
+    low: float
+    high: float
+    width: int
 
     def at(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
+        share = (value - self.low) / max(self.high - self.low, math.ulp(self.low))
         return max(0.0, min(1.0, share)) * self.width
 
+    @property
+    def marks(self) -> list[Tick]:
+        wanted = max(1, self.width // 12)
+        inside = [tick for tick in ticks(self.low, self.high, wanted) if self.low <= tick <= self.high]
+        return labelled(inside) if inside else []
 
-def interval_bar(value: Value, low: float, high: float, width: int) -> str:
-    """From 0 to the value; the part of the bar inside the interval is grey, the interval beyond it is a line. Exactly
-    ``width`` cells; blank if unknown.
+    def head(self, unit: str = "") -> str:
+        """The axis' numbers, and its unit where there is room for it."""
+        row = [" "] * self.width
+        for value, text in self.marks:
+            text = f"{text} {unit}" if not value else text
+            left = max(0, min(self.width - len(text), int(self.at(value))))
+            if all(cell == " " for cell in row[max(0, left - 1) : left + len(text) + 1]):
+                row[left : left + len(text)] = text
+        return "".join(row)[: self.width]
 
-    An interval narrower than three cells is not drawn: the ± beside the bar states it.
-    """
-    if value.value is None or not math.isfinite(value.value) or width <= 0:
-        return " " * max(0, width)
-    scale = Scale(low, high, width)
-    zero, end = scale.at(0.0), scale.at(value.value)
-    if low >= 0:
-        text = bar(end / width, width).replace("░", " ")
-    else:
-        first, last = sorted((round(zero), round(end)))
-        text = (" " * first + "█" * max(1, last - first)).ljust(width)[:width]
+
+def interval_bar(value: Value, axis: BarAxis) -> str:
+    """From 0 to the value; what its interval takes away from the bar is grey, what it may add is a line. Exactly
+    as wide as the axis, with its ticks where nothing is drawn; these alone where the value is unknown.
+
+    An interval that is narrower than three cells is not drawn: the ± beside the bar says it."""
+    width = axis.width
+    if width <= 0:
+        return ""
+    row = [" "] * width
+    for mark, _ in axis.marks:
+        row[min(width - 1, int(axis.at(mark)))] = GRID
+    if value.value is None or not math.isfinite(value.value):
+        return "".join(row)
+    first, last = sorted((axis.at(0.0), axis.at(value.value)))
+    left, halves = round(first), round(2 * (last - round(first)))
+    drawn = BAR * (halves // 2) + HALF * (halves % 2) or HALF
+    left = min(left, width - len(drawn))
+    row[left : left + len(drawn)] = drawn
     half = value.half if value.half is not None and math.isfinite(value.half) else 0.0
-    left, right = (min(width - 1, int(scale.at(value.value + side * half))) for side in (-1, 1))
-    if right - left < 2:
-        return text
-    middle = max(left + 1, min(right - 1, int(end)))
-    # Towards 0 lies the bar, on the other side only the interval.
-    sides = (UNSURE, LINE) if value.value >= 0 else (LINE, UNSURE)
-    before = (sides[0] if value.value >= 0 else "├") + sides[0] * (middle - left - 1)
-    after = sides[1] * (right - middle - 1) + (END if value.value >= 0 else sides[1])
-    return text[:left] + before + MEAN + after + text[right + 1 :]
+    left, right = (min(width - 1, int(axis.at(value.value + side * half))) for side in (-1, 1))
+    if right - left >= 2:
+        middle = max(left + 1, min(right - 1, int(axis.at(value.value))))
+        # On the side of 0 lies the bar, on the other nothing but the interval.
+        sides = (UNSURE, LINE) if value.value >= 0 else (LINE, UNSURE)
+        before = (sides[0] if value.value >= 0 else "├") + sides[0] * (middle - left - 1)
+        after = sides[1] * (right - middle - 1) + (END if value.value >= 0 else sides[1])
+        row[left : right + 1] = before + MEAN + after
+    return "".join(row)
 
 
-def extent(values: list[Value]) -> tuple[float, float]:
-    """The range of all values with their intervals, and 0."""
+def draw_bars(rows: Sequence[BarRow], unit: str, width: int) -> Lines:
+    """The bars below their axis, the labels before them and the values behind them."""
+    low, high = extent([row.value for row in rows])
+    words = max(len(row.words) for row in rows)
+    names = min(max(len(row.label) for row in rows), max(8, width - words - LEAST_BAR - 4, width // 3))
+    axis = BarAxis(low, high, max(LEAST_BAR, width - names - words - 4))
+    lines: Lines = [[(" " * (names + 2), ""), (axis.head(unit), "scale")]]
+    for row in rows:
+        lines.append([(f"{fit(row.label, names):<{names}}  ", ""), (interval_bar(row.value, axis), row.tone),
+                      (f"  {row.words:>{words}}", "")])  # fmt: skip
+    return lines
+
+
+def extent(values: Sequence[Value]) -> tuple[float, float]:
+    """The range that shows all of the values with their intervals, and 0."""
     known = [(one.value, one.half or 0.0) for one in values if one.value is not None and math.isfinite(one.value)]
     if not known:
         return 0.0, 1.0

@@ -120,15 +120,18 @@ def _heights(column: tuple[float | None, ...], top: float, dots: int) -> Heights
     return tuple(heights)
 
 
-def runs(masks: list[int], tones: list[str], cursor: int | None) -> list[tuple[str, str]]:
-    """Neighbours of one tone as one text."""
+def runs(masks: list[int], tones: list[str], cursor: int | None, grid: bool = False) -> list[tuple[str, str]]:
+    """Neighbours of one tone as one text; what is blank is a line where ``grid`` says so."""
     runs: list[tuple[str, str]] = []
     for x, (mask, tone) in enumerate(zip(masks, tones, strict=True)):
+        if not mask and grid:
+            tone = "grid"
         if x == cursor:
             tone = "cursor"
-        character = chr(0x2800 + mask) if mask else " "
+        character = chr(0x2800 + mask) if mask else "┈" if grid else " "
         # A blank looks the same in every tone but the cursor's.
-        if runs and (runs[-1][1] == tone or (not mask and tone != "cursor" and runs[-1][1] != "cursor")):
+        blank = not mask and not grid and tone != "cursor"
+        if runs and (runs[-1][1] == tone or (blank and runs[-1][1] != "cursor")):
             runs[-1] = (runs[-1][0] + character, runs[-1][1])
         else:
             runs.append((character, tone))

@@ -1,14 +1,15 @@
 """Values over time, drawn in braille: two columns and four rows of dots per cell.
 
-A series is an area, a line, or a layer of a stack. Missing values are gaps, never zeros. The scale starts at 0, so that
-heights are comparable, and its top changes in steps (1, 1.5, 2, 3 …), so that it is stable while values vary. Drawing
-120 columns takes a fraction of a millisecond; an unchanged picture is not redrawn.
+A series is an area, a line, or a layer of a stack. A time without a value is a gap and never a zero. The scale
+begins at 0, so that heights can be compared, or fits the values; it moves in steps, so that it stands still while the
+values move. Drawing 120 columns takes a fraction of a millisecond; a picture that has not changed is not redrawn.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
@@ -17,25 +18,31 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from wattview.tui.plots.dots import canvas_of, fill, line, runs, stack
-from wattview.tui.text import clock, span
+from wattview.axis import TIME_STEPS, ticks, time_ticks
+from wattview.tui.plots.dots import canvas_of, fill, level, line, runs, stack
+from wattview.tui.plots.plot import SERIES, SHADED, NamedSpan, series_rules, window_names
+from wattview.tui.text import span
 from wattview.tui.time_travel.trend_buffers import Point, bridged, buckets, snapped
 
 GUTTER = 7
 
 
 class Series(NamedTuple):
-    """One line of a graph. ``tone`` is a colour class of the graph: ``area``, a line ``a``, or ``layer0`` to ``layer3``
-    of a stack, from the bottom, which is drawn over the area."""
+    """One line of a graph. ``tone`` is a colour class of the graph: ``area``, a line ``a`` or ``series0`` …
+    ``series5``, or ``layer0`` to ``layer3`` of a stack, from the bottom, which is drawn over the area. ``letter``
+    stands at a line's newest value."""
 
     points: Iterable[Point]
     tone: str = "area"
+    letter: str = ""
 
 
 class Graph(Widget):
     """Displays series over a span of time (``show``). ``step_seconds`` is the normal distance of points."""
 
-    DEFAULT_CSS = """
+    DEFAULT_CSS = (
+        series_rules("Graph")
+        + """
     Graph {
         height: 1fr; width: 1fr;
         & > .graph--area { color: $primary; }
@@ -45,22 +52,42 @@ class Graph(Widget):
         & > .graph--layer1 { color: $primary; }
         & > .graph--layer2 { color: $accent; }
         & > .graph--layer3 { color: $secondary; }
+        & > .graph--grid { color: $border-blurred; }
         & > .graph--scale { color: $muted; }
+        & > .graph--window { background: $panel; }
         & > .graph--cursor { color: $foreground; text-style: reverse; }
     }
     """
+    )
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"graph--{part}" for part in ("area", "fill", "a", "layer0", "layer1", "layer2", "layer3", "scale", "cursor")
-    }
+        f"graph--{part}"
+        for part in (
+            "area",
+            "fill",
+            "a",
+            "layer0",
+            "layer1",
+            "layer2",
+            "layer3",
+            *SERIES,
+            "grid",
+            "scale",
+            "window",
+            "cursor",
+        )
+    }  # fmt: skip
 
     def __init__(self, unit: str, *, least: float = 1.0, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.unit = unit
         self.least = least
-        self.top = least
+        self.bottom, self.top = 0.0, least
+        self.zero = True
+        """Whether the scale begins at 0, else it fits the values."""
         self.cursor: float | None = None
-        self._series: list[tuple[list[Point], str]] = []
+        self._series: list[Series] = []
         self._window = (0.0, 1.0)
+        self._windows: Sequence[NamedSpan] = ()
         self._step = 1.0
         self._live = True
         self._empty = ""
@@ -69,10 +96,12 @@ class Graph(Widget):
 
     def show(
         self, series: Sequence[Series], start: float, end: float, *, step_seconds: float = 1.0, live: bool = True,
-        empty: str = "no values yet",
+        empty: str = "no values yet", windows: Sequence[NamedSpan] = (),
     ) -> None:  # fmt: skip
-        """Draws [start, end]. ``live`` labels times relative to now, else as times of day."""
-        self._series = [(list(one.points), one.tone) for one in series]
+        """Draws [start, end]. ``live`` writes the times as distances from now, else as times of day. Parts of the time
+        are shaded and named above it."""
+        self._windows = [one for one in windows if one.end > start and one.start < end]
+        self._series = [one._replace(points=list(one.points)) for one in series]
         self._window = (start, end)
         self._step = step_seconds
         self._live = live
@@ -110,8 +139,10 @@ class Graph(Widget):
         style = self._styles.get(tone)
         if style is None:
             style = self.rich_style
-            if tone:
-                style += self.get_component_rich_style(f"graph--{tone}", partial=True)
+            name, shaded, _ = tone.partition(SHADED)
+            for part in (name, "window" if shaded else ""):
+                if part:
+                    style += self.get_component_rich_style(f"graph--{part}", partial=True)
             self._styles[tone] = style
         return style
 
@@ -123,51 +154,112 @@ class Graph(Widget):
 
     def _draw(self, width: int, height: int) -> list[list[tuple[str, str]]]:
         cells = width - GUTTER
-        rows = height - 1
+        rows = height - 1 - bool(self._windows)
         if cells < 4 or rows < 1:
             return []
         start, end = snapped(*self._window, 2 * cells)
         widest = math.ceil(2 * self._step * 1.6 * cells / max(1e-9, end - start))
-        curves = [(bridged(buckets(points, start, end, 2 * cells), widest), tone) for points, tone in self._series]
-        known = [value for values, _ in curves for value in values if value is not None]
+        curves = [
+            (bridged(buckets(one.points, start, end, 2 * cells), widest), one.tone, one.letter) for one in self._series
+        ]
+        known = [value for values, _, _ in curves for value in values if value is not None]
         if not known:
             text = self._empty[:width]
             middle = rows // 2
             return [[(text.center(width), "scale")] if y == middle else [] for y in range(height)]
-        self.top = scale_top(max(known), self.top, self.least)
+        self._fit(min(known), max(known), rows)
+        if self.bottom:
+            curves = [([None if one is None else one - self.bottom for one in values], tone, letter)
+                      for values, tone, letter in curves]  # fmt: skip
+        reach = self.top - self.bottom
         canvas = canvas_of(rows, cells)
-        layers = [values for values, tone in curves if tone.startswith("layer")]
-        curves = [(values, tone) for values, tone in curves if not tone.startswith("layer")]
+        layers = [values for values, tone, _ in curves if tone.startswith("layer")]
+        curves = [curve for curve in curves if not curve[1].startswith("layer")]
         if curves and curves[0][1] == "area":
-            fill(curves[0][0], self.top, canvas)
+            fill(curves[0][0], reach, canvas)
             curves = [*curves[1:], curves[0]]  # its edge is drawn last: no line hides it
         if layers:
-            stack(layers, self.top, canvas)
-        for values, tone in curves:
-            line(values, self.top, canvas, tone)
+            stack(layers, reach, canvas)
+        for values, tone, _ in curves:
+            line(values, reach, canvas, tone)
         cursor = None
         if self.cursor is not None and start <= self.cursor < end:
             cursor = min(cells - 1, int((self.cursor - start) / (end - start) * cells))
-        lines = []
+        marks = self._marks(rows)
+        letters = {at: (letter, tone) for values, tone, letter in curves
+                   if letter and (at := newest(values, reach, rows)) is not None}  # fmt: skip
+        lines: list[list[tuple[str, str]]] = []
+        shaded: set[int] = set()
+        if self._windows:
+
+            def column(moment: float) -> int:
+                return int((moment - start) / (end - start) * cells)
+
+            lines.append([(" " * GUTTER, ""), (window_names(self._windows, column, cells), "scale")])
+            for one in self._windows:
+                shaded |= set(range(max(0, column(one.start)), min(cells, column(one.end) + 1)))
         for y in range(rows):
-            value = {0: self.top, rows - 1: 0.0}.get(y)
-            text = "" if value is None else scale_label(value, self.unit)
-            lines.append([(f"{text:>{GUTTER - 1}} ", "scale"), *runs(canvas.masks[y], canvas.tones[y], cursor)])
+            text = scale_label(marks[y], self.unit) if y in marks else ""
+            drawn = runs(canvas.masks[y], canvas.tones[y], cursor, grid=y in marks)
+            here = {x: letter for (row, x), letter in letters.items() if row == y}
+            drawn = laid_over(drawn, here, shaded) if here or shaded else drawn
+            lines.append([(f"{text:>{GUTTER - 1}} ", "scale"), *drawn])
         lines.append([(" " * GUTTER, ""), (self._times(cells), "scale")])
         return lines
 
+    def _fit(self, least: float, largest: float, rows: int) -> None:
+        """Moves the scale where the values have left it, or need less than a third of it."""
+        if self.zero:
+            self.bottom, self.top = 0.0, scale_top(largest, self.top if not self.bottom else 0.0, self.least)
+        elif not (self.bottom <= least and largest <= self.top and 3 * (largest - least) > self.top - self.bottom):
+            marks = ticks(least, max(largest, least + self.least / 10), max(2, rows // 4))
+            self.bottom, self.top = marks[0], marks[-1]
+
+    def _marks(self, rows: int) -> dict[int, float]:
+        """The ticks of the scale by the row that they stand in."""
+        reach = self.top - self.bottom
+        marks = [tick for tick in ticks(self.bottom, self.top, max(1, rows // 3)) if tick <= self.top * (1 + 1e-9)]
+        marks = marks if rows > 2 else [self.bottom, self.top]
+        return {rows - 1 - min(rows - 1, int((mark - self.bottom) / reach * rows * (1 - 1e-9))): mark for mark in marks}
+
     def _times(self, cells: int) -> str:
+        """Times of day; of a live graph how long ago."""
         start, end = self._window
+        length = end - start
+        wanted = max(2, cells // 14)
         if self._live:
-            left, middle, right = f"-{span(end - start)}", f"-{span((end - start) / 2)}", "now"
+            step = next((step for step in TIME_STEPS if length / step <= wanted), TIME_STEPS[-1])
+            places = [(end - at * step, f"-{span(at * step)}") for at in range(1, int(length / step) + 1)]
+            places.insert(0, (end, "now"))
         else:
-            long = end - start > 36 * 3600
-            left, middle, right = (_moment(start + part * (end - start), long) for part in (0, 0.5, 1))
-        room = cells - len(left) - len(right)
-        if room < len(middle) + 4:
-            return left + " " * max(1, room) + right
-        gap = (cells - len(middle)) // 2 - len(left)
-        return left + " " * gap + middle + " " * (room - gap - len(middle)) + right
+            places = time_ticks(start, end, wanted)
+        row = [" "] * cells
+        for place, text in places:
+            left = max(0, min(cells - len(text), round((place - start) / length * cells) - len(text) // 2))
+            if all(cell == " " for cell in row[max(0, left - 1) : left + len(text) + 1]):
+                row[left : left + len(text)] = text
+        return "".join(row)
+
+
+def newest(values: Sequence[float | None], reach: float, rows: int) -> tuple[int, int] | None:
+    """The cell (row, column) of a line's last value; None where it has none lately."""
+    for x in range(len(values) - 1, max(-1, len(values) - 9), -1):
+        value = values[x]
+        if value is not None:
+            return (4 * rows - level(value, reach, 4 * rows)) // 4, x // 2
+    return None
+
+
+def laid_over(
+    drawn: Sequence[tuple[str, str]], letters: dict[int, tuple[str, str]], shaded: Collection[int]
+) -> list[tuple[str, str]]:
+    """Runs of texts and tones, with letters in place of what is drawn in their columns, and other columns shaded."""
+    cells = [(character, tone) for text, tone in drawn for character in text]
+    for x, letter in letters.items():
+        cells[x] = letter
+    for x in shaded:
+        cells[x] = cells[x][0], cells[x][1] + SHADED
+    return [("".join(text for text, _ in run), tone) for tone, run in groupby(cells, key=lambda cell: cell[1])]
 
 
 def scale_top(largest: float, now: float, least: float) -> float:
@@ -185,9 +277,3 @@ def scale_label(value: float, unit: str) -> str:
         return f"{value / 1000:.0f}k{unit}"
     text = f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.3g}"
     return f"{text} {unit}"
-
-
-def _moment(unix_seconds: float, long: bool) -> str:
-    import time
-
-    return time.strftime("%a %H:%M", time.localtime(unix_seconds)) if long else clock(unix_seconds)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wattview.model import Measurements, RunResult
-from wattview.model.quantities import QUANTITIES, Quantity
-from wattview.tui.plots.bars import extent, interval_bar
+from wattview.model.quantities import QUANTITIES
+from wattview.tui.plots.bars import BarAxis, extent, interval_bar
+from wattview.tui.plots.plot import SERIES
 from wattview.tui.results.rows import ResultRow, name_of, notes, run_notes
-from wattview.tui.results.values import around, written
+from wattview.tui.results.values import Value, around, written
 from wattview.tui.text import UNKNOWN, number, span
 from wattview.tui.widgets.column import Column
 
@@ -123,26 +124,39 @@ def cost_columns(currency: str) -> Columns:
     )
 
 
+def encoder_of(row: ResultRow) -> str:
+    return (row.first.record.encoder or "") if row.first is not None else ""
+
+
+def encoder_tones(rows: Sequence[ResultRow]) -> dict[str, str]:
+    """Each encoder's colour, in the order of their names."""
+    names = sorted({encoder_of(row) for row in rows} - {""})
+    return {name: SERIES[at % len(SERIES)] for at, name in enumerate(names)}
+
+
 def bar_columns(name: str, rows: Sequence[ResultRow], currency: str) -> Columns:
-    """One figure as bars on one scale, which is in the heading."""
+    """One figure as bars over one axis, which stands in the heading."""
     quantity = QUANTITIES[name]
-    low, high = extent([row.value(name) for row in rows])
     unit = quantity.unit_in(currency)
-    scale = f"{scale_text(quantity, low)} to {scale_text(quantity, high)} {unit}".rstrip()
+    tones = encoder_tones(rows)
+
+    def scaled(row: ResultRow) -> Value:
+        value, half = row.value(name)
+        return Value(None if value is None else quantity.scaled(value), None if half is None else quantity.scaled(half))
+
+    low, high = extent([scaled(row) for row in rows])
     return (
         _scenario(22),
         _run(8),
+        Column("Encoder", 11, lambda row: encoder_of(row) or UNKNOWN, encoder_of, left=True, rank=9,
+               tone=lambda row: tones.get(encoder_of(row), "")),
         _figure(name, 9, 8, guess=unit in ("W", "J", "g")),
         Column(
-            scale, 20, lambda row: "", left=True,
-            draw=lambda row, room: interval_bar(row.value(name), low, high, room),
-            tone=lambda row: "warn" if notes(row) else "graph",
+            f"bar, {unit}", 20, lambda row: "", left=True, head=lambda room: BarAxis(low, high, room).head(unit),
+            draw=lambda row, room: interval_bar(scaled(row), BarAxis(low, high, room)),
+            tone=lambda row: "warn" if notes(row) else tones.get(encoder_of(row), "graph"),
         ),
     )  # fmt: skip
-
-
-def scale_text(quantity: Quantity, value: float) -> str:
-    return f"{quantity.scaled(value):.3g}"
 
 
 def point_columns(measurements: Measurements) -> Columns:

@@ -12,9 +12,19 @@ from textual.widget import Widget
 
 from wattview.client import ClientError
 from wattview.tui.plots.graph import Graph, Series
+from wattview.tui.plots.panel import Plot
+from wattview.tui.plots.plot import SERIES, Axis, Chart, NamedSpan, PlotLine
 from wattview.tui.text import about, clock, date, number
 from wattview.tui.time_travel import power_range
-from wattview.tui.time_travel.power_range import HOST, RANGES, WALL, PowerLine, PowerRange, Summary
+from wattview.tui.time_travel.power_range import (
+    HOST,
+    MAX_STEPS_APART,
+    RANGES,
+    WALL,
+    PowerLine,
+    PowerRange,
+    Summary,
+)
 from wattview.tui.time_travel.trend_buffers import Point
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets.column import Column
@@ -25,19 +35,37 @@ from wattview.tui.widgets.tabs import Tab
 RANGE = Binding.Group("Range", compact=True)
 
 
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+MOVING_SECONDS = 900.0
+"""The longest range that moves every second; a longer one is a plot, and moves when the history has more."""
+
+
 class ZoneRow(NamedTuple):
+    """``place`` is that in the machine's own order, which its letter and colour follow."""
+
+    place: int
     line: PowerLine
     summary: Summary
 
+    @property
+    def letter(self) -> str:
+        return LETTERS[self.place % len(LETTERS)]
+
+    @property
+    def tone(self) -> str:
+        return SERIES[self.place % len(SERIES)]
+
 
 LINES: tuple[Column[ZoneRow], ...] = (
-    Column("Source", 20, lambda row: row.line.title, left=True),
+    Column("Source", 22, lambda row: f"{row.letter} {row.line.title}", lambda row: row.place, left=True,
+           tone=lambda row: row.tone),
     Column("Now W", 8, lambda row: number(row.line.watts), lambda row: row.line.watts),
     Column("Min W", 8, lambda row: number(row.summary.least), lambda row: row.summary.least),
     Column("Mean W", 8, lambda row: number(row.summary.mean), lambda row: row.summary.mean),
     Column("Max W", 8, lambda row: number(row.summary.largest), lambda row: row.summary.largest),
     Column("Part of the host's figure", 25, lambda row: _part(row.line), left=True, rank=1),
-)
+)  # fmt: skip
 
 
 def _part(line: PowerLine) -> str:
@@ -55,14 +83,16 @@ class PowerScreen(View):
         Binding("right_square_bracket", "range(1)", "Longer range", key_display="]", id="power_longer", group=RANGE),
         Binding("left,h", "cursor(-1)", "Cursor left", show=False, id="power_left"),
         Binding("right,l", "cursor(1)", "Cursor right", show=False, id="power_right"),
+        Binding("z", "zero", "Zero", id="power_zero"),
         Binding("escape", "app.live", "Live", show=False, id="power_live"),
     ]
     DEFAULT_CSS = """
     PowerScreen {
-        #graph { height: 1fr; }
-        #lines { height: 10; }
+        #graph, #plot { height: 1fr; }
+        #plot { display: none; }
+        &.-past #graph { display: none; }
+        &.-past #plot { display: block; }
         #readout { height: 1; padding: 0 2; }
-        &.-low #lines { height: 8; }
     }
     """
 
@@ -70,6 +100,8 @@ class PowerScreen(View):
         super().__init__()
         self.range = 1
         self.cursor: float | None = None
+        self.alone = ""
+        """The key of the one source that is drawn, "" for all."""
         self.past: PowerRange | None = None
         self._loaded = 0.0
         self._loading = False
@@ -78,11 +110,13 @@ class PowerScreen(View):
 
     def content(self) -> Iterator[Widget]:
         yield Graph("W", least=10.0, id="graph", classes="box")
+        yield Plot(id="plot", classes="box")
         yield Pane(id="readout")
         yield Table(LINES, lambda row: row.line.key, id="lines", classes="box")
 
     def on_mount(self) -> None:
-        self.query_one("#lines").border_title = "Sources: the graph shows the one under the cursor"
+        self.query_one("#lines").border_title = "Sources: enter draws one alone, z begins at 0 W"
+        self.query_one("#graph", Graph).zero = False
         self.query_one("#lines").focus()
 
     # what is drawn
@@ -97,13 +131,13 @@ class PowerScreen(View):
         mean = self.past.host_mean_watts if self.past is not None else None
         table.show(
             [
-                ZoneRow(
-                    line, power_range.summary(self._points(line.key), start, end, mean if line.key == HOST else None)
-                )
-                for line in power_range.lines_of(picture.snapshot)
+                ZoneRow(place, line, power_range.summary(self._points(line.key), start, end,
+                                                         mean if line.key == HOST else None))
+                for place, line in enumerate(power_range.lines_of(picture.snapshot))
             ],
             why_empty(picture, "power", "no power source"),
-        )
+        )  # fmt: skip
+        table.styles.height = min(max(8, self.size.height // 4), max(3, len(table.rows)) + 3)
         self._draw()
         if self.is_current and not self._loading and self._late():
             self._load()
@@ -150,32 +184,59 @@ class PowerScreen(View):
         return [*(point for point in points if point[0] < first), *trend]
 
     def _draw(self) -> None:
+        """The sources as lines, the one under the cursor last: no other hides it."""
         table: Table[ZoneRow] = self.query_one("#lines", Table)
-        chosen = table.row.line.key if table.row is not None else HOST
+        here = table.row
+        shown = [row for row in table.rows if self.alone in ("", row.line.key)] or table.rows
+        shown = sorted(shown, key=lambda row: row is here)
+        past = self._back > 0 or self.seconds > MOVING_SECONDS
+        self.set_class(past, "-past")
+        (self._draw_past if past else self._draw_live)(shown)
+        of = f"Power of {shown[0].line.title.strip()}" if len(shown) == 1 else "Power"
+        when = f"{about(self._back)} ago; esc: live" if self._back else "live"
+        entitle(self.query_one("#plot" if past else "#graph"), f"{of}, {RANGES[self.range][0]}", when)
+        self._read_out(here.line.key if here is not None else HOST, here.line.title.strip() if here else "host")
+
+    def _draw_live(self, shown: list[ZoneRow]) -> None:
         start, end = self.window
-        series = [Series(self._points(chosen))]
-        if chosen != HOST:
-            series.append(Series(self._points(HOST), "a"))
+        series = [Series(self._points(row.line.key), row.tone, row.letter) for row in shown]
         graph = self.query_one("#graph", Graph)
         graph.cursor = self.cursor
-        step = self.past.step_seconds if self.past is not None else 5.0
-        empty = self._error or "the history has nothing here yet"
-        graph.show(series, start, end, step_seconds=step, live=not self._back and self.seconds <= 3600, empty=empty)
-        title = table.row.line.title.strip() if table.row is not None else "host"
-        beside = "" if chosen == HOST else " (line: host)"
-        when = f"{about(self._back)} ago; esc: live" if self._back else "live"
-        entitle(graph, f"Power of {title}{beside}, {RANGES[self.range][0]}", when)
-        self._read_out(chosen, title)
+        graph.show(series, start, end, step_seconds=self._step, empty=self._empty, windows=self._windows)
+
+    def _draw_past(self, shown: list[ZoneRow]) -> None:
+        start, end = self.past[:2] if self.past is not None else self.window
+        traces = [
+            PlotLine([point for point in self._points(row.line.key) if start <= point[0] <= end], row.tone,
+                  letter=row.letter, gap=MAX_STEPS_APART * self._step)
+            for row in shown
+        ]  # fmt: skip
+        span = (start, end)
+        self.query_one("#plot", Plot).show(
+            Chart(Axis("", span, times=True), Axis("W"), traces, self._windows, cursor=self.cursor, empty=self._empty)
+        )
+
+    @property
+    def _windows(self) -> tuple[NamedSpan, ...]:
+        return self.past.windows if self.past is not None else ()
+
+    @property
+    def _step(self) -> float:
+        return self.past.step_seconds if self.past is not None else 5.0
+
+    @property
+    def _empty(self) -> str:
+        return self._error or "the history has nothing here yet"
 
     def _read_out(self, key: str, title: str) -> None:
         start, end = self.window
-        step = self.past.step_seconds if self.past is not None else 5.0
+        step = self._step
         readout = self.query_one("#readout", Pane)
         if self.cursor is None:
             spacing = f"points every {about(step)}" if step > 5.0 else "every stored point"
             readout.put((f"[ ] range, , . earlier and later, ← → cursor; {spacing}", "$muted"))
             return
-        reach = max(step, (end - start) / max(1, self.query_one("#graph", Graph).columns))
+        reach = max(step, (end - start) / self._columns)
         near = power_range.value_at(self._points(key), self.cursor, reach)
         moment = date(self.cursor) if self.seconds > 86400 else clock(self.cursor)
         value = f"{number(near[1])} W" if near is not None else "no value"
@@ -199,6 +260,16 @@ class PowerScreen(View):
         if self._picture is not None:
             self.show(self._picture)
 
+    @property
+    def _columns(self) -> int:
+        """About how many cells the time takes."""
+        return max(1, self.size.width - 12)
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        message.stop()
+        self.alone = "" if self.alone else message.row.line.key
+        self._draw()
+
     def on_table_highlighted(self) -> None:
         self._draw()
 
@@ -214,10 +285,17 @@ class PowerScreen(View):
         self.range = max(0, min(len(RANGES) - 1, self.range + step))
         self._reload()
 
+    def action_zero(self) -> None:
+        """Begins the scale at 0, or fits it again."""
+        graph = self.query_one("#graph", Graph)
+        graph.zero = not graph.zero
+        self.query_one("#plot", Plot).toggle_zero()
+        self._draw()
+
     def action_cursor(self, step: int) -> None:
         """Moves by one column of dots; the first press puts the cursor at the newest value."""
         start, end = self.window
-        width = (end - start) / max(1, self.query_one("#graph", Graph).columns // 2)
+        width = (end - start) / self._columns
         here = end if self.cursor is None else self.cursor
         self.cursor = max(start, min(end - width / 2, here + step * width))
         self._draw()

@@ -13,9 +13,10 @@ from statistics import median
 from typing import NamedTuple
 
 from wattview.client import Client, ClientError
-from wattview.model import Gpu, Snapshot
+from wattview.model import Gpu, Run, Snapshot
 from wattview.model.power_sources import GPU_SOURCES
 from wattview.model.snapshot import Trend
+from wattview.tui.plots.plot import NamedSpan
 from wattview.tui.sources import is_estimate
 from wattview.tui.time_travel.trend_buffers import Point
 
@@ -43,13 +44,15 @@ class PowerLine(NamedTuple):
 
 
 class PowerRange(NamedTuple):
-    """The loaded range: points by ``Line.key``, the host's mean from its counter, and the distance of points."""
+    """What was asked for: points by ``PowerLine.key``, the host's mean from its counter, how the points are spaced, and
+    the scenarios that ran then."""
 
     start: float
     end: float
     step_seconds: float
     points: dict[str, list[Point]]
     host_mean_watts: float | None = None
+    windows: tuple[NamedSpan, ...] = ()
 
 
 def lines_of(snapshot: Snapshot) -> list[PowerLine]:
@@ -89,7 +92,19 @@ async def load(client: Client, start: float, end: float, gpus: tuple[Gpu, ...], 
         points["/".join(trend.name)] = trend.points
     if gpus:
         points |= {trend.name[0]: trend.points for trend in await client.trends("gpu", "power", start, end, step=step)}
-    return PowerRange(start, end, step or 5.0, points, await _host_mean(client, start, end, step, source))
+    mean = await _host_mean(client, start, end, step, source)
+    return PowerRange(start, end, step or 5.0, points, mean, windows_of(await client.runs(), start, end))
+
+
+def windows_of(runs: Sequence[Run], start: float, end: float) -> tuple[NamedSpan, ...]:
+    """The scenarios of these runs that ran in that time, the first of them first."""
+    windows = [
+        NamedSpan(one.start_time, one.end_time, one.name)
+        for run in runs
+        for one in run.finished
+        if one.start_time is not None and one.end_time is not None and one.start_time < end and one.end_time > start
+    ]
+    return tuple(sorted(windows))
 
 
 async def _host_mean(client: Client, start: float, end: float, step: float, source: str) -> float | None:

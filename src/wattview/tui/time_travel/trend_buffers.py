@@ -106,16 +106,18 @@ def snapped(start: float, end: float, columns: int) -> tuple[float, float]:
 
 
 def bridged(values: list[float | None], widest: int) -> list[float | None]:
-    """Fills gaps of at most ``widest`` columns with the previous value: points further apart than a column come from a
-    slower clock and are not missing; a longer gap remains."""
+    """Gaps of at most ``widest`` columns, filled with a straight line: points that are further apart than a column is
+    wide are a slower clock and no missing data; a longer gap stays a gap."""
     filled = list(values)
     last: int | None = None
+    before: float | None = None
     for index, value in enumerate(values):
         if value is None:
             continue
-        if last is not None and 1 < index - last <= widest + 1:
-            filled[last + 1 : index] = [values[last]] * (index - last - 1)
-        last = index
+        if last is not None and before is not None and 1 < index - last <= widest + 1:
+            step = (value - before) / (index - last)
+            filled[last + 1 : index] = [before + step * at for at in range(1, index - last)]
+        last, before = index, value
     return filled
 
 
