@@ -23,7 +23,8 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     """Round numbers that span the range, at least two: steps of 1, 2 or 5 times a power of ten. ``wanted`` is about
     how many steps there may be."""
     if not high - low > 1e-6 * max(abs(low), abs(high), 1e-6):
-        room = max(abs(low), abs(high), 1e-6) * 0.05
+        largest = max(abs(low), abs(high))
+        room = 0.05 * largest if largest > 1e-9 else 1.0
         low, high = low - room if low else 0.0, high + room
     raw = (high - low) / max(1, wanted)
     power = 10.0 ** math.floor(math.log10(raw))

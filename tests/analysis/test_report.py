@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wattview.axis import ticks
 from wattview.model import Efficiency, RunResult, ScenarioRecord, ScenarioResult
 from wattview.report import svg
 from wattview.report.page import html_report
@@ -220,16 +221,17 @@ def test_no_runs_are_a_page_too() -> None:
     ("low", "high", "expected"),
     [
         (0, 50, [0, 10, 20, 30, 40, 50]), (0, 3, [0, 1, 2, 3]), (88, 96, [88, 90, 92, 94, 96]),
-        (0.001, 0.004, [0.001, 0.002, 0.003, 0.004]), (5, 5, [5, 6, 7, 8, 9, 10]), (0, 0, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0.001, 0.004, [0.001, 0.002, 0.003, 0.004]),
+        (5, 5, [4.7, 4.8, 4.9, 5.0, 5.1, 5.2, 5.3]), (0, 0, [0, 0.2, 0.4, 0.6, 0.8, 1]),
     ],
 )  # fmt: skip
 def test_axes_have_round_numbers(low: float, high: float, expected: list[float]) -> None:
-    assert svg.ticks(low, high) == pytest.approx(expected)
+    assert ticks(low, high) == pytest.approx(expected)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_axes_hold_their_range_and_are_not_crowded(low: float, span: float) -> None:
-    marks = svg.ticks(low, low + span)
+    marks = ticks(low, low + span)
     assert marks[0] <= low + 1e-6 * span
     assert marks[-1] >= low + span * (1 - 1e-6)
     assert 2 <= len(marks) <= 8

@@ -214,6 +214,19 @@ def test_a_remark_stands_once_with_the_scenarios_that_it_is_about() -> None:
     assert "@ 0x" not in page
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("[libx264 @ 0x55d0c0ffee00] late", "[libx264] late"),
+        ("[tls:0x7f00deadbeef] closed", "[tls] closed"),
+        ("freed at 0x55aa11223344", "freed"),
+        ("codec id '27' (H264 / 0x34363248)", "codec id '27' (H264 / 0x34363248)"),
+    ],
+)
+def test_addresses_are_left_out_and_codec_tags_stay(said: str, shown: str) -> None:
+    assert plain(said) == shown
+
+
 def test_labels_keep_the_words_that_tell_them_apart() -> None:
     labels = ["2 x 1280x720 30 fps 1M libx264", "1 x 1280x720 30 fps 2M libx264"]
     assert distinct(labels) == (["2 x 1M", "1 x 2M"], "1280x720 30 fps libx264")

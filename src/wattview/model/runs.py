@@ -212,7 +212,8 @@ class Run(Struct, frozen=True, kw_only=True):
     pushes_to: str = ""
 
 
-_ADDRESS = re.compile(r" @ 0x[0-9a-fA-F]+")
+_ADDRESS = re.compile(r"(?: @|:| at)? ?\b0x[0-9a-fA-F]{9,16}\b| @ 0x[0-9a-fA-F]+")
+"""Of a context, of any length; elsewhere longer than what may be a codec's tag (``0x34363248``)."""
 
 
 def without_addresses(text: str) -> str:

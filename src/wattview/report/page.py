@@ -79,7 +79,7 @@ def _machine(machine: str | None, runs: Sequence[RunResult], target: AdviceTarge
         estimate=estimate_text(scenarios),
         facts=tuple(facts(own, scenarios)),
         common=f"All settings: {common}." if common else "",
-        pictures=(*power_picture(measured), *front_picture(measured), *curve_pictures(scenarios)),
+        pictures=(*power_picture(measured, short), *front_picture(measured, short), *curve_pictures(scenarios)),
         findings=tuple(curve_findings(scenarios)),
         sheets=tuple(sheets_of(own, machine, parts, short)),
     )

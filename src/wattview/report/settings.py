@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from wattview.analysis.sweeps.advice import pareto_front
 from wattview.analysis.sweeps.comparison import Repeats
@@ -11,11 +11,11 @@ from wattview.model.quantities import QUANTITIES
 from wattview.report import svg
 from wattview.report.facts import ESTIMATED
 from wattview.report.view import PlotView
-from wattview.report.words import distinct
 
 
-def power_picture(groups: Sequence[Repeats]) -> Iterator[PlotView]:
-    """Mean power by setting, with its interval over the repeats."""
+def power_picture(groups: Sequence[Repeats], short: Mapping[str, str]) -> Iterator[PlotView]:
+    """Mean power by setting, with its interval over the repeats. ``short`` has the words that tell a label from the
+    others."""
     found = []
     for repeats in groups:
         power = repeats.estimate("power_mean_watts")
@@ -23,7 +23,7 @@ def power_picture(groups: Sequence[Repeats]) -> Iterator[PlotView]:
             sources = {one.power_source or "" for one in repeats.valid}
             estimated = " (estimate)" if any(ESTIMATED in source for source in sources) else ""
             count = f"{power.count} repeats" if power.count > 1 else "once"
-            found.append(svg.Bar(repeats.label, power.mean, power.low, power.high, f"{count}{estimated}"))
+            found.append(svg.Bar(short[repeats.label], power.mean, power.low, power.high, f"{count}{estimated}"))
     if found:
         yield PlotView(
             "Power by setting",
@@ -33,7 +33,7 @@ def power_picture(groups: Sequence[Repeats]) -> Iterator[PlotView]:
         )
 
 
-def front_picture(groups: Sequence[Repeats]) -> Iterator[PlotView]:
+def front_picture(groups: Sequence[Repeats], short: Mapping[str, str]) -> Iterator[PlotView]:
     """Quality against power, if at least two settings have both from the same power source and VMAF model as the
     first."""
     meters = [(repeats.power_source, repeats.vmaf_model) for repeats in groups]
@@ -43,11 +43,10 @@ def front_picture(groups: Sequence[Repeats]) -> Iterator[PlotView]:
     for repeats in groups:
         power, quality = repeats.estimate(figure), repeats.estimate("vmaf_score")
         if power is not None and quality is not None and power.mean > 0:
-            found.append((repeats.label, power.mean, quality.mean))
+            found.append((short[repeats.label], power.mean, quality.mean))
     if len(found) < 2:
         return
-    names, _ = distinct([label for label, _, _ in found])
-    points = [svg.PlotPoint(name, power, quality) for name, (_, power, quality) in zip(names, found, strict=True)]
+    points = [svg.PlotPoint(name, power, quality) for name, power, quality in found]
     front = pareto_front([(point.x, point.y) for point in points])
     quantity = QUANTITIES[figure]
     yield PlotView(

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
+from wattview.axis import labelled, ticks
 from wattview.report.words import mean_text, plain
 
 WIDTH, HEIGHT = 760, 300
@@ -63,17 +64,6 @@ class PlotCurve(Struct, frozen=True):
 
     label: str
     points: tuple[tuple[float, float], ...]
-
-
-def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round numbers that span the range: steps of 1, 2 or 5 times a power of ten."""
-    if not high - low > 1e-9 * max(abs(low), abs(high), 1.0):
-        high = low + (abs(low) if abs(low) > 1e-9 else 1.0)
-    raw = (high - low) / wanted
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(at * step, 12) for at in range(first, last + 1)]
 
 
 def lines(points: Sequence[tuple[float, float]], shaded: Sequence[tuple[float, float, str]], unit: str) -> str:
@@ -264,11 +254,11 @@ def _scale(marks: Sequence[float], begin: float, end: float) -> _Scale:
 def _picture(inner: Sequence[str], across: _Scale, up: _Scale, x_title: str, y_title: str, below: float = 0.0) -> str:
     """With axes. ``below`` is room for the legend under the title of the x axis."""
     out = [_grid_x(across, TOP, HEIGHT - BOTTOM), _title_x(x_title, HEIGHT)]
-    for mark in up.marks:
+    for mark, text in labelled(up.marks):
         y = up.at(mark)
         out.append(
             f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
-            f'<text class="small" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{mark:g}</text>'
+            f'<text class="small" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
         )
     out.append(
         f'<text class="small" transform="translate(14 {HEIGHT / 2:.0f}) rotate(-90)" text-anchor="middle">'
@@ -280,8 +270,8 @@ def _picture(inner: Sequence[str], across: _Scale, up: _Scale, x_title: str, y_t
 def _grid_x(across: _Scale, top: float, bottom: float) -> str:
     return "".join(
         f'<path class="grid" d="M{across.at(mark):.1f} {top}V{bottom}"/>'
-        f'<text class="small" x="{across.at(mark):.1f}" y="{bottom + 16}" text-anchor="middle">{mark:g}</text>'
-        for mark in across.marks
+        f'<text class="small" x="{across.at(mark):.1f}" y="{bottom + 16}" text-anchor="middle">{text}</text>'
+        for mark, text in labelled(across.marks)
     )
 
 

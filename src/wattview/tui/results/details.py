@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from wattview.model import Group, RunResult, ScenarioResult
 from wattview.model.power.meters import WALL_WORDS
 from wattview.model.quantities import QUANTITIES
-from wattview.model.runs import made_by
+from wattview.model.runs import made_by, without_addresses
 from wattview.tui.results.rows import ResultRow, name_of, notes
 from wattview.tui.results.values import Value, spoken, written
 from wattview.tui.text import UNKNOWN, number, span
@@ -58,7 +58,7 @@ def details(row: ResultRow | None, page: str = "Energy") -> Parts:
     for name in sorted(lines, key=lambda name: name != page):
         parts += lines[name]
     reasons = _reasons(one.reasons)
-    noted = (note for one in row.scenarios for note in one.record.notes or [])
+    noted = (without_addresses(note) for one in row.scenarios for note in one.record.notes or [])
     remarks = "; ".join(dict.fromkeys([*row.remarks.values(), *noted]))
     if remarks:
         parts += [("Notes   ", "$muted"), (remarks, "$text-warning"), "\n"]
