@@ -21,6 +21,7 @@ from wattview.gc_tuning import begin
 from wattview.tui import themes
 from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.notice import Notice
+from wattview.tui.plots.plot import series_rules
 from wattview.tui.screens.help import Help
 
 TIDY_SECONDS = 120.0
@@ -44,7 +45,7 @@ class BaseApp(App[str]):
     CSS = """
     * { scrollbar-background: $surface; scrollbar-color: $border-blurred; scrollbar-size-vertical: 1;
         scrollbar-background-hover: $surface; scrollbar-background-active: $surface; }
-    """
+    """ + "".join(map(series_rules, ("Graph", "Plot", "Table")))  # fmt: skip
 
     def __init__(self, settings: Tui) -> None:
         environ = dict(os.environ)  # before Textual takes NO_COLOR out of it

@@ -20,7 +20,7 @@ from textual.widget import Widget
 
 from wattview.axis import TIME_STEPS, ticks, time_ticks
 from wattview.tui.plots.dots import canvas_of, fill, level, line, runs, stack
-from wattview.tui.plots.plot import SERIES, SHADED, NamedSpan, series_rules, window_names
+from wattview.tui.plots.plot import SERIES, SHADED, NamedSpan, window_names
 from wattview.tui.text import span
 from wattview.tui.time_travel.trend_buffers import Point, bridged, buckets, snapped
 
@@ -40,9 +40,7 @@ class Series(NamedTuple):
 class Graph(Widget):
     """Displays series over a span of time (``show``). ``step_seconds`` is the normal distance of points."""
 
-    DEFAULT_CSS = (
-        series_rules("Graph")
-        + """
+    DEFAULT_CSS = """
     Graph {
         height: 1fr; width: 1fr;
         & > .graph--area { color: $primary; }
@@ -58,7 +56,6 @@ class Graph(Widget):
         & > .graph--cursor { color: $foreground; text-style: reverse; }
     }
     """
-    )
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"graph--{part}"
         for part in (

@@ -9,16 +9,14 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from wattview.tui.plots.plot import SERIES, SHADED, Axis, Chart, Lines, draw, series_rules
+from wattview.tui.plots.plot import SERIES, SHADED, Axis, Chart, Lines, draw
 
 
 class Plot(Widget):
     """``show`` it a chart. It is drawn when it is shown and when the size changes, and not with every repaint.
     ``zero``: its axes begin at 0, where they fit the data else."""
 
-    DEFAULT_CSS = (
-        series_rules("Plot")
-        + """
+    DEFAULT_CSS = """
     Plot {
         height: 1fr; width: 1fr;
         & > .plot--point { color: $foreground; }
@@ -30,7 +28,6 @@ class Plot(Widget):
         & > .plot--window { background: $panel; }
     }
     """
-    )
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"plot--{part}" for part in (*SERIES, "point", "marked", "band", "scale", "grid", "cursor", "window")
     }

@@ -28,7 +28,7 @@ SERIES = tuple(f"series{at}" for at in range(6))
 
 
 def series_rules(widget: str) -> str:
-    """The style sheet's rules of these tones, for the component classes of a widget: to put before its own."""
+    """The style sheet's rules of these tones, for the component classes of a widget."""
     parts = "".join(f"& > .{widget.lower()}--{name} {{ color: ${name}; }}" for name in SERIES)
     return f"{widget} {{ {parts} }}"
 

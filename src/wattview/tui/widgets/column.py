@@ -15,7 +15,8 @@ R = TypeVar("R")
 class Column(NamedTuple, Generic[R]):
     """One column. ``text`` returns its cell; ``sort`` orders its rows (None is last); ``tone`` names a colour class of
     the table (``good``, ``warn``, ``bad``, ``dim``, ``graph``), which only repeats what the text says. ``draw`` returns
-    a cell whose text depends on its width, and ``head`` such a heading. ``grow``: additional cells that it takes if available."""
+    a cell whose text depends on its width, and ``head`` such a heading. ``grow``: additional cells that it takes if
+    available."""
 
     title: str
     width: int

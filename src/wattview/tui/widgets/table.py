@@ -27,7 +27,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from wattview.tui.plots.plot import SERIES, series_rules
+from wattview.tui.plots.plot import SERIES
 from wattview.tui.text import UNKNOWN
 from wattview.tui.widgets.column import Column, aligned, lay_out
 
@@ -39,9 +39,7 @@ _VALUE = itemgetter(0)
 class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     """Rows of one kind under fixed columns. ``key`` identifies rows across snapshots."""
 
-    DEFAULT_CSS = (
-        series_rules("Table")
-        + """
+    DEFAULT_CSS = """
     Table {
         background: transparent;
         overflow-x: hidden;
@@ -62,7 +60,6 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         &:ansi > .table--resting { background: ansi_default; text-style: underline; }
     }
     """
-    )
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"table--{part}"
         for part in ("head", "sorted", "row", "cursor", "resting", "dim", "good", "warn", "bad", "graph", *SERIES)
