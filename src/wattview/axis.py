@@ -30,7 +30,8 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(at * step, 12) for at in range(first, max(last, first + 1) + 1)]
+    digits = 12 + max(0, -math.floor(math.log10(step)))
+    return [round(at * step, digits) for at in range(first, max(last, first + 1) + 1)]
 
 
 def labelled(values: Sequence[float]) -> list[Tick]:
