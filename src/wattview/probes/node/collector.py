@@ -100,6 +100,14 @@ class Chosen:
         return [(name, int(found[place][1])) for place, name in self._chosen]
 
 
+def integer_or_none(data: bytes) -> int | None:
+    """The number in a file of /sys, decimal or with 0x; None if it holds something else."""
+    try:
+        return int(data, 0 if data.startswith((b"0x", b"-0x")) else 10)
+    except ValueError:
+        return None
+
+
 class Directory:
     """A directory of small files under /sys, which are read by name.
 
@@ -152,6 +160,14 @@ class Directory:
         finally:
             os.close(file)
 
+    def read_once(self, name: str) -> bytes:
+        """Like ``read``, for a file that is seldom asked for: it does not stay open."""
+        file = os.open(f"{self.path}/{name}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            return os.pread(file, 4096, 0).rstrip(b"\n")
+        finally:
+            os.close(file)
+
     def text(self, name: str) -> str | None:
         """A file as text; None if it is missing or unreadable (drivers refuse many attributes)."""
         try:
@@ -162,12 +178,8 @@ class Directory:
     def number(self, name: str) -> int | None:
         """A file as an integer, decimal or with 0x; None if it is missing, refused, or not an integer."""
         try:
-            data = self.read(name)
+            return integer_or_none(self.read(name))
         except OSError:
-            return None
-        try:
-            return int(data, 0 if data.startswith((b"0x", b"-0x")) else 10)
-        except ValueError:
             return None
 
     def names(self, inside: str = "") -> list[str]:
