@@ -6,7 +6,8 @@ a user's, beside containerd.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
@@ -222,3 +223,56 @@ def test_the_doctor_of_another_user_with_roots_runtime_directory_examines_the_ma
     done = guest.try_to(f"cd / && XDG_RUNTIME_DIR=/run/user/0 runuser -u user -- {WATTVIEW} doctor")
     assert "Traceback" not in done.stdout
     assert "docker" in done.stdout
+
+
+def workloads(guest: Guest) -> dict[str, dict[str, object]]:
+    """What runs there by the control API, by id."""
+    said = guest.run("curl -sS --fail --max-time 60 --unix-socket /run/wattview/wattview.sock http://w/api/v1/snapshot")
+    return {one["id"]: one for one in json.loads(said)["workloads"]}
+
+
+def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_theirs(guest: Guest) -> None:
+    spin = "sh -c 'while :; do :; done'"
+    guest.run(
+        "rm -f /etc/systemd/system/wattview.service.d/engine.conf"
+        " && printf '[Service]\nUser=root\nGroup=root\nCapabilityBoundingSet=CAP_DAC_OVERRIDE\nProtectHome=no\n' "
+        ">/etc/systemd/system/wattview.service.d/engine.conf"
+        " && systemctl daemon-reload && systemctl restart wattview"
+    )
+    guest.until("systemctl is-active user@1000", "the user's own systemd")
+    guest.run("podman import -q /image.tar box:1; systemctl --user start podman.socket", user="user")
+    guest.run("podman run --replace --detach --name mine --network none box:1 sleep 1000", user="user")
+    guest.run(f"systemd-run --user --unit encode {spin}", user="user")
+    guest.run(f"systemd-run --unit transcode {spin}")
+    guest.run("ctr image import --base-name box /image.tar; ctr run --detach --null-io"
+              " docker.io/library/box:1 bare sleep 1000 || ctr image ls")  # fmt: skip
+    guest.until("curl -sS --max-time 60 --unix-socket /run/wattview/wattview.sock http://w/api/v1/snapshot"
+                " | grep -q '\"name\":\"mine\"'", "the user's container by its name")  # fmt: skip
+    busy = "awk '/^cpu / {print $2 + $3 + $4 + $7 + $8}' /proc/stat"
+    first, before = workloads(guest), int(guest.run(busy))
+    guest.run("sleep 20")
+    second, after = workloads(guest), int(guest.run(busy))
+    names = {(one["kind"], one["name"], one["engine"]) for one in second.values()}
+    assert {
+        ("container", "docked", "docker"),
+        ("container", "podded", "podman"),
+        ("container", "mine", "podman"),
+        ("container", "bare", "containerd"),
+        ("unit", "transcode.service", ""),
+        ("unit", "encode.service", ""),
+        ("unit", "wattview.service", ""),
+        ("unit", "docker.service", ""),
+        ("kernel", "kernel threads", ""),
+    } <= names
+    (own,) = [one for one in second.values() if one["name"] == "encode.service"]
+    assert (own["unit"], own["user"]) == ("user@1000.service/encode.service", "user")
+
+    def grown(kinds: Iterable[str]) -> float:
+        ids = [id for id, one in second.items() if one["kind"] in kinds and id in first]
+        return sum(float(second[id]["cpu_seconds_total"]) - float(first[id]["cpu_seconds_total"]) for id in ids)  # type: ignore[arg-type]
+
+    spent = (after - before) / 100
+    owned = grown(("container", "pod", "unit", "session", "process"))
+    assert owned >= 0.95 * spent
+    assert owned + grown(("kernel",)) == pytest.approx(spent, rel=0.1)
+    guest.run("systemctl stop transcode; ctr task kill --signal 9 bare; systemctl --user -M user@ stop encode || true")

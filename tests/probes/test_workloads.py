@@ -54,6 +54,7 @@ USER = "/user.slice/user-1000.slice/user@1000.service"
         (f"/kubepods/pod{POD_UID}/crio-{CRI_ID}", "container", "crio", ""),
         (f"/system.slice/containerd.service/{POD_SLICE}:cri-containerd:{CRI_ID}", "container", "containerd", ""),
         (f"/k8s.io/{CRI_ID}", "container", "containerd", ""),
+        ("/default/bare", "container", "containerd", ""),
         ("/lxc.payload.web", "container", "lxc", ""),
         (f"/kubepods.slice/{POD_SLICE}", "pod", "", ""),
         (f"/kubepods/burstable/pod{POD_UID}", "pod", "", ""),

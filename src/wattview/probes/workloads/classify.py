@@ -71,6 +71,9 @@ def place(name: str, above: Above) -> tuple[WorkloadPlace | None, Above]:
     if above.inside == "container":
         return None, below
     found = _container(name, above)
+    if found is None and above.inside == "plain" and above.engine == "containerd":
+        # Its namespace's containers, called whatever their maker calls them.
+        found = WorkloadPlace("container", engine="containerd", container_id=name)
     if found is not None:
         return found, below._replace(inside="container")
     pod = _POD.fullmatch(name)

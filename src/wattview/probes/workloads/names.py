@@ -27,7 +27,7 @@ class Names:
     def __init__(self, sources: Callable[[], list[NameSource]], rootfs: str) -> None:
         self.containers: dict[str, Named] = {}
         self.pods: dict[str, Named] = {}
-        self.faults: tuple[Fault, ...] = ()
+        self._faults: tuple[Fault, ...] = ()
         self._sources = sources
         self._answers: dict[NameSource, list[Named]] = {}
         self._passwd = Path(rootfs) / "etc" / "passwd"
@@ -47,6 +47,11 @@ class Names:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="workload-names", daemon=True)
             self._thread.start()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Who could not be asked, while a container has no name."""
+        return self._faults if self._unnamed - self.containers.keys() else ()
 
     def wait(self, seconds: float) -> None:
         """Waits until everybody has been asked once, or for so long."""
@@ -94,7 +99,7 @@ class Names:
                 reason = error.reason if isinstance(error, SourceError) else f"{source.where}: {error!r}"
                 fix = error.fix if isinstance(error, SourceError) else ""
                 faults.append(Fault(f"names of {source.engine}", reason, fix))
-        self._answers, self.faults = answers, tuple(faults)
+        self._answers, self._faults = answers, tuple(faults)
         named = [one for answer in self._answers.values() for one in answer]
         self.pods = {one.pod_uid: one for one in named if one.pod_uid}
         self.containers = {one.id: one for one in named if one.id}
