@@ -234,7 +234,7 @@ def workloads(guest: Guest) -> dict[str, dict[str, object]]:
 def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_theirs(guest: Guest) -> None:
     spin = "sh -c 'while :; do :; done'"
     guest.run(
-        "rm -f /etc/systemd/system/wattview.service.d/engine.conf"
+        "mkdir -p /etc/systemd/system/wattview.service.d"
         " && printf '[Service]\nUser=root\nGroup=root\nCapabilityBoundingSet=CAP_DAC_OVERRIDE\nProtectHome=no\n' "
         ">/etc/systemd/system/wattview.service.d/engine.conf"
         " && systemctl daemon-reload && systemctl restart wattview"

@@ -25,6 +25,7 @@ class WorkloadTree:
         self.sysfs, self.procfs = root / "sys", root / "proc"
         self.version = version
         self._own: dict[str, float] = {}
+        self._total: dict[str, float] = {}
         self._known: set[str] = {"/"}
         if version == 2:
             cgroup_tree.v2_mount(self.sysfs)
@@ -42,15 +43,18 @@ class WorkloadTree:
             above = "/" + "/".join(parts[:depth])
             if above not in self._known:
                 self._known.add(above)
-                self._make(above, seconds if above == path else 0.0, memory)
+                self._make(above, memory)
         self.use(path, seconds)
 
     def use(self, path: str, seconds: float) -> None:
         """CPU seconds used in a cgroup itself so far; all above it count them too."""
+        more = seconds - self._own.get(path, 0.0)
         self._own[path] = seconds
         parts = path.strip("/").split("/")
         for depth in range(len(parts), 0, -1):
-            self._write("/" + "/".join(parts[:depth]))
+            above = "/" + "/".join(parts[:depth])
+            self._total[above] = self._total.get(above, 0.0) + more
+            self._write(above)
 
     def empty(self, path: str) -> None:
         """Its last process ends."""
@@ -60,9 +64,10 @@ class WorkloadTree:
     def remove(self, path: str) -> None:
         """The cgroup goes; what was used in it stays in the counters above it."""
         gone = {one for one in self._known if one == path or one.startswith(f"{path}/")}
-        above = path.rpartition("/")[0]
-        self._own[above] = self._own.get(above, 0.0) + sum(self._own.pop(one, 0.0) for one in gone)
         self._known -= gone
+        for one in gone:
+            self._own.pop(one, None)
+            self._total.pop(one, None)
         for mount in {self._cpu, self._memory}:
             shutil.rmtree(mount / path.lstrip("/"))
 
@@ -91,9 +96,8 @@ class WorkloadTree:
     def _list(self) -> None:
         (self._cpu / "cgroup.procs").write_text("".join(f"{pid}\n" for pid in self._processes))
 
-    def _make(self, path: str, seconds: float, memory: int) -> None:
+    def _make(self, path: str, memory: int) -> None:
         below = path.lstrip("/")
-        self._own.setdefault(path, 0.0)
         if self.version == 2:
             # The directory comes with its files in it, as the kernel's does.
             made = self._cpu.parent / "new"
@@ -113,7 +117,7 @@ class WorkloadTree:
                 made.rename(mount / below)
 
     def _counter(self, path: str) -> str:
-        seconds = sum(own for one, own in self._own.items() if one == path or one.startswith(f"{path}/"))
+        seconds = self._total.get(path, 0.0)
         if self.version == 2:
             return f"usage_usec {round(seconds * 1e6)}\nuser_usec 0\nsystem_usec 0\n"
         return f"{round(seconds * 1e9)}\n"
@@ -121,6 +125,17 @@ class WorkloadTree:
     def _write(self, path: str) -> None:
         name = "cpu.stat" if self.version == 2 else "cpuacct.usage"
         (self._cpu / path.lstrip("/") / name).write_text(self._counter(path))
+
+
+def path_of(number: int) -> str:
+    """The cgroup of one of many workloads: in turn Docker's, Podman's, systemd's and the CRI's."""
+    id = f"{number:064x}"
+    return (
+        f"/system.slice/docker-{id}.scope",
+        f"/machine.slice/libpod-{id}.scope",
+        f"/system.slice/job-{number}.service",
+        f"/kubepods.slice/kubepods-pod{id[-32:]}.slice/cri-containerd-{id}.scope",
+    )[number % 4]
 
 
 def until(seen: Callable[[], Any], wanted: Any, seconds: float = 5.0) -> None:
