@@ -21,6 +21,7 @@ from benchmarks.table import Failed, Result, print_table
 ALL = (
     "node_scrape",
     "containers_scrape",
+    "workloads_scrape",
     "daemon_footprint",
     "dashboard",
     "latency",

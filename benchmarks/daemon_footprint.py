@@ -30,6 +30,8 @@ from tests.support.powercap import simulated_rapl
 
 AIM_PERCENT = 1.0
 AIM_MEGABYTES = 80.0
+AIM_SCRAPED, AIM_ALONE = 1.5, 0.6
+"""Times node_exporter's CPU, scraped as often in the same run: for all ten exporters, and for when nobody asks."""
 SCRAPE_SECONDS = 5.0
 PEER = "node_exporter alone"
 
@@ -73,7 +75,7 @@ def measure(containers: int = 20, seconds: float = 30.0) -> Iterator[Result]:
         with running_daemon(Path(directory), *sets) as daemon, RealNodeExporter() as real:
             ours, theirs = daemon.process.pid, real.process.pid
             time.sleep(SCRAPE_SECONDS)
-            yield Row(subject="daemon: nobody asks, CPU of a core", ours=share(ours, seconds), unit="%")
+            alone = share(ours, seconds)
             yield Row(
                 subject="daemon: nobody asks, resident", ours=resident_megabytes(ours), unit="MB",
                 peer=resident_megabytes(theirs), peer_name=PEER,
@@ -81,13 +83,23 @@ def measure(containers: int = 20, seconds: float = 30.0) -> Iterator[Result]:
             with scraping([f"http://127.0.0.1:{real.port}"]):
                 time.sleep(SCRAPE_SECONDS)
                 peer_percent, peer_megabytes = share(theirs, seconds), resident_megabytes(theirs)
+            yield Row(
+                subject="daemon: nobody asks, CPU of a core", ours=alone, unit="%", peer=peer_percent,
+                peer_name=f"{PEER}, scraped", ratio_below=AIM_ALONE,
+            )  # fmt: skip
             exporters = daemon.exporters()
             what = f"daemon: {len(exporters)} scraped every 5 s, {containers} containers"
             with scraping([one.url for one in exporters.values()]):
                 time.sleep(SCRAPE_SECONDS)
                 percent, megabytes = share(ours, seconds), resident_megabytes(ours)
             yield Row(
-                subject=f"{what}, CPU", ours=percent, unit="%", peer=peer_percent, peer_name=PEER, below=AIM_PERCENT
+                subject=f"{what}, CPU",
+                ours=percent,
+                unit="%",
+                peer=peer_percent,
+                peer_name=PEER,
+                below=AIM_PERCENT,
+                ratio_below=AIM_SCRAPED,
             )
             yield Row(
                 subject=f"{what}, resident", ours=megabytes, unit="MB", peer=peer_megabytes, peer_name=PEER,

@@ -55,9 +55,11 @@ def test_a_thousand_workloads_that_come_and_go_cost_what_they_cost_and_none_is_l
             one.read()
         assert cost(probe) < 18 * cost(few)
         files, resident = _held()
-        born, seen = _churn(tree, probe)
+        born, told, counted = _churn(tree, probe)
         later_files, later_resident = _held()
-        assert seen >= born
+        assert told >= born
+        # Where the machine is so busy that nobody looked for a tenth of a second, its use is its slice's.
+        assert len(counted & born) >= 0.98 * len(born)
         assert later_files <= files + 10
         assert later_resident <= resident + 8e6
         assert cost(probe) < 18 * cost(few)
@@ -66,11 +68,12 @@ def test_a_thousand_workloads_that_come_and_go_cost_what_they_cost_and_none_is_l
             one.close()
 
 
-def _churn(tree: WorkloadTree, probe: WorkloadsProbe) -> tuple[set[str], set[str]]:
+def _churn(tree: WorkloadTree, probe: WorkloadsProbe) -> tuple[set[str], set[str], set[str]]:
     """Each tenth of a second one workload ends and another begins; a scrape now and then.
-    Those that were there at all, and those that scrapes have shown with what they used."""
+    Those that were there at all, those that scrapes have told of, and those of them with what they used."""
     born: set[str] = set()
-    seen: set[str] = set()
+    told: set[str] = set()
+    counted: set[str] = set()
     next_one, oldest, due = 1000, 0, time.monotonic()
     end, scrape = due + SECONDS, due
     while time.monotonic() < end:
@@ -87,15 +90,18 @@ def _churn(tree: WorkloadTree, probe: WorkloadsProbe) -> tuple[set[str], set[str
         # A pod goes with its container.
         tree.remove(gone.rpartition("/")[0] if "kubepods" in gone else gone)
         if time.monotonic() >= scrape:
-            seen |= _with_use(probe.read())
+            _note(probe.read(), told, counted)
             scrape += SCRAPE_SECONDS
         due += 1 / CHANGES_A_SECOND
         time.sleep(max(0.0, due - time.monotonic()))
-    return born, seen | _with_use(probe.read())
+    _note(probe.read(), told, counted)
+    return born, told, counted
 
 
-def _with_use(reading: WorkloadsReading) -> set[str]:
-    return {one.id for one in (*reading.workloads, *reading.ended) if one.cpu_seconds_total is not None}
+def _note(reading: WorkloadsReading, told: set[str], counted: set[str]) -> None:
+    shown = (*reading.workloads, *reading.ended)
+    told |= {one.id for one in shown}
+    counted |= {one.id for one in shown if one.cpu_seconds_total}
 
 
 def _held() -> tuple[int, float]:
