@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import functools
 import ssl
 import zlib
 from collections.abc import Coroutine, Iterator, Mapping
@@ -40,6 +39,7 @@ MAX_JSON_PARTS = 200_000
 GIVE_BACK_BYTES = 1024 * 1024
 """After a body of at least this size, unused memory is returned to the system."""
 
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without one httpx makes one for each client, used or not
 _PIECE = 64 * 1024
 _ENCODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
 
@@ -200,8 +200,8 @@ class Site:
 
     def _client(self, scheme: str) -> httpx.AsyncClient:
         if scheme not in self._clients:
-            verify = trusted(self._access.ca_file, self._access.check_hostname) if scheme == "https" else _no_tls()
-            transport = httpx.AsyncHTTPTransport(uds=self._socket, verify=_no_tls()) if self._socket else None
+            verify = trusted(self._access.ca_file, self._access.check_hostname) if scheme == "https" else _NO_TLS
+            transport = httpx.AsyncHTTPTransport(uds=self._socket, verify=_NO_TLS) if self._socket else None
             self._clients[scheme] = httpx.AsyncClient(
                 verify=verify, transport=transport, trust_env=False, follow_redirects=False, timeout=self._seconds
             )
@@ -233,12 +233,6 @@ class Site:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-@functools.cache
-def _no_tls() -> ssl.SSLContext:
-    """For connections without TLS: httpx makes a context for each client, used or not, which costs a millisecond."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def blocking(work: Coroutine[Any, Any, T]) -> T:

@@ -25,6 +25,7 @@ KEPT = frozenset(
         "wattview_unattributed_power_watts",
         "wattview_workload_power_watts",
         "wattview_workload_energy_joules_total",
+        "wattview_workloads_outside_power_watts",
     }
 )
 """The families that the embedded history records."""
