@@ -33,8 +33,7 @@ MAX_BYTES = 16 * 1024 * 1024
 SECONDS = 4.0
 MAX_REDIRECTS = 5
 MAX_SECRET_BYTES = 64 * 1024
-MAX_JSON_PARTS = 200_000
-"""Maximum number of objects and lists in a JSON answer: each takes many times as much memory as its text."""
+MAX_JSON_PARTS = 200_000  # objects and lists in a JSON answer: each takes many times as much memory as its text
 
 GIVE_BACK_BYTES = 1024 * 1024
 """After a body of at least this size, unused memory is returned to the system."""
@@ -201,7 +200,7 @@ class Site:
     def _client(self, scheme: str) -> httpx.AsyncClient:
         if scheme not in self._clients:
             verify = trusted(self._access.ca_file, self._access.check_hostname) if scheme == "https" else _NO_TLS
-            transport = httpx.AsyncHTTPTransport(uds=self._socket, verify=_NO_TLS) if self._socket else None
+            transport = httpx.AsyncHTTPTransport(uds=self._socket, verify=verify) if self._socket else None
             self._clients[scheme] = httpx.AsyncClient(
                 verify=verify, transport=transport, trust_env=False, follow_redirects=False, timeout=self._seconds
             )

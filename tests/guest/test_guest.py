@@ -245,7 +245,8 @@ def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_thei
     guest.run(f"systemd-run --user --unit encode {spin}", user="user")
     guest.run(f"systemd-run --unit transcode {spin}")
     guest.run(
-        "mkdir -p /bare && tar -C /bare -xf /image.tar && ctr run --detach --null-io --rootfs /bare bare sleep 1000"
+        "mkdir -p /bare && tar -C /bare -xf /image.tar"
+        " && ctr run --detach --null-io --rootfs /bare bare /bin/sleep 1000"
     )
     guest.until("curl -sS --max-time 60 --unix-socket /run/wattview/wattview.sock http://w/api/v1/snapshot"
                 " | grep -q '\"name\":\"mine\"'", "the user's container by its name")  # fmt: skip
