@@ -16,7 +16,7 @@ from wattview import __version__
 from wattview.cli import completion
 from wattview.cli import terminal as term
 from wattview.cli.calibrate.command import calibrate
-from wattview.cli.measure.commands import gate, measure, record
+from wattview.cli.measure.commands import capacity, gate, measure, record
 from wattview.cli.options import Options, settings
 from wattview.cli.results.commands import results
 from wattview.config import Config
@@ -212,6 +212,18 @@ def up(options: Options, headless: bool) -> None:
 )
 @click.option("--pause", type=float, metavar="SECONDS", help="Idle time between two scenarios.  [default: 0]")
 @click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="Scenarios from a TOML or JSON file.")
+@click.option(
+    "--on", "urls", multiple=True, metavar="URL", help="Run it on this daemon; several compare their machines."
+)
+@click.option(
+    "--token-file",
+    "token_files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --on: token for the http:// URLs, one for all, or one each in their order.",
+)
+@click.option("--vmaf", type=float, help="With --on: compare what has this VMAF or more.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysed result as JSON.")
 @settings
 def run(options: Options, **asked: Any) -> None:
@@ -222,13 +234,25 @@ def run(options: Options, **asked: Any) -> None:
       wattview run --name quick --streams 1 --duration 60
       wattview run --streams 4 --bitrate 5M --resolution 1920x1080 --repeat 3
       wattview run --suite nightly.toml --baseline-after --json
+      wattview run --suite s.toml --on http://encoder-1:9700 --on http://encoder-2:9700 --token-file ~/.token
     """
-    from wattview.cli.attach import DaemonFailed, daemon_for, with_client
+    from wattview.cli.attach import AddressError, DaemonFailed, addresses, daemon_for, with_client
     from wattview.cli.run import read_request, run_scenarios
 
-    as_json, suite = asked.pop("as_json"), asked.pop("suite")
+    as_json, suite, vmaf = asked.pop("as_json"), asked.pop("suite"), asked.pop("vmaf")
+    urls, token_files = asked.pop("urls"), asked.pop("token_files")
     request = read_request(suite, asked)
     config = options.config("streams.managed=auto")
+    if urls:
+        from wattview.cli.measure.several import run_on
+
+        try:
+            daemons = addresses(urls, token_files, config.http.ca_file)
+        except AddressError as error:
+            raise click.UsageError(str(error)) from None
+        sys.exit(0 if asyncio.run(run_on(daemons, request, as_json, vmaf)) else 1)
+    if token_files or vmaf is not None:
+        raise click.UsageError("--token-file and --vmaf go with --on")
     try:
         with daemon_for(config, options.arguments()) as reached:
             ok = with_client(reached, lambda client: run_scenarios(client, request, as_json))
@@ -286,7 +310,7 @@ def print_completion(shell: str) -> None:
     term.say(completion.script(main, shell))
 
 
-for _command in (calibrate, gate, measure, record, results):
+for _command in (calibrate, capacity, gate, measure, record, results):
     main.add_command(_command)
 
 

@@ -36,15 +36,15 @@ def read_request(suite: Path | None, asked: dict[str, Any]) -> RunRequest:
     chosen = {name: value for name, value in asked.items() if value is not None}
     if suite is None:
         chosen.setdefault("name", _default_name(chosen))
-        return _checked({"baseline": BASELINE_SECONDS, **whole, "scenarios": [chosen]})
+        return checked({"baseline": BASELINE_SECONDS, **whole, "scenarios": [chosen]})
     if chosen:
         first = next(iter(chosen))
         option = first if first != "quality" else "analyze-quality" if chosen["quality"] else "no-quality"
         raise click.UsageError(f"--suite and --{option} cannot be used together")
-    return _checked({**msgspec.to_builtins(_read_suite(suite)), **whole})
+    return checked({**msgspec.to_builtins(_read_suite(suite)), **whole})
 
 
-def _checked(tree: dict[str, Any]) -> RunRequest:
+def checked(tree: dict[str, Any]) -> RunRequest:
     try:
         return run_request(tree)
     except WrongField as error:

@@ -145,3 +145,49 @@ def record(
     except DaemonFailed as error:
         raise click.ClickException(str(error)) from None
     sys.exit(0 if ok else 1)
+
+
+@click.command()
+@click.option("--bitrate", metavar="RATE", default="2500k", show_default=True, help="Video bitrate of each stream.")
+@click.option("--resolution", metavar="WxH", default="1280x720", show_default=True, help="Picture size.")
+@click.option("--fps", type=int, default=30, show_default=True, help="Frames per second.")
+@click.option("--encoder", metavar="NAME", default="libx264", show_default=True, shell_complete=completion.encoders,
+              help="libx264, libx265, h264_nvenc, …")  # fmt: skip
+@click.option("--preset", metavar="NAME", default="veryfast", show_default=True, shell_complete=completion.presets,
+              help="Encoder preset.")  # fmt: skip
+@click.option("--source", metavar="NAME", default="testsrc2", show_default=True,
+              help="A test picture, or a file in the media directory.")  # fmt: skip
+@click.option("--viewers", type=int, default=0, show_default=True, help="Players that pull each stream.")
+@click.option("--duration", type=float, metavar="SECONDS", default=20.0, show_default=True, help="Window of a step.")
+@click.option("--warmup", type=float, metavar="SECONDS", default=5.0, show_default=True, help="Time before it.")
+@click.option("--baseline", type=float, metavar="SECONDS", default=20.0, show_default=True,
+              help="Idle window before the first step; 0 for none.")  # fmt: skip
+@click.option("--most", type=click.IntRange(1, 64), default=64, show_default=True, help="Streams to try at most.")
+@click.option("--push/--no-push", default=True, show_default=True, help="Push the streams to the RTMP server.")
+@click.option("--name", default="capacity", show_default=True, help="Name of the scenarios.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings
+def capacity(options: Options, baseline: float, most: int, as_json: bool, **asked: Any) -> None:
+    """How many streams fit before real time is lost, and the power at each step.
+
+    Doubles the streams until one falls behind, then bisects. Each step is a run, and can be looked at afterwards. Exit
+    status 1 if not even one stream fits.
+
+    \b
+    Examples:
+      wattview capacity --resolution 1920x1080 --bitrate 5M --preset medium
+      wattview capacity --encoder h264_nvenc --duration 60 --json
+    """
+    from wattview.cli.attach import DaemonFailed, daemon_for, with_client
+    from wattview.cli.measure.capacity import capacity as find_capacity
+    from wattview.cli.run import checked
+
+    scenario = {**asked, "cooldown": 1.0, "quality": False}
+    [one] = checked({"scenarios": [scenario]}).scenarios
+    config = options.config("streams.managed=auto")
+    try:
+        with daemon_for(config, options.arguments()) as reached:
+            ok = with_client(reached, lambda client: find_capacity(client, one, baseline, most, as_json))
+    except DaemonFailed as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(0 if ok else 1)

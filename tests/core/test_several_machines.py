@@ -1,0 +1,55 @@
+"""What is said of one suite that ran on several machines."""
+
+from __future__ import annotations
+
+from tests.support.scenario_results import result
+from wattview.analysis.sweeps.comparison import Repeats, repeats_of
+from wattview.cli.measure.several import names_of, verdicts
+
+
+def repeats(*watts: float, **fields: object) -> Repeats:
+    """One setting, measured so often on one machine."""
+    [found] = repeats_of([result(each, **fields) for each in watts])  # type: ignore[arg-type]
+    return found
+
+
+def test_a_clear_winner_is_named_with_its_interval() -> None:
+    said = verdicts("1x", [("enc-1", repeats(60.0, 60.2, 59.9)), ("enc-2", repeats(50.0, 50.1, 49.9))])
+    power = next(line for line in said if "least mean power" in line)
+    assert power.startswith("1x: enc-2 has the least mean power, 10.03 W (17 %) less than enc-1, 95 % interval 9.")
+    assert "not significant" not in power
+
+
+def test_a_difference_within_the_noise_is_no_win() -> None:
+    [power] = [
+        line
+        for line in verdicts("1x", [("a", repeats(50.0, 54.0, 46.0)), ("b", repeats(51.0, 47.0, 55.0))])
+        if "least mean power" in line
+    ]
+    assert power.endswith(", not significant")
+
+
+def test_one_measurement_each_says_that_its_spread_is_unknown() -> None:
+    said = verdicts("1x", [("a", repeats(50.0)), ("b", repeats(55.0))])
+    assert said
+    assert all(line.endswith("; measured once, so how far it varies is unknown") for line in said)
+
+
+def test_a_machine_that_falls_behind_or_looks_worse_is_no_candidate() -> None:
+    slow = repeats(40.0, realtime=False)
+    assert verdicts("1x", [("a", repeats(50.0)), ("b", slow)]) == ["1x is done in real time by a"]
+    worse = repeats(40.0, vmaf=80.0)
+    [line] = verdicts("1x", [("a", repeats(50.0, vmaf=95.0)), ("b", worse)], 93.0)
+    assert line == "1x is done in real time with VMAF 93 or more by a"
+    assert verdicts("1x", [("a", slow), ("b", slow)]) == ["1x is done in real time by no machine"]
+
+
+def test_an_estimate_and_a_measurement_are_not_compared() -> None:
+    estimate = repeats(40.0, power_source="estimated")
+    [line] = verdicts("1x", [("a", repeats(50.0)), ("b", estimate)])
+    assert "cannot be compared" in line
+
+
+def test_addresses_are_short() -> None:
+    assert names_of(["http://encoder-7:9700", "unix:///run/w.sock"]) == ["encoder-7:9700", "w.sock"]
+    assert names_of(["unix:///a/w.sock", "unix:///b/w.sock"]) == ["unix:///a/w.sock", "unix:///b/w.sock"]
