@@ -52,6 +52,12 @@ def test_the_energy_of_an_hour_is_within_one_percent_of_the_truth() -> None:
     assert said == pytest.approx(truth, rel=0.01)
 
 
+def test_the_fewest_steps_are_enough_for_a_machine_with_a_gpu() -> None:
+    _, found = calibrated(3, METERS[0], steps=8)
+    assert found.terms == ("base", "seen", "gpu")
+    assert found.error_percent <= 3.0
+
+
 @pytest.mark.parametrize("meter", METERS, ids=str)
 def test_the_lag_of_a_meter_is_found(meter: SimulatedMeter) -> None:
     _, found = calibrated(2, meter)

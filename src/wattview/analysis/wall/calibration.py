@@ -136,7 +136,7 @@ def _best(groups: Sequence[Sequence[LoadWindow]]) -> _Fit:
     """The simplest model that no larger one beats by much. Raises NoData where none can be fitted."""
     best: _Fit | None = None
     for terms, warm in _models(groups):
-        if STEPS_PER_TERM * len(terms) > len(groups):
+        if best is not None and STEPS_PER_TERM * len(terms) > len(groups):
             continue
         try:
             fit = _fitted(groups, terms, warm)
