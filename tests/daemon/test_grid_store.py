@@ -133,3 +133,12 @@ def test_spans_never_overlap_and_the_newest_word_counts(tellings: list[list[tupl
     found = value_at(cache._series[source.title, "carbon"], newest[0] + 0.5)
     assert found is not None
     assert found.value in {value for start, _, value in tellings[-1] if start <= newest[0] + 0.5}
+
+
+def test_a_row_that_was_taken_out_of_the_file_is_forgotten() -> None:
+    cache = GridCache(load(sets=["paths.state=/nonexistent"], environ={"HOME": "/nonexistent"}))
+    file = GridSettings(kind="csv", file="grid.csv")
+    assert cache.add(file, "price", [GridSpan(0, 10, 1.0), GridSpan(10, 20, 99.0)])
+    assert cache.add(file, "price", [GridSpan(10, 20, 2.0)])
+    assert cache._series[file.title, "price"].spans == (GridSpan(10, 20, 2.0),)
+    assert not cache.add(file, "price", [GridSpan(10, 20, 2.0)])

@@ -15,6 +15,7 @@ from pathlib import Path
 from wattview.config import Config, GridSettings
 from wattview.daemon import whole_file
 from wattview.model import GridPrices, GridQuantity, GridSeries, GridSpan
+from wattview.model.power.grid import grid_kind
 
 log = logging.getLogger("wattview.grid")
 
@@ -56,7 +57,9 @@ class GridCache:
     def add(self, source: GridSettings, quantity: GridQuantity, spans: Iterable[GridSpan]) -> bool:
         """Takes what a source told; what it tells of a time again counts. Whether anything is new."""
         before = self._series.get((source.title, quantity))
-        merged = _merged(before.spans if before is not None else (), sorted(spans))
+        kind = grid_kind(source.kind)
+        adds = before is not None and kind is not None and not kind.whole
+        merged = _merged(before.spans if before is not None and adds else (), sorted(spans))
         if not merged or (before is not None and before.spans == merged):
             return False
         self._keep(source, quantity, merged)

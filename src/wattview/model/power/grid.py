@@ -15,7 +15,8 @@ GridQuantity = Literal["carbon", "price"]
 class GridKind(NamedTuple):
     """One kind of source. ``name`` is the value of ``kind`` in ``[[cost.grid]]``, ``words`` say what it is, ``module``
     is a file in ``probes/grid/`` with ``make(settings, config)``. ``needs`` and ``takes`` are settings, ``url`` where
-    it answers unless these say another place, ``seconds`` how often it is asked. ``licence`` is that of its data."""
+    it answers unless these say another place, ``seconds`` how often it is asked. ``licence`` is that of its data.
+    ``whole``: an answer is all that it tells, and not the latest part."""
 
     name: str
     words: str
@@ -25,12 +26,15 @@ class GridKind(NamedTuple):
     takes: tuple[str, ...] = ()
     url: str = ""
     seconds: float = 900.0
+    whole: bool = False
 
 
 KEY = ("token_file", "token_env", "ca_file", "url")
 
 GRIDS: tuple[GridKind, ...] = (
-    GridKind("csv", "a CSV file", "csv_file", "yours", needs=("file",), takes=("factor", "per_kwh"), seconds=60.0),
+    GridKind(
+        "csv", "a CSV file", "csv_file", "yours", needs=("file",), takes=("factor", "per_kwh"), seconds=60.0, whole=True
+    ),
     GridKind(
         "uk-carbon-intensity",
         "Carbon Intensity API of Great Britain",
