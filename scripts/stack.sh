@@ -38,7 +38,7 @@ ports() { # every port that the profiles will use: "NUMBER NAME" a line
   profiles=,$(setting COMPOSE_PROFILES ""),
   while IFS='=' read -r name default; do
     [[ $(setting "${name%_PORT}_ENABLED" true) == true ]] || continue
-    [[ $name != VMALERT_PORT || $profiles == *,victoriametrics,* ]] || continue
+    [[ $name != VMALERT_PORT || $profiles =~ ,(victoriametrics|nvidia), ]] || continue
     echo "$(setting "$name" "$default") $name"
   done < <(sed -nE 's/^#?([A-Z_]+_PORT=[0-9]+)$/\1/p' .env.example)
   [[ $profiles != *,upstream* ]] || printf '%s\n' "9101 node-exporter" "8081 cadvisor"
@@ -66,6 +66,14 @@ refuse_a_prometheus_that_would_find_nothing() { # its file cannot be told a port
     address=127.0.0.1:$(setting "${name%=*}" "${name#*=}")
     grep -qF "$address" "$file" || fail "nothing was started: ${name%=*} is moved, so write $address in compose/$file as well"
   done
+}
+
+refuse_two_stores() { # they would want one port
+  local profiles
+  profiles=,$(setting COMPOSE_PROFILES ""),
+  [[ $profiles == *,prometheus,* ]] || return 0
+  [[ ! $profiles =~ ,(victoriametrics|nvidia), ]] || fail "nothing was started: these profiles are two stores on one port,
+       VictoriaMetrics (${BASH_REMATCH[1]}) and Prometheus; write COMPOSE_PROFILES=cpu,prometheus or gpu,prometheus in compose/.env"
 }
 
 remove_parts_of_other_profiles() { # they would keep the ports that the chosen ones want; what they keep is in volumes
@@ -112,6 +120,7 @@ export COMPOSE_PROJECT_NAME
 
 case ${1:-up} in
   up)
+    refuse_two_stores
     refuse_a_prometheus_that_would_find_nothing
     [[ -n $(containers) ]] || refuse_taken_ports
     remove_parts_of_other_profiles

@@ -20,12 +20,14 @@ RULE_TESTS = REPOSITORY / "tests/stack/rules"
 PROFILES = [
     ",".join(filter(None, combination))
     for combination in product(
-        ("cpu", "nvidia"), ("victoriametrics", "prometheus"), ("", "upstream", "upstream-nvidia")
+        ("cpu,victoriametrics", "cpu,prometheus", "nvidia", "nvidia,victoriametrics", "gpu,prometheus"),
+        ("", "upstream", "upstream-nvidia"),
     )
 ]
 ALWAYS = {"nginx-rtmp", "alertmanager", "grafana"}
 OF_PROFILE = {
-    "cpu": {"wattview"}, "nvidia": {"wattview-nvidia"}, "victoriametrics": {"victoriametrics", "vmalert"},
+    "cpu": {"wattview"}, "gpu": {"wattview-nvidia"},
+    "nvidia": {"wattview-nvidia", "victoriametrics", "vmalert"}, "victoriametrics": {"victoriametrics", "vmalert"},
     "prometheus": {"prometheus"}, "upstream": {"node-exporter", "cadvisor"},
     "upstream-nvidia": {"node-exporter", "cadvisor", "dcgm-exporter"},
 }  # fmt: skip
@@ -138,9 +140,36 @@ def every_service(tmp_path: Path, version: str) -> dict[str, Any]:
     """Twice, because the two daemons never run beside each other: their container has one name."""
     rest = "victoriametrics,prometheus,upstream,upstream-nvidia"
     found: dict[str, Any] = {}
-    for daemon in ("cpu", "nvidia"):
+    for daemon in ("cpu", "gpu"):
         found |= compose_config(tmp_path, version, COMPOSE_PROFILES=f"{daemon},{rest}")["services"]
     return found
+
+
+def test_one_profile_on_the_command_line_is_a_whole_stack_with_gpus(tmp_path: Path) -> None:
+    """Compose v2 then takes no notice of the profiles in .env."""
+    settings = {"GRAFANA_ADMIN_PASSWORD": "a-password", "COMPOSE_PROFILES": "cpu,victoriametrics"}
+    status, output = compose("v2", tmp_path, "--profile nvidia config --services", **settings)
+    assert status == 0, output
+    assert {*output.split()} == {"wattview-nvidia", "victoriametrics", "vmalert", *ALWAYS}
+
+
+@both_composes
+def test_results_and_films_can_be_folders_of_the_host(tmp_path: Path, version: str) -> None:
+    env_file = tmp_path / "env"
+    env_file.write_text(f"GRAFANA_ADMIN_PASSWORD=x\nCOMPOSE_PROFILES=cpu\nTEST_RESULTS={tmp_path}/results\n")
+    files = [part for name in ("docker-compose.yml", "folders.yml") for part in ("-f", str(COMPOSE / name))]
+    status, output = said(COMPOSE_PROGRAMS[version], "--env-file", str(env_file), *files, "config", env={})
+    assert status == 0, output
+    targets = {}
+    for mount in yaml.safe_load(output)["services"]["wattview"]["volumes"]:
+        if isinstance(mount, dict):
+            targets[mount["target"]] = mount["source"], mount.get("read_only", False)
+        else:
+            source, target, *mode = mount.split(":")
+            targets[target] = source, "ro" in ",".join(mode).split(",")
+    assert targets["/var/lib/wattview/results"] == (f"{tmp_path}/results", False)
+    assert targets["/var/lib/wattview/media"] == (f"{COMPOSE}/media", True)
+    assert "/host/proc" in targets, "and all that it had before"
 
 
 @both_composes
@@ -186,11 +215,11 @@ def test_the_host_is_mounted_read_only(tmp_path: Path, version: str) -> None:
 
 
 def test_every_setting_of_the_example_is_used_and_shows_its_default() -> None:
-    text = (COMPOSE / "docker-compose.yml").read_text()
+    text = "".join((COMPOSE / name).read_text() for name in ("docker-compose.yml", "folders.yml"))
     used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
     example = re.findall(r"^#?([A-Z_]+)=(.*)$", (COMPOSE / ".env.example").read_text(), re.MULTILINE)
     for name, value in example:
-        if name in ("COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "GRAFANA_ADMIN_PASSWORD"):
+        if name in ("COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "COMPOSE_FILE", "GRAFANA_ADMIN_PASSWORD"):
             continue
         assert name in used, f"{name} is used nowhere"
         if name not in ("ALSO_SCRAPE", "NODE_EXPORTER_ENABLED", "CADVISOR_ENABLED"):
