@@ -25,7 +25,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "config": ("decoding", "model"),
     "fetch": ("config", "decoding", "gc_tuning", "model"),
     "promql": ("config", "exposition", "fetch", "gc_tuning", "model"),
-    "probes": ("config", "exposition", "fetch", "model", "promql"),
+    "probes": ("config", "exposition", "fetch", "gc_tuning", "model", "promql"),
     "analysis": ("config", "exposition", "model"),
     "report": ("analysis", "axis", "foreign_text", "model"),
     "line_stream": ("fetch",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import resource
 import socket
 import threading
 import time
@@ -22,6 +23,7 @@ from wattview.config import Config, Docker
 from wattview.exposition import render
 from wattview.model import Container, ContainersReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
+from wattview.probes.containers import bounded_docker
 from wattview.probes.containers import probe as containers
 from wattview.probes.containers.docker_stats_families import cadvisor_families, docker_families
 from wattview.probes.containers.probe import ContainersProbe
@@ -414,6 +416,29 @@ def test_answers_that_make_no_sense_are_a_broken_source(machine: Machine, path: 
         machine.probe.read()
     assert "engine" in caught.value.reason
     assert "\n" not in caught.value.reason
+
+
+@pytest.mark.parametrize("path", ["/info", "/containers/json", f"/containers/{ID}/json"])
+def test_an_answer_of_any_length_costs_no_more_than_is_stated(machine: Machine, path: str) -> None:
+    machine.start(ID, "web", 4242, PATH)
+    machine.api.raw[path] = b"[" + b" " * (3 * bounded_docker.MAX_BYTES) + b"]"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        reasons = [fault.reason for fault in machine.probe.read().faults]
+    except SourceBroken as error:
+        reasons = [error.reason]
+    assert any("larger than 32 MiB" in reason for reason in reasons), reasons
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4 * bounded_docker.MAX_BYTES / 1024
+
+
+def test_an_event_without_end_is_told_and_the_containers_are_listed_again(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    assert names(machine.probe.read()) == {"web"}
+    machine.api.followed.acquire(timeout=10)
+    machine.api.say(b'{"Type": "' + b"x" * (2 * bounded_docker.MAX_EVENT_BYTES))
+    assert machine.api.followed.acquire(timeout=20), "it is asked again"
+    machine.until(lambda reading: names(reading) == {"web"})
 
 
 @pytest.mark.parametrize(

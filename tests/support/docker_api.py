@@ -59,8 +59,12 @@ class FakeDockerApi:
 
     def event(self, action: str, container_id: str) -> None:
         line = json.dumps({"Type": "container", "Action": action, "Actor": {"ID": container_id, "Attributes": {}}})
+        self.say(line.encode() + b"\n")
+
+    def say(self, text: bytes) -> None:
+        """Puts text into every event stream as it is."""
         for events in self._events:
-            events.put(line.encode() + b"\n")
+            events.put(text)
 
     def drop_streams(self) -> None:
         """Ends every event stream, as an engine that is stopped does."""

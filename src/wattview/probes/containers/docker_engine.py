@@ -287,16 +287,18 @@ def _seconds(text: Any) -> float | None:
 def _client(host: str, request_seconds: float) -> Any:
     import docker
 
+    from wattview.probes.containers.bounded_docker import BoundedDocker
+
     settings: dict[str, Any] = {}
     if host.startswith(("tcp://", "https://")):
         tls = docker.utils.kwargs_from_env().get("tls")
         if tls:
             settings["tls"] = tls
     # Podman queries the system's packages before it reports its version; both engines report their API version at once.
-    asking = docker.APIClient(base_url=host, timeout=request_seconds, version="1.24", **settings)
+    asking = BoundedDocker(base_url=host, timeout=request_seconds, version="1.24", **settings)
     with contextlib.closing(asking):
         spoken = asking.get(f"{asking.base_url}/_ping", timeout=request_seconds).headers.get("Api-Version")
-    return docker.APIClient(base_url=host, timeout=request_seconds, version=spoken or "auto", **settings)
+    return BoundedDocker(base_url=host, timeout=request_seconds, version=spoken or "auto", **settings)
 
 
 def _explain(error: Exception, host: str, request_seconds: float) -> SourceError:
