@@ -94,7 +94,7 @@ CALLS: tuple[Call, ...] = (
         "Everything the dashboard shows, now or at a moment of the history.",
         query={"time": "Unix seconds of a past moment; left out: now.", "account": ACCOUNT_HELP},
         refusals={
-            404: "The history does not reach to that moment; the text says how far it does.",
+            404: "The history does not reach to that moment; the text states its extent.",
             422: "The time is not a number, or there is no such account.",
             503: "The history does not answer.",
         },

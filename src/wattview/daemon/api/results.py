@@ -204,7 +204,7 @@ def _wish(request: Request, name: str) -> float | None:
 
 RUNS = "Ids of the runs to take, with commas; all if empty."
 
-REPORT_VMAF = "VMAF that is good enough, for the report's verdict (default 90, where VMAF was measured)."
+REPORT_VMAF = "VMAF that is good enough, for the report's verdict (default 90, if VMAF was measured)."
 
 WHICH = {
     "machine": "A part of the name of the machine whose results to take; that of the newest run if empty.",
@@ -245,7 +245,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
         "/api/v1/compare",
         _compare,
         RunComparison,
-        "Two runs compared, b minus a, with intervals and tests where their repeats allow them.",
+        "Two runs compared, b minus a, with intervals and tests if their repeats allow them.",
         query={
             "a": "The id of a run.",
             "b": "The id of another.",
@@ -268,7 +268,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
         "/api/v1/side-by-side",
         _side_by_side,
         SideBySide,
-        "Scenarios side by side, each minus the first, with intervals and tests where repeats allow them.",
+        "Scenarios side by side, each minus the first, with intervals and tests if repeats allow them.",
         query={"of": "A run and the numbers of a scenario's repeats there, RUN:1,2,3; once for each column."},
         refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
     ),
@@ -279,7 +279,7 @@ RESULTS_CALLS: tuple[Call, ...] = (
         str,
         "Runs as a file: what `wattview results export` writes.",
         query={
-            "format": f"One of {', '.join(MEDIA_TYPES)}; json where it is not said.",
+            "format": f"One of {', '.join(MEDIA_TYPES)}; json by default.",
             "runs": RUNS,
             "vmaf": REPORT_VMAF,
         },

@@ -74,7 +74,7 @@ async def gpu_gaps(scrape: Scrape) -> dict[str, str]:
     if not isinstance(reading, GpusReading):
         return {}
     cards = [gpu for gpu in reading.gpus if gpu.vendor == "nvidia"]
-    why = "no NVIDIA GPU of this machine tells it" if cards else "this machine has no NVIDIA GPU"
+    why = "no NVIDIA GPU of this machine reports it" if cards else "this machine has no NVIDIA GPU"
     return {metric: why for metric, field in _GPU_FIELDS.items() if not any(_tells(gpu, field) for gpu in cards)}
 
 

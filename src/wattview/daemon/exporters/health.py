@@ -214,11 +214,11 @@ class Health:
 
     def families(self, checked: Iterable[ExporterHealth]) -> list[Family]:
         """The families of port 9600: the exporters' health, and the daemon's own resource use."""
-        status = Family("exporter_health_status", "gauge", "1 where the exporter answers as it should, else 0.")
-        reachable = Family("exporter_reachable", "gauge", "1 where the exporter answers at all, else 0.")
+        status = Family("exporter_health_status", "gauge", "1 if the exporter is healthy, else 0.")
+        reachable = Family("exporter_reachable", "gauge", "1 if the exporter answers at all, else 0.")
         metrics = Family("exporter_metric_count", "gauge", "Metric families in the exporter's answer.")
         samples = Family("exporter_sample_count", "gauge", "Samples in the exporter's answer.")
-        data = Family("exporter_has_data", "gauge", "1 where the answer holds samples of the thing measured, else 0.")
+        data = Family("exporter_has_data", "gauge", "1 if the answer has samples of the thing measured, else 0.")
         states = Family("wattview_exporter_state", "gauge", "1 for the state that the exporter is in, else 0.")
         for one in checked:
             text = labels(exporter=one.exporter)

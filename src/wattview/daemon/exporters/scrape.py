@@ -175,9 +175,7 @@ def build_info() -> Family:
 
 def probe_families(statuses: Iterable[ProbeStatus]) -> list[Family]:
     """``wattview_probe_success`` and its duration. A probe that was never read has no sample."""
-    success = Family(
-        "wattview_probe_success", "gauge", "1 where the probe's last reading succeeded, 0 where it failed."
-    )
+    success = Family("wattview_probe_success", "gauge", "1 if the probe's last reading succeeded, 0 if it failed.")
     duration = Family(
         "wattview_probe_duration_seconds", "gauge", "Time that the probe's last reading took, in seconds."
     )

@@ -218,7 +218,7 @@ class ManagedRtmp:
             serious = [line for line in lines if re.search(r"\[(emerg|alert|crit|error)\]", line)]
             if serious:
                 return re.sub(r"^.*?\[\w+\] [\d#]*:? ?", "", serious[0] if "bind()" in serious[0] else serious[-1])
-        return "its log says nothing"
+        return "its log is empty"
 
     async def _watch(self) -> None:
         """Restarts nginx when it ends, with increasing delays if it keeps ending."""
