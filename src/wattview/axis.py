@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 Tick = tuple[float, str]
-"""A place on the axis, and what is written there."""
+"""A position on the axis, and its label."""
 
 TIME_STEPS = (
     *(1, 2, 5, 10, 15, 30), *(60 * step for step in (1, 2, 5, 10, 15, 30)), *(3600 * step for step in (1, 2, 3, 6, 12)),
@@ -16,12 +16,12 @@ TIME_STEPS = (
 
 
 UNITS = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"), (0.0, 1.0, ""))
-"""The least of the largest value for which a unit is written, its factor and its sign."""
+"""Minimum of the largest value, factor and suffix of each unit."""
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round numbers that span the range, at least two: steps of 1, 2 or 5 times a power of ten. ``wanted`` is about
-    how many steps there may be."""
+    """Round numbers that span the range, at least two: steps of 1, 2 or 5 times a power of ten. ``wanted`` is the
+    approximate number of steps."""
     if not high - low > 1e-6 * max(abs(low), abs(high), 1e-6):
         largest = max(abs(low), abs(high))
         room = 0.05 * largest if largest > 1e-9 else 1.0
@@ -35,8 +35,8 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 
 def labelled(values: Sequence[float]) -> list[Tick]:
-    """Neighbouring ticks with labels of equally many decimals: ``0.0``, ``0.5``, ``1.0``; thousands as ``20k``; what is
-    too small or large for that as ``1e-09``."""
+    """Ticks with labels of equal decimals: ``0.0``, ``0.5``, ``1.0``; thousands as ``20k``; other magnitudes as
+    ``1e-09``."""
     step = values[1] - values[0] if len(values) > 1 else 1.0
     largest = max(abs(value) for value in values)
     factor, sign = next((factor, sign) for least, factor, sign in UNITS if largest >= least)

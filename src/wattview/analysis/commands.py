@@ -1,4 +1,4 @@
-"""What a measured command took: its part of the energy of the window around it. Pure functions."""
+"""Energy of a measured command: its share of the energy of the window around it. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from wattview.model import PerExecution, ScenarioResult
 def per_execution(
     result: ScenarioResult, net_joules: float | None, baseline: ScenarioResult | None
 ) -> tuple[PerExecution | None, str]:
-    """What one execution took in the mean, and why its own energy is unknown, "" where it is not.
+    """Mean energy per execution, and why it is unknown, or "".
 
-    The command has that part of the energy above the baseline that its CPU time has of the CPU time above the
-    baseline: what else became busy in the window has the rest. None for a scenario without a command.
+    The command gets the share of the energy above baseline that its CPU time has of the CPU time above baseline; the
+    rest belongs to whatever else became busy in the window. None for a scenario without a command.
     """
     command = result.record.command
     if command is None or command.executions < 1:

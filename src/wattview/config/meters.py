@@ -1,4 +1,4 @@
-"""The settings of the meters at the wall."""
+"""Settings of the meters at the wall."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MeterSettings(Section, frozen=True, kw_only=True):
 
     @property
     def interval_seconds(self) -> float:
-        """How often it is read. Raises ValueError where that is no duration."""
+        """How often it is read. Raises ValueError for an invalid duration."""
         kind = meter_kind(self.kind)
         return seconds(self.interval) if self.interval else kind.seconds if kind is not None else 2.0
 
@@ -50,7 +50,7 @@ LEAST_SECONDS, MOST_SECONDS = 0.5, 300.0
 
 
 def meter_problem(meters: tuple[MeterSettings, ...]) -> str:
-    """What is wrong with these settings, as ``power.meters[0].url: …``, without secrets; "" where nothing is."""
+    """What is wrong with these settings, as ``power.meters[0].url: …``, without secrets; "" if nothing is."""
     titles: set[str] = set()
     for index, meter in enumerate(meters):
         problem = _problem(meter)

@@ -60,7 +60,7 @@ class CountedSocket(Struct, frozen=True):
 
 
 def tcp_table(data: bytes) -> list[TcpEntry]:
-    """The sockets of ``net/tcp`` or ``net/tcp6``. Raises ValueError where it is neither."""
+    """The sockets of ``net/tcp`` or ``net/tcp6``. Raises ValueError if it is neither."""
 
     def entry(line: bytes) -> TcpEntry | None:
         fields = line.split()
@@ -79,20 +79,20 @@ def _endpoint(field: bytes) -> SocketAddress:
 
 
 def plain_address(address: str | bytes) -> str:
-    """An IP address in its one form: ``::ffff:192.0.2.1`` is ``192.0.2.1``. Raises ValueError where it is none."""
+    """An IP address in canonical form: ``::ffff:192.0.2.1`` is ``192.0.2.1``. Raises ValueError if it is not one."""
     found = ipaddress.ip_address(address)
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return str(mapped or found)
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is that of whatever machine uses it."""
+    """Whether an address is a loopback address."""
     return address.startswith("127.") or address == "::1"
 
 
 def endpoint_of(text: str) -> SocketAddress | None:
-    """An address as a server writes it, ``192.0.2.1``, ``192.0.2.1:5000``, ``::1`` or ``[::1]:5000``; port 0 where it
-    has none, and None where it is no IP address."""
+    """An address as a server writes it, ``192.0.2.1``, ``192.0.2.1:5000``, ``::1`` or ``[::1]:5000``; port 0 if it has
+    none, and None if it is not an IP address."""
     address, colon, port = text.rpartition(":")
     candidates = [(text.strip("[]"), "0")]
     if colon and port.isdecimal() and (address.count(":") == 0 or address.endswith("]")):
@@ -119,7 +119,8 @@ def local_addresses(fib_trie: bytes, if_inet6: bytes) -> set[str]:
 
 
 def counted_sockets() -> list[CountedSocket]:
-    """The connections of this namespace with their bytes. Raises OSError where the kernel does not tell. Blocks."""
+    """The connections of this namespace with their bytes. Raises OSError if the kernel does not provide them.
+    Blocks."""
     try:
         return [*_counted(socket.AF_INET), *_counted(socket.AF_INET6)]
     except (ValueError, struct.error) as error:
@@ -132,7 +133,7 @@ def _counted(family: int) -> Iterator[CountedSocket]:
     size = 4 if family == socket.AF_INET else 16
     for body in netlink.dump(_SOCK_DIAG_BY_FAMILY, request, _NETLINK_SOCK_DIAG):
         _, _, _, _, sport, dport, source, target, _, _, _, unread, unsent, _, inode = _MESSAGE.unpack_from(body)
-        # Before the kernel's 4.1 the counters are not there.
+        # Before Linux 4.1 the counters are missing.
         info = dict(netlink.attributes(body[_MESSAGE.size :])).get(_INET_DIAG_INFO, b"")
         if len(info) < _BYTES_AT + _BYTES.size:
             raise OSError("the kernel does not count a connection's bytes")

@@ -1,8 +1,7 @@
-"""What each live stream takes: its part of the media server's power, and its part of its encoder's.
+"""Power of each live stream: its share of the media server's power, and its share of its encoder's.
 
-A stream's part of the server is its part of all traffic. An encoder that pushes several streams is shared by the
-pixels that each has a second, which is what encoding costs most nearly; where one of them does not tell its size and
-frame rate, by the bytes that each pushes.
+A stream's share of the server is its share of all traffic. An encoder that pushes several streams is divided by their
+pixel rates, the best proxy for encoding cost; if one of them has no known size and frame rate, by the bytes pushed.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ StreamKey = tuple[str, str]
 
 
 class StreamUse(Struct, frozen=True, kw_only=True):
-    """One live stream: its traffic in and out of the server in bytes per second, the pixels of its picture a second,
-    and who pushes it: a name for the encoder that is the same for all its streams, None where there is none."""
+    """One live stream: its traffic into and out of the server in bytes per second, its pixel rate, and its encoder: a
+    key shared by all of the encoder's streams, None if there is none."""
 
     app: str
     name: str
@@ -31,7 +30,7 @@ class StreamUse(Struct, frozen=True, kw_only=True):
 
 
 def server_shares(streams: Iterable[StreamUse], watts: float | None) -> dict[StreamKey, float]:
-    """Each stream's part of the server's active power; empty where that is not known."""
+    """Each stream's share of the server's active power; empty if that is unknown."""
     if watts is None:
         return {}
     traffic: dict[StreamKey, float] = {}
@@ -41,7 +40,7 @@ def server_shares(streams: Iterable[StreamUse], watts: float | None) -> dict[Str
 
 
 def encoder_shares(streams: Iterable[StreamUse], watts: Mapping[Hashable, float]) -> dict[StreamKey, float]:
-    """Each stream's part of its encoder's active power, without those whose encoder's is not known."""
+    """Each stream's share of its encoder's active power, without streams whose encoder's power is unknown."""
     pushed: dict[Hashable, list[StreamUse]] = {}
     for one in streams:
         if one.encoder in watts:
@@ -55,7 +54,7 @@ def encoder_shares(streams: Iterable[StreamUse], watts: Mapping[Hashable, float]
 
 
 def _shared(watts: float, by: Mapping[StreamKey, float]) -> dict[StreamKey, float]:
-    """One alone has it all; several of which nothing is known cannot be told apart."""
+    """A single stream gets all of it; several without known weights cannot be told apart."""
     whole = sum(by.values())
     if not (whole > 0 or len(by) == 1):
         return {}

@@ -1,7 +1,7 @@
-"""Values of the grid at a moment and over a window. Arithmetic on series.
+"""Grid values at a moment and over a window. Arithmetic on series.
 
-A moment that no span covers has the value that was known last before it, marked as such: a source that is away for an
-hour does not make an hour's carbon unknown. Before the first span nothing is known.
+A moment that no span covers gets the last known value, marked as such: if a source is away for an hour, that hour's
+carbon is not unknown. Before the first span the value is unknown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wattview.model import GridSeries
 
 
 class GridValue(NamedTuple):
-    """``current`` is False for a value that was known last, of before."""
+    """``current`` is False for a value carried over from before."""
 
     value: float
     current: bool

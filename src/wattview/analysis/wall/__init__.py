@@ -1,1 +1,1 @@
-"""Power at the wall from counters inside the machine: a model that is fitted while a meter is there."""
+"""Power at the wall from the machine's own counters: a model that is fitted while a meter is present."""

@@ -1,4 +1,4 @@
-"""Whether a calibration still fits: held against the meter, where there is one, minute by minute."""
+"""Whether a calibration still fits: compared with the meter, if there is one, minute by minute."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from statistics import fmean
 from typing import NamedTuple
 
 MINUTE_SECONDS = 60.0
-"""Over such a time means are compared: a meter's lag and its refresh do not count then."""
+"""Means are compared over this time, so that a meter's lag and refresh interval do not matter."""
 
 MINUTES = 15
 MISSED, WELL = 12, 4
-"""The last minutes; from so many that miss it no longer fits, and with no more than so many it fits again. By chance 1
-in 20 misses."""
+"""Number of minutes that miss the interval, of the last ones: from the first on, the calibration no longer fits; up to
+the second, it fits again. By chance 1 in 20 misses."""
 
 
 class Minute(NamedTuple):
-    """The means of one minute: the meter's watts, the model's, and how far apart they may be."""
+    """The means of one minute: the meter's watts, the model's, and their permitted difference."""
 
     metered: float
     calibrated: float
@@ -28,7 +28,7 @@ class Minute(NamedTuple):
 
 
 class Agreement:
-    """Takes both sides as they come, in Unix seconds."""
+    """Takes readings of both sides as they come, in Unix seconds."""
 
     def __init__(self) -> None:
         self._minutes: deque[Minute] = deque(maxlen=MINUTES)
@@ -43,7 +43,7 @@ class Agreement:
         self._meter_error = error or 0.0
 
     def add_model(self, time: float, watts: float, error: float | None) -> Minute | None:
-        """Returns the last minute where the calibration has just been found not to fit any more."""
+        """Returns the last minute if the calibration has just stopped fitting."""
         if error is not None:
             self._calibrated.append((watts, error))
         if self._start is None or not 0.0 <= time - self._start <= 2 * MINUTE_SECONDS:

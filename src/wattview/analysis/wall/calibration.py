@@ -1,10 +1,10 @@
-"""From windows of load to a model of the wall: which terms it has, their coefficients, and how far it may be wrong.
+"""From windows of load to a model of the power at the wall: its terms, coefficients and error.
 
-The terms are chosen by leaving out each step in turn (cross-validation): the error of a load that nobody has measured
-is what counts. The interval is a prediction interval, that of one future moment, from the residuals of the steps that
-were left out. They have two parts: what differs from step to step (the model is not quite the machine) and what differs
-within one. Their sum has the degrees of freedom that Satterthwaite gives it (Biometrics Bulletin 2, 1946, p. 110), and
-the coefficients' own uncertainty is added.
+Leave-one-out cross-validation over the steps selects the terms, as the error on unmeasured loads is what counts. The
+interval is a prediction interval for one future moment, from the residuals of the left-out steps. These have two
+components: variation between steps (the model is not exactly the machine) and within a step. Their sum has
+Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946, p. 110), and the coefficients' own uncertainty is
+added.
 """
 
 from __future__ import annotations
@@ -40,34 +40,34 @@ CONFIDENCE = 0.95
 LEAST_STEPS = 6
 
 STEPS_PER_TERM = 3
-"""A term needs so many steps: with fewer, chance looks like a law, and the interval is too narrow."""
+"""A term needs this many steps: with fewer, noise looks like a dependency, and the interval is too narrow."""
 
 WORTH = 0.9
-"""A term must bring the error on what was left out below this share of the error without it."""
+"""A term must reduce the leave-one-out error below this share of the error without it."""
 
 GPU_MOVES_WATTS = 10.0
-"""GPUs whose power moved by less were not loaded: they then count as the rest of what the machine sees."""
+"""GPUs whose power varied less than this were not loaded: they count with the rest of what the machine measures."""
 
 
 FOLLOWS = 0.5
-"""The error must be below this share of how much the meter's power differs between the steps."""
+"""The error must be below this share of the range of the meter's power over the steps."""
 
 LEAST_CHANGE = 0.1
-"""What the machine measures of itself must change by this share from the lightest to the heaviest step."""
+"""The machine's own measurement must vary by this share from the lightest to the heaviest step."""
 
 UNSTEADY = 0.1
-"""A step in which the machine's power moved by more than this share was disturbed."""
+"""A step in which the machine's power varied by more than this share was disturbed."""
 
 INEXACT_PERCENT = 3.0
 
 
 def least_step_seconds(refresh_seconds: float) -> float:
-    """How long a step must be, so that a meter with that refresh interval has three windows in it."""
+    """Minimum length of a step, so that it has three windows of a meter with that refresh interval."""
     return SETTLE_SECONDS + EDGE_SECONDS + 2.0 * refresh_seconds + 3.0 * max(WINDOW_SECONDS, refresh_seconds)
 
 
 class MeterFacts(NamedTuple):
-    """The meter: its name, how often it has a new figure (seconds), and the step of its watts (0: not known)."""
+    """The meter: its name, its refresh interval (seconds), and the resolution of its watts (0: unknown)."""
 
     name: str
     refresh_seconds: float
@@ -77,17 +77,17 @@ class MeterFacts(NamedTuple):
 class _Fit(NamedTuple):
     terms: tuple[str, ...]
     warm: int
-    """Which of ``WARM_SECONDS``; -1 without that term."""
+    """Index into ``WARM_SECONDS``; -1 without that term."""
     coefficients: list[float]
     inverse: Matrix
     residuals: list[list[float]]
-    """By step, of the fit to all."""
+    """By step, of the fit to all steps."""
     left_out: list[list[float]]
-    """By step, of the fit to the others."""
+    """By step, of the fit to the other steps."""
 
     @property
     def error(self) -> float:
-        """Root mean square of the residuals of the steps that were left out, each step alike."""
+        """Root mean square of the left-out steps' residuals, with equal weight per step."""
         return math.sqrt(fmean(fmean(value * value for value in step) for step in self.left_out))
 
 
@@ -95,8 +95,8 @@ def calibrate(
     inputs: Sequence[WallInputs], meter: MeterPoints, steps: Sequence[Step], facts: MeterFacts, machine: MachineModel,
     power_source: str, time: float, remarks: Sequence[str] = (),
 ) -> WallCalibration:  # fmt: skip
-    """Fits the model. ``power_source`` "" is a machine that measures nothing of itself. Raises NoData with the reason
-    where too few steps can be used, or the meter does not follow the load."""
+    """Fits the model. ``power_source`` "" is a machine that measures nothing itself. Raises NoData with the reason if
+    too few steps are usable, or the meter does not follow the load."""
     timeline = InputTimeline(inputs, bool(power_source), WARM_SECONDS)
     meter = repeated(meter, facts.refresh_seconds)
     lag = lag_seconds(timeline, meter, facts.refresh_seconds)
@@ -133,7 +133,7 @@ def calibrate(
 
 
 def _best(groups: Sequence[Sequence[LoadWindow]]) -> _Fit:
-    """The simplest model that no larger one beats by much. Raises NoData where none can be fitted."""
+    """The simplest model that no larger one clearly beats. Raises NoData if none can be fitted."""
     best: _Fit | None = None
     for terms, warm in _models(groups):
         if best is not None and STEPS_PER_TERM * len(terms) > len(groups):
@@ -150,7 +150,7 @@ def _best(groups: Sequence[Sequence[LoadWindow]]) -> _Fit:
 
 
 def _models(groups: Sequence[Sequence[LoadWindow]]) -> Iterator[tuple[tuple[str, ...], int]]:
-    """All models, the simplest first."""
+    """All models, simplest first."""
     gpu = [one.inputs[INPUTS.index("gpu")] for group in groups for one in group]
     fixed = ("base", "seen", *(("gpu",) if max(gpu) - min(gpu) >= GPU_MOVES_WATTS else ()))
     found = []
@@ -180,10 +180,10 @@ def _fitted(groups: Sequence[Sequence[LoadWindow]], terms: tuple[str, ...], warm
 
 
 def _variance(fit: _Fit, rounding: float) -> tuple[float, float, float]:
-    """The variance of a step's mean, that of a window, and its degrees of freedom.
+    """The variance of a step's mean and of a window, and its degrees of freedom.
 
-    A residual times that of the fit without its step has the mean that the error's variance has. ``rounding`` is the
-    variance of the meter's own rounding, which is none of the machine's.
+    A residual times the left-out residual has the mean of the error's variance. ``rounding`` is the variance of the
+    meter's rounding, which does not belong to the machine.
     """
     steps, size = len(fit.residuals), len(fit.coefficients)
     between = fmean(
@@ -204,7 +204,7 @@ def _variance(fit: _Fit, rounding: float) -> tuple[float, float, float]:
 
 
 def _remarks(fit: _Fit, groups: Sequence[Sequence[LoadWindow]]) -> Iterator[str]:
-    """What makes this calibration less than it could be."""
+    """Limitations of this calibration."""
     for group in groups:
         seen = [one.inputs[0] for one in group]
         middle = fmean(seen)

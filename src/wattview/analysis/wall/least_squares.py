@@ -1,4 +1,4 @@
-"""Least squares by the normal equations, for a handful of columns: sums that can be added and taken away by group."""
+"""Least squares by the normal equations, for a few columns: sums that can be added and subtracted by group."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 Matrix = list[list[float]]
 
 SINGULAR = 1e-10
-"""A pivot below this share of its column's largest says that the columns do not tell each other apart."""
+"""A pivot below this share of its column's maximum means that the columns are linearly dependent."""
 
 
 class Singular(ValueError):

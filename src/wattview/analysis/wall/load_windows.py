@@ -1,7 +1,7 @@
-"""What the machine did over time, and what the meter said of it, brought together in windows.
+"""The machine's load over time and the meter's readings, aligned in windows.
 
-A reading is the mean of the time since the one before, and late: the lag is found by sliding the readings along the
-machine's own power until they go together best. What lies at the edge of a step of load is left out.
+A reading is the mean of the time since the previous one, and late: the lag is the shift of the readings against the
+machine's own power with the best correlation. The edges of load steps are left out.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ LONGEST_LAG_SECONDS = 30.0
 LAG_STEP_SECONDS = 0.5
 
 SETTLE_SECONDS = 2.0
-"""What a load takes to be what it is: encoders that start, and power that rises with them."""
+"""Time for a load to settle: encoders that start, and power that follows."""
 
 EDGE_SECONDS = 1.0
-"""What is left out before the end of a step, for the lag is not known to the second."""
+"""Time left out before the end of a step, since the lag is not known to the second."""
 
 MOST_REPEATS = 20
-"""So many times in a row a reading may have been the same; after that the meter did not answer."""
+"""A reading may repeat this many times; after that the meter counts as silent."""
 
 WINDOW_SECONDS = 5.0
-"""The shortest window: what the model says of a moment is the mean of about as long."""
+"""The shortest window: a model estimate is a mean over about as long."""
 
 LEAST_COVERED = 0.8
-"""The share of a window that must have been seen from both sides."""
+"""Share of a window that both sides must cover."""
 
 
 class Step(NamedTuple):
-    """A time of one load, in Unix seconds."""
+    """A period of constant load, in Unix seconds."""
 
     start: float
     end: float
 
 
 class LoadWindow(NamedTuple):
-    """One window of one step: the mean of each of ``INPUTS``, of each warmth, and the watts of the meter."""
+    """One window of one step: the mean of each of ``INPUTS`` and of each warmth, and the meter's watts."""
 
     step: int
     inputs: list[float]
@@ -54,7 +54,7 @@ class LoadWindow(NamedTuple):
 
 class InputTimeline:
     """Inputs over time as integrals, so that the mean over any span is a difference. ``measured``: the host's power is
-    a measurement, and not made of CPU use. ``warm_seconds`` are the time constants of the warmths beside them."""
+    measured, not derived from CPU use. ``warm_seconds`` are the time constants of the warmths."""
 
     def __init__(self, inputs: Sequence[WallInputs], measured: bool, warm_seconds: Sequence[float]) -> None:
         self._starts: list[float] = []
@@ -71,7 +71,7 @@ class InputTimeline:
             self._sums.append([total + value * one.seconds for total, value in zip(self._sums[-1], row, strict=True)])
 
     def mean(self, start: float, end: float) -> list[float] | None:
-        """The mean inputs and warmths; None where too little of that time was seen."""
+        """The mean inputs and warmths; None if too little of that time is covered."""
         grown = [after - before for after, before in zip(self._until(end), self._until(start), strict=True)]
         seconds = grown[0]
         if end <= start or seconds < LEAST_COVERED * (end - start):
@@ -92,7 +92,7 @@ class InputTimeline:
 
 
 def repeated(meter: MeterPoints, refresh: float) -> list[tuple[float, float]]:
-    """The readings with those that were equal to the one before, and so were not seen as new."""
+    """The readings including repeats of the previous value, which do not appear as new ones."""
     found: list[tuple[float, float]] = []
     for at, (time, watts) in enumerate(meter):
         until = meter[at + 1][0] if at + 1 < len(meter) else time
@@ -102,8 +102,8 @@ def repeated(meter: MeterPoints, refresh: float) -> list[tuple[float, float]]:
 
 
 def lag_seconds(timeline: InputTimeline, meter: MeterPoints, refresh: float) -> float:
-    """How late the meter's readings are: where they go together best with what the machine itself counted. 0 where
-    neither moves."""
+    """Lag of the meter's readings: the shift with the best correlation with the machine's own power. 0 if either is
+    constant."""
     best, found = 0.0, 0.0
     for number in range(round(LONGEST_LAG_SECONDS / LAG_STEP_SECONDS) + 1):
         lag = number * LAG_STEP_SECONDS - refresh / 2.0
@@ -119,14 +119,14 @@ def lag_seconds(timeline: InputTimeline, meter: MeterPoints, refresh: float) -> 
 
 
 def readings_of_window(refresh: float) -> int:
-    """How many readings make a window."""
+    """Number of readings per window."""
     return max(1, math.ceil(WINDOW_SECONDS / refresh - 1e-6))
 
 
 def load_windows(
     timeline: InputTimeline, meter: MeterPoints, steps: Sequence[Step], lag: float, refresh: float
 ) -> list[LoadWindow]:
-    """The windows of all steps, of readings that lie in one step with all of their refresh."""
+    """The windows of all steps, from readings that lie in one step with their whole refresh interval."""
     found = []
     for number, step in enumerate(steps):
         inside = [
@@ -146,7 +146,7 @@ def load_windows(
 
 
 def correlation(pairs: Sequence[tuple[float, float]]) -> float:
-    """Pearson's, 0 where one of the two does not move."""
+    """Pearson's correlation; 0 if either is constant."""
     count = len(pairs)
     if count < 3:
         return 0.0

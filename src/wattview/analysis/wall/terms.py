@@ -1,10 +1,10 @@
-"""The terms of the wall's model: what of the machine's own counters moves the power at the wall, and why.
+"""The terms of the wall model: which of the machine's own measurements determine the power at the wall, and why.
 
-``watts = base + a·seen + b·gpu + c·cpu + d·seen² + e·warm``. ``seen`` is what the machine measures of itself: RAPL's
-packages and memory, and the GPUs. What it does not see (board, disks, idle cards) is the base; the supply's losses grow
-with the power and with its square; CPU use stands for what works beside the processor (memory without a counter,
-network); and ``warm``, the smoothed power, for fans, which follow the temperature and not the power. A machine that
-measures nothing has CPU use in place of ``seen``.
+``watts = base + a·seen + b·gpu + c·cpu + d·seen² + e·warm``. ``seen`` is what the machine measures itself: RAPL's
+packages and memory, and the GPUs. The base is what it does not see (board, disks, idle cards); the supply's losses grow
+with the power and its square; CPU use represents what works beside the processor (memory without a counter, network);
+``warm``, the smoothed power, represents fans, which follow temperature rather than power. A machine that measures
+nothing uses CPU use in place of ``seen``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ TERMS = ("base", "seen", "gpu", "cpu", "square", "warm")
 INPUTS = ("seen", "gpu", "cpu", "square")
 
 SQUARE_WATTS = 100.0
-"""``seen²`` is divided by this, so that all terms are of one size."""
+"""Divisor of ``seen²``, so that all terms have similar magnitudes."""
 
 WARM_SECONDS = (20.0, 60.0, 180.0)
-"""The time constants that are tried: a laptop's fan to a server's heat sinks."""
+"""The candidate time constants: from a laptop's fan to a server's heat sinks."""
 
 
 class Warmth:
-    """Power smoothed over time by an exponential mean. It begins as if the first value had been so for long."""
+    """Exponentially smoothed power. It starts as if the first value had lasted forever."""
 
     __slots__ = ("_seconds", "_value")
 
@@ -35,7 +35,7 @@ class Warmth:
         self._value: float | None = None
 
     def after(self, seconds: float, value: float) -> float:
-        """The smoothed value after so many seconds at ``value``."""
+        """The smoothed value after ``seconds`` at ``value``."""
         if self._value is None:
             self._value = value
         self._value += (1.0 - math.exp(-seconds / self._seconds)) * (value - self._value)
@@ -49,13 +49,13 @@ def input_row(inputs: WallInputs, measured: bool) -> list[float]:
 
 
 def term_row(terms: Sequence[str], inputs: Sequence[float], warmth: float) -> list[float]:
-    """The values of the terms, in their order."""
+    """The values of the terms, in order."""
     known = dict(zip(INPUTS, inputs, strict=True)) | {"base": 1.0, "warm": warmth}
     return [known[term] for term in terms]
 
 
 def formula(calibration: WallCalibration) -> str:
-    """The model for people: ``31.20 W + 1.090 × measured power + 0.0004 × measured power²``."""
+    """The model as text: ``31.20 W + 1.090 × measured power + 0.0004 × measured power²``."""
     seen = "measured power" if calibration.power_source else "CPU use"
     words = {
         "seen": seen, "gpu": "GPU power", "cpu": "CPU use", "square": f"{seen}²",
@@ -73,7 +73,7 @@ def formula(calibration: WallCalibration) -> str:
 
 
 def range_text(calibration: WallCalibration) -> str:
-    """``measured power 18.2 to 143.1 W, GPU power 0.0 to 0.0 W``: of what it may be asked."""
+    """``measured power 18.2 to 143.1 W, GPU power 0.0 to 0.0 W``: the calibrated range."""
     return ", ".join(
         f"{INPUT_WORDS[name][0]} {span.low:.1f} to {span.high:.1f} {INPUT_WORDS[name][1]}"
         for name, span in calibration.spans.items()
@@ -82,7 +82,7 @@ def range_text(calibration: WallCalibration) -> str:
 
 
 def bounded(calibration: WallCalibration) -> tuple[str, ...]:
-    """The inputs that must lie in the range that was seen."""
+    """The inputs that must be inside the calibrated range."""
     if not calibration.power_source:
         return ("gpu", "cpu")
     return ("seen", "gpu", "cpu") if "cpu" in calibration.terms else ("seen", "gpu")

@@ -1,4 +1,4 @@
-"""What a calibration says of the wall at one moment, how far that may be wrong, and where it may not be asked."""
+"""The estimate of a calibration for one moment, its error, and its range."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from wattview.analysis.wall.terms import INPUT_WORDS, INPUTS, Warmth, bounded, i
 from wattview.model.power.calibration import WallCalibration, WallInputs
 
 SLACK = 0.1
-"""By this share of its span an input may lie outside of what was seen: the windows were means, a moment is not."""
+"""An input may exceed the calibrated range by this share of it: the windows were means, a moment is not."""
 
 IMPORTED_FACTOR = 2.0
 IMPORTED_SHARE = 0.05
-"""Of a calibration that another machine of the model made. Two machines of one model differ in what the counters do not
-see: the supply's losses, fans, boards, memory of other makers. Nobody has measured by how much here: the interval is
-twice as wide, and at least this share of the power."""
+"""For a calibration from another machine of the same model. Such machines differ in what the counters do not see:
+supply losses, fans, boards, memory of other makers. As the difference is unknown, the interval is doubled, and at least
+this share of the power."""
 
 
 class WallEstimate(NamedTuple):
-    """``watts`` at the wall, and the half of the 95 % prediction interval: None outside of the calibrated range, where
-    ``outside`` says what lies there."""
+    """``watts`` at the wall, and half of the 95 % prediction interval: None outside of the calibrated range, where
+    ``outside`` names the input."""
 
     watts: float
     error_watts: float | None
@@ -29,21 +29,21 @@ class WallEstimate(NamedTuple):
 
 
 class WallModel:
-    """A calibration that follows the machine: it remembers how warm it is."""
+    """Applies a calibration over time: it keeps the warmth."""
 
     def __init__(self, calibration: WallCalibration) -> None:
         self.calibration = calibration
         self._warmth = Warmth(calibration.warm_seconds) if calibration.warm_seconds else None
 
     def after(self, inputs: WallInputs) -> WallEstimate:
-        """The wall in that interval, which follows the one before."""
+        """The estimate for that interval, which follows the previous one."""
         row = input_row(inputs, bool(self.calibration.power_source))
         warmth = self._warmth.after(inputs.seconds, row[0]) if self._warmth is not None else 0.0
         return estimate(self.calibration, row, warmth)
 
 
 def estimate(calibration: WallCalibration, inputs: list[float], warmth: float) -> WallEstimate:
-    """The wall by one row of ``INPUTS`` and the warmth."""
+    """The estimate from one row of ``INPUTS`` and the warmth."""
     row = term_row(calibration.terms, inputs, warmth)
     watts = dot(calibration.coefficients, row)
     outside = _outside(calibration, inputs)

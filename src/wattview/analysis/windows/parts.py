@@ -1,7 +1,7 @@
-"""Energy of the workloads and streams in a window, from what a history holds of them. Pure functions.
+"""Energy of the workloads and streams in a window, from the history. Pure functions.
 
-A workload may begin or end inside the window, which is no gap: its counter starts at 0 with it, and has its last value
-when it ends.
+A workload may start or end inside the window without leaving a gap: its counter starts at 0 with it, and keeps its last
+value when it ends.
 """
 
 from __future__ import annotations

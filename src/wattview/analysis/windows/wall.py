@@ -1,4 +1,4 @@
-"""Energy that the machine drew from the wall in a window, by a meter or by a calibration."""
+"""Energy at the wall in a window, by a meter or a calibration."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from wattview.model import HistorySeries, WallSource
 
 
 class WallEnergy(Struct, frozen=True):
-    """``error_joules`` is what the meter's class and steps allow, or the model's interval, as if it were wrong by as
-    much at all times; None where it was not recorded."""
+    """``error_joules`` follows from the meter's class and resolution, or from the model's interval, as if the error
+    were constant; None if it was not recorded."""
 
     joules: float
     source: WallSource
@@ -24,12 +24,12 @@ class WallEnergy(Struct, frozen=True):
 
 
 def metered(evidence: Evidence) -> bool:
-    """Whether anything told the wall's power around this window."""
+    """Whether there are data on power at the wall around this window."""
     return bool(evidence.of(names.WALL_ENERGY) or evidence.of(names.WALL_WATTS))
 
 
 def wall_energy(evidence: Evidence, window: Window) -> WallEnergy:
-    """By the meter where it covers the window, else by the calibration. Raises NoData where neither does."""
+    """By the meter if it covers the window, else by the calibration. Raises NoData if neither does."""
     failures: list[NoData] = []
     for source in get_args(WallSource):
         told = [one for one in evidence.of(names.WALL_ENERGY) if parse_series(one.name)[1].get("source") == source]

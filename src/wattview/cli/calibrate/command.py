@@ -1,4 +1,4 @@
-"""The command: what it takes, and what it prints of a calibration."""
+"""The command: its options and output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One calibration from its first idle second to the model: steps of load, and what the daemon saw of each."""
+"""One calibration, from the first idle second to the model: load steps, and the daemon's data on each."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ STEP_SECONDS = 30.0
 
 POLL_SECONDS = 1.0
 OVERLAP_SECONDS = 30.0
-"""What is asked for again each time: a meter's reading is known later than it was taken."""
+"""Overlap of successive requests: a meter's reading arrives later than it was taken."""
 
 AFTER_SECONDS = 8.0
-"""How long the meter is followed after the last step, and two refreshes more: it may be late by as much."""
+"""How long the meter is followed after the last step, in addition to two refresh intervals."""
 
 IDLE_PERCENT = 10.0
-"""A machine that is busier than this without our encoders is not idle."""
+"""A machine with more CPU use than this without our encoders is not idle."""
 
 
 class Plan(NamedTuple):
-    """The steps, how long each is, how long the meter is followed after them, and the encoders that make them."""
+    """The steps, their length, how long the meter is followed afterwards, and the encoders."""
 
     steps: list[LoadStep]
     step_seconds: float
@@ -53,13 +53,13 @@ class Plan(NamedTuple):
 
 
 class ProgressLine(Protocol):
-    """How far it is, for people."""
+    """Progress for the user."""
 
     def say(self, words: str, done: float, left: float) -> None: ...
 
 
 async def plan_of(client: Client, ffmpeg: str, count: int, step_seconds: float | None, meter: str) -> Plan:
-    """Raises ClickException where nothing can be calibrated here."""
+    """Raises ClickException if nothing can be calibrated here."""
     snapshot = await client.snapshot()
     await _check_no_run(client)
     samples = await client.wall_samples(time.time(), meter)
@@ -83,7 +83,7 @@ async def plan_of(client: Client, ffmpeg: str, count: int, step_seconds: float |
 
 
 async def calibrated(client: Client, plan: Plan, ffmpeg: str, meter: str, *, force: bool) -> WallCalibration:
-    """Goes through the plan. Nothing is left running, however it ends. Raises ClickException."""
+    """Runs the plan. Never leaves encoders running. Raises ClickException."""
     seen = _Seen(client, meter)
     encoders = Encoders(ffmpeg, plan.cpu_encoder, plan.gpu_encoder)
     spans: list[Step] = []
@@ -137,7 +137,7 @@ def _check_idle(seen: _Seen, step: Step, force: bool) -> None:
 
 
 class _Seen:
-    """What the daemon has told so far."""
+    """The data received from the daemon so far."""
 
     def __init__(self, client: Client, meter: str) -> None:
         self._client = client
@@ -155,14 +155,14 @@ class _Seen:
 
     @property
     def words(self) -> str:
-        """The power now, by both sides."""
+        """The current power by both sides."""
         inputs = self._inputs[max(self._inputs)] if self._inputs else None
         watts = self._points[max(self._points)] if self._points else None
         own = None if inputs is None else inputs.host_watts + inputs.gpu_watts
         return f"wall {term.figure(watts, 1, 'W')}, machine {term.figure(own, 1, 'W')}"
 
     def cpu_percent(self, steps: Sequence[Step]) -> float | None:
-        """The mean CPU use of these steps, but for their first seconds."""
+        """Mean CPU use of these steps, without their first seconds."""
         inside = [
             one.cpu_percent
             for one in self._inputs.values()

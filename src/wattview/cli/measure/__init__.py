@@ -1,1 +1,1 @@
-"""Measuring what others run: the subcommands, the command as a child, what FFmpeg's command line says."""
+"""Measurement of external commands and workloads: subcommands, child process, parsing of FFmpeg's command line."""

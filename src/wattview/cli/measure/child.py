@@ -1,4 +1,4 @@
-"""The command of ``wattview measure``: a child that has this terminal, and whose times are taken."""
+"""The command of ``wattview measure``: a child on this terminal whose times are taken."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 
 class CommandTimes(Struct, frozen=True):
-    """One run of the command: wall clock, CPU time with that of the children that it waited for, a shell's exit status,
-    and FFmpeg's last report, if it is one."""
+    """One execution: wall clock, CPU time including its waited-for children, a shell's exit status, and FFmpeg's last
+    report, if it is FFmpeg."""
 
     seconds: float
     cpu_seconds: float
@@ -30,7 +30,7 @@ class CommandTimes(Struct, frozen=True):
 
 
 def why_not_runnable(command: Sequence[str]) -> tuple[int, str] | None:
-    """The exit status and the reason where there is no such program; None where there is."""
+    """The exit status and the reason if the program cannot be run; None if it can."""
     program = command[0]
     if shutil.which(program) is not None:
         return None
@@ -40,7 +40,7 @@ def why_not_runnable(command: Sequence[str]) -> tuple[int, str] | None:
 
 
 async def execute(command: Sequence[str]) -> CommandTimes:
-    """Runs it to its end. Ctrl-C goes to it, as it has the terminal; SIGTERM to us is passed on. Raises OSError."""
+    """Runs it to its end. Ctrl-C reaches it through the terminal; SIGTERM is passed on. Raises OSError."""
     if not command_line.is_ffmpeg(command) or command_line.reports_progress(command):
         return await _run(command, None)
     reader, writer = os.pipe()
@@ -50,7 +50,7 @@ async def execute(command: Sequence[str]) -> CommandTimes:
 
 
 def _started(command: Sequence[str], descriptor: int | None) -> subprocess.Popen[bytes]:
-    """With our end of the descriptor closed: its end then closes the pipe. Raises OSError."""
+    """Starts it and closes our end of the descriptor, so that its exit closes the pipe. Raises OSError."""
     try:
         return subprocess.Popen(command, pass_fds=() if descriptor is None else (descriptor,))
     finally:
@@ -62,7 +62,7 @@ async def _run(command: Sequence[str], descriptor: int | None) -> CommandTimes:
     loop = asyncio.get_running_loop()
     begun = time.monotonic()
     started = _started(command, descriptor)
-    # A handler of ours, and not SIG_IGN: the child would inherit that.
+    # A handler, not SIG_IGN, which the child would inherit.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     loop.add_signal_handler(signal.SIGTERM, started.send_signal, signal.SIGTERM)
     try:
@@ -77,7 +77,7 @@ async def _run(command: Sequence[str], descriptor: int | None) -> CommandTimes:
 
 
 def _last_report(reader: int) -> Progress | None:
-    """FFmpeg's last report with frames. Blocks until everybody has closed the pipe."""
+    """FFmpeg's last report with frames. Blocks until all writers have closed the pipe."""
     parser, last = ProgressParser(), None
     with open(reader, encoding="ascii", errors="replace") as lines:
         for line in lines:

@@ -1,4 +1,4 @@
-"""What can be read from a command that is measured: FFmpeg's files and outputs, and what of it may be written down."""
+"""Parsing of a measured command: FFmpeg's files and outputs, and removal of secrets."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _LIVE = re.compile(r"(rtmp[a-z]*|srt|rtsp|rist|udp|tcp|rtp|whip|https?)://", re.
 
 
 def shown(command: Sequence[str]) -> str:
-    """The command as a shell would take it, without what may be secret: of addresses the user, the password, the query
-    and a stream's key, and the value of every option that is called a password, a key or the like."""
+    """The command as in a shell, without possible secrets: user, password, query and stream key of addresses, and
+    values of options whose name suggests a password or key."""
     words: list[str] = []
     hide = False
     for word in command:
@@ -46,7 +46,7 @@ def is_ffmpeg(command: Sequence[str]) -> bool:
 
 
 def with_progress(command: Sequence[str], descriptor: int) -> list[str]:
-    """FFmpeg's command with ``-progress`` to an open file, where it does not have its own."""
+    """FFmpeg's command with ``-progress`` to an open file, unless it has its own."""
     return [command[0], "-progress", f"pipe:{descriptor}", *command[1:]]
 
 
@@ -55,12 +55,12 @@ def reports_progress(command: Sequence[str]) -> bool:
 
 
 def is_live(command: Sequence[str]) -> bool:
-    """Whether FFmpeg has to keep real time: it paces its input, or sends its output to somebody."""
+    """Whether FFmpeg must keep real time: it paces its input, or sends its output to a server."""
     return "-re" in command or "-readrate" in command or _LIVE.search(command[-1]) is not None
 
 
 def files(command: Sequence[str]) -> tuple[Path, Path] | None:
-    """FFmpeg's input and its output, where it has one of each and both are files; None otherwise."""
+    """FFmpeg's input and output if there is one of each and both are files; None otherwise."""
     inputs = [value for option, value in pairwise(command) if option == "-i"]
     output = command[-1]
     if len(inputs) != 1 or output.startswith("-") or "://" in inputs[0] + output or "|" in output:
@@ -70,7 +70,7 @@ def files(command: Sequence[str]) -> tuple[Path, Path] | None:
 
 
 def asks_before_overwriting(command: Sequence[str]) -> bool:
-    """Whether FFmpeg would stop and ask, if its output is there already."""
+    """Whether FFmpeg would stop and ask if its output exists."""
     return (
         is_ffmpeg(command)
         and not {"-y", "-n"} & set(command)

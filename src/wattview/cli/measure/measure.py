@@ -1,4 +1,4 @@
-"""``wattview measure``: runs a command as it is, in a window that the daemon measures."""
+"""``wattview measure``: runs a command unchanged, in a window that the daemon measures."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from wattview.model import (
 from wattview.model.quantities import QUANTITIES
 
 SHORT_SECONDS = 2.0
-"""A command that takes less is run again in the same window, until all together have taken so long: the energy of a
-window that is hardly longer than the update interval of a counter is hardly known."""
+"""A shorter command is repeated in the same window until the total reaches this: the energy of a window hardly longer
+than a counter's update interval is too uncertain."""
 
 ALIVE_SECONDS = 5.0
 POLL_SECONDS = 0.1
@@ -47,8 +47,8 @@ FIGURES = (
 
 
 class MeasureRequest(Struct, frozen=True, kw_only=True):
-    """What is asked: the command, how often, what to call it, the seconds of the baseline, the runs before anything is
-    measured, and the files whose pictures are compared; ``quality`` looks for these in FFmpeg's command."""
+    """The request: the command, repeats, name, seconds of the baseline, warm-up runs, and the files to compare;
+    ``quality`` finds these in FFmpeg's command."""
 
     command: tuple[str, ...]
     name: str
@@ -62,7 +62,7 @@ class MeasureRequest(Struct, frozen=True, kw_only=True):
 
     @property
     def files(self) -> tuple[Path, Path] | None:
-        """Source and output to compare. Only known when the command has run."""
+        """Source and output to compare. Known only after the command has run."""
         if self.reference is not None and self.output is not None:
             return self.reference, self.output
         return command_line.files(self.command) if self.quality else None
@@ -79,7 +79,7 @@ def check(asked: MeasureRequest) -> None:
 
 
 async def measure(client: Client, config: Config, asked: MeasureRequest, json_file: Path | None) -> int:
-    """Runs and measures it; prints what it took, on standard error. Returns the command's exit status."""
+    """Measures it; prints the result on standard error. Returns the command's exit status."""
     if problem := child.why_not_runnable(asked.command):
         term.say(term.bad(problem[1]), err=True)
         return problem[0]
@@ -107,7 +107,7 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
     result = await client.result(run.results_id)
     if json_file is not None:
         await asyncio.to_thread(json_file.write_text, term.json_text(result) + "\n")
-    with contextlib.redirect_stdout(sys.stderr):  # standard output is the command's
+    with contextlib.redirect_stdout(sys.stderr):  # standard output belongs to the command
         print_result(result, as_json=False)
         for line in summary(result):
             term.say(term.strong(term.wrap(line, "")))
@@ -115,7 +115,7 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
 
 
 async def _windows(client: Client, config: Config, asked: MeasureRequest, run: Run) -> int:
-    """One window for each repeat. Returns the exit status of the last execution; one that is not 0 ends it all."""
+    """One window per repeat. Returns the exit status of the last execution; a failure ends the run."""
     first = sum(scenario.type != "command" for scenario in run.scenarios)
     for index in range(first, len(run.scenarios)):
         run = await _until(client, run, lambda now, index=index: _waits(now, index))  # type: ignore[misc]
@@ -128,7 +128,7 @@ async def _windows(client: Client, config: Config, asked: MeasureRequest, run: R
             await client.report_command(run.id, report)
         run = await _until(client, run, lambda now, count=index: len(now.finished) > count)  # type: ignore[misc]
         if done[-1].status and index + 1 < len(run.scenarios):
-            with contextlib.suppress(CallRefused):  # it has ended by itself just now
+            with contextlib.suppress(CallRefused):  # it has just ended by itself
                 await client.stop_run(run.id)
             break
     await _until(client, run, lambda _: False)
@@ -136,13 +136,13 @@ async def _windows(client: Client, config: Config, asked: MeasureRequest, run: R
 
 
 def _waits(run: Run, index: int) -> bool:
-    """Whether a run has come to the window of its scenario."""
+    """Whether a run has reached its scenario's window."""
     progress = run.progress
     return progress is not None and progress.scenario_index == index and progress.message == WAITING
 
 
 async def _until(client: Client, run: Run, there: Callable[[Run], bool]) -> Run:
-    """Follows the run until it is there, or at its end; a baseline is shown with its time left."""
+    """Follows the run until then, or to its end; shows the time left of a baseline."""
     shown = False
     while run.state == "running" and not there(run):
         progress = run.progress
@@ -160,7 +160,7 @@ async def _until(client: Client, run: Run, there: Callable[[Run], bool]) -> Run:
 
 @contextlib.asynccontextmanager
 async def _held(client: Client, run_id: str) -> AsyncIterator[None]:
-    """Opens the window, and says that its command still runs until the end of the block."""
+    """Opens the window, and keeps it alive until the end of the block."""
     await client.open_window(run_id)
 
     async def alive() -> None:
@@ -177,7 +177,7 @@ async def _held(client: Client, run_id: str) -> AsyncIterator[None]:
 
 
 async def _executions(asked: MeasureRequest) -> list[CommandTimes]:
-    """The command once, or as often as it takes to fill the shortest window."""
+    """Runs the command once, or as often as needed to fill the shortest window."""
     again = not asked.once and not command_line.asks_before_overwriting(asked.command)
     done = [await child.execute(asked.command)]
     while again and done[-1].status == 0 and sum(one.seconds for one in done) < SHORT_SECONDS:
@@ -204,7 +204,7 @@ async def _report(config: Config, asked: MeasureRequest, done: Sequence[CommandT
 
 
 def encoder_of(asked: MeasureRequest, done: Sequence[CommandTimes]) -> tuple[EncoderStatus | None, bool | None]:
-    """What FFmpeg said of its work in all executions, and whether it kept real time, None where it does not have to."""
+    """FFmpeg's reports over all executions, and whether it kept real time, None if it need not."""
     reports = [one.progress for one in done if one.progress is not None]
     if len(reports) < len(done):
         return None, None
@@ -224,7 +224,7 @@ def encoder_of(asked: MeasureRequest, done: Sequence[CommandTimes]) -> tuple[Enc
 
 
 async def _with_quality(config: Config, asked: MeasureRequest, report: CommandReport) -> CommandReport:
-    """The report with the scores of the output, or with the reason why it has none."""
+    """The report with the scores of the output, or the reason why there are none."""
     import msgspec
 
     from wattview.daemon.lab.judging.quality import QualityFailed
@@ -247,7 +247,7 @@ async def _with_quality(config: Config, asked: MeasureRequest, report: CommandRe
 
 @contextlib.contextmanager
 def _bar(what: str):  # type: ignore[no-untyped-def]
-    """A bar with the time left, on a terminal. Gives what to tell the done part, 0 to 1."""
+    """A progress bar on a terminal. Returns a function that takes the progress, 0 to 1."""
     if not sys.stderr.isatty():
         yield lambda fraction: None
         return
@@ -261,7 +261,7 @@ def _bar(what: str):  # type: ignore[no-untyped-def]
 
 
 def summary(run: RunResult) -> list[str]:
-    """One line: what one execution took, in the mean over all windows."""
+    """One line: mean of one execution over all windows."""
     measured = [one for one in run.scenarios if one.record.command is not None]
     if not measured:
         return []

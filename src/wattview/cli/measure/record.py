@@ -1,4 +1,4 @@
-"""``wattview record``: a window of what runs anyway, from now on or of the past, as a result."""
+"""``wattview record``: a window of the running workloads, from now on or in the past, as a result."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MOST_LINES = 20
 
 
 class Recording(Struct, frozen=True, kw_only=True):
-    """What is asked: a name; seconds from now, or a window of the past in Unix seconds; and which workloads and streams
-    to print, all if none is named."""
+    """The request: a name; seconds from now, or a past window in Unix seconds; and which workloads and streams to print
+    (default: all)."""
 
     name: str
     seconds: float | None = None

@@ -1,4 +1,4 @@
-"""The calls of the control API on runs: started, followed, stopped; and the windows of commands that clients run."""
+"""Calls on runs (start, follow, stop), and on windows of commands that clients run."""
 
 from __future__ import annotations
 

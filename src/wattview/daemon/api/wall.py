@@ -1,4 +1,4 @@
-"""The calls about the wall's calibration: what it is made of, and which is in force."""
+"""Calls on the calibration of the power at the wall: its data, and the one in force."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CPU time of single processes over time: of our encoders, and of watched processes with all that work for them."""
+"""CPU time of single processes over time: of our encoders, and of watched processes with their helpers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from wattview.daemon.attribution.processes import CpuTime
 
 
 class WatchedProcess(Struct, frozen=True):
-    """A process and those that work for it: the CPU time of each by pid, and the part that it runs in."""
+    """A process and its helpers: the CPU time of each by pid, and the part that it runs in."""
 
     times: Mapping[int, CpuTime]
     part: Part | None = None
 
 
 class ProcessLines:
-    """The lines of processes, by whose they are: those of an encoder's part, or of the watched process of a pid."""
+    """The lines of processes, by owner: an encoder's part, or the watched process's pid."""
 
     def __init__(self) -> None:
         self._lines: dict[tuple[Part | int, int, float], CpuLine] = {}
@@ -33,7 +33,7 @@ class ProcessLines:
         self._looked = None
 
     def add(self, at: float, processes: Mapping[tuple[Part | int, int], CpuTime], cpus: int) -> None:
-        """Takes a look at processes, each by whose it is and its pid. One that is not there any more has ended."""
+        """Takes a look at processes, by owner and pid. One that is missing has ended."""
         seen = set()
         for (whose, pid), time in processes.items():
             key = (whose, pid, round(time.started, 1))
@@ -50,8 +50,8 @@ class ProcessLines:
         self._looked = at
 
     def of_watched(self, start: float, end: float) -> dict[int, float]:
-        """CPU seconds of each watched process in a span, without those that were first looked at within it: what they
-        used before that is not known."""
+        """CPU seconds of each watched process in a span, without those first seen within it, whose earlier use is
+        unknown."""
         used: dict[int, float] = {}
         late = set()
         for (whose, pid, _), line in self._lines.items():
@@ -64,7 +64,7 @@ class ProcessLines:
         return {pid: seconds for pid, seconds in used.items() if pid not in late}
 
     def forget(self, before: float) -> None:
-        """Drops those that ended before a moment, and of the others what is older."""
+        """Drops processes that ended before a moment, and older readings of the others."""
         self._lines = {key: line for key, line in self._lines.items() if line.ended is None or line.ended > before}
         for line in self._lines.values():
             line.trace.forget(before)

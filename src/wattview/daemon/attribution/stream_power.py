@@ -1,4 +1,4 @@
-"""The power of each live stream: who encodes it, where, and what that and its server take for it."""
+"""The power of each live stream: its encoder, its location, and the power of encoder and server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wattview.probes.tcp_sockets import endpoint_of
 
 
 class StreamPower(Struct, frozen=True):
-    """``watts`` is None where a part of it is not known; ``encoder`` is None where nobody publishes the stream."""
+    """``watts`` is None if a part of it is unknown; ``encoder`` is None if nobody publishes the stream."""
 
     watts: float | None
     server_watts: float | None
@@ -27,7 +27,7 @@ class StreamPower(Struct, frozen=True):
 
 
 class Scene(Struct, frozen=True, kw_only=True):
-    """Who works on streams at the end of an interval, and where."""
+    """Publishers, encoders and servers at the end of an interval, and where they run."""
 
     containers: tuple[Container, ...]
     workloads: WorkloadsReading | None
@@ -53,7 +53,7 @@ class Scene(Struct, frozen=True, kw_only=True):
 def power_of_streams(
     reading: StreamsReading, scene: Scene, last: Attribution | None, config: Config
 ) -> dict[StreamKey, StreamPower]:
-    """The power of each stream of a reading. Without an attribution there are encoders, and no watts."""
+    """The power of each stream of a reading. Without an attribution there are encoders, but no watts."""
     own_app = urlsplit(config.streams.rtmp_url).path.strip("/")
     own = {(own_app, name): one for one in scene.encoders for name in one.streams}
     found: dict[StreamKey, tuple[StreamEncoder | None, Hashable]] = {}
@@ -88,7 +88,7 @@ def _use(stream: Stream, encoder: Hashable) -> StreamUse:
 def _power(
     encoder: StreamEncoder | None, server_watts: float | None, encoder_watts: float | None, *, known: bool
 ) -> StreamPower:
-    """The sum, of what is of this machine: a server on another one is no part of what this one draws."""
+    """The sum over the parts on this machine: a server elsewhere does not draw power here."""
     if encoder is None:
         return StreamPower(server_watts, server_watts, None)
     if encoder.match == "server":
@@ -98,7 +98,7 @@ def _power(
 
 
 def _encoder(stream: Stream, scene: Scene) -> tuple[StreamEncoder | None, Hashable]:
-    """Who encodes a stream that WattView does not encode, and the name that its power goes by."""
+    """The encoder of a stream that WattView does not encode, and the key of its power."""
     publisher = scene.publishers.get((stream.app, stream.name))
     if publisher is None:
         return None, None
@@ -135,7 +135,7 @@ def _container_at(stream: Stream, containers: Iterable[Container]) -> Container 
 
 
 def _watts_of_encoders(scene: Scene, last: Attribution | None) -> Mapping[Hashable, float]:
-    """By container that is an encoder, by encoder of ours, and by pid."""
+    """By container that is an encoder, by our own encoder, and by pid."""
     if last is None:
         return {}
     watts: dict[Hashable, float] = {pid: joules / last.seconds for pid, joules in last.processes.items()}
@@ -147,7 +147,7 @@ def _watts_of_encoders(scene: Scene, last: Attribution | None) -> Mapping[Hashab
 
 
 def _server_watts(scene: Scene, last: Attribution | None) -> float | None:
-    """The server's own: its container's without the encoders that run in that, else its process'."""
+    """The server's own: its container's without the encoders in it, else its process's."""
     server = scene.server
     if last is None or server is None:
         return None
@@ -159,7 +159,7 @@ def _server_watts(scene: Scene, last: Attribution | None) -> float | None:
 
 
 def _without_encoders(container: Container, scene: Scene, last: Attribution) -> float | None:
-    """What is left of a container's power when the publishers that are known in it have theirs."""
+    """A container's power without that of the known publishers in it."""
     watts = last.watts(Part("container", container.name))
     if watts is None:
         return None

@@ -1,7 +1,7 @@
-"""Processes are counted in hundredths of a second, control groups to the nanosecond: what makes them fit.
+"""Reconciles processes, counted in hundredths of a second, with control groups, counted in nanoseconds.
 
 In one interval a process may seem to have used a tick more than the container that it is alone in. Cutting that off
-each time would take from it what no other interval gives back; it is carried over to the next one.
+each time would lose it for good; it is carried over to the next interval.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from wattview.analysis.attribution.shares import Part, ProcessUse
 from wattview.probes.procfs import CLOCK_TICKS_PER_SECOND
 
 MOST_CARRIED_SECONDS = 4 / CLOCK_TICKS_PER_SECOND
-"""Of each process: a tick at either end of an interval, of it and of one that works for it."""
+"""Per process: a tick at either end of an interval, for it and for one helper."""
 
 
 class TickCarry:
-    """What processes have used more than their parts so far."""
+    """By how much processes have exceeded their parts so far."""
 
     def __init__(self) -> None:
         self._carried: dict[int, float] = {}
 
     def fitted(self, processes: Mapping[int, ProcessUse], parts: Mapping[Part, float]) -> dict[int, ProcessUse]:
-        """The CPU times of an interval, together no more than those of their parts in it."""
+        """The CPU times of an interval, with sums that do not exceed those of their parts."""
         wanted = {pid: one.cpu_seconds + self._carried.get(pid, 0.0) for pid, one in processes.items()}
         of_part: dict[Part | None, float] = {}
         for pid, one in processes.items():

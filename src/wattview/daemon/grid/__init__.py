@@ -1,1 +1,1 @@
-"""The grid's carbon intensity and price as the daemon knows them: asked for in the background, kept on disk."""
+"""The grid's carbon intensity and price: fetched in the background, stored on disk."""

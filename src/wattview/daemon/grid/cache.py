@@ -1,7 +1,7 @@
-"""What sources of the grid's data have told, kept in ``<state>/grid`` so that a source that is away costs nothing that
-was known, and old results keep the values of their time.
+"""Data from grid sources, stored in ``<state>/grid``, so that a source's failure loses no known value, and old results
+keep the values of their time.
 
-One CSV file for each source and quantity: ``start,end,value``. A file that is damaged is as if it were not there.
+One CSV file per source and quantity: ``start,end,value``. A damaged file counts as missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QUANTITIES: tuple[GridQuantity, ...] = ("carbon", "price")
 
 
 class GridCache:
-    """The files of the sources in the settings. All methods that touch the disk block."""
+    """The files of the configured sources. All methods that touch the disk block."""
 
     def __init__(self, config: Config) -> None:
         self._directory = Path(config.paths.state) / "grid"
@@ -41,7 +41,7 @@ class GridCache:
         return self.prices()
 
     def prices(self) -> GridPrices:
-        """What is known now: of each quantity by the first source in the settings that has told any."""
+        """The known values: of each quantity, by the first configured source that has any."""
         first: dict[GridQuantity, GridSeries] = {}
         for source in self._sources:
             for quantity in QUANTITIES:
@@ -50,12 +50,12 @@ class GridCache:
         return GridPrices(**first)
 
     def newest(self, source: GridSettings) -> float:
-        """Until when this source's values reach (Unix seconds); 0 where there are none."""
+        """How far this source's values reach (Unix seconds); 0 if there are none."""
         known = [self._series[key].spans[-1].end for key in self._series if key[0] == source.title]
         return max(known, default=0.0)
 
     def add(self, source: GridSettings, quantity: GridQuantity, spans: Iterable[GridSpan]) -> bool:
-        """Takes what a source told; what it tells of a time again counts. Whether anything is new."""
+        """Adds values from a source; repeated values replace older ones. Returns whether anything is new."""
         before = self._series.get((source.title, quantity))
         kind = grid_kind(source.kind)
         adds = before is not None and kind is not None and not kind.whole
@@ -92,11 +92,11 @@ class GridCache:
 
 
 def _merged(old: tuple[GridSpan, ...], new: list[GridSpan]) -> tuple[GridSpan, ...]:
-    """Both in order of time without an overlap: a newer span cuts off what older ones say of its time."""
+    """Both in order of time without overlap: newer spans replace older ones."""
     if not new:
         return old
     kept: list[GridSpan] = []
-    for span in new:  # of two in one answer the later begins where it says
+    for span in new:  # of two in one answer, the later one starts where it says
         while kept and kept[-1].end > span.start:
             last = kept.pop()
             if last.start < span.start:

@@ -1,4 +1,4 @@
-"""Asks the sources of the grid's data now and then, each in a task of its own; whoever wants a value gets the last."""
+"""Fetches the grid sources periodically, each in its own task; readers get the last value."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = logging.getLogger("wattview.grid")
 
 DAY = 86400.0
 BACK_SECONDS, AHEAD_SECONDS = 2 * DAY, 2 * DAY
-"""How far back a source is asked that was asked before, and how far ahead: tomorrow's prices, a forecast."""
+"""How far back a known source is queried, and how far ahead: tomorrow's prices, a forecast."""
 
 FIRST_BACK_SECONDS = 13 * DAY
 RETRY_SECONDS = 60.0
 
 
 class GridStore:
-    """The sources of the settings. ``known`` never waits; ``start`` begins to ask, ``close`` ends it."""
+    """The configured sources. ``known`` never waits; ``start`` starts fetching, ``close`` ends it."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -37,7 +37,7 @@ class GridStore:
         self._prices = GridPrices()
 
     def known(self) -> GridPrices:
-        """What the sources have told so far."""
+        """The data received so far."""
         return self._prices
 
     async def start(self) -> None:
@@ -91,13 +91,13 @@ class GridStore:
             return False
         self._note(settings, None)
         if any(new):
-            with contextlib.suppress(OSError):  # the disk's own state is told elsewhere; the values are in memory
+            with contextlib.suppress(OSError):  # the disk's state is reported elsewhere; the values are in memory
                 await asyncio.to_thread(self._cache.write, settings)
             self._prices = self._cache.prices()
         return True
 
     def _note(self, settings: GridSettings, error: SourceError | None) -> None:
-        """Tells of a change, once."""
+        """Logs a change, once."""
         before = self._failures.get(settings.title)
         self._failures[settings.title] = error
         about = f"grid {settings.title}"

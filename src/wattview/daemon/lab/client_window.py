@@ -1,7 +1,7 @@
-"""A measured window whose ends a client tells, because the client runs what is measured: ``wattview measure``.
+"""A measured window whose ends come from a client, because the client runs what is measured: ``wattview measure``.
 
-The daemon runs no command of others: it would be with its rights. It holds the window open for as long as the client
-says that it is there, and takes down what the client reports in the end.
+The daemon never runs foreign commands, which would have its privileges. It keeps the window open while the client
+reports that it is alive, and records the client's report at the end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WAITING = "waiting for the command to begin"
 """The message of the progress of a run whose client may open the window."""
 
 LEASE_SECONDS = 30.0
-"""How long a client may be silent before it is taken for dead. One that lives says so every few seconds."""
+"""How long a client may be silent before it counts as dead. A live one reports every few seconds."""
 
 
 class ClientGone(Exception):
@@ -27,13 +27,12 @@ class ClientGone(Exception):
 
 
 class WrongTurn(Exception):
-    """A call that does not fit where the window is. ``str()`` says why."""
+    """A call that does not fit the window's state. ``str()`` says why."""
 
 
 class ClientWindow:
-    """One window. Its client calls ``open``, ``alive``, ``close`` and ``report``, in this order; the run the rest. A
-    client that has been silent for ``lease_seconds`` is gone.
-    """
+    """One window. Its client calls ``open``, ``alive``, ``close`` and ``report``, in this order; the run calls the
+    rest. A client that is silent for ``lease_seconds`` is gone."""
 
     def __init__(self, lease_seconds: float | None = None) -> None:
         self._lease = LEASE_SECONDS if lease_seconds is None else lease_seconds
@@ -44,7 +43,8 @@ class ClientWindow:
         self._heard = time.monotonic()
 
     async def open(self) -> None:
-        """Returns when the window is open, at once where it is or was: the client then only says that it is there."""
+        """Returns when the window is open, at once if it is or was: the call then only reports that the client is
+        alive."""
         self.alive()
         self._open.set()
         await self._opened.wait()
@@ -90,7 +90,7 @@ class ClientWindow:
         self._closed.set()
 
     async def reported(self) -> CommandReport:
-        """What the client says. Raises ClientGone."""
+        """The client's report. Raises ClientGone."""
         await self._until(self._reported)
         assert self._report is not None
         return self._report

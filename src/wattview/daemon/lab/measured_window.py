@@ -51,7 +51,7 @@ class Surroundings:
 
 
 Hold = Callable[[WindowTrail, float], Awaitable[None]]
-"""Lets what is measured run, and looks at the trail now and then; the window began at that monotonic time."""
+"""Lets what is measured run, and reads the trail periodically; the window started at that monotonic time."""
 
 
 async def recorded_window(
@@ -63,10 +63,11 @@ async def recorded_window(
     hold: Hold,
     closed: Callable[[], Playback | None],
 ) -> MeasuredWindow:
-    """A window from ``opened`` to the end of ``hold``; ``closed`` is called at its end and says what viewers saw.
+    """A window from ``opened`` to the end of ``hold``; ``closed`` is called at its end and returns the viewers'
+    playback.
 
-    The marks in the history are outside of it, so that its ends lie between points of the history. ``notes`` gets what
-    was amiss. Raises OSError where the trail cannot be written, and what ``hold`` raises.
+    The history's marks are outside of it, so that its ends are between two points. ``notes`` gets the problems. Raises
+    OSError if the trail cannot be written, and what ``hold`` raises.
     """
     await _marked(around, "start", notes)
     trail = WindowTrail(around.meters)

@@ -1,4 +1,4 @@
-"""Windows of what runs anyway: its workloads and streams, and windows of the past as results."""
+"""Windows of running workloads and streams, and windows of the past, as results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_PARTS = 200
 
 
 async def parts_of(history: History, start: float, end: float) -> tuple[list[RecordedPart], str]:
-    """The workloads and streams of a window, and why they are not known or not all listed, or ""."""
+    """The workloads and streams of a window, and why they are unknown or not all listed, or ""."""
     try:
         workloads, streams = await asyncio.gather(
             history.samples(WORKLOAD_ENERGY, start, end), history.samples(STREAM_POWER, start, end)

@@ -1,1 +1,1 @@
-"""Power at the wall as the daemon knows it: by its meter, else by the calibration that it keeps."""
+"""Power at the wall: by a meter, else by the stored calibration."""

@@ -11,10 +11,10 @@ from wattview.model.power.calibration import WallCalibration
 
 
 def with_calibrated_estimate(config: Config, calibration: WallCalibration | None) -> Config:
-    """The settings with the calibration's watts for each CPU, idle and fully used, where the settings have none: the
-    estimate is then that of this machine, and no published figure for its processor's family.
+    """The settings with the calibration's watts per CPU, idle and fully used, unless set: the estimate is then this
+    machine's own, not a published figure for its processor's family.
 
-    Nothing changes where the calibration is by measured power, or of a machine with GPUs, whose power is added beside.
+    Unchanged if the calibration uses measured power, or is of a machine with GPUs, whose power is added separately.
     """
     if calibration is None or calibration.power_source or calibration.machine.gpus or not calibration.machine.cpus:
         return config
@@ -30,6 +30,6 @@ def with_calibrated_estimate(config: Config, calibration: WallCalibration | None
 
 
 def _watts(calibration: WallCalibration, cpu_percent: float) -> float:
-    """The wall after some minutes at that CPU use."""
+    """Power at the wall after some minutes at that CPU use."""
     inputs = {"seen": cpu_percent, "gpu": 0.0, "cpu": cpu_percent, "square": cpu_percent**2 / SQUARE_WATTS}
     return estimate(calibration, [inputs[name] for name in INPUTS], cpu_percent).watts

@@ -1,4 +1,4 @@
-"""The calibration in the state directory: read, checked, written, forgotten. Everything here blocks."""
+"""The calibration in the state directory: reading, validation, writing, deletion. Everything here blocks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_BYTES = 1 << 20
 
 
 def problem(calibration: WallCalibration) -> str:
-    """Why it cannot be used, "" where it can."""
+    """Why it cannot be used; "" if it can."""
     size = len(calibration.terms)
     if calibration.version > CALIBRATION_VERSION:
         return f"it is of version {calibration.version}, a newer WattView's; this one reads {CALIBRATION_VERSION}"
@@ -41,7 +41,7 @@ def problem(calibration: WallCalibration) -> str:
 
 
 def load(state: Path) -> WallCalibration | None:
-    """None where there is none. One that cannot be read is logged, and left where it is."""
+    """None if there is none. An unreadable one is logged, and left alone."""
     path = state / FILE_NAME
     try:
         found = msgspec.json.decode(whole_file.read(path, MAX_BYTES), type=WallCalibration)
@@ -64,6 +64,6 @@ def save(state: Path, calibration: WallCalibration) -> None:
 
 
 def forget(state: Path) -> None:
-    """Raises OSError as disks do."""
+    """Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         (state / FILE_NAME).unlink()

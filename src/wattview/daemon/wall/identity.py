@@ -1,4 +1,4 @@
-"""Which model of machine this is, for a calibration that is to serve others of it. Blocks; reads a few small files."""
+"""The machine's model, for a calibration to be shared by machines of that model. Blocks; reads a few small files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wattview.daemon import machine
 from wattview.model.power.calibration import MachineModel
 
 EC2 = "Amazon EC2"
-"""The one provider whose firmware tells the instance type, as the product's name
+"""The one provider whose firmware states the instance type, as the product's name
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html)."""
 
 CLOUDS = (EC2, "Google", "Microsoft Corporation", "QEMU", "VMware", "innotek", "Xen", "OpenStack", "Hetzner")
@@ -37,9 +37,9 @@ def machine_model(procfs: str, sysfs: str) -> MachineModel:
 
 
 def difference(made: MachineModel, here: MachineModel) -> str:
-    """Why a calibration that was made on one machine does not fit another, "" where they are of one model.
+    """Why a calibration made on one machine does not fit another; "" if they are of one model.
 
-    Virtual machines of one instance type are of one model, whatever processor they were given.
+    Virtual machines of one instance type are of one model, whatever their processors.
     """
     if made.instance_type and made.instance_type == here.instance_type:
         pairs = [("CPUs", made.cpus, here.cpus), ("GPUs", made.gpus, here.gpus)]

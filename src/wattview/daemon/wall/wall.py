@@ -35,10 +35,10 @@ from wattview.probes.meters.wall import wall_families
 from wattview.probes.plausible import METER_WATTS, implausible
 
 KEPT = 900
-"""So many intervals and readings of the meter are kept: some minutes, which whoever calibrates fetches in time."""
+"""How many intervals and meter readings are kept: some minutes, in which a calibration fetches them."""
 
 STALE_SECONDS = 60.0
-"""Older than this, or than three ticks of the history, what the calibration said is not shown as of now."""
+"""An estimate older than this, or than three ticks of the history, is not current."""
 
 
 class CalibrationRefused(Exception):
@@ -200,21 +200,21 @@ class Wall:
         self._agreement = Agreement()
 
     def _lose(self, reason: str) -> None:
-        """What follows is not known: counting begins anew after it."""
+        """What follows is unknown: counting restarts after it."""
         if self._model is not None:
             self._power = WallPower(
                 source="calibrated", time=time.time(), monotonic=time.monotonic(), answered=time.time(), reason=reason
             )
 
     def _misfit(self, calibration: WallCalibration) -> str:
-        """Why the calibration does not say anything of the machine as it is now."""
+        """Why the calibration does not apply to the machine's current state."""
         if calibration.power_source and calibration.power_source != self._source:
             now = self._source or "an estimate"
             return f"calibrated by {calibration.power_source}, and the machine's power comes from {now}"
         gpus = self._gpus()
         if calibration.forced or gpus is None:
             return ""
-        # What an imported one was made on was compared when it came.
+        # An imported one was compared when it was imported.
         here = replace(calibration.machine if calibration.imported else self._here, gpus=gpus)
         changed = difference(calibration.machine, here)
         return f"the machine is not as it was calibrated ({changed}): run wattview calibrate" if changed else ""

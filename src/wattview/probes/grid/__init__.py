@@ -1,5 +1,4 @@
-"""Sources of the grid's carbon intensity and price: one file a kind, entered in ``model.power.grid.GRIDS``.
+"""Sources of the grid's carbon intensity and price: one file per kind, listed in ``model.power.grid.GRIDS``.
 
-None is asked unless the settings name it. A source gives spans of time with a value each; it keeps nothing, and writes
-nothing.
+None is queried unless it is configured. A source returns spans of time with a value each; it stores nothing.
 """

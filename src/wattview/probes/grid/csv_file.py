@@ -1,7 +1,7 @@
 """A CSV file with a header: ``time``, and ``carbon_g_per_kwh`` or ``price_per_kwh`` or both.
 
-``time`` is when a row begins to hold: Unix seconds, or ISO 8601 with an offset. It holds until the next row; the last
-one as long as the one before. A cell that is empty is unknown.
+``time`` is when a row starts to apply: Unix seconds, or ISO 8601 with an offset. It applies until the next row; the
+last one as long as the previous one. An empty cell is unknown.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class CsvFile:
         self._path = Path(settings.file).expanduser()
 
     async def spans(self, start: float, end: float) -> Spans:
-        """Of the whole file, whatever is asked for."""
+        """Of the whole file, whatever the requested span."""
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> Spans:

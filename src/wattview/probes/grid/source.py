@@ -1,4 +1,4 @@
-"""What every source of the grid's data gives, and how it is asked."""
+"""The interface of grid sources, and how they are queried."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ T = TypeVar("T")
 SECONDS = 20.0
 MAX_BYTES = 8 * 1024 * 1024
 CARBON_BOUNDS = (0.0, 5_000.0)
-"""Grams a kilowatt-hour: the worst lignite is below 1,500."""
+"""Grams per kilowatt-hour: the worst lignite is below 1,500."""
 
 PRICE_BOUNDS = (-1_000.0, 1_000.0)
-"""Of a kilowatt-hour, in any currency; day-ahead prices fall below 0."""
+"""Per kilowatt-hour, in any currency; day-ahead prices can be negative."""
 
 Spans = Mapping[GridQuantity, list[GridSpan]]
 
 
 class GridSource(Protocol):
-    """One source. ``spans`` gives what is known from ``start`` to ``end`` (Unix seconds), more or less of it as the
-    source has it. Raises SourceError."""
+    """One source. ``spans`` returns what is known from ``start`` to ``end`` (Unix seconds), possibly more or less of
+    it. Raises SourceError."""
 
     async def spans(self, start: float, end: float) -> Spans: ...
 
 
 def secret(settings: GridSettings) -> str:
-    """The key of the settings. Raises SourceRefused without one."""
+    """The configured key. Raises SourceRefused without one."""
     try:
         key = Access(
             secret_file=settings.token_file, secret=os.environ.get(settings.token_env, "") if settings.token_env else ""
@@ -48,7 +48,7 @@ def secret(settings: GridSettings) -> str:
 async def page(
     settings: GridSettings, config: Config, url: str, path: str, key: Mapping[str, str] | None = None
 ) -> Fetched:
-    """The answer at a path, whatever its status. Raises SourceAbsent or SourceBroken."""
+    """The answer at a path, with any status. Raises SourceAbsent or SourceBroken."""
     access = Access(settings.ca_file or config.http.ca_file)
     async with Site(
         settings.url or url, access, seconds=SECONDS, max_bytes=MAX_BYTES, headers=key, compressed=True
@@ -75,7 +75,7 @@ def decoded(answer: Fetched, kind: type[T], what: str) -> T:
 
 
 def plausible(quantity: GridQuantity, spans: Iterable[GridSpan]) -> list[GridSpan]:
-    """Those that can be. Raises SourceBroken if none of them can."""
+    """The plausible values. Raises SourceBroken if there are none."""
     least, most = CARBON_BOUNDS if quantity == "carbon" else PRICE_BOUNDS
     given = list(spans)
     good = [span for span in given if least <= span.value <= most and span.start < span.end]
@@ -85,7 +85,8 @@ def plausible(quantity: GridQuantity, spans: Iterable[GridSpan]) -> list[GridSpa
 
 
 def unix(text: str) -> float:
-    """``2023-11-14T10:30Z`` in Unix seconds. Raises ValueError, also without an offset: a time of which zone?"""
+    """``2023-11-14T10:30Z`` in Unix seconds. Raises ValueError, also without an offset, as the zone would be
+    unknown."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone; write Z or +01:00 behind it")

@@ -1,4 +1,4 @@
-"""What a meter answers, whatever its kind, and what is made of the parts that one device has. No I/O."""
+"""A meter's answer, whatever its kind, and its composition from the parts of one device. No I/O."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ JOULES_PER_WATT_HOUR = 3600.0
 
 
 class MeterAnswer(NamedTuple):
-    """One answer. ``joules`` is the meter's own counter as it shows it, ``joules_step`` the unit in which it counts,
-    and ``wraps_at`` what it begins anew at; None where it never does. ``signs`` are other figures that move when the
-    meter refreshes (volts, amperes, its own clock): without them one that shows the same watts again may have stopped,
-    or may measure a steady load."""
+    """One answer. ``joules`` is the meter's own counter, ``joules_step`` its resolution, and ``wraps_at`` where it
+    restarts; None if it never does. ``signs`` are other figures that change when the meter refreshes (volts, amperes,
+    its own clock): without them a meter that repeats its watts may have stopped, or may measure a steady load."""
 
     watts: float | None
     joules: float | None = None
@@ -24,8 +23,8 @@ class MeterAnswer(NamedTuple):
 
 
 class Outlet(NamedTuple):
-    """A switch, phase, outlet, chassis or supply that a device measures on its own. ``name`` is what the device calls
-    it: what ``outlets`` of the settings may name."""
+    """A switch, phase, outlet, chassis or supply that a device measures separately. ``name`` is the device's name for
+    it, as in the setting ``outlets``."""
 
     name: str
     watts: float | None
@@ -34,7 +33,7 @@ class Outlet(NamedTuple):
 
 
 class WallMeter(Protocol):
-    """One meter. ``read`` runs in a loop that is the meter's own, and may block it; raises SourceError."""
+    """One meter. ``read`` runs in the meter's own loop, and may block it; raises SourceError."""
 
     async def read(self) -> MeterAnswer: ...
 
@@ -44,9 +43,9 @@ class WallMeter(Protocol):
 def together(
     outlets: Sequence[Outlet], wanted: Iterable[str], joules_step: float = 1.0, wraps_at: float | None = None
 ) -> MeterAnswer:
-    """The outlets that are wanted as one meter: all where none is named. A part that is unknown makes the sum unknown.
+    """The selected outlets as one meter: all by default. An unknown part makes the sum unknown.
 
-    Raises SourceBroken where the device has none, or not one of these.
+    Raises SourceBroken if the device has none, or lacks one of these.
     """
     if not outlets:
         raise SourceBroken("it answers, and measures no power", "take a model with a power meter")
@@ -68,11 +67,11 @@ def together(
 
 
 def decimals(value: object) -> int:
-    """How many digits after the point a device writes: its counter moves in no smaller steps."""
+    """Number of decimals that a device writes: the resolution of its counter."""
     return len(f"{value}".partition(".")[2].rstrip("0")) if isinstance(value, float) else 0
 
 
 def total(parts: Iterable[float | None]) -> float | None:
-    """The sum; None where a part is unknown, or there is none."""
+    """The sum; None if a part is unknown, or there is none."""
     known = list(parts)
     return None if not known or None in known else sum(part for part in known if part is not None)

@@ -1,7 +1,7 @@
-"""Looks for meters in a part of the network, when somebody asks: Shelly, Tasmota and Redfish by what they answer.
+"""Searches a part of the network for meters, on request: Shelly, Tasmota and Redfish, by their answers.
 
-Nothing is sent but plain requests for pages that these devices show to everybody, a few hosts at a time; no password,
-and nothing where nobody asked. SNMP agents answer no stranger, so that they are not looked for.
+It sends only plain requests for public pages of these devices, to a few hosts at a time, without passwords, and only on
+request. SNMP agents do not answer without a community, so they are not searched.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OK, UNAUTHORIZED = 200, 401
 
 
 class FoundMeter(Struct, frozen=True):
-    """One meter: the ``kind`` and ``url`` for ``[[power.meters]]``, and what it says it is."""
+    """One meter: ``kind`` and ``url`` for ``[[power.meters]]``, and its own description."""
 
     kind: str
     url: str
@@ -34,8 +34,8 @@ class FoundMeter(Struct, frozen=True):
 
 
 def hosts_of(text: str) -> tuple[list[str], int]:
-    """``192.0.2.0/28`` or ``192.0.2.7``, with ``:PORT`` behind it where that is not the usual one, as (hosts, port; 0
-    is the usual). Raises ValueError, also for more than ``MOST_HOSTS``."""
+    """``192.0.2.0/28`` or ``192.0.2.7``, optionally with ``:PORT``, as (hosts, port; 0 is the default). Raises
+    ValueError, also for more than ``MOST_HOSTS``."""
     network_text, colon, port = text.rpartition(":") if text.count(":") == 1 else (text, "", "")
     if colon and not (port.isascii() and port.isdecimal() and 0 < int(port) <= 65535):
         raise ValueError(f"expected ADDRESS/PREFIX:PORT, got {text!r}")
@@ -50,10 +50,10 @@ def hosts_of(text: str) -> tuple[list[str], int]:
 
 
 async def find_meters(text: str, looked: Callable[[], None] = lambda: None) -> AsyncIterator[FoundMeter]:
-    """The meters of that network, as they answer; ``looked`` is called after each host. Raises ValueError."""
+    """The meters of that network, in order of answers; ``looked`` is called after each host. Raises ValueError."""
     hosts, port = hosts_of(text)
     turns = asyncio.Semaphore(AT_ONCE)
-    # Nothing is secret here: it asks who is there, and a BMC's certificate is signed by nobody.
+    # Nothing here is secret, and a BMC's certificate is usually self-signed.
     async with httpx.AsyncClient(verify=False, trust_env=False, timeout=SECONDS) as client:  # noqa: S501
 
         async def look(host: str) -> FoundMeter | None:
@@ -111,7 +111,7 @@ async def _redfish(client: httpx.AsyncClient, url: str) -> FoundMeter | None:
 
 
 async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
-    """What a page says; nothing where it is no JSON object."""
+    """A page's JSON object; empty if it is anything else."""
     async with client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
         if response.status_code not in (OK, UNAUTHORIZED):
             return {}

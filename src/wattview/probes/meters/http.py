@@ -1,4 +1,4 @@
-"""Asking a meter over HTTP: with its own secret and certificate, and what its failures mean."""
+"""Requests to a meter over HTTP, with its own secret and certificate, and its failures as source states."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class MeterSite:
         self._site: Site | None = None
 
     async def ask(self, path: str, **more: Any) -> Fetched:
-        """The answer, whatever its status. Raises SourceAbsent or SourceBroken where there is none."""
+        """The answer, with any status. Raises SourceAbsent or SourceBroken if there is none."""
         if self._site is None:
             allowed = access(self._settings, self._config, digest=self._digest)
             self._site = Site(self._settings.url, allowed, seconds=self._seconds, max_bytes=MAX_BYTES)
@@ -56,7 +56,7 @@ class MeterSite:
             raise SourceBroken(error.reason, error.fix) from None
 
     async def json(self, path: str, kind: type[T], what: str, **more: Any) -> T:
-        """The JSON of an answer of status 200. ``what`` says whose. Raises SourceError."""
+        """The JSON of an answer of status 200. ``what`` names its sender. Raises SourceError."""
         return self.decoded(await self.ask(path, **more), kind, what)
 
     def decoded(self, answer: Fetched, kind: type[T], what: str) -> T:
@@ -79,7 +79,7 @@ class MeterSite:
         return {} if self._site is None else self._site.answered
 
     def secret(self) -> str:
-        """Raises SourceBroken where its file cannot be read."""
+        """Raises SourceBroken if its file cannot be read."""
         try:
             return access(self._settings, self._config).read_secret()
         except FetchError as error:

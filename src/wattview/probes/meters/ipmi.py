@@ -1,7 +1,7 @@
-"""What the server's BMC measures, asked through the kernel's IPMI device: DCMI's *Get Power Reading*.
+"""The BMC's power reading, through the kernel's IPMI device: DCMI's *Get Power Reading*.
 
 DCMI 1.5, section 6.6.1; Documentation/driver-api/ipmi.rst and ``linux/ipmi.h`` for the device. No program is run: one
-request is two calls of the kernel, and takes the BMC some milliseconds to some hundred.
+request is two system calls, and takes the BMC a few to several hundred milliseconds.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ RECEIVE = _ioctl_number(3, 11, ctypes.sizeof(_Received))
 
 
 class IpmiMeter:
-    """The device stays open. Blocks its own loop while the BMC thinks."""
+    """The device stays open. Blocks its own loop while the BMC works."""
 
     def __init__(self, config: Config) -> None:
         self._root = Path(config.paths.rootfs)
@@ -101,7 +101,7 @@ class IpmiMeter:
         raise SourceAbsent("this machine has no IPMI device", DEVICE_FIX)
 
     def _ask(self, netfn: int, command: int, data: bytes) -> bytes:
-        """The answer's bytes, the completion code first. Raises OSError; an answer to an older question is not one."""
+        """The answer's bytes, completion code first. Raises OSError; answers to older requests are skipped."""
         self._id += 1
         address = _Address(SYSTEM_INTERFACE, BMC_CHANNEL, 0)
         sent = ctypes.create_string_buffer(data, len(data))
@@ -126,7 +126,7 @@ def make(settings: MeterSettings, config: Config) -> IpmiMeter:
 
 
 def power_reading(answer: bytes) -> MeterAnswer:
-    """Raises SourceError where it holds none. Watts are whole; the mean over the BMC's own period moves with them."""
+    """Raises SourceError if there is none. Watts are integers; the mean over the BMC's own period changes with them."""
     if answer[:1] in (b"\xc1", b"\xd5"):
         raise SourceAbsent(
             "the BMC does not measure power (it does not know DCMI)", "use its Redfish service, or a plug"

@@ -1,7 +1,7 @@
-"""Whatever a site's Prometheus or VictoriaMetrics knows of the plug: an expression for watts, one for joules, or both.
+"""A site's Prometheus or VictoriaMetrics as a meter: a PromQL expression for watts, one for joules, or both.
 
-The age of a sample is not known by its value; the store's own look-back (five minutes) and this meter's refresh
-interval bound it. Write ``last_over_time(…[30s])`` into the expression to have a dead exporter noticed at once.
+A sample's age does not show in its value; the store's look-back (five minutes) and this meter's refresh interval bound
+it. Use ``last_over_time(…[30s])`` in the expression to detect a dead exporter at once.
 """
 
 from __future__ import annotations

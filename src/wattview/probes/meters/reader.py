@@ -1,4 +1,4 @@
-"""Reads one meter again and again, in a thread and a loop of its own, so that nobody ever waits for it."""
+"""Reads one meter repeatedly, in its own thread and loop, so that readers never wait for it."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from wattview.probes.power.source import Moment, moment
 log = logging.getLogger("wattview.meters")
 
 ANSWER_SECONDS = 30.0
-"""How long one answer may take; most kinds have shorter deadlines of their own."""
+"""Time-out of one answer; most kinds have shorter ones."""
 
 
 def make_meter(settings: MeterSettings, config: Config) -> WallMeter:
-    """The meter of the settings. Its kind is one of ``METERS``, which the settings' check has seen to."""
+    """The configured meter. Its kind is one of ``METERS``, as checked with the settings."""
     kind = _kind(settings)
     meter: WallMeter = import_module(f".{kind.module}", __package__).make(settings, config)
     return meter
 
 
 class MeterReader:
-    """One meter of the settings: ``reading()`` is what is known of it now."""
+    """One configured meter: ``reading()`` is its current state."""
 
     def __init__(self, settings: MeterSettings, config: Config, clock: Callable[[], Moment] = moment) -> None:
         self.settings = settings
@@ -50,7 +50,7 @@ class MeterReader:
         self._thread.start()
 
     def wait(self, seconds: float) -> None:
-        """Until the meter has been asked once, or so long."""
+        """Waits until the meter has been read once, or for that long."""
         self._asked.wait(seconds)
 
     def reading(self) -> MeterReading:
@@ -82,14 +82,14 @@ class MeterReader:
         )
 
     def stop(self) -> None:
-        """Begins to end the reading."""
+        """Asks the thread to end."""
         self._ended = True
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._cancel)
 
     def join(self, seconds: float) -> None:
-        """Waits so long for the end. A thread that hangs in its meter is left to the end of the process."""
+        """Waits for the end. A thread that hangs in its meter lives until the process ends."""
         if self._thread.ident is not None:
             self._thread.join(timeout=seconds)
 

@@ -1,9 +1,9 @@
-"""What is known of one meter by its answers: its power, its energy, how often it refreshes, and whether it still does.
+"""The state of one meter by its answers: power, energy, refresh interval, and whether it still refreshes.
 
-Energy is the meter's own counter, filled in between two of its steps by the power: counters of plugs move in steps of
-a watt-minute to a watt-hour, or once a minute. Where there is no counter it is the area under the power. Over a time
-in which nothing was read no energy is made up: the sum is unknown for windows that reach into it. Pure: no I/O, and
-no clock but the ``Moment`` that is given.
+Energy is the meter's own counter, interpolated between two of its steps by the power: plugs' counters move in steps of
+a watt-minute to a watt-hour, or once a minute. Without a counter it is the integral of power. No energy is invented for
+a time without readings: the sum is unknown for windows that include it. Pure: no I/O, and no clock but the given
+``Moment``.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from wattview.probes.power.source import Moment, slept
 STALE_REFRESHES = 10
 STALE_SECONDS = 60.0
 LONGEST = 3
-"""A meter has stopped where it shows the same for so many refreshes, no less than this long, and so many times longer
-than it ever did lately."""
+"""A meter has stopped if it repeats a value for this many refreshes, for at least this long, and for this many times
+its longest recent repetition."""
 
 MISSED = 4
 LEAST_MISSED_SECONDS = 10.0
-"""A meter that has not answered so many times, and for so long, has no figure any more."""
+"""A meter that missed this many answers, for this long, has no figure any more."""
 
 INTERVALS = 20
-"""So many of the last times between two changes tell how often a meter refreshes."""
+"""How many of the last intervals between two changes determine a meter's refresh interval."""
 
 FEW = 3
 SPREAD = 1.6
 DIGITS = 3
-"""How many of them are enough to tell; how much longer one may be than another of the same number of refreshes; how
-many digits of watts after the point mean something."""
+"""How many of them are enough; by how much an interval may exceed another with the same number of refreshes; how many
+decimals of watts are meaningful."""
 
 
 class MeterRecord:
-    """The last answers of one meter, which is asked every ``interval_seconds``."""
+    """The last answers of one meter, which is read every ``interval_seconds``."""
 
     def __init__(self, interval_seconds: float) -> None:
         self.interval_seconds = interval_seconds
@@ -77,13 +77,13 @@ class MeterRecord:
         self._answer, self.watts, self.answered = answer, answer.watts, now
 
     def failed(self, error: SourceError) -> None:
-        """There was none."""
+        """There was no answer."""
         self.error = error
 
     @property
     def refresh_seconds(self) -> float | None:
-        """How often it was seen to change, no finer than it is asked; None until that was seen a few times. A value
-        that happens to be the same again makes one interval of two, and a lost answer a long and a short one."""
+        """The observed refresh interval, not shorter than the reading interval; None until it was seen a few times. A
+        value that repeats by chance merges two intervals; a lost answer makes a long and a short one."""
         if len(self._intervals) < FEW:
             return None
         typical = sorted(self._intervals)[len(self._intervals) // 4]
@@ -110,7 +110,7 @@ class MeterRecord:
         return self.watts, self._energy.joules, self.fault
 
     def stopped(self, now: Moment) -> bool:
-        """It goes on to answer, and shows the same for so long that it can measure no more."""
+        """It still answers, but has repeated its value for so long that it no longer measures."""
         if self._alive is None or self._answer is None:
             return False
         bound = STALE_SECONDS
@@ -119,7 +119,7 @@ class MeterRecord:
         if self._answer.joules is not None and self.watts:
             bound = max(bound, LONGEST * self._answer.joules_step / self.watts)
         elif refresh is None:
-            return False  # a steady load that is shown in whole watts looks the same
+            return False  # a steady load in whole watts looks the same
         return now.monotonic - self._alive.monotonic > bound
 
     def _missed(self, now: Moment, since: Moment) -> bool:
@@ -131,7 +131,7 @@ class MeterRecord:
 
 
 class MeterEnergy:
-    """Energy since the first answer, or the end of the last gap. None until something tells it."""
+    """Energy since the first answer, or the end of the last gap. None until it is known."""
 
     def __init__(self) -> None:
         self.joules: float | None = None
@@ -143,7 +143,7 @@ class MeterEnergy:
         self._ticks: deque[float] = deque(maxlen=8)
 
     def take(self, now: Moment, answer: MeterAnswer, *, gap: bool) -> bool:
-        """True where the energy since the last answer is unknown, so that counting begins anew at ``now``."""
+        """True if the energy since the last answer is unknown, so that counting restarts at ``now``."""
         seconds = 0.0 if self._at is None else now.monotonic - self._at.monotonic
         used = self._by_power(answer.watts, seconds) if not gap else None
         if self._at is not None and slept(self._at, now):
@@ -159,7 +159,7 @@ class MeterEnergy:
             self._follow(grown, used)
             return begins
         if used is None:
-            # What was used since is not known: counting begins anew, as with a counter that was reset.
+            # The energy in between is unknown: counting restarts, as with a counter that was reset.
             self.joules = 0.0
         else:
             self.joules += used
@@ -172,7 +172,7 @@ class MeterEnergy:
         return (watts + self._watts) / 2 * seconds
 
     def _growth(self, answer: MeterAnswer, seconds: float) -> float | None:
-        """How far the counter has moved since the last answer; None where there is none, or it began anew."""
+        """The counter's increase since the last answer; None if there is none, or it was reset."""
         before, self._shown = self._shown, answer.joules
         if before is None or answer.joules is None:
             return None
@@ -188,7 +188,7 @@ class MeterEnergy:
         return grown
 
     def _follow(self, grown: float, used: float | None) -> None:
-        """Goes on by the power where that is known, and never farther from the counter than it moves at a time."""
+        """Extrapolates by the power if known, but by no more than one step of the counter."""
         assert self.joules is not None
         first = grown > 0 and len(self._ticks) == 1
         self._counted += grown
@@ -197,7 +197,7 @@ class MeterEnergy:
             return
         ahead = self.joules + used
         if first:
-            # Where in its step the counter stood at the start is not known; at this moment it is.
+            # The counter's position within its step was unknown at the start; now it is known.
             self._counted = ahead
         if self._ticks:
             ahead = min(ahead, self._counted + 2 * max(self._ticks))
@@ -205,7 +205,7 @@ class MeterEnergy:
 
 
 class _Steps:
-    """In which step the watts move: the greatest common divisor of those seen."""
+    """The resolution of the watts: the greatest common divisor of their changes."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
@@ -223,7 +223,7 @@ class _Steps:
 
 
 def _moved(before: MeterAnswer, after: MeterAnswer) -> bool:
-    """The power was refreshed. A counter may move more often than that, or less."""
+    """The power was refreshed. A counter may change more or less often."""
     if (before.watts, before.signs) != (after.watts, after.signs):
         return True
     return after.watts is None and before.joules != after.joules

@@ -39,7 +39,7 @@ class _Place(Struct, frozen=True):
 
 
 class RedfishMeter:
-    """Finds out once what the service has, and anew after a failure."""
+    """Detects once what the service offers, and again after a failure."""
 
     def __init__(self, settings: MeterSettings, config: Config) -> None:
         self._wanted = settings.outlets

@@ -28,7 +28,7 @@ class _Identity(Struct):
 
 
 class _Gen1Meter(Struct):
-    """``total`` is missing where a switch has no meter, and shows a figure that its owner typed in."""
+    """``total`` is missing if a switch has no meter, and shows a figure entered by its owner."""
 
     power: float | None = None
     total: float | None = None
@@ -44,11 +44,11 @@ class _Gen1Status(Struct):
 
 
 class ShellyMeter:
-    """Recognises the generation at the first answer, and anew after a failure."""
+    """Detects the generation at the first answer, and again after a failure."""
 
     def __init__(self, settings: MeterSettings, config: Config) -> None:
         self._wanted = settings.outlets
-        # Later generations take nothing but digest, and the first nothing but basic authentication.
+        # Later generations accept only digest authentication, the first only basic.
         self._first = MeterSite(settings, config)
         self._later = MeterSite(settings, config, digest=True)
         self._generation = 0
@@ -128,7 +128,7 @@ def _joules(watt_hours: float | None) -> float | None:
 
 
 def _number(fields: Mapping[str, Any], name: str) -> float | None:
-    """None also where the device says ``null``: it cannot measure now."""
+    """Also None if the device says ``null``: it cannot measure now."""
     value = fields.get(name)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 

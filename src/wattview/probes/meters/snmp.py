@@ -80,7 +80,7 @@ MIBS: tuple[PduMib, ...] = (
 
 
 class SnmpMeter:
-    """Recognises the strip by which table it has, once, and anew after a failure."""
+    """Detects the strip by the table that it has, once, and again after a failure."""
 
     def __init__(self, settings: MeterSettings, config: Config) -> None:
         self._settings = settings
@@ -141,7 +141,7 @@ def make(settings: MeterSettings, config: Config) -> SnmpMeter:
 
 
 def _scaled(value: int | None, unit: float, digits: dict[str, int], index: str, last: str) -> float | None:
-    """Strips say -1 of what they cannot measure."""
+    """Strips report -1 for what they cannot measure."""
     if value is None or value < 0:
         return None
     return value * unit / 10.0 ** digits.get(f"{index}.{last}", 0)

@@ -1,4 +1,4 @@
-"""What this machine draws from the wall, of all meters that the settings name; and the same as metric families."""
+"""Power at the wall, over all configured meters; and the same as metric families."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FIRST_SECONDS = 8.0
 
 
 def used(config: Config) -> bool:
-    """Whether the settings name a meter."""
+    """Whether a meter is configured."""
     return bool(config.power.meters)
 
 
 class WallProbe:
-    """All wall meters. ``read`` is the last that they said, and waits for none of them."""
+    """All wall meters. ``read`` returns their last values without waiting."""
 
     def __init__(self, config: Config, clock: Callable[[], Moment] = moment) -> None:
         self._clock = clock
@@ -35,7 +35,7 @@ class WallProbe:
         self._since = self._base = 0.0
 
     def read(self) -> WallReading:
-        """Raises SourceBroken where no meter has a figure."""
+        """Raises SourceBroken if no meter has a figure."""
         self._start()
         meters = tuple(reader.reading() for reader in self._readers)
         faults = tuple(replace(meter.fault, part=meter.name) for meter in meters if meter.fault is not None)
@@ -49,7 +49,7 @@ class WallProbe:
         return WallReading(time=at, monotonic=now.monotonic, faults=faults, power=power)
 
     def await_first(self) -> None:
-        """Waits until every meter has been asked once: for one look alone, such as the doctor's."""
+        """Waits until every meter has been read once: for a single look, such as the doctor's."""
         self._start()
         until = time.monotonic() + FIRST_SECONDS
         for reader in self._readers:
@@ -64,7 +64,7 @@ class WallProbe:
         return replace(power, joules_total=power.joules_total - self._base)
 
     def close(self) -> None:
-        """All meters together are waited for no longer than ``CLOSE_SECONDS``."""
+        """All meters together are awaited for at most ``CLOSE_SECONDS``."""
         for reader in self._readers:
             reader.stop()
         until = time.monotonic() + CLOSE_SECONDS
@@ -79,7 +79,7 @@ class WallProbe:
 
 
 def wall_power(meters: Sequence[MeterReading], now: Moment) -> WallPower:
-    """The machine's power by the first meter of all of it, else by all those of its supplies together."""
+    """The machine's power by the first meter that covers all of it, else by all meters of its supplies together."""
     whole = next((meter for meter in meters if not meter.supply), None)
     parts = [whole] if whole is not None else list(meters)
     reasons = [reason for part in parts if (reason := _unknown(part))]
@@ -110,7 +110,7 @@ def _unknown(meter: MeterReading) -> str:
 
 
 def families(reading: WallReading) -> list[Family]:
-    """What the RAPL exporter shows of a reading."""
+    """The RAPL exporter's families of a reading."""
     power = reading.power
     watts = Family("wattview_meter_power_watts", "gauge", "Power of all that is behind a wall meter.")
     refresh = Family("wattview_meter_refresh_seconds", "gauge", "How often a wall meter's figures were seen to change.")
@@ -122,7 +122,7 @@ def families(reading: WallReading) -> list[Family]:
 
 
 def wall_families(power: WallPower) -> list[Family]:
-    """The power and the energy at the wall, by a meter or calibrated."""
+    """Power and energy at the wall, metered or calibrated."""
     source = labels(source=power.source)
     return [
         Family("wattview_wall_power_watts", "gauge", "Power that this machine draws from the wall.").add(

@@ -1,1 +1,1 @@
-"""Workloads: whatever runs, found in the cgroup tree, measured cheaply, and named by whoever knows the name."""
+"""Workloads: found in the cgroup tree, measured at low cost, and named by their engines."""

@@ -1,7 +1,7 @@
 """One cgroup of the tree: its CPU time and its memory, from files that stay open.
 
-The kernel's counters hold what all cgroups below have used. What belongs to a workload inside is taken off here, so
-that the figures of all workloads can be summed.
+The kernel's counters include all descendants. The use of workloads inside is subtracted here, so that the figures of
+all workloads can be summed.
 """
 
 from __future__ import annotations
@@ -81,21 +81,21 @@ class WorkloadCgroup:
 
     @property
     def owner(self) -> WorkloadCgroup | None:
-        """The workload that it is in."""
+        """The workload that it belongs to."""
         above = self.parent
         while above is not None and above.place is None:
             above = above.parent
         return above
 
     def read(self, monotonic: float, late: bool = False) -> bool:
-        """Takes its counters as they are now; those inside it were read before. False where it has gone.
+        """Reads its counters; its descendants were read before. False if it is gone.
 
-        ``late``: it was there before it was found, and what it has used until now stays with its owner.
+        ``late``: it existed before it was found, and its use until now stays with its owner.
         """
         try:
             total = self._parse(self._cpu.read())
         except (OSError, ValueError):
-            # One whose counter is not understood has no figure; the others have theirs.
+            # A cgroup with an unreadable counter has no figure; the others have theirs.
             return os.path.isdir(self.directory)
         self._take(max(total, self._total), late)
         assert self.seconds is not None
@@ -121,7 +121,7 @@ class WorkloadCgroup:
         own = total - self._inside
         if self._offset is None:
             self._offset = own
-        # Those inside are read a moment before: what seems to be its own may waver by what they used since.
+        # Descendants are read a moment earlier: its own use may fluctuate by what they used since.
         self.seconds = max(own - self._offset, self.seconds or 0.0)
 
 

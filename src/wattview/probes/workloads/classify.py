@@ -31,7 +31,7 @@ class Above(NamedTuple):
 
 
 class WorkloadPlace(NamedTuple):
-    """What a cgroup is. ``residue``: it holds other workloads, and what it has of its own is what they left."""
+    """What a cgroup is. ``residue``: it contains other workloads, and its own use is the remainder."""
 
     kind: WorkloadKind
     unit: str = ""
@@ -66,7 +66,7 @@ _LXC = re.compile(r"lxc\.payload\.(.+)")
 
 
 def place(name: str, above: Above) -> tuple[WorkloadPlace | None, Above]:
-    """What the cgroup ``name`` is, and what that says of those below it. None where it belongs to the one above."""
+    """What the cgroup ``name`` is, and the context for its children. None if it belongs to its parent."""
     below = above._replace(depth=above.depth + 1)
     if above.inside == "container":
         return None, below
@@ -84,7 +84,7 @@ def place(name: str, above: Above) -> tuple[WorkloadPlace | None, Above]:
         return None, below
     if name.endswith(_UNIT_SUFFIXES) and above.inside == "manager":
         return _unit(name, above, below)
-    # Nobody's: each cgroup of such a tree is a workload, named by its path.
+    # Unknown: each cgroup of such a tree is a workload, named by its path.
     return WorkloadPlace("unit", residue=True), below._replace(inside="plain", engine=_PARENTS.get(name, above.engine))
 
 

@@ -1,4 +1,4 @@
-"""Who may be asked for names: engines whose sockets are where they usually are, or those that the settings name."""
+"""Sources of names: engines at their usual sockets, or the configured ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wattview.probes.workloads.naming.kubelet import KubeletNames
 ASK: dict[str, Callable[[str, str], NameSource]] = {
     "docker": DockerNames, "podman": DockerNames, "containerd": CriNames, "crio": CriNames,
 }  # fmt: skip
-"""How each engine is asked, by the name that ``workloads.engines`` knows it by."""
+"""How each engine is queried, by its name in ``workloads.engines``."""
 
 SOCKETS: dict[str, tuple[str, ...]] = {
     "docker": ("/run/docker.sock", "/run/user/*/docker.sock"),
@@ -24,14 +24,14 @@ SOCKETS: dict[str, tuple[str, ...]] = {
     "containerd": ("/run/containerd/containerd.sock", "/run/k3s/containerd/containerd.sock"),
     "crio": ("/run/crio/crio.sock",),
 }
-"""Where each listens."""
+"""The usual socket of each."""
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 """The token that Kubernetes gives a pod."""
 
 
 class NameSources:
-    """All that can be asked now. Sockets are looked for at every call: an engine may be installed, a user log in."""
+    """All sources available now. Sockets are looked up at every call: an engine may be installed, a user may log in."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -50,7 +50,8 @@ class NameSources:
         return list(found.values())
 
     def _places(self) -> Iterator[tuple[str, str]]:
-        """The engines to ask, each with the path of its socket. One that is set is asked whether it is there or not."""
+        """The engines to query, each with its socket's path. A configured one is queried even if its socket is
+        missing."""
         for word in self._config.workloads.engines.split(","):
             engine, _, where = word.strip().partition("=")
             if where:

@@ -1,4 +1,4 @@
-"""What workloads use, as metric families beside their power."""
+"""Resource use of workloads, as metric families beside their power."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from wattview.model import Workload, WorkloadsReading
 
 
 def workload_labels(workloads: Iterable[Workload]) -> dict[str, str]:
-    """The text of each workload's labels, by its id. Of several with one and the same name all but the first have their
-    id after it, so that each series is there once."""
+    """The label text of each workload, by its id. If several share a name, all but the first get their id appended, so
+    that no series repeats."""
     found: dict[str, str] = {}
     taken: set[str] = set()
     for one in workloads:

@@ -1,4 +1,4 @@
-"""inotify(7): hearing that directories come and go, and that a file was written, without looking again and again."""
+"""inotify(7): notification of directories that come and go and of written files, without polling."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TreeEvent(NamedTuple):
 
 
 class Inotify:
-    """One instance. Raises OSError where the kernel has none left for this user (``fs.inotify.max_user_instances``)."""
+    """One instance. Raises OSError if the user has none left (``fs.inotify.max_user_instances``)."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -45,7 +45,7 @@ class Inotify:
         self._libc.inotify_rm_watch(self.descriptor, watch)
 
     def events(self) -> list[TreeEvent]:
-        """All that have happened since the last call."""
+        """All events since the last call."""
         found: list[TreeEvent] = []
         while True:
             try:

@@ -1,8 +1,8 @@
-"""What runs in no cgroup of its own: the processes of the root cgroup, by their program, and the kernel itself.
+"""Processes without a cgroup of their own: those of the root cgroup, by program, and the kernel itself.
 
-On a systemd host these are the kernel's threads alone; on a machine without one all that nobody has put into a
-container. Which processes are there is in the root's ``cgroup.procs``; their CPU time in ``/proc/<pid>/stat``. Most of
-the kernel's threads sleep: those that ran lately are read each time, the others every ``SLEEPERS_READS`` times.
+On a systemd host these are the kernel's threads alone; on a machine without one, everything outside of containers. The
+root's ``cgroup.procs`` lists the processes; their CPU time is in ``/proc/<pid>/stat``. Most kernel threads sleep: those
+that ran recently are read each time, the others every ``SLEEPERS_READS`` times.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Program:
 
 
 class _Process:
-    """One process. ``seconds`` is its CPU time that is in its program's sum."""
+    """One process. ``seconds`` is its CPU time that is included in its program's sum."""
 
     __slots__ = ("comm", "file", "program", "ran", "resident_bytes", "seconds", "started")
 
@@ -95,7 +95,7 @@ class LooseProcesses:
         return ended
 
     def pids(self) -> dict[int, str]:
-        """The program of each process, the kernel's threads left out."""
+        """The program of each process, without kernel threads."""
         return {pid: one.program.name for pid, one in self._known.items() if one.program is not self.kernel}
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class LooseProcesses:
         try:
             stat = pid_stat(file.read())
         except (OSError, ValueError):
-            # It has just ended: the next list is without it.
+            # It has just ended: the next list will not have it.
             file.close()
             return
         if process is not None and process.started != stat.started_seconds:
@@ -117,7 +117,7 @@ class LooseProcesses:
         if process is None:
             process = self._known[pid] = _Process(file, stat, self._program(pid, stat, now))
         elif process.comm != stat.name and process.program is not self.kernel:
-            # It has begun another program; what it had used stays with the one before.
+            # It executes another program; its previous use stays with the old one.
             process.program.pids.discard(pid)
             process.comm, process.program = stat.name, self._program(pid, stat, now)
         process.program.pids.add(pid)
@@ -138,7 +138,7 @@ class LooseProcesses:
         return program
 
     def _name(self, pid: int) -> str:
-        """The file name of its program, "" where that may not be seen: then it is the kernel's short name of it."""
+        """The file name of its program; without permission, the kernel's short name of it."""
         try:
             name = os.path.basename(os.readlink(f"{self._procfs}/{pid}/exe").removesuffix(" (deleted)"))
         except OSError:

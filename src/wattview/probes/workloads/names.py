@@ -1,7 +1,7 @@
-"""What containers, pods and users are called, by those who know: the engines' own lists, the CRI, the kubelet.
+"""Names of containers, pods and users, from the engines' lists, the CRI and the kubelet.
 
-A thread asks when something is there that has no name yet, and once a minute for what was renamed; nobody waits for it.
-What is not known stays nameless: never a guess. Who cannot be asked is a Fault, and is asked again.
+A thread queries them when something has no name yet, and once a minute for renamed ones; nobody waits for it. Unknown
+names stay empty, never guessed. A source that cannot be queried is a Fault, and is retried.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from wattview.probes import SourceAbsent, SourceError
 from wattview.probes.workloads.naming import Named, NameSource
 
 AGAIN_SECONDS = 60.0
-"""How often names that are known are asked for again."""
+"""How often known names are refreshed."""
 
 _PAUSES = (0.5, 1.0, 5.0, 15.0)
-"""Seconds between two questions while something has no name; the last one repeats."""
+"""Seconds between two queries while something has no name; the last one repeats."""
 
 
 class Names:
-    """``containers`` by id and ``pods`` by uid are what is known now; ``look`` says what is there to be named."""
+    """``containers`` by id and ``pods`` by uid are the known names; ``look`` sets what needs names."""
 
     def __init__(self, sources: Callable[[], list[NameSource]], rootfs: str) -> None:
         self.containers: dict[str, Named] = {}
@@ -54,11 +54,11 @@ class Names:
         return self._faults if self._unnamed - self.containers.keys() else ()
 
     def wait(self, seconds: float) -> None:
-        """Waits until everybody has been asked once, or for so long."""
+        """Waits until every source has been queried once, or for that long."""
         self._asked.wait(seconds)
 
     def user(self, uid: str) -> str:
-        """The login name of a user of the host; the number where that is not known."""
+        """The login name of a user of the host; the number if unknown."""
         if not uid:
             return ""
         if self._users is None:
@@ -78,7 +78,7 @@ class Names:
             self._ask()
             self._asked.set()
             still = self._unnamed - self.containers.keys()
-            # Something that nobody can name is asked about less and less.
+            # Something that nobody can name is queried at growing intervals.
             tries = tries + 1 if still and still <= before else 0
             pause = AGAIN_SECONDS if not still else _PAUSES[min(tries, len(_PAUSES) - 1)]
             if not self._wake.wait(pause):
@@ -92,7 +92,7 @@ class Names:
             try:
                 answers[source] = source.ask()
             except SourceAbsent:
-                # An engine that is not there has no containers.
+                # A missing engine has no containers.
                 continue
             except Exception as error:
                 answers[source] = self._answers.get(source, [])

@@ -1,1 +1,1 @@
-"""Which process of this machine pushes each live stream: by its socket, its command line, or its traffic."""
+"""The process of this machine that publishes each live stream: by its socket, its command line, or its traffic."""

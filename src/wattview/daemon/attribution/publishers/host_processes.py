@@ -1,8 +1,9 @@
 """The processes of this machine at one moment, with their command lines and the sockets of every network namespace.
 
-All is read from one procfs, and blocks: some 50 µs a process, and 5 µs each open file of those whose sockets are looked
-for. Command lines and socket tables are open to everybody; which process holds a socket is told to the process' own
-user and to those with CAP_SYS_PTRACE (ptrace(2), "Ptrace access mode checking"). A process may end at any moment.
+Everything is read from one procfs, and blocks: some 50 µs per process, and 5 µs per open file of the processes whose
+sockets are looked up. Command lines and socket tables are readable by everyone; the owner of a socket is visible only
+to the process's own user and with CAP_SYS_PTRACE (ptrace(2), "Ptrace access mode checking"). A process may end at any
+moment.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from wattview.probes import procfs
 from wattview.probes.tcp_sockets import TcpEntry, local_addresses, tcp_table
 
 KTHREADD = 2
-"""The parent of the kernel's threads, which have neither sockets nor command lines of their own."""
+"""The parent of kernel threads, which have no sockets or command lines."""
 
 COMMAND_BYTES, MOST_TARGETS = 1 << 17, 64
-"""Of a command line: anybody may start a process with one of some megabytes."""
+"""Limits on a command line: it may have megabytes."""
 
 
 class HostProcess(Struct, frozen=True):
-    """``namespace`` is that of its network; "" where it has ended."""
+    """``namespace`` is its network namespace; "" if it has ended."""
 
     pid: int
     parent: int
@@ -34,10 +35,10 @@ class HostProcess(Struct, frozen=True):
     cgroup: str
     namespace: str
     targets: tuple[PushTarget, ...] = ()
-    """What its command line says that it pushes to."""
+    """Where it pushes to, by its command line."""
 
     only_reads: bool = False
-    """Its command line names streams, and reads them all."""
+    """Its command line has stream addresses, but only as inputs."""
 
 
 class HostSocket(Struct, frozen=True):
@@ -48,13 +49,13 @@ class HostSocket(Struct, frozen=True):
 
 
 class HostProcesses:
-    """The processes below ``root``. What is asked for is read when it is asked for, and kept."""
+    """The processes below ``root``. Data are read on demand, and cached."""
 
     def __init__(self, root: str) -> None:
         self._root = root
         self.by_pid: dict[int, HostProcess] = {}
         self.refused: set[int] = set()
-        """The processes whose open files may not be read."""
+        """Processes whose open files may not be read."""
         self._tables: dict[str, list[TcpEntry]] = {}
         self._addresses: dict[str, set[str]] = {}
         self._files: dict[int, frozenset[str]] = {}
@@ -83,7 +84,7 @@ class HostProcesses:
         )
 
     def _namespace(self, pid: int) -> str:
-        """Its link, or for those who may not read it the inode of its socket table: one for all in a namespace."""
+        """Its link, or without permission the inode of its socket table: one per namespace."""
         try:
             return os.readlink(f"{self._root}/{pid}/ns/net")
         except OSError:
@@ -129,9 +130,9 @@ class HostProcesses:
         return b""
 
     def owners(self, wanted: Iterable[HostSocket]) -> dict[HostSocket, HostProcess]:
-        """Who holds each of these sockets: of several that share one, the one that the others descend from.
+        """The owner of each of these sockets: if several share one, the one that the others descend from.
 
-        Those whose command line names a push are looked at first, and nobody once all are found.
+        Processes whose command line names a push are searched first, and the search ends when all are found.
         """
         left = {(one.namespace, one.entry.inode): one for one in wanted if one.entry.inode}
         namespaces = {namespace for namespace, _ in left}
@@ -148,14 +149,14 @@ class HostProcesses:
         return found
 
     def _first_holder(self, process: HostProcess, inode: int) -> HostProcess:
-        """A child that was given its parent's files has its sockets too."""
+        """A child that inherited its parent's files has its sockets too."""
         while (parent := self.by_pid.get(process.parent)) is not None and inode in self.files(parent.pid, "socket"):
             process = parent
         return process
 
     def files(self, pid: int, kind: str) -> set[int]:
-        """The inodes of a process' open files of a kind, ``socket`` or ``pipe``; none, and ``refused``, where they may
-        not be read."""
+        """Inodes of a process's open files of a kind, ``socket`` or ``pipe``; empty, and in ``refused``, without
+        permission."""
         if pid not in self._files:
             self._files[pid] = frozenset(self._links(pid))
         prefix = f"{kind}:["
@@ -180,7 +181,7 @@ class HostProcesses:
                 continue
 
     def input_pipe(self, pid: int) -> int | None:
-        """The inode of the pipe that is its standard input."""
+        """The inode of the pipe on its standard input."""
         try:
             kind, _, inode = os.readlink(f"{self._root}/{pid}/fd/0").partition(":[")
         except OSError:
@@ -195,9 +196,8 @@ class HostProcesses:
             yield pid
 
     def family(self, pid: int, others: Iterable[int] = ()) -> frozenset[int]:
-        """The pids of whatever works for a publisher: itself, all that descend from it, and those that feed it through
-        a pipe, as in ``encoder | ffmpeg -i - … rtmp://…``. ``others``, publishers too, and theirs are not among them.
-        """
+        """The pids that work for a publisher: itself, its descendants, and those that feed it through a pipe, as in
+        ``encoder | ffmpeg -i - … rtmp://…``; without ``others``, which are publishers too, and theirs."""
         found = {pid}
         waiting = [pid]
         excluded = set(others) - {pid}
@@ -210,7 +210,8 @@ class HostProcesses:
         return frozenset(found)
 
     def _feeders(self, pid: int) -> set[int]:
-        """The processes of its pipeline that hold the pipe it reads from; none above it, who may only steer it."""
+        """The processes of its pipeline that hold the pipe it reads from; without its ancestors, which may only control
+        it."""
         process, pipe = self.by_pid.get(pid), self.input_pipe(pid)
         if process is None or pipe is None:
             return set()
@@ -226,7 +227,7 @@ def _listed(path: str) -> list[str]:
 
 
 def _bytes(path: str, most: int = -1) -> bytes:
-    """A file of a process that may have ended, or may not be read; empty then."""
+    """A file of a process; empty if it has ended, or without permission."""
     try:
         with open(path, "rb") as file:
             return file.read(most)

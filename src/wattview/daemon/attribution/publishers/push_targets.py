@@ -1,6 +1,7 @@
-"""What a command line pushes to: the RTMP, RTSP and SRT addresses that are outputs of FFmpeg, GStreamer and their like.
+"""Where a command line pushes to: RTMP, RTSP and SRT addresses that are outputs of FFmpeg, GStreamer and similar
+programs.
 
-An address after FFmpeg's ``-i``, or of a GStreamer element that reads (``rtmpsrc``, ``uridecodebin`` …), is no target.
+An address after FFmpeg's ``-i``, or of a GStreamer source element (``rtmpsrc``, ``uridecodebin`` …), is not a target.
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ _READS = re.compile(r"[a-z0-9_-]+src\d*|uridecodebin\d*|urisourcebin|playbin\d*"
 _PORTS = {"rtmp": 1935, "rtmpt": 80, "rtmps": 443, "rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 
 PLAYERS = frozenset({"ffplay", "ffprobe", "mpv", "vlc", "mplayer", "streamlink", "yt-dlp", "rtmpdump"})
-"""Programs that read whatever address they are given."""
+"""Programs that read any address they are given."""
 
 MAX_WORDS = 10_000
-"""A longer command line is read no further."""
+"""The rest of a longer command line is ignored."""
 
 
 class PushTarget(Struct, frozen=True):
-    """Where something is pushed to. ``path`` is app and stream, ``live/cam1``, without slashes at its ends."""
+    """A push target. ``path`` is app and stream, ``live/cam1``, without slashes at its ends."""
 
     host: str
     port: int | None
     path: str
 
     def is_stream(self, app: str, name: str) -> bool:
-        """Whether this is that stream, as nginx writes names too: a space for each byte that is not printable ASCII."""
+        """Whether this is that stream, also in nginx's notation: a space for each byte that is not printable ASCII."""
         wanted = f"{app}/{name}".strip("/")
         paths = {self.path, unquote(self.path)}
         return wanted in paths or wanted in {_printable(path) for path in paths}
 
 
 def push_targets(arguments: Sequence[str]) -> Iterator[PushTarget]:
-    """The targets of a command line. A pipeline or a shell's command may stand in one argument."""
+    """The targets of a command line. One argument may contain a pipeline or a shell command."""
     words = [word for argument in arguments for word in argument.split()][:MAX_WORDS]
     if not any("://" in word for word in words):
         return
@@ -63,7 +64,7 @@ def _targets_in(word: str) -> Iterator[PushTarget]:
         except ValueError:
             continue
         if host:
-            # Nobody escapes the # that a stream id of SRT's access control begins with.
+            # The # at the start of an SRT access control stream id is usually not escaped.
             query = f"{parts.query}#{parts.fragment}" if parts.fragment else parts.query
             yield PushTarget(host, port or _PORTS.get(parts.scheme), _path(parts.path, query))
 

@@ -1,4 +1,5 @@
-"""Looks for the publishers of streams when one comes or goes, and now and then for what they have started since."""
+"""Searches the publishers of streams when a stream comes or goes, and periodically for helpers that they have
+started."""
 
 from __future__ import annotations
 
@@ -18,18 +19,18 @@ from wattview.probes.streams.probe import is_local
 from wattview.probes.tcp_sockets import LISTEN, SocketAddress, counted_sockets
 
 LOOK_SECONDS = 30.0
-"""How often processes are listed anew while nothing changes: an encoder may start others."""
+"""How often processes are listed while nothing changes: an encoder may start others."""
 
 UNMATCHED_SECONDS = 5.0
-"""How soon it is looked again for the publisher of a stream that has none yet: its traffic may tell by then. Each time
-that it does not, the next look comes twice as late."""
+"""How soon the publisher of an unmatched stream is searched again: its traffic may then identify it. The interval
+doubles each time."""
 
 
 RTMP_PORT = 1935
 
 
 class Publisher(Struct, frozen=True):
-    """Whose stream it is: the process that pushes it, ``pids`` with all that work for it, and its cgroups' lines."""
+    """A stream's publisher: its process, ``pids`` with all that work for it, and its cgroups' lines."""
 
     method: EncoderMatch
     pid: int | None = None
@@ -41,7 +42,7 @@ class Publisher(Struct, frozen=True):
 
 
 class Publishers:
-    """Keeps who pushes which stream."""
+    """Tracks the publisher of each stream."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -55,7 +56,7 @@ class Publishers:
     async def find(
         self, reading: StreamsReading | None, server: Server | None, containers: Iterable[Container]
     ) -> Mapping[StreamKey, Publisher]:
-        """The publishers of a reading's streams, looked for anew where they are others than before."""
+        """The publishers of a reading's streams, searched again if the streams have changed."""
         streams = [pushed for stream in reading.streams if (pushed := _pushed(stream))] if reading is not None else []
         of = (server, frozenset((one.key, one.address) for one in streams))
         if of != self._of:
@@ -69,7 +70,7 @@ class Publishers:
         return self.found
 
     def forget(self, gone: Iterable[int]) -> None:
-        """Looks again at the next chance where one of these processes was a publisher."""
+        """Searches again at the next opportunity if one of these processes was a publisher."""
         ended = set(gone)
         if any(one.pid in ended for one in self.found.values()):
             self._of = None
@@ -113,7 +114,7 @@ class Publishers:
 
 
 def _pids_of(processes: HostProcesses, server: Server | None, containers: Iterable[Container]) -> set[int]:
-    """The server's processes: in a container those of its first one's program, else master and workers."""
+    """The server's processes: in a container those of its first process's program, else master and workers."""
     if server is None:
         return set()
     if server.pid is not None:
@@ -131,7 +132,7 @@ def _pids_of(processes: HostProcesses, server: Server | None, containers: Iterab
 
 
 def _pushed(stream: Stream) -> PushedStream | None:
-    """What is asked of one stream; None where nobody publishes it."""
+    """The search data of one stream; None if it has no publisher."""
     publishing = [one for one in stream.clients if one.publishing]
     if not stream.publishers and not publishing:
         return None
@@ -150,7 +151,7 @@ def _port(url: str) -> int | None:
 
 
 def _carried(ports: frozenset[int]) -> dict[SocketAddress, int]:
-    """What the server has received, by a connection's other end, as far as this namespace shows it."""
+    """Bytes that the server has received, by the peer's endpoint, as far as this namespace shows them."""
     try:
         sockets = counted_sockets()
     except OSError:

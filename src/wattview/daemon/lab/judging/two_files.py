@@ -1,4 +1,4 @@
-"""The quality of a file against the file that it was made of, frame by frame: of a command that we did not write."""
+"""Quality of a file against the file it was made from, frame by frame, for a command that we did not write."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from wattview.model import RenditionRecord, Scenario
 async def compared(
     settings: Scenarios, reference: Path, output: Path, advance: Callable[[float], None]
 ) -> tuple[Quality, RenditionRecord]:
-    """The scores of all frames of ``output``. ``advance`` hears how much is done, from 0 to 1.
+    """The scores of all frames of ``output``. ``advance`` gets the progress, from 0 to 1.
 
-    A smaller output is scaled to the size of the reference, as a player's screen does. Raises QualityFailed where the
-    two have not the same frames, and where one cannot be decoded; OSError.
+    A smaller output is scaled to the size of the reference, as on a player's screen. Raises QualityFailed if the frame
+    counts differ, or if one cannot be decoded; OSError.
     """
     capabilities = Capabilities()
     # The comparison runs in a folder of its own.
@@ -63,7 +63,7 @@ async def _film(settings: Scenarios, capabilities: Capabilities, path: Path) -> 
 
 
 async def _frames(program: str, path: Path) -> int:
-    """How many pictures a file has, by its packets."""
+    """The number of pictures in a file, by its packets."""
     command = [
         program, "-nostdin", "-loglevel", "error", *ONE_FILE, "-i", f"file:{path}", "-map", "0:V:0",
         "-c", "copy", "-f", "framecrc", "pipe:1",
@@ -73,7 +73,7 @@ async def _frames(program: str, path: Path) -> int:
 
 
 def _raw(program: str, film: Film) -> list[str]:
-    """Every picture of the file once, in its order, whatever its time stamps."""
+    """Every picture of the file once, in order, whatever its time stamps."""
     width, _, height = film.size.partition("x")
     return [
         program, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", *ONE_FILE, "-an", "-sn", "-dn",

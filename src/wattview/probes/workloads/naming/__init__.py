@@ -1,4 +1,4 @@
-"""Who knows what containers and pods are called: one file for each way of asking."""
+"""Sources of container and pod names: one file per protocol."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 POD_NAME, POD_NAMESPACE, POD_UID, CONTAINER_NAME = (
     f"io.kubernetes.{what}" for what in ("pod.name", "pod.namespace", "pod.uid", "container.name")
 )
-"""The labels that the kubelet gives every container, whatever runs it."""
+"""The labels that the kubelet sets on every container, whatever the runtime."""
 
 
 class Named(NamedTuple):
@@ -27,7 +27,7 @@ class Named(NamedTuple):
 
 
 class NameSource(Protocol):
-    """Who can be asked, at the address ``where``. ``ask`` gives all names at once, and raises SourceError."""
+    """A source at the address ``where``. ``ask`` returns all names at once, and raises SourceError."""
 
     engine: str
     where: str
@@ -36,9 +36,9 @@ class NameSource(Protocol):
 
 
 def kubernetes_name(id: str, name: str, engine: str, image: str, labels: Mapping[str, str]) -> Named:
-    """A container with what its labels say of Kubernetes. Without these it is called what its engine calls it."""
+    """A container with the Kubernetes data in its labels. Without these it has its engine's name."""
     container = labels.get(CONTAINER_NAME, "")
-    # cri-dockerd calls a pod's sandbox POD.
+    # cri-dockerd names a pod's sandbox POD.
     sandbox = container == "POD"
     return Named(
         id=id,
