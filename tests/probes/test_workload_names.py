@@ -41,7 +41,7 @@ def test_fields_that_a_newer_runtime_adds_are_passed_over() -> None:
     (found,) = CriNames("crio", "")._containers(message((1, container)))
     assert found == Named(
         id="c1", name="nginx", engine="crio", image="nginx:1", namespace="live", pod="web-0", container="nginx",
-        pod_uid="u",
+        pod_uid="u", attempt=4, labels=kubernetes,
     )  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from tests.support.docker_engine import engine
 from tests.support.workload_tree import POD_UID, until
 from wattview.daemon.children import child_command
 from wattview.model import Workload
+from wattview.probes.containers.docker_stats_families import cadvisor_families
+from wattview.probes.containers.probe import ContainersProbe
 from wattview.probes.procfs import cpu_total
 from wattview.probes.workloads.probe import WorkloadsProbe
 
@@ -62,8 +64,8 @@ def test_docker_and_a_pod_and_a_program_of_nobodys_are_each_a_workload(
                 # what is owned is nearly all that was used; programs that came and went in between are nobody's here
                 assert sum(grown.values()) == pytest.approx(after - before, rel=0.25, abs=0.2)
                 assert grown[by_container[docked].id] == pytest.approx(0.6, abs=0.35)
-                assert grown[by_container[pod["ffmpeg"]].id] > 0.5
-                assert grown["program:busybox"] > 0.5
+                assert grown[by_container[pod["ffmpeg"]].id] > 0.3
+                assert grown["program:busybox"] > 0.3
 
                 cri.remove(pod["ffmpeg"])
                 until(lambda: [one.name for one in probe.read().ended if one.container_id == pod["ffmpeg"]], ["ffmpeg"])
@@ -72,6 +74,40 @@ def test_docker_and_a_pod_and_a_program_of_nobodys_are_each_a_workload(
             finally:
                 loose.kill()
                 probe.close()
+
+
+@pytest.mark.slow
+def test_a_pods_containers_are_served_with_the_labels_of_the_kubelets_cadvisor(
+    tmp_path: Path, make_config: ConfigFactory
+) -> None:
+    with containerd(tmp_path) as cri:
+        pod = cri.pod("live", "encoder", POD_UID, ffmpeg=BUSY)
+        probe = ContainersProbe(
+            make_config(f"docker.host=unix://{tmp_path}/none", f"workloads.engines=containerd={cri.socket}")
+        )
+        try:
+            reading = probe.read()
+            assert {fault.part for fault in reading.faults} <= {"cgroup blkio"}
+            assert reading.engine.name == "containerd"
+            assert {one.id for one in reading.containers} == set(pod.values())
+            found = {family.name: dict(family.samples) for family in cadvisor_families(reading)}
+            usage = [text for text in found["container_cpu_usage_seconds_total"] if pod["ffmpeg"] in text]
+            for label in (
+                'container="ffmpeg"', 'pod="encoder"', 'namespace="live"', f'image="{IMAGE}"',
+                f'name="k8s_ffmpeg_encoder_live_{POD_UID}_0"',
+                'container_label_io_kubernetes_container_name="ffmpeg"',
+                f'container_label_io_kubernetes_pod_uid="{POD_UID}"',
+            ):  # fmt: skip
+                assert all(label in text for text in usage), label
+            assert usage
+            memory = {one.id: one.memory_working_set_bytes for one in reading.containers}
+            assert (memory[pod["ffmpeg"]] or 0) > 0
+            started = {one.id: one.started for one in reading.containers}
+            assert started[pod["ffmpeg"]] == pytest.approx(time.time(), abs=60)
+            cri.remove(pod["ffmpeg"])
+            until(lambda: [one.name.split("_")[1] for one in probe.read().ended], ["ffmpeg"])
+        finally:
+            probe.close()
 
 
 def _about(one: Workload) -> tuple[str, ...]:

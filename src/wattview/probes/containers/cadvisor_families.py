@@ -196,6 +196,14 @@ _DISK: tuple[tuple[str, FamilyType, str, str], ...] = (
 """name, type, help, field of DiskCounters."""
 
 
+_KUBERNETES = (
+    ("pod", "io.kubernetes.pod.name"),
+    ("namespace", "io.kubernetes.pod.namespace"),
+    ("container", "io.kubernetes.container.name"),
+)
+"""The labels that the kubelet's cAdvisor has, and the container's labels that they are."""
+
+
 def cadvisor_families(reading: ContainersReading) -> list[Family]:
     """cAdvisor's families for every container, recently ended ones included, the root cgroup and the machine.
 
@@ -205,10 +213,13 @@ def cadvisor_families(reading: ContainersReading) -> list[Family]:
     everyone = (*reading.containers, *reading.ended, *([reading.root] if reading.root is not None else []))
     names = label_names(_all_labels(everyone) if reading.labels_shown is None else reading.labels_shown)
     counts_restarts = any(container.restarts for container in everyone)
+    kubernetes = any(_KUBERNETES[0][1] in container.labels for container in everyone)
     for container in everyone:
         own = tuple([(name, container.labels.get(key, "")[:LONGEST_VALUE]) for key, name in names.items()])
         if counts_restarts:
             own = (*own, (RESTARTS, str(container.restarts) if container.restarts else ""))
+        if kubernetes:
+            own = (*own, *[(name, container.labels.get(key, "")) for name, key in _KUBERNETES])
         base = _base(container.cgroup, container.name, container.image, own)
         _add_container(families, base, container, reading.details[container.id], container.ended or reading.time)
     families.add("container_scrape_error", "gauge", "1 where the containers could not be read.", "", 0)

@@ -16,11 +16,12 @@ import time
 
 from wattview.config import Config
 from wattview.model import ContainersReading, Engine, Fault, Machine
-from wattview.probes import SourceBroken
+from wattview.probes import SourceAbsent, SourceBroken
 from wattview.probes.containers.background import Background
 from wattview.probes.containers.cgroups.cgroup import hierarchies
 from wattview.probes.containers.cgroups.files import OPEN_FILES, CgroupGone
 from wattview.probes.containers.cgroups.root import RootCgroup
+from wattview.probes.containers.cri_containers import CriContainers
 from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.docker_engine import DockerEngine, EngineInfo, EngineState
 from wattview.probes.containers.engine_processes import Asked, EngineProcesses
@@ -50,7 +51,8 @@ class ContainersProbe:
         self._paths = config.paths
         self._settings = config.docker
         self._machine: Machine | None = None
-        self._engine = DockerEngine(config.docker.host, on_change=self._changed)
+        self._engine = DockerEngine(config.docker.host, on_change=lambda state: self._changed())
+        self._cri = CriContainers(config, on_change=self._changed)
         self._processes = EngineProcesses(config.paths.procfs)
         self._engine_cpu = Rate()
         self._disks = Disks(config.paths.sysfs)
@@ -65,12 +67,14 @@ class ContainersProbe:
     def read(self) -> ContainersReading:
         machine = self._read_machine()
         self._engine.start()
+        self._cri.start()
         if not self._engine.wait(FIRST_LIST_SECONDS):
             raise SourceBroken(f"the Docker engine has not answered within {FIRST_LIST_SECONDS:g} s", "look at its log")
+        self._cri.wait(FIRST_LIST_SECONDS)
         now, monotonic = time.time(), time.monotonic()
         faults: dict[str, Fault] = {}
         with self._lock:
-            state = self._engine.state
+            state = self._state()
             self._follow(state, machine)
             running = self._measure(state, faults)
             ended = self._recently_ended(monotonic)
@@ -108,6 +112,7 @@ class ContainersProbe:
 
     def close(self) -> None:
         self._engine.close()
+        self._cri.close()
         self._exits.close()
         self._background.close()
         self._processes.close()
@@ -126,13 +131,21 @@ class ContainersProbe:
                 raise SourceBroken(f"{self._paths.procfs} is not a procfs: {error}", "set paths.procfs") from None
         return self._machine
 
-    def _changed(self, state: EngineState) -> None:
+    def _state(self) -> EngineState:
+        """What Docker's engine and the runtimes of Kubernetes say together. A node without Docker lacks nothing."""
+        state, more = self._engine.state, self._cri.containers
+        if not more:
+            return state
+        problem = None if isinstance(state.problem, SourceAbsent) else state.problem
+        return EngineState(state.info, {**more, **state.containers}, problem, state.unknown)
+
+    def _changed(self) -> None:
         """In the engine's thread: makes sure that a container that starts and ends between two reads is seen."""
         if self._machine is None:
             return
         try:
             with self._lock:
-                self._follow(state, self._machine)
+                self._follow(self._state(), self._machine)
         except OSError as error:
             # The next read has the same error, and reports it.
             log.debug("containers: %s", error)
@@ -229,7 +242,7 @@ class ContainersProbe:
         use = self._processes.read(monotonic, Asked(info.program, info.peer_pid, self._is_here()))
         rate = None if use is None else self._engine_cpu.update(monotonic, use.cpu_seconds)
         return Engine(
-            name=engine_of_program(info.program).name,
+            name=engine_of_program(info.program).name if info.version or not self._cri.engine else self._cri.engine,
             version=info.version,
             cgroup_version=info.cgroup_version,
             cpu_seconds_total=None if use is None else use.cpu_seconds,

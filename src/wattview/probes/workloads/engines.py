@@ -77,3 +77,8 @@ class NameSources:
         if not file and os.path.exists(SERVICE_ACCOUNT):
             file = SERVICE_ACCOUNT
         return Access(self._config.http.ca_file, file)
+
+
+def cri_runtimes(config: Config) -> list[CriNames]:
+    """The runtimes of Kubernetes' among them that can be asked now."""
+    return [source for source in NameSources(config)() if isinstance(source, CriNames)]

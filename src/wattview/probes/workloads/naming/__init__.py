@@ -13,7 +13,7 @@ POD_NAME, POD_NAMESPACE, POD_UID, CONTAINER_NAME = (
 
 class Named(NamedTuple):
     """A container or, where ``id`` is "", a pod. ``sandbox``: it is what holds a pod's namespaces, and not one of its
-    containers."""
+    containers. ``attempt`` counts how often Kubernetes has made it."""
 
     id: str
     name: str
@@ -24,6 +24,8 @@ class Named(NamedTuple):
     container: str = ""
     pod_uid: str = ""
     sandbox: bool = False
+    attempt: int = 0
+    labels: Mapping[str, str] = {}
 
 
 class NameSource(Protocol):

@@ -9,6 +9,7 @@ HTTP/2 is httpx's.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -23,10 +24,8 @@ SECONDS = 10.0
 MAX_BYTES = 16 * 1024 * 1024
 
 _HEADERS = {"content-type": "application/grpc", "te": "trailers"}
-_EMPTY = b"\0\0\0\0\0"
-"""A message without a field: not compressed, of length 0."""
-
 _UNIMPLEMENTED = "12"
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without one httpx loads the system's certificates each time
 
 
 class ProtobufField(NamedTuple):
@@ -57,14 +56,22 @@ class CriNames:
             raise SourceBroken(f"{self.where}: the answer is no list of the CRI ({error})") from None
 
     async def _lists(self) -> tuple[bytes, bytes]:
-        transport = httpx.AsyncHTTPTransport(uds=self.where, http1=False, http2=True)
+        transport = httpx.AsyncHTTPTransport(uds=self.where, http1=False, http2=True, verify=_NO_TLS)
         async with asyncio.timeout(SECONDS), httpx.AsyncClient(transport=transport, timeout=SECONDS) as client:
             return await self._call(client, "ListPodSandbox"), await self._call(client, "ListContainers")
 
-    async def _call(self, client: httpx.AsyncClient, method: str) -> bytes:
-        """The message that answers a call without arguments."""
+    async def status(self, method: str, id: str) -> bytes:
+        """The answer to ``ContainerStatus`` or ``PodSandboxStatus``, with what the runtime says beside."""
+        transport = httpx.AsyncHTTPTransport(uds=self.where, http1=False, http2=True, verify=_NO_TLS)
+        encoded = id.encode()
+        async with asyncio.timeout(SECONDS), httpx.AsyncClient(transport=transport, timeout=SECONDS) as client:
+            return await self._call(client, method, b"\x0a" + bytes([len(encoded)]) + encoded + b"\x10\x01")
+
+    async def _call(self, client: httpx.AsyncClient, method: str, request: bytes = b"") -> bytes:
+        """The message that answers a call."""
         url = f"http://localhost/runtime.v1.RuntimeService/{method}"
-        async with client.stream("POST", url, headers=_HEADERS, content=_EMPTY) as response:
+        content = b"\0" + len(request).to_bytes(4, "big") + request
+        async with client.stream("POST", url, headers=_HEADERS, content=content) as response:
             status = response.headers.get("grpc-status", "0")
             if status == _UNIMPLEMENTED:
                 raise SourceAbsent(f"{self.where} serves no CRI", "enable its cri plugin")
@@ -82,25 +89,25 @@ class CriNames:
         return body[5:]
 
     def _sandboxes(self, message: bytes) -> Iterator[Named]:
-        """``PodSandbox``: id 1, metadata 2 (name 1, uid 2, namespace 3)."""
+        """``PodSandbox``: id 1, metadata 2 (name 1, uid 2, namespace 3, attempt 4), labels 5."""
         for item in _many(message, 1):
             metadata = _one(item, 2)
             name, uid, namespace = (_text(metadata, number) for number in (1, 2, 3))
             yield Named(
                 id=_text(item, 1), name=name, engine=self.engine, namespace=namespace, pod=name, pod_uid=uid,
-                sandbox=True,
+                sandbox=True, attempt=_number(metadata, 4), labels=_labels(item, 5),
             )  # fmt: skip
 
     def _containers(self, message: bytes) -> Iterator[Named]:
-        """``Container``: id 1, metadata 3 (name 1), image 4 (image 1, user_specified_image 18), labels 8."""
+        """``Container``: id 1, metadata 3 (name 1, attempt 2), image 4 (image 1, user_specified_image 18), labels 8."""
         for item in _many(message, 1):
             image = _one(item, 4)
-            labels = {_text(entry, 1): _text(entry, 2) for entry in _many(item, 8)}
+            labels = _labels(item, 8)
             named = kubernetes_name(
                 _text(item, 1), _text(_one(item, 3), 1), self.engine, _text(image, 18) or _text(image, 1), labels
             )
             yield named._replace(
-                container=_text(_one(item, 3), 1),
+                container=_text(_one(item, 3), 1), attempt=_number(_one(item, 3), 2), labels=labels,
                 pod=labels.get(POD_NAME, ""), namespace=labels.get(POD_NAMESPACE, ""), pod_uid=labels.get(POD_UID, ""),
             )  # fmt: skip
 
@@ -148,3 +155,16 @@ def _one(message: bytes, number: int) -> bytes:
 
 def _text(message: bytes, number: int) -> str:
     return _one(message, number).decode("utf-8", "replace")
+
+
+def _number(message: bytes, number: int) -> int:
+    return next((one.value for one in fields(message) if one.number == number and isinstance(one.value, int)), 0)
+
+
+def _labels(message: bytes, number: int) -> dict[str, str]:
+    return {_text(entry, 1): _text(entry, 2) for entry in _many(message, number)}
+
+
+def texts(message: bytes) -> dict[int, str]:
+    """The fields of a message that are text, by number."""
+    return {one.number: one.value.decode("utf-8", "replace") for one in fields(message) if isinstance(one.value, bytes)}

@@ -1,0 +1,120 @@
+"""The running containers and sandboxes of the runtimes that Kubernetes uses, by their CRI.
+
+A thread lists them every few seconds and asks for the details of new ones (https://github.com/kubernetes/cri-api): the
+CRI has no stream of events that containerd 1.6 serves. As cAdvisor has it, a pod's network is its sandbox's, and its
+containers have none of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wattview.config import Config
+from wattview.fetch import blocking
+from wattview.probes import SourceError
+from wattview.probes.containers.docker_engine import ContainerInfo
+from wattview.probes.workloads.engines import cri_runtimes
+from wattview.probes.workloads.naming import Named
+from wattview.probes.workloads.naming.cri import CriNames, fields, texts
+
+log = logging.getLogger("wattview.containers")
+
+LIST_SECONDS, IDLE_SECONDS = 3.0, 15.0
+"""How often they are listed: where there are any, and where there are none."""
+
+_HOST_NETWORK = 2
+"""NamespaceMode NODE of the CRI."""
+
+
+class CriContainers:
+    """``containers`` are those that run now, by id. ``on_change`` is called in a thread where that has changed."""
+
+    def __init__(self, config: Config, on_change: Callable[[], None]) -> None:
+        self.containers: dict[str, ContainerInfo] = {}
+        self.engine = ""
+        self._config = config
+        self._on_change = on_change
+        self._known: dict[str, ContainerInfo | None] = {}
+        self._tried, self._closed = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="cri-containers", daemon=True)
+            self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Waits until they were listed once, or for so long."""
+        self._tried.wait(seconds)
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._look()
+            except Exception as error:
+                # What was known stands; that names cannot be asked for is told by the source of workloads.
+                log.debug("cri: %s", error, exc_info=error)
+            self._tried.set()
+            self._closed.wait(LIST_SECONDS if self.containers else IDLE_SECONDS)
+
+    def _look(self) -> None:
+        found: dict[str, ContainerInfo] = {}
+        known: dict[str, ContainerInfo | None] = {}
+        for runtime in cri_runtimes(self._config):
+            with contextlib.suppress(SourceError):
+                for named in runtime.ask():
+                    info = self._known[named.id] if self._known.get(named.id) else _described(runtime, named)
+                    known[named.id] = info
+                    if info is not None:
+                        found[named.id], self.engine = info, runtime.engine
+        self._known = known
+        if found.keys() != self.containers.keys():
+            self.containers = found
+            self._on_change()
+
+
+def _described(runtime: CriNames, named: Named) -> ContainerInfo | None:
+    """A container or a sandbox; None where it does not run."""
+    method = "PodSandboxStatus" if named.sandbox else "ContainerStatus"
+    status, info = b"", "{}"
+    for field in fields(blocking(runtime.status(method, named.id))):
+        if field.number == 1 and isinstance(field.value, bytes):
+            status = field.value
+        elif field.number == 2 and isinstance(field.value, bytes):
+            info = texts(field.value).get(2, info)
+    said: Mapping[str, Any] = json.loads(info)
+    pid = int(said.get("pid") or 0)
+    if pid <= 0:
+        return None
+    moments = {field.number: field.value for field in fields(status) if isinstance(field.value, int)}
+    created, started = (moments.get(number) for number in ((4, 4) if named.sandbox else (4, 5)))
+    kind = "POD" if named.sandbox else named.container
+    return ContainerInfo(
+        id=named.id,
+        # What the kubelet called containers of Docker: unique, and known to queries.
+        name=f"k8s_{kind}_{named.pod}_{named.namespace}_{named.pod_uid}_{named.attempt}",
+        image=named.image or str(said.get("image") or ""),
+        pid=pid,
+        labels=dict(named.labels),
+        created=created / 1e9 if created else None,
+        started=started / 1e9 if started else None,
+        network_mode=_network(said) if named.sandbox else "container:sandbox",
+    )
+
+
+def _network(said: Mapping[str, Any]) -> str:
+    """``host`` for a sandbox in the host's network."""
+    options = said
+    for key in ("config", "linux", "security_context", "namespace_options"):
+        options = options.get(key) or {}
+    return "host" if options.get("network") == _HOST_NETWORK else ""
