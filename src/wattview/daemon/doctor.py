@@ -25,6 +25,7 @@ from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.judging.quality import find_tool
 from wattview.daemon.media.server import ManagedRtmp
 from wattview.daemon.sampler import Sampler, Source
+from wattview.daemon.wall import calibration_file
 from wattview.model import (
     ContainersReading,
     ExporterHealth,
@@ -42,6 +43,7 @@ from wattview.model import (
     counted_states,
     grouped_reasons,
 )
+from wattview.model.power.calibration import WallCalibration
 from wattview.model.power.meters import meter_kind
 from wattview.model.power_sources import power_source
 from wattview.probes import SourceError
@@ -74,6 +76,8 @@ async def examine(
     tools = [finding async for finding in _examine_tools(config)]
     if history is not None and "history" not in sampler.sources:
         tools.append(await _examine_history(history))
+    if (calibration := await asyncio.to_thread(calibration_file.load, Path(config.paths.state))) is not None:
+        tools.append(_calibration(calibration))
     if health is not None:
         tools.append(_exporters(await health.check()))
     return [*sources, *tools, *([media_server.finding()] if media_server is not None else [])]
@@ -86,6 +90,14 @@ async def examine_alone(config: Config) -> list[Finding]:
         return [*await examine(config, sampler), await _examine_ports(config)]
     finally:
         sampler.close()
+
+
+def _calibration(found: WallCalibration) -> Finding:
+    """The calibration of the wall, with what makes it less than it could be."""
+    made = time.strftime("%Y-%m-%d", time.localtime(found.time))
+    imported = ", imported from another machine" if found.imported else ""
+    said = [f"made {made} with the meter {found.meter}, mean error {found.error_percent:.1f} %{imported}"]
+    return Finding(source="calibration", state="works", detail="; ".join((*said, *found.remarks)))
 
 
 def _exporters(checked: Sequence[ExporterHealth], free: int = 0) -> Finding:

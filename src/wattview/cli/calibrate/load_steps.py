@@ -66,7 +66,8 @@ def steps_of(count: int, cpus: int, gpu: bool) -> list[LoadStep]:
 
 def _of_weight(busy_cpus: float, preset: str) -> LoadStep:
     full = math.floor(busy_cpus + 1e-9)
-    return LoadStep(full, round((busy_cpus - full) / PACED_SHARE), preset)
+    paced = round((busy_cpus - full) / PACED_SHARE)
+    return LoadStep(full, paced if full else max(1, paced), preset)
 
 
 async def usable_encoders(ffmpeg: str, gpu: bool) -> tuple[str, str]:

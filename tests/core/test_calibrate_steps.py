@@ -1,0 +1,43 @@
+"""The steps of load of ``wattview calibrate``: from idle to all CPUs, with the GPU where there is one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wattview.cli.calibrate.load_steps import GPU_SESSIONS, PACED_SHARE, Encoders, LoadStep, steps_of
+
+IDLE = LoadStep()
+
+
+def weight(step: LoadStep) -> float:
+    return step.full + PACED_SHARE * step.paced
+
+
+@given(count=st.integers(8, 60), cpus=st.integers(1, 256), gpu=st.booleans())
+def test_the_steps_go_from_idle_to_all_cpus_and_back(count: int, cpus: int, gpu: bool) -> None:
+    steps = steps_of(count, cpus, gpu)
+    assert len(steps) == count
+    assert steps[0] == IDLE
+    assert steps.count(IDLE) == 2
+    assert max(map(weight, steps)) == pytest.approx(cpus)
+    rising = [weight(step) for step in steps[: steps.index(IDLE, 1)] if not step.on_gpu]
+    assert rising == sorted(rising)
+    assert [step.on_gpu for step in steps if step.on_gpu] == (list(GPU_SESSIONS) if gpu else [])
+
+
+def test_a_step_is_said_in_words() -> None:
+    assert IDLE.words == "idle"
+    assert LoadStep(3, 2, "medium").words == "3 x medium, 2 in real time"
+    assert LoadStep(on_gpu=2).words == "2 on the GPU"
+
+
+def test_encoders_that_end_by_themselves_are_a_problem_and_are_stopped_without_one() -> None:
+    encoders = Encoders("false", "libx264", "")
+    encoders.start(LoadStep(full=1))
+    while not (problem := encoders.problem()):
+        continue
+    assert problem == "FFmpeg ended with status 1: it said nothing"
+    encoders.stop()
+    assert encoders.problem() == ""
