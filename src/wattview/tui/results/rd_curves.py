@@ -296,7 +296,7 @@ def _line(one: CurveDifference, quality: str) -> str:
     if one.low is not None and one.high is not None:
         text += f" ({signed(one.low)} to {signed(one.high)}): {one.verdict.partition(':')[0]}"
     if one.quality_gain is not None:
-        gain = signed(one.quality_gain, 4 if quality == "ssim" else 2)
+        gain = signed(one.quality_gain, QUANTITIES[f"{quality}_score"].decimals)
         text += f"; {gain} {quality.upper()} at equal {QUANTITIES[one.price].words}"
     return text
 
