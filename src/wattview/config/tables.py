@@ -120,11 +120,10 @@ class Docker(Section, frozen=True, kw_only=True):
 
 
 class Workloads(Section, frozen=True, kw_only=True):
-    """Whatever runs on the machine, as its control groups divide it. ``engines`` says who is asked for the names of
-    containers: ``auto`` is every engine whose socket is found, else a comma-separated list of engines (``docker``,
-    ``podman``, ``containerd``, ``crio``) or of sockets (``podman=/run/user/1000/podman/podman.sock``); "" asks none.
-    ``kubelet_url`` is where the kubelet lists the node's pods (``https://127.0.0.1:10250``), "" where it is not asked.
-    """
+    """Everything that runs on the machine, divided by control groups. ``engines`` are the sources of container names:
+    ``auto`` is every engine whose socket is found, else a comma-separated list of engines (``docker``, ``podman``,
+    ``containerd``, ``crio``) or of sockets (``podman=/run/user/1000/podman/podman.sock``); "" uses none.
+    ``kubelet_url`` is where the kubelet lists the node's pods (``https://127.0.0.1:10250``), "" for none."""
 
     enabled: bool = True
     engines: str = "auto"

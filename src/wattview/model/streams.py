@@ -9,18 +9,17 @@ from msgspec import Struct
 from wattview.model.source import Reading
 
 EncoderMatch = Literal["run", "socket", "command line", "traffic", "address", "server", "remote", "none"]
-"""How a stream's encoder was found. ``run``: WattView started it. ``socket``: its connection to the server.
-``command line``: the address that it pushes to. ``traffic``: as many bytes as the stream has. ``address``: no process,
-but the container of that address. ``server``: the server itself fetches or relays the stream. ``remote``: it is on
-another machine. ``none``: it is on this machine, and could not be told."""
+"""How a stream's encoder was found. ``run``: WattView started it. ``socket``: its connection to the server. ``command
+line``: the address that it pushes to. ``traffic``: its connection carried as many bytes as the stream. ``address``: no
+process, but the container with that address. ``server``: the server itself fetches or relays the stream. ``remote``: it
+is on another machine. ``none``: it is on this machine, but could not be identified."""
 
 
 class StreamEncoder(Struct, frozen=True, kw_only=True):
-    """Who encodes a stream. ``pid`` and ``program`` are the publishing process'; ``workload`` is the id of the workload
-    that it runs in, ``kind`` and ``name`` are that one's. ``host`` is the address of another machine. ``reason`` says
-    why it is not known. ``watts`` is its active power, of the processes that work for it, as far as it pushes this
-    stream; None where that is not known, 0 where the server is the source.
-    """
+    """The encoder of a stream. ``pid`` and ``program`` are those of the publishing process; ``workload`` is the id of
+    its workload, with that one's ``kind`` and ``name``. ``host`` is the address of another machine. ``reason`` says why
+    it is unknown. ``watts`` is the active power of its processes, in proportion to this stream; None if unknown, 0 if
+    the server is the source."""
 
     match: EncoderMatch
     pid: int | None = None
@@ -59,9 +58,9 @@ class StreamClient(Struct, frozen=True, kw_only=True):
 class Stream(Struct, frozen=True, kw_only=True):
     """One live stream of an RTMP server. Bandwidth is bytes per second; totals are bytes since it started.
 
-    ``power_watts`` is its power: its part of the server's by its part of the traffic (``server_watts``, where the
-    server is on this machine), and its encoder's. It is None where the encoder's is not known, or is another machine's;
-    ``encoder`` says which. A stream without a publisher has no encoder.
+    ``power_watts`` is its share of the server's power by traffic (``server_watts``, if the server is on this machine),
+    plus its encoder's power. None if the encoder's is unknown, or on another machine; ``encoder`` says which. A stream
+    without a publisher has no encoder.
     """
 
     app: str

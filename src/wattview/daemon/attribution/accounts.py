@@ -1,8 +1,9 @@
-"""The two accounts of who used the power: what each added to the idle machine, and what the whole machine is for.
+"""The two accounts of power: marginal, what each consumer added to the idle machine; and attributional, its share of
+the whole.
 
-*Marginal*: idle power is nobody's, and the power above it is divided; it is known as soon as idle power is.
-*Attributional*: idle power is divided with the rest, by CPU time, and a GPU's by its use; it is always known. Until
-idle power is, who asks for the marginal account is shown the attributional one, marked as including idle.
+*Marginal*: idle power belongs to nobody, and the power above it is divided; known once idle power is. *Attributional*:
+idle power is divided too, by CPU time, and a GPU's by its use; always known. Until idle power is known, the
+attributional account is shown in place of the marginal one, marked as including idle.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from wattview.model import PowerAccount
 
 
 class Book:
-    """One account: its last interval, all intervals together, and what streams take by it."""
+    """One account: its last interval, the totals, and the streams' power."""
 
     def __init__(self) -> None:
         self.last: Attribution | None = None
@@ -28,7 +29,7 @@ class Book:
 
 
 class ShownAccount(Struct, frozen=True):
-    """What is shown of an account. ``includes_idle``: the figures of the last interval contain idle power."""
+    """The displayed account. ``includes_idle``: the figures of the last interval contain idle power."""
 
     account: PowerAccount
     book: Book
@@ -36,7 +37,7 @@ class ShownAccount(Struct, frozen=True):
 
 
 class Accounts:
-    """Both books."""
+    """Both accounts."""
 
     def __init__(self) -> None:
         self.marginal = Book()
@@ -47,7 +48,7 @@ class Accounts:
         return self.marginal, self.attributional
 
     def enter(self, interval: Interval, idle: Idle | None, gpu_idle: Mapping[str, float]) -> None:
-        """Divides an interval by both accounts; by the marginal one where idle power is known."""
+        """Divides an interval by both accounts; by the marginal one only if idle power is known."""
         self.idle = idle
         shared = attribute(interval, 0.0, {gpu.uuid: 0.0 for gpu in interval.gpus})
         self.attributional.last = shared
@@ -64,6 +65,6 @@ class Accounts:
             book.last = None
 
     def page(self, account: PowerAccount) -> ShownAccount:
-        """What is shown to whoever asks for an account."""
+        """What to show for a requested account."""
         marginal = account == "marginal" and self.marginal.last is not None
         return ShownAccount(account, self.marginal if marginal else self.attributional, not marginal)

@@ -1,8 +1,8 @@
-"""The wall at this moment: the meter's figure where there is one, else what the calibration makes of the machine's own.
+"""Current power at the wall: by the meter if there is one, else by the calibration from the machine's own counters.
 
-It is fed with the intervals of the attribution, in which the counters of all sources are of one span of time, and with
-the meter's readings by whoever reads them. While a meter is there, both are kept for some minutes, so that a
-calibration can be made of them; and a calibration that no longer fits the meter is told of, once.
+Its inputs are the intervals of the attribution, in which all counters cover the same span, and the meter's readings.
+With a meter, both are kept for some minutes, as data for a calibration; a calibration that no longer fits the meter is
+reported once.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class CalibrationRefused(Exception):
 
 
 class Wall:
-    """``calibration`` is the one that is kept in ``state``, None without one. ``gpus`` gives the models of this
-    machine's GPUs, None while they are not known."""
+    """``calibration`` is the one stored in ``state``, None without one. ``gpus`` returns the models of this machine's
+    GPUs, None while unknown."""
 
     def __init__(
         self,
@@ -79,8 +79,8 @@ class Wall:
         return self._calibration
 
     def take(self, interval: Interval | None, source: str) -> None:
-        """An interval of the attribution, whose host's power came from ``source``; None where a part of the machine's
-        own power was not known in it."""
+        """Takes an interval of the attribution, with the host's power source; None if a part of the machine's power was
+        unknown."""
         measured = (entry := power_source(source)) is not None and entry.measures
         if interval is None:
             self._lose("the machine's own power is not known now")
@@ -122,7 +122,7 @@ class Wall:
             )
 
     def power(self, metered: WallPower | None) -> WallPower | None:
-        """The wall now. ``metered`` is what the meters say, None where none does or there is none."""
+        """Current power at the wall. ``metered`` is by the meters; None if there are none, or they fail."""
         if metered is not None:
             self._note(metered)
             if metered.watts is not None:
@@ -140,8 +140,8 @@ class Wall:
         return replace(power, watts=None, error_watts=None, joules_total=None, reason="not asked for lately")
 
     def kept(self) -> tuple[float, list[Sample]]:
-        """The series that the history keeps of the calibration, and when they were so. It is the wall's power only
-        while no meter tells."""
+        """The calibration's series for the history, and their time. They include the wall's power only if no meter
+        works."""
         power = self.calibrated()
         if power is None:
             return 0.0, []
@@ -150,7 +150,7 @@ class Wall:
         return power.time, [(f.name + text, value) for f in wall_families(shown) for text, value in f.samples]
 
     def samples(self, after: float, meter: str) -> WallSamples:
-        """What was seen since that moment (Unix seconds). ``meter`` is one by name, "" all that make up the wall."""
+        """The data since that moment (Unix seconds). ``meter`` is one by name, "" for all that make up the wall."""
         metered = self._metered
         points = [point for point in self._meters.get(meter, ()) if point[0] > after]
         chosen = [one for one in metered.meters if not meter or one.name == meter] if metered is not None else []
@@ -172,7 +172,7 @@ class Wall:
         )  # fmt: skip
 
     async def adopt(self, offer: CalibrationOffer) -> WallCalibration:
-        """Keeps a calibration and goes by it. Raises CalibrationRefused, and OSError where it cannot be written."""
+        """Stores a calibration and uses it. Raises CalibrationRefused, and OSError if it cannot be written."""
         offered = offer.calibration
         if reason := calibration_file.problem(offered):
             raise CalibrationRefused(f"the calibration cannot be used: {reason}")

@@ -87,7 +87,7 @@ class MachinePower(Struct, frozen=True, kw_only=True):
 
 
 PowerAccount = Literal["marginal", "attributional"]
-"""Who is charged with idle power: nobody, or whoever used the machine, by CPU time and use of GPUs."""
+"""Who is charged for idle power: nobody (marginal), or its users by CPU time and GPU use (attributional)."""
 
 
 class PowerUse(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
-"""Power at the wall without a meter: a calibration computes it from what the machine's own counters say.
+"""Power at the wall without a meter: a calibration computes it from the machine's own counters.
 
-A calibration is kept in the daemon's state directory, and travels between machines of one model as a JSON file.
+A calibration is stored in the daemon's state directory, and can be exchanged between machines of one model as a JSON
+file.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from typing import NamedTuple
 from msgspec import Struct
 
 CALIBRATION_VERSION = 1
-"""Of the form of the file. A file of a later form is refused."""
+"""Version of the file format. Newer versions are refused."""
 
 
 class WallInputs(NamedTuple):
-    """What the machine did in the ``seconds`` that ended at ``time`` (Unix seconds). ``host_watts`` is the mean power
-    by the host's source, ``gpu_watts`` that of the GPUs beside it (0 where it has none), and ``cpu_percent`` of the
-    whole machine (0 to 100)."""
+    """The machine's activity in the ``seconds`` before ``time`` (Unix seconds). ``host_watts`` is the mean power by the
+    host's source, ``gpu_watts`` that of the GPUs beside it (0 without any), and ``cpu_percent`` is of the whole machine
+    (0 to 100)."""
 
     time: float
     seconds: float
@@ -26,9 +27,9 @@ class WallInputs(NamedTuple):
 
 
 class MachineModel(Struct, frozen=True, kw_only=True):
-    """What two machines have in common whose calibration may be exchanged. ``product`` and ``board`` are the firmware's
-    vendor and name (DMI), ``gpus`` the models in the order of their slots. ``instance_type`` is what a cloud's provider
-    calls a virtual machine of this kind, "" where that is not known; ``virtual`` that it is one."""
+    """What two machines must have in common to exchange a calibration. ``product`` and ``board`` are the firmware's
+    vendor and name (DMI), ``gpus`` the models in the order of their slots. ``instance_type`` is a cloud provider's name
+    for this kind of virtual machine, "" if unknown; ``virtual``: it is a virtual machine."""
 
     cpu: str
     cpus: int
@@ -40,22 +41,22 @@ class MachineModel(Struct, frozen=True, kw_only=True):
 
 
 class SeenRange(NamedTuple):
-    """From the least to the most of an input that the calibration has seen."""
+    """Minimum and maximum of an input in the calibration."""
 
     low: float
     high: float
 
 
 class WallCalibration(Struct, frozen=True, kw_only=True):
-    """A model of the wall: ``watts = coefficients · terms``, of the machine's own counters.
+    """A model of the power at the wall: ``watts = coefficients · terms``, over the machine's own counters.
 
-    ``time`` is when it was made (Unix seconds), ``meter`` with which. ``power_source`` is the host's source that it
-    was fitted to (``rapl``), "" where the machine measures nothing and CPU use stands in its place. ``warm_seconds`` is
-    the time constant of the term ``warm``. ``covariance`` is that of the coefficients, ``residual_watts`` the standard
+    ``time`` is when it was made (Unix seconds), ``meter`` with which meter. ``power_source`` is the host's source that
+    it was fitted to (``rapl``), "" if the machine measures nothing and CPU use replaces it. ``warm_seconds`` is the
+    time constant of the term ``warm``. ``covariance`` is that of the coefficients, ``residual_watts`` the standard
     deviation around the model, and ``quantile`` Student's t of 95 % at its degrees of freedom: together they give the
-    prediction interval. ``error_watts`` (root mean square) and ``error_percent`` (mean of the absolute) are those of
-    steps that were left out of the fit in turn. ``spans`` are the inputs that were seen. ``lag_seconds`` is how late
-    the meter was. ``imported``: made on another machine; its intervals are then wider. ``forced``: of another model.
+    prediction interval. ``error_watts`` (root mean square) and ``error_percent`` (mean absolute) are leave-one-out
+    errors over the steps. ``spans`` are the ranges of the inputs. ``lag_seconds`` was the meter's lag. ``imported``:
+    from another machine; its intervals are then wider. ``forced``: from another model.
     """
 
     version: int = CALIBRATION_VERSION
@@ -82,9 +83,9 @@ class WallCalibration(Struct, frozen=True, kw_only=True):
 
 
 class WallSamples(Struct, frozen=True, kw_only=True):
-    """What a calibration is made of, since a moment: the ``inputs``, and the new values of the meter as (Unix seconds,
-    watts). ``refresh_seconds`` and ``resolution_watts`` are the meter's as far as they are known. ``power_source`` is
-    the host's, "" where it is no measurement. ``reason`` says why there is nothing of the meter."""
+    """Data for a calibration since a moment: the ``inputs``, and the meter's new values as (Unix seconds, watts).
+    ``refresh_seconds`` and ``resolution_watts`` are the meter's, if known. ``power_source`` is the host's, "" if it is
+    not a measurement. ``reason`` says why the meter has no data."""
 
     machine: MachineModel
     power_source: str
@@ -96,8 +97,8 @@ class WallSamples(Struct, frozen=True, kw_only=True):
 
 
 class CalibrationOffer(Struct, frozen=True, kw_only=True):
-    """A calibration that the daemon is to keep. ``imported``: it was made on another machine. ``force`` takes one of
-    another model of machine. ``instance_type`` is what the provider calls this virtual machine."""
+    """A calibration for the daemon to store. ``imported``: it was made on another machine. ``force`` accepts one from
+    another model of machine. ``instance_type`` is the provider's name for this virtual machine."""
 
     calibration: WallCalibration
     imported: bool = False

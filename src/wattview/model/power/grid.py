@@ -1,6 +1,6 @@
-"""Carbon intensity and price of the grid's energy over time, and the one list of sources of them.
+"""Carbon intensity and price of the grid's energy over time, and the list of their sources.
 
-To add a source is to add its module, and one entry here.
+To add a source, add its module and one entry here.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ GRIDS: tuple[GridKind, ...] = (
         seconds=3600.0,
     ),
 )
-"""Every kind of source that the settings may name."""
+"""Every kind of source for the settings."""
 
 GRID_KINDS = [kind.name for kind in GRIDS]
 
@@ -74,8 +74,8 @@ def grid_kind(name: str) -> GridKind | None:
 
 
 class GridSpan(NamedTuple):
-    """From ``start`` to ``end`` (Unix seconds) a kilowatt-hour has this ``value``: grams of CO2 equivalent, or its
-    price in the currency of the settings."""
+    """A kilowatt-hour has this ``value`` from ``start`` to ``end`` (Unix seconds): grams of CO2 equivalent, or its
+    price in the configured currency."""
 
     start: float
     end: float
@@ -83,7 +83,7 @@ class GridSpan(NamedTuple):
 
 
 class GridSeries(Struct, frozen=True, kw_only=True):
-    """What one source tells of one quantity: spans in order of time, none in another."""
+    """One quantity from one source: spans in order of time, without overlap."""
 
     quantity: GridQuantity
     source: str

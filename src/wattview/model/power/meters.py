@@ -1,8 +1,7 @@
-"""Power at the wall: what a meter in front of the machine's power supplies says, and the one list of kinds of meters.
+"""Power at the wall: the reading of a meter in front of the machine's power supplies, and the list of kinds of meters.
 
-A wall meter stands beside the sources of the host's power (``model.power_sources``), not in their place: those see
-parts of the machine, and are what power is attributed by; the meter sees all that is billed. To add a kind is to add
-its module, and one entry here.
+A wall meter supplements the sources of host power (``model.power_sources``): those see parts of the machine and are the
+basis of attribution; the meter sees everything that is billed. To add a kind, add its module and one entry here.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ WALL_WORDS: dict[WallSource, str] = {"meter": "by its meter", "calibrated": "cal
 class MeterKind(NamedTuple):
     """One kind of meter.
 
-    ``name`` is the value of ``kind`` in ``[[power.meters]]``; ``words`` say what it is. ``module`` is a file in
-    ``probes/meters/``, which has ``make(settings, config)``. ``needs`` names the settings without which it cannot
-    work, ``takes`` those that it understands beside the ones of all meters. ``seconds`` is how often it is read
-    unless the settings say so. ``accuracy_percent`` is what makers promise of such meters; None where it depends on
-    what is behind it.
+    ``name`` is the value of ``kind`` in ``[[power.meters]]``; ``words`` describe it. ``module`` is a file in
+    ``probes/meters/``, which has ``make(settings, config)``. ``needs`` names its required settings, ``takes`` its
+    optional ones besides those of all meters. ``seconds`` is the default reading interval. ``accuracy_percent`` is the
+    usual accuracy of such meters; None if it depends on what is behind it.
     """
 
     name: str
@@ -84,32 +82,32 @@ METERS: tuple[MeterKind, ...] = (
         seconds=15.0,
     ),
 )
-"""Every kind of meter that the settings may name."""
+"""Every kind of meter for the settings."""
 
 METER_KINDS = [kind.name for kind in METERS]
 
 
 def meter_kind(name: str) -> MeterKind | None:
-    """The entry of a kind; None where this version does not know it."""
+    """The entry of a kind; None if this version does not know it."""
     return next((kind for kind in METERS if kind.name == name), None)
 
 
 class MeterReading(Reading, frozen=True, kw_only=True):
-    """The last value of one meter. ``time`` and ``monotonic`` are when it was seen first; a meter that goes on to show
-    it is younger than ``monotonic`` by up to ``refresh_seconds``.
+    """The last value of one meter. ``time`` and ``monotonic`` are when it first appeared; a meter that repeats it is
+    younger by up to ``refresh_seconds``.
 
-    ``watts`` and ``joules_total`` are of all that is behind the meter; None where nothing was read for too long, or
-    what is shown has not moved for so long that the meter must have stopped (``fault`` says so). ``joules_total``
-    comes from the meter's own counter where it has one, else from its watts. It has counted without a gap since
-    ``since`` (Unix seconds), and begins anew at 0 after one: the energy of a window is known where it began no earlier.
-    It is of ``answered`` (Unix seconds), when the meter answered last.
+    ``watts`` and ``joules_total`` cover everything behind the meter; None if there was no answer for too long, or if
+    the value has been constant for so long that the meter must have stopped (``fault`` says so). ``joules_total`` comes
+    from the meter's own counter if it has one, else from its watts. It has counted without a gap since ``since`` (Unix
+    seconds), and restarts at 0 after one: the energy of a window is known if it started no earlier. It is as of
+    ``answered`` (Unix seconds), the meter's last answer.
 
-    ``refresh_seconds`` is how often the value was seen to change, which may be no finer than ``interval_seconds``, how
-    often it is read. ``resolution_watts`` is the step in which it moves, as seen. ``error_watts`` is how far off
-    ``watts`` may be: half a step and the meter's class. Each is None until it is known.
+    ``refresh_seconds`` is the observed refresh interval, not shorter than the reading interval ``interval_seconds``.
+    ``resolution_watts`` is the observed step of the watts. ``error_watts`` bounds the error of ``watts``: half a step
+    and the meter's class. Each is None until known.
 
-    ``machines`` are behind the meter, of whose power this one has ``share``, None where nobody said. ``supply``: it
-    feeds one of this machine's power supplies, and there are others.
+    ``machines`` is how many are behind the meter; this one has ``share`` of their power, None if unknown. ``supply``:
+    it feeds one of several power supplies of this machine.
     """
 
     name: str
@@ -129,14 +127,14 @@ class MeterReading(Reading, frozen=True, kw_only=True):
 
 
 class WallPower(Struct, frozen=True, kw_only=True):
-    """What this machine draws from the wall: by its meters, or ``calibrated``, computed from what its own counters say
-    by a model that was fitted to a meter.
+    """Power of this machine at the wall: by its meters, or ``calibrated``, computed from its own counters by a model
+    that was fitted to a meter.
 
-    ``time`` and ``monotonic`` are those of the oldest value in it; ``answered`` (Unix seconds) is what ``joules_total``
-    is of. ``error_watts`` bounds the meter's own error and its
-    resolution, and is half the 95 % prediction interval of a model. ``watts`` is None where a part is unknown, and then
-    ``reason`` says which. ``joules_total`` is for differences, and known for windows that began no earlier than
-    ``since`` (Unix seconds). ``meters`` are all that the settings name, whether or not they are in the sum.
+    ``time`` and ``monotonic`` are those of its oldest value; ``joules_total`` is as of ``answered`` (Unix seconds).
+    ``error_watts`` is the bound of the meter's own error and resolution, or half the 95 % prediction interval of the
+    model. ``watts`` is None if a part is unknown, and ``reason`` says which. ``joules_total`` is for differences, over
+    windows that started no earlier than ``since`` (Unix seconds). ``meters`` are all configured ones, whether or not
+    they are in the sum.
     """
 
     source: WallSource
@@ -152,6 +150,6 @@ class WallPower(Struct, frozen=True, kw_only=True):
 
 
 class WallReading(Reading, frozen=True, kw_only=True):
-    """All wall meters of the settings, and what they say of this machine."""
+    """All configured wall meters, and the resulting power of this machine."""
 
     power: WallPower

@@ -19,11 +19,11 @@ _USAGE = b"usage_usec "
 
 
 class WorkloadCgroup:
-    """A cgroup, a workload where ``place`` says which. ``above`` is what it says of the cgroups below it.
+    """A cgroup; ``place`` says which workload it is, if any. ``above`` is the context for its children.
 
-    ``seconds`` is its own CPU time, without that of workloads inside it; of a ``residue`` since it was found. It never
-    falls. ``percent`` is its rate (100 = one core). ``started`` is when it came (Unix seconds), where it was seen to.
-    ``watch`` and ``populated`` are its inotify watches.
+    ``seconds`` is its own CPU time, without that of workloads inside it; for a ``residue``, since it was found. It
+    never falls. ``percent`` is its rate (100 = one core). ``started`` is when it was created (Unix seconds), if
+    observed. ``watch`` and ``populated`` are its inotify watches.
     """
 
     __slots__ = (
@@ -76,7 +76,7 @@ class WorkloadCgroup:
             name = "memory.current" if version == 2 else "memory.usage_in_bytes"
             self._memory = KernelFile(f"{memory}/{name}", size=64)
         self._inside = 0.0
-        """What workloads inside it have used, those that have gone as well, as of their last readings."""
+        """CPU time of the workloads inside it, ended ones included, as of their last readings."""
         self._offset: float | None = None if found is not None and found.residue else 0.0
 
     @property
@@ -126,7 +126,7 @@ class WorkloadCgroup:
 
 
 def _usage(data: bytes) -> float:
-    """cpu.stat of version 2, whose first line it is."""
+    """From cpu.stat of version 2, in its first line."""
     if data.startswith(_USAGE):
         return int(data[len(_USAGE) : data.index(b"\n")]) / 1e6
     found = flat(data)

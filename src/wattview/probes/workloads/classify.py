@@ -1,8 +1,9 @@
-"""What a cgroup is, by its path alone: a container, a pod, a systemd unit, a login session, or one that nobody names.
+"""What a cgroup is, by its path alone: a container, a pod, a systemd unit, a login session, or unknown.
 
 The layouts are those of systemd (systemd.slice(5), user@.service(5)), Docker, Podman, containerd, CRI-O, LXC and the
-kubelet, with either cgroup driver: https://kubernetes.io/docs/setup/production-environment/container-runtimes/
-#cgroup-drivers. Names are not guessed here: a container is its id until its engine says more.
+kubelet, with either cgroup driver:
+https://kubernetes.io/docs/setup/production-environment/container-runtimes/#cgroup-drivers. Names are not guessed here:
+a container has its id until its engine reports a name.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ for all of it is the container's."""
 
 
 class Above(NamedTuple):
-    """What is known of a cgroup from those above it. ``manager`` is a user's (``user@1000.service``), "" the
-    system's; ``uid`` is the user whose slice it is in; ``engine`` is the one whose containers are usually here."""
+    """Context from a cgroup's ancestors. ``manager`` is a user's (``user@1000.service``), "" the system's; ``uid`` is
+    the user of its slice; ``engine`` is the one whose containers are usually here."""
 
     inside: Inside = "manager"
     manager: str = ""
@@ -52,10 +53,10 @@ _ENGINES = {
     "": "", "docker": "docker", "libpod": "podman", "libpod-payload": "podman", "cri-containerd": "containerd",
     "containerd": "containerd", "nerdctl": "containerd", "crio": "crio",
 }  # fmt: skip
-"""By what stands before a container's id. Anything else before it is not the container but its monitor (``conmon``)."""
+"""By the prefix of a container's id. Any other prefix means its monitor (``conmon``), not the container."""
 
 _PARENTS = {"docker": "docker", "libpod_parent": "podman", "k8s.io": "containerd", "default": "containerd"}
-"""Directories below which an engine puts its containers where systemd does not place them."""
+"""Directories of engines' containers when systemd does not place them."""
 
 _POD = re.compile(
     r"(?:[a-z0-9-]+-)?kubepods(?:-besteffort|-burstable)?-pod([0-9a-f_]{32,36})\.slice|pod([0-9a-f-]{32,36})"
@@ -97,7 +98,7 @@ def _container(name: str, above: Above) -> WorkloadPlace | None:
         return None
     engine = _ENGINES[match[1] or ""] or above.engine
     if engine == "podman" and not match[1]:
-        # Podman's cgroup of a pod, where systemd does not place it.
+        # Podman's cgroup of a pod, when systemd does not place it.
         return None
     return WorkloadPlace("container", engine=engine, container_id=match[2], pod_uid=above.pod_uid)
 

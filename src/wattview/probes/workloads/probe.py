@@ -1,8 +1,7 @@
-"""Everything that runs on the machine as workloads, whoever started it: the cgroup tree, what is outside of it, and
-the names of all.
+"""All workloads of the machine: the cgroup tree, processes outside of it, and their names.
 
-A read walks nothing and asks nobody: it reads the counters of the cgroups that are known to be there. What ends is
-known for ``workloads.ended_seconds`` with its last counters.
+A read neither walks the tree nor queries engines: it reads the counters of the known cgroups. Ended workloads are kept
+for ``workloads.ended_seconds`` with their last counters.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ FIRST_NAMES_SECONDS = 1.0
 """How long the first read waits for names."""
 
 MOST_ENDED = 2000
-"""How many workloads that have ended are remembered at most, the last ones."""
+"""Maximum number of ended workloads that are kept."""
 
 
 class WorkloadsProbe:
-    """``read`` raises SourceAbsent where no cgroups are mounted, or none that count CPU time."""
+    """``read`` raises SourceAbsent if no cgroups are mounted, or none with CPU accounting."""
 
     def __init__(self, config: Config) -> None:
         self._paths = config.paths
@@ -117,19 +116,19 @@ class WorkloadsProbe:
         return found
 
     def _on_end(self, one: WorkloadCgroup) -> None:
-        """In whichever thread has seen it; the tree's lock is held."""
+        """Called in the thread that noticed the end; the tree's lock is held."""
         if _is_shown(one) and not self._is_sandbox(one):
             self._remember(self._workload(one, ended=time.time()), time.monotonic())
 
     def _is_sandbox(self, one: WorkloadCgroup) -> bool:
-        """Whether it is what holds a pod's namespaces, in the pod's cgroup: both are the pod."""
+        """Whether it is a pod's sandbox, in the pod's cgroup: both are the pod."""
         if one.place is None or not one.place.pod_uid or not one.place.container_id:
             return False
         named = self._names.containers.get(one.place.container_id)
         return named is not None and named.sandbox
 
     def _sandboxes(self, cgroups: Iterable[WorkloadCgroup]) -> dict[str, float]:
-        """What sandboxes have used, by the path of their pod's cgroup."""
+        """CPU time of sandboxes, by the path of their pod's cgroup."""
         return {
             one.owner.path: one.seconds or 0.0 for one in cgroups if one.owner is not None and self._is_sandbox(one)
         }
@@ -174,7 +173,7 @@ class WorkloadsProbe:
 
 
 def _is_shown(one: WorkloadCgroup) -> bool:
-    """What holds other workloads is one itself where something was used that is none of theirs."""
+    """A workload that contains others is shown if it has used something itself."""
     return one.place is not None and (not one.place.residue or bool(one.seconds))
 
 

@@ -1,7 +1,7 @@
 """The cgroup tree, followed as it changes, with the CPU time and the memory of each cgroup that is a workload.
 
-The tree is walked once; from then on inotify tells what comes and goes, at once and at no cost between. A cgroup that
-is about to go is read once more: version 2 tells when its last process has ended (``cgroup.events``). Nothing below a
+The tree is walked once; from then on inotify reports changes at once and at no cost in between. A cgroup that is about
+to disappear is read once more: version 2 reports the end of its last process (``cgroup.events``). Nothing below a
 cgroup mount is ever written.
 """
 
@@ -22,17 +22,15 @@ from wattview.probes.workloads.classify import MOST_DEPTH, ROOT, place
 from wattview.probes.workloads.inotify import CREATED, DELETED, DIRECTORY, MODIFIED, MOVED, OVERFLOW, Inotify, TreeEvent
 
 RESYNC_SECONDS = 60.0
-"""How often the tree is walked anew all the same."""
+"""How often the tree is walked again as a safeguard."""
 
 BLIND_SECONDS = 5.0
-"""The same where the kernel has no inotify watches left."""
+"""The same if the kernel has no inotify watches left."""
 
 
 class CgroupTree:
-    """All cgroups of a machine that has any. ``on_end`` is called with each workload that ends, its counters final.
-
-    ``lock`` is held while the tree changes; who walks it holds it too.
-    """
+    """All cgroups of the machine. ``on_end`` is called with each workload that ends, with its final counters. ``lock``
+    is held while the tree changes, and must be held to walk it."""
 
     def __init__(self, mounted: Hierarchies, on_end: Callable[[WorkloadCgroup], None]) -> None:
         self.version = mounted.version
@@ -67,7 +65,7 @@ class CgroupTree:
         return self._fault
 
     def read(self) -> list[WorkloadCgroup]:
-        """Every workload with its counters now, those inside another before it. The caller holds the lock."""
+        """Every workload with its current counters, descendants first. The caller holds the lock."""
         now = time.monotonic()
         if now - self._walked > (RESYNC_SECONDS if self._fault is None else BLIND_SECONDS):
             self._resync()
@@ -114,7 +112,7 @@ class CgroupTree:
         if one is None:
             return
         if event.mask & MODIFIED and event.watch == one.populated:
-            # Its last process has just ended, or its first one has begun.
+            # Its last process has just ended, or its first one has started.
             one.read(time.monotonic())
         elif event.mask & DIRECTORY:
             if event.mask & (CREATED | MOVED) and event.name not in one.children:
@@ -124,8 +122,8 @@ class CgroupTree:
                 self._end(known)
 
     def _add(self, parent: WorkloadCgroup, name: str, seen: float | None, late: bool = False) -> None:
-        """Takes in a cgroup and all below it. ``seen`` is when it came, where that was told; ``late``: it was there
-        before, and what it has used was counted as its parent's."""
+        """Adds a cgroup and its descendants. ``seen`` is when it was created, if reported; ``late``: it existed before,
+        and its use was counted as its parent's."""
         if parent.above.depth >= MOST_DEPTH:
             return
         found, above = place(name, parent.above)
@@ -149,7 +147,7 @@ class CgroupTree:
                 self._add(one, name, seen)
 
     def _resync(self) -> None:
-        """Looks at all directories again, for what was not told."""
+        """Scans all directories again for unreported changes."""
         self._walked = time.monotonic()
         for one in [self.root, *_below(self.root)]:
             if one.above.inside == "container" or (one is not self.root and one.parent is None):
@@ -162,7 +160,7 @@ class CgroupTree:
                     self._end(one.children[name])
 
     def _end(self, one: WorkloadCgroup) -> None:
-        """Lets go of a cgroup that has gone, and of all below it."""
+        """Removes a cgroup that is gone, and its descendants."""
         parent = one.parent
         if parent is None or parent.children.get(one.name) is not one:
             return
@@ -197,7 +195,7 @@ class CgroupTree:
             self._blind(error)
 
     def _blind(self, error: OSError) -> None:
-        """A cgroup that has gone in the meantime is no fault."""
+        """A cgroup that has disappeared meanwhile is no fault."""
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
             which = "instances" if error.errno == errno.EMFILE else "watches"
             self._fault = Fault(
@@ -208,15 +206,15 @@ class CgroupTree:
 
 
 def _below(one: WorkloadCgroup) -> Iterator[WorkloadCgroup]:
-    """Every cgroup below another one, from the leaves up."""
+    """Every descendant of a cgroup, leaves first."""
     for child in list(one.children.values()):
         yield from _below(child)
         yield child
 
 
 def _directories(path: str) -> list[str]:
-    """The names of the directories in a directory; none where it has gone. A cgroup has dozens of files: one without
-    directories says so by its number of links."""
+    """Names of subdirectories; empty if the directory is gone. A cgroup has dozens of files: its link count tells
+    whether it has subdirectories."""
     try:
         if os.stat(path).st_nlink == 2:
             return []

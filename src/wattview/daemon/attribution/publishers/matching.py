@@ -1,9 +1,9 @@
-"""Which process pushes which stream, from what the server tells of its publishers and what the kernel tells of sockets.
+"""Matches processes with the streams that they publish, by the server's data on publishers and the kernel's on sockets.
 
-MediaMTX tells address and port of a publisher, and the one socket that ends there is its process'. nginx-rtmp and SRS
-tell the address alone: then it is one of the connections that the server has accepted from that address, and the others
-are ruled out by whose they are, by the addresses in their command lines, and at last by the bytes that they carried.
-Between publisher and server may stand a proxy of ports (Docker's, rootless networks'), or address translation.
+MediaMTX reports a publisher's address and port, which identify one socket and its process. nginx-rtmp and SRS report
+the address only: the candidates are the server's connections from that address, and are narrowed down by their owners,
+by the addresses in their command lines, and finally by the bytes that they carried. A port proxy (Docker's, rootless
+networks') or address translation may be in between.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ PROXIES = frozenset({
     "docker-proxy", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "pasta.avx2", "passt", "gvproxy", "socat",
     "stunnel", "stunnel4", "haproxy", "envoy", "ssh", "sshd",
 })  # fmt: skip
-"""Programs that pass on what others push. A name in ``/proc/<pid>/stat`` has at most 15 characters."""
+"""Programs that forward others' streams. A name in ``/proc/<pid>/stat`` has at most 15 characters."""
 
 LAUNCHERS = frozenset({
     "docker", "podman", "nerdctl", "kubectl", "crictl", "runc", "crun", "conmon", "containerd-shim", "systemd-run",
     "sudo", "ssh", "sh", "bash", "dash", "zsh", "fish", "ash", "busybox", "tini", "docker-init", "dumb-init", "timeout",
     "watch", "tmux: server", "screen",
 })  # fmt: skip
-"""Programs whose command line may hold another's, which encodes."""
+"""Programs whose command line may contain another one's, the encoder's."""
 
 STREAM_SERVERS = frozenset(program for one in SERVERS for program in (one.programs or (one.name,)))
 
 MOST_DIFFERENCE = 0.1
-"""How far the bytes of a connection may be from those of its stream, as a part of them: headers, and two clocks."""
+"""Maximum relative difference between the bytes of a connection and of its stream: headers, and two clocks."""
 
 LEAST_BYTES = 100_000
-"""Less traffic than this tells nobody apart."""
+"""Less traffic than this does not identify a connection."""
 
 NEEDS_PTRACE = (
     "whose socket it is may not be read: give the daemon CAP_SYS_PTRACE, or push with the address in the command line"
@@ -47,8 +47,8 @@ NEEDS_PTRACE = (
 
 
 class PushedStream(Struct, frozen=True):
-    """One live stream that has a publisher. ``address`` is the publisher's as the server writes it; "" where it does
-    not say. ``fetched``: the server itself gets it from elsewhere. ``bytes_in`` has come since the stream began."""
+    """One live stream with a publisher. ``address`` is the publisher's in the server's notation; "" if not reported.
+    ``fetched``: the server itself fetches it. ``bytes_in`` is since the stream started."""
 
     app: str
     name: str
@@ -62,9 +62,8 @@ class PushedStream(Struct, frozen=True):
 
 
 class ServerSight(Struct, frozen=True):
-    """Where the media server is: its network namespace (None where that is not known), its processes, and the ports
-    that it takes streams at. ``elsewhere`` is the host that it is on where that is another machine: loopback is that
-    one's then."""
+    """Location of the media server: its network namespace (None if unknown), its processes, and its listening ports.
+    ``elsewhere`` is its host if that is another machine, to which loopback addresses then refer."""
 
     namespace: str | None
     pids: frozenset[int]
@@ -73,7 +72,7 @@ class ServerSight(Struct, frozen=True):
 
 
 class Match(Struct, frozen=True):
-    """Whose stream it is. ``endpoint`` is the connection's other end as the server sees it, where it was found."""
+    """The publisher of a stream. ``endpoint`` is the peer's address and port as seen by the server, if found."""
 
     method: EncoderMatch
     pid: int | None = None
@@ -83,8 +82,8 @@ class Match(Struct, frozen=True):
 
 
 class _Candidate(Struct, frozen=True):
-    """A connection that may be a publisher's. ``process`` is None where it cannot be read whose it is, or where a proxy
-    passes it on, ``through``, and not whose."""
+    """A connection that may be the publisher's. ``process`` is None if its owner may not be read, or if a proxy
+    (``through``) forwards it for an unknown process."""
 
     endpoint: SocketAddress
     process: HostProcess | None
@@ -92,8 +91,8 @@ class _Candidate(Struct, frozen=True):
 
 
 class Matching:
-    """One look at all streams. ``bytes_by_endpoint`` is what the server has received, by the connection's other end;
-    ``known`` is what was found before and may still hold."""
+    """One matching of all streams. ``bytes_by_endpoint`` is what the server has received, by peer; ``known`` are
+    earlier matches that may still hold."""
 
     def __init__(
         self,
@@ -119,7 +118,7 @@ class Matching:
         self._owners: dict[HostSocket, HostProcess] = {}
 
     def match(self, streams: Iterable[PushedStream]) -> dict[StreamKey, Match]:
-        """The answer for each stream."""
+        """The match of each stream."""
         streams = list(streams)
         candidates = self._candidates([one for one in streams if endpoint_of(one.address) is not None])
         self._keep_known(streams, candidates)
@@ -128,7 +127,7 @@ class Matching:
                 self._found[one.key] = Match("server")
         for step in (self._by_elimination, self._by_command_line, self._by_traffic):
             while step(streams, candidates):
-                # What one has found leaves less to choose from for the others.
+                # Each match leaves fewer candidates for the others.
                 while self._by_elimination(streams, candidates):
                     pass
         for one in streams:
@@ -137,7 +136,7 @@ class Matching:
         return self._found
 
     def _candidates(self, streams: Sequence[PushedStream]) -> dict[StreamKey, list[_Candidate]]:
-        """The connections that each stream may come by."""
+        """The possible connections of each stream."""
         ends = {one.key: self._ends(one) for one in streams}
         sockets = {end: self._sockets_at(end) for end in {end for found in ends.values() for end in found}}
         self._owners = self._processes.owners([one for found in sockets.values() for one in found])
@@ -161,7 +160,7 @@ class Matching:
             table = self._processes.table(self._server.namespace)
             accepted = [one.there for one in table if one.state == ESTABLISHED and one.here.port in self._server.ports]
             return [there for there in dict.fromkeys(accepted) if there.address == end.address]
-        # A server on another machine: whoever of this one is connected to such a port.
+        # The server is on another machine: any process of this one with a connection to such a port.
         return [
             here
             for here, found in self._here.items()
@@ -169,14 +168,14 @@ class Matching:
         ]
 
     def _sockets_at(self, end: SocketAddress) -> list[HostSocket]:
-        """The publisher's sockets behind what the server sees as the other end."""
+        """The publisher's sockets behind the peer as seen by the server."""
         exact = self._here.get(end, [])
         at_home = [one for one in exact if one.namespace == self._server.namespace]
         if at_home or is_loopback(end.address):
             return at_home
         if exact or end.address not in self._addresses:
             return exact
-        # Address translation keeps the port wherever it is free.
+        # Address translation keeps the port if it is free.
         return [
             one
             for one in self._by_port.get(end.port, [])
@@ -191,13 +190,13 @@ class Matching:
         if accepted:
             owners = self._processes.owners(accepted)
             return [_Candidate(end, owners.get(one)) for one in accepted]
-        # A network without root: the proxy's other side is a namespace of its own.
+        # Rootless networking: the proxy's other side is a separate namespace.
         named = [one for one in self._processes.by_pid.values() if self._names(one, stream)]
         beyond = [_Candidate(end, one) for one in named if one.namespace != process.namespace]
         return beyond or [_Candidate(end, None, process.program)]
 
     def _accepted_by(self, proxy: HostProcess) -> list[HostSocket]:
-        """The sockets at the other ends of what a proxy has accepted."""
+        """The peers of the sockets that a proxy has accepted."""
         inodes = self._processes.files(proxy.pid, "socket")
         own = [one for one in self._processes.table(proxy.namespace) if one.inode in inodes]
         ports = {one.here.port for one in own if one.state == LISTEN}
@@ -205,7 +204,7 @@ class Matching:
         return [one for end in ends for one in self._here.get(end, []) if one.entry.inode not in inodes]
 
     def _keep_known(self, streams: Iterable[PushedStream], candidates: Mapping[StreamKey, list[_Candidate]]) -> None:
-        """What was found before holds for as long as its process has that connection."""
+        """An earlier match holds while its process has that connection."""
         for one in streams:
             known = self._known.get(one.key)
             if known is None or known.endpoint is None or known.pid is None:
@@ -216,7 +215,8 @@ class Matching:
                     self._found[one.key] = known
 
     def _left(self, candidates: Sequence[_Candidate]) -> list[_Candidate]:
-        """Those connections that are no other stream's: not taken, nor all of a process' that pushes as many."""
+        """Connections that do not belong to another stream: neither matched, nor of a process whose streams are all
+        matched."""
         taken = {match.endpoint for match in self._found.values()}
         pushes = Counter(match.pid for match in self._found.values() if match.pid is not None)
         has = Counter(one.process.pid for one in candidates if one.process is not None)
@@ -228,7 +228,7 @@ class Matching:
         ]
 
     def _settle(self, stream: PushedStream, method: EncoderMatch, found: Sequence[_Candidate]) -> bool:
-        """Takes the one process that all of these are of; whether there is one."""
+        """Takes the process if all these belong to a single one; returns whether they do."""
         pids = {one.process.pid for one in found if one.process is not None}
         process = found[0].process if found else None
         if process is None or len(pids) != 1 or any(one.process is None for one in found):
@@ -250,7 +250,8 @@ class Matching:
     def _by_command_line(
         self, streams: Iterable[PushedStream], candidates: Mapping[StreamKey, list[_Candidate]]
     ) -> int:
-        """Of those that have a connection the one that names the stream; else whoever names it and this server."""
+        """Of the processes with a connection, the one whose command line names the stream; else the one that names it
+        and this server."""
         found = 0
         for one in streams:
             if one.key in self._found:
@@ -267,7 +268,7 @@ class Matching:
         return found
 
     def _first_of_those_that_name(self, stream: PushedStream) -> HostProcess | None:
-        """The only process that names a stream, those aside that started it, and those known to push others."""
+        """The only process that names a stream, apart from its ancestors, and from known publishers of others."""
         taken = {match.pid for match in self._found.values() if match.endpoint is not None}
         named = [
             one
@@ -279,7 +280,7 @@ class Matching:
         return named[0] if len(named) == 1 else None
 
     def _names(self, process: HostProcess, stream: PushedStream, *, strictly: bool = False) -> bool:
-        """Whether a command line pushes to that stream; ``strictly``, at this machine or by a name."""
+        """Whether a command line pushes to that stream; ``strictly``: to this machine or to a host name."""
         return any(
             target.is_stream(stream.app, stream.name) and (not strictly or self._may_be_here(target.host))
             for target in process.targets
@@ -297,7 +298,7 @@ class Matching:
         return self._may_be_here(stream.address)
 
     def _by_traffic(self, streams: Iterable[PushedStream], candidates: Mapping[StreamKey, list[_Candidate]]) -> int:
-        """Of several connections the one that has carried as many bytes as the stream, and no other nearly so many."""
+        """Of several connections, the only one that has carried about as many bytes as the stream."""
         found = 0
         for one in streams:
             if one.key in self._found or not one.bytes_in or one.bytes_in < LEAST_BYTES:
