@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -140,3 +141,19 @@ async def test_however_the_clock_jumps_onward_little_more_than_the_retention_is_
 ) -> None:
     written, kept = await rows_after(tmp_path_factory.mktemp("history"), jumps, hours)
     assert kept <= min(written, 60 * hours + 25)
+
+
+async def test_series_that_come_and_go_all_day_leave_with_their_samples(tmp_path: Path) -> None:
+    """Two containers each five seconds, kept for ten minutes: neither file nor process keeps the others' names."""
+    path = tmp_path / "history.sqlite"
+    history = SqliteHistory(path, 600.0)
+    for at in range(2_000):
+        names = [f'container{{name="c{2 * at + place}"}}' for place in range(10)]
+        await history.append(NOW + 5.0 * at, [(name, float(at)) for name in names])
+    assert len(history._ids) < 2_000
+    [series] = await history.samples('container{name="c3995"}', NOW, NOW + 20_000)
+    assert len(series.points) >= 2
+    await history.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM series").fetchone()[0] < 1_000
+        assert connection.execute("SELECT count(*) FROM layouts").fetchone()[0] < 1_000

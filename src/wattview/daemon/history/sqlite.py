@@ -29,6 +29,7 @@ _PACKED_FROM = 1024
 _MICROSECONDS = 1_000_000
 _DAY = 86_400.0
 _KEPT_LAYOUTS = 32
+_KEPT_IDS = 1000
 _TICKS_PER_STEP = 16
 _DAMAGE = (struct.error, zlib.error, ValueError, TypeError)
 """Exceptions from reading a row that this program did not write."""
@@ -58,6 +59,7 @@ class SqliteHistory:
         self._lookback = lookback_seconds
         self._database = Database(path)
         self._retention = Retention(retention_seconds, gap_seconds)
+        self._renewed_seconds = min(_DAY, retention_seconds)
         self._known: sqlite3.Connection | None = None
         self._ids: dict[str, int] = {}
         self._layouts: OrderedDict[tuple[str, ...], tuple[int, float]] = OrderedDict()
@@ -130,9 +132,11 @@ class SqliteHistory:
     def _layout(self, connection: sqlite3.Connection, time: float, keys: tuple[str, ...]) -> int:
         """The number of a layout, a new one at least once a day, so that old layouts end up without rows."""
         known = self._layouts.get(keys)
-        if known is not None and 0 <= time - known[1] < _DAY:
+        if known is not None and 0 <= time - known[1] < self._renewed_seconds:
             self._layouts.move_to_end(keys)
             return known[0]
+        if len(self._ids) > 2 * len(keys) + _KEPT_IDS:  # of containers that are gone
+            self._ids.clear()
         series = struct.pack(f"<{len(keys)}I", *[self._series(connection, key) for key in keys])
         row = connection.execute(
             "INSERT INTO layouts (created, series) VALUES (?, ?)", (round(time * _MICROSECONDS), series)
@@ -153,12 +157,14 @@ class SqliteHistory:
         return known
 
     def _prune(self, connection: sqlite3.Connection, time: float) -> None:
-        """Deletes, once a day, the layouts and series that no row refers to."""
-        if abs(time - self._pruned) < _DAY:
+        """Deletes, once a day (more often where the retention is shorter), the layouts and series that no row refers
+        to."""
+        if abs(time - self._pruned) < self._renewed_seconds:
             return
         self._pruned = time
         oldest = connection.execute("SELECT coalesce(min(time), 0) FROM ticks").fetchone()[0]
-        connection.execute("DELETE FROM layouts WHERE created < ?", (oldest - round(_DAY * _MICROSECONDS),))
+        renewed = oldest - round(self._renewed_seconds * _MICROSECONDS)
+        connection.execute("DELETE FROM layouts WHERE created < ?", (renewed,))
         used: set[int] = set()
         for (series,) in connection.execute("SELECT series FROM layouts"):
             with contextlib.suppress(*_DAMAGE):
