@@ -76,6 +76,22 @@ def test_cpu_percent_is_of_the_whole_machine_and_counts_no_idle_iowait_guest_or_
     assert reading.cpu_percent == pytest.approx(7.5)
 
 
+def test_each_core_is_read_by_itself_and_one_that_goes_offline_is_gone(
+    machine: Machine, probe: HostProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cores(*times: str) -> None:
+        machine.write("stat", "cpu  9 0 0 0 0 0 0 0\n" + "".join(f"{line}\n" for line in times) + "btime 1\n")
+
+    cores("cpu0 0 0 0 0 0 0 0 0 0 0", "cpu1 0 0 0 0 0 0 0 0 0 0", "cpu2 100 0 0 0")
+    clock = iter((0.0, 2.0, 4.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    assert probe.read().core_percents == (None, None, None)
+    cores("cpu0 50 20 10 900 900 10 10 900 50 20", "cpu1 0 0 0 200 0 0 0 0 0 0", "cpu2 400 0 0 0")
+    assert probe.read().core_percents == pytest.approx((50.0, 0.0, 100.0)), "guest time is inside user and nice"
+    cores("cpu0 50 20 10 900 900 10 10 900 50 20", "cpu2 odd")
+    assert probe.read().core_percents == pytest.approx((0.0,))
+
+
 def test_readers_within_one_second_see_the_same_percentage(
     machine: Machine, probe: HostProbe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

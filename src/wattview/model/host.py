@@ -22,7 +22,8 @@ class HostReading(Reading, frozen=True, kw_only=True):
 
     ``cpu_busy_seconds_total`` is user + nice + system + irq + softirq over all CPUs; guest time is part of user; idle
     and iowait are excluded. ``cpu_percent`` is of the whole machine (0 to 100). Apart from CPU time, a value that the
-    kernel does not provide is None.
+    kernel does not provide is None. ``core_percents`` is the use of each online CPU by number (0 to 100; None until two
+    readings are a second apart); empty where it is not known, as in the past.
     """
 
     hostname: str
@@ -38,3 +39,9 @@ class HostReading(Reading, frozen=True, kw_only=True):
     load15: float | None
     boot_time: float | None
     nics: tuple[Nic, ...] = ()
+    core_percents: tuple[float | None, ...] = ()
+
+    @property
+    def memory_used_bytes(self) -> int | None:
+        total, available = self.memory_total_bytes, self.memory_available_bytes
+        return None if total is None or available is None else total - available

@@ -7,6 +7,7 @@ that node_exporter shows is in ``probes.node``.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -19,6 +20,12 @@ from wattview.probes.kernel_files import KernelFile
 from wattview.probes.rates import Rate, Rates
 
 _LOOPBACK = "lo"
+
+_CORE_TIMES = re.compile(
+    rb"^(cpu[0-9]{1,5}) ([0-9]{1,19}) ([0-9]{1,19}) ([0-9]{1,19}) [0-9]+(?: [0-9]+ ([0-9]{1,19}) ([0-9]{1,19}))?",
+    re.MULTILINE,
+)
+"""A CPU's name, user, nice, system, irq and softirq; between them lie idle and iowait."""
 
 T = TypeVar("T")
 
@@ -44,6 +51,7 @@ class HostProbe:
         self._listed: tuple[str, ...] = ()
         self._shown: frozenset[str] = frozenset()
         self._cpu_rate = Rate()
+        self._core_rates = Rates()
         self._receive = Rates()
         self._transmit = Rates()
 
@@ -80,12 +88,19 @@ class HostProbe:
             load15=load15,
             boot_time=_part("boot time", lambda: procfs.boot_time(stat), faults),
             nics=self._nics(monotonic, faults),
+            core_percents=self._cores(monotonic, stat),
             faults=tuple(faults),
         )
 
     def close(self) -> None:
         for file in (self._stat, self._meminfo, self._loadavg, self._net_dev, self._own_net_dev, self._hostname):
             file.close()
+
+    def _cores(self, monotonic: float, stat: bytes) -> tuple[float | None, ...]:
+        busy = core_busy(stat)
+        self._core_rates.forget(set(busy))
+        rates = [self._core_rates.update(name, monotonic, seconds) for name, seconds in busy.items()]
+        return tuple(None if rate is None else min(100.0 * rate, 100.0) for rate in rates)
 
     def _nics(self, monotonic: float, faults: list[Fault]) -> tuple[Nic, ...]:
         try:
@@ -123,6 +138,13 @@ class HostProbe:
             return self._hostname.read().decode("utf-8", "replace").strip()
         except OSError:
             return os.uname().nodename
+
+
+def core_busy(data: bytes, ticks: int = procfs.CLOCK_TICKS_PER_SECOND) -> dict[str, float]:
+    """Seconds that each CPU of /proc/stat has worked, by its name (``cpu0``). A malformed line is skipped."""
+    return {
+        match[1].decode(): sum(map(int, match.groups(default=b"0")[1:])) / ticks for match in _CORE_TIMES.finditer(data)
+    }
 
 
 def _part(name: str, read: Callable[[], T], faults: list[Fault]) -> T | None:
