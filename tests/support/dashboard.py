@@ -151,6 +151,7 @@ def snapshot(at: float = 0.0, *, containers: int = 4, streams: int = 2, **change
             load1=2.41,
             load5=1.98,
             load15=1.2,
+            core_percents=tuple(20.0 + 10 * ((index * 5) % 8) for index in range(8)),
             boot_time=NOW - 273_000,
             nics=(
                 Nic(

@@ -21,9 +21,10 @@ from textual.strip import Strip
 from tests.support.dashboard import ScriptedDaemon, opened, screen_text, snapshot, until
 from wattview.client import Client
 from wattview.line_stream import lines as lines_of
-from wattview.tui.app import TABS, VIEWS, Dashboard
+from wattview.tui.app import Dashboard
 from wattview.tui.feed import Link, LinkChanged, follow
 from wattview.tui.notice import Notice
+from wattview.tui.views import TABS, VIEWS
 from wattview.tui.widgets.banner import banner_text
 from wattview.tui.widgets.table import Table
 

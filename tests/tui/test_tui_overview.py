@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from textual.widgets import Digits
 
 from tests.support.dashboard import (
+    NOW,
     ScriptedDaemon,
     exporter,
     gpu,
@@ -18,6 +21,7 @@ from tests.support.dashboard import (
 )
 from wattview.model import EncoderStatus, HistorySeries, ProbeStatus, WallPower
 from wattview.tui.plots.graph import Graph
+from wattview.tui.widgets.host import cores_and_bar, levels
 from wattview.tui.widgets.power_now import PowerNow
 
 
@@ -252,3 +256,44 @@ async def test_the_wall_stands_beside_the_processors_power(daemon: ScriptedDaemo
         await pilot.press("2")
         await until(pilot, lambda: "wall (meter)" in screen_text(pilot.app))
         assert "all that is billed" in screen_text(pilot.app)
+
+
+async def test_a_large_screen_shows_what_a_person_wants_at_once_and_neither_half_is_blank(
+    daemon: ScriptedDaemon,
+) -> None:
+    daemon.now = snapshot(run=run(), power_use=power_use(0.0), containers=12, streams=5)
+    daemon.tell("warning", "container grafana", "is unhealthy", at=-30.0)
+    async with opened(daemon, (200, 60)) as pilot:
+        for second in range(1, 40):
+            daemon.say(snapshot(float(second), run=run(), power_use=power_use(float(second)), containers=12, streams=5))
+        await until(pilot, lambda: pilot.app.latest.time == NOW + 39)
+        await until(pilot, lambda: "container grafana: is unhealthy" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        for expected in (
+            "Load 2.41 1.98 1.20", "Memory 6.0 of 16.0 GiB", "Network ↓5.22 ↑10.48", "package-0", "(not added)",
+            "live/stream4", "worker-011", "2 of 2, measuring", "9 healthy",
+        ):  # fmt: skip
+            assert expected in text
+        assert all(re.search(rf" {core} [█▉▊▋▌▍▎▏░]+ +\d+ %", text) for core in range(8)), "a bar for each core"
+        body = [line.ljust(200) for line in text.splitlines()[1:-1]]
+        for half in (slice(0, 100), slice(100, 200)):
+            blank = sum(not line[half].strip(" │╭╮╰╯─") for line in body)
+            assert blank < len(body) / 2
+
+
+async def test_panes_come_and_go_with_the_size(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        assert "Load 2.41" in screen_text(pilot.app)
+        assert not pilot.app.screen.query_one("#events").display
+        await pilot.resize_terminal(200, 60)
+        await until(pilot, lambda: pilot.app.screen.query_one("#events").display)
+        await until(pilot, lambda: "Memory 6.0 of 16.0 GiB" in screen_text(pilot.app))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "Memory 6.0 of" not in screen_text(pilot.app))
+        await until(pilot, lambda: pilot.app.screen.query_one("#tables").size.height >= 8)
+
+
+def test_a_core_is_a_block_of_its_height_and_an_unknown_one_is_a_dot() -> None:
+    assert levels((0.0, 49.0, 100.0, None)) == "▁▄█·"
+    assert cores_and_bar((0.0, 100.0), 50.0, 10) == "▁█ ███▌░░░"
+    assert cores_and_bar((50.0,) * 64, 50.0, 10) == "█████░░░░░", "more cores than cells are one bar"

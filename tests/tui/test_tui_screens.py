@@ -16,6 +16,7 @@ from tests.support.dashboard import (
     exporter,
     gpu,
     opened,
+    result,
     run,
     screen_text,
     snapshot,
@@ -24,9 +25,10 @@ from tests.support.dashboard import (
 )
 from wattview.config import Tui
 from wattview.model import EncoderStatus, HistorySeries, ProbeStatus, ScenarioRecord
-from wattview.tui.app import TABS, Dashboard
+from wattview.tui.app import Dashboard
 from wattview.tui.plots.panel import Plot
 from wattview.tui.screens.confirm import Confirm
+from wattview.tui.views import TABS
 
 
 @pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.mode)
@@ -183,11 +185,31 @@ async def test_a_container_opens_with_its_limits_labels_and_history(daemon: Scri
         text = screen_text(pilot.app)
         for expected in ("example/nginx-rtmp:1", "the limit of 512 MiB", "100 MiB anonymous", "com.example = [b]x"):
             assert expected in text
-        await until(pilot, lambda: pilot.app.screen._hour._points == [(NOW - 600, 12.0)])
+        await until(pilot, lambda: pilot.app.screen._past._points["cpu"] == [(NOW - 600, 12.0)])
         daemon.say(snapshot(5.0, containers=0))
         await until(pilot, lambda: "no longer running" in screen_text(pilot.app))
         await pilot.press("escape")
         await until(pilot, lambda: "no container is running" in screen_text(pilot.app))
+
+
+async def test_a_container_opens_to_graphs_over_a_range_that_fits_and_to_its_events(daemon: ScriptedDaemon) -> None:
+    daemon.series = [HistorySeries('wattview_container_power_watts{name="nginx-rtmp"}', [(NOW - 800, 3.0)])]
+    daemon.tell("warning", "container nginx-rtmp", "has failed and was restarted (once)", at=-60.0)
+    daemon.tell("info", "container grafana", "has ended", at=-50.0)
+    async with opened(daemon) as pilot:
+        await pilot.press("3", "enter")
+        await until(pilot, lambda: "Power, 15 min" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        for title in ("CPU % of a core", "Memory % of its limit", "Network in, line: out"):
+            assert f"{title}, 15 min" in text
+        assert "has failed" in text
+        assert "has ended" not in text
+        first = pilot.app.screen
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "Power, 1 h" in screen_text(pilot.app))
+        await pilot.press("escape", "down", "enter")
+        await until(pilot, lambda: "transcoder-a" in screen_text(pilot.app) and pilot.app.screen is first)
+        assert "nginx-rtmp:1" not in screen_text(pilot.app)
 
 
 async def test_a_stream_opens_with_its_clients(daemon: ScriptedDaemon) -> None:
@@ -449,6 +471,41 @@ async def test_help_lists_the_keys_that_work_here_and_no_others(daemon: Scripted
         assert any(line.split("│")[1:] and "^d" in line and "Quit" in line for line in text.splitlines())
         await pilot.press("escape", "7", "question_mark")
         await until(pilot, lambda: "Compare" in screen_text(pilot.app))
+
+
+@pytest.mark.parametrize("keys", [("1",), ("2",), ("3", "enter"), ("4", "enter"), ("5",), ("7",), ("comma",)])
+async def test_help_says_nothing_twice_and_what_the_signs_mean(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> None:
+    daemon.results = [result("20250615_140000")]
+    async with opened(daemon, (120, 60)) as pilot:
+        await pilot.press(*keys)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "an estimate, not a measurement" in screen_text(pilot.app))
+        lines = [line for _, lines in pilot.app.screen._groups for line in lines]
+        shown = [key for keys, _ in lines for key in keys.split(" ")]
+        assert len(set(shown)) == len(shown)
+        assert len({meaning for _, meaning in lines}) == len(lines)
+        for sign in "~!±≠":
+            assert any(line.strip("│ ").startswith(f"{sign} ") for line in _dialog(screen_text(pilot.app)))
+
+
+def _dialog(text: str) -> list[str]:
+    return [line[22:98] for line in text.splitlines()]
+
+
+async def test_a_warning_that_comes_again_is_one_toast_and_covers_neither_notes_nor_footer(
+    daemon: ScriptedDaemon,
+) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        for speed in (0.91, 0.92, 0.93):
+            pilot.app.notify(f"is behind real time: {speed:.2f}x", title="encoder a-1", severity="warning")
+        await until(pilot, lambda: "behind real time: 0.91x" in screen_text(pilot.app))
+        assert len(pilot.app._notifications) == 1
+        lines = screen_text(pilot.app).splitlines()
+        assert "behind real time" in "".join(lines[1:8])
+        assert lines[-1].endswith("q Quit")
+        pilot.app.clear_notifications()
+        pilot.app.notify("is behind real time: 0.90x", title="encoder a-1", severity="warning")
+        assert not pilot.app._notifications
 
 
 async def test_keys_can_be_changed(daemon: ScriptedDaemon) -> None:

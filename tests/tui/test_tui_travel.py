@@ -21,8 +21,8 @@ from tests.support.dashboard import (
     with_machine_power,
 )
 from wattview.model import HistorySeries, Recorded, Run, Scenario, Snapshot
-from wattview.tui.app import TABS
 from wattview.tui.time_travel.timeline import Timeline
+from wattview.tui.views import TABS
 
 FIRST = NOW - 7200.0
 """The scripted history begins two hours ago."""

@@ -17,7 +17,7 @@ from wattview.tui.ascii import ascii_text, needs_ascii
 from wattview.tui.plots.dots import DOTS, canvas_of, runs, stack
 from wattview.tui.plots.graph import scale_top
 from wattview.tui.time_travel.power_range import mean_of_counters, summary, value_at
-from wattview.tui.time_travel.trend_buffers import bridged, buckets, energy_between, snapped
+from wattview.tui.time_travel.trend_buffers import bridged, buckets, energy_between, joined, snapped
 from wattview.tui.widgets.column import Column, aligned, lay_out
 
 FINITE = st.floats(-1e9, 1e9)
@@ -110,6 +110,19 @@ def test_buckets_lose_no_point_and_make_none_up(points: list[tuple[float, float]
     assert {index for index, value in enumerate(values) if value is not None} == filled
     low, high = min((v for _, v in points), default=0.0), max((v for _, v in points), default=0.0)
     assert all(value is None or low - 1e-6 <= value <= high + 1e-6 for value in values)
+
+
+def test_stored_points_beside_live_ones_are_no_picket_fence() -> None:
+    stored = [(float(at), 1.0) for at in range(0, 60, 5)]
+    live = [(float(at), 2.0) for at in range(58, 100)]
+    assert joined([*stored, *live], 0.0, 100.0, 100, 1.0) == [1.0] * 58 + [2.0] * 42
+
+
+def test_what_is_missing_stays_a_gap_on_a_slow_clock_and_on_a_fast_one() -> None:
+    points = [(float(at), 1.0) for at in (*range(0, 30, 5), 50, *range(70, 80), *range(90, 100))]
+    drawn = joined(points, 0.0, 100.0, 100, 1.0)
+    missing = {at for at, value in enumerate(drawn) if value is None}
+    assert missing == {*range(26, 50), *range(51, 70), *range(80, 90)}
 
 
 def test_a_slow_clock_is_bridged_and_missing_data_is_a_gap() -> None:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from time import time as wall_clock
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, cast
 
 from textual import events, work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
 
 from wattview.client import Client, ClientError
@@ -28,19 +29,14 @@ from wattview.tui.events import Lines
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
 from wattview.tui.results.screen import ResultsScreen
 from wattview.tui.screens.confirm import Confirm
-from wattview.tui.screens.containers import ContainersScreen
-from wattview.tui.screens.exporters import ExportersScreen
-from wattview.tui.screens.gpu import GpusScreen
+from wattview.tui.screens.details import Details
 from wattview.tui.screens.launch import Launch
-from wattview.tui.screens.log import LogScreen
-from wattview.tui.screens.overview import OverviewScreen
-from wattview.tui.screens.power import PowerScreen
 from wattview.tui.screens.scenarios import ScenariosScreen
-from wattview.tui.screens.streams import StreamsScreen
 from wattview.tui.time_travel.travel import TimeTravelApp
 from wattview.tui.time_travel.trend_backfill import backfill_or_none
 from wattview.tui.time_travel.trend_buffers import TrendBuffers
 from wattview.tui.view import Picture, View
+from wattview.tui.views import DETAILS, TABS, VIEWS
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tabs
@@ -55,23 +51,12 @@ HAND_SECONDS = 0.4
 TOAST_SECONDS = 60.0
 """An older alert is only a line in the log, not a toast."""
 
-Severity = Literal["information", "warning", "error"]
-
-ENDINGS: dict[str, tuple[str, Severity]] = {
+ENDINGS: dict[str, tuple[str, SeverityLevel]] = {
     "done": ("Run finished", "information"),
     "aborted": ("Run aborted", "warning"),
     "failed": ("Run failed", "error"),
     "interrupted": ("Run interrupted", "error"),
 }
-
-
-VIEWS: tuple[type[View], ...] = (
-    OverviewScreen, PowerScreen, ContainersScreen, StreamsScreen, GpusScreen, ScenariosScreen, ResultsScreen,
-    ExportersScreen, LogScreen,
-)  # fmt: skip
-"""The list of all screens, in the order of their tabs. To add one, add its file and its class here."""
-
-TABS = tuple(view.ENTRY for view in VIEWS)
 
 
 class Dashboard(TimeTravelApp):
@@ -215,8 +200,14 @@ class Dashboard(TimeTravelApp):
     async def _make_ahead(self) -> None:
         """Creates the screens that were not visited yet, so that the first visit is as quick as any other."""
         for mode in self.MODES:
-            await asyncio.sleep(HAND_SECONDS if time.monotonic() - self._pressed < HAND_SECONDS else 0)
+            await self._no_key()
             await self._init_mode(mode)
+        for kind, mode in (("container", "containers"), ("stream", "streams")):
+            await self._no_key()
+            await self._get_screen(self._details(mode, kind))[1]
+
+    async def _no_key(self) -> None:
+        await asyncio.sleep(HAND_SECONDS if time.monotonic() - self._pressed < HAND_SECONDS else 0)
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key):
@@ -293,6 +284,19 @@ class Dashboard(TimeTravelApp):
 
     def action_fleet(self) -> None:
         self.exit("fleet")
+
+    def open_details(self, kind: str, *subject: str) -> None:
+        """One screen of a kind is kept for each tab that it is opened from, and turned to what is opened."""
+        details = self._details(self.current_mode, kind)
+        if details not in self.screen_stack:
+            details.turn_to(subject)
+            self.push_screen(details)
+
+    def _details(self, mode: str, kind: str) -> Details:
+        name = f"{mode} {kind}"
+        if not self.is_screen_installed(name):
+            self.install_screen(DETAILS[kind](), name)
+        return cast(Details, self.get_screen(name))
 
     def show_results(self, run_id: str) -> None:
         """Shows the results of one run alone."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,11 @@ from wattview.tui.screens.help import Help
 TIDY_SECONDS = 120.0
 """How often memory of closed screens is released, which takes about a tenth of a second."""
 
+AGAIN_SECONDS = 300.0
+"""A warning that comes again within this time is in the log, and no second toast."""
+
+_FIGURES = re.compile(r"[0-9][0-9.,]*")
+
 KEYS: list[BindingType] = [
     Binding("space", "pause", "Pause", id="pause"),
     Binding("r", "retry", "Refresh", show=False, id="refresh"),
@@ -45,6 +52,7 @@ class BaseApp(App[str]):
     CSS = """
     * { scrollbar-background: $surface; scrollbar-color: $border-blurred; scrollbar-size-vertical: 1;
         scrollbar-background-hover: $surface; scrollbar-background-active: $surface; }
+    ToastRack { dock: top; align: right top; margin: 1 0 0 0; }
     """ + "".join(map(series_rules, ("Graph", "Plot", "Table")))  # fmt: skip
 
     def __init__(self, settings: Tui) -> None:
@@ -56,6 +64,7 @@ class BaseApp(App[str]):
         for one in themes.THEMES:
             self.register_theme(one)
         self._memory: Path | None = None
+        self._warned: dict[tuple[str, str], float] = {}
         known = settings.theme in self.available_themes
         self.theme = settings.theme if known else themes.default_theme(environ)
         self.set_keymap(settings.keys)
@@ -128,10 +137,16 @@ class BaseApp(App[str]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """A toast; its text may be untrusted and is shown literally. One that is still visible is not repeated."""
+        """A toast; its text may be untrusted and is shown literally. One that is still visible is not repeated, and a
+        warning not for ``AGAIN_SECONDS``, whatever its figures are by then."""
         message, title = clean(message), clean(title)
         if any((one.message, one.title) == (message, title) for one in self._notifications):
             return
+        if severity != "information":
+            what, now = (title, _FIGURES.sub("#", message)), time.monotonic()
+            if now - self._warned.get(what, -AGAIN_SECONDS) < AGAIN_SECONDS:
+                return
+            self._warned = {one: at for one, at in self._warned.items() if now - at < AGAIN_SECONDS} | {what: now}
         seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
         self.post_message(Notify(Notice(message, title, severity, seconds)))
 

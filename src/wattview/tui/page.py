@@ -38,7 +38,8 @@ class Page(Screen[None]):
     Page {
         background: $background;
         & > #body { height: 1fr; }
-        &.-stale > #body { text-opacity: 55%; }
+        &.-stale > #body { opacity: 55%; }
+        &.-stale:ansi > #body * { text-style: dim; }
         .box { border: round $border-blurred; border-title-color: $foreground; border-title-style: bold;
                border-subtitle-color: $muted; padding: 0 1; }
         .box:focus, .box:focus-within { border: round $border; border-title-color: $primary; }

@@ -84,6 +84,9 @@ class DashboardApp(Protocol):
     def launch(self, preset_id: str = "") -> None:
         """Opens the launch dialog with that preset selected."""
 
+    def open_details(self, kind: str, *subject: str) -> None:
+        """Opens the screen of one thing: ``container`` by its id, ``stream`` by app and name."""
+
     def show_results(self, run_id: str) -> None: ...
 
     def replay(self, run_id: str) -> None: ...
@@ -96,7 +99,7 @@ class View(Page):
     """A screen of the dashboard. Subclasses define ``content()`` and ``show()``; ``TAB`` is the tab they belong to."""
 
     ENTRY: ClassVar[Tab]
-    """Its own tab, if it is one of the app's ``VIEWS``."""
+    """Its own tab, if it is one of ``VIEWS``."""
 
     STEPS: ClassVar[tuple[float, float]] = (10.0, 300.0)
     """Seconds of a small and a large step in time."""
@@ -123,11 +126,19 @@ class View(Page):
         if not self.query("Tabs") or not self.query("KeyFooter"):
             return  # the screen is being mounted or removed
         past = picture.playback is not None
-        self.query_one(Tabs).show(picture.snapshot, "past" if past else "paused" if picture.paused else "")
+        stale = picture.link.state == "lost" and picture.snapshot is not None
+        self.query_one(Tabs).show(
+            picture.snapshot, "past" if past else "stale" if stale else "paused" if picture.paused else ""
+        )
         self.query_one(Timeline).show(picture.playback, picture.snapshot, self.dashboard.now)
         self.query_one(Banner).show(picture.link, picture.age_seconds, picture.paused)
-        self.set_class(picture.link.state == "lost" and picture.snapshot is not None, "-stale")
+        self.set_class(stale, "-stale")
         self.show(picture)
 
     def on_screen_resume(self) -> None:
         self.paint(self.dashboard.picture)
+
+    def on_resize(self) -> None:
+        """What is shown depends on the size."""
+        if self.is_current:
+            self.call_after_refresh(lambda: self.paint(self.dashboard.picture))

@@ -21,12 +21,13 @@ from wattview.client import Address
 from wattview.config import Tui
 from wattview.fleet import FleetStore
 from wattview.gc_tuning import tidy
-from wattview.tui.app import VIEWS, Dashboard
+from wattview.tui.app import Dashboard
 from wattview.tui.base_app import KEYS, TIDY_SECONDS, BaseApp, key_names
 from wattview.tui.fleet.feed import FleetHost, FleetSource, LiveFleet, StoreFleet
 from wattview.tui.fleet.host_screen import StoreHost
 from wattview.tui.fleet.hosts_screen import CursorPlace, Fleet, FleetPage, FleetPicture
 from wattview.tui.view import View
+from wattview.tui.views import VIEWS
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.table import Table
 

@@ -17,13 +17,11 @@ from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import clock
 from wattview.tui.widgets.banner import Banner
 from wattview.tui.widgets.filter_bar import FilterBar
-from wattview.tui.widgets.pane import Pane, entitle
+from wattview.tui.widgets.pane import FRAME_LINES, Pane, entitle
 from wattview.tui.widgets.table import Table
 
 GRAPH_SECONDS = 900.0
 GRAPH_STEP_SECONDS = 15.0
-FRAME_LINES = 3
-"""A table's border and heading."""
 
 
 class FleetPicture(NamedTuple):

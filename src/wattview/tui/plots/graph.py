@@ -22,7 +22,7 @@ from wattview.axis import TIME_STEPS, ticks, time_ticks
 from wattview.tui.plots.dots import canvas_of, fill, level, line, runs, stack
 from wattview.tui.plots.plot import SERIES, SHADED, NamedSpan, window_names
 from wattview.tui.text import span
-from wattview.tui.time_travel.trend_buffers import Point, bridged, buckets, snapped
+from wattview.tui.time_travel.trend_buffers import Point, joined, snapped
 
 GUTTER = 7
 
@@ -155,10 +155,7 @@ class Graph(Widget):
         if cells < 4 or rows < 1:
             return []
         start, end = snapped(*self._window, 2 * cells)
-        widest = math.ceil(2 * self._step * 1.6 * cells / max(1e-9, end - start))
-        curves = [
-            (bridged(buckets(one.points, start, end, 2 * cells), widest), one.tone, one.letter) for one in self._series
-        ]
+        curves = [(joined(one.points, start, end, 2 * cells, self._step), one.tone, one.letter) for one in self._series]
         known = [value for values, _, _ in curves for value in values if value is not None]
         if not known:
             text = self._empty[:width]

@@ -49,7 +49,7 @@ class ResultsScreen(View):
     FILTERS = "results"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "page(-1)", "Page before", show=False, id="results_page_before"),
+        Binding("left,h", "page(-1)", "Page", show=False, key_display="← →", id="results_page_before"),
         Binding("right,l", "page(1)", "Page", key_display="← →", id="results_page"),
         Binding("space", "mark", "Mark", id="results_mark"),
         Binding("c", "compare", "Compare", id="results_compare"),

@@ -1,82 +1,50 @@
-"""One container: its figures, its limits and labels, and its history."""
+"""One container: its figures, its limits and labels, and how it ran."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar
-
-from textual import work
-from textual.binding import Binding, BindingType
-from textual.containers import Container as Box
-from textual.containers import VerticalScroll
-from textual.widget import Widget
-
-from wattview.model import Container
-from wattview.tui.plots.graph import Graph, Series
+from wattview.model import Container, Snapshot
+from wattview.tui.screens.details import DetailGraph, Details
 from wattview.tui.text import UNKNOWN, count, date, fit, gib, mbit, mib, number, span
-from wattview.tui.time_travel.last_hour import HOUR_SECONDS, LastHour
-from wattview.tui.view import Picture, View
-from wattview.tui.widgets.pane import Pane, Parts, entitle
+from wattview.tui.widgets.pane import Parts
 
 
-class ContainerDetails(View):
+class ContainerDetails(Details):
+    """Its subject is the container's id."""
+
     TAB = "containers"
+    KIND = "container"
+    GONE = "no longer running"
+    GRAPHS = (
+        DetailGraph("power", "Power", "W", ("power",), "power", least=0.2),
+        DetailGraph("cpu", "CPU % of a core", "%", (), "cpu", least=5.0),
+        DetailGraph("memory", "Memory % of its limit", "%", ("memory",), "memory", least=5.0),
+        DetailGraph("network", "Network in, line: out", "Mb/s", ("receive",), below=("transmit",), scale=8e-6),
+    )
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace,left,h", "app.pop_screen", "Back", id="details_back"),
-    ]
-    DEFAULT_CSS = """
-    ContainerDetails {
-        #sheet { width: 1fr; height: 1fr; layout: vertical; }
-        #facts { height: 1fr; }
-        #graphs { height: 14; }
-        &.-low #graphs { height: 9; }
-        &.-wide #sheet { layout: horizontal; }
-        &.-wide #graphs { height: 1fr; width: 2fr; }
-        &.-wide #facts { width: 1fr; }
-    }
-    """
+    _last: Container | None = None
 
-    def __init__(self, container_id: str) -> None:
-        super().__init__()
-        self.container_id = container_id
-        self._named = ""
-        self._hour = LastHour()
+    def found(self, snapshot: Snapshot) -> bool:
+        one = next((one for one in snapshot.containers if one.id == self.subject[0]), None)
+        self._last = one or self._last
+        return one is not None
 
-    def content(self) -> Iterator[Widget]:
-        with Box(id="sheet"):
-            with Box(id="graphs"):
-                yield Graph("%", least=5.0, id="cpu", classes="box")
-            with VerticalScroll(id="facts", classes="box"):
-                yield Pane(id="text")
+    @property
+    def called(self) -> str:
+        return self._last.name if self._last is not None else self.subject[0][:12]
 
-    def on_mount(self) -> None:
-        self.query_one("#cpu").border_title = "CPU %, last hour"
-        self.query_one("#facts").focus()
-        self.query_one("#text", Pane).grows = True
+    @property
+    def about(self) -> str:
+        return f"container {self.called}"
 
-    def show(self, picture: Picture) -> None:
-        snapshot = picture.snapshot
-        if snapshot is None:
-            return
-        one = next((one for one in snapshot.containers if one.id == self.container_id), None)
-        facts = self.query_one("#facts")
-        if one is None:
-            entitle(facts, self._named, "! no longer running; these are its last figures")
-        else:
-            self._named = one.name
-            entitle(facts, one.name, "")
-            self.query_one("#text", Pane).put(*container_facts(one, snapshot.time))
-        now = snapshot.time
-        points = self._hour.points(picture.trends["container", self.container_id], now)
-        self.query_one(Graph).show([Series(points)], now - HOUR_SECONDS, now, step_seconds=5.0, live=picture.live)
-        if one is not None and self._hour.wants(now, picture.playback is not None):
-            self._load(one.name, now)
+    @property
+    def history_name(self) -> tuple[str, ...]:
+        return (self.called,)
 
-    @work(exit_on_error=False)
-    async def _load(self, name: str, moment: float) -> None:
-        await self._hour.load(self.dashboard.client, moment, "container", "cpu", name)
-        self.paint(self.dashboard.picture)
+    def age(self, now: float) -> float | None:
+        return None if self._last is None or self._last.started is None else now - self._last.started
+
+    def facts(self, now: float) -> Parts:
+        return container_facts(self._last, now) if self._last is not None else []
 
 
 def container_facts(one: Container, now: float) -> Parts:

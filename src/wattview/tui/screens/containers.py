@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from textual.containers import Horizontal
 from textual.widget import Widget
 
 from wattview.tui.plots.graph import Graph, Series
-from wattview.tui.screens.container import ContainerDetails
 from wattview.tui.text import number
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
-from wattview.tui.widgets.pane import Pane, entitle
+from wattview.tui.widgets.pane import Pane, entitle, fit_height
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 from wattview.tui.widgets.workload_columns import ContainerRow
@@ -28,8 +28,10 @@ class ContainersScreen(View):
     ContainersScreen {
         #containers { height: 1fr; }
         #engine { height: 1; padding: 0 2; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
-        #trend { height: 9; }
-        &.-low #trend { height: 6; }
+        #trends { height: 1fr; min-height: 9; }
+        #watts { display: none; }
+        &.-middle #watts, &.-wide #watts { display: block; }
+        &.-low #trends { min-height: 6; }
     }
     """
 
@@ -44,7 +46,9 @@ class ContainersScreen(View):
             classes="box",
         )
         yield Pane(id="engine")
-        yield Graph("%", least=5.0, id="trend", classes="box")
+        with Horizontal(id="trends"):
+            yield Graph("%", least=5.0, id="trend", classes="box")
+            yield Graph("W", least=0.2, id="watts", classes="box")
 
     def on_mount(self) -> None:
         self.query_one("#containers").focus()
@@ -54,6 +58,7 @@ class ContainersScreen(View):
         table: Table[ContainerRow] = self.query_one("#containers", Table)
         rows = workload_columns.container_rows(snapshot, picture.trends) if snapshot is not None else []
         table.show(rows, why_empty(picture, "containers", "no container is running"))
+        fit_height(table, len(rows), self.size.height * 3 // 5)
         entitle(table, workload_columns.titled("Containers", len(table.rows), len(rows)))
         engine = snapshot.engine if snapshot is not None else None
         self.query_one("#engine", Pane).put(
@@ -68,14 +73,16 @@ class ContainersScreen(View):
         self._draw(message.row)
 
     def on_table_opened(self, message: Table.Opened) -> None:
-        self.app.push_screen(ContainerDetails(message.row.container.id))
+        self.dashboard.open_details("container", message.row.container.id)
 
     def _draw(self, row: ContainerRow | None) -> None:
         graph = self.query_one("#trend", Graph)
+        watts = self.query_one("#watts", Graph)
         entitle(graph, f"CPU % of {row.container.name}" if row is not None else "CPU %")
+        entitle(watts, f"Power of {row.container.name}" if row is not None else "Power")
         end = row.now if row is not None else GRAPH_SECONDS
         picture = self.dashboard.picture
-        graph.show(
-            [Series(row.trend if row is not None else [])], end - GRAPH_SECONDS, end,
-            step_seconds=picture.step_seconds, live=picture.live, empty="",
-        )  # fmt: skip
+        key = ("container", row.container.id, "power") if row is not None else ()
+        for drawn, points in ((graph, row.trend if row is not None else []), (watts, picture.trends[key])):
+            drawn.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds,
+                       live=picture.live, empty="")  # fmt: skip

@@ -15,7 +15,7 @@ from wattview.model import ExporterHealth, Finding
 from wattview.tui.text import UNKNOWN, clock, number
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
-from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.pane import Pane, Parts, fit_height
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 
@@ -96,7 +96,9 @@ class ExportersScreen(View):
         if picture.snapshot is not None:
             past = picture.snapshot.recorded is not None
             empty = "their health was not recorded at this moment" if past else "no exporter has been checked yet"
-            self.query_one("#health", Table).show(picture.snapshot.exporters, empty)
+            health = self.query_one("#health", Table)
+            health.show(picture.snapshot.exporters, empty)
+            fit_height(health, len(health.rows), self.size.height // 2)
 
     def action_load(self) -> None:
         self.dashboard.action_retry()

@@ -9,11 +9,11 @@ from textual.widget import Widget
 
 from wattview.model import Gpu, GpuProcess
 from wattview.tui.plots.graph import Graph, Series
-from wattview.tui.text import gib, mib, number
+from wattview.tui.text import GIB, gib, mib, number
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
 from wattview.tui.widgets.column import Column
-from wattview.tui.widgets.pane import Pane, Parts, entitle
+from wattview.tui.widgets.pane import Pane, Parts, entitle, fit_height
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 
@@ -58,6 +58,15 @@ PROCESSES: tuple[Column[GpuProcess], ...] = (
 )
 
 
+GRAPHS: tuple[tuple[str, str, str, tuple[str, ...], float, float], ...] = (
+    ("power", "Power", "W", (), 1.0, 10.0),
+    ("use", "Use %, line: encoder", "%", ("use",), 1.0, 10.0),
+    ("memory", "Memory", "GiB", ("memory",), 1 / GIB, 1.0),
+    ("temperature", "Temperature", "°C", ("temperature",), 1.0, 50.0),
+)
+"""Id, title, unit, the trend after the GPU's key, the factor of its values, the least top of the scale."""
+
+
 class GpusScreen(View):
     ENTRY = Tab("5", "gpu", "GPU")
     TAB = ENTRY.mode
@@ -67,9 +76,12 @@ class GpusScreen(View):
         #gpus { height: 1fr; }
         #facts { height: 4; padding: 0 2; }
         #below { height: 1fr; layout: vertical; }
-        #below > * { height: 1fr; width: 1fr; }
+        #graphs { layout: grid; grid-size: 2; height: 1fr; width: 1fr; }
+        #processes { height: 1fr; width: 1fr; }
         &.-middle #below, &.-wide #below { layout: horizontal; }
-        &.-low #gpus { height: 5; }
+        &.-low #facts { height: 2; }
+        &.-wide #graphs { width: 2fr; }
+        &.-low #memory, &.-low #temperature { display: none; }
         &.-low .box { border: none; border-top: solid $border-blurred; }
         &.-low .box:focus { border: none; border-top: solid $border; }
     }
@@ -79,7 +91,9 @@ class GpusScreen(View):
         yield Table(GPUS, lambda one: one.uuid, id="gpus", classes="box")
         yield Pane(id="facts")
         with Container(id="below"):
-            yield Graph("W", least=10.0, id="trend", classes="box")
+            with Container(id="graphs"):
+                for name, _, unit, _, _, least in GRAPHS:
+                    yield Graph(unit, least=least, id=name, classes="box")
             yield Table(PROCESSES, lambda one: one.pid, empty="no process uses it", id="processes", classes="box")
 
     def on_mount(self) -> None:
@@ -89,10 +103,12 @@ class GpusScreen(View):
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
         gpus = snapshot.gpus if snapshot is not None else ()
-        self.query_one("#gpus", Table).show(gpus, why_empty(picture, "gpu", "this machine has no GPU that NVML knows"))
+        table: Table[Gpu] = self.query_one("#gpus", Table)
+        table.show(gpus, why_empty(picture, "gpu", "this machine has no GPU that NVML knows"))
+        fit_height(table, len(gpus), self.size.height // 3)
         for part in ("#facts", "#below"):
             self.query_one(part).display = bool(gpus)
-        self._draw(self.query_one("#gpus", Table).row)
+        self._draw(table.row)
 
     def on_table_highlighted(self, message: Table.Highlighted) -> None:
         if message.table.id == "gpus":
@@ -103,14 +119,17 @@ class GpusScreen(View):
         if gpu is None or picture.snapshot is None:
             return
         self.query_one("#facts", Pane).put(*gpu_facts(gpu))
-        graph = self.query_one("#trend", Graph)
-        entitle(graph, f"Power of GPU {gpu.index}")
         end = picture.snapshot.time
         processes: Table[GpuProcess] = self.query_one("#processes", Table)
         entitle(processes, workload_columns.titled("Processes", len(gpu.processes), len(gpu.processes)))
         processes.show(gpu.processes)
-        points = picture.trends["gpu", gpu.uuid]
-        graph.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds, live=picture.live)
+        for name, title, _, trend, factor, _ in GRAPHS:
+            series = [Series([(at, value * factor) for at, value in picture.trends[("gpu", gpu.uuid, *trend)]])]
+            if name == "use":
+                series.append(Series(picture.trends["gpu", gpu.uuid, "encoder"], "a"))
+            graph = self.query_one(f"#{name}", Graph)
+            entitle(graph, f"{title} of GPU {gpu.index}, 2 min" if name == "power" else title)
+            graph.show(series, end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds, live=picture.live)
 
 
 def _encoding(gpu: Gpu) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -14,6 +15,19 @@ from textual.widgets import Static
 
 from wattview.tui.widgets.table import Table
 
+SCREENS = "Screens"
+
+SIGNS = (
+    ("~", "an estimate, not a measurement"),
+    ("!", "needs attention: the note says why"),
+    ("±", "how far a figure may be off (of repeats: 95 %)"),
+    ("≠  =", "in comparisons: differs; may be chance"),
+    ("—", "unknown, which is never 0"),
+    ("✓ ○ ✗", "works; has no source here; broken or refused"),
+    ("●", "marked; in the scatter plot: nothing beats it"),
+)
+"""What the signs of all screens mean."""
+
 
 class Help(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -24,7 +38,7 @@ class Help(ModalScreen[None]):
     DEFAULT_CSS = """
     Help {
         align: center middle;
-        #dialog { width: 64; max-width: 100%; height: auto; max-height: 90%; border: round $border;
+        #dialog { width: 76; max-width: 100%; height: auto; max-height: 90%; border: round $border;
                   border-title-color: $primary; border-title-style: bold; border-subtitle-color: $muted;
                   background: $surface; padding: 0 2; }
         #keys { height: auto; }
@@ -46,10 +60,13 @@ class Help(ModalScreen[None]):
 
     def _text(self) -> Content:
         parts: list[tuple[str, str] | str] = []
-        for title, keys in self._groups:
+        for title, lines in [*self._groups, ("Signs", list(SIGNS))]:
             parts.append((f"{title}\n", "bold $primary"))
-            for key, meaning in keys:
-                parts += [(f"  {key:<16}", "bold"), f"{meaning}\n"]
+            half = -(-len(lines) // 2) if title != "Signs" else len(lines)
+            for left, right in zip_longest(lines[:half], lines[half:]):
+                parts += [(f"  {left[0]:<12}", "bold"), f"{left[1]:<22}" if right is not None else left[1]]
+                parts += [(f"{right[0]:<12}", "bold"), right[1]] if right is not None else []
+                parts.append("\n")
         return Content.assemble(*parts)
 
     def action_scroll(self, step: int) -> None:
@@ -57,15 +74,23 @@ class Help(ModalScreen[None]):
 
 
 def key_groups(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(title, [(keys, meaning)]) for all bindings of the screen, its focused widget and the app."""
+    """(title, [(keys, meaning)]) for everything that the screen, its focused widget and the app answer to. The keys of
+    the tabs are one line: the tabs themselves name them."""
     groups: dict[str, dict[str, list[str]]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
         if not binding.description or binding.id is None or not active.enabled:
-            continue  # unnamed keys are Textual's own
-        title = _title(active, screen)
-        groups.setdefault(title, {}).setdefault(binding.description, []).append(screen.app.get_key_display(binding))
-    return [(title, [(" ".join(keys), meaning) for meaning, keys in lines.items()]) for title, lines in groups.items()]
+            continue  # keys without a name are the toolkit's own
+        tab = binding.action.startswith("go(")
+        shown = screen.app.get_key_display(binding)
+        lines = groups.setdefault(_title(active, screen), {}).setdefault(SCREENS if tab else binding.description, [])
+        if shown not in lines:
+            lines.append(shown)
+    return [(title, [(_written(keys, what), what) for what, keys in lines.items()]) for title, lines in groups.items()]
+
+
+def _written(keys: list[str], what: str) -> str:
+    return f"{keys[0]} to {keys[-1]}" if what == SCREENS else " ".join(keys)
 
 
 def _title(active: ActiveBinding, screen: Screen[Any]) -> str:

@@ -11,15 +11,16 @@ from textual.widget import Widget
 from wattview.model import PowerUse
 from wattview.tui.plots.dots import PATTERNS
 from wattview.tui.plots.graph import Graph, Series
-from wattview.tui.screens.container import ContainerDetails
-from wattview.tui.screens.stream import StreamDetails
-from wattview.tui.text import number
+from wattview.tui.screens.details import EVENT_STYLES
+from wattview.tui.screens.scenarios import run_parts
+from wattview.tui.text import moment, number
 from wattview.tui.time_travel.trend_buffers import parts_of
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
 from wattview.tui.widgets.health import HealthPane
 from wattview.tui.widgets.host import Host
-from wattview.tui.widgets.pane import entitle
+from wattview.tui.widgets.machine import MachinePanes
+from wattview.tui.widgets.pane import Pane, Parts, entitle, fit_height
 from wattview.tui.widgets.power_now import PowerNow
 from wattview.tui.widgets.run_bar import RunBar
 from wattview.tui.widgets.table import Table
@@ -27,6 +28,10 @@ from wattview.tui.widgets.tabs import Tab
 from wattview.tui.widgets.workload_columns import ContainerRow, StreamRow
 
 GRAPH_SECONDS = 300.0
+EVENTS = 7
+TABLES_SHARE = 0.45
+"""Of the screen's height the tables take so much at most; the graphs have the rest."""
+
 
 LAYER_STYLES = ("$muted", "$primary", "$accent", "$secondary")
 """The styles of the graph's layers in its legend."""
@@ -44,9 +49,9 @@ class OverviewScreen(View):
         #top { height: 12; }
         #top PowerNow { width: 33; }
         #top Graph { width: 1fr; }
-        &.-low #top { height: 6; }
+        &.-middle #top, &.-wide #top { height: 1fr; min-height: 12; }
+        &.-low #top { height: 6; min-height: 6; }
         &.-low #zones, &.-low #price_parts { display: none; }
-        &.-high #top { height: 16; }
         &.-low .box { border: none; border-top: solid $border-blurred; }
         &.-low .box:focus { border-top: solid $border; }
         &.-middle #top PowerNow, &.-wide #top PowerNow { width: 42; }
@@ -55,6 +60,14 @@ class OverviewScreen(View):
         #tables > Table { height: 1fr; width: 1fr; }
         &.-middle #tables, &.-wide #tables { layout: horizontal; }
         &.-middle #streams, &.-wide #streams { width: 1.25fr; }
+        #bottom { height: auto; }
+        MachinePanes, #run, #events { display: none; }
+        &.-wide.-high {
+            MachinePanes, #run, #events { display: block; }
+            Host, RunBar.-there { display: none; }
+            #bottom { height: 9; }
+            #run, #events, HealthPane { height: 100%; width: 1fr; }
+        }
     }
     """
 
@@ -64,6 +77,7 @@ class OverviewScreen(View):
             yield PowerNow(classes="box")
             yield Graph("W", least=10.0, id="watts", classes="box")
         yield Host()
+        yield MachinePanes()
         with Container(id="tables"):
             yield Table(
                 workload_columns.CONTAINERS,
@@ -75,17 +89,23 @@ class OverviewScreen(View):
                 classes="box",
             )
             yield Table(workload_columns.STREAMS, workload_columns.stream_key, opens=True, id="streams", classes="box")
-        yield HealthPane()
+        with Horizontal(id="bottom"):
+            yield Pane(id="run", classes="box")
+            yield Pane(id="events", classes="box")
+            yield HealthPane()
 
     def on_mount(self) -> None:
+        self.query_one("#run").border_title = "Run"
+        self.query_one("#events").border_title = "Events"
+        self.query_one(HealthPane).border_title = "Health"
         self.query_one("#containers").focus()
 
     def on_table_opened(self, message: Table.Opened) -> None:
         row = message.row
         if isinstance(row, ContainerRow):
-            self.app.push_screen(ContainerDetails(row.container.id))
+            self.dashboard.open_details("container", row.container.id)
         elif isinstance(row, StreamRow):
-            self.app.push_screen(StreamDetails(row.stream.app, row.stream.name))
+            self.dashboard.open_details("stream", row.stream.app, row.stream.name)
 
     def show(self, picture: Picture) -> None:
         self.query_one(RunBar).show(picture)
@@ -93,8 +113,16 @@ class OverviewScreen(View):
         host = snapshot.host if snapshot is not None else None
         # On a narrow terminal the tabs leave no room for the host's name, which is needed with many hosts.
         self.query_one(PowerNow).show(picture, host.hostname if self.dashboard.in_fleet and host is not None else "")
-        self.query_one(Host).show(picture)
-        self.query_one(HealthPane).show(picture)
+        roomy = self.has_class("-wide") and self.has_class("-high")
+        if roomy:
+            self.query_one(MachinePanes).show(picture)
+            self._show_run(picture)
+            self.query_one("#events", Pane).put(*self._events(picture))
+        else:
+            self.query_one(Host).show(picture)
+        health = self.query_one(HealthPane)
+        health.set_class(roomy, "box")
+        health.show(picture)
         graph = self.query_one(Graph)
         end = snapshot.time if snapshot is not None else GRAPH_SECONDS
         graph.show(
@@ -116,6 +144,30 @@ class OverviewScreen(View):
             (streams, "Streams", len(snapshot.streams) if snapshot else 0),
         ):
             entitle(table, workload_columns.titled(title, len(table.rows), total))
+        tables = self.query_one("#tables")
+        if self.has_class("-low") or self.has_class("-narrow"):
+            tables.styles.clear_rule("height")
+        else:
+            fit_height(tables, max(len(containers.rows), len(streams.rows)), int(self.size.height * TABLES_SHARE))
+
+    def _show_run(self, picture: Picture) -> None:
+        snapshot = picture.snapshot
+        run = snapshot.run if snapshot is not None else None
+        pane = self.query_one("#run", Pane)
+        if snapshot is None or run is None:
+            pane.put(("Nothing runs; n starts a run.", "$muted"))
+        else:
+            pane.put(*run_parts(run, snapshot, picture.trends, max(20, pane.content_size.width)))
+
+    def _events(self, picture: Picture) -> Parts:
+        snapshot = picture.snapshot
+        until = snapshot.time if snapshot is not None and picture.playback is not None else float("inf")
+        newest = [line for line in self.dashboard.events if line.event.time <= until][: -EVENTS - 1 : -1]
+        parts: Parts = []
+        for line in newest:
+            about = f"{line.event.about}: "
+            parts += [f"{moment(line.time)}  ", (f"{about}{line.event.text}\n", EVENT_STYLES[line.event.level])]
+        return parts or [("none yet", "$muted")]
 
 
 def power_title(use: PowerUse | None, width: int) -> Content:

@@ -60,7 +60,7 @@ class ZoneRow(NamedTuple):
 LINES: tuple[Column[ZoneRow], ...] = (
     Column("Source", 22, lambda row: f"{row.letter} {row.line.title}", lambda row: row.place, left=True,
            tone=lambda row: row.tone),
-    Column("Now W", 8, lambda row: number(row.line.watts), lambda row: row.line.watts),
+    Column("W", 8, lambda row: number(row.line.watts), lambda row: row.line.watts),
     Column("Min W", 8, lambda row: number(row.summary.least), lambda row: row.summary.least),
     Column("Mean W", 8, lambda row: number(row.summary.mean), lambda row: row.summary.mean),
     Column("Max W", 8, lambda row: number(row.summary.largest), lambda row: row.summary.largest),

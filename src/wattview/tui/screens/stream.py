@@ -1,23 +1,17 @@
-"""One stream: its contents, its publisher and its players."""
+"""One stream: what is in it, who sends it, who watches, and how it ran."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
-from textual import work
-from textual.binding import Binding, BindingType
-from textual.containers import Container as Box
 from textual.widget import Widget
 
 from wattview.model import Snapshot, Stream, StreamClient
-from wattview.tui.plots.graph import Graph, Series
+from wattview.tui.screens.details import DetailGraph, Details
 from wattview.tui.text import UNKNOWN, count, gib, mbit, number, span
-from wattview.tui.time_travel.last_hour import HOUR_SECONDS, LastHour
-from wattview.tui.time_travel.trend_buffers import in_mbit
-from wattview.tui.view import Picture, View
+from wattview.tui.view import Picture
 from wattview.tui.widgets.column import Column
-from wattview.tui.widgets.pane import Pane, Parts, entitle
+from wattview.tui.widgets.pane import Parts
 from wattview.tui.widgets.table import Table
 
 CLIENTS: tuple[Column[StreamClient], ...] = (
@@ -33,61 +27,53 @@ def role(one: StreamClient) -> str:
     return "relay" if one.relay else "publisher" if one.publishing else "player"
 
 
-class StreamDetails(View):
+class StreamDetails(Details):
+    """Its subject is the stream's app and name."""
+
     TAB = "streams"
+    KIND = "stream"
+    GONE = "no longer live"
+    GRAPHS = (
+        DetailGraph("power", "Power", "W", ("power",), "power", least=0.2),
+        DetailGraph("rate", "Network in, line: out", "Mb/s", (), "bandwidth_in", below=("out",), least=0.5, scale=8e-6),
+        DetailGraph("players", "Players", "", ("players",), least=4.0),
+    )
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace,left,h", "app.pop_screen", "Back", id="details_back"),
-    ]
-    DEFAULT_CSS = """
-    StreamDetails {
-        #facts { height: 8; }
-        #rate { height: 1fr; }
-        #clients { height: 1fr; }
-        &.-low #facts { height: 7; border: none; border-top: solid $border-blurred; }
-    }
-    """
+    _last: Stream | None = None
 
-    def __init__(self, app_name: str, stream_name: str) -> None:
-        super().__init__()
-        self.stream_key = (app_name, stream_name)
-        self._hour = LastHour()
-
-    def content(self) -> Iterator[Widget]:
-        yield Pane(id="facts", classes="box")
-        with Box():
-            yield Graph("Mb/s", least=0.5, id="rate", classes="box")
-            yield Table(CLIENTS, lambda one: one.id, id="clients", empty="nobody is connected", classes="box")
+    def beside(self) -> Iterator[Widget]:
+        yield Table(CLIENTS, lambda one: one.id, id="clients", empty="nobody is connected", classes="box")
 
     def on_mount(self) -> None:
-        self.query_one("#rate").border_title = "Mbit/s in, last hour"
         self.query_one("#clients").border_title = "Clients"
-        self.query_one("#clients").focus()
 
     def show(self, picture: Picture) -> None:
-        snapshot = picture.snapshot
-        if snapshot is None:
-            return
-        one = _find(snapshot, self.stream_key)
-        gone = "" if one is not None else "! no longer live; its last figures"
-        entitle(self.query_one("#facts"), "/".join(self.stream_key), gone)
-        if one is not None:
-            self.query_one("#facts", Pane).put(*stream_facts(one))
-            self.query_one("#clients", Table).show(one.clients)
-        now = snapshot.time
-        points = in_mbit(self._hour.points(picture.trends["stream", *self.stream_key], now))
-        self.query_one(Graph).show([Series(points)], now - HOUR_SECONDS, now, step_seconds=5.0, live=picture.live)
-        if self._hour.wants(now, picture.playback is not None):
-            self._load(now)
+        super().show(picture)
+        if self._last is not None:
+            self.query_one("#clients", Table).show(self._last.clients)
 
-    @work(exit_on_error=False)
-    async def _load(self, moment: float) -> None:
-        await self._hour.load(self.dashboard.client, moment, "stream", "bandwidth_in", *self.stream_key)
-        self.paint(self.dashboard.picture)
+    def found(self, snapshot: Snapshot) -> bool:
+        one = next((one for one in snapshot.streams if (one.app, one.name) == self.subject), None)
+        self._last = one or self._last
+        return one is not None
 
+    @property
+    def called(self) -> str:
+        return "/".join(self.subject)
 
-def _find(snapshot: Snapshot, key: tuple[str, str]) -> Stream | None:
-    return next((one for one in snapshot.streams if (one.app, one.name) == key), None)
+    @property
+    def about(self) -> str:
+        return f"stream {self.called}"
+
+    @property
+    def history_name(self) -> tuple[str, ...]:
+        return self.subject
+
+    def age(self, now: float) -> float | None:
+        return self._last.uptime_seconds if self._last is not None else None
+
+    def facts(self, now: float) -> Parts:
+        return stream_facts(self._last) if self._last is not None else []
 
 
 def stream_facts(one: Stream) -> Parts:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from textual.containers import Horizontal
 from textual.widget import Widget
 
 from wattview.tui.plots.graph import Graph, Series
-from wattview.tui.screens.stream import StreamDetails
 from wattview.tui.text import count, mbit, span
 from wattview.tui.time_travel.trend_buffers import in_mbit
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
-from wattview.tui.widgets.pane import Pane, entitle
+from wattview.tui.widgets.pane import Pane, entitle, fit_height
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 from wattview.tui.widgets.workload_columns import StreamRow
@@ -29,15 +29,19 @@ class StreamsScreen(View):
     StreamsScreen {
         #streams { height: 1fr; }
         #server { height: 1; padding: 0 2; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
-        #trend { height: 9; }
-        &.-low #trend { height: 6; }
+        #trends { height: 1fr; min-height: 9; }
+        #watts { display: none; }
+        &.-middle #watts, &.-wide #watts { display: block; }
+        &.-low #trends { min-height: 6; }
     }
     """
 
     def content(self) -> Iterator[Widget]:
         yield Table(workload_columns.STREAMS, workload_columns.stream_key, opens=True, id="streams", classes="box")
         yield Pane(id="server")
-        yield Graph("Mb/s", least=0.5, id="trend", classes="box")
+        with Horizontal(id="trends"):
+            yield Graph("Mb/s", least=0.5, id="trend", classes="box")
+            yield Graph("W", least=0.2, id="watts", classes="box")
 
     def on_mount(self) -> None:
         self.query_one("#streams").focus()
@@ -47,6 +51,7 @@ class StreamsScreen(View):
         table: Table[StreamRow] = self.query_one("#streams", Table)
         rows = workload_columns.stream_rows(snapshot, picture.trends) if snapshot is not None else []
         table.show(rows, why_empty(picture, "streams", "no stream is live; press n to run one"))
+        fit_height(table, len(rows), self.size.height * 3 // 5)
         entitle(table, workload_columns.titled("Streams", len(table.rows), len(rows)))
         server = snapshot.rtmp_server if snapshot is not None else None
         self.query_one("#server", Pane).put(
@@ -63,15 +68,18 @@ class StreamsScreen(View):
 
     def on_table_opened(self, message: Table.Opened) -> None:
         stream = message.row.stream
-        self.app.push_screen(StreamDetails(stream.app, stream.name))
+        self.dashboard.open_details("stream", stream.app, stream.name)
 
     def _draw(self, row: StreamRow | None) -> None:
         graph = self.query_one("#trend", Graph)
         name = f"{row.stream.app}/{row.stream.name}" if row is not None else ""
+        watts = self.query_one("#watts", Graph)
         entitle(graph, f"Mbit/s into {name}" if name else "Mbit/s")
+        entitle(watts, f"Power of {name}" if name else "Power")
         end = row.now if row is not None else GRAPH_SECONDS
         picture = self.dashboard.picture
-        graph.show(
-            [Series(in_mbit(row.trend) if row is not None else [])], end - GRAPH_SECONDS, end,
-            step_seconds=picture.step_seconds, live=picture.live, empty="",
-        )  # fmt: skip
+        key = ("stream", row.stream.app, row.stream.name, "power") if row is not None else ()
+        rate = in_mbit(row.trend) if row is not None else []
+        for drawn, points in ((graph, rate), (watts, picture.trends[key])):
+            drawn.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds,
+                       live=picture.live, empty="")  # fmt: skip

@@ -11,19 +11,25 @@ import math
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from statistics import median
 
 from wattview.model import PowerUse, Snapshot
 
 Point = tuple[float, float]
 """(Unix seconds, value). An unknown value is no point: the graph has a gap there."""
 
+LATE = 1.6
+"""A point that comes so many times later than others do is missed before it comes."""
+
 HOST_POINTS = 900
 PART_POINTS = 120
 
 
 class TrendBuffers:
-    """Trends by key: ``("power",)``, ``("joules",)``, ``("cpu",)``, ``("idle",)`` …; and of parts, ``("container",
-    id)``, ``("stream", app, name)``, ``("gpu", uuid)``."""
+    """Trends by key: ``("power",)``, ``("joules",)``, ``("cpu",)``, ``("idle",)`` …; and of parts their chief figure,
+    ``("container", id)``, ``("stream", app, name)``, ``("gpu", uuid)``, with others after it
+    (``("container", id, "memory")``)."""
 
     def __init__(self) -> None:
         self._trends: dict[tuple[str, ...], deque[Point]] = {}
@@ -63,13 +69,38 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float | None
         for name, watts in parts_of(snapshot.power_use):
             yield (name,), watts
     if snapshot.host is not None:
-        yield ("cpu",), snapshot.host.cpu_percent
+        host = snapshot.host
+        yield ("cpu",), host.cpu_percent
+        yield ("memory",), host.memory_used_bytes
+        yield ("receive",), total(nic.receive_bytes_per_second for nic in host.nics)
+        yield ("transmit",), total(nic.transmit_bytes_per_second for nic in host.nics)
     for container in snapshot.containers:
-        yield ("container", container.id), container.cpu_percent
+        key = ("container", container.id)
+        yield key, container.cpu_percent
+        yield (*key, "power"), container.power_watts
+        yield (*key, "memory"), container.memory_percent
+        yield (*key, "receive"), total(nic.receive_bytes_per_second for nic in container.network)
+        yield (*key, "transmit"), total(nic.transmit_bytes_per_second for nic in container.network)
     for stream in snapshot.streams:
-        yield ("stream", stream.app, stream.name), stream.bandwidth_in_bytes
+        named = ("stream", stream.app, stream.name)
+        yield named, stream.bandwidth_in_bytes
+        yield (*named, "power"), stream.power_watts
+        yield (*named, "out"), stream.bandwidth_out_bytes
+        yield (*named, "players"), float(stream.players)
     for gpu in snapshot.gpus:
-        yield ("gpu", gpu.uuid), gpu.power_watts
+        of = ("gpu", gpu.uuid)
+        yield of, gpu.power_watts
+        yield (*of, "use"), gpu.utilization_percent
+        yield (*of, "encoder"), gpu.encoder_percent
+        yield (*of, "memory"), gpu.memory_used_bytes
+        yield (*of, "temperature"), gpu.temperature_celsius
+
+
+def total(values: Iterable[float | None]) -> float | None:
+    """The sum; None where a part is not known yet, or there is none."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return sum(known) if known and len(known) == len(found) else None
 
 
 def parts_of(use: PowerUse) -> tuple[tuple[str, float | None], ...]:
@@ -119,6 +150,26 @@ def bridged(values: list[float | None], widest: int) -> list[float | None]:
             filled[last + 1 : index] = [before + step * at for at in range(1, index - last)]
         last, before = index, value
     return filled
+
+
+def joined(given: Iterable[Point], start: float, end: float, columns: int, step_seconds: float) -> list[float | None]:
+    """The mean of each column; a gap has the value before it where points follow each other no faster: a slow clock is
+    no missing data. ``step_seconds`` is how far apart they are at least; where a fast clock follows a slow one (live
+    seconds after stored ones), the points around a gap say how far apart they are there."""
+    points = list(given)
+    values = buckets(points, start, end, columns)
+    scale = columns / (end - start) if end > start else 0.0
+    times = [moment for moment, _ in points]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    for index, gap in enumerate(gaps):
+        first, last = int((times[index] - start) * scale), int((times[index + 1] - start) * scale)
+        if last - first < 2 or last < 1 or first >= columns or times[index + 1] < start:
+            continue
+        if gap > LATE * step_seconds and gap > LATE * median(gaps[max(0, index - 2) : index + 3]):
+            continue
+        for column in range(max(0, first + 1), min(last, columns)):
+            values[column] = points[index][1]
+    return values
 
 
 def in_mbit(points: Iterable[Point]) -> list[Point]:

@@ -13,6 +13,7 @@ class HealthPane(Pane):
 
     DEFAULT_CSS = """
     HealthPane { height: 2; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    HealthPane.box { text-wrap: wrap; }
     """
 
     def show(self, picture: Picture) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from wattview.model import HostReading, Nic
 from wattview.tui.text import bar, gib, mbit, number, span
+from wattview.tui.time_travel.trend_buffers import total as total_of
 from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets.pane import Pane, Parts
 
@@ -33,15 +34,14 @@ class Host(Pane):
 
 def host_parts(host: HostReading, now: float, width: int) -> Parts:
     """Two lines that fill ``width``: CPU and memory as bars, then load, network and uptime."""
-    total, available = host.memory_total_bytes, host.memory_available_bytes
-    used = None if total is None or available is None else total - available
+    total, used = host.memory_total_bytes, host.memory_used_bytes
     room = max(6, min(40, (width - 52) // 2))
     cpu = host.cpu_percent
     nics = [nic for nic in host.nics if physical(nic)]
     return [
         ("CPU ", "$muted"),
         f"{number(cpu):>5} % ",
-        (bar(None if cpu is None else cpu / 100, room), "$primary"),
+        (f"{cores_and_bar(host.core_percents, cpu, room)}", "$primary"),
         (f" of {host.cpus:<3}  Memory ", "$muted"),
         f"{gib(used):>6} ",
         (bar(used / total if used is not None and total else None, room), "$secondary"),
@@ -49,20 +49,28 @@ def host_parts(host: HostReading, now: float, width: int) -> Parts:
         ("Load ", "$muted"),
         " ".join(number(load, 2) for load in (host.load1, host.load5, host.load15)),
         ("   Network ", "$muted"),
-        f"↓{mbit(_sum(nic.receive_bytes_per_second for nic in nics)):>8} ",
-        f"↑{mbit(_sum(nic.transmit_bytes_per_second for nic in nics)):>8}",
+        f"↓{mbit(total_of(nic.receive_bytes_per_second for nic in nics)):>8} ",
+        f"↑{mbit(total_of(nic.transmit_bytes_per_second for nic in nics)):>8}",
         (" Mbit/s   Up ", "$muted"),
         span(None if host.boot_time is None else now - host.boot_time),
     ]
 
 
+def cores_and_bar(cores: Sequence[float | None], cpu: float | None, width: int) -> str:
+    """The use of each core, one character for each, and of all of them as a bar, where there is room for both."""
+    whole = None if cpu is None else cpu / 100
+    if not cores or len(cores) > width:
+        return bar(whole, width)
+    each = levels(cores)
+    left = width - len(each) - 1
+    return f"{each} {bar(whole, left)}" if left >= 3 else each.ljust(width)
+
+
+def levels(percents: Sequence[float | None]) -> str:
+    """Each as a block of its height, a dot where it is unknown."""
+    return "".join("·" if one is None else "▁▂▃▄▅▆▇█"[min(7, int(one * 8 / 100))] for one in percents)
+
+
 def physical(nic: Nic) -> bool:
     """Not loopback, and not the containers' bridges and veth pairs, whose bytes the real interfaces carry again."""
     return not nic.device.startswith(("lo", "veth", "br-", "docker", "virbr", "cni", "flannel", "cali"))
-
-
-def _sum(values: Iterable[float | None]) -> float | None:
-    """None if a value is unknown, or there is none."""
-    found = list(values)
-    known = [value for value in found if value is not None]
-    return sum(known) if known and len(known) == len(found) else None

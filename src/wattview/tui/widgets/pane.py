@@ -52,3 +52,15 @@ def entitle(widget: Widget, title: str | Content, subtitle: str | None = None) -
 def heading(text: str) -> Content:
     """A border title or subtitle from untrusted text, shown literally."""
     return Content(clean(text).replace("\n", "·"))
+
+
+FRAME_LINES = 3
+"""Of a table in a box: its border and its head."""
+
+
+def fit_height(widget: Widget, rows: int, most: int) -> None:
+    """Gives a table, or what holds it, the height of its rows, ``most`` lines at most: a few rows leave their room to
+    others."""
+    height = max(FRAME_LINES + 2, min(rows + FRAME_LINES, most))
+    if widget.styles.height is None or widget.styles.height.value != height:
+        widget.styles.height = height

@@ -56,6 +56,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         & > .table--warn { color: $text-warning; text-style: bold; }
         & > .table--bad { color: $text-error; text-style: bold; }
         & > .table--graph { color: $primary; }
+        &:nocolor > .table--cursor { color: $foreground; background: $background; text-style: reverse bold; }
         &:ansi > .table--cursor { color: ansi_default; background: ansi_default; text-style: reverse bold; }
         &:ansi > .table--resting { background: ansi_default; text-style: underline; }
     }

@@ -66,7 +66,9 @@ class Tabs(Widget):
             parts.append((f"‹{text}›", "bold $primary reverse") if here else (f" {text} ", "$muted"))
             length += len(text) + 2
         room = self.size.width - length - 1
-        right = self._right if len(self._right) <= room else self._right.rsplit("  ", 1)[-1]
+        right = self._right
+        while len(right) > room and "  " in right:
+            right = right.split("  ", 1)[1]
         if len(right) <= room:
             parts.append(" " * (room - len(right)))
             parts.append((right, "$muted"))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from wattview.model import Container, Snapshot, Stream
 from wattview.tui.text import UNKNOWN, count, mbit, mib, money, number, span, spark
-from wattview.tui.time_travel.trend_buffers import Point, TrendBuffers, bridged, buckets, snapped
+from wattview.tui.time_travel.trend_buffers import Point, TrendBuffers, bridged, buckets, snapped, total
 from wattview.tui.widgets.column import Column
 
 SPARK_CELLS = 12
@@ -55,17 +55,11 @@ def _spark(row: ContainerRow | StreamRow) -> str:
 
 
 def _received(container: Container) -> float | None:
-    return _sum([nic.receive_bytes_per_second for nic in container.network])
+    return total([nic.receive_bytes_per_second for nic in container.network])
 
 
 def _sent(container: Container) -> float | None:
-    return _sum([nic.transmit_bytes_per_second for nic in container.network])
-
-
-def _sum(values: list[float | None]) -> float | None:
-    """None if a value is unknown, or there is none."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known and len(known) == len(values) else None
+    return total([nic.transmit_bytes_per_second for nic in container.network])
 
 
 def _megabytes(value: float | None) -> str:

@@ -1,0 +1,202 @@
+"""What the screens of one container and one stream share: its facts, its graphs over a range, and its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, NamedTuple
+
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.containers import Container as Box
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+
+from wattview.model import Snapshot
+from wattview.model.snapshot import TrendKind, TrendQuantity
+from wattview.tui.plots.graph import Graph, Series
+from wattview.tui.text import moment
+from wattview.tui.time_travel.part_history import PartHistory, fitting_range
+from wattview.tui.time_travel.power_range import RANGES, step_of
+from wattview.tui.time_travel.trend_buffers import Point
+from wattview.tui.view import Picture, View
+from wattview.tui.widgets.pane import Pane, Parts, entitle
+
+RANGE = Binding.Group("Range", compact=True)
+EVENTS = 40
+EVENT_STYLES = {"info": "$muted", "warning": "$text-warning", "error": "$text-error"}
+
+
+class DetailGraph(NamedTuple):
+    """A graph: ``trend`` names the live trend after the subject's key, ``kept`` what the history has of it; ``below``
+    is a second trend, drawn as a line, which the history has not. Values are multiplied by ``scale``."""
+
+    id: str
+    title: str
+    unit: str
+    trend: tuple[str, ...]
+    kept: TrendQuantity | None = None
+    below: tuple[str, ...] = ()
+    least: float = 1.0
+    scale: float = 1.0
+
+
+class Details(View):
+    """One thing, which ``turn_to`` chooses. Subclasses say ``KIND``, ``GRAPHS`` and the methods that raise here."""
+
+    KIND: ClassVar[TrendKind]
+    GRAPHS: ClassVar[tuple[DetailGraph, ...]]
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace,left,h", "app.pop_screen", "Back", key_display="esc", id="details_back"),
+        Binding("left_square_bracket", "range(-1)", "Shorter range", key_display="[", id="details_shorter",
+                group=RANGE),
+        Binding("right_square_bracket", "range(1)", "Longer range", key_display="]", id="details_longer",
+                group=RANGE),
+    ]  # fmt: skip
+    DEFAULT_CSS = """
+    Details {
+        #sheet { layout: vertical; height: 1fr; }
+        #graphs { layout: grid; grid-size: 2; height: 5fr; }
+        #side { layout: horizontal; height: 4fr; min-height: 8; }
+        #facts { width: 2fr; }
+        #happened { width: 1fr; display: none; }
+        &.-middle #happened, &.-wide #happened { display: block; }
+        &.-low .box { border: none; border-top: solid $border-blurred; }
+        &.-low .box:focus { border: none; border-top: solid $border; }
+        &.-wide #sheet { layout: horizontal; }
+        &.-wide #graphs { height: 1fr; width: 2fr; }
+        &.-wide #side { height: 1fr; width: 1fr; layout: vertical; }
+        &.-wide #facts, &.-wide #happened { width: 1fr; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.subject: tuple[str, ...] = ()
+        self.range = 0
+        self._fits = False
+        self._seen = False
+        self._past = PartHistory(self.KIND, [one.kept for one in self.GRAPHS if one.kept is not None])
+
+    def turn_to(self, subject: tuple[str, ...]) -> None:
+        """Shows another of its kind, over the range that fits it."""
+        if subject != self.subject:
+            self.subject, self._fits, self._seen = subject, False, False
+            self._past.forget()
+
+    # what a subclass says of its subject, by ``subject``
+
+    def found(self, snapshot: Snapshot) -> bool:
+        """Whether it is there; a subclass keeps the last of it."""
+        raise NotImplementedError
+
+    @property
+    def called(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def about(self) -> str:
+        """What its events are about."""
+        raise NotImplementedError
+
+    @property
+    def history_name(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def age(self, now: float) -> float | None:
+        """Seconds since it began."""
+        raise NotImplementedError
+
+    def facts(self, now: float) -> Parts:
+        raise NotImplementedError
+
+    _widest = False
+    """Whether the range is as long as it is old; once the history has answered, no longer than what is known of it."""
+
+    GONE: ClassVar[str] = "no longer there"
+
+    def beside(self) -> Iterator[Widget]:
+        """What stands among the graphs."""
+        yield from ()
+
+    # the screen
+
+    def content(self) -> Iterator[Widget]:
+        with Box(id="sheet"):
+            with Box(id="graphs"):
+                for one in self.GRAPHS:
+                    yield Graph(one.unit, least=one.least, id=one.id, classes="box")
+                yield from self.beside()
+            with Box(id="side"):
+                with VerticalScroll(id="facts", classes="box"):
+                    yield Pane(id="text")
+                with VerticalScroll(id="happened", classes="box"):
+                    yield Pane(id="events")
+
+    def on_mount(self) -> None:
+        self.query_one("#happened").border_title = "Events"
+        for pane in self.query("#text, #events").results(Pane):
+            pane.grows = True
+
+    def show(self, picture: Picture) -> None:
+        snapshot = picture.snapshot
+        if snapshot is None or not self.subject:
+            return
+        here = self.found(snapshot)
+        self._seen = self._seen or here
+        entitle(self.query_one("#facts"), self.called, "" if here else f"! {self.GONE}; its last figures")
+        if self._seen:
+            self.query_one("#text", Pane).put(*self.facts(snapshot.time))
+        if not self._fits:
+            self.range, self._fits = fitting_range(self.age(snapshot.time)), True
+            self._widest = True
+        self._draw(picture, snapshot.time)
+        self.query_one("#events", Pane).put(*self._events(picture, snapshot.time))
+
+    @property
+    def window(self) -> float:
+        return RANGES[self.range][1]
+
+    def _draw(self, picture: Picture, now: float) -> None:
+        start = now - self.window
+        key = (self.KIND, *self.subject)
+        step = step_of(self.window) or picture.step_seconds
+        for one in self.GRAPHS:
+            graph = self.query_one(f"#{one.id}", Graph)
+            trend = picture.trends[(*key, *one.trend)]
+            points = self._past.points(one.kept, trend, now) if one.kept is not None else list(trend)
+            series = [Series(_scaled(points, one.scale))]
+            if one.below:
+                series.append(Series(_scaled(picture.trends[(*key, *one.below)], one.scale), "a"))
+            graph.show(series, start, now, step_seconds=step, live=picture.live and self.window <= 3600)
+            entitle(graph, f"{one.title}, {RANGES[self.range][0]}")
+        if self._seen and self._past.wants(start, now, picture.playback is not None) and self.is_current:
+            self._load(start, now)
+
+    @work(exclusive=True, exit_on_error=False)
+    async def _load(self, start: float, now: float) -> None:
+        await self._past.load(self.dashboard.client, start, now, *self.history_name)
+        picture = self.dashboard.picture
+        if self._widest:
+            self._widest = False
+            trend = picture.trends[self.KIND, *self.subject]
+            self.range = fitting_range(now - min([now, *self._past.oldest(), *(at for at, _ in trend)]))
+        self.paint(picture)
+
+    def _events(self, picture: Picture, now: float) -> Parts:
+        until = now if picture.playback is not None else float("inf")
+        lines = [one for one in self.dashboard.events if one.event.about == self.about and one.event.time <= until]
+        parts: Parts = []
+        for line in lines[: -EVENTS - 1 : -1]:
+            parts += [f"{moment(line.time)}  ", (f"{line.event.text}\n", EVENT_STYLES[line.event.level])]
+        return parts or [("none since the daemon's log began", "$muted")]
+
+    def action_range(self, step: int) -> None:
+        self.range = max(0, min(len(RANGES) - 1, self.range + step))
+        self._widest = False
+        self._past.forget()
+        self.paint(self.dashboard.picture)
+
+
+def _scaled(points: Iterable[Point], scale: float) -> list[Point]:
+    return list(points) if scale == 1.0 else [(at, value * scale) for at, value in points]

@@ -1,0 +1,98 @@
+"""The machine where there is room for more than two lines: CPU, memory and network over time, a bar for each core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from wattview.model import HostReading
+from wattview.tui.plots.graph import Graph, Series
+from wattview.tui.text import GIB, bar, gib, mbit, number, span
+from wattview.tui.time_travel.trend_buffers import Point, total
+from wattview.tui.view import Picture, why_empty
+from wattview.tui.widgets.host import physical
+from wattview.tui.widgets.pane import Pane, Parts, entitle
+
+SECONDS = 300.0
+CORE_CELLS = 16
+"""The least width of a core's bar with its number and figure."""
+
+
+class MachinePanes(Horizontal):
+    DEFAULT_CSS = """
+    MachinePanes { height: 1fr; min-height: 8; }
+    MachinePanes #cores { height: 100%; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Graph("%", least=10.0, id="cpu", classes="box")
+        yield Pane(id="cores", classes="box")
+        yield Graph("GiB", id="memory", classes="box")
+        yield Graph("Mb/s", id="network", classes="box")
+
+    def show(self, picture: Picture) -> None:
+        snapshot, trends = picture.snapshot, picture.trends
+        host = snapshot.host if snapshot is not None else None
+        end = snapshot.time if snapshot is not None else SECONDS
+        for name, series in (
+            ("cpu", [Series(trends["cpu",])]),
+            ("memory", [Series(_times(trends["memory",], 1 / GIB))]),
+            ("network", [Series(_times(trends["receive",], 8e-6)), Series(_times(trends["transmit",], 8e-6), "a")]),
+        ):
+            graph = self.query_one(f"#{name}", Graph)
+            graph.show(series, end - SECONDS, end, step_seconds=picture.step_seconds, live=picture.live)
+            entitle(graph, _title(name, host))
+        pane = self.query_one("#cores", Pane)
+        entitle(pane, _cores_title(host, end))
+        if host is None:
+            pane.put((why_empty(picture, "host", "no reading of the host yet"), "$muted"))
+        else:
+            pane.put(*core_parts(host, pane.content_size.width, pane.content_size.height))
+
+
+def _title(name: str, host: HostReading | None) -> str:
+    if host is None:
+        return {"cpu": "CPU", "memory": "Memory", "network": "Network"}[name]
+    if name == "cpu":
+        return f"CPU {number(host.cpu_percent)} % of {host.cpus}, 5 min"
+    if name == "memory":
+        return f"Memory {gib(host.memory_used_bytes)} of {gib(host.memory_total_bytes)} GiB"
+    nics = [nic for nic in host.nics if physical(nic)]
+    received = mbit(total(nic.receive_bytes_per_second for nic in nics))
+    return f"Network ↓{received} ↑{mbit(total(nic.transmit_bytes_per_second for nic in nics))} (line) Mbit/s"
+
+
+def _cores_title(host: HostReading | None, now: float) -> str:
+    if host is None:
+        return "Cores"
+    load = " ".join(number(one, 2) for one in (host.load1, host.load5, host.load15))
+    return f"Load {load}, up {span(None if host.boot_time is None else now - host.boot_time)}"
+
+
+def core_parts(host: HostReading, width: int, height: int) -> Parts:
+    """A bar for each core, in as many columns as they need; the last line says how many there is no room for."""
+    cores = host.core_percents
+    if not cores or height < 1:
+        return [("the use of each core is not known at this moment", "$muted")] if not cores else []
+    columns = max(1, min(-(-len(cores) // height), width // CORE_CELLS))
+    lines = -(-len(cores) // columns)
+    hidden = lines > height
+    cells = width // columns - 1
+    parts: Parts = []
+    for line in range(height - 1 if hidden else lines):
+        for index in range(line, len(cores), lines):
+            value = cores[index]
+            parts += [
+                (f"{index:>3} ", "$muted"), (bar(None if value is None else value / 100, cells - 10), "$primary"),
+                f"{number(value, 0):>4} % ",
+            ]  # fmt: skip
+        parts.append("\n")
+    if hidden:
+        parts.append((f"and {len(cores) - columns * (height - 1)} more", "$muted"))
+    return parts
+
+
+def _times(points: Iterable[Point], factor: float) -> list[Point]:
+    return [(at, value * factor) for at, value in points]
