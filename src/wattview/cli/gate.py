@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -36,18 +36,20 @@ WRONG = 2
 
 def run_gate(
     config: Config,
-    words: tuple[str, str],
+    words: Sequence[str],
     bounds: Sequence[Bound],
     *,
+    measure: Callable[[], tuple[RunResult | None, RunResult]] | None = None,
     allow_missing: bool,
     allow_other_machine: bool,
     as_json: bool,
     junit: Path | None,
     markdown: Path | None,
 ) -> int:
-    """Prints the verdict, writes the requested files, and returns the exit status."""
+    """Prints the verdict, writes the requested files, and returns the exit status. ``words`` name the baseline and the
+    candidate; ``measure`` measures what they do not name."""
     try:
-        baseline, candidate = asyncio.run(_read(config, words))
+        baseline, candidate = _both(config, words, measure)
         if baseline == candidate:
             raise click.UsageError("baseline and candidate are the same run")
         report = _report(baseline, candidate, bounds, allow_missing, allow_other_machine)
@@ -62,6 +64,16 @@ def run_gate(
     else:
         _print(report)
     return STATUS[report.verdict]
+
+
+def _both(
+    config: Config, words: Sequence[str], measure: Callable[[], tuple[RunResult | None, RunResult]] | None
+) -> tuple[RunResult, RunResult]:
+    named = asyncio.run(_read(config, words)) if words else []
+    if measure is None:
+        return named[0], named[1]
+    first, second = measure()
+    return first if first is not None else named[0], second
 
 
 def _report(

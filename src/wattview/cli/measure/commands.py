@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def measure(options: Options, command: tuple[str, ...], json_file: Path | None, 
 
 @click.command()
 @click.argument("baseline", shell_complete=completion.runs_or_files)
-@click.argument("candidate", shell_complete=completion.runs_or_files)
+@click.argument("candidate", shell_complete=completion.runs_or_files, required=False)
 @click.option(
     "--max",
     "most",
@@ -76,6 +77,9 @@ def measure(options: Options, command: tuple[str, ...], json_file: Path | None, 
     shell_complete=completion.bounds,
     help="Largest decrease, e.g. vmaf=-0.5.",
 )
+@click.option("--run", "suite", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="SUITE",
+              help="Measure this suite as the candidate; interleaved, if the baseline is a suite too.")  # fmt: skip
+@click.option("--repeat", type=click.IntRange(2, 100), default=8, show_default=True, help="With --run: repeats.")
 @click.option("--allow-missing", is_flag=True, help="Ignore settings that only one of the runs has.")
 @click.option("--allow-other-machine", is_flag=True, help="Compare runs of two machines too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -83,7 +87,14 @@ def measure(options: Options, command: tuple[str, ...], json_file: Path | None, 
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for a pull request.")
 @settings
 def gate(
-    options: Options, baseline: str, candidate: str, most: tuple[str, ...], least: tuple[str, ...], **asked: Any
+    options: Options,
+    baseline: str,
+    candidate: str | None,
+    most: tuple[str, ...],
+    least: tuple[str, ...],
+    suite: Path | None,
+    repeat: int,
+    **asked: Any,
 ) -> None:
     """Check a candidate run against a baseline run: is every setting within the bounds?
 
@@ -95,10 +106,25 @@ def gate(
     Examples:
       wattview gate 20261124_1015 latest --max energy=+1% --min vmaf=-0.5
       wattview gate baseline.json candidate.json --max power=+2% --junit gate.xml
+      wattview gate baseline.json --run candidate.toml --max energy=+1%
+      wattview gate old.toml --run new.toml --repeat 10 --max energy=+1% --min vmaf=-0.5
     """
     from wattview.cli.gate import bounds_of, run_gate
 
-    sys.exit(run_gate(options.config(), (baseline, candidate), bounds_of(most, least), **asked))
+    bounds = bounds_of(most, least)
+    if (candidate is None) == (suite is None):
+        raise click.UsageError("give a CANDIDATE, or --run SUITE to measure one")
+    if suite is None:
+        assert candidate is not None
+        sys.exit(run_gate(options.config(), (baseline, candidate), bounds, **asked))
+    from wattview.cli import gate_run
+
+    config = options.config("streams.managed=auto")
+    first = gate_run.suite_of(Path(baseline)) if gate_run.is_suite(baseline) else None
+    second = gate_run.suite_of(suite)
+    words = () if first is not None else (baseline,)
+    measure = partial(gate_run.measured, config, options.arguments(), first, second, repeat)
+    sys.exit(run_gate(config, words, bounds, measure=measure, **asked))
 
 
 @click.command()
