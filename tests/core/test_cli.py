@@ -203,7 +203,11 @@ def test_the_dashboard_is_refused_where_there_is_no_terminal(call: Call, command
 def test_the_help_of_a_run_says_the_defaults_that_a_scenario_has() -> None:
     usual = Scenario(name="-")
     for option in main.commands["run"].params:
-        if isinstance(option, click.Option) and option.name in set(Scenario.__struct_fields__) - {"name", "quality"}:
+        if isinstance(option, click.Option) and option.name in set(Scenario.__struct_fields__) - {
+            "name",
+            "quality",
+            "push",
+        }:
             default = getattr(usual, option.name)
             text = f"{default:g}" if isinstance(default, float) else default
             assert f"[default: {text}]" in (option.help or ""), option.name

@@ -77,7 +77,7 @@ def measure(options: Options, command: tuple[str, ...], json_file: Path | None, 
     shell_complete=completion.bounds,
     help="Largest decrease, e.g. vmaf=-0.5.",
 )
-@click.option("--run", "suite", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="SUITE",
+@click.option("--run", "suite", type=click.Path(path_type=Path, dir_okay=False), metavar="SUITE",
               help="Measure this suite as the candidate; interleaved, if the baseline is a suite too.")  # fmt: skip
 @click.option("--repeat", type=click.IntRange(2, 100), default=8, show_default=True, help="With --run: repeats.")
 @click.option("--allow-missing", is_flag=True, help="Ignore settings that only one of the runs has.")
