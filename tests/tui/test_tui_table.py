@@ -209,6 +209,18 @@ async def test_heights_are_in_proportion_from_zero() -> None:
         assert filled == round(0.5 * 4 * len(lines))
 
 
+async def test_a_scale_that_fits_tells_its_ticks_apart() -> None:
+    app = Bench()
+    async with app.run_test(size=(37, 24)) as pilot:
+        graph = app.query_one(Graph)
+        graph.zero = False
+        graph.show([Series([(float(at), 42.0 + at % 3 / 10) for at in range(60)])], 0.0, 60.0)
+        await pilot.pause()
+        texts = [line[0][0].strip() for line in graph._lines]
+        ticks = [text for text in texts if text]
+        assert len(ticks) == len(set(ticks)) >= 3, ticks
+
+
 async def test_an_unchanged_picture_is_not_drawn_again() -> None:
     app = Bench()
     async with app.run_test(size=(37, 24)) as pilot:

@@ -177,7 +177,7 @@ def up(options: Options, headless: bool) -> None:
 
 
 @main.command()
-@click.option("--name", help="Name of the scenario.")
+@click.option("--name", help="Name of the scenario.  [default: of its options, as 2x 1280x720 2500k]")
 @click.option("--streams", type=int, help="Concurrent streams.  [default: 1]")
 @click.option("--bitrate", metavar="RATE", help="Video bitrate of each stream, e.g. 5M.  [default: 2500k]")
 @click.option("--resolution", metavar="WxH", help="Picture size.  [default: 1280x720]")

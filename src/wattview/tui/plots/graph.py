@@ -18,7 +18,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from wattview.axis import TIME_STEPS, ticks, time_ticks
+from wattview.axis import TIME_STEPS, labelled, ticks, time_ticks
 from wattview.tui.plots.dots import canvas_of, fill, level, line, runs, stack
 from wattview.tui.plots.plot import SERIES, SHADED, NamedSpan, window_names
 from wattview.tui.text import span
@@ -193,7 +193,7 @@ class Graph(Widget):
             for one in self._windows:
                 shaded |= set(range(max(0, column(one.start)), min(cells, column(one.end) + 1)))
         for y in range(rows):
-            text = scale_label(marks[y], self.unit) if y in marks else ""
+            text = marks.get(y, "")
             drawn = runs(canvas.masks[y], canvas.tones[y], cursor, grid=y in marks)
             here = {x: letter for (row, x), letter in letters.items() if row == y}
             drawn = laid_over(drawn, here, shaded) if here or shaded else drawn
@@ -209,12 +209,16 @@ class Graph(Widget):
             marks = ticks(least, max(largest, least + self.least / 10), max(2, rows // 4))
             self.bottom, self.top = marks[0], marks[-1]
 
-    def _marks(self, rows: int) -> dict[int, float]:
-        """The ticks of the scale by the row that they stand in."""
-        reach = self.top - self.bottom
-        marks = [tick for tick in ticks(self.bottom, self.top, max(1, rows // 3)) if tick <= self.top * (1 + 1e-9)]
-        marks = marks if rows > 2 else [self.bottom, self.top]
-        return {rows - 1 - min(rows - 1, int((mark - self.bottom) / reach * rows * (1 - 1e-9))): mark for mark in marks}
+    def _marks(self, rows: int) -> dict[int, str]:
+        """The ticks of the scale, with the unit where there is room for it, by the row that they stand in."""
+        low, top = self.bottom, self.top
+        marks = labelled([tick for tick in ticks(low, top, max(1, rows // 3)) if tick <= top * (1 + 1e-9)])
+        if rows < 3 or len(marks) < 2:
+            marks = [(low, f"{low:.3g}"), (top, f"{top:.3g}")]
+        places = {rows - 1 - min(rows - 1, int((mark - low) / (top - low) * rows * (1 - 1e-9))): text
+                  for mark, text in marks}  # fmt: skip
+        return {row: f"{text} {self.unit}" if len(text) + len(self.unit) < GUTTER - 1 else text
+                for row, text in places.items()}  # fmt: skip
 
     def _times(self, cells: int) -> str:
         """Times of day; of a live graph how long ago."""
@@ -264,10 +268,3 @@ def scale_top(largest: float, now: float, least: float) -> float:
         return now
     power = 10.0 ** math.floor(math.log10(largest))
     return next(step * power for step in (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if step * power >= largest)
-
-
-def scale_label(value: float, unit: str) -> str:
-    if value >= 10000:
-        return f"{value / 1000:.0f}k{unit}"
-    text = f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.3g}"
-    return f"{text} {unit}"

@@ -112,7 +112,7 @@ class PowerScreen(View):
         yield Graph("W", least=10.0, id="graph", classes="box")
         yield Plot(id="plot", classes="box")
         yield Pane(id="readout")
-        yield Table(LINES, lambda row: row.line.key, id="lines", classes="box")
+        yield Table(LINES, lambda row: row.line.key, opens=True, id="lines", classes="box")
 
     def on_mount(self) -> None:
         self.query_one("#lines").border_title = "Sources: enter draws one alone, z begins at 0 W"
