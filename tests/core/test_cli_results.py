@@ -72,6 +72,12 @@ def test_repeats_are_one_line_with_the_interval_of_their_mean(call: Call, state:
     assert "±" not in line(whole, "once")
 
 
+def test_a_note_of_all_repeats_names_their_setting_and_no_address(call: Call, state: Path) -> None:
+    noted = [{**one, "notes": ["[libx264 @ 0x55d0c0ffee00] late"]} for one in repeats("fast", 50.0, 50.2, 49.9)]
+    write_runs(state, {A: [baseline(), *noted]})
+    assert "fast ×3: [libx264] late" in call("results", "show").output
+
+
 def test_a_setting_under_two_names_stays_two_lines(call: Call, state: Path) -> None:
     write_runs(state, {A: [scenario("a", 50.0), scenario("b", 60.0)]})
     shown = call("results", "show").output

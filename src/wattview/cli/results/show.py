@@ -15,7 +15,7 @@ from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
 from wattview.model import Estimate, RunResult, ScenarioResult
 from wattview.model.quantities import CURRENCY, EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity
-from wattview.model.runs import made_by
+from wattview.model.runs import made_by, without_addresses
 from wattview.report.facts import billed_text
 
 COLUMNS = (
@@ -173,8 +173,20 @@ def _print_remarks(scenarios: Sequence[ScenarioResult]) -> None:
         for remark in _remarks(one):
             said.setdefault(remark, []).append(one.record.name)
     for remark, names in said.items():
-        who = "every scenario" if len(names) == len(scenarios) > 1 else ", ".join(names)
+        who = "every scenario" if len(names) == len(scenarios) > 1 else _merged(scenarios, names)
         term.say(term.wrap(f"{who}: {remark}"))
+
+
+def _merged(scenarios: Sequence[ScenarioResult], names: Sequence[str]) -> str:
+    """The names of scenarios; that of the setting with ``×3`` in place of all its repeats."""
+    settings: dict[str, list[str]] = {}
+    for one in scenarios:
+        settings.setdefault(one.record.setting or one.record.name, []).append(one.record.name)
+    shown = []
+    for setting, members in settings.items():
+        own = [name for name in members if name in names]
+        shown += [f"{setting} ×{len(members)}"] if own == members and len(members) > 1 else own
+    return ", ".join(shown)
 
 
 def _remarks(one: ScenarioResult) -> Iterable[str]:
@@ -188,7 +200,7 @@ def _remarks(one: ScenarioResult) -> Iterable[str]:
     yield from one.remarks.values()
     if one.record.playback is not None:
         yield seen(one.record.playback)
-    yield from one.record.notes or []
+    yield from map(without_addresses, one.record.notes or [])
     if made := made_by(one.record):
         yield made
     by_reason: dict[str, list[str]] = {}
