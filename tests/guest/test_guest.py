@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -225,10 +226,15 @@ def test_the_doctor_of_another_user_with_roots_runtime_directory_examines_the_ma
     assert "docker" in done.stdout
 
 
-def workloads(guest: Guest) -> dict[str, dict[str, object]]:
-    """What runs there by the control API, by id."""
-    said = guest.run("curl -sS --fail --max-time 60 --unix-socket /run/wattview/wattview.sock http://w/api/v1/snapshot")
-    return {one["id"]: one for one in json.loads(said)["workloads"]}
+SNAPSHOT = "curl -sS --fail --max-time 60 --unix-socket /run/wattview/wattview.sock http://w/api/v1/snapshot"
+
+
+def workloads(guest: Guest) -> tuple[dict[str, dict[str, Any]], float]:
+    """What runs there by the control API, by id, and the CPU time of the machine so far."""
+    script = f'{SNAPSHOT} >/root/said && grep -q \'"kind":"kernel"\' /root/said'
+    script += " && awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat && cat /root/said"
+    busy, _, said = guest.until(script, "a snapshot with workloads").partition("\n")
+    return {one["id"]: one for one in json.loads(said)["workloads"]}, float(busy)
 
 
 def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_theirs(guest: Guest) -> None:
@@ -248,12 +254,10 @@ def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_thei
         "mkdir -p /bare && tar -C /bare -xf /image.tar"
         " && ctr run --detach --null-io --rootfs /bare bare /bin/sleep 1000"
     )
-    guest.until("curl -sS --max-time 60 --unix-socket /run/wattview/wattview.sock http://w/api/v1/snapshot"
-                " | grep -q '\"name\":\"mine\"'", "the user's container by its name")  # fmt: skip
-    busy = "awk '/^cpu / {print $2 + $3 + $4 + $7 + $8}' /proc/stat"
-    first, before = workloads(guest), int(guest.run(busy))
-    guest.run("sleep 20")
-    second, after = workloads(guest), int(guest.run(busy))
+    guest.until(f'{SNAPSHOT} | grep -q \'"name":"mine"\'', "the user's container by its name")
+    first, before = workloads(guest)
+    guest.run("sleep 30")
+    second, after = workloads(guest)
     names = {(one["kind"], one["name"], one["engine"]) for one in second.values()}
     assert {
         ("container", "docked", "docker"),
@@ -270,10 +274,11 @@ def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_thei
     assert (own["unit"], own["user"]) == ("user@1000.service/encode.service", "user")
 
     def grown(kinds: Iterable[str]) -> float:
-        ids = [id for id, one in second.items() if one["kind"] in kinds and id in first]
-        return sum(float(second[id]["cpu_seconds_total"]) - float(first[id]["cpu_seconds_total"]) for id in ids)  # type: ignore[arg-type]
+        before = {id: float(one["cpu_seconds_total"]) for id, one in first.items()}
+        wanted = {id: float(one["cpu_seconds_total"]) for id, one in second.items() if one["kind"] in kinds}
+        return sum(now - before.get(id, 0.0) for id, now in wanted.items())
 
-    spent = (after - before) / 100
+    spent = after - before
     owned = grown(("container", "pod", "unit", "session", "process"))
     assert owned >= 0.95 * spent
     assert owned + grown(("kernel",)) == pytest.approx(spent, rel=0.1)
