@@ -33,7 +33,9 @@ async def window_readings(sampler: Sampler, attributor: Attributor, wall: Wall) 
     samples: list[tuple[float, str, float]] = []
     for source in wanted:
         samples += _samples(source, found[source.name])
-    await attributor.advance()
+    if wall.calibration is not None:
+        # An interval ends where all sources have been read, those that a window does not need among them.
+        await attributor.read()
     calibrated, series = wall.kept()
     samples += [(calibrated, name, value) for name, value in series if name.partition("{")[0] in KEPT]
     power = found.get("power")
