@@ -6,9 +6,7 @@ a user's, beside containerd.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import pytest
 
@@ -226,15 +224,16 @@ def test_the_doctor_of_another_user_with_roots_runtime_directory_examines_the_ma
     assert "docker" in done.stdout
 
 
-SNAPSHOT = "curl -sS --fail --max-time 60 --unix-socket /run/wattview/wattview.sock http://w/api/v1/snapshot"
+CPU_SECONDS = "wattview_workload_cpu_seconds_total"
 
 
-def workloads(guest: Guest) -> tuple[dict[str, dict[str, Any]], float]:
-    """What runs there by the control API, by id, and the CPU time of the machine so far."""
-    script = f'{SNAPSHOT} >/root/said && grep -q \'"kind":"kernel"\' /root/said'
-    script += " && awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat && cat /root/said"
-    busy, _, said = guest.until(script, "a snapshot with workloads").partition("\n")
-    return {one["id"]: one for one in json.loads(said)["workloads"]}, float(busy)
+def workloads(guest: Guest) -> tuple[Exposition, float]:
+    """What 9500 tells of all that runs there, and the CPU time of the machine so far."""
+    script = f"curl -sS --fail --max-time 60 http://127.0.0.1:{PORTS['rapl']}/metrics >/root/said"
+    script += f" && grep -q '^{CPU_SECONDS}.*name=\"mine\"' /root/said"
+    script += " && awk '/^cpu / {printf \"%.2f\\n\", ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat && cat /root/said"
+    busy, _, said = guest.until(script, "the user's container by its name").partition("\n")
+    return Exposition(said), float(busy)
 
 
 def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_theirs(guest: Guest) -> None:
@@ -254,11 +253,11 @@ def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_thei
         "mkdir -p /bare && tar -C /bare -xf /image.tar"
         " && ctr run --detach --null-io --rootfs /bare bare /bin/sleep 1000"
     )
-    guest.until(f'{SNAPSHOT} | grep -q \'"name":"mine"\'', "the user's container by its name")
     first, before = workloads(guest)
     guest.run("sleep 30")
     second, after = workloads(guest)
-    names = {(one["kind"], one["name"], one["engine"]) for one in second.values()}
+    shown = second.labels_of(CPU_SECONDS)
+    names = {(one["kind"], one["name"], one["engine"]) for one in shown}
     assert {
         ("container", "docked", "docker"),
         ("container", "podded", "podman"),
@@ -270,13 +269,12 @@ def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_thei
         ("unit", "docker.service", ""),
         ("kernel", "kernel threads", ""),
     } <= names
-    (own,) = [one for one in second.values() if one["name"] == "encode.service"]
-    assert (own["unit"], own["user"]) == ("user@1000.service/encode.service", "user")
+    assert [one["unit"] for one in shown if one["name"] == "encode.service"] == ["user@1000.service/encode.service"]
 
     def grown(kinds: Iterable[str]) -> float:
-        before = {id: float(one["cpu_seconds_total"]) for id, one in first.items()}
-        wanted = {id: float(one["cpu_seconds_total"]) for id, one in second.items() if one["kind"] in kinds}
-        return sum(now - before.get(id, 0.0) for id, now in wanted.items())
+        known = first.labels_of(CPU_SECONDS)
+        was = sum(first.value(CPU_SECONDS, **one) for one in known if one["kind"] in kinds and one in shown)
+        return sum(second.value(CPU_SECONDS, **one) for one in shown if one["kind"] in kinds) - was
 
     spent = after - before
     owned = grown(("container", "pod", "unit", "session", "process"))
