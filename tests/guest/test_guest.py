@@ -257,7 +257,7 @@ def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_thei
     guest.run("sleep 30")
     second, after = workloads(guest)
     shown = second.labels_of(CPU_SECONDS)
-    names = {(one["kind"], one["name"], one["engine"]) for one in shown}
+    names = {(one["kind"], one["name"], one.get("engine", "")) for one in shown}
     assert {
         ("container", "docked", "docker"),
         ("container", "podded", "podman"),
