@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -133,8 +133,19 @@ class Client:
         return await self._get("/api/v1/snapshot", Snapshot, query, seconds=15.0)
 
     async def live(self, interval: float = 1.0) -> AsyncIterator[Snapshot]:
-        """Snapshots as they are made. Ends with DaemonUnreachable when the connection is lost, or silent for too
-        long."""
+        """Snapshots as they are made, by another account as soon as that is set. Ends with DaemonUnreachable when the
+        connection is lost, or silent for too long."""
+        account: PowerAccount | str | None = ""
+        while account != self.account:
+            account = self.account
+            async with contextlib.aclosing(self._live(interval)) as snapshots:
+                async for snapshot in snapshots:
+                    yield snapshot
+                    if account != self.account:
+                        break
+        raise DaemonUnreachable(f"the daemon at {self.url} has closed the connection")
+
+    async def _live(self, interval: float) -> AsyncGenerator[Snapshot, None]:
         decoder = msgspec.json.Decoder(Snapshot)
         quiet = max(QUIET_SECONDS, 5 * interval)
         async with self._told():
@@ -151,7 +162,6 @@ class Client:
                         yield decoder.decode(line[6:])
             finally:
                 await answer.aclose()
-        raise DaemonUnreachable(f"the daemon at {self.url} has closed the connection")
 
     async def history(self, series: str, start: float, end: float, step: float = 0.0) -> list[HistorySeries]:
         """Past values of every series that matches ``metric{label="value"}``; ``step`` 0 returns the stored samples."""

@@ -16,6 +16,7 @@ from tests.support.dashboard import (
     exporter,
     gpu,
     opened,
+    power_use,
     result,
     run,
     screen_text,
@@ -24,7 +25,7 @@ from tests.support.dashboard import (
     until,
 )
 from wattview.config import Tui
-from wattview.model import EncoderStatus, HistorySeries, ProbeStatus, ScenarioRecord
+from wattview.model import EncoderStatus, HistorySeries, ProbeStatus, ScenarioRecord, StreamEncoder
 from wattview.tui.app import Dashboard
 from wattview.tui.plots.panel import Plot
 from wattview.tui.screens.confirm import Confirm
@@ -416,10 +417,47 @@ async def test_e_exports_the_table_as_csv(
         await pilot.press("4", "e")
         await until(pilot, lambda: "Exported" in screen_text(pilot.app))
     header, first, second = written(tmp_path)
-    assert header.startswith("Stream,W,Codec,Size,fps,Mbit/s")
-    assert first.startswith('"live/a,""b",,H264')
+    assert header.startswith("Stream,W,Encoder,Codec,Size,fps,Mbit/s")
+    assert first.startswith('"live/a,""b",,,H264')
     assert ",315000.0," in first, "figures are exported in full"
-    assert second.split(",")[5] == "", "unknown is empty, and no zero"
+    assert second.split(",")[6] == "", "unknown is empty, and no zero"
+
+
+async def test_streams_show_their_encoders_and_where_these_run(daemon: ScriptedDaemon) -> None:
+    encoders = (
+        StreamEncoder(match="socket", pid=4242, program="ffmpeg", kind="unit", name="encode.service", watts=3.25),
+        StreamEncoder(match="remote", host="192.0.2.7"),
+        StreamEncoder(match="none", reason="give the daemon CAP_SYS_PTRACE"),
+    )
+    daemon.now = msgspec.structs.replace(
+        daemon.now,
+        streams=tuple(stream(number, encoder=one, server_watts=0.5) for number, one in enumerate(encoders)),
+    )
+    async with opened(daemon, (160, 40)) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: "unit encode" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "on 192.0.2.7" in text
+        assert "not found" in text
+        await pilot.press("enter")
+        await until(pilot, lambda: "ffmpeg 4242 in unit encode.service" in screen_text(pilot.app))
+        assert "server 0.50, encoder 3.25" in screen_text(pilot.app)
+
+
+async def test_i_asks_for_the_other_account_and_the_tables_say_that_idle_is_in_it(daemon: ScriptedDaemon) -> None:
+    daemon.now = msgspec.structs.replace(daemon.now, power_use=power_use(0.0))
+    async with opened(daemon, (160, 40)) as pilot:
+        await until(pilot, lambda: "containers" in screen_text(pilot.app))
+        assert "W include idle power" not in screen_text(pilot.app)
+        await pilot.press("i")
+        assert pilot.app.client.account == "attributional"  # type: ignore[attr-defined]
+        shared = power_use(
+            0.0, account="attributional", includes_idle=True, idle_watts=None, idle_method=None, containers_watts=32.0
+        )
+        daemon.say(msgspec.structs.replace(daemon.now, time=daemon.now.time + 1, power_use=shared))
+        await until(pilot, lambda: "W include idle power" in screen_text(pilot.app))
+        await pilot.press("i")
+        assert pilot.app.client.account == "marginal"  # type: ignore[attr-defined]
 
 
 async def test_an_export_that_cannot_be_written_says_why(

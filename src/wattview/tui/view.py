@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple, Protocol, cast
 
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widget import Widget
 
@@ -98,6 +99,10 @@ class DashboardApp(Protocol):
 class View(Page):
     """A screen of the dashboard. Subclasses define ``content()`` and ``show()``; ``TAB`` is the tab they belong to."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("i", "account", "Divide idle power or not", show=False, id="view_account"),
+    ]
+
     ENTRY: ClassVar[Tab]
     """Its own tab, if it is one of ``VIEWS``."""
 
@@ -134,6 +139,17 @@ class View(Page):
         self.query_one(Banner).show(picture.link, picture.age_seconds, picture.paused)
         self.set_class(stale, "-stale")
         self.show(picture)
+
+    def action_account(self) -> None:
+        """Asks for the other account of who used the power."""
+        latest = self.dashboard.latest
+        use = latest.power_use if latest is not None else None
+        if use is not None and use.account == "attributional":
+            self.dashboard.client.account = "marginal"
+            self.notify("Watts of containers and streams: what is above idle power")
+        else:
+            self.dashboard.client.account = "attributional"
+            self.notify("Watts of containers and streams: with their share of idle power")
 
     def on_screen_resume(self) -> None:
         self.paint(self.dashboard.picture)

@@ -59,7 +59,8 @@ class ContainersScreen(View):
         rows = workload_columns.container_rows(snapshot, picture.trends) if snapshot is not None else []
         table.show(rows, why_empty(picture, "containers", "no container is running"))
         fit_height(table, len(rows), self.size.height * 3 // 5)
-        entitle(table, workload_columns.titled("Containers", len(table.rows), len(rows)))
+        title = workload_columns.titled("Containers", len(table.rows), len(rows))
+        entitle(table, title, workload_columns.idle_sign(snapshot))
         engine = snapshot.engine if snapshot is not None else None
         self.query_one("#engine", Pane).put(
             f"{engine.name} {engine.version}, cgroup v{engine.cgroup_version}: the engine itself takes "

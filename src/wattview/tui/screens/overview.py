@@ -143,7 +143,7 @@ class OverviewScreen(View):
             (containers, "Containers", len(snapshot.containers) if snapshot else 0),
             (streams, "Streams", len(snapshot.streams) if snapshot else 0),
         ):
-            entitle(table, workload_columns.titled(title, len(table.rows), total))
+            entitle(table, workload_columns.titled(title, len(table.rows), total), workload_columns.idle_sign(snapshot))
         tables = self.query_one("#tables")
         if self.has_class("-low") or self.has_class("-narrow"):
             tables.styles.clear_rule("height")
@@ -172,11 +172,13 @@ class OverviewScreen(View):
 
 def power_title(use: PowerUse | None, width: int) -> Content:
     """The graph's title, which is its legend if attribution is known."""
-    if use is None or use.idle_watts is None:
+    if use is None or use.unattributed_watts is None:
         return Content("Power, last 5 minutes")
     wide = width >= 76
     parts: list[str | tuple[str, str]] = ["Power, 5 min: " if wide else ""]
     for index, (name, watts) in enumerate(parts_of(use)):
+        if watts is None and use.includes_idle:
+            continue
         swatch = PATTERNS[index] * (2 if wide else 1)
         short = name if wide else name[:4] if name != "encoders" else "enc"
         parts += [(swatch, LAYER_STYLES[index]), f" {short} {number(watts, 1 if wide else 0)}{'  ' if wide else ' '}"]
@@ -188,8 +190,8 @@ def power_series(picture: Picture) -> list[Series]:
     beside the host, so from there on the area is their sum."""
     trends = picture.trends
     use = picture.snapshot.power_use if picture.snapshot is not None else None
-    if use is None or use.idle_watts is None or not trends["idle",]:
+    if use is None or use.unattributed_watts is None or not trends["rest",]:
         return [Series(trends["power",])]
-    first = trends["idle",][0][0]
+    first = trends["rest",][0][0]
     total = [*(point for point in trends["power",] if point[0] < first), *trends["used",]]
     return [Series(total), *(Series(trends[name,], f"layer{i}") for i, (name, _) in enumerate(parts_of(use)))]

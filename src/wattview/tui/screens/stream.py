@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from textual.widget import Widget
 
-from wattview.model import Snapshot, Stream, StreamClient
+from wattview.model import EncoderMatch, Snapshot, Stream, StreamClient, StreamEncoder
 from wattview.tui.screens.details import DetailGraph, Details
 from wattview.tui.text import UNKNOWN, count, gib, mbit, number, span
 from wattview.tui.view import Picture
@@ -76,6 +76,25 @@ class StreamDetails(Details):
         return stream_facts(self._last) if self._last is not None else []
 
 
+MATCHES: Mapping[EncoderMatch, str] = {
+    "run": "started by WattView", "socket": "by its connection", "command line": "by its command line",
+    "traffic": "by its traffic", "address": "by its address",
+}  # fmt: skip
+
+
+def encoder_words(one: StreamEncoder | None) -> str:
+    """Who encodes a stream, where, and how that was found; or why it is not known."""
+    if one is None:
+        return UNKNOWN
+    if one.match in MATCHES:
+        process = f"{one.program} {one.pid or ''}".strip()
+        where = f" in {one.place}" if one.name and process else one.place
+        return f"{process}{where}, found {MATCHES[one.match]}" if one.match != "run" else f"{process}{where}"
+    if one.match == "remote":
+        return f"on {one.host}, another machine: what it draws is not known here"
+    return one.reason or "the server itself fetches or relays the stream"
+
+
 def stream_facts(one: Stream) -> Parts:
     """Everything in the snapshot about a stream, one fact per line."""
     size = f"{one.width}x{one.height}" if one.width and one.height else UNKNOWN
@@ -87,7 +106,9 @@ def stream_facts(one: Stream) -> Parts:
         else ""
     )
     facts = [
-        ("Power", f"{number(one.power_watts, 2)} W: its part of the server's and of its publisher's"),
+        ("Power", f"{number(one.power_watts, 2)} W: server {number(one.server_watts, 2)}, "
+                  f"encoder {number(one.encoder.watts if one.encoder is not None else None, 2)}"),
+        ("Encoder", encoder_words(one.encoder)),
         ("Video", f"{video}, {size} at {number(one.fps)} fps, {mbit(one.bandwidth_video_bytes)} Mbit/s"),
         ("Audio", f"{audio}{rate}, {mbit(one.bandwidth_audio_bytes, 3)} Mbit/s"),
         ("Traffic", f"in {mbit(one.bandwidth_in_bytes)}, out {mbit(one.bandwidth_out_bytes)} Mbit/s; "

@@ -37,7 +37,9 @@ class StreamsScreen(View):
     """
 
     def content(self) -> Iterator[Widget]:
-        yield Table(workload_columns.STREAMS, workload_columns.stream_key, opens=True, id="streams", classes="box")
+        yield Table(
+            workload_columns.STREAMS_AND_ENCODERS, workload_columns.stream_key, opens=True, id="streams", classes="box"
+        )
         yield Pane(id="server")
         with Horizontal(id="trends"):
             yield Graph("Mb/s", least=0.5, id="trend", classes="box")
@@ -52,7 +54,8 @@ class StreamsScreen(View):
         rows = workload_columns.stream_rows(snapshot, picture.trends) if snapshot is not None else []
         table.show(rows, why_empty(picture, "streams", "no stream is live; press n to run one"))
         fit_height(table, len(rows), self.size.height * 3 // 5)
-        entitle(table, workload_columns.titled("Streams", len(table.rows), len(rows)))
+        title = workload_columns.titled("Streams", len(table.rows), len(rows))
+        entitle(table, title, workload_columns.idle_sign(snapshot))
         server = snapshot.rtmp_server if snapshot is not None else None
         self.query_one("#server", Pane).put(
             f"{server.name}: {count(server.connections)} connections, in {mbit(server.bandwidth_in_bytes)}, "

@@ -64,7 +64,7 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float | None
         yield ("power",), snapshot.machine_power.watts
         yield ("joules",), snapshot.machine_power.joules_total
     if snapshot.power_use is not None:
-        if snapshot.power_use.idle_watts is not None:
+        if snapshot.power_use.unattributed_watts is not None:
             yield ("used",), snapshot.power_use.watts
         for name, watts in parts_of(snapshot.power_use):
             yield (name,), watts

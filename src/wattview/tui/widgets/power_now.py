@@ -87,6 +87,8 @@ def _use(use: PowerUse | None) -> str:
     """Idle power, its error and its origin; or why it is unknown."""
     if use is None:
         return ""
+    if use.includes_idle:
+        return f"all W below include idle power{'; ' + use.reason if use.reason else ', divided by use'}"
     if use.idle_watts is None:
         return f"who used it: {use.reason}" if use.reason else ""
     error = f" ±{number(use.idle_error_watts)}" if use.idle_error_watts is not None else ""

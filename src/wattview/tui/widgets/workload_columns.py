@@ -107,6 +107,14 @@ def _resolution(stream: Stream) -> str:
     return f"{stream.width}x{stream.height}" if stream.width and stream.height else UNKNOWN
 
 
+def _encoder(row: StreamRow) -> str:
+    """Where a stream is encoded, or that this is not known."""
+    one = row.stream.encoder
+    if one is None:
+        return UNKNOWN
+    return {"none": "not found", "server": "the server"}.get(one.match) or one.place or UNKNOWN
+
+
 def _cost(row: StreamRow) -> float | None:
     if row.stream.power_watts is None or row.cost_per_watt_hour is None:
         return None
@@ -131,8 +139,17 @@ STREAMS: tuple[Column[StreamRow], ...] = (
 )  # fmt: skip
 
 
+STREAMS_AND_ENCODERS = (*STREAMS[:2], Column("Encoder", 16, _encoder, _encoder, left=True, rank=3), *STREAMS[2:])
+"""Streams on a screen of their own."""
+
 CONTAINER_WATTS = 1
 """The initial sort column of containers; those of unknown power come last, by CPU."""
+
+
+def idle_sign(snapshot: Snapshot | None) -> str:
+    """What a table says below where its watts include idle power."""
+    use = snapshot.power_use if snapshot is not None else None
+    return "W include idle power" if use is not None and use.includes_idle else ""
 
 
 def titled(title: str, shown: int, all_rows: int) -> str:
