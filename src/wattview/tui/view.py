@@ -47,6 +47,11 @@ class Picture(NamedTuple):
         recorded = self.snapshot.recorded if self.snapshot is not None else None
         return recorded.interval_seconds if recorded is not None else 1.0
 
+    @property
+    def no_values(self) -> str:
+        """What a graph without points says."""
+        return "no values yet" if self.playback is None else "the history has none of this time"
+
     def probe(self, name: str) -> ProbeStatus | None:
         """The state of a source, which explains why a part of the picture is empty."""
         return None if self.snapshot is None else probe(self.snapshot, name)

@@ -168,7 +168,8 @@ class Details(View):
             series = [Series(_scaled(points, one.scale))]
             if one.below:
                 series.append(Series(_scaled(picture.trends[(*key, *one.below)], one.scale), "a"))
-            graph.show(series, start, now, step_seconds=step, live=picture.live and self.window <= 3600)
+            graph.show(series, start, now, step_seconds=step, live=picture.live and self.window <= 3600,
+                       empty=picture.no_values)  # fmt: skip
             entitle(graph, f"{one.title}, {RANGES[self.range][0]}")
         if self._seen and self._past.wants(start, now, picture.playback is not None) and self.is_current:
             self._load(start, now)

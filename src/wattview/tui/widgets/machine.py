@@ -42,7 +42,8 @@ class MachinePanes(Horizontal):
             ("network", [Series(_times(trends["receive",], 8e-6)), Series(_times(trends["transmit",], 8e-6), "a")]),
         ):
             graph = self.query_one(f"#{name}", Graph)
-            graph.show(series, end - SECONDS, end, step_seconds=picture.step_seconds, live=picture.live)
+            graph.show(series, end - SECONDS, end, step_seconds=picture.step_seconds, live=picture.live,
+                       empty=picture.no_values)  # fmt: skip
             entitle(graph, _title(name, host))
         pane = self.query_one("#cores", Pane)
         entitle(pane, _cores_title(host, end))
