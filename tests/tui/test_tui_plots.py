@@ -105,6 +105,22 @@ def test_points_stand_where_the_axes_say() -> None:
     assert lines[bottom + 2].split() == ["0", "5", "10"]
 
 
+def test_points_alone_have_their_axes_too() -> None:
+    chart = Chart(
+        Axis("W", (0, 4)), Axis("VMAF", (0, 4)), [PlotLine([(1, 2), (3, 4)], "point", mark="o", joined=False)]
+    )
+    lines = text_of(draw(chart, 60, 14))
+    assert "0" in lines[-2].split()
+    assert any(line.startswith("4┼") for line in lines)
+
+
+def test_a_peak_is_seen_however_many_points_there_are() -> None:
+    points = [(float(at), 40.0) for at in range(20000)]
+    points[12345] = (12345.0, 90.0)
+    lines = text_of(draw(Chart(Axis("s"), Axis("W", (0, 100)), [PlotLine(points)]), 80, 20))
+    assert any("⠀" < mark <= "⣿" for mark in "".join(lines[2:4])), "near the top"
+
+
 def test_a_front_is_joined_and_each_point_named_without_covering_another() -> None:
     front = [(2.0, 78.0), (4.0, 88.0), (8.0, 92.0)]
     names = ["ultrafast", "veryfast", "medium"]

@@ -11,6 +11,7 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -211,30 +212,14 @@ class _Field:
 
     def plot(self, traces: Sequence[PlotLine], across: Sequence[Tick], up: Sequence[Tick]) -> None:
         """What plotext draws, and the points."""
-        import plotext as plt
-
-        codes = {tone: code for code, tone in enumerate(dict.fromkeys(["scale", *(one.tone for one in traces)]), 1)}
         self.gutter = max(len(text) for _, text in up) + 1
-        plt.clear_figure()
-        plt.limit_size(False, False)
-        plt.theme("clear")
-        plt.plotsize(self.gutter + self.cells, self.rows + 2)
-        plt.xaxes(True, False)
-        plt.yaxes(True, False)
-        plt.grid(True, True)
-        plt.ticks_color(codes["scale"])
-        plt.xlim(*self.x_span)
-        plt.ylim(*self.y_span)
-        plt.xticks([self._middle(self.x_span, self.column(place), self.cells) for place, _ in across],
-                   [text for _, text in across])  # fmt: skip
-        plt.yticks([self._middle(self.y_span, self.rows - 1 - self.row(place), self.rows) for place, _ in up],
-                   [f"{text:>{self.gutter - 1}}" for _, text in up])  # fmt: skip
-        for trace in traces:
-            for piece in _unbroken(trace) if trace.joined else ():
-                plt.plot([x for x, _ in piece], [y for _, y in piece], marker="braille", color=codes[trace.tone])
-        tones = {str(code): tone for tone, code in codes.items()}
-        drawn = plt.build().splitlines()[: self.rows + 2]
-        self._grid = [_cells(line, tones, self.gutter + self.cells) for line in drawn]
+        lines = tuple((trace.tone, piece) for trace in traces if trace.joined
+                      for piece in _unbroken(trace, most=2 * self.cells))  # fmt: skip
+        x_ticks = tuple((self._middle(self.x_span, self.column(place), self.cells), text) for place, text in across)
+        y_ticks = tuple((self._middle(self.y_span, self.rows - 1 - self.row(place), self.rows),
+                         f"{text:>{self.gutter - 1}}") for place, text in up)  # fmt: skip
+        drawn = _drawn(lines, x_ticks, y_ticks, self.x_span, self.y_span, self.gutter + self.cells, self.rows + 2)
+        self._grid = [[list(cell) for cell in row] for row in drawn]
         for trace in traces:
             for mark, points in ((trace.mark, trace.points), (trace.letter, trace.points[-1:])):
                 for x, y in points if mark else ():
@@ -327,14 +312,53 @@ class _Field:
         ]
 
 
-def _unbroken(trace: PlotLine) -> Iterator[Sequence[Place]]:
-    """The pieces between its gaps."""
+def _unbroken(trace: PlotLine, most: int) -> Iterator[tuple[Place, ...]]:
+    """The pieces between its gaps. Of so many points that they would fall on each other, the least and the largest of
+    each dot stay."""
     first = 0
-    for at, ((left, _), (right, _)) in enumerate(pairwise(trace.points), 1):
-        if right - left > trace.gap:
-            yield trace.points[first:at]
-            first = at
-    yield trace.points[first:]
+    ends = [at for at, ((left, _), (right, _)) in enumerate(pairwise(trace.points), 1) if right - left > trace.gap]
+    for end in (*ends, len(trace.points)):
+        piece = trace.points[first:end]
+        size = math.ceil(2 * len(piece) / most)
+        parts = (piece[at : at + size] for at in range(0, len(piece), size)) if size > 2 else ()
+        ordered = [point for part in parts for point in sorted({min(part, key=_y), max(part, key=_y)})]
+        yield tuple(ordered or piece)
+        first = end
+
+
+def _y(place: Place) -> float:
+    return place[1]
+
+
+@lru_cache(maxsize=8)
+def _drawn(
+    lines: tuple[tuple[str, tuple[Place, ...]], ...], x_ticks: tuple[Tick, ...], y_ticks: tuple[Tick, ...],
+    x_span: tuple[float, float], y_span: tuple[float, float], width: int, height: int,
+) -> tuple[tuple[tuple[str, str], ...], ...]:  # fmt: skip
+    """Cells of character and tone, as plotext draws them. They are kept: a cursor that moves changes none."""
+    import plotext as plt
+
+    codes = {tone: code for code, tone in enumerate(dict.fromkeys(["scale", *(tone for tone, _ in lines)]), 1)}
+    plt.clear_figure()
+    plt.limit_size(False, False)
+    plt.theme("clear")
+    plt.plotsize(width, height)
+    plt.xaxes(True, False)
+    plt.yaxes(True, False)
+    plt.grid(True, True)
+    plt.ticks_color(codes["scale"])
+    plt.xlim(*x_span)
+    plt.ylim(*y_span)
+    plt.xticks([place for place, _ in x_ticks], [text for _, text in x_ticks])
+    plt.yticks([place for place, _ in y_ticks], [text for _, text in y_ticks])
+    if not lines:
+        plt.scatter(x_span[:1], y_span[:1], marker=" ")  # without data it draws no ticks
+    for tone, piece in lines:
+        plt.plot([x for x, _ in piece], [y for _, y in piece], marker="braille", color=codes[tone])
+    tones = {str(code): tone for tone, code in codes.items()}
+    return tuple(
+        tuple((mark, tone) for mark, tone in _cells(line, tones, width)) for line in plt.build().splitlines()[:height]
+    )
 
 
 def _cells(line: str, tones: dict[str, str], width: int) -> list[list[str]]:
