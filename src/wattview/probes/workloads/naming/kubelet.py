@@ -1,6 +1,7 @@
 """Names from the kubelet: the pods of this node and their containers.
 
-``GET /pods`` of the kubelet's API (port 10250 with a token that may read ``nodes/proxy``, or its read-only port):
+``GET /pods`` of the kubelet's API (port 10250 with a token that may get ``nodes/pods``, before Kubernetes 1.33
+``nodes/proxy``; or its read-only port):
 https://kubernetes.io/docs/reference/access-authn-authz/kubelet-authn-authz/
 """
 
@@ -67,7 +68,7 @@ class KubeletNames:
         async with Site(self.where, self._access, seconds=SECONDS) as site:
             answer = await site.fetch("/pods")
             if answer.status in (401, 403):
-                fix = "set workloads.kubelet_token_file to a token that may get nodes/proxy"
+                fix = "set workloads.kubelet_token_file to a token that may get nodes/pods (nodes/proxy before 1.33)"
                 raise SourceRefused(f"{answer.place} answered {answer.status} {answer.phrase}", fix)
             return decode_json(answer, _Pods, "a list of pods").items or []
 
