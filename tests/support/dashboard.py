@@ -449,6 +449,7 @@ class ScriptedDaemon:
         self.series: list[HistorySeries] = []
         self.posted: list[RunRequest] = []
         self.stopped: list[str] = []
+        self.closed_windows: list[str] = []
         self.asked: list[str] = []
         self.refuse_runs: tuple[int, dict[str, str]] | None = None
         self.hang = False
@@ -545,6 +546,7 @@ class ScriptedDaemon:
                 Route("/api/v1/plan", self._plan, methods=["POST"]),
                 Route("/api/v1/runs", self._runs, methods=["GET", "POST"]),
                 Route("/api/v1/runs/{id}", self._run, methods=["GET", "DELETE"]),
+                Route("/api/v1/runs/{id}/window", self._window, methods=["DELETE"]),
                 get("/api/v1/results", lambda _: self.results),
                 get("/api/v1/result-ids", lambda _: [one.id for one in self.results]),
                 get("/api/v1/results/{id}", lambda r: next(x for x in self.results if x.id == r.path_params["id"])),
@@ -633,6 +635,13 @@ class ScriptedDaemon:
         found = here or (self.ended if self.ended is not None and self.ended.id == run_id else None)
         found = found or next((one for one in self.past_runs if one.id == run_id), None)
         return _json(found) if found is not None else _json({"error": f"no run {run_id!r}", "field": ""}, 404)
+
+    async def _window(self, request: Request) -> Response:
+        self.closed_windows.append(request.path_params["id"])
+        assert self.now.run is not None
+        here = self.now.run
+        self.finish()
+        return _json(here)
 
     def finish(self, **changes: Any) -> None:
         """The run that goes on ends, as a daemon ends one: it is gone from the snapshot."""

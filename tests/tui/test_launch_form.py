@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wattview.model import Rendition, RunRequest, Scenario, ScenarioPreset
-from wattview.tui import launch_form
-from wattview.tui.launch_form import Form
+from wattview.tui.runs import launch_form
+from wattview.tui.runs.launch_form import Form
 
 CHOSEN = launch_form.choice(ScenarioPreset(id="x", title="x", scenarios=[Scenario(name="mine")]))
 

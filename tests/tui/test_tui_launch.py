@@ -9,9 +9,9 @@ from textual.widgets import Input, OptionList
 
 from tests.support.dashboard import PRESETS, ScriptedDaemon, opened, result, run, screen_text, snapshot, until
 from tests.support.sweep import sweep
-from wattview.model import RunRequest, Scenario, ScenarioPreset
-from wattview.tui.launch_form import FIELDS
-from wattview.tui.screens.launch import Launch
+from wattview.model import RunProgress, RunRequest, Scenario, ScenarioPreset
+from wattview.tui.runs.launch import Launch
+from wattview.tui.runs.launch_form import FIELDS
 from wattview.tui.view import View
 from wattview.tui.widgets.pane import Pane
 
@@ -293,3 +293,29 @@ async def test_a_run_that_failed_says_why(daemon: ScriptedDaemon) -> None:
         daemon.finish(state="failed", error="ffmpeg is not installed")
         await until(pilot, lambda: "Run failed" in screen_text(pilot.app))
         assert "ffmpeg is not installed" in screen_text(pilot.app)
+
+
+async def test_r_records_what_runs_and_ends_it(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press("R")
+        await until(pilot, lambda: daemon.posted and pilot.app.running is not None)
+        [scenario] = daemon.posted[0].scenarios
+        assert (scenario.type, scenario.name[:10], daemon.posted[0].baseline) == ("recording", "recording ", 0.0)
+        progress = RunProgress(
+            phase="measuring", scenario=scenario.name, scenario_index=0, scenario_count=1, fraction=0.0,
+            elapsed_seconds=5.0, remaining_seconds=None,
+        )  # fmt: skip
+        daemon.say(snapshot(run=run(scenarios=[scenario], progress=progress, encoders=[])))
+        await until(pilot, lambda: scenario.name in screen_text(pilot.app))
+        await pilot.press("R")
+        await until(pilot, lambda: daemon.closed_windows)
+        assert daemon.stopped == []
+        await until(pilot, lambda: "Run finished" in screen_text(pilot.app))
+
+
+async def test_r_beside_a_run_says_that_it_is_recorded_anyway(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(run=run())
+    async with opened(daemon) as pilot:
+        await pilot.press("R")
+        await until(pilot, lambda: "is recorded anyway" in screen_text(pilot.app))
+        assert (daemon.posted, daemon.closed_windows) == ([], [])

@@ -13,7 +13,7 @@ from tests.support.dashboard import NOW, ScriptedDaemon, gpu, power_use, result,
 from wattview.config import Tui
 from wattview.model import HistorySeries, Recorded, Snapshot
 from wattview.tui.app import Dashboard
-from wattview.tui.screens.launch import Launch
+from wattview.tui.runs.launch import Launch
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 SNAPSHOTS = 45

@@ -18,7 +18,7 @@ from textual import events, work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 
 from wattview.client import Client, ClientError
 from wattview.config import Tui
@@ -28,11 +28,10 @@ from wattview.tui.base_app import KEYS, TIDY_SECONDS, key_names
 from wattview.tui.events import Lines
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
 from wattview.tui.results.screen import ResultsScreen
+from wattview.tui.runs.runs_app import RUN_KEYS, RunsApp
 from wattview.tui.screens.confirm import Confirm
 from wattview.tui.screens.details import Details
-from wattview.tui.screens.launch import Launch
 from wattview.tui.screens.scenarios import ScenariosScreen
-from wattview.tui.time_travel.travel import TimeTravelApp
 from wattview.tui.time_travel.trend_backfill import backfill_or_none
 from wattview.tui.time_travel.trend_buffers import TrendBuffers
 from wattview.tui.view import Picture, View
@@ -59,7 +58,7 @@ ENDINGS: dict[str, tuple[str, SeverityLevel]] = {
 }
 
 
-class Dashboard(TimeTravelApp):
+class Dashboard(RunsApp):
     """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``).
 
     ``in_fleet``: it was opened from the fleet page, and a key leads back there; its result is then ``fleet``.
@@ -72,8 +71,7 @@ class Dashboard(TimeTravelApp):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(tab.key, f"go('{tab.mode}')", tab.title, show=False, id=f"go_{tab.mode}") for tab in TABS),
         Binding("0", "fleet", "Fleet", id="fleet"),
-        Binding("n", "launch", "New run", id="new_run"),
-        Binding("x", "abort", "Abort run", id="abort"),
+        *RUN_KEYS,
         *KEYS,
     ]
 
@@ -271,11 +269,6 @@ class Dashboard(TimeTravelApp):
             return self.in_fleet
         return super().check_action(action, parameters)
 
-    @property
-    def running(self) -> Run | None:
-        run = self.latest.run if self.latest is not None else None
-        return run if run is not None and run.state == "running" else None
-
     async def action_go(self, mode: str) -> None:
         """Shows a screen, complete."""
         if mode in self.MODES:
@@ -311,19 +304,6 @@ class Dashboard(TimeTravelApp):
     async def on_tabs_chosen(self, message: Tabs.Chosen) -> None:
         await self.action_go(message.mode)
 
-    def action_launch(self) -> None:
-        self.launch()
-
-    def launch(self, preset_id: str = "") -> None:
-        """Opens the launch dialog with that preset selected."""
-        if not isinstance(self.screen, ModalScreen):
-            self.push_screen(Launch(self.client, preset_id), self._launched)
-
-    def _launched(self, run: Run | None) -> None:
-        if run is not None:
-            names = ", ".join(one.name for one in run.scenarios)
-            self.notify(names, title="Run started")
-
     async def action_quit(self) -> None:
         """Asks for confirmation if a run would end with the dashboard."""
         run = self.running
@@ -339,25 +319,6 @@ class Dashboard(TimeTravelApp):
                 self.exit()
 
         self.push_screen(Confirm(question, "Abort it and quit", "Stay"), answered)
-
-    def action_abort(self) -> None:
-        run = self.running
-        if run is None or isinstance(self.screen, ModalScreen):
-            return
-        question = f"Abort run {run.id}? Finished scenarios are kept."
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._abort(run.id)
-
-        self.push_screen(Confirm(question, "Abort the run", "Let it run"), answered)
-
-    @work(exit_on_error=False)
-    async def _abort(self, run_id: str) -> None:
-        try:
-            await self.client.stop_run(run_id)
-        except ClientError as error:
-            self.notify(str(error), title="The run was not aborted", severity="error")
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette: every screen first."""

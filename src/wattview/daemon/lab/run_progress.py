@@ -11,6 +11,7 @@ from wattview.model import Phase, RunProgress, Scenario
 
 PREPARING_SECONDS = 1.5
 SAVING_SECONDS = 0.2
+LONGEST_SECONDS = 86400.0
 STEADY_SECONDS = 15.0
 """Usual duration of a warm-up that waits for a steady machine."""
 
@@ -24,6 +25,11 @@ def seconds_of(scenarios: Sequence[Scenario], quality_seconds: float, pause_seco
     """Approximate duration of these scenarios, before the first one has started."""
     clock = ProgressClock(scenarios, quality_seconds, pause_seconds, clock=lambda: 0.0)
     return clock.now().remaining_seconds or 0.0
+
+
+def _is_open(scenario: Scenario) -> bool:
+    """Whether its end is not known: a command's, and a recording's that lasts until somebody ends it."""
+    return scenario.type == "command" or (scenario.type == "recording" and scenario.duration >= LONGEST_SECONDS)
 
 
 class ProgressClock:
@@ -64,8 +70,7 @@ class ProgressClock:
         remaining: float | None
         if self._phase == "finished":
             fraction, remaining = 1.0, 0.0
-        elif any(scenario.type == "command" for scenario in self._scenarios[self._index :]):
-            # How long a command takes is not known before its end.
+        elif any(map(_is_open, self._scenarios[self._index :])):
             remaining, fraction = None, self._index / len(self._scenarios)
         else:
             remaining = self._remaining()

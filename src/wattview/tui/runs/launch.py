@@ -21,8 +21,8 @@ from textual.widgets.option_list import Option
 
 from wattview.client import CallRefused, Client, ClientError
 from wattview.model import Run, RunPlan, RunRequest, Scenario, ScenarioPreset
-from wattview.tui import launch_form
-from wattview.tui.launch_form import FIELDS, WHOLE, Field, Form
+from wattview.tui.runs import launch_form
+from wattview.tui.runs.launch_form import FIELDS, WHOLE, Field, Form
 from wattview.tui.view import DashboardApp
 from wattview.tui.widgets.pane import Pane, heading
 

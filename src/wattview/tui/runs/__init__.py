@@ -1,0 +1,1 @@
+"""Runs from the dashboard: the launch form, recordings, aborting."""

@@ -1,0 +1,103 @@
+"""What the dashboard does with runs: starts one, records what runs anyway, aborts one."""
+
+from __future__ import annotations
+
+from textual import work
+from textual.binding import Binding
+from textual.screen import ModalScreen
+
+from wattview.client import Client, ClientError
+from wattview.model import Run, RunRequest, Scenario, Snapshot
+from wattview.tui.runs.launch import Launch
+from wattview.tui.screens.confirm import Confirm
+from wattview.tui.text import clock
+from wattview.tui.time_travel.travel import TimeTravelApp
+
+RUN_KEYS = (
+    Binding("n", "launch", "New run", id="new_run"),
+    Binding("R", "record", "Record, or end the recording", show=False, id="record"),
+    Binding("x", "abort", "Abort run", id="abort"),
+)
+
+LONGEST_SECONDS = 86400.0
+"""A recording that nobody ends is ended then."""
+
+
+class RunsApp(TimeTravelApp):
+    """The keys of runs."""
+
+    client: Client
+    latest: Snapshot | None
+
+    @property
+    def running(self) -> Run | None:
+        run = self.latest.run if self.latest is not None else None
+        return run if run is not None and run.state == "running" else None
+
+    def action_launch(self) -> None:
+        self.launch()
+
+    def launch(self, preset_id: str = "") -> None:
+        """Opens the launch dialog with that preset selected."""
+        if not isinstance(self.screen, ModalScreen):
+            self.push_screen(Launch(self.client, preset_id), self._launched)
+
+    def _launched(self, run: Run | None) -> None:
+        if run is not None:
+            names = ", ".join(one.name for one in run.scenarios)
+            self.notify(names, title="Run started")
+
+    def action_record(self) -> None:
+        """Begins a recording of whatever runs, or ends the one that is going on."""
+        run = self.running
+        if run is None:
+            name = f"recording {clock(self.latest.time)[:5]}" if self.latest is not None else "recording"
+            self._record(name)
+        elif _is_recording(run):
+            self._end_recording(run.id)
+        else:
+            self.notify(f"Run {run.id} is active, and is recorded anyway.", title="Not recorded", severity="warning")
+
+    @work(exit_on_error=False)
+    async def _record(self, name: str) -> None:
+        scenario = Scenario(
+            name=name, type="recording", duration=LONGEST_SECONDS, warmup=0.0, cooldown=0.0, quality=False
+        )
+        try:
+            await self.client.start_run(RunRequest(scenarios=[scenario]))
+        except ClientError as error:
+            self.notify(str(error), title="Not recorded", severity="error")
+        else:
+            self.notify("R ends it; then it is a result, with every workload and stream.", title="Recording")
+
+    @work(exit_on_error=False)
+    async def _end_recording(self, run_id: str) -> None:
+        try:
+            await self.client.close_window(run_id)
+        except ClientError as error:
+            self.notify(str(error), title="The recording was not ended", severity="error")
+
+    def action_abort(self) -> None:
+        run = self.running
+        if run is None or isinstance(self.screen, ModalScreen):
+            return
+        question = f"Abort run {run.id}? Finished scenarios are kept."
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._abort(run.id)
+
+        self.push_screen(Confirm(question, "Abort the run", "Let it run"), answered)
+
+    @work(exit_on_error=False)
+    async def _abort(self, run_id: str) -> None:
+        try:
+            await self.client.stop_run(run_id)
+        except ClientError as error:
+            self.notify(str(error), title="The run was not aborted", severity="error")
+
+
+def _is_recording(run: Run) -> bool:
+    return run.progress is not None and any(
+        one.name == run.progress.scenario and one.type == "recording" for one in run.scenarios
+    )
