@@ -53,7 +53,7 @@ class Visit(NamedTuple):
 
 VISITS = (
     Visit("power", "", "2", b"Sources"),
-    Visit("containers", "", "3", b"CPU % of"),
+    Visit("workloads", "", "3", b"CPU % of"),
     Visit("container", "3", "\r", b"cgroup"),
     Visit("streams", "", "4", b"Mbit/s into"),
     Visit("stream", "4", "\r", b"Clients"),

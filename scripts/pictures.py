@@ -26,7 +26,7 @@ from tests.support.streams import Publisher
 from wattview.model import Run
 
 DURING: dict[str, list[str]] = {
-    "overview": ["1"], "power": ["2"], "containers": ["3"], "streams": ["4"],
+    "overview": ["1"], "power": ["2"], "workloads": ["3"], "streams": ["4"],
     "scenarios": ["6"],
 }  # fmt: skip
 """Screens while the second run goes on, by the keys that lead there."""

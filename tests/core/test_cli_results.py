@@ -287,10 +287,11 @@ def test_power_is_drawn_with_round_ticks_units_and_named_windows(call: Call, sta
     drawn = call("results", "plot", "latest")
     assert drawn.exit_code == 0, drawn.output
     assert "\x1b" not in drawn.output
-    marks = [int(found) for found in re.findall(r"^ *([0-9]+)┤", drawn.output, re.MULTILINE)]
+    marks = [int(found) for found in re.findall(r"^ *([0-9]+)┼", drawn.output, re.MULTILINE)]
     assert marks == [50, 40, 30, 20]
-    assert line(drawn.output, "B  quick").startswith("B quick, ")
-    assert "seconds since" in drawn.output
+    assert "├────── A baseline ─────┤" in drawn.output
+    assert re.search(r"^B  quick, 10 s$", drawn.output, re.MULTILINE)
+    assert f"run {A}" in drawn.output
 
 
 def test_curves_bars_and_front_are_drawn_with_their_settings_below(call: Call, encoders: Path) -> None:
@@ -298,7 +299,7 @@ def test_curves_bars_and_front_are_drawn_with_their_settings_below(call: Call, e
         drawn = call("results", "plot", "--kind", kind)
         assert drawn.exit_code == 0, drawn.output
         assert said in drawn.output
-        assert re.search(r"^B  .*libx26", drawn.output, re.MULTILINE)
+        assert re.search(r"^(B  |2000k ).*libx26", drawn.output, re.MULTILINE), "each setting is named"
 
 
 def test_a_run_without_what_is_to_be_drawn_says_so(call: Call, state: Path) -> None:

@@ -22,7 +22,7 @@ HOSTILE = (
     "\ufdd1[red]x[/red]",  # our own marks, and markup
 )
 EVIL = "".join(HOSTILE)
-OUR_COLOURS = re.compile(r"\x1b\[(?:0|1|2|31|32)m")
+OUR_COLOURS = re.compile(r"\x1b\[(?:0|1|2|3[1-6])m")
 
 Made = TypeVar("Made")
 

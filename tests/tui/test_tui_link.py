@@ -131,7 +131,7 @@ async def test_a_snapshot_is_shown_on_the_screen_in_front_and_on_no_other(
             monkeypatch.setattr(view, "show", lambda self, picture: shown.append(self.TAB))
         daemon.say(snapshot(5.0))
         await until(pilot, lambda: pilot.app.latest.time == snapshot(5.0).time and bool(shown))
-        assert set(shown) == {"containers"}
+        assert set(shown) == {"workloads"}
 
 
 async def test_what_has_not_changed_is_not_drawn_again_on_any_screen(
@@ -239,7 +239,7 @@ async def test_a_toast_that_is_put_up_after_its_time_holds_nothing_up(
         monkeypatch.undo()
         await until(pilot, lambda: not pilot.app.screen.query("Toast"))
         await pilot.press("3")
-        await until(pilot, lambda: pilot.app.current_mode == "containers")
+        await until(pilot, lambda: pilot.app.current_mode == "workloads")
 
 
 def test_toasts_outlast_a_clock_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

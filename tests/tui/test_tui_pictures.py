@@ -98,7 +98,7 @@ def steady(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None
 MAIN = {"overview": "", "launch": "n", "power": "2h", "exporters": "8"}
 
 OTHERS = {
-    "containers": ["3"],
+    "workloads": ["3"],
     "container": ["3", "enter"],
     "streams": ["4"],
     "stream": ["4", "enter"],

@@ -606,7 +606,7 @@ async def test_a_screen_that_was_made_ahead_is_the_one_that_is_visited(
 async def test_a_theme_that_was_changed_elsewhere_is_on_every_screen(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         await pilot.press("3", "2", "t", "3")
-        await until(pilot, lambda: pilot.app.current_mode == "containers")
+        await until(pilot, lambda: pilot.app.current_mode == "workloads")
         light = pilot.app.get_theme(pilot.app.theme).background
         assert pilot.app.screen.styles.background.hex.lower() == light
         assert pilot.app.screen.query_one("#trend").styles.background != pilot.app.screen.styles.border

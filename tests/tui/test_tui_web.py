@@ -92,7 +92,7 @@ def test_the_key_of_the_address_becomes_a_cookie_that_no_other_site_can_send(web
 def test_without_the_key_nothing_is_shown(web: WebProcess, path: str) -> None:
     answer = web.get(path)
     assert answer.status_code == 403
-    assert "the address that wattview tui --web has printed" in answer.text
+    assert "open the address printed by wattview tui --web" in answer.text
 
 
 def test_a_name_that_was_made_to_point_here_leads_nowhere(web: WebProcess) -> None:
@@ -234,7 +234,7 @@ def daemon(tmp_path: Path) -> Iterator[DaemonProcess]:
         yield running
 
 
-TAB_X = {"overview": 20, "containers": 205, "log": 825}
+TAB_X = {"overview": 20, "workloads": 205, "log": 825}
 """Cells of the line of tabs, in pixels of a page of 1280 that has cells of 9."""
 
 LIT = """new Promise(done => {
@@ -277,8 +277,8 @@ async def test_the_dashboard_is_on_the_page_and_answers_to_mouse_and_keys(
             await page.open(web.address)
             await page.until(lambda: "ESTIMATE" in page.received() and "Containers" in page.received())
             await _until_lit(page, "overview")
-            await page.click(TAB_X["containers"], 9)
-            await _until_lit(page, "containers")
+            await page.click(TAB_X["workloads"], 9)
+            await _until_lit(page, "workloads")
             await page.press("9")
             await _until_lit(page, "log")
             await page.until(lambda: "ready: control socket" in page.received())

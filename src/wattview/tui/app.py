@@ -200,7 +200,7 @@ class Dashboard(RunsApp):
         for mode in self.MODES:
             await self._no_key()
             await self._init_mode(mode)
-        for kind, mode in (("container", "containers"), ("stream", "streams")):
+        for kind, mode in (("container", "workloads"), ("stream", "streams")):
             await self._no_key()
             await self._get_screen(self._details(mode, kind))[1]
 

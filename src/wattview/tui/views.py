@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from wattview.tui.results.screen import ResultsScreen
 from wattview.tui.screens.container import ContainerDetails
-from wattview.tui.screens.containers import ContainersScreen
 from wattview.tui.screens.details import Details
 from wattview.tui.screens.exporters import ExportersScreen
 from wattview.tui.screens.gpu import GpusScreen
@@ -14,15 +13,21 @@ from wattview.tui.screens.power import PowerScreen
 from wattview.tui.screens.scenarios import ScenariosScreen
 from wattview.tui.screens.stream import StreamDetails
 from wattview.tui.screens.streams import StreamsScreen
+from wattview.tui.screens.workload import WorkloadDetails
+from wattview.tui.screens.workloads import WorkloadsScreen
 from wattview.tui.view import View
 
 VIEWS: tuple[type[View], ...] = (
-    OverviewScreen, PowerScreen, ContainersScreen, StreamsScreen, GpusScreen, ScenariosScreen, ResultsScreen,
+    OverviewScreen, PowerScreen, WorkloadsScreen, StreamsScreen, GpusScreen, ScenariosScreen, ResultsScreen,
     ExportersScreen, LogScreen,
 )  # fmt: skip
 """The list of all screens, in the order of their tabs. To add one, add its file and its class here."""
 
 TABS = tuple(view.ENTRY for view in VIEWS)
 
-DETAILS: dict[str, type[Details]] = {"container": ContainerDetails, "stream": StreamDetails}
+DETAILS: dict[str, type[Details]] = {
+    "container": ContainerDetails,
+    "workload": WorkloadDetails,
+    "stream": StreamDetails,
+}
 """The screens of one thing, by its kind."""

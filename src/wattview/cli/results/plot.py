@@ -101,7 +101,8 @@ def _bars(run: RunResult) -> Lines:
         words = " ".join(part for part in (written(quantity, value.value), around(quantity, value.half)) if part)
         tone = SERIES[encoders.index(group.setting.encoder or "") % len(SERIES)]
         rows.append(BarRow(names[group.label], f"{words} {quantity.unit}", value, tone))
-    return draw_bars(rows, quantity.unit, _width())
+    title = f"{quantity.words}, {quantity.unit}"
+    return [[(title, "scale")], *draw_bars(rows, quantity.unit, _width())]
 
 
 def _curves(run: RunResult) -> Lines:

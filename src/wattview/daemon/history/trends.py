@@ -33,6 +33,7 @@ KEPT: Mapping[tuple[TrendKind, TrendQuantity], Kept] = {
     ("container", "power"): Kept("wattview_container_power_watts", ("name",)),
     ("container", "cpu"): Kept("docker_container_cpu_percent", ("name",)),
     ("container", "memory"): Kept("docker_container_memory_percent", ("name",)),
+    ("workload", "power"): Kept("wattview_workload_power_watts", ("kind", "name")),
     ("stream", "power"): Kept("wattview_stream_power_watts", ("app", "stream")),
     ("stream", "bandwidth_in"): Kept("nginx_rtmp_stream_bandwidth_in_bytes", ("app", "stream")),
 }

@@ -354,8 +354,11 @@ class Execution:
         hold: Hold,
         closed: Callable[[], Playback | None],
     ) -> MeasuredWindow:
-        self._clock.enter(index, "measuring")
-        return await recorded_window(self._around, self._folder, index + 1, notes, opened, hold, closed)
+        def begun() -> None:
+            self._clock.enter(index, "measuring")
+            opened()
+
+        return await recorded_window(self._around, self._folder, index + 1, notes, begun, hold, closed)
 
     async def _until_steady(self, seconds: float, group: EncoderGroup) -> list[str]:
         """Continues the warm-up until power and CPU use are steady. Reports if they were not in time."""

@@ -11,7 +11,7 @@ from wattview.tui.widgets.pane import Parts
 class ContainerDetails(Details):
     """Its subject is the container's id."""
 
-    TAB = "containers"
+    TAB = "workloads"
     KIND = "container"
     GONE = "no longer running"
     GRAPHS = (

@@ -81,6 +81,9 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float | None
         yield (*key, "memory"), container.memory_percent
         yield (*key, "receive"), total(nic.receive_bytes_per_second for nic in container.network)
         yield (*key, "transmit"), total(nic.transmit_bytes_per_second for nic in container.network)
+    for workload in snapshot.workloads:
+        yield ("workload", workload.id), workload.cpu_percent
+        yield ("workload", workload.id, "power"), workload.power_watts
     for stream in snapshot.streams:
         named = ("stream", stream.app, stream.name)
         yield named, stream.bandwidth_in_bytes

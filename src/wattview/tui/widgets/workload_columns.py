@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from wattview.model import Container, Snapshot, Stream
+from wattview.model import Container, Snapshot, Stream, Workload
 from wattview.tui.text import UNKNOWN, count, mbit, mib, money, number, span, spark
 from wattview.tui.time_travel.trend_buffers import Point, TrendBuffers, bridged, buckets, snapped, total
 from wattview.tui.widgets.column import Column
@@ -19,6 +19,31 @@ class ContainerRow(NamedTuple):
     trend: Iterable[Point]
     now: float
 
+    @property
+    def name(self) -> str:
+        return self.container.name
+
+    @property
+    def trend_key(self) -> tuple[str, str]:
+        return "container", self.container.id
+
+
+class WorkloadRow(NamedTuple):
+    """A workload, and what its engine knows of it if it is a container."""
+
+    workload: Workload
+    container: Container | None
+    trend: Iterable[Point]
+    now: float
+
+    @property
+    def name(self) -> str:
+        return self.workload.name
+
+    @property
+    def trend_key(self) -> tuple[str, str]:
+        return "workload", self.workload.id
+
 
 class StreamRow(NamedTuple):
     stream: Stream
@@ -31,6 +56,27 @@ def container_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[ContainerRo
     """By CPU, the busiest first: the order of equal rows."""
     rows = [ContainerRow(one, trends["container", one.id], snapshot.time) for one in snapshot.containers]
     return sorted(rows, key=lambda row: -(row.container.cpu_percent or 0.0))
+
+
+def workload_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[WorkloadRow]:
+    """By CPU, the busiest first: the order of equal rows."""
+    containers = {one.id: one for one in snapshot.containers}
+    rows = [
+        WorkloadRow(one, containers.get(one.container_id), trends["workload", one.id], snapshot.time)
+        for one in snapshot.workloads
+    ]
+    return sorted(rows, key=lambda row: -(row.workload.cpu_percent or 0.0))
+
+
+def workload_key(row: WorkloadRow) -> str:
+    return row.workload.id
+
+
+def workload_place(one: Workload) -> str:
+    """Where it belongs: its pod with the namespace, else its slice, else its user."""
+    if one.pod:
+        return f"{one.namespace}/{one.pod}"
+    return one.slice.strip("/") or one.user
 
 
 def stream_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[StreamRow]:
@@ -49,7 +95,7 @@ def stream_key(row: StreamRow) -> tuple[str, str]:
     return row.stream.app, row.stream.name
 
 
-def _spark(row: ContainerRow | StreamRow) -> str:
+def _spark(row: ContainerRow | WorkloadRow | StreamRow) -> str:
     values = buckets(row.trend, *snapped(row.now - SPARK_SECONDS, row.now, SPARK_CELLS), SPARK_CELLS)
     return spark(bridged(values, 2))
 
@@ -89,6 +135,28 @@ CONTAINERS: tuple[Column[ContainerRow], ...] = (
     _figure("Restarts", 9, lambda one: one.restarts, lambda value: number(value, 0), 9),
     Column("Up", 10, lambda row: span(_up(row)), lambda row: _up(row), rank=5),
 )  # fmt: skip
+
+
+WORKLOADS: tuple[Column[WorkloadRow], ...] = (
+    Column("Workload", 18, lambda row: row.workload.name, lambda row: row.workload.name.casefold(), left=True),
+    Column("W", 6, lambda row: number(row.workload.power_watts), lambda row: row.workload.power_watts),
+    Column("CPU %", 7, lambda row: number(row.workload.cpu_percent), lambda row: row.workload.cpu_percent),
+    Column("last minute", SPARK_CELLS, lambda row: _spark(row), left=True, rank=5),
+    Column("MiB", 8, lambda row: mib(row.workload.memory_bytes), lambda row: row.workload.memory_bytes, rank=2),
+    Column("Kind", 9, lambda row: row.workload.kind, lambda row: row.workload.kind, left=True, rank=1),
+    Column("Belongs to", 22, lambda row: workload_place(row.workload) or UNKNOWN,
+           lambda row: workload_place(row.workload), left=True, rank=3),
+    Column("Engine", 10, lambda row: row.workload.engine or UNKNOWN, lambda row: row.workload.engine, left=True,
+           rank=6),
+    Column("Up", 10, lambda row: span(_running(row)), lambda row: _running(row), rank=4),
+)  # fmt: skip
+
+WORKLOAD_WATTS, WORKLOAD_WHERE = 1, 6
+"""Columns that a table of workloads is sorted by."""
+
+
+def _running(row: WorkloadRow) -> float | None:
+    return None if row.workload.started is None else row.now - row.workload.started
 
 
 def _up(row: ContainerRow) -> float | None:

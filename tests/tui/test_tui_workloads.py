@@ -1,0 +1,119 @@
+"""Screen 3: whatever runs, by kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.dashboard import NOW, ScriptedDaemon, opened, screen_text, snapshot, until
+from wattview.model import Snapshot, Workload
+from wattview.tui.screens.workload import WorkloadDetails
+
+
+def mixture(containers: int = 2) -> Snapshot:
+    """Docker's containers, a pod's container, services, a login, programs and the kernel."""
+    known = snapshot(containers=containers)
+    docker = [
+        Workload(id=f"/docker/{one.id}", kind="container", name=one.name, engine="docker", container_id=one.id,
+                 power_watts=one.power_watts, cpu_percent=one.cpu_percent)
+        for one in known.containers
+    ]  # fmt: skip
+    others = [
+        Workload(id="/kubepods/pod1/c1", kind="container", name="encoder", namespace="live", pod="evening",
+                 container="encoder", engine="containerd", power_watts=30.0, cpu_percent=150.0),
+        Workload(id="/system.slice/nginx.service", kind="unit", name="nginx.service", slice="/system.slice",
+                 unit="nginx.service", power_watts=2.5, cpu_percent=12.0, memory_bytes=50 << 20, started=NOW - 600,
+                 cpu_seconds_total=70.0, energy_joules_total=3600.0),
+        Workload(id="/user.slice/session-3.scope", kind="session", name="session-3.scope", user="anna",
+                 power_watts=0.1, cpu_percent=1.0),
+        Workload(id="program:ffmpeg", kind="process", name="ffmpeg", power_watts=20.0, cpu_percent=98.0),
+        Workload(id="kernel:threads", kind="kernel", name="kernel threads", power_watts=0.4, cpu_percent=2.0),
+    ]  # fmt: skip
+    return snapshot(containers=containers, workloads=(*docker, *others))
+
+
+async def shown(pilot: Any) -> list[str]:
+    """The names in the table, in its order."""
+    return [row.name for row in pilot.app.screen.table.rows]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_everything_that_runs_is_there_the_most_power_first(
+    daemon: ScriptedDaemon, size: tuple[int, int]
+) -> None:
+    daemon.now = mixture()
+    async with opened(daemon, size) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Workloads 7" in screen_text(pilot.app))
+        names = await shown(pilot)
+        assert names[:2] == ["encoder", "ffmpeg"]
+        assert {"nginx.service", "session-3.scope", "kernel threads"} < set(names)
+        assert "CPU % of encoder" in screen_text(pilot.app)
+
+
+async def test_v_goes_through_the_kinds(daemon: ScriptedDaemon) -> None:
+    daemon.now = mixture()
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Workloads 7" in screen_text(pilot.app))
+        await pilot.press("v")
+        await until(pilot, lambda: "Containers 2" in screen_text(pilot.app))
+        assert "Health" in screen_text(pilot.app), "that only their engine knows"
+        await pilot.press("v", "v")
+        await until(pilot, lambda: "Units 1" in screen_text(pilot.app))
+        assert await shown(pilot) == ["nginx.service"]
+        await pilot.press("v", "v", "v", "v")
+        await until(pilot, lambda: "Workloads 7" in screen_text(pilot.app))
+
+
+async def test_b_puts_together_what_belongs_together(daemon: ScriptedDaemon) -> None:
+    daemon.now = mixture()
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Workloads 7" in screen_text(pilot.app))
+        await pilot.press("b")
+        await pilot.pause()
+        places = [row.workload.pod or row.workload.slice or row.workload.user for row in pilot.app.screen.table.rows]
+        assert [place for place in places if place] == ["anna", "evening", "/system.slice"]
+
+
+async def test_enter_opens_a_workload_with_what_is_known_of_it(daemon: ScriptedDaemon) -> None:
+    daemon.now = mixture()
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("3", "v", "v", "v")
+        await until(pilot, lambda: "Units 1" in screen_text(pilot.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, WorkloadDetails))
+        await until(pilot, lambda: "/system.slice/nginx.service" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "2.50 W, 1.00 Wh since the daemon began" in text
+        assert "50" in text
+
+
+async def test_enter_opens_a_container_as_before(daemon: ScriptedDaemon) -> None:
+    daemon.now = mixture()
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("3", "v")
+        await until(pilot, lambda: "Containers 2" in screen_text(pilot.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Image" in screen_text(pilot.app))
+
+
+async def test_a_daemon_that_knows_only_containers_shows_them(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(containers=3)
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Containers 3" in screen_text(pilot.app))
+
+
+async def test_a_filter_holds_for_every_kind(daemon: ScriptedDaemon) -> None:
+    daemon.now = mixture(6)
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Workloads 11" in screen_text(pilot.app))
+        await pilot.press("slash", *"trans", "enter")
+        await until(pilot, lambda: "Workloads 2 of 11" in screen_text(pilot.app))
+        await pilot.press("v")
+        await until(pilot, lambda: "Containers 2 of 6" in screen_text(pilot.app))
+        assert pilot.app.focused is pilot.app.screen.table
