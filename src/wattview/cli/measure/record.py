@@ -20,6 +20,8 @@ from wattview.model import RecordingRequest, Run, RunRequest, RunResult, Scenari
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
 
+END_TRIES = 3
+
 MOST_LINES = 20
 """How many workloads and streams are printed if nobody asks for one."""
 
@@ -89,9 +91,20 @@ async def _from_now(client: Client, asked: Recording) -> Run:
         task = asyncio.current_task()
         if task is not None:
             task.uncancel()
-        with contextlib.suppress(ClientError):
-            await client.close_window(run.id)
+        await _ended(client, run.id)
         return await follow(client, await client.run(run.id))
+
+
+async def _ended(client: Client, run_id: str) -> None:
+    """Ends a recording, so that it is kept; aborts it if that cannot be had."""
+    for _ in range(END_TRIES):
+        try:
+            await client.close_window(run_id)
+            return
+        except ClientError:
+            await asyncio.sleep(1.0)
+    with contextlib.suppress(ClientError):
+        await client.stop_run(run_id)
 
 
 def _print_parts(result: RunResult, asked: Recording) -> None:
