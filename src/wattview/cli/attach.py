@@ -172,14 +172,19 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def with_client(config: Config, use: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-    """Runs ``use`` with a client of that daemon. Raises click.ClickException for what the daemon refused."""
+def with_daemon(config: Config, arguments: list[str], use: Callable[[Client, Config], Coroutine[Any, Any, T]]) -> T:
+    """Runs ``use`` with a client of the running daemon, or of one that is started for as long, and with the settings to
+    reach it.
 
-    async def call() -> T:
-        async with Client(socket_url(config)) as client:
-            return await use(client)
+    ``arguments``: see ``daemon_for``. Raises click.ClickException if there is no daemon, or it refuses a call.
+    """
+
+    async def call(reached: Config) -> T:
+        async with Client(socket_url(reached)) as client:
+            return await use(client, reached)
 
     try:
-        return asyncio.run(call())
-    except ClientError as error:
+        with daemon_for(config, arguments) as reached:
+            return asyncio.run(call(reached))
+    except (DaemonFailed, ClientError) as error:
         raise click.ClickException(str(error)) from None

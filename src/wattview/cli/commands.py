@@ -236,7 +236,7 @@ def run(options: Options, **asked: Any) -> None:
       wattview run --suite nightly.toml --baseline-after --json
       wattview run --suite s.toml --on http://encoder-1:9700 --on http://encoder-2:9700 --token-file ~/.token
     """
-    from wattview.cli.attach import AddressError, DaemonFailed, addresses, daemon_for, with_client
+    from wattview.cli.attach import AddressError, addresses, with_daemon
     from wattview.cli.run import read_request, run_scenarios
 
     as_json, suite, vmaf = asked.pop("as_json"), asked.pop("suite"), asked.pop("vmaf")
@@ -253,11 +253,7 @@ def run(options: Options, **asked: Any) -> None:
         sys.exit(0 if asyncio.run(run_on(daemons, request, as_json, vmaf)) else 1)
     if token_files or vmaf is not None:
         raise click.UsageError("--token-file and --vmaf go with --on")
-    try:
-        with daemon_for(config, options.arguments()) as reached:
-            ok = with_client(reached, lambda client: run_scenarios(client, request, as_json))
-    except DaemonFailed as error:
-        raise click.ClickException(str(error)) from None
+    ok = with_daemon(config, options.arguments(), lambda client, _: run_scenarios(client, request, as_json))
     sys.exit(0 if ok else 1)
 
 

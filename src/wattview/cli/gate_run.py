@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -12,9 +10,9 @@ import click
 from msgspec.structs import replace
 
 from wattview.analysis.results import is_baseline
-from wattview.cli.attach import DaemonFailed, daemon_for, with_client
-from wattview.cli.run import follow
-from wattview.client import CallRefused, Client, ClientError
+from wattview.cli.attach import with_daemon
+from wattview.cli.run import followed, started
+from wattview.client import Client
 from wattview.config import Config
 from wattview.daemon.lab.suite import SuiteError, load_suite
 from wattview.model import RunRequest, RunResult, Scenario, ScenarioResult
@@ -30,20 +28,8 @@ def measured(
     """Both results, or the candidate's alone if there is no baseline to measure. Raises click.ClickException."""
     request = candidate if baseline is None else interleaved(baseline, candidate)
     request = replace(request, repeat=repeat)
-    try:
-        with daemon_for(config, arguments) as reached:
-            result = with_client(reached, lambda client: _result(client, request))
-    except DaemonFailed as error:
-        raise click.ClickException(str(error)) from None
+    result = with_daemon(config, arguments, lambda client, _: _result(client, request))
     return (None, result) if baseline is None else (side(result, BASELINE), side(result, CANDIDATE))
-
-
-def suite_of(path: Path) -> RunRequest:
-    """Raises click.UsageError for what is no suite."""
-    try:
-        return load_suite(path)
-    except SuiteError as error:
-        raise click.UsageError(f"{path}: {error}") from None
 
 
 def is_suite(word: str) -> bool:
@@ -85,16 +71,7 @@ def _plain(one: ScenarioResult, prefix: str) -> ScenarioResult:
 
 
 async def _result(client: Client, request: RunRequest) -> RunResult:
-    try:
-        run = await client.start_run(request)
-    except CallRefused as error:
-        raise click.ClickException(str(error)) from None
-    try:
-        run = await follow(client, run)
-    except asyncio.CancelledError:
-        with contextlib.suppress(ClientError):
-            await client.stop_run(run.id)
-        raise
+    run = await followed(client, await started(client, request))
     if run.results_id is None or run.state != "done":
         raise click.ClickException(f"run {run.id} {run.state}: {run.error or 'it has no results'}")
     return await client.result(run.results_id)

@@ -41,7 +41,7 @@ def read_request(suite: Path | None, asked: dict[str, Any]) -> RunRequest:
         first = next(iter(chosen))
         option = first if first != "quality" else "analyze-quality" if chosen["quality"] else "no-quality"
         raise click.UsageError(f"--suite and --{option} cannot be used together")
-    return checked({**msgspec.to_builtins(_read_suite(suite)), **whole})
+    return checked({**msgspec.to_builtins(read_suite(suite)), **whole})
 
 
 def checked(tree: dict[str, Any]) -> RunRequest:
@@ -52,7 +52,8 @@ def checked(tree: dict[str, Any]) -> RunRequest:
         raise click.UsageError(f"--{option}: {error.message}") from None
 
 
-def _read_suite(path: Path) -> RunRequest:
+def read_suite(path: Path) -> RunRequest:
+    """Raises click.UsageError for what is no suite."""
     from wattview.daemon.lab.suite import SuiteError, load_suite
 
     try:
@@ -71,17 +72,12 @@ def _default_name(chosen: dict[str, Any]) -> str:
 
 async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> bool:
     """Starts the run, follows it to its end, prints its result. Ctrl-C stops the run. True on success."""
-    try:
-        run = await client.start_run(request)
-    except CallRefused as error:
-        raise click.ClickException(str(error)) from None
+    run = await started(client, request)
     if run.pushes_to:
         term.say(f"pushing to {run.pushes_to}", err=True)
     try:
-        run = await follow(client, run)
+        run = await followed(client, run)
     except asyncio.CancelledError:
-        with contextlib.suppress(ClientError):
-            await client.stop_run(run.id)
         term.say(f"\nstopped run {run.id}; finished scenarios are kept", err=True)
         raise
     if run.results_id is None:
@@ -96,6 +92,24 @@ async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> b
         term.say(term.bad(f"run {run.id} {run.state}: {run.error}"), err=True)
     scenarios = [scenario.record for scenario in result.scenarios]
     return run.state == "done" and all(record.status in (None, "done") for record in scenarios)
+
+
+async def started(client: Client, request: RunRequest) -> Run:
+    """A run that has begun. Raises click.ClickException if it is refused."""
+    try:
+        return await client.start_run(request)
+    except CallRefused as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def followed(client: Client, run: Run) -> Run:
+    """``follow``; whatever interrupts it, such as Ctrl-C, stops the run."""
+    try:
+        return await follow(client, run)
+    except asyncio.CancelledError:
+        with contextlib.suppress(ClientError):
+            await client.stop_run(run.id)
+        raise
 
 
 async def follow(client: Client, run: Run) -> Run:

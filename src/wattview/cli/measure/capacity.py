@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 import click
@@ -12,9 +10,9 @@ from msgspec.structs import replace
 
 from wattview.analysis.results import is_baseline
 from wattview.cli import terminal as term
-from wattview.cli.run import follow
+from wattview.cli.run import followed, started
 from wattview.cli.terminal import json_text
-from wattview.client import CallRefused, Client, ClientError
+from wattview.client import Client
 from wattview.model import RunRequest, Scenario, ScenarioResult
 from wattview.model.quantities import QUANTITIES
 
@@ -100,9 +98,8 @@ def verdict(limit: int, most: int, steps: list[CapacityStep]) -> str:
 
 
 def _line(step: CapacityStep) -> str:
-    above = (
-        "" if step.above_baseline_watts is None else f", {term.figure(step.above_baseline_watts, 1, 'W')} above idle"
-    )
+    more = step.above_baseline_watts
+    above = "" if more is None else f", {term.figure(more, 1, 'W')} above baseline"
     cpu = "" if step.cpu_percent is None else f", CPU {step.cpu_percent:.0f} %"
     watts = f"{'~' if step.estimated else ''}{term.figure(step.mean_watts, 1, 'W', step.error_watts)}"
     how = term.good("real time") if step.realtime else term.bad("NOT REAL TIME")
@@ -114,16 +111,7 @@ async def _measured(
 ) -> tuple[CapacityStep, float | None]:
     """One step, and the power of its baseline, if it has one."""
     named = replace(scenario, name=f"{scenario.name} {streams}x", streams=streams)
-    try:
-        run = await client.start_run(RunRequest(scenarios=[named], baseline=baseline))
-    except CallRefused as error:
-        raise click.ClickException(str(error)) from None
-    try:
-        run = await follow(client, run)
-    except asyncio.CancelledError:
-        with contextlib.suppress(ClientError):
-            await client.stop_run(run.id)
-        raise
+    run = await followed(client, await started(client, RunRequest(scenarios=[named], baseline=baseline)))
     if run.results_id is None:
         raise click.ClickException(f"run {run.id} {run.state}: {run.error or 'it has no results'}")
     result = await client.result(run.results_id)

@@ -42,7 +42,7 @@ def measure(options: Options, command: tuple[str, ...], json_file: Path | None, 
       wattview measure --repeat 5 --name slow --quality -- ffmpeg -y -i film.mkv -c:v libx264 -preset slow out.mp4
       wattview measure --baseline 60 -- make -j8
     """
-    from wattview.cli.attach import DaemonFailed, daemon_for, with_client
+    from wattview.cli.attach import with_daemon
     from wattview.cli.measure.measure import MeasureRequest, check
     from wattview.cli.measure.measure import measure as run_measured
 
@@ -50,11 +50,9 @@ def measure(options: Options, command: tuple[str, ...], json_file: Path | None, 
     wanted = MeasureRequest(command=command, name=name[:90], **asked)
     check(wanted)
     config = options.config()
-    try:
-        with daemon_for(config, options.arguments()) as reached:
-            status = with_client(reached, lambda client: run_measured(client, reached, wanted, json_file))
-    except DaemonFailed as error:
-        raise click.ClickException(str(error)) from None
+    status = with_daemon(
+        config, options.arguments(), lambda client, reached: run_measured(client, reached, wanted, json_file)
+    )
     sys.exit(status)
 
 
@@ -118,10 +116,11 @@ def gate(
         assert candidate is not None
         sys.exit(run_gate(options.config(), (baseline, candidate), bounds, **asked))
     from wattview.cli import gate_run
+    from wattview.cli.run import read_suite
 
     config = options.config("streams.managed=auto")
-    first = gate_run.suite_of(Path(baseline)) if gate_run.is_suite(baseline) else None
-    second = gate_run.suite_of(suite)
+    first = read_suite(Path(baseline)) if gate_run.is_suite(baseline) else None
+    second = read_suite(suite)
     words = () if first is not None else (baseline,)
     measure = partial(gate_run.measured, config, options.arguments(), first, second, repeat)
     sys.exit(run_gate(config, words, bounds, measure=measure, **asked))
@@ -151,7 +150,7 @@ def record(
     """
     from datetime import datetime
 
-    from wattview.cli.attach import DaemonFailed, daemon_for, running, with_client
+    from wattview.cli.attach import running, with_daemon
     from wattview.cli.measure.record import Recording, moment_of, seconds_of
     from wattview.cli.measure.record import record as run_recording
 
@@ -165,11 +164,7 @@ def record(
     config = options.config()
     if window is not None and running(config) is None:
         raise click.ClickException("no daemon runs here, so none has recorded that; start one with: wattview daemon")
-    try:
-        with daemon_for(config, options.arguments()) as reached:
-            ok = with_client(reached, lambda client: run_recording(client, wanted, as_json))
-    except DaemonFailed as error:
-        raise click.ClickException(str(error)) from None
+    ok = with_daemon(config, options.arguments(), lambda client, _: run_recording(client, wanted, as_json))
     sys.exit(0 if ok else 1)
 
 
@@ -204,16 +199,12 @@ def capacity(options: Options, baseline: float, most: int, as_json: bool, **aske
       wattview capacity --resolution 1920x1080 --bitrate 5M --preset medium
       wattview capacity --encoder h264_nvenc --duration 60 --json
     """
-    from wattview.cli.attach import DaemonFailed, daemon_for, with_client
+    from wattview.cli.attach import with_daemon
     from wattview.cli.measure.capacity import capacity as find_capacity
     from wattview.cli.run import checked
 
     scenario = {**asked, "cooldown": 1.0, "quality": False}
     [one] = checked({"scenarios": [scenario]}).scenarios
     config = options.config("streams.managed=auto")
-    try:
-        with daemon_for(config, options.arguments()) as reached:
-            ok = with_client(reached, lambda client: find_capacity(client, one, baseline, most, as_json))
-    except DaemonFailed as error:
-        raise click.ClickException(str(error)) from None
+    ok = with_daemon(config, options.arguments(), lambda client, _: find_capacity(client, one, baseline, most, as_json))
     sys.exit(0 if ok else 1)
