@@ -62,3 +62,20 @@ def test_the_most_energy_stands_first_and_the_unknown_last() -> None:
     parts = recorded_parts(series, [], START, END)
     assert [part.name for part in parts] == ["big", "small", "gap"]
     assert parts[1].what == "unit docker"
+
+
+def test_what_was_used_before_the_window_is_not_of_it_though_it_is_first_seen_inside() -> None:
+    """It began between two ticks: its first value is of the time since the one at which it was not there."""
+    other = workload("other", counter(1.0, 995, 1100))
+    [young] = [part for part in recorded_parts([other, workload("young", [(1000.0 + 2.5, 5.0), (1060.0, 120.0)])], [],
+                                               START, END) if part.name == "young"]  # fmt: skip
+    # From 1000 on others were sampled without it: all of its 5 J are after that.
+    assert young.energy_joules == pytest.approx(120.0)
+    late = workload("late", [(1001.0, 6.0), *counter(1.0, 1005, 1100, first=10.0)])
+    ticks = workload("ticks", [(995.0, 0.0), (1001.0, 6.0), (1060.0, 65.0)])
+    [found] = [part for part in recorded_parts([late, ticks], [], START, END) if part.name == "late"]
+    assert found.energy_joules == pytest.approx(1.0 + 4.0 + 55.0), "a sixth of its first 6 J is inside"
+
+
+def test_one_that_may_have_begun_long_before_is_unknown() -> None:
+    assert energies(workload("first", counter(2.0, 1005, 1100, first=40.0))) == {"first": None}

@@ -71,6 +71,10 @@ def test_a_recording_has_the_energy_of_each_program_and_so_has_the_same_window_l
     while "busy-one" not in daemon.api.get("/api/v1/snapshot").text:
         assert time.monotonic() < deadline, [one.name for one in daemon.snapshot().workloads]
         time.sleep(0.5)
+    history = {"series": "wattview_workload_energy_joules_total", "start": 0, "end": 9e9}
+    while "busy-one" not in daemon.api.get("/api/v1/history", params=history).text:
+        assert time.monotonic() < deadline, "the history has not begun to record it"
+        time.sleep(0.5)
     before = cpu_seconds(busy)
     done = subprocess.run(
         command(daemon, "--for", "8s", "--name", "evening"), capture_output=True, text=True, timeout=60

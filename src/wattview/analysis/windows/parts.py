@@ -6,7 +6,9 @@ value when it ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 from wattview.analysis.windows.energy import MAX_GAP_SECONDS, NoData, Points, integral, tolerated_gap
@@ -24,31 +26,42 @@ def recorded_parts(
 ) -> list[RecordedPart]:
     """Everything that used power in the window, the most energy first, what is unknown last."""
     found = []
+    ticks = sorted({time for series in workloads for time, _ in series.points})
     for series in workloads:
         labels = parse_series(series.name)[1]
         what = " ".join(labels[name] for name in WHAT_LABELS if labels.get(name) and labels[name] != labels.get("name"))
-        joules = _known(counted, series.points, start, end)
+        earlier = bisect_left(ticks, series.points[0][0]) if series.points else 0
+        unseen = ticks[earlier - 1] if earlier else None
+        joules = _known(partial(counted, series.points, start, end, unseen))
         found.append(RecordedPart(kind="workload", name=labels.get("name", ""), what=what, energy_joules=joules))
     for series in streams:
         labels = parse_series(series.name)[1]
         name = f"{labels.get('app', '')}/{labels.get('stream', '')}"
-        joules = _known(drawn, series.points, start, end)
+        joules = _known(partial(drawn, series.points, start, end))
         found.append(RecordedPart(kind="stream", name=name, energy_joules=joules))
     used = [part for part in found if part.energy_joules != 0.0]
     return sorted(used, key=lambda part: -1.0 if part.energy_joules is None else part.energy_joules, reverse=True)
 
 
-def _known(energy: object, points: Points, start: float, end: float) -> float | None:
+def _known(energy: Callable[[], float]) -> float | None:
     try:
-        return energy(points, start, end)  # type: ignore[operator,no-any-return]
+        return energy()
     except NoData:
         return None
 
 
-def counted(points: Points, start: float, end: float) -> float:
-    """Increase of a workload's counter inside the window. Raises NoData if samples are missing in the middle, or the
-    counter restarted with the daemon."""
-    total = points[0][1] if points and start < points[0][0] <= end else 0.0
+def counted(points: Points, start: float, end: float, unseen: float | None = None) -> float:
+    """Increase of a workload's counter inside the window. ``unseen`` is the last time before its first sample at which
+    others were sampled and it was not: it began after that, at 0.
+
+    Raises NoData if samples are missing in the middle, if the counter restarted with the daemon, or if it may have
+    begun before the window.
+    """
+    if points and points[0][0] > start:
+        if unseen is None:
+            raise NoData("nothing was recorded before its first sample: when it began is unknown")
+        points = [(unseen, 0.0), *points]
+    total = 0.0
     for (left, before), (right, after) in _pairs(points, start, end):
         if after < before:
             raise NoData("the counter restarted with the daemon: the energy around that is unknown")

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from wattview.analysis.windows.parts import STREAM_POWER, WORKLOAD_ENERGY, recorded_parts
 from wattview.daemon.history.protocol import History, HistoryError
 from wattview.model import RecordedPart, Scenario, ScenarioRecord
 
+LATE_SECONDS = 15.0
 MOST_PARTS = 200
 """How many workloads and streams one result lists: those with the most energy."""
 
 
 async def parts_of(history: History, start: float, end: float) -> tuple[list[RecordedPart], str]:
-    """The workloads and streams of a window, and why they are unknown or not all listed, or ""."""
+    """The workloads and streams of a window, and why they are unknown or not all listed, or "".
+
+    Energy is attributed some seconds after it was used. Of a window that has just ended the history is read when it
+    reaches beyond its end, or after ``LATE_SECONDS``.
+    """
     try:
-        workloads, streams = await asyncio.gather(
-            history.samples(WORKLOAD_ENERGY, start, end), history.samples(STREAM_POWER, start, end)
-        )
+        while True:
+            workloads, streams = await asyncio.gather(
+                history.samples(WORKLOAD_ENERGY, start, end), history.samples(STREAM_POWER, start, end)
+            )
+            newest = max((one.points[-1][0] for one in workloads if one.points), default=end)
+            if newest >= end or time.time() - end > LATE_SECONDS:
+                break
+            await asyncio.sleep(0.5)
     except HistoryError as error:
         return [], f"the energy of workloads and streams is unknown: {error}"
     parts = await asyncio.to_thread(recorded_parts, workloads, streams, start, end)
