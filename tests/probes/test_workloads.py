@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ConfigFactory
 from tests.support.docker_api import FakeDockerApi
 from tests.support.workload_tree import CRI_ID, DOCKER_ID, POD_UID, PODMAN_ID, SANDBOX_ID, WorkloadTree, until
-from wattview.model import Workload, WorkloadsReading
+from wattview.model import Workload, WorkloadLookup, WorkloadsReading
 from wattview.probes.workloads.cgroup import WorkloadCgroup
 from wattview.probes.workloads.classify import ROOT, WorkloadPlace, place
 from wattview.probes.workloads.families import families
@@ -209,7 +209,9 @@ def test_processes_outside_of_cgroups_are_told_by_their_program(make: Make, tmp_
         "kernel:interrupts": ("kernel", "interrupts", 6.0),
     }
     assert first.pids == {1: "program:init", 70: "program:ffmpeg", 71: "program:ffmpeg"}
-    assert first.owner("/", 71) == "program:ffmpeg"
+    owner = WorkloadLookup(first).owner("/", 71)
+    assert owner is not None
+    assert owner.id == "program:ffmpeg"
 
     tree.process(9, "kworker/0:1", 5.5, kernel=True)
     tree.process(70, "ffmpeg", 11.0)

@@ -110,7 +110,7 @@ from wattview.model.sweeps import (
     PowerFit,
     PowerPrediction,
 )
-from wattview.model.workloads import Workload, WorkloadKind, WorkloadsReading
+from wattview.model.workloads import Workload, WorkloadKind, WorkloadLookup, WorkloadsReading
 
 __all__ = [
     "EXPORT_FORMATS",
@@ -226,6 +226,7 @@ __all__ = [
     "WallSource",
     "Workload",
     "WorkloadKind",
+    "WorkloadLookup",
     "WorkloadsReading",
     "Zone",
     "counted_states",

@@ -62,13 +62,20 @@ class WorkloadsReading(Reading, frozen=True, kw_only=True):
     ended: tuple[Workload, ...] = ()
     pids: dict[int, str] = field(default_factory=dict)
 
-    def owner(self, cgroup: str, pid: int | None = None) -> str | None:
-        """The id of a process's workload: by its cgroup's path (``/proc/<pid>/cgroup``: the ``0::`` line, on v1 that of
-        ``cpuacct``), or by its pid if it has no cgroup of its own. None if unknown."""
-        known = {one.id for one in self.workloads}
+
+class WorkloadLookup:
+    """Which workload a process is in, for many questions about one reading."""
+
+    def __init__(self, reading: WorkloadsReading) -> None:
+        self._by_id = {one.id: one for one in reading.workloads}
+        self._pids = reading.pids
+
+    def owner(self, cgroup: str, pid: int | None = None) -> Workload | None:
+        """By its cgroup's path (``/proc/<pid>/cgroup``: the ``0::`` line, on v1 that of ``cpuacct``), or by its pid if
+        it has no cgroup of its own. None if unknown."""
         path = cgroup.rstrip("/")
         while path:
-            if path in known:
-                return path
+            if path in self._by_id:
+                return self._by_id[path]
             path = path.rpartition("/")[0]
-        return self.pids.get(pid) if pid is not None else None
+        return self._by_id.get(self._pids.get(pid, "")) if pid is not None else None

@@ -45,6 +45,7 @@ from wattview.model import (
     Stream,
     StreamsReading,
     Workload,
+    WorkloadLookup,
     WorkloadsReading,
 )
 
@@ -133,8 +134,9 @@ class Attributor:
             publishers = await self._publishers.find(streams, server, running)
             children = self._children.read(encoder.pid for encoder in encoders)
             # An encoder that has just ended has its part of this interval, and so has its stream.
+            lookup = WorkloadLookup(workloads) if workloads is not None else None
             scene = Scene(
-                containers=running, workloads=workloads, encoders=(*self._encoders, *encoders), publishers=publishers,
+                containers=running, workloads=lookup, encoders=(*self._encoders, *encoders), publishers=publishers,
                 server=server,
             )  # fmt: skip
             look = msgspec.structs.replace(

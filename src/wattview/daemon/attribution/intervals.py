@@ -26,6 +26,7 @@ from wattview.model import (
     HostReading,
     PowerReading,
     Workload,
+    WorkloadLookup,
     WorkloadsReading,
 )
 from wattview.model.power_sources import PROCESSOR_SOURCES
@@ -197,6 +198,7 @@ class Intervals:
         if look.gpus is None:
             return
         encoders = {pid: Part("encoder", name) for name, pid in look.encoders}
+        lookup = WorkloadLookup(look.workloads) if look.workloads is not None else None
         leaders = {pid: leader for leader, watched in look.processes.items() for pid in watched.times}
         for gpu in look.gpus.gpus:
             trace = self._gpus.get(gpu.uuid)
@@ -215,9 +217,9 @@ class Intervals:
                     part = Part("container", container.name)
                 if part is not None:
                     shares[part] = shares.get(part, 0.0) + share
-                owner = look.workloads.owner(process.cgroup, process.pid) if look.workloads is not None else None
+                owner = lookup.owner(process.cgroup, process.pid) if lookup is not None else None
                 if owner is not None:
-                    workload = Part("workload", owner)
+                    workload = Part("workload", owner.id)
                     workloads[workload] = workloads.get(workload, 0.0) + share
                 if (leader := leaders.get(process.pid)) is not None:
                     by_pid[leader] = by_pid.get(leader, 0.0) + share

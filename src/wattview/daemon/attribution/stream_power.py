@@ -14,7 +14,7 @@ from wattview.config import Config
 from wattview.daemon.attribution.processes import Server, accounted_cgroup, container_of
 from wattview.daemon.attribution.publishers.watch import Publisher
 from wattview.daemon.lab.encoding.encoder_group import RunningEncoder
-from wattview.model import Container, Stream, StreamEncoder, StreamsReading, Workload, WorkloadsReading
+from wattview.model import Container, Stream, StreamEncoder, StreamsReading, Workload, WorkloadLookup
 from wattview.probes.tcp_sockets import endpoint_of
 
 
@@ -30,7 +30,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     """Publishers, encoders and servers at the end of an interval, and where they run."""
 
     containers: tuple[Container, ...]
-    workloads: WorkloadsReading | None
+    workloads: WorkloadLookup | None
     encoders: tuple[RunningEncoder, ...]
     publishers: Mapping[StreamKey, Publisher]
     server: Server | None
@@ -39,8 +39,7 @@ class Scene(Struct, frozen=True, kw_only=True):
         """The workload that a publisher runs in."""
         if self.workloads is None or publisher.pid is None:
             return None
-        owner = self.workloads.owner(accounted_cgroup(publisher.cgroup), publisher.pid)
-        return next((one for one in self.workloads.workloads if one.id == owner), None)
+        return self.workloads.owner(accounted_cgroup(publisher.cgroup), publisher.pid)
 
     def part_of(self, publisher: Publisher) -> Part | None:
         """The part that a publisher's CPU time is in."""
