@@ -79,15 +79,7 @@ class OverviewScreen(View):
         yield Host()
         yield MachinePanes()
         with Container(id="tables"):
-            yield Table(
-                workload_columns.CONTAINERS,
-                workload_columns.container_key,
-                sort=workload_columns.CONTAINER_WATTS,
-                descending=True,
-                opens=True,
-                id="containers",
-                classes="box",
-            )
+            yield workload_columns.containers_table()
             yield Table(workload_columns.STREAMS, workload_columns.stream_key, opens=True, id="streams", classes="box")
         with Horizontal(id="bottom"):
             yield Pane(id="run", classes="box")

@@ -67,15 +67,7 @@ class WorkloadsScreen(View):
             id="workloads",
             classes="box",
         )
-        yield Table(
-            workload_columns.CONTAINERS,
-            workload_columns.container_key,
-            sort=workload_columns.CONTAINER_WATTS,
-            descending=True,
-            opens=True,
-            id="containers",
-            classes="box",
-        )
+        yield workload_columns.containers_table()
         yield Pane(id="engine")
         with Horizontal(id="trends"):
             yield Graph("%", least=5.0, id="trend", classes="box")

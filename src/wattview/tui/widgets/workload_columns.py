@@ -9,6 +9,7 @@ from wattview.model import Container, Snapshot, Stream, Workload
 from wattview.tui.text import UNKNOWN, count, mbit, mib, money, number, span, spark
 from wattview.tui.time_travel.trend_buffers import Point, TrendBuffers, bridged, buckets, snapped, total
 from wattview.tui.widgets.column import Column
+from wattview.tui.widgets.table import Table
 
 SPARK_CELLS = 12
 SPARK_SECONDS = 60.0
@@ -225,3 +226,10 @@ def titled(title: str, shown: int, all_rows: int) -> str:
     if not all_rows:
         return title
     return f"{title} {shown}" if shown == all_rows else f"{title} {shown} of {all_rows}"
+
+
+def containers_table() -> Table[ContainerRow]:
+    """The table of containers, those with the most power first."""
+    return Table(
+        CONTAINERS, container_key, sort=CONTAINER_WATTS, descending=True, opens=True, id="containers", classes="box"
+    )
