@@ -8,9 +8,11 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
+
+from tests.support.answers import LoopbackServer
 
 
 class Asked(NamedTuple):
@@ -28,7 +30,7 @@ class Told(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-class MeterServer:
+class MeterServer(LoopbackServer):
     """``with MeterServer(respond) as server:``. ``asked`` holds what came; ``silent`` never answers again."""
 
     def __init__(self, respond: Callable[[Asked], Told]) -> None:
@@ -62,24 +64,13 @@ class MeterServer:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        super().__init__(Handler)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__(kind, error, trace)
 
 
 def served(pages: Mapping[str, Any]) -> Callable[[Asked], Told]:
