@@ -6,13 +6,15 @@ import asyncio
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.support.daemon import running_daemon
 from tests.support.powercap import simulated_rapl
+from wattview.client import CallRefused, Client
 from wattview.daemon.lab import client_window
 from wattview.daemon.lab.client_window import ClientGone, ClientWindow, WrongTurn
-from wattview.model import CommandRecord, CommandReport
+from wattview.model import CommandRecord, CommandReport, RecordingRequest, Run
 
 REPORT = CommandReport(command=CommandRecord(text="true", executions=1, seconds=1.0, cpu_seconds=0.5))
 
@@ -92,3 +94,18 @@ def test_a_command_is_measured_between_two_calls(tmp_path: Path) -> None:
     assert one["power_mean_watts"] == pytest.approx(49.5, rel=0.02)
     assert 2.0 <= one["window_seconds"] < 4.0
     assert one["per_execution"]["machine_joules"] == pytest.approx(one["energy_joules"])
+
+
+async def test_a_recording_of_the_past_is_a_run_that_every_reader_takes(tmp_path: Path) -> None:
+    """Of a whole day too; what is longer is refused, as no scenario may be."""
+    now = time.time()
+    with running_daemon(tmp_path) as daemon:
+        async with Client(f"unix://{daemon.socket}") as client:
+            made = await client.record_past(RecordingRequest(name="day", start=now - 86400.0, end=now))
+            [one] = await client.runs()
+            with pytest.raises(CallRefused, match="at most 24 hours later"):
+                await client.record_past(RecordingRequest(name="days", start=now - 2 * 86400.0, end=now))
+        daemon.stop()
+        stored = msgspec.json.decode((daemon.state / "runs" / made.id / "run.json").read_bytes(), type=Run)
+    assert made == one == stored
+    assert stored.finished[0].name == "day"

@@ -340,7 +340,7 @@ async def test_what_is_exported_is_a_download_of_the_browser(tmp_path: Path, mon
         await page.press("3")
         await page.until(lambda: "transcoder-a" in page.received())
         await page.press("e")
-        table = await file_in(saved_in, "wattview-containers-*.csv")
+        table = await file_in(saved_in, "wattview-workloads-*.csv")
         assert "transcoder-a" in table
     assert list(started_in.iterdir()) == [], "and no file of the machine that serves it"
 

@@ -16,8 +16,8 @@ from wattview.client import Client
 from wattview.config import Config
 from wattview.daemon.lab.suite import SuiteError, load_suite
 from wattview.model import RunRequest, RunResult, Scenario, ScenarioResult
+from wattview.model.scenarios import MAX_NAME
 
-MAX_NAME = 100
 BASELINE, CANDIDATE = "baseline: ", "candidate: "
 """What the names of scenarios begin with in a run of both."""
 

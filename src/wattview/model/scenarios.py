@@ -14,7 +14,13 @@ class Output(Struct, frozen=True, kw_only=True):
     fps: int
 
 
-ScenarioName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+MAX_NAME = 100
+"""Characters of a scenario's name."""
+
+LONGEST_SECONDS = 86400.0
+"""The longest window. One that a client closes, or somebody by hand, is asked for with it."""
+
+ScenarioName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Bitrate = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,11}(\.[0-9]{1,12})?[kM]?$")]
 Resolution = Annotated[str, Meta(pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$")]
 Preset = Literal[
@@ -64,7 +70,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bitrate: Bitrate = "2500k"
     resolution: Resolution = "1280x720"
     fps: Annotated[int, Meta(ge=1, le=240)] = 30
-    duration: Annotated[float, Meta(gt=0, le=86400)] = 60.0
+    duration: Annotated[float, Meta(gt=0, le=LONGEST_SECONDS)] = 60.0
     warmup: Annotated[float, Meta(ge=0, le=3600)] = 5.0
     cooldown: Annotated[float, Meta(ge=0, le=3600)] = 3.0
     source: Annotated[str, Meta(min_length=1, max_length=255)] = "testsrc2"
@@ -84,13 +90,18 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     steady: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 
 
+def window(name: str, kind: Literal["recording", "command"], seconds: float = LONGEST_SECONDS) -> Scenario:
+    """A scenario without encoders: nothing before its window, nothing after it."""
+    return Scenario(name=name, type=kind, duration=seconds, warmup=0.0, cooldown=0.0, quality=False)
+
+
 class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of ``POST /api/v1/runs``. ``baseline`` adds an idle window of that many seconds at the start (0: none),
     ``baseline_after`` one at the end. ``repeat`` runs the whole list that many times, so that the repeats of one
     setting are spread over the run; ``pause`` is the idle time between two scenarios."""
 
     scenarios: Annotated[list[Scenario], Meta(min_length=1, max_length=1000)]
-    baseline: Annotated[float, Meta(ge=0, le=86400)] = 0.0
+    baseline: Annotated[float, Meta(ge=0, le=LONGEST_SECONDS)] = 0.0
     baseline_after: bool = False
     repeat: Annotated[int, Meta(ge=1, le=100)] = 1
     pause: Annotated[float, Meta(ge=0, le=3600)] = 0.0

@@ -15,6 +15,7 @@ from wattview.cli import terminal as term
 from wattview.cli.measure import child, command_line
 from wattview.cli.measure.child import CommandTimes
 from wattview.cli.results.show import print_result
+from wattview.cli.run import started
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
 from wattview.daemon.lab.client_window import WAITING
@@ -28,9 +29,9 @@ from wattview.model import (
     Run,
     RunRequest,
     RunResult,
-    Scenario,
 )
 from wattview.model.quantities import QUANTITIES
+from wattview.model.scenarios import window
 
 SHORT_SECONDS = 2.0
 """A shorter command is repeated in the same window until the total reaches this: the energy of a window hardly longer
@@ -38,7 +39,6 @@ than a counter's update interval is too uncertain."""
 
 ALIVE_SECONDS = 5.0
 POLL_SECONDS = 0.1
-LONGEST_SECONDS = 86400.0
 
 FIGURES = (
     "seconds_per_execution", "cpu_seconds_per_execution", "joules_per_execution", "machine_joules_per_execution",
@@ -87,13 +87,8 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
         if status := (await child.execute(asked.command)).status:
             term.say(term.bad(f"the warm-up ended with exit status {status}; nothing was measured"), err=True)
             return status
-    scenario = Scenario(
-        name=asked.name, type="command", duration=LONGEST_SECONDS, warmup=0.0, cooldown=0.0, quality=False
-    )
-    try:
-        run = await client.start_run(RunRequest(scenarios=[scenario], baseline=asked.baseline, repeat=asked.repeat))
-    except CallRefused as error:
-        raise click.ClickException(str(error)) from None
+    scenario = window(asked.name, "command")
+    run = await started(client, RunRequest(scenarios=[scenario], baseline=asked.baseline, repeat=asked.repeat))
     try:
         status = await _windows(client, config, asked, run)
     except BaseException:

@@ -15,7 +15,8 @@ from wattview.cli import terminal as term
 from wattview.cli.results.show import print_result
 from wattview.cli.run import follow
 from wattview.client import CallRefused, Client, ClientError
-from wattview.model import RecordingRequest, Run, RunRequest, RunResult, Scenario
+from wattview.model import RecordingRequest, Run, RunRequest, RunResult
+from wattview.model.scenarios import window
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
@@ -81,9 +82,7 @@ async def _past(client: Client, asked: Recording) -> Run:
 
 
 async def _from_now(client: Client, asked: Recording) -> Run:
-    scenario = Scenario(
-        name=asked.name, type="recording", duration=asked.seconds or 0.0, warmup=0.0, cooldown=0.0, quality=False
-    )
+    scenario = window(asked.name, "recording", asked.seconds or 0.0)
     run = await client.start_run(RunRequest(scenarios=[scenario]))
     try:
         return await follow(client, run)

@@ -7,7 +7,7 @@ import time
 
 from wattview.analysis.windows.parts import STREAM_POWER, WORKLOAD_ENERGY, recorded_parts
 from wattview.daemon.history.protocol import History, HistoryError
-from wattview.model import RecordedPart, Scenario, ScenarioRecord
+from wattview.model import RecordedPart, ScenarioRecord
 
 LATE_SECONDS = 15.0
 MOST_PARTS = 200
@@ -42,8 +42,3 @@ def past_record(name: str, start: float, end: float, parts: list[RecordedPart], 
         name=name, type="recording", duration=end - start, start_time=start, end_time=end, status="done", parts=parts,
         notes=notes or None, streams=0,
     )  # fmt: skip
-
-
-def past_scenario(record: ScenarioRecord) -> Scenario:
-    """The same as a scenario that was run."""
-    return Scenario(name=record.name, type="recording", duration=record.duration or 0.0, cooldown=0.0, quality=False)

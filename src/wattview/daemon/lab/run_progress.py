@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from wattview.daemon.lab.encoding.renditions import pixels, streams_of
 from wattview.model import Phase, RunProgress, Scenario
+from wattview.model.scenarios import LONGEST_SECONDS
 
 PREPARING_SECONDS = 1.5
 SAVING_SECONDS = 0.2
-LONGEST_SECONDS = 86400.0
 STEADY_SECONDS = 15.0
 """Usual duration of a warm-up that waits for a steady machine."""
 

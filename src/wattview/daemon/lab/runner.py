@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from wattview.analysis.results import MAX_WINDOW_SECONDS
 from wattview.config import Config
 from wattview.daemon import machine, results_files
 from wattview.daemon.lab.client_window import ClientWindow, WrongTurn
@@ -17,13 +16,14 @@ from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import RunningEncoder
 from wattview.daemon.lab.execution import Execution
 from wattview.daemon.lab.measured_window import Load, PartsOf, Surroundings, no_parts
-from wattview.daemon.lab.recording import past_record, past_scenario
+from wattview.daemon.lab.recording import past_record
 from wattview.daemon.lab.run_journal import Journal, runs_directory
 from wattview.daemon.lab.run_progress import seconds_of
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
 from wattview.daemon.lab.scenario_record import results_of
 from wattview.daemon.lab.window_trail import Meters
 from wattview.model import RecordingRequest, Run, RunPlan, RunRequest
+from wattview.model.scenarios import LONGEST_SECONDS, window
 
 __all__ = ["InvalidScenario", "NoSuchRun", "RunBusy", "Runner"]
 
@@ -118,17 +118,18 @@ class Runner:
         """
         if self._execution is not None:
             raise RunBusy(f"the run {self._execution.id} is going on; stop it first, or wait for its end")
-        if not 0.0 < request.end - request.start <= MAX_WINDOW_SECONDS:
-            days = MAX_WINDOW_SECONDS / 86400
-            raise InvalidScenario("end", f"expected a time after start, and at most {days:.0f} days later")
+        if not 0.0 < request.end - request.start <= LONGEST_SECONDS:
+            hours = LONGEST_SECONDS / 3600
+            raise InvalidScenario("end", f"expected a time after start, and at most {hours:.0f} hours later")
         if request.end > time.time():
             raise InvalidScenario("end", "it is in the future; a recording that is to come is a run")
         parts, lack = await self._around.parts(request.start, request.end)
         record = past_record(request.name, request.start, request.end, parts, [lack] if lack else [])
+        scenario = window(request.name, "recording", request.end - request.start)
         run_id = self._free_id()
         run = Run(
-            id=run_id, state="done", scenarios=[past_scenario(record)], started=request.start, ended=request.end,
-            finished=[record], results_id=run_id,
+            id=run_id, state="done", scenarios=[scenario], started=request.start, ended=request.end, finished=[record],
+            results_id=run_id,
         )  # fmt: skip
         await asyncio.to_thread(self._write_past, run)
         self._past[run_id] = run

@@ -15,6 +15,7 @@ from wattview.daemon.lab.encoding.film import FilmError
 from wattview.daemon.lab.encoding.renditions import picture_size, streams_of
 from wattview.model import RunRequest, Scenario
 from wattview.model.run_request import bits_per_second
+from wattview.model.scenarios import MAX_NAME
 
 MIN_BITS_PER_SECOND = 10_000
 MAX_BITS_PER_SECOND = 1_000_000_000
@@ -22,7 +23,6 @@ MIN_SIDE = 32
 MAX_SIDE = 8192
 MAX_SCENARIOS = 1000
 MAX_VIEWERS = 500
-MAX_NAME = 100
 START_SECONDS = 5.0
 """How much of a film may have played before the warm-up starts."""
 

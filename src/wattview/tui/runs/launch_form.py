@@ -16,6 +16,7 @@ import msgspec
 
 from wattview.model import Preset, RateControl, Rendition, RunPlan, RunRequest, Scenario, ScenarioPreset, VideoEncoder
 from wattview.model.run_request import EXPECTED
+from wattview.model.scenarios import MAX_NAME
 from wattview.tui.text import about, clock
 
 
@@ -57,7 +58,6 @@ _OUTPUT = re.compile(r"(?P<resolution>[0-9]+x[0-9]+)(?:@(?P<fps>[0-9]+))?(?:=(?P
 WHOLE = tuple(field.name for field in FIELDS if field.whole)
 
 DEFAULT_BASELINE_SECONDS = 20.0
-MAX_NAME = 100
 
 
 class Form(NamedTuple):

@@ -7,7 +7,8 @@ from textual.binding import Binding
 from textual.screen import ModalScreen
 
 from wattview.client import Client, ClientError
-from wattview.model import Run, RunRequest, Scenario, Snapshot
+from wattview.model import Run, RunRequest, Snapshot
+from wattview.model.scenarios import window
 from wattview.tui.runs.launch import Launch
 from wattview.tui.screens.confirm import Confirm
 from wattview.tui.text import clock
@@ -18,9 +19,6 @@ RUN_KEYS = (
     Binding("R", "record", "Record, or end the recording", show=False, id="record"),
     Binding("x", "abort", "Abort run", id="abort"),
 )
-
-LONGEST_SECONDS = 86400.0
-"""A recording that nobody ends is ended then."""
 
 
 class RunsApp(TimeTravelApp):
@@ -60,11 +58,8 @@ class RunsApp(TimeTravelApp):
 
     @work(exit_on_error=False)
     async def _record(self, name: str) -> None:
-        scenario = Scenario(
-            name=name, type="recording", duration=LONGEST_SECONDS, warmup=0.0, cooldown=0.0, quality=False
-        )
         try:
-            await self.client.start_run(RunRequest(scenarios=[scenario]))
+            await self.client.start_run(RunRequest(scenarios=[window(name, "recording")]))
         except ClientError as error:
             self.notify(str(error), title="Not recorded", severity="error")
         else:
