@@ -57,6 +57,17 @@ def test_parts_that_seem_busier_than_the_machine_share_what_there_is() -> None:
     assert found.unattributed_joules == pytest.approx(0.0, abs=1e-9)
 
 
+def test_no_division_gives_a_part_more_than_another_where_ticks_missed_what_groups_used() -> None:
+    """A quiet machine's busy time is sampled: here it missed a third of what two workloads used."""
+    pod, shell = Part("workload", "web"), Part("workload", "shell")
+    use = {pod: 2.0, shell: 1.0}
+    processes = {7: ProcessUse(1.5, pod), 8: ProcessUse(1.0, shell), 9: ProcessUse(0.5, WEB)}
+    found = attribute(interval(100, 2, {WEB: 2.0}, workloads=use, processes=processes), 0.0)
+    assert found.workloads == {pod: pytest.approx(200 / 3), shell: pytest.approx(100 / 3)}
+    assert found.parts[WEB] == pytest.approx(found.workloads[pod]), "it is one container"
+    assert found.processes == {7: pytest.approx(50.0), 8: pytest.approx(100 / 3), 9: pytest.approx(50 / 3)}
+
+
 def test_encoders_inside_the_daemons_container_are_not_counted_twice() -> None:
     own = Part("container", "wattview")
     found = attribute(interval(100, 10, {own: 5.0, ENCODER: 4.0}, inside=own), 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import pytest
@@ -277,6 +278,23 @@ def test_a_watched_process_that_begins_in_an_interval_has_all_that_it_used() -> 
     begun = {8: WatchedProcess({8: CpuTime(2.0, BOOT + 2)})}
     found = between(look(0, 0, 0), look(5, 100, 8, processes=begun))
     assert found.processes == {8: ProcessUse(pytest.approx(2.0))}
+
+
+def test_a_machines_busy_time_that_is_sampled_comes_out_right_over_time() -> None:
+    """Two CPUs of which a container uses an eighth; the kernel looks at them a hundred times a second. What the samples
+    miss in one second is no loss of the container's, and what they see too often in another is not all unattributed."""
+    chance, intervals = random.Random(3), Intervals()
+    busy, watched, shared = 0.0, 0.0, 0.0
+    for second in range(600):
+        cpu = 0.25 * second
+        now = replace(look(second, 16.0 * cpu, busy, container("web", cpu)), host=host(second, busy, cpus=2))
+        if (found := intervals.next(now)) is not None:
+            watched += found.cpu_seconds[WEB]
+            shared += attribute(found, 0.0).parts[WEB]
+            assert found.busy_seconds >= found.cpu_seconds[WEB] - 1e-9
+        busy += sum(chance.random() < 0.125 for _ in range(200)) / 100
+    assert watched == pytest.approx(0.25 * 599)
+    assert shared == pytest.approx(16.0 * watched, rel=0.02)
 
 
 def test_the_container_that_the_daemon_runs_in_is_known_by_its_init() -> None:

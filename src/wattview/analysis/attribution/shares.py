@@ -117,10 +117,12 @@ def attribute(interval: Interval, idle_watts: float, gpu_idle_watts: Mapping[str
     idle = min(idle_watts * seconds, interval.host_joules)
     active = interval.host_joules - idle
     used = _cpu_seconds(interval)
-    # Counters tick at different moments: the parts may seem to have used more than the total.
-    whole = max(interval.busy_seconds, sum(used.values()))
+    by_workload = _workload_seconds(interval)
+    # Counters tick at different moments: the parts may seem to have used more than the total. All divisions have one
+    # total, so that a container has one figure, and no part of it exceeds it.
+    whole = max(interval.busy_seconds, sum(used.values()), sum(by_workload.values()))
     parts = {part: active * (cpu / whole) if whole else 0.0 for part, cpu in used.items()}
-    workloads = _workloads(interval, active)
+    workloads = {part: active * (cpu / whole) if whole else 0.0 for part, cpu in by_workload.items()}
     by_pid = _within_parts(interval, used, whole)
     processes = {pid: active * (cpu / whole) if whole else 0.0 for pid, cpu in by_pid.items()}
     for gpu in interval.gpus:
@@ -166,17 +168,15 @@ def _within_parts(interval: Interval, used: Mapping[Part, float], whole: float) 
     }
 
 
-def _workloads(interval: Interval, active: float) -> dict[Part, float]:
-    """Each workload's energy by its CPU time. The kernel's takes from no other's: interrupts are counted in the time of
-    whoever was interrupted as well, where the kernel does not tell them apart."""
+def _workload_seconds(interval: Interval) -> dict[Part, float]:
+    """CPU time of each workload. The kernel's takes from no other's: interrupts are counted in the time of whoever was
+    interrupted as well, where the kernel does not tell them apart."""
     used = dict(interval.workloads)
     kernel = {part: used.pop(part) for part in interval.kernel if part in used}
-    others, of_kernel = sum(used.values()), sum(kernel.values())
-    left = max(interval.busy_seconds - others, 0.0)
+    left, of_kernel = max(interval.busy_seconds - sum(used.values()), 0.0), sum(kernel.values())
     if of_kernel > left:
         kernel = {part: cpu * left / of_kernel for part, cpu in kernel.items()}
-    whole = max(interval.busy_seconds, others)
-    return {part: active * (cpu / whole) if whole else 0.0 for part, cpu in (used | kernel).items()}
+    return used | kernel
 
 
 def _cpu_seconds(interval: Interval) -> Mapping[Part, float]:

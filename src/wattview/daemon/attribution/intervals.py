@@ -17,7 +17,7 @@ from wattview.analysis.attribution.shares import GpuInterval, Interval, Part, Pr
 from wattview.daemon.attribution.cpu_lines import CpuLines, CpuTotal
 from wattview.daemon.attribution.process_lines import ProcessLines, WatchedProcess
 from wattview.daemon.attribution.processes import CpuTime, container_of
-from wattview.daemon.attribution.tick_carry import TickCarry
+from wattview.daemon.attribution.tick_carry import BusyCarry, TickCarry
 from wattview.model import (
     Container,
     ContainersReading,
@@ -78,6 +78,7 @@ class Intervals:
         self._workloads = CpuLines()
         self._processes = ProcessLines()
         self._carry = TickCarry()
+        self._busy_carry = BusyCarry()
 
     @property
     def start(self) -> float | None:
@@ -161,11 +162,18 @@ class Intervals:
             for pid, seconds in self._processes.of_watched(start, end).items()
         }
         containers = look.containers.containers if look.containers is not None else ()
+        kernel = frozenset(_part(one) for one in _workloads(look) if one.kind == "kernel")
+        counted = max(
+            sum(seconds for part, seconds in workloads.items() if part not in kernel),
+            sum(seconds for part, seconds in used.items() if part.kind == "container"),
+        )
         return Interval(
             time=look.power.time - (look.power.monotonic - end),
             seconds=end - start,
             host_joules=self._energy.increase(start, end),
-            busy_seconds=self._busy.increase(start, end),
+            busy_seconds=self._busy_carry.fitted(
+                self._busy.increase(start, end), counted, look.host.cpus * (end - start)
+            ),
             cpus=look.host.cpus,
             cpu_seconds=used,
             inside=_own_container(containers, look.own_pids),
@@ -173,7 +181,7 @@ class Intervals:
             gpus=tuple(self._gpu_intervals(look, containers, start, end)),
             monotonic=end,
             workloads=workloads,
-            kernel=frozenset(_part(one) for one in _workloads(look) if one.kind == "kernel"),
+            kernel=kernel,
         )
 
     def _workload_seconds(self, look: Look, start: float, end: float) -> dict[Part, float]:

@@ -1,11 +1,13 @@
-"""Reconciles processes, counted in hundredths of a second, with control groups, counted in nanoseconds.
+"""Reconciles what the kernel counts in ticks, processes and the whole machine, with control groups, which it counts in
+nanoseconds.
 
-In one interval a process may seem to have used a tick more than the container that it is alone in. Cutting that off
-each time would lose it for good; it is carried over to the next interval.
+In one interval a process may seem to have used a tick more than the container that it is alone in, and all containers
+more than the machine. Cutting that off each time would lose it for good; it is carried over to the next interval.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from wattview.analysis.attribution.shares import Part, ProcessUse
@@ -35,3 +37,23 @@ class TickCarry:
             found[pid] = ProcessUse(given, one.part)
         self._carried = {pid: min(wanted[pid] - one.cpu_seconds, MOST_CARRIED_SECONDS) for pid, one in found.items()}
         return found
+
+
+class BusyCarry:
+    """The machine's CPU time, of which most kernels (``CONFIG_TICK_CPU_ACCOUNTING``) take a sample each tick.
+
+    The samples of a quiet machine scatter by a fifth in a second. Where they are fewer than what the groups have used,
+    the groups' sum is the machine's, and what it exceeds the samples by is taken off later intervals: over time there
+    is neither more nor less than the kernel counted, and no part of the scatter is unattributed for good.
+    """
+
+    def __init__(self) -> None:
+        self._owed = 0.0
+
+    def fitted(self, busy_seconds: float, used_seconds: float, cpu_seconds: float) -> float:
+        """The CPU time of an interval in which the groups used ``used_seconds``; ``cpu_seconds`` is that of all CPUs,
+        idle or not. What is owed is never more than four standard deviations of that many samples."""
+        wanted = busy_seconds - self._owed
+        most = 4 * math.sqrt(cpu_seconds / CLOCK_TICKS_PER_SECOND / 4)
+        self._owed = min(max(used_seconds - wanted, 0.0), most)
+        return max(wanted, used_seconds)
