@@ -163,7 +163,7 @@ class Site:
             url = url.copy_with(userinfo=b"")
             client = self._client(url.scheme)
             request = client.build_request(method, url, data=form, json=json, headers=headers)
-            response = await client.send(request, stream=True, auth=self._digest)
+            response = await self._send(client, request)
             try:
                 place, status = shown(str(url)), response.status_code
                 if status in (301, 302, 303, 307, 308):
@@ -178,6 +178,15 @@ class Site:
             finally:
                 await response.aclose()
         raise BadAnswer(f"{self.url} redirects more than {MAX_REDIRECTS} times")
+
+    async def _send(self, client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+        """Sends once more what met a connection that the server was closing, as it may at any time (RFC 9112, 9.3)."""
+        try:
+            return await client.send(request, stream=True, auth=self._digest)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            if not self.answered or request.method != "GET":
+                raise
+            return await client.send(request, stream=True, auth=self._digest)
 
     def _redirected(self, url: httpx.URL, response: httpx.Response) -> httpx.URL:
         """The target of a redirect, if it is on this server."""

@@ -50,6 +50,22 @@ def answer(*fields: str, body: bytes = b"", status: str = "200 OK") -> Script:
     return script
 
 
+def test_a_connection_that_the_server_closes_meanwhile_costs_no_answer() -> None:
+    """It has promised to keep it open, and closes it with the next request on its way."""
+
+    def script(_: str) -> Iterator[bytes]:
+        yield head("Content-Length: 2") + b"ok"
+        time.sleep(0.1)
+
+    async def twice(url: str) -> list[bytes]:
+        async with Site(url, seconds=2.0) as site:
+            return [(await site.fetch(path)).body for path in ("/one", "/two")]
+
+    with Wire(script) as wire:
+        assert blocking(twice(wire.url)) == [b"ok", b"ok"]
+        assert [request.split()[1] for request in wire.requests] == ["/one", "/two"]
+
+
 def test_an_answer_has_its_place_status_and_body() -> None:
     with Wire(answer(body=b"hello", status="404 Not Here")) as wire:
         assert fetched(wire.url, "/a?b=c") == Fetched(f"{wire.url}/a", 404, "Not Here", b"hello")
