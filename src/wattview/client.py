@@ -23,6 +23,7 @@ from wattview.model import (
     Advice,
     CommandReport,
     CurveComparison,
+    EncoderOffer,
     Event,
     ExporterHealth,
     Finding,
@@ -55,8 +56,7 @@ QUIET_SECONDS = 15.0
 """How long a stream of snapshots may be silent; longer for a longer interval."""
 
 _NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
-"""A kept connection would keep the context of the task that opened it, and with it the screen that called, long after
-that was closed. A new local connection costs nothing."""
+"""A kept connection keeps the context of the task that opened it, and so a closed screen. A new local one is free."""
 
 _FEW_KEPT = httpx.Limits(max_keepalive_connections=1)
 """To another machine a new connection costs a handshake."""
@@ -180,6 +180,9 @@ class Client:
 
     async def presets(self) -> list[ScenarioPreset]:
         return await self._get("/api/v1/scenarios", list[ScenarioPreset])
+
+    async def encoders(self) -> list[EncoderOffer]:
+        return await self._get("/api/v1/encoders", list[EncoderOffer], seconds=LONGEST_SECONDS)
 
     async def plan(self, request: RunRequest) -> RunPlan:
         """What ``start_run`` would do; raises CallRefused like it."""

@@ -17,6 +17,7 @@ from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import own_ffmpegs, rtmp_server, until, vmaf_ffmpeg
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.judging import quality
+from wattview.daemon.lab.runner import RunBusy
 from wattview.daemon.lab.window_trail import Meters, WindowReadings
 from wattview.model import Rendition, RunRequest, Scenario, TrailPoint
 
@@ -95,20 +96,42 @@ async def test_mixed_bitrates_are_judged_one_by_one(bench: Bench) -> None:
     assert first.bitrate_bps < third.bitrate_bps
 
 
-@pytest.mark.parametrize("encoder", ["libx265", "libsvtav1"])
-@pytest.mark.parametrize(
-    "mode", ["capped", pytest.param("cbr", marks=pytest.mark.slow), pytest.param("crf", marks=pytest.mark.slow)]
-)
-async def test_other_encoders_work_in_every_rate_control(make_config: ConfigFactory, encoder: str, mode: str) -> None:
-    bench = Bench(make_config("scenarios.quality_seconds=1"))
+OTHER_ENCODERS = ("libx265", "libsvtav1", "libvpx-vp9", "libaom-av1")
+QUICK = replace(SHORT, gop_seconds=1.0, warmup=0.0, cooldown=0.0)
+
+
+@pytest.mark.parametrize("encoder", OTHER_ENCODERS)
+async def test_other_encoders_work_in_every_rate_control(bench: Bench, encoder: str) -> None:
     run = await bench.run(
-        replace(SHORT, encoder=encoder, rate_control=mode, crf=35 if mode == "crf" else None, gop_seconds=1.0)
+        replace(QUICK, name="cbr", encoder=encoder, rate_control="cbr"),
+        replace(QUICK, name="crf", encoder=encoder, rate_control="crf", crf=35),
     )
-    (record,) = run.finished
-    assert run.state == "done", (run.error, record.notes)
-    assert (record.encoder, record.rate_control) == (encoder, mode)
-    assert record.vmaf_score > 50
-    assert record.quality_frames == 30
+    assert run.state == "done", (run.error, [record.notes for record in run.finished])
+    assert [(record.encoder, record.rate_control) for record in run.finished] == [(encoder, "cbr"), (encoder, "crf")]
+    for record in run.finished:
+        assert (record.quality_frames, record.vmaf_score > 50) == (30, True), record.notes
+
+
+async def test_the_newest_ffmpeg_has_the_same_encoders(make_config: ConfigFactory) -> None:
+    bench = Bench(make_config("scenarios.quality_seconds=1", f"scenarios.ffmpeg={vmaf_ffmpeg()}"))
+    run = await bench.run(*(replace(QUICK, name=encoder, encoder=encoder) for encoder in OTHER_ENCODERS))
+    assert run.state == "done", (run.error, [record.notes for record in run.finished])
+    for record in run.finished:
+        assert (record.quality_frames, record.vmaf_score > 50) == (30, True), record.notes
+
+
+async def test_the_encoders_of_this_ffmpeg_are_offered_and_hardware_that_is_not_here_says_why(bench: Bench) -> None:
+    offers = {one.name: one for one in await bench.runner.offers()}
+    assert {"libx264", "libx265", "libvpx-vp9", "libaom-av1", "h264_nvenc", "vp9_vaapi"} <= offers.keys()
+    assert "av1_nvenc" not in offers, "FFmpeg 5.1 has none"
+    assert [name for name, one in offers.items() if not one.hardware and one.reason] == []
+    assert (offers["libvpx-vp9"].codec, offers["h264_nvenc"].hardware) == ("vp9", True)
+    works = not await Capabilities().why_not_encode(FFMPEG, replace(SHORT, encoder="h264_nvenc"))
+    assert bool(offers["h264_nvenc"].reason) is not works
+    begun = bench.runner.start(RunRequest(scenarios=[replace(IDLE, duration=5.0)]))
+    with pytest.raises(RunBusy, match="when it is over"):
+        await bench.runner.offers()
+    await bench.runner.abort(begun.id)
 
 
 async def test_more_quality_asked_of_crf_is_more_quality(bench: Bench) -> None:

@@ -30,6 +30,7 @@ from wattview.daemon.history.trends import trends
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
 from wattview.model import (
     Container,
+    EncoderOffer,
     EncoderStatus,
     Engine,
     Event,
@@ -418,6 +419,11 @@ def result(run_id: str = "20250615_140000", *, watts: float = 40.0) -> RunResult
     )
 
 
+ENCODERS = [
+    EncoderOffer(name="libx264", codec="h264"),
+    EncoderOffer(name="libx265", codec="hevc"),
+    EncoderOffer(name="h264_nvenc", codec="h264", hardware=True, reason="Cannot load libcuda.so.1"),
+]
 FINDINGS = [
     Finding(
         source="RAPL",
@@ -445,6 +451,7 @@ class ScriptedDaemon:
         self.now = snapshot()
         self.results = [result()]
         self.presets = PRESETS
+        self.encoders = ENCODERS
         self.findings = FINDINGS
         self.series: list[HistorySeries] = []
         self.posted: list[RunRequest] = []
@@ -543,6 +550,7 @@ class ScriptedDaemon:
                 get("/api/v1/history", self._history),
                 Route("/api/v1/trends", self._trends),
                 get("/api/v1/scenarios", lambda _: self.presets),
+                get("/api/v1/encoders", lambda _: self.encoders),
                 Route("/api/v1/plan", self._plan, methods=["POST"]),
                 Route("/api/v1/runs", self._runs, methods=["GET", "POST"]),
                 Route("/api/v1/runs/{id}", self._run, methods=["GET", "DELETE"]),

@@ -106,6 +106,22 @@ async def test_a_wrong_field_is_named_while_it_is_typed_and_nothing_starts(
         assert pilot.app.screen is launch
 
 
+async def test_an_encoder_that_does_not_work_on_the_daemons_machine_says_so_at_once(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (120, 40)) as pilot:
+        launch = await dialog(pilot)
+        await until(pilot, lambda: launch.lacking)
+        field = launch.query_one("#encoder", Input)
+        for name, reason in (("h264_nvenc", "Cannot load libcuda"), ("libx264, libsvtav1", "does not have it")):
+            field.value = name
+            await until(pilot, lambda: launch.form.request is None)
+            assert reason in launch.query_one("#error", Pane).content.plain
+            field.value = "libx265"
+            await until(pilot, lambda: launch.form.request is not None)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: daemon.posted)
+        assert daemon.posted[0].scenarios[-1].encoder == "libx265"
+
+
 async def test_what_the_daemon_refuses_is_shown_at_its_field(daemon: ScriptedDaemon) -> None:
     daemon.refuse_runs = (
         422,

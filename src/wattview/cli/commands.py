@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +19,7 @@ from wattview.cli.calibrate.command import calibrate
 from wattview.cli.measure.commands import capacity, gate, measure, record
 from wattview.cli.options import Options, settings
 from wattview.cli.results.commands import results
+from wattview.cli.run_options import run
 from wattview.config import Config
 
 if TYPE_CHECKING:
@@ -177,87 +178,6 @@ def up(options: Options, headless: bool) -> None:
 
 
 @main.command()
-@click.option("--name", help="Name of the scenario.  [default: of its options, as 2x 1280x720 2500k]")
-@click.option("--streams", type=int, help="Concurrent streams.  [default: 1]")
-@click.option("--bitrate", metavar="RATE", help="Video bitrate of each stream, e.g. 5M.  [default: 2500k]")
-@click.option("--resolution", metavar="WxH", help="Picture size.  [default: 1280x720]")
-@click.option("--fps", type=int, help="Frames per second.  [default: 30]")
-@click.option("--duration", type=float, metavar="SECONDS", help="Measured window.  [default: 60]")
-@click.option("--warmup", type=float, metavar="SECONDS", help="Time before the measured window.  [default: 5]")
-@click.option("--cooldown", type=float, metavar="SECONDS", help="Time after it.  [default: 3]")
-@click.option("--source", metavar="NAME", help="A test picture, or a file in the media directory.  [default: testsrc2]")
-@click.option(
-    "--preset", metavar="NAME", shell_complete=completion.presets, help="Encoder preset.  [default: veryfast]"
-)
-@click.option(
-    "--encoder",
-    metavar="NAME",
-    shell_complete=completion.encoders,
-    help="libx264, libx265, libsvtav1, h264_nvenc, …  [default: libx264]",
-)
-@click.option("--viewers", type=int, help="Players that pull each stream.  [default: 0]")
-@click.option("--push/--no-push", default=None, help="Push the streams to the RTMP server.  [default: push]")
-@click.option(
-    "--analyze-quality/--no-quality",
-    "quality",
-    default=None,
-    help="Compute VMAF, PSNR and SSIM.  [default: do]",
-)
-@click.option(
-    "--baseline", type=float, metavar="SECONDS", help="Idle window before the scenarios; 0 for none.  [default: 20]"
-)
-@click.option("--baseline-after", is_flag=True, help="The same idle window again at the end, to show drift.")
-@click.option(
-    "--repeat", type=int, metavar="TIMES", help="Measure everything this many times, for intervals.  [default: 1]"
-)
-@click.option("--pause", type=float, metavar="SECONDS", help="Idle time between two scenarios.  [default: 0]")
-@click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="Scenarios from a TOML or JSON file.")
-@click.option(
-    "--on", "urls", multiple=True, metavar="URL", help="Run it on this daemon; several compare their machines."
-)
-@click.option(
-    "--token-file",
-    "token_files",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="With --on: token for the http:// URLs, one for all, or one each in their order.",
-)
-@click.option("--vmaf", type=float, help="With --on: compare what has this VMAF or more.")
-@click.option("--json", "as_json", is_flag=True, help="Print the analysed result as JSON.")
-@settings
-def run(options: Options, **asked: Any) -> None:
-    """Run scenarios through the daemon, with a progress bar. Starts a daemon if none runs.
-
-    \b
-    Examples:
-      wattview run --name quick --streams 1 --duration 60
-      wattview run --streams 4 --bitrate 5M --resolution 1920x1080 --repeat 3
-      wattview run --suite nightly.toml --baseline-after --json
-      wattview run --suite s.toml --on http://encoder-1:9700 --on http://encoder-2:9700 --token-file ~/.token
-    """
-    from wattview.cli.attach import AddressError, addresses, with_daemon
-    from wattview.cli.run import read_request, run_scenarios
-
-    as_json, suite, vmaf = asked.pop("as_json"), asked.pop("suite"), asked.pop("vmaf")
-    urls, token_files = asked.pop("urls"), asked.pop("token_files")
-    request = read_request(suite, asked)
-    config = options.config("streams.managed=auto")
-    if urls:
-        from wattview.cli.measure.several import run_on
-
-        try:
-            daemons = addresses(urls, token_files, config.http.ca_file)
-        except AddressError as error:
-            raise click.UsageError(str(error)) from None
-        sys.exit(0 if asyncio.run(run_on(daemons, request, as_json, vmaf)) else 1)
-    if token_files or vmaf is not None:
-        raise click.UsageError("--token-file and --vmaf go with --on")
-    ok = with_daemon(config, options.arguments(), lambda client, _: run_scenarios(client, request, as_json))
-    sys.exit(0 if ok else 1)
-
-
-@main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--timeout", "timeout_seconds", type=float, default=10.0, show_default=True, help="Seconds for each.")
 @click.option("--debug", is_flag=True, help="Say what each exporter answered.")
@@ -306,7 +226,7 @@ def print_completion(shell: str) -> None:
     term.say(completion.script(main, shell))
 
 
-for _command in (calibrate, capacity, gate, measure, record, results):
+for _command in (calibrate, capacity, gate, measure, record, results, run):
     main.add_command(_command)
 
 

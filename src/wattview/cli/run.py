@@ -70,6 +70,13 @@ def _default_name(chosen: dict[str, Any]) -> str:
     return " ".join([streams, *parts, *(str(chosen[field]) for field in ("encoder", "preset") if field in chosen)])
 
 
+async def print_encoders(client: Client) -> None:
+    """The encoders of the daemon's FFmpeg, with their codec, and why one does not work there."""
+    for one in await client.encoders():
+        state = f"does not work here: {one.reason.partition(' · ')[0]}" if one.reason else "works"
+        term.say(f"{one.name:<12} {one.codec:<5} {state}")
+
+
 async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> bool:
     """Starts the run, follows it to its end, prints its result. Ctrl-C stops the run. True on success."""
     run = await started(client, request)

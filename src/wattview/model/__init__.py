@@ -71,6 +71,7 @@ from wattview.model.runs import (
 )
 from wattview.model.scenarios import (
     Bitrate,
+    EncoderOffer,
     Output,
     Preset,
     RateControl,
@@ -140,6 +141,7 @@ __all__ = [
     "DiskSpace",
     "Efficiency",
     "EncoderMatch",
+    "EncoderOffer",
     "EncoderStatus",
     "Engine",
     "Estimate",

@@ -34,7 +34,7 @@ EXPECTED: Mapping[str, str] = {
     "cooldown": "seconds, 0 to 3600",
     "steady": "seconds, 0 to 3600",
     "source": "a test picture such as testsrc2, or the name of a file in the media directory",
-    "preset": f"one of {', '.join(get_args(Preset)[:10])}, p1 to p7 (NVENC) or 0 to 13 (SVT-AV1)",
+    "preset": f"one of {', '.join(get_args(Preset)[:10])}, p1 to p7 (NVENC), 0 to 13 (SVT-AV1), 0 to 8 (libaom, VP9)",
     "quality": "true or false",
     "encoder": f"one of {', '.join(get_args(VideoEncoder))}",
     "renditions": "a list of 1 to 12 outputs, each with a resolution",

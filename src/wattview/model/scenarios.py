@@ -28,11 +28,13 @@ Preset = Literal[
     "p1", "p2", "p3", "p4", "p5", "p6", "p7",
     "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13",
 ]  # fmt: skip
-"""x264's names, which every encoder accepts (they are mapped to its own scale); then NVENC's and SVT-AV1's."""
+"""x264's names, which every encoder accepts (they are mapped to its own scale); then NVENC's, and those of
+SVT-AV1, libaom and libvpx."""
 
 VideoEncoder = Literal[
-    "libx264", "libx265", "libsvtav1", "h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_vaapi", "hevc_vaapi", "av1_vaapi",
-    "h264_qsv", "hevc_qsv", "av1_qsv",
+    "libx264", "libx265", "libsvtav1", "libaom-av1", "libvpx-vp9",
+    "h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_vaapi", "hevc_vaapi", "vp9_vaapi", "av1_vaapi",
+    "h264_qsv", "hevc_qsv", "vp9_qsv", "av1_qsv",
 ]  # fmt: skip
 ScenarioType = Literal["baseline", "streams", "recording", "command"]
 RateControl = Literal["capped", "cbr", "crf"]
@@ -133,6 +135,16 @@ class ScenarioPreset(Struct, frozen=True, kw_only=True):
     seconds: float | None = None
     suite: bool = False
     error: str = ""
+
+
+class EncoderOffer(Struct, frozen=True, kw_only=True):
+    """A video encoder that the FFmpeg of scenarios has. ``reason``: why it does not work on this machine; "" if it
+    does. That is tried with those of ``hardware``."""
+
+    name: str
+    codec: str
+    hardware: bool = False
+    reason: str = ""
 
 
 class RunPlan(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -12,9 +12,10 @@ from starlette.requests import Request
 from wattview.daemon.api.route import Call, Parts, Refusal, body_of
 from wattview.daemon.lab import presets
 from wattview.daemon.lab.client_window import ClientWindow, WrongTurn
+from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.runner import InvalidScenario, NoSuchRun, RunBusy
 from wattview.decoding import UNREADABLE, why_unreadable
-from wattview.model import CommandReport, RecordingRequest, Run, RunPlan, RunRequest, ScenarioPreset
+from wattview.model import CommandReport, EncoderOffer, RecordingRequest, Run, RunPlan, RunRequest, ScenarioPreset
 from wattview.model.run_request import WrongField, run_request
 
 T = TypeVar("T")
@@ -22,6 +23,15 @@ T = TypeVar("T")
 
 async def _scenarios(parts: Parts, request: Request) -> list[ScenarioPreset]:
     return await asyncio.to_thread(presets.available, parts.config.scenarios)
+
+
+async def _encoders(parts: Parts, request: Request) -> Sequence[EncoderOffer]:
+    try:
+        return await parts.runner.offers()
+    except RunBusy as error:
+        raise Refusal(409, str(error)) from None
+    except OSError as error:
+        raise Refusal(503, os_error_text(error)) from None
 
 
 async def _start_run(parts: Parts, request: Request) -> Run:
@@ -124,6 +134,14 @@ WINDOW_REFUSALS = {404: "There is no such run.", 409: "It has no such window now
 
 RUN_CALLS: tuple[Call, ...] = (
     Call("GET", "/api/v1/scenarios", _scenarios, list[ScenarioPreset], "Ready-made scenarios."),
+    Call(
+        "GET",
+        "/api/v1/encoders",
+        _encoders,
+        list[EncoderOffer],
+        "The video encoders of the FFmpeg that runs scenarios, and which of them do not work on this machine.",
+        refusals={409: "A run is active: nothing is tried meanwhile.", 503: "There is no FFmpeg."},
+    ),
     Call(
         "POST",
         "/api/v1/runs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from wattview.daemon.lab.run_progress import seconds_of
 from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
 from wattview.daemon.lab.scenario_record import results_of
 from wattview.daemon.lab.window_trail import Meters
-from wattview.model import RecordingRequest, Run, RunPlan, RunRequest
+from wattview.model import EncoderOffer, RecordingRequest, Run, RunPlan, RunRequest
 from wattview.model.scenarios import LONGEST_SECONDS, window
 
 __all__ = ["InvalidScenario", "NoSuchRun", "RunBusy", "Runner"]
@@ -84,6 +84,13 @@ class Runner:
         """All runs, newest first."""
         runs = [self._past[run_id] for run_id in sorted(self._past, reverse=True)]
         return [self._execution.snapshot(), *runs] if self._execution else runs
+
+    async def offers(self) -> Sequence[EncoderOffer]:
+        """The video encoders that a request can name here. Raises RunBusy: hardware is not tried while a run measures;
+        ``children.ProgramMissing``."""
+        if self._execution is not None:
+            raise RunBusy(f"the run {self._execution.id} is going on; encoders are tried when it is over")
+        return await self._capabilities.encoders(self._config.scenarios.ffmpeg)
 
     def plan(self, request: RunRequest) -> RunPlan:
         """What ``start`` would do. Raises InvalidScenario."""

@@ -73,6 +73,7 @@ class Launch(ModalScreen[Run | None]):
         self.presets: list[ScenarioPreset] = []
         self.choice = launch_form.choice(FALLBACK)
         self.form = Form(None, {})
+        self.lacking: dict[str, str] = {}
         self.broken = ""
         self.plan: RunPlan | None = None
         self._starting = False
@@ -100,6 +101,20 @@ class Launch(ModalScreen[Run | None]):
         self._fill(FALLBACK)
         self.query_one("#presets").focus()
         self._load()
+        self._offer()
+
+    @work(exit_on_error=False)
+    async def _offer(self) -> None:
+        """Completes and accepts only encoders that work on the daemon's machine; all names until it has answered, and
+        if it does not."""
+        try:
+            offers = await self.client.encoders()
+        except ClientError:
+            return
+        self.lacking = launch_form.unusable(offers)
+        usable = [one.name for one in offers if not one.reason]
+        self.query_one("#encoder", Input).suggester = SuggestFromList(usable)
+        self._check()
 
     @work(exit_on_error=False)
     async def _load(self) -> None:
@@ -146,7 +161,8 @@ class Launch(ModalScreen[Run | None]):
             self.form = Form(None, {})
             self._say(self.broken)
         else:
-            self.form = launch_form.read({field.id or "": field.value for field in self.query(Input)}, self.choice)
+            values = {field.id or "": field.value for field in self.query(Input)}
+            self.form = launch_form.read(values, self.choice, self.lacking)
             self._say("\n".join(f"{_label(name)}: {text}" for name, text in list(self.form.errors.items())[:2]))
         for field in self.query(Input):
             field.set_class(field.id in self.form.errors, "-invalid")

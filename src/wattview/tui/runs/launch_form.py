@@ -14,7 +14,17 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from wattview.model import Preset, RateControl, Rendition, RunPlan, RunRequest, Scenario, ScenarioPreset, VideoEncoder
+from wattview.model import (
+    EncoderOffer,
+    Preset,
+    RateControl,
+    Rendition,
+    RunPlan,
+    RunRequest,
+    Scenario,
+    ScenarioPreset,
+    VideoEncoder,
+)
 from wattview.model.run_request import EXPECTED
 from wattview.model.scenarios import MAX_NAME
 from wattview.tui.text import about, clock
@@ -117,11 +127,21 @@ def _output_text(output: Rendition) -> str:
     return f"{output.resolution}{fps}{f'={output.bitrate}' if output.bitrate is not None else ''}"
 
 
-def read(fields: Mapping[str, str], chosen: FieldChoice) -> Form:
-    """The request from the fields; ``chosen`` supplies what the form does not show."""
+def unusable(offers: Sequence[EncoderOffer]) -> dict[str, str]:
+    """The encoders that do not work on the daemon's machine, each with the reason."""
+    reasons = dict.fromkeys(get_args(VideoEncoder), "the FFmpeg of that machine does not have it")
+    reasons |= {one.name: one.reason and f"it does not work there: {one.reason}" for one in offers}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def read(fields: Mapping[str, str], chosen: FieldChoice, lacking: Mapping[str, str] | None = None) -> Form:
+    """The request from the fields; ``chosen`` supplies what the form does not show. ``lacking``: see ``unusable``."""
     values = {name: text.strip() for name, text in fields.items()}
     shown = [field for field in FIELDS if not chosen.is_suite or field.whole]
     errors = {field.name: _expected(field) for field in shown if not accepts(field, values[field.name])}
+    if not chosen.is_suite and "encoder" not in errors:
+        missing = [name for name in _parts(_field("encoder"), values["encoder"]) if name in (lacking or {})]
+        errors |= {"encoder": f"{missing[0]}: {(lacking or {})[missing[0]]}"} if missing else {}
     if errors:
         return Form(None, errors)
     baseline, repeat = float(values.pop("baseline")), int(values.pop("repeat"))
@@ -230,6 +250,10 @@ def _windows(scenarios: Sequence[Scenario]) -> str:
     one = scenarios[0]
     around = f"{about(one.warmup)} of warm-up and {about(one.cooldown)} of cool-down"
     return f"{about(one.duration)} measured between {around}"
+
+
+def _field(name: str) -> Field:
+    return next(field for field in FIELDS if field.name == name)
 
 
 def field_of(path: str) -> str:

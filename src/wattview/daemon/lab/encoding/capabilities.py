@@ -1,13 +1,14 @@
 """What this machine's FFmpegs can do, determined by doing it once rather than by reading a list.
 
-An answer is cached until the program's file changes. Starts short-lived children at low priority; never used in a
-measured window.
+An answer is cached until the program's file changes; why an encoder does not work, for a minute. Starts short-lived
+children at low priority; never used in a measured window.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +19,8 @@ from wattview.daemon import children
 from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command, film
 from wattview.daemon.lab.encoding.ffmpeg_process import ENVIRONMENT, REASON_LENGTH
 from wattview.daemon.lab.encoding.film import Film, FilmError
-from wattview.model import Scenario
+from wattview.model import EncoderOffer, Scenario
+from wattview.model.runs import without_addresses
 
 PROBE_TIMEOUT_SECONDS = 30.0
 HANG_SECONDS = 10.0
@@ -31,6 +33,9 @@ LOOK_SECONDS = 300.0
 
 LOOK_FRAMES = 25
 
+FAILURE_SECONDS = 60.0
+"""How long a failure is remembered: a driver may be loaded meanwhile."""
+
 T = TypeVar("T")
 
 
@@ -38,7 +43,7 @@ class Capabilities:
     """Capabilities of FFmpeg programs, by name or path. Raises ``children.ProgramMissing`` if there is none."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[object, ...], object] = {}
+        self._known: dict[tuple[object, ...], tuple[float, object]] = {}
 
     async def version(self, program: str) -> str:
         """``5.1.9-0+deb12u1``; "" if the program is not FFmpeg."""
@@ -82,6 +87,24 @@ class Capabilities:
 
         return await self.remembered(("arrivals",), program, ask)
 
+    async def encoders(self, program: str) -> list[EncoderOffer]:
+        """The video encoders that it has, in the order of ``encoder_options``. Those of hardware, which FFmpeg lists on
+        every machine, encode a few frames first."""
+
+        async def ask(path: str) -> frozenset[str]:
+            _, output = await _outcome([path, "-hide_banner", "-encoders"])
+            return ffmpeg_command.listed_encoders(output)
+
+        listed = await self.remembered(("encoders",), program, ask)
+        found = []
+        for entry in encoder_options.ENCODERS:
+            for name, codec in entry.codecs.items():
+                if name in listed:
+                    scenario = Scenario(name="offer", encoder=name)  # type: ignore[arg-type]
+                    reason = await self.why_not_encode(program, scenario) if entry.hardware else ""
+                    found.append(EncoderOffer(name=name, codec=codec, hardware=entry.hardware, reason=reason))
+        return found
+
     async def why_not_encode(self, program: str, scenario: Scenario, *, push: bool = False) -> str:
         """Why a scenario's encoder does not work here with its settings ("" if it does): it encodes a few frames.
 
@@ -102,7 +125,7 @@ class Capabilities:
             status, text = await _outcome(command)
             return "" if status == 0 else _reason(status, text)
 
-        return await self.remembered(("encode", *arguments, *output), program, ask)
+        return await self.remembered(("encode", *arguments, *output), program, ask, failed=bool)
 
     async def film(self, program: str, media: Path) -> Film:
         """What a media file says about itself, and whether it can be decoded. Raises FilmError."""
@@ -120,14 +143,24 @@ class Capabilities:
             raise found
         return found
 
-    async def remembered(self, what: tuple[str, ...], program: str, ask: Callable[[str], Awaitable[T]]) -> T:
-        """The cached answer to ``what`` for a program: ``ask`` is called with its path once per version of its file."""
+    async def remembered(
+        self,
+        what: tuple[str, ...],
+        program: str,
+        ask: Callable[[str], Awaitable[T]],
+        failed: Callable[[T], bool] = lambda answer: False,
+    ) -> T:
+        """The cached answer to ``what`` for a program: ``ask`` is called with its path once per version of its file,
+        and again some time after an answer that has ``failed``."""
         path = children.find_program(program)
         file = os.stat(path)
         key = (what, path, file.st_mtime_ns, file.st_size, file.st_ino)
-        if key not in self._known:
-            self._known[key] = await ask(path)
-        return self._known[key]  # type: ignore[return-value]
+        asked, answer = self._known.get(key, (0.0, None))
+        if key in self._known and not (failed(answer) and time.monotonic() - asked > FAILURE_SECONDS):  # type: ignore[arg-type]
+            return answer  # type: ignore[return-value]
+        fresh = await ask(path)
+        self._known[key] = time.monotonic(), fresh
+        return fresh
 
 
 async def _look_at(program: str, media: Path) -> Film:
@@ -152,7 +185,7 @@ async def _look_at(program: str, media: Path) -> Film:
 
 
 def _reason(status: int, text: str) -> str:
-    lines = [line.strip()[:REASON_LENGTH] for line in text.splitlines() if line.strip()]
+    lines = [line.strip()[:REASON_LENGTH] for line in without_addresses(text).splitlines() if line.strip()]
     return " · ".join(lines[:3]) or f"FFmpeg ended with status {status}"
 
 

@@ -1,7 +1,8 @@
 """The available video encoders: common settings, translated to each encoder's own options.
 
 Pure functions. Whether an encoder works on this machine is determined by ``capabilities``. Options: ffmpeg-codecs(1)
-and ``ffmpeg -h encoder=NAME``; SVT-AV1's Docs/Parameters.md; x265's "Command Line Options".
+and ``ffmpeg -h encoder=NAME``; SVT-AV1's Docs/Parameters.md; x265's "Command Line Options"; WebM's "Live encoding with
+VP9 using FFmpeg", which libaom's usage "realtime" resembles.
 """
 
 from __future__ import annotations
@@ -42,16 +43,19 @@ class EncoderEntry(NamedTuple):
     """One encoder, or one hardware interface with its codecs (``h264_nvenc``).
 
     ``codecs`` maps FFmpeg's name of the encoder to the codec. ``options`` are those of rate control and of groups of
-    pictures. ``presets`` maps x264's presets, fastest first, to its own scale; empty if it has none. ``own_presets``
-    are valid too. ``device`` goes before the inputs; ``upload`` moves a picture to the encoder, at the end of the
-    filter chain.
+    pictures. ``presets`` maps x264's presets, fastest first, to its own scale, the values of ``preset_option``; empty
+    if it has none. ``own_presets`` are valid too. ``hardware``: FFmpeg lists it on every machine, and only encoding
+    with it shows whether it works. ``device`` goes before the inputs; ``upload`` moves a picture to the encoder, at the
+    end of the filter chain.
     """
 
     codecs: dict[str, str]
     options: Callable[[Wanted], tuple[str, ...]]
     presets: tuple[str, ...] = X264_PRESETS
     own_presets: frozenset[str] = frozenset()
+    preset_option: str = "-preset"
     max_crf: int = 51
+    hardware: bool = False
     device: tuple[str, ...] = ()
     upload: str = ""
 
@@ -76,6 +80,23 @@ def _svt_av1(wanted: Wanted) -> tuple[str, ...]:
     return (*wanted.quality, "-svtav1-params", f"{params}:scd=0")
 
 
+def _libvpx(wanted: Wanted) -> tuple[str, ...]:
+    return ("-deadline", "realtime", *_without_delay(wanted))
+
+
+def _libaom(wanted: Wanted) -> tuple[str, ...]:
+    return ("-usage", "realtime", *_without_delay(wanted))
+
+
+def _without_delay(wanted: Wanted) -> tuple[str, ...]:
+    """What libvpx and libaom need to keep up: no frames ahead, and the rows of a picture on several threads. Equal
+    minimum, mean and maximum are a constant rate; with constant quality the mean is the maximum."""
+    rows = ("-lag-in-frames", "0", "-row-mt", "1", "-keyint_min", str(wanted.gop))
+    least = ("-minrate", str(wanted.bits)) if wanted.mode == "cbr" else ()
+    constant = ("-crf", wanted.crf) if wanted.mode == "crf" else ()
+    return (*rows, *constant, *wanted.mean, *least, *wanted.buffer)
+
+
 def _nvenc(wanted: Wanted) -> tuple[str, ...]:
     groups = ("-no-scenecut", "1", "-forced-idr", "1")
     if wanted.mode == "crf":
@@ -85,8 +106,13 @@ def _nvenc(wanted: Wanted) -> tuple[str, ...]:
 
 def _vaapi(wanted: Wanted) -> tuple[str, ...]:
     if wanted.mode == "crf":
-        return ("-rc_mode", "CQP", "-qp", wanted.crf)
+        return ("-rc_mode", "CQP", "-global_quality", wanted.crf)
     return ("-rc_mode", "CBR" if wanted.mode == "cbr" else "VBR", *wanted.mean, *wanted.buffer)
+
+
+def _vaapi_by_index(wanted: Wanted) -> tuple[str, ...]:
+    """VP9 and AV1 count quantisers to 255, libvpx and libaom to 63."""
+    return _vaapi(wanted._replace(crf=str(4 * int(wanted.crf))) if wanted.mode == "crf" else wanted)
 
 
 def _qsv(wanted: Wanted) -> tuple[str, ...]:
@@ -96,8 +122,15 @@ def _qsv(wanted: Wanted) -> tuple[str, ...]:
     return ("-b:v", str(wanted.bits if wanted.mode == "cbr" else wanted.bits - 1), *wanted.buffer)
 
 
-def _interface(name: str) -> dict[str, str]:
-    return {f"{codec}_{name}": codec for codec in ("h264", "hevc", "av1")}
+def _interface(name: str, *codecs: str) -> dict[str, str]:
+    return {f"{codec}_{name}": codec for codec in codecs}
+
+
+_LIVE_PRESETS = ("8", "8", "7", "7", "6", "6", "5", "5", "4", "4")
+"""Values of ``cpu-used`` that libvpx and libaom have for real time."""
+
+_UP_TO_8 = frozenset(str(number) for number in range(9))
+_VAAPI_DEVICE = ("-vaapi_device", VAAPI_DEVICE)
 
 
 ENCODERS: tuple[EncoderEntry, ...] = (
@@ -108,15 +141,28 @@ ENCODERS: tuple[EncoderEntry, ...] = (
         own_presets=frozenset(str(number) for number in range(14)), max_crf=63,
     ),
     EncoderEntry(
-        _interface("nvenc"), _nvenc, presets=("p1", "p1", "p2", "p3", "p3", "p4", "p5", "p6", "p7", "p7"),
+        {"libaom-av1": "av1"}, _libaom, presets=_LIVE_PRESETS, own_presets=_UP_TO_8, preset_option="-cpu-used",
+        max_crf=63,
+    ),
+    EncoderEntry(
+        {"libvpx-vp9": "vp9"}, _libvpx, presets=_LIVE_PRESETS, own_presets=_UP_TO_8, preset_option="-cpu-used",
+        max_crf=63,
+    ),
+    EncoderEntry(
+        _interface("nvenc", "h264", "hevc", "av1"), _nvenc, hardware=True,
+        presets=("p1", "p1", "p2", "p3", "p3", "p4", "p5", "p6", "p7", "p7"),
         own_presets=frozenset(f"p{number}" for number in range(1, 8)),
     ),
     EncoderEntry(
-        _interface("vaapi"), _vaapi, presets=(), device=("-vaapi_device", VAAPI_DEVICE),
+        _interface("vaapi", "h264", "hevc"), _vaapi, hardware=True, presets=(), device=_VAAPI_DEVICE,
         upload=",format=nv12,hwupload",
     ),
     EncoderEntry(
-        _interface("qsv"), _qsv, presets=(
+        _interface("vaapi", "vp9", "av1"), _vaapi_by_index, hardware=True, presets=(), max_crf=63,
+        device=_VAAPI_DEVICE, upload=",format=nv12,hwupload",
+    ),
+    EncoderEntry(
+        _interface("qsv", "h264", "hevc", "vp9", "av1"), _qsv, hardware=True, presets=(
             "veryfast", "veryfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "veryslow",
         ),
         device=("-init_hw_device", "qsv=hw", "-filter_hw_device", "hw"), upload=",format=nv12",
@@ -133,7 +179,7 @@ def entry_of(encoder: str) -> EncoderEntry:
 
 
 def codec(encoder: str) -> str:
-    """The codec: ``h264``, ``hevc`` or ``av1``."""
+    """The codec: ``h264``, ``hevc``, ``vp9`` or ``av1``."""
     return entry_of(encoder).codecs[encoder]
 
 
@@ -158,5 +204,6 @@ def encoder_arguments(scenario: Scenario, *, bits: int, fps: int) -> list[str]:
     preset = native_preset(encoder, scenario.preset)
     buffer = ("-maxrate", str(bits), "-bufsize", str(round(scenario.buffer_seconds * bits)))
     wanted = Wanted(scenario.rate_control, bits, gop, str(scenario.crf), buffer)
-    named = ("-c:v", encoder, *(("-preset", preset) if preset is not None else ()), "-g", str(gop))
-    return [*named, *entry_of(encoder).options(wanted)]
+    entry = entry_of(encoder)
+    named = ("-c:v", encoder, *((entry.preset_option, preset) if preset is not None else ()), "-g", str(gop))
+    return [*named, *entry.options(wanted)]

@@ -275,3 +275,8 @@ def version(banner: str) -> str:
     """``5.1.9-0+deb12u1`` from the output of ``ffmpeg -version``; "" if it is not FFmpeg's."""
     match = re.match(r"ffmpeg version (\S+)", banner)
     return match[1] if match else ""
+
+
+def listed_encoders(text: str) -> frozenset[str]:
+    """The names of the video encoders in the output of ``ffmpeg -encoders``."""
+    return frozenset(re.findall(r"^ V[A-Z.]{5} (\S+) ", text, re.MULTILINE))
