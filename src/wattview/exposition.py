@@ -41,6 +41,21 @@ class Family(Struct):
         return self
 
 
+def gauge(name: str, help_text: str, value: float | None = None, labels_text: str = "") -> Family:
+    """A gauge family, with its only sample or, without a value, with none yet."""
+    return Family(name, "gauge", help_text).add(value, labels_text)
+
+
+def counter(name: str, help_text: str, value: float | None = None, labels_text: str = "") -> Family:
+    """A counter family, with its only sample or, without a value, with none yet."""
+    return Family(name, "counter", help_text).add(value, labels_text)
+
+
+def named(name: str, help_text: str, value: float | None = None, labels_text: str = "") -> Family:
+    """A counter if the name ends in ``_total``, else a gauge: for names that follow that rule."""
+    return Family(name, "counter" if name.endswith("_total") else "gauge", help_text).add(value, labels_text)
+
+
 @lru_cache(maxsize=8192)
 def labels(**pairs: str) -> str:
     """``{a="1",b="2"}`` in the given order, escaped."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, gauge, labels
 from wattview.model import Fault, HostReading, Nic
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused, procfs
 from wattview.probes.kernel_files import KernelFile
@@ -173,32 +173,30 @@ def _available(memory: dict[str, int]) -> int | None:
 
 def families(reading: HostReading) -> list[Family]:
     """The few host figures that the history and the analyses need; node_exporter's names are in ``probes.node``."""
-    received = Family("wattview_host_network_receive_bytes_total", "counter", "Bytes received, by interface.")
-    sent = Family("wattview_host_network_transmit_bytes_total", "counter", "Bytes sent, by interface.")
+    received = counter("wattview_host_network_receive_bytes_total", "Bytes received, by interface.")
+    sent = counter("wattview_host_network_transmit_bytes_total", "Bytes sent, by interface.")
     for nic in reading.nics:
         device = labels(device=nic.device)
         received.add(nic.receive_bytes_total, device)
         sent.add(nic.transmit_bytes_total, device)
     return [
-        Family(
+        counter(
             "wattview_host_cpu_busy_seconds_total",
-            "counter",
             "CPU time that all CPUs worked, in seconds: without idle, iowait and steal.",
-        ).add(reading.cpu_busy_seconds_total),
-        Family("wattview_host_cpus", "gauge", "CPUs that are online.").add(reading.cpus),
-        Family("wattview_host_cpu_percent", "gauge", "CPU use of the whole machine, 0 to 100.").add(
-            reading.cpu_percent
+            reading.cpu_busy_seconds_total,
         ),
-        Family("wattview_host_memory_total_bytes", "gauge", "Memory of the machine.").add(reading.memory_total_bytes),
-        Family(
-            "wattview_host_memory_available_bytes", "gauge", "Memory that new work could have without swapping."
-        ).add(reading.memory_available_bytes),
+        gauge("wattview_host_cpus", "CPUs that are online.", reading.cpus),
+        gauge("wattview_host_cpu_percent", "CPU use of the whole machine, 0 to 100.", reading.cpu_percent),
+        gauge("wattview_host_memory_total_bytes", "Memory of the machine.", reading.memory_total_bytes),
+        gauge(
+            "wattview_host_memory_available_bytes",
+            "Memory that new work could have without swapping.",
+            reading.memory_available_bytes,
+        ),
         received,
         sent,
-        Family("wattview_host_load1", "gauge", "Load average of the last minute.").add(reading.load1),
-        Family("wattview_host_load5", "gauge", "Load average of the last 5 minutes.").add(reading.load5),
-        Family("wattview_host_load15", "gauge", "Load average of the last 15 minutes.").add(reading.load15),
-        Family("wattview_host_boot_time_seconds", "gauge", "When the machine began, in Unix seconds.").add(
-            reading.boot_time
-        ),
+        gauge("wattview_host_load1", "Load average of the last minute.", reading.load1),
+        gauge("wattview_host_load5", "Load average of the last 5 minutes.", reading.load5),
+        gauge("wattview_host_load15", "Load average of the last 15 minutes.", reading.load15),
+        gauge("wattview_host_boot_time_seconds", "When the machine began, in Unix seconds.", reading.boot_time),
     ]

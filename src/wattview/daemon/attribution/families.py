@@ -9,7 +9,7 @@ from wattview.analysis.attribution.shares import Ledger, Part
 from wattview.analysis.attribution.streams import StreamKey
 from wattview.daemon.attribution.accounts import Accounts, Book
 from wattview.daemon.attribution.stream_power import StreamPower
-from wattview.exposition import Family, FamilyType, labels
+from wattview.exposition import Family, FamilyType, counter, gauge, labels
 from wattview.model import PowerAccount, WorkloadsReading
 from wattview.probes.workloads.families import workload_labels
 
@@ -100,11 +100,10 @@ def _marked(text: str, marks: Mapping[str, str]) -> str:
 
 
 def _encoder_families(streams: Mapping[StreamKey, StreamPower]) -> list[Family]:
-    encoders = Family("wattview_stream_encoder_power_watts", "gauge", "A stream's share of its encoder's power.")
-    server = Family("wattview_stream_server_power_watts", "gauge", "A stream's share of its server's power.")
-    info = Family(
+    encoders = gauge("wattview_stream_encoder_power_watts", "A stream's share of its encoder's power.")
+    server = gauge("wattview_stream_server_power_watts", "A stream's share of its server's power.")
+    info = gauge(
         "wattview_stream_encoder_info",
-        "gauge",
         "Who encodes a stream: how it was found (match), its program, where it runs or on which host; always 1.",
     )
     for (app, name), power in streams.items():
@@ -119,14 +118,13 @@ def _encoder_families(streams: Mapping[StreamKey, StreamPower]) -> list[Family]:
 
 def _idle_families(accounts: Accounts, *, fresh: bool) -> list[Family]:
     last, idle, ledger = accounts.marginal.last if fresh else None, accounts.idle, accounts.marginal.ledger
-    watts = Family("wattview_idle_power_watts", "gauge", "What the machine draws at rest, GPUs included.")
-    method = Family("wattview_idle_power_info", "gauge", "How idle power was found, as a label; always 1.")
+    watts = gauge("wattview_idle_power_watts", "What the machine draws at rest, GPUs included.")
+    method = gauge("wattview_idle_power_info", "How idle power was found, as a label; always 1.")
     if last is not None and idle is not None:
         watts.add(last.idle_joules / last.seconds)
         method.add(1, labels(method=idle.method))
-    energy = Family(
+    energy = counter(
         "wattview_attributed_energy_joules_total",
-        "counter",
         "All energy since the daemon started, by who used it; unknown is from before idle power was known.",
     )
     if ledger.joules:

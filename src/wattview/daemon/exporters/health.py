@@ -21,7 +21,7 @@ import msgspec
 from wattview.daemon.events import tell
 from wattview.daemon.exporters.check import LOOKS, Content, ExporterTarget, content_of, look, unhealthy
 from wattview.daemon.exporters.own_process import own_process_families
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.model import ExporterHealth, ExporterState, grouped_reasons
 
 if TYPE_CHECKING:
@@ -214,12 +214,12 @@ class Health:
 
     def families(self, checked: Iterable[ExporterHealth]) -> list[Family]:
         """The families of port 9600: the exporters' health, and the daemon's own resource use."""
-        status = Family("exporter_health_status", "gauge", "1 if the exporter is healthy, else 0.")
-        reachable = Family("exporter_reachable", "gauge", "1 if the exporter answers at all, else 0.")
-        metrics = Family("exporter_metric_count", "gauge", "Metric families in the exporter's answer.")
-        samples = Family("exporter_sample_count", "gauge", "Samples in the exporter's answer.")
-        data = Family("exporter_has_data", "gauge", "1 if the answer has samples of the thing measured, else 0.")
-        states = Family("wattview_exporter_state", "gauge", "1 for the state that the exporter is in, else 0.")
+        status = gauge("exporter_health_status", "1 if the exporter is healthy, else 0.")
+        reachable = gauge("exporter_reachable", "1 if the exporter answers at all, else 0.")
+        metrics = gauge("exporter_metric_count", "Metric families in the exporter's answer.")
+        samples = gauge("exporter_sample_count", "Samples in the exporter's answer.")
+        data = gauge("exporter_has_data", "1 if the answer has samples of the thing measured, else 0.")
+        states = gauge("wattview_exporter_state", "1 for the state that the exporter is in, else 0.")
         for one in checked:
             text = labels(exporter=one.exporter)
             for state in get_args(ExporterState):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.model import RunResult, ScenarioResult
 from wattview.model.quantities import CURRENCY, Quantity, exported
 
@@ -48,9 +48,11 @@ def results_families(run: RunResult | None) -> list[Family]:
         )
         count = len(run.scenarios)
         families += [
-            Family("wattview_results_scenarios", "gauge", "Scenarios in the results file.").add(count + run.left_out),
-            Family("wattview_results_shown_scenarios", "gauge", "Those that the exporters show: its first ones.").add(
-                min(count, MAX_SCENARIOS)
+            gauge("wattview_results_scenarios", "Scenarios in the results file.", count + run.left_out),
+            gauge(
+                "wattview_results_shown_scenarios",
+                "Those that the exporters show: its first ones.",
+                min(count, MAX_SCENARIOS),
             ),
         ]
     return families
@@ -100,7 +102,7 @@ def runs_families(exporter: str, runs: Sequence[RunResult]) -> list[Family]:
 
 
 def _family(name: str, quantity: Quantity, texts: Sequence[str], scenarios: Sequence[ScenarioResult]) -> Family:
-    family = Family(name, "gauge", quantity.help)
+    family = gauge(name, quantity.help)
     for text, one in zip(texts, scenarios, strict=True):
         family.add(quantity.of(one), text)
     return family

@@ -20,7 +20,7 @@ from wattview.daemon.exporters import results_families
 from wattview.daemon.exporters.ended_containers import LastWords
 from wattview.daemon.exporters.run_families import hourly_families, machine_families, price_families, run_families
 from wattview.daemon.machine_now import machine_now
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.model import ContainersReading, GridPrices, ProbeStatus, RunResult
 from wattview.probes import SourceError
 from wattview.probes.meters.wall import wall_families
@@ -170,15 +170,13 @@ async def _whole_machine(shown: Shown) -> list[Family]:
 
 def build_info() -> Family:
     text = labels(version=__version__, python=platform.python_version())
-    return Family("wattview_build_info", "gauge", "WattView's version, as labels; always 1.").add(1, text)
+    return gauge("wattview_build_info", "WattView's version, as labels; always 1.", 1, text)
 
 
 def probe_families(statuses: Iterable[ProbeStatus]) -> list[Family]:
     """``wattview_probe_success`` and its duration. A probe that was never read has no sample."""
-    success = Family("wattview_probe_success", "gauge", "1 if the probe's last reading succeeded, 0 if it failed.")
-    duration = Family(
-        "wattview_probe_duration_seconds", "gauge", "Time that the probe's last reading took, in seconds."
-    )
+    success = gauge("wattview_probe_success", "1 if the probe's last reading succeeded, 0 if it failed.")
+    duration = gauge("wattview_probe_duration_seconds", "Time that the probe's last reading took, in seconds.")
     for status in statuses:
         if status.state != "unread":
             text = labels(probe=status.probe)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import attrgetter
 
-from wattview.exposition import Family, FamilyType, labels
+from wattview.exposition import Family, FamilyType, gauge, labels
 from wattview.model import ContainersReading
 from wattview.probes.containers.cadvisor_families import cadvisor_families
 
@@ -50,18 +50,19 @@ def docker_families(reading: ContainersReading) -> list[Family]:
     """The engine and its running containers, one label: ``name``."""
     engine = reading.engine
     families = [
-        Family("docker_engine_cpu_percent", "gauge", "CPU use of dockerd and containerd; 100 is one core.").add(
-            engine.cpu_percent
+        gauge("docker_engine_cpu_percent", "CPU use of dockerd and containerd; 100 is one core.", engine.cpu_percent),
+        gauge(
+            "docker_engine_memory_percent",
+            "Resident memory of dockerd and containerd, of the machine's.",
+            engine.memory_percent,
         ),
-        Family(
-            "docker_engine_memory_percent", "gauge", "Resident memory of dockerd and containerd, of the machine's."
-        ).add(engine.memory_percent),
-        Family("docker_engine_memory_bytes", "gauge", "Resident memory of dockerd and containerd.").add(
-            engine.memory_bytes
+        gauge("docker_engine_memory_bytes", "Resident memory of dockerd and containerd.", engine.memory_bytes),
+        gauge(
+            "docker_engine_info",
+            "The engine, its version and its kind of cgroups, as labels; always 1.",
+            1,
+            labels(engine=engine.name, version=engine.version, cgroup_version=str(engine.cgroup_version)),
         ),
-        Family(
-            "docker_engine_info", "gauge", "The engine, its version and its kind of cgroups, as labels; always 1."
-        ).add(1, labels(engine=engine.name, version=engine.version, cgroup_version=str(engine.cgroup_version))),
     ]
     named = [(labels(name=container.name), container) for container in reading.containers]
     for name, kind, text, field in _DOCKER:
@@ -70,11 +71,11 @@ def docker_families(reading: ContainersReading) -> list[Family]:
         for label, container in named:
             family.add(value(container), label)
         families.append(family)
-    received = Family("docker_container_network_receive_bytes_per_second", "gauge", "Bytes received each second.")
-    sent = Family("docker_container_network_transmit_bytes_per_second", "gauge", "Bytes sent each second.")
-    state = Family("docker_container_state", "gauge", "1 for the state that the container is in.")
-    healthy = Family("docker_container_healthy", "gauge", "1 where the container's own health check succeeds, else 0.")
-    info = Family("docker_container_info", "gauge", "What the container is, as labels; always 1.")
+    received = gauge("docker_container_network_receive_bytes_per_second", "Bytes received each second.")
+    sent = gauge("docker_container_network_transmit_bytes_per_second", "Bytes sent each second.")
+    state = gauge("docker_container_state", "1 for the state that the container is in.")
+    healthy = gauge("docker_container_healthy", "1 where the container's own health check succeeds, else 0.")
+    info = gauge("docker_container_info", "What the container is, as labels; always 1.")
     for label, container in named:
         received.add(_sum(nic.receive_bytes_per_second for nic in container.network), label)
         sent.add(_sum(nic.transmit_bytes_per_second for nic in container.network), label)

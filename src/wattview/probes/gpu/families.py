@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from wattview.exposition import Family, FamilyType, labels
+from wattview.exposition import Family, FamilyType, counter, gauge, labels
 from wattview.model import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
 from wattview.model.power_sources import GPU_SOURCES
 
@@ -54,8 +54,8 @@ def host_families(reading: GpusReading) -> list[Family]:
 
     If one GPU has no figure there is no sum, as it would be too small.
     """
-    watts = Family("wattview_host_power_watts", "gauge", "Power of all GPUs that a driver tells of.")
-    joules = Family("wattview_host_energy_joules_total", "counter", "Energy of those GPUs since they were first read.")
+    watts = gauge("wattview_host_power_watts", "Power of all GPUs that a driver tells of.")
+    joules = counter("wattview_host_energy_joules_total", "Energy of those GPUs since they were first read.")
     for source in GPU_SOURCES:
         gpus = [gpu for gpu in reading.gpus if gpu.source == source and gpu.draws_beside]
         watts.add(_total(gpu.power_watts for gpu in gpus), labels(source=source))
@@ -284,12 +284,12 @@ def _by_instance(reading: GpusReading) -> list[Family]:
                 parts.append((_dcgm_labels(gpu, reading.hostname), gpu))
     result = []
     for name, help_text, value in _DCGM_MEMORY:
-        family = Family(name, "gauge", help_text)
+        family = gauge(name, help_text)
         for text, part in parts:
             family.add(value(part), text)
         result.append(family)
     for name, help_text, share in _DCGM_PROFILING:
-        family = Family(name, "gauge", help_text)
+        family = gauge(name, help_text)
         for text, part in parts:
             if part.profiling is not None:
                 family.add(share(part.profiling), text)
@@ -298,7 +298,7 @@ def _by_instance(reading: GpusReading) -> list[Family]:
 
 
 def _xids(gpus: Iterable[Gpu]) -> Family:
-    family = Family("wattview_gpu_xid_errors_total", "counter", "XID errors since WattView began to listen, by number.")
+    family = counter("wattview_gpu_xid_errors_total", "XID errors since WattView began to listen, by number.")
     for gpu in gpus:
         for xid, count in sorted(gpu.xids.items()):
             family.add(count, labels(gpu=str(gpu.index), uuid=gpu.uuid, xid=str(xid)))
@@ -318,7 +318,7 @@ def _processes(gpus: Iterable[Gpu]) -> list[Family]:
     ]
     result = []
     for name, help_text, value in _PROCESS:
-        family = Family(name, "gauge", help_text)
+        family = gauge(name, help_text)
         for text, process in marked:
             family.add(value(process), text)
         result.append(family)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, gauge, labels
 from wattview.model import MeterReading, WallPower, WallReading
 from wattview.probes import SourceBroken
 from wattview.probes.meters.answer import total
@@ -112,8 +112,8 @@ def _unknown(meter: MeterReading) -> str:
 def families(reading: WallReading) -> list[Family]:
     """The RAPL exporter's families of a reading."""
     power = reading.power
-    watts = Family("wattview_meter_power_watts", "gauge", "Power of all that is behind a wall meter.")
-    refresh = Family("wattview_meter_refresh_seconds", "gauge", "How often a wall meter's figures were seen to change.")
+    watts = gauge("wattview_meter_power_watts", "Power of all that is behind a wall meter.")
+    refresh = gauge("wattview_meter_refresh_seconds", "How often a wall meter's figures were seen to change.")
     for meter in power.meters:
         text = labels(meter=meter.name, kind=meter.kind)
         watts.add(meter.watts, text)
@@ -125,13 +125,17 @@ def wall_families(power: WallPower) -> list[Family]:
     """Power and energy at the wall, metered or calibrated."""
     source = labels(source=power.source)
     return [
-        Family("wattview_wall_power_watts", "gauge", "Power that this machine draws from the wall.").add(
-            power.watts, source
+        gauge("wattview_wall_power_watts", "Power that this machine draws from the wall.", power.watts, source),
+        gauge(
+            "wattview_wall_power_error_watts",
+            "How far off the power drawn from the wall may be.",
+            power.error_watts,
+            source,
         ),
-        Family("wattview_wall_power_error_watts", "gauge", "How far off the power drawn from the wall may be.").add(
-            power.error_watts, source
-        ),
-        Family("wattview_wall_energy_joules_total", "counter", "Energy that this machine drew from the wall.").add(
-            power.joules_total, source
+        counter(
+            "wattview_wall_energy_joules_total",
+            "Energy that this machine drew from the wall.",
+            power.joules_total,
+            source,
         ),
     ]

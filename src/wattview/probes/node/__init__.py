@@ -19,9 +19,9 @@ from msgspec import Struct
 from wattview import __version__
 from wattview.config import Config
 from wattview.config.node import NODE_COLLECTOR_LIST
-from wattview.exposition import Family, labels, parse_series
+from wattview.exposition import Family, gauge, labels, parse_series
 from wattview.model import Fault, Reading
-from wattview.probes.node.collector import Collector, NoSource, gauge
+from wattview.probes.node.collector import Collector, NoSource
 
 log = logging.getLogger("wattview.node")
 

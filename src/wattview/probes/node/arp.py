@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
 from wattview.probes.node import netlink
-from wattview.probes.node.collector import Filter, gauge
+from wattview.probes.node.collector import Filter
 
 # include/uapi/linux/neighbour.h
 _STATES = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, labels, named
 from wattview.probes.lines import understood, value
-from wattview.probes.node.collector import Directories, Directory, named
+from wattview.probes.node.collector import Directories, Directory
 
 # File of a cache set, name, help.
 _SET = (

@@ -6,9 +6,9 @@ import math
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, labels, named
 from wattview.probes.lines import understood, value
-from wattview.probes.node.collector import Directories, Directory, NoSource, named
+from wattview.probes.node.collector import Directories, Directory, NoSource
 
 _UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("kmgtpe")}
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import gauge
 
 
 class Bonding:

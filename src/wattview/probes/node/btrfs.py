@@ -12,12 +12,12 @@ import struct
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, labels, named
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import pairs
 from wattview.probes.mounts import may_hang
-from wattview.probes.node.collector import Directories, Directory, named
+from wattview.probes.node.collector import Directories, Directory
 
 _FAMILIES = (
     ("info", "Filesystem information"),

@@ -29,21 +29,6 @@ class NoSource(Exception):
     """This machine has no such source. A failure that is not logged as a fault, as in node_exporter."""
 
 
-def gauge(name: str, help_text: str, value: float | None = None) -> Family:
-    """A gauge family; without a value, samples are added later."""
-    return Family(name, "gauge", help_text).add(value)
-
-
-def counter(name: str, help_text: str, value: float | None = None) -> Family:
-    """A counter family; without a value, samples are added later."""
-    return Family(name, "counter", help_text).add(value)
-
-
-def named(name: str, help_text: str, value: float | None = None) -> Family:
-    """A counter if the name ends in ``_total``, else a gauge: for tables that follow that rule."""
-    return Family(name, "counter" if name.endswith("_total") else "gauge", help_text).add(value)
-
-
 class Filter:
     """Which names to leave out: those that match ``exclude``, or, if ``include`` is given, those that do not match it.
 

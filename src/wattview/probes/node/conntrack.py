@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family
+from wattview.exposition import Family, gauge
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import integer, understood
-from wattview.probes.node.collector import gauge
 
 # Column of /proc/net/stat/nf_conntrack, name, help. They are counters, but node_exporter exports them as gauges.
 _COLUMNS = (

@@ -6,11 +6,11 @@ import os
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, gauge, labels
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import integer, value
-from wattview.probes.node.collector import Filter, counter, gauge
+from wattview.probes.node.collector import Filter
 
 _MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 # The field on x86, ARM and s390.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.lines import value
-from wattview.probes.node.collector import Directory, NoSource, gauge
+from wattview.probes.node.collector import Directory, NoSource
 
 # Prefix of the text, state (Documentation/ABI/testing/sysfs-devices-system-cpu).
 _STATES = (

@@ -7,8 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
-from wattview.probes.node.collector import Directories, Directory, gauge
+from wattview.exposition import Family, gauge, labels
+from wattview.probes.node.collector import Directories, Directory
 
 # File (kHz), name, help.
 _TABLE = (

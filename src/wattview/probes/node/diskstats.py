@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels, named
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import Filter, gauge, named
+from wattview.probes.node.collector import Filter
 
 _SECTOR = procfs.SECTOR_BYTES
 _MS = 0.001

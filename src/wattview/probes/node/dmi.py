@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, label_text
-from wattview.probes.node.collector import Directory, NoSource, gauge
+from wattview.exposition import Family, gauge, label_text
+from wattview.probes.node.collector import Directory, NoSource
 
 _LABELS = (
     "bios_date", "bios_release", "bios_vendor", "bios_version", "board_asset_tag", "board_name", "board_serial",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
-from wattview.probes.node.collector import Directories, Directory, gauge
+from wattview.exposition import Family, gauge, labels
+from wattview.probes.node.collector import Directories, Directory
 
 _SECTOR_BYTES = 512
 # The state of a working path in SCSI and in NVMe.

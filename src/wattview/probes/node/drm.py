@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
-from wattview.probes.node.collector import Directories, gauge
+from wattview.exposition import Family, gauge, labels
+from wattview.probes.node.collector import Directories
 from wattview.probes.node.hwmon import chip_name
 
 # File of a card's device, name, help.

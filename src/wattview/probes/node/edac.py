@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
-from wattview.probes.node.collector import Directories, Directory, counter
+from wattview.exposition import Family, counter, labels
+from wattview.probes.node.collector import Directories, Directory
 
 _ROW = re.compile(r"csrow[0-9]+")
 _CHANNEL = re.compile(r"ch([0-9]+)_ce_count")

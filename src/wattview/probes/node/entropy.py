@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family
+from wattview.exposition import Family, gauge
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import integer
-from wattview.probes.node.collector import gauge
 
 
 class Entropy:

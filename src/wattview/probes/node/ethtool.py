@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.lines import odd
-from wattview.probes.node.collector import Directories, Filter, NoSource, gauge
+from wattview.probes.node.collector import Directories, Filter, NoSource
 
 _SIOCETHTOOL = 0x8946
 _GSET, _GDRVINFO, _GSTRINGS, _GSTATS = 0x1, 0x3, 0x1B, 0x1D

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
-from wattview.probes.node.collector import Directories, counter, gauge
+from wattview.exposition import Family, counter, gauge, labels
+from wattview.probes.node.collector import Directories
 
 _UNIMPLEMENTED = (1 << 64) - 1
 

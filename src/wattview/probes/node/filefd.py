@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family
+from wattview.exposition import Family, gauge
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import gauge
 
 _FILE_NR = re.compile(rb"^([0-9]{1,20})\s+[0-9]+\s+([0-9]{1,20})$", re.MULTILINE)
 

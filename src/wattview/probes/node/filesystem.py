@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.mounts import may_hang
-from wattview.probes.node.collector import Filter, gauge
+from wattview.probes.node.collector import Filter
 
 MOUNT_TIMEOUT_SECONDS = 2.0
 """How long a scrape waits for mounts that may hang; less than the scrape's own time-out."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels, named
 from wattview.probes.lines import value
-from wattview.probes.node.collector import Directories, Directory, gauge, named
+from wattview.probes.node.collector import Directories, Directory
 from wattview.probes.node.infiniband_counters import COUNTERS
 
 _LIFESPAN = (

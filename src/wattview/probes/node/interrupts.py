@@ -6,10 +6,10 @@ import re
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, labels
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
-from wattview.probes.node.collector import Filter, counter
+from wattview.probes.node.collector import Filter
 
 _CPU = re.compile(r"CPU[0-9]+")
 

@@ -7,10 +7,9 @@ import re
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, gauge, labels
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
-from wattview.probes.node.collector import counter, gauge
 
 _TOTALS = (
     ("connections_total", "The total number of connections made."),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family
-from wattview.probes.node.collector import Directory, NoSource, named
+from wattview.exposition import Family, named
+from wattview.probes.node.collector import Directory, NoSource
 
 # File, name, help (Documentation/admin-guide/mm/ksm.rst).
 _TABLE = (

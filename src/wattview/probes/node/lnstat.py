@@ -6,10 +6,9 @@ import os
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, label_name, labels
+from wattview.exposition import Family, counter, label_name, labels
 from wattview.probes.kernel_files import read_once
 from wattview.probes.lines import understood
-from wattview.probes.node.collector import counter
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]{8,16}")
 

@@ -7,8 +7,8 @@ from itertools import product
 from typing import Any
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
-from wattview.probes.node.collector import NoSource, gauge
+from wattview.exposition import Family, gauge, labels
+from wattview.probes.node.collector import NoSource
 from wattview.probes.node.dbus import Bus, Property, ServiceUnknown
 
 _SERVICE = "org.freedesktop.login1"

@@ -6,10 +6,10 @@ import re
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
-from wattview.probes.node.collector import Directories, gauge
+from wattview.probes.node.collector import Directories
 
 _ARRAY = re.compile(r"\n(?=\S+ : )")
 _SIZE = re.compile(r"(\d+) blocks")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family
+from wattview.exposition import Family, gauge
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import gauge
 
 _PARENTHESES = re.compile(r"\((.*)\)")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, labels, named
 from wattview.probes.lines import pairs, understood
-from wattview.probes.node.collector import Directories, NoSource, named
+from wattview.probes.node.collector import Directories, NoSource
 from wattview.probes.node.meminfo import memory_field_name
 
 

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct, field
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels, named
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import odd, understood
-from wattview.probes.node.collector import gauge, named
 from wattview.probes.node.mountstats_columns import BYTES, EVENTS, OPERATIONS, TRANSPORT
 
 # Index of each TRANSPORT column after the protocol's name (net/sunrpc/xprtsock.c, xprtrdma/transport.c).

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 from wattview.config import Config
-from wattview.exposition import Family, FamilyType, labels
-from wattview.probes.node.collector import Directories, Directory, Filter, gauge, integer_or_none
+from wattview.exposition import Family, FamilyType, gauge, labels
+from wattview.probes.node.collector import Directories, Directory, Filter, integer_or_none
 
 SIGNS = ("operstate", "carrier_changes", "flags", "mtu")
 KEPT_SECONDS = 60.0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, labels
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import integer
-from wattview.probes.node.collector import Filter, counter
+from wattview.probes.node.collector import Filter
 
 _FIELDS = procfs.NetDev.__struct_fields__[1:]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.node import netlink
-from wattview.probes.node.collector import gauge
 
 # include/uapi/linux/rtnetlink.h: the origin of a route.
 _PROTOCOLS = {

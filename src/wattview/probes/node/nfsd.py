@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, labels, named
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import counter, named
 from wattview.probes.node.nfs import V2_METHODS, V3_METHODS, rpc_lines
 
 # Line, column, name, help.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes import procfs
-from wattview.probes.node.collector import Directories, Directory, gauge
+from wattview.probes.node.collector import Directories, Directory
 
 # nvme0n1, or nvme0c0n1 if several controllers share one namespace.
 _NAMESPACE = re.compile(r"nvme\d+(?:c\d+)?n(\d+)")

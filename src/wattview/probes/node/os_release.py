@@ -8,9 +8,9 @@ import shlex
 from datetime import UTC, datetime
 
 from wattview.config import Config
-from wattview.exposition import Family, label_text
+from wattview.exposition import Family, gauge, label_text
 from wattview.probes.lines import value
-from wattview.probes.node.collector import NoSource, gauge
+from wattview.probes.node.collector import NoSource
 
 _LABELS = (
     "build_id", "id", "id_like", "image_id", "image_version", "name", "pretty_name", "variant", "variant_id",

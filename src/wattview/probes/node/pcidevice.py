@@ -6,9 +6,9 @@ import os
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.lines import value
-from wattview.probes.node.collector import Directories, Directory, gauge
+from wattview.probes.node.collector import Directories, Directory
 from wattview.probes.node.pci_ids import PciIds, pci_ids
 
 _LOCATION = re.compile(r"([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-9a-f])")

@@ -13,9 +13,9 @@ import struct
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, labels
 from wattview.probes.kernel_files import kept_below
-from wattview.probes.node.collector import NoSource, counter
+from wattview.probes.node.collector import NoSource
 from wattview.probes.node.cpu import cpu_list
 
 _HARDWARE, _SOFTWARE, _CACHE = 0, 1, 3

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, label_text, labels
-from wattview.probes.node.collector import Directories, Filter, gauge
+from wattview.exposition import Family, gauge, label_text, labels
+from wattview.probes.node.collector import Directories, Filter
 
 # Name by file; the kernel counts in these units.
 _PLAIN = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 
 from wattview.config import Config
-from wattview.exposition import Family
+from wattview.exposition import Family, counter
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import NoSource, counter
+from wattview.probes.node.collector import NoSource
 
 # Resource, line of its file, name, help suffix.
 _TABLE = (

@@ -6,11 +6,10 @@ import os
 from collections import Counter
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import integer
-from wattview.probes.node.collector import gauge
 
 
 class Processes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, labels, named
 from wattview.probes.node import netlink
-from wattview.probes.node.collector import Filter, named
+from wattview.probes.node.collector import Filter
 
 _ROOT = 0xFFFFFFFF
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, labels
 from wattview.probes.lines import integer
-from wattview.probes.node.collector import Directories, NoSource, counter
+from wattview.probes.node.collector import Directories, NoSource
 
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from wattview.config import Config
-from wattview.exposition import Family
+from wattview.exposition import Family, gauge
 from wattview.probes.lines import value
-from wattview.probes.node.collector import gauge
 
 _MODES = {"enforcing": 1, "permissive": 0, "disabled": -1}
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
-from wattview.probes.node.collector import Filter, gauge
+from wattview.probes.node.collector import Filter
 
 # Column of /proc/slabinfo (slabinfo(5)), name, help.
 _TABLE = (

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, FamilyType, labels
+from wattview.exposition import Family, FamilyType, counter, labels
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import counter
 
 # Key of /proc/stat, name, type, help.
 _TABLE: tuple[tuple[bytes, str, FamilyType, str], ...] = (

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
-from wattview.probes.node.collector import gauge
 
 
 class SwapDevice(NamedTuple):

@@ -6,9 +6,8 @@ import re
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import gauge
 
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_:]")
 

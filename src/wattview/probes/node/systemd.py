@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, FamilyType, labels
-from wattview.probes.node.collector import NoSource, gauge
+from wattview.exposition import Family, FamilyType, gauge, labels
+from wattview.probes.node.collector import NoSource
 from wattview.probes.node.dbus import Bus, Property, ServiceUnknown
 
 _SERVICE = "org.freedesktop.systemd1"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
-from wattview.probes.node.collector import Directories, Filter, named
+from wattview.exposition import Family, labels, named
+from wattview.probes.node.collector import Directories, Filter
 
 # File in a drive's stats directory, name, help, factor.
 _TABLE: tuple[tuple[str, str, str, float], ...] = (

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
 from wattview.probes.node import netlink
-from wattview.probes.node.collector import gauge
 from wattview.probes.node.netlink import TcpSocket
 
 # include/net/tcp_states.h

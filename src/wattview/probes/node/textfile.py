@@ -15,8 +15,7 @@ import stat
 from typing import NamedTuple, cast
 
 from wattview.config import Config
-from wattview.exposition import Family, FamilyType, label_text, labels, parse_series
-from wattview.probes.node.collector import gauge
+from wattview.exposition import Family, FamilyType, gauge, label_text, labels, parse_series
 
 log = logging.getLogger("wattview.node")
 

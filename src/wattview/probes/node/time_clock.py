@@ -6,9 +6,8 @@ import os
 import time
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import gauge
 
 
 class Time:

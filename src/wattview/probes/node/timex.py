@@ -7,8 +7,8 @@ import os
 from typing import Any
 
 from wattview.config import Config
-from wattview.exposition import Family
-from wattview.probes.node.collector import NoSource, gauge, named
+from wattview.exposition import Family, gauge, named
+from wattview.probes.node.collector import NoSource
 
 _TIME_ERROR = 5
 _STA_NANO = 0x2000

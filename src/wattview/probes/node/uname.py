@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.kernel_files import KernelFile
 
 
@@ -28,7 +28,7 @@ class Uname:
             domainname=self._name("domainname", "(none)"),
         )
         help_text = "Labeled system information as provided by the uname system call."
-        return [Family("node_uname_info", "gauge", help_text).add(1, text)]
+        return [gauge("node_uname_info", help_text, 1, text)]
 
     def _name(self, file: str, fallback: str) -> str:
         try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
-from wattview.probes.node.collector import Directories, gauge
+from wattview.exposition import Family, gauge, labels
+from wattview.probes.node.collector import Directories
 
 # File, name.
 _TABLE = (

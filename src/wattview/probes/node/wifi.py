@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, FamilyType, labels
-from wattview.probes.node.collector import NoSource, gauge
+from wattview.exposition import Family, FamilyType, gauge, labels
+from wattview.probes.node.collector import NoSource
 from wattview.probes.node.netlink import attributes, dump
 
 _NETLINK_GENERIC = 16

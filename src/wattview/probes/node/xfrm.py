@@ -6,10 +6,9 @@ Documented in Documentation/networking/xfrm_proc.rst.
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family
+from wattview.exposition import Family, counter
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import pairs
-from wattview.probes.node.collector import counter
 
 # Line of /proc/net/xfrm_stat, name, help.
 _TABLE = (

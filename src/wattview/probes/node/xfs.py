@@ -6,9 +6,9 @@ Lines and columns: fs/xfs/xfs_stats.c and https://xfs.org/index.php/Runtime_Stat
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, labels
 from wattview.probes.lines import understood
-from wattview.probes.node.collector import Directories, counter
+from wattview.probes.node.collector import Directories
 
 _CACHE = "Number of times the OS"
 

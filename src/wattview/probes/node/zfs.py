@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels
 from wattview.probes.lines import odd
-from wattview.probes.node.collector import NoSource, gauge
+from wattview.probes.node.collector import NoSource
 
 # File of module-wide counters, part of the name.
 _FILES = {

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, gauge, labels, named
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import gauge, named
 
 # Field of /proc/zoneinfo: name, help.
 _TABLE = {

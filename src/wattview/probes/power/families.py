@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, gauge, labels
 from wattview.model import PowerReading
 
 
 def families(reading: PowerReading) -> list[Family]:
     """The RAPL exporter's families of a reading."""
-    zone_watts = Family("rapl_power_watts", "gauge", "Mean power of a RAPL zone over the last second.")
-    zone_joules = Family("rapl_energy_joules_total", "counter", "Energy that a RAPL zone has counted, wraps undone.")
-    counted = Family("wattview_zone_counted", "gauge", "1 for a RAPL zone that the host's figure is made of, else 0.")
+    zone_watts = gauge("rapl_power_watts", "Mean power of a RAPL zone over the last second.")
+    zone_joules = counter("rapl_energy_joules_total", "Energy that a RAPL zone has counted, wraps undone.")
+    counted = gauge("wattview_zone_counted", "1 for a RAPL zone that the host's figure is made of, else 0.")
     for zone in reading.zones:
         text = labels(package=zone.package, zone=zone.zone)
         zone_watts.add(zone.watts, text)
@@ -21,12 +21,16 @@ def families(reading: PowerReading) -> list[Family]:
         zone_watts,
         zone_joules,
         counted,
-        Family(
+        gauge(
             "wattview_host_power_watts",
-            "gauge",
             "Mean power of the host over the last second: packages and DRAM, or psys, each once.",
-        ).add(reading.host_watts, source),
-        Family(
-            "wattview_host_energy_joules_total", "counter", "Energy of the host: packages and DRAM, or psys, each once."
-        ).add(reading.host_joules_total, source),
+            reading.host_watts,
+            source,
+        ),
+        counter(
+            "wattview_host_energy_joules_total",
+            "Energy of the host: packages and DRAM, or psys, each once.",
+            reading.host_joules_total,
+            source,
+        ),
     ]

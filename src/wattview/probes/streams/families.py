@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from wattview.exposition import Family, FamilyType, labels
+from wattview.exposition import Family, FamilyType, gauge, labels
 from wattview.model import RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes.streams.rates import total
 
@@ -192,7 +192,7 @@ def families(reading: StreamsReading) -> list[Family]:
         ("nginx_rtmp_active_streams", "Streams in which data flows.", active),
         ("nginx_rtmp_server_current_streams", "Streams of the server, with data or without.", len(streams) + unlisted),
     ):
-        result.append(Family(name, "gauge", help_text).add(count))
+        result.append(gauge(name, help_text, count))
     for metric, read in _STREAM:
         family = Family(metric.name, metric.type, metric.help)
         for text, stream in marked:
@@ -212,7 +212,7 @@ def families(reading: StreamsReading) -> list[Family]:
 
 
 def _stream_info(server: RtmpServer, streams: list[Stream]) -> Family:
-    family = Family("nginx_rtmp_stream_info", "gauge", "What the stream is made of, and the server that serves it.")
+    family = gauge("nginx_rtmp_stream_info", "What the stream is made of, and the server that serves it.")
     for stream in streams:
         family.add(
             1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wattview.exposition import Family, labels
+from wattview.exposition import Family, counter, gauge, labels
 from wattview.model import Workload, WorkloadsReading
 
 
@@ -32,10 +32,8 @@ def _labels(one: Workload, name: str) -> str:
 
 
 def families(reading: WorkloadsReading) -> list[Family]:
-    cpu = Family(
-        "wattview_workload_cpu_seconds_total", "counter", "CPU time of a workload, what is inside it left out."
-    )
-    memory = Family("wattview_workload_memory_bytes", "gauge", "Memory charged to a workload, page cache included.")
+    cpu = counter("wattview_workload_cpu_seconds_total", "CPU time of a workload, what is inside it left out.")
+    memory = gauge("wattview_workload_memory_bytes", "Memory charged to a workload, page cache included.")
     running = {one.id for one in reading.workloads}
     ended = {one.id: one for one in reading.ended if one.id not in running}
     texts = workload_labels((*reading.workloads, *ended.values()))
