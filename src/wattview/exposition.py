@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
 
@@ -54,6 +54,76 @@ def counter(name: str, help_text: str, value: float | None = None, labels_text: 
 def named(name: str, help_text: str, value: float | None = None, labels_text: str = "") -> Family:
     """A counter if the name ends in ``_total``, else a gauge: for names that follow that rule."""
     return Family(name, "counter" if name.endswith("_total") else "gauge", help_text).add(value, labels_text)
+
+
+class Row(NamedTuple):
+    """One family of a table: the field, file or column that it shows, its name, and its help."""
+
+    source: str
+    name: str
+    help: str
+
+
+def described(text: str) -> tuple[tuple[str, str], ...]:
+    """A table as text: each line is a word and its description, which indented lines continue."""
+    found: list[tuple[str, str]] = []
+    for line in text.strip().splitlines():
+        if line[0].isspace():
+            word, begun = found.pop()
+            found.append((word, f"{begun} {line.strip()}".lstrip()))
+        else:
+            word, _, begun = line.partition(" ")
+            found.append((word, begun.strip()))
+    return tuple(found)
+
+
+def rows(text: str) -> tuple[Row, ...]:
+    """A table of families as text: source, name and help of each, as ``described`` reads them."""
+    return tuple(Row(source, *_name_and_help(rest)) for source, rest in described(text))
+
+
+def _name_and_help(text: str) -> tuple[str, str]:
+    name, _, help_text = text.partition(" ")
+    return name, help_text.strip()
+
+
+def families_of(
+    table: Sequence[Row],
+    items: Iterable[tuple[str, Any]],
+    prefix: str = "",
+    read: Callable[[Any, str], float | None] = getattr,
+) -> list[Family]:
+    """A family for each row, with a sample of each item, given as (label text, item): what ``read`` finds in it under
+    the row's source, by default its attribute."""
+    items = list(items)
+    families = [named(prefix + row.name, row.help) for row in table]
+    for family, row in zip(families, table, strict=True):
+        for text, item in items:
+            family.add(read(item, row.source), text)
+    return families
+
+
+class Families:
+    """Families under construction, each made with its first sample, in that order. Without a type, its name says which
+    it has, as in ``named``."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Family] = {}
+
+    def add(
+        self, name: str, help_text: str, value: float | None, labels_text: str = "", type: FamilyType | None = None
+    ) -> None:
+        """Adds a sample, unless its value is None."""
+        if value is None:
+            return
+        family = self._by_name.get(name)
+        if family is None:
+            family = named(name, help_text) if type is None else Family(name, type, help_text)
+            self._by_name[name] = family
+        family.samples.append((labels_text, value))
+
+    def all(self) -> list[Family]:
+        return list(self._by_name.values())
 
 
 @lru_cache(maxsize=8192)

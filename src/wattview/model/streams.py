@@ -95,6 +95,16 @@ class Stream(Struct, frozen=True, kw_only=True):
     server_watts: float | None = None
     encoder: StreamEncoder | None = None
 
+    @property
+    def connections(self) -> int:
+        """Publishers and players."""
+        return self.publishers + self.players
+
+    @property
+    def avsync_seconds(self) -> float | None:
+        """How far the publisher's audio is ahead of its video."""
+        return None if self.avsync_ms is None else self.avsync_ms / 1000
+
 
 class RtmpServer(Struct, frozen=True, kw_only=True):
     """Figures of the RTMP server itself; ``name`` is its program and version (``nginx-rtmp 1.1.4``). Bandwidth is bytes

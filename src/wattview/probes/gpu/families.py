@@ -9,43 +9,11 @@ functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from wattview.exposition import Family, FamilyType, counter, gauge, labels
-from wattview.model import Gpu, GpuInstance, GpuProcess, GpuProfile, GpusReading
+from wattview.exposition import Family, Row, counter, families_of, gauge, labels, rows
+from wattview.model import Gpu, GpuInstance, GpuProcess, GpusReading
 from wattview.model.power_sources import GPU_SOURCES
-
-_MIB = 1024 * 1024
-Value = Callable[[Gpu], float | None]
-Row = tuple[str, FamilyType, str, Value]
-
-
-def _scaled(field: str, divisor: float = 1) -> Value:
-    def value(gpu: Gpu) -> float | None:
-        number = getattr(gpu, field)
-        return None if number is None else _whole(number / divisor)
-
-    return value
-
-
-def _floored(field: str, divisor: int) -> Callable[[Gpu | GpuInstance], float | None]:
-    def value(part: Gpu | GpuInstance) -> float | None:
-        number = getattr(part, field)
-        return None if number is None else int(number) // divisor
-
-    return value
-
-
-def _flag(field: str) -> Value:
-    def value(gpu: Gpu) -> float | None:
-        flag = getattr(gpu, field)
-        return None if flag is None else int(flag)
-
-    return value
-
-
-def _whole(number: float) -> float:
-    return int(number) if number == int(number) else number
 
 
 def host_families(reading: GpusReading) -> list[Family]:
@@ -68,233 +36,140 @@ def _total(values: Iterable[float | None]) -> float | None:
     return None if not known or None in known else sum(value for value in known if value is not None)
 
 
-_DCGM: tuple[Row, ...] = (
-    ("DCGM_FI_DEV_SM_CLOCK", "gauge", "SM clock frequency (in MHz).", _scaled("sm_clock_hertz", 1e6)),
-    ("DCGM_FI_DEV_MEM_CLOCK", "gauge", "Memory clock frequency (in MHz).", _scaled("memory_clock_hertz", 1e6)),
-    ("DCGM_FI_DEV_MEMORY_TEMP", "gauge", "Memory temperature (in C).", _scaled("memory_temperature_celsius")),
-    ("DCGM_FI_DEV_GPU_TEMP", "gauge", "GPU temperature (in C).", _scaled("temperature_celsius")),
-    ("DCGM_FI_DEV_POWER_USAGE", "gauge", "Power draw (in W).", _scaled("power_watts")),
-    (
-        "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION",
-        "counter",
-        "Total energy consumption since boot (in mJ).",
-        lambda gpu: None if gpu.energy_joules_total is None else round(gpu.energy_joules_total * 1000),
-    ),
-    (
-        "DCGM_FI_DEV_PCIE_TX_THROUGHPUT",
-        "counter",
-        "Total number of bytes transmitted through PCIe TX (in KB) via NVML.",
-        _floored("pcie_transmit_bytes_total", 1000),
-    ),
-    (
-        "DCGM_FI_DEV_PCIE_RX_THROUGHPUT",
-        "counter",
-        "Total number of bytes received through PCIe RX (in KB) via NVML.",
-        _floored("pcie_receive_bytes_total", 1000),
-    ),
-    ("DCGM_FI_DEV_PCIE_REPLAY_COUNTER", "counter", "Total number of PCIe retries.", _scaled("pcie_replay_total")),
-    ("DCGM_FI_DEV_GPU_UTIL", "gauge", "GPU utilization (in %).", _scaled("utilization_percent")),
-    ("DCGM_FI_DEV_MEM_COPY_UTIL", "gauge", "Memory utilization (in %).", _scaled("memory_utilization_percent")),
-    ("DCGM_FI_DEV_ENC_UTIL", "gauge", "Encoder utilization (in %).", _scaled("encoder_percent")),
-    ("DCGM_FI_DEV_DEC_UTIL", "gauge", "Decoder utilization (in %).", _scaled("decoder_percent")),
-    ("DCGM_FI_DEV_XID_ERRORS", "gauge", "Value of the last XID error encountered.", _scaled("last_xid")),
-    (
-        "DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL",
-        "counter",
-        "Total number of NVLink bandwidth counters for all lanes",
-        _scaled("nvlink_bandwidth_total"),
-    ),
-    ("DCGM_FI_DEV_VGPU_LICENSE_STATUS", "gauge", "vGPU License status", _flag("vgpu_licensed")),
-    (
-        "DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS",
-        "counter",
-        "Number of remapped rows for uncorrectable errors",
-        _scaled("remapped_rows_uncorrectable_total"),
-    ),
-    (
-        "DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS",
-        "counter",
-        "Number of remapped rows for correctable errors",
-        _scaled("remapped_rows_correctable_total"),
-    ),
-    ("DCGM_FI_DEV_ROW_REMAP_FAILURE", "gauge", "Whether remapping of rows has failed", _flag("remap_failed")),
-)
+_DCGM = rows("""
+sm_clock_hertz DCGM_FI_DEV_SM_CLOCK  SM clock frequency (in MHz).
+memory_clock_hertz DCGM_FI_DEV_MEM_CLOCK  Memory clock frequency (in MHz).
+memory_temperature_celsius DCGM_FI_DEV_MEMORY_TEMP  Memory temperature (in C).
+temperature_celsius DCGM_FI_DEV_GPU_TEMP  GPU temperature (in C).
+power_watts DCGM_FI_DEV_POWER_USAGE  Power draw (in W).
+energy_joules_total DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION  Total energy consumption since boot (in mJ).
+pcie_transmit_bytes_total DCGM_FI_DEV_PCIE_TX_THROUGHPUT
+    Total number of bytes transmitted through PCIe TX (in KB) via NVML.
+pcie_receive_bytes_total DCGM_FI_DEV_PCIE_RX_THROUGHPUT
+    Total number of bytes received through PCIe RX (in KB) via NVML.
+pcie_replay_total DCGM_FI_DEV_PCIE_REPLAY_COUNTER  Total number of PCIe retries.
+utilization_percent DCGM_FI_DEV_GPU_UTIL  GPU utilization (in %).
+memory_utilization_percent DCGM_FI_DEV_MEM_COPY_UTIL  Memory utilization (in %).
+encoder_percent DCGM_FI_DEV_ENC_UTIL  Encoder utilization (in %).
+decoder_percent DCGM_FI_DEV_DEC_UTIL  Decoder utilization (in %).
+last_xid DCGM_FI_DEV_XID_ERRORS  Value of the last XID error encountered.
+nvlink_bandwidth_total DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL  Total number of NVLink bandwidth counters for all lanes
+vgpu_licensed DCGM_FI_DEV_VGPU_LICENSE_STATUS  vGPU License status
+remapped_rows_uncorrectable_total DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS
+    Number of remapped rows for uncorrectable errors
+remapped_rows_correctable_total DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS
+    Number of remapped rows for correctable errors
+remap_failed DCGM_FI_DEV_ROW_REMAP_FAILURE  Whether remapping of rows has failed
+""")
 
-_DCGM_MEMORY: tuple[tuple[str, str, Callable[[Gpu | GpuInstance], float | None]], ...] = (
-    ("DCGM_FI_DEV_FB_FREE", "Framebuffer memory free (in MiB).", _floored("memory_free_bytes", _MIB)),
-    ("DCGM_FI_DEV_FB_USED", "Framebuffer memory used (in MiB).", _floored("memory_used_bytes", _MIB)),
-    ("DCGM_FI_DEV_FB_RESERVED", "Framebuffer memory reserved (in MiB).", _floored("memory_reserved_bytes", _MIB)),
-)
+_DCGM_MEMORY = rows("""
+memory_free_bytes DCGM_FI_DEV_FB_FREE  Framebuffer memory free (in MiB).
+memory_used_bytes DCGM_FI_DEV_FB_USED  Framebuffer memory used (in MiB).
+memory_reserved_bytes DCGM_FI_DEV_FB_RESERVED  Framebuffer memory reserved (in MiB).
+""")
 
-_DCGM_PROFILING: tuple[tuple[str, str, Callable[[GpuProfile], float | None]], ...] = (
-    (
-        "DCGM_FI_PROF_GR_ENGINE_ACTIVE",
-        "Ratio of time the graphics engine is active.",
-        lambda profile: profile.graphics_active,
-    ),
-    (
-        "DCGM_FI_PROF_SM_ACTIVE",
-        "The ratio of cycles an SM has at least 1 warp assigned.",
-        lambda profile: profile.sm_active,
-    ),
-    (
-        "DCGM_FI_PROF_SM_OCCUPANCY",
-        "The ratio of number of warps resident on an SM.",
-        lambda profile: profile.sm_occupancy,
-    ),
-    (
-        "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE",
-        "Ratio of cycles the tensor (HMMA) pipe is active.",
-        lambda profile: profile.tensor_active,
-    ),
-    (
-        "DCGM_FI_PROF_DRAM_ACTIVE",
-        "Ratio of cycles the device memory interface is active sending or receiving data.",
-        lambda profile: profile.dram_active,
-    ),
-    (
-        "DCGM_FI_PROF_PIPE_FP64_ACTIVE",
-        "Ratio of cycles the fp64 pipes are active.",
-        lambda profile: profile.fp64_active,
-    ),
-    (
-        "DCGM_FI_PROF_PIPE_FP32_ACTIVE",
-        "Ratio of cycles the fp32 pipes are active.",
-        lambda profile: profile.fp32_active,
-    ),
-    (
-        "DCGM_FI_PROF_PIPE_FP16_ACTIVE",
-        "Ratio of cycles the fp16 pipes are active.",
-        lambda profile: profile.fp16_active,
-    ),
-    (
-        "DCGM_FI_PROF_PCIE_TX_BYTES",
-        "The rate of data transmitted over the PCIe bus - including both protocol headers and data payloads - "
-        "in bytes per second.",
-        lambda profile: profile.pcie_transmit_bytes_per_second,
-    ),
-    (
-        "DCGM_FI_PROF_PCIE_RX_BYTES",
-        "The rate of data received over the PCIe bus - including both protocol headers and data payloads - "
-        "in bytes per second.",
-        lambda profile: profile.pcie_receive_bytes_per_second,
-    ),
-    (
-        "DCGM_FI_PROF_NVLINK_TX_BYTES",
-        "The rate of data transmitted over NVLink, in bytes per second.",
-        lambda profile: profile.nvlink_transmit_bytes_per_second,
-    ),
-    (
-        "DCGM_FI_PROF_NVLINK_RX_BYTES",
-        "The rate of data received over NVLink, in bytes per second.",
-        lambda profile: profile.nvlink_receive_bytes_per_second,
-    ),
-)
+_PROFILING = rows("""
+graphics_active DCGM_FI_PROF_GR_ENGINE_ACTIVE  Ratio of time the graphics engine is active.
+sm_active DCGM_FI_PROF_SM_ACTIVE  The ratio of cycles an SM has at least 1 warp assigned.
+sm_occupancy DCGM_FI_PROF_SM_OCCUPANCY  The ratio of number of warps resident on an SM.
+tensor_active DCGM_FI_PROF_PIPE_TENSOR_ACTIVE  Ratio of cycles the tensor (HMMA) pipe is active.
+dram_active DCGM_FI_PROF_DRAM_ACTIVE
+    Ratio of cycles the device memory interface is active sending or receiving data.
+fp64_active DCGM_FI_PROF_PIPE_FP64_ACTIVE  Ratio of cycles the fp64 pipes are active.
+fp32_active DCGM_FI_PROF_PIPE_FP32_ACTIVE  Ratio of cycles the fp32 pipes are active.
+fp16_active DCGM_FI_PROF_PIPE_FP16_ACTIVE  Ratio of cycles the fp16 pipes are active.
+pcie_transmit_bytes_per_second DCGM_FI_PROF_PCIE_TX_BYTES
+    The rate of data transmitted over the PCIe bus - including both protocol headers and data payloads - in bytes per
+    second.
+pcie_receive_bytes_per_second DCGM_FI_PROF_PCIE_RX_BYTES
+    The rate of data received over the PCIe bus - including both protocol headers and data payloads - in bytes per
+    second.
+nvlink_transmit_bytes_per_second DCGM_FI_PROF_NVLINK_TX_BYTES
+    The rate of data transmitted over NVLink, in bytes per second.
+nvlink_receive_bytes_per_second DCGM_FI_PROF_NVLINK_RX_BYTES
+    The rate of data received over NVLink, in bytes per second.
+""")
 
-_OURS: tuple[Row, ...] = (
-    ("wattview_gpu_power_watts", "gauge", "Power that the GPU draws.", _scaled("power_watts")),
-    ("wattview_gpu_power_limit_watts", "gauge", "Power that the GPU may draw.", _scaled("power_limit_watts")),
-    (
-        "wattview_gpu_energy_joules_total",
-        "counter",
-        "Energy that the GPU has used, by its own counter.",
-        lambda gpu: gpu.energy_joules_total,
-    ),
-    ("wattview_gpu_utilization_percent", "gauge", "Time that the GPU was busy.", _scaled("utilization_percent")),
-    ("wattview_gpu_memory_used_bytes", "gauge", "Memory of the GPU in use.", _scaled("memory_used_bytes")),
-    ("wattview_gpu_memory_total_bytes", "gauge", "Memory that the GPU has.", _scaled("memory_total_bytes")),
-    ("wattview_gpu_temperature_celsius", "gauge", "Temperature of the GPU.", _scaled("temperature_celsius")),
-    ("wattview_gpu_clock_hertz", "gauge", "Clock of the GPU's shader cores.", _scaled("sm_clock_hertz")),
-    ("wattview_gpu_encoder_sessions", "gauge", "Video encoding sessions.", _scaled("encoder_sessions")),
-    (
-        "wattview_gpu_encoder_frames_per_second",
-        "gauge",
-        "Mean frame rate of the encoding sessions.",
-        _scaled("encoder_frames_per_second"),
-    ),
-    (
-        "wattview_gpu_encoder_latency_seconds",
-        "gauge",
-        "Mean time that the encoding sessions take for a frame.",
-        lambda gpu: gpu.encoder_latency_seconds,
-    ),
-    (
-        "wattview_gpu_row_remap_pending",
-        "gauge",
-        "Whether rows of memory are remapped at the next reset.",
-        _flag("remap_pending"),
-    ),
-)
+_DCGM_COUNTERS = frozenset(
+    {
+        "energy_joules_total", "pcie_transmit_bytes_total", "pcie_receive_bytes_total", "pcie_replay_total",
+        "nvlink_bandwidth_total", "remapped_rows_uncorrectable_total", "remapped_rows_correctable_total",
+    }
+)  # fmt: skip
 
-_PROCESS: tuple[tuple[str, str, Callable[[GpuProcess], float | None]], ...] = (
-    (
-        "wattview_gpu_process_memory_bytes",
-        "Memory of the GPU that the process holds.",
-        lambda process: process.memory_bytes,
-    ),
-    (
-        "wattview_gpu_process_utilization_percent",
-        "Share of the GPU's time that ran the process.",
-        lambda process: process.sm_percent,
-    ),
-    (
-        "wattview_gpu_process_encoder_percent",
-        "Share of the GPU's encoder that the process used.",
-        lambda process: process.encoder_percent,
-    ),
-    (
-        "wattview_gpu_process_decoder_percent",
-        "Share of the GPU's decoder that the process used.",
-        lambda process: process.decoder_percent,
-    ),
-)
+_IN_DCGM_UNITS: Mapping[str, Callable[[float], float]] = {
+    "sm_clock_hertz": lambda hertz: _whole(hertz / 1e6),
+    "memory_clock_hertz": lambda hertz: _whole(hertz / 1e6),
+    "energy_joules_total": lambda joules: round(joules * 1000),
+    **dict.fromkeys(("pcie_transmit_bytes_total", "pcie_receive_bytes_total"), lambda count: int(count) // 1000),
+    **dict.fromkeys((row.source for row in _DCGM_MEMORY), lambda count: int(count) // (1024 * 1024)),
+}
+"""Figures that DCGM gives in other units, which are whole numbers."""
+
+_OURS = rows("""
+power_watts power_watts  Power that the GPU draws.
+power_limit_watts power_limit_watts  Power that the GPU may draw.
+energy_joules_total energy_joules_total  Energy that the GPU has used, by its own counter.
+utilization_percent utilization_percent  Time that the GPU was busy.
+memory_used_bytes memory_used_bytes  Memory of the GPU in use.
+memory_total_bytes memory_total_bytes  Memory that the GPU has.
+temperature_celsius temperature_celsius  Temperature of the GPU.
+sm_clock_hertz clock_hertz  Clock of the GPU's shader cores.
+encoder_sessions encoder_sessions  Video encoding sessions.
+encoder_frames_per_second encoder_frames_per_second  Mean frame rate of the encoding sessions.
+encoder_latency_seconds encoder_latency_seconds  Mean time that the encoding sessions take for a frame.
+remap_pending row_remap_pending  Whether rows of memory are remapped at the next reset.
+""")
+
+_PROCESS = rows("""
+memory_bytes memory_bytes  Memory of the GPU that the process holds.
+sm_percent utilization_percent  Share of the GPU's time that ran the process.
+encoder_percent encoder_percent  Share of the GPU's encoder that the process used.
+decoder_percent decoder_percent  Share of the GPU's decoder that the process used.
+""")
 
 
 def families(reading: GpusReading) -> list[Family]:
     """All of the above. A value that a driver does not provide has no sample."""
     nvidia = [(_dcgm_labels(gpu, reading.hostname), gpu) for gpu in reading.gpus if gpu.vendor == "nvidia"]
     everyone = [(_our_labels(gpu), gpu) for gpu in reading.gpus]
+    parts = list(_parts(reading))
+    profiled = [(text, part.profiling) for text, part in parts if part.profiling is not None]
     return [
-        *(_family(row, nvidia) for row in _DCGM),
-        *_by_instance(reading),
-        *(_family(row, everyone) for row in _OURS),
+        *(_dcgm_family(row, nvidia) for row in _DCGM),
+        *(_dcgm_family(row, parts) for row in _DCGM_MEMORY),
+        *families_of(_PROFILING, profiled),
+        *families_of(_OURS, everyone, "wattview_gpu_"),
         _xids(reading.gpus),
-        *_processes(reading.gpus),
+        *families_of(_PROCESS, _processes(reading.gpus), "wattview_gpu_process_"),
     ]
 
 
-def _family(row: Row, gpus: Iterable[tuple[str, Gpu]]) -> Family:
-    name, kind, help_text, value = row
-    family = Family(name, kind, help_text)
-    for text, gpu in gpus:
-        family.add(value(gpu), text)
+def _dcgm_family(row: Row, parts: Iterable[tuple[str, Gpu | GpuInstance]]) -> Family:
+    family = Family(row.name, "counter" if row.source in _DCGM_COUNTERS else "gauge", row.help)
+    convert = _IN_DCGM_UNITS.get(row.source, _whole)
+    for text, part in parts:
+        value = getattr(part, row.source)
+        family.add(None if value is None else convert(value), text)
     return family
 
 
-def _by_instance(reading: GpusReading) -> list[Family]:
-    parts: list[tuple[str, Gpu | GpuInstance]] = []
+def _whole(number: float) -> float:
+    return int(number) if number == int(number) else number
+
+
+def _parts(reading: GpusReading) -> Iterator[tuple[str, Gpu | GpuInstance]]:
+    """What shows memory and profiling: NVIDIA's GPUs, and in place of a partitioned one its instances."""
     for gpu in reading.gpus:
         if gpu.vendor == "nvidia":
             shared: dict[int, GpuInstance] = {}
             for instance in gpu.instances:
                 # Compute instances share their GPU instance's memory.
                 shared.setdefault(instance.gpu_instance, instance)
-            parts += [(_dcgm_labels(gpu, reading.hostname, one), one) for one in shared.values()]
+            for one in shared.values():
+                yield _dcgm_labels(gpu, reading.hostname, one), one
             if not shared:
-                parts.append((_dcgm_labels(gpu, reading.hostname), gpu))
-    result = []
-    for name, help_text, value in _DCGM_MEMORY:
-        family = gauge(name, help_text)
-        for text, part in parts:
-            family.add(value(part), text)
-        result.append(family)
-    for name, help_text, share in _DCGM_PROFILING:
-        family = gauge(name, help_text)
-        for text, part in parts:
-            if part.profiling is not None:
-                family.add(share(part.profiling), text)
-        result.append(family)
-    return result
+                yield _dcgm_labels(gpu, reading.hostname), gpu
 
 
 def _xids(gpus: Iterable[Gpu]) -> Family:
@@ -305,24 +180,11 @@ def _xids(gpus: Iterable[Gpu]) -> Family:
     return family
 
 
-def _processes(gpus: Iterable[Gpu]) -> list[Family]:
-    marked = [
-        (
-            labels(
-                gpu=str(gpu.index), uuid=gpu.uuid, pid=str(process.pid), process=process.name, cgroup=process.cgroup
-            ),
-            process,
-        )
-        for gpu in gpus
-        for process in gpu.processes
-    ]
-    result = []
-    for name, help_text, value in _PROCESS:
-        family = gauge(name, help_text)
-        for text, process in marked:
-            family.add(value(process), text)
-        result.append(family)
-    return result
+def _processes(gpus: Iterable[Gpu]) -> Iterator[tuple[str, GpuProcess]]:
+    for gpu in gpus:
+        for one in gpu.processes:
+            of_gpu = {"gpu": str(gpu.index), "uuid": gpu.uuid}
+            yield labels(**of_gpu, pid=str(one.pid), process=one.name, cgroup=one.cgroup), one
 
 
 def _our_labels(gpu: Gpu) -> str:

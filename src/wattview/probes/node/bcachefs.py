@@ -6,7 +6,7 @@ import math
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, labels, named
+from wattview.exposition import Families, Family, labels
 from wattview.probes.lines import understood, value
 from wattview.probes.node.collector import Directories, Directory, NoSource
 
@@ -23,106 +23,50 @@ class Bcachefs:
         found = self._filesystems.found()
         if not found:
             raise NoSource("no bcachefs is mounted")
-        families = _BcachefsFamilies()
+        families = Families()
         for uuid, directory in found.items():
             _filesystem(families, uuid, directory)
             for name in directory.names():
                 if name.startswith("dev-"):
                     _device(families, uuid, name.removeprefix("dev-"), directory, name)
-        return list(families.by_name.values())
+        return families.all()
 
 
-class _BcachefsFamilies:
-    """Families that are created with their first sample, since the kernel decides which counters exist."""
+def _filesystem(families: Families, uuid: str, directory: Directory) -> None:
+    def add(name: str, help_text: str, value: float | None, **more: str) -> None:
+        families.add(f"node_bcachefs_{name}", help_text, value, labels(uuid=uuid, **more))
 
-    def __init__(self) -> None:
-        self.by_name: dict[str, Family] = {}
-
-    def add(self, name: str, help_text: str, value: float | None, **pairs: str) -> None:
-        family = self.by_name.get(name)
-        if family is None:
-            family = self.by_name[name] = named(f"node_bcachefs_{name}", help_text)
-        family.add(value, labels(**pairs))
-
-
-def _filesystem(families: _BcachefsFamilies, uuid: str, directory: Directory) -> None:
-    families.add("info", "Filesystem information.", 1, uuid=uuid)
-    families.add(
-        "btree_cache_size_bytes",
-        "Btree cache memory usage in bytes.",
-        _bytes(directory.text("btree_cache_size")),
-        uuid=uuid,
-    )
-    for algorithm, (compressed, uncompressed) in table(directory.text("compression_stats") or "").items():
-        families.add(
-            "compression_compressed_bytes",
-            "Compressed size by algorithm.",
-            _bytes(compressed),
-            uuid=uuid,
-            algorithm=algorithm,
-        )
-        families.add(
-            "compression_uncompressed_bytes",
-            "Uncompressed size by algorithm.",
-            _bytes(uncompressed),
-            uuid=uuid,
-            algorithm=algorithm,
-        )
+    add("info", "Filesystem information.", 1)
+    add("btree_cache_size_bytes", "Btree cache memory usage in bytes.", _bytes(directory.text("btree_cache_size")))
+    for name, (compressed, uncompressed) in table(directory.text("compression_stats") or "").items():
+        add("compression_compressed_bytes", "Compressed size by algorithm.", _bytes(compressed), algorithm=name)
+        add("compression_uncompressed_bytes", "Uncompressed size by algorithm.", _bytes(uncompressed), algorithm=name)
     for kind, count in errors(directory.text("errors") or "").items():
-        families.add("errors_total", "Error count by error type.", count, uuid=uuid, error_type=kind)
+        add("errors_total", "Error count by error type.", count, error_type=kind)
     for name in directory.names("counters"):
         counted = since_creation(directory.text(f"counters/{name}") or "")
-        families.add(
-            re.sub(r"[^a-zA-Z0-9_]", "_", name) + "_total",
-            f"Bcachefs counter {name} since filesystem creation.",
-            counted,
-            uuid=uuid,
-        )
+        family = re.sub(r"[^a-zA-Z0-9_]", "_", name) + "_total"
+        add(family, f"Bcachefs counter {name} since filesystem creation.", counted)
     for kind, (writes, size) in table(directory.text("btree_write_stats") or "").items():
-        families.add(
-            "btree_writes_total",
-            "Number of btree writes by type.",
-            value(writes, int, "btree_write_stats"),
-            uuid=uuid,
-            type=kind,
-        )
-        families.add(
-            "btree_write_average_size_bytes",
-            "Average btree write size by type.",
-            _bytes(size),
-            uuid=uuid,
-            type=kind,
-        )
+        count_of = value(writes, int, "btree_write_stats")
+        add("btree_writes_total", "Number of btree writes by type.", count_of, type=kind)
+        add("btree_write_average_size_bytes", "Average btree write size by type.", _bytes(size), type=kind)
 
 
-def _device(families: _BcachefsFamilies, uuid: str, device: str, directory: Directory, folder: str) -> None:
-    families.add(
-        "device_info",
-        "Device information.",
-        1,
-        uuid=uuid,
-        device=device,
-        label=directory.text(f"{folder}/label") or "",
-        state=directory.text(f"{folder}/state") or "",
-    )
-    for name, help_text, number in (
-        ("device_bucket_size_bytes", "Bucket size in bytes.", _bytes(directory.text(f"{folder}/bucket_size"))),
-        ("device_buckets", "Total number of buckets.", directory.number(f"{folder}/nbuckets")),
-        ("device_durability", "Device durability setting.", directory.number(f"{folder}/durability")),
-    ):
-        families.add(name, help_text, number, uuid=uuid, device=device)
-    for operation, kind, done in io_done(directory.text(f"{folder}/io_done") or ""):
-        families.add(
-            "device_io_done_bytes_total",
-            "IO bytes by operation type and data type.",
-            done,
-            uuid=uuid,
-            device=device,
-            operation=operation,
-            data_type=kind,
-        )
-    for kind, count in io_errors(directory.text(f"{folder}/io_errors") or "").items():
-        families.add("device_io_errors_total", "IO errors by error type.", count, uuid=uuid, device=device, type=kind)
+def _device(families: Families, uuid: str, device: str, directory: Directory, folder: str) -> None:
+    def add(name: str, help_text: str, value: float | None, **more: str) -> None:
+        families.add(f"node_bcachefs_device_{name}", help_text, value, labels(uuid=uuid, device=device, **more))
+
+    said = {name: directory.text(f"{folder}/{name}") or "" for name in ("label", "state", "io_done", "io_errors")}
+    add("info", "Device information.", 1, label=said["label"], state=said["state"])
+    add("bucket_size_bytes", "Bucket size in bytes.", _bytes(directory.text(f"{folder}/bucket_size")))
+    add("buckets", "Total number of buckets.", directory.number(f"{folder}/nbuckets"))
+    add("durability", "Device durability setting.", directory.number(f"{folder}/durability"))
+    for operation, kind, done in io_done(said["io_done"]):
+        help_text = "IO bytes by operation type and data type."
+        add("io_done_bytes_total", help_text, done, operation=operation, data_type=kind)
+    for kind, count in io_errors(said["io_errors"]).items():
+        add("io_errors_total", "IO errors by error type.", count, type=kind)
 
 
 def human_bytes(text: str) -> int:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, labels
-from wattview.probes.node.collector import Directories
+from wattview.exposition import Family, families_of, gauge, labels, rows
+from wattview.probes.node.collector import Directories, Directory
 from wattview.probes.node.hwmon import chip_name
 
 # File of a card's device, name, help.
-_TABLE = (
-    ("gpu_busy_percent", "gpu_busy_percent", "How busy the GPU is as a percentage."),
-    (
-        "mem_info_gtt_total", "memory_gtt_size_bytes",
-        "The size of the graphics translation table (GTT) block in bytes.",
-    ),
-    (
-        "mem_info_gtt_used", "memory_gtt_used_bytes",
-        "The used amount of the graphics translation table (GTT) block in bytes.",
-    ),
-    ("mem_info_vis_vram_total", "memory_vis_vram_size_bytes", "The size of visible VRAM in bytes."),
-    ("mem_info_vis_vram_used", "memory_vis_vram_used_bytes", "The used amount of visible VRAM in bytes."),
-    ("mem_info_vram_total", "memory_vram_size_bytes", "The size of VRAM in bytes."),
-    ("mem_info_vram_used", "memory_vram_used_bytes", "The used amount of VRAM in bytes."),
-)  # fmt: skip
+_TABLE = rows("""
+gpu_busy_percent gpu_busy_percent  How busy the GPU is as a percentage.
+mem_info_gtt_total memory_gtt_size_bytes  The size of the graphics translation table (GTT) block in bytes.
+mem_info_gtt_used memory_gtt_used_bytes  The used amount of the graphics translation table (GTT) block in bytes.
+mem_info_vis_vram_total memory_vis_vram_size_bytes  The size of visible VRAM in bytes.
+mem_info_vis_vram_used memory_vis_vram_used_bytes  The used amount of visible VRAM in bytes.
+mem_info_vram_total memory_vram_size_bytes  The size of VRAM in bytes.
+mem_info_vram_used memory_vram_used_bytes  The used amount of VRAM in bytes.
+""")
 
 
 class Drm:
@@ -34,7 +28,7 @@ class Drm:
 
     def collect(self) -> list[Family]:
         info = gauge("node_drm_card_info", "Card information")
-        families = [gauge(f"node_drm_{name}", help_text) for _, name, help_text in _TABLE]
+        cards: list[tuple[str, Directory]] = []
         for card, directory in self._cards.found().items():
             if "DRIVER=amdgpu" not in (directory.text("device/uevent") or "").split():
                 continue
@@ -47,6 +41,5 @@ class Drm:
                 "vendor": "amd",
             }
             info.add(1, labels(**text))
-            for family, (file, _, _) in zip(families, _TABLE, strict=True):
-                family.add(directory.number(f"device/{file}"), labels(card=card))
-        return [info, *families]
+            cards.append((labels(card=card), directory))
+        return [info, *families_of(_TABLE, cards, "node_drm_", lambda card, file: card.number(f"device/{file}"))]

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, counter, gauge, labels
-from wattview.probes.node.collector import Directories
+from wattview.exposition import Family, families_of, gauge, labels, rows
+from wattview.probes.node.collector import Directories, Directory
 
 _UNIMPLEMENTED = (1 << 64) - 1
 
 # File in the adapter's statistics directory, name, help.
-_TABLE = (
-    ("dumped_frames", "dumped_frames_total", "Number of dumped frames"),
-    ("error_frames", "error_frames_total", "Number of errors in frames"),
-    ("invalid_crc_count", "invalid_crc_total", "Invalid Cyclic Redundancy Check count"),
-    ("rx_frames", "rx_frames_total", "Number of frames received"),
-    ("rx_words", "rx_words_total", "Number of words received by host port"),
-    ("tx_frames", "tx_frames_total", "Number of frames transmitted by host port"),
-    ("tx_words", "tx_words_total", "Number of words transmitted by host port"),
-    ("seconds_since_last_reset", "seconds_since_last_reset_total", "Number of seconds since last host port reset"),
-    ("invalid_tx_word_count", "invalid_tx_words_total", "Number of invalid words transmitted by host port"),
-    ("link_failure_count", "link_failure_total", "Number of times the host port link has failed"),
-    (
-        "loss_of_sync_count", "loss_of_sync_total",
-        "Number of failures on either bit or transmission word boundaries",
-    ),
-    ("loss_of_signal_count", "loss_of_signal_total", "Number of times signal has been lost"),
-    ("nos_count", "nos_total", "Number Not_Operational Primitive Sequence received by host port"),
-    ("fcp_packet_aborts", "fcp_packet_aborts_total", "Number of aborted packets"),
-)  # fmt: skip
+_TABLE = rows("""
+dumped_frames dumped_frames_total  Number of dumped frames
+error_frames error_frames_total  Number of errors in frames
+invalid_crc_count invalid_crc_total  Invalid Cyclic Redundancy Check count
+rx_frames rx_frames_total  Number of frames received
+rx_words rx_words_total  Number of words received by host port
+tx_frames tx_frames_total  Number of frames transmitted by host port
+tx_words tx_words_total  Number of words transmitted by host port
+seconds_since_last_reset seconds_since_last_reset_total  Number of seconds since last host port reset
+invalid_tx_word_count invalid_tx_words_total  Number of invalid words transmitted by host port
+link_failure_count link_failure_total  Number of times the host port link has failed
+loss_of_sync_count loss_of_sync_total  Number of failures on either bit or transmission word boundaries
+loss_of_signal_count loss_of_signal_total  Number of times signal has been lost
+nos_count nos_total  Number Not_Operational Primitive Sequence received by host port
+fcp_packet_aborts fcp_packet_aborts_total  Number of aborted packets
+""")
 _INFO = (
     "speed", "port_state", "port_type", "port_id", "port_name", "fabric_name", "symbolic_name", "supported_classes",
     "supported_speeds", "dev_loss_tmo",
@@ -43,14 +40,16 @@ class FibreChannel:
 
     def collect(self) -> list[Family]:
         info = gauge("node_fibrechannel_info", "Non-numeric data from /sys/class/fc_host/<host>, value is always 1.")
-        families = [counter(f"node_fibrechannel_{name}", help_text) for _, name, help_text in _TABLE]
-        for host, directory in self._hosts.found().items():
+        hosts = self._hosts.found()
+        for host, directory in hosts.items():
             values = {name: (directory.text(name) or "").strip() for name in _INFO}
             for name in _WITHOUT_0X:
                 values[name] = values[name].removeprefix("0x")
             info.add(1, labels(fc_host=host, **values))
-            for family, (file, _, _) in zip(families, _TABLE, strict=True):
-                value = directory.number(f"statistics/{file}")
-                if value != _UNIMPLEMENTED:
-                    family.add(value, labels(fc_host=host))
-        return [info, *families]
+        counted = [(labels(fc_host=host), directory) for host, directory in hosts.items()]
+        return [info, *families_of(_TABLE, counted, "node_fibrechannel_", _count)]
+
+
+def _count(host: Directory, file: str) -> int | None:
+    value = host.number(f"statistics/{file}")
+    return None if value == _UNIMPLEMENTED else value

@@ -9,7 +9,7 @@ import os
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, FamilyType, labels
+from wattview.exposition import Families, Family, FamilyType, labels
 from wattview.probes.node.collector import Directories, Directory, Filter, NoSource
 
 _FILE = re.compile(r"(?P<type>[^0-9]+)(?P<number>[0-9]*)(?:_(?P<property>.+))?")
@@ -71,19 +71,19 @@ class Hwmon:
             chips = self._chips.found()
         except FileNotFoundError:
             raise NoSource("no hardware sensors") from None
-        families: dict[str, Family] = {}
+        families = Families()
         for chip, directory in chip_names(list(chips.values())).items():
             if self._chip_filter.ignores(chip):
                 continue
             human = clean_name(directory.text("name") or "")
             if human:
-                _add(families, "node_hwmon_chip_names", "Annotation metric for human-readable chip names", 1,
+                families.add("node_hwmon_chip_names", "Annotation metric for human-readable chip names", 1,
                      labels(chip=chip, chip_name=human))  # fmt: skip
             for sensor, properties in self._sensors(directory).items():
                 # A filter sees both names, so that it can select one sensor of one chip.
                 if not self._sensor_filter.ignores(f"{chip};{sensor}"):
                     sensor_families(families, chip, sensor, properties)
-        return list(families.values())
+        return families.all()
 
     @staticmethod
     def _sensors(directory: Directory) -> Sensors:
@@ -101,20 +101,20 @@ class Hwmon:
         return found
 
 
-def sensor_families(families: dict[str, Family], chip: str, sensor: str, properties: dict[str, str]) -> None:
+def sensor_families(families: Families, chip: str, sensor: str, properties: dict[str, str]) -> None:
     """Adds one sensor's samples to ``families``; a property that is not a number is left out."""
     match = _FILE.fullmatch(sensor)
     kind = match["type"] if match else sensor
     text = labels(chip=chip, sensor=sensor)
     if "label" in properties:
-        _add(families, "node_hwmon_sensor_label", "Label for given chip and sensor", 1,
+        families.add("node_hwmon_sensor_label", "Label for given chip and sensor", 1,
              labels(chip=chip, sensor=sensor, label=properties["label"]))  # fmt: skip
     if kind in _SINGLE:
         name, help_text, factor = _SINGLE[kind]
         value = _float_or_none(properties.get("", ""))
         if kind == "beep_enable":
             value = 1.0 if properties.get("") == "1" else 0.0
-        _add(families, name, help_text, None if value is None else value * factor, text)
+        families.add(name, help_text, None if value is None else value * factor, text)
         return
     for element, raw in properties.items():
         value = _float_or_none(raw)
@@ -130,7 +130,7 @@ def sensor_families(families: dict[str, Family], chip: str, sensor: str, propert
 
 
 def _add_element(
-    families: dict[str, Family],
+    families: Families,
     name: str,
     kind: str,
     element: str,
@@ -139,39 +139,25 @@ def _add_element(
     properties: dict[str, str],
 ) -> None:
     if element in ("fault", "alarm"):
-        _add(families, name, f"Hardware sensor {element} status ({kind})", value, text)
+        families.add(name, f"Hardware sensor {element} status ({kind})", value, text)
         return
     if element == "beep":
-        _add(families, f"{name}_enabled", "Hardware monitor sensor has beeping enabled", value, text)
+        families.add(f"{name}_enabled", "Hardware monitor sensor has beeping enabled", value, text)
         return
     if kind == "freq" and element == "input":
         # A GPU's clock is named by its label (sclk, mclk), not its number.
         label = clean_name(properties.get("label", ""))
         if label:
             chip_text = text[: text.index(',sensor="')]
-            _add(families, f"{name}_freq_mhz", "Hardware monitor for GPU frequency in MHz", value * _MICRO,
+            families.add(f"{name}_freq_mhz", "Hardware monitor for GPU frequency in MHz", value * _MICRO,
                  f'{chip_text},sensor="{label}"}}')  # fmt: skip
         return
     shown = "input" if kind == "temp" and not element else element
     for unit_kind, elements, suffix, family_type, help_text, factor in _UNITS:
         if kind == unit_kind and (elements is None or element in elements):
-            _add(families, name + suffix, help_text.format(property=shown), value * factor, text, family_type)
+            families.add(name + suffix, help_text.format(property=shown), value * factor, text, family_type)
             return
-    _add(families, name, f"Hardware monitor {kind} element {element}", value, text)
-
-
-def _add(
-    families: dict[str, Family],
-    name: str,
-    help_text: str,
-    value: float | None,
-    text: str,
-    kind: FamilyType = "gauge",
-) -> None:
-    family = families.get(name)
-    if family is None:
-        family = families[name] = Family(name, kind, help_text)
-    family.add(value, text)
+    families.add(name, f"Hardware monitor {kind} element {element}", value, text)
 
 
 def chip_name(directory: Directory) -> str:

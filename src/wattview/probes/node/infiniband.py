@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, labels, named
+from wattview.exposition import Family, families_of, gauge, labels
 from wattview.probes.lines import value
 from wattview.probes.node.collector import Directories, Directory
-from wattview.probes.node.infiniband_counters import COUNTERS
+from wattview.probes.node.infiniband_counters import COUNTERS, IN_WORDS
 
 _LIFESPAN = (
     "The maximum period in ms which defines the aging of the counter reads. Two consecutive reads within this period "
@@ -29,7 +29,7 @@ class Infiniband:
 
     def collect(self) -> list[Family]:
         devices = self._devices.found()
-        families = [named(f"node_infiniband_{name}", help_text) for _, name, help_text in COUNTERS]
+        ports: list[tuple[str, tuple[Directory, str]]] = []
         info = gauge("node_infiniband_info", "Non-numeric data from /sys/class/infiniband/<device>, value is always 1.")
         state = gauge("node_infiniband_state_id", _STATE)
         physical = gauge("node_infiniband_physical_state_id", _PHYSICAL_STATE)
@@ -45,12 +45,14 @@ class Infiniband:
                 rate.add(value(directory.text(f"{place}/rate"), bytes_per_second, "infiniband rate"), text)
                 milliseconds = directory.number(f"{place}/hw_counters/lifespan")
                 lifespan.add(None if milliseconds is None else milliseconds // 1000, text)
-                for family, (file, name, _) in zip(families, COUNTERS, strict=True):
-                    count = directory.number(f"{place}/{file}")
-                    # Data is counted in words of four bytes.
-                    in_words = name.endswith("_bytes_total")
-                    family.add(count * 4 if in_words and count is not None else count, text)
-        return [info, state, physical, rate, lifespan, *families]
+                ports.append((text, (directory, place)))
+        return [info, state, physical, rate, lifespan, *families_of(COUNTERS, ports, "node_infiniband_", _count)]
+
+
+def _count(port: tuple[Directory, str], file: str) -> int | None:
+    directory, place = port
+    count = directory.number(f"{place}/{file}")
+    return count * 4 if count is not None and file in IN_WORDS else count
 
 
 def _device_labels(device: str, directory: Directory) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels, named
+from wattview.exposition import Families, Family, labels
 from wattview.probes.lines import pairs, understood
 from wattview.probes.node.collector import Directories, NoSource
 from wattview.probes.node.meminfo import memory_field_name
@@ -16,19 +16,16 @@ class MeminfoNuma:
         self._nodes = Directories(f"{config.paths.sysfs}/devices/system/node", r"node[0-9]+")
 
     def collect(self) -> list[Family]:
-        families: dict[str, Family] = {}
+        families = Families()
         for name, directory in self._nodes.found().items():
             text = labels(node=name.removeprefix("node"))
             fields = node_meminfo(directory.read("meminfo")) + node_numastat(directory.read("numastat"))
             for field, value in fields:
-                family = families.get(field)
-                if family is None:
-                    help_text = f"Memory information field {field}."
-                    family = families[field] = named(f"node_memory_numa_{field}", help_text)
-                family.add(value, text)
-        if not families:
+                families.add(f"node_memory_numa_{field}", f"Memory information field {field}.", value, text)
+        found = families.all()
+        if not found:
             raise NoSource("this machine has no NUMA nodes")
-        return list(families.values())
+        return found
 
 
 def node_meminfo(data: bytes) -> list[tuple[str, int]]:

@@ -171,4 +171,4 @@ def _columns(families: Sequence[Family], counts: Sequence[int], text: str) -> No
 
 
 def _family(name: str, help_text: str) -> Family:
-    return named(f"node_mountstats_nfs_{name}", help_text) if name else gauge("", "")
+    return named(f"node_mountstats_nfs_{name}", help_text) if name != "-" else gauge("", "")

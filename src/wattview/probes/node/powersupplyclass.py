@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, label_text, labels
+from wattview.exposition import Families, Family, gauge, label_text, labels
 from wattview.probes.node.collector import Directories, Filter
 
 # Name by file; the kernel counts in these units.
@@ -48,7 +48,7 @@ class PowerSupplyClass:
         self._filter = Filter(config.node.power_supply_exclude)
 
     def collect(self) -> list[Family]:
-        families: dict[str, Family] = {}
+        families = Families()
         info = gauge("node_power_supply_info", "info of /sys/class/power_supply/<power_supply>.")
         for supply, directory in self._supplies.found().items():
             if self._filter.ignores(supply):
@@ -58,14 +58,10 @@ class PowerSupplyClass:
                 for file in sorted(files & table.keys()):
                     name = table[file]
                     value = directory.number(file)
-                    if value is None:
-                        continue
-                    family = families.get(name)
-                    if family is None:
-                        help_text = f"{name} value of /sys/class/power_supply/<power_supply>."
-                        family = families[name] = gauge(f"node_power_supply_{name}", help_text)
-                    family.add(value if divisor == 1 else value / divisor, labels(power_supply=supply))
+                    shown = value if value is None or divisor == 1 else value / divisor
+                    help_text = f"{name} value of /sys/class/power_supply/<power_supply>."
+                    families.add(f"node_power_supply_{name}", help_text, shown, labels(power_supply=supply))
             texts = {name: (directory.text(name) or "").strip() for name in _INFO if name in files}
             known = {name: text for name, text in texts.items() if text}
             info.add(1, label_text({"power_supply": supply, **known}))
-        return [*families.values(), info]
+        return [*families.all(), info]

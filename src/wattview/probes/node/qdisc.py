@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, labels, named
+from wattview.exposition import Family, families_of, labels, rows
 from wattview.probes.node import netlink
 from wattview.probes.node.collector import Filter
 
 _ROOT = 0xFFFFFFFF
 
 # Field of netlink.Qdisc, name, help.
-_TABLE = (
-    ("bytes", "bytes_total", "Number of bytes sent."),
-    ("packets", "packets_total", "Number of packets sent."),
-    ("drops", "drops_total", "Number of packets dropped."),
-    ("requeues", "requeues_total", "Number of packets dequeued, not transmitted, and requeued."),
-    ("overlimits", "overlimits_total", "Number of overlimit packets."),
-    ("queue_length", "current_queue_length", "Number of packets currently in queue to be sent."),
-    ("backlog", "backlog", "Number of bytes currently in queue to be sent."),
-)
+_TABLE = rows("""
+bytes bytes_total  Number of bytes sent.
+packets packets_total  Number of packets sent.
+drops drops_total  Number of packets dropped.
+requeues requeues_total  Number of packets dequeued, not transmitted, and requeued.
+overlimits overlimits_total  Number of overlimit packets.
+queue_length current_queue_length  Number of packets currently in queue to be sent.
+backlog backlog  Number of bytes currently in queue to be sent.
+""")
 
 
 class Qdiscs:
@@ -28,11 +28,5 @@ class Qdiscs:
         self._filter = Filter(config.node.qdisc_device_exclude, config.node.qdisc_device_include)
 
     def collect(self) -> list[Family]:
-        families = [named(f"node_qdisc_{name}", help_text) for _, name, help_text in _TABLE]
-        for qdisc in netlink.qdiscs():
-            if qdisc.parent != _ROOT or self._filter.ignores(qdisc.device):
-                continue
-            text = labels(device=qdisc.device, kind=qdisc.kind)
-            for family, (field, _, _) in zip(families, _TABLE, strict=True):
-                family.add(getattr(qdisc, field), text)
-        return families
+        shown = [one for one in netlink.qdiscs() if one.parent == _ROOT and not self._filter.ignores(one.device)]
+        return families_of(_TABLE, [(labels(device=one.device, kind=one.kind), one) for one in shown], "node_qdisc_")

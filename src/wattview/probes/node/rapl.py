@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, counter, labels
+from wattview.exposition import Families, Family, labels
 from wattview.probes.lines import integer
 from wattview.probes.node.collector import Directories, NoSource
 
@@ -22,7 +22,7 @@ class Rapl:
         self._zones = Directories(f"{config.paths.sysfs}/class/powercap")
 
     def collect(self) -> list[Family]:
-        families: dict[str, Family] = {}
+        families = Families()
         counts: dict[str, int] = {}
         for directory in self._zones.found().values():
             zone = directory.text("name")
@@ -36,11 +36,9 @@ class Rapl:
             except (FileNotFoundError, ValueError):
                 continue
             full_name = f"node_rapl_{_NOT_IN_A_NAME.sub('_', name)}_joules_total"
-            family = families.get(full_name)
-            if family is None:
-                family = families[full_name] = counter(full_name, f"Current RAPL {name} value in joules")
-            family.add(microjoules / 1e6, labels(index=str(index), path=directory.path))
-        return list(families.values())
+            text = labels(index=str(index), path=directory.path)
+            families.add(full_name, f"Current RAPL {name} value in joules", microjoules / 1e6, text)
+        return families.all()
 
 
 def index_and_name(zone: str, counts: dict[str, int]) -> tuple[int, str]:

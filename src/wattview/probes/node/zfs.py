@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, labels
+from wattview.exposition import Families, Family, labels
 from wattview.probes.lines import odd
 from wattview.probes.node.collector import NoSource
 
@@ -37,7 +37,7 @@ class Zfs:
     def collect(self) -> list[Family]:
         if not os.path.isdir(self._root):
             raise NoSource("ZFS is not loaded")
-        families: dict[str, Family] = {}
+        families = Families()
         for file, subsystem in _FILES.items():
             text = self._read(file)
             if text is not None:
@@ -45,9 +45,9 @@ class Zfs:
                     _add(families, subsystem, f"kstat.zfs.misc.{file}.{name}", value)
         for pool in sorted(entry.name for entry in os.scandir(self._root) if entry.is_dir()):
             self._pool(families, pool)
-        return list(families.values())
+        return families.all()
 
-    def _pool(self, families: dict[str, Family], pool: str) -> None:
+    def _pool(self, families: Families, pool: str) -> None:
         io = self._read(f"{pool}/io")
         if io is not None:
             for name, value in pool_io(io):
@@ -60,10 +60,9 @@ class Zfs:
                     _add(families, "zfs_zpool_dataset", f"kstat.zfs.misc.objset.{name}", value, where)
         state = self._read(f"{pool}/state")
         if state is not None:
-            name = "node_zfs_zpool_state"
-            family = families.get(name) or families.setdefault(name, gauge(name, "kstat.zfs.misc.state"))
             for known in _POOL_STATES:
-                family.add(1 if known in state.lower().split() else 0, labels(zpool=pool, state=known))
+                is_in = int(known in state.lower().split())
+                families.add("node_zfs_zpool_state", "kstat.zfs.misc.state", is_in, labels(zpool=pool, state=known))
 
     def _read(self, file: str) -> str | None:
         try:
@@ -114,9 +113,6 @@ def pool_io(text: str) -> list[tuple[str, int]]:
     return []
 
 
-def _add(families: dict[str, Family], subsystem: str, help_text: str, value: int, text: str = "") -> None:
+def _add(families: Families, subsystem: str, help_text: str, value: int, text: str = "") -> None:
     name = f"node_{subsystem}_{help_text.rpartition('.')[2].replace('-', '_')}"
-    family = families.get(name)
-    if family is None:
-        family = families[name] = Family(name, "untyped", help_text)
-    family.add(value, text)
+    families.add(name, help_text, value, text, "untyped")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, labels, named
+from wattview.exposition import Families, Family, labels
 from wattview.probes.kernel_files import KernelFile
 
 # Field of /proc/zoneinfo: name, help.
@@ -58,23 +58,15 @@ class Zoneinfo:
         self._file = KernelFile(f"{config.paths.procfs}/zoneinfo", 32768)
 
     def collect(self) -> list[Family]:
-        families: dict[str, Family] = {}
+        families = Families()
         for node, zone, fields, protection in zoneinfo(self._file.read()):
             text = labels(node=node, zone=zone)
             for field, value in fields.items():
                 name, help_text = _TABLE[field]
-                family = families.get(name)
-                if family is None:
-                    family = families[name] = named(f"node_zoneinfo_{name}", help_text)
-                family.add(value, text)
+                families.add(f"node_zoneinfo_{name}", help_text, value, text)
             for index, value in enumerate(protection):
-                name = f"protection_{index}"
-                family = families.get(name)
-                if family is None:
-                    help_text = f"Protection array {index}. field"
-                    family = families[name] = gauge(f"node_zoneinfo_{name}", help_text)
-                family.add(value, text)
-        return list(families.values())
+                families.add(f"node_zoneinfo_protection_{index}", f"Protection array {index}. field", value, text)
+        return families.all()
 
 
 def zoneinfo(data: bytes) -> list[tuple[str, str, dict[str, int], list[int]]]:

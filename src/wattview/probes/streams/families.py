@@ -7,174 +7,50 @@ that their names and help state. Pure functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from wattview.exposition import Family, FamilyType, gauge, labels
+from wattview.exposition import Family, families_of, gauge, labels, rows
 from wattview.model import RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes.streams.rates import total
 
+_SERVER = rows("""
+connections connections  Publishers and players that are connected now.
+bandwidth_in_bytes bandwidth_in_bytes  Bytes per second that the RTMP server receives.
+bandwidth_out_bytes bandwidth_out_bytes  Bytes per second that the RTMP server sends.
+accepted_total accepted_connections_total  RTMP connections accepted since the server began.
+bytes_in_total server_incoming_bytes_total  Current total of incoming bytes
+bytes_out_total server_outgoing_bytes_total  Current total of outgoing bytes
+bandwidth_in_bytes server_receive_bytes  Current bandwidth in per second
+bandwidth_out_bytes server_transmit_bytes  Current bandwidth out per second
+uptime_seconds server_uptime_seconds_total  Number of seconds NGINX-RTMP started
+""")
 
-class _Metric(NamedTuple):
-    name: str
-    type: FamilyType
-    help: str
+_STREAM = rows("""
+connections connections  Publishers and players of the stream.
+bandwidth_in_bytes bandwidth_in_bytes  Bytes per second that come from the publisher.
+bandwidth_out_bytes bandwidth_out_bytes  Bytes per second that go to the players.
+bandwidth_video_bytes bandwidth_video_bytes  Bytes per second of video from the publisher.
+bandwidth_audio_bytes bandwidth_audio_bytes  Bytes per second of audio from the publisher.
+publishers publishers  Publishers of the stream.
+players players  Players of the stream.
+active active  Whether data flows: a stream may have players who wait for it.
+fps frames_per_second  Frame rate that the publisher announced.
+width width_pixels  Width that the publisher announced.
+height height_pixels  Height that the publisher announced.
+dropped_frames dropped_frames  Frames that the clients connected now have not been sent.
+avsync_seconds avsync_seconds  How far the publisher's audio is ahead of its video; negative where it is behind.
+bytes_in_total incoming_bytes_total  Current total of incoming bytes
+bytes_out_total outgoing_bytes_total  Current total of outgoing bytes
+bandwidth_in_bytes receive_bytes  Current bandwidth in per second
+bandwidth_out_bytes transmit_bytes  Current bandwidth out per second
+uptime_seconds uptime_seconds_total  Number of seconds since the stream started
+connections total_clients  Clients connected to the stream, its publisher included.
+""")
 
-
-_SERVER: tuple[tuple[_Metric, Callable[[RtmpServer], float | None]], ...] = (
-    (
-        _Metric("nginx_rtmp_connections", "gauge", "Publishers and players that are connected now."),
-        lambda server: server.connections,
-    ),
-    (
-        _Metric("nginx_rtmp_bandwidth_in_bytes", "gauge", "Bytes per second that the RTMP server receives."),
-        lambda server: server.bandwidth_in_bytes,
-    ),
-    (
-        _Metric("nginx_rtmp_bandwidth_out_bytes", "gauge", "Bytes per second that the RTMP server sends."),
-        lambda server: server.bandwidth_out_bytes,
-    ),
-    (
-        _Metric(
-            "nginx_rtmp_accepted_connections_total", "counter", "RTMP connections accepted since the server began."
-        ),
-        lambda server: server.accepted_total,
-    ),
-    (
-        _Metric("nginx_rtmp_server_incoming_bytes_total", "counter", "Current total of incoming bytes"),
-        lambda server: server.bytes_in_total,
-    ),
-    (
-        _Metric("nginx_rtmp_server_outgoing_bytes_total", "counter", "Current total of outgoing bytes"),
-        lambda server: server.bytes_out_total,
-    ),
-    (
-        _Metric("nginx_rtmp_server_receive_bytes", "gauge", "Current bandwidth in per second"),
-        lambda server: server.bandwidth_in_bytes,
-    ),
-    (
-        _Metric("nginx_rtmp_server_transmit_bytes", "gauge", "Current bandwidth out per second"),
-        lambda server: server.bandwidth_out_bytes,
-    ),
-    (
-        _Metric("nginx_rtmp_server_uptime_seconds_total", "counter", "Number of seconds NGINX-RTMP started"),
-        lambda server: server.uptime_seconds,
-    ),
-)
-
-_STREAM: tuple[tuple[_Metric, Callable[[Stream], float | None]], ...] = (
-    (
-        _Metric("nginx_rtmp_stream_connections", "gauge", "Publishers and players of the stream."),
-        lambda stream: stream.publishers + stream.players,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_bandwidth_in_bytes", "gauge", "Bytes per second that come from the publisher."),
-        lambda stream: stream.bandwidth_in_bytes,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_bandwidth_out_bytes", "gauge", "Bytes per second that go to the players."),
-        lambda stream: stream.bandwidth_out_bytes,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_bandwidth_video_bytes", "gauge", "Bytes per second of video from the publisher."),
-        lambda stream: stream.bandwidth_video_bytes,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_bandwidth_audio_bytes", "gauge", "Bytes per second of audio from the publisher."),
-        lambda stream: stream.bandwidth_audio_bytes,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_publishers", "gauge", "Publishers of the stream."),
-        lambda stream: stream.publishers,
-    ),
-    (_Metric("nginx_rtmp_stream_players", "gauge", "Players of the stream."), lambda stream: stream.players),
-    (
-        _Metric("nginx_rtmp_stream_active", "gauge", "Whether data flows: a stream may have players who wait for it."),
-        lambda stream: float(stream.active),
-    ),
-    (
-        _Metric("nginx_rtmp_stream_frames_per_second", "gauge", "Frame rate that the publisher announced."),
-        lambda stream: stream.fps,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_width_pixels", "gauge", "Width that the publisher announced."),
-        lambda stream: stream.width,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_height_pixels", "gauge", "Height that the publisher announced."),
-        lambda stream: stream.height,
-    ),
-    (
-        _Metric(
-            "nginx_rtmp_stream_dropped_frames", "gauge", "Frames that the clients connected now have not been sent."
-        ),
-        lambda stream: stream.dropped_frames,
-    ),
-    (
-        _Metric(
-            "nginx_rtmp_stream_avsync_seconds",
-            "gauge",
-            "How far the publisher's audio is ahead of its video; negative where it is behind.",
-        ),
-        lambda stream: None if stream.avsync_ms is None else stream.avsync_ms / 1000,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_incoming_bytes_total", "counter", "Current total of incoming bytes"),
-        lambda stream: stream.bytes_in_total,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_outgoing_bytes_total", "counter", "Current total of outgoing bytes"),
-        lambda stream: stream.bytes_out_total,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_receive_bytes", "gauge", "Current bandwidth in per second"),
-        lambda stream: stream.bandwidth_in_bytes,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_transmit_bytes", "gauge", "Current bandwidth out per second"),
-        lambda stream: stream.bandwidth_out_bytes,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_uptime_seconds_total", "counter", "Number of seconds since the stream started"),
-        lambda stream: stream.uptime_seconds,
-    ),
-    (
-        _Metric("nginx_rtmp_stream_total_clients", "gauge", "Clients connected to the stream, its publisher included."),
-        lambda stream: stream.publishers + stream.players,
-    ),
-)
-
-_CLIENT: tuple[tuple[_Metric, Callable[[StreamClient], float | None]], ...] = (
-    (
-        _Metric("nginx_rtmp_client_connected_seconds", "gauge", "How long the client has been connected."),
-        lambda client: client.connected_seconds,
-    ),
-    (
-        _Metric("nginx_rtmp_client_dropped_frames_total", "counter", "Frames that were not sent to the client."),
-        lambda client: client.dropped,
-    ),
-)
-
-_APPLICATION: tuple[tuple[_Metric, Callable[[list[Stream]], float | None]], ...] = (
-    (
-        _Metric("nginx_rtmp_application_streams", "gauge", "Streams of the application in which data flows."),
-        lambda streams: sum(stream.active for stream in streams),
-    ),
-    (
-        _Metric("nginx_rtmp_application_connections", "gauge", "Publishers and players of the application."),
-        lambda streams: sum(stream.publishers + stream.players for stream in streams),
-    ),
-    (
-        _Metric(
-            "nginx_rtmp_application_bandwidth_in_bytes", "gauge", "Bytes per second that the application receives."
-        ),
-        lambda streams: total(stream.bandwidth_in_bytes for stream in streams),
-    ),
-    (
-        _Metric("nginx_rtmp_application_bandwidth_out_bytes", "gauge", "Bytes per second that the application sends."),
-        lambda streams: total(stream.bandwidth_out_bytes for stream in streams),
-    ),
-)
+_CLIENT = rows("""
+connected_seconds connected_seconds  How long the client has been connected.
+dropped dropped_frames_total  Frames that were not sent to the client.
+""")
 
 MAX_CLIENTS = 1000
 """Limit on series of single clients: a popular stream must not dominate a scrape."""
@@ -182,33 +58,39 @@ MAX_CLIENTS = 1000
 
 def families(reading: StreamsReading) -> list[Family]:
     """Each series once: a repeated label set would fail the whole scrape."""
-    streams = {(stream.app, stream.name): stream for stream in reading.streams}
-    marked = [(labels(app=app, stream=name), stream) for (app, name), stream in streams.items()]
-    result = [Family(metric.name, metric.type, metric.help).add(value(reading.server)) for metric, value in _SERVER]
-    unlisted = reading.server.unlisted_streams
-    active = sum(stream.active for stream in streams.values()) if not unlisted else None
-    for name, help_text, count in (
-        ("nginx_rtmp_streams", "Streams in which data flows.", active),
-        ("nginx_rtmp_active_streams", "Streams in which data flows.", active),
-        ("nginx_rtmp_server_current_streams", "Streams of the server, with data or without.", len(streams) + unlisted),
-    ):
-        result.append(gauge(name, help_text, count))
-    for metric, read in _STREAM:
-        family = Family(metric.name, metric.type, metric.help)
-        for text, stream in marked:
-            family.add(read(stream), text)
-        result.append(family)
-    by_application: dict[str, list[Stream]] = {}
-    for (app, _), stream in streams.items():
-        by_application.setdefault(app, []).append(stream)
-    for metric, over in _APPLICATION:
-        family = Family(metric.name, metric.type, metric.help)
-        for app, its_streams in by_application.items():
-            family.add(over(its_streams) if not unlisted else None, labels(app=app))
-        result.append(family)
-    result.append(_stream_info(reading.server, list(streams.values())))
-    result.extend(_clients(list(streams.values())))
-    return result
+    by_name = {(stream.app, stream.name): stream for stream in reading.streams}
+    streams, unlisted = list(by_name.values()), reading.server.unlisted_streams
+    active = sum(stream.active for stream in streams) if not unlisted else None
+    marked = [(labels(app=app, stream=name), stream) for (app, name), stream in by_name.items()]
+    return [
+        *families_of(_SERVER, [("", reading.server)], "nginx_rtmp_"),
+        gauge("nginx_rtmp_streams", "Streams in which data flows.", active),
+        gauge("nginx_rtmp_active_streams", "Streams in which data flows.", active),
+        gauge(
+            "nginx_rtmp_server_current_streams",
+            "Streams of the server, with data or without.",
+            len(streams) + unlisted,
+        ),
+        *families_of(_STREAM, marked, "nginx_rtmp_stream_"),
+        *_applications([] if unlisted else streams),
+        _stream_info(reading.server, streams),
+        *families_of(_CLIENT, _listed_clients(streams), "nginx_rtmp_client_"),
+    ]
+
+
+def _applications(streams: list[Stream]) -> list[Family]:
+    """Sums by application; of none while streams are unlisted."""
+    flowing = gauge("nginx_rtmp_application_streams", "Streams of the application in which data flows.")
+    connected = gauge("nginx_rtmp_application_connections", "Publishers and players of the application.")
+    received = gauge("nginx_rtmp_application_bandwidth_in_bytes", "Bytes per second that the application receives.")
+    sent = gauge("nginx_rtmp_application_bandwidth_out_bytes", "Bytes per second that the application sends.")
+    for app in dict.fromkeys(stream.app for stream in streams):
+        text, those = labels(app=app), [stream for stream in streams if stream.app == app]
+        flowing.add(sum(stream.active for stream in those), text)
+        connected.add(sum(stream.connections for stream in those), text)
+        received.add(total(stream.bandwidth_in_bytes for stream in those), text)
+        sent.add(total(stream.bandwidth_out_bytes for stream in those), text)
+    return [flowing, connected, received, sent]
 
 
 def _stream_info(server: RtmpServer, streams: list[Stream]) -> Family:
@@ -233,7 +115,7 @@ def _stream_info(server: RtmpServer, streams: list[Stream]) -> Family:
     return family
 
 
-def _clients(streams: list[Stream]) -> list[Family]:
+def _listed_clients(streams: list[Stream]) -> Iterable[tuple[str, StreamClient]]:
     listed: dict[str, StreamClient] = {}
     for stream in streams:
         for client in stream.clients:
@@ -241,10 +123,4 @@ def _clients(streams: list[Stream]) -> list[Family]:
                 role = "publisher" if client.publishing else "player"
                 text = labels(app=stream.app, stream=stream.name, client=client.id, address=client.address, role=role)
                 listed.setdefault(text, client)
-    result = []
-    for metric, read in _CLIENT:
-        family = Family(metric.name, metric.type, metric.help)
-        for text, client in listed.items():
-            family.add(read(client), text)
-        result.append(family)
-    return result
+    return listed.items()
