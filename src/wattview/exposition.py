@@ -77,26 +77,22 @@ def described(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def rows(text: str) -> tuple[Row, ...]:
-    """A table of families as text: source, name and help of each, as ``described`` reads them."""
-    return tuple(Row(source, *_name_and_help(rest)) for source, rest in described(text))
-
-
-def _name_and_help(text: str) -> tuple[str, str]:
-    name, _, help_text = text.partition(" ")
-    return name, help_text.strip()
+def rows(text: str, prefix: str = "") -> tuple[Row, ...]:
+    """A table of families as text: source, name (without the prefix) and help of each, as ``described`` reads them."""
+    found = []
+    for source, rest in described(text):
+        name, _, help_text = rest.partition(" ")
+        found.append(Row(source, prefix + name, help_text.strip()))
+    return tuple(found)
 
 
 def families_of(
-    table: Sequence[Row],
-    items: Iterable[tuple[str, Any]],
-    prefix: str = "",
-    read: Callable[[Any, str], float | None] = getattr,
+    table: Sequence[Row], items: Iterable[tuple[str, Any]], read: Callable[[Any, str], float | None] = getattr
 ) -> list[Family]:
     """A family for each row, with a sample of each item, given as (label text, item): what ``read`` finds in it under
     the row's source, by default its attribute."""
     items = list(items)
-    families = [named(prefix + row.name, row.help) for row in table]
+    families = [named(row.name, row.help) for row in table]
     for family, row in zip(families, table, strict=True):
         for text, item in items:
             family.add(read(item, row.source), text)

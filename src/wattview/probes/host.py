@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from wattview.config import Config
-from wattview.exposition import Family, counter, gauge, labels
+from wattview.exposition import Family, families_of, labels, rows
 from wattview.model import Fault, HostReading, Nic
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused, procfs
 from wattview.probes.kernel_files import KernelFile
@@ -171,32 +171,32 @@ def _available(memory: dict[str, int]) -> int | None:
     return memory["MemFree"] + memory.get("Buffers", 0) + memory.get("Cached", 0)
 
 
+_FAMILIES = rows(
+    """
+cpu_busy_seconds_total cpu_busy_seconds_total
+    CPU time that all CPUs worked, in seconds: without idle, iowait and steal.
+cpus cpus  CPUs that are online.
+cpu_percent cpu_percent  CPU use of the whole machine, 0 to 100.
+memory_total_bytes memory_total_bytes  Memory of the machine.
+memory_available_bytes memory_available_bytes  Memory that new work could have without swapping.
+load1 load1  Load average of the last minute.
+load5 load5  Load average of the last 5 minutes.
+load15 load15  Load average of the last 15 minutes.
+boot_time boot_time_seconds  When the machine began, in Unix seconds.
+""",
+    "wattview_host_",
+)
+
+_NETWORK = rows(
+    """
+receive_bytes_total receive_bytes_total  Bytes received, by interface.
+transmit_bytes_total transmit_bytes_total  Bytes sent, by interface.
+""",
+    "wattview_host_network_",
+)
+
+
 def families(reading: HostReading) -> list[Family]:
     """The few host figures that the history and the analyses need; node_exporter's names are in ``probes.node``."""
-    received = counter("wattview_host_network_receive_bytes_total", "Bytes received, by interface.")
-    sent = counter("wattview_host_network_transmit_bytes_total", "Bytes sent, by interface.")
-    for nic in reading.nics:
-        device = labels(device=nic.device)
-        received.add(nic.receive_bytes_total, device)
-        sent.add(nic.transmit_bytes_total, device)
-    return [
-        counter(
-            "wattview_host_cpu_busy_seconds_total",
-            "CPU time that all CPUs worked, in seconds: without idle, iowait and steal.",
-            reading.cpu_busy_seconds_total,
-        ),
-        gauge("wattview_host_cpus", "CPUs that are online.", reading.cpus),
-        gauge("wattview_host_cpu_percent", "CPU use of the whole machine, 0 to 100.", reading.cpu_percent),
-        gauge("wattview_host_memory_total_bytes", "Memory of the machine.", reading.memory_total_bytes),
-        gauge(
-            "wattview_host_memory_available_bytes",
-            "Memory that new work could have without swapping.",
-            reading.memory_available_bytes,
-        ),
-        received,
-        sent,
-        gauge("wattview_host_load1", "Load average of the last minute.", reading.load1),
-        gauge("wattview_host_load5", "Load average of the last 5 minutes.", reading.load5),
-        gauge("wattview_host_load15", "Load average of the last 15 minutes.", reading.load15),
-        gauge("wattview_host_boot_time_seconds", "When the machine began, in Unix seconds.", reading.boot_time),
-    ]
+    nics = [(labels(device=nic.device), nic) for nic in reading.nics]
+    return [*families_of(_FAMILIES, [("", reading)]), *families_of(_NETWORK, nics)]

@@ -3,74 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import attrgetter
 
-from wattview.exposition import Family, FamilyType, gauge, labels
+from wattview.exposition import Family, families_of, gauge, labels, rows
 from wattview.model import ContainersReading
 from wattview.probes.containers.cadvisor_families import cadvisor_families
 
 __all__ = ["cadvisor_families", "docker_families"]
 
-_DOCKER: tuple[tuple[str, FamilyType, str, str], ...] = (
-    ("docker_container_cpu_percent", "gauge", "CPU use of the container; 100 is one core.", "cpu_percent"),
-    ("docker_container_cpu_seconds_total", "counter", "CPU time of the container.", "cpu_seconds_total"),
-    (
-        "docker_container_memory_percent",
-        "gauge",
-        "Working set of the container as a share of its limit, or of the machine's memory.",
-        "memory_percent",
-    ),
-    (
-        "docker_container_memory_bytes",
-        "gauge",
-        "Working set of the container: its memory less inactive file pages.",
-        "memory_working_set_bytes",
-    ),
-    ("docker_container_memory_limit_bytes", "gauge", "Memory limit; absent without one.", "memory_limit_bytes"),
-    (
-        "docker_container_block_read_bytes_per_second",
-        "gauge",
-        "Bytes read from block devices each second.",
-        "block_read_bytes_per_second",
-    ),
-    (
-        "docker_container_block_write_bytes_per_second",
-        "gauge",
-        "Bytes written to block devices each second.",
-        "block_write_bytes_per_second",
-    ),
-    ("docker_container_processes", "gauge", "Processes and threads in the container.", "pids"),
-    ("docker_container_restarts_total", "counter", "Restarts by the engine's restart policy.", "restarts"),
-    ("docker_container_start_time_seconds", "gauge", "When the container was started, in Unix seconds.", "started"),
+_DOCKER = rows(
+    """
+cpu_percent cpu_percent  CPU use of the container; 100 is one core.
+cpu_seconds_total cpu_seconds_total  CPU time of the container.
+memory_percent memory_percent  Working set of the container as a share of its limit, or of the machine's memory.
+memory_working_set_bytes memory_bytes  Working set of the container: its memory less inactive file pages.
+memory_limit_bytes memory_limit_bytes  Memory limit; absent without one.
+block_read_bytes_per_second block_read_bytes_per_second  Bytes read from block devices each second.
+block_write_bytes_per_second block_write_bytes_per_second  Bytes written to block devices each second.
+pids processes  Processes and threads in the container.
+restarts restarts_total  Restarts by the engine's restart policy.
+started start_time_seconds  When the container was started, in Unix seconds.
+""",
+    "docker_container_",
 )
-"""name, type, help, field of Container."""
+"""Fields of Container."""
+
+_ENGINE = rows(
+    """
+cpu_percent cpu_percent  CPU use of dockerd and containerd; 100 is one core.
+memory_percent memory_percent  Resident memory of dockerd and containerd, of the machine's.
+memory_bytes memory_bytes  Resident memory of dockerd and containerd.
+""",
+    "docker_engine_",
+)
 
 
 def docker_families(reading: ContainersReading) -> list[Family]:
     """The engine and its running containers, one label: ``name``."""
     engine = reading.engine
-    families = [
-        gauge("docker_engine_cpu_percent", "CPU use of dockerd and containerd; 100 is one core.", engine.cpu_percent),
-        gauge(
-            "docker_engine_memory_percent",
-            "Resident memory of dockerd and containerd, of the machine's.",
-            engine.memory_percent,
-        ),
-        gauge("docker_engine_memory_bytes", "Resident memory of dockerd and containerd.", engine.memory_bytes),
-        gauge(
-            "docker_engine_info",
-            "The engine, its version and its kind of cgroups, as labels; always 1.",
-            1,
-            labels(engine=engine.name, version=engine.version, cgroup_version=str(engine.cgroup_version)),
-        ),
-    ]
+    about = labels(engine=engine.name, version=engine.version, cgroup_version=str(engine.cgroup_version))
+    described = "The engine, its version and its kind of cgroups, as labels; always 1."
     named = [(labels(name=container.name), container) for container in reading.containers]
-    for name, kind, text, field in _DOCKER:
-        family = Family(name, kind, text)
-        value = attrgetter(field)
-        for label, container in named:
-            family.add(value(container), label)
-        families.append(family)
+    families = [
+        *families_of(_ENGINE, [("", engine)]),
+        gauge("docker_engine_info", described, 1, about),
+        *families_of(_DOCKER, named),
+    ]
     received = gauge("docker_container_network_receive_bytes_per_second", "Bytes received each second.")
     sent = gauge("docker_container_network_transmit_bytes_per_second", "Bytes sent each second.")
     state = gauge("docker_container_state", "1 for the state that the container is in.")

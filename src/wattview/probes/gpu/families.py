@@ -106,7 +106,8 @@ _IN_DCGM_UNITS: Mapping[str, Callable[[float], float]] = {
 }
 """Figures that DCGM gives in other units, which are whole numbers."""
 
-_OURS = rows("""
+_OURS = rows(
+    """
 power_watts power_watts  Power that the GPU draws.
 power_limit_watts power_limit_watts  Power that the GPU may draw.
 energy_joules_total energy_joules_total  Energy that the GPU has used, by its own counter.
@@ -119,14 +120,19 @@ encoder_sessions encoder_sessions  Video encoding sessions.
 encoder_frames_per_second encoder_frames_per_second  Mean frame rate of the encoding sessions.
 encoder_latency_seconds encoder_latency_seconds  Mean time that the encoding sessions take for a frame.
 remap_pending row_remap_pending  Whether rows of memory are remapped at the next reset.
-""")
+""",
+    "wattview_gpu_",
+)
 
-_PROCESS = rows("""
+_PROCESS = rows(
+    """
 memory_bytes memory_bytes  Memory of the GPU that the process holds.
 sm_percent utilization_percent  Share of the GPU's time that ran the process.
 encoder_percent encoder_percent  Share of the GPU's encoder that the process used.
 decoder_percent decoder_percent  Share of the GPU's decoder that the process used.
-""")
+""",
+    "wattview_gpu_process_",
+)
 
 
 def families(reading: GpusReading) -> list[Family]:
@@ -139,9 +145,9 @@ def families(reading: GpusReading) -> list[Family]:
         *(_dcgm_family(row, nvidia) for row in _DCGM),
         *(_dcgm_family(row, parts) for row in _DCGM_MEMORY),
         *families_of(_PROFILING, profiled),
-        *families_of(_OURS, everyone, "wattview_gpu_"),
+        *families_of(_OURS, everyone),
         _xids(reading.gpus),
-        *families_of(_PROCESS, _processes(reading.gpus), "wattview_gpu_process_"),
+        *families_of(_PROCESS, _processes(reading.gpus)),
     ]
 
 

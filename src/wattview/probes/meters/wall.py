@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from wattview.config import Config
-from wattview.exposition import Family, counter, gauge, labels
+from wattview.exposition import Family, families_of, labels, rows
 from wattview.model import MeterReading, WallPower, WallReading
 from wattview.probes import SourceBroken
 from wattview.probes.meters.answer import total
@@ -109,33 +109,30 @@ def _unknown(meter: MeterReading) -> str:
     return f"{meter.name} {meter.fault.reason if meter.fault is not None else 'has not answered yet'}"
 
 
+_WALL = rows(
+    """
+watts power_watts  Power that this machine draws from the wall.
+error_watts power_error_watts  How far off the power drawn from the wall may be.
+joules_total energy_joules_total  Energy that this machine drew from the wall.
+""",
+    "wattview_wall_",
+)
+
+_METER = rows(
+    """
+watts power_watts  Power of all that is behind a wall meter.
+refresh_seconds refresh_seconds  How often a wall meter's figures were seen to change.
+""",
+    "wattview_meter_",
+)
+
+
 def families(reading: WallReading) -> list[Family]:
     """The RAPL exporter's families of a reading."""
-    power = reading.power
-    watts = gauge("wattview_meter_power_watts", "Power of all that is behind a wall meter.")
-    refresh = gauge("wattview_meter_refresh_seconds", "How often a wall meter's figures were seen to change.")
-    for meter in power.meters:
-        text = labels(meter=meter.name, kind=meter.kind)
-        watts.add(meter.watts, text)
-        refresh.add(meter.refresh_seconds, text)
-    return [*wall_families(power), watts, refresh]
+    meters = [(labels(meter=meter.name, kind=meter.kind), meter) for meter in reading.power.meters]
+    return [*wall_families(reading.power), *families_of(_METER, meters)]
 
 
 def wall_families(power: WallPower) -> list[Family]:
     """Power and energy at the wall, metered or calibrated."""
-    source = labels(source=power.source)
-    return [
-        gauge("wattview_wall_power_watts", "Power that this machine draws from the wall.", power.watts, source),
-        gauge(
-            "wattview_wall_power_error_watts",
-            "How far off the power drawn from the wall may be.",
-            power.error_watts,
-            source,
-        ),
-        counter(
-            "wattview_wall_energy_joules_total",
-            "Energy that this machine drew from the wall.",
-            power.joules_total,
-            source,
-        ),
-    ]
+    return families_of(_WALL, [(labels(source=power.source), power)])

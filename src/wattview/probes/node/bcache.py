@@ -10,7 +10,8 @@ from wattview.probes.lines import understood, value
 from wattview.probes.node.collector import Directories, Directory
 
 # File of a cache set, name, help.
-_SET = rows("""
+_SET = rows(
+    """
 average_key_size average_key_size_sectors  Average data per key in the btree (sectors).
 btree_cache_size btree_cache_size_bytes  Amount of memory currently used by the btree cache.
 cache_available_percent cache_available_percent
@@ -24,10 +25,13 @@ internal/btree_read_average_duration_us btree_read_average_duration_seconds  Ave
 internal/cache_read_races cache_read_races_total
     Counts instances where while data was being read from the cache, the bucket was reused and invalidated - i.e. where
     the pointer was stale after the read completed.
-""")
+""",
+    "node_bcache_",
+)
 
 # File of a backing device, name, help.
-_BACKING = rows("""
+_BACKING = rows(
+    """
 dirty_data dirty_data_bytes  Amount of dirty data for this backing device in the cache.
 stats_total/bypassed bypassed_bytes_total  Amount of IO (both reads and writes) that has bypassed the cache.
 stats_total/cache_hits cache_hits_total  Hits counted per individual IO as bcache sees them.
@@ -37,29 +41,40 @@ stats_total/cache_bypass_misses cache_bypass_misses_total  Misses for IO intende
 stats_total/cache_miss_collisions cache_miss_collisions_total
     Instances where data insertion from cache miss raced with write (data already present).
 stats_total/cache_readaheads cache_readaheads_total  Count of times readahead occurred.
-""")
+""",
+    "node_bcache_",
+)
 
 # Line of a backing device's writeback_rate_debug, name, help.
-_WRITEBACK = rows("""
+_WRITEBACK = rows(
+    """
 target dirty_target_bytes  Current dirty data target threshold for this backing device in bytes.
 rate writeback_rate  Current writeback rate for this backing device in bytes.
 proportional writeback_rate_proportional_term  Current result of proportional controller, part of writeback rate
 integral writeback_rate_integral_term  Current result of integral controller, part of writeback rate
 change writeback_change  Last writeback rate change step for this backing device.
-""")
+""",
+    "node_bcache_",
+)
 
 # File of a cache device, name, help.
-_CACHE = rows("""
+_CACHE = rows(
+    """
 io_errors io_errors  Number of errors that have occurred, decayed by io_error_halflife.
 metadata_written metadata_written_bytes_total  Sum of all non data writes (btree writes and all other metadata).
 written written_bytes_total  Sum of all data that has been written to the cache.
-""")
+""",
+    "node_bcache_",
+)
 
 # Line of a cache device's priority_stats, name, help.
-_PRIORITY = rows("""
+_PRIORITY = rows(
+    """
 Unused priority_stats_unused_percent  The percentage of the cache that doesn't contain any data.
 Metadata priority_stats_metadata_percent  Bcache's metadata overhead.
-""")
+""",
+    "node_bcache_",
+)
 
 _DURATION = "internal/btree_read_average_duration_us"
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)")
@@ -81,7 +96,7 @@ class Bcache:
         if not sets:
             return []
         families = {
-            name: named(f"node_bcache_{name}", help_text)
+            name: named(name, help_text)
             for table in (_SET, _BACKING, _WRITEBACK, _CACHE, _PRIORITY)
             for _, name, help_text in table
         }

@@ -9,7 +9,8 @@ from wattview.probes.node.collector import Directories, Directory
 _UNIMPLEMENTED = (1 << 64) - 1
 
 # File in the adapter's statistics directory, name, help.
-_TABLE = rows("""
+_TABLE = rows(
+    """
 dumped_frames dumped_frames_total  Number of dumped frames
 error_frames error_frames_total  Number of errors in frames
 invalid_crc_count invalid_crc_total  Invalid Cyclic Redundancy Check count
@@ -24,7 +25,9 @@ loss_of_sync_count loss_of_sync_total  Number of failures on either bit or trans
 loss_of_signal_count loss_of_signal_total  Number of times signal has been lost
 nos_count nos_total  Number Not_Operational Primitive Sequence received by host port
 fcp_packet_aborts fcp_packet_aborts_total  Number of aborted packets
-""")
+""",
+    "node_fibrechannel_",
+)
 _INFO = (
     "speed", "port_state", "port_type", "port_id", "port_name", "fabric_name", "symbolic_name", "supported_classes",
     "supported_speeds", "dev_loss_tmo",
@@ -47,7 +50,7 @@ class FibreChannel:
                 values[name] = values[name].removeprefix("0x")
             info.add(1, labels(fc_host=host, **values))
         counted = [(labels(fc_host=host), directory) for host, directory in hosts.items()]
-        return [info, *families_of(_TABLE, counted, "node_fibrechannel_", _count)]
+        return [info, *families_of(_TABLE, counted, _count)]
 
 
 def _count(host: Directory, file: str) -> int | None:

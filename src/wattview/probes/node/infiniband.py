@@ -46,7 +46,7 @@ class Infiniband:
                 milliseconds = directory.number(f"{place}/hw_counters/lifespan")
                 lifespan.add(None if milliseconds is None else milliseconds // 1000, text)
                 ports.append((text, (directory, place)))
-        return [info, state, physical, rate, lifespan, *families_of(COUNTERS, ports, "node_infiniband_", _count)]
+        return [info, state, physical, rate, lifespan, *families_of(COUNTERS, ports, _count)]
 
 
 def _count(port: tuple[Directory, str], file: str) -> int | None:

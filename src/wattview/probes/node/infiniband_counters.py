@@ -6,7 +6,8 @@ https://enterprise-support.nvidia.com/s/article/understanding-mlx5-linux-counter
 
 from wattview.exposition import rows
 
-COUNTERS = rows("""
+COUNTERS = rows(
+    """
 counters_ext/port_multicast_rcv_packets legacy_multicast_packets_received_total  Number of multicast packets received
 counters_ext/port_multicast_xmit_packets legacy_multicast_packets_transmitted_total
     Number of multicast packets transmitted
@@ -118,7 +119,9 @@ hw_counters/rx_read_requests rx_read_requests_total  The number of received READ
 hw_counters/rx_write_requests rx_write_requests_total  The number of received WRITE requests for the associated QPs.
 hw_counters/rx_icrc_encapsulated rx_icrc_encapsulated_errors_total
     The number of RoCE packets with ICRC errors. This counter was added in MLNX_OFED 4.4 and kernel 4.19
-""")
+""",
+    "node_infiniband_",
+)
 
 IN_WORDS = frozenset(row.source for row in COUNTERS if row.name.endswith("_bytes_total"))
 """Data is counted in words of four bytes."""

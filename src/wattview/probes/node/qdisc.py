@@ -10,7 +10,8 @@ from wattview.probes.node.collector import Filter
 _ROOT = 0xFFFFFFFF
 
 # Field of netlink.Qdisc, name, help.
-_TABLE = rows("""
+_TABLE = rows(
+    """
 bytes bytes_total  Number of bytes sent.
 packets packets_total  Number of packets sent.
 drops drops_total  Number of packets dropped.
@@ -18,7 +19,9 @@ requeues requeues_total  Number of packets dequeued, not transmitted, and requeu
 overlimits overlimits_total  Number of overlimit packets.
 queue_length current_queue_length  Number of packets currently in queue to be sent.
 backlog backlog  Number of bytes currently in queue to be sent.
-""")
+""",
+    "node_qdisc_",
+)
 
 
 class Qdiscs:
@@ -29,4 +32,4 @@ class Qdiscs:
 
     def collect(self) -> list[Family]:
         shown = [one for one in netlink.qdiscs() if one.parent == _ROOT and not self._filter.ignores(one.device)]
-        return families_of(_TABLE, [(labels(device=one.device, kind=one.kind), one) for one in shown], "node_qdisc_")
+        return families_of(_TABLE, [(labels(device=one.device, kind=one.kind), one) for one in shown])

@@ -7,7 +7,8 @@ from wattview.exposition import Family, families_of, labels, rows
 from wattview.probes.node.collector import Directories, Directory, Filter
 
 # File in a drive's stats directory, name, help.
-_TABLE = rows("""
+_TABLE = rows(
+    """
 in_flight io_now  The number of I/Os currently outstanding to this device.
 io_ns io_time_seconds_total
     The amount of time spent waiting for all I/O to complete (including read and write). This includes tape movement
@@ -25,7 +26,9 @@ write_ns write_time_seconds_total  The amount of time spent waiting for write re
 resid_cnt residual_total
     The number of times during a read or write we found the residual amount to be non-zero. This should mean that a
     program is issuing a read larger thean the block size on tape. For write not all data made it to tape.
-""")
+""",
+    "node_tape_",
+)
 
 
 class Tapestats:
@@ -42,7 +45,7 @@ class Tapestats:
             for device, directory in self._drives.found().items()
             if not self._filter.ignores(device)
         ]
-        return families_of(_TABLE, drives, "node_tape_", _count)
+        return families_of(_TABLE, drives, _count)
 
 
 def _count(drive: Directory, file: str) -> float | None:

@@ -13,7 +13,8 @@ from wattview.exposition import Family, families_of, gauge, labels, rows
 from wattview.model import RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes.streams.rates import total
 
-_SERVER = rows("""
+_SERVER = rows(
+    """
 connections connections  Publishers and players that are connected now.
 bandwidth_in_bytes bandwidth_in_bytes  Bytes per second that the RTMP server receives.
 bandwidth_out_bytes bandwidth_out_bytes  Bytes per second that the RTMP server sends.
@@ -23,9 +24,12 @@ bytes_out_total server_outgoing_bytes_total  Current total of outgoing bytes
 bandwidth_in_bytes server_receive_bytes  Current bandwidth in per second
 bandwidth_out_bytes server_transmit_bytes  Current bandwidth out per second
 uptime_seconds server_uptime_seconds_total  Number of seconds NGINX-RTMP started
-""")
+""",
+    "nginx_rtmp_",
+)
 
-_STREAM = rows("""
+_STREAM = rows(
+    """
 connections connections  Publishers and players of the stream.
 bandwidth_in_bytes bandwidth_in_bytes  Bytes per second that come from the publisher.
 bandwidth_out_bytes bandwidth_out_bytes  Bytes per second that go to the players.
@@ -45,12 +49,17 @@ bandwidth_in_bytes receive_bytes  Current bandwidth in per second
 bandwidth_out_bytes transmit_bytes  Current bandwidth out per second
 uptime_seconds uptime_seconds_total  Number of seconds since the stream started
 connections total_clients  Clients connected to the stream, its publisher included.
-""")
+""",
+    "nginx_rtmp_stream_",
+)
 
-_CLIENT = rows("""
+_CLIENT = rows(
+    """
 connected_seconds connected_seconds  How long the client has been connected.
 dropped dropped_frames_total  Frames that were not sent to the client.
-""")
+""",
+    "nginx_rtmp_client_",
+)
 
 MAX_CLIENTS = 1000
 """Limit on series of single clients: a popular stream must not dominate a scrape."""
@@ -63,7 +72,7 @@ def families(reading: StreamsReading) -> list[Family]:
     active = sum(stream.active for stream in streams) if not unlisted else None
     marked = [(labels(app=app, stream=name), stream) for (app, name), stream in by_name.items()]
     return [
-        *families_of(_SERVER, [("", reading.server)], "nginx_rtmp_"),
+        *families_of(_SERVER, [("", reading.server)]),
         gauge("nginx_rtmp_streams", "Streams in which data flows.", active),
         gauge("nginx_rtmp_active_streams", "Streams in which data flows.", active),
         gauge(
@@ -71,10 +80,10 @@ def families(reading: StreamsReading) -> list[Family]:
             "Streams of the server, with data or without.",
             len(streams) + unlisted,
         ),
-        *families_of(_STREAM, marked, "nginx_rtmp_stream_"),
+        *families_of(_STREAM, marked),
         *_applications([] if unlisted else streams),
         _stream_info(reading.server, streams),
-        *families_of(_CLIENT, _listed_clients(streams), "nginx_rtmp_client_"),
+        *families_of(_CLIENT, _listed_clients(streams)),
     ]
 
 
