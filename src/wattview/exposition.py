@@ -77,12 +77,12 @@ def described(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def rows(text: str, prefix: str = "") -> tuple[Row, ...]:
-    """A table of families as text: source, name (without the prefix) and help of each, as ``described`` reads them."""
+def rows(text: str) -> tuple[Row, ...]:
+    """A table of families as text: source, name and help of each, as ``described`` reads them."""
     found = []
     for source, rest in described(text):
         name, _, help_text = rest.partition(" ")
-        found.append(Row(source, prefix + name, help_text.strip()))
+        found.append(Row(source, name, help_text.strip()))
     return tuple(found)
 
 

@@ -171,29 +171,23 @@ def _available(memory: dict[str, int]) -> int | None:
     return memory["MemFree"] + memory.get("Buffers", 0) + memory.get("Cached", 0)
 
 
-_FAMILIES = rows(
-    """
-cpu_busy_seconds_total cpu_busy_seconds_total
+_FAMILIES = rows("""
+cpu_busy_seconds_total wattview_host_cpu_busy_seconds_total
     CPU time that all CPUs worked, in seconds: without idle, iowait and steal.
-cpus cpus  CPUs that are online.
-cpu_percent cpu_percent  CPU use of the whole machine, 0 to 100.
-memory_total_bytes memory_total_bytes  Memory of the machine.
-memory_available_bytes memory_available_bytes  Memory that new work could have without swapping.
-load1 load1  Load average of the last minute.
-load5 load5  Load average of the last 5 minutes.
-load15 load15  Load average of the last 15 minutes.
-boot_time boot_time_seconds  When the machine began, in Unix seconds.
-""",
-    "wattview_host_",
-)
+cpus wattview_host_cpus  CPUs that are online.
+cpu_percent wattview_host_cpu_percent  CPU use of the whole machine, 0 to 100.
+memory_total_bytes wattview_host_memory_total_bytes  Memory of the machine.
+memory_available_bytes wattview_host_memory_available_bytes  Memory that new work could have without swapping.
+load1 wattview_host_load1  Load average of the last minute.
+load5 wattview_host_load5  Load average of the last 5 minutes.
+load15 wattview_host_load15  Load average of the last 15 minutes.
+boot_time wattview_host_boot_time_seconds  When the machine began, in Unix seconds.
+""")
 
-_NETWORK = rows(
-    """
-receive_bytes_total receive_bytes_total  Bytes received, by interface.
-transmit_bytes_total transmit_bytes_total  Bytes sent, by interface.
-""",
-    "wattview_host_network_",
-)
+_NETWORK = rows("""
+receive_bytes_total wattview_host_network_receive_bytes_total  Bytes received, by interface.
+transmit_bytes_total wattview_host_network_transmit_bytes_total  Bytes sent, by interface.
+""")
 
 
 def families(reading: HostReading) -> list[Family]:

@@ -14,129 +14,107 @@ from wattview.exposition import Families, Family, FamilyType, label_text, labels
 from wattview.model import Container, ContainerDetail, ContainersReading, Engine, Filesystem, Machine
 from wattview.probes.containers.metric_labels import LONGEST_VALUE, RESTARTS, label_names
 
-_COUNTERS = rows(
-    """
-cpu_user_seconds_total cpu_user_seconds_total  CPU time spent in user mode.
-cpu_system_seconds_total cpu_system_seconds_total  CPU time spent in the kernel.
-cfs_periods_total cpu_cfs_periods_total  Periods of CPU quota enforcement.
-cfs_throttled_periods_total cpu_cfs_throttled_periods_total  Periods in which the container was throttled.
-cfs_throttled_seconds_total cpu_cfs_throttled_seconds_total  Time for which the container was throttled.
-cfs_burst_periods_total cpu_cfs_burst_periods_total  Periods in which the container went over its quota by burst.
-cfs_burst_seconds_total cpu_cfs_burst_seconds_total  CPU time used over the quota by burst.
-memory_usage_bytes memory_usage_bytes  Memory charged to the container.
-memory_max_usage_bytes memory_max_usage_bytes  Largest memory ever charged.
-memory_working_set_bytes memory_working_set_bytes  Memory charged less inactive file pages.
-memory_rss_bytes memory_rss  Anonymous memory in bytes.
-memory_cache_bytes memory_cache  Page cache in bytes.
-memory_mapped_file_bytes memory_mapped_file  Mapped file memory in bytes.
-memory_swap_bytes memory_swap  Swap in use in bytes.
-memory_kernel_bytes memory_kernel_usage  Kernel memory in bytes.
-memory_active_anon_bytes memory_total_active_anon_bytes  Anonymous memory on the active list.
-memory_inactive_anon_bytes memory_total_inactive_anon_bytes  Anonymous memory on the inactive list.
-memory_active_file_bytes memory_total_active_file_bytes  File memory on the active list.
-memory_inactive_file_bytes memory_total_inactive_file_bytes  File memory on the inactive list.
-memory_anon_hugepages_bytes memory_anon_hugepages_bytes  Anonymous memory in transparent huge pages.
-memory_dirty_bytes memory_file_dirty_bytes  File memory not yet written back.
-memory_writeback_bytes memory_file_writeback_bytes  File memory being written back now.
-memory_pages_scanned_total memory_pgscan_total  Pages looked at by reclaim.
-memory_pages_stolen_total memory_pgsteal_total  Pages taken by reclaim.
-memory_refaults_file_total memory_workingset_refault_file_total  File pages read again after reclaim had taken them.
-memory_refaults_anon_total memory_workingset_refault_anon_total
+_COUNTERS = rows("""
+cpu_user_seconds_total container_cpu_user_seconds_total  CPU time spent in user mode.
+cpu_system_seconds_total container_cpu_system_seconds_total  CPU time spent in the kernel.
+cfs_periods_total container_cpu_cfs_periods_total  Periods of CPU quota enforcement.
+cfs_throttled_periods_total container_cpu_cfs_throttled_periods_total  Periods in which the container was throttled.
+cfs_throttled_seconds_total container_cpu_cfs_throttled_seconds_total  Time for which the container was throttled.
+cfs_burst_periods_total container_cpu_cfs_burst_periods_total
+    Periods in which the container went over its quota by burst.
+cfs_burst_seconds_total container_cpu_cfs_burst_seconds_total  CPU time used over the quota by burst.
+memory_usage_bytes container_memory_usage_bytes  Memory charged to the container.
+memory_max_usage_bytes container_memory_max_usage_bytes  Largest memory ever charged.
+memory_working_set_bytes container_memory_working_set_bytes  Memory charged less inactive file pages.
+memory_rss_bytes container_memory_rss  Anonymous memory in bytes.
+memory_cache_bytes container_memory_cache  Page cache in bytes.
+memory_mapped_file_bytes container_memory_mapped_file  Mapped file memory in bytes.
+memory_swap_bytes container_memory_swap  Swap in use in bytes.
+memory_kernel_bytes container_memory_kernel_usage  Kernel memory in bytes.
+memory_active_anon_bytes container_memory_total_active_anon_bytes  Anonymous memory on the active list.
+memory_inactive_anon_bytes container_memory_total_inactive_anon_bytes  Anonymous memory on the inactive list.
+memory_active_file_bytes container_memory_total_active_file_bytes  File memory on the active list.
+memory_inactive_file_bytes container_memory_total_inactive_file_bytes  File memory on the inactive list.
+memory_anon_hugepages_bytes container_memory_anon_hugepages_bytes  Anonymous memory in transparent huge pages.
+memory_dirty_bytes container_memory_file_dirty_bytes  File memory not yet written back.
+memory_writeback_bytes container_memory_file_writeback_bytes  File memory being written back now.
+memory_pages_scanned_total container_memory_pgscan_total  Pages looked at by reclaim.
+memory_pages_stolen_total container_memory_pgsteal_total  Pages taken by reclaim.
+memory_refaults_file_total container_memory_workingset_refault_file_total
+    File pages read again after reclaim had taken them.
+memory_refaults_anon_total container_memory_workingset_refault_anon_total
     Anonymous pages read again after reclaim had taken them.
-memory_high_events_total memory_events_high_total  Times that the container was throttled at memory.high.
-memory_max_events_total memory_events_max_total  Times that the container was about to exceed memory.max.
-oom_kills_total oom_events_total  Processes killed by the OOM killer.
-pids threads  Threads in the container.
-""",
-    "container_",
-)
+memory_high_events_total container_memory_events_high_total  Times that the container was throttled at memory.high.
+memory_max_events_total container_memory_events_max_total  Times that the container was about to exceed memory.max.
+oom_kills_total container_oom_events_total  Processes killed by the OOM killer.
+pids container_threads  Threads in the container.
+""")
 """Fields of CgroupCounters."""
 
 _FAILURES = (("pgfault", "memory_page_faults_total"), ("pgmajfault", "memory_major_page_faults_total"))
 
-_SPEC = rows(
-    """
-cpu_shares spec_cpu_shares  CPU shares of the container.
-cpu_period_us spec_cpu_period  CPU period in microseconds.
-cpu_quota_us spec_cpu_quota  CPU quota in microseconds of each period; absent without one.
-""",
-    "container_",
-)
+_SPEC = rows("""
+cpu_shares container_spec_cpu_shares  CPU shares of the container.
+cpu_period_us container_spec_cpu_period  CPU period in microseconds.
+cpu_quota_us container_spec_cpu_quota  CPU quota in microseconds of each period; absent without one.
+""")
 
-_SPEC_ZERO_IS_UNLIMITED = rows(
-    """
-memory_limit_bytes spec_memory_limit_bytes  Memory limit; 0 is none.
-memory_swap_limit_bytes spec_memory_swap_limit_bytes  Swap limit; 0 is none.
-memory_reservation_bytes spec_memory_reservation_limit_bytes  Memory reservation; 0 is none.
-pids_limit threads_max  Largest number of threads; 0 is no limit.
-""",
-    "container_",
-)
+_SPEC_ZERO_IS_UNLIMITED = rows("""
+memory_limit_bytes container_spec_memory_limit_bytes  Memory limit; 0 is none.
+memory_swap_limit_bytes container_spec_memory_swap_limit_bytes  Swap limit; 0 is none.
+memory_reservation_bytes container_spec_memory_reservation_limit_bytes  Memory reservation; 0 is none.
+pids_limit container_threads_max  Largest number of threads; 0 is no limit.
+""")
 
-_PRESSURE = rows(
-    """
-cpu-some pressure_cpu_waiting_seconds_total  Time some tasks waited for a CPU.
-cpu-full pressure_cpu_stalled_seconds_total  Time all tasks waited for a CPU.
-memory-some pressure_memory_waiting_seconds_total  Time some tasks waited for memory.
-memory-full pressure_memory_stalled_seconds_total  Time all tasks waited for memory.
-io-some pressure_io_waiting_seconds_total  Time some tasks waited for I/O.
-io-full pressure_io_stalled_seconds_total  Time all tasks waited for I/O.
-""",
-    "container_",
-)
+_PRESSURE = rows("""
+cpu-some container_pressure_cpu_waiting_seconds_total  Time some tasks waited for a CPU.
+cpu-full container_pressure_cpu_stalled_seconds_total  Time all tasks waited for a CPU.
+memory-some container_pressure_memory_waiting_seconds_total  Time some tasks waited for memory.
+memory-full container_pressure_memory_stalled_seconds_total  Time all tasks waited for memory.
+io-some container_pressure_io_waiting_seconds_total  Time some tasks waited for I/O.
+io-full container_pressure_io_stalled_seconds_total  Time all tasks waited for I/O.
+""")
 
-_NETWORK = rows(
-    """
-receive_bytes network_receive_bytes_total  Bytes received.
-receive_packets network_receive_packets_total  Packets received.
-receive_dropped network_receive_packets_dropped_total  Packets dropped on receipt.
-receive_errors network_receive_errors_total  Errors on receipt.
-transmit_bytes network_transmit_bytes_total  Bytes sent.
-transmit_packets network_transmit_packets_total  Packets sent.
-transmit_dropped network_transmit_packets_dropped_total  Packets dropped on sending.
-transmit_errors network_transmit_errors_total  Errors on sending.
-""",
-    "container_",
-)
+_NETWORK = rows("""
+receive_bytes container_network_receive_bytes_total  Bytes received.
+receive_packets container_network_receive_packets_total  Packets received.
+receive_dropped container_network_receive_packets_dropped_total  Packets dropped on receipt.
+receive_errors container_network_receive_errors_total  Errors on receipt.
+transmit_bytes container_network_transmit_bytes_total  Bytes sent.
+transmit_packets container_network_transmit_packets_total  Packets sent.
+transmit_dropped container_network_transmit_packets_dropped_total  Packets dropped on sending.
+transmit_errors container_network_transmit_errors_total  Errors on sending.
+""")
 
-_DISK_IO = rows(
-    """
-bytes_by_operation.Read fs_reads_bytes_total  Bytes read.
-bytes_by_operation.Write fs_writes_bytes_total  Bytes written.
-ios_by_operation.Read fs_reads_total  Reads done.
-ios_by_operation.Write fs_writes_total  Writes done.
-cost_seconds.usage fs_io_cost_usage_seconds_total  Device time by the I/O cost model.
-cost_seconds.wait fs_io_cost_wait_seconds_total  Time waiting for I/O budget.
-cost_seconds.indebt fs_io_cost_indebt_seconds_total  Time in I/O debt.
-cost_seconds.indelay fs_io_cost_indelay_seconds_total  Time delayed for I/O debt.
-""",
-    "container_",
-)
+_DISK_IO = rows("""
+bytes_by_operation.Read container_fs_reads_bytes_total  Bytes read.
+bytes_by_operation.Write container_fs_writes_bytes_total  Bytes written.
+ios_by_operation.Read container_fs_reads_total  Reads done.
+ios_by_operation.Write container_fs_writes_total  Writes done.
+cost_seconds.usage container_fs_io_cost_usage_seconds_total  Device time by the I/O cost model.
+cost_seconds.wait container_fs_io_cost_wait_seconds_total  Time waiting for I/O budget.
+cost_seconds.indebt container_fs_io_cost_indebt_seconds_total  Time in I/O debt.
+cost_seconds.indelay container_fs_io_cost_indelay_seconds_total  Time delayed for I/O debt.
+""")
 
-_SPACE = rows(
-    """
-used_bytes fs_usage_bytes  Bytes that the container's own layer and logs take.
-limit_bytes fs_limit_bytes  Size of the filesystem that they are on.
-used_inodes fs_inodes_total  Inodes that the container's own layer takes.
-free_inodes fs_inodes_free  Inodes free on the filesystem that it is on.
-""",
-    "container_",
-)
+_SPACE = rows("""
+used_bytes container_fs_usage_bytes  Bytes that the container's own layer and logs take.
+limit_bytes container_fs_limit_bytes  Size of the filesystem that they are on.
+used_inodes container_fs_inodes_total  Inodes that the container's own layer takes.
+free_inodes container_fs_inodes_free  Inodes free on the filesystem that it is on.
+""")
 
-_DISK = rows(
-    """
-reads_merged fs_reads_merged_total  Reads merged with others.
-sectors_read fs_sector_reads_total  Sectors read.
-read_seconds fs_read_seconds_total  Time spent reading.
-writes_merged fs_writes_merged_total  Writes merged with others.
-sectors_written fs_sector_writes_total  Sectors written.
-write_seconds fs_write_seconds_total  Time spent writing.
-in_progress fs_io_current  I/Os in progress.
-io_seconds fs_io_time_seconds_total  Time with I/O in progress.
-weighted_io_seconds fs_io_time_weighted_seconds_total  The same, by I/Os.
-""",
-    "container_",
-)
+_DISK = rows("""
+reads_merged container_fs_reads_merged_total  Reads merged with others.
+sectors_read container_fs_sector_reads_total  Sectors read.
+read_seconds container_fs_read_seconds_total  Time spent reading.
+writes_merged container_fs_writes_merged_total  Writes merged with others.
+sectors_written container_fs_sector_writes_total  Sectors written.
+write_seconds container_fs_write_seconds_total  Time spent writing.
+in_progress container_fs_io_current  I/Os in progress.
+io_seconds container_fs_io_time_seconds_total  Time with I/O in progress.
+weighted_io_seconds container_fs_io_time_weighted_seconds_total  The same, by I/Os.
+""")
 """Fields of DiskCounters."""
 
 _KUBERNETES = (

@@ -10,31 +10,27 @@ from wattview.probes.containers.cadvisor_families import cadvisor_families
 
 __all__ = ["cadvisor_families", "docker_families"]
 
-_DOCKER = rows(
-    """
-cpu_percent cpu_percent  CPU use of the container; 100 is one core.
-cpu_seconds_total cpu_seconds_total  CPU time of the container.
-memory_percent memory_percent  Working set of the container as a share of its limit, or of the machine's memory.
-memory_working_set_bytes memory_bytes  Working set of the container: its memory less inactive file pages.
-memory_limit_bytes memory_limit_bytes  Memory limit; absent without one.
-block_read_bytes_per_second block_read_bytes_per_second  Bytes read from block devices each second.
-block_write_bytes_per_second block_write_bytes_per_second  Bytes written to block devices each second.
-pids processes  Processes and threads in the container.
-restarts restarts_total  Restarts by the engine's restart policy.
-started start_time_seconds  When the container was started, in Unix seconds.
-""",
-    "docker_container_",
-)
+_DOCKER = rows("""
+cpu_percent docker_container_cpu_percent  CPU use of the container; 100 is one core.
+cpu_seconds_total docker_container_cpu_seconds_total  CPU time of the container.
+memory_percent docker_container_memory_percent
+    Working set of the container as a share of its limit, or of the machine's memory.
+memory_working_set_bytes docker_container_memory_bytes
+    Working set of the container: its memory less inactive file pages.
+memory_limit_bytes docker_container_memory_limit_bytes  Memory limit; absent without one.
+block_read_bytes_per_second docker_container_block_read_bytes_per_second  Bytes read from block devices each second.
+block_write_bytes_per_second docker_container_block_write_bytes_per_second  Bytes written to block devices each second.
+pids docker_container_processes  Processes and threads in the container.
+restarts docker_container_restarts_total  Restarts by the engine's restart policy.
+started docker_container_start_time_seconds  When the container was started, in Unix seconds.
+""")
 """Fields of Container."""
 
-_ENGINE = rows(
-    """
-cpu_percent cpu_percent  CPU use of dockerd and containerd; 100 is one core.
-memory_percent memory_percent  Resident memory of dockerd and containerd, of the machine's.
-memory_bytes memory_bytes  Resident memory of dockerd and containerd.
-""",
-    "docker_engine_",
-)
+_ENGINE = rows("""
+cpu_percent docker_engine_cpu_percent  CPU use of dockerd and containerd; 100 is one core.
+memory_percent docker_engine_memory_percent  Resident memory of dockerd and containerd, of the machine's.
+memory_bytes docker_engine_memory_bytes  Resident memory of dockerd and containerd.
+""")
 
 
 def docker_families(reading: ContainersReading) -> list[Family]:

@@ -106,33 +106,27 @@ _IN_DCGM_UNITS: Mapping[str, Callable[[float], float]] = {
 }
 """Figures that DCGM gives in other units, which are whole numbers."""
 
-_OURS = rows(
-    """
-power_watts power_watts  Power that the GPU draws.
-power_limit_watts power_limit_watts  Power that the GPU may draw.
-energy_joules_total energy_joules_total  Energy that the GPU has used, by its own counter.
-utilization_percent utilization_percent  Time that the GPU was busy.
-memory_used_bytes memory_used_bytes  Memory of the GPU in use.
-memory_total_bytes memory_total_bytes  Memory that the GPU has.
-temperature_celsius temperature_celsius  Temperature of the GPU.
-sm_clock_hertz clock_hertz  Clock of the GPU's shader cores.
-encoder_sessions encoder_sessions  Video encoding sessions.
-encoder_frames_per_second encoder_frames_per_second  Mean frame rate of the encoding sessions.
-encoder_latency_seconds encoder_latency_seconds  Mean time that the encoding sessions take for a frame.
-remap_pending row_remap_pending  Whether rows of memory are remapped at the next reset.
-""",
-    "wattview_gpu_",
-)
+_OURS = rows("""
+power_watts wattview_gpu_power_watts  Power that the GPU draws.
+power_limit_watts wattview_gpu_power_limit_watts  Power that the GPU may draw.
+energy_joules_total wattview_gpu_energy_joules_total  Energy that the GPU has used, by its own counter.
+utilization_percent wattview_gpu_utilization_percent  Time that the GPU was busy.
+memory_used_bytes wattview_gpu_memory_used_bytes  Memory of the GPU in use.
+memory_total_bytes wattview_gpu_memory_total_bytes  Memory that the GPU has.
+temperature_celsius wattview_gpu_temperature_celsius  Temperature of the GPU.
+sm_clock_hertz wattview_gpu_clock_hertz  Clock of the GPU's shader cores.
+encoder_sessions wattview_gpu_encoder_sessions  Video encoding sessions.
+encoder_frames_per_second wattview_gpu_encoder_frames_per_second  Mean frame rate of the encoding sessions.
+encoder_latency_seconds wattview_gpu_encoder_latency_seconds  Mean time that the encoding sessions take for a frame.
+remap_pending wattview_gpu_row_remap_pending  Whether rows of memory are remapped at the next reset.
+""")
 
-_PROCESS = rows(
-    """
-memory_bytes memory_bytes  Memory of the GPU that the process holds.
-sm_percent utilization_percent  Share of the GPU's time that ran the process.
-encoder_percent encoder_percent  Share of the GPU's encoder that the process used.
-decoder_percent decoder_percent  Share of the GPU's decoder that the process used.
-""",
-    "wattview_gpu_process_",
-)
+_PROCESS = rows("""
+memory_bytes wattview_gpu_process_memory_bytes  Memory of the GPU that the process holds.
+sm_percent wattview_gpu_process_utilization_percent  Share of the GPU's time that ran the process.
+encoder_percent wattview_gpu_process_encoder_percent  Share of the GPU's encoder that the process used.
+decoder_percent wattview_gpu_process_decoder_percent  Share of the GPU's decoder that the process used.
+""")
 
 
 def families(reading: GpusReading) -> list[Family]:

@@ -109,22 +109,16 @@ def _unknown(meter: MeterReading) -> str:
     return f"{meter.name} {meter.fault.reason if meter.fault is not None else 'has not answered yet'}"
 
 
-_WALL = rows(
-    """
-watts power_watts  Power that this machine draws from the wall.
-error_watts power_error_watts  How far off the power drawn from the wall may be.
-joules_total energy_joules_total  Energy that this machine drew from the wall.
-""",
-    "wattview_wall_",
-)
+_WALL = rows("""
+watts wattview_wall_power_watts  Power that this machine draws from the wall.
+error_watts wattview_wall_power_error_watts  How far off the power drawn from the wall may be.
+joules_total wattview_wall_energy_joules_total  Energy that this machine drew from the wall.
+""")
 
-_METER = rows(
-    """
-watts power_watts  Power of all that is behind a wall meter.
-refresh_seconds refresh_seconds  How often a wall meter's figures were seen to change.
-""",
-    "wattview_meter_",
-)
+_METER = rows("""
+watts wattview_meter_power_watts  Power of all that is behind a wall meter.
+refresh_seconds wattview_meter_refresh_seconds  How often a wall meter's figures were seen to change.
+""")
 
 
 def families(reading: WallReading) -> list[Family]:

@@ -10,71 +10,60 @@ from wattview.probes.lines import understood, value
 from wattview.probes.node.collector import Directories, Directory
 
 # File of a cache set, name, help.
-_SET = rows(
-    """
-average_key_size average_key_size_sectors  Average data per key in the btree (sectors).
-btree_cache_size btree_cache_size_bytes  Amount of memory currently used by the btree cache.
-cache_available_percent cache_available_percent
+_SET = rows("""
+average_key_size node_bcache_average_key_size_sectors  Average data per key in the btree (sectors).
+btree_cache_size node_bcache_btree_cache_size_bytes  Amount of memory currently used by the btree cache.
+cache_available_percent node_bcache_cache_available_percent
     Percentage of cache device without dirty data, usable for writeback (may contain clean cached data).
-congested congested  Congestion.
-root_usage_percent root_usage_percent  Percentage of the root btree node in use (tree depth increases if too high).
-tree_depth tree_depth  Depth of the btree.
-internal/active_journal_entries active_journal_entries  Number of journal entries that are newer than the index.
-internal/btree_nodes btree_nodes  Total nodes in the btree.
-internal/btree_read_average_duration_us btree_read_average_duration_seconds  Average btree read duration.
-internal/cache_read_races cache_read_races_total
+congested node_bcache_congested  Congestion.
+root_usage_percent node_bcache_root_usage_percent
+    Percentage of the root btree node in use (tree depth increases if too high).
+tree_depth node_bcache_tree_depth  Depth of the btree.
+internal/active_journal_entries node_bcache_active_journal_entries
+    Number of journal entries that are newer than the index.
+internal/btree_nodes node_bcache_btree_nodes  Total nodes in the btree.
+internal/btree_read_average_duration_us node_bcache_btree_read_average_duration_seconds  Average btree read duration.
+internal/cache_read_races node_bcache_cache_read_races_total
     Counts instances where while data was being read from the cache, the bucket was reused and invalidated - i.e. where
     the pointer was stale after the read completed.
-""",
-    "node_bcache_",
-)
+""")
 
 # File of a backing device, name, help.
-_BACKING = rows(
-    """
-dirty_data dirty_data_bytes  Amount of dirty data for this backing device in the cache.
-stats_total/bypassed bypassed_bytes_total  Amount of IO (both reads and writes) that has bypassed the cache.
-stats_total/cache_hits cache_hits_total  Hits counted per individual IO as bcache sees them.
-stats_total/cache_misses cache_misses_total  Misses counted per individual IO as bcache sees them.
-stats_total/cache_bypass_hits cache_bypass_hits_total  Hits for IO intended to skip the cache.
-stats_total/cache_bypass_misses cache_bypass_misses_total  Misses for IO intended to skip the cache.
-stats_total/cache_miss_collisions cache_miss_collisions_total
+_BACKING = rows("""
+dirty_data node_bcache_dirty_data_bytes  Amount of dirty data for this backing device in the cache.
+stats_total/bypassed node_bcache_bypassed_bytes_total  Amount of IO (both reads and writes) that has bypassed the cache.
+stats_total/cache_hits node_bcache_cache_hits_total  Hits counted per individual IO as bcache sees them.
+stats_total/cache_misses node_bcache_cache_misses_total  Misses counted per individual IO as bcache sees them.
+stats_total/cache_bypass_hits node_bcache_cache_bypass_hits_total  Hits for IO intended to skip the cache.
+stats_total/cache_bypass_misses node_bcache_cache_bypass_misses_total  Misses for IO intended to skip the cache.
+stats_total/cache_miss_collisions node_bcache_cache_miss_collisions_total
     Instances where data insertion from cache miss raced with write (data already present).
-stats_total/cache_readaheads cache_readaheads_total  Count of times readahead occurred.
-""",
-    "node_bcache_",
-)
+stats_total/cache_readaheads node_bcache_cache_readaheads_total  Count of times readahead occurred.
+""")
 
 # Line of a backing device's writeback_rate_debug, name, help.
-_WRITEBACK = rows(
-    """
-target dirty_target_bytes  Current dirty data target threshold for this backing device in bytes.
-rate writeback_rate  Current writeback rate for this backing device in bytes.
-proportional writeback_rate_proportional_term  Current result of proportional controller, part of writeback rate
-integral writeback_rate_integral_term  Current result of integral controller, part of writeback rate
-change writeback_change  Last writeback rate change step for this backing device.
-""",
-    "node_bcache_",
-)
+_WRITEBACK = rows("""
+target node_bcache_dirty_target_bytes  Current dirty data target threshold for this backing device in bytes.
+rate node_bcache_writeback_rate  Current writeback rate for this backing device in bytes.
+proportional node_bcache_writeback_rate_proportional_term
+    Current result of proportional controller, part of writeback rate
+integral node_bcache_writeback_rate_integral_term  Current result of integral controller, part of writeback rate
+change node_bcache_writeback_change  Last writeback rate change step for this backing device.
+""")
 
 # File of a cache device, name, help.
-_CACHE = rows(
-    """
-io_errors io_errors  Number of errors that have occurred, decayed by io_error_halflife.
-metadata_written metadata_written_bytes_total  Sum of all non data writes (btree writes and all other metadata).
-written written_bytes_total  Sum of all data that has been written to the cache.
-""",
-    "node_bcache_",
-)
+_CACHE = rows("""
+io_errors node_bcache_io_errors  Number of errors that have occurred, decayed by io_error_halflife.
+metadata_written node_bcache_metadata_written_bytes_total
+    Sum of all non data writes (btree writes and all other metadata).
+written node_bcache_written_bytes_total  Sum of all data that has been written to the cache.
+""")
 
 # Line of a cache device's priority_stats, name, help.
-_PRIORITY = rows(
-    """
-Unused priority_stats_unused_percent  The percentage of the cache that doesn't contain any data.
-Metadata priority_stats_metadata_percent  Bcache's metadata overhead.
-""",
-    "node_bcache_",
-)
+_PRIORITY = rows("""
+Unused node_bcache_priority_stats_unused_percent  The percentage of the cache that doesn't contain any data.
+Metadata node_bcache_priority_stats_metadata_percent  Bcache's metadata overhead.
+""")
 
 _DURATION = "internal/btree_read_average_duration_us"
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)")

@@ -8,18 +8,16 @@ from wattview.probes.node.collector import Directories, Directory
 from wattview.probes.node.hwmon import chip_name
 
 # File of a card's device, name, help.
-_TABLE = rows(
-    """
-gpu_busy_percent gpu_busy_percent  How busy the GPU is as a percentage.
-mem_info_gtt_total memory_gtt_size_bytes  The size of the graphics translation table (GTT) block in bytes.
-mem_info_gtt_used memory_gtt_used_bytes  The used amount of the graphics translation table (GTT) block in bytes.
-mem_info_vis_vram_total memory_vis_vram_size_bytes  The size of visible VRAM in bytes.
-mem_info_vis_vram_used memory_vis_vram_used_bytes  The used amount of visible VRAM in bytes.
-mem_info_vram_total memory_vram_size_bytes  The size of VRAM in bytes.
-mem_info_vram_used memory_vram_used_bytes  The used amount of VRAM in bytes.
-""",
-    "node_drm_",
-)
+_TABLE = rows("""
+gpu_busy_percent node_drm_gpu_busy_percent  How busy the GPU is as a percentage.
+mem_info_gtt_total node_drm_memory_gtt_size_bytes  The size of the graphics translation table (GTT) block in bytes.
+mem_info_gtt_used node_drm_memory_gtt_used_bytes
+    The used amount of the graphics translation table (GTT) block in bytes.
+mem_info_vis_vram_total node_drm_memory_vis_vram_size_bytes  The size of visible VRAM in bytes.
+mem_info_vis_vram_used node_drm_memory_vis_vram_used_bytes  The used amount of visible VRAM in bytes.
+mem_info_vram_total node_drm_memory_vram_size_bytes  The size of VRAM in bytes.
+mem_info_vram_used node_drm_memory_vram_used_bytes  The used amount of VRAM in bytes.
+""")
 
 
 class Drm:

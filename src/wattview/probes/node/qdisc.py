@@ -10,18 +10,15 @@ from wattview.probes.node.collector import Filter
 _ROOT = 0xFFFFFFFF
 
 # Field of netlink.Qdisc, name, help.
-_TABLE = rows(
-    """
-bytes bytes_total  Number of bytes sent.
-packets packets_total  Number of packets sent.
-drops drops_total  Number of packets dropped.
-requeues requeues_total  Number of packets dequeued, not transmitted, and requeued.
-overlimits overlimits_total  Number of overlimit packets.
-queue_length current_queue_length  Number of packets currently in queue to be sent.
-backlog backlog  Number of bytes currently in queue to be sent.
-""",
-    "node_qdisc_",
-)
+_TABLE = rows("""
+bytes node_qdisc_bytes_total  Number of bytes sent.
+packets node_qdisc_packets_total  Number of packets sent.
+drops node_qdisc_drops_total  Number of packets dropped.
+requeues node_qdisc_requeues_total  Number of packets dequeued, not transmitted, and requeued.
+overlimits node_qdisc_overlimits_total  Number of overlimit packets.
+queue_length node_qdisc_current_queue_length  Number of packets currently in queue to be sent.
+backlog node_qdisc_backlog  Number of bytes currently in queue to be sent.
+""")
 
 
 class Qdiscs:

@@ -11,13 +11,11 @@ joules_total rapl_energy_joules_total  Energy that a RAPL zone has counted, wrap
 counted wattview_zone_counted  1 for a RAPL zone that the host's figure is made of, else 0.
 """)
 
-_HOST = rows(
-    """
-host_watts power_watts  Mean power of the host over the last second: packages and DRAM, or psys, each once.
-host_joules_total energy_joules_total  Energy of the host: packages and DRAM, or psys, each once.
-""",
-    "wattview_host_",
-)
+_HOST = rows("""
+host_watts wattview_host_power_watts
+    Mean power of the host over the last second: packages and DRAM, or psys, each once.
+host_joules_total wattview_host_energy_joules_total  Energy of the host: packages and DRAM, or psys, each once.
+""")
 
 
 def families(reading: PowerReading) -> list[Family]:

@@ -13,53 +13,45 @@ from wattview.exposition import Family, families_of, gauge, labels, rows
 from wattview.model import RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes.streams.rates import total
 
-_SERVER = rows(
-    """
-connections connections  Publishers and players that are connected now.
-bandwidth_in_bytes bandwidth_in_bytes  Bytes per second that the RTMP server receives.
-bandwidth_out_bytes bandwidth_out_bytes  Bytes per second that the RTMP server sends.
-accepted_total accepted_connections_total  RTMP connections accepted since the server began.
-bytes_in_total server_incoming_bytes_total  Current total of incoming bytes
-bytes_out_total server_outgoing_bytes_total  Current total of outgoing bytes
-bandwidth_in_bytes server_receive_bytes  Current bandwidth in per second
-bandwidth_out_bytes server_transmit_bytes  Current bandwidth out per second
-uptime_seconds server_uptime_seconds_total  Number of seconds NGINX-RTMP started
-""",
-    "nginx_rtmp_",
-)
+_SERVER = rows("""
+connections nginx_rtmp_connections  Publishers and players that are connected now.
+bandwidth_in_bytes nginx_rtmp_bandwidth_in_bytes  Bytes per second that the RTMP server receives.
+bandwidth_out_bytes nginx_rtmp_bandwidth_out_bytes  Bytes per second that the RTMP server sends.
+accepted_total nginx_rtmp_accepted_connections_total  RTMP connections accepted since the server began.
+bytes_in_total nginx_rtmp_server_incoming_bytes_total  Current total of incoming bytes
+bytes_out_total nginx_rtmp_server_outgoing_bytes_total  Current total of outgoing bytes
+bandwidth_in_bytes nginx_rtmp_server_receive_bytes  Current bandwidth in per second
+bandwidth_out_bytes nginx_rtmp_server_transmit_bytes  Current bandwidth out per second
+uptime_seconds nginx_rtmp_server_uptime_seconds_total  Number of seconds NGINX-RTMP started
+""")
 
-_STREAM = rows(
-    """
-connections connections  Publishers and players of the stream.
-bandwidth_in_bytes bandwidth_in_bytes  Bytes per second that come from the publisher.
-bandwidth_out_bytes bandwidth_out_bytes  Bytes per second that go to the players.
-bandwidth_video_bytes bandwidth_video_bytes  Bytes per second of video from the publisher.
-bandwidth_audio_bytes bandwidth_audio_bytes  Bytes per second of audio from the publisher.
-publishers publishers  Publishers of the stream.
-players players  Players of the stream.
-active active  Whether data flows: a stream may have players who wait for it.
-fps frames_per_second  Frame rate that the publisher announced.
-width width_pixels  Width that the publisher announced.
-height height_pixels  Height that the publisher announced.
-dropped_frames dropped_frames  Frames that the clients connected now have not been sent.
-avsync_seconds avsync_seconds  How far the publisher's audio is ahead of its video; negative where it is behind.
-bytes_in_total incoming_bytes_total  Current total of incoming bytes
-bytes_out_total outgoing_bytes_total  Current total of outgoing bytes
-bandwidth_in_bytes receive_bytes  Current bandwidth in per second
-bandwidth_out_bytes transmit_bytes  Current bandwidth out per second
-uptime_seconds uptime_seconds_total  Number of seconds since the stream started
-connections total_clients  Clients connected to the stream, its publisher included.
-""",
-    "nginx_rtmp_stream_",
-)
+_STREAM = rows("""
+connections nginx_rtmp_stream_connections  Publishers and players of the stream.
+bandwidth_in_bytes nginx_rtmp_stream_bandwidth_in_bytes  Bytes per second that come from the publisher.
+bandwidth_out_bytes nginx_rtmp_stream_bandwidth_out_bytes  Bytes per second that go to the players.
+bandwidth_video_bytes nginx_rtmp_stream_bandwidth_video_bytes  Bytes per second of video from the publisher.
+bandwidth_audio_bytes nginx_rtmp_stream_bandwidth_audio_bytes  Bytes per second of audio from the publisher.
+publishers nginx_rtmp_stream_publishers  Publishers of the stream.
+players nginx_rtmp_stream_players  Players of the stream.
+active nginx_rtmp_stream_active  Whether data flows: a stream may have players who wait for it.
+fps nginx_rtmp_stream_frames_per_second  Frame rate that the publisher announced.
+width nginx_rtmp_stream_width_pixels  Width that the publisher announced.
+height nginx_rtmp_stream_height_pixels  Height that the publisher announced.
+dropped_frames nginx_rtmp_stream_dropped_frames  Frames that the clients connected now have not been sent.
+avsync_seconds nginx_rtmp_stream_avsync_seconds
+    How far the publisher's audio is ahead of its video; negative where it is behind.
+bytes_in_total nginx_rtmp_stream_incoming_bytes_total  Current total of incoming bytes
+bytes_out_total nginx_rtmp_stream_outgoing_bytes_total  Current total of outgoing bytes
+bandwidth_in_bytes nginx_rtmp_stream_receive_bytes  Current bandwidth in per second
+bandwidth_out_bytes nginx_rtmp_stream_transmit_bytes  Current bandwidth out per second
+uptime_seconds nginx_rtmp_stream_uptime_seconds_total  Number of seconds since the stream started
+connections nginx_rtmp_stream_total_clients  Clients connected to the stream, its publisher included.
+""")
 
-_CLIENT = rows(
-    """
-connected_seconds connected_seconds  How long the client has been connected.
-dropped dropped_frames_total  Frames that were not sent to the client.
-""",
-    "nginx_rtmp_client_",
-)
+_CLIENT = rows("""
+connected_seconds nginx_rtmp_client_connected_seconds  How long the client has been connected.
+dropped nginx_rtmp_client_dropped_frames_total  Frames that were not sent to the client.
+""")
 
 MAX_CLIENTS = 1000
 """Limit on series of single clients: a popular stream must not dominate a scrape."""
