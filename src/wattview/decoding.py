@@ -1,4 +1,4 @@
-"""Errors of msgspec, json and tomllib, explained in words.
+"""Errors in words: one that says how it is fixed, and those of msgspec, json and tomllib explained.
 
 For settings, suites, run requests, results files, web configurations, and other programs' answers.
 """
@@ -22,6 +22,15 @@ _FIELD = re.compile(r"Object (?P<what>contains unknown|missing required) field `
 _GOT = re.compile(r", got (?P<got>.*)$", re.DOTALL)
 _PLAIN = {"object": "an object", "array": "a list", "str": "text", "bool": "true or false", "int": "a number",
           "float": "a number", "null": "null"}  # fmt: skip
+
+
+class Explained(Exception):
+    """An error for users: ``reason`` names the place and the problem; ``fix`` says how to fix it, or is ""."""
+
+    def __init__(self, reason: str, fix: str = "") -> None:
+        super().__init__(f"{reason}; {fix}" if fix else reason)
+        self.reason = reason
+        self.fix = fix
 
 
 class Mistake(Struct, frozen=True):

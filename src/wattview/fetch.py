@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import httpx
 import msgspec
 
+from wattview.decoding import Explained
 from wattview.gc_tuning import give_back_memory
 
 T = TypeVar("T")
@@ -43,13 +44,8 @@ _PIECE = 64 * 1024
 _ENCODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
 
 
-class FetchError(Exception):
-    """A request failed. ``reason`` names the place and the problem; ``fix`` says how to fix it, or is ""."""
-
-    def __init__(self, reason: str, fix: str = "") -> None:
-        super().__init__(f"{reason}; {fix}" if fix else reason)
-        self.reason = reason
-        self.fix = fix
+class FetchError(Explained):
+    """A request failed."""
 
 
 class Unreachable(FetchError):
@@ -91,7 +87,14 @@ class Access(NamedTuple):
 
     def read_secret(self) -> str:
         """The current secret. Raises FetchError if its file cannot be read."""
-        return self.secret or _secret(self.secret_file)
+        if self.secret or not self.secret_file:
+            return self.secret
+        try:
+            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO without a writer holds nobody up
+            with open(os.open(Path(self.secret_file).expanduser(), flags), "rb") as stream:
+                return (stream.read(MAX_SECRET_BYTES) or b"").decode().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadAnswer(f"{self.secret_file}: {getattr(error, 'strerror', None) or 'is not text'}") from None
 
 
 OPEN = Access()
@@ -326,9 +329,8 @@ class _Body:
     """Collects and decompresses a body as it arrives, up to the limit."""
 
     def __init__(self, place: str, encoding: str, max_bytes: int) -> None:
-        self._place, self._max = place, max_bytes
+        self._place, self._max, self._encoding = place, max_bytes, encoding
         self._sent, self._data = 0, bytearray()
-        self._encoding = encoding
         self._inflater = self._new_inflater()
 
     def _new_inflater(self) -> Any:
@@ -388,17 +390,6 @@ def _url(text: str) -> httpx.URL:
         fix = "write it as http://host:port/path; in a user or password, @ is %40, / is %2F, : is %3A"
         raise BadAnswer(f"{shown(text)!r} is not a usable URL", fix)
     return url
-
-
-def _secret(file: str) -> str:
-    if not file:
-        return ""
-    try:
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO without a writer holds nobody up
-        with open(os.open(Path(file).expanduser(), flags), "rb") as stream:
-            return (stream.read(MAX_SECRET_BYTES) or b"").decode().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadAnswer(f"{file}: {getattr(error, 'strerror', None) or 'is not text'}") from None
 
 
 def _unconnected(place: str, error: httpx.ConnectError) -> FetchError:

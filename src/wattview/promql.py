@@ -35,13 +35,8 @@ LARGE_BYTES = 256 * 1024
 _PARTIAL = "sums over a part would be too small; check that all of its storage nodes answer"
 
 
-class StoreError(Exception):
-    """A query failed. ``reason`` is for users; ``fix`` says how to fix it, or is ""."""
-
-    def __init__(self, reason: str, fix: str = "") -> None:
-        super().__init__(f"{reason}; {fix}" if fix else reason)
-        self.reason = reason
-        self.fix = fix
+class StoreError(FetchError):
+    """A query failed."""
 
 
 class AccessRefused(StoreError):
@@ -152,9 +147,9 @@ class Store:
                 f"{self.url} answered {answer.status}: it requires another user and password, or a token",
                 f"write http://user:password@host/ into {self._where}, or give a file with a token",
             )
+        if answer.body.count(b'"metric"') > MAX_RESULTS:
+            raise AnswerTooLarge(f"{self.url} answered more than {MAX_RESULTS:,} series")
         try:
-            if answer.body.count(b'"metric"') > MAX_RESULTS:
-                raise AnswerTooLarge(f"{self.url} answered more than {MAX_RESULTS:,} series")
             decoded = decode_json(answer, _StoreAnswer, "a Prometheus", self._check, max_parts=MAX_BYTES)
         except FetchError:
             decoded = _StoreAnswer("")

@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from wattview.decoding import Explained
+
 log = logging.getLogger("wattview.state")
 
 LOOK_SECONDS = 30.0
@@ -17,13 +19,11 @@ LOOK_SECONDS = 30.0
 _TRIAL_BYTES = 16 * 1024
 
 
-class Unwritable(Exception):
-    """A directory is not writable. ``reason`` and ``fix`` are for users; ``refused``: permission denied."""
+class Unwritable(Explained):
+    """A directory is not writable. ``refused``: permission denied."""
 
     def __init__(self, reason: str, fix: str, refused: bool) -> None:
-        super().__init__(f"{reason}; {fix}")
-        self.reason = reason
-        self.fix = fix
+        super().__init__(reason, fix)
         self.refused = refused
 
 

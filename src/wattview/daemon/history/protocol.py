@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from wattview.decoding import Explained
 from wattview.model import HistorySeries
 
 LOOKBACK_SECONDS = 60.0
@@ -21,13 +22,8 @@ MAX_STEPS = 20_000
 """Maximum number of steps of a graph."""
 
 
-class HistoryError(Exception):
-    """A failed history operation. ``reason`` is shown to users; ``fix`` says how to fix it, or is ""."""
-
-    def __init__(self, reason: str, fix: str = "") -> None:
-        super().__init__(f"{reason}; {fix}" if fix else reason)
-        self.reason = reason
-        self.fix = fix
+class HistoryError(Explained):
+    """A failed history operation."""
 
 
 class WindowHistory(Protocol):
