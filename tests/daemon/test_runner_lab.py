@@ -17,7 +17,7 @@ from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import own_ffmpegs, rtmp_server, until, vmaf_ffmpeg
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.judging import quality
-from wattview.daemon.lab.runner import RunBusy
+from wattview.daemon.lab.runner import InvalidScenario, RunBusy
 from wattview.daemon.lab.window_trail import Meters, WindowReadings
 from wattview.model import Rendition, RunRequest, Scenario, TrailPoint
 
@@ -110,6 +110,21 @@ async def test_other_encoders_work_in_every_rate_control(bench: Bench, encoder: 
     assert [(record.encoder, record.rate_control) for record in run.finished] == [(encoder, "cbr"), (encoder, "crf")]
     for record in run.finished:
         assert (record.quality_frames, record.vmaf_score > 50) == (30, True), record.notes
+
+
+async def test_free_arguments_reach_the_encoder_and_its_results(bench: Bench) -> None:
+    asked = replace(QUICK, duration=1.0, quality=False)
+    run = await bench.run(replace(asked, encoder_args="-tune film -x264-params ref=3:me=hex"))
+    (record,) = run.finished
+    assert (record.status, record.encoder_args) == ("done", "-tune film -x264-params ref=3:me=hex")
+    assert "-x264-params ref=3:me=hex" in (bench.folder(run) / "01-encoder-1.log").read_text("utf-8").splitlines()[0]
+    for text, reason in (("-x264-params ref=abc", "Error parsing option"), ("-tune grass", "invalid tune")):
+        refused = await bench.run(replace(asked, encoder_args=text))
+        assert refused.finished == []
+        assert (refused.error or "").startswith(f"scenarios[0].encoder_args: libx264 does not take {text}: ")
+        assert reason in (refused.error or "")
+    with pytest.raises(InvalidScenario, match=r"scenarios\[0\].encoder_args: -x264-params stats is not one"):
+        await bench.run(replace(asked, encoder_args="-x264-params stats=here"))
 
 
 async def test_the_newest_ffmpeg_has_the_same_encoders(make_config: ConfigFactory) -> None:

@@ -32,6 +32,9 @@ from wattview.cli.options import Options, settings
     shell_complete=completion.encoders,
     help="libx264, libx265, libsvtav1, h264_nvenc, …  [default: libx264]",
 )
+@click.option(
+    "--encoder-args", metavar="ARGS", help="Further settings of the encoder, e.g. '-tune film -bf 2'; no files."
+)
 @click.option("--rate-control", metavar="MODE", help="capped, cbr or crf.  [default: capped]")
 @click.option("--crf", type=int, help="Constant quality, with --rate-control crf.")
 @click.option("--gop-seconds", type=float, metavar="SECONDS", help="Length of a group of pictures.  [default: 2]")

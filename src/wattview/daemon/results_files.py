@@ -352,6 +352,7 @@ _FIELDS: Mapping[str, _RecordField] = {
     "source": _TEXT,
     "preset": _TEXT,
     "encoder": _TEXT,
+    "encoder_args": _TEXT,
     "pushed": _FLAG,
     "realtime": _FLAG,
     "encoders": _RecordField(list[EncoderStatus], "a list of encoder figures"),

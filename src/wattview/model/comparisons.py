@@ -23,6 +23,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     bitrate: str | None = None
     outputs: tuple[Output, ...] = ()
     encoder: str | None = None
+    encoder_args: str | None = None
     preset: str | None = None
     source: str | None = None
     rate_control: str | None = None

@@ -37,6 +37,7 @@ EXPECTED: Mapping[str, str] = {
     "preset": f"one of {', '.join(get_args(Preset)[:10])}, p1 to p7 (NVENC), 0 to 13 (SVT-AV1), 0 to 8 (libaom, VP9)",
     "quality": "true or false",
     "encoder": f"one of {', '.join(get_args(VideoEncoder))}",
+    "encoder_args": "settings of the encoder such as -tune film -bf 2, at most 500 characters",
     "renditions": "a list of 1 to 12 outputs, each with a resolution",
     "rate_control": f"one of {', '.join(get_args(RateControl))}",
     "crf": "a whole number, 0 to 63",

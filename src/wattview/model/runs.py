@@ -177,6 +177,7 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     playback: Playback | None = None
     xpsnr_score: float | None = None
     encoder_tool: str | None = None
+    encoder_args: str | None = None
     pushed_to: str | None = None
     command: CommandRecord | None = None
     parts: list[RecordedPart] | None = None

@@ -63,7 +63,8 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``rate_control``: ``capped`` limits the mean and, over ``buffer_seconds``, the maximum to the bitrate; ``cbr`` also
     pads up to it; ``crf`` is constant quality ``crf`` with the bitrate as its maximum. ``viewers`` players pull each
-    stream (each rendition of a ladder). Without ``push`` the streams are encoded and thrown away.
+    stream (each rendition of a ladder). Without ``push`` the streams are encoded and thrown away. ``encoder_args`` are
+    further settings of the encoder, as on FFmpeg's command line.
     """
 
     name: ScenarioName
@@ -79,6 +80,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     preset: Preset = "veryfast"
     quality: bool = True
     encoder: VideoEncoder = "libx264"
+    encoder_args: Annotated[str, Meta(max_length=500, pattern=r"^[ -~]*$")] = ""
     bitrates: Annotated[list[Bitrate], Meta(min_length=1, max_length=64)] | None = None
     renditions: Annotated[list[Rendition], Meta(min_length=1, max_length=12)] | None = None
     rate_control: RateControl = "capped"

@@ -135,7 +135,8 @@ def setting_of(record: ScenarioRecord) -> Setting:
     return Setting(
         streams=record.streams, resolution=record.resolution, fps=record.fps, bitrate=_rates(record.bitrate),
         outputs=tuple(record.outputs or ()), encoder=record.encoder, preset=record.preset, source=record.source,
-        rate_control=record.rate_control, crf=record.crf, gop_seconds=record.gop_seconds,
+        encoder_args=record.encoder_args, rate_control=record.rate_control, crf=record.crf,
+        gop_seconds=record.gop_seconds,
         buffer_seconds=record.buffer_seconds, audio=_rates(record.audio), viewers=record.viewers, pushed=record.pushed,
     )  # fmt: skip
 
@@ -164,6 +165,7 @@ def setting_text(setting: Setting) -> str:
         setting.rate_control if setting.rate_control == "cbr" else None,
         setting.encoder,
         setting.preset,
+        setting.encoder_args,
         f"GOP {setting.gop_seconds:g} s" if setting.gop_seconds not in (None, 2.0) else None,
         f"buffer {setting.buffer_seconds:g} s" if setting.buffer_seconds not in (None, 2.0) else None,
         "no audio" if setting.audio == "none" else None,

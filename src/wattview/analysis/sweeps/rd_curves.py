@@ -108,8 +108,8 @@ def _without_rate(setting: Setting) -> Setting:
 def _task(setting: Setting) -> Setting:
     """What two encoders must have in common to be compared: streams, pictures, sound, source and viewers."""
     return replace(
-        setting, bitrate=None, crf=None, encoder=None, preset=None, rate_control=None, gop_seconds=None,
-        buffer_seconds=None, pushed=None,
+        setting, bitrate=None, crf=None, encoder=None, encoder_args=None, preset=None, rate_control=None,
+        gop_seconds=None, buffer_seconds=None, pushed=None,
     )  # fmt: skip
 
 

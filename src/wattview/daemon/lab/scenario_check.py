@@ -114,6 +114,11 @@ async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, ca
             continue
         reason = await capabilities.why_not_encode(settings.ffmpeg, scenario)
         if reason:
+            if scenario.encoder_args and not await capabilities.why_not_encode(
+                settings.ffmpeg, replace(scenario, encoder_args="")
+            ):
+                text = f"{scenario.encoder} does not take {scenario.encoder_args}: {reason}"
+                raise InvalidScenario(f"{planned.field}.encoder_args", text)
             text = f"{scenario.encoder} does not work on this machine: {reason}"
             raise InvalidScenario(f"{planned.field}.encoder", text)
         try:
@@ -154,6 +159,10 @@ def _check_streams(field: str, scenario: Scenario, media_dir: Path) -> None:
         )
     if not encoder_options.accepts_preset(scenario.encoder, scenario.preset):
         raise InvalidScenario(f"{field}.preset", f"{scenario.encoder} has no preset {scenario.preset}")
+    try:
+        encoder_options.encoder_arguments(scenario, bits=MIN_BITS_PER_SECOND, fps=scenario.fps)
+    except ValueError as error:
+        raise InvalidScenario(f"{field}.encoder_args", str(error)) from None
     _check_push(field, scenario)
     _check_crf(field, scenario)
     _check_picture(f"{field}.resolution", scenario.resolution)

@@ -76,6 +76,7 @@ def _with_settings(record: ScenarioRecord, scenario: Scenario) -> ScenarioRecord
         source=scenario.source,
         preset=scenario.preset,
         encoder=scenario.encoder,
+        encoder_args=scenario.encoder_args or None,
         viewers=scenario.viewers or None,
         rate_control=scenario.rate_control,
         crf=scenario.crf,

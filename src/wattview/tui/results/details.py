@@ -101,6 +101,7 @@ def _setting(row: ResultRow, one: ScenarioResult) -> str:
         record.bitrate or "",
         record.encoder or "",
         record.preset or "",
+        record.encoder_args or "",
     )
     return " ".join(text for text in texts if text)
 

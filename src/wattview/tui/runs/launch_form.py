@@ -51,6 +51,7 @@ FIELDS = (
     Field("source", "Source", sweeps=True),
     Field("encoder", "Encoder", sweeps=True, values=get_args(VideoEncoder)),
     Field("preset", "Preset", sweeps=True, values=get_args(Preset)),
+    Field("encoder_args", "Encoder args"),
     Field("rate_control", "Rate control", values=get_args(RateControl)),
     Field("crf", "CRF", sweeps=True),
     Field("gop_seconds", "GOP s", sweeps=True),
@@ -240,7 +241,8 @@ def _what(scenarios: Sequence[Scenario]) -> str:
         return f"{len(scenarios)} scenarios, one after the other: {names}."
     one = scenarios[0]
     streams, each = (f"{one.streams} streams", ", each") if one.streams > 1 else ("1 stream", "")
-    picture = f"{one.resolution} at {one.fps} fps and {one.bitrate}, {one.encoder} {one.preset}"
+    encoder = " ".join(part for part in (one.encoder, one.preset, one.encoder_args) if part)
+    picture = f"{one.resolution} at {one.fps} fps and {one.bitrate}, {encoder}"
     return f"{streams} of {one.source}{each} {picture}."
 
 

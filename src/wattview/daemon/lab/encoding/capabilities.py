@@ -108,7 +108,8 @@ class Capabilities:
     async def why_not_encode(self, program: str, scenario: Scenario, *, push: bool = False) -> str:
         """Why a scenario's encoder does not work here with its settings ("" if it does): it encodes a few frames.
 
-        With ``push`` the frames must also fit into FLV, RTMP's container.
+        With ``push`` the frames must also fit into FLV, RTMP's container. A free argument that FFmpeg warns of and
+        leaves out counts as not working.
         """
         arguments = encoder_options.encoder_arguments(scenario, bits=PROBE_BITS, fps=PROBE_FPS)
         output = ["-f", "flv"] if push else ["-f", "null"]
@@ -116,14 +117,16 @@ class Capabilities:
         async def ask(path: str) -> str:
             encoder = encoder_options.entry_of(scenario.encoder)
             command = [
-                path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-y",
+                path, "-hide_banner", "-nostdin", "-nostats", "-loglevel",
+                "warning" if scenario.encoder_args else "error", "-y",
                 *encoder.device,
                 "-f", "lavfi", "-i", f"testsrc2=size={PROBE_SIZE}:rate={PROBE_FPS}:duration=0.4",
                 "-filter_complex", f"[0:v:0]format={film.PIXEL_FORMAT}{encoder.upload}[v0]", "-map", "[v0]",
                 *arguments, "-flags", "+global_header", *output, "/dev/null",
             ]  # fmt: skip
             status, text = await _outcome(command)
-            return "" if status == 0 else _reason(status, text)
+            left_out = ffmpeg_command.left_out(text) if scenario.encoder_args else ""
+            return left_out if status == 0 else _reason(status, text)
 
         return await self.remembered(("encode", *arguments, *output), program, ask, failed=bool)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from wattview.daemon.lab.encoding import free_arguments
+from wattview.daemon.lab.encoding.free_arguments import FreeArguments
 from wattview.model import RateControl, Scenario
 
 X264_PRESETS = (
@@ -43,14 +45,15 @@ class EncoderEntry(NamedTuple):
     """One encoder, or one hardware interface with its codecs (``h264_nvenc``).
 
     ``codecs`` maps FFmpeg's name of the encoder to the codec. ``options`` are those of rate control and of groups of
-    pictures. ``presets`` maps x264's presets, fastest first, to its own scale, the values of ``preset_option``; empty
-    if it has none. ``own_presets`` are valid too. ``hardware``: FFmpeg lists it on every machine, and only encoding
-    with it shows whether it works. ``device`` goes before the inputs; ``upload`` moves a picture to the encoder, at the
-    end of the filter chain.
+    pictures; ``free`` those that a request may add. ``presets`` maps x264's presets, fastest first, to its own scale,
+    the values of ``preset_option``; empty if it has none. ``own_presets`` are valid too. ``hardware``: FFmpeg lists it
+    on every machine, and only encoding with it shows whether it works. ``device`` goes before the inputs; ``upload``
+    moves a picture to the encoder, at the end of the filter chain.
     """
 
     codecs: dict[str, str]
     options: Callable[[Wanted], tuple[str, ...]]
+    free: FreeArguments
     presets: tuple[str, ...] = X264_PRESETS
     own_presets: frozenset[str] = frozenset()
     preset_option: str = "-preset"
@@ -134,35 +137,36 @@ _VAAPI_DEVICE = ("-vaapi_device", VAAPI_DEVICE)
 
 
 ENCODERS: tuple[EncoderEntry, ...] = (
-    EncoderEntry({"libx264": "h264"}, _x264),
-    EncoderEntry({"libx265": "hevc"}, _x265),
+    EncoderEntry({"libx264": "h264"}, _x264, free_arguments.X264),
+    EncoderEntry({"libx265": "hevc"}, _x265, free_arguments.X265),
     EncoderEntry(
-        {"libsvtav1": "av1"}, _svt_av1, presets=("11", "10", "9", "8", "7", "6", "5", "4", "3", "2"),
+        {"libsvtav1": "av1"}, _svt_av1, free_arguments.SVT_AV1,
+        presets=("11", "10", "9", "8", "7", "6", "5", "4", "3", "2"),
         own_presets=frozenset(str(number) for number in range(14)), max_crf=63,
     ),
     EncoderEntry(
-        {"libaom-av1": "av1"}, _libaom, presets=_LIVE_PRESETS, own_presets=_UP_TO_8, preset_option="-cpu-used",
-        max_crf=63,
+        {"libaom-av1": "av1"}, _libaom, free_arguments.AOM, presets=_LIVE_PRESETS, own_presets=_UP_TO_8,
+        preset_option="-cpu-used", max_crf=63,
     ),
     EncoderEntry(
-        {"libvpx-vp9": "vp9"}, _libvpx, presets=_LIVE_PRESETS, own_presets=_UP_TO_8, preset_option="-cpu-used",
-        max_crf=63,
+        {"libvpx-vp9": "vp9"}, _libvpx, free_arguments.VPX, presets=_LIVE_PRESETS, own_presets=_UP_TO_8,
+        preset_option="-cpu-used", max_crf=63,
     ),
     EncoderEntry(
-        _interface("nvenc", "h264", "hevc", "av1"), _nvenc, hardware=True,
+        _interface("nvenc", "h264", "hevc", "av1"), _nvenc, free_arguments.NVENC, hardware=True,
         presets=("p1", "p1", "p2", "p3", "p3", "p4", "p5", "p6", "p7", "p7"),
         own_presets=frozenset(f"p{number}" for number in range(1, 8)),
     ),
     EncoderEntry(
-        _interface("vaapi", "h264", "hevc"), _vaapi, hardware=True, presets=(), device=_VAAPI_DEVICE,
-        upload=",format=nv12,hwupload",
-    ),
-    EncoderEntry(
-        _interface("vaapi", "vp9", "av1"), _vaapi_by_index, hardware=True, presets=(), max_crf=63,
+        _interface("vaapi", "h264", "hevc"), _vaapi, free_arguments.VAAPI, hardware=True, presets=(),
         device=_VAAPI_DEVICE, upload=",format=nv12,hwupload",
     ),
     EncoderEntry(
-        _interface("qsv", "h264", "hevc", "vp9", "av1"), _qsv, hardware=True, presets=(
+        _interface("vaapi", "vp9", "av1"), _vaapi_by_index, free_arguments.VAAPI, hardware=True, presets=(), max_crf=63,
+        device=_VAAPI_DEVICE, upload=",format=nv12,hwupload",
+    ),
+    EncoderEntry(
+        _interface("qsv", "h264", "hevc", "vp9", "av1"), _qsv, free_arguments.QSV, hardware=True, presets=(
             "veryfast", "veryfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "veryslow",
         ),
         device=("-init_hw_device", "qsv=hw", "-filter_hw_device", "hw"), upload=",format=nv12",
@@ -196,9 +200,11 @@ def native_preset(encoder: str, preset: str) -> str | None:
 
 
 def encoder_arguments(scenario: Scenario, *, bits: int, fps: int) -> list[str]:
-    """The encoder, preset, rate control and groups of pictures for one output of ``bits`` per second.
+    """The encoder, preset, rate control and groups of pictures for one output of ``bits`` per second, and the
+    scenario's free arguments.
 
-    All groups have the same length and start with a key frame, where players of live streams can join.
+    All groups have the same length and start with a key frame, where players of live streams can join. Raises
+    ValueError if a free argument is refused.
     """
     encoder, gop = scenario.encoder, max(1, round(scenario.gop_seconds * fps))
     preset = native_preset(encoder, scenario.preset)
@@ -206,4 +212,5 @@ def encoder_arguments(scenario: Scenario, *, bits: int, fps: int) -> list[str]:
     wanted = Wanted(scenario.rate_control, bits, gop, str(scenario.crf), buffer)
     entry = entry_of(encoder)
     named = ("-c:v", encoder, *((entry.preset_option, preset) if preset is not None else ()), "-g", str(gop))
-    return [*named, *entry.options(wanted)]
+    own = [*named, *entry.options(wanted)]
+    return free_arguments.joined(own, free_arguments.parsed(scenario.encoder_args, entry.free, own), entry.free)

@@ -16,6 +16,7 @@ from wattview.daemon.lab.encoding.film import PIXEL_FORMAT, Film
 from wattview.daemon.lab.encoding.renditions import EncodedStream, Variant, picture_size
 from wattview.model import Scenario
 from wattview.model.run_request import bits_per_second
+from wattview.model.runs import without_addresses
 
 TEST_SOURCES = ("testsrc2", "testsrc", "smptehdbars", "mandelbrot")
 """FFmpeg's test pictures that are identical each time they are generated."""
@@ -280,3 +281,11 @@ def version(banner: str) -> str:
 def listed_encoders(text: str) -> frozenset[str]:
     """The names of the video encoders in the output of ``ffmpeg -encoders``."""
     return frozenset(re.findall(r"^ V[A-Z.]{5} (\S+) ", text, re.MULTILINE))
+
+
+_LEFT_OUT = re.compile(r"Error parsing option|Unknown option|has not been used for any stream|Invalid value for")
+
+
+def left_out(text: str) -> str:
+    """The first line in FFmpeg's output that says that an encoder's option was left out; "" if there is none."""
+    return next((line.strip() for line in without_addresses(text).splitlines() if _LEFT_OUT.search(line)), "")
