@@ -62,8 +62,8 @@ def living() -> Counter[str]:
     return Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, MADE))
 
 
-async def watched(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> dict[str, int]:
-    """What there is more of after the rounds than before them, by its class."""
+async def watched(daemon: ScriptedDaemon, keys: tuple[str, ...], patience: int = 100) -> dict[str, int]:
+    """What there is more of after the rounds than before them, by its class; ``patience`` is how often it is asked."""
     random = Random(1)
     async with opened(daemon, (160, 48)) as pilot:
         step = 0
@@ -79,7 +79,7 @@ async def watched(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> dict[str, in
 
         before = await rounds(WARM_UP)
         await rounds(ROUNDS)
-        for _ in range(100):  # a screen that was closed last may still be on its way out
+        for _ in range(patience):  # a screen that was closed last may still be on its way out
             grown = {name: more for name, count in living().items() if (more := count - before[name]) >= ROUNDS / 2}
             if not grown:
                 break
@@ -97,4 +97,4 @@ async def test_nothing_is_kept_of_what_was_shown(daemon: ScriptedDaemon, keys: t
 async def test_screens_that_are_kept_are_found(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Any] = []
     monkeypatch.setattr(Help, "on_unmount", lambda self: kept.append(self), raising=False)
-    assert (await watched(daemon, ("question_mark", "escape"))).get("Help", 0) >= ROUNDS
+    assert (await watched(daemon, ("question_mark", "escape"), patience=1)).get("Help", 0) >= ROUNDS

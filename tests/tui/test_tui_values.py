@@ -8,8 +8,10 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
+from tests.support.dashboard import container, snapshot
 from wattview import foreign_text
 from wattview.model.snapshot import Trend
 from wattview.tui import text
@@ -17,7 +19,7 @@ from wattview.tui.ascii import ascii_text, needs_ascii
 from wattview.tui.plots.dots import DOTS, canvas_of, runs, stack
 from wattview.tui.plots.graph import scale_top
 from wattview.tui.time_travel.power_range import mean_of_counters, summary, value_at
-from wattview.tui.time_travel.trend_buffers import bridged, buckets, energy_between, joined, snapped
+from wattview.tui.time_travel.trend_buffers import TrendBuffers, bridged, buckets, energy_between, joined, snapped
 from wattview.tui.widgets.column import Column, aligned, lay_out
 
 FINITE = st.floats(-1e9, 1e9)
@@ -281,3 +283,27 @@ def test_columns_never_need_more_than_there_is(wanted: list[tuple[int, int]], wi
     assert sum(w + 1 for _, _, w in placed) - 1 <= width
     stretched = lay_out(columns(*wanted), width, stretch=-1)
     assert sum(w + 1 for _, _, w in stretched) - 1 <= width
+
+
+def test_trends_hold_each_figure_of_each_part_and_no_point_where_it_is_unknown() -> None:
+    trends = TrendBuffers()
+    for now, percent in ((1.0, 10.0), (2.0, None), (3.0, 30.0)):
+        shown = snapshot(0.0, containers=0, streams=1)
+        trends.record(replace(shown, time=now, containers=(container(7, cpu_percent=percent, power_watts=now),)))
+    key = ("container", container(7).id)
+    assert trends[key] == [(1.0, 10.0), (3.0, 30.0)]
+    assert trends[*key, "power"] == [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)]
+    assert [at for at, _ in trends["stream", "live", "stream0", "players"]] == [1.0, 2.0, 3.0]
+    trends.record(replace(snapshot(0.0, containers=0, streams=0), time=4.0))
+    assert trends[key] == trends["stream", "live", "stream0"] == [], "what is gone has no trend"
+    assert [at for at, _ in trends["power",]] == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_older_points_come_before_what_was_seen_and_only_as_many_as_are_kept() -> None:
+    trends = TrendBuffers()
+    trends.seed(("gpu", "a"), [(float(at), 1.0) for at in range(-500, 1)])
+    assert [at for at, _ in trends["gpu", "a"]] == list(range(-119, 1)), "seeded before it was seen"
+    trends.record(replace(snapshot(0.0, containers=0, streams=1), time=0.0))
+    trends.seed(("stream", "live", "stream0"), [(-5.0, 1.0), (0.0, 2.0), (5.0, 3.0)])
+    trends.record(replace(snapshot(0.0, containers=0, streams=1), time=1.0))
+    assert [at for at, _ in trends["stream", "live", "stream0"]] == [-5.0, 0.0, 1.0]

@@ -22,7 +22,7 @@ from textual.screen import Screen
 
 from wattview.client import Client, ClientError
 from wattview.config import Tui
-from wattview.gc_tuning import tidy
+from wattview.gc_tuning import settle, tidy
 from wattview.model import Run, Snapshot
 from wattview.tui.base_app import KEYS, TIDY_SECONDS, key_names
 from wattview.tui.events import Lines
@@ -203,6 +203,8 @@ class Dashboard(RunsApp):
         for kind, mode in (("container", "workloads"), ("stream", "streams")):
             await self._no_key()
             await self._get_screen(self._details(mode, kind))[1]
+        await self._no_key()
+        settle()
 
     async def _no_key(self) -> None:
         await asyncio.sleep(HAND_SECONDS if time.monotonic() - self._pressed < HAND_SECONDS else 0)

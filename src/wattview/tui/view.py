@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple, Protocol, cast
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.css.query import NoMatches
 from textual.widget import Widget
 
 from wattview.client import Client
@@ -21,6 +22,7 @@ from wattview.tui.time_travel.playback import PastPlayback
 from wattview.tui.time_travel.timeline import Timeline
 from wattview.tui.time_travel.trend_buffers import TrendBuffers
 from wattview.tui.widgets.banner import Banner
+from wattview.tui.widgets.key_footer import KeyFooter
 from wattview.tui.widgets.tabs import Tab, Tabs
 
 
@@ -133,13 +135,13 @@ class View(Page):
 
     def paint(self, picture: Picture) -> None:
         """Called by the app: the frame, then the body."""
-        if not self.query("Tabs") or not self.query("KeyFooter"):
+        try:
+            tabs, _ = self.query_one(Tabs), self.query_one(KeyFooter)
+        except NoMatches:
             return  # the screen is being mounted or removed
         past = picture.playback is not None
         stale = picture.link.state == "lost" and picture.snapshot is not None
-        self.query_one(Tabs).show(
-            picture.snapshot, "past" if past else "stale" if stale else "paused" if picture.paused else ""
-        )
+        tabs.show(picture.snapshot, "past" if past else "stale" if stale else "paused" if picture.paused else "")
         self.query_one(Timeline).show(picture.playback, picture.snapshot, self.dashboard.now)
         self.query_one(Banner).show(picture.link, picture.age_seconds, picture.paused)
         self.set_class(stale, "-stale")

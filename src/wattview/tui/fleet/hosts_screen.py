@@ -136,7 +136,7 @@ class Fleet(FleetPage):
     def show(self, picture: FleetPicture) -> None:
         table: Table[FleetHost] = self.query_one("#hosts", Table)
         waiting = picture.link.state == "connecting"
-        table.show(picture.hosts, "waiting for the store" if waiting else picture.empty)
+        table.show(picture.hosts, "waiting for the store" if waiting else picture.empty, tell=False)
         entitle(table, fleet_columns.states_title(picture.hosts, len(table.rows)))
         # Few hosts need few lines, and the graph gets the rest; with many, it has its minimum height.
         lines = len(picture.hosts) + FRAME_LINES

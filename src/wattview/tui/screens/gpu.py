@@ -104,7 +104,7 @@ class GpusScreen(View):
         snapshot = picture.snapshot
         gpus = snapshot.gpus if snapshot is not None else ()
         table: Table[Gpu] = self.query_one("#gpus", Table)
-        table.show(gpus, why_empty(picture, "gpu", "this machine has no GPU that NVML knows"))
+        table.show(gpus, why_empty(picture, "gpu", "this machine has no GPU that NVML knows"), tell=False)
         fit_height(table, len(gpus), self.size.height // 3)
         for part in ("#facts", "#below"):
             self.query_one(part).display = bool(gpus)

@@ -52,7 +52,7 @@ class StreamsScreen(View):
         snapshot = picture.snapshot
         table: Table[StreamRow] = self.query_one("#streams", Table)
         rows = workload_columns.stream_rows(snapshot, picture.trends) if snapshot is not None else []
-        table.show(rows, why_empty(picture, "streams", "no stream is live; press n to run one"))
+        table.show(rows, why_empty(picture, "streams", "no stream is live; press n to run one"), tell=False)
         fit_height(table, len(rows), self.size.height * 3 // 5)
         title = workload_columns.titled("Streams", len(table.rows), len(rows))
         entitle(table, title, workload_columns.idle_sign(snapshot))
@@ -81,8 +81,8 @@ class StreamsScreen(View):
         entitle(watts, f"Power of {name}" if name else "Power")
         end = row.now if row is not None else GRAPH_SECONDS
         picture = self.dashboard.picture
-        key = ("stream", row.stream.app, row.stream.name, "power") if row is not None else ()
-        rate = in_mbit(row.trend) if row is not None else []
-        for drawn, points in ((graph, rate), (watts, picture.trends[key])):
+        rate = in_mbit(row.trends[row.trend_key]) if row is not None else []
+        power = row.trends[*row.trend_key, "power"] if row is not None else []
+        for drawn, points in ((graph, rate), (watts, power)):
             drawn.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds,
                        live=picture.live, empty="")  # fmt: skip

@@ -111,7 +111,9 @@ class WorkloadsScreen(View):
             every = workload_columns.workload_rows(snapshot, picture.trends)
             rows = [row for row in every if self.kind in ("all", row.workload.kind)]
         nothing = "no container is running" if self._containers_only else f"no {self.kind} is running"
-        shown.show(rows, why_empty(picture, "containers" if self._containers_only else "workloads", nothing))
+        shown.show(
+            rows, why_empty(picture, "containers" if self._containers_only else "workloads", nothing), tell=False
+        )
         fit_height(shown, len(rows), self.size.height * 3 // 5)
         name = "Containers" if self._containers_only else TITLES[self.kind]
         entitle(shown, workload_columns.titled(name, len(shown.rows), len(rows)), workload_columns.idle_sign(snapshot))
@@ -153,7 +155,8 @@ class WorkloadsScreen(View):
         entitle(watts, f"Power of {row.name}" if row is not None else "Power")
         end = row.now if row is not None else GRAPH_SECONDS
         picture = self.dashboard.picture
-        key = (*row.trend_key, "power") if row is not None else ()
-        for drawn, points in ((graph, row.trend if row is not None else []), (watts, picture.trends[key])):
+        use = row.trends[row.trend_key] if row is not None else []
+        power = row.trends[*row.trend_key, "power"] if row is not None else []
+        for drawn, points in ((graph, use), (watts, power)):
             drawn.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds,
                        live=picture.live, empty="")  # fmt: skip

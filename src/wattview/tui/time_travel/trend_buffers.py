@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
-from wattview.model import PowerUse, Snapshot
+from wattview.model import Nic, PowerUse, Snapshot
 
 Point = tuple[float, float]
 """(Unix seconds, value). An unknown value is no point: the graph has a gap there."""
+
+Key = tuple[str, ...]
 
 LATE = 1.6
 """A point that comes so many times later than others do is missed before it comes."""
@@ -27,76 +29,115 @@ PART_POINTS = 120
 
 
 class TrendBuffers:
-    """Trends by key: ``("power",)``, ``("joules",)``, ``("cpu",)``, ``("idle",)`` …; and of parts their chief figure,
-    ``("container", id)``, ``("stream", app, name)``, ``("gpu", uuid)``, with others after it
+    """Trends by key: of the host ``("power",)``, ``("joules",)``, ``("cpu",)``, ``("idle",)`` …; of parts their chief
+    figure, ``("container", id)``, ``("stream", app, name)``, ``("gpu", uuid)``, and others with a name after it
     (``("container", id, "memory")``)."""
 
     def __init__(self) -> None:
-        self._trends: dict[tuple[str, ...], deque[Point]] = {}
+        self._parts: dict[Key, _PartTrends] = {}
 
-    def __getitem__(self, key: tuple[str, ...]) -> deque[Point]:
-        return self._trends.get(key) or deque()
+    def __getitem__(self, key: Key) -> list[Point]:
+        of, figure = _split(key)
+        part = self._parts.get(of)
+        return [] if part is None else part.points(figure)
 
     def record(self, snapshot: Snapshot) -> None:
-        now = snapshot.time
         alive = set()
-        for key, value in _figures(snapshot):
+        for key, figures in _figures(snapshot):
             alive.add(key)
-            trend = self._trends.get(key)
-            if trend is None:
-                trend = self._trends[key] = deque(maxlen=HOST_POINTS if len(key) == 1 else PART_POINTS)
-            if value is not None and (not trend or now > trend[-1][0]):
-                trend.append((now, value))
-        for key in [key for key in self._trends if len(key) > 1 and key not in alive]:
-            del self._trends[key]
+            part = self._parts.get(key)
+            if part is None:
+                part = self._parts[key] = _PartTrends(key)
+            part.add(snapshot.time, figures)
+        if len(alive) < len(self._parts):
+            self._parts = {key: part for key, part in self._parts.items() if key in alive}
 
-    def seed(self, key: tuple[str, ...], points: Iterable[Point]) -> None:
+    def seed(self, key: Key, points: Iterable[Point]) -> None:
         """Adds older points before the present ones."""
-        here = self[key]
-        first = here[0][0] if here else float("inf")
-        older = [point for point in points if point[0] < first]
-        size = HOST_POINTS if len(key) == 1 else PART_POINTS
-        self._trends[key] = deque([*older, *here], maxlen=size)
+        of, figure = _split(key)
+        self._parts.setdefault(of, _PartTrends(of)).seeded[figure] = list(points)
 
 
-def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float | None]]:
-    if snapshot.machine_power is not None:
-        yield ("power",), snapshot.machine_power.watts
-        yield ("joules",), snapshot.machine_power.joules_total
-    if snapshot.power_use is not None:
-        if snapshot.power_use.unattributed_watts is not None:
-            yield ("used",), snapshot.power_use.watts
-        for name, watts in parts_of(snapshot.power_use):
-            yield (name,), watts
-    if snapshot.host is not None:
-        host = snapshot.host
-        yield ("cpu",), host.cpu_percent
-        yield ("memory",), host.memory_used_bytes
-        yield ("receive",), total(nic.receive_bytes_per_second for nic in host.nics)
-        yield ("transmit",), total(nic.transmit_bytes_per_second for nic in host.nics)
+class _PartTrends:
+    """All figures of the host (the empty key) or of a part of it: one tuple for each snapshot, which costs a fifth of a
+    point for each figure."""
+
+    def __init__(self, key: Key) -> None:
+        self._names = FIGURES[key[0] if key else ""]
+        self._recorded: deque[tuple[float | None, ...]] = deque(maxlen=PART_POINTS if key else HOST_POINTS)
+        self._last = float("-inf")
+        self.seeded: dict[str, list[Point]] = {}
+
+    def add(self, now: float, figures: tuple[float | None, ...]) -> None:
+        if now <= self._last:
+            return
+        self._last = now
+        self._recorded.append((now, *figures))
+        if self.seeded and len(self._recorded) == self._recorded.maxlen:
+            self.seeded = {}
+
+    def points(self, figure: str) -> list[Point]:
+        at = self._names.index(figure) + 1
+        points: list[Point] = [(one[0], one[at]) for one in self._recorded if one[at] is not None]  # type: ignore[misc]
+        older = self.seeded.get(figure)
+        if older:
+            first = points[0][0] if points else float("inf")
+            points = [*(point for point in older if point[0] < first), *points][-(self._recorded.maxlen or 0) :]
+        return points
+
+
+HOST_FIGURES = ("power", "joules", "used", "idle", "containers", "encoders", "rest", "cpu", "memory", "receive",
+                "transmit")  # fmt: skip
+FIGURES = {
+    "": HOST_FIGURES,
+    "container": ("", "power", "memory", "receive", "transmit"),
+    "workload": ("", "power"),
+    "stream": ("", "power", "out", "players"),
+    "gpu": ("", "use", "encoder", "memory", "temperature"),
+}
+"""The names of the figures of a kind of part, in the order in which they are recorded."""
+
+
+def _split(key: Key) -> tuple[Key, str]:
+    """The key of a part, and the name of a figure of it."""
+    if len(key) < 2:
+        return (), key[0] if key else ""
+    names = 3 if key[0] == "stream" else 2
+    return key[:names], key[names] if len(key) > names else ""
+
+
+def _figures(snapshot: Snapshot) -> Iterator[tuple[Key, tuple[float | None, ...]]]:
+    """Of the host, then of each part, in the order of ``FIGURES``."""
+    yield (), _host_figures(snapshot)
     for container in snapshot.containers:
-        key = ("container", container.id)
-        yield key, container.cpu_percent
-        yield (*key, "power"), container.power_watts
-        yield (*key, "memory"), container.memory_percent
-        yield (*key, "receive"), total(nic.receive_bytes_per_second for nic in container.network)
-        yield (*key, "transmit"), total(nic.transmit_bytes_per_second for nic in container.network)
+        memory, network = container.memory_percent, container.network
+        yield ("container", container.id), (container.cpu_percent, container.power_watts, memory, *traffic(network))
     for workload in snapshot.workloads:
-        yield ("workload", workload.id), workload.cpu_percent
-        yield ("workload", workload.id, "power"), workload.power_watts
+        yield ("workload", workload.id), (workload.cpu_percent, workload.power_watts)
     for stream in snapshot.streams:
-        named = ("stream", stream.app, stream.name)
-        yield named, stream.bandwidth_in_bytes
-        yield (*named, "power"), stream.power_watts
-        yield (*named, "out"), stream.bandwidth_out_bytes
-        yield (*named, "players"), float(stream.players)
+        rates = stream.bandwidth_in_bytes, stream.power_watts, stream.bandwidth_out_bytes
+        yield ("stream", stream.app, stream.name), (*rates, float(stream.players))
     for gpu in snapshot.gpus:
-        of = ("gpu", gpu.uuid)
-        yield of, gpu.power_watts
-        yield (*of, "use"), gpu.utilization_percent
-        yield (*of, "encoder"), gpu.encoder_percent
-        yield (*of, "memory"), gpu.memory_used_bytes
-        yield (*of, "temperature"), gpu.temperature_celsius
+        use = gpu.utilization_percent, gpu.encoder_percent
+        yield ("gpu", gpu.uuid), (gpu.power_watts, *use, gpu.memory_used_bytes, gpu.temperature_celsius)
+
+
+def _host_figures(snapshot: Snapshot) -> tuple[float | None, ...]:
+    machine, use, host = snapshot.machine_power, snapshot.power_use, snapshot.host
+    return (
+        machine.watts if machine is not None else None,
+        machine.joules_total if machine is not None else None,
+        use.watts if use is not None and use.unattributed_watts is not None else None,
+        *((watts for _, watts in parts_of(use)) if use is not None else (None,) * 4),
+        *((host.cpu_percent, host.memory_used_bytes, *traffic(host.nics)) if host is not None else (None,) * 4),
+    )
+
+
+def traffic(nics: Sequence[Nic]) -> tuple[float | None, float | None]:
+    """Received and sent bytes per second of all of them."""
+    if len(nics) == 1:
+        return nics[0].receive_bytes_per_second, nics[0].transmit_bytes_per_second
+    return (total(nic.receive_bytes_per_second for nic in nics), total(nic.transmit_bytes_per_second for nic in nics))
 
 
 def total(values: Iterable[float | None]) -> float | None:

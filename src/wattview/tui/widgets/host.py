@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wattview.model import HostReading, Nic
+from wattview.model import HostReading
 from wattview.tui.text import bar, gib, mbit, number, span
-from wattview.tui.time_travel.trend_buffers import total as total_of
+from wattview.tui.time_travel.trend_buffers import traffic
 from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets.pane import Pane, Parts
 
@@ -37,7 +37,7 @@ def host_parts(host: HostReading, now: float, width: int) -> Parts:
     total, used = host.memory_total_bytes, host.memory_used_bytes
     room = max(6, min(40, (width - 52) // 2))
     cpu = host.cpu_percent
-    nics = [nic for nic in host.nics if physical(nic)]
+    received, sent = traffic(host.nics)
     return [
         ("CPU ", "$muted"),
         f"{number(cpu):>5} % ",
@@ -49,8 +49,8 @@ def host_parts(host: HostReading, now: float, width: int) -> Parts:
         ("Load ", "$muted"),
         " ".join(number(load, 2) for load in (host.load1, host.load5, host.load15)),
         ("   Network ", "$muted"),
-        f"↓{mbit(total_of(nic.receive_bytes_per_second for nic in nics)):>8} ",
-        f"↑{mbit(total_of(nic.transmit_bytes_per_second for nic in nics)):>8}",
+        f"↓{mbit(received):>8} ",
+        f"↑{mbit(sent):>8}",
         (" Mbit/s   Up ", "$muted"),
         span(None if host.boot_time is None else now - host.boot_time),
     ]
@@ -69,8 +69,3 @@ def cores_and_bar(cores: Sequence[float | None], cpu: float | None, width: int) 
 def levels(percents: Sequence[float | None]) -> str:
     """Each as a block of its height, a dot where it is unknown."""
     return "".join("·" if one is None else "▁▂▃▄▅▆▇█"[min(7, int(one * 8 / 100))] for one in percents)
-
-
-def physical(nic: Nic) -> bool:
-    """Not loopback, and not the containers' bridges and veth pairs, whose bytes the real interfaces carry again."""
-    return not nic.device.startswith(("lo", "veth", "br-", "docker", "virbr", "cni", "flannel", "cali"))

@@ -10,9 +10,8 @@ from textual.containers import Horizontal
 from wattview.model import HostReading
 from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import GIB, bar, gib, mbit, number, span
-from wattview.tui.time_travel.trend_buffers import Point, total
+from wattview.tui.time_travel.trend_buffers import Point, traffic
 from wattview.tui.view import Picture, why_empty
-from wattview.tui.widgets.host import physical
 from wattview.tui.widgets.pane import Pane, Parts, entitle
 
 SECONDS = 300.0
@@ -60,9 +59,8 @@ def _title(name: str, host: HostReading | None) -> str:
         return f"CPU {number(host.cpu_percent)} % of {host.cpus}, 5 min"
     if name == "memory":
         return f"Memory {gib(host.memory_used_bytes)} of {gib(host.memory_total_bytes)} GiB"
-    nics = [nic for nic in host.nics if physical(nic)]
-    received = mbit(total(nic.receive_bytes_per_second for nic in nics))
-    return f"Network ↓{received} ↑{mbit(total(nic.transmit_bytes_per_second for nic in nics))} (line) Mbit/s"
+    received, sent = map(mbit, traffic(host.nics))
+    return f"Network ↓{received} ↑{sent} (line) Mbit/s"
 
 
 def _cores_title(host: HostReading | None, now: float) -> str:

@@ -128,14 +128,14 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     # what is shown
 
-    def show(self, rows: Sequence[R], empty: str | None = None) -> None:
-        """Sets the rows. ``empty`` is the text if there are none: what is missing, and how to fix it."""
+    def show(self, rows: Sequence[R], empty: str | None = None, *, tell: bool = True) -> None:
+        """Sets the rows. ``empty`` is the text if there are none: what is missing, and how to fix it. Without ``tell``
+        there is no ``Highlighted``: the caller draws what depends on the row, at once."""
         if empty is not None and empty != self.empty:
             self.empty = empty
-            if not rows:
-                self.refresh()
+            self.refresh()
         self._given = rows
-        self._arrange()
+        self._arrange(tell)
 
     def set_columns(self, columns: Sequence[Column[R]], *, stretch: int = 0) -> None:
         """Sets other columns for the same rows: cursor, marks and filter stay; the sorting stays if a column has the
@@ -159,7 +159,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         """The row under the cursor."""
         return self.rows[self._cursor] if 0 <= self._cursor < len(self.rows) else None
 
-    def _arrange(self) -> None:
+    def _arrange(self, tell: bool = True) -> None:
         rows = list(self._given)
         if self.filter:
             rows = [r for r in rows if any(self.filter in c.text(r).casefold() for c in self.columns)]
@@ -178,7 +178,8 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             self._cursor_key = self.key(rows[self._cursor])
         self._fit_scroll()
         self._refresh_changed()
-        self.post_message(self.Highlighted(self, self.row))
+        if tell:
+            self.post_message(self.Highlighted(self, self.row))
 
     @property
     def _width(self) -> int:
@@ -214,8 +215,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def _line(self, index: int) -> tuple[Any, ...]:
         """Everything that determines how a line looks: if it is equal, the line is not redrawn."""
-        row = self.rows[index]
-        here = index == self._cursor
+        row, here = self.rows[index], index == self._cursor
         cells = self._written.get(index)
         if cells is None:
             cells = self._written[index] = self._cells(row)
@@ -267,7 +267,8 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
                 segments.append(Segment(together, self._style(state, before)))
                 before, together = tone, text
         segments.append(Segment(together, self._style(state, before)))
-        return Strip(segments).adjust_cell_length(width, self._style(state) if here else base)
+        wide = sum(cells + 1 for *_, cells in self._layout) - 1
+        return Strip(segments, wide).adjust_cell_length(width, self._style(state) if here else base)
 
     def _head(self, base: Style) -> Strip:
         segments = []

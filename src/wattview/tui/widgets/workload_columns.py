@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from wattview.model import Container, Snapshot, Stream, Workload
 from wattview.tui.text import UNKNOWN, count, mbit, mib, money, number, span, spark
-from wattview.tui.time_travel.trend_buffers import Point, TrendBuffers, bridged, buckets, snapped, total
+from wattview.tui.time_travel.trend_buffers import Key, TrendBuffers, bridged, buckets, snapped, traffic
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.table import Table
 
@@ -17,7 +17,7 @@ SPARK_SECONDS = 60.0
 
 class ContainerRow(NamedTuple):
     container: Container
-    trend: Iterable[Point]
+    trends: TrendBuffers
     now: float
 
     @property
@@ -25,7 +25,7 @@ class ContainerRow(NamedTuple):
         return self.container.name
 
     @property
-    def trend_key(self) -> tuple[str, str]:
+    def trend_key(self) -> Key:
         return "container", self.container.id
 
 
@@ -34,7 +34,7 @@ class WorkloadRow(NamedTuple):
 
     workload: Workload
     container: Container | None
-    trend: Iterable[Point]
+    trends: TrendBuffers
     now: float
 
     @property
@@ -42,30 +42,31 @@ class WorkloadRow(NamedTuple):
         return self.workload.name
 
     @property
-    def trend_key(self) -> tuple[str, str]:
+    def trend_key(self) -> Key:
         return "workload", self.workload.id
 
 
 class StreamRow(NamedTuple):
     stream: Stream
-    trend: Iterable[Point]
+    trends: TrendBuffers
     now: float
     cost_per_watt_hour: float | None = None
+
+    @property
+    def trend_key(self) -> Key:
+        return "stream", self.stream.app, self.stream.name
 
 
 def container_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[ContainerRow]:
     """By CPU, the busiest first: the order of equal rows."""
-    rows = [ContainerRow(one, trends["container", one.id], snapshot.time) for one in snapshot.containers]
+    rows = [ContainerRow(one, trends, snapshot.time) for one in snapshot.containers]
     return sorted(rows, key=lambda row: -(row.container.cpu_percent or 0.0))
 
 
 def workload_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[WorkloadRow]:
     """By CPU, the busiest first: the order of equal rows."""
     containers = {one.id: one for one in snapshot.containers}
-    rows = [
-        WorkloadRow(one, containers.get(one.container_id), trends["workload", one.id], snapshot.time)
-        for one in snapshot.workloads
-    ]
+    rows = [WorkloadRow(one, containers.get(one.container_id), trends, snapshot.time) for one in snapshot.workloads]
     return sorted(rows, key=lambda row: -(row.workload.cpu_percent or 0.0))
 
 
@@ -85,7 +86,7 @@ def stream_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[StreamRow]:
     watts = snapshot.machine_power.watts if snapshot.machine_power is not None else None
     cost = snapshot.energy_cost_per_hour
     price = cost / watts if cost is not None and watts else None
-    return [StreamRow(one, trends["stream", one.app, one.name], snapshot.time, price) for one in snapshot.streams]
+    return [StreamRow(one, trends, snapshot.time, price) for one in snapshot.streams]
 
 
 def container_key(row: ContainerRow) -> str:
@@ -97,16 +98,16 @@ def stream_key(row: StreamRow) -> tuple[str, str]:
 
 
 def _spark(row: ContainerRow | WorkloadRow | StreamRow) -> str:
-    values = buckets(row.trend, *snapped(row.now - SPARK_SECONDS, row.now, SPARK_CELLS), SPARK_CELLS)
+    values = buckets(row.trends[row.trend_key], *snapped(row.now - SPARK_SECONDS, row.now, SPARK_CELLS), SPARK_CELLS)
     return spark(bridged(values, 2))
 
 
 def _received(container: Container) -> float | None:
-    return total([nic.receive_bytes_per_second for nic in container.network])
+    return traffic(container.network)[0]
 
 
 def _sent(container: Container) -> float | None:
-    return total([nic.transmit_bytes_per_second for nic in container.network])
+    return traffic(container.network)[1]
 
 
 def _megabytes(value: float | None) -> str:
