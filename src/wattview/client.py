@@ -288,19 +288,25 @@ class Client:
         resolutions: Sequence[str] = ("1280x720",),
         fps: float = 30.0,
         *,
+        bitrates: Sequence[str] = (),
+        source: str = "",
+        spatial: float | None = None,
+        temporal: float | None = None,
         encoder: str = "",
         preset: str = "",
         extrapolate: bool = False,
         machine: str = "",
         runs: Sequence[str] = (),
     ) -> PowerPrediction:
-        """The power of a setting between measured ones. Several resolutions are a ladder.
+        """The power of a setting between measured ones. Several resolutions are a ladder, with a bitrate for each.
 
         Raises CallRefused (422) outside of the measured range, unless ``extrapolate`` is true.
         """
         query = {
             "streams": str(streams), "resolution": ",".join(resolutions), "fps": repr(fps), "encoder": encoder,
             "preset": preset, "extrapolate": str(extrapolate).lower(), "machine": machine, "runs": ",".join(runs),
+            "bitrate": ",".join(bitrates), "source": source,
+            **{name: repr(value) for name, value in (("si", spatial), ("ti", temporal)) if value is not None},
         }  # fmt: skip
         return await self._get("/api/v1/prediction", PowerPrediction, query, seconds=60.0)
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.scenario_results import baseline, result
-from wattview.analysis.sweeps.fit import IDLE, fit_power, load_of, measured, outside, watts_at
+from wattview.analysis.sweeps.fit import fit_power, outside, watts_at
+from wattview.analysis.sweeps.loads import IDLE, load_of, measured
 from wattview.analysis.sweeps.prediction import Question, predict
 from wattview.analysis.windows.energy import NoData
 from wattview.model import Load, Output, ScenarioResult
@@ -65,7 +66,7 @@ def test_too_few_settings_are_no_fit() -> None:
 
 
 def test_the_load_of_a_scenario() -> None:
-    assert load_of(result(50)) == Load(2.0, pytest.approx(2 * 30 * 0.9216))
+    assert load_of(result(50)) == Load(2.0, pytest.approx(2 * 30 * 0.9216), pytest.approx(2.5 / 27.648, rel=1e-5))
     assert load_of(baseline(20)) == IDLE
     assert load_of(result(50, realtime=False)) is None
     assert load_of(result(50, resolution="HD")) is None
@@ -74,7 +75,23 @@ def test_the_load_of_a_scenario() -> None:
 
 def test_every_rendition_has_its_own_frames() -> None:
     ladder = [Output(resolution="1280x720", fps=30), Output(resolution="640x360", fps=15)]
-    assert load_of(result(50, outputs=ladder)) == Load(2.0, pytest.approx(2 * (30 * 0.9216 + 15 * 0.2304)))
+    found = load_of(result(50, outputs=ladder, bitrate="2500k,400k"))
+    assert found is not None
+    assert (found.streams, found.megapixels) == (2.0, pytest.approx(2 * (30 * 0.9216 + 15 * 0.2304)))
+    rates = [(30 * 0.9216, 2.5), (15 * 0.2304, 0.4)]
+    mean = sum(rate * math.log(bits / rate) for rate, bits in rates) / sum(rate for rate, _ in rates)
+    assert found.bits_per_pixel == pytest.approx(math.exp(mean), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"bitrate": None}, {"bitrate": "fast"}, {"bitrate": "0"}, {"rate_control": "crf", "crf": 23},
+     {"bitrate": "1M,2M", "outputs": [Output(resolution="640x360", fps=30)] * 3}],
+)  # fmt: skip
+def test_bits_per_pixel_that_nobody_knows_beforehand_leave_the_load_known(fields: dict[str, object]) -> None:
+    found = load_of(result(50, **fields))
+    assert found is not None
+    assert (found.streams, found.bits_per_pixel) == (2.0, None)
 
 
 def test_power_that_follows_nothing_is_no_fit() -> None:
@@ -129,7 +146,7 @@ def test_the_loads_that_were_measured_stand_beside_what_a_fit_without_them_says(
     assert [(one.load.streams, one.repeats) for one in found.measured] == [(1.0, 1), (2.0, 2), (3.0, 1)]
     assert [one.watts for one in found.measured] == pytest.approx([10.0, 22.0, 30.0])
     assert [one.left_out_watts for one in found.measured] == pytest.approx([14.0, 20.0, 34.0])
-    assert found.spans == "1 to 3 streams, 27.6 to 82.9 megapixels a second"
+    assert found.spans == "1 to 3 streams, 27.6 to 82.9 megapixels a second, 0.090 bits per pixel"
     assert found.formula.endswith(" a second") or found.formula.endswith(" streams")
 
 

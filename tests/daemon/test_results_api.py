@@ -258,7 +258,8 @@ def test_the_calls_are_described(daemon: DaemonProcess) -> None:
         "vmaf", "qoe", "streams", "objective", "most", "machine", "runs",
     }  # fmt: skip
     assert {one["name"] for one in paths["/api/v1/prediction"]["get"]["parameters"]} == {
-        "streams", "resolution", "fps", "encoder", "preset", "extrapolate", "machine", "runs",
+        "streams", "resolution", "fps", "encoder", "preset", "extrapolate", "machine", "runs", "bitrate", "source",
+        "si", "ti",
     }  # fmt: skip
     curves = paths["/api/v1/curves"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert curves == {"$ref": "#/components/schemas/CurveComparison"}

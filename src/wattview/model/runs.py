@@ -134,6 +134,8 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     the best rendition of each; ``renditions`` has all of them; ``vmaf_percentile_1`` and ``vmaf_minimum`` are those of
     the worst stream. ``encoder_tool`` and ``quality_tool`` are the FFmpegs that encoded and compared, with their
     versions; ``pushed_to`` is the server's address. ``setting`` is the name before the repeat's number was appended.
+    ``spatial_information`` and ``temporal_information`` are the largest SI and TI of the source's pictures (ITU-T
+    P.910), ``…_mean`` their means.
     """
 
     name: str
@@ -181,6 +183,10 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     pushed_to: str | None = None
     command: CommandRecord | None = None
     parts: list[RecordedPart] | None = None
+    spatial_information: float | None = None
+    temporal_information: float | None = None
+    spatial_information_mean: float | None = None
+    temporal_information_mean: float | None = None
 
 
 class ResultsFile(Struct, frozen=True, kw_only=True):

@@ -77,18 +77,29 @@ class CurveComparison(Struct, frozen=True, kw_only=True):
 
 
 class Load(Struct, frozen=True):
-    """Load of a machine: concurrent streams, and the pixel rate of all of them, in megapixels per second."""
+    """Load of a machine: concurrent streams, and the pixel rate of all of them, in megapixels per second.
+
+    ``bits_per_pixel`` is the target bitrate by the pixel rate, the geometric mean over all pixels; ``spatial`` and
+    ``temporal`` are the source's mean SI and TI (ITU-T P.910). None is unknown.
+    """
 
     streams: float
     megapixels: float
+    bits_per_pixel: float | None = None
+    spatial: float | None = None
+    temporal: float | None = None
 
 
 class PowerFit(Struct, frozen=True, kw_only=True):
-    """``watts = base_watts + watts_per_stream x streams + joules_per_megapixel x megapixels a second``.
+    """``watts = base_watts + watts_per_stream x streams + joules_per_megapixel x megapixels a second``, where
+    ``content_joules`` add to each megapixel: so much for each doubling of the bits per pixel above 0.1
+    (``bits_per_pixel``), for each unit of SI (``spatial``) and of TI (``temporal``).
 
-    ``terms`` are those of the two that the data can separate and that improve the fit; the other's coefficient is 0.
-    ``error_watts`` is the root mean square error of the leave-one-out check. ``hull`` are the corners of the measured
-    range.
+    ``terms`` are those that the data can separate and that lower the error; the others' coefficients are 0, and
+    ``left_out`` says why. ``error_watts`` is the root mean square error of the leave-one-out check,
+    ``error_by_load_watts`` that of the best fit on streams and pixels alone (None if there is none). ``hull`` are the
+    corners of the measured range of streams and pixels, ``ranges`` the lowest and the highest of each known figure of
+    the content.
     """
 
     terms: tuple[str, ...]
@@ -98,15 +109,21 @@ class PowerFit(Struct, frozen=True, kw_only=True):
     error_watts: float
     settings: int
     hull: tuple[Load, ...]
+    content_joules: dict[str, float] = {}
+    left_out: dict[str, str] = {}
+    error_by_load_watts: float | None = None
+    ranges: dict[str, tuple[float, float]] = {}
 
 
 class MeasuredLoad(Struct, frozen=True, kw_only=True):
-    """A measured load: the mean power of its ``repeats``, and its leave-one-out prediction."""
+    """A measured load: the mean power of its ``repeats``, and its leave-one-out prediction: None for the idle
+    machine if there is no fit without it. ``words`` is the load as text."""
 
     load: Load
     watts: float
     repeats: int
-    left_out_watts: float
+    left_out_watts: float | None
+    words: str = ""
 
 
 class PowerPrediction(Struct, frozen=True, kw_only=True):
@@ -114,8 +131,8 @@ class PowerPrediction(Struct, frozen=True, kw_only=True):
 
     ``extrapolated``: the load is outside of the measured range, where the error does not hold. ``of`` names what the
     settings of the fit have in common, ``scenarios`` counts them; all were measured on ``machine``, by
-    ``power_source``. ``remarks`` are warnings about the figures. ``formula`` is the fit as text, and ``spans`` the
-    measured range as text.
+    ``power_source``. ``remarks`` are warnings about the figures. ``formula`` is the fit as text, ``spans`` the measured
+    range as text, and ``left_out`` which figures of the content are not in the fit, and why.
     """
 
     load: Load
@@ -131,3 +148,4 @@ class PowerPrediction(Struct, frozen=True, kw_only=True):
     measured: list[MeasuredLoad] = []
     formula: str = ""
     spans: str = ""
+    left_out: str = ""

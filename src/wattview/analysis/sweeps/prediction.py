@@ -1,12 +1,13 @@
 """Predicted power of an unmeasured setting, from runs of the same encoder under other loads.
 
-The settings of one fit may differ in load alone: streams, resolution, frame rate, and with these the bitrate.
-Everything else (encoder, preset, source …) is equal. There is no prediction outside of the measured range unless
-extrapolation is requested.
+The settings of one fit may differ in load alone: streams, resolution, frame rate and bitrate; and in their source, if
+its content is known. Everything else (encoder, preset …) is equal. There is no prediction outside of the measured range
+unless extrapolation is requested.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -15,33 +16,37 @@ from msgspec.structs import replace
 from wattview.analysis.results import is_baseline
 from wattview.analysis.sweeps.comparison import setting_of, setting_text
 from wattview.analysis.sweeps.fit import (
-    IDLE,
+    CONTENT,
     fit_power,
     formula,
-    load_of,
-    measured,
+    left_out_text,
     measured_loads,
     outside,
     span_text,
-    stream_load,
     watts_at,
 )
+from wattview.analysis.sweeps.loads import IDLE, load_of, measured, stream_load
 from wattview.analysis.sweeps.machines import of_one_machine
 from wattview.analysis.windows.energy import NoData
 from wattview.analysis.windows.remarks import NOT_IDLE
-from wattview.model import PowerFit, PowerPrediction, ScenarioRecord, ScenarioResult, Setting
+from wattview.model import Load, PowerFit, PowerPrediction, ScenarioRecord, ScenarioResult, Setting
 
 DEFAULT_RESOLUTION, DEFAULT_FPS = "1280x720", 30.0
 
 
 class Question(Struct, frozen=True, kw_only=True):
     """The setting to predict: a number of streams, each with a picture of each of these ``resolutions`` (a ladder has
-    several). ``encoder`` and ``preset`` select measurements ("" selects all); ``extrapolate`` allows an answer outside
-    of the measured range."""
+    several) and a bitrate for each; () assumes those of the measured settings. ``source`` names a measured source,
+    whose content is assumed; ``spatial`` and ``temporal`` (mean SI and TI) describe any other. ``encoder`` and
+    ``preset`` select measurements ("" selects all); ``extrapolate`` allows an answer outside of the measured range."""
 
     streams: int
     resolutions: tuple[str, ...] = (DEFAULT_RESOLUTION,)
     fps: float = DEFAULT_FPS
+    bitrates: tuple[str, ...] = ()
+    source: str = ""
+    spatial: float | None = None
+    temporal: float | None = None
     encoder: str = ""
     preset: str = ""
     machine: str = ""
@@ -54,43 +59,131 @@ def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPredi
 
     ``results`` come newest run first.
     """
-    try:
-        load = stream_load(question.streams, [(resolution, question.fps) for resolution in question.resolutions])
-    except ValueError as error:
-        raise NoData(str(error)) from None
+    load = _load(question)
     known, left_out = of_one_machine(results, question.machine)
     remarks = [left_out] if left_out else []
     (common, chosen), *others = _families(known, question)
-    if others:
-        remarks.append(f"also measured: {', '.join(setting_text(other) for other, _ in others)}")
-    source, used = _with_baselines(chosen, known)
-    if "estimated" in source:
+    found = _best_fit(common, chosen, known, question)
+    if listed := [setting_text(one) for one, _ in others if found.common.source or _any_source(one) != found.common]:
+        remarks.append(f"also measured: {', '.join(listed)}")
+    if "estimated" in found.power_source:
         remarks.append("the power is an ESTIMATE from CPU use: this machine has no counter")
-    if busy := [one.record.name for one in used if NOT_IDLE in one.remarks]:
+    if busy := [one.record.name for one in found.used if NOT_IDLE in one.remarks]:
         remarks.append(f"the machine was NOT IDLE in {', '.join(busy)}, where the fit assumes it idle")
-    points = measured(used)
-    fit = fit_power(points)
+    fit = found.fit
     reason = outside(fit, load)
+    load, assumed = _assumed(load, fit, [one for one, _ in measured(chosen)])
+    if assumed:
+        remarks.append(f"assumed, as in {setting_text(common)}: {', '.join(assumed)}")
     if reason and not question.extrapolate:
         raise NoData(f"{reason}: measure it, or request an extrapolation")
     if reason:
         remarks.append(f"EXTRAPOLATED: {reason}; the error does not hold there")
     return PowerPrediction(
         load=load, watts=watts_at(fit, load), error_watts=fit.error_watts, extrapolated=bool(reason), fit=fit,
-        of=setting_text(common), scenarios=len(used), power_source=source, machine=used[0].machine, remarks=remarks,
-        measured=measured_loads(points, fit), formula=formula(fit), spans=span_text(fit.hull),
+        of=setting_text(found.common), scenarios=len(found.used), power_source=found.power_source,
+        machine=found.used[0].machine, remarks=remarks, measured=measured_loads(measured(found.used), fit),
+        formula=formula(fit), spans=span_text(fit), left_out=left_out_text(fit),
     )  # fmt: skip
+
+
+def _load(question: Question) -> Load:
+    """Raises NoData for an invalid resolution or bitrate."""
+    if question.bitrates and len(question.bitrates) != len(question.resolutions):
+        raise NoData(f"{len(question.bitrates)} bitrates for {len(question.resolutions)} pictures: one for each")
+    pictures = [(resolution, question.fps) for resolution in question.resolutions]
+    try:
+        return stream_load(question.streams, pictures, question.bitrates, question.spatial, question.temporal)
+    except ValueError as error:
+        raise NoData(str(error)) from None
+
+
+class _Found(Struct, frozen=True):
+    """A fit, the scenarios behind it, and what their settings have in common (``source`` None: of several sources)."""
+
+    fit: PowerFit
+    common: Setting
+    used: list[ScenarioResult]
+    power_source: str
+
+
+def _best_fit(
+    common: Setting, chosen: list[ScenarioResult], known: Sequence[ScenarioResult], question: Question
+) -> _Found:
+    """The fit to one source's scenarios, or that to those of all sources whose content is known, if its error is
+    smaller, or if the question is about another content. Raises NoData if there is none."""
+    everything = _of_any_source(known, common)
+    wide = _found(_any_source(common), everything, known) if everything else None
+    described = question.spatial is not None or question.temporal is not None
+    if wide is not None and not isinstance(wide, NoData) and described:
+        return wide
+    narrow = _found(common, chosen, known)
+    if isinstance(wide, _Found) and (isinstance(narrow, NoData) or wide.fit.error_watts < narrow.fit.error_watts):
+        return wide
+    if isinstance(narrow, NoData):
+        raise narrow
+    return narrow
+
+
+def _found(common: Setting, chosen: Sequence[ScenarioResult], known: Sequence[ScenarioResult]) -> _Found | NoData:
+    source, used = _with_baselines(chosen, known)
+    try:
+        return _Found(fit_power(measured(used)), common, used, source)
+    except NoData as lack:
+        return lack
+
+
+def _any_source(common: Setting) -> Setting:
+    return replace(common, source=None)
+
+
+def _of_any_source(known: Sequence[ScenarioResult], common: Setting) -> list[ScenarioResult]:
+    """The scenarios of several sources of known content that differ in nothing else; [] if there is one source only."""
+    alike = [
+        one
+        for one in known
+        if (load := load_of(one)) is not None
+        and None not in (load.spatial, load.temporal, one.power_mean_watts)
+        and _any_source(_common(one.record)) == _any_source(common)
+    ]
+    return alike if len({one.record.source for one in alike}) > 1 else []
+
+
+def _assumed(load: Load, fit: PowerFit, chosen: Sequence[Load]) -> tuple[Load, list[str]]:
+    """The load with what the question does not say of the content and the fit needs, as text too: between the measured
+    pictures next smaller and next larger, linear in the logarithm of their pixel rate."""
+    assumed = []
+    for name, content in CONTENT.items():
+        if name in fit.terms and getattr(load, name) is None:
+            value = _between(load, name, [one for one in chosen if getattr(one, name) is not None])
+            load = replace(load, **{name: value})
+            assumed.append(content.text(value))
+    return load, assumed
+
+
+def _between(load: Load, name: str, chosen: Sequence[Load]) -> float:
+    rates: dict[float, list[float]] = {}
+    for one in chosen:
+        rates.setdefault(math.log(one.megapixels / one.streams), []).append(getattr(one, name))
+    points = sorted((rate, sum(values) / len(values)) for rate, values in rates.items())
+    at = math.log(load.megapixels / load.streams)
+    below = max((point for point in points if point[0] <= at), default=points[0])
+    above = min((point for point in points if point[0] >= at), default=points[-1])
+    if above[0] == below[0]:
+        return below[1]
+    return below[1] + (above[1] - below[1]) * (at - below[0]) / (above[0] - below[0])
 
 
 def fits_of(results: Sequence[ScenarioResult]) -> list[tuple[str, PowerFit]]:
     """Every possible fit over one machine's results, by what its settings have in common."""
-    found = []
-    for common, chosen in _families(results):
-        try:
-            found.append((setting_text(common), fit_power(measured(_with_baselines(chosen, results)[1]))))
-        except NoData:
-            continue
-    return found
+    families = _families(results)
+    wide = {_any_source(common): _of_any_source(results, common) for common, _ in families}
+    tried = [(setting_text(common), _found(common, chosen, results)) for common, chosen in families]
+    tried += [
+        (f"{setting_text(common)}, all sources", _found(common, chosen, results))
+        for common, chosen in wide.items() if chosen
+    ]  # fmt: skip
+    return [(of, found.fit) for of, found in tried if isinstance(found, _Found)]
 
 
 def _families(
@@ -105,12 +198,24 @@ def _families(
         if load_of(result) in (None, IDLE) or result.power_mean_watts is None:
             continue
         common = _common(result.record)
-        if question is None or (question.encoder in ("", common.encoder) and question.preset in ("", common.preset)):
+        if question is None or _matches(common, question):
             found.setdefault(common, []).append(result)
     if question is not None and not found:
-        asked = " ".join(part for part in (question.encoder, question.preset) if part)
+        asked = " ".join(part for part in (question.encoder, question.preset, question.source) if part)
         raise NoData(f"nothing was measured{f' of {asked}' if asked else ''} with its streams, picture and power known")
-    return sorted(found.items(), key=lambda pair: -len({load_of(result) for result in pair[1]}))
+    return sorted(found.items(), key=lambda pair: _distinct([load for load, _ in measured(pair[1])]), reverse=True)
+
+
+def _distinct(loads: Sequence[Load]) -> tuple[int, int]:
+    return len({(load.streams, load.megapixels) for load in loads}), len(set(loads))
+
+
+def _matches(common: Setting, question: Question) -> bool:
+    return (
+        question.encoder in ("", common.encoder)
+        and question.preset in ("", common.preset)
+        and question.source in ("", common.source)
+    )
 
 
 def _common(record: ScenarioRecord) -> Setting:

@@ -227,6 +227,16 @@ def curves_of_results(
 )
 @click.option("--fps", type=click.FloatRange(1, 240), default=30.0, show_default=True, help="Frames per second.")
 @click.option(
+    "--bitrate",
+    "bitrates",
+    multiple=True,
+    metavar="RATE",
+    help="Such as 2500k; one for each picture of a ladder.  [default: as in the measured settings]",
+)
+@click.option("--source", default="", metavar="NAME", help="The content of this measured source.")
+@click.option("--si", "spatial", type=click.FloatRange(0), metavar="SI", help="Mean SI of another content (P.910).")
+@click.option("--ti", "temporal", type=click.FloatRange(0), metavar="TI", help="Mean TI of another content.")
+@click.option(
     "--encoder",
     default="",
     metavar="NAME",
@@ -247,13 +257,13 @@ def curves_of_results(
 def predict_from_results(
     options: Options, ids: tuple[str, ...], resolutions: tuple[str, ...], as_json: bool, **asked: Any
 ) -> None:
-    """Predict the power of a setting between measured ones, from a fit on streams and pixels.
+    """Predict the power of a setting between measured ones, from a fit on streams, pixels, bitrate and content.
 
     Outside of the measured range there is no answer (exit status 1) without --extrapolate.
 
     \b
     Example:
-      wattview results predict --streams 3 --resolution 1280x720 --fps 30
+      wattview results predict --streams 3 --resolution 1280x720 --fps 30 --bitrate 2500k
     """  # fmt: skip
     from wattview.analysis.sweeps.prediction import DEFAULT_RESOLUTION, Question
     from wattview.cli.results.predict import print_prediction

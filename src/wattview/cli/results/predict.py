@@ -23,7 +23,10 @@ def print_prediction(runs: Iterable[RunResult], question: Question, as_json: boo
 
 
 def _text(found: PowerPrediction, question: Question) -> str:
-    asked = f"{question.streams} x {', '.join(question.resolutions)} {question.fps:g} fps"
+    asked = " ".join([
+        f"{question.streams} x {', '.join(question.resolutions)} {question.fps:g} fps",
+        *([", ".join(question.bitrates)] if question.bitrates else []),
+    ])  # fmt: skip
     mark = "EXTRAPOLATED: " if found.extrapolated else ""
     said = [
         term.strong(f"{mark}{asked} {found.of}: {found.watts:.2f} W ±{found.error_watts:.2f} W"),
@@ -31,9 +34,17 @@ def _text(found: PowerPrediction, question: Question) -> str:
         term.wrap(
             f"from {found.fit.settings} different loads in {found.scenarios} scenarios"
             f"{f' on {found.machine}' if found.machine else ''}; ± is the root mean square error of the"
-            " leave-one-out check"
+            f" leave-one-out check{_by_load(found)}"
         ),
         term.wrap(f"measured range: {found.spans}"),
+        *([term.wrap(found.left_out)] if found.left_out else []),
         *(term.wrap(remark) for remark in found.remarks),
     ]
     return "\n".join(said)
+
+
+def _by_load(found: PowerPrediction) -> str:
+    """What the error would be without bitrate and content."""
+    if not found.fit.content_joules or found.fit.error_by_load_watts is None:
+        return ""
+    return f" ({found.fit.error_by_load_watts:.2f} W from streams and pixels alone)"

@@ -35,6 +35,8 @@ from wattview.report.tables import csv_text
 
 MAX_RUNS = 1000
 MAX_STREAMS = 100_000
+MAX_CONTENT = 1000
+"""Of SI and TI: eight bits give at most some hundreds."""
 
 
 async def _results(parts: Parts, request: Request) -> list[RunResult]:
@@ -123,11 +125,18 @@ async def _prediction(parts: Parts, request: Request) -> PowerPrediction:
     resolutions = [one for one in _text(request, "resolution").split(",") if one] or [DEFAULT_RESOLUTION]
     question = Question(
         streams=int(streams), resolutions=tuple(resolutions), fps=number(request, "fps", DEFAULT_FPS, low=1, high=240),
+        bitrates=tuple(one for one in _text(request, "bitrate").split(",") if one), source=_text(request, "source"),
+        spatial=_content(request, "si"), temporal=_content(request, "ti"),
         encoder=_text(request, "encoder"), preset=_text(request, "preset"), machine=_text(request, "machine"),
         extrapolate=_text(request, "extrapolate") in ("1", "true"),
     )  # fmt: skip
     with _said():
         return predict(await _scenarios(parts, request), question)
+
+
+def _content(request: Request, name: str) -> float | None:
+    value = number(request, name, math.nan, low=0, high=MAX_CONTENT)
+    return None if math.isnan(value) else value
 
 
 async def _scenarios(parts: Parts, request: Request) -> list[ScenarioResult]:
@@ -321,11 +330,15 @@ RESULTS_CALLS: tuple[Call, ...] = (
         "/api/v1/prediction",
         _prediction,
         PowerPrediction,
-        "The power of a setting between those that were measured, from a fit on streams and pixels.",
+        "The power of a setting between those that were measured, from a fit on streams, pixels, bitrate and content.",
         query={
             "streams": "Concurrent streams.",
             "resolution": f"The picture (default {DEFAULT_RESOLUTION}); several, with commas, for a ladder.",
             "fps": f"Frames a second (default {DEFAULT_FPS:g}).",
+            "bitrate": "Such as 2500k, one for each picture; else that of the measured settings is assumed.",
+            "source": "The content of this measured source.",
+            "si": "Mean SI of another content (ITU-T P.910).",
+            "ti": "Mean TI of another content.",
             "encoder": "Of this encoder alone.",
             "preset": "Of this preset alone.",
             "extrapolate": "true extrapolates outside the measured range; the answer is marked.",

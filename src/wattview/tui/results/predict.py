@@ -37,6 +37,8 @@ class WantedLoad(NamedTuple):
     streams: int
     resolutions: tuple[str, ...]
     fps: float
+    bitrates: tuple[str, ...] = ()
+    source: str = ""
     encoder: str = ""
     preset: str = ""
     extrapolate: bool = False
@@ -59,17 +61,21 @@ def wanted(fields: Mapping[str, str]) -> tuple[WantedLoad | None, str]:
     resolutions = tuple(fields["picture"].replace(",", " ").split())
     if not resolutions:
         return None, "Picture: such as 1280x720, several for a ladder"
-    beyond = fields["beyond"] == BEYOND
-    return WantedLoad(streams, resolutions, fps, fields["encoder"].strip(), fields["preset"].strip(), beyond), ""
+    bitrates = tuple(fields["bitrate"].replace(",", " ").split())
+    if len(bitrates) not in (0, len(resolutions)):
+        return None, "Bitrate: such as 2500k, one for each picture"
+    source, encoder, preset = (fields[name].strip() for name in ("source", "encoder", "preset"))
+    return WantedLoad(streams, resolutions, fps, bitrates, source, encoder, preset, fields["beyond"] == BEYOND), ""
 
 
 COLUMNS: tuple[Column[MeasuredLoad], ...] = (
     Column("Streams", 14, lambda row: _streams(row), lambda row: row.load.streams, left=True),
     Column("Megapixel/s", 12, lambda row: number(row.load.megapixels), lambda row: row.load.megapixels),
+    Column("Bit/pixel", 9, lambda row: number(row.load.bits_per_pixel, 3), lambda row: row.load.bits_per_pixel, rank=2),
     Column("Measured W", 12, lambda row: number(row.watts, 2), lambda row: row.watts),
     Column("Times", 6, lambda row: str(row.repeats), lambda row: row.repeats, rank=1),
     Column("Unseen W", 12, lambda row: number(row.left_out_watts, 2), lambda row: row.left_out_watts),
-    Column("Misses by W", 12, lambda row: signed(_miss(row), 2), lambda row: abs(_miss(row))),
+    Column("Misses by W", 12, lambda row: signed(_miss(row), 2), lambda row: abs(_miss(row) or 0.0)),
 )
 
 
@@ -78,8 +84,8 @@ def _streams(row: MeasuredLoad) -> str:
     return f"{count:>4g} {'idle' if not count else 'stream' if count == 1 else 'streams'}"
 
 
-def _miss(row: MeasuredLoad) -> float:
-    return row.left_out_watts - row.watts
+def _miss(row: MeasuredLoad) -> float | None:
+    return None if row.left_out_watts is None else row.left_out_watts - row.watts
 
 
 class Predict(QuestionPage):
@@ -88,8 +94,10 @@ class Predict(QuestionPage):
     TABLE: ClassVar[str] = "loads"
     DEFAULT_CSS = """
     Predict {
-        .fields #predict-picture { width: 20; }
-        .fields #predict-encoder, .fields #predict-preset { width: 12; }
+        .fields #predict-picture { width: 16; }
+        .fields #predict-encoder { width: 10; }
+        .fields #predict-preset { width: 9; }
+        .fields #predict-source { width: 8; }
         .answer { max-height: 9; }
         #load-picture { height: 3fr; }
         #loads { height: 2fr; }
@@ -108,9 +116,11 @@ class Predict(QuestionPage):
                 yield from self._field("streams", "Streams", "2")
                 yield from self._field("picture", "Picture", "1280x720")
                 yield from self._field("fps", "Frames/s", "30")
+                yield from self._field("bitrate", "Bitrate", "")
             with Horizontal(classes="fields"):
                 yield from self._field("encoder", "Encoder", "")
                 yield from self._field("preset", "Preset", "")
+                yield from self._field("source", "Source", "")
                 yield Label("Beyond")
                 yield Select(BEYOND_CHOICES, value=WITHIN, allow_blank=False, compact=True, id="predict-beyond")
             yield Pane(classes="answer")
@@ -186,7 +196,8 @@ class Predict(QuestionPage):
             (f"  {asked} {found.of}", "bold"), f"\nPower of the host ({found.power_source}) = {found.formula}",
             *((f"\n! {remark}", "$text-warning") for remark in found.remarks),
             (f"\n± is the leave-one-out error: how far the fit misses {found.fit.settings} loads, each left out in"
-             f" turn. From {found.scenarios} scenarios of {self.asked_about}{on}; measured range: {found.spans}.",
+             f" turn{_by_load(found)}. From {found.scenarios} scenarios of {self.asked_about}{on}; measured range:"
+             f" {found.spans}.{f' {found.left_out[0].upper()}{found.left_out[1:]}.' if found.left_out else ''}",
              "$muted"),
         ]  # fmt: skip
 
@@ -211,6 +222,14 @@ class Predict(QuestionPage):
         self.post_message(self.Said(self, load_words(message.row)))
 
 
+def _by_load(found: PowerPrediction) -> str:
+    """What the error would be without bitrate and content."""
+    fit = found.fit
+    if not fit.content_joules or fit.error_by_load_watts is None:
+        return ""
+    return f" ({fit.error_by_load_watts:.2f} W from streams and pixels alone)"
+
+
 def fit_chart(found: PowerPrediction, here: MeasuredLoad | None, answered: bool) -> Chart:
     """Against what the fit is made of; one of two terms is drawn over the pixels, for streams like those asked for."""
     by_pixels = "megapixels" in found.fit.terms
@@ -220,7 +239,7 @@ def fit_chart(found: PowerPrediction, here: MeasuredLoad | None, answered: bool)
 
     fit, asked = found.fit, across(found.load)
     loads = [across(one.load) for one in found.measured]
-    slope = (fit.watts_per_stream * found.load.streams + fit.joules_per_megapixel * found.load.megapixels) / asked
+    slope = (found.watts - fit.base_watts) / asked
     ends = [(x, fit.base_watts + slope * x) for x in (min(loads), max([*loads, *([asked] if answered else [])]))]
     traces = [
         PlotLine(ends, SERIES[0], f"fit {found.of}".strip()),
@@ -231,15 +250,11 @@ def fit_chart(found: PowerPrediction, here: MeasuredLoad | None, answered: bool)
         traces.append(PlotLine([(asked, found.watts)], "marked", "asked for", "■", joined=False))
         labels.append(Caption(asked, found.watts, f"{found.watts:.2f} W ±{found.error_watts:.2f} W", "marked"))
     if here is not None:
-        labels.append(Caption(across(here.load), here.watts, _load_text(here), strong=True))
+        labels.append(Caption(across(here.load), here.watts, here.words, strong=True))
     return Chart(
         Axis("megapixels a second") if by_pixels else Axis("streams", whole=True), Axis("W"), traces, labels=labels,
         band=[(x, y - fit.error_watts, y + fit.error_watts) for x, y in ends], empty="no load",
     )  # fmt: skip
-
-
-def _load_text(one: MeasuredLoad) -> str:
-    return f"{one.load.streams:g} streams, {one.load.megapixels:.1f} megapixels a second"
 
 
 def load_words(row: MeasuredLoad | None) -> Parts:
@@ -247,8 +262,8 @@ def load_words(row: MeasuredLoad | None) -> Parts:
     if row is None:
         return [""]
     times = "once" if row.repeats == 1 else f"{row.repeats} times"
-    what = "Idle, no stream" if not row.load.streams else _load_text(row)
-    return [
-        (what, "bold $primary"), f"\nmeasured {times}: {row.watts:.2f} W",
-        f"\nwithout it the fit predicts {row.left_out_watts:.2f} W: it misses by {signed(_miss(row), 2)} W",
-    ]  # fmt: skip
+    what = "Idle, no stream" if not row.load.streams else row.words
+    unseen = "\nthere is no fit without it"
+    if row.left_out_watts is not None:
+        unseen = f"\nwithout it the fit predicts {row.left_out_watts:.2f} W: it misses by {signed(_miss(row), 2)} W"
+    return [(what, "bold $primary"), f"\nmeasured {times}: {row.watts:.2f} W", unseen]
