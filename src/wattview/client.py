@@ -284,20 +284,10 @@ class Client:
 
     async def predict(
         self,
-        streams: int,
-        resolutions: Sequence[str] = ("1280x720",),
-        fps: float = 30.0,
-        *,
-        bitrates: Sequence[str] = (),
-        source: str = "",
-        spatial: float | None = None,
-        temporal: float | None = None,
-        encoder: str = "",
-        preset: str = "",
-        extrapolate: bool = False,
-        machine: str = "",
-        runs: Sequence[str] = (),
-    ) -> PowerPrediction:
+        streams: int, resolutions: Sequence[str] = ("1280x720",), fps: float = 30.0, *, bitrates: Sequence[str] = (),
+        source: str = "", spatial: float | None = None, temporal: float | None = None, encoder: str = "",
+        preset: str = "", extrapolate: bool = False, machine: str = "", runs: Sequence[str] = (),
+    ) -> PowerPrediction:  # fmt: skip
         """The power of a setting between measured ones. Several resolutions are a ladder, with a bitrate for each.
 
         Raises CallRefused (422) outside of the measured range, unless ``extrapolate`` is true.

@@ -23,7 +23,7 @@ LOAD_TERMS: tuple[tuple[str, ...], ...] = ((), ("streams",), ("megapixels",), ("
 REFERENCE_BITS_PER_PIXEL = 0.1
 
 
-class Content(Struct, frozen=True):
+class ContentTerm(Struct, frozen=True):
     """A figure of what the pixels hold: the energy of a megapixel is linear in ``term`` of it."""
 
     words: str
@@ -39,11 +39,11 @@ class Content(Struct, frozen=True):
         return f"{self.words} {numbers}" if self.words.isupper() else f"{numbers} {self.words}"
 
 
-CONTENT: dict[str, Content] = {
-    "bits_per_pixel": Content("bits per pixel", f"log2(bits per pixel / {REFERENCE_BITS_PER_PIXEL:g})", 3,
-                              lambda value: math.log2(value / REFERENCE_BITS_PER_PIXEL), rises=True),
-    "spatial": Content("SI", "SI", 0, lambda value: value),
-    "temporal": Content("TI", "TI", 0, lambda value: value),
+CONTENT: dict[str, ContentTerm] = {
+    "bits_per_pixel": ContentTerm("bits per pixel", f"log2(bits per pixel / {REFERENCE_BITS_PER_PIXEL:g})", 3,
+                                  lambda value: math.log2(value / REFERENCE_BITS_PER_PIXEL), rises=True),
+    "spatial": ContentTerm("SI", "SI", 0, lambda value: value),
+    "temporal": ContentTerm("TI", "TI", 0, lambda value: value),
 }  # fmt: skip
 """By the fields of ``Load``."""
 
