@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ConfigFactory
-from tests.support.powercap import Constant, PowercapTree, machine
+from tests.support.powercap import Constant, PowercapTree, Spikes, machine
 from tests.support.wall import uncalibrated
 from wattview.daemon.attribution.attributor import Attributor
 from wattview.daemon.history.protocol import HistoryError
@@ -59,19 +59,25 @@ async def test_a_mark_is_covered_by_readings_taken_after_it(
     await history.close()
 
 
-async def test_a_tick_keeps_the_largest_power_since_the_last_one(
-    sampler: Sampler, make_config: ConfigFactory, tmp_path: Path
-) -> None:
+async def test_a_tick_keeps_the_largest_power_since_the_last_one(make_config: ConfigFactory, tmp_path: Path) -> None:
+    config = make_config(f"paths.sysfs={tmp_path / 'sys'}")
     history = SqliteHistory(tmp_path / "history.sqlite", 3600)
-    recorder = Recorder(
-        sampler, history, Attributor(make_config(), sampler, lambda: None), uncalibrated(tmp_path), interval_seconds=60
-    )
-    recorder._peak = 123.0
-    await recorder.mark()
-    await recorder.mark()
+    tree, began = PowercapTree(tmp_path / "sys", machine(Spikes(20.0, 200.0, 60.0, 0.4))), time.monotonic()
+    sampler = Sampler(config, [next(entry for entry in REGISTRY if entry.name == "power")])
+    sampler.start()
+    recorder = recorder_of(sampler, history, make_config, tmp_path)
+    for _ in range(2):
+        for _ in range(160):
+            tree.write(time.monotonic() - began)
+            await asyncio.sleep(0.01)
+        await recorder.mark()
+    sampler.close()
+    tree.close()
     (series,) = await history.samples(PEAK, time.time() - 60, time.time() + 60)
-    assert series.points[0][1] == 123.0
-    assert all(value != 123.0 for _, value in series.points[1:]), "a peak is told once"
+    first, *later = [watts for _, watts in series.points]
+    assert first > 150, "of the spike more than a second ago"
+    assert later, "a machine that goes on is measured"
+    assert all(watts < 60 for watts in later), "a peak is told once"
     await history.close()
 
 

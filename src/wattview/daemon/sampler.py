@@ -166,32 +166,36 @@ class Source:
 
 
 class PowerClock:
-    """Calls ``PowerProbe.sample`` at a rate that suits its source, so that no wrap is missed and peaks are seen.
+    """Calls ``PowerProbe.tick`` at a rate that suits its source, so that no wrap is missed and peaks are seen.
 
     Late ticks are dropped, not caught up: energy comes from counters, so a late sample costs resolution, never joules.
     """
 
     def __init__(self, probe: PowerProbe) -> None:
         self._probe = probe
-        self._stop = threading.Event()
+        self._stop = threading.Lock()  # held while it runs: to wait for it costs less than for an Event
+        self._stop.acquire()
         self._thread = threading.Thread(target=self._run, name="power-clock", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        self._stop.set()
-        if self._thread.ident is not None:
+        if self._thread.is_alive():
+            if self._stop.locked():
+                self._stop.release()
             self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
         due = time.monotonic()
-        while not self._stop.is_set():
+        stopped = False
+        while not stopped:
             # The next read() reports a failed sample with its reason; the clock continues.
             with contextlib.suppress(SourceError, OSError):
-                self._probe.sample()
-            due = max(due + 1.0 / self._probe.sample_hz, time.monotonic())
-            self._stop.wait(due - time.monotonic())
+                self._probe.tick()
+            now = time.monotonic()
+            due = max(due + 1.0 / self._probe.sample_hz, now)
+            stopped = self._stop.acquire(timeout=due - now)
 
 
 class Sampler:
@@ -270,6 +274,10 @@ class Sampler:
     async def power_trail(self) -> list[TrailPoint]:
         """The samples of the power clock in the last second or so."""
         return [] if self._clock is None else await self.sources["power"].call(PowerProbe.trail)
+
+    async def power_since_last(self) -> tuple[float | None, float | None]:
+        """For the history: see ``PowerProbe.since_last``."""
+        return (None, None) if self._clock is None else await self.sources["power"].call(PowerProbe.since_last)
 
     async def power_sample(self) -> float | None:
         """Takes a power sample independently of the clock; returns its time (Unix seconds). Raises SourceError."""

@@ -54,7 +54,6 @@ class Recorder:
         self._interval = interval_seconds
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self._peak: float | None = None
         self._facts: dict[str, tuple[float, list[Sample]]] = {}
         self._failing = ""
 
@@ -73,8 +72,6 @@ class Recorder:
         await self._tick(max_age=0.0, not_before=time.monotonic())
 
     async def _run(self) -> None:
-        """Ticks at the interval; in between, peaks of power are collected once a second from the sampler's short
-        buffer."""
         due = time.monotonic()
         while True:
             try:
@@ -84,13 +81,7 @@ class Recorder:
                 self._say(f"{type(error).__name__}: {error}")
                 log.debug("a tick of the history failed", exc_info=error)
             due = max(due + self._interval, time.monotonic())
-            while (left := due - time.monotonic()) > 0:
-                await asyncio.sleep(min(1.0, left))
-                self._note_peak(await self._sampler.read_or_none("power", max_age=0.2))
-
-    def _note_peak(self, reading: object) -> None:
-        if isinstance(reading, PowerReading) and reading.host_peak_watts is not None:
-            self._peak = max(self._peak or 0.0, reading.host_peak_watts)
+            await asyncio.sleep(due - time.monotonic())
 
     async def _tick(self, max_age: float, not_before: float = 0.0) -> None:
         async with self._lock:
@@ -148,21 +139,17 @@ class Recorder:
                 if kept is not None:
                     kept.extend((family.name + text, value) for text, value in family.samples)
         if isinstance(reading, PowerReading):
-            self._note_peak(reading)
-            if self._peak is not None:
-                samples.append((PEAK + labels(source=reading.source), self._peak))
-            self._peak = None
-            samples += await self._update_interval(reading)
+            samples += await self._of_the_clock(reading)
         written, before = self._facts.get(source.name, (-math.inf, []))
         if facts == before and reading.monotonic - written < FACTS_SECONDS:
             return [(reading.time, samples)]
         self._facts[source.name] = reading.monotonic, facts
         return [(reading.time, samples), (reading.time, facts)]
 
-    async def _update_interval(self, reading: PowerReading) -> list[Sample]:
-        """The counters' update interval, which bounds the age of their values."""
-        try:
-            trail = await self._sampler.power_trail()
-        except SourceError:
-            return []
-        return [(names.HOST_UPDATE_SECONDS + labels(source=reading.source), trail[-1].update_seconds)] if trail else []
+    async def _of_the_clock(self, reading: PowerReading) -> list[Sample]:
+        """The peak since the last tick, and the counters' update interval, which bounds the age of their values."""
+        peak, update_seconds = await self._sampler.power_since_last()
+        peaks = [watts for watts in (peak, reading.host_peak_watts) if watts is not None]
+        text = labels(source=reading.source)
+        found = [(PEAK + text, max(peaks))] if peaks else []
+        return found if update_seconds is None else [*found, (names.HOST_UPDATE_SECONDS + text, update_seconds)]

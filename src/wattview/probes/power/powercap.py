@@ -31,7 +31,7 @@ from wattview.config import Config
 from wattview.model import Fault, PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.power.powercap_zone import Kind, PowercapZone, text_or_none
-from wattview.probes.power.source import Counter, Measurement, Moment, SourceStill, ZoneEnergy
+from wattview.probes.power.source import Counter, Glance, Measurement, Moment, SourceStill, ZoneEnergy
 
 LISTING_SECONDS = 60.0
 """How often the tree is scanned for new zones (a socket put online, a module loaded)."""
@@ -78,8 +78,14 @@ class PowercapZones:
         self._packages_grown = 0
         self._psys_too_small = False
 
-    def measure(self, now: Moment) -> Measurement:
-        if now.boottime >= self._list_at:
+    def glance(self) -> Glance | None:
+        try:
+            return {path: zone.glance() for path, zone in self._zones.items()} or None
+        except OSError:
+            return None
+
+    def measure(self, now: Moment, seen: Glance | None = None) -> Measurement:
+        if seen is None and now.boottime >= self._list_at:
             self._list()
             self._list_at = now.boottime + LISTING_SECONDS
         grown: dict[str, int] = {}
@@ -87,7 +93,7 @@ class PowercapZones:
         refused = False
         for zone in self._zones.values():
             try:
-                grown[zone.path] = zone.read(now)
+                grown[zone.path] = zone.read(now, zone.glance() if seen is None else seen[zone.path])
             except PermissionError:
                 refused = True
                 faults.append(Fault(zone.path, "energy_uj may not be read by this user", self._permission()))

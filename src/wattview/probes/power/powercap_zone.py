@@ -70,12 +70,16 @@ class PowercapZone:
         self._first: Moment | None = None
         self._last: Moment | None = None
 
-    def read(self, now: Moment) -> int:
-        """Reads the counter; returns the microjoules since the last successful read (0 at first).
+    def glance(self) -> bytes:
+        """The content of the counter's file, for ``read``. Raises the kernel's OSError."""
+        return self._file.read()
 
-        Raises the kernel's OSError, and ValueError if the file does not contain a number.
+    def read(self, now: Moment, seen: bytes) -> int:
+        """Takes what the counter's file contained at ``now``; returns the microjoules since the last time (0 at first).
+
+        Raises ValueError if that is not a number.
         """
-        raw = self._read_raw()
+        raw = self._number(seen)
         self._updates.look(now.monotonic, raw)
         last, self._last = self._last, now
         if last is None:
@@ -88,8 +92,7 @@ class PowercapZone:
         self.total += grown
         return grown
 
-    def _read_raw(self) -> int:
-        data = self._file.read()
+    def _number(self, data: bytes) -> int:
         try:
             raw = int(data)
         except ValueError:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
+from typing import NamedTuple
 
 from wattview.config import Config
 from wattview.model import Fault, PowerReading, TrailPoint, Zone
@@ -18,7 +19,17 @@ from wattview.model.power_sources import HOST_SOURCES
 from wattview.probes import SourceAbsent, SourceError
 from wattview.probes.power.families import families
 from wattview.probes.power.samples import Samples, watts_between
-from wattview.probes.power.source import EnergySource, Measurement, Moment, SourceStill, ZoneEnergy, moment, slept
+from wattview.probes.power.source import (
+    EnergySource,
+    Glance,
+    GlancedSource,
+    Measurement,
+    Moment,
+    SourceStill,
+    ZoneEnergy,
+    moment,
+    slept,
+)
 from wattview.probes.power.update_interval import QUICK_SECONDS
 
 __all__ = ["PowerProbe", "families"]
@@ -43,11 +54,33 @@ LOOK_AGAIN_SECONDS = 300.0
 WAIT = 1.1
 """How many update intervals after a sample its counters are read again."""
 
+CLOSE_SECONDS = 0.5
+"""How often the clock reads quickly updated counters again after a sample while nobody follows the trail."""
+
+FOLLOWED_SECONDS = 2.0
+"""How long after a request for the trail every sample is a close one."""
+
+PENDING_SECONDS = 5.0
+"""How long what the clock has read may wait to be taken."""
+
 ESTIMATE_INSTEAD = "for an estimate until then: --set power.sources=estimated"
 
 
+class Glimpse(NamedTuple):
+    """What the counters showed at ``began``, read until ``at``; and a close sample's second reading."""
+
+    began: Moment
+    at: Moment
+    seen: Glance
+    later: tuple[Moment, Glance] | None
+
+
 class PowerProbe:
-    """Power of the host. ``sample()`` is for the power clock, ``read()`` for readers; they may run concurrently.
+    """Power of the host. ``tick()`` is for the power clock, ``read()`` for readers; they may run concurrently.
+
+    Most ticks only read the counters' files and note the time. What they mean is worked out when somebody asks, or
+    every few seconds: ten samples at once take little longer than one, because a processor that has just woken up has
+    nothing of the program in its caches.
 
     ``power.sources`` selects the source. ``auto`` uses the first that works, and the estimate only if nothing measures:
     no meter exists, or none of them moves. A counter without permission is one command away from working, so it is
@@ -74,6 +107,11 @@ class PowerProbe:
         self._faults: tuple[Fault, ...] = ()
         self._idle_watts: float | None = None
         self._zones: tuple[ZoneEnergy, ...] = ()
+        self._update_seconds = 0.0
+        self._steady: GlancedSource | None = None
+        self._pending: list[Glimpse] = []
+        self._close_at = float("-inf")
+        self._followed_until = float("-inf")
 
     @property
     def sample_hz(self) -> float:
@@ -81,13 +119,17 @@ class PowerProbe:
         source = self._source
         return self._configured_hz if source is None else min(self._configured_hz, source.useful_hz)
 
+    def tick(self) -> None:
+        """Samples at the clock's rate and at the least cost. Raises SourceError as ``sample`` does."""
+        with self._lock:
+            now = self._clock()
+            if not self._glimpse(now):
+                self._try(now)
+
     def sample(self) -> None:
         """Takes one sample, unless one was taken just now. Raises SourceError if there is nothing to sample."""
         with self._lock:
-            now = self._clock()
-            if self._failure is not None and 0 <= now.monotonic - self._failure[0] < RETRY_SECONDS:
-                raise self._failure[1]
-            self._sample(now, 0.5 / self.sample_hz)
+            self._try(self._clock())
 
     def read(self) -> PowerReading:
         """The current power, from the samples so far; takes one if the last is too old. Raises SourceError."""
@@ -107,16 +149,64 @@ class PowerProbe:
         """The samples of the last second or so, oldest first. A counter that is updated less often than it is read has
         a point per update, and its latest one is not included yet."""
         with self._lock:
+            self._take()
+            self._followed_until = self._clock().monotonic + FOLLOWED_SECONDS
             return self._samples.trail()
+
+    def since_last(self) -> tuple[float | None, float | None]:
+        """For a recorder: the largest power between two samples since the last call, and the counters' update interval
+        (``TrailPoint``); None where there is none."""
+        with self._lock:
+            self._take()
+            return self._samples.take_peak(), self._samples.update_seconds()
 
     def close(self) -> None:
         with self._lock:
             for source in self._sources:
                 source.close()
 
+    def _glimpse(self, now: Moment) -> bool:
+        """Reads the counters without taking them yet. False where this tick must be a whole sample."""
+        source, pending = self._steady, self._pending
+        if source is None or now.monotonic < self._followed_until:
+            return False
+        if pending and now.monotonic - pending[0].at.monotonic >= PENDING_SECONDS:
+            return False
+        seen = source.glance()
+        if seen is None:
+            return False
+        at, later = self._clock(), None
+        if self._samples.quick and now.monotonic >= self._close_at:
+            self._close_at = now.monotonic + CLOSE_SECONDS
+            self._pause(WAIT * self._update_seconds)
+            after = self._clock()
+            again = source.glance()
+            later = (after, again) if again is not None else None
+        pending.append(Glimpse(now, at, seen, later))
+        return True
+
+    def _take(self) -> None:
+        """Takes what the clock has read. A failure is that of the next sample too, which says it."""
+        pending, self._pending = self._pending, []
+        for began, at, seen, later in pending:
+            if (source := self._steady) is None:
+                return
+            try:
+                self._add(at, source.measure(began, seen), again=later is not None)
+                if later is not None:
+                    self._samples.complete(source.measure(*later))
+            except SourceError as error:
+                self._fail(began, error)
+
+    def _try(self, now: Moment) -> None:
+        if self._failure is not None and 0 <= now.monotonic - self._failure[0] < RETRY_SECONDS:
+            raise self._failure[1]
+        self._sample(now, 0.5 / self.sample_hz)
+
     def _sample(self, now: Moment, not_within: float) -> None:
+        self._take()
         newest = self._samples.newest
-        fresh = newest is not None and 0 <= now.monotonic - newest.at.monotonic < not_within
+        fresh = newest is not None and newest.close and 0 <= now.monotonic - newest.at.monotonic < not_within
         if fresh and newest is not None and not slept(newest.at, now):
             return
         try:
@@ -127,20 +217,31 @@ class PowerProbe:
                 self._look_closely(self._source)
                 measured = self._measure(self._clock())
         except SourceError as error:
-            self._samples.clear()
-            self._failure = (now.monotonic, error)
+            self._fail(now, error)
             raise
         self._failure = None
-        interval = measured.update_seconds or 0.0
-        quick = 0 < interval <= min(QUICK_SECONDS, 0.3 / self.sample_hz)
-        self._samples.add(self._clock(), measured, counts=self._source.counts, quick=quick)
+        self._add(self._clock(), measured, again=True)
+        first = self._source is self._sources[0] and not self._is_new(now, measured)
+        self._steady = self._source if first and isinstance(self._source, GlancedSource) else None
+        if self._samples.quick:
+            self._close_at = now.monotonic + CLOSE_SECONDS
+            self._pause(WAIT * self._update_seconds)
+            with contextlib.suppress(SourceError):
+                self._samples.complete(self._source.measure(self._clock()))
+
+    def _add(self, at: Moment, measured: Measurement, *, again: bool) -> None:
+        assert self._source is not None
+        self._update_seconds = measured.update_seconds or 0.0
+        quick = 0 < self._update_seconds <= min(QUICK_SECONDS, 0.3 / self.sample_hz)
+        self._samples.add(at, measured, counts=self._source.counts, quick=quick, again=again)
         self._faults = measured.faults
         self._idle_watts = measured.idle_watts
         self._zones = measured.zones
-        if quick:
-            self._pause(WAIT * interval)
-            with contextlib.suppress(SourceError):
-                self._samples.complete(self._source.measure(self._clock()))
+
+    def _fail(self, now: Moment, error: SourceError) -> None:
+        self._samples.clear()
+        self._steady = None
+        self._failure = (now.monotonic, error)
 
     def _is_new(self, now: Moment, measured: Measurement) -> bool:
         """A new counter, or one that is updated more often than was determined."""

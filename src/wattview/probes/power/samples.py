@@ -8,7 +8,6 @@ truth is between the two, whatever the power did meanwhile. Pure: no I/O and no 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 
 from wattview.model import TrailPoint
 from wattview.probes.power.source import Measurement, Moment, slept
@@ -22,9 +21,23 @@ span, up to one update's energy may be missing or extra."""
 
 
 class Sample:
-    """The host's counters at one moment. ``most``: upper bound of the microjoules used by then, once ``complete``."""
+    """The host's counters at one moment. ``most``: upper bound of the microjoules used by then, once ``complete``.
+    ``close``: that bound is an update interval away, not as far as the next sample. ``watts`` is the power up to it,
+    from ``since`` (monotonic seconds), once known."""
 
-    __slots__ = ("at", "awaited", "complete", "host", "most", "shown", "update_seconds", "zones")
+    __slots__ = (
+        "at",
+        "awaited",
+        "close",
+        "complete",
+        "host",
+        "most",
+        "shown",
+        "since",
+        "update_seconds",
+        "watts",
+        "zones",
+    )
 
     def __init__(self, at: Moment, measured: Measurement) -> None:
         self.at = at
@@ -35,6 +48,9 @@ class Sample:
         self.update_seconds = measured.update_seconds
         self.most: int | None = None
         self.complete = False
+        self.close = True
+        self.watts: float | None = None
+        self.since = 0.0
 
     def updated_by(self, later: Measurement | Sample) -> bool:
         """Every counter that moves has been updated since."""
@@ -56,15 +72,16 @@ class Samples:
         self.newest: Sample | None = None
         self.counts = True
         self.quick = False
+        self._peak: float | None = None
 
     def clear(self) -> None:
         self._ring.clear()
         self.newest = self._oldest = None
         self._always_updated = True
 
-    def add(self, at: Moment, measured: Measurement, *, counts: bool, quick: bool) -> None:
+    def add(self, at: Moment, measured: Measurement, *, counts: bool, quick: bool, again: bool) -> None:
         """Takes a sample. ``counts``: it comes from counters, which are updated periodically; ``quick``: so often that
-        the caller reads again at once (``complete``)."""
+        the caller can read again at once, and does so if ``again`` (``complete``)."""
         before = self.newest
         sample = Sample(at, measured)
         if before is not None and (
@@ -75,23 +92,33 @@ class Samples:
             before = None
         self._oldest = self._oldest or sample
         self._always_updated &= before is None or not counts or sample.shown != before.shown
+        sample.close = again or not quick
         self.newest, self.counts, self.quick = sample, counts, quick
-        self.complete(measured)
+        self._complete(measured)
         if not counts:
             sample.most, sample.complete = sample.host, True
         elif not quick and not _shows_an_update(before, sample):
             return
         self._ring.append(sample)
+        if sample.complete:
+            self._judge(sample)
         self._forget()
 
     def complete(self, later: Measurement) -> None:
         """A later reading gives the upper bound of the earlier samples' energy."""
+        self._complete(later)
+        self._forget()
+
+    def _complete(self, later: Measurement) -> None:
+        waiting = []
         for sample in reversed(self._ring):
             if sample.complete:
                 break
             if sample.updated_by(later):
                 sample.most, sample.complete = later.host_microjoules, True
-        self._forget()
+                waiting.append(sample)
+        for sample in reversed(waiting):
+            self._judge(sample)
 
     def window(self) -> tuple[Sample, Sample] | None:
         """The first and the last sample of the span of the current power; None if that is not known yet.
@@ -100,8 +127,9 @@ class Samples:
         update.
         """
         complete = [sample for sample in self._ring if sample.complete]
-        if complete and _seconds(complete[0], complete[-1]) >= WINDOW_SECONDS:
-            return complete[0], complete[-1]
+        for known in ([sample for sample in complete if sample.close], complete):
+            if known and _seconds(known[0], known[-1]) >= WINDOW_SECONDS:
+                return known[0], known[-1]
         oldest, newest = self._oldest, self.newest
         if not self._always_updated or oldest is None or newest is None or _seconds(oldest, newest) < WINDOW_SECONDS:
             return None
@@ -123,7 +151,18 @@ class Samples:
         """The largest power between two samples that are an update interval apart, or else adjacent."""
         ends = self.window()
         mean = watts_between(ends[0].host, ends[1].host, _seconds(*ends)) if ends is not None else None
-        return max([*self._powers(), *([mean] if mean is not None else [])], default=None)
+        begin = self._ring[0].at.monotonic if self._ring else 0.0
+        powers = [sample.watts for sample in self._ring if sample.watts is not None and sample.since >= begin]
+        return max([*powers, *([mean] if mean is not None else [])], default=None)
+
+    def take_peak(self) -> float | None:
+        """The largest of these powers since the last call."""
+        peak, self._peak = self._peak, None
+        return peak
+
+    def update_seconds(self) -> float | None:
+        """That of the newest complete sample."""
+        return next((one.update_seconds or 0.0 for one in reversed(self._ring) if one.most is not None), None)
 
     def trail(self) -> list[TrailPoint]:
         return [
@@ -132,27 +171,26 @@ class Samples:
             if sample.host is not None and sample.most is not None
         ]
 
-    def _powers(self) -> Iterator[float]:
-        ring = [sample for sample in self._ring if sample.complete and sample.host is not None]
-        start = 0
-        for end, last in enumerate(ring):
-            apart = (last.update_seconds or 0.0) * (PEAK_UPDATES if self.quick else 1)
-            while start + 1 < end and _seconds(ring[start + 1], last) >= apart:
-                start += 1
-            first = ring[start]
+    def _judge(self, last: Sample) -> None:
+        """Notes the power up to a complete sample, from the latest before it that is an update interval older."""
+        apart = (last.update_seconds or 0.0) * (PEAK_UPDATES if self.quick else 1)
+        for first in reversed(self._ring):
             seconds = _seconds(first, last)
-            if start < end and seconds >= apart:
-                watts = watts_between(first.host, last.host, seconds)
-                if watts is not None:
-                    yield watts
+            if seconds > 0 and seconds >= apart and first.complete and first.host is not None:
+                last.watts, last.since = watts_between(first.host, last.host, seconds), first.at.monotonic
+                self._peak = max(self._peak or 0.0, last.watts or 0.0)
+                return
 
     def _forget(self) -> None:
         ring = self._ring
-        end = next((sample for sample in reversed(ring) if sample.complete), None)
-        if end is not None:
-            seconds = max(WINDOW_SECONDS, end.update_seconds or 0.0)
-            while len(ring) > 1 and _seconds(ring[1], end) >= seconds:
-                ring.popleft()
+        end = next((sample for sample in reversed(ring) if sample.complete and sample.close), None)
+        end = end or next((sample for sample in reversed(ring) if sample.complete), None)
+        if end is None:
+            return
+        seconds = max(WINDOW_SECONDS, end.update_seconds or 0.0)
+        first = next((one for one in reversed(ring) if one.close >= end.close and _seconds(one, end) >= seconds), None)
+        while first is not None and ring[0] is not first:
+            ring.popleft()
 
 
 def _shows_an_update(before: Sample | None, sample: Sample) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from wattview.model import Fault, PowerSource
 from wattview.probes import SourceBroken
@@ -81,6 +82,10 @@ class SourceStill(SourceBroken):
     """The counters exist and are readable, but do not move: they measure nothing."""
 
 
+Glance = Mapping[str, bytes]
+"""What the files of a source's counters contained at one moment, by path."""
+
+
 class EnergySource(Protocol):
     """A source of the host's energy. ``useful_hz``: reading it more often shows nothing new. ``counts``: its energy
     comes from hardware counters, so that two readings bound the energy used in between."""
@@ -98,6 +103,19 @@ class EnergySource(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class GlancedSource(EnergySource, Protocol):
+    """A source whose counters can be read now and taken later, in order: to read them costs a fraction of that."""
+
+    def glance(self) -> Glance | None:
+        """What the counters show now; None where one cannot be read, or none is known yet."""
+        ...
+
+    def measure(self, now: Moment, seen: Glance | None = None) -> Measurement:
+        """The energy at ``now``, from what was ``seen`` then."""
+        ...
 
 
 class PowerIntegral:
