@@ -18,6 +18,7 @@ import msgspec
 
 from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.fetch import Fetched, FetchError, bounded_body, shown, trusted
+from wattview.foreign_text import wire_json
 from wattview.line_stream import lines
 from wattview.model import (
     Advice,
@@ -186,10 +187,10 @@ class Client:
 
     async def plan(self, request: RunRequest) -> RunPlan:
         """What ``start_run`` would do; raises CallRefused like it."""
-        return await self._call("POST", "/api/v1/plan", RunPlan, content=msgspec.json.encode(request))
+        return await self._call("POST", "/api/v1/plan", RunPlan, content=wire_json(request))
 
     async def start_run(self, request: RunRequest) -> Run:
-        return await self._call("POST", "/api/v1/runs", Run, content=msgspec.json.encode(request))
+        return await self._call("POST", "/api/v1/runs", Run, content=wire_json(request))
 
     async def runs(self) -> list[Run]:
         return await self._get("/api/v1/runs", list[Run])
@@ -209,11 +210,11 @@ class Client:
 
     async def record_past(self, request: RecordingRequest) -> Run:
         """Makes a window of the past a result."""
-        return await self._call("POST", "/api/v1/recordings", Run, content=msgspec.json.encode(request), seconds=60.0)
+        return await self._call("POST", "/api/v1/recordings", Run, content=wire_json(request), seconds=60.0)
 
     async def report_command(self, run_id: str, report: CommandReport) -> Run:
         """What the command of the window that was closed took and gave."""
-        return await self._call("POST", f"/api/v1/runs/{run_id}/command", Run, content=msgspec.json.encode(report))
+        return await self._call("POST", f"/api/v1/runs/{run_id}/command", Run, content=wire_json(report))
 
     async def results(self, limit: int = 50) -> list[RunResult]:
         """The newest results files, newest first, analysed."""
@@ -309,7 +310,7 @@ class Client:
 
     async def offer_calibration(self, offer: CalibrationOffer) -> WallCalibration:
         """Raises CallRefused (409) if it is of another model of machine."""
-        return await self._call("POST", "/api/v1/calibration", WallCalibration, content=msgspec.json.encode(offer))
+        return await self._call("POST", "/api/v1/calibration", WallCalibration, content=wire_json(offer))
 
     async def forget_calibration(self) -> WallCalibration:
         return await self._call("DELETE", "/api/v1/calibration", WallCalibration)
@@ -326,7 +327,7 @@ class Client:
 
     async def different_settings(self, settings: Mapping[str, Any]) -> list[str]:
         """The dotted keys of settings that have another value in the daemon."""
-        body = msgspec.json.encode(settings)
+        body = wire_json(settings)
         return await self._call("POST", "/api/v1/settings/differences", list[str], content=body)
 
     async def close(self) -> None:

@@ -19,6 +19,8 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
 
+from wattview.foreign_text import encodable
+
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -150,7 +152,7 @@ def label_name(text: str, prefix: str = "") -> str:
 def _escape(value: str) -> str:
     if "\\" in value or '"' in value or "\n" in value:
         value = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-    return value.encode("utf-8", "replace").decode() if not value.isascii() else value
+    return encodable(value)
 
 
 _TEXT = r'"((?:[^"\\]|\\.)*)"'

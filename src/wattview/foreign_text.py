@@ -10,6 +10,8 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+import msgspec
+
 REPLACEMENT = "·"
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -22,6 +24,30 @@ def clean(text: str, keep: str = "\n") -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in keep or _is_space(one) else REPLACEMENT for one in text)
+
+
+def encodable(text: str) -> str:
+    """``text`` with a question mark for every lone surrogate. Python makes these of invalid UTF-8 in a file's, cgroup's
+    or program's name (PEP 383), and of half a pair in JSON; no encoder accepts them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def wire_json(value: Any) -> bytes:
+    """A value as JSON, whatever its texts hold: one name that is no text must not cost the whole answer."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_encodable_tree(msgspec.to_builtins(value)))
+
+
+def _encodable_tree(tree: Any) -> Any:
+    if isinstance(tree, str):
+        return encodable(tree)
+    if isinstance(tree, dict):
+        return {_encodable_tree(key): _encodable_tree(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_encodable_tree(value) for value in tree]
+    return tree
 
 
 def one_line(text: str) -> str:

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote_plus
 
+import msgspec
+
 from wattview.daemon.api.app import CALLS
-from wattview.model import Rendition, RunRequest, Scenario
+from wattview.model import RunRequest
 
 NUMBERS = (
     "0", "-0", "-1", "1", "0.1", "1e308", "-1e308", "1e309", "4e18", "-4e18", "9.3e18", "inf", "-inf", "nan", "1e-320",
@@ -43,7 +45,6 @@ BODIES = (
     b'{"scenarios": ' + b"[" * 900 + b"]" * 900 + b"}",
 )  # fmt: skip
 
-FIELDS = tuple({*RunRequest.__struct_fields__, *Scenario.__struct_fields__, *Rendition.__struct_fields__, "nonsense"})
 METHODS = ("HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", "DELETE")
 SLOW = {"/api/v1/doctor", "/api/v1/exporters", "/api/v1/live"}
 
@@ -70,10 +71,8 @@ def calls(seed: int) -> Iterator[Asked]:
         query = "&".join(f"{quote_plus(name)}={_value(rng)}" for name in names * rng.choice((1, 1, 1, 2)))
         body = b""
         if call.takes is not None or rng.random() < 0.02:
-            body = _body(rng)
-        method = (
-            call.method if rng.random() < 0.95 else rng.choice(("HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", "DELETE"))
-        )
+            body = _body(rng, call.takes)
+        method = call.method if rng.random() < 0.95 else rng.choice(METHODS)
         yield Asked(method, f"{path}?{query}" if query else path, body)
 
 
@@ -88,21 +87,45 @@ def _value(rng: random.Random) -> str:
     return quote_plus(rng.choice(TEXTS))
 
 
-def _body(rng: random.Random) -> bytes:
+def _body(rng: random.Random, takes: Any) -> bytes:
+    """What a call takes, with a field or several that are odd, and now and then no longer JSON."""
     if rng.random() < 0.3:
         return rng.choice(BODIES)
-    document: Any = {name: _anything(rng, 3) for name in rng.sample(FIELDS, rng.randrange(6))}
-    document["scenarios"] = [
-        {"name": "a"} | {name: _anything(rng, 2) for name in rng.sample(FIELDS, rng.randrange(5))}
-        for _ in range(rng.randrange(3))
-    ]
-    document["fuzz"] = 1
+    document = _like(rng, msgspec.inspect.type_info(takes if takes is not None else RunRequest), 4)
+    if takes is RunRequest and isinstance(document, dict):
+        document["fuzz"] = 1  # no such field: it is refused, so that no run starts
     text = bytearray(json.dumps(document if rng.random() < 0.9 else _anything(rng, 4)).encode())
     for _ in range(rng.choice((0, 0, 0, 1, 5))):
         text[rng.randrange(len(text))] = rng.randrange(256)
-    if b'"fuzz"' not in text:
+    if takes is RunRequest and b'"fuzz"' not in text:
         return b"x" + bytes(text)
     return bytes(text)
+
+
+def _like(rng: random.Random, kind: Any, depth: int) -> Any:
+    """A value of a type, mostly: any other in a tenth of all places, and the odd ones of the type itself."""
+    if rng.random() < 0.1 or not depth:
+        return _anything(rng, 1)
+    match kind:
+        case msgspec.inspect.StructType():
+            asked = [one for one in kind.fields if one.required or rng.random() < 0.3]
+            fields = {one.encode_name: _like(rng, one.type, depth - 1) for one in asked if rng.random() < 0.95}
+            return fields | {"nonsense": 1} if rng.random() < 0.05 else fields
+        case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType():
+            return [_like(rng, kind.item_type, depth - 1) for _ in range(rng.choice((0, 1, 1, 2, 5)))]
+        case msgspec.inspect.DictType():
+            return {rng.choice(TEXTS): _like(rng, kind.value_type, depth - 1) for _ in range(rng.randrange(3))}
+        case msgspec.inspect.UnionType():
+            return _like(rng, rng.choice(kind.types), depth)
+        case msgspec.inspect.LiteralType():
+            return rng.choice(kind.values)
+        case msgspec.inspect.FloatType() | msgspec.inspect.IntType():
+            return rng.choice((0, 1, -1, 0.5, 7, 60, 1e-300, 1e308, 4e18, time.time() - rng.expovariate(1 / 60), 2**64))
+        case msgspec.inspect.StrType():
+            return rng.choice((rng.choice(TEXTS), "a", "1280x720", "2500k"))
+        case msgspec.inspect.BoolType():
+            return rng.random() < 0.5
+    return _anything(rng, 2)
 
 
 def _anything(rng: random.Random, depth: int) -> Any:
@@ -110,7 +133,7 @@ def _anything(rng: random.Random, depth: int) -> Any:
     if depth and kind < 0.2:
         return [_anything(rng, depth - 1) for _ in range(rng.randrange(4))]
     if depth and kind < 0.4:
-        return {rng.choice(FIELDS): _anything(rng, depth - 1) for _ in range(rng.randrange(4))}
+        return {rng.choice(TEXTS): _anything(rng, depth - 1) for _ in range(rng.randrange(4))}
     return rng.choice(VALUES)
 
 

@@ -329,7 +329,7 @@ def pid_stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND, page_bytes: int =
 
     return PidStat(
         pid=integer(pid, "pid/stat"),
-        name=_text(name),
+        name=name.decode("utf-8", "replace"),
         state=_text(fields[0]),
         parent=number(4),
         group=number(5),

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from wattview.foreign_text import encodable
+
 HIDDEN = "…"
 
 _ADDRESS = re.compile(r"""(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>[^\s|'"\]]*)""", re.IGNORECASE)
@@ -29,7 +31,7 @@ def shown(command: Sequence[str]) -> str:
         else:
             words.append(_ADDRESS.sub(_public, word))
         hide = not hide and word.startswith("-") and not equals and _SECRET.search(word) is not None
-    return shlex.join(words)
+    return encodable(shlex.join(words))
 
 
 def _public(match: re.Match[str]) -> str:

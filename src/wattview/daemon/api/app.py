@@ -28,6 +28,7 @@ from wattview.daemon.api.route import Call, Parts, Refusal, number, unix_seconds
 from wattview.daemon.api.runs import RUN_CALLS
 from wattview.daemon.api.wall import WALL_CALLS
 from wattview.daemon.history.protocol import HistoryError
+from wattview.foreign_text import wire_json
 from wattview.model import Event, PowerAccount, Snapshot
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ async def _live(parts: Parts, request: Request) -> Response:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while not parts.stopping.is_set():
-            yield b"data: " + msgspec.json.encode(await parts.snapshots.take(account=account)) + b"\n\n"
+            yield b"data: " + wire_json(await parts.snapshots.take(account=account)) + b"\n\n"
             due = max(due + interval, loop.time())
             try:
                 await asyncio.wait_for(parts.stopping.wait(), due - loop.time())
@@ -207,4 +208,4 @@ def openapi(secured: bool = False) -> dict[str, Any]:
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
+    return Response(wire_json(value), status, headers, media_type="application/json")

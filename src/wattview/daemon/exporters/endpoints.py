@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
@@ -30,6 +29,7 @@ from wattview.daemon.exporters.entries import EXPORTERS, Exporter
 from wattview.daemon.exporters.expected import SelfReport, state_by_sources
 from wattview.daemon.exporters.scrape import BadQuery, Scrape, Shown
 from wattview.exposition import Family, negotiate, render
+from wattview.foreign_text import wire_json
 from wattview.model import HostReading
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Endpoints:
             return HTMLResponse(_landing_page(exporter))
         if path == "/discovery" and exporter.key == "health":
             groups = await self._discovery(request)
-            return Response(msgspec.json.encode(groups), media_type="application/json")
+            return Response(wire_json(groups), media_type="application/json")
         return PlainTextResponse("not found; see / for what is here\n", 404)
 
     async def _metrics(self, exporter: Exporter, request: Request) -> Response:
@@ -112,7 +112,7 @@ class Endpoints:
             probes=probes,
             gaps=gaps,
         )
-        return Response(msgspec.json.encode(report), media_type="application/json")
+        return Response(wire_json(report), media_type="application/json")
 
     async def _discovery(self, request: Request) -> list[TargetGroup]:
         """The served exporters, at the address that the Prometheus used."""

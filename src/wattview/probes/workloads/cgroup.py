@@ -55,7 +55,7 @@ class WorkloadCgroup:
         above: Above, parent: WorkloadCgroup | None,
     ) -> None:  # fmt: skip
         self.path = path
-        self.name = path.rpartition("/")[2]
+        self.name = directory.rpartition("/")[2]
         self.directory = directory
         self.memory_directory = memory
         self.place = found

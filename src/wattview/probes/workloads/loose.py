@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from wattview.foreign_text import encodable
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.procfs import PidStat, pid_stat
 from wattview.probes.rates import Rate
@@ -143,7 +144,7 @@ class LooseProcesses:
             name = os.path.basename(os.readlink(f"{self._procfs}/{pid}/exe").removesuffix(" (deleted)"))
         except OSError:
             return ""
-        return "" if name.startswith("memfd:") else name
+        return "" if name.startswith("memfd:") else encodable(name)
 
     def _end(self, pid: int) -> None:
         process = self._known.pop(pid)

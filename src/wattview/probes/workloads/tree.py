@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from wattview.foreign_text import encodable
 from wattview.model import Fault
 from wattview.probes.containers.cgroups.cgroup import Hierarchies
 from wattview.probes.workloads.cgroup import WorkloadCgroup
@@ -126,8 +127,9 @@ class CgroupTree:
         and its use was counted as its parent's."""
         if parent.above.depth >= MOST_DEPTH:
             return
-        found, above = place(name, parent.above)
-        path = f"{parent.path.rstrip('/')}/{name}"
+        text = encodable(name)
+        found, above = place(text, parent.above)
+        path = f"{parent.path.rstrip('/')}/{text}"
         memory = None if parent.memory_directory is None else f"{parent.memory_directory}/{name}"
         one = WorkloadCgroup(path, f"{parent.directory}/{name}", memory, self.version, found, above, parent)
         one.started = seen
