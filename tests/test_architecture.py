@@ -18,23 +18,24 @@ MOST_MODULES = 16
 ROOMS: Mapping[str, tuple[str, ...]] = {
     "axis": (),
     "decoding": (),
-    "exposition": (),
+    "exposition": ("foreign_text",),
     "foreign_text": (),
     "gc_tuning": (),
+    "whole_file": (),
     "model": ("decoding",),
     "config": ("decoding", "model"),
     "fetch": ("config", "decoding", "gc_tuning", "model"),
     "promql": ("config", "exposition", "fetch", "gc_tuning", "model"),
-    "probes": ("config", "exposition", "fetch", "gc_tuning", "model", "promql"),
+    "probes": ("config", "exposition", "fetch", "foreign_text", "gc_tuning", "model", "promql", "whole_file"),
     "analysis": ("config", "exposition", "model"),
     "report": ("analysis", "axis", "foreign_text", "model"),
     "line_stream": ("fetch",),
-    "client": ("decoding", "fetch", "line_stream", "model"),
+    "client": ("decoding", "fetch", "foreign_text", "line_stream", "model"),
     "fleet": ("config", "exposition", "fetch", "model", "promql"),
     "tui": ("axis", "client", "config", "decoding", "fleet", "foreign_text", "gc_tuning", "model"),
     "daemon": (
         "analysis", "client", "config", "decoding", "exposition", "fetch", "foreign_text", "gc_tuning", "model",
-        "probes", "promql", "report",
+        "probes", "promql", "report", "whole_file",
     ),
 }  # fmt: skip
 """What each room may import beside itself; ``cli`` stands above them all."""

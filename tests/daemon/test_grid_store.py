@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,10 +18,12 @@ from tests.conftest import ConfigFactory
 from tests.support.meter_server import Asked, MeterServer, Told
 from wattview.analysis.pricing.grid import value_at
 from wattview.config import Config, GridSettings, load
+from wattview.daemon.doctor import examine_alone
 from wattview.daemon.grid import store as module
 from wattview.daemon.grid.cache import GridCache
 from wattview.daemon.grid.store import GridStore
 from wattview.model import GridSpan
+from wattview.model.power.grid import grid_kind
 
 HALF = 1800.0
 
@@ -142,3 +145,68 @@ def test_a_row_that_was_taken_out_of_the_file_is_forgotten() -> None:
     assert cache.add(file, "price", [GridSpan(10, 20, 2.0)])
     assert cache._series[file.title, "price"].spans == (GridSpan(10, 20, 2.0),)
     assert not cache.add(file, "price", [GridSpan(10, 20, 2.0)])
+
+
+def test_a_file_of_the_worst_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    config = config_with(tmp_path, "http://127.0.0.1:9")
+    (tmp_path / "grid").mkdir()
+    file = tmp_path / "grid" / "uk-carbon-intensity-carbon.csv"
+    for row in ("nan,2,3", "1,inf,3", "1,1e308,3", "-5,2,3", "2,1,3", "1,2," + "9" * 200_000, '"' + "x" * 200_000):
+        file.write_text(f"start,end,value\n{row}\n")
+        cache = GridCache(config)
+        assert cache.load().carbon is None or row.startswith("1,2,"), row[:20]
+        assert GridStore(config).findings()[0].detail
+    file.unlink()
+    os.mkfifo(file)
+    assert GridCache(config).load().carbon is None
+
+
+async def test_an_answer_of_the_worst_leaves_the_loop_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Years of half hours, and the same again a second later: what is known is compared with what is new."""
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "grid_kind", lambda name: grid_kind(name)._replace(seconds=0.01))
+    answers = [half_hours(9e8 + late, 30_000) for late in range(3)]
+    asked: list[Asked] = []
+
+    def respond(one: Asked) -> Told:
+        asked.append(one)
+        return answers[min(len(asked), 3) - 1]
+
+    with MeterServer(respond) as server:
+        async with followed(config_with(tmp_path, server.url)) as store:
+            worst = await longest_pause(lambda: len(asked) > 2 and store.known().carbon is not None)
+    assert worst < 2.0, f"the loop stood still for {worst:.1f} s"
+
+
+def half_hours(start: float, count: int) -> Told:
+    times = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start + HALF * place)) for place in range(count + 1)]
+    return Told({"data": [{"from": a, "to": b, "intensity": {"actual": 5}} for a, b in pairwise(times)]})
+
+
+async def longest_pause(done: Callable[[], bool], seconds: float = 60.0) -> float:
+    """How long the loop let somebody wait, at most, until then."""
+    worst, before = 0.0, time.monotonic()
+    async with asyncio.timeout(seconds):
+        while not done():
+            await asyncio.sleep(0.005)
+            now = time.monotonic()
+            worst, before = max(worst, now - before - 0.005), now
+    return worst
+
+
+async def test_a_doctor_without_a_daemon_asks_every_source_and_keeps_nothing(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.csv"
+    prices.write_text("time,price_per_kwh\n1700000000,0.3\n")
+    with MeterServer(lambda asked: Told(b"<html>")) as server:
+        file = tmp_path / "wattview.toml"
+        file.write_text(
+            f'[[cost.grid]]\nkind = "csv"\nfile = "{prices}"\n'
+            f'[[cost.grid]]\nkind = "uk-carbon-intensity"\nurl = "{server.url}"\n'
+        )
+        sets = [f"paths.state={tmp_path / 'state'}", "docker.host=unix:///nonexistent"]
+        found = await examine_alone(load(file, sets, environ={"HOME": str(tmp_path)}))
+    states = {one.source: one.state for one in found if one.source.startswith("grid ")}
+    assert states == {"grid csv": "works", "grid uk-carbon-intensity": "broken"}
+    assert not (tmp_path / "state").exists()

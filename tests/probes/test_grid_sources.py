@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -18,8 +20,9 @@ from wattview.config import ConfigError, GridSettings, load
 from wattview.model import GridQuantity, GridSpan
 from wattview.model.power.grid import grid_kind
 from wattview.probes import SourceError
-from wattview.probes.grid.csv_file import rows_to_spans
+from wattview.probes.grid.csv_file import CsvFile, rows_to_spans
 from wattview.probes.grid.entsoe import prices
+from wattview.probes.grid.source import MAX_SPANS
 
 START = datetime(2023, 11, 14, 10, 30, tzinfo=UTC).timestamp()
 HOUR, HALF = 3600.0, 1800.0
@@ -214,3 +217,47 @@ def test_any_damage_to_a_document_is_prices_or_a_fault(noise: bytes, place: int)
         assert error.reason
     else:
         assert found == sorted(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time,price_per_kwh\ninf,1\n",
+        "time,price_per_kwh\nnan,1\n",
+        "time,price_per_kwh\n1e308,1\n1.1e308,1\n",
+        "time,price_per_kwh\n" + "1,1\n" * (MAX_SPANS + 1),
+        "time,price_per_kwh\n1," + "9" * 1_000_000,
+        "time," * 500_000,
+        '"' * 1_000_001,
+    ],
+    ids=("inf", "nan", "1e308", "rows", "number", "columns", "quotes"),
+)
+def test_a_file_of_the_worst_is_a_fault_or_nothing(text: str) -> None:
+    try:
+        assert rows_to_spans(text, "grid.csv", GridSettings(kind="csv", file="grid.csv")) == {"price": []}
+    except SourceError as error:
+        assert len(str(error)) < 300
+
+
+async def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    link = tmp_path / "endless"
+    link.symlink_to("/dev/zero")
+    for path in (fifo, link, tmp_path):
+        source = CsvFile(GridSettings(kind="csv", file=str(path)))
+        with pytest.raises(SourceError):
+            async with asyncio.timeout(5):
+                await source.spans(0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<a>" * 400_000, b"<a/>" * 1_000_000, b"<a " + b"b='c' " * 1_000_000, b"<![CDATA[" * 100_000],
+    ids=("deep", "many", "attributes", "data"),
+)
+def test_a_document_of_the_worst_is_a_fault_soon(body: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(SourceError):
+        prices(b"<x>" + body, GridSettings(kind="entsoe", zone="FR"))
+    assert time.process_time() - began < 5.0

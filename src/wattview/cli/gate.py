@@ -127,7 +127,7 @@ async def _run_of(source: ResultsSource, config: Config, word: str) -> RunResult
 def _exported(path: Path) -> RunResult | None:
     """A run that was analysed where it was measured: the output of ``results show --json`` and ``results export``. None
     for other files. Raises click.ClickException for a file with several runs."""
-    from wattview.daemon import whole_file
+    from wattview import whole_file
     from wattview.daemon.results_files import MAX_FILE_BYTES
 
     try:

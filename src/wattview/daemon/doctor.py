@@ -19,6 +19,7 @@ from wattview.daemon.children import ProgramMissing, find_program
 from wattview.daemon.exporters.check import ExporterTarget, check_all
 from wattview.daemon.exporters.endpoints import targets
 from wattview.daemon.exporters.health import Health
+from wattview.daemon.grid.store import GridStore
 from wattview.daemon.history.protocol import History, HistoryError
 from wattview.daemon.http.addresses import listen_problem
 from wattview.daemon.lab.encoding.capabilities import Capabilities
@@ -87,7 +88,7 @@ async def examine_alone(config: Config) -> list[Finding]:
     """The same without a daemon: with temporary probes, and the ports that the exporters would use."""
     sampler = Sampler(config)
     try:
-        return [*await examine(config, sampler), await _examine_ports(config)]
+        return [*await examine(config, sampler), await _examine_ports(config), *await GridStore(config).examine()]
     finally:
         sampler.close()
 

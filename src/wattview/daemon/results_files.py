@@ -21,8 +21,8 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from wattview import whole_file
 from wattview.analysis.results import is_baseline
-from wattview.daemon import whole_file
 from wattview.decoding import UNREADABLE, shortened, why_unreadable
 from wattview.model import (
     CommandRecord,

@@ -102,7 +102,7 @@ async def _calibrate(
 
 
 async def _offer(client: Client, file: Path, instance_type: str, force: bool) -> WallCalibration:
-    from wattview.daemon import whole_file
+    from wattview import whole_file
     from wattview.daemon.wall.calibration_file import MAX_BYTES
     from wattview.decoding import UNREADABLE, why_unreadable
     from wattview.model.power.calibration import CalibrationOffer, WallCalibration
@@ -120,7 +120,7 @@ async def _offer(client: Client, file: Path, instance_type: str, force: bool) ->
 def _write(file: Path, calibration: WallCalibration, instance_type: str) -> None:
     from msgspec.structs import replace
 
-    from wattview.daemon import whole_file
+    from wattview import whole_file
 
     if instance_type:
         calibration = replace(calibration, machine=replace(calibration.machine, instance_type=instance_type))

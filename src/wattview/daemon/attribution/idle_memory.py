@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
+from wattview import whole_file
 from wattview.analysis.attribution.idle import BANDS, IdleModel, Observation
 from wattview.analysis.attribution.shares import Interval
 from wattview.analysis.sweeps.confidence import estimate
-from wattview.daemon import whole_file
 from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import Run
 

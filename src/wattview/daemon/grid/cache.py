@@ -9,13 +9,15 @@ from __future__ import annotations
 import csv
 import logging
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from pathlib import Path
 
+from wattview import whole_file
 from wattview.config import Config, GridSettings
-from wattview.daemon import whole_file
 from wattview.model import GridPrices, GridQuantity, GridSeries, GridSpan
 from wattview.model.power.grid import grid_kind
+from wattview.probes.grid.source import Spans, is_span
 
 log = logging.getLogger("wattview.grid")
 
@@ -51,8 +53,12 @@ class GridCache:
 
     def newest(self, source: GridSettings) -> float:
         """How far this source's values reach (Unix seconds); 0 if there are none."""
-        known = [self._series[key].spans[-1].end for key in self._series if key[0] == source.title]
-        return max(known, default=0.0)
+        series = [self._series.get((source.title, quantity)) for quantity in QUANTITIES]
+        return max((one.spans[-1].end for one in series if one is not None), default=0.0)
+
+    def add_all(self, source: GridSettings, told: Spans) -> bool:
+        """Adds an answer. Returns whether anything is new. Takes a while for the largest."""
+        return any([self.add(source, quantity, spans) for quantity, spans in told.items()])  # noqa: C419 - adds all
 
     def add(self, source: GridSettings, quantity: GridQuantity, spans: Iterable[GridSpan]) -> bool:
         """Adds values from a source; repeated values replace older ones. Returns whether anything is new."""
@@ -83,10 +89,13 @@ class GridCache:
     def _read(self, file: Path) -> tuple[GridSpan, ...]:
         try:
             rows = csv.reader(whole_file.read(file, MAX_BYTES).decode("ascii").splitlines()[1:])
-            return _merged((), sorted(GridSpan(*map(float, row)) for row in rows))
+            spans = sorted(GridSpan(*map(float, row)) for row in rows)
+            if not all(map(is_span, spans)):
+                raise ValueError("a row is of a time that there is not")
+            return _merged((), spans)
         except FileNotFoundError:
             return ()
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, csv.Error) as error:
             log.warning("%s cannot be used: %s", file, error)
             return ()
 
@@ -106,10 +115,13 @@ def _merged(old: tuple[GridSpan, ...], new: list[GridSpan]) -> tuple[GridSpan, .
     start, end = kept[0].start, kept[-1].end
     before = [span._replace(end=min(span.end, start)) for span in old if span.start < start]
     after = [span._replace(start=max(span.start, end)) for span in old if span.end > end]
-    inside = [span for span in old if span.start >= start and span.end <= end and not _touches(span, kept)]
+    starts = [span.start for span in kept]
+    inside = [span for span in old if span.start >= start and span.end <= end and not _touches(span, kept, starts)]
     oldest = end - KEPT_SECONDS
     return tuple(sorted(span for span in (*before, *kept, *inside, *after) if span.end > max(span.start, oldest)))
 
 
-def _touches(span: GridSpan, others: list[GridSpan]) -> bool:
-    return any(other.start < span.end and span.start < other.end for other in others)
+def _touches(span: GridSpan, others: list[GridSpan], starts: list[float]) -> bool:
+    """Whether it overlaps one of the others, which are in order of time, as are their ``starts``."""
+    before_its_end = bisect_left(starts, span.end)
+    return before_its_end > 0 and others[before_its_end - 1].end > span.start

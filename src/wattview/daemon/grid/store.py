@@ -52,6 +52,19 @@ class GridStore:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def examine(self) -> list[Finding]:
+        """The same without a daemon: every source asked once, and nothing kept."""
+        await asyncio.to_thread(self._cache.load)
+
+        async def ask(settings: GridSettings) -> None:
+            try:
+                await self._take(settings, self._source(settings))
+            except SourceError as error:
+                self._failures[settings.title] = error
+
+        await asyncio.gather(*map(ask, self._config.cost.grid))
+        return self.findings()
+
     def findings(self) -> list[Finding]:
         """What the doctor says of each."""
         return [self._finding(settings) for settings in self._config.cost.grid]
@@ -69,32 +82,43 @@ class GridStore:
         return Finding(source=f"grid {settings.title}", state="broken", detail=detail, fix=failure.fix)
 
     async def _follow(self, settings: GridSettings) -> None:
-        kind = grid_kind(settings.kind)
+        source, kind = self._source(settings), grid_kind(settings.kind)
         assert kind is not None
-        source: GridSource = import_module(f"wattview.probes.grid.{kind.module}").make(settings, self._config)
         while True:
             failed = not await self._ask(settings, source)
             await asyncio.sleep(min(RETRY_SECONDS, kind.seconds) if failed else kind.seconds)
 
+    def _source(self, settings: GridSettings) -> GridSource:
+        kind = grid_kind(settings.kind)
+        assert kind is not None
+        source: GridSource = import_module(f"wattview.probes.grid.{kind.module}").make(settings, self._config)
+        return source
+
     async def _ask(self, settings: GridSettings, source: GridSource) -> bool:
-        now, newest = time.time(), self._cache.newest(settings)
-        back = min(now - newest + BACK_SECONDS, FIRST_BACK_SECONDS) if newest else FIRST_BACK_SECONDS
         try:
-            told = await source.spans(now - max(back, BACK_SECONDS), now + AHEAD_SECONDS)
-            new = [self._cache.add(settings, quantity, spans) for quantity, spans in told.items()]
+            new = await self._take(settings, source)
         except SourceError as error:
             self._note(settings, error)
             return False
-        except Exception as error:
-            log.debug("grid source %s failed", settings.title, exc_info=error)
-            self._note(settings, SourceBroken(f"cannot be understood: {type(error).__name__}"))
-            return False
         self._note(settings, None)
-        if any(new):
+        if new:
             with contextlib.suppress(OSError):  # the disk's state is reported elsewhere; the values are in memory
                 await asyncio.to_thread(self._cache.write, settings)
             self._prices = self._cache.prices()
         return True
+
+    async def _take(self, settings: GridSettings, source: GridSource) -> bool:
+        """Whether it told anything new. Raises SourceError."""
+        now, newest = time.time(), self._cache.newest(settings)
+        back = min(now - newest + BACK_SECONDS, FIRST_BACK_SECONDS) if newest else FIRST_BACK_SECONDS
+        try:
+            told = await source.spans(now - max(back, BACK_SECONDS), now + AHEAD_SECONDS)
+            return await asyncio.to_thread(self._cache.add_all, settings, told)
+        except SourceError:
+            raise
+        except Exception as error:
+            log.debug("grid source %s failed", settings.title, exc_info=error)
+            raise SourceBroken(f"cannot be understood: {type(error).__name__}") from None
 
     def _note(self, settings: GridSettings, error: SourceError | None) -> None:
         """Logs a change, once."""

@@ -16,8 +16,8 @@ from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Self
 
+from wattview import whole_file
 from wattview.config import Config
-from wattview.daemon import whole_file
 from wattview.daemon.http.listener import Listener, Pool, bind_tcp, bind_unix
 from wattview.daemon.http.web_config import WebConfigFile
 

@@ -19,8 +19,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from wattview import whole_file
 from wattview.config import ConfigError, seconds
-from wattview.daemon import whole_file
 from wattview.daemon.http.seldom import Seldom
 from wattview.decoding import why_unreadable
 

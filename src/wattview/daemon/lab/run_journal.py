@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from wattview.daemon import results_files, whole_file
+from wattview import whole_file
+from wattview.daemon import results_files
 from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import Run
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from wattview import whole_file
 from wattview.analysis.windows.series import WALL_ENERGY, Evidence, OwnPower
 from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import HistorySeries, ScenarioRecord, TrailPoint
@@ -45,6 +46,9 @@ or less."""
 GPU_LAG_SECONDS, GPU_LEAD_SECONDS = 0.2, 0.05
 """How much older or newer than its time stamp a GPU's energy may be: drivers update it 10 to 50 times a second, and
 reading all GPUs takes a moment. The bounds of the rest are in the trail."""
+
+MAX_BYTES = 256 * 1024 * 1024
+"""Of a file that is read back: a day at 50 samples a second."""
 
 DECIMALS = 6
 """Of the numbers in the file; the ends of the window have as many, so that they match its times exactly."""
@@ -103,7 +107,7 @@ def read_trail(file: Path) -> list[TrailPoint]:
     Raises ValueError if the file is of another kind or not in order of time; OSError if it cannot be read.
     """
     try:
-        header, *lines = file.read_text("ascii").splitlines()
+        header, *lines = whole_file.read(file, MAX_BYTES).decode("ascii").splitlines()
     except FileNotFoundError:
         return []
     if header not in (HEADER, OLD_HEADER):
@@ -118,7 +122,7 @@ def read_window(folder: Path, place: int) -> KeptWindow | None:
     """None if there is no such file. Blocks. Raises ValueError for another kind of file, and OSError."""
     file = window_file(folder, place)
     try:
-        return msgspec.json.decode(file.read_bytes(), type=KeptWindow)
+        return msgspec.json.decode(whole_file.read(file, MAX_BYTES), type=KeptWindow)
     except FileNotFoundError:
         return None
     except UNREADABLE as error:

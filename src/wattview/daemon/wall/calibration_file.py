@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from wattview import whole_file
 from wattview.analysis.wall.terms import TERMS
-from wattview.daemon import whole_file
 from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model.power.calibration import CALIBRATION_VERSION, WallCalibration
 

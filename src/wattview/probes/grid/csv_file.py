@@ -12,10 +12,11 @@ import io
 import math
 from pathlib import Path
 
+from wattview import whole_file
 from wattview.config import Config, GridSettings
 from wattview.model import GridQuantity, GridSpan
 from wattview.probes import SourceAbsent, SourceBroken
-from wattview.probes.grid.source import MAX_BYTES, Spans, plausible, unix
+from wattview.probes.grid.source import MAX_BYTES, MAX_SPANS, Spans, plausible, unix
 
 COLUMNS: dict[str, GridQuantity] = {"carbon_g_per_kwh": "carbon", "price_per_kwh": "price"}
 HOUR = 3600.0
@@ -32,9 +33,7 @@ class CsvFile:
 
     def _read(self) -> Spans:
         try:
-            if self._path.stat().st_size > MAX_BYTES:
-                raise SourceBroken(f"{self._path} is larger than {MAX_BYTES // 2**20} MiB")
-            text = self._path.read_text("utf-8-sig")
+            text = whole_file.read(self._path, MAX_BYTES).decode("utf-8-sig")
         except FileNotFoundError:
             raise SourceAbsent(f"there is no file {self._path}", "see file of [[cost.grid]]") from None
         except (OSError, UnicodeDecodeError) as error:
@@ -49,19 +48,25 @@ def make(settings: GridSettings, config: Config) -> CsvFile:
 def rows_to_spans(text: str, name: str, settings: GridSettings) -> Spans:
     """Raises SourceBroken, which names the line."""
     reader = csv.DictReader(io.StringIO(text))
-    given = [column for column in COLUMNS if column in (reader.fieldnames or ())]
-    if "time" not in (reader.fieldnames or ()) or not given:
+    try:
+        header = reader.fieldnames or ()
+    except csv.Error as error:
+        raise SourceBroken(f"{name}, line 1: {error}") from None
+    given = [column for column in COLUMNS if column in header]
+    if "time" not in header or not given:
         raise SourceBroken(f"{name}: the first line must name time, and {' or '.join(COLUMNS)}")
     rows: list[tuple[float, dict[str, float]]] = []
     try:
         for row in reader:
+            if len(rows) == MAX_SPANS:
+                raise ValueError(f"more than {MAX_SPANS:,} rows")
             values = {column: float(row[column]) for column in given if (row[column] or "").strip()}
             if not all(map(math.isfinite, values.values())):
                 raise ValueError("a value is not a number")
             rows.append((_time(row["time"]), values))
     except (ValueError, TypeError, csv.Error) as error:
         raise SourceBroken(f"{name}, line {reader.line_num}: {error}") from None
-    rows.sort(key=lambda row: row[0])
+    rows = sorted((row for row in rows if math.isfinite(row[0])), key=lambda row: row[0])
     times = [time for time, _ in rows]
     last = times[-1] - times[-2] if len(times) > 1 else HOUR
     ends = [*times[1:], *(time + last for time in times[-1:])]

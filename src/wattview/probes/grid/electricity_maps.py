@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote
 
 from msgspec import Struct
 
 from wattview.config import Config, GridSettings
+from wattview.fetch import Fetched
 from wattview.model import GridSpan
 from wattview.model.power.grid import grid_kind
 from wattview.probes.grid.source import Spans, decoded, page, plausible, secret, unix
@@ -36,14 +38,17 @@ class ElectricityMaps:
         assert kind is not None
         path = f"/v3/carbon-intensity/history?zone={quote(self._settings.zone)}"
         answer = await page(self._settings, self._config, kind.url, path, {"auth-token": secret(self._settings)})
-        hours = decoded(answer, _MapsHistory, kind.words).history
-        found = [
-            GridSpan(unix(hour.datetime), unix(hour.datetime) + HOUR, hour.carbon_intensity)
-            for hour in hours
-            if hour.carbon_intensity is not None
-        ]
-        return {"carbon": plausible("carbon", found)}
+        return await asyncio.to_thread(_spans, answer, kind.words)
 
 
 def make(settings: GridSettings, config: Config) -> ElectricityMaps:
     return ElectricityMaps(settings, config)
+
+
+def _spans(answer: Fetched, words: str) -> Spans:
+    found = [
+        GridSpan(unix(hour.datetime), unix(hour.datetime) + HOUR, hour.carbon_intensity)
+        for hour in decoded(answer, _MapsHistory, words).history
+        if hour.carbon_intensity is not None
+    ]
+    return {"carbon": plausible("carbon", found)}

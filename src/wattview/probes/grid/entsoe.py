@@ -7,6 +7,7 @@ before it (curve type A03). The token is a part of what is asked, and appears in
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -26,6 +27,9 @@ ZONES = {
     "SE1": "10Y1001A1001A44P", "SE2": "10Y1001A1001A45N", "SE3": "10Y1001A1001A46L", "SE4": "10Y1001A1001A47J",
 }  # fmt: skip
 """Short names of bidding zones; any other is written as its EIC code."""
+
+MAX_TAGS = 500_000
+"""In one document: each takes many times as much memory as its text."""
 
 EIC = re.compile(r"[0-9A-Z-]{16}")
 PER_KWH = 1e-3
@@ -49,7 +53,7 @@ class Entsoe:
         answer = await page(self._settings, self._config, kind.url, f"/api?{asked}&{reach}")
         if answer.status in (401, 403):
             raise SourceRefused("ENTSO-E does not take this token", "see token_file (docs/grid.md says how to get one)")
-        return {"price": plausible("price", prices(answer.body, self._settings))}
+        return {"price": plausible("price", await asyncio.to_thread(prices, answer.body, self._settings))}
 
 
 def make(settings: GridSettings, config: Config) -> Entsoe:
@@ -60,6 +64,8 @@ def prices(body: bytes, settings: GridSettings) -> list[GridSpan]:
     """The prices of one answer. Raises SourceBroken, with ENTSO-E's own reason where it gives one."""
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
         raise SourceBroken("ENTSO-E answered a document with entities, which is not read")
+    if body.count(b"<") > MAX_TAGS:
+        raise SourceBroken(f"ENTSO-E answered a document of more than {MAX_TAGS:,} tags")
     try:
         document = fromstring(body)  # noqa: S314 - it has no entities
     except ParseError as error:

@@ -22,6 +22,12 @@ CARBON_BOUNDS = (0.0, 5_000.0)
 PRICE_BOUNDS = (-1_000.0, 1_000.0)
 """Per kilowatt-hour, in any currency; day-ahead prices can be negative."""
 
+MAX_SPANS = 250_000
+"""In one answer or file: more than two years of five minutes."""
+
+LAST_SECOND = 253_402_300_799.0
+"""The end of the year 9999, the limit of calendars."""
+
 Spans = Mapping[GridQuantity, list[GridSpan]]
 
 
@@ -78,10 +84,15 @@ def plausible(quantity: GridQuantity, spans: Iterable[GridSpan]) -> list[GridSpa
     """The plausible values. Raises SourceBroken if there are none."""
     least, most = CARBON_BOUNDS if quantity == "carbon" else PRICE_BOUNDS
     given = list(spans)
-    good = [span for span in given if least <= span.value <= most and span.start < span.end]
+    good = [span for span in given if least <= span.value <= most and is_span(span)]
     if given and not good:
         raise SourceBroken(f"{given[0].value:g} is no {quantity} of a kilowatt-hour ({least:g} to {most:g})")
     return good
+
+
+def is_span(span: GridSpan) -> bool:
+    """Whether it is of a time that there is."""
+    return 0.0 <= span.start < span.end <= LAST_SECOND
 
 
 def unix(text: str) -> float:

@@ -6,6 +6,8 @@ forecast of a region by its number (1 to 17) or the first half of a postcode (``
 
 from __future__ import annotations
 
+import asyncio
+
 from msgspec import Struct
 
 from wattview.config import Config, GridSettings
@@ -52,10 +54,10 @@ class UkCarbonIntensity:
         assert kind is not None
         if not zone:
             answer = await page(self._settings, self._config, kind.url, f"/intensity/{reach}")
-            return _spans(decoded(answer, _National, kind.words).data)
+            return await asyncio.to_thread(lambda: _spans(decoded(answer, _National, kind.words).data))
         place = f"regionid/{zone}" if zone.isdecimal() else f"postcode/{zone}"
         answer = await page(self._settings, self._config, kind.url, f"/regional/intensity/{reach}/{place}")
-        return _spans(decoded(answer, _Regional, kind.words).data.data)
+        return await asyncio.to_thread(lambda: _spans(decoded(answer, _Regional, kind.words).data.data))
 
 
 def make(settings: GridSettings, config: Config) -> UkCarbonIntensity:
