@@ -327,8 +327,7 @@ class Client:
 
     async def different_settings(self, settings: Mapping[str, Any]) -> list[str]:
         """The dotted keys of settings that have another value in the daemon."""
-        body = wire_json(settings)
-        return await self._call("POST", "/api/v1/settings/differences", list[str], content=body)
+        return await self._call("POST", "/api/v1/settings/differences", list[str], content=wire_json(settings))
 
     async def close(self) -> None:
         await self._http.aclose()
