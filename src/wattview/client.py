@@ -41,6 +41,7 @@ from wattview.model import (
     ScenarioPreset,
     SideBySide,
     Snapshot,
+    WorkloadProcesses,
 )
 from wattview.model.power.calibration import CalibrationOffer, WallCalibration, WallSamples
 from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
@@ -114,14 +115,9 @@ class Client:
             elif url.startswith("https://"):
                 verify = trusted(ca_file)
             self._http = httpx.AsyncClient(
-                transport=transport,
-                base_url=base,
-                headers=headers,
-                verify=verify,
-                timeout=LONGEST_SECONDS,
-                limits=_FEW_KEPT,
-                trust_env=False,
-            )
+                transport=transport, base_url=base, headers=headers, verify=verify, timeout=LONGEST_SECONDS,
+                limits=_FEW_KEPT, trust_env=False,
+            )  # fmt: skip
         except (httpx.InvalidURL, ValueError):
             raise ClientError(f"{shown(url)}: not an address; give unix:///path or http://host:port") from None
         except FetchError as error:
@@ -178,6 +174,11 @@ class Client:
             "name": list(name),
         }  # fmt: skip
         return await self._get("/api/v1/trends", list[Trend], query)
+
+    async def processes(self, workload_id: str) -> WorkloadProcesses:
+        """The processes of a workload now; CallRefused (404) if it is no longer running."""
+        query = {"id": workload_id, "account": self.account or ""}
+        return await self._get("/api/v1/workloads/processes", WorkloadProcesses, query)
 
     async def presets(self) -> list[ScenarioPreset]:
         return await self._get("/api/v1/scenarios", list[ScenarioPreset])

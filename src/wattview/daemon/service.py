@@ -25,6 +25,7 @@ from wattview.daemon.api.app import make_api, problem_answer
 from wattview.daemon.api.route import Parts
 from wattview.daemon.api.snapshot import Snapshots
 from wattview.daemon.attribution.attributor import Attributor
+from wattview.daemon.attribution.workload_processes import ProcessWatch
 from wattview.daemon.events import EventLog, kept_events
 from wattview.daemon.exporters.check import ExporterTarget
 from wattview.daemon.exporters.ended_containers import LastWords
@@ -191,6 +192,7 @@ class Daemon:
             self._events,
             stopping,
             wall,
+            ProcessWatch(config, sampler, attributor),
             grid,
         )
         keys = {_port(listener): key for key, listener in self.addresses.exporters.items()}

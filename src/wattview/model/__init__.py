@@ -111,7 +111,14 @@ from wattview.model.sweeps import (
     PowerFit,
     PowerPrediction,
 )
-from wattview.model.workloads import Workload, WorkloadKind, WorkloadLookup, WorkloadsReading
+from wattview.model.workloads import (
+    Workload,
+    WorkloadKind,
+    WorkloadLookup,
+    WorkloadProcess,
+    WorkloadProcesses,
+    WorkloadsReading,
+)
 
 __all__ = [
     "EXPORT_FORMATS",
@@ -229,6 +236,8 @@ __all__ = [
     "Workload",
     "WorkloadKind",
     "WorkloadLookup",
+    "WorkloadProcess",
+    "WorkloadProcesses",
     "WorkloadsReading",
     "Zone",
     "counted_states",

@@ -63,6 +63,35 @@ class WorkloadsReading(Reading, frozen=True, kw_only=True):
     pids: dict[int, str] = field(default_factory=dict)
 
 
+class WorkloadProcess(Struct, frozen=True, kw_only=True):
+    """One process of a workload. ``command`` is its command line without secrets, in brackets the name of a process
+    without one. ``started`` is Unix seconds, ``cpu_percent`` counts one full core as 100, ``memory_bytes`` is resident.
+
+    ``power_watts`` is an estimate: its share of the workload's power, by CPU time.
+    """
+
+    pid: int
+    program: str
+    command: str
+    user: str
+    started: float
+    cpu_seconds_total: float
+    cpu_percent: float | None
+    memory_bytes: int
+    power_watts: float | None = None
+
+
+class WorkloadProcesses(Struct, frozen=True, kw_only=True):
+    """The processes of a workload at ``time``, the busiest first. ``total`` is how many there are: of very many, those
+    that use most CPU and most memory are listed. ``reason`` says why there are none, or why their power is unknown."""
+
+    workload: str
+    time: float
+    total: int
+    processes: tuple[WorkloadProcess, ...] = ()
+    reason: str = ""
+
+
 class WorkloadLookup:
     """Which workload a process is in, for many questions about one reading."""
 

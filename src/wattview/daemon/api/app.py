@@ -29,7 +29,7 @@ from wattview.daemon.api.runs import RUN_CALLS
 from wattview.daemon.api.wall import WALL_CALLS
 from wattview.daemon.history.protocol import HistoryError
 from wattview.foreign_text import wire_json
-from wattview.model import Event, PowerAccount, Snapshot
+from wattview.model import Event, PowerAccount, Snapshot, WorkloadProcesses
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -81,6 +81,13 @@ async def _events(parts: Parts, request: Request) -> list[Event]:
     return parts.events.after(int(number(request, "after", 0.0, low=0.0)))
 
 
+async def _processes(parts: Parts, request: Request) -> WorkloadProcesses:
+    try:
+        return await parts.processes.of(request.query_params.get("id", ""), _account(request))
+    except LookupError as error:
+        raise Refusal(404, str(error), "id") from None
+
+
 ACCOUNT_HELP = (
     "How power is divided: marginal (above idle) or attributional (idle included); default: power.account. A past"
     " moment has what was recorded."
@@ -108,6 +115,15 @@ CALLS: tuple[Call, ...] = (
         "Snapshots as server-sent events.",
         query={"interval": "Seconds between two snapshots (default 1).", "account": ACCOUNT_HELP},
         media_type="text/event-stream",
+    ),
+    Call(
+        "GET",
+        "/api/v1/workloads/processes",
+        _processes,
+        WorkloadProcesses,
+        "The processes of a workload now. They are read for this call alone.",
+        query={"id": "The workload's id, as in the snapshot.", "account": ACCOUNT_HELP},
+        refusals={404: "No such workload is running.", 422: "There is no such account."},
     ),
     *HISTORY_CALLS,
     *RUN_CALLS,

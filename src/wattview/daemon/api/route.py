@@ -15,6 +15,7 @@ from wattview.config import Config
 
 if TYPE_CHECKING:
     from wattview.daemon.api.snapshot import Snapshots
+    from wattview.daemon.attribution.workload_processes import ProcessWatch
     from wattview.daemon.events import EventLog
     from wattview.daemon.exporters.health import Health
     from wattview.daemon.grid.store import GridStore
@@ -52,6 +53,7 @@ class Parts(NamedTuple):
     events: EventLog
     stopping: asyncio.Event
     wall: Wall
+    processes: ProcessWatch
     grid: GridStore | None = None
 
 

@@ -62,7 +62,7 @@ class Names:
         if not uid:
             return ""
         if self._users is None:
-            self._users = _users(self._passwd)
+            self._users = users_of(self._passwd)
         return self._users.get(uid, uid)
 
     def close(self) -> None:
@@ -105,7 +105,8 @@ class Names:
         self.containers = {one.id: one for one in named if one.id}
 
 
-def _users(passwd: Path) -> dict[str, str]:
+def users_of(passwd: Path) -> dict[str, str]:
+    """Login names by user id; empty if the file cannot be read."""
     try:
         lines = passwd.read_text("utf-8", "replace").splitlines()
     except OSError:
