@@ -236,7 +236,8 @@ def test_the_description_names_every_call_and_its_schemas_are_whole(daemon: Daem
     expected = {"snapshot", "live", "history", "scenarios", "plan", "runs", "runs/{id}", "results", "results/{id}",
                 "result-ids", "results/{id}/report", "measurements", "side-by-side", "export", "compare", "advice",
                 "exporters", "doctor", "events", "curves", "prediction", "trends", "settings/differences",
-                "calibration", "wall/samples", "runs/{id}/window", "runs/{id}/command", "recordings"}  # fmt: skip
+                "calibration", "wall/samples", "runs/{id}/window", "runs/{id}/command", "recordings",
+                    "workloads/processes"}  # fmt: skip
     assert {path.removeprefix("/api/v1/") for path in document["paths"]} == expected
     references = {part["$ref"] for part in _dicts(document) if "$ref" in part}
     assert references

@@ -178,6 +178,8 @@ def _ask(daemon: DaemonProcess, pid: int) -> WorkloadProcesses:
         for workload in daemon.snapshot().workloads:
             if workload.name == "wv-encoder" or workload.kind == "container":
                 answer = daemon.api.get("/api/v1/workloads/processes", params={"id": workload.id})
+                if answer.status_code == 404:
+                    continue  # a container of somebody else's that has just ended
                 told = msgspec.json.decode(answer.content, type=WorkloadProcesses)
                 if pid in {one.pid for one in told.processes if one.power_watts is not None}:
                     return told

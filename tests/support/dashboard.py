@@ -58,6 +58,7 @@ from wattview.model import (
     Snapshot,
     Stream,
     StreamClient,
+    WorkloadProcesses,
     Zone,
 )
 
@@ -453,6 +454,7 @@ class ScriptedDaemon:
         self.presets = PRESETS
         self.encoders = ENCODERS
         self.findings = FINDINGS
+        self.processes: dict[str, WorkloadProcesses] = {}
         self.series: list[HistorySeries] = []
         self.posted: list[RunRequest] = []
         self.stopped: list[str] = []
@@ -536,7 +538,7 @@ class ScriptedDaemon:
                     await asyncio.Event().wait()
                 try:
                     return _json(answer(request))
-                except StopIteration:
+                except (StopIteration, KeyError):
                     return _json({"error": "there is none of that name", "field": "id"}, 404)
                 except NoData as lack:
                     return _json({"error": lack.reason, "field": "runs"}, 422)
@@ -559,6 +561,7 @@ class ScriptedDaemon:
                 get("/api/v1/result-ids", lambda _: [one.id for one in self.results]),
                 get("/api/v1/results/{id}", lambda r: next(x for x in self.results if x.id == r.path_params["id"])),
                 get("/api/v1/events", self._events),
+                get("/api/v1/workloads/processes", lambda r: self.processes[r.query_params["id"]]),
                 *(get(path, partial(answer, self)) for path, answer in RESULTS_ANSWERS.items()),
                 get("/api/v1/exporters", lambda _: self.now.exporters),
                 get("/api/v1/doctor", lambda _: self.findings),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.support.dashboard import NOW, ScriptedDaemon, opened, screen_text, snapshot, until
-from wattview.model import Snapshot, Workload
-from wattview.tui.screens.workload import WorkloadDetails
+from wattview.model import Snapshot, Workload, WorkloadProcess, WorkloadProcesses
+from wattview.tui.workloads.workload import WorkloadDetails
 
 
 def mixture(containers: int = 2) -> Snapshot:
@@ -117,3 +118,61 @@ async def test_a_filter_holds_for_every_kind(daemon: ScriptedDaemon) -> None:
         await pilot.press("v")
         await until(pilot, lambda: "Containers 2 of 6" in screen_text(pilot.app))
         assert pilot.app.focused is pilot.app.screen.table
+
+
+def processes(id: str, *watts: float, total: int = 0) -> WorkloadProcesses:
+    listed = [
+        WorkloadProcess(pid=4000 + index, program="nginx", command=f"nginx: worker {index}", user="www-data",
+                        started=NOW - 60, cpu_seconds_total=9.0, cpu_percent=one * 5, memory_bytes=(9 - index) << 20,
+                        power_watts=one)
+        for index, one in enumerate(watts)
+    ]  # fmt: skip
+    return WorkloadProcesses(workload=id, time=NOW, total=total or len(listed), processes=tuple(listed))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_enter_shows_the_processes_too_which_can_be_sorted_and_stay_current(
+    daemon: ScriptedDaemon, size: tuple[int, int]
+) -> None:
+    daemon.now = mixture()
+    nginx = "/system.slice/nginx.service"
+    daemon.processes[nginx] = processes(nginx, 0.4, 1.7)
+    async with opened(daemon, size) as pilot:
+        await pilot.press("3", "v", "v", "v")
+        await until(pilot, lambda: "Units 1" in screen_text(pilot.app))
+        assert "GET /api/v1/workloads/processes" not in daemon.asked, "nobody looks at them yet"
+        await pilot.press("enter")
+        await until(pilot, lambda: "Processes 2" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert text.index("nginx: worker 1") < text.index("nginx: worker 0"), "the busiest first"
+        await pilot.press("s")
+        await until(pilot, lambda: pilot.app.focused.rows[0].pid == 4000)
+        daemon.processes[nginx] = processes(nginx, 0.4, 1.7, 2.9, total=9000)
+        daemon.say(msgspec.structs.replace(daemon.now, time=NOW + 1))
+        await until(pilot, lambda: "Processes 3 of 9000" in screen_text(pilot.app))
+        await pilot.press("escape")
+        await pilot.pause()
+        asked = daemon.asked.count("GET /api/v1/workloads/processes")
+        daemon.say(msgspec.structs.replace(daemon.now, time=NOW + 2))
+        await until(pilot, lambda: pilot.app.latest.time == NOW + 2)
+        assert daemon.asked.count("GET /api/v1/workloads/processes") == asked
+
+
+async def test_a_container_of_an_engine_has_the_processes_of_its_workload(daemon: ScriptedDaemon) -> None:
+    daemon.now = mixture()
+    id = daemon.now.workloads[0].id
+    daemon.processes[id] = processes(id, 2.0)
+    async with opened(daemon, (80, 24)) as pilot:
+        await pilot.press("3", "v")
+        await until(pilot, lambda: "Containers 2" in screen_text(pilot.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "nginx: worker 0" in screen_text(pilot.app))
+
+
+async def test_a_workload_that_ended_says_so_in_place_of_its_processes(daemon: ScriptedDaemon) -> None:
+    daemon.now = mixture()
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Workloads 7" in screen_text(pilot.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "there is none of that name" in screen_text(pilot.app))

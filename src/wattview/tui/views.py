@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from wattview.tui.results.screen import ResultsScreen
-from wattview.tui.screens.container import ContainerDetails
 from wattview.tui.screens.details import Details
 from wattview.tui.screens.exporters import ExportersScreen
 from wattview.tui.screens.gpu import GpusScreen
@@ -13,9 +12,10 @@ from wattview.tui.screens.power import PowerScreen
 from wattview.tui.screens.scenarios import ScenariosScreen
 from wattview.tui.screens.stream import StreamDetails
 from wattview.tui.screens.streams import StreamsScreen
-from wattview.tui.screens.workload import WorkloadDetails
-from wattview.tui.screens.workloads import WorkloadsScreen
 from wattview.tui.view import View
+from wattview.tui.workloads.container import ContainerDetails
+from wattview.tui.workloads.screen import WorkloadsScreen
+from wattview.tui.workloads.workload import WorkloadDetails
 
 VIEWS: tuple[type[View], ...] = (
     OverviewScreen, PowerScreen, WorkloadsScreen, StreamsScreen, GpusScreen, ScenariosScreen, ResultsScreen,

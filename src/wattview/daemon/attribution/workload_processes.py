@@ -71,7 +71,7 @@ class _Look(Struct, frozen=True):
     workload: _Used | None
 
 
-class _Answered(NamedTuple):
+class _LastAnswer(NamedTuple):
     look: _Look
     answer: WorkloadProcesses
     until: float
@@ -85,7 +85,7 @@ class ProcessWatch:
         self._sampler = sampler
         self._attributor = attributor
         self._lock = asyncio.Lock()
-        self._answered: dict[tuple[str, PowerAccount | None], _Answered] = {}
+        self._answered: dict[tuple[str, PowerAccount | None], _LastAnswer] = {}
 
     async def of(self, id: str, account: PowerAccount | None = None) -> WorkloadProcesses:
         """The processes of a workload. Raises LookupError if none of that id runs."""
@@ -98,7 +98,7 @@ class ProcessWatch:
                 del self._answered[oldest]
             return before.answer
 
-    async def _answer(self, id: str, account: PowerAccount | None, before: _Look | None) -> _Answered:
+    async def _answer(self, id: str, account: PowerAccount | None, before: _Look | None) -> _LastAnswer:
         if before is None or time.monotonic() - before.at > MOST_SECONDS:
             before = (await self._look(id))[1]
             await asyncio.sleep(FIRST_SECONDS)
@@ -108,7 +108,7 @@ class ProcessWatch:
         workload = self._attributor.workloads([workload], account)[0]
         answer = await asyncio.to_thread(self._compose, workload, look, before, self._gpu_pids())
         now = time.monotonic()
-        return _Answered(look, answer, now + max(LEAST_SECONDS, COST * (now - began)))
+        return _LastAnswer(look, answer, now + max(LEAST_SECONDS, COST * (now - began)))
 
     async def _look(self, id: str) -> tuple[Workload, _Look]:
         reading = await self._sampler.read_or_none("workloads")

@@ -56,7 +56,8 @@ class Details(View):
     DEFAULT_CSS = """
     Details {
         #sheet { layout: vertical; height: 1fr; }
-        #graphs { layout: grid; grid-size: 2; height: 5fr; }
+        #main { layout: vertical; height: 5fr; }
+        #graphs { layout: grid; grid-size: 2; height: 1fr; }
         #side { layout: horizontal; height: 4fr; min-height: 8; }
         #facts { width: 2fr; }
         #happened { width: 1fr; display: none; }
@@ -64,7 +65,7 @@ class Details(View):
         &.-low .box { border: none; border-top: solid $border-blurred; }
         &.-low .box:focus { border: none; border-top: solid $border; }
         &.-wide #sheet { layout: horizontal; }
-        &.-wide #graphs { height: 1fr; width: 2fr; }
+        &.-wide #main { height: 1fr; width: 2fr; }
         &.-wide #side { height: 1fr; width: 1fr; layout: vertical; }
         &.-wide #facts, &.-wide #happened { width: 1fr; }
     }
@@ -119,14 +120,20 @@ class Details(View):
         """What stands among the graphs."""
         yield from ()
 
+    def below(self) -> Iterator[Widget]:
+        """What stands below the graphs."""
+        yield from ()
+
     # the screen
 
     def content(self) -> Iterator[Widget]:
         with Box(id="sheet"):
-            with Box(id="graphs"):
-                for one in self.GRAPHS:
-                    yield Graph(one.unit, least=one.least, id=one.id, classes="box")
-                yield from self.beside()
+            with Box(id="main"):
+                with Box(id="graphs"):
+                    for one in self.GRAPHS:
+                        yield Graph(one.unit, least=one.least, id=one.id, classes="box")
+                    yield from self.beside()
+                yield from self.below()
             with Box(id="side"):
                 with VerticalScroll(id="facts", classes="box"):
                     yield Pane(id="text")

@@ -74,9 +74,8 @@ class WorkloadsScreen(View):
             yield Graph("W", least=0.2, id="watts", classes="box")
 
     def on_mount(self) -> None:
-        self.query_one("#workloads").display = False
-        self.query_one(FilterBar).table_id = "containers"
-        self.query_one("#containers").focus()
+        for table in self.query(Table):
+            table.display = False
 
     @property
     def table(self) -> Table[Any]:
@@ -132,10 +131,10 @@ class WorkloadsScreen(View):
         bar.table_id = shown.id or ""
         shown.set_filter(bar.value)
         shown.display = True
+        if self.focused is None or isinstance(self.focused, Table):
+            shown.focus()
         for other in self.query(Table):
             if other is not shown:
-                if other.has_focus:
-                    shown.focus()
                 other.display = False
 
     def on_table_highlighted(self, message: Table.Highlighted) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from wattview.model import Container, Snapshot
-from wattview.tui.screens.details import DetailGraph, Details
+from wattview.tui.screens.details import DetailGraph
 from wattview.tui.text import UNKNOWN, count, date, fit, gib, mbit, mib, number, span
 from wattview.tui.widgets.pane import Parts
+from wattview.tui.workloads.processes import ProcessDetails
 
 
-class ContainerDetails(Details):
+class ContainerDetails(ProcessDetails):
     """Its subject is the container's id."""
 
     TAB = "workloads"
@@ -23,10 +24,17 @@ class ContainerDetails(Details):
 
     _last: Container | None = None
 
+    DEFAULT_CSS = """
+    ContainerDetails.-low #memory, ContainerDetails.-low #network { display: none; }
+    """
+
     def found(self, snapshot: Snapshot) -> bool:
         one = next((one for one in snapshot.containers if one.id == self.subject[0]), None)
         self._last = one or self._last
         return one is not None
+
+    def workload_id(self, snapshot: Snapshot) -> str:
+        return next((one.id for one in snapshot.workloads if one.container_id == self.subject[0]), "")
 
     @property
     def called(self) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from wattview.model import Snapshot, Workload
-from wattview.tui.screens.details import DetailGraph, Details
+from wattview.tui.screens.details import DetailGraph
 from wattview.tui.text import UNKNOWN, date, fit, mib, number, span
 from wattview.tui.widgets.pane import Parts
+from wattview.tui.workloads.processes import ProcessDetails
 
 
-class WorkloadDetails(Details):
+class WorkloadDetails(ProcessDetails):
     """Its subject is the workload's id."""
 
     TAB = "workloads"
@@ -25,6 +26,9 @@ class WorkloadDetails(Details):
         one = next((one for one in snapshot.workloads if one.id == self.subject[0]), None)
         self._last = one or self._last
         return one is not None
+
+    def workload_id(self, snapshot: Snapshot) -> str:
+        return self.subject[0]
 
     @property
     def called(self) -> str:
