@@ -139,7 +139,7 @@ class WorkloadsScreen(View):
 
     def on_table_highlighted(self, message: Table.Highlighted) -> None:
         if message.control is self.table:
-            self._draw(message.row)
+            self._draw(self.table.row)
 
     def on_table_opened(self, message: Table.Opened) -> None:
         if message.row.container is not None:
