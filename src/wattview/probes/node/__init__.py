@@ -36,8 +36,8 @@ class CollectorEntry(NamedTuple):
 
 def _made(place: str, config: Config) -> Collector:
     """Imported only if it is enabled."""
-    module, _, kind = place.partition(".")
-    collector: Collector = getattr(import_module(f"{__name__}.{module}"), kind)(config)
+    module, _, maker = place.partition(".")
+    collector: Collector = getattr(import_module(f"{__name__}.{module}"), maker)(config)
     return collector
 
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, gauge, labels
-from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
+from wattview.probes.node.collector import of_file
 
 
-class Buddyinfo:
+def families(data: bytes) -> list[Family]:
     """``node_buddyinfo_blocks{node,zone,size}``; size is the power of two of pages."""
-
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/buddyinfo")
-
-    def collect(self) -> list[Family]:
-        family = gauge("node_buddyinfo_blocks", "Count of free blocks according to size.")
-        for node, zone, counts in buddyinfo(self._file.read()):
-            for size, count in enumerate(counts):
-                family.add(count, labels(node=node, zone=zone, size=str(size)))
-        return [family]
+    family = gauge("node_buddyinfo_blocks", "Count of free blocks according to size.")
+    for node, zone, counts in buddyinfo(data):
+        for size, count in enumerate(counts):
+            family.add(count, labels(node=node, zone=zone, size=str(size)))
+    return [family]
 
 
 def buddyinfo(data: bytes) -> list[tuple[str, str, list[int]]]:
@@ -32,3 +26,6 @@ def buddyinfo(data: bytes) -> list[tuple[str, str, list[int]]]:
         return fields[1].rstrip(","), fields[3], [int(field) for field in fields[4:]]
 
     return understood(data.decode("ascii", "replace").splitlines(), zone, "buddyinfo")
+
+
+collector = of_file("buddyinfo", families)

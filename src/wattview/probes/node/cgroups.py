@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, gauge, labels
-from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
+from wattview.probes.node.collector import of_file
 
 
-class Cgroups:
+def families(data: bytes) -> list[Family]:
     """``node_cgroups_*{subsys_name}``, from /proc/cgroups."""
-
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/cgroups")
-
-    def collect(self) -> list[Family]:
-        help_text = "Current cgroup number of the subsystem."
-        count = gauge("node_cgroups_cgroups", help_text)
-        enabled = gauge("node_cgroups_enabled", help_text)
-        for controller, cgroups, on in proc_cgroups(self._file.read()):
-            count.add(cgroups, labels(subsys_name=controller))
-            enabled.add(on, labels(subsys_name=controller))
-        return [count, enabled]
+    help_text = "Current cgroup number of the subsystem."
+    count = gauge("node_cgroups_cgroups", help_text)
+    enabled = gauge("node_cgroups_enabled", help_text)
+    for controller, cgroups, on in proc_cgroups(data):
+        count.add(cgroups, labels(subsys_name=controller))
+        enabled.add(on, labels(subsys_name=controller))
+    return [count, enabled]
 
 
 def proc_cgroups(data: bytes) -> list[tuple[str, int, int]]:
@@ -34,3 +28,6 @@ def proc_cgroups(data: bytes) -> list[tuple[str, int, int]]:
         return name, int(cgroups), int(enabled)
 
     return understood(data.decode("ascii", "replace").splitlines(), controller, "cgroups")
+
+
+collector = of_file("cgroups", families)

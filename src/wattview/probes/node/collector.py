@@ -10,8 +10,9 @@ import resource
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
+from wattview.config import Config
 from wattview.exposition import Family
-from wattview.probes.kernel_files import kept_below
+from wattview.probes.kernel_files import KernelFile, kept_below
 from wattview.probes.lines import pairs, shown
 
 
@@ -23,6 +24,20 @@ class Collector(Protocol):
     """
 
     def collect(self) -> list[Family]: ...
+
+
+class _OfFile:
+    def __init__(self, path: str, families: Callable[[bytes], list[Family]], size: int) -> None:
+        self._file = KernelFile(path, size)
+        self._families = families
+
+    def collect(self) -> list[Family]:
+        return self._families(self._file.read())
+
+
+def of_file(name: str, families: Callable[[bytes], list[Family]], size: int = 4096) -> Callable[[Config], Collector]:
+    """A collector of one file of /proc: ``families`` are those of its content. ``size`` is its usual size."""
+    return lambda config: _OfFile(f"{config.paths.procfs}/{name}", families, size)
 
 
 class NoSource(Exception):

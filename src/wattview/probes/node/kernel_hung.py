@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, counter
-from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import integer
+from wattview.probes.node.collector import of_file
 
 
-class KernelHung:
+def families(data: bytes) -> list[Family]:
     """``node_kernel_hung_tasks_total``; no data before Linux 6.15."""
+    help_text = "Total number of tasks that have been detected as hung since the system booted."
+    return [counter("node_kernel_hung_tasks_total", help_text, integer(data, "hung_task_detect_count"))]
 
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/sys/kernel/hung_task_detect_count")
 
-    def collect(self) -> list[Family]:
-        help_text = "Total number of tasks that have been detected as hung since the system booted."
-        return [
-            counter("node_kernel_hung_tasks_total", help_text, integer(self._file.read(), "hung_task_detect_count"))
-        ]
+collector = of_file("sys/kernel/hung_task_detect_count", families)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from wattview.config import Config
 from wattview.exposition import Family, counter, labels
-from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
+from wattview.probes.node.collector import of_file
 
 V2_METHODS = (
     "Null", "GetAttr", "SetAttr", "Root", "Lookup", "ReadLink", "Read", "WrCache", "Write", "Create", "Remove",
@@ -31,35 +30,30 @@ _V4_METHODS = (
 _METHODS = {"2": V2_METHODS, "3": V3_METHODS, "4": _V4_METHODS}
 
 
-class Nfs:
+def families(data: bytes) -> list[Family]:
     """``node_nfs_*``; no data if the client is not loaded. A method that the kernel does not know reads 0."""
-
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/net/rpc/nfs")
-
-    def collect(self) -> list[Family]:
-        lines = rpc_lines(self._file.read(), {"net": 4, "rpc": 3})
-        packets = counter("node_nfs_packets_total", "Total NFSd network packets (sent+received) by protocol type.")
-        _, udp, tcp, connections, *_ = lines["net"]
-        packets.add(udp, labels(protocol="udp")).add(tcp, labels(protocol="tcp"))
-        calls, retransmissions, refreshes, *_ = lines["rpc"]
-        requests = counter("node_nfs_requests_total", "Number of NFS procedures invoked.")
-        for version, methods in _METHODS.items():
-            counts = lines.get(f"proc{version}", ())[1:]
-            for method, count in zip_longest(methods, counts[: len(methods)], fillvalue=0):
-                requests.add(count, labels(proto=version, method=str(method)))
-        return [
-            packets,
-            counter("node_nfs_connections_total", "Total number of NFSd TCP connections.", connections),
-            counter("node_nfs_rpcs_total", "Total number of RPCs performed.", calls),
-            counter("node_nfs_rpc_retransmissions_total", "Number of RPC transmissions performed.", retransmissions),
-            counter(
-                "node_nfs_rpc_authentication_refreshes_total",
-                "Number of RPC authentication refreshes performed.",
-                refreshes,
-            ),
-            requests,
-        ]
+    lines = rpc_lines(data, {"net": 4, "rpc": 3})
+    packets = counter("node_nfs_packets_total", "Total NFSd network packets (sent+received) by protocol type.")
+    _, udp, tcp, connections, *_ = lines["net"]
+    packets.add(udp, labels(protocol="udp")).add(tcp, labels(protocol="tcp"))
+    calls, retransmissions, refreshes, *_ = lines["rpc"]
+    requests = counter("node_nfs_requests_total", "Number of NFS procedures invoked.")
+    for version, methods in _METHODS.items():
+        counts = lines.get(f"proc{version}", ())[1:]
+        for method, count in zip_longest(methods, counts[: len(methods)], fillvalue=0):
+            requests.add(count, labels(proto=version, method=str(method)))
+    return [
+        packets,
+        counter("node_nfs_connections_total", "Total number of NFSd TCP connections.", connections),
+        counter("node_nfs_rpcs_total", "Total number of RPCs performed.", calls),
+        counter("node_nfs_rpc_retransmissions_total", "Number of RPC transmissions performed.", retransmissions),
+        counter(
+            "node_nfs_rpc_authentication_refreshes_total",
+            "Number of RPC authentication refreshes performed.",
+            refreshes,
+        ),
+        requests,
+    ]
 
 
 def rpc_lines(data: bytes, columns: dict[str, int]) -> dict[str, Sequence[int | None]]:
@@ -79,3 +73,6 @@ def rpc_lines(data: bytes, columns: dict[str, int]) -> dict[str, Sequence[int | 
     found: dict[str, Sequence[int | None]] = {name: (None,) * count for name, count in columns.items()}
     found.update(understood(data.decode("ascii", "replace").splitlines(), numbers, "net/rpc"))
     return found
+
+
+collector = of_file("net/rpc/nfs", families)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wattview.config import Config
 from wattview.exposition import Family, counter, labels, named
-from wattview.probes.kernel_files import KernelFile
+from wattview.probes.node.collector import of_file
 from wattview.probes.node.nfs import V2_METHODS, V3_METHODS, rpc_lines
 
 # Line, column, name, help.
@@ -40,26 +39,21 @@ _V4_OPERATIONS = (
 _V4_NOT_SHOWN = frozenset(("PutPubFH", "PutRootFH"))
 
 
-class Nfsd:
+def families(data: bytes) -> list[Family]:
     """``node_nfsd_*``; no data if the server is not loaded."""
-
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/net/rpc/nfsd")
-
-    def collect(self) -> list[Family]:
-        lines = rpc_lines(self._file.read(), {"rc": 3, "fh": 1, "io": 2, "th": 1, "net": 4, "rpc": 5})
-        # Since Linux 5.4 there is no read-ahead cache, and no line for it.
-        found = [
-            named(f"node_nfsd_{name}", help_text, lines[line][column])
-            for line, column, name, help_text in _TABLE
-            if column < len(lines.get(line, ()))
-        ]
-        packets = counter("node_nfsd_packets_total", "Total NFSd network packets (sent+received) by protocol type.")
-        packets.add(lines["net"][1], labels(proto="udp")).add(lines["net"][2], labels(proto="tcp"))
-        errors = counter("node_nfsd_rpc_errors_total", "Total number of NFSd RPC errors by error type.")
-        for column, error in ((2, "fmt"), (3, "auth"), (4, "cInt")):
-            errors.add(lines["rpc"][column], labels(error=error))
-        return [*found, packets, errors, _requests(lines)]
+    lines = rpc_lines(data, {"rc": 3, "fh": 1, "io": 2, "th": 1, "net": 4, "rpc": 5})
+    # Since Linux 5.4 there is no read-ahead cache, and no line for it.
+    found = [
+        named(f"node_nfsd_{name}", help_text, lines[line][column])
+        for line, column, name, help_text in _TABLE
+        if column < len(lines.get(line, ()))
+    ]
+    packets = counter("node_nfsd_packets_total", "Total NFSd network packets (sent+received) by protocol type.")
+    packets.add(lines["net"][1], labels(proto="udp")).add(lines["net"][2], labels(proto="tcp"))
+    errors = counter("node_nfsd_rpc_errors_total", "Total number of NFSd RPC errors by error type.")
+    for column, error in ((2, "fmt"), (3, "auth"), (4, "cInt")):
+        errors.add(lines["rpc"][column], labels(error=error))
+    return [*found, packets, errors, _requests(lines)]
 
 
 def _requests(lines: dict[str, Sequence[int | None]]) -> Family:
@@ -75,3 +69,6 @@ def _requests(lines: dict[str, Sequence[int | None]]) -> Family:
     if lines.get("wdeleg_getattr"):
         family.add(lines["wdeleg_getattr"][0], labels(proto="4", method="WdelegGetattr"))
     return family
+
+
+collector = of_file("net/rpc/nfsd", families)

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, counter, labels
-from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
+from wattview.probes.node.collector import of_file
 
 
-class Schedstat:
+def families(data: bytes) -> list[Family]:
     """``node_schedstat_*{cpu}``; no data without CONFIG_SCHEDSTATS."""
-
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/schedstat", 16384)
-
-    def collect(self) -> list[Family]:
-        running = counter("node_schedstat_running_seconds_total", "Number of seconds CPU spent running a process.")
-        waiting = counter(
-            "node_schedstat_waiting_seconds_total", "Number of seconds spent by processing waiting for this CPU."
-        )
-        slices = counter("node_schedstat_timeslices_total", "Number of timeslices executed by CPU.")
-        for cpu, (ran, waited, count) in schedstat(self._file.read()).items():
-            text = labels(cpu=cpu)
-            running.add(ran / 1e9, text)
-            waiting.add(waited / 1e9, text)
-            slices.add(count, text)
-        return [running, waiting, slices]
+    running = counter("node_schedstat_running_seconds_total", "Number of seconds CPU spent running a process.")
+    waiting = counter(
+        "node_schedstat_waiting_seconds_total", "Number of seconds spent by processing waiting for this CPU."
+    )
+    slices = counter("node_schedstat_timeslices_total", "Number of timeslices executed by CPU.")
+    for cpu, (ran, waited, count) in schedstat(data).items():
+        text = labels(cpu=cpu)
+        running.add(ran / 1e9, text)
+        waiting.add(waited / 1e9, text)
+        slices.add(count, text)
+    return [running, waiting, slices]
 
 
 def schedstat(data: bytes) -> dict[str, tuple[int, int, int]]:
@@ -38,3 +32,6 @@ def schedstat(data: bytes) -> dict[str, tuple[int, int, int]]:
         return name.removeprefix("cpu"), (int(fields[6]), int(fields[7]), int(fields[8]))
 
     return dict(understood(data.decode("ascii", "replace").splitlines(), cpu, "schedstat"))
+
+
+collector = of_file("schedstat", families, size=16384)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, counter, labels
-from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
+from wattview.probes.node.collector import of_file
 from wattview.probes.node.interrupts import cpu_table
 
 
-class Softirqs:
+def families(data: bytes) -> list[Family]:
     """``node_softirqs_functions_total{cpu,type}``, from /proc/softirqs."""
-
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/softirqs", 16384)
-
-    def collect(self) -> list[Family]:
-        family = counter("node_softirqs_functions_total", "Softirq counts per CPU.")
-        for kind, counts in softirqs(self._file.read()).items():
-            for cpu, count in counts.items():
-                family.add(count, labels(cpu=cpu, type=kind))
-        return [family]
+    family = counter("node_softirqs_functions_total", "Softirq counts per CPU.")
+    for kind, counts in softirqs(data).items():
+        for cpu, count in counts.items():
+            family.add(count, labels(cpu=cpu, type=kind))
+    return [family]
 
 
 def softirqs(data: bytes) -> dict[str, dict[str, int]]:
@@ -34,3 +28,6 @@ def softirqs(data: bytes) -> dict[str, dict[str, int]]:
         return kind.strip(), {cpu: int(field) for cpu, field in zip(cpus, rest.split(), strict=True)}
 
     return dict(understood(lines, counted, "softirqs"))
+
+
+collector = of_file("softirqs", families, size=16384)

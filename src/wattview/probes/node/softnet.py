@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, FamilyType, labels
-from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
+from wattview.probes.node.collector import of_file
 
 # Column of /proc/net/softnet_stat (net/core/net-procfs.c), name, type, help. Newer kernels have more columns.
 _COLUMNS: tuple[tuple[int, str, FamilyType, str], ...] = (
@@ -20,19 +19,14 @@ _COLUMNS: tuple[tuple[int, str, FamilyType, str], ...] = (
 _CPU_COLUMN = 12
 
 
-class Softnet:
+def families(data: bytes) -> list[Family]:
     """``node_softnet_*{cpu}``."""
-
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/net/softnet_stat")
-
-    def collect(self) -> list[Family]:
-        families = [Family(f"node_softnet_{name}", kind, help_text) for _, name, kind, help_text in _COLUMNS]
-        for cpu, columns in softnet_stat(self._file.read()):
-            text = labels(cpu=str(cpu))
-            for family, (column, *_) in zip(families, _COLUMNS, strict=True):
-                family.add(columns[column] if column < len(columns) else 0, text)
-        return families
+    families = [Family(f"node_softnet_{name}", kind, help_text) for _, name, kind, help_text in _COLUMNS]
+    for cpu, columns in softnet_stat(data):
+        text = labels(cpu=str(cpu))
+        for family, (column, *_) in zip(families, _COLUMNS, strict=True):
+            family.add(columns[column] if column < len(columns) else 0, text)
+    return families
 
 
 def softnet_stat(data: bytes) -> list[tuple[int, list[int]]]:
@@ -48,3 +42,6 @@ def softnet_stat(data: bytes) -> list[tuple[int, list[int]]]:
         (columns[_CPU_COLUMN] if len(columns) > _CPU_COLUMN else number, columns[:_CPU_COLUMN])
         for number, columns in enumerate(understood(data.splitlines(), cpu, "net/softnet_stat"))
     ]
+
+
+collector = of_file("net/softnet_stat", families)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wattview.config import Config
 from wattview.exposition import Family, gauge, labels
-from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
+from wattview.probes.node.collector import of_file
 
 
 class SwapDevice(NamedTuple):
@@ -20,22 +19,17 @@ class SwapDevice(NamedTuple):
     priority: int
 
 
-class Swap:
+def families(data: bytes) -> list[Family]:
     """``node_swap_*{device,type}``."""
-
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/swaps")
-
-    def collect(self) -> list[Family]:
-        size = gauge("node_swap_size_bytes", "Swap device size in bytes.")
-        used = gauge("node_swap_used_bytes", "Swap device used in bytes.")
-        priority = gauge("node_swap_priority", "Swap device priority.")
-        for one in swaps(self._file.read()):
-            text = labels(device=one.device, type=one.type)
-            size.add(one.size * 1024, text)
-            used.add(one.used * 1024, text)
-            priority.add(one.priority, text)
-        return [size, used, priority]
+    size = gauge("node_swap_size_bytes", "Swap device size in bytes.")
+    used = gauge("node_swap_used_bytes", "Swap device used in bytes.")
+    priority = gauge("node_swap_priority", "Swap device priority.")
+    for one in swaps(data):
+        text = labels(device=one.device, type=one.type)
+        size.add(one.size * 1024, text)
+        used.add(one.used * 1024, text)
+        priority.add(one.priority, text)
+    return [size, used, priority]
 
 
 def swaps(data: bytes) -> list[SwapDevice]:
@@ -48,3 +42,6 @@ def swaps(data: bytes) -> list[SwapDevice]:
         return SwapDevice(name, kind, int(size), int(used), int(priority))
 
     return understood(data.decode("utf-8", "replace").splitlines(), device, "swaps")
+
+
+collector = of_file("swaps", families)

@@ -5,10 +5,9 @@ Documented in Documentation/networking/xfrm_proc.rst.
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, counter, rows
-from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import pairs
+from wattview.probes.node.collector import of_file
 
 # Line of /proc/net/xfrm_stat, name, help.
 _TABLE = rows("""
@@ -43,19 +42,13 @@ XfrmAcquireError acquire_error  State hasn’t been fully acquired before use
 """)
 
 
-class Xfrm:
-    """``node_xfrm_*_packets_total``; no data if the kernel keeps no such statistics."""
-
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/net/xfrm_stat")
-
-    def collect(self) -> list[Family]:
-        return xfrm_families(self._file.read())
-
-
 def xfrm_families(data: bytes) -> list[Family]:
     """The counters of /proc/net/xfrm_stat. Raises ValueError if it has none of them."""
     counts = {key.decode("ascii", "replace"): int(value) for key, value in pairs(data)}
     if not counts.keys() & {line for line, *_ in _TABLE}:
         raise ValueError("xfrm_stat: has none of the expected lines")
     return [counter(f"node_xfrm_{name}_packets_total", help_text, counts.get(line)) for line, name, help_text in _TABLE]
+
+
+collector = of_file("net/xfrm_stat", xfrm_families)
+"""``node_xfrm_*_packets_total``; no data if the kernel keeps no such statistics."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from wattview.config import Config
 from wattview.exposition import Families, Family, labels
-from wattview.probes.kernel_files import KernelFile
+from wattview.probes.node.collector import of_file
 
 # Field of /proc/zoneinfo: name, help.
 _TABLE = {
@@ -51,22 +50,17 @@ _TABLE = {
 _ZONE = re.compile(r"Node (\d+), zone\s+(\w+)")
 
 
-class Zoneinfo:
+def families(data: bytes) -> list[Family]:
     """``node_zoneinfo_*{node,zone}``. Figures of a whole node appear at its first zone, as in the kernel's file."""
-
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/zoneinfo", 32768)
-
-    def collect(self) -> list[Family]:
-        families = Families()
-        for node, zone, fields, protection in zoneinfo(self._file.read()):
-            text = labels(node=node, zone=zone)
-            for field, value in fields.items():
-                name, help_text = _TABLE[field]
-                families.add(f"node_zoneinfo_{name}", help_text, value, text)
-            for index, value in enumerate(protection):
-                families.add(f"node_zoneinfo_protection_{index}", f"Protection array {index}. field", value, text)
-        return families.all()
+    families = Families()
+    for node, zone, fields, protection in zoneinfo(data):
+        text = labels(node=node, zone=zone)
+        for field, value in fields.items():
+            name, help_text = _TABLE[field]
+            families.add(f"node_zoneinfo_{name}", help_text, value, text)
+        for index, value in enumerate(protection):
+            families.add(f"node_zoneinfo_protection_{index}", f"Protection array {index}. field", value, text)
+    return families.all()
 
 
 def zoneinfo(data: bytes) -> list[tuple[str, str, dict[str, int], list[int]]]:
@@ -91,3 +85,6 @@ def zoneinfo(data: bytes) -> list[tuple[str, str, dict[str, int], list[int]]]:
         elif field in _TABLE and not in_pagesets and value.isdecimal():
             found[-1][2].setdefault(field, int(value))
     return found
+
+
+collector = of_file("zoneinfo", families, size=32768)
