@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import msgspec
@@ -24,12 +24,15 @@ from wattview.client import Problem
 from wattview.daemon.api.doctor import DOCTOR_CALLS
 from wattview.daemon.api.history import HISTORY_CALLS
 from wattview.daemon.api.results import RESULTS_CALLS
-from wattview.daemon.api.route import Call, Parts, Refusal, number, unix_seconds
+from wattview.daemon.api.route import Call, Parts, Refusal, answers, number, unix_seconds
 from wattview.daemon.api.runs import RUN_CALLS
 from wattview.daemon.api.wall import WALL_CALLS
 from wattview.daemon.history.protocol import HistoryError
+from wattview.daemon.lab.client_window import WrongTurn
+from wattview.daemon.lab.runner import InvalidScenario, NoSuchRun, RunBusy
 from wattview.foreign_text import wire_json
 from wattview.model import Event, PowerAccount, Snapshot, WorkloadProcesses
+from wattview.model.run_request import WrongField
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -37,14 +40,29 @@ if TYPE_CHECKING:
     from wattview.daemon.http.guard import Admission
 
 
+ACCOUNT_HELP = (
+    "How power is divided: marginal (above idle) or attributional (idle included); default: power.account. A past"
+    " moment has what was recorded."
+)
+
+
+@answers(
+    "GET",
+    "/api/v1/snapshot",
+    query={"time": "Unix seconds of a past moment; left out: now.", "account": ACCOUNT_HELP},
+    refusals={
+        404: "The history does not reach to that moment; the text states its extent.",
+        422: "The time is not a number, or there is no such account.",
+        503: "The history does not answer.",
+    },
+)
 async def _snapshot(parts: Parts, request: Request) -> Snapshot:
+    """Everything the dashboard shows, now or at a moment of the history."""
     moment, account = unix_seconds(request, "time"), _account(request)
     if math.isnan(moment):
         return await parts.snapshots.take(account=account)
     try:
         return await parts.past.at(moment)
-    except HistoryError as error:
-        raise Refusal(503, str(error)) from None
     except LookupError as error:
         raise Refusal(404, str(error), "time") from None
 
@@ -60,7 +78,15 @@ def _account(request: Request) -> PowerAccount | None:
     raise Refusal(422, f"expected one of {', '.join(get_args(PowerAccount))}, got {asked!r}", "account")
 
 
+@answers(
+    "GET",
+    "/api/v1/live",
+    gives=Snapshot,
+    query={"interval": "Seconds between two snapshots (default 1).", "account": ACCOUNT_HELP},
+    media_type="text/event-stream",
+)
 async def _live(parts: Parts, request: Request) -> Response:
+    """Snapshots as server-sent events."""
     interval, account = number(request, "interval", 1.0, low=0.1, high=3600.0), _account(request)
 
     async def events() -> AsyncIterator[bytes]:
@@ -77,69 +103,40 @@ async def _live(parts: Parts, request: Request) -> Response:
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
+@answers(
+    "GET",
+    "/api/v1/events",
+    query={"after": "Only events with a larger id (default 0: all that are kept)."},
+    refusals={422: "A parameter is wrong."},
+)
 async def _events(parts: Parts, request: Request) -> list[Event]:
+    """The daemon's event log, oldest first."""
     return parts.events.after(int(number(request, "after", 0.0, low=0.0)))
 
 
+@answers(
+    "GET",
+    "/api/v1/workloads/processes",
+    query={"id": "The workload's id, as in the snapshot.", "account": ACCOUNT_HELP},
+    refusals={404: "No such workload is running.", 422: "There is no such account."},
+)
 async def _processes(parts: Parts, request: Request) -> WorkloadProcesses:
+    """The processes of a workload now. They are read for this call alone."""
     try:
         return await parts.processes.of(request.query_params.get("id", ""), _account(request))
     except LookupError as error:
         raise Refusal(404, str(error), "id") from None
 
 
-ACCOUNT_HELP = (
-    "How power is divided: marginal (above idle) or attributional (idle included); default: power.account. A past"
-    " moment has what was recorded."
-)
+CALLS: tuple[Call[Any], ...] = (
+    _snapshot, _live, _processes, *HISTORY_CALLS, *RUN_CALLS, *RESULTS_CALLS, *DOCTOR_CALLS, *WALL_CALLS, _events,
+)  # fmt: skip
 
-CALLS: tuple[Call, ...] = (
-    Call(
-        "GET",
-        "/api/v1/snapshot",
-        _snapshot,
-        Snapshot,
-        "Everything the dashboard shows, now or at a moment of the history.",
-        query={"time": "Unix seconds of a past moment; left out: now.", "account": ACCOUNT_HELP},
-        refusals={
-            404: "The history does not reach to that moment; the text states its extent.",
-            422: "The time is not a number, or there is no such account.",
-            503: "The history does not answer.",
-        },
-    ),
-    Call(
-        "GET",
-        "/api/v1/live",
-        _live,
-        Snapshot,
-        "Snapshots as server-sent events.",
-        query={"interval": "Seconds between two snapshots (default 1).", "account": ACCOUNT_HELP},
-        media_type="text/event-stream",
-    ),
-    Call(
-        "GET",
-        "/api/v1/workloads/processes",
-        _processes,
-        WorkloadProcesses,
-        "The processes of a workload now. They are read for this call alone.",
-        query={"id": "The workload's id, as in the snapshot.", "account": ACCOUNT_HELP},
-        refusals={404: "No such workload is running.", 422: "There is no such account."},
-    ),
-    *HISTORY_CALLS,
-    *RUN_CALLS,
-    *RESULTS_CALLS,
-    *DOCTOR_CALLS,
-    *WALL_CALLS,
-    Call(
-        "GET",
-        "/api/v1/events",
-        _events,
-        list[Event],
-        "The daemon's event log, oldest first.",
-        query={"after": "Only events with a larger id (default 0: all that are kept)."},
-        refusals={422: "A parameter is wrong."},
-    ),
-)
+
+REFUSED: Mapping[type[Exception], int] = {
+    HistoryError: 503, InvalidScenario: 422, NoSuchRun: 404, RunBusy: 409, WrongField: 422, WrongTurn: 409,
+}  # fmt: skip
+"""What a call cannot do, by its status. Such an error may name a field."""
 
 
 def make_api(parts: Parts) -> ASGIApp:
@@ -162,13 +159,19 @@ def make_api(parts: Parts) -> ASGIApp:
         assert isinstance(error, Refusal)
         return _json(error.problem, error.status)
 
+    async def failed(request: Request, error: Exception) -> Response:
+        return _json(
+            Problem(str(error), getattr(error, "field", "")),
+            next(REFUSED[kind] for kind in type(error).__mro__ if kind in REFUSED),
+        )
+
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return _json(Problem(f"{request.method} {request.url.path}: {error.detail}"), error.status_code)
 
     app = Starlette(
         routes=[Route("/openapi.json", description), *(route(path) for path in dict.fromkeys(c.path for c in CALLS))],
-        exception_handlers={Refusal: refused, HTTPException: http_error},
+        exception_handlers={Refusal: refused, HTTPException: http_error, **dict.fromkeys(REFUSED, failed)},
     )
     app.router.redirect_slashes = False  # it would redirect to whatever name is in the Host header
     return app

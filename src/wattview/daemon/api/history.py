@@ -7,30 +7,54 @@ from typing import cast
 
 from starlette.requests import Request
 
-from wattview.daemon.api.route import Call, Parts, Refusal, number, unix_seconds
-from wattview.daemon.history.protocol import HistoryError, steps
+from wattview.daemon.api.route import Parts, Refusal, answers, number, unix_seconds
+from wattview.daemon.history.protocol import steps
 from wattview.daemon.history.trends import KEPT, trends
 from wattview.exposition import parse_series
 from wattview.model import HistorySeries
 from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 
 
+@answers(
+    "GET",
+    "/api/v1/history",
+    query={
+        "series": 'A series, as metric{label="value"}; labels that are left out match every value.',
+        "start": "Unix seconds.",
+        "end": "Unix seconds.",
+        "step": "Seconds between two points; 0 (default) returns the stored samples.",
+    },
+    refusals={422: "A parameter is wrong.", 503: "The history does not answer."},
+)
 async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
+    """Past values of every series that matches."""
     selector = request.query_params.get("series", "")
     try:
         parse_series(selector)
     except ValueError as error:
         raise Refusal(422, str(error), "series") from None
     start, end, step = _span(request)
-    try:
-        if step:
-            return await parts.history.thinned(selector, start, end, step)
-        return await parts.history.samples(selector, start, end)
-    except HistoryError as error:
-        raise Refusal(503, str(error)) from None
+    if step:
+        return await parts.history.thinned(selector, start, end, step)
+    return await parts.history.samples(selector, start, end)
 
 
+@answers(
+    "GET",
+    "/api/v1/trends",
+    query={
+        "kind": "machine, zone, gpu, container or stream.",
+        "quantity": "power, energy, cpu, memory, bandwidth_in and others; each kind has its own.",
+        "name": "Of one subject alone: a container's name, a GPU's uuid; twice for a zone's package and zone, and"
+        " for a stream's app and name.",
+        "start": "Unix seconds.",
+        "end": "Unix seconds.",
+        "step": "Seconds between two points; 0 (default) returns the stored samples.",
+    },
+    refusals={422: "A parameter is wrong.", 503: "The history does not answer."},
+)
 async def _trends(parts: Parts, request: Request) -> list[Trend]:
+    """Past values of one quantity of the machine, or of each zone, GPU, container or stream."""
     start, end, step = _span(request)
     kind, quantity = request.query_params.get("kind", ""), request.query_params.get("quantity", "")
     known = {(str(of), str(what)) for of, what in KEPT}
@@ -38,10 +62,7 @@ async def _trends(parts: Parts, request: Request) -> list[Trend]:
         choices = ", ".join(f"{of} {what}" for of, what in sorted(known))
         raise Refusal(422, f"no such trend: {kind!r} {quantity!r}; there are {choices}", "quantity")
     name = request.query_params.getlist("name")
-    try:
-        return await trends(parts.history, cast(TrendKind, kind), cast(TrendQuantity, quantity), name, start, end, step)
-    except HistoryError as error:
-        raise Refusal(503, str(error)) from None
+    return await trends(parts.history, cast(TrendKind, kind), cast(TrendQuantity, quantity), name, start, end, step)
 
 
 def _span(request: Request) -> tuple[float, float, float]:
@@ -58,36 +79,4 @@ def _span(request: Request) -> tuple[float, float, float]:
     return start, end, step
 
 
-HISTORY_CALLS = (
-    Call(
-        "GET",
-        "/api/v1/history",
-        _history,
-        list[HistorySeries],
-        "Past values of every series that matches.",
-        query={
-            "series": 'A series, as metric{label="value"}; labels that are left out match every value.',
-            "start": "Unix seconds.",
-            "end": "Unix seconds.",
-            "step": "Seconds between two points; 0 (default) returns the stored samples.",
-        },
-        refusals={422: "A parameter is wrong.", 503: "The history does not answer."},
-    ),
-    Call(
-        "GET",
-        "/api/v1/trends",
-        _trends,
-        list[Trend],
-        "Past values of one quantity of the machine, or of each zone, GPU, container or stream.",
-        query={
-            "kind": "machine, zone, gpu, container or stream.",
-            "quantity": "power, energy, cpu, memory, bandwidth_in and others; each kind has its own.",
-            "name": "Of one subject alone: a container's name, a GPU's uuid; twice for a zone's package and zone, and"
-            " for a stream's app and name.",
-            "start": "Unix seconds.",
-            "end": "Unix seconds.",
-            "step": "Seconds between two points; 0 (default) returns the stored samples.",
-        },
-        refusals={422: "A parameter is wrong.", 503: "The history does not answer."},
-    ),
-)
+HISTORY_CALLS = (_history, _trends)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -17,7 +18,7 @@ from wattview.analysis.sweeps.prediction import DEFAULT_FPS, DEFAULT_RESOLUTION,
 from wattview.analysis.sweeps.rd_curves import compare_curves
 from wattview.analysis.sweeps.side_by_side import measurements, side_by_side
 from wattview.analysis.windows.energy import NoData
-from wattview.daemon.api.route import Call, Parts, Refusal, number
+from wattview.daemon.api.route import Call, Parts, Refusal, answers, number
 from wattview.daemon.history.power_curves import power_curves
 from wattview.model import (
     MEDIA_TYPES,
@@ -39,22 +40,48 @@ MAX_CONTENT = 1000
 """Of SI and TI: eight bits give at most some hundreds."""
 
 
+RUNS = "Ids of the runs to take, with commas; all if empty."
+
+REPORT_VMAF = "VMAF that is good enough, for the report's verdict (default 90, if VMAF was measured)."
+
+WHICH = {
+    "machine": "A part of the name of the machine whose results to take; that of the newest run if empty.",
+    "runs": RUNS,
+}
+"""Parameters of every call that takes several runs."""
+
+
+@answers("GET", "/api/v1/results", query={"limit": "At most this many (default 50)."})
 async def _results(parts: Parts, request: Request) -> list[RunResult]:
+    """Analysed results files, newest first."""
     return await parts.results.all(int(number(request, "limit", 50, low=1, high=MAX_RUNS)))
 
 
+@answers("GET", "/api/v1/result-ids")
 async def _ids(parts: Parts, request: Request) -> list[str]:
+    """The ids of all results files, newest first."""
     return await parts.results.ids()
 
 
+@answers("GET", "/api/v1/results/{id}", refusals={404: "There is no such file."})
 async def _result(parts: Parts, request: Request) -> RunResult:
+    """One analysed results file."""
     result = await parts.results.get(request.path_params["id"])
     if result is None:
         raise Refusal(404, f"no results file {request.path_params['id']!r} in {parts.config.paths.results}")
     return result
 
 
+@answers(
+    "GET",
+    "/api/v1/results/{id}/report",
+    gives=str,
+    query={"vmaf": REPORT_VMAF},
+    refusals={404: "There is no such file.", 422: "A parameter is wrong."},
+    media_type=MEDIA_TYPES["html"],
+)
 async def _report(parts: Parts, request: Request) -> Response:
+    """One run as a page of HTML with its pictures inside."""
     target = _report_target(request)
     run = await _result(parts, request)
     curves = await power_curves(parts.config, parts.history.samples, [run])
@@ -62,7 +89,18 @@ async def _report(parts: Parts, request: Request) -> Response:
     return Response(page, media_type=MEDIA_TYPES["html"])
 
 
+@answers(
+    "GET",
+    "/api/v1/compare",
+    query={
+        "a": "The id of a run.",
+        "b": "The id of another.",
+        "together": "How many comparisons are read at once; the tests are corrected for all of them (default 1).",
+    },
+    refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
+)
 async def _compare(parts: Parts, request: Request) -> RunComparison:
+    """Two runs compared, b minus a, with intervals and tests if their repeats allow them."""
     first, second = await _asked_run(parts, request, "a"), await _asked_run(parts, request, "b")
     return compare_runs(first, second, int(number(request, "together", 1, low=1, high=MAX_RUNS)))
 
@@ -84,7 +122,21 @@ async def _usable(parts: Parts, run_id: str, name: str) -> RunResult:
     return found
 
 
+@answers(
+    "GET",
+    "/api/v1/advice",
+    query={
+        "vmaf": "VMAF that is good enough.",
+        "qoe": "QoE score (1 to 5) that is good enough.",
+        "streams": "Concurrent streams needed.",
+        "objective": "What to minimise: energy (default), power, cost or carbon.",
+        "most": "Upper limit of the objective.",
+        **WHICH,
+    },
+    refusals={404: "There is no such file.", 422: "A parameter is wrong, or the power is not comparable."},
+)
 async def _advice(parts: Parts, request: Request) -> Advice:
+    """The cheapest measured setting that is good enough, and by how much it beats the others."""
     word = request.query_params.get("objective") or "energy"
     if word not in WORDS:
         raise Refusal(422, f"objective is one of {', '.join(WORDS)}, not {word!r}", "objective")
@@ -110,7 +162,19 @@ def _report_target(request: Request) -> AdviceTarget | None:
     return None if vmaf is None else _checked(AdviceTarget(vmaf_at_least=vmaf))
 
 
+@answers(
+    "GET",
+    "/api/v1/curves",
+    query={
+        "first": "Words of the curves to compare with, as libx264 or slow; any if empty.",
+        "second": "Words of the curves to compare.",
+        "quality": "vmaf (default), psnr or ssim.",
+        **WHICH,
+    },
+    refusals={404: "There is no such file.", 422: "A parameter is wrong, or there is no such curve."},
+)
 async def _curves(parts: Parts, request: Request) -> CurveComparison:
+    """Settings over their bitrates, and Bjøntegaard's differences (BD-rate, BD-energy) between two encoders."""
     with _said():
         return compare_curves(
             await _scenarios(parts, request), first=_text(request, "first"), second=_text(request, "second"),
@@ -118,7 +182,26 @@ async def _curves(parts: Parts, request: Request) -> CurveComparison:
         )  # fmt: skip
 
 
+@answers(
+    "GET",
+    "/api/v1/prediction",
+    query={
+        "streams": "Concurrent streams.",
+        "resolution": f"The picture (default {DEFAULT_RESOLUTION}); several, with commas, for a ladder.",
+        "fps": f"Frames a second (default {DEFAULT_FPS:g}).",
+        "bitrate": "Such as 2500k, one for each picture; else that of the measured settings is assumed.",
+        "source": "The content of this measured source.",
+        "si": "Mean SI of another content (ITU-T P.910).",
+        "ti": "Mean TI of another content.",
+        "encoder": "Of this encoder alone.",
+        "preset": "Of this preset alone.",
+        "extrapolate": "true extrapolates outside the measured range; the answer is marked.",
+        **WHICH,
+    },
+    refusals={404: "There is no such file.", 422: "A parameter is wrong, or not enough was measured."},
+)
 async def _prediction(parts: Parts, request: Request) -> PowerPrediction:
+    """The power of a setting between those that were measured, from a fit on streams, pixels, bitrate and content."""
     streams = number(request, "streams", math.nan, low=1, high=MAX_STREAMS)
     if math.isnan(streams) or streams != int(streams):
         raise Refusal(422, "streams is a whole number of concurrent streams", "streams")
@@ -160,11 +243,26 @@ async def _named(parts: Parts, request: Request) -> list[RunResult]:
     return [await _usable(parts, run_id, "runs") for run_id in named] or await parts.results.all(MAX_RUNS)
 
 
+@answers(
+    "GET",
+    "/api/v1/measurements",
+    query={"runs": RUNS},
+    refusals={404: "There is no such file.", 422: "A file is wrong."},
+)
 async def _measurements(parts: Parts, request: Request) -> Measurements:
+    """Every setting that the runs have measured, with the intervals of its repeats, and the front of quality
+    against power."""
     return measurements(await _named(parts, request))
 
 
+@answers(
+    "GET",
+    "/api/v1/side-by-side",
+    query={"of": "A run and the numbers of a scenario's repeats there, RUN:1,2,3; once for each column."},
+    refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
+)
 async def _side_by_side(parts: Parts, request: Request) -> SideBySide:
+    """Scenarios side by side, each minus the first, with intervals and tests if repeats allow them."""
     columns = [await _column(parts, text) for text in request.query_params.getlist("of")]
     if not columns:
         raise Refusal(422, "of is what to compare, once for each column, such as 20261124_101500:1,2,3", "of")
@@ -186,7 +284,20 @@ async def _column(parts: Parts, text: str) -> list[ScenarioResult]:
     return [run.scenarios[int(one)] for one in dict.fromkeys(asked)]
 
 
+@answers(
+    "GET",
+    "/api/v1/export",
+    gives=str,
+    query={
+        "format": f"One of {', '.join(MEDIA_TYPES)}; json by default.",
+        "runs": RUNS,
+        "vmaf": REPORT_VMAF,
+    },
+    refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
+    media_type="application/octet-stream",
+)
 async def _export(parts: Parts, request: Request) -> Response:
+    """Runs as a file: what `wattview results export` writes."""
     kind = request.query_params.get("format") or "json"
     if kind not in MEDIA_TYPES:
         raise Refusal(422, f"format is one of {', '.join(MEDIA_TYPES)}, not {kind!r}", "format")
@@ -211,139 +322,6 @@ def _wish(request: Request, name: str) -> float | None:
     return None if math.isnan(value) else value
 
 
-RUNS = "Ids of the runs to take, with commas; all if empty."
-
-REPORT_VMAF = "VMAF that is good enough, for the report's verdict (default 90, if VMAF was measured)."
-
-WHICH = {
-    "machine": "A part of the name of the machine whose results to take; that of the newest run if empty.",
-    "runs": RUNS,
-}
-"""Parameters of every call that takes several runs."""
-
-RESULTS_CALLS: tuple[Call, ...] = (
-    Call(
-        "GET",
-        "/api/v1/results",
-        _results,
-        list[RunResult],
-        "Analysed results files, newest first.",
-        query={"limit": "At most this many (default 50)."},
-    ),
-    Call("GET", "/api/v1/result-ids", _ids, list[str], "The ids of all results files, newest first."),
-    Call(
-        "GET",
-        "/api/v1/results/{id}",
-        _result,
-        RunResult,
-        "One analysed results file.",
-        refusals={404: "There is no such file."},
-    ),
-    Call(
-        "GET",
-        "/api/v1/results/{id}/report",
-        _report,
-        str,
-        "One run as a page of HTML with its pictures inside.",
-        query={"vmaf": REPORT_VMAF},
-        refusals={404: "There is no such file.", 422: "A parameter is wrong."},
-        media_type=MEDIA_TYPES["html"],
-    ),
-    Call(
-        "GET",
-        "/api/v1/compare",
-        _compare,
-        RunComparison,
-        "Two runs compared, b minus a, with intervals and tests if their repeats allow them.",
-        query={
-            "a": "The id of a run.",
-            "b": "The id of another.",
-            "together": "How many comparisons are read at once; the tests are corrected for all of them (default 1).",
-        },
-        refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
-    ),
-    Call(
-        "GET",
-        "/api/v1/measurements",
-        _measurements,
-        Measurements,
-        "Every setting that the runs have measured, with the intervals of its repeats, and the front of quality against"
-        " power.",
-        query={"runs": RUNS},
-        refusals={404: "There is no such file.", 422: "A file is wrong."},
-    ),
-    Call(
-        "GET",
-        "/api/v1/side-by-side",
-        _side_by_side,
-        SideBySide,
-        "Scenarios side by side, each minus the first, with intervals and tests if repeats allow them.",
-        query={"of": "A run and the numbers of a scenario's repeats there, RUN:1,2,3; once for each column."},
-        refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
-    ),
-    Call(
-        "GET",
-        "/api/v1/export",
-        _export,
-        str,
-        "Runs as a file: what `wattview results export` writes.",
-        query={
-            "format": f"One of {', '.join(MEDIA_TYPES)}; json by default.",
-            "runs": RUNS,
-            "vmaf": REPORT_VMAF,
-        },
-        refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
-        media_type="application/octet-stream",
-    ),
-    Call(
-        "GET",
-        "/api/v1/advice",
-        _advice,
-        Advice,
-        "The cheapest measured setting that is good enough, and by how much it beats the others.",
-        query={
-            "vmaf": "VMAF that is good enough.",
-            "qoe": "QoE score (1 to 5) that is good enough.",
-            "streams": "Concurrent streams needed.",
-            "objective": "What to minimise: energy (default), power, cost or carbon.",
-            "most": "Upper limit of the objective.",
-            **WHICH,
-        },
-        refusals={404: "There is no such file.", 422: "A parameter is wrong, or the power is not comparable."},
-    ),
-    Call(
-        "GET",
-        "/api/v1/curves",
-        _curves,
-        CurveComparison,
-        "Settings over their bitrates, and Bjøntegaard's differences (BD-rate, BD-energy) between two encoders.",
-        query={
-            "first": "Words of the curves to compare with, as libx264 or slow; any if empty.",
-            "second": "Words of the curves to compare.",
-            "quality": "vmaf (default), psnr or ssim.",
-            **WHICH,
-        },
-        refusals={404: "There is no such file.", 422: "A parameter is wrong, or there is no such curve."},
-    ),
-    Call(
-        "GET",
-        "/api/v1/prediction",
-        _prediction,
-        PowerPrediction,
-        "The power of a setting between those that were measured, from a fit on streams, pixels, bitrate and content.",
-        query={
-            "streams": "Concurrent streams.",
-            "resolution": f"The picture (default {DEFAULT_RESOLUTION}); several, with commas, for a ladder.",
-            "fps": f"Frames a second (default {DEFAULT_FPS:g}).",
-            "bitrate": "Such as 2500k, one for each picture; else that of the measured settings is assumed.",
-            "source": "The content of this measured source.",
-            "si": "Mean SI of another content (ITU-T P.910).",
-            "ti": "Mean TI of another content.",
-            "encoder": "Of this encoder alone.",
-            "preset": "Of this preset alone.",
-            "extrapolate": "true extrapolates outside the measured range; the answer is marked.",
-            **WHICH,
-        },
-        refusals={404: "There is no such file.", 422: "A parameter is wrong, or not enough was measured."},
-    ),
-)
+RESULTS_CALLS: tuple[Call[Any], ...] = (
+    _results, _ids, _result, _report, _compare, _measurements, _side_by_side, _export, _advice, _curves, _prediction,
+)  # fmt: skip

@@ -6,12 +6,14 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, get_type_hints
 
+import msgspec
 from starlette.requests import Request
 
 from wattview.client import Problem
 from wattview.config import Config
+from wattview.decoding import UNREADABLE, why_unreadable
 
 if TYPE_CHECKING:
     from wattview.daemon.api.snapshot import Snapshots
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from wattview.daemon.sampler import Sampler
     from wattview.daemon.wall.wall import Wall
 
+
+T = TypeVar("T")
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -57,6 +61,16 @@ class Parts(NamedTuple):
     grid: GridStore | None = None
 
 
+async def decoded(request: Request, kind: type[T]) -> T:
+    """The body of a call that takes JSON. Raises Refusal."""
+    try:
+        return msgspec.json.decode(await body_of(request), type=kind)
+    except msgspec.ValidationError as error:
+        raise Refusal(422, why_unreadable(error)) from None
+    except UNREADABLE as error:
+        raise Refusal(400, why_unreadable(error)) from None
+
+
 class Refusal(Exception):
     """A call is refused: HTTP status, reason, and the field concerned."""
 
@@ -66,19 +80,38 @@ class Refusal(Exception):
         self.problem = Problem(error, field)
 
 
-class Call(NamedTuple):
-    """One call of the API. ``gives`` is the type of a successful answer; ``query`` describes its parameters."""
+class Call(NamedTuple, Generic[T]):
+    """One call of the API, which its handler answers. ``gives`` is the type of a successful answer; ``query`` describes
+    its parameters."""
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
-    handler: Callable[[Parts, Request], Awaitable[Any]]
+    handler: Callable[[Parts, Request], Awaitable[T]]
     gives: Any
     summary: str
-    query: Mapping[str, str] = MappingProxyType({})
     takes: Any = None
     status: int = 200
+    query: Mapping[str, str] = MappingProxyType({})
     refusals: Mapping[int, str] = MappingProxyType({})
     media_type: str = "application/json"
+
+    def __call__(self, parts: Parts, request: Request) -> Awaitable[T]:
+        return self.handler(parts, request)
+
+
+def answers(
+    method: Literal["GET", "POST", "DELETE"], path: str, *, gives: Any = None, **more: Any
+) -> Callable[[Callable[[Parts, Request], Awaitable[T]]], Call[T]]:
+    """Makes a call of a handler: its docstring is the summary, and what it returns, unless ``gives`` says so, the type
+    of the answer. ``more`` are the other fields of ``Call``. Every body may be refused as no JSON."""
+    if more.get("takes") is not None:
+        more["refusals"] = {400: "The body is not JSON.", **more["refusals"]}
+
+    def made(handler: Callable[[Parts, Request], Awaitable[T]]) -> Call[T]:
+        answer = get_type_hints(handler)["return"] if gives is None else gives
+        return Call(method, path, handler, answer, " ".join((handler.__doc__ or "").split()), **more)
+
+    return made
 
 
 def number(request: Request, name: str, default: float, low: float = -math.inf, high: float = math.inf) -> float:

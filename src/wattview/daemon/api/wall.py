@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-import msgspec
 from starlette.requests import Request
 
-from wattview.daemon.api.route import Call, Parts, Refusal, body_of, unix_seconds
+from wattview.daemon.api.route import Call, Parts, Refusal, answers, decoded, unix_seconds
 from wattview.daemon.wall.wall import CalibrationRefused
-from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model.power.calibration import CalibrationOffer, WallCalibration, WallSamples
 
 MISSING = "this machine has no calibration; make one with: wattview calibrate"
 
 
+@answers(
+    "GET",
+    "/api/v1/wall/samples",
+    query={"after": "Unix seconds (default: all that is kept).", "meter": "A meter's name (default: the wall)."},
+    refusals={422: "A parameter is wrong."},
+)
 async def _samples(parts: Parts, request: Request) -> WallSamples:
+    """What was seen of the machine's own power and of its meter: what a calibration is made of."""
     after = unix_seconds(request, "after")
     await parts.snapshots.take()
     return parts.wall.samples(0.0 if math.isnan(after) else after, request.query_params.get("meter", ""))
 
 
+@answers("GET", "/api/v1/calibration", refusals={404: "There is none."})
 async def _calibration(parts: Parts, request: Request) -> WallCalibration:
+    """The calibration in force."""
     found = parts.wall.calibration
     if found is None:
         raise Refusal(404, MISSING)
     return found
 
 
+@answers(
+    "POST",
+    "/api/v1/calibration",
+    takes=CalibrationOffer,
+    refusals={
+        409: "It was made on another model of machine.",
+        422: "It cannot be used; the text says why.",
+        503: "It cannot be written.",
+    },
+)
 async def _adopt(parts: Parts, request: Request) -> WallCalibration:
-    try:
-        offer = msgspec.json.decode(await body_of(request), type=CalibrationOffer)
-    except msgspec.ValidationError as error:
-        raise Refusal(422, f"not a calibration: {error}") from None
-    except UNREADABLE as error:
-        raise Refusal(400, why_unreadable(error)) from None
+    """Keep a calibration and go by it."""
+    offer = await decoded(request, CalibrationOffer)
     try:
         return await parts.wall.adopt(offer)
     except CalibrationRefused as error:
@@ -43,7 +57,9 @@ async def _adopt(parts: Parts, request: Request) -> WallCalibration:
         raise Refusal(503, f"the calibration cannot be kept: {error.strerror}") from None
 
 
+@answers("DELETE", "/api/v1/calibration", refusals={404: "There is none.", 503: "Its file cannot be removed."})
 async def _forget(parts: Parts, request: Request) -> WallCalibration:
+    """Forget the calibration in force, which is returned."""
     found = await _calibration(parts, request)
     try:
         await parts.wall.forget()
@@ -52,44 +68,4 @@ async def _forget(parts: Parts, request: Request) -> WallCalibration:
     return found
 
 
-WALL_CALLS: tuple[Call, ...] = (
-    Call(
-        "GET",
-        "/api/v1/wall/samples",
-        _samples,
-        WallSamples,
-        "What was seen of the machine's own power and of its meter: what a calibration is made of.",
-        query={"after": "Unix seconds (default: all that is kept).", "meter": "A meter's name (default: the wall)."},
-        refusals={422: "A parameter is wrong."},
-    ),
-    Call(
-        "GET",
-        "/api/v1/calibration",
-        _calibration,
-        WallCalibration,
-        "The calibration in force.",
-        refusals={404: "There is none."},
-    ),
-    Call(
-        "POST",
-        "/api/v1/calibration",
-        _adopt,
-        WallCalibration,
-        "Keep a calibration and go by it.",
-        takes=CalibrationOffer,
-        refusals={
-            400: "The body is not JSON.",
-            409: "It was made on another model of machine.",
-            422: "It cannot be used; the text says why.",
-            503: "It cannot be written.",
-        },
-    ),
-    Call(
-        "DELETE",
-        "/api/v1/calibration",
-        _forget,
-        WallCalibration,
-        "Forget the calibration in force, which is returned.",
-        refusals={404: "There is none.", 503: "Its file cannot be removed."},
-    ),
-)
+WALL_CALLS: tuple[Call[Any], ...] = (_samples, _calibration, _adopt, _forget)
