@@ -94,11 +94,11 @@ async def test_a_history_that_cannot_be_written_is_said_once_and_again_when_it_c
         sampler, history, Attributor(make_config(), sampler, lambda: None), uncalibrated(tmp_path), interval_seconds=60
     )
 
-    async def full(time: float, samples: object) -> None:
+    async def full(rows: object) -> None:
         raise HistoryError("the disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(history, "append", full)
+        broken.setattr(history, "append_all", full)
         await recorder.mark()
         await recorder.mark()
     await recorder.mark()
@@ -122,17 +122,17 @@ async def test_nothing_ends_the_recording_silently(
         uncalibrated(tmp_path),
         interval_seconds=0.05,
     )
-    append = history.append
+    append = history.append_all
     failed = asyncio.Event()
 
-    async def unforeseen(time: float, samples: object) -> None:
+    async def unforeseen(rows: object) -> None:
         failed.set()
         raise KeyError("what nobody thought of")
 
-    monkeypatch.setattr(history, "append", unforeseen)
+    monkeypatch.setattr(history, "append_all", unforeseen)
     recorder.start()
     await failed.wait()
-    monkeypatch.setattr(history, "append", append)
+    monkeypatch.setattr(history, "append_all", append)
     await recorder.mark()
     await recorder.close()
     await history.close()

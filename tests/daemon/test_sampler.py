@@ -15,7 +15,7 @@ from wattview.daemon import sampler
 from wattview.daemon.sampler import Sampler, Source
 from wattview.model import Fault, Reading
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
-from wattview.probes.registry import ProbeEntry
+from wattview.probes.registry import ExporterView, ProbeEntry
 
 
 class ScriptedProbe:
@@ -61,6 +61,38 @@ async def test_askers_at_the_same_moment_share_one_reading(source: Source, probe
     readings = await asyncio.gather(*(source.read() for _ in range(50)))
     assert probe.reads == 1
     assert len({id(reading) for reading in readings}) == 1
+
+
+async def test_details_are_read_for_those_who_show_them_and_for_a_while_after(
+    make_config: ConfigFactory,
+) -> None:
+    told: list[bool] = []
+    begun = threading.Event()
+
+    class DetailedProbe(ScriptedProbe):
+        def read(self, detailed: bool = True) -> Reading:
+            told.append(detailed)
+            begun.set()
+            return super().read()
+
+    probe = DetailedProbe()
+    view = ExporterView("demo", lambda reading: [], detailed=True)
+    source = Source(ProbeEntry("demo", lambda config: probe, (view,)), make_config())
+    await source.read()
+    await source.read(max_age=60, detailed=True)
+    await source.read(max_age=60, detailed=True)
+    await source.read(max_age=0)
+    assert told == [False, True, True], "a reading without details is not shared with who shows them"
+    probe.gate.clear()
+    begun.clear()
+    source = Source(ProbeEntry("demo", lambda config: probe, (view,)), make_config())
+    first = asyncio.create_task(source.read())
+    await asyncio.to_thread(begun.wait)
+    second = asyncio.create_task(source.read(detailed=True))
+    await asyncio.sleep(0)
+    probe.gate.set()
+    await asyncio.gather(first, second)
+    assert told[3:] == [False, True], "nor is one that had begun before they asked"
 
 
 async def test_a_reading_that_is_too_old_for_the_asker_is_taken_anew(source: Source, probe: ScriptedProbe) -> None:

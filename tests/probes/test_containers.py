@@ -105,6 +105,14 @@ def test_a_container_is_who_the_engine_says_and_uses_what_its_cgroup_says(machin
     assert reading.machine.cpus == 4
 
 
+def test_without_details_a_container_has_the_same_figures(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH, limit="67108864")
+    machine.start(ID, "web", 4242, PATH)
+    full, brief = machine.probe.read(), machine.probe.read(detailed=False)
+    assert named(brief, "web") == named(full, "web")
+    assert brief.details == {}, "which costs half of the files"
+
+
 @pytest.mark.parametrize("limit", ["max", str(1 << 50)])
 def test_without_a_limit_that_limits_memory_percent_is_of_the_machine(machine: Machine, limit: str) -> None:
     tree.v2_cgroup(machine.sys, PATH, limit=limit)

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from wattview.config import Config
@@ -53,11 +54,20 @@ RETRY_SECONDS: dict[ProbeState, float] = {"absent": 15.0, "refused": 15.0, "brok
 LOOK_SECONDS = 15.0
 """How often a source without requests is checked."""
 
+DETAILED_SECONDS = 300.0
+"""How long after a request for details every reading has them."""
+
 LEVELS: dict[ProbeState, EventLevel] = {"absent": "info", "broken": "error"}
 """Log levels for a source's failures; the default is warning."""
 
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
+
+
+def until_tick(interval_seconds: float) -> float:
+    """How long to sleep until the next multiple of the interval: what is done periodically is done together, and wakes
+    the processor once."""
+    return interval_seconds - time.monotonic() % interval_seconds
 
 
 class Source:
@@ -67,6 +77,9 @@ class Source:
         self.entry = entry
         self.name = entry.name
         self.probe = entry.make(config)
+        self._has_details = any(view.detailed for view in entry.views)
+        self._detailed_until = float("-inf")
+        self._detailed = False
         self.latest: Reading | None = None
         self.status = ProbeStatus(probe=entry.name, state="unread")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"probe-{entry.name}")
@@ -76,10 +89,15 @@ class Source:
         self._failed_at = 0.0
         self._told = ("unread", "")
 
-    async def read(self, max_age: float = FRESH_SECONDS, patience: float = PATIENCE_SECONDS) -> Reading:
+    async def read(
+        self, max_age: float = FRESH_SECONDS, patience: float = PATIENCE_SECONDS, *, detailed: bool = False
+    ) -> Reading:
         """A reading no older than ``max_age`` seconds. Raises SourceError, also on a time-out."""
         now = time.monotonic()
-        if self.latest is not None and self._failure is None and now - self.latest.monotonic <= max_age:
+        if detailed:
+            self._detailed_until = now + DETAILED_SECONDS
+        missing = detailed and not self._detailed
+        if self.latest is not None and self._failure is None and now - self.latest.monotonic <= max_age and not missing:
             return self.latest
         if self._failure is not None and max_age > 0 and now - self._failed_at < RETRY_SECONDS[self._failure.state]:
             raise self._failure
@@ -94,6 +112,8 @@ class Source:
         outcome = pending.result()
         if isinstance(outcome, SourceError):
             raise outcome
+        if detailed and not self._detailed:  # it had begun before details were asked for
+            return await self.read(max_age, patience, detailed=True)
         return outcome
 
     def _unanswered(self, seconds: float) -> SourceError:
@@ -117,14 +137,18 @@ class Source:
     async def _read(self) -> Reading | SourceError:
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
+        detailed = self._has_details and time.monotonic() < self._detailed_until
+        read: Callable[..., Reading] = self.probe.read
+        if self._has_details:
+            read = partial(read, detailed=detailed)
         try:
-            reading: Reading = await loop.run_in_executor(self._thread, self.probe.read)
+            reading = await loop.run_in_executor(self._thread, read)
         except Exception as caught:
             error = caught if isinstance(caught, SourceError) else _unexpected(self.name, caught)
             self._failure, self._failed_at = error, time.monotonic()
             self._note(error.state, error.reason, error.fix, time.perf_counter() - began)
             return error
-        self.latest, self._failure = reading, None
+        self.latest, self._failure, self._detailed = reading, None, detailed
         if reading.faults:
             first = reading.faults[0]
             more = f" (and {len(reading.faults) - 1} more)" if len(reading.faults) > 1 else ""

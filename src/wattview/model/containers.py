@@ -237,7 +237,8 @@ class ContainersReading(Reading, frozen=True, kw_only=True):
 
     ``ended`` are containers that ended within ``docker.ended_seconds``, with their last counters and
     ``Container.ended``. ``root`` is the root cgroup: the whole machine, containers included. ``details`` has one entry
-    for each of these, by id. ``labels_shown`` are the container labels that become metric labels; None for all.
+    for each of these, by id; both are read for cAdvisor's metrics alone. ``labels_shown`` are the container labels that
+    become metric labels; None for all.
     """
 
     engine: Engine

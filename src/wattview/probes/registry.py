@@ -25,12 +25,14 @@ from wattview.probes.workloads import probe as workloads
 
 
 class ExporterView(NamedTuple):
-    """How one exporter (by its key in the settings) shows a Reading."""
+    """How one exporter (by its key in the settings) shows a Reading. ``detailed``: it shows details, which the probe's
+    ``read`` leaves out if told to."""
 
     exporter: str
     families: Callable[[Any], list[Family]]
     keep: frozenset[str] = frozenset()
     facts: frozenset[str] = frozenset()
+    detailed: bool = False
 
 
 def _always(config: Config) -> bool:
@@ -136,7 +138,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
                     }
                 ),
             ),
-            ExporterView("containers", docker_stats_families.cadvisor_families),
+            ExporterView("containers", docker_stats_families.cadvisor_families, detailed=True),
         ),
     ),
     ProbeEntry(

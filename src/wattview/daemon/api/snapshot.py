@@ -22,7 +22,7 @@ from wattview.daemon.attribution.attributor import Attributor
 from wattview.daemon.events import EventLog, tell
 from wattview.daemon.exporters.health import Health
 from wattview.daemon.lab.runner import Runner
-from wattview.daemon.sampler import FRESH_SECONDS, Sampler
+from wattview.daemon.sampler import FRESH_SECONDS, Sampler, until_tick
 from wattview.daemon.wall.wall import Wall
 from wattview.model import (
     ContainersReading,
@@ -76,7 +76,7 @@ class Snapshots:
         """Takes a snapshot periodically for the sake of its events. It reuses others' readings of that period, and
         scrapes no exporter."""
         while True:
-            await asyncio.sleep(interval_seconds)
+            await asyncio.sleep(until_tick(interval_seconds))
             await self.take(max_age=interval_seconds, health_age=math.inf)
 
     async def take(

@@ -132,7 +132,7 @@ async def _source(scrape: Scrape, source: Source) -> list[Family]:
     try:
         if source.name == "node" and scrape.query:
             return view.families(await source.call(lambda probe: probe.read(*_collectors(scrape.query))))
-        reading = await source.read()
+        reading = await source.read(detailed=view.detailed)
         if scrape.key == "containers" and isinstance(reading, ContainersReading):
             reading = scrape.shown.last_words.for_scraper(scrape.scraper, reading)
         return view.families(reading)

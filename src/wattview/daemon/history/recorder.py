@@ -18,7 +18,7 @@ from wattview.daemon.exporters.run_families import machine_families
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.machine_now import machine_now
-from wattview.daemon.sampler import Sampler, Source
+from wattview.daemon.sampler import Sampler, Source, until_tick
 from wattview.daemon.wall.wall import Wall
 from wattview.exposition import Sample, labels
 from wattview.model import PowerReading
@@ -72,7 +72,6 @@ class Recorder:
         await self._tick(max_age=0.0, not_before=time.monotonic())
 
     async def _run(self) -> None:
-        due = time.monotonic()
         while True:
             try:
                 await self._tick(max_age=min(0.5, self._interval / 2))
@@ -80,8 +79,7 @@ class Recorder:
                 # Recording never ends by itself: the next tick may succeed.
                 self._say(f"{type(error).__name__}: {error}")
                 log.debug("a tick of the history failed", exc_info=error)
-            due = max(due + self._interval, time.monotonic())
-            await asyncio.sleep(due - time.monotonic())
+            await asyncio.sleep(until_tick(self._interval))
 
     async def _tick(self, max_age: float, not_before: float = 0.0) -> None:
         async with self._lock:
@@ -98,9 +96,7 @@ class Recorder:
                 parts.append(attributed)
                 parts.append(self._wall.kept())
             try:
-                for moment, samples in parts:
-                    if samples:
-                        await self._history.append(moment, samples)
+                await self._history.append_all(parts)
             except HistoryError as error:
                 self._say(str(error))
             else:

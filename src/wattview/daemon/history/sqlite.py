@@ -38,10 +38,10 @@ _DAMAGE = (struct.error, zlib.error, ValueError, TypeError)
 class SqliteHistory:
     """A history in one SQLite file, for one daemon.
 
-    Every ``append`` is one row: a time in microseconds, the number of a layout (which series, in which order) and their
-    values as doubles. A tick thus costs one written page, whatever the number of series; a row per sample would cost a
-    page each. 50 series every 5 s take 8.3 MB a day, and one day of one series is read in 0.05 s
-    (tests/daemon/test_history_sqlite.py measures the size). Long rows are compressed. Each append deletes a few rows
+    Every moment is one row: a time in microseconds, the number of a layout (which series, in which order) and their
+    values as doubles. A tick thus costs one written page or two, whatever the number of series; a row per sample would
+    cost a page each. 50 series every 5 s take 8.3 MB a day, and one day of one series is read in 0.05 s
+    (tests/daemon/test_history_sqlite.py measures the size). Long rows are compressed. Each row deletes a few rows
     that exceed the retention.
 
     A damaged row is skipped, and logged once; ``database`` handles damage to the whole file, ``retention`` the age of
@@ -68,11 +68,18 @@ class SqliteHistory:
 
     async def append(self, time: float, samples: Iterable[tuple[str, float]]) -> None:
         """Stores the values of series at one moment. Values that are not finite are dropped."""
-        finite = {key: float(value) for key, value in samples if math.isfinite(value)}
-        if not finite:
+        await self.append_all([(time, samples)])
+
+    async def append_all(self, rows: Iterable[tuple[float, Iterable[tuple[str, float]]]]) -> None:
+        """The same for several moments, in one transaction."""
+        finite = [
+            (time, {key: float(value) for key, value in samples if math.isfinite(value)}) for time, samples in rows
+        ]
+        kept = [(time, samples) for time, samples in finite if samples]
+        if not kept:
             return
         try:
-            await self._database.write(lambda connection: self._append(connection, time, finite))
+            await self._database.write(lambda connection: self._append(connection, kept))
         except HistoryError as error:
             self.problem = error
             raise
@@ -103,25 +110,29 @@ class SqliteHistory:
 
     # In the writing thread.
 
-    def _append(self, connection: sqlite3.Connection, time: float, samples: Mapping[str, float]) -> None:
+    def _append(self, connection: sqlite3.Connection, rows: Iterable[tuple[float, Mapping[str, float]]]) -> None:
         if connection is not self._known:
             self._forget_what_is_known()
             self._known = connection
         try:
             connection.execute("BEGIN IMMEDIATE")
-            layout = self._layout(connection, time, tuple(samples))
-            data = _packed(struct.pack(f"<{len(samples)}d", *samples.values()))
-            at = round(time * _MICROSECONDS)
-            while not connection.execute("INSERT OR IGNORE INTO ticks VALUES (?, ?, ?)", (at, layout, data)).rowcount:
-                at += 1
-            self._retention.note(connection, at)
-            self._retention.forget(connection)
-            self._prune(connection, time)
+            for time, samples in rows:
+                self._append_row(connection, time, samples)
             connection.execute("COMMIT")
         except BaseException:
             # The transaction may have been rolled back.
             self._forget_what_is_known()
             raise
+
+    def _append_row(self, connection: sqlite3.Connection, time: float, samples: Mapping[str, float]) -> None:
+        layout = self._layout(connection, time, tuple(samples))
+        data = _packed(struct.pack(f"<{len(samples)}d", *samples.values()))
+        at = round(time * _MICROSECONDS)
+        while not connection.execute("INSERT OR IGNORE INTO ticks VALUES (?, ?, ?)", (at, layout, data)).rowcount:
+            at += 1
+        self._retention.note(connection, at)
+        self._retention.forget(connection)
+        self._prune(connection, time)
 
     def _forget_what_is_known(self) -> None:
         self._known = None

@@ -64,7 +64,8 @@ class ContainersProbe:
         self._ended: dict[str, tuple[MeasuredUse, float]] = {}
         self._over: dict[str, int] = {}
 
-    def read(self) -> ContainersReading:
+    def read(self, detailed: bool = True) -> ContainersReading:
+        """``detailed``: with ``details``, which only cAdvisor's metrics show."""
         machine = self._read_machine()
         self._engine.start()
         self._cri.start()
@@ -76,10 +77,12 @@ class ContainersProbe:
         with self._lock:
             state = self._state()
             self._follow(state, machine)
-            running = self._measure(state, faults)
+            running = self._measure(state, faults, detailed)
             ended = self._recently_ended(monotonic)
-            self._background.follow({container_id: known.target for container_id, known in self._running.items()})
-            root = self._read_root(machine)
+            root = None
+            if detailed:
+                self._background.follow({container_id: known.target for container_id, known in self._running.items()})
+                root = self._read_root(machine)
         if state.problem is not None:
             if not running:
                 raise state.problem
@@ -106,7 +109,9 @@ class ContainersProbe:
             containers=tuple([measured.container for measured in running]),
             ended=tuple([measured.container for measured in ended]),
             root=None if root is None else root.container,
-            details={one.container.id: one.detail for one in (*ended, *running, *([root] if root else []))},
+            details={one.container.id: one.detail for one in (*ended, *running, *([root] if root else []))}
+            if detailed
+            else {},
             machine=machine,
         )
 
@@ -186,15 +191,16 @@ class ContainersProbe:
                 self._exits.add(info.pid)
                 running.read_last()
 
-    def _measure(self, state: EngineState, faults: dict[str, Fault]) -> list[MeasuredUse]:
+    def _measure(self, state: EngineState, faults: dict[str, Fault], detailed: bool) -> list[MeasuredUse]:
         found: list[MeasuredUse] = []
         slow = self._background
         for container_id in list(self._running):
             running = self._running[container_id]
             try:
                 measured = running.read(
-                    faults, slow.space.get(container_id), slow.tasks.get(container_id), slow.load.get(container_id)
-                )
+                    faults, slow.space.get(container_id), slow.tasks.get(container_id), slow.load.get(container_id),
+                    detailed=detailed,
+                )  # fmt: skip
             except CgroupGone:
                 self._end(container_id)
                 continue

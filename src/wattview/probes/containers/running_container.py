@@ -112,8 +112,11 @@ class RunningContainer:
         space: DiskSpace | None = None,
         tasks: dict[str, int] | None = None,
         load: LoadAverage | None = None,
+        *,
+        detailed: bool = True,
     ) -> MeasuredUse:
-        """Current use, with the slow figures from the background thread.
+        """Current use, with the slow figures from the background thread. Unless ``detailed``, without what only
+        cAdvisor's metrics show.
 
         Parts without figures are added to ``faults``. Raises CgroupGone.
         """
@@ -122,8 +125,8 @@ class RunningContainer:
             detail = ContainerDetail(id=self.info.id, counters=_NO_COUNTERS)
             return MeasuredUse(self._container("", _NO_COUNTERS, (), time.monotonic()), detail)
         monotonic = time.monotonic()
-        counters, missing = self._cgroup.read()
-        if self._cgroup.version == 2 and self.info.cpu_shares is not None:
+        counters, missing = self._cgroup.read(detailed)
+        if detailed and self._cgroup.version == 2 and self.info.cpu_shares is not None:
             # The weight does not determine the shares; the engine knows them.
             counters = msgspec.structs.replace(
                 counters, spec=msgspec.structs.replace(counters.spec, cpu_shares=self.info.cpu_shares)

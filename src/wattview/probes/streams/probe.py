@@ -14,7 +14,7 @@ from wattview.model import StreamsReading
 from wattview.probes import Probe, SourceAbsent, SourceError, SourceRefused
 from wattview.probes.streams import mediamtx, nginx_rtmp, srs
 from wattview.probes.streams.families import families
-from wattview.probes.streams.http import Silent, access
+from wattview.probes.streams.http import Silent, access, fail_if_closed
 from wattview.probes.streams.kind import StreamServer
 
 __all__ = ["SERVERS", "RtmpServerProbe", "families"]
@@ -55,6 +55,8 @@ class RtmpServerProbe:
                 continue
             probe = server.make(url, self._access)
             try:
+                if url and is_local(url):
+                    fail_if_closed(url)
                 reading = probe.read()
             except SourceError as error:
                 probe.close()

@@ -49,10 +49,12 @@ class CgroupFiles:
         self._inner = place.inner
         self._files: dict[str, KernelFile | None] = {}
         self._counts_io: bool | None = None
+        self.detailed = True
         self.spec = self.read_spec()
 
-    def read(self) -> tuple[CgroupCounters, list[Fault]]:
-        """All current counters, and the controllers without any. Raises CgroupGone."""
+    def read(self, detailed: bool = True) -> tuple[CgroupCounters, list[Fault]]:
+        """All current counters, or those without details, and the controllers without any. Raises CgroupGone."""
+        self.detailed = detailed
         fields: Fields = {}
         faults: list[Fault] = []
         for section in SECTIONS[self.version]:

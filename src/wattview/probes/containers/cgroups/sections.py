@@ -29,8 +29,10 @@ class NotCounted(Exception):
 
 
 class OpenCgroup(Protocol):
-    """What a section needs of the cgroup. ``text`` is None if there is no such file."""
+    """What a section needs of the cgroup. ``text`` is None if there is no such file. Unless ``detailed``, what only
+    cAdvisor's metrics show is left out."""
 
+    detailed: bool
     spec: CgroupSpec
     quota_at: str
     """Where below the cgroup its CPU quota is set: ``container/``, or "" for itself."""
@@ -63,7 +65,7 @@ def _seconds(stat: dict[bytes, int], key: bytes, per_second: float) -> float | N
 
 
 def _cfs_v1(files: OpenCgroup) -> Fields:
-    if files.spec.cpu_quota_us is None:
+    if not files.detailed or files.spec.cpu_quota_us is None:
         return {}
     stat = cgroup.flat(files.needed("cpu", f"{files.quota_at}cpu.stat"))
     return _cfs(stat, b"throttled_time", b"burst_time", 1e9)
@@ -134,6 +136,8 @@ def _memory(usage: bytes, stat: bytes, table: _Table) -> Fields:
 
 def _memory_v1(files: OpenCgroup) -> Fields:
     fields = _memory(files.needed("memory", "memory.usage_in_bytes"), files.needed("memory", "memory.stat"), _MEMORY_V1)
+    if not files.detailed:
+        return fields
     fields["memory_max_usage_bytes"] = _number(files.text("memory", "memory.max_usage_in_bytes"))
     fields["memory_limit_hits_total"] = _number(files.text("memory", "memory.failcnt"))
     fields["memory_kernel_bytes"] = _number(files.text("memory", "memory.kmem.usage_in_bytes"))
@@ -145,6 +149,8 @@ def _memory_v1(files: OpenCgroup) -> Fields:
 
 def _memory_v2(files: OpenCgroup) -> Fields:
     fields = _memory(files.needed("memory", "memory.current"), files.needed("memory", "memory.stat"), _MEMORY_V2)
+    if not files.detailed:
+        return fields
     fields["memory_max_usage_bytes"] = _number(files.text("memory", "memory.peak"))
     fields["memory_swap_bytes"] = _number(files.text("memory", "memory.swap.current"))
     data = files.text("memory", "memory.events")
@@ -173,7 +179,7 @@ def _io_v1(files: OpenCgroup) -> Fields:
     amounts = _blkio(files, "io_service_bytes")
     if not amounts and not files.v1_counts_io():
         raise NotCounted
-    return _disks(files, amounts, _blkio(files, "io_serviced"), {})
+    return _disks(files, amounts, _blkio(files, "io_serviced") if files.detailed else {}, {})
 
 
 def _blkio(files: OpenCgroup, kind: str) -> dict[Device, dict[str, int]]:
@@ -226,7 +232,7 @@ def _cpu_v2(files: OpenCgroup) -> Fields:
         "cpu_user_seconds_total": _seconds(stat, b"user_usec", 1e6),
         "cpu_system_seconds_total": _seconds(stat, b"system_usec", 1e6),
     }
-    if files.spec.cpu_quota_us is None:
+    if not files.detailed or files.spec.cpu_quota_us is None:
         return fields
     if files.quota_at:
         # Periods are counted where the quota is set, not in the cgroups above.
@@ -254,7 +260,7 @@ _IO_COSTS = ("cost.usage", "cost.wait", "cost.indebt", "cost.indelay")
 
 def _pressure_v2(files: OpenCgroup) -> Fields:
     found: dict[str, float] = {}
-    for resource in ("cpu", "memory", "io"):
+    for resource in ("cpu", "memory", "io") if files.detailed else ():
         data = files.text(resource, f"{resource}.pressure")
         if data is not None:
             for kind, seconds in cgroup.stalled_seconds(data):
