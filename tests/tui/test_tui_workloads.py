@@ -9,6 +9,9 @@ import pytest
 
 from tests.support.dashboard import NOW, ScriptedDaemon, opened, screen_text, snapshot, until
 from wattview.model import Snapshot, Workload, WorkloadProcess, WorkloadProcesses
+from wattview.tui.time_travel.trend_buffers import TrendBuffers
+from wattview.tui.widgets.workload_columns import WORKLOAD_TREE, WorkloadRow
+from wattview.tui.workloads.tree import tree_rows
 from wattview.tui.workloads.workload import WorkloadDetails
 
 
@@ -68,15 +71,95 @@ async def test_v_goes_through_the_kinds(daemon: ScriptedDaemon) -> None:
         await until(pilot, lambda: "Workloads 7" in screen_text(pilot.app))
 
 
-async def test_b_puts_together_what_belongs_together(daemon: ScriptedDaemon) -> None:
+def names_in_tree(pilot: Any) -> list[str]:
+    return [column_text(row) for row in pilot.app.screen.table.rows]
+
+
+def column_text(row: WorkloadRow) -> str:
+    return WORKLOAD_TREE[0].text(row)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+async def test_b_makes_a_tree_whose_branches_have_the_sums_and_can_be_folded(
+    daemon: ScriptedDaemon, size: tuple[int, int]
+) -> None:
     daemon.now = mixture()
-    async with opened(daemon, (120, 40)) as pilot:
+    async with opened(daemon, size) as pilot:
         await pilot.press("3")
         await until(pilot, lambda: "Workloads 7" in screen_text(pilot.app))
         await pilot.press("b")
-        await pilot.pause()
-        places = [row.workload.pod or row.workload.slice or row.workload.user for row in pilot.app.screen.table.rows]
-        assert [place for place in places if place] == ["anna", "evening", "/system.slice"]
+        await until(pilot, lambda: "▾ live/evening" in screen_text(pilot.app))
+        assert names_in_tree(pilot) == [
+            "▾ kubepods", "  ▾ live/evening", "      encoder", "▾ Programs", "    ffmpeg",
+            "▾ system.slice", "    nginx.service", "▾ Kernel", "    kernel threads",
+            "▾ user.slice", "    session-3.scope", "▾ docker", "    nginx-rtmp", "    transcoder-a",
+        ]  # fmt: skip
+        await pilot.press("g", "left")
+        await until(pilot, lambda: names_in_tree(pilot)[:2] == ["▸ kubepods", "▾ Programs"])
+        assert pilot.app.screen.table.row.workload.power_watts == 30.0
+        assert "1 inside" in screen_text(pilot.app)
+        assert "Workloads 7" in screen_text(pilot.app), "what is folded is there"
+        await pilot.press("enter")
+        await until(pilot, lambda: names_in_tree(pilot)[1] == "  ▾ live/evening")
+        await pilot.press("down", "down", "left")
+        await until(pilot, lambda: names_in_tree(pilot)[:3] == ["▾ kubepods", "  ▸ live/evening", "▾ Programs"])
+        assert pilot.app.screen.table.row.name == "live/evening", "the cursor is on the branch that it was in"
+        await pilot.press("slash", *"encoder", "enter")
+        await until(pilot, lambda: names_in_tree(pilot) == ["▾ kubepods", "  ▾ live/evening", "      encoder"])
+        await pilot.press("b")
+        await until(pilot, lambda: "▾" not in "".join(row.name for row in pilot.app.screen.table.rows))
+
+
+def tree_of(*workloads: Workload) -> dict[str, WorkloadRow]:
+    trends = TrendBuffers()
+    trends.record(snapshot(workloads=workloads))
+    return {row.workload.id: row for row in tree_rows([WorkloadRow(one, None, trends, NOW) for one in workloads])}
+
+
+def unit(id: str, **fields: Any) -> Workload:
+    return Workload(id=id, kind="unit", name=id.rpartition("/")[2], slice=id.rpartition("/")[0], **fields)
+
+
+def test_a_sum_with_an_unknown_part_is_unknown() -> None:
+    found = tree_of(
+        unit("/a.slice/one.service", power_watts=1.0, cpu_percent=5.0),
+        unit("/a.slice/two.service", power_watts=None, cpu_percent=0.0),
+    )
+    assert found["/a.slice/"].workload.power_watts is None
+    assert found["/a.slice/"].workload.cpu_percent == 5.0
+
+
+def test_a_workload_with_others_inside_is_one_part_of_its_branch() -> None:
+    """Docker in a service's control group, or a pod's sandbox."""
+    found = tree_of(
+        unit("/system.slice/agent.service", power_watts=1.0),
+        unit("/system.slice/agent.service/worker", power_watts=2.0),
+        unit("/system.slice/cron.service", power_watts=4.0),
+    )
+    assert found["/system.slice/"].workload.power_watts == 7.0
+    assert found["/system.slice/agent.service/"].workload.power_watts == 3.0
+    assert found["/system.slice/agent.service"].parent == "/system.slice/agent.service/"
+
+
+def test_branches_that_hold_one_branch_alone_are_one() -> None:
+    path = "/user.slice/user-1000.slice/user@1000.service/app.slice"
+    found = tree_of(unit(f"{path}/obs.service"), unit(f"{path}/mail.service"))
+    assert [(row.name, row.depth) for row in found.values() if row.parts] == [
+        ("user.slice/user-1000.slice/user@1000.service/app.slice", 0)
+    ]
+
+
+def test_the_trend_of_a_branch_is_the_sum_where_all_parts_are_known() -> None:
+    def at(second: float, *watts: float | None) -> Snapshot:
+        parts = [unit(f"/a.slice/{index}.service", power_watts=one) for index, one in enumerate(watts)]
+        return snapshot(second, workloads=tuple(parts))
+
+    trends = TrendBuffers()
+    for second, watts in enumerate([(1.0, 2.0), (1.5, None), (1.0, 4.0), (1.0, 4.0, 10.0)]):
+        trends.record(at(second, *watts))
+    rows = [WorkloadRow(one, None, trends, NOW) for one in at(3, 1.0, 4.0, 10.0).workloads]
+    branch = next(row for row in tree_rows(rows) if row.parts)
+    assert branch.trends[*branch.trend_key, "power"] == [(NOW, 3.0), (NOW + 2, 5.0), (NOW + 3, 15.0)]
 
 
 async def test_enter_opens_a_workload_with_what_is_known_of_it(daemon: ScriptedDaemon) -> None:

@@ -8,7 +8,7 @@ are dropped.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -56,6 +56,29 @@ class TrendBuffers:
         """Adds older points before the present ones."""
         of, figure = _split(key)
         self._parts.setdefault(of, _PartTrends(of)).seeded[figure] = list(points)
+
+
+class SummedTrends:
+    """The trends of several parts as those of one: the sum of a figure at each time at which all that were there then
+    had one."""
+
+    def __init__(self, trends: TrendBuffers | SummedTrends, parts: Sequence[Key]) -> None:
+        self._trends = trends
+        self._parts = parts
+
+    def __getitem__(self, key: Key) -> list[Point]:
+        figure = _split(key)[1]
+        sums: dict[float, float] = {}
+        found: dict[float, int] = {}
+        trends = [points for part in self._parts if (points := self._trends[(*part, figure) if figure else part])]
+        for points in trends:
+            for at, value in points:
+                sums[at] = sums.get(at, 0.0) + value
+                found[at] = found.get(at, 0) + 1
+        here = sorted((points[0][0], points[-1][0]) for points in trends)
+        begins, ends = [begin for begin, _ in here], sorted(end for _, end in here)
+        expected = {at: bisect_right(begins, at) - bisect_left(ends, at) for at in sums}
+        return [(at, sums[at]) for at in sorted(sums) if found[at] == expected[at]]
 
 
 class _PartTrends:
@@ -182,7 +205,7 @@ def snapped(start: float, end: float, columns: int) -> tuple[float, float]:
 
 def bridged(values: list[float | None], widest: int) -> list[float | None]:
     """Gaps of at most ``widest`` columns, filled with a straight line: points that are further apart than a column is
-    wide are a slower clock and no missing data; a longer gap stays a gap."""
+    wide are a slower clock and no found data; a longer gap stays a gap."""
     filled = list(values)
     last: int | None = None
     before: float | None = None
@@ -198,7 +221,7 @@ def bridged(values: list[float | None], widest: int) -> list[float | None]:
 
 def joined(given: Iterable[Point], start: float, end: float, columns: int, step_seconds: float) -> list[float | None]:
     """The mean of each column; a gap has the value before it where points follow each other no faster: a slow clock is
-    no missing data. ``step_seconds`` is how far apart they are at least; where a fast clock follows a slow one (live
+    no found data. ``step_seconds`` is how far apart they are at least; where a fast clock follows a slow one (live
     seconds after stored ones), the points around a gap say how far apart they are there."""
     points = list(given)
     values = buckets(points, start, end, columns)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Hashable, Sequence
 from itertools import groupby
-from operator import itemgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.cells import cell_len
@@ -30,10 +29,9 @@ from textual.strip import Strip
 from wattview.tui.plots.plot import SERIES
 from wattview.tui.text import UNKNOWN
 from wattview.tui.widgets.column import Column, aligned, lay_out
+from wattview.tui.widgets.ordering import Parent, matching, nested, ordered
 
 R = TypeVar("R")
-
-_VALUE = itemgetter(0)
 
 
 class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
@@ -117,6 +115,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self.opens = opens
         self.filter = ""
         self.marked: set[Hashable] = set()
+        self.branch_of: Parent[R] | None = None  # of rows that are a tree
         self.rows: list[R] = []
         self._given: Sequence[R] = ()
         self._cursor_key: Hashable = None
@@ -162,12 +161,10 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     def _arrange(self, tell: bool = True) -> None:
         rows = list(self._given)
         if self.filter:
-            rows = [r for r in rows if any(self.filter in c.text(r).casefold() for c in self.columns)]
-        column = self.columns[self.sort_column] if self.sort_column is not None else None
-        if column is not None and column.sort is not None:
-            valued = [(column.sort(row), row) for row in rows]
-            known = sorted((pair for pair in valued if pair[0] is not None), key=_VALUE, reverse=self.descending)
-            rows = [row for _, row in known] + [row for value, row in valued if value is None]
+            rows = matching(rows, self.columns, self.filter, self.key, self.branch_of)
+        rows = ordered(rows, self.columns[self.sort_column] if self.sort_column is not None else None, self.descending)
+        if self.branch_of is not None:
+            rows = nested(rows, self.key, self.branch_of)
         self.rows = rows
         self._written.clear()
         if self._cursor_key is not None and not (self.follow and self._cursor == 0):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from wattview.model import Container, Snapshot, Stream, Workload
 from wattview.tui.text import UNKNOWN, count, mbit, mib, money, number, span, spark
-from wattview.tui.time_travel.trend_buffers import Key, TrendBuffers, bridged, buckets, snapped, traffic
+from wattview.tui.time_travel.trend_buffers import Key, SummedTrends, TrendBuffers, bridged, buckets, snapped, traffic
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.table import Table
 
@@ -30,12 +30,17 @@ class ContainerRow(NamedTuple):
 
 
 class WorkloadRow(NamedTuple):
-    """A workload, and what its engine knows of it if it is a container."""
+    """A workload, and what its engine knows of it if it is a container. In a tree it is ``depth`` branches deep, and
+    ``parent`` is the key of the innermost; a branch itself has ``parts``, whose sum ``workload`` is."""
 
     workload: Workload
     container: Container | None
-    trends: TrendBuffers
+    trends: TrendBuffers | SummedTrends
     now: float
+    depth: int = 0
+    parent: str | None = None
+    parts: int = 0
+    folded: bool = False
 
     @property
     def name(self) -> str:
@@ -153,8 +158,21 @@ WORKLOADS: tuple[Column[WorkloadRow], ...] = (
     Column("Up", 10, lambda row: span(_running(row)), lambda row: _running(row), rank=4),
 )  # fmt: skip
 
-WORKLOAD_WATTS, WORKLOAD_WHERE = 1, 6
-"""Columns that a table of workloads is sorted by."""
+WORKLOAD_WATTS = 1
+"""The column that a table of workloads is sorted by."""
+
+
+def _in_tree(row: WorkloadRow) -> str:
+    mark = ("▸ " if row.folded else "▾ ") if row.parts else "  "
+    return f"{'  ' * row.depth}{mark}{row.workload.name}"
+
+
+WORKLOAD_TREE: tuple[Column[WorkloadRow], ...] = (
+    Column("Workload", 30, _in_tree, lambda row: row.workload.name.casefold(), left=True),
+    *(column for column in WORKLOADS[1:] if column.title not in ("Kind", "Belongs to")),
+    Column("Kind", 9, lambda row: f"{row.parts} inside" if row.parts else row.workload.kind, left=True, rank=2),
+)
+"""Workloads in the branches that they belong to."""
 
 
 def _running(row: WorkloadRow) -> float | None:

@@ -21,6 +21,7 @@ from wattview.tui.widgets.pane import Pane, entitle, fit_height
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 from wattview.tui.widgets.workload_columns import ContainerRow, WorkloadRow
+from wattview.tui.workloads.tree import tree_rows
 
 GRAPH_SECONDS = 120.0
 
@@ -39,7 +40,9 @@ class WorkloadsScreen(View):
     FILTERS = "workloads"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "kind", "Kind", id="workloads_kind"),
-        Binding("b", "group", "Group by pod and slice", id="workloads_group", show=False),
+        Binding("b", "group", "Tree", id="workloads_group"),
+        Binding("left,h", "fold(True)", "Fold a branch", show=False, key_display="← →", id="workloads_fold"),
+        Binding("right,l", "fold(False)", "Unfold a branch", show=False, key_display="← →", id="workloads_unfold"),
     ]
 
     DEFAULT_CSS = """
@@ -56,6 +59,8 @@ class WorkloadsScreen(View):
     def __init__(self) -> None:
         super().__init__()
         self.kind = KINDS[0]
+        self.in_tree = False
+        self._folded: set[str] = set()
 
     def content(self) -> Iterator[Widget]:
         yield Table(
@@ -94,9 +99,24 @@ class WorkloadsScreen(View):
         self.show(self.dashboard.picture)
 
     def action_group(self) -> None:
-        """Sorts by pod and slice, so that what belongs together stands together."""
+        """A tree by pod and slice, or a list again."""
+        self.in_tree = not self.in_tree
         table = self.query_one("#workloads", Table)
-        table.sort_by(workload_columns.WORKLOAD_WHERE)
+        table.branch_of = _branch_of if self.in_tree else None
+        table.set_columns(workload_columns.WORKLOAD_TREE if self.in_tree else workload_columns.WORKLOADS)
+        self.show(self.dashboard.picture)
+
+    def action_fold(self, folded: bool) -> None:
+        """Hides or shows what is in the branch under the cursor, or in the one that the row under it is in."""
+        row = self.table.row
+        if not self.in_tree or not isinstance(row, WorkloadRow):
+            return
+        branch = row.workload.id if row.parts and row.folded != folded else row.parent if folded else None
+        if branch is None:
+            return
+        (self._folded.add if folded else self._folded.discard)(branch)
+        self.table.go_to(branch)
+        self.show(self.dashboard.picture)
 
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
@@ -109,13 +129,18 @@ class WorkloadsScreen(View):
         elif snapshot is not None:
             every = workload_columns.workload_rows(snapshot, picture.trends)
             rows = [row for row in every if self.kind in ("all", row.workload.kind)]
+        listed = len(rows)
+        if self.in_tree and not self._containers_only:
+            rows = tree_rows(rows, () if shown.filter else self._folded)
         nothing = "no container is running" if self._containers_only else f"no {self.kind} is running"
         shown.show(
             rows, why_empty(picture, "containers" if self._containers_only else "workloads", nothing), tell=False
         )
         fit_height(shown, len(rows), self.size.height * 3 // 5)
         name = "Containers" if self._containers_only else TITLES[self.kind]
-        entitle(shown, workload_columns.titled(name, len(shown.rows), len(rows)), workload_columns.idle_sign(snapshot))
+        entitle(
+            shown, workload_columns.titled(name, _found(shown, listed), listed), workload_columns.idle_sign(snapshot)
+        )
         engine = snapshot.engine if snapshot is not None else None
         self.query_one("#engine", Pane).put(
             f"{engine.name} {engine.version}, cgroup v{engine.cgroup_version}: the engine itself takes "
@@ -142,7 +167,9 @@ class WorkloadsScreen(View):
             self._draw(self.table.row)
 
     def on_table_opened(self, message: Table.Opened) -> None:
-        if message.row.container is not None:
+        if isinstance(message.row, WorkloadRow) and message.row.parts:
+            self.action_fold(not message.row.folded)
+        elif message.row.container is not None:
             self.dashboard.open_details("container", message.row.container.id)
         elif isinstance(message.row, WorkloadRow):
             self.dashboard.open_details("workload", message.row.workload.id)
@@ -159,3 +186,12 @@ class WorkloadsScreen(View):
         for drawn, points in ((graph, use), (watts, power)):
             drawn.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds,
                        live=picture.live, empty="")  # fmt: skip
+
+
+def _branch_of(row: WorkloadRow) -> str | None:
+    return row.parent
+
+
+def _found(table: Table[Any], listed: int) -> int:
+    """How many of those listed a filter leaves, branches not counted; a folded branch hides none."""
+    return sum(not (isinstance(row, WorkloadRow) and row.parts) for row in table.rows) if table.filter else listed
