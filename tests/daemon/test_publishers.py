@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,14 @@ from hypothesis import strategies as st
 from tests.support.nobody import as_nobody, directory_for_all
 from tests.support.socket_tree import SocketTree
 from wattview.daemon.attribution.publishers import host_processes
-from wattview.daemon.attribution.publishers.host_processes import HostProcesses
-from wattview.daemon.attribution.publishers.matching import Match, Matching, PushedStream, ServerSight
+from wattview.daemon.attribution.publishers.host_processes import HostProcess, HostProcesses
+from wattview.daemon.attribution.publishers.matching import (
+    MOST_CONNECTIONS,
+    Match,
+    Matching,
+    PushedStream,
+    ServerSight,
+)
 from wattview.daemon.attribution.publishers.push_targets import PushTarget, push_targets
 from wattview.probes.tcp_sockets import SocketAddress, endpoint_of, plain_address, tcp_table
 
@@ -243,6 +251,30 @@ def test_all_that_works_for_a_publisher_is_its_family(tree: SocketTree) -> None:
     assert processes.family(62) == {60, 61, 62}
     assert processes.family(63) == {63}
     assert processes.family(60, others=[61]) == {60}
+
+
+@pytest.mark.parametrize("parent_of", [lambda pid: pid - 1, lambda pid: pid // 2, lambda pid: 2, lambda pid: pid ^ 1])
+def test_a_family_of_ten_thousand_is_found_at_once(parent_of: Callable[[int], int]) -> None:
+    """A chain, a tree, a flat one, and pairs of which each is the other's parent, as pids that are used again show."""
+    processes = HostProcesses("/nonexistent")
+    for pid in range(2, 10_002):
+        processes.by_pid[pid] = HostProcess(pid, parent_of(pid), 2, "worker", "", "net:[1]")
+    began = time.process_time()
+    assert processes.family(2) <= processes.by_pid.keys()
+    assert len(list(processes.ancestors(10_001))) < 10_001
+    assert time.process_time() - began < 2.0
+
+
+def test_of_a_crowd_from_one_address_nobody_is_taken_for_a_publisher(tree: SocketTree) -> None:
+    tree.process(60, "flood")
+    for number in range(MOST_CONNECTIONS + 1):
+        tree.connect(60, ("127.0.0.1", 20_000 + number), NGINX, HERE)
+    tree.process(61, f"{PUSH}named")
+    streams = [stream(name) for name in ("named", *(f"live-{number}" for number in range(200)))]
+    found = look(tree, *streams)
+    assert (found["named"].method, found["named"].pid) == ("command line", 61)
+    assert found["live-1"].method == "none"
+    assert "1,001 connections come from 127.0.0.1" in found["live-1"].reason
 
 
 # what a daemon without the right to look at other users' processes can tell

@@ -12,12 +12,15 @@ import re
 import socket
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from wattview.probes.lines import understood
 from wattview.probes.node import netlink
+
+_IPV4_BYTES = 4
 
 ESTABLISHED, _SYN_SENT, _CLOSE_WAIT, LISTEN = 1, 2, 8, 10
 
@@ -73,9 +76,15 @@ def tcp_table(data: bytes) -> list[TcpEntry]:
 
 def _endpoint(field: bytes) -> SocketAddress:
     address, _, port = field.partition(b":")
-    # Words of 32 bits in the host's byte order, each printed as one number.
-    words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
-    return SocketAddress(plain_address(struct.pack(f"={len(words)}I", *words)), int(port, 16))
+    return SocketAddress(_address(address), int(port, 16))
+
+
+@lru_cache(maxsize=4096)
+def _address(field: bytes) -> str:
+    """Words of 32 bits in the host's byte order, each printed as one number."""
+    words = [int(field[at : at + 8], 16) for at in range(0, len(field), 8)]
+    packed = struct.pack(f"={len(words)}I", *words)
+    return socket.inet_ntoa(packed) if len(packed) == _IPV4_BYTES else plain_address(packed)
 
 
 def plain_address(address: str | bytes) -> str:

@@ -9,7 +9,9 @@ moment.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 
 from msgspec import Struct
@@ -59,6 +61,7 @@ class HostProcesses:
         self._tables: dict[str, list[TcpEntry]] = {}
         self._addresses: dict[str, set[str]] = {}
         self._files: dict[int, frozenset[str]] = {}
+        self._pipes_of: dict[int, Mapping[int, set[int]]] = {}
         for name in _listed(root):
             if name.isdecimal() and (process := self._read(int(name))) is not None:
                 self.by_pid[process.pid] = process
@@ -150,8 +153,10 @@ class HostProcesses:
 
     def _first_holder(self, process: HostProcess, inode: int) -> HostProcess:
         """A child that inherited its parent's files has its sockets too."""
-        while (parent := self.by_pid.get(process.parent)) is not None and inode in self.files(parent.pid, "socket"):
-            process = parent
+        for pid in self.ancestors(process.pid):
+            if pid not in self.by_pid or inode not in self.files(pid, "socket"):
+                break
+            process = self.by_pid[pid]
         return process
 
     def files(self, pid: int, kind: str) -> set[int]:
@@ -203,9 +208,9 @@ class HostProcesses:
         excluded = set(others) - {pid}
         while waiting:
             one = waiting.pop()
-            new = {each.pid for each in self.by_pid.values() if each.parent == one} | self._feeders(one)
-            new -= found | excluded
-            found |= new
+            near = (*self._children[one], *self._feeders(one))
+            new = [each for each in near if each not in found and each not in excluded]
+            found.update(new)
             waiting += new
         return frozenset(found)
 
@@ -215,8 +220,34 @@ class HostProcesses:
         process, pipe = self.by_pid.get(pid), self.input_pipe(pid)
         if process is None or pipe is None:
             return set()
-        pipeline = {one.pid for one in self.by_pid.values() if one.group == process.group and one.pid != pid}
-        return {one for one in pipeline - set(self.ancestors(pid)) if pipe in self.files(one, "pipe")}
+        holders = self._pipes(process.group)[pipe] - {pid}
+        return holders - set(self.ancestors(pid)) if holders else holders
+
+    @cached_property
+    def _children(self) -> Mapping[int, list[int]]:
+        return _grouped((one.parent, one.pid) for one in self.by_pid.values())
+
+    @cached_property
+    def _groups(self) -> Mapping[int, list[int]]:
+        return _grouped((one.group, one.pid) for one in self.by_pid.values())
+
+    def _pipes(self, group: int) -> Mapping[int, set[int]]:
+        """Who in a process group holds each pipe."""
+        if group not in self._pipes_of:
+            holders: defaultdict[int, set[int]] = defaultdict(set)
+            for pid in self._groups[group]:
+                for pipe in self.files(pid, "pipe"):
+                    holders[pipe].add(pid)
+            self._pipes_of[group] = holders
+        return self._pipes_of[group]
+
+
+def _grouped(pairs: Iterable[tuple[int, int]]) -> Mapping[int, list[int]]:
+    """The second of each pair, by the first."""
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return found
 
 
 def _listed(path: str) -> list[str]:

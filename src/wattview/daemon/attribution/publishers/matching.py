@@ -41,6 +41,9 @@ MOST_DIFFERENCE = 0.1
 LEAST_BYTES = 100_000
 """Less traffic than this does not identify a connection."""
 
+MOST_CONNECTIONS = 1000
+"""From one address. Of more, none is a stream's candidate: each stream has as many."""
+
 NEEDS_PTRACE = (
     "whose socket it is may not be read: give the daemon CAP_SYS_PTRACE, or push with the address in the command line"
 )
@@ -114,6 +117,8 @@ class Matching:
         self._addresses = {
             address for namespace in processes.namespaces() for address in processes.addresses(namespace)
         }
+        self._peers = self._peers_by_address()
+        self._pushing = [one for one in processes.by_pid.values() if one.targets]
         self._found: dict[StreamKey, Match] = {}
         self._owners: dict[HostSocket, HostProcess] = {}
 
@@ -156,16 +161,22 @@ class Matching:
             return []
         if end.port:
             return [end]
-        if self._server.namespace is not None:
-            table = self._processes.table(self._server.namespace)
-            accepted = [one.there for one in table if one.state == ESTABLISHED and one.here.port in self._server.ports]
-            return [there for there in dict.fromkeys(accepted) if there.address == end.address]
-        # The server is on another machine: any process of this one with a connection to such a port.
-        return [
-            here
-            for here, found in self._here.items()
-            if here.address == end.address and any(one.entry.there.port in self._server.ports for one in found)
-        ]
+        peers = self._peers.get(end.address, [])
+        return peers if len(peers) <= MOST_CONNECTIONS else []
+
+    def _peers_by_address(self) -> Mapping[str, list[SocketAddress]]:
+        """The peers of the server's connections. Where it is on another machine: this machine's ends of connections to
+        such ports."""
+        ports, namespace = self._server.ports, self._server.namespace
+        if namespace is not None:
+            table = self._processes.table(namespace)
+            ends = [one.there for one in table if one.state == ESTABLISHED and one.here.port in ports]
+        else:
+            ends = [end for end, found in self._here.items() if any(one.entry.there.port in ports for one in found)]
+        peers: dict[str, list[SocketAddress]] = {}
+        for end in dict.fromkeys(ends):
+            peers.setdefault(end.address, []).append(end)
+        return peers
 
     def _sockets_at(self, end: SocketAddress) -> list[HostSocket]:
         """The publisher's sockets behind the peer as seen by the server."""
@@ -191,7 +202,7 @@ class Matching:
             owners = self._processes.owners(accepted)
             return [_Candidate(end, owners.get(one)) for one in accepted]
         # Rootless networking: the proxy's other side is a separate namespace.
-        named = [one for one in self._processes.by_pid.values() if self._names(one, stream)]
+        named = [one for one in self._pushing if self._names(one, stream)]
         beyond = [_Candidate(end, one) for one in named if one.namespace != process.namespace]
         return beyond or [_Candidate(end, None, process.program)]
 
@@ -272,7 +283,7 @@ class Matching:
         taken = {match.pid for match in self._found.values() if match.endpoint is not None}
         named = [
             one
-            for one in self._processes.by_pid.values()
+            for one in self._pushing
             if one.pid not in taken and self._names(one, stream, strictly=not self._server.elsewhere)
         ]
         started = {pid for one in named for pid in self._processes.ancestors(one.pid)}
@@ -327,7 +338,10 @@ class Matching:
             return Match("none", reason="neither the server nor a command line says who publishes it")
         left = self._left(candidates)
         proxies = {one.through for one in left if one.through}
-        if proxies:
+        crowd = 0 if end.port else len(self._peers.get(end.address, ()))
+        if crowd > MOST_CONNECTIONS:
+            reason = f"{crowd:,} connections come from {end.address}: more than are looked at"
+        elif proxies:
             reason = f"it comes through {', '.join(sorted(proxies))}, and no command line names it"
         elif any(one.process is None for one in left) or (not left and self._processes.refused):
             reason = NEEDS_PTRACE
