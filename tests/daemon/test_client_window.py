@@ -12,9 +12,9 @@ import pytest
 from tests.support.daemon import running_daemon
 from tests.support.powercap import simulated_rapl
 from wattview.client import CallRefused, Client
-from wattview.daemon.lab import client_window
+from wattview.daemon.lab import client_window, recording
 from wattview.daemon.lab.client_window import ClientGone, ClientWindow, WrongTurn
-from wattview.model import CommandRecord, CommandReport, RecordingRequest, Run
+from wattview.model import CommandRecord, CommandReport, HistorySeries, RecordingRequest, Run
 
 REPORT = CommandReport(command=CommandRecord(text="true", executions=1, seconds=1.0, cpu_seconds=0.5))
 
@@ -103,9 +103,31 @@ async def test_a_recording_of_the_past_is_a_run_that_every_reader_takes(tmp_path
         async with Client(f"unix://{daemon.socket}") as client:
             made = await client.record_past(RecordingRequest(name="day", start=now - 86400.0, end=now))
             [one] = await client.runs()
+            window = RecordingRequest(name="at once", start=now - 60.0, end=now)
+            others = await asyncio.gather(*(client.record_past(window) for _ in range(8)))
+            assert len({made.id, *(other.id for other in others)}) == 9, "none takes another's place"
+            assert len(await client.runs()) == 9
             with pytest.raises(CallRefused, match="at most 24 hours later"):
                 await client.record_past(RecordingRequest(name="days", start=now - 2 * 86400.0, end=now))
         daemon.stop()
         stored = msgspec.json.decode((daemon.state / "runs" / made.id / "run.json").read_bytes(), type=Run)
     assert made == one == stored
     assert stored.finished[0].name == "day"
+
+
+async def test_a_clock_that_is_set_back_holds_up_no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "LATE_SECONDS", 0.2)
+    end = time.time()
+    monkeypatch.setattr(time, "time", lambda: end - 3600.0)
+    async with asyncio.timeout(10):
+        _, lack = await recording.parts_of(_NothingYet(), end - 60.0, end)
+    assert lack == ""
+
+
+class _NothingYet:
+    """A history that does not reach to the end of the window."""
+
+    name = "sqlite"
+
+    async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]:
+        return [HistorySeries('wattview_workload_energy_joules_total{name="a"}', [(start, 1.0), (end - 1.0, 1.0)])]

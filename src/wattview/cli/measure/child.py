@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 
@@ -17,6 +19,10 @@ from wattview.daemon.lab.encoding.ffmpeg_command import Progress, ProgressParser
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """A shell's exit statuses for a command that cannot be run."""
+
+_PIECE_BYTES, _LINE_BYTES = 1 << 16, 1 << 12
+_POLL_MILLISECONDS = 100
+_AFTER_SECONDS = 1.0
 
 
 class CommandTimes(Struct, frozen=True):
@@ -44,8 +50,12 @@ async def execute(command: Sequence[str]) -> CommandTimes:
     if not command_line.is_ffmpeg(command) or command_line.reports_progress(command):
         return await _run(command, None)
     reader, writer = os.pipe()
-    reading = asyncio.create_task(asyncio.to_thread(_last_report, reader))
-    done = await _run(command_line.with_progress(command, writer), writer)
+    ended = threading.Event()
+    reading = asyncio.create_task(asyncio.to_thread(_last_report, reader, ended))
+    try:
+        done = await _run(command_line.with_progress(command, writer), writer)
+    finally:
+        ended.set()
     return CommandTimes(done.seconds, done.cpu_seconds, done.status, await reading)
 
 
@@ -76,12 +86,29 @@ async def _run(command: Sequence[str], descriptor: int | None) -> CommandTimes:
     return CommandTimes(seconds, usage.ru_utime + usage.ru_stime, code if code >= 0 else 128 - code)
 
 
-def _last_report(reader: int) -> Progress | None:
-    """FFmpeg's last report with frames. Blocks until all writers have closed the pipe."""
-    parser, last = ProgressParser(), None
-    with open(reader, encoding="ascii", errors="replace") as lines:
-        for line in lines:
-            report = parser.feed(line)
-            if report is not None and report.frames is not None:
-                last = report
+def _last_report(reader: int, ended: threading.Event) -> Progress | None:
+    """FFmpeg's last report with frames. Blocks until all writers have closed the pipe, or soon after the command has
+    ended: children that it leaves behind may hold the pipe for ever."""
+    parser, last, rest = ProgressParser(), None, b""
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    until: float | None = None
+    try:
+        while until is None or time.monotonic() < until:
+            if until is None and ended.is_set():
+                until = time.monotonic() + _AFTER_SECONDS
+            if not poll.poll(_POLL_MILLISECONDS):
+                if until is not None:
+                    break
+                continue
+            if not (data := os.read(reader, _PIECE_BYTES)):
+                break
+            *lines, rest = (rest + data).split(b"\n")
+            rest = rest[-_LINE_BYTES:]
+            for line in lines:
+                report = parser.feed(line.decode("ascii", "replace"))
+                if report is not None and report.frames is not None:
+                    last = report
+    finally:
+        os.close(reader)
     return last

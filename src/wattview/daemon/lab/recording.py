@@ -18,15 +18,16 @@ async def parts_of(history: History, start: float, end: float) -> tuple[list[Rec
     """The workloads and streams of a window, and why they are unknown or not all listed, or "".
 
     Energy is attributed some seconds after it was used. Of a window that has just ended the history is read when it
-    reaches beyond its end, or after ``LATE_SECONDS``.
+    reaches beyond its end, or after ``LATE_SECONDS``, whatever the clock does meanwhile.
     """
+    late = time.monotonic() + min(LATE_SECONDS, LATE_SECONDS - (time.time() - end))
     try:
         while True:
             workloads, streams = await asyncio.gather(
                 history.samples(WORKLOAD_ENERGY, start, end), history.samples(STREAM_POWER, start, end)
             )
             newest = max((one.points[-1][0] for one in workloads if one.points), default=end)
-            if newest >= end or time.time() - end > LATE_SECONDS:
+            if newest >= end or time.monotonic() > late:
                 break
             await asyncio.sleep(0.5)
     except HistoryError as error:

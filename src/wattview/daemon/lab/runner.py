@@ -138,8 +138,12 @@ class Runner:
             id=run_id, state="done", scenarios=[scenario], started=request.start, ended=request.end, finished=[record],
             results_id=run_id,
         )  # fmt: skip
-        await asyncio.to_thread(self._write_past, run)
-        self._past[run_id] = run
+        self._past[run_id] = run  # nobody else may take its id meanwhile
+        try:
+            await asyncio.to_thread(self._write_past, run)
+        except BaseException:
+            del self._past[run_id]
+            raise
         return run
 
     def _write_past(self, run: Run) -> None:
@@ -178,7 +182,8 @@ class Runner:
         """
         results = Path(self._config.paths.results)
         now = datetime.now(UTC).replace(microsecond=0)
-        known = [*self._past, *(results_files.stamp_of(path) or "" for path in results_files.stamped(results))]
+        begun = [self._execution.id] if self._execution is not None else []
+        known = [*self._past, *begun, *(results_files.stamp_of(path) or "" for path in results_files.stamped(results))]
         taken = [moment for stamp in known if (moment := _moment(stamp)) is not None and moment - now < AHEAD]
         moment = max([now, *(one + timedelta(seconds=1) for one in taken)])
         while True:

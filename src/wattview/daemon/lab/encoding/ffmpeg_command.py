@@ -230,6 +230,9 @@ class Progress(Struct, frozen=True, kw_only=True):
     ended: bool = False
 
 
+MAX_FIELDS = 1000
+
+
 class ProgressParser:
     """Parses the lines of ``-progress`` into blocks. Lines that are not ``key=value`` are skipped."""
 
@@ -241,6 +244,8 @@ class ProgressParser:
         key, equals, value = line.strip().partition("=")
         if not equals:
             return None
+        if len(self._fields) > MAX_FIELDS:  # no FFmpeg's: a block has 12, and a few for each stream
+            self._fields.clear()
         self._fields[key] = value.strip()
         if key != "progress":
             return None
