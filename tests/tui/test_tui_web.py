@@ -208,6 +208,25 @@ async def test_a_dashboard_ends_with_its_visit(web: WebProcess) -> None:
     assert await asyncio.to_thread(wait_gone, mine, 20.0) == set()
 
 
+@pytest.mark.slow
+async def test_a_dashboard_that_hangs_ends_with_its_visit_and_with_the_server() -> None:
+    """It is stopped, so that it obeys no signal but KILL and reads nothing: neither visit nor server waits for it."""
+    web = WebProcess("--url", "http://127.0.0.1:9")
+    async with aiohttp.ClientSession() as session:
+        for end, keys in (("visit", "x" * 200_000), ("server", "")):
+            visit = await session.ws_connect(f"{web.origin}/ws", headers={"Origin": web.origin, **web.cookie})
+            await visit.receive()
+            [hung] = descendants(web.process.pid)
+            os.kill(hung, signal.SIGSTOP)
+            await visit.send_json(["stdin", keys])
+            if end == "visit":
+                await visit.close()
+            else:
+                assert await asyncio.to_thread(web.stop) == 0
+                await visit.close()
+            assert await asyncio.to_thread(wait_gone, {hung}, 15.0) == set(), end
+
+
 def test_a_port_that_is_taken_is_said_with_the_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = [sys.executable, "-m", "wattview", "tui", "--web", "--port", str(taken.getsockname()[1])]

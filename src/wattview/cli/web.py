@@ -9,6 +9,7 @@ and a websocket's ``Origin`` our own page.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import os
 import secrets
@@ -16,7 +17,7 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import click
@@ -54,8 +55,8 @@ MAX_COLUMNS, MAX_ROWS = 600, 300
 MAX_VISITS = 10
 """Each is a process of its own."""
 
-END_SECONDS = 5.0
-"""How long the dashboards that are open have to end when the server does."""
+END_SECONDS = 3.0
+"""How long a dashboard has to take what it is sent, and to end with its visit. One that hangs is killed."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -111,14 +112,19 @@ class WebDashboard(Server):
             await resize(_bounded(width, MAX_COLUMNS), _bounded(height, MAX_ROWS))
 
         app_service.set_terminal_size = bounded  # type: ignore[method-assign]
-        await super()._process_messages(websocket, app_service)
+        app_service.send_bytes = _taken_in_time(app_service, app_service.send_bytes)  # type: ignore
+        app_service.send_meta = _taken_in_time(app_service, app_service.send_meta)  # type: ignore
+        try:
+            await super()._process_messages(websocket, app_service)
+        finally:
+            asyncio.get_running_loop().call_later(END_SECONDS, _kill, app_service)
 
     async def on_shutdown(self, app: web.Application) -> None:
         """Every visit ends with its dashboard."""
         for visit in self._visits:
             visit.cancel()
         if self._visits:
-            await asyncio.wait(self._visits, timeout=END_SECONDS)
+            await asyncio.wait(self._visits, timeout=2 * END_SECONDS)
 
     @property
     def _guard(self) -> Any:
@@ -167,6 +173,30 @@ def _bounded(size: object, most: int) -> int:
         return max(1, min(most, int(str(size))))
     except ValueError:
         return min(80, most)
+
+
+Send = Callable[[Any], Coroutine[Any, Any, bool]]
+
+
+def _taken_in_time(dashboard: AppService, send: Send) -> Send:
+    """``send`` for a dashboard that may have stopped reading."""
+
+    async def sent(data: Any) -> bool:
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                return await send(data)
+        except TimeoutError:
+            _kill(dashboard)
+            return False
+
+    return sent
+
+
+def _kill(dashboard: AppService) -> None:
+    process = dashboard._process
+    if process is not None and process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
 
 def _same(given: str, key: str) -> bool:
