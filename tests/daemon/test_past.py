@@ -25,6 +25,7 @@ from wattview.daemon.history.prometheus import PrometheusHistory
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.history.replay import NOT_RECORDED, OutOfReach
 from wattview.daemon.history.sqlite import SqliteHistory
+from wattview.daemon.history.trends import trends
 from wattview.daemon.lab.run_journal import Journal, runs_directory
 from wattview.exposition import render
 from wattview.model import (
@@ -38,7 +39,10 @@ from wattview.model import (
     Snapshot,
     StreamEncoder,
     StreamsReading,
+    WorkloadsReading,
+    workload_names,
 )
+from wattview.probes.workloads.families import workload_labels
 
 
 @pytest.fixture
@@ -94,6 +98,54 @@ async def test_containers_are_what_was_read(machine: Machine, tmp_path: Path) ->
         assert nic.receive_bytes_per_second == was_nic.receive_bytes_per_second
         assert nic.transmit_bytes_per_second == was_nic.transmit_bytes_per_second
         assert nic.receive_bytes_total is None, "a total was not kept"
+
+
+async def test_workloads_are_what_was_read(machine: Machine, tmp_path: Path) -> None:
+    """With their power; and with a rate, from the second reading."""
+    reading = readings()["workloads"]
+    assert isinstance(reading, WorkloadsReading)
+    await machine.tick()
+    busier = [
+        msgspec.structs.replace(one, cpu_seconds_total=(one.cpu_seconds_total or 0) + 1) for one in reading.workloads
+    ]
+    machine.script["workloads"] = msgspec.structs.replace(reading, workloads=tuple(busier))
+    at = await machine.tick()
+    watts = [
+        (f"wattview_workload_power_watts{workload_labels([one])[one.id]}", len(one.id) / 2) for one in reading.workloads
+    ]
+    await machine.history.append(at, watts)
+    found = await past_of(machine.config, machine.history, tmp_path).at(at)
+    assert {one.id for one in found.workloads} == {one.id for one in reading.workloads}, (
+        "without the one that had ended"
+    )
+    for one in found.workloads:
+        was = next(each for each in busier if each.id == one.id)
+        for field in ("kind", "name", "namespace", "pod", "container", "unit", "engine", "image", "user",
+                      "container_id", "cpu_seconds_total"):  # fmt: skip
+            assert getattr(one, field) == getattr(was, field), field
+        assert one.power_watts == len(one.id) / 2, "pods with a container of the same name have each their own"
+        assert one.cpu_percent is not None
+        assert one.cpu_percent > 0
+        assert one.memory_bytes is None, "that was not kept"
+
+
+async def test_a_trend_of_a_workload_is_that_of_its_own_pod(machine: Machine) -> None:
+    reading = readings()["workloads"]
+    assert isinstance(reading, WorkloadsReading)
+    began = time.time()
+    await machine.tick()
+    morning = reading.workloads[2]
+    more = msgspec.structs.replace(morning, cpu_seconds_total=16.0)
+    machine.script["workloads"] = msgspec.structs.replace(reading, workloads=(*reading.workloads[:2], more))
+    at = await machine.tick()
+    found = {
+        one.name: one.points for one in await trends(machine.history, "workload", "cpu", (), began - 1, at + 1, 0.0)
+    }
+    (still,), (grew,) = found[workload_names(reading.workloads[1])], found[workload_names(morning)]
+    assert still[1] == 0
+    assert grew[1] > 100
+    (one,) = await trends(machine.history, "workload", "cpu", workload_names(morning), began - 1, at + 1, 0.0)
+    assert one.points == [grew]
 
 
 async def test_streams_are_what_was_read(machine: Machine, tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ from wattview.model import (
     GpusReading,
     Reading,
     StreamsReading,
+    Workload,
+    WorkloadsReading,
 )
 from wattview.probes import SourceAbsent
 from wattview.probes.registry import REGISTRY, ProbeEntry
@@ -60,6 +62,21 @@ def readings(at: float = 0.0) -> dict[str, Reading]:
             time=0.0, monotonic=0.0, server=whole.rtmp_server,
             streams=(stream(0, avsync_ms=-40, audio_channels=2), stream(1, video_codec=None, width=None, height=None)),
         ),
+        "workloads": WorkloadsReading(
+            time=0.0, monotonic=0.0, cgroup_version=2,
+            workloads=(
+                Workload(id="/docker/1", kind="container", name="web", engine="docker", container_id="1",
+                         image="nginx:1", cpu_seconds_total=9.0),
+                Workload(id="/kubepods/podx/a", kind="container", name="encode", namespace="live", pod="evening",
+                         container="encode", engine="containerd", container_id="a", cpu_seconds_total=5.0),
+                Workload(id="/kubepods/pody/b", kind="container", name="encode", namespace="live", pod="morning",
+                         container="encode", engine="containerd", container_id="b", cpu_seconds_total=6.0),
+                Workload(id="/user.slice/session-3.scope", kind="session", name="anna", unit="session-3.scope",
+                         user="anna", cpu_seconds_total=2.0),
+                Workload(id="program:obs", kind="process", name="obs", cpu_seconds_total=1.0),
+            ),
+            ended=(Workload(id="/docker/2", kind="container", name="gone", engine="docker", cpu_seconds_total=1.0),),
+        ),
         "gpu": GpusReading(time=0.0, monotonic=0.0, gpus=(gpu(memory_total_bytes=24 << 30, encoder_percent=12.0),)),
     }  # fmt: skip
 
@@ -71,7 +88,7 @@ class Scripted:
         self._script = script
         self._name = name
 
-    def read(self) -> Reading:
+    def read(self, detailed: bool = True) -> Reading:
         reading = self._script.get(self._name)
         if reading is None:
             raise SourceAbsent("it is not there")

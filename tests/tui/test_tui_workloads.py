@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.support.dashboard import NOW, ScriptedDaemon, opened, screen_text, snapshot, until
-from wattview.model import Snapshot, Workload, WorkloadProcess, WorkloadProcesses
+from wattview.model import HistorySeries, Recorded, Snapshot, Workload, WorkloadProcess, WorkloadProcesses
 from wattview.tui.time_travel.trend_buffers import TrendBuffers
 from wattview.tui.widgets.workload_columns import WORKLOAD_TREE, WorkloadRow
 from wattview.tui.workloads.tree import tree_rows
@@ -259,3 +259,30 @@ async def test_a_workload_that_ended_says_so_in_place_of_its_processes(daemon: S
         await until(pilot, lambda: "Workloads 7" in screen_text(pilot.app))
         await pilot.press("enter")
         await until(pilot, lambda: "there is none of that name" in screen_text(pilot.app))
+
+
+async def test_the_past_has_its_own_workloads_with_their_power(daemon: ScriptedDaemon) -> None:
+    def then(at: float) -> Snapshot:
+        recorded = Recorded(first=NOW - 3600, last=NOW, sampled=at, interval_seconds=5.0)
+        old = [
+            unit("/system.slice/nginx.service", power_watts=3.25),
+            unit("/system.slice/ended.service", power_watts=8.0),
+        ]
+        return msgspec.structs.replace(snapshot(containers=0), time=at, recorded=recorded, workloads=tuple(old))
+
+    daemon.now, daemon.past = mixture(), then
+    names = 'kind="unit",name="ended.service",namespace="",pod="",container="",unit=""'
+    daemon.series = [
+        HistorySeries(f"wattview_workload_power_watts{{{names}}}", [(NOW - 40 + at, 8.0) for at in range(0, 40, 5)])
+    ]
+    async with opened(daemon) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Workloads 7" in screen_text(pilot.app))
+        await pilot.press("comma")
+        await until(pilot, lambda: "Workloads 2" in screen_text(pilot.app))
+        assert await shown(pilot) == ["ended.service", "nginx.service"]
+        row = pilot.app.screen.table.row
+        assert len(row.trends[*row.trend_key, "power"]) > 3
+        await pilot.press("b", "down", "enter")
+        await until(pilot, lambda: "the processes of the past are not recorded" in screen_text(pilot.app))
+        assert "GET /api/v1/workloads/processes" not in daemon.asked

@@ -118,6 +118,7 @@ from wattview.model.workloads import (
     WorkloadProcess,
     WorkloadProcesses,
     WorkloadsReading,
+    workload_names,
 )
 
 __all__ = [
@@ -243,4 +244,5 @@ __all__ = [
     "counted_states",
     "exporter_state",
     "grouped_reasons",
+    "workload_names",
 ]

@@ -173,9 +173,9 @@ TrendQuantity = Literal[
 
 class Trend(Struct, frozen=True, kw_only=True):
     """``name`` is the subject: () for the machine (for its ``energy``, the source that counted), a zone's package and
-    zone, a GPU's uuid, a container's name, a workload's kind and name, a stream's app and name. Points are (Unix
-    seconds, value) in watts, joules, percent (100 is one core for a container, all cores for the machine), bytes, or
-    bytes per second."""
+    zone, a GPU's uuid, a container's name, a workload's names (``workload_names``), a stream's app and name. Points are
+    (Unix seconds, value) in watts, joules, percent (100 is one core for a container or workload, all cores for the
+    machine), bytes, or bytes per second."""
 
     kind: TrendKind
     quantity: TrendQuantity

@@ -51,6 +51,11 @@ class Workload(Struct, frozen=True, kw_only=True):
     energy_joules_total: float | None = None
 
 
+def workload_names(one: Workload) -> tuple[str, ...]:
+    """What the history knows a workload by: kind, name, namespace, pod, container and unit."""
+    return one.kind, one.name, one.namespace, one.pod, one.container, one.unit
+
+
 class WorkloadsReading(Reading, frozen=True, kw_only=True):
     """All workloads. ``ended`` are those that ended within ``workloads.ended_seconds``, with their last counters.
 

@@ -144,7 +144,14 @@ REGISTRY: tuple[ProbeEntry, ...] = (
     ProbeEntry(
         "workloads",
         workloads.WorkloadsProbe,
-        (ExporterView("rapl", workload_families.families, frozenset({"wattview_workload_cpu_seconds_total"})),),
+        (
+            ExporterView(
+                "rapl",
+                workload_families.families,
+                frozenset({"wattview_workload_cpu_seconds_total"}),
+                frozenset({"wattview_workload_info"}),
+            ),
+        ),
         lambda config: config.workloads.enabled,
     ),
     ProbeEntry("node", node.NodeProbe, (ExporterView("node", node.families),)),

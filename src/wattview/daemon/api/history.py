@@ -43,10 +43,10 @@ async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
     "GET",
     "/api/v1/trends",
     query={
-        "kind": "machine, zone, gpu, container or stream.",
+        "kind": "machine, zone, gpu, container, workload or stream.",
         "quantity": "power, energy, cpu, memory, bandwidth_in and others; each kind has its own.",
         "name": "Of one subject alone: a container's name, a GPU's uuid; twice for a zone's package and zone, and"
-        " for a stream's app and name.",
+        " for a stream's app and name; of a workload its kind, name, namespace, pod, container and unit.",
         "start": "Unix seconds.",
         "end": "Unix seconds.",
         "step": "Seconds between two points; 0 (default) returns the stored samples.",
@@ -54,7 +54,7 @@ async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
     refusals={422: "A parameter is wrong.", 503: "The history does not answer."},
 )
 async def _trends(parts: Parts, request: Request) -> list[Trend]:
-    """Past values of one quantity of the machine, or of each zone, GPU, container or stream."""
+    """Past values of one quantity of the machine, or of each zone, GPU, container, workload or stream."""
     start, end, step = _span(request)
     kind, quantity = request.query_params.get("kind", ""), request.query_params.get("quantity", "")
     known = {(str(of), str(what)) for of, what in KEPT}

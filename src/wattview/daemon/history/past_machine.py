@@ -12,7 +12,7 @@ from typing import Any, get_args
 from wattview.analysis.windows import series as names
 from wattview.analysis.windows.host import MEASURED
 from wattview.daemon.history.past_workloads import engine
-from wattview.daemon.history.sample_index import IndexedSample, SampleIndex, by_key
+from wattview.daemon.history.sample_index import IndexedSample, SampleIndex, by_key, rate_of
 from wattview.model import (
     ExporterHealth,
     HostReading,
@@ -181,19 +181,12 @@ def _nics(moment: SampleIndex) -> tuple[Nic, ...]:
             device=device,
             receive_bytes_total=int(one.value),
             transmit_bytes_total=int(out[device].value),
-            receive_bytes_per_second=_rate(one),
-            transmit_bytes_per_second=_rate(out[device]),
+            receive_bytes_per_second=rate_of(one),
+            transmit_bytes_per_second=rate_of(out[device]),
         )
         for one in read.get(received, ())
         if (device := one.labels.get("device", "")) in out
     )
-
-
-def _rate(counter: IndexedSample) -> float | None:
-    """Rate of a counter between its last two samples; None if there is only one, or if it was reset."""
-    if counter.before is None or counter.value < counter.before[1] or counter.time <= counter.before[0]:
-        return None
-    return (counter.value - counter.before[1]) / (counter.time - counter.before[0])
 
 
 def exporters(moment: SampleIndex, urls: Mapping[str, str]) -> tuple[ExporterHealth, ...]:

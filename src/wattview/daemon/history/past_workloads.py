@@ -1,12 +1,24 @@
-"""Containers, streams and GPUs of a past moment, reconstructed from their recorded metric families. Pure functions."""
+"""Containers, workloads, streams and GPUs of a past moment, reconstructed from their recorded metric families. Pure
+functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from wattview.daemon.history.sample_index import Key, SampleIndex, by_key, size_of, whole
-from wattview.model import Container, EncoderMatch, Engine, Gpu, Nic, RtmpServer, Stream, StreamEncoder
+from wattview.daemon.history.sample_index import Key, SampleIndex, by_key, rate_of, size_of, whole
+from wattview.model import (
+    Container,
+    EncoderMatch,
+    Engine,
+    Gpu,
+    Nic,
+    RtmpServer,
+    Stream,
+    StreamEncoder,
+    Workload,
+    WorkloadKind,
+)
 
 # containers
 
@@ -185,6 +197,47 @@ def _encoder(labels: Mapping[str, str]) -> StreamEncoder | None:
         return None
     where = {name: labels.get(name, "") for name in ("program", "kind", "name", "host")}
     return StreamEncoder(match=match, **where)  # type: ignore[arg-type]
+
+
+# workloads
+
+_WORKLOAD = ("kind", "name", "namespace", "pod", "container", "unit", "engine")
+"""The labels that all series of a workload have."""
+
+
+def workloads(moment: SampleIndex, facts: SampleIndex) -> tuple[Workload, ...]:
+    """The running workloads, without their memory. One whose id was not recorded is called by kind and name."""
+    spent, info = "wattview_workload_cpu_seconds_total", "wattview_workload_info"
+    watts, joules = "wattview_workload_power_watts", "wattview_workload_energy_joules_total"
+    read = {_workload_key(one.labels): one for one in moment.of(spent).get(spent, ())}
+    infos = {_workload_key(one.labels): one.labels for one in facts.of(info).get(info, ())}
+    used = by_key(moment.of(watts, joules), {watts: "power_watts", joules: "energy_joules_total"}, *_WORKLOAD)
+    found = []
+    for key in infos if infos and read else used:
+        said, cpu = infos.get(key, {}), read.get(key)
+        names = dict(zip(_WORKLOAD, key, strict=True))
+        if names["kind"] not in get_args(WorkloadKind):
+            continue
+        id = said.get("id") or f"{names['kind']}:{names['name']}"
+        rate = rate_of(cpu) if cpu is not None else None
+        found.append(
+            Workload(
+                id=id,
+                slice=id.rpartition("/")[0],
+                container_id=said.get("container_id", ""),
+                image=said.get("image", ""),
+                user=said.get("user", ""),
+                cpu_seconds_total=cpu.value if cpu is not None else None,
+                cpu_percent=None if rate is None else rate * 100,
+                **names,  # type: ignore[arg-type]
+                **used.get(key, {}),
+            )
+        )
+    return tuple(found)
+
+
+def _workload_key(labels: Mapping[str, str]) -> Key:
+    return tuple(labels.get(name, "") for name in _WORKLOAD)
 
 
 # GPUs

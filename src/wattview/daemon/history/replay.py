@@ -128,6 +128,7 @@ class Past:
             host=past_machine.host(moment, facts, hostname),
             containers=past_workloads.containers(moment, facts),
             engine=past_workloads.engine(moment, facts),
+            workloads=past_workloads.workloads(moment, facts),
             streams=past_workloads.streams(moment, facts),
             rtmp_server=past_workloads.rtmp_server(moment, facts),
             gpus=past_workloads.gpus(moment, facts),
@@ -199,7 +200,7 @@ def _gpus_then(folder: Path, place: int) -> tuple[Gpu, ...] | None:
     return None if kept is not None and kept.gpus else ()
 
 
-_PARTS = {"host": "host", "containers": "engine", "streams": "rtmp_server", "gpu": "gpus"}
+_PARTS = {"host": "host", "containers": "engine", "workloads": "workloads", "streams": "rtmp_server", "gpu": "gpus"}
 """The part of a snapshot that exists if a source was read."""
 
 

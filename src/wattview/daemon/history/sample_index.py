@@ -100,6 +100,13 @@ def by_key(
     return found
 
 
+def rate_of(counter: IndexedSample) -> float | None:
+    """Rate of a counter between its last two samples; None if there is only one, or if it was reset."""
+    if counter.before is None or counter.value < counter.before[1] or counter.time <= counter.before[0]:
+        return None
+    return (counter.value - counter.before[1]) / (counter.time - counter.before[0])
+
+
 def whole(text: str) -> int | None:
     """A count in a label; None for anything else."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None

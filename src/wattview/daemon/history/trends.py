@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from wattview.daemon.history.protocol import History
@@ -12,11 +13,16 @@ from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 
 class Kept(NamedTuple):
     """The metric, and the labels that identify its subject. ``summed``: the series of one subject are added; else they
-    follow one another in time, as after a change of the power source."""
+    follow one another in time, as after a change of the power source. ``rate``: of a counter, its increase in a second
+    times that."""
 
     metric: str
     names: tuple[str, ...] = ()
     summed: bool = False
+    rate: float = 0.0
+
+
+_WORKLOAD = ("kind", "name", "namespace", "pod", "container", "unit")
 
 
 KEPT: Mapping[tuple[TrendKind, TrendQuantity], Kept] = {
@@ -33,7 +39,8 @@ KEPT: Mapping[tuple[TrendKind, TrendQuantity], Kept] = {
     ("container", "power"): Kept("wattview_container_power_watts", ("name",)),
     ("container", "cpu"): Kept("docker_container_cpu_percent", ("name",)),
     ("container", "memory"): Kept("docker_container_memory_percent", ("name",)),
-    ("workload", "power"): Kept("wattview_workload_power_watts", ("kind", "name")),
+    ("workload", "power"): Kept("wattview_workload_power_watts", _WORKLOAD),
+    ("workload", "cpu"): Kept("wattview_workload_cpu_seconds_total", _WORKLOAD, rate=100.0),
     ("stream", "power"): Kept("wattview_stream_power_watts", ("app", "stream")),
     ("stream", "bandwidth_in"): Kept("nginx_rtmp_stream_bandwidth_in_bytes", ("app", "stream")),
 }
@@ -66,6 +73,14 @@ async def trends(
         for at, value in series.points:
             sums[at] = sums.get(at, 0.0) + value if kept.summed else value
     return [
-        Trend(kind=kind, quantity=quantity, name=subject, points=sorted(sums.items()))
+        Trend(kind=kind, quantity=quantity, name=subject, points=_rates(line, kept.rate) if kept.rate else line)
         for subject, sums in points.items()
+        if (line := sorted(sums.items()))
+    ]
+
+
+def _rates(counter: Sequence[tuple[float, float]], scale: float) -> list[tuple[float, float]]:
+    """A counter's increase in a second, at the end of each; nothing across its reset."""
+    return [
+        (at, scale * (value - was) / (at - before)) for (before, was), (at, value) in pairwise(counter) if value >= was
     ]

@@ -31,15 +31,21 @@ def _labels(one: Workload, name: str) -> str:
     )  # fmt: skip
 
 
+_INFO = ("id", "user", "image", "container_id")
+"""What is known of a workload beside the labels that all its series have."""
+
+
 def families(reading: WorkloadsReading) -> list[Family]:
     cpu = counter("wattview_workload_cpu_seconds_total", "CPU time of a workload, what is inside it left out.")
     memory = gauge("wattview_workload_memory_bytes", "Memory charged to a workload, page cache included.")
+    info = gauge("wattview_workload_info", "What a running workload is: its id, user, image and container; always 1.")
     running = {one.id for one in reading.workloads}
     ended = {one.id: one for one in reading.ended if one.id not in running}
     texts = workload_labels((*reading.workloads, *ended.values()))
     for one in reading.workloads:
         cpu.add(one.cpu_seconds_total, texts[one.id])
         memory.add(one.memory_bytes, texts[one.id])
+        info.add(1, f"{texts[one.id][:-1]},{labels(**{name: getattr(one, name) for name in _INFO})[1:]}")
     for one in ended.values():
         cpu.add(one.cpu_seconds_total, texts[one.id])
-    return [cpu, memory]
+    return [cpu, memory, info]

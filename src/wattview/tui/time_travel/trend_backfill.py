@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from wattview.client import Client, ClientError
-from wattview.model import Snapshot
+from wattview.model import Snapshot, workload_names
 from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 from wattview.tui.time_travel.trend_buffers import Point, TrendBuffers
 
@@ -21,7 +21,7 @@ AHEAD_SECONDS = 150.0
 
 _MACHINE: tuple[TrendQuantity, ...] = ("power", "energy", "cpu", "idle", "unattributed", "containers", "encoders")
 _PARTS: tuple[tuple[TrendKind, TrendQuantity], ...] = (
-    ("container", "cpu"), ("stream", "bandwidth_in"), ("gpu", "power"),
+    ("container", "cpu"), ("workload", "cpu"), ("workload", "power"), ("stream", "bandwidth_in"), ("gpu", "power"),
 )  # fmt: skip
 
 Key = tuple[str, ...]
@@ -31,7 +31,7 @@ _KEYS = {"energy": "joules", "unattributed": "rest"}
 
 
 class TrendBackfill:
-    """The points of ``TrendBuffers`` by key, from ``start`` to ``end``; containers are by name."""
+    """The points of ``TrendBuffers`` by key, from ``start`` to ``end``; containers and workloads are by name."""
 
     def __init__(self, start: float, end: float, points: Mapping[Key, list[Point]]) -> None:
         self.start = start
@@ -48,14 +48,15 @@ class TrendBackfill:
         return trends
 
     def seed(self, trends: TrendBuffers, snapshot: Snapshot) -> None:
-        """Adds the points before a snapshot's moment to its trends; the snapshot maps containers to names."""
-        names = {one.name: one.id for one in snapshot.containers}
+        """Adds the points before a snapshot's moment to its trends; the snapshot maps names to ids."""
+        ids: dict[Key, Key] = {("container", one.name): ("container", one.id) for one in snapshot.containers}
+        for one in snapshot.workloads:
+            named = ("workload", *workload_names(one))
+            ids[named], ids[*named, "power"] = ("workload", one.id), ("workload", one.id, "power")
         for key, points in self.points.items():
-            if key[0] == "container":
-                if key[1] not in names:
-                    continue
-                key = ("container", names[key[1]])
-            trends.seed(key, points[: bisect_right(points, (snapshot.time, float("inf")))])
+            seeded = ids.get(key) if key[0] in ("container", "workload") else key
+            if seeded is not None:
+                trends.seed(seeded, points[: bisect_right(points, (snapshot.time, float("inf")))])
 
 
 async def backfill(client: Client, moment: float, ahead: float = 0.0) -> TrendBackfill:
@@ -77,7 +78,10 @@ async def backfill(client: Client, moment: float, ahead: float = 0.0) -> TrendBa
         points[name,] = [(at, known.get(at, 0.0)) for at in shared]
     parts = [dict(points[name,]) for name in ("idle", "containers", "encoders", "rest")]
     points["used",] = [(at, sum(part[at] for part in parts)) for at in shared if all(at in part for part in parts)]
-    points |= {(trend.kind, *trend.name): trend.points for found in parts_of_it for trend in found}
+    for trend in (trend for found in parts_of_it for trend in found):
+        # Of workloads, power is the second figure.
+        second = ("power",) if (trend.kind, trend.quantity) == ("workload", "power") else ()
+        points[(trend.kind, *trend.name, *second)] = trend.points
     return TrendBackfill(moment - PART_SECONDS, end, {key: line for key, line in points.items() if line})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wattview.model import Snapshot, Workload
+from wattview.model import Snapshot, Workload, workload_names
 from wattview.tui.screens.details import DetailGraph
 from wattview.tui.text import UNKNOWN, date, fit, mib, number, span
 from wattview.tui.widgets.pane import Parts
@@ -17,7 +17,7 @@ class WorkloadDetails(ProcessDetails):
     GONE = "no longer running"
     GRAPHS = (
         DetailGraph("power", "Power", "W", ("power",), "power", least=0.2),
-        DetailGraph("cpu", "CPU % of a core", "%", (), least=5.0),
+        DetailGraph("cpu", "CPU % of a core", "%", (), "cpu", least=5.0),
     )
 
     _last: Workload | None = None
@@ -40,7 +40,7 @@ class WorkloadDetails(ProcessDetails):
 
     @property
     def history_name(self) -> tuple[str, ...]:
-        return (self._last.kind, self._last.name) if self._last is not None else ("", self.called)
+        return workload_names(self._last) if self._last is not None else ("", self.called)
 
     def age(self, now: float) -> float | None:
         return None if self._last is None or self._last.started is None else now - self._last.started
