@@ -31,7 +31,7 @@ def test_space_is_what_du_says_with_each_file_once(tmp_path: Path) -> None:
     (layer / "deep" / "link").symlink_to("/etc")
     logs = tree.write(tmp_path / "rootfs" / "logs", {"json.log": "z" * 3_000})
     paths = Paths(rootfs=str(tmp_path / "rootfs"))
-    space = measure_space(paths, ScanTarget(layer="/layer", logs="/logs"))
+    space = measure_space(paths, ScanTarget(layer="/layer", logs="/logs"), {})
 
     def du(directory: Path, *options: str) -> int:
         said = subprocess.run(["du", "-s", "-x", *options, str(directory)], capture_output=True, check=True, text=True)

@@ -103,12 +103,11 @@ class Results:
     async def all(self, limit: int = 50) -> list[RunResult]:
         """The newest runs, newest first. An unusable file gives an answer with its ``error``."""
         try:
-            paths = await asyncio.to_thread(results_files.listing, self._directory)
+            paths, sizes = await asyncio.to_thread(_listed, self._directory, limit)
         except ResultsFileError as error:
             return [RunResult(id="", path=str(self._directory), test_date="", error=str(error))]
         for gone in self._kept.keys() - set(paths):
             del self._kept[gone]
-        sizes = await asyncio.to_thread(lambda: [_size(path) for path in paths[:limit]])
         fitting = [total <= MAX_BYTES_TOGETHER or not at for at, total in enumerate(accumulate(sizes))]
         found = await asyncio.gather(
             *(self._one(path) if fits else _left_out(path) for path, fits in zip(paths[:limit], fitting, strict=True))
@@ -307,6 +306,12 @@ def _left_out_remark(file: ResultsFile) -> list[str]:
         return []
     count = len(file.scenarios)
     return [f"only the first {count} of the file's {count + file.left_out} scenarios are shown"]
+
+
+def _listed(directory: Path, limit: int) -> tuple[list[Path], list[int]]:
+    """The results files, newest first, and the sizes of the first ones. Raises ResultsFileError. Blocks."""
+    paths = results_files.listing(directory)
+    return paths, [_size(path) for path in paths[:limit]]
 
 
 def _size(path: Path) -> int:

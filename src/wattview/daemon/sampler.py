@@ -54,9 +54,6 @@ RETRY_SECONDS: dict[ProbeState, float] = {"absent": 15.0, "refused": 15.0, "brok
 LOOK_SECONDS = 15.0
 """How often a source without requests is checked."""
 
-DETAILED_SECONDS = 300.0
-"""How long after a request for details every reading has them."""
-
 LEVELS: dict[ProbeState, EventLevel] = {"absent": "info", "broken": "error"}
 """Log levels for a source's failures; the default is warning."""
 
@@ -78,8 +75,7 @@ class Source:
         self.name = entry.name
         self.probe = entry.make(config)
         self._has_details = any(view.detailed for view in entry.views)
-        self._detailed_until = float("-inf")
-        self._detailed = False
+        self._wanted = self._detailed = False
         self.latest: Reading | None = None
         self.status = ProbeStatus(probe=entry.name, state="unread")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"probe-{entry.name}")
@@ -94,14 +90,13 @@ class Source:
     ) -> Reading:
         """A reading no older than ``max_age`` seconds. Raises SourceError, also on a time-out."""
         now = time.monotonic()
-        if detailed:
-            self._detailed_until = now + DETAILED_SECONDS
         missing = detailed and not self._detailed
         if self.latest is not None and self._failure is None and now - self.latest.monotonic <= max_age and not missing:
             return self.latest
         if self._failure is not None and max_age > 0 and now - self._failed_at < RETRY_SECONDS[self._failure.state]:
             raise self._failure
         if self._pending is None or self._pending.done():
+            self._wanted = detailed
             self._pending = asyncio.create_task(self._read())
             self._began = now
         # A pending read is shared: a request that times out must not cancel it for the others.
@@ -137,7 +132,7 @@ class Source:
     async def _read(self) -> Reading | SourceError:
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
-        detailed = self._has_details and time.monotonic() < self._detailed_until
+        detailed = self._wanted
         read: Callable[..., Reading] = self.probe.read
         if self._has_details:
             read = partial(read, detailed=detailed)

@@ -67,6 +67,9 @@ def pairs(data: bytes) -> list[tuple[bytes, bytes]]:
 
 def integer(data: bytes, file: str) -> int:
     """The only number in a file. Raises ValueError."""
+    digits = data.strip()
+    if digits.isdigit() and len(digits) <= 20:
+        return int(digits)
     match = _INTEGER.search(data)
     if match is None:
         raise ValueError(f"{file}: is not a number: {shown(data)}")

@@ -19,6 +19,7 @@ from msgspec import Struct
 from wattview.config import Paths
 from wattview.model import DiskSpace, Fault, Filesystem, LoadAverage
 from wattview.probes import procfs
+from wattview.probes.containers.cgroups.cgroup import subdirectories
 from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.machine_disks import filesystems
 
@@ -137,6 +138,7 @@ class Background:
         self._due = {container_id: due for container_id, due in self._due.items() if container_id in targets}
         self.space = {container_id: space for container_id, space in self.space.items() if container_id in targets}
         fault = None
+        mounts: dict[int, str] = {}
         for container_id, target in targets.items():
             if self._closed:
                 return
@@ -144,7 +146,7 @@ class Background:
                 continue
             began, cpu = time.monotonic(), time.thread_time()
             try:
-                self.space = {**self.space, container_id: measure_space(self._paths, target)}
+                self.space = {**self.space, container_id: measure_space(self._paths, target, mounts)}
             except PermissionError:
                 fault = Fault(
                     "container filesystems", f"{target.layer} may not be read by this user", "run the daemon as root"
@@ -193,25 +195,27 @@ def _tasks(directory: str, name: str) -> list[bytes]:
         found = file.read().split()
     pending = [directory]
     while pending and len(found) <= _MOST_TASKS:
-        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                    with contextlib.suppress(OSError), open(f"{entry.path}/{name}", "rb") as file:
-                        found += file.read().split()
+        above = pending.pop()
+        for below in [f"{above}/{inner}" for inner in subdirectories(above)]:
+            pending.append(below)
+            with contextlib.suppress(OSError), open(f"{below}/{name}", "rb") as file:
+                found += file.read().split()
     return found
 
 
-def measure_space(paths: Paths, target: ScanTarget) -> DiskSpace:
-    """Disk usage of a container: all blocks of its writable layer and its logs, and the layer's inodes."""
+def measure_space(paths: Paths, target: ScanTarget, mounts: dict[int, str]) -> DiskSpace:
+    """Disk usage of a container: all blocks of its writable layer and its logs, and the layer's inodes. ``mounts``
+    keeps the sources of mounts, by device number."""
     layer = paths.rootfs.rstrip("/") + target.layer
     used, inodes = _blocks(layer)
     if target.logs:
         with contextlib.suppress(OSError):
             used += _blocks(paths.rootfs.rstrip("/") + target.logs)[0]
-    whole = os.statvfs(layer)
+    whole, number = os.statvfs(layer), os.stat(layer).st_dev
+    if number not in mounts:
+        mounts[number] = _device(paths, number)
     return DiskSpace(
-        device=_device(paths, os.stat(layer).st_dev),
+        device=mounts[number],
         used_bytes=used,
         used_inodes=inodes,
         limit_bytes=whole.f_blocks * whole.f_frsize,

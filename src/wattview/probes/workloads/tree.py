@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 from wattview.foreign_text import encodable
 from wattview.model import Fault
-from wattview.probes.containers.cgroups.cgroup import Hierarchies
+from wattview.probes.containers.cgroups.cgroup import Hierarchies, subdirectories
 from wattview.probes.workloads.cgroup import WorkloadCgroup
 from wattview.probes.workloads.classify import MOST_DEPTH, ROOT, place
 from wattview.probes.workloads.inotify import CREATED, DELETED, DIRECTORY, MODIFIED, MOVED, OVERFLOW, Inotify, TreeEvent
@@ -144,7 +144,7 @@ class CgroupTree:
             one.read(time.monotonic(), late)
 
     def _walk(self, one: WorkloadCgroup, seen: float | None) -> None:
-        for name in _directories(one.directory):
+        for name in subdirectories(one.directory):
             if name not in one.children:
                 self._add(one, name, seen)
 
@@ -154,7 +154,7 @@ class CgroupTree:
         for one in [self.root, *_below(self.root)]:
             if one.above.inside == "container" or (one is not self.root and one.parent is None):
                 continue
-            names = set(_directories(one.directory))
+            names = set(subdirectories(one.directory))
             for name in names - one.children.keys():
                 self._add(one, name, None, late=True)
             for name in one.children.keys() - names:
@@ -212,15 +212,3 @@ def _below(one: WorkloadCgroup) -> Iterator[WorkloadCgroup]:
     for child in list(one.children.values()):
         yield from _below(child)
         yield child
-
-
-def _directories(path: str) -> list[str]:
-    """Names of subdirectories; empty if the directory is gone. A cgroup has dozens of files: its link count tells
-    whether it has subdirectories."""
-    try:
-        if os.stat(path).st_nlink == 2:
-            return []
-        with os.scandir(path) as entries:
-            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return []

@@ -8,9 +8,10 @@ cgroup mount is ever written.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -163,6 +164,18 @@ def parse_pid_cgroup(data: bytes) -> dict[str, str]:
     return {controller: path for controllers, path in found for controller in controllers.split(",")}
 
 
+def subdirectories(cgroup: str) -> list[str]:
+    """Names of the cgroups in a cgroup's directory; empty if it is gone. It has dozens of files: its link count tells
+    whether it has subdirectories."""
+    try:
+        if os.stat(cgroup).st_nlink == 2:
+            return []
+        with os.scandir(cgroup) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
 # parsers
 
 
@@ -171,6 +184,19 @@ def flat(data: bytes) -> dict[bytes, int]:
     found = {key: int(value) for key, value in pairs(data)}
     if not found and data.strip():
         raise ValueError(f"has no line of a key and a value: {shown(data)}")
+    return found
+
+
+def picked(data: bytes, keys: Iterable[bytes]) -> dict[bytes, int]:
+    """A few keys of such a file. Of dozens of lines in memory.stat, it converts only theirs."""
+    found: dict[bytes, int] = {}
+    text = b"\n" + data
+    for key in keys:
+        begin = text.find(b"\n" + key + b" ") + len(key) + 2
+        digits = text[begin : text.find(b"\n", begin)]
+        if begin == len(key) + 1 or not digits.isdigit() or len(digits) > 20:
+            return flat(data)  # this kernel has no such key, or its lines are odd
+        found[key] = int(digits)
     return found
 
 
@@ -232,6 +258,15 @@ def blkio(data: bytes) -> dict[Device, dict[str, int]]:
         found.setdefault(_device(device), {})[operation.decode()] = int(value)
         return True
 
+    words = data.split()
+    values = words[2:-2:3]
+    if len(words) % 3 == 2 and words[-2] == b"Total" and b"".join(values).isdigit() and _NO_DEVICE not in words:
+        # The fast path: there are no other lines.
+        devices: dict[bytes, dict[str, int]] = {}
+        for word, operation, value in zip(words[:-2:3], words[1:-2:3], values, strict=True):
+            devices.setdefault(word, {})[operation.decode()] = int(value)
+        with contextlib.suppress(ValueError):
+            return {_device(word): operations for word, operations in devices.items()}
     understood(data.splitlines(), statistic, "blkio")
     return found
 

@@ -123,8 +123,13 @@ _MEMORY_V2: _Table = (
 )
 
 
-def _memory(usage: bytes, stat: bytes, table: _Table) -> Fields:
-    values = cgroup.flat(stat)
+_BRIEF = ("memory_cache_bytes", "memory_rss_bytes", "memory_inactive_file_bytes")
+
+
+def _memory(usage: bytes, stat: bytes, table: _Table, detailed: bool) -> Fields:
+    if not detailed:
+        table = tuple([row for row in table if row[0] in _BRIEF])
+    values = cgroup.flat(stat) if detailed else cgroup.picked(stat, [key for _, key in table])
     fields: Fields = {field: values[key] for field, key in table if key in values}
     in_use = fields["memory_usage_bytes"] = _number(usage)
     inactive = fields.get("memory_inactive_file_bytes")
@@ -135,7 +140,8 @@ def _memory(usage: bytes, stat: bytes, table: _Table) -> Fields:
 
 
 def _memory_v1(files: OpenCgroup) -> Fields:
-    fields = _memory(files.needed("memory", "memory.usage_in_bytes"), files.needed("memory", "memory.stat"), _MEMORY_V1)
+    usage, stat = files.needed("memory", "memory.usage_in_bytes"), files.needed("memory", "memory.stat")
+    fields = _memory(usage, stat, _MEMORY_V1, files.detailed)
     if not files.detailed:
         return fields
     fields["memory_max_usage_bytes"] = _number(files.text("memory", "memory.max_usage_in_bytes"))
@@ -148,7 +154,8 @@ def _memory_v1(files: OpenCgroup) -> Fields:
 
 
 def _memory_v2(files: OpenCgroup) -> Fields:
-    fields = _memory(files.needed("memory", "memory.current"), files.needed("memory", "memory.stat"), _MEMORY_V2)
+    usage, stat = files.needed("memory", "memory.current"), files.needed("memory", "memory.stat")
+    fields = _memory(usage, stat, _MEMORY_V2, files.detailed)
     if not files.detailed:
         return fields
     fields["memory_max_usage_bytes"] = _number(files.text("memory", "memory.peak"))
