@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from wattview import whole_file
 from wattview.analysis.results import is_baseline
@@ -326,64 +326,31 @@ def _time(value: float | str) -> float:
     return float(msgspec.convert(value, _UnixSeconds))
 
 
-_TEXT = _RecordField(str, "text")
-_SCORE = _RecordField(Annotated[float, Meta(ge=0, le=100)], "a score of 0 to 100")
-_SIMILARITY = _RecordField(Annotated[float, Meta(ge=-1, le=1)], "a number of -1 to 1")
-_AMOUNT = _RecordField(_Positive, "a number of at least 0")
-_COUNT = _RecordField(_Whole, "a whole number", int)
-_FLAG = _RecordField(bool, "true or false")
 _TIME = _RecordField(_UnixSeconds | str, "Unix seconds or an ISO time", _time)
+_SCORE = _RecordField(Annotated[float, Meta(ge=0, le=100)], "a score of 0 to 100")
 
-_FIELDS: Mapping[str, _RecordField] = {
+_OF_NAME = {
     "name": _RecordField(str, "a name", _name),
-    "bitrate": _TEXT,
-    "resolution": _TEXT,
-    "fps": _AMOUNT,
-    "duration": _AMOUNT,
     "start_time": _TIME,
     "end_time": _TIME,
-    "outputs": _RecordField(list[Output], 'a list of {"resolution", "fps"}'),
-    "vmaf_score": _SCORE,
-    "psnr_score": _AMOUNT,
-    "ssim_score": _SIMILARITY,
-    "xpsnr_score": _AMOUNT,
-    "type": _TEXT,
-    "streams": _COUNT,
-    "source": _TEXT,
-    "preset": _TEXT,
-    "encoder": _TEXT,
-    "encoder_args": _TEXT,
-    "pushed": _FLAG,
-    "realtime": _FLAG,
-    "encoders": _RecordField(list[EncoderStatus], "a list of encoder figures"),
-    "vmaf_harmonic_mean": _SCORE,
-    "vmaf_percentile_1": _SCORE,
-    "vmaf_minimum": _SCORE,
-    "vmaf_model": _TEXT,
-    "encoder_tool": _TEXT,
-    "quality_tool": _TEXT,
-    "pushed_to": _TEXT,
-    "quality_frames": _COUNT,
-    "viewers": _COUNT,
-    "power_source": _TEXT,
-    "status": _TEXT,
-    "notes": _RecordField(list[str], "a list of texts"),
-    "spatial_information": _AMOUNT,
-    "temporal_information": _AMOUNT,
-    "spatial_information_mean": _AMOUNT,
-    "temporal_information_mean": _AMOUNT,
-    "setting": _TEXT,
-    "repeat": _COUNT,
-    "rate_control": _TEXT,
-    "crf": _COUNT,
-    "gop_seconds": _AMOUNT,
-    "buffer_seconds": _AMOUNT,
-    "audio": _TEXT,
-    "warmup_seconds": _AMOUNT,
-    "renditions": _RecordField(list[RenditionRecord], "a list of renditions"),
-    "playback": _RecordField(Playback, "what the viewers saw"),
-    "parts": _RecordField(list[RecordedPart], "a list of workloads and streams"),
-    "command": _RecordField(CommandRecord, "a command and its times"),
+    "ssim_score": _RecordField(Annotated[float, Meta(ge=-1, le=1)], "a number of -1 to 1"),
+    **dict.fromkeys(("vmaf_score", "vmaf_harmonic_mean", "vmaf_percentile_1", "vmaf_minimum"), _SCORE),
+}
+_OF_TYPE: Mapping[Any, _RecordField] = {
+    str | None: _RecordField(str, "text"),
+    float | None: _RecordField(_Positive, "a number of at least 0"),
+    int | None: _RecordField(_Whole, "a whole number", int),
+    bool | None: _RecordField(bool, "true or false"),
+    list[str] | None: _RecordField(list[str], "a list of texts"),
+    list[Output] | None: _RecordField(list[Output], 'a list of {"resolution", "fps"}'),
+    list[EncoderStatus] | None: _RecordField(list[EncoderStatus], "a list of encoder figures"),
+    list[RenditionRecord] | None: _RecordField(list[RenditionRecord], "a list of renditions"),
+    list[RecordedPart] | None: _RecordField(list[RecordedPart], "a list of workloads and streams"),
+    Playback | None: _RecordField(Playback, "what the viewers saw"),
+    CommandRecord | None: _RecordField(CommandRecord, "a command and its times"),
+}
+_FIELDS: Mapping[str, _RecordField] = {
+    field.name: _OF_NAME.get(field.name) or _OF_TYPE[field.type] for field in fields(ScenarioRecord)
 }
 
 
