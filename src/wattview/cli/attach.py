@@ -34,11 +34,11 @@ START_SECONDS = 15.0
 STOP_SECONDS = 15.0
 
 
-class AddressError(Exception):
+class AddressError(click.UsageError):
     """An invalid address or token. The text names it and the reason."""
 
 
-class DaemonFailed(Exception):
+class DaemonFailed(click.ClickException):
     """The started daemon ended before it was ready. The text is its last output."""
 
 
@@ -179,12 +179,26 @@ def with_daemon(config: Config, arguments: list[str], use: Callable[[Client, Con
     ``arguments``: see ``daemon_for``. Raises click.ClickException if there is no daemon, or it refuses a call.
     """
 
-    async def call(reached: Config) -> T:
-        async with Client(socket_url(reached)) as client:
-            return await use(client, reached)
+    with daemon_for(config, arguments) as reached:
+        return ask_address(Address(socket_url(reached)), lambda client: use(client, reached))
+
+
+def ask_daemon(config: Config, use: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+    """``with_daemon`` where only a running one can answer."""
+    found = running(config)
+    if found is None:
+        raise click.ClickException("no daemon runs here; start one with: wattview daemon, or wattview up")
+    return ask_address(Address(socket_url(found)), use)
+
+
+def ask_address(address: Address, use: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+    """Runs ``use`` with a client of that daemon. Raises click.ClickException if it does not answer, or refuses."""
+
+    async def call() -> T:
+        async with Client(address.url, address.token, ca_file=address.ca_file) as client:
+            return await use(client)
 
     try:
-        with daemon_for(config, arguments) as reached:
-            return asyncio.run(call(reached))
-    except (DaemonFailed, ClientError) as error:
+        return asyncio.run(call())
+    except ClientError as error:
         raise click.ClickException(str(error)) from None

@@ -112,16 +112,13 @@ def tui(
       wattview tui --web --port 8090
       wattview tui --replay 20261124_073309
     """
-    from wattview.cli.attach import AddressError, addresses, check_url, read_secret, socket_url
+    from wattview.cli.attach import addresses, check_url, read_secret, socket_url
 
     config = options.config()
-    try:
-        daemons = addresses(urls or ([] if prometheus else [socket_url(config)]), token_files, config.http.ca_file)
-        secret = read_secret(store_token_file) if store_token_file is not None else ""
-        if prometheus is not None:
-            check_url(prometheus)
-    except AddressError as error:
-        raise click.UsageError(str(error)) from None
+    daemons = addresses(urls or ([] if prometheus else [socket_url(config)]), token_files, config.http.ca_file)
+    secret = read_secret(store_token_file) if store_token_file is not None else ""
+    if prometheus is not None:
+        check_url(prometheus)
     if replay and (prometheus is not None or len(daemons) > 1):
         raise click.UsageError("--replay shows a run of one daemon: give one --url")
     if replay:
@@ -160,20 +157,16 @@ def up(options: Options, headless: bool) -> None:
     if headless:
         _serve(options, "streams.managed=auto")
         return
-    from wattview.cli.attach import DaemonFailed, daemon_for, running, socket_url
+    from wattview.cli.attach import daemon_for, running, socket_url
 
     config = options.config("streams.managed=auto")
     term.needs_terminal("wattview up --headless needs none")
     attached = running(config) is not None
-    try:
-        with daemon_for(config, options.arguments()) as reached:
-            from wattview.tui.app import run as run_dashboard
+    with daemon_for(config, options.arguments()) as reached:
+        from wattview.tui.app import run as run_dashboard
 
-            status = run_dashboard(
-                socket_url(reached), settings=config.tui, owns_daemon=not attached, memory=_theme(config)
-            )
-    except DaemonFailed as error:
-        raise click.ClickException(str(error)) from None
+        url = socket_url(reached)
+        status = run_dashboard(url, settings=config.tui, owns_daemon=not attached, memory=_theme(config))
     sys.exit(status)
 
 
@@ -232,19 +225,13 @@ for _command in (calibrate, capacity, gate, measure, record, results, run):
 
 def _recorded_run(address: Address, word: str) -> str:
     """The id of the run to replay. Raises click.UsageError if there is none."""
+    from wattview.cli.attach import ask_address
     from wattview.cli.results.source import UnknownRun, id_of
-    from wattview.client import Client, ClientError
-
-    async def ids() -> list[str]:
-        async with Client(address.url, address.token, ca_file=address.ca_file) as client:
-            return await client.result_ids()
 
     try:
-        return id_of(word, asyncio.run(ids()))
+        return id_of(word, ask_address(address, lambda client: client.result_ids()))
     except UnknownRun as error:
         raise click.UsageError(f"--replay: {error.message}") from None
-    except ClientError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _theme(config: Config) -> Path:

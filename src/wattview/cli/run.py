@@ -16,6 +16,7 @@ import msgspec
 
 from wattview.cli import terminal as term
 from wattview.cli.headline import headline
+from wattview.cli.progress import progress_bars
 from wattview.cli.results.show import print_result
 from wattview.client import CallRefused, Client, ClientError
 from wattview.foreign_text import one_line
@@ -136,28 +137,16 @@ async def follow(client: Client, run: Run) -> Run:
 
 
 async def _follow_with_bar(client: Client, run: Run) -> Run:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[now]}", markup=False),
-        TextColumn("{task.fields[left]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
-        task = bar.add_task(run.id, total=1.0, left="", now="")
+    with progress_bars() as add:
+        show = add(run.id)
         asked = -math.inf
         while run.state == "running":
             if time.monotonic() - asked >= WATTS_SECONDS:
                 asked = time.monotonic()
                 watts = await _watts(client)
             if progress := run.progress:
-                left = "" if progress.remaining_seconds is None else f"{term.duration(progress.remaining_seconds)} left"
-                what = one_line(f"{progress.scenario or run.id} · {progress.phase}")
-                now = "  ".join([watts, *live_speed(run.encoders)])
-                bar.update(task, completed=progress.fraction, description=what, left=left, now=now)
+                behind = [watts, *live_speed(run.encoders), term.time_left(progress.remaining_seconds)]
+                show(progress.fraction, f"{progress.scenario or run.id} · {progress.phase}", "  ".join(behind))
             await asyncio.sleep(POLL_SECONDS)
             run = await client.run(run.id)
     return run

@@ -80,7 +80,7 @@ def run(options: Options, **asked: Any) -> None:
       wattview run --suite nightly.toml --baseline-after --json
       wattview run --suite s.toml --on http://encoder-1:9700 --on http://encoder-2:9700 --token-file ~/.token
     """
-    from wattview.cli.attach import AddressError, addresses, with_daemon
+    from wattview.cli.attach import addresses, with_daemon
     from wattview.cli.run import print_encoders, read_request, run_scenarios
 
     if asked.pop("list_encoders"):
@@ -93,10 +93,7 @@ def run(options: Options, **asked: Any) -> None:
     if urls:
         from wattview.cli.measure.several import run_on
 
-        try:
-            daemons = addresses(urls, token_files, config.http.ca_file)
-        except AddressError as error:
-            raise click.UsageError(str(error)) from None
+        daemons = addresses(urls, token_files, config.http.ca_file)
         sys.exit(0 if asyncio.run(run_on(daemons, request, as_json, vmaf)) else 1)
     if token_files or vmaf is not None:
         raise click.UsageError("--token-file and --vmaf go with --on")

@@ -174,6 +174,11 @@ def duration(value: float | None) -> str:
     return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"
 
 
+def time_left(seconds: float | None) -> str:
+    """Nothing if that is unknown."""
+    return "" if seconds is None else f"{duration(seconds)} left"
+
+
 def json_text(value: Any) -> str:
     """Any struct of ``model``, or a list of them, as JSON."""
     return json_escaped(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ import msgspec
 
 from wattview.cli import terminal as term
 from wattview.cli.options import Options, settings
-from wattview.config import Config
 from wattview.foreign_text import one_line
 
 if TYPE_CHECKING:
@@ -60,21 +58,23 @@ def calibrate(
     """
     if sum((export_file is not None, import_file is not None, show, forget)) > 1:
         raise click.UsageError("give one of --export, --import, --show and --forget")
+    from wattview.cli.attach import ask_daemon
+
     config = options.config()
     as_json, instance_type = asked["as_json"], asked.pop("instance_type")
     if import_file is not None:
-        found = _ask(config, lambda client: _offer(client, import_file, instance_type, asked["force"]))
+        found = ask_daemon(config, lambda client: _offer(client, import_file, instance_type, asked["force"]))
     elif export_file is not None:
-        found = _ask(config, lambda client: client.calibration())
+        found = ask_daemon(config, lambda client: client.calibration())
         _write(export_file, found, instance_type)
     elif show:
-        found = _ask(config, lambda client: client.calibration())
+        found = ask_daemon(config, lambda client: client.calibration())
     elif forget:
-        _ask(config, lambda client: client.forget_calibration())
+        ask_daemon(config, lambda client: client.forget_calibration())
         term.say("the calibration is forgotten")
         return
     else:
-        made = _ask(config, lambda client: _calibrate(client, config.scenarios.ffmpeg, **asked))
+        made = ask_daemon(config, lambda client: _calibrate(client, config.scenarios.ffmpeg, **asked))
         if made is None:
             return
         found = made
@@ -128,25 +128,6 @@ def _write(file: Path, calibration: WallCalibration, instance_type: str) -> None
         whole_file.write(file, msgspec.json.format(msgspec.json.encode(calibration), indent=2), mode=0o644)
     except OSError as error:
         raise click.ClickException(f"--export {file}: {error.strerror}") from None
-
-
-def _ask(config: Config, use: Any) -> Any:
-    from wattview.cli.attach import running, socket_url
-    from wattview.client import Client, ClientError
-
-    found = running(config)
-    if found is None:
-        raise click.ClickException("no daemon runs here; start one with: wattview daemon, or wattview up")
-
-    async def call() -> Any:
-        async with Client(socket_url(found)) as client:
-            work: Coroutine[Any, Any, Any] = use(client)
-            return await work
-
-    try:
-        return asyncio.run(call())
-    except ClientError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _plan_text(plan: Plan) -> str:

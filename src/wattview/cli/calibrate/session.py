@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple
 
 import click
 
@@ -17,13 +17,11 @@ from wattview.analysis.wall.load_windows import EDGE_SECONDS, SETTLE_SECONDS, WI
 from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
 from wattview.cli.calibrate.load_steps import Encoders, LoadStep, steps_of, usable_encoders
+from wattview.cli.progress import progress_bars
 from wattview.client import Client
 from wattview.daemon.children import ProgramMissing
 from wattview.foreign_text import one_line
 from wattview.model.power.calibration import WallCalibration, WallInputs, WallSamples
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 STEP_SECONDS = 30.0
 
@@ -52,10 +50,8 @@ class Plan(NamedTuple):
         return len(self.steps) * self.step_seconds + self.after_seconds
 
 
-class ProgressLine(Protocol):
-    """Progress for the user."""
-
-    def say(self, words: str, done: float, left: float) -> None: ...
+ProgressLine = Callable[[str, float, float], None]
+"""Tells the user what goes on, which part of the whole is done, and how many seconds are left."""
 
 
 async def plan_of(client: Client, ffmpeg: str, count: int, step_seconds: float | None, meter: str) -> Plan:
@@ -87,14 +83,14 @@ async def calibrated(client: Client, plan: Plan, ffmpeg: str, meter: str, *, for
     seen = _Seen(client, meter)
     encoders = Encoders(ffmpeg, plan.cpu_encoder, plan.gpu_encoder)
     spans: list[Step] = []
-    with _bar() as bar:
+    with _progress() as say:
         try:
             for number, step in enumerate(plan.steps):
                 name = f"step {number + 1} of {len(plan.steps)}: {step.words}"
                 await _check_no_run(client)
                 start = time.time()
                 encoders.start(step)
-                await _wait(seen, bar, name, plan, number * plan.step_seconds, start + plan.step_seconds, encoders)
+                await _wait(seen, say, name, plan, number * plan.step_seconds, start + plan.step_seconds, encoders)
                 spans.append(Step(start, time.time()))
                 encoders.stop()
                 if number == 0:
@@ -104,12 +100,12 @@ async def calibrated(client: Client, plan: Plan, ffmpeg: str, meter: str, *, for
         finally:
             encoders.stop()
         after = time.time() + plan.after_seconds
-        await _wait(seen, bar, "the last readings of the meter", plan, len(plan.steps) * plan.step_seconds, after)
+        await _wait(seen, say, "the last readings of the meter", plan, len(plan.steps) * plan.step_seconds, after)
     return seen.fitted(spans, [number for number, step in enumerate(plan.steps) if step == LoadStep()])
 
 
 async def _wait(
-    seen: _Seen, bar: ProgressLine, name: str, plan: Plan, done: float, until: float, encoders: Encoders | None = None
+    seen: _Seen, say: ProgressLine, name: str, plan: Plan, done: float, until: float, encoders: Encoders | None = None
 ) -> None:
     start = time.time()
     while (left := until - time.time()) > 0:
@@ -118,7 +114,7 @@ async def _wait(
         if encoders is not None and (problem := encoders.problem()):
             raise click.ClickException(problem)
         done_now = done + time.time() - start
-        bar.say(f"{name}, {seen.words}", done_now / plan.seconds, max(0.0, plan.seconds - done_now))
+        say(f"{name}, {seen.words}", done_now / plan.seconds, max(0.0, plan.seconds - done_now))
 
 
 async def _check_no_run(client: Client) -> None:
@@ -189,39 +185,18 @@ class _Seen:
 
 
 @contextlib.contextmanager
-def _bar() -> Iterator[ProgressLine]:
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+def _progress() -> Iterator[ProgressLine]:
+    """A bar on a terminal; elsewhere a line for each step."""
+    with progress_bars() as add:
+        show = add("")
+        steps: set[str] = set()
 
-    columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), TaskProgressColumn(),
-        TextColumn("{task.fields[left]}"),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as progress:
-        yield _Progress(progress)
+        def say(words: str, done: float, left: float) -> None:
+            step = words.partition(",")[0]
+            if sys.stderr.isatty():
+                show(done, words, term.time_left(left))
+            elif step not in steps:
+                steps.add(step)
+                term.say(f"{one_line(words)}, {term.time_left(left)}", err=True)
 
-
-class _Lines:
-    """For a log: each step once."""
-
-    def __init__(self) -> None:
-        self._said = ""
-
-    def say(self, words: str, done: float, left: float) -> None:
-        step = words.partition(",")[0]
-        if step != self._said:
-            self._said = step
-            term.say(f"{one_line(words)}, {term.duration(left)} left", err=True)
-
-
-class _Progress:
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=1.0, left="")
-
-    def say(self, words: str, done: float, left: float) -> None:
-        text = f"{term.duration(left)} left"
-        self._progress.update(self._task, completed=done, description=one_line(words), left=text)
+        yield say

@@ -14,6 +14,7 @@ from msgspec import Struct
 from wattview.cli import terminal as term
 from wattview.cli.measure import child, command_line
 from wattview.cli.measure.child import CommandTimes
+from wattview.cli.progress import progress_bars
 from wattview.cli.results.show import print_result
 from wattview.cli.run import started
 from wattview.client import CallRefused, Client, ClientError
@@ -230,29 +231,15 @@ async def _with_quality(config: Config, asked: MeasureRequest, report: CommandRe
         note = f"{lack}input and output of the command are not one file each; give --reference FILE --output FILE"
         return msgspec.structs.replace(report, notes=[*report.notes, note])
     try:
-        with _bar("comparing") as advance:
-            scores, record = await compared(config.scenarios, *asked.files, advance)
+        with progress_bars(estimated=True) as add:
+            show = add("comparing")
+            scores, record = await compared(config.scenarios, *asked.files, lambda part: show(part, "comparing"))
     except (QualityFailed, OSError) as failure:
         return msgspec.structs.replace(report, notes=[*report.notes, f"{lack}{failure}"])
     quality: RenditionRecord = record
     return msgspec.structs.replace(
         report, quality=quality, vmaf_model=scores.vmaf_model, quality_tool=scores.tool or None
     )
-
-
-@contextlib.contextmanager
-def _bar(what: str):  # type: ignore[no-untyped-def]
-    """A progress bar on a terminal. Returns a function that takes the progress, 0 to 1."""
-    if not sys.stderr.isatty():
-        yield lambda fraction: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(what), BarColumn(bar_width=None), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda fraction: bar.update(task, completed=fraction)
 
 
 def summary(run: RunResult) -> list[str]:

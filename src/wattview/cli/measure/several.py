@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -14,11 +13,11 @@ from msgspec import Struct
 from wattview.analysis.sweeps.comparison import Repeats, repeats_of
 from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
+from wattview.cli.progress import progress_bars
 from wattview.cli.results.show import ShownSetting
 from wattview.cli.run import POLL_SECONDS
 from wattview.cli.terminal import json_text
 from wattview.client import Address, CallRefused, Client, ClientError
-from wattview.foreign_text import one_line
 from wattview.model import Run, RunRequest, RunResult
 from wattview.model.quantities import QUANTITIES
 
@@ -91,33 +90,20 @@ async def _stopped(clients: Sequence[Client], runs: Sequence[Run]) -> None:
 
 async def _followed(clients: Sequence[Client], names: Sequence[str], runs: Sequence[Run]) -> list[Run | str]:
     """Each run at its end, or why it could not be followed. A bar for each, on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), TaskProgressColumn(),
-        TextColumn("{task.fields[left]}"),
-    )  # fmt: skip
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, expand=True, disable=not sys.stderr.isatty()) as bar:
+    with progress_bars() as add:
 
         async def follow_one(client: Client, name: str, run: Run) -> Run | str:
-            task = bar.add_task(name, total=1.0, left="")
+            show = add(name)
             try:
                 while run.state == "running":
                     if progress := run.progress:
-                        seconds = progress.remaining_seconds
-                        bar.update(
-                            task,
-                            completed=progress.fraction,
-                            description=one_line(f"{name} · {progress.scenario or run.id} · {progress.phase}"),
-                            left="" if seconds is None else f"{term.duration(seconds)} left",
-                        )
+                        words = f"{name} · {progress.scenario or run.id} · {progress.phase}"
+                        show(progress.fraction, words, term.time_left(progress.remaining_seconds))
                     await asyncio.sleep(POLL_SECONDS)
                     run = await client.run(run.id)
             except ClientError as error:
                 return str(error)
-            bar.update(task, completed=1.0, description=f"{name} · {run.state}", left="")
+            show(1.0, f"{name} · {run.state}")
             return run
 
         return await asyncio.gather(*map(follow_one, clients, names, runs))
