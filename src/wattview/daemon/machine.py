@@ -7,20 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wattview.probes.kernel_files import text_of
+
 MAX_WORD_LENGTH = 100
 """Maximum length of a fact in a machine's name: it may come from any file."""
 
 
 def describe(procfs: str, sysfs: str) -> dict[str, Any]:
     """CPU model, microcode, number of logical CPUs, frequency governor and kernel; unreadable facts are left out."""
-    cpuinfo = _text(Path(procfs) / "cpuinfo")
+    cpuinfo = text_of(Path(procfs) / "cpuinfo")
     facts = {
         "cpu": _field(cpuinfo, "model name") or _field(cpuinfo, "Hardware") or None,
         "microcode": _field(cpuinfo, "microcode"),
         "cpus": len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)) or None,
-        "governor": _text(Path(sysfs) / "devices/system/cpu/cpu0/cpufreq/scaling_governor") or None,
-        "kernel": _text(Path(procfs) / "sys/kernel/osrelease") or None,
-        "hostname": _text(Path(procfs) / "sys/kernel/hostname") or None,
+        "governor": text_of(Path(sysfs) / "devices/system/cpu/cpu0/cpufreq/scaling_governor") or None,
+        "kernel": text_of(Path(procfs) / "sys/kernel/osrelease") or None,
+        "hostname": text_of(Path(procfs) / "sys/kernel/hostname") or None,
     }
     return {name: fact for name, fact in facts.items() if fact is not None}
 
@@ -42,13 +44,6 @@ def name_of(facts: Mapping[str, Any]) -> str | None:
 def _word(fact: object) -> str:
     text = str(fact) if isinstance(fact, str | int) and not isinstance(fact, bool) else ""
     return " ".join(text.encode("utf-8", "replace").decode().split())[:MAX_WORD_LENGTH]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
 
 
 def _field(cpuinfo: str, name: str) -> str | None:

@@ -33,6 +33,14 @@ def read_once(path: str) -> bytes:
         os.close(file)
 
 
+def text_of(path: Path) -> str:
+    """A small text file without the space around it; "" if it cannot be read."""
+    try:
+        return path.read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
 class KernelFile:
     """A file under /proc, /sys or a cgroup mount that stays open between reads.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wattview.daemon import machine
 from wattview.model.power.calibration import MachineModel
+from wattview.probes.kernel_files import text_of
 
 EC2 = "Amazon EC2"
 """The one provider whose firmware states the instance type, as the product's name
@@ -22,7 +23,7 @@ def machine_model(procfs: str, sysfs: str) -> MachineModel:
     """All of it but the GPUs, which a probe knows."""
     facts = machine.describe(procfs, sysfs)
     firmware = {
-        name: _text(Path(sysfs) / "class/dmi/id" / name)
+        name: text_of(Path(sysfs) / "class/dmi/id" / name)[:LONGEST]
         for name in ("sys_vendor", "product_name", "board_vendor", "board_name")
     }
     vendor, product = firmware["sys_vendor"], firmware["product_name"]
@@ -61,13 +62,6 @@ def _shown(value: object) -> str:
 def _virtual(procfs: str, vendor: str, product: str) -> bool:
     if "metal" in product:
         return False
-    cpuinfo = _text(Path(procfs) / "cpuinfo", limit=1 << 20)
+    cpuinfo = text_of(Path(procfs) / "cpuinfo")
     flagged = re.search(r"^flags\s*:.*\bhypervisor\b", cpuinfo, re.MULTILINE) is not None
     return flagged or (vendor.startswith(CLOUDS) and (vendor == EC2 or any(one in product for one in VIRTUAL_PRODUCTS)))
-
-
-def _text(path: Path, limit: int = LONGEST) -> str:
-    try:
-        return path.read_text("utf-8", "replace").strip()[:limit]
-    except OSError:
-        return ""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wattview.model import Fault, Gpu
-from wattview.probes.kernel_files import KernelFile
+from wattview.probes.kernel_files import KernelFile, text_of
 from wattview.probes.plausible import plausible
 from wattview.probes.rates import Rate
 
@@ -92,7 +92,7 @@ class DrmGpus:
         for name in names:
             if re.fullmatch(r"card\d+", name):
                 device = self._directory / name / "device"
-                vendor = _VENDORS.get(_text(device / "vendor"))
+                vendor = _VENDORS.get(text_of(device / "vendor"))
                 if vendor is not None:
                     card = _Card(name, device, vendor)
                     known = self._cards.get(name)
@@ -112,10 +112,10 @@ class _Card:
     def __init__(self, name: str, device: Path, vendor: Literal["amd", "intel"]) -> None:
         self._device = device
         self._status = KernelFile(device / "power" / "runtime_status", 64)
-        event = dict(line.partition("=")[::2] for line in _text(device / "uevent").splitlines())
+        event = dict(line.partition("=")[::2] for line in text_of(device / "uevent").splitlines())
         self._pci = event.get("PCI_SLOT_NAME", "")
-        unique = _text(device / "unique_id")
-        product = _text(device / "product_name")
+        unique = text_of(device / "unique_id")
+        product = text_of(device / "product_name")
         self._fixed: dict[str, Any] = {
             "index": int(name.removeprefix("card")),
             "uuid": f"{vendor}-{unique or self._pci or name}",
@@ -209,7 +209,7 @@ def _hwmon(device: Path) -> Path:
     """The card's own sensors: i915 has further ones for each of its tiles (``i915_gt0``)."""
     directories = sorted((device / "hwmon").glob("hwmon*")) if (device / "hwmon").is_dir() else []
     for directory in directories:
-        if "_gt" not in _text(directory / "name"):
+        if "_gt" not in text_of(directory / "name"):
             return directory
     return device / "no-hwmon"
 
@@ -218,7 +218,7 @@ def _sensors(
     device: Path, hwmon: Path, card: Path, vendor: Literal["amd", "intel"], integrated: bool
 ) -> list[tuple[str, Path, Callable[[int], Any]]]:
     """(our field, the driver's file, conversion to our unit)."""
-    temperatures = {_text(hwmon / f"temp{number}_label"): hwmon / f"temp{number}_input" for number in range(1, 5)}
+    temperatures = {text_of(hwmon / f"temp{number}_label"): hwmon / f"temp{number}_input" for number in range(1, 5)}
     if vendor == "amd":
         power = hwmon / ("power1_average" if (hwmon / "power1_average").exists() else "power1_input")
         found: list[tuple[str, Path, Callable[[int], Any]]] = [
@@ -245,13 +245,6 @@ def _sensors(
     if "vram" in temperatures:
         found.append(("memory_temperature_celsius", temperatures["vram"], _milli))
     return found
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
 
 
 _GONE = {errno.ENODEV, errno.ENXIO, errno.ENOENT}

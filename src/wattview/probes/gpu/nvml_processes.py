@@ -12,6 +12,7 @@ from typing import Any
 
 from wattview.model import Fault, GpuProcess
 from wattview.probes.gpu.nvml_calls import Caller
+from wattview.probes.kernel_files import text_of
 from wattview.probes.plausible import PERCENT, implausible, plausible
 
 WINDOW_SECONDS = 2.0
@@ -53,8 +54,8 @@ def _process(process: Any, samples: Any, procfs: Path, caller: Caller) -> GpuPro
     instance = getattr(process, "gpuInstanceId", None)
     return GpuProcess(
         pid=process.pid,
-        name=_read(procfs / str(process.pid) / "comm"),
-        cgroup=_cgroup(_read(procfs / str(process.pid) / "cgroup")),
+        name=text_of(procfs / str(process.pid) / "comm"),
+        cgroup=_cgroup(text_of(procfs / str(process.pid) / "cgroup")),
         memory_bytes=_memory(process, caller),
         gpu_instance=None if instance == _NO_INSTANCE else instance,
         **use,
@@ -73,14 +74,6 @@ def _mean(percents: list[float], what: str, caller: Caller) -> float | None:
 def _memory(process: Any, caller: Caller) -> int | None:
     values = {"memory_bytes": process.usedGpuMemory}
     return plausible(f"{caller.part} process {process.pid}", values, caller.faults).get("memory_bytes")
-
-
-def _read(file: Path) -> str:
-    """A small file of a process, which may have ended or be in another pid namespace."""
-    try:
-        return file.read_text(errors="replace").strip()
-    except OSError:
-        return ""
 
 
 def _cgroup(text: str) -> str:

@@ -10,11 +10,9 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from wattview.config import Config, GridSettings
 from wattview.fetch import Fetched
 from wattview.model import GridSpan
-from wattview.model.power.grid import grid_kind
-from wattview.probes.grid.source import Spans, decoded, page, plausible, secret, unix
+from wattview.probes.grid.source import OnlineSource, Spans, plausible, unix
 
 HOUR = 3600.0
 
@@ -28,27 +26,19 @@ class _MapsHistory(Struct):
     history: list[_Hour]
 
 
-class ElectricityMaps:
-    def __init__(self, settings: GridSettings, config: Config) -> None:
-        self._settings = settings
-        self._config = config
-
+class ElectricityMaps(OnlineSource):
     async def spans(self, start: float, end: float) -> Spans:
-        kind = grid_kind("electricity-maps")
-        assert kind is not None
         path = f"/v3/carbon-intensity/history?zone={quote(self._settings.zone)}"
-        answer = await page(self._settings, self._config, kind.url, path, {"auth-token": secret(self._settings)})
-        return await asyncio.to_thread(_spans, answer, kind.words)
+        answer = await self.page(path, {"auth-token": self.secret()})
+        return await asyncio.to_thread(self._spans, answer)
+
+    def _spans(self, answer: Fetched) -> Spans:
+        found = [
+            GridSpan(unix(hour.datetime), unix(hour.datetime) + HOUR, hour.carbon_intensity)
+            for hour in self.decoded(answer, _MapsHistory).history
+            if hour.carbon_intensity is not None
+        ]
+        return {"carbon": plausible("carbon", found)}
 
 
-def make(settings: GridSettings, config: Config) -> ElectricityMaps:
-    return ElectricityMaps(settings, config)
-
-
-def _spans(answer: Fetched, words: str) -> Spans:
-    found = [
-        GridSpan(unix(hour.datetime), unix(hour.datetime) + HOUR, hour.carbon_intensity)
-        for hour in decoded(answer, _MapsHistory, words).history
-        if hour.carbon_intensity is not None
-    ]
-    return {"carbon": plausible("carbon", found)}
+make = ElectricityMaps

@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
-from wattview.config import Config, GridSettings
+from wattview.config import GridSettings
 from wattview.model import GridSpan
-from wattview.model.power.grid import grid_kind
 from wattview.probes import SourceBroken, SourceRefused
-from wattview.probes.grid.source import Spans, iso, page, plausible, secret, unix
+from wattview.probes.grid.source import OnlineSource, Spans, iso, plausible, unix
 
 ZONES = {
     "AT": "10YAT-APG------L", "BE": "10YBE----------2", "CH": "10YCH-SWISSGRIDZ", "CZ": "10YCZ-CEPS-----N",
@@ -37,27 +36,20 @@ SINGLE_COUPLING = "1"
 RESOLUTION = re.compile(r"PT(\d+)M|PT(\d+)H")
 
 
-class Entsoe:
-    def __init__(self, settings: GridSettings, config: Config) -> None:
-        self._settings = settings
-        self._config = config
-
+class Entsoe(OnlineSource):
     async def spans(self, start: float, end: float) -> Spans:
         zone = ZONES.get(self._settings.zone.upper(), self._settings.zone)
         if not EIC.fullmatch(zone):
             raise SourceBroken(f"{zone!r} is no bidding zone", f"set zone to an EIC code, or one of {', '.join(ZONES)}")
-        kind = grid_kind("entsoe")
-        assert kind is not None
         reach = f"periodStart={iso(start, '%Y%m%d%H00')}&periodEnd={iso(end, '%Y%m%d%H00')}"
-        asked = f"securityToken={quote(secret(self._settings))}&documentType=A44&in_Domain={zone}&out_Domain={zone}"
-        answer = await page(self._settings, self._config, kind.url, f"/api?{asked}&{reach}")
+        asked = f"securityToken={quote(self.secret())}&documentType=A44&in_Domain={zone}&out_Domain={zone}"
+        answer = await self.page(f"/api?{asked}&{reach}")
         if answer.status in (401, 403):
             raise SourceRefused("ENTSO-E does not take this token", "see token_file (docs/grid.md says how to get one)")
         return {"price": plausible("price", await asyncio.to_thread(prices, answer.body, self._settings))}
 
 
-def make(settings: GridSettings, config: Config) -> Entsoe:
-    return Entsoe(settings, config)
+make = Entsoe
 
 
 def prices(body: bytes, settings: GridSettings) -> list[GridSpan]:

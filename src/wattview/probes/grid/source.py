@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from wattview.config import Config, GridSettings
 from wattview.fetch import Access, Fetched, FetchError, Site, Unreachable, decode_json
 from wattview.model import GridQuantity, GridSpan
+from wattview.model.power.grid import grid_kind
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 
 T = TypeVar("T")
@@ -38,46 +39,50 @@ class GridSource(Protocol):
     async def spans(self, start: float, end: float) -> Spans: ...
 
 
-def secret(settings: GridSettings) -> str:
-    """The configured key. Raises SourceRefused without one."""
-    try:
-        key = Access(
-            secret_file=settings.token_file, secret=os.environ.get(settings.token_env, "") if settings.token_env else ""
-        ).read_secret()
-    except FetchError as error:
-        raise SourceBroken(error.reason, error.fix) from None
-    if not key:
-        raise SourceRefused(f"{settings.kind} needs a key", "get one (docs/grid.md), and set token_file")
-    return key
+class OnlineSource:
+    """A source that is asked over HTTP, where its settings say or else its entry in ``GRIDS``."""
 
+    def __init__(self, settings: GridSettings, config: Config) -> None:
+        kind = grid_kind(settings.kind)
+        assert kind is not None
+        self._kind = kind
+        self._settings = settings
+        self._ca_file = settings.ca_file or config.http.ca_file
 
-async def page(
-    settings: GridSettings, config: Config, url: str, path: str, key: Mapping[str, str] | None = None
-) -> Fetched:
-    """The answer at a path, with any status. Raises SourceAbsent or SourceBroken."""
-    access = Access(settings.ca_file or config.http.ca_file)
-    async with Site(
-        settings.url or url, access, seconds=SECONDS, max_bytes=MAX_BYTES, headers=key, compressed=True
-    ) as site:
+    def secret(self) -> str:
+        """The configured key. Raises SourceRefused without one."""
+        given = self._settings
+        secret = os.environ.get(given.token_env, "") if given.token_env else ""
         try:
-            return await site.fetch(path)
-        except Unreachable as error:
-            raise SourceAbsent(error.reason, error.fix) from None
+            key = Access(secret_file=given.token_file, secret=secret).read_secret()
         except FetchError as error:
             raise SourceBroken(error.reason, error.fix) from None
+        if not key:
+            raise SourceRefused(f"{given.kind} needs a key", "get one (docs/grid.md), and set token_file")
+        return key
 
+    async def page(self, path: str, headers: Mapping[str, str] | None = None) -> Fetched:
+        """The answer at a path, with any status. Raises SourceAbsent or SourceBroken."""
+        url, access = self._settings.url or self._kind.url, Access(self._ca_file)
+        async with Site(url, access, seconds=SECONDS, max_bytes=MAX_BYTES, headers=headers, compressed=True) as site:
+            try:
+                return await site.fetch(path)
+            except Unreachable as error:
+                raise SourceAbsent(error.reason, error.fix) from None
+            except FetchError as error:
+                raise SourceBroken(error.reason, error.fix) from None
 
-def decoded(answer: Fetched, kind: type[T], what: str) -> T:
-    """The JSON of an answer of status 200. Raises SourceRefused or SourceBroken."""
-    if answer.status in (401, 403):
-        raise SourceRefused(f"{answer.place} answered {answer.status}: it does not take this key", "see token_file")
-    if answer.status != 200:
-        said = " ".join(answer.body[:120].decode("utf-8", "replace").split())
-        raise SourceBroken(f"{answer.place} answered {answer.status}: {said}")
-    try:
-        return decode_json(answer, kind, f"the answer of {what}")
-    except FetchError as error:
-        raise SourceBroken(error.reason, error.fix) from None
+    def decoded(self, answer: Fetched, kind: type[T]) -> T:
+        """The JSON of an answer of status 200. Raises SourceRefused or SourceBroken."""
+        if answer.status in (401, 403):
+            raise SourceRefused(f"{answer.place} answered {answer.status}: it does not take this key", "see token_file")
+        if answer.status != 200:
+            said = " ".join(answer.body[:120].decode("utf-8", "replace").split())
+            raise SourceBroken(f"{answer.place} answered {answer.status}: {said}")
+        try:
+            return decode_json(answer, kind, f"the answer of {self._kind.words}")
+        except FetchError as error:
+            raise SourceBroken(error.reason, error.fix) from None
 
 
 def plausible(quantity: GridQuantity, spans: Iterable[GridSpan]) -> list[GridSpan]:

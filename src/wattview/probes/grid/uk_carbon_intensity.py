@@ -10,10 +10,8 @@ import asyncio
 
 from msgspec import Struct
 
-from wattview.config import Config, GridSettings
 from wattview.model import GridSpan
-from wattview.model.power.grid import grid_kind
-from wattview.probes.grid.source import Spans, decoded, iso, page, plausible, unix
+from wattview.probes.grid.source import OnlineSource, Spans, iso, plausible, unix
 
 MOST_SECONDS = 13 * 86400.0
 """One question reaches over at most 14 days."""
@@ -34,34 +32,23 @@ class _National(Struct):
     data: list[_HalfHour]
 
 
-class _Region(Struct):
-    data: list[_HalfHour]
-
-
 class _Regional(Struct):
-    data: _Region
+    data: _National
 
 
-class UkCarbonIntensity:
-    def __init__(self, settings: GridSettings, config: Config) -> None:
-        self._settings = settings
-        self._config = config
-
+class UkCarbonIntensity(OnlineSource):
     async def spans(self, start: float, end: float) -> Spans:
         reach = f"{iso(max(start, end - MOST_SECONDS))}/{iso(end)}"
         zone = self._settings.zone
-        kind = grid_kind("uk-carbon-intensity")
-        assert kind is not None
         if not zone:
-            answer = await page(self._settings, self._config, kind.url, f"/intensity/{reach}")
-            return await asyncio.to_thread(lambda: _spans(decoded(answer, _National, kind.words).data))
+            answer = await self.page(f"/intensity/{reach}")
+            return await asyncio.to_thread(lambda: _spans(self.decoded(answer, _National).data))
         place = f"regionid/{zone}" if zone.isdecimal() else f"postcode/{zone}"
-        answer = await page(self._settings, self._config, kind.url, f"/regional/intensity/{reach}/{place}")
-        return await asyncio.to_thread(lambda: _spans(decoded(answer, _Regional, kind.words).data.data))
+        answer = await self.page(f"/regional/intensity/{reach}/{place}")
+        return await asyncio.to_thread(lambda: _spans(self.decoded(answer, _Regional).data.data))
 
 
-def make(settings: GridSettings, config: Config) -> UkCarbonIntensity:
-    return UkCarbonIntensity(settings, config)
+make = UkCarbonIntensity
 
 
 def _spans(halves: list[_HalfHour]) -> Spans:

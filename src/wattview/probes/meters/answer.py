@@ -66,6 +66,11 @@ def together(
     )
 
 
+def measured(value: object) -> float | None:
+    """Of a device's answer; None if it is anything else: ``null`` says that it cannot measure now."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def decimals(value: object) -> int:
     """Number of decimals that a device writes: the resolution of its counter."""
     return len(f"{value}".partition(".")[2].rstrip("0")) if isinstance(value, float) else 0

@@ -66,7 +66,7 @@ RECEIVE = _ioctl_number(3, 11, ctypes.sizeof(_Received))
 class IpmiMeter:
     """The device stays open. Blocks its own loop while the BMC works."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, settings: MeterSettings, config: Config) -> None:
         self._root = Path(config.paths.rootfs)
         self._device = -1
         self._id = 0
@@ -121,8 +121,7 @@ class IpmiMeter:
                 return back.raw[: received.message.length]
 
 
-def make(settings: MeterSettings, config: Config) -> IpmiMeter:
-    return IpmiMeter(config)
+make = IpmiMeter
 
 
 def power_reading(answer: bytes) -> MeterAnswer:

@@ -51,5 +51,4 @@ class PromqlMeter:
         return value if math.isfinite(value) else None
 
 
-def make(settings: MeterSettings, config: Config) -> PromqlMeter:
-    return PromqlMeter(settings, config)
+make = PromqlMeter

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from wattview.config import Config, MeterSettings
 from wattview.probes import SourceBroken
-from wattview.probes.meters.answer import JOULES_PER_WATT_HOUR, MeterAnswer, Outlet, decimals, together, total
+from wattview.probes.meters.answer import JOULES_PER_WATT_HOUR, MeterAnswer, Outlet, decimals, measured, together, total
 from wattview.probes.meters.http import REFUSED, MeterSite
 
 ROOT = "/redfish/v1"
@@ -131,18 +131,17 @@ class RedfishMeter:
         answers = [await self._get(path) for path in place.paths]
         if place.kind == "power":
             whole = next(iter(_list(answers[0], "PowerControl")), None)
-            return Outlet(place.chassis, _number(_at(whole, "PowerConsumedWatts"))), 1.0
+            return Outlet(place.chassis, measured(_at(whole, "PowerConsumedWatts"))), 1.0
         field = "PowerWatts" if place.kind == "environment" else "InputPowerWatts"
-        watts = total(_number(_at(one, field, "Reading")) for one in answers)
+        watts = total(measured(_at(one, field, "Reading")) for one in answers)
         energies = [_at(one, "EnergykWh", "Reading") for one in answers]
-        counted = total(_number(one) for one in energies)
+        counted = total(measured(one) for one in energies)
         unit = 1000 * JOULES_PER_WATT_HOUR
-        step = unit * max((10.0 ** -decimals(one) for one in energies if _number(one) is not None), default=1.0)
+        step = unit * max((10.0 ** -decimals(one) for one in energies if measured(one) is not None), default=1.0)
         return Outlet(place.chassis, watts, None if counted is None else counted * unit), step
 
 
-def make(settings: MeterSettings, config: Config) -> RedfishMeter:
-    return RedfishMeter(settings, config)
+make = RedfishMeter
 
 
 def _at(resource: Any, *names: str) -> Any:
@@ -159,7 +158,3 @@ def _list(resource: Json, name: str) -> list[Any]:
 def _path(link: Any) -> str:
     path = _at(link, "@odata.id")
     return path if isinstance(path, str) and path.startswith("/") else ""
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

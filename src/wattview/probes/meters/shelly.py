@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from wattview.config import Config, MeterSettings
-from wattview.probes.meters.answer import JOULES_PER_WATT_HOUR, MeterAnswer, Outlet, together
+from wattview.probes.meters.answer import JOULES_PER_WATT_HOUR, MeterAnswer, Outlet, measured, together
 from wattview.probes.meters.http import MeterSite
 
 JOULES_PER_WATT_MINUTE = 60.0
@@ -83,8 +83,7 @@ class ShellyMeter:
         return together(outlets, wanted, JOULES_PER_WATT_HOUR / 1000)
 
 
-def make(settings: MeterSettings, config: Config) -> ShellyMeter:
-    return ShellyMeter(settings, config)
+make = ShellyMeter
 
 
 def _gen1(meters: list[_Gen1Meter], joules: float) -> Iterator[Outlet]:
@@ -106,12 +105,12 @@ def _components(status: Mapping[str, Mapping[str, Any]]) -> Iterator[Outlet]:
         kind, _, number = key.partition(":")
         if "apower" in one:
             energy = one.get("aenergy")
-            counted = _number(energy, "total") if isinstance(energy, Mapping) else None
-            yield Outlet(key, _number(one, "apower"), _joules(counted), _signs(one))
+            counted = measured(energy.get("total")) if isinstance(energy, Mapping) else None
+            yield Outlet(key, measured(one.get("apower")), _joules(counted), _signs(one))
         elif kind in ("em", "em1"):
-            watts = _number(one, "total_act_power" if kind == "em" else "act_power")
+            watts = measured(one.get("total_act_power" if kind == "em" else "act_power"))
             data = status.get(f"{kind}data:{number}", {})
-            counted = _number(data, "total_act" if kind == "em" else "total_act_energy")
+            counted = measured(data.get("total_act" if kind == "em" else "total_act_energy"))
             yield Outlet(key, watts, _joules(counted), _signs(one))
 
 
@@ -119,18 +118,12 @@ def _phases(status: Mapping[str, Mapping[str, Any]]) -> Iterator[Outlet]:
     one, data = status.get("em:0", {}), status.get("emdata:0", {})
     for phase in ("a", "b", "c"):
         if f"{phase}_act_power" in one:
-            counted = _number(data, f"{phase}_total_act_energy")
-            yield Outlet(phase, _number(one, f"{phase}_act_power"), _joules(counted), _signs(one))
+            counted = measured(data.get(f"{phase}_total_act_energy"))
+            yield Outlet(phase, measured(one.get(f"{phase}_act_power")), _joules(counted), _signs(one))
 
 
 def _joules(watt_hours: float | None) -> float | None:
     return None if watt_hours is None else watt_hours * JOULES_PER_WATT_HOUR
-
-
-def _number(fields: Mapping[str, Any], name: str) -> float | None:
-    """Also None if the device says ``null``: it cannot measure now."""
-    value = fields.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _signs(fields: Mapping[str, Any]) -> tuple[object, ...]:

@@ -136,8 +136,7 @@ class SnmpMeter:
         return {index.rpartition(".")[0]: value for index, value in rows.items() if index.rpartition(".")[2] == last}
 
 
-def make(settings: MeterSettings, config: Config) -> SnmpMeter:
-    return SnmpMeter(settings, config)
+make = SnmpMeter
 
 
 def _scaled(value: int | None, unit: float, digits: dict[str, int], index: str, last: str) -> float | None:

@@ -63,8 +63,7 @@ class TasmotaMeter:
         return f"{command}&user={quote(user)}&password={quote(password)}" if colon else command
 
 
-def make(settings: MeterSettings, config: Config) -> TasmotaMeter:
-    return TasmotaMeter(settings, config)
+make = TasmotaMeter
 
 
 def _answer(energy: _Energy, wanted: tuple[str, ...]) -> MeterAnswer:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from wattview.config import Config
 from wattview.model import PowerSource
 from wattview.probes import SourceAbsent, SourceBroken
+from wattview.probes.kernel_files import text_of
 from wattview.probes.plausible import BATTERY_WATTS, implausible
 from wattview.probes.power.source import Measurement, Moment, PowerIntegral
 
@@ -38,11 +39,6 @@ class Battery(NamedTuple):
         return self.status == "Discharging"
 
 
-def make(config: Config) -> BatteryPower:
-    """The source, as configured."""
-    return BatteryPower(config.paths.sysfs)
-
-
 class BatteryPower:
     """The host's power while it runs on battery: see ``EnergySource``.
 
@@ -55,9 +51,9 @@ class BatteryPower:
     useful_hz = 1.0
     counts = False
 
-    def __init__(self, sysfs: str | Path) -> None:
-        self._root = Path(sysfs) / "class" / "power_supply"
-        self._ports = Path(sysfs) / "class" / "typec"
+    def __init__(self, config: Config) -> None:
+        self._root = Path(config.paths.sysfs) / "class" / "power_supply"
+        self._ports = Path(config.paths.sysfs) / "class" / "typec"
         self._integral = PowerIntegral()
 
     def measure(self, now: Moment) -> Measurement:
@@ -89,12 +85,12 @@ class BatteryPower:
         batteries: list[Battery] = []
         plugged = False
         for supply in supplies:
-            if _text(supply / "scope") == "Device":
+            if text_of(supply / "scope") == "Device":
                 continue
-            if _text(supply / "type") != "Battery":
-                plugged = plugged or (_text(supply / "online") in ("1", "2") and not self._gives_away(supply.name))
-            elif _text(supply / "present") != "0":
-                batteries.append(Battery(supply.name, _text(supply / "status"), _watts(supply)))
+            if text_of(supply / "type") != "Battery":
+                plugged = plugged or (text_of(supply / "online") in ("1", "2") and not self._gives_away(supply.name))
+            elif text_of(supply / "present") != "0":
+                batteries.append(Battery(supply.name, text_of(supply / "status"), _watts(supply)))
         return batteries, plugged
 
     def _gives_away(self, supply: str) -> bool:
@@ -104,14 +100,17 @@ class BatteryPower:
         connector = _PORT_SUPPLY.fullmatch(supply)
         if connector is None:
             return False
-        own = _text(self._ports / f"port{int(connector[1]) - 1}" / "power_role")
+        own = text_of(self._ports / f"port{int(connector[1]) - 1}" / "power_role")
         if own:
             return "[source]" in own
         try:
-            roles = [_text(port / "power_role") for port in self._ports.iterdir()]
+            roles = [text_of(port / "power_role") for port in self._ports.iterdir()]
         except OSError:
             return False
         return any("[source]" in role for role in roles) and not any("[sink]" in role for role in roles)
+
+
+make = BatteryPower
 
 
 def _watts(battery: Path) -> float | None:
@@ -125,13 +124,6 @@ def _watts(battery: Path) -> float | None:
 
 def _number(file: Path) -> int | None:
     try:
-        return int(_text(file))
+        return int(text_of(file))
     except ValueError:
         return None
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(errors="replace").strip()
-    except OSError:
-        return ""

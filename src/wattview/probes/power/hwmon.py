@@ -18,7 +18,7 @@ from typing import NamedTuple
 from wattview.config import Config
 from wattview.model import PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
-from wattview.probes.kernel_files import KernelFile
+from wattview.probes.kernel_files import KernelFile, text_of
 from wattview.probes.plausible import HOST_WATTS, implausible
 from wattview.probes.power.powercap_zone import growth
 from wattview.probes.power.source import Counter, Measurement, Moment, PowerIntegral, SourceStill
@@ -189,7 +189,7 @@ class HwmonMeters:
             return
         for entry in entries:
             for directory in (entry, entry / "device"):
-                name = _text(directory / "name") or _text(entry / "name")
+                name = text_of(directory / "name") or text_of(entry / "name")
                 if name and any(_sensors(directory)):
                     yield name, directory
                     break
@@ -224,9 +224,9 @@ def _sensors(directory: Path) -> Iterator[tuple[str, Path]]:
     except OSError:
         return
     for sensor in sorted({match[1] for file in files if (match := _SENSOR.fullmatch(file))}):
-        if _text(directory / f"{sensor}_is_battery") == "1":
+        if text_of(directory / f"{sensor}_is_battery") == "1":
             continue
-        identity = _text(directory / f"{sensor}_label") or _text(directory / f"{sensor}_oem_info") or sensor
+        identity = text_of(directory / f"{sensor}_label") or text_of(directory / f"{sensor}_oem_info") or sensor
         value = next(value for value in _VALUES if f"{sensor}_{value}" in files)
         yield identity, directory / f"{sensor}_{value}"
 
@@ -240,10 +240,3 @@ def _sockets(identities: list[str]) -> set[str]:
 
 def _is_energy(path: str) -> bool:
     return os.path.basename(path).startswith("energy")
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(errors="replace").strip()
-    except OSError:
-        return ""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from wattview.config import Config
 from wattview.model import PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
-from wattview.probes.kernel_files import KernelFile
+from wattview.probes.kernel_files import KernelFile, text_of
 from wattview.probes.plausible import HOST_WATTS, implausible
 from wattview.probes.power.source import Measurement, Moment, PowerIntegral
 
@@ -41,11 +41,6 @@ class Rail(NamedTuple):
     files: tuple[KernelFile, ...]
 
 
-def make(config: Config) -> Ina3221:
-    """The source, as configured."""
-    return Ina3221(config.paths.sysfs)
-
-
 class Ina3221:
     """The module's power: see ``EnergySource``. ``measure`` raises SourceAbsent if there is no such monitor, or no
     known complete set of rails."""
@@ -54,8 +49,8 @@ class Ina3221:
     useful_hz = 5.0
     counts = False
 
-    def __init__(self, sysfs: str | Path) -> None:
-        self._root = Path(sysfs)
+    def __init__(self, config: Config) -> None:
+        self._root = Path(config.paths.sysfs)
         self._rails: list[Rail] = []
         self._integral = PowerIntegral()
 
@@ -90,16 +85,19 @@ class Ina3221:
 
     def _hwmon(self) -> Iterable[Rail]:
         for chip in sorted((self._root / "class" / "hwmon").glob("hwmon*")):
-            if _text(chip / "name") == "ina3221":
+            if text_of(chip / "name") == "ina3221":
                 for channel in range(1, CHANNELS):
-                    if name := _text(chip / f"in{channel}_label"):
+                    if name := text_of(chip / f"in{channel}_label"):
                         yield Rail(name, (_file(chip, f"in{channel}_input"), _file(chip, f"curr{channel}_input")))
 
     def _iio(self) -> Iterable[Rail]:
         for device in sorted((self._root / "bus/i2c/drivers/ina3221x").glob("*/iio:device*")):
             for channel in range(CHANNELS):
-                if name := _text(device / f"rail_name_{channel}"):
+                if name := text_of(device / f"rail_name_{channel}"):
                     yield Rail(name, (_file(device, f"in_power{channel}_input"),))
+
+
+make = Ina3221
 
 
 def _watts(rail: Rail) -> float:
@@ -111,10 +109,3 @@ def _watts(rail: Rail) -> float:
 
 def _file(directory: Path, name: str) -> KernelFile:
     return KernelFile(directory / name, 32)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(errors="replace").strip()
-    except OSError:
-        return ""

@@ -50,11 +50,6 @@ SAME_COUNTER_MICROJOULES = 5_000_000
 _ZONE = re.compile(r"intel-rapl[a-z-]*(?::[0-9a-f]+)+")
 
 
-def make(config: Config) -> PowercapZones:
-    """The source, as configured."""
-    return PowercapZones(config.paths.sysfs)
-
-
 class PowercapZones:
     """All RAPL zones of a machine and the energy of the host: see ``EnergySource``.
 
@@ -66,8 +61,8 @@ class PowercapZones:
     useful_hz = 100.0
     counts = True
 
-    def __init__(self, sysfs: str | Path) -> None:
-        self._root = Path(sysfs) / "class" / "powercap"
+    def __init__(self, config: Config) -> None:
+        self._root = Path(config.paths.sysfs) / "class" / "powercap"
         self._zones: dict[str, PowercapZone] = {}
         self._gone: dict[str, PowercapZone] = {}
         self._nameless: list[Fault] = []
@@ -259,6 +254,9 @@ class PowercapZones:
                 " (as another user than root also with --cap-add DAC_READ_SEARCH)",
             )
         return found
+
+
+make = PowercapZones
 
 
 class _Dies:

@@ -32,11 +32,6 @@ MAILBOX = 3 << 30 | ctypes.sizeof(ctypes.c_void_p) << 16 | 100 << 8
 _LINE = re.compile(r"^\s*(\S+)_([AV])\s+(?:current|volt)\(\d+\)=([-+0-9.eE]+)[AV]\s*$", re.MULTILINE)
 
 
-def make(config: Config) -> Pmic:
-    """The source, as configured."""
-    return Pmic(config.paths.rootfs)
-
-
 class Pmic:
     """The board's power: see ``EnergySource``. ``measure`` raises SourceAbsent on other machines."""
 
@@ -44,8 +39,8 @@ class Pmic:
     useful_hz = 2.0
     counts = False
 
-    def __init__(self, rootfs: str | Path) -> None:
-        self._path = Path(rootfs) / "dev" / "vcio"
+    def __init__(self, config: Config) -> None:
+        self._path = Path(config.paths.rootfs) / "dev" / "vcio"
         self._device = -1
         self._integral = PowerIntegral()
 
@@ -84,6 +79,9 @@ class Pmic:
         message = bytearray(head + COMMAND.ljust(TEXT_BYTES, b"\0") + b"\0\0\0\0")
         fcntl.ioctl(self._device, MAILBOX, message, True)
         return bytes(message[4 * WORDS : -4]).partition(b"\0")[0].decode("ascii", "replace")
+
+
+make = Pmic
 
 
 def rails_watts(text: str) -> float:
