@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.support.dashboard import container, run, snapshot
+from tests.support.dashboard import container, gpu, run, snapshot
 from wattview.analysis.snapshot_diff import Watch
 from wattview.model import EncoderStatus, Snapshot
 
@@ -140,3 +140,17 @@ def test_power_over_the_budget_is_one_alert_until_it_is_well_within_it_again() -
     over = ("warning", "power", "48.7 W is over the budget of 45.2 W", True)
     within = ("info", "power", "42.0 W is within the budget of 45.2 W again", False)
     assert each(low, high, higher, at_the_edge, high, low, budget=45.2) == [[], [over], [], [], [], [within]]
+
+
+def test_an_error_of_a_gpu_is_told_once_each_time_that_it_is_counted() -> None:
+    one = gpu()
+    pictures = [snapshot(gpus=(msgspec.structs.replace(one, xids=xids),)) for xids in ({}, {79: 1}, {79: 1}, {79: 2})]
+    error = ("error", one.called, "reports XID error 79", True)
+    assert each(*pictures) == [[], [error], [], [error]]
+    assert told(snapshot(), pictures[1]) == [], "what was counted before it was first seen is old"
+
+
+def test_a_gpu_that_its_driver_suspends_and_wakes() -> None:
+    awake, asleep = snapshot(gpus=(gpu(),)), snapshot(gpus=(gpu(asleep=True),))
+    assert told(awake, asleep) == [("info", "GPU 0 NVIDIA L4", "is suspended", False)]
+    assert told(asleep, awake) == [("info", "GPU 0 NVIDIA L4", "is awake", False)]

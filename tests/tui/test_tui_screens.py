@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 from msgspec.structs import replace
+from rich.cells import cell_len
+from textual.widgets import Static
 
 from tests.support.dashboard import (
     NOW,
@@ -252,9 +254,39 @@ async def test_a_gpu_shows_its_figures_and_what_it_does_not_give_is_a_dash(daemo
         lines = screen_text(pilot.app).splitlines()
         line = next(line for line in lines if "NVIDIA L4" in line)
         assert line.replace("│", "").split()[3:] == ["61.2", "72", "43", "12", "4", "2048", "—", "54", "1700", "—"]
-        assert "encodes 2 streams at 60 fps, 4.0 ms behind" in screen_text(pilot.app)
+        assert "Encodes   2 streams at 60 fps, 4.0 ms behind" in screen_text(pilot.app)
         process = next(line for line in lines if "ffmpeg" in line)
-        assert process.replace("│", "").split()[-5:] == ["ffmpeg", "811", "300", "21", "12"]
+        assert "ffmpeg 811 300 21 12" in " ".join(process.replace("│", "").split())
+
+
+async def test_a_gpu_is_shown_over_a_range_with_its_events(daemon: ScriptedDaemon) -> None:
+    one, other = gpu(), gpu(1, name="NVIDIA T4")
+    daemon.now = snapshot(gpus=(one, other))
+    daemon.tell("error", one.called, "reports XID error 79")
+    use = [(NOW - 600 + 5.0 * index, 40.0 + index % 20) for index in range(120)]
+    daemon.series = [HistorySeries(f'wattview_gpu_utilization_percent{{uuid="{one.uuid}"}}', use)]
+    async with opened(daemon, (160, 50)) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: "Use, line: encoder, 15 min" in screen_text(pilot.app))
+        assert "reports XID error 79" in screen_text(pilot.app)
+        assert "-10:00" in screen_text(pilot.app)
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "Use, line: encoder, 1 h" in screen_text(pilot.app))
+        await pilot.press("down")
+        await until(pilot, lambda: "none since the daemon's log began" in screen_text(pilot.app))
+        assert "reports XID error 79" not in screen_text(pilot.app)
+
+
+async def test_help_fits_its_columns_on_every_screen(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (80, 24)) as pilot:
+        for key in "123456789":
+            await pilot.press(key, "question_mark")
+            dialog = pilot.app.screen.query_one("#keys")
+            text = str(cast(Static, dialog).render())
+            assert [line for line in text.splitlines() if cell_len(line) > dialog.size.width] == []
+            keys = [line for line in text.splitlines() if line.startswith("  ")]
+            assert len(keys) == len(set(keys))
+            await pilot.press("escape")
 
 
 # scenarios

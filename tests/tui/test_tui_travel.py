@@ -21,6 +21,7 @@ from tests.support.dashboard import (
     with_machine_power,
 )
 from wattview.model import HistorySeries, Recorded, Run, Scenario, Snapshot
+from wattview.tui.screens.overview import power_series
 from wattview.tui.time_travel.timeline import Timeline
 from wattview.tui.views import TABS
 
@@ -141,6 +142,16 @@ async def test_the_stack_begins_with_what_the_history_has(past: ScriptedDaemon) 
         assert trends["containers",][0] == (times[0], 11.0)
         assert trends["encoders",][0] == (times[0], 0.0)
         assert trends["used",][0] == (times[0], 35.0)
+
+
+async def test_power_is_there_from_the_start_where_idle_power_is_not_known(past: ScriptedDaemon) -> None:
+    times = [NOW - 300 + 5 * index for index in range(60)]
+    names = {"wattview_unattributed_power_watts": 24.0, 'wattview_container_power_watts{name="a"}': 5.0}
+    past.series = [HistorySeries(name, [(t, watts) for t in times]) for name, watts in names.items()]
+    past.now = snapshot(power_use=power_use(0.0, idle_watts=None, includes_idle=True))
+    async with opened(past) as pilot:
+        await until(pilot, lambda: len(pilot.app.trends["used",]) > 60)
+        assert power_series(pilot.app.picture)[0].points[0] == (times[0], 29.0)
 
 
 async def test_the_past_plays_at_the_speed_that_is_asked_for_and_space_holds_it(past: ScriptedDaemon) -> None:

@@ -1,5 +1,5 @@
-"""Events between two snapshots: streams and containers that start and end, encoders that fall behind, power over
-budget. Values in, values out; changes of sources, exporters and runs are reported where they happen."""
+"""Events between two snapshots: streams and containers that start and end, errors of GPUs, encoders that fall behind,
+power over budget. Values in, values out; changes of sources, exporters and runs are reported where they happen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from wattview.model import Container, EventLevel, RtmpServer, Run, Snapshot, Stream
+from wattview.model import Container, EventLevel, Gpu, RtmpServer, Run, Snapshot, Stream
 
 WELL_SPEED = 0.985
 """An encoder that was behind is in real time again from this speed; FFmpeg's own figure varies by a percent."""
@@ -50,7 +50,9 @@ class Watch:
     def look(self, now: Snapshot) -> list[Change]:
         """The events since the previous snapshot; for the first snapshot, whether power exceeds its budget."""
         before = self._before
-        changes = [*self._streams(before, now), *self._containers(before, now)] if before is not None else []
+        changes = []
+        if before is not None:
+            changes = [*self._streams(before, now), *self._containers(before, now), *_gpus(before.gpus, now.gpus)]
         changes += [*self._budget(now), *self._encoders(now.run)]
         self._before = now if before is None else _known(before, now)
         self._note_silence(before, now)
@@ -132,6 +134,20 @@ class Watch:
         elif self._over and watts <= WELL_WITHIN * budget:
             self._over = False
             yield Change("info", "power", f"{watts:.1f} W is within the budget of {budget:g} W again")
+
+
+def _gpus(before: tuple[Gpu, ...], now: tuple[Gpu, ...]) -> Iterator[Change]:
+    """XID errors (https://docs.nvidia.com/deploy/xid-errors), and GPUs that the driver suspends and wakes."""
+    was = {one.uuid: one for one in before}
+    for new in now:
+        old = was.get(new.uuid)
+        if old is None:
+            continue
+        for xid, count in new.xids.items():
+            if count > old.xids.get(xid, 0):
+                yield Change("error", new.called, f"reports XID error {xid}", True)
+        if new.asleep != old.asleep:
+            yield Change("info", new.called, "is suspended" if new.asleep else "is awake")
 
 
 def _known(before: Snapshot, now: Snapshot) -> Snapshot:

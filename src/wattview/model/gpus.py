@@ -116,6 +116,11 @@ class Gpu(Struct, frozen=True, kw_only=True):
     processes: tuple[GpuProcess, ...] = ()
 
     @property
+    def called(self) -> str:
+        """What its events are about."""
+        return f"GPU {self.index} {self.name}"
+
+    @property
     def source(self) -> str:
         """The power source that reports it: the name of one of ``POWER_SOURCES``."""
         return "nvml" if self.vendor == "nvidia" else "drm"

@@ -167,7 +167,17 @@ class Event(Struct, frozen=True, kw_only=True):
 
 TrendKind = Literal["machine", "wall", "zone", "gpu", "container", "workload", "stream"]
 TrendQuantity = Literal[
-    "power", "energy", "cpu", "idle", "containers", "encoders", "unattributed", "memory", "bandwidth_in"
+    "power",
+    "energy",
+    "cpu",
+    "idle",
+    "containers",
+    "encoders",
+    "unattributed",
+    "memory",
+    "bandwidth_in",
+    "utilization",
+    "temperature",
 ]
 
 
@@ -175,7 +185,7 @@ class Trend(Struct, frozen=True, kw_only=True):
     """``name`` is the subject: () for the machine (for its ``energy``, the source that counted), a zone's package and
     zone, a GPU's uuid, a container's name, a workload's names (``workload_names``), a stream's app and name. Points are
     (Unix seconds, value) in watts, joules, percent (100 is one core for a container or workload, all cores for the
-    machine), bytes, or bytes per second."""
+    machine), bytes, bytes per second, or degrees Celsius."""
 
     kind: TrendKind
     quantity: TrendQuantity

@@ -194,7 +194,7 @@ class Dashboard(RunsApp):
         """The current time by the daemon's clock, as in its events; by our own until that is known."""
         return wall_clock() if self.latest is None else self.latest.time + time.monotonic() - self._arrived
 
-    @work(name="ahead", exit_on_error=False)
+    @work(name="ahead", group="ahead", exit_on_error=False)
     async def _make_ahead(self) -> None:
         """Creates the screens that were not visited yet, so that the first visit is as quick as any other."""
         for mode in self.MODES:
@@ -276,6 +276,11 @@ class Dashboard(RunsApp):
         if mode in self.MODES:
             with self.batch_update():
                 await self.switch_mode(mode)
+
+    def exit(self, *arguments: Any, **options: Any) -> None:
+        """No screen is created while all are closed: that ends the app with a traceback."""
+        self.workers.cancel_group(self, "ahead")
+        super().exit(*arguments, **options)
 
     def action_fleet(self) -> None:
         self.exit("fleet")

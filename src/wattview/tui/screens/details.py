@@ -1,4 +1,4 @@
-"""What the screens of one container and one stream share: its facts, its graphs over a range, and its events."""
+"""What the screens of one container, workload, stream and GPU share: its facts, its graphs over a range, its events."""
 
 from __future__ import annotations
 
@@ -40,21 +40,20 @@ class DetailGraph(NamedTuple):
     scale: float = 1.0
 
 
-class Details(View):
+class PartView(View):
     """One thing, which ``turn_to`` chooses. Subclasses say ``KIND``, ``GRAPHS`` and the methods that raise here."""
 
     KIND: ClassVar[TrendKind]
     GRAPHS: ClassVar[tuple[DetailGraph, ...]]
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace,left,h", "app.pop_screen", "Back", key_display="esc", id="details_back"),
         Binding("left_square_bracket", "range(-1)", "Shorter range", key_display="[", id="details_shorter",
                 group=RANGE),
         Binding("right_square_bracket", "range(1)", "Longer range", key_display="]", id="details_longer",
                 group=RANGE),
     ]  # fmt: skip
     DEFAULT_CSS = """
-    Details {
+    PartView {
         #sheet { layout: vertical; height: 1fr; }
         #main { layout: vertical; height: 5fr; }
         #graphs { layout: grid; grid-size: 2; height: 1fr; }
@@ -120,6 +119,9 @@ class Details(View):
         """What stands among the graphs."""
         yield from ()
 
+    def below_facts(self) -> Iterator[Widget]:
+        yield from ()
+
     def below(self) -> Iterator[Widget]:
         """What stands below the graphs."""
         yield from ()
@@ -137,6 +139,7 @@ class Details(View):
             with Box(id="side"):
                 with VerticalScroll(id="facts", classes="box"):
                     yield Pane(id="text")
+                yield from self.below_facts()
                 with VerticalScroll(id="happened", classes="box"):
                     yield Pane(id="events")
 
@@ -204,6 +207,15 @@ class Details(View):
         self._widest = False
         self._past.forget()
         self.paint(self.dashboard.picture)
+
+
+class Details(PartView):
+    """One that is opened from a table."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace,left,h", "app.pop_screen", "Back", key_display="esc", id="details_back"),
+        *PartView.BINDINGS,
+    ]
 
 
 def _scaled(points: Iterable[Point], scale: float) -> list[Point]:

@@ -25,6 +25,7 @@ SIGNS = (
     ("—", "unknown, which is never 0"),
     ("✓ ○ ✗", "works; has no source here; broken or refused"),
     ("●", "marked; in the scatter plot: nothing beats it"),
+    ("W include …", "each has its share of idle power; i takes it out"),
 )
 """What the signs of all screens mean."""
 
@@ -38,7 +39,7 @@ class Help(ModalScreen[None]):
     DEFAULT_CSS = """
     Help {
         align: center middle;
-        #dialog { width: 76; max-width: 100%; height: auto; max-height: 90%; border: round $border;
+        #dialog { width: 78; max-width: 100%; height: auto; max-height: 90%; border: round $border;
                   border-title-color: $primary; border-title-style: bold; border-subtitle-color: $muted;
                   background: $surface; padding: 0 2; }
         #keys { height: auto; }

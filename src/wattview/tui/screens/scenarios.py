@@ -12,14 +12,18 @@ from textual.widget import Widget
 
 from wattview.client import ClientError
 from wattview.model import EncoderStatus, Run, ScenarioPreset, ScenarioRecord, Snapshot
+from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.sources import is_estimate
 from wattview.tui.text import UNKNOWN, about, bar, clock, count, date, number, signed, span
+from wattview.tui.time_travel.power_range import windows_of
 from wattview.tui.time_travel.trend_buffers import TrendBuffers, energy_between
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
+
+GRAPH_SECONDS = 900.0
 
 
 class LabRow(NamedTuple):
@@ -103,6 +107,8 @@ class ScenariosScreen(View):
         #now { height: auto; }
         #encoders { height: 8; display: none; }
         #choices { height: 1fr; layout: vertical; }
+        #watts { display: none; }
+        &.-high #watts { display: block; }
         #choices > Table { width: 1fr; height: 1fr; }
         &.-middle #choices, &.-wide #choices { layout: horizontal; }
         &.-running #encoders { display: block; }
@@ -121,6 +127,7 @@ class ScenariosScreen(View):
                         opens=True, id="presets", classes="box")  # fmt: skip
             yield Table(RUNS, lambda row: row.run.id if row.run else "", empty="no run yet", opens=True,
                         id="runs", classes="box")  # fmt: skip
+        yield Graph("W", least=10.0, id="watts", classes="box")
 
     def on_mount(self) -> None:
         self.query_one("#now", Pane).grows = True
@@ -128,6 +135,7 @@ class ScenariosScreen(View):
         self.query_one("#encoders").border_title = "Encoders"
         self.query_one("#presets").border_title = "Presets and suites: enter opens one"
         self.query_one("#runs").border_title = "Runs: enter shows the results"
+        self.query_one("#watts").border_title = "Power, 15 minutes"
         self.query_one("#presets").focus()
 
     def on_screen_resume(self) -> None:
@@ -139,6 +147,8 @@ class ScenariosScreen(View):
         snapshot = picture.snapshot
         run = snapshot.run if snapshot is not None else None
         self.set_class(run is not None, "-running")
+        if self.has_class("-high"):
+            self._draw(picture, run)
         now = self.query_one("#now", Pane)
         if snapshot is None or run is None:
             how = "n starts a run; enter opens the selected one. Suite files are in scenarios.suite_dir."
@@ -148,6 +158,16 @@ class ScenariosScreen(View):
         past = snapshot.recorded is not None
         empty = "how encoders were doing was not recorded" if past else "no encoder runs in this phase"
         self.query_one("#encoders", Table).show(run.encoders, empty)
+
+    def _draw(self, picture: Picture, run: Run | None) -> None:
+        """Power where there is room for it, with the scenarios that are done."""
+        end = picture.snapshot.time if picture.snapshot is not None else GRAPH_SECONDS
+        listed = [row.run for row in self.query_one("#runs", Table).rows if run is None or row.run.id != run.id]
+        windows = windows_of(listed if run is None else [*listed, run], end - GRAPH_SECONDS, end)
+        self.query_one("#watts", Graph).show(
+            [Series(picture.trends["power",])], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds,
+            live=picture.live, empty=picture.no_values, windows=windows,
+        )  # fmt: skip
 
     def run_ended(self) -> None:
         if self.is_current:

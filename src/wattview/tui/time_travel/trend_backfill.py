@@ -71,13 +71,13 @@ async def backfill(client: Client, moment: float, ahead: float = 0.0) -> TrendBa
         (_KEYS.get(name, name),): _of_the_machine(found) if name == "energy" else found[0].points if found else []
         for name, found in zip(_MACHINE, machine, strict=True)
     }
-    # An attributed interval without a container or encoder gave it nothing.
-    shared = [at for at, _ in points["idle",]]
+    # An attributed interval without a container or encoder gave it nothing; without idle power, the parts include it.
+    shared = [at for at, _ in points["rest",]]
     for name in ("containers", "encoders"):
         known = dict(points[name,])
         points[name,] = [(at, known.get(at, 0.0)) for at in shared]
     parts = [dict(points[name,]) for name in ("idle", "containers", "encoders", "rest")]
-    points["used",] = [(at, sum(part[at] for part in parts)) for at in shared if all(at in part for part in parts)]
+    points["used",] = [(at, sum(part.get(at, 0.0) for part in parts)) for at in shared]
     for trend in (trend for found in parts_of_it for trend in found):
         # Of workloads, power is the second figure.
         second = ("power",) if (trend.kind, trend.quantity) == ("workload", "power") else ()

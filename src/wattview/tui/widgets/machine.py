@@ -9,7 +9,7 @@ from textual.containers import Horizontal
 
 from wattview.model import HostReading
 from wattview.tui.plots.graph import Graph, Series
-from wattview.tui.text import GIB, bar, gib, mbit, number, span
+from wattview.tui.text import GIB, bar, fit, gib, mbit, number, span
 from wattview.tui.time_travel.trend_buffers import Point, traffic
 from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets.pane import Pane, Parts, entitle
@@ -49,7 +49,10 @@ class MachinePanes(Horizontal):
         if host is None:
             pane.put((why_empty(picture, "host", "no reading of the host yet"), "$muted"))
         else:
-            pane.put(*core_parts(host, pane.content_size.width, pane.content_size.height))
+            width, height = pane.content_size.width, pane.content_size.height
+            below = rest_parts(host, width)
+            room = height - len(below) - 1 if len(host.core_percents) + len(below) < height else height
+            pane.put(*core_parts(host, width, room), *(["\n", *below] if room < height else []))
 
 
 def _title(name: str, host: HostReading | None) -> str:
@@ -90,6 +93,26 @@ def core_parts(host: HostReading, width: int, height: int) -> Parts:
         parts.append("\n")
     if hidden:
         parts.append((f"and {len(cores) - columns * (height - 1)} more", "$muted"))
+    return parts
+
+
+def rest_parts(host: HostReading, width: int) -> Parts:
+    """Memory, swap and each network interface, a line each, where the cores leave room for them."""
+    swap = host.swap_total_bytes
+    swapped = None if swap is None or host.swap_free_bytes is None else swap - host.swap_free_bytes
+    room = max(4, width - 30)
+    parts: Parts = []
+    for title, used, total in (
+        ("Memory", host.memory_used_bytes, host.memory_total_bytes), ("Swap", swapped, swap or None),
+    ):  # fmt: skip
+        if total is None:
+            parts.append(f"{title:<7}none\n")
+            continue
+        filled = bar(None if used is None else used / total, room)
+        parts += [f"{title:<7}", (filled, "$secondary"), f" {gib(used)} of {gib(total)} GiB\n"]
+    for nic in host.nics:
+        received, sent = mbit(nic.receive_bytes_per_second), mbit(nic.transmit_bytes_per_second)
+        parts.append(f"{fit(nic.device, width - 32):<{max(7, width - 32)}} ↓{received:>8} ↑{sent:>8} Mbit/s\n")
     return parts
 
 
