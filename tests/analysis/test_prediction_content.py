@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import random
+from pathlib import Path
 
 import pytest
 
@@ -193,3 +195,32 @@ def test_a_sweep_of_bitrates_over_an_idle_machine_is_enough() -> None:
     for other in (Question(streams=2, bitrates=("6M",)), Question(streams=1, resolutions=("1920x1080",))):
         with pytest.raises(NoData, match="outside of the measured range"):
             predict(points, other)
+
+
+ENCODING_WORK = Path(__file__).parents[1] / "support" / "encoding_work.csv"
+"""CPU seconds for each second of video that x264 (veryfast, one thread) took for three films and two
+test pictures, of SI 21 to 66 and TI 7 to 25: user time of ``ffmpeg -benchmark``, the least of three."""
+
+
+def encoding_work(*known: str) -> list[tuple[Load, float]]:
+    points = [(IDLE, 0.0)]
+    for row in csv.DictReader(ENCODING_WORK.read_text("ascii").splitlines()):
+        megapixels = pixel_rate(row["size"]) * int(row["fps"]) / 30
+        content = {
+            "bits_per_pixel": float(row["kbps"]) / 1000 / megapixels,
+            "spatial": float(row["si"]),
+            "temporal": float(row["ti"]),
+        }
+        load = Load(1.0, megapixels, **{name: content[name] for name in known})
+        points.append((load, float(row["cpu_seconds"])))
+    return points
+
+
+def test_bitrate_and_content_lower_the_error_on_a_real_encoder() -> None:
+    errors = [fit_power(encoding_work(*known)).error_watts for known in (
+        (), ("bits_per_pixel",), ("spatial", "temporal"), ("bits_per_pixel", "spatial", "temporal")
+    )]  # fmt: skip
+    by_load, with_bitrate, with_content, with_both = errors
+    assert with_both < 0.5 * by_load
+    assert with_both < 0.7 * min(with_bitrate, with_content)
+    assert max(with_bitrate, with_content) < 0.9 * by_load
