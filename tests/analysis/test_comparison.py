@@ -463,3 +463,24 @@ def test_a_target_that_nothing_can_meet_is_wrong() -> None:
     assert AdviceTarget(streams_at_least=0).wrong() == ("streams_at_least", "1 or more")
     assert AdviceTarget(most=-1).wrong() == ("most", "0 or more")
     assert AdviceTarget(vmaf_at_least=93, qoe_at_least=4, streams_at_least=4, most=10).wrong() is None
+
+
+def test_scores_of_two_vmaf_models_are_neither_compared_nor_mixed_and_that_is_said() -> None:
+    old = [result(50, 95.0, vmaf_model="vmaf_v0.6.1") for _ in range(2)]
+    new = [result(50, 88.0, vmaf_model="vmaf_v1.0.16_3d0h") for _ in range(2)]
+    runs = [RunResult(id=name, path=name, test_date="", scenarios=scenarios)
+            for name, scenarios in (("a", old), ("b", new))]  # fmt: skip
+    [pair] = compare_runs(*runs).pairs
+    assert "vmaf_score" not in pair.differences
+    assert pair.remark == "VMAF and QoE are not compared: they are of vmaf_v0.6.1 and of vmaf_v1.0.16_3d0h"
+    assert "power_mean_watts" in pair.differences
+    assert compare_runs(runs[0], runs[0]).pairs[0].remark == ""
+    [mixed] = repeats_of([*old, *new])
+    group = mixed.group()
+    assert (group.figures["vmaf_score"].mean, group.figures["vmaf_score"].count) == (95.0, 2)
+    assert group.vmaf_model == "vmaf_v0.6.1"
+    assert group.remarks["VMAF models"] == (
+        "VMAF is of vmaf_v0.6.1 alone: scores of vmaf_v1.0.16_3d0h are not mixed with it"
+    )
+    with pytest.raises(NoData, match=r"VMAF is of several models \(vmaf_v0\.6\.1, vmaf_v1\.0\.16_3d0h\)"):
+        advise([*old, *new], AdviceTarget(vmaf_at_least=90.0))

@@ -18,6 +18,8 @@ from wattview.daemon.lab.encoding.ffmpeg_command import OutputTarget
 from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.judging import quality
+from wattview.daemon.lab.judging.scores import PSNR_CEILING_DB
+from wattview.daemon.lab.judging.tool import Tool
 from wattview.model import Scenario
 
 ENCODERS = {"Debian's": "ffmpeg", "the newest": vmaf_ffmpeg()}
@@ -55,7 +57,7 @@ async def scores(
     source = await film(program, path)
     copy = encode(program, source, folder, scenario, frames + 10, lossless)
     clip = quality.Clip(scenario=scenario, fps=scenario.fps, copy=copy, first_frame=10, frames=frames, film=source)
-    return await quality.measure(quality.Tool(vmaf_ffmpeg(), "static", True), program, clip, folder)
+    return await quality.measure(Tool(vmaf_ffmpeg(), "static", True), program, clip, folder)
 
 
 def shown(path: Path) -> dict[str, object]:
@@ -132,7 +134,7 @@ async def test_a_lossless_encode_of_any_film_is_perfect(tmp_path: Path, program:
     path = films.lavfi(films.picture(), *kind, to=tmp_path / "film.mkv")
     found = await scores(program, path, tmp_path / "run", frames=90, lossless=True)
     assert found.frames == 90
-    assert found.psnr_db == quality.PSNR_CEILING_DB
+    assert found.psnr_db == PSNR_CEILING_DB
     assert found.ssim == 1.0
 
 
@@ -148,7 +150,7 @@ async def test_sound_that_is_longer_or_shorter_leaves_the_picture_alone(
     assert source.sound
     assert any("looped by itself" in remark for remark in source.remarks)
     found = await scores(program, path, tmp_path / "run", frames=120, lossless=True)
-    assert (found.frames, found.psnr_db) == (120, quality.PSNR_CEILING_DB)
+    assert (found.frames, found.psnr_db) == (120, PSNR_CEILING_DB)
     copy = tmp_path / "run" / "copy-000.nut"
     first, again = (mean_picture(copy, tmp_path, frame)[0] for frame in (20, 70))
     assert first == again, "frame 70 is frame 20 of the second loop"
@@ -158,7 +160,7 @@ async def test_a_film_whose_size_changes_goes_on(tmp_path: Path, program: str) -
     path = films.of_two_sizes(tmp_path)
     scenario = Scenario(name="x", resolution="640x360", fps=25, source="film", bitrate="3M")
     found = await scores(program, path, tmp_path / "run", scenario=scenario, frames=150, lossless=True)
-    assert (found.frames, found.psnr_db) == (150, quality.PSNR_CEILING_DB)
+    assert (found.frames, found.psnr_db) == (150, PSNR_CEILING_DB)
     copy = tmp_path / "run" / "copy-000.nut"
     assert box_of_light(copy, tmp_path, 15) == pytest.approx((0, 0, 640, 360), abs=3)
     # 320x240 is 4:3: 480 of 640 columns between bars. And in the second loop 640x360 again.
@@ -173,7 +175,7 @@ async def test_an_interlaced_film_whose_size_changes_goes_on(tmp_path: Path, pro
     source = await film(program, path)
     assert source.interlaced
     found = await scores(program, path, tmp_path / "run", frames=80, lossless=True)
-    assert (found.frames, found.psnr_db) == (80, quality.PSNR_CEILING_DB)
+    assert (found.frames, found.psnr_db) == (80, PSNR_CEILING_DB)
 
 
 async def test_a_cover_is_not_the_film(tmp_path: Path, program: str) -> None:
@@ -231,7 +233,7 @@ async def test_a_film_that_was_taken_upright_stands_upright_once(tmp_path: Path,
     path = tmp_path / "turned.mp4"
     run(vmaf_ffmpeg(), "-v", "error", "-display_rotation", "90", "-i", str(plain), "-c", "copy", str(path))
     found = await scores(program, path, tmp_path / "run", lossless=True)
-    assert found.psnr_db == quality.PSNR_CEILING_DB
+    assert found.psnr_db == PSNR_CEILING_DB
     copy = tmp_path / "run" / "copy-000.nut"
     # 180x320 in 320x180: 101 columns in the middle.
     assert box_of_light(copy, tmp_path) == pytest.approx((109, 0, 211, 180), abs=4)

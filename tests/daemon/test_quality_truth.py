@@ -20,6 +20,9 @@ from wattview.daemon.lab.encoding.ffmpeg_command import OutputTarget
 from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.judging import quality
+from wattview.daemon.lab.judging.scores import PSNR_CEILING_DB, QualityFailed, mean_psnr, read_scores
+from wattview.daemon.lab.judging.tool import Tool, find_tool
+from wattview.daemon.lab.judging.vmaf_models import VMAF_MODELS
 from wattview.daemon.lab.run_journal import delete_what_is_compared
 from wattview.model import Scenario
 
@@ -28,9 +31,9 @@ SCENE = Scenario(name="x", resolution="320x180", fps=30, bitrate="500k", preset=
 
 
 @pytest.fixture(scope="module")
-def tool() -> quality.Tool:
+def tool() -> Tool:
     need(FFMPEG, "ffmpeg")
-    return quality.Tool(vmaf_ffmpeg(), "static", True)
+    return Tool(vmaf_ffmpeg(), "static", True)
 
 
 def live_command(scenario: Scenario, film: Film | None = None) -> list[str]:
@@ -76,30 +79,28 @@ def clip(
     return quality.Clip(scenario=scenario, fps=scenario.fps, copy=copy, first_frame=first, frames=frames, film=film)
 
 
-async def test_a_lossless_encode_is_perfect(tmp_path: Path, tool: quality.Tool) -> None:
+async def test_a_lossless_encode_is_perfect(tmp_path: Path, tool: Tool) -> None:
     copy = encode(tmp_path, SCENE, "-qp", "0")
     scores = await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
     assert scores.frames == 45
     assert scores.vmaf is not None
     assert scores.vmaf > 97
-    assert scores.psnr_db == quality.PSNR_CEILING_DB
+    assert scores.psnr_db == PSNR_CEILING_DB
     assert scores.ssim == 1.0
     assert scores.vmaf_model == "vmaf_v0.6.1"
 
 
 @pytest.mark.parametrize("source", ffmpeg_command.TEST_SOURCES)
 @pytest.mark.parametrize("program", [FFMPEG, vmaf_ffmpeg()], ids=["Debian's", "the newest"])
-async def test_every_test_picture_is_the_same_again(
-    tmp_path: Path, tool: quality.Tool, source: str, program: str
-) -> None:
+async def test_every_test_picture_is_the_same_again(tmp_path: Path, tool: Tool, source: str, program: str) -> None:
     """Those that FFmpeg makes in RGB too."""
     scenario = replace(SCENE, source=source)
     copy = encode(tmp_path, scenario, "-qp", "0", frames=60, program=program)
     scores = await quality.measure(tool, program, clip(copy, scenario, frames=30), tmp_path)
-    assert (scores.frames, scores.psnr_db, scores.ssim) == (30, quality.PSNR_CEILING_DB, 1.0)
+    assert (scores.frames, scores.psnr_db, scores.ssim) == (30, PSNR_CEILING_DB, 1.0)
 
 
-async def test_a_shift_of_one_frame_is_seen(tmp_path: Path, tool: quality.Tool) -> None:
+async def test_a_shift_of_one_frame_is_seen(tmp_path: Path, tool: Tool) -> None:
     """If the pairing were off by a frame, a lossless encode would not be perfect: this is what that would look like."""
     copy = encode(tmp_path, SCENE, "-qp", "0")
     await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
@@ -112,13 +113,13 @@ async def test_a_shift_of_one_frame_is_seen(tmp_path: Path, tool: quality.Tool) 
         stderr=asyncio.subprocess.DEVNULL, cwd=tmp_path,
     )  # fmt: skip
     await comparing.communicate(raw)
-    scores = quality._read_scores(tool, tmp_path, "shifted")
+    scores = read_scores(tool, tmp_path, "shifted")
     assert scores.frames == 45
     assert scores.psnr_db < 40
     assert scores.ssim < 0.99
 
 
-async def test_more_bits_score_higher(tmp_path: Path, tool: quality.Tool) -> None:
+async def test_more_bits_score_higher(tmp_path: Path, tool: Tool) -> None:
     scores = {}
     for bitrate in ("60k", "200k", "2M"):
         folder = tmp_path / bitrate
@@ -131,7 +132,7 @@ async def test_more_bits_score_higher(tmp_path: Path, tool: quality.Tool) -> Non
         assert values[0] < values[2]
 
 
-async def test_the_copy_of_a_live_encode_scores_as_the_same_encode_offline(tmp_path: Path, tool: quality.Tool) -> None:
+async def test_the_copy_of_a_live_encode_scores_as_the_same_encode_offline(tmp_path: Path, tool: Tool) -> None:
     """In real time, through queues, stopped by a signal, and cut into segments: still the same frames.
 
     With one thread, because x264's rate control with several is not the same twice.
@@ -158,7 +159,7 @@ async def test_the_copy_of_a_live_encode_scores_as_the_same_encode_offline(tmp_p
 
 @pytest.mark.parametrize("audio_seconds", [0.0, 1.3])
 async def test_a_looped_file_of_another_size_and_rate_is_compared_frame_by_frame(
-    tmp_path: Path, tool: quality.Tool, audio_seconds: float
+    tmp_path: Path, tool: Tool, audio_seconds: float
 ) -> None:
     """The file loops every second or so, and its audio is longer than its picture: the frames that are compared lie
     beyond the second loop and still are the ones that were encoded."""
@@ -168,18 +169,18 @@ async def test_a_looped_file_of_another_size_and_rate_is_compared_frame_by_frame
     copy = encode(tmp_path, scenario, "-qp", "0", frames=120, film=film)
     scores = await quality.measure(tool, FFMPEG, clip(copy, scenario, first=70, film=film), tmp_path)
     assert scores.frames == 45
-    assert scores.psnr_db == quality.PSNR_CEILING_DB
+    assert scores.psnr_db == PSNR_CEILING_DB
     assert scores.ssim == 1.0
 
 
-async def test_a_copy_that_is_too_short_gives_the_frames_that_it_has(tmp_path: Path, tool: quality.Tool) -> None:
+async def test_a_copy_that_is_too_short_gives_the_frames_that_it_has(tmp_path: Path, tool: Tool) -> None:
     copy = encode(tmp_path, SCENE, "-qp", "0", frames=50)
     scores = await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
     assert scores.frames == 20
-    assert scores.psnr_db == quality.PSNR_CEILING_DB
+    assert scores.psnr_db == PSNR_CEILING_DB
 
 
-async def test_the_progress_of_a_comparison_is_told(tmp_path: Path, tool: quality.Tool) -> None:
+async def test_the_progress_of_a_comparison_is_told(tmp_path: Path, tool: Tool) -> None:
     told: list[int] = []
     await quality.measure(tool, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path, told.append)
     assert told == sorted(told)
@@ -187,25 +188,25 @@ async def test_the_progress_of_a_comparison_is_told(tmp_path: Path, tool: qualit
 
 
 @pytest.mark.parametrize("content", [b"", b"not a video", b"nut/multimedia container\0" + bytes(500)])
-async def test_a_broken_copy_costs_the_scores_and_says_why(tmp_path: Path, tool: quality.Tool, content: bytes) -> None:
+async def test_a_broken_copy_costs_the_scores_and_says_why(tmp_path: Path, tool: Tool, content: bytes) -> None:
     copy = tmp_path / "copy-000.nut"
     copy.write_bytes(content)
-    with pytest.raises(quality.QualityFailed, match=r"could not compare|frames were compared"):
+    with pytest.raises(QualityFailed, match=r"could not compare|frames were compared"):
         await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
     assert own_ffmpegs() == set()
 
 
-async def test_a_source_that_has_gone_costs_the_scores_and_says_why(tmp_path: Path, tool: quality.Tool) -> None:
+async def test_a_source_that_has_gone_costs_the_scores_and_says_why(tmp_path: Path, tool: Tool) -> None:
     media = make_clip(tmp_path / "clip.mp4")
     scenario = Scenario(name="x", resolution="320x180", fps=30, source="clip.mp4")
     film = Film(path=media)
     copy = encode(tmp_path, scenario, film=film)
     media.unlink()
-    with pytest.raises(quality.QualityFailed, match="No such file"):
+    with pytest.raises(QualityFailed, match="No such file"):
         await quality.measure(tool, FFMPEG, clip(copy, scenario, film=film), tmp_path)
 
 
-async def test_a_comparison_that_is_cut_off_leaves_nothing_half_written(tmp_path: Path, tool: quality.Tool) -> None:
+async def test_a_comparison_that_is_cut_off_leaves_nothing_half_written(tmp_path: Path, tool: Tool) -> None:
     """The logs have their names when they are whole; others are deleted after the scenario, or at the next start."""
     scenario = Scenario(name="x", resolution="1280x720", fps=30, preset="ultrafast")
     encode(tmp_path, scenario, frames=120).rename(tmp_path / "01-copy-1-000.nut")
@@ -225,12 +226,12 @@ async def test_a_comparison_that_is_cut_off_leaves_nothing_half_written(tmp_path
     assert {path.name for path in tmp_path.glob("copy-000-*")} >= {"copy-000-vmaf.json", "copy-000-psnr.log"}
 
 
-async def test_no_recorded_frame_is_said_so(tmp_path: Path, tool: quality.Tool) -> None:
-    with pytest.raises(quality.QualityFailed, match="no frame of the measured window"):
+async def test_no_recorded_frame_is_said_so(tmp_path: Path, tool: Tool) -> None:
+    with pytest.raises(QualityFailed, match="no frame of the measured window"):
         await quality.measure(tool, FFMPEG, clip(tmp_path / "copy-000.nut", frames=0), tmp_path)
 
 
-async def test_an_aborted_comparison_leaves_no_child(tmp_path: Path, tool: quality.Tool) -> None:
+async def test_an_aborted_comparison_leaves_no_child(tmp_path: Path, tool: Tool) -> None:
     scenario = Scenario(name="x", resolution="1280x720", fps=30, preset="ultrafast")
     copy = encode(tmp_path, scenario, frames=120)
     measuring = asyncio.create_task(quality.measure(tool, FFMPEG, clip(copy, scenario, 0, 120), tmp_path))
@@ -244,7 +245,7 @@ async def test_an_aborted_comparison_leaves_no_child(tmp_path: Path, tool: quali
 async def test_without_libvmaf_there_are_psnr_and_ssim(tmp_path: Path, make_config: ConfigFactory) -> None:
     """Debian's FFmpeg has no libvmaf; it is asked, not believed."""
     settings = make_config(f"scenarios.quality_ffmpeg={need(FFMPEG, 'ffmpeg')}").scenarios
-    found = await quality.find_tool(settings, Capabilities())
+    found = await find_tool(settings, Capabilities())
     scores = await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path)
     assert (scores.vmaf is None) == (not found.vmaf)
     assert scores.vmaf_model is None or found.vmaf
@@ -253,7 +254,7 @@ async def test_without_libvmaf_there_are_psnr_and_ssim(tmp_path: Path, make_conf
 
 
 async def test_the_tool_is_one_that_really_computes_vmaf(make_config: ConfigFactory) -> None:
-    found = await quality.find_tool(make_config().scenarios, Capabilities())
+    found = await find_tool(make_config().scenarios, Capabilities())
     assert found.vmaf
     assert found.version
     assert str(found).startswith(found.path)
@@ -274,17 +275,17 @@ async def test_a_program_that_is_no_ffmpeg_can_nothing() -> None:
 
 def test_psnr_of_a_clip_is_of_its_mean_error() -> None:
     # Mean squared errors 65.025 and 6.5025: 10·log10(65025 / 35.76375) = 32.596 dB, where the mean of 30 and 40 is 35.
-    assert quality.mean_psnr([30.0, 40.0]) == pytest.approx(32.5964, abs=1e-4)
+    assert mean_psnr([30.0, 40.0]) == pytest.approx(32.5964, abs=1e-4)
 
 
 def test_psnr_of_identical_pictures_is_the_ceiling() -> None:
-    assert quality.mean_psnr([float("inf")] * 3) == quality.PSNR_CEILING_DB
+    assert mean_psnr([float("inf")] * 3) == PSNR_CEILING_DB
 
 
 @given(st.lists(st.floats(0, 120) | st.just(float("inf")), min_size=1, max_size=50))
 def test_psnr_of_a_clip_lies_between_its_worst_and_its_best_frame(values: list[float]) -> None:
-    clip_psnr = quality.mean_psnr(values)
-    assert min(*values, quality.PSNR_CEILING_DB) - 1e-9 <= clip_psnr <= quality.PSNR_CEILING_DB
+    clip_psnr = mean_psnr(values)
+    assert min(*values, PSNR_CEILING_DB) - 1e-9 <= clip_psnr <= PSNR_CEILING_DB
     assert clip_psnr <= max(values) + 1e-9
 
 
@@ -292,19 +293,19 @@ async def test_the_model_is_the_viewer_that_was_chosen(tmp_path: Path, make_conf
     """A phone forgives more than a 1080p screen, and each score names its model."""
     copy = encode(tmp_path, Scenario(name="x", resolution="320x180", fps=30, bitrate="60k"))
     scores = {}
-    for model in quality.VMAF_MODELS:
-        found = await quality.find_tool(make_config(f"scenarios.vmaf_model={model}").scenarios, Capabilities())
+    for model in VMAF_MODELS:
+        found = await find_tool(make_config(f"scenarios.vmaf_model={model}").scenarios, Capabilities())
         assert found.vmaf, f"{found.path} has no model {model}"
         scores[model] = await quality.measure(found, FFMPEG, clip(copy), tmp_path)
     assert scores["hd"].vmaf < scores["phone"].vmaf
     assert scores["hd"].vmaf < scores["4k"].vmaf
     assert scores["neg"].vmaf <= scores["hd"].vmaf
-    assert len({one.vmaf_model for one in scores.values()}) == len(quality.VMAF_MODELS)
+    assert len({one.vmaf_model for one in scores.values()}) == len(VMAF_MODELS)
 
 
 async def test_xpsnr_is_what_ffmpeg_itself_sums_up(tmp_path: Path, make_config: ConfigFactory) -> None:
     """Against the filter run by hand on raw pictures, the reference first: the other way round is another number."""
-    found = await quality.find_tool(make_config("scenarios.xpsnr=true").scenarios, Capabilities())
+    found = await find_tool(make_config("scenarios.xpsnr=true").scenarios, Capabilities())
     assert found.xpsnr, f"{found.path} has no xpsnr filter"
     scenario = Scenario(name="x", resolution="320x180", fps=30, bitrate="60k")
     copy = encode(tmp_path, scenario)
@@ -325,13 +326,13 @@ async def test_xpsnr_is_what_ffmpeg_itself_sums_up(tmp_path: Path, make_config: 
 
 
 async def test_xpsnr_of_a_lossless_encode_is_the_ceiling(tmp_path: Path, make_config: ConfigFactory) -> None:
-    found = await quality.find_tool(make_config("scenarios.xpsnr=true").scenarios, Capabilities())
+    found = await find_tool(make_config("scenarios.xpsnr=true").scenarios, Capabilities())
     scores = await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE, "-qp", "0")), tmp_path)
-    assert scores.xpsnr_db == quality.PSNR_CEILING_DB
+    assert scores.xpsnr_db == PSNR_CEILING_DB
 
 
 async def test_xpsnr_is_not_measured_where_nobody_asks(tmp_path: Path, make_config: ConfigFactory) -> None:
-    found = await quality.find_tool(make_config().scenarios, Capabilities())
+    found = await find_tool(make_config().scenarios, Capabilities())
     assert not found.xpsnr
     assert (await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path)).xpsnr_db is None
 
@@ -340,7 +341,7 @@ async def test_a_program_without_the_filter_can_no_xpsnr() -> None:
     assert not await Capabilities().can_xpsnr("/bin/false")
 
 
-async def test_a_subscribers_copy_scores_as_the_encoders_own(tmp_path: Path, tool: quality.Tool) -> None:
+async def test_a_subscribers_copy_scores_as_the_encoders_own(tmp_path: Path, tool: Tool) -> None:
     """A player that joined later records what the RTMP server hands on, with the stream's own time stamps. Aligned by
     them, and nothing lost, it is the same frames: the same scores to the last digit."""
     # Without audio and without B-frames FLV's time stamps are the encoder's: nothing has to come before time 0.

@@ -18,7 +18,7 @@ from wattview.daemon.lab.encoding.encoder_process import Pace, PaceMeter
 from wattview.daemon.lab.encoding.renditions import pixels, streams_of
 from wattview.daemon.lab.encoding.viewers import StallMeter
 from wattview.daemon.lab.judging import quality
-from wattview.daemon.lab.judging.quality import Quality
+from wattview.daemon.lab.judging.scores import Quality
 from wattview.daemon.lab.run_progress import ProgressClock
 from wattview.daemon.lab.scenario_check import Planned
 from wattview.daemon.lab.scenario_record import MeasuredWindow, Score, record_of, with_scores

@@ -11,7 +11,7 @@ from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import need, vmaf_ffmpeg
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.judging import quality, self_test
-from wattview.daemon.lab.judging.quality import Tool
+from wattview.daemon.lab.judging.tool import Tool
 
 PROGRAMS = {"Debian's": "/usr/bin/ffmpeg", "the newest": vmaf_ffmpeg()}
 

@@ -47,6 +47,9 @@ from wattview.cli.options import Options, settings
     help="Compute VMAF, PSNR and SSIM.  [default: do]",
 )
 @click.option(
+    "--vmaf-model", metavar="NAME", help="hd, phone, 4k, neg, newest, or a version as vmaf_v0.6.1neg.  [default: hd]"
+)
+@click.option(
     "--baseline", type=float, metavar="SECONDS", help="Idle window before the scenarios; 0 for none.  [default: 20]"
 )
 @click.option("--baseline-after", is_flag=True, help="The same idle window again at the end, to show drift.")

@@ -12,6 +12,7 @@ from wattview.config.prices import Cost
 from wattview.config.section import NonNegative, Port, Seconds, Section, seconds
 from wattview.model.power import PowerAccount
 from wattview.model.power_sources import HOST_SOURCES
+from wattview.model.scenarios import VMAF_MODEL
 
 
 class Paths(Section, frozen=True, kw_only=True):
@@ -181,8 +182,10 @@ class Scenarios(Section, frozen=True, kw_only=True):
     """Scenarios. ``quality_ffmpeg`` is the FFmpeg that computes VMAF; "" finds one that can.
 
     ``quality_seconds`` limits the part of the measured window that is compared frame by frame. ``vmaf_model`` is the
-    viewing condition: ``hd`` for a 1080p screen, ``phone``, ``4k``, or ``neg``, which does not reward sharpening.
-    ``xpsnr`` adds XPSNR to VMAF, PSNR and SSIM. ``exported_runs`` is how many of the newest runs the results, QoE and
+    viewing condition: ``hd`` for a 1080p screen, ``phone``, ``4k``, or ``neg``, which does not reward sharpening; or a
+    model by its version's name (``vmaf_v0.6.1neg``); or ``newest``, the newest that the FFmpeg has for the picture's
+    size and frame rate. ``xpsnr`` adds XPSNR to VMAF, PSNR and SSIM, ``cambi`` adds CAMBI, which measures banding.
+    ``exported_runs`` is how many of the newest runs the results, QoE and
     cost exporters show with the label ``run``.
     """
 
@@ -191,8 +194,9 @@ class Scenarios(Section, frozen=True, kw_only=True):
     suite_dir: str = ""
     quality_ffmpeg: str = ""
     quality_seconds: Annotated[float, Meta(gt=0)] = 20.0
-    vmaf_model: Literal["hd", "phone", "4k", "neg"] = "hd"
+    vmaf_model: Annotated[str, Meta(pattern=VMAF_MODEL)] = "hd"
     xpsnr: bool = False
+    cambi: bool = False
     exported_runs: Annotated[int, Meta(ge=0, le=20)] = 1
 
 

@@ -23,7 +23,7 @@ from wattview.daemon.grid.store import GridStore
 from wattview.daemon.history.protocol import History, HistoryError
 from wattview.daemon.http.addresses import listen_problem
 from wattview.daemon.lab.encoding.capabilities import Capabilities
-from wattview.daemon.lab.judging.quality import find_tool
+from wattview.daemon.lab.judging.tool import find_tool
 from wattview.daemon.media.server import ManagedRtmp
 from wattview.daemon.sampler import Sampler, Source
 from wattview.daemon.wall import calibration_file

@@ -38,8 +38,8 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 class Group(Struct, frozen=True, kw_only=True):
     """Repeats of one setting. ``figures`` are means with intervals, over the repeats that have the figure; ``label`` is
-    the setting as text. Repeats that fell behind real time are only counted, in ``invalid``. ``remarks`` are those on
-    the repeats."""
+    the setting as text. Repeats that fell behind real time are only counted, in ``invalid``. ``vmaf_model`` is that of
+    their VMAF. ``remarks`` are those on the repeats."""
 
     label: str
     setting: Setting
@@ -48,6 +48,7 @@ class Group(Struct, frozen=True, kw_only=True):
     invalid: int = 0
     power_source: str | None = None
     machine: str | None = None
+    vmaf_model: str | None = None
     remarks: dict[str, str] = {}
 
 

@@ -47,6 +47,7 @@ EXPECTED: Mapping[str, str] = {
     "audio_bitrate": "a bit rate such as 128k",
     "viewers": "a whole number, 0 to 50",
     "push": "true or false",
+    "vmaf_model": "hd, phone, 4k, neg, newest, or a version as in libvmaf such as vmaf_v0.6.1neg",
 }
 """Valid values of each field, in words that follow "expected". A rendition's fields are named like a scenario's."""
 

@@ -63,6 +63,7 @@ class RenditionRecord(Struct, frozen=True, kw_only=True):
     ssim_score: float | None = None
     quality_frames: int | None = None
     xpsnr_score: float | None = None
+    cambi_score: float | None = None
 
 
 class Playback(Struct, frozen=True, kw_only=True):
@@ -178,6 +179,7 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     renditions: list[RenditionRecord] | None = None
     playback: Playback | None = None
     xpsnr_score: float | None = None
+    cambi_score: float | None = None
     encoder_tool: str | None = None
     encoder_args: str | None = None
     pushed_to: str | None = None

@@ -21,6 +21,9 @@ LONGEST_SECONDS = 86400.0
 """The longest window. One that a client closes, or somebody by hand, is asked for with it."""
 
 ScenarioName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
+VMAF_MODEL = r"^(hd|phone|4k|neg|newest|(version=)?vmaf_[a-z0-9_.]{1,60})$"
+"""A short name, or a version's as in libvmaf."""
+
 Bitrate = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,11}(\.[0-9]{1,12})?[kM]?$")]
 Resolution = Annotated[str, Meta(pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$")]
 Preset = Literal[
@@ -64,7 +67,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``rate_control``: ``capped`` limits the mean and, over ``buffer_seconds``, the maximum to the bitrate; ``cbr`` also
     pads up to it; ``crf`` is constant quality ``crf`` with the bitrate as its maximum. ``viewers`` players pull each
     stream (each rendition of a ladder). Without ``push`` the streams are encoded and thrown away. ``encoder_args`` are
-    further settings of the encoder, as on FFmpeg's command line.
+    further settings of the encoder, as on FFmpeg's command line. ``vmaf_model`` overrides the setting of that name.
     """
 
     name: ScenarioName
@@ -92,6 +95,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     viewers: Annotated[int, Meta(ge=0, le=50)] = 0
     push: bool = True
     steady: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    vmaf_model: Annotated[str, Meta(pattern=VMAF_MODEL)] | None = None
 
 
 def window(name: str, kind: Literal["recording", "command"], seconds: float = LONGEST_SECONDS) -> Scenario:

@@ -126,7 +126,7 @@ def advise(
             f"{QUANTITIES[objective].words} is of the wall's energy in some runs and of the machine's in others, which"
             " cannot be compared: name the runs of one"
         )
-    models = {repeats.vmaf_model for repeats in groups if repeats.vmaf_model}
+    models = {model for repeats in groups for model in repeats.vmaf_models}
     if len(models) > 1 and (target.vmaf_at_least is not None or target.qoe_at_least is not None):
         listed = ", ".join(sorted(models))
         raise NoData(f"VMAF is of several models ({listed}), which cannot be compared: name the runs of one")

@@ -66,6 +66,11 @@ class Repeats(Struct, frozen=True):
         return next((one.record.vmaf_model for one in self.valid if one.record.vmaf_score is not None), None)
 
     @property
+    def vmaf_models(self) -> set[str]:
+        """All models of the repeats with a VMAF, as text."""
+        return {one.record.vmaf_model or "an unknown model" for one in self.valid if one.record.vmaf_score is not None}
+
+    @property
     def billed_at(self) -> str:
         """Which energy the first repeat's costs are of: that at the wall, or the machine's."""
         return self.valid[0].billed_at if self.valid else "machine"
@@ -121,10 +126,14 @@ class Repeats(Struct, frozen=True):
 
     def group(self) -> Group:
         figures = {one.name: found for one in OF_RESULTS if (found := self.estimate(one.name)) is not None}
+        remarks = together(self.valid)
+        if len(self.vmaf_models) > 1:
+            others = ", ".join(sorted(self.vmaf_models - {self.vmaf_model or "an unknown model"}))
+            remarks["VMAF models"] = f"VMAF is of {self.vmaf_model} alone: scores of {others} are not mixed with it"
         return Group(
             label=self.label, setting=self.setting, figures=figures, repeats=len(self.valid),
             invalid=len(self.invalid), power_source=self.power_source, machine=self.machine,
-            remarks=together(self.valid),
+            vmaf_model=self.vmaf_model, remarks=remarks,
         )  # fmt: skip
 
 
@@ -290,7 +299,16 @@ def _pair(first: Repeats, second: Repeats) -> Pair:
             remark = f"power is not compared: it came from {sources[0]} and from {sources[1]}"
         elif first.billed_at != second.billed_at:
             remark = f"costs and carbon are not compared: {billed_text(first)} and {billed_text(second)}"
+    remark = "; ".join(part for part in (remark, models_text(first, second)) if part)
     return Pair(first=one, second=other, differences=compare(second, first).figures, remark=remark)
+
+
+def models_text(first: Repeats, second: Repeats) -> str:
+    """Why VMAF is not compared: it is of two models. "" if it is compared, or there is none."""
+    if not (first.vmaf_models and second.vmaf_models) or first.vmaf_model == second.vmaf_model:
+        return ""
+    one, two = (repeats.vmaf_model or "an unknown model" for repeats in (first, second))
+    return f"VMAF and QoE are not compared: they are of {one} and of {two}"
 
 
 def billed_text(repeats: Repeats) -> str:

@@ -15,6 +15,7 @@ from wattview.analysis.sweeps.comparison import (
     compare,
     correction_text,
     judged,
+    models_text,
     repeats_of,
     setting_of,
     setting_text,
@@ -75,7 +76,7 @@ def side_by_side(columns: Sequence[Sequence[ScenarioResult]]) -> SideBySide:
             remark = f"costs and carbon are not compared: {billed_text(first)} and {billed_text(other)}"
         elif first.machine != other.machine:
             remark = f"measured on two machines: {machine_text(first.machine)}, and {machine_text(other.machine)}"
-        remarks.append(remark)
+        remarks.append("; ".join(part for part in (remark, models_text(first, other)) if part))
     gaps = judged(differences)
     shown = [_group(repeats) for repeats in found]
     return SideBySide(columns=shown, differences=gaps[:-1], remarks=remarks, correction=correction_text(gaps))

@@ -25,11 +25,18 @@ from wattview.cli.options import Options, settings
               help="The source to compare --output with.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="What the command writes, to compare with --reference.")  # fmt: skip
+@click.option(
+    "--vmaf-model",
+    metavar="NAME",
+    help="hd, phone, 4k, neg, newest, or a version as vmaf_v0.6.1neg.  [default: scenarios.vmaf_model]",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write the analysed result as JSON.")  # fmt: skip
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND …")
 @settings
-def measure(options: Options, command: tuple[str, ...], json_file: Path | None, **asked: Any) -> None:
+def measure(
+    options: Options, command: tuple[str, ...], json_file: Path | None, vmaf_model: str | None, **asked: Any
+) -> None:
     """Run a command as it is, and say what it took: energy, CPU time, cost, carbon.
 
     It has this terminal; what WattView says goes to standard error. A command of less than 2 s is run again and again
@@ -49,7 +56,7 @@ def measure(options: Options, command: tuple[str, ...], json_file: Path | None, 
     name = asked.pop("name") or Path(command[0]).name
     wanted = MeasureRequest(command=command, name=name[:90], **asked)
     check(wanted)
-    config = options.config()
+    config = options.config(*([f"scenarios.vmaf_model={vmaf_model}"] if vmaf_model else []))
     status = with_daemon(
         config, options.arguments(), lambda client, reached: run_measured(client, reached, wanted, json_file)
     )

@@ -84,6 +84,8 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
     if problem := child.why_not_runnable(asked.command):
         term.say(term.bad(problem[1]), err=True)
         return problem[0]
+    if (asked.quality or asked.reference) and (reason := await _why_not_judged(config)):
+        raise click.UsageError(reason)
     for _ in range(asked.warmup):
         if status := (await child.execute(asked.command)).status:
             term.say(term.bad(f"the warm-up ended with exit status {status}; nothing was measured"), err=True)
@@ -108,6 +110,14 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
         for line in summary(result):
             term.say(term.strong(term.wrap(line, "")))
     return status
+
+
+async def _why_not_judged(config: Config) -> str:
+    """Why the output could not be scored by the chosen VMAF model; "" if it can."""
+    from wattview.daemon.lab.encoding.capabilities import Capabilities
+    from wattview.daemon.lab.judging.tool import why_not_models
+
+    return await why_not_models(config.scenarios, Capabilities(), [config.scenarios.vmaf_model])
 
 
 async def _windows(client: Client, config: Config, asked: MeasureRequest, run: Run) -> int:
@@ -223,7 +233,7 @@ async def _with_quality(config: Config, asked: MeasureRequest, report: CommandRe
     """The report with the scores of the output, or the reason why there are none."""
     import msgspec
 
-    from wattview.daemon.lab.judging.quality import QualityFailed
+    from wattview.daemon.lab.judging.scores import QualityFailed
     from wattview.daemon.lab.judging.two_files import compared
 
     lack = "quality was not measured: "

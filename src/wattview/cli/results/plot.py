@@ -137,7 +137,11 @@ def _front(run: RunResult) -> Lines:
     ]
     if not points:
         raise NoData("no setting has both its power and its VMAF")
-    traces = [PlotLine(sorted((x, y) for x, y, one in points if one.on_front), SERIES[0])]
+    fronts: dict[tuple[str | None, ...], list[tuple[float, float]]] = {}
+    for x, y, one in sorted(points, key=lambda point: point[0]):
+        if one.on_front:
+            fronts.setdefault((one.group.power_source, one.group.vmaf_model), []).append((x, y))
+    traces = [PlotLine(front, SERIES[0]) for front in fronts.values()]
     labels, named = [], []
     for letter, (x, y, one) in zip(LETTERS, points, strict=False):
         traces.append(PlotLine([(x, y)], SERIES[0] if one.on_front else "point", mark=letter, joined=False))

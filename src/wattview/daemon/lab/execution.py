@@ -28,6 +28,7 @@ from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.daemon.lab.encoding.push_connections import plain_address
 from wattview.daemon.lab.encoding.viewers import with_delay
 from wattview.daemon.lab.judging.judge import Judge
+from wattview.daemon.lab.judging.vmaf_models import model_of
 from wattview.daemon.lab.measured_window import Hold, Surroundings, recorded_window, undisturbed
 from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.run_journal import Journal
@@ -178,8 +179,9 @@ class Execution:
             self._machine = {**self._machine, "ffmpeg": f"{settings.ffmpeg} {version}".strip()}
             self._encoder_tool = f"{children.find_program(settings.ffmpeg)} {version}".strip()
             await check_on_this_machine(self._plan, settings, self._capabilities)
-        judged = any(planned.scenario.quality and planned.scenario.type == "streams" for planned in self._plan)
-        if judged and (fault := await self._judge.prepare(self._encoder_tool or "")):
+        judged = [one.scenario for one in self._plan if one.scenario.quality and one.scenario.type == "streams"]
+        models = {model_of(settings, scenario) for scenario in judged}
+        if judged and (fault := await self._judge.prepare(self._encoder_tool or "", models)):
             self._tell("warning", f"quality will not be measured: {fault}")
         for index, planned in enumerate(self._plan):
             if index and self._pause_seconds:

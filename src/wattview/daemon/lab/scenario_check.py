@@ -13,6 +13,8 @@ from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.film import FilmError
 from wattview.daemon.lab.encoding.renditions import picture_size, streams_of
+from wattview.daemon.lab.judging.tool import why_not_models
+from wattview.daemon.lab.judging.vmaf_models import model_of
 from wattview.model import RunRequest, Scenario
 from wattview.model.run_request import bits_per_second
 from wattview.model.scenarios import MAX_NAME
@@ -108,6 +110,8 @@ def media_file(scenario: Scenario, media_dir: Path) -> Path | None:
 async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, capabilities: Capabilities) -> None:
     """Lets every required encoder encode a few frames, and decodes a little of every media file, before anything is
     measured. Raises InvalidScenario for what does not work, ``children.ProgramMissing``, OSError."""
+    plan = list(plan)
+    await _check_models(plan, settings, capabilities)
     for planned in plan:
         scenario = planned.scenario
         if scenario.type != "streams":
@@ -137,6 +141,16 @@ async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, ca
             except FilmError as error:
                 text = f"{scenario.source} cannot be streamed: {error}"
                 raise InvalidScenario(f"{planned.field}.source", text) from None
+
+
+async def _check_models(plan: Iterable[Planned], settings: Scenarios, capabilities: Capabilities) -> None:
+    """Whether one FFmpeg can judge by all VMAF models of the plan."""
+    judged = [planned for planned in plan if planned.scenario.type == "streams" and planned.scenario.quality]
+    chosen = {model_of(settings, planned.scenario): planned for planned in judged}
+    if reason := await why_not_models(settings, capabilities, list(chosen)):
+        first = next(iter(chosen.values()))
+        field = f"{first.field}.vmaf_model" if first.scenario.vmaf_model else "scenarios.vmaf_model"
+        raise InvalidScenario(field, reason)
 
 
 def _repeated(scenario: Scenario, field: str, repeat: int | None) -> Planned:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from wattview import __version__
 from wattview.daemon.lab.encoding.renditions import EncodedStream, Variant, streams_of
-from wattview.daemon.lab.judging.quality import Quality
+from wattview.daemon.lab.judging.scores import Quality
 from wattview.daemon.lab.scenario_check import Planned
 from wattview.model import CommandReport, Output, Playback, RenditionRecord, ResultsFile, Run, Scenario, ScenarioRecord
 
@@ -116,6 +116,7 @@ def with_report(record: ScenarioRecord, report: CommandReport) -> ScenarioRecord
         psnr_score=quality.psnr_score,
         ssim_score=quality.ssim_score,
         xpsnr_score=quality.xpsnr_score,
+        cambi_score=quality.cambi_score,
         quality_frames=quality.quality_frames,
         vmaf_model=report.vmaf_model,
         encoder_tool=report.encoder_tool,
@@ -144,6 +145,7 @@ def with_scores(
         psnr_score=_mean([quality.psnr_db for quality in qualities]),
         ssim_score=_mean([quality.ssim for quality in qualities]),
         xpsnr_score=_mean(_all([quality.xpsnr_db for quality in qualities])),
+        cambi_score=_mean(_all([quality.cambi for quality in qualities])),
         vmaf_model=qualities[0].vmaf_model if qualities else None,
         quality_tool=qualities[0].tool if qualities else None,
         quality_frames=min((quality.frames for quality in qualities), default=None),
@@ -170,6 +172,7 @@ def _rendition(variant: Variant, score: Score | None) -> RenditionRecord:
         psnr_score=quality.psnr_db,
         ssim_score=quality.ssim,
         xpsnr_score=quality.xpsnr_db,
+        cambi_score=quality.cambi,
         quality_frames=quality.frames,
     )
 

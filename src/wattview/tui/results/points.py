@@ -15,7 +15,7 @@ EMPTY = "no setting has both VMAF and power: run a scenario with quality on (n),
 def points_chart(
     rows: Sequence[ResultRow], measured: Measurements, here: ResultRow | None, marked: Collection[Hashable]
 ) -> Chart:
-    """A front for each machine and power source, joined from its least power to its most."""
+    """A front for each machine, power source and VMAF model, joined from its least power to its most."""
     points = [
         (x, y, row) for row in rows if row.group is not None
         and (x := row.value(measured.figure).value) is not None and (y := row.value("vmaf_score").value) is not None
@@ -24,7 +24,8 @@ def points_chart(
     fronts: dict[str, list[tuple[float, float]]] = {}
     for x, y, row in points:
         if row.on_front and row.group is not None:
-            fronts.setdefault(f"{row.group.machine} by {row.group.power_source}", []).append((x, y))
+            name = f"{row.group.machine} by {row.group.power_source}, {row.group.vmaf_model or 'VMAF'}"
+            fronts.setdefault(name, []).append((x, y))
     traces = [PlotLine(front, SERIES[at % len(SERIES)], name if len(fronts) > 1 else "", mark=FRONT)
               for at, (name, front) in enumerate(fronts.items())]  # fmt: skip
     for mark, tone, chosen in (

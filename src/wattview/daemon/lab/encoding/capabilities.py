@@ -58,7 +58,8 @@ class Capabilities:
         """Whether its libvmaf filter gives a score with that model (the filter's ``model=`` option)."""
 
         async def ask(path: str) -> bool:
-            picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08"]
+            # Models of generation 1 take no small pictures.
+            picture = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=0.08"]
             score = f"libvmaf=model={model}:log_fmt=json:log_path=/dev/stdout"
             command = [path, "-nostdin", "-loglevel", "error", *picture, *picture, "-lavfi", score, "-f", "null", "-"]
             status, output = await _outcome(command)

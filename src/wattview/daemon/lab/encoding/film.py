@@ -19,6 +19,7 @@ from wattview.daemon.lab.encoding.renditions import picture_size
 from wattview.model import Scenario
 
 PIXEL_FORMAT = "yuv420p"
+TEN_BITS = "yuv420p10le"
 
 DEMUXERS = (
     "mov", "mp4", "matroska", "webm", "mpegts", "mpegtsraw", "mpeg", "mpegvideo", "avi", "flv", "live_flv", "nut",
@@ -53,16 +54,17 @@ class FilmError(ValueError):
 class Film(Struct, frozen=True, kw_only=True):
     """One media file. ``stream``: the selected video stream, as in FFmpeg's ``V:0``; a cover image does not count.
 
-    ``size`` is that of its first picture, as in ``720x576``; ``colours`` are its matrix, primaries and transfer in
-    FFmpeg's words. ``still_seconds`` is the longest time that one picture is shown. ``seconds`` is its length, None if
-    it is longer than what was inspected; ``begins_again`` says whether FFmpeg can loop it from its first picture.
-    ``remarks`` are for users: effects of the film on the result.
+    ``size`` is that of its first picture, as in ``720x576``, ``bits`` that of each value in it; ``colours`` are its
+    matrix, primaries and transfer in FFmpeg's words. ``still_seconds`` is the longest time that one picture is shown.
+    ``seconds`` is its length, None if it is longer than what was inspected; ``begins_again`` says whether FFmpeg can
+    loop it from its first picture. ``remarks`` are for users: effects of the film on the result.
     """
 
     path: Path
     stream: int = 0
     sound: bool = False
     rgb: bool = False
+    bits: int = 8
     interlaced: bool = False
     size: str = ""
     fps: float | None = None
@@ -231,6 +233,7 @@ _LINE = 1024
 
 _FRAME = re.compile(r"\] n: *[0-9]+ .*? fmt:(\S+) .*? s:([0-9]+x[0-9]+) i:(.) ")
 _COLOURS = re.compile(r"color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)")
+_BITS = re.compile(r"(?:p0?|gray|rgb|bgr|y2|x2rgb|x2bgr|xv|rgba|bgra)(9|10|12|14|16|48|64)(?:le|be)$")
 _RGB = re.compile(r"[0ax]?2?(rgb|bgr|gbr)|[ab]*rgb|abgr|pal8|bgr0|rgb0")
 
 
@@ -267,6 +270,7 @@ def film_of(path: Path, packets: Listed, pictures: str, *, whole: bool) -> Film:
         stream=packets.stream,
         sound=packets.sound,
         rgb=_RGB.match(frames[0][0]) is not None,
+        bits=bits_of(frames[0][0]),
         interlaced=interlaced,
         size=frames[0][1],
         fps=packets.fps,
@@ -275,6 +279,12 @@ def film_of(path: Path, packets: Listed, pictures: str, *, whole: bool) -> Film:
         seconds=packets.picture_seconds if whole else None,
         remarks=tuple(remarks),
     )
+
+
+def bits_of(pixel_format: str) -> int:
+    """Bits of each value of a pixel format: 10 of ``yuv420p10le`` and ``p010le``."""
+    found = _BITS.search(pixel_format)
+    return 8 if found is None else 16 if found[1] in ("48", "64") else int(found[1])
 
 
 def _shown(pictures: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -12,10 +12,12 @@ from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import Copy, EncoderGroup
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.judging import quality, self_test
-from wattview.daemon.lab.judging.quality import Tool
+from wattview.daemon.lab.judging.scores import QualityFailed
+from wattview.daemon.lab.judging.tool import Tool, find_tool
+from wattview.daemon.lab.judging.vmaf_models import NEWEST, model_of, models_of, newest
 from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.scenario_record import Score, with_scores
-from wattview.model import ScenarioRecord
+from wattview.model import Scenario, ScenarioRecord
 
 
 class Judge:
@@ -29,12 +31,12 @@ class Judge:
         self._fault = ""
         self._notes: list[str] = []
 
-    async def prepare(self, encoder_tool: str) -> str:
-        """Finds the comparing FFmpeg, and checks its scores of the encoding FFmpeg's output. Returns why they are wrong
-        or missing; "" if all is well."""
+    async def prepare(self, encoder_tool: str, models: Iterable[str]) -> str:
+        """Finds the comparing FFmpeg for these VMAF models, and checks its scores of the encoding FFmpeg's output.
+        Returns why they are wrong or missing; "" if all is well."""
         settings = self._settings
         try:
-            tool = self._tool = await quality.find_tool(settings, self._capabilities)
+            tool = self._tool = await find_tool(settings, self._capabilities, models)
             wrong, known = await self_test.fault(self._capabilities, settings.ffmpeg, tool)
         except OSError as error:
             self._fault = os_error_text(error)
@@ -45,6 +47,8 @@ class Judge:
             self._notes.append(f"whether the scores are right was not tested: {wrong}")
         if not tool.vmaf:
             self._notes.append(f"VMAF was not measured: {tool.path} has no libvmaf; set scenarios.quality_ffmpeg")
+        if settings.cambi and not tool.cambi:
+            self._notes.append(f"CAMBI was not measured: {tool.path} has no libvmaf that knows it")
         if settings.xpsnr and not tool.xpsnr:
             self._notes.append(
                 f"XPSNR was not measured: {tool.path} has no xpsnr filter (FFmpeg 7.1 and later have it)"
@@ -60,15 +64,16 @@ class Judge:
         if self._tool is None or self._fault:
             return replace(record, notes=[*notes, f"quality was not measured: {self._fault}"])
         notes += self._notes
+        tool = await self._judging(self._tool, group.scenario)
         copies = group.copies(min(self._settings.quality_seconds, group.scenario.duration))
         scores: dict[tuple[str, int, int], Score] = {}
         try:
             for number, copy in enumerate(copies):
                 try:
                     scores[copy.variant.setting] = await self._score(
-                        self._tool, group, copy, _part(advance, number, len(copies))
+                        tool, group, copy, _part(advance, number, len(copies))
                     )
-                except quality.QualityFailed as error:
+                except QualityFailed as error:
                     notes.append(f"quality of {copy.variant.name} was not measured: {error}")
                     continue
                 compared = scores[copy.variant.setting].quality.frames
@@ -80,10 +85,17 @@ class Judge:
             notes.append(f"quality was not measured: {os_error_text(error)}")
         return replace(with_scores(record, streams_of(group.scenario), scores), notes=notes or None)
 
+    async def _judging(self, tool: Tool, scenario: Scenario) -> Tool:
+        """The tool with the scenario's VMAF model."""
+        model = model_of(self._settings, scenario)
+        if model == NEWEST and tool.vmaf:
+            model = newest(await models_of(self._capabilities, tool.path), scenario)
+        return replace(tool, model=model)
+
     async def _score(self, tool: Tool, group: EncoderGroup, copy: Copy, advance: Callable[[float], None]) -> Score:
         clip = quality.Clip(
             scenario=group.scenario, fps=copy.variant.fps, copy=copy.path, first_frame=copy.first_frame,
-            frames=copy.frames, film=group.film,
+            frames=copy.frames, film=group.film, encoded=copy.variant.resolution,
         )  # fmt: skip
         program = self._settings.ffmpeg
         scores = await quality.measure(tool, program, clip, self._folder, lambda done: advance(done / clip.frames))

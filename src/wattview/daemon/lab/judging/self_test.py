@@ -16,10 +16,12 @@ from wattview.daemon import children
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.judging import quality
-from wattview.daemon.lab.judging.quality import Clip, QualityFailed, Tool
+from wattview.daemon.lab.judging.quality import Clip
+from wattview.daemon.lab.judging.scores import QualityFailed
+from wattview.daemon.lab.judging.tool import Tool
 from wattview.model import Scenario
 
-SCENE = Scenario(name="self-test", source="film.mkv", resolution="320x180", fps=25, audio="none")
+SCENE = Scenario(name="self-test", source="film.mkv", resolution="640x360", fps=25, audio="none")
 FRAMES = 50
 STEP = 4
 SECONDS = 30.0

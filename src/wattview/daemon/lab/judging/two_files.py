@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from msgspec.structs import replace
+
 from wattview.config import Scenarios
 from wattview.daemon import children
 from wattview.daemon.lab.encoding.capabilities import Capabilities
-from wattview.daemon.lab.encoding.film import ONE_FILE, PIXEL_FORMAT, Film, FilmError
-from wattview.daemon.lab.judging.quality import STALL_SECONDS, Clip, Quality, QualityFailed, find_tool, measure
+from wattview.daemon.lab.encoding.film import ONE_FILE, Film, FilmError
+from wattview.daemon.lab.judging.quality import STALL_SECONDS, Clip, measure
+from wattview.daemon.lab.judging.scores import Quality, QualityFailed
+from wattview.daemon.lab.judging.tool import find_tool, why_not_models
+from wattview.daemon.lab.judging.vmaf_models import NEWEST, models_of, newest
 from wattview.model import RenditionRecord, Scenario
 
 
@@ -26,6 +31,8 @@ async def compared(
     capabilities = Capabilities()
     # The comparison runs in a folder of its own.
     reference, output = await asyncio.to_thread(lambda: (reference.resolve(), output.resolve()))
+    if reason := await why_not_models(settings, capabilities, [settings.vmaf_model]):
+        raise QualityFailed(reason)
     tool = await find_tool(settings, capabilities)
     source, made = await _film(settings, capabilities, reference), await _film(settings, capabilities, output)
     frames, expected = await _frames(settings.ffmpeg, made.path), await _frames(settings.ffmpeg, source.path)
@@ -36,7 +43,12 @@ async def compared(
         )
     fps = max(round(source.fps or 25.0), 1)
     scenario = Scenario(name="files", resolution=source.size, fps=fps)
-    clip = Clip(scenario=scenario, fps=fps, copy=made.path, first_frame=0, frames=frames)
+    if settings.vmaf_model == NEWEST:
+        tool = replace(tool, model=newest(await models_of(capabilities, tool.path), scenario))
+    clip = Clip(
+        scenario=scenario, fps=fps, copy=made.path, first_frame=0, frames=frames, encoded=made.size,
+        ten_bits=max(source.bits, made.bits) > 8,
+    )  # fmt: skip
     with TemporaryDirectory(prefix="wattview-quality-") as folder:
         scores = await measure(
             tool,
@@ -44,13 +56,13 @@ async def compared(
             clip,
             Path(folder),
             lambda done: advance(done / frames),
-            _raw(settings.ffmpeg, source),
+            _raw(settings.ffmpeg, source, clip.pixel_format),
         )
     record = RenditionRecord(
         stream=output.name, resolution=made.size, fps=fps, bitrate="", vmaf_score=scores.vmaf,
         vmaf_harmonic_mean=scores.vmaf_harmonic_mean, vmaf_percentile_1=scores.vmaf_percentile_1,
         vmaf_minimum=scores.vmaf_minimum, psnr_score=scores.psnr_db, ssim_score=scores.ssim,
-        xpsnr_score=scores.xpsnr_db, quality_frames=scores.frames,
+        xpsnr_score=scores.xpsnr_db, cambi_score=scores.cambi, quality_frames=scores.frames,
     )  # fmt: skip
     return scores, record
 
@@ -72,12 +84,12 @@ async def _frames(program: str, path: Path) -> int:
     return sum(1 for line in said.splitlines() if line[:1].isdigit())
 
 
-def _raw(program: str, film: Film) -> list[str]:
+def _raw(program: str, film: Film, pixel_format: str) -> list[str]:
     """Every picture of the file once, in order, whatever its time stamps."""
     width, _, height = film.size.partition("x")
     return [
         program, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", *ONE_FILE, "-an", "-sn", "-dn",
         "-i", f"file:{film.path}", "-map", f"0:{film.picture}", "-vf",
-        f"scale={width}:{height}:flags=bicubic:out_range=tv,format={PIXEL_FORMAT}", "-fps_mode", "passthrough",
+        f"scale={width}:{height}:flags=bicubic:out_range=tv,format={pixel_format}", "-fps_mode", "passthrough",
         "-f", "rawvideo", "pipe:1",
     ]  # fmt: skip
