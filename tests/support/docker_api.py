@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 class FakeDockerApi:
     """Answers for ``containers`` (inspect answers by id). ``hang`` holds every answer back until it is cleared."""
 
-    def __init__(self, socket_path: Path, cgroup_version: str = "2") -> None:
+    def __init__(self, socket_path: Path, cgroup_version: str = "2", *, podman: bool = False) -> None:
         self.host = f"unix://{socket_path}"
         self.containers: dict[str, dict[str, Any]] = {}
         self.raw: dict[str, bytes] = {}
@@ -26,6 +26,7 @@ class FakeDockerApi:
         """Paths of ``raw`` whose answer is a 500."""
         self.requests: list[str] = []
         self.cgroup_version = cgroup_version
+        self.podman = podman
         self.answering = threading.Event()
         self.answering.set()
         self.followed = threading.Semaphore(0)
@@ -96,6 +97,7 @@ class FakeDockerApi:
                     "CgroupVersion": self.cgroup_version,
                     "SystemTime": "2026-01-01T00:00:00.123456789Z",
                     "DockerRootDir": "/var/lib/docker",
+                    **({"BuildahVersion": "1.28.2"} if self.podman else {}),
                 },
             )
         elif path == "/containers/json":

@@ -110,9 +110,10 @@ class Power(Section, frozen=True, kw_only=True):
 
 
 class Docker(Section, frozen=True, kw_only=True):
-    """The container engine. Containers are served for ``ended_seconds`` after their end, so that scrapers see those
-    that ended between two scrapes. With ``store_container_labels``, container labels become labels of cAdvisor's
-    metrics; without it, only those in ``whitelisted_container_labels`` (comma-separated) do."""
+    """The container engine; ``workloads.engines`` are those beside it. Containers are served for ``ended_seconds``
+    after their end, so that scrapers see those that ended between two scrapes. With ``store_container_labels``,
+    container labels become labels of cAdvisor's metrics; without it, only those in ``whitelisted_container_labels``
+    (comma-separated) do."""
 
     host: str = "unix:///var/run/docker.sock"
     ended_seconds: Annotated[float, Meta(ge=10, le=3600)] = 60.0
@@ -121,9 +122,9 @@ class Docker(Section, frozen=True, kw_only=True):
 
 
 class Workloads(Section, frozen=True, kw_only=True):
-    """Everything that runs on the machine, divided by control groups. ``engines`` are the sources of container names:
-    ``auto`` is every engine whose socket is found, else a comma-separated list of engines (``docker``, ``podman``,
-    ``containerd``, ``crio``) or of sockets (``podman=/run/user/1000/podman/podman.sock``); "" uses none.
+    """Everything that runs on the machine, divided by control groups. ``engines`` are the sources of containers and
+    their names: ``auto`` is every engine whose socket is found, else a comma-separated list of engines (``docker``,
+    ``podman``, ``containerd``, ``crio``) or of sockets (``podman=/run/user/1000/podman/podman.sock``); "" uses none.
     ``kubelet_url`` is where the kubelet lists the node's pods (``https://127.0.0.1:10250``), "" for none."""
 
     enabled: bool = True

@@ -9,7 +9,8 @@ from wattview.model.source import Reading
 
 
 class Container(Struct, frozen=True, kw_only=True):
-    """One container. ``cpu_percent`` counts one full core as 100, as ``docker stats`` does.
+    """One container. ``engine`` is "" for the one at ``docker.host``. ``cpu_percent`` counts one full core as 100, as
+    ``docker stats`` does.
 
     ``memory_working_set_bytes`` is usage less inactive file pages (cAdvisor's definition); ``memory_percent`` is the
     working set's share of the limit, or of the machine's memory if there is no limit. ``cgroup`` is the path below the
@@ -23,6 +24,7 @@ class Container(Struct, frozen=True, kw_only=True):
     name: str
     image: str
     cgroup: str
+    engine: str = ""
     labels: dict[str, str] = {}
     state: str = "running"
     health: str | None = None

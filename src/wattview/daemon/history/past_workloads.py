@@ -71,6 +71,8 @@ def containers(moment: SampleIndex, facts: SampleIndex) -> tuple[Container, ...]
     states = {one.labels.get("name", ""): one.labels for one in described.get("docker_container_state", ())}
     watts, joules = "wattview_container_power_watts", "wattview_container_energy_joules_total"
     used = by_key(moment.of(watts, joules), {watts: "power_watts", joules: "energy_joules_total"}, "name")
+    of_host = engine(moment, facts)
+    first = of_host.name.lower() if of_host is not None else ""
     found = []
     for key in sorted(infos.keys() if infos and read else figures.keys()):
         info = infos.get(key, {})
@@ -85,6 +87,7 @@ def containers(moment: SampleIndex, facts: SampleIndex) -> tuple[Container, ...]
                 name=key[0],
                 image=info.get("image", ""),
                 cgroup="",
+                engine="" if info.get("engine") == first else info.get("engine", ""),
                 state=states.get(key[0], {}).get("state", ""),
                 health=info.get("health") or None,
                 network=() if rates == (None, None) else (nic,),

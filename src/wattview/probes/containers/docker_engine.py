@@ -35,7 +35,8 @@ _EVENTS = ("start", "restart", "die", "destroy", "rename", "update", "pause", "u
 
 
 class ContainerInfo(Struct, frozen=True, kw_only=True):
-    """The engine's description of one running container. ``revision`` changes with every inspection.
+    """The engine's description of one running container. ``revision`` changes with every inspection; ``engine`` is ""
+    for the one at ``docker.host``.
 
     ``health`` is ``starting``, ``healthy`` or ``unhealthy``, None without a health check; ``cpu_shares`` is the
     requested value, None if not set.
@@ -56,6 +57,7 @@ class ContainerInfo(Struct, frozen=True, kw_only=True):
     log_path: str = ""
     addresses: tuple[str, ...] = ()
     revision: int = 0
+    engine: str = ""
 
     @property
     def own_network(self) -> bool:

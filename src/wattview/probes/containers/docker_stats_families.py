@@ -34,7 +34,7 @@ memory_bytes docker_engine_memory_bytes  Resident memory of dockerd and containe
 
 
 def docker_families(reading: ContainersReading) -> list[Family]:
-    """The engine and its running containers, one label: ``name``."""
+    """The engine, and the running containers of all engines, one label: ``name``."""
     engine = reading.engine
     about = labels(engine=engine.name, version=engine.version, cgroup_version=str(engine.cgroup_version))
     described = "The engine, its version and its kind of cgroups, as labels; always 1."
@@ -53,7 +53,8 @@ def docker_families(reading: ContainersReading) -> list[Family]:
         received.add(_sum(nic.receive_bytes_per_second for nic in container.network), label)
         sent.add(_sum(nic.transmit_bytes_per_second for nic in container.network), label)
         state.add(1, labels(name=container.name, state=container.state))
-        info.add(1, labels(name=container.name, id=container.id, image=container.image, health=container.health or ""))
+        what = {"id": container.id, "image": container.image, "health": container.health or ""}
+        info.add(1, labels(name=container.name, **what, engine=container.engine or engine.name.lower()))
         if container.health is not None:
             healthy.add(int(container.health == "healthy"), label)
     return [*families, received, sent, state, healthy, info]

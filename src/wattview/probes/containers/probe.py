@@ -1,6 +1,6 @@
-"""Docker's containers: identity from the engine's API, resource use from their cgroups.
+"""Containers of all engines: identity from the engines' APIs, resource use from their cgroups.
 
-A read sends no request to the engine: it uses the state of ``docker_engine``, and reads the cgroup files of each
+A read sends no request to an engine: it uses the state of ``docker_engine``, and reads the cgroup files of each
 running container, which stay open between reads. If the engine stops answering, the known containers are still measured
 while their cgroups exist, and the reading has a Fault. A container that ends is read once more at that moment, so that
 none of its CPU time is lost.
@@ -21,11 +21,12 @@ from wattview.probes.containers.background import Background
 from wattview.probes.containers.cgroups.cgroup import hierarchies
 from wattview.probes.containers.cgroups.files import OPEN_FILES, CgroupGone
 from wattview.probes.containers.cgroups.root import RootCgroup
-from wattview.probes.containers.cri_containers import CriContainers
 from wattview.probes.containers.disks import Disks
 from wattview.probes.containers.docker_engine import DockerEngine, EngineInfo, EngineState
 from wattview.probes.containers.engine_processes import Asked, EngineProcesses
 from wattview.probes.containers.engine_socket import engine_of_program
+from wattview.probes.containers.engines.cri_containers import CriContainers
+from wattview.probes.containers.engines.other_engines import NamedApart, OtherEngines
 from wattview.probes.containers.exit_watch import ExitWatch
 from wattview.probes.containers.machine import read_machine
 from wattview.probes.containers.metric_labels import shown_labels
@@ -41,10 +42,9 @@ _INSPECT = "docker inspect must work for it; else remove it, or restart the engi
 
 
 class ContainersProbe:
-    """The engine at ``docker.host`` and its running containers.
+    """The engine at ``docker.host``, and the running containers of it and of the other engines.
 
-    ``read`` raises SourceAbsent, SourceRefused or SourceBroken if the engine cannot be reached and none of its
-    containers is known.
+    ``read`` raises SourceAbsent, SourceRefused or SourceBroken if no engine can be reached and no container is known.
     """
 
     def __init__(self, config: Config) -> None:
@@ -53,6 +53,8 @@ class ContainersProbe:
         self._machine: Machine | None = None
         self._engine = DockerEngine(config.docker.host, on_change=lambda state: self._changed())
         self._cri = CriContainers(config, on_change=self._changed)
+        self._others = OtherEngines(config, on_change=self._changed)
+        self._named = NamedApart()
         self._processes = EngineProcesses(config.paths.procfs)
         self._engine_cpu = Rate()
         self._disks = Disks(config.paths.sysfs)
@@ -69,9 +71,11 @@ class ContainersProbe:
         machine = self._read_machine()
         self._engine.start()
         self._cri.start()
+        self._others.look()
         if not self._engine.wait(FIRST_LIST_SECONDS):
             raise SourceBroken(f"the Docker engine has not answered within {FIRST_LIST_SECONDS:g} s", "look at its log")
         self._cri.wait(FIRST_LIST_SECONDS)
+        self._others.wait(FIRST_LIST_SECONDS)
         now, monotonic = time.time(), time.monotonic()
         faults: dict[str, Fault] = {}
         with self._lock:
@@ -87,6 +91,10 @@ class ContainersProbe:
             if not running:
                 raise state.problem
             faults["docker"] = Fault("docker", state.problem.reason, state.problem.fix)
+        for one in self._others:
+            problem = one.engine.state.problem
+            if problem is not None and not isinstance(problem, SourceAbsent):
+                faults[one.where] = Fault(f"{one.label} at {one.where}", problem.reason, problem.fix)
         if state.unknown:
             container_id, reason = next(iter(state.unknown.items()))
             if not running:
@@ -118,6 +126,7 @@ class ContainersProbe:
     def close(self) -> None:
         self._engine.close()
         self._cri.close()
+        self._others.close()
         self._exits.close()
         self._background.close()
         self._processes.close()
@@ -137,12 +146,19 @@ class ContainersProbe:
         return self._machine
 
     def _state(self) -> EngineState:
-        """What Docker's engine and the runtimes of Kubernetes say together. A node without Docker lacks nothing."""
-        state, more = self._engine.state, self._cri.containers
-        if not more:
-            return state
-        problem = None if isinstance(state.problem, SourceAbsent) else state.problem
-        return EngineState(state.info, {**more, **state.containers}, problem, state.unknown)
+        """What all engines say together, under the lock. A machine without Docker lacks nothing if another answers."""
+        first, others = self._engine.state, [(one.label, one.engine.state) for one in self._others]
+        more = [(self._cri.engine, self._cri.containers), *((label, state.containers) for label, state in others)]
+        containers = self._named.merged(first, more)
+        answers = [state.info for _, state in others if state.info is not None and state.problem is None]
+        absent = isinstance(first.problem, SourceAbsent) and not first.containers and (containers or answers)
+        unknown = {id: reason for _, state in others for id, reason in state.unknown.items()}
+        return EngineState(
+            first.info or (answers[0] if answers and absent else None),
+            containers,
+            None if absent else first.problem,
+            {**unknown, **first.unknown},
+        )
 
     def _changed(self) -> None:
         """In the engine's thread: makes sure that a container that starts and ends between two reads is seen."""

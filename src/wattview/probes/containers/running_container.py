@@ -214,6 +214,7 @@ class RunningContainer:
             name=info.name,
             image=info.image,
             cgroup=path,
+            engine=info.engine,
             labels=info.labels,
             state=info.state,
             health=info.health,

@@ -39,7 +39,7 @@ class NameSources:
 
     def __call__(self) -> list[NameSource]:
         found: dict[tuple[str, str], NameSource] = {}
-        for engine, where in self._places():
+        for engine, where in _places(self._config):
             key = engine, os.path.realpath(where)
             found[key] = self._made.get(key) or found.get(key) or ASK[engine](engine, where)
         kubelet = self._config.workloads.kubelet_url
@@ -48,29 +48,6 @@ class NameSources:
             found[key] = self._made.get(key) or KubeletNames(kubelet, self._kubelet_access())
         self._made = found
         return list(found.values())
-
-    def _places(self) -> Iterator[tuple[str, str]]:
-        """The engines to query, each with its socket's path. A configured one is queried even if its socket is
-        missing."""
-        for word in self._config.workloads.engines.split(","):
-            engine, _, where = word.strip().partition("=")
-            if where:
-                yield engine, where
-            elif engine == "auto":
-                for each in SOCKETS:
-                    yield from self._usual(each)
-            elif engine:
-                yield from self._usual(engine)
-
-    def _usual(self, engine: str) -> Iterator[tuple[str, str]]:
-        host = self._config.docker.host
-        if engine == "docker" and host.startswith("unix://"):
-            where = host.removeprefix("unix://")
-            yield "podman" if "podman" in where else "docker", where
-        root = self._config.paths.rootfs.rstrip("/")
-        for pattern in SOCKETS[engine]:
-            for path in sorted({*glob.glob(pattern), *glob.glob(root + pattern)}):
-                yield engine, path
 
     def _kubelet_access(self) -> Access:
         file = self._config.workloads.kubelet_token_file
@@ -82,3 +59,36 @@ class NameSources:
 def cri_runtimes(config: Config) -> list[CriNames]:
     """The runtimes of Kubernetes' among them that can be asked now."""
     return [source for source in NameSources(config)() if isinstance(source, CriNames)]
+
+
+def docker_engines(config: Config) -> list[tuple[str, str]]:
+    """The engines that speak Docker's API, each with its socket's path, without the one at ``docker.host``."""
+    found = {os.path.realpath(config.docker.host.removeprefix("unix://")): ("", "")}
+    for engine, where in _places(config):
+        if ASK[engine] is DockerNames:
+            found.setdefault(os.path.realpath(where), (engine, where))
+    return [place for place in found.values() if place[0]]
+
+
+def _places(config: Config) -> Iterator[tuple[str, str]]:
+    """The engines to query, each with its socket's path. A configured one is queried even if its socket is missing."""
+    for word in config.workloads.engines.split(","):
+        engine, _, where = word.strip().partition("=")
+        if where:
+            yield engine, where
+        elif engine == "auto":
+            for each in SOCKETS:
+                yield from _usual(config, each)
+        elif engine:
+            yield from _usual(config, engine)
+
+
+def _usual(config: Config, engine: str) -> Iterator[tuple[str, str]]:
+    host = config.docker.host
+    if engine == "docker" and host.startswith("unix://"):
+        where = host.removeprefix("unix://")
+        yield "podman" if "podman" in where else "docker", where
+    root = config.paths.rootfs.rstrip("/")
+    for pattern in SOCKETS[engine]:
+        for path in sorted({*glob.glob(pattern), *glob.glob(root + pattern)}):
+            yield engine, path

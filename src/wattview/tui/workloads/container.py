@@ -60,7 +60,7 @@ def container_facts(one: Container, now: float) -> Parts:
     energy = None if one.energy_joules_total is None else one.energy_joules_total / 3600
     facts: list[tuple[str, str]] = [
         ("Power", f"{number(one.power_watts, 2)} W, {number(energy, 2)} Wh since the daemon began"),
-        ("Image", one.image),
+        ("Image", f"{one.image}, {one.engine}" if one.engine else one.image),
         ("State", f"{one.state}{f', {one.health}' if one.health else ''}, {count(one.restarts)} restarts"),
         ("Started", f"{date(one.started)}, {span(now - one.started)} ago" if one.started else UNKNOWN),
         ("Id", one.id[:12]),
