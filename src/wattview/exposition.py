@@ -101,6 +101,11 @@ def families_of(
     return families
 
 
+def empty_families(table: Sequence[Row]) -> dict[str, Family]:
+    """A family without samples for each row, by its source."""
+    return {row.source: named(row.name, row.help) for row in table}
+
+
 class Families:
     """Families under construction, each made with its first sample, in that order. Without a type, its name says which
     it has, as in ``named``."""

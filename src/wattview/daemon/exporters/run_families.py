@@ -12,13 +12,14 @@ from typing import get_args
 
 from wattview.analysis.pricing.hourly import HourlyCost, rates
 from wattview.config import Cost
-from wattview.exposition import Family, counter, gauge, labels
-from wattview.model import EncoderStatus, GridPrices, MachinePower, Run, RunState
+from wattview.exposition import Family, counter, empty_families, families_of, gauge, labels, rows
+from wattview.model import GridPrices, MachinePower, Run, RunState
 
-_ENCODER: tuple[tuple[str, str, str], ...] = (
-    ("wattview_encoder_speed_ratio", "speed", "Speed of a running encoder; 1 is real time."),
-    ("wattview_encoder_frames_per_second", "fps", "Frames that a running encoder finishes each second."),
-)
+_ENCODER = rows("""
+speed wattview_encoder_speed_ratio Speed of a running encoder; 1 is real time.
+fps wattview_encoder_frames_per_second Frames that a running encoder finishes each second.
+dropped_frames wattview_encoder_dropped_frames_total Frames that a running encoder has dropped.
+""")
 
 
 def run_families(runs: Iterable[Run]) -> list[Family]:
@@ -38,7 +39,7 @@ def run_families(runs: Iterable[Run]) -> list[Family]:
         total,
         gauge("wattview_run_active", "1 while a scenario run is active, else 0.", int(current is not None)),
         _phase(current),
-        *_encoders(current.encoders if current is not None else []),
+        *families_of(_ENCODER, [(labels(stream=one.stream), one) for one in (current.encoders if current else [])]),
     ]
 
 
@@ -47,17 +48,6 @@ def _phase(run: Run | None) -> Family:
     if run is not None and run.progress is not None:
         family.add(1, labels(scenario=run.progress.scenario or "", phase=run.progress.phase))
     return family
-
-
-def _encoders(statuses: Iterable[EncoderStatus]) -> list[Family]:
-    families = [gauge(name, help_text) for name, _, help_text in _ENCODER]
-    dropped = counter("wattview_encoder_dropped_frames_total", "Frames that a running encoder has dropped.")
-    for status in statuses:
-        text = labels(stream=status.stream)
-        for family, (_, field, _) in zip(families, _ENCODER, strict=True):
-            family.add(getattr(status, field), text)
-        dropped.add(status.dropped_frames, text)
-    return [*families, dropped]
 
 
 def machine_families(machine: MachinePower | None) -> list[Family]:
@@ -70,50 +60,37 @@ def machine_families(machine: MachinePower | None) -> list[Family]:
     return [watts, error]
 
 
+_HOURLY = rows("""
+energy wattview_energy_cost_per_hour What the machine's energy costs an hour at this rate.
+compute wattview_compute_cost_per_hour What its busy CPUs and GPUs cost an hour.
+carbon_grams wattview_carbon_grams_per_hour CO2 equivalent of the machine's energy, an hour.
+embodied_grams wattview_embodied_carbon_grams_per_hour The machine's embodied CO2 equivalent, an hour of it.
+stale wattview_grid_stale 1 if a price or intensity of the grid is the last known one.
+""")
+
+
 def hourly_families(hourly: HourlyCost, currency: str) -> list[Family]:
     """Cost of the machine's power and computing time."""
-    text = labels(currency=currency)
-    return [
-        gauge(
-            "wattview_energy_cost_per_hour",
-            "What the machine's energy costs an hour at this rate.",
-            hourly.energy,
-            text,
-        ),
-        gauge("wattview_compute_cost_per_hour", "What its busy CPUs and GPUs cost an hour.", hourly.compute, text),
-        gauge(
-            "wattview_carbon_grams_per_hour", "CO2 equivalent of the machine's energy, an hour.", hourly.carbon_grams
-        ),
-        gauge(
-            "wattview_embodied_carbon_grams_per_hour",
-            "The machine's embodied CO2 equivalent, an hour of it.",
-            hourly.embodied_grams,
-        ),
-        gauge(
-            "wattview_grid_stale",
-            "1 if a price or intensity of the grid is the last known one.",
-            1 if hourly.stale else None,
-        ),
-    ]
+    families = empty_families(_HOURLY)
+    for name in ("energy", "compute"):
+        families[name].add(getattr(hourly, name), labels(currency=currency))
+    for name in ("carbon_grams", "embodied_grams"):
+        families[name].add(getattr(hourly, name))
+    families["stale"].add(1 if hourly.stale else None)
+    return list(families.values())
 
 
 def price_families(cost: Cost, time: float, known: GridPrices | None = None) -> list[Family]:
     """The configured prices at that moment. A budget or carbon intensity of 0 is unset: no sample."""
     currency = labels(currency=cost.currency)
     price, intensity = rates(time, cost, known)
+    budget, grams = cost.budget_per_hour or None, intensity.value if intensity is not None else None
     return [
         gauge("wattview_price_energy_per_kwh", "Price of a kilowatt-hour now.", price.value, currency),
         gauge("wattview_price_cpu_per_hour", "Price of one CPU, fully used for an hour.", cost.cpu_per_hour, currency),
         gauge("wattview_pue_ratio", "Energy of the building by energy of its machines (PUE).", cost.pue),
         gauge(
-            "wattview_budget_per_hour",
-            "What this host may cost an hour, energy and CPU together.",
-            cost.budget_per_hour or None,
-            currency,
+            "wattview_budget_per_hour", "What this host may cost an hour, energy and CPU together.", budget, currency
         ),
-        gauge(
-            "wattview_carbon_grams_per_kwh",
-            "CO2 equivalent of a kilowatt-hour of this grid.",
-            intensity.value if intensity is not None else None,
-        ),
+        gauge("wattview_carbon_grams_per_kwh", "CO2 equivalent of a kilowatt-hour of this grid.", grams),
     ]

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge
+from wattview.exposition import Family, gauge, rows
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import integer, understood
 
-# Column of /proc/net/stat/nf_conntrack, name, help. They are counters, but node_exporter exports them as gauges.
-_COLUMNS = (
-    (2, "found", "Number of searched entries which were successful."),
-    (4, "invalid", "Number of packets seen which can not be tracked."),
-    (5, "ignore", "Number of packets seen which are already connected to a conntrack entry."),
-    (8, "insert", "Number of entries inserted into the list."),
-    (9, "insert_failed", "Number of entries for which list insertion was attempted but failed."),
-    (10, "drop", "Number of packets dropped due to conntrack failure."),
-    (
-        11,
-        "early_drop",
-        "Number of dropped conntrack entries to make room for new ones, if maximum table size was reached.",
-    ),
-    (
-        16,
-        "search_restart",
-        "Number of conntrack table lookups which had to be restarted due to hashtable resizes.",
-    ),
-)
+# By the column of /proc/net/stat/nf_conntrack. They are counters, but node_exporter exports them as gauges.
+_COLUMNS = rows("""
+2 node_nf_conntrack_stat_found Number of searched entries which were successful.
+4 node_nf_conntrack_stat_invalid Number of packets seen which can not be tracked.
+5 node_nf_conntrack_stat_ignore Number of packets seen which are already connected to a conntrack entry.
+8 node_nf_conntrack_stat_insert Number of entries inserted into the list.
+9 node_nf_conntrack_stat_insert_failed Number of entries for which list insertion was attempted but failed.
+10 node_nf_conntrack_stat_drop Number of packets dropped due to conntrack failure.
+11 node_nf_conntrack_stat_early_drop
+  Number of dropped conntrack entries to make room for new ones, if maximum table size was reached.
+16 node_nf_conntrack_stat_search_restart
+  Number of conntrack table lookups which had to be restarted due to hashtable resizes.
+""")
+_ENTRIES = "Number of currently allocated flow entries for connection tracking."
+_LIMIT = "Maximum size of connection tracking table."
 
 
 class Conntrack:
@@ -40,20 +36,9 @@ class Conntrack:
     def collect(self) -> list[Family]:
         totals = conntrack_totals(self._stat.read())
         return [
-            gauge(
-                "node_nf_conntrack_entries",
-                "Number of currently allocated flow entries for connection tracking.",
-                integer(self._count.read(), "nf_conntrack_count"),
-            ),
-            gauge(
-                "node_nf_conntrack_entries_limit",
-                "Maximum size of connection tracking table.",
-                integer(self._max.read(), "nf_conntrack_max"),
-            ),
-            *(
-                gauge(f"node_nf_conntrack_stat_{name}", help_text, totals[column])
-                for column, name, help_text in _COLUMNS
-            ),
+            gauge("node_nf_conntrack_entries", _ENTRIES, integer(self._count.read(), "nf_conntrack_count")),
+            gauge("node_nf_conntrack_entries_limit", _LIMIT, integer(self._max.read(), "nf_conntrack_max")),
+            *(gauge(row.name, row.help, totals[int(row.source)]) for row in _COLUMNS),
         ]
 
 

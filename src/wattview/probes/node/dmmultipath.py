@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, labels
+from wattview.exposition import Family, empty_families, labels, rows
 from wattview.probes.node.collector import Directories, Directory
 
 _SECTOR_BYTES = 512
+_FAMILIES = rows("""
+info node_dmmultipath_device_info Non-numeric information about a DM-multipath device.
+active node_dmmultipath_device_active
+  Whether the multipath device-mapper device is active (1) or suspended (0).
+size node_dmmultipath_device_size_bytes Size of the multipath device in bytes, read from /sys/block/<dm>/size.
+paths node_dmmultipath_device_paths Number of paths for a multipath device.
+usable node_dmmultipath_device_paths_active
+  Number of paths in active state (SCSI running or NVMe live) for a multipath device.
+failed node_dmmultipath_device_paths_failed Number of paths not in active state for a multipath device.
+state node_dmmultipath_path_state
+  Reports the underlying device state for a multipath path, as read from /sys/block/<dev>/device/state.
+""")
 # The state of a working path in SCSI and in NVMe.
 _ACTIVE = ("running", "live")
 
@@ -19,27 +31,8 @@ class DmMultipath:
         self._devices = Directories(self._root, r"dm-[0-9]+")
 
     def collect(self) -> list[Family]:
-        info = gauge("node_dmmultipath_device_info", "Non-numeric information about a DM-multipath device.")
-        active = gauge(
-            "node_dmmultipath_device_active",
-            "Whether the multipath device-mapper device is active (1) or suspended (0).",
-        )
-        size = gauge(
-            "node_dmmultipath_device_size_bytes",
-            "Size of the multipath device in bytes, read from /sys/block/<dm>/size.",
-        )
-        paths = gauge("node_dmmultipath_device_paths", "Number of paths for a multipath device.")
-        usable = gauge(
-            "node_dmmultipath_device_paths_active",
-            "Number of paths in active state (SCSI running or NVMe live) for a multipath device.",
-        )
-        failed = gauge(
-            "node_dmmultipath_device_paths_failed", "Number of paths not in active state for a multipath device."
-        )
-        state = gauge(
-            "node_dmmultipath_path_state",
-            "Reports the underlying device state for a multipath path, as read from /sys/block/<dev>/device/state.",
-        )
+        families = empty_families(_FAMILIES)
+        info, active, size, paths, usable, failed, state = families.values()
         for name, directory in self._devices.found().items():
             uuid = directory.text("dm/uuid") or ""
             if not uuid.startswith("mpath-"):
@@ -58,7 +51,7 @@ class DmMultipath:
             paths.add(len(states), text)
             usable.add(working, text)
             failed.add(len(states) - working, text)
-        return [info, active, size, paths, usable, failed, state]
+        return list(families.values())
 
     def _state(self, path: str) -> str:
         """The state of a path's device; a path without that file counts as failed."""

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, labels
+from wattview.exposition import Family, empty_families, gauge, labels, rows
 from wattview.probes.lines import odd
 from wattview.probes.node.collector import Directories, Filter, NoSource
 
@@ -40,18 +40,23 @@ _SPEEDS = {
     30: (56000, "full", "LR4"), 31: (25000, "full", "CR"),
 }  # fmt: skip
 _PORTS = {7: "TP", 8: "AUI", 9: "MII", 10: "FIBRE", 11: "BNC", 16: "Backplane"}
-# Bit, suffix of the name, help for "supported", help for "advertised".
-_CAPABILITIES = (
-    (
-        6, "autonegotiate", "If this port device supports autonegotiate",
-        "If this port device offers autonegotiate",
-    ),
-    (13, "pause", "If this port device supports pause frames", "If this port device offers pause capability"),
-    (
-        14, "asymmetricpause", "If this port device supports asymmetric pause frames",
-        "If this port device offers asymmetric pause capability",
-    ),
-)  # fmt: skip
+_LINKS = rows("""
+port node_network_supported_port_info Type of ports or PHYs supported by network device
+supported node_network_supported_speed_bytes Combination of speeds and features supported by network device
+advertised node_network_advertised_speed_bytes Combination of speeds and features offered by network device
+autonegotiate node_network_autonegotiate If this port is using autonegotiate
+""")
+# By the bit.
+_SUPPORTED = rows("""
+6 node_network_autonegotiate_supported If this port device supports autonegotiate
+13 node_network_pause_supported If this port device supports pause frames
+14 node_network_asymmetricpause_supported If this port device supports asymmetric pause frames
+""")
+_ADVERTISED = rows("""
+6 node_network_autonegotiate_advertised If this port device offers autonegotiate
+13 node_network_pause_advertised If this port device offers pause capability
+14 node_network_asymmetricpause_advertised If this port device offers asymmetric pause capability
+""")
 
 # Statistics with their own help text.
 _KNOWN = {
@@ -126,41 +131,29 @@ class Links:
     """Adds the ports' capabilities to ``families``."""
 
     def __init__(self) -> None:
-        self._ports = gauge("node_network_supported_port_info", "Type of ports or PHYs supported by network device")
-        self._autonegotiate = gauge("node_network_autonegotiate", "If this port is using autonegotiate")
-        self._speeds = (
-            gauge(
-                "node_network_supported_speed_bytes",
-                "Combination of speeds and features supported by network device",
-            ),
-            gauge(
-                "node_network_advertised_speed_bytes",
-                "Combination of speeds and features offered by network device",
-            ),
-        )
-        self._capabilities = tuple(
-            [gauge(f"node_network_{name}_{kind}", help_texts[place]) for _, name, *help_texts in _CAPABILITIES]
-            for place, kind in enumerate(("supported", "advertised"))
-        )
+        self._links = empty_families(_LINKS)
+        self._supported, self._advertised = empty_families(_SUPPORTED), empty_families(_ADVERTISED)
 
     def add(self, device: str, supported: int, advertised: int, negotiates: int) -> None:
         for bit, port in _PORTS.items():
             if supported >> bit & 1:
-                self._ports.add(1, labels(device=device, type=port))
-        for modes, speeds, capabilities in zip((supported, advertised), self._speeds, self._capabilities, strict=True):
+                self._links["port"].add(1, labels(device=device, type=port))
+        for name, modes, capabilities in (
+            ("supported", supported, self._supported),
+            ("advertised", advertised, self._advertised),
+        ):
             for bit, (megabits, duplex, medium) in _SPEEDS.items():
                 if modes >> bit & 1:
                     text = labels(device=device, duplex=duplex, mode=f"{megabits}base{medium}")
-                    speeds.add(megabits * 125000, text)
-            for family, (bit, *_) in zip(capabilities, _CAPABILITIES, strict=True):
-                family.add(modes >> bit & 1, labels(device=device))
-        self._autonegotiate.add(negotiates, labels(device=device))
+                    self._links[name].add(megabits * 125000, text)
+            for place, family in capabilities.items():
+                family.add(modes >> int(place) & 1, labels(device=device))
+        self._links["autonegotiate"].add(negotiates, labels(device=device))
 
     @property
     def families(self) -> Iterator[Family]:
-        yield from (self._ports, *self._speeds, self._autonegotiate)
-        for families in self._capabilities:
-            yield from families
+        for families in (self._links, self._supported, self._advertised):
+            yield from families.values()
 
 
 def sanitized(statistic: str) -> str:

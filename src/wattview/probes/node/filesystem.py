@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, labels
+from wattview.exposition import Family, empty_families, gauge, labels, rows
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.mounts import may_hang
@@ -20,6 +20,16 @@ MOUNT_TIMEOUT_SECONDS = 2.0
 
 Mounts = dict[tuple[str, str, str], procfs.Mount]
 """By (device, mount point, type)."""
+
+
+_SPACE = rows("""
+size node_filesystem_size_bytes Filesystem size in bytes.
+free node_filesystem_free_bytes Filesystem free space in bytes.
+available node_filesystem_avail_bytes Filesystem space available to non-root users in bytes.
+files node_filesystem_files Filesystem total file nodes.
+files_free node_filesystem_files_free Filesystem total free file nodes.
+""")
+_ERROR = "Whether an error occurred while getting statistics for the given device."
 
 
 class Space(NamedTuple):
@@ -123,17 +133,8 @@ class _Asked:
 
 def space_families(mounts: Mounts, answers: dict[str, Space]) -> list[Family]:
     """Pure: families from mounts and their space."""
-    names: Iterable[tuple[str, str]] = (
-        ("size_bytes", "Filesystem size in bytes."),
-        ("free_bytes", "Filesystem free space in bytes."),
-        ("avail_bytes", "Filesystem space available to non-root users in bytes."),
-        ("files", "Filesystem total file nodes."),
-        ("files_free", "Filesystem total free file nodes."),
-    )
-    families = [gauge(f"node_filesystem_{name}", help_text) for name, help_text in names]
-    error = gauge(
-        "node_filesystem_device_error", "Whether an error occurred while getting statistics for the given device."
-    )
+    space_shown = empty_families(_SPACE)
+    error = gauge("node_filesystem_device_error", _ERROR)
     readonly = gauge("node_filesystem_readonly", "Filesystem read-only status.")
     info = gauge("node_filesystem_mount_info", "Filesystem mount information.")
     for (device, point, fs_type), mount in mounts.items():
@@ -143,10 +144,10 @@ def space_families(mounts: Mounts, answers: dict[str, Space]) -> list[Family]:
         readonly.add(1 if _is_read_only(mount) else 0, text)
         if space.error:
             continue
-        for family, value in zip(families, space[:-1], strict=True):
-            family.add(value, text)
+        for field, family in space_shown.items():
+            family.add(getattr(space, field), text)
         info.add(1, labels(device=device, major=str(mount.major), minor=str(mount.minor), mountpoint=point))
-    return [*families, error, readonly, info]
+    return [*space_shown.values(), error, readonly, info]
 
 
 def _is_read_only(mount: procfs.Mount) -> bool:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, counter, gauge, labels
+from wattview.exposition import Family, counter, described, families_of, labels, rows
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
 
-_TOTALS = (
-    ("connections_total", "The total number of connections made."),
-    ("incoming_packets_total", "The total number of incoming packets."),
-    ("outgoing_packets_total", "The total number of outgoing packets."),
-    ("incoming_bytes_total", "The total amount of incoming data."),
-    ("outgoing_bytes_total", "The total amount of outgoing data."),
-)
+_TOTALS = described("""
+node_ipvs_connections_total The total number of connections made.
+node_ipvs_incoming_packets_total The total number of incoming packets.
+node_ipvs_outgoing_packets_total The total number of outgoing packets.
+node_ipvs_incoming_bytes_total The total amount of incoming data.
+node_ipvs_outgoing_bytes_total The total amount of outgoing data.
+""")
+_BACKENDS = rows("""
+active node_ipvs_backend_connections_active The current active connections by local and remote address.
+inactive node_ipvs_backend_connections_inactive The current inactive connections by local and remote address.
+weight node_ipvs_backend_weight The current backend weight by local and remote address.
+""")
 
 
 class Backend(NamedTuple):
@@ -49,26 +55,12 @@ class Ipvs:
 
     def collect(self) -> list[Family]:
         totals = ipvs_totals(self._stats.read())
-        found = [
-            counter(f"node_ipvs_{name}", help_text, value)
-            for (name, help_text), value in zip(_TOTALS, totals, strict=True)
-        ]
-        active = gauge(
-            "node_ipvs_backend_connections_active", "The current active connections by local and remote address."
-        )
-        inactive = gauge(
-            "node_ipvs_backend_connections_inactive", "The current inactive connections by local and remote address."
-        )
-        weight = gauge("node_ipvs_backend_weight", "The current backend weight by local and remote address.")
-        sums: dict[str, list[int]] = {}
+        found = [counter(name, text, value) for (name, text), value in zip(_TOTALS, totals, strict=True)]
+        sums: dict[str, Counter[str]] = {}
         for backend in ipvs_backends(self._services.read()):
-            total = sums.setdefault(backend.text, [0, 0, 0])
-            for index, value in enumerate(backend[1:]):
-                total[index] += value
-        for text, values in sums.items():
-            for family, value in zip((weight, active, inactive), values, strict=True):
-                family.add(value, text)
-        return [*found, active, inactive, weight]
+            total = sums.setdefault(backend.text, Counter())
+            total.update(active=backend.active, inactive=backend.inactive, weight=backend.weight)
+        return [*found, *families_of(_BACKENDS, sums.items(), Counter.__getitem__)]
 
 
 def ipvs_totals(data: bytes) -> list[int]:

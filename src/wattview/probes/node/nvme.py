@@ -5,26 +5,34 @@ from __future__ import annotations
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, labels
+from wattview.exposition import Family, empty_families, labels, rows
 from wattview.probes import procfs
 from wattview.probes.node.collector import Directories, Directory
 
 # nvme0n1, or nvme0c0n1 if several controllers share one namespace.
 _NAMESPACE = re.compile(r"nvme\d+(?:c\d+)?n(\d+)")
 
-_CAPACITY, _SIZE, _USED, _BLOCK = (
-    (
-        "capacity_bytes",
-        "Capacity of the NVMe namespace in bytes. Computed as namespace_size * namespace_logical_block_size",
-    ),
-    ("size_bytes", "Size of the NVMe namespace in bytes. Available in /sys/class/nvme/<device>/<namespace>/size"),
-    ("used_bytes", "Used space of the NVMe namespace in bytes. Available in /sys/class/nvme/<device>/<namespace>/nuse"),
-    (
-        "logical_block_size_bytes",
-        "Logical block size of the NVMe namespace in bytes. Usually 4Kb. Available in "
-        "/sys/class/nvme/<device>/<namespace>/queue/logical_block_size",
-    ),
-)  # fmt: skip
+_FAMILIES = rows("""
+info node_nvme_info Non-numeric data from /sys/class/nvme/<device>, value is always 1.
+namespace node_nvme_namespace_info Information about NVMe namespaces. Value is always 1
+capacity node_nvme_namespace_capacity_bytes
+  Capacity of the NVMe namespace in bytes. Computed as namespace_size * namespace_logical_block_size
+size node_nvme_namespace_size_bytes
+  Size of the NVMe namespace in bytes. Available in /sys/class/nvme/<device>/<namespace>/size
+used node_nvme_namespace_used_bytes
+  Used space of the NVMe namespace in bytes. Available in /sys/class/nvme/<device>/<namespace>/nuse
+block node_nvme_namespace_logical_block_size_bytes
+  Logical block size of the NVMe namespace in bytes. Usually 4Kb. Available in
+  /sys/class/nvme/<device>/<namespace>/queue/logical_block_size
+""")
+_INFO = {
+    "firmware_revision": "firmware_rev",
+    "model": "model",
+    "serial": "serial",
+    "state": "state",
+    "cntlid": "cntlid",
+}
+"""Labels, and their files."""
 
 
 class Nvme:
@@ -34,23 +42,10 @@ class Nvme:
         self._devices = Directories(f"{config.paths.sysfs}/class/nvme")
 
     def collect(self) -> list[Family]:
-        info = gauge("node_nvme_info", "Non-numeric data from /sys/class/nvme/<device>, value is always 1.")
-        namespace = gauge("node_nvme_namespace_info", "Information about NVMe namespaces. Value is always 1")
-        sizes = [
-            gauge(f"node_nvme_namespace_{name}", help_text) for name, help_text in (_CAPACITY, _SIZE, _USED, _BLOCK)
-        ]
+        families = empty_families(_FAMILIES)
+        info, namespace, *sizes = families.values()
         for device, directory in self._devices.found().items():
-            info.add(
-                1,
-                labels(
-                    device=device,
-                    firmware_revision=_text(directory, "firmware_rev"),
-                    model=_text(directory, "model"),
-                    serial=_text(directory, "serial"),
-                    state=_text(directory, "state"),
-                    cntlid=_text(directory, "cntlid"),
-                ),
-            )
+            info.add(1, labels(device=device, **{label: _text(directory, file) for label, file in _INFO.items()}))
             for entry in directory.names():
                 if match := _NAMESPACE.fullmatch(entry):
                     state = directory.text(f"{entry}/ana_state") or "unknown"
@@ -58,7 +53,7 @@ class Nvme:
                     text = labels(device=device, nsid=match[1])
                     for family, value in zip(sizes, namespace_sizes(directory, entry), strict=True):
                         family.add(value, text)
-        return [info, namespace, *sizes]
+        return list(families.values())
 
 
 def namespace_sizes(directory: Directory, namespace: str) -> tuple[int | None, int | None, int | None, int | None]:

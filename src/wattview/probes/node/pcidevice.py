@@ -6,7 +6,7 @@ import os
 import re
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, labels
+from wattview.exposition import Family, empty_families, gauge, labels, rows
 from wattview.probes.lines import value
 from wattview.probes.node.collector import Directories, Directory
 from wattview.probes.node.pci_ids import PciIds, pci_ids
@@ -20,23 +20,24 @@ _IDS = (
     ("subsystem_vendor", 4, "subsystem_vendor_id"), ("subsystem_device", 4, "subsystem_device_id"),
     ("revision", 2, "revision"),
 )  # fmt: skip
-# File, name, help.
-_NUMBERS = (
-    ("max_link_width", "max_link_width", "Value of maximum link's width (number of lanes)"),
-    ("current_link_width", "current_link_width", "Value of current link's width (number of lanes)"),
-    ("d3cold_allowed", "d3cold_allowed", "Whether the PCIe device supports D3cold power state (0/1)."),
-    (
-        "sriov_drivers_autoprobe", "sriov_drivers_autoprobe",
-        "Whether SR-IOV drivers autoprobe is enabled for the device (0/1).",
-    ),
-    ("sriov_numvfs", "sriov_numvfs", "Number of Virtual Functions (VFs) currently enabled for SR-IOV."),
-    ("sriov_totalvfs", "sriov_totalvfs", "Total number of Virtual Functions (VFs) supported by the device."),
-    ("sriov_vf_total_msix", "sriov_vf_total_msix", "Total number of MSI-X vectors for Virtual Functions."),
-)  # fmt: skip
-_SPEEDS = (
-    ("max_link_speed", "max_link_transfers_per_second", "Value of maximum link's transfers per second (T/s)"),
-    ("current_link_speed", "current_link_transfers_per_second", "Value of current link's transfers per second (T/s)"),
-)
+_INFO = "Non-numeric data from /sys/bus/pci/devices/<location>, value is always 1."
+_SPEEDS = rows("""
+max_link_speed node_pcidevice_max_link_transfers_per_second Value of maximum link's transfers per second (T/s)
+current_link_speed node_pcidevice_current_link_transfers_per_second
+  Value of current link's transfers per second (T/s)
+""")
+_NUMBERS = rows("""
+max_link_width node_pcidevice_max_link_width Value of maximum link's width (number of lanes)
+current_link_width node_pcidevice_current_link_width Value of current link's width (number of lanes)
+d3cold_allowed node_pcidevice_d3cold_allowed Whether the PCIe device supports D3cold power state (0/1).
+sriov_drivers_autoprobe node_pcidevice_sriov_drivers_autoprobe
+  Whether SR-IOV drivers autoprobe is enabled for the device (0/1).
+sriov_numvfs node_pcidevice_sriov_numvfs Number of Virtual Functions (VFs) currently enabled for SR-IOV.
+sriov_totalvfs node_pcidevice_sriov_totalvfs Total number of Virtual Functions (VFs) supported by the device.
+sriov_vf_total_msix node_pcidevice_sriov_vf_total_msix Total number of MSI-X vectors for Virtual Functions.
+numa_node node_pcidevice_numa_node NUMA node number for the PCI device. -1 indicates unknown or not available.
+""")
+_POWER = "PCIe device power state, one of: D0, D1, D2, D3hot, D3cold, unknown or error."
 
 
 class PciDevice:
@@ -51,29 +52,20 @@ class PciDevice:
     def collect(self) -> list[Family]:
         if self._names and self._ids is None:
             self._ids = pci_ids(self._ids_file)
-        info = gauge("node_pcidevice_info", "Non-numeric data from /sys/bus/pci/devices/<location>, value is always 1.")
-        speeds = [gauge(f"node_pcidevice_{name}", help_text) for _, name, help_text in _SPEEDS]
-        numbers = [gauge(f"node_pcidevice_{name}", help_text) for _, name, help_text in _NUMBERS]
-        power = gauge(
-            "node_pcidevice_power_state",
-            "PCIe device power state, one of: D0, D1, D2, D3hot, D3cold, unknown or error.",
-        )
-        node = gauge(
-            "node_pcidevice_numa_node", "NUMA node number for the PCI device. -1 indicates unknown or not available."
-        )
+        info, power = gauge("node_pcidevice_info", _INFO), gauge("node_pcidevice_power_state", _POWER)
+        speeds, numbers = empty_families(_SPEEDS), empty_families(_NUMBERS)
         for name, directory in self._devices.found().items():
             place = _place(name)
             text = labels(**place)
             info.add(1, labels(**place, **self._info(directory)))
-            for family, (file, _, _) in zip(speeds, _SPEEDS, strict=True):
+            for file, family in speeds.items():
                 family.add(value(directory.text(file) or None, transfers_per_second, f"pci {file}"), text)
-            for family, (file, _, _) in zip(numbers, _NUMBERS, strict=True):
+            for file, family in numbers.items():
                 family.add(_plausible(directory.number(file)), text)
             state = directory.text("power_state")
             for known in _POWER_STATES if state is not None else ():
                 power.add(int(known == state), labels(**place, state=known))
-            node.add(_plausible(directory.number("numa_node")), text)
-        return [info, *speeds, *numbers, power, node]
+        return [info, *speeds.values(), *numbers.values(), power]
 
     def _info(self, directory: Directory) -> dict[str, str]:
         # …/pci0000:00/0000:00:02.1/0000:01:00.0: a device's parent is the bridge above it.

@@ -42,17 +42,15 @@ class Processes:
             state.add(count, labels(state=name))
         for name, count in sorted(thread_states.items()):
             thread_state.add(count, labels(thread_state=name))
+        max_threads, max_pids = (
+            integer(self._max_threads.read(), "threads-max"),
+            integer(self._max_pids.read(), "pid_max"),
+        )
         return [
             gauge("node_processes_threads", "Allocated threads in system", threads),
-            gauge(
-                "node_processes_max_threads",
-                "Limit of threads in the system",
-                integer(self._max_threads.read(), "threads-max"),
-            ),
+            gauge("node_processes_max_threads", "Limit of threads in the system", max_threads),
             gauge("node_processes_pids", "Number of PIDs", states.total()),
-            gauge(
-                "node_processes_max_processes", "Number of max PIDs limit", integer(self._max_pids.read(), "pid_max")
-            ),
+            gauge("node_processes_max_processes", "Number of max PIDs limit", max_pids),
             state,
             thread_state,
         ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, FamilyType, gauge, labels
+from wattview.exposition import Family, Row, gauge, labels, named, rows
 from wattview.probes.node.collector import NoSource
 from wattview.probes.node.dbus import Bus, Property, ServiceUnknown
 
@@ -20,56 +20,25 @@ _VERSION = re.compile(r"[0-9]{3,}(\.[0-9]+)?")
 _NONE = (1 << 64) - 1
 
 
-class _UnitProperty(NamedTuple):
-    """A number of each unit of one type: suffix of the unit name, property, family, type, help, and scale."""
-
-    suffix: str
-    interface: str
-    name: str
-    family: str
-    type: FamilyType
-    help: str
-    scale: float = 1
-
-
-_TIMERS_AND_SOCKETS = (
-    _UnitProperty(
-        ".timer", "Timer", "LastTriggerUSec", "timer_last_trigger_seconds", "gauge",
-        "Seconds since epoch of last trigger.", 1e-6,
-    ),
-    _UnitProperty(
-        ".socket", "Socket", "NAccepted", "socket_accepted_connections_total", "counter",
-        "Total number of accepted socket connections",
-    ),
-    _UnitProperty(
-        ".socket", "Socket", "NConnections", "socket_current_connections", "gauge",
-        "Current number of socket connections",
-    ),
-    # A gauge in node_exporter too, despite its name.
-    _UnitProperty(
-        ".socket", "Socket", "NRefused", "socket_refused_connections_total", "gauge",
-        "Total number of refused socket connections",
-    ),
-)  # fmt: skip
-_TASKS = (
-    _UnitProperty(
-        ".service", "Service", "TasksCurrent", "unit_tasks_current", "gauge",
-        "Current number of tasks per Systemd unit",
-    ),
-    _UnitProperty(
-        ".service", "Service", "TasksMax", "unit_tasks_max", "gauge", "Maximum number of tasks per Systemd unit",
-    ),
-)  # fmt: skip
-_RESTARTS = (
-    _UnitProperty(
-        ".service", "Service", "NRestarts", "service_restart_total", "counter",
-        "Service unit count of Restart triggers",
-    ),
-)  # fmt: skip
-_START = _UnitProperty(
-    "", "Unit", "ActiveEnterTimestamp", "unit_start_time_seconds", "gauge",
-    "Start time of the unit since unix epoch in seconds.", 1e-6,
-)  # fmt: skip
+# Each a number of the units of one type: by the unit's interface and its property there.
+_TIMERS_AND_SOCKETS = rows("""
+Timer.LastTriggerUSec node_systemd_timer_last_trigger_seconds Seconds since epoch of last trigger.
+Socket.NAccepted node_systemd_socket_accepted_connections_total Total number of accepted socket connections
+Socket.NConnections node_systemd_socket_current_connections Current number of socket connections
+Socket.NRefused node_systemd_socket_refused_connections_total Total number of refused socket connections
+""")
+_TASKS = rows("""
+Service.TasksCurrent node_systemd_unit_tasks_current Current number of tasks per Systemd unit
+Service.TasksMax node_systemd_unit_tasks_max Maximum number of tasks per Systemd unit
+""")
+_RESTARTS = rows("""
+Service.NRestarts node_systemd_service_restart_total Service unit count of Restart triggers
+""")
+[_START] = rows("""
+Unit.ActiveEnterTimestamp node_systemd_unit_start_time_seconds Start time of the unit since unix epoch in seconds.
+""")
+_GAUGES = ("Socket.NRefused",)  # in node_exporter too, despite its name
+_MICROSECONDS = ("USec", "Timestamp")
 
 
 class Unit(NamedTuple):
@@ -112,9 +81,10 @@ class Systemd:
         )
 
     def _of_units(self, bus: Bus, units: list[Unit]) -> list[Family]:
-        found = [
-            _numbers(bus, (unit for unit in units if unit.name.endswith(one.suffix)), one) for one in self._numbers
-        ]
+        found = []
+        for row in self._numbers:
+            suffix = f".{row.source.partition('.')[0].lower()}"
+            found.append(_numbers(bus, (unit for unit in units if unit.name.endswith(suffix)), row))
         if self._start_times:
             start = _numbers(bus, (unit for unit in units if unit.active_state == "active"), _START)
             for unit in units:
@@ -182,10 +152,11 @@ def _states(bus: Bus, units: list[Unit]) -> Family:
     return family
 
 
-def _numbers(bus: Bus, units: Iterable[Unit], one: _UnitProperty) -> Family:
-    family = Family(f"node_systemd_{one.family}", one.type, one.help)
-    asked = {Property(unit.path, one.interface, one.name): unit.name for unit in units}
+def _numbers(bus: Bus, units: Iterable[Unit], row: Row) -> Family:
+    family = gauge(row.name, row.help) if row.source in _GAUGES else named(row.name, row.help)
+    interface, _, name = row.source.partition(".")
+    asked = {Property(unit.path, interface, name): unit.name for unit in units}
     for wanted, value in bus.properties(list(asked)).items():
         if isinstance(value, int) and value != _NONE:
-            family.add(value * one.scale if one.scale != 1 else value, labels(name=asked[wanted]))
+            family.add(value * 1e-6 if name.endswith(_MICROSECONDS) else value, labels(name=asked[wanted]))
     return family
