@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.cli.calibrate.load_steps import GPU_SESSIONS, PACED_SHARE, Encoders, LoadStep, steps_of
+from wattview.cli.calibrate.load_steps import GPU_SESSIONS, MOST_SAID_BYTES, PACED_SHARE, Encoders, LoadStep, steps_of
 
 IDLE = LoadStep()
 
@@ -41,3 +45,32 @@ def test_encoders_that_end_by_themselves_are_a_problem_and_are_stopped_without_o
     assert problem == "FFmpeg ended with status 1: it said nothing"
     encoders.stop()
     assert encoders.problem() == ""
+
+
+def test_an_encoder_that_talks_without_end_fills_no_disk(tmp_path: Path) -> None:
+    """As FFmpeg does with a broken driver; and it has a child that obeys nothing."""
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\n(trap '' TERM HUP INT; exec sleep 600) &\nexec yes 'the driver is not there' >&2\n")
+    program.chmod(0o755)
+    encoders = Encoders(str(program), "libx264", "")
+    encoders.start(LoadStep(full=1))
+    deadline = time.monotonic() + 20
+    while not (problem := encoders.problem()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert problem.startswith("FFmpeg ended with status")
+    assert len(problem) < 5000
+    [(process, said)] = encoders._running
+    assert os.fstat(said.fileno()).st_size <= MOST_SAID_BYTES
+    encoders.stop()
+    while _is_group(process.pid):
+        assert time.monotonic() < deadline, "its child is still there"
+        time.sleep(0.01)
+
+
+def _is_group(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -194,14 +194,14 @@ def test_an_interrupt_leaves_nothing_running_and_nothing_changed(tmp_path: Path)
         until_metered(daemon, loaded)
         words = command(daemon, "--steps", "8", "--step-seconds", "10", "--force")
         process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
-        deadline, encoders = time.monotonic() + 40, set[int]()
+        deadline, encoders = time.monotonic() + 90, set[int]()
         while not encoders and time.monotonic() < deadline:
             time.sleep(0.2)
             encoders = {pid for pid in descendants(process.pid) if alive(pid) and "-threads 1" in _command_line(pid)}
         assert encoders
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 1
-        assert wait_gone(encoders) == set()
+        assert process.wait(30) == 1
+        assert wait_gone(encoders, 20.0) == set()
         assert daemon.api.get("/api/v1/calibration").status_code == 404
         plan = subprocess.run(command(daemon, "--dry-run"), capture_output=True, text=True, check=True, timeout=60)
         assert re.search(r"14 +.* 30s\n\n\d+m\d+s in all, with libx264", plan.stdout), plan.stdout

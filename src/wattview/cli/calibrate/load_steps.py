@@ -7,8 +7,10 @@ rises, and by far.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import resource
 import signal
 import subprocess
 import tempfile
@@ -23,6 +25,9 @@ from wattview.model import Scenario
 
 CPU_ENCODERS = ("libx264", "libx265")
 GPU_ENCODERS = ("h264_nvenc", "h264_vaapi", "h264_qsv")
+
+MOST_SAID_BYTES = 1 << 20
+"""Of an encoder's messages. It writes nothing else; one that says more is ended by the kernel (SIGXFSZ)."""
 
 PRESETS = ("veryfast", "medium", "slower")
 """In turn: the same CPU use takes more or less power by what the instructions are."""
@@ -109,20 +114,24 @@ class Encoders:
                 stdout=subprocess.DEVNULL, stderr=said, start_new_session=True, env={**os.environ, **ENVIRONMENT},
             )  # fmt: skip
             self._running.append((process, said))
+            with contextlib.suppress(ProcessLookupError):  # it has ended; problem() tells
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MOST_SAID_BYTES, MOST_SAID_BYTES))
 
     def problem(self) -> str:
         """What the first that has ended by itself said, "" while all run."""
         for process, said in self._running:
-            if process.poll() is not None:
+            # It is not reaped: its process group, which may have others in it, keeps its number until stop().
+            ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is not None:
                 said.seek(0)
                 words = said.read(4096).decode("utf-8", "replace").strip().splitlines()
-                return f"FFmpeg ended with status {process.returncode}: {' · '.join(words[-2:]) or 'it said nothing'}"
+                status = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+                return f"FFmpeg ended with status {status}: {' · '.join(words[-2:]) or 'it said nothing'}"
         return ""
 
     def stop(self) -> None:
         for process, _ in self._running:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
         for process, said in self._running:
             process.wait()
             said.close()

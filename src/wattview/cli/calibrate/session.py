@@ -90,7 +90,7 @@ async def calibrated(client: Client, plan: Plan, ffmpeg: str, meter: str, *, for
                 await _check_no_run(client)
                 start = time.time()
                 encoders.start(step)
-                await _wait(seen, say, name, plan, number * plan.step_seconds, start + plan.step_seconds, encoders)
+                await _wait(seen, say, name, plan, number * plan.step_seconds, plan.step_seconds, encoders)
                 spans.append(Step(start, time.time()))
                 encoders.stop()
                 if number == 0:
@@ -99,21 +99,22 @@ async def calibrated(client: Client, plan: Plan, ffmpeg: str, meter: str, *, for
             raise click.ClickException(str(error)) from None
         finally:
             encoders.stop()
-        after = time.time() + plan.after_seconds
-        await _wait(seen, say, "the last readings of the meter", plan, len(plan.steps) * plan.step_seconds, after)
+        done = len(plan.steps) * plan.step_seconds
+        await _wait(seen, say, "the last readings of the meter", plan, done, plan.after_seconds)
     return seen.fitted(spans, [number for number, step in enumerate(plan.steps) if step == LoadStep()])
 
 
 async def _wait(
-    seen: _Seen, say: ProgressLine, name: str, plan: Plan, done: float, until: float, encoders: Encoders | None = None
-) -> None:
-    start = time.time()
-    while (left := until - time.time()) > 0:
+    seen: _Seen, say: ProgressLine, name: str, plan: Plan, done: float, seconds: float,
+    encoders: Encoders | None = None,
+) -> None:  # fmt: skip
+    start = time.monotonic()
+    while (left := start + seconds - time.monotonic()) > 0:
         await asyncio.sleep(min(POLL_SECONDS, left))
         await seen.take()
         if encoders is not None and (problem := encoders.problem()):
             raise click.ClickException(problem)
-        done_now = done + time.time() - start
+        done_now = done + time.monotonic() - start
         say(f"{name}, {seen.words}", done_now / plan.seconds, max(0.0, plan.seconds - done_now))
 
 
