@@ -88,7 +88,7 @@ def test_make_up_opens_a_dashboard_measures_a_stream_and_leaves_nothing(terminal
     terminal.press("q")
     terminal.wait(lambda screen: "Power now" not in screen and "VMAF" not in screen, "the end of the dashboard", 30)
     ours = {pid for pid in everything if alive(pid) and _name(pid) not in ("sh", "bash", "sleep", "make")}
-    assert wait_gone(ours) == set()
+    assert wait_gone(ours, 30.0) == set(), [(pid, _name(pid)) for pid in ours if alive(pid)]
 
 
 def _has_quality(results: Path) -> bool:

@@ -119,6 +119,10 @@ def _media_urls() -> dict[str, str]:
     }
 
 
+_seen: dict[int, str] = {}
+"""When each process that ``descendants`` has seen started: a number is another process's before long."""
+
+
 def descendants(pid: int) -> set[int]:
     """Every living process below ``pid``."""
     found: set[int] = set()
@@ -130,15 +134,23 @@ def descendants(pid: int) -> set[int]:
                     if child not in found:
                         found.add(child)
                         todo.append(child)
+                        with contextlib.suppress(OSError):
+                            _seen[child] = _stat(child)[19]
     return found
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
+    """Whether a process runs (a zombie does not), and not another that has its number now."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+        fields = _stat(pid)
     except OSError:
         return False
+    return fields[0] not in ("Z", "X") and _seen.get(pid, fields[19]) == fields[19]
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of ``/proc/<pid>/stat`` from the state on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def wait_gone(pids: set[int], patience_seconds: float = 10.0) -> set[int]:
