@@ -142,6 +142,8 @@ def test_where_descriptors_are_scarce_new_peers_are_answered_and_it_is_said_once
         assert "node_cpu_seconds_total" in answer.text
         assert 'node_scrape_collector_success{collector="stat"} 1' in answer.text
         assert daemon.snapshot().host is not None
+        assert daemon.api.get("/api/v1/exporters").status_code == 200
+        assert descriptors(daemon) < 60, "a check of its own exporters keeps none"
         assert len(daemon.log) < 20_000
         for peer in peers:
             peer.close()

@@ -11,6 +11,7 @@ source, or whose last own scrape is long ago.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, get_args
@@ -26,6 +27,9 @@ from wattview.model import ExporterHealth, ExporterState, grouped_reasons
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Exporters are scraped by plain HTTP, so the system's certificates need not be loaded."""
 
 ANSWER_SECONDS = 30.0
 """How long an answer to another client replaces a scrape."""
@@ -89,7 +93,6 @@ class Health:
         self._itself = itself
         self._timeout = timeout_seconds
         self._fresh = fresh_seconds
-        self._client: httpx.AsyncClient | None = None
         self._transport: httpx.AsyncBaseTransport | None = None
         self._latest: tuple[ExporterHealth, ...] = ()
         self._checked = _NEVER
@@ -130,16 +133,12 @@ class Health:
         return self._pending
 
     async def _check(self) -> tuple[ExporterHealth, ...]:
-        if self._client is None:
-            # Exporters are scraped by plain HTTP, so the system's certificates need not be loaded.
-            self._client = httpx.AsyncClient(
-                verify=False,  # noqa: S501
-                trust_env=False,
-                timeout=self._timeout,
-                transport=self._transport,
-            )
-        others = await asyncio.gather(*(self._check_one(self._client, target) for target in self._targets))
-        itself = [] if self._itself is None else [await self._check_itself(self._client, self._itself, others)]
+        # A client of its own: between two checks its connections would be kept by both of their ends, which are here.
+        async with httpx.AsyncClient(
+            verify=_NO_TLS, trust_env=False, timeout=self._timeout, transport=self._transport
+        ) as client:
+            others = await asyncio.gather(*(self._check_one(client, target) for target in self._targets))
+            itself = [] if self._itself is None else [await self._check_itself(client, self._itself, others)]
         before, self._latest = self._latest, (*others, *itself)
         _tell_changes(before, self._latest)
         self._checked = time.monotonic()
@@ -209,8 +208,7 @@ class Health:
     async def close(self) -> None:
         if self._pending is not None:
             self._pending.cancel()
-        if self._client is not None:
-            await self._client.aclose()
+            await asyncio.wait([self._pending])
 
     def families(self, checked: Iterable[ExporterHealth]) -> list[Family]:
         """The families of port 9600: the exporters' health, and the daemon's own resource use."""
