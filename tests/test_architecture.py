@@ -26,7 +26,9 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "config": ("decoding", "model"),
     "fetch": ("config", "decoding", "gc_tuning", "model"),
     "promql": ("config", "exposition", "fetch", "gc_tuning", "model"),
-    "probes": ("config", "exposition", "fetch", "foreign_text", "gc_tuning", "model", "promql", "whole_file"),
+    "probes": (
+        "config", "decoding", "exposition", "fetch", "foreign_text", "gc_tuning", "model", "promql", "whole_file",
+    ),
     "analysis": ("config", "exposition", "model"),
     "report": ("analysis", "axis", "foreign_text", "model"),
     "line_stream": ("fetch",),

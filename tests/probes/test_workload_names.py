@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import resource
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import ConfigFactory
 from tests.support.containerd import labels, message
 from tests.support.docker_api import FakeDockerApi
+from tests.support.grpc_server import Answer, GrpcServer, Pieces, framed, silence
 from wattview.fetch import Access
-from wattview.probes import SourceAbsent, SourceBroken
-from wattview.probes.workloads.naming import Named
+from wattview.probes import SourceAbsent, SourceBroken, SourceError
+from wattview.probes.containers.cri_containers import CriContainers
+from wattview.probes.workloads.naming import Named, cri
 from wattview.probes.workloads.naming.cri import CriNames, fields
 from wattview.probes.workloads.naming.kubelet import KubeletNames
 
@@ -86,3 +92,81 @@ def test_a_socket_that_speaks_no_grpc_is_broken_and_one_that_is_not_there_absent
         CriNames("containerd", str(tmp_path / "docker")).ask()
     with pytest.raises(SourceAbsent):
         CriNames("containerd", str(tmp_path / "none")).ask()
+
+
+def trickle(name: str) -> Iterator[bytes]:
+    while True:
+        yield b"\0"
+        time.sleep(0.05)
+
+
+def endless(name: str) -> Iterator[bytes]:
+    yield b"\0\xff\xff\xff\xff"
+    for _ in range(5000):
+        yield bytes(65536)
+
+
+WORST_BYTES = cri.MAX_BYTES - 100
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (silence, "has not answered within"),
+        (trickle, "has not answered within"),
+        (endless, "more than 16 MiB"),
+        (lambda name: [framed(b"\x08\x01" * (WORST_BYTES // 2))], "more than 5,000 fields"),
+        (lambda name: [framed(b"\x0a\x00" * (WORST_BYTES // 2))], "more than 5,000 fields"),
+        (lambda name: [framed((b"\x0a\xa0\x06" + b"\x08\x01" * 400) * (5_000 * (name == "ListContainers")))], ""),
+        (lambda name: [framed(b"\x0a" + b"\xff" * 9 + b"\x01")], "no list of the CRI"),
+        (lambda name: [b"\xff" * 1_000_000], "no list of the CRI"),
+        (lambda name: [], "no list of the CRI"),
+    ],
+    ids=("silent", "trickling", "endless", "numbers", "empty", "many", "length", "noise", "nothing"),
+)
+def test_a_runtime_of_the_worst_is_a_fault_soon_and_leaves_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, said: str
+) -> None:
+    monkeypatch.setattr(cri, "SECONDS", 2.0 if answer in (silence, trickle) else 20.0)
+    names = CriNames("containerd", str(tmp_path / "cri"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with GrpcServer(tmp_path / "cri", answer):
+        began = time.process_time()
+        if said:
+            with pytest.raises(SourceError, match=said):
+                names.ask()
+        else:
+            assert len(names.ask()) == 5_000
+        assert time.process_time() - began < 15.0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 250_000, "kB"
+
+
+def test_what_a_runtime_says_of_its_refusal_is_cut(tmp_path: Path) -> None:
+    headers = {"grpc-status": "13", "grpc-message": "no " * 10_000}
+    with GrpcServer(tmp_path / "cri", lambda name: [], headers), pytest.raises(SourceBroken) as failure:
+        CriNames("containerd", str(tmp_path / "cri")).ask()
+    assert len(str(failure.value)) < 1000
+
+
+def test_one_container_that_is_not_understood_costs_itself_alone(tmp_path: Path, make_config: ConfigFactory) -> None:
+    oddities = (b"[" * 500_000, b'{"pid": "x"}', b"[1]", b'{"pid": 1e999}', b"null", b"\xff", b'{"image": "\\ud800"}')
+    ids = ["good", *(f"odd-{number}" for number in range(len(oddities))), "x" * 300]
+    listed = message(*[(1, message((1, id), (3, message((1, "web"))))) for id in ids])
+
+    def answer(name: str) -> Pieces:
+        if name == "ListPodSandbox":
+            return [framed(b"")]
+        if name == "ListContainers":
+            return [framed(listed)]
+        info = b'{"pid": 4242, "config": []}' if not asked else oddities[(len(asked) - 1) % len(oddities)]
+        asked.append(name)
+        return [framed(message((2, message((1, "info"), (2, info)))))]
+
+    asked: list[str] = []
+    with GrpcServer(tmp_path / "cri", answer):
+        config = make_config(f"workloads.engines=crio={tmp_path / 'cri'}")
+        found = CriContainers(config, lambda: None)
+        found.start()
+        found.wait(20.0)
+        found.close()
+    assert [(one.id, one.pid) for one in found.containers.values()] == [("good", 4242)]

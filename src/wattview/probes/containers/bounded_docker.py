@@ -12,6 +12,7 @@ from typing import Any
 
 import docker
 
+from wattview.fetch import MAX_JSON_PARTS
 from wattview.gc_tuning import give_back_memory
 from wattview.probes import SourceBroken
 
@@ -57,6 +58,8 @@ def _whole(response: Any) -> bytes:
                 raise SourceBroken(f"the engine's answer is larger than {MAX_BYTES >> 20} MiB")
             if time.monotonic() > end:
                 raise SourceBroken(f"the engine's answer does not end within {SECONDS:g} s")
+        if body.count(b"{") + body.count(b"[") > MAX_JSON_PARTS:
+            raise SourceBroken(f"the engine's answer has more than {MAX_JSON_PARTS:,} objects and lists")
     except SourceBroken:
         response.close()
         del body[:]

@@ -25,7 +25,7 @@ WHAT = "a Redfish service"
 SECONDS = 10.0
 """How long one answer of a BMC may take."""
 
-MAX_CHASSIS = 32
+MAX_CHASSIS, MAX_SUPPLIES = 32, 32
 
 Json = dict[str, Any]
 
@@ -114,7 +114,7 @@ class RedfishMeter:
                 return _Place(name, "environment", (path,))
         if path := _path(chassis.get("PowerSubsystem")):
             supplies = _path((await self._get(path)).get("PowerSupplies"))
-            members = _list(await self._get(supplies), "Members") if supplies else []
+            members = _list(await self._get(supplies), "Members")[:MAX_SUPPLIES] if supplies else []
             found = [await self._get(_path(member)) for member in members]
             present = [one for one in found if _at(one, "Status", "State") != "Absent"]
             paths = tuple(_path(one.get("Metrics")) for one in present)

@@ -172,6 +172,7 @@ class _Agent:
         library = self._library
         base = ENTERPRISES + column
         found: dict[str, int] = {}
+        walked = 0
         walk = library.bulk_walk_cmd(
             self._engine, self._secret, self._target, library.ContextData(), 0, 20,
             library.ObjectType(library.ObjectIdentity(base)), lookupMib=False, lexicographicMode=False,
@@ -183,8 +184,11 @@ class _Agent:
                 raise SourceBroken(f"{self._place} answered {status.prettyPrint()}")
             for name, value in rows:
                 oid = str(name)
-                if oid.startswith(f"{base}.") and hasattr(value, "__int__") and len(found) < MAX_ROWS:
+                if oid.startswith(f"{base}.") and hasattr(value, "__int__"):
                     found[oid[len(base) + 1 :]] = int(value)
+            walked += len(rows)
+            if walked > MAX_ROWS:
+                raise SourceBroken(f"{self._place} has more than {MAX_ROWS} rows in {base}, or repeats them")
         return found
 
     def close(self) -> None:

@@ -8,19 +8,22 @@ containers have none of their own.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from wattview.config import Config
+from wattview.decoding import UNREADABLE
 from wattview.fetch import blocking
 from wattview.probes import SourceError
 from wattview.probes.containers.docker_engine import ContainerInfo
 from wattview.probes.workloads.engines import cri_runtimes
 from wattview.probes.workloads.naming import Named
-from wattview.probes.workloads.naming.cri import CriNames, fields, texts
+from wattview.probes.workloads.naming.cri import CriNames, Message
 
 log = logging.getLogger("wattview.containers")
 
@@ -29,6 +32,14 @@ LIST_SECONDS, IDLE_SECONDS = 3.0, 15.0
 
 _HOST_NETWORK = 2
 """NamespaceMode NODE of the CRI."""
+
+
+class _Verbose(Struct):
+    """What both runtimes say beside a status, as JSON."""
+
+    pid: int | None = None
+    image: Any = None
+    config: Any = None
 
 
 class CriContainers:
@@ -84,27 +95,26 @@ class CriContainers:
 
 
 def _described(runtime: CriNames, named: Named) -> ContainerInfo | None:
-    """A container or a sandbox; None where it does not run."""
+    """A container or a sandbox; None where it does not run, or where the runtime says nothing that is understood."""
     method = "PodSandboxStatus" if named.sandbox else "ContainerStatus"
-    status, info = b"", "{}"
-    for field in fields(blocking(runtime.status(method, named.id))):
-        if field.number == 1 and isinstance(field.value, bytes):
-            status = field.value
-        elif field.number == 2 and isinstance(field.value, bytes):
-            info = texts(field.value).get(2, info)
-    said: Mapping[str, Any] = json.loads(info)
-    pid = int(said.get("pid") or 0)
-    if pid <= 0:
+    try:
+        answer = Message(blocking(runtime.status(method, named.id)))
+        info = {entry.text(1): entry.bytes(2) for entry in map(Message, answer.many(2))}
+        said = msgspec.json.decode(info.get("info", b"{}"), type=_Verbose, strict=False)
+        status = answer.one(1)
+    except (*UNREADABLE, ValueError, IndexError) as error:
+        log.debug("cri: %s %s: %s", method, named.id, error)
         return None
-    moments = {field.number: field.value for field in fields(status) if isinstance(field.value, int)}
-    created, started = (moments.get(number) for number in ((4, 4) if named.sandbox else (4, 5)))
+    if said.pid is None or said.pid <= 0:
+        return None
+    created, started = (status.number(number) for number in ((4, 4) if named.sandbox else (4, 5)))
     kind = "POD" if named.sandbox else named.container
     return ContainerInfo(
         id=named.id,
         # What the kubelet called containers of Docker: unique, and known to queries.
         name=f"k8s_{kind}_{named.pod}_{named.namespace}_{named.pod_uid}_{named.attempt}",
-        image=named.image or str(said.get("image") or ""),
-        pid=pid,
+        image=named.image or (said.image if isinstance(said.image, str) else ""),
+        pid=said.pid,
         labels=dict(named.labels),
         created=created / 1e9 if created else None,
         started=started / 1e9 if started else None,
@@ -112,9 +122,9 @@ def _described(runtime: CriNames, named: Named) -> ContainerInfo | None:
     )
 
 
-def _network(said: Mapping[str, Any]) -> str:
+def _network(said: _Verbose) -> str:
     """``host`` for a sandbox in the host's network."""
-    options = said
-    for key in ("config", "linux", "security_context", "namespace_options"):
-        options = options.get(key) or {}
-    return "host" if options.get("network") == _HOST_NETWORK else ""
+    options = said.config
+    for key in ("linux", "security_context", "namespace_options", "network"):
+        options = options.get(key) if isinstance(options, dict) else None
+    return "host" if options == _HOST_NETWORK else ""

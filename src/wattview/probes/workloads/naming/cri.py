@@ -15,13 +15,15 @@ from typing import NamedTuple
 
 import httpx
 
-from wattview.fetch import blocking
+from wattview.fetch import FetchError, blocking, bounded_body
 from wattview.probes import SourceAbsent, SourceBroken
 from wattview.probes.containers.engine_socket import peer
 from wattview.probes.workloads.naming import POD_NAME, POD_NAMESPACE, POD_UID, Named, kubernetes_name
 
 SECONDS = 10.0
 MAX_BYTES = 16 * 1024 * 1024
+MAX_LISTED, MAX_FIELDS = 5_000, 500
+"""Containers, and fields of one message: each takes many times as much memory and time as its bytes."""
 
 _HEADERS = {"content-type": "application/grpc", "te": "trailers"}
 _UNIMPLEMENTED = "12"
@@ -50,6 +52,8 @@ class CriNames:
             return [*self._sandboxes(sandboxes), *self._containers(containers)]
         except (TimeoutError, httpx.TimeoutException):
             raise SourceBroken(f"{self.where} has not answered within {SECONDS:g} s", "look at its log") from None
+        except FetchError as error:
+            raise SourceBroken(error.reason) from None
         except httpx.HTTPError as error:
             raise SourceBroken(f"{self.where}: {str(error) or type(error).__name__}") from None
         except (ValueError, IndexError, AttributeError, TypeError) as error:
@@ -76,44 +80,70 @@ class CriNames:
             if status == _UNIMPLEMENTED:
                 raise SourceAbsent(f"{self.where} serves no CRI", "enable its cri plugin")
             if response.status_code != 200 or status != "0":
-                said = response.headers.get("grpc-message", "")
+                said = response.headers.get("grpc-message", "")[:200]
                 raise SourceBroken(f"{self.where} refuses {method}: status {status} {said}".strip())
-            body = b""
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > MAX_BYTES:
-                    raise SourceBroken(f"{self.where} answers more than {MAX_BYTES >> 20} MiB")
+            body = await bounded_body(response, self.where, MAX_BYTES)
         length = int.from_bytes(body[1:5], "big")
         if len(body) < 5 or body[0] != 0 or len(body) != 5 + length:
             raise ValueError("not one whole message")
         return body[5:]
 
-    def _sandboxes(self, message: bytes) -> Iterator[Named]:
+    def _sandboxes(self, listed: bytes) -> Iterator[Named]:
         """``PodSandbox``: id 1, metadata 2 (name 1, uid 2, namespace 3, attempt 4), labels 5."""
-        for item in _many(message, 1):
-            metadata = _one(item, 2)
-            name, uid, namespace = (_text(metadata, number) for number in (1, 2, 3))
+        for item in map(Message, Message(listed, MAX_LISTED).many(1)):
+            metadata = item.one(2)
+            name, uid, namespace = (metadata.text(number) for number in (1, 2, 3))
             yield Named(
-                id=_text(item, 1), name=name, engine=self.engine, namespace=namespace, pod=name, pod_uid=uid,
-                sandbox=True, attempt=_number(metadata, 4), labels=_labels(item, 5),
+                id=item.text(1), name=name, engine=self.engine, namespace=namespace, pod=name, pod_uid=uid,
+                sandbox=True, attempt=metadata.number(4), labels=item.labels(5),
             )  # fmt: skip
 
-    def _containers(self, message: bytes) -> Iterator[Named]:
+    def _containers(self, listed: bytes) -> Iterator[Named]:
         """``Container``: id 1, metadata 3 (name 1, attempt 2), image 4 (image 1, user_specified_image 18), labels 8."""
-        for item in _many(message, 1):
-            image = _one(item, 4)
-            labels = _labels(item, 8)
+        for item in map(Message, Message(listed, MAX_LISTED).many(1)):
+            metadata, image, labels = item.one(3), item.one(4), item.labels(8)
             named = kubernetes_name(
-                _text(item, 1), _text(_one(item, 3), 1), self.engine, _text(image, 18) or _text(image, 1), labels
+                item.text(1), metadata.text(1), self.engine, image.text(18) or image.text(1), labels
             )
             yield named._replace(
-                container=_text(_one(item, 3), 1), attempt=_number(_one(item, 3), 2), labels=labels,
+                container=metadata.text(1), attempt=metadata.number(2), labels=labels,
                 pod=labels.get(POD_NAME, ""), namespace=labels.get(POD_NAMESPACE, ""), pod_uid=labels.get(POD_UID, ""),
             )  # fmt: skip
 
 
+class Message:
+    """A protocol buffer, read once: https://protobuf.dev/programming-guides/encoding/. What is not there is empty.
+    Raises ValueError and IndexError, also for more than ``most`` fields."""
+
+    def __init__(self, data: bytes, most: int = MAX_FIELDS) -> None:
+        self._fields: dict[int, list[int | bytes]] = {}
+        for count, (number, value) in enumerate(fields(data)):
+            if count == most:
+                raise ValueError(f"more than {most:,} fields in one message")
+            self._fields.setdefault(number, []).append(value)
+
+    def many(self, number: int) -> list[bytes]:
+        return [value for value in self._fields.get(number, ()) if isinstance(value, bytes)]
+
+    def bytes(self, number: int) -> bytes:
+        return next(iter(self.many(number)), b"")
+
+    def one(self, number: int) -> Message:
+        return Message(self.bytes(number))
+
+    def text(self, number: int) -> str:
+        return self.bytes(number).decode("utf-8", "replace")
+
+    def number(self, number: int) -> int:
+        return next((value for value in self._fields.get(number, ()) if isinstance(value, int)), 0)
+
+    def labels(self, number: int) -> dict[str, str]:
+        entries = map(Message, self.many(number))
+        return {entry.text(1): entry.text(2) for entry in entries}
+
+
 def fields(message: bytes) -> Iterator[ProtobufField]:
-    """A protocol buffer's fields: https://protobuf.dev/programming-guides/encoding/. Raises ValueError, IndexError."""
+    """The fields of a protocol buffer. Raises ValueError, IndexError."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -142,29 +172,3 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise ValueError("a number of more than 64 bits")
-
-
-def _many(message: bytes, number: int) -> list[bytes]:
-    return [one.value for one in fields(message) if one.number == number and isinstance(one.value, bytes)]
-
-
-def _one(message: bytes, number: int) -> bytes:
-    """A message in a message; an empty one where it is not there, as in protocol buffers."""
-    return next(iter(_many(message, number)), b"")
-
-
-def _text(message: bytes, number: int) -> str:
-    return _one(message, number).decode("utf-8", "replace")
-
-
-def _number(message: bytes, number: int) -> int:
-    return next((one.value for one in fields(message) if one.number == number and isinstance(one.value, int)), 0)
-
-
-def _labels(message: bytes, number: int) -> dict[str, str]:
-    return {_text(entry, 1): _text(entry, 2) for entry in _many(message, number)}
-
-
-def texts(message: bytes) -> dict[int, str]:
-    """The fields of a message that are text, by number."""
-    return {one.number: one.value.decode("utf-8", "replace") for one in fields(message) if isinstance(one.value, bytes)}
