@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import ssl
 import zlib
@@ -36,8 +37,7 @@ MAX_REDIRECTS = 5
 MAX_SECRET_BYTES = 64 * 1024
 MAX_JSON_PARTS = 200_000  # objects and lists in a JSON answer: each takes many times as much memory as its text
 
-GIVE_BACK_BYTES = 1024 * 1024
-"""After a body of at least this size, unused memory is returned to the system."""
+GIVE_BACK_BYTES = 1024 * 1024  # after a body of at least this size, unused memory is returned to the system
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without one httpx makes one for each client, used or not
 _PIECE = 64 * 1024
@@ -247,10 +247,8 @@ class Site:
 
 
 def blocking(work: Coroutine[Any, Any, T]) -> T:
-    """Runs ``work`` in its own event loop, for a probe; in a thread if this one already runs a loop.
-
-    It does not wait for a pending name resolution.
-    """
+    """Runs ``work`` in its own event loop, for a probe; in a thread if this one already runs a loop. Does not wait for
+    a pending name resolution."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -264,6 +262,8 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return loop.run_until_complete(work)
     finally:
+        with contextlib.suppress(TimeoutError):  # a body that was left half-read is closed
+            loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), 1.0))
         loop.close()
 
 
