@@ -19,7 +19,7 @@ from tests.support.docker_api import FakeDockerApi
 from tests.support.grpc_server import Answer, GrpcServer, Pieces, framed, silence
 from wattview.fetch import Access
 from wattview.probes import SourceAbsent, SourceBroken, SourceError
-from wattview.probes.containers.cri_containers import CriContainers
+from wattview.probes.containers.engines.cri_containers import CriContainers
 from wattview.probes.workloads.naming import Named, cri
 from wattview.probes.workloads.naming.cri import CriNames, fields
 from wattview.probes.workloads.naming.kubelet import KubeletNames
