@@ -130,7 +130,7 @@ async def test_banding_is_seen_in_the_pass_of_the_other_scores(
         )
     banding = {}
     for name in ("noisy", "banded"):
-        scores, record = await two_files.compared(
+        scores, record, _ = await two_files.compared(
             settings, tmp_path / "noisy.mkv", tmp_path / f"{name}.mkv", lambda done: None
         )
         banding[name] = scores.cambi
@@ -172,7 +172,7 @@ async def test_what_has_ten_bits_on_one_side_is_compared_in_ten(
         run(vmaf_ffmpeg(), "-v", "error", "-f", "lavfi", "-i", ramp, "-vf",
             f"scale=sws_dither=none,format={formats[bits]}", "-c:v", "ffv1", str(file))  # fmt: skip
     settings = make_config().scenarios
-    scores, _ = await two_files.compared(settings, files[0][0], files[1][0], lambda done: None)
+    scores, _, _ = await two_files.compared(settings, files[0][0], files[1][0], lambda done: None)
     assert scores.frames == 10
     if source_bits == copy_bits:
         assert (scores.psnr_db, scores.ssim) == (100.0, 1.0)
@@ -209,7 +209,7 @@ async def test_a_film_of_60_frames_a_second_is_compared_with_itself_frame_by_fra
     run(FFMPEG, "-v", "error", "-i", str(tmp_path / "source.mkv"), "-c:v", "libx264", "-qp", "0",
         str(tmp_path / "copy.mp4"))  # fmt: skip
     settings = make_config("scenarios.vmaf_model=newest").scenarios
-    scores, record = await two_files.compared(
+    scores, record, _ = await two_files.compared(
         settings, tmp_path / "source.mkv", tmp_path / "copy.mp4", lambda done: None
     )
     assert (scores.frames, scores.psnr_db, record.fps) == (60, 100.0, 60)

@@ -40,6 +40,7 @@ def test_every_figure_is_one_that_a_result_has() -> None:
     known = {one_of.name for one_of in OF_RESULTS if of_scenario(one, one_of.name).value is not None}
     assert {one_of.name for one_of in OF_RESULTS} - known == {
         "gpu_energy_joules", "xpsnr_score", "cambi_score", "wall_energy_joules",
+        "spatial_information", "spatial_information_mean", "temporal_information", "temporal_information_mean",
         "wall_power_mean_watts",
         *(one_of.name for one_of in OF_RESULTS if one_of.path.startswith("per_execution.")),
     }  # fmt: skip

@@ -58,6 +58,7 @@ from wattview.model.runs import (
     REALTIME_SPEED,
     CommandRecord,
     CommandReport,
+    ContentComplexity,
     EncoderStatus,
     Phase,
     Playback,

@@ -66,6 +66,15 @@ class RenditionRecord(Struct, frozen=True, kw_only=True):
     cambi_score: float | None = None
 
 
+class ContentComplexity(Struct, frozen=True, kw_only=True):
+    """SI and TI of a source (ITU-T P.910): the largest of its pictures', and their means. One picture has no TI."""
+
+    spatial_information: float | None = None
+    temporal_information: float | None = None
+    spatial_information_mean: float | None = None
+    temporal_information_mean: float | None = None
+
+
 class Playback(Struct, frozen=True, kw_only=True):
     """Playback by the viewers of a scenario: means over all of them, and the worst. A stall is a time in which a player
     with a buffer of ``buffer_seconds`` would have stopped. Ratios are of the measured window. The end-to-end delay is
@@ -115,12 +124,14 @@ class RecordedPart(Struct, frozen=True, kw_only=True):
 
 class CommandReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a client says of the command that it ran in a window, and what FFmpeg, if it was one, said of its work.
-    ``quality`` holds scores where output and source were compared. The body of ``POST /api/v1/runs/{id}/command``."""
+    ``quality`` holds scores where output and source were compared, ``content`` the source's SI and TI. The body of
+    ``POST /api/v1/runs/{id}/command``."""
 
     command: CommandRecord
     encoder: EncoderStatus | None = None
     realtime: bool | None = None
     quality: RenditionRecord | None = None
+    content: ContentComplexity | None = None
     vmaf_model: str | None = None
     encoder_tool: str | None = None
     quality_tool: str | None = None

@@ -28,7 +28,8 @@ SHEETS = (
         "cpu_mean_percent", "gpu_energy_joules", "wall_power_mean_watts", "wall_energy_joules",
     )),
     ("Picture quality", (
-        "vmaf_score", "vmaf_percentile_1", "psnr_score", "xpsnr_score", "ssim_score", "cambi_score", "qoe_score",
+        "vmaf_score", "vmaf_percentile_1", "psnr_score", "xpsnr_score", "ssim_score", "cambi_score",
+        "spatial_information", "temporal_information", "qoe_score",
     )),
     ("Playback", (
         "start_delay_seconds", "stalls", "stalled_seconds", "received_frames_ratio", "end_to_end_delay_seconds",

@@ -243,12 +243,14 @@ async def _with_quality(config: Config, asked: MeasureRequest, report: CommandRe
     try:
         with progress_bars(estimated=True) as add:
             show = add("comparing")
-            scores, record = await compared(config.scenarios, *asked.files, lambda part: show(part, "comparing"))
+            scores, record, content = await compared(
+                config.scenarios, *asked.files, lambda part: show(part, "comparing")
+            )
     except (QualityFailed, OSError) as failure:
         return msgspec.structs.replace(report, notes=[*report.notes, f"{lack}{failure}"])
     quality: RenditionRecord = record
     return msgspec.structs.replace(
-        report, quality=quality, vmaf_model=scores.vmaf_model, quality_tool=scores.tool or None
+        report, quality=quality, content=content, vmaf_model=scores.vmaf_model, quality_tool=scores.tool or None
     )
 
 

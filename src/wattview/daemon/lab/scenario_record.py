@@ -7,13 +7,23 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from wattview import __version__
 from wattview.daemon.lab.encoding.renditions import EncodedStream, Variant, streams_of
 from wattview.daemon.lab.judging.scores import Quality
 from wattview.daemon.lab.scenario_check import Planned
-from wattview.model import CommandReport, Output, Playback, RenditionRecord, ResultsFile, Run, Scenario, ScenarioRecord
+from wattview.model import (
+    CommandReport,
+    ContentComplexity,
+    Output,
+    Playback,
+    RenditionRecord,
+    ResultsFile,
+    Run,
+    Scenario,
+    ScenarioRecord,
+)
 
 
 class MeasuredWindow(Struct, frozen=True, kw_only=True):
@@ -102,7 +112,7 @@ def with_report(record: ScenarioRecord, report: CommandReport) -> ScenarioRecord
     """The record of a command with what its client says of it. One in real time counts as one stream."""
     quality = report.quality or RenditionRecord(stream="", resolution="", fps=0, bitrate="")
     return replace(
-        record,
+        with_content(record, report.content),
         command=report.command,
         streams=1 if report.realtime is not None else 0,
         realtime=report.realtime,
@@ -122,6 +132,11 @@ def with_report(record: ScenarioRecord, report: CommandReport) -> ScenarioRecord
         encoder_tool=report.encoder_tool,
         quality_tool=report.quality_tool,
     )
+
+
+def with_content(record: ScenarioRecord, content: ContentComplexity | None) -> ScenarioRecord:
+    """The record with its source's SI and TI."""
+    return record if content is None else replace(record, **asdict(content))
 
 
 def with_scores(

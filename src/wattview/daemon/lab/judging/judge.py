@@ -12,12 +12,13 @@ from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import Copy, EncoderGroup
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.judging import quality, self_test
+from wattview.daemon.lab.judging.content import content_of
 from wattview.daemon.lab.judging.scores import QualityFailed
 from wattview.daemon.lab.judging.tool import Tool, find_tool
 from wattview.daemon.lab.judging.vmaf_models import NEWEST, model_of, models_of, newest
 from wattview.daemon.lab.os_errors import os_error_text
-from wattview.daemon.lab.scenario_record import Score, with_scores
-from wattview.model import Scenario, ScenarioRecord
+from wattview.daemon.lab.scenario_record import Score, with_content, with_scores
+from wattview.model import ContentComplexity, Scenario, ScenarioRecord
 
 
 class Judge:
@@ -58,9 +59,14 @@ class Judge:
     async def judged(
         self, record: ScenarioRecord, group: EncoderGroup, advance: Callable[[float], None]
     ) -> ScenarioRecord:
-        """The record with the scores of its outputs, or with the reasons why it has none. ``advance`` is called with
-        the progress, from 0 to 1."""
+        """The record with its source's SI and TI and the scores of its outputs, or with the reasons why it has none.
+        ``advance`` is called with the progress, from 0 to 1."""
         notes = list(record.notes or [])
+        content = await self._content(group)
+        if isinstance(content, str):
+            notes.append(f"SI and TI were not measured: {content}")
+        else:
+            record = with_content(record, content)
         if self._tool is None or self._fault:
             return replace(record, notes=[*notes, f"quality was not measured: {self._fault}"])
         notes += self._notes
@@ -84,6 +90,18 @@ class Judge:
         except OSError as error:
             notes.append(f"quality was not measured: {os_error_text(error)}")
         return replace(with_scores(record, streams_of(group.scenario), scores), notes=notes or None)
+
+    async def _content(self, group: EncoderGroup) -> ContentComplexity | str:
+        """The source's, by the FFmpeg that encodes, else by the one that compares."""
+        found: ContentComplexity | str = "there is no FFmpeg"
+        for program in (self._settings.ffmpeg, *([self._tool.path] if self._tool else [])):
+            try:
+                found = await content_of(self._capabilities, program, group.scenario, group.film)
+            except OSError as error:
+                found = os_error_text(error)
+            if not isinstance(found, str):
+                break
+        return found
 
     async def _judging(self, tool: Tool, scenario: Scenario) -> Tool:
         """The tool with the scenario's VMAF model."""

@@ -13,17 +13,19 @@ from wattview.config import Scenarios
 from wattview.daemon import children
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.film import ONE_FILE, Film, FilmError
+from wattview.daemon.lab.judging.content import content_of_file
 from wattview.daemon.lab.judging.quality import STALL_SECONDS, Clip, measure
 from wattview.daemon.lab.judging.scores import Quality, QualityFailed
 from wattview.daemon.lab.judging.tool import find_tool, why_not_models
 from wattview.daemon.lab.judging.vmaf_models import NEWEST, models_of, newest
-from wattview.model import RenditionRecord, Scenario
+from wattview.model import ContentComplexity, RenditionRecord, Scenario
 
 
 async def compared(
     settings: Scenarios, reference: Path, output: Path, advance: Callable[[float], None]
-) -> tuple[Quality, RenditionRecord]:
-    """The scores of all frames of ``output``. ``advance`` gets the progress, from 0 to 1.
+) -> tuple[Quality, RenditionRecord, ContentComplexity | None]:
+    """The scores of all frames of ``output``, and SI and TI of ``reference`` if they are known. ``advance`` gets the
+    progress, from 0 to 1.
 
     A smaller output is scaled to the size of the reference, as on a player's screen. Raises QualityFailed if the frame
     counts differ, or if one cannot be decoded; OSError.
@@ -64,7 +66,8 @@ async def compared(
         vmaf_minimum=scores.vmaf_minimum, psnr_score=scores.psnr_db, ssim_score=scores.ssim,
         xpsnr_score=scores.xpsnr_db, cambi_score=scores.cambi, quality_frames=scores.frames,
     )  # fmt: skip
-    return scores, record
+    content = await content_of_file(capabilities, settings.ffmpeg, source)
+    return scores, record, None if isinstance(content, str) else content
 
 
 async def _film(settings: Scenarios, capabilities: Capabilities, path: Path) -> Film:
