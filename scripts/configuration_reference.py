@@ -115,6 +115,7 @@ MEANINGS = {
     "scenarios.quality_seconds": "how much of each measured window is compared at most, in seconds",
     "scenarios.vmaf_model": "the VMAF model: `hd`, `phone`, `4k`, `neg`, `newest`, or a version as `vmaf_v0.6.1neg`",
     "scenarios.cambi": "whether to compute CAMBI; the comparing FFmpeg needs libvmaf 2.2 or newer",
+    "scenarios.targets": "addresses to push to, by name, with their secrets: `srt://`, `rtsp://` or `rtmp://`",
     "scenarios.xpsnr": "whether to compute XPSNR; the comparing FFmpeg must be 7.1 or newer",
     "scenarios.exported_runs": "how many of the newest runs ports 9502 to 9504 show with the label `run`; 0: none",
     "cost.energy_per_kwh": "price of a kilowatt-hour",

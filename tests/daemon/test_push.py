@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tests.conftest import ConfigFactory
 from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import own_ffmpegs, rtmp_server
-from wattview.daemon.lab.encoding import encoder_group
+from wattview.daemon.lab.encoding import push
 from wattview.model import RunRequest
 
 pytestmark = pytest.mark.slow
@@ -88,7 +88,7 @@ async def server(answer: object) -> AsyncIterator[str]:
 async def test_a_server_that_does_not_take_the_stream_fails_the_scenario(
     make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch, answer: object, says: str
 ) -> None:
-    monkeypatch.setattr(encoder_group, "PUBLISHED_SECONDS", 3.0)
+    monkeypatch.setattr(push, "PUBLISHED_SECONDS", 3.0)
     async with server(answer) as url:
         bench = Bench(make_config(), url)
         ended = await bench.run(BRIEF, replace(BRIEF, name="ladder", streams=2))

@@ -334,20 +334,23 @@ async def test_an_encoder_that_stalls_and_catches_up_is_not_in_real_time(bench: 
     assert any("behind the clock" in note for note in record.notes or []), record.notes
 
 
-@pytest.mark.parametrize("encoder", ["libx265"])
-async def test_a_codec_that_flv_cannot_carry_is_encoded_and_not_pushed(
-    make_config: ConfigFactory, tmp_path: Path, encoder: str
+async def test_a_codec_that_flv_cannot_carry_is_pushed_over_srt_or_not_at_all(
+    make_config: ConfigFactory, tmp_path: Path
 ) -> None:
-    """Debian's FFmpeg 5.1 has no HEVC in FLV; a newer one has. Both say what they did."""
+    """Debian's FFmpeg 5.1 has neither HEVC nor VP9 in FLV; MPEG-TS has HEVC."""
     with rtmp_server(tmp_path) as server:
         bench = Bench(make_config(), server.url)
-        scenario = replace(SHORT, encoder=encoder, quality=False)
-        carries = not await Capabilities().why_not_encode(FFMPEG, scenario, push=True)
-        run = await bench.run(scenario)
-    (record,) = run.finished
-    assert record.status == "done", record.notes
-    assert record.pushed is carries
-    assert any("hevc" in note and "RTMP" in note for note in record.notes or [])
+        ladder = [Rendition(resolution="320x180"), Rendition(resolution="160x90")]
+        quick = replace(SHORT, quality=False, cooldown=0.0)
+        run = await bench.run(
+            replace(quick, name="hevc", encoder="libx265", renditions=ladder),
+            replace(quick, name="vp9", encoder="libvpx-vp9", viewers=1),
+        )
+    hevc, vp9 = run.finished
+    assert (hevc.status, hevc.pushed, hevc.pushed_to) == ("done", True, "srt://127.0.0.1"), hevc.notes
+    assert any("to a receiver of WattView's own, as this FFmpeg does not put hevc" in one for one in hevc.notes or [])
+    assert (vp9.status, vp9.pushed, vp9.playback) == ("done", False, None)
+    assert any("nor into SRT's MPEG-TS" in one for one in vp9.notes or [])
 
 
 async def test_the_static_ffmpeg_runs_scenarios_too(make_config: ConfigFactory, tmp_path: Path) -> None:

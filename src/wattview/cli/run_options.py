@@ -41,6 +41,9 @@ from wattview.cli.options import Options, settings
 @click.option("--viewers", type=int, help="Players that pull each stream.  [default: 0]")
 @click.option("--push/--no-push", default=None, help="Push the streams to the RTMP server.  [default: push]")
 @click.option(
+    "--target", metavar="ADDRESS|NAME", help="Push to this srt://, rtsp:// or rtmp:// address, or to a named one."
+)
+@click.option(
     "--analyze-quality/--no-quality",
     "quality",
     default=None,

@@ -10,6 +10,9 @@ from wattview.config.prices import grid_problem
 from wattview.config.section import ConfigError, seconds
 from wattview.config.tables import POWER_CHOICES, Config, Endpoint, EndpointsSettings
 
+PUSHED = ("srt://", "rtsp://", "rtsps://", "rtmp://", "rtmps://")
+"""What the lab can push to."""
+
 
 def checked(config: Config) -> Config:
     """The same settings. Raises ConfigError if one is wrong."""
@@ -44,6 +47,9 @@ def checked(config: Config) -> Config:
     ):
         if url and not url.startswith(schemes):
             raise ConfigError(f"{key}: expected a URL that begins with {' or '.join(schemes)}, got {_shown(url)!r}")
+    for name, url in config.scenarios.targets.items():
+        if not url.startswith(PUSHED):
+            raise ConfigError(f"scenarios.targets.{name}: expected an address that begins with {', '.join(PUSHED)}")
     if config.daemon.control_listen:
         try:
             _ = config.daemon.control_address

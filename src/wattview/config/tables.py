@@ -186,6 +186,8 @@ class Scenarios(Section, frozen=True, kw_only=True):
     viewing condition: ``hd`` for a 1080p screen, ``phone``, ``4k``, or ``neg``, which does not reward sharpening; or a
     model by its version's name (``vmaf_v0.6.1neg``); or ``newest``, the newest that the FFmpeg has for the picture's
     size and frame rate. ``xpsnr`` adds XPSNR to VMAF, PSNR and SSIM, ``cambi`` adds CAMBI, which measures banding.
+    ``targets`` are addresses that streams can be pushed to, by name (``srt://``, ``rtsp://``, ``rtmp://``): scenarios
+    name them, so that their secrets stay here. ``{stream}`` in one stands for each stream's name.
     ``exported_runs`` is how many of the newest runs the results, QoE and
     cost exporters show with the label ``run``.
     """
@@ -198,6 +200,7 @@ class Scenarios(Section, frozen=True, kw_only=True):
     vmaf_model: Annotated[str, Meta(pattern=VMAF_MODEL)] = "hd"
     xpsnr: bool = False
     cambi: bool = False
+    targets: dict[str, str] = field(default_factory=dict)
     exported_runs: Annotated[int, Meta(ge=0, le=20)] = 1
 
 

@@ -39,7 +39,7 @@ from wattview.daemon.history.replay import Past
 from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.http.addresses import Addresses, ListenError
 from wattview.daemon.http.guard import Guard, Turns
-from wattview.daemon.lab.encoding.push_connections import plain_address
+from wattview.daemon.lab.encoding import destination
 from wattview.daemon.lab.recording import parts_of
 from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
@@ -123,7 +123,7 @@ class Daemon:
         elif server is not None:
             config = replace(config, streams=replace(config.streams, rtmp_url=""))
         own = ", a server of WattView's own" if server is not None else ""
-        pushes_to = f"{plain_address(config.streams.rtmp_url)}{own}" if config.streams.rtmp_url else ""
+        pushes_to = f"{destination.server(config.streams.rtmp_url).shown}{own}" if config.streams.rtmp_url else ""
 
         calibration = calibration_file.load(state)
         config = with_calibrated_estimate(config, calibration)

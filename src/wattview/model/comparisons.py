@@ -13,7 +13,8 @@ from wattview.model.scenarios import Output
 class Setting(Struct, frozen=True, kw_only=True):
     """The options of the encoders. Scenarios with equal settings are repeats, whatever their names.
 
-    ``bitrate`` lists those of all streams or renditions. ``pushed``: whether the streams went to an RTMP server.
+    ``bitrate`` lists those of all streams or renditions. ``pushed``: whether the streams went to a server;
+    ``protocol``: over which, None for RTMP.
     ``name`` is that of a command or a recording, which has no other setting.
     """
 
@@ -33,6 +34,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     audio: str | None = None
     viewers: int | None = None
     pushed: bool | None = None
+    protocol: str | None = None
     name: str | None = None
 
 

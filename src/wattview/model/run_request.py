@@ -48,6 +48,7 @@ EXPECTED: Mapping[str, str] = {
     "viewers": "a whole number, 0 to 50",
     "push": "true or false",
     "vmaf_model": "hd, phone, 4k, neg, newest, or a version as in libvmaf such as vmaf_v0.6.1neg",
+    "target": "an address such as srt://host:9000, or the name of one in scenarios.targets, at most 300 characters",
 }
 """Valid values of each field, in words that follow "expected". A rendition's fields are named like a scenario's."""
 
@@ -87,7 +88,8 @@ def _explained(found: Mistake, tree: object, also_known: Sequence[str]) -> Wrong
         expected = f"an object with {'fields' if path else 'scenarios'}"
     else:
         expected = EXPECTED["bitrate"] if re.search(r"bitrates\[[0-9]+\]$", path) else EXPECTED[name]
-    return WrongField(path, f"expected {expected}, got {shown(value_at(tree, path))}")
+    got = f", got {shown(value_at(tree, path))}" if name != "target" else ""
+    return WrongField(path, f"expected {expected}{got}")
 
 
 def _fields(parent: str, also_known: Sequence[str]) -> Sequence[str]:

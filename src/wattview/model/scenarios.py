@@ -66,8 +66,10 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``rate_control``: ``capped`` limits the mean and, over ``buffer_seconds``, the maximum to the bitrate; ``cbr`` also
     pads up to it; ``crf`` is constant quality ``crf`` with the bitrate as its maximum. ``viewers`` players pull each
-    stream (each rendition of a ladder). Without ``push`` the streams are encoded and thrown away. ``encoder_args`` are
-    further settings of the encoder, as on FFmpeg's command line. ``vmaf_model`` overrides the setting of that name.
+    stream (each rendition of a ladder). Without ``push`` the streams are encoded and thrown away; ``target`` is where
+    they are pushed instead of to the RTMP server: an address without secrets (``srt://``, ``rtsp://``, ``rtmp://``), or
+    the name of one in the settings. ``encoder_args`` are further settings of the encoder, as on FFmpeg's command line.
+    ``vmaf_model`` overrides the setting of that name.
     """
 
     name: ScenarioName
@@ -94,6 +96,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audio_bitrate: Bitrate = "128k"
     viewers: Annotated[int, Meta(ge=0, le=50)] = 0
     push: bool = True
+    target: Annotated[str, Meta(max_length=300)] = ""
     steady: Annotated[float, Meta(ge=0, le=3600)] = 0.0
     vmaf_model: Annotated[str, Meta(pattern=VMAF_MODEL)] | None = None
 

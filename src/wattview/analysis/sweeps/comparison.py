@@ -147,7 +147,14 @@ def setting_of(record: ScenarioRecord) -> Setting:
         encoder_args=record.encoder_args, rate_control=record.rate_control, crf=record.crf,
         gop_seconds=record.gop_seconds,
         buffer_seconds=record.buffer_seconds, audio=_rates(record.audio), viewers=record.viewers, pushed=record.pushed,
+        protocol=_protocol(record.pushed_to),
     )  # fmt: skip
+
+
+def _protocol(address: str | None) -> str | None:
+    """``SRT``; None for RTMP, the usual one."""
+    scheme = (address or "").partition("://")[0].upper()
+    return None if scheme in ("", "RTMP", "RTMPS") else scheme
 
 
 def _rates(text: str | None) -> str | None:
@@ -181,6 +188,7 @@ def setting_text(setting: Setting) -> str:
         f"audio {setting.audio}" if setting.audio not in (None, "none", "128k", "aac") else None,
         setting.source if setting.source not in (None, "testsrc2") else None,
         f"{setting.viewers} viewers" if setting.viewers else None,
+        f"over {setting.protocol}" if setting.protocol else None,
         "not pushed" if setting.pushed is False else None,
     )
     return " ".join(part for part in parts if part) or "unknown setting"

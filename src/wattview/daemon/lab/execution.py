@@ -20,12 +20,11 @@ from wattview.config import Config
 from wattview.daemon import children, machine, results_files
 from wattview.daemon.events import tell
 from wattview.daemon.lab.client_window import WAITING, ClientGone, ClientWindow, WrongTurn
-from wattview.daemon.lab.encoding import encoder_options
 from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.encoding.destination_choice import can_stamp, destination_of
 from wattview.daemon.lab.encoding.encoder_group import EncoderGroup, RunningEncoder
 from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied
 from wattview.daemon.lab.encoding.film import Film, FilmError
-from wattview.daemon.lab.encoding.push_connections import plain_address
 from wattview.daemon.lab.encoding.viewers import with_delay
 from wattview.daemon.lab.judging.judge import Judge
 from wattview.daemon.lab.judging.vmaf_models import model_of
@@ -39,6 +38,7 @@ from wattview.daemon.lab.scenario_check import (
     Planned,
     check_on_this_machine,
     media_file,
+    pushes_to,
 )
 from wattview.daemon.lab.scenario_record import MeasuredWindow, record_of, results_of, with_report
 from wattview.daemon.lab.steadiness import Steadiness
@@ -49,15 +49,7 @@ log = logging.getLogger("wattview.run")
 
 STOP_PATIENCE_SECONDS = 5.0
 ABORT_PATIENCE_SECONDS = 1.0
-NO_PUSH = "not pushed, as asked: the streams were encoded and discarded"
-NO_RTMP = (
-    "not pushed: there is no RTMP server; the streams were encoded and discarded (wattview up starts a server; "
-    "streams.rtmp_url names another)"
-)
 NO_QUALITY_YET = "quality was not measured: the run ended before"
-ENHANCED_RTMP = (
-    "{codec} needs a server that speaks enhanced RTMP; nginx-rtmp accepts it but forwards nothing to viewers"
-)
 
 
 class Execution:
@@ -86,9 +78,8 @@ class Execution:
         self._folder = journal.folder(run_id)
         scenarios = [planned.scenario for planned in plan]
         self._clock = ProgressClock(scenarios, config.scenarios.quality_seconds, pause_seconds)
-        self._run = Run(
-            id=run_id, state="running", scenarios=scenarios, started=time.time(), pushes_to=around.pushes_to
-        )
+        self._pushes_to = pushes_to(plan, around.pushes_to, config.scenarios.targets)
+        self._run = Run(id=run_id, state="running", scenarios=scenarios, started=time.time(), pushes_to=self._pushes_to)
         self._group: EncoderGroup | None = None
         self._client: ClientWindow | None = None
         self._machine: dict[str, Any] = {}
@@ -124,8 +115,7 @@ class Execution:
     async def _go(self) -> None:
         self._begun.set()
         names = ", ".join(planned.scenario.name for planned in self._plan)
-        streams = any(planned.scenario.type == "streams" for planned in self._plan)
-        to = f"; pushes to {self._around.pushes_to}" if streams and self._around.pushes_to else ""
+        to = f"; pushes to {self._pushes_to}" if self._pushes_to else ""
         self._tell("info", f"started, {len(self._plan)} scenarios: {names}{to}")
         state, error = await self._outcome()
         self._tell("info" if state == "done" and error is None else "warning", f"{state}: {error}" if error else state)
@@ -206,20 +196,19 @@ class Execution:
         except (MediaError, FilmError) as error:
             await self._keep(index, record_of(planned, None, power_source=None, notes=[f"source: {error}"]))
             return
-        rtmp_url, notes = await self._server_for(planned) if encodes else (None, [])
+        to, notes = await destination_of(scenario, settings, self._around.rtmp_url, self._capabilities)
         notes += [f"source: {remark}" for remark in film.remarks] if film else []
         if film and not film.sound and scenario.audio != "none":
             notes.append("source: it has no sound, and so the streams have none")
-        stamps = bool(rtmp_url and scenario.viewers) and await self._capabilities.can_stamp_arrivals(settings.ffmpeg)
-        if rtmp_url and scenario.viewers and not stamps:
-            notes.append(f"the end-to-end delay was not measured: {settings.ffmpeg} cannot note when packets come")
+        stamps, lack = await can_stamp(scenario, to, settings.ffmpeg, self._capabilities)
+        notes += lack
         group = self._group = EncoderGroup(
             scenario,
             program=settings.ffmpeg,
             folder=self._folder,
             stem=f"{index + 1:02d}",
             film=film,
-            rtmp_url=rtmp_url,
+            destination=to,
             copy_seconds=min(settings.quality_seconds, scenario.duration) if scenario.quality and encodes else None,
             stamps=stamps,
         )
@@ -232,8 +221,10 @@ class Execution:
                 notes += reasons
             record = record_of(planned, window, power_source=self._around.power_source(), notes=[*notes, *complaints])
             if encodes:
-                to = plain_address(rtmp_url) if rtmp_url else None
-                record = replace(record, pushed=group.pushed, pushed_to=to, realtime=realtime, encoders=group.statuses)
+                record = replace(
+                    record, pushed=group.push.pushed, pushed_to=to.shown if to else None, realtime=realtime,
+                    encoders=group.statuses,
+                )  # fmt: skip
             self._group = None
             pending = [NO_QUALITY_YET] if scenario.quality and encodes else []
             await self._keep(index, replace(record, notes=[*(record.notes or []), *pending] or None))
@@ -306,22 +297,6 @@ class Execution:
         media = media_file(planned.scenario, Path(settings.media_dir))
         return None if media is None else await self._capabilities.film(settings.ffmpeg, media)
 
-    async def _server_for(self, planned: Planned) -> tuple[str | None, list[str]]:
-        """The destination of the streams, and remarks on it."""
-        scenario = planned.scenario
-        if not scenario.push:
-            return None, [NO_PUSH]
-        rtmp_url = await self._around.rtmp_url()
-        if not rtmp_url:
-            return None, [NO_RTMP, *(["there were no viewers: nothing was pushed"] if scenario.viewers else [])]
-        codec = encoder_options.codec(scenario.encoder)
-        if codec == "h264":
-            return rtmp_url, []
-        reason = await self._capabilities.why_not_encode(self._config.scenarios.ffmpeg, scenario, push=True)
-        if reason:
-            return None, [f"not pushed: this FFmpeg does not put {codec} into RTMP's FLV ({reason})"]
-        return rtmp_url, [ENHANCED_RTMP.format(codec=codec)]
-
     async def _encode(self, index: int, planned: Planned, group: EncoderGroup) -> MeasuredWindow:
         try:
             await group.start()
@@ -345,7 +320,7 @@ class Execution:
             await group.hold(left, trail.look if self._around.meters else None, TRAIL_SECONDS)
 
         window = await self._recorded(index, notes, group.open_window, hold, group.close_window)
-        await asyncio.to_thread(group.look_at_pushes)
+        await asyncio.to_thread(group.push.look)
         return replace(window, warmup_seconds=warmup_seconds)
 
     async def _recorded(

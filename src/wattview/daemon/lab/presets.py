@@ -103,7 +103,7 @@ def _timed(preset: ScenarioPreset, settings: Scenarios) -> ScenarioPreset:
         repeat=preset.repeat, pause=preset.pause,
     )  # fmt: skip
     try:
-        plan = plan_of(request, Path(settings.media_dir))
+        plan = plan_of(request, Path(settings.media_dir), settings.targets)
     except InvalidScenario as error:
         return replace(preset, error=str(error))
     scenarios = [planned.scenario for planned in plan]

@@ -19,7 +19,7 @@ from wattview.daemon.lab.measured_window import Load, PartsOf, Surroundings, no_
 from wattview.daemon.lab.recording import past_record
 from wattview.daemon.lab.run_journal import Journal, runs_directory
 from wattview.daemon.lab.run_progress import seconds_of
-from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
+from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of, pushes_to
 from wattview.daemon.lab.scenario_record import results_of
 from wattview.daemon.lab.window_trail import Meters
 from wattview.model import EncoderOffer, RecordingRequest, Run, RunPlan, RunRequest
@@ -95,15 +95,17 @@ class Runner:
     def plan(self, request: RunRequest) -> RunPlan:
         """What ``start`` would do. Raises InvalidScenario."""
         settings = self._config.scenarios
-        scenarios = [planned.scenario for planned in plan_of(request, Path(settings.media_dir))]
+        plan = plan_of(request, Path(settings.media_dir), settings.targets)
+        scenarios = [planned.scenario for planned in plan]
         seconds = seconds_of(scenarios, settings.quality_seconds, request.pause)
-        return RunPlan(scenarios=scenarios, seconds=seconds, pushes_to=self._around.pushes_to)
+        to = pushes_to(plan, self._around.pushes_to, settings.targets)
+        return RunPlan(scenarios=scenarios, seconds=seconds, pushes_to=to)
 
     def start(self, request: RunRequest) -> Run:
         """Starts a run. Raises RunBusy or InvalidScenario; every later failure is a state of the run."""
         if self._execution is not None:
             raise RunBusy(f"the run {self._execution.id} is going on; stop it first, or wait for its end")
-        plan = plan_of(request, Path(self._config.scenarios.media_dir))
+        plan = plan_of(request, Path(self._config.scenarios.media_dir), self._config.scenarios.targets)
         execution = Execution(
             self._free_id(),
             plan,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from wattview.config import Scenarios
-from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command
+from wattview.daemon.lab.encoding import destination, encoder_options, ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.film import FilmError
 from wattview.daemon.lab.encoding.renditions import picture_size, streams_of
@@ -52,8 +52,8 @@ class Planned(Struct, frozen=True, kw_only=True):
     repeat: int | None = None
 
 
-def plan_of(request: RunRequest, media_dir: Path) -> list[Planned]:
-    """Everything that runs, in order. Raises InvalidScenario.
+def plan_of(request: RunRequest, media_dir: Path, targets: Mapping[str, str] | None = None) -> list[Planned]:
+    """Everything that runs, in order. ``targets`` are the named ones of the settings. Raises InvalidScenario.
 
     Repeats are interleaved: the whole list once, then again. Drift over the run (heat, a neighbour's load) then affects
     all settings alike.
@@ -65,6 +65,7 @@ def plan_of(request: RunRequest, media_dir: Path) -> list[Planned]:
     for index, scenario in enumerate(request.scenarios):
         if scenario.type == "streams":
             _check_streams(f"scenarios[{index}]", scenario, media_dir)
+            _check_target(f"scenarios[{index}]", scenario, targets or {})
     plan = [
         _repeated(scenario, f"scenarios[{index}]", repeat if request.repeat > 1 else None)
         for repeat in range(1, request.repeat + 1)
@@ -107,6 +108,13 @@ def media_file(scenario: Scenario, media_dir: Path) -> Path | None:
     return path
 
 
+def pushes_to(plan: Iterable[Planned], server: str, targets: Mapping[str, str]) -> str:
+    """Where the streams of a plan are pushed, as text without secrets. ``server`` is that of the settings."""
+    pushed = [one.scenario for one in plan if one.scenario.type == "streams" and one.scenario.push]
+    shown = [destination.target(one.target, targets).shown if one.target else server for one in pushed]
+    return ", ".join(dict.fromkeys(one for one in shown if one))
+
+
 async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, capabilities: Capabilities) -> None:
     """Lets every required encoder encode a few frames, and decodes a little of every media file, before anything is
     measured. Raises InvalidScenario for what does not work, ``children.ProgramMissing``, OSError."""
@@ -125,6 +133,11 @@ async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, ca
                 raise InvalidScenario(f"{planned.field}.encoder_args", text)
             text = f"{scenario.encoder} does not work on this machine: {reason}"
             raise InvalidScenario(f"{planned.field}.encoder", text)
+        if scenario.target:
+            transport = destination.target(scenario.target, settings.targets).transport
+            if reason := await capabilities.why_not_encode(settings.ffmpeg, scenario, transport):
+                text = f"{transport.name} does not carry {scenario.encoder} with this FFmpeg: {reason}"
+                raise InvalidScenario(f"{planned.field}.target", text)
         try:
             media = media_file(scenario, Path(settings.media_dir))
         except MediaError as error:
@@ -197,6 +210,24 @@ def _check_streams(field: str, scenario: Scenario, media_dir: Path) -> None:
         media_file(scenario, media_dir)
     except MediaError as error:
         raise InvalidScenario(f"{field}.source", str(error)) from None
+
+
+def _check_target(field: str, scenario: Scenario, targets: Mapping[str, str]) -> None:
+    if not scenario.target:
+        return
+    if not scenario.push:
+        raise InvalidScenario(f"{field}.target", "it has no meaning without push")
+    try:
+        found = destination.target(scenario.target, targets)
+    except ValueError as error:
+        raise InvalidScenario(f"{field}.target", str(error)) from None
+    outputs = sum(len(stream.variants) for stream in streams_of(scenario))
+    if outputs > 1 and not found.takes_several:
+        text = f"one address for {outputs} streams; put {destination.STREAM} in it where each has its own name"
+        raise InvalidScenario(f"{field}.target", text)
+    if scenario.viewers and not found.watchable:
+        text = f"players cannot pull from where {found.transport.name} pushes to; leave them out, or push elsewhere"
+        raise InvalidScenario(f"{field}.viewers", text)
 
 
 def _check_push(field: str, scenario: Scenario) -> None:

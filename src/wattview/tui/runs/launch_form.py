@@ -58,6 +58,7 @@ FIELDS = (
     Field("renditions", "Ladder"),
     Field("viewers", "Viewers", sweeps=True),
     Field("push", "Push", values=("yes", "no")),
+    Field("target", "Push to"),
     Field("baseline", "Baseline s", whole=True),
     Field("repeat", "Repeats", whole=True),
 )

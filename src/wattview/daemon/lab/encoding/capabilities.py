@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from wattview.daemon import children
 from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command, film
+from wattview.daemon.lab.encoding.destination import Transport
 from wattview.daemon.lab.encoding.ffmpeg_process import ENVIRONMENT, REASON_LENGTH
 from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.model import EncoderOffer, Scenario
@@ -106,27 +107,28 @@ class Capabilities:
                     found.append(EncoderOffer(name=name, codec=codec, hardware=entry.hardware, reason=reason))
         return found
 
-    async def why_not_encode(self, program: str, scenario: Scenario, *, push: bool = False) -> str:
+    async def why_not_encode(self, program: str, scenario: Scenario, into: Transport | None = None) -> str:
         """Why a scenario's encoder does not work here with its settings ("" if it does): it encodes a few frames.
 
-        With ``push`` the frames must also fit into FLV, RTMP's container. A free argument that FFmpeg warns of and
-        leaves out counts as not working.
+        With ``into`` the frames must also fit into what that carries: FLV, MPEG-TS or RTP. A free argument that FFmpeg
+        warns of and leaves out counts as not working.
         """
         arguments = encoder_options.encoder_arguments(scenario, bits=PROBE_BITS, fps=PROBE_FPS)
-        output = ["-f", "flv"] if push else ["-f", "null"]
+        output = into.trial if into is not None else ("-f", "null", "/dev/null")
+        warned = bool(scenario.encoder_args) or into is not None
 
         async def ask(path: str) -> str:
             encoder = encoder_options.entry_of(scenario.encoder)
             command = [
                 path, "-hide_banner", "-nostdin", "-nostats", "-loglevel",
-                "warning" if scenario.encoder_args else "error", "-y",
+                "warning" if warned else "error", "-y",
                 *encoder.device,
                 "-f", "lavfi", "-i", f"testsrc2=size={PROBE_SIZE}:rate={PROBE_FPS}:duration=0.4",
                 "-filter_complex", f"[0:v:0]format={film.PIXEL_FORMAT}{encoder.upload}[v0]", "-map", "[v0]",
-                *arguments, "-flags", "+global_header", *output, "/dev/null",
+                *arguments, "-flags", "+global_header", *output,
             ]  # fmt: skip
             status, text = await _outcome(command)
-            left_out = ffmpeg_command.left_out(text) if scenario.encoder_args else ""
+            left_out = ffmpeg_command.left_out(text) if warned else ""
             return left_out if status == 0 else _reason(status, text)
 
         return await self.remembered(("encode", *arguments, *output), program, ask, failed=bool)

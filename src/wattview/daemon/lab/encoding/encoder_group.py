@@ -15,11 +15,12 @@ from msgspec import Struct
 
 from wattview.daemon import children
 from wattview.daemon.lab.encoding import ffmpeg_command
-from wattview.daemon.lab.encoding.encoder_process import MAX_BEHIND_SECONDS, Encoder, Pace
+from wattview.daemon.lab.encoding.destination import RTMP, Destination
+from wattview.daemon.lab.encoding.encoder_process import Encoder, Pace
 from wattview.daemon.lab.encoding.ffmpeg_command import OutputTarget
-from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied, WatchedFfmpeg, first_of
+from wattview.daemon.lab.encoding.ffmpeg_process import WatchedFfmpeg, first_of
 from wattview.daemon.lab.encoding.film import Film
-from wattview.daemon.lab.encoding.push_connections import PushConnection, connections_of
+from wattview.daemon.lab.encoding.push import Push
 from wattview.daemon.lab.encoding.renditions import Variant, streams_of
 from wattview.daemon.lab.encoding.viewers import Viewer, playback
 from wattview.daemon.lab.judging import delay
@@ -29,10 +30,6 @@ from wattview.model import EncoderStatus, Playback, Scenario
 
 FIRST_FRAME_SECONDS = 30.0
 FIRST_PICTURE_SECONDS = 20.0
-PUBLISHED_SECONDS = 10.0
-MIN_WAITING_BYTES = 32_000
-"""A key frame in transit does not count as a delay."""
-
 COPY_SLACK_SECONDS = FIRST_FRAME_SECONDS + FIRST_PICTURE_SECONDS + 15.0
 """How much longer than warm-up and compared window the saved segment of a copy is: the first encoder runs while the
 others are still being started."""
@@ -71,7 +68,7 @@ class EncoderGroup:
         folder: Path,
         stem: str,
         film: Film | None,
-        rtmp_url: str | None,
+        destination: Destination | None,
         copy_seconds: float | None,
         stamps: bool = False,
     ) -> None:
@@ -80,13 +77,15 @@ class EncoderGroup:
         self._program = program
         self._folder = folder
         self._stem = stem
-        self._rtmp_url = rtmp_url.rstrip("/") if rtmp_url else None
-        self._stamps = stamps and bool(scenario.viewers) and self._rtmp_url is not None
+        watchable = destination is not None and destination.watchable
+        self._hidden = destination.secrets if destination is not None else ()
+        self._stamps = stamps and bool(scenario.viewers) and destination is not None and destination.transport is RTMP
         self._segment_seconds = scenario.warmup + scenario.steady + (copy_seconds or 0.0) + COPY_SLACK_SECONDS
         self.encoders = [
             Encoder(stream, folder / f"{stem}-encoder-{number}.log", film.still_seconds if film else 0.0)
             for number, stream in enumerate(streams_of(scenario), start=1)
         ]
+        self.push = Push(destination, self.encoders, folder, stem)
         variants = [variant for encoder in self.encoders for variant in encoder.stream.variants]
         distinct = {variant.setting: variant for variant in reversed(variants)}
         self._copied = [variant for variant in variants if variant in distinct.values()] if copy_seconds else []
@@ -95,11 +94,9 @@ class EncoderGroup:
             for encoder in self.encoders
             for variant in encoder.stream.variants
             for number in range(1, scenario.viewers + 1)
-            if self._rtmp_url
+            if watchable
         ]
         self.paces: list[Pace] = []
-        self._not_taken: list[str] = []
-        self._push_unseen = ""
         self._opened = self._window_seconds = 0.0
 
     async def start(self) -> None:
@@ -107,19 +104,21 @@ class EncoderGroup:
 
         Raises FfmpegDied, or OSError from the start of a program.
         """
+        await self.push.listen(self._program, self._folder)
         for encoder in self.encoders:
             targets = {variant: self._target(variant) for variant in encoder.stream.variants}
             clock = self._list_of("source", encoder.name) if self._stamps else None
             command = ffmpeg_command.encode_command(
                 self._program, self.scenario, encoder.stream, targets, film=self.film, clock=clock
             )
-            await encoder.process.start(command, self._folder)
+            await encoder.process.start(command, self._folder, self._hidden)
         for encoder in self.encoders:
             await encoder.encoding(FIRST_FRAME_SECONDS)
-        await self._all_published()
+        await self.push.taken(self._watch)
         for viewer, _ in self._viewers:
             packets = self._list_of("received", viewer.stream) if self._stamps and viewer.number == 1 else None
-            await viewer.process.start(ffmpeg_command.viewer_command(self._program, viewer.url, packets), self._folder)
+            command = ffmpeg_command.viewer_command(self._program, viewer.url, packets)
+            await viewer.process.start(command, self._folder, self._hidden)
         for viewer, _ in self._viewers:
             await viewer.seeing(FIRST_PICTURE_SECONDS)
 
@@ -143,38 +142,21 @@ class EncoderGroup:
         self._opened = time.monotonic()
         for encoder in self.encoders:
             encoder.meter.open_window()
+        self.push.open_window()
         for viewer, _ in self._viewers:
             viewer.open_window()
 
     def close_window(self) -> Playback | None:
         self._window_seconds = time.monotonic() - self._opened
         self.paces = [encoder.meter.close_window() for encoder in self.encoders]
+        self.push.close_window(self._window_seconds, [pace.speed for pace in self.paces])
         speeds = {encoder: pace.speed for encoder, pace in zip(self.encoders, self.paces, strict=True)}
         return playback([viewer for viewer, _ in self._viewers], [speeds[encoder] for _, encoder in self._viewers])
-
-    @property
-    def pushed(self) -> bool:
-        """Whether the server accepted the streams until the end of the window."""
-        return self._rtmp_url is not None and not self._not_taken
-
-    def look_at_pushes(self) -> None:
-        """Notes which streams the server no longer accepts. Call at the end of the window. Blocks."""
-        for encoder in self.encoders if self._rtmp_url and not self._push_unseen else []:
-            try:
-                waiting = [one.waiting_bytes for one in self._connections(encoder)]
-            except OSError as error:
-                self._push_unseen = str(error)
-                return
-            slowest = min(variant.bits for variant in encoder.stream.variants)
-            if waiting and max(waiting) > max(slowest / 8 * MAX_BEHIND_SECONDS, MIN_WAITING_BYTES):
-                self._not_taken.append(
-                    f"the RTMP server no longer took {encoder.name}: {max(waiting) / 1000:.0f} kB of it were waiting "
-                    "when the window ended"
-                )
 
     async def stop(self, patience_seconds: float) -> None:
         await asyncio.gather(*(viewer.process.stop(0.0) for viewer, _ in self._viewers))
         await asyncio.gather(*(encoder.process.stop(patience_seconds) for encoder in self.encoders))
+        await asyncio.gather(*(process.stop(0.0) for process in self.push.processes))
         await children.end_strays(patience_seconds)
 
     @property
@@ -234,15 +216,8 @@ class EncoderGroup:
             for encoder, pace in zip(self.encoders, self.paces, strict=True)
             for text in pace.complaints()
         ]
-        if self._rtmp_url is not None:
-            notes += [
-                f"not real time: the RTMP server took {encoder.name} too slowly, packets to it were dropped"
-                for encoder in self.encoders
-                if encoder.process.queue_was_full
-            ]
-        notes += [f"not real time: {text}" for text in self._not_taken]
-        unseen = [f"whether the server took the streams was not seen: {self._push_unseen}"] if self._push_unseen else []
-        return not notes, [*notes, *unseen]
+        wrong, remarks = self.push.verdict()
+        return not (notes or wrong), [*notes, *wrong, *remarks]
 
     def delay(self, start_time: float, end_time: float) -> tuple[Delay | None, list[str]]:
         """The end-to-end delay in a window (Unix seconds), and why a stream has none. Blocks.
@@ -281,7 +256,8 @@ class EncoderGroup:
 
     def _target(self, variant: Variant) -> OutputTarget:
         return OutputTarget(
-            push_url=self._url(variant) if self._rtmp_url else None,
+            push_url=self.push.address(variant),
+            transport=self.push.destination.transport if self.push.destination is not None else RTMP,
             copy=self._copy_pattern(variant) if variant in self._copied else None,
             copy_seconds=self._segment_seconds,
             packets=self._list_of("sent", variant.name) if self._stamps else None,
@@ -302,47 +278,16 @@ class EncoderGroup:
     def _list_of(self, kind: str, name: str) -> str:
         return f"{self._stem}-{kind}-{name}.txt"
 
-    def _url(self, variant: Variant) -> str:
-        return f"{self._rtmp_url}/{variant.name}"
-
     def _copy_pattern(self, variant: Variant) -> str:
         return f"{self._stem}-copy-{self._copied.index(variant) + 1}-%03d.nut"
 
     def _viewer(self, variant: Variant, number: int) -> Viewer:
         log = self._folder / f"{self._stem}-viewer-{variant.name}-{number}.log"
-        return Viewer(self._url(variant), variant, number, log)
-
-    async def _all_published(self) -> None:
-        """Returns when the server accepts every output. Raises FfmpegDied on a time-out."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + PUBLISHED_SECONDS
-        for encoder in self.encoders if self._rtmp_url else []:
-            while missing := await asyncio.to_thread(self._why_not_published, encoder):
-                if loop.time() > deadline:
-                    raise FfmpegDied(f"{encoder.name}: the RTMP server {self._rtmp_url} {missing}")
-                await self._watch(0.1)
-
-    def _why_not_published(self, encoder: Encoder) -> str:
-        """What the server has not done yet for an encoder's outputs; "" if it accepts them. Blocks."""
-        try:
-            found = self._connections(encoder)
-        except OSError as error:
-            self._push_unseen = str(error)
-            return ""
-        longest = max((self._url(variant) for variant in encoder.stream.variants), key=len)
-        if sum(one.is_published(longest) for one in found) >= len(encoder.stream.variants):
-            return ""
-        if any(not one.is_answered() for one in found):
-            return f"took the connection and has not answered its handshake within {PUBLISHED_SECONDS:.0f} s"
-        return f"has not taken the stream within {PUBLISHED_SECONDS:.0f} s"
-
-    def _connections(self, encoder: Encoder) -> list[PushConnection]:
-        """Raises OSError. Blocks."""
-        return connections_of(encoder.process.pid) if encoder.process.pid is not None else []
+        return Viewer(self.push.address(variant) or "", variant, number, log)
 
     async def _watch(self, seconds: float) -> None:
         processes: list[WatchedFfmpeg] = [encoder.process for encoder in self.encoders]
-        processes += [viewer.process for viewer, _ in self._viewers]
+        processes += [*(viewer.process for viewer, _ in self._viewers), *self.push.processes]
         ended = await first_of([process.exited for process in processes], seconds)
         if ended is not None:
             raise await processes[ended].death()

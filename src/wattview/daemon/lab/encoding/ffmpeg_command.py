@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from wattview.daemon.lab.encoding import encoder_options, film
+from wattview.daemon.lab.encoding.destination import RTMP, Transport
 from wattview.daemon.lab.encoding.film import PIXEL_FORMAT, Film
 from wattview.daemon.lab.encoding.renditions import EncodedStream, Variant, picture_size
 from wattview.model import Scenario
@@ -35,11 +36,12 @@ QUEUE_FULL = "FIFO queue full"
 
 
 class OutputTarget(Struct, frozen=True, kw_only=True):
-    """Destinations of one output. ``push_url`` receives FLV over RTMP; ``copy`` is a file name pattern with one ``%d``
-    that receives the same encoded video in segments of ``copy_seconds``; ``packets`` is a file that receives the packet
-    list. Without any of them the output is discarded."""
+    """Destinations of one output. ``push_url`` receives the stream over ``transport``; ``copy`` is a file name pattern
+    with one ``%d`` that receives the same encoded video in segments of ``copy_seconds``; ``packets`` is a file that
+    receives the packet list. Without any of them the output is discarded."""
 
     push_url: str | None = None
+    transport: Transport = RTMP
     copy: str | None = None
     copy_seconds: float = 0.0
     packets: str | None = None
@@ -120,7 +122,8 @@ def viewer_command(ffmpeg: str, url: str, packets: str | None = None) -> list[st
     return [
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning",
         "-stats_period", str(PROGRESS_PERIOD_SECONDS), "-progress", "pipe:1",
-        *(["-copyts"] if packets else []), "-i", url, "-map", "0", "-c", "copy", "-f", "null", "-",
+        *(["-copyts"] if packets else []), *(["-rtsp_transport", "tcp"] if url.startswith("rtsp") else []),
+        "-i", url, "-map", "0", "-c", "copy", "-f", "null", "-",
         *([*listed, packets] if packets else []),
     ]  # fmt: skip
 
@@ -202,8 +205,8 @@ def _target(target: OutputTarget) -> list[str]:
     targets = []
     if target.push_url is not None:
         fifo = f"{queue}:drop_pkts_on_overflow=1:restart_with_keyframe=1"
-        flv = {"f": "flv", "onfail": "abort", "use_fifo": "1", "fifo_options": fifo}
-        targets.append(tee_target(target.push_url, flv))
+        pushed = {**target.transport.muxer, "onfail": "abort", "use_fifo": "1", "fifo_options": fifo}
+        targets.append(tee_target(target.push_url, pushed))
     if target.copy is not None:
         segments = {"f": "segment", "segment_format": "nut", "segment_time": f"{target.copy_seconds:g}", "select": "v"}
         targets.append(
@@ -288,9 +291,12 @@ def listed_encoders(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"^ V[A-Z.]{5} (\S+) ", text, re.MULTILINE))
 
 
-_LEFT_OUT = re.compile(r"Error parsing option|Unknown option|has not been used for any stream|Invalid value for")
+_LEFT_OUT = re.compile(
+    "Error parsing option|Unknown option|has not been used for any stream|Invalid value for|muxed as a private data"
+)
 
 
 def left_out(text: str) -> str:
-    """The first line in FFmpeg's output that says that an encoder's option was left out; "" if there is none."""
+    """The first line in FFmpeg's output that says that an encoder's option was left out, or that a container has no
+    place for the codec; "" if there is none."""
     return next((line.strip() for line in without_addresses(text).splitlines() if _LEFT_OUT.search(line)), "")

@@ -10,7 +10,7 @@ import os
 import shlex
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wattview.daemon import children
@@ -47,9 +47,11 @@ class WatchedFfmpeg:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
-    async def start(self, command: list[str], cwd: Path) -> None:
-        """Raises ``children.ProgramMissing``, or OSError if the log cannot be written."""
-        self._log = await asyncio.to_thread(ChildLog, self.log, f"# {shlex.join(command)}", ffmpeg_command.QUEUE_FULL)
+    async def start(self, command: list[str], cwd: Path, hidden: Sequence[str] = ()) -> None:
+        """``hidden``: texts that do not get into the log. Raises ``children.ProgramMissing``, or OSError if the log
+        cannot be written."""
+        first = f"# {shlex.join(command)}"
+        self._log = await asyncio.to_thread(ChildLog, self.log, first, ffmpeg_command.QUEUE_FULL, hidden)
         self.started = time.monotonic()
         self._process = await children.spawn(
             command, cwd=cwd, env={**os.environ, **ENVIRONMENT}, stdout=PIPE, stderr=self._log

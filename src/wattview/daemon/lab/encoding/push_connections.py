@@ -1,10 +1,8 @@
-"""Whether a server really accepts a pushed stream, according to the kernel's TCP statistics.
+"""Whether a server really accepts a stream pushed over TCP, according to the kernel's statistics.
 
 FFmpeg connects in a separate thread and does not report it: a server that never answers the handshake looks like a slow
 one. The kernel counts each connection's bytes (sock_diag(7), ``struct tcp_info``) and, if the server is on this
 machine, the bytes it has not read yet.
-
-RTMP's handshake: Adobe, "RTMP 1.0 Specification", 5.2.
 """
 
 from __future__ import annotations
@@ -13,23 +11,11 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
+from wattview.daemon.lab.encoding.destination import Transport
 from wattview.probes.tcp_sockets import counted_sockets
-
-HANDSHAKE_BYTES = 1 + 1536 + 1536
-"""Per side: C0, C1, C2 and S0, S1, S2."""
-
-COMMAND_BYTES = 2048
-"""Upper bound for connect, createStream and publish without the address, which occurs in them up to four times."""
-
-
-def plain_address(url: str) -> str:
-    """An RTMP server's address without secrets."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 class PushConnection(Struct, frozen=True):
@@ -40,13 +26,14 @@ class PushConnection(Struct, frozen=True):
     received_bytes: int
     waiting_bytes: int
 
-    def is_answered(self) -> bool:
-        """Whether the server has answered RTMP's handshake."""
-        return self.received_bytes >= HANDSHAKE_BYTES
+    def is_answered(self, transport: Transport) -> bool:
+        """Whether the server has answered the handshake, or the requests before the first picture."""
+        return self.received_bytes >= transport.answer_bytes
 
-    def is_published(self, url: str) -> bool:
+    def is_published(self, transport: Transport, url: str) -> bool:
         """Whether pictures are sent, which starts when the server has accepted the stream."""
-        return self.is_answered() and self.acknowledged_bytes >= HANDSHAKE_BYTES + COMMAND_BYTES + 4 * len(url)
+        before = (transport.bytes_to_start or 0) + transport.addresses * len(url)
+        return self.is_answered(transport) and self.acknowledged_bytes >= before
 
 
 def connections_of(pid: int) -> list[PushConnection]:
