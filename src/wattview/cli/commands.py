@@ -47,7 +47,9 @@ def main() -> None:
 @main.command()
 @settings
 def daemon(options: Options) -> None:
-    """Run all probes, analyses and endpoints in the foreground. SIGTERM stops, SIGHUP re-reads the settings.
+    """Run the daemon in the foreground.
+
+    It runs all probes, analyses and endpoints. SIGTERM stops it, SIGHUP makes it read the settings again.
 
     \b
     Example:
@@ -80,9 +82,13 @@ def daemon(options: Options) -> None:
     type=click.Path(path_type=Path),
     help="The store's bearer token, or user:password.",
 )
-@click.option("--web", is_flag=True, help="Serve it to a browser on this machine.")
+@click.option("--web", is_flag=True, help="Serve the dashboard to a browser on this machine.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="With --web; 0: a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8090,
+    show_default=True,
+    help="With --web: its port; 0 for a free one.",
 )
 @click.option(
     "--replay",
@@ -102,7 +108,9 @@ def tui(
     port: int,
     replay: str,
 ) -> None:
-    """Open the dashboard of a running daemon, or the fleet page of many.
+    """Open the dashboard of a daemon, or a page of many.
+
+    The daemon runs already; wattview up starts one.
 
     \b
     Examples:
@@ -148,7 +156,9 @@ def tui(
 @click.option("--headless", is_flag=True, help="No dashboard: daemon and media server in the foreground.")
 @settings
 def up(options: Options, headless: bool) -> None:
-    """Open the dashboard, with a daemon and a media server for that time if none runs.
+    """Open the dashboard, with everything it needs.
+
+    Starts a daemon and a media server if none runs, and ends them with the dashboard.
 
     \b
     Example:
@@ -172,7 +182,9 @@ def up(options: Options, headless: bool) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--timeout", "timeout_seconds", type=float, default=10.0, show_default=True, help="Seconds for each.")
+@click.option(
+    "--timeout", "timeout_seconds", type=float, default=10.0, show_default=True, metavar="SECONDS", help="For each."
+)
 @click.option("--debug", is_flag=True, help="Say what each exporter answered.")
 @settings
 def check(options: Options, as_json: bool, timeout_seconds: float, debug: bool) -> None:
@@ -208,7 +220,9 @@ def doctor(options: Options, as_json: bool, alone: bool, meters: str | None) -> 
 @main.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def print_completion(shell: str) -> None:
-    """Print the completion script of a shell: commands, options, ids of runs, encoders, presets, settings.
+    """Print the completion script of a shell.
+
+    It completes commands, options, ids of runs, encoders, presets and settings.
 
     \b
     Examples:

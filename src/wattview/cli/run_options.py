@@ -14,7 +14,7 @@ from wattview.cli.options import Options, settings
 
 
 @click.command()
-@click.option("--name", help="Name of the scenario.  [default: of its options, as 2x 1280x720 2500k]")
+@click.option("--name", help="Name of the scenario.  [default: its options, such as 2x 1280x720 2500k]")
 @click.option("--streams", type=int, help="Concurrent streams.  [default: 1]")
 @click.option("--bitrate", metavar="RATE", help="Video bitrate of each stream, e.g. 5M.  [default: 2500k]")
 @click.option("--resolution", metavar="WxH", help="Picture size.  [default: 1280x720]")
@@ -50,7 +50,9 @@ from wattview.cli.options import Options, settings
     help="Compute VMAF, PSNR and SSIM.  [default: do]",
 )
 @click.option(
-    "--vmaf-model", metavar="NAME", help="hd, phone, 4k, neg, newest, or a version as vmaf_v0.6.1neg.  [default: hd]"
+    "--vmaf-model",
+    metavar="NAME",
+    help="hd, phone, 4k, neg, newest, or a version such as vmaf_v0.6.1neg.  [default: hd]",
 )
 @click.option(
     "--baseline", type=float, metavar="SECONDS", help="Idle window before the scenarios; 0 for none.  [default: 20]"
@@ -72,7 +74,7 @@ from wattview.cli.options import Options, settings
     type=click.Path(path_type=Path),
     help="With --on: token for the http:// URLs, one for all, or one each in their order.",
 )
-@click.option("--vmaf", type=float, help="With --on: compare what has this VMAF or more.")
+@click.option("--vmaf", type=float, help="With --on: compare only settings of at least this VMAF.")
 @click.option("--list-encoders", is_flag=True, help="Print which encoders work on the machine, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysed result as JSON.")
 @settings

@@ -26,28 +26,39 @@ STEPS = 14
 @click.option("--steps", type=click.IntRange(8, 60), default=STEPS, show_default=True, help="Steps of load.")
 @click.option(
     "--step-seconds", type=click.FloatRange(5, 600), metavar="SECONDS",
-    help="Length of each.  [default: 30, more for a slow meter]",
+    help="Length of each step.  [default: 30, more for a slow meter]",
 )  # fmt: skip
 @click.option("--meter", default="", metavar="NAME", help="One meter of several, by its name in the settings.")
-@click.option("--force", is_flag=True, help="Also on a machine that is not idle; import from another model.")
+@click.option("--force", is_flag=True, help="Calibrate a machine that is not idle; import from another model.")
 @click.option("--dry-run", is_flag=True, help="Show the steps and how long they take; load nothing.")
 @click.option("--show", is_flag=True, help="Show the calibration in force.")
-@click.option("--forget", is_flag=True, help="Remove it.")
-@click.option("--export", "export_file", type=click.Path(path_type=Path), metavar="FILE", help="Write it to a file.")
+@click.option("--forget", is_flag=True, help="Remove the calibration in force.")
+@click.option(
+    "--export",
+    "export_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the calibration in force to a file.",
+)
 @click.option(
     "--import", "import_file", type=click.Path(path_type=Path), metavar="FILE",
-    help="Take that of another machine of this model, with a wider ±.",
+    help="Use the calibration of another machine of this model, with a wider ±.",
 )  # fmt: skip
-@click.option("--instance-type", default="", metavar="NAME", help="With --import or --export: the cloud's word for it.")
+@click.option(
+    "--instance-type",
+    default="",
+    metavar="NAME",
+    help="With --import or --export: the cloud's name for this type of machine.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the calibration as JSON.")
 @settings
 def calibrate(
     options: Options, export_file: Path | None, import_file: Path | None, show: bool, forget: bool, **asked: Any
 ) -> None:
-    """Learn this machine's power at the wall, while a meter is there. Asks the running daemon.
+    """Learn the power at the wall from a meter, to know it without.
 
-    Loads the machine step by step with encoders, and holds the meter against RAPL, GPUs and CPU use. From then on the
-    daemon knows the wall's power without the meter, with its ±.
+    Loads the machine step by step with encoders, and compares the meter with RAPL, GPUs and CPU use. From then on the
+    running daemon computes the power at the wall, with its ±, when the meter is gone.
 
     \b
     Examples:

@@ -16,9 +16,11 @@ from wattview.cli.options import Options, settings
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--name", help="Name of the result.  [default: the program's]")
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True, help="Windows to measure.")
-@click.option("--warmup", type=click.IntRange(0, 100), default=0, show_default=True, help="Runs before that.")
+@click.option(
+    "--warmup", type=click.IntRange(0, 100), default=0, show_default=True, help="Runs before the first window."
+)
 @click.option("--baseline", type=click.FloatRange(0, 86400), default=20.0, show_default=True, metavar="SECONDS",
-              help="Idle window before; 0 for none.")  # fmt: skip
+              help="Idle window before all of them; 0 for none.")  # fmt: skip
 @click.option("--once", is_flag=True, help="Do not repeat a command of less than 2 s inside a window.")
 @click.option("--quality", is_flag=True, help="Compare FFmpeg's output file with its input file.")
 @click.option("--reference", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
@@ -28,7 +30,7 @@ from wattview.cli.options import Options, settings
 @click.option(
     "--vmaf-model",
     metavar="NAME",
-    help="hd, phone, 4k, neg, newest, or a version as vmaf_v0.6.1neg.  [default: scenarios.vmaf_model]",
+    help="hd, phone, 4k, neg, newest, or a version such as vmaf_v0.6.1neg.  [default: scenarios.vmaf_model]",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write the analysed result as JSON.")  # fmt: skip
@@ -37,11 +39,12 @@ from wattview.cli.options import Options, settings
 def measure(
     options: Options, command: tuple[str, ...], json_file: Path | None, vmaf_model: str | None, **asked: Any
 ) -> None:
-    """Run a command as it is, and say what it took: energy, CPU time, cost, carbon.
+    """Run a command as it is, and say what it took.
 
-    It has this terminal; what WattView says goes to standard error. A command of less than 2 s is run again and again
-    in one window. FFmpeg's speed and frames are read from its -progress. It is a run like any other: wattview results,
-    compare and gate know it by its name. The exit status is the command's.
+    That is energy, CPU time, cost and carbon. The command has this terminal; what WattView says goes to standard error.
+    A command of less than 2 s is run again and again in one window. FFmpeg's speed and frames are read from its
+    -progress. The result is a run like any other, for wattview results and wattview gate. The exit status is the
+    command's.
 
     \b
     Examples:
@@ -84,7 +87,13 @@ def measure(
 )
 @click.option("--run", "suite", type=click.Path(path_type=Path, dir_okay=False), metavar="SUITE",
               help="Measure this suite as the candidate; interleaved, if the baseline is a suite too.")  # fmt: skip
-@click.option("--repeat", type=click.IntRange(2, 100), default=8, show_default=True, help="With --run: repeats.")
+@click.option(
+    "--repeat",
+    type=click.IntRange(2, 100),
+    default=8,
+    show_default=True,
+    help="With --run: how often everything is measured.",
+)
 @click.option("--allow-missing", is_flag=True, help="Ignore settings that only one of the runs has.")
 @click.option("--allow-other-machine", is_flag=True, help="Compare runs of two machines too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -101,7 +110,9 @@ def gate(
     repeat: int,
     **asked: Any,
 ) -> None:
-    """Check a candidate run against a baseline run: is every setting within the bounds?
+    """Check a candidate run against a baseline run.
+
+    Is every setting of it within the bounds?
 
     A run is an id, a prefix of one, or latest; or the path of a results file or of an exported run. A bound is a
     difference from the baseline's mean, in percent of it or in the figure's unit. Exit status 0 if all bounds are kept,
@@ -145,10 +156,11 @@ def gate(
 def record(
     options: Options, seconds: str | None, begin: str | None, end: str | None, as_json: bool, **asked: Any
 ) -> None:
-    """Make a result of what runs anyway: the machine's energy, and that of each workload and stream.
+    """Make a result of what runs anyway.
 
-    Either from now on (--for; Ctrl-C ends it early and keeps it), or of the past (--from), as far as the history
-    reaches. The result is one like any other: wattview results, compare and gate know it by its name.
+    It has the energy of the machine, and of each workload and stream: either from now on (--for; Ctrl-C ends it early
+    and keeps it), or of the past (--from), as far as the history reaches. It is a run like any other, for wattview
+    results and wattview gate.
 
     \b
     Examples:
@@ -186,8 +198,12 @@ def record(
 @click.option("--source", metavar="NAME", default="testsrc2", show_default=True,
               help="A test picture, or a file in the media directory.")  # fmt: skip
 @click.option("--viewers", type=int, default=0, show_default=True, help="Players that pull each stream.")
-@click.option("--duration", type=float, metavar="SECONDS", default=20.0, show_default=True, help="Window of a step.")
-@click.option("--warmup", type=float, metavar="SECONDS", default=5.0, show_default=True, help="Time before it.")
+@click.option(
+    "--duration", type=float, metavar="SECONDS", default=20.0, show_default=True, help="Measured window of each step."
+)
+@click.option(
+    "--warmup", type=float, metavar="SECONDS", default=5.0, show_default=True, help="Time before that window."
+)
 @click.option("--baseline", type=float, metavar="SECONDS", default=20.0, show_default=True,
               help="Idle window before the first step; 0 for none.")  # fmt: skip
 @click.option("--most", type=click.IntRange(1, 64), default=64, show_default=True, help="Streams to try at most.")
@@ -196,7 +212,7 @@ def record(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings
 def capacity(options: Options, baseline: float, most: int, as_json: bool, **asked: Any) -> None:
-    """How many streams fit before real time is lost, and the power at each step.
+    """Find how many streams fit in real time, and their power.
 
     Doubles the streams until one falls behind, then bisects. Each step is a run, and can be looked at afterwards. Exit
     status 1 if not even one stream fits.

@@ -25,7 +25,7 @@ MACHINE = click.option(
 @settings
 @click.pass_context
 def results(context: click.Context, options: Options, as_json: bool) -> None:
-    """List runs; show and compare their cost and quality; advise and predict; export.
+    """List, show, compare and export results; advise and predict.
 
     \b
     Examples:
@@ -66,7 +66,9 @@ def list_results(options: Options, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings
 def show_result(options: Options, id: str | None, as_json: bool) -> None:
-    """Show one run (default: the latest) with every figure, and the reason for each missing one.
+    """Show every figure of one run (default: the latest).
+
+    A figure that is missing has its reason.
 
     \b
     Example:
@@ -151,10 +153,11 @@ def advise_results(
     at_most: float | None,
     **wanted: Any,
 ) -> None:
-    """Name the cheapest measured setting that is good enough, and by how much it beats the others.
+    """Name the cheapest measured setting that is good enough.
 
-    A setting meets the target if the 95 % intervals of its repeats do, and may meet it if they include it. Uses all
-    runs, or those given. Exit status 1 if no measured setting demonstrably meets the target.
+    It says by how much that one beats the others. A setting meets the target if the 95 % intervals of its repeats do,
+    and may meet it if they include it. Uses all runs, or those given. Exit status 1 if no measured setting demonstrably
+    meets the target.
 
     \b
     Example:
@@ -190,7 +193,11 @@ def advise_results(
     help="Curves to compare by name, e.g. 'libx265 fast'.",
 )
 @click.option(
-    "--quality", type=click.Choice(["vmaf", "psnr", "ssim"]), default="vmaf", show_default=True, help="Which quality."
+    "--quality",
+    type=click.Choice(["vmaf", "psnr", "ssim"]),
+    default="vmaf",
+    show_default=True,
+    help="The figure of quality.",
 )
 @MACHINE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -198,7 +205,7 @@ def advise_results(
 def curves_of_results(
     options: Options, ids: tuple[str, ...], first: str, second: str, quality: str, machine: str, as_json: bool
 ) -> None:
-    """Compare encoders over their bitrates: BD-rate, BD-energy, and BD-quality.
+    """Compare encoders by BD-rate, BD-energy and BD-quality.
 
     A setting measured at three or more bitrates is a curve. Two curves of the same streams and pictures are compared by
     how much more, or less, the second needs at equal quality. Uses all runs, or those given. Exit status 1 if nothing
@@ -257,9 +264,10 @@ def curves_of_results(
 def predict_from_results(
     options: Options, ids: tuple[str, ...], resolutions: tuple[str, ...], as_json: bool, **asked: Any
 ) -> None:
-    """Predict the power of a setting between measured ones, from a fit on streams, pixels, bitrate and content.
+    """Predict the power of a setting between measured ones.
 
-    Outside of the measured range there is no answer (exit status 1) without --extrapolate.
+    It is fitted to streams, pixels, bitrate and content. Outside of the measured range there is no answer (exit status
+    1) without --extrapolate.
 
     \b
     Example:
