@@ -18,6 +18,8 @@ from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.strangers import node_exporter, web_server
 from tests.support.wire import Wire, head
 from wattview import __version__
+from wattview.config.loading import flatten, load
+from wattview.daemon.api.doctor import differences
 from wattview.daemon.exporters.entries import EXPORTERS
 from wattview.daemon.exporters.expected import Expected, SelfReport, judge, state_by_sources
 from wattview.model import ProbeState, ProbeStatus
@@ -192,3 +194,10 @@ def test_no_results_yet_names_the_folder(daemon_with_settings: DaemonProcess) ->
 def daemon_with_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     with running_daemon(tmp_path_factory.mktemp("settings")) as daemon:
         yield daemon
+
+
+def test_the_address_of_a_server_of_its_own_is_no_difference_of_settings() -> None:
+    daemon, caller = load(sets=["streams.managed=auto"], environ={}), load(environ={})
+    others = msgspec.json.decode(msgspec.json.encode(flatten(caller)))
+    assert differences(daemon, others) == []
+    assert differences(daemon, others | {"streams.rtmp_url": "rtmp://10.0.0.1/live"}) == ["streams.rtmp_url"]

@@ -36,6 +36,16 @@ def test_what_is_shown_is_what_would_run() -> None:
     assert made == Form(RunRequest(scenarios=[full], baseline=launch_form.DEFAULT_BASELINE_SECONDS), {})
 
 
+def test_no_scenario_has_a_name_that_says_another_setting() -> None:
+    def names(**fields: str) -> list[str]:
+        return [one.name for one in scenarios(name="mine", **fields)]
+
+    assert names(duration="30") == ["mine"]
+    assert names(bitrate="1M,4M") == ["1x 1280x720 1M", "1x 1280x720 4M"]
+    assert names(streams="2", preset="veryfast,medium") == ["2x 1280x720 2500k", "2x 1280x720 2500k medium"]
+    assert names(bitrate="1M", viewers="1,2") == ["1x 1280x720 1M 1", "1x 1280x720 1M 2"]
+
+
 def test_a_sweep_measures_each_combination_under_a_name_of_its_own() -> None:
     found = scenarios(bitrate="2M, 4M,8M", preset="veryfast,medium", name="sweep")
     assert [(one.bitrate, one.preset) for one in found] == [

@@ -52,7 +52,7 @@ class BaseApp(App[str]):
     CSS = """
     * { scrollbar-background: $surface; scrollbar-color: $border-blurred; scrollbar-size-vertical: 1;
         scrollbar-background-hover: $surface; scrollbar-background-active: $surface; }
-    ToastRack { dock: top; align: right top; margin: 1 0 0 0; }
+    ToastRack { dock: top; align: right top; margin: 3 0 0 0; }
     """ + "".join(map(series_rules, ("Graph", "Plot", "Table")))  # fmt: skip
 
     def __init__(self, settings: Tui) -> None:

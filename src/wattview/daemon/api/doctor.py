@@ -44,7 +44,10 @@ async def _different_settings(parts: Parts, request: Request) -> list[str]:
 def differences(config: Config, others: dict[str, Any]) -> list[str]:
     """The keys of settings with another value in ``others``, which are as in JSON."""
     own: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(flatten(config)))
-    keys = (own.keys() | others.keys()) - OF_THE_COMMAND
+    ignored = set(OF_THE_COMMAND)
+    if not (own.get("streams.rtmp_url") and others.get("streams.rtmp_url")):
+        ignored.add("streams.rtmp_url")  # none is set: which one it is follows from streams.managed
+    keys = (own.keys() | others.keys()) - ignored
     return sorted(key for key in keys if key not in own or key not in others or own[key] != others[key])
 
 

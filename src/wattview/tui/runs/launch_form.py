@@ -169,10 +169,27 @@ def _combinations(values: Mapping[str, str], base: Scenario) -> tuple[list[Scena
     fixed = {**msgspec.structs.asdict(base), **{name: _value(name, several[0]) for name, several in parts.items()}}
     found = []
     for chosen in product(*(parts[name] for name in swept)):
-        named = {"name": " ".join([fixed["name"], *chosen])[:MAX_NAME]} if swept else {}
         some = {name: _value(name, text) for name, text in zip(swept, chosen, strict=True)}
-        found.append(msgspec.convert({**fixed, **some, **named}, Scenario, strict=False))
+        one = msgspec.convert({**fixed, **some}, Scenario, strict=False)
+        name, untold = one.name, list(chosen)
+        if name == base.name and any(getattr(one, field) != getattr(base, field) for field in NAMING):
+            name = _by_options(one, base)
+            untold = [text for field, text in zip(swept, chosen, strict=True) if field not in NAMING]
+        name = " ".join([name, *untold])
+        found.append(msgspec.structs.replace(one, name=name[:MAX_NAME]))
     return found, ""
+
+
+NAMING = ("streams", "resolution", "bitrate", "encoder", "preset")
+"""What a name says: a preset's own name is wrong where one of these is another."""
+
+
+def _by_options(one: Scenario, base: Scenario) -> str:
+    """``4x 1920x1080 5M slow``, as ``wattview run`` names it."""
+    options = [f"{one.streams}x", one.resolution, one.bitrate]
+    return " ".join(
+        [*options, *(getattr(one, field) for field in NAMING[3:] if getattr(one, field) != getattr(base, field))]
+    )
 
 
 def _parts(field: Field, text: str) -> list[str]:

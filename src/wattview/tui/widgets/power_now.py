@@ -37,7 +37,8 @@ class PowerNow(Vertical):
         power = snapshot.power if snapshot is not None else None
         machine = snapshot.machine_power if snapshot is not None else None
         watts = machine.watts if machine is not None else None
-        error = f"  {within(machine.error_watts)} W" if machine is not None and watts is not None else ""
+        bound = machine.error_watts if machine is not None and watts is not None else None
+        error = f"  {within(bound)} W" if bound is not None else ""
         entitle(self, (f"Power of {of}" if of else "Power now" if picture.live else "Power then") + error)
         digits = "-" if watts is None else f"{number(watts, 1):>5} W"
         if self.query_one(Digits).value != digits:
