@@ -123,6 +123,14 @@ def test_power_of_two_sources_has_no_verdict_but_the_reason() -> None:
     assert "No verdict: the settings' power came from different sources" in Reader(page).words
 
 
+def test_settings_that_all_fell_behind_real_time_are_counted_and_have_no_verdict_but_the_reason() -> None:
+    run = sweep()
+    late = [replace(one, record=replace(one.record, realtime=False)) for one in run.scenarios]
+    said = Reader(html_report([replace(run, scenarios=late)])).words
+    assert "No verdict. All 4 settings fell behind real time" in said
+    assert "0 settings" not in said
+
+
 # the circumstances
 
 

@@ -54,11 +54,10 @@ def _harmless(value: object) -> object:
 def _report(runs: Sequence[RunResult], curves: Mapping[str, Points], target: AdviceTarget | None) -> ReportView:
     scenarios = [scenario for run in runs for scenario in run.scenarios]
     groups = repeats_of(scenarios)
-    settings = sum(bool(group.valid) for group in groups)
     machines = dict.fromkeys(one.machine for one in scenarios)
     return ReportView(
         title=" ".join(["WattView report", *(run.id for run in runs[:1] if len(runs) == 1)]),
-        counts=f"{counted(len(runs), 'run')}, {counted(len(scenarios), 'scenario')}, {counted(settings, 'setting')}",
+        counts=f"{counted(len(runs), 'run')}, {counted(len(scenarios), 'scenario')}, {counted(len(groups), 'setting')}",
         machines=tuple(_machine(machine, runs, target) for machine in machines),
         runs=tuple(_run(run, curves.get(run.id, ())) for run in runs),
         remarks=tuple(grouped_remarks(scenarios)),

@@ -30,7 +30,11 @@ def answer(
 ) -> VerdictView | None:
     """For the results of one machine; None if no setting was measured. ``short`` has the words that tell a label from
     the others."""
-    groups = [group for group in groups if group.valid]
+    behind, groups = groups, [group for group in groups if group.valid]
+    if not groups and behind:
+        which = f"All {len(behind)} settings" if len(behind) > 1 else "The only setting"
+        text = f"{which} fell behind real time: this machine cannot encode so much live, and what it drew is no price."
+        return VerdictView("", f"No verdict. {text}", "Measure less at once, or on an idle machine.")
     if not groups:
         return None
     judged = any(one.record.vmaf_score is not None for group in groups for one in group.valid)

@@ -154,7 +154,7 @@ def bar_columns(name: str, rows: Sequence[ResultRow], currency: str) -> Columns:
         Column(
             f"bar, {unit}", 20, lambda row: "", left=True, head=lambda room: BarAxis(low, high, room).head(unit),
             draw=lambda row, room: interval_bar(scaled(row), BarAxis(low, high, room)),
-            tone=lambda row: "warn" if notes(row) else tones.get(encoder_of(row), "graph"),
+            tone=lambda row: tones.get(encoder_of(row), "graph"),
         ),
     )  # fmt: skip
 
