@@ -40,6 +40,7 @@ from wattview.model import (
     ScenarioPreset,
     SideBySide,
     Snapshot,
+    StreamEncoder,
     WorkloadProcesses,
 )
 from wattview.model.power.calibration import CalibrationOffer, WallCalibration, WallSamples
@@ -178,6 +179,11 @@ class Client:
         """The processes of a workload now; CallRefused (404) if it is no longer running."""
         query = {"id": workload_id, "account": self.account or ""}
         return await self._get("/api/v1/workloads/processes", WorkloadProcesses, query)
+
+    async def remote_encoder(self, app: str, stream: str, address: str, port: int, account: str) -> StreamEncoder:
+        """What pushes a stream from there to another machine's server; CallRefused (404) if nothing is known to."""
+        query = {"app": app, "stream": stream, "address": address, "port": str(port), "account": account}
+        return await self._get("/api/v1/streams/encoder", StreamEncoder, query)
 
     async def presets(self) -> list[ScenarioPreset]:
         return await self._get("/api/v1/scenarios", list[ScenarioPreset])

@@ -58,6 +58,7 @@ from wattview.model import (
     Snapshot,
     Stream,
     StreamClient,
+    StreamEncoder,
     WorkloadProcesses,
     Zone,
 )
@@ -454,6 +455,7 @@ class ScriptedDaemon:
         self.presets = PRESETS
         self.encoders = ENCODERS
         self.findings = FINDINGS
+        self.encoders: dict[tuple[str, str, str], StreamEncoder] = {}
         self.processes: dict[str, WorkloadProcesses] = {}
         self.series: list[HistorySeries] = []
         self.posted: list[RunRequest] = []
@@ -561,6 +563,10 @@ class ScriptedDaemon:
                 get("/api/v1/result-ids", lambda _: [one.id for one in self.results]),
                 get("/api/v1/results/{id}", lambda r: next(x for x in self.results if x.id == r.path_params["id"])),
                 get("/api/v1/events", self._events),
+                get(
+                    "/api/v1/streams/encoder",
+                    lambda r: self.encoders[r.query_params["app"], r.query_params["stream"], r.query_params["address"]],
+                ),
                 get("/api/v1/workloads/processes", lambda r: self.processes[r.query_params["id"]]),
                 *(get(path, partial(answer, self)) for path, answer in RESULTS_ANSWERS.items()),
                 get("/api/v1/exporters", lambda _: self.now.exporters),

@@ -12,11 +12,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.dashboard import NOW, ScriptedDaemon, run, screen_text, scripted, snapshot, until, with_machine_power
+from tests.support.dashboard import (
+    NOW,
+    ScriptedDaemon,
+    run,
+    screen_text,
+    scripted,
+    snapshot,
+    stream,
+    until,
+    with_machine_power,
+)
 from tests.support.store import ScriptedStore, scripted_store
 from wattview.client import Address
 from wattview.config import Tui
 from wattview.fleet import FleetStore
+from wattview.model import StreamClient, StreamEncoder
 from wattview.tui.app import Dashboard
 from wattview.tui.base_app import BaseApp
 from wattview.tui.fleet.app import FleetApp, show
@@ -328,6 +339,40 @@ async def test_enter_opens_the_hosts_dashboard_and_0_leads_back_to_the_same_row(
     assert isinstance(dashboard, Dashboard)
     assert dashboard.client.url == daemon.url
     assert page.theme == dashboard.theme == again.theme != "wattview-dark", "a theme that was chosen stays"
+
+
+async def test_a_stream_whose_encoder_is_on_another_host_has_its_watts_from_there(
+    daemon: ScriptedDaemon, other: ScriptedDaemon
+) -> None:
+    publisher = StreamClient(id="1", address="192.0.2.7:40001", publishing=True)
+    remote = StreamEncoder(match="remote", host="192.0.2.7")
+    pushed = stream(0, clients=(publisher,), power_watts=None, server_watts=1.5, encoder=remote)
+    daemon.now = msgspec.structs.replace(snapshot(), streams=(pushed,))
+    other.encoders["live", "stream0", "192.0.2.7:40001"] = StreamEncoder(
+        match="socket", pid=77, program="ffmpeg", kind="unit", name="encode.service", watts=11.25
+    )
+    alone = Dashboard(daemon.url)
+    async with alone.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: alone.latest is not None)
+        await pilot.press("4", "enter")
+        await until(pilot, lambda: "on 192.0.2.7, another machine" in screen_text(alone))
+        assert "— W: server 1.50" in screen_text(alone), "its daemon alone does not know"
+    app = Dashboard(daemon.url, others=[Address(other.url)], in_fleet=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.latest is not None)
+        await pilot.press("4")
+        await until(pilot, lambda: "GET /api/v1/streams/encoder" in other.asked)
+        daemon.say(msgspec.structs.replace(daemon.now, time=NOW + 1))
+        await until(pilot, lambda: "ffmpeg on " in screen_text(app))
+        assert app.latest.streams[0].power_watts == 12.75
+        await pilot.press("enter")
+        await until(pilot, lambda: "ffmpeg 77 in unit encode.service on " in screen_text(app))
+        other.encoders["live", "stream0", "192.0.2.7:40001"] = StreamEncoder(match="socket", pid=77, program="ffmpeg")
+        app.remote._asked = 0.0
+        daemon.say(msgspec.structs.replace(daemon.now, time=NOW + 2))
+        await until(pilot, lambda: other.asked.count("GET /api/v1/streams/encoder") == 2)
+        daemon.say(msgspec.structs.replace(daemon.now, time=NOW + 3))
+        await until(pilot, lambda: app.latest.streams[0].power_watts is None)
 
 
 async def test_q_in_a_hosts_dashboard_ends_it_all(daemon: ScriptedDaemon, other: ScriptedDaemon) -> None:

@@ -25,6 +25,7 @@ from wattview.daemon.api.app import make_api, problem_answer
 from wattview.daemon.api.route import Parts
 from wattview.daemon.api.snapshot import Snapshots
 from wattview.daemon.attribution.attributor import Attributor
+from wattview.daemon.attribution.publishers.remote_server import RemotePushes
 from wattview.daemon.attribution.workload_processes import ProcessWatch
 from wattview.daemon.events import EventLog, kept_events
 from wattview.daemon.exporters.check import ExporterTarget
@@ -181,6 +182,7 @@ class Daemon:
         stopping = asyncio.Event()
         urls = {target.name: target.url for target in targets.values()}
         past = Past(config, history, runner, sampler.hostname, urls, config.streams.rtmp_url, grid.known)
+        processes = ProcessWatch(config, sampler, attributor)
         parts = Parts(
             config,
             self.config,
@@ -195,7 +197,8 @@ class Daemon:
             self._events,
             stopping,
             wall,
-            ProcessWatch(config, sampler, attributor),
+            processes,
+            RemotePushes(config, sampler, processes),
             grid,
         )
         keys = {_port(listener): key for key, listener in self.addresses.exporters.items()}

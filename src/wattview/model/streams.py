@@ -17,7 +17,8 @@ is on another machine. ``none``: it is on this machine, but could not be identif
 
 class StreamEncoder(Struct, frozen=True, kw_only=True):
     """The encoder of a stream. ``pid`` and ``program`` are those of the publishing process; ``workload`` is the id of
-    its workload, with that one's ``kind`` and ``name``. ``host`` is the address of another machine. ``reason`` says why
+    its workload, with that one's ``kind`` and ``name``. ``host`` is the address of another machine, of which the others
+    are known where its daemon was asked. ``reason`` says why
     it is unknown. ``watts`` is the active power of its processes, in proportion to this stream; None if unknown, 0 if
     the server is the source."""
 
@@ -35,7 +36,7 @@ class StreamEncoder(Struct, frozen=True, kw_only=True):
     def place(self) -> str:
         """Where it runs, in a few words."""
         if self.match == "remote":
-            return f"on {self.host}"
+            return f"{self.program} on {self.host}".strip()
         return f"{self.kind} {self.name}".strip() if self.name else self.program
 
 

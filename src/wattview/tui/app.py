@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from time import time as wall_clock
@@ -20,13 +20,14 @@ from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from wattview.client import Client, ClientError
+from wattview.client import Address, Client, ClientError
 from wattview.config import Tui
 from wattview.gc_tuning import settle, tidy
 from wattview.model import Run, Snapshot
 from wattview.tui.base_app import KEYS, TIDY_SECONDS, key_names
 from wattview.tui.events import Lines
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
+from wattview.tui.fleet.remote_encoders import RemoteEncoders
 from wattview.tui.results.screen import ResultsScreen
 from wattview.tui.runs.runs_app import RUN_KEYS, RunsApp
 from wattview.tui.screens.confirm import Confirm
@@ -62,8 +63,8 @@ class Dashboard(RunsApp):
     """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``).
 
     ``in_fleet``: it was opened from the fleet page, and a key leads back there; its result is then ``fleet``.
-    ``replay`` is the id of a run to replay first. ``owns_daemon``: the daemon, and a run in progress, end with the
-    dashboard.
+    ``others`` are daemons of other machines, which know encoders there. ``replay`` is the id of a run to replay first.
+    ``owns_daemon``: the daemon, and a run in progress, end with the dashboard.
     """
 
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {view.TAB: view for view in VIEWS}
@@ -86,11 +87,13 @@ class Dashboard(RunsApp):
         replay: str = "",
         ca_file: str = "",
         owns_daemon: bool = False,
+        others: Sequence[Address] = (),
     ) -> None:
         super().__init__(settings if settings is not None else Tui())
         self.client = Client(client_url, token, ca_file=ca_file)
         self.interval = interval
         self.in_fleet = in_fleet
+        self.remote = RemoteEncoders(others)
         self.trends = TrendBuffers()
         self.link = Link()
         self.latest: Snapshot | None = None
@@ -160,9 +163,11 @@ class Dashboard(RunsApp):
             self.paint_soon()
 
     def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
-        before, self.latest = self.latest, message.snapshot
+        before, self.latest = self.latest, self.remote.completed(message.snapshot)
         self._arrived = time.monotonic()
-        self.trends.record(message.snapshot)
+        self.trends.record(self.latest)
+        if self.remote.due(message.snapshot):
+            self._ask_others(message.snapshot)
         if message.snapshot.last_event > self.events.last_event and not self._hearing:
             self._hearing = True
             self._hear(message.snapshot.time)
@@ -237,6 +242,10 @@ class Dashboard(RunsApp):
             found.seed(self.trends, self.latest)
             self.paint_soon()
 
+    @work(exit_on_error=False)
+    async def _ask_others(self, snapshot: Snapshot) -> None:
+        await self.remote.ask(snapshot, self.client.account or "")
+
     def _run_changed(self, before: Run | None, now: Run | None) -> None:
         self.refresh_bindings()
         if before is None or before.state != "running" or (now is not None and now.state == "running"):
@@ -259,6 +268,7 @@ class Dashboard(RunsApp):
         return self._screen_stacks.get(mode, [])
 
     async def on_unmount(self) -> None:
+        await self.remote.close()
         await self.client.close()
 
     # keys

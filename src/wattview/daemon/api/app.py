@@ -27,11 +27,13 @@ from wattview.daemon.api.results import RESULTS_CALLS
 from wattview.daemon.api.route import Call, Parts, Refusal, answers, number, unix_seconds
 from wattview.daemon.api.runs import RUN_CALLS
 from wattview.daemon.api.wall import WALL_CALLS
+from wattview.daemon.attribution.publishers.matching import PushedStream
+from wattview.daemon.attribution.publishers.watch import RTMP_PORT
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.lab.client_window import WrongTurn
 from wattview.daemon.lab.runner import InvalidScenario, NoSuchRun, RunBusy
 from wattview.foreign_text import wire_json
-from wattview.model import Event, PowerAccount, Snapshot, WorkloadProcesses
+from wattview.model import Event, PowerAccount, Snapshot, StreamEncoder, WorkloadProcesses
 from wattview.model.run_request import WrongField
 
 if TYPE_CHECKING:
@@ -128,8 +130,31 @@ async def _processes(parts: Parts, request: Request) -> WorkloadProcesses:
         raise Refusal(404, str(error), "id") from None
 
 
+@answers(
+    "GET",
+    "/api/v1/streams/encoder",
+    query={
+        "app": "The stream's app on the other machine's server.",
+        "stream": "Its name.",
+        "address": "The publisher's address as that server sees it, with its port if known.",
+        "port": "The server's port (default 1935).",
+        "account": ACCOUNT_HELP,
+    },
+    refusals={404: "No process of this machine is known to be its publisher.", 422: "A parameter is wrong."},
+)
+async def _remote_encoder(parts: Parts, request: Request) -> StreamEncoder:
+    """The encoder, on this machine, of a stream of another machine's server. It is searched for this call alone."""
+    app, name, address = (request.query_params.get(one, "") for one in ("app", "stream", "address"))
+    port = int(number(request, "port", RTMP_PORT, low=1, high=65535))
+    try:
+        return await parts.pushes.encoder(PushedStream(app, name, address), port, _account(request))
+    except LookupError as error:
+        raise Refusal(404, str(error), "address") from None
+
+
 CALLS: tuple[Call[Any], ...] = (
-    _snapshot, _live, _processes, *HISTORY_CALLS, *RUN_CALLS, *RESULTS_CALLS, *DOCTOR_CALLS, *WALL_CALLS, _events,
+    _snapshot, _live, _processes, _remote_encoder, *HISTORY_CALLS, *RUN_CALLS, *RESULTS_CALLS, *DOCTOR_CALLS,
+    *WALL_CALLS, _events,
 )  # fmt: skip
 
 

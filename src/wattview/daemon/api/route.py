@@ -17,6 +17,7 @@ from wattview.decoding import UNREADABLE, why_unreadable
 
 if TYPE_CHECKING:
     from wattview.daemon.api.snapshot import Snapshots
+    from wattview.daemon.attribution.publishers.remote_server import RemotePushes
     from wattview.daemon.attribution.workload_processes import ProcessWatch
     from wattview.daemon.events import EventLog
     from wattview.daemon.exporters.health import Health
@@ -58,6 +59,7 @@ class Parts(NamedTuple):
     stopping: asyncio.Event
     wall: Wall
     processes: ProcessWatch
+    pushes: RemotePushes
     grid: GridStore | None = None
 
 

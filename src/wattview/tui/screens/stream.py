@@ -90,6 +90,8 @@ def encoder_words(one: StreamEncoder | None) -> str:
         process = f"{one.program} {one.pid or ''}".strip()
         where = f" in {one.place}" if one.name and process else one.place
         return f"{process}{where}, found {MATCHES[one.match]}" if one.match != "run" else f"{process}{where}"
+    if one.match == "remote" and one.program:
+        return f"{one.program} {one.pid} in {one.kind} {one.name} on {one.host}, as its daemon says"
     if one.match == "remote":
         return f"on {one.host}, another machine: what it draws is not known here"
     return one.reason or "the server itself fetches or relays the stream"
