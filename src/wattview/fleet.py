@@ -8,8 +8,7 @@ adds. It needs no recording rules and no daemon on this machine.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -23,8 +22,8 @@ SEEN_WITHIN = "1h"
 """A host without samples for longer no longer belongs to the fleet."""
 
 
-class FleetError(Exception):
-    """The store cannot be queried. ``str()`` is for users."""
+FleetError = StoreError
+"""The store cannot be queried. ``str()`` is for users."""
 
 
 class HostRow(Struct, frozen=True, kw_only=True):
@@ -181,16 +180,16 @@ class FleetStore:
 
     async def past_power(self, start: float, end: float, step: float) -> dict[str, list[tuple[float, float]]]:
         """Watts of every host over [start, end] (Unix seconds), as (Unix seconds, watts)."""
-        found = await self._range(_WATTS, start, end, step)
+        found = await self._store.range(_WATTS, start, end, step)
         return {one.labels["host"]: one.points for one in found if one.labels.get("host")}
 
     async def details(self, host: str, start: float, end: float, step: float) -> HostDetails:
         """Its power over [start, end], and its streams and containers now."""
         here = labels(host=host)
         power, stream_watts, players, bandwidth, container_watts, cpu = await asyncio.gather(
-            self._range(f"max(wattview_machine_power_watts{here})", start, end, step),
+            self._store.range(f"max(wattview_machine_power_watts{here})", start, end, step),
             *map(
-                self._ask,
+                self._store.instant,
                 (
                     stream_watts_of(host),
                     f"max by (app, stream) (nginx_rtmp_stream_players{here})",
@@ -224,24 +223,7 @@ class FleetStore:
         await self._store.close()
 
     async def _by_host(self, query: str) -> _Rows:
-        return {found.labels["host"]: found for found in await self._ask(query) if found.labels.get("host")}
-
-    async def _range(self, query: str, start: float, end: float, step: float) -> list[StoreSeries]:
-        with _told():
-            return await self._store.range(query, start, end, step)
-
-    async def _ask(self, query: str) -> list[StoreSeries]:
-        with _told():
-            return await self._store.instant(query)
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Converts a store's errors to FleetError."""
-    try:
-        yield
-    except StoreError as error:
-        raise FleetError(str(error)) from None
+        return {found.labels["host"]: found for found in await self._store.instant(query) if found.labels.get("host")}
 
 
 async def fleet(url: str, timeout_seconds: float = 10.0) -> list[HostRow]:

@@ -228,10 +228,10 @@ class Engine(Struct, frozen=True, kw_only=True):
     name: str = "Docker"
     version: str
     cgroup_version: int
-    cpu_seconds_total: float | None
-    cpu_percent: float | None
-    memory_bytes: int | None
-    memory_percent: float | None
+    cpu_seconds_total: float | None = None
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    memory_percent: float | None = None
 
 
 class ContainersReading(Reading, frozen=True, kw_only=True):

@@ -11,10 +11,10 @@ class Nic(Struct, frozen=True, kw_only=True):
     """A network interface. Rates are None until two readings are a second apart; in the past a total may be unknown."""
 
     device: str
-    receive_bytes_total: int | None
-    transmit_bytes_total: int | None
-    receive_bytes_per_second: float | None
-    transmit_bytes_per_second: float | None
+    receive_bytes_total: int | None = None
+    transmit_bytes_total: int | None = None
+    receive_bytes_per_second: float | None = None
+    transmit_bytes_per_second: float | None = None
 
 
 class HostReading(Reading, frozen=True, kw_only=True):
@@ -32,8 +32,8 @@ class HostReading(Reading, frozen=True, kw_only=True):
     cpu_percent: float | None
     memory_total_bytes: int | None
     memory_available_bytes: int | None
-    swap_total_bytes: int | None
-    swap_free_bytes: int | None
+    swap_total_bytes: int | None = None
+    swap_free_bytes: int | None = None
     load1: float | None
     load5: float | None
     load15: float | None

@@ -40,10 +40,10 @@ class ExporterHealth(Struct, frozen=True, kw_only=True):
     url: str
     reachable: bool
     healthy: bool
-    has_data: bool
-    metric_count: int
-    sample_count: int
-    scrape_seconds: float | None
+    has_data: bool = False
+    metric_count: int = 0
+    sample_count: int = 0
+    scrape_seconds: float | None = None
     checked: float
     reason: str = ""
     missing: tuple[str, ...] = ()

@@ -115,14 +115,14 @@ class RtmpServer(Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    pid: int | None
-    uptime_seconds: float | None
-    connections: int | None
-    accepted_total: int | None
-    bytes_in_total: int | None
-    bytes_out_total: int | None
-    bandwidth_in_bytes: float | None
-    bandwidth_out_bytes: float | None
+    pid: int | None = None
+    uptime_seconds: float | None = None
+    connections: int | None = None
+    accepted_total: int | None = None
+    bytes_in_total: int | None = None
+    bytes_out_total: int | None = None
+    bandwidth_in_bytes: float | None = None
+    bandwidth_out_bytes: float | None = None
     unlisted_streams: int = 0
 
 

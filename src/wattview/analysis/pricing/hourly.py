@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -28,6 +29,18 @@ class HourlyCost(Struct, frozen=True):
         """Software Carbon Intensity of a stream-hour, ``(E x I + M) / R`` of ISO/IEC 21031; None without a stream, and
         if the energy's carbon is unknown. M is 0 if the machine's embodied carbon is not set."""
         return (self.carbon_grams + (self.embodied_grams or 0.0)) / streams if streams and self.carbon_grams else None
+
+    def of_snapshot(self, streams: int) -> dict[str, Any]:
+        """These figures as fields of a snapshot with so many streams."""
+        return {
+            "cost_per_hour": self.total,
+            "energy_cost_per_hour": self.energy,
+            "compute_cost_per_hour": self.compute,
+            "carbon_grams_per_hour": self.carbon_grams,
+            "embodied_grams_per_hour": self.embodied_grams,
+            "sci_grams_per_stream_hour": self.sci_grams(streams),
+            "prices_stale": self.stale,
+        }
 
 
 def hourly_cost(

@@ -114,13 +114,6 @@ class Snapshots:
             exporters=self._health.latest(health_age),
             run=self._runner.current,
             probes=self._sampler.statuses(),
-            cost_per_hour=cost.total,
-            energy_cost_per_hour=cost.energy,
-            compute_cost_per_hour=cost.compute,
-            carbon_grams_per_hour=cost.carbon_grams,
-            embodied_grams_per_hour=cost.embodied_grams,
-            sci_grams_per_stream_hour=cost.sci_grams(len(served)),
-            prices_stale=cost.stale,
             currency=prices.currency,
             rtmp_url=self._rtmp_url,
             machine_power=machine,
@@ -129,6 +122,7 @@ class Snapshots:
             workloads=self._attributor.workloads(workloads.workloads, account)
             if isinstance(workloads, WorkloadsReading)
             else (),
+            **cost.of_snapshot(len(served)),
         )
         for level, about, text, alert in self._watch.look(snapshot):
             tell(level, about, text, alert=alert)

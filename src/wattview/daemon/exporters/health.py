@@ -194,8 +194,6 @@ class Health:
             reachable=True,
             healthy=True,
             has_data=True,
-            metric_count=0,
-            sample_count=0,
             scrape_seconds=time.perf_counter() - began,
             checked=time.time(),
         )

@@ -48,20 +48,14 @@ def power(moment: SampleIndex, facts: SampleIndex) -> PowerReading | None:
         return None
     last = max(readings, key=lambda one: (one.time, -SOURCES.index(one.labels["source"])))
     source = last.labels["source"]
-
-    def of(metric: str) -> IndexedSample | None:
-        return next((one for one in moment.all(metric) if one.labels.get("source") == source), None)
-
-    watts, joules, peak = of(names.HOST_WATTS), of(names.HOST_ENERGY), of(names.HOST_PEAK_WATTS)
-    error = of(names.MACHINE_ERROR_WATTS)
     return PowerReading(
         time=last.time,
         monotonic=0.0,
         source=source,
-        host_joules_total=joules.value if joules is not None else None,
-        host_watts=watts.value if watts is not None else None,
-        host_peak_watts=peak.value if peak is not None else None,
-        host_error_watts=error.value if error is not None else None,
+        host_joules_total=moment.value_by(names.HOST_ENERGY, source),
+        host_watts=moment.value_by(names.HOST_WATTS, source),
+        host_peak_watts=moment.value_by(names.HOST_PEAK_WATTS, source),
+        host_error_watts=moment.value_by(names.MACHINE_ERROR_WATTS, source),
         zones=_zones(moment, facts) if source == "rapl" else (),
     )
 
@@ -74,8 +68,8 @@ def machine(moment: SampleIndex, host: PowerReading | None) -> MachinePower | No
     if recorded is None:
         return MachinePower(source=host.source, reason="it is unknown, or was not recorded, at this moment")
     source = recorded.labels.get("source", "")
-    error = next((one for one in moment.all(names.MACHINE_ERROR_WATTS) if one.labels.get("source") == source), None)
-    return MachinePower(source=source, watts=recorded.value, error_watts=error.value if error is not None else None)
+    error = moment.value_by(names.MACHINE_ERROR_WATTS, source)
+    return MachinePower(source=source, watts=recorded.value, error_watts=error)
 
 
 def wall(moment: SampleIndex) -> WallPower | None:
@@ -83,8 +77,7 @@ def wall(moment: SampleIndex) -> WallPower | None:
     for source in get_args(WallSource):
         for one in moment.all(names.WALL_WATTS):
             if one.labels.get("source") == source:
-                errors = moment.all(names.WALL_ERROR_WATTS)
-                error = next((two.value for two in errors if two.labels.get("source") == source), None)
+                error = moment.value_by(names.WALL_ERROR_WATTS, source)
                 return WallPower(
                     source=source, time=one.time, monotonic=0.0, watts=one.value, error_watts=error, answered=one.time
                 )
@@ -159,8 +152,6 @@ def host(moment: SampleIndex, facts: SampleIndex, hostname: str) -> HostReading 
         cpu_percent=known["cpu_percent"],
         memory_total_bytes=None if total is None else int(total),
         memory_available_bytes=None if available is None else int(available),
-        swap_total_bytes=None,
-        swap_free_bytes=None,
         load1=known["load1"],
         load5=known["load5"],
         load15=known["load15"],
@@ -203,7 +194,6 @@ def exporters(moment: SampleIndex, urls: Mapping[str, str]) -> tuple[ExporterHea
             has_data=figures.get("has_data", 0.0) > 0,
             metric_count=int(figures.get("metric_count", 0)),
             sample_count=int(figures.get("sample_count", 0)),
-            scrape_seconds=None,
             checked=at or moment.at,
         )
         for (name,), figures in sorted(

@@ -51,9 +51,7 @@ def engine(moment: SampleIndex, facts: SampleIndex) -> Engine | None:
         name=labels.get("engine", "Docker"),
         version=labels.get("version", ""),
         cgroup_version=int(labels["cgroup_version"]) if labels.get("cgroup_version", "").isdecimal() else 0,
-        cpu_seconds_total=None,
         cpu_percent=moment.value("docker_engine_cpu_percent"),
-        memory_bytes=None,
         memory_percent=moment.value("docker_engine_memory_percent"),
     )
 
@@ -77,10 +75,7 @@ def containers(moment: SampleIndex, facts: SampleIndex) -> tuple[Container, ...]
     for key in sorted(infos.keys() if infos and read else figures.keys()):
         info = infos.get(key, {})
         rates = received.get(key, {}).get("rate"), sent.get(key, {}).get("rate")
-        nic = Nic(
-            device="all", receive_bytes_total=None, transmit_bytes_total=None,
-            receive_bytes_per_second=rates[0], transmit_bytes_per_second=rates[1],
-        )  # fmt: skip
+        nic = Nic(device="all", receive_bytes_per_second=rates[0], transmit_bytes_per_second=rates[1])
         found.append(
             Container(
                 id=info.get("id") or key[0],
@@ -135,12 +130,7 @@ def rtmp_server(moment: SampleIndex, facts: SampleIndex) -> RtmpServer | None:
     info = facts.of("nginx_rtmp_stream_info").get("nginx_rtmp_stream_info", [])
     return RtmpServer(
         name=info[0].labels.get("server", "") if info else "",
-        pid=None,
-        uptime_seconds=None,
         connections=None if connections is None else int(connections),
-        accepted_total=None,
-        bytes_in_total=None,
-        bytes_out_total=None,
         bandwidth_in_bytes=read.get("bandwidth_in_bytes"),
         bandwidth_out_bytes=read.get("bandwidth_out_bytes"),
     )

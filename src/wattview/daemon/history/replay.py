@@ -157,17 +157,11 @@ class Past:
                 ProbeStatus(probe=name, state="ok" if part else "unread", reason="" if part else NOT_RECORDED)
                 for name, part in there.items()
             ),
-            cost_per_hour=cost.total,
-            energy_cost_per_hour=cost.energy,
-            compute_cost_per_hour=cost.compute,
-            carbon_grams_per_hour=cost.carbon_grams,
-            embodied_grams_per_hour=cost.embodied_grams,
-            sci_grams_per_stream_hour=cost.sci_grams(len(parts.get("streams", ()))),
-            prices_stale=cost.stale,
             currency=prices.currency,
             rtmp_url=self._rtmp_url,
             machine_power=machine,
             recorded=recorded,
+            **cost.of_snapshot(len(parts.get("streams", ()))),
             **(nothing | parts),
         )
 

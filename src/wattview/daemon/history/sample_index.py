@@ -67,6 +67,10 @@ class SampleIndex:
         """The samples of a metric, of the last reading or an earlier one."""
         return self._by_metric.get(metric, [])
 
+    def value_by(self, metric: str, source: str) -> float | None:
+        """The metric's last value with that label ``source``."""
+        return next((one.value for one in self.all(metric) if one.labels.get("source") == source), None)
+
     def time_of(self, *metrics: str) -> float | None:
         return max((one.time for metric in metrics for one in self._by_metric.get(metric, ())), default=None)
 

@@ -275,10 +275,8 @@ def parse(
         server=RtmpServer(
             name=f"srs {version}".rstrip(),
             pid=int(pid) if str(pid).isdigit() else None,
-            uptime_seconds=None,
             connections=sum(one.publishers + one.players for one in live) if not beyond + damaged_streams else None,
             unlisted_streams=beyond + damaged_streams,
-            accepted_total=None,
             bytes_in_total=total(vhost.recv_bytes for vhost in vhosts),
             bytes_out_total=total(vhost.send_bytes for vhost in vhosts),
             bandwidth_in_bytes=total(_bytes_per_second((vhost.kbps or _Kbps()).recv_30s, None) for vhost in vhosts),
