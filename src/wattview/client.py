@@ -27,6 +27,7 @@ from wattview.model import (
     Event,
     ExporterHealth,
     Finding,
+    Gpu,
     HistorySeries,
     Measurements,
     PowerAccount,
@@ -128,6 +129,10 @@ class Client:
         it."""
         query = {"account": self.account or ""} if time is None else {"time": repr(time)}
         return await self._get("/api/v1/snapshot", Snapshot, query, seconds=15.0)
+
+    async def gpus(self) -> list[Gpu]:
+        """The GPUs and their processes. Raises CallRefused (503) if there may be some that cannot be read."""
+        return await self._get("/api/v1/gpus", list[Gpu])
 
     async def live(self, interval: float = 1.0) -> AsyncIterator[Snapshot]:
         """Snapshots as they are made, by another account as soon as that is set. Ends with DaemonUnreachable when the
@@ -259,16 +264,9 @@ class Client:
         return (await self._answer("GET", "/api/v1/export", params=query, seconds=60.0)).body
 
     async def advice(
-        self,
-        *,
-        vmaf: float | None = None,
-        qoe: float | None = None,
-        streams: int | None = None,
-        most: float | None = None,
-        objective: str = "energy",
-        machine: str = "",
-        runs: Sequence[str] = (),
-    ) -> Advice:
+        self, *, vmaf: float | None = None, qoe: float | None = None, streams: int | None = None,
+        most: float | None = None, objective: str = "energy", machine: str = "", runs: Sequence[str] = (),
+    ) -> Advice:  # fmt: skip
         """The cheapest measured setting that meets the target, from these runs or from all.
 
         ``objective`` is ``energy``, ``power``, ``cost`` or ``carbon``; ``most`` bounds it. ``machine`` is a part of a

@@ -237,7 +237,7 @@ def test_the_description_names_every_call_and_its_schemas_are_whole(daemon: Daem
                 "result-ids", "results/{id}/report", "measurements", "side-by-side", "export", "compare", "advice",
                 "exporters", "doctor", "events", "curves", "prediction", "trends", "settings/differences",
                 "calibration", "wall/samples", "runs/{id}/window", "runs/{id}/command", "recordings",
-                    "workloads/processes", "streams/encoder", "encoders"}  # fmt: skip
+                    "workloads/processes", "streams/encoder", "encoders", "gpus"}  # fmt: skip
     assert {path.removeprefix("/api/v1/") for path in document["paths"]} == expected
     references = {part["$ref"] for part in _dicts(document) if "$ref" in part}
     assert references

@@ -22,6 +22,7 @@ def per_execution(
     return PerExecution(
         seconds=command.seconds / times,
         cpu_seconds=_by(command.cpu_seconds, times),
+        gpu_seconds=_by(command.gpu_seconds, times),
         machine_joules=_by(result.energy_joules, times),
         joules=_by(joules, times),
         cost=_part(result.cost_energy, share, times),

@@ -148,6 +148,8 @@ _CATALOGUE = (
             family="cost"),
     _energy("cpu_seconds_per_execution", "Command CPU s", "CPU time of the command", "s", 2,
             path="per_execution.cpu_seconds", family="cost"),
+    _energy("gpu_seconds_per_execution", "Command GPU s", "GPU time of the command", "s", 2,
+            path="per_execution.gpu_seconds", family="cost"),
     _energy("joules_per_execution", "Command J", "energy of the command", "J", 1, path="per_execution.joules",
             of_power=True),
     _energy("machine_joules_per_execution", "Machine J", "energy of the machine during the command", "J", 1,

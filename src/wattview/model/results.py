@@ -58,6 +58,7 @@ class PerExecution(Struct, frozen=True, kw_only=True):
 
     seconds: float
     cpu_seconds: float | None = None
+    gpu_seconds: float | None = None
     machine_joules: float | None = None
     joules: float | None = None
     cost: float | None = None

@@ -98,8 +98,9 @@ class CommandRecord(Struct, frozen=True, kw_only=True):
     take it, with passwords and stream keys left out.
 
     A command that takes less than a moment is run several times in one window: ``executions``. ``seconds`` is the wall
-    clock of all of them together, ``cpu_seconds`` their CPU time with that of their children, None where it is not
-    known. ``exit_status`` is the last one's, 128 and the signal's number where a signal ended it.
+    clock of all of them together, ``cpu_seconds`` their CPU time with that of their children, ``gpu_seconds`` the time
+    in which these used the busiest unit of a GPU, over all GPUs; None where it is not known. ``exit_status`` is the
+    last one's, 128 and the signal's number where a signal ended it.
     """
 
     text: str
@@ -107,6 +108,7 @@ class CommandRecord(Struct, frozen=True, kw_only=True):
     seconds: float
     cpu_seconds: float | None = None
     exit_status: int = 0
+    gpu_seconds: float | None = None
 
 
 class RecordedPart(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -27,12 +27,14 @@ _AFTER_SECONDS = 1.0
 
 class CommandTimes(Struct, frozen=True):
     """One execution: wall clock, CPU time including its waited-for children, a shell's exit status, and FFmpeg's last
-    report, if it is FFmpeg."""
+    report, if it is FFmpeg; GPU time, or why it is unknown."""
 
     seconds: float
     cpu_seconds: float
     status: int
     progress: Progress | None = None
+    gpu_seconds: float | None = None
+    gpu_reason: str = ""
 
 
 def why_not_runnable(command: Sequence[str]) -> tuple[int, str] | None:
@@ -45,15 +47,20 @@ def why_not_runnable(command: Sequence[str]) -> tuple[int, str] | None:
     return NOT_FOUND, f"{program}: no such command"
 
 
-async def execute(command: Sequence[str]) -> CommandTimes:
-    """Runs it to its end. Ctrl-C reaches it through the terminal; SIGTERM is passed on. Raises OSError."""
+def _ignored(pid: int) -> None:
+    pass
+
+
+async def execute(command: Sequence[str], started: Callable[[int], None] = _ignored) -> CommandTimes:
+    """Runs it to its end. Ctrl-C reaches it through the terminal; SIGTERM is passed on. ``started`` gets its process
+    id. Raises OSError."""
     if not command_line.is_ffmpeg(command) or command_line.reports_progress(command):
-        return await _run(command, None)
+        return await _run(command, None, started)
     reader, writer = os.pipe()
     ended = threading.Event()
     reading = asyncio.create_task(asyncio.to_thread(_last_report, reader, ended))
     try:
-        done = await _run(command_line.with_progress(command, writer), writer)
+        done = await _run(command_line.with_progress(command, writer), writer, started)
     finally:
         ended.set()
     return CommandTimes(done.seconds, done.cpu_seconds, done.status, await reading)
@@ -68,10 +75,11 @@ def _started(command: Sequence[str], descriptor: int | None) -> subprocess.Popen
             os.close(descriptor)
 
 
-async def _run(command: Sequence[str], descriptor: int | None) -> CommandTimes:
+async def _run(command: Sequence[str], descriptor: int | None, tell: Callable[[int], None]) -> CommandTimes:
     loop = asyncio.get_running_loop()
     begun = time.monotonic()
     started = _started(command, descriptor)
+    tell(started.pid)
     # A handler, not SIG_IGN, which the child would inherit.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     loop.add_signal_handler(signal.SIGTERM, started.send_signal, signal.SIGTERM)

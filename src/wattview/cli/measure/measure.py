@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wattview.cli import terminal as term
 from wattview.cli.measure import child, command_line
 from wattview.cli.measure.child import CommandTimes
+from wattview.cli.measure.gpu_time import followed
 from wattview.cli.progress import progress_bars
 from wattview.cli.results.show import print_result
 from wattview.cli.run import started
@@ -42,8 +44,8 @@ ALIVE_SECONDS = 5.0
 POLL_SECONDS = 0.1
 
 FIGURES = (
-    "seconds_per_execution", "cpu_seconds_per_execution", "joules_per_execution", "machine_joules_per_execution",
-    "cost_per_execution", "carbon_grams_per_execution",
+    "seconds_per_execution", "cpu_seconds_per_execution", "gpu_seconds_per_execution", "joules_per_execution",
+    "machine_joules_per_execution", "cost_per_execution", "carbon_grams_per_execution",
 )  # fmt: skip
 
 
@@ -123,12 +125,13 @@ async def _why_not_judged(config: Config) -> str:
 async def _windows(client: Client, config: Config, asked: MeasureRequest, run: Run) -> int:
     """One window per repeat. Returns the exit status of the last execution; a failure ends the run."""
     first = sum(scenario.type != "command" for scenario in run.scenarios)
+    gpus = client if await _has_gpus(client) else None
     for index in range(first, len(run.scenarios)):
         run = await _until(client, run, lambda now, index=index: _waits(now, index))  # type: ignore[misc]
         if run.state != "running":
             return 1
         async with _held(client, run.id):
-            done = await _executions(asked)
+            done = await _executions(asked, gpus)
             await client.close_window(run.id)
             report = await _report(config, asked, done)
             await client.report_command(run.id, report)
@@ -182,13 +185,28 @@ async def _held(client: Client, run_id: str) -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _executions(asked: MeasureRequest) -> list[CommandTimes]:
-    """Runs the command once, or as often as needed to fill the shortest window."""
+async def _has_gpus(client: Client) -> bool:
+    """Whether the machine has GPUs, or may have some that cannot be read."""
+    try:
+        return bool(await client.gpus())
+    except CallRefused:
+        return True
+
+
+async def _executions(asked: MeasureRequest, gpus: Client | None) -> list[CommandTimes]:
+    """Runs the command once, or as often as needed to fill the shortest window. ``gpus``: who reads its GPU time."""
     again = not asked.once and not command_line.asks_before_overwriting(asked.command)
-    done = [await child.execute(asked.command)]
+    done = [await _execution(asked.command, gpus)]
     while again and done[-1].status == 0 and sum(one.seconds for one in done) < SHORT_SECONDS:
-        done.append(await child.execute(asked.command))
+        done.append(await _execution(asked.command, gpus))
     return done
+
+
+async def _execution(command: Sequence[str], gpus: Client | None) -> CommandTimes:
+    if gpus is None:
+        return await child.execute(command)
+    times, seconds, reason = await followed(gpus, lambda started: child.execute(command, started))
+    return replace(times, gpu_seconds=seconds, gpu_reason=reason)
 
 
 async def _report(config: Config, asked: MeasureRequest, done: Sequence[CommandTimes]) -> CommandReport:
@@ -198,15 +216,25 @@ async def _report(config: Config, asked: MeasureRequest, done: Sequence[CommandT
         seconds=sum(one.seconds for one in done),
         cpu_seconds=sum(one.cpu_seconds for one in done),
         exit_status=done[-1].status,
+        gpu_seconds=_sum(one.gpu_seconds for one in done),
     )
     notes = [f"the command ended with exit status {record.exit_status}"] if record.exit_status else []
     if len(done) > 1:
         notes.append(f"it takes {record.seconds / len(done):.2f} s, and was run {len(done)} times in the window")
+    if reason := next((one.gpu_reason for one in done if one.gpu_reason), ""):
+        notes.append(f"its GPU time is not known: {reason}")
     encoder, realtime = encoder_of(asked, done)
     report = CommandReport(command=record, encoder=encoder, realtime=realtime, notes=notes)
     if record.exit_status or not (asked.quality or asked.files):
         return report
     return await _with_quality(config, asked, report)
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """None if one of them is unknown."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return sum(known) if len(known) == len(found) else None
 
 
 def encoder_of(asked: MeasureRequest, done: Sequence[CommandTimes]) -> tuple[EncoderStatus | None, bool | None]:

@@ -33,7 +33,7 @@ from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.lab.client_window import WrongTurn
 from wattview.daemon.lab.runner import InvalidScenario, NoSuchRun, RunBusy
 from wattview.foreign_text import wire_json
-from wattview.model import Event, PowerAccount, Snapshot, StreamEncoder, WorkloadProcesses
+from wattview.model import Event, Gpu, PowerAccount, Snapshot, StreamEncoder, WorkloadProcesses
 from wattview.model.run_request import WrongField
 
 if TYPE_CHECKING:
@@ -116,6 +116,15 @@ async def _events(parts: Parts, request: Request) -> list[Event]:
     return parts.events.after(int(number(request, "after", 0.0, low=0.0)))
 
 
+@answers("GET", "/api/v1/gpus", refusals={503: "There may be GPUs that cannot be read."})
+async def _gpus(parts: Parts, request: Request) -> list[Gpu]:
+    """The GPUs and the processes on them, not older than a second."""
+    found = parts.sampler.known_gpus(await parts.sampler.read_or_none("gpu"))
+    if found is None:
+        raise Refusal(503, "the GPUs cannot be read")
+    return list(found)
+
+
 @answers(
     "GET",
     "/api/v1/workloads/processes",
@@ -153,7 +162,7 @@ async def _remote_encoder(parts: Parts, request: Request) -> StreamEncoder:
 
 
 CALLS: tuple[Call[Any], ...] = (
-    _snapshot, _live, _processes, _remote_encoder, *HISTORY_CALLS, *RUN_CALLS, *RESULTS_CALLS, *DOCTOR_CALLS,
+    _snapshot, _live, _gpus, _processes, _remote_encoder, *HISTORY_CALLS, *RUN_CALLS, *RESULTS_CALLS, *DOCTOR_CALLS,
     *WALL_CALLS, _events,
 )  # fmt: skip
 

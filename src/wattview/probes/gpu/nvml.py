@@ -196,6 +196,7 @@ class _Device:
         caller = self.caller
         caller.faults = []
         values = caller.plain(self.handle) | caller.memory(self.handle)
+        found, known = processes(caller, self.handle, procfs)
         return Gpu(
             **self._fixed,
             **plausible(caller.part, values, caller.faults),
@@ -203,7 +204,8 @@ class _Device:
             xids=xids or {},
             profiling=self._profiler.read(monotonic),
             instances=self._instances(monotonic),
-            processes=processes(caller, self.handle, procfs),
+            processes=found,
+            processes_known=known,
         )
 
     def close(self) -> None:

@@ -30,18 +30,21 @@ _USE = (
 _NO_INSTANCE = 0xFFFFFFFF
 
 
-def processes(caller: Caller, handle: Any, procfs: Path) -> tuple[GpuProcess, ...]:
-    """The processes of one GPU by pid. Raises GpuLost, DriverGone."""
+def processes(caller: Caller, handle: Any, procfs: Path) -> tuple[tuple[GpuProcess, ...], bool]:
+    """The processes of one GPU by pid, and whether these are all. Raises GpuLost, DriverGone."""
     listed: dict[int, Any] = {}
+    known = True
     for versions in _LISTS:
         answers = (caller.ask("processes", function, handle, empty=[]) for function in versions)
-        for process in next((answer for answer in answers if answer is not None), ()):
+        answer = next((answer for answer in answers if answer is not None), None)
+        known = known and answer is not None
+        for process in answer or ():
             listed.setdefault(process.pid, process)
     if not listed:
-        return ()
+        return (), known
     since = int((time.time() - WINDOW_SECONDS) * 1e6)
     samples = caller.ask("processes", "nvmlDeviceGetProcessUtilization", handle, since, empty=[])
-    return tuple(_process(process, samples, procfs, caller) for _, process in sorted(listed.items()))
+    return tuple(_process(process, samples, procfs, caller) for _, process in sorted(listed.items())), known
 
 
 def _process(process: Any, samples: Any, procfs: Path, caller: Caller) -> GpuProcess:
