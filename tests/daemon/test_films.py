@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.support import films
 from tests.support.ffmpeg import run, vmaf_ffmpeg
@@ -16,6 +17,7 @@ from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.ffmpeg_command import OutputTarget
 from wattview.daemon.lab.encoding.film import Film, FilmError
+from wattview.daemon.lab.encoding.picture_choice import rate_remarks, with_bit_depth
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.judging import quality
 from wattview.daemon.lab.judging.scores import PSNR_CEILING_DB
@@ -56,7 +58,10 @@ async def scores(
     folder.mkdir(exist_ok=True)
     source = await film(program, path)
     copy = encode(program, source, folder, scenario, frames + 10, lossless)
-    clip = quality.Clip(scenario=scenario, fps=scenario.fps, copy=copy, first_frame=10, frames=frames, film=source)
+    clip = quality.Clip(
+        scenario=scenario, fps=scenario.fps, copy=copy, first_frame=10, frames=frames, film=source,
+        ten_bits=scenario.bit_depth == 10,
+    )  # fmt: skip
     return await quality.measure(Tool(vmaf_ffmpeg(), "static", True), program, clip, folder)
 
 
@@ -246,8 +251,13 @@ async def test_an_interlaced_film_is_deinterlaced_and_said_to_be(tmp_path: Path,
     path = films.lavfi(films.picture(fps=50), *fields, *films.YUV, to=tmp_path / "film.mkv")
     source = await film(program, path)
     assert source.interlaced
-    assert any("interlaced" in remark for remark in source.remarks)
     scenario = Scenario(name="x", resolution="320x180", fps=50, source="film")
+    (remark,) = rate_remarks(source, scenario)
+    assert (
+        remark
+        == "source: it is interlaced, 25 frames a second; deinterlaced before the encoder, each field became a picture"
+    )
+    assert "the two fields became one picture" in next(rate_remarks(source, replace(scenario, fps=25)))
     copy = encode(program, source, tmp_path, scenario, 40, lossless=True)
     pictures = {mean_picture(copy, tmp_path, frame)[0] for frame in range(10, 20)}
     assert len(pictures) == 10, "each field is a picture of its own"
@@ -260,6 +270,43 @@ async def test_an_hdr_film_says_what_its_scores_are_worth(tmp_path: Path, progra
     source = await film(program, path)
     assert source.colours == ("bt2020nc", "bt2020", "smpte2084")
     assert any("HDR (PQ)" in remark for remark in source.remarks)
+
+
+@SLOW
+async def test_ten_bits_stay_ten_bits_without_loss(tmp_path: Path, program: str) -> None:
+    path = films.lavfi(films.picture(), *KINDS["4:2:2 10 bits"], to=tmp_path / "film.mkv")
+    scenario = replace(SCENE, bit_depth=10)
+    found = await scores(program, path, tmp_path / "run", scenario=scenario, frames=60, lossless=True)
+    assert (found.frames, found.psnr_db, found.ssim) == (60, PSNR_CEILING_DB, 1.0)
+    assert shown(tmp_path / "run" / "copy-000.nut")["pix_fmt"] == "yuv420p10le"
+
+
+@SLOW
+async def test_every_encoder_of_ten_bits_keeps_them_and_the_tags_of_hdr(tmp_path: Path, program: str) -> None:
+    path = films.lavfi(films.picture(seconds=1.0), *KINDS["10 bits"], to=tmp_path / "film.mkv")
+    source = await film(program, path)
+    for encoder in ("libx265", "libsvtav1", "libaom-av1", "libvpx-vp9", "libx264"):
+        folder = tmp_path / encoder
+        folder.mkdir()
+        asked = replace(SCENE, encoder=encoder)
+        scenario, remarks = await with_bit_depth(asked, source, program, Capabilities())
+        assert scenario.bit_depth == 10
+        assert bool(remarks) is (encoder == "libx264"), remarks
+        says = shown(encode(program, source, folder, scenario, 10, lossless=False))
+        assert says["pix_fmt"] == "yuv420p10le", encoder
+        tags = [says.get(name) for name in ("color_space", "color_primaries", "color_transfer")]
+        # VP9 itself has a place for the matrix alone.
+        kept = 1 if encoder == "libvpx-vp9" else 3
+        assert tags[:kept] == ["bt2020nc", "bt2020", "smpte2084"][:kept], encoder
+    asked = replace(SCENE, encoder="h264_nvenc", preset="p1")
+    scenario, remarks = await with_bit_depth(asked, source, program, Capabilities())
+    assert (scenario.bit_depth, remarks) == (8, ["source: it has 10 bits, and 8 were encoded: h264_nvenc takes 8"])
+
+
+def test_a_rate_that_is_not_the_sources_is_said(program: str) -> None:
+    for fps, at, says in ((50, 25, "left out"), (25, 50, "shown twice"), (59.94, 60, ""), (30, 30, "")):
+        remarks = list(rate_remarks(Film(path=Path("x"), fps=fps), replace(SCENE, fps=at)))
+        assert remarks[0].endswith(f"pictures are {says}") if says else remarks == [], remarks
 
 
 async def test_a_picture_that_stands_still_is_the_films_doing(tmp_path: Path, program: str) -> None:

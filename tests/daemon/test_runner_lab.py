@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.conftest import ConfigFactory
+from tests.support import films
 from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import own_ffmpegs, rtmp_server, until, vmaf_ffmpeg
 from wattview.daemon.lab.encoding.capabilities import Capabilities
@@ -404,3 +405,30 @@ async def test_quality_runs_at_the_lowest_priority(bench: Bench) -> None:
     # What an FFmpeg can do is asked before; only the two that decode and compare go on.
     await until(lambda: _priorities() == [quality.NICE] * 2, "the comparison runs, and nothing beside it")
     await bench.runner.abort(begun.id)
+
+
+async def test_films_of_ten_bits_fifty_frames_and_fields_run_as_what_they_are(
+    make_config: ConfigFactory, tmp_path: Path
+) -> None:
+    fields = ["-vf", "tinterlace=interleave_top,fieldorder=tff", "-flags", "+ilme+ildct", *films.YUV]
+    hlg = ["-pix_fmt", "yuv420p10le", *films.tagged("bt2020nc", "bt2020", "arib-std-b67")]
+    films.lavfi(films.picture(fps=50), *hlg, to=tmp_path / "hlg.mkv")
+    films.lavfi(films.picture(fps=50), *fields, to=tmp_path / "fields.mkv")
+    bench = Bench(make_config("scenarios.quality_seconds=1", f"scenarios.media_dir={tmp_path}"))
+    film = replace(QUICK, audio="none")
+    run = await bench.run(
+        replace(film, name="hlg", source="hlg.mkv", fps=50, encoder="libx265"),
+        replace(film, name="fields", source="fields.mkv", fps=50),
+        replace(film, name="frames", source="fields.mkv", fps=25),
+    )
+    assert run.state == "done", (run.error, [record.notes for record in run.finished])
+    hlg_50, fields_50, frames_25 = run.finished
+    assert [record.bit_depth for record in run.finished] == [10, 8, 8]
+    assert any("it is HDR (HLG)" in note for note in hlg_50.notes or [])
+    assert any(note.endswith("each field became a picture") for note in fields_50.notes or [])
+    assert any(note.endswith("the two fields became one picture") for note in frames_25.notes or [])
+    for record, fps in ((hlg_50, 50), (fields_50, 50), (frames_25, 25)):
+        assert record.quality_frames == fps
+        assert record.vmaf_score > 50
+        (encoder,) = record.encoders or []
+        assert encoder.frames == pytest.approx(fps * record.duration, rel=0.2)

@@ -35,6 +35,7 @@ from wattview.cli.options import Options, settings
 @click.option(
     "--encoder-args", metavar="ARGS", help="Further settings of the encoder, e.g. '-tune film -bf 2'; no files."
 )
+@click.option("--bit-depth", type=int, help="8 or 10.  [default: the source's]")
 @click.option("--rate-control", metavar="MODE", help="capped, cbr or crf.  [default: capped]")
 @click.option("--crf", type=int, help="Constant quality, with --rate-control crf.")
 @click.option("--gop-seconds", type=float, metavar="SECONDS", help="Length of a group of pictures.  [default: 2]")

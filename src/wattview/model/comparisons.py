@@ -14,7 +14,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     """The options of the encoders. Scenarios with equal settings are repeats, whatever their names.
 
     ``bitrate`` lists those of all streams or renditions. ``pushed``: whether the streams went to a server;
-    ``protocol``: over which, None for RTMP.
+    ``protocol``: over which, None for RTMP. ``bit_depth`` is None for 8.
     ``name`` is that of a command or a recording, which has no other setting.
     """
 
@@ -25,6 +25,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     outputs: tuple[Output, ...] = ()
     encoder: str | None = None
     encoder_args: str | None = None
+    bit_depth: int | None = None
     preset: str | None = None
     source: str | None = None
     rate_control: str | None = None

@@ -38,6 +38,7 @@ EXPECTED: Mapping[str, str] = {
     "quality": "true or false",
     "encoder": f"one of {', '.join(get_args(VideoEncoder))}",
     "encoder_args": "settings of the encoder such as -tune film -bf 2, at most 500 characters",
+    "bit_depth": "8 or 10",
     "renditions": "a list of 1 to 12 outputs, each with a resolution",
     "rate_control": f"one of {', '.join(get_args(RateControl))}",
     "crf": "a whole number, 0 to 63",

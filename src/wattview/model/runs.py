@@ -195,6 +195,7 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     cambi_score: float | None = None
     encoder_tool: str | None = None
     encoder_args: str | None = None
+    bit_depth: int | None = None
     pushed_to: str | None = None
     command: CommandRecord | None = None
     parts: list[RecordedPart] | None = None

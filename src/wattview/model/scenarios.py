@@ -69,7 +69,8 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stream (each rendition of a ladder). Without ``push`` the streams are encoded and thrown away; ``target`` is where
     they are pushed instead of to the RTMP server: an address without secrets (``srt://``, ``rtsp://``, ``rtmp://``), or
     the name of one in the settings. ``encoder_args`` are further settings of the encoder, as on FFmpeg's command line.
-    ``vmaf_model`` overrides the setting of that name.
+    ``bit_depth`` is by default the source's: 10 for more than 8, where the encoder takes it. ``vmaf_model`` overrides
+    the setting of that name.
     """
 
     name: ScenarioName
@@ -86,6 +87,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quality: bool = True
     encoder: VideoEncoder = "libx264"
     encoder_args: Annotated[str, Meta(max_length=500, pattern=r"^[ -~]*$")] = ""
+    bit_depth: Literal[8, 10] | None = None
     bitrates: Annotated[list[Bitrate], Meta(min_length=1, max_length=64)] | None = None
     renditions: Annotated[list[Rendition], Meta(min_length=1, max_length=12)] | None = None
     rate_control: RateControl = "capped"

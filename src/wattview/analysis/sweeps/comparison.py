@@ -147,7 +147,7 @@ def setting_of(record: ScenarioRecord) -> Setting:
         encoder_args=record.encoder_args, rate_control=record.rate_control, crf=record.crf,
         gop_seconds=record.gop_seconds,
         buffer_seconds=record.buffer_seconds, audio=_rates(record.audio), viewers=record.viewers, pushed=record.pushed,
-        protocol=_protocol(record.pushed_to),
+        protocol=_protocol(record.pushed_to), bit_depth=record.bit_depth if record.bit_depth != 8 else None,
     )  # fmt: skip
 
 
@@ -177,6 +177,7 @@ def setting_text(setting: Setting) -> str:
         f"{setting.streams} x" if setting.streams else None,
         rendition,
         f"{setting.fps:g} fps" if setting.fps else None,
+        f"{setting.bit_depth} bits" if setting.bit_depth else None,
         setting.bitrate if setting.crf is None else f"CRF {setting.crf}",
         setting.rate_control if setting.rate_control == "cbr" else None,
         setting.encoder,

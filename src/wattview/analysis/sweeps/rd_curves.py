@@ -110,7 +110,7 @@ def _task(setting: Setting) -> Setting:
     return replace(
         setting, bitrate=None, crf=None, encoder=None, encoder_args=None, preset=None, rate_control=None,
         gop_seconds=None, buffer_seconds=None, pushed=None,
-        protocol=None,
+        protocol=None, bit_depth=None,
     )  # fmt: skip
 
 

@@ -146,7 +146,7 @@ class Encoders:
 
     def _on_gpu(self) -> list[str]:
         upload = entry_of(self._gpu_encoder) if self._gpu_encoder else None
-        device, way = (upload.device, upload.upload) if upload is not None else ((), "")
+        device, way = (upload.device, upload.uploads[0]) if upload is not None else ((), "")
         return [
             self._ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error", *device,
             "-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=60", "-vf", f"format=yuv420p{way}",

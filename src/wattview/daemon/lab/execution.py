@@ -25,6 +25,7 @@ from wattview.daemon.lab.encoding.destination_choice import can_stamp, destinati
 from wattview.daemon.lab.encoding.encoder_group import EncoderGroup, RunningEncoder
 from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied
 from wattview.daemon.lab.encoding.film import Film, FilmError
+from wattview.daemon.lab.encoding.picture_choice import rate_remarks, with_bit_depth
 from wattview.daemon.lab.encoding.viewers import with_delay
 from wattview.daemon.lab.judging.judge import Judge
 from wattview.daemon.lab.judging.vmaf_models import model_of
@@ -191,13 +192,18 @@ class Execution:
         self._tell("info", f"scenario {index + 1} of {len(self._plan)}: {planned.scenario.name}")
         scenario, settings = planned.scenario, self._config.scenarios
         encodes = scenario.type == "streams"
+        remarks: list[str] = []
         try:
             film = await self._film(planned) if encodes else None
         except (MediaError, FilmError) as error:
             await self._keep(index, record_of(planned, None, power_source=None, notes=[f"source: {error}"]))
             return
+        if encodes:
+            scenario, remarks = await with_bit_depth(scenario, film, settings.ffmpeg, self._capabilities)
+            planned = replace(planned, scenario=scenario)
         to, notes = await destination_of(scenario, settings, self._around.rtmp_url, self._capabilities)
-        notes += [f"source: {remark}" for remark in film.remarks] if film else []
+        notes += [*(f"source: {remark}" for remark in film.remarks), *rate_remarks(film, scenario)] if film else []
+        notes += remarks
         if film and not film.sound and scenario.audio != "none":
             notes.append("source: it has no sound, and so the streams have none")
         stamps, lack = await can_stamp(scenario, to, settings.ffmpeg, self._capabilities)

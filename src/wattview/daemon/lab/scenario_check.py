@@ -186,6 +186,8 @@ def _check_streams(field: str, scenario: Scenario, media_dir: Path) -> None:
         )
     if not encoder_options.accepts_preset(scenario.encoder, scenario.preset):
         raise InvalidScenario(f"{field}.preset", f"{scenario.encoder} has no preset {scenario.preset}")
+    if scenario.bit_depth == 10 and not encoder_options.takes_ten_bits(scenario.encoder):
+        raise InvalidScenario(f"{field}.bit_depth", f"{scenario.encoder} takes 8 bits")
     try:
         encoder_options.encoder_arguments(scenario, bits=MIN_BITS_PER_SECOND, fps=scenario.fps)
     except ValueError as error:

@@ -87,6 +87,7 @@ def _with_settings(record: ScenarioRecord, scenario: Scenario) -> ScenarioRecord
         preset=scenario.preset,
         encoder=scenario.encoder,
         encoder_args=scenario.encoder_args or None,
+        bit_depth=scenario.bit_depth,
         viewers=scenario.viewers or None,
         rate_control=scenario.rate_control,
         crf=scenario.crf,

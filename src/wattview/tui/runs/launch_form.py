@@ -52,6 +52,7 @@ FIELDS = (
     Field("encoder", "Encoder", sweeps=True, values=get_args(VideoEncoder)),
     Field("preset", "Preset", sweeps=True, values=get_args(Preset)),
     Field("encoder_args", "Encoder args"),
+    Field("bit_depth", "Bits", sweeps=True, values=("8", "10")),
     Field("rate_control", "Rate control", values=get_args(RateControl)),
     Field("crf", "CRF", sweeps=True),
     Field("gop_seconds", "GOP s", sweeps=True),
@@ -198,7 +199,7 @@ def _parts(field: Field, text: str) -> list[str]:
 
 def _value(name: str, text: str) -> Any:
     """What a field's text is for msgspec, which makes numbers of texts itself."""
-    if name == "crf":
+    if name in ("crf", "bit_depth"):
         return text or None
     if name == "push":
         return {"yes": True, "no": False}.get(text, text)

@@ -115,6 +115,7 @@ class Capabilities:
         """
         arguments = encoder_options.encoder_arguments(scenario, bits=PROBE_BITS, fps=PROBE_FPS)
         output = into.trial if into is not None else ("-f", "null", "/dev/null")
+        pictures = f"{film.pixel_format(scenario)}{encoder_options.upload(scenario)}"
         warned = bool(scenario.encoder_args) or into is not None
 
         async def ask(path: str) -> str:
@@ -124,14 +125,14 @@ class Capabilities:
                 "warning" if warned else "error", "-y",
                 *encoder.device,
                 "-f", "lavfi", "-i", f"testsrc2=size={PROBE_SIZE}:rate={PROBE_FPS}:duration=0.4",
-                "-filter_complex", f"[0:v:0]format={film.PIXEL_FORMAT}{encoder.upload}[v0]", "-map", "[v0]",
+                "-filter_complex", f"[0:v:0]format={pictures}[v0]", "-map", "[v0]",
                 *arguments, "-flags", "+global_header", *output,
             ]  # fmt: skip
             status, text = await _outcome(command)
             left_out = ffmpeg_command.left_out(text) if warned else ""
             return left_out if status == 0 else _reason(status, text)
 
-        return await self.remembered(("encode", *arguments, *output), program, ask, failed=bool)
+        return await self.remembered(("encode", pictures, *arguments, *output), program, ask, failed=bool)
 
     async def film(self, program: str, media: Path) -> Film:
         """What a media file says about itself, and whether it can be decoded. Raises FilmError."""

@@ -47,8 +47,8 @@ class EncoderEntry(NamedTuple):
     ``codecs`` maps FFmpeg's name of the encoder to the codec. ``options`` are those of rate control and of groups of
     pictures; ``free`` those that a request may add. ``presets`` maps x264's presets, fastest first, to its own scale,
     the values of ``preset_option``; empty if it has none. ``own_presets`` are valid too. ``hardware``: FFmpeg lists it
-    on every machine, and only encoding with it shows whether it works. ``device`` goes before the inputs; ``upload``
-    moves a picture to the encoder, at the end of the filter chain.
+    on every machine, and only encoding with it shows whether it works. ``device`` goes before the inputs; ``uploads``
+    move a picture of 8 or of 10 bits to the encoder, at the end of the filter chain.
     """
 
     codecs: dict[str, str]
@@ -60,7 +60,7 @@ class EncoderEntry(NamedTuple):
     max_crf: int = 51
     hardware: bool = False
     device: tuple[str, ...] = ()
-    upload: str = ""
+    uploads: tuple[str, str] = ("", "")
 
 
 def _x264(wanted: Wanted) -> tuple[str, ...]:
@@ -133,6 +133,7 @@ _LIVE_PRESETS = ("8", "8", "7", "7", "6", "6", "5", "5", "4", "4")
 """Values of ``cpu-used`` that libvpx and libaom have for real time."""
 
 _UP_TO_8 = frozenset(str(number) for number in range(9))
+_VAAPI_UPLOADS = (",format=nv12,hwupload", ",format=p010le,hwupload")
 _VAAPI_DEVICE = ("-vaapi_device", VAAPI_DEVICE)
 
 
@@ -154,22 +155,23 @@ ENCODERS: tuple[EncoderEntry, ...] = (
     ),
     EncoderEntry(
         _interface("nvenc", "h264", "hevc", "av1"), _nvenc, free_arguments.NVENC, hardware=True,
+        uploads=("", ",format=p010le"),
         presets=("p1", "p1", "p2", "p3", "p3", "p4", "p5", "p6", "p7", "p7"),
         own_presets=frozenset(f"p{number}" for number in range(1, 8)),
     ),
     EncoderEntry(
         _interface("vaapi", "h264", "hevc"), _vaapi, free_arguments.VAAPI, hardware=True, presets=(),
-        device=_VAAPI_DEVICE, upload=",format=nv12,hwupload",
+        device=_VAAPI_DEVICE, uploads=_VAAPI_UPLOADS,
     ),
     EncoderEntry(
         _interface("vaapi", "vp9", "av1"), _vaapi_by_index, free_arguments.VAAPI, hardware=True, presets=(), max_crf=63,
-        device=_VAAPI_DEVICE, upload=",format=nv12,hwupload",
+        device=_VAAPI_DEVICE, uploads=_VAAPI_UPLOADS,
     ),
     EncoderEntry(
         _interface("qsv", "h264", "hevc", "vp9", "av1"), _qsv, free_arguments.QSV, hardware=True, presets=(
             "veryfast", "veryfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "veryslow",
         ),
-        device=("-init_hw_device", "qsv=hw", "-filter_hw_device", "hw"), upload=",format=nv12",
+        device=("-init_hw_device", "qsv=hw", "-filter_hw_device", "hw"), uploads=(",format=nv12", ",format=p010le"),
     ),
 )  # fmt: skip
 """Valid names in a request are in ``model.scenarios.VideoEncoder``."""
@@ -185,6 +187,16 @@ def entry_of(encoder: str) -> EncoderEntry:
 def codec(encoder: str) -> str:
     """The codec: ``h264``, ``hevc``, ``vp9`` or ``av1``."""
     return entry_of(encoder).codecs[encoder]
+
+
+def takes_ten_bits(encoder: str) -> bool:
+    """Whether the encoder takes pictures of 10 bits: all but the hardware's H.264."""
+    return not (entry_of(encoder).hardware and codec(encoder) == "h264")
+
+
+def upload(scenario: Scenario) -> str:
+    """The end of the filter chain before the scenario's encoder."""
+    return entry_of(scenario.encoder).uploads[scenario.bit_depth == 10]
 
 
 def accepts_preset(encoder: str, preset: str) -> bool:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from wattview.daemon.lab.encoding import encoder_options, film
 from wattview.daemon.lab.encoding.destination import RTMP, Transport
-from wattview.daemon.lab.encoding.film import PIXEL_FORMAT, Film
+from wattview.daemon.lab.encoding.film import Film, pixel_format
 from wattview.daemon.lab.encoding.renditions import EncodedStream, Variant, picture_size
 from wattview.model import Scenario
 from wattview.model.run_request import bits_per_second
@@ -107,7 +107,7 @@ def reference_command(
     return [
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", *_picture_input(scenario, film),
         "-filter_complex", f"{_source(film)}{_picture(scenario, film)}{chosen}[v0]", "-map", "[v0]",
-        "-frames:v", str(frames), "-pix_fmt", PIXEL_FORMAT, "-f", "rawvideo", "pipe:1",
+        "-frames:v", str(frames), "-pix_fmt", pixel_format(scenario), "-f", "rawvideo", "pipe:1",
     ]  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def _source(source: Film | None) -> str:
 
 def _picture(scenario: Scenario, source: Film | None) -> str:
     """The filters after the source."""
-    return f"format={PIXEL_FORMAT}" if source is None else film.film_filters(source, scenario)
+    return f"format={pixel_format(scenario)}" if source is None else film.film_filters(source, scenario)
 
 
 def source_clock(file: str, fps: int) -> str:
@@ -164,7 +164,7 @@ def source_clock(file: str, fps: int) -> str:
 
 def _ladder(scenario: Scenario, stream: EncodedStream, film: Film | None, clock: str | None) -> str:
     """The filter graph from the source picture to the encoders' pads ``[v0]``, ``[v1]`` …"""
-    upload = encoder_options.entry_of(scenario.encoder).upload
+    upload = encoder_options.upload(scenario)
     count = len(stream.variants)
     source, picture = _source(film), _picture(scenario, film)
     if clock is not None:

@@ -1,8 +1,8 @@
 """A media file as a source: its video and audio properties, and the filters that normalise its pictures.
 
-Code values are preserved: no matrix, primaries or transfer is converted; only full range becomes limited, and more than
-8 bits become 8. The file's colour tags are passed to the encoder, and so to the viewers. The encoder and the reference
-for its output use the same filters.
+Code values are preserved: no matrix, primaries or transfer is converted; only full range becomes limited, and the bit
+depth the scenario's. The file's colour tags are passed to the encoder, and so to the viewers. The encoder and the
+reference for its output use the same filters.
 
 Pure functions; ``capabilities`` runs FFmpeg and passes its output here.
 """
@@ -102,7 +102,7 @@ def picture_input(film: Film) -> list[str]:
 
 def film_filters(film: Film, scenario: Scenario) -> str:
     """From the film's pictures to the scenario's: frames 0, 1, 2 … at its rate from time 0, at its size with square
-    pixels and the film's aspect ratio between black bars, progressive, 8 bits, limited range.
+    pixels and the film's aspect ratio between black bars, progressive, in its bit depth, limited range.
 
     FFmpeg itself then neither repeats nor drops a frame, and frame n of the reference is frame n of the stream.
     """
@@ -113,19 +113,28 @@ def film_filters(film: Film, scenario: Scenario) -> str:
     else:
         before, convert = [f"setparams={_ONE_NAME}"], ""
     if film.interlaced:
-        fields = film.fps is not None and scenario.fps > 1.5 * film.fps
         # The deinterlacer accepts only one picture size; if the film never changes it, this scaler does nothing.
         before.append(f"scale={film.size}:interl=-1")
-        before.append(f"bwdif=mode={'send_field' if fields else 'send_frame'}:deint=interlaced")
+        before.append(f"bwdif=mode={'send_field' if takes_fields(film, scenario) else 'send_frame'}:deint=interlaced")
     size = f"w='{_even(f'min({width},{height}*dar)')}':h='{_even(f'min({height},{width}/dar)')}'"
     filters = [
         *before,
         f"setpts=PTS-STARTPTS,fps={scenario.fps}",
         f"scale={size}:eval=frame:flags=bicubic:out_range=tv{convert}",
-        f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:eval=frame,setsar=1,format={PIXEL_FORMAT}",
+        f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:eval=frame,setsar=1,format={pixel_format(scenario)}",
         f"setparams=range=tv:colorspace={matrix}:color_primaries={primaries}:color_trc={transfer}",
     ]
     return ",".join(filters)
+
+
+def takes_fields(film: Film, scenario: Scenario) -> bool:
+    """Whether each field of an interlaced film becomes a picture."""
+    return film.interlaced and film.fps is not None and scenario.fps > 1.5 * film.fps
+
+
+def pixel_format(scenario: Scenario) -> str:
+    """Of the pictures before the encoder, and of their reference."""
+    return TEN_BITS if scenario.bit_depth == 10 else PIXEL_FORMAT
 
 
 def _even(expression: str) -> str:
@@ -253,12 +262,10 @@ def film_of(path: Path, packets: Listed, pictures: str, *, whole: bool) -> Film:
     remarks = []
     if packets.pictures > 1:
         remarks.append(f"it has {packets.pictures} pictures; the largest was taken")
-    if interlaced:
-        remarks.append("it is interlaced; it was deinterlaced before the encoder, and for the comparison alike")
     if colours[2] in HDR:
         remarks.append(
-            f"it is HDR ({HDR[colours[2]]}); its code values were encoded in 8 bits without tone mapping, and the "
-            "scores are made for SDR"
+            f"it is HDR ({HDR[colours[2]]}); its code values and tags were kept, without tone mapping, and the scores "
+            "are made for SDR"
         )
     if packets.still_seconds > STILL_SECONDS:
         remarks.append(f"its picture stands still for up to {packets.still_seconds:.1f} s")

@@ -114,6 +114,7 @@ class Judge:
         clip = quality.Clip(
             scenario=group.scenario, fps=copy.variant.fps, copy=copy.path, first_frame=copy.first_frame,
             frames=copy.frames, film=group.film, encoded=copy.variant.resolution,
+            ten_bits=group.scenario.bit_depth == 10,
         )  # fmt: skip
         program = self._settings.ffmpeg
         scores = await quality.measure(tool, program, clip, self._folder, lambda done: advance(done / clip.frames))
