@@ -132,6 +132,28 @@ SESSION = "/user.slice/user-1000.slice/session-3.scope"
 
 
 @pytest.mark.parametrize("version", [1, 2])
+def test_memory_of_a_cgroup_that_holds_workloads_is_what_these_leave(
+    make: Make, tmp_path: Path, version: Version
+) -> None:
+    """So that memory can be summed like CPU time; again at each reading, and unknown where a part is."""
+    tree = WorkloadTree(tmp_path, version)
+    tree.add(SERVICE, 1.0, memory=100)
+    tree.add(QUADLET, 1.0, memory=30)
+    tree.add("/system.slice/cron.service", 1.0, memory=50)
+    tree.charge(SERVICE, 100)
+    tree.charge("/system.slice", 400)
+    probe = make(tree)
+    probe.read()
+    tree.use("/system.slice", 2.0)
+    for _ in range(2):
+        found = by_id(probe.read())
+        assert [found[path].memory_bytes for path in (QUADLET, SERVICE, "/system.slice")] == [30, 70, 250]
+    tree.charge(QUADLET, None)
+    found = by_id(probe.read())
+    assert [found[path].memory_bytes for path in (QUADLET, SERVICE, "/system.slice")] == [None, None, 250]
+
+
+@pytest.mark.parametrize("version", [1, 2])
 def test_what_is_used_in_a_cgroup_is_one_workloads_alone(make: Make, tmp_path: Path, version: Version) -> None:
     tree = WorkloadTree(tmp_path, version)
     tree.add(f"/docker/{DOCKER_ID}", 100.0)
@@ -260,7 +282,7 @@ def test_workloads_with_one_name_are_series_of_their_own(make: Make, tmp_path: P
         tree.add(f"/docker/{id}", float(number))
         docker[number].add(id, "web", 100)
     probe = make(tree, f"workloads.engines=docker={tmp_path}/0.sock,docker={tmp_path}/1.sock")
-    (cpu, _) = families(probe.read())
+    cpu, *_ = families(probe.read())
     texts = [text for text, _ in cpu.samples]
     assert len(texts) == len(set(texts))
     assert sum('name="web"' in text for text in texts) == 1

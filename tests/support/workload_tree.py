@@ -56,6 +56,12 @@ class WorkloadTree:
             self._total[above] = self._total.get(above, 0.0) + more
             self._write(above)
 
+    def charge(self, path: str, memory: int | None) -> None:
+        """Memory that is charged to a cgroup, with all that is below it; None: it cannot be read."""
+        name = "memory.current" if self.version == 2 else "memory.usage_in_bytes"
+        text = "" if memory is None else f"{memory}\n"
+        (self._memory / path.lstrip("/") / name).write_text(text)
+
     def empty(self, path: str) -> None:
         """Its last process ends."""
         if self.version == 2:

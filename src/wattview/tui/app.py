@@ -204,9 +204,13 @@ class Dashboard(RunsApp):
         """Creates the screens that were not visited yet, so that the first visit is as quick as any other."""
         for mode in self.MODES:
             await self._no_key()
+            if not self.is_running:
+                return  # no screen can be added to an app that closes its screens
             await self._init_mode(mode)
         for kind, mode in (("container", "workloads"), ("stream", "streams")):
             await self._no_key()
+            if not self.is_running:
+                return
             await self._get_screen(self._details(mode, kind))[1]
         await self._no_key()
         settle()

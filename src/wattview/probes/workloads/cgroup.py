@@ -6,6 +6,7 @@ all workloads can be summed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Literal
 
@@ -22,14 +23,15 @@ class WorkloadCgroup:
     """A cgroup; ``place`` says which workload it is, if any. ``above`` is the context for its children.
 
     ``seconds`` is its own CPU time, without that of workloads inside it; for a ``residue``, since it was found. It
-    never falls. ``percent`` is its rate (100 = one core). ``started`` is when it was created (Unix seconds), if
-    observed. ``watch`` and ``populated`` are its inotify watches.
+    never falls. ``percent`` is its rate (100 = one core). ``memory_bytes`` is its own as well. ``started`` is when it
+    was created (Unix seconds), if observed. ``watch`` and ``populated`` are its inotify watches.
     """
 
     __slots__ = (
         "_cpu",
         "_inside",
         "_memory",
+        "_memory_inside",
         "_offset",
         "_parse",
         "_rate",
@@ -72,9 +74,10 @@ class WorkloadCgroup:
         self._parse = _usage if version == 2 else _nanoseconds
         self._cpu = KernelFile(f"{directory}/{'cpu.stat' if version == 2 else 'cpuacct.usage'}", size=1024)
         self._memory: KernelFile | None = None
-        if memory is not None and found is not None and not found.residue:
+        if memory is not None and found is not None:
             name = "memory.current" if version == 2 else "memory.usage_in_bytes"
             self._memory = KernelFile(f"{memory}/{name}", size=64)
+        self._memory_inside: int | None = 0
         self._inside = 0.0
         """CPU time of the workloads inside it, ended ones included, as of their last readings."""
         self._offset: float | None = None if found is not None and found.residue else 0.0
@@ -101,12 +104,20 @@ class WorkloadCgroup:
         assert self.seconds is not None
         rate = self._rate.update(monotonic, self.seconds)
         self.percent = None if rate is None else rate * 100
-        if self._memory is not None:
-            try:
-                self.memory_bytes = integer(self._memory.read(), "memory of a cgroup")
-            except (OSError, ValueError):
-                self.memory_bytes = None
         return True
+
+    def read_memory(self) -> None:
+        """Reads its memory; that of all its descendants was read before, in the same pass."""
+        total: int | None = None
+        if self._memory is not None:
+            with contextlib.suppress(OSError, ValueError):
+                total = integer(self._memory.read(), "memory of a cgroup")
+        inside, self._memory_inside = self._memory_inside, 0
+        # Some of it may be freed between two reads.
+        self.memory_bytes = None if total is None or inside is None else max(total - inside, 0)
+        if (owner := self.owner) is not None:
+            known = owner._memory_inside
+            owner._memory_inside = None if total is None or known is None else known + total
 
     def close(self) -> None:
         self._cpu.close()

@@ -54,7 +54,7 @@ class WorkloadsProbe:
                 self._names.wait(FIRST_NAMES_SECONDS)
             sandboxes = self._sandboxes(cgroups)
             found = [
-                self._workload(one, inside=sandboxes.get(one.path, 0.0))
+                self._workload(one, sandbox=sandboxes.get(one.path))
                 for one in cgroups
                 if (_is_shown(one) or one.path in sandboxes) and not self._is_sandbox(one)
             ]
@@ -127,18 +127,23 @@ class WorkloadsProbe:
         named = self._names.containers.get(one.place.container_id)
         return named is not None and named.sandbox
 
-    def _sandboxes(self, cgroups: Iterable[WorkloadCgroup]) -> dict[str, float]:
-        """CPU time of sandboxes, by the path of their pod's cgroup."""
-        return {
-            one.owner.path: one.seconds or 0.0 for one in cgroups if one.owner is not None and self._is_sandbox(one)
-        }
+    def _sandboxes(self, cgroups: Iterable[WorkloadCgroup]) -> dict[str, WorkloadCgroup]:
+        """The sandboxes' cgroups, by the path of their pod's."""
+        return {one.owner.path: one for one in cgroups if one.owner is not None and self._is_sandbox(one)}
 
     def _remember(self, ended: Workload, monotonic: float) -> None:
         self._ended.append((ended, monotonic))
 
-    def _workload(self, one: WorkloadCgroup, ended: float | None = None, inside: float = 0.0) -> Workload:
+    def _workload(
+        self, one: WorkloadCgroup, ended: float | None = None, sandbox: WorkloadCgroup | None = None
+    ) -> Workload:
+        """``sandbox`` is the pod's, which is the pod as well."""
         place, names = one.place, self._names
         assert place is not None
+        of_sandbox, memory = 0.0, one.memory_bytes
+        if sandbox is not None:
+            of_sandbox = sandbox.seconds or 0.0
+            memory = None if None in (memory, sandbox.memory_bytes) else (memory or 0) + (sandbox.memory_bytes or 0)
         named = names.containers.get(place.container_id) if place.container_id else None
         pod = names.pods.get(place.pod_uid) if place.pod_uid else None
         about = named or pod
@@ -166,9 +171,9 @@ class WorkloadsProbe:
             slice=one.parent.path if one.parent is not None else one.path.rpartition("/")[0],
             started=one.started,
             ended=ended,
-            cpu_seconds_total=None if one.seconds is None else one.seconds + inside,
+            cpu_seconds_total=None if one.seconds is None else one.seconds + of_sandbox,
             cpu_percent=None if ended is not None else one.percent,
-            memory_bytes=None if ended is not None else one.memory_bytes,
+            memory_bytes=None if ended is not None else memory,
         )
 
 

@@ -72,7 +72,10 @@ class CgroupTree:
             self._resync()
         for one in [one for one in self._workloads() if not one.read(now)]:
             self._end(one)
-        return self._workloads()
+        workloads = self._workloads()
+        for one in workloads:
+            one.read_memory()
+        return workloads
 
     def _workloads(self) -> list[WorkloadCgroup]:
         if self._order is None:

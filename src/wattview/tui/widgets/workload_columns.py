@@ -170,7 +170,7 @@ def _in_tree(row: WorkloadRow) -> str:
 WORKLOAD_TREE: tuple[Column[WorkloadRow], ...] = (
     Column("Workload", 30, _in_tree, lambda row: row.workload.name.casefold(), left=True),
     *(column for column in WORKLOADS[1:] if column.title not in ("Kind", "Belongs to")),
-    Column("Kind", 9, lambda row: f"{row.parts} inside" if row.parts else row.workload.kind, left=True, rank=2),
+    Column("Kind", 11, lambda row: f"{row.parts} inside" if row.parts else row.workload.kind, left=True, rank=2),
 )
 """Workloads in the branches that they belong to."""
 
@@ -203,6 +203,14 @@ def _encoder(row: StreamRow) -> str:
     return {"none": "not found", "server": "the server"}.get(one.match) or one.place or UNKNOWN
 
 
+def _encoder_in(row: StreamRow, width: int) -> str:
+    """The same, where there is little room without the kind of what it runs in."""
+    text, one = _encoder(row), row.stream.encoder
+    if len(text) <= width or one is None or not one.name:
+        return text
+    return text.removeprefix(f"{one.kind} ")
+
+
 def _cost(row: StreamRow) -> float | None:
     if row.stream.power_watts is None or row.cost_per_watt_hour is None:
         return None
@@ -227,7 +235,11 @@ STREAMS: tuple[Column[StreamRow], ...] = (
 )  # fmt: skip
 
 
-STREAMS_AND_ENCODERS = (*STREAMS[:2], Column("Encoder", 16, _encoder, _encoder, left=True, rank=3), *STREAMS[2:])
+STREAMS_AND_ENCODERS = (
+    *STREAMS[:2],
+    Column("Encoder", 14, _encoder, _encoder, left=True, rank=1, draw=_encoder_in, grow=16),
+    *STREAMS[2:],
+)
 """Streams on a screen of their own."""
 
 CONTAINER_WATTS = 1

@@ -24,7 +24,7 @@ PROCESSES: tuple[Column[WorkloadProcess], ...] = (
     Column("User", 9, lambda one: one.user, lambda one: one.user.casefold(), left=True, rank=3),
     Column("CPU time", 9, lambda one: span(one.cpu_seconds_total), lambda one: one.cpu_seconds_total, rank=5),
     Column("Program", 15, lambda one: one.program, lambda one: one.program.casefold(), left=True, rank=4),
-    Column("Command", 20, lambda one: one.command, lambda one: one.command.casefold(), left=True),
+    Column("Command", 32, lambda one: one.command, lambda one: one.command.casefold(), left=True),
 )
 _CPU = 2
 """The column that it is sorted by at first."""
