@@ -198,6 +198,7 @@ def test_a_workload_that_comes_and_goes_between_two_reads_is_told_with_its_last_
     tree.use(job, 0.75)
     tree.empty(job)
     if version == 2:
+        until(lambda: "run-42.service" in cgroup(probe, "/system.slice").children, True)
         until(lambda: cgroup(probe, job).seconds, 0.75)
     tree.remove(job)
     until(lambda: len(probe.read().ended), 1)
