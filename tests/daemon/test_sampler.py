@@ -7,6 +7,7 @@ import contextlib
 import logging
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -93,6 +94,19 @@ async def test_details_are_read_for_those_who_show_them(
     probe.gate.set()
     await asyncio.gather(first, second)
     assert told[3:] == [False, True], "nor is one that had begun before they asked"
+
+
+async def test_a_failure_that_is_told_many_times_keeps_nothing_of_those_who_asked(
+    source: Source, probe: ScriptedProbe
+) -> None:
+    probe.error = SourceAbsent("nothing here")
+    lengths = []
+    for _ in range(20):
+        with pytest.raises(SourceAbsent) as caught:
+            await source.read()
+        lengths.append(len(list(traceback.walk_tb(caught.value.__traceback__))))
+    assert probe.reads == 1
+    assert len(set(lengths[1:])) == 1
 
 
 async def test_a_reading_that_is_too_old_for_the_asker_is_taken_anew(source: Source, probe: ScriptedProbe) -> None:

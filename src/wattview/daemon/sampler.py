@@ -94,7 +94,7 @@ class Source:
         if self.latest is not None and self._failure is None and now - self.latest.monotonic <= max_age and not missing:
             return self.latest
         if self._failure is not None and max_age > 0 and now - self._failed_at < RETRY_SECONDS[self._failure.state]:
-            raise self._failure
+            raise self._failure.with_traceback(None)  # else every raise lengthens its traceback, and keeps its frames
         if self._pending is None or self._pending.done():
             self._wanted = detailed
             self._pending = asyncio.create_task(self._read())
@@ -107,7 +107,7 @@ class Source:
         outcome = pending.result()
         if isinstance(outcome, SourceError):
             raise outcome
-        if detailed and not self._detailed:  # it had begun before details were asked for
+        if detailed and not (self._detailed and outcome is self.latest):  # it had begun before they were asked for
             return await self.read(max_age, patience, detailed=True)
         return outcome
 

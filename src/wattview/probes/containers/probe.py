@@ -89,7 +89,7 @@ class ContainersProbe:
                 root = self._read_root(machine)
         if state.problem is not None:
             if not running:
-                raise state.problem
+                raise state.problem.with_traceback(None)
             faults["docker"] = Fault("docker", state.problem.reason, state.problem.fix)
         for one in self._others:
             problem = one.engine.state.problem

@@ -200,7 +200,7 @@ class PowerProbe:
 
     def _try(self, now: Moment) -> None:
         if self._failure is not None and 0 <= now.monotonic - self._failure[0] < RETRY_SECONDS:
-            raise self._failure[1]
+            raise self._failure[1].with_traceback(None)
         self._sample(now, 0.5 / self.sample_hz)
 
     def _sample(self, now: Moment, not_within: float) -> None:
