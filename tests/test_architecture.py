@@ -18,7 +18,7 @@ MOST_MODULES = 16
 ROOMS: Mapping[str, tuple[str, ...]] = {
     "axis": (),
     "decoding": (),
-    "exposition": ("foreign_text",),
+    "exposition": ("foreign_text", "gc_tuning"),
     "foreign_text": (),
     "gc_tuning": (),
     "whole_file": (),

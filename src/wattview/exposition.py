@@ -11,15 +11,24 @@ https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
 
 from wattview.foreign_text import encodable
+from wattview.gc_tuning import kept_for_a_while
+
+FAST_ZLIB = "isal.isal_zlib"
+"""It has zlib's interface, is several times as fast, and exists for x86-64 and ARM64."""
+
+GZIP_LEVEL = 1
+"""On a scrape's text, level 1 saves nine tenths of what level 9 does, at a fraction of the CPU time."""
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -129,7 +138,7 @@ class Families:
         return list(self._by_name.values())
 
 
-@lru_cache(maxsize=8192)
+@kept_for_a_while(32_768)
 def labels(**pairs: str) -> str:
     """``{a="1",b="2"}`` in the given order, escaped."""
     return label_text(pairs)
@@ -202,7 +211,25 @@ def number(value: float) -> str:
 
 def render(families: Iterable[Family], openmetrics: bool = False) -> bytes:
     """The text of all families that have samples. Families with the same name must already be merged."""
-    out: list[str] = []
+    return b"".join(_texts(families, openmetrics))
+
+
+def render_zipped(families: Iterable[Family], openmetrics: bool = False) -> bytes:
+    """The same, compressed with gzip family by family, so that a large text never exists as a whole."""
+    zipping = _zlib().compressobj(GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    parts = [zipping.compress(text) for text in _texts(families, openmetrics)]
+    return b"".join([*parts, zipping.flush()])
+
+
+@functools.cache
+def _zlib() -> Any:
+    try:
+        return import_module(FAST_ZLIB)
+    except ImportError:
+        return zlib
+
+
+def _texts(families: Iterable[Family], openmetrics: bool) -> Iterator[bytes]:
     for family in families:
         if not family.samples:
             continue
@@ -211,12 +238,12 @@ def render(families: Iterable[Family], openmetrics: bool = False) -> bytes:
         help_text = family.help.replace("\\", r"\\").replace("\n", r"\n")
         if openmetrics:
             help_text = help_text.replace('"', r"\"")
-        out.append(f"# HELP {documented} {help_text}\n# TYPE {documented} {kind}\n")
+        out = [f"# HELP {documented} {help_text}\n# TYPE {documented} {kind}\n"]
         for text, value in family.samples:
             out.append(f"{name}{text} {value if type(value) is int else number(value)}\n")
+        yield "".join(out).encode()
     if openmetrics:
-        out.append("# EOF\n")
-    return "".join(out).encode()
+        yield b"# EOF\n"
 
 
 def _openmetrics_type(name: str, kind: str) -> tuple[str, str]:

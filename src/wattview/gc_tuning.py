@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
+import functools
 import gc
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 M_ARENA_MAX = -8
 """malloc.h"""
+
+_caches: list[Callable[[], None]] = []
 
 
 def begin() -> None:
@@ -33,6 +42,32 @@ def settle() -> None:
     collection of the dashboard's nine screens costs as much as thirty pictures."""
     gc.collect()
     gc.freeze()
+
+
+def kept_for_a_while(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A cache of a function's results that ``keep_forgetting`` empties.
+
+    ``most`` is far above what is ever in use, as a protection alone: a cache that is too small for all of a host's
+    containers is worth nothing, since it is read in their order and forgets each just before its turn. What belongs to
+    containers that are gone goes when it is emptied.
+    """
+
+    def decorated(function: Callable[P, T]) -> Callable[P, T]:
+        cached = functools.lru_cache(maxsize=most)(function)
+        _caches.append(cached.cache_clear)
+        return cast(Callable[P, T], cached)
+
+    return decorated
+
+
+async def keep_forgetting(every_seconds: float) -> None:
+    """Empties those caches periodically, and returns free memory to the system: answers of all sizes leave the C
+    library's heap in pieces, which it keeps."""
+    while True:
+        await asyncio.sleep(every_seconds)
+        for clear in _caches:
+            clear()
+        give_back_memory()
 
 
 def tidy() -> None:

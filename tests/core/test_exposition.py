@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from wattview import exposition
 from wattview.exposition import (
     OPENMETRICS,
     TEXT,
@@ -21,6 +23,7 @@ from wattview.exposition import (
     number,
     parse_series,
     render,
+    render_zipped,
 )
 
 LABEL_VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -43,6 +46,19 @@ def test_a_family_without_samples_is_not_shown_and_none_is_no_sample() -> None:
     family = Family("demo_watts", "gauge", "Power.").add(None, labels(zone="core"))
     assert render([family]) == b""
     assert render([family], openmetrics=True) == b"# EOF\n"
+
+
+@pytest.mark.parametrize("module", ["isal.isal_zlib", "no.such.module"], ids=["isal", "Python's own zlib"])
+@pytest.mark.parametrize("openmetrics", [False, True])
+def test_a_compressed_scrape_is_the_same_text(module: str, openmetrics: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exposition, "FAST_ZLIB", module)
+    exposition._zlib.cache_clear()
+    families = [Family(f"a_{number}", "gauge", "Some help.") for number in range(300)]
+    for family in families:
+        for name in ("one", "zwei", "três"):
+            family.add(number := len(family.samples) / 3, labels(name=name, value=str(number)))
+    assert gzip.decompress(render_zipped(families, openmetrics)) == render(families, openmetrics)
+    exposition._zlib.cache_clear()
 
 
 def test_a_counter_known_without_total_keeps_its_name_in_openmetrics() -> None:

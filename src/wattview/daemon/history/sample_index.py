@@ -7,12 +7,12 @@ its last reading count, so that a container or stream that had ended by then doe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from itertools import pairwise
 from statistics import median
 from typing import Any, NamedTuple
 
 from wattview.exposition import parse_series
+from wattview.gc_tuning import kept_for_a_while
 from wattview.model import HistorySeries
 
 ONE_READING_SECONDS = 0.001
@@ -80,7 +80,7 @@ class SampleIndex:
         return max(samples, key=lambda sample: sample.time).value if samples else None
 
 
-@lru_cache(maxsize=4096)
+@kept_for_a_while(32_768)
 def _parsed(key: str) -> tuple[str, Mapping[str, str]]:
     return parse_series(key)
 

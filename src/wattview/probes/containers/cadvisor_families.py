@@ -7,10 +7,11 @@ kernel does not provide has no sample here; cAdvisor prints 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache, partial
+from functools import partial
 
 from wattview import __version__
 from wattview.exposition import Families, Family, FamilyType, label_text, labels, rows
+from wattview.gc_tuning import kept_for_a_while
 from wattview.model import Container, ContainerDetail, ContainersReading, Engine, Filesystem, Machine
 from wattview.probes.containers.metric_labels import LONGEST_VALUE, RESTARTS, label_names
 
@@ -252,13 +253,13 @@ def _all_labels(containers: Iterable[Container]) -> set[str]:
     return {key for container in containers for key in container.labels}
 
 
-@lru_cache(maxsize=1024)
+@kept_for_a_while(16_384)
 def _base(cgroup: str, name: str, image: str, own: tuple[tuple[str, str], ...]) -> str:
     """A container's labels without the braces."""
     return label_text({**dict(own), "id": cgroup, "image": image, "name": name})[1:-1]
 
 
-@lru_cache(maxsize=1024)
+@kept_for_a_while(16_384)
 def _quoted(value: str) -> str:
     return label_text({"x": value})[3:-1]
 
