@@ -6,6 +6,7 @@ a user's, beside containerd.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -290,3 +291,34 @@ def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_thei
     assert owned >= 0.95 * (owned + grown(("kernel",)))
     assert 0.95 * (late - early) <= owned <= 1.05 * (latest - earliest), "each CPU second is one workload's"
     guest.run("systemctl stop transcode; ctr task kill --signal 9 bare; systemctl --user -M user@ stop encode || true")
+
+
+PLUG = '{"meters": [{"power": 42.5, "is_valid": true, "total": 100, "timestamp": 1}]}'
+
+
+def test_a_meter_the_grid_and_all_that_is_kept_work_under_the_unit(guest: Guest) -> None:
+    """Nothing that the unit closes is needed: another machine's meter, a file of prices, and the state directory."""
+    guest.run(
+        'mkdir -p /srv/plug && cd /srv/plug && echo \'{"mac": "A8032A", "type": "SHPLG-S"}\' >shelly'
+        f" && echo '{PLUG}' >status"
+        " && systemd-run --unit plug python3 -m http.server --bind 127.0.0.1 8099 --directory /srv/plug"
+        " && printf 'time,price_per_kwh\\n1700000000,0.3\\n' >/etc/wattview/prices.csv"
+        ' && printf \'\\n[[power.meters]]\\nkind = "shelly"\\nurl = "http://127.0.0.1:8099"\\n'
+        '[[cost.grid]]\\nkind = "csv"\\nfile = "/etc/wattview/prices.csv"\\n\' >>/etc/wattview/wattview.toml'
+        " && systemctl restart wattview"
+    )
+    call = "curl -sS --fail --max-time 60 --unix-socket /run/wattview/wattview.sock http://wattview/api/v1"
+    guest.until(f"{call}/snapshot | grep -q '\"watts\":42.5'", "the meter's power")
+    findings = json.loads(guest.run(f"{call}/doctor"))
+    states = {one["source"]: one["state"] for one in findings}
+    assert states["grid csv"] == "works", findings
+    assert [state for source, state in states.items() if source.startswith("meter")] == ["works"], findings
+    now = float(guest.run("date +%s"))
+    body = json.dumps({"name": "window", "start": now - 30, "end": now - 1})
+    made = json.loads(guest.run(f"{call}/recordings --json '{body}'"))
+    kept = guest.run("cd /var/lib/wattview && find . -type f -printf '%P %m %u\\n'").splitlines()
+    names = {line.split()[0]: line.split()[1:] for line in kept}
+    wanted = {f"runs/{made['id']}/run.json", f"results/test_results_{made['id']}.json", "grid/csv-price.csv"}
+    assert wanted <= names.keys(), kept
+    assert {owner for _, owner in names.values()} == {"wattview"}
+    assert not [name for name, (mode, _) in names.items() if int(mode, 8) & 0o077], "nobody else may read it"

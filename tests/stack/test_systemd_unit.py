@@ -41,6 +41,12 @@ def test_systemd_finds_little_that_the_daemon_could_do_wrong(unit: Path) -> None
     assert float(score[1]) <= 2.5, f"{status}: {output}"
 
 
+def test_every_device_that_a_source_opens_is_one_of_the_units() -> None:
+    """By the driver's name in /proc/devices: ipmi_devintf's is ipmidev, that of a Raspberry Pi's firmware vcio."""
+    allowed = re.findall(r"^DeviceAllow=char-(\S+) rw$", UNIT, re.MULTILINE)
+    assert sorted(allowed) == ["drm", "ipmidev", "nvidia*", "vcio"]
+
+
 def test_the_unit_tells_systemd_what_the_daemon_does() -> None:
     assert "Type=notify\n" in UNIT
     assert "WatchdogSec=" in UNIT
