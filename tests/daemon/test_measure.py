@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import DaemonProcess, running_daemon
+from tests.support.ffmpeg import vmaf_ffmpeg
 from tests.support.powercap import simulated_rapl
 
 pytestmark = pytest.mark.slow
@@ -42,6 +44,11 @@ def measure(
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
     return done, json.loads(answer.read_text())["scenarios"] if answer.exists() else []
+
+
+def ffmpeg_version() -> str:
+    said = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=True).stdout
+    return said.split()[2]
 
 
 def test_a_commands_energy_is_that_of_its_cpu_time(daemon: DaemonProcess, tmp_path: Path) -> None:
@@ -90,6 +97,14 @@ def test_an_ffmpeg_of_ones_own_is_understood(daemon: DaemonProcess, tmp_path: Pa
     assert record["realtime"] is None, "nobody waits for a file"
     assert record["quality_frames"] == 150
     assert record["psnr_score"] == 100.0, "it was encoded without loss"
+    assert record["encoder_tool"] == f"{shutil.which('ffmpeg')} {ffmpeg_version()}"
+    assert record["quality_tool"].split()[0].endswith(vmaf_ffmpeg().rpartition("/")[2])
+    assert record["spatial_information"] > 0
+    assert record["temporal_information_mean"] > 0
+    (tmp_path / "answer.json").unlink()
+    refused, nothing = measure(daemon, tmp_path, "--quality", "--vmaf-model", "vmaf_v9", "--", *encode, "out.mp4")
+    assert (refused.returncode, nothing) == (2, [])
+    assert "has no vmaf_v9: it has vmaf_4k_v0.6.1" in " ".join(refused.stderr.split())
     worse, [other] = measure(
         daemon, tmp_path, "--baseline", "0", "--once", "--quality", "--", *encode, "-crf", "45", "out.mp4"
     )

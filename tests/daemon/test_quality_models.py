@@ -224,3 +224,19 @@ async def test_two_files_are_not_compared_by_a_model_that_is_not_there(
     settings = make_config("scenarios.vmaf_model=vmaf_v9").scenarios
     with pytest.raises(QualityFailed, match=r"has no vmaf_v9: it has .*vmaf_v0\.6\.1"):
         await two_files.compared(settings, tmp_path / "a.mkv", tmp_path / "a.mkv", lambda done: None)
+
+
+async def test_the_self_test_takes_the_newest_model_by_its_name(capabilities: Capabilities) -> None:
+    tool = Tool(vmaf_ffmpeg(), "x", vmaf=True, model="newest")
+    assert await self_test.fault(capabilities, FFMPEG, tool) == ("", True)
+
+
+async def test_programs_that_give_wrong_scores_compare_no_files(
+    make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_config(f"scenarios.quality_ffmpeg={vmaf_ffmpeg()}").scenarios
+    assert await two_files.why_not_compared(settings) == ""
+    monkeypatch.setattr(quality, "SAME_COLOURS", "null")
+    reason = await two_files.why_not_compared(settings)
+    assert "give wrong scores: PSNR 26." in reason
+    assert reason.endswith("set scenarios.quality_ffmpeg")

@@ -86,8 +86,11 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
     if problem := child.why_not_runnable(asked.command):
         term.say(term.bad(problem[1]), err=True)
         return problem[0]
-    if (asked.quality or asked.reference) and (reason := await _why_not_judged(config)):
-        raise click.UsageError(reason)
+    if asked.quality or asked.reference:
+        from wattview.daemon.lab.judging.two_files import why_not_compared
+
+        if reason := await why_not_compared(config.scenarios):
+            raise click.UsageError(reason)
     for _ in range(asked.warmup):
         if status := (await child.execute(asked.command)).status:
             term.say(term.bad(f"the warm-up ended with exit status {status}; nothing was measured"), err=True)
@@ -112,14 +115,6 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
         for line in summary(result):
             term.say(term.strong(term.wrap(line, "")))
     return status
-
-
-async def _why_not_judged(config: Config) -> str:
-    """Why the output could not be scored by the chosen VMAF model; "" if it can."""
-    from wattview.daemon.lab.encoding.capabilities import Capabilities
-    from wattview.daemon.lab.judging.tool import why_not_models
-
-    return await why_not_models(config.scenarios, Capabilities(), [config.scenarios.vmaf_model])
 
 
 async def _windows(client: Client, config: Config, asked: MeasureRequest, run: Run) -> int:
@@ -224,10 +219,22 @@ async def _report(config: Config, asked: MeasureRequest, done: Sequence[CommandT
     if reason := next((one.gpu_reason for one in done if one.gpu_reason), ""):
         notes.append(f"its GPU time is not known: {reason}")
     encoder, realtime = encoder_of(asked, done)
-    report = CommandReport(command=record, encoder=encoder, realtime=realtime, notes=notes)
+    report = CommandReport(
+        command=record, encoder=encoder, realtime=realtime, notes=notes, encoder_tool=await _encoder_tool(asked.command)
+    )
     if record.exit_status or not (asked.quality or asked.files):
         return report
     return await _with_quality(config, asked, report)
+
+
+async def _encoder_tool(command: Sequence[str]) -> str | None:
+    """The path and the version of the FFmpeg that ran; None for another program."""
+    if not command_line.is_ffmpeg(command):
+        return None
+    from wattview.daemon.children import find_program
+    from wattview.daemon.lab.encoding.capabilities import Capabilities
+
+    return f"{find_program(command[0])} {await Capabilities().version(command[0])}".strip()
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

@@ -14,11 +14,11 @@ from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.judging import quality, self_test
 from wattview.daemon.lab.judging.content import content_of
 from wattview.daemon.lab.judging.scores import QualityFailed
-from wattview.daemon.lab.judging.tool import Tool, find_tool
-from wattview.daemon.lab.judging.vmaf_models import NEWEST, model_of, models_of, newest
+from wattview.daemon.lab.judging.tool import Tool, find_tool, of_model
+from wattview.daemon.lab.judging.vmaf_models import model_of
 from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.scenario_record import Score, with_content, with_scores
-from wattview.model import ContentComplexity, Scenario, ScenarioRecord
+from wattview.model import ContentComplexity, ScenarioRecord
 
 
 class Judge:
@@ -70,7 +70,7 @@ class Judge:
         if self._tool is None or self._fault:
             return replace(record, notes=[*notes, f"quality was not measured: {self._fault}"])
         notes += self._notes
-        tool = await self._judging(self._tool, group.scenario)
+        tool = await of_model(self._tool, self._capabilities, model_of(self._settings, group.scenario), group.scenario)
         copies = group.copies(min(self._settings.quality_seconds, group.scenario.duration))
         scores: dict[tuple[str, int, int], Score] = {}
         try:
@@ -102,13 +102,6 @@ class Judge:
             if not isinstance(found, str):
                 break
         return found
-
-    async def _judging(self, tool: Tool, scenario: Scenario) -> Tool:
-        """The tool with the scenario's VMAF model."""
-        model = model_of(self._settings, scenario)
-        if model == NEWEST and tool.vmaf:
-            model = newest(await models_of(self._capabilities, tool.path), scenario)
-        return replace(tool, model=model)
 
     async def _score(self, tool: Tool, group: EncoderGroup, copy: Copy, advance: Callable[[float], None]) -> Score:
         clip = quality.Clip(

@@ -18,7 +18,7 @@ from wattview.daemon.lab.encoding.film import Film
 from wattview.daemon.lab.judging import quality
 from wattview.daemon.lab.judging.quality import Clip
 from wattview.daemon.lab.judging.scores import QualityFailed
-from wattview.daemon.lab.judging.tool import Tool
+from wattview.daemon.lab.judging.tool import Tool, of_model
 from wattview.model import Scenario
 
 SCENE = Scenario(name="self-test", source="film.mkv", resolution="640x360", fps=25, audio="none")
@@ -61,6 +61,8 @@ async def why_scores_are_wrong(encoder_ffmpeg: str, tool: Tool) -> str:
 async def fault(capabilities: Capabilities, encoder_ffmpeg: str, tool: Tool) -> tuple[str, bool]:
     """What is wrong with the scores of these two programs ("" if nothing), and whether that is certain: False if the
     test itself failed. Runs once per pair of versions."""
+
+    tool = await of_model(tool, capabilities, tool.model, SCENE)
 
     async def ask(path: str) -> tuple[str, bool]:
         try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wattview.config import Scenarios
 from wattview.daemon import children
 from wattview.daemon.lab.encoding.capabilities import Capabilities
-from wattview.daemon.lab.judging.vmaf_models import NEWEST, model_name, model_option, models_of
+from wattview.daemon.lab.judging.vmaf_models import NEWEST, model_name, model_option, models_of, newest
+from wattview.model import Scenario
 
 DEFAULT_MODEL = "hd"
 
@@ -45,6 +47,13 @@ async def find_tool(settings: Scenarios, capabilities: Capabilities, models: Ite
         if tool.vmaf:
             return tool
     return await _tool(programs[0], settings, capabilities, wanted)
+
+
+async def of_model(tool: Tool, capabilities: Capabilities, model: str, scenario: Scenario) -> Tool:
+    """The tool with a VMAF model: the newest is that for the scenario's picture."""
+    if model == NEWEST and tool.vmaf:
+        model = newest(await models_of(capabilities, tool.path), scenario)
+    return replace(tool, model=model)
 
 
 async def why_not_models(settings: Scenarios, capabilities: Capabilities, models: Sequence[str]) -> str:

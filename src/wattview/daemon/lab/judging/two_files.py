@@ -7,18 +7,29 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from msgspec.structs import replace
-
 from wattview.config import Scenarios
 from wattview.daemon import children
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.film import ONE_FILE, Film, FilmError
+from wattview.daemon.lab.judging import self_test
 from wattview.daemon.lab.judging.content import content_of_file
 from wattview.daemon.lab.judging.quality import STALL_SECONDS, Clip, measure
 from wattview.daemon.lab.judging.scores import Quality, QualityFailed
-from wattview.daemon.lab.judging.tool import find_tool, why_not_models
-from wattview.daemon.lab.judging.vmaf_models import NEWEST, models_of, newest
+from wattview.daemon.lab.judging.tool import find_tool, of_model, why_not_models
 from wattview.model import ContentComplexity, RenditionRecord, Scenario
+
+
+async def why_not_compared(settings: Scenarios) -> str:
+    """Why files cannot be scored here: no FFmpeg has the VMAF model, or the self-test's score is wrong. "" if they can.
+    Takes about two seconds."""
+    capabilities = Capabilities()
+    if reason := await why_not_models(settings, capabilities, [settings.vmaf_model]):
+        return reason
+    tool = await find_tool(settings, capabilities)
+    wrong, known = await self_test.fault(capabilities, settings.ffmpeg, tool)
+    if not wrong or not known:
+        return ""
+    return f"{settings.ffmpeg} and {tool} give wrong scores: {wrong}; set scenarios.quality_ffmpeg"
 
 
 async def compared(
@@ -45,8 +56,7 @@ async def compared(
         )
     fps = max(round(source.fps or 25.0), 1)
     scenario = Scenario(name="files", resolution=source.size, fps=fps)
-    if settings.vmaf_model == NEWEST:
-        tool = replace(tool, model=newest(await models_of(capabilities, tool.path), scenario))
+    tool = await of_model(tool, capabilities, settings.vmaf_model, scenario)
     clip = Clip(
         scenario=scenario, fps=fps, copy=made.path, first_frame=0, frames=frames, encoded=made.size,
         ten_bits=max(source.bits, made.bits) > 8,
