@@ -33,6 +33,12 @@ SECRET = "hunter2-Zx9"
         ["/usr/bin/sshpass", "-p", SECRET, "ssh", "host"],
         ["redis-cli", "-a", SECRET, "ping"],
         ["sh", "-c", f"PGPASSWORD={SECRET} psql -h db; run --token '{SECRET} {SECRET}' -v"],
+        ["sh", "-c", f"mysqldump -u root -p{SECRET} db | gzip"],
+        ["sh", "-c", f"sshpass -p {SECRET} ssh host"],
+        ["post", f'{{"user": "me", "password": "{SECRET} {SECRET}"}}'],
+        ["ffmpeg", "-i", "x", "-f", "whip", "-authorization", SECRET, "https://studio.example.com/whip"],
+        ["gst-launch-1.0", "srtsink", f"streamid=publish:cam1:me:{SECRET}"],
+        ["openssl", "rsa", "-passin", f"pass:{SECRET}"],
         ["env", f"AWS_SECRET_ACCESS_KEY={SECRET}", "aws", "s3", "ls"],
         ["run", f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{SECRET}"],
     ],
@@ -53,6 +59,7 @@ def test_a_secret_is_hidden(command: list[str]) -> None:
         "sshd: anna@pts/0",
         "/usr/bin/dockerd -H unix:///var/run/docker.sock --containerd=/run/containerd/containerd.sock",
         "python3 -m http.server --author me 8000",
+        "ps -p 4242 -o rss=",
     ],
 )
 def test_what_is_no_secret_can_be_read(command: str) -> None:

@@ -16,7 +16,7 @@ HIDDEN = "***"
 MOST_CHARACTERS = 1000
 
 _NAME = (
-    r"(?:[\w.-]*(?:pass(?:w(?:or)?d|phrase|code)?|pwd|secret|token|credential|auth(?!or)|cookie|signature"
+    r"(?:[\w.-]*(?:pass(?:w(?:or)?d|phrase|code)?|pwd|secret|token|credential|auth(?!ors?(?![a-z]))|cookie|stream[_-]?id|signature"
     r"|(?:api|access|private|account|stream|decryption|encryption|session|shared|ssh|crypto)[_-]?key)s?[\w.-]*"
     r"|(?:key|sig)(?=[=:\s]|$))"
 )
@@ -24,6 +24,8 @@ _SECRET_OPTION = re.compile(rf"-{{1,2}}{_NAME}", re.IGNORECASE)
 _HEADER = re.compile(rf"(?<![\w-])({_NAME}\s*:\s*)(?!//)[^'\"\r\n]+", re.IGNORECASE)
 _ASSIGNED = re.compile(rf"(?<![\w?&-])(-{{0,2}}{_NAME}=)('[^']*'|\"[^\"]*\"|\S+)", re.IGNORECASE)
 _SPACED = re.compile(rf"(?<!\S)(-{{1,2}}{_NAME}\s+)('[^']*'|\"[^\"]*\"|[^\s-]\S*)", re.IGNORECASE)
+_QUOTED = re.compile(rf"((['\"]){_NAME}\2\s*[:=]\s*)(['\"]).*?\3", re.IGNORECASE)
+_JOINED = re.compile(r"(\b(?:mysql|mariadb)\w*\b[^;|&\n]*?\s-p|\bsshpass\s+-p\s*)[^\s-]\S*")
 _USER = re.compile(r"(?<!\S)((?:-u|--user|--proxy-user|-U)[ =]?[^\s:/]+:)\S+")
 _SCHEME_OF_AUTHORISATION = re.compile(r"\b(bearer|basic|digest)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
 _TOKEN = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*|\b(?:gh[pousr]|glpat|xox[abp])[_-][\w-]{10,}|\bAKIA[0-9A-Z]{16}\b")
@@ -57,7 +59,7 @@ def _without_secrets(text: str) -> str:
     text = _ADDRESS.sub(lambda found: _address(found[1], found[2]), text)
     text = _SCHEME_OF_AUTHORISATION.sub(rf"\1\2{HIDDEN}", text)
     text = _HEADER.sub(rf"\g<1>{HIDDEN}", text)
-    for pattern in (_ASSIGNED, _SPACED):
+    for pattern in (_QUOTED, _JOINED, _ASSIGNED, _SPACED):
         text = pattern.sub(rf"\g<1>{HIDDEN}", text)
     text = _USER.sub(rf"\g<1>{HIDDEN}", text)
     return _TOKEN.sub(HIDDEN, text)
