@@ -183,7 +183,7 @@ class Client:
     async def processes(self, workload_id: str) -> WorkloadProcesses:
         """The processes of a workload now; CallRefused (404) if it is no longer running."""
         query = {"id": workload_id, "account": self.account or ""}
-        return await self._get("/api/v1/workloads/processes", WorkloadProcesses, query)
+        return await self._get("/api/v1/workloads/processes", WorkloadProcesses, query, seconds=15.0)
 
     async def remote_encoder(self, app: str, stream: str, address: str, port: int, account: str) -> StreamEncoder:
         """What pushes a stream from there to another machine's server; CallRefused (404) if nothing is known to."""

@@ -2,7 +2,7 @@
 
 A control group lists its processes (``cgroup.procs``), and ``/proc/<pid>/stat`` has the CPU time of each: some 40 µs a
 process, in a thread. However many there are, reading them takes no more than a tenth of a core: an answer is given
-again until ten times as long as it took has passed.
+again until ten times the CPU time of reading them has passed.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ LEAST_SECONDS, MOST_SECONDS = 0.5, 20.0
 """An answer is given again within the first; a rate over more than the second is none of now."""
 
 COST = 10.0
+"""An answer is given again until this many times the CPU time of looking has passed."""
 
 MOST_BY_CPU, MOST_BY_MEMORY = 300, 200
 """How many processes are listed."""
@@ -63,9 +64,11 @@ class _Used(NamedTuple):
 
 
 class _Look(Struct, frozen=True):
-    """All processes of a workload at one moment (monotonic), with what they and the workload had used."""
+    """All processes of a workload at one moment (monotonic), with what they and the workload had used. ``cost`` is the
+    CPU time of looking."""
 
     at: float
+    cost: float
     stats: Mapping[_ProcessKey, procfs.PidStat]
     used: Mapping[_ProcessKey, _Used]
     workload: _Used | None
@@ -102,13 +105,11 @@ class ProcessWatch:
         if before is None or time.monotonic() - before.at > MOST_SECONDS:
             before = (await self._look(id))[1]
             await asyncio.sleep(FIRST_SECONDS)
-        began = time.monotonic()
         workload, look = await self._look(id)
         await self._attributor.advance()
         workload = self._attributor.workloads([workload], account)[0]
         answer = await asyncio.to_thread(self._compose, workload, look, before, self._gpu_pids())
-        now = time.monotonic()
-        return _LastAnswer(look, answer, now + max(LEAST_SECONDS, COST * (now - began)))
+        return _LastAnswer(look, answer, time.monotonic() + max(LEAST_SECONDS, COST * look.cost))
 
     async def _look(self, id: str) -> tuple[Workload, _Look]:
         reading = await self._sampler.read_or_none("workloads")
@@ -130,7 +131,7 @@ class ProcessWatch:
     # in a thread
 
     def _read(self, workload: Workload, reading: WorkloadsReading, whole: _Used | None) -> _Look:
-        at = time.monotonic()
+        at, began = time.monotonic(), time.thread_time()
         stats, used = {}, {}
         for pid in workload_pids(self._paths.sysfs, self._paths.procfs, workload, reading):
             try:
@@ -141,7 +142,7 @@ class ProcessWatch:
                 key = pid, stat.started_seconds
                 stats[key] = stat
                 used[key] = _Used(time.monotonic(), stat.user_seconds + stat.system_seconds)
-        return _Look(at, stats, used, whole)
+        return _Look(at, time.thread_time() - began, stats, used, whole)
 
     def _compose(self, workload: Workload, look: _Look, before: _Look, on_gpu: frozenset[int]) -> WorkloadProcesses:
         now = time.time()
