@@ -146,11 +146,11 @@ def daemon(tmp_path: Path) -> Iterator[DaemonProcess]:
 @pytest.mark.slow
 def test_real_processes_share_the_watts_of_their_workload_by_cpu_time(daemon: DaemonProcess, tmp_path: Path) -> None:
     """Two shells as one program: one is busy for ever, the other waits."""
-    program = shutil.copy(shutil.which("dash") or "/bin/sh", tmp_path / "wv-encoder")
+    program = shutil.copy(shutil.which("dash") or "/bin/sh", tmp_path / f"wv-encoder-{os.getpid()}")
     busy = subprocess.Popen([program, "-c", "while :; do :; done", "--password", "hunter2"], user=os.getuid())
     resting = subprocess.Popen([program, "-c", "read line"], stdin=subprocess.PIPE)
     try:
-        answer = _ask(daemon, busy.pid)
+        answer = _ask(daemon, Path(program).name, busy.pid)
         found = {one.pid: one for one in answer.processes}
         assert found.keys() >= {busy.pid, resting.pid}
         assert (found[busy.pid].cpu_percent or 0) > 20
@@ -171,12 +171,12 @@ def test_real_processes_share_the_watts_of_their_workload_by_cpu_time(daemon: Da
     assert "no workload 'program:none' is running" in refused.text
 
 
-def _ask(daemon: DaemonProcess, pid: int) -> WorkloadProcesses:
+def _ask(daemon: DaemonProcess, name: str, pid: int) -> WorkloadProcesses:
     """Until power is known as well."""
     deadline = time.monotonic() + 20
     while True:
         for workload in daemon.snapshot().workloads:
-            if workload.name == "wv-encoder" or workload.kind == "container":
+            if workload.name == name or workload.kind == "container":
                 answer = daemon.api.get("/api/v1/workloads/processes", params={"id": workload.id})
                 if answer.status_code == 404:
                     continue  # a container of somebody else's that has just ended
