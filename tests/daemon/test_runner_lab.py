@@ -128,12 +128,17 @@ async def test_free_arguments_reach_the_encoder_and_its_results(bench: Bench) ->
         await bench.run(replace(asked, encoder_args="-x264-params stats=here"))
 
 
-async def test_the_newest_ffmpeg_has_the_same_encoders(make_config: ConfigFactory) -> None:
-    bench = Bench(make_config("scenarios.quality_seconds=1", f"scenarios.ffmpeg={vmaf_ffmpeg()}"))
-    run = await bench.run(*(replace(QUICK, name=encoder, encoder=encoder) for encoder in OTHER_ENCODERS))
+async def test_the_newest_ffmpeg_has_the_same_encoders_and_pushes_over_enhanced_rtmp(
+    make_config: ConfigFactory, tmp_path: Path
+) -> None:
+    with rtmp_server(tmp_path) as server:
+        config = make_config("scenarios.quality_seconds=1", f"scenarios.ffmpeg={vmaf_ffmpeg()}")
+        bench = Bench(config, server.url)
+        run = await bench.run(*(replace(QUICK, name=encoder, encoder=encoder) for encoder in OTHER_ENCODERS))
     assert run.state == "done", (run.error, [record.notes for record in run.finished])
     for record in run.finished:
         assert (record.quality_frames, record.vmaf_score > 50) == (30, True), record.notes
+        assert (record.pushed, record.pushed_to) == (True, server.url), record.notes
 
 
 async def test_the_encoders_of_this_ffmpeg_are_offered_and_hardware_that_is_not_here_says_why(bench: Bench) -> None:

@@ -17,8 +17,7 @@ from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command
 from wattview.daemon.lab.encoding.encoder_process import Pace, PaceMeter
 from wattview.daemon.lab.encoding.renditions import pixels, streams_of
 from wattview.daemon.lab.encoding.viewers import StallMeter
-from wattview.daemon.lab.judging import quality
-from wattview.daemon.lab.judging.scores import Quality
+from wattview.daemon.lab.judging.scores import Quality, harmonic_mean, percentile
 from wattview.daemon.lab.run_progress import ProgressClock
 from wattview.daemon.lab.scenario_check import Planned
 from wattview.daemon.lab.scenario_record import MeasuredWindow, Score, record_of, with_scores
@@ -316,13 +315,13 @@ def test_a_failed_scenario_has_no_times_and_so_no_energy() -> None:
 def test_pooled_vmaf_is_in_order(values: list[float]) -> None:
     ordered = sorted(values)
     mean = sum(values) / len(values)
-    assert ordered[0] - 1e-6 <= quality.percentile(ordered, 1.0) <= ordered[-1] + 1e-6
-    assert ordered[0] - 1e-6 <= quality.harmonic_mean(values) <= mean + 1e-6
+    assert ordered[0] - 1e-6 <= percentile(ordered, 1.0) <= ordered[-1] + 1e-6
+    assert ordered[0] - 1e-6 <= harmonic_mean(values) <= mean + 1e-6
 
 
 def test_the_first_percentile_lies_between_two_frames() -> None:
-    assert quality.percentile([float(number) for number in range(101)], 1.0) == 1.0
-    assert quality.percentile([10.0, 20.0], 1.0) == pytest.approx(10.1)
+    assert percentile([float(number) for number in range(101)], 1.0) == 1.0
+    assert percentile([10.0, 20.0], 1.0) == pytest.approx(10.1)
 
 
 # progress
