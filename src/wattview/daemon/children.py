@@ -84,7 +84,6 @@ async def spawn(
     stdin: int | Any = DEVNULL,
     stdout: int | Any = DEVNULL,
     stderr: int | ChildLog | Any = DEVNULL,
-    pass_fds: Sequence[int] = (),
 ) -> Process:
     """Starts a program. The kernel sends it ``death_signal`` when the daemon has died. A ``ChildLog`` receives its
     standard error.
@@ -98,7 +97,7 @@ async def spawn(
     command = child_command(argv, death_signal=death_signal, nice=nice)
     process = await asyncio.create_subprocess_exec(
         *command, stdin=stdin, stdout=stdout, stderr=PIPE if isinstance(stderr, ChildLog) else stderr, cwd=cwd,
-        env={**(os.environ if env is None else env), **child_groups.mark()}, pass_fds=pass_fds, start_new_session=True,
+        env={**(os.environ if env is None else env), **child_groups.mark()}, start_new_session=True,
     )  # fmt: skip
     _running[process.pid] = process
     _sessions.add(process.pid)

@@ -140,11 +140,10 @@ class HostProbe:
             return os.uname().nodename
 
 
-def core_busy(data: bytes, ticks: int = procfs.CLOCK_TICKS_PER_SECOND) -> dict[str, float]:
+def core_busy(data: bytes) -> dict[str, float]:
     """Seconds that each CPU of /proc/stat has worked, by its name (``cpu0``). A malformed line is skipped."""
-    return {
-        match[1].decode(): sum(map(int, match.groups(default=b"0")[1:])) / ticks for match in _CORE_TIMES.finditer(data)
-    }
+    times = ((match[1], match.groups(default=b"0")[1:]) for match in _CORE_TIMES.finditer(data))
+    return {name.decode(): sum(map(int, ticks)) / procfs.CLOCK_TICKS_PER_SECOND for name, ticks in times}
 
 
 def _part(name: str, read: Callable[[], T], faults: list[Fault]) -> T | None:

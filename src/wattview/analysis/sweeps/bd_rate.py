@@ -46,15 +46,13 @@ class PriceEstimate(Struct, frozen=True):
     differ: bool | None = None
 
 
-def bd_price(
-    anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]], min_points: int = MIN_POINTS
-) -> PriceDifference:
+def bd_price(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> PriceDifference:
     """Mean difference of ``test`` from ``anchor``, for points ``(price, quality)``.
 
     The price is a rate (BD-rate), a power or an energy (BD-energy). Raises NoData if a curve has too few points, two
     points of one quality or a price that is not above 0, or if the curves have no quality in common.
     """
-    first, second = _curve(anchor, "first", min_points), _curve(test, "second", min_points)
+    first, second = _curve(anchor, "first"), _curve(test, "second")
     low, high = max(first.xs[0], second.xs[0]), min(first.xs[-1], second.xs[-1])
     if not high > low:
         raise NoData(
@@ -69,7 +67,6 @@ def bd_price(
 def bd_estimate(
     anchor: Sequence[tuple[Estimate, Estimate]],
     test: Sequence[tuple[Estimate, Estimate]],
-    confidence: float = CONFIDENCE,
 ) -> PriceEstimate:
     """``bd_price`` of points that are means of repeats, with the interval that follows from their scatter.
 
@@ -92,7 +89,7 @@ def bd_estimate(
     except NoData:
         return PriceEstimate(found, "not known: the points are closer together than the scatter of their repeats")
     middle = math.log1p(found.percent / 100.0)
-    half = t_quantile(0.5 + confidence / 2, variance**2 / denominator) * math.sqrt(variance) if denominator else 0.0
+    half = t_quantile(0.5 + CONFIDENCE / 2, variance**2 / denominator) * math.sqrt(variance) if denominator else 0.0
     differ = abs(middle) > half
     return PriceEstimate(
         found, "significant" if differ else "not significant: the interval contains 0",
@@ -122,15 +119,13 @@ def _in_order(points: Sequence[tuple[float, float]], before: Sequence[tuple[floa
     return order(points) == order(before)
 
 
-def bd_quality(
-    anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]], min_points: int = MIN_POINTS
-) -> float:
+def bd_quality(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> float:
     """Mean gain of quality at equal price, in the quality's unit, over the prices that both curves reach."""
     curves = []
     for points, which in ((anchor, "first"), (test, "second")):
         if any(not price > 0 for price, _ in points):
             raise NoData(f"the {which} curve has a price that is not above 0")
-        curves.append(_Monotone.through([(math.log(price), quality) for price, quality in points], which, min_points))
+        curves.append(_Monotone.through([(math.log(price), quality) for price, quality in points], which))
     first, second = curves
     low, high = max(first.xs[0], second.xs[0]), min(first.xs[-1], second.xs[-1])
     if not high > low:
@@ -142,10 +137,10 @@ def _points(count: int) -> str:
     return "1 point" if count == 1 else f"{count} points"
 
 
-def _curve(points: Sequence[tuple[float, float]], which: str, min_points: int) -> _Monotone:
+def _curve(points: Sequence[tuple[float, float]], which: str) -> _Monotone:
     if any(not price > 0 for price, _ in points):
         raise NoData(f"the {which} curve has a price that is not above 0")
-    return _Monotone.through([(quality, math.log(price)) for price, quality in points], which, min_points)
+    return _Monotone.through([(quality, math.log(price)) for price, quality in points], which)
 
 
 class _Monotone(Struct, frozen=True):
@@ -156,10 +151,10 @@ class _Monotone(Struct, frozen=True):
     slopes: tuple[float, ...]
 
     @classmethod
-    def through(cls, points: Sequence[tuple[float, float]], which: str, min_points: int) -> _Monotone:
+    def through(cls, points: Sequence[tuple[float, float]], which: str) -> _Monotone:
         ordered = sorted(points)
-        if len(ordered) < min_points:
-            raise NoData(f"the {which} curve has {_points(len(ordered))}, at least {min_points} are needed")
+        if len(ordered) < MIN_POINTS:
+            raise NoData(f"the {which} curve has {_points(len(ordered))}, at least {MIN_POINTS} are needed")
         xs, ys = tuple(x for x, _ in ordered), tuple(y for _, y in ordered)
         if any(right <= left for left, right in pairwise(xs)):
             raise NoData(f"the {which} curve has two points at the same place")

@@ -140,7 +140,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
-def summed(series: Sequence[Points], max_gap: float = MAX_GAP_SECONDS) -> list[tuple[float, float]]:
+def summed(series: Sequence[Points]) -> list[tuple[float, float]]:
     """Sum of several gauges at every time at which one was read; each keeps its last reading for a tolerated gap.
 
     Times at which one of them has no reading are left out, as the sum would be too small.
@@ -148,7 +148,7 @@ def summed(series: Sequence[Points], max_gap: float = MAX_GAP_SECONDS) -> list[t
     if len(series) == 1:
         return list(series[0])
     total = []
-    gaps = [tolerated_gap(points, max_gap) for points in series]
+    gaps = [tolerated_gap(points) for points in series]
     for time in sorted({time for points in series for time, _ in points}):
         values = []
         for place, points in enumerate(series):

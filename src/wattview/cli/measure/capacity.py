@@ -16,9 +16,6 @@ from wattview.client import Client
 from wattview.model import RunRequest, Scenario, ScenarioResult
 from wattview.model.quantities import QUANTITIES
 
-MOST_STREAMS = 64
-"""As many as one scenario may have."""
-
 
 class CapacityStep(Struct, frozen=True, kw_only=True):
     """So many streams, measured: whether all kept real time, and the machine's figures; None if unknown."""

@@ -60,10 +60,6 @@ class Accounts:
             self.marginal.last = attribute(interval, idle.watts, gpu_idle)
             self.marginal.ledger.add(self.marginal.last)
 
-    def forget_last(self) -> None:
-        for book in self.books():
-            book.last = None
-
     def page(self, account: PowerAccount) -> ShownAccount:
         """What to show for a requested account."""
         marginal = account == "marginal" and self.marginal.last is not None

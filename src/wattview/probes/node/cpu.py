@@ -15,6 +15,12 @@ from wattview.probes.node.collector import Filter
 _MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 # The field on x86, ARM and s390.
 _FLAGS = ("flags", "Features", "features")
+# Labels, and the fields of /proc/cpuinfo for them.
+_PLACE = {"package": "physical id", "core": "core id", "cpu": "processor"}
+_ABOUT = {
+    "vendor": "vendor_id", "family": "cpu family", "model": "model", "model_name": "model name",
+    "microcode": "microcode", "stepping": "stepping", "cachesize": "cache size",
+}  # fmt: skip
 _PROCESSOR = re.compile(r"^(?=processor\s*:)", re.MULTILINE)
 _CPU = re.compile(r"cpu[0-9]+")
 # Linux supports at most 8192.
@@ -160,24 +166,8 @@ def cpuinfo_families(data: bytes) -> list[Family]:
         fields = {key.strip(): text.strip() for key, _, text in (line.partition(":") for line in block.splitlines())}
         if "processor" not in fields:
             continue
-        place = {
-            "package": fields.get("physical id", ""),
-            "core": fields.get("core id", ""),
-            "cpu": fields["processor"],
-        }
-        info.add(
-            1,
-            labels(
-                **place,
-                vendor=fields.get("vendor_id", ""),
-                family=fields.get("cpu family", ""),
-                model=fields.get("model", ""),
-                model_name=fields.get("model name", ""),
-                microcode=fields.get("microcode", ""),
-                stepping=fields.get("stepping", ""),
-                cachesize=fields.get("cache size", ""),
-            ),
-        )
+        place = {label: fields.get(name, "") for label, name in _PLACE.items()}
+        info.add(1, labels(**place, **{label: fields.get(name, "") for label, name in _ABOUT.items()}))
         megahertz = value(fields.get("cpu MHz"), float, "cpuinfo")
         frequency.add(None if megahertz is None else megahertz * 1e6, labels(**place))
     return [info, frequency]

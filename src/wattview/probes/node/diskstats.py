@@ -42,6 +42,12 @@ _ATA = (
     ("ID_ATA_ROTATION_RATE_RPM", "ata_rotation_rate_rpm", "ATA disk rotation rate in RPMs (0 for SSDs)."),
 )
 
+# Labels, and udev's properties for them.
+_FILESYSTEM = {"type": "ID_FS_TYPE", "usage": "ID_FS_USAGE", "uuid": "ID_FS_UUID", "version": "ID_FS_VERSION"}
+_MAPPER = {
+    "name": "DM_NAME", "uuid": "DM_UUID", "vg_name": "DM_VG_NAME", "lv_name": "DM_LV_NAME", "lv_layer": "DM_LV_LAYER",
+}  # fmt: skip
+
 
 class Diskstats:
     """``node_disk_*``; partitions, loop devices and RAM disks are left out by default."""
@@ -83,28 +89,9 @@ class Diskstats:
                 ),
             )
             if udev.get("ID_FS_TYPE"):
-                filesystem.add(
-                    1,
-                    labels(
-                        device=device,
-                        type=udev["ID_FS_TYPE"],
-                        usage=udev.get("ID_FS_USAGE", ""),
-                        uuid=udev.get("ID_FS_UUID", ""),
-                        version=udev.get("ID_FS_VERSION", ""),
-                    ),
-                )
+                filesystem.add(1, labels(device=device, **_facts(udev, _FILESYSTEM)))
             if udev.get("DM_NAME"):
-                mapper.add(
-                    1,
-                    labels(
-                        device=device,
-                        name=udev["DM_NAME"],
-                        uuid=udev.get("DM_UUID", ""),
-                        vg_name=udev.get("DM_VG_NAME", ""),
-                        lv_name=udev.get("DM_LV_NAME", ""),
-                        lv_layer=udev.get("DM_LV_LAYER", ""),
-                    ),
-                )
+                mapper.add(1, labels(device=device, **_facts(udev, _MAPPER)))
             if udev.get("ID_ATA"):
                 for key, family in ata.items():
                     family.add(_float_or_none(udev.get(key)), text)
@@ -138,6 +125,10 @@ def udev_properties(data: bytes) -> dict[str, str]:
             if equals:
                 found[name] = value
     return found
+
+
+def _facts(udev: dict[str, str], names: dict[str, str]) -> dict[str, str]:
+    return {label: udev.get(name, "") for label, name in names.items()}
 
 
 def _serial(udev: dict[str, str]) -> str:

@@ -37,7 +37,7 @@ NOTES: Column[ResultRow] = Column(
 
 
 def _figure(
-    name: str, width: int, half: int = 0, *, rank: int = 0, guess: bool = False, title: str = "", unit: str = ""
+    name: str, width: int, half: int = 0, *, rank: int = 0, guess: bool = False, unit: str = ""
 ) -> Column[ResultRow]:
     """``half``: cells for the ±, which is aligned separately. ``guess``: the figure depends on the power source, and
     gets a ``~`` for an estimate. A figure above baseline gets a ``!`` if there is a remark on it."""
@@ -55,7 +55,7 @@ def _figure(
         text, spread = parts(row)
         return f"{text:>{max(0, room - half - 1)}} {spread:<{half}}" if half else f"{text:>{room}}"
 
-    heading = (title or quantity.title) + (f" {unit}" if unit else "") + (" ±" if half else "")
+    heading = quantity.title + (f" {unit}" if unit else "") + (" ±" if half else "")
     return Column(
         heading, width + (half + 1 if half else 0), lambda row: " ".join(filter(None, parts(row))),
         lambda row: row.value(name).value, rank=rank, draw=draw,
