@@ -33,6 +33,11 @@ PEAK = "wattview_host_power_peak_watts"
 FACTS_SECONDS = 60.0
 """How often slowly changing series are repeated, so that every moment has a sample nearby."""
 
+SHARED_SECONDS = 2.5
+"""Maximum age of a reading that a tick takes from others, and half of its interval at most; of power, less."""
+
+FRESH_POWER_SECONDS = 0.5
+
 MARK_SECONDS = 2.0
 """How long a mark waits for a reading taken after it: two samples of the slowest power source."""
 
@@ -74,7 +79,7 @@ class Recorder:
     async def _run(self) -> None:
         while True:
             try:
-                await self._tick(max_age=min(0.5, self._interval / 2))
+                await self._tick(max_age=min(SHARED_SECONDS, self._interval / 2))
             except Exception as error:
                 # Recording never ends by itself: the next tick may succeed.
                 self._say(f"{type(error).__name__}: {error}")
@@ -115,9 +120,12 @@ class Recorder:
     async def _samples(self, source: Source, max_age: float, not_before: float) -> list[tuple[float, list[Sample]]]:
         """The kept series of one source, at the time of its reading, and its slowly changing series if due.
 
-        Power is sampled by its own clock, and a reading may have started earlier: it is repeated, for up to
-        ``MARK_SECONDS``, until it is not older than ``not_before``.
+        A reading that others have asked for is shared, and stored at its own time; power, which is read anyway, only
+        while it is fresh. A reading may have started before ``not_before``: it is repeated, for up to
+        ``MARK_SECONDS``, until it has not.
         """
+        if source.name == "power":
+            max_age = min(max_age, FRESH_POWER_SECONDS)
         deadline = time.monotonic() + MARK_SECONDS
         try:
             reading = await source.read(max_age)
