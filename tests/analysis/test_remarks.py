@@ -10,6 +10,7 @@ from wattview.analysis.sweeps.advice import AdviceTarget, advise
 from wattview.analysis.sweeps.comparison import repeats_of
 from wattview.analysis.windows.remarks import noise_floor, remarked, run_remarks, together
 from wattview.model import RunResult, ScenarioResult
+from wattview.model.runs import made_by
 from wattview.report.page import html_report
 
 
@@ -77,3 +78,13 @@ def test_the_report_says_it_beside_the_figures() -> None:
     assert '<span class="warn">(baseline not idle, within drift)</span>' in page
     assert "NOT IDLE: 25.0 % of its CPU time" in page
     assert "differing by 4.00 W" in page
+
+
+def test_a_run_whose_vmaf_is_of_two_models_says_so() -> None:
+    models = ("vmaf_v0.6.1", "vmaf_v1.0.16_3d0h")
+    old, new = (named(result(50.0, 95.0, vmaf_model=model), model, 0.0) for model in models)
+    assert run_remarks([old, old]) == []
+    assert run_remarks([old, result(50.0, None), new]) == [
+        "VMAF is of several models (vmaf_v0.6.1, vmaf_v1.0.16_3d0h): their scores cannot be compared"
+    ]
+    assert made_by(new.record) == "VMAF by vmaf_v1.0.16_3d0h"

@@ -327,7 +327,9 @@ def _time(value: float | str) -> float:
 
 
 _TIME = _RecordField(_UnixSeconds | str, "Unix seconds or an ISO time", _time)
-_SCORE = _RecordField(Annotated[float, Meta(ge=0, le=100)], "a score of 0 to 100")
+_SCORE = _RecordField(Annotated[float, Meta(ge=0, le=110)], "a score of 0 to 110")
+"""VMAF: 0 to 100, and up to 110 by the models for 4K at three heights."""
+
 
 _OF_NAME = {
     "name": _RecordField(str, "a name", _name),

@@ -246,9 +246,10 @@ def without_addresses(text: str) -> str:
 
 
 def made_by(record: ScenarioRecord) -> str:
-    """``encoded by ffmpeg 5.1.9, judged by ffmpeg 9.0.2, pushed to rtmp://…``; "" if nothing is known."""
+    """``encoded by ffmpeg 5.1.9, judged by ffmpeg 9.0.2, VMAF by vmaf_v0.6.1, pushed to rtmp://…``; "" if nothing is
+    known."""
     said = (("encoded by", tool_text(record.encoder_tool)), ("judged by", tool_text(record.quality_tool)),
-            ("pushed to", record.pushed_to or ""))  # fmt: skip
+            ("VMAF by", record.vmaf_model or ""), ("pushed to", record.pushed_to or ""))  # fmt: skip
     return ", ".join(f"{what} {whom}" for what, whom in said if whom)
 
 

@@ -58,8 +58,13 @@ def noise_text(floor: NoiseFloor) -> str:
 
 def run_remarks(results: Iterable[ScenarioResult]) -> list[str]:
     """Remarks on one results file as a whole."""
+    results = list(results)
     floor = noise_floor(results)
-    return [] if floor is None else [noise_text(floor)]
+    models = {one.record.vmaf_model or "an unknown model" for one in results if one.record.vmaf_score is not None}
+    said = [] if floor is None else [noise_text(floor)]
+    if len(models) > 1:
+        said.append(f"VMAF is of several models ({', '.join(sorted(models))}): their scores cannot be compared")
+    return said
 
 
 def remarked(results: Sequence[ScenarioResult]) -> list[ScenarioResult]:
