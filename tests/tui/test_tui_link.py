@@ -33,6 +33,8 @@ async def test_no_daemon_is_a_banner_with_the_way_out_and_keys_still_work() -> N
     app = Dashboard("unix:///nonexistent/wattview.sock")
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.link.state == "lost" and "No daemon" in screen_text(app))
+        assert "what you see" not in screen_text(app), "nothing is seen yet"
+        assert "Power then" not in screen_text(app)
         assert "wattview up" in " ".join(screen_text(app).split())
         await pilot.press("7")
         await until(pilot, lambda: app.current_mode == "results")

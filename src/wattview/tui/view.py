@@ -143,7 +143,8 @@ class View(Page):
         stale = picture.link.state == "lost" and picture.snapshot is not None
         tabs.show(picture.snapshot, "past" if past else "stale" if stale else "paused" if picture.paused else "")
         self.query_one(Timeline).show(picture.playback, picture.snapshot, self.dashboard.now)
-        self.query_one(Banner).show(picture.link, picture.age_seconds, picture.paused)
+        nothing_seen = picture.link.state == "lost" and picture.snapshot is None
+        self.query_one(Banner).show(picture.link, None if nothing_seen else picture.age_seconds, picture.paused)
         self.set_class(stale, "-stale")
         self.show(picture)
 

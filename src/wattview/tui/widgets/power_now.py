@@ -39,7 +39,10 @@ class PowerNow(Vertical):
         watts = machine.watts if machine is not None else None
         bound = machine.error_watts if machine is not None and watts is not None else None
         error = f"  {within(bound)} W" if bound is not None else ""
-        entitle(self, (f"Power of {of}" if of else "Power now" if picture.live else "Power then") + error)
+        entitle(
+            self,
+            (f"Power of {of}" if of else "Power now" if picture.live or snapshot is None else "Power then") + error,
+        )
         digits = "-" if watts is None else f"{number(watts, 1):>5} W"
         if self.query_one(Digits).value != digits:
             self.query_one(Digits).update(digits)
