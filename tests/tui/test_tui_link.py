@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.screen import Screen
 from textual.strip import Strip
 
 from tests.support.dashboard import ScriptedDaemon, opened, screen_text, snapshot, until
@@ -217,6 +218,16 @@ async def test_every_way_of_running_an_app_looks_for_cycles_rarely(daemon: Scrip
 
 async def _leave(app: Dashboard) -> None:
     app.exit()
+
+
+async def test_screens_that_stay_are_not_looked_through_for_cycles(
+    daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wattview.tui.app.AHEAD_SECONDS", 0.001)
+    async with opened(daemon) as pilot:
+        await until(pilot, lambda: gc.get_freeze_count() > 0)
+        assert not any(isinstance(one, Screen) for one in gc.get_objects())
+    gc.unfreeze()
 
 
 async def test_a_toast_that_is_there_is_not_repeated(daemon: ScriptedDaemon) -> None:
