@@ -46,7 +46,7 @@ async def _asked(config: Config) -> list[ExporterHealth]:
 
 
 def _print_health(checked: list[ExporterHealth], debug: bool) -> None:
-    marks = {"healthy": "✓", "no source": "·", "unhealthy": "✗"}
+    marks = {"healthy": "✓", "no source": "○", "unhealthy": "✗"}
     rows = [
         [
             f"{marks[one.state]} {one.state}",

@@ -72,7 +72,7 @@ async def _find_meters(network: str) -> list[Finding]:
 
 
 def _print_findings(findings: list[Finding]) -> None:
-    marks = {"works": "✓", "absent": "·", "not permitted": "✗", "broken": "✗"}
+    marks = {"works": "✓", "absent": "○", "not permitted": "✗", "broken": "✗"}
     width = max(len(finding.source) for finding in findings)
     for finding in findings:
         state = f"{marks[finding.state]} {finding.state}"
