@@ -110,6 +110,8 @@ async def test_trails_follow_the_moment(past: ScriptedDaemon) -> None:
     past.series = [
         HistorySeries('wattview_machine_power_watts{source="rapl"}', [(t, t - NOW) for t in times]),
         HistorySeries('docker_container_cpu_percent{name="nginx-rtmp"}', [(t, 7.0) for t in times]),
+        HistorySeries('wattview_container_power_watts{name="nginx-rtmp"}', [(t, 3.0) for t in times]),
+        HistorySeries('wattview_stream_power_watts{app="live",stream="stream0"}', [(t, 2.0) for t in times]),
         HistorySeries('nginx_rtmp_stream_bandwidth_in_bytes{app="live",stream="stream0"}', [(t, 9.0) for t in times]),
     ]
     async with opened(past) as pilot:
@@ -120,7 +122,9 @@ async def test_trails_follow_the_moment(past: ScriptedDaemon) -> None:
         assert trends["power",][0][0] == NOW - 1200
         container = pilot.app.picture.snapshot.containers[0]
         assert trends["container", container.id][-1][0] == NOW - 300
-        assert trends["stream", "live", "stream0"][-1][0] == NOW - 300
+        assert trends["container", container.id, "power"][-1] == (NOW - 300, 3.0)
+        assert trends["stream", "live", "stream0"][-1] == (NOW - 300, 9.0)
+        assert trends["stream", "live", "stream0", "power"][-1] == (NOW - 300, 2.0)
         await pilot.press("full_stop")
         await at(pilot, 290)
         assert pilot.app.picture.trends["power",][-1] == (NOW - 290, -290)

@@ -21,7 +21,8 @@ AHEAD_SECONDS = 150.0
 
 _MACHINE: tuple[TrendQuantity, ...] = ("power", "energy", "cpu", "idle", "unattributed", "containers", "encoders")
 _PARTS: tuple[tuple[TrendKind, TrendQuantity], ...] = (
-    ("container", "cpu"), ("workload", "cpu"), ("workload", "power"), ("stream", "bandwidth_in"), ("gpu", "power"),
+    ("container", "cpu"), ("container", "power"), ("workload", "cpu"), ("workload", "power"),
+    ("stream", "bandwidth_in"), ("stream", "power"), ("gpu", "power"),
 )  # fmt: skip
 
 Key = tuple[str, ...]
@@ -50,9 +51,8 @@ class TrendBackfill:
     def seed(self, trends: TrendBuffers, snapshot: Snapshot) -> None:
         """Adds the points before a snapshot's moment to its trends; the snapshot maps names to ids."""
         ids: dict[Key, Key] = {("container", one.name): ("container", one.id) for one in snapshot.containers}
-        for one in snapshot.workloads:
-            named = ("workload", *workload_names(one))
-            ids[named], ids[*named, "power"] = ("workload", one.id), ("workload", one.id, "power")
+        ids |= {("workload", *workload_names(one)): ("workload", one.id) for one in snapshot.workloads}
+        ids |= {(*named, "power"): (*known, "power") for named, known in ids.items()}
         for key, points in self.points.items():
             seeded = ids.get(key) if key[0] in ("container", "workload") else key
             if seeded is not None:
@@ -79,8 +79,8 @@ async def backfill(client: Client, moment: float, ahead: float = 0.0) -> TrendBa
     parts = [dict(points[name,]) for name in ("idle", "containers", "encoders", "rest")]
     points["used",] = [(at, sum(part.get(at, 0.0) for part in parts)) for at in shared]
     for trend in (trend for found in parts_of_it for trend in found):
-        # Of workloads, power is the second figure.
-        second = ("power",) if (trend.kind, trend.quantity) == ("workload", "power") else ()
+        # Of all but GPUs, power is the second figure.
+        second = ("power",) if trend.quantity == "power" and trend.kind != "gpu" else ()
         points[(trend.kind, *trend.name, *second)] = trend.points
     return TrendBackfill(moment - PART_SECONDS, end, {key: line for key, line in points.items() if line})
 
