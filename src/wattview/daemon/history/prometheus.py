@@ -14,7 +14,15 @@ import math
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from wattview.daemon.history.protocol import LOOKBACK_SECONDS, HistoryError, steps, thin, trimmed
+from wattview.daemon.history.protocol import (
+    LOOKBACK_SECONDS,
+    MAX_POINTS,
+    HistoryError,
+    steps,
+    thin,
+    too_many,
+    trimmed,
+)
 from wattview.exposition import label_text, parse_series
 from wattview.fetch import OPEN, Access
 from wattview.model import HistorySeries
@@ -40,9 +48,6 @@ MAX_CHUNKS = 480
 
 HALVINGS = 4
 """How often a span with too many samples for one answer is halved."""
-
-MAX_POINTS = 2_000_000
-"""Maximum number of samples per request."""
 
 QUESTION_SECONDS = 30.0
 """Maximum duration of a request, over all its queries."""
@@ -86,7 +91,7 @@ class PrometheusHistory:
                     points.extend(point for point in series.points if point[0] > newest)
                     count += len(series.points)
                     if count > MAX_POINTS:
-                        raise HistoryError(f"{selector} has more than {MAX_POINTS:,} samples; request a shorter time")
+                        raise too_many(selector)
         cut = {key: trimmed(points, start, end) for key, points in sorted(found.items())}
         return [HistorySeries(key, points) for key, points in cut.items() if points]
 

@@ -21,9 +21,17 @@ LOOKBACK_SECONDS = 60.0
 MAX_STEPS = 20_000
 """Maximum number of steps of a graph."""
 
+MAX_POINTS = 2_000_000
+"""Maximum number of samples per request: some 300 MB."""
+
 
 class HistoryError(Explained):
     """A failed history operation."""
+
+
+def too_many(what: str) -> HistoryError:
+    """An answer would have more than ``MAX_POINTS``."""
+    return HistoryError(f"{what} has more than {MAX_POINTS:,} samples", "request a shorter time")
 
 
 class WindowHistory(Protocol):

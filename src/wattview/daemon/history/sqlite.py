@@ -16,7 +16,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wattview.daemon.history.database import Database
-from wattview.daemon.history.protocol import LOOKBACK_SECONDS, HistoryError, matches, steps, trimmed
+from wattview.daemon.history.protocol import (
+    LOOKBACK_SECONDS,
+    MAX_POINTS,
+    HistoryError,
+    matches,
+    steps,
+    too_many,
+    trimmed,
+)
 from wattview.daemon.history.retention import GAP_SECONDS, Retention
 from wattview.exposition import parse_series
 from wattview.model import HistorySeries
@@ -211,6 +219,7 @@ class SqliteHistory:
         # Only the cursor that holds an unfinished statement can reuse it.
         cursor = connection.cursor()
         found: dict[int, list[tuple[float, float]]] = {number: [] for number in view.keys}
+        count = 0
         for time in times if found else ():
             rows = cursor.execute(
                 "SELECT layout, data FROM ticks WHERE time <= ? AND time > ? ORDER BY time DESC LIMIT ?",
@@ -225,6 +234,9 @@ class SqliteHistory:
                         found[number].append((time, value))
                 if not missing:
                     break
+            count += len(found) - len(missing)
+            if count > MAX_POINTS:
+                raise too_many(metric)
         cursor.close()
         self._judge(view, found)
         return view.series(found)
@@ -290,8 +302,13 @@ class _View:
             "SELECT time, layout, data FROM ticks WHERE time BETWEEN ? AND ? ORDER BY time",
             (math.floor(start * _MICROSECONDS), math.ceil(end * _MICROSECONDS)),
         )
+        count = 0
         for time, layout, data in rows if found else ():
-            for number, value in self.values(layout, data):
+            values = self.values(layout, data)
+            count += len(values)
+            if count > MAX_POINTS:
+                raise too_many(f"the history from {start:.0f} to {end:.0f}")
+            for number, value in values:
                 found[number].append((time / _MICROSECONDS, value))
         return found
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from itertools import pairwise
 
 from wattview.analysis.windows.parts import STREAM_POWER, WORKLOAD_ENERGY, recorded_parts
 from wattview.daemon.history.protocol import History, HistoryError
-from wattview.model import RecordedPart, ScenarioRecord
+from wattview.model import HistorySeries, RecordedPart, ScenarioRecord
 
 LATE_SECONDS = 15.0
+PIECE_SECONDS, KEPT_SAMPLES = 3600.0, 2000
 MOST_PARTS = 200
 """How many workloads and streams one result lists: those with the most energy."""
 
@@ -23,18 +26,37 @@ async def parts_of(history: History, start: float, end: float) -> tuple[list[Rec
     late = time.monotonic() + min(LATE_SECONDS, LATE_SECONDS - (time.time() - end))
     try:
         while True:
-            workloads, streams = await asyncio.gather(
-                history.samples(WORKLOAD_ENERGY, start, end), history.samples(STREAM_POWER, start, end)
-            )
-            newest = max((one.points[-1][0] for one in workloads if one.points), default=end)
+            last = await history.samples(WORKLOAD_ENERGY, max(start, end - LATE_SECONDS), end)
+            newest = max((one.points[-1][0] for one in last if one.points), default=end)
             if newest >= end or time.monotonic() > late:
                 break
             await asyncio.sleep(0.5)
+        workloads, streams = await _counters(history, start, end), await history.samples(STREAM_POWER, start, end)
     except HistoryError as error:
         return [], f"the energy of workloads and streams is unknown: {error}"
     parts = await asyncio.to_thread(recorded_parts, workloads, streams, start, end)
     more = len(parts) - MOST_PARTS
     return parts[:MOST_PARTS], f"{more} more workloads and streams are not listed" if more > 0 else ""
+
+
+async def _counters(history: History, start: float, end: float) -> list[HistorySeries]:
+    """The workloads' counters, read in pieces: a day of many has millions of samples. Of a long window some are left
+    out, which costs no energy: it is the difference of those that stay."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    apart = (end - start) / KEPT_SAMPLES
+    for piece in range(math.ceil((end - start) / PIECE_SECONDS)):
+        begin = start + piece * PIECE_SECONDS
+        for series in await history.samples(WORKLOAD_ENERGY, begin, min(begin + PIECE_SECONDS, end)):
+            points = found.setdefault(series.name, [])
+            points += _thinned([one for one in series.points if not points or one[0] > points[-1][0]], apart)
+    return [HistorySeries(name, points) for name, points in found.items() if points]
+
+
+def _thinned(points: list[tuple[float, float]], apart: float) -> list[tuple[float, float]]:
+    """The first sample of every so many seconds, the last of all, and those at which the counter began anew."""
+    kept = points[:1]
+    kept += [now for before, now in pairwise(points) if now[0] // apart != before[0] // apart or now[1] < before[1]]
+    return kept if kept[-1:] == points[-1:] else [*kept, points[-1]]
 
 
 def past_record(name: str, start: float, end: float, parts: list[RecordedPart], notes: list[str]) -> ScenarioRecord:
