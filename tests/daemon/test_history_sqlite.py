@@ -210,11 +210,12 @@ async def test_a_long_row_is_what_was_written_and_takes_less(tmp_path: Path) -> 
     sizes = {}
     for count in (100, 1000):
         history = SqliteHistory(tmp_path / f"{count}.sqlite", 1e9)
-        for tick in range(50):
-            await history.append(1000.0 + tick, many(count, tick))
+        rows = [many(count, tick) for tick in range(50)]
+        for tick, row in enumerate(rows):
+            await history.append(1000.0 + tick, row)
         found = await history.samples("rate", 1000.0, 1049.0)
         assert {one.name: [value for _, value in one.points] for one in found} == {
-            name: [many(count, tick)[n][1] for tick in range(50)] for n, (name, _) in enumerate(many(count, 0))
+            name: [row[place][1] for row in rows] for place, (name, _) in enumerate(rows[0])
         }
         thinned = await history.thinned('rate{name="c2"}', 1010.0, 1020.0, 5.0)
         assert thinned[0].points == [(t, (2 * (t - 1000)) % 97.3) for t in (1010.0, 1015.0, 1020.0)]
