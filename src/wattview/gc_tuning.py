@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
 import functools
@@ -45,7 +44,7 @@ def settle() -> None:
 
 
 def kept_for_a_while(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """A cache of a function's results that ``keep_forgetting`` empties.
+    """A cache of a function's results that ``forget`` empties.
 
     ``most`` is far above what is ever in use, as a protection alone: a cache that is too small for all of a host's
     containers is worth nothing, since it is read in their order and forgets each just before its turn. What belongs to
@@ -60,14 +59,12 @@ def kept_for_a_while(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
     return decorated
 
 
-async def keep_forgetting(every_seconds: float) -> None:
-    """Empties those caches periodically, and returns free memory to the system: answers of all sizes leave the C
-    library's heap in pieces, which it keeps."""
-    while True:
-        await asyncio.sleep(every_seconds)
-        for clear in _caches:
-            clear()
-        give_back_memory()
+def forget() -> None:
+    """Empties those caches, and returns free memory to the system: answers of all sizes leave the C library's heap in
+    pieces, which it keeps."""
+    for clear in _caches:
+        clear()
+    give_back_memory()
 
 
 def tidy() -> None:

@@ -62,12 +62,14 @@ async def test_a_mark_is_covered_by_readings_taken_after_it(
 async def test_a_tick_keeps_the_largest_power_since_the_last_one(make_config: ConfigFactory, tmp_path: Path) -> None:
     config = make_config(f"paths.sysfs={tmp_path / 'sys'}")
     history = SqliteHistory(tmp_path / "history.sqlite", 3600)
-    tree, began = PowercapTree(tmp_path / "sys", machine(Spikes(20.0, 200.0, 60.0, 0.4))), time.monotonic()
+    tree = PowercapTree(tmp_path / "sys", machine(Spikes(20.0, 200.0, 60.0, 0.4)))
+    tree.write(59.3)
+    began = time.monotonic() - 59.3
     sampler = Sampler(config, [next(entry for entry in REGISTRY if entry.name == "power")])
     sampler.start()
     recorder = recorder_of(sampler, history, make_config, tmp_path)
-    for _ in range(2):
-        for _ in range(160):
+    for marked in (61.4, 62.6):
+        while time.monotonic() - began < marked:
             tree.write(time.monotonic() - began)
             await asyncio.sleep(0.01)
         await recorder.mark()

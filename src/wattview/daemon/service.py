@@ -55,7 +55,7 @@ from wattview.daemon.wall import calibration_file
 from wattview.daemon.wall.calibrated_estimate import with_calibrated_estimate
 from wattview.daemon.wall.identity import machine_model
 from wattview.daemon.wall.wall import Wall
-from wattview.gc_tuning import begin, keep_forgetting
+from wattview.gc_tuning import begin, forget
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -286,7 +286,7 @@ async def _serve(load: Callable[[], Config], events: EventLog, ready: Callable[[
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     supervisor = Supervisor()
     alive = asyncio.create_task(supervisor.keep_alive(), name="watchdog")
-    tidying = asyncio.create_task(keep_forgetting(GIVE_BACK_SECONDS), name="memory")
+    tidying = asyncio.create_task(_keep_forgetting(), name="memory")
     config, before = load(), None
     with _told():
         addresses = await _addresses(config)
@@ -377,6 +377,12 @@ def _raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _keep_forgetting() -> None:
+    while True:
+        await asyncio.sleep(GIVE_BACK_SECONDS)
+        forget()
 
 
 async def _end_task(task: asyncio.Task[None]) -> None:

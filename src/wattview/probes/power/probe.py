@@ -170,6 +170,9 @@ class PowerProbe:
         source, pending = self._steady, self._pending
         if source is None or now.monotonic < self._followed_until:
             return False
+        newest = pending[-1].at if pending else self._samples.newest.at if self._samples.newest else None
+        if newest is not None and 0 <= now.monotonic - newest.monotonic < self._samples.least_seconds:
+            return True
         if pending and now.monotonic - pending[0].at.monotonic >= PENDING_SECONDS:
             return False
         seen = source.glance()
@@ -233,6 +236,7 @@ class PowerProbe:
         assert self._source is not None
         self._update_seconds = measured.update_seconds or 0.0
         quick = 0 < self._update_seconds <= min(QUICK_SECONDS, 0.3 / self.sample_hz)
+        self._samples.least_seconds = 0.5 / self.sample_hz
         self._samples.add(at, measured, counts=self._source.counts, quick=quick, again=again)
         self._faults = measured.faults
         self._idle_watts = measured.idle_watts
