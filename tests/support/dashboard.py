@@ -453,7 +453,7 @@ class ScriptedDaemon:
         self.now = snapshot()
         self.results = [result()]
         self.presets = PRESETS
-        self.encoders = ENCODERS
+        self.offers = ENCODERS
         self.findings = FINDINGS
         self.encoders: dict[tuple[str, str, str], StreamEncoder] = {}
         self.processes: dict[str, WorkloadProcesses] = {}
@@ -554,7 +554,7 @@ class ScriptedDaemon:
                 get("/api/v1/history", self._history),
                 Route("/api/v1/trends", self._trends),
                 get("/api/v1/scenarios", lambda _: self.presets),
-                get("/api/v1/encoders", lambda _: self.encoders),
+                get("/api/v1/encoders", lambda _: self.offers),
                 Route("/api/v1/plan", self._plan, methods=["POST"]),
                 Route("/api/v1/runs", self._runs, methods=["GET", "POST"]),
                 Route("/api/v1/runs/{id}", self._run, methods=["GET", "DELETE"]),
