@@ -195,6 +195,7 @@ def record(
               help="libx264, libx265, h264_nvenc, …")  # fmt: skip
 @click.option("--preset", metavar="NAME", default="veryfast", show_default=True, shell_complete=completion.presets,
               help="Encoder preset.")  # fmt: skip
+@click.option("--encoder-args", metavar="ARGS", default="", help="Further settings of the encoder, e.g. '-tune film'.")
 @click.option("--source", metavar="NAME", default="testsrc2", show_default=True,
               help="A test picture, or a file in the media directory.")  # fmt: skip
 @click.option("--viewers", type=int, default=0, show_default=True, help="Players that pull each stream.")
