@@ -357,16 +357,16 @@ async def test_a_stream_whose_encoder_is_on_another_host_has_its_watts_from_ther
         await pilot.press("4", "enter")
         await until(pilot, lambda: "on 192.0.2.7, another machine" in screen_text(alone))
         assert "— W: server 1.50" in screen_text(alone), "its daemon alone does not know"
-    app = Dashboard(daemon.url, others=[Address(other.url)], in_fleet=True)
+    app = Dashboard(daemon.url, others=[("studio-2", Address(other.url))], in_fleet=True)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.latest is not None)
         await pilot.press("4")
         await until(pilot, lambda: "GET /api/v1/streams/encoder" in other.asked)
         daemon.say(msgspec.structs.replace(daemon.now, time=NOW + 1))
-        await until(pilot, lambda: "ffmpeg on " in screen_text(app))
+        await until(pilot, lambda: "ffmpeg on studio-2" in screen_text(app))
         assert app.latest.streams[0].power_watts == 12.75
         await pilot.press("enter")
-        await until(pilot, lambda: "ffmpeg 77 in unit encode.service on " in screen_text(app))
+        await until(pilot, lambda: "ffmpeg 77 in unit encode.service on studio-2" in screen_text(app))
         other.encoders["live", "stream0", "192.0.2.7:40001"] = StreamEncoder(match="socket", pid=77, program="ffmpeg")
         app.remote._asked = 0.0
         daemon.say(msgspec.structs.replace(daemon.now, time=NOW + 2))

@@ -63,8 +63,8 @@ class Dashboard(RunsApp):
     """The dashboard of the daemon at ``client_url`` (``unix:///path`` or ``http://host:port`` with ``token``).
 
     ``in_fleet``: it was opened from the fleet page, and a key leads back there; its result is then ``fleet``.
-    ``others`` are daemons of other machines, which know encoders there. ``replay`` is the id of a run to replay first.
-    ``owns_daemon``: the daemon, and a run in progress, end with the dashboard.
+    ``others`` are other machines' names and daemons, which know encoders there. ``replay`` is the id of a run to
+    replay first. ``owns_daemon``: the daemon, and a run in progress, end with the dashboard.
     """
 
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {view.TAB: view for view in VIEWS}
@@ -87,7 +87,7 @@ class Dashboard(RunsApp):
         replay: str = "",
         ca_file: str = "",
         owns_daemon: bool = False,
-        others: Sequence[Address] = (),
+        others: Sequence[tuple[str, Address]] = (),
     ) -> None:
         super().__init__(settings if settings is not None else Tui())
         self.client = Client(client_url, token, ca_file=ca_file)

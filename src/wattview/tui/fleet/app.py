@@ -130,7 +130,7 @@ async def show(
             address = next((host.address for host in source.hosts() if host.key == opened), None)
             if address is None:
                 return page.return_code or 0
-            others = [one.address for one in source.hosts() if one.address is not None and one.key != opened]
+            others = [(one.row.host, one.address) for one in source.hosts() if one.address and one.key != opened]
             dashboard = Dashboard(
                 address.url, address.token, settings, in_fleet=True, ca_file=address.ca_file, others=others
             )

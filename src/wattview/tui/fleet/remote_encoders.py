@@ -25,9 +25,9 @@ _StreamKey = tuple[str, str, str]
 
 
 class RemoteEncoders:
-    """``completed`` adds what ``ask`` has found to a snapshot. ``others`` are the daemons of other machines."""
+    """``completed`` adds what ``ask`` has found to a snapshot. ``others`` are the other machines: name, and daemon."""
 
-    def __init__(self, others: Sequence[Address] = ()) -> None:
+    def __init__(self, others: Sequence[tuple[str, Address]] = ()) -> None:
         self._others = others
         self._clients: list[tuple[Client, str]] = []
         self._found: Mapping[_StreamKey, StreamEncoder] = {}
@@ -42,7 +42,7 @@ class RemoteEncoders:
         counts."""
         self._asked = time.monotonic()
         if not self._clients:
-            self._clients = [(Client(one.url, one.token, ca_file=one.ca_file), _host(one.url)) for one in self._others]
+            self._clients = [(Client(one.url, one.token, ca_file=one.ca_file), name) for name, one in self._others]
         port = _port(snapshot.rtmp_url)
         keys = _remote(snapshot)
         answers = await asyncio.gather(
@@ -95,10 +95,6 @@ def _key(stream: Stream) -> _StreamKey | None:
         return None
     publisher = next((one for one in stream.clients if one.publishing and not one.relay), None)
     return (stream.app, stream.name, publisher.address) if publisher is not None and publisher.address else None
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or "this machine"
 
 
 def _port(url: str) -> int:
