@@ -22,7 +22,7 @@ from wattview.client import Address, Client
 from wattview.model import Stream
 from wattview.tui.fleet.remote_encoders import RemoteEncoders
 
-OUR_ADDRESS, SERVER_ADDRESS = "10.213.7.1", "10.213.7.2"
+OUR_ADDRESS, SERVER_ADDRESS = (f"10.213.{os.getpid() % 250}.{host}" for host in (1, 2))
 
 NGINX = """
 load_module {module};
