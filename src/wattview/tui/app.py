@@ -48,6 +48,9 @@ AHEAD_SECONDS = 1.0
 HAND_SECONDS = 0.4
 """No screen is created in advance while keys are pressed, and for this long after."""
 
+AT_REST_SECONDS = 5.0
+"""Nobody is at the keys: a full collection of garbage delays none."""
+
 TOAST_SECONDS = 60.0
 """An older alert is only a line in the log, not a toast."""
 
@@ -212,7 +215,8 @@ class Dashboard(RunsApp):
             if not self.is_running:
                 return
             await self._get_screen(self._details(mode, kind))[1]
-        await self._no_key()
+        while time.monotonic() - self._pressed < AT_REST_SECONDS:  # noqa: ASYNC110  it is a length of time
+            await asyncio.sleep(HAND_SECONDS)
         settle()
 
     async def _no_key(self) -> None:
