@@ -37,8 +37,8 @@ class PowerNow(Vertical):
         power = snapshot.power if snapshot is not None else None
         machine = snapshot.machine_power if snapshot is not None else None
         watts = machine.watts if machine is not None else None
-        bound = machine.error_watts if machine is not None and watts is not None else None
-        error = f"  {within(bound)} W" if bound is not None else ""
+        bounded = machine is not None and watts is not None and not is_estimate(machine.source)
+        error = f"  {within(machine.error_watts)} W" if machine is not None and bounded else ""
         entitle(
             self,
             (f"Power of {of}" if of else "Power now" if picture.live or snapshot is None else "Power then") + error,
