@@ -99,13 +99,13 @@ def outside(fit: PowerFit, load: Load) -> str:
 
 
 def span_text(fit: PowerFit) -> str:
-    """The measured range as text: that of streams and pixels is the hull's."""
+    """The measured range as text: that of streams and pixels is the hull's. Content that never changed is not in it."""
     streams = [corner.streams for corner in fit.hull]
     megapixels = [corner.megapixels for corner in fit.hull]
     parts = [
         f"{min(streams):g} to {max(streams):g} streams",
         f"{min(megapixels):.1f} to {max(megapixels):.1f} megapixels a second",
-        *(CONTENT[name].text(low, high) for name, (low, high) in fit.ranges.items()),
+        *(CONTENT[name].text(low, high) for name, (low, high) in fit.ranges.items() if low < high),
     ]
     return ", ".join(parts)
 
