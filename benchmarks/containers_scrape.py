@@ -64,12 +64,7 @@ def scraped(daemon: DaemonProcess, count: int) -> Endpoint:
     while (shown := daemon.metrics("cadvisor").count("\ncontainer_network_receive_bytes_total{")) < count:
         assert time.monotonic() < deadline, f"{shown} of {count} containers are shown"
         time.sleep(0.2)
-    endpoint = Endpoint(daemon.exporters()["cadvisor"].url, daemon.process.pid)
-    endpoint.warm_up()
-    for _ in range(ROUNDS):
-        endpoint.round(SCRAPES)
-    endpoint.close()
-    return endpoint
+    return Endpoint(daemon.exporters()["cadvisor"].url, daemon.process.pid).scraped(ROUNDS, SCRAPES)
 
 
 def measure(counts: Sequence[int] = COUNTS) -> Iterator[Result]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Self
 from urllib.parse import urlsplit
 
 # A reading of the daemon is shared for a tenth of a second: scrapes must lie further apart to be scrapes.
@@ -61,6 +62,14 @@ class Endpoint:
         self._scrape(5)
         self._latencies.clear()
         time.sleep(IDLE_SECONDS)
+
+    def scraped(self, rounds: int, scrapes: int) -> Self:
+        """After a warm-up, so many rounds of so many scrapes; the connection is closed then."""
+        self.warm_up()
+        for _ in range(rounds):
+            self.round(scrapes)
+        self.close()
+        return self
 
     def round(self, scrapes: int) -> None:
         idle = share(self._pid, IDLE_SECONDS) / 100

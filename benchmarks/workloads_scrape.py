@@ -41,18 +41,10 @@ def read_ms(tree: WorkloadTree) -> float:
     return least * 1000
 
 
-def scraped(endpoint: Endpoint) -> Endpoint:
-    endpoint.warm_up()
-    for _ in range(ROUNDS):
-        endpoint.round(SCRAPES)
-    endpoint.close()
-    return endpoint
-
-
 def measure(counts: Sequence[int] = COUNTS) -> Iterator[Result]:
     costs: dict[int, float] = {}
     with RealNodeExporter() as real:
-        theirs = scraped(Endpoint(f"http://127.0.0.1:{real.port}", real.process.pid))
+        theirs = Endpoint(f"http://127.0.0.1:{real.port}", real.process.pid).scraped(ROUNDS, SCRAPES)
         for count in sorted(counts):
             with tempfile.TemporaryDirectory() as directory:
                 tree = WorkloadTree(Path(directory) / "machine", 2)
@@ -63,7 +55,8 @@ def measure(counts: Sequence[int] = COUNTS) -> Iterator[Result]:
                     below=AIM_MS,
                 )  # fmt: skip
                 with running_daemon(Path(directory), *_paths(tree)) as daemon:
-                    ours = scraped(Endpoint(daemon.exporters()["rapl-exporter"].url, daemon.process.pid))
+                    endpoint = Endpoint(daemon.exporters()["rapl-exporter"].url, daemon.process.pid)
+                    ours = endpoint.scraped(ROUNDS, SCRAPES)
             costs[count] = ours.cpu_ms
             yield Row(
                 subject=f"workloads: {count}, CPU of a scrape of 9500", ours=ours.cpu_ms, unit="ms",
