@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.css.query import NoMatches
 from textual.widget import Widget
+from textual.worker import Worker
 
 from wattview.client import Client
 from wattview.model import ProbeStatus, Snapshot
@@ -166,3 +167,22 @@ class View(Page):
         """What is shown depends on the size."""
         if self.is_current:
             self.call_after_refresh(lambda: self.paint(self.dashboard.picture))
+
+
+class LoadedView(View):
+    """A screen that asks the daemon when it comes up, when a run has ended, and on request."""
+
+    def load(self) -> Worker[None]:
+        raise NotImplementedError
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.run_ended()
+
+    def run_ended(self) -> None:
+        if self.is_current:
+            self.load()
+
+    def action_load(self) -> None:
+        self.dashboard.action_retry()
+        self.load()

@@ -13,8 +13,10 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from wattview.config import Config
-from wattview.fetch import Access, Fetched, FetchError, NoAnswer, Site, Unreachable, blocking, decode_json, shown
+from wattview.fetch import OPEN, Access, Fetched, FetchError, NoAnswer, Site, Unreachable, blocking, decode_json, shown
+from wattview.model import StreamsReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+from wattview.probes.streams.rates import StreamRates
 
 T = TypeVar("T")
 
@@ -44,6 +46,25 @@ def ask(url: str, access: Access, work: Callable[[Site], Awaitable[T]], headers:
                 raise Silent(f"{site.url} did not answer completely within {DEADLINE_SECONDS:g} s") from None
 
     return blocking(session())
+
+
+class ApiProbe:
+    """A stream server with an API at ``url``, of which ``_read`` makes a reading."""
+
+    def __init__(self, url: str, access: Access = OPEN) -> None:
+        self.url = url
+        self._access = access
+        self._rates = StreamRates()
+
+    def read(self) -> StreamsReading:
+        """The server and its streams. Raises SourceAbsent, SourceRefused or SourceBroken."""
+        return ask(self.url, self._access, self._read, {"Accept": "application/json"})
+
+    def close(self) -> None:
+        """Nothing is kept open between readings."""
+
+    async def _read(self, site: Site) -> StreamsReading:
+        raise NotImplementedError
 
 
 def fail_if_closed(url: str) -> None:

@@ -16,13 +16,13 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from wattview.fetch import OPEN, Access, Site
+from wattview.fetch import Site
 from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes import SourceError
 from wattview.probes.streams import http as rtmp_http
 from wattview.probes.streams.families import families
 from wattview.probes.streams.kind import MAX_STREAMS, StreamServer, too_many
-from wattview.probes.streams.rates import StreamRates, total
+from wattview.probes.streams.rates import total
 
 __all__ = ["MediaMtxProbe", "families", "parse"]
 
@@ -95,20 +95,8 @@ class _Info(Struct):
 T = TypeVar("T")
 
 
-class MediaMtxProbe:
+class MediaMtxProbe(rtmp_http.ApiProbe):
     """``url`` is the API's address, ``http://127.0.0.1:9997``."""
-
-    def __init__(self, url: str, access: Access = OPEN) -> None:
-        self.url = url
-        self._access = access
-        self._rates = StreamRates()
-
-    def read(self) -> StreamsReading:
-        """The server and its streams. Raises SourceAbsent, SourceRefused or SourceBroken."""
-        return rtmp_http.ask(self.url, self._access, self._read, {"Accept": "application/json"})
-
-    def close(self) -> None:
-        """Nothing is kept open between readings."""
 
     async def _read(self, site: Site) -> StreamsReading:
         paths: list[_Path] = []

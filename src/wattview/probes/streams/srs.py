@@ -17,14 +17,14 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 
-from wattview.fetch import OPEN, Access, Fetched, Site
+from wattview.fetch import Fetched, Site
 from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes import SourceBroken, SourceError
 from wattview.probes.streams import http as rtmp_http
 from wattview.probes.streams.families import families
 from wattview.probes.streams.kind import MAX_STREAMS, StreamServer, too_many
 from wattview.probes.streams.nginx_rtmp_stat import merge
-from wattview.probes.streams.rates import StreamRates, total
+from wattview.probes.streams.rates import total
 
 __all__ = ["SrsProbe", "families", "parse"]
 
@@ -122,21 +122,10 @@ A = TypeVar("A", bound=_Answer)
 L = TypeVar("L", _Streams, _Clients, _Vhosts)
 
 
-class SrsProbe:
+class SrsProbe(rtmp_http.ApiProbe):
     """``url`` is the API's address, ``http://127.0.0.1:1985``."""
 
-    def __init__(self, url: str, access: Access = OPEN) -> None:
-        self.url = url
-        self._access = access
-        self._rates = StreamRates()
-        self._version = ""
-
-    def read(self) -> StreamsReading:
-        """The server and its streams. Raises SourceAbsent, SourceRefused or SourceBroken."""
-        return rtmp_http.ask(self.url, self._access, self._read, {"Accept": "application/json"})
-
-    def close(self) -> None:
-        """Nothing is kept open between readings."""
+    _version = ""
 
     async def _read(self, site: Site) -> StreamsReading:
         streams, damaged = await _listed(site, "streams", _Streams)

@@ -23,7 +23,7 @@ from wattview.tui.results.question import QuestionPage
 from wattview.tui.results.rd_curves import Curves
 from wattview.tui.results.rows import ResultRow, RowKey, rows_of
 from wattview.tui.screens.export import TABLE, Export
-from wattview.tui.view import Picture, View
+from wattview.tui.view import LoadedView, Picture
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.pages import Pages
 from wattview.tui.widgets.pane import Pane, heading
@@ -43,7 +43,7 @@ READING = "reading the results …"
 NOTHING = "no results yet; press n to run a scenario"
 
 
-class ResultsScreen(View):
+class ResultsScreen(LoadedView):
     ENTRY = Tab("7", "results", "Results")
     TAB = ENTRY.mode
     FILTERS = "results"
@@ -106,17 +106,8 @@ class ResultsScreen(View):
         self.query_one("#runs").border_title = "Runs: enter shows the scenarios of one, p plays it again"
         self._turn(ENERGY)
 
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        if self.is_current:
-            self.load()
-
     def show(self, picture: Picture) -> None:
         """Results are loaded on request, and when a run ends (``run_ended``)."""
-
-    def run_ended(self) -> None:
-        if self.is_current:
-            self.load()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         shown = {
@@ -135,10 +126,6 @@ class ResultsScreen(View):
     @property
     def run_table(self) -> Table[RunResult]:
         return self.query_one("#runs", Table)
-
-    def action_load(self) -> None:
-        self.dashboard.action_retry()
-        self.load()
 
     @work(exclusive=True, exit_on_error=False)
     async def load(self) -> None:
@@ -358,7 +345,7 @@ class ResultsScreen(View):
 
         async def chosen(kind: str | None) -> None:
             if kind == TABLE:
-                await View.action_export(self)
+                await LoadedView.action_export(self)
             elif kind is not None:
                 self._fetch(kind, runs, show=False)
 

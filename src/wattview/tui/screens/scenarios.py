@@ -17,7 +17,7 @@ from wattview.tui.sources import is_estimate
 from wattview.tui.text import UNKNOWN, about, bar, clock, count, date, number, signed, span
 from wattview.tui.time_travel.power_range import windows_of
 from wattview.tui.time_travel.trend_buffers import TrendBuffers, energy_between
-from wattview.tui.view import Picture, View
+from wattview.tui.view import LoadedView, Picture
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts
 from wattview.tui.widgets.table import Table
@@ -95,7 +95,7 @@ def _run_tone(run: Run | None) -> str:
     return tones.get(run.state, "") if run is not None else ""
 
 
-class ScenariosScreen(View):
+class ScenariosScreen(LoadedView):
     ENTRY = Tab("6", "scenarios", "Scenarios", "Scen")
     TAB = ENTRY.mode
 
@@ -138,11 +138,6 @@ class ScenariosScreen(View):
         self.query_one("#watts").border_title = "Power, 15 minutes"
         self.query_one("#presets").focus()
 
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        if self.is_current:
-            self.load()
-
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
         run = snapshot.run if snapshot is not None else None
@@ -168,14 +163,6 @@ class ScenariosScreen(View):
             [Series(picture.trends["power",])], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds,
             live=picture.live, empty=picture.no_values, windows=windows,
         )  # fmt: skip
-
-    def run_ended(self) -> None:
-        if self.is_current:
-            self.load()
-
-    def action_load(self) -> None:
-        self.dashboard.action_retry()
-        self.load()
 
     @work(exclusive=True, exit_on_error=False)
     async def load(self) -> None:
