@@ -14,13 +14,13 @@ from wattview.daemon.history.sqlite import SqliteHistory
 from wattview.daemon.lab import recording
 from wattview.daemon.lab.recording import parts_of
 
-START, STEP, COUNT = 1_700_000_000.0, 5.0, 5000
+START, STEP, COUNT = 1_700_000_000.0, 5.0, 2000
 END = START + STEP * COUNT
 
 
 @pytest.fixture
 async def history(tmp_path: Path) -> AsyncIterator[SqliteHistory]:
-    """Seven hours of workloads at different powers, of which one begins, one ends and one begins anew in the middle."""
+    """Three hours of workloads at different powers, of which one begins, one ends and one begins anew in the middle."""
     found = SqliteHistory(tmp_path / "history.sqlite", retention_seconds=1e9)
     moments = []
     for number in range(COUNT + 1):
@@ -30,7 +30,7 @@ async def history(tmp_path: Path) -> AsyncIterator[SqliteHistory]:
             values["late"] = (number - COUNT // 2) * 10.0
         if number < COUNT // 3:
             values["early"] = number * 20.0
-        values["anew"] = float(number if number < 4000 else number - 3990)
+        values["anew"] = float(number if number < 1600 else number - 1590)
         keys = [(f'{WORKLOAD_ENERGY}{{kind="container",name="{name}"}}', value) for name, value in values.items()]
         moments.append((START + number * STEP, keys))
     await found.append_all(moments)
@@ -41,7 +41,7 @@ async def history(tmp_path: Path) -> AsyncIterator[SqliteHistory]:
 async def test_what_is_left_out_costs_no_energy(history: SqliteHistory, monkeypatch: pytest.MonkeyPatch) -> None:
     start, end = START + 2.5, END - 1.0
     whole = recorded_parts(await history.samples(WORKLOAD_ENERGY, start, end), [], start, end)
-    monkeypatch.setattr(recording, "KEPT_SAMPLES", 700)
+    monkeypatch.setattr(recording, "KEPT_SAMPLES", 300)
     monkeypatch.setattr(recording, "PIECE_SECONDS", 1000.0)
     parts, lack = await parts_of(history, start, end)
     assert lack == ""
@@ -53,7 +53,7 @@ async def test_what_is_left_out_costs_no_energy(history: SqliteHistory, monkeypa
 
 
 async def test_what_would_take_all_memory_is_refused(history: SqliteHistory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "MAX_POINTS", 10_000)
+    monkeypatch.setattr(sqlite, "MAX_POINTS", 6_000)
     for ask in (history.samples(WORKLOAD_ENERGY, START, END), history.thinned(WORKLOAD_ENERGY, START, END, STEP)):
         with pytest.raises(HistoryError, match="samples; request a shorter time"):
             await ask
