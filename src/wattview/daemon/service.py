@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("wattview.daemon")
 
 GIVE_BACK_SECONDS = 300.0
-"""How often free memory is returned: after a day of ten exporters nearly half of the heap would be free, in pieces."""
+"""How often free memory is returned: after hours of ten exporters nearly half of the heap was free, in pieces."""
 
 
 class DaemonError(Exception):
