@@ -25,7 +25,7 @@ from benchmarks.processes import Endpoint
 from benchmarks.table import Result, Row, print_table
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import Engine, engine
-from wattview.probes.containers.engine_processes import EngineProcesses
+from wattview.probes.containers.engine_processes import Asked, EngineProcesses
 
 AIM_MS = 0.3
 AIM_GROWTH = 1.25
@@ -44,7 +44,7 @@ def docker_stats(own: Engine) -> tuple[float, float]:
 
     def spent_seconds() -> float:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        use = processes.read(time.monotonic(), own.pid)
+        use = processes.read(time.monotonic(), Asked("dockerd", own.pid, True))
         assert use is not None, "the engine's processes cannot be read"
         return children.ru_utime + children.ru_stime + use.cpu_seconds
 
