@@ -107,11 +107,11 @@ def test_an_unknown_figure_is_a_dash_with_its_reason() -> None:
     assert "no mean power: no samples" in Page(text).text
 
 
-def test_a_scenario_that_was_not_in_real_time_is_marked_and_is_no_setting() -> None:
+def test_a_scenario_that_was_not_in_real_time_is_marked_and_wins_nothing() -> None:
     text = Page(html_report([run(scenario("slow", 50.0, 90.0, realtime=False))])).text
     assert "not real time" in text
     assert "Power by setting" not in text
-    assert "0 settings" in text
+    assert "No verdict. The only setting fell behind real time" in text
 
 
 def test_efficiency_stands_in_the_report_with_its_uncertainty() -> None:

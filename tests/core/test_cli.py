@@ -207,6 +207,7 @@ def test_the_help_of_a_run_says_the_defaults_that_a_scenario_has() -> None:
             "name",
             "quality",
             "push",
+            "encoder_args",  # by default none
         }:
             default = getattr(usual, option.name)
             text = f"{default:g}" if isinstance(default, float) else default

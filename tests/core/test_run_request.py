@@ -25,8 +25,9 @@ from wattview.model.run_request import EXPECTED, WrongField, bitrate_text, bits_
         ({"scenarios": [{"name": "a", "streams": 65}]},
          "scenarios[0].streams: expected a whole number, 1 to 64, got 65"),
         ({"scenarios": [{"name": "a", "encoder": "x264"}]},
-         "scenarios[0].encoder: expected one of libx264, libx265, libsvtav1, h264_nvenc, hevc_nvenc, av1_nvenc, "
-         "h264_vaapi, hevc_vaapi, av1_vaapi, h264_qsv, hevc_qsv, av1_qsv, got 'x264'"),
+         "scenarios[0].encoder: expected one of libx264, libx265, libsvtav1, libaom-av1, libvpx-vp9, h264_nvenc, "
+         "hevc_nvenc, av1_nvenc, h264_vaapi, hevc_vaapi, vp9_vaapi, av1_vaapi, h264_qsv, hevc_qsv, vp9_qsv, av1_qsv, "
+         "got 'x264'"),
         ({"scenarios": [{"name": "a", "renditions": [{"resolution": "720p"}]}]},
          "scenarios[0].renditions[0].resolution: expected width x height, such as 1280x720, got '720p'"),
         ({"scenarios": [{"name": "a", "renditions": ["720p"]}]},
