@@ -42,7 +42,7 @@ def write(path: Path, content: bytes, mode: int = 0o600) -> None:
     descriptor = os.open(temporary, flags, mode)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # a sweep may hold it for the moment in which it looks at its age
             view = memoryview(content)
             while view:
                 view = view[os.write(descriptor, view) :]
