@@ -37,8 +37,9 @@ __all__ = ["PowerProbe", "families"]
 MAX_WINDOW_SECONDS = 60.0
 """A mean over a longer time is not current."""
 
-FRESH_SECONDS = 0.5
-"""Maximum age of the sample behind a reading."""
+FRESH_SECONDS = 0.05
+"""Maximum age of the sample behind a reading. A store stamps it with the time of its scrape, so that an age which
+varies from scrape to scrape is an error of the energy between two of them."""
 
 RETRY_SECONDS = 1.0
 """How long ``sample()`` does not retry a failed source. ``read()`` always does."""
@@ -134,7 +135,7 @@ class PowerProbe:
     def read(self) -> PowerReading:
         """The current power, from the samples so far; takes one if the last is too old. Raises SourceError."""
         with self._lock:
-            self._sample(self._clock(), min(1.5 / self.sample_hz, FRESH_SECONDS))
+            self._sample(self._clock(), FRESH_SECONDS)
             return self._reading()
 
     def sample_now(self) -> float:

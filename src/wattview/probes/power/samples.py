@@ -73,7 +73,7 @@ class Samples:
         self.counts = True
         self.quick = False
         self.least_seconds = 0.0
-        """The shortest span of a maximum of quick counters: a request's sample may come just after the clock's."""
+        """The shortest span of a maximum: a request's sample may come just after the clock's."""
         self._peak: float | None = None
 
     def clear(self) -> None:
@@ -175,9 +175,8 @@ class Samples:
 
     def _judge(self, last: Sample) -> None:
         """Notes the power up to a complete sample, from the latest before it that is an update interval older."""
-        apart = last.update_seconds or 0.0
-        if self.quick:
-            apart = max(PEAK_UPDATES * apart, self.least_seconds)
+        apart = (PEAK_UPDATES if self.quick else 1) * (last.update_seconds or 0.0)
+        apart = max(apart, self.least_seconds)
         for first in reversed(self._ring):
             seconds = _seconds(first, last)
             if seconds > 0 and seconds >= apart and first.complete and first.host is not None:
