@@ -82,9 +82,12 @@ def test_make_up_opens_a_dashboard_measures_a_stream_and_leaves_nothing(terminal
     everything |= descendants(terminal.pid)
     results = tmp_path / ".local/state/wattview/results"
     terminal.wait(lambda _: _has_quality(results), "a results file with its quality", 150)
+    runs = tmp_path / ".local/state/wattview/runs"
+    terminal.wait(lambda _: _has_ended(runs), "the end of the run", 60)
     terminal.press("7")
     row = terminal.wait(lambda screen: "VMAF" in screen and "baseline" in screen, "the results", 20)
     assert "720p" in row
+    time.sleep(2.0)  # the dashboard learns each second what runs, and asks before it ends a run
     terminal.press("q")
     terminal.wait(lambda screen: "Power now" not in screen and "VMAF" not in screen, "the end of the dashboard", 30)
     ours = {pid for pid in everything if alive(pid) and _name(pid) not in ("sh", "bash", "sleep", "make")}
@@ -96,6 +99,10 @@ def _has_quality(results: Path) -> bool:
         scenarios = json.loads(file.read_text())["scenarios"]
         return len(scenarios) == 2 and scenarios[1]["vmaf_score"] is not None
     return False
+
+
+def _has_ended(runs: Path) -> bool:
+    return [json.loads(file.read_text())["state"] for file in runs.glob("*/run.json")] == ["done"]
 
 
 def _name(pid: int) -> str:
