@@ -34,7 +34,7 @@ def per_cpu(data: bytes, file: str) -> list[dict[str, int]]:
     """The counters of each CPU: a line of names, then one line of hexadecimal numbers per CPU."""
     lines = data.decode("ascii", "replace").splitlines()
     width = max((len(words) for line in lines if _is_numbers(words := line.split())), default=0)
-    names = next((words for line in lines if len(words := line.split()) == width and not _is_numbers(words)), [])
+    names = next((words for line in lines if len(words := line.split()) == width and _is_names(words)), [])
 
     def line_of_cpu(line: str) -> dict[str, int] | None:
         words = line.split()
@@ -45,6 +45,10 @@ def per_cpu(data: bytes, file: str) -> list[dict[str, int]]:
         return {name: int(word, 16) for name, word in zip(names, words, strict=True)}
 
     return understood(lines, line_of_cpu, file)
+
+
+def _is_names(words: list[str]) -> bool:
+    return not _is_numbers(words) and not any(word[0].isdigit() for word in words)
 
 
 def _is_numbers(words: list[str]) -> bool:
