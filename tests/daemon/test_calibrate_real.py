@@ -193,7 +193,8 @@ def test_an_interrupt_leaves_nothing_running_and_nothing_changed(tmp_path: Path)
     with metered_daemon(tmp_path) as (daemon, loaded, _):
         until_metered(daemon, loaded)
         words = command(daemon, "--steps", "8", "--step-seconds", "10", "--force")
-        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+        # As in a terminal: what a shell starts in the background ignores interrupts, and its children do.
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=_hears_interrupts)
         deadline, encoders = time.monotonic() + 90, set[int]()
         while not encoders and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -205,6 +206,10 @@ def test_an_interrupt_leaves_nothing_running_and_nothing_changed(tmp_path: Path)
         assert daemon.api.get("/api/v1/calibration").status_code == 404
         plan = subprocess.run(command(daemon, "--dry-run"), capture_output=True, text=True, check=True, timeout=60)
         assert re.search(r"14 +.* 30s\n\n\d+m\d+s in all, with libx264", plan.stdout), plan.stdout
+
+
+def _hears_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def of_this_machine(calibration: WallCalibration, daemon: DaemonProcess) -> WallCalibration:

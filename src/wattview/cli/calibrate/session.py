@@ -112,9 +112,6 @@ async def _wait(
     while (left := start + seconds - time.monotonic()) > 0:
         await asyncio.sleep(min(POLL_SECONDS, left))
         await seen.take()
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():  # Ctrl-C ends it, even if what was awaited kept that to itself
-            raise asyncio.CancelledError
         if encoders is not None and (problem := encoders.problem()):
             raise click.ClickException(problem)
         done_now = done + time.monotonic() - start
