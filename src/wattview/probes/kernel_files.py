@@ -41,6 +41,15 @@ def text_of(path: Path) -> str:
         return ""
 
 
+def bytes_of(path: str, most: int = -1) -> bytes:
+    """At most that much of a file of a process or a control group; empty if it has ended, or cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(most)
+    except OSError:
+        return b""
+
+
 class KernelFile:
     """A file under /proc, /sys or a cgroup mount that stays open between reads.
 

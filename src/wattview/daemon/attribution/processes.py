@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from wattview.model import Container, RtmpServer
 from wattview.probes import procfs
-from wattview.probes.kernel_files import KernelFile
+from wattview.probes.kernel_files import KernelFile, bytes_of
 from wattview.probes.streams.probe import SERVERS, is_local
 from wattview.probes.tcp_sockets import local_addresses
 
@@ -78,7 +78,7 @@ def find_server(root: str, url: str, server: RtmpServer, containers: Iterable[Co
     programs = _programs(server.name.partition(" ")[0])
     found = [
         _place(root, pid, containers)
-        for pid in _pids(root)
+        for pid in pids_of(root)
         if _text(f"{root}/{pid}/comm").strip() in programs
         and (server.pid is None or _innermost_pid(root, pid) == server.pid)
     ]
@@ -137,7 +137,8 @@ def _innermost_pid(root: str, pid: int) -> int | None:
     return pid
 
 
-def _pids(root: str) -> list[int]:
+def pids_of(root: str) -> list[int]:
+    """The processes of a procfs; none if it cannot be read."""
     try:
         return [int(name) for name in os.listdir(root) if name.isdecimal()]
     except OSError:
@@ -146,8 +147,4 @@ def _pids(root: str) -> list[int]:
 
 def _text(path: str) -> str:
     """A small file of a process; "" if that has ended."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
+    return bytes_of(path).decode("utf-8", "replace")

@@ -8,7 +8,6 @@ again until ten times the CPU time of reading them has passed.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import nlargest
@@ -19,7 +18,7 @@ from msgspec import Struct
 
 from wattview.config import Config
 from wattview.daemon.attribution.attributor import Attributor
-from wattview.daemon.attribution.processes import accounted_cgroup
+from wattview.daemon.attribution.processes import accounted_cgroup, pids_of
 from wattview.daemon.sampler import Sampler
 from wattview.model import (
     GpusReading,
@@ -31,7 +30,8 @@ from wattview.model import (
     WorkloadsReading,
 )
 from wattview.probes import procfs
-from wattview.probes.containers.cgroups.cgroup import hierarchies
+from wattview.probes.containers.cgroups.cgroup import hierarchies, subdirectories
+from wattview.probes.kernel_files import bytes_of
 from wattview.probes.shown_command import shown_command
 from wattview.probes.workloads.names import users_of
 
@@ -108,8 +108,8 @@ class ProcessWatch:
         workload, look = await self._look(id)
         await self._attributor.advance()
         workload = self._attributor.workloads([workload], account)[0]
-        answer = await asyncio.to_thread(self._compose, workload, look, before, self._gpu_pids())
-        return _LastAnswer(look, answer, time.monotonic() + max(LEAST_SECONDS, COST * look.cost))
+        answer, cost = await asyncio.to_thread(self._compose, workload, look, before, self._gpu_pids())
+        return _LastAnswer(look, answer, time.monotonic() + max(LEAST_SECONDS, COST * (look.cost + cost)))
 
     async def _look(self, id: str) -> tuple[Workload, _Look]:
         reading = await self._sampler.read_or_none("workloads")
@@ -135,7 +135,7 @@ class ProcessWatch:
         stats, used = {}, {}
         for pid in workload_pids(self._paths.sysfs, self._paths.procfs, workload, reading):
             try:
-                stat = procfs.pid_stat(_bytes(f"{self._paths.procfs}/{pid}/stat"))
+                stat = procfs.pid_stat(bytes_of(f"{self._paths.procfs}/{pid}/stat"))
             except ValueError:
                 continue  # it has ended
             if bool(stat.flags & _KERNEL_THREAD) == (workload.kind == "kernel"):
@@ -144,8 +144,11 @@ class ProcessWatch:
                 used[key] = _Used(time.monotonic(), stat.user_seconds + stat.system_seconds)
         return _Look(at, time.thread_time() - began, stats, used, whole)
 
-    def _compose(self, workload: Workload, look: _Look, before: _Look, on_gpu: frozenset[int]) -> WorkloadProcesses:
-        now = time.time()
+    def _compose(
+        self, workload: Workload, look: _Look, before: _Look, on_gpu: frozenset[int]
+    ) -> tuple[WorkloadProcesses, float]:
+        """The answer, and the CPU time of it."""
+        now, began = time.time(), time.thread_time()
         rates = {key: _rate(before.used.get(key), used) for key, used in look.used.items()}
         watts, reason = self._watts(workload, look, before, rates, on_gpu)
         boot = now - time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -164,9 +167,10 @@ class ProcessWatch:
             )
             for key, stat in _listed(look.stats, rates)
         ]
-        return WorkloadProcesses(
+        answer = WorkloadProcesses(
             workload=workload.id, time=now, total=len(look.stats), processes=tuple(listed), reason=reason
         )
+        return answer, time.thread_time() - began
 
     def _watts(
         self,
@@ -193,12 +197,12 @@ class ProcessWatch:
         return {key: workload.power_watts * rate / total for key, rate in known.items()}, ""
 
     def _command(self, stat: procfs.PidStat) -> str:
-        data = _bytes(f"{self._paths.procfs}/{stat.pid}/cmdline", _COMMAND_BYTES)
+        data = bytes_of(f"{self._paths.procfs}/{stat.pid}/cmdline", _COMMAND_BYTES)
         return shown_command(data.decode("utf-8", "replace").rstrip("\0").split("\0")) or f"[{stat.name}]"
 
     def _user(self, pid: int, users: Mapping[str, str]) -> str:
         """Its effective user: the owner of its directory is root if it has changed its user (proc(5), "dumpable")."""
-        for line in _bytes(f"{self._paths.procfs}/{pid}/status").decode("utf-8", "replace").splitlines():
+        for line in bytes_of(f"{self._paths.procfs}/{pid}/status").decode("utf-8", "replace").splitlines():
             if line.startswith("Uid:") and len(ids := line.split()) > 2:
                 return users.get(ids[2], ids[2])
         return ""
@@ -223,26 +227,20 @@ def workload_pids(sysfs: str, root: str, workload: Workload, reading: WorkloadsR
 
 def _members(mount: str, path: str, others: set[str] | None) -> Iterator[int]:
     """The processes in a control group and, if ``others`` are given, below it, except in these."""
-    yield from map(int, _bytes(f"{mount}{path}/cgroup.procs").split())
+    yield from map(int, bytes_of(f"{mount}{path}/cgroup.procs").split())
     if others is None:
         return
-    try:
-        with os.scandir(f"{mount}{path}") as entries:
-            below = [f"{path}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return
-    for one in below:
-        if one not in others:
+    for name in subdirectories(f"{mount}{path}"):
+        if (one := f"{path}/{name}") not in others:
             yield from _members(mount, one, others)
 
 
 def _by_their_cgroups(root: str, workload: Workload, lookup: WorkloadLookup) -> Iterator[int]:
-    for name in os.listdir(root):
-        if name.isdecimal():
-            cgroup = accounted_cgroup(_bytes(f"{root}/{name}/cgroup").decode("utf-8", "replace"))
-            owner = lookup.owner(cgroup, int(name))
-            if owner is not None and owner.id == workload.id:
-                yield int(name)
+    for pid in pids_of(root):
+        cgroup = accounted_cgroup(bytes_of(f"{root}/{pid}/cgroup").decode("utf-8", "replace"))
+        owner = lookup.owner(cgroup, pid)
+        if owner is not None and owner.id == workload.id:
+            yield pid
 
 
 def _rate(before: _Used | None, now: _Used | None) -> float | None:
@@ -266,12 +264,3 @@ def _listed(
         largest = nlargest(MOST_BY_MEMORY, stats.items(), key=lambda one: one[1].resident_bytes)
         found = dict([*nlargest(MOST_BY_CPU, stats.items(), key=busy), *largest])
     return sorted(found.items(), key=busy, reverse=True)
-
-
-def _bytes(path: str, most: int = -1) -> bytes:
-    """A file of a process or a control group; empty if that has ended, or without permission."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(most)
-    except OSError:
-        return b""

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from wattview.daemon.attribution.publishers.push_targets import PLAYERS, PushTarget, push_targets
 from wattview.probes import procfs
+from wattview.probes.kernel_files import bytes_of
 from wattview.probes.tcp_sockets import TcpEntry, local_addresses, tcp_table
 
 KTHREADD = 2
@@ -68,19 +69,19 @@ class HostProcesses:
 
     def _read(self, pid: int) -> HostProcess | None:
         try:
-            stat = procfs.pid_stat(_bytes(f"{self._root}/{pid}/stat"))
+            stat = procfs.pid_stat(bytes_of(f"{self._root}/{pid}/stat"))
         except ValueError:
             return None
         if KTHREADD in (pid, stat.parent):
             return None
-        arguments = _bytes(f"{self._root}/{pid}/cmdline", COMMAND_BYTES).decode("utf-8", "replace").split("\0")
+        arguments = bytes_of(f"{self._root}/{pid}/cmdline", COMMAND_BYTES).decode("utf-8", "replace").split("\0")
         targets = () if stat.name in PLAYERS else tuple(islice(push_targets(arguments), MOST_TARGETS))
         return HostProcess(
             pid=pid,
             parent=stat.parent,
             group=stat.group,
             program=stat.name,
-            cgroup=_bytes(f"{self._root}/{pid}/cgroup").decode("utf-8", "replace"),
+            cgroup=bytes_of(f"{self._root}/{pid}/cgroup").decode("utf-8", "replace"),
             namespace=self._namespace(pid),
             targets=targets,
             only_reads=not targets and any("rtmp" in argument and "://" in argument for argument in arguments),
@@ -128,7 +129,7 @@ class HostProcesses:
     def _net(self, namespace: str, name: str) -> bytes:
         """A file of a namespace, through the first of its processes that still has it."""
         for process in self.by_pid.values():
-            if process.namespace == namespace and (data := _bytes(f"{self._root}/{process.pid}/net/{name}")):
+            if process.namespace == namespace and (data := bytes_of(f"{self._root}/{process.pid}/net/{name}")):
                 return data
         return b""
 
@@ -255,12 +256,3 @@ def _listed(path: str) -> list[str]:
         return os.listdir(path)
     except OSError:
         return []
-
-
-def _bytes(path: str, most: int = -1) -> bytes:
-    """A file of a process; empty if it has ended, or without permission."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(most)
-    except OSError:
-        return b""
