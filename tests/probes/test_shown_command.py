@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,11 @@ SECRET = "hunter2-Zx9"
         ["server", f"--db-password={SECRET}"],
         ["server", "--api-key", SECRET, f"--token={SECRET}"],
         ["mysql", f"-p{SECRET}", "-h", "db"],
+        ["/usr/bin/mariadb-dump", f"-p{SECRET}", "db"],
+        ["mysqladmin", f"-p{SECRET}", "status"],
+        ["java", f"-Dssl.key={SECRET}"],
+        ["run", f"a.password={SECRET}", f"foo.key: {SECRET}"],
+        ["wget", "--password", SECRET, f"--http-password={SECRET}", "https://camera.lan"],
         ["/usr/bin/sshpass", "-p", SECRET, "ssh", "host"],
         ["redis-cli", "-a", SECRET, "ping"],
         ["sh", "-c", f"PGPASSWORD={SECRET} psql -h db; run --token '{SECRET} {SECRET}' -v"],
@@ -69,3 +76,10 @@ def test_what_is_no_secret_can_be_read(command: str) -> None:
 @given(st.lists(st.text(max_size=40), max_size=8))
 def test_any_command_line_can_be_shown(arguments: list[str]) -> None:
     assert len(shown_command(arguments)) <= MOST_CHARACTERS
+
+
+@pytest.mark.parametrize("piece", ["token.", "token", "a", "key.", "a-", "-", "x=", "://", "a."])
+def test_no_argument_takes_long_to_read(piece: str) -> None:
+    began = time.process_time()
+    shown_command(["run", (piece * 4096)[:4096]])
+    assert time.process_time() - began < 1.0

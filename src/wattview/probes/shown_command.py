@@ -18,34 +18,34 @@ MOST_CHARACTERS = 1000
 _NAME = (
     r"(?:[\w.-]*(?:pass(?:w(?:or)?d|phrase|code)?|pwd|secret|token|credential|auth(?!ors?(?![a-z]))|cookie|stream[_-]?id|signature"
     r"|(?:api|access|private|account|stream|decryption|encryption|session|shared|ssh|crypto)[_-]?key)s?[\w.-]*"
-    r"|(?:key|sig)(?=[=:\s]|$))"
+    r"|(?:[\w.-]*\.)?(?:key|sig)(?=[=:\s]|$))"
 )
 _SECRET_OPTION = re.compile(rf"-{{1,2}}{_NAME}", re.IGNORECASE)
-_HEADER = re.compile(rf"(?<![\w-])({_NAME}\s*:\s*)(?!//)[^'\"\r\n]+", re.IGNORECASE)
-_ASSIGNED = re.compile(rf"(?<![\w?&-])(-{{0,2}}{_NAME}=)('[^']*'|\"[^\"]*\"|\S+)", re.IGNORECASE)
+_HEADER = re.compile(rf"(?<![\w.-])({_NAME}\s*:\s*)(?!//)[^'\"\r\n]+", re.IGNORECASE)
+_ASSIGNED = re.compile(rf"(?<![\w.?&-])(-{{0,2}}{_NAME}=)('[^']*'|\"[^\"]*\"|\S+)", re.IGNORECASE)
 _SPACED = re.compile(rf"(?<!\S)(-{{1,2}}{_NAME}\s+)('[^']*'|\"[^\"]*\"|[^\s-]\S*)", re.IGNORECASE)
 _QUOTED = re.compile(rf"((['\"]){_NAME}\2\s*[:=]\s*)(['\"]).*?\3", re.IGNORECASE)
 _JOINED = re.compile(r"(\b(?:mysql|mariadb)\w*\b[^;|&\n]*?\s-p|\bsshpass\s+-p\s*)[^\s-]\S*")
 _USER = re.compile(r"(?<!\S)((?:-u|--user|--proxy-user|-U)[ =]?[^\s:/]+:)\S+")
 _SCHEME_OF_AUTHORISATION = re.compile(r"\b(bearer|basic|digest)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
 _TOKEN = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*|\b(?:gh[pousr]|glpat|xox[abp])[_-][\w-]{10,}|\bAKIA[0-9A-Z]{16}\b")
-_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s'\"|\]<>]+(?:\]:?[^\s'\"|\]<>]*)?)", re.IGNORECASE)
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{0,30})://([^\s'\"|\]<>]+(?:\]:?[^\s'\"|\]<>]*)?)", re.IGNORECASE)
 _PUSHES = ("rtmp", "rtmps", "rtmpt", "rtmpe", "whip", "whips")
 
-_SHORT_PASSWORDS = {"mysql": "-p", "mysqldump": "-p", "mariadb": "-p", "sshpass": "-p", "redis-cli": "-a", "curl": "-u",
-                    "wget": "--password", "ldapsearch": "-w", "smbclient": "-U"}  # fmt: skip
-"""Programs whose short option takes a password, joined to it or as the next argument."""
+_SHORT_PASSWORDS = {"sshpass": "-p", "redis-cli": "-a", "curl": "-u", "ldapsearch": "-w", "smbclient": "-U"}
+"""Programs whose short option takes a password, joined to it or as the next argument. Those of MySQL all have one."""
 
 
 def shown_command(arguments: Sequence[str]) -> str:
     """A command line in one text, ``***`` for what is secret."""
     words: list[str] = []
-    short = _SHORT_PASSWORDS.get(arguments[0].rpartition("/")[2], "") if arguments else ""
+    program = arguments[0].rpartition("/")[2] if arguments else ""
+    short = "-p" if program.startswith(("mysql", "mariadb")) else _SHORT_PASSWORDS.get(program, "")
     hide = False
     for argument in arguments:
         if hide and not argument.startswith("-"):
             words.append(HIDDEN)
-        elif short and len(argument) > len(short) and argument.startswith(short) and not short.startswith("--"):
+        elif short and len(argument) > len(short) and argument.startswith(short):
             words.append(f"{short}{HIDDEN}")
         else:
             words.append(_without_secrets(argument))
