@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,9 @@ from wattview.exposition import render
 from wattview.model import ContainersReading
 from wattview.probes import SourceAbsent
 from wattview.probes.containers.docker_stats_families import cadvisor_families, docker_families
+from wattview.probes.containers.engines.other_engines import OtherEngines
 from wattview.probes.containers.probe import ContainersProbe
+from wattview.probes.workloads.engines import docker_engines
 
 MakeConfig = Callable[..., Config]
 THIRD_ID = "7" * 64
@@ -129,6 +132,35 @@ def test_a_container_that_two_sockets_tell_of_is_one(engines: Engines) -> None:
     engines.run(engines.docker, ID, "web")
     engines.podman.containers = engines.docker.containers
     assert engines.until({"web"}).containers[0].engine == ""
+
+
+def test_an_engine_under_two_paths_is_asked_once(tmp_path: Path, make_config: MakeConfig) -> None:
+    """As in a container that has the host's root and, beside it, the engine's socket."""
+    api = FakeDockerApi(tmp_path / "docker.sock")
+    again = tmp_path / "again.sock"
+    again.hardlink_to(tmp_path / "docker.sock")
+    try:
+        config = make_config(f"docker.host={api.host}", f"workloads.engines=docker={again},podman={tmp_path}/none.sock")
+        assert docker_engines(config) == [("podman", f"{tmp_path}/none.sock")]
+    finally:
+        api.close()
+
+
+def test_an_engine_that_comes_later_keeps_no_reading_waiting(tmp_path: Path, make_config: MakeConfig) -> None:
+    late = tmp_path / "late.sock"
+    engines = OtherEngines(make_config(f"docker.host=unix://{tmp_path}/none", f"workloads.engines=podman={late}"), list)
+    try:
+        engines.wait(1.0)
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.bind(str(late))
+            silent.listen()
+            engines.look()
+            began = time.monotonic()
+            engines.wait(5.0)
+            assert [one.where for one in engines] == [str(late)]
+            assert time.monotonic() - began < 1.0
+    finally:
+        engines.close()
 
 
 def test_without_docker_podmans_containers_are_there_and_nothing_is_missing(engines: Engines) -> None:

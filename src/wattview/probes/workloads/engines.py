@@ -30,17 +30,21 @@ SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 """The token that Kubernetes gives a pod."""
 
 
+_Identity = tuple[int, int] | str
+
+
 class NameSources:
     """All sources available now. Sockets are looked up at every call: an engine may be installed, a user may log in."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._made: dict[tuple[str, str], NameSource] = {}
+        self._made: dict[tuple[str, _Identity], NameSource] = {}
 
     def __call__(self) -> list[NameSource]:
-        found: dict[tuple[str, str], NameSource] = {}
+        found: dict[tuple[str, _Identity], NameSource] = {}
+        key: tuple[str, _Identity]
         for engine, where in _places(self._config):
-            key = engine, os.path.realpath(where)
+            key = engine, _identity(where)
             found[key] = self._made.get(key) or found.get(key) or ASK[engine](engine, where)
         kubelet = self._config.workloads.kubelet_url
         if kubelet:
@@ -63,11 +67,21 @@ def cri_runtimes(config: Config) -> list[CriNames]:
 
 def docker_engines(config: Config) -> list[tuple[str, str]]:
     """The engines that speak Docker's API, each with its socket's path, without the one at ``docker.host``."""
-    found = {os.path.realpath(config.docker.host.removeprefix("unix://")): ("", "")}
+    found = {_identity(config.docker.host.removeprefix("unix://")): ("", "")}
     for engine, where in _places(config):
         if ASK[engine] is DockerNames:
-            found.setdefault(os.path.realpath(where), (engine, where))
+            found.setdefault(_identity(where), (engine, where))
     return [place for place in found.values() if place[0]]
+
+
+def _identity(where: str) -> _Identity:
+    """Of a socket, under whatever paths it is mounted: in a container one may be there twice, by itself and below the
+    host's root."""
+    try:
+        status = os.stat(where)
+    except OSError:
+        return os.path.realpath(where)
+    return status.st_dev, status.st_ino
 
 
 def _places(config: Config) -> Iterator[tuple[str, str]]:

@@ -43,6 +43,7 @@ class OtherEngines:
         self._passwd = Path(config.paths.rootfs) / "etc" / "passwd"
         self._engines: dict[str, OtherEngine] = {}
         self._looked = float("-inf")
+        self._waited = False
 
     def __iter__(self) -> Iterator[OtherEngine]:
         return iter(list(self._engines.values()))
@@ -63,7 +64,11 @@ class OtherEngines:
                 engine.start()
 
     def wait(self, seconds: float) -> None:
-        """Waits until each has been reached, or has failed, once, or for so long."""
+        """The first time, waits until each has been reached, or has failed, once, or for so long: one that comes later
+        says so itself (``on_change``)."""
+        if self._waited:
+            return
+        self._waited = True
         until = time.monotonic() + seconds
         for one in self:
             one.engine.wait(max(0.0, until - time.monotonic()))
