@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ from wattview.exposition import Family
 from wattview.fetch import Access
 from wattview.fleet import of_snapshot
 from wattview.model import StreamsReading
-from wattview.probes import SourceBroken, SourceError, SourceRefused
+from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
 from wattview.probes.streams import http as rtmp_http
 from wattview.probes.streams.families import families
 from wattview.probes.streams.kind import MAX_STREAMS
@@ -187,6 +188,19 @@ def test_a_reading_has_a_deadline_and_a_size(
         with pytest.raises(SourceBroken, match=r"within 0\.5 s|more than 8 MiB|expected the RTMP module's"):
             probe.read()
         assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(("url", "port"), [("http://rtmp.lan/stat", 80), ("https://rtmp.lan/stat", 443)])
+def test_a_server_without_a_port_is_sought_at_its_schemes(monkeypatch: pytest.MonkeyPatch, url: str, port: int) -> None:
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        if address == ("rtmp.lan", port):
+            return socket.socket()
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    rtmp_http.fail_if_closed(url)
+    with pytest.raises(SourceAbsent, match="nobody answers"):
+        rtmp_http.fail_if_closed(url.replace("rtmp.lan", "rtmp.lan:9"))
 
 
 # Behind a proxy, behind a password

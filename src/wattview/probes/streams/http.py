@@ -70,9 +70,10 @@ class ApiProbe:
 def fail_if_closed(url: str) -> None:
     """Raises SourceAbsent if nothing listens at this address: that costs a fraction of what an HTTP client does."""
     parts = urlsplit(url)
+    usual_port = 443 if parts.scheme == "https" else 80
     with contextlib.suppress(OSError, ValueError):
         try:
-            with socket.create_connection((parts.hostname, parts.port or 80), timeout=DEADLINE_SECONDS):
+            with socket.create_connection((parts.hostname, parts.port or usual_port), timeout=DEADLINE_SECONDS):
                 return
         except ConnectionRefusedError as error:
             reason = f"no RTMP server: nobody answers at {shown(url)} ({error.strerror})"
