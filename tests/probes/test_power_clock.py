@@ -13,6 +13,8 @@ from tests.probes.test_power_truth import SHARP, RunningMachine, host_energy, up
 from tests.support.clock import EPOCH
 from tests.support.powercap import Constant, Curve, Sine, Spikes, machine
 from wattview.model import PowerReading
+from wattview.probes.power.samples import Samples
+from wattview.probes.power.source import Measurement, Moment
 
 
 def ticked(running: RunningMachine, seconds: float) -> None:
@@ -108,3 +110,12 @@ def test_a_counter_that_fails_between_two_questions_is_said_at_the_next(
     reading = running.probe.read()
     assert reading.host_joules_total is None
     assert [fault.part for fault in reading.faults if "intel-rapl:1" in fault.part]
+
+
+def test_the_largest_of_powers_that_are_not_known_is_not_0_w() -> None:
+    """A package cannot be read now: the sum is unknown, and so is its maximum."""
+    samples = Samples()
+    for second in (0.0, 1.0, 2.0):
+        at = Moment(EPOCH + second, second, second)
+        samples.add(at, Measurement(None if second else 5), counts=False, quick=False, again=True)
+    assert samples.take_peak() is None

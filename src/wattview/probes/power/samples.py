@@ -175,6 +175,8 @@ class Samples:
 
     def _judge(self, last: Sample) -> None:
         """Notes the power up to a complete sample, from the latest before it that is an update interval older."""
+        if last.host is None:
+            return
         apart = (PEAK_UPDATES if self.quick else 1) * (last.update_seconds or 0.0)
         apart = max(apart, self.least_seconds)
         for first in reversed(self._ring):
