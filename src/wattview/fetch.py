@@ -39,7 +39,7 @@ MAX_JSON_PARTS = 200_000  # objects and lists in a JSON answer: each takes many 
 
 GIVE_BACK_BYTES = 1024 * 1024  # after a body of at least this size, unused memory is returned to the system
 
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without one httpx makes one for each client, used or not
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without one httpx makes one for each client, used or not
 _PIECE = 64 * 1024
 _ENCODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
 
@@ -211,7 +211,7 @@ class Site:
 
     def _client(self, scheme: str) -> httpx.AsyncClient:
         if scheme not in self._clients:
-            verify = trusted(self._access.ca_file, self._access.check_hostname) if scheme == "https" else _NO_TLS
+            verify = trusted(self._access.ca_file, self._access.check_hostname) if scheme == "https" else NO_TLS
             transport = httpx.AsyncHTTPTransport(uds=self._socket, verify=verify) if self._socket else None
             self._clients[scheme] = httpx.AsyncClient(
                 verify=verify, transport=transport, trust_env=False, follow_redirects=False, timeout=self._seconds

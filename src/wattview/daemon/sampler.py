@@ -75,7 +75,7 @@ class Source:
         self.name = entry.name
         self.probe = entry.make(config)
         self._has_details = any(view.detailed for view in entry.views)
-        self._wanted = self._detailed = False
+        self._detailed = False
         self.latest: Reading | None = None
         self.status = ProbeStatus(probe=entry.name, state="unread")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"probe-{entry.name}")
@@ -96,8 +96,7 @@ class Source:
         if self._failure is not None and max_age > 0 and now - self._failed_at < RETRY_SECONDS[self._failure.state]:
             raise self._failure.with_traceback(None)  # else every raise lengthens its traceback, and keeps its frames
         if self._pending is None or self._pending.done():
-            self._wanted = detailed
-            self._pending = asyncio.create_task(self._read())
+            self._pending = asyncio.create_task(self._read(detailed))
             self._began = now
         # A pending read is shared: a request that times out must not cancel it for the others.
         pending = self._pending
@@ -129,10 +128,9 @@ class Source:
     def age(self) -> float | None:
         return None if self.latest is None else time.monotonic() - self.latest.monotonic
 
-    async def _read(self) -> Reading | SourceError:
+    async def _read(self, detailed: bool) -> Reading | SourceError:
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
-        detailed = self._wanted
         read: Callable[..., Reading] = self.probe.read
         if self._has_details:
             read = partial(read, detailed=detailed)

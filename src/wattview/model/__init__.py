@@ -113,6 +113,7 @@ from wattview.model.sweeps import (
     PowerPrediction,
 )
 from wattview.model.workloads import (
+    WORKLOAD_NAMES,
     Workload,
     WorkloadKind,
     WorkloadLookup,

@@ -51,9 +51,13 @@ class Workload(Struct, frozen=True, kw_only=True):
     energy_joules_total: float | None = None
 
 
+WORKLOAD_NAMES = ("kind", "name", "namespace", "pod", "container", "unit")
+"""What the history knows a workload by."""
+
+
 def workload_names(one: Workload) -> tuple[str, ...]:
-    """What the history knows a workload by: kind, name, namespace, pod, container and unit."""
-    return one.kind, one.name, one.namespace, one.pod, one.container, one.unit
+    """Its ``WORKLOAD_NAMES``."""
+    return tuple(getattr(one, name) for name in WORKLOAD_NAMES)
 
 
 class WorkloadsReading(Reading, frozen=True, kw_only=True):

@@ -315,6 +315,11 @@ class PidStat(Struct, frozen=True, gc=False):
     flags: int = 0
     """PF_* of ``include/linux/sched.h``."""
 
+    @property
+    def of_kernel(self) -> bool:
+        """Whether it is a thread of the kernel."""
+        return bool(self.flags & 0x00200000)  # PF_KTHREAD
+
 
 def pid_stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND, page_bytes: int = PAGE_BYTES) -> PidStat:
     """/proc/<pid>/stat; the name in parentheses may contain spaces and parentheses."""

@@ -22,6 +22,7 @@ from wattview.cli.run import started
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
 from wattview.daemon.lab.client_window import WAITING
+from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.foreign_text import one_line
 from wattview.model import (
     REALTIME_SPEED,
@@ -86,10 +87,11 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
     if problem := child.why_not_runnable(asked.command):
         term.say(term.bad(problem[1]), err=True)
         return problem[0]
+    capabilities = Capabilities()
     if asked.quality or asked.reference:
         from wattview.daemon.lab.judging.two_files import why_not_compared
 
-        if reason := await why_not_compared(config.scenarios):
+        if reason := await why_not_compared(config.scenarios, capabilities):
             raise click.UsageError(reason)
     for _ in range(asked.warmup):
         if status := (await child.execute(asked.command)).status:
@@ -98,7 +100,7 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
     scenario = window(asked.name, "command")
     run = await started(client, RunRequest(scenarios=[scenario], baseline=asked.baseline, repeat=asked.repeat))
     try:
-        status = await _windows(client, config, asked, run)
+        status = await _windows(client, config, asked, run, capabilities)
     except BaseException:
         with contextlib.suppress(ClientError):
             await client.stop_run(run.id)
@@ -117,7 +119,7 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
     return status
 
 
-async def _windows(client: Client, config: Config, asked: MeasureRequest, run: Run) -> int:
+async def _windows(client: Client, config: Config, asked: MeasureRequest, run: Run, capabilities: Capabilities) -> int:
     """One window per repeat. Returns the exit status of the last execution; a failure ends the run."""
     first = sum(scenario.type != "command" for scenario in run.scenarios)
     gpus = client if await _has_gpus(client) else None
@@ -128,7 +130,7 @@ async def _windows(client: Client, config: Config, asked: MeasureRequest, run: R
         async with _held(client, run.id):
             done = await _executions(asked, gpus)
             await client.close_window(run.id)
-            report = await _report(config, asked, done)
+            report = await _report(config, asked, done, capabilities)
             await client.report_command(run.id, report)
         run = await _until(client, run, lambda now, count=index: len(now.finished) > count)  # type: ignore[misc]
         if done[-1].status and index + 1 < len(run.scenarios):
@@ -204,7 +206,9 @@ async def _execution(command: Sequence[str], gpus: Client | None) -> CommandTime
     return replace(times, gpu_seconds=seconds, gpu_reason=reason)
 
 
-async def _report(config: Config, asked: MeasureRequest, done: Sequence[CommandTimes]) -> CommandReport:
+async def _report(
+    config: Config, asked: MeasureRequest, done: Sequence[CommandTimes], capabilities: Capabilities
+) -> CommandReport:
     record = CommandRecord(
         text=command_line.shown(asked.command),
         executions=len(done),
@@ -219,22 +223,20 @@ async def _report(config: Config, asked: MeasureRequest, done: Sequence[CommandT
     if reason := next((one.gpu_reason for one in done if one.gpu_reason), ""):
         notes.append(f"its GPU time is not known: {reason}")
     encoder, realtime = encoder_of(asked, done)
-    report = CommandReport(
-        command=record, encoder=encoder, realtime=realtime, notes=notes, encoder_tool=await _encoder_tool(asked.command)
-    )
+    tool = await _encoder_tool(asked.command, capabilities)
+    report = CommandReport(command=record, encoder=encoder, realtime=realtime, notes=notes, encoder_tool=tool)
     if record.exit_status or not (asked.quality or asked.files):
         return report
-    return await _with_quality(config, asked, report)
+    return await _with_quality(config, asked, report, capabilities)
 
 
-async def _encoder_tool(command: Sequence[str]) -> str | None:
+async def _encoder_tool(command: Sequence[str], capabilities: Capabilities) -> str | None:
     """The path and the version of the FFmpeg that ran; None for another program."""
     if not command_line.is_ffmpeg(command):
         return None
     from wattview.daemon.children import find_program
-    from wattview.daemon.lab.encoding.capabilities import Capabilities
 
-    return f"{find_program(command[0])} {await Capabilities().version(command[0])}".strip()
+    return f"{find_program(command[0])} {await capabilities.version(command[0])}".strip()
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
@@ -264,7 +266,9 @@ def encoder_of(asked: MeasureRequest, done: Sequence[CommandTimes]) -> tuple[Enc
     return status, status.speed >= REALTIME_SPEED and not status.dropped_frames
 
 
-async def _with_quality(config: Config, asked: MeasureRequest, report: CommandReport) -> CommandReport:
+async def _with_quality(
+    config: Config, asked: MeasureRequest, report: CommandReport, capabilities: Capabilities
+) -> CommandReport:
     """The report with the scores of the output, or the reason why there are none."""
     import msgspec
 
@@ -279,7 +283,7 @@ async def _with_quality(config: Config, asked: MeasureRequest, report: CommandRe
         with progress_bars(estimated=True) as add:
             show = add("comparing")
             scores, record, content = await compared(
-                config.scenarios, *asked.files, lambda part: show(part, "comparing")
+                config.scenarios, *asked.files, lambda part: show(part, "comparing"), capabilities
             )
     except (QualityFailed, OSError) as failure:
         return msgspec.structs.replace(report, notes=[*report.notes, f"{lack}{failure}"])

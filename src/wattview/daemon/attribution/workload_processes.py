@@ -39,23 +39,21 @@ FIRST_SECONDS = 0.5
 """Between the two readings of the first answer, without which there is no rate."""
 
 LEAST_SECONDS, MOST_SECONDS = 0.5, 20.0
-"""An answer is given again within the first; a rate over more than the second is none of now."""
+"""An answer is reused for at least the first; a rate over more than the second would not be current."""
 
 COST = 10.0
-"""An answer is given again until this many times the CPU time of looking has passed."""
+"""An answer is reused until this many times the CPU time of looking has passed."""
 
 MOST_BY_CPU, MOST_BY_MEMORY = 300, 200
 """How many processes are listed."""
 
-KEPT = 4
-"""The workloads that were looked at last, whose readings are kept."""
+KEPT = 64
+"""How many workloads' readings are kept at most."""
 
 _COMMAND_BYTES = 4096
-_KERNEL_THREAD = 0x00200000
-"""PF_KTHREAD of ``include/linux/sched.h``."""
 
 _ProcessKey = tuple[int, float]
-"""A pid, and when it started: pids are given again."""
+"""A pid, and when it started: pids are reused."""
 
 
 class _Used(NamedTuple):
@@ -97,8 +95,8 @@ class ProcessWatch:
             if before is None or time.monotonic() >= before.until:
                 before = await self._answer(id, account, before.look if before is not None else None)
             self._answered[id, account] = before
-            for oldest in list(self._answered)[:-KEPT]:
-                del self._answered[oldest]
+            current = time.monotonic() - MOST_SECONDS
+            self._answered = dict([one for one in self._answered.items() if one[1].look.at > current][-KEPT:])
             return before.answer
 
     async def _answer(self, id: str, account: PowerAccount | None, before: _Look | None) -> _LastAnswer:
@@ -138,7 +136,7 @@ class ProcessWatch:
                 stat = procfs.pid_stat(bytes_of(f"{self._paths.procfs}/{pid}/stat"))
             except ValueError:
                 continue  # it has ended
-            if bool(stat.flags & _KERNEL_THREAD) == (workload.kind == "kernel"):
+            if stat.of_kernel == (workload.kind == "kernel"):
                 key = pid, stat.started_seconds
                 stats[key] = stat
                 used[key] = _Used(time.monotonic(), stat.user_seconds + stat.system_seconds)

@@ -11,7 +11,6 @@ source, or whose last own scrape is long ago.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, get_args
@@ -23,13 +22,12 @@ from wattview.daemon.events import tell
 from wattview.daemon.exporters.check import LOOKS, Content, ExporterTarget, content_of, look, unhealthy
 from wattview.daemon.exporters.own_process import own_process_families
 from wattview.exposition import Family, gauge, labels
+from wattview.fetch import NO_TLS
 from wattview.model import ExporterHealth, ExporterState, grouped_reasons
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Exporters are scraped by plain HTTP, so the system's certificates need not be loaded."""
 
 ANSWER_SECONDS = 30.0
 """How long an answer to another client replaces a scrape."""
@@ -135,7 +133,7 @@ class Health:
     async def _check(self) -> tuple[ExporterHealth, ...]:
         # A client of its own: between two checks its connections would be kept by both of their ends, which are here.
         async with httpx.AsyncClient(
-            verify=_NO_TLS, trust_env=False, timeout=self._timeout, transport=self._transport
+            verify=NO_TLS, trust_env=False, timeout=self._timeout, transport=self._transport
         ) as client:
             others = await asyncio.gather(*(self._check_one(client, target) for target in self._targets))
             itself = [] if self._itself is None else [await self._check_itself(client, self._itself, others)]

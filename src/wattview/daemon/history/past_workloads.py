@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from wattview.daemon.history.sample_index import Key, SampleIndex, by_key, rate_of, size_of, whole
 from wattview.model import (
+    WORKLOAD_NAMES,
     Container,
     EncoderMatch,
     Engine,
@@ -194,7 +195,7 @@ def _encoder(labels: Mapping[str, str]) -> StreamEncoder | None:
 
 # workloads
 
-_WORKLOAD = ("kind", "name", "namespace", "pod", "container", "unit", "engine")
+_WORKLOAD = (*WORKLOAD_NAMES, "engine")
 """The labels that all series of a workload have."""
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from wattview.daemon.history.protocol import History
 from wattview.exposition import labels, parse_series
+from wattview.model import WORKLOAD_NAMES
 from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 
 
@@ -20,9 +21,6 @@ class Kept(NamedTuple):
     names: tuple[str, ...] = ()
     summed: bool = False
     rate: float = 0.0
-
-
-_WORKLOAD = ("kind", "name", "namespace", "pod", "container", "unit")
 
 
 KEPT: Mapping[tuple[TrendKind, TrendQuantity], Kept] = {
@@ -42,8 +40,8 @@ KEPT: Mapping[tuple[TrendKind, TrendQuantity], Kept] = {
     ("container", "power"): Kept("wattview_container_power_watts", ("name",)),
     ("container", "cpu"): Kept("docker_container_cpu_percent", ("name",)),
     ("container", "memory"): Kept("docker_container_memory_percent", ("name",)),
-    ("workload", "power"): Kept("wattview_workload_power_watts", _WORKLOAD),
-    ("workload", "cpu"): Kept("wattview_workload_cpu_seconds_total", _WORKLOAD, rate=100.0),
+    ("workload", "power"): Kept("wattview_workload_power_watts", WORKLOAD_NAMES),
+    ("workload", "cpu"): Kept("wattview_workload_cpu_seconds_total", WORKLOAD_NAMES, rate=100.0),
     ("stream", "power"): Kept("wattview_stream_power_watts", ("app", "stream")),
     ("stream", "bandwidth_in"): Kept("nginx_rtmp_stream_bandwidth_in_bytes", ("app", "stream")),
 }

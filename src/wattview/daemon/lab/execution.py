@@ -79,8 +79,10 @@ class Execution:
         self._folder = journal.folder(run_id)
         scenarios = [planned.scenario for planned in plan]
         self._clock = ProgressClock(scenarios, config.scenarios.quality_seconds, pause_seconds)
-        self._pushes_to = pushes_to(plan, around.pushes_to, config.scenarios.targets)
-        self._run = Run(id=run_id, state="running", scenarios=scenarios, started=time.time(), pushes_to=self._pushes_to)
+        self._run = Run(
+            id=run_id, state="running", scenarios=scenarios, started=time.time(),
+            pushes_to=pushes_to(plan, around.pushes_to, config.scenarios.targets),
+        )  # fmt: skip
         self._group: EncoderGroup | None = None
         self._client: ClientWindow | None = None
         self._machine: dict[str, Any] = {}
@@ -116,7 +118,7 @@ class Execution:
     async def _go(self) -> None:
         self._begun.set()
         names = ", ".join(planned.scenario.name for planned in self._plan)
-        to = f"; pushes to {self._pushes_to}" if self._pushes_to else ""
+        to = f"; pushes to {self._run.pushes_to}" if self._run.pushes_to else ""
         self._tell("info", f"started, {len(self._plan)} scenarios: {names}{to}")
         state, error = await self._outcome()
         self._tell("info" if state == "done" and error is None else "warning", f"{state}: {error}" if error else state)

@@ -16,9 +16,6 @@ from wattview.probes.rates import Rate
 
 SLEEPERS_READS = 6
 
-_KERNEL_THREAD = 0x00200000
-"""PF_KTHREAD of ``include/linux/sched.h``, in the flags of /proc/<pid>/stat."""
-
 
 class Program:
     """The processes of one program together; the kernel's threads are one too. ``seconds`` is what they have used,
@@ -130,7 +127,7 @@ class LooseProcesses:
             process.file.close()
 
     def _program(self, pid: int, stat: PidStat, now: float) -> Program:
-        if stat.flags & _KERNEL_THREAD:
+        if stat.of_kernel:
             return self.kernel
         name = self._name(pid) or stat.name
         program = self.programs.get(name)

@@ -17,10 +17,10 @@ from wattview.daemon.attribution.publishers.matching import Matching, PushedStre
 from wattview.daemon.attribution.publishers.watch import RTMP_PORT
 from wattview.daemon.attribution.workload_processes import ProcessWatch
 from wattview.daemon.sampler import Sampler
-from wattview.model import EncoderMatch, PowerAccount, StreamEncoder, WorkloadLookup, WorkloadsReading
+from wattview.model import PowerAccount, StreamEncoder, WorkloadLookup, WorkloadsReading
 
 SHARED_SECONDS = 2.0
-"""How long one list of processes serves: a server's streams are asked for one after the other."""
+"""How long one list of processes serves: all streams of a server are asked for together."""
 
 _ELSEWHERE = "another machine"
 
@@ -49,8 +49,8 @@ class RemotePushes:
         match = await asyncio.to_thread(_match, processes, stream, port)
         if match is None:
             raise LookupError(f"no process of this machine is known to push {stream.app}/{stream.name} from there")
-        process, method, family = match
-        encoder = StreamEncoder(match=method, pid=process.pid, program=process.program)
+        process, family = match
+        encoder = StreamEncoder(match="socket", pid=process.pid, program=process.program)
         reading = await self._sampler.read_or_none("workloads", max_age=1.0)
         if not isinstance(reading, WorkloadsReading):
             return encoder
@@ -69,19 +69,18 @@ class RemotePushes:
         )
 
 
-def _match(
-    processes: HostProcesses, stream: PushedStream, port: int
-) -> tuple[HostProcess, EncoderMatch, frozenset[int]] | None:
+def _match(processes: HostProcesses, stream: PushedStream, port: int) -> tuple[HostProcess, frozenset[int]] | None:
     sight = ServerSight(None, frozenset(), frozenset({port}), _ELSEWHERE)
     found = Matching(processes, sight, {}, {}).match([stream])[stream.key]
     process = processes.by_pid.get(found.pid) if found.pid is not None else None
     # A command line alone is no evidence: another machine's process may push under the same name.
     if process is None or found.method != "socket":
         return None
-    ends = {(one.entry.here.port, one.entry.there.port) for one in processes.sockets()}
-    if found.endpoint is not None and (found.endpoint.port, port) not in ends:
+    if (end := found.endpoint) is not None and not any(
+        (one.entry.here.port, one.entry.there.port) == (end.port, port) for one in processes.sockets()
+    ):
         return None  # it is connected to something else
     # Neither is a connection alone: several machines may share an address.
     if process.targets and not any(one.is_stream(stream.app, stream.name) for one in process.targets):
         return None
-    return process, found.method, processes.family(process.pid)
+    return process, processes.family(process.pid)

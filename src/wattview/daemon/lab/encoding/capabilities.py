@@ -130,13 +130,12 @@ class Capabilities:
             ]  # fmt: skip
             status, text = await _outcome(command)
             left_out = ffmpeg_command.left_out(text) if warned else ""
-            return left_out if status == 0 else _reason(status, text)
+            return left_out if status == 0 else reason_of(status, text)
 
         return await self.remembered(("encode", pictures, *arguments, *output), program, ask, failed=bool)
 
     async def film(self, program: str, media: Path) -> Film:
         """What a media file says about itself, and whether it can be decoded. Raises FilmError."""
-        file = await asyncio.to_thread(media.stat)
 
         async def ask(path: str) -> Film | FilmError:
             try:
@@ -144,7 +143,7 @@ class Capabilities:
             except FilmError as error:
                 return error
 
-        what = ("film", str(media), str(file.st_mtime_ns), str(file.st_size), str(file.st_ino))
+        what = ("film", str(media), *await version_of(media))
         found = await self.remembered(what, program, ask)
         if isinstance(found, FilmError):
             raise found
@@ -170,6 +169,12 @@ class Capabilities:
         return fresh
 
 
+async def version_of(file: Path) -> tuple[str, ...]:
+    """Changes whenever the file does. Raises OSError."""
+    status = await asyncio.to_thread(file.stat)
+    return str(status.st_mtime_ns), str(status.st_size), str(status.st_ino)
+
+
 async def _look_at(program: str, media: Path) -> Film:
     """Raises FilmError."""
     status, text = await _outcome([program, *film.look_at_packets(media, LOOK_SECONDS)])
@@ -179,10 +184,10 @@ async def _look_at(program: str, media: Path) -> Film:
         raise FilmError("it is a playlist, or of a form that opens other files; expected one file of video")
     packets = await asyncio.to_thread(film.listed, text)
     if packets is None:
-        raise FilmError(_reason(status, text) if status != 0 else "it has no video stream")
+        raise FilmError(reason_of(status, text) if status != 0 else "it has no video stream")
     status, text = await _outcome([program, *film.look_at_pictures(media, packets.stream, LOOK_FRAMES)])
     if status != 0:
-        raise FilmError(_reason(status, text))
+        raise FilmError(reason_of(status, text))
     whole = (packets.picture_seconds or 0.0) < LOOK_SECONDS - 1 and (packets.sound_seconds or 0.0) < LOOK_SECONDS - 1
     found = film.film_of(media, packets, text, whole=whole)
     if not whole:
@@ -191,7 +196,8 @@ async def _look_at(program: str, media: Path) -> Film:
     return replace(found, begins_again=await asyncio.to_thread(film.begins_again, text))
 
 
-def _reason(status: int, text: str) -> str:
+def reason_of(status: int, text: str) -> str:
+    """What FFmpeg said of its failure, in a line."""
     lines = [line.strip()[:REASON_LENGTH] for line in without_addresses(text).splitlines() if line.strip()]
     return " · ".join(lines[:3]) or f"FFmpeg ended with status {status}"
 

@@ -79,7 +79,7 @@ class EncoderGroup:
         self._stem = stem
         watchable = destination is not None and destination.watchable
         self._hidden = destination.secrets if destination is not None else ()
-        self._stamps = stamps and bool(scenario.viewers) and destination is not None and destination.transport is RTMP
+        self._stamps = stamps
         self._segment_seconds = scenario.warmup + scenario.steady + (copy_seconds or 0.0) + COPY_SLACK_SECONDS
         self.encoders = [
             Encoder(stream, folder / f"{stem}-encoder-{number}.log", film.still_seconds if film else 0.0)

@@ -12,7 +12,7 @@ import os
 import re
 
 from wattview.daemon import children
-from wattview.daemon.lab.encoding.capabilities import Capabilities
+from wattview.daemon.lab.encoding.capabilities import Capabilities, reason_of, version_of
 from wattview.daemon.lab.encoding.ffmpeg_process import ENVIRONMENT
 from wattview.daemon.lab.encoding.film import ONE_FILE, PIXEL_FORMAT, Film
 from wattview.model import ContentComplexity, Scenario
@@ -56,13 +56,13 @@ async def _measured(
             command, seconds=PATIENCE_SECONDS, nice=NICE, env={**os.environ, **ENVIRONMENT}
         )
         text = said.decode(errors="replace")
-        return complexity(text) or (f"{path} has no filter siti" if "siti" in text[:2000] and status else text[:300])
+        lack = f"{path} has no filter siti" if "siti" in text[:2000] and status else reason_of(status, text)
+        return complexity(text) or lack
 
     what = ("content", *source, filters)
     if film is not None:
-        file = os.stat(film.path)
-        what = (*what, str(file.st_mtime_ns), str(file.st_size), str(file.st_ino))
-    return await capabilities.remembered(what, program, ask)
+        what = (*what, *await version_of(film.path))
+    return await capabilities.remembered(what, program, ask, failed=lambda found: isinstance(found, str))
 
 
 def _pictures(scenario: Scenario, film: Film | None) -> tuple[list[str], str]:

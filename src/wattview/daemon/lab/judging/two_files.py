@@ -19,10 +19,10 @@ from wattview.daemon.lab.judging.tool import find_tool, of_model, why_not_models
 from wattview.model import ContentComplexity, RenditionRecord, Scenario
 
 
-async def why_not_compared(settings: Scenarios) -> str:
+async def why_not_compared(settings: Scenarios, capabilities: Capabilities | None = None) -> str:
     """Why files cannot be scored here: no FFmpeg has the VMAF model, or the self-test's score is wrong. "" if they can.
     Takes about two seconds."""
-    capabilities = Capabilities()
+    capabilities = capabilities or Capabilities()
     if reason := await why_not_models(settings, capabilities, [settings.vmaf_model]):
         return reason
     tool = await find_tool(settings, capabilities)
@@ -33,7 +33,11 @@ async def why_not_compared(settings: Scenarios) -> str:
 
 
 async def compared(
-    settings: Scenarios, reference: Path, output: Path, advance: Callable[[float], None]
+    settings: Scenarios,
+    reference: Path,
+    output: Path,
+    advance: Callable[[float], None],
+    capabilities: Capabilities | None = None,
 ) -> tuple[Quality, RenditionRecord, ContentComplexity | None]:
     """The scores of all frames of ``output``, and SI and TI of ``reference`` if they are known. ``advance`` gets the
     progress, from 0 to 1.
@@ -41,7 +45,7 @@ async def compared(
     A smaller output is scaled to the size of the reference, as on a player's screen. Raises QualityFailed if the frame
     counts differ, or if one cannot be decoded; OSError.
     """
-    capabilities = Capabilities()
+    capabilities = capabilities or Capabilities()
     # The comparison runs in a folder of its own.
     reference, output = await asyncio.to_thread(lambda: (reference.resolve(), output.resolve()))
     if reason := await why_not_models(settings, capabilities, [settings.vmaf_model]):

@@ -9,13 +9,12 @@ HTTP/2 is httpx's.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import httpx
 
-from wattview.fetch import FetchError, blocking, bounded_body
+from wattview.fetch import NO_TLS, FetchError, blocking, bounded_body
 from wattview.probes import SourceAbsent, SourceBroken
 from wattview.probes.containers.engine_socket import peer
 from wattview.probes.workloads.naming import POD_NAME, POD_NAMESPACE, POD_UID, Named, kubernetes_name
@@ -27,7 +26,6 @@ MAX_LISTED, MAX_FIELDS = 5_000, 500
 
 _HEADERS = {"content-type": "application/grpc", "te": "trailers"}
 _UNIMPLEMENTED = "12"
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without one httpx loads the system's certificates each time
 
 
 class ProtobufField(NamedTuple):
@@ -60,13 +58,13 @@ class CriNames:
             raise SourceBroken(f"{self.where}: the answer is no list of the CRI ({error})") from None
 
     async def _lists(self) -> tuple[bytes, bytes]:
-        transport = httpx.AsyncHTTPTransport(uds=self.where, http1=False, http2=True, verify=_NO_TLS)
+        transport = httpx.AsyncHTTPTransport(uds=self.where, http1=False, http2=True, verify=NO_TLS)
         async with asyncio.timeout(SECONDS), httpx.AsyncClient(transport=transport, timeout=SECONDS) as client:
             return await self._call(client, "ListPodSandbox"), await self._call(client, "ListContainers")
 
     async def status(self, method: str, id: str) -> bytes:
         """The answer to ``ContainerStatus`` or ``PodSandboxStatus``, with what the runtime says beside."""
-        transport = httpx.AsyncHTTPTransport(uds=self.where, http1=False, http2=True, verify=_NO_TLS)
+        transport = httpx.AsyncHTTPTransport(uds=self.where, http1=False, http2=True, verify=NO_TLS)
         encoded = id.encode()
         async with asyncio.timeout(SECONDS), httpx.AsyncClient(transport=transport, timeout=SECONDS) as client:
             return await self._call(client, method, b"\x0a" + bytes([len(encoded)]) + encoded + b"\x10\x01")
