@@ -168,7 +168,7 @@ _CATALOGUE = (
              help="Perceptually weighted PSNR (XPSNR) against the source, decibels."),
     _quality("cambi_score", "CAMBI", "banding (CAMBI)", exporter="qoe", metric="quality_cambi",
              run_metric="wattview_run_scenario_quality_cambi",
-             help="CAMBI of the encoded picture: banding, 0 is none, from about 5 on it disturbs."),
+             help="CAMBI of the encoded picture: banding; 0 is none, from about 5 on it is annoying."),
     _quality("ssim_score", "SSIM", "SSIM", "", 4, exporter="qoe", metric="quality_ssim",
              run_metric="wattview_run_scenario_quality_ssim", help="Structural similarity with the source, 0 to 1."),
     _quality("qoe_score", "QoE 1-5", "QoE score", path="qoe_score", of_vmaf=True, exporter="qoe", metric="qoe_score",
