@@ -39,8 +39,8 @@ def main() -> None:
       wattview run                 measure one 720p stream for a minute
       wattview doctor              what works on this machine, and how to fix the rest
     """
-    # If rich is installed, as it is for the dashboard, httpx loads its own command line: 3 MB and 30 ms for nothing.
-    # Without that module it behaves as if rich were missing.
+    # httpx imports its own command line if rich is installed (the dashboard needs rich): 3 MB and 30 ms for nothing.
+    # With this entry it behaves as if rich were missing.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 
@@ -49,7 +49,7 @@ def main() -> None:
 def daemon(options: Options) -> None:
     """Run the daemon in the foreground.
 
-    It runs all probes, analyses and endpoints. SIGTERM stops it, SIGHUP makes it read the settings again.
+    It reads all sources and serves the exporters and the control API. SIGTERM stops it, SIGHUP reloads the settings.
 
     \b
     Example:
@@ -64,23 +64,23 @@ def daemon(options: Options) -> None:
     "urls",
     multiple=True,
     metavar="URL",
-    help="unix:///path or http://host:port (default: the local socket). Several give the fleet page.",
+    help="unix:///path or http://host:port (default: the local socket). Several open the fleet page.",
 )
-@click.option("--prometheus", metavar="URL", help="The fleet page from the store that the daemons are scraped into.")
+@click.option("--prometheus", metavar="URL", help="The fleet page, from this Prometheus or VictoriaMetrics.")
 @click.option(
     "--token-file",
     "token_files",
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Token for the http:// URLs: one file for all, or one each in their order.",
+    help="File with the token for the http:// URLs: one for all, or one for each, in the same order.",
 )
 @click.option(
     "--prometheus-token-file",
     "store_token_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The store's bearer token, or user:password.",
+    help="File with the store's bearer token, or user:password.",
 )
 @click.option("--web", is_flag=True, help="Serve the dashboard to a browser on this machine.")
 @click.option(
@@ -88,14 +88,14 @@ def daemon(options: Options) -> None:
     type=click.IntRange(0, 65535),
     default=8090,
     show_default=True,
-    help="With --web: its port; 0 for a free one.",
+    help="Port for --web; 0 picks a free one.",
 )
 @click.option(
     "--replay",
     metavar="RUN_ID",
     default="",
     shell_complete=completion.run_ids,
-    help="Show a recorded run again, as if it were live; latest is the newest.",
+    help="Replay a recorded run as if it were live; latest is the newest.",
 )
 @settings
 def tui(
@@ -108,9 +108,9 @@ def tui(
     port: int,
     replay: str,
 ) -> None:
-    """Open the dashboard of a daemon, or a page of many.
+    """Open the dashboard of a running daemon, or the fleet page of several.
 
-    The daemon runs already; wattview up starts one.
+    wattview up also starts a daemon if none runs.
 
     \b
     Examples:
@@ -183,9 +183,9 @@ def up(options: Options, headless: bool) -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--timeout", "timeout_seconds", type=float, default=10.0, show_default=True, metavar="SECONDS", help="For each."
+    "--timeout", "timeout_seconds", type=float, default=10.0, show_default=True, metavar="SECONDS", help="Per exporter."
 )
-@click.option("--debug", is_flag=True, help="Say what each exporter answered.")
+@click.option("--debug", is_flag=True, help="Show what each exporter answered.")
 @settings
 def check(options: Options, as_json: bool, timeout_seconds: float, debug: bool) -> None:
     """Scrape every exporter and report its health. Exit status 1 if one is unhealthy.
@@ -201,8 +201,8 @@ def check(options: Options, as_json: bool, timeout_seconds: float, debug: bool) 
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--alone", is_flag=True, help="Use your own settings, even if a daemon runs with its own.")
-@click.option("--meters", metavar="NETWORK", help="Only look for power meters there, e.g. in 192.0.2.0/28.")
+@click.option("--alone", is_flag=True, help="Check with your settings, not with those of a running daemon.")
+@click.option("--meters", metavar="NETWORK", help="Only search this network for power meters, e.g. 192.0.2.0/28.")
 @settings
 def doctor(options: Options, as_json: bool, alone: bool, meters: str | None) -> None:
     """Check each source, and say how to fix those that do not work. Exit status 1 if one is broken.
@@ -220,9 +220,9 @@ def doctor(options: Options, as_json: bool, alone: bool, meters: str | None) -> 
 @main.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def print_completion(shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the completion script for a shell.
 
-    It completes commands, options, ids of runs, encoders, presets and settings.
+    It completes commands, options, run ids, encoders, presets and settings.
 
     \b
     Examples:

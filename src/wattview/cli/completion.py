@@ -24,7 +24,7 @@ _SPACES = {
 
 
 def script(program: click.Command, shell: str) -> str:
-    """The completion script of a shell."""
+    """The completion script for a shell."""
     kind = get_completion_class(shell)
     assert kind is not None
     text = kind(program, {}, "wattview", "_WATTVIEW_COMPLETE").source()

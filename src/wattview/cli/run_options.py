@@ -32,40 +32,36 @@ from wattview.cli.options import Options, settings
     shell_complete=completion.encoders,
     help="libx264, libx265, libsvtav1, h264_nvenc, …  [default: libx264]",
 )
-@click.option(
-    "--encoder-args", metavar="ARGS", help="Further settings of the encoder, e.g. '-tune film -bf 2'; no files."
-)
+@click.option("--encoder-args", metavar="ARGS", help="More encoder options, e.g. '-tune film -bf 2'; no files.")
 @click.option("--bit-depth", type=int, help="8 or 10.  [default: the source's]")
 @click.option("--rate-control", metavar="MODE", help="capped, cbr or crf.  [default: capped]")
 @click.option("--crf", type=int, help="Constant quality, with --rate-control crf.")
 @click.option("--gop-seconds", type=float, metavar="SECONDS", help="Length of a group of pictures.  [default: 2]")
 @click.option("--viewers", type=int, help="Players that pull each stream.  [default: 0]")
 @click.option("--push/--no-push", default=None, help="Push the streams to the RTMP server.  [default: push]")
-@click.option(
-    "--target", metavar="ADDRESS|NAME", help="Push to this srt://, rtsp:// or rtmp:// address, or to a named one."
-)
+@click.option("--target", metavar="ADDRESS|NAME", help="Push to this SRT, RTSP or RTMP address, or a named one.")
 @click.option(
     "--analyze-quality/--no-quality",
     "quality",
     default=None,
-    help="Compute VMAF, PSNR and SSIM.  [default: do]",
+    help="Compute VMAF, PSNR and SSIM.  [default: --analyze-quality]",
 )
 @click.option(
     "--vmaf-model",
     metavar="NAME",
-    help="hd, phone, 4k, neg, newest, or a version such as vmaf_v0.6.1neg.  [default: hd]",
+    help="hd, phone, 4k, neg, newest, or a version such as vmaf_v0.6.1neg.  [default: scenarios.vmaf_model]",
 )
 @click.option(
     "--baseline", type=float, metavar="SECONDS", help="Idle window before the scenarios; 0 for none.  [default: 20]"
 )
-@click.option("--baseline-after", is_flag=True, help="The same idle window again at the end, to show drift.")
+@click.option("--baseline-after", is_flag=True, help="Repeat the idle window at the end, to show drift.")
 @click.option(
-    "--repeat", type=int, metavar="TIMES", help="Measure everything this many times, for intervals.  [default: 1]"
+    "--repeat", type=int, metavar="TIMES", help="Repeats of every scenario, for confidence intervals.  [default: 1]"
 )
 @click.option("--pause", type=float, metavar="SECONDS", help="Idle time between two scenarios.  [default: 0]")
 @click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="Scenarios from a TOML or JSON file.")
 @click.option(
-    "--on", "urls", multiple=True, metavar="URL", help="Run it on this daemon; several compare their machines."
+    "--on", "urls", multiple=True, metavar="URL", help="Run on this daemon; give several to compare their machines."
 )
 @click.option(
     "--token-file",
@@ -73,10 +69,10 @@ from wattview.cli.options import Options, settings
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="With --on: token for the http:// URLs, one for all, or one each in their order.",
+    help="With --on: file with the token: one for all, or one for each URL, in the same order.",
 )
-@click.option("--vmaf", type=float, help="With --on: compare only settings of at least this VMAF.")
-@click.option("--list-encoders", is_flag=True, help="Print which encoders work on the machine, and run nothing.")
+@click.option("--vmaf", type=float, help="With --on: compare only settings that reach this VMAF.")
+@click.option("--list-encoders", is_flag=True, help="Print which encoders work on this machine, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysed result as JSON.")
 @settings
 def run(options: Options, **asked: Any) -> None:

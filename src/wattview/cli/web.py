@@ -50,13 +50,13 @@ const looking = setInterval(() => {
 """Keys go to the dashboard from the start, and not only after a click."""
 
 MAX_COLUMNS, MAX_ROWS = 600, 300
-"""More than the largest screen shows at the smallest font: a dashboard draws as much as it is asked for."""
+"""Limits of what a browser may ask the dashboard to draw: more than the largest screen in the smallest font."""
 
 MAX_VISITS = 10
 """Each is a process of its own."""
 
 END_SECONDS = 3.0
-"""How long a dashboard has to take what it is sent, and to end with its visit. One that hangs is killed."""
+"""How long a dashboard may take to accept input, and to end once its page is closed. After that it is killed."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -23,14 +23,14 @@ STEPS = 14
 
 
 @click.command()
-@click.option("--steps", type=click.IntRange(8, 60), default=STEPS, show_default=True, help="Steps of load.")
+@click.option("--steps", type=click.IntRange(8, 60), default=STEPS, show_default=True, help="Number of load steps.")
 @click.option(
     "--step-seconds", type=click.FloatRange(5, 600), metavar="SECONDS",
     help="Length of each step.  [default: 30, more for a slow meter]",
 )  # fmt: skip
-@click.option("--meter", default="", metavar="NAME", help="One meter of several, by its name in the settings.")
-@click.option("--force", is_flag=True, help="Calibrate a machine that is not idle; import from another model.")
-@click.option("--dry-run", is_flag=True, help="Show the steps and how long they take; load nothing.")
+@click.option("--meter", default="", metavar="NAME", help="Which of several meters, by its name in the settings.")
+@click.option("--force", is_flag=True, help="Accept a machine that is not idle; with --import, another model.")
+@click.option("--dry-run", is_flag=True, help="Show the steps and how long they take, and do nothing.")
 @click.option("--show", is_flag=True, help="Show the calibration in force.")
 @click.option("--forget", is_flag=True, help="Remove the calibration in force.")
 @click.option(
@@ -48,17 +48,17 @@ STEPS = 14
     "--instance-type",
     default="",
     metavar="NAME",
-    help="With --import or --export: the cloud's name for this type of machine.",
+    help="With --import or --export: the cloud's name for this machine type.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the calibration as JSON.")
 @settings
 def calibrate(
     options: Options, export_file: Path | None, import_file: Path | None, show: bool, forget: bool, **asked: Any
 ) -> None:
-    """Learn the power at the wall from a meter, to know it without.
+    """Calibrate wall power against a meter, to compute it later without one.
 
-    Loads the machine step by step with encoders, and compares the meter with RAPL, GPUs and CPU use. From then on the
-    running daemon computes the power at the wall, with its ±, when the meter is gone.
+    Loads the machine step by step with encoders, and compares the meter with RAPL, GPUs and CPU use. The daemon then
+    computes wall power, with its ±, whenever the meter is not connected.
 
     \b
     Examples:

@@ -39,12 +39,11 @@ from wattview.cli.options import Options, settings
 def measure(
     options: Options, command: tuple[str, ...], json_file: Path | None, vmaf_model: str | None, **asked: Any
 ) -> None:
-    """Run a command as it is, and say what it took.
+    """Run a command and measure its energy, CPU time, cost and carbon.
 
-    That is energy, CPU time, cost and carbon. The command has this terminal; what WattView says goes to standard error.
-    A command of less than 2 s is run again and again in one window. FFmpeg's speed and frames are read from its
-    -progress. The result is a run like any other, for wattview results and wattview gate. The exit status is the
-    command's.
+    The command uses this terminal; WattView's own output goes to standard error. A command that takes less than 2 s is
+    repeated within one window. FFmpeg's speed and frames are read from its -progress. The result is a run like any
+    other, for wattview results and wattview gate. The exit status is the command's.
 
     \b
     Examples:
@@ -92,12 +91,12 @@ def measure(
     type=click.IntRange(2, 100),
     default=8,
     show_default=True,
-    help="With --run: how often everything is measured.",
+    help="With --run: repeats of every scenario.",
 )
 @click.option("--allow-missing", is_flag=True, help="Ignore settings that only one of the runs has.")
-@click.option("--allow-other-machine", is_flag=True, help="Compare runs of two machines too.")
+@click.option("--allow-other-machine", is_flag=True, help="Allow runs of two different machines.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit's XML, for a CI server.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML, for a CI server.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for a pull request.")
 @settings
 def gate(
@@ -112,11 +111,11 @@ def gate(
 ) -> None:
     """Check a candidate run against a baseline run.
 
-    Is every setting of it within the bounds?
+    Exit status 0 if every setting is within all bounds, 1 if one exceeds a bound (both with 95 % confidence), 3 if more
+    repeats are needed, and 2 for any other error.
 
     A run is an id, a prefix of one, or latest; or the path of a results file or of an exported run. A bound is a
-    difference from the baseline's mean, in percent of it or in the figure's unit. Exit status 0 if all bounds are kept,
-    1 if one is exceeded (each with 95 % confidence), 3 if more repeats are needed, and 2 for any other error.
+    difference from the baseline's mean, in percent of it or in the figure's unit.
 
     \b
     Examples:
@@ -145,9 +144,9 @@ def gate(
 
 
 @click.command()
-@click.option("--for", "seconds", metavar="TIME", help="From now on, e.g. 90s, 10m, 1h30m.")
-@click.option("--from", "begin", metavar="TIME", help="Begin of a window of the past: 20:00, 2026-11-29T20:00.")
-@click.option("--to", "end", metavar="TIME", help="Its end.  [default: now]")
+@click.option("--for", "seconds", metavar="TIME", help="Record from now on, for e.g. 90s, 10m, 1h30m.")
+@click.option("--from", "begin", metavar="TIME", help="Start of a past window, e.g. 20:00, 2026-11-29T20:00.")
+@click.option("--to", "end", metavar="TIME", help="End of that window.  [default: now]")
 @click.option("--name", default="recording", show_default=True, help="Name of the result.")
 @click.option("--workload", "workloads", multiple=True, metavar="NAME", help="Print this workload; may be repeated.")
 @click.option("--stream", "streams", multiple=True, metavar="APP/NAME", help="Print this stream; may be repeated.")
@@ -156,10 +155,10 @@ def gate(
 def record(
     options: Options, seconds: str | None, begin: str | None, end: str | None, as_json: bool, **asked: Any
 ) -> None:
-    """Make a result of what runs anyway.
+    """Record a result from whatever is running, without starting anything.
 
-    It has the energy of the machine, and of each workload and stream: either from now on (--for; Ctrl-C ends it early
-    and keeps it), or of the past (--from), as far as the history reaches. It is a run like any other, for wattview
+    It has the energy of the machine and of each workload and stream: from now on (--for; Ctrl-C ends it early and keeps
+    it), or in the past (--from), as far back as the history goes. The result is a run like any other, for wattview
     results and wattview gate.
 
     \b
@@ -195,7 +194,7 @@ def record(
               help="libx264, libx265, h264_nvenc, …")  # fmt: skip
 @click.option("--preset", metavar="NAME", default="veryfast", show_default=True, shell_complete=completion.presets,
               help="Encoder preset.")  # fmt: skip
-@click.option("--encoder-args", metavar="ARGS", default="", help="Further settings of the encoder, e.g. '-tune film'.")
+@click.option("--encoder-args", metavar="ARGS", default="", help="More encoder options, e.g. '-tune film'.")
 @click.option("--source", metavar="NAME", default="testsrc2", show_default=True,
               help="A test picture, or a file in the media directory.")  # fmt: skip
 @click.option("--viewers", type=int, default=0, show_default=True, help="Players that pull each stream.")
@@ -203,11 +202,11 @@ def record(
     "--duration", type=float, metavar="SECONDS", default=20.0, show_default=True, help="Measured window of each step."
 )
 @click.option(
-    "--warmup", type=float, metavar="SECONDS", default=5.0, show_default=True, help="Time before that window."
+    "--warmup", type=float, metavar="SECONDS", default=5.0, show_default=True, help="Run time before each window."
 )
 @click.option("--baseline", type=float, metavar="SECONDS", default=20.0, show_default=True,
               help="Idle window before the first step; 0 for none.")  # fmt: skip
-@click.option("--most", type=click.IntRange(1, 64), default=64, show_default=True, help="Streams to try at most.")
+@click.option("--most", type=click.IntRange(1, 64), default=64, show_default=True, help="Most streams to try.")
 @click.option("--push/--no-push", default=True, show_default=True, help="Push the streams to the RTMP server.")
 @click.option("--name", default="capacity", show_default=True, help="Name of the scenarios.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -215,8 +214,8 @@ def record(
 def capacity(options: Options, baseline: float, most: int, as_json: bool, **asked: Any) -> None:
     """Find how many streams fit in real time, and their power.
 
-    Doubles the streams until one falls behind, then bisects. Each step is a run, and can be looked at afterwards. Exit
-    status 1 if not even one stream fits.
+    Doubles the streams until one falls behind, then bisects. Each step is a run, kept like any other. Exit status 1 if
+    not even one stream fits.
 
     \b
     Examples:

@@ -68,7 +68,7 @@ def list_results(options: Options, as_json: bool) -> None:
 def show_result(options: Options, id: str | None, as_json: bool) -> None:
     """Show every figure of one run (default: the latest).
 
-    A figure that is missing has its reason.
+    Missing figures are listed with the reason.
 
     \b
     Example:
@@ -133,7 +133,7 @@ def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
 @click.option("--vmaf", type=float, metavar="SCORE", help="VMAF that is good enough, e.g. 93.")
 @click.option("--qoe", type=float, metavar="SCORE", help="QoE score (1 to 5) that is good enough.")
 @click.option("--streams", type=int, metavar="N", help="Concurrent streams needed.")
-@click.option("--at-most", type=float, metavar="NUMBER", help="Upper limit of the objective itself.")
+@click.option("--at-most", type=float, metavar="NUMBER", help="Upper limit of the objective, in its unit.")
 @click.option(
     "--objective",
     type=click.Choice(["energy", "power", "cost", "carbon"]),
@@ -155,7 +155,7 @@ def advise_results(
 ) -> None:
     """Name the cheapest measured setting that is good enough.
 
-    It says by how much that one beats the others. A setting meets the target if the 95 % intervals of its repeats do,
+    Shows by how much it beats the others. A setting meets the target if the 95 % intervals of its repeats do,
     and may meet it if they include it. Uses all runs, or those given. Exit status 1 if no measured setting demonstrably
     meets the target.
 
@@ -197,7 +197,7 @@ def advise_results(
     type=click.Choice(["vmaf", "psnr", "ssim"]),
     default="vmaf",
     show_default=True,
-    help="The figure of quality.",
+    help="Quality metric.",
 )
 @MACHINE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -230,7 +230,7 @@ def curves_of_results(
     "resolutions",
     multiple=True,
     metavar="WxH",
-    help="Picture size; several times for a ladder.  [default: 1280x720]",
+    help="Picture size; repeat it for a ladder.  [default: 1280x720]",
 )
 @click.option("--fps", type=click.FloatRange(1, 240), default=30.0, show_default=True, help="Frames per second.")
 @click.option(
@@ -238,24 +238,24 @@ def curves_of_results(
     "bitrates",
     multiple=True,
     metavar="RATE",
-    help="Such as 2500k; one for each picture of a ladder.  [default: as in the measured settings]",
+    help="Video bitrate, e.g. 2500k; one for each rendition of a ladder.  [default: as in the measured settings]",
 )
-@click.option("--source", default="", metavar="NAME", help="The content of this measured source.")
-@click.option("--si", "spatial", type=click.FloatRange(0), metavar="SI", help="Mean SI of another content (P.910).")
-@click.option("--ti", "temporal", type=click.FloatRange(0), metavar="TI", help="Mean TI of another content.")
+@click.option("--source", default="", metavar="NAME", help="Content: as this measured source.")
+@click.option("--si", "spatial", type=click.FloatRange(0), metavar="SI", help="Content: its mean SI (P.910).")
+@click.option("--ti", "temporal", type=click.FloatRange(0), metavar="TI", help="Content: its mean TI (P.910).")
 @click.option(
     "--encoder",
     default="",
     metavar="NAME",
     shell_complete=completion.encoders,
-    help="Only from results of this encoder.",
+    help="Use only results of this encoder.",
 )
 @click.option(
     "--preset",
     default="",
     metavar="NAME",
     shell_complete=completion.presets,
-    help="Only from results of this preset.",
+    help="Use only results of this preset.",
 )
 @click.option("--extrapolate", is_flag=True, help="Extrapolate outside the measured range, and mark it.")
 @MACHINE
@@ -266,8 +266,8 @@ def predict_from_results(
 ) -> None:
     """Predict the power of a setting between measured ones.
 
-    It is fitted to streams, pixels, bitrate and content. Outside of the measured range there is no answer (exit status
-    1) without --extrapolate.
+    A fit of power to streams, pixels, bitrate and content. Outside the measured range there is no prediction (exit
+    status 1) unless --extrapolate is given.
 
     \b
     Example:
