@@ -43,7 +43,7 @@ async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
     "GET",
     "/api/v1/trends",
     query={
-        "kind": "machine, zone, gpu, container, workload or stream.",
+        "kind": "machine, wall, zone, gpu, container, workload or stream.",
         "quantity": "power, energy, cpu, memory, bandwidth_in and others; each kind has its own.",
         "name": "Of one subject alone: a container's name, a GPU's uuid; twice for a zone's package and zone, and"
         " for a stream's app and name; of a workload its kind, name, namespace, pod, container and unit.",
