@@ -110,7 +110,7 @@ class Power(Section, frozen=True, kw_only=True):
 
 
 class Docker(Section, frozen=True, kw_only=True):
-    """The container engine; ``workloads.engines`` are those beside it. Containers are served for ``ended_seconds``
+    """The main container engine; ``workloads.engines`` lists the others. Containers are served for ``ended_seconds``
     after their end, so that scrapers see those that ended between two scrapes. With ``store_container_labels``,
     container labels become labels of cAdvisor's metrics; without it, only those in ``whitelisted_container_labels``
     (comma-separated) do."""

@@ -70,7 +70,7 @@ class Gpu(Struct, frozen=True, kw_only=True):
     nothing and reports nothing. A GPU that cannot be read is listed with what is known of it, so that the others are
     not mistaken for all. ``last_xid`` is the last XID error since WattView started to listen: 0 if there was none, None
     if NVML does not report them; ``xids`` counts them by number. ``encoder_latency_seconds`` is the mean over the
-    active encoder sessions. ``processes_known``: the driver lists the processes, so that no process is none.
+    active encoder sessions. ``processes_known``: the driver lists the processes; an empty list then means none.
     """
 
     index: int

@@ -88,7 +88,7 @@ def price_families(cost: Cost, time: float, known: GridPrices | None = None) -> 
     return [
         gauge("wattview_price_energy_per_kwh", "Price of a kilowatt-hour now.", price.value, currency),
         gauge("wattview_price_cpu_per_hour", "Price of one CPU, fully used for an hour.", cost.cpu_per_hour, currency),
-        gauge("wattview_pue_ratio", "Energy of the building by energy of its machines (PUE).", cost.pue),
+        gauge("wattview_pue_ratio", "Power usage effectiveness (PUE) of the site.", cost.pue),
         gauge(
             "wattview_budget_per_hour", "What this host may cost an hour, energy and CPU together.", budget, currency
         ),

@@ -91,7 +91,7 @@ class GridCache:
             rows = csv.reader(whole_file.read(file, MAX_BYTES).decode("ascii").splitlines()[1:])
             spans = sorted(GridSpan(*map(float, row)) for row in rows)
             if not all(map(is_span, spans)):
-                raise ValueError("a row is of a time that there is not")
+                raise ValueError("a row has an impossible time span")
             return _merged((), spans)
         except FileNotFoundError:
             return ()

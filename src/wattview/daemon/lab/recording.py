@@ -40,8 +40,8 @@ async def parts_of(history: History, start: float, end: float) -> tuple[list[Rec
 
 
 async def _counters(history: History, start: float, end: float) -> list[HistorySeries]:
-    """The workloads' counters, read in pieces: a day of many has millions of samples. Of a long window some are left
-    out, which costs no energy: it is the difference of those that stay."""
+    """The workloads' counters, read in pieces, since a day of many workloads has millions of samples. A long window is
+    thinned, which loses no energy: energy is the difference between the counters that remain."""
     found: dict[str, list[tuple[float, float]]] = {}
     apart = (end - start) / KEPT_SAMPLES
     for piece in range(math.ceil((end - start) / PIECE_SECONDS)):

@@ -96,7 +96,7 @@ def plausible(quantity: GridQuantity, spans: Iterable[GridSpan]) -> list[GridSpa
 
 
 def is_span(span: GridSpan) -> bool:
-    """Whether it is of a time that there is."""
+    """Whether it ends after it starts, in a year that a date can have."""
     return 0.0 <= span.start < span.end <= LAST_SECOND
 
 

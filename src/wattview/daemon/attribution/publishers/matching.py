@@ -42,7 +42,7 @@ LEAST_BYTES = 100_000
 """Less traffic than this does not identify a connection."""
 
 MOST_CONNECTIONS = 1000
-"""From one address. Of more, none is a stream's candidate: each stream has as many."""
+"""Per address. With more, none of them is considered: every stream would be compared with all."""
 
 NEEDS_PTRACE = (
     "whose socket it is may not be read: give the daemon CAP_SYS_PTRACE, or push with the address in the command line"

@@ -1,7 +1,7 @@
 """Where streams are pushed: over RTMP, SRT or RTSP, and what may be shown of the address.
 
 A scenario names its target: an address without secrets, or a name from ``scenarios.targets`` of the settings. Secrets
-(a user, a passphrase, a stream id, a stream key) so never stand in a scenario, and with it in journals, results and on
+(a user, a passphrase, a stream id, a stream key) therefore never appear in a scenario, nor in journals, results or on
 screens. Pure functions.
 """
 

@@ -10,8 +10,8 @@ from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.destination import PRIVATE, RTMP, SRT, Destination
 from wattview.model import Scenario
 
-NO_PUSH = "not pushed, as asked: the streams were encoded and discarded"
-NO_RECEIPT = "whether all of it arrived over SRT is not seen: late packets are dropped without a word"
+NO_PUSH = "not pushed, as configured: the streams were encoded and discarded"
+NO_RECEIPT = "delivery over SRT is not verified: SRT drops late packets silently"
 NO_RTMP = (
     "not pushed: there is no RTMP server; the streams were encoded and discarded (wattview up starts a server; "
     "streams.rtmp_url names another)"
