@@ -483,5 +483,9 @@ def test_scores_of_two_vmaf_models_are_neither_compared_nor_mixed_and_that_is_sa
     assert group.remarks["VMAF models"] == (
         "VMAF is of vmaf_v0.6.1 alone: scores of vmaf_v1.0.16_3d0h are not mixed with it"
     )
+    [unknown] = repeats_of([result(50, 95.0, vmaf_model=None), *new])
+    assert unknown.group().remarks["VMAF models"] == (
+        "VMAF is of an unknown model alone: scores of vmaf_v1.0.16_3d0h are not mixed with it"
+    )
     with pytest.raises(NoData, match=r"VMAF is of several models \(vmaf_v0\.6\.1, vmaf_v1\.0\.16_3d0h\)"):
         advise([*old, *new], AdviceTarget(vmaf_at_least=90.0))

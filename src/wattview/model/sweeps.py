@@ -114,6 +114,13 @@ class PowerFit(Struct, frozen=True, kw_only=True):
     error_by_load_watts: float | None = None
     ranges: dict[str, tuple[float, float]] = {}
 
+    @property
+    def by_load(self) -> str:
+        """What the error would be without bitrate and content, in parentheses; "" if that is not known."""
+        if not self.content_joules or self.error_by_load_watts is None:
+            return ""
+        return f" ({self.error_by_load_watts:.2f} W from streams and pixels alone)"
+
 
 class MeasuredLoad(Struct, frozen=True, kw_only=True):
     """A measured load: the mean power of its ``repeats``, and its leave-one-out prediction: None for the idle

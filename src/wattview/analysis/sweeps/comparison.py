@@ -22,7 +22,7 @@ from wattview.analysis.sweeps.confidence import (
     tests_text,
 )
 from wattview.analysis.sweeps.machines import machine_text
-from wattview.analysis.windows.remarks import together
+from wattview.analysis.windows.remarks import UNKNOWN_MODEL, together, vmaf_models
 from wattview.model import (
     Comparison,
     Difference,
@@ -68,7 +68,7 @@ class Repeats(Struct, frozen=True):
     @property
     def vmaf_models(self) -> set[str]:
         """All models of the repeats with a VMAF, as text."""
-        return {one.record.vmaf_model or "an unknown model" for one in self.valid if one.record.vmaf_score is not None}
+        return vmaf_models(self.valid)
 
     @property
     def billed_at(self) -> str:
@@ -127,9 +127,9 @@ class Repeats(Struct, frozen=True):
     def group(self) -> Group:
         figures = {one.name: found for one in OF_RESULTS if (found := self.estimate(one.name)) is not None}
         remarks = together(self.valid)
-        if len(self.vmaf_models) > 1:
-            others = ", ".join(sorted(self.vmaf_models - {self.vmaf_model or "an unknown model"}))
-            remarks["VMAF models"] = f"VMAF is of {self.vmaf_model} alone: scores of {others} are not mixed with it"
+        model = self.vmaf_model or UNKNOWN_MODEL
+        if others := ", ".join(sorted(self.vmaf_models - {model})):
+            remarks["VMAF models"] = f"VMAF is of {model} alone: scores of {others} are not mixed with it"
         return Group(
             label=self.label, setting=self.setting, figures=figures, repeats=len(self.valid),
             invalid=len(self.invalid), power_source=self.power_source, machine=self.machine,
@@ -316,7 +316,7 @@ def models_text(first: Repeats, second: Repeats) -> str:
     """Why VMAF is not compared: it is of two models. "" if it is compared, or there is none."""
     if not (first.vmaf_models and second.vmaf_models) or first.vmaf_model == second.vmaf_model:
         return ""
-    one, two = (repeats.vmaf_model or "an unknown model" for repeats in (first, second))
+    one, two = (repeats.vmaf_model or UNKNOWN_MODEL for repeats in (first, second))
     return f"VMAF and QoE are not compared: they are of {one} and of {two}"
 
 

@@ -213,9 +213,10 @@ def _ranges(loads: Sequence[Load]) -> dict[str, tuple[float, float]]:
     """Of each figure that is known of every load."""
     found = {}
     for name in CONTENT:
-        values = [value for value in _contents(loads, name) if value is not None]
-        if values and None not in _contents(loads, name):
-            found[name] = (min(values), max(values))
+        values = _contents(loads, name)
+        known = [value for value in values if value is not None]
+        if known and len(known) == len(values):
+            found[name] = (min(known), max(known))
     return found
 
 

@@ -115,7 +115,7 @@ def _best_fit(
     everything = _of_any_source(known, common)
     wide = _found(_any_source(common), everything, known) if everything else None
     described = question.spatial is not None or question.temporal is not None
-    if wide is not None and not isinstance(wide, NoData) and described:
+    if isinstance(wide, _Found) and described:
         return wide
     narrow = _found(common, chosen, known)
     if isinstance(wide, _Found) and (isinstance(narrow, NoData) or wide.fit.error_watts < narrow.fit.error_watts):
@@ -177,7 +177,9 @@ def _between(load: Load, name: str, chosen: Sequence[Load]) -> float:
 def fits_of(results: Sequence[ScenarioResult]) -> list[tuple[str, PowerFit]]:
     """Every possible fit over one machine's results, by what its settings have in common."""
     families = _families(results)
-    wide = {_any_source(common): _of_any_source(results, common) for common, _ in families}
+    wide = {
+        common: _of_any_source(results, common) for common in dict.fromkeys(_any_source(one) for one, _ in families)
+    }
     tried = [(setting_text(common), _found(common, chosen, results)) for common, chosen in families]
     tried += [
         (f"{setting_text(common)}, all sources", _found(common, chosen, results))

@@ -17,7 +17,7 @@ from wattview.analysis.sweeps.confidence import estimate
 from wattview.analysis.sweeps.curve_words import NO_CURVES, NO_PAIRS, PRICES, sentence
 from wattview.analysis.sweeps.machines import of_one_machine
 from wattview.analysis.windows.energy import NoData
-from wattview.analysis.windows.remarks import together
+from wattview.analysis.windows.remarks import UNKNOWN_MODEL, together
 from wattview.model import (
     Curve,
     CurveComparison,
@@ -89,7 +89,7 @@ def _curve(setting: Setting, members: Sequence[Repeats], figure: str) -> Curve:
         label=setting_text(setting), points=sorted(points, key=lambda point: point.quality.mean),
         power_source=sources.pop() if len(sources) == 1 else None,
         billed_at=billed.pop() if len(billed) == 1 else None,
-        vmaf_model=" and ".join(sorted(model or "an unknown model" for model in models)) or None,
+        vmaf_model=" and ".join(sorted(model or UNKNOWN_MODEL for model in models)) or None,
         remarks=together(result for repeats in members for result in repeats.valid),
     )  # fmt: skip
 

@@ -38,6 +38,9 @@ class NoiseFloor(Struct, frozen=True):
     drift_watts: float
 
 
+UNKNOWN_MODEL = "an unknown model"
+
+
 def noise_floor(results: Iterable[ScenarioResult]) -> NoiseFloor | None:
     """From the baselines of one results file; None with fewer than two."""
     watts = [
@@ -56,11 +59,16 @@ def noise_text(floor: NoiseFloor) -> str:
     )
 
 
+def vmaf_models(results: Iterable[ScenarioResult]) -> set[str]:
+    """The models of all VMAF scores, as text."""
+    return {one.record.vmaf_model or UNKNOWN_MODEL for one in results if one.record.vmaf_score is not None}
+
+
 def run_remarks(results: Iterable[ScenarioResult]) -> list[str]:
     """Remarks on one results file as a whole."""
     results = list(results)
     floor = noise_floor(results)
-    models = {one.record.vmaf_model or "an unknown model" for one in results if one.record.vmaf_score is not None}
+    models = vmaf_models(results)
     said = [] if floor is None else [noise_text(floor)]
     if len(models) > 1:
         said.append(f"VMAF is of several models ({', '.join(sorted(models))}): their scores cannot be compared")

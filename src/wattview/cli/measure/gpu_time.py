@@ -112,14 +112,11 @@ class GpuUse:
             chain = [one.pid for one in psutil.Process(pid).parents()]
         except psutil.Error:
             return False
-        if not any(parent in self._tree for parent in chain):
+        at = next((at for at, parent in enumerate(chain) if parent in self._tree), None)
+        if at is None:
             return False
-        self._tree |= {one: _began(one) for one in (pid, *chain[: _first(chain, self._tree)])}
+        self._tree |= {one: _began(one) for one in (pid, *chain[:at])}
         return True
-
-
-def _first(chain: Sequence[int], tree: dict[int, float | None]) -> int:
-    return next(at for at, parent in enumerate(chain) if parent in tree)
 
 
 def _began(pid: int) -> float | None:

@@ -34,17 +34,10 @@ def _text(found: PowerPrediction, question: Question) -> str:
         term.wrap(
             f"from {found.fit.settings} different loads in {found.scenarios} scenarios"
             f"{f' on {found.machine}' if found.machine else ''}; ± is the root mean square error of the"
-            f" leave-one-out check{_by_load(found)}"
+            f" leave-one-out check{found.fit.by_load}"
         ),
         term.wrap(f"measured range: {found.spans}"),
         *([term.wrap(found.left_out)] if found.left_out else []),
         *(term.wrap(remark) for remark in found.remarks),
     ]
     return "\n".join(said)
-
-
-def _by_load(found: PowerPrediction) -> str:
-    """What the error would be without bitrate and content."""
-    if not found.fit.content_joules or found.fit.error_by_load_watts is None:
-        return ""
-    return f" ({found.fit.error_by_load_watts:.2f} W from streams and pixels alone)"

@@ -196,7 +196,7 @@ class Predict(QuestionPage):
             (f"  {asked} {found.of}", "bold"), f"\nPower of the host ({found.power_source}) = {found.formula}",
             *((f"\n! {remark}", "$text-warning") for remark in found.remarks),
             (f"\n± is the leave-one-out error: how far the fit misses {found.fit.settings} loads, each left out in"
-             f" turn{_by_load(found)}. From {found.scenarios} scenarios of {self.asked_about}{on}; measured range:"
+             f" turn{found.fit.by_load}. From {found.scenarios} scenarios of {self.asked_about}{on}; measured range:"
              f" {found.spans}.{f' {found.left_out[0].upper()}{found.left_out[1:]}.' if found.left_out else ''}",
              "$muted"),
         ]  # fmt: skip
@@ -220,14 +220,6 @@ class Predict(QuestionPage):
         message.stop()
         self._draw(message.row)
         self.post_message(self.Said(self, load_words(message.row)))
-
-
-def _by_load(found: PowerPrediction) -> str:
-    """What the error would be without bitrate and content."""
-    fit = found.fit
-    if not fit.content_joules or fit.error_by_load_watts is None:
-        return ""
-    return f" ({fit.error_by_load_watts:.2f} W from streams and pixels alone)"
 
 
 def fit_chart(found: PowerPrediction, here: MeasuredLoad | None, answered: bool) -> Chart:
