@@ -13,14 +13,17 @@ from rich.cells import cell_len
 
 from tests.support.dashboard import container, snapshot
 from wattview import foreign_text
+from wattview.model import HostReading, StreamEncoder
 from wattview.model.snapshot import Trend
 from wattview.tui import text
 from wattview.tui.ascii import ascii_text, needs_ascii
 from wattview.tui.plots.dots import DOTS, canvas_of, runs, stack
 from wattview.tui.plots.graph import scale_top
+from wattview.tui.screens.stream import encoder_words
 from wattview.tui.time_travel.power_range import mean_of_counters, summary, value_at
 from wattview.tui.time_travel.trend_buffers import TrendBuffers, bridged, buckets, energy_between, joined, snapped
 from wattview.tui.widgets.column import Column, aligned, lay_out
+from wattview.tui.widgets.machine import rest_parts
 
 FINITE = st.floats(-1e9, 1e9)
 
@@ -307,3 +310,21 @@ def test_older_points_come_before_what_was_seen_and_only_as_many_as_are_kept() -
     trends.seed(("stream", "live", "stream0"), [(-5.0, 1.0), (0.0, 2.0), (5.0, 3.0)])
     trends.record(replace(snapshot(0.0, containers=0, streams=1), time=1.0))
     assert [at for at, _ in trends["stream", "live", "stream0"]] == [-5.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(("swap", "line"), [(0, "Swap   none"), (None, "Swap   ········ — of — GiB")])
+def test_swap_that_is_not_there_is_none_and_unknown_swap_is_a_dash(swap: int | None, line: str) -> None:
+    host = HostReading(
+        time=0.0, monotonic=0.0, hostname="h", cpus=2, cpu_busy_seconds_total=0.0, cpu_percent=None,
+        memory_total_bytes=None, memory_available_bytes=None, swap_total_bytes=swap, swap_free_bytes=swap,
+        load1=None, load5=None, load15=None, boot_time=None,
+    )  # fmt: skip
+    lines = "".join(part if isinstance(part, str) else part[0] for part in rest_parts(host, 38)).splitlines()
+    assert lines == ["Memory ········ — of — GiB", line]
+
+
+def test_an_encoder_on_another_machine_is_named_as_far_as_it_is_known() -> None:
+    far = StreamEncoder(match="remote", host="10.0.0.2", program="ffmpeg")
+    assert encoder_words(far) == "ffmpeg on 10.0.0.2, as its daemon says"
+    whole = replace(far, pid=7, kind="service", name="push.service")
+    assert encoder_words(whole) == "ffmpeg 7 in service push.service on 10.0.0.2, as its daemon says"

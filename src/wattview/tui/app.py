@@ -32,10 +32,9 @@ from wattview.tui.results.screen import ResultsScreen
 from wattview.tui.runs.runs_app import RUN_KEYS, RunsApp
 from wattview.tui.screens.confirm import Confirm
 from wattview.tui.screens.details import Details
-from wattview.tui.screens.scenarios import ScenariosScreen
 from wattview.tui.time_travel.trend_backfill import backfill_or_none
 from wattview.tui.time_travel.trend_buffers import TrendBuffers
-from wattview.tui.view import Picture, View
+from wattview.tui.view import LoadedView, Picture, View
 from wattview.tui.views import DETAILS, TABS, VIEWS
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.table import Table
@@ -269,7 +268,7 @@ class Dashboard(RunsApp):
         title, severity = ENDINGS.get(ended.state, ENDINGS["done"])
         self.notify(ended.error or "7 shows the results.", title=title, severity=severity)
         for screen in [*self._screens_of("results"), *self._screens_of("scenarios")]:
-            if isinstance(screen, (ResultsScreen, ScenariosScreen)):
+            if isinstance(screen, LoadedView):
                 screen.run_ended()
 
     def _screens_of(self, mode: str) -> list[Screen[Any]]:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from wattview.client import Address, Client, ClientError
 from wattview.model import Snapshot, Stream, StreamEncoder
+from wattview.tui.time_travel.trend_buffers import total
 
 ASK_SECONDS = 5.0
 
@@ -67,9 +68,7 @@ class RemoteEncoders:
         encoder = self._found.get(key) if key is not None else None
         if encoder is None:
             return stream
-        parts = (stream.server_watts, encoder.watts)
-        watts = None if None in parts else sum(part for part in parts if part is not None)
-        return replace(stream, encoder=encoder, power_watts=watts)
+        return replace(stream, encoder=encoder, power_watts=total((stream.server_watts, encoder.watts)))
 
     async def close(self) -> None:
         for client, _ in self._clients:

@@ -22,7 +22,7 @@ from textual.widgets.option_list import Option
 from wattview.client import CallRefused, Client, ClientError
 from wattview.model import Run, RunPlan, RunRequest, Scenario, ScenarioPreset
 from wattview.tui.runs import launch_form
-from wattview.tui.runs.launch_form import FIELDS, WHOLE, Field, Form
+from wattview.tui.runs.launch_form import FIELDS, WHOLE, Field, Form, field_named
 from wattview.tui.view import DashboardApp
 from wattview.tui.widgets.pane import Pane, heading
 
@@ -256,4 +256,4 @@ def _title(preset: ScenarioPreset) -> str:
 
 
 def _label(name: str) -> str:
-    return next(field.label for field in FIELDS if field.name == name)
+    return field_named(name).label

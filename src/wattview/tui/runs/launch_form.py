@@ -143,7 +143,7 @@ def read(fields: Mapping[str, str], chosen: FieldChoice, lacking: Mapping[str, s
     shown = [field for field in FIELDS if not chosen.is_suite or field.whole]
     errors = {field.name: _expected(field) for field in shown if not accepts(field, values[field.name])}
     if not chosen.is_suite and "encoder" not in errors:
-        missing = [name for name in _parts(_field("encoder"), values["encoder"]) if name in (lacking or {})]
+        missing = [name for name in _parts(field_named("encoder"), values["encoder"]) if name in (lacking or {})]
         errors |= {"encoder": f"{missing[0]}: {(lacking or {})[missing[0]]}"} if missing else {}
     if errors:
         return Form(None, errors)
@@ -273,7 +273,7 @@ def _windows(scenarios: Sequence[Scenario]) -> str:
     return f"{about(one.duration)} measured between {around}"
 
 
-def _field(name: str) -> Field:
+def field_named(name: str) -> Field:
     return next(field for field in FIELDS if field.name == name)
 
 

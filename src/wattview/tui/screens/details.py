@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -75,19 +75,18 @@ class PartView(View):
         self.subject: tuple[str, ...] = ()
         self.range = 0
         self._fits = False
-        self._seen = False
         self._past = PartHistory(self.KIND, [one.kept for one in self.GRAPHS if one.kept is not None])
 
     def turn_to(self, subject: tuple[str, ...]) -> None:
         """Shows another of its kind, over the range that fits it."""
         if subject != self.subject:
-            self.subject, self._fits, self._seen = subject, False, False
+            self.subject, self._fits, self._last = subject, False, None
             self._past.forget()
 
     # what a subclass says of its subject, by ``subject``
 
-    def found(self, snapshot: Snapshot) -> bool:
-        """Whether it is there; a subclass keeps the last of it."""
+    def part(self, snapshot: Snapshot) -> Any:
+        """The subject; None if it is not there."""
         raise NotImplementedError
 
     @property
@@ -109,6 +108,9 @@ class PartView(View):
 
     def facts(self, now: float) -> Parts:
         raise NotImplementedError
+
+    _last: Any = None
+    """The subject as it was last seen."""
 
     _widest = False
     """Whether the range is as long as it is old; once the history has answered, no longer than what is known of it."""
@@ -152,10 +154,10 @@ class PartView(View):
         snapshot = picture.snapshot
         if snapshot is None or not self.subject:
             return
-        here = self.found(snapshot)
-        self._seen = self._seen or here
-        entitle(self.query_one("#facts"), self.called, "" if here else f"! {self.GONE}; its last figures")
-        if self._seen:
+        one = self.part(snapshot)
+        self._last = one or self._last
+        entitle(self.query_one("#facts"), self.called, "" if one is not None else f"! {self.GONE}; its last figures")
+        if self._last is not None:
             self.query_one("#text", Pane).put(*self.facts(snapshot.time))
         if not self._fits:
             self.range, self._fits = fitting_range(self.age(snapshot.time)), True
@@ -181,7 +183,7 @@ class PartView(View):
             graph.show(series, start, now, step_seconds=step, live=picture.live and self.window <= 3600,
                        empty=picture.no_values)  # fmt: skip
             entitle(graph, f"{one.title}, {RANGES[self.range][0]}")
-        if self._seen and self._past.wants(start, now, picture.playback is not None) and self.is_current:
+        if self._last is not None and self._past.wants(start, now, picture.playback is not None) and self.is_current:
             self._load(start, now)
 
     @work(exclusive=True, exit_on_error=False)

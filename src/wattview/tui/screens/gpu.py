@@ -114,10 +114,8 @@ class GpusScreen(PartView):
         if message.table.id == "gpus":
             self.show(self.dashboard.picture)
 
-    def found(self, snapshot: Snapshot) -> bool:
-        one = next((one for one in snapshot.gpus if one.uuid == self.subject[0]), None)
-        self._last = one or self._last
-        return one is not None
+    def part(self, snapshot: Snapshot) -> Gpu | None:
+        return next((one for one in snapshot.gpus if one.uuid == self.subject[0]), None)
 
     @property
     def called(self) -> str:

@@ -184,6 +184,7 @@ def power_series(picture: Picture) -> list[Series]:
     use = picture.snapshot.power_use if picture.snapshot is not None else None
     if use is None or use.unattributed_watts is None or not trends["rest",]:
         return [Series(trends["power",])]
-    first = trends["used",][0][0] if trends["used",] else float("inf")
-    total = [*(point for point in trends["power",] if point[0] < first), *trends["used",]]
+    used = trends["used",]
+    first = used[0][0] if used else float("inf")
+    total = [*(point for point in trends["power",] if point[0] < first), *used]
     return [Series(total), *(Series(trends[name,], f"layer{i}") for i, (name, _) in enumerate(parts_of(use)))]

@@ -52,10 +52,8 @@ class StreamDetails(Details):
         if self._last is not None:
             self.query_one("#clients", Table).show(self._last.clients)
 
-    def found(self, snapshot: Snapshot) -> bool:
-        one = next((one for one in snapshot.streams if (one.app, one.name) == self.subject), None)
-        self._last = one or self._last
-        return one is not None
+    def part(self, snapshot: Snapshot) -> Stream | None:
+        return next((one for one in snapshot.streams if (one.app, one.name) == self.subject), None)
 
     @property
     def called(self) -> str:
@@ -86,12 +84,13 @@ def encoder_words(one: StreamEncoder | None) -> str:
     """Who encodes a stream, where, and how that was found; or why it is not known."""
     if one is None:
         return UNKNOWN
+    process = f"{one.program} {one.pid or ''}".strip()
     if one.match in MATCHES:
-        process = f"{one.program} {one.pid or ''}".strip()
         where = f" in {one.place}" if one.name and process else one.place
         return f"{process}{where}, found {MATCHES[one.match]}" if one.match != "run" else f"{process}{where}"
     if one.match == "remote" and one.program:
-        return f"{one.program} {one.pid} in {one.kind} {one.name} on {one.host}, as its daemon says"
+        where = f" in {one.kind} {one.name}" if one.name else ""
+        return f"{process}{where} on {one.host}, as its daemon says"
     if one.match == "remote":
         return f"on {one.host}, another machine: what it draws is not known here"
     return one.reason or "the server itself fetches or relays the stream"

@@ -205,7 +205,7 @@ def snapped(start: float, end: float, columns: int) -> tuple[float, float]:
 
 def bridged(values: list[float | None], widest: int) -> list[float | None]:
     """Gaps of at most ``widest`` columns, filled with a straight line: points that are further apart than a column is
-    wide are a slower clock and no found data; a longer gap stays a gap."""
+    wide are a slower clock and no missing data; a longer gap stays a gap."""
     filled = list(values)
     last: int | None = None
     before: float | None = None
@@ -221,7 +221,7 @@ def bridged(values: list[float | None], widest: int) -> list[float | None]:
 
 def joined(given: Iterable[Point], start: float, end: float, columns: int, step_seconds: float) -> list[float | None]:
     """The mean of each column; a gap has the value before it where points follow each other no faster: a slow clock is
-    no found data. ``step_seconds`` is how far apart they are at least; where a fast clock follows a slow one (live
+    no missing data. ``step_seconds`` is how far apart they are at least; where a fast clock follows a slow one (live
     seconds after stored ones), the points around a gap say how far apart they are there."""
     points = list(given)
     values = buckets(points, start, end, columns)

@@ -103,12 +103,12 @@ def rest_parts(host: HostReading, width: int) -> Parts:
     room = max(4, width - 30)
     parts: Parts = []
     for title, used, total in (
-        ("Memory", host.memory_used_bytes, host.memory_total_bytes), ("Swap", swapped, swap or None),
+        ("Memory", host.memory_used_bytes, host.memory_total_bytes), ("Swap", swapped, swap),
     ):  # fmt: skip
-        if total is None:
+        if total == 0:
             parts.append(f"{title:<7}none\n")
             continue
-        filled = bar(None if used is None else used / total, room)
+        filled = bar(None if used is None or total is None else used / total, room)
         parts += [f"{title:<7}", (filled, "$secondary"), f" {gib(used)} of {gib(total)} GiB\n"]
     for nic in host.nics:
         received, sent = mbit(nic.receive_bytes_per_second), mbit(nic.transmit_bytes_per_second)

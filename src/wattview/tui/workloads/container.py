@@ -28,10 +28,8 @@ class ContainerDetails(ProcessDetails):
     ContainerDetails.-low #memory, ContainerDetails.-low #network { display: none; }
     """
 
-    def found(self, snapshot: Snapshot) -> bool:
-        one = next((one for one in snapshot.containers if one.id == self.subject[0]), None)
-        self._last = one or self._last
-        return one is not None
+    def part(self, snapshot: Snapshot) -> Container | None:
+        return next((one for one in snapshot.containers if one.id == self.subject[0]), None)
 
     def workload_id(self, snapshot: Snapshot) -> str:
         return next((one.id for one in snapshot.workloads if one.container_id == self.subject[0]), "")
@@ -47,9 +45,6 @@ class ContainerDetails(ProcessDetails):
     @property
     def history_name(self) -> tuple[str, ...]:
         return (self.called,)
-
-    def age(self, now: float) -> float | None:
-        return None if self._last is None or self._last.started is None else now - self._last.started
 
     def facts(self, now: float) -> Parts:
         return container_facts(self._last, now) if self._last is not None else []

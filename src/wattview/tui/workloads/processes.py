@@ -15,6 +15,7 @@ from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import entitle
 from wattview.tui.widgets.table import Table
+from wattview.tui.widgets.workload_columns import titled
 
 PROCESSES: tuple[Column[WorkloadProcess], ...] = (
     Column("PID", 7, lambda one: str(one.pid), lambda one: one.pid),
@@ -71,8 +72,7 @@ class ProcessTable(Table[WorkloadProcess]):
     def _take(self, answer: WorkloadProcesses) -> None:
         listed = len(answer.processes)
         self.show(answer.processes, answer.reason or "it has no processes")
-        title = f"Processes {listed}" if listed == answer.total else f"Processes {listed} of {answer.total}"
-        entitle(self, title if answer.total else "Processes", answer.reason or "~W: by CPU time" if listed else "")
+        entitle(self, titled("Processes", listed, answer.total), answer.reason or "~W: by CPU time" if listed else "")
 
 
 class ProcessDetails(Details):
@@ -93,6 +93,9 @@ class ProcessDetails(Details):
 
     def below(self) -> Iterator[Widget]:
         yield ProcessTable()
+
+    def age(self, now: float) -> float | None:
+        return None if self._last is None or self._last.started is None else now - self._last.started
 
     def show(self, picture: Picture) -> None:
         super().show(picture)

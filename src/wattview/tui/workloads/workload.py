@@ -22,10 +22,8 @@ class WorkloadDetails(ProcessDetails):
 
     _last: Workload | None = None
 
-    def found(self, snapshot: Snapshot) -> bool:
-        one = next((one for one in snapshot.workloads if one.id == self.subject[0]), None)
-        self._last = one or self._last
-        return one is not None
+    def part(self, snapshot: Snapshot) -> Workload | None:
+        return next((one for one in snapshot.workloads if one.id == self.subject[0]), None)
 
     def workload_id(self, snapshot: Snapshot) -> str:
         return self.subject[0]
@@ -41,9 +39,6 @@ class WorkloadDetails(ProcessDetails):
     @property
     def history_name(self) -> tuple[str, ...]:
         return workload_names(self._last) if self._last is not None else ("", self.called)
-
-    def age(self, now: float) -> float | None:
-        return None if self._last is None or self._last.started is None else now - self._last.started
 
     def facts(self, now: float) -> Parts:
         return workload_facts(self._last, now) if self._last is not None else []
