@@ -1,4 +1,4 @@
-"""Power strips that speak SNMP: APC, Raritan, Eaton, Server Technology. Needs pysnmp: ``pip install wattview[snmp]``.
+"""Power strips that speak SNMP: APC, Raritan, Eaton, Server Technology. Needs pysnmp (the extra ``snmp``).
 
 ``MIBS`` is the one list of what is known: the columns of power and energy in the maker's own MIB. Without ``outlets``
 it is the strip's inlet that counts (all that is plugged into it); with them, the outlets by the last number of their
@@ -158,7 +158,7 @@ class _Agent:
         try:
             from pysnmp.hlapi.v3arch import asyncio as library
         except ImportError:
-            raise SourceAbsent("pysnmp is not installed", "pip install 'wattview[snmp]'") from None
+            raise SourceAbsent("pysnmp is not installed", "pip install 'pysnmp>=7.1,<8'") from None
         parts = urlsplit(url)
         place = parts.hostname or ""
         try:
