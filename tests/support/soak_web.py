@@ -17,6 +17,7 @@ import aiohttp
 from msgspec import Struct
 
 from tests.support.daemon import descendants
+from tests.support.terminal import KEPT_BYTES
 
 SERVE = """
 import sys
@@ -27,11 +28,23 @@ web.serve_web((), 0)
 """``wattview tui --web`` with a dashboard of another clock."""
 
 
-class Page(Struct):
-    """What types into a page, and how many messages it has received."""
+class Page:
+    """What types into a page, how many messages it has received, and their text since it was told to forget."""
 
-    type: Callable[[str], None]
-    received: int = 0
+    def __init__(self, type_: Callable[[str], None]) -> None:
+        self.type = type_
+        self.received = 0
+        self.text = b""
+
+    def receive(self, data: bytes) -> None:
+        self.received += 1
+        self.text = (self.text + data)[-KEPT_BYTES:]
+
+    def forget(self) -> None:
+        self.text = b""
+
+    def wait_for(self, wanted: bytes) -> None:
+        _wait(lambda: wanted in self.text, f"{wanted!r} did not appear")
 
 
 class Browsed(Struct, frozen=True):
@@ -53,7 +66,7 @@ def browsed(dashboard: Sequence[str], size: tuple[int, int] = (160, 48)) -> Iter
         assert found is not None
         with _visited(found[1], f"wattview-{found[2]}={found[3]}", size) as page:
             dashboard = _only_child(server.pid)
-            _wait(lambda: page.received > 10)
+            _wait(lambda: page.received > 10, "no dashboard has come up in the page")
             yield Browsed(server.pid, dashboard, page)
     finally:
         server.terminate()
@@ -84,8 +97,8 @@ async def _visit(url: str, headers: dict[str, str], page: Page, keys: asyncio.Qu
     async with aiohttp.ClientSession() as session, session.ws_connect(url, headers=headers, max_msg_size=0) as socket:
 
         async def read() -> None:
-            async for _ in socket:
-                page.received += 1
+            async for message in socket:
+                page.receive(message.data if isinstance(message.data, bytes) else b"")
 
         reading = asyncio.create_task(read())
         while (text := await keys.get()) is not None and not reading.done():
@@ -94,13 +107,13 @@ async def _visit(url: str, headers: dict[str, str], page: Page, keys: asyncio.Qu
 
 
 def _only_child(pid: int) -> int:
-    _wait(lambda: len(descendants(pid)) == 1)
+    _wait(lambda: len(descendants(pid)) == 1, "no dashboard has been started")
     (child,) = descendants(pid)
     return child
 
 
-def _wait(true: Callable[[], bool], seconds: float = 60.0) -> None:
+def _wait(true: Callable[[], bool], otherwise: str, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, "no dashboard has come up in the page"
+        assert time.monotonic() < end, otherwise
         time.sleep(0.05)

@@ -218,11 +218,13 @@ class Connection(HttpToolsProtocol):
                 piece = data[self._at : self._piece_end(data)]
                 self._at += len(piece)
                 self._counted += len(piece)
-                self.parser.feed_data(piece)
                 self._check_size()
+                if not self._refused:
+                    self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            # It is answered without an upgrade, and nothing after it is read.
-            self.cycle.keep_alive = False
+            # It is answered without an upgrade, or has been refused, and nothing after it is read.
+            if self._accepted:
+                self.cycle.keep_alive = False
             self._at = len(data)
         except httptools.HttpParserError as error:
             self._refuse(400, f"not HTTP: {error}")
@@ -250,6 +252,7 @@ class Connection(HttpToolsProtocol):
     def _problem(self) -> tuple[int, str] | None:
         """What is wrong with a request's headers (RFC 9112, 3.2 and 6.3), which httptools does not check."""
         hosts = 0
+        codings: list[bytes] = []
         for name, value in self.headers:
             if name == b"host":
                 hosts += 1
@@ -259,11 +262,17 @@ class Connection(HttpToolsProtocol):
                 self._body_size = int(value)
                 if self._body_size > MAX_BODY_BYTES:
                     return 413, TOO_LARGE
+            elif name == b"transfer-encoding":
+                codings.append(value.strip().lower())
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):
             return 505, "only HTTP 1.0 and 1.1 are supported"
         if hosts > 1 or (not hosts and version == "1.1"):
             return 400, "a request must have exactly one Host header"
+        if codings and version == "1.0":
+            return 400, "HTTP 1.0 has no Transfer-Encoding"
+        if codings not in ([], [b"chunked"]):
+            return 501, "of the transfer codings only chunked is supported"
         return None if self.url.startswith(b"/") else self._without_host()
 
     def _without_host(self) -> tuple[int, str] | None:
