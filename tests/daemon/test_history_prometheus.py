@@ -130,6 +130,16 @@ async def test_a_graph_has_the_same_points_everywhere(histories: Mapping[str, Hi
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+async def test_a_graph_of_own_times_has_each_sample_once(histories: Mapping[str, History], backend: str) -> None:
+    [fine] = await histories[backend].thinned(ENERGY, BEGIN + 5, BEGIN + 95, 2, own_times=True)
+    assert [at - BEGIN for at, _ in fine.points] == [5.0 * number for number in range(1, 20)]
+    [coarse] = await histories[backend].thinned(ENERGY, BEGIN + 2, BEGIN + 1198, 46, own_times=True)
+    assert [at - BEGIN for at, _ in coarse.points] == [(2 + 46 * step) // 5 * 5 for step in range(27)]
+    for at, value in (*fine.points, *coarse.points):
+        assert value == pytest.approx(joules(at - BEGIN), rel=1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("steps", "step"), [(10_999, 0.1), (11_001, 0.1), (20_000, 0.059), (20_000, 0.0595)])
 async def test_a_graph_of_many_points_is_whole(
     histories: Mapping[str, History], backend: str, steps: int, step: float

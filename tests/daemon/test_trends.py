@@ -10,7 +10,8 @@ import pytest
 from tests.conftest import ConfigFactory
 from tests.support.recorded import Machine, readings
 from wattview.daemon.history.trends import KEPT, trends
-from wattview.model import ContainersReading, GpusReading, HostReading, PowerReading, StreamsReading
+from wattview.exposition import labels
+from wattview.model import WORKLOAD_NAMES, ContainersReading, GpusReading, HostReading, PowerReading, StreamsReading
 from wattview.model.snapshot import TrendKind, TrendQuantity
 
 Subject = dict[tuple[str, ...], float | None]
@@ -65,6 +66,19 @@ async def test_one_subject_is_asked_for_by_its_name(machine: Machine) -> None:
     [name] = list(what_was_read("stream", "bandwidth_in"))[:1]
     [trend] = await trends(machine.history, "stream", "bandwidth_in", name, at - 5.0, at + 5.0, 0.0)
     assert trend.name == name
+
+
+@pytest.mark.parametrize("step", [0.0, 0.4, 1.0, 3.0, 7.0, 30.0])
+async def test_the_rate_of_a_counter_is_true_whatever_the_step(machine: Machine, step: float) -> None:
+    """A counter that rises evenly; its samples come every five seconds, give or take one."""
+    begin = 1_795_515_300.0
+    key = f"wattview_workload_cpu_seconds_total{labels(**dict.fromkeys(WORKLOAD_NAMES, 'a'))}"
+    for number in range(60):
+        at = begin + 5 * number + (number % 3 - 1)
+        await machine.history.append(at, [(key, 0.25 * (at - begin) + 100)])
+    [cpu] = await trends(machine.history, "workload", "cpu", (), begin + 20, begin + 280, step)
+    assert len(cpu.points) >= 8
+    assert [value for _, value in cpu.points] == pytest.approx([25.0] * len(cpu.points))
 
 
 async def test_a_source_that_followed_another_is_not_added_to_it(machine: Machine) -> None:

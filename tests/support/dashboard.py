@@ -683,7 +683,9 @@ class _Series:
     async def samples(self, wanted: str, start: float, end: float) -> list[HistorySeries]:
         return self.between(wanted, start, end)
 
-    async def thinned(self, wanted: str, start: float, end: float, step: float) -> list[HistorySeries]:
+    async def thinned(
+        self, wanted: str, start: float, end: float, step: float, own_times: bool = False
+    ) -> list[HistorySeries]:
         return self.between(wanted, start, end)
 
 

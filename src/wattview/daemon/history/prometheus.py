@@ -18,6 +18,7 @@ from wattview.daemon.history.protocol import (
     LOOKBACK_SECONDS,
     MAX_POINTS,
     HistoryError,
+    once,
     steps,
     thin,
     too_many,
@@ -95,22 +96,31 @@ class PrometheusHistory:
         cut = {key: trimmed(points, start, end) for key, points in sorted(found.items())}
         return [HistorySeries(key, points) for key, points in cut.items() if points]
 
-    async def thinned(self, selector: str, start: float, end: float, step: float) -> list[HistorySeries]:
+    async def thinned(
+        self, selector: str, start: float, end: float, step: float, own_times: bool = False
+    ) -> list[HistorySeries]:
         times = steps(start, end, step)
         # A store has millisecond resolution; finer steps are thinned here.
         whole = abs(step * 1000 - round(step * 1000)) < 1e-6
         settled = [at for at in times if at < time.time() - UNSETTLED_SECONDS and whole]
         recent = times[len(settled) :]
-        points: dict[str, list[tuple[float, float]]] = {}
+        points: _Points = {}
         if settled:
-            lookback = f"{math.ceil(self._lookback)}s"
+            query = _promql(selector)
             async with _question():
-                query = _promql(selector)
-                for found in await self._store.range(query, settled[0], settled[-1], step, max_lookback=lookback):
-                    points[found.key] = found.points
+                points = await self._at_steps(query, settled, step)
+                if own_times:
+                    points = _at_own_times(points, await self._at_steps(f"timestamp({query})", settled, step))
         for series in await self.samples(selector, recent[0], recent[-1]) if recent else ():
-            points.setdefault(series.name, []).extend(thin(series.points, recent, self._lookback))
-        return [HistorySeries(key, points[key]) for key in sorted(points) if points[key]]
+            own = [point for point in series.points if recent[0] <= point[0] <= recent[-1]]
+            later = own if own_times else thin(series.points, recent, self._lookback)
+            points.setdefault(series.name, []).extend(later)
+        return [HistorySeries(key, once(points[key])) for key in sorted(points) if points[key]]
+
+    async def _at_steps(self, query: str, times: Sequence[float], step: float) -> _Points:
+        lookback = f"{math.ceil(self._lookback)}s"
+        found = await self._store.range(query, times[0], times[-1], step, max_lookback=lookback)
+        return {series.key: series.points for series in found}
 
     async def recent(self, metrics: Sequence[str], start: float, end: float) -> list[HistorySeries]:
         query = f'{{__name__=~"{"|".join(metrics)}"}}'
@@ -170,6 +180,22 @@ async def _question() -> AsyncIterator[None]:
         raise HistoryError(error.reason, error.fix) from None
     except TimeoutError:
         raise HistoryError(f"the store did not answer completely within {QUESTION_SECONDS:g} s") from None
+
+
+_Points = dict[str, list[tuple[float, float]]]
+
+
+def _at_own_times(series: _Points, stamps: _Points) -> _Points:
+    """Points of a range query at the times that ``timestamp()`` gives for each; its series have no metric name."""
+    known = {_label_part(key): dict(points) for key, points in stamps.items()}
+    return {
+        key: [(known.get(_label_part(key), {}).get(at, at), value) for at, value in points]
+        for key, points in series.items()
+    }
+
+
+def _label_part(key: str) -> str:
+    return key[key.index("{") :] if "{" in key else ""
 
 
 def _promql(selector: str) -> str:

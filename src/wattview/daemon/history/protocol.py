@@ -51,8 +51,12 @@ class History(WindowHistory, Protocol):
     problem: HistoryError | None
     """Why the last row could not be written; None if it was, or if others write."""
 
-    async def thinned(self, selector: str, start: float, end: float, step: float) -> list[HistorySeries]:
-        """One point every ``step`` seconds, for a graph: the last sample at or before each, if it is near."""
+    async def thinned(
+        self, selector: str, start: float, end: float, step: float, own_times: bool = False
+    ) -> list[HistorySeries]:
+        """One point every ``step`` seconds, for a graph: the last sample at or before each, if it is near. With
+        ``own_times`` each sample once, at the time it was taken: for rates, which a sample that is repeated until the
+        next one would make 0 there and too large after it."""
         ...
 
     async def recent(self, metrics: Sequence[str], start: float, end: float) -> list[HistorySeries]:
@@ -91,6 +95,11 @@ def thin(points: list[tuple[float, float]], times: Iterable[float], lookback: fl
         if at >= 0 and time - points[at][0] < lookback:
             found.append((time, points[at][1]))
     return found
+
+
+def once(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Points in order of time, one at each."""
+    return list(dict(points).items())
 
 
 def steps(start: float, end: float, step: float) -> list[float]:

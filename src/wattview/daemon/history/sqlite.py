@@ -21,6 +21,7 @@ from wattview.daemon.history.protocol import (
     MAX_POINTS,
     HistoryError,
     matches,
+    once,
     steps,
     too_many,
     trimmed,
@@ -97,10 +98,12 @@ class SqliteHistory:
         metric, labels = parse_series(selector)
         return await self._database.read(lambda connection: self._samples(connection, metric, labels, start, end))
 
-    async def thinned(self, selector: str, start: float, end: float, step: float) -> list[HistorySeries]:
+    async def thinned(
+        self, selector: str, start: float, end: float, step: float, own_times: bool = False
+    ) -> list[HistorySeries]:
         metric, labels = parse_series(selector)
         times = steps(start, end, step)
-        return await self._database.read(lambda connection: self._thinned(connection, metric, labels, times))
+        return await self._database.read(lambda connection: self._thinned(connection, metric, labels, times, own_times))
 
     async def recent(self, metrics: Sequence[str], start: float, end: float) -> list[HistorySeries]:
         return await self._database.read(lambda connection: self._recent(connection, metrics, start, end))
@@ -213,7 +216,12 @@ class SqliteHistory:
         return view.series(found)
 
     def _thinned(
-        self, connection: sqlite3.Connection, metric: str, labels: Mapping[str, str], times: list[float]
+        self,
+        connection: sqlite3.Connection,
+        metric: str,
+        labels: Mapping[str, str],
+        times: list[float],
+        own_times: bool,
     ) -> list[HistorySeries]:
         view = _matching(connection, metric, labels)
         # Only the cursor that holds an unfinished statement can reuse it.
@@ -222,16 +230,16 @@ class SqliteHistory:
         count = 0
         for time in times if found else ():
             rows = cursor.execute(
-                "SELECT layout, data FROM ticks WHERE time <= ? AND time > ? ORDER BY time DESC LIMIT ?",
+                "SELECT time, layout, data FROM ticks WHERE time <= ? AND time > ? ORDER BY time DESC LIMIT ?",
                 (math.floor(time * _MICROSECONDS), (time - self._lookback) * _MICROSECONDS, _TICKS_PER_STEP),
             )
             # Each source has rows of its own: for each series, the newest row with it counts.
             missing = set(found)
-            for layout, data in rows:
+            for own, layout, data in rows:
                 for number, value in view.values(layout, data):
                     if number in missing:
                         missing.discard(number)
-                        found[number].append((time, value))
+                        found[number].append((own / _MICROSECONDS if own_times else time, value))
                 if not missing:
                     break
             count += len(found) - len(missing)
@@ -239,7 +247,7 @@ class SqliteHistory:
                 raise too_many(metric)
         cursor.close()
         self._judge(view, found)
-        return view.series(found)
+        return view.series({number: once(points) for number, points in found.items()} if own_times else found)
 
     def _judge(self, view: _View, found: Mapping[int, list[tuple[float, float]]]) -> None:
         """Skips damaged rows. Raises HistoryError if there are no others: that is not "no data"."""

@@ -66,7 +66,10 @@ async def trends(
     selector = kept.metric
     if name:
         selector += labels(**dict(zip(kept.names, name, strict=False)))
-    found = await (history.thinned(selector, start, end, step) if step else history.samples(selector, start, end))
+    if step:
+        found = await history.thinned(selector, start, end, step, own_times=bool(kept.rate))
+    else:
+        found = await history.samples(selector, start, end)
     points: dict[tuple[str, ...], dict[float, float]] = {}
     for series in found:
         of = parse_series(series.name)[1]
