@@ -7,10 +7,8 @@ at a time, limited headers and body, time-outs for both and for slow readers, ke
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import math
-import re
 from typing import TYPE_CHECKING, Protocol
 
 import httptools
@@ -19,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from wattview.daemon.http.request_head import path_of, problem
 from wattview.daemon.http.seldom import Seldom
 
 if TYPE_CHECKING:
@@ -51,8 +50,6 @@ END = b"\r\n\r\n"
 
 HEAD, BODY, WHOLE = range(3)
 """Stages of a request."""
-
-_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%-]*(:[0-9]*)?|\[[0-9A-Fa-f:.]+(%25[A-Za-z0-9._~-]+)?\](:[0-9]*)?")
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -250,39 +247,16 @@ class Connection(HttpToolsProtocol):
             self._refuse(413, TOO_LARGE)
 
     def _problem(self) -> tuple[int, str] | None:
-        """What is wrong with a request's headers (RFC 9112, 3.2 and 6.3), which httptools does not check."""
-        hosts = 0
-        codings: list[bytes] = []
-        for name, value in self.headers:
-            if name == b"host":
-                hosts += 1
-                if _HOST.fullmatch(value) is None:
-                    return 400, "the Host header names no host"
-            elif name == b"content-length":
-                self._body_size = int(value)
-                if self._body_size > MAX_BODY_BYTES:
-                    return 413, TOO_LARGE
-            elif name == b"transfer-encoding":
-                codings.append(value.strip().lower())
-        version = self.parser.get_http_version()
-        if version not in ("1.0", "1.1"):
-            return 505, "only HTTP 1.0 and 1.1 are supported"
-        if hosts > 1 or (not hosts and version == "1.1"):
-            return 400, "a request must have exactly one Host header"
-        if codings and version == "1.0":
-            return 400, "HTTP 1.0 has no Transfer-Encoding"
-        if codings not in ([], [b"chunked"]):
-            return 501, "of the transfer codings only chunked is supported"
-        return None if self.url.startswith(b"/") else self._without_host()
-
-    def _without_host(self) -> tuple[int, str] | None:
-        """Reduces a target in absolute form to its path; every server must accept it (RFC 9112, 3.2.2)."""
-        with contextlib.suppress(httptools.HttpParserInvalidURLError):
-            url = httptools.parse_url(self.url)
-            if url.schema in (b"http", b"https") and url.host:
-                self.url = (url.path or b"/") + (b"?" + url.query if url.query else b"")
-                return None
-        return 400, "the request target is not a path"
+        """What is wrong with a request's head."""
+        sizes = [int(value) for name, value in self.headers if name == b"content-length"]
+        self._body_size = sizes[0] if sizes else None
+        if self._body_size is not None and self._body_size > MAX_BODY_BYTES:
+            return 413, TOO_LARGE
+        path = path_of(self.url)
+        self.url = path or self.url
+        return problem(self.parser.get_http_version(), self.headers) or (
+            None if path else (400, "the request target is not a path")
+        )
 
     def _refuse(self, status: int, reason: str) -> None:
         """Closes the connection with this answer, after a pending answer to an earlier request."""
