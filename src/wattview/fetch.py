@@ -397,4 +397,4 @@ def _unconnected(place: str, error: httpx.ConnectError) -> FetchError:
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         fix = "set http.ca_file to the CA that signed it"
         return BadAnswer(f"the certificate of {place} is not trusted ({reason})", fix)
-    return Unreachable(f"nobody answers at {place} ({reason})")
+    return Unreachable(f"no connection to {place} ({reason})")

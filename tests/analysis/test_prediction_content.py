@@ -165,7 +165,7 @@ def test_a_bitrate_that_was_always_the_same_is_no_answer_for_another() -> None:
 def test_a_bitrate_for_each_picture_or_none() -> None:
     with pytest.raises(NoData, match="2 bitrates for 1 pictures"):
         predict(sweep(), Question(streams=2, bitrates=("2M", "1M")))
-    with pytest.raises(NoData, match="not a bit rate"):
+    with pytest.raises(NoData, match="not a bitrate"):
         predict(sweep(), Question(streams=2, bitrates=("fast",)))
     ladder = Question(streams=2, resolutions=SIZES[:2], bitrates=("800k", "2500k"), spatial=75.0, temporal=30.0)
     both = sum(truth(2, size, rate, 75.0, 30.0) - 24 for size, rate in zip(SIZES, ("800k", "2500k"), strict=False))

@@ -57,7 +57,7 @@ def test_an_unknown_subcommand_or_option_is_status_2(call) -> None:  # type: ign
     ("arguments", "said"),
     [
         (("--streams", "0"), "--streams: expected a whole number, 1 to 64, got 0"),
-        (("--bitrate", "fast"), "--bitrate: expected a bit rate such as 2500k or 2.5M, got 'fast'"),
+        (("--bitrate", "fast"), "--bitrate: expected a bitrate such as 2500k or 2.5M, got 'fast'"),
         (("--resolution", "1280"), "--resolution: expected width x height, such as 1280x720, got '1280'"),
         (("--duration", "-5"), "--duration: expected seconds, more than 0, at most 86400, got -5.0"),
         (("--preset", "warp"), "--preset: expected one of ultrafast"),

@@ -487,7 +487,7 @@ def test_a_suite_and_the_options_of_one_scenario_do_not_mix(call: Call, tmp_path
     suite.write_text('[[scenarios]]\nname = "a"\n[[scenarios]]\nname = "b"\nbitrate = "fast"\n')
     refused = call("run", "--suite", str(suite))
     assert refused.exit_code == 2
-    assert "scenarios[1].bitrate: expected a bit rate such as 2500k or 2.5M, got 'fast'" in refused.output
+    assert "scenarios[1].bitrate: expected a bitrate such as 2500k or 2.5M, got 'fast'" in refused.output
     mixed = call("run", "--suite", str(suite), "--streams", "2")
     assert mixed.exit_code == 2
 

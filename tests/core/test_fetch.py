@@ -354,7 +354,7 @@ def test_shown_is_an_address_without_secrets() -> None:
 
 
 def test_nobody_there_and_a_missing_secret_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match="nobody answers at"):
+    with pytest.raises(Unreachable, match="no connection to"):
         fetched(f"http://127.0.0.1:{free_port()}")
     with pytest.raises(BadAnswer, match="none: No such file or directory"):
         fetched(f"http://127.0.0.1:{free_port()}", access=Access(secret_file=str(tmp_path / "none")))

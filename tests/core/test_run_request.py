@@ -19,9 +19,9 @@ from wattview.model.run_request import EXPECTED, WrongField, bitrate_text, bits_
     ("tree", "words"),
     [
         ({"scenarios": [{"name": "a", "bitrate": "fast"}]},
-         "scenarios[0].bitrate: expected a bit rate such as 2500k or 2.5M, got 'fast'"),
+         "scenarios[0].bitrate: expected a bitrate such as 2500k or 2.5M, got 'fast'"),
         ({"scenarios": [{"name": "a"}, {"name": "b", "bitrates": ["1M", "much"]}]},
-         "scenarios[1].bitrates[1]: expected a bit rate such as 2500k or 2.5M, got 'much'"),
+         "scenarios[1].bitrates[1]: expected a bitrate such as 2500k or 2.5M, got 'much'"),
         ({"scenarios": [{"name": "a", "streams": 65}]},
          "scenarios[0].streams: expected a whole number, 1 to 64, got 65"),
         ({"scenarios": [{"name": "a", "encoder": "x264"}]},
@@ -106,7 +106,7 @@ def test_bit_rates_mean_what_ffmpeg_takes_them_for(text: str, bits: int) -> None
 
 @pytest.mark.parametrize("text", ["", "k", "2500K", "-1k", "1e6", "2500kb", " 1k", "٣k"])
 def test_what_is_no_bit_rate_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="bit rate"):
+    with pytest.raises(ValueError, match="bitrate"):
         bits_per_second(text)
 
 

@@ -174,7 +174,7 @@ def test_a_slow_server_cannot_stall_the_encoder_and_a_dead_one_ends_it() -> None
 
 @pytest.mark.parametrize("source", ["testsrc2", "clip.mp4"])
 def test_the_encoder_makes_what_the_scenario_says(tmp_path: Path, source: str) -> None:
-    """The real FFmpeg: size, rate, pixel format, a key frame every two seconds, and about the asked bit rate."""
+    """The real FFmpeg: size, rate, pixel format, a key frame every two seconds, and about the asked bitrate."""
     scenario = Scenario(name="x", resolution="320x240", fps=20, bitrate="300k", preset="ultrafast", source=source)
     media = make_clip(tmp_path / "clip.mp4", size="200x60", fps=25, seconds=1.5) if source == "clip.mp4" else None
     film = Film(path=media) if media else None

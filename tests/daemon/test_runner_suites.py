@@ -72,7 +72,7 @@ def test_the_first_preset_is_one_stream_of_720p_for_a_minute() -> None:
 
 
 WRONG: list[tuple[str, str, object]] = [
-    ("scenarios[0].bitrate", "expected a bit rate such as 2500k or 2.5M, got 'fast'", {"name": "x", "bitrate": "fast"}),
+    ("scenarios[0].bitrate", "expected a bitrate such as 2500k or 2.5M, got 'fast'", {"name": "x", "bitrate": "fast"}),
     ("scenarios[0].bitrate", "got 2500", {"name": "x", "bitrate": 2500}),
     ("scenarios[0].bitrates[1]", "got '-1k'", {"name": "x", "bitrates": ["1M", "-1k"]}),
     ("scenarios[0].count", "got 0", {"name": "x", "type": "multi", "count": 0}),

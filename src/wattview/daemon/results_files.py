@@ -256,7 +256,7 @@ _NO_PICTURE = re.compile(r"0*x0*")
 
 
 def _without_empty_zeros(record: ScenarioRecord) -> ScenarioRecord:
-    """Removes zeros that mean "none", as written by programs whose fields cannot be empty: a picture of 0x0, a bit rate
+    """Removes zeros that mean "none", as written by programs whose fields cannot be empty: a picture of 0x0, a bitrate
     or frame rate of 0, and scores of 0.
 
     No compared picture has a PSNR or SSIM of 0. It may have a VMAF of 0, so VMAF is kept unless the other scores are

@@ -25,8 +25,8 @@ EXPECTED: Mapping[str, str] = {
     "name": "1 to 100 characters on one line",
     "type": "baseline, streams, recording or command",
     "streams": "a whole number, 1 to 64",
-    "bitrate": "a bit rate such as 2500k or 2.5M",
-    "bitrates": "a list of 1 to 64 bit rates such as 2500k",
+    "bitrate": "a bitrate such as 2500k or 2.5M",
+    "bitrates": "a list of 1 to 64 bitrates such as 2500k",
     "resolution": "width x height, such as 1280x720",
     "fps": "a whole number, 1 to 240",
     "duration": "seconds, more than 0, at most 86400",
@@ -45,7 +45,7 @@ EXPECTED: Mapping[str, str] = {
     "gop_seconds": "seconds, more than 0, at most 20",
     "buffer_seconds": "seconds, 0.1 to 20",
     "audio": "aac or none",
-    "audio_bitrate": "a bit rate such as 128k",
+    "audio_bitrate": "a bitrate such as 128k",
     "viewers": "a whole number, 0 to 50",
     "push": "true or false",
     "vmaf_model": "hd, phone, 4k, neg, newest, or a version as in libvmaf such as vmaf_v0.6.1neg",
@@ -101,10 +101,10 @@ def _fields(parent: str, also_known: Sequence[str]) -> Sequence[str]:
 
 
 def bits_per_second(bitrate: str) -> int:
-    """``2500k`` → 2 500 000, as in FFmpeg's ``-b:v``. Raises ValueError if it is not a bit rate."""
+    """``2500k`` → 2 500 000, as in FFmpeg's ``-b:v``. Raises ValueError if it is not a bitrate."""
     match = _BITRATE.fullmatch(bitrate)
     if match is None:
-        raise ValueError(f"not a bit rate such as 2500k or 2.5M: {bitrate!r}")
+        raise ValueError(f"not a bitrate such as 2500k or 2.5M: {bitrate!r}")
     return int(Fraction(match[1]) * _MULTIPLES[match[2]])
 
 

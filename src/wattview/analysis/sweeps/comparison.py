@@ -159,7 +159,7 @@ def _protocol(address: str | None) -> str | None:
 
 def _rates(text: str | None) -> str | None:
     """Bit rates in canonical form: ``2.5M`` becomes ``2500k``, and equal rates of all streams become one. Text that is
-    no bit rate is kept."""
+    no bitrate is kept."""
     if text is None:
         return None
     try:

@@ -76,7 +76,7 @@ def fail_if_closed(url: str) -> None:
             with socket.create_connection((parts.hostname, parts.port or usual_port), timeout=DEADLINE_SECONDS):
                 return
         except ConnectionRefusedError as error:
-            reason = f"no RTMP server: nobody answers at {shown(url)} ({error.strerror})"
+            reason = f"no RTMP server: no connection to {shown(url)} ({error.strerror})"
             raise SourceAbsent(reason, ANY_SERVER) from None
 
 
