@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +11,12 @@ import pytest
 
 from tests.support.certificates import authority
 from tests.support.dashboard import snapshot
-from tests.support.wire import Script, Wire, endlessly, head, slowly
+from tests.support.wire import Script, Wire, endlessly, gzip_bomb, head, slowly
 from wattview import client as client_module
 from wattview import line_stream
 from wattview.client import CallRefused, Client, ClientError, DaemonUnreachable
 
 MIB = 2**20
-BOMB = gzip.compress(bytes(200 * MIB), 1)
 
 
 def answering(body: bytes, *fields: str, status: str = "200 OK") -> Script:
@@ -37,12 +35,16 @@ def endless(_: str) -> Iterator[bytes]:
     yield from endlessly(b"a" * 65536)
 
 
+def compressed_bomb(_: str) -> Iterator[bytes]:
+    yield head("Content-Encoding: gzip", f"Content-Length: {len(gzip_bomb(200))}") + gzip_bomb(200)
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [
         (trickling, "does not answer in time"),
         (endless, "more than 4 MiB"),
-        (answering(BOMB, "Content-Encoding: gzip"), "more than 4 MiB"),
+        (compressed_bomb, "more than 4 MiB"),
         (answering(b"[" * 1_000_000), "speaks another version"),
         (answering(b"\xff\xfe"), "speaks another version"),
         (answering(b"<html>"), "speaks another version"),
@@ -75,7 +77,7 @@ def one_line_without_end(_: str) -> Iterator[bytes]:
 
 
 def compressed(_: str) -> Iterator[bytes]:
-    yield head("Content-Encoding: gzip") + BOMB
+    yield head("Content-Encoding: gzip") + gzip_bomb(200)
 
 
 def silent_after_the_first(_: str) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import free_port
 from tests.support.certificates import Authority, authority
-from tests.support.wire import Script, Wire, endlessly, head, slowly
+from tests.support.wire import Script, Wire, endlessly, gzip_bomb, head, slowly
 from wattview.fetch import (
     OPEN,
     Access,
@@ -120,25 +120,19 @@ def endless_chunks(_: str) -> Iterator[bytes]:
     yield from endlessly(b"10000\r\n" + b"a" * 65536 + b"\r\n")
 
 
-BOMB = gzip.compress(bytes(200 * MIB), 1)
-
-
-def gzip_bomb(_: str) -> Iterator[bytes]:
+def gzipped_bomb(_: str) -> Iterator[bytes]:
     yield head("Content-Encoding: gzip", "Connection: close")
-    yield BOMB
+    yield gzip_bomb(200)
 
 
 def many_members(_: str) -> Iterator[bytes]:
     yield head("Content-Encoding: gzip", "Connection: close")
-    yield from endlessly(gzip.compress(bytes(10 * MIB)))
-
-
-BOMB_DEFLATED = zlib.compress(bytes(20 * MIB), 1)
+    yield from endlessly(gzip_bomb(10))
 
 
 def deflate_bomb(_: str) -> Iterator[bytes]:
     yield head("Content-Encoding: deflate", "Connection: close")
-    yield BOMB_DEFLATED
+    yield zlib.compress(bytes(20 * MIB), 1)
 
 
 def empty_members(_: str) -> Iterator[bytes]:
@@ -146,7 +140,9 @@ def empty_members(_: str) -> Iterator[bytes]:
     yield from endlessly(gzip.compress(b"") * 3000)
 
 
-@pytest.mark.parametrize("script", [endless_body, endless_chunks, gzip_bomb, many_members, deflate_bomb, empty_members])
+@pytest.mark.parametrize(
+    "script", [endless_body, endless_chunks, gzipped_bomb, many_members, deflate_bomb, empty_members]
+)
 def test_a_body_is_bounded_as_it_is_sent_and_as_it_is_decompressed(script: Script) -> None:
     with Wire(script) as wire, pytest.raises((BadAnswer, NoAnswer), match=r"more than 1 MiB|within"):
         fetched(wire.url)
@@ -174,7 +170,7 @@ def test_headers_are_bounded(script: Script) -> None:
 
 
 def test_memory_is_given_back_after_an_endless_body() -> None:
-    with Wire(gzip_bomb) as wire:
+    with Wire(gzipped_bomb) as wire:
         for _ in range(2):
             with pytest.raises((BadAnswer, NoAnswer)):
                 fetched(wire.url, max_bytes=64 * MIB)
@@ -456,7 +452,7 @@ def test_a_fetch_leaves_the_loop_to_others() -> None:
             with pytest.raises(FetchError):
                 await site.fetch()
 
-    with Wire(trickling_head) as a, Wire(gzip_bomb) as b, Wire(silent) as c, Wire(endless_body) as d:
+    with Wire(trickling_head) as a, Wire(gzipped_bomb) as b, Wire(silent) as c, Wire(endless_body) as d:
         before = threading.active_count()
         blocking(all_at_once([a.url, b.url, c.url, d.url]))
         assert threading.active_count() <= before + 4

@@ -13,16 +13,13 @@ from tests.support.daemon import running_daemon
 from tests.support.stat_pages import page, stream
 from tests.support.wire import Script, Wire, endlessly, head
 
-BOMB = gzip.compress(b"<?" * 2**26, 1)
-MANY = page(*(stream(f"s{number}") for number in range(8500)))
-
 
 def question_marks(_: str) -> Iterator[bytes]:
     yield head("Connection: close") + b"<?" * 3_900_000
 
 
 def compressed(_: str) -> Iterator[bytes]:
-    yield head("Content-Encoding: gzip", "Connection: close") + BOMB
+    yield head("Content-Encoding: gzip", "Connection: close") + gzip.compress(b"<?" * 2**26, 1)
 
 
 def endless(_: str) -> Iterator[bytes]:
@@ -31,7 +28,7 @@ def endless(_: str) -> Iterator[bytes]:
 
 
 def many_streams(_: str) -> Iterator[bytes]:
-    yield head("Connection: close") + MANY
+    yield head("Connection: close") + page(*(stream(f"s{number}") for number in range(8500)))
 
 
 @pytest.mark.slow

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import TracebackType
 from typing import Self
 
@@ -85,6 +87,12 @@ def slowly(data: bytes, seconds_each: float = 0.05) -> Iterator[bytes]:
     for byte in data:
         time.sleep(seconds_each)
         yield bytes([byte])
+
+
+@cache
+def gzip_bomb(mebibytes: int) -> bytes:
+    """So many MiB of zeros, compressed to a thousandth of that."""
+    return gzip.compress(bytes(mebibytes * 2**20), 1)
 
 
 def endlessly(piece: bytes) -> Iterator[bytes]:
