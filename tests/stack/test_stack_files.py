@@ -24,6 +24,7 @@ PROFILES = [
         ("", "upstream", "upstream-nvidia"),
     )
 ]
+EVERY_PROFILE = "cpu,victoriametrics,prometheus,upstream,upstream-nvidia"
 ALWAYS = {"nginx-rtmp", "alertmanager", "grafana"}
 OF_PROFILE = {
     "cpu": {"wattview"}, "gpu": {"wattview-nvidia"},
@@ -51,9 +52,17 @@ def compose(version: str, tmp_path: Path, command: str, **settings: str) -> tupl
 
 def compose_config(tmp_path: Path, version: str = "1.29", **settings: str) -> Any:
     """The whole of docker-compose.yml as Compose understands it with these settings."""
-    status, output = compose(version, tmp_path, "config", GRAFANA_ADMIN_PASSWORD="a-password", **settings)
-    assert status == 0, output
-    return yaml.safe_load(output)
+    if version == "1.29":
+        settings["COMPOSE_PROFILES"] = EVERY_PROFILE  # it shows every service, whatever the profiles
+    key = version, tuple(sorted(settings.items()))
+    if key not in _configs:
+        status, output = compose(version, tmp_path, "config", GRAFANA_ADMIN_PASSWORD="a-password", **settings)
+        assert status == 0, output
+        _configs[key] = yaml.safe_load(output)
+    return _configs[key]
+
+
+_configs: dict[tuple[str, tuple[tuple[str, str], ...]], Any] = {}
 
 
 def services(config: Any, profiles: str) -> dict[str, Any]:
