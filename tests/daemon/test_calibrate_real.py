@@ -97,8 +97,11 @@ class LoadedMachine:
         self._tree.close()
 
 
+Metered = tuple[DaemonProcess, LoadedMachine, MeterServer]
+
+
 @contextmanager
-def metered_daemon(directory: Path) -> Iterator[tuple[DaemonProcess, LoadedMachine, MeterServer]]:
+def metered_daemon(directory: Path) -> Iterator[Metered]:
     with LoadedMachine(directory / "sys") as loaded:
 
         def respond(asked: Asked) -> Told:
@@ -132,84 +135,90 @@ def until_metered(daemon: DaemonProcess, loaded: LoadedMachine) -> None:
     raise AssertionError(f"no meter is known: {daemon.snapshot().wall}")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_the_wall_is_known_without_the_meter_after_calibrate(tmp_path: Path) -> None:
-    with metered_daemon(tmp_path) as (daemon, loaded, server):
-        until_metered(daemon, loaded)
-        words = ("--steps", "8", "--step-seconds", "10", "--force", "--json")
-        with subprocess.Popen(
-            command(daemon, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            loaded.command = process.pid
-            said, told = process.communicate(timeout=200)
-        assert process.returncode == 0, told
-        calibration = json.loads(said)
-        assert calibration["power_source"] == "rapl"
-        assert calibration["error_percent"] < 3.0
-        assert len([line for line in told.splitlines() if line.startswith("step ")]) == 8
-
-        loaded.command = None
-        server.silent.set()
-        deadline = time.monotonic() + 60
-        while 'wattview_wall_power_watts{source="calibrated"}' not in (text := daemon.metrics("rapl-exporter")):
-            assert time.monotonic() < deadline, text
-            time.sleep(0.5)
-        assert 'wattview_wall_power_watts{source="meter"}' not in text
-        for more_watts in (0.0, 12.0):
-            loaded.more_watts = more_watts
-            time.sleep(2.0)
-            daemon.metrics("rapl-exporter")  # what is told next is the mean since now
-            time.sleep(3.0)
-            text = daemon.metrics("rapl-exporter")
-            watts, error = (_value(text, f"wattview_wall_power_{name}watts", "calibrated") for name in ("", "error_"))
-            truth = loaded.mean(time.time() - 3.0, time.time())
-            assert watts == pytest.approx(truth, rel=0.03)
-            assert 0 < error < 0.1 * truth
-        loaded.more_watts = 500.0
-        time.sleep(4.0)
-        wall = daemon.snapshot().wall
-        assert wall is not None
-        assert wall.error_watts is None
-        assert wall.reason.startswith("outside the calibrated range: measured power 5")
-
-        shown = subprocess.run(command(daemon, "--show"), capture_output=True, text=True, check=True, timeout=30)
-        assert "wall = " in shown.stdout
-        file = tmp_path / "calibration.json"
-        subprocess.run(command(daemon, "--export", str(file)), capture_output=True, check=True, timeout=30)
-        subprocess.run(command(daemon, "--forget"), capture_output=True, check=True, timeout=30)
-        imported = subprocess.run(command(daemon, "--import", str(file), "--json"), capture_output=True, check=True)
-        assert json.loads(imported.stdout)["imported"] is True
-        other = json.loads(file.read_text())
-        other["machine"]["board"] = "another board"
-        file.write_text(json.dumps(other))
-        refused = subprocess.run(command(daemon, "--import", str(file)), capture_output=True, text=True, check=False)
-        assert refused.returncode == 1
-        assert "another model of machine (board: another board" in refused.stderr
+@pytest.fixture(scope="module")
+def metered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Metered]:
+    """A daemon that knows its meter; nothing is calibrated yet."""
+    with metered_daemon(tmp_path_factory.mktemp("metered")) as made:
+        until_metered(made[0], made[1])
+        yield made
 
 
 @pytest.mark.slow
-def test_an_interrupt_leaves_nothing_running_and_nothing_changed(tmp_path: Path) -> None:
-    with metered_daemon(tmp_path) as (daemon, loaded, _):
-        until_metered(daemon, loaded)
-        words = command(daemon, "--steps", "8", "--step-seconds", "10", "--force")
-        # As in a terminal: what a shell starts in the background ignores interrupts, and its children do.
-        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=_hears_interrupts)
-        deadline, encoders = time.monotonic() + 90, set[int]()
-        while not encoders and time.monotonic() < deadline:
-            time.sleep(0.2)
-            encoders = {pid for pid in descendants(process.pid) if alive(pid) and "-threads 1" in _command_line(pid)}
-        assert encoders
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 1
-        assert wait_gone(encoders, 20.0) == set()
-        assert daemon.api.get("/api/v1/calibration").status_code == 404
-        plan = subprocess.run(command(daemon, "--dry-run"), capture_output=True, text=True, check=True, timeout=60)
-        assert re.search(r"14 +.* 30s\n\n\d+m\d+s in all, with libx264", plan.stdout), plan.stdout
+def test_an_interrupt_leaves_nothing_running_and_nothing_changed(metered: Metered) -> None:
+    daemon, _, _ = metered
+    words = command(daemon, "--steps", "8", "--step-seconds", "10", "--force")
+    # As in a terminal: what a shell starts in the background ignores interrupts, and its children do.
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=_hears_interrupts)
+    deadline, encoders = time.monotonic() + 90, set[int]()
+    while not encoders and time.monotonic() < deadline:
+        time.sleep(0.2)
+        encoders = {pid for pid in descendants(process.pid) if alive(pid) and "-threads 1" in _command_line(pid)}
+    assert encoders
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 1
+    assert wait_gone(encoders, 20.0) == set()
+    assert daemon.api.get("/api/v1/calibration").status_code == 404
+    plan = subprocess.run(command(daemon, "--dry-run"), capture_output=True, text=True, check=True, timeout=60)
+    assert re.search(r"14 +.* 30s\n\n\d+m\d+s in all, with libx264", plan.stdout), plan.stdout
 
 
 def _hears_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_wall_is_known_without_the_meter_after_calibrate(metered: Metered, tmp_path: Path) -> None:
+    daemon, loaded, server = metered
+    words = ("--steps", "8", "--step-seconds", "10", "--force", "--json")
+    with subprocess.Popen(
+        command(daemon, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        loaded.command = process.pid
+        said, told = process.communicate(timeout=200)
+    assert process.returncode == 0, told
+    calibration = json.loads(said)
+    assert calibration["power_source"] == "rapl"
+    assert calibration["error_percent"] < 3.0
+    assert len([line for line in told.splitlines() if line.startswith("step ")]) == 8
+
+    loaded.command = None
+    server.silent.set()
+    deadline = time.monotonic() + 60
+    while 'wattview_wall_power_watts{source="calibrated"}' not in (text := daemon.metrics("rapl-exporter")):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.5)
+    assert 'wattview_wall_power_watts{source="meter"}' not in text
+    for more_watts in (0.0, 12.0):
+        loaded.more_watts = more_watts
+        time.sleep(2.0)
+        daemon.metrics("rapl-exporter")  # what is told next is the mean since now
+        time.sleep(3.0)
+        text = daemon.metrics("rapl-exporter")
+        watts, error = (_value(text, f"wattview_wall_power_{name}watts", "calibrated") for name in ("", "error_"))
+        truth = loaded.mean(time.time() - 3.0, time.time())
+        assert watts == pytest.approx(truth, rel=0.03)
+        assert 0 < error < 0.1 * truth
+    loaded.more_watts = 500.0
+    time.sleep(4.0)
+    wall = daemon.snapshot().wall
+    assert wall is not None
+    assert wall.error_watts is None
+    assert wall.reason.startswith("outside the calibrated range: measured power 5")
+
+    shown = subprocess.run(command(daemon, "--show"), capture_output=True, text=True, check=True, timeout=30)
+    assert "wall = " in shown.stdout
+    file = tmp_path / "calibration.json"
+    subprocess.run(command(daemon, "--export", str(file)), capture_output=True, check=True, timeout=30)
+    subprocess.run(command(daemon, "--forget"), capture_output=True, check=True, timeout=30)
+    imported = subprocess.run(command(daemon, "--import", str(file), "--json"), capture_output=True, check=True)
+    assert json.loads(imported.stdout)["imported"] is True
+    other = json.loads(file.read_text())
+    other["machine"]["board"] = "another board"
+    file.write_text(json.dumps(other))
+    refused = subprocess.run(command(daemon, "--import", str(file)), capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "another model of machine (board: another board" in refused.stderr
 
 
 def of_this_machine(calibration: WallCalibration, daemon: DaemonProcess) -> WallCalibration:
