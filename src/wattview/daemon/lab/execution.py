@@ -306,11 +306,14 @@ class Execution:
         return None if media is None else await self._capabilities.film(settings.ffmpeg, media)
 
     async def _encode(self, index: int, planned: Planned, group: EncoderGroup) -> MeasuredWindow:
+        patience = ABORT_PATIENCE_SECONDS  # what failed or was stopped has nothing to bring to an end
         try:
             await group.start()
-            return await self._window(index, planned, group)
+            window = await self._window(index, planned, group)
+            patience = STOP_PATIENCE_SECONDS
+            return window
         finally:
-            await group.stop(ABORT_PATIENCE_SECONDS if self._early_end else STOP_PATIENCE_SECONDS)
+            await group.stop(patience)
 
     async def _window(self, index: int, planned: Planned, group: EncoderGroup) -> MeasuredWindow:
         """Warm-up, then the measured window."""
