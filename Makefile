@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 HOURS ?= 1
+unexport PYTHONDONTWRITEBYTECODE # tests start some hundred daemons: their modules are compiled once
 
 .PHONY: help install up test test-all lint bench soak stack clean
 

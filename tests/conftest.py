@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,11 @@ settings.load_profile("wattview")
 # What a whole suite imports are a million objects; to look through them for garbage again and again is a fifth of what
 # the tests would take.
 gc.set_threshold(20_000, 10, 10)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two more than there are CPUs: tests wait for children, servers and the clock a good part of their time."""
+    return len(os.sched_getaffinity(0)) + 2
 
 
 def pytest_collection_finish() -> None:

@@ -13,6 +13,8 @@ import pytest
 from wattview.analysis.attribution.idle import MAX_ERROR, REST, Idle, IdleModel
 from wattview.analysis.windows.energy import NoData
 
+pytestmark = pytest.mark.parallel
+
 Law = Callable[[float], float]
 """Watts at a utilisation."""
 

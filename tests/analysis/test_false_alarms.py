@@ -13,6 +13,8 @@ import pytest
 
 from benchmarks.false_alarms import DESIGNS, INTERVALS, NOISES, share
 
+pytestmark = pytest.mark.parallel
+
 COMPARISONS = 500
 BOUND = 0.05 + 3.1 * math.sqrt(0.05 * 0.95 / COMPARISONS)
 

@@ -18,6 +18,8 @@ from wattview.analysis.sweeps.gate_bounds import BoundError, parse_bound
 from wattview.model import Bound, GateReport, RunResult, ScenarioResult
 from wattview.report.gate_summary import junit_xml, markdown_summary
 
+pytestmark = pytest.mark.parallel
+
 POWER = parse_bound("power=+1%", "max")
 NO_MORE_POWER = parse_bound("power=0%", "max")
 VMAF = parse_bound("vmaf=-0.5", "min")

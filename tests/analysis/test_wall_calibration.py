@@ -20,6 +20,8 @@ from wattview.analysis.wall.wall_model import IMPORTED_FACTOR, WallModel
 from wattview.analysis.windows.energy import NoData
 from wattview.model.power.calibration import WallCalibration, WallInputs
 
+pytestmark = pytest.mark.parallel
+
 
 @pytest.mark.slow
 def test_95_percent_intervals_hold_the_truth_in_93_to_97_of_100_of_ten_thousand_predictions() -> None:

@@ -10,6 +10,8 @@ import pytest
 from tests.support.api_fuzz import BODIES, NUMBERS, TEXTS, fuzz, with_results
 from tests.support.daemon import DaemonProcess, running_daemon
 
+pytestmark = pytest.mark.parallel
+
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:

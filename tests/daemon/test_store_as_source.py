@@ -27,6 +27,8 @@ from wattview.model import StoreReading
 from wattview.probes import SourceBroken, SourceRefused
 from wattview.probes.store import StoreProbe
 
+pytestmark = pytest.mark.parallel
+
 STORE = "history.backend=prometheus"
 
 

@@ -25,6 +25,8 @@ from tests.support.sweep import encoders, sweep
 from tests.tui.test_tui_fleet import fleet_of, live
 from tests.tui.test_tui_fleet import opened as fleet_opened
 
+pytestmark = pytest.mark.parallel
+
 WALK = (
     *"123456789",
     "3", "enter", "y", "escape", "y", "e", "slash", "o", "w", "enter", "escape",

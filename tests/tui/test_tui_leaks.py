@@ -25,6 +25,8 @@ from wattview.model import Snapshot
 from wattview.tui.feed import SnapshotArrived
 from wattview.tui.screens.help import Help
 
+pytestmark = pytest.mark.parallel
+
 MADE = (MessagePump, Timer, Worker, asyncio.Task, msgspec.Struct)
 WARM_UP, ROUNDS = 3, 8
 

@@ -16,6 +16,8 @@ from wattview.probes import SourceError
 from wattview.probes.meters.answer import MeterAnswer
 from wattview.probes.meters.reader import make_meter
 
+pytestmark = pytest.mark.parallel
+
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
