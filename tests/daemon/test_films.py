@@ -12,9 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support import films
-from tests.support.ffmpeg import run, vmaf_ffmpeg
+from tests.support.ffmpeg import CAPABILITIES, run, vmaf_ffmpeg
 from wattview.daemon.lab.encoding import ffmpeg_command
-from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.ffmpeg_command import OutputTarget
 from wattview.daemon.lab.encoding.film import Film, FilmError
 from wattview.daemon.lab.encoding.picture_choice import rate_remarks, with_bit_depth
@@ -28,11 +27,11 @@ ENCODERS = {"Debian's": "ffmpeg", "the newest": vmaf_ffmpeg()}
 SCENE = Scenario(name="x", resolution="320x180", fps=25, bitrate="400k", preset="veryfast", source="film")
 
 SLOW = pytest.mark.slow
-pytestmark = pytest.mark.parametrize("program", ENCODERS.values(), ids=ENCODERS)
+pytestmark = [pytest.mark.parallel, pytest.mark.parametrize("program", ENCODERS.values(), ids=ENCODERS)]
 
 
 async def film(program: str, path: Path) -> Film:
-    return await Capabilities().film(program, path)
+    return await CAPABILITIES.film(program, path)
 
 
 def encode(program: str, source: Film, folder: Path, scenario: Scenario, frames: int, lossless: bool) -> Path:
@@ -289,7 +288,7 @@ async def test_every_encoder_of_ten_bits_keeps_them_and_the_tags_of_hdr(tmp_path
         folder = tmp_path / encoder
         folder.mkdir()
         asked = replace(SCENE, encoder=encoder)
-        scenario, remarks = await with_bit_depth(asked, source, program, Capabilities())
+        scenario, remarks = await with_bit_depth(asked, source, program, CAPABILITIES)
         assert scenario.bit_depth == 10
         assert bool(remarks) is (encoder == "libx264"), remarks
         says = shown(encode(program, source, folder, scenario, 10, lossless=False))
@@ -299,7 +298,7 @@ async def test_every_encoder_of_ten_bits_keeps_them_and_the_tags_of_hdr(tmp_path
         kept = 1 if encoder == "libvpx-vp9" else 3
         assert tags[:kept] == ["bt2020nc", "bt2020", "smpte2084"][:kept], encoder
     asked = replace(SCENE, encoder="h264_nvenc", preset="p1")
-    scenario, remarks = await with_bit_depth(asked, source, program, Capabilities())
+    scenario, remarks = await with_bit_depth(asked, source, program, CAPABILITIES)
     assert (scenario.bit_depth, remarks) == (8, ["source: it has 10 bits, and 8 were encoded: h264_nvenc takes 8"])
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.conftest import ConfigFactory
 from tests.daemon.test_quality_truth import FFMPEG, SCENE, clip, encode
 from tests.support.bench import SHORT, Bench
-from tests.support.ffmpeg import need, run, vmaf_ffmpeg
+from tests.support.ffmpeg import CAPABILITIES, need, run, vmaf_ffmpeg
 from wattview.config import ConfigError
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.film import bits_of
@@ -20,6 +20,8 @@ from wattview.daemon.lab.judging.tool import Tool, find_tool, why_not_models
 from wattview.daemon.lab.judging.vmaf_models import models_of, newest
 from wattview.model import Scenario
 
+pytestmark = pytest.mark.parallel
+
 V1 = "vmaf_v1.0.16_3d0h"
 ALL_V1 = tuple(f"vmaf_v1.0.16_{kind}" for kind in (
     "1d5h_2160", "3d0h", "3d0h_2160", "5d0h", "hfr_1d5h_2160", "hfr_3d0h", "hfr_3d0h_2160", "hfr_5d0h"
@@ -28,7 +30,7 @@ ALL_V1 = tuple(f"vmaf_v1.0.16_{kind}" for kind in (
 
 @pytest.fixture(scope="module")
 def capabilities() -> Capabilities:
-    return Capabilities()
+    return CAPABILITIES
 
 
 async def test_the_models_of_a_program_are_those_that_it_really_has(capabilities: Capabilities) -> None:
@@ -131,7 +133,7 @@ async def test_banding_is_seen_in_the_pass_of_the_other_scores(
     banding = {}
     for name in ("noisy", "banded"):
         scores, record, _ = await two_files.compared(
-            settings, tmp_path / "noisy.mkv", tmp_path / f"{name}.mkv", lambda done: None
+            settings, tmp_path / "noisy.mkv", tmp_path / f"{name}.mkv", lambda done: None, CAPABILITIES
         )
         banding[name] = scores.cambi
         assert record.cambi_score == scores.cambi
@@ -172,7 +174,7 @@ async def test_what_has_ten_bits_on_one_side_is_compared_in_ten(
         run(vmaf_ffmpeg(), "-v", "error", "-f", "lavfi", "-i", ramp, "-vf",
             f"scale=sws_dither=none,format={formats[bits]}", "-c:v", "ffv1", str(file))  # fmt: skip
     settings = make_config().scenarios
-    scores, _, _ = await two_files.compared(settings, files[0][0], files[1][0], lambda done: None)
+    scores, _, _ = await two_files.compared(settings, files[0][0], files[1][0], lambda done: None, CAPABILITIES)
     assert scores.frames == 10
     if source_bits == copy_bits:
         assert (scores.psnr_db, scores.ssim) == (100.0, 1.0)
@@ -210,7 +212,7 @@ async def test_a_film_of_60_frames_a_second_is_compared_with_itself_frame_by_fra
         str(tmp_path / "copy.mp4"))  # fmt: skip
     settings = make_config("scenarios.vmaf_model=newest").scenarios
     scores, record, _ = await two_files.compared(
-        settings, tmp_path / "source.mkv", tmp_path / "copy.mp4", lambda done: None
+        settings, tmp_path / "source.mkv", tmp_path / "copy.mp4", lambda done: None, CAPABILITIES
     )
     assert (scores.frames, scores.psnr_db, record.fps) == (60, 100.0, 60)
     assert scores.vmaf > 97
@@ -223,7 +225,7 @@ async def test_two_files_are_not_compared_by_a_model_that_is_not_there(
     run(vmaf_ffmpeg(), "-v", "error", "-f", "lavfi", "-i", "testsrc2=duration=0.2", str(tmp_path / "a.mkv"))
     settings = make_config("scenarios.vmaf_model=vmaf_v9").scenarios
     with pytest.raises(QualityFailed, match=r"has no vmaf_v9: it has .*vmaf_v0\.6\.1"):
-        await two_files.compared(settings, tmp_path / "a.mkv", tmp_path / "a.mkv", lambda done: None)
+        await two_files.compared(settings, tmp_path / "a.mkv", tmp_path / "a.mkv", lambda done: None, CAPABILITIES)
 
 
 async def test_the_self_test_takes_the_newest_model_by_its_name(capabilities: Capabilities) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.conftest import ConfigFactory
-from tests.support.ffmpeg import make_clip, need, own_ffmpegs, rtmp_server, run, until, vmaf_ffmpeg
+from tests.support.ffmpeg import CAPABILITIES, make_clip, need, own_ffmpegs, rtmp_server, run, until, vmaf_ffmpeg
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.ffmpeg_command import OutputTarget
@@ -245,7 +245,7 @@ async def test_an_aborted_comparison_leaves_no_child(tmp_path: Path, tool: Tool)
 async def test_without_libvmaf_there_are_psnr_and_ssim(tmp_path: Path, make_config: ConfigFactory) -> None:
     """Debian's FFmpeg has no libvmaf; it is asked, not believed."""
     settings = make_config(f"scenarios.quality_ffmpeg={need(FFMPEG, 'ffmpeg')}").scenarios
-    found = await find_tool(settings, Capabilities())
+    found = await find_tool(settings, CAPABILITIES)
     scores = await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path)
     assert (scores.vmaf is None) == (not found.vmaf)
     assert scores.vmaf_model is None or found.vmaf
@@ -254,7 +254,7 @@ async def test_without_libvmaf_there_are_psnr_and_ssim(tmp_path: Path, make_conf
 
 
 async def test_the_tool_is_one_that_really_computes_vmaf(make_config: ConfigFactory) -> None:
-    found = await find_tool(make_config().scenarios, Capabilities())
+    found = await find_tool(make_config().scenarios, CAPABILITIES)
     assert found.vmaf
     assert found.version
     assert str(found).startswith(found.path)
@@ -294,7 +294,7 @@ async def test_the_model_is_the_viewer_that_was_chosen(tmp_path: Path, make_conf
     copy = encode(tmp_path, Scenario(name="x", resolution="320x180", fps=30, bitrate="60k"))
     scores = {}
     for model in VMAF_MODELS:
-        found = await find_tool(make_config(f"scenarios.vmaf_model={model}").scenarios, Capabilities())
+        found = await find_tool(make_config(f"scenarios.vmaf_model={model}").scenarios, CAPABILITIES)
         assert found.vmaf, f"{found.path} has no model {model}"
         scores[model] = await quality.measure(found, FFMPEG, clip(copy), tmp_path)
     assert scores["hd"].vmaf < scores["phone"].vmaf
@@ -305,7 +305,7 @@ async def test_the_model_is_the_viewer_that_was_chosen(tmp_path: Path, make_conf
 
 async def test_xpsnr_is_what_ffmpeg_itself_sums_up(tmp_path: Path, make_config: ConfigFactory) -> None:
     """Against the filter run by hand on raw pictures, the reference first: the other way round is another number."""
-    found = await find_tool(make_config("scenarios.xpsnr=true").scenarios, Capabilities())
+    found = await find_tool(make_config("scenarios.xpsnr=true").scenarios, CAPABILITIES)
     assert found.xpsnr, f"{found.path} has no xpsnr filter"
     scenario = Scenario(name="x", resolution="320x180", fps=30, bitrate="60k")
     copy = encode(tmp_path, scenario)
@@ -326,13 +326,13 @@ async def test_xpsnr_is_what_ffmpeg_itself_sums_up(tmp_path: Path, make_config: 
 
 
 async def test_xpsnr_of_a_lossless_encode_is_the_ceiling(tmp_path: Path, make_config: ConfigFactory) -> None:
-    found = await find_tool(make_config("scenarios.xpsnr=true").scenarios, Capabilities())
+    found = await find_tool(make_config("scenarios.xpsnr=true").scenarios, CAPABILITIES)
     scores = await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE, "-qp", "0")), tmp_path)
     assert scores.xpsnr_db == PSNR_CEILING_DB
 
 
 async def test_xpsnr_is_not_measured_where_nobody_asks(tmp_path: Path, make_config: ConfigFactory) -> None:
-    found = await find_tool(make_config().scenarios, Capabilities())
+    found = await find_tool(make_config().scenarios, CAPABILITIES)
     assert not found.xpsnr
     assert (await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path)).xpsnr_db is None
 

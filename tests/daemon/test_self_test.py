@@ -53,7 +53,7 @@ async def test_programs_that_disagree_are_told_before_the_run_and_give_no_scores
     make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(quality, "SAME_COLOURS", "null")
-    bench = Bench(make_config(f"scenarios.quality_ffmpeg={vmaf_ffmpeg()}"))
+    bench = Bench(make_config(f"scenarios.quality_ffmpeg={vmaf_ffmpeg()}"), capabilities=Capabilities())
     ended = await bench.run(SHORT)
     (one,) = ended.finished
     assert (one.status, one.vmaf_score, one.psnr_score) == ("done", None, None)

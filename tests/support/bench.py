@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.support.ffmpeg import need, until
+from tests.support.ffmpeg import CAPABILITIES, need, until
 from wattview.config import Config
+from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.measured_window import Load
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.lab.window_trail import Meters
@@ -25,7 +26,12 @@ class Bench:
     """A runner on its own settings, and what it told: the times of its marks and the phases it went through."""
 
     def __init__(
-        self, config: Config, rtmp_url: str | None = None, load: Load | None = None, meters: Meters | None = None
+        self,
+        config: Config,
+        rtmp_url: str | None = None,
+        load: Load | None = None,
+        meters: Meters | None = None,
+        capabilities: Capabilities = CAPABILITIES,
     ) -> None:
         need("ffmpeg", "ffmpeg")
         self.config = config
@@ -34,6 +40,7 @@ class Bench:
         self.url = rtmp_url
         self.load = load
         self.meters = meters
+        self.capabilities = capabilities
         self.runner = self.make()
 
     def make(self) -> Runner:
@@ -48,6 +55,7 @@ class Bench:
             state_dir=Path(self.config.paths.state),
             load=self.load,
             meters=self.meters,
+            capabilities=self.capabilities,
         )
 
     async def mark(self) -> None:

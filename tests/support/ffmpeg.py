@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.conftest import free_port
 from tests.support.daemon import alive, descendants
+from wattview.daemon.lab.encoding.capabilities import Capabilities
 
 NGINX_RTMP = """
 {module}
@@ -21,6 +22,9 @@ daemon off; master_process off; worker_processes 1; pid {directory}/nginx.pid; e
 events {{ worker_connections 256; }}
 rtmp {{ server {{ listen 127.0.0.1:{port}; application live {{ live on; record off; {rules} }} }} }}
 """
+CAPABILITIES = Capabilities()
+"""What the FFmpegs of this machine can do is tried once, and their scores are checked once, for all tests together."""
+
 RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 
 

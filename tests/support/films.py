@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from tests.support.ffmpeg import need, run
@@ -12,8 +16,22 @@ YUV = ["-pix_fmt", "yuv420p"]
 
 def lavfi(picture: str, *arguments: str, to: Path) -> Path:
     """A film of one of FFmpeg's test pictures, lossless in H.264 unless ``arguments`` say otherwise."""
-    run(need("ffmpeg", "ffmpeg"), "-v", "error", "-y", "-f", "lavfi", "-i", picture, *LOSSLESS, *arguments, str(to))
+    shutil.copyfile(_made_once(picture, arguments, to.suffix), to)
     return to
+
+
+@cache
+def _made_once(picture: str, arguments: tuple[str, ...], suffix: str) -> Path:
+    handle, path = tempfile.mkstemp(suffix, dir=_folder().name)
+    os.close(handle)
+    run(need("ffmpeg", "ffmpeg"), "-v", "error", "-y", "-f", "lavfi", "-i", picture, *LOSSLESS, *arguments, path)
+    return Path(path)
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """It is gone at the end of the process."""
+    return tempfile.TemporaryDirectory(prefix="wattview-films-")
 
 
 def picture(size: str = "320x180", fps: int = 25, seconds: float = 2.0) -> str:

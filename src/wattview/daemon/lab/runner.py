@@ -43,7 +43,8 @@ class Runner:
     """Runs scenarios. Create it when the daemon starts, before any other use: it reads the past runs and marks those
     that a dead daemon left behind as interrupted.
 
-    The other arguments: see ``measured_window.Surroundings``.
+    ``capabilities``: what is known already of the machine's FFmpegs. The other arguments: see
+    ``measured_window.Surroundings``.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class Runner:
         load: Load | None = None,
         meters: Meters | None = None,
         parts: PartsOf = no_parts,
+        capabilities: Capabilities | None = None,
     ) -> None:
         self._config = config
         self._around = Surroundings(rtmp_url, mark, power_source, load, meters, pushes_to, parts)
-        self._capabilities = Capabilities()
+        self._capabilities = capabilities or Capabilities()
         self._journal = Journal(runs_directory(state_dir))
         self._past = {run.id: run for run in self._journal.close_interrupted(Path(config.paths.results))}
         self._execution: Execution | None = None
