@@ -23,6 +23,8 @@ async def settled(app: App[Any]) -> None:
     give_up = loop.time() + PATIENCE_SECONDS
     while True:
         await asyncio.sleep(0)
+        if app._exception is not None:
+            return
         if loop._ready:  # type: ignore[attr-defined]
             continue
         if app._resize_event is not None and app.screen_stack:

@@ -6,9 +6,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual._context import active_app
+from textual.pilot import Pilot
 
 from tests.support.dashboard import ScriptedDaemon, scripted
 from tests.support.settled import settled
@@ -45,8 +47,14 @@ def _a_pilot_that_knows_when_the_app_is_idle(monkeypatch: pytest.MonkeyPatch) ->
     async def wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 0.0) -> None:
         await settled(active_app.get())
 
+    async def wait_for_screen(pilot: Pilot[Any], *_: float) -> bool:
+        # Textual's sends a message to each widget and awaits all of them, after every key.
+        await settled(pilot.app)
+        return True
+
     for module in ("textual.pilot", "textual.app"):
         monkeypatch.setattr(f"{module}.wait_for_idle", wait_for_idle)
+    monkeypatch.setattr(Pilot, "_wait_for_screen", wait_for_screen)
 
 
 @pytest.fixture
