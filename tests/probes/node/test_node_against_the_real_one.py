@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ConfigFactory
 from tests.support.node_exporter import Exposition, RealNodeExporter, Series
+from wattview.config import load
 from wattview.exposition import render
 from wattview.probes import node
 
@@ -105,14 +105,17 @@ def real(textfiles: Path) -> Iterator[RealNodeExporter]:
         yield exporter
 
 
-@pytest.fixture
-def rounds(real: RealNodeExporter, textfiles: Path, make_config: ConfigFactory) -> list[Both]:
+@pytest.fixture(scope="module")
+def rounds(real: RealNodeExporter, textfiles: Path) -> list[Both]:
     """Three comparisons. What differs because the machine moved in between differs once; what is wrong, each time."""
-    config = make_config(
-        f"node.enable={','.join(OPT_IN)}",
-        f"node.textfile_directory={textfiles}",
-        f"node.sysctl={' '.join(SYSCTL)}",
-        f"node.sysctl_info={SYSCTL_INFO}",
+    config = load(
+        sets=[
+            f"node.enable={','.join(OPT_IN)}",
+            f"node.textfile_directory={textfiles}",
+            f"node.sysctl={' '.join(SYSCTL)}",
+            f"node.sysctl_info={SYSCTL_INFO}",
+        ],
+        environ={"HOME": str(textfiles)},
     )
     probe = node.NodeProbe(config)
     return [Both(real, probe) for _ in range(3)]
