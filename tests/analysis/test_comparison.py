@@ -442,7 +442,7 @@ def test_what_may_meet_the_target_is_told_from_what_meets_it_and_what_does_not()
     assert advice.verdict == (
         "no measured setting demonstrably meets VMAF ≥ 90; 2 settings may meet it within the 95 % interval, the"
         " cheapest is 2 x 1280x720 30 fps 2500k libx264 fast with VMAF 89.6 (95 % interval 88.4 to 90.8):"
-        " more repeats decide"
+        " more repeats would decide"
     )
     with_better = advise([*sweep, *three(95.0, 20.0, "slow")], AdviceTarget(vmaf_at_least=90))
     assert (with_better.best or "").endswith("slow")

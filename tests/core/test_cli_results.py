@@ -127,7 +127,7 @@ def test_a_beginning_of_several_ids_is_refused_with_these(call: Call, state: Pat
     for words in (["show", "2026"], ["compare", "2026", "latest"], ["export", "2026"], ["advise", "2026"]):
         refused = call("results", *words)
         assert refused.exit_code == 2, words
-        assert refused.output.splitlines()[-1] == f"Error: '2026' is the beginning of 2 ids: {B}, {A}"
+        assert refused.output.splitlines()[-1] == f"Error: '2026' matches 2 ids: {B}, {A}"
     assert call("results", "show", "latest", "--set", f"paths.results={state}/none").exit_code == 1
 
 
@@ -522,7 +522,7 @@ def test_the_headline_says_the_figures_their_meaning_and_what_to_do_next(call: C
     assert quick[0] == "quick: 50.00 W, 30.00 W above baseline, VMAF 93.00, 0.253000 USD a stream-hour"
     assert quick[1].startswith("the machine was NOT IDLE: the increase over baseline is underestimated; next: stop")
     assert late[0].startswith("2 settings: 50.03 to 61.00 W, ")
-    assert late[1].startswith("NOT REAL TIME: this machine is too slow for it; next: fewer --streams")
+    assert late[1].startswith("NOT REAL TIME: this machine is too slow for this setting; next: fewer --streams")
 
 
 def test_the_list_takes_its_options_without_its_name(call: Call, state: Path) -> None:
@@ -532,5 +532,5 @@ def test_the_list_takes_its_options_without_its_name(call: Call, state: Path) ->
     assert json.loads(call("results", "list", "--json").stdout)[0]["id"] == A
     misplaced = call("results", "--set", "cost.currency=EUR", "show", A)
     assert misplaced.exit_code == 2
-    assert "--set belongs behind the subcommand: show --set" in misplaced.output
+    assert "--set goes after the subcommand: show --set" in misplaced.output
     assert call("results", "--set", "cost.nothing=1", "--json").exit_code == 2

@@ -32,7 +32,7 @@ def test_a_difference_within_the_noise_is_no_win() -> None:
 def test_one_measurement_each_says_that_its_spread_is_unknown() -> None:
     said = verdicts("1x", [("a", repeats(50.0)), ("b", repeats(55.0))])
     assert said
-    assert all(line.endswith("; measured once, so how far it varies is unknown") for line in said)
+    assert all(line.endswith("; measured once, so its spread is unknown") for line in said)
 
 
 def test_a_machine_that_falls_behind_or_looks_worse_is_no_candidate() -> None:

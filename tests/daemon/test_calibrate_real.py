@@ -292,7 +292,7 @@ def test_without_a_meter_it_says_so(tmp_path: Path) -> None:
     with running_daemon(tmp_path) as daemon:
         done = subprocess.run(command(daemon), capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert "no meter at the wall is set: name one in [[power.meters]]" in done.stderr
+    assert "no wall meter is configured: add one to [[power.meters]]" in done.stderr
 
 
 def _value(text: str, name: str, source: str) -> float:

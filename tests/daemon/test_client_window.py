@@ -52,7 +52,7 @@ async def test_a_client_that_has_died_ends_every_wait(turn: str, monkeypatch: py
     waits = {
         "until_asked": window.until_asked, "hold": lambda: window.hold(looked, 0.01, 60.0), "reported": window.reported,
     }  # fmt: skip
-    with pytest.raises(ClientGone, match="has said nothing"):
+    with pytest.raises(ClientGone, match="has not reported"):
         await asyncio.wait_for(waits[turn](), 5.0)
 
 

@@ -78,9 +78,9 @@ async def server(answer: object) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (silent, "has not answered its handshake"),
-        (deaf, "has not answered its handshake"),
-        (only_shakes_hands, "has not taken the stream"),
+        (silent, "did not complete the handshake"),
+        (deaf, "did not complete the handshake"),
+        (only_shakes_hands, "has not accepted the stream"),
         (hangs_up, "FFmpeg exited"),
         (talks_http, ""),
     ],
@@ -116,7 +116,7 @@ async def test_a_server_that_stops_reading_is_not_pushed_to(make_config: ConfigF
         ended = await bench.ended(begun.id)
     (one,) = ended.finished
     assert (one.status, one.pushed, one.realtime) == ("done", False, False)
-    assert any("no longer took short-1" in note for note in one.notes or [])
+    assert any("stopped receiving short-1" in note for note in one.notes or [])
 
 
 async def test_a_server_that_takes_everything_is_pushed_to(make_config: ConfigFactory, tmp_path: Path) -> None:

@@ -76,10 +76,10 @@ def test_a_scenario_holds_no_secret_and_its_refusal_repeats_none() -> None:
         ({"target": "rtsp://h/a b"}, "target", "not an address"),
         ({"target": "rtsp:///a"}, "target", "not an address"),
         ({"target": "nobody"}, "target", "the settings have cdn, one"),
-        ({"target": "one", "push": False}, "target", "without push"),
+        ({"target": "one", "push": False}, "target", "needs push"),
         ({"target": "one", "streams": 2}, "target", "one address for 2 streams; put {stream}"),
         ({"target": "one", "renditions": [Rendition(resolution="320x180")] * 2}, "target", "for 2 streams"),
-        ({"target": "srt://h:1", "viewers": 1}, "viewers", "cannot pull from where SRT pushes"),
+        ({"target": "srt://h:1", "viewers": 1}, "viewers", "cannot pull from SRT targets"),
     ],
 )
 def test_a_target_that_cannot_be_pushed_to_is_refused(fields: dict[str, object], field: str, says: str) -> None:

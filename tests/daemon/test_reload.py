@@ -119,7 +119,7 @@ def test_what_cannot_be_taken_changes_nothing_and_is_one_clear_line(tmp_path: Pa
             change()
             lines = hang_up(daemon, said).strip().splitlines()
             assert len(lines) == 1, lines
-            assert "were not taken" in lines[0]
+            assert "were not applied" in lines[0]
             assert answers(daemon, settings)
         assert {name: one.url for name, one in daemon.exporters().items()} == urls
         assert daemon.process.pid == pid
@@ -138,7 +138,7 @@ def test_an_exporters_port_that_is_taken_refuses_the_reload_that_asks_for_it(tmp
         urls = {name: one.url for name, one in daemon.exporters().items()}
         text = path.read_text()
         path.write_text(text.replace("node = { port = 0 }", f"node = {{ port = {other.getsockname()[1]} }}"))
-        assert "endpoints.node.port" in hang_up(daemon, "were not taken")
+        assert "endpoints.node.port" in hang_up(daemon, "were not applied")
         assert {name: one.url for name, one in daemon.exporters().items()} == urls
         path.write_text(text.replace("node = { port = 0 }", f"node = {{ port = {free_port()} }}"))
         hang_up(daemon, "ready: control socket")

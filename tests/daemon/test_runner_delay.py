@@ -107,7 +107,7 @@ def test_pictures_that_are_all_alike_are_told_by_time_stamps_that_the_server_lef
 
 @pytest.mark.parametrize("shift", [0.5, -3.0, 1 / 30 + 0.021])
 def test_pictures_that_are_all_alike_give_no_delay_where_the_server_counts_otherwise(shift: float) -> None:
-    with pytest.raises(DelayUnknown, match="too much alike"):
+    with pytest.raises(DelayUnknown, match="too similar"):
         delay.arrivals(START, sent(STILL), received(range(90, 400), lambda _: 0.2, shift=shift, sizes=STILL))
 
 
@@ -118,7 +118,7 @@ def test_the_packets_of_another_stream_give_no_delay() -> None:
 
 
 def test_few_packets_give_no_delay() -> None:
-    with pytest.raises(DelayUnknown, match="only 10 packets came"):
+    with pytest.raises(DelayUnknown, match="only 10packets arrived"):
         delay.arrivals(START, sent(), received(range(10), lambda _: 0.2))
     assert delay.delay([]) is None
 
@@ -130,7 +130,7 @@ def test_the_source_began_when_it_was_least_late() -> None:
         "frame:2    pts:1795516387222994 pts_time:1.79552e+09\n",
     ]  # fmt: skip
     assert delay.source_start(lines) == 1795516386.222994
-    with pytest.raises(DelayUnknown, match="noted no time"):
+    with pytest.raises(DelayUnknown, match="reported no time stamps"):
         delay.source_start([])
 
 

@@ -150,7 +150,7 @@ async def test_the_encoders_of_this_ffmpeg_are_offered_and_hardware_that_is_not_
     works = not await Capabilities().why_not_encode(FFMPEG, replace(SHORT, encoder="h264_nvenc"))
     assert bool(offers["h264_nvenc"].reason) is not works
     begun = bench.runner.start(RunRequest(scenarios=[replace(IDLE, duration=5.0)]))
-    with pytest.raises(RunBusy, match="when it is over"):
+    with pytest.raises(RunBusy, match="when it has ended"):
         await bench.runner.offers()
     await bench.runner.abort(begun.id)
 
@@ -354,7 +354,7 @@ async def test_a_codec_that_flv_cannot_carry_is_pushed_over_srt_or_not_at_all(
         )
     hevc, vp9 = run.finished
     assert (hevc.status, hevc.pushed, hevc.pushed_to) == ("done", True, "srt://127.0.0.1"), hevc.notes
-    assert any("to a receiver of WattView's own, as this FFmpeg does not put hevc" in one for one in hevc.notes or [])
+    assert any("to WattView's own receiver, as this FFmpeg does not put hevc" in one for one in hevc.notes or [])
     assert (vp9.status, vp9.pushed, vp9.playback) == ("done", False, None)
     assert any("nor into SRT's MPEG-TS" in one for one in vp9.notes or [])
 

@@ -299,7 +299,7 @@ async def test_films_that_are_odd_are_streamed_in_real_time_and_judged(bench: Be
         assert one.quality_frames == 25, (one.name, one.notes)
         assert 20 < one.psnr_score < 80
     assert any(note.startswith("source: its picture is 3.0 s long") for note in record(ended, "sound.mp4").notes or [])
-    assert "source: it has no sound, and so the streams have none" in (record(ended, "cover.mp4").notes or [])
+    assert "source: it has no sound, so the streams have none" in (record(ended, "cover.mp4").notes or [])
 
 
 async def test_not_real_time_is_never_hidden(bench: Bench) -> None:

@@ -57,7 +57,7 @@ def test_sighup_takes_new_settings_and_keeps_the_old_ones_when_they_are_wrong(tm
         assert daemon.snapshot().currency == "USD"
         file.write_text("[cost]\ncurrency = 5.5.5\n")
         daemon.process.send_signal(signal.SIGHUP)
-        _await_log(daemon, "the settings are wrong and were not taken")
+        _await_log(daemon, "the settings are invalid and were not applied")
         assert daemon.snapshot().currency == "USD"
         file.write_text("[cost]\ncurrency = 'EUR'\n")
         daemon.process.send_signal(signal.SIGHUP)

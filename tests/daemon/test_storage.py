@@ -46,7 +46,7 @@ def test_a_full_and_a_read_only_disk_are_found_out_with_the_way_out(tmp_path: Pa
         "works",
         "No space left on device | free some space on that disk",
         "works",
-        "Read-only file system | mount it so that it can be written, or set paths.results",
+        "Read-only file system | remount it read-write, or set paths.results",
         "[]",
     ]
 

@@ -106,7 +106,7 @@ def test_a_part_that_is_unknown_makes_the_wall_unknown_and_counting_begins_anew(
     [
         ("estimated", (), "calibrated by rapl, and the machine's power comes from an estimate"),
         ("hwmon", (), "calibrated by rapl, and the machine's power comes from hwmon"),
-        ("rapl", ("A GPU",), "the machine is not as it was calibrated (GPUs: none, here A GPU)"),
+        ("rapl", ("A GPU",), "the machine has changed since the calibration (GPUs: none, here A GPU)"),
     ],
 )
 def test_it_says_nothing_of_a_machine_that_it_was_not_made_for(
@@ -133,7 +133,7 @@ def test_it_says_nothing_after_the_processor_was_replaced(
     assert power is not None
     assert power.watts is None
     assert power.reason.startswith(
-        "the machine is not as it was calibrated (processor: Simulated 16-Core, here another"
+        "the machine has changed since the calibration (processor: Simulated 16-Core, here another"
     )
 
 
@@ -178,7 +178,7 @@ def test_what_cannot_be_computed_with_is_refused(tmp_path: Path, learnt: tuple[W
     wrong = {
         "newer": replace(good, version=2),
         "does not know": replace(good, terms=("base", "moon", *good.terms[2:])),
-        "do not go with": replace(good, coefficients=good.coefficients[1:]),
+        "do not match": replace(good, coefficients=good.coefficients[1:]),
         "below 0": replace(good, quantile=0.0),
     }
     for words, calibration in wrong.items():
@@ -248,7 +248,7 @@ def test_a_calibration_that_no_longer_fits_is_told_of_once(
         follow(machine.inputs[1200:], 1.3)
         told = [event for event in events.after() if event.about == "wall"]
     assert len(told) == 1
-    assert told[0].text.startswith("the calibration no longer fits: the meter says")
+    assert told[0].text.startswith("the calibration no longer fits: the meter reads")
     assert told[0].text.endswith("run: wattview calibrate")
 
 
@@ -257,7 +257,7 @@ def test_samples_are_kept_while_a_meter_is_there(tmp_path: Path, learnt: tuple[W
     wall.take(interval_of(machine.inputs[0]), "rapl")
     none = wall.samples(0.0, "")
     assert (none.inputs, none.meter) == ([], [])
-    assert none.reason == "no meter at the wall is set: name one in [[power.meters]]"
+    assert none.reason == "no wall meter is configured: add one to [[power.meters]]"
     for one in machine.inputs[1:6]:
         wall.power(metered(one.time, 80.0))
         wall.take(interval_of(one), "rapl")

@@ -114,7 +114,7 @@ def test_electricity_maps_wants_its_key_in_a_header(
     nine = datetime(2023, 11, 14, 9, tzinfo=UTC).timestamp()
     assert found == [GridSpan(nine, nine + HOUR, 302)]
     assert {name.lower(): value for name, value in seen[0].headers.items()}["auth-token"] == "s3cret"
-    with pytest.raises(SourceError, match="does not take this key") as refused:
+    with pytest.raises(SourceError, match="rejects this key") as refused:
         asked(make_config, Told({}, 401), kind="electricity-maps", zone="DE", token_env="MAPS_KEY")
     with pytest.raises(SourceError, match="needs a key"):
         asked(make_config, MAPS, kind="electricity-maps", zone="DE")
@@ -172,7 +172,7 @@ def test_a_file_has_rows_that_hold_until_the_next() -> None:
         ("time,carbon_g_per_kwh\n2023-11-14T10:30,400\n", "line 2: .* has no time zone"),
         ("time,carbon_g_per_kwh\n1700000000,many\n", "line 2: could not convert"),
         ("time,carbon_g_per_kwh\n1700000000,nan\n", "line 2: a value is not a number"),
-        ("time,carbon_g_per_kwh\n1700000000,99999\n", "99999 is no carbon of a kilowatt-hour"),
+        ("time,carbon_g_per_kwh\n1700000000,99999\n", "99999 is no possible carbon of a kWh"),
         ("", "the first line must name time"),
     ],
 )

@@ -115,9 +115,9 @@ def endless(name: str) -> Iterator[bytes]:
         (lambda name: [framed(b"\x08\x01" * 500_000)], "more than 5,000 fields"),
         (lambda name: [framed(b"\x0a\x00" * 500_000)], "more than 5,000 fields"),
         (lambda name: [framed((b"\x0a\xc8\x01" + b"\x08\x01" * 100) * (5_000 * (name == "ListContainers")))], ""),
-        (lambda name: [framed(b"\x0a" + b"\xff" * 9 + b"\x01")], "no list of the CRI"),
-        (lambda name: [b"\xff" * 1_000_000], "no list of the CRI"),
-        (lambda name: [], "no list of the CRI"),
+        (lambda name: [framed(b"\x0a" + b"\xff" * 9 + b"\x01")], "not a CRI list"),
+        (lambda name: [b"\xff" * 1_000_000], "not a CRI list"),
+        (lambda name: [], "not a CRI list"),
     ],
     ids=("silent", "trickling", "endless", "numbers", "empty", "many", "length", "noise", "nothing"),
 )

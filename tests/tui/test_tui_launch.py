@@ -136,11 +136,11 @@ async def test_what_the_daemon_refuses_is_shown_at_its_field(daemon: ScriptedDae
 
 
 async def test_a_second_run_is_refused_in_the_dialog_and_can_be_tried_again(daemon: ScriptedDaemon) -> None:
-    daemon.refuse_runs = (409, {"error": "run 20250615_150600 is going on", "field": ""})
+    daemon.refuse_runs = (409, {"error": "run 20250615_150600 is active", "field": ""})
     async with opened(daemon) as pilot:
         await dialog(pilot)
         await pilot.press("enter")
-        await until(pilot, lambda: "is going on" in screen_text(pilot.app))
+        await until(pilot, lambda: "is active" in screen_text(pilot.app))
         daemon.refuse_runs = None
         await pilot.press("enter")
         await until(pilot, lambda: len(daemon.posted) == 1)
@@ -333,5 +333,5 @@ async def test_r_beside_a_run_says_that_it_is_recorded_anyway(daemon: ScriptedDa
     daemon.now = snapshot(run=run())
     async with opened(daemon) as pilot:
         await pilot.press("R")
-        await until(pilot, lambda: "is recorded anyway" in screen_text(pilot.app))
+        await until(pilot, lambda: "is recorded already" in screen_text(pilot.app))
         assert (daemon.posted, daemon.closed_windows) == ([], [])

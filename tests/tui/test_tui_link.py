@@ -97,7 +97,7 @@ async def test_a_daemon_that_says_nothing_is_remarked_on_and_freezes_no_key(daem
     async with opened(daemon) as pilot:
         app = pilot.app
         app._arrived -= 30.0
-        await until(pilot, lambda: "said nothing for 3" in screen_text(app))
+        await until(pilot, lambda: "not answered for 3" in screen_text(app))
         await asyncio.wait_for(pilot.press("j"), 2)
         assert app.screen.query_one("#containers").row.container.name == "transcoder-a"
 

@@ -555,7 +555,7 @@ async def test_beyond_what_was_measured_it_says_so_and_answers_only_when_asked_t
             preset="medium", streams="8",
         )  # fmt: skip
         assert "110.00 W" not in text
-        assert "measure it (n), or choose a guess at Beyond (tab)" in flowing(pilot)
+        assert "Measure it (n), or extrapolate with Beyond (tab)" in flowing(pilot)
         assert "■" not in marks(pilot, "#load-picture")
         assert "4 streams" in line(text, "70.00"), "what was measured is seen all the same"
         pilot.app.screen.query_one("#predict-beyond", Select).value = BEYOND

@@ -385,7 +385,7 @@ async def test_a_run_that_the_history_has_in_part_begins_there(past: ScriptedDae
         pilot.app.replay(RUN.id)
         await until(pilot, lambda: pilot.app.playback is not None)
         assert (pilot.app.playback.first, pilot.app.playback.last) == (FIRST, FIRST + 100)
-        await until(pilot, lambda: "lost the run's beginning" in screen_text(pilot.app))
+        await until(pilot, lambda: "no longer has the start of the run" in screen_text(pilot.app))
 
 
 async def test_an_unknown_run_is_said(past: ScriptedDaemon) -> None:

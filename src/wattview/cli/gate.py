@@ -137,7 +137,7 @@ def _exported(path: Path) -> RunResult | None:
     if isinstance(found, RunResult):
         return found
     if len(found) != 1:
-        raise click.ClickException(f"{path}: holds {len(found)} runs; export the one that is meant")
+        raise click.ClickException(f"{path}: holds {len(found)} runs; export only one")
     return found[0]
 
 

@@ -52,7 +52,7 @@ def _next(run: RunResult, lines: list[ShownSetting]) -> tuple[str, str]:
     """The interpretation of the figures, most serious first, and the next step."""
     members = [one for line in lines for one in line.members]
     if any(one.record.realtime is False for one in members):
-        return "NOT REAL TIME: this machine is too slow for it", "fewer --streams, or a faster --preset"
+        return "NOT REAL TIME: this machine is too slow for this setting", "fewer --streams, or a faster --preset"
     if any(one.power_mean_watts is None for one in members):
         return "power is unknown", "wattview doctor"
     if any(BASELINE_NOT_IDLE in one.remarks for one in members):
@@ -66,7 +66,7 @@ def _next(run: RunResult, lines: list[ShownSetting]) -> tuple[str, str]:
             "wattview run --baseline 60 --baseline-after",
         )
     estimate = any(_estimated(line) for line in lines)
-    meaning = "an ESTIMATE from CPU use, for comparison on this machine alone" if estimate else "measured by a counter"
+    meaning = "an ESTIMATE from CPU use, only for comparisons on this machine" if estimate else "measured by a counter"
     if len(lines) > 1:
         return meaning, f"wattview results advise {run.id} --vmaf 90"
     if len(members) == 1:

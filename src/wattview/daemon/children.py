@@ -127,7 +127,7 @@ async def end(process: Process, *, first: signal.Signals = signal.SIGTERM, patie
     _running.pop(process.pid, None)
     _logs.pop(process.pid, None)
     if process.returncode is None:
-        log.error("process %d was killed and is not gone after %g s", process.pid, KILL_SECONDS)
+        log.error("process %d was killed but still exists after %g s", process.pid, KILL_SECONDS)
         return -signal.SIGKILL
     return process.returncode
 
@@ -138,7 +138,7 @@ async def end_strays(patience_seconds: float = 0.0) -> None:
     kill_at, give_up_at = loop.time() + patience_seconds, loop.time() + patience_seconds + KILL_SECONDS
     while left := await asyncio.to_thread(child_groups.strays, set(_running), set(_sessions)):
         if loop.time() >= give_up_at:
-            log.error("processes %s were killed and are not gone", left)
+            log.error("processes %s were killed but still exist", left)
             return
         if loop.time() >= kill_at:
             child_groups.kill(left)

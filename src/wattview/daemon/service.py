@@ -123,7 +123,7 @@ class Daemon:
             )
         elif server is not None:
             config = replace(config, streams=replace(config.streams, rtmp_url=""))
-        own = ", a server of WattView's own" if server is not None else ""
+        own = ", WattView's own server" if server is not None else ""
         pushes_to = f"{destination.server(config.streams.rtmp_url).shown}{own}" if config.streams.rtmp_url else ""
 
         calibration = calibration_file.load(state)
@@ -263,7 +263,7 @@ class Daemon:
             is_taken, pid = key in addresses.taken, os.getpid()
             found[key] = ExporterTarget(exporter.name, url, key, problem, is_taken, exporter.expected, pid)
         if taken:
-            log.warning("not served, as another program has the port: %s; by whom: wattview check", ", ".join(taken))
+            log.warning("not served, as another program has the port: %s; wattview check shows which", ", ".join(taken))
         return found
 
 
@@ -298,7 +298,7 @@ async def _serve(load: Callable[[], Config], events: EventLog, ready: Callable[[
             except Exception as error:
                 if before is None:
                     raise
-                log.error("SIGHUP: the new settings cannot be taken, and those of before stay in force: %s", error)
+                log.error("SIGHUP: the new settings cannot be applied, and the previous ones stay in force: %s", error)
                 await addresses.close(but=before.addresses)
                 config, addresses, before = before.config, before.addresses, None
                 continue
@@ -337,8 +337,8 @@ async def _until_changed(
             changed = load()
             addresses = await _addresses(changed, daemon.addresses)
         except (ConfigError, ListenError) as error:
-            log.error("SIGHUP: the settings are wrong and were not taken: %s", error)
-            supervisor.ready(f"the settings are wrong and were not taken: {error}")
+            log.error("SIGHUP: the settings are invalid and were not applied: %s", error)
+            supervisor.ready(f"the settings are invalid and were not applied: {error}")
             continue
         if changed == daemon.config:
             daemon.addresses.token = addresses.token
@@ -348,8 +348,8 @@ async def _until_changed(
             continue
         if daemon.running_a_scenario():
             await addresses.close(but=daemon.addresses)
-            log.info("SIGHUP: the new settings are taken when the run in progress has ended")
-            supervisor.ready("new settings are taken when the run in progress has ended")
+            log.info("SIGHUP: the new settings will be applied when the active run has ended")
+            supervisor.ready("new settings will be applied when the active run has ended")
             while daemon.running_a_scenario() and not stop.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), 0.5)

@@ -43,7 +43,7 @@ def try_to_write(directory: Path, setting: str) -> None:
             case errno.ENOSPC | errno.EDQUOT:
                 fix = "free some space on that disk"
             case errno.EROFS:
-                fix = f"mount it so that it can be written, or set {setting}"
+                fix = f"remount it read-write, or set {setting}"
             case errno.ENOTDIR | errno.ENOENT:
                 fix = f"{there} is no directory: move it away, or set {setting}"
             case _:

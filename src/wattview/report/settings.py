@@ -28,8 +28,9 @@ def power_picture(groups: Sequence[Repeats], short: Mapping[str, str]) -> Iterat
         yield PlotView(
             "Power by setting",
             svg.bars(found, "W"),
-            "Mean power of the host. The whiskers are 95 % confidence intervals over the repeats, each by itself; a"
-            " setting that was measured once has none. To test a difference, use wattview results compare.",
+            "Mean power of the host. The whiskers are 95 % confidence intervals over the repeats, not"
+            " corrected for multiple tests; a setting that was measured once has none."
+            " To test a difference, use wattview results compare.",
         )
 
 

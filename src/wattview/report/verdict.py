@@ -33,7 +33,7 @@ def answer(
     behind, groups = groups, [group for group in groups if group.valid]
     if not groups and behind:
         which = f"All {len(behind)} settings" if len(behind) > 1 else "The only setting"
-        text = f"{which} fell behind real time: this machine cannot encode so much live, and what it drew is no price."
+        text = f"{which} fell behind real time: this machine cannot encode that much live, so its power does not count."
         return VerdictView("", f"No verdict. {text}", "Measure less at once, or on an idle machine.")
     if not groups:
         return None
@@ -82,7 +82,7 @@ def _around(found: Estimate, unit: str) -> str:
 
 def _target_text(target: AdviceTarget, *, given: bool) -> str:
     if target == ANYTHING:
-        return "No quality was measured, so none is required: the lowest power may come with a poor picture."
+        return "No quality was measured, so none is required: the setting with the lowest power may look poor."
     return f"Target: {target}." if given else f"Target: {target} (the default; --vmaf sets another)."
 
 

@@ -92,7 +92,7 @@ def keep(data: bytes, name: str, kind: str, directory: Path) -> Path:
         except FileExistsError:
             continue
         return path
-    raise FileExistsError(f"{stem}.{kind} and 98 more are there already")
+    raise FileExistsError(f"{stem}.{kind} and 98 more already exist")
 
 
 def open_page(path: Path, environ: Mapping[str, str] = os.environ) -> bool:

@@ -155,10 +155,10 @@ class View(Page):
         use = latest.power_use if latest is not None else None
         if use is not None and use.account == "attributional":
             self.dashboard.client.account = "marginal"
-            self.notify("Watts of containers and streams: what is above idle power")
+            self.notify("Watts of containers and streams exclude idle power")
         else:
             self.dashboard.client.account = "attributional"
-            self.notify("Watts of containers and streams: with their share of idle power")
+            self.notify("Watts of containers and streams include their share of idle power")
 
     def on_screen_resume(self) -> None:
         self.paint(self.dashboard.picture)

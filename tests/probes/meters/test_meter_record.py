@@ -123,7 +123,7 @@ def test_a_meter_that_goes_on_showing_old_values_is_found_out(refresh: float) ->
     watts, energy_now, fault = record.reading(clock())
     assert (watts, energy_now) == (None, None)
     assert fault is not None
-    assert "stands still" in fault.reason
+    assert "is stuck" in fault.reason
     follow(record, clock, meter, 4)
     assert record.reading(clock())[0] is not None
     assert record.since > clock().time - 5, "what it used while it stood still is not known"

@@ -90,7 +90,7 @@ def test_a_password_is_sent_as_the_device_wants_it_and_shown_nowhere(
         assert reading.power.watts == 103.4
         assert not any("Basic" in asked.headers.get("Authorization", "") for asked in server.asked)
         secret.write_text("admin:wrong")
-        with pytest.raises(SourceError, match="asks for another user and password") as refused:
+        with pytest.raises(SourceError, match="requires another user and password") as refused:
             read(tmp_path, kind="shelly", url=server.url, token_file=str(secret))
     asked_for = f"{STATUS_8}&user=admin&password=blue%20bird%261"
     monkeypatch.setenv("PLUG", "admin:blue bird&1")

@@ -63,7 +63,7 @@ def test_a_bmc_that_takes_sessions_alone_gets_one_and_it_is_ended(tmp_path: Path
         assert read(tmp_path, kind="redfish", url=server.url, token_file=str(secret)).power.watts == 374
         assert [asked.path for asked in server.asked if asked.method == "DELETE"] == [f"{SESSIONS}/7"]
         secret.write_text("root:wrong")
-        with pytest.raises(SourceError, match="asks for another user and password") as refused:
+        with pytest.raises(SourceError, match="requires another user and password") as refused:
             read(tmp_path, kind="redfish", url=server.url, token_file=str(secret))
     assert "wrong" not in str(refused.value)
 
@@ -80,7 +80,7 @@ def test_the_kernels_device_is_asked_for_dcmis_power_reading(tmp_path: Path, mon
     ("answer", "said"),
     [
         (b"\xc1", "does not know DCMI"),
-        (b"\xd4", "does not let this interface ask"),
+        (b"\xd4", "does not allow power readings"),
         (b"\xc0", "answered 0xc0"),
         (b"", "answered nothing"),
         (b"\x00\xdc\x01", "3 bytes are no power reading"),

@@ -119,7 +119,7 @@ def advise(
     sources = {source for repeats in compared for source in repeats.power_sources or {""}}
     if len(sources) > 1:
         raise NoData(
-            "the settings' power came from different sources, which cannot be compared: name the runs of one source"
+            "the settings' power came from different sources, which cannot be compared: select runs of one source"
         )
     if QUANTITIES[objective].billed and len({repeats.billed_at for repeats in compared}) > 1:
         raise NoData(
@@ -129,7 +129,7 @@ def advise(
     models = {model for repeats in groups for model in repeats.vmaf_models}
     if len(models) > 1 and (target.vmaf_at_least is not None or target.qoe_at_least is not None):
         listed = ", ".join(sorted(models))
-        raise NoData(f"VMAF is of several models ({listed}), which cannot be compared: name the runs of one")
+        raise NoData(f"VMAF is of several models ({listed}), which cannot be compared: select runs of one")
     perhaps = [choice for _, choice, _ in sorted(undecided, key=lambda one: one[0])]
     advice = Advice(
         objective=objective, target=str(target), best=None, verdict=_none_meets(perhaps, target), choices=[],
@@ -198,7 +198,7 @@ def _none_meets(perhaps: Sequence[Choice], target: AdviceTarget) -> str:
     first = perhaps[0]
     return (
         f"no measured setting demonstrably meets {target}; {many} may meet it within the 95 % interval, the cheapest is"
-        f" {first.label} with {first.reason}: more repeats decide"
+        f" {first.label} with {first.reason}: more repeats would decide"
     )
 
 

@@ -164,7 +164,7 @@ def _pair(first: tuple[Setting, Curve], second: tuple[Setting, Curve], quality: 
     overlap = differences[0].overlap
     if overlap is not None and overlap < LITTLE_OVERLAP:
         remarks.append(
-            f"the curves overlap in only {100 * overlap:.0f} % of their quality range: the mean covers that part alone"
+            f"the curves overlap in only {100 * overlap:.0f} % of their quality range: the mean covers only that part"
         )
     return CurvePair(
         first=anchor.label, second=test.label, differences=differences, remarks=remarks,

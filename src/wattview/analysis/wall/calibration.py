@@ -211,7 +211,7 @@ def _remarks(fit: _Fit, groups: Sequence[Sequence[LoadWindow]]) -> Iterator[str]
         if len(seen) > 1 and max(seen) - min(seen) > UNSTEADY * middle:
             yield f"step {group[0].step + 1} was not steady: {min(seen):.1f} to {max(seen):.1f}, something else ran too"
     if (percent := _percent(fit, groups)) > INEXACT_PERCENT:
-        yield f"the mean error is {percent:.1f} %: the wall does not follow what this machine measures"
+        yield f"the mean error is {percent:.1f} %: wall power does not follow what this machine measures"
 
 
 def _percent(fit: _Fit, groups: Sequence[Sequence[LoadWindow]]) -> float:

@@ -127,7 +127,7 @@ def _own_gpus(evidence: Evidence, own: OwnPower) -> list[tuple[str, Points]]:
     counters = {parse_series(one.name)[1].get("source", ""): one.points for one in evidence.of(names.HOST_ENERGY)}
     wanted = own.gpus if own.source in ADDS_TO else ()
     if any(source not in counters for source in wanted):
-        raise NoData(own.reason or "the energy of the GPUs is unknown, and the host's alone would be too small")
+        raise NoData(own.reason or "the energy of the GPUs is unknown, and a sum without them would be too small")
     return [(source, counters[source]) for source in wanted]
 
 
@@ -164,7 +164,7 @@ def _with_gpus(evidence: Evidence, host: HostEnergy, by_source: Mapping[str, Poi
         wanted.add("nvml")
     for source in sorted(wanted):
         if source not in by_source:
-            raise NoData("the energy of the GPUs is unknown, and the host's alone would be too small")
+            raise NoData("the energy of the GPUs is unknown, and a sum without them would be too small")
         host = _added(evidence, host, source, by_source[source], window)
     return host
 

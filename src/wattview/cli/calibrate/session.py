@@ -121,15 +121,15 @@ async def _wait(
 async def _check_no_run(client: Client) -> None:
     run = (await client.snapshot()).run
     if run is not None and run.state == "running":
-        raise click.ClickException(f"the run {run.id} is going on: wait for its end, or stop it")
+        raise click.ClickException(f"the run {run.id} is active: wait for its end, or stop it")
 
 
 def _check_idle(seen: _Seen, step: Step, force: bool) -> None:
     percent = seen.cpu_percent([step])
     if percent is not None and percent > IDLE_PERCENT and not force:
         raise click.ClickException(
-            f"the machine is not idle: {percent:.0f} % of its CPU time is used by others, so that idle power would not"
-            " be seen; stop what runs, or calibrate all the same with --force"
+            f"the machine is not idle: {percent:.0f} % of its CPU time is in use, so idle power cannot be measured;"
+            " stop other programs, or use --force"
         )
 
 
@@ -171,11 +171,11 @@ class _Seen:
     def fitted(self, spans: Sequence[Step], idle: Sequence[int]) -> WallCalibration:
         last = self._last
         if last is None:
-            raise click.ClickException("the daemon told nothing of this machine's power")
+            raise click.ClickException("the daemon reported no power of this machine")
         percent = self.cpu_percent([spans[number] for number in idle])
         remarks = []
         if percent is not None and percent > IDLE_PERCENT:
-            remarks.append(f"the machine was not idle: others used {percent:.0f} % of its CPU time")
+            remarks.append(f"the machine was not idle: other programs used {percent:.0f} % of its CPU time")
         facts = MeterFacts(self._meter or "wall", last.refresh_seconds or 1.0, last.resolution_watts or 0.0)
         inputs = [self._inputs[at] for at in sorted(self._inputs)]
         meter, source = sorted(self._points.items()), last.power_source

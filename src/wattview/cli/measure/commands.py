@@ -181,7 +181,7 @@ def record(
     wanted = Recording(seconds=None if seconds is None else seconds_of(seconds), window=window, **asked)
     config = options.config()
     if window is not None and running(config) is None:
-        raise click.ClickException("no daemon runs here, so none has recorded that; start one with: wattview daemon")
+        raise click.ClickException("no daemon runs here, so there is no history; start one with: wattview daemon")
     ok = with_daemon(config, options.arguments(), lambda client, _: run_recording(client, wanted, as_json))
     sys.exit(0 if ok else 1)
 

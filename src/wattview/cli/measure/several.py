@@ -180,6 +180,6 @@ def _sure(more: Repeats, less: Repeats, name: str) -> str:
         return ""
     quantity = QUANTITIES[name]
     if found.differ is None or found.low is None or found.high is None:
-        return "; measured once, so how far it varies is unknown"
+        return "; measured once, so its spread is unknown"
     low, high = (term.figure(quantity.scaled(value), quantity.decimals) for value in (found.low, found.high))
     return f", 95 % interval {low} to {high}{'' if found.differ else ', not significant'}"

@@ -42,7 +42,7 @@ def results(context: click.Context, options: Options, as_json: bool) -> None:
         context.invoke(list_results, **context.params)
     for name, option in (("as_json", "--json"), ("sets", "--set"), ("config_file", "--config")):
         if context.invoked_subcommand and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{option} belongs behind the subcommand: {context.invoked_subcommand} {option} …")
+            raise click.UsageError(f"{option} goes after the subcommand: {context.invoked_subcommand} {option} …")
 
 
 @results.command("list")

@@ -127,7 +127,7 @@ def id_of(word: str, known: Sequence[str], where: str = "") -> str:
     if len(found) > 1:
         more = f" and {len(found) - MOST_CANDIDATES} more" if len(found) > MOST_CANDIDATES else ""
         listed = ", ".join(found[:MOST_CANDIDATES])
-        raise click.UsageError(f"{word!r} is the beginning of {len(found)} ids: {listed}{more}")
+        raise click.UsageError(f"{word!r} matches {len(found)} ids: {listed}{more}")
     return found[0]
 
 

@@ -40,12 +40,12 @@ MAX_CONTENT = 1000
 """Of SI and TI: eight bits give at most some hundreds."""
 
 
-RUNS = "Ids of the runs to take, with commas; all if empty."
+RUNS = "Run ids, separated by commas (default: all)."
 
 REPORT_VMAF = "VMAF that is good enough, for the report's verdict (default 90, if VMAF was measured)."
 
 WHICH = {
-    "machine": "A part of the name of the machine whose results to take; that of the newest run if empty.",
+    "machine": "Part of a machine's name: only its results (default: the newest run's machine).",
     "runs": RUNS,
 }
 """Parameters of every call that takes several runs."""
@@ -95,7 +95,7 @@ async def _report(parts: Parts, request: Request) -> Response:
     query={
         "a": "The id of a run.",
         "b": "The id of another.",
-        "together": "How many comparisons are read at once; the tests are corrected for all of them (default 1).",
+        "together": "Number of comparisons that are read together; tests are corrected for all of them (default 1).",
     },
     refusals={404: "There is no such file.", 422: "A parameter or a file is wrong."},
 )
@@ -166,8 +166,8 @@ def _report_target(request: Request) -> AdviceTarget | None:
     "GET",
     "/api/v1/curves",
     query={
-        "first": "Words of the curves to compare with, as libx264 or slow; any if empty.",
-        "second": "Words of the curves to compare.",
+        "first": "Reference curves by name, such as libx264 or slow (default: any).",
+        "second": "Curves to compare, by name.",
         "quality": "vmaf (default), psnr or ssim.",
         **WHICH,
     },
@@ -187,14 +187,14 @@ async def _curves(parts: Parts, request: Request) -> CurveComparison:
     "/api/v1/prediction",
     query={
         "streams": "Concurrent streams.",
-        "resolution": f"The picture (default {DEFAULT_RESOLUTION}); several, with commas, for a ladder.",
+        "resolution": f"Picture size (default {DEFAULT_RESOLUTION}); several, separated by commas, for a ladder.",
         "fps": f"Frames a second (default {DEFAULT_FPS:g}).",
-        "bitrate": "Such as 2500k, one for each picture; else that of the measured settings is assumed.",
-        "source": "The content of this measured source.",
-        "si": "Mean SI of another content (ITU-T P.910).",
-        "ti": "Mean TI of another content.",
-        "encoder": "Of this encoder alone.",
-        "preset": "Of this preset alone.",
+        "bitrate": "Video bitrate, such as 2500k, one for each rendition (default: as in the measured settings).",
+        "source": "Content: as this measured source.",
+        "si": "Content: its mean SI (ITU-T P.910).",
+        "ti": "Content: its mean TI.",
+        "encoder": "Only results of this encoder.",
+        "preset": "Only results of this preset.",
         "extrapolate": "true extrapolates outside the measured range; the answer is marked.",
         **WHICH,
     },

@@ -15,7 +15,7 @@ from wattview.daemon.lab.os_errors import os_error_text
 from wattview.model import CommandReport, EncoderOffer, RecordingRequest, Run, RunPlan, RunRequest, ScenarioPreset
 from wattview.model.run_request import run_request
 
-WINDOW_REFUSALS = {404: "There is no such run.", 409: "It has no such window now; the text says why."}
+WINDOW_REFUSALS = {404: "There is no such run.", 409: "The run has no such window now; the error says why."}
 
 
 @answers("GET", "/api/v1/scenarios")
@@ -28,7 +28,7 @@ async def _scenarios(parts: Parts, request: Request) -> list[ScenarioPreset]:
     "GET",
     "/api/v1/encoders",
     gives=list[EncoderOffer],
-    refusals={409: "A run is active: nothing is tried meanwhile.", 503: "There is no FFmpeg."},
+    refusals={409: "A run is active; encoders are not tested meanwhile.", 503: "There is no FFmpeg."},
 )
 async def _encoders(parts: Parts, request: Request) -> Sequence[EncoderOffer]:
     """The video encoders of the FFmpeg that runs scenarios, and which of them do not work on this machine."""
@@ -122,7 +122,7 @@ async def _report_command(parts: Parts, request: Request) -> Run:
     refusals={
         409: "A run is active.",
         422: "A field is wrong; it is named.",
-        503: "The disk does not take it.",
+        503: "The result cannot be written.",
     },
 )
 async def _record(parts: Parts, request: Request) -> Run:

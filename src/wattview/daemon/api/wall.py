@@ -42,7 +42,7 @@ async def _calibration(parts: Parts, request: Request) -> WallCalibration:
     takes=CalibrationOffer,
     refusals={
         409: "It was made on another model of machine.",
-        422: "It cannot be used; the text says why.",
+        422: "It cannot be used; the error says why.",
         503: "It cannot be written.",
     },
 )

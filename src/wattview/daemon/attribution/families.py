@@ -118,8 +118,8 @@ def _encoder_families(streams: Mapping[StreamKey, StreamPower]) -> list[Family]:
 
 def _idle_families(accounts: Accounts, *, fresh: bool) -> list[Family]:
     last, idle, ledger = accounts.marginal.last if fresh else None, accounts.idle, accounts.marginal.ledger
-    watts = gauge("wattview_idle_power_watts", "What the machine draws at rest, GPUs included.")
-    method = gauge("wattview_idle_power_info", "How idle power was found, as a label; always 1.")
+    watts = gauge("wattview_idle_power_watts", "Idle power of the machine, GPUs included.")
+    method = gauge("wattview_idle_power_info", "How idle power was determined, as a label; always 1.")
     if last is not None and idle is not None:
         watts.add(last.idle_joules / last.seconds)
         method.add(1, labels(method=idle.method))

@@ -57,7 +57,7 @@ class IdleMemory:
         try:
             whole_file.write(self._path, data)
         except OSError as error:
-            log.warning("what was learnt of idle power cannot be kept: %s: %s", self._path, error.strerror)
+            log.warning("idle power cannot be saved: %s: %s", self._path, error.strerror)
 
     def _load(self) -> dict[str, IdleModel]:
         try:
@@ -66,7 +66,7 @@ class IdleMemory:
         except FileNotFoundError:
             return {}
         except (OSError, *UNREADABLE) as error:
-            log.warning("the idle power is learnt again: %s: %s", self._path, why_unreadable(error))
+            log.warning("idle power is measured anew: %s: %s", self._path, why_unreadable(error))
             return {}
 
 

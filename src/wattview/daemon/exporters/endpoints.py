@@ -151,7 +151,7 @@ async def targets(config: Config) -> list[ExporterTarget]:
     found = []
     for exporter, port in served:
         url = exporter_url(config.daemon.listen, port) if port else known.get(exporter.name, "")
-        problem = "" if url else "its port is picked by the daemon, and no daemon answers"
+        problem = "" if url else "its port is chosen by the daemon, and no daemon answers"
         found.append(ExporterTarget(exporter.name, url, exporter.key, problem, expected=exporter.expected, pid=pid))
     return found
 

@@ -60,7 +60,7 @@ async def occupant(url: str) -> str:
             answer, body = await get(client, f"{url}/metrics", SECONDS, MAX_BYTES)
             who = described(answer, body, await self_report(client, url, SECONDS))
         except (TimeoutError, httpx.HTTPError, FetchError):
-            who = "another program, which answers no HTTP"
+            who = "another program, which does not speak HTTP"
     return await with_process(who, url)
 
 

@@ -51,7 +51,7 @@ def results_families(run: RunResult | None) -> list[Family]:
             gauge("wattview_results_scenarios", "Scenarios in the results file.", count + run.left_out),
             gauge(
                 "wattview_results_shown_scenarios",
-                "Those that the exporters show: its first ones.",
+                "Scenarios of the results file that the exporters show.",
                 min(count, MAX_SCENARIOS),
             ),
         ]

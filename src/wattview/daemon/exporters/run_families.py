@@ -31,7 +31,7 @@ def run_families(runs: Iterable[Run]) -> list[Family]:
             current = run
         else:
             ended[run.state] += 1
-    total = counter("wattview_runs_total", "Scenario runs that have ended, by how.")
+    total = counter("wattview_runs_total", "Scenario runs that have ended, by state.")
     for state in get_args(RunState):
         if state != "running":
             total.add(ended[state], labels(state=state))
@@ -52,8 +52,8 @@ def _phase(run: Run | None) -> Family:
 
 def machine_families(machine: MachinePower | None) -> list[Family]:
     """Power of the whole machine. Unknown figures have no samples."""
-    watts = gauge("wattview_machine_power_watts", "Power of the host and of the GPUs that it does not hold.")
-    error = gauge("wattview_machine_power_error_watts", "How far that power may be from what the meter counted.")
+    watts = gauge("wattview_machine_power_watts", "Power of the host, and of GPUs that its source does not see.")
+    error = gauge("wattview_machine_power_error_watts", "Bound on the reading error of that power.")
     if machine is not None:
         watts.add(machine.watts, labels(source=machine.source))
         error.add(None if machine.watts is None else machine.error_watts, labels(source=machine.source))
@@ -61,8 +61,8 @@ def machine_families(machine: MachinePower | None) -> list[Family]:
 
 
 _HOURLY = rows("""
-energy wattview_energy_cost_per_hour What the machine's energy costs an hour at this rate.
-compute wattview_compute_cost_per_hour What its busy CPUs and GPUs cost an hour.
+energy wattview_energy_cost_per_hour Cost per hour of the machine's energy, at its current power.
+compute wattview_compute_cost_per_hour Cost per hour of the machine's busy CPUs and GPUs.
 carbon_grams wattview_carbon_grams_per_hour CO2 equivalent of the machine's energy, an hour.
 embodied_grams wattview_embodied_carbon_grams_per_hour The machine's embodied CO2 equivalent, an hour of it.
 stale wattview_grid_stale 1 if a price or intensity of the grid is the last known one.
@@ -89,8 +89,6 @@ def price_families(cost: Cost, time: float, known: GridPrices | None = None) -> 
         gauge("wattview_price_energy_per_kwh", "Price of a kilowatt-hour now.", price.value, currency),
         gauge("wattview_price_cpu_per_hour", "Price of one CPU, fully used for an hour.", cost.cpu_per_hour, currency),
         gauge("wattview_pue_ratio", "Power usage effectiveness (PUE) of the site.", cost.pue),
-        gauge(
-            "wattview_budget_per_hour", "What this host may cost an hour, energy and CPU together.", budget, currency
-        ),
+        gauge("wattview_budget_per_hour", "Budget of this host per hour, energy and compute.", budget, currency),
         gauge("wattview_carbon_grams_per_kwh", "CO2 equivalent of a kilowatt-hour of this grid.", grams),
     ]

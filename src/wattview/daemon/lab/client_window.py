@@ -23,7 +23,7 @@ class ClientGone(Exception):
     """The client has not been heard for ``LEASE_SECONDS``. ``str()`` says so."""
 
     def __init__(self) -> None:
-        super().__init__(f"the client that ran the command has said nothing for {LEASE_SECONDS:.0f} s")
+        super().__init__(f"the client that ran the command has not reported for {LEASE_SECONDS:.0f} s")
 
 
 class WrongTurn(Exception):

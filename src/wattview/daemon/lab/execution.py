@@ -207,7 +207,7 @@ class Execution:
         notes += [*(f"source: {remark}" for remark in film.remarks), *rate_remarks(film, scenario)] if film else []
         notes += remarks
         if film and not film.sound and scenario.audio != "none":
-            notes.append("source: it has no sound, and so the streams have none")
+            notes.append("source: it has no sound, so the streams have none")
         stamps, lack = await can_stamp(scenario, to, settings.ffmpeg, self._capabilities)
         notes += lack
         group = self._group = EncoderGroup(
@@ -255,7 +255,7 @@ class Execution:
 
         async def hold(trail: WindowTrail, begun: float) -> None:
             if not await client.hold(trail.look, TRAIL_SECONDS, scenario.duration):
-                notes.append(f"the window was closed after {scenario.duration:g} s; the command was not at its end")
+                notes.append(f"the window was closed after {scenario.duration:g} s; the command had not ended")
 
         notes: list[str] = []
         try:

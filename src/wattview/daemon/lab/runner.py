@@ -91,7 +91,7 @@ class Runner:
         """The video encoders that a request can name here. Raises RunBusy: hardware is not tried while a run measures;
         ``children.ProgramMissing``."""
         if self._execution is not None:
-            raise RunBusy(f"the run {self._execution.id} is going on; encoders are tried when it is over")
+            raise RunBusy(f"the run {self._execution.id} is active; encoders can be tested when it has ended")
         return await self._capabilities.encoders(self._config.scenarios.ffmpeg)
 
     def plan(self, request: RunRequest) -> RunPlan:
@@ -106,7 +106,7 @@ class Runner:
     def start(self, request: RunRequest) -> Run:
         """Starts a run. Raises RunBusy or InvalidScenario; every later failure is a state of the run."""
         if self._execution is not None:
-            raise RunBusy(f"the run {self._execution.id} is going on; stop it first, or wait for its end")
+            raise RunBusy(f"the run {self._execution.id} is active; stop it first, or wait for its end")
         plan = plan_of(request, Path(self._config.scenarios.media_dir), self._config.scenarios.targets)
         execution = Execution(
             self._free_id(),
@@ -128,12 +128,12 @@ class Runner:
         Raises RunBusy, InvalidScenario, OSError.
         """
         if self._execution is not None:
-            raise RunBusy(f"the run {self._execution.id} is going on; stop it first, or wait for its end")
+            raise RunBusy(f"the run {self._execution.id} is active; stop it first, or wait for its end")
         if not 0.0 < request.end - request.start <= LONGEST_SECONDS:
             hours = LONGEST_SECONDS / 3600
             raise InvalidScenario("end", f"expected a time after start, and at most {hours:.0f} hours later")
         if request.end > time.time():
-            raise InvalidScenario("end", "it is in the future; a recording that is to come is a run")
+            raise InvalidScenario("end", "it is in the future; to record from now on, start a run")
         parts, lack = await self._around.parts(request.start, request.end)
         record = past_record(request.name, request.start, request.end, parts, [lack] if lack else [])
         scenario = window(request.name, "recording", request.end - request.start)

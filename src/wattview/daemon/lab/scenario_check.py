@@ -102,7 +102,7 @@ def media_file(scenario: Scenario, media_dir: Path) -> Path | None:
     except OSError as error:
         raise MediaError(f"{name}: {error.strerror}") from None
     if path.parent != directory:
-        raise MediaError(f"{name} leads out of the media directory {directory}")
+        raise MediaError(f"{name} leads outside the media directory {directory}")
     if not is_file:
         raise MediaError(f"no file {name} in the media directory {directory}")
     return path
@@ -148,7 +148,7 @@ async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, ca
                 needed = scenario.warmup + scenario.steady + scenario.duration + START_SECONDS
                 if film.seconds is not None and not film.begins_again and film.seconds < needed:
                     raise FilmError(
-                        f"it is {film.seconds:.1f} s long, and FFmpeg cannot begin it again from its first picture; "
+                        f"it is {film.seconds:.1f} s long, and FFmpeg cannot restart it from its first picture; "
                         "put it into another container (ffmpeg -i FILE -c copy FILE.mkv), or measure for a shorter time"
                     )
             except FilmError as error:
@@ -218,23 +218,23 @@ def _check_target(field: str, scenario: Scenario, targets: Mapping[str, str]) ->
     if not scenario.target:
         return
     if not scenario.push:
-        raise InvalidScenario(f"{field}.target", "it has no meaning without push")
+        raise InvalidScenario(f"{field}.target", "it needs push")
     try:
         found = destination.target(scenario.target, targets)
     except ValueError as error:
         raise InvalidScenario(f"{field}.target", str(error)) from None
     outputs = sum(len(stream.variants) for stream in streams_of(scenario))
     if outputs > 1 and not found.takes_several:
-        text = f"one address for {outputs} streams; put {destination.STREAM} in it where each has its own name"
+        text = f"one address for {outputs} streams; put {destination.STREAM} where the name of each belongs"
         raise InvalidScenario(f"{field}.target", text)
     if scenario.viewers and not found.watchable:
-        text = f"players cannot pull from where {found.transport.name} pushes to; leave them out, or push elsewhere"
+        text = f"players cannot pull from {found.transport.name} targets; leave them out, or push elsewhere"
         raise InvalidScenario(f"{field}.viewers", text)
 
 
 def _check_push(field: str, scenario: Scenario) -> None:
     if scenario.viewers and not scenario.push:
-        raise InvalidScenario(f"{field}.viewers", "nobody can watch what is not pushed: set push, or no viewers")
+        raise InvalidScenario(f"{field}.viewers", "viewers need pushed streams: set push, or no viewers")
 
 
 def _check_crf(field: str, scenario: Scenario) -> None:

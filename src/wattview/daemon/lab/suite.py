@@ -112,7 +112,7 @@ def _translated(item: object, field: str) -> object:
     for theirs, ours in _ALIASES.items():
         if theirs in fields:
             if ours in fields:
-                raise SuiteError(f"{field}.{theirs}", f"it says the same as {ours}; give one of them")
+                raise SuiteError(f"{field}.{theirs}", f"it duplicates {ours}; give one of them")
             fields[ours] = fields.pop(theirs)
     outputs = fields.get("renditions")
     if isinstance(outputs, list) and outputs and all(isinstance(output, dict) for output in outputs):

@@ -29,7 +29,7 @@ def problem(calibration: WallCalibration) -> str:
         return f"it has terms that this WattView does not know: {', '.join(unknown)}"
     covariance = calibration.covariance
     if not size or len(calibration.coefficients) != size or [len(row) for row in covariance] != [size] * size:
-        return "its coefficients do not go with its terms"
+        return "its coefficients do not match its terms"
     if "warm" in calibration.terms and not calibration.warm_seconds > 0.0:
         return "warm_seconds is missing"
     figures = (*calibration.coefficients, *(value for row in covariance for value in row))

@@ -117,8 +117,8 @@ class Wall:
             tell(
                 "warning",
                 "wall",
-                f"the calibration no longer fits: the meter says {minute.metered:.1f} W, and it says"
-                f" {minute.calibrated:.1f} W, which may be ±{minute.error:.1f} W; run: wattview calibrate",
+                f"the calibration no longer fits: the meter reads {minute.metered:.1f} W, the"
+                f" calibration {minute.calibrated:.1f} W ±{minute.error:.1f} W; run: wattview calibrate",
             )
 
     def power(self, metered: WallPower | None) -> WallPower | None:
@@ -137,7 +137,7 @@ class Wall:
         power = self._power
         if self._model is None or power is None or time.monotonic() - power.monotonic <= self._stale:
             return power
-        return replace(power, watts=None, error_watts=None, joules_total=None, reason="not asked for lately")
+        return replace(power, watts=None, error_watts=None, joules_total=None, reason="not read recently")
 
     def kept(self) -> tuple[float, list[Sample]]:
         """The calibration's series for the history, and their time. They include the wall's power only if no meter
@@ -156,7 +156,7 @@ class Wall:
         chosen = [one for one in metered.meters if not meter or one.name == meter] if metered is not None else []
         reason = ""
         if metered is None:
-            reason = "no meter at the wall is set: name one in [[power.meters]]"
+            reason = "no wall meter is configured: add one to [[power.meters]]"
         elif not chosen:
             reason = f"no meter is called {meter!r}; there are: {', '.join(one.name for one in metered.meters)}"
         elif not meter and metered.watts is None:
@@ -217,7 +217,7 @@ class Wall:
         # An imported one was compared when it was imported.
         here = replace(calibration.machine if calibration.imported else self._here, gpus=gpus)
         changed = difference(calibration.machine, here)
-        return f"the machine is not as it was calibrated ({changed}): run wattview calibrate" if changed else ""
+        return f"the machine has changed since the calibration ({changed}): run wattview calibrate" if changed else ""
 
     def _identity(self) -> MachineModel:
         return replace(self._here, gpus=self._gpus() or ())

@@ -29,7 +29,7 @@ _VENDORS: dict[str, Literal["amd", "intel"]] = {"0x1002": "amd", "0x8086": "inte
 _NAMES = {"amd": "AMD GPU", "intel": "Intel GPU"}
 _MICRO = 1e-6
 _LET_GO = (
-    "its driver has let go of it, and it is still plugged in",
+    "its driver has released it, although it is still present",
     "load its driver again (see dmesg), or restart WattView to measure without it",
 )
 

@@ -173,7 +173,7 @@ def _parts(reading: GpusReading) -> Iterator[tuple[str, Gpu | GpuInstance]]:
 
 
 def _xids(gpus: Iterable[Gpu]) -> Family:
-    family = counter("wattview_gpu_xid_errors_total", "XID errors since WattView began to listen, by number.")
+    family = counter("wattview_gpu_xid_errors_total", "XID errors since WattView started to listen, by number.")
     for gpu in gpus:
         for xid, count in sorted(gpu.xids.items()):
             family.add(count, labels(gpu=str(gpu.index), uuid=gpu.uuid, xid=str(xid)))

@@ -55,9 +55,9 @@ make = Entsoe
 def prices(body: bytes, settings: GridSettings) -> list[GridSpan]:
     """The prices of one answer. Raises SourceBroken, with ENTSO-E's own reason where it gives one."""
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
-        raise SourceBroken("ENTSO-E answered a document with entities, which is not read")
+        raise SourceBroken("ENTSO-E sent a document with entities, which is not read")
     if body.count(b"<") > MAX_TAGS:
-        raise SourceBroken(f"ENTSO-E answered a document of more than {MAX_TAGS:,} tags")
+        raise SourceBroken(f"ENTSO-E sent a document of more than {MAX_TAGS:,} tags")
     try:
         document = fromstring(body)  # noqa: S314 - it has no entities
     except ParseError as error:

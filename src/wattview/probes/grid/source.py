@@ -75,7 +75,7 @@ class OnlineSource:
     def decoded(self, answer: Fetched, kind: type[T]) -> T:
         """The JSON of an answer of status 200. Raises SourceRefused or SourceBroken."""
         if answer.status in (401, 403):
-            raise SourceRefused(f"{answer.place} answered {answer.status}: it does not take this key", "see token_file")
+            raise SourceRefused(f"{answer.place} answered {answer.status}: it rejects this key", "see token_file")
         if answer.status != 200:
             said = " ".join(answer.body[:120].decode("utf-8", "replace").split())
             raise SourceBroken(f"{answer.place} answered {answer.status}: {said}")
@@ -91,7 +91,7 @@ def plausible(quantity: GridQuantity, spans: Iterable[GridSpan]) -> list[GridSpa
     given = list(spans)
     good = [span for span in given if least <= span.value <= most and is_span(span)]
     if given and not good:
-        raise SourceBroken(f"{given[0].value:g} is no {quantity} of a kilowatt-hour ({least:g} to {most:g})")
+        raise SourceBroken(f"{given[0].value:g} is no possible {quantity} of a kWh ({least:g} to {most:g})")
     return good
 
 

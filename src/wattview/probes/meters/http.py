@@ -47,7 +47,7 @@ class MeterSite:
             return await self._site.fetch(path, **more)
         except Unreachable as error:
             await self.close()
-            raise SourceAbsent(error.reason, "see that the meter is on, and that url is its address") from None
+            raise SourceAbsent(error.reason, "check that the meter is on, and that url is its address") from None
         except NoAnswer as error:
             await self.close()
             raise SourceBroken(error.reason) from None
@@ -63,7 +63,7 @@ class MeterSite:
         """Raises SourceRefused or SourceBroken."""
         if answer.status in REFUSED:
             raise SourceRefused(
-                f"{answer.place} answered {answer.status}: it asks for another user and password",
+                f"{answer.place} answered {answer.status}: it requires another user and password",
                 "put user:password into a file and set token_file",
             )
         if answer.status != 200:

@@ -131,10 +131,10 @@ def power_reading(answer: bytes) -> MeterAnswer:
             "the BMC does not measure power (it does not know DCMI)", "use its Redfish service, or a plug"
         )
     if answer[:1] == b"\xd4":
-        raise SourceRefused("the BMC does not let this interface ask for its power")
+        raise SourceRefused("the BMC does not allow power readings over this interface")
     if answer[:1] != b"\x00":
         code = f"0x{answer[0]:02x}" if answer else "nothing"
-        raise SourceBroken(f"the BMC answered {code} to a question for its power")
+        raise SourceBroken(f"the BMC answered {code} to the request for its power")
     if len(answer) < 19 or answer[1] != DCMI:
         raise SourceBroken(f"{len(answer)} bytes are no power reading of DCMI")
     now, least, most, mean, _time, period, state = struct.unpack_from("<HHHHIIB", answer, 2)

@@ -105,7 +105,7 @@ class MeterRecord:
             return None, None, self._failure()  # its first answer is not due yet
         if self.stopped(now) and self._alive is not None:
             seconds = now.monotonic - self._alive.monotonic
-            reason = f"has shown the same for {seconds:.0f} s: it stands still"
+            reason = f"has shown the same for {seconds:.0f} s: it is stuck"
             return None, None, Fault("meter", reason, "restart the meter")
         return self.watts, self._energy.joules, self.fault
 

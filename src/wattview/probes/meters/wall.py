@@ -103,7 +103,7 @@ def _share(meter: MeterReading, value: float | None) -> float | None:
 
 def _unknown(meter: MeterReading) -> str:
     if meter.share is None:
-        return f"{meter.machines} machines are behind {meter.name}, and nobody said how much of it is this one's"
+        return f"{meter.machines} machines are behind {meter.name}, and the share of this one is not configured"
     if meter.watts is not None:
         return ""
     return f"{meter.name} {meter.fault.reason if meter.fault is not None else 'has not answered yet'}"

@@ -63,11 +63,11 @@ class BatteryPower:
         feeding = [battery for battery in batteries if battery.discharging]
         if plugged or not feeding:
             said = "it is plugged in" if plugged else f"its status is {batteries[0].status or 'not told'!r}"
-            raise SourceAbsent(f"the battery does not feed the machine: {said}")
+            raise SourceAbsent(f"the machine does not run on battery: {said}")
         watts = 0.0
         for battery in feeding:
             if not battery.watts:
-                raise SourceAbsent(f"{battery.name} feeds the machine and does not report its power")
+                raise SourceAbsent(f"{battery.name} powers the machine but does not report its power")
             if reason := implausible(battery.watts, BATTERY_WATTS):
                 raise SourceBroken(f"{battery.name}: {reason}")
             watts += battery.watts

@@ -106,7 +106,7 @@ class HwmonMeters:
             raise SourceAbsent(f"no sensor under {self._root} measures the host")
         if self._missing:
             raise SourceBroken(
-                f"{self._missing}, and the others are not the whole",
+                f"{self._missing}, and the sum without it would be too small",
                 "load its driver again, or restart WattView to measure without it",
             )
         watts = 0.0

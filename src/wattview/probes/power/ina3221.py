@@ -81,7 +81,7 @@ class Ina3221:
         for names in WHOLES:
             if names <= rails.keys():
                 return [rails[name] for name in sorted(names)]
-        raise SourceAbsent(f"the rails of this machine's INA3221 are not known to be the whole: {', '.join(rails)}")
+        raise SourceAbsent(f"the rails of this machine's INA3221 may not cover the whole machine: {', '.join(rails)}")
 
     def _hwmon(self) -> Iterable[Rail]:
         for chip in sorted((self._root / "class" / "hwmon").glob("hwmon*")):

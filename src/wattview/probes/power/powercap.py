@@ -107,7 +107,7 @@ class PowercapZones:
         self._require_some(read, alive, refused, faults)
         self._judge_psys(grown)
         if self._psys_too_small:
-            faults.append(Fault("psys", "it counts less than the packages that it contains, and is not believed"))
+            faults.append(Fault("psys", "it counts less than the packages that it contains, and is ignored"))
         psys = self._psys()
         counted = psys or self._packages_and_dram()
         self._add_up(counted, grown)
@@ -166,7 +166,7 @@ class PowercapZones:
             raise SourceStill(
                 "the RAPL counters do not move: "
                 + ", ".join(zone.path + (" (disabled)" if zone.disabled else "") for zone in read)
-                + "; a virtual machine may show counters that its host does not drive"
+                + "; a virtual machine may show counters that its hypervisor does not update"
             )
         if refused:
             raise SourceRefused("the RAPL counters (energy_uj) are readable by root only", self._permission())
@@ -195,11 +195,11 @@ class PowercapZones:
                 continue
             name = text_or_none(directories[path] / "name")
             if not name or (parent and parent not in packages):
-                self._nameless.append(Fault(path, "it does not tell its name"))
+                self._nameless.append(Fault(path, "it has no name"))
                 continue
             package, label, kind = _labels(name, packages.get(parent, ""))
             if kind == "other":
-                self._nameless.append(Fault(path, f"it is not known what a zone called {name!r} counts"))
+                self._nameless.append(Fault(path, f"it is unknown what a zone called {name!r} counts"))
             if (package, label) in taken:
                 if taken[package, label] != control_type:
                     packages[path] = package
@@ -353,14 +353,12 @@ def _still_fault(zone: PowercapZone) -> Fault:
 
 
 def _endless_fault(zone: PowercapZone) -> Fault:
-    return Fault(
-        zone.path, "its counter fell and max_energy_range_uj is unknown: what it counted up to its end is missing"
-    )
+    return Fault(zone.path, "its counter fell and max_energy_range_uj is unknown: the energy up to its wrap is missing")
 
 
 def _gone_fault(zone: PowercapZone) -> Fault:
     return Fault(
         zone.path,
-        f"{zone.package}/{zone.zone} has gone from the powercap tree",
+        f"{zone.package}/{zone.zone} has disappeared from the powercap tree",
         "put its CPUs online again, or restart WattView to measure without it",
     )

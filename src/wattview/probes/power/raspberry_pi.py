@@ -95,5 +95,5 @@ def rails_watts(text: str) -> float:
     if not amperes:
         raise SourceAbsent("this Raspberry Pi has no PMIC that measures (it takes a Raspberry Pi 5)")
     if missing := sorted(amperes.keys() - volts.keys()):
-        raise SourceBroken(f"the PMIC tells no voltage of {', '.join(missing)}")
+        raise SourceBroken(f"the PMIC reports no voltage of {', '.join(missing)}")
     return sum(current * volts[rail] for rail, current in amperes.items())

@@ -95,7 +95,7 @@ def _applications(streams: list[Stream]) -> list[Family]:
 
 
 def _stream_info(server: RtmpServer, streams: list[Stream]) -> Family:
-    family = gauge("nginx_rtmp_stream_info", "What the stream is made of, and the server that serves it.")
+    family = gauge("nginx_rtmp_stream_info", "Codecs and picture of the stream, and its server, as labels; always 1.")
     for stream in streams:
         family.add(
             1,

@@ -38,9 +38,7 @@ def parse(xml: bytes, *, time: float, monotonic: float) -> StreamsReading:
     root, found, repairs = read(xml, _Collected)
     faults = []
     if repairs:
-        faults.append(
-            Fault("statistics page", f"not well-formed XML ({repairs}); what could be made out is shown", UPDATE)
-        )
+        faults.append(Fault("statistics page", f"not well-formed XML ({repairs}); what could be read is shown", UPDATE))
     if found.unlisted:
         faults.append(too_many(found.unlisted))
     streams, same_name = merge(found.listed)
@@ -50,7 +48,7 @@ def parse(xml: bytes, *, time: float, monotonic: float) -> StreamsReading:
                 f"stream {app}/{name}",
                 f"{count} streams share this name (in several `server` blocks, or because the module writes a space "
                 "for each byte outside ASCII); their figures are added up",
-                "give streams names of their own, of ASCII letters and digits",
+                "give streams unique names of ASCII letters and digits",
             )
         )
     server = _server(root, found)

@@ -77,7 +77,7 @@ def read(xml: bytes, collector: Callable[[], C]) -> tuple[Element, C, str]:
 
 
 def _refuse_dtd(*_: object) -> None:
-    raise SourceBroken("the statistics page carries a DTD, which the RTMP module never writes")
+    raise SourceBroken("the statistics page carries a DTD, which the RTMP module never sends")
 
 
 def _not_a_page(xml: bytes) -> SourceBroken:

@@ -36,7 +36,7 @@ _INFO = ("id", "user", "image", "container_id")
 
 
 def families(reading: WorkloadsReading) -> list[Family]:
-    cpu = counter("wattview_workload_cpu_seconds_total", "CPU time of a workload, what is inside it left out.")
+    cpu = counter("wattview_workload_cpu_seconds_total", "CPU time of a workload, without that of workloads inside it.")
     memory = gauge("wattview_workload_memory_bytes", "Memory charged to a workload, page cache included.")
     info = gauge("wattview_workload_info", "What a running workload is: its id, user, image and container; always 1.")
     running = {one.id for one in reading.workloads}

@@ -105,7 +105,7 @@ class WorkloadsProbe:
             found = [_of_program(program) for program in loose.programs.values()]
             found.append(_of_kernel("threads", "kernel threads", loose.kernel.seconds, loose.kernel.percent))
         except (OSError, ValueError) as error:
-            faults.append(Fault("root cgroup", f"processes outside of control groups are not known: {error}"))
+            faults.append(Fault("root cgroup", f"processes outside of control groups are unknown: {error}"))
         try:
             times = cpu_total(self._stat.read())
             spent = times.irq + times.softirq

@@ -217,7 +217,7 @@ def facts(host: FleetHost) -> Parts:
     elif row.state == "connecting":
         parts.append("has not answered yet")
     elif row.state == "quiet":
-        parts.append((f"is connected and has said nothing for {about(row.seen_seconds or 0)}", "$text-warning"))
+        parts.append((f"is connected but has not answered for {about(row.seen_seconds or 0)}", "$text-warning"))
     else:
         parts.append((f"✗ {row.reason}", "$text-error"))
     if row.state == "lost" and host.retry_seconds >= 1:

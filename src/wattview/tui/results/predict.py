@@ -26,7 +26,7 @@ WITHIN, BEYOND = "no answer", "a guess"
 BEYOND_CHOICES = (("no answer", WITHIN), ("a guess", BEYOND))
 """What to do outside of the measured range."""
 
-OUTSIDE = "So measure it (n), or choose a guess at Beyond (tab)."
+OUTSIDE = "Measure it (n), or extrapolate with Beyond (tab)."
 
 ASKED = "asked"
 

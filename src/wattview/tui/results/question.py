@@ -17,7 +17,7 @@ from wattview.tui.widgets.pane import Pane, Parts
 PATIENCE_SECONDS = 0.2
 """How long a field must be unchanged before the question is sent."""
 
-NARROWER = "Mark scenarios or runs with space: then only their runs are asked about."
+NARROWER = "Mark scenarios or runs with space: to use only their runs."
 
 
 class QuestionPage(Widget):

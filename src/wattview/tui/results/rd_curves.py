@@ -31,7 +31,7 @@ QUALITIES = ("vmaf", "psnr", "ssim")
 PRICES = ("bitrate_bps", "net_watts_per_stream", "watts_per_stream", "cost_per_stream_hour")
 """The price axes, in the order of key ``f``."""
 
-NO_SUCH_PAIR = "these two are not of the same streams and pictures: there is nothing to compare"
+NO_SUCH_PAIR = "these two differ in streams or pictures and cannot be compared"
 ALONE = "there is no other curve to compare it with: measure another encoder, or another preset, at several bitrates"
 
 

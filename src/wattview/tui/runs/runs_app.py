@@ -54,7 +54,7 @@ class RunsApp(TimeTravelApp):
         elif _is_recording(run):
             self._end_recording(run.id)
         else:
-            self.notify(f"Run {run.id} is active, and is recorded anyway.", title="Not recorded", severity="warning")
+            self.notify(f"Run {run.id} is active, and is recorded already.", title="Not recorded", severity="warning")
 
     @work(exit_on_error=False)
     async def _record(self, name: str) -> None:
@@ -63,7 +63,7 @@ class RunsApp(TimeTravelApp):
         except ClientError as error:
             self.notify(str(error), title="Not recorded", severity="error")
         else:
-            self.notify("R ends it; then it is a result, with every workload and stream.", title="Recording")
+            self.notify("R ends it. The result has every workload and stream.", title="Recording")
 
     @work(exit_on_error=False)
     async def _end_recording(self, run_id: str) -> None:

@@ -92,7 +92,7 @@ def encoder_words(one: StreamEncoder | None) -> str:
         where = f" in {one.kind} {one.name}" if one.name else ""
         return f"{process}{where} on {one.host}, as its daemon says"
     if one.match == "remote":
-        return f"on {one.host}, another machine: what it draws is not known here"
+        return f"on {one.host}, another machine, so its power is unknown here"
     return one.reason or "the server itself fetches or relays the stream"
 
 

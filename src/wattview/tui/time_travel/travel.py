@@ -34,7 +34,7 @@ EDGE_SECONDS = 5.0
 
 TIME = Binding.Group("Time", compact=True)
 
-ONLY_POWER = "The history no longer reaches so far (history.retention): only its windows' power is left, at full rate."
+ONLY_POWER = "The history no longer has this run (history.retention): only the power of its windows is left."
 
 
 class TimeTravelApp(BaseApp):
@@ -158,7 +158,7 @@ class TimeTravelApp(BaseApp):
             self.notify(str(error), title=f"Run {run_id} cannot be shown again", severity="error")
             return
         if first > start + 1.0:
-            late = "The history has lost the run's beginning: it is shown from where it begins (history.retention)."
+            late = "The history no longer has the start of the run (history.retention): playback starts later."
             self.notify(late, title=f"Run {run_id}", severity="warning")
         self.playback = PastPlayback(first, first, end, run_id)
         self._backfill = None

@@ -39,5 +39,5 @@ def banner_text(link: Link, age_seconds: float | None, paused: bool, what: str =
     if link.state == "connecting":
         return f"Connecting to the {what} … {about(age_seconds)}" if age_seconds and age_seconds >= 1 else ""
     if age_seconds is not None and age_seconds >= QUIET_SECONDS:
-        return f"! The {what} has said nothing for {about(age_seconds)}."
+        return f"! The {what} has not answered for {about(age_seconds)}."
     return "Paused: the screen is frozen, collecting continues. Press space to resume." if paused else ""

@@ -340,7 +340,7 @@ class Matching:
         proxies = {one.through for one in left if one.through}
         crowd = 0 if end.port else len(self._peers.get(end.address, ()))
         if crowd > MOST_CONNECTIONS:
-            reason = f"{crowd:,} connections come from {end.address}: more than are looked at"
+            reason = f"{crowd:,} connections come from {end.address}: more than WattView compares"
         elif proxies:
             reason = f"it comes through {', '.join(sorted(proxies))}, and no command line names it"
         elif any(one.process is None for one in left) or (not left and self._processes.refused):

@@ -49,7 +49,7 @@ async def destination_of(
     viewers = ["there were no viewers: no server had the streams"] if scenario.viewers else []
     if await capabilities.why_not_encode(settings.ffmpeg, scenario, SRT):
         return None, [f"not pushed: {lack}, nor into SRT's MPEG-TS; the streams were discarded", *viewers]
-    return PRIVATE, [f"pushed over SRT to a receiver of WattView's own, as {lack}", *viewers]
+    return PRIVATE, [f"pushed over SRT to WattView's own receiver, as {lack}", *viewers]
 
 
 async def can_stamp(
@@ -62,4 +62,4 @@ async def can_stamp(
         return False, [f"the end-to-end delay was not measured: {to.transport.name} has time stamps of its own"]
     if await capabilities.can_stamp_arrivals(ffmpeg):
         return True, []
-    return False, [f"the end-to-end delay was not measured: {ffmpeg} cannot note when packets come"]
+    return False, [f"the end-to-end delay was not measured: {ffmpeg} cannot record when packets arrive"]

@@ -52,7 +52,7 @@ class Pace(Struct, frozen=True, kw_only=True):
         if self.dropped_frames:
             texts.append(f"dropped {self.dropped_frames} frames")
         if self.duplicated_frames:
-            texts.append(f"showed {self.duplicated_frames} frames twice")
+            texts.append(f"duplicated {self.duplicated_frames} frames")
         return texts
 
 

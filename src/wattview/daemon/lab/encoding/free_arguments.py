@@ -69,7 +69,7 @@ def parsed(text: str, free: FreeArguments, own: Sequence[str]) -> list[str]:
         if name == "flags":
             _check_flags(value)
         elif not _VALUE.fullmatch(value):
-            raise ValueError(f"{option}: {value!r} is no value of an encoder's option: a number, a word or a list")
+            raise ValueError(f"{option}: {value!r} is not a valid value: a number, a word or a list")
     return words
 
 
@@ -110,10 +110,10 @@ def _check_listed(name: str, shown: str, listed: frozenset[str], own: set[str]) 
     if field:
         raise ValueError(f"{shown}: set the scenario's field {field} instead")
     if name in own:
-        raise ValueError(f"{shown}: WattView sets that itself, so that groups of pictures and rates are as asked")
+        raise ValueError(f"{shown}: WattView sets that itself, so that key frames and rates are as the scenario says")
     if name not in listed:
         near = did_you_mean(name, sorted(listed))
-        raise ValueError(f"{shown} is not one of the encoder's settings that can be given freely{near}")
+        raise ValueError(f"{shown} is not among the encoder options that scenarios may set{near}")
 
 
 def _check_flags(value: str) -> None:

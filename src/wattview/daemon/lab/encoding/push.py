@@ -123,18 +123,18 @@ class Push:
             slowest = min(variant.bits for variant in encoder.stream.variants)
             if waiting and max(waiting) > max(slowest / 8 * MAX_BEHIND_SECONDS, MIN_WAITING_BYTES):
                 self._not_taken.append(
-                    f"{self._whom()} no longer took {encoder.name}: {max(waiting) / 1000:.0f} kB of it were waiting "
+                    f"{self._whom()} stopped receiving {encoder.name}: {max(waiting) / 1000:.0f} kB of it were waiting "
                     "when the window ended"
                 )
 
     def verdict(self) -> tuple[list[str], list[str]]:
         """What was wrong with the pushes, and remarks on them."""
         slow = [
-            f"{self._whom()} took {encoder.name} too slowly, packets to it were dropped"
+            f"{self._whom()} received {encoder.name} too slowly, and packets were dropped"
             for encoder in self._encoders
             if encoder.process.queue_was_full
         ]
-        unseen = [f"whether the server took the streams was not seen: {self._unseen}"] if self._unseen else []
+        unseen = [f"whether the server took the streams is unknown: {self._unseen}"] if self._unseen else []
         return [f"not real time: {text}" for text in (*slow, *self._not_taken)], unseen
 
     async def _why_not_taken(self, encoder: Encoder) -> str:
@@ -157,8 +157,8 @@ class Push:
         if sum(one.is_published(transport, longest) for one in found) >= len(encoder.stream.variants):
             return ""
         if any(not one.is_answered(transport) for one in found):
-            return f"took the connection and has not answered its handshake within {PUBLISHED_SECONDS:.0f} s"
-        return f"has not taken the stream within {PUBLISHED_SECONDS:.0f} s"
+            return f"accepted the connection and did not complete the handshake within {PUBLISHED_SECONDS:.0f} s"
+        return f"has not accepted the stream within {PUBLISHED_SECONDS:.0f} s"
 
     def _whom(self) -> str:
         """``the RTMP server rtmp://host/live``."""

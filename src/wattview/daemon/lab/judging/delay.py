@@ -79,7 +79,7 @@ def source_start(lines: Iterable[str]) -> float:
     """
     starts = [int(found[1]) for line in lines if (found := _SOURCE_LINE.match(line))]
     if not starts:
-        raise DelayUnknown("the source noted no time")
+        raise DelayUnknown("the source reported no time stamps")
     return min(starts) / 1e6
 
 
@@ -105,7 +105,7 @@ def offset(sent: Packets, received: Packets) -> float:
         by_size.setdefault(size, []).append(time)
     compared = range(min(len(received.times), COMPARED_PACKETS))
     if len(compared) < MIN_COMPARED_PACKETS:
-        raise DelayUnknown(f"only {len(compared)} packets came")
+        raise DelayUnknown(f"only {len(compared)}packets arrived")
     votes: Counter[int] = Counter()
     for number in compared:
         size = received.sizes[number]
@@ -119,7 +119,7 @@ def offset(sent: Packets, received: Packets) -> float:
     around = {one: votes[one - 1] + votes[one] + votes[one + 1] for one in votes}
     best = max(around, key=around.__getitem__, default=0)
     if around.get(best, 0) < ENOUGH * len(compared):
-        raise DelayUnknown("the packets that came are not those that were sent")
+        raise DelayUnknown("the packets received are not those that were sent")
     if any(count > around[best] / 2 for one, count in around.items() if abs(one - best) > 2):
         best = _left_alone(sent.lead, around, AS_MANY * around[best])
     return (best + (votes[best + 1] - votes[best - 1]) / around[best]) / 1000
@@ -132,7 +132,7 @@ def _left_alone(lead: float, around: Mapping[int, int], enough: float) -> int:
     near = [one for one in around if any(abs(one - shift) <= 1 for shift in expected)]
     best = max(near, key=around.__getitem__, default=None)
     if best is None or around[best] < enough:
-        raise DelayUnknown("the packets are too much alike to tell which is which")
+        raise DelayUnknown("the packets are too similar to be matched")
     return best
 
 

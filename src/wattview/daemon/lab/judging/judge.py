@@ -45,7 +45,7 @@ class Judge:
         if wrong and known:
             self._fault = f"{encoder_tool} and {tool} give wrong scores: {wrong}; set scenarios.quality_ffmpeg"
         elif wrong:
-            self._notes.append(f"whether the scores are right was not tested: {wrong}")
+            self._notes.append(f"the scores could not be verified: {wrong}")
         if not tool.vmaf:
             self._notes.append(f"VMAF was not measured: {tool.path} has no libvmaf; set scenarios.quality_ffmpeg")
         if settings.cambi and not tool.cambi:

@@ -57,7 +57,7 @@ def read_scores(tool: Tool, folder: Path, stem: str) -> Quality:
     ssims = _column(folder / f"{stem}-ssim.log", "All")
     if not psnrs or len(psnrs) != len(ssims):
         words = last_words(folder / f"{stem.removesuffix(PART)}-reference.log")
-        raise QualityFailed(f"{len(psnrs)} frames were compared; the reference said: {words}")
+        raise QualityFailed(f"{len(psnrs)} frames were compared; the reference decoder said: {words}")
     scores = Quality(frames=len(psnrs), psnr_db=mean_psnr(psnrs), ssim=math.fsum(ssims) / len(ssims), tool=str(tool))
     if tool.xpsnr:
         scores = replace(scores, xpsnr_db=_xpsnr(folder / f"{stem}-xpsnr.log"))

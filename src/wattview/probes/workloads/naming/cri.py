@@ -55,7 +55,7 @@ class CriNames:
         except httpx.HTTPError as error:
             raise SourceBroken(f"{self.where}: {str(error) or type(error).__name__}") from None
         except (ValueError, IndexError, AttributeError, TypeError) as error:
-            raise SourceBroken(f"{self.where}: the answer is no list of the CRI ({error})") from None
+            raise SourceBroken(f"{self.where}: the answer is not a CRI list ({error})") from None
 
     async def _lists(self) -> tuple[bytes, bytes]:
         transport = httpx.AsyncHTTPTransport(uds=self.where, http1=False, http2=True, verify=NO_TLS)

@@ -68,7 +68,7 @@ class KubeletNames:
         async with Site(self.where, self._access, seconds=SECONDS) as site:
             answer = await site.fetch("/pods")
             if answer.status in (401, 403):
-                fix = "set workloads.kubelet_token_file to a token that may get nodes/pods (nodes/proxy before 1.33)"
+                fix = "set workloads.kubelet_token_file to a token with access to nodes/pods (nodes/proxy before 1.33)"
                 raise SourceRefused(f"{answer.place} answered {answer.status} {answer.phrase}", fix)
             return decode_json(answer, _Pods, "a list of pods").items or []
 
