@@ -128,6 +128,16 @@ def test_a_container_that_was_told_apart_stays_so_when_the_other_ends(engines: E
     engines.until({"web (podman)"})
 
 
+@pytest.mark.parametrize("action", ["die", "destroy"])
+def test_podman_is_asked_for_the_ends_of_containers_by_its_own_words(engines: Engines, action: str) -> None:
+    engines.run(engines.podman, OTHER_ID, "encoder")
+    engines.until({"encoder"})
+    engines.podman.followed.acquire(timeout=5)
+    del engines.podman.containers[OTHER_ID]
+    engines.podman.event(action, OTHER_ID)
+    engines.until(set())
+
+
 def test_a_container_that_two_sockets_tell_of_is_one(engines: Engines) -> None:
     engines.run(engines.docker, ID, "web")
     engines.podman.containers = engines.docker.containers
@@ -173,7 +183,7 @@ def test_without_docker_podmans_containers_are_there_and_nothing_is_missing(engi
 
 def test_an_engine_that_gives_nonsense_is_said_and_costs_no_others(engines: Engines) -> None:
     engines.run(engines.docker, ID, "web")
-    engines.annas.raw["/info"] = b"<html>"
+    engines.annas.raw["/containers/json"] = b"<html>"
     reading = engines.until({"web"})
     assert [fault.part.partition(" at ")[0] for fault in reading.faults] == ["podman of anna"]
 

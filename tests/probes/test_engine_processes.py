@@ -102,15 +102,15 @@ def test_a_socket_in_a_closed_directory_is_its_owners_alone(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "program", "socket", "info"),
+    ("name", "program", "socket", "headers"),
     [
-        ("Docker", "dockerd", "/var/run/docker.sock", {"ServerVersion": "24.0.7", "CgroupVersion": "2"}),
-        ("Podman", "podman", "/run/user/1000/podman/podman.sock", {"BuildahVersion": "1.28.2", "CgroupVersion": "2"}),
+        ("Docker", "dockerd", "/var/run/docker.sock", {"Api-Version": "1.43", "Server": "Docker/24.0.7 (linux)"}),
+        ("Podman", "podman", "/run/user/1000/podman/podman.sock", {"Libpod-Api-Version": "4.3.1", "Api-Version": "1.41"}),
     ],
 )
 def test_an_engine_is_known_by_its_socket_its_answer_and_its_program(
-    name: str, program: str, socket: str, info: dict[str, str]
+    name: str, program: str, socket: str, headers: dict[str, str]
 ) -> None:
-    found = {engine_at(socket).name, engine_that_answers(info).name, engine_of_program(program).name}
+    found = {engine_at(socket).name, engine_that_answers(headers).name, engine_of_program(program).name}
     assert found == {name}
     assert len({kind.name for kind in ENGINES}) == len(ENGINES)

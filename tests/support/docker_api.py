@@ -12,20 +12,21 @@ import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 
 class FakeDockerApi:
     """Answers for ``containers`` (inspect answers by id). ``hang`` holds every answer back until it is cleared."""
 
-    def __init__(self, socket_path: Path, cgroup_version: str = "2", *, podman: bool = False) -> None:
+    def __init__(self, socket_path: Path, *, podman: bool = False) -> None:
         self.host = f"unix://{socket_path}"
         self.containers: dict[str, dict[str, Any]] = {}
         self.raw: dict[str, bytes] = {}
         self.failing: set[str] = set()
         """Paths of ``raw`` whose answer is a 500."""
         self.requests: list[str] = []
-        self.cgroup_version = cgroup_version
+        self.selected: set[str] = set()
+        """The events that the last client asked for, by the names that this engine selects them by."""
         self.podman = podman
         self.answering = threading.Event()
         self.answering.set()
@@ -41,6 +42,9 @@ class FakeDockerApi:
 
             def address_string(self) -> str:
                 return "unix"
+
+            def version_string(self) -> str:
+                return f"{'Libpod' if podman else 'Docker'}/99.0 (linux)"
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -59,8 +63,10 @@ class FakeDockerApi:
         self.containers[container_id] = inspected(container_id, name, pid, **more)
 
     def event(self, action: str, container_id: str) -> None:
-        line = json.dumps({"Type": "container", "Action": action, "Actor": {"ID": container_id, "Attributes": {}}})
-        self.say(line.encode() + b"\n")
+        selected = {"die": "died", "destroy": "remove"}.get(action, action) if self.podman else action
+        if selected in self.selected:
+            line = json.dumps({"Type": "container", "Action": action, "Actor": {"ID": container_id, "Attributes": {}}})
+            self.say(line.encode() + b"\n")
 
     def say(self, text: bytes) -> None:
         """Puts text into every event stream as it is."""
@@ -87,19 +93,8 @@ class FakeDockerApi:
         self.answering.wait()
         if path in self.raw:
             self._send(handler, 500 if path in self.failing else 200, self.raw[path])
-        elif path == "/version":
-            self._json(handler, {"Version": "99.0", "ApiVersion": "1.41", "MinAPIVersion": "1.24"})
-        elif path == "/info":
-            self._json(
-                handler,
-                {
-                    "ServerVersion": "99.0",
-                    "CgroupVersion": self.cgroup_version,
-                    "SystemTime": "2026-01-01T00:00:00.123456789Z",
-                    "DockerRootDir": "/var/lib/docker",
-                    **({"BuildahVersion": "1.28.2"} if self.podman else {}),
-                },
-            )
+        elif path == "/_ping":
+            self._send(handler, 200, b"OK")
         elif path == "/containers/json":
             self._json(
                 handler,
@@ -109,6 +104,8 @@ class FakeDockerApi:
                 ],
             )
         elif path == "/events":
+            filters = parse_qs(urlsplit(handler.path).query)["filters"][0]
+            self.selected = set(json.loads(filters)["event"])
             self._stream(handler)
         elif path.startswith("/containers/") and path.split("/")[2] in self.containers:
             self._json(handler, self.containers[path.split("/")[2]])
@@ -121,6 +118,9 @@ class FakeDockerApi:
     def _send(self, handler: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
         handler.send_response(status)
         handler.send_header("Content-Type", "application/json")
+        if self.podman:
+            handler.send_header("Libpod-Api-Version", "99.0")
+        handler.send_header("Api-Version", "1.41")
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any
 
@@ -31,7 +32,10 @@ REQUEST_SECONDS = 10.0
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
 """Seconds between attempts to reach the engine again; the last one repeats."""
 
-_EVENTS = ("start", "restart", "die", "destroy", "rename", "update", "pause", "unpause", "health_status")
+_EVENTS = (
+    "start", "restart", "die", "died", "destroy", "remove", "rename", "update", "pause", "unpause", "health_status",
+)  # fmt: skip
+"""``died`` and ``remove`` are Podman's names: it selects by these, though it reports ``die`` to a client of Docker's."""
 
 
 class ContainerInfo(Struct, frozen=True, kw_only=True):
@@ -69,9 +73,7 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     """The engine: its program, and the process that created its socket, if known (see ``peer``)."""
 
     program: str = "dockerd"
-    version: str
-    cgroup_version: int
-    root_dir: str = ""
+    version: str = ""
     peer_pid: int | None = None
 
 
@@ -156,20 +158,18 @@ class DockerEngine:
     def _follow(self) -> None:
         """Lists the containers, then applies events until the stream ends."""
         pid = peer(self._host, self._request_seconds)
-        client = _client(self._host, self._request_seconds)
+        headers = _ping(self._host, self._request_seconds)
+        client = _client(self._host, self._request_seconds, headers.get("Api-Version") or "auto")
         try:
-            said = client.info()
+            _, _, version = headers.get("Server", "").partition("/")
             info = EngineInfo(
-                program=engine_that_answers(said).program,
-                version=str(said.get("ServerVersion", "")),
-                cgroup_version=int(str(said.get("CgroupVersion") or 1).removeprefix("v")),
-                root_dir=str(said.get("DockerRootDir", "")),
-                peer_pid=pid,
+                program=engine_that_answers(headers).program, version=version.partition(" ")[0], peer_pid=pid
             )
             # The engine repeats events since then, so that none is lost between the list and the stream.
-            since = int(_seconds(said.get("SystemTime")) or 0) - 1
             self._stream = client.events(
-                since=since, filters={"type": ["container"], "event": list(_EVENTS)}, decode=True
+                since=_date(headers.get("Date", "")) - 1,
+                filters={"type": ["container"], "event": list(_EVENTS)},
+                decode=True,
             )
             containers: dict[str, ContainerInfo] = {}
             unknown: dict[str, str] = {}
@@ -286,7 +286,27 @@ def _seconds(text: Any) -> float | None:
     return moment.timestamp() if moment.year > 1 else None
 
 
-def _client(host: str, request_seconds: float) -> Any:
+def _ping(host: str, request_seconds: float) -> Mapping[str, str]:
+    """The headers of ``GET /_ping``: all that is needed to know of an engine, from its cheapest call.
+
+    ``GET /info`` is not asked: for it Podman asks the system's package manager about each of its programs, which takes
+    seconds on a slow machine, and proxies of an engine's socket often refuse it.
+    """
+    client = _client(host, request_seconds, "1.24")
+    with contextlib.closing(client):
+        found: Mapping[str, str] = client.get(f"{client.base_url}/_ping", timeout=request_seconds).headers
+        return found
+
+
+def _date(text: str) -> int:
+    """The engine's clock, by its answer's date (RFC 9110), as Unix seconds; 1 if unknown, which repeats all events."""
+    try:
+        return int(parsedate_to_datetime(text).timestamp())
+    except ValueError:
+        return 1
+
+
+def _client(host: str, request_seconds: float, version: str) -> Any:
     import docker
 
     from wattview.probes.containers.bounded_docker import BoundedDocker
@@ -296,11 +316,7 @@ def _client(host: str, request_seconds: float) -> Any:
         tls = docker.utils.kwargs_from_env().get("tls")
         if tls:
             settings["tls"] = tls
-    # Podman queries the system's packages before it reports its version; both engines report their API version at once.
-    asking = BoundedDocker(base_url=host, timeout=request_seconds, version="1.24", **settings)
-    with contextlib.closing(asking):
-        spoken = asking.get(f"{asking.base_url}/_ping", timeout=request_seconds).headers.get("Api-Version")
-    return BoundedDocker(base_url=host, timeout=request_seconds, version=spoken or "auto", **settings)
+    return BoundedDocker(base_url=host, timeout=request_seconds, version=version, **settings)
 
 
 def _explain(error: Exception, host: str, request_seconds: float) -> SourceError:

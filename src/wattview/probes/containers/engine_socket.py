@@ -19,7 +19,7 @@ from wattview.probes import SourceAbsent, SourceRefused
 class EngineKind(NamedTuple):
     """One engine: its name, its service's program, and its systemd unit.
 
-    ``mark`` occurs in the path of its socket, and ``answers`` is a field of ``GET /info``; both are "" for Docker, the
+    ``mark`` occurs in the path of its socket, and ``answers`` is a header of all its answers; both are "" for Docker, the
     default. ``listens`` occurs in the command line of a service started by systemd. ``has_containerd``: a separate
     daemon runs the containers. ``package`` installs it, and ``own_socket`` is where a user's own service listens, below
     ``/run/user``; "" if there is a shorter way.
@@ -38,7 +38,7 @@ class EngineKind(NamedTuple):
 
 ENGINES: tuple[EngineKind, ...] = (
     EngineKind(
-        "Podman", "podman", "podman.socket", b"\0service", mark="podman", answers="BuildahVersion",
+        "Podman", "podman", "podman.socket", b"\0service", mark="podman", answers="Libpod-Api-Version",
         own_socket="podman/podman.sock",
     ),
     EngineKind("Docker", "dockerd", "docker", b"fd://", has_containerd=True, package="docker.io"),
@@ -51,9 +51,9 @@ def engine_at(where: str) -> EngineKind:
     return next(kind for kind in ENGINES if kind.mark in where)
 
 
-def engine_that_answers(fields: Container[str]) -> EngineKind:
-    """The engine whose answer to ``GET /info`` has these fields."""
-    return next(kind for kind in ENGINES if not kind.answers or kind.answers in fields)
+def engine_that_answers(headers: Container[str]) -> EngineKind:
+    """The engine whose answers have these headers."""
+    return next(kind for kind in ENGINES if not kind.answers or kind.answers in headers)
 
 
 def engine_of_program(program: str) -> EngineKind:

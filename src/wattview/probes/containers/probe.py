@@ -51,6 +51,7 @@ class ContainersProbe:
         self._paths = config.paths
         self._settings = config.docker
         self._machine: Machine | None = None
+        self._cgroup_version = 0
         self._engine = DockerEngine(config.docker.host, on_change=lambda state: self._changed())
         self._cri = CriContainers(config, on_change=self._changed)
         self._others = OtherEngines(config, on_change=self._changed)
@@ -113,7 +114,7 @@ class ContainersProbe:
             time=now,
             monotonic=monotonic,
             faults=tuple(faults.values()),
-            engine=self._engine_use(state.info or EngineInfo(version="", cgroup_version=0), machine, monotonic),
+            engine=self._engine_use(state.info or EngineInfo(), machine, monotonic),
             containers=tuple([measured.container for measured in running]),
             ended=tuple([measured.container for measured in ended]),
             root=None if root is None else root.container,
@@ -139,6 +140,8 @@ class ContainersProbe:
 
     def _read_machine(self) -> Machine:
         if self._machine is None:
+            mounted = hierarchies(self._paths.sysfs)
+            self._cgroup_version = 0 if mounted is None else mounted.version
             try:
                 self._machine = read_machine(self._paths)
             except (OSError, ValueError, KeyError) as error:
@@ -266,7 +269,7 @@ class ContainersProbe:
         return Engine(
             name=engine_of_program(info.program).name if info.version or not self._cri.engine else self._cri.engine,
             version=info.version,
-            cgroup_version=info.cgroup_version,
+            cgroup_version=self._cgroup_version,
             cpu_seconds_total=None if use is None else use.cpu_seconds,
             cpu_percent=None if rate is None else rate * 100,
             memory_bytes=None if use is None else use.resident_bytes,
