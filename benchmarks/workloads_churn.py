@@ -6,7 +6,7 @@ The control groups are files (Docker's, Podman's, systemd's and the CRI's in tur
 history, HTTP. Every third of those that begin lives for a tenth of a second. The aims: none is lost, that is, the
 energy of each is in a scrape after its end; and the last quarter costs no more CPU, memory and files than the second
 (in the first, the list of those that have ended grows). A busy machine may look for the briefest too late: their use is
-then their slice's.
+then their slice's. The table says how long the longest-lived of these was there, and how late a change came.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import os
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ SCRAPE_SECONDS = 5.0
 USED_SECONDS = 0.05
 """CPU time of each that begins."""
 
+
 AIM_GROWTH = 1.1
 _ENERGY = re.compile(r"^(wattview_workload_energy_joules_total\{.*\}) (\S+)$", re.MULTILINE)
 
@@ -46,23 +48,38 @@ class Moment(Struct, frozen=True):
     files: int
 
 
-class Churn:
-    """Workloads that end and begin; ``ended`` is when each ended, ``energies`` what the last scrape after that said."""
+class Churn(threading.Thread):
+    """Workloads that end and begin; ``ended`` is when each ended, ``energies`` what the last scrape after that said.
+    ``delays`` are how late each change came, seconds."""
 
     def __init__(self, tree: WorkloadTree, count: int) -> None:
+        super().__init__(name="churn", daemon=True)
+        self.stopped = threading.Event()
+        self.delays: list[float] = []
         self._tree = tree
         self._next = self._oldest = 0
         self.ended: dict[int, float] = {}
         self.energies: dict[int, float] = {}
-        self.brief: set[int] = set()
+        self.lives: dict[int, float] = {}
+        """How long those were there that are to live briefly, seconds."""
+        self._began: dict[int, float] = {}
         while self._next < count:
             self._begin()
         self._first = count
+
+    def run(self) -> None:
+        due = time.monotonic()
+        while not self.stopped.is_set():
+            self.delays.append(time.monotonic() - due)
+            self.change()
+            due += 1 / CHANGES_A_SECOND
+            time.sleep(max(0.0, due - time.monotonic()))
 
     def _begin(self) -> int:
         number, self._next = self._next, self._next + 1
         self._tree.add(path_of(number), 0.0)
         self._tree.use(path_of(number), USED_SECONDS)
+        self._began[number] = time.monotonic()
         return number
 
     def change(self) -> None:
@@ -73,13 +90,13 @@ class Churn:
         while gone in self.ended:
             gone += 1
         self._oldest = max(self._oldest, gone + 1) if not brief else self._oldest
-        path = path_of(gone)
+        path, began = path_of(gone), self._began.pop(gone)
+        if brief:
+            self.lives[gone] = time.monotonic() - began
         self._tree.empty(path)
         # A pod goes with its container.
         self._tree.remove(path.rpartition("/")[0] if "kubepods" in path else path)
         self.ended[gone] = time.monotonic()
-        if brief:
-            self.brief.add(gone)
 
     def hear(self, text: str, asked: float) -> None:
         """What a scrape says of those that have ended."""
@@ -110,28 +127,33 @@ def measure(count: int = 1000, seconds: float = 600.0) -> Iterator[Result]:
             url = f"{daemon.exporters()['rapl-exporter'].url}/metrics"
             moments, latencies = [], []
             httpx.get(url, timeout=30, trust_env=False)  # the control groups are watched from the first on
-            begin = due = scrape = time.monotonic()
+            scrape = begin = time.monotonic()
+            churn.start()
             with httpx.Client(timeout=30, trust_env=False) as client:
-                while (now := time.monotonic()) < begin + seconds:
-                    churn.change()
-                    if now >= scrape:
-                        asked = time.monotonic()
-                        churn.hear(client.get(url).text, asked)
-                        latencies.append(time.monotonic() - asked)
-                        moments.append(_moment(daemon.process.pid))
-                        scrape += SCRAPE_SECONDS
-                    due = max(due + 1 / CHANGES_A_SECOND, time.monotonic())
-                    time.sleep(max(0.0, due - time.monotonic()))
+                while scrape < begin + seconds:
+                    asked = time.monotonic()
+                    churn.hear(client.get(url).text, asked)
+                    latencies.append(time.monotonic() - asked)
+                    moments.append(_moment(daemon.process.pid))
+                    scrape += SCRAPE_SECONDS
+                    time.sleep(max(0.0, scrape - time.monotonic()))
                 last = time.monotonic()
+                churn.stopped.set()
+                churn.join()
                 time.sleep(SCRAPE_SECONDS)
                 churn.hear(client.get(url).text, time.monotonic())
         lost = churn.lost(last)
         first_cpu, last_cpu = _quarters(moments)
         early, late = moments[len(moments) // 2], moments[-1]
-        brief = churn.brief & churn.ended.keys()
+        brief = churn.lives.keys() & churn.ended.keys()
         told = f"of {len(churn.ended) - len(brief)} that ended"
+        changes = len(churn.delays) / (last - begin)
+        yield Row(subject="changes a second", ours=changes, unit="1/s")
+        yield Row(subject="delay of a change, longest", ours=max(churn.delays), unit="s")
         yield Row(subject=f"lost between two scrapes, {told}", ours=float(len(lost - brief)), below=0.5)
         yield Row(subject=f"of {len(brief)} that lived for a tenth of a second", ours=float(len(lost & brief)))
+        longest = max((churn.lives[number] for number in lost & brief), default=0.0)
+        yield Row(subject="of these, the longest life", ours=longest * 1000, unit="ms")
         without = sum(value <= 0 for number, value in churn.energies.items() if number >= count)
         yield Row(subject="of those that had begun meanwhile, told without energy", ours=float(without))
         yield Row(subject="CPU of the daemon, last quarter", ours=last_cpu, unit="% of a core", peer=first_cpu,

@@ -137,7 +137,7 @@ def test_an_exit_is_told_at_once_and_only_of_processes_that_were_added() -> None
             process.wait()
         watch.close()
         watch.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "container-exits"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "process-exits"]
 
 
 def test_exits_are_not_watched_through_another_pid_namespaces_procfs(tmp_path: Path) -> None:

@@ -319,7 +319,7 @@ def test_closing_the_probe_leaves_no_thread_and_no_file(docker_engine: Engine, m
     watched = Watched(docker_engine, make_config)
     watched.run("web", "sleep", "1000")
     watched.probe.read()
-    assert {thread.name for thread in set(threading.enumerate()) - threads} >= {"docker-events", "container-exits"}
+    assert {thread.name for thread in set(threading.enumerate()) - threads} >= {"docker-events", "process-exits"}
     assert any("memory.stat" in path for path in open_files() - files)
     watched.probe.close()
     docker_engine.remove(watched.made[0])

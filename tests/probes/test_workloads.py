@@ -257,14 +257,13 @@ def test_containers_of_several_engines_are_called_what_each_engine_calls_them(ma
         tree.add(path, 1.0)
     engines = f"docker={tmp_path}/docker.sock,podman={tmp_path}/podman.sock,docker={tmp_path}/none.sock"
     probe = make(tree, f"workloads.engines={engines}")
-    reading = probe.read()
-    named = {one.id: (one.name, one.engine) for one in reading.workloads if one.kind == "container"}
-    assert named == {
+    named = {
         f"/system.slice/docker-{DOCKER_ID}.scope": ("web", "docker"),
         f"/machine.slice/libpod-{PODMAN_ID}.scope": ("web", "podman"),
         nameless: ("f" * 64, "docker"),
     }
-    assert reading.faults == ()
+    until(lambda: {one.id: (one.name, one.engine) for one in probe.read().workloads if one.kind == "container"}, named)
+    assert probe.read().faults == ()
     # a new one has its name as soon as the engine was asked
     docker.add(CRI_ID, "db", 300)
     tree.add(f"/system.slice/docker-{CRI_ID}.scope", 0.5)

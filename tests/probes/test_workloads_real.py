@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -14,8 +15,10 @@ from tests.support.docker_engine import engine
 from tests.support.workload_tree import POD_UID, until
 from wattview.daemon.children import child_command
 from wattview.model import Workload
+from wattview.probes.containers.cgroups.cgroup import hierarchies
 from wattview.probes.containers.docker_stats_families import cadvisor_families
 from wattview.probes.containers.probe import ContainersProbe
+from wattview.probes.kernel_files import read_once
 from wattview.probes.procfs import cpu_total
 from wattview.probes.workloads.probe import WorkloadsProbe
 
@@ -74,6 +77,28 @@ def test_docker_and_a_pod_and_a_program_of_nobodys_are_each_a_workload(
             finally:
                 loose.kill()
                 probe.close()
+
+
+def test_what_a_brief_workload_used_is_read_as_its_process_ends(make_config: ConfigFactory) -> None:
+    """Its cgroup goes before anybody asks; engines and systemd take some ten milliseconds to remove it."""
+    mounted = hierarchies("/sys")
+    assert mounted is not None
+    cgroup = Path(mounted.mounts["" if mounted.version == 2 else "cpuacct"], f"wattview-test-{os.getpid()}.service")
+    probe = WorkloadsProbe(make_config("docker.host=unix:///nowhere", "workloads.engines="))
+    try:
+        probe.read()
+        cgroup.mkdir()
+        work = f"echo 0 >{cgroup}/cgroup.procs; exec timeout 0.5 sh -c 'while :; do :; done'"
+        subprocess.run(["sh", "-c", work], check=False)
+        time.sleep(0.2)
+        used = read_once(f"{cgroup}/{'cpu.stat' if mounted.version == 2 else 'cpuacct.usage'}").split()
+        cgroup.rmdir()
+        (ended,) = [one for one in probe.read().ended if one.name == cgroup.name]
+        spent = int(used[1]) / 1e6 if mounted.version == 2 else int(used[0]) / 1e9
+        assert ended.cpu_seconds_total == pytest.approx(spent)
+        assert spent > 0
+    finally:
+        probe.close()
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ PACKAGES = {
     "mkfs.ext4": "e2fsprogs",
     "ssh": "openssh-client",
 }
-_BOOT_SECONDS = 300.0
+_BOOT_SECONDS = 600.0
 _IMAGES = ("sh", "sleep", "cat", "dd", "true", "echo")
 
 

@@ -35,7 +35,7 @@ _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
 _EVENTS = (
     "start", "restart", "die", "died", "destroy", "remove", "rename", "update", "pause", "unpause", "health_status",
 )  # fmt: skip
-"""``died`` and ``remove`` are Podman's names: it selects by these, though it reports ``die`` to a client of Docker's."""
+"""``died`` and ``remove`` are Podman's: it selects by these names, though it reports ``die`` to clients of Docker's."""
 
 
 class ContainerInfo(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from wattview.probes import SourceAbsent, SourceRefused
 class EngineKind(NamedTuple):
     """One engine: its name, its service's program, and its systemd unit.
 
-    ``mark`` occurs in the path of its socket, and ``answers`` is a header of all its answers; both are "" for Docker, the
+    ``mark`` occurs in the path of its socket, and ``answers`` is a header of its answers; both are "" for Docker, the
     default. ``listens`` occurs in the command line of a service started by systemd. ``has_containerd``: a separate
     daemon runs the containers. ``package`` installs it, and ``own_socket`` is where a user's own service listens, below
     ``/run/user``; "" if there is a shorter way.

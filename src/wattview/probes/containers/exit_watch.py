@@ -32,20 +32,21 @@ class ExitWatch:
         except OSError:
             self.usable = False
 
-    def add(self, pid: int) -> None:
-        """Starts to watch. A process that cannot be watched (ended, old kernel) is ignored."""
+    def add(self, pid: int) -> bool:
+        """Starts to watch; False for a process that cannot be watched (ended, old kernel)."""
         if not self.usable or self._closed:
-            return
+            return False
         try:
             pidfd = os.pidfd_open(pid)
         except OSError:
-            return
+            return False
         with self._lock:
             self._pids[pidfd] = pid
         self._poll.register(pidfd, select.EPOLLIN)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="container-exits", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="process-exits", daemon=True)
             self._thread.start()
+        return True
 
     def close(self) -> None:
         if self._closed:

@@ -22,9 +22,10 @@ _USAGE = b"usage_usec "
 class WorkloadCgroup:
     """A cgroup; ``place`` says which workload it is, if any. ``above`` is the context for its children.
 
-    ``seconds`` is its own CPU time, without that of workloads inside it; for a ``residue``, since it was found. It
-    never falls. ``percent`` is its rate (100 = one core). ``memory_bytes`` is its own as well. ``started`` is when it
-    was created (Unix seconds), if observed. ``watch`` and ``populated`` are its inotify watches.
+    ``seconds`` is its own CPU time, without that of workloads inside it; for a ``residue`` that was there before, since
+    it was found. It never falls. ``percent`` is its rate (100 = one core). ``memory_bytes`` is its own as well.
+    ``started`` is when it was created (Unix seconds), if observed. ``watch`` and ``populated`` are its inotify watches,
+    ``process`` is the pid whose exit is watched.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class WorkloadCgroup:
         "percent",
         "place",
         "populated",
+        "process",
         "seconds",
         "started",
         "watch",
@@ -65,6 +67,7 @@ class WorkloadCgroup:
         self.parent = parent
         self.children: dict[str, WorkloadCgroup] = {}
         self.watch = self.populated = -1
+        self.process: int | None = None
         self.started: float | None = None
         self._total = 0.0
         self.seconds: float | None = None
@@ -129,9 +132,10 @@ class WorkloadCgroup:
         if owner is not None and not late:
             owner._inside += total - self._total
         self._total = total
-        own = total - self._inside
+        # Without the last digits of sums of floats: the kernel counts nanoseconds.
+        own = round(total - self._inside, 9)
         if self._offset is None:
-            self._offset = own
+            self._offset = own if self.started is None else 0.0
         # Descendants are read a moment earlier: its own use may fluctuate by what they used since.
         self.seconds = max(own - self._offset, self.seconds or 0.0)
 

@@ -88,7 +88,7 @@ class WorkloadsProbe:
                     "set paths.sysfs to where the host's /sys is mounted",
                 )
             try:
-                self._tree = CgroupTree(mounted, self._on_end)
+                self._tree = CgroupTree(mounted, self._paths.procfs, self._on_end)
             except PermissionError as error:
                 raise SourceRefused(f"{error.filename} may not be read") from None
             except OSError as error:

@@ -1,8 +1,8 @@
 """The cgroup tree, followed as it changes, with the CPU time and the memory of each cgroup that is a workload.
 
 The tree is walked once; from then on inotify reports changes at once and at no cost in between. A cgroup that is about
-to disappear is read once more: version 2 reports the end of its last process (``cgroup.events``). Nothing below a
-cgroup mount is ever written.
+to disappear is read once more: version 2 reports the end of its last process (``cgroup.events``); on version 1 one of
+its processes is watched (``exit_watch``). Nothing below a cgroup mount is ever written.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from wattview.foreign_text import encodable
 from wattview.model import Fault
 from wattview.probes.containers.cgroups.cgroup import Hierarchies, subdirectories
+from wattview.probes.containers.exit_watch import ExitWatch
+from wattview.probes.kernel_files import bytes_of
 from wattview.probes.workloads.cgroup import WorkloadCgroup
 from wattview.probes.workloads.classify import MOST_DEPTH, ROOT, place
 from wattview.probes.workloads.inotify import CREATED, DELETED, DIRECTORY, MODIFIED, MOVED, OVERFLOW, Inotify, TreeEvent
@@ -28,18 +30,24 @@ RESYNC_SECONDS = 60.0
 BLIND_SECONDS = 5.0
 """The same if the kernel has no inotify watches left."""
 
+READ_AT_ONCE = 50
+"""How many cgroups are read before it is looked what has changed: one that lives briefly does not wait for all others
+to be read."""
+
 
 class CgroupTree:
     """All cgroups of the machine. ``on_end`` is called with each workload that ends, with its final counters. ``lock``
     is held while the tree changes, and must be held to walk it."""
 
-    def __init__(self, mounted: Hierarchies, on_end: Callable[[WorkloadCgroup], None]) -> None:
+    def __init__(self, mounted: Hierarchies, procfs: str, on_end: Callable[[WorkloadCgroup], None]) -> None:
         self.version = mounted.version
         self.lock = threading.Lock()
         self._cpu = mounted.mounts["" if mounted.version == 2 else "cpuacct"]
         self._memory = mounted.mount("memory")
         self._on_end = on_end
         self._watches: dict[int, WorkloadCgroup] = {}
+        self._exits = ExitWatch(procfs, self._exited)
+        self._watched: dict[int, WorkloadCgroup] = {}
         self._order: list[WorkloadCgroup] | None = None
         self._walked = 0.0
         self._fault: Fault | None = None
@@ -70,7 +78,13 @@ class CgroupTree:
         now = time.monotonic()
         if now - self._walked > (RESYNC_SECONDS if self._fault is None else BLIND_SECONDS):
             self._resync()
-        for one in [one for one in self._workloads() if not one.read(now)]:
+        gone = []
+        for number, one in enumerate(self._workloads()):
+            if not one.read(now):
+                gone.append(one)
+            if number % READ_AT_ONCE == 0:
+                self._listen()
+        for one in gone:
             self._end(one)
         workloads = self._workloads()
         for one in workloads:
@@ -87,12 +101,19 @@ class CgroupTree:
         os.eventfd_write(self._wake, 1)
         if self._thread is not None:
             self._thread.join(timeout=2.0)
+        self._exits.close()
         with self.lock:
             for one in _below(self.root):
                 one.close()
         if self._inotify is not None:
             self._inotify.close()
         os.close(self._wake)
+
+    def _listen(self) -> None:
+        """Takes the changes since it was last called, under the lock."""
+        if self._inotify is not None:
+            for event in self._inotify.events():
+                self._hear(event)
 
     def _run(self) -> None:
         assert self._inotify is not None
@@ -105,8 +126,7 @@ class CgroupTree:
                 if self._closed:
                     return
                 with self.lock:
-                    for event in self._inotify.events():
-                        self._hear(event)
+                    self._listen()
 
     def _hear(self, event: TreeEvent) -> None:
         if event.mask & OVERFLOW:
@@ -118,6 +138,7 @@ class CgroupTree:
         if event.mask & MODIFIED and event.watch == one.populated:
             # Its last process has just ended, or its first one has started.
             one.read(time.monotonic())
+            self._watch_process(one)
         elif event.mask & DIRECTORY:
             if event.mask & (CREATED | MOVED) and event.name not in one.children:
                 self._add(one, event.name, time.time())
@@ -138,7 +159,7 @@ class CgroupTree:
         one.started = seen
         parent.children[name] = one
         self._order = None
-        if found is not None and self.version == 2 and not found.residue:
+        if found is not None:
             self._watch_end(one)
         if above.inside != "container":
             self._watch(one)
@@ -194,10 +215,32 @@ class CgroupTree:
         if self._inotify is None:
             return
         try:
-            one.populated = self._inotify.watch_file(f"{one.directory}/cgroup.events")
+            name = "cgroup.events" if self.version == 2 else "cgroup.procs"
+            one.populated = self._inotify.watch_file(f"{one.directory}/{name}")
             self._watches[one.populated] = one
         except OSError as error:
             self._blind(error)
+        self._watch_process(one)
+
+    def _watch_process(self, one: WorkloadCgroup, after: int = 0) -> None:
+        """On version 1, which does not report the last process's end: watches one of its processes, of which the list
+        is ascending. ``after`` is the one that has just ended, so that none is watched twice."""
+        if self.version == 2 or one.process is not None:
+            return
+        listed = bytes_of(f"{one.directory}/cgroup.procs").split()
+        pid = next((pid for pid in map(int, listed) if pid > after), None)
+        if pid is not None and self._exits.add(pid):
+            one.process = pid
+            self._watched[pid] = one
+
+    def _exited(self, pid: int) -> None:
+        """In the exit watch's thread: the cgroup exists for some milliseconds more."""
+        with self.lock:
+            one = self._watched.pop(pid, None)
+            if one is not None and one.parent is not None:
+                one.process = None
+                one.read(time.monotonic())
+                self._watch_process(one, after=pid)
 
     def _blind(self, error: OSError) -> None:
         """A cgroup that has disappeared meanwhile is no fault."""
