@@ -17,8 +17,10 @@ from tests.conftest import ConfigFactory
 from tests.support.containerd import labels, message
 from tests.support.docker_api import FakeDockerApi
 from tests.support.grpc_server import Answer, GrpcServer, Pieces, framed, silence
+from tests.support.workload_tree import until
 from wattview.fetch import Access
 from wattview.probes import SourceAbsent, SourceBroken, SourceError
+from wattview.probes.containers.engines import cri_containers
 from wattview.probes.containers.engines.cri_containers import CriContainers
 from wattview.probes.workloads.naming import Named, cri
 from wattview.probes.workloads.naming.cri import CriNames, fields
@@ -42,7 +44,7 @@ def test_fields_that_a_newer_runtime_adds_are_passed_over() -> None:
     fixed64, fixed32 = bytes([0x99, 0x06]) + bytes(8), bytes([15 << 3 | 5]) + bytes(4)
     container = message(
         (1, "c1"), (2, "s1"), (3, message((1, "nginx"), (2, 4))), (4, message((1, "sha256:ab"), (18, "nginx:1"))),
-        *labels(8, kubernetes), (77, "what comes next year"),
+        (6, 1), *labels(8, kubernetes), (77, "what comes next year"),
     ) + fixed64 + fixed32  # fmt: skip
     (found,) = CriNames("crio", "")._containers(message((1, container)))
     assert found == Named(
@@ -148,7 +150,7 @@ def test_what_a_runtime_says_of_its_refusal_is_cut(tmp_path: Path) -> None:
 def test_one_container_that_is_not_understood_costs_itself_alone(tmp_path: Path, make_config: ConfigFactory) -> None:
     oddities = (b"[" * 500_000, b'{"pid": "x"}', b"[1]", b'{"pid": 1e999}', b"null", b"\xff", b'{"image": "\\ud800"}')
     ids = ["good", *(f"odd-{number}" for number in range(len(oddities))), "x" * 300]
-    listed = message(*[(1, message((1, id), (3, message((1, "web"))))) for id in ids])
+    listed = message(*[(1, message((1, id), (3, message((1, "web"))), (6, 1))) for id in ids])
 
     def answer(name: str) -> Pieces:
         if name == "ListPodSandbox":
@@ -167,3 +169,32 @@ def test_one_container_that_is_not_understood_costs_itself_alone(tmp_path: Path,
         found.wait(20.0)
         found.close()
     assert [(one.id, one.pid) for one in found.containers.values()] == [("good", 4242)]
+
+
+def test_of_crio_only_what_runs_is_asked_for_and_only_once(
+    tmp_path: Path, make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lists what has ended too, and says ``{}`` of a sandbox without a process (``drop_infra_ctr``, its default)."""
+    monkeypatch.setattr(cri_containers, "LIST_SECONDS", 0.01)
+    pod = message((1, "encoder"), (2, "u"), (3, "live"))
+    sandboxes = [(1, message((1, "s1"), (2, pod))), (1, message((1, "s0"), (2, pod), (3, 1)))]
+    containers = [(1, message((1, f"c{state}"), (3, message((1, "ffmpeg"))), (6, state))) for state in (0, 1, 2)]
+    answers = {
+        "ListPodSandbox": message(*sandboxes),
+        "ListContainers": message(*containers),
+        "PodSandboxStatus": message((1, message((1, "s1"))), (2, message((1, "info"), (2, "{}")))),
+        "ContainerStatus": message((1, message((1, "c1"))), (2, message((1, "info"), (2, '{"pid": 4242}')))),
+    }
+    asked: list[str] = []
+
+    def answer(name: str) -> Pieces:
+        asked.append(name)
+        return [framed(answers[name])]
+
+    with GrpcServer(tmp_path / "cri", answer):
+        found = CriContainers(make_config(f"workloads.engines=crio={tmp_path / 'cri'}"), lambda: None)
+        found.start()
+        until(lambda: asked.count("ListContainers") > 3, True, 20.0)
+        found.close()
+    assert [(one.id, one.pid) for one in found.containers.values()] == [("c1", 4242)]
+    assert (asked.count("ContainerStatus"), asked.count("PodSandboxStatus")) == (1, 1)

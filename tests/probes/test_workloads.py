@@ -273,6 +273,22 @@ def test_containers_of_several_engines_are_called_what_each_engine_calls_them(ma
     docker.close()
 
 
+def test_a_container_that_no_reading_saw_running_has_its_name(make: Make, tmp_path: Path) -> None:
+    docker = FakeDockerApi(tmp_path / "docker.sock")
+    tree = WorkloadTree(tmp_path, 2)
+    tree.add("/system.slice/ssh.service")
+    probe = make(tree, f"workloads.engines=docker={tmp_path}/docker.sock")
+    probe.read()
+    docker.add(CRI_ID, "brief", 300)
+    path = f"/system.slice/docker-{CRI_ID}.scope"
+    tree.add(path, 0.5)
+    until(lambda: CRI_ID in probe._names.containers, True)
+    tree.empty(path)
+    tree.remove(path)
+    until(lambda: [one.name for one in probe.read().ended], ["brief"])
+    docker.close()
+
+
 def test_workloads_with_one_name_are_series_of_their_own(make: Make, tmp_path: Path) -> None:
     tree = WorkloadTree(tmp_path, 2)
     for uid in ("1000", "1001"):

@@ -7,6 +7,7 @@ names stay empty, never guessed. A source that cannot be queried is a Fault, and
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -19,6 +20,12 @@ AGAIN_SECONDS = 60.0
 
 _PAUSES = (0.5, 1.0, 5.0, 15.0)
 """Seconds between two queries while something has no name; the last one repeats."""
+
+NEW_SECONDS = 0.2
+"""How long after a container has come the engines are asked: they come in bursts, and one may live for a second."""
+
+_LEAST_SECONDS = 1.0
+"""Between two queries for new ones."""
 
 
 class Names:
@@ -48,6 +55,11 @@ class Names:
             self._thread = threading.Thread(target=self._run, name="workload-names", daemon=True)
             self._thread.start()
 
+    def expect(self, container: str) -> None:
+        """A container has just come: its name is asked for while it lives, though nobody reads."""
+        self._unnamed |= {container}
+        self._wake.set()
+
     @property
     def faults(self) -> tuple[Fault, ...]:
         """Who could not be asked, while a container has no name."""
@@ -73,8 +85,11 @@ class Names:
 
     def _run(self) -> None:
         tries = 0
-        while not self._closed:
-            before = self._unnamed
+        while True:
+            self._wake.clear()
+            if self._closed:
+                return
+            before, began = self._unnamed, time.monotonic()
             self._ask()
             self._asked.set()
             still = self._unnamed - self.containers.keys()
@@ -83,7 +98,8 @@ class Names:
             pause = AGAIN_SECONDS if not still else _PAUSES[min(tries, len(_PAUSES) - 1)]
             if not self._wake.wait(pause):
                 self._users = None
-            self._wake.clear()
+            elif not self._closed:
+                time.sleep(max(NEW_SECONDS, began + _LEAST_SECONDS - time.monotonic()))
 
     def _ask(self) -> None:
         answers: dict[NameSource, list[Named]] = {}

@@ -88,7 +88,7 @@ class WorkloadsProbe:
                     "set paths.sysfs to where the host's /sys is mounted",
                 )
             try:
-                self._tree = CgroupTree(mounted, self._paths.procfs, self._on_end)
+                self._tree = CgroupTree(mounted, self._paths.procfs, self._on_start, self._on_end)
             except PermissionError as error:
                 raise SourceRefused(f"{error.filename} may not be read") from None
             except OSError as error:
@@ -114,6 +114,10 @@ class WorkloadsProbe:
         except (OSError, ValueError) as error:
             faults.append(Fault("interrupts", str(error)))
         return found
+
+    def _on_start(self, one: WorkloadCgroup) -> None:
+        if one.place is not None and one.place.container_id:
+            self._names.expect(one.place.container_id)
 
     def _on_end(self, one: WorkloadCgroup) -> None:
         """Called in the thread that noticed the end; the tree's lock is held."""

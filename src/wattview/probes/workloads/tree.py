@@ -36,14 +36,21 @@ to be read."""
 
 
 class CgroupTree:
-    """All cgroups of the machine. ``on_end`` is called with each workload that ends, with its final counters. ``lock``
-    is held while the tree changes, and must be held to walk it."""
+    """All cgroups of the machine. ``on_start`` is called with each workload that is found, ``on_end`` with each that
+    ends, with its final counters. ``lock`` is held while the tree changes, and must be held to walk it."""
 
-    def __init__(self, mounted: Hierarchies, procfs: str, on_end: Callable[[WorkloadCgroup], None]) -> None:
+    def __init__(
+        self,
+        mounted: Hierarchies,
+        procfs: str,
+        on_start: Callable[[WorkloadCgroup], None],
+        on_end: Callable[[WorkloadCgroup], None],
+    ) -> None:
         self.version = mounted.version
         self.lock = threading.Lock()
         self._cpu = mounted.mounts["" if mounted.version == 2 else "cpuacct"]
         self._memory = mounted.mount("memory")
+        self._on_start = on_start
         self._on_end = on_end
         self._watches: dict[int, WorkloadCgroup] = {}
         self._exits = ExitWatch(procfs, self._exited)
@@ -166,6 +173,7 @@ class CgroupTree:
             self._walk(one, seen)
         if found is not None:
             one.read(time.monotonic(), late)
+            self._on_start(one)
 
     def _walk(self, one: WorkloadCgroup, seen: float | None) -> None:
         for name in subdirectories(one.directory):

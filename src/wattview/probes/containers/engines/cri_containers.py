@@ -2,7 +2,8 @@
 
 A thread lists them every few seconds and asks for the details of new ones (https://github.com/kubernetes/cri-api): the
 CRI has no stream of events that containerd 1.6 serves. As cAdvisor has it, a pod's network is its sandbox's, and its
-containers have none of their own.
+containers have none of their own. CRI-O runs no process for a sandbox unless a pod needs one (``drop_infra_ctr``): then
+there is none to show, and, as with cAdvisor, no network.
 """
 
 from __future__ import annotations
@@ -35,11 +36,10 @@ _HOST_NETWORK = 2
 
 
 class _Verbose(Struct):
-    """What both runtimes say beside a status, as JSON."""
+    """What both runtimes say beside a status, as JSON; CRI-O says nothing of a sandbox without a process."""
 
     pid: int | None = None
     image: Any = None
-    config: Any = None
 
 
 class CriContainers:
@@ -84,7 +84,13 @@ class CriContainers:
         for runtime in cri_runtimes(self._config):
             with contextlib.suppress(SourceError):
                 for named in runtime.ask():
-                    info = self._known[named.id] if self._known.get(named.id) else _described(runtime, named)
+                    if not named.running:
+                        continue
+                    try:
+                        info = self._known[named.id] if named.id in self._known else _described(runtime, named)
+                    except (*UNREADABLE, ValueError, IndexError) as error:
+                        log.debug("cri: %s: %s", named.id, error)
+                        continue
                     known[named.id] = info
                     if info is not None:
                         found[named.id], self.engine = info, runtime.engine
@@ -95,16 +101,13 @@ class CriContainers:
 
 
 def _described(runtime: CriNames, named: Named) -> ContainerInfo | None:
-    """A container or a sandbox; None where it does not run, or where the runtime says nothing that is understood."""
+    """A running container or sandbox; None where that is no process. Raises ValueError, IndexError or one of UNREADABLE
+    where the runtime says nothing that is understood."""
     method = "PodSandboxStatus" if named.sandbox else "ContainerStatus"
-    try:
-        answer = Message(blocking(runtime.status(method, named.id)))
-        info = {entry.text(1): entry.bytes(2) for entry in map(Message, answer.many(2))}
-        said = msgspec.json.decode(info.get("info", b"{}"), type=_Verbose, strict=False)
-        status = answer.one(1)
-    except (*UNREADABLE, ValueError, IndexError) as error:
-        log.debug("cri: %s %s: %s", method, named.id, error)
-        return None
+    answer = Message(blocking(runtime.status(method, named.id)))
+    info = {entry.text(1): entry.bytes(2) for entry in map(Message, answer.many(2))}
+    said = msgspec.json.decode(info.get("info", b"{}"), type=_Verbose, strict=False)
+    status = answer.one(1)
     if said.pid is None or said.pid <= 0:
         return None
     created, started = (status.number(number) for number in ((4, 4) if named.sandbox else (4, 5)))
@@ -118,13 +121,11 @@ def _described(runtime: CriNames, named: Named) -> ContainerInfo | None:
         labels=dict(named.labels),
         created=created / 1e9 if created else None,
         started=started / 1e9 if started else None,
-        network_mode=_network(said) if named.sandbox else "container:sandbox",
+        network_mode=_network(status) if named.sandbox else "container:sandbox",
     )
 
 
-def _network(said: _Verbose) -> str:
-    """``host`` for a sandbox in the host's network."""
-    options = said.config
-    for key in ("linux", "security_context", "namespace_options", "network"):
-        options = options.get(key) if isinstance(options, dict) else None
-    return "host" if options == _HOST_NETWORK else ""
+def _network(sandbox: Message) -> str:
+    """``host`` for a sandbox in the host's network. ``PodSandboxStatus``: linux 6 (namespaces 1 (options 2 (network
+    1)))."""
+    return "host" if sandbox.one(6).one(1).one(2).number(1) == _HOST_NETWORK else ""

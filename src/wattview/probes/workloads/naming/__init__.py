@@ -13,7 +13,7 @@ POD_NAME, POD_NAMESPACE, POD_UID, CONTAINER_NAME = (
 
 class Named(NamedTuple):
     """A container or, where ``id`` is "", a pod. ``sandbox``: it is what holds a pod's namespaces, and not one of its
-    containers. ``attempt`` counts how often Kubernetes has made it."""
+    containers. ``attempt`` counts how often Kubernetes has made it. ``running``: it is not only created, or ended."""
 
     id: str
     name: str
@@ -25,6 +25,7 @@ class Named(NamedTuple):
     pod_uid: str = ""
     sandbox: bool = False
     attempt: int = 0
+    running: bool = True
     labels: Mapping[str, str] = {}
 
 

@@ -87,24 +87,25 @@ class CriNames:
         return body[5:]
 
     def _sandboxes(self, listed: bytes) -> Iterator[Named]:
-        """``PodSandbox``: id 1, metadata 2 (name 1, uid 2, namespace 3, attempt 4), labels 5."""
+        """``PodSandbox``: id 1, metadata 2 (name 1, uid 2, namespace 3, attempt 4), state 3 (ready 0), labels 5."""
         for item in map(Message, Message(listed, MAX_LISTED).many(1)):
             metadata = item.one(2)
             name, uid, namespace = (metadata.text(number) for number in (1, 2, 3))
             yield Named(
                 id=item.text(1), name=name, engine=self.engine, namespace=namespace, pod=name, pod_uid=uid,
-                sandbox=True, attempt=metadata.number(4), labels=item.labels(5),
+                sandbox=True, attempt=metadata.number(4), labels=item.labels(5), running=item.number(3) == 0,
             )  # fmt: skip
 
     def _containers(self, listed: bytes) -> Iterator[Named]:
-        """``Container``: id 1, metadata 3 (name 1, attempt 2), image 4 (image 1, user_specified_image 18), labels 8."""
+        """``Container``: id 1, metadata 3 (name 1, attempt 2), image 4 (image 1, user_specified_image 18), state 6
+        (running 1), labels 8."""
         for item in map(Message, Message(listed, MAX_LISTED).many(1)):
             metadata, image, labels = item.one(3), item.one(4), item.labels(8)
             named = kubernetes_name(
                 item.text(1), metadata.text(1), self.engine, image.text(18) or image.text(1), labels
             )
             yield named._replace(
-                container=metadata.text(1), attempt=metadata.number(2), labels=labels,
+                container=metadata.text(1), attempt=metadata.number(2), labels=labels, running=item.number(6) == 1,
                 pod=labels.get(POD_NAME, ""), namespace=labels.get(POD_NAMESPACE, ""), pod_uid=labels.get(POD_UID, ""),
             )  # fmt: skip
 
