@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 import msgspec
+from msgspec.structs import replace
 
+from wattview.analysis.results import is_baseline
 from wattview.analysis.sweeps.gate import gate
 from wattview.analysis.sweeps.gate_bounds import BoundError, parse_bound
 from wattview.cli import terminal as term
@@ -109,8 +111,11 @@ async def _read(config: Config, words: Sequence[str]) -> list[RunResult]:
 
 
 async def _run_of(source: ResultsSource, config: Config, word: str) -> RunResult:
-    """A run by the path of a file if the word looks like one, else by its id."""
+    """A run by the path of a file if the word looks like one, else by its id. ``RUN:NAME`` is one setting of it."""
     path = Path(word)
+    place, colon, name = word.rpartition(":")
+    if colon and not path.exists():
+        return _setting(await _run_of(source, config, place), name)
     if path.name == word and path.suffix != ".json":
         return (await named_runs(source, config, [word]))[0]
     exported = await asyncio.to_thread(_exported, path)
@@ -122,6 +127,15 @@ async def _run_of(source: ResultsSource, config: Config, word: str) -> RunResult
     if run is None:
         raise click.ClickException(f"{word}: no such file")
     return run
+
+
+def _setting(run: RunResult, name: str) -> RunResult:
+    """The repeats of one scenario by its name, with the idle windows. Raises click.ClickException."""
+    names = dict.fromkeys(one.record.setting or one.record.name for one in run.scenarios if not is_baseline(one.record))
+    if name not in names:
+        raise click.ClickException(f"run {run.id} has no scenario {name!r}; it has: {', '.join(names)}")
+    kept = [one for one in run.scenarios if is_baseline(one.record) or (one.record.setting or one.record.name) == name]
+    return replace(run, id=f"{run.id or run.path}:{name}", scenarios=kept)
 
 
 def _exported(path: Path) -> RunResult | None:

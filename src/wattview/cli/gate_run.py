@@ -47,10 +47,10 @@ def is_suite(word: str) -> bool:
 
 
 def interleaved(baseline: RunRequest, candidate: RunRequest) -> RunRequest:
-    """One request with the scenarios of both in turn, so that what drifts falls on both alike. The idle window and the
-    pause are the baseline's."""
+    """One request with the scenarios of both in turn, every second time in reverse order, so that what drifts falls on
+    both alike. The idle window and the pause are the baseline's."""
     pairs = zip_longest(_named(baseline.scenarios, BASELINE), _named(candidate.scenarios, CANDIDATE))
-    return replace(baseline, scenarios=[one for one in chain.from_iterable(pairs) if one is not None])
+    return replace(baseline, alternate=True, scenarios=[one for one in chain.from_iterable(pairs) if one is not None])
 
 
 def _named(scenarios: Sequence[Scenario], prefix: str) -> list[Scenario]:

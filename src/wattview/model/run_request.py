@@ -21,6 +21,7 @@ EXPECTED: Mapping[str, str] = {
     "baseline": "seconds of idle, 0 to 86400",
     "baseline_after": "true or false",
     "repeat": "a whole number, 1 to 100",
+    "alternate": "true or false",
     "pause": "seconds, 0 to 3600",
     "name": "1 to 100 characters on one line",
     "type": "baseline, streams, recording or command",

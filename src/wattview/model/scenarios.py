@@ -111,12 +111,14 @@ def window(name: str, kind: Literal["recording", "command"], seconds: float = LO
 class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of ``POST /api/v1/runs``. ``baseline`` adds an idle window of that many seconds at the start (0: none),
     ``baseline_after`` one at the end. ``repeat`` runs the whole list that many times, so that the repeats of one
-    setting are spread over the run; ``pause`` is the idle time between two scenarios."""
+    setting are spread over the run, and ``alternate`` runs every second time in reverse order, so that a steady drift
+    falls on all settings alike; ``pause`` is the idle time between two scenarios."""
 
     scenarios: Annotated[list[Scenario], Meta(min_length=1, max_length=1000)]
     baseline: Annotated[float, Meta(ge=0, le=LONGEST_SECONDS)] = 0.0
     baseline_after: bool = False
     repeat: Annotated[int, Meta(ge=1, le=100)] = 1
+    alternate: bool = False
     pause: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 
 

@@ -17,6 +17,9 @@ HEADER = ("BOUND", "BASELINE", "CANDIDATE", "DIFFERENCE", "INTERVAL", "VERDICT")
 
 UNKNOWN = "—"
 
+MOST_REPEATS = 100
+"""Of one run."""
+
 
 def row_of(check: BoundCheck) -> tuple[str, ...]:
     """The cells of one check under ``HEADER``."""
@@ -62,7 +65,9 @@ def way_out(report: GateReport) -> str:
     """How to decide a gate that lacks repeats; "" otherwise."""
     if report.verdict != "undecided" or report.repeats_needed is None:
         return ""
-    return f"measure baseline and candidate with: wattview run --repeat {report.repeats_needed}"
+    if report.repeats_needed > MOST_REPEATS:
+        return f"a run has {MOST_REPEATS} repeats at most: measure longer windows, or let the machine do nothing else"
+    return f"measure baseline and candidate, in turn if you can, with: --repeat {report.repeats_needed}"
 
 
 def one_sided(report: GateReport) -> list[tuple[str, str]]:

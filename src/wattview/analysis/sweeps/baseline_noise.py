@@ -15,7 +15,15 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from wattview.analysis.sweeps.confidence import CONFIDENCE, ROUNDING, Component, difference, estimate, variance
+from wattview.analysis.sweeps.confidence import (
+    CONFIDENCE,
+    ROUNDING,
+    Component,
+    difference,
+    estimate,
+    paired_difference,
+    variance,
+)
 from wattview.model import Difference, Estimate, ScenarioResult
 
 NET = frozenset({"baseline_diff_power_watts", "net_energy_joules", "net_watts_per_stream"})
@@ -66,6 +74,14 @@ def net_difference(first: Sequence[NetValue], second: Sequence[NetValue], confid
         return difference(means, others, confidence)
     gap = fmean(one.value for one in first) - fmean(one.value for one in second)
     return Difference(difference=gap, differ=None, verdict=TOO_FEW_BASELINES)
+
+
+def net_paired_difference(gaps: Sequence[NetValue], size: float, confidence: float = CONFIDENCE) -> Difference:
+    """Mean of the differences of pairs, each with what the noise of its baseline leaves in it."""
+    shared = _shared(gaps, ())
+    if shared is None:
+        return Difference(difference=fmean(one.value for one in gaps), differ=None, verdict=TOO_FEW_BASELINES)
+    return paired_difference(_repeats(gaps), size, confidence, shared)
 
 
 def _repeats(side: Sequence[NetValue]) -> list[float]:

@@ -52,13 +52,14 @@ class Repeats(Struct, frozen=True):
 
     def values(self, name: str) -> list[float]:
         """The figure of each repeat that has it; VMAF only by ``vmaf_model``, costs only as ``billed_at``."""
-        return [
-            value
-            for result in self.valid
-            if (value := QUANTITIES[name].of(result)) is not None
-            and (not QUANTITIES[name].of_vmaf or result.record.vmaf_model == self.vmaf_model)
-            and (not QUANTITIES[name].billed or result.billed_at == self.billed_at)
-        ]
+        return [value for result in self.valid if (value := self.value(result, name)) is not None]
+
+    def value(self, result: ScenarioResult, name: str) -> float | None:
+        """The figure of one repeat as in ``values``; None if it lacks it, or has it of another kind."""
+        quantity = QUANTITIES[name]
+        other_model = quantity.of_vmaf and result.record.vmaf_model != self.vmaf_model
+        other_bill = quantity.billed and result.billed_at != self.billed_at
+        return None if other_model or other_bill else quantity.of(result)
 
     @property
     def vmaf_model(self) -> str | None:

@@ -78,7 +78,21 @@ def difference(
         )
         pooled *= (1 / len(values) + 1 / len(others)) / (len(values) + len(others) - 2)
         error = max(error, math.sqrt(pooled + (shared.variance if shared else 0.0)))
-    size = max(map(abs, (*values, *others)))
+    return _judged(gap, error, freedom, max(map(abs, (*values, *others))), confidence)
+
+
+def paired_difference(
+    gaps: Sequence[float], size: float, confidence: float = CONFIDENCE, shared: Component | None = None
+) -> Difference:
+    """Mean of the differences of pairs, tested by their own spread (the paired t-test). ``size`` is that of the values
+    that were subtracted."""
+    if len(gaps) < 2:
+        return Difference(difference=fmean(gaps), differ=None, verdict=TOO_FEW_REPEATS)
+    error, freedom = _combined([Component(variance(gaps) / len(gaps), len(gaps) - 1), *([shared] if shared else [])])
+    return _judged(fmean(gaps), error, freedom, size, confidence)
+
+
+def _judged(gap: float, error: float, freedom: float, size: float, confidence: float) -> Difference:
     if error <= ROUNDING * size:
         differ = abs(gap) > ROUNDING * size
         verdict = "different: no repeat varied" if differ else "equal: no repeat varied"

@@ -18,12 +18,12 @@ from statistics import fmean
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wattview.analysis.sweeps.baseline_noise import net_difference
 from wattview.analysis.sweeps.comparison import Repeats, billed_text, in_pairs, repeats_of
-from wattview.analysis.sweeps.confidence import CONFIDENCE, difference, t_cdf, t_quantile, variance
+from wattview.analysis.sweeps.confidence import CONFIDENCE, t_cdf, t_quantile
+from wattview.analysis.sweeps.contrast import Contrast, contrast, in_turn
 from wattview.analysis.sweeps.gate_bounds import bound_text
 from wattview.analysis.sweeps.machines import machine_text
-from wattview.model import Bound, BoundCheck, Difference, GateReport, GateVerdict, RunResult
+from wattview.model import Bound, BoundCheck, GateReport, GateVerdict, RunResult
 from wattview.model.quantities import CURRENCY, QUANTITIES, Quantity
 
 ONE_SIDE = (1.0 - CONFIDENCE) / 2
@@ -47,13 +47,8 @@ SAME_WINDOW = 0.01
 class _Test(Struct, frozen=True):
     """A contrast at a bound: by how much the candidate's mean exceeds it, in the figure's unit."""
 
-    gap: Difference
+    contrast: Contrast
     excess: float
-    repeats: int
-    spread: float
-    """Variance of one repeat of both sides together."""
-    shared: float
-    """Variance that more repeats do not reduce."""
     base: float
     nearest: float
     """Smallest distance from the bound to detect."""
@@ -80,7 +75,7 @@ def gate(
         for one in asked
     ]
     tests = [None if reason else _test(*one) for one, reason in zip(asked, reasons, strict=True)]
-    count = sum(test is not None and test.gap.standard_error is not None for test in tests)
+    count = sum(test is not None and test.contrast.gap.standard_error is not None for test in tests)
     checks = [
         _judged(first, second, bound, test, reason, count)
         for (first, second, bound), test, reason in zip(asked, tests, reasons, strict=True)
@@ -160,27 +155,14 @@ def _other_window(first: Repeats, second: Repeats, quantity: Quantity) -> str:
 def _test(first: Repeats, second: Repeats, bound: Bound) -> _Test | None:
     """None if a share of the baseline's mean is meaningless."""
     name = bound.figure
-    values, others = second.values(name), first.values(name)
-    base = fmean(others)
+    base = fmean(first.values(name))
     if bound.relative and base <= 0.0:
         return None
     factor, shift = (1.0 + bound.value, 0.0) if bound.relative else (1.0, bound.value)
-    limits = [factor * value + shift for value in others]
-    net, net_others = second.net_values(name), first.net_values(name)
-    if net and net_others:
-        scaled = [one._replace(value=factor * one.value + shift, scale=factor * one.scale) for one in net_others]
-        gap = net_difference(net, scaled)
-    else:
-        gap = difference(values, limits)
-    spread = shared = 0.0
-    if gap.standard_error is not None:
-        parts = [variance(values), variance(limits)]
-        spread = sum(parts)
-        if net and net_others:
-            shared = max(0.0, gap.standard_error**2 - parts[0] / len(values) - parts[1] / len(limits))
+    found = contrast(second, first, name, factor, shift)
     nearest = abs(bound.value) * (base if bound.relative else 1.0) or NEAREST * abs(base)
-    excess = gap.difference if bound.side == "max" else -gap.difference
-    return _Test(gap, excess, min(len(values), len(limits)), spread, shared, base, nearest)
+    excess = found.gap.difference if bound.side == "max" else -found.gap.difference
+    return _Test(found, excess, base, nearest)
 
 
 def _judged(
@@ -196,7 +178,7 @@ def _judged(
         return check
     if test is None:
         return replace(check, reason="a share of a baseline that is not above 0 is meaningless; give an absolute bound")
-    gap, share = test.gap, test.base if bound.relative else 1.0
+    gap, share = test.contrast.gap, test.base if bound.relative else 1.0
     check = replace(check, difference=gap.difference / share + bound.value)
     if gap.standard_error is None:
         if gap.differ is None:
@@ -214,7 +196,7 @@ def _judged(
 
 
 def _tested(check: BoundCheck, test: _Test, tests: int, share: float) -> BoundCheck:
-    error, freedom = test.gap.standard_error, test.gap.degrees_of_freedom
+    error, freedom = test.contrast.gap.standard_error, test.contrast.gap.degrees_of_freedom
     assert error is not None
     assert freedom is not None
     near = test.excess - t_quantile(1.0 - ONE_SIDE / tests, freedom) * error
@@ -231,23 +213,24 @@ def _tested(check: BoundCheck, test: _Test, tests: int, share: float) -> BoundCh
     needed, nearest = _needed(test, tests, freedom)
     if needed is None:
         why = "no number of repeats would decide it: the noise is too large"
-        if test.shared:
+        if test.contrast.shared:
             why = "the noise of the idle windows affects every repeat: measure more idle windows (--baseline-after)"
         return replace(check, reason=why)
     distance = bound_text(check.bound, nearest / share, check.currency)
+    repeats = test.contrast.repeats
     told = f"{needed} repeats of each would detect a candidate that is {distance} from the bound"
-    if test.repeats < FEW_REPEATS:
-        told += f" ({test.repeats} give a poor estimate of the noise: with {FEW_REPEATS} or more, far fewer may do)"
+    if repeats < FEW_REPEATS:
+        told += f" ({repeats} give a poor estimate of the noise: with {FEW_REPEATS} or more, far fewer may do)"
     return replace(check, repeats_needed=needed, reason=told)
 
 
 def _needed(test: _Test, tests: int, freedom: float) -> tuple[int | None, float]:
     """Repeats of either side that decide the bound, and the distance that they resolve: ``nearest``, halved as often as
     needed if that many were measured already."""
-    nearest = test.nearest
+    nearest, (_, repeats, spread, shared, _) = test.nearest, test.contrast
     while nearest > 0.0:
-        needed = repeats_needed(nearest, test.spread, test.shared, freedom, test.repeats, tests)
-        if needed is None or needed > test.repeats:
+        needed = repeats_needed(nearest, spread, shared, freedom, repeats, tests)
+        if needed is None or needed > repeats:
             return needed, nearest
         nearest /= 2.0
     return None, nearest
@@ -315,6 +298,8 @@ def _remarks(baseline: RunResult, candidate: RunResult, pairs: Sequence[tuple[Re
             if repeats.invalid:
                 count = len(repeats.invalid)
                 found.append(f"{side}, {repeats.label}: {count} repeats were not in real time and are left out")
+    if pairs and all(len(in_turn(*pair)) > 1 for pair in pairs):
+        found.append("the repeats of both were measured in turn: neighbours are compared in pairs")
     if any("estimated" in (repeats.power_source or "") for pair in pairs for repeats in pair):
         found.append("power is an ESTIMATE from CPU use, not a measurement")
     return found

@@ -54,7 +54,7 @@ def _ignored(pid: int) -> None:
 async def execute(command: Sequence[str], started: Callable[[int], None] = _ignored) -> CommandTimes:
     """Runs it to its end. Ctrl-C reaches it through the terminal; SIGTERM is passed on. ``started`` gets its process
     id. Raises OSError."""
-    if not command_line.is_ffmpeg(command) or command_line.reports_progress(command):
+    if command_line.ffmpeg_at(command) is None or command_line.reports_progress(command):
         return await _run(command, None, started)
     reader, writer = os.pipe()
     ended = threading.Event()

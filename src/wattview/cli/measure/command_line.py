@@ -43,13 +43,28 @@ def _public(match: re.Match[str]) -> str:
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}{'?' + HIDDEN if query else ''}"
 
 
-def is_ffmpeg(command: Sequence[str]) -> bool:
-    return re.fullmatch(r"ffmpeg([-_.0-9].*)?", Path(command[0]).name) is not None
+def ffmpeg_at(command: Sequence[str]) -> int | None:
+    """The place of FFmpeg's name in the command: its first word, or behind programs that start another unchanged
+    (``nice -n 5 ffmpeg``). None for another command."""
+    for place, word in enumerate(command):
+        name = Path(word).name
+        if re.fullmatch(r"ffmpeg([-_.0-9].*)?", name) and (place == 0 or Path(command[0]).name in STARTERS):
+            return place
+        if place == 0 and name not in STARTERS:
+            return None
+    return None
+
+
+STARTERS = frozenset(
+    {"chrt", "env", "ionice", "nice", "nohup", "numactl", "setsid", "stdbuf", "taskset", "time", "timeout"}
+)
+"""Programs that become, or wait for, another that they start with all of their open files."""
 
 
 def with_progress(command: Sequence[str], descriptor: int) -> list[str]:
-    """FFmpeg's command with ``-progress`` to an open file, unless it has its own."""
-    return [command[0], "-progress", f"pipe:{descriptor}", *command[1:]]
+    """FFmpeg's command with ``-progress`` to an open file."""
+    at = (ffmpeg_at(command) or 0) + 1
+    return [*command[:at], "-progress", f"pipe:{descriptor}", *command[at:]]
 
 
 def reports_progress(command: Sequence[str]) -> bool:
@@ -57,25 +72,52 @@ def reports_progress(command: Sequence[str]) -> bool:
 
 
 def is_live(command: Sequence[str]) -> bool:
-    """Whether FFmpeg must keep real time: it paces its input, or sends its output to a server."""
-    return "-re" in command or "-readrate" in command or _LIVE.search(command[-1]) is not None
+    """Whether FFmpeg must keep real time: it paces its input, or sends an output to a server."""
+    return "-re" in command or "-readrate" in command or any(map(_LIVE.search, outputs(command)))
+
+
+_FLAGS = frozenset(
+    {
+        "accurate_seek", "an", "autorotate", "autoscale", "bitexact", "copyts", "copy_unknown", "debug_ts", "dn",
+        "find_stream_info", "fix_sub_duration", "hide_banner", "ignore_unknown", "isync", "n", "psnr", "re",
+        "recast_media", "report", "seek_timestamp", "shortest", "sn", "start_at_zero", "stats", "stdin", "vn",
+        "vstats", "xerror", "y",
+    }
+)  # fmt: skip
+"""FFmpeg's options without a value (ffmpeg(1)); each may have "no" before its name."""
+
+
+def outputs(command: Sequence[str]) -> list[str]:
+    """FFmpeg's outputs: the words that are neither options nor their values. The last word is one in any case."""
+    words = list(command[(ffmpeg_at(command) or 0) + 1 :])
+    found, at = [], 0
+    while at < len(words):
+        option = words[at].removeprefix("-")
+        if option == words[at] or not option:
+            found.append(words[at])
+        elif option.partition(":")[0] not in _FLAGS and option.removeprefix("no") not in _FLAGS:
+            at += 1
+        at += 1
+    return found or words[-1:]
 
 
 def files(command: Sequence[str]) -> tuple[Path, Path] | None:
     """FFmpeg's input and output if there is one of each and both are files; None otherwise."""
     inputs = [value for option, value in pairwise(command) if option == "-i"]
-    output = command[-1]
-    if len(inputs) != 1 or output.startswith("-") or "://" in inputs[0] + output or "|" in output:
+    written = outputs(command)
+    if len(inputs) != 1 or len(written) != 1:
         return None
-    pair = Path(inputs[0].removeprefix("file:")), Path(output.removeprefix("file:"))
+    [source], [output] = inputs, written
+    if output.startswith("-") or "://" in source + output or "|" in output:
+        return None
+    pair = Path(source.removeprefix("file:")), Path(output.removeprefix("file:"))
     return pair if all(path.is_file() for path in pair) and pair[0] != pair[1] else None
 
 
 def asks_before_overwriting(command: Sequence[str]) -> bool:
     """Whether FFmpeg would stop and ask if its output exists."""
     return (
-        is_ffmpeg(command)
+        ffmpeg_at(command) is not None
         and not {"-y", "-n"} & set(command)
-        and _LIVE.search(command[-1]) is None
-        and (Path(command[-1]).suffix != "")
+        and any(_LIVE.search(output) is None and Path(output).suffix != "" for output in outputs(command))
     )

@@ -14,7 +14,10 @@ from wattview.cli.options import Options, settings
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("--name", help="Name of the result.  [default: the program's]")
+@click.option("--name", "names", multiple=True, metavar="NAME",
+              help="Name of the result; with --against one for each command.  [default: the program's]")  # fmt: skip
+@click.option("--against", multiple=True, metavar="COMMAND",
+              help="Another command, quoted as one word, to measure in turn with it; may be repeated.")  # fmt: skip
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True, help="Windows to measure.")
 @click.option(
     "--warmup", type=click.IntRange(0, 100), default=0, show_default=True, help="Runs before the first window."
@@ -37,7 +40,13 @@ from wattview.cli.options import Options, settings
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND …")
 @settings
 def measure(
-    options: Options, command: tuple[str, ...], json_file: Path | None, vmaf_model: str | None, **asked: Any
+    options: Options,
+    command: tuple[str, ...],
+    names: tuple[str, ...],
+    against: tuple[str, ...],
+    json_file: Path | None,
+    vmaf_model: str | None,
+    **asked: Any,
 ) -> None:
     """Run a command and measure its energy, CPU time, cost and carbon.
 
@@ -49,14 +58,14 @@ def measure(
     Examples:
       wattview measure -- ffmpeg -y -i film.mkv -c:v libx264 -preset slow out.mp4
       wattview measure --repeat 5 --name slow --quality -- ffmpeg -y -i film.mkv -c:v libx264 -preset slow out.mp4
+      wattview measure --repeat 8 --name old --name new --against './new.sh in.mkv' -- ./old.sh in.mkv
       wattview measure --baseline 60 -- make -j8
     """
     from wattview.cli.attach import with_daemon
-    from wattview.cli.measure.measure import MeasureRequest, check
+    from wattview.cli.measure.measure import MeasureRequest, check, commands_of
     from wattview.cli.measure.measure import measure as run_measured
 
-    name = asked.pop("name") or Path(command[0]).name
-    wanted = MeasureRequest(command=command, name=name[:90], **asked)
+    wanted = MeasureRequest(commands=commands_of(command, against, names), **asked)
     check(wanted)
     config = options.config(*([f"scenarios.vmaf_model={vmaf_model}"] if vmaf_model else []))
     status = with_daemon(
@@ -114,8 +123,8 @@ def gate(
     Exit status 0 if every setting is within all bounds, 1 if one exceeds a bound (both with 95 % confidence), 3 if more
     repeats are needed, and 2 for any other error.
 
-    A run is an id, a prefix of one, or latest; or the path of a results file or of an exported run. A bound is a
-    difference from the baseline's mean, in percent of it or in the figure's unit.
+    A run is an id, a prefix of one, or latest; or the path of a results file or of an exported run; RUN:NAME is one of
+    its scenarios. A bound is a difference from the baseline's mean, in percent of it or in the figure's unit.
 
     \b
     Examples:
@@ -123,6 +132,7 @@ def gate(
       wattview gate baseline.json candidate.json --max power=+2% --junit gate.xml
       wattview gate baseline.json --run candidate.toml --max energy=+1%
       wattview gate old.toml --run new.toml --repeat 10 --max energy=+1% --min vmaf=-0.5
+      wattview gate latest:old latest:new --max joules_per_execution=+1%
     """
     from wattview.cli.gate import bounds_of, run_gate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ from wattview.model import (
     Run,
     RunRequest,
     RunResult,
+    ScenarioResult,
 )
 from wattview.model.quantities import QUANTITIES
 from wattview.model.scenarios import window
@@ -40,6 +42,8 @@ from wattview.model.scenarios import window
 SHORT_SECONDS = 2.0
 """A shorter command is repeated in the same window until the total reaches this: the energy of a window hardly longer
 than a counter's update interval is too uncertain."""
+
+MOST_NAME = 90
 
 ALIVE_SECONDS = 5.0
 POLL_SECONDS = 0.1
@@ -50,12 +54,18 @@ FIGURES = (
 )  # fmt: skip
 
 
-class MeasureRequest(Struct, frozen=True, kw_only=True):
-    """The request: the command, repeats, name, seconds of the baseline, warm-up runs, and the files to compare;
-    ``quality`` finds these in FFmpeg's command."""
+class OwnCommand(Struct, frozen=True):
+    """A command and the name of its result."""
 
-    command: tuple[str, ...]
     name: str
+    words: tuple[str, ...]
+
+
+class MeasureRequest(Struct, frozen=True, kw_only=True):
+    """The request: the commands, which are measured in turn; repeats, seconds of the baseline, warm-up runs, and the
+    files to compare; ``quality`` finds these in FFmpeg's command."""
+
+    commands: tuple[OwnCommand, ...]
     repeat: int = 1
     warmup: int = 0
     baseline: float = 20.0
@@ -64,41 +74,76 @@ class MeasureRequest(Struct, frozen=True, kw_only=True):
     reference: Path | None = None
     output: Path | None = None
 
-    @property
-    def files(self) -> tuple[Path, Path] | None:
+    def files(self, command: Sequence[str]) -> tuple[Path, Path] | None:
         """Source and output to compare. Known only after the command has run."""
         if self.reference is not None and self.output is not None:
             return self.reference, self.output
-        return command_line.files(self.command) if self.quality else None
+        return command_line.files(command) if self.quality else None
+
+    @property
+    def compares(self) -> bool:
+        """Whether the quality of an output is asked for."""
+        return self.quality or self.reference is not None
+
+    def of(self, scenario: str) -> OwnCommand:
+        """The command of a run's scenario, which is named after it and the number of the repeat."""
+        name = scenario.rpartition(" #")[0] if self.repeat > 1 else scenario
+        return next(one for one in self.commands if one.name == name)
+
+
+def commands_of(words: tuple[str, ...], against: Sequence[str], names: Sequence[str]) -> tuple[OwnCommand, ...]:
+    """The command, and those to measure in turn with it, by the given names or those of the programs. Raises
+    click.UsageError."""
+    found = [words]
+    for text in against:
+        try:
+            found.append(tuple(shlex.split(text)))
+        except ValueError as error:
+            raise click.UsageError(f"--against {text!r}: {error}") from None
+        if not found[-1]:
+            raise click.UsageError("--against: the command is empty")
+    if len(names) > len(found):
+        raise click.UsageError(f"{len(names)} names for {len(found)} commands; give others with --against")
+    programs = [Path(one[0]).name for one in found]
+    numbered = programs if len(set(programs)) == len(programs) else [f"{one} {n}" for n, one in enumerate(programs, 1)]
+    named = [one[:MOST_NAME] for one in (*names, *numbered[len(names):])]  # fmt: skip
+    if len(set(named)) < len(named):
+        raise click.UsageError("two commands have the same name; give each its own --name")
+    return tuple(OwnCommand(*each) for each in zip(named, found, strict=True))
 
 
 def check(asked: MeasureRequest) -> None:
     """Raises click.UsageError for what cannot be measured."""
     if (asked.reference is None) != (asked.output is None):
         raise click.UsageError("--reference and --output go together")
-    if asked.quality and not command_line.is_ffmpeg(asked.command):
-        raise click.UsageError("--quality reads FFmpeg's command; for another give --reference FILE --output FILE")
-    if asked.repeat + asked.warmup > 1 and command_line.asks_before_overwriting(asked.command):
-        raise click.UsageError("FFmpeg asks before it overwrites its output: add -y to its command")
+    if asked.reference is not None and len(asked.commands) > 1:
+        raise click.UsageError("--reference and --output are those of one command; with --against use --quality")
+    for command in asked.commands:
+        if asked.quality and command_line.ffmpeg_at(command.words) is None:
+            raise click.UsageError("--quality reads FFmpeg's command; for another give --reference FILE --output FILE")
+        if asked.repeat + asked.warmup > 1 and command_line.asks_before_overwriting(command.words):
+            raise click.UsageError("FFmpeg asks before it overwrites its output: add -y to its command")
 
 
 async def measure(client: Client, config: Config, asked: MeasureRequest, json_file: Path | None) -> int:
     """Measures it; prints the result on standard error. Returns the command's exit status."""
-    if problem := child.why_not_runnable(asked.command):
-        term.say(term.bad(problem[1]), err=True)
-        return problem[0]
+    for command in asked.commands:
+        if problem := child.why_not_runnable(command.words):
+            term.say(term.bad(problem[1]), err=True)
+            return problem[0]
     capabilities = Capabilities()
-    if asked.quality or asked.reference:
+    if asked.compares:
         from wattview.daemon.lab.judging.two_files import why_not_compared
 
         if reason := await why_not_compared(config.scenarios, capabilities):
             raise click.UsageError(reason)
-    for _ in range(asked.warmup):
-        if status := (await child.execute(asked.command)).status:
+    for command in asked.commands * asked.warmup:
+        if status := (await child.execute(command.words)).status:
             term.say(term.bad(f"the warm-up ended with exit status {status}; nothing was measured"), err=True)
             return status
-    scenario = window(asked.name, "command")
-    run = await started(client, RunRequest(scenarios=[scenario], baseline=asked.baseline, repeat=asked.repeat))
+    scenarios = [window(command.name, "command") for command in asked.commands]
+    request = RunRequest(scenarios=scenarios, baseline=asked.baseline, repeat=asked.repeat, alternate=True)
+    run = await started(client, request)
     try:
         status = await _windows(client, config, asked, run, capabilities)
     except BaseException:
@@ -127,10 +172,11 @@ async def _windows(client: Client, config: Config, asked: MeasureRequest, run: R
         run = await _until(client, run, lambda now, index=index: _waits(now, index))  # type: ignore[misc]
         if run.state != "running":
             return 1
+        command = asked.of(run.scenarios[index].name)
         async with _held(client, run.id):
-            done = await _executions(asked, gpus)
+            done = await _executions(command.words, gpus, once=asked.once)
             await client.close_window(run.id)
-            report = await _report(config, asked, done, capabilities)
+            report = await _report(config, asked, command, done, capabilities)
             await client.report_command(run.id, report)
         run = await _until(client, run, lambda now, count=index: len(now.finished) > count)  # type: ignore[misc]
         if done[-1].status and index + 1 < len(run.scenarios):
@@ -190,12 +236,12 @@ async def _has_gpus(client: Client) -> bool:
         return True
 
 
-async def _executions(asked: MeasureRequest, gpus: Client | None) -> list[CommandTimes]:
+async def _executions(command: Sequence[str], gpus: Client | None, *, once: bool) -> list[CommandTimes]:
     """Runs the command once, or as often as needed to fill the shortest window. ``gpus``: who reads its GPU time."""
-    again = not asked.once and not command_line.asks_before_overwriting(asked.command)
-    done = [await _execution(asked.command, gpus)]
+    again = not once and not command_line.asks_before_overwriting(command)
+    done = [await _execution(command, gpus)]
     while again and done[-1].status == 0 and sum(one.seconds for one in done) < SHORT_SECONDS:
-        done.append(await _execution(asked.command, gpus))
+        done.append(await _execution(command, gpus))
     return done
 
 
@@ -207,10 +253,14 @@ async def _execution(command: Sequence[str], gpus: Client | None) -> CommandTime
 
 
 async def _report(
-    config: Config, asked: MeasureRequest, done: Sequence[CommandTimes], capabilities: Capabilities
+    config: Config,
+    asked: MeasureRequest,
+    command: OwnCommand,
+    done: Sequence[CommandTimes],
+    capabilities: Capabilities,
 ) -> CommandReport:
     record = CommandRecord(
-        text=command_line.shown(asked.command),
+        text=command_line.shown(command.words),
         executions=len(done),
         seconds=sum(one.seconds for one in done),
         cpu_seconds=sum(one.cpu_seconds for one in done),
@@ -222,21 +272,22 @@ async def _report(
         notes.append(f"it takes {record.seconds / len(done):.2f} s, and was run {len(done)} times in the window")
     if reason := next((one.gpu_reason for one in done if one.gpu_reason), ""):
         notes.append(f"its GPU time is not known: {reason}")
-    encoder, realtime = encoder_of(asked, done)
-    tool = await _encoder_tool(asked.command, capabilities)
+    encoder, realtime = encoder_of(command, done)
+    tool = await _encoder_tool(command.words, capabilities)
     report = CommandReport(command=record, encoder=encoder, realtime=realtime, notes=notes, encoder_tool=tool)
-    if record.exit_status or not (asked.quality or asked.files):
+    if record.exit_status or not asked.compares:
         return report
-    return await _with_quality(config, asked, report, capabilities)
+    return await _with_quality(config, asked.files(command.words), report, capabilities)
 
 
 async def _encoder_tool(command: Sequence[str], capabilities: Capabilities) -> str | None:
     """The path and the version of the FFmpeg that ran; None for another program."""
-    if not command_line.is_ffmpeg(command):
+    at = command_line.ffmpeg_at(command)
+    if at is None:
         return None
     from wattview.daemon.children import find_program
 
-    return f"{find_program(command[0])} {await capabilities.version(command[0])}".strip()
+    return f"{find_program(command[at])} {await capabilities.version(command[at])}".strip()
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
@@ -246,7 +297,7 @@ def _sum(values: Iterable[float | None]) -> float | None:
     return sum(known) if len(known) == len(found) else None
 
 
-def encoder_of(asked: MeasureRequest, done: Sequence[CommandTimes]) -> tuple[EncoderStatus | None, bool | None]:
+def encoder_of(command: OwnCommand, done: Sequence[CommandTimes]) -> tuple[EncoderStatus | None, bool | None]:
     """FFmpeg's reports over all executions, and whether it kept real time, None if it need not."""
     reports = [one.progress for one in done if one.progress is not None]
     if len(reports) < len(done):
@@ -254,20 +305,20 @@ def encoder_of(asked: MeasureRequest, done: Sequence[CommandTimes]) -> tuple[Enc
     played = sum(one.out_seconds or 0.0 for one in reports)
     seconds = sum(one.seconds for one in done)
     status = EncoderStatus(
-        stream=asked.name,
+        stream=command.name,
         frames=sum(one.frames or 0 for one in reports),
         speed=round(played / seconds, 4) if played and seconds else None,
         dropped_frames=sum(one.dropped_frames or 0 for one in reports),
         duplicated_frames=sum(one.duplicated_frames or 0 for one in reports),
         bitrate_bps=reports[-1].bitrate_bps,
     )
-    if not command_line.is_live(asked.command) or status.speed is None:
+    if not command_line.is_live(command.words) or status.speed is None:
         return status, None
     return status, status.speed >= REALTIME_SPEED and not status.dropped_frames
 
 
 async def _with_quality(
-    config: Config, asked: MeasureRequest, report: CommandReport, capabilities: Capabilities
+    config: Config, files: tuple[Path, Path] | None, report: CommandReport, capabilities: Capabilities
 ) -> CommandReport:
     """The report with the scores of the output, or the reason why there are none."""
     import msgspec
@@ -276,14 +327,14 @@ async def _with_quality(
     from wattview.daemon.lab.judging.two_files import compared
 
     lack = "quality was not measured: "
-    if asked.files is None:
+    if files is None:
         note = f"{lack}input and output of the command are not one file each; give --reference FILE --output FILE"
         return msgspec.structs.replace(report, notes=[*report.notes, note])
     try:
         with progress_bars(estimated=True) as add:
             show = add("comparing")
             scores, record, content = await compared(
-                config.scenarios, *asked.files, lambda part: show(part, "comparing"), capabilities
+                config.scenarios, *files, lambda part: show(part, "comparing"), capabilities
             )
     except (QualityFailed, OSError) as failure:
         return msgspec.structs.replace(report, notes=[*report.notes, f"{lack}{failure}"])
@@ -294,17 +345,21 @@ async def _with_quality(
 
 
 def summary(run: RunResult) -> list[str]:
-    """One line: mean of one execution over all windows."""
-    measured = [one for one in run.scenarios if one.record.command is not None]
-    if not measured:
-        return []
+    """A line for each command: means of one execution over all of its windows."""
+    by_name: dict[str, list[ScenarioResult]] = {}
+    for one in run.scenarios:
+        if one.record.command is not None:
+            by_name.setdefault(one.record.setting or one.record.name, []).append(one)
+    return [_summary(name, measured) for name, measured in by_name.items()]
+
+
+def _summary(name: str, measured: Sequence[ScenarioResult]) -> str:
     said = []
-    for name in FIGURES:
-        quantity = QUANTITIES[name]
+    for figure in FIGURES:
+        quantity = QUANTITIES[figure]
         values = [value for one in measured if (value := quantity.of(one)) is not None]
         if values and len(values) == len(measured):
             value = sum(values) / len(values)
             said.append(f"{quantity.words} {term.quantity(quantity, value, None, measured[0].currency)}")
-    name = measured[0].record.setting or measured[0].record.name
     estimate = "ESTIMATE, " if any("estimated" in (one.power_source or "") for one in measured) else ""
-    return [f"{name}: {estimate}{'; '.join(said)}"]
+    return f"{name}: {estimate}{'; '.join(said)}"

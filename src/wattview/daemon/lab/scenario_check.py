@@ -66,10 +66,11 @@ def plan_of(request: RunRequest, media_dir: Path, targets: Mapping[str, str] | N
         if scenario.type == "streams":
             _check_streams(f"scenarios[{index}]", scenario, media_dir)
             _check_target(f"scenarios[{index}]", scenario, targets or {})
+    listed = list(enumerate(request.scenarios))
     plan = [
         _repeated(scenario, f"scenarios[{index}]", repeat if request.repeat > 1 else None)
         for repeat in range(1, request.repeat + 1)
-        for index, scenario in enumerate(request.scenarios)
+        for index, scenario in (listed[::-1] if request.alternate and repeat % 2 == 0 else listed)
     ]
     names: dict[str, str] = {}
     for planned in plan:
