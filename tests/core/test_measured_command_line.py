@@ -39,7 +39,36 @@ def test_what_is_no_secret_stays_as_a_shell_would_take_it() -> None:
      ("myffmpeg.sh", False), ("make", False)],
 )  # fmt: skip
 def test_ffmpeg_is_known_by_its_program(program: str, it_is: bool) -> None:
-    assert command_line.is_ffmpeg([program]) is it_is
+    assert command_line.ffmpeg_at([program]) == (0 if it_is else None)
+
+
+@pytest.mark.parametrize(
+    ("command", "place"),
+    [("nice -n 5 ffmpeg -i a", 3), ("taskset -c 0 /opt/ffmpeg-7/bin/ffmpeg -i a", 3), ("env A=b nice ffmpeg", 3),
+     ("sh -c 'ffmpeg -i a'", None), ("ssh host ffmpeg -i a", None), ("cp ffmpeg b", None), ("nice make", None)],
+)  # fmt: skip
+def test_ffmpeg_is_known_behind_programs_that_start_it_unchanged(command: str, place: int | None) -> None:
+    words = shlex.split(command)
+    assert command_line.ffmpeg_at(words) == place
+    if place is not None:
+        wrapped = command_line.with_progress(words, 7)
+        assert (wrapped[: place + 3], wrapped[place + 3 :]) == (
+            [*words[: place + 1], "-progress", "pipe:7"],
+            words[place + 1 :],
+        )
+
+
+@pytest.mark.parametrize(
+    ("command", "outputs"),
+    [("ffmpeg -y -i a.mkv -c:v libx264 out.mp4", ["out.mp4"]),
+     ("ffmpeg -i a.mkv -an -c:v libx264 1.mp4 -vn -c:a aac 'two words.m4a'", ["1.mp4", "two words.m4a"]),
+     ("ffmpeg -hide_banner -noautorotate -re -i a.mkv -f null -", ["-"]),
+     ("nice ffmpeg -i a -map 0:v -f mpegts pipe:1", ["pipe:1"]),
+     ("ffmpeg -i a -ss -1 -vf scale=-2:720 out.mp4", ["out.mp4"]),
+     ("ffmpeg -i a -strange_flag out.mp4", ["out.mp4"])],
+)  # fmt: skip
+def test_outputs_are_what_is_neither_an_option_nor_its_value(command: str, outputs: list[str]) -> None:
+    assert command_line.outputs(shlex.split(command)) == outputs
 
 
 def test_the_files_of_a_plain_transcode_are_found(tmp_path: Path) -> None:
@@ -52,13 +81,14 @@ def test_the_files_of_a_plain_transcode_are_found(tmp_path: Path) -> None:
     assert command_line.files(["ffmpeg", "-i", str(source), "-i", str(made), str(made)]) is None
     assert command_line.files(["ffmpeg", "-i", str(source), "-f", "null", "-"]) is None
     assert command_line.files(["ffmpeg", "-i", str(source), str(source)]) is None
+    assert command_line.files(["ffmpeg", "-i", str(source), str(tmp_path / "a.mp4"), str(made)]) is None, "two outputs"
 
 
 @pytest.mark.parametrize(
     ("command", "live"),
     [("ffmpeg -re -i a.mp4 out.mp4", True), ("ffmpeg -i a.mp4 -f flv rtmp://localhost/app/s", True),
      ("ffmpeg -i a.mp4 -f mpegts srt://localhost:9000", True), ("ffmpeg -i https://a.example/a.mp4 out.mp4", False),
-     ("ffmpeg -i a.mp4 out.mp4", False)],
+     ("ffmpeg -i a.mp4 rtmp://localhost/app/s out.mp4", True), ("ffmpeg -i a.mp4 out.mp4", False)],
 )  # fmt: skip
 def test_real_time_is_asked_of_live_commands_alone(command: str, live: bool) -> None:
     assert command_line.is_live(shlex.split(command)) is live

@@ -195,7 +195,7 @@ def test_suite_files_are_offered_beside_the_presets_and_a_broken_one_says_why(da
     assert (night.title, night.repeat, night.baseline, night.error) == ("night.toml", 3, 10.0, "")
     assert night.seconds is not None
     assert night.seconds >= 10 + 3 * 28, "the baseline, and three times warm-up, window and cool-down"
-    assert by_id["suite:broken.json"].error.startswith("scenarios[0].fps: expected a whole number")
+    assert by_id["suite:broken.json"].error.startswith("scenarios[0].fps: expected frames per second")
     assert "suite:notes.txt" not in by_id
     assert by_id["suite"].scenarios, "the one that comes with the product"
 

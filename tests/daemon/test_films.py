@@ -143,6 +143,28 @@ async def test_a_lossless_encode_of_any_film_is_perfect(tmp_path: Path, program:
 
 
 @SLOW
+@pytest.mark.parametrize(("fps", "exact"), [(59.94, "60000/1001"), (29.97, "30000/1001"), (23.976, "24000/1001")])
+async def test_a_film_of_ntsc_rate_is_encoded_picture_by_picture(
+    tmp_path: Path, program: str, fps: float, exact: str
+) -> None:
+    path = films.lavfi(f"testsrc2=size=320x180:rate={exact}:duration=3", *films.YUV, to=tmp_path / "film.mkv")
+    scenario = replace(SCENE, fps=fps)
+    source = await film(program, path)
+    assert list(rate_remarks(source, scenario)) == []
+    copy = encode(program, source, tmp_path, scenario, 60, lossless=True)
+    assert shown(copy)["r_frame_rate"] == exact
+    hashes = [
+        run("ffmpeg", "-v", "error", "-i", str(one), "-frames:v", "60", "-pix_fmt", "yuv420p", "-f", "framemd5", "-")
+        for one in (path, copy)
+    ]
+    first, second = ([line.rpartition(",")[2] for line in text.splitlines() if line[:1] == "0"] for text in hashes)
+    assert len(first) == 60
+    assert first == second
+    found = await scores(program, path, tmp_path / "run", scenario=scenario, lossless=True)
+    assert (found.frames, found.psnr_db) == (50, PSNR_CEILING_DB)
+
+
+@SLOW
 @pytest.mark.parametrize("sound", [4.5, 1.0])
 async def test_sound_that_is_longer_or_shorter_leaves_the_picture_alone(
     tmp_path: Path, program: str, sound: float
@@ -303,7 +325,8 @@ async def test_every_encoder_of_ten_bits_keeps_them_and_the_tags_of_hdr(tmp_path
 
 
 def test_a_rate_that_is_not_the_sources_is_said(program: str) -> None:
-    for fps, at, says in ((50, 25, "left out"), (25, 50, "shown twice"), (59.94, 60, ""), (30, 30, "")):
+    told = ((50, 25, "left out"), (25, 50, "shown twice"), (59.94, 60, "shown twice"), (59.94, 59.94, ""), (30, 30, ""))
+    for fps, at, says in told:
         remarks = list(rate_remarks(Film(path=Path("x"), fps=fps), replace(SCENE, fps=at)))
         assert remarks[0].endswith(f"pictures are {says}") if says else remarks == [], remarks
 

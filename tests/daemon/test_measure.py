@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -115,3 +116,27 @@ def test_an_ffmpeg_of_ones_own_is_understood(daemon: DaemonProcess, tmp_path: Pa
     )
     assert halved.returncode == 0, halved.stderr
     assert any("has no partner" in note for note in third["record"]["notes"])
+
+
+def test_two_commands_are_measured_in_turn_and_judged_in_pairs(daemon: DaemonProcess, tmp_path: Path) -> None:
+    less, more = (f"import time\nwhile time.process_time() < {seconds}: pass" for seconds in (0.2, 0.6))
+    done, scenarios = measure(
+        daemon, tmp_path, "--baseline", "0", "--repeat", "3", "--once", "--name", "old", "--name", "new", "--against",
+        shlex.join([sys.executable, "-c", more]), "--", sys.executable, "-c", less,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [one["record"]["setting"] for one in scenarios] == ["old", "new", "new", "old", "old", "new"]
+    settings = ["--set", f"daemon.control_socket={daemon.socket}", "--set", f"paths.state={daemon.state}"]
+    answer = tmp_path / "answer.json"
+
+    def gate(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "wattview", "gate", *settings, *arguments], capture_output=True, text=True,
+            timeout=60, env={**os.environ, "HOME": str(tmp_path), "COLUMNS": "300"},
+        )  # fmt: skip
+
+    judged = gate(f"{answer}:old", f"{answer}:new", "--max", "cpu_seconds_per_execution=+20%")
+    assert judged.returncode == 1, judged.stdout
+    assert "in pairs" in judged.stdout
+    unknown = gate(f"{answer}:old", f"{answer}:newer", "--max", "cpu_seconds_per_execution=+20%")
+    assert (unknown.returncode, "it has: old, new" in unknown.stderr) == (2, True), unknown.stderr

@@ -114,7 +114,7 @@ async def _run_of(source: ResultsSource, config: Config, word: str) -> RunResult
     """A run by the path of a file if the word looks like one, else by its id. ``RUN:NAME`` is one setting of it."""
     path = Path(word)
     place, colon, name = word.rpartition(":")
-    if colon and not path.exists():
+    if colon and not await asyncio.to_thread(path.exists):
         return _setting(await _run_of(source, config, place), name)
     if path.name == word and path.suffix != ".json":
         return (await named_runs(source, config, [word]))[0]

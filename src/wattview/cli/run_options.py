@@ -18,7 +18,7 @@ from wattview.cli.options import Options, settings
 @click.option("--streams", type=int, help="Concurrent streams.  [default: 1]")
 @click.option("--bitrate", metavar="RATE", help="Video bitrate of each stream, e.g. 5M.  [default: 2500k]")
 @click.option("--resolution", metavar="WxH", help="Picture size.  [default: 1280x720]")
-@click.option("--fps", type=int, help="Frames per second.  [default: 30]")
+@click.option("--fps", metavar="RATE", help="Frames per second, e.g. 25, 59.94.  [default: 30]")
 @click.option("--duration", type=float, metavar="SECONDS", help="Measured window.  [default: 60]")
 @click.option("--warmup", type=float, metavar="SECONDS", help="Time before the measured window.  [default: 5]")
 @click.option("--cooldown", type=float, metavar="SECONDS", help="Time after it.  [default: 3]")

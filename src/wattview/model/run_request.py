@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import get_args
 
 import msgspec
 
 from wattview.decoding import Mistake, did_you_mean, mistake, shown, value_at
+from wattview.frame_rate import written_rate
 from wattview.model import Preset, RateControl, Rendition, RunRequest, Scenario, VideoEncoder
 
 EXPECTED: Mapping[str, str] = {
@@ -29,7 +31,7 @@ EXPECTED: Mapping[str, str] = {
     "bitrate": "a bitrate such as 2500k or 2.5M",
     "bitrates": "a list of 1 to 64 bitrates such as 2500k",
     "resolution": "width x height, such as 1280x720",
-    "fps": "a whole number, 1 to 240",
+    "fps": "frames per second, 1 to 240, as a number or a fraction",
     "duration": "seconds, more than 0, at most 86400",
     "warmup": "seconds, 0 to 3600",
     "cooldown": "seconds, 0 to 3600",
@@ -72,9 +74,22 @@ def run_request(tree: object, also_known: Sequence[str] = ()) -> RunRequest:
     """The request in a parsed JSON or TOML document. ``also_known`` are additional field names that the caller accepts,
     used for suggestions. Raises WrongField."""
     try:
-        return msgspec.convert(tree, RunRequest)
+        return msgspec.convert(_with_numbers(tree), RunRequest)
     except msgspec.ValidationError as error:
         raise _explained(mistake(error), tree, also_known) from None
+
+
+def _with_numbers(tree: object) -> object:
+    """The tree with frame rates that are written as fractions, ``60000/1001``, as numbers."""
+    if isinstance(tree, list):
+        return [_with_numbers(one) for one in tree]
+    if not isinstance(tree, dict):
+        return tree
+    found = {key: _with_numbers(one) if key in ("scenarios", "renditions") else one for key, one in tree.items()}
+    if isinstance(text := found.get("fps"), str):
+        with suppress(ValueError):
+            found["fps"] = written_rate(text)
+    return found
 
 
 def _explained(found: Mistake, tree: object, also_known: Sequence[str]) -> WrongField:

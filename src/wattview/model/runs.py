@@ -52,7 +52,7 @@ class RenditionRecord(Struct, frozen=True, kw_only=True):
 
     stream: str
     resolution: str
-    fps: int
+    fps: int | float
     bitrate: str
     bitrate_bps: float | None = None
     vmaf_score: float | None = None

@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from wattview.frame_rate import FrameRate
+
 
 class Output(Struct, frozen=True, kw_only=True):
     """One rendition of a scenario in a results file."""
 
     resolution: str
-    fps: int
+    fps: int | float
 
 
 MAX_NAME = 100
@@ -48,7 +50,7 @@ class Rendition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     that of the scenario) ** 0.75, a rule of thumb for equal quality."""
 
     resolution: Resolution
-    fps: Annotated[int, Meta(ge=1, le=240)] | None = None
+    fps: FrameRate | None = None
     bitrate: Bitrate | None = None
 
 
@@ -78,7 +80,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     streams: Annotated[int, Meta(ge=1, le=64)] = 1
     bitrate: Bitrate = "2500k"
     resolution: Resolution = "1280x720"
-    fps: Annotated[int, Meta(ge=1, le=240)] = 30
+    fps: FrameRate = 30
     duration: Annotated[float, Meta(gt=0, le=LONGEST_SECONDS)] = 60.0
     warmup: Annotated[float, Meta(ge=0, le=3600)] = 5.0
     cooldown: Annotated[float, Meta(ge=0, le=3600)] = 3.0
@@ -145,6 +147,7 @@ class ScenarioPreset(Struct, frozen=True, kw_only=True):
     baseline_after: bool = False
     repeat: int = 1
     pause: float = 0.0
+    alternate: bool = False
     seconds: float | None = None
     suite: bool = False
     error: str = ""

@@ -199,7 +199,7 @@ def record(
 @click.command()
 @click.option("--bitrate", metavar="RATE", default="2500k", show_default=True, help="Video bitrate of each stream.")
 @click.option("--resolution", metavar="WxH", default="1280x720", show_default=True, help="Picture size.")
-@click.option("--fps", type=int, default=30, show_default=True, help="Frames per second.")
+@click.option("--fps", metavar="RATE", default="30", show_default=True, help="Frames per second.")
 @click.option("--encoder", metavar="NAME", default="libx264", show_default=True, shell_complete=completion.encoders,
               help="libx264, libx265, h264_nvenc, …")  # fmt: skip
 @click.option("--preset", metavar="NAME", default="veryfast", show_default=True, shell_complete=completion.presets,

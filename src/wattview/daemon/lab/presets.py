@@ -101,6 +101,7 @@ def _timed(preset: ScenarioPreset, settings: Scenarios) -> ScenarioPreset:
     request = RunRequest(
         scenarios=preset.scenarios, baseline=preset.baseline, baseline_after=preset.baseline_after,
         repeat=preset.repeat, pause=preset.pause,
+        alternate=preset.alternate,
     )  # fmt: skip
     try:
         plan = plan_of(request, Path(settings.media_dir), settings.targets)

@@ -141,7 +141,7 @@ def with_content(record: ScenarioRecord, content: ContentComplexity | None) -> S
 
 
 def with_scores(
-    record: ScenarioRecord, streams: Sequence[EncodedStream], scores: Mapping[tuple[str, int, int], Score]
+    record: ScenarioRecord, streams: Sequence[EncodedStream], scores: Mapping[tuple[str, float, int], Score]
 ) -> ScenarioRecord:
     """The record with the quality of its outputs; ``scores`` are by ``Variant.setting``.
 

@@ -10,7 +10,7 @@ from wattview.model.quantities import QUANTITIES
 from wattview.model.runs import made_by, without_addresses
 from wattview.tui.results.rows import ResultRow, name_of, notes
 from wattview.tui.results.values import Value, spoken, written
-from wattview.tui.text import UNKNOWN, number, span
+from wattview.tui.text import UNKNOWN, span
 from wattview.tui.widgets.pane import Parts
 
 NOT_IDLE = "not idle"
@@ -97,7 +97,7 @@ def _setting(row: ResultRow, one: ScenarioResult) -> str:
     texts = (
         f"{record.streams} x" if record.streams else "",
         record.resolution or "",
-        f"{number(record.fps, 0)} fps" if record.fps else "",
+        f"{record.fps:g} fps" if record.fps else "",
         record.bitrate or "",
         record.encoder or "",
         record.preset or "",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
+from wattview.frame_rate import written_rate
 from wattview.model import (
     EncoderOffer,
     Preset,
@@ -57,6 +58,7 @@ FIELDS = (
     Field("crf", "CRF", sweeps=True),
     Field("gop_seconds", "GOP s", sweeps=True),
     Field("renditions", "Ladder"),
+    Field("vmaf_model", "VMAF model", values=("hd", "phone", "4k", "neg", "newest")),
     Field("viewers", "Viewers", sweeps=True),
     Field("push", "Push", values=("yes", "no")),
     Field("target", "Push to"),
@@ -66,7 +68,7 @@ FIELDS = (
 
 LADDER = "outputs such as 1280x720, 854x480@25, 640x360=800k; nothing for a single one"
 MOST_COMBINATIONS = 100
-_OUTPUT = re.compile(r"(?P<resolution>[0-9]+x[0-9]+)(?:@(?P<fps>[0-9]+))?(?:=(?P<bitrate>\S+))?", re.ASCII)
+_OUTPUT = re.compile(r"(?P<resolution>[0-9]+x[0-9]+)(?:@(?P<fps>[0-9.]+(?:/[0-9]+)?))?(?:=(?P<bitrate>\S+))?", re.ASCII)
 
 WHOLE = tuple(field.name for field in FIELDS if field.whole)
 
@@ -101,6 +103,7 @@ def choice(preset: ScenarioPreset) -> FieldChoice:
     request = RunRequest(
         scenarios=preset.scenarios, baseline=0.0 if first.type == "baseline" else baseline,
         baseline_after=preset.baseline_after, repeat=preset.repeat, pause=preset.pause,
+        alternate=preset.alternate,
     )  # fmt: skip
     if rest and first.type == "baseline":
         return FieldChoice(first, rest, request)
@@ -126,7 +129,7 @@ def _plain(value: Any) -> str:
 
 
 def _output_text(output: Rendition) -> str:
-    fps = f"@{output.fps}" if output.fps is not None else ""
+    fps = f"@{output.fps:g}" if output.fps is not None else ""
     return f"{output.resolution}{fps}{f'={output.bitrate}' if output.bitrate is not None else ''}"
 
 
@@ -199,8 +202,10 @@ def _parts(field: Field, text: str) -> list[str]:
 
 def _value(name: str, text: str) -> Any:
     """What a field's text is for msgspec, which makes numbers of texts itself."""
-    if name in ("crf", "bit_depth"):
+    if name in ("crf", "bit_depth", "vmaf_model"):
         return text or None
+    if name == "fps":
+        return rate(text)
     if name == "push":
         return {"yes": True, "no": False}.get(text, text)
     return _ladder(text) if name == "renditions" else text
@@ -209,7 +214,16 @@ def _value(name: str, text: str) -> Any:
 def _ladder(text: str) -> list[dict[str, str]] | None:
     """Outputs of a ladder. None for no ladder; one that is no output has no resolution, which msgspec refuses."""
     found = [_OUTPUT.fullmatch(part.strip()) for part in text.split(",")] if text else []
-    return [{key: value for key, value in (one.groupdict() if one else {}).items() if value} for one in found] or None
+    outputs = [{key: value for key, value in (one.groupdict() if one else {}).items() if value} for one in found]
+    return [one | ({"fps": rate(one["fps"])} if "fps" in one else {}) for one in outputs] or None
+
+
+def rate(text: str) -> str:
+    """A frame rate as a number; what is none stays as it is, and msgspec refuses it."""
+    try:
+        return str(written_rate(text))
+    except ValueError:
+        return text
 
 
 def _expected(field: Field) -> str:
@@ -261,7 +275,7 @@ def _what(scenarios: Sequence[Scenario]) -> str:
     one = scenarios[0]
     streams, each = (f"{one.streams} streams", ", each") if one.streams > 1 else ("1 stream", "")
     encoder = " ".join(part for part in (one.encoder, one.preset, one.encoder_args) if part)
-    picture = f"{one.resolution} at {one.fps} fps and {one.bitrate}, {encoder}"
+    picture = f"{one.resolution} at {one.fps:g} fps and {one.bitrate}, {encoder}"
     return f"{streams} of {one.source}{each} {picture}."
 
 

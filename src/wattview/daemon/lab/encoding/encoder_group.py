@@ -7,6 +7,7 @@ for the quality comparison.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from wattview.daemon.lab.encoding.viewers import Viewer, playback
 from wattview.daemon.lab.judging import delay
 from wattview.daemon.lab.judging.delay import Arrivals, Delay, DelayUnknown
 from wattview.daemon.lab.run_journal import delete_what_is_compared
+from wattview.frame_rate import exact_rate
 from wattview.model import EncoderStatus, Playback, Scenario
 
 FIRST_FRAME_SECONDS = 30.0
@@ -186,19 +188,19 @@ class EncoderGroup:
                 bitrate_bps=encoder.status().bitrate_bps,
             )
             for encoder, pace in zip(self.encoders, self.paces, strict=True)
-            for fps in [None if pace.speed is None else pace.speed * encoder.stream.variants[0].fps]
+            for fps in [None if pace.speed is None else pace.speed * float(exact_rate(encoder.stream.variants[0].fps))]
         ]
 
     def copies(self, seconds: float) -> list[Copy]:
         """Copies to compare: at most ``seconds`` from the start of the window, one per distinct output."""
         copies = []
         for encoder, pace in zip(self.encoders, self.paces, strict=True):
-            counted = encoder.stream.variants[0].fps
+            counted = exact_rate(encoder.stream.variants[0].fps)
             for variant in encoder.stream.variants:
                 if variant in self._copied:
                     # Frames are counted at the first output; convert to this output's frame rate.
-                    first = -(-pace.first_frame * variant.fps // counted)
-                    last = pace.last_frame * variant.fps // counted
+                    share = exact_rate(variant.fps) / counted
+                    first, last = math.ceil(pace.first_frame * share), math.floor(pace.last_frame * share)
                     copies.append(
                         Copy(
                             variant=variant,

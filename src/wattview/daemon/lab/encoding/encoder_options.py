@@ -211,7 +211,7 @@ def native_preset(encoder: str, preset: str) -> str | None:
     return scale[X264_PRESETS.index(preset)] if preset in X264_PRESETS else preset
 
 
-def encoder_arguments(scenario: Scenario, *, bits: int, fps: int) -> list[str]:
+def encoder_arguments(scenario: Scenario, *, bits: int, fps: float) -> list[str]:
     """The encoder, preset, rate control and groups of pictures for one output of ``bits`` per second, and the
     scenario's free arguments.
 

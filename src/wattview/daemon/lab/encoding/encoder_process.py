@@ -15,6 +15,7 @@ from msgspec import Struct
 from wattview.daemon.lab.encoding import ffmpeg_command
 from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied, WatchedFfmpeg, first_of
 from wattview.daemon.lab.encoding.renditions import EncodedStream
+from wattview.frame_rate import exact_rate
 from wattview.model import REALTIME_SPEED, EncoderStatus
 
 FRAMES_OF_GRACE = 3
@@ -63,8 +64,8 @@ class PaceMeter:
     for its source is not behind.
     """
 
-    def __init__(self, fps: int, still_seconds: float = 0.0) -> None:
-        self._fps = fps
+    def __init__(self, fps: float, still_seconds: float = 0.0) -> None:
+        self._fps = float(exact_rate(fps))
         self._still_seconds = still_seconds
         self._recent: deque[tuple[float, ffmpeg_command.Progress]] = deque(maxlen=6)
         self._window: list[tuple[float, ffmpeg_command.Progress]] | None = None

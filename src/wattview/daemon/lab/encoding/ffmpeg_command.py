@@ -15,6 +15,7 @@ from wattview.daemon.lab.encoding import encoder_options, film
 from wattview.daemon.lab.encoding.destination import RTMP, Transport
 from wattview.daemon.lab.encoding.film import Film, pixel_format
 from wattview.daemon.lab.encoding.renditions import EncodedStream, Variant, picture_size
+from wattview.frame_rate import rate_text
 from wattview.model import Scenario
 from wattview.model.run_request import bits_per_second
 from wattview.model.runs import without_addresses
@@ -95,14 +96,14 @@ def encode_command(
 
 
 def reference_command(
-    ffmpeg: str, scenario: Scenario, *, fps: int, film: Film | None, first_frame: int, frames: int
+    ffmpeg: str, scenario: Scenario, *, fps: float, film: Film | None, first_frame: int, frames: int
 ) -> list[str]:
     """The pictures that ``encode_command`` gave to its encoder at ``fps``: at the size of the source, unencoded, raw on
     standard output.
 
     Must be run by the FFmpeg that encoded: the test picture of another build may differ.
     """
-    rate = f",fps={fps}" if fps != scenario.fps else ""
+    rate = f",fps={rate_text(fps)}" if fps != scenario.fps else ""
     chosen = f"{rate},trim=start_frame={first_frame}:end_frame={first_frame + frames},setpts=PTS-STARTPTS"
     return [
         ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", *_picture_input(scenario, film),
@@ -140,7 +141,7 @@ def _inputs(scenario: Scenario, source: Film | None) -> list[str]:
 def _picture_input(scenario: Scenario, source: Film | None) -> list[str]:
     if source is not None:
         return film.picture_input(source)
-    return ["-f", "lavfi", "-i", f"{scenario.source}=size={scenario.resolution}:rate={scenario.fps}"]
+    return ["-f", "lavfi", "-i", f"{scenario.source}=size={scenario.resolution}:rate={rate_text(scenario.fps)}"]
 
 
 def _source(source: Film | None) -> str:
@@ -153,11 +154,11 @@ def _picture(scenario: Scenario, source: Film | None) -> str:
     return f"format={pixel_format(scenario)}" if source is None else film.film_filters(source, scenario)
 
 
-def source_clock(file: str, fps: int) -> str:
+def source_clock(file: str, fps: float) -> str:
     """Filters that write, for one picture a second, Unix time less the picture's time stamp in microseconds (as its
     ``pts``): the Unix time of the source's time 0, as the source is paced by the clock. The branch ends here."""
     return (
-        f"select='not(mod(n\\,{fps}))',settb=1/1000000,setpts='(time(0)-T)/TB',"
+        f"select='not(mod(n\\,{round(fps)}))',settb=1/1000000,setpts='(time(0)-T)/TB',"
         f"metadata=mode=add:key=source:value=1,metadata=mode=print:file={file}:direct=1,nullsink"
     )
 
@@ -182,7 +183,7 @@ def _ladder(scenario: Scenario, stream: EncodedStream, film: Film | None, clock:
 
 def _step(scenario: Scenario, variant: Variant) -> str:
     """From the source's picture to one rendition's. Frames are dropped before scaling."""
-    step = f",fps={variant.fps}" if variant.fps != scenario.fps else ""
+    step = f",fps={rate_text(variant.fps)}" if variant.fps != scenario.fps else ""
     if variant.resolution != scenario.resolution:
         width, height = picture_size(variant.resolution)
         step += f",scale={width}:{height}:flags=bicubic,setsar=1"

@@ -16,6 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from wattview.daemon.lab.encoding.renditions import picture_size
+from wattview.frame_rate import rate_text
 from wattview.model import Scenario
 
 PIXEL_FORMAT = "yuv420p"
@@ -119,7 +120,7 @@ def film_filters(film: Film, scenario: Scenario) -> str:
     size = f"w='{_even(f'min({width},{height}*dar)')}':h='{_even(f'min({height},{width}/dar)')}'"
     filters = [
         *before,
-        f"setpts=PTS-STARTPTS,fps={scenario.fps}",
+        f"setpts=PTS-STARTPTS,fps={rate_text(scenario.fps)}",
         f"scale={size}:eval=frame:flags=bicubic:out_range=tv{convert}",
         f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:eval=frame,setsar=1,format={pixel_format(scenario)}",
         f"setparams=range=tv:colorspace={matrix}:color_primaries={primaries}:color_trc={transfer}",

@@ -9,9 +9,13 @@ from msgspec.structs import replace
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_options import codec, takes_ten_bits
 from wattview.daemon.lab.encoding.film import Film, takes_fields
+from wattview.frame_rate import exact_rate
 from wattview.model import Scenario
 
-SAME_RATE = 0.005
+SAME_RATE, SAME_RATE_OF_SHORT = 0.0005, 0.005
+"""Shares by which the measured rate of a film is wrong at most; time stamps are often whole milliseconds."""
+
+PRECISE_SECONDS = 4.0
 """59.94 frames a second count as 60: one in a thousand is shown twice."""
 
 
@@ -43,6 +47,7 @@ def rate_remarks(film: Film | None, scenario: Scenario) -> Iterator[str]:
         made = "each field became a picture" if takes_fields(film, scenario) else "the two fields became one picture"
         yield f"source: it is interlaced, {fps:.4g} frames a second; deinterlaced before the encoder, {made}"
         fps *= 2 if takes_fields(film, scenario) else 1
-    if abs(scenario.fps / fps - 1) > SAME_RATE:
+    long = film.seconds is None or film.seconds > PRECISE_SECONDS
+    if abs(float(exact_rate(scenario.fps)) / fps - 1) > (SAME_RATE if long else SAME_RATE_OF_SHORT):
         how = "left out" if scenario.fps < fps else "shown twice"
-        yield f"source: it has {fps:.4g} pictures a second; at {scenario.fps}, pictures are {how}"
+        yield f"source: it has {fps:.4g} pictures a second; at {scenario.fps:g}, pictures are {how}"

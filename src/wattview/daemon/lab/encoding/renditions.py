@@ -19,7 +19,7 @@ class Variant(Struct, frozen=True, kw_only=True):
 
     name: str
     resolution: str
-    fps: int
+    fps: float
     bits: int
 
     @property
@@ -27,7 +27,7 @@ class Variant(Struct, frozen=True, kw_only=True):
         return bitrate_text(self.bits)
 
     @property
-    def setting(self) -> tuple[str, int, int]:
+    def setting(self) -> tuple[str, float, int]:
         """Key by which two outputs of one scenario are identical."""
         return self.resolution, self.fps, self.bits
 

@@ -16,6 +16,7 @@ from wattview.daemon.lab.encoding.encoder_process import PaceMeter
 from wattview.daemon.lab.encoding.ffmpeg_process import FfmpegDied, WatchedFfmpeg, first_of
 from wattview.daemon.lab.encoding.renditions import Variant
 from wattview.daemon.lab.judging.delay import Delay
+from wattview.frame_rate import exact_rate
 from wattview.model import Playback
 
 PLAYER_BUFFER_SECONDS = 1.0
@@ -71,7 +72,7 @@ class Viewer:
         self.meter = PaceMeter(variant.fps)
         self.stalls = StallMeter()
         self.start_delay_seconds: float | None = None
-        self._fps = variant.fps
+        self._fps = float(exact_rate(variant.fps))
         self._first_picture = 0.0
         self._seeing = asyncio.Event()
 

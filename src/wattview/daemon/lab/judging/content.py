@@ -15,6 +15,7 @@ from wattview.daemon import children
 from wattview.daemon.lab.encoding.capabilities import Capabilities, reason_of, version_of
 from wattview.daemon.lab.encoding.ffmpeg_process import ENVIRONMENT
 from wattview.daemon.lab.encoding.film import ONE_FILE, PIXEL_FORMAT, Film
+from wattview.frame_rate import rate_text
 from wattview.model import ContentComplexity, Scenario
 
 MOST_SECONDS = 10.0
@@ -70,7 +71,7 @@ def _pictures(scenario: Scenario, film: Film | None) -> tuple[list[str], str]:
     seconds = min(MOST_SECONDS, scenario.duration)
     if film is not None:
         return _of_film(film, scenario.warmup, seconds)
-    picture = f"{scenario.source}=size={scenario.resolution}:rate={scenario.fps}"
+    picture = f"{scenario.source}=size={scenario.resolution}:rate={rate_text(scenario.fps)}"
     return ["-f", "lavfi", "-t", f"{seconds:g}", "-i", picture], "[0:v:0]"
 
 

@@ -72,7 +72,7 @@ class Judge:
         notes += self._notes
         tool = await of_model(self._tool, self._capabilities, model_of(self._settings, group.scenario), group.scenario)
         copies = group.copies(min(self._settings.quality_seconds, group.scenario.duration))
-        scores: dict[tuple[str, int, int], Score] = {}
+        scores: dict[tuple[str, float, int], Score] = {}
         try:
             for number, copy in enumerate(copies):
                 try:

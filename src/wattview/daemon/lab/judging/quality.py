@@ -28,6 +28,7 @@ from wattview.daemon.lab.encoding.renditions import picture_size
 from wattview.daemon.lab.judging.scores import PART, Quality, QualityFailed, read_scores
 from wattview.daemon.lab.judging.tool import CAMBI, Tool
 from wattview.daemon.lab.judging.vmaf_models import model_option, of_ten_bits
+from wattview.frame_rate import exact_rate, rate_text
 from wattview.model import Scenario
 
 NICE = 19
@@ -51,7 +52,7 @@ class Clip(Struct, frozen=True, kw_only=True):
     """
 
     scenario: Scenario
-    fps: int
+    fps: float
     copy: Path
     first_frame: int
     frames: int
@@ -164,7 +165,7 @@ async def encoded_bits_per_second(program: str, clip: Clip, folder: Path) -> flo
     # Lines of "stream, dts, pts, duration, size, checksum" below some of "#…".
     sizes = [int(line.split(b",")[4]) for line in output.splitlines() if line.count(b",") >= 5 and line[:1] != b"#"]
     chosen = sizes[clip.first_frame : clip.first_frame + clip.frames]
-    return 8 * sum(chosen) * clip.fps / len(chosen) if chosen else None
+    return 8 * sum(chosen) * float(exact_rate(clip.fps)) / len(chosen) if chosen else None
 
 
 def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
@@ -176,7 +177,7 @@ def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
     """
     scenario = clip.scenario
     width, height = picture_size(scenario.resolution)
-    number = f"settb=1/{clip.fps},setpts=N"
+    number = f"settb={1 / exact_rate(clip.fps)},setpts=N"
     fit = f"scale={width}:{height}:flags=bicubic,format={clip.pixel_format}"
     first = clip.first_frame - clip.copy_begins
     metrics = [f"[d{{0}}][r{{0}}]{name}=stats_file={stem}-{name}.log:shortest=1[o{{0}}]" for name in ("psnr", "ssim")]
@@ -197,7 +198,7 @@ def compare_command(tool: Tool, clip: Clip, stem: str) -> list[str]:
     return [
         tool.path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning", "-progress", "pipe:1",
         "-i", str(clip.copy), "-f", "rawvideo", "-pixel_format", clip.pixel_format,
-        "-video_size", scenario.resolution, "-framerate", str(clip.fps), "-i", "pipe:0",
+        "-video_size", scenario.resolution, "-framerate", rate_text(clip.fps), "-i", "pipe:0",
         "-filter_complex", ";".join(graph), *sinks,
     ]  # fmt: skip
 

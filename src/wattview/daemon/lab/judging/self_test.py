@@ -19,6 +19,7 @@ from wattview.daemon.lab.judging import quality
 from wattview.daemon.lab.judging.quality import Clip
 from wattview.daemon.lab.judging.scores import QualityFailed
 from wattview.daemon.lab.judging.tool import Tool, of_model
+from wattview.frame_rate import rate_text
 from wattview.model import Scenario
 
 SCENE = Scenario(name="self-test", source="film.mkv", resolution="640x360", fps=25, audio="none")
@@ -78,7 +79,7 @@ async def fault(capabilities: Capabilities, encoder_ffmpeg: str, tool: Tool) -> 
 async def _make(program: str, folder: Path, name: str, change: str) -> None:
     """Lossless, in a container that stores colour tags."""
     matrix, primaries, transfer = TAGS
-    picture = f"testsrc2=size={SCENE.resolution}:rate={SCENE.fps}:duration={FRAMES / SCENE.fps}"
+    picture = f"testsrc2=size={SCENE.resolution}:rate={rate_text(SCENE.fps)}:duration={FRAMES / SCENE.fps}"
     names = f"setparams=range=tv:colorspace={matrix}:color_primaries={primaries}:color_trc={transfer}"
     command = [
         program, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-f", "lavfi", "-i", picture, "-vf",

@@ -16,6 +16,7 @@ from wattview.daemon.lab.judging.content import content_of_file
 from wattview.daemon.lab.judging.quality import STALL_SECONDS, Clip, measure
 from wattview.daemon.lab.judging.scores import Quality, QualityFailed
 from wattview.daemon.lab.judging.tool import find_tool, of_model, why_not_models
+from wattview.frame_rate import nearest_rate
 from wattview.model import ContentComplexity, RenditionRecord, Scenario
 
 
@@ -58,7 +59,7 @@ async def compared(
             f"{output.name} has {frames} frames and {reference.name} has {expected}: a frame has no partner where the "
             "command changes the frame rate or cuts"
         )
-    fps = max(round(source.fps or 25.0), 1)
+    fps = min(max(nearest_rate(source.fps or 25.0), 1), 240)
     scenario = Scenario(name="files", resolution=source.size, fps=fps)
     tool = await of_model(tool, capabilities, settings.vmaf_model, scenario)
     clip = Clip(
