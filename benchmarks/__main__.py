@@ -27,6 +27,7 @@ ALL = (
     "latency",
     "store_load",
     "scenario_sweep",
+    "gate_real",
     "false_alarms",
     "calibration",
 )

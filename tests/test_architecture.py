@@ -20,9 +20,10 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "decoding": (),
     "exposition": ("foreign_text", "gc_tuning"),
     "foreign_text": (),
+    "frame_rate": (),
     "gc_tuning": (),
     "whole_file": (),
-    "model": ("decoding",),
+    "model": ("decoding", "frame_rate"),
     "config": ("decoding", "model"),
     "fetch": ("config", "decoding", "gc_tuning", "model"),
     "promql": ("config", "exposition", "fetch", "gc_tuning", "model"),
@@ -34,10 +35,10 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "line_stream": ("fetch",),
     "client": ("decoding", "fetch", "foreign_text", "line_stream", "model"),
     "fleet": ("config", "exposition", "fetch", "model", "promql"),
-    "tui": ("axis", "client", "config", "decoding", "fleet", "foreign_text", "gc_tuning", "model"),
+    "tui": ("axis", "client", "config", "decoding", "fleet", "foreign_text", "frame_rate", "gc_tuning", "model"),
     "daemon": (
-        "analysis", "client", "config", "decoding", "exposition", "fetch", "foreign_text", "gc_tuning", "model",
-        "probes", "promql", "report", "whole_file",
+        "analysis", "client", "config", "decoding", "exposition", "fetch", "foreign_text", "frame_rate", "gc_tuning",
+        "model", "probes", "promql", "report", "whole_file",
     ),
 }  # fmt: skip
 """What each room may import beside itself; ``cli`` stands above them all."""

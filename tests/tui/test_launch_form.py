@@ -68,6 +68,20 @@ def test_a_ladder_is_written_as_its_outputs() -> None:
     assert scenarios(renditions="")[0].renditions is None
 
 
+def test_frame_rates_are_written_as_numbers_or_fractions() -> None:
+    found = scenarios(fps="25, 60000/1001", renditions="640x360@29.97, 320x180@24000/1001")
+    assert [one.fps for one in found] == [25, 59.94]
+    assert found[0].renditions == [
+        Rendition(resolution="640x360", fps=29.97), Rendition(resolution="320x180", fps=23.976)
+    ]  # fmt: skip
+
+
+def test_a_vmaf_model_may_be_chosen() -> None:
+    assert [scenarios(vmaf_model=text)[0].vmaf_model for text in ("", "neg", "vmaf_4k_v0.6.1")] == [
+        None, "neg", "vmaf_4k_v0.6.1",
+    ]  # fmt: skip
+
+
 def test_streams_may_be_thrown_away() -> None:
     assert scenarios(push="no")[0].push is False
     assert scenarios(push="yes")[0].push is True
@@ -77,7 +91,7 @@ def test_streams_may_be_thrown_away() -> None:
     ("field", "text"),
     [("bitrate", "2M,fast"), ("preset", "slow,quick"), ("encoder", "libx266"), ("renditions", "720p"),
      ("renditions", "1280x720 854x480"), ("push", "maybe"), ("crf", "99"), ("gop_seconds", "0"), ("viewers", "51"),
-     ("name", ""), ("rate_control", "vbr"), ("repeat", "2,3"), ("bitrate", ",")],
+     ("name", ""), ("rate_control", "vbr"), ("fps", "1/0"), ("fps", "fast"), ("vmaf_model", "best"), ("repeat", "2,3"), ("bitrate", ",")],
 )  # fmt: skip
 def test_a_wrong_field_is_named(field: str, text: str) -> None:
     made = form(**{field: text})
