@@ -91,7 +91,8 @@ def test_streams_may_be_thrown_away() -> None:
     ("field", "text"),
     [("bitrate", "2M,fast"), ("preset", "slow,quick"), ("encoder", "libx266"), ("renditions", "720p"),
      ("renditions", "1280x720 854x480"), ("push", "maybe"), ("crf", "99"), ("gop_seconds", "0"), ("viewers", "51"),
-     ("name", ""), ("rate_control", "vbr"), ("fps", "1/0"), ("fps", "fast"), ("vmaf_model", "best"), ("repeat", "2,3"), ("bitrate", ",")],
+     ("name", ""), ("rate_control", "vbr"), ("fps", "1/0"), ("fps", "fast"), ("vmaf_model", "best"),
+     ("repeat", "2,3"), ("bitrate", ",")],
 )  # fmt: skip
 def test_a_wrong_field_is_named(field: str, text: str) -> None:
     made = form(**{field: text})
