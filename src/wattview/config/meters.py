@@ -11,11 +11,10 @@ from wattview.model.power.meters import METER_KINDS, meter_kind
 
 
 class MeterSettings(Section, frozen=True, kw_only=True):
-    """One meter in front of this machine's power supplies, or of several machines.
+    """One meter of this machine's power supplies, or of several machines together.
 
-    The first meter that is not one of a ``supply`` is the machine's; without one, all meters of supplies are added up.
-    A password never stands in the settings: it is in the file ``token_file``, or in the environment variable that
-    ``token_env`` names.
+    Wall power is that of the first meter without ``supply``; if there is none, the sum of the meters with it. The
+    password is not a setting: it is in the file ``token_file``, or in the environment variable ``token_env``.
     """
 
     kind: Annotated[str, Meta(examples=METER_KINDS)]

@@ -26,10 +26,10 @@ class Tariff(Section, frozen=True, kw_only=True):
 
 
 class GridSettings(Section, frozen=True, kw_only=True):
-    """A source of the grid's carbon intensity or price over time; it goes before the settings that are one figure, and
-    is asked only because it stands here. The first that has answered counts.
+    """A source of the grid's carbon intensity or price over time. It takes precedence over the single figures above; of
+    several sources, the first with a value is used.
 
-    A price is ``factor`` times the source's (taxes, another currency) and ``per_kwh`` more (network charges).
+    The price is the source's times ``factor`` (taxes, another currency) plus ``per_kwh`` (network charges).
     """
 
     kind: Annotated[str, Meta(examples=GRID_KINDS)]

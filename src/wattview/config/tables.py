@@ -95,8 +95,8 @@ class Power(Section, frozen=True, kw_only=True):
     The two ``estimate_`` settings are watts per logical CPU, idle and fully used, for machines without a meter; by
     default a published figure for the processor's family is used. Power of the machine above ``budget_watts`` raises an
     alert (0: no budget). ``idle_watts`` is the host's idle power, for a host that is never idle (0: learn it).
-    ``account`` is how power is divided unless a reader asks for the other: ``marginal`` divides what is above idle
-    power, ``attributional`` divides idle power too. ``meters`` measure at the wall.
+    ``account`` is how power is divided unless a client asks for the other: ``marginal`` divides what is above idle
+    power, ``attributional`` divides idle power too. ``meters`` are wall meters.
     """
 
     sources: Annotated[str, Meta(examples=POWER_CHOICES)] = "auto"
@@ -187,9 +187,9 @@ class Scenarios(Section, frozen=True, kw_only=True):
     model by its version's name (``vmaf_v0.6.1neg``); or ``newest``, the newest that the FFmpeg has for the picture's
     size and frame rate. ``xpsnr`` adds XPSNR to VMAF, PSNR and SSIM, ``cambi`` adds CAMBI, which measures banding.
     ``targets`` are addresses that streams can be pushed to, by name (``srt://``, ``rtsp://``, ``rtmp://``): scenarios
-    name them, so that their secrets stay here. ``{stream}`` in one stands for each stream's name.
-    ``exported_runs`` is how many of the newest runs the results, QoE and
-    cost exporters show with the label ``run``.
+    use the names, so that secrets stay in the settings. ``{stream}`` in one stands for each stream's name.
+    ``exported_runs`` is how many of the newest runs the results, QoE and cost exporters show with
+    the label ``run``.
     """
 
     ffmpeg: str = "ffmpeg"
