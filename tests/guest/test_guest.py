@@ -45,7 +45,12 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
         add_image(machine)
         machine.run(f"docker run --detach --name docked --cpu-shares 512 {LIMITS} box:1 {BUSY}")
         machine.run(f"podman run --detach --name podded {LIMITS} box:1 {BUSY}")
-        machine.run("systemctl start podman.socket && systemctl start wattview")
+        # It is ready within seconds, but for a host that is busy itself.
+        machine.run(
+            "install -d /etc/systemd/system/wattview.service.d"
+            " && printf '[Service]\nTimeoutStartSec=600\n' >/etc/systemd/system/wattview.service.d/patience.conf"
+            " && systemctl daemon-reload && systemctl start podman.socket && systemctl start wattview"
+        )
         yield machine
         print(machine.try_to("journalctl --unit wattview --lines 60 --no-pager").stdout)
 
@@ -225,6 +230,7 @@ def test_the_doctor_of_another_user_with_roots_runtime_directory_examines_the_ma
     assert "docker" in done.stdout
 
 
+NAMES = {"docked": "docker", "podded": "podman", "mine": "podman of user"}
 CPU_SECONDS = "wattview_workload_cpu_seconds_total"
 
 
@@ -287,6 +293,21 @@ def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_thei
     assert owned >= 0.95 * (owned + grown(("kernel",)))
     assert 0.95 * (late - early) <= owned <= 1.05 * (latest - earliest), "each CPU second is one workload's"
     guest.run("systemctl stop transcode; ctr task kill --signal 9 bare; systemctl --user -M user@ stop encode || true")
+
+
+def test_containers_of_docker_and_of_every_podman_are_served_at_once_until_they_end(guest: Guest) -> None:
+    """As the test before this one has left them: all engines run, and the unit may ask each of them."""
+    ask = f"curl -sS --fail --max-time 60 http://127.0.0.1:{PORTS['containers']}/metrics"
+    all_three = "".join(f" && grep -q '^container_last_seen.*name=\"{name}\"' /root/all" for name in NAMES)
+    found = Exposition(guest.until(f"{ask} >/root/all{all_three} && cat /root/all", "containers of all engines"))
+    for name in NAMES:
+        assert named(found, "container_cpu_usage_seconds_total", name, cpu="total") > 0
+    engines = scrape(guest, "docker").labels_of("docker_container_info")
+    assert {one["name"]: one["engine"] for one in engines} == NAMES
+    guest.run("podman rename podded renamed; podman run --rm --name brief --network none box:1 true")
+    guest.run("podman rm --force --time 0 mine", user="user")
+    gone = f"curl -sS http://127.0.0.1:{PORTS['docker']}/metrics | grep '^docker_container_info' >/root/left"
+    guest.until(f"{gone}; grep -q renamed /root/left && test $(wc -l </root/left) = 2", "what has ended is gone")
 
 
 PLUG = '{"meters": [{"power": 42.5, "is_valid": true, "total": 100, "timestamp": 1}]}'
