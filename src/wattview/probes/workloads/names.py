@@ -84,18 +84,18 @@ class Names:
             self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
-        tries = 0
+        tries, missing = 0, frozenset[str]()
         while True:
             self._wake.clear()
             if self._closed:
                 return
-            before, began = self._unnamed, time.monotonic()
+            began = time.monotonic()
             self._ask()
             self._asked.set()
-            still = self._unnamed - self.containers.keys()
+            before, missing = missing, self._unnamed - self.containers.keys()
             # Something that nobody can name is queried at growing intervals.
-            tries = tries + 1 if still and still <= before else 0
-            pause = AGAIN_SECONDS if not still else _PAUSES[min(tries, len(_PAUSES) - 1)]
+            tries = tries + 1 if missing <= before else 0
+            pause = _PAUSES[min(tries, len(_PAUSES) - 1)] if missing else AGAIN_SECONDS
             if not self._wake.wait(pause):
                 self._users = None
             elif not self._closed:
