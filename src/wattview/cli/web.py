@@ -39,7 +39,7 @@ POLICY = (
 """Blocks the font that the page would fetch, and other pages from framing ours."""
 
 DOWNLOAD_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
-"""What is exported, a report above all, is not of our own page: it runs nothing and has no cookie."""
+"""Exported files, above all reports, are isolated from the dashboard's page: they run no script and get no cookie."""
 
 FOCUS = """<script>
 const looking = setInterval(() => {
@@ -53,7 +53,7 @@ MAX_COLUMNS, MAX_ROWS = 600, 300
 """Limits of what a browser may ask the dashboard to draw: more than the largest screen in the smallest font."""
 
 MAX_VISITS = 10
-"""Each is a process of its own."""
+"""Each is a process."""
 
 END_SECONDS = 3.0
 """How long a dashboard may take to accept input, and to end once its page is closed. After that it is killed."""

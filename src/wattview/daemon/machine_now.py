@@ -12,7 +12,7 @@ from wattview.daemon.wall.wall import Wall
 from wattview.model import Gpu, HostReading, MachinePower, PowerReading, WallPower, WallReading
 
 SHARED_SECONDS = 1.0
-"""Maximum age of a reading that is shared with whoever requested it first."""
+"""Maximum age of a reading that concurrent requests share."""
 
 
 class MachineNow(Struct, frozen=True):

@@ -61,7 +61,7 @@ AROUND_SECONDS = 300.0
 """How much of the history on either side of a window is read too."""
 
 GRID_SETTLED_SECONDS = 2 * 86400.0
-"""For so long after a window its values of the grid may still come, from a source that was away."""
+"""How long after a window a grid source that was unreachable may still deliver its values."""
 
 MAX_KEPT = 1000
 MAX_WINDOWS_AT_ONCE = 4

@@ -56,7 +56,7 @@ class Rendition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One scenario: N concurrent streams of one setting (``streams``); an idle window (``baseline``); a window of
-    whatever runs anyway (``recording``); or a window that a client opens and closes around a command that it runs
+    whatever is running (``recording``); or a window that a client opens and closes around a command that it runs
     (``command``). The last three have no encoders: only name and times apply, and ``duration`` is the longest that a
     command may take.
 

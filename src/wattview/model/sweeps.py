@@ -119,7 +119,7 @@ class PowerFit(Struct, frozen=True, kw_only=True):
         """What the error would be without bitrate and content, in parentheses; "" if that is not known."""
         if not self.content_joules or self.error_by_load_watts is None:
             return ""
-        return f" ({self.error_by_load_watts:.2f} W from streams and pixels alone)"
+        return f" ({self.error_by_load_watts:.2f} W from streams and pixels only)"
 
 
 class MeasuredLoad(Struct, frozen=True, kw_only=True):

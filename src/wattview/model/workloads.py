@@ -1,4 +1,4 @@
-"""Workloads: everything that runs on the machine, divided by control groups, whoever started it."""
+"""Workloads: everything that runs on the machine, divided by control groups."""
 
 from __future__ import annotations
 

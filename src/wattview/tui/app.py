@@ -48,7 +48,7 @@ HAND_SECONDS = 0.4
 """No screen is created in advance while keys are pressed, and for this long after."""
 
 AT_REST_SECONDS = 5.0
-"""Nobody is at the keys: a full collection of garbage delays none."""
+"""The user is idle, so a full garbage collection delays no key."""
 
 TOAST_SECONDS = 60.0
 """An older alert is only a line in the log, not a toast."""
@@ -316,7 +316,7 @@ class Dashboard(RunsApp):
         return cast(Details, self.get_screen(name))
 
     def show_results(self, run_id: str) -> None:
-        """Shows the results of one run alone."""
+        """Shows only the results of one run."""
         self.call_later(self._show_results, run_id)
 
     async def _show_results(self, run_id: str) -> None:

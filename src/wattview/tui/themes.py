@@ -17,7 +17,7 @@ _DARK_CURSOR = {"block-cursor-background": "#2b5f8a", "block-cursor-foreground":
 
 
 def _series(*colours: str) -> dict[str, str]:
-    """The colours of a plot's lines, which are far apart from each other."""
+    """The colours of a plot's lines, chosen to be easy to distinguish."""
     return {f"series{at}": colour for at, colour in enumerate(colours)}
 
 

@@ -169,8 +169,8 @@ def _within_parts(interval: Interval, used: Mapping[Part, float], whole: float) 
 
 
 def _workload_seconds(interval: Interval) -> dict[Part, float]:
-    """CPU time of each workload. The kernel's takes from no other's: interrupts are counted in the time of whoever was
-    interrupted as well, where the kernel does not tell them apart."""
+    """CPU time of each workload. The kernel's is limited to what the others leave: without
+    CONFIG_IRQ_TIME_ACCOUNTING interrupts are also counted in the time of the process that they interrupted."""
     used = dict(interval.workloads)
     kernel = {part: used.pop(part) for part in interval.kernel if part in used}
     left, of_kernel = max(interval.busy_seconds - sum(used.values()), 0.0), sum(kernel.values())

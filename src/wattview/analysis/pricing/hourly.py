@@ -74,7 +74,7 @@ def hourly_cost(
 
 def rates(time: float, prices: Cost, known: GridPrices | None) -> tuple[GridValue, GridValue | None]:
     """Price and carbon intensity (g) of a kilowatt-hour at that moment: by the grid's sources, else by the settings.
-    The intensity is None if neither tells it."""
+    The intensity is None if neither has one."""
     price = grid.value_at(known.price if known is not None else None, time)
     intensity = grid.value_at(known.carbon if known is not None else None, time)
     if intensity is None and prices.carbon_g_per_kwh:

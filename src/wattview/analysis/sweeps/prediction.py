@@ -1,6 +1,6 @@
 """Predicted power of an unmeasured setting, from runs of the same encoder under other loads.
 
-The settings of one fit may differ in load alone: streams, resolution, frame rate and bitrate; and in their source, if
+The settings of one fit may differ only in load: streams, resolution, frame rate and bitrate; and in their source, if
 its content is known. Everything else (encoder, preset …) is equal. There is no prediction outside of the measured range
 unless extrapolation is requested.
 """

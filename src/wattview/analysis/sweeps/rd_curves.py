@@ -1,6 +1,6 @@
 """RD curves of a sweep: one encoder's settings over their bitrates, and comparison of two curves.
 
-A point is the mean of a setting's repeats; the settings of a curve differ in bitrate (or CRF) alone. Curves are
+A point is the mean of a setting's repeats; the settings of a curve differ only in bitrate (or CRF). Curves are
 compared if both encode the same streams with the same pictures.
 """
 

@@ -70,7 +70,7 @@ def inverted(matrix: Sequence[Sequence[float]]) -> Matrix:
     for column in range(size):
         pivot = max(range(column, size), key=lambda at: abs(work[at][column]))
         if abs(work[pivot][column]) < SINGULAR:
-            raise Singular("the columns do not tell each other apart")
+            raise Singular("the columns are linearly dependent")
         work[column], work[pivot] = work[pivot], work[column]
         head = [value / work[column][column] for value in work[column]]
         for at in range(size):

@@ -132,7 +132,7 @@ async def _gpus(parts: Parts, request: Request) -> list[Gpu]:
     refusals={404: "No such workload is running.", 422: "There is no such account."},
 )
 async def _processes(parts: Parts, request: Request) -> WorkloadProcesses:
-    """The processes of a workload now. They are read for this call alone."""
+    """The processes of a workload now. They are read only for this call."""
     try:
         return await parts.processes.of(request.query_params.get("id", ""), _account(request))
     except LookupError as error:
@@ -152,7 +152,7 @@ async def _processes(parts: Parts, request: Request) -> WorkloadProcesses:
     refusals={404: "No process of this machine is known to be its publisher.", 422: "A parameter is wrong."},
 )
 async def _remote_encoder(parts: Parts, request: Request) -> StreamEncoder:
-    """The encoder, on this machine, of a stream of another machine's server. It is searched for this call alone."""
+    """The encoder on this machine of a stream on another machine's server. The search runs only for this call."""
     app, name, address = (request.query_params.get(one, "") for one in ("app", "stream", "address"))
     port = int(number(request, "port", RTMP_PORT, low=1, high=65535))
     try:

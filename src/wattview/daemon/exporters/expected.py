@@ -90,7 +90,7 @@ def judge(
 
 
 def state_by_sources(expected: Expected, probes: Sequence[ProbeStatus]) -> ExporterState:
-    """The state of an exporter by its sources alone."""
+    """The state of an exporter according to its sources."""
     known = [probe for probe in probes if probe.state != "unread"]
     healthy = judge(expected, (), known, {}).healthy
     return exporter_state(healthy, not known or any(probe.state != "absent" for probe in known))

@@ -14,7 +14,7 @@ from wattview.model.snapshot import Trend, TrendKind, TrendQuantity
 
 class Kept(NamedTuple):
     """The metric, and the labels that identify its subject. ``summed``: the series of one subject are added; else they
-    follow one another in time, as after a change of the power source. ``rate``: of a counter, its increase in a second
+    follow each other in time, as after a change of the power source. ``rate``: of a counter, its increase in a second
     times that."""
 
     metric: str

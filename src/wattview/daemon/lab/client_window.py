@@ -20,7 +20,7 @@ LEASE_SECONDS = 30.0
 
 
 class ClientGone(Exception):
-    """The client has not been heard for ``LEASE_SECONDS``. ``str()`` says so."""
+    """The client has not called for ``LEASE_SECONDS``. ``str()`` says so."""
 
     def __init__(self) -> None:
         super().__init__(f"the client that ran the command has not reported for {LEASE_SECONDS:.0f} s")

@@ -53,7 +53,7 @@ async def _counters(history: History, start: float, end: float) -> list[HistoryS
 
 
 def _thinned(points: list[tuple[float, float]], apart: float) -> list[tuple[float, float]]:
-    """The first sample of every so many seconds, the last of all, and those at which the counter began anew."""
+    """The first sample in each span of ``apart`` seconds, the last of all, and those at which the counter restarted."""
     kept = points[:1]
     kept += [now for before, now in pairwise(points) if now[0] // apart != before[0] // apart or now[1] < before[1]]
     return kept if kept[-1:] == points[-1:] else [*kept, points[-1]]

@@ -32,7 +32,7 @@ AHEAD = timedelta(days=31)
 
 
 class RunBusy(Exception):
-    """A run is in progress; two at once would disturb each other's measurement."""
+    """A run is in progress; two at once would distort each other's measurement."""
 
 
 class NoSuchRun(LookupError):

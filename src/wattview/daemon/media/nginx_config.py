@@ -101,7 +101,7 @@ http {{
 def _quoted(text: str) -> str:
     """A text as one parameter in nginx's configuration syntax."""
     if any(ord(character) < 0x20 or character == "$" for character in text):
-        raise MediaServerError(f"{text!r} cannot stand in an nginx configuration")
+        raise MediaServerError(f"{text!r} cannot be used in an nginx configuration")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

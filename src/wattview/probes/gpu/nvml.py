@@ -1,7 +1,7 @@
 """NVIDIA GPUs through NVML, the library behind nvidia-smi (nvidia-ml-py is its binding).
 
 NVML is initialised once. A value that a GPU does not support, or that is implausible, is None, never 0. A GPU that has
-fallen off the bus, or may not be opened, stays in the list without figures, so that no sum is made of the others alone;
+fallen off the bus, or may not be opened, stays in the list without figures, so that no sum is made without it;
 it is retried soon. A driver that is gone is looked for at the next reading. NVML's reference:
 https://docs.nvidia.com/deploy/nvml-api/
 """

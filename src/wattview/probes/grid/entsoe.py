@@ -2,7 +2,7 @@
 
 https://transparencyplatform.zendesk.com/hc/en-us/sections/12783116987028. Prices are of the single day-ahead coupling
 (sequence 1; another sequence is another auction), in euros a megawatt-hour. A position that is missing repeats the one
-before it (curve type A03). The token is a part of what is asked, and appears in no message.
+before it (curve type A03). The token is part of the URL, and appears in no message.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ Json = dict[str, Any]
 
 
 class _Place(Struct, frozen=True):
-    """Where one chassis tells its power: ``kind`` is which of the resources, ``paths`` where it is, or they are."""
+    """Where one chassis reports its power: ``kind`` is which of the resources, ``paths`` where it is, or they are."""
 
     chassis: str
     kind: str
@@ -107,7 +107,7 @@ class RedfishMeter:
         return whole
 
     async def _place(self, name: str, chassis: Json) -> _Place | None:
-        """Where it tells its power; None where it does not."""
+        """Where it reports its power; None if it does not."""
         if path := _path(chassis.get("EnvironmentMetrics")):
             metrics = await self._get(path)
             if "PowerWatts" in metrics:

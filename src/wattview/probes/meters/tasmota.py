@@ -57,7 +57,7 @@ class TasmotaMeter:
         await self._site.close()
 
     def _path(self) -> str:
-        """Tasmota takes user and password as a part of what is asked, and of no header."""
+        """Tasmota expects user and password in the query, not in a header."""
         command = "/cm?cmnd=Status%208"
         user, colon, password = self._site.secret().partition(":")
         return f"{command}&user={quote(user)}&password={quote(password)}" if colon else command

@@ -1,4 +1,4 @@
-"""Power meters of the processors alone, through hwmon, for a machine without its own meter (see ``hwmon``)."""
+"""Power meters of only the processors, through hwmon, for a machine without its own meter (see ``hwmon``)."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class UpdateInterval:
 
     @property
     def resting(self) -> bool:
-        """The counter has had the same value for so long that what it measures draws nothing now."""
+        """Whether the counter has been constant for so long that what it measures must be drawing nothing."""
         return self._looked - self._seen > max(RESTING_SECONDS, 2 * (self.seconds or 0.0))
 
     def _tells(self, at: float) -> bool:

@@ -1,4 +1,4 @@
-"""Bars with their intervals over one axis, each in a line of characters: ``▄▄▄▄▒▒┼──┤``, told apart without colour.
+"""Bars with their intervals over one axis, each in a line of characters: ``▄▄▄▄▒▒┼──┤``, readable without colour.
 
 A bar fills the lower half of its line, so that a gap is left between two.
 """

@@ -2,7 +2,7 @@
 
 plotext scales and draws lines, points, grid and axes; ticks, legend, windows, band and labels are ours, and cover
 nothing. What is drawn is lines of texts with their tones (colour classes): the widget takes its colours from the theme,
-a terminal its own sixteen. Everything is told apart without colour, too.
+a terminal its own sixteen. Everything is distinguishable without colour, too.
 """
 
 from __future__ import annotations

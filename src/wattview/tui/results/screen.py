@@ -91,7 +91,7 @@ class ResultsScreen(LoadedView):
         self.page = ENERGY
         self.bar = 0
         self.scope = ""
-        """The run whose scenarios alone are shown, "" for all."""
+        """The run to which the table is limited, "" for all."""
 
     def content(self) -> Iterator[Widget]:
         yield Pages(PAGES, self.page)
@@ -146,7 +146,7 @@ class ResultsScreen(LoadedView):
         self._ask()
 
     def show_run(self, run_id: str) -> None:
-        """Shows the scenarios of one run alone, "" for all."""
+        """Shows only the scenarios of one run, "" for all."""
         self.scope = run_id
         if self.query("#results"):
             self._turn(ENERGY)

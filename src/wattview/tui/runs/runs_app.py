@@ -1,4 +1,4 @@
-"""What the dashboard does with runs: starts one, records what runs anyway, aborts one."""
+"""What the dashboard does with runs: starts one, records whatever is running, aborts one."""
 
 from __future__ import annotations
 

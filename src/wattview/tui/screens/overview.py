@@ -30,7 +30,7 @@ from wattview.tui.widgets.workload_columns import ContainerRow, StreamRow
 GRAPH_SECONDS = 300.0
 EVENTS = 7
 TABLES_SHARE = 0.45
-"""Of the screen's height the tables take so much at most; the graphs have the rest."""
+"""Largest share of the screen's height for the tables; the graphs get the rest."""
 
 
 LAYER_STYLES = ("$muted", "$primary", "$accent", "$secondary")

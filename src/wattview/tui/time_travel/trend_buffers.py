@@ -22,7 +22,7 @@ Point = tuple[float, float]
 Key = tuple[str, ...]
 
 LATE = 1.6
-"""A point that comes so many times later than others do is missed before it comes."""
+"""A gap is drawn before a point that is later than usual by this factor."""
 
 HOST_POINTS = 900
 PART_POINTS = 120

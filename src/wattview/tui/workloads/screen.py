@@ -1,6 +1,6 @@
 """Screen 3: whatever runs, by kind, sortable and filterable, with the trend of the one under the cursor.
 
-Of all kinds there is one table; containers alone have one of their own, with what only their engine knows.
+All kinds share one table; with containers only, a second table adds what only their engine knows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One encoder process, and whether it kept real time.
 
-That is judged over the measured window alone, from the frames finished at times of our own clock: FFmpeg's own speed is
+That is judged over the measured window, from the frames finished at times of our own clock: FFmpeg's own speed is
 a mean since its start, which hides an encoder that has just become slow.
 """
 

@@ -1,4 +1,4 @@
-"""The pushes of one scenario: whether the other side takes the streams, and the receivers that stand in for a server.
+"""The pushes of one scenario: whether the server accepts the streams, and the receivers that replace a server.
 
 Over RTMP and RTSP the kernel's counts of the TCP connections show it. SRT runs over UDP: FFmpeg ends if the server does
 not answer within libsrt's time-out, and what arrives is seen only by a receiver of our own.

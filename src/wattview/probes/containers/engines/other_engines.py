@@ -1,4 +1,4 @@
-"""All engines of a machine beside each other: Podman's and Docker's other ones, of root and of users.
+"""All other engines of a machine: Podman and further Docker engines, of root and of users.
 
 Each is followed as the one at ``docker.host`` is. A container is named as its engine names it; where two engines use
 one name, it is that of the one at ``docker.host``, and the others' have their engine in parentheses: ``web (podman)``,
@@ -27,7 +27,7 @@ _OF_USER = re.compile(r"/run/user/([0-9]+)/")
 
 
 class OtherEngine(NamedTuple):
-    """One engine. ``label`` tells it from others of its kind."""
+    """One engine. ``label`` distinguishes it from others of its kind."""
 
     label: str
     where: str
