@@ -186,7 +186,7 @@ class Client:
         return await self._get("/api/v1/workloads/processes", WorkloadProcesses, query, seconds=15.0)
 
     async def remote_encoder(self, app: str, stream: str, address: str, port: int, account: str) -> StreamEncoder:
-        """The encoder on this machine that pushes a stream to another one's server. CallRefused (404) if none is known."""
+        """The encoder on this machine that pushes a stream to another one's server; CallRefused (404) if unknown."""
         query = {"app": app, "stream": stream, "address": address, "port": str(port), "account": account}
         return await self._get("/api/v1/streams/encoder", StreamEncoder, query)
 
