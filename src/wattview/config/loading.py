@@ -87,7 +87,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
         os.set_blocking(descriptor, True)
         with open(descriptor, "rb") as stream:
             content = stream.read()
-            # A shell's <(…) is a pipe too. To wait for the writer of another would hold up a daemon that reloads.
+            # A shell's <(…) is a pipe too. Waiting for a writer would block a daemon that reloads.
             if not content and stat.S_ISFIFO(os.fstat(descriptor).st_mode):
                 raise ConfigError(f"{file}: a pipe that nobody writes to")
         return tomllib.loads(content.decode())

@@ -108,7 +108,7 @@ class View(Page):
     """A screen of the dashboard. Subclasses define ``content()`` and ``show()``; ``TAB`` is the tab they belong to."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("i", "account", "Idle power in or out", show=False, id="view_account"),
+        Binding("i", "account", "Include idle power", show=False, id="view_account"),
     ]
 
     ENTRY: ClassVar[Tab]

@@ -45,8 +45,8 @@ async def _history(parts: Parts, request: Request) -> list[HistorySeries]:
     query={
         "kind": "machine, wall, zone, gpu, container, workload or stream.",
         "quantity": "power, energy, cpu, memory, bandwidth_in and others; each kind has its own.",
-        "name": "One subject only: a container's name, a GPU's uuid; repeated for a zone (package, zone), a stream (app,"
-        " name) and a workload (kind, name, namespace, pod, container, unit).",
+        "name": "One subject only: a container's name, a GPU's uuid; repeated for a zone (package, zone), a"
+        " stream (app, name) and a workload (kind, name, namespace, pod, container, unit).",
         "start": "Unix seconds.",
         "end": "Unix seconds.",
         "step": "Seconds between two points; 0 (default) returns the stored samples.",

@@ -131,7 +131,7 @@ class Health:
         return self._pending
 
     async def _check(self) -> tuple[ExporterHealth, ...]:
-        # A client of its own: between two checks its connections would be kept by both of their ends, which are here.
+        # A new client each time: idle connections between two checks would cost both ends, which are in this process.
         async with httpx.AsyncClient(
             verify=NO_TLS, trust_env=False, timeout=self._timeout, transport=self._transport
         ) as client:

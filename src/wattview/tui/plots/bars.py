@@ -77,7 +77,7 @@ def interval_bar(value: Value, axis: BarAxis) -> str:
     left, right = (min(width - 1, int(axis.at(value.value + side * half))) for side in (-1, 1))
     if right - left >= 2:
         middle = max(left + 1, min(right - 1, int(axis.at(value.value))))
-        # On the side of 0 lies the bar, on the other nothing but the interval.
+        # The bar is on the side of 0; on the other side there is only the interval.
         sides = (UNSURE, LINE) if value.value >= 0 else (LINE, UNSURE)
         before = (sides[0] if value.value >= 0 else "├") + sides[0] * (middle - left - 1)
         after = sides[1] * (right - middle - 1) + (END if value.value >= 0 else sides[1])

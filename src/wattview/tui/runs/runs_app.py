@@ -16,7 +16,7 @@ from wattview.tui.time_travel.travel import TimeTravelApp
 
 RUN_KEYS = (
     Binding("n", "launch", "New run", id="new_run"),
-    Binding("R", "record", "Record, or end it", show=False, id="record"),
+    Binding("R", "record", "Record / stop", show=False, id="record"),
     Binding("x", "abort", "Abort run", id="abort"),
 )
 

@@ -20,12 +20,12 @@ SCREENS = "Screens"
 SIGNS = (
     ("~", "an estimate, not a measurement"),
     ("!", "needs attention: the note says why"),
-    ("±", "how far a figure may be off (of repeats: 95 %)"),
-    ("≠  =", "in comparisons: differs; may be chance"),
+    ("±", "bound on the error (of repeats: 95 % interval)"),
+    ("≠  =", "in comparisons: significant; not significant"),
     ("—", "unknown, which is never 0"),
-    ("✓ ○ ✗", "works; has no source here; broken or refused"),
-    ("●", "marked; in the scatter plot: nothing beats it"),
-    ("W include …", "each has its share of idle power; i takes it out"),
+    ("✓ ○ ✗", "works; absent; broken or refused"),
+    ("●", "marked; in the scatter plot: Pareto front"),
+    ("W include …", "with a share of idle power; i leaves it out"),
 )
 """What the signs of all screens mean."""
 

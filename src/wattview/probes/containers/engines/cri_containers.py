@@ -73,7 +73,7 @@ class CriContainers:
             try:
                 self._look()
             except Exception as error:
-                # What was known stands; that names cannot be asked for is told by the source of workloads.
+                # Keep the last list. The workloads source reports that names cannot be read.
                 log.debug("cri: %s", error, exc_info=error)
             self._tried.set()
             self._closed.wait(LIST_SECONDS if self.containers else IDLE_SECONDS)
