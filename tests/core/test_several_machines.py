@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.scenario_results import result
 from wattview.analysis.sweeps.comparison import Repeats, repeats_of
-from wattview.cli.measure.several import names_of, verdicts
+from wattview.cli.measure.several import names_of, overall, verdicts
 
 
 def repeats(*watts: float, **fields: object) -> Repeats:
@@ -48,6 +48,22 @@ def test_an_estimate_and_a_measurement_are_not_compared() -> None:
     estimate = repeats(40.0, power_source="estimated")
     [line] = verdicts("1x", [("a", repeats(50.0)), ("b", estimate)])
     assert "cannot be compared" in line
+
+
+def test_over_a_sweep_each_machine_is_judged_by_its_own_best_setting() -> None:
+    found = [
+        ("a", repeats(50.0, vmaf=95.0, net=4.0, preset="fast")), ("a", repeats(50.0, vmaf=94.0, net=3.0)),
+        ("a", repeats(50.0, vmaf=90.0, net=1.0, preset="ultrafast")),
+        ("b", repeats(50.0, vmaf=95.0, net=2.5, preset="fast")), ("b", repeats(50.0, vmaf=94.0, net=3.5)),
+    ]  # fmt: skip
+    [line] = overall(found, 93.0)
+    assert line.startswith(
+        "a 1280x720 30 fps stream of VMAF 93 or more: b has the least power above baseline per stream"
+    )
+    assert line.index("2.50") < line.index("fast") < line.index("; a 3.00")
+    assert overall(found, 94.5)[0].count("fast)") == 2, "the other settings are not good enough"
+    assert overall(found[1:2] + found[4:], 93.0) == [], "one setting has its own verdict"
+    assert overall(found[:3], 93.0) == [], "one machine is no comparison"
 
 
 def test_addresses_are_short() -> None:

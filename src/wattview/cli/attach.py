@@ -33,6 +33,9 @@ T = TypeVar("T")
 START_SECONDS = 15.0
 STOP_SECONDS = 15.0
 
+PATIENCE_SECONDS = 30.0
+"""How long a command waits for an answer: a daemon of a machine that its encoders fill answers late."""
+
 
 class AddressError(click.UsageError):
     """An invalid address or token. The text names it and the reason."""
@@ -195,7 +198,7 @@ def ask_address(address: Address, use: Callable[[Client], Coroutine[Any, Any, T]
     """Runs ``use`` with a client of that daemon. Raises click.ClickException if it does not answer, or refuses."""
 
     async def call() -> T:
-        async with Client(address.url, address.token, ca_file=address.ca_file) as client:
+        async with Client(address.url, address.token, PATIENCE_SECONDS, ca_file=address.ca_file) as client:
             return await use(client)
 
     try:

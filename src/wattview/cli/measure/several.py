@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from msgspec import Struct
 from wattview.analysis.sweeps.comparison import Repeats, repeats_of
 from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
+from wattview.cli.attach import PATIENCE_SECONDS
 from wattview.cli.progress import progress_bars
 from wattview.cli.results.show import ShownSetting
 from wattview.cli.run import POLL_SECONDS
@@ -29,6 +31,10 @@ COMPARED = ("net_watts_per_stream", "power_mean_watts", "cost_per_stream_hour", 
 """The figures of the verdicts, where both machines have them."""
 
 
+OF_A_STREAM = ("net_watts_per_stream", "cost_per_stream_hour", "carbon_grams_per_stream_hour")
+"""What one stream takes: joules a second above the idle machine, money and carbon."""
+
+
 class OnMachine(Struct, frozen=True):
     """A daemon's address as people write it, and its result; None if it has none, for ``reason``."""
 
@@ -41,7 +47,8 @@ async def run_on(addresses: Sequence[Address], request: RunRequest, as_json: boo
     """Runs it everywhere at once, prints a table of all machines and a verdict for each setting. True on success."""
     async with contextlib.AsyncExitStack() as stack:
         clients = [
-            await stack.enter_async_context(Client(one.url, one.token, ca_file=one.ca_file)) for one in addresses
+            await stack.enter_async_context(Client(one.url, one.token, PATIENCE_SECONDS, ca_file=one.ca_file))
+            for one in addresses
         ]
         names = names_of([one.url for one in addresses])
         runs = await _started(clients, names, request)
@@ -141,6 +148,44 @@ def print_machines(found: Sequence[OnMachine], vmaf: float | None = None) -> Non
     for label, group in by_setting.items():
         for line in verdicts(label, group, vmaf):
             term.say(term.strong(term.wrap(line, "")))
+    for line in overall([one for group in by_setting.values() for one in group], vmaf):
+        term.say(term.strong(term.wrap(line, "")))
+
+
+def overall(found: Sequence[tuple[str, Repeats]], vmaf: float | None = None) -> list[str]:
+    """Over several settings of one picture: which machine makes such a stream for the least, each with its own best
+    setting. A sentence for each figure of ``OF_A_STREAM``; none where one setting was measured."""
+    pictures: dict[str, list[tuple[str, Repeats]]] = {}
+    for address, repeats in found:
+        setting = repeats.setting
+        if setting.resolution:
+            pictures.setdefault(f"{setting.resolution} {setting.fps or 0:g} fps", []).append((address, repeats))
+    said = []
+    for picture, group in pictures.items():
+        if len({repeats.label for _, repeats in group}) > 1:
+            fit = [(address, repeats) for address, repeats in group if repeats.valid and _good(repeats, vmaf)]
+            good = "" if vmaf is None else f" of VMAF {vmaf:g} or more"
+            said += [line for name in OF_A_STREAM if (line := _best(f"a {picture} stream{good}", fit, name))]
+    return said
+
+
+def _best(what: str, group: Sequence[tuple[str, Repeats]], name: str) -> str:
+    """ "" if fewer than two machines have the figure, or their power is of different kinds."""
+    quantity = QUANTITIES[name]
+    best: dict[str, tuple[float, str]] = {}
+    for address, repeats in group:
+        if (found := repeats.estimate(name)) is not None:
+            best[address] = min(best.get(address, (math.inf, "")), (found.mean, repeats.label))
+    if len(best) < 2 or len({repeats.power_source for _, repeats in group}) > 1:
+        return ""
+    unit = quantity.unit_in(group[0][1].valid[0].currency)
+    (machine, (least, label)), *others = sorted(best.items(), key=lambda each: each[1])
+    listed = "; ".join(
+        f"{address} {term.figure(quantity.scaled(value), quantity.decimals, unit)} ({other})"
+        for address, (value, other) in others
+    )
+    value = term.figure(quantity.scaled(least), quantity.decimals, unit)
+    return f"{what}: {machine} has the least {quantity.words}, {value} ({label}); {listed}"
 
 
 def verdicts(label: str, group: Sequence[tuple[str, Repeats]], vmaf: float | None = None) -> list[str]:
