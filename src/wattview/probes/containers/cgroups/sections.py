@@ -124,12 +124,13 @@ _MEMORY_V2: _Table = (
 
 
 _BRIEF = ("memory_cache_bytes", "memory_rss_bytes", "memory_inactive_file_bytes")
+_BRIEF_V1, _BRIEF_V2 = (tuple([row for row in table if row[0] in _BRIEF]) for table in (_MEMORY_V1, _MEMORY_V2))
 
 
-def _memory(usage: bytes, stat: bytes, table: _Table, detailed: bool) -> Fields:
-    if not detailed:
-        table = tuple([row for row in table if row[0] in _BRIEF])
-    values = cgroup.flat(stat) if detailed else cgroup.picked(stat, [key for _, key in table])
+def _memory(files: OpenCgroup, usage_file: str, whole: _Table, brief: _Table) -> Fields:
+    usage, stat = files.needed("memory", usage_file), files.needed("memory", "memory.stat")
+    table = whole if files.detailed else brief
+    values = cgroup.flat(stat) if files.detailed else cgroup.picked(stat, [key for _, key in brief])
     fields: Fields = {field: values[key] for field, key in table if key in values}
     in_use = fields["memory_usage_bytes"] = _number(usage)
     inactive = fields.get("memory_inactive_file_bytes")
@@ -140,8 +141,7 @@ def _memory(usage: bytes, stat: bytes, table: _Table, detailed: bool) -> Fields:
 
 
 def _memory_v1(files: OpenCgroup) -> Fields:
-    usage, stat = files.needed("memory", "memory.usage_in_bytes"), files.needed("memory", "memory.stat")
-    fields = _memory(usage, stat, _MEMORY_V1, files.detailed)
+    fields = _memory(files, "memory.usage_in_bytes", _MEMORY_V1, _BRIEF_V1)
     if not files.detailed:
         return fields
     fields["memory_max_usage_bytes"] = _number(files.text("memory", "memory.max_usage_in_bytes"))
@@ -154,8 +154,7 @@ def _memory_v1(files: OpenCgroup) -> Fields:
 
 
 def _memory_v2(files: OpenCgroup) -> Fields:
-    usage, stat = files.needed("memory", "memory.current"), files.needed("memory", "memory.stat")
-    fields = _memory(usage, stat, _MEMORY_V2, files.detailed)
+    fields = _memory(files, "memory.current", _MEMORY_V2, _BRIEF_V2)
     if not files.detailed:
         return fields
     fields["memory_max_usage_bytes"] = _number(files.text("memory", "memory.peak"))
