@@ -7,13 +7,14 @@ encoder that fell behind real time did not do the scenario's work, so such a sce
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from msgspec import Struct
 
 from wattview.analysis.windows.energy import NoData
 from wattview.model import Efficiency, ScenarioRecord
 from wattview.model.run_request import bits_per_second
+from wattview.model.source import total
 
 HOUR = 3600.0
 _RESOLUTION = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
@@ -107,7 +108,7 @@ def _by(amount: float | None, units: float | None) -> float | None:
 def _frames(record: ScenarioRecord, seconds: float) -> float | None:
     """Frames of all streams in the window, by each encoder's rate: its own counter spans only the time between two
     progress reports. A count without a rate is used as it is."""
-    return _summed([one.fps * seconds if one.fps is not None else one.frames for one in record.encoders or []])
+    return total(one.fps * seconds if one.fps is not None else one.frames for one in record.encoders or [])
 
 
 def _viewers(record: ScenarioRecord, streams: int | None) -> int | None:
@@ -119,19 +120,14 @@ def _viewers(record: ScenarioRecord, streams: int | None) -> int | None:
     return record.viewers * streams * max(1, len(record.outputs or ()))
 
 
-def _summed(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known and len(known) == len(values) else None
-
-
 def _bits_per_second(record: ScenarioRecord, streams: int | None) -> float | None:
     """Bit rate of all streams and renditions together: measured, else as requested.
 
     A list of bitrates has one for each stream, or one for each rendition of every stream.
     """
-    measured = _summed([rendition.bitrate_bps for rendition in record.renditions or []])
+    measured = total(rendition.bitrate_bps for rendition in record.renditions or [])
     if measured is None:
-        measured = _summed([status.bitrate_bps for status in record.encoders or []])
+        measured = total(status.bitrate_bps for status in record.encoders or [])
     if measured is not None or streams is None or record.bitrate is None:
         return measured
     asked = [_known(bits_per_second, text.strip()) for text in record.bitrate.split(",")]

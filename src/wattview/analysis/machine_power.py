@@ -5,10 +5,11 @@ RAPL and the estimate see the processor but not the cards in the slots; a board'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from wattview.model import Gpu, MachinePower, PowerReading
 from wattview.model.power_sources import PROCESSOR_SOURCES
+from wattview.model.source import total
 
 
 def machine_power(power: PowerReading | None, gpus: Sequence[Gpu] | None) -> MachinePower | None:
@@ -26,13 +27,8 @@ def machine_power(power: PowerReading | None, gpus: Sequence[Gpu] | None) -> Mac
     drivers = {gpu.source: None for gpu in beside}
     return MachinePower(
         source="+".join([power.source, *drivers]),
-        watts=_sum([power.host_watts, *(gpu.power_watts for gpu in beside)]),
+        watts=total([power.host_watts, *(gpu.power_watts for gpu in beside)]),
         error_watts=None if beside else power.host_error_watts,
-        joules_total=_sum([power.host_joules_total, *(gpu.energy_joules_total for gpu in beside)]),
+        joules_total=total([power.host_joules_total, *(gpu.energy_joules_total for gpu in beside)]),
         reason=f"GPU {', '.join(silent)} does not report its power" if silent else "",
     )
-
-
-def _sum(parts: Iterable[float | None]) -> float | None:
-    known = list(parts)
-    return None if None in known else sum(part for part in known if part is not None)

@@ -74,6 +74,11 @@ class Estimate(Struct, frozen=True, kw_only=True):
     high: float | None = None
     standard_deviation: float | None = None
 
+    @property
+    def half(self) -> float | None:
+        """Half of the interval, which accompanies the mean as ±."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
 
 class Difference(Struct, frozen=True, kw_only=True):
     """Difference of two means with its confidence interval and significance test.

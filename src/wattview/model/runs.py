@@ -204,6 +204,11 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     spatial_information_mean: float | None = None
     temporal_information_mean: float | None = None
 
+    @property
+    def setting_name(self) -> str:
+        """What it is called, without the number of a repeat."""
+        return self.setting or self.name
+
 
 class ResultsFile(Struct, frozen=True, kw_only=True):
     """A results file, ``test_results_YYYYmmdd_HHMMSS.json``. ``run`` is its time stamp and the run's id. ``left_out``

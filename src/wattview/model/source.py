@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -9,6 +10,12 @@ from msgspec import Struct
 ProbeState = Literal["unread", "ok", "degraded", "absent", "refused", "broken"]
 """``ok``: everything was read. ``degraded``: some parts could not be read, the rest is valid. ``absent``: this machine
 has no such source. ``refused``: permission denied. ``broken``: it exists and its data are invalid."""
+
+
+def total(parts: Iterable[float | None]) -> float | None:
+    """The sum; None if a part is unknown, or there is none."""
+    known = list(parts)
+    return None if not known or None in known else sum(part for part in known if part is not None)
 
 
 class Fault(Struct, frozen=True):

@@ -41,7 +41,7 @@ def _names(scenarios: Sequence[ScenarioResult], places: Sequence[int]) -> str:
     chosen = set(places)
     repeats: dict[str, list[int]] = {}
     for at, scenario in enumerate(scenarios):
-        repeats.setdefault(scenario.record.setting or scenario.record.name, []).append(at)
+        repeats.setdefault(scenario.record.setting_name, []).append(at)
     names = []
     for setting, members in repeats.items():
         mine = [at for at in members if at in chosen]

@@ -11,7 +11,7 @@ from wattview.analysis.efficiency_figures import EfficiencyLine, known, lines_of
 from wattview.analysis.results import is_baseline
 from wattview.analysis.sweeps.comparison import Repeats, setting_of
 from wattview.analysis.sweeps.confidence import estimate
-from wattview.model import Estimate, RunResult, ScenarioResult
+from wattview.model import RunResult, ScenarioResult
 from wattview.model.quantities import EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity
 from wattview.report.facts import ESTIMATED
 from wattview.report.view import Sheet, SheetCell, SheetLine
@@ -49,7 +49,7 @@ def sheets_of(
     runs: Sequence[RunResult], machine: str | None, groups: Sequence[Repeats], short: Mapping[str, str]
 ) -> Iterator[Sheet]:
     """For one machine. ``short`` has the words that tell a label from the others."""
-    rows = [(_own_name(group), group) for group in _baselines(runs, machine)]
+    rows = [(group.valid[0].record.setting_name, group) for group in _baselines(runs, machine)]
     rows += [(short[group.label], group if group.valid else _late(group)) for group in groups]
     for title, names in SHEETS:
         quantities = [
@@ -66,7 +66,7 @@ def _baselines(runs: Sequence[RunResult], machine: str | None) -> list[Repeats]:
     found: dict[str, list[ScenarioResult]] = {}
     for one in (one for run in runs for one in run.scenarios):
         if one.machine == machine and is_baseline(one.record):
-            found.setdefault(one.record.setting or one.record.name, []).append(one)
+            found.setdefault(one.record.setting_name, []).append(one)
     groups = [Repeats(setting_of(own[0].record), tuple(own), (), machine) for own in found.values()]
     return [part for group in groups for part in group.by_source()]
 
@@ -74,11 +74,6 @@ def _baselines(runs: Sequence[RunResult], machine: str | None) -> list[Repeats]:
 def _late(group: Repeats) -> Repeats:
     """The figures of a setting whose encoders never kept up, marked as such."""
     return Repeats(group.setting, group.invalid, (), group.machine)
-
-
-def _own_name(group: Repeats) -> str:
-    record = group.valid[0].record
-    return record.setting or record.name
 
 
 def _sheet(title: str, quantities: Sequence[Quantity], rows: Sequence[tuple[str, Repeats]]) -> Sheet:
@@ -110,7 +105,7 @@ def _head(quantity: Quantity) -> str:
 
 def _names(group: Repeats, label: str) -> str:
     """Names of its scenarios in the results files, if they differ from the label."""
-    names = dict.fromkeys(one.record.setting or one.record.name for one in group.valid)
+    names = dict.fromkeys(one.record.setting_name for one in group.valid)
     shown = [name for name in names if name != label]
     return ", ".join(shown[:MOST_NAMES]) + (", …" if len(shown) > MOST_NAMES else "")
 
@@ -130,14 +125,10 @@ def _figure(group: Repeats, quantity: Quantity) -> SheetCell:
     if found is None:
         reasons = (one.reasons.get(quantity.name) for one in group.valid)
         return SheetCell("", next((reason for reason in reasons if reason), "unknown"))
-    error = _half(found)
+    error = found.half
     if found.count == 1:
         error = next((error for one in group.valid if (error := quantity.error_of(one)) is not None), None)
     return _written(quantity, found.mean, error, group.valid[0].currency)
-
-
-def _half(found: Estimate) -> float | None:
-    return None if found.low is None or found.high is None else (found.high - found.low) / 2
 
 
 def _written(quantity: Quantity, value: float, error: float | None, currency: str | None) -> SheetCell:
@@ -193,7 +184,7 @@ def _efficiency_figure(group: Repeats, lines: Sequence[EfficiencyLine], column: 
         return _written(column, mean.mean, None if error is None else error / column.scale, _currency(lines))
     if lines[0].net:
         return _written(column, mean.mean, _net_share(group, column) * abs(mean.mean), _currency(lines))
-    return _written(column, mean.mean, _half(mean), _currency(lines))
+    return _written(column, mean.mean, mean.half, _currency(lines))
 
 
 def _currency(lines: Sequence[EfficiencyLine]) -> str | None:
@@ -203,5 +194,5 @@ def _currency(lines: Sequence[EfficiencyLine]) -> str | None:
 def _net_share(group: Repeats, column: Quantity) -> float:
     """Relative error of the energy above baseline, noise of the baseline included; 0 for figures with another error."""
     net = group.estimate("net_watts_per_stream")
-    half = _half(net) if net is not None else None
+    half = net.half if net is not None else None
     return half / abs(net.mean) if net is not None and half and net.mean and column.proportional else 0.0

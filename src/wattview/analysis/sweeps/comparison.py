@@ -141,7 +141,7 @@ class Repeats(Struct, frozen=True):
 def setting_of(record: ScenarioRecord) -> Setting:
     """The options of the encoders, in canonical form."""
     if record.type in ("command", "recording"):
-        return Setting(name=record.setting or record.name)
+        return Setting(name=record.setting_name)
     return Setting(
         streams=record.streams, resolution=record.resolution, fps=record.fps, bitrate=_rates(record.bitrate),
         outputs=tuple(record.outputs or ()), encoder=record.encoder, preset=record.preset, source=record.source,
@@ -297,7 +297,7 @@ def correction_text(columns: Iterable[Mapping[str, Difference]]) -> str:
 
 def _name(repeats: Repeats) -> str:
     record = (*repeats.valid, *repeats.invalid)[0].record
-    return record.setting or record.name
+    return record.setting_name
 
 
 def _pair(first: Repeats, second: Repeats) -> Pair:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import shlex
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import click
@@ -38,6 +38,7 @@ from wattview.model import (
 )
 from wattview.model.quantities import QUANTITIES
 from wattview.model.scenarios import window
+from wattview.model.source import total
 
 SHORT_SECONDS = 2.0
 """A shorter command is repeated in the same window until the total reaches this: the energy of a window hardly longer
@@ -265,7 +266,7 @@ async def _report(
         seconds=sum(one.seconds for one in done),
         cpu_seconds=sum(one.cpu_seconds for one in done),
         exit_status=done[-1].status,
-        gpu_seconds=_sum(one.gpu_seconds for one in done),
+        gpu_seconds=total(one.gpu_seconds for one in done),
     )
     notes = [f"the command ended with exit status {record.exit_status}"] if record.exit_status else []
     if len(done) > 1:
@@ -288,13 +289,6 @@ async def _encoder_tool(command: Sequence[str], capabilities: Capabilities) -> s
     from wattview.daemon.children import find_program
 
     return f"{find_program(command[at])} {await capabilities.version(command[at])}".strip()
-
-
-def _sum(values: Iterable[float | None]) -> float | None:
-    """None if one of them is unknown."""
-    found = list(values)
-    known = [value for value in found if value is not None]
-    return sum(known) if len(known) == len(found) else None
 
 
 def encoder_of(command: OwnCommand, done: Sequence[CommandTimes]) -> tuple[EncoderStatus | None, bool | None]:

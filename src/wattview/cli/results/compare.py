@@ -8,7 +8,7 @@ from wattview.analysis.sweeps.comparison import compare_runs
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
-from wattview.model import Difference, Estimate, Group, Pair, RunResult
+from wattview.model import Difference, Group, Pair, RunResult
 from wattview.model.quantities import QUANTITIES, Quantity
 
 FIGURES = (
@@ -75,21 +75,17 @@ def _print_pair(pair: Pair) -> None:
 
 
 def _row(pair: Pair, figure: Quantity) -> list[str]:
-    gap, base = pair.differences[figure.name], pair.first.figures[figure.name].mean
+    gap = pair.differences[figure.name]
+    first, second = (side.figures[figure.name] for side in (pair.first, pair.second))
     return [
         figure.words,
-        _mean(pair.first.figures[figure.name], figure),
-        _mean(pair.second.figures[figure.name], figure),
+        term.quantity(figure, first.mean, first.half),
+        term.quantity(figure, second.mean, second.half),
         f"{figure.scaled(gap.difference):+.{figure.decimals}f} {figure.unit_in(None)}".rstrip(),
-        f"{100 * gap.difference / abs(base):+.1f} %" if base else "",
+        f"{100 * gap.difference / abs(first.mean):+.1f} %" if first.mean else "",
         _interval(gap, figure) or term.UNKNOWN,
         gap.verdict.partition(":")[0],
     ]
-
-
-def _mean(estimate: Estimate, figure: Quantity) -> str:
-    half = None if estimate.low is None or estimate.high is None else (estimate.high - estimate.low) / 2
-    return term.quantity(figure, estimate.mean, half)
 
 
 def _interval(gap: Difference, figure: Quantity) -> str:

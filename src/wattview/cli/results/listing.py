@@ -74,4 +74,4 @@ def _span(values: Iterable[float | None], decimals: int) -> str:
 
 
 def _names(scenarios: Iterable[ScenarioResult]) -> str:
-    return ", ".join(dict.fromkeys(one.record.setting or one.record.name for one in scenarios))
+    return ", ".join(dict.fromkeys(one.record.setting_name for one in scenarios))

@@ -17,7 +17,7 @@ from wattview.analysis.windows.energy import NoData, Points
 from wattview.cli import terminal as term
 from wattview.cli.results.source import UnknownRun, named_runs, source_of
 from wattview.config import Config
-from wattview.model import Measured, RunResult
+from wattview.model import RunResult
 from wattview.model.quantities import QUANTITIES
 
 if TYPE_CHECKING:  # imported where it draws: other commands begin without it
@@ -145,17 +145,11 @@ def _front(run: RunResult) -> Lines:
     labels, named = [], []
     for letter, (x, y, one) in zip(LETTERS, points, strict=False):
         traces.append(PlotLine([(x, y)], SERIES[0] if one.on_front else "point", mark=letter, joined=False))
-        labels.append(Caption(x, y, _name(run, one)))
+        labels.append(Caption(x, y, run.scenarios[one.scenarios[0]].record.setting_name))
         best = ", on the front: none is better for less" if one.on_front else ""
         named.append(f"{letter}  {x:.2f} {found.unit}, VMAF {y:.2f}  {one.group.label}{best}")
     chart = Chart(Axis(f"{found.title}, {found.unit}"), Axis("VMAF"), traces, labels=labels)
     return _with_names(draw(chart, _width(), HEIGHT), named)
-
-
-def _name(run: RunResult, one: Measured) -> str:
-    """What it is called, without the number of a repeat."""
-    record = run.scenarios[one.scenarios[0]].record
-    return record.setting or record.name
 
 
 def _with_names(picture: Lines, named: Sequence[str]) -> Lines:

@@ -13,7 +13,7 @@ from wattview.analysis.sweeps.comparison import Repeats, repeats_of, setting_of
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
-from wattview.model import Estimate, RunResult, ScenarioResult
+from wattview.model import RunResult, ScenarioResult
 from wattview.model.quantities import CURRENCY, EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity
 from wattview.model.runs import made_by, without_addresses
 from wattview.report.facts import billed_text
@@ -60,7 +60,7 @@ class ShownSetting(Struct, frozen=True):
         if len(self.members) == 1:
             return _scaled(quantity, quantity.of(self.members[0]), self._error(quantity))
         found = Repeats(self.repeats.setting, self.members).estimate(quantity.name)
-        return _scaled(quantity, found.mean, _half(found)) if found else (None, None)
+        return _scaled(quantity, found.mean, found.half) if found else (None, None)
 
     def _error(self, quantity: Quantity) -> float | None:
         """For one measurement. What is proportional to the energy has its relative error."""
@@ -79,7 +79,7 @@ class ShownSetting(Struct, frozen=True):
         if len(self.members) == 1:
             return known[0], self.net[0].error(quantity)
         if quantity.name == "watts_per_stream" and (found := self.repeats.estimate("net_watts_per_stream")):
-            return _scaled(quantity, found.mean, _half(found))
+            return _scaled(quantity, found.mean, found.half)
         return sum(known) / len(known), None
 
 
@@ -88,7 +88,7 @@ def lines_of_run(run: RunResult) -> list[ShownSetting]:
     efficiency = {id(line.scenario): line for line in lines_of(run.scenarios) if line.net}
     by_name: dict[str, list[ScenarioResult]] = {}
     for one in run.scenarios:
-        by_name.setdefault(one.record.setting or one.record.name, []).append(one)
+        by_name.setdefault(one.record.setting_name, []).append(one)
     found = []
     for name, scenarios in by_name.items():
         idle = tuple(one for one in scenarios if is_baseline(one.record))
@@ -155,10 +155,6 @@ def _scaled(quantity: Quantity, value: float | None, error: float | None) -> tup
     return quantity.scaled(value), None if error is None else quantity.scaled(error)
 
 
-def _half(estimate: Estimate) -> float | None:
-    return None if estimate.low is None or estimate.high is None else (estimate.high - estimate.low) / 2
-
-
 def _print_meaning_of_error(run: RunResult, lines: Sequence[ShownSetting]) -> None:
     if any(len(line.members) > 1 for line in lines):
         term.say(term.quiet("×3 is the mean of three repeats; ± is half of its 95 % interval"))
@@ -181,7 +177,7 @@ def _merged(scenarios: Sequence[ScenarioResult], names: Sequence[str]) -> str:
     """The names of scenarios; that of the setting with ``×3`` in place of all its repeats."""
     settings: dict[str, list[str]] = {}
     for one in scenarios:
-        settings.setdefault(one.record.setting or one.record.name, []).append(one.record.name)
+        settings.setdefault(one.record.setting_name, []).append(one.record.name)
     shown = []
     for setting, members in settings.items():
         own = [name for name in members if name in names]

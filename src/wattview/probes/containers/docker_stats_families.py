@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from wattview.exposition import Family, families_of, gauge, labels, rows
 from wattview.model import ContainersReading
+from wattview.model.source import total
 from wattview.probes.containers.cadvisor_families import cadvisor_families
 
 __all__ = ["cadvisor_families", "docker_families"]
@@ -50,17 +49,11 @@ def docker_families(reading: ContainersReading) -> list[Family]:
     healthy = gauge("docker_container_healthy", "1 where the container's own health check succeeds, else 0.")
     info = gauge("docker_container_info", "What the container is, as labels; always 1.")
     for label, container in named:
-        received.add(_sum(nic.receive_bytes_per_second for nic in container.network), label)
-        sent.add(_sum(nic.transmit_bytes_per_second for nic in container.network), label)
+        received.add(total(nic.receive_bytes_per_second for nic in container.network), label)
+        sent.add(total(nic.transmit_bytes_per_second for nic in container.network), label)
         state.add(1, labels(name=container.name, state=container.state))
         what = {"id": container.id, "image": container.image, "health": container.health or ""}
         info.add(1, labels(name=container.name, **what, engine=container.engine or engine.name.lower()))
         if container.health is not None:
             healthy.add(int(container.health == "healthy"), label)
     return [*families, received, sent, state, healthy, info]
-
-
-def _sum(rates: Iterable[float | None]) -> float | None:
-    """The sum; None if a value is unknown, or there is none."""
-    known = list(rates)
-    return None if not known or None in known else sum(rate for rate in known if rate is not None)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from wattview.probes.containers.engine_socket import engine_of_program
-from wattview.probes.kernel_files import KernelFile
+from wattview.probes.kernel_files import KernelFile, bytes_of
 from wattview.probes.procfs import PidStat, pid_stat
 
 _SEARCH_AGAIN_SECONDS = 30.0
@@ -108,7 +108,7 @@ class EngineProcesses:
         found: dict[int, PidStat] = {}
         for pid in os.listdir(self._procfs):
             if pid.isdigit():
-                data = self._text(int(pid), "stat")
+                data = bytes_of(f"{self._procfs}/{pid}/stat")
                 # A process's name is in parentheses; most processes need not be parsed.
                 if any(mark in data for mark in marks):
                     try:
@@ -129,7 +129,7 @@ class EngineProcesses:
         started = {pid: one for pid, one in found.items() if (one.name, one.parent) == (engine.program, peer.pid)}
         if len(started) > 1:
             listens = engine_of_program(engine.program).listens
-            started = {pid: one for pid, one in started.items() if listens in self._text(pid, "cmdline")}
+            started = {pid: one for pid, one in started.items() if listens in bytes_of(f"{self._procfs}/{pid}/cmdline")}
         return _only(started, lambda one: True)
 
     def _containerd_of(self, found: dict[int, PidStat], engine: PidStat) -> PidStat | None:
@@ -143,15 +143,9 @@ class EngineProcesses:
             if one.name == "containerd" and getattr(found.get(one.parent), "name", "") != "dockerd"
         }
         if len(others) > 1:
-            others = {pid: one for pid, one in others.items() if _CONTAINERD_UNIT in self._text(pid, "cgroup").decode()}
+            of_system = [pid for pid in others if _CONTAINERD_UNIT.encode() in bytes_of(f"{self._procfs}/{pid}/cgroup")]
+            others = {pid: others[pid] for pid in of_system}
         return _only(others, lambda one: True)
-
-    def _text(self, pid: int, name: str) -> bytes:
-        try:
-            with open(f"{self._procfs}/{pid}/{name}", "rb") as file:
-                return file.read()
-        except OSError:
-            return b""
 
 
 def _only(found: dict[int, PidStat], wanted: Callable[[PidStat], bool]) -> PidStat | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from wattview.exposition import Family, Row, counter, families_of, gauge, labels, rows
 from wattview.model import Gpu, GpuInstance, GpuProcess, GpusReading
 from wattview.model.power_sources import GPU_SOURCES
+from wattview.model.source import total
 
 
 def host_families(reading: GpusReading) -> list[Family]:
@@ -26,14 +27,9 @@ def host_families(reading: GpusReading) -> list[Family]:
     joules = counter("wattview_host_energy_joules_total", "Energy of those GPUs since they were first read.")
     for source in GPU_SOURCES:
         gpus = [gpu for gpu in reading.gpus if gpu.source == source and gpu.draws_beside]
-        watts.add(_total(gpu.power_watts for gpu in gpus), labels(source=source))
+        watts.add(total(gpu.power_watts for gpu in gpus), labels(source=source))
         joules.add(reading.joules_totals.get(source), labels(source=source))
     return [watts, joules]
-
-
-def _total(values: Iterable[float | None]) -> float | None:
-    known = list(values)
-    return None if not known or None in known else sum(value for value in known if value is not None)
 
 
 _DCGM = rows("""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from wattview.model.source import total
 from wattview.probes import SourceBroken
 
 JOULES_PER_WATT_HOUR = 3600.0
@@ -74,9 +75,3 @@ def measured(value: object) -> float | None:
 def decimals(value: object) -> int:
     """Number of decimals that a device writes: the resolution of its counter."""
     return len(f"{value}".partition(".")[2].rstrip("0")) if isinstance(value, float) else 0
-
-
-def total(parts: Iterable[float | None]) -> float | None:
-    """The sum; None if a part is unknown, or there is none."""
-    known = list(parts)
-    return None if not known or None in known else sum(part for part in known if part is not None)

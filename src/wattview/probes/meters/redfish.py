@@ -16,8 +16,9 @@ from typing import Any
 from msgspec import Struct
 
 from wattview.config import Config, MeterSettings
+from wattview.model.source import total
 from wattview.probes import SourceBroken
-from wattview.probes.meters.answer import JOULES_PER_WATT_HOUR, MeterAnswer, Outlet, decimals, measured, together, total
+from wattview.probes.meters.answer import JOULES_PER_WATT_HOUR, MeterAnswer, Outlet, decimals, measured, together
 from wattview.probes.meters.http import REFUSED, MeterSite
 
 ROOT = "/redfish/v1"

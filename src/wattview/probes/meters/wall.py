@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from wattview.config import Config
 from wattview.exposition import Family, families_of, labels, rows
 from wattview.model import MeterReading, WallPower, WallReading
+from wattview.model.source import total
 from wattview.probes import SourceBroken
-from wattview.probes.meters.answer import total
 from wattview.probes.meters.reader import MeterReader
 from wattview.probes.power.source import Moment, moment
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from wattview.client import Address, Client, ClientError
 from wattview.model import Snapshot, Stream, StreamEncoder
-from wattview.tui.time_travel.trend_buffers import total
+from wattview.model.source import total
 
 ASK_SECONDS = 5.0
 

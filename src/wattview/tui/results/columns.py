@@ -182,7 +182,7 @@ def _baseline_watts(run: RunResult) -> float | None:
 
 
 def _names(run: RunResult) -> str:
-    settings = [one.record.setting or one.record.name for one in run.scenarios if one.record.type != "baseline"]
+    settings = [one.record.setting_name for one in run.scenarios if one.record.type != "baseline"]
     return ", ".join(dict.fromkeys(settings))
 
 

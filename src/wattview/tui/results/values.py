@@ -28,10 +28,7 @@ def of_scenario(one: ScenarioResult, name: str) -> Value:
 def of_group(group: Group, name: str) -> Value:
     """The mean of repeats, and half of its interval."""
     found = group.figures.get(name)
-    if found is None:
-        return Value()
-    half = None if found.low is None or found.high is None else (found.high - found.low) / 2
-    return Value(found.mean, half)
+    return Value() if found is None else Value(found.mean, found.half)
 
 
 def written(quantity: Quantity, value: float | None) -> str:

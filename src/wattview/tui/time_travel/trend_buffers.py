@@ -15,6 +15,7 @@ from itertools import pairwise
 from statistics import median
 
 from wattview.model import Nic, PowerUse, Snapshot
+from wattview.model.source import total
 
 Point = tuple[float, float]
 """(Unix seconds, value). An unknown value is no point: the graph has a gap there."""
@@ -161,13 +162,6 @@ def traffic(nics: Sequence[Nic]) -> tuple[float | None, float | None]:
     if len(nics) == 1:
         return nics[0].receive_bytes_per_second, nics[0].transmit_bytes_per_second
     return (total(nic.receive_bytes_per_second for nic in nics), total(nic.transmit_bytes_per_second for nic in nics))
-
-
-def total(values: Iterable[float | None]) -> float | None:
-    """The sum; None where a part is not known yet, or there is none."""
-    found = list(values)
-    known = [value for value in found if value is not None]
-    return sum(known) if known and len(known) == len(found) else None
 
 
 def parts_of(use: PowerUse) -> tuple[tuple[str, float | None], ...]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from wattview.model import Workload
-from wattview.tui.time_travel.trend_buffers import SummedTrends, total
+from wattview.model.source import total
+from wattview.tui.time_travel.trend_buffers import SummedTrends
 from wattview.tui.widgets.workload_columns import WorkloadRow
 
 _OTHERS = {

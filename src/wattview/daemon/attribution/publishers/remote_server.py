@@ -18,6 +18,7 @@ from wattview.daemon.attribution.publishers.watch import RTMP_PORT
 from wattview.daemon.attribution.workload_processes import ProcessWatch
 from wattview.daemon.sampler import Sampler
 from wattview.model import PowerAccount, StreamEncoder, WorkloadLookup, WorkloadsReading
+from wattview.model.source import total
 
 SHARED_SECONDS = 2.0
 """How long one list of processes serves: all streams of a server are asked for together."""
@@ -58,14 +59,12 @@ class RemotePushes:
         if workload is None:
             return encoder
         told = await self._watch.of(workload.id, account)
-        watts = [one.power_watts for one in told.processes if one.pid in family]
-        known = [one for one in watts if one is not None]
         return replace(
             encoder,
             workload=workload.id,
             kind=workload.kind,
             name=workload.name,
-            watts=sum(known) if known and len(known) == len(watts) else None,
+            watts=total(one.power_watts for one in told.processes if one.pid in family),
         )
 
 
